@@ -45,7 +45,7 @@ class Forbidden(DomainError):
 
 
 class Stale(DomainError):
-    """Somebody changed this since you read it; read it again."""
+    """Another person changed this after you read it. Read it again, then repeat your change."""
 
     code = "stale"
     status = HTTPStatus.PRECONDITION_FAILED

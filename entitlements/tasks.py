@@ -32,7 +32,7 @@ from .tokens import assertions
 from .upstream import reach, upstream
 
 UNSETTLED = timedelta(seconds=10)
-"""After this long nobody waits for the nodes of a revocation any more: whoever did went away."""
+"""After this long no caller waits for the nodes of a revocation any more."""
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def end_agents() -> None:
 
 @shared_task(ignore_result=True)
 def look_after_clients() -> None:
-    """Hide, close and put away clients that nobody uses, and bring back those that are used again."""
+    """Hide, close and delete unused clients, and bring back those that are used again."""
     while lifecycle.step_clients():
         pass
 
@@ -82,7 +82,7 @@ def discover_tools(system_id: int) -> None:
         discovery.record_discovery(system, asyncio.run(upstream.discover(system)), by=SYSTEM)
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
-            discovery.record_discovery(system, refusal.found, by=SYSTEM, complete=False)
+            discovery.record_discovery(system, refusal.listed, by=SYSTEM, complete=False)
         stage = reach.stage(refusal).value
         rounds.failed(system, stage)
         logger.warning("discovery failed", extra={"system": system.slug, "code": str(refusal.code), "stage": stage})
@@ -100,14 +100,14 @@ def discover_all() -> None:
 
 @shared_task(ignore_result=True)
 def run_import(import_id: str) -> None:
-    """Take a confirmed catalogue in, batch by batch. Whoever dies in between is followed by `resume_imports`."""
+    """Take a confirmed catalogue in, batch by batch. After a worker dies `resume_imports` continues."""
     while imports.continue_import(UUID(import_id)):
         pass
 
 
 @shared_task(ignore_result=True)
 def resume_imports() -> None:
-    """Go on with imports whose worker died or whose message was lost, and forget those that nobody confirmed."""
+    """Continue imports whose worker died or whose message was lost, and delete those that were not confirmed."""
     for import_id in imports.stalled():
         run_import.delay(str(import_id))
     imports.delete_old_previews()

@@ -1,4 +1,4 @@
-"""Who calls the API: a person at first hand, a script, or an agent. They are told apart, as what each may do."""
+"""Who calls the API: a signed-in person, a script, or an agent. Each may do different things."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ HIDDEN: Final[Hook[[Person], Collection[str]]] = Hook("see events", "spot checks
 
 
 def events(caller: Caller, rows: QuerySet[Event]) -> QuerySet[Event]:
-    """Events of what the caller sees, but those that are kept from her; whoever reads the whole record reads all."""
+    """The events that the caller sees; a caller who reads the whole audit log sees all."""
     if caller.sees_everything or (person := caller.human) is None:
         return rows
     links = [link for hidden in HIDDEN.ask(person) for link in hidden]
@@ -51,7 +51,7 @@ def grants(caller: Caller) -> QuerySet[Grant]:
         return rows.filter(_mine(caller, "agent__"))
     ties = [Grant.objects.filter(tie).order_by().values("pk") for tie in TIES.ask(person)]
     mine = Q(pk__in=Grant.objects.filter(_mine(caller, "agent__")).values("pk").union(_naming(person), *ties))
-    # Whoever owns a system sees more than is well listed beforehand; everybody else's are found by their names alone.
+    # A system owner sees too many to list beforehand; all others see the grants that name them.
     return rows.filter(mine | Q(entitlement__system__owner=person) if person.owned_systems.exists() else mine)
 
 
@@ -96,7 +96,7 @@ def client_credentials(caller: Caller) -> QuerySet[ClientCredential]:
 
 
 def systems(caller: Caller) -> QuerySet[System]:
-    """Systems: all for whoever answers for an agent (to ask for access one must know to what), else one's own."""
+    """Systems: all for a person responsible for an agent, who must choose what to request; else their own."""
     rows = System.objects.select_related("owner", "secret")
     if caller.sees_everything or _answers_for_an_agent(caller):
         return rows

@@ -107,7 +107,7 @@ def explanation(
         "code": verdict.code.value,
         "evaluation_id": evaluation,
         "reason": meaning.sentence,
-        "reasons": [each.sentence for each in verdict.reasons],
+        "reasons": [reason.sentence for reason in verdict.reasons],
         "remedy": meaning.remedy,
     }
     if meaning.next is Next.REQUEST:
@@ -124,7 +124,7 @@ def _all_scopes(bearer: Bearer, verdict: Verdict) -> str:
 
 
 def _text(data: Mapping[str, Any]) -> str:
-    reasons = [each for each in data["reasons"] if each != data["reason"]]
+    reasons = [reason for reason in data["reasons"] if reason != data["reason"]]
     parts = [f"Denied ({data['code']}): {data['reason']}", *reasons, data["remedy"]]
     if "request_access" in data:
         parts.append(data["request_access"])

@@ -74,7 +74,7 @@ def decision(
         detail["version"] = verdict.tool_version
     if not is_allowed:
         detail["effect"] = verdict.effect.value
-        detail["reasons"] = [f"{each.code}: {each.sentence}" for each in verdict.reasons[:_MOST_REASONS]]
+        detail["reasons"] = [f"{reason.code}: {reason.sentence}" for reason in verdict.reasons[:_MOST_REASONS]]
     links = [*about.links, f"grant:{verdict.grant}"] if verdict.grant else about.links
     outcome = "success" if is_allowed else "refused"
     event = _draft(about, action, links, outcome, "" if is_allowed else verdict.code.value, detail)

@@ -157,8 +157,8 @@ class ClientSessions:
             mine.remove(name)
         if not mine:
             self._by_caller.pop(session.bearer.key, None)
-        for each in list(session.on_end):
-            each()
+        for end_stream in list(session.on_end):
+            end_stream()
 
     def sweep(self) -> None:
         """End what was not used for long."""

@@ -14,7 +14,7 @@ from entitlements.decisions import scopes
 from entitlements.keys import jws, signing
 from entitlements.people import sign_ins
 from entitlements.tokens import assertions, id_tokens, tokens
-from entitlements.tokens.issue import Redeemed, SignIn, Subject, Wish
+from entitlements.tokens.issue import RedeemedToken, SignIn, Subject, TokenRequest
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
@@ -39,7 +39,7 @@ class Checked:
     """An ID-JAG whose signature, times and client were checked: what is redeemed, for whom, in which session."""
 
     claims: Mapping[str, Any]
-    redeemed: Redeemed
+    redeemed: RedeemedToken
     subject: Subject
     session: UUID | None = None
     sign_in: SignIn | None = None
@@ -63,7 +63,7 @@ def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) -> Mappi
     ceiling = checked.redeemed.scopes
     if requested is not None and ceiling is not None and not requested & ceiling:
         raise refusals.Refused("invalid_scope", "scope_missing", "The assertion allows none of the requested scopes.")
-    wish = Wish(
+    token_request = TokenRequest(
         Flow.JWT_BEARER,
         IssuedToken.Kind.ACCESS_TOKEN,
         caller,
@@ -78,7 +78,7 @@ def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) -> Mappi
         detail={"resource": resource, "assertion": {"iss": checked.claims["iss"], "jti": checked.redeemed.jti}},
     )
     with context.acting(trace=attempt.trace):
-        token, minted = tokens.redeem(wish, resource, exchange.sign_in_claims(checked.claims))
+        token, minted = tokens.redeem(token_request, resource, exchange.sign_in_claims(checked.claims))
     return access_token_answer(token, minted.expires - minted.issued, minted.scopes, resource)
 
 
@@ -129,7 +129,7 @@ def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> Checked
     issued, expires, scope, session, trace, *person = row
     attempt.trace = trace or attempt.trace
     attempt.about.append(f"token:{jti}")
-    redeemed = Redeemed(str(jti), issued, expires, frozenset(scopes.parse(scope)), jti)
+    redeemed = RedeemedToken(str(jti), issued, expires, frozenset(scopes.parse(scope)), jti)
     return Checked(claims, redeemed, Subject(*person), session=session)
 
 
@@ -141,7 +141,7 @@ def _foreign(
     if scope is not None and not isinstance(scope, str):
         raise jws.BadToken("The assertion's scope is not a text.")
     issued = jws.moment(claims, "iat") or 0.0
-    redeemed = Redeemed(
+    redeemed = RedeemedToken(
         jws.text(claims, "jti"),
         issued,
         jws.moment(claims, "exp") or 0.0,

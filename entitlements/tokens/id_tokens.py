@@ -1,7 +1,7 @@
 """Which JWTs are ID tokens, and how old the sign-in behind one may be (OpenID Connect Core 2 and 3.1.3.7). Pure.
 
 An issuer signs logout tokens, access tokens and ID-JAGs with the keys of its ID tokens, often for the same audience and
-with the same `typ`. An ID token is therefore told apart by what it must not hold (RFC 8725 sections 3.11 and 3.12).
+with the same `typ`. An ID token is therefore recognised by what it must not hold (RFC 8725 sections 3.11 and 3.12).
 """
 
 from __future__ import annotations

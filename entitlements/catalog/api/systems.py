@@ -205,7 +205,7 @@ class Discover(_Systems):
             raw = asyncio.run(upstream.discover(system))
         except DomainError as refusal:
             if isinstance(refusal, upstream.PartialList):
-                discovery.record_discovery(system, refusal.found, by=self.principal, complete=False)
+                discovery.record_discovery(system, refusal.listed, by=self.principal, complete=False)
             refusal.detail["stage"] = reach.stage(refusal).value
             raise
         result = discovery.record_discovery(system, raw, by=self.principal)

@@ -121,7 +121,7 @@ def discover(request: HttpRequest, slug: str) -> HttpResponse:
         found = discovery.record_discovery(system, offered, by=caller.principal)
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
-            discovery.record_discovery(system, refusal.found, by=caller.principal, complete=False)
+            discovery.record_discovery(system, refusal.listed, by=caller.principal, complete=False)
         doors.record(request, refusal)
         return show(request, system, refusal, reach.stage(refusal))
     if not offered:

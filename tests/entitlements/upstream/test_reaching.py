@@ -125,7 +125,7 @@ def test_what_came_of_a_list_before_it_broke_off_is_kept_and_nothing_counts_as_g
 
     refusal = _refusal(answer)
     assert isinstance(refusal, upstream.PartialList)
-    seen = discovery.record_discovery(system, refusal.found, by=SYSTEM, complete=False)
+    seen = discovery.record_discovery(system, refusal.listed, by=SYSTEM, complete=False)
 
     held.refresh_from_db()
     system.refresh_from_db()

@@ -55,7 +55,7 @@ def test_what_changed_since_it_was_read_is_not_approved(company: companies.Compa
     asked = company.ask("now", "convert")
     response = _approve(visits.as_(company.sofia), asked, version=asked.version + 1)
     assert response.status_code == 412
-    assert "Somebody changed this since you read it" in visits.text(response)
+    assert "Another person changed this after you read it" in visits.text(response)
     asked.refresh_from_db()
     assert asked.state == "in_approval"
 
