@@ -13,7 +13,7 @@ KINDS: Final[tuple[Kind, ...]] = ("person", "agent", "client", "source", "system
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody or something that acts. `str(Principal("person", "ana")) == "person:ana"`."""
+    """A person or thing that acts. `str(Principal("person", "ana")) == "person:ana"`."""
 
     kind: Kind
     name: str

@@ -58,13 +58,13 @@ def seal(uuid: UUID, personal: Mapping[str, Mapping[str, object]]) -> Sealed:
 
 
 def commitment(salt: bytes, plain: bytes) -> str:
-    """HMAC-SHA256 over the canonical values: without the salt nobody can try out guesses."""
+    """HMAC-SHA256 over the canonical values: without the salt no one can try out guesses."""
     return hmac.new(salt, plain, hashlib.sha256).hexdigest()
 
 
 def openings(event: Event) -> list[Opening]:
     """Return what of an event's personal values is still readable. Raises PersonalDataAltered."""
-    found: list[Opening] = []
+    readable: list[Opening] = []
     for subject, kept in (event.personal or {}).items():
         row = SubjectKey.objects.filter(subject=subject, key_id=kept["key"]).exclude(wrapped=None).first()
         if row is None:
@@ -76,11 +76,11 @@ def openings(event: Event) -> list[Opening]:
             message = f"{event.uuid}, {subject}"
             raise PersonalDataAltered(message) from error
         salt = _salt(key, event.uuid)
-        if not hmac.compare_digest(commitment(salt, plain), event.said["personal"].get(subject, "")):
+        if not hmac.compare_digest(commitment(salt, plain), event.parsed["personal"].get(subject, "")):
             message = f"{event.uuid}, {subject}"
             raise PersonalDataAltered(message)
-        found.append(Opening(subject, json.loads(plain), salt.hex()))
-    return found
+        readable.append(Opening(subject, json.loads(plain), salt.hex()))
+    return readable
 
 
 def _key_for(subject: str) -> tuple[UUID, bytes]:
@@ -105,15 +105,15 @@ def rewrap(after: str, most: int) -> tuple[str, int] | None:
     Returns the last subject looked at and how many were wrapped anew; None when no subject follows.
     """
     rows = SubjectKey.objects.filter(subject__gt=after).exclude(wrapped=None).order_by("subject")
-    found = list(rows.select_for_update()[:most])
+    rows_here = list(rows.select_for_update()[:most])
     wrapped_anew = 0
-    for row in found:
+    for row in rows_here:
         key, is_current = _opened(row)
         if not is_current:
             row.wrapped = _wrap(row.subject, row.key_id, key)
             row.save(update_fields=["wrapped"])
             wrapped_anew += 1
-    return (found[-1].subject, wrapped_anew) if found else None
+    return (rows_here[-1].subject, wrapped_anew) if rows_here else None
 
 
 def _wrap(subject: str, key_id: UUID, key: bytes) -> bytes:

@@ -66,9 +66,9 @@ def page_of_actions(
 ) -> list[Event]:
     """As `page` over the whole record, of these actions alone: the first of each by its index, however rare it is."""
     at, producer, sequence = after or (None, None, None)
-    told = {"actions": list(actions), "at": at, "producer": producer, "sequence": sequence, "limit": limit}
+    parameters = {"actions": list(actions), "at": at, "producer": producer, "sequence": sequence, "limit": limit}
     with connection.cursor() as cursor:
-        cursor.execute(_DOWN if newest_first else _UP, told)
+        cursor.execute(_DOWN if newest_first else _UP, parameters)
         places = cursor.fetchall()
     return page(Event.objects.filter(pk__in=places), limit=limit, newest_first=newest_first) if places else []
 

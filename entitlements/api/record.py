@@ -104,7 +104,7 @@ def _any_of(events: Sequence[Event]) -> Q:
 
 
 def _shown(event: Event, index: int | None) -> dict[str, Any]:
-    body = event.said
+    body = event.parsed
     optional = {name: body[name] for name in ("code", "on_behalf_of", "reason") if body[name]}
     return {
         "uuid": body["uuid"],

@@ -49,7 +49,7 @@ def fleet() -> int:
 def _said(action: str, link: str) -> dict[str, object]:
     """Return what the newest event of an action says about one thing, without what differs every time."""
     event = Event.objects.filter(action=action, links__contains=[link]).latest("at")
-    return event.said
+    return event.parsed
 
 
 @pytest.mark.django_db(transaction=True)
@@ -63,7 +63,7 @@ def test_a_fleet_keeps_the_invariants_and_leaves_what_the_verbs_leave(fleet: int
 
     for event in Event.objects.all():
         assert chain.canonical(json.loads(event.body)).decode() == event.body
-        said = event.said
+        said = event.parsed
         assert (said["uuid"], said["action"], said["sequence"]) == (str(event.uuid), event.action, event.sequence)
         assert set(said["links"]) <= set(event.links)
 
