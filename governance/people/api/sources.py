@@ -68,8 +68,8 @@ class FileRowShown(Shown):
     """One row of a file: what it does, and the code of why it is refused. Row 0 is somebody left out."""
 
     row = serializers.IntegerField(source="number")
-    login = serializers.CharField(source="said.user_name")
-    name = serializers.CharField(source="said.name")
+    login = serializers.CharField(source="person.user_name")
+    name = serializers.CharField(source="person.name")
     does = serializers.ChoiceField(choices=["add", "change", "same", "remove", "held", "refused"])
     code = serializers.CharField()
 
