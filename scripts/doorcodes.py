@@ -14,11 +14,14 @@ _INVALID = "invalid_"
 
 def at_the_machine_doors() -> list[tuple[str, str, str]]:
     """Return code, the protocol's `error` and the sentences of each refusal that the machine doors make, in order."""
-    said: dict[tuple[str, str], set[str]] = {}
+    sentences_by_code: dict[tuple[str, str], set[str]] = {}
     for path in sorted((ROOT / DOORS).glob("*.py")):
-        for code, oauth, sentence in _made(ast.parse(path.read_text(encoding="utf-8"))):
-            said.setdefault((code, oauth), set()).add(sentence)
-    return [(code, oauth, " ".join(sorted(sentences)).strip()) for (code, oauth), sentences in sorted(said.items())]
+        for code, oauth, sentence in _refusals_in(ast.parse(path.read_text(encoding="utf-8"))):
+            sentences_by_code.setdefault((code, oauth), set()).add(sentence)
+    return [
+        (code, oauth, " ".join(sorted(sentences)).strip())
+        for (code, oauth), sentences in sorted(sentences_by_code.items())
+    ]
 
 
 def on_pages() -> list[str]:
@@ -42,7 +45,7 @@ def of_the_framework() -> dict[str, str]:
     return {code: str(error.default_detail) for error, code in problems.FRAMEWORK.items()}
 
 
-def _made(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
+def _refusals_in(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
     defaults = {
         node.name: str(node.args.defaults[-1].value)
         for node in ast.walk(ast.parse((ROOT / DOORS / "refusals.py").read_text(encoding="utf-8")))

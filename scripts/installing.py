@@ -65,7 +65,7 @@ class Folder:
         self.is_root = os.geteuid() == 0
         self.uid = NOT_ROOT if self.is_root else os.geteuid()
         self.gid = NOT_ROOT if self.is_root else os.getegid()
-        self.made: list[str] = []
+        self.created: list[str] = []
 
     def make_folder(self, path: Path) -> None:
         """Make a private folder unless it is there."""
@@ -88,7 +88,7 @@ class Folder:
             file.write(value + "\n" if value else "")
             os.fchmod(descriptor, PRIVATE)
         self._hand_over(path)
-        self.made.append(name)
+        self.created.append(name)
         return value
 
     def settings(self, wanted: Mapping[str, str]) -> None:
@@ -101,7 +101,7 @@ class Folder:
                 file.write("" if there.endswith("\n") or not there else "\n")
                 file.write("\n".join(added) + "\n")
             self.env.chmod(PRIVATE)
-            self.made.append(f".env ({len(added)} lines)")
+            self.created.append(f".env ({len(added)} lines)")
 
     def setting(self, name: str) -> str:
         """Return a line of `.env`."""
@@ -181,7 +181,7 @@ def main(arguments: list[str]) -> int:
     except (Refused, OSError) as problem:
         print(problem, file=sys.stderr)
         return 1
-    print(f"Made: {', '.join(folder.made)}" if folder.made else "Everything was there already.")
+    print(f"Made: {', '.join(folder.created)}" if folder.made else "Everything was there already.")
     print(NEXT.format(secrets=folder.secrets, data=folder.data, console=folder.setting("CONSOLE_URL")))
     return 0
 

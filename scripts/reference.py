@@ -44,9 +44,9 @@ def _decisions() -> str:
     from entitlements import codes  # noqa: PLC0415 - Django must be set up first
 
     rows = (
-        f"| `{code}` | {told.sentence} {told.remedy} | {told.status.value} | {_code(told.oauth)} |"
-        f" {told.jsonrpc or ''} | {_code(told.authzen)} | {told.next} |"
-        for code, told in sorted(codes.TABLE.items())
+        f"| `{code}` | {meaning.sentence} {meaning.remedy} | {meaning.status.value} | {_code(meaning.oauth)} |"
+        f" {meaning.jsonrpc or ''} | {_code(meaning.authzen)} | {meaning.next} |"
+        for code, meaning in sorted(codes.TABLE.items())
     )
     head = (
         "# Codes\n\n## Decisions\n\nThe word in record, API and refusal, and what it becomes on each wire.\n\n"
@@ -56,12 +56,12 @@ def _decisions() -> str:
 
 
 def _refusals() -> str:
-    found = {
+    refusals = {
         (error.code, int(error.status), (error.__doc__ or "").strip().splitlines()[0])
         for error in _errors()
         if isinstance(error.__dict__.get("code"), str) and error.__doc__
     }
-    rows = "\n".join(f"| `{code}` | {sentence} | {status} |" for code, status, sentence in sorted(found))
+    rows = "\n".join(f"| `{code}` | {sentence} | {status} |" for code, status, sentence in sorted(refusals))
     return f"\n## Refused requests\n\n| code | what it says | HTTP |\n|---|---|---|\n{rows}\n"
 
 
@@ -69,7 +69,10 @@ def _at_doors() -> str:
     machine = "\n".join(
         f"| `{code}` | {sentence} | `{oauth}` |" for code, oauth, sentence in doorcodes.at_the_machine_doors()
     )
-    framework = "\n".join(f"| `{code}` | {said} |" for code, said in sorted(doorcodes.of_the_framework().items()))
+    framework = "\n".join(
+        f"| `{code}` | {framework_sentence} |"
+        for code, framework_sentence in sorted(doorcodes.of_the_framework().items())
+    )
     pages = ", ".join(_code(code) for code in doorcodes.on_pages())
     return (
         "\n## Refusals of the machine doors\n\nWhat `/idp` and `/as/<system>` say beside the protocol's `error`; a code"
@@ -83,15 +86,15 @@ def _at_doors() -> str:
 def _inside() -> str:
     """List what fails on our side, and reaches others only under a code of the tables above."""
     _imported()
-    waiting, found = [RuntimeError, ValueError], set()
+    waiting, failures = [RuntimeError, ValueError], set()
     while waiting:
         error = waiting.pop()
         waiting += error.__subclasses__()
         if error.__module__.partition(".")[0] in FLOORS and isinstance(code := error.__dict__.get("code"), str):
-            found.add((code, (error.__doc__ or "").strip().splitlines()[0]))
-    rows = "\n".join(f"| `{code}` | {sentence} |" for code, sentence in sorted(found))
-    told = "Seen in logs; others hear of them by a code of the tables above."
-    return f"\n## Failures inside\n\n{told}\n\n| code | what it says |\n|---|---|\n{rows}\n"
+            failures.add((code, (error.__doc__ or "").strip().splitlines()[0]))
+    rows = "\n".join(f"| `{code}` | {sentence} |" for code, sentence in sorted(failures))
+    note = "Seen in logs; others hear of them by a code of the tables above."
+    return f"\n## Failures inside\n\n{note}\n\n| code | what it says |\n|---|---|\n{rows}\n"
 
 
 def _imported() -> None:
@@ -130,9 +133,9 @@ def _rooms() -> str:
         for package in sorted((FOLDER.parents[1] / floor).glob("*/__init__.py")):
             if package.parent.name not in AROUND:
                 modules = ", ".join(
-                    f"`{each.stem}`" if each.suffix else f"`{each.name}/`"
-                    for each in sorted(package.parent.iterdir())
-                    if each.name[0] not in "_." and (each.suffix == ".py" or (each / "__init__.py").exists())
+                    f"`{entry.stem}`" if entry.suffix else f"`{entry.name}/`"
+                    for entry in sorted(package.parent.iterdir())
+                    if entry.name[0] not in "_." and (entry.suffix == ".py" or (entry / "__init__.py").exists())
                 )
                 text += f"| `{package.parent.name}` | {_sentence(package)} | {modules} |\n"
     return text

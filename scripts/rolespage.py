@@ -32,9 +32,9 @@ _PROOF: Final = {"": "", ALWAYS: "always", WEIGHTY: "high risk"}
 _INTRO: Final = """# Who may do what
 
 One row for each address and method of the API, of the console, and for the back office; an address without a row is
-closed to everybody. A column is ticked where the role alone suffices. *By relation* names what somebody may be to the
-object instead (its sponsor, its owner, the owner of its system, the person it is about). *Everybody* is whoever is
-signed in; what each finds there is said under *What one sees*. *Scope* is what the token of a script or an agent must
+closed to everybody. A column is ticked where the role alone suffices. *By relation* names what a person may be to the
+object instead (its sponsor, its owner, the owner of its system, the person it is about). *Everybody* is each signed-in
+person; *What one sees* says what each finds there. *Scope* is what the token of a script or an agent must
 carry; without one neither gets in, and an agent only reaches what is its own. Strangers reach nothing but the rows
 marked *strangers*. *Proof* asks for a fresh one of who calls, always or where what is approved or kept is of high risk
 (`docs/operate/scripts.md`).
@@ -78,7 +78,9 @@ def _table(rows: Mapping[tuple[str, str], Row], routes: Mapping[str, str], *, sc
         who = "strangers" if row.public else "yes" if row.anybody else ""
         cells = [f"`/{routes.get(name, name)}`", method, *("x" if role in row.roles else "" for role in Role)]
         cells += [who, ", ".join(sorted(word.replace("_", " ") for word in row.related))]
-        scope = " or ".join(f"`{each}`" for each in dict.fromkeys((row.scope, row.finer)) if each)
+        scope = " or ".join(
+            f"`{name_of_scope}`" for name_of_scope in dict.fromkeys((row.scope, row.finer)) if name_of_scope
+        )
         lines.append(_line([*cells, *([scope, _PROOF[row.proven]] if scopes else [])]))
     return "\n".join(lines) + "\n"
 
@@ -94,18 +96,18 @@ def _sight() -> str:
     all_of_it = ", ".join(sorted(named[Role(role)] for role in SEE_EVERYTHING))
     lines = "\n".join(f"- {(seen.__doc__ or '').strip().splitlines()[0]}" for seen in kinds.values())
     return (
-        "## What one sees\n\nWhat is not somebody's to see is not found (404), on every page and at every endpoint, "
+        "## What one sees\n\nWhat a caller may not see is not found (404), on every page and at every endpoint, "
         f"as if it were not there. {all_of_it} and scripts see all of the following, everybody else\n\n{lines}\n"
     )
 
 
 def _routes() -> Iterator[tuple[str, str]]:
     def walk(patterns: Iterable[URLPattern | URLResolver], prefix: str) -> Iterator[tuple[str, str]]:
-        for each in patterns:
-            route = prefix + str(each.pattern)
-            if isinstance(each, URLResolver):
-                yield from walk(each.url_patterns, route)
-            elif each.name:
-                yield each.name, route
+        for pattern in patterns:
+            route = prefix + str(pattern.pattern)
+            if isinstance(pattern, URLResolver):
+                yield from walk(pattern.url_patterns, route)
+            elif pattern.name:
+                yield pattern.name, route
 
-    return walk([each for each in get_resolver().url_patterns if "admin" not in str(each.pattern)], "")
+    return walk([pattern for pattern in get_resolver().url_patterns if "admin" not in str(pattern.pattern)], "")

@@ -90,10 +90,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def extra_system(text: str) -> tuple[str, str]:
     """Read SLUG=URL; only loopback addresses are registered this way."""
-    if not (found := LOOPBACK_URL.fullmatch(text)):
+    if not (match := LOOPBACK_URL.fullmatch(text)):
         message = f"{text!r} is not SLUG=http://localhost:PORT/PATH"
         raise argparse.ArgumentTypeError(message)
-    return found[1], found[2]
+    return match[1], match[2]
 
 
 def fleet_size(text: str) -> int:
@@ -115,9 +115,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         supervisor = Supervisor(RUN, VAR / "log", places.settings(layout, stack, RUN))
         try:
-            told = what_to_tell(layout, dict(options.systems))
-            set_up(supervisor, layout, told)
-            return play(supervisor, layout, told, options)
+            resources = resources_for(layout, dict(options.systems))
+            set_up(supervisor, layout, resources)
+            return play(supervisor, layout, resources, options)
         finally:
             _finish_undisturbed()
             with step("Ending every process"):
@@ -127,15 +127,15 @@ def run(options: argparse.Namespace) -> int:
         stack.close()
 
 
-def set_up(supervisor: Supervisor, layout: places.Layout, told: dict[str, Any]) -> None:
+def set_up(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any]) -> None:
     """Start the outside, make the tables, start the product, and fill the world."""
     make_repository(RUN / "repository")
     with step("Creating the tables"):
         for process in places.outside(
-            layout, RUN, {slug: sample["secret"] for slug, sample in told["samples"].items()}
+            layout, RUN, {slug: sample["secret"] for slug, sample in resources["samples"].items()}
         ):
             supervisor.start(process)
-        supervisor.start(places.office(layout, told["office"]["secret"]))
+        supervisor.start(places.office(layout, resources["office"]["secret"]))
         supervisor.finish(places.manage("migrate", "--database", "owner", "--no-input"))
     with step("Starting console, gateway, sealer and worker"):
         for process in places.product(layout):
@@ -143,11 +143,11 @@ def set_up(supervisor: Supervisor, layout: places.Layout, told: dict[str, Any]) 
         supervisor.wait_until_ready()
     with step("Filling the world: fourteen months of people, agents, systems and calls"):
         seed = [sys.executable, "-m", "scripts.demo.seed"]
-        supervisor.finish(Process("seed", seed, environment={"DEMO_WORLD": json.dumps(told)}))
+        supervisor.finish(Process("seed", seed, environment={"DEMO_WORLD": json.dumps(resources)}))
 
 
-def what_to_tell(layout: places.Layout, systems: dict[str, str]) -> dict[str, Any]:
-    """Return what seed and story are told about the world around the product."""
+def resources_for(layout: places.Layout, systems: dict[str, str]) -> dict[str, Any]:
+    """Return the resources around the product that seed and story use: servers, secrets, folders."""
     secrets_of = places.upstream_secrets()
     return {
         "samples": {
@@ -164,11 +164,11 @@ def what_to_tell(layout: places.Layout, systems: dict[str, str]) -> dict[str, An
     }
 
 
-def play(supervisor: Supervisor, layout: places.Layout, told: dict[str, Any], options: argparse.Namespace) -> int:
+def play(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any], options: argparse.Namespace) -> int:
     """Play the story in a process of its own, publish the world, and wait while the visitor looks around."""
-    story = [sys.executable, "-m", "scripts.demo.story", told["out"]]
+    story = [sys.executable, "-m", "scripts.demo.story", resources["out"]]
     print("Playing the main job with the official MCP client:", flush=True)
-    environment = {**os.environ, "DEMO_WORLD": json.dumps(told)}
+    environment = {**os.environ, "DEMO_WORLD": json.dumps(resources)}
     if status := subprocess.run(story, check=False, env=environment).returncode:
         print(f"The story does not hold (status {status}); the logs are in {VAR / 'log'}.")
         return status

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx2
 
-from scripts.demo.player import Player
+from scripts.demo.player import AgentClient
 
 CALLBACK = "http://localhost:47613/callback"
 """Nothing listens there: the code is read from the redirect. Loopback redirects match on any port (RFC 8252)."""
@@ -29,19 +29,19 @@ class Form(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take in the inputs of the first form."""
         self._forms += tag == "form"
-        given = dict(attrs)
-        if tag == "input" and self._forms == 1 and given.get("name"):
-            self.fields[str(given["name"])] = given.get("value") or ""
+        attributes = dict(attrs)
+        if tag == "input" and self._forms == 1 and attributes.get("name"):
+            self.fields[str(attributes["name"])] = attributes.get("value") or ""
 
 
-async def sign_in(player: Player, person: str, password: str) -> str:
+async def sign_in(player: AgentClient, person: str, password: str) -> str:
     """Sign a person in at our own identity issuer by code and PKCE (RFC 7636), and return the ID token.
 
     The player's client must have CALLBACK (or its like on another port) as a redirect address. Raises Refused.
     """
     issuer, verifier, state = player.world["idp"]["issuer"], secrets.token_urlsafe(48), secrets.token_urlsafe(16)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    asked = {
+    parameters = {
         "response_type": "code",
         "client_id": player.credentials.client_id,
         "redirect_uri": CALLBACK,
@@ -52,13 +52,15 @@ async def sign_in(player: Player, person: str, password: str) -> str:
         "code_challenge_method": "S256",
     }
     async with player.http() as http:
-        page = await _follow(http, "GET", f"{issuer}/authorize?{urlencode(asked)}")
+        page = await _follow(http, "GET", f"{issuer}/authorize?{urlencode(parameters)}")
         filled = {**Form(page.text).fields, "login": person, "password": password}
         page = await _follow(http, "POST", str(page.url), filled)
         back = await _follow(http, "POST", str(page.url), {**Form(page.text).fields, "allow": "1"})
-    said = parse_qs(urlsplit(back.headers["location"]).query)
-    assert (said["state"], said["iss"]) == ([state], [issuer]), f"the answer is not for this question: {said}"
-    form = {"grant_type": "authorization_code", "code": said["code"][0], "redirect_uri": CALLBACK}
+    answered = parse_qs(urlsplit(back.headers["location"]).query)
+    assert (answered["state"], answered["iss"]) == ([state], [issuer]), (
+        f"the answer is not for this question: {answered}"
+    )
+    form = {"grant_type": "authorization_code", "code": answered["code"][0], "redirect_uri": CALLBACK}
     answer = await player.post(f"{issuer}/token", issuer, {**form, "code_verifier": verifier})
     return player.noted(answer["id_token"])
 

@@ -11,7 +11,7 @@ from joserfc import jwk, jws
 from mcp import Client
 
 from scripts.demo import browser
-from scripts.demo.player import Era, Refused, Seen, refusal
+from scripts.demo.player import CallOutcome, Era, Refused, refusal
 from scripts.demo.stage import AGENT, CITIES, SYSTEM, USER, Stage, check, done
 from scripts.demo.stdio_runner import digest
 
@@ -47,13 +47,13 @@ async def tools_are_called(stage: Stage) -> None:
         5, "Signing in at Mandate itself, by code and PKCE, serves as well.", f"ID token of {claims_of(own)['iss']}"
     )
     for era in ERAS:
-        shown = [tool["name"] for tool in await player.list_tools(SYSTEM, person=USER, era=era)]
-        check(shown == ["get_current_time"], f"tools/list ({era}) is not what was granted: {shown}")
+        listed = [tool["name"] for tool in await player.list_tools(SYSTEM, person=USER, era=era)]
+        check(listed == ["get_current_time"], f"tools/list ({era}) is not what was granted: {listed}")
         time = await player.call(SYSTEM, "get_current_time", {"timezone": CITIES[0]}, person=USER, era=era)
         check(time.allowed and CITIES[0] in time.text, f"the granted call ({era}) failed: {time}")
         seen.append(f"{era}: {json.loads(time.text)['datetime']} in {CITIES[0]}")
     stage.proven(5, "In both protocol eras the agent sees the one tool it may use, and the call goes through.", *seen)
-    repository = {"repo_path": stage.told["repository"]}
+    repository = {"repo_path": stage.resources["repository"]}
     for era in ERAS:
         log = await player.call("git", "git_log", repository, person=USER, era=era)
         check(log.allowed and "Begin." in log.text, f"the second server's call ({era}) failed: {log}")
@@ -77,9 +77,9 @@ async def calls_are_decided(stage: Stage) -> None:
     after = noted(stage, "time")
     check(before > 0, "the calls that were allowed did not reach the server")
     check(after["calls"] == before, f"denied calls reached the server: {before} calls became {after['calls']}")
-    secret = stage.told["samples"]["time"]["secret"]
+    secret = stage.resources["samples"]["time"]["secret"]
     check(after["last_authorization"] == digest(f"Bearer {secret}".encode()), "the server got another credential")
-    for slug in stage.told["samples"]:
+    for slug in stage.resources["samples"]:
         leaked = {digest(token.encode()) for token in stage.player.tokens} & everything(noted(stage, slug))
         check(not leaked and not noted(stage, slug)["tokens"], f"a token of the caller reached {slug}")
     stage.proven(
@@ -91,7 +91,11 @@ async def calls_are_decided(stage: Stage) -> None:
 
 async def grant_is_revoked(stage: Stage) -> None:
     """Step 7: the receipt names every gateway node; the next call on the open connection and the next exchange fail."""
-    asked = {"target": {"type": "grant", "id": stage.grants[SYSTEM]}, "reason": "The trip is cancelled.", "wait": True}
+    revocation = {
+        "target": {"type": "grant", "id": stage.grants[SYSTEM]},
+        "reason": "The trip is cancelled.",
+        "wait": True,
+    }
     arguments = {"timezone": CITIES[0]}
     async with stage.player.connected(SYSTEM, person=USER) as client:
         check(
@@ -99,15 +103,15 @@ async def grant_is_revoked(stage: Stage) -> None:
             "the call before the revocation failed",
         )
         ana = stage.api("ana")
-        receipt = done("Revoking the grant", await asyncio.to_thread(ana.post, "revocations", asked), 201)
-        seen = await said(client, "get_current_time", arguments)
-    answered = {each["node"]: each["after_ms"] for each in receipt["acknowledged"]}
-    check(len(answered) == stage.told["nodes"] and not receipt["missing"], f"not every node obeyed: {receipt}")
+        receipt = done("Revoking the grant", await asyncio.to_thread(ana.post, "revocations", revocation), 201)
+        outcome = await call_open(client, "get_current_time", arguments)
+    answered = {acknowledgement["node"]: acknowledgement["after_ms"] for acknowledgement in receipt["acknowledged"]}
+    check(len(answered) == stage.resources["nodes"] and not receipt["missing"], f"not every node obeyed: {receipt}")
     check(await signed_by_us(stage, receipt["receipt"]), f"the receipt is not signed by our key: {receipt['receipt']}")
     obeyed = [f"{node} obeyed after {after} ms" for node, after in answered.items()]
     stage.proven(7, "An analyst revoked the grant; every gateway node obeyed, says the signed receipt.", *obeyed)
-    check(not seen.allowed, f"a call after the revocation went through: {seen}")
-    stage.proven(7, "The next call on the connection that was open all along is denied.", code_of(seen))
+    check(not outcome.allowed, f"a call after the revocation went through: {outcome}")
+    stage.proven(7, "The next call on the connection that was open all along is denied.", code_of(outcome))
     try:
         await stage.player.exchange(SYSTEM, await stage.player.sign_in(USER))
     except Refused as no:
@@ -120,28 +124,28 @@ async def grant_is_revoked(stage: Stage) -> None:
 
 async def denied(stage: Stage, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Call a tool that must be denied, in both eras; return what the denial says. Raises DoesNotHold."""
-    found: dict[str, Any] = {}
+    denial: dict[str, Any] = {}
     for era in ERAS:
-        seen = await stage.player.call(SYSTEM, tool, arguments, person=USER, era=era)
-        check(not seen.allowed and DENIAL in seen.meta, f"{tool} ({era}) was not denied as promised: {seen}")
-        found = seen.meta[DENIAL]
-        check(found.get("evaluation_id"), f"the denial names no event: {found}")
-    return found
+        outcome = await stage.player.call(SYSTEM, tool, arguments, person=USER, era=era)
+        check(not outcome.allowed and DENIAL in outcome.meta, f"{tool} ({era}) was not denied as promised: {outcome}")
+        denial = outcome.meta[DENIAL]
+        check(denial.get("evaluation_id"), f"the denial names no event: {denial}")
+    return denial
 
 
-async def said(client: Client, tool: str, arguments: dict[str, Any]) -> Seen:
+async def call_open(client: Client, tool: str, arguments: dict[str, Any]) -> CallOutcome:
     """Call on an open connection and return what was seen, refusals included."""
     try:
         result = await client.call_tool(tool, arguments)
     except Exception as error:  # noqa: BLE001 - whatever the SDK makes of a refusal
         return refusal(error)
     text = "\n".join(part.text for part in result.content if part.type == "text")
-    return Seen(not result.is_error, text, "result", result.structured_content, dict(result.meta or {}))
+    return CallOutcome(not result.is_error, text, "result", result.structured_content, dict(result.meta or {}))
 
 
-def code_of(seen: Seen) -> str:
+def code_of(outcome: CallOutcome) -> str:
     """Return the word of a denial, wherever it stands."""
-    return str(seen.meta.get(DENIAL, {}).get("code") or seen.text)
+    return str(outcome.meta.get(DENIAL, {}).get("code") or outcome.text)
 
 
 def claims_of(token: str) -> dict[str, Any]:
@@ -159,7 +163,7 @@ async def signed_by_us(stage: Stage, receipt: str) -> bool:
 
 def noted(stage: Stage, slug: str) -> dict[str, Any]:
     """Return what a sample server's front noted about all that arrived there."""
-    notes: dict[str, Any] = json.loads(Path(stage.told["samples"][slug]["seen"]).read_text())
+    notes: dict[str, Any] = json.loads(Path(stage.resources["samples"][slug]["seen"]).read_text())
     return notes
 
 

@@ -1,4 +1,4 @@
-"""Who and what the demo world holds: people, agents, clients, tools in plain words, and the bundles one may ask for.
+"""Who and what the demo world holds: people, agents, clients, tools in plain words, and the requestable entitlements.
 
 Data only; `scripts/demo/seed.py` makes it through the product's actions.
 """
@@ -98,8 +98,8 @@ PEOPLE: Final = (
     Character(
         "mallory",
         "Mallory Quint",
-        title="Nobody in particular",
-        card="Has no role and no agent. Try what she can see: what is not hers is not there.",
+        title="A colleague without a role",
+        card="Has no role and no agent. Try what she can see: she finds only what is about her.",
     ),
 )
 GONE: Final = Character("leo", "Leo Dumont")
@@ -110,7 +110,7 @@ ANALYST: Final = "ana"
 
 
 @dataclass(frozen=True)
-class Bot:
+class AgentSpec:
     """An agent and its clients: each an identifier with how it authenticates."""
 
     slug: str
@@ -128,7 +128,7 @@ class Bot:
 
 
 AGENTS: Final = (
-    Bot(
+    AgentSpec(
         "expense-bot",
         "Expense helper",
         "personal",
@@ -137,7 +137,7 @@ AGENTS: Final = (
         "Fills in expense reports for Alice.",
         {"expense-bot": "client_secret_basic", "expense-bot-keyed": "private_key_jwt"},
     ),
-    Bot(
+    AgentSpec(
         "build-bot",
         "Build watcher",
         "service",
@@ -146,7 +146,7 @@ AGENTS: Final = (
         "Reads the repository after every build.",
         {"build-bot": "private_key_jwt"},
     ),
-    Bot(
+    AgentSpec(
         "research-bot",
         "Research desk",
         "shared",
@@ -155,7 +155,7 @@ AGENTS: Final = (
         "Answers questions of the research group.",
         {"research-bot": "private_key_jwt", "research-desktop": "none"},
     ),
-    Bot(
+    AgentSpec(
         "stale-bot",
         "Last year's pilot",
         "shared",
@@ -164,7 +164,7 @@ AGENTS: Final = (
         "Was tried out for Bob, and forgotten.",
         {"stale-bot": "client_secret_basic"},
     ),
-    Bot(
+    AgentSpec(
         "orphan-bot",
         "Leo's assistant",
         "shared",
@@ -182,39 +182,39 @@ CALLBACK: Final = "http://localhost/callback"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a person writes about a tool when approving it."""
+class ToolWords:
+    """What a person writes about a tool when they approve it."""
 
     sentence: str
     action: str = "read"
     risk: str = "low"
 
 
-TOOLS: Final[Mapping[str, Mapping[str, Seen]]] = {
+TOOLS: Final[Mapping[str, Mapping[str, ToolWords]]] = {
     "time": {
-        "get_current_time": Seen("Tells the time in a time zone."),
-        "convert_time": Seen("Converts a time from one time zone to another."),
+        "get_current_time": ToolWords("Tells the time in a time zone."),
+        "convert_time": ToolWords("Converts a time from one time zone to another."),
     },
     "git": {
-        "git_status": Seen("Shows which files of the repository have changed."),
-        "git_diff_unstaged": Seen("Shows changes that are not marked for the next commit."),
-        "git_diff_staged": Seen("Shows changes that are marked for the next commit."),
-        "git_diff": Seen("Shows what differs between two branches or commits."),
-        "git_log": Seen("Lists the latest commits."),
-        "git_show": Seen("Shows one commit."),
-        "git_branch": Seen("Lists the branches."),
-        "git_add": Seen("Marks files for the next commit.", "write", "medium"),
-        "git_commit": Seen("Makes a commit of what is marked.", "write", "medium"),
-        "git_create_branch": Seen("Makes a new branch.", "write", "medium"),
-        "git_checkout": Seen("Switches the working copy to another branch.", "write", "high"),
-        "git_reset": Seen("Unmarks everything that was marked for the next commit.", "delete", "high"),
+        "git_status": ToolWords("Shows which files of the repository have changed."),
+        "git_diff_unstaged": ToolWords("Shows changes that are not marked for the next commit."),
+        "git_diff_staged": ToolWords("Shows changes that are marked for the next commit."),
+        "git_diff": ToolWords("Shows what differs between two branches or commits."),
+        "git_log": ToolWords("Lists the latest commits."),
+        "git_show": ToolWords("Shows one commit."),
+        "git_branch": ToolWords("Lists the branches."),
+        "git_add": ToolWords("Marks files for the next commit.", "write", "medium"),
+        "git_commit": ToolWords("Makes a commit of what is marked.", "write", "medium"),
+        "git_create_branch": ToolWords("Makes a new branch.", "write", "medium"),
+        "git_checkout": ToolWords("Switches the working copy to another branch.", "write", "high"),
+        "git_reset": ToolWords("Unmarks everything that was marked for the next commit.", "delete", "high"),
     },
 }
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """An entitlement: what one may ask for."""
+class EntitlementSpec:
+    """An entitlement that people can request."""
 
     scope: str
     name: str
@@ -228,15 +228,15 @@ class Bundle:
         return self.scope.partition(":")[0]
 
 
-BUNDLES: Final = (
-    Bundle("time:read", "Ask the time", "Look up and convert times.", tuple(TOOLS["time"])),
-    Bundle(
+ENTITLEMENTS: Final = (
+    EntitlementSpec("time:read", "Ask the time", "Look up and convert times.", tuple(TOOLS["time"])),
+    EntitlementSpec(
         "git:read",
         "Read the repository",
         "Look at files, commits and branches, and change nothing.",
         tuple(name for name, seen in TOOLS["git"].items() if seen.action == "read"),
     ),
-    Bundle(
+    EntitlementSpec(
         "git:write",
         "Change the repository",
         "Commit, branch, and switch branches.",
@@ -245,7 +245,7 @@ BUNDLES: Final = (
 )
 
 
-def limits(bundle: Bundle, repository: str) -> dict[str, dict[str, Any]]:
+def limits(bundle: EntitlementSpec, repository: str) -> dict[str, dict[str, Any]]:
     """Return the limits that a bundle's tools start from: git tools stay in the one repository."""
     if bundle.system != "git":
         return {}
@@ -253,8 +253,8 @@ def limits(bundle: Bundle, repository: str) -> dict[str, dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A request that the world holds from the start: `approved` by whoever it waits for, or left for the visitor."""
+class AccessRequestSpec:
+    """An access request that the world holds from the start: `approved` by its approvers, or left for the visitor."""
 
     agent: str
     scope: str
@@ -269,10 +269,10 @@ class Wish:
 LONG_AGO, LATELY = 61, 14
 """So many days ago the old agents of the cast were registered, and the others."""
 OLD: Final = frozenset({"stale-bot", "orphan-bot"})
-WISHES: Final = (
-    Wish("build-bot", "git:read", 30, "The build report quotes the commits since the last release."),
-    Wish("research-bot", "time:read", 30, "Meetings across time zones.", groups=("research",)),
-    Wish(
+ACCESS_REQUESTS: Final = (
+    AccessRequestSpec("build-bot", "git:read", 30, "The build report quotes the commits since the last release."),
+    AccessRequestSpec("research-bot", "time:read", 30, "Meetings across time zones.", groups=("research",)),
+    AccessRequestSpec(
         "research-bot",
         "git:write",
         7,

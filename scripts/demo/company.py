@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from scripts.demo.cast import LONG_AGO, Bot, Bundle, Character
+from scripts.demo.cast import LONG_AGO, AgentSpec, Character, EntitlementSpec
 
 PEOPLE: Final = (
     Character("ines", "Ines Falk"),
@@ -30,8 +30,8 @@ GROUPS: Final = (("support", "Support", ("grace", "alice")), ("finance", "Financ
 
 
 @dataclass(frozen=True)
-class Offer:
-    """One tool: what its server says of it, and what people said when they approved it."""
+class ToolSpec:
+    """One tool: its server's description, and the approval that people gave it."""
 
     name: str
     sentence: str
@@ -62,7 +62,7 @@ class Department:
     slug: str
     name: str
     owner: str
-    tools: tuple[Offer, ...]
+    tools: tuple[ToolSpec, ...]
     kind: str = "mcp_gateway"
 
 
@@ -73,9 +73,11 @@ SYSTEMS: Final = (
         "Help desk",
         "tara",
         (
-            Offer("search_tickets", "Searches the tickets of customers.", flows=(_STRANGERS,)),
-            Offer("read_ticket", "Shows one ticket with all its messages.", flows=(_STRANGERS,), arguments=("number",)),
-            Offer(
+            ToolSpec("search_tickets", "Searches the tickets of customers.", flows=(_STRANGERS,)),
+            ToolSpec(
+                "read_ticket", "Shows one ticket with all its messages.", flows=(_STRANGERS,), arguments=("number",)
+            ),
+            ToolSpec(
                 "answer_ticket",
                 "Sends an answer to the customer.",
                 "write",
@@ -83,7 +85,7 @@ SYSTEMS: Final = (
                 flows=(_OUT,),
                 arguments=("number", "text"),
             ),
-            Offer("close_ticket", "Closes a ticket.", "write", "medium", arguments=("number",)),
+            ToolSpec("close_ticket", "Closes a ticket.", "write", "medium", arguments=("number",)),
         ),
     ),
     Department(
@@ -91,12 +93,12 @@ SYSTEMS: Final = (
         "Customer records",
         "tara",
         (
-            Offer("find_customer", "Finds a customer by name.", "read", "medium", "confidential", (_PRIVATE,)),
-            Offer(
+            ToolSpec("find_customer", "Finds a customer by name.", "read", "medium", "confidential", (_PRIVATE,)),
+            ToolSpec(
                 "read_contract", "Shows a customer's contract.", "read", "medium", "confidential", (_PRIVATE,), ("id",)
             ),
-            Offer("change_address", "Changes a customer's address.", "write", "medium", arguments=("id", "address")),
-            Offer(
+            ToolSpec("change_address", "Changes a customer's address.", "write", "medium", arguments=("id", "address")),
+            ToolSpec(
                 "export_customers", "Exports every customer into a file.", "read", "high", "restricted", (_PRIVATE,), ()
             ),
         ),
@@ -106,9 +108,9 @@ SYSTEMS: Final = (
         "Mailbox",
         "sam",
         (
-            Offer("list_mail", "Lists the mail of a folder.", flows=(_STRANGERS,), arguments=("folder",)),
-            Offer("read_mail", "Shows one mail.", "read", "medium", "confidential", (_PRIVATE, _STRANGERS), ("id",)),
-            Offer("send_mail", "Sends a mail.", "write", "medium", flows=(_OUT,), arguments=("to", "text")),
+            ToolSpec("list_mail", "Lists the mail of a folder.", flows=(_STRANGERS,), arguments=("folder",)),
+            ToolSpec("read_mail", "Shows one mail.", "read", "medium", "confidential", (_PRIVATE, _STRANGERS), ("id",)),
+            ToolSpec("send_mail", "Sends a mail.", "write", "medium", flows=(_OUT,), arguments=("to", "text")),
         ),
     ),
     Department(
@@ -116,10 +118,10 @@ SYSTEMS: Final = (
         "Purchasing",
         "sam",
         (
-            Offer("list_invoices", "Lists the invoices of a month.", arguments=("month",)),
-            Offer("read_invoice", "Shows one invoice.", arguments=("number",)),
-            Offer("create_vendor", "Registers a new supplier.", "write", "high", arguments=("name", "account")),
-            Offer(
+            ToolSpec("list_invoices", "Lists the invoices of a month.", arguments=("month",)),
+            ToolSpec("read_invoice", "Shows one invoice.", arguments=("number",)),
+            ToolSpec("create_vendor", "Registers a new supplier.", "write", "high", arguments=("name", "account")),
+            ToolSpec(
                 "pay_invoice",
                 "Pays an invoice from the company's account.",
                 "execute",
@@ -135,16 +137,16 @@ SYSTEMS: Final = (
         "Delivery",
         "milan",
         (
-            Offer("list_releases", "Lists the latest releases.", arguments=("service",)),
-            Offer("deploy_release", "Puts a release into operation.", "execute", "high", arguments=("service",)),
-            Offer("rollback_release", "Goes back to the release before.", "execute", "high", arguments=("service",)),
+            ToolSpec("list_releases", "Lists the latest releases.", arguments=("service",)),
+            ToolSpec("deploy_release", "Puts a release into operation.", "execute", "high", arguments=("service",)),
+            ToolSpec("rollback_release", "Goes back to the release before.", "execute", "high", arguments=("service",)),
         ),
     ),
     Department(
         "suite",
         "Vendor suite",
         "sam",
-        (Offer("find_document", "Finds a document in the vendor's suite."),),
+        (ToolSpec("find_document", "Finds a document in the vendor's suite."),),
         kind="mcp",
     ),
 )
@@ -167,43 +169,45 @@ DRIFT: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
 """What two servers say otherwise since DRIFTED: a schema that grew stops its tool, another text does not."""
 QUARANTINED, REWORDED = ("desk", "answer_ticket"), ("crm", "find_customer")
 
-BUNDLES: Final = (
-    Bundle("desk:read", "Read tickets", "Search and read tickets.", ("search_tickets", "read_ticket")),
-    Bundle(
+ENTITLEMENTS: Final = (
+    EntitlementSpec("desk:read", "Read tickets", "Search and read tickets.", ("search_tickets", "read_ticket")),
+    EntitlementSpec(
         "desk:work",
         "Work on tickets",
         "Read, answer and close tickets.",
         ("search_tickets", "read_ticket", "answer_ticket", "close_ticket"),
     ),
-    Bundle("crm:read", "Look customers up", "Find customers and their contracts.", ("find_customer", "read_contract")),
-    Bundle(
+    EntitlementSpec(
+        "crm:read", "Look customers up", "Find customers and their contracts.", ("find_customer", "read_contract")
+    ),
+    EntitlementSpec(
         "crm:care",
         "Look after customers",
         "Find, change and export customers.",
         ("find_customer", "read_contract", "change_address", "export_customers"),
     ),
-    Bundle("mail:read", "Read mail", "List and read mail.", ("list_mail", "read_mail")),
-    Bundle("mail:send", "Send mail", "Send mail.", ("send_mail",)),
-    Bundle("erp:read", "Read invoices", "List and read invoices.", ("list_invoices", "read_invoice")),
-    Bundle("erp:vendors", "Register suppliers", "Register new suppliers.", ("create_vendor",)),
-    Bundle(
+    EntitlementSpec("mail:read", "Read mail", "List and read mail.", ("list_mail", "read_mail")),
+    EntitlementSpec("mail:send", "Send mail", "Send mail.", ("send_mail",)),
+    EntitlementSpec("erp:read", "Read invoices", "List and read invoices.", ("list_invoices", "read_invoice")),
+    EntitlementSpec("erp:vendors", "Register suppliers", "Register new suppliers.", ("create_vendor",)),
+    EntitlementSpec(
         "erp:pay",
         "Pay invoices",
         "Pay invoices.",
         ("pay_invoice",),
         limits={"pay_invoice": {"amount": {"max": 50_000}}},
     ),
-    Bundle("ship:read", "Watch releases", "List releases.", ("list_releases",)),
-    Bundle("ship:deploy", "Deploy", "Deploy and roll back.", ("deploy_release", "rollback_release")),
-    Bundle("suite:read", "Find documents", "Find documents.", ("find_document",)),
+    EntitlementSpec("ship:read", "Watch releases", "List releases.", ("list_releases",)),
+    EntitlementSpec("ship:deploy", "Deploy", "Deploy and roll back.", ("deploy_release", "rollback_release")),
+    EntitlementSpec("suite:read", "Find documents", "Find documents.", ("find_document",)),
 )
 
 
-def _bot(slug: str, name: str, sponsor: str, owner: str, purpose: str, kind: str = "shared") -> Bot:
-    return Bot(slug, name, kind, sponsor, owner, purpose, {slug: "private_key_jwt"})
+def _bot(slug: str, name: str, sponsor: str, owner: str, purpose: str, kind: str = "shared") -> AgentSpec:
+    return AgentSpec(slug, name, kind, sponsor, owner, purpose, {slug: "private_key_jwt"})
 
 
-PAYROLL: Final = Bot(
+PAYROLL: Final = AgentSpec(
     "payroll-bot",
     "Payroll check",
     "service",
@@ -248,7 +252,7 @@ AGENTS: Final = (
 
 
 @dataclass(frozen=True)
-class Given:
+class GrantSpec:
     """Access that was asked for, approved and given so many days ago, and the calls of each tool in a week since."""
 
     agent: str
@@ -268,33 +272,35 @@ class Given:
 
 
 _SUPPORT, _FINANCE = ("support",), ("finance",)
-GIVEN: Final = (
-    Given(
+GRANTS: Final = (
+    GrantSpec(
         "support-bot",
         "desk:work",
         "First answers within an hour.",
         groups=_SUPPORT,
         used={"search_tickets": 4, "read_ticket": 6, "answer_ticket": 3, "close_ticket": 2},
     ),
-    Given(
+    GrantSpec(
         "support-bot",
         "crm:read",
         "Answers depend on the contract.",
         groups=_SUPPORT,
         used={"find_customer": 3, "read_contract": 2},
     ),
-    Given(
+    GrantSpec(
         "care-bot",
         "crm:care",
         "Customers move.",
         groups=_SUPPORT,
         used={"find_customer": 5, "change_address": 3},
     ),
-    Given("curious-bot", "crm:read", "Questions of the sales desk.", people=("alice",), used={"find_customer": 2}),
-    Given("pilot-bot", "desk:read", "A pilot of answering chats.", groups=_SUPPORT),
-    Given("minutes-bot", "mail:read", "Agendas come by mail.", ago=25, people=("alice", "bob"), used={"read_mail": 2}),
+    GrantSpec("curious-bot", "crm:read", "Questions of the sales desk.", people=("alice",), used={"find_customer": 2}),
+    GrantSpec("pilot-bot", "desk:read", "A pilot of answering chats.", groups=_SUPPORT),
+    GrantSpec(
+        "minutes-bot", "mail:read", "Agendas come by mail.", ago=25, people=("alice", "bob"), used={"read_mail": 2}
+    ),
     *(
-        Given(
+        GrantSpec(
             f"desk-{region}",
             "desk:read",
             "The morning round.",
@@ -303,8 +309,8 @@ GIVEN: Final = (
         )
         for region in _REGIONS
     ),
-    Given("buyer-bot", "erp:vendors", "New suppliers every week.", groups=_FINANCE, used={"create_vendor": 1}),
-    Given(
+    GrantSpec("buyer-bot", "erp:vendors", "New suppliers every week.", groups=_FINANCE, used={"create_vendor": 1}),
+    GrantSpec(
         "buyer-bot",
         "erp:pay",
         "Discounts for paying early.",
@@ -312,36 +318,38 @@ GIVEN: Final = (
         used={"pay_invoice": 2},
         arguments={"number": "2026-114", "amount": 640},
     ),
-    Given(
+    GrantSpec(
         "invoice-bot",
         "erp:read",
         "Invoices are matched by number.",
         people=("henry",),
         used={"list_invoices": 2, "read_invoice": 5},
     ),
-    Given("invoice-bot", "mail:read", "Invoices come by mail.", people=("henry",), used={"list_mail": 4}),
-    Given("payroll-bot", "erp:read", "The nightly comparison.", used={"list_invoices": 3, "read_invoice": 3}),
-    Given("budget-bot", "erp:read", "Budgets are compared monthly.", people=("henry",), used={"list_invoices": 2}),
-    Given("dunning-bot", "mail:send", "Reminders go out on Fridays.", people=("henry",), used={"send_mail": 2}),
-    Given(
+    GrantSpec("invoice-bot", "mail:read", "Invoices come by mail.", people=("henry",), used={"list_mail": 4}),
+    GrantSpec("payroll-bot", "erp:read", "The nightly comparison.", used={"list_invoices": 3, "read_invoice": 3}),
+    GrantSpec("budget-bot", "erp:read", "Budgets are compared monthly.", people=("henry",), used={"list_invoices": 2}),
+    GrantSpec("dunning-bot", "mail:send", "Reminders go out on Fridays.", people=("henry",), used={"send_mail": 2}),
+    GrantSpec(
         "audit-bot",
         "erp:read",
         "Receipts are checked by sample.",
         groups=_FINANCE,
         used={"list_invoices": 1, "read_invoice": 2},
     ),
-    Given("filing-bot", "suite:read", "Documents are filed by hand otherwise.", people=("grace",)),
-    Given("release-bot", "git:write", "The version is a commit.", used={"git_add": 1, "git_commit": 1}),
-    Given("release-bot", "ship:deploy", "Every Thursday.", used={"deploy_release": 1}),
-    Given("changes-bot", "git:read", "Commits become the change log.", used={"git_log": 3, "git_show": 2}),
-    Given("changes-bot", "ship:read", "The log names the release.", ago=128),
-    Given("lab-bot", "crm:read", "Devices are on the contract.", people=("bob",), used={"read_contract": 2}),
-    Given("sorter-bot", "mail:read", "The mail of finance.", groups=_FINANCE, used={"list_mail": 5, "read_mail": 3}),
-    Given("inbox-bot", "mail:read", "On the way to work.", people=("sam",), used={"list_mail": 2, "read_mail": 2}),
-    Given("stock-bot", "crm:read", "Recalls name the device.", people=("alice",), used={"find_customer": 1}),
-    Given("scan-bot", "ship:read", "Releases are scanned.", used={"list_releases": 2}),
-    Given("stale-bot", "time:read", "A pilot for Bob's team.", ago=LONG_AGO, lasts=90, people=("bob",)),
-    Given(
+    GrantSpec("filing-bot", "suite:read", "Documents are filed by hand otherwise.", people=("grace",)),
+    GrantSpec("release-bot", "git:write", "The version is a commit.", used={"git_add": 1, "git_commit": 1}),
+    GrantSpec("release-bot", "ship:deploy", "Every Thursday.", used={"deploy_release": 1}),
+    GrantSpec("changes-bot", "git:read", "Commits become the change log.", used={"git_log": 3, "git_show": 2}),
+    GrantSpec("changes-bot", "ship:read", "The log names the release.", ago=128),
+    GrantSpec("lab-bot", "crm:read", "Devices are on the contract.", people=("bob",), used={"read_contract": 2}),
+    GrantSpec(
+        "sorter-bot", "mail:read", "The mail of finance.", groups=_FINANCE, used={"list_mail": 5, "read_mail": 3}
+    ),
+    GrantSpec("inbox-bot", "mail:read", "On the way to work.", people=("sam",), used={"list_mail": 2, "read_mail": 2}),
+    GrantSpec("stock-bot", "crm:read", "Recalls name the device.", people=("alice",), used={"find_customer": 1}),
+    GrantSpec("scan-bot", "ship:read", "Releases are scanned.", used={"list_releases": 2}),
+    GrantSpec("stale-bot", "time:read", "A pilot for Bob's team.", ago=LONG_AGO, lasts=90, people=("bob",)),
+    GrantSpec(
         "orphan-bot",
         "time:read",
         "Bob's calendar needs time zones.",
@@ -353,17 +361,19 @@ GIVEN: Final = (
 )
 EXCEEDING: Final = ("curious-bot", "export_customers", 12)
 """Who calls what it was never given, and how often."""
-TEMPORARY: Final = Given(
+TEMPORARY: Final = GrantSpec(
     "repair-bot", "ship:deploy", "The payment service was down.", ago=20, lasts=0.3, used={"rollback_release": 2}
 )
 """Access for some hours that is over: it was in force within the time that a review looks at."""
-TONIGHT: Final = Given("repair-bot", "ship:deploy", "The search is slow; until tonight.", ago=0, lasts=0.4)
-BY_RULE: Final = Given("stock-bot", "desk:read", "Which tickets name the device?", ago=8, lasts=60, people=("grace",))
+TONIGHT: Final = GrantSpec("repair-bot", "ship:deploy", "The search is slow; until tonight.", ago=0, lasts=0.4)
+BY_RULE: Final = GrantSpec(
+    "stock-bot", "desk:read", "Which tickets name the device?", ago=8, lasts=60, people=("grace",)
+)
 """Access that a rule approved, and no person yet looked at."""
 
 FOUNDED, SET_UP, FIRST_REVIEW, RULES, RULE, DRIFTED = 430, 140, 115, 40, 21, 8
 LEFT, BEGAN, LEAVES = 5.0, 3.0, 0.9
 """So many days ago it was that people came, that systems and agents were registered, and so on."""
 CHECKED_OTHERWISE: Final = "curious-bot"
-"""The agent of which somebody who checked the first review would have kept less."""
+"""The agent of which a spot check of the first review would have kept less."""
 CAMPAIGN, CAMPAIGN_NAME, FIRST_CAMPAIGN = "q4-access", "Fourth quarter: what may agents do?", "q3-rehearsal"

@@ -60,7 +60,7 @@ def fill(count: int, tables: str = "") -> int:
     with _ago(OLD):
         systems = [_system(number, owner, analyst) for number in range(max(3, min(100, count // 500)))]
         policy = policies.ensure_default()
-    told = _run(
+    count_of_events = _run(
         {
             "now": clock.now(),
             "agents": count,
@@ -73,11 +73,11 @@ def fill(count: int, tables: str = "") -> int:
     )
     for system in systems[:: max(1, len(systems) // 10)]:
         _drift(system, analyst)
-    return told
+    return count_of_events
 
 
 def _system(number: int, owner: Person, analyst: Person) -> System:
-    """Register a system with its tools, approved, in one bundle for each kind of use. Nobody asks it anything."""
+    """Register a system with its tools, approved, in one bundle for each kind of use. No discovery asks it."""
     slug, by = f"fleet-{number:03}", analyst.principal
     address = f"https://{slug}.example.com/mcp"
     system = making.registered(slug, f"Department {number}", System.Kind.MCP, owner=owner, url=address, by=by)
@@ -116,7 +116,7 @@ def _reviewed(tool: Tool) -> tools_actions.Approval:
 
 
 def _drift(system: System, analyst: Person) -> None:
-    """Let the system offer one tool with another definition: it is quarantined, and somebody has to look at it."""
+    """Let the system offer one tool with another definition: it is quarantined and waits for a review."""
     offered = [_definition(name, " Also sends it on." * (name == "get_member")) for ns in TOOLS.values() for name in ns]
     discovery.record_discovery(system, offered, by=analyst.principal)
 
@@ -125,13 +125,13 @@ def _run(values: dict[str, Any], tables: str) -> int:
     """Make the rows, and write what happened to them as the life of one producer; says how many events that took."""
     if tables:
         with bulkload.loading(tables, LOADED) as bare:
-            made = _fill(bare, values)
+            events = _fill(bare, values)
     else:
         with transaction.atomic(), connection.cursor() as cursor:
-            made = _fill(cursor, values)
+            events = _fill(cursor, values)
     with transaction.atomic():
         changes.note(changes.Kind.AGENT, "agent:fleet")  # without one agent it concerns everybody
-    return made
+    return events
 
 
 def _fill(cursor: Any, values: dict[str, Any]) -> int:  # noqa: ANN401 - of Django or of psycopg: they execute alike

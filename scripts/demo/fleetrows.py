@@ -1,7 +1,7 @@
 """The statements that make a fleet, each for the whole of it at once; `scripts/demo/fleet.py` runs them in order.
 
 Every state that a row has come to gets the event that the action would have recorded, with the same links and the same
-words: first as rows of `told`, at the end as numbered, canonical bodies of one producer. All text is plain ASCII
+words: first as rows of `past_event`, at the end as numbered, canonical bodies of one producer. All text is plain ASCII
 without quotes, so that what PostgreSQL puts together is canonical JSON already.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 HELPERS: Final = """
-CREATE TEMP TABLE told (
+CREATE TEMP TABLE past_event (
     at timestamptz NOT NULL, action text NOT NULL, actor text NOT NULL, about text[] NOT NULL, detail text NOT NULL,
     reason text NOT NULL DEFAULT '', behalf text, session text NOT NULL DEFAULT '', trace text NOT NULL DEFAULT '',
     uuid uuid NOT NULL DEFAULT gen_random_uuid()
@@ -41,7 +41,7 @@ SELECT right(login, 6)::int AS n, id, login FROM entitlements_person WHERE login
 CREATE UNIQUE INDEX ON person (n);
 UPDATE entitlements_person e SET manager_id = above.id FROM person p JOIN person above ON above.n = p.n / 10
  WHERE e.id = p.id AND p.n >= 10;
-INSERT INTO told (at, action, actor, about, detail)
+INSERT INTO past_event (at, action, actor, about, detail)
 SELECT %(now)s - interval '500 days', 'person.registered', %(by)s, ARRAY['person:' || login], '{}' FROM person;
 INSERT INTO entitlements_group (slug, name)
 SELECT 'fleet-team-' || lpad(n::text, 5, '0'), 'Team ' || n FROM generate_series(0, %(people)s / 20) AS n;
@@ -49,7 +49,7 @@ CREATE TEMP TABLE team ON COMMIT DROP AS
 SELECT right(slug, 5)::int AS n, id, slug FROM entitlements_group WHERE slug LIKE 'fleet-team-%%';
 INSERT INTO entitlements_membership (group_id, person_id)
 SELECT team.id, person.id FROM person JOIN team ON team.n = person.n / 20;
-INSERT INTO told (at, action, actor, about, detail)
+INSERT INTO past_event (at, action, actor, about, detail)
 SELECT %(now)s - interval '499 days', 'group.made', %(by)s,
        array_append(coalesce((SELECT array_agg('person:' || p.login) FROM person p WHERE p.n / 20 = team.n), '{}'),
                     'group:' || team.slug), '{}' FROM team;
@@ -74,7 +74,7 @@ INSERT INTO entitlements_agent (slug, name, kind, purpose, sponsor_id, owner_id,
                                 tokens_valid_after, created_at, version)
 SELECT plan.slug, plan.name, kind, 'Works on what its name says, for team ' || sponsor / 20 || '.', s.id, o.id,
        CASE WHEN stopped THEN 'suspended' ELSE 'active' END,
-       CASE WHEN stopped THEN 'It did what nobody expected.' ELSE '' END,
+       CASE WHEN stopped THEN 'It did what no one expected.' ELSE '' END,
        CASE WHEN stopped THEN %(now)s - interval '5 days' END, born, CASE WHEN stopped THEN 2 ELSE 1 END
   FROM plan JOIN person s ON s.n = plan.sponsor LEFT JOIN person o ON o.n = plan.owner ORDER BY plan.n;
 CREATE TEMP TABLE agent ON COMMIT DROP AS
@@ -82,14 +82,14 @@ SELECT plan.*, a.id, a.purpose, s.id AS sponsor_id, s.login AS sponsor_login, o.
   FROM plan JOIN entitlements_agent a ON a.slug = plan.slug
   JOIN person s ON s.n = plan.sponsor LEFT JOIN person o ON o.n = plan.owner;
 CREATE UNIQUE INDEX ON agent (n);
-INSERT INTO told (at, action, actor, about, detail)
+INSERT INTO past_event (at, action, actor, about, detail)
 SELECT born, 'agent.registered', %(by)s,
        array_remove(ARRAY['agent:' || slug, 'person:' || sponsor_login, 'person:' || owner_login], NULL),
        format('{"kind":"%%s","owner":%%s,"purpose":"%%s","sponsor":"%%s"}', kind,
               coalesce('"' || owner_login || '"', 'null'), purpose, sponsor_login) FROM agent;
-INSERT INTO told (at, action, actor, about, detail, reason)
+INSERT INTO past_event (at, action, actor, about, detail, reason)
 SELECT %(now)s - interval '5 days', 'agent.suspended', %(by)s, ARRAY['agent:' || slug], '{}',
-       'It did what nobody expected.' FROM agent WHERE stopped;
+       'It did what no one expected.' FROM agent WHERE stopped;
 INSERT INTO entitlements_clientcredential (id, agent_id, client_id, purpose, name, auth, jwks, secret_sha256,
     redirect_uris, api_scopes, state, asked_by, askers, reason, asked_at, answer_by, acceptor_id, answered_by,
     answered_at, answer_reason)
@@ -101,7 +101,7 @@ INSERT INTO entitlements_client (client_id, redirect_uris, post_logout_redirect_
     allowed_origins, registration_source, auth, jwks, secret_sha256, status, api_scopes, agent_id)
 SELECT slug, 'http://127.0.0.1/callback', '', 'public', 'authorization-code', '', false, slug, false, born, born, '',
        '', 'manual', 'none', '{}', '', 'active', '[]', id FROM agent ORDER BY n;
-INSERT INTO told (at, action, actor, about, detail)
+INSERT INTO past_event (at, action, actor, about, detail)
 SELECT born, 'client.registered', 'person:' || sponsor_login, ARRAY['client:' || slug, 'agent:' || slug],
        '{"api_scopes":[],"auth":"none"}' FROM agent;
 """
@@ -142,13 +142,13 @@ SELECT id, person_id, team_id FROM held WHERE subject IS NOT NULL ORDER BY start
 INSERT INTO entitlements_grantline (grant_id, tool_id, limits)
 SELECT held.id, l.tool_id, '{}' FROM held JOIN entitlements_entitlementtool l ON l.entitlement_id = held.bundle_id
  ORDER BY starts;
-INSERT INTO told (at, action, actor, about, detail, reason)
+INSERT INTO past_event (at, action, actor, about, detail, reason)
 SELECT starts, 'grant.issued', %(by)s, array_remove(ARRAY['grant:' || id, 'agent:' || slug, 'entitlement:' || scope,
        'system:' || system, subject], NULL),
        format('{"expires_at":"%%s+00:00","lines":{%%s},"starts_at":"%%s+00:00"}',
               to_char(expires AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS'), lines,
               to_char(starts AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')), 'Part of the fleet.' FROM held;
-INSERT INTO told (at, action, actor, about, detail, reason)
+INSERT INTO past_event (at, action, actor, about, detail, reason)
 SELECT coalesce(ended, %(now)s - interval '3 days'), 'grant.' || state,
        CASE state WHEN 'expired' THEN 'system:mandate' ELSE %(by)s END,
        ARRAY['grant:' || id, 'agent:' || slug, 'entitlement:' || scope]
@@ -174,20 +174,20 @@ INSERT INTO entitlements_issuedtoken (jti, kind, system_id, client_id, agent_id,
 SELECT jti, 'access_token', system_id, client_id, agent_id, person_id, session, scope, at, at + interval '300 seconds',
        '', trace FROM used;
 INSERT INTO entitlements_tokengrant (token_id, grant_id) SELECT jti, grant_id FROM used;
-INSERT INTO told (at, action, actor, about, detail, behalf, session, trace)
+INSERT INTO past_event (at, action, actor, about, detail, behalf, session, trace)
 SELECT at, 'session.begun', 'agent:' || slug, array_remove(ARRAY['session:' || session, 'agent:' || slug,
        'person:' || login, 'client:' || slug], NULL), '{}', 'person:' || login, '', trace FROM used;
-INSERT INTO told (at, action, actor, about, detail, behalf, session, trace)
+INSERT INTO past_event (at, action, actor, about, detail, behalf, session, trace)
 SELECT at, 'token.issued', 'agent:' || slug, ARRAY['token:' || jti, 'client:' || slug, 'system:' || system,
        'grant:' || grant_id, 'session:' || session],
        format('{"expires":%%s,"flow":"jwt_bearer","kind":"access_token","left_out":{},"parent":null,"scope":"%%s"}',
               extract(epoch FROM at)::bigint + 300, scope), 'person:' || login, session::text, trace FROM used;
-INSERT INTO told (at, action, actor, about, detail, behalf, session, trace, uuid)
+INSERT INTO past_event (at, action, actor, about, detail, behalf, session, trace, uuid)
 SELECT at + interval '1 second', 'call.allowed', 'agent:' || slug, ARRAY['client:' || slug, 'token:' || jti,
        'system:' || system, 'tool:' || system || '/' || tool, 'grant:' || grant_id],
        format('{"arguments":"%%s","method":"tools/call","tool":"%%s","version":"%%s"}',
               encode(sha256('{}'), 'hex'), tool, version), 'person:' || login, session::text, trace, call FROM used;
-INSERT INTO told (at, action, actor, about, detail, behalf, session, trace)
+INSERT INTO past_event (at, action, actor, about, detail, behalf, session, trace)
 SELECT at + interval '2 seconds', 'call.finished', 'agent:' || slug, ARRAY['client:' || slug, 'token:' || jti,
        'system:' || system, 'tool:' || system || '/' || tool],
        format('{"bytes":%%s,"evaluation":"%%s","milliseconds":%%s}', 200 + mod(n, 900), call, 20 + mod(n, 300)),
@@ -221,13 +221,13 @@ SELECT id, 1, 'sponsor', jsonb_build_object('chosen', jsonb_build_array(sponsor_
        'skipped', '[]'::jsonb, 'evaluated_at', at), CASE WHEN waits THEN 'waiting' ELSE 'void' END, '' FROM asked;
 INSERT INTO governance_approval_waiting_for (approval_id, person_id)
 SELECT a.id, asked.sponsor_id FROM governance_approval a JOIN asked ON asked.id = a.request_id;
-INSERT INTO told (at, action, actor, about, detail, reason, trace)
+INSERT INTO past_event (at, action, actor, about, detail, reason, trace)
 SELECT at, 'request.submitted', 'person:' || owner_login, ARRAY['request:' || id, 'agent:' || slug,
        'entitlement:' || scope, 'system:' || system, 'person:' || login],
        format('{"approvals":[{"rule":"the sponsor","stage":"sponsor","waiting_for":["%%s"]}],"completes":[],'
               '"denied_call":null,"lasts_seconds":2592000,"lines":{%%s},"risk":"low"}', sponsor_login, lines),
        'The next quarter needs it.', trace FROM asked;
-INSERT INTO told (at, action, actor, about, detail, trace)
+INSERT INTO past_event (at, action, actor, about, detail, trace)
 SELECT at + interval '30 minutes', 'request.cancelled', 'person:' || owner_login, ARRAY['request:' || id,
        'agent:' || slug, 'entitlement:' || scope, 'system:' || system, 'person:' || login], '{}', trace
   FROM asked WHERE NOT waits;
@@ -235,12 +235,12 @@ SELECT at + interval '30 minutes', 'request.cancelled', 'person:' || owner_login
 
 RECORD: Final = """
 WITH numbered AS MATERIALIZED (
-    SELECT row_number() OVER (ORDER BY at, action, uuid) AS sequence, told.*,
+    SELECT row_number() OVER (ORDER BY at, action, uuid) AS sequence, past_event.*,
            (SELECT array_agg(DISTINCT link COLLATE "C") FROM unnest(about) AS link) AS sorted,
            (SELECT array_agg(DISTINCT link COLLATE "C") FROM unnest(
                 about || nullif(actor, 'system:mandate') || behalf || nullif('session:' || session, 'session:')) AS link
              WHERE link IS NOT NULL) AS links
-      FROM told
+      FROM past_event
 ), event AS (
     INSERT INTO events (at, uuid, action, links, trace, producer, sequence, body)
     SELECT at, uuid, action, links, trace, %(producer)s, sequence,
@@ -258,6 +258,6 @@ SELECT at, uuid, %(producer)s, sequence FROM numbered ORDER BY sequence
 
 
 def statements() -> Iterator[str]:
-    """Yield the statements that fill the product's tables and `told`, in order; RECORD follows them."""
+    """Yield the statements that fill the product's tables and `past_event`, in order; RECORD follows them."""
     for step in (HELPERS, PEOPLE, AGENTS, GRANTS, USE, REQUESTS):
         yield from filter(str.strip, step.split(";\n"))

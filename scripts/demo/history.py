@@ -1,7 +1,7 @@
 """What the planted access was used for: thirteen weeks of sign-ins, tokens and calls, as the record would hold them.
 
-Each call is decided by the product's own decision point on the facts of its agent, and told in the gateway's own words;
-rows and events are written by the hundred. Only the hands that call are missing: nobody was there three months ago.
+Each call is decided by the product's own decision point on the facts of its agent, and recorded in the gateway's own
+words; rows and events are written by the hundred. Only the calling clients are missing: they did not exist yet.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from entitlements.people.models import Person
 from entitlements.sessions.models import Session
 from entitlements.sessions.sessions import ABSOLUTE
 from entitlements.tokens.models import IssuedToken, TokenGrant
-from scripts.demo.company import Given
+from scripts.demo.company import GrantSpec
 
 WEEKS: Final = 13
 LIFE: Final = timedelta(seconds=300)
@@ -51,7 +51,7 @@ class Written:
         Session.objects.bulk_create(self.sessions)
         IssuedToken.objects.bulk_create(self.tokens)
         TokenGrant.objects.bulk_create(self.stands_on)
-        self.drafts.sort(key=lambda each: each.at)
+        self.drafts.sort(key=lambda event: event.at)
         for batch in batched(self.drafts, _AT_ONCE):
             with (
                 producers.numbers(connection, len(batch), batch[0].at) as (producer, first),
@@ -74,26 +74,26 @@ class Holder:
     @classmethod
     def of(cls, grant: Grant, arguments: dict[str, Any]) -> Holder:
         """Read it; a group is its members."""
-        found = facts.load(grant.agent.slug, grant.entitlement.system.slug)
-        assert found is not None
+        agent_facts = facts.load(grant.agent.slug, grant.entitlement.system.slug)
+        assert agent_facts is not None
         people: dict[int, Person] = {}
         for subject in grant.subjects.all():
             members = [subject.person] if subject.person else list(subject.group.people.order_by("login"))  # type: ignore[union-attr]
-            people |= {each.pk: each for each in members}
+            people |= {member.pk: member for member in members}
         client = Client.objects.filter(agent=grant.agent).order_by("pk").first()
         assert client is not None
-        return cls(grant, client, found, tuple(people.values()) or (None,), arguments)
+        return cls(grant, client, agent_facts, tuple(people.values()) or (None,), arguments)
 
 
-def write(used: Iterable[tuple[Given, Grant, dict[str, Any]]], beyond: tuple[str, str, int] | None = None) -> int:
+def write(used: Iterable[tuple[GrantSpec, Grant, dict[str, Any]]], beyond: tuple[str, str, int] | None = None) -> int:
     """Write the use of some grants, and of `beyond`, the calls of one agent's tool that no grant covers."""
     written, now = Written(), clock.now()
-    for given, grant, arguments in used:
+    for spec, grant, arguments in used:
         holder = Holder.of(grant, arguments)
-        extra = {beyond[1]: beyond[2]} if beyond and beyond[0] == given.agent else {}
+        extra = {beyond[1]: beyond[2]} if beyond and beyond[0] == spec.agent else {}
         for week, moment in _moments(grant, now):
             person = holder.people[week % len(holder.people)]
-            tools = [name for name, often in given.used.items() for _ in range(_often(often, week, name))]
+            tools = [name for name, often in spec.used.items() for _ in range(_often(often, week, name))]
             tools += [name for name, often in extra.items() for _ in range(-(-often // WEEKS))]
             _run(written, holder, person, moment, tools)
     clock.forget()
@@ -178,8 +178,14 @@ def _session(holder: Holder, person: Person, moment: datetime) -> Session:
 
 
 def _of_token(token: IssuedToken, flow: str) -> dict[str, Any]:
-    said: dict[str, Any] = {"kind": str(token.kind), "flow": flow, "scope": token.scope, "left_out": {}, "parent": None}
-    return {**said, "expires": int(token.expires_at.timestamp())}
+    values: dict[str, Any] = {
+        "kind": str(token.kind),
+        "flow": flow,
+        "scope": token.scope,
+        "left_out": {},
+        "parent": None,
+    }
+    return {**values, "expires": int(token.expires_at.timestamp())}
 
 
 _WAITS: Final = cycle((38, 61, 44, 120, 52, 75, 47))
@@ -187,8 +193,8 @@ _WAITS: Final = cycle((38, 61, 44, 120, 52, 75, 47))
 
 def _call(holder: Holder, bearer: Bearer, tool: str, moment: datetime, trace: str) -> Iterator[draft.Draft]:
     """Decide one call, and tell of it as the gateway does: the decision, and how an allowed call ended."""
-    asked = Call(bearer.agent, bearer.client, bearer.person, bearer.resource, tool, holder.arguments)
-    verdict = policy.decide(asked, holder.facts, moment.timestamp())
+    call = Call(bearer.agent, bearer.client, bearer.person, bearer.resource, tool, holder.arguments)
+    verdict = policy.decide(call, holder.facts, moment.timestamp())
     about = records.About(bearer, bearer.resource, "tools/call", tool, trace=trace)
     clock.set_offset(moment)
     yield records.decision(about, verdict, holder.arguments)

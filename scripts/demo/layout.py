@@ -1,4 +1,4 @@
-"""Where the demo's processes listen, what they are told, and how each is started."""
+"""Where the demo's processes listen, their settings, and how each is started."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOOPBACK = "127.0.0.1"
 SERVING = {"MIGRATE_DATABASE_URL": "", "SEAL_DATABASE_URL": ""}
 """As in production: what serves holds neither the owner's nor the sealer's key to the database."""
 SITE = "scripts.demo.site.settings"
-"""What the web process is told: the product's settings, and the visit around its pages."""
+"""The settings of the web process: the product's, and the visit around its pages."""
 PORTS = {"CONSOLE_PORT": 8000, "GATEWAY_PORT": 8001, "SAMPLE_PORT": 8100}
 SAMPLES = ("time", "git")
 WEB = "governance.web:application"
@@ -134,7 +134,7 @@ def anchor(folder: Path) -> Path:
 
 
 def verifier_key(folder: Path) -> Path:
-    """Return the file with the sealer's public key, which whoever verifies the record pins."""
+    """Return the file with the sealer's public key, which a verifier of the record pins."""
     return folder / "seal-key.vkey"
 
 

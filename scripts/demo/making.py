@@ -1,4 +1,4 @@
-"""Making a world through the product's actions, now or some days ago: what seed and planting share.
+"""Makes the rows of a world through the product's actions, now or some days ago; shared by the seed's modules.
 
 Django is set up before this is imported.
 """
@@ -61,16 +61,16 @@ def who(login: str) -> Person:
 
 
 def person(character: cast.Character, *, password: str | None = None) -> Person:
-    """Register somebody with the roles that do not end."""
+    """Register a person with the roles that do not end."""
     manager = who(character.manager) if character.manager else None
     email = f"{character.login}@example.com"
-    made = people.register(
+    registered_person = people.register(
         character.login, name=character.name, email=email, manager=manager, password=password, by=SYSTEM
     )
     for role in character.roles:
         if role != Role.AUDITOR:
-            people.assign_role(made, role, by=SYSTEM, reason="Part of the demo world.")
-    return made
+            people.assign_role(registered_person, role, by=SYSTEM, reason="Part of the demo world.")
+    return registered_person
 
 
 def group(slug: str, name: str, members: Iterable[str]) -> Group:
@@ -78,7 +78,7 @@ def group(slug: str, name: str, members: Iterable[str]) -> Group:
     return people.make_group(slug, name=name, people=[who(login) for login in members], by=who(cast.ANALYST).principal)
 
 
-def agent(bot: cast.Bot) -> Agent:
+def agent(bot: cast.AgentSpec) -> Agent:
     """Register an agent, without its clients."""
     return agents.register(
         bot.slug,
@@ -91,60 +91,71 @@ def agent(bot: cast.Bot) -> Agent:
     )
 
 
-def client(client_id: str, auth: str, of: Agent | None, **more: Any) -> tuple[Client, str | None, dict[str, Any]]:  # noqa: ANN401 - as clients.register takes
+def client(
+    client_id: str,
+    auth: str,
+    owner_agent: Agent | None,
+    **more: Any,  # noqa: ANN401 - as clients.register takes
+) -> tuple[Client, str | None, dict[str, Any]]:
     """Register a client, as the sponsor of its agent does; return it with its secret or its private key."""
     key = ECKey.generate_key("P-256", parameters={"kid": client_id, "alg": "ES256", "use": "sig"}, private=True)
     if auth == Client.Auth.PRIVATE_KEY_JWT:
         more["jwks"] = {"keys": [key.as_dict(private=False)]}
     if auth == Client.Auth.NONE:
         more["redirect_uris"] = [cast.CALLBACK]
-    by = of.sponsor if of else who(cast.ANALYST)
-    made = clients.register(client_id, agent=of, auth=auth, by=by.principal, **more)
-    assert made.client is not None
-    return made.client, made.secret, key.as_dict(private=True) if auth == Client.Auth.PRIVATE_KEY_JWT else {}
+    by = owner_agent.sponsor if owner_agent else who(cast.ANALYST)
+    registration = clients.register(client_id, agent=owner_agent, auth=auth, by=by.principal, **more)
+    assert registration.client is not None
+    return (
+        registration.client,
+        registration.secret,
+        key.as_dict(private=True) if auth == Client.Auth.PRIVATE_KEY_JWT else {},
+    )
 
 
 def registered(slug: str, name: str, kind: str, *, owner: Person, url: str, by: Principal) -> System:
     """Register a system. One of a kind that is not served is shown as if an earlier release had registered it."""
-    made = systems.register_system(slug, name=name, kind=System.Kind.MCP_GATEWAY, owner=owner, upstream_url=url, by=by)
-    if kind != made.kind:
-        System.objects.filter(pk=made.pk).update(kind=kind)
-        made.refresh_from_db()
-    return made
+    new_system = systems.register_system(
+        slug, name=name, kind=System.Kind.MCP_GATEWAY, owner=owner, upstream_url=url, by=by
+    )
+    if kind != new_system.kind:
+        System.objects.filter(pk=new_system.pk).update(kind=kind)
+        new_system.refresh_from_db()
+    return new_system
 
 
 def system(
     slug: str, name: str, owner: str, url: str, *, kind: str = System.Kind.MCP_GATEWAY, secret: str | None = None
 ) -> System:
     """Register a system with its credential; its tools are still unknown."""
-    made = registered(slug, name, kind, owner=who(owner), url=url, by=who(cast.ANALYST).principal)
+    new_system = registered(slug, name, kind, owner=who(owner), url=url, by=who(cast.ANALYST).principal)
     if secret:
-        vault.set_secret(made, kind=Secret.Kind.BEARER, value=secret, by=who(owner).principal)
-    return made
+        vault.set_secret(new_system, kind=Secret.Kind.BEARER, value=secret, by=who(owner).principal)
+    return new_system
 
 
 def entitlement(scope: str, name: str, sentence: str, lines: Mapping[str, Mapping[str, Any]]) -> Entitlement:
     """Bundle tools of one system, with limits by tool name."""
-    of = System.objects.get(slug=scope.partition(":")[0])
-    tools = {tool: dict(lines[tool.name]) for tool in of.tools.filter(name__in=lines)}
+    target_system = System.objects.get(slug=scope.partition(":")[0])
+    tools = {tool: dict(lines[tool.name]) for tool in target_system.tools.filter(name__in=lines)}
     return entitlements.make_entitlement(
-        of, scope, name=name, sentence=sentence, tools=tools, longest=LONGEST, by=who(cast.ANALYST).principal
+        target_system, scope, name=name, sentence=sentence, tools=tools, longest=LONGEST, by=who(cast.ANALYST).principal
     )
 
 
 @transaction.atomic
-def asked(slug: str, scope: str, ask: Ask, *, answered: bool = True) -> AccessRequest:
-    """Let the agent's owner ask, and everybody approve whom it waits for, unless it is left for the visitor.
+def request_access(slug: str, scope: str, ask: Ask, *, answered: bool = True) -> AccessRequest:
+    """Let the agent's owner request access and its approvers approve it, unless it is left for the visitor.
 
     In one transaction: no sweep finds a request whose time to answer was over long ago.
     """
-    of = Agent.objects.select_related("sponsor", "owner").get(slug=slug)
-    assert of.owner is not None
+    requesting_agent = Agent.objects.select_related("sponsor", "owner").get(slug=slug)
+    assert requesting_agent.owner is not None
     bundle = Entitlement.objects.select_related("system").get(scope=scope)
-    request = requests.submit(of, bundle, ask, by=of.owner)
+    request = requests.submit(requesting_agent, bundle, ask, by=requesting_agent.owner)
     while answered and (stage := _next(request)):
         approver = stage.waiting_for.order_by("login").first()
-        assert approver is not None, f"{request} waits for nobody in {stage.stage}"
+        assert approver is not None, f"{request} has no approver in {stage.stage}"
         approvals.approve(request.pk, by=approver, reason="Part of the demo world.")
     request.refresh_from_db()
     return request

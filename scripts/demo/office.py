@@ -29,8 +29,8 @@ type Receive = Callable[[], Awaitable[dict[str, Any]]]
 def offered(system: str, *, drifted: bool) -> list[dict[str, Any]]:
     """Return the tools of a system as it lists them, before or after the drift."""
     changes = company.DRIFT.get(system, {}) if drifted else {}
-    (found,) = (each for each in company.SYSTEMS if each.slug == system)
-    return [tool.definition(**changes.get(tool.name, {})) for tool in found.tools]
+    (system_spec,) = (department for department in company.SYSTEMS if department.slug == system)
+    return [tool.definition(**changes.get(tool.name, {})) for tool in system_spec.tools]
 
 
 class Office:
@@ -57,14 +57,14 @@ class Office:
         else:
             await _answer(send, 404, {"error": "There is nothing here."})
 
-    async def _say(self, system: str, asked: dict[str, Any], send: Send) -> None:
-        if "id" not in asked:
+    async def _say(self, system: str, message: dict[str, Any], send: Send) -> None:
+        if "id" not in message:
             await _answer(send, 202, None)
             return
-        result = self._result(system, asked["method"], asked.get("params", {}))
-        said: dict[str, Any] = {"jsonrpc": "2.0", "id": asked["id"]}
-        said |= {"error": {"code": -32601, "message": "Unknown method"}} if result is None else {"result": result}
-        await _answer(send, 404 if result is None else 200, said)
+        result = self._result(system, message["method"], message.get("params", {}))
+        reply: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
+        reply |= {"error": {"code": -32601, "message": "Unknown method"}} if result is None else {"result": result}
+        await _answer(send, 404 if result is None else 200, reply)
 
     def _result(self, system: str, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
         match method:

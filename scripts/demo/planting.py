@@ -1,7 +1,7 @@
 """Plant the company (`company.py`) with its fourteen months of history and a review that is under way.
 
-Everything comes about by the product's actions at the time at which it is said to have happened; only the use of it is
-written by the hundred (`history.py`). Nothing here is told to a page: what the pages bring up they find by themselves.
+Everything comes about by the product's actions at the time when it happened in the story; only the use of it is
+written by the hundred (`history.py`). No page gets a hint from here: the pages find by themselves what they bring up.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ class Offices:
     settle: Callable[[], None]
 
 
-def found() -> None:
+def found_company() -> None:
     """Let people come, with their groups, and the first agent; the cast is there already."""
     triggers.listen()  # it hears of what comes from now on
-    for each in sorted(company.PEOPLE, key=lambda character: character.manager or ""):
-        making.person(each)
+    for character in sorted(company.PEOPLE, key=lambda other: other.manager or ""):
+        making.person(character)
     for slug, name, members in company.GROUPS:
         making.group(slug, name, members)
     _agent(company.PAYROLL)
@@ -75,23 +75,23 @@ def found() -> None:
 
 def set_up(offices: Offices) -> None:
     """Register the systems, approve and bundle their tools, and register the agents."""
-    for each in company.SYSTEMS:
-        _system(each, offices)
-    for bundle in company.BUNDLES:
+    for department in company.SYSTEMS:
+        _system(department, offices)
+    for bundle in company.ENTITLEMENTS:
         making.entitlement(
             bundle.scope, bundle.name, bundle.sentence, {tool: bundle.limits.get(tool, {}) for tool in bundle.tools}
         )
-    for bot in company.AGENTS:
-        _agent(bot)
+    for agent_spec in company.AGENTS:
+        _agent(agent_spec)
 
 
 def live(offices: Offices, repository: str) -> Campaign:
     """Let it all happen until today, and return the review that is under way."""
-    every = (*company.GIVEN, company.TEMPORARY)
-    given = [(each, _given(each)) for each in every if each.ago > company.FIRST_REVIEW]
+    every = (*company.GRANTS, company.TEMPORARY)
+    grants = [(spec, _grant(spec)) for spec in every if spec.ago > company.FIRST_REVIEW]
     _first_review()
-    given += [(each, _given(each)) for each in every if each.ago < company.FIRST_REVIEW]
-    _use(given, repository)
+    grants += [(spec, _grant(spec)) for spec in every if spec.ago < company.FIRST_REVIEW]
+    _use(grants, repository)
     offices.settle()
     _make_rules()
     with days_ago(_WARNED_AGO):
@@ -102,7 +102,7 @@ def live(offices: Offices, repository: str) -> Campaign:
     _leave(company.LEFT_BEFORE, company.LEFT)
     campaign = _review()
     _leave(company.LEAVER, company.LEAVES)
-    _given(company.TONIGHT)
+    _grant(company.TONIGHT)
     _ask_about_what_happened(offices)
     return campaign
 
@@ -110,33 +110,33 @@ def live(offices: Offices, repository: str) -> Campaign:
 # ------------------------------------------------------------------------------------------------ what there is
 
 
-def _agent(bot: cast.Bot) -> None:
-    made = making.agent(bot)
-    for client_id, auth in bot.clients.items():
-        making.client(client_id, auth, made)
+def _agent(spec: cast.AgentSpec) -> None:
+    agent = making.agent(spec)
+    for client_id, auth in spec.clients.items():
+        making.client(client_id, auth, agent)
 
 
 def _system(department: company.Department, offices: Offices) -> None:
     is_ours = department.slug in company.SERVED
     url = offices.url(department.slug) if is_ours else f"https://{department.slug}.example.com/mcp"
     secret = offices.secret if is_ours else None
-    made = making.system(department.slug, department.name, department.owner, url, kind=department.kind, secret=secret)
+    system = making.system(department.slug, department.name, department.owner, url, kind=department.kind, secret=secret)
     by = who(cast.ANALYST).principal
-    listed = offices.listed(made) if is_ours else office.offered(made.slug, drifted=False)
-    discovery.record_discovery(made, listed, by=by)
-    said = {offer.name: offer for offer in department.tools}
+    listed = offices.listed(system) if is_ours else office.offered(system.slug, drifted=False)
+    discovery.record_discovery(system, listed, by=by)
+    specs = {tool_spec.name: tool_spec for tool_spec in department.tools}
     tools.approve_tools(
         [
             tools.Approval(
                 tool,
                 tool.seen.sha256,
-                said[tool.name].sentence,
-                said[tool.name].action,
-                said[tool.name].risk,
-                said[tool.name].data_class,
-                {flow: flow in said[tool.name].flows for flow in classes.FLOWS},
+                specs[tool.name].sentence,
+                specs[tool.name].action,
+                specs[tool.name].risk,
+                specs[tool.name].data_class,
+                {flow: flow in specs[tool.name].flows for flow in classes.FLOWS},
             )
-            for tool in made.tools.select_related("seen")
+            for tool in system.tools.select_related("seen")
             if tool.seen
         ],
         by=by,
@@ -146,21 +146,21 @@ def _system(department: company.Department, offices: Offices) -> None:
 # ------------------------------------------------------------------------------------------------ what was given
 
 
-def _given(given: company.Given) -> Grant:
+def _grant(spec: company.GrantSpec) -> Grant:
     """Ask for access at its time, and have it approved; a rule may have been quicker."""
-    with days_ago(given.ago):
-        acted_for, groups = making.subjects(given.people, given.groups)
-        lasts = timedelta(days=given.lasts)
-        request = making.asked(given.agent, given.scope, Ask(lasts, given.reason, acted_for, groups))
+    with days_ago(spec.ago):
+        acted_for, groups = making.subjects(spec.people, spec.groups)
+        lasts = timedelta(days=spec.lasts)
+        request = making.request_access(spec.agent, spec.scope, Ask(lasts, spec.reason, acted_for, groups))
     rows = Grant.objects.select_related("agent", "entitlement__system").prefetch_related("subjects__person")
     return rows.get(request_id=request.pk)
 
 
-def _use(given: list[tuple[company.Given, Grant]], repository: str) -> None:
+def _use(grants: list[tuple[company.GrantSpec, Grant]], repository: str) -> None:
     """Write what it was used for since; and let end what was given for some hours."""
     of_git = {"repo_path": repository}
     used = [
-        (each, grant, of_git if each.system == "git" else dict(each.arguments)) for each, grant in given if each.used
+        (spec, grant, of_git if spec.system == "git" else dict(spec.arguments)) for spec, grant in grants if spec.used
     ]
     history.write(used, company.EXCEEDING)
     with days_ago(company.TEMPORARY.ago - company.TEMPORARY.lasts - 0.01):
@@ -176,10 +176,10 @@ def _make_rules() -> None:
     with days_ago(company.RULES):
         for rule in sod_rules.STARTERS:
             reason = "We begin with the rules that everybody needs."
-            made = policies.propose(
+            policy = policies.propose(
                 rule.name, sentence=rule.sentence, sides=[dict(side) for side in rule.sides], by=rob, reason=reason
             )
-            policies.publish(made.pk, by=resa, reason="Agreed.")
+            policies.publish(policy.pk, by=resa, reason="Agreed.")
     with days_ago(company.RULES - 1):
         exceptions.give(
             CombinationRule.objects.get(name="code-and-deployment").pk,
@@ -192,12 +192,12 @@ def _make_rules() -> None:
     with days_ago(company.RULE):
         scope = Entitlement.objects.get(scope=company.BY_RULE.scope)
         until = clock.now() + timedelta(days=180)
-        reason = "Reading tickets harms nobody."
+        reason = "Reading tickets does no harm."
         ruled = auto_approval.propose(
             scope, longest=timedelta(days=60), kinds=["shared"], expires_at=until, by=rob, reason=reason
         )
         auto_approval.confirm(ruled.pk, by=resa, reason="Agreed, for half a year.")
-    _given(company.BY_RULE)
+    _grant(company.BY_RULE)
 
 
 def _drift(offices: Offices) -> None:
@@ -209,7 +209,7 @@ def _drift(offices: Offices) -> None:
 
 
 def _leave(login: str, ago: float) -> None:
-    """Let somebody leave, and what follows within minutes follow."""
+    """Let a person leave, and run what follows within minutes."""
     with days_ago(ago):
         people.disable(who(login), by=who(cast.ANALYST).principal, reason="Left the company.")
     with days_ago(ago - 3 / 1440):
@@ -222,35 +222,35 @@ def _leave(login: str, ago: float) -> None:
 
 
 def _first_review() -> None:
-    """Rehearse a review over everything, which some answered, and whose answers somebody else checked."""
+    """Rehearse a review over everything: some reviewers answer, and other people check the answers."""
     ana = who(cast.ANALYST)
     with days_ago(company.FIRST_REVIEW), transaction.atomic():
-        made = campaigns.make(
+        campaign = campaigns.make(
             company.FIRST_CAMPAIGN,
             name="Third quarter, a rehearsal",
             due_at=clock.now() + DUE,
             by=ana,
             reason="The first.",
         )
-        plan.switch_on(made.pk, by=ana, share=100, reason="The first: everything is asked twice.")
-        launch.activate(made.pk, by=ana)
+        plan.switch_on(campaign.pk, by=ana, share=100, reason="The first: everything is asked twice.")
+        launch.activate(campaign.pk, by=ana)
     with days_ago(company.FIRST_REVIEW - 6):
         for login in ("sofia", "tara"):
-            _answer(made, login, {})
+            _answer(campaign, login, {})
     with days_ago(company.FIRST_REVIEW - 15):
-        close.close(made.pk, by=ana, reason="The rehearsal is over.", without_answer=True)
+        close.close(campaign.pk, by=ana, reason="The rehearsal is over.", without_answer=True)
     with days_ago(company.FIRST_REVIEW - 17):
-        _check(made)
+        _check(campaign)
 
 
 def _check(campaign: Campaign) -> None:
-    """Let whoever checks answers agree, but for one."""
+    """Let the spot checks agree with the answers, but for one."""
     for check in SpotCheck.objects.filter(plan=campaign.pk, checker__isnull=False).select_related("item", "checker"):
         if check.checker is None:
             continue
         kept = check.item.agent_slug != company.CHECKED_OTHERWISE
-        said = ("certify", "", "") if kept else ("revoke", "wrong_scope", "It reads what its task does not need.")
-        spot_checks.answer(check.pk, by=check.checker, verb=said[0], reason_code=said[1], comment=said[2])
+        answer = ("certify", "", "") if kept else ("revoke", "wrong_scope", "It reads what its task does not need.")
+        spot_checks.answer(check.pk, by=check.checker, verb=answer[0], reason_code=answer[1], comment=answer[2])
 
 
 def _review() -> Campaign:
@@ -258,7 +258,7 @@ def _review() -> Campaign:
     ana = who(cast.ANALYST)
     with days_ago(company.BEGAN), transaction.atomic():
         left_out = {"field": "agent.slug", "op": "eq", "value": "stale-bot"}
-        made = campaigns.make(
+        campaign = campaigns.make(
             company.CAMPAIGN,
             name=company.CAMPAIGN_NAME,
             due_at=clock.now() + DUE,
@@ -270,15 +270,15 @@ def _review() -> Campaign:
             by=ana,
             reason="Access is looked at four times a year.",
         )
-        made = launch.activate(made.pk, by=ana, reason="The quarter ends.")
+        campaign = launch.activate(campaign.pk, by=ana, reason="The quarter ends.")
     unused = Answer("revoke", "unused", "It reads the log instead.")
     with days_ago(company.BEGAN - 0.8):
-        _answer(made, "milan", {("changes-bot", "ship"): unused})
+        _answer(campaign, "milan", {("changes-bot", "ship"): unused})
     with days_ago(company.BEGAN - 0.9):
         sweeps_actions.prove_due()
     with days_ago(company.BEGAN - 1.7):
-        _answer(made, "tara", {})
-    return made
+        _answer(campaign, "tara", {})
+    return campaign
 
 
 def _ask_about_what_happened(offices: Offices) -> None:
@@ -291,11 +291,11 @@ def _ask_about_what_happened(offices: Offices) -> None:
 
 
 def _answer(campaign: Campaign, login: str, answers: Mapping[tuple[str, str], Answer]) -> None:
-    """Let a reviewer answer everything of hers: as said, and keep the rest."""
+    """Let a reviewer answer all of their items: as given in `answers`, and keep the rest."""
     by = who(login)
-    hers = ReviewItem.objects.filter(campaign=campaign, assignments__reviewer=by, assignments__state="assigned")
+    items = ReviewItem.objects.filter(campaign=campaign, assignments__reviewer=by, assignments__state="assigned")
     with transaction.atomic():
-        for item in hers.select_related("agent", "system"):
+        for item in items.select_related("agent", "system"):
             submission.save_draft(item.pk, answers.get((item.agent_slug, item.system_slug), _KEEP), by=by, rev=0)
         done = submission.submit(campaign.pk, by=by, via=ReviewDecision.Via.UI)
     for decision in done.removals:

@@ -5,7 +5,7 @@ plain HTTP here; leg 2 (ID-JAG -> access token, RFC 7523) is the SDK's own provi
 only, so a `private_key_jwt` client is the same provider with the client's assertion in place of the secret. An agent on
 its own uses the SDK's client credentials provider as it is.
 
-    player = Player.of(world, "expense-bot")             # `world` is what var/demo.json holds
+    player = AgentClient.of(world, "expense-bot")             # `world` is what var/demo.json holds
     seen = await player.call("time", "get_current_time", {"timezone": "UTC"}, person="alice")
 """
 
@@ -39,7 +39,7 @@ TIMEOUT_SECONDS = 20.0
 
 
 class Refused(Exception):
-    """The control plane said no at a token endpoint; `answer` is its JSON."""
+    """The control plane refused at a token endpoint; `answer` is its JSON."""
 
     def __init__(self, status: int, answer: dict[str, Any]) -> None:
         super().__init__(f"{status} {answer.get('error')}: {answer.get('error_description', '')}")
@@ -47,7 +47,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Seen:
+class CallOutcome:
     """What the client saw of one call: the tool's answer, or who refused and how."""
 
     allowed: bool
@@ -125,7 +125,7 @@ class KeyedIdentityAssertion(IdentityAssertionOAuthProvider):
         return httpx2.Request("POST", plain.url, data={**form, **self._credentials.form(self._issuer)})
 
 
-class Player:
+class AgentClient:
     """One agent's MCP client: it signs in as its users, exchanges, lists and calls.
 
     With a `trace` (32 hex digits) every request names it (W3C Trace Context), so that one trace tells the whole story.
@@ -138,16 +138,16 @@ class Player:
         self.tokens: set[str] = set()
 
     @classmethod
-    def of(cls, world: Mapping[str, Any], agent: str) -> Player:
+    def of(cls, world: Mapping[str, Any], agent: str) -> AgentClient:
         """Return the player of a demo agent."""
         client_id = world["agents"][agent]["client_id"]
         return cls(world, Credentials(client_id, world["clients"][client_id]))
 
     async def sign_in(self, person: str, **claims: object) -> str:
         """Return an ID token of the stub provider for the person, made out to this client."""
-        asked = {"sub": person, "aud": self.credentials.client_id, **claims}
+        claims_wanted = {"sub": person, "aud": self.credentials.client_id, **claims}
         async with self.http() as http:
-            answer = await http.post(self.world["idp"]["stub_mint_url"], json=asked)
+            answer = await http.post(self.world["idp"]["stub_mint_url"], json=claims_wanted)
         answer.raise_for_status()
         return self.noted(answer.json()["id_token"])
 
@@ -260,7 +260,7 @@ class Player:
         person: str | None,
         era: Era = "2026-07-28",
         scope: str | None = None,
-    ) -> Seen:
+    ) -> CallOutcome:
         """Call one tool and return what the client saw; a refusal is a result here, an outage is raised."""
         try:
             async with self.connected(system, person=person, era=era, scope=scope) as client:
@@ -271,19 +271,21 @@ class Player:
             return refusal(error)
         text = "\n".join(part.text for part in result.content if part.type == "text")
         where = "result" if result.is_error else "tool"
-        return Seen(not result.is_error, text, where, result.structured_content, dict(result.meta or {}))
+        return CallOutcome(not result.is_error, text, where, result.structured_content, dict(result.meta or {}))
 
 
-def refusal(error: BaseException) -> Seen:
+def refusal(error: BaseException) -> CallOutcome:
     """Turn what the SDK raised into what was seen; anything that is not a refusal is raised again."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     match error:
         case Refused():
-            return Seen(allowed=False, text=str(error), where="token", data=error.answer)
+            return CallOutcome(allowed=False, text=str(error), where="token", data=error.answer)
         case OAuthTokenError():
-            return Seen(allowed=False, text=str(error), where="token")
+            return CallOutcome(allowed=False, text=str(error), where="token")
         case MCPError():
-            return Seen(allowed=False, text=error.message, where="rpc", data={"code": error.code, "data": error.data})
+            return CallOutcome(
+                allowed=False, text=error.message, where="rpc", data={"code": error.code, "data": error.data}
+            )
         case _:
             raise error

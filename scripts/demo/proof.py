@@ -55,9 +55,9 @@ def timeline_tells_it(stage: Stage) -> None:
     """Every step stands in order under the story's one trace, and the agent's own timeline has its part of it."""
     events = sealed(stage)
     stage.last_index = max(event["index"] for event in events)
-    told = iter(event["action"] for event in events)
-    missing = [action for action in ORDER if action not in told]
-    check(not missing, f"the timeline lacks, in this order: {missing}; it has {[each['action'] for each in events]}")
+    actions = iter(event["action"] for event in events)
+    missing = [action for action in ORDER if action not in actions]
+    check(not missing, f"the timeline lacks, in this order: {missing}; it has {[event['action'] for event in events]}")
     about = stage.api("audrey").every(f"audit-events?about=agent:{AGENT}")
     ours = {event["uuid"] for event in about}
     check(ours <= {event["uuid"] for event in events}, "the agent's timeline has events outside the trace")
@@ -84,7 +84,7 @@ def sealed(stage: Stage) -> list[dict[str, Any]]:
 
 def record_verifies(stage: Stage) -> None:
     """The export verifies against the anchored checkpoints and the pinned key; a spoiled copy does not."""
-    key, anchor = stage.told["record"]["key"], Path(stage.told["record"]["anchor"])
+    key, anchor = stage.resources["record"]["key"], Path(stage.resources["record"]["anchor"])
     deadline = time.monotonic() + SEALED_SECONDS
     while published(anchor) <= stage.last_index:
         check(time.monotonic() < deadline, f"no checkpoint over event {stage.last_index} is published")

@@ -59,16 +59,16 @@ class Api:
 
     def every(self, path: str) -> list[dict[str, Any]]:
         """Read a whole list, page by page. Raises RuntimeError when a page is refused."""
-        found: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         cursor = ""
         while True:
             joint = "&" if "?" in path else "?"
             page = self.get(f"{path}{joint}cursor={cursor}" if cursor else path)
             if not page.is_success:
                 raise RuntimeError(f"GET {path} was answered {page}")
-            found += page.body["results"]
+            rows += page.body["results"]
             if not (cursor := page.body["next"]):
-                return found
+                return rows
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> Answer:
         sent = {"Authorization": f"Bearer {self.token}", "Accept": "*/*", **headers}

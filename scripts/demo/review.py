@@ -11,13 +11,13 @@ from typing import Any
 
 from scripts.demo import sealing
 from scripts.demo.calls import code_of
-from scripts.demo.player import Credentials, Player, Refused
+from scripts.demo.player import AgentClient, Credentials, Refused
 from scripts.demo.rest import Api
 from scripts.demo.stage import AGENT, Stage, check, done
 
 CAMPAIGN = "quarterly-review"
 CUT, DROPPED = "build-bot", "stale-bot"
-"""One agent that uses one of its tools, and one that nobody has used since it was tried out."""
+"""One agent that uses one of its tools, and one that was not used since it was tried out."""
 USED, UNUSED = "git_log", "git_show"
 FOR = "bob"
 """Whom the forgotten agent may still act for."""
@@ -30,18 +30,18 @@ DUE = timedelta(days=14)
 def begin(api: Api, slug: str, name: str, agents: list[str], reason: str) -> dict[str, Any]:
     """Make a campaign over the access of some agents and begin it; return it as it is then. Raises DoesNotHold."""
     due = (datetime.now(UTC) + DUE).isoformat()
-    asked = {"slug": slug, "name": name, "due_at": due, "scope": {"agents": agents}, "reason": reason}
-    done("Making the review", api.post("campaigns", asked), 201)
+    campaign = {"slug": slug, "name": name, "due_at": due, "scope": {"agents": agents}, "reason": reason}
+    done("Making the review", api.post("campaigns", campaign), 201)
     begun: dict[str, Any] = done("Beginning the review", api.post(f"campaigns/{slug}/activate", {}))
     return begun
 
 
 async def access_is_reviewed(stage: Stage) -> None:
     """Step 8: what is left is frozen, answered with its use beside it, cut, proven, sealed, and verified offline."""
-    repository = {"repo_path": stage.told["repository"]}
+    repository = {"repo_path": stage.resources["repository"]}
     builder = _player(stage, CUT)
-    seen = await builder.call("git", USED, repository, person=None)
-    check(seen.allowed, f"{CUT} cannot do what it is for: {seen}")
+    tried = await builder.call("git", USED, repository, person=None)
+    check(tried.allowed, f"{CUT} cannot do what it is for: {tried}")
     items = _population(stage)
     _replay(stage, items[CUT])
     _answers(stage, items)
@@ -51,9 +51,9 @@ async def access_is_reviewed(stage: Stage) -> None:
     sealing.evidence_verifies(stage, CAMPAIGN, SIGNED)
 
 
-def _player(stage: Stage, agent: str) -> Player:
+def _player(stage: Stage, agent: str) -> AgentClient:
     client_id = stage.world["agents"][agent]["client_id"]
-    return Player(stage.world, Credentials(client_id, stage.world["clients"][client_id]), stage.trace)
+    return AgentClient(stage.world, Credentials(client_id, stage.world["clients"][client_id]), stage.trace)
 
 
 def _population(stage: Stage) -> dict[str, dict[str, Any]]:
@@ -64,8 +64,8 @@ def _population(stage: Stage) -> dict[str, dict[str, Any]]:
     check(begun["state"] == "active" and begun["population_rows"] == len(agents), f"another population: {begun}")
     by = {REVIEWER: {CUT, DROPPED}, OWNER: {AGENT}}
     items = {item["agent"]: item for who in by for item in stage.api(who).every(f"review-items?campaign={CAMPAIGN}")}
-    asked = {who: {each["agent"] for each in items.values() if each["reviewer"] == who} for who in by}
-    check(asked == by, f"the items are others than promised: {items}")
+    asked_by_reviewer = {who: {item["agent"] for item in items.values() if item["reviewer"] == who} for who in by}
+    check(asked_by_reviewer == by, f"the items are others than promised: {items}")
     used = {agent: {line["tool"]: line["calls"] for line in items[agent]["lines"]} for agent in agents}
     as_it_was = (
         used[CUT][USED] and not used[CUT][UNUSED] and not any(used[DROPPED].values()) and any(used[AGENT].values())
@@ -87,15 +87,20 @@ def _replay(stage: Stage, item: dict[str, Any]) -> None:
     """Replay the cut on the recorded calls before it is made: none of them would have been denied."""
     (grant,) = {line["grant"] for line in item["lines"]}
     drop = [line["tool"] for line in item["lines"] if not line["calls"]]
-    asked = {"grant": grant, "drop": drop}
-    told = done("Replaying the cut", stage.api(REVIEWER).post("simulate/reduction", asked))
-    check(told["visible"] and told["calls"] and not told["would_be_denied"], f"the replay says other things: {told}")
-    said = f"{told['would_be_denied']} of {told['calls']} calls would have been denied without {', '.join(drop)}"
-    stage.proven(8, "The cut is replayed on recorded calls before anybody decides on it.", said)
+    reduction = {"grant": grant, "drop": drop}
+    replay = done("Replaying the cut", stage.api(REVIEWER).post("simulate/reduction", reduction))
+    check(
+        replay["visible"] and replay["calls"] and not replay["would_be_denied"],
+        f"the replay says other things: {replay}",
+    )
+    observed = (
+        f"{replay['would_be_denied']} of {replay['calls']} calls would have been denied without {', '.join(drop)}"
+    )
+    stage.proven(8, "The reduction is replayed on recorded calls before a reviewer decides on it.", observed)
 
 
 def _answers(stage: Stage, items: dict[str, dict[str, Any]]) -> None:
-    """Draft and submit the answers; nobody else answers, and a draft decides nothing."""
+    """Draft and submit the answers; no other person can answer, and a draft decides nothing."""
     kept = [line["id"] for line in items[CUT]["lines"] if line["calls"]]
     answers: dict[str, dict[str, Any]] = {
         CUT: {"verb": "reduce", "reason_code": "unused", "comment": "The log is all it reads.", "kept": kept},
@@ -110,7 +115,7 @@ def _answers(stage: Stage, items: dict[str, dict[str, Any]]) -> None:
     held = stage.api("ana").every(f"grants?agent={DROPPED}&state=active")
     check(len(held) == 1, f"a draft changed what is in force: {held}")
     submitted = {who: _submit(stage, who) for who in (REVIEWER, OWNER)}
-    decided = sorted(each["verb"] for said in submitted.values() for each in said["decided"])
+    decided = sorted(decision["verb"] for submission in submitted.values() for decision in submission["decided"])
     check(decided == ["certify", "reduce", "revoke"], f"other things were decided: {submitted}")
     held = stage.api("ana").every(f"grants?agent={DROPPED}&state=active")
     check(not held, f"the removed access is still in force: {held}")
@@ -121,15 +126,17 @@ def _answers(stage: Stage, items: dict[str, dict[str, Any]]) -> None:
         *(f"{agent}: {answer['verb']}, {answer['reason_code']}" for agent, answer in answers.items()),
     )
     denied = _removals(submitted[REVIEWER]["removals"])
-    stage.proven(8, "The cuts are proven: each call that they took away was decided again, and denied.", *denied)
+    stage.proven(
+        8, "The remediations are verified: each call that they took away was decided again, and denied.", *denied
+    )
 
 
 def _submit(stage: Stage, who: str) -> dict[str, Any]:
     api = stage.api(who)
     read = done("Reading the drafts", api.get(f"campaigns/{CAMPAIGN}"))
     where = f"campaigns/{CAMPAIGN}/submissions"
-    said: dict[str, Any] = done("Submitting", api.post(where, {}, etag=read["drafts_etag"]), 201)
-    return said
+    submission: dict[str, Any] = done("Submitting", api.post(where, {}, etag=read["drafts_etag"]), 201)
+    return submission
 
 
 def _removals(removals: list[dict[str, Any]]) -> list[str]:
@@ -142,7 +149,7 @@ def _removals(removals: list[dict[str, Any]]) -> list[str]:
     return [f"{call['tool']} for {call['person'] or 'itself'}: {call['code']}" for call in calls]
 
 
-async def _cut_holds(stage: Stage, builder: Player, repository: dict[str, Any]) -> None:
+async def _cut_holds(stage: Stage, builder: AgentClient, repository: dict[str, Any]) -> None:
     """Call what was kept and what was cut, with the token that the agent holds."""
     kept = await builder.call("git", USED, repository, person=None)
     cut = await builder.call("git", UNUSED, {**repository, "revision": "HEAD"}, person=None)
@@ -175,8 +182,10 @@ def _evidence(stage: Stage, items: dict[str, dict[str, Any]]) -> None:
     check(not any(evidence["tie_out"].values()), f"the evidence does not add up: {evidence['tie_out']}")
     rows = {row["agent"]: row for row in evidence["rows"]}
     removed = rows[DROPPED]
-    told = (removed["outcome"], removed["decided_by"], removed["removal"]) == ("revoke", REVIEWER, "verified")
-    check(rows.keys() == items.keys() and told and removed["event"], f"the evidence says other things: {rows}")
+    is_as_promised = (removed["outcome"], removed["decided_by"], removed["removal"]) == ("revoke", REVIEWER, "verified")
+    check(
+        rows.keys() == items.keys() and is_as_promised and removed["event"], f"the evidence says other things: {rows}"
+    )
     table = audrey.get(f"campaigns/{CAMPAIGN}/evidence.csv")
     check(table.is_success and len(table.raw.splitlines()) == 1 + len(rows), f"the table was answered {table}")
     stage.proven(

@@ -58,9 +58,9 @@ def _seal(stage: Stage, campaign: str, statement: str) -> dict[str, Any]:
 
 def _public_key(stage: Stage, kid: str) -> bytes:
     """Fetch the key from where it is published, not from the pack."""
-    found: list[dict[str, Any]] = [each for each in stage.api("audrey").every("keys") if each["kid"] == kid]
-    check(len(found) == 1, f"the key {kid} of the pack is not published")
-    return ECKey.import_key(found[0]["public"]).as_pem(private=False)
+    keys: list[dict[str, Any]] = [key for key in stage.api("audrey").every("keys") if key["kid"] == kid]
+    check(len(keys) == 1, f"the key {kid} of the pack is not published")
+    return ECKey.import_key(keys[0]["public"]).as_pem(private=False)
 
 
 def _verify(pack: Path, key: Path) -> subprocess.CompletedProcess[str]:

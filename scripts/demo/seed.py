@@ -2,8 +2,8 @@
 
 Reads DEMO_WORLD (JSON: `samples` {slug: {"url", "secret"}}, `office` {"url", "secret"}, `systems` {slug: url},
 `repository`, `stub_issuer`, `out`) beside the product's environment, and writes the world (`scripts/demo/world.py`) to
-`out`. Rights come about the way they do for everybody: somebody asks, and those it waits for approve. What happened
-before today is told in `scripts/demo/planting.py`.
+`out`. Access comes about as for all users: a person requests it, and its approvers approve. What happened
+before today is in `scripts/demo/planting.py`.
 """
 
 from __future__ import annotations
@@ -52,50 +52,55 @@ EXTRA_LASTS = timedelta(days=1)
 
 def main() -> int:
     """Fill the world, and say what was made."""
-    told = json.loads(os.environ["DEMO_WORLD"])
+    resources = json.loads(os.environ["DEMO_WORLD"])
     if Person.objects.exists():
         print("The database is not fresh; the demo world is made once.", file=sys.stderr)
         return 1
-    world.write(fill(told, offices(told["office"])), Path(told["out"]))
+    world.write(fill(resources, offices(resources["office"])), Path(resources["out"]))
     return 0
 
 
-def fill(told: Mapping[str, Any], office: planting.Offices) -> world.World:
+def fill(resources: Mapping[str, Any], office: planting.Offices) -> world.World:
     """Make the whole world, from the founding of the company until today."""
-    make_keys([*told["samples"], *(each.slug for each in company.SYSTEMS)])
+    make_keys([*resources["samples"], *(department.slug for department in company.SYSTEMS)])
     with days_ago(company.FOUNDED):
         made_people = make_people()
         setup.declare_demo(by=who("admin").principal)
-        trust_stub(told["stub_issuer"])
-        planting.found()
+        trust_stub(resources["stub_issuer"])
+        planting.found_company()
     with days_ago(company.SET_UP):
-        make_systems(told, office)
+        make_systems(resources, office)
         planting.set_up(office)
     oauth_clients: dict[str, world.OAuthClient] = {}
     for ago, old in ((cast.LONG_AGO, True), (cast.LATELY, False)):
         with days_ago(ago):
-            oauth_clients |= make_agents(bot for bot in cast.AGENTS if (bot.slug in cast.OLD) is old)
+            oauth_clients |= make_agents(spec for spec in cast.AGENTS if (spec.slug in cast.OLD) is old)
     oauth_clients[cast.SCRIPT] = make_client(cast.SCRIPT, "private_key_jwt", api_scopes=cast.SCRIPT_SCOPES)
     with days_ago(cast.LONG_AGO):
         make_auditors()
-    planting.live(office, told["repository"])
-    for wish in cast.WISHES:
-        make_grant(wish)
+    planting.live(office, resources["repository"])
+    for request in cast.ACCESS_REQUESTS:
+        make_grant(request)
     people.disable(who(cast.GONE.login), by=who(cast.ANALYST).principal, reason="Left the company.")
-    for slug, url in told["systems"].items():
+    for slug, url in resources["systems"].items():
         make_extra(slug, url, office)
-    return the_world(told, made_people, oauth_clients)
+    return the_world(resources, made_people, oauth_clients)
 
 
-def offices(told: Mapping[str, str]) -> planting.Offices:
+def offices(server: Mapping[str, str]) -> planting.Offices:
     """Reach the company's systems where they are served."""
 
     def drift() -> None:
-        asked = urllib.request.Request(f"{told['url']}/control/drift", b"{}", _bearer(told["secret"]), method="POST")  # noqa: S310 - ours
-        urllib.request.urlopen(asked, timeout=10).close()  # noqa: S310 - ours
+        address = f"{server['url']}/control/drift"
+        request = urllib.request.Request(address, b"{}", _bearer(server["secret"]), method="POST")  # noqa: S310 - ours
+        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - ours
 
     return planting.Offices(
-        url=lambda slug: f"{told['url']}/{slug}/mcp", secret=told["secret"], listed=listed, drift=drift, settle=settle
+        url=lambda slug: f"{server['url']}/{slug}/mcp",
+        secret=server["secret"],
+        listed=listed,
+        drift=drift,
+        settle=settle,
     )
 
 
@@ -131,26 +136,26 @@ def make_keys(slugs: Iterable[str]) -> None:
 
 def make_people() -> dict[str, world.Person]:
     """Register the cast, with a password and a personal token, and the group; managers come before their reports."""
-    made: dict[str, world.Person] = {}
+    people_made: dict[str, world.Person] = {}
     lasts = timedelta(days=company.FOUNDED + cast.LONG_AGO)
-    for each in sorted((*cast.PEOPLE, cast.GONE), key=lambda character: character.manager or ""):
+    for member in sorted((*cast.PEOPLE, cast.GONE), key=lambda other: other.manager or ""):
         password = secrets.token_urlsafe(12)
-        person = making.person(each, password=password)
+        person = making.person(member, password=password)
         token = people.make_api_token(person, "demo", lasts=lasts, by=person.principal)
-        roles = [*each.roles, *([each.part] if each.part else [])]
+        roles = [*member.roles, *([member.part] if member.part else [])]
         email = person.email
-        made[each.login] = world.Person(password=password, roles=roles, email=email, api_token=token)
+        people_made[member.login] = world.Person(password=password, roles=roles, email=email, api_token=token)
     making.group(*cast.GROUP)
-    return {each.login: made[each.login] for each in cast.PEOPLE}
+    return {member.login: people_made[member.login] for member in cast.PEOPLE}
 
 
 def make_auditors() -> None:
     """Let auditors read for a while: their role ends by itself."""
     ends = clock.now() + timedelta(days=2 * cast.LONG_AGO)
-    for each in cast.PEOPLE:
-        if Role.AUDITOR in each.roles:
+    for character in cast.PEOPLE:
+        if Role.AUDITOR in character.roles:
             people.assign_role(
-                who(each.login), Role.AUDITOR, expires_at=ends, by=SYSTEM, reason="Part of the demo world."
+                who(character.login), Role.AUDITOR, expires_at=ends, by=SYSTEM, reason="Part of the demo world."
             )
 
 
@@ -159,15 +164,15 @@ def trust_stub(issuer: str) -> None:
     row = trust.begin(
         issuer, purpose=TrustedIssuer.Purpose.IDENTITY, jwks_uri=f"{issuer}/jwks.json", by=who("admin").principal
     )
-    for each in cast.PEOPLE:
-        people.link_identity(who(each.login), row, each.login, by=who("admin").principal)
+    for character in cast.PEOPLE:
+        people.link_identity(who(character.login), row, character.login, by=who("admin").principal)
 
 
-def make_agents(bots: Iterable[cast.Bot]) -> Iterator[tuple[str, world.OAuthClient]]:
+def make_agents(bots: Iterable[cast.AgentSpec]) -> Iterator[tuple[str, world.OAuthClient]]:
     """Register agents of the cast; yield their clients with the credentials."""
-    for bot in bots:
-        agent = making.agent(bot)
-        for client_id, auth in bot.clients.items():
+    for spec in bots:
+        agent = making.agent(spec)
+        for client_id, auth in spec.clients.items():
             yield client_id, make_client(client_id, auth, agent)
 
 
@@ -177,13 +182,13 @@ def make_client(client_id: str, auth: Any, agent: Any = None, **more: Any) -> wo
     return world.OAuthClient(agent=agent.slug if agent else "", auth=auth, private_jwk=private, secret=secret)
 
 
-def make_systems(told: Mapping[str, Any], office: planting.Offices) -> None:
+def make_systems(resources: Mapping[str, Any], office: planting.Offices) -> None:
     """Register the sample systems with their credentials, discover and approve their tools, and bundle them."""
-    for slug, sample in told["samples"].items():
+    for slug, sample in resources["samples"].items():
         system = make_system(slug, sample["url"], office, sample["secret"])
         approve_tools(system, cast.TOOLS[slug])
-    for bundle in cast.BUNDLES:
-        lines = cast.limits(bundle, told["repository"])
+    for bundle in cast.ENTITLEMENTS:
+        lines = cast.limits(bundle, resources["repository"])
         making.entitlement(
             bundle.scope, bundle.name, bundle.sentence, {tool: lines.get(tool, {}) for tool in bundle.tools}
         )
@@ -192,54 +197,56 @@ def make_systems(told: Mapping[str, Any], office: planting.Offices) -> None:
 def make_system(slug: str, url: str, office: planting.Offices, secret: str | None = None) -> System:
     """Register an MCP server behind the gateway and discover its tools."""
     system = making.system(slug, slug.capitalize(), cast.SYSTEM_OWNER, url, secret=secret)
-    found = discovery.record_discovery(system, office.listed(system), by=who(cast.ANALYST).principal)
-    if found.malformed:
-        print(f"{slug} offers tools that cannot be read, and they are left out: {found.malformed}")
+    result = discovery.record_discovery(system, office.listed(system), by=who(cast.ANALYST).principal)
+    if result.malformed:
+        print(f"{slug} offers tools that cannot be read, and they are left out: {result.malformed}")
     return system
 
 
-def approve_tools(system: System, words: Mapping[str, cast.Seen]) -> None:
+def approve_tools(system: System, words: Mapping[str, cast.ToolWords]) -> None:
     """Approve the tools that were discovered, each with the sentence a person wrote."""
     reviewed = []
     for tool in system.tools.select_related("seen"):
-        said = words[tool.name]
+        tool_words = words[tool.name]
         assert tool.seen is not None
         flows = dict.fromkeys(classes.FLOWS, False)
-        reviewed.append(tools.Approval(tool, tool.seen.sha256, said.sentence, said.action, said.risk, flows=flows))
+        reviewed.append(
+            tools.Approval(tool, tool.seen.sha256, tool_words.sentence, tool_words.action, tool_words.risk, flows=flows)
+        )
     tools.approve_tools(reviewed, by=who(cast.ANALYST).principal)
 
 
-def make_grant(wish: cast.Wish) -> None:
+def make_grant(request_spec: cast.AccessRequestSpec) -> None:
     """Ask for access, and let everybody approve whom the request waits for, unless it is left for the visitor."""
-    acted_for, groups = making.subjects(wish.people, wish.groups)
-    ask = Ask(timedelta(days=wish.days), wish.reason, acted_for, groups, limits=wish.limits)
-    making.asked(wish.agent, wish.scope, ask, answered=wish.approved)
+    acted_for, groups = making.subjects(request_spec.people, request_spec.groups)
+    ask = Ask(timedelta(days=request_spec.days), request_spec.reason, acted_for, groups, limits=request_spec.limits)
+    making.request_access(request_spec.agent, request_spec.scope, ask, answered=request_spec.approved)
 
 
 def make_extra(slug: str, url: str, office: planting.Offices) -> None:
     """Register one more upstream, approve all its tools, and let expense-bot use them for alice for a day."""
     system = make_system(slug, url, office)
-    found = system.tools.exclude(seen=None).values_list("name", "seen__definition")
-    words = {name: own_words(name, definition) for name, definition in found}
+    definitions = system.tools.exclude(seen=None).values_list("name", "seen__definition")
+    words = {name: own_words(name, definition) for name, definition in definitions}
     approve_tools(system, words)
     scope = f"{slug}:all"
     making.entitlement(scope, f"All of {slug}", f"Use every tool of {slug}.", {tool: {} for tool in words})
     reason = "Given to the demo on its command line."
-    make_grant(cast.Wish("expense-bot", scope, EXTRA_LASTS.days, reason, people=("alice",)))
+    make_grant(cast.AccessRequestSpec("expense-bot", scope, EXTRA_LASTS.days, reason, people=("alice",)))
 
 
-def own_words(name: str, definition: Mapping[str, Any]) -> cast.Seen:
-    """Describe a tool nobody has described: its name, classified as the product suggests."""
+def own_words(name: str, definition: Mapping[str, Any]) -> cast.ToolWords:
+    """Describe a tool that has no description here: its name, classified as the product suggests."""
     suggested = classes.suggest(definition)
-    return cast.Seen(f"Does {name}.", suggested.action.value, suggested.risk.value)
+    return cast.ToolWords(f"Does {name}.", suggested.action.value, suggested.risk.value)
 
 
 def the_world(
-    told: Mapping[str, Any], made_people: dict[str, world.Person], oauth_clients: dict[str, world.OAuthClient]
+    resources: Mapping[str, Any], made_people: dict[str, world.Person], oauth_clients: dict[str, world.OAuthClient]
 ) -> world.World:
     """Put together what `var/demo.json` holds."""
-    console, gateway, stub = settings.CONSOLE_URL, settings.GATEWAY_URL, told["stub_issuer"]
-    upstreams = {**{slug: sample["url"] for slug, sample in told["samples"].items()}, **told["systems"]}
+    console, gateway, stub = settings.CONSOLE_URL, settings.GATEWAY_URL, resources["stub_issuer"]
+    upstreams = {**{slug: sample["url"] for slug, sample in resources["samples"].items()}, **resources["systems"]}
     return world.World(
         console=console,
         gateway=gateway,
@@ -248,7 +255,8 @@ def the_world(
         idp=world.IdentityProviders(issuer=f"{console}/idp", stub_issuer=stub, stub_mint_url=f"{stub}/mint"),
         systems={slug: world.system(console, gateway, slug, url) for slug, url in upstreams.items()},
         agents={
-            bot.slug: world.Agent(sponsor=bot.sponsor, owner=bot.owner, client_id=bot.client_id) for bot in cast.AGENTS
+            spec.slug: world.Agent(sponsor=spec.sponsor, owner=spec.owner, client_id=spec.client_id)
+            for spec in cast.AGENTS
         },
         database_url=os.environ["DATABASE_URL"],
         owner_database_url=os.environ["MIGRATE_DATABASE_URL"],

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from scripts.demo.player import Player
+from scripts.demo.player import AgentClient
 from scripts.demo.rest import Answer, Api
 from scripts.demo.world import World
 
@@ -21,16 +21,16 @@ class DoesNotHold(Exception):
 
 
 class Stage:
-    """The running demo as the story sees it. `told` is what the demo's start knows: samples, folders, nodes."""
+    """The running demo as the story sees it. `resources` are what the demo's start knows: samples, folders, nodes."""
 
-    player: Player
+    player: AgentClient
     asked: dict[str, Any]
     asked_git: dict[str, Any]
     grants: dict[str, str]
     last_index: int
 
-    def __init__(self, found: World, told: Mapping[str, Any]) -> None:
-        self.world, self.told = found, told
+    def __init__(self, world: World, resources: Mapping[str, Any]) -> None:
+        self.world, self.resources = world, resources
         self.trace = secrets.token_hex(16)
         self.grants = {}
         self.step = 0
@@ -44,7 +44,7 @@ class Stage:
     def proven(self, step: int, sentence: str, *observed: object) -> None:
         """Print what was shown, and what was seen."""
         took, self._began = time.monotonic() - self._began, time.monotonic()
-        seen = "".join(f"\n        {each}" for each in observed)
+        seen = "".join(f"\n        {observation}" for observation in observed)
         mark = f"{step}." if step != self.step else "  "
         print(f"  ✓ {mark:<3}{sentence} ({took:.1f} s){seen}", flush=True)
         self.step = step

@@ -76,8 +76,8 @@ class Child:
             dispatcher: JSONRPCDispatcher[Any] = JSONRPCDispatcher(read, write)
             async with ClientSession(dispatcher=dispatcher) as session:
                 if not self._is_modern:
-                    said = await session.initialize()
-                    self.hello = said.model_dump(by_alias=True, mode="json", exclude_none=True)
+                    initialized = await session.initialize()
+                    self.hello = initialized.model_dump(by_alias=True, mode="json", exclude_none=True)
                 task_status.started(dispatcher)
                 await anyio.sleep_forever()
 
@@ -132,9 +132,9 @@ class Guard:
         if scope["type"] != "http" or scope["path"] == "/healthz":
             await self._app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        is_known = hmac.compare_digest(given, self._expected)
-        self._note_request(scope, given, is_known=is_known)
+        authorization = dict(scope["headers"]).get(b"authorization", b"")
+        is_known = hmac.compare_digest(authorization, self._expected)
+        self._note_request(scope, authorization, is_known=is_known)
         if not is_known:
             error = {"code": -32600, "message": "The upstream credential is missing or wrong."}
             answer = JSONResponse(
@@ -150,10 +150,10 @@ class Guard:
 
         await self._app(scope, watched, send)
 
-    def _note_request(self, scope: Scope, given: bytes, *, is_known: bool) -> None:
+    def _note_request(self, scope: Scope, authorization: bytes, *, is_known: bool) -> None:
         self._notes["requests"] += 1
         self._notes["refused"] += not is_known
-        self._notes["last_authorization"] = digest(given) if given else None
+        self._notes["last_authorization"] = digest(authorization) if authorization else None
         self._digests["header_values"].update(digest(value) for _, value in scope["headers"])
         values = [value for _, value in scope["headers"]]
         self._note_tokens(b"\n".join([scope["query_string"], scope["raw_path"], *values]))
@@ -166,13 +166,13 @@ class Guard:
         self._note_tokens(body)
 
     def _note_tokens(self, text: bytes) -> None:
-        if found := JWT.findall(text):
-            self._digests["tokens"].update(digest(token) for token in found)
+        if tokens := JWT.findall(text):
+            self._digests["tokens"].update(digest(token) for token in tokens)
             self._write()
 
     def _write(self) -> None:
         if self._seen:
-            notes = {**self._notes, **{name: sorted(found) for name, found in self._digests.items()}}
+            notes = {**self._notes, **{name: sorted(digests) for name, digests in self._digests.items()}}
             fresh = self._seen.with_suffix(".new")
             fresh.write_text(json.dumps(notes, indent=1))
             fresh.replace(self._seen)
@@ -205,11 +205,11 @@ def application(name: str, command: list[str], *, secret: str, seen: Path | None
 
     async def mutate(request: Request) -> Response:
         """Lay `{"tool": name, "change": {...}}` over a tool's definition; `{}` takes every change back."""
-        asked = await request.json()
-        if not asked:
+        change = await request.json()
+        if not change:
             relay.changes.clear()
         else:
-            relay.changes.setdefault(asked["tool"], {}).update(asked["change"])
+            relay.changes.setdefault(change["tool"], {}).update(change["change"])
         return JSONResponse({"changes": relay.changes})
 
     routes = [Route("/mcp", endpoint=StreamableHTTPASGIApp(manager)), Route("/healthz", endpoint=_healthz)]

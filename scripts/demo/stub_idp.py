@@ -55,10 +55,10 @@ class Keys:
         return jwt.encode({"alg": ALGORITHM, "typ": "JWT", "kid": key.kid}, claims, key, algorithms=[ALGORITHM])
 
 
-def id_token_claims(issuer: str, asked: dict[str, Any], now: int) -> dict[str, Any]:
+def id_token_claims(issuer: str, wanted: dict[str, Any], now: int) -> dict[str, Any]:
     """Return the claims of an ID token (OpenID Connect Core 2): what was asked for, over sensible values."""
     usual = {"iss": issuer, "iat": now, "exp": now + LIFETIME_SECONDS, "auth_time": now}
-    claims = {**usual, "jti": secrets.token_urlsafe(16), **asked}
+    claims = {**usual, "jti": secrets.token_urlsafe(16), **wanted}
     return {name: value for name, value in claims.items() if value is not None}
 
 
@@ -83,15 +83,15 @@ def application(issuer: str) -> Starlette:
         return JSONResponse(keys.published())
 
     async def mint(request: Request) -> Response:
-        asked = await request.json()
-        if missing := {"sub", "aud"} - asked.keys():
+        wanted = await request.json()
+        if missing := {"sub", "aud"} - wanted.keys():
             return JSONResponse({"error": "invalid_request", "missing": sorted(missing)}, 400)
-        token = keys.sign(id_token_claims(issuer, asked, int(time.time())))
+        token = keys.sign(id_token_claims(issuer, wanted, int(time.time())))
         return JSONResponse({"id_token": token}, headers={"Cache-Control": "no-store"})
 
     async def rotate(request: Request) -> Response:
-        asked = await request.json() if await request.body() else {}
-        return JSONResponse({"kid": keys.rotate(retire=bool(asked.get("retire")))})
+        wanted = await request.json() if await request.body() else {}
+        return JSONResponse({"kid": keys.rotate(retire=bool(wanted.get("retire")))})
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")

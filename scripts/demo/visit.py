@@ -54,7 +54,7 @@ def begin(world: World, folder: Path) -> Visit:
 
 
 def again(world: World, folder: Path) -> Visit:
-    """Bring back the beginning: what the visit gave ends, what it ended is given again, and the request is asked anew.
+    """Bring back the beginning: what the visit gave ends, what it ended is given again, and the request is made again.
 
     What is still as it was at the beginning is left alone, so that doing it twice does it once. Raises DoesNotHold.
     """
@@ -78,13 +78,13 @@ def api(world: World, login: str) -> Api:
 
 
 def _ask(world: World) -> str:
-    asked = {"agent": AGENT, "entitlement": f"{SYSTEM}:read", "people": [USER], "lasts": "PT8H", "reason": REASON}
-    return str(done("Asking for the visit", api(world, "otto").post("requests", asked), 201)["id"])
+    request = {"agent": AGENT, "entitlement": f"{SYSTEM}:read", "people": [USER], "lasts": "PT8H", "reason": REASON}
+    return str(done("Asking for the visit", api(world, "otto").post("requests", request), 201)["id"])
 
 
 def _review(world: World) -> str:
     ana = api(world, "ana")
-    number = sum(each["slug"].startswith("visit-") for each in ana.every("campaigns")) + 1
+    number = sum(campaign["slug"].startswith("visit-") for campaign in ana.every("campaigns")) + 1
     slug = f"visit-{number}"
     review.begin(ana, slug, f"What Sofia's agents may do, {number}", list(REVIEWED), "It was time to look.")
     return slug
@@ -102,28 +102,28 @@ def _end_access(world: World) -> None:
 def _is_waiting(world: World, request: str) -> bool:
     """Say whether the request waits as it was asked; one that was narrowed or half answered is withdrawn."""
     otto = api(world, "otto")
-    found = done("Reading the request", otto.get(f"requests/{request}"))
-    if found["state"] != "in_approval":
+    row = done("Reading the request", otto.get(f"requests/{request}"))
+    if row["state"] != "in_approval":
         return False
-    whole = all(line["kept"] and line["limits"] == line["asked_limits"] for line in found["lines"])
-    if whole and found["lasts"] == found["asked_lasts"]:
+    whole = all(line["kept"] and line["limits"] == line["asked_limits"] for line in row["lines"])
+    if whole and row["lasts"] == row["asked_lasts"]:
         return True
-    done("Withdrawing the request", otto.post(f"requests/{request}/cancel", {"reason": AGAIN}, etag=found["etag"]))
+    done("Withdrawing the request", otto.post(f"requests/{request}/cancel", {"reason": AGAIN}, etag=row["etag"]))
     return False
 
 
 def _give_back(world: World, agent: str) -> None:
-    """Ask anew for access that a review removed, and let those approve whom the request waits for."""
+    """Request again the access that a review removed, and let its approvers approve."""
     ana = api(world, "ana")
-    wish = next(wish for wish in cast.WISHES if wish.agent == agent and wish.approved)
-    system = wish.scope.partition(":")[0]
+    spec = next(spec for spec in cast.ACCESS_REQUESTS if spec.agent == agent and spec.approved)
+    system = spec.scope.partition(":")[0]
     if ana.every(f"grants?agent={agent}&system={system}&state=active"):
         return
-    who = {"people": list(wish.people), "groups": list(wish.groups)}
-    asked = {"agent": agent, "entitlement": wish.scope, "lasts": f"P{wish.days}D", "reason": wish.reason, **who}
-    request = done("Asking again", api(world, "otto").post("requests", asked), 201)
+    who = {"people": list(spec.people), "groups": list(spec.groups)}
+    request_body = {"agent": agent, "entitlement": spec.scope, "lasts": f"P{spec.days}D", "reason": spec.reason, **who}
+    request = done("Asking again", api(world, "otto").post("requests", request_body), 201)
     while request["state"] == "in_approval":
-        stage = next(each for each in request["approvals"] if each["waiting_for"])
+        stage = next(approval for approval in request["approvals"] if approval["waiting_for"])
         answer = api(world, stage["waiting_for"][0])
         request = done("Approving again", answer.post(f"requests/{request['id']}/approve", {}, etag=request["etag"]))
 

@@ -26,7 +26,7 @@ def fill(archive: Archive) -> None:
     def listed(system: System) -> list[dict[str, Any]]:
         if system.slug in cast.TOOLS:
             return [
-                company.Offer(name, said.sentence, said.action).definition()
+                company.ToolSpec(name, said.sentence, said.action).definition()
                 for name, said in cast.TOOLS[system.slug].items()
             ]
         return office.offered(system.slug, drifted=bool(drifted))

@@ -1,4 +1,4 @@
-"""Lifting the stops that a visitor may have left, by the actions that lift them, never by whoever stopped."""
+"""Lift the stops that a visitor may have left, with the product's actions, as a second person."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def lift() -> None:
     """Let people, agents, clients, systems and tools of the visit work again, where something stopped them."""
     if Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists():
         guardrails.start_again(by=_another("everything", "everything").principal, reason=AGAIN)
-    for person in Person.objects.filter(login__in=[each.login for each in cast.PEOPLE], is_active=False):
+    for person in Person.objects.filter(login__in=[character.login for character in cast.PEOPLE], is_active=False):
         people.enable(person, by=_another("person", person.login).principal, reason=AGAIN)
     for system in System.objects.exclude(status=System.Status.ACTIVE).filter(slug__in=[SYSTEM, "time", "git"]):
         systems.enable_system(system, by=_another("system", system.slug).principal, reason=AGAIN)
@@ -36,7 +36,7 @@ def lift() -> None:
 
 
 def _another(kind: str, key: str) -> Person:
-    """Return an analyst or somebody of security, who is not whoever made the last stop of a thing."""
+    """Return an analyst or a security person who did not make the last stop of this target."""
     last = Revocation.objects.filter(target_type=kind, target_id=key).order_by("-committed_at").first()
     login = "ana" if last is not None and last.by == "person:resa" else "resa"
     return Person.objects.get(login=login)
