@@ -181,7 +181,7 @@ def main(arguments: list[str]) -> int:
     except (Refused, OSError) as problem:
         print(problem, file=sys.stderr)
         return 1
-    print(f"Made: {', '.join(folder.created)}" if folder.made else "Everything was there already.")
+    print(f"Made: {', '.join(folder.created)}" if folder.created else "Everything was there already.")
     print(NEXT.format(secrets=folder.secrets, data=folder.data, console=folder.setting("CONSOLE_URL")))
     return 0
 
