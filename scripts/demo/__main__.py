@@ -2,11 +2,11 @@
 
     python -m scripts.demo [--once] [--stop] [--system SLUG=URL ...] [--nodes N] [--fleet N]
 
-Sets up a private PostgreSQL and Valkey, starts every process, fills the world (`scripts/demo/seed.py`), plays the story
-(`scripts/demo/story.py`), writes `var/demo.json` (`scripts/demo/world.py`) and stays up for the visitor, around whom
-`scripts/demo/site` puts cards to sign in with and a strip of steps. `--once` ends
-after the story, with a status other than zero when a step failed. CONSOLE_PORT, GATEWAY_PORT and SAMPLE_PORT move the
-ports, DEMO_FOLDER moves `var/`; logs are in `var/log/`.
+Sets up a private PostgreSQL and Valkey, starts every process, fills the world (`scripts/demo/data/seed.py`), plays
+the story (`scripts/demo/story/play.py`), writes `var/demo.json` (`scripts/demo/data/world.py`) and stays up for the
+visitor. `scripts/demo/site` adds cards to sign in with and a strip of steps. `--once` ends after the story, with a
+status other than zero when a step failed. CONSOLE_PORT, GATEWAY_PORT and SAMPLE_PORT move the ports, DEMO_FOLDER
+moves `var/`; logs are in `var/log/`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from types import FrameType
 from typing import Any
 
 from scripts import devstack
-from scripts.demo import layout as places
-from scripts.demo import world
-from scripts.demo.processes import DemoError, PidFile, Process, Supervisor, end_leftovers
+from scripts.demo.data import world
+from scripts.demo.servers import layout as places
+from scripts.demo.servers.processes import DemoError, PidFile, Process, Supervisor, end_leftovers
 from scripts.devservers import StackError, until
 
 VAR = places.VAR
@@ -39,7 +39,7 @@ PID_FILE = PidFile(VAR / "demo.pid")
 OUT = VAR / "demo.json"
 STOP_SECONDS = 60.0
 FEWEST, MOST = 20, 900_000
-"""How many agents a fleet may have (`scripts/demo/fleet.py`)."""
+"""How many agents a fleet may have (`scripts/demo/data/fleet.py`)."""
 LOOPBACK_URL = re.compile(r"([a-z][a-z0-9-]{0,62})=(http://(?:localhost|127\.0\.0\.1)(?::\d+)?/\S*)")
 
 
@@ -142,7 +142,7 @@ def set_up(supervisor: Supervisor, layout: places.Layout, resources: dict[str, A
             supervisor.start(process)
         supervisor.wait_until_ready()
     with step("Filling the world: fourteen months of people, agents, systems and calls"):
-        seed = [sys.executable, "-m", "scripts.demo.seed"]
+        seed = [sys.executable, "-m", "scripts.demo.data.seed"]
         supervisor.finish(Process("seed", seed, environment={"DEMO_WORLD": json.dumps(resources)}))
 
 
@@ -166,7 +166,7 @@ def resources_for(layout: places.Layout, systems: dict[str, str]) -> dict[str, A
 
 def play(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any], options: argparse.Namespace) -> int:
     """Play the story in a process of its own, publish the world, and wait while the visitor looks around."""
-    story = [sys.executable, "-m", "scripts.demo.story", resources["out"]]
+    story = [sys.executable, "-m", "scripts.demo.story.play", resources["out"]]
     print("Playing the main job with the official MCP client:", flush=True)
     environment = {**os.environ, "DEMO_WORLD": json.dumps(resources)}
     if status := subprocess.run(story, check=False, env=environment).returncode:
@@ -174,7 +174,7 @@ def play(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any
         return status
     if options.fleet:
         with step(f"Adding a fleet of {options.fleet:,} agents"):
-            supervisor.finish(Process("fleet", [sys.executable, "-m", "scripts.demo.fleet", str(options.fleet)]))
+            supervisor.finish(Process("fleet", [sys.executable, "-m", "scripts.demo.data.fleet", str(options.fleet)]))
     with step("Checking what must always be true"):
         supervisor.finish(places.manage("invariants"))
     if options.once:

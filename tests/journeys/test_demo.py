@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from scripts.demo import visit as visits
-from scripts.demo.player import AgentClient, Era
+from scripts.demo.story import visit as visits
+from scripts.demo.story.agent_client import AgentClient, Era
 from scripts.devservers import free_port
 from tests.browser.conftest import Visitor, browser, context, leave
 from tests.conformance.servers import answers, serving

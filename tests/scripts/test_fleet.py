@@ -38,7 +38,7 @@ LATE = "12"
 
 @pytest.fixture
 def fleet() -> int:
-    from scripts.demo import fleet  # noqa: PLC0415 - the product can be imported only now
+    from scripts.demo.data import fleet  # noqa: PLC0415 - the product can be imported only now
 
     make.analyst("ana")
     make.person("sam")
@@ -154,7 +154,7 @@ def test_rare_actions_are_paged_in_the_order_of_the_whole_record(fleet: int) -> 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_taken_away_for_loading_is_put_back_as_it_was() -> None:
-    from scripts.demo import bulkload, fleet  # noqa: PLC0415 - the product can be imported only now
+    from scripts.demo.data import bulkload, fleet  # noqa: PLC0415 - the product can be imported only now
 
     def there() -> set[tuple[str, ...]]:
         with connection.cursor() as cursor:

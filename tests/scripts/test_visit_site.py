@@ -20,7 +20,7 @@ from audit.models import Event
 from entitlements.people import people
 from governance.requests.models import AccessRequest
 from scripts.demo.site import strip
-from scripts.demo.visit import Visit
+from scripts.demo.story.visit import Visit
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits

@@ -13,9 +13,9 @@ from entitlements.gateway.models import Guardrail
 from entitlements.people import people
 from entitlements.people.models import Person
 from entitlements.revocation.models import Revocation
-from scripts.demo import cast
-from scripts.demo.stage import AGENT, SYSTEM
-from scripts.demo.visit import AGAIN, REVIEWED
+from scripts.demo.data import cast
+from scripts.demo.story.stage import AGENT, SYSTEM
+from scripts.demo.story.visit import AGAIN, REVIEWED
 
 
 def lift() -> None:

@@ -13,9 +13,9 @@ from django.utils.functional import SimpleLazyObject
 from audit.actions import Action
 from audit.export.timeline import ORDER
 from audit.models import Event
-from scripts.demo import cast
-from scripts.demo import visit as visits
-from scripts.demo.stage import AGENT, SYSTEM, USER
+from scripts.demo.data import cast
+from scripts.demo.story import visit as visits
+from scripts.demo.story.stage import AGENT, SYSTEM, USER
 
 OUTCOME: Final = "visit_outcome"
 """Where a session keeps the outcome of the last button, until the next page shows it."""

@@ -24,10 +24,11 @@ from django.views.decorators.http import require_POST
 from entitlements.errors import DomainError
 from entitlements.people.models import Person
 from governance.console import doors
-from scripts.demo import cast, proof, world
-from scripts.demo import visit as visits
-from scripts.demo.player import AgentClient, CallOutcome
-from scripts.demo.stage import AGENT, SYSTEM, USER, DoesNotHold
+from scripts.demo.data import cast, world
+from scripts.demo.story import proof
+from scripts.demo.story import visit as visits
+from scripts.demo.story.agent_client import AgentClient, CallOutcome
+from scripts.demo.story.stage import AGENT, SYSTEM, USER, DoesNotHold
 
 from . import lifting, strip
 

@@ -1,4 +1,4 @@
-"""The company's systems as one small MCP server, bare ASGI: `python -m scripts.demo.office --port 8103`.
+"""The company's systems as one small MCP server, bare ASGI: `python -m scripts.demo.servers.office --port 8103`.
 
 `POST /<system>/mcp` speaks MCP (2026-07-28) and wants `Authorization: Bearer <UPSTREAM_SECRET>`, as the gateway injects
 it; a call answers with a sentence. `POST /control/drift` lets the systems from then on say what `company.DRIFT` says:
@@ -17,7 +17,7 @@ from typing import Any
 
 import uvicorn
 
-from scripts.demo import company
+from scripts.demo.data import company
 
 HOST = "localhost"
 MODERN = "2026-07-28"

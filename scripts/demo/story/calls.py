@@ -10,10 +10,10 @@ from typing import Any
 from joserfc import jwk, jws
 from mcp import Client
 
-from scripts.demo import browser
-from scripts.demo.player import CallOutcome, Era, Refused, refusal
-from scripts.demo.stage import AGENT, CITIES, SYSTEM, USER, Stage, check, done
-from scripts.demo.stdio_runner import digest
+from scripts.demo.servers.stdio_runner import digest
+from scripts.demo.story import browser
+from scripts.demo.story.agent_client import CallOutcome, Era, Refused, refusal
+from scripts.demo.story.stage import AGENT, CITIES, SYSTEM, USER, Stage, check, done
 
 ERAS: tuple[Era, Era] = ("2026-07-28", "legacy")
 DENIAL = "mandate/denial"

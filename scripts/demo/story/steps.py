@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scripts.demo import world
-from scripts.demo.browser import CALLBACK
-from scripts.demo.player import AgentClient, Credentials, Refused
-from scripts.demo.stage import AGENT, CITIES, SYSTEM, USER, Stage, check, done, refused
+from scripts.demo.data import world
+from scripts.demo.story.agent_client import AgentClient, Credentials, Refused
+from scripts.demo.story.browser import CALLBACK
+from scripts.demo.story.stage import AGENT, CITIES, SYSTEM, USER, Stage, check, done, refused
 
 SENTENCES = {
     "get_current_time": "Tells the time in a time zone.",

@@ -1,6 +1,6 @@
 """Who and what the demo world holds: people, agents, clients, tools in plain words, and the requestable entitlements.
 
-Data only; `scripts/demo/seed.py` makes it through the product's actions.
+Data only; `scripts/demo/data/seed.py` makes it through the product's actions.
 """
 
 from __future__ import annotations

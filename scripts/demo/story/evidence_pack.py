@@ -12,7 +12,7 @@ from typing import Any
 
 from joserfc.jwk import ECKey
 
-from scripts.demo.stage import Stage, check, done
+from scripts.demo.story.stage import Stage, check, done
 
 SEALED_SECONDS = 40.0
 KEYS, TABLE = "evidence", "05_decisions.csv"

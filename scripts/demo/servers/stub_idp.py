@@ -1,6 +1,6 @@
 """The stub corporate identity provider of the demo: it signs what it is asked to sign, so it must never leave loopback.
 
-    python -m scripts.demo.stub_idp --port 8100 [--issuer http://localhost:8100]
+    python -m scripts.demo.servers.stub_idp --port 8100 [--issuer http://localhost:8100]
 
 `POST /mint {"sub", "aud", "auth_time"?, "acr"?, "amr"?, "exp"?, ...}` returns `{"id_token"}`, signed with ES256 by a
 key made at the start; any further claim is taken as given, and `null` leaves a claim out, so that tests can mint what

@@ -15,10 +15,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts.demo import cast, review
-from scripts.demo.rest import Api
-from scripts.demo.stage import AGENT, CITIES, SYSTEM, USER, done
-from scripts.demo.world import World
+from scripts.demo.data import cast
+from scripts.demo.data.world import World
+from scripts.demo.story import review
+from scripts.demo.story.rest import Api
+from scripts.demo.story.stage import AGENT, CITIES, SYSTEM, USER, done
 
 TOOL, ARGUMENTS = "get_current_time", {"timezone": CITIES[0]}
 """The call of the visit."""

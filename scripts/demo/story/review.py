@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scripts.demo import sealing
-from scripts.demo.calls import code_of
-from scripts.demo.player import AgentClient, Credentials, Refused
-from scripts.demo.rest import Api
-from scripts.demo.stage import AGENT, Stage, check, done
+from scripts.demo.story import evidence_pack
+from scripts.demo.story.agent_client import AgentClient, Credentials, Refused
+from scripts.demo.story.calls import code_of
+from scripts.demo.story.rest import Api
+from scripts.demo.story.stage import AGENT, Stage, check, done
 
 CAMPAIGN = "quarterly-review"
 CUT, DROPPED = "build-bot", "stale-bot"
@@ -48,7 +48,7 @@ async def access_is_reviewed(stage: Stage) -> None:
     await _cut_holds(stage, builder, repository)
     await _nothing_issued(stage)
     _evidence(stage, items)
-    sealing.evidence_verifies(stage, CAMPAIGN, SIGNED)
+    evidence_pack.evidence_verifies(stage, CAMPAIGN, SIGNED)
 
 
 def _player(stage: Stage, agent: str) -> AgentClient:

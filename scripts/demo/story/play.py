@@ -1,10 +1,10 @@
-"""Play the main job against a running demo, step by step: `python -m scripts.demo.story WORLD.json`.
+"""Play the main job against a running demo, step by step: `python -m scripts.demo.story.play WORLD.json`.
 
-Reads DEMO_WORLD beside it (see `scripts/demo/seed.py`). Everything goes through the real surface: the REST API with
-people's personal tokens, the token endpoints, and the official MCP client against real MCP servers. Each step says in
-one sentence what it proves and shows what was observed; the first observation that differs ends the story with a status
-other than zero. When it has ended a request and a review are left for the visitor (`scripts/demo/visit.py`).
-"""
+Reads DEMO_WORLD beside it (see `scripts/demo/data/seed.py`). Everything goes through the real surface: the REST API
+with people's personal tokens, the token endpoints, and the official MCP client against real MCP servers. Each step
+says in one sentence what it proves and shows what was observed; the first observation that differs ends the story
+with a status other than zero. When it has ended a request and a review are left for the visitor
+(`scripts/demo/story/visit.py`)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import os
 import sys
 from pathlib import Path
 
-from scripts.demo import calls, proof, review, steps, visit, world
-from scripts.demo.stage import DoesNotHold, Stage
+from scripts.demo.data import world
+from scripts.demo.story import calls, proof, review, steps, visit
+from scripts.demo.story.stage import DoesNotHold, Stage
 
 
 async def play(stage: Stage) -> None:

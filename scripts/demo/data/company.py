@@ -1,7 +1,7 @@
 """The company around the cast: its systems with their tools, its agents, and what they were given and used.
 
-Data only. `scripts/demo/office.py` serves the systems as MCP servers, `scripts/demo/planting.py` makes the rest through
-the product's actions. Among it are facts that a review has to bring up.
+Data only. `scripts/demo/servers/office.py` serves the systems as MCP servers, `scripts/demo/data/backstory.py` makes
+the rest through the product's actions. Among it are facts that a review has to bring up.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from scripts.demo.cast import LONG_AGO, AgentSpec, Character, EntitlementSpec
+from scripts.demo.data.cast import LONG_AGO, AgentSpec, Character, EntitlementSpec
 
 PEOPLE: Final = (
     Character("ines", "Ines Falk"),

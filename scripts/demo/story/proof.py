@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from audit.seals import anchors
-from scripts.demo.layout import ROOT
-from scripts.demo.stage import AGENT, SYSTEM, Stage, check
+from scripts.demo.servers.layout import ROOT
+from scripts.demo.story.stage import AGENT, SYSTEM, Stage, check
 
 SEALED_SECONDS = 15.0
 ORDER = (

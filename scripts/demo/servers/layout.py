@@ -14,9 +14,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from scripts.demo.processes import DemoError, Process
+from scripts.demo.servers.processes import DemoError, Process
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 VAR = Path(os.environ.get("DEMO_FOLDER") or ROOT / "var").resolve()
 """Where the demo keeps its state; tests give it a folder of their own."""
 LOOPBACK = "127.0.0.1"
@@ -164,14 +164,14 @@ def manage(verb: str, *arguments: str, name: str = "") -> Process:
 
 def outside(layout: Layout, folder: Path, secrets_of: Mapping[str, str]) -> Iterator[Process]:
     """Yield the parts that are not ours: the stub identity provider and the sample systems behind their runner."""
-    stub = [sys.executable, "-m", "scripts.demo.stub_idp", "--port", str(layout.sample_port)]
+    stub = [sys.executable, "-m", "scripts.demo.servers.stub_idp", "--port", str(layout.sample_port)]
     yield Process("stub-idp", stub, f"{layout.stub_issuer}/healthz")
     commands = {
         "time": [program("mcp-server-time"), "--local-timezone", "UTC"],
         "git": [program("mcp-server-git"), "--repository", str(folder / "repository")],
     }
     for slug in SAMPLES:
-        runner = [sys.executable, "-m", "scripts.demo.stdio_runner", "--mutate", "--name", slug]
+        runner = [sys.executable, "-m", "scripts.demo.servers.stdio_runner", "--mutate", "--name", slug]
         runner += ["--port", str(layout.sample_port_of(slug)), "--seen", str(seen(folder, slug))]
         yield Process(
             f"system-{slug}",
@@ -183,7 +183,7 @@ def outside(layout: Layout, folder: Path, secrets_of: Mapping[str, str]) -> Iter
 
 def office(layout: Layout, secret: str) -> Process:
     """Return the process that serves the company's systems."""
-    command = [sys.executable, "-m", "scripts.demo.office", "--port", str(layout.office_port)]
+    command = [sys.executable, "-m", "scripts.demo.servers.office", "--port", str(layout.office_port)]
     return Process("office", command, f"{layout.office}/healthz", {"UPSTREAM_SECRET": secret})
 
 

@@ -31,7 +31,7 @@ from governance.approvals.models import Approval
 from governance.eligibility.eligibility import Ask
 from governance.requests import requests
 from governance.requests.models import AccessRequest
-from scripts.demo import cast
+from scripts.demo.data import cast
 
 LONGEST: Final = timedelta(days=366)
 """How long access may last in this world."""

@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from scripts.demo.player import AgentClient
-from scripts.demo.rest import Answer, Api
-from scripts.demo.world import World
+from scripts.demo.data.world import World
+from scripts.demo.story.agent_client import AgentClient
+from scripts.demo.story.rest import Answer, Api
 
 SYSTEM, AGENT, USER = "clock", "travel-bot", "alice"
 """What the story makes and plays with, beside the world that the seed made."""

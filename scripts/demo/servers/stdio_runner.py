@@ -1,6 +1,8 @@
 """A stdio MCP server behind Streamable HTTP on loopback, for the demo and the conformance tests.
 
-    UPSTREAM_SECRET=... python -m scripts.demo.stdio_runner --name time --port 8101 [--seen FILE] [--mutate] -- COMMAND
+    UPSTREAM_SECRET=... python -m scripts.demo.servers.stdio_runner OPTIONS -- COMMAND
+
+    options: --name time --port 8101 [--seen FILE] [--mutate]
 
 The HTTP side is the official SDK's server entry, so both protocol eras (2026-07-28 and 2025-11-25) are the real thing;
 every request but the handshake is handed raw to the child and its answer handed back raw, definitions included. There

@@ -1,4 +1,4 @@
-"""The statements that make a fleet, each for the whole of it at once; `scripts/demo/fleet.py` runs them in order.
+"""The statements that make a fleet, each for the whole of it at once; `scripts/demo/data/fleet.py` runs them in order.
 
 Every state that a row has come to gets the event that the action would have recorded, with the same links and the same
 words: first as rows of `past_event`, at the end as numbered, canonical bodies of one producer. All text is plain ASCII

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx2
 
-from scripts.demo.player import AgentClient
+from scripts.demo.story.agent_client import AgentClient
 
 CALLBACK = "http://localhost:47613/callback"
 """Nothing listens there: the code is read from the redirect. Loopback redirects match on any port (RFC 8252)."""

@@ -1,9 +1,9 @@
-"""Fill a fresh database with the demo world, through the product's own actions: `python -m scripts.demo.seed`.
+"""Fill a fresh database with the demo world, through the product's own actions: `python -m scripts.demo.data.seed`.
 
 Reads DEMO_WORLD (JSON: `samples` {slug: {"url", "secret"}}, `office` {"url", "secret"}, `systems` {slug: url},
-`repository`, `stub_issuer`, `out`) beside the product's environment, and writes the world (`scripts/demo/world.py`) to
-`out`. Access comes about as for all users: a person requests it, and its approvers approve. What happened
-before today is in `scripts/demo/planting.py`.
+`repository`, `stub_issuer`, `out`) beside the product's environment, and writes the world
+(`scripts/demo/data/world.py`) to `out`. Access comes about as for all users: a person requests it, and its approvers
+approve. What happened before today is in `scripts/demo/data/backstory.py`.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from entitlements.upstream import upstream  # noqa: E402
 from governance.eligibility.eligibility import Ask  # noqa: E402
 from governance.reviews.usage import usage  # noqa: E402
 from governance.setup import setup  # noqa: E402
-from scripts.demo import cast, company, making, planting, world  # noqa: E402
-from scripts.demo.making import days_ago, who  # noqa: E402
+from scripts.demo.data import backstory, builders, cast, company, world  # noqa: E402
+from scripts.demo.data.builders import days_ago, who  # noqa: E402
 
 SEALED_WITHIN = 120.0
 EXTRA_LASTS = timedelta(days=1)
@@ -60,17 +60,17 @@ def main() -> int:
     return 0
 
 
-def fill(resources: Mapping[str, Any], office: planting.Offices) -> world.World:
+def fill(resources: Mapping[str, Any], office: backstory.Offices) -> world.World:
     """Make the whole world, from the founding of the company until today."""
     make_keys([*resources["samples"], *(department.slug for department in company.SYSTEMS)])
     with days_ago(company.FOUNDED):
         made_people = make_people()
         setup.declare_demo(by=who("admin").principal)
         trust_stub(resources["stub_issuer"])
-        planting.found_company()
+        backstory.found_company()
     with days_ago(company.SET_UP):
         make_systems(resources, office)
-        planting.set_up(office)
+        backstory.set_up(office)
     oauth_clients: dict[str, world.OAuthClient] = {}
     for ago, old in ((cast.LONG_AGO, True), (cast.LATELY, False)):
         with days_ago(ago):
@@ -78,7 +78,7 @@ def fill(resources: Mapping[str, Any], office: planting.Offices) -> world.World:
     oauth_clients[cast.SCRIPT] = make_client(cast.SCRIPT, "private_key_jwt", api_scopes=cast.SCRIPT_SCOPES)
     with days_ago(cast.LONG_AGO):
         make_auditors()
-    planting.live(office, resources["repository"])
+    backstory.live(office, resources["repository"])
     for request in cast.ACCESS_REQUESTS:
         make_grant(request)
     people.disable(who(cast.GONE.login), by=who(cast.ANALYST).principal, reason="Left the company.")
@@ -87,7 +87,7 @@ def fill(resources: Mapping[str, Any], office: planting.Offices) -> world.World:
     return the_world(resources, made_people, oauth_clients)
 
 
-def offices(server: Mapping[str, str]) -> planting.Offices:
+def offices(server: Mapping[str, str]) -> backstory.Offices:
     """Reach the company's systems where they are served."""
 
     def drift() -> None:
@@ -95,7 +95,7 @@ def offices(server: Mapping[str, str]) -> planting.Offices:
         request = urllib.request.Request(address, b"{}", _bearer(server["secret"]), method="POST")  # noqa: S310 - ours
         urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - ours
 
-    return planting.Offices(
+    return backstory.Offices(
         url=lambda slug: f"{server['url']}/{slug}/mcp",
         secret=server["secret"],
         listed=listed,
@@ -140,12 +140,12 @@ def make_people() -> dict[str, world.Person]:
     lasts = timedelta(days=company.FOUNDED + cast.LONG_AGO)
     for member in sorted((*cast.PEOPLE, cast.GONE), key=lambda other: other.manager or ""):
         password = secrets.token_urlsafe(12)
-        person = making.person(member, password=password)
+        person = builders.person(member, password=password)
         token = people.make_api_token(person, "demo", lasts=lasts, by=person.principal)
         roles = [*member.roles, *([member.part] if member.part else [])]
         email = person.email
         people_made[member.login] = world.Person(password=password, roles=roles, email=email, api_token=token)
-    making.group(*cast.GROUP)
+    builders.group(*cast.GROUP)
     return {member.login: people_made[member.login] for member in cast.PEOPLE}
 
 
@@ -171,32 +171,32 @@ def trust_stub(issuer: str) -> None:
 def make_agents(bots: Iterable[cast.AgentSpec]) -> Iterator[tuple[str, world.OAuthClient]]:
     """Register agents of the cast; yield their clients with the credentials."""
     for spec in bots:
-        agent = making.agent(spec)
+        agent = builders.agent(spec)
         for client_id, auth in spec.clients.items():
             yield client_id, make_client(client_id, auth, agent)
 
 
 def make_client(client_id: str, auth: Any, agent: Any = None, **more: Any) -> world.OAuthClient:  # noqa: ANN401
     """Register a client; return it with its credential, as `var/demo.json` holds it."""
-    _, secret, private = making.client(client_id, auth, agent, **more)
+    _, secret, private = builders.client(client_id, auth, agent, **more)
     return world.OAuthClient(agent=agent.slug if agent else "", auth=auth, private_jwk=private, secret=secret)
 
 
-def make_systems(resources: Mapping[str, Any], office: planting.Offices) -> None:
+def make_systems(resources: Mapping[str, Any], office: backstory.Offices) -> None:
     """Register the sample systems with their credentials, discover and approve their tools, and bundle them."""
     for slug, sample in resources["samples"].items():
         system = make_system(slug, sample["url"], office, sample["secret"])
         approve_tools(system, cast.TOOLS[slug])
     for bundle in cast.ENTITLEMENTS:
         lines = cast.limits(bundle, resources["repository"])
-        making.entitlement(
+        builders.entitlement(
             bundle.scope, bundle.name, bundle.sentence, {tool: lines.get(tool, {}) for tool in bundle.tools}
         )
 
 
-def make_system(slug: str, url: str, office: planting.Offices, secret: str | None = None) -> System:
+def make_system(slug: str, url: str, office: backstory.Offices, secret: str | None = None) -> System:
     """Register an MCP server behind the gateway and discover its tools."""
-    system = making.system(slug, slug.capitalize(), cast.SYSTEM_OWNER, url, secret=secret)
+    system = builders.system(slug, slug.capitalize(), cast.SYSTEM_OWNER, url, secret=secret)
     result = discovery.record_discovery(system, office.listed(system), by=who(cast.ANALYST).principal)
     if result.malformed:
         print(f"{slug} offers tools that cannot be read, and they are left out: {result.malformed}")
@@ -218,19 +218,19 @@ def approve_tools(system: System, words: Mapping[str, cast.ToolWords]) -> None:
 
 def make_grant(request_spec: cast.AccessRequestSpec) -> None:
     """Ask for access, and let everybody approve whom the request waits for, unless it is left for the visitor."""
-    acted_for, groups = making.subjects(request_spec.people, request_spec.groups)
+    acted_for, groups = builders.subjects(request_spec.people, request_spec.groups)
     ask = Ask(timedelta(days=request_spec.days), request_spec.reason, acted_for, groups, limits=request_spec.limits)
-    making.request_access(request_spec.agent, request_spec.scope, ask, answered=request_spec.approved)
+    builders.request_access(request_spec.agent, request_spec.scope, ask, answered=request_spec.approved)
 
 
-def make_extra(slug: str, url: str, office: planting.Offices) -> None:
+def make_extra(slug: str, url: str, office: backstory.Offices) -> None:
     """Register one more upstream, approve all its tools, and let expense-bot use them for alice for a day."""
     system = make_system(slug, url, office)
     definitions = system.tools.exclude(seen=None).values_list("name", "seen__definition")
     words = {name: own_words(name, definition) for name, definition in definitions}
     approve_tools(system, words)
     scope = f"{slug}:all"
-    making.entitlement(scope, f"All of {slug}", f"Use every tool of {slug}.", {tool: {} for tool in words})
+    builders.entitlement(scope, f"All of {slug}", f"Use every tool of {slug}.", {tool: {} for tool in words})
     reason = "Given to the demo on its command line."
     make_grant(cast.AccessRequestSpec("expense-bot", scope, EXTRA_LASTS.days, reason, people=("alice",)))
 

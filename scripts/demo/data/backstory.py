@@ -41,8 +41,9 @@ from governance.reviews.staging import launch
 from governance.sod import exceptions, policies
 from governance.sod import rules as sod_rules
 from governance.sod.models import CombinationRule
-from scripts.demo import cast, company, history, making, office
-from scripts.demo.making import days_ago, who
+from scripts.demo.data import builders, cast, company, history
+from scripts.demo.data.builders import days_ago, who
+from scripts.demo.servers import office
 
 DUE: Final = timedelta(days=14)
 _KEEP: Final = Answer("certify", "business_need", "The team works with it every day.")
@@ -67,9 +68,9 @@ def found_company() -> None:
     """Let people come, with their groups, and the first agent; the cast is there already."""
     triggers.listen()  # it hears of what comes from now on
     for character in sorted(company.PEOPLE, key=lambda other: other.manager or ""):
-        making.person(character)
+        builders.person(character)
     for slug, name, members in company.GROUPS:
-        making.group(slug, name, members)
+        builders.group(slug, name, members)
     _agent(company.PAYROLL)
 
 
@@ -78,7 +79,7 @@ def set_up(offices: Offices) -> None:
     for department in company.SYSTEMS:
         _system(department, offices)
     for bundle in company.ENTITLEMENTS:
-        making.entitlement(
+        builders.entitlement(
             bundle.scope, bundle.name, bundle.sentence, {tool: bundle.limits.get(tool, {}) for tool in bundle.tools}
         )
     for agent_spec in company.AGENTS:
@@ -111,16 +112,18 @@ def live(offices: Offices, repository: str) -> Campaign:
 
 
 def _agent(spec: cast.AgentSpec) -> None:
-    agent = making.agent(spec)
+    agent = builders.agent(spec)
     for client_id, auth in spec.clients.items():
-        making.client(client_id, auth, agent)
+        builders.client(client_id, auth, agent)
 
 
 def _system(department: company.Department, offices: Offices) -> None:
     is_ours = department.slug in company.SERVED
     url = offices.url(department.slug) if is_ours else f"https://{department.slug}.example.com/mcp"
     secret = offices.secret if is_ours else None
-    system = making.system(department.slug, department.name, department.owner, url, kind=department.kind, secret=secret)
+    system = builders.system(
+        department.slug, department.name, department.owner, url, kind=department.kind, secret=secret
+    )
     by = who(cast.ANALYST).principal
     listed = offices.listed(system) if is_ours else office.offered(system.slug, drifted=False)
     discovery.record_discovery(system, listed, by=by)
@@ -149,9 +152,9 @@ def _system(department: company.Department, offices: Offices) -> None:
 def _grant(spec: company.GrantSpec) -> Grant:
     """Ask for access at its time, and have it approved; a rule may have been quicker."""
     with days_ago(spec.ago):
-        acted_for, groups = making.subjects(spec.people, spec.groups)
+        acted_for, groups = builders.subjects(spec.people, spec.groups)
         lasts = timedelta(days=spec.lasts)
-        request = making.request_access(spec.agent, spec.scope, Ask(lasts, spec.reason, acted_for, groups))
+        request = builders.request_access(spec.agent, spec.scope, Ask(lasts, spec.reason, acted_for, groups))
     rows = Grant.objects.select_related("agent", "entitlement__system").prefetch_related("subjects__person")
     return rows.get(request_id=request.pk)
 

@@ -1,4 +1,4 @@
-"""A fleet beside the demo world, for seeing the product at size: `python -m scripts.demo.fleet N`.
+"""A fleet beside the demo world, for seeing the product at size: `python -m scripts.demo.data.fleet N`.
 
 N agents with ten grants each, their people and teams, a session, a token and a call of nearly each, requests, and tools
 that have drifted. Systems, tools and bundles come by the product's actions; rows by the hundred thousand come by one
@@ -32,7 +32,7 @@ from entitlements.definitions import classes  # noqa: E402
 from entitlements.feed import changes  # noqa: E402
 from entitlements.people.models import Person  # noqa: E402
 from governance.approval_policies import policies  # noqa: E402
-from scripts.demo import bulkload, cast, fleetrows, making  # noqa: E402
+from scripts.demo.data import builders, bulkload, cast, fleetrows  # noqa: E402
 
 OLD: Final = timedelta(days=400)
 SEALED_WITHIN: Final = 600.0
@@ -80,7 +80,7 @@ def _system(number: int, owner: Person, analyst: Person) -> System:
     """Register a system with its tools, approved, in one bundle for each kind of use. No discovery asks it."""
     slug, by = f"fleet-{number:03}", analyst.principal
     address = f"https://{slug}.example.com/mcp"
-    system = making.registered(slug, f"Department {number}", System.Kind.MCP, owner=owner, url=address, by=by)
+    system = builders.registered(slug, f"Department {number}", System.Kind.MCP, owner=owner, url=address, by=by)
     discovery.record_discovery(system, [_definition(name) for names in TOOLS.values() for name in names], by=by)
     tools = {tool.name: tool for tool in system.tools.select_related("system", "seen")}
     tools_actions.approve_tools([_reviewed(tool) for tool in tools.values()], by=by)

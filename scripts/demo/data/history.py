@@ -29,7 +29,7 @@ from entitlements.people.models import Person
 from entitlements.sessions.models import Session
 from entitlements.sessions.sessions import ABSOLUTE
 from entitlements.tokens.models import IssuedToken, TokenGrant
-from scripts.demo.company import GrantSpec
+from scripts.demo.data.company import GrantSpec
 
 WEEKS: Final = 13
 LIFE: Final = timedelta(seconds=300)
