@@ -63,7 +63,7 @@ class Unavailable(DomainError):
 
 
 class Unexpected(DomainError):
-    """Mandate failed. Find the error in the logs by the request id."""
+    """Mandate failed while it answered. The request id names the error in its logs."""
 
     code, status = "internal_error", HTTPStatus.INTERNAL_SERVER_ERROR
 

@@ -36,7 +36,7 @@ class RoleNotHeld(DomainError):
 
 
 class RoleExcluded(DomainError):
-    """The platform admin and auditor roles cannot be combined with another role. Take the other role first."""
+    """The platform admin and auditor roles cannot be combined with another role. Remove the other role first."""
 
     code, status = "role_excluded", HTTPStatus.CONFLICT
 

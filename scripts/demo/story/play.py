@@ -4,7 +4,8 @@ Reads DEMO_WORLD beside it (see `scripts/demo/data/seed.py`). Everything goes th
 with people's personal tokens, the token endpoints, and the official MCP client against real MCP servers. Each step
 says in one sentence what it proves and shows what was observed; the first observation that differs ends the story
 with a status other than zero. When it has ended a request and a review are left for the visitor
-(`scripts/demo/story/visit.py`)."""
+(`scripts/demo/story/visit.py`).
+"""
 
 from __future__ import annotations
 
