@@ -52,14 +52,14 @@ class Stale(DomainError):
 
 
 class ReasonRequired(DomainError):
-    """Say why."""
+    """A reason is required. Say why."""
 
     code = "reason_required"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class NotRecordable(DomainError):
-    """What it says is too large or too exact for the record, and what cannot be recorded is not done."""
+    """The input is too large or too exact for the audit log, and what cannot be recorded is not done. Shorten it."""
 
     code = "not_recordable"
     status = HTTPStatus.UNPROCESSABLE_ENTITY

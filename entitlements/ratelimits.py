@@ -37,7 +37,7 @@ _asked_again_at: list[float] = [0.0]
 
 
 class TooMany(DomainError):
-    """Too many requests; wait, then try again."""
+    """Too many requests. Wait, then try again."""
 
     code, status = "rate_limited", HTTPStatus.TOO_MANY_REQUESTS
 

@@ -27,7 +27,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class NotStrictJson(DomainError):
-    """The text is not JSON that everybody reads the same way."""
+    """The text is not JSON that every parser reads the same way."""
 
     code = Code.MALFORMED_CALL
     status = HTTPStatus.BAD_REQUEST

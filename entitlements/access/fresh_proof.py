@@ -35,19 +35,19 @@ HIGH: Final = frozenset({Risk.HIGH, Risk.CRITICAL})
 
 
 class SignInAgain(DomainError):
-    """Your sign-in is too old for this; sign out, and in again."""
+    """Your sign-in is too old for this. Sign out, then sign in again."""
 
     code, status = "step_up_required", HTTPStatus.FORBIDDEN
 
 
 class ProofNeeded(DomainError):
-    """What weighs this much asks for a fresh proof of who you are: send one as Mandate-Proof, or do it on the page."""
+    """The action needs a fresh proof of who you are. Send one as Mandate-Proof, or use the page."""
 
     code, status = "proof_needed", HTTPStatus.FORBIDDEN
 
 
 class ProofRefused(DomainError):
-    """The proof is not what your authenticator app shows now (each code counts once), or not your password."""
+    """The proof is wrong: it must be the code that your authenticator app shows now, used once, or your password."""
 
     code, status = "proof_refused", HTTPStatus.FORBIDDEN
 

@@ -35,7 +35,7 @@ class SlugTaken(DomainError):
 
 
 class SponsorRequired(DomainError):
-    """An agent needs an active human sponsor."""
+    """An agent needs an active person as its sponsor. Name one."""
 
     code, status = "sponsor_required", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -47,13 +47,13 @@ class OwnerLeft(DomainError):
 
 
 class WrongState(DomainError):
-    """The agent is not in a state that allows this."""
+    """The agent's state does not allow this. Read the agent to see its state."""
 
     code, status = "agent_in_wrong_state", HTTPStatus.CONFLICT
 
 
 class KindNotAllowed(DomainError):
-    """Agents of this kind are not allowed here."""
+    """Agents of this kind may not be registered here. Choose an allowed kind."""
 
     code, status = "agent_kind_not_allowed", HTTPStatus.CONFLICT
 

@@ -18,7 +18,7 @@ _SHA256 = re.compile(r"(?:[0-9a-f]{64})?")
 
 
 class VersionMalformed(DomainError):
-    """A version names its model; a hash is 64 lower case hexadecimal digits of SHA-256."""
+    """A version must name its model, and a hash must be 64 lower case hexadecimal digits of SHA-256."""
 
     code, status = "agent_version_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 

@@ -39,19 +39,19 @@ _BOOLEANS: Final = frozenset({"true", "false"})
 
 
 class UnknownParameter(Malformed):
-    """The address has query parameters that are not known here."""
+    """The address has unknown query parameters. Leave them out."""
 
     code = "unknown_parameter"
 
 
 class RepeatedParameter(Malformed):
-    """A query parameter is given twice; which one counts would be a guess."""
+    """A query parameter is given twice. Give it once."""
 
     code = "repeated_parameter"
 
 
 class NotBoolean(Malformed):
-    """The parameter is true or false, written in small letters."""
+    """The parameter must be true or false, in lower case."""
 
     code = "parameter_not_boolean"
 

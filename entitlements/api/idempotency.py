@@ -31,19 +31,19 @@ SENT_ALONG: Final = ("ETag", "Location")
 
 
 class Mismatch(DomainError):
-    """Another request has used the same idempotency key."""
+    """Another request used the same idempotency key. Use a new key."""
 
     code, status = "idempotency_mismatch", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class InFlight(DomainError):
-    """The first request with this idempotency key is still being answered."""
+    """The first request with this idempotency key is still running. Try again later."""
 
     code, status = "idempotency_in_flight", HTTPStatus.CONFLICT
 
 
 class BadKey(Malformed):
-    """An idempotency key is 1 to 255 printable ASCII characters."""
+    """An idempotency key must have 1 to 255 printable ASCII characters."""
 
     code = "idempotency_key_malformed"
 

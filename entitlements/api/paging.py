@@ -26,13 +26,13 @@ CURSOR, LIMIT = "cursor", "limit"
 
 
 class BadCursor(Malformed):
-    """The cursor is not one of this list; begin again without it."""
+    """The cursor does not belong to this list. Begin again without it."""
 
     code = "cursor_malformed"
 
 
 class BadLimit(Malformed):
-    """`limit` is a whole number from 1 to 200."""
+    """`limit` must be a whole number from 1 to 200."""
 
     code = "limit_malformed"
 

@@ -51,13 +51,13 @@ class Unauthenticated(DomainError):
 
 
 class BadCredentials(DomainError):
-    """The credentials are not valid, or no longer."""
+    """The credentials are not valid or have expired. Sign in, or use a new token."""
 
     code, status = "authentication_failed", HTTPStatus.UNAUTHORIZED
 
 
 class Unavailable(DomainError):
-    """The database cannot be reached; nothing was changed. Try again."""
+    """The database cannot be reached, and nothing was changed. Try again."""
 
     code, status = "unavailable", HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -69,13 +69,13 @@ class Unexpected(DomainError):
 
 
 class Invalid(DomainError):
-    """Some fields are not valid."""
+    """Some fields are not valid. See `errors`."""
 
     code, status = "invalid", HTTPStatus.BAD_REQUEST
 
 
 class UnknownField(Invalid):
-    """The body has fields that are not known here."""
+    """The body has unknown fields. See `errors`, and leave them out."""
 
     code = "unknown_field"
 

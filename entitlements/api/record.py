@@ -38,25 +38,25 @@ _PLACE: Final = 3
 
 
 class NoCheckpoint(NotFound):
-    """Nothing is sealed yet."""
+    """No checkpoint exists yet, because no event is sealed. Try again later."""
 
     code = "no_checkpoint"
 
 
 class NoProof(DomainError):
-    """The event is not sealed in a checkpoint yet."""
+    """The event is not sealed in a checkpoint yet. Try again later."""
 
     code, status = "proof_not_available", HTTPStatus.NOT_FOUND
 
 
 class BadRange(Malformed):
-    """`from` and `to` are indexes, or moments in ISO 8601 with their offset."""
+    """`from` and `to` must be indexes, or times in ISO 8601 with an offset."""
 
     code = "range_malformed"
 
 
 class BadLink(Malformed):
-    """`about` is a link of the form kind:id."""
+    """`about` must be a link of the form kind:id."""
 
     code = "link_malformed"
 

@@ -233,7 +233,7 @@ def _difference(offer: Offer, system: System | None, tools: Mapping[str, tuple[i
         difference.new = [raw for _, raw in offer.tools]
         return difference
     if system.kind == System.Kind.BUILTIN:
-        _problem(difference, _BUILT_IN, "Mandate itself cannot be changed in the catalogue.")
+        _problem(difference, _BUILT_IN, "The system is Mandate itself and cannot be changed in the catalogue.")
         return difference
     if offer.address and offer.address != system.upstream_url:
         _problem(difference, _ADDRESS_DIFFERS, "The system is known with another address, which stays.")

@@ -31,7 +31,7 @@ from . import credentials
 
 
 class ClientIdTaken(DomainError):
-    """The client identifier is taken."""
+    """The client identifier is taken. Choose another."""
 
     code, status = "client_id_taken", HTTPStatus.CONFLICT
 

@@ -42,13 +42,13 @@ class AlreadyHeld(DomainError):
 
 
 class OutsideEntitlement(DomainError):
-    """A tool or a limit goes beyond what the entitlement contains."""
+    """A tool or a limit goes beyond the entitlement. Stay within it."""
 
     code, status = "outside_entitlement", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class TooLong(DomainError):
-    """The grant would last longer than the entitlement allows."""
+    """The grant would last longer than the entitlement allows. Choose an earlier end."""
 
     code, status = "lasts_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
 

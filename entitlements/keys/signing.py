@@ -51,13 +51,13 @@ _MOST_CACHED: Final = 1000
 
 
 class AlreadyWithdrawn(DomainError):
-    """The key was withdrawn already."""
+    """The key was already withdrawn."""
 
     code, status = "key_already_withdrawn", HTTPStatus.CONFLICT
 
 
 class SinceInFuture(DomainError):
-    """A key cannot be compromised since a time that is still to come; give an earlier one, or none."""
+    """A key cannot be compromised since a time in the future. Give an earlier time, or none."""
 
     code, status = "compromised_since_in_future", HTTPStatus.UNPROCESSABLE_ENTITY
 

@@ -50,13 +50,13 @@ class LoginTaken(DomainError):
 
 
 class IdentityTaken(DomainError):
-    """The issuer's subject already belongs to a person."""
+    """The issuer's subject already belongs to another person."""
 
     code, status = "identity_taken", HTTPStatus.CONFLICT
 
 
 class GroupTaken(DomainError):
-    """The group's name is taken."""
+    """The group's name is taken. Choose another."""
 
     code, status = "group_taken", HTTPStatus.CONFLICT
 

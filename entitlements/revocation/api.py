@@ -57,7 +57,7 @@ EVERYTHING: Final = row(Role.ANALYST, Role.SECURITY, Role.RESPONDER, scope=REVOK
 
 
 class NothingStopped(DomainError):
-    """Nothing is restored, because everything was not stopped."""
+    """Nothing was restored, because not everything was stopped."""
 
     code, status = "not_stopped", HTTPStatus.CONFLICT
 

@@ -53,7 +53,7 @@ class UnknownTarget(DomainError):
 
 
 class EverythingNotNamed(DomainError):
-    """To stop everything, write the word "everything" as the target's id, so that nothing else was meant."""
+    """To stop everything, write the word "everything" as the target's id."""
 
     code, status = "everything_not_named", HTTPStatus.BAD_REQUEST
 

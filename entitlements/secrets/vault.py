@@ -36,7 +36,7 @@ _OURS: Final = frozenset(
 
 
 class CredentialMalformed(DomainError):
-    """A credential has 8 to 8192 printable ASCII characters, and its header is an ordinary one."""
+    """A credential must have 8 to 8192 printable ASCII characters, and its header must be an ordinary one."""
 
     code, status = "credential_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 

@@ -25,7 +25,7 @@ ABSOLUTE = timedelta(hours=12)
 
 
 class SessionEnded(DomainError):
-    """The session has already ended; the person must sign in again."""
+    """The session has already ended. The person must sign in again."""
 
     code, status = "session_ended", HTTPStatus.CONFLICT
 

@@ -31,7 +31,7 @@ _KINDS: Final = {"typ": "ID", "token_use": "id"}
 
 
 class SignInTooOld(DomainError):
-    """The person must sign in again: the sign-in is too old for what it is used for."""
+    """The sign-in is too old for this. The person must sign in again."""
 
     code, status = Code.REAUTHENTICATION_DUE, HTTPStatus.UNAUTHORIZED
 

@@ -29,7 +29,7 @@ USUAL: Final = (jws.ES256,)
 
 
 class KeysUnreachable(DomainError):
-    """The keys of the token's issuer cannot be had at present; try again later."""
+    """The keys of the token's issuer cannot be fetched. Try again later."""
 
     code, status = "issuer_keys_unreachable", HTTPStatus.SERVICE_UNAVAILABLE
 

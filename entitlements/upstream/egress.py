@@ -35,7 +35,7 @@ GATE: ContextVar[Callable[[], None] | None] = ContextVar("egress_gate", default=
 
 
 class ForbiddenAddress(DomainError):
-    """The address is not one that we connect to: https to a public address, without a user in it."""
+    """Mandate does not connect to this address. Use https and a public address without a user name."""
 
     code, status = "forbidden_address", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -45,7 +45,7 @@ class PrivateAddress(ForbiddenAddress):
 
 
 class Unreachable(DomainError):
-    """The other side did not answer as it should."""
+    """The other side did not answer as expected. Try again later."""
 
     code = Code.UPSTREAM_UNAVAILABLE
     status = HTTPStatus.BAD_GATEWAY

@@ -22,7 +22,7 @@ from entitlements.errors import DomainError
 
 
 class UnknownTool(DomainError):
-    """The system has no tool of this name, or it is named twice."""
+    """The system has no tool with this name, or the tool is named twice."""
 
     code, status = "unknown_tool", HTTPStatus.UNPROCESSABLE_ENTITY
 
