@@ -20,7 +20,7 @@ from entitlements.revocation.models import Revocation
 from . import addresses
 from .agents import lifecycle
 from .api import stored_answers as stored_answers_api
-from .catalog import discovery, rounds
+from .catalog import discovery, discovery_schedule
 from .catalog_files import imports
 from .clients import acceptance
 from .errors import DomainError
@@ -47,14 +47,14 @@ def expire_grants() -> None:
 @shared_task(ignore_result=True)
 def end_agents() -> None:
     """Retire ephemeral agents whose time is over."""
-    while lifecycle.end_ephemeral():
+    while lifecycle.retire_ephemeral():
         pass
 
 
 @shared_task(ignore_result=True)
 def look_after_clients() -> None:
     """Hide, close and delete unused clients, and bring back those that are used again."""
-    while lifecycle.step_clients():
+    while lifecycle.advance_idle_clients():
         pass
 
 
@@ -75,7 +75,7 @@ def end_roles() -> None:
 @shared_task(ignore_result=True)
 def discover_tools(system_id: int) -> None:
     """Ask one system for its tools and compare them with the pins. A system that does not answer is asked later."""
-    system = rounds.askable(system_id)
+    system = discovery_schedule.find_discoverable(system_id)
     if system is None:
         return
     try:
@@ -84,7 +84,7 @@ def discover_tools(system_id: int) -> None:
         if isinstance(refusal, upstream.PartialList):
             discovery.record_discovery(system, refusal.listed, by=SYSTEM, complete=False)
         stage = reach.stage(refusal).value
-        rounds.failed(system, stage)
+        discovery_schedule.record_failure(system, stage)
         logger.warning("discovery failed", extra={"system": system.slug, "code": str(refusal.code), "stage": stage})
 
 
@@ -94,7 +94,7 @@ def discover_all() -> None:
 
     A message that lies in the queue until the next turn has lost its sense, and expires.
     """
-    for system_id in rounds.take_turns():
+    for system_id in discovery_schedule.claim_due():
         discover_tools.apply_async((system_id,), expires=settings.DISCOVERY_EVERY.total_seconds())
 
 

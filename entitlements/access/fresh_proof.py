@@ -66,7 +66,7 @@ def check(request: Request, caller: Caller) -> None:
 def _check_proof(person: Person, proof: str, *, device: str) -> None:
     if not proof:
         raise ProofNeeded
-    attempt = attempts.code(person.login, device)
+    attempt = attempts.admit_code(person.login, device)
     if has_second_factor(person):
         app = Authenticator.objects.filter(user_id=person.pk, type=Authenticator.Type.TOTP).first()
         is_right = app is not None and app.wrap().validate_code(proof)

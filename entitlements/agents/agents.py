@@ -205,7 +205,7 @@ def edit(agent: Agent, *, by: Principal, version: int, **fields: Unpack[AgentCha
 
 
 @transaction.atomic
-def rate(agent: Agent, *, business_critical: bool, by: Principal, reason: str) -> Agent:
+def set_criticality(agent: Agent, *, business_critical: bool, by: Principal, reason: str) -> Agent:
     """Say whether the business cannot do without an agent. The same again changes nothing. Raises ReasonRequired."""
     if not reason.strip():
         raise ReasonRequired
@@ -227,7 +227,7 @@ def suspend(agent: Agent, *, by: Principal, reason: str) -> Agent:
     Suspending twice changes and records nothing; a suspension by a second person adds to the first.
     """
     locked = _locked(agent)
-    if locked.status == Agent.Status.SUSPENDED and str(by) in stopped_by(locked.slug):
+    if locked.status == Agent.Status.SUSPENDED and str(by) in suspended_by(locked.slug):
         return locked
     if locked.status == Agent.Status.RETIRED:
         raise WrongState
@@ -269,7 +269,7 @@ def restore(agent: Agent, *, by: Principal, reason: str) -> Agent:
     return _set(locked, status, Action.AGENT_RESTORED, by=by, reason=reason)
 
 
-def stopped_by(slug: str) -> set[str]:
+def suspended_by(slug: str) -> set[str]:
     """Return who suspended an agent since it was last restored."""
     return independence.stopped_by(f"agent:{slug}", Action.AGENT_SUSPENDED, Action.AGENT_RESTORED)
 

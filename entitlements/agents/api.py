@@ -132,7 +132,7 @@ class Criticality(_Agents):
         agent = self.found()
         self.permit(agent, *self.links(agent))
         preconditions.respect(request, agent.version)
-        agents.rate(agent, by=self.principal, **self.body(CriticalityAsked))
+        agents.set_criticality(agent, by=self.principal, **self.body(CriticalityAsked))
         return self.again(agent)
 
 
@@ -249,7 +249,7 @@ def rule_of_kind(kind: str) -> KindRule:
     """Return the rule of a kind; a kind without one is allowed. Raises NotFound."""
     if kind not in Agent.Kind.values:
         raise NotFound
-    return lifecycle.kinds()[kind] or KindRule(kind=kind, allowed=True)
+    return lifecycle.kind_rules()[kind] or KindRule(kind=kind, allowed=True)
 
 
 class Kinds(Resource):
@@ -273,5 +273,5 @@ class Kind(Resource):
         """Say it."""
         rule_of_kind(key)
         values = self.body(KindAsked)
-        lifecycle.rule_kind(key, **values, by=self.principal)
+        lifecycle.set_kind_rule(key, **values, by=self.principal)
         return self.show(rule_of_kind(key))

@@ -32,7 +32,7 @@ class UnknownKind(DomainError):
 
 
 @transaction.atomic
-def rule_kind(kind: str, *, allowed: bool, by: Principal, reason: str) -> KindRule | None:
+def set_kind_rule(kind: str, *, allowed: bool, by: Principal, reason: str) -> KindRule | None:
     """Set whether agents of a kind may be registered; those that exist go on. Twice changes and records nothing.
 
     Returns the rule, or None where the kind never had one. Raises UnknownKind, ReasonRequired.
@@ -51,7 +51,7 @@ def rule_kind(kind: str, *, allowed: bool, by: Principal, reason: str) -> KindRu
     return rule
 
 
-def kinds() -> dict[str, KindRule | None]:
+def kind_rules() -> dict[str, KindRule | None]:
     """Return every kind with its rule; None where there is no rule, which allows the kind."""
     ruled = {rule.kind: rule for rule in KindRule.objects.all()}
     return {kind: ruled.get(kind) for kind in Agent.Kind.values}
@@ -59,10 +59,10 @@ def kinds() -> dict[str, KindRule | None]:
 
 def allowed_kinds() -> frozenset[str]:
     """Return the kinds of which agents may be registered."""
-    return frozenset(kind for kind, rule in kinds().items() if rule is None or rule.allowed)
+    return frozenset(kind for kind, rule in kind_rules().items() if rule is None or rule.allowed)
 
 
-def end_ephemeral(limit: int = 100) -> int:
+def retire_ephemeral(limit: int = 100) -> int:
     """Retire up to `limit` agents whose end has passed; says how many. Until then every decision refused them."""
     over = Agent.objects.filter(ends_at__lte=clock.now()).exclude(status=Agent.Status.RETIRED)
     due = list(over.order_by("ends_at")[:limit])
@@ -106,7 +106,7 @@ _EVENTS: Final = {
 
 
 @transaction.atomic
-def step_clients(limit: int = 500) -> int:
+def advance_idle_clients(limit: int = 500) -> int:
     """Take the step that is due for up to `limit` clients; says for how many. N rows, N events.
 
     Each step waits for its distance to the one before, so that a warning comes before every closing. The locks

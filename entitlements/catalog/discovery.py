@@ -20,7 +20,7 @@ from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
 from entitlements.words import Risk
 
-from . import fresh, rounds, tools
+from . import discovery_schedule, new_tools, tools
 
 _MOST_SENTENCES, _LONGEST_SENTENCE = 30, 400
 MOST_TOOLS: Final = 2000
@@ -69,7 +69,7 @@ def record_discovery(system: System, raw_tools: Iterable[object], *, by: Princip
     for name in sorted(pinned.keys() - offered.keys()):
         _gone(pinned[name], result, by=by)
     System.objects.filter(pk=system.pk).update(discovered_at=clock.now())
-    rounds.answered(system)
+    discovery_schedule.record_success(system)
     return result
 
 
@@ -100,7 +100,7 @@ def _readable(raw_tools: Iterable[object], result: Discovery) -> dict[str, dict[
 
 def _first(system: System, offered: Mapping[str, dict[str, Any]], result: Discovery, *, by: Principal) -> None:
     """Add the new tools, in one statement."""
-    added = fresh.take_in((system, raw) for raw in offered.values())
+    added = new_tools.add_tools((system, raw) for raw in offered.values())
     result.added.extend(offered)
     rows = [log.Row(about=tools.about(tool), detail=_suggested(tool)) for tool in added]
     log.record_many(Action.TOOL_FOUND, rows, by=by)
@@ -179,7 +179,7 @@ def _version(tool: Tool, raw: dict[str, Any]) -> ToolVersion:
 
 
 def _save(tool: Tool, raw: Mapping[str, Any]) -> None:
-    fresh.suggest(tool, raw)
+    new_tools.store_suggestion(tool, raw)
     tool.version += 1
     tool.save(update_fields=["seen", "state", "version", "suggestion", "sentence", "action", "risk", "data_class"])
 

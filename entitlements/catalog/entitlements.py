@@ -117,7 +117,7 @@ def edit_entitlement(
     now = fields.get("rule") if "rule" in changed else None
     if now is not None and now.get("limits") != (locked.rule or {}).get("limits"):
         inside = [line.tool for line in locked.lines.select_related("tool__approved")]
-        _replace(locked, {tool: membership.starting(now, tool) for tool in inside}, lines)
+        _replace(locked, {tool: membership.initial_limits(now, tool) for tool in inside}, lines)
     for name, value in changed.items():
         setattr(locked, name, value)
     locked.version += 1
@@ -127,7 +127,7 @@ def edit_entitlement(
     log.record(Action.ENTITLEMENT_EDITED, about=about(locked), by=by, detail=detail)
     changes.note(changes.Kind.SYSTEM, about(locked)[0])
     if locked.rule is not None:
-        membership.follow([locked.system_id], by=by)
+        membership.update_members([locked.system_id], by=by)
     return locked
 
 
@@ -135,7 +135,7 @@ def _fitting(system: System, rule: membership.Rule, tools: Lines | None) -> Line
     if tools:
         raise errors.EntitlementMalformed("Name tools or a rule, not both.")
     fitting = [tool for tool in system.tools.select_related("approved").order_by("name") if membership.fits(rule, tool)]
-    return {tool: membership.starting(rule, tool) for tool in fitting}
+    return {tool: membership.initial_limits(rule, tool) for tool in fitting}
 
 
 def _lines(entitlement: Entitlement) -> dict[int, dict[str, Any]]:

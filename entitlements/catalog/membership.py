@@ -54,7 +54,7 @@ def fits(rule: Rule, tool: Tool) -> bool:
     return tool.state == Tool.State.APPROVED and tool.action in rule["actions"] and is_mild
 
 
-def starting(rule: Rule, tool: Tool) -> dict[str, Any]:
+def initial_limits(rule: Rule, tool: Tool) -> dict[str, Any]:
     """Return the limits that a tool starts from: those of the rule on arguments that its approved schema names."""
     schema = tool.approved.definition.get("inputSchema") if tool.approved else None
     properties = schema.get("properties") if isinstance(schema, Mapping) else None
@@ -62,7 +62,7 @@ def starting(rule: Rule, tool: Tool) -> dict[str, Any]:
     return {name: limit for name, limit in rule.get("limits", {}).items() if name.partition(".")[0] in arguments}
 
 
-def follow(systems: Iterable[int], *, by: Principal) -> None:
+def update_members(systems: Iterable[int], *, by: Principal) -> None:
     """Bring every entitlement by rule of these systems up to date, one event for each that changed.
 
     The systems' locks are held. A tool that is stopped stays in, since it cannot be called and may come back.
@@ -84,7 +84,7 @@ def _follow(entitlement: Entitlement, *, by: Principal) -> None:
         return
     EntitlementTool.objects.filter(pk__in=[line.pk for line in left]).delete()
     EntitlementTool.objects.bulk_create(
-        [EntitlementTool(entitlement=entitlement, tool=tool, limits=starting(rule, tool)) for tool in added]
+        [EntitlementTool(entitlement=entitlement, tool=tool, limits=initial_limits(rule, tool)) for tool in added]
     )
     entitlement.version += 1
     entitlement.save(update_fields=["version"])

@@ -22,7 +22,7 @@ from entitlements.keys import signing
 from entitlements.people.models import Person
 from entitlements.secrets.models import Secret
 
-from . import errors, move, rounds
+from . import discovery_schedule, errors, move
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TIGHTENS: Final = frozenset({"owner", "upstream_url", "token_seconds"})
@@ -125,7 +125,7 @@ def edit_system(
     log.record(Action.SYSTEM_EDITED, about=links, by=by, reason=reason, detail=detail)
     if "upstream_url" in changed:
         move.quarantine_all(locked, by=by, reason=reason)
-        rounds.soon(locked)
+        discovery_schedule.schedule_now(locked)
     if changed.keys() & _TIGHTENS:
         changes.note(changes.Kind.SYSTEM, f"system:{locked.slug}")
     return locked

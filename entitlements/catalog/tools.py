@@ -75,7 +75,7 @@ def _approve_all(approvals: Sequence[Approval], *, by: Principal, reason: str, a
     locks.exclusive(*((Lock.SYSTEM, pk) for pk in systems), *((Lock.TOOL, approval.tool.pk) for approval in approvals))
     approver = Person.objects.filter(login=by.name).first() if by.kind == "person" else None
     approved = [_approve(approval, approver, by=by, reason=reason, among_others=among_others) for approval in approvals]
-    membership.follow(systems, by=by)
+    membership.update_members(systems, by=by)
     return approved
 
 

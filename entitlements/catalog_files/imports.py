@@ -25,7 +25,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements import addresses
-from entitlements.catalog import discovery, fresh, systems
+from entitlements.catalog import discovery, new_tools, systems
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import offers
 from entitlements.catalog_files.models import CatalogueImport
@@ -264,7 +264,7 @@ def _take_in(differences: Sequence[_Difference], running: CatalogueImport, *, by
         [_system(difference.offer, running.owner) for difference in differences if difference.system is None]
     )
     by_slug = {system.slug: system for system in created}
-    fresh.take_in(
+    new_tools.add_tools(
         (difference.system or by_slug[difference.offer.slug], raw)
         for difference in differences
         for raw in difference.new

@@ -257,7 +257,7 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
     use.
     """
     locked = _locked(client)
-    if locked.status == Client.Status.DISABLED and str(by) in stopped_by(locked.client_id):
+    if locked.status == Client.Status.DISABLED and str(by) in disabled_by(locked.client_id):
         return locked
     locked.status = Client.Status.DISABLED
     if locked.idle == Client.Idle.CLOSED:
@@ -298,7 +298,7 @@ def enable(client: Client, *, by: Principal, reason: str) -> Client:
     return locked
 
 
-def stopped_by(client_id: str) -> set[str]:
+def disabled_by(client_id: str) -> set[str]:
     """Return who disabled a client since it was last enabled."""
     return independence.stopped_by(f"client:{client_id}", Action.CLIENT_DISABLED, Action.CLIENT_ENABLED)
 

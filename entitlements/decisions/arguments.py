@@ -158,7 +158,7 @@ class Schema:
         named = schemas.properties(schema)
         for name in arguments:
             if name in named and not self._is_valid_alone(name, arguments[name]):
-                form = json.dumps(schemas.bones(named[name]), ensure_ascii=True, sort_keys=True)
+                form = json.dumps(schemas.skeleton(named[name]), ensure_ascii=True, sort_keys=True)
                 form = form if len(form) <= _LONGEST_QUOTE else form[:_LONGEST_QUOTE] + "..."
                 return f"The argument {quote(name)} is not of the declared form. Declared: {form}."
         return (

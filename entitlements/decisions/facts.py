@@ -128,7 +128,7 @@ def keep_schemas(rows: Iterable[Row]) -> None:
         _schemas.pop(sha256, None)
 
 
-def carried_whole(known: AgentFacts, system: str) -> AgentFacts:
+def without_narrowed_grants(known: AgentFacts, system: str) -> AgentFacts:
     """Leave out the grants that give less than the scope that names them, for a system that looks at scopes alone.
 
     Such a grant has not all of the entitlement's tools, or narrower limits, or a tool of it is stopped.

@@ -95,7 +95,7 @@ def still_live(call: Call, facts: AgentFacts, now: float) -> Verdict:
     return _denied(call, facts, Code.NO_GRANT)
 
 
-def died_by_a_stop(client: str, issued: float, facts: AgentFacts) -> bool:
+def is_revoked_by_stop(client: str, issued: float, facts: AgentFacts) -> bool:
     """Whether what a client was issued then died when the client or its agent was stopped, also if both are back."""
     valid_after = facts.client_tokens_valid_after.get(client, -math.inf)
     return not (issued > facts.tokens_valid_after and issued > valid_after)
@@ -201,7 +201,7 @@ def _blocking_code(  # noqa: C901, PLR0911, PLR0912 - one order, read from top t
         if person is not _ACTIVE:
             return Code.PERSON_UNKNOWN if person is None else Code.PERSON_DISABLED
     if question.token is not None:
-        if question.token.jti in facts.dead_tokens or died_by_a_stop(question.client, question.token.issued, facts):
+        if question.token.jti in facts.dead_tokens or is_revoked_by_stop(question.client, question.token.issued, facts):
             return Code.TOKEN_REVOKED
         if not now < question.token.expires:
             return Code.TOKEN_EXPIRED

@@ -20,7 +20,7 @@ import rfc8785
 from entitlements import strict
 from entitlements.codes import Code
 from entitlements.decisions import arguments, schemas
-from entitlements.decisions.schemas import Way
+from entitlements.decisions.schemas import Direction
 from entitlements.errors import DomainError
 from entitlements.words import Risk
 
@@ -190,12 +190,12 @@ def _same(old: Mapping[str, Any], new: Mapping[str, Any], key: str) -> bool:
 
 
 def _schema_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> Change | None:
-    if schemas.ways(schemas.bones(old.get("outputSchema")), schemas.bones(new.get("outputSchema"))):
+    if schemas.compare(schemas.skeleton(old.get("outputSchema")), schemas.skeleton(new.get("outputSchema"))):
         return Change.SCHEMA_CHANGED
-    ways = schemas.ways(schemas.bones(old.get("inputSchema")), schemas.bones(new.get("inputSchema")))
-    if ways == {Way.WIDER}:
+    ways = schemas.compare(schemas.skeleton(old.get("inputSchema")), schemas.skeleton(new.get("inputSchema")))
+    if ways == {Direction.WIDER}:
         return Change.SCHEMA_WIDENED
-    if ways == {Way.NARROWER}:
+    if ways == {Direction.NARROWER}:
         return Change.SCHEMA_NARROWED
     return Change.SCHEMA_CHANGED if ways else None
 
@@ -288,12 +288,12 @@ def _schema_sentences(field: str, old: object, new: object) -> list[str]:
 def _argument_sentences(subject: str, old: object, new: object) -> list[str]:
     if schemas.key_of(old) == schemas.key_of(new):
         return []
-    ways = schemas.ways(schemas.bones(old), schemas.bones(new))
+    ways = schemas.compare(schemas.skeleton(old), schemas.skeleton(new))
     if not ways:
         return [f"{subject} is described in other words."]
-    if ways == {Way.WIDER}:
+    if ways == {Direction.WIDER}:
         return [f"{subject} allows more than before."]
-    return [f"{subject} allows less than before." if ways == {Way.NARROWER} else f"{subject} changed its form."]
+    return [f"{subject} allows less than before." if ways == {Direction.NARROWER} else f"{subject} changed its form."]
 
 
 def _rest(schema: object) -> object:

@@ -53,7 +53,7 @@ def expire_due(limit: int = 1000) -> int:
 
 
 @transaction.atomic
-def expire_in_the_way(agent_pk: int, entitlement_pk: int, subjects_digest: str) -> int:
+def expire_conflicting(agent_pk: int, entitlement_pk: int, subjects_digest: str) -> int:
     """End the grant to the same agent, entitlement and people if its time has passed; returns how many.
 
     Waits for a sweep that is ending it, so that it ends once.

@@ -119,7 +119,7 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
     _check_terms(entitlement, terms)
     GUARD.ask(agent, terms.lines)
     digest = subjects_digest(terms.people, terms.groups, beside=terms.beside)
-    batches.expire_in_the_way(agent.pk, entitlement.pk, digest)
+    batches.expire_conflicting(agent.pk, entitlement.pk, digest)
     grant = Grant(
         id=terms.grant_id,
         agent=agent,
@@ -207,7 +207,7 @@ def suspend(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
     grant = _get(grant_id)
     if grant.ended_at is not None:
         raise AlreadyEnded
-    if grant.state == Grant.State.SUSPENDED and str(by) in stopped_by(grant_id):
+    if grant.state == Grant.State.SUSPENDED and str(by) in suspended_by(grant_id):
         return grant
     return _set_state(grant, Grant.State.SUSPENDED, Action.GRANT_SUSPENDED, by=by, reason=reason)
 
@@ -228,7 +228,7 @@ def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
     return _set_state(grant, Grant.State.ACTIVE, Action.GRANT_RESTORED, by=by, reason=reason)
 
 
-def stopped_by(grant_id: UUID) -> set[str]:
+def suspended_by(grant_id: UUID) -> set[str]:
     """Return whose stops hold a grant: those who suspended it since it was last restored."""
     return independence.stopped_by(f"grant:{grant_id}", Action.GRANT_SUSPENDED, Action.GRANT_RESTORED)
 

@@ -22,8 +22,8 @@ from . import grants
 
 
 @transaction.atomic
-def leave(grant_id: UUID, person: Person, *, by: Principal, reason: str) -> dict[str, Any]:
-    """Let a grant no longer serve one of its people, at once. Returns what it was before, as JSON, for `come_back`.
+def remove_person(grant_id: UUID, person: Person, *, by: Principal, reason: str) -> dict[str, Any]:
+    """Take one person out of a grant, at once. Returns what it was before, as JSON, for `restore_person`.
 
     Raises NotFound, AlreadyEnded, and NotNarrower for a person whom it does not name or who is the only one it serves.
     """
@@ -38,7 +38,7 @@ def leave(grant_id: UUID, person: Person, *, by: Principal, reason: str) -> dict
 
 
 @transaction.atomic
-def come_back(grant_id: UUID, before: Mapping[str, Any], *, by: Principal, reason: str) -> Grant:
+def restore_person(grant_id: UUID, before: Mapping[str, Any], *, by: Principal, reason: str) -> Grant:
     """Let a grant serve again who left it, on the terms that it has by now. Raises NotFound, AlreadyEnded."""
     grant = _locked(grant_id)
     person = Person.objects.get(login=before["person"])

@@ -63,7 +63,7 @@ class Authorize(AuthorizationView):
         return redirect_to_login(_onward(self.request), self.get_login_url())
 
     def _sign_in_again(self, credentials: dict[str, Any]) -> HttpResponse:
-        where = sign_ins.where_to_prove(self.request)
+        where = sign_ins.reauthentication_url(self.request)
         if where is None:
             raise _login_required(credentials)
         return redirect(f"{where}?{urlencode({'next': _onward(self.request)})}")

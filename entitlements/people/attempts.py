@@ -84,7 +84,7 @@ class Attempt:
             _with_store(take_back)
 
 
-def password(login: str, source: str, device: str | None) -> Attempt:
+def admit_password(login: str, source: str, device: str | None) -> Attempt:
     """Count an attempt with a password, from a source as `client_address.counted_as` names it. Raises TooMany."""
     most = settings.RATE_LIMITS["sign_in"]
     if not most:  # the tests' word for none; the environment cannot say it
@@ -103,7 +103,7 @@ def password(login: str, source: str, device: str | None) -> Attempt:
     return _admit(device, (pair,), (by_login, by_source), holds)
 
 
-def code(login: str, device: str | None) -> Attempt:
+def admit_code(login: str, device: str | None) -> Attempt:
     """Count an attempt with a code of a person's second factor. Raises TooMany."""
     if not settings.RATE_LIMITS["sign_in"]:  # as above
         return Attempt()

@@ -331,7 +331,7 @@ def join_group(group: Group, person: Person, *, by: Principal, reason: str) -> N
     """
     check_kept_by_hand(group)
     independence.check_membership([person], by=by)
-    put_in(group, person, by=by, reason=reason)
+    add_member(group, person, by=by, reason=reason)
 
 
 def check_kept_by_hand(group: Group) -> None:
@@ -340,7 +340,7 @@ def check_kept_by_hand(group: Group) -> None:
         raise KeptBySource
 
 
-def put_in(group: Group, person: Person, *, by: Principal, reason: str) -> None:
+def add_member(group: Group, person: Person, *, by: Principal, reason: str) -> None:
     """Do what `join_group` does, for the source that keeps the group, in the running transaction."""
     locks.exclusive((Lock.PERSON, person.pk))
     _, created = Membership.objects.get_or_create(group=group, person=person)
@@ -358,10 +358,10 @@ def leave_group(group: Group, person: Person, *, by: Principal, reason: str) -> 
     """
     check_kept_by_hand(group)
     independence.check_membership([person], by=by)
-    take_out(group, person, by=by, reason=reason)
+    remove_member(group, person, by=by, reason=reason)
 
 
-def take_out(group: Group, person: Person, *, by: Principal, reason: str) -> None:
+def remove_member(group: Group, person: Person, *, by: Principal, reason: str) -> None:
     """Do what `leave_group` does, for the source that keeps the group, in the running transaction."""
     locks.exclusive((Lock.PERSON, person.pk))
     removed, _ = Membership.objects.filter(group=group, person=person).delete()

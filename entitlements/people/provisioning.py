@@ -111,7 +111,7 @@ def change_person(
         sources.lock(source)
         entry = _entry(source.people.all(), pk, expected)
         _check(source, data, entry)
-        is_held = entry.active and not data.active and sources.hold(entry, by=source.principal)
+        is_held = entry.active and not data.active and sources.hold_removal(entry, by=source.principal)
         if not is_held:
             _link(entry, data.external_id)
             entry = _write(entry, data)
@@ -126,10 +126,10 @@ def remove_person(source: PeopleSource, pk: UUID, *, expected: int | None = None
     with transaction.atomic():
         sources.lock(source)
         entry = _entry(source.people.all(), pk, expected)
-        is_held = entry.active and sources.hold(entry, by=source.principal)
+        is_held = entry.active and sources.hold_removal(entry, by=source.principal)
         if not is_held:
             for group in Group.objects.filter(people=entry.person, sourced__source=source):
-                people.take_out(group, entry.person, by=source.principal, reason=_REASON)
+                people.remove_member(group, entry.person, by=source.principal, reason=_REASON)
             sources.remove_now(entry, by=source.principal, reason=_REASON)
             SourcedPerson.objects.filter(pk=pk).update(removed_at=clock.now())
             _heard(source)
@@ -298,9 +298,9 @@ def _set_members(entry: SourcedGroup, wanted: list[Person]) -> None:
     before = {person.pk: person for person in group.people.all()}
     after = {person.pk: person for person in wanted}
     for pk in sorted(before.keys() - after.keys()):
-        people.take_out(group, before[pk], by=by, reason=_REASON)
+        people.remove_member(group, before[pk], by=by, reason=_REASON)
     for pk in sorted(after.keys() - before.keys()):
-        people.put_in(group, after[pk], by=by, reason=_REASON)
+        people.add_member(group, after[pk], by=by, reason=_REASON)
 
 
 def _free_login(user_name: str) -> str:

@@ -60,7 +60,7 @@ def signed_in_at(request: HttpRequest) -> datetime | None:
     return datetime.fromtimestamp(max(known), UTC) if known else None
 
 
-def where_to_prove(request: HttpRequest) -> str | None:
+def reauthentication_url(request: HttpRequest) -> str | None:
     """Return the address at which this person proves again who they are; None when they have no way to."""
     ways = get_adapter().get_reauthentication_methods(request.user)
     if ways:

@@ -114,12 +114,12 @@ def check(source: PeopleSource) -> list[str]:
     return codes
 
 
-def held(source: PeopleSource) -> list[SourcedPerson]:
+def held_removals(source: PeopleSource) -> list[SourcedPerson]:
     """List the people whose removal waits for an answer, by user name."""
     return list(source.people.exclude(held_at=None).select_related("person").order_by("user_name"))
 
 
-def hold(entry: SourcedPerson, *, by: Principal) -> bool:
+def hold_removal(entry: SourcedPerson, *, by: Principal) -> bool:
     """Hold the removal of a person when the source removes too many; says whether it is held. Holds the source alone.
 
     Runs in a transaction of the caller, who removes no person where this returns True.
@@ -161,7 +161,7 @@ def _since(source: PeopleSource, now: datetime) -> datetime:
     return max(begins, source.answered_at) if source.answered_at else begins
 
 
-def let_through(source: PeopleSource, *, by: Principal, reason: str) -> int:
+def allow_removals(source: PeopleSource, *, by: Principal, reason: str) -> int:
     """Carry out every removal that is held, each in a transaction of its own; returns how many.
 
     Interrupted, it leaves the rest held and the source paused, and is simply done again. Raises ReasonRequired,
@@ -169,7 +169,7 @@ def let_through(source: PeopleSource, *, by: Principal, reason: str) -> int:
     """
     if not reason.strip():
         raise ReasonRequired
-    waiting = held(source)
+    waiting = held_removals(source)
     if not waiting:
         raise NothingHeld
     for entry in waiting:
@@ -180,7 +180,7 @@ def let_through(source: PeopleSource, *, by: Principal, reason: str) -> int:
 
 
 @transaction.atomic
-def refuse(source: PeopleSource, *, by: Principal, reason: str) -> int:
+def refuse_removals(source: PeopleSource, *, by: Principal, reason: str) -> int:
     """Keep everybody whose removal is held; returns how many. Asked again, the source is held again.
 
     Raises ReasonRequired, NothingHeld.

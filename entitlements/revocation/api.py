@@ -200,7 +200,7 @@ class RestoreEverything(Resource):
         reason = self.body(Reason)["reason"]
         if not Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists():
             raise NothingStopped
-        return self.show(guardrails.start_again(by=self.principal, reason=reason))
+        return self.show(guardrails.restart_everything(by=self.principal, reason=reason))
 
 
 class One(_Revocations, Look):

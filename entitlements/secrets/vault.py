@@ -109,7 +109,7 @@ def withhold(system: System, printed: str, *, by: Principal, reason: str) -> boo
 
 
 @transaction.atomic
-def give_back(system: System, printed: str, *, by: Principal, reason: str) -> bool:
+def resume(system: System, printed: str, *, by: Principal, reason: str) -> bool:
     """Send a credential again that was withheld. Says whether it is there; another one by now is left alone."""
     rows = Secret.objects.filter(system=system, fingerprint=printed, withheld_at__isnull=False)
     return _changed(Action.SECRET_GIVEN_BACK, rows.update(withheld_at=None), system, printed, by, reason)

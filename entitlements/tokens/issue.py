@@ -228,7 +228,7 @@ def decide(token_request: TokenRequest, session: UUID | None, now: float) -> Ver
     )
     if token_request.target.kind != System.Kind.MCP:  # through our gateway each call is held against the lines
         return policy.may_issue(issuance, known, now)
-    verdict = policy.may_issue(issuance, facts.carried_whole(known, token_request.target.slug), now)
+    verdict = policy.may_issue(issuance, facts.without_narrowed_grants(known, token_request.target.slug), now)
     would_do = verdict.code is Code.NO_GRANT and policy.may_issue(issuance, known, now).issue is not None
     return _narrower(verdict) if would_do else verdict
 

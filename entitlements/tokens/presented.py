@@ -105,11 +105,11 @@ def _verdict(issued: Issued) -> Verdict:
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
     if stands_on_api_scopes:
-        if policy.died_by_a_stop(caller.client_id, issued.issued.timestamp(), known):
+        if policy.is_revoked_by_stop(caller.client_id, issued.issued.timestamp(), known):
             return Verdict(Effect.DENY, Code.TOKEN_REVOKED, ())
         return tokens.own_rights(caller, target, known, now.timestamp(), 1.0 + tokens.ID_JAG_SECONDS)
     if target.kind == System.Kind.MCP:
-        known = facts.carried_whole(known, target.slug)
+        known = facts.without_narrowed_grants(known, target.slug)
     token = Token(str(issued.jti), issued.issued.timestamp(), issued.expires.timestamp(), held)
     session = str(issued.session) if issued.session else None
     call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session)

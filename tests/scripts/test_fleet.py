@@ -154,7 +154,7 @@ def test_rare_actions_are_paged_in_the_order_of_the_whole_record(fleet: int) -> 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_taken_away_for_loading_is_put_back_as_it_was() -> None:
-    from scripts.demo.data import bulkload, fleet  # noqa: PLC0415 - the product can be imported only now
+    from scripts.demo.data import bulk_load, fleet  # noqa: PLC0415 - the product can be imported only now
 
     def there() -> set[tuple[str, ...]]:
         with connection.cursor() as cursor:
@@ -165,7 +165,7 @@ def test_what_is_taken_away_for_loading_is_put_back_as_it_was() -> None:
             return {(table, said.partition(" ON ")[2], valid) for table, said, valid in cursor.fetchall()}
 
     before = there()
-    with bulkload.loading(os.environ["MIGRATE_DATABASE_URL"], fleet.LOADED):
+    with bulk_load.loading(os.environ["MIGRATE_DATABASE_URL"], fleet.LOADED):
         pass
     assert there() == before
     assert any(table.startswith("events_") and "links" in said for table, said, _ in before)

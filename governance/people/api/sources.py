@@ -170,13 +170,13 @@ class LetThrough(_OfSources, Act):
     """POST /people-sources/{slug}/let-through."""
 
     durable = True
-    verb: ClassVar[Callable[..., Any]] = staticmethod(sources.let_through)
+    verb: ClassVar[Callable[..., Any]] = staticmethod(sources.allow_removals)
 
 
 class Refuse(_OfSources, Act):
     """POST /people-sources/{slug}/keep."""
 
-    verb: ClassVar[Callable[..., Any]] = staticmethod(sources.refuse)
+    verb: ClassVar[Callable[..., Any]] = staticmethod(sources.refuse_removals)
 
 
 class TakeFile(_OfSources):

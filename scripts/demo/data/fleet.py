@@ -2,7 +2,7 @@
 
 N agents with ten grants each, their people and teams, a session, a token and a call of nearly each, requests, and tools
 that have drifted. Systems, tools and bundles come by the product's actions; rows by the hundred thousand come by one
-statement each (`fleetrows.py`), which is for demonstrations and measuring alone: the product has no such way in.
+statement each (`fleet_rows.py`), which is for demonstrations and measuring alone: the product has no such way in.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from entitlements.definitions import classes  # noqa: E402
 from entitlements.feed import changes  # noqa: E402
 from entitlements.people.models import Person  # noqa: E402
 from governance.approval_policies import policies  # noqa: E402
-from scripts.demo.data import builders, bulkload, cast, fleetrows  # noqa: E402
+from scripts.demo.data import builders, bulk_load, cast, fleet_rows  # noqa: E402
 
 OLD: Final = timedelta(days=400)
 SEALED_WITHIN: Final = 600.0
@@ -124,7 +124,7 @@ def _drift(system: System, analyst: Person) -> None:
 def _run(values: dict[str, Any], tables: str) -> int:
     """Make the rows, and write what happened to them as the life of one producer; says how many events that took."""
     if tables:
-        with bulkload.loading(tables, LOADED) as bare:
+        with bulk_load.loading(tables, LOADED) as bare:
             events = _fill(bare, values)
     else:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -135,9 +135,9 @@ def _run(values: dict[str, Any], tables: str) -> int:
 
 
 def _fill(cursor: Any, values: dict[str, Any]) -> int:  # noqa: ANN401 - of Django or of psycopg: they execute alike
-    for statement in fleetrows.statements():
+    for statement in fleet_rows.statements():
         cursor.execute(statement, values)
-    cursor.execute(fleetrows.RECORD, values)
+    cursor.execute(fleet_rows.RECORD, values)
     return int(cursor.rowcount)
 
 

@@ -30,7 +30,7 @@ from scripts.demo.story import visit as visits
 from scripts.demo.story.agent_client import AgentClient, CallOutcome
 from scripts.demo.story.stage import AGENT, SYSTEM, USER, DoesNotHold
 
-from . import lifting, strip
+from . import lift_stops, strip
 
 CAST: Final = frozenset(each.login for each in cast.PEOPLE)
 AUDITOR: Final = "audrey"
@@ -145,7 +145,7 @@ def verify(request: HttpRequest) -> HttpResponse:
 def reset(request: HttpRequest) -> HttpResponse:
     """Bring back the beginning of the visit. Nothing is taken out of the record."""
     try:
-        lifting.lift()
+        lift_stops.lift()
         visits.again(_world(), visits.folder())
     except (DoesNotHold, DomainError) as problem:
         outcome = _outcome("bad", "The story could not be reset.", str(problem)[:500])

@@ -7,7 +7,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from entitlements import tasks
-from entitlements.catalog import discovery, rounds
+from entitlements.catalog import discovery, discovery_schedule
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import imports
 from entitlements.catalog_files.models import CatalogueImport
@@ -147,6 +147,6 @@ def test_a_suggestion_is_shown_with_its_reasons_and_counts_once_somebody_approve
 
 def test_how_the_last_asking_went_is_shown(ana: Person) -> None:
     system = make.system("mail")
-    rounds.failed(system, "timeout")
+    discovery_schedule.record_failure(system, "timeout")
 
     assert "the last time it failed (timeout)" in visits.text(visits.as_(ana).get("/systems/mail/"))

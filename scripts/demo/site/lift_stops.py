@@ -21,7 +21,7 @@ from scripts.demo.story.visit import AGAIN, REVIEWED
 def lift() -> None:
     """Let people, agents, clients, systems and tools of the visit work again, where something stopped them."""
     if Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists():
-        guardrails.start_again(by=_another("everything", "everything").principal, reason=AGAIN)
+        guardrails.restart_everything(by=_another("everything", "everything").principal, reason=AGAIN)
     for person in Person.objects.filter(login__in=[character.login for character in cast.PEOPLE], is_active=False):
         people.enable(person, by=_another("person", person.login).principal, reason=AGAIN)
     for system in System.objects.exclude(status=System.Status.ACTIVE).filter(slug__in=[SYSTEM, "time", "git"]):

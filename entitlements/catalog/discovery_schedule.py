@@ -23,13 +23,13 @@ _LONGEST: Final = timedelta(days=1)
 _MOST_FAILURES: Final = 30_000
 
 
-def askable(system_id: int) -> System | None:
+def find_discoverable(system_id: int) -> System | None:
     """Return a system that is to be asked: active, of a kind that we list, with an address."""
     return _askable().filter(pk=system_id).first()
 
 
 @transaction.atomic
-def take_turns() -> list[int]:
+def claim_due() -> list[int]:
     """Claim the systems whose turn it is, longest wait first; no other worker asks them before the next turn."""
     now = clock.now()
     due = _askable().filter(Q(ask_again_at=None) | Q(ask_again_at__lte=now)).select_for_update(skip_locked=True)
@@ -38,14 +38,14 @@ def take_turns() -> list[int]:
     return turns
 
 
-def answered(system: System) -> None:
+def record_success(system: System) -> None:
     """Write down that a system answered with its whole list."""
     now = clock.now()
     fields = {"asked_at": now, "failures": 0, "problem": "", "ask_again_at": now + settings.DISCOVERY_EVERY}
     System.objects.filter(pk=system.pk).update(**fields)
 
 
-def failed(system: System, problem: str) -> None:
+def record_failure(system: System, problem: str) -> None:
     """Write down that it did not, and ask later: twice the wait after each failure, up to a day."""
     now = clock.now()
     failures = min(system.failures + 1, _MOST_FAILURES)
@@ -54,7 +54,7 @@ def failed(system: System, problem: str) -> None:
     System.objects.filter(pk=system.pk).update(**fields)
 
 
-def soon(system: System) -> None:
+def schedule_now(system: System) -> None:
     """Have a system asked in the next round, whatever failed before: it is elsewhere now."""
     System.objects.filter(pk=system.pk).update(ask_again_at=None, failures=0, problem="")
 

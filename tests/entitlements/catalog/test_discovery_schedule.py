@@ -9,7 +9,7 @@ from django.conf import settings
 from audit import clock
 from audit.context import SYSTEM
 from entitlements import tasks
-from entitlements.catalog import discovery, rounds, systems
+from entitlements.catalog import discovery, discovery_schedule, systems
 from entitlements.catalog.models import System
 from tests import make
 
@@ -22,17 +22,17 @@ type Move = Callable[[datetime | timedelta], datetime]
 def test_each_system_has_its_turn_once_an_interval_and_those_that_wait_longest_first(
     at: Move, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "AT_ONCE", 2)
+    monkeypatch.setattr(discovery_schedule, "AT_ONCE", 2)
     at(clock.now())
     first, second, third = (make.system() for _ in range(3))
 
-    assert rounds.take_turns() == [first.pk, second.pk]
+    assert discovery_schedule.claim_due() == [first.pk, second.pk]
     at(timedelta(minutes=1))
-    assert rounds.take_turns() == [third.pk]
-    assert rounds.take_turns() == []
+    assert discovery_schedule.claim_due() == [third.pk]
+    assert discovery_schedule.claim_due() == []
 
     at(EVERY)
-    assert rounds.take_turns() == [first.pk, second.pk]
+    assert discovery_schedule.claim_due() == [first.pk, second.pk]
 
 
 def test_what_is_disabled_or_ours_or_local_or_without_address_has_no_turn() -> None:
@@ -41,7 +41,7 @@ def test_what_is_disabled_or_ours_or_local_or_without_address_has_no_turn() -> N
     System.objects.filter(pk=make.system().pk).update(upstream_url="")
     systems.ensure_builtin()
 
-    assert rounds.take_turns() == []
+    assert discovery_schedule.claim_due() == []
 
 
 def test_whoever_fails_is_asked_half_as_often_each_time_and_at_least_daily(at: Move) -> None:
@@ -49,7 +49,7 @@ def test_whoever_fails_is_asked_half_as_often_each_time_and_at_least_daily(at: M
     system = make.system()
     waits = []
     for _ in range(20):
-        rounds.failed(system, "timeout")
+        discovery_schedule.record_failure(system, "timeout")
         system.refresh_from_db()
         assert system.ask_again_at is not None
         waits.append(system.ask_again_at - now)
@@ -62,7 +62,7 @@ def test_whoever_fails_is_asked_half_as_often_each_time_and_at_least_daily(at: M
 def test_an_answer_clears_what_failed_before(at: Move) -> None:
     now = at(clock.now())
     system = make.system()
-    rounds.failed(system, "timeout")
+    discovery_schedule.record_failure(system, "timeout")
 
     discovery.record_discovery(system, [], by=SYSTEM)
 
@@ -72,12 +72,12 @@ def test_an_answer_clears_what_failed_before(at: Move) -> None:
 
 def test_a_system_that_moved_is_asked_in_the_next_round() -> None:
     system = make.system()
-    rounds.take_turns()
-    rounds.failed(system, "timeout")
+    discovery_schedule.claim_due()
+    discovery_schedule.record_failure(system, "timeout")
 
     systems.edit_system(system, upstream_url="https://elsewhere.example/", by=SYSTEM, reason="It moved.")
 
-    assert rounds.take_turns() == [system.pk]
+    assert discovery_schedule.claim_due() == [system.pk]
     assert System.objects.get(pk=system.pk).problem == ""
 
 

@@ -12,7 +12,7 @@ from entitlements.catalog.models import System, Tool, ToolVersion
 from entitlements.definitions import classes, definitions
 
 
-def take_in(offered: Iterable[tuple[System, Mapping[str, Any]]]) -> list[Tool]:
+def add_tools(offered: Iterable[tuple[System, Mapping[str, Any]]]) -> list[Tool]:
     """Make a pending tool, with the definition as it came, of each (system, checked raw definition).
 
     Must run in the transaction that holds the systems' locks and records what was found.
@@ -30,7 +30,7 @@ def take_in(offered: Iterable[tuple[System, Mapping[str, Any]]]) -> list[Tool]:
     return tools
 
 
-def suggest(tool: Tool, raw: Mapping[str, Any]) -> None:
+def store_suggestion(tool: Tool, raw: Mapping[str, Any]) -> None:
     """Store what the rules suggest for the current definition.
 
     A tool that is not approved yet carries the suggestion in its own columns as well; a person's answers stay.
@@ -44,5 +44,5 @@ def suggest(tool: Tool, raw: Mapping[str, Any]) -> None:
 
 def _tool(system: System, raw: Mapping[str, Any]) -> Tool:
     tool = Tool(system=system, name=str(raw["name"]), state=Tool.State.PENDING)
-    suggest(tool, raw)
+    store_suggestion(tool, raw)
     return tool
