@@ -102,7 +102,7 @@ def _fail(calls: Iterable[_Call], error: Exception) -> None:
 
 
 def _marker(ended: dict[str, object]) -> Draft:
-    """End a producer whose last commit is in doubt. Made anew each time: an earlier one may have been committed."""
+    """End a producer whose last commit is in doubt. Made again each time: an earlier one may have been committed."""
     return draft(Action.PRODUCER_ENDED, by=context.SYSTEM, outcome="unknown", detail=ended)
 
 

@@ -22,7 +22,7 @@ _NONCE = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedValues:
     """Commitments for the body, by subject, and encrypted values for the column beside it."""
 
     commitments: dict[str, str]
@@ -44,7 +44,7 @@ class PersonalDataAltered(RuntimeError):
     code = "personal_data_altered"
 
 
-def seal(uuid: UUID, personal: Mapping[str, Mapping[str, object]]) -> Sealed:
+def seal(uuid: UUID, personal: Mapping[str, Mapping[str, object]]) -> SealedValues:
     """Encrypt each subject's values for the event `uuid` and commit to them. Runs in the caller's transaction."""
     commitments, values = dict[str, str](), dict[str, dict[str, str]]()
     for subject in sorted(personal):
@@ -54,7 +54,7 @@ def seal(uuid: UUID, personal: Mapping[str, Mapping[str, object]]) -> Sealed:
         locked = AESGCM(key).encrypt(nonce, plain, _bound_to(subject, uuid))
         commitments[subject] = commitment(_salt(key, uuid), plain)
         values[subject] = {"key": str(key_id), "value": base64.b64encode(nonce + locked).decode()}
-    return Sealed(commitments, values)
+    return SealedValues(commitments, values)
 
 
 def commitment(salt: bytes, plain: bytes) -> str:
@@ -100,9 +100,9 @@ def _key_for(subject: str) -> tuple[UUID, bytes]:
 
 @transaction.atomic
 def rewrap(after: str, most: int) -> tuple[str, int] | None:
-    """Wrap anew, of the `most` keys that follow the subject `after`, those that lie under another key-encryption key.
+    """Wrap again, of the `most` keys that follow the subject `after`, those that lie under another key-encryption key.
 
-    Returns the last subject looked at and how many were wrapped anew; None when no subject follows.
+    Returns the last subject looked at and how many were wrapped again; None when no subject follows.
     """
     rows = SubjectKey.objects.filter(subject__gt=after).exclude(wrapped=None).order_by("subject")
     rows_here = list(rows.select_for_update()[:most])

@@ -24,7 +24,7 @@ PAUSE: Final = 0.25
 PUBLISH_EVERY: Final = 1.0
 """Seconds between publications: a later checkpoint covers earlier ones. An anchor out of reach is tried as often."""
 HEARTBEAT: Final = 300.0
-"""Seconds after which an unchanged head is signed anew, so that silence differs from a dead sealer."""
+"""Seconds after which an unchanged head is signed again, so that silence differs from a dead sealer."""
 LOCK: Final = 0x4D414E44  # "MAND"
 
 logger = logging.getLogger(__name__)

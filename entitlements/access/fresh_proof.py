@@ -92,7 +92,7 @@ def is_fresh(request: HttpRequest) -> bool:
 
 
 def _counts(proof: Mapping[str, Any], strong: bool) -> bool:  # noqa: FBT001 - two lines below its use
-    """Whether a proof is good enough. The company's session may be hours old: only a sign-in asked for anew counts."""
+    """Whether a proof is good enough. The company's session may be hours old: only a sign-in asked for again counts."""
     if strong:
         return bool(proof["method"] == "mfa")
     return proof["method"] != COMPANY or bool(proof.get("reauthenticated"))

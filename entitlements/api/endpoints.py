@@ -285,7 +285,7 @@ class Resource(Endpoint):
         return Response(data, **kwargs) if version is None else tagged(data, version, **kwargs)
 
     def again(self, row: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - as above
-        """Answer with a row read anew, as the caller sees it after the change."""
+        """Answer with a row read again, as the caller sees it after the change."""
         return self.show(self.find(self.rows(), pk=row.pk), **kwargs)
 
 

@@ -157,14 +157,14 @@ class Events(Endpoint):
         action = self.request.query_params.get("action")
         return events.filter(action=action) if action else events
 
-    def _after(self, request: Request) -> timeline.Place | None:
+    def _after(self, request: Request) -> timeline.EventPlace | None:
         cursor = request.query_params.get(paging.CURSOR)
         if cursor is None:
             return None
         place = paging.unseal(request.path, cursor)
         if len(place) != _PLACE:
             raise paging.BadCursor
-        return timeline.Place(datetime.fromisoformat(place[0]), UUID(place[1]), int(place[2]))
+        return timeline.EventPlace(datetime.fromisoformat(place[0]), UUID(place[1]), int(place[2]))
 
     def _may_read(self, about: str | None) -> None:
         """Let readers of the record read all; everybody else, what is about a thing that they see."""

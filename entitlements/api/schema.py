@@ -41,7 +41,7 @@ PROBLEM: Final = {
     },
 }
 _PROOFS: Final = {
-    ALWAYS: "With a personal token: the code of one's authenticator app, or one's password without a second factor.",
+    ALWAYS: "With a personal token: the code of your authenticator app, or your password if you have no second factor.",
     WEIGHTY: "As for others that ask for a proof, where what is done is of high risk.",
 }
 _ANSWER: Final = {

@@ -1,4 +1,4 @@
-"""When a system moves to another address: what was approved there has to be seen here, and approved anew."""
+"""When a system moves to another address: what was approved there has to be seen here, and approved again."""
 
 from __future__ import annotations
 

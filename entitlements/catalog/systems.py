@@ -26,7 +26,7 @@ from . import discovery_schedule, errors, move
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TIGHTENS: Final = frozenset({"owner", "upstream_url", "token_seconds"})
-"""What gateways keep in memory: a change of it is noted, so that they read it anew."""
+"""What gateways keep in memory: a change of it is noted, so that they read it again."""
 
 
 class SystemOptions(TypedDict, total=False):
@@ -99,7 +99,7 @@ def edit_system(
 
     Another owner or address needs a reason. A credential goes to the place that it was given for and to no other: with
     another host it is forgotten. What was approved at one address was never seen at another: its tools are quarantined
-    until the new place has been asked (`record_seen`) and a person approves them anew. `version` is what the change
+    until the new place has been asked (`record_seen`) and a person approves them again. `version` is what the change
     was made from. Raises Stale, SystemMalformed, BuiltIn, NotFound, ReasonRequired, and OwnAppointment when the
     caller makes themselves the owner.
     """

@@ -255,7 +255,7 @@ def _every_part(schema: object) -> Iterator[_Part]:
 def _ends(schema: _Part) -> bool:
     """Whether a schema with its references written out has a reasonable size; one to where it stands counts once.
 
-    The validator remembers what it found at such a recursive reference, and follows each other one anew.
+    The validator remembers what it found at such a recursive reference, and follows each other one again.
     """
     document = _Document(schema)
     waiting: list[tuple[object, frozenset[int]]] = [(schema, frozenset({id(schema)}))]

@@ -14,7 +14,7 @@ from entitlements.codes import Code, Next
 from entitlements.decisions.verdicts import Verdict
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, encode
 from entitlements.node.bearer import Bearer
-from entitlements.node.directory import Entry
+from entitlements.node.directory import ServedSystem
 from entitlements.node.refusals import Refused
 
 DENIAL: Final = "mandate/denial"
@@ -67,7 +67,7 @@ def challenge(slug: str, word: str, message: str, scope: str = "") -> Header:
 
 
 def denied(
-    entry: Entry, bearer: Bearer, verdict: Verdict, evaluation: str, request_id: bytes, tool: str = ""
+    entry: ServedSystem, bearer: Bearer, verdict: Verdict, evaluation: str, request_id: bytes, tool: str = ""
 ) -> Answer:
     """Answer a denied call in the shape that the system was registered with; a token's fault is always HTTP's 401."""
     meaning = codes.meaning(verdict.code)

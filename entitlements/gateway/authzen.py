@@ -25,7 +25,7 @@ from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, Request, e
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node, unknown
-from entitlements.node.records import About
+from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 
 METADATA: Final = "/.well-known/authzen-configuration"
@@ -156,7 +156,7 @@ class Evaluator:
         """Answer one question, recorded like any other decision. Raises Malformed, Closed."""
         call = await self._read(body)
         verdict, effective = await self._decide(call, str(_entity(body, "action").get("name")))
-        about = About(
+        about = CallDetails(
             self._bearer, effective.system, "evaluation", effective.tool, self._trace, self._request_id, self._source
         )
         about.link("agent", effective.agent)

@@ -19,9 +19,9 @@ from entitlements.gateway.http import Request
 from entitlements.gateway.messages import Call, check_params
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
-from entitlements.node.directory import Entry
+from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
-from entitlements.node.records import About
+from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.snapshots import SnapshotInUse
 from entitlements.node.streams import OpenRequest
@@ -43,11 +43,11 @@ class ToolCall:
     """One tools/call that this node carries out."""
 
     node: Node
-    entry: Entry
+    entry: ServedSystem
     bearer: Bearer
     request: Request
     call: Call
-    about: About
+    about: CallDetails
     session: str = ""
     policy_call: PolicyCall = field(init=False)
     responder: relay.Responder = field(init=False)

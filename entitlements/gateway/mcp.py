@@ -23,9 +23,9 @@ from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, t
 from entitlements.gateway.messages import Call
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
-from entitlements.node.directory import Entry
+from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
-from entitlements.node.records import About
+from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.streams import OpenRequest
 from entitlements.upstream import mcp_headers, sse, upstream
@@ -66,13 +66,15 @@ async def serve(node: Node, request: Request, slug: str) -> None:
 class Exchange:
     """One message of a caller we know, and everything an answer needs."""
 
-    def __init__(self, node: Node, request: Request, entry: Entry, bearer: Bearer, call: Call) -> None:
+    def __init__(self, node: Node, request: Request, entry: ServedSystem, bearer: Bearer, call: Call) -> None:
         self.node, self.request, self.entry, self.bearer, self.call = node, request, entry, bearer, call
         self.session = ""
         self.is_modern = messages.is_modern(call, request)
         trace = trace_of(call.meta, request.headers.get(b"traceparent", b"").decode("latin-1"))
         request_id = request.headers.get(b"x-request-id", b"").decode("latin-1")[:128]
-        self.about = About(bearer, entry.slug, call.method, trace=trace, request_id=request_id, source=request.source)
+        self.about = CallDetails(
+            bearer, entry.slug, call.method, trace=trace, request_id=request_id, source=request.source
+        )
 
     @property
     def policy_call(self) -> PolicyCall:
@@ -100,7 +102,7 @@ class Exchange:
         await self.request.answer(answer)
 
 
-async def _post(node: Node, request: Request, entry: Entry, bearer: Bearer) -> None:
+async def _post(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
     call = messages.read(await request.body())
     exchange = Exchange(node, request, entry, bearer, call)
     try:
@@ -234,7 +236,7 @@ def _may_see(verdict: Verdict) -> bool:
     return verdict.allowed or (verdict.effect is Effect.DENY and verdict.code is Code.NO_GRANT)
 
 
-def _identity(entry: Entry) -> dict[str, str]:
+def _identity(entry: ServedSystem) -> dict[str, str]:
     return {"name": f"mandate/{entry.slug}", "title": entry.name, "version": "1"}
 
 
@@ -251,7 +253,7 @@ _LEGACY: Final[dict[str, Handler]] = {
 }
 
 
-async def _delete(node: Node, request: Request, entry: Entry, bearer: Bearer) -> None:
+async def _delete(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
     name = request.header(mcp_headers.SESSION)
     if name is None:
         await request.answer(_not_allowed())
@@ -262,7 +264,7 @@ async def _delete(node: Node, request: Request, entry: Entry, bearer: Bearer) ->
     await request.answer(_EMPTY_OK)
 
 
-async def _get(node: Node, request: Request, entry: Entry, bearer: Bearer) -> None:
+async def _get(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
     """Hold a legacy client's stream open until it leaves, its session ends or its rights do. Nothing is resumed."""
     name = request.header(mcp_headers.SESSION)
     if name is None:
@@ -281,7 +283,7 @@ async def _get(node: Node, request: Request, entry: Entry, bearer: Bearer) -> No
     )
     verdict, _ = await node.admits(policy_call)
     if not _may_see(verdict):
-        about = About(bearer, entry.slug, "GET", source=request.source)
+        about = CallDetails(bearer, entry.slug, "GET", source=request.source)
         await node.recorder.durably(records.decision(about, verdict, {}))
         await request.answer(answers.denied(entry, bearer, verdict, about.evaluation, answers.NULL))
         return

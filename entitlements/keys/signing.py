@@ -202,7 +202,7 @@ def withdraw(kid: str, *, by: Principal, reason: str, since: datetime | None = N
 
 @transaction.atomic
 def reseal(most: int) -> int:
-    """Seal up to `most` private keys anew that lie under another key-encryption key; returns how many."""
+    """Seal up to `most` private keys again that lie under another key-encryption key; returns how many."""
     begins = Substr("sealed_private", 1, seal.BEGINNING, output_field=BinaryField())
     others = SigningKey.objects.exclude(sealed_private=b"").annotate(begins=begins).exclude(begins=seal.beginning())
     rows = others.order_by("pk").select_for_update()[:most]

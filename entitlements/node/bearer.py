@@ -78,7 +78,7 @@ class Bearers:
         self._generation = 0
 
     def forget(self) -> None:
-        """Check every token anew: a key or a client changed."""
+        """Check every token again: a key or a client changed."""
         self._generation += 1
         self._checked.clear()
         self._keys.clear()

@@ -48,7 +48,7 @@ class ListedTool:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ServedSystem:
     """One system that the gateway serves."""
 
     slug: str
@@ -69,14 +69,14 @@ class Directory:
 
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, ServedSystem] = {}
         self._names: frozenset[str] | None = None
-        self._reading: dict[str, asyncio.Task[Entry | None]] = {}
+        self._reading: dict[str, asyncio.Task[ServedSystem | None]] = {}
         self._reading_names: asyncio.Task[None] | None = None
         self._generation = 0
         self._misses_left, self._counted_at = MISSES_A_SECOND, time.monotonic()
 
-    async def get(self, slug: str) -> Entry | None:
+    async def get(self, slug: str) -> ServedSystem | None:
         """Return a system by its slug; None when the gateway serves no such one. Raises Closed."""
         entry = self._entries.get(slug)
         if entry is not None and time.monotonic() - entry.read_at < SECONDS:
@@ -100,7 +100,7 @@ class Directory:
         raise Closed(Code.FEED_UNKNOWN)
 
     def forget(self) -> None:
-        """Read everything anew from now on."""
+        """Read everything again from now on."""
         self._generation += 1
         self._names, self._reading_names = None, None
         self._entries.clear()
@@ -126,7 +126,7 @@ class Directory:
         if generation == self._generation:
             self._names = frozenset(slug for (slug,) in rows)
 
-    async def _read_and_keep(self, slug: str) -> Entry | None:
+    async def _read_and_keep(self, slug: str) -> ServedSystem | None:
         """Read a system; what changed while it was read is read again, so that no call goes to an old address."""
         for _ in range(_MOST_TRIES):
             generation = self._generation
@@ -137,7 +137,7 @@ class Directory:
                 return entry
         raise Closed(Code.FEED_UNKNOWN)
 
-    async def _read(self, slug: str) -> Entry | None:
+    async def _read(self, slug: str) -> ServedSystem | None:
         rows = await self._snapshots.query(_SYSTEM, [slug])
         if not rows or rows[0][2] not in System.SERVED:
             return None
@@ -145,7 +145,7 @@ class Directory:
         credential = None if sealed is None else vault.opened(pk, secret_kind, header, bytes(sealed))
         tools = {tool: _listed_tool(version, raw) for tool, version, raw in await self._snapshots.query(_TOOLS, [pk])}
         target = upstream.Target(url, credential)
-        return Entry(slug, name, shape, target, tuple(scopes), tools, time.monotonic())
+        return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic())
 
 
 def _listed_tool(version: str, raw: Mapping[str, Any]) -> ListedTool:

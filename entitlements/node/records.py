@@ -23,7 +23,7 @@ _MOST_REASONS: Final = 8
 
 
 @dataclass(slots=True)
-class About:
+class CallDetails:
     """What every event of one call shares."""
 
     bearer: Bearer
@@ -57,7 +57,7 @@ class About:
 
 
 def decision(
-    about: About, verdict: Verdict, arguments: Mapping[str, object], action: Action | None = None
+    about: CallDetails, verdict: Verdict, arguments: Mapping[str, object], action: Action | None = None
 ) -> draft.Draft:
     """Say what was decided, why, and about which arguments: a digest, and of an allowed call the numbers under a bound.
 
@@ -82,7 +82,7 @@ def decision(
     return event
 
 
-def refusal(about: About, code: Code, message: str) -> draft.Draft:
+def refusal(about: CallDetails, code: Code, message: str) -> draft.Draft:
     """Say that a message of a known caller was refused before anything could be decided."""
     detail: dict[str, object] = {"method": about.method[:128], "reasons": [message]}
     event = _draft(about, Action.CALL_DENIED, about.links, "refused", code.value, detail)
@@ -90,14 +90,14 @@ def refusal(about: About, code: Code, message: str) -> draft.Draft:
     return event
 
 
-def ending(about: About, action: Action, outcome: str, code: str, detail: dict[str, object]) -> draft.Draft:
+def ending(about: CallDetails, action: Action, outcome: str, code: str, detail: dict[str, object]) -> draft.Draft:
     """Say how an allowed call ended. Its uuid follows from the evaluation's, so that the database refuses a second."""
     uuid = uuid5(UUID(about.evaluation), "end")
     return _draft(about, action, about.links, outcome, code, {"evaluation": about.evaluation, **detail}, uuid)
 
 
 def _draft(
-    about: About,
+    about: CallDetails,
     action: Action,
     links: list[str],
     outcome: str,

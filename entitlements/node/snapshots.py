@@ -100,7 +100,7 @@ class Snapshots:
             self._drop_older(agent, seq)
 
     def forget(self) -> None:
-        """Throw everything away, what is being read too: the feed begins anew."""
+        """Throw everything away, what is being read too: the feed begins again."""
         self._generation += 1
         self._passed.clear()
         self._passed_all = 0

@@ -107,7 +107,7 @@ def _counts(opened: OpenRequest) -> dict[tuple[str, str], int]:
 
 @dataclass(slots=True, eq=False)
 class ClientSession:
-    """A legacy client's session with us. It is no credential: each request is authenticated anew (GW-16)."""
+    """A legacy client's session with us. It is no credential: each request is authenticated again (GW-16)."""
 
     system: str
     bearer: Bearer

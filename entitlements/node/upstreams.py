@@ -18,7 +18,7 @@ import aiohttp
 
 from entitlements import strict
 from entitlements.node.bearer import Bearer
-from entitlements.node.directory import Entry
+from entitlements.node.directory import ServedSystem
 from entitlements.upstream import egress, upstream
 
 CALL_SECONDS: Final = 300.0
@@ -58,7 +58,7 @@ class Connections:
         self._upstreams: dict[str, _Upstream] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def get(self, entry: Entry, bearer: Bearer) -> Connection:
+    async def get(self, entry: ServedSystem, bearer: Bearer) -> Connection:
         """Return the conversation for this caller, begun if need be. Raises Unreachable, ForbiddenAddress."""
         peer = self._upstreams.get(entry.slug)
         if peer is None or peer.target != entry.target:
@@ -76,7 +76,7 @@ class Connections:
     def _kept(peer: _Upstream, key: Key) -> Connection | None:
         return peer.modern or peer.sessions.get(key)
 
-    def lose(self, entry: Entry, bearer: Bearer, connection: Connection) -> None:
+    def lose(self, entry: ServedSystem, bearer: Bearer, connection: Connection) -> None:
         """Forget a session that the upstream no longer knows, or an era that no longer fits."""
         peer = self._upstreams.get(entry.slug)
         if peer is None:
@@ -123,7 +123,7 @@ class Connections:
         for peer in self._upstreams.values():
             await peer.http.close()
 
-    def _open(self, entry: Entry) -> _Upstream:
+    def _open(self, entry: ServedSystem) -> _Upstream:
         egress.check_url(entry.target.url)
         before = self._upstreams.get(entry.slug)
         self._upstreams[entry.slug] = peer = _Upstream(entry.target, egress.client(seconds=CALL_SECONDS))

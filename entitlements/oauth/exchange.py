@@ -146,7 +146,7 @@ def _check(unverified: jws.Unverified, caller: Caller) -> Assertion:
     return Assertion(name, jws.text(claims, "sub"), person, claims, signed_in)
 
 
-def _issuer(unverified: jws.Unverified) -> issuers.Trusted:
+def _issuer(unverified: jws.Unverified) -> issuers.ActiveIssuer:
     """Find the trusted issuer that a token claims to be from, before any key is asked for."""
     issuer = issuers.trusted(unverified.claims.get("iss"), TrustedIssuer.Purpose.IDENTITY)
     if issuer is None:
@@ -154,7 +154,7 @@ def _issuer(unverified: jws.Unverified) -> issuers.Trusted:
     return issuer
 
 
-def _verified(unverified: jws.Unverified, issuer: issuers.Trusted | None) -> Mapping[str, Any]:
+def _verified(unverified: jws.Unverified, issuer: issuers.ActiveIssuer | None) -> Mapping[str, Any]:
     """Return the claims that the issuer signed; without an issuer, that we signed."""
     if issuer is not None:
         return issuers.check(unverified, issuer)
@@ -172,7 +172,7 @@ def _own_person(claims: Mapping[str, Any]) -> Subject:
     return subject
 
 
-def person_of(issuer: issuers.Trusted, claims: Mapping[str, Any]) -> Subject:
+def person_of(issuer: issuers.ActiveIssuer, claims: Mapping[str, Any]) -> Subject:
     """Find the person behind an issuer's subject: by both, never by the subject or an e-mail alone (EMA-R-15)."""
     row = issuers.person(issuer, jws.text(claims, "sub"))
     if row is None:

@@ -81,7 +81,7 @@ def idp_revoke(attempt: Attempt) -> HttpResponse:
     return HttpResponse()
 
 
-def _active(token: presented.Presented, token_type: str) -> dict[str, Any]:
+def _active(token: presented.LiveToken, token_type: str) -> dict[str, Any]:
     claims = {name: token.claims[name] for name in _SHOWN if name in token.claims}
     return {"active": True, "token_type": token_type, "scope": scopes.join(token.scopes), **claims}
 

@@ -150,11 +150,11 @@ def _key(kind: str, *parts: str) -> str:
 
 
 def _with_store[T](ask: Callable[[_Store], T]) -> T:
-    answer = ratelimits.shared(lambda server: ask(_Shared(server)))
+    answer = ratelimits.shared(lambda server: ask(_RedisStore(server)))
     return ask(_own) if answer is None else answer
 
 
-class _Shared:
+class _RedisStore:
     """The store of all processes, in Redis."""
 
     def __init__(self, server: redis.Redis) -> None:
@@ -182,7 +182,7 @@ class _Shared:
             self._server.delete(*keys)
 
 
-class _Own:
+class _ProcessStore:
     """The store of this process alone. Asked about too many at once it counts the rest together."""
 
     def __init__(self) -> None:
@@ -228,4 +228,4 @@ class _Own:
         return key if len(self._values) < _MOST_KEPT else key.rpartition(":")[0]
 
 
-_own: Final = _Own()
+_own: Final = _ProcessStore()

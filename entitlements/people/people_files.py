@@ -118,7 +118,7 @@ def plan(source: PeopleSource, text: str, *, complete: bool, by: Principal) -> P
                     entry.user_name, entry.person.name, entry.external_id, entry.person.email, active=False
                 )
                 rows.append(Row(0, gone, does="remove"))
-    own = _Own(source, rows, by)
+    own = _OwnAppointments(source, rows, by)
     return Plan(
         tuple(replace(row, does="refused", code=OwnAppointment.code) if own.is_in(row) else row for row in rows)
     )
@@ -212,7 +212,7 @@ def _weighed(row: Row, entry: SourcedPerson | None, inside: Collection[str]) -> 
     return replace(row, does="same" if current == wanted and set(inside) == row.groups else "change")
 
 
-class _Own:
+class _OwnAppointments:
     """The rows by which the person who gives the file would make themselves a manager or a group member."""
 
     def __init__(self, source: PeopleSource, rows: Iterable[Row], by: Principal) -> None:

@@ -30,7 +30,7 @@ from entitlements.revocation.models import Revocation
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class _TargetKind:
     """How one kind of target is found, and whose row of the matrix says who may stop it."""
 
     rows: Callable[[Caller], QuerySet[Any]]
@@ -44,14 +44,14 @@ def _stop(name: str) -> Row:
 
 
 KINDS: Final = {
-    "grant": _Kind(visibility.grants, "pk", _stop("grant-revoke"), is_uuid=True),
-    "session": _Kind(visibility.sessions, "pk", _stop("session-end"), is_uuid=True),
-    "token": _Kind(visibility.tokens, "pk", _stop("token-revoke"), is_uuid=True),
-    "tool": _Kind(visibility.tools, "name", _stop("tool-disable")),
-    "system": _Kind(visibility.systems, "slug", _stop("system-disable")),
-    "client": _Kind(visibility.clients, "client_id", _stop("client-disable")),
-    "agent": _Kind(visibility.agents, "slug", _stop("agent-suspend")),
-    "person": _Kind(visibility.people, "login", _stop("person-disable")),
+    "grant": _TargetKind(visibility.grants, "pk", _stop("grant-revoke"), is_uuid=True),
+    "session": _TargetKind(visibility.sessions, "pk", _stop("session-end"), is_uuid=True),
+    "token": _TargetKind(visibility.tokens, "pk", _stop("token-revoke"), is_uuid=True),
+    "tool": _TargetKind(visibility.tools, "name", _stop("tool-disable")),
+    "system": _TargetKind(visibility.systems, "slug", _stop("system-disable")),
+    "client": _TargetKind(visibility.clients, "client_id", _stop("client-disable")),
+    "agent": _TargetKind(visibility.agents, "slug", _stop("agent-suspend")),
+    "person": _TargetKind(visibility.people, "login", _stop("person-disable")),
 }
 EVERYTHING: Final = row(Role.ANALYST, Role.SECURITY, Role.RESPONDER, scope=REVOKE, proven=ALWAYS)
 

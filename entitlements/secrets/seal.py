@@ -58,7 +58,7 @@ def unseal(sealed: bytes, bound_to: str) -> bytes:
 
 
 def reseal(sealed: bytes, bound_to: str) -> bytes:
-    """Return what was sealed for this place, sealed anew under the key that seals now. Raises SealBroken."""
+    """Return what was sealed for this place, sealed again under the key that seals now. Raises SealBroken."""
     return seal(unseal(sealed, bound_to), bound_to)
 
 

@@ -133,7 +133,7 @@ def _changed(action: Action, count: int, system: System, printed: str, by: Princ
 
 @transaction.atomic
 def reseal(most: int) -> int:
-    """Seal up to `most` credentials anew that lie under another key-encryption key; says how many. Raises SealBroken.
+    """Seal up to `most` credentials again that lie under another key-encryption key; says how many. Raises SealBroken.
 
     The credential itself stays, so no node need hear of it.
     """

@@ -36,8 +36,8 @@ class NotLive(jws.BadToken):
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
-    """A token that was checked and is live: who comes, for whom, with what."""
+class LiveToken:
+    """A live token that was checked: its client, person and scopes."""
 
     claims: Mapping[str, Any]
     caller: Caller
@@ -50,7 +50,7 @@ class Presented:
         return str(self.claims["jti"])
 
 
-def access_token(token: str, slug: str, resource: str) -> Presented:
+def access_token(token: str, slug: str, resource: str) -> LiveToken:
     """Check an access token for one resource of a system, and that its rights still stand.
 
     Raises BadToken (also as TokenExpired, NotLive). For our own API: `slug` is `addresses.MANDATE`.
@@ -61,7 +61,7 @@ def access_token(token: str, slug: str, resource: str) -> Presented:
     return live(claims, slug)
 
 
-def live(claims: Mapping[str, Any], slug: str) -> Presented:
+def live(claims: Mapping[str, Any], slug: str) -> LiveToken:
     """Ask the rows about a token of this system whose signature was checked. Raises NotLive, BadToken."""
     issued = _issued(claims)
     if issued.target.slug != slug:
@@ -69,7 +69,7 @@ def live(claims: Mapping[str, Any], slug: str) -> Presented:
     verdict = _verdict(issued)
     if not verdict.allowed:
         raise NotLive(verdict)
-    return Presented(claims, issued.caller, issued.person, scopes.parse(issued.scope))
+    return LiveToken(claims, issued.caller, issued.person, scopes.parse(issued.scope))
 
 
 class AudienceMismatch(jws.BadToken):
@@ -116,4 +116,4 @@ def _verdict(issued: Issued) -> Verdict:
     return policy.still_live(call, known, now.timestamp())
 
 
-__all__ = ["AudienceMismatch", "DomainError", "NotLive", "Presented", "access_token", "live"]
+__all__ = ["AudienceMismatch", "DomainError", "NotLive", "LiveToken", "access_token", "live"]

@@ -32,7 +32,7 @@ def fill(archive: Archive) -> None:
             ]
         return office.offered(system.slug, drifted=bool(drifted))
 
-    offices = backstory.Offices(
+    offices = backstory.OfficeServers(
         url=lambda slug: f"http://localhost:1/{slug}/mcp",
         secret="not-a-real-one",
         listed=listed,

@@ -51,7 +51,7 @@ _WARNED_AGO, _ASKED_AGO = 31, 15.5
 
 
 @dataclass(frozen=True)
-class Offices:
+class OfficeServers:
     """How to reach the company's systems: their addresses and credential, and their lists before and after the drift.
 
     `settle` returns when all that was recorded is sealed and its calls are added up.
@@ -74,7 +74,7 @@ def found_company() -> None:
     _agent(company.PAYROLL)
 
 
-def set_up(offices: Offices) -> None:
+def set_up(offices: OfficeServers) -> None:
     """Register the systems, approve and bundle their tools, and register the agents."""
     for department in company.SYSTEMS:
         _system(department, offices)
@@ -86,7 +86,7 @@ def set_up(offices: Offices) -> None:
         _agent(agent_spec)
 
 
-def live(offices: Offices, repository: str) -> Campaign:
+def live(offices: OfficeServers, repository: str) -> Campaign:
     """Let it all happen until today, and return the review that is under way."""
     every = (*company.GRANTS, company.TEMPORARY)
     grants = [(spec, _grant(spec)) for spec in every if spec.ago > company.FIRST_REVIEW]
@@ -117,7 +117,7 @@ def _agent(spec: cast.AgentSpec) -> None:
         builders.client(client_id, auth, agent)
 
 
-def _system(department: company.Department, offices: Offices) -> None:
+def _system(department: company.Department, offices: OfficeServers) -> None:
     is_ours = department.slug in company.SERVED
     url = offices.url(department.slug) if is_ours else f"https://{department.slug}.example.com/mcp"
     secret = offices.secret if is_ours else None
@@ -203,7 +203,7 @@ def _make_rules() -> None:
     _grant(company.BY_RULE)
 
 
-def _drift(offices: Offices) -> None:
+def _drift(offices: OfficeServers) -> None:
     """Let two servers say something else of their tools, and have it noticed."""
     offices.drift()
     with days_ago(company.DRIFTED):
@@ -284,7 +284,7 @@ def _review() -> Campaign:
     return campaign
 
 
-def _ask_about_what_happened(offices: Offices) -> None:
+def _ask_about_what_happened(offices: OfficeServers) -> None:
     """Let the small reviews begin that the drift, the leavers, the unused agents and the rule are a cause for."""
     offices.settle()
     while triggers.listen():

@@ -37,7 +37,7 @@ PEOPLE: Final = (
         "Ana Ortiz",
         ("analyst",),
         title="Analyst",
-        card="Registers agents and systems, runs reviews, and stops what goes wrong. Approves nothing by herself.",
+        card="Registers agents and systems, runs reviews, and stops what goes wrong. Approves nothing alone.",
     ),
     Character(
         "otto",

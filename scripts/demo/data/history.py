@@ -37,7 +37,7 @@ _AT_ONCE: Final = 2000
 
 
 @dataclass
-class Written:
+class WrittenUse:
     """Rows and events that wait to be written."""
 
     sessions: list[Session] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Holder:
+class GrantUser:
     """One agent under one of its grants, as the decision point and the record see it."""
 
     grant: Grant
@@ -72,7 +72,7 @@ class Holder:
     arguments: dict[str, Any]
 
     @classmethod
-    def of(cls, grant: Grant, arguments: dict[str, Any]) -> Holder:
+    def of(cls, grant: Grant, arguments: dict[str, Any]) -> GrantUser:
         """Read it; a group is its members."""
         agent_facts = facts.load(grant.agent.slug, grant.entitlement.system.slug)
         assert agent_facts is not None
@@ -87,9 +87,9 @@ class Holder:
 
 def write(used: Iterable[tuple[GrantSpec, Grant, dict[str, Any]]], beyond: tuple[str, str, int] | None = None) -> int:
     """Write the use of some grants, and of `beyond`, the calls of one agent's tool that no grant covers."""
-    written, now = Written(), clock.now()
+    written, now = WrittenUse(), clock.now()
     for spec, grant, arguments in used:
-        holder = Holder.of(grant, arguments)
+        holder = GrantUser.of(grant, arguments)
         extra = {beyond[1]: beyond[2]} if beyond and beyond[0] == spec.agent else {}
         for week, moment in _moments(grant, now):
             person = holder.people[week % len(holder.people)]
@@ -118,7 +118,7 @@ def _often(usual: int, week: int, tool: str) -> int:
     return max(1, usual + random.Random(f"{week} {tool}").choice((-1, 0, 0, 1, 2)))  # noqa: S311 - a picture
 
 
-def _run(written: Written, holder: Holder, person: Person | None, moment: datetime, tools: list[str]) -> None:
+def _run(written: WrittenUse, holder: GrantUser, person: Person | None, moment: datetime, tools: list[str]) -> None:
     """Sign in, get a token, call each tool within its life."""
     grant, agent, trace = holder.grant, holder.grant.agent, uuid4().hex
     scope, system = grant.entitlement.scope, grant.entitlement.system
@@ -164,7 +164,7 @@ def _run(written: Written, holder: Holder, person: Person | None, moment: dateti
         written.drafts += _call(holder, bearer, tool, moment + apart * number + timedelta(seconds=3), trace)
 
 
-def _session(holder: Holder, person: Person, moment: datetime) -> Session:
+def _session(holder: GrantUser, person: Person, moment: datetime) -> Session:
     return Session(
         agent=holder.grant.agent,
         client=holder.client,
@@ -191,11 +191,11 @@ def _of_token(token: IssuedToken, flow: str) -> dict[str, Any]:
 _WAITS: Final = cycle((38, 61, 44, 120, 52, 75, 47))
 
 
-def _call(holder: Holder, bearer: Bearer, tool: str, moment: datetime, trace: str) -> Iterator[draft.Draft]:
+def _call(holder: GrantUser, bearer: Bearer, tool: str, moment: datetime, trace: str) -> Iterator[draft.Draft]:
     """Decide one call, and tell of it as the gateway does: the decision, and how an allowed call ended."""
     call = Call(bearer.agent, bearer.client, bearer.person, bearer.resource, tool, holder.arguments)
     verdict = policy.decide(call, holder.facts, moment.timestamp())
-    about = records.About(bearer, bearer.resource, "tools/call", tool, trace=trace)
+    about = records.CallDetails(bearer, bearer.resource, "tools/call", tool, trace=trace)
     clock.set_offset(moment)
     yield records.decision(about, verdict, holder.arguments)
     if verdict.allowed:

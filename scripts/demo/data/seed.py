@@ -60,7 +60,7 @@ def main() -> int:
     return 0
 
 
-def fill(resources: Mapping[str, Any], office: backstory.Offices) -> world.World:
+def fill(resources: Mapping[str, Any], office: backstory.OfficeServers) -> world.World:
     """Make the whole world, from the founding of the company until today."""
     make_keys([*resources["samples"], *(department.slug for department in company.SYSTEMS)])
     with days_ago(company.FOUNDED):
@@ -87,7 +87,7 @@ def fill(resources: Mapping[str, Any], office: backstory.Offices) -> world.World
     return the_world(resources, made_people, oauth_clients)
 
 
-def offices(server: Mapping[str, str]) -> backstory.Offices:
+def offices(server: Mapping[str, str]) -> backstory.OfficeServers:
     """Reach the company's systems where they are served."""
 
     def drift() -> None:
@@ -95,7 +95,7 @@ def offices(server: Mapping[str, str]) -> backstory.Offices:
         request = urllib.request.Request(address, b"{}", _bearer(server["secret"]), method="POST")  # noqa: S310 - ours
         urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - ours
 
-    return backstory.Offices(
+    return backstory.OfficeServers(
         url=lambda slug: f"{server['url']}/{slug}/mcp",
         secret=server["secret"],
         listed=listed,
@@ -182,7 +182,7 @@ def make_client(client_id: str, auth: Any, agent: Any = None, **more: Any) -> wo
     return world.OAuthClient(agent=agent.slug if agent else "", auth=auth, private_jwk=private, secret=secret)
 
 
-def make_systems(resources: Mapping[str, Any], office: backstory.Offices) -> None:
+def make_systems(resources: Mapping[str, Any], office: backstory.OfficeServers) -> None:
     """Register the sample systems with their credentials, discover and approve their tools, and bundle them."""
     for slug, sample in resources["samples"].items():
         system = make_system(slug, sample["url"], office, sample["secret"])
@@ -194,7 +194,7 @@ def make_systems(resources: Mapping[str, Any], office: backstory.Offices) -> Non
         )
 
 
-def make_system(slug: str, url: str, office: backstory.Offices, secret: str | None = None) -> System:
+def make_system(slug: str, url: str, office: backstory.OfficeServers, secret: str | None = None) -> System:
     """Register an MCP server behind the gateway and discover its tools."""
     system = builders.system(slug, slug.capitalize(), cast.SYSTEM_OWNER, url, secret=secret)
     result = discovery.record_discovery(system, office.listed(system), by=who(cast.ANALYST).principal)
@@ -223,7 +223,7 @@ def make_grant(request_spec: cast.AccessRequestSpec) -> None:
     builders.request_access(request_spec.agent, request_spec.scope, ask, answered=request_spec.approved)
 
 
-def make_extra(slug: str, url: str, office: backstory.Offices) -> None:
+def make_extra(slug: str, url: str, office: backstory.OfficeServers) -> None:
     """Register one more upstream, approve all its tools, and let expense-bot use them for alice for a day."""
     system = make_system(slug, url, office)
     definitions = system.tools.exclude(seen=None).values_list("name", "seen__definition")

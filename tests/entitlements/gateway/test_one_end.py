@@ -28,7 +28,7 @@ from entitlements.gateway.http import Answer, Message, Request
 from entitlements.gateway.messages import Call
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
-from entitlements.node.directory import Entry
+from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.snapshots import SnapshotInUse
 from entitlements.node.streams import OpenRequest, OpenRequests
@@ -126,10 +126,10 @@ class Story:
             opened=self.opened,
             upstreams=upstreams,
         )
-        entry = Entry("crm", "CRM", "tool_result", cast("upstream.Target", None), (), {}, 0)
+        entry = ServedSystem("crm", "CRM", "tool_result", cast("upstream.Target", None), (), {}, 0)
         call = Call("tools/call", {"name": "read"}, b"7", is_modern=False, meta={})
         request = Request("POST", "/gw/crm/mcp", [], self.receive, self.send)
-        about = records.About(BEARER, "crm", "tools/call", trace="t")
+        about = records.CallDetails(BEARER, "crm", "tools/call", trace="t")
         return asyncio.create_task(ToolCall(cast("Node", node), entry, BEARER, request, call, about).run())
 
     def cut(self, reason: str = REVOKED) -> None:
