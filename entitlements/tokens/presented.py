@@ -116,4 +116,4 @@ def _verdict(issued: Issued) -> Verdict:
     return policy.still_live(call, known, now.timestamp())
 
 
-__all__ = ["AudienceMismatch", "DomainError", "NotLive", "LiveToken", "access_token", "live"]
+__all__ = ["AudienceMismatch", "DomainError", "LiveToken", "NotLive", "access_token", "live"]
