@@ -155,14 +155,8 @@ def write(locked: Person, *, by: Principal, **fields: Unpack[PersonChanges]) -> 
         setattr(locked, name, value)
     locked.save(update_fields=[*changed])
     link = f"person:{locked.login}"
-    personal_data: dict[str, object] = {name: changed[name] for name in ("name", "email") if name in changed}
-    log.record(
-        Action.PERSON_EDITED,
-        about=[link],
-        by=by,
-        detail=detail,
-        personal={link: personal_data} if personal_data else {},
-    )
+    personal: dict[str, object] = {name: changed[name] for name in ("name", "email") if name in changed}
+    log.record(Action.PERSON_EDITED, about=[link], by=by, detail=detail, personal={link: personal} if personal else {})
     return locked
 
 
@@ -258,11 +252,7 @@ def assign_role(person: Person, role: str, *, expires_at: datetime | None = None
     ends = expires_at or (now + DEFAULT_AUDIT if auditor else None)
     if ends is not None and (ends <= now or (auditor and ends > now + LONGEST_AUDIT)):
         raise RoleEndRefused(role=role)
-    values = {
-        "created_at": now,
-        "expires_at": ends,
-        "mapped_by": None,
-    }  # by hand from now on, until a mapping changes it
+    values = {"created_at": now, "expires_at": ends, "mapped_by": None}  # by hand, until a mapping changes it
     RoleAssignment.objects.update_or_create(person=person, role=role, defaults=values)
     detail = {"role": role, **({"expires_at": ends.isoformat()} if ends else {})}
     log.record(Action.PERSON_ROLE_ASSIGNED, about=[f"person:{person.login}"], by=by, reason=reason, detail=detail)
