@@ -1,7 +1,7 @@
 """Group commit for the gateway's event loop: a call awaits the commit of the batch that its event is in.
 
-While one batch commits, the next gathers; so batches are as large as the load asks for, and a lone event waits for
-nobody. One statement writes a batch, so it is in the record whole or not at all. Where a commit's fate is unknown, the
+While one batch commits, the next gathers; so batches are as large as the load asks for, and a lone event does not
+wait. One statement writes a batch, so it is in the record whole or not at all. Where a commit's fate is unknown, the
 calls of that batch fail closed, nothing is written twice, and a new producer begins with a marker that ends the old.
 Where the server refuses a batch for what one event says, that batch is certainly undone: it is written in halves, until
 the refused event stands alone and its neighbours are in the record.
@@ -102,7 +102,7 @@ def _fail(calls: Iterable[_Call], error: Exception) -> None:
 
 
 def _marker(ended: dict[str, object]) -> Draft:
-    """End a producer whose last commit is in doubt. Made anew each time: an earlier one may have been committed."""
+    """End a producer whose last commit is in doubt. Made again each time: an earlier one may have been committed."""
     return draft(Action.PRODUCER_ENDED, by=context.SYSTEM, outcome="unknown", detail=ended)
 
 

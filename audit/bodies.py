@@ -19,7 +19,7 @@ _ESCAPE: Final = re.compile(r"\\\\|\\u0000")
 def parse(body: str) -> dict[str, Any]:
     """Return what a stored body says."""
     if _NUL in body:
-        body = _ESCAPE.sub(lambda found: _MARK if found[0] == _NUL else found[0], body)
+        body = _ESCAPE.sub(lambda match: _MARK if match[0] == _NUL else match[0], body)
     parsed: dict[str, Any] = json.loads(body)
     return parsed
 

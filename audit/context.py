@@ -1,4 +1,4 @@
-"""Who acts, for whom, from where, under which trace. Doors set it once; verbs and events read it."""
+"""Who acts, for whom, from where, under which trace. Doors set it once; actions and events read it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ KINDS: Final[tuple[Kind, ...]] = ("person", "agent", "client", "source", "system
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody or something that acts. `str(Principal("person", "ana")) == "person:ana"`."""
+    """A person or thing that acts. `str(Principal("person", "ana")) == "person:ana"`."""
 
     kind: Kind
     name: str

@@ -79,18 +79,18 @@ def draft(
 
     Raises BadEvent for a malformed link or outcome, redaction.Unrepresentable for a number JSON cannot carry.
     """
-    here = context.current()
+    acting = context.current()
     links = {_link(link) for link in about}
     if outcome not in _OUTCOMES:
         message = f"{outcome!r} is no outcome"
         raise BadEvent(message)
-    at, uuid, trace = clock.now(), uuid or uuid4(), redaction.text(here.trace)
-    on_behalf_of = here.on_behalf_of
+    at, uuid, trace = clock.now(), uuid or uuid4(), redaction.text(acting.trace)
+    on_behalf_of = acting.on_behalf_of
     return Draft(
         at=at,
         uuid=uuid,
         action=str(Action(action)),
-        links=_found_by(links, by, here),
+        links=_all_links(links, by, acting),
         trace=trace,
         fields={
             "v": SCHEMA,
@@ -103,19 +103,23 @@ def draft(
             "on_behalf_of": None if on_behalf_of is None else redaction.text(str(on_behalf_of)),
             "reason": redaction.text(reason),
             "trace": trace,
-            "request_id": redaction.text(here.request_id),
-            "source": redaction.text(here.source),
-            "session": redaction.text(here.session),
+            "request_id": redaction.text(acting.request_id),
+            "source": redaction.text(acting.source),
+            "session": redaction.text(acting.session),
             "links": [*sorted(links)],
             "detail": redaction.clean(detail or {}),
         },
     )
 
 
-def _found_by(links: set[str], by: context.Principal, here: context.Context) -> list[str]:
+def _all_links(links: set[str], by: context.Principal, acting: context.Context) -> list[str]:
     """What finds the event: what it is about, who acted, for whom, in which session. Not the product itself."""
-    who = {redaction.text(str(each)) for each in (by, here.on_behalf_of) if each is not None and each != context.SYSTEM}
-    return sorted(links | who | ({redaction.text(f"session:{here.session}")} if here.session else set()))
+    who = {
+        redaction.text(str(principal))
+        for principal in (by, acting.on_behalf_of)
+        if principal is not None and principal != context.SYSTEM
+    }
+    return sorted(links | who | ({redaction.text(f"session:{acting.session}")} if acting.session else set()))
 
 
 def _link(link: str) -> str:

@@ -23,7 +23,7 @@ class NotInTransaction(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What differs between the events of one set-based verb."""
+    """What differs between the events of one set-based action."""
 
     about: Iterable[str] = ()
     outcome: str = "success"
@@ -49,17 +49,17 @@ def record(
     are stored encrypted, the event holds a commitment to them. Trace, request, source, session and the person acted
     for come from context. Raises NotInTransaction, draft.BadEvent, redaction.Unrepresentable.
     """
-    said = draft(action, by=by, about=about, outcome=outcome, code=code, reason=reason, detail=detail)
+    event_draft = draft(action, by=by, about=about, outcome=outcome, code=code, reason=reason, detail=detail)
     connection = _in_transaction()
-    sealed = personal_data.seal(said.uuid, personal) if personal else None
-    with producers.numbers(connection, 1, said.at) as (producer, sequence):
-        body = said.body(producer, sequence, sealed.commitments if sealed else None)
+    sealed = personal_data.seal(event_draft.uuid, personal) if personal else None
+    with producers.numbers(connection, 1, event_draft.at) as (producer, sequence):
+        body = event_draft.body(producer, sequence, sealed.commitments if sealed else None)
         values = {
-            "at": said.at,
-            "uuid": said.uuid,
-            "action": said.action,
-            "links": said.links,
-            "trace": said.trace,
+            "at": event_draft.at,
+            "uuid": event_draft.uuid,
+            "action": event_draft.action,
+            "links": event_draft.links,
+            "trace": event_draft.trace,
             "producer": producer,
             "sequence": sequence,
             "body": body,

@@ -40,55 +40,55 @@ class Event(models.Model):
         return f"{self.action} by {self.actor}"
 
     @cached_property
-    def said(self) -> dict[str, Any]:
+    def parsed(self) -> dict[str, Any]:
         """The body, parsed."""
         return bodies.parse(self.body)
 
     @property
     def actor(self) -> str:
         """Who acted: "kind:name"."""
-        return str(self.said["actor"])
+        return str(self.parsed["actor"])
 
     @property
     def about(self) -> list[str]:
         """What it is about, as links "kind:id". The column `links` adds who acted, for whom, in which session."""
-        about: list[str] = self.said["links"]
+        about: list[str] = self.parsed["links"]
         return about
 
     @property
     def on_behalf_of(self) -> str:
         """For whom: "kind:name", or empty."""
-        return str(self.said["on_behalf_of"] or "")
+        return str(self.parsed["on_behalf_of"] or "")
 
     @property
     def outcome(self) -> str:
         """One of success, failure, refused, unknown."""
-        return str(self.said["outcome"])
+        return str(self.parsed["outcome"])
 
     @property
     def code(self) -> str:
         """The published code of a refusal, or empty."""
-        return str(self.said["code"])
+        return str(self.parsed["code"])
 
     @property
     def reason(self) -> str:
-        """Why, in the words of whoever acted."""
-        return str(self.said["reason"])
+        """Why, in the words of the actor."""
+        return str(self.parsed["reason"])
 
     @property
     def source(self) -> str:
         """The network address it came from."""
-        return str(self.said["source"])
+        return str(self.parsed["source"])
 
     @property
     def session(self) -> str:
         """The agent session it belongs to."""
-        return str(self.said["session"])
+        return str(self.parsed["session"])
 
     @property
     def detail(self) -> dict[str, Any]:
         """What else there is to say, by action."""
-        detail: dict[str, Any] = self.said["detail"]
+        detail: dict[str, Any] = self.parsed["detail"]
         return detail
 
 

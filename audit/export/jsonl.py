@@ -74,7 +74,7 @@ def _line(content: dict[str, object]) -> bytes:
 def openings(first: int = 0, last: int | None = None) -> Iterator[bytes]:
     """Yield what is still readable of the personal values, each with the salt that checks it against its commitment.
 
-    Whoever calls this has checked that the reader may see personal data.
+    The caller has checked that the reader may see personal data.
     """
     end = stream.end() if last is None else min(last, stream.end())
     for begin in range(first, end, CHUNK):
@@ -91,5 +91,5 @@ def openings(first: int = 0, last: int | None = None) -> Iterator[bytes]:
 
 def index_at(moment: datetime) -> int:
     """The index of the first leaf whose event is not older than `moment`; the end where there is none."""
-    found = Leaf.objects.filter(at__gte=moment).order_by("index").values_list("index", flat=True).first()
-    return stream.end() if found is None else found
+    index = Leaf.objects.filter(at__gte=moment).order_by("index").values_list("index", flat=True).first()
+    return stream.end() if index is None else index

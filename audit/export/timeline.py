@@ -15,7 +15,7 @@ from audit.models import Event
 ORDER = ("at", "producer", "sequence")
 
 
-class Place(NamedTuple):
+class EventPlace(NamedTuple):
     """Where a page ends: the next one begins after it."""
 
     at: datetime
@@ -37,7 +37,7 @@ def about(link: str) -> QuerySet[Event]:
 
 
 def page(
-    events: QuerySet[Event], *, after: Place | None = None, limit: int = 50, newest_first: bool = False
+    events: QuerySet[Event], *, after: EventPlace | None = None, limit: int = 50, newest_first: bool = False
 ) -> list[Event]:
     """Up to `limit` events beyond a place, by key and not by offset: the millionth costs what the first does."""
     order = [f"-{name}" for name in ORDER] if newest_first else list(ORDER)
@@ -62,17 +62,17 @@ _UP = _OF_ACTIONS.format(edge=">=", beyond=">", way="ASC")
 
 
 def page_of_actions(
-    actions: Iterable[str], *, after: Place | None = None, limit: int = 50, newest_first: bool = False
+    actions: Iterable[str], *, after: EventPlace | None = None, limit: int = 50, newest_first: bool = False
 ) -> list[Event]:
     """As `page` over the whole record, of these actions alone: the first of each by its index, however rare it is."""
     at, producer, sequence = after or (None, None, None)
-    told = {"actions": list(actions), "at": at, "producer": producer, "sequence": sequence, "limit": limit}
+    parameters = {"actions": list(actions), "at": at, "producer": producer, "sequence": sequence, "limit": limit}
     with connection.cursor() as cursor:
-        cursor.execute(_DOWN if newest_first else _UP, told)
+        cursor.execute(_DOWN if newest_first else _UP, parameters)
         places = cursor.fetchall()
     return page(Event.objects.filter(pk__in=places), limit=limit, newest_first=newest_first) if places else []
 
 
-def place(event: Event) -> Place:
+def place(event: Event) -> EventPlace:
     """The place of an event, for the next page."""
-    return Place(event.at, event.producer, event.sequence)
+    return EventPlace(event.at, event.producer, event.sequence)

@@ -10,5 +10,5 @@ def ensure_months(ahead: int = 12) -> int:
     """
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute("SELECT ensure_event_months(%s)", [ahead])
-        made: int = cursor.fetchone()[0]
-        return made
+        created: int = cursor.fetchone()[0]
+        return created

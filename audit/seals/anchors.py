@@ -1,4 +1,4 @@
-"""Where checkpoints are published: places that whoever can rewrite the database cannot rewrite."""
+"""Where checkpoints are published: places that a person who can rewrite the database cannot rewrite."""
 
 import os
 from dataclasses import dataclass

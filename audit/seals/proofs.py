@@ -41,15 +41,15 @@ def inclusions(places: Iterable[tuple[UUID, int]]) -> Iterator[Inclusion]:
     """Prove many events' places in the newest checkpoint; what their ways share is read once. Raises NoSuchProof."""
     head = _checkpoint(None)
     tree = _Tree(head.size)
-    for some in batched(places, 1000):
-        found = {
+    for batch in batched(places, 1000):
+        leaves = {
             (leaf.producer, leaf.sequence): leaf
             for leaf in Leaf.objects.filter(
-                producer__in={producer for producer, _ in some}, sequence__in={sequence for _, sequence in some}
+                producer__in={producer for producer, _ in batch}, sequence__in={sequence for _, sequence in batch}
             )
         }
-        for place in some:
-            leaf = found.get(place)
+        for place in batch:
+            leaf = leaves.get(place)
             if leaf is None or leaf.index >= head.size:
                 raise NoSuchProof
             path = chain.inclusion_proof(leaf.index, head.size, tree.root)

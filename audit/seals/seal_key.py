@@ -41,7 +41,7 @@ def create(path: Path, origin: str) -> Ed25519PrivateKey:
 
 
 def export(path: Path, origin: str, key: Ed25519PrivateKey) -> Path:
-    """Write the verifier key (C2SP) next to the private one, for whoever verifies."""
+    """Write the verifier key (C2SP) next to the private one, for verifiers."""
     public = path.with_suffix(".vkey")
     public.write_text(chain.vkey(origin, key.public_key()) + "\n", encoding="utf-8")
     return public

@@ -1,6 +1,6 @@
 """The sealer: pending rows become leaves of the tree, the tree a signed checkpoint, the checkpoint an anchored note.
 
-One active at a time, by advisory lock on its own connection: whoever loses the connection loses the lock, and with it
+One active at a time, by advisory lock on its own connection: who loses the connection loses the lock, and with it
 the transaction that would have written. A batch is one transaction, so a killed sealer loses and doubles nothing; what
 it committed and did not publish, the next one publishes first.
 """
@@ -24,7 +24,7 @@ PAUSE: Final = 0.25
 PUBLISH_EVERY: Final = 1.0
 """Seconds between publications: a later checkpoint covers earlier ones. An anchor out of reach is tried as often."""
 HEARTBEAT: Final = 300.0
-"""Seconds after which an unchanged head is signed anew, so that silence can be told from a dead sealer."""
+"""Seconds after which an unchanged head is signed again, so that silence differs from a dead sealer."""
 LOCK: Final = 0x4D414E44  # "MAND"
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class Sealer:
         return everywhere
 
     def run(self, stopping: Callable[[], bool], sleep: Callable[[float], object] = time.sleep) -> None:
-        """Seal until told to stop, then publish what is left. Raises RecordDamaged, psycopg.Error."""
+        """Seal until asked to stop, then publish what is left. Raises RecordDamaged, psycopg.Error."""
         dirty = False
         while not stopping():
             sealed = self.seal_batch()

@@ -50,7 +50,7 @@ class Bearer(BaseAuthentication):
         raise NotImplementedError
 
     def caller(self, token: str) -> Caller | None:
-        """Return whose token it is, None when it is nobody's any longer."""
+        """Return whose token it is, None when it belongs to no caller any longer."""
         raise NotImplementedError
 
 
@@ -66,7 +66,7 @@ def bearer(request: Request) -> str | None:
 
 
 class PersonalToken(Bearer):
-    """A person's own token for scripts, shown to her once."""
+    """A person's own token for scripts, shown to them once."""
 
     def is_ours(self, token: str) -> bool:
         """Personal tokens have a prefix."""
@@ -93,19 +93,19 @@ class AccessToken(Bearer):
     def caller(self, token: str) -> Caller | None:
         """Check the token as every verifier of ours does, then name who comes with it."""
         try:
-            found = presented.access_token(token, addresses.MANDATE, _resource())
+            live = presented.access_token(token, addresses.MANDATE, _resource())
         except DomainError:
             return None
-        client = Client.objects.select_related("agent__sponsor").get(client_id=found.caller.client_id)
-        person = Person.objects.get(login=found.person) if found.person else None
+        client = Client.objects.select_related("agent__sponsor").get(client_id=live.caller.client_id)
+        person = Person.objects.get(login=live.person) if live.person else None
         return Caller(
-            found.caller.principal,
+            live.caller.principal,
             person=person,
             agent=client.agent,
             client=client,
-            scopes=frozenset(found.scopes),
+            scopes=frozenset(live.scopes),
             on_behalf_of=person.principal if person else None,
-            session=str(found.claims.get("sid", "")),
+            session=str(live.claims.get("sid", "")),
         )
 
 
@@ -118,10 +118,10 @@ class ConsoleSession(SessionAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         """Return the signed-in person as a caller, None for a stranger. Raises PermissionDenied without CSRF token."""
-        found = super().authenticate(request)
-        if found is None or not isinstance(found[0], Person):
+        session = super().authenticate(request)
+        if session is None or not isinstance(session[0], Person):
             return None
-        caller = callers.of(found[0])
+        caller = callers.of(session[0])
         return caller.human or caller, caller
 
 

@@ -1,4 +1,4 @@
-"""Who calls the API: a person at first hand, a script, or an agent. They are told apart, as what each may do."""
+"""Who calls the API: a signed-in person, a script, or an agent. Each may do different things."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEE_EVERYTHING: Final = frozenset({Role.ANALYST, Role.SECURITY, Role.RESPONDER, 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller. `scopes` is None for a person at first hand, whose roles decide.
+    """An authenticated caller. `scopes` is None for a signed-in person, whose roles decide.
 
     An agent never has the roles of the person it acts for, so `roles` is empty wherever `scopes` is not None.
     """
@@ -42,7 +42,7 @@ class Caller:
 
     @property
     def human(self) -> Person | None:
-        """The person who acts at first hand; None for scripts and agents, whomever they act for."""
+        """The signed-in person; None for scripts and agents, for whomever they act."""
         return self.person if self.scopes is None else None
 
     @property
@@ -56,7 +56,7 @@ class Caller:
         return self.is_script or bool(self.roles & SEE_EVERYTHING)
 
     def has(self, *roles: str) -> bool:
-        """Whether the person at first hand has one of the roles."""
+        """Whether the signed-in person has one of the roles."""
         return bool(self.roles & set(roles))
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class Caller:
 
 
 def of(person: Person) -> Caller:
-    """Return the caller that a person at first hand is, with the roles of this moment."""
+    """Return the caller for a signed-in person, with their current roles."""
     return Caller(
         person.principal, person=person, roles=frozenset(person.roles.current().values_list("role", flat=True))
     )

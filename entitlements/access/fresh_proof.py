@@ -1,7 +1,7 @@
 """A fresh proof of who calls, for what weighs most: the rows that the matrix marks ask for one.
 
 A session proved it at most five minutes ago, as on the page. A personal token comes with what the page would ask its
-owner for, in a header: the code that the authenticator app shows now, or the password of somebody without a second
+owner for, in a header: the code that the authenticator app shows now, or the password of a person without a second
 factor. A script that signs for itself has just given one: its token lives five minutes at most, and was issued against
 a signature of its key. Everybody else has none.
 """
@@ -35,19 +35,19 @@ HIGH: Final = frozenset({Risk.HIGH, Risk.CRITICAL})
 
 
 class SignInAgain(DomainError):
-    """Your sign-in is too old for this; sign out, and in again."""
+    """Your sign-in is too old for this. Sign out, then sign in again."""
 
     code, status = "step_up_required", HTTPStatus.FORBIDDEN
 
 
 class ProofNeeded(DomainError):
-    """What weighs this much asks for a fresh proof of who you are: send one as Mandate-Proof, or do it on the page."""
+    """The action needs a fresh proof of who you are. Send one as Mandate-Proof, or use the page."""
 
     code, status = "proof_needed", HTTPStatus.FORBIDDEN
 
 
 class ProofRefused(DomainError):
-    """The proof is not what your authenticator app shows now (each code counts once), or not your password."""
+    """The proof is wrong: it must be the code that your authenticator app shows now, used once, or your password."""
 
     code, status = "proof_refused", HTTPStatus.FORBIDDEN
 
@@ -58,27 +58,27 @@ def check(request: Request, caller: Caller) -> None:
         if not is_fresh(request._request):  # noqa: SLF001 - the framework's only way to the request that it wraps
             raise SignInAgain
     elif caller.human is not None:
-        _check_given(caller.human, request.headers.get(HEADER, ""), device=f"token {caller}")
+        _check_proof(caller.human, request.headers.get(HEADER, ""), device=f"token {caller}")
     elif not caller.is_script or caller.client is None or caller.client.auth != Client.Auth.PRIVATE_KEY_JWT:
         raise ProofNeeded
 
 
-def _check_given(person: Person, given: str, *, device: str) -> None:
-    if not given:
+def _check_proof(person: Person, proof: str, *, device: str) -> None:
+    if not proof:
         raise ProofNeeded
-    attempt = attempts.code(person.login, device)
+    attempt = attempts.admit_code(person.login, device)
     if has_second_factor(person):
         app = Authenticator.objects.filter(user_id=person.pk, type=Authenticator.Type.TOTP).first()
-        is_right = app is not None and app.wrap().validate_code(given)
+        is_right = app is not None and app.wrap().validate_code(proof)
     else:
-        is_right = person.check_password(given.encode("latin-1", "replace").decode(errors="replace"))
+        is_right = person.check_password(proof.encode("latin-1", "replace").decode(errors="replace"))
     if not is_right:
         raise ProofRefused
     attempt.succeeded()
 
 
 def has_second_factor(person: Any) -> bool:  # noqa: ANN401 - a person, or a stranger
-    """Whether somebody has an authenticator app or a passkey; recovery codes alone are none."""
+    """Whether a person has an authenticator app or a passkey; recovery codes alone do not count."""
     types = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
     return bool(Authenticator.objects.filter(user_id=person.pk, type__in=types).exists())
 
@@ -92,7 +92,7 @@ def is_fresh(request: HttpRequest) -> bool:
 
 
 def _counts(proof: Mapping[str, Any], strong: bool) -> bool:  # noqa: FBT001 - two lines below its use
-    """Whether a proof is good enough. The company's session may be hours old: only a sign-in asked for anew counts."""
+    """Whether a proof is good enough. The company's session may be hours old: only a sign-in asked for again counts."""
     if strong:
         return bool(proof["method"] == "mfa")
     return proof["method"] != COMPANY or bool(proof.get("reauthenticated"))

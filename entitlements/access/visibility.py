@@ -27,7 +27,7 @@ HIDDEN: Final[Hook[[Person], Collection[str]]] = Hook("see events", "spot checks
 
 
 def events(caller: Caller, rows: QuerySet[Event]) -> QuerySet[Event]:
-    """Events of what the caller sees, but those that are kept from her; whoever reads the whole record reads all."""
+    """The events that the caller sees; a caller who reads the whole audit log sees all."""
     if caller.sees_everything or (person := caller.human) is None:
         return rows
     links = [link for hidden in HIDDEN.ask(person) for link in hidden]
@@ -35,13 +35,13 @@ def events(caller: Caller, rows: QuerySet[Event]) -> QuerySet[Event]:
 
 
 def agents(caller: Caller) -> QuerySet[Agent]:
-    """Agents: one's own, by sponsoring or owning them or standing in for the owner; an agent sees itself."""
+    """Agents: your own, as sponsor, owner or backup owner; an agent sees itself."""
     rows = Agent.objects.select_related("sponsor", "owner", "backup")
     return rows if caller.sees_everything else rows.filter(_mine(caller, ""))
 
 
 def grants(caller: Caller) -> QuerySet[Grant]:
-    """Grants of one's agents, at one's systems, those under which one is acted for, and those one is tied to."""
+    """Grants of your agents, at your systems, those under which an agent acts for you, and those you decide about."""
     rows = Grant.objects.select_related("agent", "entitlement__system").prefetch_related(
         "lines__tool", "subjects__person", "subjects__group"
     )
@@ -51,7 +51,7 @@ def grants(caller: Caller) -> QuerySet[Grant]:
         return rows.filter(_mine(caller, "agent__"))
     ties = [Grant.objects.filter(tie).order_by().values("pk") for tie in TIES.ask(person)]
     mine = Q(pk__in=Grant.objects.filter(_mine(caller, "agent__")).values("pk").union(_naming(person), *ties))
-    # Whoever owns a system sees more than is well listed beforehand; everybody else's are found by their names alone.
+    # A system owner sees too many to list beforehand; all others see the grants that name them.
     return rows.filter(mine | Q(entitlement__system__owner=person) if person.owned_systems.exists() else mine)
 
 
@@ -67,7 +67,7 @@ def _naming(person: Person) -> QuerySet[GrantSubject, Any]:
 
 
 def sessions(caller: Caller) -> QuerySet[Session]:
-    """Sessions of one's agents, and those in which one is acted for."""
+    """Sessions of your agents, and those in which an agent acts for you."""
     rows = Session.objects.select_related("agent", "person", "client")
     if caller.sees_everything:
         return rows
@@ -75,7 +75,7 @@ def sessions(caller: Caller) -> QuerySet[Session]:
 
 
 def tokens(caller: Caller) -> QuerySet[IssuedToken]:
-    """Tokens of one's agents, at one's systems, and those that name one."""
+    """Tokens of your agents, at your systems, and those that name you."""
     rows = IssuedToken.objects.select_related("agent", "person", "client", "system", "session")
     if caller.sees_everything:
         return rows
@@ -84,19 +84,19 @@ def tokens(caller: Caller) -> QuerySet[IssuedToken]:
 
 
 def clients(caller: Caller) -> QuerySet[Client]:
-    """Clients of one's agents."""
+    """Clients of your agents."""
     rows = Client.objects.select_related("agent")
     return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
 
 
 def client_credentials(caller: Caller) -> QuerySet[ClientCredential]:
-    """Credentials that were asked for or accepted for clients of one's agents."""
+    """Credentials that were requested or accepted for clients of your agents."""
     rows = ClientCredential.objects.select_related("agent__sponsor", "agent__owner", "agent__backup")
     return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
 
 
 def systems(caller: Caller) -> QuerySet[System]:
-    """Systems: all for whoever answers for an agent (to ask for access one must know to what), else one's own."""
+    """Systems: all for a person responsible for an agent, who must choose what to request; else your own."""
     rows = System.objects.select_related("owner", "secret")
     if caller.sees_everything or _answers_for_an_agent(caller):
         return rows
@@ -104,7 +104,7 @@ def systems(caller: Caller) -> QuerySet[System]:
 
 
 def imports(caller: Caller) -> QuerySet[CatalogueImport]:
-    """Imports: one's own."""
+    """Imports: your own."""
     rows = CatalogueImport.objects.select_related("owner").defer("offers")
     return rows if caller.sees_everything else rows.filter(by=str(caller.principal))
 
@@ -116,13 +116,13 @@ def tools(caller: Caller) -> QuerySet[Tool]:
 
 
 def entitlements(caller: Caller) -> QuerySet[Entitlement]:
-    """Entitlements of the systems that one sees."""
+    """Entitlements of the systems that you see."""
     rows = Entitlement.objects.select_related("system__owner").prefetch_related("lines__tool")
     return rows if caller.sees_everything else rows.filter(system__in=systems(caller).values("pk"))
 
 
 def people(caller: Caller) -> QuerySet[Person]:
-    """People: oneself."""
+    """People: yourself."""
     rows = Person.objects.select_related("manager").prefetch_related("roles")
     if caller.sees_everything:
         return rows
@@ -130,7 +130,7 @@ def people(caller: Caller) -> QuerySet[Person]:
 
 
 def groups(caller: Caller) -> QuerySet[Group]:
-    """Groups that one is in."""
+    """Groups that you are in."""
     rows = Group.objects.prefetch_related("people")
     if caller.sees_everything:
         return rows

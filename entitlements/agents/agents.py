@@ -1,4 +1,4 @@
-"""The verbs on agents: register, put into use, suspend, restore, retire."""
+"""Actions on agents: register, put into use, suspend, restore, retire."""
 
 from __future__ import annotations
 
@@ -29,55 +29,55 @@ from entitlements.words import Risk
 
 
 class SlugTaken(DomainError):
-    """The name is taken; names are never given twice."""
+    """The agent name is taken. Choose another: a name is never given twice."""
 
     code, status = "slug_taken", HTTPStatus.CONFLICT
 
 
 class SponsorRequired(DomainError):
-    """An agent needs an active human sponsor."""
+    """An agent needs an active person as its sponsor. Name one."""
 
     code, status = "sponsor_required", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class OwnerLeft(DomainError):
-    """The agent's technical owner has left; somebody has to take over first."""
+    """The agent's technical owner has left. Name a new owner first."""
 
     code, status = "owner_left", HTTPStatus.CONFLICT
 
 
 class WrongState(DomainError):
-    """The agent is not in a state that allows this."""
+    """The agent's state does not allow this. Read the agent to see its state."""
 
     code, status = "agent_in_wrong_state", HTTPStatus.CONFLICT
 
 
 class KindNotAllowed(DomainError):
-    """Agents of this kind are not allowed here."""
+    """Agents of this kind may not be registered here. Choose an allowed kind."""
 
     code, status = "agent_kind_not_allowed", HTTPStatus.CONFLICT
 
 
 class PurposeRequired(DomainError):
-    """Say in a sentence what the agent is for; whoever approves its access reads it."""
+    """Write in a sentence what the agent is for. The people who approve its access read it."""
 
     code, status = "purpose_required", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class EndRefused(DomainError):
-    """An ephemeral agent has an end, after now and within the longest time; no other agent has one."""
+    """An ephemeral agent needs an end in the future and within the longest time. No other agent has one."""
 
     code, status = "agent_end_refused", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class TwoMustAnswer(DomainError):
-    """It holds access of high risk, so an owner or backup has to answer for it beside its sponsor."""
+    """The agent holds access of high risk, so it needs an owner or backup owner as well as its sponsor."""
 
     code, status = "agent_needs_two_people", HTTPStatus.CONFLICT
 
 
 START_GUARD: Final[Hook[[str], None]] = Hook("restore an agent", "reviews")
-"""What else keeps a suspended agent from being restored, whoever asks; it is given the agent's short name."""
+"""What else keeps a suspended agent from being restored; it is given the agent's short name."""
 
 
 @transaction.atomic
@@ -146,10 +146,10 @@ def _check_new(kind: str, sponsor: Person, purpose: str, ends_at: datetime | Non
 
 @transaction.atomic
 def activate(agent: Agent, *, by: Principal, reason: str) -> Agent:
-    """Put a staged agent into use: its sponsor accepted. Who may say so is asked at the door.
+    """Put a staged agent into use: its sponsor accepted. The caller checks who may do this.
 
-    Raises WrongState unless it is staged, SponsorRequired, OwnerLeft, and TwoMustAnswer where it holds access of high
-    risk already and nobody but the sponsor answers for it.
+    Raises WrongState unless it is staged, SponsorRequired, OwnerLeft, and TwoMustAnswer where it already holds access
+    of high risk and has no second responsible person.
     """
     locked = _locked(agent)
     if locked.status != Agent.Status.STAGED:
@@ -167,8 +167,8 @@ def has_two_people(agent: Agent) -> bool:
 
     A second account of the sponsor is no second person.
     """
-    others = [each for each in (agent.owner, agent.backup) if each is not None and each.is_active]
-    return agent.sponsor.is_active and not all(independence.same_human(agent.sponsor, each) for each in others)
+    others = [other for other in (agent.owner, agent.backup) if other is not None and other.is_active]
+    return agent.sponsor.is_active and not all(independence.same_human(agent.sponsor, other) for other in others)
 
 
 def _check_answered_for(agent: Agent) -> None:
@@ -205,7 +205,7 @@ def edit(agent: Agent, *, by: Principal, version: int, **fields: Unpack[AgentCha
 
 
 @transaction.atomic
-def rate(agent: Agent, *, business_critical: bool, by: Principal, reason: str) -> Agent:
+def set_criticality(agent: Agent, *, business_critical: bool, by: Principal, reason: str) -> Agent:
     """Say whether the business cannot do without an agent. The same again changes nothing. Raises ReasonRequired."""
     if not reason.strip():
         raise ReasonRequired
@@ -222,12 +222,12 @@ def rate(agent: Agent, *, business_critical: bool, by: Principal, reason: str) -
 
 @transaction.atomic
 def suspend(agent: Agent, *, by: Principal, reason: str) -> Agent:
-    """Stop an agent at once: no token, no call. Raises WrongState when it is retired.
+    """Suspend an agent at once: no token, no call. Raises WrongState when it is retired.
 
-    Stopping twice changes and records nothing; what somebody else stopped before is stopped by both from then on.
+    Suspending twice changes and records nothing; a suspension by a second person adds to the first.
     """
     locked = _locked(agent)
-    if locked.status == Agent.Status.SUSPENDED and str(by) in stopped_by(locked.slug):
+    if locked.status == Agent.Status.SUSPENDED and str(by) in suspended_by(locked.slug):
         return locked
     if locked.status == Agent.Status.RETIRED:
         raise WrongState
@@ -255,10 +255,9 @@ def suspend_all(rows: QuerySet[Agent], *, by: Principal, reason: str, limit: int
 
 @transaction.atomic
 def restore(agent: Agent, *, by: Principal, reason: str) -> Agent:
-    """Let a suspended agent work again, as somebody else than those who stopped it; one never in use is staged again.
+    """Restore a suspended agent, as another person than those who suspended it; one never in use is staged again.
 
-    Raises WrongState, SecondPersonNeeded, SponsorRequired or OwnerLeft when nobody answers for it, and what the guards
-    raise.
+    Raises WrongState, SecondPersonNeeded, SponsorRequired, OwnerLeft, and what the guards raise.
     """
     locked = _locked(agent)
     if locked.status != Agent.Status.SUSPENDED:
@@ -270,8 +269,8 @@ def restore(agent: Agent, *, by: Principal, reason: str) -> Agent:
     return _set(locked, status, Action.AGENT_RESTORED, by=by, reason=reason)
 
 
-def stopped_by(slug: str) -> set[str]:
-    """Return whose stops hold an agent: those who suspended it since it was last restored."""
+def suspended_by(slug: str) -> set[str]:
+    """Return who suspended an agent since it was last restored."""
     return independence.stopped_by(f"agent:{slug}", Action.AGENT_SUSPENDED, Action.AGENT_RESTORED)
 
 
@@ -281,11 +280,11 @@ def retire(agent: Agent, *, by: Principal, reason: str) -> Agent:
     locked = _locked(agent)
     if locked.status == Agent.Status.RETIRED:
         raise WrongState
-    # Nothing is added meanwhile: whoever issues a grant or registers a client holds the agent, together with others.
+    # Nothing is added meanwhile: issuing a grant and registering a client take a shared lock on the agent.
     for client in Client.objects.filter(agent=locked).order_by("client_id"):
         clients.disable(client, by=by, reason=reason)
     for grant_id in Grant.objects.filter(agent=locked, ended_at=None).order_by("pk").values_list("pk", flat=True):
-        with suppress(grants.AlreadyEnded):  # somebody, or its time, came first
+        with suppress(grants.AlreadyEnded):  # another person, or its end, came first
             grants.revoke(grant_id, by=by, reason=reason)
     return _set(locked, Agent.Status.RETIRED, Action.AGENT_RETIRED, by=by, reason=reason)
 

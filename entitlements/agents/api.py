@@ -87,8 +87,8 @@ class _Agents(Resource):
     def rows(self) -> QuerySet[Agent]:
         return visibility.agents(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"agent:{found.slug}"]
+    def links(self, agent: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"agent:{agent.slug}"]
 
 
 class Agents(_Agents, Listing):
@@ -101,11 +101,11 @@ class Agents(_Agents, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Register an agent."""
-        asked = self.body(AgentAsked)
-        sponsor = known_person(asked.pop("sponsor"))
-        owner = known_person(login) if (login := asked.pop("owner")) else None
-        made = agents.register(**asked, sponsor=sponsor, owner=owner, by=self.principal)
-        return self.again(made, status=HTTPStatus.CREATED)
+        values = self.body(AgentAsked)
+        sponsor = known_person(values.pop("sponsor"))
+        owner = known_person(login) if (login := values.pop("owner")) else None
+        agent = agents.register(**values, sponsor=sponsor, owner=owner, by=self.principal)
+        return self.again(agent, status=HTTPStatus.CREATED)
 
 
 class One(_Agents, Look):
@@ -115,11 +115,11 @@ class One(_Agents, Look):
 
     def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Edit it, from the version that If-Match names."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        preconditions.require(request, found.version)
-        agents.edit(found, by=self.principal, version=found.version, **self.body(AgentEdited))
-        return self.again(found)
+        agent = self.found()
+        self.permit(agent, *self.links(agent))
+        preconditions.require(request, agent.version)
+        agents.edit(agent, by=self.principal, version=agent.version, **self.body(AgentEdited))
+        return self.again(agent)
 
 
 class Criticality(_Agents):
@@ -129,11 +129,11 @@ class Criticality(_Agents):
 
     def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Say it."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        preconditions.respect(request, found.version)
-        agents.rate(found, by=self.principal, **self.body(CriticalityAsked))
-        return self.again(found)
+        agent = self.found()
+        self.permit(agent, *self.links(agent))
+        preconditions.respect(request, agent.version)
+        agents.set_criticality(agent, by=self.principal, **self.body(CriticalityAsked))
+        return self.again(agent)
 
 
 class Activate(_Agents, Act):
@@ -143,13 +143,13 @@ class Activate(_Agents, Act):
 
 
 class Suspend(_Agents, Act):
-    """Stop an agent at once: no token, no call."""
+    """Suspend an agent at once: no token, no call."""
 
     verb = staticmethod(agents.suspend)
 
 
 class Restore(_Agents, Act):
-    """Let a suspended agent work again; never by whoever stopped it."""
+    """Restore a suspended agent. The person who suspended it cannot."""
 
     verb = staticmethod(agents.restore)
 
@@ -161,7 +161,7 @@ class Retire(_Agents, Act):
 
 
 class AgentVersionShown(Shown):
-    """What an agent runs since when, and who says so."""
+    """What an agent runs since when, and who reported it."""
 
     model = serializers.CharField()
     prompt_sha256 = serializers.CharField()
@@ -172,7 +172,7 @@ class AgentVersionShown(Shown):
 
 
 class AgentVersionAsked(Strict):
-    """What an agent runs from now on. Of prompt and metadata only the SHA-256 is told, in hexadecimal."""
+    """What an agent runs from now on. Prompt and metadata are given as their SHA-256 in hexadecimal."""
 
     model = Text(max_length=200)
     prompt_sha256 = Text(max_length=64, default="", allow_blank=True)
@@ -213,16 +213,16 @@ class Versions(Listing):
         """Report a version."""
         agent = self._agent()
         self.permit(agent, f"agent:{agent.slug}")
-        said = versions.Version(**self.body(AgentVersionAsked))
-        made, new = versions.report(agent, said, by=self.principal)
-        return self.show(made, status=HTTPStatus.CREATED if new else HTTPStatus.OK)
+        version = versions.Version(**self.body(AgentVersionAsked))
+        row, new = versions.report(agent, version, by=self.principal)
+        return self.show(row, status=HTTPStatus.CREATED if new else HTTPStatus.OK)
 
     def _agent(self) -> Agent:
         return self.find(visibility.agents(self.caller), slug=self.kwargs["key"])
 
 
 class KindShown(Shown):
-    """A kind of agent, whether such agents may be registered, and who said so when and why."""
+    """A kind of agent, whether such agents may be registered, and who decided this when and why."""
 
     kind = serializers.ChoiceField(choices=Agent.Kind.choices)
     allowed = serializers.BooleanField()
@@ -245,11 +245,11 @@ class KindAsked(Strict):
     reason = Text(max_length=500)
 
 
-def kind_shown(kind: str) -> KindRule:
-    """Return what was last said of a kind, or what holds while nobody said anything. Raises NotFound."""
+def rule_of_kind(kind: str) -> KindRule:
+    """Return the rule of a kind; a kind without one is allowed. Raises NotFound."""
     if kind not in Agent.Kind.values:
         raise NotFound
-    return lifecycle.kinds()[kind] or KindRule(kind=kind, allowed=True)
+    return lifecycle.kind_rules()[kind] or KindRule(kind=kind, allowed=True)
 
 
 class Kinds(Resource):
@@ -259,7 +259,7 @@ class Kinds(Resource):
 
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """List them."""
-        rows = [kind_shown(kind) for kind in Agent.Kind.values]
+        rows = [rule_of_kind(kind) for kind in Agent.Kind.values]
         return Response(KindsShown({"results": rows, "next": None}).data)
 
 
@@ -271,7 +271,7 @@ class Kind(Resource):
 
     def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Say it."""
-        kind_shown(key)
-        asked = self.body(KindAsked)
-        lifecycle.rule_kind(key, **asked, by=self.principal)
-        return self.show(kind_shown(key))
+        rule_of_kind(key)
+        values = self.body(KindAsked)
+        lifecycle.set_kind_rule(key, **values, by=self.principal)
+        return self.show(rule_of_kind(key))

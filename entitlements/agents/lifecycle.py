@@ -1,4 +1,4 @@
-"""What ends or is put away by itself: ephemeral agents at their time, clients that nobody uses; and the allowed kinds.
+"""What ends by itself: ephemeral agents at their end, unused clients step by step; and the allowed kinds of agent.
 
 A client counts as used while a token of its lives or lived. One that is hidden comes back by being used; one that is
 closed gets no token, and a person has to start it; one that is put away stays so, and its row stays as well.
@@ -32,10 +32,10 @@ class UnknownKind(DomainError):
 
 
 @transaction.atomic
-def rule_kind(kind: str, *, allowed: bool, by: Principal, reason: str) -> KindRule | None:
-    """Say whether agents of a kind may be registered; those that exist go on. Twice changes and records nothing.
+def set_kind_rule(kind: str, *, allowed: bool, by: Principal, reason: str) -> KindRule | None:
+    """Set whether agents of a kind may be registered; those that exist go on. Twice changes and records nothing.
 
-    Returns the rule, or None while nobody ever said anything. Raises UnknownKind, ReasonRequired.
+    Returns the rule, or None where the kind never had one. Raises UnknownKind, ReasonRequired.
     """
     if kind not in Agent.Kind.values:
         raise UnknownKind(kind=kind)
@@ -45,24 +45,24 @@ def rule_kind(kind: str, *, allowed: bool, by: Principal, reason: str) -> KindRu
     before = KindRule.objects.filter(kind=kind).first()
     if allowed == (before is None or before.allowed):
         return before
-    said = {"allowed": allowed, "reason": reason, "changed_by": str(by), "changed_at": clock.now()}
-    made, _ = KindRule.objects.update_or_create(kind=kind, defaults=said)
+    values = {"allowed": allowed, "reason": reason, "changed_by": str(by), "changed_at": clock.now()}
+    rule, _ = KindRule.objects.update_or_create(kind=kind, defaults=values)
     log.record(Action.AGENT_KIND_RULED, by=by, reason=reason, detail={"kind": kind, "allowed": allowed})
-    return made
+    return rule
 
 
-def kinds() -> dict[str, KindRule | None]:
-    """Return every kind with what was last said about it; None where nobody said anything, which allows it."""
+def kind_rules() -> dict[str, KindRule | None]:
+    """Return every kind with its rule; None where there is no rule, which allows the kind."""
     ruled = {rule.kind: rule for rule in KindRule.objects.all()}
     return {kind: ruled.get(kind) for kind in Agent.Kind.values}
 
 
 def allowed_kinds() -> frozenset[str]:
     """Return the kinds of which agents may be registered."""
-    return frozenset(kind for kind, rule in kinds().items() if rule is None or rule.allowed)
+    return frozenset(kind for kind, rule in kind_rules().items() if rule is None or rule.allowed)
 
 
-def end_ephemeral(limit: int = 100) -> int:
+def retire_ephemeral(limit: int = 100) -> int:
     """Retire up to `limit` agents whose end has passed; says how many. Until then every decision refused them."""
     over = Agent.objects.filter(ends_at__lte=clock.now()).exclude(status=Agent.Status.RETIRED)
     due = list(over.order_by("ends_at")[:limit])
@@ -106,22 +106,24 @@ _EVENTS: Final = {
 
 
 @transaction.atomic
-def step_clients(limit: int = 500) -> int:
+def advance_idle_clients(limit: int = 500) -> int:
     """Take the step that is due for up to `limit` clients; says for how many. N rows, N events.
 
-    Each step waits for its distance to the one before, so that none is closed that nobody was told about. The locks
-    keep issuers away, and use is looked at again under them.
+    Each step waits for its distance to the one before, so that a warning comes before every closing. The locks
+    keep issuers away, and use is checked again under them.
     """
-    told: dict[str, Any] = {"now": clock.now(), "limit": limit, **settings.CLIENT_IDLE_AFTER}
+    values: dict[str, Any] = {"now": clock.now(), "limit": limit, **settings.CLIENT_IDLE_AFTER}
     with connection.cursor() as cursor:
-        cursor.execute(_DUE, told)
+        cursor.execute(_DUE, values)
         chosen = [key for (key,) in cursor.fetchall()]
         locks.exclusive(*((Lock.CLIENT, key) for key in chosen))
-        cursor.execute(_MOVE, {**told, "chosen": chosen})
+        cursor.execute(_MOVE, {**values, "chosen": chosen})
         moved = cursor.fetchall()
     for step, action in _EVENTS.items():
-        of = [(client, slug) for client, taken, _agent, slug in moved if taken == step]
-        rows = [log.Row(about=(f"client:{client}", *((f"agent:{slug}",) if slug else ()))) for client, slug in of]
+        taking_step = [(client, slug) for client, taken, _agent, slug in moved if taken == step]
+        rows = [
+            log.Row(about=(f"client:{client}", *((f"agent:{slug}",) if slug else ()))) for client, slug in taking_step
+        ]
         log.record_many(action, rows, by=SYSTEM)
     closed = {agent for _client, taken, agent, _slug in moved if taken == Client.Idle.CLOSED and agent is not None}
     if closed:

@@ -15,7 +15,7 @@ class Agent(models.Model):
     """A non-human identity that acts for people or on its own; a human sponsor answers for it.
 
     It is staged until its sponsor put it into use, `activated_at`. An ephemeral one retires by itself, at `ends_at`.
-    No machine stops what a `business_critical` one may do because nobody answered for it.
+    No deadline takes access from a `business_critical` one by itself.
     """
 
     class Kind(models.TextChoices):
@@ -77,7 +77,7 @@ class Agent(models.Model):
 
 
 class KindRule(models.Model):
-    """Whether agents of a kind may be registered, as somebody last said. A kind without a row is allowed."""
+    """Whether agents of a kind may be registered. A kind without a row is allowed."""
 
     kind = models.CharField(primary_key=True, max_length=16, choices=Agent.Kind.choices)
     allowed = models.BooleanField()
@@ -90,7 +90,7 @@ class KindRule(models.Model):
 
 
 class AgentVersion(models.Model):
-    """What an agent runs since `reported_at`, as `reported_by` says: its model, and the hashes of what it is told."""
+    """What an agent runs since `reported_at`: its model, and the hashes of its prompt and metadata."""
 
     class Source(models.TextChoices):
         CI = "ci", "A build"

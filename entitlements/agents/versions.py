@@ -1,4 +1,4 @@
-"""What an agent runs: its model and the hashes of what it is told, as its build, its owner or itself reports them."""
+"""What an agent runs: its model and the hashes of its prompt and metadata, as its build, owner or itself reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHA256 = re.compile(r"(?:[0-9a-f]{64})?")
 
 
 class VersionMalformed(DomainError):
-    """A version names its model; a hash is 64 lower case hexadecimal digits of SHA-256."""
+    """A version must name its model, and a hash must be 64 lower case hexadecimal digits of SHA-256."""
 
     code, status = "agent_version_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -40,18 +40,18 @@ def report(agent: Agent, version: Version, *, by: Principal) -> tuple[AgentVersi
     Reporting the same again changes and records nothing. Raises VersionMalformed, NotFound.
     """
     hashes = (version.prompt_sha256, version.client_metadata_sha256)
-    if not version.model.strip() or not all(_SHA256.fullmatch(each) for each in hashes):
+    if not version.model.strip() or not all(_SHA256.fullmatch(value_hash) for value_hash in hashes):
         raise VersionMalformed
     if Agent.objects.select_for_update().filter(pk=agent.pk).first() is None:
         raise NotFound
-    said = asdict(version)
+    values = asdict(version)
     before = latest(agent)
-    if before is not None and all(getattr(before, name) == value for name, value in said.items()):
+    if before is not None and all(getattr(before, name) == value for name, value in values.items()):
         return before, False
-    made = AgentVersion.objects.create(agent=agent, **said, reported_at=clock.now(), reported_by=str(by))
-    was = {name: getattr(before, name) for name in said} if before else None
-    log.record(Action.AGENT_VERSION_REPORTED, about=[f"agent:{agent.slug}"], by=by, detail={"from": was, "to": said})
-    return made, True
+    row = AgentVersion.objects.create(agent=agent, **values, reported_at=clock.now(), reported_by=str(by))
+    was = {name: getattr(before, name) for name in values} if before else None
+    log.record(Action.AGENT_VERSION_REPORTED, about=[f"agent:{agent.slug}"], by=by, detail={"from": was, "to": values})
+    return row, True
 
 
 def latest(agent: Agent) -> AgentVersion | None:

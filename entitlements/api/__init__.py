@@ -1,1 +1,1 @@
-"""The REST API under /api/v1: doors that translate and call verbs."""
+"""The REST API under /api/v1: doors that translate and call actions."""

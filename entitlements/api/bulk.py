@@ -37,7 +37,7 @@ class NamedTool(Strict):
 
 
 class ToolApprovalAsked(tools.ApprovalAsked, NamedTool):
-    """One tool, and what a person read and says about it."""
+    """One tool and a person's approval of it."""
 
 
 class ToolsApprovalAsked(Strict):
@@ -84,40 +84,40 @@ class Bulk(Endpoint):
     answers = HTTPStatus.MULTI_STATUS
     durable = True
 
-    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
-        """Find one thing by its names, ask `permit` about it, and do it; return what is shown of it then."""
+    def one(self, names: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+        """Find one thing by its names, check the right to it, and act; return the fields of the answer."""
         raise NotImplementedError
 
-    def each(self, items: list[dict[str, Any]], **said: Any) -> Response:  # noqa: ANN401 - what holds for all
-        """Do it to each for itself: one that is refused is recorded, and does not hold up the others."""
+    def each(self, items: list[dict[str, Any]], **common: Any) -> Response:  # noqa: ANN401 - what holds for all
+        """Act on each item for itself: one that is refused is recorded, and does not hold up the others."""
         self._permitted = self._weighed = True  # each is asked for itself, and none that was not is touched
-        results = [self._result(item, said) for item in items]
+        results = [self._result(item, common) for item in items]
         return Response(self.shown({"results": results}).data, status=HTTPStatus.MULTI_STATUS)
 
-    def _result(self, item: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
-        named = {name: item.pop(name) for name in self.names}
+    def _result(self, item: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
+        names = {name: item.pop(name) for name in self.names}
         self.about = []
         try:
             with transaction.atomic():
-                return {**named, "status": HTTPStatus.OK, **self.one(named, {**said, **item})}
+                return {**names, "status": HTTPStatus.OK, **self.one(names, {**common, **item})}
         except (DomainError, APIException, BadEvent, Unrepresentable) as error:
             refusal, status = problems.translate(error)
             problems.record(refusal, status, by=self.principal, about=self.about, changes=True)
-            said_of_it = {"code": refusal.code, "detail": refusal.message, "facts": dict(refusal.detail) or None}
-            return {**named, "status": int(status), **said_of_it}
+            problem = {"code": refusal.code, "detail": refusal.message, "facts": dict(refusal.detail) or None}
+            return {**names, "status": int(status), **problem}
 
 
 class _Tools(Bulk):
     names = ("system", "name")
 
-    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         system, name = named["system"], named["name"]
         self.about = [f"tool:{system}/{name}", f"system:{system}"]
         tool = self.find(visibility.tools(self.caller), system__slug=system, name=name)
         self.permit(tool, *self.about)
-        return {"state": self.act(tool, said).state}
+        return {"state": self.act(tool, values).state}
 
-    def act(self, tool: Tool, said: dict[str, Any]) -> Tool:
+    def act(self, tool: Tool, values: dict[str, Any]) -> Tool:
         raise NotImplementedError
 
 
@@ -134,9 +134,9 @@ class ApproveTools(_Tools):
         """Approve them."""
         return self.each(self.body(ToolsApprovalAsked)["items"])
 
-    def act(self, tool: Tool, said: dict[str, Any]) -> Tool:
+    def act(self, tool: Tool, values: dict[str, Any]) -> Tool:
         """Approve one."""
-        return tools.approve(tool, said, by=self.caller, among_others=True)
+        return tools.approve(tool, values, by=self.caller, among_others=True)
 
 
 class DisableTools(_Tools):
@@ -148,9 +148,9 @@ class DisableTools(_Tools):
         """Disable them."""
         return self.each(**self.body(ToolsStopAsked))
 
-    def act(self, tool: Tool, said: dict[str, Any]) -> Tool:
+    def act(self, tool: Tool, values: dict[str, Any]) -> Tool:
         """Disable one."""
-        return tools_actions.disable_tool(tool, by=self.principal, reason=said["reason"])
+        return tools_actions.disable_tool(tool, by=self.principal, reason=values["reason"])
 
 
 class NamedGrant(Strict):
@@ -187,12 +187,12 @@ class RevokeGrants(Bulk):
         """Revoke them."""
         return self.each(**self.body(GrantsStopAsked))
 
-    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Revoke one."""
         self.about = [f"grant:{named['id']}"]
-        found = self.find(visibility.grants(self.caller), pk=named["id"])
-        self.permit(found, *grants.about(found))
-        return {"state": grants.revoke(found.pk, by=self.principal, reason=said["reason"]).state}
+        grant = self.find(visibility.grants(self.caller), pk=named["id"])
+        self.permit(grant, *grants.about(grant))
+        return {"state": grants.revoke(grant.pk, by=self.principal, reason=values["reason"]).state}
 
 
 class NamedAgent(Strict):
@@ -227,11 +227,11 @@ class _Agents(Bulk):
         """Do it to each."""
         return self.each(**self.body(AgentsStopAsked))
 
-    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         self.about = [f"agent:{named['slug']}"]
-        found = self.find(visibility.agents(self.caller), slug=named["slug"])
-        self.permit(found, *self.about)
-        return {"state": self.act(found, said["reason"]).status}
+        agent = self.find(visibility.agents(self.caller), slug=named["slug"])
+        self.permit(agent, *self.about)
+        return {"state": self.act(agent, values["reason"]).status}
 
     def act(self, agent: Agent, reason: str) -> Agent:
         raise NotImplementedError

@@ -39,19 +39,19 @@ _BOOLEANS: Final = frozenset({"true", "false"})
 
 
 class UnknownParameter(Malformed):
-    """The address has query parameters that are not known here."""
+    """The address has unknown query parameters. Leave them out."""
 
     code = "unknown_parameter"
 
 
 class RepeatedParameter(Malformed):
-    """A query parameter is given twice; which one counts would be a guess."""
+    """A query parameter is given twice. Give it once."""
 
     code = "repeated_parameter"
 
 
 class NotBoolean(Malformed):
-    """The parameter is true or false, written in small letters."""
+    """The parameter must be true or false, in lower case."""
 
     code = "parameter_not_boolean"
 
@@ -98,27 +98,27 @@ class Endpoint(GenericAPIView[Any]):
     def row(self) -> Row:
         """The row of the matrix that applies to this request."""
         match = self.request.resolver_match
-        found = permissions.row_of(self.matrix, match.view_name if match else "", str(self.request.method))
-        return found or Row()
+        matrix_row = permissions.row_of(self.matrix, match.view_name if match else "", str(self.request.method))
+        return matrix_row or Row()
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # noqa: ANN401
         """Answer one request under its own trace; the framework's dispatch, with our transaction around the handler."""
         self.args, self.kwargs = args, kwargs
         self.about, self._permitted, self._weighed = [], False, False
         with context.acting(trace=_trace(request), request_id=str(uuid.uuid4()), source=_source(request)):
-            asked = self.initialize_request(request, *args, **kwargs)
-            self.request = asked
+            drf_request = self.initialize_request(request, *args, **kwargs)
+            self.request = drf_request
             self.headers = {
                 "Cache-Control": "no-store",
                 "X-Request-Id": context.current().request_id,
                 "Vary": "Authorization, Cookie",
             }
             try:
-                self.initial(asked, *args, **kwargs)
-                response = self._answer(asked)
+                self.initial(drf_request, *args, **kwargs)
+                response = self._answer(drf_request)
             except Exception as error:  # noqa: BLE001 - every error becomes a problem document
                 response = self.handle_exception(error)
-            self.response = self.finalize_response(asked, response, *args, **kwargs)
+            self.response = self.finalize_response(drf_request, response, *args, **kwargs)
         return self.response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
@@ -126,8 +126,8 @@ class Endpoint(GenericAPIView[Any]):
         if not hasattr(self, str(request.method).lower()) or str(request.method).lower() not in self.http_method_names:
             self.http_method_not_allowed(request)
         super().initial(request, *args, **kwargs)
-        given = [request.query_params.get(name, "") for name in self.parameters]  # a filter refuses its own by name
-        if not strict.is_storable([*kwargs.values(), *given]):
+        sent = [request.query_params.get(name, "") for name in self.parameters]  # a filter refuses its own by name
+        if not strict.is_storable([*kwargs.values(), *sent]):
             raise Unstorable
         unknown = set(request.query_params) - self._known_parameters()
         if unknown:
@@ -211,10 +211,10 @@ class Endpoint(GenericAPIView[Any]):
 
     def find[M: Model](self, rows: QuerySet[M], **key: Any) -> M:  # noqa: ANN401 - a lookup
         """Return the one row that the caller sees under this key. Raises NotFound, for what exists unseen as well."""
-        found = rows.filter(**key).first()
-        if found is None:
+        row = rows.filter(**key).first()
+        if row is None:
             raise NotFound
-        return found
+        return row
 
     def permit(self, thing: object, *about: str) -> None:
         """Check that the caller may do this to this object, and remember the links that a refusal will name."""
@@ -223,13 +223,13 @@ class Endpoint(GenericAPIView[Any]):
         self._permitted = True
 
     def look_first(self) -> None:
-        """Refuse whoever may not have what is asked for, before a proof is asked of them. The role alone decides here.
+        """Refuse a caller without the right, before they are asked for a proof. The role alone decides here.
 
         An address that is open to anybody finds its object first. Raises NotFound, Forbidden.
         """
 
     def weigh(self, *, weighs: bool) -> None:
-        """Say whether what is done weighs much; then it goes on only with a fresh proof. Raises as proving.check."""
+        """Say whether the action weighs much; then it needs a fresh proof. Raises as fresh_proof.check."""
         self._weighed = True
         if weighs and self._doubt is not None:
             raise self._doubt
@@ -266,7 +266,7 @@ class Resource(Endpoint):
         """Return what the caller sees."""
         raise NotImplementedError
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
         """Return the links by which the record names a row."""
         raise NotImplementedError
 
@@ -278,15 +278,15 @@ class Resource(Endpoint):
         """Return the row that the address names. Raises NotFound."""
         return self.find(self.rows(), **self.where())
 
-    def show(self, found: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - as above
+    def show(self, row: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - as above
         """Answer with a row as it is now, with its ETag where it has versions."""
-        data = self.shown(found, context=self.get_serializer_context()).data
-        version = getattr(found, "version", None)
+        data = self.shown(row, context=self.get_serializer_context()).data
+        version = getattr(row, "version", None)
         return Response(data, **kwargs) if version is None else tagged(data, version, **kwargs)
 
-    def again(self, found: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - as above
-        """Answer with a row read anew, as the caller sees it after the change."""
-        return self.show(self.find(self.rows(), pk=found.pk), **kwargs)
+    def again(self, row: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - as above
+        """Answer with a row read again, as the caller sees it after the change."""
+        return self.show(self.find(self.rows(), pk=row.pk), **kwargs)
 
 
 class Listing(Resource):
@@ -302,14 +302,14 @@ class Listing(Resource):
 
     def model(self) -> QuerySet[Any]:
         """Return all rows, for the schema."""
-        found: QuerySet[Any] = self.filterset_class.Meta.model.objects.all()  # type: ignore[attr-defined]
-        return found
+        rows: QuerySet[Any] = self.filterset_class.Meta.model.objects.all()  # type: ignore[attr-defined]
+        return rows
 
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Answer one page."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
-        shown = self.shown(page, many=True, context=self.get_serializer_context())
-        return self.get_paginated_response(shown.data)
+        serializer = self.shown(page, many=True, context=self.get_serializer_context())
+        return self.get_paginated_response(serializer.data)
 
 
 class Look(Resource):
@@ -328,16 +328,16 @@ class Act(Resource):
 
     def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
         """Do it, and answer with the row as it is then."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        if (version := getattr(found, "version", None)) is not None:
+        row = self.found()
+        self.permit(row, *self.links(row))
+        if (version := getattr(row, "version", None)) is not None:
             preconditions.respect(self.request, version)
         reason = self.body(Reason)["reason"]
-        self.check(found)
-        type(self).verb(found, by=self.principal, reason=reason)
-        return self.again(found)
+        self.check(row)
+        type(self).verb(row, by=self.principal, reason=reason)
+        return self.again(row)
 
-    def check(self, found: Any) -> None:  # noqa: ANN401 - a row
+    def check(self, row: Any) -> None:  # noqa: ANN401 - a row
         """Check what else the action depends on."""
 
 
@@ -349,8 +349,8 @@ def tagged(data: Any, version: int, **kwargs: Any) -> Response:  # noqa: ANN401 
 def _trace(request: HttpRequest) -> str:
     """Return the trace of the caller (W3C traceparent), or begin one."""
     match = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
-    given = match.group(1) if match else ""
-    return given if given.strip("0") else uuid.uuid4().hex
+    trace = match.group(1) if match else ""
+    return trace if trace.strip("0") else uuid.uuid4().hex
 
 
 def _source(request: HttpRequest) -> str:

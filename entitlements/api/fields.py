@@ -70,12 +70,12 @@ class Lasts(serializers.Field[timedelta, str, str, Any]):
     def to_internal_value(self, data: Any) -> timedelta:  # noqa: ANN401 - as above
         """Read a duration; months and years, which have no fixed length, are refused."""
         try:
-            given = parse_duration(data) if isinstance(data, str) and data.startswith("P") else None
+            duration = parse_duration(data) if isinstance(data, str) and data.startswith("P") else None
         except (ValueError, OverflowError):
-            given = None
-        if given is None or not timedelta(0) < given <= _LONGEST:
+            duration = None
+        if duration is None or not timedelta(0) < duration <= _LONGEST:
             self.fail("invalid")
-        return given
+        return duration
 
     def to_representation(self, value: timedelta) -> str:
         """Write a duration."""

@@ -1,6 +1,6 @@
 """Idempotency-Key: a POST that is sent again gets the answer of the first, and nothing happens twice.
 
-Where the change is one transaction, the answer is stored in it: whoever crashes between leaves neither. A change that
+Where the change is one transaction, the answer is stored in it: a crash between leaves neither. A change that
 must commit before it is answered (a revocation waits for the nodes) claims its key first and stores the answer later.
 """
 
@@ -31,19 +31,19 @@ SENT_ALONG: Final = ("ETag", "Location")
 
 
 class Mismatch(DomainError):
-    """Another request has used the same idempotency key."""
+    """Another request used the same idempotency key. Use a new key."""
 
     code, status = "idempotency_mismatch", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class InFlight(DomainError):
-    """The first request with this idempotency key is still being answered."""
+    """The first request with this idempotency key is still running. Try again later."""
 
     code, status = "idempotency_in_flight", HTTPStatus.CONFLICT
 
 
 class BadKey(Malformed):
-    """An idempotency key is 1 to 255 printable ASCII characters."""
+    """An idempotency key must have 1 to 255 printable ASCII characters."""
 
     code = "idempotency_key_malformed"
 
@@ -83,7 +83,7 @@ class _Slot:
 
     def in_one_transaction(self, run: Callable[[], Response]) -> Response:
         with transaction.atomic():
-            if (stored := self._found()) is not None:
+            if (stored := self._stored()) is not None:
                 return self._replay(stored)
             response = run()
             IdempotentAnswer.objects.create(**self._where(), fingerprint=self.fingerprint, **self._answer(response))
@@ -91,7 +91,7 @@ class _Slot:
 
     def durably(self, run: Callable[[], Response]) -> Response:
         with transaction.atomic():
-            stored = self._found()
+            stored = self._stored()
             if stored is not None and (stored.status is not None or stored.created_at > clock.now() - ABANDONED):
                 return self._replay(stored)
             IdempotentAnswer.objects.update_or_create(
@@ -107,7 +107,7 @@ class _Slot:
         IdempotentAnswer.objects.filter(**self._where()).update(**self._answer(response))
         return response
 
-    def _found(self) -> IdempotentAnswer | None:
+    def _stored(self) -> IdempotentAnswer | None:
         """Return the stored row, under a lock that only one request with this key gets. Raises InFlight."""
         digest = hashlib.blake2b(f"idempotency:{self.caller}:{self.key}".encode(), digest_size=8).digest()
         with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Who may ask for what: one row for each address and method of the API, and none means nobody.
+"""Who may call what: one row for each address and method of the API. Without a row no caller may.
 
 `roles` may, whatever the object; who stands in one of the `related` relations to the object may as well. `scope` is
 what the token of a script or an agent must carry; an agent must besides be the object's own. What a caller may not even
@@ -83,7 +83,7 @@ def with_finer(matrix: Matrix, kinds: Mapping[str, str] = MappingProxyType({})) 
 
     An address of no kind has none, which a test complains about: name its kind beside the matrix.
     """
-    return {key: replace(each, finer=_finer(key[0], each.scope, {**_KINDS, **kinds})) for key, each in matrix.items()}
+    return {key: replace(row, finer=_finer(key[0], row.scope, {**_KINDS, **kinds})) for key, row in matrix.items()}
 
 
 def _finer(name: str, scope: str, kinds: Mapping[str, str]) -> str:

@@ -28,11 +28,11 @@ class Me(Endpoint):
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Show the caller."""
         caller = self.caller
-        said = {
+        values = {
             "principal": str(caller),
             "roles": sorted(caller.roles),
             "agent": caller.agent.slug if caller.agent else None,
             "client": caller.client.client_id if caller.client else None,
             "scopes": sorted(caller.scopes or ()),
         }
-        return Response(MeShown(said).data)
+        return Response(MeShown(values).data)

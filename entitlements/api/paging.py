@@ -26,23 +26,23 @@ CURSOR, LIMIT = "cursor", "limit"
 
 
 class BadCursor(Malformed):
-    """The cursor is not one of this list; begin again without it."""
+    """The cursor does not belong to this list. Begin again without it."""
 
     code = "cursor_malformed"
 
 
 class BadLimit(Malformed):
-    """`limit` is a whole number from 1 to 200."""
+    """`limit` must be a whole number from 1 to 200."""
 
     code = "limit_malformed"
 
 
 def limit_of(request: Request) -> int:
     """Return how many rows a page shall have. Raises BadLimit."""
-    given = request.query_params.get(LIMIT, str(USUAL))
-    if not (given.isascii() and given.isdigit() and len(given) <= len(str(MOST))) or not 1 <= int(given) <= MOST:
+    limit = request.query_params.get(LIMIT, str(USUAL))
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(MOST))) or not 1 <= int(limit) <= MOST:
         raise BadLimit
-    return int(given)
+    return int(limit)
 
 
 def seal(path: str, place: Sequence[Any]) -> str:

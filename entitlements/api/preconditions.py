@@ -10,7 +10,7 @@ from entitlements.errors import DomainError, Stale
 
 
 class PreconditionRequired(DomainError):
-    """Send If-Match with the ETag of what you read, so that nobody's change is overwritten unseen."""
+    """Send If-Match with the ETag of what you read, so that you do not overwrite another person's change."""
 
     code, status = "precondition_required", HTTPStatus.PRECONDITION_REQUIRED
 
@@ -22,20 +22,20 @@ def etag(version: int) -> str:
 
 def require(request: Request, version: int) -> None:
     """Check If-Match against the version, read under the lock of the change. Raises PreconditionRequired, Stale."""
-    given = request.headers.get("If-Match")
-    if given is None:
+    if_match = request.headers.get("If-Match")
+    if if_match is None:
         raise PreconditionRequired
-    _compare(given, version)
+    _compare(if_match, version)
 
 
 def respect(request: Request, version: int) -> None:
     """Check If-Match where it was sent. Raises Stale."""
-    given = request.headers.get("If-Match")
-    if given is not None:
-        _compare(given, version)
+    if_match = request.headers.get("If-Match")
+    if if_match is not None:
+        _compare(if_match, version)
 
 
-def _compare(given: str, version: int) -> None:
-    tags = {tag.strip() for tag in given.split(",")}
+def _compare(if_match: str, version: int) -> None:
+    tags = {tag.strip() for tag in if_match.split(",")}
     if "*" not in tags and etag(version) not in tags:  # a weak tag never matches (section 13.1.1)
         raise Stale(etag=etag(version))

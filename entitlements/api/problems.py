@@ -45,37 +45,37 @@ class ProblemRenderer(JSONRenderer):
 
 
 class Unauthenticated(DomainError):
-    """Say who you are: sign in, or send a bearer token."""
+    """You are not signed in. Sign in, or send a bearer token."""
 
     code, status = "authentication_required", HTTPStatus.UNAUTHORIZED
 
 
 class BadCredentials(DomainError):
-    """The credentials are not valid, or no longer."""
+    """The credentials are not valid or have expired. Sign in, or use a new token."""
 
     code, status = "authentication_failed", HTTPStatus.UNAUTHORIZED
 
 
 class Unavailable(DomainError):
-    """The database cannot be reached; nothing was changed. Try again."""
+    """The database cannot be reached, and nothing was changed. Try again."""
 
     code, status = "unavailable", HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Unexpected(DomainError):
-    """Something went wrong on our side; the request id finds it in the logs."""
+    """Mandate failed while it answered. The request id names the error in its logs."""
 
     code, status = "internal_error", HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class Invalid(DomainError):
-    """Some fields are not valid."""
+    """Some fields are not valid. See `errors`."""
 
     code, status = "invalid", HTTPStatus.BAD_REQUEST
 
 
 class UnknownField(Invalid):
-    """The body has fields that are not known here."""
+    """The body has unknown fields. See `errors`, and leave them out."""
 
     code = "unknown_field"
 
@@ -133,7 +133,7 @@ def document(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
 
 
 def response(error: Exception) -> tuple[Response, DomainError]:
-    """Answer with the problem document of any exception; what nobody expected is logged with its traceback."""
+    """Answer with the problem document of any exception; an unexpected one is logged with its traceback."""
     refusal, status = translate(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, DomainError):
         logger.error("the API failed", exc_info=error, extra={"request_id": context.current().request_id})
@@ -167,7 +167,7 @@ def _named(code: str, message: str) -> DomainError:
 
 def _invalid(error: exceptions.ValidationError) -> DomainError:
     errors = list(_flat(error.detail, ""))
-    unknown = any(each["code"] == UnknownField.code for each in errors)
+    unknown = any(field_error["code"] == UnknownField.code for field_error in errors)
     return (UnknownField if unknown else Invalid)(errors=errors)
 
 

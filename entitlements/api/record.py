@@ -38,25 +38,25 @@ _PLACE: Final = 3
 
 
 class NoCheckpoint(NotFound):
-    """Nothing is sealed yet."""
+    """No checkpoint exists yet, because no event is sealed. Try again later."""
 
     code = "no_checkpoint"
 
 
 class NoProof(DomainError):
-    """The event is not sealed in a checkpoint yet."""
+    """The event is not sealed in a checkpoint yet. Try again later."""
 
     code, status = "proof_not_available", HTTPStatus.NOT_FOUND
 
 
 class BadRange(Malformed):
-    """`from` and `to` are indexes, or moments in ISO 8601 with their offset."""
+    """`from` and `to` must be indexes, or times in ISO 8601 with an offset."""
 
     code = "range_malformed"
 
 
 class BadLink(Malformed):
-    """`about` is a link of the form kind:id."""
+    """`about` must be a link of the form kind:id."""
 
     code = "link_malformed"
 
@@ -95,26 +95,28 @@ def shown(events: Sequence[Event]) -> list[dict[str, Any]]:
 
 
 def _any_of(events: Sequence[Event]) -> Q:
-    found = Q()
+    condition = Q()
     for producer in {event.producer for event in events}:
-        found |= Q(producer=producer, sequence__in=[each.sequence for each in events if each.producer == producer])
-    return found
+        condition |= Q(
+            producer=producer, sequence__in=[event.sequence for event in events if event.producer == producer]
+        )
+    return condition
 
 
 def _shown(event: Event, index: int | None) -> dict[str, Any]:
-    said = event.said
-    optional = {name: said[name] for name in ("code", "on_behalf_of", "reason") if said[name]}
+    body = event.parsed
+    optional = {name: body[name] for name in ("code", "on_behalf_of", "reason") if body[name]}
     return {
-        "uuid": said["uuid"],
+        "uuid": body["uuid"],
         "index": index,
-        "at": said["at"],
-        "action": said["action"],
-        "outcome": said["outcome"],
-        "actor": said["actor"],
-        "trace": said["trace"],
-        "request_id": said["request_id"],
-        "links": said["links"],
-        "detail": said["detail"],
+        "at": body["at"],
+        "action": body["action"],
+        "outcome": body["outcome"],
+        "actor": body["actor"],
+        "trace": body["trace"],
+        "request_id": body["request_id"],
+        "links": body["links"],
+        "detail": body["detail"],
         **optional,
     }
 
@@ -155,14 +157,14 @@ class Events(Endpoint):
         action = self.request.query_params.get("action")
         return events.filter(action=action) if action else events
 
-    def _after(self, request: Request) -> timeline.Place | None:
+    def _after(self, request: Request) -> timeline.EventPlace | None:
         cursor = request.query_params.get(paging.CURSOR)
         if cursor is None:
             return None
         place = paging.unseal(request.path, cursor)
         if len(place) != _PLACE:
             raise paging.BadCursor
-        return timeline.Place(datetime.fromisoformat(place[0]), UUID(place[1]), int(place[2]))
+        return timeline.EventPlace(datetime.fromisoformat(place[0]), UUID(place[1]), int(place[2]))
 
     def _may_read(self, about: str | None) -> None:
         """Let readers of the record read all; everybody else, what is about a thing that they see."""
@@ -220,7 +222,7 @@ class Export(Endpoint):
         responses={(200, "application/x-ndjson"): OpenApiTypes.STR},
     )
     def get(self, request: Request) -> HttpResponseBase:
-        """Record that somebody takes a copy, then stream it."""
+        """Record that the caller takes a copy, then stream it."""
         first = _index(request.query_params.get("from"), 0)
         last = min(_index(request.query_params.get("to"), end := stream.end()), end)
         with transaction.atomic():
@@ -230,13 +232,13 @@ class Export(Endpoint):
         return answer
 
 
-def _index(given: str | None, otherwise: int) -> int:
-    if given is None:
+def _index(value: str | None, otherwise: int) -> int:
+    if value is None:
         return otherwise
-    if given.isascii() and given.isdigit() and len(given) <= 18:  # noqa: PLR2004 - the digits of 2^63
-        return int(given)
+    if value.isascii() and value.isdigit() and len(value) <= 18:  # noqa: PLR2004 - the digits of 2^63
+        return int(value)
     try:
-        moment = parse_datetime(given)
+        moment = parse_datetime(value)
         if moment is None or moment.tzinfo is None:
             raise BadRange
         return jsonl.index_at(moment.astimezone(UTC))
@@ -270,7 +272,7 @@ class Proof(Endpoint):
             {
                 "index": proof.index,
                 "leaf": proof.leaf.hex(),
-                "path": [each.hex() for each in proof.path],
+                "path": [step.hex() for step in proof.path],
                 "checkpoint": proof.note,
             }
         )

@@ -41,7 +41,7 @@ PROBLEM: Final = {
     },
 }
 _PROOFS: Final = {
-    ALWAYS: "With a personal token: the code of one's authenticator app, or one's password without a second factor.",
+    ALWAYS: "With a personal token: the code of your authenticator app, or your password if you have no second factor.",
     WEIGHTY: "As for others that ask for a proof, where what is done is of high risk.",
 }
 _ANSWER: Final = {
@@ -71,13 +71,17 @@ class Schema(AutoSchema):
 
     def get_response_serializers(self) -> Any:  # noqa: ANN401 - as above
         """Return what the view shows: a page of it, one, or one that is new."""
-        shown = getattr(self.view, "shown", None)
-        if shown is None:
+        serializer = getattr(self.view, "shown", None)
+        if serializer is None:
             return None
         if self.method == "GET":
-            return shown(many=True) if hasattr(self.view, "pagination_class") and self.view.pagination_class else shown
+            return (
+                serializer(many=True)
+                if hasattr(self.view, "pagination_class") and self.view.pagination_class
+                else serializer
+            )
         also = {int(status): other for status, other in getattr(self.view, "answers_also", {}).items()}
-        return {int(getattr(self.view, "answers", 200)): shown, **also}
+        return {int(getattr(self.view, "answers", 200)): serializer, **also}
 
     def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular narrowed it first
         """Return what the view says of itself."""
@@ -95,16 +99,16 @@ class Schema(AutoSchema):
 @functools.cache
 def _names() -> dict[str, str]:
     """Return the name of each address, as the matrix calls it, by its path as the document writes it."""
-    found, waiting = {}, [("/", get_resolver())]
+    names, waiting = {}, [("/", get_resolver())]
     while waiting:
         prefix, resolver = waiting.pop()
-        for each in resolver.url_patterns:
-            path = prefix + str(each.pattern)
-            if isinstance(each, URLResolver):
-                waiting.append((path, each))
+        for pattern in resolver.url_patterns:
+            path = prefix + str(pattern.pattern)
+            if isinstance(pattern, URLResolver):
+                waiting.append((path, pattern))
             else:
-                found[re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path)] = each.name or ""
-    return found
+                names[re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path)] = pattern.name or ""
+    return names
 
 
 def _header(name: str, description: str) -> OpenApiParameter:

@@ -1,4 +1,4 @@
-"""The verbs on entitlements: make one, edit one. What a grant holds never changes behind its back."""
+"""Actions on entitlements: make one, edit one. What a grant holds never changes behind its back."""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ def make_entitlement(
     _check(system, tools if kept is None else None, longest)
     try:
         with transaction.atomic():
-            made = Entitlement.objects.create(
+            entitlement = Entitlement.objects.create(
                 system=system, scope=scope, name=name, sentence=sentence, longest=longest, rule=kept
             )
     except IntegrityError as error:
         raise errors.ScopeTaken(scope=scope) from error
     EntitlementTool.objects.bulk_create(
-        [EntitlementTool(entitlement=made, tool=tool, limits=dict(cap)) for tool, cap in tools.items()]
+        [EntitlementTool(entitlement=entitlement, tool=tool, limits=dict(cap)) for tool, cap in tools.items()]
     )
-    detail = {"lines": _said(tools), "longest_seconds": int(longest.total_seconds())}
+    detail = {"lines": _limits_by_tool(tools), "longest_seconds": int(longest.total_seconds())}
     detail |= {"rule": kept} if kept is not None else {}
-    log.record(Action.ENTITLEMENT_MADE, about=about(made), by=by, detail=detail)
-    return made
+    log.record(Action.ENTITLEMENT_MADE, about=about(entitlement), by=by, detail=detail)
+    return entitlement
 
 
 def about(entitlement: Entitlement) -> list[str]:
@@ -90,9 +90,9 @@ def edit_entitlement(
 ) -> Entitlement:
     """Change name, sentence, longest, enabled, rule or tools. The scope, being a name on the wire, never changes.
 
-    A tool that open grants hold cannot be taken out or tightened (EntitlementInUse): that is a change of those grants,
-    to be made where each has its own event. `enabled=False` stops the entitlement with every grant of it, and whoever
-    did that is not who enables it. Raises Stale, NotFound, SecondPersonNeeded and what `make_entitlement` raises.
+    A tool that open grants hold cannot be taken out or tightened (EntitlementInUse): change those grants
+    first, each with its own event. `enabled=False` stops the entitlement with every grant of it, and another person
+    must enable it. Raises Stale, NotFound, SecondPersonNeeded and what `make_entitlement` raises.
     """
     locks.exclusive((Lock.SYSTEM, entitlement.system_id))
     try:
@@ -117,17 +117,17 @@ def edit_entitlement(
     now = fields.get("rule") if "rule" in changed else None
     if now is not None and now.get("limits") != (locked.rule or {}).get("limits"):
         inside = [line.tool for line in locked.lines.select_related("tool__approved")]
-        _replace(locked, {tool: membership.starting(now, tool) for tool in inside}, lines)
+        _replace(locked, {tool: membership.initial_limits(now, tool) for tool in inside}, lines)
     for name, value in changed.items():
         setattr(locked, name, value)
     locked.version += 1
     locked.save(update_fields=[*changed, "version"])
-    said = {name: str(value) if isinstance(value, timedelta) else value for name, value in changed.items()}
-    detail = {**said, **({"lines": _said(tools)} if tools is not None and moved else {})}
+    values = {name: str(value) if isinstance(value, timedelta) else value for name, value in changed.items()}
+    detail = {**values, **({"lines": _limits_by_tool(tools)} if tools is not None and moved else {})}
     log.record(Action.ENTITLEMENT_EDITED, about=about(locked), by=by, detail=detail)
     changes.note(changes.Kind.SYSTEM, about(locked)[0])
     if locked.rule is not None:
-        membership.follow([locked.system_id], by=by)
+        membership.update_members([locked.system_id], by=by)
     return locked
 
 
@@ -135,7 +135,7 @@ def _fitting(system: System, rule: membership.Rule, tools: Lines | None) -> Line
     if tools:
         raise errors.EntitlementMalformed("Name tools or a rule, not both.")
     fitting = [tool for tool in system.tools.select_related("approved").order_by("name") if membership.fits(rule, tool)]
-    return {tool: membership.starting(rule, tool) for tool in fitting}
+    return {tool: membership.initial_limits(rule, tool) for tool in fitting}
 
 
 def _lines(entitlement: Entitlement) -> dict[int, dict[str, Any]]:
@@ -173,5 +173,5 @@ def _check_start(entitlement: Entitlement, changed: Mapping[str, object], by: Pr
         independence.check_start(about(entitlement)[0], Action.ENTITLEMENT_EDITED, by, enabled=False)
 
 
-def _said(tools: Lines) -> dict[str, dict[str, Any]]:
+def _limits_by_tool(tools: Lines) -> dict[str, dict[str, Any]]:
     return {tool.name: dict(cap) for tool, cap in tools.items()}

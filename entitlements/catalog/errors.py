@@ -8,49 +8,49 @@ from entitlements.errors import DomainError
 
 
 class SystemSlugTaken(DomainError):
-    """The system's name is taken; names are never given twice."""
+    """The system name is taken. Choose another: a name is never given twice."""
 
     code, status = "system_slug_taken", HTTPStatus.CONFLICT
 
 
 class SystemMalformed(DomainError):
-    """A system needs a name in lower case, an owner who is active, and (unless it is ours) an address."""
+    """A system needs a name in lower case, an active owner and, unless it is built in, an address."""
 
     code, status = "system_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class SystemKindNotServed(DomainError):
-    """Systems of this kind are not served yet, so nothing could be called there: register an mcp_gateway."""
+    """Mandate does not serve systems of this kind yet. Register an mcp_gateway."""
 
     code, status = "system_kind_not_served", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class BuiltIn(DomainError):
-    """Mandate itself cannot be changed in the catalogue."""
+    """The system is Mandate itself and cannot be changed in the catalogue."""
 
     code, status = "system_built_in", HTTPStatus.CONFLICT
 
 
 class DefinitionMoved(DomainError):
-    """The tool's definition is not the one that you reviewed; look at it again."""
+    """The tool's definition is not the one that you reviewed. Review it again."""
 
     code, status = "tool_definition_moved", HTTPStatus.CONFLICT
 
 
 class ToolInWrongState(DomainError):
-    """The tool is not in a state that allows this."""
+    """The tool's state does not allow this. Read the tool to see its state."""
 
     code, status = "tool_in_wrong_state", HTTPStatus.CONFLICT
 
 
 class ToolMalformed(DomainError):
-    """A tool needs a sentence in plain words, a known action and a known risk."""
+    """A tool needs a sentence in plain words, a known action and a known risk level."""
 
     code, status = "tool_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class FlowsUndecided(DomainError):
-    """The tool has undecided flow labels, so it is not approved among others: decide each, or approve it alone.
+    """The tool has undecided flow labels, so it cannot be approved among others. Decide each, or approve it alone.
 
     The labels: reads private data, returns what strangers wrote, can carry data outside.
     """
@@ -59,18 +59,18 @@ class FlowsUndecided(DomainError):
 
 
 class ScopeTaken(DomainError):
-    """The scope is taken; a scope never changes its meaning."""
+    """The scope is taken. Choose another: a scope never changes its meaning."""
 
     code, status = "scope_taken", HTTPStatus.CONFLICT
 
 
 class EntitlementMalformed(DomainError):
-    """An entitlement bundles tools of its own system, at least one, for some time."""
+    """An entitlement needs at least one tool, all of its own system, and a longest time."""
 
     code, status = "entitlement_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class EntitlementInUse(DomainError):
-    """Open grants hold what would be taken away or tightened; end or change them first."""
+    """Open grants hold what you would take away or tighten. End or change them first."""
 
     code, status = "entitlement_in_use", HTTPStatus.CONFLICT

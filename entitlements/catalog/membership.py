@@ -49,20 +49,20 @@ def read(written: Mapping[str, Any]) -> Rule:
 
 
 def fits(rule: Rule, tool: Tool) -> bool:
-    """Whether a tool is one that somebody approved, and as something that the rule takes."""
+    """Whether a tool is approved, with an action and a risk level that the rule takes."""
     is_mild = Risk(tool.risk).rank <= Risk(rule["risk_at_most"]).rank
     return tool.state == Tool.State.APPROVED and tool.action in rule["actions"] and is_mild
 
 
-def starting(rule: Rule, tool: Tool) -> dict[str, Any]:
+def initial_limits(rule: Rule, tool: Tool) -> dict[str, Any]:
     """Return the limits that a tool starts from: those of the rule on arguments that its approved schema names."""
     schema = tool.approved.definition.get("inputSchema") if tool.approved else None
-    named = schema.get("properties") if isinstance(schema, Mapping) else None
-    known = named if isinstance(named, Mapping) else {}
-    return {name: said for name, said in rule.get("limits", {}).items() if name.partition(".")[0] in known}
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    arguments = properties if isinstance(properties, Mapping) else {}
+    return {name: limit for name, limit in rule.get("limits", {}).items() if name.partition(".")[0] in arguments}
 
 
-def follow(systems: Iterable[int], *, by: Principal) -> None:
+def update_members(systems: Iterable[int], *, by: Principal) -> None:
     """Bring every entitlement by rule of these systems up to date, one event for each that changed.
 
     The systems' locks are held. A tool that is stopped stays in, since it cannot be called and may come back.
@@ -84,7 +84,7 @@ def _follow(entitlement: Entitlement, *, by: Principal) -> None:
         return
     EntitlementTool.objects.filter(pk__in=[line.pk for line in left]).delete()
     EntitlementTool.objects.bulk_create(
-        [EntitlementTool(entitlement=entitlement, tool=tool, limits=starting(rule, tool)) for tool in added]
+        [EntitlementTool(entitlement=entitlement, tool=tool, limits=initial_limits(rule, tool)) for tool in added]
     )
     entitlement.version += 1
     entitlement.save(update_fields=["version"])

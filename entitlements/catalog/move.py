@@ -1,4 +1,4 @@
-"""When a system moves to another address: what was approved there has to be seen here, and approved anew."""
+"""When a system moves to another address: what was approved there has to be seen here, and approved again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from . import errors, tools
 def quarantine_all(system: System, *, by: Principal, reason: str) -> None:
     """Stop every approved tool of a system whose address changes, and forget what was seen of any at the old one.
 
-    Called within the verb that changes it, with the system's lock held; that verb notes the change for the gateways.
+    Called within the action that changes it, with the system's lock held; that action tells the gateways of it.
     """
     locks.exclusive(*((Lock.TOOL, pk) for pk in system.tools.values_list("pk", flat=True)))
     approved = list(system.tools.filter(state=Tool.State.APPROVED).order_by("name"))

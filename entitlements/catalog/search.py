@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from entitlements.catalog.models import Entitlement, EntitlementTool, Tool
 
 _MOST_WORDS: Final = 8
-"""Each word is one more look at every tool; nobody needs more of them to tell one entitlement from all others."""
+"""Each word is one more look at every tool; this many suffice to find one entitlement among all others."""
 
 
 def search(rows: QuerySet[Entitlement], text: str) -> QuerySet[Entitlement]:

@@ -1,4 +1,4 @@
-"""The verbs on systems: register, edit, disable, enable, and the one that is Mandate itself."""
+"""Actions on systems: register, edit, disable, enable, and the one that is Mandate itself."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from entitlements.keys import signing
 from entitlements.people.models import Person
 from entitlements.secrets.models import Secret
 
-from . import errors, move, rounds
+from . import discovery_schedule, errors, move
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TIGHTENS: Final = frozenset({"owner", "upstream_url", "token_seconds"})
-"""What gateways keep in memory: a change of it is noted, so that they read it anew."""
+"""What gateways keep in memory: a change of it is noted, so that they read it again."""
 
 
 class SystemOptions(TypedDict, total=False):
@@ -99,9 +99,9 @@ def edit_system(
 
     Another owner or address needs a reason. A credential goes to the place that it was given for and to no other: with
     another host it is forgotten. What was approved at one address was never seen at another: its tools are quarantined
-    until the new place has been asked (`record_seen`) and a person approves them anew. `version` is what the change
-    was made from. Raises Stale, SystemMalformed, BuiltIn, NotFound, ReasonRequired, and OwnAppointment for whoever
-    makes themselves the owner.
+    until the new place has been asked (`record_seen`) and a person approves them again. `version` is what the change
+    was made from. Raises Stale, SystemMalformed, BuiltIn, NotFound, ReasonRequired, and OwnAppointment when the
+    caller makes themselves the owner.
     """
     locked = _locked(system)
     if locked.kind == System.Kind.BUILTIN:
@@ -112,12 +112,12 @@ def edit_system(
     if not changed:
         return locked
     _check_changes(locked, changed, by=by, reason=reason)
-    was = {name: _said(getattr(locked, name)) for name in changed}
+    was = {name: _as_json(getattr(locked, name)) for name in changed}
     for name, value in changed.items():
         setattr(locked, name, value)
     locked.version += 1
     locked.save(update_fields=[*changed, "version"])
-    detail: dict[str, object] = {name: {"from": was[name], "to": _said(value)} for name, value in changed.items()}
+    detail: dict[str, object] = {name: {"from": was[name], "to": _as_json(value)} for name, value in changed.items()}
     if "upstream_url" in changed and _place(str(was["upstream_url"])) != _place(locked.upstream_url):
         forgotten, _ = Secret.objects.filter(system=locked).delete()
         detail |= {"credential_forgotten": True} if forgotten else {}
@@ -125,7 +125,7 @@ def edit_system(
     log.record(Action.SYSTEM_EDITED, about=links, by=by, reason=reason, detail=detail)
     if "upstream_url" in changed:
         move.quarantine_all(locked, by=by, reason=reason)
-        rounds.soon(locked)
+        discovery_schedule.schedule_now(locked)
     if changed.keys() & _TIGHTENS:
         changes.note(changes.Kind.SYSTEM, f"system:{locked.slug}")
     return locked
@@ -139,7 +139,7 @@ def disable_system(system: System, *, by: Principal, reason: str) -> System:
 
 @transaction.atomic
 def enable_system(system: System, *, by: Principal, reason: str) -> System:
-    """Let a disabled system be reached again, as somebody else than who stopped it. Raises SecondPersonNeeded.
+    """Enable a disabled system, by another person than the one who disabled it. Raises SecondPersonNeeded.
 
     Doing it twice changes and records nothing.
     """
@@ -171,11 +171,11 @@ def _locked(system: System) -> System:
 def check_kind(kind: object) -> None:
     """Refuse a kind that the gateway does not serve. Raises SystemKindNotServed."""
     if kind not in System.SERVED:
-        raise errors.SystemKindNotServed(kind=str(kind), served=[str(each) for each in System.SERVED])
+        raise errors.SystemKindNotServed(kind=str(kind), served=[str(kind_served) for kind_served in System.SERVED])
 
 
 def check_owner(owner: Person | None) -> None:
-    """Refuse whoever cannot own a system. Raises SystemMalformed."""
+    """Refuse a person who cannot own a system. Raises SystemMalformed."""
     if owner is None or not owner.is_active:
         raise errors.SystemMalformed("A system needs an active owner.")
 
@@ -210,5 +210,5 @@ def _owners(was: Mapping[str, object], system: System) -> list[str]:
     return [str(login) for login in (was.get("owner"), system.owner and system.owner.login) if login]
 
 
-def _said(value: object) -> object:
+def _as_json(value: object) -> object:
     return value.login if isinstance(value, Person) else value

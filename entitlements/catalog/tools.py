@@ -1,4 +1,4 @@
-"""The verbs on tools: approve what was reviewed, quarantine, disable, enable."""
+"""Actions on tools: approve what was reviewed, quarantine, disable, enable."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CONFIRMED: Final = ("approved", "state", "sentence", "action", "risk", "data_cl
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What a person says when she approves a tool: which definition she read, what it does, how risky it is.
+    """A person's approval of a tool: which definition they read, what it does, its risk level.
 
     `flows` says yes or no to `reads_private`, `ingests_untrusted` and `egress_external`; the rest stays as it is.
     """
@@ -69,14 +69,14 @@ def approve_tools(approvals: Iterable[Approval], *, by: Principal, reason: str =
     return _approve_all(list(approvals), by=by, reason=reason, among_others=True)
 
 
-def _approve_all(wanted: Sequence[Approval], *, by: Principal, reason: str, among_others: bool) -> list[Tool]:
-    systems = {each.tool.system_id for each in wanted}
+def _approve_all(approvals: Sequence[Approval], *, by: Principal, reason: str, among_others: bool) -> list[Tool]:
+    systems = {approval.tool.system_id for approval in approvals}
     # The system's lock as well, since entitlements by rule follow.
-    locks.exclusive(*((Lock.SYSTEM, pk) for pk in systems), *((Lock.TOOL, each.tool.pk) for each in wanted))
+    locks.exclusive(*((Lock.SYSTEM, pk) for pk in systems), *((Lock.TOOL, approval.tool.pk) for approval in approvals))
     approver = Person.objects.filter(login=by.name).first() if by.kind == "person" else None
-    done = [_approve(each, approver, by=by, reason=reason, among_others=among_others) for each in wanted]
-    membership.follow(systems, by=by)
-    return done
+    approved = [_approve(approval, approver, by=by, reason=reason, among_others=among_others) for approval in approvals]
+    membership.update_members(systems, by=by)
+    return approved
 
 
 def _approve(approval: Approval, approver: Person | None, *, by: Principal, reason: str, among_others: bool) -> Tool:
@@ -89,7 +89,7 @@ def _approve(approval: Approval, approver: Person | None, *, by: Principal, reas
         or approval.risk not in Tool.Risk.values
     ):
         raise errors.ToolMalformed(tool=tool.name)
-    if tool.state in (Tool.State.REMOVED, Tool.State.DISABLED):  # what somebody stopped is started by `enable_tool`
+    if tool.state in (Tool.State.REMOVED, Tool.State.DISABLED):  # a disabled tool is enabled by `enable_tool`
         raise errors.ToolInWrongState(tool=tool.name, state=tool.state)
     version = tool.seen
     if version is None or version.sha256 != approval.sha256:
@@ -101,8 +101,8 @@ def _approve(approval: Approval, approver: Person | None, *, by: Principal, reas
     tool.approved, tool.state = version, Tool.State.APPROVED
     tool.sentence, tool.action, tool.risk = sentence, approval.action, approval.risk
     tool.data_class = approval.data_class
-    for flow, said in approval.flows.items():
-        setattr(tool, flow, said)
+    for flow, carries in approval.flows.items():
+        setattr(tool, flow, carries)
     tool.version += 1
     tool.save(update_fields=[*_CONFIRMED, "version"])
     detail: dict[str, object] = {
@@ -135,7 +135,7 @@ def enable_tool(tool: Tool, *, by: Principal, reason: str) -> Tool:
     """Let a disabled tool be called again, if its approved definition is still what the server offers.
 
     Otherwise it waits for a review (pending, or quarantined when it was approved before). Raises ToolInWrongState, and
-    SecondPersonNeeded for whoever disabled it.
+    SecondPersonNeeded for the person who disabled it.
     """
     locked = _locked(tool)
     if locked.state != Tool.State.DISABLED:

@@ -1,9 +1,9 @@
-"""The verbs on imports: look at a file, say yes, and take it in, a batch at a time.
+"""The actions on imports: preview a file, confirm it, and import it, a batch at a time.
 
 Nothing is approved by an import. A system that the file names first is made; one that is known keeps its name, owner
 and address. Its tools are compared with what was seen, by the rule of discovery - unless the server itself has been
-asked: then it speaks for itself, and the file is not listened to. A file never removes anything. Each batch commits
-with how far it has come, so that whoever goes on after a killed worker does nothing twice.
+asked: then its own list counts, and the file's is ignored. A file never removes anything. Each batch commits
+with how far it has come, so that the worker that continues after a killed one does nothing twice.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements import addresses
-from entitlements.catalog import fresh, seen, systems
+from entitlements.catalog import discovery, new_tools, systems
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import offers
 from entitlements.catalog_files.models import CatalogueImport
@@ -40,11 +40,11 @@ from entitlements.people.models import Person
 SMALL: Final = 200
 """Up to so many systems and tools are taken in while the person waits."""
 FORGOTTEN: Final = timedelta(days=1)
-"""After this long nobody says yes any more."""
+"""An import that waits this long for its confirmation is deleted."""
 ABANDONED: Final = timedelta(seconds=60)
 """After this long without a batch the worker died."""
 GIVEN_UP: Final = timedelta(days=1)
-"""For so long it is tried again; whatever stops it then is for somebody to look at."""
+"""An import is retried for this long; after that a person must look at what stops it."""
 _SYSTEMS_AT_ONCE, _TOOLS_AT_ONCE = 50, 400
 _TRIES: Final = 3
 _COUNTED: Final = ("systems_new", "systems_known", "tools_new", "tools_changed", "tools_same", "left_alone", "refused")
@@ -52,13 +52,13 @@ _ADDRESS_DIFFERS, _SPEAKS, _BUILT_IN = "address_differs", "speaks_for_itself", "
 
 
 class NotWaiting(DomainError):
-    """The import does not wait for a yes: it runs, or is done."""
+    """The import does not wait for a confirmation: it is running or done."""
 
     code, status = "import_not_waiting", HTTPStatus.CONFLICT
 
 
 class Empty(DomainError):
-    """The file holds nothing that could be taken in."""
+    """The file holds nothing that can be imported. See `problems` for what is wrong with each row."""
 
     code, status = "import_empty", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -81,75 +81,77 @@ class _Difference:
 
 
 @transaction.atomic
-def look_at(content: bytes, *, file_name: str, owner: Person, by: Principal) -> CatalogueImport:
-    """Read a file and keep what it offers, and what taking it in would change. Nothing else changes.
+def preview(content: bytes, *, file_name: str, owner: Person, by: Principal) -> CatalogueImport:
+    """Read a file and keep what it offers and what importing it would change. Nothing else changes.
 
     `owner` will own the systems that are new. Raises what `offers.read` raises, SystemMalformed, Empty.
     """
     systems.check_owner(owner)
-    found = offers.read(content)
-    if not found.offers:
-        raise Empty(problems=[problem.said() for problem in found.problems[:20]])
-    differences = _compare(found.offers)
-    counts = sum((difference.counts() for difference in differences), Counter({"refused": _refused(found.problems)}))
-    said = [problem.said() for problem in found.problems] + _problems(differences)
+    catalogue = offers.read(content)
+    if not catalogue.offers:
+        raise Empty(problems=[problem.as_json() for problem in catalogue.problems[:20]])
+    differences = _compare(catalogue.offers)
+    counts = sum(
+        (difference.counts() for difference in differences), Counter({"refused": _refused(catalogue.problems)})
+    )
+    problems = [problem.as_json() for problem in catalogue.problems] + _problems(differences)
     now = clock.now()
     return CatalogueImport.objects.create(
         file_name=impressions.visible(file_name)[:200],
         sha256=hashlib.sha256(content).hexdigest(),
         size=len(content),
-        form=found.form.value,
+        form=catalogue.form.value,
         owner=owner,
         by=str(by),
-        systems=len(found.offers),
-        tools=sum(len(offer.tools) for offer in found.offers),
+        systems=len(catalogue.offers),
+        tools=sum(len(offer.tools) for offer in catalogue.offers),
         counts=_counted(counts),
-        problems=said[: offers.MOST_PROBLEMS],
-        problems_left_out=max(0, len(said) - offers.MOST_PROBLEMS),
-        offers=zlib.compress(json.dumps([astuple(offer) for offer in found.offers]).encode()),
+        problems=problems[: offers.MOST_PROBLEMS],
+        problems_left_out=max(0, len(problems) - offers.MOST_PROBLEMS),
+        offers=zlib.compress(json.dumps([astuple(offer) for offer in catalogue.offers]).encode()),
         made_at=now,
         touched_at=now,
     )
 
 
 @transaction.atomic
-def confirm(wanted: CatalogueImport, *, by: Principal) -> CatalogueImport:
-    """Say yes: from now on it is taken in. `go_on` does so. Raises NotWaiting, NotFound, SystemMalformed."""
-    locked = _locked(wanted.pk)
+def confirm(previewed: CatalogueImport, *, by: Principal) -> CatalogueImport:
+    """Confirm an import; `continue_import` then imports it. Raises NotWaiting, NotFound, SystemMalformed."""
+    locked = _locked(previewed.pk)
     if locked.state != CatalogueImport.State.PREVIEW:
         raise NotWaiting
     systems.check_owner(locked.owner)
     locked.state, locked.by = CatalogueImport.State.RUNNING, str(by)
     locked.confirmed_at = locked.touched_at = clock.now()
     locked.counts = _counted(Counter(refused=locked.counts.get("refused", 0)))
-    # What the catalogue said to it is asked again: it may have moved since the look.
-    again = (_ADDRESS_DIFFERS, _SPEAKS, _BUILT_IN)
-    locked.problems = [problem for problem in locked.problems if problem["code"] not in again]
+    # The comparison with the catalogue is made again: it may have changed since the preview.
+    checked_again = (_ADDRESS_DIFFERS, _SPEAKS, _BUILT_IN)
+    locked.problems = [problem for problem in locked.problems if problem["code"] not in checked_again]
     locked.save(update_fields=["state", "by", "confirmed_at", "touched_at", "counts", "problems"])
     detail = {"sha256": locked.sha256, "size": locked.size, "form": locked.form, "owner": locked.owner.login}
-    told = {"systems": locked.systems, "tools": locked.tools, "file_name": locked.file_name}
-    log.record(Action.IMPORT_CONFIRMED, about=about(locked), by=by, detail=detail | told)
+    counts = {"systems": locked.systems, "tools": locked.tools, "file_name": locked.file_name}
+    log.record(Action.IMPORT_CONFIRMED, about=about(locked), by=by, detail=detail | counts)
     return locked
 
 
-def go_on(import_id: uuid.UUID) -> bool:
-    """Take in the next batch; False when nothing is left, or another worker has it."""
+def continue_import(import_id: uuid.UUID) -> bool:
+    """Import the next batch; False when nothing is left, or another worker has it."""
     for attempt in range(_TRIES):
         try:
             return _batch(import_id)
-        except IntegrityError:  # somebody registered one of the systems meanwhile: look again
+        except IntegrityError:  # one of the systems was registered meanwhile: compare again
             if attempt == _TRIES - 1:
                 raise
     return False
 
 
-def is_small(wanted: CatalogueImport) -> bool:
-    """Whether it can be taken in while somebody waits."""
-    return wanted.systems + wanted.tools <= SMALL
+def is_small(previewed: CatalogueImport) -> bool:
+    """Whether it can be imported while the person waits."""
+    return previewed.systems + previewed.tools <= SMALL
 
 
-def abandoned() -> list[uuid.UUID]:
-    """Return the imports that run and have not come further for a while; after a day they stay as they are."""
+def stalled() -> list[uuid.UUID]:
+    """Return the running imports without progress for a while; after a day they stay as they are."""
     now = clock.now()
     stuck = CatalogueImport.objects.filter(
         state=CatalogueImport.State.RUNNING, touched_at__gt=now - GIVEN_UP, touched_at__lt=now - ABANDONED
@@ -157,15 +159,15 @@ def abandoned() -> list[uuid.UUID]:
     return list(stuck.order_by("touched_at").values_list("pk", flat=True)[:100])
 
 
-def forget_previews() -> int:
-    """Delete the imports to which nobody said yes. Returns how many."""
+def delete_old_previews() -> int:
+    """Delete the imports that were not confirmed in time. Returns how many."""
     old = CatalogueImport.objects.filter(state=CatalogueImport.State.PREVIEW, touched_at__lt=clock.now() - FORGOTTEN)
     return old.delete()[0]
 
 
-def about(wanted: CatalogueImport) -> list[str]:
+def about(row: CatalogueImport) -> list[str]:
     """Return the links by which the record of an import is found again."""
-    return [f"import:{wanted.pk}", f"person:{wanted.owner.login}"]
+    return [f"import:{row.pk}", f"person:{row.owner.login}"]
 
 
 @transaction.atomic
@@ -175,18 +177,18 @@ def _batch(import_id: uuid.UUID) -> bool:
     if running is None:
         return False
     by = Principal.parse(running.by)
-    left = _kept(running)[running.position :]
-    batch = _next(left)
+    remaining = _kept(running)[running.position :]
+    batch = _next(remaining)
     differences = _compare(batch, lock=True)
     _take_in(differences, running, by=by)
     running.position += len(batch)
     counts = sum((difference.counts() for difference in differences), Counter(running.counts))
-    said = _problems(differences)
+    problems = _problems(differences)
     room = max(0, offers.MOST_PROBLEMS - len(running.problems))
-    running.counts, running.problems = _counted(counts), [*running.problems, *said[:room]]
-    running.problems_left_out += len(said[room:])
+    running.counts, running.problems = _counted(counts), [*running.problems, *problems[:room]]
+    running.problems_left_out += len(problems[room:])
     running.touched_at = clock.now()
-    if more := len(batch) < len(left):
+    if more := len(batch) < len(remaining):
         running.save(update_fields=["position", "counts", "problems", "problems_left_out", "touched_at"])
     else:
         running.state, running.finished_at, running.offers = CatalogueImport.State.DONE, running.touched_at, None
@@ -196,10 +198,10 @@ def _batch(import_id: uuid.UUID) -> bool:
     return more
 
 
-def _next(left: Sequence[Offer]) -> list[Offer]:
+def _next(remaining: Sequence[Offer]) -> list[Offer]:
     batch: list[Offer] = []
     tools = 0
-    for offer in left:
+    for offer in remaining:
         tools += len(offer.tools)
         if batch and (tools > _TOOLS_AT_ONCE or len(batch) == _SYSTEMS_AT_ONCE):
             break
@@ -218,66 +220,72 @@ def _compare(batch: Iterable[Offer], *, lock: bool = False) -> list[_Difference]
     tools: dict[int, dict[str, tuple[int, str, str]]] = {}
     for system_id, pk, name, state, sha256 in rows.values_list("system", "pk", "name", "state", "seen__sha256"):
         tools.setdefault(system_id, {})[name] = (pk, state, sha256 or "")
-    found = []
+    differences = []
     for offer in batch:
         system = known.get(offer.slug)
-        found.append(_difference(offer, system, tools.get(system.pk, {}) if system else {}))
-    return found
+        differences.append(_difference(offer, system, tools.get(system.pk, {}) if system else {}))
+    return differences
 
 
 def _difference(offer: Offer, system: System | None, tools: Mapping[str, tuple[int, str, str]]) -> _Difference:
-    found = _Difference(offer, system)
+    difference = _Difference(offer, system)
     if system is None:
-        found.new = [raw for _, raw in offer.tools]
-        return found
+        difference.new = [raw for _, raw in offer.tools]
+        return difference
     if system.kind == System.Kind.BUILTIN:
-        _problem(found, _BUILT_IN, "Mandate itself cannot be changed in the catalogue.")
-        return found
+        _problem(difference, _BUILT_IN, "The system is Mandate itself and cannot be changed in the catalogue.")
+        return difference
     if offer.address and offer.address != system.upstream_url:
-        _problem(found, _ADDRESS_DIFFERS, "The system is known with another address, which stays.")
+        _problem(difference, _ADDRESS_DIFFERS, "The system is known with another address, which stays.")
     if system.discovered_at is not None and offer.tools:
-        _problem(found, _SPEAKS, "The server itself was asked for its tools; the file is not listened to.")
-        return found
+        _problem(difference, _SPEAKS, "The server itself was asked for its tools; the file is not listened to.")
+        return difference
     for digest, raw in offer.tools:
         pk, state, sha256 = tools.get(raw["name"], (0, "", ""))
         if not pk:
-            found.new.append(raw)
+            difference.new.append(raw)
         elif sha256 == digest and state != Tool.State.REMOVED:
-            found.same += 1
+            difference.same += 1
         else:
-            found.changed[pk] = raw
-    return found
+            difference.changed[pk] = raw
+    return difference
 
 
-def _problem(found: _Difference, code: str, message: str) -> None:
-    found.problems.append(Problem(found.offer.row, found.offer.slug, "", code, message, refused=False))
+def _problem(difference: _Difference, code: str, message: str) -> None:
+    difference.problems.append(Problem(difference.offer.row, difference.offer.slug, "", code, message, refused=False))
 
 
 def _problems(differences: Iterable[_Difference]) -> list[dict[str, Any]]:
-    return [problem.said() for difference in differences for problem in difference.problems]
+    return [problem.as_json() for difference in differences for problem in difference.problems]
 
 
 def _take_in(differences: Sequence[_Difference], running: CatalogueImport, *, by: Principal) -> None:
-    made = System.objects.bulk_create(
-        [_system(each.offer, running.owner) for each in differences if each.system is None]
+    created = System.objects.bulk_create(
+        [_system(difference.offer, running.owner) for difference in differences if difference.system is None]
     )
-    by_slug = {system.slug: system for system in made}
-    fresh.take_in((each.system or by_slug[each.offer.slug], raw) for each in differences for raw in each.new)
+    by_slug = {system.slug: system for system in created}
+    new_tools.add_tools(
+        (difference.system or by_slug[difference.offer.slug], raw)
+        for difference in differences
+        for raw in difference.new
+    )
     _change(differences, by=by)
-    for system in made:
+    for system in created:
         if system.upstream_url:
             signing.ensure(addresses.issuer_path(system.slug))
-    registered = [_row(each, running) for each in differences if each.system is None]
+    registered = [_row(difference, running) for difference in differences if difference.system is None]
     log.record_many(Action.SYSTEM_REGISTERED, registered, by=by)
-    added = [_row(each, running) for each in differences if each.system is not None and each.new]
+    added = [
+        _row(difference, running) for difference in differences if difference.system is not None and difference.new
+    ]
     log.record_many(Action.SYSTEM_TOOLS_IMPORTED, added, by=by)
 
 
 def _change(differences: Iterable[_Difference], *, by: Principal) -> None:
-    changed = {pk: raw for each in differences for pk, raw in each.changed.items()}
+    changed = {pk: raw for difference in differences for pk, raw in difference.changed.items()}
     locks.exclusive(*((Lock.TOOL, pk) for pk in changed))
     for tool in Tool.objects.filter(pk__in=changed).select_related("system", "approved", "seen").order_by("pk"):
-        seen.again(tool, changed[tool.pk], seen.Seen(), by=by)
+        discovery.update_tool(tool, changed[tool.pk], discovery.Discovery(), by=by)
 
 
 def _system(offer: Offer, owner: Person) -> System:
@@ -286,16 +294,16 @@ def _system(offer: Offer, owner: Person) -> System:
     return System(slug=offer.slug, name=offer.name, kind=kind, owner=owner, upstream_url=offer.address)
 
 
-def _row(each: _Difference, running: CatalogueImport) -> log.Row:
+def _row(difference: _Difference, running: CatalogueImport) -> log.Row:
     """Say in one event what came of one system: how many tools, and a hash over their names and hashes."""
-    digests = {raw["name"]: digest for digest, raw in each.offer.tools}
-    lines = "".join(sorted(f"{raw['name']} {digests[raw['name']]}\n" for raw in each.new))
-    tools = {"tools": len(each.new), "tools_sha256": hashlib.sha256(lines.encode()).hexdigest()}
+    digests = {raw["name"]: digest for digest, raw in difference.offer.tools}
+    lines = "".join(sorted(f"{raw['name']} {digests[raw['name']]}\n" for raw in difference.new))
+    tools = {"tools": len(difference.new), "tools_sha256": hashlib.sha256(lines.encode()).hexdigest()}
     detail: dict[str, object] = {"import": str(running.pk), **tools}
-    if each.system is None:
-        made = _system(each.offer, running.owner)
-        detail |= {"kind": made.kind, "upstream_url": made.upstream_url}
-    links = [f"system:{each.offer.slug}", f"import:{running.pk}", f"person:{running.owner.login}"]
+    if difference.system is None:
+        system = _system(difference.offer, running.owner)
+        detail |= {"kind": system.kind, "upstream_url": system.upstream_url}
+    links = [f"system:{difference.offer.slug}", f"import:{running.pk}", f"person:{running.owner.login}"]
     return log.Row(about=links, detail=detail)
 
 
@@ -305,10 +313,10 @@ def _kept(running: CatalogueImport) -> list[Offer]:
 
 def _locked(import_id: uuid.UUID) -> CatalogueImport:
     rows = CatalogueImport.objects.select_for_update(of=("self",)).select_related("owner")
-    found = rows.filter(pk=import_id).first()
-    if found is None:
+    row = rows.filter(pk=import_id).first()
+    if row is None:
         raise NotFound
-    return found
+    return row
 
 
 def _refused(problems: Iterable[Problem]) -> int:

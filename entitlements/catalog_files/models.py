@@ -1,4 +1,4 @@
-"""Imports of catalogues: what somebody brought in as a file, what it would change, and how far it has come."""
+"""Imports of catalogues: a file that a person uploaded, what it would change, and how far it has come."""
 
 from __future__ import annotations
 

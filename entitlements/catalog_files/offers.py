@@ -39,13 +39,13 @@ _LAST_COMMA: Final = re.compile(r'("(?:\\.|[^"\\])*(?:"|\Z))|,(?=\s*[}\]])', re.
 
 
 class NotACatalogue(DomainError):
-    """The file is neither a list of systems nor a configuration of an MCP client."""
+    """The file is not a catalogue: it must be a list of systems or the configuration of an MCP client."""
 
     code, status = "import_not_a_catalogue", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class TooMuch(DomainError):
-    """The file is larger, or lists more, than one import takes."""
+    """The file is too large for one import. Split it."""
 
     code, status = "import_too_large", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -69,10 +69,10 @@ class Problem:
     message: str
     refused: bool
 
-    def said(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return it as JSON, with everything that hides made visible."""
-        shown = {"system": impressions.visible(self.system)[:120], "tool": impressions.visible(self.tool)[:128]}
-        return {"row": self.row, **shown, "code": self.code, "message": self.message, "refused": self.refused}
+        names = {"system": impressions.visible(self.system)[:120], "tool": impressions.visible(self.tool)[:128]}
+        return {"row": self.row, **names, "code": self.code, "message": self.message, "refused": self.refused}
 
 
 @dataclass(slots=True)
@@ -108,18 +108,20 @@ def read(content: bytes) -> Catalogue:
     if len(content) > LARGEST:
         raise TooMuch(largest=LARGEST)
     form, rows = _rows(content.removeprefix(b"\xef\xbb\xbf"))
-    found = Catalogue(form)
+    catalogue = Catalogue(form)
     taken: set[str] = set()
     names: set[str] = set()
     tools = 0
     for row, named, raw in rows:
         if row > MOST_SYSTEMS:
             raise TooMuch("The file lists too many systems.", most=MOST_SYSTEMS)
-        offer = _offer(found, row, named, raw)
+        offer = _offer(catalogue, row, named, raw)
         if offer is None:
             continue
         if named in names:
-            found.refuse(row, "system_twice", "The file names this system twice; the first one counts.", system=named)
+            catalogue.refuse(
+                row, "system_twice", "The file names this system twice; the first one counts.", system=named
+            )
             continue
         if offer.slug in taken:  # another name that comes out the same
             offer.slug = _marked(offer.slug, named)
@@ -128,8 +130,8 @@ def read(content: bytes) -> Catalogue:
         tools += len(offer.tools)
         if tools > MOST_TOOLS:
             raise TooMuch("The file lists too many tools.", most=MOST_TOOLS)
-        found.offers.append(offer)
-    return found
+        catalogue.offers.append(offer)
+    return catalogue
 
 
 def slug_of(name: str) -> str:
@@ -161,12 +163,12 @@ def _rows(content: bytes) -> tuple[Form, _Rows]:
         raise NotACatalogue
     nested = value.get("mcp")
     servers = nested.get("servers") if isinstance(nested, dict) else None
-    for held in (value.get("mcpServers"), value.get("servers"), value.get("context_servers"), servers):
-        if isinstance(held, dict):
-            return Form.CLIENT, ((row, name, raw) for row, (name, raw) in enumerate(held.items(), 1))
-    for held in (value.get("systems"), value.get("servers")):
-        if isinstance(held, list):
-            return Form.LIST, _of_list(held)
+    for section in (value.get("mcpServers"), value.get("servers"), value.get("context_servers"), servers):
+        if isinstance(section, dict):
+            return Form.CLIENT, ((row, name, raw) for row, (name, raw) in enumerate(section.items(), 1))
+    for section in (value.get("systems"), value.get("servers")):
+        if isinstance(section, list):
+            return Form.LIST, _of_list(section)
     if isinstance(value.get("tools"), list):
         return Form.LINES, _of_list([value])
     raise NotACatalogue
@@ -178,8 +180,8 @@ def _of_list(listed: list[Any]) -> _Rows:
 
 
 def _named(raw: object) -> str:
-    found = next((raw[key] for key in _NAMES if isinstance(raw.get(key), str)), "") if isinstance(raw, dict) else ""
-    return str(found)
+    name = next((raw[key] for key in _NAMES if isinstance(raw.get(key), str)), "") if isinstance(raw, dict) else ""
+    return str(name)
 
 
 def _is_lines(content: bytes) -> bool:
@@ -216,48 +218,48 @@ def _with_comments(content: bytes) -> Any:  # noqa: ANN401 - any JSON value
 # One row
 
 
-def _offer(found: Catalogue, row: int, named: str, raw: object) -> Offer | None:
+def _offer(catalogue: Catalogue, row: int, named: str, raw: object) -> Offer | None:
     if isinstance(raw, strict.NotStrictJson):
-        found.refuse(row, "row_not_json", raw.message)
+        catalogue.refuse(row, "row_not_json", raw.message)
         return None
     if not isinstance(raw, dict):
-        found.refuse(row, "row_malformed", "A system is an object.", system=named)
+        catalogue.refuse(row, "row_malformed", "A system is an object.", system=named)
         return None
     slug = slug_of(named)
     if not slug:
-        found.refuse(row, "system_name_unusable", "The system has no name with letters or digits.", system=named)
+        catalogue.refuse(row, "system_name_unusable", "The system has no name with letters or digits.", system=named)
         return None
     title = raw.get("title")
-    shown = impressions.visible((title if isinstance(title, str) else "").strip() or named)[:_LONGEST_NAME]
-    offer = Offer(row, slug, shown, _address(found, row, named, raw))
+    display_name = impressions.visible((title if isinstance(title, str) else "").strip() or named)[:_LONGEST_NAME]
+    offer = Offer(row, slug, display_name, _address(catalogue, row, named, raw))
     if dropped := [key for key in _SECRETIVE if isinstance(raw.get(key), dict | list | str)]:
         text = f"Left out, since secrets may be in them: {', '.join(dropped)}."
-        found.note(row, "secrets_dropped", text, system=named)
+        catalogue.note(row, "secrets_dropped", text, system=named)
     listed = raw.get("tools")
     if isinstance(listed, list):
-        _take_tools(found, offer, named, listed)
+        _take_tools(catalogue, offer, named, listed)
     elif listed is not None:
-        found.refuse(row, "row_malformed", "The tools of a system are a list.", system=named)
+        catalogue.refuse(row, "row_malformed", "The tools of a system are a list.", system=named)
     return offer
 
 
-def _address(found: Catalogue, row: int, named: str, raw: Mapping[str, Any]) -> str:
+def _address(catalogue: Catalogue, row: int, named: str, raw: Mapping[str, Any]) -> str:
     """Return where the system listens, without what may be secret; empty when it has no address that can be used."""
-    written = next((raw[key] for key in _ADDRESSES if isinstance(raw.get(key), str)), "").strip()
-    if not written:
+    address = next((raw[key] for key in _ADDRESSES if isinstance(raw.get(key), str)), "").strip()
+    if not address:
         return ""
-    parts = _parts(written)
+    parts = _parts(address)
     if parts is None:
         text = "Its address is not one that a gateway could reach over https; kept as known, not governed."
-        found.note(row, "address_unusable", text, system=named)
+        catalogue.note(row, "address_unusable", text, system=named)
         return ""
     if any(_KEY.fullmatch(step) for step in parts.path.split("/")):
         text = "Left out, since a key may be part of it: its address. Kept as known, not governed."
-        found.note(row, "secrets_dropped", text, system=named)
+        catalogue.note(row, "secrets_dropped", text, system=named)
         return ""
     if parts.username or parts.password or parts.query or parts.fragment:
         text = "Left out of its address, since secrets may be in them: user name, query and fragment."
-        found.note(row, "secrets_dropped", text, system=named)
+        catalogue.note(row, "secrets_dropped", text, system=named)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
@@ -273,26 +275,26 @@ def _parts(written: str) -> SplitResult | None:
     return parts if usable else None
 
 
-def _take_tools(found: Catalogue, offer: Offer, named: str, listed: list[Any]) -> None:
+def _take_tools(catalogue: Catalogue, offer: Offer, named: str, listed: list[Any]) -> None:
     if len(listed) > MOST_TOOLS_OF_ONE:
         text = f"The system lists more than {MOST_TOOLS_OF_ONE} tools; none is taken in."
-        found.refuse(offer.row, "too_many_tools", text, system=named)
+        catalogue.refuse(offer.row, "too_many_tools", text, system=named)
         return
     taken: set[str] = set()
     for raw in listed:
         name = str(raw.get("name", "")) if isinstance(raw, dict) else ""
         if not strict.is_storable(raw):
-            found.refuse(offer.row, "text_unusable", "A text holds the character NUL.", system=named, tool=name)
+            catalogue.refuse(offer.row, "text_unusable", "A text holds the character NUL.", system=named, tool=name)
             continue
         try:
             definition = definitions.check(_definition(raw))
             digest = definitions.digest(definition)
         except definitions.DefinitionMalformed as why:
-            found.refuse(offer.row, str(why.code), why.message, system=named, tool=name)
+            catalogue.refuse(offer.row, str(why.code), why.message, system=named, tool=name)
             continue
         if name in taken:
             text = "The file names this tool twice; the first one counts."
-            found.refuse(offer.row, "tool_twice", text, system=named, tool=name)
+            catalogue.refuse(offer.row, "tool_twice", text, system=named, tool=name)
         else:
             taken.add(name)
             offer.tools.append((digest, definition))
@@ -305,14 +307,14 @@ def _definition(raw: object) -> object:
     kept = {key: value for key, value in raw.items() if key not in ("arguments", "inputSchema")}
     listed = raw.get("arguments")
     named = (
-        [each for each in listed if isinstance(each, dict) and isinstance(each.get("name"), str)]
+        [argument for argument in listed if isinstance(argument, dict) and isinstance(argument.get("name"), str)]
         if (isinstance(listed, list))
         else []
     )
     schema: dict[str, Any] = {"type": "object"}
     if named:
-        schema["properties"] = {each["name"]: _argument(each) for each in named}
-        if required := [each["name"] for each in named if not each.get("optional")]:
+        schema["properties"] = {argument["name"]: _argument(argument) for argument in named}
+        if required := [argument["name"] for argument in named if not argument.get("optional")]:
             schema["required"] = required
     return {**kept, "inputSchema": schema}
 

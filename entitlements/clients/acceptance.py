@@ -67,7 +67,7 @@ def accept(credential_id: UUID, *, by: Person) -> Client:
 
 @transaction.atomic
 def refuse(credential_id: UUID, *, by: Principal, reason: str) -> ClientCredential:
-    """Refuse a credential that waits, for good. Who may do so is asked at the door.
+    """Refuse a credential that waits, for good. The caller checks who may do so.
 
     Raises ReasonRequired, NotFound, AlreadyAnswered.
     """
@@ -90,11 +90,15 @@ def lapse_due(limit: int = 500) -> int:
     now = clock.now()
     overdue = ClientCredential.objects.filter(state=State.WAITING, answer_by__lte=now).order_by("answer_by")
     due = list(overdue.select_for_update(of=("self",), skip_locked=True).select_related("agent")[:limit])
-    rows = ClientCredential.objects.filter(pk__in=[each.pk for each in due])
+    rows = ClientCredential.objects.filter(pk__in=[credential.pk for credential in due])
     rows.update(state=State.LAPSED, answered_by=str(SYSTEM), answered_at=now)
     events = [
-        log.Row(about=tuple(credentials.about(each)), detail=clients.credential_detail(each), reason="Not accepted.")
-        for each in due
+        log.Row(
+            about=tuple(credentials.about(credential)),
+            detail=clients.credential_detail(credential),
+            reason="Not accepted.",
+        )
+        for credential in due
     ]
     log.record_many(Action.CLIENT_CREDENTIAL_LAPSED, events, by=SYSTEM)
     return len(due)

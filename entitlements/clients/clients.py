@@ -1,4 +1,4 @@
-"""The verbs on OAuth clients: register, rotate the secret, disable, enable, rename at one authorization server."""
+"""Actions on OAuth clients: register, rotate the secret, disable, enable, rename at one authorization server."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ from . import credentials
 
 
 class ClientIdTaken(DomainError):
-    """The client identifier is taken."""
+    """The client identifier is taken. Choose another."""
 
     code, status = "client_id_taken", HTTPStatus.CONFLICT
 
 
 class NoSecret(DomainError):
-    """The client signs in without a shared secret, so there is none to change."""
+    """The client signs in without a shared secret, so there is no secret to change."""
 
     code, status = "client_has_no_secret", HTTPStatus.CONFLICT
 
 
 class AgentRetired(DomainError):
-    """The agent is retired; it has no clients any more."""
+    """The agent is retired, so it cannot have clients."""
 
     code, status = "agent_retired", HTTPStatus.CONFLICT
 
 
 class PutAway(DomainError):
-    """Nobody used the client for so long that it was put away for good; register another."""
+    """The client was deleted because it was not used for a long time. Register a new one."""
 
     code, status = "client_put_away", HTTPStatus.CONFLICT
 
@@ -57,7 +57,7 @@ class PutAway(DomainError):
 GUARD: Final[Hook[[Agent, Sequence[str]], None]] = Hook("scopes of a client", "combinations")
 """What else keeps a client of an agent from having these scopes of our own API, before it works."""
 START_GUARD: Final[Hook[[str], None]] = Hook("enable a client", "reviews")
-"""What else keeps a disabled client from being enabled, whoever asks; it is given the client's identifier."""
+"""What else keeps a disabled client from being enabled; it is given the client's identifier."""
 
 
 def _pass_guards(agent: Agent | None, api_scopes: Sequence[str]) -> None:
@@ -91,16 +91,16 @@ def register(
 ) -> Registered:
     """Register a client. A client of an agent works at once if `by` is responsible for the agent, else once accepted.
 
-    Raises ClientIdTaken, AgentRetired, credentials.NoAcceptor, seenagents.ClientBlocked for a name that was seen and
-    blocked, publickeys.BadKey and PrivateKeyGiven for keys that cannot be used; and what the guards raise.
+    Raises ClientIdTaken, AgentRetired, credentials.NoAcceptor, unmanaged_agents.ClientBlocked for a name that was seen
+    and blocked, public_keys.BadKey and PrivateKeyGiven for keys that cannot be used; and what the guards raise.
     """
     if agent is not None:
-        locks.shared([(Lock.AGENT, agent.pk)])  # whoever retires it waits for us, or we see it
+        locks.shared([(Lock.AGENT, agent.pk)])  # a retirement waits for us, or we see it
     if jwks or auth == Client.Auth.PRIVATE_KEY_JWT:
         public_keys.check_registered(jwks)
     lock_identifier(client_id)
     secret = secrets.token_urlsafe(32) if auth == Client.Auth.CLIENT_SECRET_BASIC else None
-    wanted = ClientCredential(
+    credential = ClientCredential(
         agent=agent,
         client_id=client_id,
         purpose=ClientCredential.Purpose.CLIENT,
@@ -111,10 +111,10 @@ def register(
         redirect_uris=" ".join(redirect_uris),
         api_scopes=list(api_scopes),
     )
-    _check_new(wanted)
+    _check_new(credential)
     if agent is None:
-        return Registered(_create(wanted, by=by), secret)
-    return _ask(wanted, secret, by=by)
+        return Registered(_create(credential, by=by), secret)
+    return _ask(credential, secret, by=by)
 
 
 def secret_digest(secret: str) -> str:
@@ -229,7 +229,7 @@ def _create(wanted: ClientCredential, *, by: Principal) -> Client:
             client.save(force_insert=True)
     except IntegrityError as error:
         raise ClientIdTaken(client_id=wanted.client_id) from error
-    detail = {"auth": wanted.auth, "api_scopes": list(wanted.api_scopes), **_asked(wanted, by)}
+    detail = {"auth": wanted.auth, "api_scopes": list(wanted.api_scopes), **_proposal(wanted, by)}
     log.record(Action.CLIENT_REGISTERED, about=_about(client), by=by, detail=detail)
     return client
 
@@ -237,27 +237,27 @@ def _create(wanted: ClientCredential, *, by: Principal) -> Client:
 def _set_secret(locked: Client, wanted: ClientCredential, *, by: Principal) -> Client:
     locked.secret_sha256 = wanted.secret_sha256
     locked.save(update_fields=["secret_sha256", "updated"])  # reviews tell the age of a secret by it
-    detail = _asked(wanted, by)
+    detail = _proposal(wanted, by)
     log.record(Action.CLIENT_SECRET_ROTATED, about=_about(locked), by=by, reason=wanted.reason, detail=detail)
     return locked
 
 
-def _asked(wanted: ClientCredential, by: Principal) -> dict[str, Any]:
+def _proposal(credential: ClientCredential, by: Principal) -> dict[str, Any]:
     """Say who asked for a credential that another person accepted."""
-    if wanted.acceptor is None or wanted.asked_by == str(by):
+    if credential.acceptor is None or credential.asked_by == str(by):
         return {}
-    return {"proposal": str(wanted.pk), "asked_by": wanted.asked_by}
+    return {"proposal": str(credential.pk), "asked_by": credential.asked_by}
 
 
 @transaction.atomic
 def disable(client: Client, *, by: Principal, reason: str) -> Client:
-    """Stop a client at once. Its sessions end, and whatever it was issued is dead for good; no other client's is.
+    """Disable a client at once. Its sessions end, and all that was issued to it is dead for good.
 
-    Stopping twice changes and records nothing; what somebody else stopped before, or nobody used, is stopped by them
-    too from then on.
+    Disabling twice changes and records nothing; a second person's stop adds to the first, or to a closing for lack of
+    use.
     """
     locked = _locked(client)
-    if locked.status == Client.Status.DISABLED and str(by) in stopped_by(locked.client_id):
+    if locked.status == Client.Status.DISABLED and str(by) in disabled_by(locked.client_id):
         return locked
     locked.status = Client.Status.DISABLED
     if locked.idle == Client.Idle.CLOSED:
@@ -273,9 +273,9 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
 
 @transaction.atomic
 def enable(client: Client, *, by: Principal, reason: str) -> Client:
-    """Let a client that was disabled, or closed since nobody used it, work again, with new tokens only.
+    """Enable a client that was disabled or closed for lack of use. It needs new tokens.
 
-    One that was disabled is enabled by somebody else than those who did that. Raises NotFound, PutAway,
+    The person who disabled it cannot enable it. Raises NotFound, PutAway,
     SecondPersonNeeded, AgentRetired, and what the guards raise.
     """
     if client.agent_id is not None:
@@ -285,7 +285,7 @@ def enable(client: Client, *, by: Principal, reason: str) -> Client:
         return locked
     if locked.idle == Client.Idle.DELETED:
         raise PutAway
-    if locked.idle != Client.Idle.CLOSED:  # what nobody used was stopped by nobody
+    if locked.idle != Client.Idle.CLOSED:  # no person stops a client that is closed for lack of use
         independence.check_restart(f"client:{locked.client_id}", Action.CLIENT_DISABLED, Action.CLIENT_ENABLED, by)
     START_GUARD.ask(locked.client_id)
     if locked.agent_id is not None:
@@ -298,8 +298,8 @@ def enable(client: Client, *, by: Principal, reason: str) -> Client:
     return locked
 
 
-def stopped_by(client_id: str) -> set[str]:
-    """Return whose stops hold a client: those who disabled it since it was last enabled."""
+def disabled_by(client_id: str) -> set[str]:
+    """Return who disabled a client since it was last enabled."""
     return independence.stopped_by(f"client:{client_id}", Action.CLIENT_DISABLED, Action.CLIENT_ENABLED)
 
 

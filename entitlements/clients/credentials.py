@@ -33,7 +33,7 @@ class NoAcceptor(DomainError):
 def responsible(agent: Agent) -> list[Person]:
     """Return the active people who are responsible for an agent: sponsor, technical owner, backup owner."""
     offices = (agent.sponsor, agent.owner, agent.backup)
-    return list({each.pk: each for each in offices if each is not None and each.is_active}.values())
+    return list({person.pk: person for person in offices if person is not None and person.is_active}.values())
 
 
 def acceptors(agent: Agent, askers: Iterable[str]) -> list[Person]:

@@ -22,7 +22,7 @@ from audit import clock
 class Client(AbstractApplication):
     """How an agent (or a script of a person) authenticates. Its secret, if any, is 256 random bits under SHA-256.
 
-    `idle` says what became of it because nobody used it, since `idle_since`; empty then tells when it was kept.
+    `idle` says what became of it for lack of use, since `idle_since`; with an empty `idle`, when it was last kept.
     Whatever was issued to the client at or before `tokens_valid_after` is dead, so that enabling it brings none back.
     """
 

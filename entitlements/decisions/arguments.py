@@ -53,29 +53,29 @@ class _Document:
     def _target(self, fragment: str) -> object:
         if fragment and not fragment.startswith("/"):
             return self._anchors.get(fragment)
-        here: Any = self.root
+        node: Any = self.root
         for step in fragment[1:].split("/") if fragment else ():
             key = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(here, list) and key.isdecimal() and int(key) < len(here):
-                here = here[int(key)]
-            elif isinstance(here, Mapping) and key in here:
-                here = here[key]
+            if isinstance(node, list) and key.isdecimal() and int(key) < len(node):
+                node = node[int(key)]
+            elif isinstance(node, Mapping) and key in node:
+                node = node[key]
             else:
                 return None
-        return here
+        return node
 
 
 class Place:
     """What a schema declares at one place of the arguments, and at the places inside it."""
 
-    def __init__(self, document: _Document, here: tuple[object, ...]) -> None:
+    def __init__(self, document: _Document, schemas_here: tuple[object, ...]) -> None:
         self._document = document
-        self._parts = list(_applying(document, here))
+        self._parts = list(_applying(document, schemas_here))
         self._inner: dict[str, Place] = {}
         self.names = frozenset(name for part in self._parts for name in schemas.properties(part))
         patterns = sorted({pattern for part in self._parts for pattern in _mapping(part, "patternProperties")})
         self.patterns = tuple(patterns)
-        self._matches = _validator({"anyOf": [{"pattern": each} for each in patterns]}) if patterns else None
+        self._matches = _validator({"anyOf": [{"pattern": text} for text in patterns]}) if patterns else None
 
     def declares(self, name: str) -> bool:
         """Whether an argument of this name is declared here."""
@@ -90,8 +90,8 @@ class Place:
 
     def listed(self) -> str:
         """Name what is declared, for the answer to a call that names something else."""
-        named = [shown(name) for name in sorted(self.names)]
-        named += [f"names like {shown(pattern)}" for pattern in self.patterns]
+        named = [quote(name) for name in sorted(self.names)]
+        named += [f"names like {quote(pattern)}" for pattern in self.patterns]
         left = len(named) - _MOST_NAMED
         return ", ".join(named[:_MOST_NAMED]) + (f" and {left} more" if left > 0 else "") or "nothing"
 
@@ -150,17 +150,17 @@ class Schema:
         schema = self._schema()
         for name in sorted(schemas.required(schema)):
             if name not in arguments:
-                return f"The argument {shown(name)} is missing: the approved definition of the tool requires it."
+                return f"The argument {quote(name)} is missing: the approved definition of the tool requires it."
         if schema.get("additionalProperties") is False:
             for name in arguments:
                 if not self.place.declares(name):
-                    return undeclared(shown(name), self.place)
+                    return undeclared(quote(name), self.place)
         named = schemas.properties(schema)
         for name in arguments:
             if name in named and not self._is_valid_alone(name, arguments[name]):
-                form = json.dumps(schemas.bones(named[name]), ensure_ascii=True, sort_keys=True)
+                form = json.dumps(schemas.skeleton(named[name]), ensure_ascii=True, sort_keys=True)
                 form = form if len(form) <= _LONGEST_QUOTE else form[:_LONGEST_QUOTE] + "..."
-                return f"The argument {shown(name)} is not of the declared form. Declared: {form}."
+                return f"The argument {quote(name)} is not of the declared form. Declared: {form}."
         return (
             f"The arguments do not fit together as the approved definition declares. Declared: {self.place.listed()}."
         )
@@ -206,7 +206,7 @@ def undeclared(argument: str, place: Place) -> str:
     return f"The approved definition of the tool does not declare the argument {argument}. Declared: {place.listed()}."
 
 
-def shown(name: str) -> str:
+def quote(name: str) -> str:
     """Quote a name that a caller or an upstream chose: short, and in ASCII, so that a lookalike letter is seen."""
     plain = name[:_LONGEST_NAME].encode("unicode_escape").decode("ascii")
     return f'"{plain}{"..." if len(name) > _LONGEST_NAME else ""}"'
@@ -221,9 +221,9 @@ def _mapping(part: _Part, word: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _applying(document: _Document, here: tuple[object, ...]) -> Iterator[_Part]:
+def _applying(document: _Document, schemas_here: tuple[object, ...]) -> Iterator[_Part]:
     """Yield every part of a schema that applies at the same place: what its references and combinations lead to."""
-    waiting, met = list(here), set[int]()
+    waiting, met = list(schemas_here), set[int]()
     while waiting:
         part = waiting.pop()
         if not isinstance(part, Mapping) or id(part) in met:
@@ -255,7 +255,7 @@ def _every_part(schema: object) -> Iterator[_Part]:
 def _ends(schema: _Part) -> bool:
     """Whether a schema with its references written out has a reasonable size; one to where it stands counts once.
 
-    The validator remembers what it found at such a recursive reference, and follows each other one anew.
+    The validator remembers what it found at such a recursive reference, and follows each other one again.
     """
     document = _Document(schema)
     waiting: list[tuple[object, frozenset[int]]] = [(schema, frozenset({id(schema)}))]

@@ -116,8 +116,8 @@ def _one_of(choice: Choice, value: object) -> bool:
 
 
 def _say_choice(choice: Choice) -> str:
-    said = ", ".join(_literal(value) for value in choice.values)
-    return f"is {said}" if len(choice.values) == 1 else f"is one of {said}"
+    values = ", ".join(_literal(value) for value in choice.values)
+    return f"is {values}" if len(choice.values) == 1 else f"is one of {values}"
 
 
 def _literal(value: object) -> str:
@@ -143,18 +143,18 @@ def _read_count(written: object) -> int:
 
 
 def _at_least(bound: Number, value: object) -> bool:
-    found = number(value)
-    return found is not None and found >= bound
+    amount = number(value)
+    return amount is not None and amount >= bound
 
 
 def _at_most(bound: Number, value: object) -> bool:
-    found = number(value)
-    return found is not None and found <= bound
+    amount = number(value)
+    return amount is not None and amount <= bound
 
 
 def _short(most: int, value: object) -> bool:
-    found = text(value)
-    return found is not None and len(found) <= most
+    content = text(value)
+    return content is not None and len(content) <= most
 
 
 def _few(most: int, value: object) -> bool:
@@ -169,16 +169,16 @@ type Path = tuple[bool, tuple[str, ...]]
 def path(value: object) -> Path | None:
     """Read a POSIX path into (absolute, parts). None for `..`, backslashes, encoded or hidden tricks.
 
-    `.` and doubled slashes vanish, as they do for whoever opens the file. Symbolic
+    `.` and doubled slashes vanish, as they do for a program that opens the file. Symbolic
     links are the upstream's own business, and a stated limit.
     """
-    found = text(value)
-    if not found or len(found) > _LONGEST_TEXT or _TRICKS.search(found):
+    content = text(value)
+    if not content or len(content) > _LONGEST_TEXT or _TRICKS.search(content):
         return None
-    parts = tuple(part for part in found.split("/") if part not in ("", "."))
+    parts = tuple(part for part in content.split("/") if part not in ("", "."))
     if any(part.strip(". ") == "" for part in parts):
         return None
-    absolute = found.startswith("/")
+    absolute = content.startswith("/")
     if not absolute and parts and (parts[0].startswith("~") or ":" in parts[0]):
         return None
     return absolute, parts
@@ -192,8 +192,8 @@ def _read_paths(written: object) -> tuple[Path, ...]:
 
 
 def _under(bases: tuple[Path, ...], value: object) -> bool:
-    found = path(value)
-    return found is not None and any(_below(found, base) for base in bases)
+    parsed = path(value)
+    return parsed is not None and any(_below(parsed, base) for base in bases)
 
 
 def _below(inner: Path, outer: Path) -> bool:
@@ -232,10 +232,10 @@ def _read_domains(written: object) -> tuple[str, ...]:
 
 
 def _in_domains(patterns: tuple[str, ...], value: object) -> bool:
-    found = text(value)
-    if found is None or len(found) > _LONGEST_ADDRESS:
+    content = text(value)
+    if content is None or len(content) > _LONGEST_ADDRESS:
         return False
-    local, at, rest = found.rpartition("@")
+    local, at, rest = content.rpartition("@")
     name = _domain(rest, wild=False)
     if name is None or (at and not _LOCAL.fullmatch(local)):
         return False
@@ -256,8 +256,8 @@ def _host(scheme: str, name: str, port: str | None, *, wild: bool) -> Host | Non
 
 def url_host(value: object) -> Host | None:
     """Read where an http(s) URL points: (scheme, host, port). None for user names, spaces, backslashes and the like."""
-    found = text(value)
-    match = _URL.fullmatch(found) if found is not None and len(found) <= _LONGEST_TEXT else None
+    content = text(value)
+    match = _URL.fullmatch(content) if content is not None and len(content) <= _LONGEST_TEXT else None
     return _host(match[1], match[2], match[3], wild=False) if match else None
 
 
@@ -275,8 +275,8 @@ def _read_hosts(written: object) -> tuple[Host, ...]:
 
 
 def _in_hosts(allowed: tuple[Host, ...], value: object) -> bool:
-    found = url_host(value)
-    return found is not None and any(_host_within(found, host) for host in allowed)
+    parsed = url_host(value)
+    return parsed is not None and any(_host_within(parsed, host) for host in allowed)
 
 
 def _host_within(inner: Host, outer: Host) -> bool:
@@ -304,10 +304,10 @@ def _texts(kind: str, written: object) -> list[str]:
     entries = [written] if isinstance(written, str) else written
     if not isinstance(entries, list | tuple) or not entries or len(entries) > _MOST_CHOICES:
         raise Malformed(f"{kind} wants a text, or a list of 1 to {_MOST_CHOICES} texts")
-    found = [entry for entry in entries if isinstance(entry, str)]
-    if len(found) != len(entries):
+    texts = [entry for entry in entries if isinstance(entry, str)]
+    if len(texts) != len(entries):
         raise Malformed(f"{kind} wants texts")
-    return found
+    return texts
 
 
 def _all_within(fits: Callable[[Any, Any], bool]) -> Callable[[tuple[Any, ...], tuple[Any, ...]], bool]:
@@ -320,19 +320,19 @@ def read(written: Mapping[object, object], depth: int = 0) -> Rules:
 
     Two that contradict each other are malformed, since a person who writes them means something else.
     """
-    found = dict(written)
-    if "equals" in found:
-        if "one_of" in found:
+    values = dict(written)
+    if "equals" in values:
+        if "one_of" in values:
             raise Malformed("equals and one_of cannot stand together")
-        found["one_of"] = [found.pop("equals")]
-    if unknown := sorted(str(kind) for kind in found if kind not in KINDS):
+        values["one_of"] = [values.pop("equals")]
+    if unknown := sorted(str(kind) for kind in values if kind not in KINDS):
         raise Malformed(f"unknown constraint: {', '.join(unknown)}")
     if depth > _DEEPEST_ITEMS:
         raise Malformed("items are nested too deep")
     rules = tuple(
-        (kind, _read_items(found[kind], depth) if kind == "items" else KINDS[kind].read(found[kind]))
+        (kind, _read_items(values[kind], depth) if kind == "items" else KINDS[kind].read(values[kind]))
         for kind in KINDS
-        if kind in found
+        if kind in values
     )
     bounds = dict(rules)
     if "min" in bounds and "max" in bounds and bounds["min"] > bounds["max"]:
@@ -364,7 +364,7 @@ def say(rules: Rules) -> str:
 
 
 def _listed(prefix: str, entry: Callable[[Any], str]) -> Callable[[tuple[Any, ...]], str]:
-    return lambda entries: f"{prefix} {' or '.join(entry(one) for one in entries)}"
+    return lambda entries: f"{prefix} {' or '.join(entry(value) for value in entries)}"
 
 
 KINDS: Final[dict[str, Kind]] = {

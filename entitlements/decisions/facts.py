@@ -24,7 +24,7 @@ from .snapshot import AgentFacts, Line, SessionFacts, ToolFacts
 OWNER_UNTIL: Final = """
 CASE WHEN NOT o.is_active THEN extract(epoch FROM o.disabled_at + interval '7 days')::float8 END
 """
-"""Until when an agent whose owner `o` left goes on working: seven days in which somebody takes over."""
+"""Until when an agent whose owner `o` left goes on working: seven days in which another person can take over."""
 
 PRINCIPALS: Final = f"""
 SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
@@ -61,7 +61,7 @@ LEFT JOIN entitlements_grantsubject u ON u.grant_id = g.id
 LEFT JOIN entitlements_membership m ON m.group_id = u.group_id
 LEFT JOIN entitlements_person p ON p.id = coalesce(u.person_id, m.person_id)
 WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND g.state IN ('active', 'suspended')
-  -- A grant for nobody says so itself: one whose people or group members are gone covers nobody, not the agent alone.
+  -- A grant without people says so itself: one whose people or group members are gone covers no one, not the agent.
   AND CASE WHEN g.subjects_digest = encode(sha256(''), 'hex') THEN u.id IS NULL ELSE p.id IS NOT NULL END
 """
 
@@ -128,13 +128,13 @@ def keep_schemas(rows: Iterable[Row]) -> None:
         _schemas.pop(sha256, None)
 
 
-def carried_whole(known: AgentFacts, system: str) -> AgentFacts:
+def without_narrowed_grants(known: AgentFacts, system: str) -> AgentFacts:
     """Leave out the grants that give less than the scope that names them, for a system that looks at scopes alone.
 
     Such a grant has not all of the entitlement's tools, or narrower limits, or a tool of it is stopped.
     """
     narrower = {grant for (grant,) in prepared.rows(_NARROWER, [known.agent, system])}
-    lines = {key: tuple(line for line in found if line.grant not in narrower) for key, found in known.lines.items()}
+    lines = {key: tuple(line for line in held if line.grant not in narrower) for key, held in known.lines.items()}
     return replace(known, lines=lines)
 
 
@@ -167,7 +167,7 @@ def build(
         people=known,
         systems={system: Status(system_status)},
         tools=catalogue,
-        lines={key: tuple(found) for key, found in held.items()},
+        lines={key: tuple(lines_held) for key, lines_held in held.items()},
         sessions=runs,
         dead_tokens=frozenset(json.loads(dead or "[]")),
         owner_until=math.inf if owner_until is None else owner_until,

@@ -17,13 +17,13 @@ EVERYTHING = "everything"
 
 @transaction.atomic
 def stop_everything(*, by: Principal, reason: str) -> Guardrail:
-    """Deny every call and every issuance until `start_again`. Doing it twice changes and records nothing."""
+    """Deny every call and every issuance until `restart_everything`. Doing it twice changes and records nothing."""
     return _turn(on=True, action=Action.EVERYTHING_STOPPED, by=by, reason=reason)
 
 
 @transaction.atomic
-def start_again(*, by: Principal, reason: str) -> Guardrail:
-    """Let what grants allow pass again, as somebody else than who stopped it. Raises SecondPersonNeeded."""
+def restart_everything(*, by: Principal, reason: str) -> Guardrail:
+    """Lift the stop of everything, as another person than the one who stopped it. Raises SecondPersonNeeded."""
     locks.exclusive((Lock.EVERYTHING, EVERYTHING))
     if Guardrail.objects.filter(name=EVERYTHING, on=True).exists():
         independence.check_start(f"guardrail:{EVERYTHING}", Action.EVERYTHING_STOPPED, by)

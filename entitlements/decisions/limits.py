@@ -95,28 +95,28 @@ class Compiled:
         """Build the limits that allow everything."""
         return cls(free=True)
 
-    def covers(self, given: Mapping[str, object]) -> Covered | NotCovered:
+    def covers(self, values: Mapping[str, object]) -> Covered | NotCovered:
         """Say whether a call's arguments are inside the limits."""
         if self.free:
             return _COVERED
         if self.broken:
             return NotCovered("", "malformed", self.broken)
-        return _outside(self.root, given) or _COVERED
+        return _outside(self.root, values) or _COVERED
 
-    def undeclared(self, given: Mapping[str, object], declared: Place) -> str:
+    def undeclared(self, values: Mapping[str, object], declared: Place) -> str:
         """Say which argument no one decided on: neither the approved schema declares it nor these limits name it.
 
         Looks at the arguments and at every object that a limit reaches into. A sentence; empty when there is none, and
         where nothing is limited.
         """
-        return "" if self.free or self.broken else _undeclared(self.root, given, declared)
+        return "" if self.free or self.broken else _undeclared(self.root, values, declared)
 
-    def measured(self, given: Mapping[str, object]) -> dict[str, float]:
+    def measured(self, values: Mapping[str, object]) -> dict[str, float]:
         """Return the numbers among arguments that a bound (min, max) watches, by name: what may be recorded of them.
 
-        A bound says that the number matters and a number names nobody; nothing else of the arguments is returned.
+        A bound says that the number matters, and a number identifies no person. No other argument is returned.
         """
-        return {} if self.free or self.broken else dict(_numbers(self.root, given))
+        return {} if self.free or self.broken else dict(_numbers(self.root, values))
 
 
 _COVERED: Final = Covered()
@@ -159,14 +159,14 @@ def would_pass(before: Mapping[str, object], after: Mapping[str, object], number
     None where numbers cannot tell: something else than a bound differs, or a number was not recorded. Raises
     LimitMalformed.
     """
-    old, new = (dict(_places(compile(each).root)) for each in (before, after))
+    old, new = (dict(_places(compile(written).root)) for written in (before, after))
     if any(not _within(new[name], number) for name, number in numbers.items() if name in new):
         return False
     if old.keys() != new.keys():
         return None
     differing = [name for name in new if old[name].rules != new[name].rules]
-    is_told = all(_besides_bounds(old[name]) == _besides_bounds(new[name]) for name in new)
-    return True if is_told and numbers.keys() >= set(differing) else None
+    is_comparable = all(_besides_bounds(old[name]) == _besides_bounds(new[name]) for name in new)
+    return True if is_comparable and numbers.keys() >= set(differing) else None
 
 
 def describe(limits: Mapping[str, object]) -> list[str]:
@@ -224,12 +224,12 @@ def _walk(root: _Node, path: list[str | None]) -> _Node:
 
 
 def _presence(written: Mapping[str, object]) -> _Presence:
-    given = [word for word in _PRESENCES if word in written]
-    if any(written[word] is not True for word in given):
+    stated = [word for word in _PRESENCES if word in written]
+    if any(written[word] is not True for word in stated):
         raise constraints.Malformed("required, optional and absent can only be true")
-    if len(given) > 1:
+    if len(stated) > 1:
         raise constraints.Malformed("only one of required, optional and absent can be given")
-    return _Presence[given[0].upper()] if given else _Presence.REQUIRED
+    return _Presence[stated[0].upper()] if stated else _Presence.REQUIRED
 
 
 def _settle(node: _Node) -> None:
@@ -289,7 +289,7 @@ def _outside_within(node: _Node, value: Mapping[str, object]) -> NotCovered | No
 def _undeclared(node: _Node, value: Mapping[str, object], declared: Place) -> str:
     for key in value:
         if key not in node.children and not declared.declares(key):
-            name = arguments.shown(key)
+            name = arguments.quote(key)
             return arguments.undeclared(f"{node.name}.{name}" if node.name else name, declared)
     for key, child in node.children.items():
         inner = value.get(key)

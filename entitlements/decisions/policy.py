@@ -47,7 +47,7 @@ _MOST_TELLING: Final = (
 def decide(call: Call, facts: AgentFacts, now: float) -> Verdict:
     """Decide one tool call: allow, deny, hold or step-up, always with a code and reasons.
 
-    The first thing that stands in the way names the code, in a fixed order: stop,
+    The first thing that blocks the call names the code, in a fixed order: stop,
     system, agent, sponsor, owner, client, person, token, session, tool, grant.
     """
     return _decide(call, facts, now, listing=False)
@@ -85,7 +85,7 @@ def still_live(call: Call, facts: AgentFacts, now: float) -> Verdict:
     The tool and the arguments of the call are not looked at. Deny with NO_GRANT when no
     live line of an approved tool is left for any of the token's scopes.
     """
-    code = _standing_in_the_way(call, facts, now)
+    code = _blocking_code(call, facts, now)
     if code is not None:
         return _denied(call, facts, code)
     best = _best_lines(facts, call.system, call.person, now)
@@ -95,7 +95,7 @@ def still_live(call: Call, facts: AgentFacts, now: float) -> Verdict:
     return _denied(call, facts, Code.NO_GRANT)
 
 
-def died_by_a_stop(client: str, issued: float, facts: AgentFacts) -> bool:
+def is_revoked_by_stop(client: str, issued: float, facts: AgentFacts) -> bool:
     """Whether what a client was issued then died when the client or its agent was stopped, also if both are back."""
     valid_after = facts.client_tokens_valid_after.get(client, -math.inf)
     return not (issued > facts.tokens_valid_after and issued > valid_after)
@@ -111,7 +111,7 @@ def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
     """
     if issuance.flow in REDEEMING and issuance.token is None:
         return _denied(issuance, facts, Code.TOKEN_MISSING)
-    code = _standing_in_the_way(issuance, facts, now)
+    code = _blocking_code(issuance, facts, now)
     if code is not None:
         return _denied(issuance, facts, code)
     if issuance.system is None:
@@ -129,7 +129,7 @@ def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
 
 def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verdict:  # noqa: C901, PLR0911, PLR0912 - one order
     """Decide, for list and call alike. `listing` leaves out the arguments only: unreadable limits still count."""
-    code = _standing_in_the_way(call, facts, now)
+    code = _blocking_code(call, facts, now)
     if code is not None:
         return _denied(call, facts, code)
     tool = facts.tools.get((call.system, call.tool))
@@ -173,17 +173,17 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
     return _no_line(call, facts, missed) if asking is None else _guarded(call, facts, tool, asking, now)
 
 
-def _standing_in_the_way(  # noqa: C901, PLR0911, PLR0912 - one order, read from top to bottom; calls cost more than lines
-    asked: Call | Issuance, facts: AgentFacts, now: float
+def _blocking_code(  # noqa: C901, PLR0911, PLR0912 - one order, read from top to bottom; calls cost more than lines
+    question: Call | Issuance, facts: AgentFacts, now: float
 ) -> Code | None:
     """Find the first thing that forbids everything to this caller, whatever the tool; None when there is none."""
     if facts.stopped:
         return Code.EVERYTHING_STOPPED
-    if asked.system is not None:
-        system = facts.systems.get(asked.system)
+    if question.system is not None:
+        system = facts.systems.get(question.system)
         if system is not _ACTIVE:
             return Code.SYSTEM_UNKNOWN if system is None else Code.SYSTEM_DISABLED
-    if asked.agent != facts.agent:
+    if question.agent != facts.agent:
         return Code.AGENT_UNKNOWN
     if facts.status is not _ACTIVE:
         return _AGENT.get(facts.status, Code.AGENT_SUSPENDED)
@@ -193,31 +193,31 @@ def _standing_in_the_way(  # noqa: C901, PLR0911, PLR0912 - one order, read from
         return Code.SPONSOR_MISSING if facts.sponsor is Status.MISSING else Code.SPONSOR_DISABLED
     if now >= facts.owner_until:
         return Code.OWNER_DISABLED
-    client = facts.clients.get(asked.client)
+    client = facts.clients.get(question.client)
     if client is not _ACTIVE:
         return Code.CLIENT_UNKNOWN if client is None else Code.CLIENT_DISABLED
-    if asked.person is not None:
-        person = facts.people.get(asked.person)
+    if question.person is not None:
+        person = facts.people.get(question.person)
         if person is not _ACTIVE:
             return Code.PERSON_UNKNOWN if person is None else Code.PERSON_DISABLED
-    if asked.token is not None:
-        if asked.token.jti in facts.dead_tokens or died_by_a_stop(asked.client, asked.token.issued, facts):
+    if question.token is not None:
+        if question.token.jti in facts.dead_tokens or is_revoked_by_stop(question.client, question.token.issued, facts):
             return Code.TOKEN_REVOKED
-        if not now < asked.token.expires:
+        if not now < question.token.expires:
             return Code.TOKEN_EXPIRED
-    if asked.session is not None:
-        return _session_in_the_way(facts.sessions.get(asked.session), asked.person, now)
-    return Code.SESSION_UNKNOWN if _needs_session(asked) else None
+    if question.session is not None:
+        return _blocking_session_code(facts.sessions.get(question.session), question.person, now)
+    return Code.SESSION_UNKNOWN if _needs_session(question) else None
 
 
-def _needs_session(asked: Call | Issuance) -> bool:
+def _needs_session(question: Call | Issuance) -> bool:
     """Whether a session must be named: wherever a person is acted for, except without any token or at its start."""
-    if asked.person is None:
+    if question.person is None:
         return False
-    return asked.token is not None if isinstance(asked, Call) else not asked.begins_session
+    return question.token is not None if isinstance(question, Call) else not question.begins_session
 
 
-def _session_in_the_way(session: SessionFacts | None, person: str | None, now: float) -> Code | None:
+def _blocking_session_code(session: SessionFacts | None, person: str | None, now: float) -> Code | None:
     if session is None or session.person != person:
         return Code.SESSION_UNKNOWN
     if session.ended:
@@ -234,13 +234,13 @@ def _session_in_the_way(session: SessionFacts | None, person: str | None, now: f
 def _guarded(call: Call, facts: AgentFacts, tool: ToolFacts, line: Line, now: float) -> Verdict:
     """Apply the guardrails to a covered call. The strictest answer wins: deny, then step-up, then hold."""
     session = facts.sessions.get(call.session) if call.session is not None else None
-    found = [rule for rule in facts.guardrails if _matches(rule, tool, session)]
-    if denying := [rule for rule in found if rule.effect is Effect.DENY]:
+    matching = [rule for rule in facts.guardrails if _matches(rule, tool, session)]
+    if denying := [rule for rule in matching if rule.effect is Effect.DENY]:
         return _stopped_by(call, facts, Code.GUARDRAIL, Effect.DENY, denying, line)
     fresh = -math.inf if session is None else session.authenticated_at
-    if stale := [rule for rule in found if rule.effect is Effect.STEP_UP and not now - fresh <= rule.max_age]:
+    if stale := [rule for rule in matching if rule.effect is Effect.STEP_UP and not now - fresh <= rule.max_age]:
         return _stopped_by(call, facts, Code.REAUTHENTICATION_DUE, Effect.STEP_UP, stale, line)
-    holding = [rule for rule in found if rule.effect is Effect.HOLD]
+    holding = [rule for rule in matching if rule.effect is Effect.HOLD]
     if (holding or line.ask) and call.approval is None:
         return _stopped_by(call, facts, Code.APPROVAL_OF_CALL_REQUIRED, Effect.HOLD, holding, line)
     return _allowed(call, tool, line)
@@ -303,7 +303,7 @@ def _no_line(call: Call | Issuance, facts: AgentFacts, missed: list[Reason]) -> 
 
 
 def _denied(
-    asked: Call | Issuance,
+    question: Call | Issuance,
     facts: AgentFacts,
     code: Code,
     reasons: tuple[Reason, ...] = (),
@@ -314,18 +314,20 @@ def _denied(
         effect,
         code,
         reasons or (Reason(code, codes.meaning(code).sentence),),
-        remedy=_remedy(asked, facts, code, needed),
+        remedy=_remedy(question, facts, code, needed),
     )
 
 
-def _remedy(asked: Call | Issuance, facts: AgentFacts, code: Code, needed: tuple[str, ...] = ()) -> Remedy:
+def _remedy(question: Call | Issuance, facts: AgentFacts, code: Code, needed: tuple[str, ...] = ()) -> Remedy:
     """Say what would help: for a missing right, the entitlements whose request would bring it."""
     meaning = codes.meaning(code)
-    tool = asked.tool if isinstance(asked, Call) else ""
+    tool = question.tool if isinstance(question, Call) else ""
     if meaning.next is Next.REQUEST and not needed:
-        wanted = facts.offers.get((asked.system, asked.tool)) if isinstance(asked, Call) else asked.requested
-        needed = scopes.canonical(wanted or ())
-    return Remedy(meaning.next, meaning.remedy, asked.system or "", tool, asked.person, needed)
+        requestable = (
+            facts.offers.get((question.system, question.tool)) if isinstance(question, Call) else question.requested
+        )
+        needed = scopes.canonical(requestable or ())
+    return Remedy(meaning.next, meaning.remedy, question.system or "", tool, question.person, needed)
 
 
 def _live_lines(facts: AgentFacts, system: str, person: str | None, now: float) -> Iterator[Line]:

@@ -26,7 +26,7 @@ _LOWER: Final = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems
 _LOCAL_OBJECTS: Final = frozenset({"properties", "required", "additionalProperties"})
 
 
-class Way(StrEnum):
+class Direction(StrEnum):
     """In which direction a schema moved: what it lets through grew, shrank, or is otherwise not the same."""
 
     WIDER = "wider"
@@ -34,13 +34,13 @@ class Way(StrEnum):
     OTHER = "other"
 
 
-def bones(schema: object) -> object:
+def skeleton(schema: object) -> object:
     """Leave out everything that only speaks to readers, and put unordered lists into one order.
 
     A property that happens to be *called* `title` or `description` stays.
     """
     if isinstance(schema, list):
-        return [bones(entry) for entry in schema]
+        return [skeleton(entry) for entry in schema]
     if not isinstance(schema, Mapping):
         return schema
     return {key: _bone(key, value) for key, value in schema.items() if key not in TEXTS}
@@ -48,9 +48,9 @@ def bones(schema: object) -> object:
 
 def _bone(key: str, value: object) -> object:
     if key in _MAPS and isinstance(value, Mapping):
-        return {name: bones(inner) for name, inner in value.items()}
+        return {name: skeleton(inner) for name, inner in value.items()}
     if key in _LISTS or key in _SINGLES:
-        return bones(value)
+        return skeleton(value)
     if key in _SETS and isinstance(value, list):
         return sorted(value, key=key_of)
     return value
@@ -61,78 +61,78 @@ def key_of(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def ways(old: object, new: object) -> set[Way]:
-    """Say in which directions the second of two `bones` differs from the first; an empty set when it does not."""
+def compare(old: object, new: object) -> set[Direction]:
+    """Say in which directions the second of two skeletons differs from the first; an empty set when it does not."""
     if key_of(old) == key_of(new):
         return set()
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return _ways_of_booleans(old, new)
-    found: set[Way] = set()
+    directions: set[Direction] = set()
     for key in sorted(old.keys() | new.keys()):
         if key in _LOCAL_OBJECTS:
             continue
         if key_of(old.get(key)) != key_of(new.get(key)) or (key in old) != (key in new):
-            found |= _ways_of_keyword(key, old, new)
-    return found | _ways_of_object(old, new) or {Way.OTHER}
+            directions |= _ways_of_keyword(key, old, new)
+    return directions | _ways_of_object(old, new) or {Direction.OTHER}
 
 
-def _ways_of_booleans(old: object, new: object) -> set[Way]:
+def _ways_of_booleans(old: object, new: object) -> set[Direction]:
     """`true` and an empty schema let everything through, `false` nothing."""
     if old is False or new in (True, {}):
-        return {Way.WIDER}
+        return {Direction.WIDER}
     if new is False or old in (True, {}):
-        return {Way.NARROWER}
-    return {Way.OTHER}
+        return {Direction.NARROWER}
+    return {Direction.OTHER}
 
 
-def _ways_of_keyword(key: str, old: Mapping[str, object], new: Mapping[str, object]) -> set[Way]:
+def _ways_of_keyword(key: str, old: Mapping[str, object], new: Mapping[str, object]) -> set[Direction]:
     before, after = old.get(key), new.get(key)
     if key in _UPPER or key in _LOWER:
         return _ways_of_bound(before, after, upper=key in _UPPER)
     if key in ("enum", "type"):
         return _ways_of_choice(before, after)
     if key in ("items", "contentSchema") and before is not None and after is not None:
-        return ways(before, after)
-    return {Way.OTHER}
+        return compare(before, after)
+    return {Direction.OTHER}
 
 
-def _ways_of_bound(before: object, after: object, *, upper: bool) -> set[Way]:
+def _ways_of_bound(before: object, after: object, *, upper: bool) -> set[Direction]:
     if before is None or after is None:
-        return {Way.NARROWER if before is None else Way.WIDER}
+        return {Direction.NARROWER if before is None else Direction.WIDER}
     if _is_number(before) and _is_number(after):
         grew = float(str(after)) > float(str(before))
-        return {Way.WIDER if grew is upper else Way.NARROWER}
-    return {Way.OTHER}
+        return {Direction.WIDER if grew is upper else Direction.NARROWER}
+    return {Direction.OTHER}
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _ways_of_choice(before: object, after: object) -> set[Way]:
+def _ways_of_choice(before: object, after: object) -> set[Direction]:
     if before is None or after is None:
-        return {Way.NARROWER if before is None else Way.WIDER}
+        return {Direction.NARROWER if before is None else Direction.WIDER}
     old = {key_of(entry) for entry in (before if isinstance(before, list) else [before])}
     new = {key_of(entry) for entry in (after if isinstance(after, list) else [after])}
-    return ({Way.WIDER} if new - old else set()) | ({Way.NARROWER} if old - new else set())
+    return ({Direction.WIDER} if new - old else set()) | ({Direction.NARROWER} if old - new else set())
 
 
-def _ways_of_object(old: Mapping[str, object], new: Mapping[str, object]) -> set[Way]:
+def _ways_of_object(old: Mapping[str, object], new: Mapping[str, object]) -> set[Direction]:
     """Compare what may and what must be given."""
-    found: set[Way] = set()
+    directions: set[Direction] = set()
     before, after = properties(old), properties(new)
     must_before, must_after = required(old), required(new)
     for name in after.keys() - before.keys():
-        found.add(Way.OTHER if name in must_after else Way.WIDER)
+        directions.add(Direction.OTHER if name in must_after else Direction.WIDER)
     for name in before.keys() - after.keys():
-        found.add(Way.OTHER if name in must_before else Way.NARROWER)
+        directions.add(Direction.OTHER if name in must_before else Direction.NARROWER)
     for name in before.keys() & after.keys():
-        found |= ways(before[name], after[name])
+        directions |= compare(before[name], after[name])
     if must_after - must_before:
-        found.add(Way.NARROWER)
+        directions.add(Direction.NARROWER)
     if must_before - must_after:
-        found.add(Way.WIDER)
-    return found | ways(old.get("additionalProperties", True), new.get("additionalProperties", True))
+        directions.add(Direction.WIDER)
+    return directions | compare(old.get("additionalProperties", True), new.get("additionalProperties", True))
 
 
 def properties(schema: object) -> dict[str, object]:

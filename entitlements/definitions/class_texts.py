@@ -23,14 +23,14 @@ class Reason:
     def __str__(self) -> str:
         return self.text
 
-    def said(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, str]:
         """Return it as JSON."""
         return {"rule": self.rule, "field": self.field, "word": self.word, "text": self.text}
 
 
 @dataclass(slots=True)
-class Look:
-    """One look at one definition: what is read of it once, and the reasons that gather."""
+class DefinitionTexts:
+    """The words of one definition, read once, and the reasons that gather for its classes."""
 
     raw: Mapping[str, Any]
     words: list[str]
@@ -41,32 +41,32 @@ class Look:
     compounds: dict[str, tuple[str, str]]
     because: list[Reason] = field(default_factory=list)
 
-    def say(self, rule: str, place: str, word: str, text: str) -> None:
+    def add_reason(self, rule: str, place: str, word: str, text: str) -> None:
         """Add a reason: the rule that fired, the field and the word on which it did, and a sentence."""
         self.because.append(Reason(rule, place, impressions.visible(word)[:80], text))
 
-    def met(self, words: frozenset[str]) -> tuple[str, str] | None:
+    def find_word(self, words: frozenset[str]) -> tuple[str, str] | None:
         """Return where one of the words stands, as (field, word): in the name, an argument's name or the title."""
-        for place, spoken in (("name", self.words), ("title", self.title)):
-            if found := next((word for word in spoken if word in words), None):
-                return place, found
-        for argument, (spoken, _said, _free) in self.arguments.items():
-            if any(word in words for word in spoken):
+        for place, texts_words in (("name", self.words), ("title", self.title)):
+            if match := next((word for word in texts_words if word in words), None):
+                return place, match
+        for argument, (texts_words, _description, _free) in self.arguments.items():
+            if any(word in words for word in texts_words):
                 return "inputSchema", argument
         return None
 
     def mentions(self, nouns: frozenset[str]) -> tuple[str, str] | None:
-        """Return where one of the nouns of `classwords` stands, as (field, words): in any text or property name."""
+        """Return where one of the nouns of `class_words` stands, as (field, words): in any text or property name."""
         return next((met for compound, met in self.compounds.items() if compound in nouns), None)
 
 
-def look_at(raw: Mapping[str, Any]) -> Look:
+def read_texts(raw: Mapping[str, Any]) -> DefinitionTexts:
     """Read a definition once."""
     annotations = raw.get("annotations")
     claimed = annotations if isinstance(annotations, Mapping) else {}
     title = raw.get("title") or claimed.get("title") or ""
     described = raw.get("description")
-    look = Look(
+    texts = DefinitionTexts(
         raw=raw,
         words=known.of_name(str(raw.get("name", ""))),
         title=known.of_text(title) if isinstance(title, str) else [],
@@ -75,21 +75,21 @@ def look_at(raw: Mapping[str, Any]) -> Look:
         claimed=claimed,
         compounds={},
     )
-    for place, words in _read(look):
+    for place, words in _read(texts):
         for compound, read in known.compounds(words):
-            look.compounds.setdefault(compound, (place, read))
-    return look
+            texts.compounds.setdefault(compound, (place, read))
+    return texts
 
 
-def _read(look: Look) -> Iterator[tuple[str, list[str]]]:
+def _read(texts: DefinitionTexts) -> Iterator[tuple[str, list[str]]]:
     """Yield each text of a definition as (field, words), properties at every depth and of what it returns included."""
-    yield "name", look.words
-    yield "title", look.title
+    yield "name", texts.words
+    yield "title", texts.title
     for schema in ("inputSchema", "outputSchema"):
-        for name in schemas.property_names(look.raw.get(schema)):
+        for name in schemas.property_names(texts.raw.get(schema)):
             yield schema, known.of_name(name)
-    yield "description", known.of_text(look.text)
-    for _words, described, _free in look.arguments.values():
+    yield "description", known.of_text(texts.text)
+    for _words, described, _free in texts.arguments.values():
         yield "inputSchema", known.of_text(described)
 
 

@@ -1,6 +1,6 @@
 """What a tool probably does: action, risk, kind of data and flows, suggested by rules that say why. Version `class@3`.
 
-Name, texts, schema and annotations were all written by whoever wrote the server. So a rule that reads one of
+Name, texts, schema and annotations were all written by the author of the server. So a rule that reads one of
 them can only be overruled towards caution: a description, a schema or a hint makes graver what the name says, and
 nothing makes it milder. What no rule knows is a write of medium risk. A person confirms each suggestion, and the
 suggestion never becomes a decision by itself.
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from entitlements.definitions import class_words as known
 from entitlements.definitions import impressions
-from entitlements.definitions.class_texts import Look, Reason, look_at
+from entitlements.definitions.class_texts import DefinitionTexts, Reason, read_texts
 from entitlements.words import Action, Risk
 
 VERSION: Final = "class@3"
@@ -62,7 +62,7 @@ class Suggestion:
     because: tuple[Reason, ...]
     version: str = VERSION
 
-    def said(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return it as JSON, the form in which a tool keeps it."""
         return {
             "version": self.version,
@@ -71,19 +71,19 @@ class Suggestion:
             "data_class": self.data_class,
             **self.flows,
             "sentence": self.sentence,
-            "because": [reason.said() for reason in self.because],
+            "because": [reason.as_json() for reason in self.because],
         }
 
 
 def suggest(raw: Mapping[str, Any]) -> Suggestion:
     """Propose what a tool does, from its definition alone; the same definition always gets the same answer."""
-    look = look_at(raw)
-    unhinted = _by_texts(look, *_by_name(look))
-    action = _by_schema(look, _by_claims(look, unhinted))
-    risk = _risk(look, action)
-    data_class = _data_class(look, action)
-    flows = _flows(look, action, data_class, fetches=unhinted is Action.READ)
-    return Suggestion(action, risk, data_class, flows, draft(raw, action), tuple(look.because))
+    texts = read_texts(raw)
+    unhinted = _by_texts(texts, *_by_name(texts))
+    action = _by_schema(texts, _by_claims(texts, unhinted))
+    risk = _risk(texts, action)
+    data_class = _data_class(texts, action)
+    flows = _flows(texts, action, data_class, fetches=unhinted is Action.READ)
+    return Suggestion(action, risk, data_class, flows, draft(raw, action), tuple(texts.because))
 
 
 def draft(raw: Mapping[str, Any], action: Action) -> str:
@@ -106,57 +106,61 @@ def _first_sentence(text: str) -> str:
 # The action
 
 
-def _by_name(look: Look) -> tuple[Action, bool]:
+def _by_name(texts: DefinitionTexts) -> tuple[Action, bool]:
     """Say what the name says, and whether it says anything: its first verb decides, a verb after “and” adds to it."""
-    verbs = [(place, word) for place, word in enumerate(look.words) if word in known.NAMED]
-    if listed := _looks_first(look, [word for _place, word in verbs]):
-        look.say("name_looks", "name", listed, f"Its name says “{listed}” first, and its description begins as one.")
+    verbs = [(place, word) for place, word in enumerate(texts.words) if word in known.NAMED]
+    if listed := _looks_first(texts, [word for _place, word in verbs]):
+        texts.add_reason(
+            "name_looks", "name", listed, f"Its name says “{listed}” first, and its description begins as one."
+        )
         return Action.READ, True
-    verbs = [each for each in verbs if each[0] == 0 or each[1] not in known.LOOKS or each[1] not in known.NOUNS]
-    plain = [each for each in verbs if each[1] not in known.NOUNS]
+    verbs = [verb for verb in verbs if verb[0] == 0 or verb[1] not in known.LOOKS or verb[1] not in known.NOUNS]
+    plain = [verb for verb in verbs if verb[1] not in known.NOUNS]
     if verbs:
         _place, word = verbs[0] if verbs[0][0] == 0 and verbs[0][1] not in known.NOUNS else (plain or verbs)[0]
         action = known.NAMED[word]
-        look.say("name_verb", "name", word, f"Its name says “{word}”, which {_DOES[action]}.")
-        joined = [word for place, word in verbs if place and look.words[place - 1] in ("and", "or", "then")]
+        texts.add_reason("name_verb", "name", word, f"Its name says “{word}”, which {_DOES[action]}.")
+        joined = [word for place, word in verbs if place and texts.words[place - 1] in ("and", "or", "then")]
         for word in joined:
-            action = _graver(look, action, known.NAMED[word], "name_joined", "name", word)
+            action = _graver(texts, action, known.NAMED[word], "name_joined", "name", word)
         return action, True
-    if seen := next((word for word in look.words if word in known.LOOKS), None):
-        look.say("name_thing", "name", seen, f"Its name says “{seen}”, something to look at.")
+    if looked := next((word for word in texts.words if word in known.LOOKS), None):
+        texts.add_reason("name_thing", "name", looked, f"Its name says “{looked}”, something to look at.")
         return Action.READ, True
     return Action.WRITE, False
 
 
-def _looks_first(look: Look, verbs: list[str]) -> str | None:
+def _looks_first(texts: DefinitionTexts, verbs: list[str]) -> str | None:
     """Return “list” or “search” that leads a name with what it lists behind it: `list_tag_values` tags nothing."""
     listed = verbs[0] if len(verbs) > 1 else ""
     looks = listed in known.LOOKS & known.NOUNS and known.NAMED[listed] is Action.READ
     if not looks:  # a name may have no word at all
         return None
-    harmless = {known.NAMED[word] for word in verbs} <= {Action.READ, Action.WRITE} and look.words[-1] not in verbs
-    apart = not {"and", "or", "then"} & set(look.words)
-    spoken = _leading(known.of_text(look.text[:400])) if harmless and apart else None
+    harmless = {known.NAMED[word] for word in verbs} <= {Action.READ, Action.WRITE} and texts.words[-1] not in verbs
+    apart = not {"and", "or", "then"} & set(texts.words)
+    spoken = _leading(known.of_text(texts.text[:400])) if harmless and apart else None
     return listed if spoken and known.SPOKEN[spoken][1] is Action.READ else None
 
 
-def _by_texts(look: Look, action: Action, certain: bool) -> Action:  # noqa: FBT001 - whether the name said anything
-    spoken = known.of_text(look.text[:400])
-    verb = _leading(spoken) or _leading(look.title)
-    together = _together(look.text)
+def _by_texts(texts: DefinitionTexts, action: Action, certain: bool) -> Action:  # noqa: FBT001 - whether the name decides
+    spoken = known.of_text(texts.text[:400])
+    verb = _leading(spoken) or _leading(texts.title)
+    together = _together(texts.text)
     if not certain:
         if verb and {known.SPOKEN[word][1] for word in (verb, *together)} == {Action.READ}:
-            look.say("text_reads", "description", verb, f"Only its description says “{verb}”, which reads.")
+            texts.add_reason("text_reads", "description", verb, f"Only its description says “{verb}”, which reads.")
             return Action.READ
-        look.say("unknown", "name", str(look.raw.get("name", "")), "No rule knows its name, so it counts as a change.")
+        texts.add_reason(
+            "unknown", "name", str(texts.raw.get("name", "")), "No rule knows its name, so it counts as a change."
+        )
     if verb:
-        action = _graver(look, action, known.SPOKEN[verb][1], "text_verb", "description", verb)
+        action = _graver(texts, action, known.SPOKEN[verb][1], "text_verb", "description", verb)
     for word in together:
-        action = _graver(look, action, known.SPOKEN[word][1], "text_joined", "description", word)
-    if also := _THEN.search(look.text):
-        action = _graver(look, action, Action.DELETE, "text_also", "description", also[0].lower())
-    if (warned := _FOR_GOOD.search(look.text)) and action is not Action.READ:
-        action = _graver(look, action, Action.DELETE, "text_warns", "description", warned[0].lower())
+        action = _graver(texts, action, known.SPOKEN[word][1], "text_joined", "description", word)
+    if also := _THEN.search(texts.text):
+        action = _graver(texts, action, Action.DELETE, "text_also", "description", also[0].lower())
+    if (warned := _FOR_GOOD.search(texts.text)) and action is not Action.READ:
+        action = _graver(texts, action, Action.DELETE, "text_warns", "description", warned[0].lower())
     return action
 
 
@@ -188,45 +192,55 @@ def _leading(spoken: list[str]) -> str | None:
     return light
 
 
-def _by_claims(look: Look, action: Action) -> Action:
+def _by_claims(texts: DefinitionTexts, action: Action) -> Action:
     """Take the server's own hints as they are: unproven. They can make the suggestion graver, never milder."""
-    if look.claimed.get("readOnlyHint") is False and action is Action.READ:
+    if texts.claimed.get("readOnlyHint") is False and action is Action.READ:
         action = Action.WRITE
-        look.say("hint_writes", "annotations", "readOnlyHint", "The server says that it does not only read.")
-    if look.claimed.get("destructiveHint") is True and action is Action.WRITE:
+        texts.add_reason("hint_writes", "annotations", "readOnlyHint", "The server says that it does not only read.")
+    if texts.claimed.get("destructiveHint") is True and action is Action.WRITE:
         action = Action.DELETE
-        look.say("hint_destroys", "annotations", "destructiveHint", "The server says that it may destroy things.")
-    if look.claimed.get("readOnlyHint") is True and action is not Action.READ:
+        texts.add_reason(
+            "hint_destroys", "annotations", "destructiveHint", "The server says that it may destroy things."
+        )
+    if texts.claimed.get("readOnlyHint") is True and action is not Action.READ:
         text = "The server says that it only reads; that is not believed against its name or texts."
-        look.say("hint_unbelieved", "annotations", "readOnlyHint", text)
+        texts.add_reason("hint_unbelieved", "annotations", "readOnlyHint", text)
     return action
 
 
-def _by_schema(look: Look, action: Action) -> Action:
-    for name, (words, described, free) in look.arguments.items():
+def _by_schema(texts: DefinitionTexts, action: Action) -> Action:
+    for name, (words, described, free) in texts.arguments.items():
         last = words[-1] if words else ""
-        takes_code = last in known.COMMANDS or (last == "code" and bool(_RUNS_CODE.search(f"{described} {look.text}")))
+        takes_code = last in known.COMMANDS or (last == "code" and bool(_RUNS_CODE.search(f"{described} {texts.text}")))
         if free and takes_code and action is not Action.EXECUTE:
-            look.say("argument_code", "inputSchema", name, f"Its argument “{_plain(name)}” takes commands or code.")
+            texts.add_reason(
+                "argument_code", "inputSchema", name, f"Its argument “{_plain(name)}” takes commands or code."
+            )
             return Action.EXECUTE
-        if free and _is_query(look, last, described) and action in (Action.WRITE, Action.DELETE):
-            look.say("argument_query", "inputSchema", name, f"Its argument “{_plain(name)}” takes a query language.")
+        if free and _is_query(texts, last, described) and action in (Action.WRITE, Action.DELETE):
+            texts.add_reason(
+                "argument_query", "inputSchema", name, f"Its argument “{_plain(name)}” takes a query language."
+            )
             return Action.EXECUTE
         if action is Action.READ and set(words) & known.FORCES:
-            look.say("argument_force", "inputSchema", name, f"Its argument “{_plain(name)}” is about changing things.")
+            texts.add_reason(
+                "argument_force", "inputSchema", name, f"Its argument “{_plain(name)}” is about changing things."
+            )
             action = Action.WRITE
     return action
 
 
-def _is_query(look: Look, last: str, described: str) -> bool:
-    said = last == "query" and bool(_QUERY_LANGUAGE.search(described) or _QUERY_LANGUAGE.search(look.text))
-    return said or last in known.QUERIES
+def _is_query(texts: DefinitionTexts, last: str, described: str) -> bool:
+    is_query_language = last == "query" and bool(
+        _QUERY_LANGUAGE.search(described) or _QUERY_LANGUAGE.search(texts.text)
+    )
+    return is_query_language or last in known.QUERIES
 
 
-def _graver(look: Look, action: Action, other: Action, rule: str, place: str, word: str) -> Action:
+def _graver(texts: DefinitionTexts, action: Action, other: Action, rule: str, place: str, word: str) -> Action:
     if _GRAVITY[other] <= _GRAVITY[action]:
         return action
-    look.say(rule, place, word, f"Its {place} also says “{word}”, which {_DOES[other]}.")
+    texts.add_reason(rule, place, word, f"Its {place} also says “{word}”, which {_DOES[other]}.")
     return other
 
 
@@ -237,52 +251,66 @@ def _plain(name: str) -> str:
 # Risk, data, flows
 
 
-def _risk(look: Look, action: Action) -> Risk:
+def _risk(texts: DefinitionTexts, action: Action) -> Risk:
     """Begin at what the action usually risks; each rule is a floor, and the highest holds."""
     risk = _USUAL[action]
     changes = action is not Action.READ
-    pays = look.mentions(known.INSTRUMENTS) or look.mentions(known.PAYMENTS)
-    money = pays or look.met(known.MONEY) or (look.met(known.MONEY_KINDS) if look.met(known.MOVES) else None)
-    transfers = _transfers(look)
-    query = _asks(look)
-    shell = look.met(frozenset({"shell", "bash", "terminal", "sudo", "powershell", "command", "cmd"}))
-    secret = look.met(known.SECRETS) or _key(look.words)
-    unnamed = next((reason.word for reason in look.because if reason.rule == "text_reads"), "")
+    pays = texts.mentions(known.INSTRUMENTS) or texts.mentions(known.PAYMENTS)
+    money = (
+        pays
+        or texts.find_word(known.MONEY)
+        or (texts.find_word(known.MONEY_KINDS) if texts.find_word(known.MOVES) else None)
+    )
+    transfers = _transfers(texts)
+    query = _asks(texts)
+    shell = texts.find_word(frozenset({"shell", "bash", "terminal", "sudo", "powershell", "command", "cmd"}))
+    secret = texts.find_word(known.SECRETS) or _key(texts.words)
+    unnamed = next((reason.word for reason in texts.because if reason.rule == "text_reads"), "")
     floors = (
         (changes and money, Risk.CRITICAL, "money", "It moves or charges money."),
         (action is Action.EXECUTE and shell, Risk.CRITICAL, "shell", "It runs commands on a machine."),
-        (action is Action.DELETE and look.met(known.ESTATE), Risk.CRITICAL, "estate", "It deletes something whole."),
-        (look.mentions(known.PERSONAL), Risk.HIGH, "personal", "It deals with a person's health, pay or papers."),
-        (look.mentions(known.INSTRUMENTS), Risk.HIGH, "instruments", "It deals with cards or bank accounts."),
+        (
+            action is Action.DELETE and texts.find_word(known.ESTATE),
+            Risk.CRITICAL,
+            "estate",
+            "It deletes something whole.",
+        ),
+        (texts.mentions(known.PERSONAL), Risk.HIGH, "personal", "It deals with a person's health, pay or papers."),
+        (texts.mentions(known.INSTRUMENTS), Risk.HIGH, "instruments", "It deals with cards or bank accounts."),
         (money, Risk.MEDIUM, "payments", "It deals with payments."),
         (transfers, Risk.HIGH if changes else Risk.MEDIUM, "transfers", "It deals with transfers."),
         (secret, Risk.HIGH, "secrets", "It deals with secrets."),
-        (changes and look.met(known.POWER), Risk.HIGH, "power", "It changes who may do what, or where things lead."),
+        (
+            changes and texts.find_word(known.POWER),
+            Risk.HIGH,
+            "power",
+            "It changes who may do what, or where things lead.",
+        ),
         (query, Risk.HIGH, "query", "It takes a query language, which may do more than read."),
         (unnamed and ("description", unnamed), Risk.MEDIUM, "unnamed", "Its name does not say what it does."),
-        (_signs(look.raw), Risk.HIGH, "signs", "Its texts hide something or give instructions."),
+        (_signs(texts.raw), Risk.HIGH, "signs", "Its texts hide something or give instructions."),
     )
     for met, floor, rule, text in floors:
         if met:
             place, word = met
-            look.say(rule, place, word, text)
-            risk = max(risk, floor, key=lambda one: one.rank)
+            texts.add_reason(rule, place, word, text)
+            risk = max(risk, floor, key=lambda level: level.rank)
     return risk
 
 
-def _asks(look: Look) -> tuple[str, str] | None:
+def _asks(texts: DefinitionTexts) -> tuple[str, str] | None:
     """Return where a query language comes in: an argument, or a name that ends with one where no schema is known."""
-    for name, (words, described, free) in look.arguments.items():
-        if free and words and _is_query(look, words[-1], described):
+    for name, (words, described, free) in texts.arguments.items():
+        if free and words and _is_query(texts, words[-1], described):
             return "inputSchema", name
-    last = look.words[-1] if look.words else ""
-    spoken = last in known.QUERIES - {"statement"} or (last == "query" and _QUERY_LANGUAGE.search(look.text))
+    last = texts.words[-1] if texts.words else ""
+    spoken = last in known.QUERIES - {"statement"} or (last == "query" and _QUERY_LANGUAGE.search(texts.text))
     return ("name", last) if spoken else None
 
 
-def _transfers(look: Look) -> tuple[str, str] | None:
+def _transfers(texts: DefinitionTexts) -> tuple[str, str] | None:
     """Return where a name or title speaks of transfers; a description may mean those of files."""
-    met = look.mentions(known.TRANSFERS)
+    met = texts.mentions(known.TRANSFERS)
     return met if met and met[0] in ("name", "title") else None
 
 
@@ -292,53 +320,57 @@ def _key(words: list[str]) -> tuple[str, str] | None:
 
 
 def _signs(raw: Mapping[str, Any]) -> tuple[str, str] | None:
-    found = next(iter(impressions.inspect(raw)), None)
-    return (found.place.split("/")[1] if "/" in found.place else "name", found.sign.value) if found else None
+    finding = next(iter(impressions.inspect(raw)), None)
+    return (finding.place.split("/")[1] if "/" in finding.place else "name", finding.sign.value) if finding else None
 
 
-def _data_class(look: Look, action: Action) -> str:
-    pays = look.mentions(known.INSTRUMENTS) or look.mentions(known.PAYMENTS)
+def _data_class(texts: DefinitionTexts, action: Action) -> str:
+    pays = texts.mentions(known.INSTRUMENTS) or texts.mentions(known.PAYMENTS)
     rules = (
-        (look.met(known.SECRETS), "restricted", "secrets"),
-        (look.mentions(known.PERSONAL), "restricted", "a person's health, pay or papers"),
-        (pays or look.met(known.MONEY), "restricted", "payments"),
-        (_transfers(look), "confidential", "transfers"),
-        (look.met(known.PEOPLE), "confidential", "people, or what they wrote"),
-        (look.met(known.PUBLIC), "public", "what everybody can know"),
+        (texts.find_word(known.SECRETS), "restricted", "secrets"),
+        (texts.mentions(known.PERSONAL), "restricted", "a person's health, pay or papers"),
+        (pays or texts.find_word(known.MONEY), "restricted", "payments"),
+        (_transfers(texts), "confidential", "transfers"),
+        (texts.find_word(known.PEOPLE), "confidential", "people, or what they wrote"),
+        (texts.find_word(known.PUBLIC), "public", "what everybody can know"),
     )
     for met, data_class, about in rules:
         if met and (data_class != "public" or action is Action.READ):
-            look.say(
+            texts.add_reason(
                 "data", met[0], met[1], f"“{impressions.visible(met[1])[:80]}” is about {about}: {data_class} data."
             )
             return data_class
-    look.say("data_unknown", "name", "", "No rule knows its data, so it counts as internal.")
+    texts.add_reason("data_unknown", "name", "", "No rule knows its data, so it counts as internal.")
     return "internal"
 
 
-def _flows(look: Look, action: Action, data_class: str, *, fetches: bool) -> dict[str, bool | None]:
+def _flows(texts: DefinitionTexts, action: Action, data_class: str, *, fetches: bool) -> dict[str, bool | None]:
     """Say for each leg of the lethal trifecta whether the tool has it; only what surely stays inside is False.
 
     `fetches`: it would read but for what its server hints; a hint that it writes as well takes nothing back.
     """
     aims = known.TO - {"to"} if action is Action.READ else known.TO
-    addressed = next((n for n, (w, _, free) in look.arguments.items() if free and w and w[-1] in aims), None)
+    addressed = next((n for n, (w, _, free) in texts.arguments.items() if free and w and w[-1] in aims), None)
     computes = (
-        data_class == "public" and action is Action.READ and bool(set(look.words) & known.COMPUTES) and not addressed
+        data_class == "public" and action is Action.READ and bool(set(texts.words) & known.COMPUTES) and not addressed
     )
     private = True if data_class in ("confidential", "restricted") else (False if data_class == "public" else None)
-    strange = look.met(known.OUTSIDE) or (look.met(known.STRANGERS) if fetches else None)
-    sends = next((word for word in look.words if word in known.SENDS), None) if action is not Action.READ else None
-    world = look.claimed.get("openWorldHint") is True
+    strange = texts.find_word(known.OUTSIDE) or (texts.find_word(known.STRANGERS) if fetches else None)
+    sends = next((word for word in texts.words if word in known.SENDS), None) if action is not Action.READ else None
+    world = texts.claimed.get("openWorldHint") is True
     if strange:
-        look.say("flow_untrusted", strange[0], strange[1], "What it returns may have been written by strangers.")
+        texts.add_reason(
+            "flow_untrusted", strange[0], strange[1], "What it returns may have been written by strangers."
+        )
     if addressed is not None:
         text = f"Its argument “{_plain(addressed)}” says where something goes, which can carry data out."
-        look.say("flow_egress", "inputSchema", addressed, text)
+        texts.add_reason("flow_egress", "inputSchema", addressed, text)
     elif sends:
-        look.say("flow_egress", "name", sends, f"“{sends}” can carry data out.")
+        texts.add_reason("flow_egress", "name", sends, f"“{sends}” can carry data out.")
     if world:
-        look.say("hint_open_world", "annotations", "openWorldHint", "The server says that it reaches the outside.")
+        texts.add_reason(
+            "hint_open_world", "annotations", "openWorldHint", "The server says that it reaches the outside."
+        )
     inside = False if computes and not world else None
     return {
         "reads_private": private,

@@ -20,7 +20,7 @@ import rfc8785
 from entitlements import strict
 from entitlements.codes import Code
 from entitlements.decisions import arguments, schemas
-from entitlements.decisions.schemas import Way
+from entitlements.decisions.schemas import Direction
 from entitlements.errors import DomainError
 from entitlements.words import Risk
 
@@ -163,23 +163,25 @@ def difference(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> 
             Change.ADDED: ["The server offers this tool for the first time."],
             Change.REMOVED: ["The server no longer offers this tool."],
         }.get(change, [])
-    said: list[str] = []
+    sentences: list[str] = []
     for field in sorted(key for key in old.keys() | new.keys() if not _same(old, new, key)):
         if field in _SCHEMAS:
-            said += _schema_sentences(field, old.get(field), new.get(field))
+            sentences += _schema_sentences(field, old.get(field), new.get(field))
         elif field == "annotations":
-            said += _hint_sentences(old, new)
+            sentences += _hint_sentences(old, new)
         elif field in _TEXTS and field != "_meta":
-            said.append(_text_sentence(field, old.get(field), new.get(field)))
+            sentences.append(_text_sentence(field, old.get(field), new.get(field)))
         else:
-            said.append(f"The field {field} changed.")
-    return said
+            sentences.append(f"The field {field} changed.")
+    return sentences
 
 
 def hints(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The behaviour a server claims for its tool, with what MCP says a missing hint means. Untrusted."""
-    given = raw.get("annotations")
-    claimed = {key: value for key, value in given.items() if key != "title"} if isinstance(given, Mapping) else {}
+    annotations = raw.get("annotations")
+    claimed = (
+        {key: value for key, value in annotations.items() if key != "title"} if isinstance(annotations, Mapping) else {}
+    )
     return {**_HINTS, **claimed}
 
 
@@ -188,14 +190,14 @@ def _same(old: Mapping[str, Any], new: Mapping[str, Any], key: str) -> bool:
 
 
 def _schema_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> Change | None:
-    if schemas.ways(schemas.bones(old.get("outputSchema")), schemas.bones(new.get("outputSchema"))):
+    if schemas.compare(schemas.skeleton(old.get("outputSchema")), schemas.skeleton(new.get("outputSchema"))):
         return Change.SCHEMA_CHANGED
-    found = schemas.ways(schemas.bones(old.get("inputSchema")), schemas.bones(new.get("inputSchema")))
-    if found == {Way.WIDER}:
+    ways = schemas.compare(schemas.skeleton(old.get("inputSchema")), schemas.skeleton(new.get("inputSchema")))
+    if ways == {Direction.WIDER}:
         return Change.SCHEMA_WIDENED
-    if found == {Way.NARROWER}:
+    if ways == {Direction.NARROWER}:
         return Change.SCHEMA_NARROWED
-    return Change.SCHEMA_CHANGED if found else None
+    return Change.SCHEMA_CHANGED if ways else None
 
 
 def _bounded(raw: object) -> None:
@@ -255,43 +257,43 @@ def _hint_sentences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]
     }
     before, after = hints(old), hints(new)
     changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
-    said = [
+    sentences = [
         f"The server now {words[key][0 if after.get(key) else 1]}." if key in words else f"The hint {key} changed."
         for key in changed
     ]
-    return said or ["The annotations changed in their wording."]
+    return sentences or ["The annotations changed in their wording."]
 
 
 def _schema_sentences(field: str, old: object, new: object) -> list[str]:
     """Say what happened to each named argument, then whether anything else in the schema changed."""
     word = "argument" if field == "inputSchema" else "result field"
     before, after = schemas.properties(old), schemas.properties(new)
-    said: list[str] = []
+    sentences: list[str] = []
     for name in sorted(after.keys() - before.keys()):
         must = " and must be given" if name in schemas.required(new) else ""
-        said.append(f"The {word} {_quoted(name)} was added{must}.")
-    said.extend(f"The {word} {_quoted(name)} was removed." for name in sorted(before.keys() - after.keys()))
+        sentences.append(f"The {word} {_quoted(name)} was added{must}.")
+    sentences.extend(f"The {word} {_quoted(name)} was removed." for name in sorted(before.keys() - after.keys()))
     for name in sorted(before.keys() & after.keys()):
-        said += _argument_sentences(f"The {word} {_quoted(name)}", before[name], after[name])
+        sentences += _argument_sentences(f"The {word} {_quoted(name)}", before[name], after[name])
         if (name in schemas.required(old)) != (name in schemas.required(new)):
-            said.append(
+            sentences.append(
                 f"The {word} {_quoted(name)} {'must' if name in schemas.required(new) else 'need not'} be given."
             )
     rest = [_rest(old), _rest(new)]
-    if schemas.key_of(rest[0]) != schemas.key_of(rest[1]) or not said:
-        said.append(f"Something else in the {field} changed.")
-    return said
+    if schemas.key_of(rest[0]) != schemas.key_of(rest[1]) or not sentences:
+        sentences.append(f"Something else in the {field} changed.")
+    return sentences
 
 
 def _argument_sentences(subject: str, old: object, new: object) -> list[str]:
     if schemas.key_of(old) == schemas.key_of(new):
         return []
-    found = schemas.ways(schemas.bones(old), schemas.bones(new))
-    if not found:
+    ways = schemas.compare(schemas.skeleton(old), schemas.skeleton(new))
+    if not ways:
         return [f"{subject} is described in other words."]
-    if found == {Way.WIDER}:
+    if ways == {Direction.WIDER}:
         return [f"{subject} allows more than before."]
-    return [f"{subject} allows less than before." if found == {Way.NARROWER} else f"{subject} changed its form."]
+    return [f"{subject} allows less than before." if ways == {Direction.NARROWER} else f"{subject} changed its form."]
 
 
 def _rest(schema: object) -> object:

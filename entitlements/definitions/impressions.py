@@ -1,6 +1,6 @@
 """First impressions of a tool: text that hides something.
 
-Names and descriptions come from whoever wrote the server: they are shown, never obeyed.
+Names and descriptions come from the author of the server: Mandate shows them and never obeys them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _INSTRUCTION: Final = re.compile(
 
 
 def hidden(text: str) -> int:
-    """Count the characters in a text that a reader cannot see or that reorder what she sees."""
+    """Count the characters in a text that a reader cannot see or that reorder what is visible."""
     return sum(1 for _, sign in _signed(text) if sign is not None)
 
 
@@ -62,17 +62,17 @@ def key(text: str) -> str:
 
 def signs(text: str) -> dict[Sign, int]:
     """Count every suspicious sign in one text."""
-    found: dict[Sign, int] = {}
+    counts: dict[Sign, int] = {}
     for _, sign in _signed(text):
         if sign is not None:
-            found[sign] = found.get(sign, 0) + 1
+            counts[sign] = counts.get(sign, 0) + 1
     if mixed := sum(1 for word in re.findall(r"\w+", text) if _mixes(word)):
-        found[Sign.MIXED_SCRIPTS] = mixed
+        counts[Sign.MIXED_SCRIPTS] = mixed
     if not unicodedata.is_normalized("NFC", text):
-        found[Sign.NOT_COMPOSED] = 1
-    if told := len(_INSTRUCTION.findall(text)):
-        found[Sign.INSTRUCTION] = told
-    return found
+        counts[Sign.NOT_COMPOSED] = 1
+    if instructions := len(_INSTRUCTION.findall(text)):
+        counts[Sign.INSTRUCTION] = instructions
+    return counts
 
 
 def inspect(raw: Mapping[str, Any]) -> list[Finding]:

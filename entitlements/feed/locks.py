@@ -48,7 +48,7 @@ def number(lock: Lock, key: object) -> int:
 
 
 def shared(keys: Iterable[Key]) -> None:
-    """Hold every key together with other issuers until the transaction ends; waits out whoever holds one alone."""
+    """Share every key with other issuers until the transaction ends; waits while another holds one exclusively."""
     _take(_SHARED, keys)
 
 
@@ -60,7 +60,7 @@ def exclusive(*keys: Key) -> None:
 def _take(statement: str, keys: Iterable[Key]) -> None:
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("locks live in a transaction")
-    numbers = [number(lock, key) for lock, key in sorted(set(keys), key=lambda each: (each[0], str(each[1])))]
+    numbers = [number(lock, key) for lock, key in sorted(set(keys), key=lambda pair: (pair[0], str(pair[1])))]
     if not numbers:
         return
     prepared.rows(statement, [numbers])

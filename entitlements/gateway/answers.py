@@ -1,4 +1,4 @@
-"""What clients are told, in the words of JSON-RPC: MCP clients learn nothing from any other body."""
+"""The answers that clients get, as JSON-RPC: MCP clients read no other body."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from entitlements.codes import Code, Next
 from entitlements.decisions.verdicts import Verdict
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, encode
 from entitlements.node.bearer import Bearer
-from entitlements.node.directory import Entry
+from entitlements.node.directory import ServedSystem
 from entitlements.node.refusals import Refused
 
 DENIAL: Final = "mandate/denial"
@@ -58,24 +58,24 @@ def refused(refusal: Refused, request_id: bytes = NULL, *, slug: str = "", evalu
 
 def challenge(slug: str, word: str, message: str, scope: str = "") -> Header:
     """Return the WWW-Authenticate header of a system (RFC 6750, RFC 9728 section 5.1, RFC 9470)."""
-    said = [f'resource_metadata="{metadata_url(slug)}"']
+    parameters = [f'resource_metadata="{metadata_url(slug)}"']
     if word:
-        said = [f'error="{word}"', f'error_description="{message}"', *said]
+        parameters = [f'error="{word}"', f'error_description="{message}"', *parameters]
     if scope:
-        said.append(f'scope="{scope}"')
-    return b"www-authenticate", ("Bearer " + ", ".join(said)).encode()
+        parameters.append(f'scope="{scope}"')
+    return b"www-authenticate", ("Bearer " + ", ".join(parameters)).encode()
 
 
 def denied(
-    entry: Entry, bearer: Bearer, verdict: Verdict, evaluation: str, request_id: bytes, tool: str = ""
+    entry: ServedSystem, bearer: Bearer, verdict: Verdict, evaluation: str, request_id: bytes, tool: str = ""
 ) -> Answer:
     """Answer a denied call in the shape that the system was registered with; a token's fault is always HTTP's 401."""
     meaning = codes.meaning(verdict.code)
     data = explanation(entry.slug, bearer.agent, tool, verdict, evaluation)
     failure = encode({"code": codes.DENIED, "message": meaning.sentence, "data": data})
     if meaning.status == HTTPStatus.UNAUTHORIZED:
-        again = challenge(entry.slug, meaning.bearer, meaning.sentence)
-        return Answer(HTTPStatus.UNAUTHORIZED, error(request_id, failure), (JSON, NO_STORE, again))
+        challenge_header = challenge(entry.slug, meaning.bearer, meaning.sentence)
+        return Answer(HTTPStatus.UNAUTHORIZED, error(request_id, failure), (JSON, NO_STORE, challenge_header))
     if meaning.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return refused(Refused(verdict.code), request_id, evaluation=evaluation)
     if entry.shape == System.DenialShape.FORBIDDEN:
@@ -85,13 +85,13 @@ def denied(
         return Answer(HTTPStatus.FORBIDDEN, error(request_id, failure), headers)
     if entry.shape == System.DenialShape.JSONRPC or not tool:
         return Answer(HTTPStatus.OK if tool else HTTPStatus.FORBIDDEN, error(request_id, failure))
-    shown = {
+    tool_result = {
         "content": [{"type": "text", "text": _text(data)}],
         "isError": True,
         "resultType": "complete",
         "_meta": {DENIAL: data},
     }
-    return Answer(HTTPStatus.OK, result(request_id, encode(shown)))
+    return Answer(HTTPStatus.OK, result(request_id, encode(tool_result)))
 
 
 def explanation(
@@ -103,18 +103,18 @@ def explanation(
     resumed by a request.
     """
     meaning = codes.meaning(verdict.code)
-    said: dict[str, Any] = {
+    detail: dict[str, Any] = {
         "code": verdict.code.value,
         "evaluation_id": evaluation,
         "reason": meaning.sentence,
-        "reasons": [each.sentence for each in verdict.reasons],
+        "reasons": [reason.sentence for reason in verdict.reasons],
         "remedy": meaning.remedy,
     }
     if meaning.next is Next.REQUEST:
-        said["request_access"] = addresses.request_access(agent, system, tool, evaluation if is_call else "")
+        detail["request_access"] = addresses.request_access(agent, system, tool, evaluation if is_call else "")
     if verdict.remedy is not None and verdict.remedy.scopes:
-        said["scopes"] = list(verdict.remedy.scopes)
-    return said
+        detail["scopes"] = list(verdict.remedy.scopes)
+    return detail
 
 
 def _all_scopes(bearer: Bearer, verdict: Verdict) -> str:
@@ -124,7 +124,7 @@ def _all_scopes(bearer: Bearer, verdict: Verdict) -> str:
 
 
 def _text(data: Mapping[str, Any]) -> str:
-    reasons = [each for each in data["reasons"] if each != data["reason"]]
+    reasons = [reason for reason in data["reasons"] if reason != data["reason"]]
     parts = [f"Denied ({data['code']}): {data['reason']}", *reasons, data["remedy"]]
     if "request_access" in data:
         parts.append(data["request_access"])

@@ -25,7 +25,7 @@ from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, Request, e
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node, unknown
-from entitlements.node.records import About
+from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 
 METADATA: Final = "/.well-known/authzen-configuration"
@@ -83,9 +83,9 @@ async def serve(node: Node, request: Request) -> None:
         node.check_open()
         bearer = await _caller(node, request)
         body = _object(strict.loads(await request.body()))
-        asking = Asking(node, request, bearer)
-        said = await asking.one(body) if request.path == EVALUATION else await asking.many(body)
-        answer = Answer(HTTPStatus.OK, encode(said), (JSON, NO_STORE, *echo))
+        evaluator = Evaluator(node, request, bearer)
+        decisions = await evaluator.evaluate(body) if request.path == EVALUATION else await evaluator.evaluate_all(body)
+        answer = Answer(HTTPStatus.OK, encode(decisions), (JSON, NO_STORE, *echo))
     except (Malformed, strict.NotStrictJson) as why:
         # AuthZEN 1.0, section 12.3: the body of an error is a string; it begins with the code.
         text = f"{Code.MALFORMED_CALL.value}: {why}"
@@ -100,7 +100,7 @@ async def _caller(node: Node, request: Request) -> Bearer:
     request.header("authorization")
     bearer = await node.bearers.check(request.headers.get(b"authorization"), addresses.MANDATE, resource())
     if not bearer.token.scopes & SCOPES:
-        raise Refused(Code.SCOPE_MISSING, "Asking for decisions needs the scope mandate:decide.")
+        raise Refused(Code.SCOPE_MISSING, "Evaluator for decisions needs the scope mandate:decide.")
     rows = await node.snapshots.query(_CALLER, [bearer.token.jti, addresses.MANDATE, bearer.client])
     if not rows:
         raise Refused(Code.TOKEN_INVALID)
@@ -118,7 +118,7 @@ async def _caller(node: Node, request: Request) -> Bearer:
     return bearer
 
 
-class Asking:
+class Evaluator:
     """The questions of one request."""
 
     def __init__(self, node: Node, request: Request, bearer: Bearer) -> None:
@@ -126,37 +126,37 @@ class Asking:
         self._trace = trace_of(None, request.headers.get(b"traceparent", b"").decode("latin-1"))
         self._request_id = request.headers.get(b"x-request-id", b"").decode("latin-1")[:128]
 
-    async def many(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def evaluate_all(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Answer a list of questions in its order; without a list, the one question that the body is."""
         items = body.get("evaluations")
         if not items:
-            return await self.one(body)
+            return await self.evaluate(body)
         options = body.get("options", {})
         semantic = options.get("evaluations_semantic", _SEMANTICS[0]) if isinstance(options, dict) else None
         if semantic not in _SEMANTICS or not isinstance(items, list) or len(items) > MOST_EVALUATIONS:
             raise Malformed(f"evaluations must be a list of at most {MOST_EVALUATIONS}, with a known semantic.")
-        said: list[dict[str, Any]] = []
+        decisions: list[dict[str, Any]] = []
         for item in items:
-            said.append(await self._item(body, item))
-            is_allowed = said[-1]["decision"]
+            decisions.append(await self._item(body, item))
+            is_allowed = decisions[-1]["decision"]
             if (semantic, is_allowed) in ((_SEMANTICS[1], False), (_SEMANTICS[2], True)):
                 break
-        return {"evaluations": said}
+        return {"evaluations": decisions}
 
     async def _item(self, body: Mapping[str, Any], item: object) -> dict[str, Any]:
         if not isinstance(item, dict):
             return _error("An evaluation must be an object.")
         merged = {name: item.get(name, body.get(name)) for name in _ENTITIES}
         try:
-            return await self.one({name: value for name, value in merged.items() if value is not None})
+            return await self.evaluate({name: value for name, value in merged.items() if value is not None})
         except Malformed as why:
             return _error(str(why))
 
-    async def one(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def evaluate(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one question, recorded like any other decision. Raises Malformed, Closed."""
         call = await self._read(body)
         verdict, effective = await self._decide(call, str(_entity(body, "action").get("name")))
-        about = About(
+        about = CallDetails(
             self._bearer, effective.system, "evaluation", effective.tool, self._trace, self._request_id, self._source
         )
         about.link("agent", effective.agent)
@@ -171,12 +171,12 @@ class Asking:
             "reason": meaning(verdict.code).authzen,
         }
         if not verdict.allowed:
-            said = answers.explanation(
+            explanation = answers.explanation(
                 effective.system, effective.agent, effective.tool, verdict, about.evaluation, is_call=False
             )
-            context["reasons"] = said["reasons"]
-            if "request_access" in said:
-                context["access_request"] = {"form_url": said["request_access"]}
+            context["reasons"] = explanation["reasons"]
+            if "request_access" in explanation:
+                context["access_request"] = {"form_url": explanation["request_access"]}
         return {"decision": verdict.allowed, "context": context}
 
     async def _decide(self, call: Call, action: str) -> tuple[Verdict, Call]:
@@ -258,8 +258,8 @@ def _refused(node: Node, request: Request, why: Refused, echo: tuple[Header, ...
 
 
 def _echoed(request: Request) -> tuple[Header, ...]:
-    given = request.headers.get(b"x-request-id")
-    return () if given is None else ((b"x-request-id", given),)
+    request_id = request.headers.get(b"x-request-id")
+    return () if request_id is None else ((b"x-request-id", request_id),)
 
 
 def _not_allowed(allowed: str, echo: tuple[Header, ...]) -> Answer:
@@ -269,9 +269,9 @@ def _not_allowed(allowed: str, echo: tuple[Header, ...]) -> Answer:
 
 def _configuration(echo: tuple[Header, ...]) -> Answer:
     base = settings.GATEWAY_URL
-    said = {
+    configuration = {
         "policy_decision_point": base,
         "access_evaluation_endpoint": base + EVALUATION,
         "access_evaluations_endpoint": base + EVALUATIONS,
     }
-    return Answer(HTTPStatus.OK, encode(said), (JSON, _PUBLIC, *echo))
+    return Answer(HTTPStatus.OK, encode(configuration), (JSON, _PUBLIC, *echo))

@@ -12,19 +12,19 @@ from audit.actions import Action
 from audit.draft import Draft
 from entitlements import codes
 from entitlements.codes import Code
-from entitlements.decisions.snapshot import Call as Asked
+from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import answers, relay
 from entitlements.gateway.http import Request
 from entitlements.gateway.messages import Call, check_params
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
-from entitlements.node.directory import Entry
+from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
-from entitlements.node.records import About
+from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
-from entitlements.node.snapshots import Held
-from entitlements.node.streams import Open
+from entitlements.node.snapshots import SnapshotInUse
+from entitlements.node.streams import OpenRequest
 from entitlements.upstream import egress
 
 WATCH_AFTER: Final = 0.05
@@ -34,36 +34,36 @@ _MOST_TRIES: Final = 5
 _FORWARDED_PARAMS: Final = b"mcp-param-"
 
 
-class _Moved(Exception):
+class _RightsChanged(Exception):
     """Rights changed between the decision and the first byte."""
 
 
 @dataclass(slots=True)
-class Passage:
-    """One tools/call on its way through this node."""
+class ToolCall:
+    """One tools/call that this node carries out."""
 
     node: Node
-    entry: Entry
+    entry: ServedSystem
     bearer: Bearer
     request: Request
     call: Call
-    about: About
+    about: CallDetails
     session: str = ""
-    asked: Asked = field(init=False)
+    policy_call: PolicyCall = field(init=False)
     responder: relay.Responder = field(init=False)
-    _held: Held | None = None
-    _errand: relay.Errand | None = None
-    _mine: Open = field(init=False)
+    _held: SnapshotInUse | None = None
+    _upstream_call: relay.UpstreamCall | None = None
+    _open: OpenRequest = field(init=False)
 
     async def run(self) -> None:
         """Carry the call through. Raises Refused and Closed while nothing has been answered."""
         arguments = relay.arguments_of(self.call)
         self.about.name_tool(self.call.params["name"])
         self.responder = relay.Responder(self.request.send)
-        shown = self.entry.tools.get(self.about.tool)
-        check_params(self.call, self.request, shown.mirrored if shown else {})
+        tool = self.entry.tools.get(self.about.tool)
+        check_params(self.call, self.request, tool.mirrored if tool else {})
         bearer = self.bearer
-        self.asked = Asked(
+        self.policy_call = PolicyCall(
             bearer.agent,
             bearer.client,
             bearer.person,
@@ -73,7 +73,7 @@ class Passage:
             bearer.token,
             bearer.session,
         )
-        verdict, self._held = await self.node.decide(self.asked)
+        verdict, self._held = await self.node.decide(self.policy_call)
         self.node.count(verdict)
         await self.node.recorder.durably(records.decision(self.about, verdict, arguments))
         if not verdict.allowed:
@@ -84,20 +84,22 @@ class Passage:
     async def _forward(self) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker
-        self._mine = mine = Open(self.asked, task, is_call=True, request=(self.session, self.call.request_id))
-        watching = self._watch(mine) if self.call.is_modern else None
-        self.node.opened.add(mine)
+        self._open = open_request = OpenRequest(
+            self.policy_call, task, is_call=True, request=(self.session, self.call.request_id)
+        )
+        watching = self._watch(open_request) if self.call.is_modern else None
+        self.node.opened.add(open_request)
         began = time.monotonic()
         try:
             await self._until_sent(began)
         except asyncio.CancelledError:
-            if not mine.stop:
+            if not open_request.stop:
                 self._end(Action.CALL_INDETERMINATE, "unknown", "cancelled", began)
                 raise
             task.uncancel()
-            await self._cut(mine.stop, began)
+            await self._cut(open_request.stop, began)
         finally:
-            self.node.opened.remove(mine)
+            self.node.opened.remove(open_request)
             self.responder.close()
             if watching is not None:
                 watching.cancel()
@@ -105,23 +107,23 @@ class Passage:
     async def _until_sent(self, began: float) -> None:
         self.responder.keep_alive()
         try:
-            await self._try_again_while_it_moves(began)
+            await self._retry_while_rights_change(began)
         except Closed as why:
             with contextlib.suppress(Closed):
                 await self._end_withdrawn(why.code, why.message)
             await self._finish_refused(why)
 
-    async def _try_again_while_it_moves(self, began: float) -> None:
+    async def _retry_while_rights_change(self, began: float) -> None:
         for _ in range(_MOST_TRIES):
             try:
                 ended = await self._try()
-            except _Moved:
-                verdict, self._held = await self.node.decide(self.asked)
+            except _RightsChanged:
+                verdict, self._held = await self.node.decide(self.policy_call)
                 if not verdict.allowed:
                     await self._withdraw(verdict)
                     return
             except relay.SessionLost:
-                self._lose_talk()
+                self._lose_connection()
             except (egress.Unreachable, egress.ForbiddenAddress) as why:
                 await self._failed(why, began)
                 return
@@ -130,31 +132,31 @@ class Passage:
                 return
         await self._failed(egress.Unreachable("The system does not keep its sessions."), began)
 
-    async def _try(self) -> relay.Ended:
-        shown = self.entry.tools.get(self.about.tool)
-        talk = await self.node.talks.get(self.entry, self.bearer)
-        self._errand = relay.Errand(
+    async def _try(self) -> relay.CallEnd:
+        tool = self.entry.tools.get(self.about.tool)
+        connection = await self.node.upstreams.get(self.entry, self.bearer)
+        self._upstream_call = relay.UpstreamCall(
             self.call,
-            talk,
-            shown.mirrored if shown else {},
+            connection,
+            tool.mirrored if tool else {},
             self.about.trace,
-            tuple(self._unknown_params(shown.mirrored if shown else {})),
+            tuple(self._unknown_params(tool.mirrored if tool else {})),
             self._gate,
             self.responder,
         )
-        return await self._errand.carry_out()
+        return await self._upstream_call.carry_out()
 
     def _gate(self) -> None:
         """Look once more, synchronously, before the first byte: epoch and lease, and the clock for good measure."""
-        if not self.node.still_allows(self.asked, self._held):
-            raise _Moved
+        if not self.node.still_allows(self.policy_call, self._held):
+            raise _RightsChanged
 
     def _unknown_params(self, known: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - only asked for membership
-        found: list[tuple[str, str]] = []
+        unknown: list[tuple[str, str]] = []
         for name, value in self.request.raw:
             if name.startswith(_FORWARDED_PARAMS) and name[len(_FORWARDED_PARAMS) :].decode() not in known:
-                found.append((name.decode(), value.decode("latin-1")))
-        return found
+                unknown.append((name.decode(), value.decode("latin-1")))
+        return unknown
 
     async def _withdraw(self, verdict: Verdict) -> None:
         reasons = (Reason(Code.CALL_WITHDRAWN, codes.meaning(verdict.code).sentence), *verdict.reasons)
@@ -178,19 +180,19 @@ class Passage:
     async def _failed(self, why: egress.Unreachable | egress.ForbiddenAddress, began: float) -> None:
         """Say that the upstream failed: certainly without effect if nothing was sent or it turned us away."""
         status = int(str(why.detail.get("status", 0)))
-        is_certain = self._errand is None or not self._errand.was_sent or status // 100 in (3, 4)
+        is_certain = self._upstream_call is None or not self._upstream_call.was_sent or status // 100 in (3, 4)
         action = Action.CALL_FINISHED if is_certain else Action.CALL_INDETERMINATE
         outcome = "failure" if is_certain else "unknown"
         self._end(action, outcome, Code.UPSTREAM_UNAVAILABLE.value, began, status=status)
-        self._lose_talk()
+        self._lose_connection()
         await self._finish_refused(Refused(Code.UPSTREAM_UNAVAILABLE, data={"certain": is_certain}))
 
     async def _cut(self, reason: str, began: float) -> None:
         """End a call that must not, or need not, go on; its upstream request is cancelled with the connection."""
-        errand = self._errand
-        was_sent = errand is not None and errand.was_sent
-        if errand is not None and was_sent:
-            self.node.talks.cancel(errand.talk, errand.number)
+        upstream_call = self._upstream_call
+        was_sent = upstream_call is not None and upstream_call.was_sent
+        if upstream_call is not None and was_sent:
+            self.node.upstreams.cancel(upstream_call.connection, upstream_call.number)
         action = Action.CALL_INDETERMINATE if was_sent else Action.CALL_WITHDRAWN
         self._end(action, "unknown" if was_sent else "refused", reason.replace(" ", "_"), began)
         if reason == GONE:
@@ -210,24 +212,24 @@ class Passage:
             self.node.recorder.eventually(event)
 
     def _ending(self, action: Action, outcome: str, code: str, detail: dict[str, object]) -> Draft | None:
-        """Claim the end of this call and return its event; None when the call has ended. All ends are made here."""
-        return records.ending(self.about, action, outcome, code, detail) if self._mine.claim_end() else None
+        """Claim the end of this call and return its event; None when the call has ended. Every end comes from here."""
+        return records.ending(self.about, action, outcome, code, detail) if self._open.claim_end() else None
 
-    def _lose_talk(self) -> None:
-        if self._errand is not None:
-            self.node.talks.lose(self.entry, self.bearer, self._errand.talk)
+    def _lose_connection(self) -> None:
+        if self._upstream_call is not None:
+            self.node.upstreams.lose(self.entry, self.bearer, self._upstream_call.connection)
 
-    def _watch(self, mine: Open) -> asyncio.TimerHandle:
+    def _watch(self, open_request: OpenRequest) -> asyncio.TimerHandle:
         """Cancel the upstream call when a modern client goes away (GW-6); to a legacy one that means nothing."""
         loop = asyncio.get_running_loop()
 
         async def until_gone() -> None:
             while (await self.request.receive())["type"] != "http.disconnect":
                 pass
-            mine.end(GONE)
+            open_request.end(GONE)
 
         def start() -> None:
             watcher = loop.create_task(until_gone())
-            mine.task.add_done_callback(lambda _: watcher.cancel())
+            open_request.task.add_done_callback(lambda _: watcher.cancel())
 
         return loop.call_later(WATCH_AFTER, start)

@@ -33,7 +33,7 @@ encode: Final = msgspec.json.Encoder().encode
 
 
 class Disconnected(Exception):
-    """The client went away before it had said everything."""
+    """The client disconnected before it had sent its whole request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,11 @@ class Request:
         source = client_address.resolve(str(peer[0]) if peer else "", b",".join(forwarded).decode("latin-1"))
         request = cls(scope["method"], scope["path"], scope["headers"], receive, send, source)
 
-        async def noting(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             request.has_begun = True
             await send(message)
 
-        request.send = noting
+        request.send = send_and_note
         return request
 
     def header(self, name: str) -> str | None:
@@ -135,7 +135,7 @@ class Request:
 def trace_of(meta: object, header: str | None) -> str:
     """Return the trace a message belongs to: `_meta.traceparent`, else the header's, else a new one (W3C, GW-18)."""
     inside = meta.get("traceparent") if isinstance(meta, dict) else None
-    for given in (inside, header):
-        if isinstance(given, str) and (found := _TRACEPARENT.fullmatch(given)) and found[1] != _NO_TRACE:
-            return found[1]
+    for traceparent in (inside, header):
+        if isinstance(traceparent, str) and (match := _TRACEPARENT.fullmatch(traceparent)) and match[1] != _NO_TRACE:
+            return match[1]
     return secrets.token_hex(16)

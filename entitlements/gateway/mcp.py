@@ -15,19 +15,19 @@ from django.conf import settings
 
 from entitlements.codes import Code
 from entitlements.decisions import policy
-from entitlements.decisions.snapshot import Call as Asked
+from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.gateway import answers, messages
-from entitlements.gateway.calls import Passage
+from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
 from entitlements.gateway.messages import Call
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
-from entitlements.node.directory import Entry
+from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
-from entitlements.node.records import About
+from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
-from entitlements.node.streams import Open
+from entitlements.node.streams import OpenRequest
 from entitlements.upstream import mcp_headers, sse, upstream
 
 LIST_SECONDS: Final = 5
@@ -66,19 +66,21 @@ async def serve(node: Node, request: Request, slug: str) -> None:
 class Exchange:
     """One message of a caller we know, and everything an answer needs."""
 
-    def __init__(self, node: Node, request: Request, entry: Entry, bearer: Bearer, call: Call) -> None:
+    def __init__(self, node: Node, request: Request, entry: ServedSystem, bearer: Bearer, call: Call) -> None:
         self.node, self.request, self.entry, self.bearer, self.call = node, request, entry, bearer, call
         self.session = ""
         self.is_modern = messages.is_modern(call, request)
         trace = trace_of(call.meta, request.headers.get(b"traceparent", b"").decode("latin-1"))
         request_id = request.headers.get(b"x-request-id", b"").decode("latin-1")[:128]
-        self.about = About(bearer, entry.slug, call.method, trace=trace, request_id=request_id, source=request.source)
+        self.about = CallDetails(
+            bearer, entry.slug, call.method, trace=trace, request_id=request_id, source=request.source
+        )
 
     @property
-    def asked(self) -> Asked:
+    def policy_call(self) -> PolicyCall:
         """The question behind everything but a call: whether this caller may see the system."""
         bearer = self.bearer
-        return Asked(
+        return PolicyCall(
             bearer.agent, bearer.client, bearer.person, self.entry.slug, "", {}, bearer.token, bearer.session
         )  # fmt: skip
 
@@ -100,7 +102,7 @@ class Exchange:
         await self.request.answer(answer)
 
 
-async def _post(node: Node, request: Request, entry: Entry, bearer: Bearer) -> None:
+async def _post(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
     call = messages.read(await request.body())
     exchange = Exchange(node, request, entry, bearer, call)
     try:
@@ -119,7 +121,7 @@ async def _dispatch(exchange: Exchange) -> None:
         messages.check_legacy(exchange.request)
         _check_session(exchange)
     if call.id is None or not call.method:
-        _noted(exchange)
+        _take_notification(exchange)
         await exchange.request.answer(_ACCEPTED)
         return
     if exchange.is_modern:
@@ -150,45 +152,52 @@ def _no_session() -> Refused:
     )
 
 
-def _noted(exchange: Exchange) -> None:
+def _take_notification(exchange: Exchange) -> None:
     """Take a notification: only a legacy client's wish to cancel its own call means anything to us."""
     call = exchange.call
     if call.method != "notifications/cancelled" or not exchange.session:
         return
-    given = call.params.get("requestId")
-    if isinstance(given, str | int) and not isinstance(given, bool):
-        found = exchange.node.opened.find((exchange.session, encode(given)), exchange.bearer.agent)
-        if found is not None:
-            found.end("cancelled by the client")
+    request_id = call.params.get("requestId")
+    if isinstance(request_id, str | int) and not isinstance(request_id, bool):
+        open_call = exchange.node.opened.find((exchange.session, encode(request_id)), exchange.bearer.agent)
+        if open_call is not None:
+            open_call.end("cancelled by the client")
 
 
 async def _call_tool(exchange: Exchange) -> None:
-    it = exchange
-    await Passage(it.node, it.entry, it.bearer, it.request, it.call, it.about, it.session).run()
+    await ToolCall(
+        exchange.node,
+        exchange.entry,
+        exchange.bearer,
+        exchange.request,
+        exchange.call,
+        exchange.about,
+        exchange.session,
+    ).run()
 
 
 async def _list_tools(exchange: Exchange) -> None:
     """Show the approved definitions of the tools that this caller could call, and nothing of what the upstream says."""
     if "cursor" in exchange.call.params:
         raise Refused(Code.MALFORMED_CALL, "There is no such cursor.")
-    verdict, held = await exchange.node.admits(exchange.asked)
+    verdict, held = await exchange.node.admits(exchange.policy_call)
     if not _may_see(verdict):
         await exchange.deny(verdict)
         return
     assert held is not None  # noqa: S101 - for the type checker: a caller without facts may see nothing
-    shown: list[bytes] = []
-    for tool in policy.visible_tools(exchange.asked, held.facts, exchange.node.now()):
+    definitions: list[bytes] = []
+    for tool in policy.visible_tools(exchange.policy_call, held.facts, exchange.node.now()):
         pinned = exchange.entry.tools.get(tool.name)
         if pinned is not None and pinned.version == tool.version and pinned.is_listable:
-            shown.append(pinned.definition)
-    listed = b'{"tools":[' + b",".join(shown) + b"]"
+            definitions.append(pinned.definition)
+    listed = b'{"tools":[' + b",".join(definitions) + b"]"
     if exchange.is_modern:
         listed += b',"resultType":"complete","cacheScope":"private","ttlMs":%d' % (LIST_SECONDS * 1000)
     await exchange.send(listed + b"}")
 
 
 async def _discover(exchange: Exchange) -> None:
-    verdict, _ = await exchange.node.admits(exchange.asked)
+    verdict, _ = await exchange.node.admits(exchange.policy_call)
     if not _may_see(verdict):
         await exchange.deny(verdict)
         return
@@ -204,15 +213,19 @@ async def _discover(exchange: Exchange) -> None:
 
 
 async def _initialize(exchange: Exchange) -> None:
-    verdict, _ = await exchange.node.admits(exchange.asked)
+    verdict, _ = await exchange.node.admits(exchange.policy_call)
     if not _may_see(verdict):
         await exchange.deny(verdict)
         return
-    asked = exchange.call.params.get("protocolVersion")
-    version = asked if asked in upstream.LEGACY else upstream.LEGACY[0]
+    requested_version = exchange.call.params.get("protocolVersion")
+    version = requested_version if requested_version in upstream.LEGACY else upstream.LEGACY[0]
     name = exchange.node.sessions.begin(exchange.entry.slug, exchange.bearer, version)
-    said = {"protocolVersion": version, "capabilities": _CAPABILITIES, "serverInfo": _identity(exchange.entry)}
-    await exchange.answer(said, (b"mcp-session-id", name.encode()))
+    initialization = {
+        "protocolVersion": version,
+        "capabilities": _CAPABILITIES,
+        "serverInfo": _identity(exchange.entry),
+    }
+    await exchange.answer(initialization, (b"mcp-session-id", name.encode()))
 
 
 async def _ping(exchange: Exchange) -> None:
@@ -223,7 +236,7 @@ def _may_see(verdict: Verdict) -> bool:
     return verdict.allowed or (verdict.effect is Effect.DENY and verdict.code is Code.NO_GRANT)
 
 
-def _identity(entry: Entry) -> dict[str, str]:
+def _identity(entry: ServedSystem) -> dict[str, str]:
     return {"name": f"mandate/{entry.slug}", "title": entry.name, "version": "1"}
 
 
@@ -240,7 +253,7 @@ _LEGACY: Final[dict[str, Handler]] = {
 }
 
 
-async def _delete(node: Node, request: Request, entry: Entry, bearer: Bearer) -> None:
+async def _delete(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
     name = request.header(mcp_headers.SESSION)
     if name is None:
         await request.answer(_not_allowed())
@@ -251,7 +264,7 @@ async def _delete(node: Node, request: Request, entry: Entry, bearer: Bearer) ->
     await request.answer(_EMPTY_OK)
 
 
-async def _get(node: Node, request: Request, entry: Entry, bearer: Bearer) -> None:
+async def _get(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
     """Hold a legacy client's stream open until it leaves, its session ends or its rights do. Nothing is resumed."""
     name = request.header(mcp_headers.SESSION)
     if name is None:
@@ -265,32 +278,34 @@ async def _get(node: Node, request: Request, entry: Entry, bearer: Bearer) -> No
     session = node.sessions.get(name, bearer, entry.slug)
     if session is None:
         raise _no_session()
-    asked = Asked(bearer.agent, bearer.client, bearer.person, entry.slug, "", {}, bearer.token, bearer.session)
-    verdict, _ = await node.admits(asked)
+    policy_call = PolicyCall(
+        bearer.agent, bearer.client, bearer.person, entry.slug, "", {}, bearer.token, bearer.session
+    )
+    verdict, _ = await node.admits(policy_call)
     if not _may_see(verdict):
-        about = About(bearer, entry.slug, "GET", source=request.source)
+        about = CallDetails(bearer, entry.slug, "GET", source=request.source)
         await node.recorder.durably(records.decision(about, verdict, {}))
         await request.answer(answers.denied(entry, bearer, verdict, about.evaluation, answers.NULL))
         return
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - for the type checker
-    mine = Open(asked, task, is_call=False)
+    open_stream = OpenRequest(policy_call, task, is_call=False)
 
     def end() -> None:
-        mine.end("the session ended")
+        open_stream.end("the session ended")
 
-    node.opened.add(mine)
+    node.opened.add(open_stream)
     session.on_end.add(end)
     try:
         await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _STREAM})
         await _keep_open(request)
     except asyncio.CancelledError:
-        if not mine.stop:
+        if not open_stream.stop:
             raise
         task.uncancel()
         await request.send({"type": "http.response.body", "body": b""})
     finally:
-        node.opened.remove(mine)
+        node.opened.remove(open_stream)
         session.on_end.discard(end)
 
 

@@ -47,17 +47,17 @@ def read(text: bytes) -> Call:
         raise Refused(Code.MALFORMED_CALL, why.message, jsonrpc=PARSE_ERROR) from why
     if not isinstance(value, dict) or value.get("jsonrpc") != "2.0":
         raise _invalid("The body is not one JSON-RPC 2.0 message.")
-    method, params, given = value.get("method", ""), value.get("params", {}), value.get("id")
+    method, params, message_id = value.get("method", ""), value.get("params", {}), value.get("id")
     if not isinstance(method, str) or len(method) > _LONGEST or (not method and not value.keys() & {"result", "error"}):
         raise _invalid("The message names no method.")
-    if "id" in value and (isinstance(given, bool) or not isinstance(given, str | int)):
+    if "id" in value and (isinstance(message_id, bool) or not isinstance(message_id, str | int)):
         raise _invalid("The message's id is neither a text nor a whole number.")
     if not isinstance(params, dict):
         raise _invalid("The message's params are not an object.")
     meta = params.get("_meta", {})
     if not isinstance(meta, dict):
         raise _invalid("The message's _meta is not an object.")
-    return Call(method, params, encode(given) if "id" in value else None, upstream.META_VERSION in meta, meta)
+    return Call(method, params, encode(message_id) if "id" in value else None, upstream.META_VERSION in meta, meta)
 
 
 def _invalid(message: str) -> Refused:
@@ -87,9 +87,9 @@ def check_modern(call: Call, request: Request) -> None:
     expected: dict[str, object] = {mcp_headers.VERSION: version, mcp_headers.METHOD: call.method}
     if named is not None:
         expected[mcp_headers.NAME] = call.params.get(named)
-    for header, said in expected.items():
-        given = request.header(header)
-        if given is None or mcp_headers.decode(given) != said:
+    for header, value_in_body in expected.items():
+        value_in_header = request.header(header)
+        if value_in_header is None or mcp_headers.decode(value_in_header) != value_in_body:
             raise Refused(Code.HEADER_MISMATCH, f"The header {header} and the body say different things.")
     check_version(version)
 
@@ -114,8 +114,8 @@ def check_legacy(request: Request) -> None:
 def check_params(call: Call, request: Request, mirrored: Mapping[str, mcp_headers.Path]) -> None:
     """Check that Mcp-Param headers repeat the arguments that the approved schema marks (GW-4). Raises Refused."""
     prefix = mcp_headers.PARAM.encode()
-    given = [(name.decode(), value.decode("latin-1")) for name, value in request.raw if name.startswith(prefix)]
-    if not given and not mirrored:
+    headers = [(name.decode(), value.decode("latin-1")) for name, value in request.raw if name.startswith(prefix)]
+    if not headers and not mirrored:
         return
-    if wrong := mcp_headers.contradicting(call.params.get("arguments") or {}, mirrored, given):
+    if wrong := mcp_headers.contradicting(call.params.get("arguments") or {}, mirrored, headers):
         raise Refused(Code.HEADER_MISMATCH, f"The header {wrong} and the arguments say different things.")

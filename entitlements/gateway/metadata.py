@@ -25,14 +25,14 @@ async def resource_metadata(node: Node, slug: str) -> Answer:
     entry = await node.directory.get(slug)
     if entry is None:
         raise Refused(Code.SYSTEM_UNKNOWN)
-    said = {
+    metadata = {
         "resource": answers.resource(slug),
         "authorization_servers": [addresses.issuer(addresses.issuer_path(slug))],
         "scopes_supported": list(entry.scopes),
         "bearer_methods_supported": ["header"],
         "resource_name": entry.name,
     }
-    answer = Answer.of(HTTPStatus.OK, {name: value for name, value in said.items() if value})
+    answer = Answer.of(HTTPStatus.OK, {name: value for name, value in metadata.items() if value})
     return Answer(answer.status, answer.body, (answer.headers[0], _PUBLIC))
 
 
@@ -86,7 +86,7 @@ class _Numbers:
 
 
 def metrics(node: Node, authorization: str) -> Answer:
-    """Return the numbers for Prometheus, to whoever may read them."""
+    """Return the numbers for Prometheus to a caller who may read them."""
     if refused := monitoring.refusal(authorization):
         return Answer(refused, b"", ((b"www-authenticate", b"Bearer"),))
     registry = CollectorRegistry(auto_describe=False)

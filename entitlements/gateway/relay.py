@@ -20,7 +20,7 @@ from entitlements.gateway import answers
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Send, encode
 from entitlements.gateway.messages import Call
 from entitlements.node.refusals import Refused
-from entitlements.node.upstreams import Talk
+from entitlements.node.upstreams import Connection
 from entitlements.upstream import egress, mcp_headers, sse, upstream
 
 KEEP_ALIVE_SECONDS: Final = 15.0
@@ -35,7 +35,7 @@ _STATUS: Final = {-32700: 400, -32600: 400, -32602: 400, -32020: 400, -32021: 40
 _REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
 
 
-class _Wire(msgspec.Struct):
+class _UpstreamMessage(msgspec.Struct):
     """A message from the upstream, taken apart no further than needed."""
 
     id: msgspec.Raw = msgspec.Raw(b"")
@@ -44,20 +44,20 @@ class _Wire(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(b"")
 
 
-class _Peek(msgspec.Struct):
+class _ResultStatus(msgspec.Struct):
     isError: bool = False  # noqa: N815 - the protocol's name
     resultType: str = ""  # noqa: N815
 
 
-class _Fault(msgspec.Struct):
+class _UpstreamError(msgspec.Struct):
     code: int = 0
 
 
 _UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, ValueError)
 """What reading an answer raises that is no JSON, is nested without end, or is not even text."""
-_wire: Final = msgspec.json.Decoder(_Wire)
-_peek: Final = msgspec.json.Decoder(_Peek)
-_fault: Final = msgspec.json.Decoder(_Fault)
+_read_message: Final = msgspec.json.Decoder(_UpstreamMessage)
+_read_result_status: Final = msgspec.json.Decoder(_ResultStatus)
+_read_error: Final = msgspec.json.Decoder(_UpstreamError)
 _any: Final = msgspec.json.Decoder()
 
 
@@ -66,7 +66,7 @@ class SessionLost(Exception):
 
 
 @dataclass(slots=True)
-class Ended:
+class CallEnd:
     """How a call ended, for the record: `code` is empty for a result, even one that says isError."""
 
     outcome: str
@@ -129,11 +129,11 @@ class Responder:
 
 
 @dataclass(slots=True)
-class Errand:
+class UpstreamCall:
     """A call that was allowed and recorded, and everything needed to carry it out."""
 
     call: Call
-    talk: Talk
+    connection: Connection
     mirrored: Mapping[str, mcp_headers.Path]
     trace: str
     params_headers: tuple[tuple[str, str], ...]
@@ -142,10 +142,10 @@ class Errand:
     number: int = 0
     was_sent: bool = False
 
-    async def carry_out(self) -> Ended:
+    async def carry_out(self) -> CallEnd:
         """Send the call and pass the answer on. Raises what the gate raises, Unreachable, SessionLost."""
-        conversation = self.talk.conversation
-        self.number = next(self.talk.numbers)
+        conversation = self.connection.conversation
+        self.number = next(self.connection.numbers)
         params = forwarded(self.call, conversation, self.trace)
         body = conversation.body(self.number, "tools/call", params)
         headers = conversation.headers("tools/call", params["name"])
@@ -153,7 +153,7 @@ class Errand:
             self._mirror(headers, params)
         token = egress.GATE.set(self._pass)
         try:
-            async with self.talk.http.post(
+            async with self.connection.http.post(
                 conversation.target.url, data=body, headers=headers, allow_redirects=False
             ) as answer:
                 return await self._pass_on(answer)
@@ -173,46 +173,48 @@ class Errand:
             if value is not None:
                 headers[f"Mcp-Param-{token}"] = mcp_headers.encode(value)
 
-    async def _pass_on(self, answer: aiohttp.ClientResponse) -> Ended:
+    async def _pass_on(self, answer: aiohttp.ClientResponse) -> CallEnd:
         status = answer.status
-        if status == HTTPStatus.NOT_FOUND and self.talk.conversation.session:
+        if status == HTTPStatus.NOT_FOUND and self.connection.conversation.session:
             raise SessionLost
         if status in _REFUSED or status // 100 in (3, 5):
             raise egress.Unreachable(status=status)
         async for text in upstream.messages(answer):
-            message = _wire.decode(text)
+            message = _read_message.decode(text)
             if not message.method and bytes(message.id) == str(self.number).encode():
                 return await self._last(message)
             if message.method in _PASSED and not bytes(message.id):
                 await self.responder.event(self._clean(text))
         raise egress.Unreachable("The system ended its answer too early.", status=status)
 
-    async def _last(self, message: _Wire) -> Ended:
+    async def _last(self, message: _UpstreamMessage) -> CallEnd:
         request_id = self.call.request_id
-        if fault := bytes(message.error):
-            code = _fault.decode(fault).code
-            body = answers.error(request_id, self._clean(fault))
+        if error := bytes(message.error):
+            code = _read_error.decode(error).code
+            body = answers.error(request_id, self._clean(error))
             status = _STATUS.get(code, HTTPStatus.OK) if self.call.is_modern else HTTPStatus.OK
             await self.responder.finish(Answer(status, body))
-            return Ended("failure", f"jsonrpc_{code}", len(body))
+            return CallEnd("failure", f"jsonrpc_{code}", len(body))
         result = self._clean(bytes(message.result))
-        peek = _peek.decode(result)
-        body = answers.result(request_id, self._in_the_clients_era(result, peek))
+        result_status = _read_result_status.decode(result)
+        body = answers.result(request_id, self._in_the_clients_era(result, result_status))
         await self.responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
-        return Ended("failure" if peek.isError else "success", "tool_error" if peek.isError else "", len(body))
+        return CallEnd(
+            "failure" if result_status.isError else "success", "tool_error" if result_status.isError else "", len(body)
+        )
 
-    def _in_the_clients_era(self, result: bytes, peek: _Peek) -> bytes:
-        if self.call.is_modern and not peek.resultType:
+    def _in_the_clients_era(self, result: bytes, result_status: _ResultStatus) -> bytes:
+        if self.call.is_modern and not result_status.resultType:
             rest = result.strip()[1:].lstrip()
             return b'{"resultType":"complete"' + (b"}" if rest == b"}" else b"," + rest)
-        if not self.call.is_modern and peek.resultType not in ("", "complete"):
+        if not self.call.is_modern and result_status.resultType not in ("", "complete"):
             sentence = "The system asks for more input, which this version of the protocol cannot carry."
             return encode({"content": [{"type": "text", "text": sentence}], "isError": True})
         return result
 
     def _clean(self, text: bytes) -> bytes:
         """Take out our own credential, should the upstream repeat it, and line ends, which would end an event."""
-        credential = self.talk.conversation.target.credential
+        credential = self.connection.conversation.target.credential
         if credential is not None:
             text = credential.removed_from(text)
         return encode(_any.decode(text)) if b"\n" in text or b"\r" in text else text

@@ -30,7 +30,7 @@ class GrantFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
     def of_person(self, rows: QuerySet[Grant], _name: str, login: str) -> QuerySet[Grant]:
-        """Keep grants that name the person, or a group that she is in."""
+        """Keep grants that name the person, or a group that they are in."""
         return rows.filter(visibility.naming(login))
 
 
@@ -53,11 +53,11 @@ class GrantShown(Shown):
 
     def get_people(self, grant: Grant) -> list[str]:
         """List the logins."""
-        return sorted(each.person.login for each in grant.subjects.all() if each.person)
+        return sorted(subject.person.login for subject in grant.subjects.all() if subject.person)
 
     def get_groups(self, grant: Grant) -> list[str]:
         """List the slugs."""
-        return sorted(each.group.slug for each in grant.subjects.all() if each.group)
+        return sorted(subject.group.slug for subject in grant.subjects.all() if subject.group)
 
 
 class _Grants(Resource):
@@ -66,8 +66,8 @@ class _Grants(Resource):
     def rows(self) -> QuerySet[Grant]:
         return visibility.grants(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return grants.about(found)
+    def links(self, grant: Any) -> list[str]:  # noqa: ANN401 - a row
+        return grants.about(grant)
 
 
 class Grants(_Grants, Listing):
@@ -91,7 +91,7 @@ class Revoke(_Grants, Act):
 
 
 class Suspend(_Grants, Act):
-    """Stop a grant for the time being."""
+    """Suspend a grant."""
 
     @staticmethod
     def verb(grant: Grant, *, by: Principal, reason: str) -> Grant:
@@ -100,7 +100,7 @@ class Suspend(_Grants, Act):
 
 
 class Restore(_Grants, Act):
-    """Put a suspended grant back in force; never by whoever stopped it."""
+    """Restore a suspended grant. The person who suspended it cannot."""
 
     @staticmethod
     def verb(grant: Grant, *, by: Principal, reason: str) -> Grant:

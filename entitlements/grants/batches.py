@@ -1,4 +1,4 @@
-"""Verbs on many grants at once: each by one statement, with an event for each grant and a change for each agent."""
+"""Actions on many grants at once: each by one statement, with an event for each grant and a change for each agent."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def suspend_all(ids: Collection[UUID], *, by: Principal, reason: str) -> dict[UU
     with connection.cursor() as cursor:
         cursor.execute(_SUSPEND, [list(ids)])
         rows = cursor.fetchall()
-    told = [
+    events = [
         log.Row(about=(f"grant:{pk}", f"agent:{agent}", f"entitlement:{scope}", f"system:{system}"), reason=reason)
         for pk, _, _, agent, scope, system in rows
     ]
-    log.record_many(Action.GRANT_SUSPENDED, told, by=by)
+    log.record_many(Action.GRANT_SUSPENDED, events, by=by)
     changes.note_many(changes.Kind.GRANT, {agent_id for _, _, agent_id, *_ in rows}, "grant:suspended")
     return {pk: version for pk, version, *_ in rows}
 
@@ -53,7 +53,7 @@ def expire_due(limit: int = 1000) -> int:
 
 
 @transaction.atomic
-def expire_in_the_way(agent_pk: int, entitlement_pk: int, subjects_digest: str) -> int:
+def expire_conflicting(agent_pk: int, entitlement_pk: int, subjects_digest: str) -> int:
     """End the grant to the same agent, entitlement and people if its time has passed; returns how many.
 
     Waits for a sweep that is ending it, so that it ends once.

@@ -1,4 +1,4 @@
-"""The verbs on grants: issue, suspend, restore, revoke, expire. Approving a request is what calls `issue`."""
+"""Actions on grants: issue, suspend, restore, revoke, expire. Approving a request is what calls `issue`."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ class AlreadyEnded(DomainError):
 
 
 class AlreadyHeld(DomainError):
-    """The agent already holds this entitlement for these people; change or end that grant first."""
+    """The agent already holds this entitlement for these people. Change or end that grant first."""
 
     code, status = "grant_already_held", HTTPStatus.CONFLICT
 
 
 class OutsideEntitlement(DomainError):
-    """A tool or a limit goes beyond what the entitlement contains."""
+    """A tool or a limit goes beyond the entitlement. Stay within it."""
 
     code, status = "outside_entitlement", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class TooLong(DomainError):
-    """The grant would last longer than the entitlement allows."""
+    """The grant would last longer than the entitlement allows. Choose an earlier end."""
 
     code, status = "lasts_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class NotNarrower(DomainError):
-    """What would be left is not less than what the grant gives now."""
+    """The change does not reduce the grant: what would remain is not less than what it gives now."""
 
     code, status = "grant_not_narrower", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class ChangedSince(DomainError):
-    """The grant has changed since it was reduced; what was taken away is not put back."""
+    """The grant changed after it was reduced, so the reduction cannot be undone."""
 
     code, status = "grant_changed_since", HTTPStatus.CONFLICT
 
@@ -93,7 +93,7 @@ class Terms:
 GUARD: Final[Hook[[Agent, Iterable[Tool]], None]] = Hook("grant tools", "combinations")
 """What else refuses tools to an agent, in the transaction of the grant, before it is in force."""
 START_GUARD: Final[Hook[[UUID], None]] = Hook("restore a grant", "reviews")
-"""What else keeps a suspended grant from being restored, whoever asks."""
+"""What else keeps a suspended grant from being restored."""
 
 
 def about(grant: Grant) -> list[str]:
@@ -119,7 +119,7 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
     _check_terms(entitlement, terms)
     GUARD.ask(agent, terms.lines)
     digest = subjects_digest(terms.people, terms.groups, beside=terms.beside)
-    batches.expire_in_the_way(agent.pk, entitlement.pk, digest)
+    batches.expire_conflicting(agent.pk, entitlement.pk, digest)
     grant = Grant(
         id=terms.grant_id,
         agent=agent,
@@ -199,22 +199,22 @@ def _end(grant_id: UUID, state: Grant.State, action: Action, *, by: Principal, r
 
 @transaction.atomic
 def suspend(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
-    """Stop a grant for the time being. Raises NotFound and AlreadyEnded.
+    """Suspend a grant. Raises NotFound and AlreadyEnded.
 
-    Stopping twice changes and records nothing; what somebody else stopped before is stopped by both from then on.
+    Suspending twice changes and records nothing; a suspension by a second person adds to the first.
     """
     locks.exclusive((Lock.GRANT, grant_id))
     grant = _get(grant_id)
     if grant.ended_at is not None:
         raise AlreadyEnded
-    if grant.state == Grant.State.SUSPENDED and str(by) in stopped_by(grant_id):
+    if grant.state == Grant.State.SUSPENDED and str(by) in suspended_by(grant_id):
         return grant
     return _set_state(grant, Grant.State.SUSPENDED, Action.GRANT_SUSPENDED, by=by, reason=reason)
 
 
 @transaction.atomic
 def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
-    """Put a suspended grant back in force until its old end, as somebody else than those who stopped it.
+    """Restore a suspended grant until its old end, as another person than those who suspended it.
 
     Raises NotFound, NotSuspended, SecondPersonNeeded, and what the guards raise.
     """
@@ -228,7 +228,7 @@ def restore(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
     return _set_state(grant, Grant.State.ACTIVE, Action.GRANT_RESTORED, by=by, reason=reason)
 
 
-def stopped_by(grant_id: UUID) -> set[str]:
+def suspended_by(grant_id: UUID) -> set[str]:
     """Return whose stops hold a grant: those who suspended it since it was last restored."""
     return independence.stopped_by(f"grant:{grant_id}", Action.GRANT_SUSPENDED, Action.GRANT_RESTORED)
 

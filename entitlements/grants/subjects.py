@@ -22,10 +22,10 @@ from . import grants
 
 
 @transaction.atomic
-def leave(grant_id: UUID, person: Person, *, by: Principal, reason: str) -> dict[str, Any]:
-    """Let a grant no longer serve one of its people, at once. Returns what it was before, as JSON, for `come_back`.
+def remove_person(grant_id: UUID, person: Person, *, by: Principal, reason: str) -> dict[str, Any]:
+    """Take one person out of a grant, at once. Returns what it was before, as JSON, for `restore_person`.
 
-    Raises NotFound, AlreadyEnded, and NotNarrower for somebody whom it does not name or who is all that it serves.
+    Raises NotFound, AlreadyEnded, and NotNarrower for a person whom it does not name or who is the only one it serves.
     """
     grant = _locked(grant_id)
     subjects = grant.subjects.all()
@@ -38,7 +38,7 @@ def leave(grant_id: UUID, person: Person, *, by: Principal, reason: str) -> dict
 
 
 @transaction.atomic
-def come_back(grant_id: UUID, before: Mapping[str, Any], *, by: Principal, reason: str) -> Grant:
+def restore_person(grant_id: UUID, before: Mapping[str, Any], *, by: Principal, reason: str) -> Grant:
     """Let a grant serve again who left it, on the terms that it has by now. Raises NotFound, AlreadyEnded."""
     grant = _locked(grant_id)
     person = Person.objects.get(login=before["person"])
@@ -62,7 +62,10 @@ def _save(grant: Grant) -> None:
     """Name the grant by whom it serves now; beside others that those people hold by the same entitlement."""
     grant.version += 1
     subjects = list(grant.subjects.select_related("person", "group"))
-    people, groups = [each.person for each in subjects if each.person], [each.group for each in subjects if each.group]
+    people, groups = (
+        [subject.person for subject in subjects if subject.person],
+        [subject.group for subject in subjects if subject.group],
+    )
     for beside in (False, True, grant.pk):  # the last is no other's, however many come to serve the same
         grant.subjects_digest = grants.subjects_digest(people, groups, beside=beside)
         with suppress(IntegrityError), transaction.atomic():

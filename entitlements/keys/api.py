@@ -70,8 +70,8 @@ class _Keys(Resource):
     def rows(self) -> QuerySet[SigningKey]:
         return SigningKey.objects.defer("sealed_private")
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"key:{found.kid}"]
+    def links(self, key: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"key:{key.kid}"]
 
 
 class Keys(_Keys, Listing):
@@ -88,15 +88,15 @@ class Rotate(_Keys):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Take the next step."""
-        asked = self.body(RotateAsked)
+        values = self.body(RotateAsked)
         known = {
             addresses.IDP,
             *record_keys.ISSUERS,
-            *(addresses.issuer_path(slug) for slug in _slugs(asked["issuer"])),
+            *(addresses.issuer_path(slug) for slug in _slugs(values["issuer"])),
         }
-        if asked["issuer"] not in known:
+        if values["issuer"] not in known:
             raise NotFound
-        return self.show(signing.rotate(asked["issuer"], by=self.principal, now=asked["now"]))
+        return self.show(signing.rotate(values["issuer"], by=self.principal, now=values["now"]))
 
 
 def _slugs(issuer: str) -> list[str]:
@@ -116,9 +116,9 @@ class Withdraw(_Keys):
 
     def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
         """Deny it, and answer with the key as it is then."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        asked = self.body(WithdrawAsked)
-        since = asked.get("compromised_since")
-        signing.withdraw(found.kid, by=self.principal, reason=asked["reason"], since=since)
-        return self.again(found)
+        key = self.found()
+        self.permit(key, *self.links(key))
+        values = self.body(WithdrawAsked)
+        since = values.get("compromised_since")
+        signing.withdraw(key.kid, by=self.principal, reason=values["reason"], since=since)
+        return self.again(key)

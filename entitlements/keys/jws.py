@@ -46,7 +46,7 @@ class BadToken(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """What a token says before anybody has checked who said it."""
+    """What a token says before its signature is checked."""
 
     header: Mapping[str, Any]
     claims: Mapping[str, Any]
@@ -113,12 +113,12 @@ def check(unverified: Unverified, key: Key) -> Mapping[str, Any]:
 
 def choose(unverified: Unverified, keys: Iterable[Key]) -> Key:
     """Find the key a token names. A token that names none fits a set of exactly one. Raises BadToken."""
-    found = list(keys)
+    candidates = list(keys)
     if unverified.kid is not None:
-        found = [key for key in found if key.kid == unverified.kid]
-    if len(found) != 1:
+        candidates = [key for key in candidates if key.kid == unverified.kid]
+    if len(candidates) != 1:
         raise BadToken("The token names no key that its issuer has.")
-    return found[0]
+    return candidates[0]
 
 
 def sign(claims: Mapping[str, Any], key: Key, typ: str) -> str:
@@ -197,12 +197,12 @@ def _object(part: str) -> dict[str, Any]:
 def _decode(part: str) -> bytes:
     """Decode unpadded base64url, and only the one spelling of it: no stray characters, no unused bits."""
     try:
-        found = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+        decoded = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise BadToken("The token is not base64url.") from error
-    if _text(found).decode() != part:
+    if _text(decoded).decode() != part:
         raise BadToken("The token is not base64url.")
-    return found
+    return decoded
 
 
 def _text(raw: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Public keys that come from outside: one rule for all of them, whether registered, pinned or fetched. Pure.
 
 A key is taken when its type, curve and algorithm agree (RFC 7518 sections 3.1 and 6), it is for checking signatures
-(RFC 7517 sections 4.2 and 4.3), it holds no private part, and nobody can forge its signatures: RSA has 2,048 bits or
+(RFC 7517 sections 4.2 and 4.3), it holds no private part, and its signatures cannot be forged: RSA has 2,048 bits or
 more and a usual exponent (NIST SP 800-131A, FIPS 186-5), a point lies on its curve and generates a large group.
 """
 
@@ -86,8 +86,8 @@ def read_set(key_set: object, algorithms: Iterable[str] = jws.ALGORITHMS) -> tup
     Raises BadKey and PrivateKeyGiven: one weak key refuses the set, since its issuer may sign with it.
     """
     allowed = frozenset(algorithms)
-    found = (read(member) for member in _members(key_set, MOST_KEYS) if _is_for_signing(member))
-    return tuple(key for key in found if key.algorithm in allowed)
+    read_keys = (read(member) for member in _members(key_set, MOST_KEYS) if _is_for_signing(member))
+    return tuple(key for key in read_keys if key.algorithm in allowed)
 
 
 def check_registered(key_set: object) -> None:

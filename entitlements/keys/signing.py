@@ -51,13 +51,13 @@ _MOST_CACHED: Final = 1000
 
 
 class AlreadyWithdrawn(DomainError):
-    """The key was withdrawn already."""
+    """The key was already withdrawn."""
 
     code, status = "key_already_withdrawn", HTTPStatus.CONFLICT
 
 
 class SinceInFuture(DomainError):
-    """A key cannot be compromised since a time that is still to come; give an earlier one, or none."""
+    """A key cannot be compromised since a time in the future. Give an earlier time, or none."""
 
     code, status = "compromised_since_in_future", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -84,7 +84,7 @@ def sign_bytes(kid: str, data: bytes) -> bytes:
 
 
 def public_pem(kid: str) -> bytes:
-    """Return the public half of a key in PEM, for whoever checks a signature without us."""
+    """Return the public half of a key in PEM, for a verifier outside Mandate."""
     return pem(SigningKey.objects.values_list("public", flat=True).get(kid=kid))
 
 
@@ -202,7 +202,7 @@ def withdraw(kid: str, *, by: Principal, reason: str, since: datetime | None = N
 
 @transaction.atomic
 def reseal(most: int) -> int:
-    """Seal up to `most` private keys anew that lie under another key-encryption key; returns how many."""
+    """Seal up to `most` private keys again that lie under another key-encryption key; returns how many."""
     begins = Substr("sealed_private", 1, seal.BEGINNING, output_field=BinaryField())
     others = SigningKey.objects.exclude(sealed_private=b"").annotate(begins=begins).exclude(begins=seal.beginning())
     rows = others.order_by("pk").select_for_update()[:most]

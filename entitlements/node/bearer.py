@@ -78,7 +78,7 @@ class Bearers:
         self._generation = 0
 
     def forget(self) -> None:
-        """Check every token anew: a key or a client changed."""
+        """Check every token again: a key or a client changed."""
         self._generation += 1
         self._checked.clear()
         self._keys.clear()
@@ -87,7 +87,7 @@ class Bearers:
     async def check(self, authorization: bytes | None, system: str, resource: str) -> Bearer:
         """Return who presents this Authorization header at a resource of a system. Raises Refused, Closed.
 
-        Whoever presents nothing that could be a token of this system is refused before anything is looked up.
+        A caller who presents nothing that could be a token of this system is refused before anything is looked up.
         """
         if not authorization:
             raise Refused(Code.TOKEN_MISSING)

@@ -38,8 +38,8 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """An approved tool as clients are shown it: its version, its definition as JSON, its arguments in headers."""
+class ListedTool:
+    """An approved tool as clients see it: its version, its definition as JSON, its arguments in headers."""
 
     version: str
     definition: bytes
@@ -48,7 +48,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ServedSystem:
     """One system that the gateway serves."""
 
     slug: str
@@ -56,27 +56,27 @@ class Entry:
     shape: str
     target: upstream.Target
     scopes: tuple[str, ...]
-    tools: Mapping[str, Shown]
+    tools: Mapping[str, ListedTool]
     read_at: float
 
 
 class Directory:
     """Reads systems on first use and keeps them until a change of any system, tool or credential.
 
-    The names of all that are served are read together, so that whoever asks for names that are nobody's costs some
-    statements a second, however many ask and for whatever. Each system is read once at a time.
+    The names of all systems are read together, so that a client that asks for unknown names costs only some
+    statements a second, however often it asks. Each system is read once at a time.
     """
 
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, ServedSystem] = {}
         self._names: frozenset[str] | None = None
-        self._reading: dict[str, asyncio.Task[Entry | None]] = {}
+        self._reading: dict[str, asyncio.Task[ServedSystem | None]] = {}
         self._reading_names: asyncio.Task[None] | None = None
         self._generation = 0
         self._misses_left, self._counted_at = MISSES_A_SECOND, time.monotonic()
 
-    async def get(self, slug: str) -> Entry | None:
+    async def get(self, slug: str) -> ServedSystem | None:
         """Return a system by its slug; None when the gateway serves no such one. Raises Closed."""
         entry = self._entries.get(slug)
         if entry is not None and time.monotonic() - entry.read_at < SECONDS:
@@ -100,7 +100,7 @@ class Directory:
         raise Closed(Code.FEED_UNKNOWN)
 
     def forget(self) -> None:
-        """Read everything anew from now on."""
+        """Read everything again from now on."""
         self._generation += 1
         self._names, self._reading_names = None, None
         self._entries.clear()
@@ -126,8 +126,8 @@ class Directory:
         if generation == self._generation:
             self._names = frozenset(slug for (slug,) in rows)
 
-    async def _read_and_keep(self, slug: str) -> Entry | None:
-        """Read a system; what changed while it was read is read again, so that nobody is sent to an old address."""
+    async def _read_and_keep(self, slug: str) -> ServedSystem | None:
+        """Read a system; what changed while it was read is read again, so that no call goes to an old address."""
         for _ in range(_MOST_TRIES):
             generation = self._generation
             entry = await self._read(slug)
@@ -137,17 +137,17 @@ class Directory:
                 return entry
         raise Closed(Code.FEED_UNKNOWN)
 
-    async def _read(self, slug: str) -> Entry | None:
+    async def _read(self, slug: str) -> ServedSystem | None:
         rows = await self._snapshots.query(_SYSTEM, [slug])
         if not rows or rows[0][2] not in System.SERVED:
             return None
         pk, name, _, url, shape, secret_kind, header, sealed, scopes = rows[0]
         credential = None if sealed is None else vault.opened(pk, secret_kind, header, bytes(sealed))
-        tools = {tool: _shown(version, raw) for tool, version, raw in await self._snapshots.query(_TOOLS, [pk])}
+        tools = {tool: _listed_tool(version, raw) for tool, version, raw in await self._snapshots.query(_TOOLS, [pk])}
         target = upstream.Target(url, credential)
-        return Entry(slug, name, shape, target, tuple(scopes), tools, time.monotonic())
+        return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic())
 
 
-def _shown(version: str, raw: Mapping[str, Any]) -> Shown:
+def _listed_tool(version: str, raw: Mapping[str, Any]) -> ListedTool:
     mirrored = mcp_headers.annotated(raw.get("inputSchema"))
-    return Shown(version, _encode(definitions.reviewed(raw)), mirrored or {}, is_listable=mirrored is not None)
+    return ListedTool(version, _encode(definitions.reviewed(raw)), mirrored or {}, is_listable=mirrored is not None)

@@ -126,7 +126,7 @@ class Feed:
         self._task = asyncio.create_task(self._follow(), name="change-feed")
 
     async def stop(self) -> None:
-        """Stop serving at once, and note that nobody need wait for this node any more."""
+        """Stop serving at once, and note that revocations need not wait for this node any more."""
         self._polled = float("-inf")
         if self._task is not None:
             self._task.cancel()

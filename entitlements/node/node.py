@@ -28,10 +28,10 @@ from entitlements.node.directory import Directory
 from entitlements.node.feed import Change, Feed
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
-from entitlements.node.snapshots import Held, Snapshots
+from entitlements.node.snapshots import SnapshotInUse, Snapshots
 from entitlements.node.strangers import Strangers
-from entitlements.node.streams import ClientSessions, Open, Opened
-from entitlements.node.upstreams import Talks
+from entitlements.node.streams import ClientSessions, OpenRequest, OpenRequests
+from entitlements.node.upstreams import Connections
 
 READERS: Final = 4
 SWEEP_SECONDS: Final = 1.0
@@ -71,8 +71,8 @@ class Node:
         self.writer = batch.Writer(address)
         self.recorder = Recorder(self.writer)
         self.strangers = Strangers(address)
-        self.talks = Talks()
-        self.opened = Opened()
+        self.upstreams = Connections()
+        self.opened = OpenRequests()
         self.sessions = ClientSessions()
         self.decisions: Counter[tuple[str, str]] = Counter()
         self._background: set[asyncio.Task[None]] = set()
@@ -90,13 +90,13 @@ class Node:
 
     async def stop(self) -> None:
         """Refuse from now on, cut what is open, write what is to be written, and say that this node has stopped."""
-        for it in self.opened.of(None):
-            it.end("the gateway stops")
+        for request in self.opened.of(None):
+            request.end("the gateway stops")
         await self.feed.stop()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        await self.talks.close()
+        await self.upstreams.close()
         await self.recorder.settle()
         await self.writer.close()
         await self.strangers.close()
@@ -115,16 +115,16 @@ class Node:
         except clock.ClockUnknown as why:
             raise Closed(Code.CLOCK_UNKNOWN) from why
 
-    async def decide(self, call: Call) -> tuple[Verdict, Held | None]:
+    async def decide(self, call: Call) -> tuple[Verdict, SnapshotInUse | None]:
         """Decide a call on facts that the feed has not passed. Raises Closed."""
         return await self._ask(policy.decide, call)
 
-    def still_allows(self, call: Call, held: Held | None) -> bool:
+    def still_allows(self, call: Call, held: SnapshotInUse | None) -> bool:
         """Say, without waiting for anything, whether a decision that was an allow still is one now. Raises Closed."""
         self.check_open()
         return held is not None and not held.is_dropped and policy.decide(call, held.facts, self.now()).allowed
 
-    async def admits(self, call: Call) -> tuple[Verdict, Held | None]:
+    async def admits(self, call: Call) -> tuple[Verdict, SnapshotInUse | None]:
         """Decide whether the caller may see this system at all; having no grant yet is no hindrance. Raises Closed."""
         return await self._ask(policy.still_live, call)
 
@@ -137,7 +137,7 @@ class Node:
         """Count a decision for the metrics."""
         self.decisions[verdict.effect.value, verdict.code.value] += 1
 
-    async def _ask(self, rule: Rule, call: Call) -> tuple[Verdict, Held | None]:
+    async def _ask(self, rule: Rule, call: Call) -> tuple[Verdict, SnapshotInUse | None]:
         self.check_open()
         held = self.snapshots.current(call.agent, call.system) or await self.snapshots.get(call.agent, call.system)
         if held is None:
@@ -184,22 +184,22 @@ class Node:
 
     async def _recheck(self, agent: str | None) -> None:
         """Cut what is open and no longer allowed, and end the sessions that no right stands behind."""
-        for it in self.opened.of(agent):
-            if not await self._may_go_on(it):
-                it.end(Code.CALL_WITHDRAWN)
+        for request in self.opened.of(agent):
+            if not await self._may_go_on(request):
+                request.end(Code.CALL_WITHDRAWN)
         for name, session in self.sessions:
             if agent in (None, session.bearer.agent) and not await self._is_live(session.system, session.bearer.key):
                 self.sessions.end(name)
-        for system, key in self.talks.held():
+        for system, key in self.upstreams.held():
             if agent in (None, key[0]) and not await self._is_live(system, key):
-                self.talks.end(system, key)
+                self.upstreams.end(system, key)
 
-    async def _may_go_on(self, it: Open) -> bool:
+    async def _may_go_on(self, request: OpenRequest) -> bool:
         with contextlib.suppress(Closed):
-            if not it.is_call:
-                verdict, _ = await self.admits(it.call)
+            if not request.is_call:
+                verdict, _ = await self.admits(request.call)
                 return verdict.allowed or verdict.code is Code.NO_GRANT
-            verdict, _ = await self.decide(it.call)
+            verdict, _ = await self.decide(request.call)
             return verdict.allowed or verdict.code is Code.TOKEN_EXPIRED
         return True  # we cannot know now; the lease decides, and the sweep asks again
 
@@ -215,14 +215,14 @@ class Node:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             if self.feed.is_alive:
-                for it in self.opened.of(None):
-                    if not await self._may_go_on(it):
-                        it.end(Code.CALL_WITHDRAWN)
+                for request in self.opened.of(None):
+                    if not await self._may_go_on(request):
+                        request.end(Code.CALL_WITHDRAWN)
             else:
-                for it in self.opened.of(None):
-                    it.end(Code.LEASE_LAPSED)
+                for request in self.opened.of(None):
+                    request.end(Code.LEASE_LAPSED)
             self.sessions.sweep()
-            self.talks.sweep()
+            self.upstreams.sweep()
             with contextlib.suppress(Exception):
                 await self.strangers.flush()
 
@@ -232,7 +232,7 @@ class Node:
         task.add_done_callback(self._background.discard)
 
 
-def _may_be_outdated(held: Held, call: Call) -> bool:
+def _may_be_outdated(held: SnapshotInUse, call: Call) -> bool:
     """Whether what was added since might turn a denial around: a second has passed, or the token is newer.
 
     What takes rights away is in the feed; the session that a new token names is not.

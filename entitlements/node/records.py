@@ -18,12 +18,12 @@ from entitlements.node.bearer import Bearer
 from entitlements.node.refusals import Closed
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_ANYBODY: Final = re.compile(r"[^\x00-\x20\x7f]{1,300}")
+_LINKABLE: Final = re.compile(r"[^\x00-\x20\x7f]{1,300}")
 _MOST_REASONS: Final = 8
 
 
 @dataclass(slots=True)
-class About:
+class CallDetails:
     """What every event of one call shares."""
 
     bearer: Bearer
@@ -37,7 +37,7 @@ class About:
     links: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Name what the call touches; a name that is no tool's is not linked, only told."""
+        """Name what the call touches; a name that no tool can have is not linked."""
         bearer = self.bearer
         self.links = [f"client:{bearer.client}", f"token:{bearer.token.jti}"]
         self.link("system", self.system)
@@ -45,8 +45,8 @@ class About:
             self.name_tool(self.tool)
 
     def link(self, kind: str, name: str) -> None:
-        """Let the event be found by a name that may be anything: what can be nobody's name finds nothing."""
-        if _ANYBODY.fullmatch(name):
+        """Let the event be found by a name that a client chose; a name that nothing can have is not linked."""
+        if _LINKABLE.fullmatch(name):
             self.links.append(f"{kind}:{name}")
 
     def name_tool(self, tool: str) -> None:
@@ -57,7 +57,7 @@ class About:
 
 
 def decision(
-    about: About, verdict: Verdict, arguments: Mapping[str, object], action: Action | None = None
+    about: CallDetails, verdict: Verdict, arguments: Mapping[str, object], action: Action | None = None
 ) -> draft.Draft:
     """Say what was decided, why, and about which arguments: a digest, and of an allowed call the numbers under a bound.
 
@@ -74,30 +74,30 @@ def decision(
         detail["version"] = verdict.tool_version
     if not is_allowed:
         detail["effect"] = verdict.effect.value
-        detail["reasons"] = [f"{each.code}: {each.sentence}" for each in verdict.reasons[:_MOST_REASONS]]
+        detail["reasons"] = [f"{reason.code}: {reason.sentence}" for reason in verdict.reasons[:_MOST_REASONS]]
     links = [*about.links, f"grant:{verdict.grant}"] if verdict.grant else about.links
     outcome = "success" if is_allowed else "refused"
-    made = _draft(about, action, links, outcome, "" if is_allowed else verdict.code.value, detail)
-    about.evaluation = str(made.uuid)
-    return made
+    event = _draft(about, action, links, outcome, "" if is_allowed else verdict.code.value, detail)
+    about.evaluation = str(event.uuid)
+    return event
 
 
-def refusal(about: About, code: Code, message: str) -> draft.Draft:
+def refusal(about: CallDetails, code: Code, message: str) -> draft.Draft:
     """Say that a message of a known caller was refused before anything could be decided."""
     detail: dict[str, object] = {"method": about.method[:128], "reasons": [message]}
-    made = _draft(about, Action.CALL_DENIED, about.links, "refused", code.value, detail)
-    about.evaluation = str(made.uuid)
-    return made
+    event = _draft(about, Action.CALL_DENIED, about.links, "refused", code.value, detail)
+    about.evaluation = str(event.uuid)
+    return event
 
 
-def ending(about: About, action: Action, outcome: str, code: str, detail: dict[str, object]) -> draft.Draft:
+def ending(about: CallDetails, action: Action, outcome: str, code: str, detail: dict[str, object]) -> draft.Draft:
     """Say how an allowed call ended. Its uuid follows from the evaluation's, so that the database refuses a second."""
     uuid = uuid5(UUID(about.evaluation), "end")
     return _draft(about, action, about.links, outcome, code, {"evaluation": about.evaluation, **detail}, uuid)
 
 
 def _draft(
-    about: About,
+    about: CallDetails,
     action: Action,
     links: list[str],
     outcome: str,

@@ -37,7 +37,7 @@ type Rows = list[tuple[Any, ...]]
 
 
 @dataclass(slots=True, eq=False)
-class Held:
+class SnapshotInUse:
     """A snapshot in use. `is_dropped` turns true the moment the feed passes it."""
 
     facts: AgentFacts
@@ -57,9 +57,9 @@ class Snapshots:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._held: dict[str, dict[str, Held]] = {}
+        self._held: dict[str, dict[str, SnapshotInUse]] = {}
         self._count = 0
-        self._reading: dict[Key, asyncio.Task[Held | None]] = {}
+        self._reading: dict[Key, asyncio.Task[SnapshotInUse | None]] = {}
         self._passed: dict[str, int] = {}
         self._passed_all = 0
         self._generation = 0
@@ -68,12 +68,12 @@ class Snapshots:
     def __len__(self) -> int:
         return self._count
 
-    def current(self, agent: str, system: str) -> Held | None:
+    def current(self, agent: str, system: str) -> SnapshotInUse | None:
         """Return what is held, without waiting."""
         of_agent = self._held.get(agent)
         return None if of_agent is None else of_agent.get(system)
 
-    async def get(self, agent: str, system: str, *, fresh: bool = False) -> Held | None:
+    async def get(self, agent: str, system: str, *, fresh: bool = False) -> SnapshotInUse | None:
         """Return what is held or read it; None when agent or system do not exist. Raises Closed (facts unknown)."""
         key = (agent, system)
         if not fresh and (held := self.current(agent, system)) is not None:
@@ -100,14 +100,14 @@ class Snapshots:
             self._drop_older(agent, seq)
 
     def forget(self) -> None:
-        """Throw everything away, what is being read too: the feed begins anew."""
+        """Throw everything away, what is being read too: the feed begins again."""
         self._generation += 1
         self._passed.clear()
         self._passed_all = 0
         for agent in list(self._held):
             self._drop_older(agent, None)
 
-    async def know_person(self, held: Held, login: str) -> None:
+    async def know_person(self, held: SnapshotInUse, login: str) -> None:
         """Learn about a person who holds nothing here, so that the answer can tell unknown from without a grant."""
         if login in held.facts.people:
             return
@@ -161,15 +161,15 @@ class Snapshots:
         except (psycopg.Error, psycopg_pool.PoolTimeout, psycopg_pool.PoolClosed, OSError) as why:
             raise Closed(Code.FEED_UNKNOWN) from why
 
-    async def _read(self, key: Key) -> Held | None:
+    async def _read(self, key: Key) -> SnapshotInUse | None:
         for _ in range(_MOST_TRIES):
             generation, began = self._generation, clock.now().timestamp()
-            found = await self._in_time(self._query_facts(key))
-            if found is None:
+            agent_facts = await self._in_time(self._query_facts(key))
+            if agent_facts is None:
                 return None
             passed = max(self._passed.get(key[0], 0), self._passed_all)
-            if generation == self._generation and found.position >= passed:
-                held = Held(found, began)
+            if generation == self._generation and agent_facts.position >= passed:
+                held = SnapshotInUse(agent_facts, began)
                 self._keep(key, held)
                 return held
         raise Closed(Code.FEED_UNKNOWN)
@@ -203,7 +203,7 @@ class Snapshots:
         if not of_agent:
             self._held.pop(agent, None)
 
-    def _keep(self, key: Key, held: Held) -> None:
+    def _keep(self, key: Key, held: SnapshotInUse) -> None:
         agent, system = key
         if self._count >= MOST_KEPT:
             self._drop_older(next(iter(self._held)), None)

@@ -26,7 +26,7 @@ ROOM_AFTER: Final = 10
 
 
 @dataclass(slots=True, eq=False)
-class Open:
+class OpenRequest:
     """One call or stream. `stop` is set to the reason before its task is cancelled.
 
     `is_over` is set when its end is claimed. From then on nothing cuts it short, not even a reader that listed it
@@ -53,61 +53,61 @@ class Open:
         return is_first
 
 
-class Opened:
+class OpenRequests:
     """Everything open, by agent. Streams, which cost nothing to keep open from afar, are counted and bounded."""
 
     def __init__(self) -> None:
-        self._by_agent: dict[str, set[Open]] = {}
+        self._by_agent: dict[str, set[OpenRequest]] = {}
         self._streams: Counter[tuple[str, str]] = Counter()
 
-    def add(self, it: Open) -> None:
+    def add(self, opened: OpenRequest) -> None:
         """Take note of it. Raises Refused when it is a stream, and its token, agent or this node holds too many."""
-        counts = _counts(it)
+        counts = _counts(opened)
         if any(self._streams[key] >= most for key, most in counts.items()):
             raise Refused(Code.RATE_LIMITED, "Too many streams are open; close one.", retry_after=ROOM_AFTER)
         self._streams.update(counts.keys())
-        self._by_agent.setdefault(it.call.agent, set()).add(it)
+        self._by_agent.setdefault(opened.call.agent, set()).add(opened)
 
-    def remove(self, it: Open) -> None:
+    def remove(self, opened: OpenRequest) -> None:
         """It is over."""
-        it.is_over = True
-        of_agent = self._by_agent.get(it.call.agent)
-        if of_agent is None or it not in of_agent:
+        opened.is_over = True
+        of_agent = self._by_agent.get(opened.call.agent)
+        if of_agent is None or opened not in of_agent:
             return
-        of_agent.discard(it)
+        of_agent.discard(opened)
         if not of_agent:
-            del self._by_agent[it.call.agent]
-        for key in _counts(it):
+            del self._by_agent[opened.call.agent]
+        for key in _counts(opened):
             self._streams[key] -= 1
             if not self._streams[key]:
                 del self._streams[key]
 
-    def of(self, agent: str | None) -> list[Open]:
+    def of(self, agent: str | None) -> list[OpenRequest]:
         """Return what is open for an agent, or for all."""
         if agent is not None:
             return list(self._by_agent.get(agent, ()))
-        return [it for of_agent in self._by_agent.values() for it in of_agent]
+        return [opened for of_agent in self._by_agent.values() for opened in of_agent]
 
-    def find(self, request: tuple[str, bytes], agent: str) -> Open | None:
+    def find(self, request: tuple[str, bytes], agent: str) -> OpenRequest | None:
         """Return the call that a legacy client means."""
-        return next((it for it in self._by_agent.get(agent, ()) if it.request == request), None)
+        return next((opened for opened in self._by_agent.get(agent, ()) if opened.request == request), None)
 
 
-def _counts(it: Open) -> dict[tuple[str, str], int]:
+def _counts(opened: OpenRequest) -> dict[tuple[str, str], int]:
     """Name what a stream is counted under, and how many there may be of each; a call is counted under nothing."""
-    if it.is_call:
+    if opened.is_call:
         return {}
-    token = it.call.token.jti if it.call.token is not None else ""
+    token = opened.call.token.jti if opened.call.token is not None else ""
     return {
         ("token", token): STREAMS_OF_A_TOKEN,
-        ("agent", it.call.agent): STREAMS_OF_AN_AGENT,
+        ("agent", opened.call.agent): STREAMS_OF_AN_AGENT,
         ("node", ""): STREAMS_OF_A_NODE,
     }
 
 
 @dataclass(slots=True, eq=False)
 class ClientSession:
-    """A legacy client's session with us. It is no credential: each request is authenticated anew (GW-16)."""
+    """A legacy client's session with us. It is no credential: each request is authenticated again (GW-16)."""
 
     system: str
     bearer: Bearer
@@ -125,18 +125,18 @@ class ClientSessions:
 
     def __init__(self) -> None:
         self._sessions: dict[str, ClientSession] = {}
-        self._of: dict[tuple[str, str | None, str], list[str]] = {}
+        self._by_caller: dict[tuple[str, str | None, str], list[str]] = {}
 
     def begin(self, system: str, bearer: Bearer, version: str) -> str:
         """Begin a session; the oldest of the same caller gives way when there are too many."""
-        mine = self._of.setdefault(bearer.key, [])
+        mine = self._by_caller.setdefault(bearer.key, [])
         if len(mine) >= MOST_OF_ONE:
             self.end(mine[0])
         if len(self._sessions) >= MOST_SESSIONS:
             self.end(next(iter(self._sessions)))
         name = secrets.token_urlsafe(24)
         self._sessions[name] = ClientSession(system, bearer, version)
-        self._of.setdefault(bearer.key, []).append(name)
+        self._by_caller.setdefault(bearer.key, []).append(name)
         return name
 
     def get(self, name: str, bearer: Bearer, system: str) -> ClientSession | None:
@@ -152,13 +152,13 @@ class ClientSessions:
         session = self._sessions.pop(name, None)
         if session is None:
             return
-        mine = self._of.get(session.bearer.key, [])
+        mine = self._by_caller.get(session.bearer.key, [])
         if name in mine:
             mine.remove(name)
         if not mine:
-            self._of.pop(session.bearer.key, None)
-        for each in list(session.on_end):
-            each()
+            self._by_caller.pop(session.bearer.key, None)
+        for end_stream in list(session.on_end):
+            end_stream()
 
     def sweep(self) -> None:
         """End what was not used for long."""

@@ -18,7 +18,7 @@ import aiohttp
 
 from entitlements import strict
 from entitlements.node.bearer import Bearer
-from entitlements.node.directory import Entry
+from entitlements.node.directory import ServedSystem
 from entitlements.upstream import egress, upstream
 
 CALL_SECONDS: Final = 300.0
@@ -30,8 +30,8 @@ type Key = tuple[str, str | None, str]
 
 
 @dataclass(slots=True, eq=False)
-class Talk:
-    """A conversation in use, with its pool and its request numbers."""
+class Connection:
+    """A conversation with an upstream, with its pool and its request numbers."""
 
     http: aiohttp.ClientSession
     conversation: upstream.Conversation
@@ -40,134 +40,134 @@ class Talk:
 
 
 @dataclass(slots=True, eq=False)
-class _Line:
+class _Upstream:
     """What is known about one upstream."""
 
     target: upstream.Target
     http: aiohttp.ClientSession
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    modern: Talk | None = None
+    modern: Connection | None = None
     is_legacy: bool = False
-    sessions: dict[Key, Talk] = field(default_factory=dict)
+    sessions: dict[Key, Connection] = field(default_factory=dict)
 
 
-class Talks:
-    """All upstreams of this node."""
+class Connections:
+    """The connections of this node to all its upstreams."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, _Line] = {}
+        self._upstreams: dict[str, _Upstream] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def get(self, entry: Entry, bearer: Bearer) -> Talk:
+    async def get(self, entry: ServedSystem, bearer: Bearer) -> Connection:
         """Return the conversation for this caller, begun if need be. Raises Unreachable, ForbiddenAddress."""
-        line = self._lines.get(entry.slug)
-        if line is None or line.target != entry.target:
-            line = self._open(entry)
-        if line.modern is not None:
-            return line.modern
-        talk = line.sessions.get(bearer.key)
-        if talk is None:
-            async with line.lock:
-                talk = self._found(line, bearer.key) or await self._begin(line, bearer.key)
-        talk.used_at = time.monotonic()
-        return talk
+        peer = self._upstreams.get(entry.slug)
+        if peer is None or peer.target != entry.target:
+            peer = self._open(entry)
+        if peer.modern is not None:
+            return peer.modern
+        connection = peer.sessions.get(bearer.key)
+        if connection is None:
+            async with peer.lock:
+                connection = self._kept(peer, bearer.key) or await self._begin(peer, bearer.key)
+        connection.used_at = time.monotonic()
+        return connection
 
     @staticmethod
-    def _found(line: _Line, key: Key) -> Talk | None:
-        return line.modern or line.sessions.get(key)
+    def _kept(peer: _Upstream, key: Key) -> Connection | None:
+        return peer.modern or peer.sessions.get(key)
 
-    def lose(self, entry: Entry, bearer: Bearer, talk: Talk) -> None:
+    def lose(self, entry: ServedSystem, bearer: Bearer, connection: Connection) -> None:
         """Forget a session that the upstream no longer knows, or an era that no longer fits."""
-        line = self._lines.get(entry.slug)
-        if line is None:
+        peer = self._upstreams.get(entry.slug)
+        if peer is None:
             return
-        if line.modern is talk:
-            line.modern = None
-        elif line.sessions.get(bearer.key) is talk:
-            del line.sessions[bearer.key]
+        if peer.modern is connection:
+            peer.modern = None
+        elif peer.sessions.get(bearer.key) is connection:
+            del peer.sessions[bearer.key]
 
     def end(self, system: str, key: Key) -> None:
         """End the legacy session of someone whose rights are gone."""
-        line = self._lines.get(system)
-        if line is not None and (talk := line.sessions.pop(key, None)) is not None:
-            self._later(talk)
+        peer = self._upstreams.get(system)
+        if peer is not None and (connection := peer.sessions.pop(key, None)) is not None:
+            self._later(connection)
 
     def held(self) -> list[tuple[str, Key]]:
         """Name every legacy session by system and owner."""
-        return [(system, key) for system, line in self._lines.items() for key in line.sessions]
+        return [(system, key) for system, peer in self._upstreams.items() for key in peer.sessions]
 
     def sweep(self) -> None:
-        """End the legacy sessions that nobody has used for a while."""
+        """End the legacy sessions that were not used for a while."""
         before = time.monotonic() - IDLE_SECONDS
-        for line in self._lines.values():
-            for key, talk in list(line.sessions.items()):
-                if talk.used_at < before:
-                    del line.sessions[key]
-                    self._later(talk)
+        for peer in self._upstreams.values():
+            for key, connection in list(peer.sessions.items()):
+                if connection.used_at < before:
+                    del peer.sessions[key]
+                    self._later(connection)
 
-    def cancel(self, talk: Talk, number: int) -> None:
-        """Tell a legacy upstream that nobody waits any more; a modern one hears it from the connection."""
-        if not talk.conversation.is_modern:
-            self._track(asyncio.create_task(_cancelled(talk, number)))
+    def cancel(self, connection: Connection, number: int) -> None:
+        """Tell a legacy upstream that the client no longer waits; a modern one sees the connection close."""
+        if not connection.conversation.is_modern:
+            self._track(asyncio.create_task(_cancelled(connection, number)))
 
     async def close(self) -> None:
         """End every session, as far as the upstreams listen, and close every pool."""
-        for line in self._lines.values():
-            for talk in line.sessions.values():
-                self._later(talk)
+        for peer in self._upstreams.values():
+            for connection in peer.sessions.values():
+                self._later(connection)
         if self._under_way:
             _, slow = await asyncio.wait(self._under_way, timeout=1)
             for task in slow:
                 task.cancel()
             await asyncio.gather(*slow, return_exceptions=True)
-        for line in self._lines.values():
-            await line.http.close()
+        for peer in self._upstreams.values():
+            await peer.http.close()
 
-    def _open(self, entry: Entry) -> _Line:
+    def _open(self, entry: ServedSystem) -> _Upstream:
         egress.check_url(entry.target.url)
-        before = self._lines.get(entry.slug)
-        self._lines[entry.slug] = line = _Line(entry.target, egress.client(seconds=CALL_SECONDS))
+        before = self._upstreams.get(entry.slug)
+        self._upstreams[entry.slug] = peer = _Upstream(entry.target, egress.client(seconds=CALL_SECONDS))
         if before is not None:
             self._track(asyncio.create_task(_close_later(before)))
-        return line
+        return peer
 
-    async def _begin(self, line: _Line, key: Key) -> Talk:
-        greet = upstream.greet if line.is_legacy else upstream.begin
-        talk = Talk(line.http, await greet(line.http, line.target))
-        if talk.conversation.is_modern:
-            line.modern = talk
-            return talk
-        line.is_legacy = True
-        while len(line.sessions) >= MOST_SESSIONS:
-            self._later(line.sessions.pop(next(iter(line.sessions))))
-        line.sessions[key] = talk
-        return talk
+    async def _begin(self, peer: _Upstream, key: Key) -> Connection:
+        greet = upstream.greet if peer.is_legacy else upstream.begin
+        connection = Connection(peer.http, await greet(peer.http, peer.target))
+        if connection.conversation.is_modern:
+            peer.modern = connection
+            return connection
+        peer.is_legacy = True
+        while len(peer.sessions) >= MOST_SESSIONS:
+            self._later(peer.sessions.pop(next(iter(peer.sessions))))
+        peer.sessions[key] = connection
+        return connection
 
-    def _later(self, talk: Talk) -> None:
-        self._track(asyncio.create_task(talk.conversation.end(talk.http)))
+    def _later(self, connection: Connection) -> None:
+        self._track(asyncio.create_task(connection.conversation.end(connection.http)))
 
     def _track(self, task: asyncio.Task[None]) -> None:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
 
-async def _cancelled(talk: Talk, number: int) -> None:
+async def _cancelled(connection: Connection, number: int) -> None:
     notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}}
-    talking = talk.conversation
+    conversation = connection.conversation
     with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-        async with talk.http.post(
-            talking.target.url,
+        async with connection.http.post(
+            conversation.target.url,
             data=strict.dumps(notice),
-            headers=talking.headers(),
+            headers=conversation.headers(),
             allow_redirects=False,
             timeout=_SOON,
         ):
             pass
 
 
-async def _close_later(line: _Line) -> None:
+async def _close_later(peer: _Upstream) -> None:
     """Let the calls that still use the old pool finish."""
     try:
         await asyncio.sleep(CALL_SECONDS)
     finally:
-        await line.http.close()
+        await peer.http.close()

@@ -29,16 +29,16 @@ _LONGEST: Final = 600.0
 
 def caller(attempt: Attempt, issuer_path: str, *, allow_public: bool = False) -> Caller:
     """Return the client that calls at the identity issuer. Raises Refused; then the attempt has no `by`."""
-    found, _, _ = _authenticate(attempt, issuer_path, None, allow_public=allow_public)
-    return found
+    client, _, _ = _authenticate(attempt, issuer_path, None, allow_public=allow_public)
+    return client
 
 
 def caller_at(attempt: Attempt, slug: str) -> tuple[Caller, Target, str]:
     """Return the client that calls at a system's authorization server, the system, and the client's name there."""
-    found, target, name = _authenticate(attempt, addresses.issuer_path(slug), slug, allow_public=False)
+    client, target, name = _authenticate(attempt, addresses.issuer_path(slug), slug, allow_public=False)
     if target is None:
         raise refusals.invalid_target("There is no such issuer.", "system_unknown")
-    return found, target, name
+    return client, target, name
 
 
 def _authenticate(
@@ -52,51 +52,51 @@ def _authenticate(
     if offered[0]:
         client_id, secret = _basic(attempt.authorization)
         _same(form, client_id)
-        found = _by_secret(_find(client_id, slug), secret)
+        match = _by_secret(_find(client_id, slug), secret)
     elif offered[1]:
-        found = _by_assertion(form, issuer_path, slug)
+        match = _by_assertion(form, issuer_path, slug)
     elif offered[2]:
-        found = _by_secret(_find(attempt.need("client_id"), slug), form["client_secret"])
+        match = _by_secret(_find(attempt.need("client_id"), slug), form["client_secret"])
     else:
-        found = _by_name(form, slug, allow_public=allow_public)
-    attempt.by, attempt.about = found[0].principal, [*found[0].links]
-    if not found[0].is_active:
+        match = _by_name(form, slug, allow_public=allow_public)
+    attempt.by, attempt.about = match[0].principal, [*match[0].links]
+    if not match[0].is_active:
         raise refusals.invalid_client("The client is disabled.", "client_disabled")
-    ratelimits.check(ratelimits.TOKENS, found[0].client_id)
-    return found
+    ratelimits.check(ratelimits.TOKENS, match[0].client_id)
+    return match
 
 
-type _Found = tuple[Caller, Target | None, str]
+type _ClientMatch = tuple[Caller, Target | None, str]
 
 
-def _find(client_id: str, slug: str | None) -> _Found:
+def _find(client_id: str, slug: str | None) -> _ClientMatch:
     if slug is None:
-        found, target, name = callers.by_id(client_id), None, client_id
+        client, target, name = callers.by_id(client_id), None, client_id
     else:
-        target, found, name = callers.at_system(client_id, slug)
-    if found is None:
+        target, client, name = callers.at_system(client_id, slug)
+    if client is None:
         raise refusals.invalid_client("The client could not be authenticated.")
-    return found, target, name
+    return client, target, name
 
 
-def _by_secret(found: _Found, secret: str) -> _Found:
-    stored = found[0].secret_sha256
+def _by_secret(match: _ClientMatch, secret: str) -> _ClientMatch:
+    stored = match[0].secret_sha256
     is_right = hmac.compare_digest(clients.secret_digest(secret), stored or "-" * 64)
-    if found[0].auth != Client.Auth.CLIENT_SECRET_BASIC or not is_right:
+    if match[0].auth != Client.Auth.CLIENT_SECRET_BASIC or not is_right:
         raise refusals.invalid_client("The client could not be authenticated.")
-    return found
+    return match
 
 
-def _by_name(form: Mapping[str, str], slug: str | None, *, allow_public: bool) -> _Found:
+def _by_name(form: Mapping[str, str], slug: str | None, *, allow_public: bool) -> _ClientMatch:
     if not form.get("client_id"):
         raise refusals.invalid_client("Authenticate the client.")
-    found = _find(form["client_id"], slug)
-    if found[0].auth != Client.Auth.NONE or not allow_public:
+    match = _find(form["client_id"], slug)
+    if match[0].auth != Client.Auth.NONE or not allow_public:
         raise refusals.invalid_client("The client must authenticate here.")
-    return found
+    return match
 
 
-def _by_assertion(form: Mapping[str, str], issuer_path: str, slug: str | None) -> _Found:
+def _by_assertion(form: Mapping[str, str], issuer_path: str, slug: str | None) -> _ClientMatch:
     """Check a client assertion (RFC 7523 section 2.2): for this issuer alone, short, with the client's key, once."""
     if form.get("client_assertion_type") != ASSERTION_TYPE or "client_assertion" not in form:
         raise refusals.invalid_client("The client assertion's type is missing or not supported.")
@@ -108,21 +108,21 @@ def _by_assertion(form: Mapping[str, str], issuer_path: str, slug: str | None) -
         raise refusals.invalid_client(error.message, error.code) from error
 
 
-def _assertion(form: Mapping[str, str], issuer: str, slug: str | None) -> _Found:
+def _assertion(form: Mapping[str, str], issuer: str, slug: str | None) -> _ClientMatch:
     unverified = jws.read(form["client_assertion"])
     client_id = jws.text(unverified.claims, "sub")
     if unverified.typ not in _TYPS or unverified.claims.get("iss") != client_id:
         raise jws.BadToken("The client assertion's type, iss or sub is not that of a client.")
     _same(form, client_id)
-    found = _find(client_id, slug)
-    if found[0].auth != Client.Auth.PRIVATE_KEY_JWT:
+    match = _find(client_id, slug)
+    if match[0].auth != Client.Auth.PRIVATE_KEY_JWT:
         raise refusals.invalid_client("The client could not be authenticated.")
-    claims = jws.check(unverified, jws.choose(unverified, _keys(found[0].jwks)))
+    claims = jws.check(unverified, jws.choose(unverified, _keys(match[0].jwks)))
     if claims.get("aud") != issuer:
         raise jws.BadToken("The client assertion must name this issuer as its only audience, as a string.")
     expires = jws.check_times(claims, clock.now().timestamp(), leeway=_LEEWAY, longest=_LONGEST)
-    assertions.claim(f"client:{found[0].client_id}", jws.text(claims, "jti"), expires)
-    return found
+    assertions.claim(f"client:{match[0].client_id}", jws.text(claims, "jti"), expires)
+    return match
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -138,9 +138,9 @@ def _same(form: Mapping[str, str], client_id: str) -> None:
 
 def _basic(header: str) -> tuple[str, str]:
     """Read HTTP Basic credentials, form-encoded inside (RFC 6749 section 2.3.1)."""
-    scheme, _, given = header.partition(" ")
+    scheme, _, encoded = header.partition(" ")
     try:
-        plain = base64.b64decode(given.strip(), validate=True)
+        plain = base64.b64decode(encoded.strip(), validate=True)
         client_id, colon, secret = plain.partition(b":")
         if scheme.lower() != "basic" or not colon:
             raise refusals.invalid_client("The Authorization header is not of a supported kind.")

@@ -14,7 +14,7 @@ from entitlements.decisions import scopes
 from entitlements.keys import jws, signing
 from entitlements.people import sign_ins
 from entitlements.tokens import assertions, id_tokens, tokens
-from entitlements.tokens.issue import Redeemed, SignIn, Subject, Wish
+from entitlements.tokens.issue import RedeemedToken, SignIn, Subject, TokenRequest
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
@@ -35,11 +35,11 @@ WHERE t.jti = %s AND t.client_id = %s AND t.kind = 'id_jag' AND t.session_id IS 
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedAssertion:
     """An ID-JAG whose signature, times and client were checked: what is redeemed, for whom, in which session."""
 
     claims: Mapping[str, Any]
-    redeemed: Redeemed
+    redeemed: RedeemedToken
     subject: Subject
     session: UUID | None = None
     sign_in: SignIn | None = None
@@ -63,7 +63,7 @@ def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) -> Mappi
     ceiling = checked.redeemed.scopes
     if requested is not None and ceiling is not None and not requested & ceiling:
         raise refusals.Refused("invalid_scope", "scope_missing", "The assertion allows none of the requested scopes.")
-    wish = Wish(
+    token_request = TokenRequest(
         Flow.JWT_BEARER,
         IssuedToken.Kind.ACCESS_TOKEN,
         caller,
@@ -78,7 +78,7 @@ def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) -> Mappi
         detail={"resource": resource, "assertion": {"iss": checked.claims["iss"], "jti": checked.redeemed.jti}},
     )
     with context.acting(trace=attempt.trace):
-        token, minted = tokens.redeem(wish, resource, exchange.sign_in_claims(checked.claims))
+        token, minted = tokens.redeem(token_request, resource, exchange.sign_in_claims(checked.claims))
     return access_token_answer(token, minted.expires - minted.issued, minted.scopes, resource)
 
 
@@ -93,7 +93,7 @@ def access_token_answer(token: str, seconds: int, granted: tuple[str, ...], reso
     }
 
 
-def _check(attempt: Attempt, caller: Caller, target: Target, name: str) -> Checked:
+def _check(attempt: Attempt, caller: Caller, target: Target, name: str) -> CheckedAssertion:
     unverified = jws.read(attempt.form["assertion"])
     if unverified.typ != tokens.ID_JAG_TYP:  # before anything is verified: other types will be other doors (EMA-R-16)
         raise jws.BadToken("The assertion's typ is not that of an ID-JAG.")
@@ -117,7 +117,7 @@ def _check(attempt: Attempt, caller: Caller, target: Target, name: str) -> Check
     return _own(attempt, claims, caller) if issuer is None else _foreign(claims, caller, issuer, signed_in)
 
 
-def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> Checked:
+def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> CheckedAssertion:
     """Take up where leg 1 left off: the row of the ID-JAG names its client, person, session and trace."""
     try:
         jti = UUID(jws.text(claims, "jti"))
@@ -129,29 +129,29 @@ def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> Checked
     issued, expires, scope, session, trace, *person = row
     attempt.trace = trace or attempt.trace
     attempt.about.append(f"token:{jti}")
-    redeemed = Redeemed(str(jti), issued, expires, frozenset(scopes.parse(scope)), jti)
-    return Checked(claims, redeemed, Subject(*person), session=session)
+    redeemed = RedeemedToken(str(jti), issued, expires, frozenset(scopes.parse(scope)), jti)
+    return CheckedAssertion(claims, redeemed, Subject(*person), session=session)
 
 
 def _foreign(
-    claims: Mapping[str, Any], caller: Caller, issuer: issuers.Trusted, signed_in: id_tokens.SignedIn
-) -> Checked:
+    claims: Mapping[str, Any], caller: Caller, issuer: issuers.ActiveIssuer, signed_in: id_tokens.SignedIn
+) -> CheckedAssertion:
     subject = exchange.person_of(issuer, claims)
     scope = claims.get("scope")
     if scope is not None and not isinstance(scope, str):
         raise jws.BadToken("The assertion's scope is not a text.")
     issued = jws.moment(claims, "iat") or 0.0
-    redeemed = Redeemed(
+    redeemed = RedeemedToken(
         jws.text(claims, "jti"),
         issued,
         jws.moment(claims, "exp") or 0.0,
         None if scope is None else frozenset(scopes.parse(scope)),
     )
     sign_in = exchange.sign_in_of(issuer.issuer, jws.text(claims, "sub"), signed_in, caller.agent or "")
-    return Checked(claims, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
+    return CheckedAssertion(claims, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
 
 
-def _claim(checked: Checked) -> Any:  # noqa: ANN401 - a call without arguments
+def _claim(checked: CheckedAssertion) -> Any:  # noqa: ANN401 - a call without arguments
     def claim() -> None:
         assertions.claim(str(checked.claims["iss"]), checked.redeemed.jti, checked.redeemed.expires)
 

@@ -30,14 +30,14 @@ def document(make: Callable[..., Mapping[str, Any] | None]) -> Callable[..., Htt
         if request.method not in {"GET", "HEAD"}:
             return HttpResponse(status=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET, HEAD"})
         try:
-            found = make(**where)
+            content = make(**where)
         except (DatabaseError, InterfaceError) as error:
             return door.unavailable(error)
-        if found is None:
+        if content is None:
             body, status, caching = {"error": "not_found"}, HTTPStatus.NOT_FOUND, "no-store"
         else:
-            is_kept = found.get("keys") != []  # the first key is made with the first token, or by the sweep
-            body, status = dict(found), HTTPStatus.OK
+            is_kept = content.get("keys") != []  # the first key is made with the first token, or by the sweep
+            body, status = dict(content), HTTPStatus.OK
             caching = f"public, max-age={signing.JWKS_SECONDS}" if is_kept else "no-store"
         headers = {"Cache-Control": caching, "Access-Control-Allow-Origin": "*"}
         return HttpResponse(msgspec.json.encode(body), status=status, content_type="application/json", headers=headers)

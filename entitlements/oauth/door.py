@@ -133,7 +133,7 @@ def refuse(attempt: Attempt, error: DomainError) -> HttpResponse:
 
 
 def json(body: Mapping[str, Any], status: int = HTTPStatus.OK, **headers: str) -> HttpResponse:
-    """Return JSON that nobody stores (RFC 6749 section 5.1)."""
+    """Return JSON that must not be stored (RFC 6749 section 5.1)."""
     return HttpResponse(
         msgspec.json.encode(body),
         status=status,
@@ -166,8 +166,8 @@ def _from(request: HttpRequest) -> tuple[str, str]:
 
 
 def _request_id(request: HttpRequest) -> str:
-    given = request.headers.get("X-Request-ID", "")
-    return given if _REQUEST_ID.fullmatch(given) else ""
+    request_id = request.headers.get("X-Request-ID", "")
+    return request_id if _REQUEST_ID.fullmatch(request_id) else ""
 
 
 def _plain(message: str) -> str:

@@ -116,12 +116,12 @@ def _target(attempt: Attempt, caller: Caller) -> tuple[Target, str]:
 
 def resource_of(attempt: Attempt, target: Target) -> str:
     """Return the resource that is asked for, or the only one there is (EMA-I-6). Raises Refused."""
-    given, known = attempt.form.get("resource"), target.resources
-    if given is None and len(known) == 1:
+    resource, known = attempt.form.get("resource"), target.resources
+    if resource is None and len(known) == 1:
         return known[0]
-    if given is None or given not in known:
+    if resource is None or resource not in known:
         raise refusals.invalid_target("The resource is not registered with this audience.")
-    return given
+    return resource
 
 
 def _identity(attempt: Attempt, caller: Caller) -> Assertion:
@@ -146,7 +146,7 @@ def _check(unverified: jws.Unverified, caller: Caller) -> Assertion:
     return Assertion(name, jws.text(claims, "sub"), person, claims, signed_in)
 
 
-def _issuer(unverified: jws.Unverified) -> issuers.Trusted:
+def _issuer(unverified: jws.Unverified) -> issuers.ActiveIssuer:
     """Find the trusted issuer that a token claims to be from, before any key is asked for."""
     issuer = issuers.trusted(unverified.claims.get("iss"), TrustedIssuer.Purpose.IDENTITY)
     if issuer is None:
@@ -154,7 +154,7 @@ def _issuer(unverified: jws.Unverified) -> issuers.Trusted:
     return issuer
 
 
-def _verified(unverified: jws.Unverified, issuer: issuers.Trusted | None) -> Mapping[str, Any]:
+def _verified(unverified: jws.Unverified, issuer: issuers.ActiveIssuer | None) -> Mapping[str, Any]:
     """Return the claims that the issuer signed; without an issuer, that we signed."""
     if issuer is not None:
         return issuers.check(unverified, issuer)
@@ -166,18 +166,18 @@ def _own_person(claims: Mapping[str, Any]) -> Subject:
     login = jws.text(claims, "sub")
     person = Person.objects.filter(login=login).first()
     if person is None:
-        raise refusals.invalid_grant("Nobody is known under this subject.", "person_unknown")
+        raise refusals.invalid_grant("No person is known under this subject.", "person_unknown")
     subject = Subject.of(person)
     _check_after(claims, subject, person.sign_ins_valid_after)
     return subject
 
 
-def person_of(issuer: issuers.Trusted, claims: Mapping[str, Any]) -> Subject:
+def person_of(issuer: issuers.ActiveIssuer, claims: Mapping[str, Any]) -> Subject:
     """Find the person behind an issuer's subject: by both, never by the subject or an e-mail alone (EMA-R-15)."""
-    found = issuers.person(issuer, jws.text(claims, "sub"))
-    if found is None:
-        raise refusals.invalid_grant("Nobody is known under this issuer's subject.", "person_unknown")
-    pk, login, is_active, valid_after = found
+    row = issuers.person(issuer, jws.text(claims, "sub"))
+    if row is None:
+        raise refusals.invalid_grant("No person is known under this issuer's subject.", "person_unknown")
+    pk, login, is_active, valid_after = row
     subject = Subject(pk, login, is_active)
     _check_after(claims, subject, valid_after)
     return subject
@@ -206,12 +206,12 @@ def sign_in_of(issuer: str, subject: str, signed_in: id_tokens.SignedIn, agent: 
 
 def sign_in_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is passed on about the sign-in, each only in its proper form."""
-    found: dict[str, Any] = {}
+    passed_on: dict[str, Any] = {}
     if (moment := jws.moment(claims, "auth_time")) is not None:
-        found["auth_time"] = int(moment)
+        passed_on["auth_time"] = int(moment)
     if isinstance(acr := claims.get("acr"), str) and acr.isprintable():
-        found["acr"] = acr[:255]
+        passed_on["acr"] = acr[:255]
     amr = claims.get("amr")
-    if isinstance(amr, list) and all(isinstance(each, str) and each.isprintable() for each in amr):
-        found["amr"] = [each[:64] for each in amr[:16]]
-    return found
+    if isinstance(amr, list) and all(isinstance(method, str) and method.isprintable() for method in amr):
+        passed_on["amr"] = [method[:64] for method in amr[:16]]
+    return passed_on

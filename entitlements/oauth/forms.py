@@ -1,4 +1,4 @@
-"""Form bodies from strangers, read so that nobody can read them differently. Pure.
+"""Form bodies from unknown clients, read so strictly that no parser can read them differently. Pure.
 
 Django's parser takes the last of two values, drops broken escapes and guesses encodings. Here each of these is an
 error: a parameter that is sent twice is one that two parsers may disagree about (RFC 6749 section 3.2).
@@ -39,14 +39,14 @@ def read(body: bytes, content_type: str) -> dict[str, str]:
     pairs = body.split(b"&") if body else []
     if len(pairs) > _MOST:
         raise BadForm("The form has too many parameters.")
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for pair in pairs:
         name, _, value = pair.partition(b"=")
         key = text(name)
-        if key in found:
+        if key in parameters:
             raise BadForm(f"The parameter {key[:40]!a} is sent twice.")
-        found[key] = text(value)
-    return {name: value for name, value in found.items() if value}
+        parameters[key] = text(value)
+    return {name: value for name, value in parameters.items() if value}
 
 
 def text(raw: bytes) -> str:

@@ -40,12 +40,12 @@ def system_introspect(attempt: Attempt, system: str) -> Mapping[str, Any]:
     caller, target, _ = authentication.caller_at(attempt, system)
     try:
         claims = signing.verify(attempt.need("token"), target.issuer_path, tokens.ACCESS_TOKEN_TYP)
-        found = presented.live(claims, system)
+        token = presented.live(claims, system)
     except jws.BadToken:
         return INACTIVE
-    if found.caller.pk != caller.pk and f"introspect:{system}" not in caller.api_scopes:
+    if token.caller.pk != caller.pk and f"introspect:{system}" not in caller.api_scopes:
         return INACTIVE
-    return _active(found, "Bearer")
+    return _active(token, "Bearer")
 
 
 @machine
@@ -81,9 +81,9 @@ def idp_revoke(attempt: Attempt) -> HttpResponse:
     return HttpResponse()
 
 
-def _active(found: presented.Presented, token_type: str) -> dict[str, Any]:
-    shown = {name: found.claims[name] for name in _SHOWN if name in found.claims}
-    return {"active": True, "token_type": token_type, "scope": scopes.join(found.scopes), **shown}
+def _active(token: presented.LiveToken, token_type: str) -> dict[str, Any]:
+    claims = {name: token.claims[name] for name in _SHOWN if name in token.claims}
+    return {"active": True, "token_type": token_type, "scope": scopes.join(token.scopes), **claims}
 
 
 def _revoke(token: str, issuer_path: str, typ: str, caller: Caller) -> HttpResponse:

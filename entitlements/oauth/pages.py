@@ -63,7 +63,7 @@ class Authorize(AuthorizationView):
         return redirect_to_login(_onward(self.request), self.get_login_url())
 
     def _sign_in_again(self, credentials: dict[str, Any]) -> HttpResponse:
-        where = sign_ins.where_to_prove(self.request)
+        where = sign_ins.reauthentication_url(self.request)
         if where is None:
             raise _login_required(credentials)
         return redirect(f"{where}?{urlencode({'next': _onward(self.request)})}")
@@ -79,10 +79,10 @@ class Authorize(AuthorizationView):
         auth_time = sign_ins.signed_in_at(request)
         if allow and _is_too_old(auth_time, sign_ins.max_age()):
             raise _login_required(credentials)
-        made: tuple[Any, ...] = super().create_authorization_response(
+        response: tuple[Any, ...] = super().create_authorization_response(
             request, scopes, {**credentials, "auth_time": auth_time}, allow
         )
-        return made
+        return response
 
     def validate_authorization_request(self, request: HttpRequest) -> tuple[list[str], dict[str, Any]]:
         """Refuse every other way of the code challenge before the person is asked; the toolkit does it afterwards."""
@@ -122,12 +122,12 @@ def _must_sign_in_again(request: HttpRequest, credentials: dict[str, Any]) -> bo
 
     Raises OAuthToolkitError for a `max_age` that is no number of seconds.
     """
-    asked, oldest = request.GET.get("max_age", ""), sign_ins.max_age()
-    if asked:
-        if not (asked.isascii() and asked.isdigit() and len(asked) <= _LONGEST_MAX_AGE):
+    requested_age, oldest = request.GET.get("max_age", ""), sign_ins.max_age()
+    if requested_age:
+        if not (requested_age.isascii() and requested_age.isdigit() and len(requested_age) <= _LONGEST_MAX_AGE):
             error = InvalidRequestError(description="max_age is a number of seconds.", state=credentials.get("state"))
             raise OAuthToolkitError(error=error, redirect_uri=credentials["redirect_uri"])
-        oldest = min(oldest, float(asked))
+        oldest = min(oldest, float(requested_age))
     return "login" in request.GET.get("prompt", "").split() or _is_too_old(sign_ins.signed_in_at(request), oldest)
 
 
@@ -145,7 +145,7 @@ def _onward(request: HttpRequest) -> str:
     """Return this address without what asks for a new sign-in, so that a person is asked once."""
     query = request.GET.copy()
     query.pop("max_age", None)
-    prompts = [each for each in query.pop("prompt", [""])[0].split() if each != "login"]
+    prompts = [prompt for prompt in query.pop("prompt", [""])[0].split() if prompt != "login"]
     if prompts:
         query["prompt"] = " ".join(prompts)
     return f"{request.path}?{query.urlencode()}"

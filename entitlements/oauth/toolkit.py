@@ -33,7 +33,7 @@ class Validator(OAuth2Validator):
     """Answers oauthlib's questions. At the token endpoint the client is the one that our code authenticated."""
 
     def __init__(self, client: Client | None = None, auth_time: datetime | None = None) -> None:
-        """Take the authenticated client, or none at the authorization endpoint, where nobody has to be.
+        """Take the authenticated client, or none at the authorization endpoint, which needs none.
 
         `auth_time` is the one that the redeemed code keeps.
         """

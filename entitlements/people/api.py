@@ -29,29 +29,29 @@ class UnknownPerson(DomainError):
 
 def known_person(login: str) -> Person:
     """Return the person with a login. Raises UnknownPerson."""
-    found = Person.objects.filter(login=login).first()
-    if found is None:
+    person = Person.objects.filter(login=login).first()
+    if person is None:
         raise UnknownPerson(login=login)
-    return found
+    return person
 
 
 class PersonFilter(filters.FilterSet):
     """Filters of the list."""
 
     is_active = filters.BooleanFilter()
-    role = filters.CharFilter(method="held")
+    role = filters.CharFilter(method="holding")
 
     class Meta:
         model = Person
         fields: ClassVar[list[str]] = []
 
-    def held(self, rows: QuerySet[Person], _name: str, role: str) -> QuerySet[Person]:
+    def holding(self, rows: QuerySet[Person], _name: str, role: str) -> QuerySet[Person]:
         """Keep who holds the role now."""
         return rows.filter(roles__in=RoleAssignment.objects.current().filter(role=role))
 
 
 class PersonShown(Shown):
-    """A person and her roles in Mandate; `role_ends` says of each that has an end when it is."""
+    """A person and their admin roles; `role_ends` gives the end of each role that has one."""
 
     login = serializers.CharField()
     name = serializers.CharField()
@@ -64,11 +64,11 @@ class PersonShown(Shown):
 
     def get_roles(self, person: Person) -> list[str]:
         """List the roles."""
-        return [each.role for each in person.current_roles]
+        return [assignment.role for assignment in person.current_roles]
 
     def get_role_ends(self, person: Person) -> dict[str, datetime]:
         """Say when which roles end."""
-        return {each.role: each.expires_at for each in person.current_roles if each.expires_at}
+        return {assignment.role: assignment.expires_at for assignment in person.current_roles if assignment.expires_at}
 
 
 class PersonAsked(Strict):
@@ -96,7 +96,7 @@ class RoleAsked(Strict):
 
 
 class RoleGiven(RoleAsked):
-    """A role to give, until when (an auditor's: 30 days when nothing is said, at most 400), and why."""
+    """A role to give, until when (an auditor's: 30 days by default, at most 400), and why."""
 
     expires_at = serializers.DateTimeField(allow_null=True, default=None)
 
@@ -108,8 +108,8 @@ class _People(Resource):
     def rows(self) -> QuerySet[Person]:
         return visibility.people(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"person:{found.login}"]
+    def links(self, person: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"person:{person.login}"]
 
 
 class People(_People, Listing):
@@ -122,46 +122,46 @@ class People(_People, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Register a person."""
-        asked = self.body(PersonAsked)
-        manager = known_person(login) if (login := asked.pop("manager")) else None
-        made = people.register(**asked, manager=manager, by=self.principal)
-        return self.again(made, status=HTTPStatus.CREATED)
+        values = self.body(PersonAsked)
+        manager = known_person(login) if (login := values.pop("manager")) else None
+        person = people.register(**values, manager=manager, by=self.principal)
+        return self.again(person, status=HTTPStatus.CREATED)
 
 
 class OnePerson(_People, Look):
-    """Show a person, or edit her name, e-mail and manager."""
+    """Show a person, or edit their name, e-mail and manager."""
 
     asked = PersonEdited
 
     def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Edit her."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        asked = self.body(PersonEdited)
-        if login := asked.get("manager"):
-            asked["manager"] = known_person(login)
-        people.edit(found, by=self.principal, **asked)
-        return self.again(found)
+        """Edit the person."""
+        person = self.found()
+        self.permit(person, *self.links(person))
+        values = self.body(PersonEdited)
+        if login := values.get("manager"):
+            values["manager"] = known_person(login)
+        people.edit(person, by=self.principal, **values)
+        return self.again(person)
 
 
 class _Roles(_People):
-    """Roles pass between people at first hand alone: the verbs look at those of whoever gives and takes."""
+    """Only a signed-in person gives or takes a role: the actions check the roles of that person."""
 
     asked = RoleAsked
     verb: ClassVar[Callable[..., None]]
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Do it."""
-        found = self.found()
-        self.permit(found, *self.links(found))
+        """Give or take the role."""
+        person = self.found()
+        self.permit(person, *self.links(person))
         if self.caller.human is None:
             raise Forbidden
-        type(self).verb(found, by=self.caller.human, **self.body(type(self).asked))
-        return self.again(found)
+        type(self).verb(person, by=self.caller.human, **self.body(type(self).asked))
+        return self.again(person)
 
 
 class GiveRole(_Roles):
-    """Give a person a role that one holds, or any as a platform admin; never to oneself."""
+    """Give another person a role that you hold, or any role as a platform admin."""
 
     asked = RoleGiven
     verb = staticmethod(roles.give)
@@ -174,13 +174,13 @@ class TakeRole(_Roles):
 
 
 class Disable(_People, Act):
-    """Shut a person out at once, with everything that acts for her."""
+    """Disable a person at once, with everything that acts for them."""
 
     verb = staticmethod(people.disable)
 
 
 class Enable(_People, Act):
-    """Let a disabled person in again."""
+    """Enable a disabled person."""
 
     verb = staticmethod(people.enable)
 
@@ -229,8 +229,8 @@ class _Groups(Resource):
     def rows(self) -> QuerySet[Group]:
         return visibility.groups(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"group:{found.slug}"]
+    def links(self, group: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"group:{group.slug}"]
 
 
 class Groups(_Groups, Listing):
@@ -243,10 +243,10 @@ class Groups(_Groups, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Make a group."""
-        asked = self.body(GroupAsked)
-        members = [known_person(login) for login in dict.fromkeys(asked["people"])]
-        made = people.make_group(asked["slug"], name=asked["name"], people=members, by=self.principal)
-        return self.again(made, status=HTTPStatus.CREATED)
+        values = self.body(GroupAsked)
+        members = [known_person(login) for login in dict.fromkeys(values["people"])]
+        group = people.make_group(values["slug"], name=values["name"], people=members, by=self.principal)
+        return self.again(group, status=HTTPStatus.CREATED)
 
 
 class OneGroup(_Groups, Look):
@@ -260,11 +260,11 @@ class Join(_Groups):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Put the person in."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        asked = self.body(MemberAsked)
-        people.join_group(found, known_person(asked["person"]), by=self.principal, reason=asked["reason"])
-        return self.again(found)
+        group = self.found()
+        self.permit(group, *self.links(group))
+        values = self.body(MemberAsked)
+        people.join_group(group, known_person(values["person"]), by=self.principal, reason=values["reason"])
+        return self.again(group)
 
 
 class Leave(_Groups):
@@ -274,8 +274,8 @@ class Leave(_Groups):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Take the person out."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        asked = self.body(MemberAsked)
-        people.leave_group(found, known_person(asked["person"]), by=self.principal, reason=asked["reason"])
-        return self.again(found)
+        group = self.found()
+        self.permit(group, *self.links(group))
+        values = self.body(MemberAsked)
+        people.leave_group(group, known_person(values["person"]), by=self.principal, reason=values["reason"])
+        return self.again(group)

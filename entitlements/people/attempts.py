@@ -84,7 +84,7 @@ class Attempt:
             _with_store(take_back)
 
 
-def password(login: str, source: str, device: str | None) -> Attempt:
+def admit_password(login: str, source: str, device: str | None) -> Attempt:
     """Count an attempt with a password, from a source as `client_address.counted_as` names it. Raises TooMany."""
     most = settings.RATE_LIMITS["sign_in"]
     if not most:  # the tests' word for none; the environment cannot say it
@@ -103,7 +103,7 @@ def password(login: str, source: str, device: str | None) -> Attempt:
     return _admit(device, (pair,), (by_login, by_source), holds)
 
 
-def code(login: str, device: str | None) -> Attempt:
+def admit_code(login: str, device: str | None) -> Attempt:
     """Count an attempt with a code of a person's second factor. Raises TooMany."""
     if not settings.RATE_LIMITS["sign_in"]:  # as above
         return Attempt()
@@ -150,19 +150,19 @@ def _key(kind: str, *parts: str) -> str:
 
 
 def _with_store[T](ask: Callable[[_Store], T]) -> T:
-    answer = ratelimits.shared(lambda server: ask(_Shared(server)))
+    answer = ratelimits.shared(lambda server: ask(_RedisStore(server)))
     return ask(_own) if answer is None else answer
 
 
-class _Shared:
+class _RedisStore:
     """The store of all processes, in Redis."""
 
     def __init__(self, server: redis.Redis) -> None:
         self._server = server
 
     def read(self, counts: Sequence[str]) -> list[int]:
-        found: list[Any] = self._server.mget(counts)
-        return [int(each or 0) for each in found]
+        values: list[Any] = self._server.mget(counts)
+        return [int(value or 0) for value in values]
 
     def hold(self, key: str, seconds: float) -> float:
         if seconds and self._server.set(key, 1, nx=True, px=int(seconds * 1000)):
@@ -171,18 +171,18 @@ class _Shared:
         return max(0, int(left)) / 1000
 
     def add(self, counts: Sequence[str], number: int) -> None:
-        with self._server.pipeline(transaction=False) as asked:
+        with self._server.pipeline(transaction=False) as pipeline:
             for key in counts:
-                asked.set(key, 0, nx=True, ex=WINDOW)
-                asked.incrby(key, number)
-            asked.execute()
+                pipeline.set(key, 0, nx=True, ex=WINDOW)
+                pipeline.incrby(key, number)
+            pipeline.execute()
 
     def forget(self, keys: Sequence[str]) -> None:
         if keys:
             self._server.delete(*keys)
 
 
-class _Own:
+class _ProcessStore:
     """The store of this process alone. Asked about too many at once it counts the rest together."""
 
     def __init__(self) -> None:
@@ -224,8 +224,8 @@ class _Own:
         if key in self._values or len(self._values) < _MOST_KEPT:
             return key
         now = time.monotonic()
-        self._values = {each: kept for each, kept in self._values.items() if kept[1] > now}
+        self._values = {name: kept for name, kept in self._values.items() if kept[1] > now}
         return key if len(self._values) < _MOST_KEPT else key.rpartition(":")[0]
 
 
-_own: Final = _Own()
+_own: Final = _ProcessStore()

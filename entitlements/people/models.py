@@ -28,11 +28,11 @@ class Role(models.TextChoices):
 
 
 OFFICE: Final = (Role.ADMIN, Role.ANALYST)
-"""Who may open the back office, to look."""
+"""Who may open the back office, which is read-only."""
 
 
 class PersonManager(BaseUserManager["Person"]):
-    """Django needs a manager for sign-in; people are made by the verb `people.register`."""
+    """Django needs a manager for sign-in; people are made by the action `people.register`."""
 
     def get_by_natural_key(self, username: str | None) -> Person:
         """Find a person by login."""
@@ -93,8 +93,8 @@ class Person(AbstractBaseUser):
         """
         if self.sign_ins_valid_after is None:
             return super()._get_session_auth_hash(secret)  # type: ignore[misc,no-any-return]
-        said = f"{self.password} {self.sign_ins_valid_after.timestamp()}"
-        return salted_hmac("entitlements.models.Person", said, secret=secret, algorithm="sha256").hexdigest()
+        value = f"{self.password} {self.sign_ins_valid_after.timestamp()}"
+        return salted_hmac("entitlements.models.Person", value, secret=secret, algorithm="sha256").hexdigest()
 
     def has_role(self, *roles: str) -> bool:
         """Whether the person is active and holds any of the roles."""
@@ -103,7 +103,10 @@ class Person(AbstractBaseUser):
     @property
     def current_roles(self) -> list[RoleAssignment]:
         """The roles of this moment, of those that may have been fetched with the person already."""
-        return sorted((each for each in self.roles.all() if each.is_current), key=lambda each: each.role)
+        return sorted(
+            (assignment for assignment in self.roles.all() if assignment.is_current),
+            key=lambda assignment: assignment.role,
+        )
 
     @property
     def is_staff(self) -> bool:
@@ -115,16 +118,16 @@ class Person(AbstractBaseUser):
         return self.is_staff
 
     def has_perm(self, perm: str, obj: object = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Views only: the back office changes nothing except through verbs."""
+        """Views only: the back office changes nothing."""
         return self.is_staff and ".view_" in perm
 
 
 LONGEST_AUDIT: Final = timedelta(days=400)
-"""For how long at most somebody is an auditor, who reads everything, before another looks whether she still is."""
+"""The longest time that an auditor, who reads everything, keeps the role before another person confirms it."""
 
 
 class RoleQuerySet(models.QuerySet["RoleAssignment"]):
-    """Whoever reads roles reads the current ones: a role that is over gives nothing, though its row may still stand."""
+    """Read roles through `current()`: a role that is over gives nothing, though its row may still exist."""
 
     def current(self) -> RoleQuerySet:
         """Return the roles that are held at this moment."""
@@ -251,7 +254,7 @@ class PeopleSource(models.Model):
 
 
 class SourcedPerson(models.Model):
-    """What a source says of one person. `said` is its document, as far as we keep it; `manager_said` waits or is known.
+    """One person as a source describes them. `said` is the source's document; `manager_said` names the manager there.
 
     `left_at` says when the source shut the person out, so that it may let them in again: what a person stopped, no
     source starts.
@@ -327,12 +330,12 @@ class RoleMappingQuerySet(models.QuerySet["RoleMapping"]):
     """Rows by what they do now."""
 
     def in_force(self) -> RoleMappingQuerySet:
-        """Return the rows that two people put in force and nobody ended."""
+        """Return the mappings that two people put in force and that have not ended."""
         return self.filter(confirmed_at__isnull=False, ended_at=None)
 
 
 class RoleMapping(models.Model):
-    """A claim's value at an issuer gives a role, once a second person has confirmed it and until somebody ends it."""
+    """A claim's value at an issuer gives a role, from its confirmation by a second person until it is ended."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     issuer = models.ForeignKey("entitlements.TrustedIssuer", on_delete=models.PROTECT, related_name="+")

@@ -1,4 +1,4 @@
-"""The verbs on people: register, edit, disable, enable, roles, groups, identities, personal tokens."""
+"""Actions on people: register, edit, disable, enable, roles, groups, identities, personal tokens."""
 
 from __future__ import annotations
 
@@ -36,45 +36,45 @@ from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.trusted_issuers.models import TrustedIssuer
 
-AUDIT_UNLESS_SAID: Final = timedelta(days=30)
-"""For how long somebody is an auditor when nobody says until when."""
+DEFAULT_AUDIT: Final = timedelta(days=30)
+"""How long a person is an auditor when no end is given."""
 
 WHEN_DISABLED: Final[Hook[[str], None]] = Hook("after a person is disabled", "approvals", "reviews")
-"""What floors above do as soon as it is committed that a person, named by login, was shut out."""
+"""What floors above do after the commit that disables a person, named by login."""
 
 
 class LoginTaken(DomainError):
-    """The login is taken; a login is never given to somebody else."""
+    """The login is taken. Choose another: a login is never given to a second person."""
 
     code, status = "login_taken", HTTPStatus.CONFLICT
 
 
 class IdentityTaken(DomainError):
-    """The issuer's subject already belongs to a person."""
+    """The issuer's subject already belongs to another person."""
 
     code, status = "identity_taken", HTTPStatus.CONFLICT
 
 
 class GroupTaken(DomainError):
-    """The group's name is taken."""
+    """The group's name is taken. Choose another."""
 
     code, status = "group_taken", HTTPStatus.CONFLICT
 
 
 class ManagerLoop(DomainError):
-    """Nobody manages themselves, not even by way of others."""
+    """A person cannot be their own manager, directly or through others. Choose another manager."""
 
     code, status = "manager_loop", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class KeptBySource(DomainError):
-    """A people source keeps this up to date; change it there."""
+    """A people source keeps this up to date. Change it there."""
 
     code, status = "kept_by_source", HTTPStatus.CONFLICT
 
 
 class RoleEndRefused(DomainError):
-    """A role ends after now, and an auditor's within 400 days."""
+    """The end of a role must be in the future, and an auditor's within 400 days."""
 
     code, status = "role_end_refused", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -118,8 +118,8 @@ class PersonChanges(TypedDict, total=False):
 def edit(person: Person, *, by: Principal, **fields: Unpack[PersonChanges]) -> Person:
     """Change name, e-mail or manager. What stays the same is not recorded.
 
-    Raises NotFound, ManagerLoop, KeptBySource, and OwnAppointment for whoever makes themselves somebody's manager, or
-    changes the address by which an account of theirs is known to be theirs.
+    Raises NotFound, ManagerLoop, KeptBySource, and OwnAppointment when the caller makes themselves a manager, or
+    changes the address that ties an account to them.
     """
     locked = lock_to_edit(person)
     changed = [name for name, value in fields.items() if getattr(locked, name) != value]
@@ -143,7 +143,7 @@ def lock_to_edit(person: Person) -> Person:
 
 
 def write(locked: Person, *, by: Principal, **fields: Unpack[PersonChanges]) -> Person:
-    """Write what is different, and record it; for callers that hold the lock and have checked who may."""
+    """Write what is different, and record it; for callers that hold the lock and have checked the rights."""
     changed = {name: value for name, value in fields.items() if getattr(locked, name) != value}
     if not changed:
         return locked
@@ -155,8 +155,8 @@ def write(locked: Person, *, by: Principal, **fields: Unpack[PersonChanges]) -> 
         setattr(locked, name, value)
     locked.save(update_fields=[*changed])
     link = f"person:{locked.login}"
-    said: dict[str, object] = {name: changed[name] for name in ("name", "email") if name in changed}
-    log.record(Action.PERSON_EDITED, about=[link], by=by, detail=detail, personal={link: said} if said else {})
+    personal: dict[str, object] = {name: changed[name] for name in ("name", "email") if name in changed}
+    log.record(Action.PERSON_EDITED, about=[link], by=by, detail=detail, personal={link: personal} if personal else {})
     return locked
 
 
@@ -171,7 +171,7 @@ def check_manager(person: Person, manager: Person) -> None:
 
 @transaction.atomic
 def disable(person: Person, *, by: Principal, reason: str) -> Person:
-    """Shut a person out at once, and everything that acts for them. Twice changes and records nothing.
+    """Disable a person at once, with everything that acts for them. Twice changes and records nothing.
 
     Their sign-ins, agents' sessions and personal tokens end for good: enabling them later brings none back.
     """
@@ -193,7 +193,7 @@ def disable(person: Person, *, by: Principal, reason: str) -> Person:
 
 @transaction.atomic
 def enable(person: Person, *, by: Principal, reason: str) -> Person:
-    """Let a disabled person in again, as another person than the one who shut them out. They sign in anew.
+    """Enable a disabled person, as another person than the one who disabled them. They sign in again.
 
     A people source lets in whom it shut out itself, and says so by its own row. Raises SecondPersonNeeded, and
     KeptBySource while a people source says that they have left.
@@ -218,11 +218,11 @@ def _end_api_tokens(person: Person, *, by: Principal, reason: str) -> None:
     living = ApiToken.objects.select_for_update().filter(person=person, revoked_at=None).order_by("pk")
     ended = list(living.values_list("pk", "label"))
     ApiToken.objects.filter(pk__in=[pk for pk, _ in ended]).update(revoked_at=clock.now())
-    told = [
+    events = [
         log.Row(about=(f"person:{person.login}",), reason=reason, detail={"label": label, "number": pk})
         for pk, label in ended
     ]
-    log.record_many(Action.API_TOKEN_REVOKED, told, by=by)
+    log.record_many(Action.API_TOKEN_REVOKED, events, by=by)
 
 
 def _locked(person: Person) -> Person:
@@ -235,10 +235,10 @@ def _locked(person: Person) -> Person:
 
 @transaction.atomic
 def assign_role(person: Person, role: str, *, expires_at: datetime | None = None, by: Principal, reason: str) -> None:
-    """Give a person a role in Mandate, until an end where one is said; said anew, the end of a role held is moved.
+    """Give a person an admin role, until an end where one is given; given again with another end, that end counts.
 
-    An auditor's ends after 30 days where nothing else is said. Nobody changes their own roles: the door checks who
-    may. Raises UnknownRole, RoleEndRefused.
+    An auditor's role ends after 30 days by default. The caller checks that no person changes their own roles. Raises
+    UnknownRole, RoleEndRefused.
     """
     if role not in Role.values:
         raise UnknownRole(role=role)
@@ -249,10 +249,10 @@ def assign_role(person: Person, role: str, *, expires_at: datetime | None = None
         held = None
     if held is not None and held.mapped_by_id is None and expires_at in (None, held.expires_at):
         return
-    ends = expires_at or (now + AUDIT_UNLESS_SAID if auditor else None)
+    ends = expires_at or (now + DEFAULT_AUDIT if auditor else None)
     if ends is not None and (ends <= now or (auditor and ends > now + LONGEST_AUDIT)):
         raise RoleEndRefused(role=role)
-    values = {"created_at": now, "expires_at": ends, "mapped_by": None}  # by hand from now on, until the map says else
+    values = {"created_at": now, "expires_at": ends, "mapped_by": None}  # by hand, until a mapping changes it
     RoleAssignment.objects.update_or_create(person=person, role=role, defaults=values)
     detail = {"role": role, **({"expires_at": ends.isoformat()} if ends else {})}
     log.record(Action.PERSON_ROLE_ASSIGNED, about=[f"person:{person.login}"], by=by, reason=reason, detail=detail)
@@ -260,12 +260,12 @@ def assign_role(person: Person, role: str, *, expires_at: datetime | None = None
 
 @transaction.atomic
 def end_roles(keys: list[int]) -> int:
-    """Put away roles that are over, with an event each; says how many. They gave nothing since their end."""
+    """Delete roles that are over, with an event each; returns how many. They gave nothing since their end."""
     over = RoleAssignment.objects.select_for_update(of=("self",)).filter(pk__in=keys, expires_at__lte=clock.now())
     rows = list(over.select_related("person").order_by("pk"))
     RoleAssignment.objects.filter(pk__in=[row.pk for row in rows]).delete()
-    told = [log.Row(about=(f"person:{row.person.login}",), detail={"role": row.role}) for row in rows]
-    log.record_many(Action.PERSON_ROLE_ENDED, told, by=SYSTEM)
+    events = [log.Row(about=(f"person:{row.person.login}",), detail={"role": row.role}) for row in rows]
+    log.record_many(Action.PERSON_ROLE_ENDED, events, by=SYSTEM)
     return len(rows)
 
 
@@ -288,7 +288,7 @@ def link_identity(person: Person, issuer: TrustedIssuer, subject: str, *, by: Pr
 
 @transaction.atomic
 def make_group(slug: str, *, name: str, people: list[Person], by: Principal) -> Group:
-    """Make a group of people. Raises GroupTaken, and OwnAppointment for whoever puts themselves into it."""
+    """Make a group of people. Raises GroupTaken, and OwnAppointment when the caller is one of them."""
     if people:
         independence.check_membership(people, by=by)
     try:
@@ -317,11 +317,11 @@ def make_large_group(slug: str, *, name: str, people: list[Person], by: Principa
 def join_group(group: Group, person: Person, *, by: Principal, reason: str) -> None:
     """Put a person into a group, and so into every grant that names it. Twice changes and records nothing.
 
-    Raises KeptBySource where a people source says who is in the group, and OwnAppointment for whoever puts themselves.
+    Raises KeptBySource where a people source says who is in the group, and OwnAppointment for the caller themselves.
     """
     check_kept_by_hand(group)
     independence.check_membership([person], by=by)
-    put_in(group, person, by=by, reason=reason)
+    add_member(group, person, by=by, reason=reason)
 
 
 def check_kept_by_hand(group: Group) -> None:
@@ -330,8 +330,8 @@ def check_kept_by_hand(group: Group) -> None:
         raise KeptBySource
 
 
-def put_in(group: Group, person: Person, *, by: Principal, reason: str) -> None:
-    """Do what `join_group` does, for whoever keeps the group, in the running transaction."""
+def add_member(group: Group, person: Person, *, by: Principal, reason: str) -> None:
+    """Do what `join_group` does, for the source that keeps the group, in the running transaction."""
     locks.exclusive((Lock.PERSON, person.pk))
     _, created = Membership.objects.get_or_create(group=group, person=person)
     if created:
@@ -344,15 +344,15 @@ def put_in(group: Group, person: Person, *, by: Principal, reason: str) -> None:
 def leave_group(group: Group, person: Person, *, by: Principal, reason: str) -> None:
     """Take a person out of a group, and so out of every grant that names it. Raises NotFound when not a member.
 
-    Also KeptBySource where a people source says who is in the group, and OwnAppointment for whoever takes themselves.
+    Also KeptBySource where a people source says who is in the group, and OwnAppointment for the caller themselves.
     """
     check_kept_by_hand(group)
     independence.check_membership([person], by=by)
-    take_out(group, person, by=by, reason=reason)
+    remove_member(group, person, by=by, reason=reason)
 
 
-def take_out(group: Group, person: Person, *, by: Principal, reason: str) -> None:
-    """Do what `leave_group` does, for whoever keeps the group, in the running transaction."""
+def remove_member(group: Group, person: Person, *, by: Principal, reason: str) -> None:
+    """Do what `leave_group` does, for the source that keeps the group, in the running transaction."""
     locks.exclusive((Lock.PERSON, person.pk))
     removed, _ = Membership.objects.filter(group=group, person=person).delete()
     if not removed:

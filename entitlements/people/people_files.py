@@ -1,6 +1,6 @@
-"""People by a file, where no directory speaks SCIM: what it would do row by row, and then exactly that.
+"""People from a file, where no directory speaks SCIM: first what it would do row by row, then exactly that.
 
-Columns: login, name, email, manager, active, groups (separated by ";"). A source takes the file as if it had said it
+Columns: login, name, email, manager, active, groups (separated by ";"). A source takes the file as if it came
 by SCIM, so the same guard holds removals, and the same file again changes nothing.
 """
 
@@ -31,7 +31,7 @@ from entitlements.errors import DomainError, NotFound, Stale
 from entitlements.people.models import PeopleSource, Person, SourcedPerson
 
 from . import mailboxes, provisioning
-from .provisioning import Said
+from .provisioning import DirectoryPerson
 
 COLUMNS: Final = ("login", "name", "email", "manager", "active", "groups")
 MOST: Final = 5000
@@ -43,19 +43,19 @@ _ACTIVE: Final = {"": True, "yes": True, "true": True, "1": True, "no": False, "
 
 
 class FileUnreadable(DomainError):
-    """The file is no CSV with the columns login and name, and besides only email, manager, active and groups."""
+    """The file must be CSV with the columns login and name; it may have email, manager, active and groups as well."""
 
     code, status = "people_file_unreadable", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class FileTooLarge(DomainError):
-    """The file has more rows or bytes than are read at once; send it in parts."""
+    """The file has too many rows or bytes for one upload. Send it in parts."""
 
     code, status = "people_file_too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class SourceEnded(DomainError):
-    """The source is let in no longer, by a file neither; give it another token first."""
+    """The source has ended, so it takes no file. Give it another token first."""
 
     code, status = "source_ended", HTTPStatus.CONFLICT
 
@@ -65,7 +65,7 @@ class Row:
     """One row and what becomes of it: `does` is add, change, same, remove, held or refused; `code` says why refused."""
 
     number: int
-    said: Said
+    person: DirectoryPerson
     groups: frozenset[str] = frozenset()
     does: str = "same"
     code: str = ""
@@ -73,7 +73,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a file would do, and the digest by which one says that one has seen it."""
+    """What a file would do, and the digest that names exactly this plan."""
 
     rows: tuple[Row, ...]
 
@@ -85,44 +85,47 @@ class Plan:
     @property
     def digest(self) -> str:
         """Name the plan by what it does, and by everything that a row says."""
-        told = [[row.number, row.does, row.code, asdict(row.said), sorted(row.groups)] for row in self.rows]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        rows = [[row.number, row.does, row.code, asdict(row.person), sorted(row.groups)] for row in self.rows]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def plan(source: PeopleSource, text: str, *, complete: bool, by: Principal) -> Plan:
-    """Say what a file would do if `by` gave it; `complete` removes whoever of the source it leaves out.
+    """Plan what a file would do if `by` gave it; `complete` removes the people of the source that it leaves out.
 
-    Raises SourceEnded, FileUnreadable, FileTooLarge; what is wrong with one row is said at the row and stops no other.
+    Raises SourceEnded, FileUnreadable, FileTooLarge; an error in one row is noted at the row and stops no other.
     """
     if not PeopleSource.objects.filter(pk=source.pk, enabled=True).exists():
         raise SourceEnded
     known = {
-        each.user_name.lower(): each for each in source.people.filter(removed_at=None).select_related("person__manager")
+        known_entry.user_name.lower(): known_entry
+        for known_entry in source.people.filter(removed_at=None).select_related("person__manager")
     }
     inside: dict[int, set[str]] = {}
     for person, name in source.groups.filter(removed_at=None).values_list("group__people", "group__name"):
         inside.setdefault(person, set()).add(name)
     rows, seen = [], Counter[str]()
     for row in _read(text):
-        seen[row.said.user_name.lower()] += 1
-        entry = known.get(row.said.user_name.lower())
-        if row.does != "refused" and seen[row.said.user_name.lower()] > 1:
+        seen[row.person.user_name.lower()] += 1
+        entry = known.get(row.person.user_name.lower())
+        if row.does != "refused" and seen[row.person.user_name.lower()] > 1:
             row = replace(row, does="refused", code="login_twice")  # noqa: PLW2901 - the row, as it is now
         rows.append(_weighed(row, entry, inside.get(entry.person_id, set()) if entry else set()))
     if complete:
         for login in sorted(known.keys() - seen.keys()):
             entry = known[login]
             if entry.active:
-                gone = Said(entry.user_name, entry.person.name, entry.external_id, entry.person.email, active=False)
+                gone = DirectoryPerson(
+                    entry.user_name, entry.person.name, entry.external_id, entry.person.email, active=False
+                )
                 rows.append(Row(0, gone, does="remove"))
-    own = _Own(source, rows, by)
+    own = _OwnAppointments(source, rows, by)
     return Plan(
         tuple(replace(row, does="refused", code=OwnAppointment.code) if own.is_in(row) else row for row in rows)
     )
 
 
 def apply(source: PeopleSource, text: str, *, complete: bool, seen: str, by: Principal, reason: str) -> Plan:
-    """Do what was seen, each row in a transaction of its own; what the guard holds comes back as held.
+    """Apply the plan that was seen, each row in its own transaction; what the guard holds comes back as held.
 
     Interrupted, it is sent again and goes on where it was. The events are the source's, on behalf of `by`.
     Raises SourceEnded, and Stale when it would no longer do what was seen.
@@ -160,32 +163,34 @@ def _read(text: str) -> Iterable[Row]:
 
 def _row(number: int, cells: dict[str, str]) -> Row:
     active = _ACTIVE.get(cells.get("active", "").lower())
-    said = Said(
+    person = DirectoryPerson(
         cells["login"],
         cells["name"],
         email=cells.get("email", ""),
         active=active is not False,
         manager=cells.get("manager", ""),
     )
-    groups = frozenset(name for each in cells.get("groups", "").split(";") if (name := each.strip()))
-    row = Row(number, said, groups)
-    wrong = "active_malformed" if active is None else _wrong(said, groups)
+    groups = frozenset(name for cell in cells.get("groups", "").split(";") if (name := cell.strip()))
+    row = Row(number, person, groups)
+    wrong = "active_malformed" if active is None else _wrong(person, groups)
     return replace(row, does="refused", code=wrong) if wrong else row
 
 
-def _wrong(said: Said, groups: Iterable[str]) -> str:
+def _wrong(person: DirectoryPerson, groups: Iterable[str]) -> str:
     """Return the code of what is wrong with a row by itself."""
-    if any(_FORMULA.match(cell) for cell in (said.user_name, said.name, said.email, said.manager, *groups) if cell):
+    if any(
+        _FORMULA.match(cell) for cell in (person.user_name, person.name, person.email, person.manager, *groups) if cell
+    ):
         return "cell_is_a_formula"
-    if not _LOGIN.fullmatch(said.user_name):
+    if not _LOGIN.fullmatch(person.user_name):
         return "login_malformed"
-    if not said.name or len(said.name) > 200 or not said.name.isprintable():  # noqa: PLR2004 - what a row holds
+    if not person.name or len(person.name) > 200 or not person.name.isprintable():  # noqa: PLR2004 - what a row holds
         return "name_malformed"
     if any(len(name) > 200 or not name.isprintable() for name in groups):  # noqa: PLR2004 - as above
         return "group_malformed"
     try:
-        if said.email:
-            validate_email(said.email)
+        if person.email:
+            validate_email(person.email)
     except ValidationError:
         return "email_malformed"
     return ""
@@ -196,51 +201,53 @@ def _weighed(row: Row, entry: SourcedPerson | None, inside: Collection[str]) -> 
     if row.does == "refused":
         return row
     if entry is None:
-        login = provisioning.login_of(row.said.user_name)
+        login = provisioning.login_of(row.person.user_name)
         if Person.objects.filter(login=login, sourced=None).exists():
             return replace(row, does="refused", code=provisioning.LoginKeptByHand.code)
         return replace(row, does="add")
-    if entry.active and not row.said.active:
+    if entry.active and not row.person.active:
         return replace(row, does="remove")
-    now = (entry.person.name, entry.person.email, entry.active, entry.manager_said)
-    said = (row.said.name, row.said.email, row.said.active, row.said.manager)
-    return replace(row, does="same" if now == said and set(inside) == row.groups else "change")
+    current = (entry.person.name, entry.person.email, entry.active, entry.manager_said)
+    wanted = (row.person.name, row.person.email, row.person.active, row.person.manager)
+    return replace(row, does="same" if current == wanted and set(inside) == row.groups else "change")
 
 
-class _Own:
-    """Which rows give somebody an office or a group by a file of their own: nobody appoints themselves that way."""
+class _OwnAppointments:
+    """The rows by which the person who gives the file would make themselves a manager or a group member."""
 
     def __init__(self, source: PeopleSource, rows: Iterable[Row], by: Principal) -> None:
-        """Find the accounts of whoever gives the file, those included that the file would make."""
+        """Find the accounts of the person who gives the file, with those that the file would make."""
         self._source = source
         giver = Person.objects.filter(login=by.name).first() if by.kind == "person" else None
-        own = {each.pk for each in independence.accounts_of(giver)} if giver else set[int]()
+        own = {account.pk for account in independence.accounts_of(giver)} if giver else set[int]()
         self._mailbox = mailboxes.mailbox(giver.email) if giver else ""
         people = source.people.filter(removed_at=None).select_related("person")
         self._known = {entry.user_name.lower(): entry for entry in people}
         self._own = {name: entry for name, entry in self._known.items() if entry.person_id in own}
         names = {name.lower() for entry in self._own.values() for name in (str(entry.pk), entry.external_id)}
-        made = {row.said.user_name.lower() for row in rows if row.does == "add" and self._has_address(row)}
-        self._names = (names | made | self._own.keys()) - {""}
+        added = {row.person.user_name.lower() for row in rows if row.does == "add" and self._has_address(row)}
+        self._names = (names | added | self._own.keys()) - {""}
 
     def is_in(self, row: Row) -> bool:
         """Whether a row makes the giver a manager, puts them into a group, or changes their address."""
         if row.does not in {"add", "change", "remove"}:
             return False
-        name, manager = row.said.user_name.lower(), row.said.manager
+        name, manager = row.person.user_name.lower(), row.person.manager
         known, entry = self._known.get(name), self._own.get(name)
         if _plain(manager) in self._names and (known is None or known.manager_said != manager):
             return True
         if entry is None:
             if row.does != "add" or not self._has_address(row):
                 return False
-            return bool(row.groups) or any(each.manager_said.lower() == name for each in self._known.values())
+            return bool(row.groups) or any(
+                known_entry.manager_said.lower() == name for known_entry in self._known.values()
+            )
         inside = self._source.groups.filter(group__people=entry.person, removed_at=None)
         gains = row.groups - set(inside.values_list("group__name", flat=True))
-        return bool(gains) or row.said.email.lower() != entry.person.email.lower()
+        return bool(gains) or row.person.email.lower() != entry.person.email.lower()
 
     def _has_address(self, row: Row) -> bool:
-        return bool(self._mailbox) and mailboxes.mailbox(row.said.email) == self._mailbox
+        return bool(self._mailbox) and mailboxes.mailbox(row.person.email) == self._mailbox
 
 
 def _plain(manager: str) -> str:
@@ -252,14 +259,14 @@ def _plain(manager: str) -> str:
 
 
 def _done(source: PeopleSource, row: Row) -> Row:
-    entry = source.people.filter(user_name__iexact=row.said.user_name, removed_at=None).first()
+    entry = source.people.filter(user_name__iexact=row.person.user_name, removed_at=None).first()
     try:
         if row.does == "add":
-            provisioning.add_person(source, row.said)
+            provisioning.add_person(source, row.person)
         elif row.does in {"change", "remove"}:
             if entry is None:  # gone since it was seen
                 return replace(row, does="refused", code=NotFound.code)
-            provisioning.change_person(source, entry.pk, replace(row.said, external_id=entry.external_id))
+            provisioning.change_person(source, entry.pk, replace(row.person, external_id=entry.external_id))
     except provisioning.RemovalHeld:
         return replace(row, does="held", code=provisioning.RemovalHeld.code)
     except DomainError as refusal:
@@ -273,18 +280,21 @@ def _group(source: PeopleSource, rows: list[Row]) -> None:
     named = {
         entry.user_name.lower(): str(entry.pk) for entry in source.people.filter(removed_at=None).only("user_name")
     }
-    here = {named[login]: row.groups for row in rows if (login := row.said.user_name.lower()) in named}
-    for key, groups in here.items():
+    groups_by_key = {named[login]: row.groups for row in rows if (login := row.person.user_name.lower()) in named}
+    for key, groups in groups_by_key.items():
         for name in groups:
             wanted.setdefault(name, set()).add(key)
-    told = set(here)
-    kept = {each.group.name: each for each in source.groups.filter(removed_at=None).select_related("group")}
+    listed = set(groups_by_key)
+    kept = {
+        source_group.group.name: source_group
+        for source_group in source.groups.filter(removed_at=None).select_related("group")
+    }
     for name in sorted(wanted.keys() - kept.keys()):
         provisioning.add_group(source, name, external_id="", members=wanted[name])
     for name, entry in kept.items():
         inside = source.people.filter(person__member_of=entry.group, removed_at=None).values_list("pk", flat=True)
         before = {str(pk) for pk in inside}
-        after = (before - told) | wanted.get(name, set())
+        after = (before - listed) | wanted.get(name, set())
         if after != before:
             provisioning.change_group(
                 source, entry.pk, name=name, external_id=entry.external_id, members=after, expected=entry.version

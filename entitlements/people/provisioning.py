@@ -1,7 +1,7 @@
-"""The verbs by which a people source adds, changes and removes its people and groups. People are never deleted.
+"""The actions by which a people source adds, changes and removes its people and groups. People are never deleted.
 
-A login is made of the user name once and belongs to that person for ever: the user name may change, and whoever comes
-later with the same one is somebody else, unless the source's external id says that it is the same person again.
+A login is made of the user name once and belongs to that person for ever: the user name may change, and a later
+person with the same one is a different person, unless the source's external id is the same.
 """
 
 from __future__ import annotations
@@ -33,38 +33,38 @@ _TRIES: Final = 1000
 
 
 class UserNameTaken(DomainError):
-    """Somebody of this user name or external id is here already."""
+    """A person with this user name or external id already exists in this source."""
 
     code, status = "user_name_taken", HTTPStatus.CONFLICT
 
 
 class LoginKeptByHand(DomainError):
-    """A person with this login was added by hand; no source takes over somebody's account by its name."""
+    """A person with this login was added by hand, and a source cannot take over that account by its name."""
 
     code, status = "login_kept_by_hand", HTTPStatus.CONFLICT
 
 
 class SubjectStays(DomainError):
-    """The external id is the person's subject at the sign-in, and so does not change."""
+    """The external id cannot change, because it is the person's subject at the sign-in."""
 
     code, status = "subject_stays", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class UnknownMember(DomainError):
-    """A member is nobody whom this source added; groups in groups are not kept."""
+    """A member is not a person whom this source added. Groups inside groups are not supported."""
 
     code, status = "unknown_member", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class RemovalHeld(DomainError):
-    """So many removals at once look like a mistake; they wait until a platform admin lets them through."""
+    """The source removes so many people at once that a platform admin must let the removals through."""
 
     code, status = "removal_held", HTTPStatus.SERVICE_UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a source says of a person; `manager` is the manager's id, external id or user name, known yet or not."""
+class DirectoryPerson:
+    """A person as a source describes them; `manager` is the manager's id, external id or user name, known or not."""
 
     user_name: str
     name: str
@@ -76,31 +76,33 @@ class Said:
 
 
 @transaction.atomic
-def add_person(source: PeopleSource, said: Said) -> SourcedPerson:
+def add_person(source: PeopleSource, data: DirectoryPerson) -> SourcedPerson:
     """Add a person, or take in again whom the source removed and now names by the same external id.
 
     Raises UserNameTaken, LoginKeptByHand, people.IdentityTaken, people.ManagerLoop, Malformed.
     """
     sources.lock(source)
-    _check(source, said)
-    back = source.people.exclude(removed_at=None).filter(external_id=said.external_id).exclude(external_id="").first()
+    _check(source, data)
+    back = source.people.exclude(removed_at=None).filter(external_id=data.external_id).exclude(external_id="").first()
     if back is not None:
         back.removed_at = None
         back.save(update_fields=["removed_at"])
-        return _write(back, said)
+        return _write(back, data)
     now = clock.now()
-    person = people.register(_free_login(said.user_name), name=said.name, email=said.email, by=source.principal)
+    person = people.register(_free_login(data.user_name), name=data.name, email=data.email, by=source.principal)
     entry = SourcedPerson.objects.create(
-        source=source, person=person, user_name=said.user_name, created_at=now, changed_at=now
+        source=source, person=person, user_name=data.user_name, created_at=now, changed_at=now
     )
-    _link(entry, said.external_id)
-    entry = _write(entry, said)
+    _link(entry, data.external_id)
+    entry = _write(entry, data)
     _settle_reports(entry)
     return entry
 
 
-def change_person(source: PeopleSource, pk: UUID, said: Said, *, expected: int | None = None) -> SourcedPerson:
-    """Write what a source now says of a person; whoever is no longer active there is shut out at once.
+def change_person(
+    source: PeopleSource, pk: UUID, data: DirectoryPerson, *, expected: int | None = None
+) -> SourcedPerson:
+    """Write a source's new data of a person; a person who is no longer active there is disabled at once.
 
     Raises NotFound, Stale, UserNameTaken, SubjectStays, people.IdentityTaken, people.ManagerLoop, Malformed and, having
     noted the removal and changed nothing else, RemovalHeld.
@@ -108,11 +110,11 @@ def change_person(source: PeopleSource, pk: UUID, said: Said, *, expected: int |
     with transaction.atomic():
         sources.lock(source)
         entry = _entry(source.people.all(), pk, expected)
-        _check(source, said, entry)
-        is_held = entry.active and not said.active and sources.hold(entry, by=source.principal)
+        _check(source, data, entry)
+        is_held = entry.active and not data.active and sources.hold_removal(entry, by=source.principal)
         if not is_held:
-            _link(entry, said.external_id)
-            entry = _write(entry, said)
+            _link(entry, data.external_id)
+            entry = _write(entry, data)
             _settle_reports(entry)
     if is_held:
         raise RemovalHeld
@@ -120,14 +122,14 @@ def change_person(source: PeopleSource, pk: UUID, said: Said, *, expected: int |
 
 
 def remove_person(source: PeopleSource, pk: UUID, *, expected: int | None = None) -> None:
-    """Shut out at once whom a source deletes, and show them to it no longer. Raises NotFound, Stale, RemovalHeld."""
+    """Disable at once a person whom a source deletes, and hide them from it. Raises NotFound, Stale, RemovalHeld."""
     with transaction.atomic():
         sources.lock(source)
         entry = _entry(source.people.all(), pk, expected)
-        is_held = entry.active and sources.hold(entry, by=source.principal)
+        is_held = entry.active and sources.hold_removal(entry, by=source.principal)
         if not is_held:
             for group in Group.objects.filter(people=entry.person, sourced__source=source):
-                people.take_out(group, entry.person, by=source.principal, reason=_REASON)
+                people.remove_member(group, entry.person, by=source.principal, reason=_REASON)
             sources.remove_now(entry, by=source.principal, reason=_REASON)
             SourcedPerson.objects.filter(pk=pk).update(removed_at=clock.now())
             _heard(source)
@@ -141,9 +143,9 @@ def add_group(source: PeopleSource, name: str, *, external_id: str, members: Ite
     sources.lock(source)
     if external_id and source.groups.filter(external_id=external_id, removed_at=None).exists():
         raise UserNameTaken
-    slug = _free(_slug(name), lambda each: Group.objects.filter(slug=each).exists())
-    now, found = clock.now(), _members(source, members)
-    group = people.make_group(slug, name=name[:200], people=found, by=source.principal)
+    slug = _free(_slug(name), lambda candidate: Group.objects.filter(slug=candidate).exists())
+    now, people_in_group = clock.now(), _members(source, members)
+    group = people.make_group(slug, name=name[:200], people=people_in_group, by=source.principal)
     _heard(source)
     return SourcedGroup.objects.create(
         source=source, group=group, external_id=external_id, created_at=now, changed_at=now
@@ -192,24 +194,24 @@ def close_group(source: PeopleSource, pk: UUID, *, expected: int | None = None) 
 
 
 def _entry[E: (SourcedPerson, SourcedGroup)](rows: QuerySet[E], pk: UUID, expected: int | None) -> E:
-    found = rows.filter(pk=pk, removed_at=None).first()
-    if found is None:
+    entry = rows.filter(pk=pk, removed_at=None).first()
+    if entry is None:
         raise NotFound
-    if expected is not None and found.version != expected:
+    if expected is not None and entry.version != expected:
         raise Stale
-    return found
+    return entry
 
 
-def _check(source: PeopleSource, said: Said, entry: SourcedPerson | None = None) -> None:
+def _check(source: PeopleSource, data: DirectoryPerson, entry: SourcedPerson | None = None) -> None:
     """Refuse what another person of the source has, and an e-mail address that is none."""
-    if said.email:
+    if data.email:
         try:
-            validate_email(said.email)
+            validate_email(data.email)
         except ValidationError as error:
-            raise Malformed("The e-mail address is none.") from error
-    same = Q(user_name__iexact=said.user_name)
-    if said.external_id:
-        same |= Q(external_id=said.external_id)
+            raise Malformed("The e-mail address is not valid.") from error
+    same = Q(user_name__iexact=data.user_name)
+    if data.external_id:
+        same |= Q(external_id=data.external_id)
     others = source.people.filter(same, removed_at=None)
     if (others.exclude(pk=entry.pk) if entry else others).exists():
         raise UserNameTaken
@@ -225,13 +227,13 @@ def _link(entry: SourcedPerson, external_id: str) -> None:
     people.link_identity(entry.person, issuer, external_id, by=entry.source.principal)
 
 
-def _write(entry: SourcedPerson, said: Said) -> SourcedPerson:
-    """Write the entry, then the person, through the verbs that record each change."""
+def _write(entry: SourcedPerson, data: DirectoryPerson) -> SourcedPerson:
+    """Write the entry, then the person, through the actions that record each change."""
     by, now = entry.source.principal, clock.now()
-    leaves, comes_back = entry.active and not said.active, said.active and not entry.active
-    entry.user_name, entry.external_id, entry.said = said.user_name, said.external_id, said.document
-    entry.manager_said, entry.version, entry.changed_at = said.manager, entry.version + 1, now
-    entry.active = said.active if not leaves else entry.active
+    leaves, comes_back = entry.active and not data.active, data.active and not entry.active
+    entry.user_name, entry.external_id, entry.said = data.user_name, data.external_id, data.document
+    entry.manager_said, entry.version, entry.changed_at = data.manager, entry.version + 1, now
+    entry.active = data.active if not leaves else entry.active
     was_here, entry.left_at = entry.left_at, None if comes_back else entry.left_at
     entry.held_at = None
     entry.save()
@@ -239,7 +241,7 @@ def _write(entry: SourcedPerson, said: Said) -> SourcedPerson:
     manager = _manager(entry)
     if manager is not None:
         people.check_manager(locked, manager)
-    people.write(locked, by=by, name=said.name, email=said.email, manager=manager)
+    people.write(locked, by=by, name=data.name, email=data.email, manager=manager)
     if leaves:
         sources.remove_now(entry, by=by, reason=_REASON)
     elif comes_back and was_here is not None:
@@ -249,25 +251,29 @@ def _write(entry: SourcedPerson, said: Said) -> SourcedPerson:
 
 
 def _manager(entry: SourcedPerson) -> Person | None:
-    """Find whom the source means: by our id, by its external id, by user name. None while they are not here."""
-    said = entry.manager_said
-    if not said:
+    """Find the manager that the source names: by our id, its external id or user name. None while they are not here."""
+    reference = entry.manager_said
+    if not reference:
         return None
-    here = entry.source.people.filter(removed_at=None).select_related("person")
+    people_here = entry.source.people.filter(removed_at=None).select_related("person")
     try:
-        found = here.filter(pk=UUID(said)).first()
+        manager = people_here.filter(pk=UUID(reference)).first()
     except ValueError:
-        found = None
-    found = found or here.filter(external_id=said).first() or here.filter(user_name__iexact=said).first()
-    return found.person if found else None
+        manager = None
+    manager = (
+        manager
+        or people_here.filter(external_id=reference).first()
+        or people_here.filter(user_name__iexact=reference).first()
+    )
+    return manager.person if manager else None
 
 
 def _settle_reports(entry: SourcedPerson) -> None:
     """Give those their manager who named this person before they were here; a ring is left open."""
     names = [str(entry.pk), entry.user_name, *([entry.external_id] if entry.external_id else [])]
     waiting = entry.source.people.filter(manager_said__in=names, person__manager=None, removed_at=None)
-    for each in waiting.select_related("person").exclude(pk=entry.pk):
-        locked = people.lock_to_edit(each.person)
+    for report in waiting.select_related("person").exclude(pk=entry.pk):
+        locked = people.lock_to_edit(report.person)
         try:
             people.check_manager(locked, entry.person)
         except people.ManagerLoop:
@@ -276,15 +282,15 @@ def _settle_reports(entry: SourcedPerson) -> None:
 
 
 def _members(source: PeopleSource, members: Iterable[str]) -> list[Person]:
-    asked = set(members)
+    keys = set(members)
     try:
-        known = source.people.filter(pk__in=[UUID(each) for each in asked], removed_at=None).select_related("person")
+        known = source.people.filter(pk__in=[UUID(key) for key in keys], removed_at=None).select_related("person")
     except ValueError as error:
         raise UnknownMember from error
-    found = [entry.person for entry in known]
-    if len(found) != len(asked):
+    people_found = [entry.person for entry in known]
+    if len(people_found) != len(keys):
         raise UnknownMember
-    return found
+    return people_found
 
 
 def _set_members(entry: SourcedGroup, wanted: list[Person]) -> None:
@@ -292,29 +298,29 @@ def _set_members(entry: SourcedGroup, wanted: list[Person]) -> None:
     before = {person.pk: person for person in group.people.all()}
     after = {person.pk: person for person in wanted}
     for pk in sorted(before.keys() - after.keys()):
-        people.take_out(group, before[pk], by=by, reason=_REASON)
+        people.remove_member(group, before[pk], by=by, reason=_REASON)
     for pk in sorted(after.keys() - before.keys()):
-        people.put_in(group, after[pk], by=by, reason=_REASON)
+        people.add_member(group, after[pk], by=by, reason=_REASON)
 
 
 def _free_login(user_name: str) -> str:
     """Make a login of a user name; a login is never given again. Raises LoginKeptByHand."""
-    wanted = login_of(user_name)
-    if Person.objects.filter(login=wanted, sourced=None).exists():
-        raise LoginKeptByHand(login=wanted)
-    return _free(wanted, lambda each: Person.objects.filter(login=each).exists())
+    login = login_of(user_name)
+    if Person.objects.filter(login=login, sourced=None).exists():
+        raise LoginKeptByHand(login=login)
+    return _free(login, lambda candidate: Person.objects.filter(login=candidate).exists())
 
 
 def login_of(user_name: str) -> str:
-    """Return the login that a user name would like to have."""
+    """Return the login that a user name asks for."""
     return _slug(user_name.split("@", 1)[0])
 
 
-def _free(wanted: str, is_taken: Callable[[str], bool]) -> str:
-    candidates = [wanted, *(f"{wanted}-{number}" for number in range(2, _TRIES))]
-    for each in candidates:
-        if each not in _RESERVED and not is_taken(each):
-            return each
+def _free(name: str, is_taken: Callable[[str], bool]) -> str:
+    candidates = [name, *(f"{name}-{number}" for number in range(2, _TRIES))]
+    for candidate in candidates:
+        if candidate not in _RESERVED and not is_taken(candidate):
+            return candidate
     raise UserNameTaken
 
 

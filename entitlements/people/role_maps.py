@@ -1,4 +1,4 @@
-"""The map from groups at the company's sign-in to roles here: two people put a row in force, each sign-in asks anew.
+"""The map from groups at the company's sign-in to roles here: two people put a row in force, each sign-in applies it.
 
 What a row gives is taken away at the next sign-in without the group, when the row ends, and in any case a week after
 the last sign-in. Roles given by hand are not touched. A platform admin's and an auditor's role is never given so.
@@ -33,25 +33,25 @@ _RENEWED: Final = LASTS / 2
 
 
 class RoleNotMappable(DomainError):
-    """A platform admin's and an auditor's role is given by a person to a person, and never by a group elsewhere."""
+    """A group at the sign-in cannot give the platform admin or auditor role. A person must give it by hand."""
 
     code, status = "role_not_mappable", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class MappingTaken(DomainError):
-    """A row for this claim, group and role waits or is in force already."""
+    """A mapping for this claim, group and role already exists."""
 
     code, status = "mapping_taken", HTTPStatus.CONFLICT
 
 
 class MappingOver(DomainError):
-    """The row is not waiting any more, or has ended."""
+    """The mapping is already confirmed or has ended."""
 
     code, status = "mapping_over", HTTPStatus.CONFLICT
 
 
 class SecondPersonNeeded(DomainError):
-    """Whoever proposed a row does not put it in force, by no account of theirs; a second person does."""
+    """You cannot confirm this mapping because you proposed it. Ask a second person to confirm it."""
 
     code, status = "second_person_needed", HTTPStatus.FORBIDDEN
 
@@ -60,48 +60,48 @@ class SecondPersonNeeded(DomainError):
 def propose(issuer: TrustedIssuer, claim: str, value: str, role: str, *, by: Person, reason: str) -> RoleMapping:
     """Propose that a group at the sign-in gives a role. Raises ReasonRequired, RoleNotMappable, MappingTaken.
 
-    Nobody proposes a role that they do not hold, unless they are a platform admin: roles.RoleNotHeld.
+    Raises roles.RoleNotHeld when `by` neither holds the role nor is a platform admin.
     """
     if role not in Role.values or role in roles.ALONE:
         raise RoleNotMappable(role=role)
     _check(role, by=by, reason=reason)
     now = clock.now()
-    made, is_new = RoleMapping.objects.get_or_create(
+    mapping, is_new = RoleMapping.objects.get_or_create(
         issuer=issuer, claim=claim, value=value, role=role, ended_at=None, defaults={"made_at": now, "proposed_by": by}
     )
     if not is_new:
         raise MappingTaken
-    _record(made, Action.ROLE_MAPPING_PROPOSED, by=by.principal, reason=reason)
-    return made
+    _record(mapping, Action.ROLE_MAPPING_PROPOSED, by=by.principal, reason=reason)
+    return mapping
 
 
 @transaction.atomic
 def confirm(mapping_id: UUID, *, by: Person, reason: str) -> RoleMapping:
     """Put a row in force, as a second person. Raises NotFound, MappingOver, SecondPersonNeeded, and as `propose`."""
-    found = _lock(mapping_id)
-    _check(found.role, by=by, reason=reason)
-    if found.ended_at is not None or found.confirmed_at is not None:
+    mapping = _lock(mapping_id)
+    _check(mapping.role, by=by, reason=reason)
+    if mapping.ended_at is not None or mapping.confirmed_at is not None:
         raise MappingOver
-    if independence.same_human(found.proposed_by, by):
+    if independence.same_human(mapping.proposed_by, by):
         raise SecondPersonNeeded
-    found.confirmed_by, found.confirmed_at = by, clock.now()
-    found.save(update_fields=["confirmed_by", "confirmed_at"])
-    _record(found, Action.ROLE_MAPPING_CONFIRMED, by=by.principal, reason=reason)
-    return found
+    mapping.confirmed_by, mapping.confirmed_at = by, clock.now()
+    mapping.save(update_fields=["confirmed_by", "confirmed_at"])
+    _record(mapping, Action.ROLE_MAPPING_CONFIRMED, by=by.principal, reason=reason)
+    return mapping
 
 
 @transaction.atomic
 def end(mapping_id: UUID, *, by: Person, reason: str) -> RoleMapping:
     """End a row, and take away at once every role that it gave. Raises NotFound, MappingOver, and as `propose`."""
-    found = _lock(mapping_id)
-    _check(found.role, by=by, reason=reason)
-    if found.ended_at is not None:
+    mapping = _lock(mapping_id)
+    _check(mapping.role, by=by, reason=reason)
+    if mapping.ended_at is not None:
         raise MappingOver
-    found.ended_at = clock.now()
-    found.save(update_fields=["ended_at"])
-    _record(found, Action.ROLE_MAPPING_ENDED, by=by.principal, reason=reason)
-    _take(list(found.given.select_related("person")), by=by.principal, reason=reason)
-    return found
+    mapping.ended_at = clock.now()
+    mapping.save(update_fields=["ended_at"])
+    _record(mapping, Action.ROLE_MAPPING_ENDED, by=by.principal, reason=reason)
+    _take(list(mapping.given.select_related("person")), by=by.principal, reason=reason)
+    return mapping
 
 
 @transaction.atomic
@@ -115,10 +115,14 @@ def apply(person: Person, issuer: TrustedIssuer, claims: Mapping[str, Any]) -> N
     for row in RoleMapping.objects.in_force().filter(issuer=issuer).order_by("made_at", "pk"):
         if row.value in _groups(claims.get(row.claim)):
             wanted.setdefault(row.role, row)
-    held = {each.role: each for each in person.roles.current().select_related("person")}
+    held = {assignment.role: assignment for assignment in person.roles.current().select_related("person")}
     if any(role in roles.ALONE for role in held):
         wanted = {}
-    _take([each for each in held.values() if each.mapped_by_id and each.role not in wanted], by=SYSTEM, reason=_GONE)
+    _take(
+        [assignment for assignment in held.values() if assignment.mapped_by_id and assignment.role not in wanted],
+        by=SYSTEM,
+        reason=_GONE,
+    )
     now = clock.now()
     for role, row in wanted.items():
         before = held.get(role)
@@ -132,17 +136,17 @@ def apply(person: Person, issuer: TrustedIssuer, claims: Mapping[str, Any]) -> N
 _GONE: Final = "The sign-in names no group any more that gives it."
 
 
-def _groups(said: object) -> frozenset[str]:
-    if isinstance(said, str):
-        return frozenset({said})
-    return frozenset(each for each in said if isinstance(each, str)) if isinstance(said, list) else frozenset()
+def _groups(value: object) -> frozenset[str]:
+    if isinstance(value, str):
+        return frozenset({value})
+    return frozenset(item for item in value if isinstance(item, str)) if isinstance(value, list) else frozenset()
 
 
-def _take(given: list[RoleAssignment], *, by: Principal, reason: str) -> None:
-    for each in given:
-        RoleAssignment.objects.filter(pk=each.pk).delete()
-        links = [f"person:{each.person.login}"]
-        log.record(Action.PERSON_ROLE_REMOVED, about=links, by=by, reason=reason, detail={"role": each.role})
+def _take(assignments: list[RoleAssignment], *, by: Principal, reason: str) -> None:
+    for assignment in assignments:
+        RoleAssignment.objects.filter(pk=assignment.pk).delete()
+        links = [f"person:{assignment.person.login}"]
+        log.record(Action.PERSON_ROLE_REMOVED, about=links, by=by, reason=reason, detail={"role": assignment.role})
 
 
 def _check(role: str, *, by: Person, reason: str) -> None:
@@ -154,9 +158,9 @@ def _check(role: str, *, by: Person, reason: str) -> None:
 
 def _lock(mapping_id: UUID) -> RoleMapping:
     rows = RoleMapping.objects.select_for_update(of=("self",), no_key=True).select_related("issuer", "proposed_by")
-    if (found := rows.filter(pk=mapping_id).first()) is None:
+    if (mapping := rows.filter(pk=mapping_id).first()) is None:
         raise NotFound
-    return found
+    return mapping
 
 
 def _record(row: RoleMapping, action: Action, *, by: Principal, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""The verbs on roles in Mandate itself: give one, take one. Nobody does it for themselves, nor gives what they lack."""
+"""Actions on admin roles: give one, take one. You cannot change your own roles, nor give a role that you lack."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from entitlements.people.models import Person, Role, RoleAssignment
 from . import people
 
 ALONE: Final = frozenset({Role.ADMIN, Role.AUDITOR})
-"""The roles that go together with no other: one runs the product and decides nothing, one looks and changes nothing."""
+"""The roles that combine with no other: an admin runs the product and decides nothing, an auditor only reads."""
 
 
 class OwnRoles(DomainError):
-    """Nobody changes their own roles; somebody else who may do it does."""
+    """You cannot change your own roles. Ask another person who may change them."""
 
     code, status = "own_roles", HTTPStatus.FORBIDDEN
 
 
 class RoleNotHeld(DomainError):
-    """Nobody gives or takes a role that they do not hold themselves; a platform admin does."""
+    """You cannot give or take a role that you do not hold. Ask a platform admin."""
 
     code, status = "role_not_held", HTTPStatus.FORBIDDEN
 
 
 class RoleExcluded(DomainError):
-    """A platform admin decides nothing and an auditor changes nothing: neither goes together with another role."""
+    """The platform admin and auditor roles cannot be combined with another role. Remove the other role first."""
 
     code, status = "role_excluded", HTTPStatus.CONFLICT
 
 
 @transaction.atomic
 def give(person: Person, role: str, *, expires_at: datetime | None = None, by: Person, reason: str) -> None:
-    """Give a person a role, until an end where one is said. Twice changes and records nothing; another end moves it.
+    """Give a person a role, until an end if given. Twice changes and records nothing; another end replaces the first.
 
     Raises UnknownRole, ReasonRequired, OwnRoles, RoleNotHeld, RoleExcluded, RoleEndRefused, NotFound.
     """
@@ -58,7 +58,7 @@ def give(person: Person, role: str, *, expires_at: datetime | None = None, by: P
 def take(person: Person, role: str, *, by: Person, reason: str) -> None:
     """Take a role from a person. Twice changes and records nothing.
 
-    Somebody stays who is a platform admin: none takes that role from herself. Raises what `give` raises.
+    One platform admin always remains, because no person takes that role from themselves. Raises what `give` raises.
     """
     _check(person, role, by=by, reason=reason)
     taken, _ = RoleAssignment.objects.filter(person=person, role=role).delete()
@@ -67,7 +67,7 @@ def take(person: Person, role: str, *, by: Person, reason: str) -> None:
 
 
 class LastAdmin(DomainError):
-    """Nobody else is a platform admin; give somebody else the role first."""
+    """The person is the only platform admin. Give another person the role first."""
 
     code, status = "last_platform_admin", HTTPStatus.CONFLICT
 
@@ -87,7 +87,7 @@ def take_by_review(person: Person, role: str, *, by: Principal, reason: str) -> 
 
 
 def end_due(limit: int = 500) -> int:
-    """Put away up to `limit` roles whose end has passed; says how many. Two at once share the work."""
+    """Delete up to `limit` roles whose end has passed; returns how many. Two at once share the work."""
     due = RoleAssignment.objects.filter(expires_at__lte=clock.now()).order_by("expires_at")
     return people.end_roles(list(due.values_list("pk", flat=True)[:limit]))
 

@@ -55,12 +55,12 @@ def signed_in_at(request: HttpRequest) -> datetime | None:
     that the company names, not the time at which the person came back from there.
     """
     records = login.get_authentication_records(request, request.user if request.user.is_authenticated else None)
-    times = [each.get(SIGNED_IN_AT) if each["method"] == COMPANY else each["at"] for each in records]
-    known = [float(each) for each in times if each is not None]
+    times = [record.get(SIGNED_IN_AT) if record["method"] == COMPANY else record["at"] for record in records]
+    known = [float(moment) for moment in times if moment is not None]
     return datetime.fromtimestamp(max(known), UTC) if known else None
 
 
-def where_to_prove(request: HttpRequest) -> str | None:
+def reauthentication_url(request: HttpRequest) -> str | None:
     """Return the address at which this person proves again who they are; None when they have no way to."""
     ways = get_adapter().get_reauthentication_methods(request.user)
     if ways:

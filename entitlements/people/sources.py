@@ -1,4 +1,4 @@
-"""The verbs on people sources: connect a directory, give it another token, end it; and its guard.
+"""Actions on people sources: connect a directory, give it another token, end it; and its guard.
 
 A source that removes more than one in twenty of its people within an hour is paused (never below three): more likely a
 mistake over there than so many leavers. What it asks to remove is then held until a platform admin answers.
@@ -37,13 +37,13 @@ _SEEN_AGAIN: Final = timedelta(minutes=1)
 
 
 class SourceTaken(DomainError):
-    """A people source of this short name exists."""
+    """A people source with this short name already exists."""
 
     code, status = "source_taken", HTTPStatus.CONFLICT
 
 
 class NothingHeld(DomainError):
-    """Nothing waits for an answer."""
+    """No removal of this source is held, so there is nothing to answer."""
 
     code, status = "nothing_held", HTTPStatus.CONFLICT
 
@@ -54,14 +54,14 @@ def make(slug: str, *, name: str, subjects_of: TrustedIssuer | None, by: Princip
     token = _token()
     try:
         with transaction.atomic():
-            made = PeopleSource.objects.create(
+            source = PeopleSource.objects.create(
                 slug=slug, name=name, subjects_of=subjects_of, digest=digest(token), created_at=clock.now()
             )
     except IntegrityError as error:
         raise SourceTaken(slug=slug) from error
     detail = {"name": name, "subjects_of": subjects_of.issuer if subjects_of else None}
-    log.record(Action.PEOPLE_SOURCE_MADE, about=[str(made.principal)], by=by, detail=detail)
-    return made, token
+    log.record(Action.PEOPLE_SOURCE_MADE, about=[str(source.principal)], by=by, detail=detail)
+    return source, token
 
 
 @transaction.atomic
@@ -76,7 +76,7 @@ def rotate(source: PeopleSource, *, by: Principal) -> str:
 
 @transaction.atomic
 def disable(source: PeopleSource, *, by: Principal, reason: str) -> None:
-    """Let a source in no longer; what it said stays. Twice changes and records nothing. Raises ReasonRequired."""
+    """End a source's access; its people stay. Twice changes and records nothing. Raises ReasonRequired."""
     if not reason.strip():
         raise ReasonRequired
     locked = lock(source)
@@ -87,12 +87,12 @@ def disable(source: PeopleSource, *, by: Principal, reason: str) -> None:
 
 
 def of_token(token: str) -> PeopleSource | None:
-    """Return the source whose token this is, and note that it was here; None when it is nobody's any longer."""
-    found = PeopleSource.objects.filter(digest=digest(token), enabled=True).first()
+    """Return the source of a token, and note that it was here; None when the token is no source's any longer."""
+    source = PeopleSource.objects.filter(digest=digest(token), enabled=True).first()
     now = clock.now()
-    if found is not None and (found.seen_at is None or now - found.seen_at > _SEEN_AGAIN):
-        PeopleSource.objects.filter(pk=found.pk).update(seen_at=now)
-    return found
+    if source is not None and (source.seen_at is None or now - source.seen_at > _SEEN_AGAIN):
+        PeopleSource.objects.filter(pk=source.pk).update(seen_at=now)
+    return source
 
 
 def digest(token: str) -> str:
@@ -101,31 +101,31 @@ def digest(token: str) -> str:
 
 
 def check(source: PeopleSource) -> list[str]:
-    """Return the codes of what keeps a source from telling who works here; none where it was heard and goes on."""
-    found = [] if source.enabled else ["ended"]
+    """Return the codes of what keeps a source from reporting who works here; none while it reports."""
+    codes = [] if source.enabled else ["ended"]
     if source.seen_at is None:
-        found.append("never_heard")
+        codes.append("never_heard")
     elif clock.now() - source.seen_at > STALE:
-        found.append("silent")
+        codes.append("silent")
     if source.paused_at is not None:
-        found.append("paused")
+        codes.append("paused")
     if source.subjects_of is not None and not source.subjects_of.enabled:
-        found.append("issuer_distrusted")
-    return found
+        codes.append("issuer_distrusted")
+    return codes
 
 
-def held(source: PeopleSource) -> list[SourcedPerson]:
+def held_removals(source: PeopleSource) -> list[SourcedPerson]:
     """List the people whose removal waits for an answer, by user name."""
     return list(source.people.exclude(held_at=None).select_related("person").order_by("user_name"))
 
 
-def hold(entry: SourcedPerson, *, by: Principal) -> bool:
+def hold_removal(entry: SourcedPerson, *, by: Principal) -> bool:
     """Hold the removal of a person when the source removes too many; says whether it is held. Holds the source alone.
 
-    Runs in a transaction of the caller, who removes nobody where this returns True.
+    Runs in a transaction of the caller, who removes no person where this returns True.
     """
     source = lock(entry.source)
-    if not entry.person.is_active:  # shutting out whoever is out already takes nobody away
+    if not entry.person.is_active:  # disabling a disabled person removes no one
         return False
     now = clock.now()
     if source.paused_at is None and not _is_too_much(source):
@@ -161,7 +161,7 @@ def _since(source: PeopleSource, now: datetime) -> datetime:
     return max(begins, source.answered_at) if source.answered_at else begins
 
 
-def let_through(source: PeopleSource, *, by: Principal, reason: str) -> int:
+def allow_removals(source: PeopleSource, *, by: Principal, reason: str) -> int:
     """Carry out every removal that is held, each in a transaction of its own; returns how many.
 
     Interrupted, it leaves the rest held and the source paused, and is simply done again. Raises ReasonRequired,
@@ -169,7 +169,7 @@ def let_through(source: PeopleSource, *, by: Principal, reason: str) -> int:
     """
     if not reason.strip():
         raise ReasonRequired
-    waiting = held(source)
+    waiting = held_removals(source)
     if not waiting:
         raise NothingHeld
     for entry in waiting:
@@ -180,7 +180,7 @@ def let_through(source: PeopleSource, *, by: Principal, reason: str) -> int:
 
 
 @transaction.atomic
-def refuse(source: PeopleSource, *, by: Principal, reason: str) -> int:
+def refuse_removals(source: PeopleSource, *, by: Principal, reason: str) -> int:
     """Keep everybody whose removal is held; returns how many. Asked again, the source is held again.
 
     Raises ReasonRequired, NothingHeld.
@@ -215,12 +215,12 @@ def _answer(source: PeopleSource, action: Action, count: int, *, by: Principal, 
 
 
 def lock(source: PeopleSource) -> PeopleSource:
-    """Hold a source alone until the transaction ends; returns the row as it is. Raises NotFound."""
+    """Lock a source until the transaction ends; returns the row as it is. Raises NotFound."""
     locks.exclusive((Lock.PERSON, f"source:{source.slug}"))
-    found = PeopleSource.objects.filter(pk=source.pk).first()
-    if found is None:
+    row = PeopleSource.objects.filter(pk=source.pk).first()
+    if row is None:
         raise NotFound
-    return found
+    return row
 
 
 def _token() -> str:

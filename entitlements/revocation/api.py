@@ -30,7 +30,7 @@ from entitlements.revocation.models import Revocation
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class _TargetKind:
     """How one kind of target is found, and whose row of the matrix says who may stop it."""
 
     rows: Callable[[Caller], QuerySet[Any]]
@@ -44,20 +44,20 @@ def _stop(name: str) -> Row:
 
 
 KINDS: Final = {
-    "grant": _Kind(visibility.grants, "pk", _stop("grant-revoke"), is_uuid=True),
-    "session": _Kind(visibility.sessions, "pk", _stop("session-end"), is_uuid=True),
-    "token": _Kind(visibility.tokens, "pk", _stop("token-revoke"), is_uuid=True),
-    "tool": _Kind(visibility.tools, "name", _stop("tool-disable")),
-    "system": _Kind(visibility.systems, "slug", _stop("system-disable")),
-    "client": _Kind(visibility.clients, "client_id", _stop("client-disable")),
-    "agent": _Kind(visibility.agents, "slug", _stop("agent-suspend")),
-    "person": _Kind(visibility.people, "login", _stop("person-disable")),
+    "grant": _TargetKind(visibility.grants, "pk", _stop("grant-revoke"), is_uuid=True),
+    "session": _TargetKind(visibility.sessions, "pk", _stop("session-end"), is_uuid=True),
+    "token": _TargetKind(visibility.tokens, "pk", _stop("token-revoke"), is_uuid=True),
+    "tool": _TargetKind(visibility.tools, "name", _stop("tool-disable")),
+    "system": _TargetKind(visibility.systems, "slug", _stop("system-disable")),
+    "client": _TargetKind(visibility.clients, "client_id", _stop("client-disable")),
+    "agent": _TargetKind(visibility.agents, "slug", _stop("agent-suspend")),
+    "person": _TargetKind(visibility.people, "login", _stop("person-disable")),
 }
 EVERYTHING: Final = row(Role.ANALYST, Role.SECURITY, Role.RESPONDER, scope=REVOKE, proven=ALWAYS)
 
 
 class NothingStopped(DomainError):
-    """Nothing is restored, because everything was not stopped."""
+    """Nothing was restored, because not everything was stopped."""
 
     code, status = "not_stopped", HTTPStatus.CONFLICT
 
@@ -132,8 +132,8 @@ class _Revocations(Resource):
         rows = Revocation.objects.all()
         return rows if self.caller.sees_everything else rows.filter(by=str(self.principal))
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"revocation:{found.pk}"]
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"revocation:{row.pk}"]
 
 
 class Revocations(_Revocations, Listing):
@@ -147,13 +147,13 @@ class Revocations(_Revocations, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Stop the target, and answer with the receipt."""
-        asked = self.body(RevocationAsked)
-        if asked["target"]["type"] == guardrails.EVERYTHING:
+        values = self.body(RevocationAsked)
+        if values["target"]["type"] == guardrails.EVERYTHING:
             permissions.permit(self.caller, EVERYTHING, None)
-        target = revocation.Target(asked["target"]["type"], asked["target"]["id"])
+        target = revocation.Target(values["target"]["type"], values["target"]["id"])
         self._permit(target)
-        made = revocation.revoke(target, by=self.principal, reason=asked["reason"], wait=asked["wait"])
-        return self.show(made, status=HTTPStatus.CREATED, headers={"Location": f"/api/v1/revocations/{made.pk}"})
+        row = revocation.revoke(target, by=self.principal, reason=values["reason"], wait=values["wait"])
+        return self.show(row, status=HTTPStatus.CREATED, headers={"Location": f"/api/v1/revocations/{row.pk}"})
 
     def _permit(self, target: revocation.Target) -> None:
         """Ask the row of this very stop, with the object that it is about. Raises NotFound, Forbidden."""
@@ -200,7 +200,7 @@ class RestoreEverything(Resource):
         reason = self.body(Reason)["reason"]
         if not Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists():
             raise NothingStopped
-        return self.show(guardrails.start_again(by=self.principal, reason=reason))
+        return self.show(guardrails.restart_everything(by=self.principal, reason=reason))
 
 
 class One(_Revocations, Look):

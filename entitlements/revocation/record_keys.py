@@ -1,7 +1,7 @@
 """Keys that signed what is kept: revocation receipts and evidence packs, which outlive the keys of tokens by years.
 
 They have issuers of their own, which issue no token, and a key set of its own that no issuer's metadata names, so that
-nobody takes a retired key for one of tokens. It holds each key that ever signed, with when it did and, where it is
+no verifier takes a retired key for one of tokens. It holds each key that ever signed, with when it did and, where it is
 denied, since when what it signed is in doubt. Members as in the historical keys of OpenID Federation 1.0, section 8.7.
 """
 
@@ -98,7 +98,7 @@ def _member(key: SigningKey) -> dict[str, Any]:
 
 
 def _compromised_since(key: SigningKey) -> datetime:
-    """Return since when a leaked key is in doubt: since it was made, where nobody knows better."""
+    """Return since when a leaked key is in doubt: since it was made, where no better moment is known."""
     return key.compromised_since or key.created_at
 
 

@@ -53,7 +53,7 @@ class UnknownTarget(DomainError):
 
 
 class EverythingNotNamed(DomainError):
-    """To stop everything, write the word "everything" as the target's id, so that nothing else was meant."""
+    """To stop everything, write the word "everything" as the target's id."""
 
     code, status = "everything_not_named", HTTPStatus.BAD_REQUEST
 
@@ -78,9 +78,9 @@ class Target:
 
 
 def revoke(target: Target, *, by: Principal, reason: str, wait: bool = True) -> Revocation:
-    """Stop the target in one transaction, then (unless told not to) wait for the nodes and store the receipt.
+    """Stop the target in one transaction, then (unless `wait` is false) wait for the nodes and store the receipt.
 
-    Raises UnknownTarget, ReasonRequired, NotFound and what the verb of the target raises. Must not run inside a
+    Raises UnknownTarget, ReasonRequired, NotFound and what the action on the target raises. Must not run inside a
     transaction of the caller: the nodes could never see the change that it waits for.
     """
     revocation = _commit(target, by=by, reason=reason)
@@ -120,13 +120,13 @@ def settle(revocation: Revocation) -> Revocation:
     revocation.acknowledged, revocation.missing = changes.wait_for_nodes(revocation.position, committed)
     with transaction.atomic():
         settled = Revocation.objects.select_for_update().get(pk=revocation.pk)
-        if settled.receipt:  # somebody else waited as well
+        if settled.receipt:  # another process waited as well
             return settled
         revocation.receipt = signing.sign(record_keys.RECEIPTS, _statement(revocation), typ=RECEIPT_TYP)
         revocation.save(update_fields=["position", "acknowledged", "missing", "receipt"])
         log.record(
             Action.REVOCATION_SETTLED,
-            about=[f"revocation:{revocation.pk}", *(f"node:{each['node']}" for each in revocation.acknowledged)],
+            about=[f"revocation:{revocation.pk}", *(f"node:{node['node']}" for node in revocation.acknowledged)],
             by=SYSTEM,
             detail={"acknowledged": revocation.acknowledged, "missing": revocation.missing},
         )
@@ -174,24 +174,24 @@ def _token(key: str, by: Principal, reason: str) -> None:
 
 
 def _agent(key: str, by: Principal, reason: str) -> None:
-    agents.suspend(_found(Agent, slug=key), by=by, reason=reason)
+    agents.suspend(_get(Agent, slug=key), by=by, reason=reason)
 
 
 def _person(key: str, by: Principal, reason: str) -> None:
-    people.disable(_found(Person, login=key), by=by, reason=reason)
+    people.disable(_get(Person, login=key), by=by, reason=reason)
 
 
 def _client(key: str, by: Principal, reason: str) -> None:
-    clients.disable(_found(Client, client_id=key), by=by, reason=reason)
+    clients.disable(_get(Client, client_id=key), by=by, reason=reason)
 
 
 def _system(key: str, by: Principal, reason: str) -> None:
-    systems.disable_system(_found(System, slug=key), by=by, reason=reason)
+    systems.disable_system(_get(System, slug=key), by=by, reason=reason)
 
 
 def _tool(key: str, by: Principal, reason: str) -> None:
     system, _, name = key.partition("/")
-    tools.disable_tool(_found(Tool, system__slug=system, name=name), by=by, reason=reason)
+    tools.disable_tool(_get(Tool, system__slug=system, name=name), by=by, reason=reason)
 
 
 def _everything(_key: str, by: Principal, reason: str) -> None:
@@ -211,11 +211,11 @@ VERBS: Final[dict[str, Callable[[str, Principal, str], None]]] = {
 }
 
 
-def _found[M: Model](model: type[M], **key: str) -> M:
-    found = model._default_manager.filter(**key).first()  # noqa: SLF001 - the public name differs by model
-    if found is None:
+def _get[M: Model](model: type[M], **key: str) -> M:
+    row = model._default_manager.filter(**key).first()  # noqa: SLF001 - the public name differs by model
+    if row is None:
         raise NotFound
-    return found
+    return row
 
 
 def _uuid(text: str) -> UUID:

@@ -1,7 +1,7 @@
 """Secrets at rest: AES-256-GCM under the key-encryption key, bound to the row that holds them.
 
 A sealed value copied into another row does not open. The first bytes name the key-encryption key, so that a database
-beside the wrong key is told apart from a damaged one. While the key is being replaced two are read, and one seals.
+beside the wrong key is distinguished from a damaged one. While the key is being replaced two are read, and one seals.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def unseal(sealed: bytes, bound_to: str) -> bytes:
 
 
 def reseal(sealed: bytes, bound_to: str) -> bytes:
-    """Return what was sealed for this place, sealed anew under the key that seals now. Raises SealBroken."""
+    """Return what was sealed for this place, sealed again under the key that seals now. Raises SealBroken."""
     return seal(unseal(sealed, bound_to), bound_to)
 
 

@@ -36,7 +36,7 @@ _OURS: Final = frozenset(
 
 
 class CredentialMalformed(DomainError):
-    """A credential has 8 to 8192 printable ASCII characters, and its header is an ordinary one."""
+    """A credential must have 8 to 8192 printable ASCII characters, and its header must be an ordinary one."""
 
     code, status = "credential_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -103,13 +103,13 @@ def set_secret(system: System, *, kind: str, value: str, by: Principal, header: 
 
 @transaction.atomic
 def withhold(system: System, printed: str, *, by: Principal, reason: str) -> bool:
-    """Send a credential to nobody any more, and keep it. Says whether it was sent; another one by now is left alone."""
+    """Stop sending a credential, and keep it. Returns whether it was in use; another one by now is left alone."""
     rows = Secret.objects.filter(system=system, fingerprint=printed, withheld_at=None)
     return _changed(Action.SECRET_WITHHELD, rows.update(withheld_at=clock.now()), system, printed, by, reason)
 
 
 @transaction.atomic
-def give_back(system: System, printed: str, *, by: Principal, reason: str) -> bool:
+def resume(system: System, printed: str, *, by: Principal, reason: str) -> bool:
     """Send a credential again that was withheld. Says whether it is there; another one by now is left alone."""
     rows = Secret.objects.filter(system=system, fingerprint=printed, withheld_at__isnull=False)
     return _changed(Action.SECRET_GIVEN_BACK, rows.update(withheld_at=None), system, printed, by, reason)
@@ -133,7 +133,7 @@ def _changed(action: Action, count: int, system: System, printed: str, by: Princ
 
 @transaction.atomic
 def reseal(most: int) -> int:
-    """Seal up to `most` credentials anew that lie under another key-encryption key; says how many. Raises SealBroken.
+    """Seal up to `most` credentials again that lie under another key-encryption key; says how many. Raises SealBroken.
 
     The credential itself stays, so no node need hear of it.
     """

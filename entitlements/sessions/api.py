@@ -53,8 +53,8 @@ class _Sessions(Resource):
     def rows(self) -> QuerySet[Session]:
         return visibility.sessions(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"session:{found.pk}", f"agent:{found.agent.slug}"]
+    def links(self, session: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"session:{session.pk}", f"agent:{session.agent.slug}"]
 
 
 class Sessions(_Sessions, Listing):
@@ -118,8 +118,8 @@ class _Tokens(Resource):
     def rows(self) -> QuerySet[IssuedToken]:
         return visibility.tokens(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"token:{found.pk}", *([f"agent:{found.agent.slug}"] if found.agent else [])]
+    def links(self, token: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"token:{token.pk}", *([f"agent:{token.agent.slug}"] if token.agent else [])]
 
 
 class Tokens(_Tokens, Listing):

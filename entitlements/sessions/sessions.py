@@ -1,4 +1,4 @@
-"""The verbs on sessions: an agent's run for one person, begun by the first exchange after a sign-in."""
+"""Actions on sessions: an agent's run for one person, begun by the first exchange after a sign-in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ABSOLUTE = timedelta(hours=12)
 
 
 class SessionEnded(DomainError):
-    """The session has already ended; the person must sign in again."""
+    """The session has already ended. The person must sign in again."""
 
     code, status = "session_ended", HTTPStatus.CONFLICT
 
@@ -104,11 +104,11 @@ def end_all_of(which: QuerySet[Session], subject: str, *, by: Principal, reason:
         .values_list("pk", "agent__slug", "client__client_id", "person__login", "agent_id")
     )
     Session.objects.filter(pk__in=[row[0] for row in rows]).update(ended_at=clock.now(), end_reason=reason)
-    told = [
+    events = [
         log.Row(about=_about(pk, agent, client=client, person=person), reason=reason)
         for pk, agent, client, person, _ in rows
     ]
-    log.record_many(Action.SESSION_ENDED, told, by=by)
+    log.record_many(Action.SESSION_ENDED, events, by=by)
     changes.note_many(changes.Kind.SESSION, {row[-1] for row in rows}, subject)
     return len(rows)
 

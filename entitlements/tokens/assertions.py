@@ -20,7 +20,7 @@ INSERT INTO entitlements_usedassertion (issuer, jti, expires_at) VALUES (%s, %s,
 
 
 class AlreadyUsed(DomainError):
-    """The assertion was used before; make a new one."""
+    """The assertion was used before. Make a new one."""
 
     code, status = "assertion_replayed", HTTPStatus.BAD_REQUEST
 

@@ -1,7 +1,7 @@
 """Which JWTs are ID tokens, and how old the sign-in behind one may be (OpenID Connect Core 2 and 3.1.3.7). Pure.
 
 An issuer signs logout tokens, access tokens and ID-JAGs with the keys of its ID tokens, often for the same audience and
-with the same `typ`. An ID token is therefore told apart by what it must not hold (RFC 8725 sections 3.11 and 3.12).
+with the same `typ`. An ID token is therefore recognised by what it must not hold (RFC 8725 sections 3.11 and 3.12).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KINDS: Final = {"typ": "ID", "token_use": "id"}
 
 
 class SignInTooOld(DomainError):
-    """The person must sign in again: the sign-in is too old for what it is used for."""
+    """The sign-in is too old for this. The person must sign in again."""
 
     code, status = Code.REAUTHENTICATION_DUE, HTTPStatus.UNAUTHORIZED
 

@@ -1,7 +1,7 @@
 """The one place where a token comes to be: locks, facts, the decision, rows and one event, in one transaction.
 
 Every grant type comes through `issue`. Shared locks are held on all that could be taken away before its state is read,
-so that whoever takes it away either comes before the read or waits for the commit and then finds the token.
+so that a revocation either comes before the read, or waits for the commit and then finds the token.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Redeemed:
-    """What is redeemed: a token of ours, or an assertion of a trusted issuer, with the scopes that it allows."""
+class RedeemedToken:
+    """A redeemed token of ours or assertion of a trusted issuer, with the scopes that it allows."""
 
     jti: str
     issued: float
@@ -121,8 +121,8 @@ class Redeemed:
 
 
 @dataclass(slots=True)
-class Wish:
-    """One token that somebody asks for.
+class TokenRequest:
+    """One token that a client asks for.
 
     `claim` uses an assertion up, in the transaction that mints; `rule` replaces `decide` where rights are not grants.
     """
@@ -136,7 +136,7 @@ class Wish:
     seconds: int
     session: UUID | None = None
     sign_in: SignIn | None = None
-    redeemed: Redeemed | None = None
+    redeemed: RedeemedToken | None = None
     claim: Callable[[], None] | None = None
     rule: Rule | None = None
     detail: dict[str, object] = field(default_factory=dict)
@@ -154,7 +154,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Minted:
+class NewToken:
     """A token that may now be signed: its row and its event are written."""
 
     jti: UUID
@@ -164,48 +164,50 @@ class Minted:
     session: UUID | None
 
 
-type Rule = Callable[[Wish, UUID | None, float], Verdict]
+type Rule = Callable[[TokenRequest, UUID | None, float], Verdict]
 
 
-class _Moved(Exception):
+class _GrantAppeared(Exception):
     """A grant appeared between choosing the locks and reading the facts."""
 
 
-def issue(wish: Wish) -> Minted:
-    """Decide, write and record one token. Raises NotIssued, SessionEnded, and what `wish.claim` raises.
+def issue(token_request: TokenRequest) -> NewToken:
+    """Decide, write and record one token. Raises NotIssued, SessionEnded, and what `token_request.claim` raises.
 
     Nothing is changed when it raises. The caller signs, in its own time: the row is what makes a token live.
     """
     for _ in range(_ATTEMPTS):
         try:
             with transaction.atomic():
-                return _issue(wish)
-        except _Moved:
+                return _issue(token_request)
+        except _GrantAppeared:
             continue
-    raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), wish.links)
+    raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), token_request.links)
 
 
-def _issue(wish: Wish) -> Minted:
-    candidates = _candidates(wish)
-    session = _session_of(wish)
-    _lock(wish, candidates, session)
-    if wish.claim is not None:
-        wish.claim()
+def _issue(token_request: TokenRequest) -> NewToken:
+    candidates = _candidates(token_request)
+    session = _session_of(token_request)
+    _lock(token_request, candidates, session)
+    if token_request.claim is not None:
+        token_request.claim()
     moment = clock.now()
-    verdict = (wish.rule or decide)(wish, session, moment.timestamp())
+    verdict = (token_request.rule or decide)(token_request, session, moment.timestamp())
     if verdict.issue is None:
-        raise NotIssued(verdict, wish.links)
+        raise NotIssued(verdict, token_request.links)
     if not candidates.keys() >= {UUID(grant) for grant in verdict.issue.grants}:
-        raise _Moved
-    if wish.sign_in is not None and wish.subject is not None and session is None:
-        session = _begin(wish, wish.subject, wish.sign_in, moment)
-    return _write(wish, verdict.issue, session, moment)
+        raise _GrantAppeared
+    if token_request.sign_in is not None and token_request.subject is not None and session is None:
+        session = _begin(token_request, token_request.subject, token_request.sign_in, moment)
+    return _write(token_request, verdict.issue, session, moment)
 
 
-def decide(wish: Wish, session: UUID | None, now: float) -> Verdict:
+def decide(token_request: TokenRequest, session: UUID | None, now: float) -> Verdict:
     """Ask the policy, with facts read now: the rule for every token that stands on grants. Runs after the locks."""
-    agent, person, redeemed = wish.caller.agent or "", wish.subject, wish.redeemed
-    known = facts.load(agent, wish.target.slug, [(person.login, person.is_active)] if person else [], schemas=False)
+    agent, person, redeemed = token_request.caller.agent or "", token_request.subject, token_request.redeemed
+    known = facts.load(
+        agent, token_request.target.slug, [(person.login, person.is_active)] if person else [], schemas=False
+    )
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
     token = None
@@ -213,29 +215,29 @@ def decide(wish: Wish, session: UUID | None, now: float) -> Verdict:
         ceiling = redeemed.scopes if redeemed.scopes is not None else _held(known)
         token = Token(redeemed.jti, redeemed.issued, redeemed.expires, ceiling)
     issuance = Issuance(
-        wish.flow,
+        token_request.flow,
         agent,
-        wish.caller.client_id,
+        token_request.caller.client_id,
         person.login if person else None,
-        wish.target.slug,
-        wish.requested,
-        wish.lifetime,
+        token_request.target.slug,
+        token_request.requested,
+        token_request.lifetime,
         token,
         session=str(session) if session else None,
-        begins_session=wish.sign_in is not None and session is None,
+        begins_session=token_request.sign_in is not None and session is None,
     )
-    if wish.target.kind != System.Kind.MCP:  # through our gateway each call is held against the lines
+    if token_request.target.kind != System.Kind.MCP:  # through our gateway each call is held against the lines
         return policy.may_issue(issuance, known, now)
-    verdict = policy.may_issue(issuance, facts.carried_whole(known, wish.target.slug), now)
+    verdict = policy.may_issue(issuance, facts.without_narrowed_grants(known, token_request.target.slug), now)
     would_do = verdict.code is Code.NO_GRANT and policy.may_issue(issuance, known, now).issue is not None
     return _narrower(verdict) if would_do else verdict
 
 
 def _narrower(verdict: Verdict) -> Verdict:
     """Say that what is held gives less than any scope that could be issued for it."""
-    code, said = Code.GRANT_NARROWER_THAN_SCOPE, meaning(Code.GRANT_NARROWER_THAN_SCOPE)
-    remedy = replace(verdict.remedy, next=said.next, sentence=said.remedy) if verdict.remedy else None
-    return replace(verdict, code=code, reasons=(Reason(code, said.sentence),), remedy=remedy)
+    code, narrower = Code.GRANT_NARROWER_THAN_SCOPE, meaning(Code.GRANT_NARROWER_THAN_SCOPE)
+    remedy = replace(verdict.remedy, next=narrower.next, sentence=narrower.remedy) if verdict.remedy else None
+    return replace(verdict, code=code, reasons=(Reason(code, narrower.sentence),), remedy=remedy)
 
 
 def _held(known: AgentFacts) -> frozenset[str]:
@@ -243,86 +245,86 @@ def _held(known: AgentFacts) -> frozenset[str]:
     return frozenset(line.scope for lines in known.lines.values() for line in lines)
 
 
-def _candidates(wish: Wish) -> dict[UUID, list[int]]:
+def _candidates(token_request: TokenRequest) -> dict[UUID, list[int]]:
     """Find the grants, with their tools, that the token could stand on: what must be locked."""
-    person = wish.subject.pk if wish.subject else None
-    known = {"agent": wish.caller.agent_pk, "system": wish.target.pk, "person": person}
+    person = token_request.subject.pk if token_request.subject else None
+    known = {"agent": token_request.caller.agent_pk, "system": token_request.target.pk, "person": person}
     return dict(prepared.rows(_CANDIDATES, known))
 
 
-def _session_of(wish: Wish) -> UUID | None:
+def _session_of(token_request: TokenRequest) -> UUID | None:
     """Return the session that is named, or the latest of this sign-in, ended or not."""
-    if wish.session is not None or wish.sign_in is None:
-        return wish.session
-    found = prepared.row(_LATEST, [wish.caller.pk, wish.sign_in.digest])
-    return found[0] if found else None
+    if token_request.session is not None or token_request.sign_in is None:
+        return token_request.session
+    row = prepared.row(_LATEST, [token_request.caller.pk, token_request.sign_in.digest])
+    return row[0] if row else None
 
 
-def _lock(wish: Wish, candidates: dict[UUID, list[int]], session: UUID | None) -> None:
-    caller = wish.caller
+def _lock(token_request: TokenRequest, candidates: dict[UUID, list[int]], session: UUID | None) -> None:
+    caller = token_request.caller
     keys: list[locks.Key] = [
         (Lock.EVERYTHING, guardrails.EVERYTHING),
         (Lock.CLIENT, caller.pk),
-        (Lock.SYSTEM, wish.target.pk),
+        (Lock.SYSTEM, token_request.target.pk),
     ]
     if caller.agent_pk is not None:
         keys += [(Lock.AGENT, caller.agent_pk), (Lock.PERSON, caller.sponsor_pk)]
-    if wish.subject is not None:
-        keys.append((Lock.PERSON, wish.subject.pk))
+    if token_request.subject is not None:
+        keys.append((Lock.PERSON, token_request.subject.pk))
     for grant, tools in candidates.items():
         keys.append((Lock.GRANT, grant))
         keys += [(Lock.TOOL, tool) for tool in tools]
     if session is not None:
         keys.append((Lock.SESSION, session))
-    if wish.redeemed is not None and wish.redeemed.row is not None:
-        keys.append((Lock.TOKEN, wish.redeemed.row))
+    if token_request.redeemed is not None and token_request.redeemed.row is not None:
+        keys.append((Lock.TOKEN, token_request.redeemed.row))
     locks.shared(keys)
 
 
-def _begin(wish: Wish, subject: Subject, sign_in: SignIn, now: datetime) -> UUID:
-    client = Client.objects.select_related("agent").get(pk=wish.caller.pk)
+def _begin(token_request: TokenRequest, subject: Subject, sign_in: SignIn, now: datetime) -> UUID:
+    client = Client.objects.select_related("agent").get(pk=token_request.caller.pk)
     person = Person.objects.get(pk=subject.pk)
     begun, _ = sessions.begin(client, person, sign_in.digest, auth_time=sign_in.auth_time, now=now)
     return begun.pk
 
 
-def _write(wish: Wish, given: Issue, session: UUID | None, moment: datetime) -> Minted:
-    jti, caller = uuid4(), wish.caller
-    parent = wish.redeemed.row if wish.redeemed else None
+def _write(token_request: TokenRequest, issued: Issue, session: UUID | None, moment: datetime) -> NewToken:
+    jti, caller = uuid4(), token_request.caller
+    parent = token_request.redeemed.row if token_request.redeemed else None
     row: dict[str, Any] = {
         "jti": jti,
-        "kind": str(wish.kind),
-        "system": wish.target.pk,
+        "kind": str(token_request.kind),
+        "system": token_request.target.pk,
         "client": caller.pk,
         "agent": caller.agent_pk,
-        "person": wish.subject.pk if wish.subject else None,
+        "person": token_request.subject.pk if token_request.subject else None,
         "session": session,
-        "scope": scopes.join(given.scopes),
+        "scope": scopes.join(issued.scopes),
         "parent": parent,
         "issued": moment,
-        "expires": datetime.fromtimestamp(given.expires, UTC),
+        "expires": datetime.fromtimestamp(issued.expires, UTC),
         "trace": context.current().trace,
-        "grants": [UUID(grant) for grant in given.grants],
+        "grants": [UUID(grant) for grant in issued.grants],
     }
     prepared.rows(_INSERT, row)
-    links = [f"token:{jti}", *wish.links, *(f"grant:{grant}" for grant in given.grants)]
+    links = [f"token:{jti}", *token_request.links, *(f"grant:{grant}" for grant in issued.grants)]
     links += [f"session:{session}"] if session else []
     links += [f"token:{parent}"] if parent else []
-    with context.acting(session=str(session or ""), on_behalf_of=_person(wish)):
-        log.record(Action.TOKEN_ISSUED, by=caller.principal, about=links, detail=_detail(wish, given, parent))
-    return Minted(jti, given.scopes, int(moment.timestamp()), given.expires, session)
+    with context.acting(session=str(session or ""), on_behalf_of=_person(token_request)):
+        log.record(Action.TOKEN_ISSUED, by=caller.principal, about=links, detail=_detail(token_request, issued, parent))
+    return NewToken(jti, issued.scopes, int(moment.timestamp()), issued.expires, session)
 
 
-def _detail(wish: Wish, given: Issue, parent: UUID | None) -> dict[str, object]:
+def _detail(token_request: TokenRequest, issued: Issue, parent: UUID | None) -> dict[str, object]:
     return {
-        "kind": str(wish.kind),
-        "flow": str(wish.flow),
-        "scope": scopes.join(given.scopes),
-        "left_out": {scope: str(outcome) for scope, outcome in given.outcomes.items() if scope not in given.scopes},
-        "expires": given.expires,
+        "kind": str(token_request.kind),
+        "flow": str(token_request.flow),
+        "scope": scopes.join(issued.scopes),
+        "left_out": {scope: str(outcome) for scope, outcome in issued.outcomes.items() if scope not in issued.scopes},
+        "expires": issued.expires,
         "parent": str(parent) if parent else None,
-        **_sign_in(wish.sign_in),
-        **wish.detail,
+        **_sign_in(token_request.sign_in),
+        **token_request.detail,
     }
 
 
@@ -332,5 +334,5 @@ def _sign_in(sign_in: SignIn | None) -> dict[str, object]:
     return {"sign_in": {"at": int(sign_in.auth_time.timestamp()), "claim": sign_in.claim}}
 
 
-def _person(wish: Wish) -> context.Principal | None:
-    return context.Principal("person", wish.subject.login) if wish.subject else None
+def _person(token_request: TokenRequest) -> context.Principal | None:
+    return context.Principal("person", token_request.subject.login) if token_request.subject else None

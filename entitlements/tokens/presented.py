@@ -36,8 +36,8 @@ class NotLive(jws.BadToken):
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
-    """A token that was checked and is live: who comes, for whom, with what."""
+class LiveToken:
+    """A live token that was checked: its client, person and scopes."""
 
     claims: Mapping[str, Any]
     caller: Caller
@@ -50,7 +50,7 @@ class Presented:
         return str(self.claims["jti"])
 
 
-def access_token(token: str, slug: str, resource: str) -> Presented:
+def access_token(token: str, slug: str, resource: str) -> LiveToken:
     """Check an access token for one resource of a system, and that its rights still stand.
 
     Raises BadToken (also as TokenExpired, NotLive). For our own API: `slug` is `addresses.MANDATE`.
@@ -61,7 +61,7 @@ def access_token(token: str, slug: str, resource: str) -> Presented:
     return live(claims, slug)
 
 
-def live(claims: Mapping[str, Any], slug: str) -> Presented:
+def live(claims: Mapping[str, Any], slug: str) -> LiveToken:
     """Ask the rows about a token of this system whose signature was checked. Raises NotLive, BadToken."""
     issued = _issued(claims)
     if issued.target.slug != slug:
@@ -69,7 +69,7 @@ def live(claims: Mapping[str, Any], slug: str) -> Presented:
     verdict = _verdict(issued)
     if not verdict.allowed:
         raise NotLive(verdict)
-    return Presented(claims, issued.caller, issued.person, scopes.parse(issued.scope))
+    return LiveToken(claims, issued.caller, issued.person, scopes.parse(issued.scope))
 
 
 class AudienceMismatch(jws.BadToken):
@@ -105,15 +105,15 @@ def _verdict(issued: Issued) -> Verdict:
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
     if stands_on_api_scopes:
-        if policy.died_by_a_stop(caller.client_id, issued.issued.timestamp(), known):
+        if policy.is_revoked_by_stop(caller.client_id, issued.issued.timestamp(), known):
             return Verdict(Effect.DENY, Code.TOKEN_REVOKED, ())
         return tokens.own_rights(caller, target, known, now.timestamp(), 1.0 + tokens.ID_JAG_SECONDS)
     if target.kind == System.Kind.MCP:
-        known = facts.carried_whole(known, target.slug)
+        known = facts.without_narrowed_grants(known, target.slug)
     token = Token(str(issued.jti), issued.issued.timestamp(), issued.expires.timestamp(), held)
     session = str(issued.session) if issued.session else None
     call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session)
     return policy.still_live(call, known, now.timestamp())
 
 
-__all__ = ["AudienceMismatch", "DomainError", "NotLive", "Presented", "access_token", "live"]
+__all__ = ["AudienceMismatch", "DomainError", "LiveToken", "NotLive", "access_token", "live"]

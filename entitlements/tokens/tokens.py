@@ -1,4 +1,4 @@
-"""The verbs on tokens: issue an ID-JAG, issue an access token for one, issue to a client on its own, revoke."""
+"""Actions on tokens: issue an ID-JAG, issue an access token for one, issue to a client on its own, revoke."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow, Status
 
 from . import issue
-from .issue import Minted, SignIn, Subject, Wish
+from .issue import NewToken, SignIn, Subject, TokenRequest
 
 ID_JAG_TYP: Final = "oauth-id-jag+jwt"
 ACCESS_TOKEN_TYP: Final = "at+jwt"  # noqa: S105 - a media type
@@ -52,13 +52,13 @@ def issue_id_jag(
     resource: str,
     requested: frozenset[str] | None,
     signed_in: Mapping[str, Any],
-) -> tuple[str, Minted]:
+) -> tuple[str, NewToken]:
     """Issue an ID-JAG (draft -04) to the person's agent, for the authorization server and one resource of `target`.
 
     `name_there` is the client's identifier at that server (EMA-I-10); `signed_in` holds the claims about the sign-in.
-    Returns the signed assertion and what was recorded. Raises what `issuing.issue` raises.
+    Returns the signed assertion and what was recorded. Raises what `issue.issue` raises.
     """
-    wish = Wish(
+    token_request = TokenRequest(
         Flow.TOKEN_EXCHANGE,
         IssuedToken.Kind.ID_JAG,
         caller,
@@ -69,39 +69,45 @@ def issue_id_jag(
         sign_in=sign_in,
         detail={"resource": resource},
     )
-    minted = issue.issue(wish)
+    new_token = issue.issue(token_request)
     audience = addresses.issuer(target.issuer_path)
     claims = {
-        **_common(addresses.IDP, minted, subject.login, audience, name_there),
-        **_delegated(caller, minted, signed_in),
+        **_common(addresses.IDP, new_token, subject.login, audience, name_there),
+        **_delegated(caller, new_token, signed_in),
         "resource": resource,
     }
-    return signing.sign(addresses.IDP, claims, ID_JAG_TYP), minted
+    return signing.sign(addresses.IDP, claims, ID_JAG_TYP), new_token
 
 
-def redeem(wish: Wish, resource: str, signed_in: Mapping[str, Any]) -> tuple[str, Minted]:
+def redeem(token_request: TokenRequest, resource: str, signed_in: Mapping[str, Any]) -> tuple[str, NewToken]:
     """Issue an access token (RFC 9068) for an assertion that was checked (RFC 7523), acting for its person.
 
-    Raises what `issuing.issue` raises.
+    Raises what `issue.issue` raises.
     """
-    if wish.subject is None:
+    if token_request.subject is None:
         raise NotFound
-    minted = issue.issue(wish)
+    new_token = issue.issue(token_request)
     claims = {
-        **_common(wish.target.issuer_path, minted, wish.subject.login, resource, wish.caller.client_id),
-        **_delegated(wish.caller, minted, signed_in),
+        **_common(
+            token_request.target.issuer_path,
+            new_token,
+            token_request.subject.login,
+            resource,
+            token_request.caller.client_id,
+        ),
+        **_delegated(token_request.caller, new_token, signed_in),
     }
-    return signing.sign(wish.target.issuer_path, claims, ACCESS_TOKEN_TYP), minted
+    return signing.sign(token_request.target.issuer_path, claims, ACCESS_TOKEN_TYP), new_token
 
 
 def issue_to_client(
     caller: Caller, target: Target, *, resource: str, requested: frozenset[str] | None
-) -> tuple[str, Minted]:
-    """Issue an access token to a client that acts for nobody: by its agent's grants, at our own API by `api_scopes`.
+) -> tuple[str, NewToken]:
+    """Issue an access token to a client that acts for no person: by its agent's grants, at our own API by `api_scopes`.
 
-    Raises what `issuing.issue` raises.
+    Raises what `issue.issue` raises.
     """
-    wish = Wish(
+    token_request = TokenRequest(
         Flow.CLIENT_CREDENTIALS,
         IssuedToken.Kind.ACCESS_TOKEN,
         caller,
@@ -112,11 +118,11 @@ def issue_to_client(
         rule=_by_api_scopes if target.kind == System.Kind.BUILTIN else None,
         detail={"resource": resource},
     )
-    minted = issue.issue(wish)
-    claims = _common(target.issuer_path, minted, caller.client_id, resource, caller.client_id)
+    new_token = issue.issue(token_request)
+    claims = _common(target.issuer_path, new_token, caller.client_id, resource, caller.client_id)
     if caller.agent is not None:
         claims["sub_profile"] = AI_AGENT
-    return signing.sign(target.issuer_path, claims, ACCESS_TOKEN_TYP), minted
+    return signing.sign(target.issuer_path, claims, ACCESS_TOKEN_TYP), new_token
 
 
 @transaction.atomic
@@ -145,16 +151,18 @@ def revoke(jti: UUID, *, by: Principal, reason: str) -> IssuedToken:
     return token
 
 
-def _by_api_scopes(wish: Wish, _session: UUID | None, now: float) -> Verdict:
+def _by_api_scopes(token_request: TokenRequest, _session: UUID | None, now: float) -> Verdict:
     """Decide about a token for our own API: the client's `api_scopes` are its rights; its principals are checked."""
-    known = _known(wish)
+    known = _known(token_request)
     if known is None:
         return Verdict(Effect.DENY, Code.CLIENT_UNKNOWN, ())
-    verdict = own_rights(wish.caller, wish.target, known, now, wish.lifetime)
+    verdict = own_rights(token_request.caller, token_request.target, known, now, token_request.lifetime)
     if verdict.issue is None:
         return verdict
-    wanted = wish.requested if wish.requested is not None else frozenset(wish.caller.api_scopes)
-    granted = scopes.canonical(wanted & set(wish.caller.api_scopes))
+    wanted = (
+        token_request.requested if token_request.requested is not None else frozenset(token_request.caller.api_scopes)
+    )
+    granted = scopes.canonical(wanted & set(token_request.caller.api_scopes))
     if not granted:
         reason = Reason(Code.NO_GRANT, "The client is registered for none of these scopes.")
         return Verdict(Effect.DENY, Code.NO_GRANT, (reason,))
@@ -177,14 +185,14 @@ def own_rights(caller: Caller, target: Target, known: AgentFacts, now: float, li
     return policy.may_issue(issuance, known, now)
 
 
-def _known(wish: Wish) -> AgentFacts | None:
-    if wish.caller.agent is not None:
-        return facts.load(wish.caller.agent, wish.target.slug, schemas=False)
-    return facts_of_script(wish.caller, wish.target)
+def _known(token_request: TokenRequest) -> AgentFacts | None:
+    if token_request.caller.agent is not None:
+        return facts.load(token_request.caller.agent, token_request.target.slug, schemas=False)
+    return facts_of_script(token_request.caller, token_request.target)
 
 
 def facts_of_script(caller: Caller, target: Target) -> AgentFacts | None:
-    """Read the facts about a client that belongs to no agent: there is nobody to be suspended but itself."""
+    """Read the facts about a client that belongs to no agent: it can be suspended only by itself."""
     row = prepared.row(_SCRIPT, [caller.pk, target.pk])
     if row is None:
         return None
@@ -204,21 +212,21 @@ def facts_of_script(caller: Caller, target: Target) -> AgentFacts | None:
     )
 
 
-def _common(issuer_path: str, minted: Minted, subject: str, audience: str, client_id: str) -> dict[str, Any]:
+def _common(issuer_path: str, new_token: NewToken, subject: str, audience: str, client_id: str) -> dict[str, Any]:
     return {
         "iss": addresses.issuer(issuer_path),
         "sub": subject,
         "aud": audience,
         "client_id": client_id,
-        "jti": str(minted.jti),
-        "iat": minted.issued,
-        "exp": minted.expires,
-        "scope": scopes.join(minted.scopes),
+        "jti": str(new_token.jti),
+        "iat": new_token.issued,
+        "exp": new_token.expires,
+        "scope": scopes.join(new_token.scopes),
     }
 
 
-def _delegated(caller: Caller, minted: Minted, signed_in: Mapping[str, Any]) -> dict[str, Any]:
+def _delegated(caller: Caller, new_token: NewToken, signed_in: Mapping[str, Any]) -> dict[str, Any]:
     """Return what says that an agent acts for a person: `sub` stays the person, the outermost `act` is the agent."""
     known = {name: signed_in[name] for name in AUTHENTICATION if name in signed_in}
     act = {"sub": caller.agent, "iss": addresses.issuer(addresses.IDP), "sub_profile": AI_AGENT}
-    return {**known, "act": act, **({"sid": str(minted.session)} if minted.session else {})}
+    return {**known, "act": act, **({"sid": str(new_token.session)} if new_token.session else {})}

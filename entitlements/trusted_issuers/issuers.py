@@ -29,7 +29,7 @@ USUAL: Final = (jws.ES256,)
 
 
 class KeysUnreachable(DomainError):
-    """The keys of the token's issuer cannot be had at present; try again later."""
+    """The keys of the token's issuer cannot be fetched. Try again later."""
 
     code, status = "issuer_keys_unreachable", HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -46,7 +46,7 @@ WHERE i.issuer_id = %s AND i.subject = %s
 
 
 @dataclass(frozen=True, slots=True)
-class Trusted:
+class ActiveIssuer:
     """An issuer that is trusted at this moment: `jwks` is the text of its pinned key set, None when it is fetched."""
 
     pk: int
@@ -58,26 +58,26 @@ class Trusted:
 
 
 @dataclass(slots=True)
-class _Kept:
+class _CachedKeySet:
     uri: str
     keys: tuple[jws.Key, ...]
     fetched: float
     tried: float
 
 
-_kept: dict[int, _Kept] = {}
+_kept: dict[int, _CachedKeySet] = {}
 
 
-def trusted(issuer: object, purpose: str) -> Trusted | None:
+def trusted(issuer: object, purpose: str) -> ActiveIssuer | None:
     """Return the enabled issuer of exactly this name, for this purpose."""
     row = prepared.row(_TRUSTED, [issuer, str(purpose)]) if isinstance(issuer, str) else None
     if row is None:
         return None
     pk, name, jwks_uri, jwks, algorithms, is_used_once = row
-    return Trusted(pk, name, jwks_uri, jwks, tuple(json.loads(algorithms)) or USUAL, is_used_once)
+    return ActiveIssuer(pk, name, jwks_uri, jwks, tuple(json.loads(algorithms)) or USUAL, is_used_once)
 
 
-def person(issuer: Trusted, subject: str) -> tuple[int, str, bool, datetime | None] | None:
+def person(issuer: ActiveIssuer, subject: str) -> tuple[int, str, bool, datetime | None] | None:
     """Find the person of an issuer's subject: by both, never by one of them (EMA-R-15).
 
     Returns key, login, whether they are active, and after which moment their sign-ins count.
@@ -86,7 +86,7 @@ def person(issuer: Trusted, subject: str) -> tuple[int, str, bool, datetime | No
     return (row[0], row[1], row[2], row[3]) if row else None
 
 
-def check(unverified: jws.Unverified, issuer: Trusted) -> Mapping[str, Any]:
+def check(unverified: jws.Unverified, issuer: ActiveIssuer) -> Mapping[str, Any]:
     """Return the claims if a key of the issuer signed them. Raises BadToken, KeysUnreachable."""
     keys = _fetched(issuer, unverified.kid) if issuer.jwks is None else _pinned(issuer.jwks)
     fitting = [key for key in keys if key.algorithm in issuer.algorithms]
@@ -104,10 +104,10 @@ def forget() -> None:
     _kept.clear()
 
 
-def _fetched(issuer: Trusted, kid: str | None) -> tuple[jws.Key, ...]:
+def _fetched(issuer: ActiveIssuer, kid: str | None) -> tuple[jws.Key, ...]:
     kept, now = _kept.get(issuer.pk), time.monotonic()
     if kept is None or kept.uri != issuer.jwks_uri:
-        kept = _kept[issuer.pk] = _Kept(issuer.jwks_uri, (), -STALE_SECONDS + now - 1, now - PAUSE_SECONDS)
+        kept = _kept[issuer.pk] = _CachedKeySet(issuer.jwks_uri, (), -STALE_SECONDS + now - 1, now - PAUSE_SECONDS)
     is_known = kid is None or any(key.kid == kid for key in kept.keys)
     if (not is_known or now - kept.fetched > FRESH_SECONDS) and now - kept.tried >= PAUSE_SECONDS:
         kept.tried = now

@@ -1,4 +1,4 @@
-"""The verbs on issuers whose signed assertions we accept: begin to trust one, and stop."""
+"""Actions on issuers whose signed assertions we accept: begin to trust one, and stop."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from . import issuers
 
 
 class IssuerMalformed(DomainError):
-    """An issuer is an https address without query and fragment, with its keys or an https address for them."""
+    """An issuer must be an https address without query and fragment, with its keys or an https address for them."""
 
     code, status = "issuer_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class IssuerTaken(DomainError):
-    """The issuer is trusted already, for one purpose; it cannot be two."""
+    """The issuer is already trusted for one purpose, and it cannot have two."""
 
     code, status = "issuer_taken", HTTPStatus.CONFLICT
 

@@ -1,4 +1,4 @@
-"""Which agent reaches which system by which path, and agents that were seen before anybody answers for them."""
+"""Unmanaged agents: which agent reaches which system by which path, and agents that were seen without an owner."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import Q
 
 
 class SeenAgent(models.Model):
-    """An agent that a file or a log names: one of ours, blocked, or nobody's yet. `key` is its name without its looks.
+    """An agent that a file or a log names: one of ours, blocked, or unmatched. `key` is its name without its looks.
 
     `because` says by what it was matched. A blocked one stays listed, and no client registers under its name.
     """
@@ -108,9 +108,9 @@ class Workflow(models.Model):
 
 
 class PathTerms(models.Model):
-    """What somebody says of one path to one system: how long tokens and sessions live, how soon a stop holds.
+    """The terms of one path to one system: how long tokens and sessions live, how soon a stop holds.
 
-    Where nobody knows, nothing is written: an unknown is never a time. `bypass` says whether the way round is closed.
+    An unknown time is left empty. `bypass` says whether the way round is closed.
     """
 
     class Path(models.TextChoices):

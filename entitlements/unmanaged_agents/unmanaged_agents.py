@@ -1,4 +1,4 @@
-"""The verbs on agents that were seen somewhere: say that one is an agent of ours, block its name, let it in again."""
+"""Actions on agents that were seen somewhere: say that one is an agent of ours, block its name, let it in again."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ State = SeenAgent.State
 
 
 class ClientBlocked(DomainError):
-    """An agent of this name was seen and blocked; nothing registers under it."""
+    """An agent with this name was seen and blocked, so no client can register under it. Unblock it first."""
 
     code, status = "client_blocked", HTTPStatus.CONFLICT
 
 
 class SeenOtherwise(DomainError):
-    """The agent that was seen is matched, or blocked, already."""
+    """The seen agent is already matched or blocked."""
 
     code, status = "seen_agent_decided", HTTPStatus.CONFLICT
 
@@ -42,7 +42,7 @@ def check_not_blocked(client_id: str) -> None:
 
 @transaction.atomic
 def match(seen: SeenAgent, agent: Agent, *, by: Principal, reason: str, because: str = "said") -> SeenAgent:
-    """Say that what was seen is this agent; where it was seen becomes the agent's, known and not governed.
+    """Match a seen agent with one of ours; its paths become the agent's, known and not governed.
 
     Raises ReasonRequired, NotFound, SeenOtherwise.
     """
@@ -62,7 +62,7 @@ def move(seen: SeenAgent, agent: Agent) -> None:
 
 @transaction.atomic
 def block(seen: SeenAgent, *, by: Principal, reason: str) -> SeenAgent:
-    """Say that nobody shall answer for it: it stays listed, and no client registers under its name from now on.
+    """Block a seen agent: it stays listed, and no client can register under its name.
 
     Raises ReasonRequired, NotFound, SeenOtherwise.
     """
@@ -74,7 +74,7 @@ def block(seen: SeenAgent, *, by: Principal, reason: str) -> SeenAgent:
 
 @transaction.atomic
 def unblock(seen: SeenAgent, *, by: Principal, reason: str) -> SeenAgent:
-    """Let a blocked name be adopted or registered again, as somebody else than who blocked it.
+    """Unblock a name, as another person than the one who blocked it.
 
     Raises ReasonRequired, NotFound, SeenOtherwise, SecondPersonNeeded.
     """

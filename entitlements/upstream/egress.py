@@ -35,7 +35,7 @@ GATE: ContextVar[Callable[[], None] | None] = ContextVar("egress_gate", default=
 
 
 class ForbiddenAddress(DomainError):
-    """The address is not one that we connect to: https to a public address, without a user in it."""
+    """Mandate does not connect to this address. Use https and a public address without a user name."""
 
     code, status = "forbidden_address", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -45,7 +45,7 @@ class PrivateAddress(ForbiddenAddress):
 
 
 class Unreachable(DomainError):
-    """The other side did not answer as it should."""
+    """The other side did not answer as expected. Try again later."""
 
     code = Code.UPSTREAM_UNAVAILABLE
     status = HTTPStatus.BAD_GATEWAY
@@ -62,9 +62,9 @@ class _Vetted(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Raises ForbiddenAddress, and OSError when the name has no address."""
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        candidates = await asyncio.get_running_loop().getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
         results: list[ResolveResult] = []
-        for kind, _, protocol, _, where in found:
+        for kind, _, protocol, _, where in candidates:
             address = str(where[0])
             if not _may_connect(address):
                 raise PrivateAddress(host=host)
@@ -84,9 +84,9 @@ class _Vetted(AbstractResolver):
         """Nothing is held open."""
 
 
-def _vetted_socket(found: aiohttp.AddrInfoType) -> socket.socket:
+def _vetted_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     """Open the socket for one address, whichever way it was found: a literal in the URL is never resolved."""
-    kind, form, protocol, _, where = found
+    kind, form, protocol, _, where = address
     if not _may_connect(str(where[0])):
         raise PrivateAddress
     return socket.socket(kind, form, protocol)

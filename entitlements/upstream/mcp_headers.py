@@ -57,17 +57,17 @@ def annotated(schema: object) -> dict[str, Path] | None:
 
     Valid annotations sit on string, integer or boolean properties reached through `properties` alone, each token once.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path, position in _positions(schema):
         if _ANNOTATION not in position:
             continue
         token = position[_ANNOTATION]
-        if not path or not isinstance(token, str) or not _TOKEN.fullmatch(token) or token.lower() in found:
+        if not path or not isinstance(token, str) or not _TOKEN.fullmatch(token) or token.lower() in paths:
             return None
         if position.get("type") not in ("string", "integer", "boolean"):
             return None
-        found[token.lower()] = path
-    return found
+        paths[token.lower()] = path
+    return paths
 
 
 def rendered(arguments: Mapping[str, Any], path: Path) -> str | None:
@@ -81,11 +81,11 @@ def rendered(arguments: Mapping[str, Any], path: Path) -> str | None:
 
 
 def contradicting(
-    arguments: Mapping[str, Any], wanted: Mapping[str, Path], given: Sequence[tuple[str, str]]
+    arguments: Mapping[str, Any], wanted: Mapping[str, Path], headers: Sequence[tuple[str, str]]
 ) -> str | None:
     """Name the Mcp-Param header that does not repeat its argument exactly once; None when all agree."""
     seen: dict[str, str | None] = {}
-    for name, value in given:
+    for name, value in headers:
         token = name.removeprefix(PARAM)
         if token in seen:
             return name
@@ -100,14 +100,16 @@ def _positions(schema: object) -> Iterator[tuple[Path | None, dict[str, Any]]]:
     """Yield every place in a schema that is a schema, with its path where `properties` alone lead there."""
     waiting: list[tuple[Path | None, object]] = [((), schema)]
     while waiting:
-        path, here = waiting.pop()
-        if isinstance(here, list):
-            waiting.extend((None, each) for each in here)
-        if not isinstance(here, dict):
+        path, node = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend((None, inner_node) for inner_node in node)
+        if not isinstance(node, dict):
             continue
-        yield path, here
-        for word, inner in here.items():
+        yield path, node
+        for word, inner in node.items():
             if word == "properties" and isinstance(inner, dict):
-                waiting.extend((None if path is None else (*path, name), each) for name, each in inner.items())
+                waiting.extend(
+                    (None if path is None else (*path, name), inner_node) for name, inner_node in inner.items()
+                )
             elif word not in _ELSEWHERE:
                 waiting.append((None, inner))

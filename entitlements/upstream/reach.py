@@ -32,12 +32,12 @@ class Stage(StrEnum):
 def stage(refusal: DomainError) -> Stage:
     """Return the stage at which a discovery was refused: NOT_MCP for what answered as no MCP server does."""
     for cause in _causes(refusal):
-        if found := _of(cause):
-            return found
+        if known_stage := _stage_of(cause):
+            return known_stage
     return Stage.NOT_MCP
 
 
-def _of(cause: BaseException) -> Stage | None:  # noqa: PLR0911 - a table
+def _stage_of(cause: BaseException) -> Stage | None:  # noqa: PLR0911 - a table
     match cause:
         case egress.PrivateAddress():
             return Stage.PRIVATE

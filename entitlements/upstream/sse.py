@@ -33,7 +33,7 @@ class Reader:
         self._rest += chunk
         complete: list[bytes] = []
         start = 0
-        for begin, end in [found.span() for found in _LINE_END.finditer(self._rest, seen)]:
+        for begin, end in [match.span() for match in _LINE_END.finditer(self._rest, seen)]:
             self._line(bytes(self._rest[start:begin]), complete)
             start = end
         del self._rest[:start]

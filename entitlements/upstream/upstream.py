@@ -37,9 +37,9 @@ _ACCEPT: Final = "application/json, text/event-stream"
 class PartialList(Unreachable):
     """The system stopped answering in the middle of its list of tools; what came before is `found`."""
 
-    def __init__(self, found: list[dict[str, Any]]) -> None:
-        super().__init__(tools=len(found))
-        self.found = found
+    def __init__(self, listed: list[dict[str, Any]]) -> None:
+        super().__init__(tools=len(listed))
+        self.listed = listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +66,16 @@ class Conversation:
 
     def headers(self, method: str = "", name: str | None = None) -> dict[str, str]:
         """Return the headers of one POST: ours alone, with the upstream's own credential."""
-        found = {"Content-Type": "application/json", "Accept": _ACCEPT, "MCP-Protocol-Version": self.version}
+        own_headers = {"Content-Type": "application/json", "Accept": _ACCEPT, "MCP-Protocol-Version": self.version}
         if self.target.credential is not None:
-            found[self.target.credential.header] = self.target.credential.value
+            own_headers[self.target.credential.header] = self.target.credential.value
         if self.session:
-            found["Mcp-Session-Id"] = self.session
+            own_headers["Mcp-Session-Id"] = self.session
         if self.is_modern and method:
-            found["Mcp-Method"] = method
+            own_headers["Mcp-Method"] = method
             if name is not None:
-                found["Mcp-Name"] = mcp_headers.encode(name)
-        return found
+                own_headers["Mcp-Name"] = mcp_headers.encode(name)
+        return own_headers
 
     def body(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
         """Write one request; in the modern era the envelope of its `_meta` is ours."""
@@ -125,12 +125,12 @@ async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
     egress.check_url(target.url)
     modern = Conversation(target)
     try:
-        said = await modern.ask(http, "server/discover", {})
+        answer = await modern.ask(http, "server/discover", {})
     except Unreachable as refusal:
         if refusal.detail.get("status") in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise
     else:
-        versions = said.get("supportedVersions")
+        versions = answer.get("supportedVersions")
         if isinstance(versions, list) and MODERN in versions:
             return modern
     return await greet(http, target)
@@ -138,20 +138,20 @@ async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
 
 async def greet(http: aiohttp.ClientSession, target: Target) -> Conversation:
     """Begin a session with a legacy server, as a client without capabilities. Raises Unreachable."""
-    talk = Conversation(target, version=LEGACY[0])
+    conversation = Conversation(target, version=LEGACY[0])
     hello = {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": IDENTITY}
-    said = await talk.ask(http, "initialize", hello)
-    if said.get("protocolVersion") not in LEGACY:
+    initialized = await conversation.ask(http, "initialize", hello)
+    if initialized.get("protocolVersion") not in LEGACY:
         raise Unreachable("The system speaks no version of MCP that we know.")
-    talk.version = said["protocolVersion"]
+    conversation.version = initialized["protocolVersion"]
     ready = strict.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"})
     try:
-        async with http.post(target.url, data=ready, headers=talk.headers(), allow_redirects=False) as answer:
+        async with http.post(target.url, data=ready, headers=conversation.headers(), allow_redirects=False) as answer:
             if answer.status >= HTTPStatus.BAD_REQUEST:
                 raise Unreachable(status=answer.status)
     except (aiohttp.ClientError, TimeoutError, OSError) as why:
         raise Unreachable from why
-    return talk
+    return conversation
 
 
 async def messages(answer: aiohttp.ClientResponse, largest: int = LARGEST_MESSAGE) -> AsyncIterator[bytes]:
@@ -178,31 +178,31 @@ def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
 
 async def tools(target: Target) -> list[dict[str, Any]]:
     """List the tools of a server, as raw wire objects. Raises PartialList, Unreachable, ForbiddenAddress."""
-    found: list[dict[str, Any]] = []
+    listed: list[dict[str, Any]] = []
     async with egress.client(connections=2, seconds=DISCOVERY_SECONDS) as http:
-        talk = await begin(http, target)
+        conversation = await begin(http, target)
         try:
             cursor: object = None
             for _ in range(_MOST_PAGES):
-                page = await talk.ask(http, "tools/list", {} if cursor is None else {"cursor": cursor})
-                found += _tools_of(page)
+                page = await conversation.ask(http, "tools/list", {} if cursor is None else {"cursor": cursor})
+                listed += _tools_of(page)
                 cursor = page.get("nextCursor")
                 if cursor is None:
-                    return found
-                if len(found) > _MOST_TOOLS or not isinstance(cursor, str):
+                    return listed
+                if len(listed) > _MOST_TOOLS or not isinstance(cursor, str):
                     break
         except Unreachable as why:
-            if not found:
+            if not listed:
                 raise
-            raise PartialList(found) from why
+            raise PartialList(listed) from why
         finally:
-            await talk.end(http)
+            await conversation.end(http)
     raise egress.AnswerTooLarge("The system lists too many tools.")
 
 
 def _tools_of(page: Mapping[str, Any]) -> list[dict[str, Any]]:
     listed = page.get("tools")
-    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+    if not isinstance(listed, list) or not all(isinstance(tool, dict) for tool in listed):
         raise Unreachable("The system's list of tools is malformed.")
     return listed
 

@@ -217,6 +217,6 @@ class Bounced(Act):
         """Return the link of the person."""
         return [f"person:{found.login}"]
 
-    def again(self, found: Person, **kwargs: Any) -> Response:  # noqa: ANN401 - as the base's
+    def again(self, row: Person, **kwargs: Any) -> Response:  # noqa: ANN401 - as the base's
         """Answer with the settings as they are then."""
-        return Response(SettingsShown(preferences.of(found)).data, status=HTTPStatus.OK, **kwargs)
+        return Response(SettingsShown(preferences.of(row)).data, status=HTTPStatus.OK, **kwargs)

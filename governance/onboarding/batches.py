@@ -98,9 +98,9 @@ def look_at(content: bytes, *, file_name: str, agent: str = "", by: Person) -> A
         return before
     found = files_actions.read(content, agent=agent)
     if not found.sightings:
-        raise Empty(problems=[problem.said() for problem in found.problems[:20]])
+        raise Empty(problems=[problem.as_json() for problem in found.problems[:20]])
     now = clock.now()
-    problems = [problem.said() for problem in found.problems]
+    problems = [problem.as_json() for problem in found.problems]
     batch = AdoptionBatch.objects.create(
         source=found.source.value,
         file_name=impressions.visible(file_name)[:200],

@@ -33,7 +33,7 @@ def of(tool: Tool) -> dict[str, Any]:
     """Return the suggestion for a tool, and its flows: confirmed ones, before the first approval suggested ones."""
     if tool.seen is None:
         return {"suggestion": None, "flows": []}
-    said = tool.suggestion or classes.suggest(tool.seen.definition).said()
+    said = tool.suggestion or classes.suggest(tool.seen.definition).as_json()
     flows = [
         Flow(name, label, said.get(name) if tool.approved_id is None else getattr(tool, name))
         for name, label in LABELS.items()

@@ -8,7 +8,7 @@ from django.conf import settings
 from scim2_models import Context, InvalidValueException
 
 from entitlements.people.models import SourcedGroup, SourcedPerson
-from entitlements.people.provisioning import Said
+from entitlements.people.provisioning import DirectoryPerson
 
 from .shapes import PERSON, POLICY, EnterpriseUser, Group, Person
 
@@ -48,7 +48,7 @@ def group(entry: SourcedGroup, *, members: bool = True) -> Group:
     return Group.model_validate(document, scim_policy=POLICY)
 
 
-def said(user: Person) -> Said:
+def said(user: Person) -> DirectoryPerson:
     """Return what a source says of a person. Raises InvalidValueException for what is too long."""
     user_name, external_id = (user.user_name or "").strip(), (user.external_id or "").strip()
     if not user_name or len(user_name) > _LONGEST_NAME or len(external_id) > _LONGEST_ID:
@@ -56,7 +56,7 @@ def said(user: Person) -> Said:
     document = user.model_dump(scim_ctx=Context.DEFAULT)
     extension = cast("EnterpriseUser | None", user[EnterpriseUser])
     manager = extension.manager if extension else None
-    return Said(
+    return DirectoryPerson(
         user_name=user_name,
         name=_name(user, user_name)[:200],
         external_id=external_id,

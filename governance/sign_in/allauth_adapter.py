@@ -115,7 +115,7 @@ class Door(DefaultAccountAdapter):
         """
         login = str(credentials.get("username", ""))
         try:
-            self._attempt = attempts.password(
+            self._attempt = attempts.admit_password(
                 login, client_address.counted_as(_source(request)), _device(request, login)
             )
         except ratelimits.TooMany as refusal:
@@ -154,7 +154,7 @@ class _Counted(BaseAuthenticateForm):
         """Check the code. Raises ValidationError."""
         request, login = current.request, str(self.user.login)
         try:
-            attempt = attempts.code(login, _device(request, login))
+            attempt = attempts.admit_code(login, _device(request, login))
         except ratelimits.TooMany as refusal:
             raise _wait(get_adapter(), request, refusal) from refusal
         code: str = super().clean_code()

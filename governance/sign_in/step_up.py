@@ -29,7 +29,7 @@ def demand(request: HttpRequest) -> None:
     """
     if is_fresh(request):
         return
-    where, path = sign_ins.where_to_prove(request), request.get_full_path()
+    where, path = sign_ins.reauthentication_url(request), request.get_full_path()
     if where is None:
         raise SignInAgain
     request.session.pop(_ASIDE, None)

@@ -2,11 +2,11 @@
 
     python -m scripts.demo [--once] [--stop] [--system SLUG=URL ...] [--nodes N] [--fleet N]
 
-Sets up a private PostgreSQL and Valkey, starts every process, fills the world (`scripts/demo/seed.py`), plays the story
-(`scripts/demo/story.py`), writes `var/demo.json` (`scripts/demo/world.py`) and stays up for the visitor, around whom
-`scripts/demo/site` puts cards to sign in with and a strip of steps. `--once` ends
-after the story, with a status other than zero when a step failed. CONSOLE_PORT, GATEWAY_PORT and SAMPLE_PORT move the
-ports, DEMO_FOLDER moves `var/`; logs are in `var/log/`.
+Sets up a private PostgreSQL and Valkey, starts every process, fills the world (`scripts/demo/data/seed.py`), plays
+the story (`scripts/demo/story/play.py`), writes `var/demo.json` (`scripts/demo/data/world.py`) and stays up for the
+visitor. `scripts/demo/site` adds cards to sign in with and a strip of steps. `--once` ends after the story, with a
+status other than zero when a step failed. CONSOLE_PORT, GATEWAY_PORT and SAMPLE_PORT move the ports, DEMO_FOLDER
+moves `var/`; logs are in `var/log/`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from types import FrameType
 from typing import Any
 
 from scripts import devstack
-from scripts.demo import layout as places
-from scripts.demo import world
-from scripts.demo.processes import DemoError, PidFile, Process, Supervisor, end_leftovers
+from scripts.demo.data import world
+from scripts.demo.servers import layout as places
+from scripts.demo.servers.processes import DemoError, PidFile, Process, Supervisor, end_leftovers
 from scripts.devservers import StackError, until
 
 VAR = places.VAR
@@ -39,7 +39,7 @@ PID_FILE = PidFile(VAR / "demo.pid")
 OUT = VAR / "demo.json"
 STOP_SECONDS = 60.0
 FEWEST, MOST = 20, 900_000
-"""How many agents a fleet may have (`scripts/demo/fleet.py`)."""
+"""How many agents a fleet may have (`scripts/demo/data/fleet.py`)."""
 LOOPBACK_URL = re.compile(r"([a-z][a-z0-9-]{0,62})=(http://(?:localhost|127\.0\.0\.1)(?::\d+)?/\S*)")
 
 
@@ -90,10 +90,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def extra_system(text: str) -> tuple[str, str]:
     """Read SLUG=URL; only loopback addresses are registered this way."""
-    if not (found := LOOPBACK_URL.fullmatch(text)):
+    if not (match := LOOPBACK_URL.fullmatch(text)):
         message = f"{text!r} is not SLUG=http://localhost:PORT/PATH"
         raise argparse.ArgumentTypeError(message)
-    return found[1], found[2]
+    return match[1], match[2]
 
 
 def fleet_size(text: str) -> int:
@@ -115,9 +115,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         supervisor = Supervisor(RUN, VAR / "log", places.settings(layout, stack, RUN))
         try:
-            told = what_to_tell(layout, dict(options.systems))
-            set_up(supervisor, layout, told)
-            return play(supervisor, layout, told, options)
+            resources = resources_for(layout, dict(options.systems))
+            set_up(supervisor, layout, resources)
+            return play(supervisor, layout, resources, options)
         finally:
             _finish_undisturbed()
             with step("Ending every process"):
@@ -127,27 +127,27 @@ def run(options: argparse.Namespace) -> int:
         stack.close()
 
 
-def set_up(supervisor: Supervisor, layout: places.Layout, told: dict[str, Any]) -> None:
+def set_up(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any]) -> None:
     """Start the outside, make the tables, start the product, and fill the world."""
     make_repository(RUN / "repository")
     with step("Creating the tables"):
         for process in places.outside(
-            layout, RUN, {slug: sample["secret"] for slug, sample in told["samples"].items()}
+            layout, RUN, {slug: sample["secret"] for slug, sample in resources["samples"].items()}
         ):
             supervisor.start(process)
-        supervisor.start(places.office(layout, told["office"]["secret"]))
+        supervisor.start(places.office(layout, resources["office"]["secret"]))
         supervisor.finish(places.manage("migrate", "--database", "owner", "--no-input"))
     with step("Starting console, gateway, sealer and worker"):
         for process in places.product(layout):
             supervisor.start(process)
         supervisor.wait_until_ready()
     with step("Filling the world: fourteen months of people, agents, systems and calls"):
-        seed = [sys.executable, "-m", "scripts.demo.seed"]
-        supervisor.finish(Process("seed", seed, environment={"DEMO_WORLD": json.dumps(told)}))
+        seed = [sys.executable, "-m", "scripts.demo.data.seed"]
+        supervisor.finish(Process("seed", seed, environment={"DEMO_WORLD": json.dumps(resources)}))
 
 
-def what_to_tell(layout: places.Layout, systems: dict[str, str]) -> dict[str, Any]:
-    """Return what seed and story are told about the world around the product."""
+def resources_for(layout: places.Layout, systems: dict[str, str]) -> dict[str, Any]:
+    """Return the resources around the product that seed and story use: servers, secrets, folders."""
     secrets_of = places.upstream_secrets()
     return {
         "samples": {
@@ -164,17 +164,17 @@ def what_to_tell(layout: places.Layout, systems: dict[str, str]) -> dict[str, An
     }
 
 
-def play(supervisor: Supervisor, layout: places.Layout, told: dict[str, Any], options: argparse.Namespace) -> int:
+def play(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any], options: argparse.Namespace) -> int:
     """Play the story in a process of its own, publish the world, and wait while the visitor looks around."""
-    story = [sys.executable, "-m", "scripts.demo.story", told["out"]]
+    story = [sys.executable, "-m", "scripts.demo.story.play", resources["out"]]
     print("Playing the main job with the official MCP client:", flush=True)
-    environment = {**os.environ, "DEMO_WORLD": json.dumps(told)}
+    environment = {**os.environ, "DEMO_WORLD": json.dumps(resources)}
     if status := subprocess.run(story, check=False, env=environment).returncode:
         print(f"The story does not hold (status {status}); the logs are in {VAR / 'log'}.")
         return status
     if options.fleet:
         with step(f"Adding a fleet of {options.fleet:,} agents"):
-            supervisor.finish(Process("fleet", [sys.executable, "-m", "scripts.demo.fleet", str(options.fleet)]))
+            supervisor.finish(Process("fleet", [sys.executable, "-m", "scripts.demo.data.fleet", str(options.fleet)]))
     with step("Checking what must always be true"):
         supervisor.finish(places.manage("invariants"))
     if options.once:

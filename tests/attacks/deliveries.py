@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from audit.context import SYSTEM
-from entitlements.catalog import seen
+from entitlements.catalog import discovery
 from entitlements.catalog_files import imports
 from entitlements.people import people_files
 from governance import tasks
@@ -28,7 +28,7 @@ def files(world: pages.World, directory: Directory) -> Iterator[Case]:
             tool = {"name": "t", "inputSchema": {}, field: value}
             for offered in ({"name": "s1", "tools": [tool]}, {"name": "s1", "tools": [], field: value}):
                 listed = json.dumps([offered]).encode()
-                look = partial(imports.look_at, listed, file_name="a.json", owner=ana, by=ana.principal)
+                look = partial(imports.preview, listed, file_name="a.json", owner=ana, by=ana.principal)
                 yield Case(f"catalogue {field} {spoil}", partial(Answer.of_act, look))
         for cells in (
             [text, b"clock", b"now", b"alice"],
@@ -50,11 +50,13 @@ def definitions(world: pages.World) -> Iterator[Case]:
     for spoil, value in SPOILS.items():
         for field in (*usual, "title", "outputSchema", "_meta"):
             offered = {**usual, field: value}
-            see = partial(seen.record_seen, world.company.system, [offered], by=SYSTEM, complete=False)
+            see = partial(discovery.record_discovery, world.company.system, [offered], by=SYSTEM, complete=False)
             yield Case(f"tool {field} {spoil}", partial(Answer.of_act, see))
         if isinstance(value, str):
             schema_of = {"type": "object", "properties": {value: {"enum": [value], "description": value}}}
-            see = partial(seen.record_seen, world.company.system, [{**usual, "inputSchema": schema_of}], by=SYSTEM)
+            see = partial(
+                discovery.record_discovery, world.company.system, [{**usual, "inputSchema": schema_of}], by=SYSTEM
+            )
             yield Case(f"tool schema {spoil}", partial(Answer.of_act, partial(see, complete=False)))
 
 

@@ -10,7 +10,7 @@ from audit import log
 from audit.actions import Action
 from audit.context import acting
 from entitlements.agents.models import Agent
-from entitlements.catalog import seen
+from entitlements.catalog import discovery
 from entitlements.catalog import tools as tools_actions
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients.models import Client
@@ -92,7 +92,7 @@ def _definitions(made: addresses.World) -> None:
         for place, tool in enumerate(tools)
     ]
     by = made.company.ana.principal
-    seen.record_seen(made.company.system, offered, by=by)
+    discovery.record_discovery(made.company.system, offered, by=by)
     for tool, raw in zip(tools, offered, strict=True):
         tool.refresh_from_db()
         approval = tools_actions.Approval(tool, definitions.digest(raw), text(300), tool.action, tool.risk)
@@ -101,7 +101,9 @@ def _definitions(made: addresses.World) -> None:
         {"name": "now", "description": "Now " + text(3000), "inputSchema": {"type": "object"}},
         {"name": "other", "description": text(3000), "inputSchema": {"type": "object"}},
     ]
-    seen.record_seen(made.company.system, [*changed, *(raw for raw in offered if raw["name"] != "now")], by=by)
+    discovery.record_discovery(
+        made.company.system, [*changed, *(raw for raw in offered if raw["name"] != "now")], by=by
+    )
 
 
 def _record(made: addresses.World) -> None:

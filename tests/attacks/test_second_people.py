@@ -192,7 +192,7 @@ def test_nobody_starts_again_what_they_stopped_through_any_verb() -> None:
     guardrails.stop_everything(by=ana, reason="odd")
 
     starts: list[Callable[[Principal], object]] = [
-        lambda by: guardrails.start_again(by=by, reason="fine"),
+        lambda by: guardrails.restart_everything(by=by, reason="fine"),
         lambda by: agents.restore(agent, by=by, reason="fine"),
         lambda by: tools.enable_tool(tool, by=by, reason="fine"),
         lambda by: systems.enable_system(system, by=by, reason="fine"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx2
 
-from scripts.demo import layout
+from scripts.demo.servers import layout
 from scripts.devservers import free_port
 from tests.entitlements.gateway.world import wait_until
 

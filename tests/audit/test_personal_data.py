@@ -42,11 +42,11 @@ def test_an_opening_can_be_checked_against_the_sealed_body_by_anyone() -> None:
     opening = personal_data.openings(event)[0]
 
     expected = hmac.new(bytes.fromhex(opening.salt), chain.canonical(opening.values), hashlib.sha256).hexdigest()
-    assert event.said["personal"] == {"person:ana": expected}
+    assert event.parsed["personal"] == {"person:ana": expected}
 
 
 def test_the_same_values_have_a_different_commitment_in_each_event() -> None:
-    assert _record().said["personal"] != _record().said["personal"]
+    assert _record().parsed["personal"] != _record().parsed["personal"]
 
 
 def test_erasing_makes_them_unreadable_and_the_chain_still_verifies(archive: make.Archive) -> None:

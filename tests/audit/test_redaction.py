@@ -124,10 +124,10 @@ def test_nothing_around_a_token_hides_it(before: str, after: str) -> None:
 
 
 def test_arguments_are_a_digest_and_the_allow_listed_fields() -> None:
-    described = redaction.arguments({"to": "bob", "body": "private words"}, shown=("to",))
+    described = redaction.arguments({"to": "bob", "body": "private words"}, allowed=("to",))
 
     assert described["shown"] == {"to": "bob"}
-    assert described == redaction.arguments({"body": "private words", "to": "bob"}, shown=("to",))
+    assert described == redaction.arguments({"body": "private words", "to": "bob"}, allowed=("to",))
     assert described["digest"] != redaction.arguments({"to": "bob", "body": "other words"})["digest"]
     assert "private" not in json.dumps(described)
 

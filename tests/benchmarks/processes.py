@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.demo import layout
+from scripts.demo.servers import layout
 
 ROOT = Path(__file__).resolve().parents[2]
 ANCHORS = ROOT / ".venv-bench/bin/python"

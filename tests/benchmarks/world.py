@@ -117,7 +117,7 @@ def _both_legs(made: dict[str, Any]) -> list[str]:
 
 def fleet(count: str) -> dict[str, Any]:
     """Make a fleet, and who looks at it: somebody who sees everything, by page and by API, and a sponsor."""
-    from scripts.demo import fleet as fleets  # noqa: PLC0415 - it sets the product up
+    from scripts.demo.data import fleet as fleets  # noqa: PLC0415 - it sets the product up
 
     seer = make.person("ana", roles=[Role.ANALYST, Role.SECURITY, Role.AUDITOR])
     _ = Person.objects.filter(login="sam").first() or make.person("sam")

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from scripts.demo.stub_idp import Keys, id_token_claims
+from scripts.demo.servers.stub_idp import Keys, id_token_claims
 from scripts.devservers import free_port, until
 
 CLIENT, SECRET = "mandate", "the client's own secret"

@@ -21,7 +21,7 @@ def _half_set_up(settings: Settings, company: None) -> None:  # noqa: ARG001 - t
     from tests.governance import setups  # noqa: PLC0415
 
     settings.SETUP_FIRST, settings.OIDC_ISSUER = True, setups.ISSUER
-    sentence = f"{setups.ISSUER}: The other side did not answer as it should."
+    sentence = f"{setups.ISSUER}: The other side did not answer as expected. Try again later."
     setups.kept(SetupCheck.Line.SIGN_IN, passed=False, subject=setups.ISSUER, sentence=sentence)
     setups.kept(SetupCheck.Line.BACKUP, passed=True, sentence="s3://backups, the key in the safe")
 

@@ -15,7 +15,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal, acting
 from entitlements.agents.models import Agent
-from entitlements.catalog import seen
+from entitlements.catalog import discovery
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.catalog_files import imports
 from entitlements.catalog_files.models import CatalogueImport
@@ -272,7 +272,7 @@ def _trouble(systems: Mapping[str, System], bots: Mapping[str, Agent], everybody
             "inputSchema": {"type": "object"},
         }
     )
-    seen.record_seen(systems["crm"], changed, by=by)
+    discovery.record_discovery(systems["crm"], changed, by=by)
     leo = make.person("leo")
     Agent.objects.filter(pk=bots["orphan-bot"].pk).update(owner=leo)
     Person.objects.filter(pk=leo.pk).update(is_active=False, disabled_at=clock.now(), name="Leo Dumont")
@@ -363,7 +363,8 @@ def directory() -> str:
     """Connect a directory that wants to remove one person too many; returns its short name."""
     source, _token = sources.make("okta", name="Okta", subjects_of=None, by=SYSTEM)
     added = [
-        provisioning.add_person(source, provisioning.Said(f"new-{name}", name)) for name in ("Nia", "Noor", "Nils")
+        provisioning.add_person(source, provisioning.DirectoryPerson(f"new-{name}", name))
+        for name in ("Nia", "Noor", "Nils")
     ]
     for entry in added:
         with contextlib.suppress(provisioning.RemovalHeld):
@@ -375,7 +376,7 @@ def file_looked_at() -> CatalogueImport:
     """Let ana look at a file that offers systems; one of its rows is refused."""
     ana = Person.objects.get(login="ana")
     offers = b'[{"name": "Payroll"}, {"name": "Travel"}, {"nonsense": true}]'
-    return imports.look_at(offers, file_name="what-we-have.json", owner=ana, by=ana.principal)
+    return imports.preview(offers, file_name="what-we-have.json", owner=ana, by=ana.principal)
 
 
 def stop_everything(by: Principal) -> None:

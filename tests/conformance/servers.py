@@ -89,7 +89,17 @@ def answers(address: str) -> bool:
 def upstream(folder: Path, name: str, *command: str, secret: str = "upstream-secret") -> Iterator[Upstream]:
     """Run `command`, a stdio MCP server, behind the runner; `folder` keeps its notes."""
     port, seen = free_port(), folder / f"{name}-seen.json"
-    runner = ["-m", "scripts.demo.stdio_runner", "--name", name, "--port", str(port), "--seen", str(seen), "--mutate"]
+    runner = [
+        "-m",
+        "scripts.demo.servers.stdio_runner",
+        "--name",
+        name,
+        "--port",
+        str(port),
+        "--seen",
+        str(seen),
+        "--mutate",
+    ]
     base = f"http://localhost:{port}"
     with serving([*runner, "--", *command], f"{base}/healthz", {"UPSTREAM_SECRET": secret}):
         yield Upstream(f"{base}/mcp", secret, seen)
@@ -100,5 +110,5 @@ def stub_idp() -> Iterator[str]:
     """Run the stub identity provider and yield its issuer."""
     port = free_port()
     issuer = f"http://localhost:{port}"
-    with serving(["-m", "scripts.demo.stub_idp", "--port", str(port)], f"{issuer}/healthz"):
+    with serving(["-m", "scripts.demo.servers.stub_idp", "--port", str(port)], f"{issuer}/healthz"):
         yield issuer

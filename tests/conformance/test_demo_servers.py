@@ -16,7 +16,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ListToolsResult
 
-from scripts.demo.stdio_runner import digest
+from scripts.demo.servers.stdio_runner import digest
 from tests.conformance import servers
 
 pytestmark = [pytest.mark.loopback, pytest.mark.slow]

@@ -95,7 +95,7 @@ def _about_arguments(policy: ModuleType, limits: ModuleType, arguments: ModuleTy
             asked = _asked(worlds.with_schema(world, arguments.Schema(json.dumps(unusable)), {"path": "/pub/a"}))
             if policy.decide(*asked).code is not Code.TOOL_DEFINITION_UNUSABLE or policy.visible_tools(*asked):
                 yield f"{unusable} is used"
-    if len(arguments.shown("x" * 999)) > 99 or not arguments.shown("\u0430").isascii():
+    if len(arguments.quote("x" * 999)) > 99 or not arguments.quote("\u0430").isascii():
         yield "a name is shown as it came"
 
 
@@ -222,9 +222,9 @@ MUTANTS: Final = (
     *_of(
         "policy",
         ("if facts.stopped:", "if False:"),
-        ("if asked.system is not None:", "if False:"),
+        ("if question.system is not None:", "if False:"),
         ("if system is not _ACTIVE:", "if system is None:"),
-        ("if asked.agent != facts.agent:", "if False:"),
+        ("if question.agent != facts.agent:", "if False:"),
         ("if facts.status is not _ACTIVE:", "if facts.status is Status.SUSPENDED:"),
         ("if now >= facts.agent_until:", "if now > facts.agent_until:"),
         ("if now >= facts.agent_until:", "if False:"),
@@ -232,22 +232,22 @@ MUTANTS: Final = (
         ("if now >= facts.owner_until:", "if now > facts.owner_until:"),
         ("if now >= facts.owner_until:", "if False:"),
         ("if client is not _ACTIVE:", "if client is None:"),
-        ("if asked.person is not None:\n        person", "if False:\n        person"),
+        ("if question.person is not None:\n        person", "if False:\n        person"),
         ("if person is not _ACTIVE:", "if person is None:"),
-        ("asked.token.jti in facts.dead_tokens or ", ""),
+        ("question.token.jti in facts.dead_tokens or ", ""),
         ("(issued > facts.tokens_valid_after and", "(issued >= facts.tokens_valid_after and"),
         ("(issued > facts.tokens_valid_after and", "("),
         ("and issued > valid_after", "and issued >= valid_after"),
         ("and issued > valid_after", ""),
-        ("if not now < asked.token.expires:", "if now > asked.token.expires:"),
-        ("if asked.session is not None:\n        return", "if False:\n        return"),
+        ("if not now < question.token.expires:", "if now > question.token.expires:"),
+        ("if question.session is not None:\n        return", "if False:\n        return"),
         ("if session is None or session.person != person:", "if session is None:"),
         ("if session.ended:", "if False:"),
         ("if not now < session.absolute_until:", "if now > session.absolute_until:"),
         ("if not now < session.idle_until:", "if now > session.idle_until:"),
         ("if not now < session.reauthenticate_at:", "if False:"),
-        ("return asked.token is not None if isinstance", "return False if isinstance"),
-        ("else not asked.begins_session", "else False"),
+        ("return question.token is not None if isinstance", "return False if isinstance"),
+        ("else not question.begins_session", "else False"),
         ("if tool is None:\n        return _denied(call, facts, Code.UNKNOWN_TOOL)", "if tool is None:\n        pass"),
         ("    if tool.state is not _APPROVED:", "    if tool.state is ToolState.PENDING:"),
         ("call.definition != tool.definition", "False"),
@@ -271,7 +271,7 @@ MUTANTS: Final = (
         ("if line.ask:\n            asking", "if False:\n            asking"),
         ("elif facts.guardrails:", "elif False:"),
         ("facts.lines.get((call.system, call.tool, call.person), ())", "facts.lines.get((call.system, call.tool, call.person)) or next(iter(facts.lines.values()), ())"),  # noqa: E501
-        ("if denying := ", "if not (denying := found) and "),
+        ("if denying := ", "if not (denying := matching) and "),
         ("not now - fresh <= rule.max_age", "not now - fresh <= 2 * rule.max_age"),
         ("(holding or line.ask) and call.approval is None", "holding and call.approval is None"),
         ("(holding or line.ask) and call.approval is None", "(holding or line.ask) and False"),
@@ -282,7 +282,7 @@ MUTANTS: Final = (
         ("verdict.grant is not None and verdict.effect is not Effect.DENY", "True"),
         ("if issuance.flow in REDEEMING and issuance.token is None:", "if False:"),
         ("    if code is not None:\n        return _denied(issuance, facts, code)", "    if False:\n        return _denied(issuance, facts, code)"),  # noqa: E501
-        ("    code = _standing_in_the_way(call, facts, now)\n    if code is not None:\n        return _denied(call, facts, code)\n    best", "    best"),  # noqa: E501
+        ("    code = _blocking_code(call, facts, now)\n    if code is not None:\n        return _denied(call, facts, code)\n    best", "    best"),  # noqa: E501
         ("if call.token is None or scope in call.token.scopes:", "if True:"),
         ("if issuance.token and issuance.flow in REDEEMING else None", "if False else None"),
         ("ends = min(line.expires", "ends = max(line.expires"),
@@ -311,8 +311,8 @@ MUTANTS: Final = (
         ("if not isinstance(value, Mapping):\n        return NotCovered", "if not isinstance(value, Mapping):\n        return None and NotCovered"),  # noqa: E501
         ('unicodedata.normalize("NFKC", name).casefold()', "name.casefold()"),
         ("return name.casefold() if name.isascii()", "return name if name.isascii()"),
-        ("if given else _Presence.REQUIRED", "if given else _Presence.OPTIONAL"),
-        ("if any(written[word] is not True for word in given):", "if False:"),
+        ("if stated else _Presence.REQUIRED", "if stated else _Presence.OPTIONAL"),
+        ("if any(written[word] is not True for word in stated):", "if False:"),
         ('if dict(written) != {"absent": True} or written["absent"] is not True:', "if False:"),
         ("return child.presence is _Presence.ABSENT\n", "return True\n"),
         ("return not parent.required", "return True"),
@@ -362,11 +362,11 @@ MUTANTS: Final = (
         ('(unicodedata.is_normalized("NFC", value) and not _has_surrogate(value))', "not _has_surrogate(value)"),
         ('unicodedata.is_normalized("NFC", value) and not _has_surrogate(value)', 'unicodedata.is_normalized("NFC", value)'),  # noqa: E501
         ('return ("bool", value)', 'return ("number", int(value))'),
-        ("found >= bound", "found > bound"),
-        ("found <= bound", "found < bound"),
-        ("len(found) <= most", "len(found) < most"),
+        ("amount >= bound", "amount > bound"),
+        ("amount <= bound", "amount < bound"),
+        ("len(content) <= most", "len(content) < most"),
         ("len(value) <= most", "len(value) < most"),
-        ("or _TRICKS.search(found)", ""),
+        ("or _TRICKS.search(content)", ""),
         ('if any(part.strip(". ") == "" for part in parts):', "if False:"),
         ('part not in ("", ".")', 'part != ""'),
         ('parts[0].startswith("~") or ', ""),
@@ -380,7 +380,7 @@ MUTANTS: Final = (
         ("not _DOMAIN.fullmatch(lowered)", "not _DOMAIN.match(lowered)"),
         ("inner[0] == outer[0] and inner[2] == outer[2]", "inner[2] == outer[2]"),
         ("inner[0] == outer[0] and inner[2] == outer[2]", "inner[0] == outer[0]"),
-        ("match = _URL.fullmatch(found)", "match = _URL.search(found)"),
+        ("match = _URL.fullmatch(content)", "match = _URL.search(content)"),
         ("all(KINDS[kind].holds(want, item) for item in value", "any(KINDS[kind].holds(want, item) for item in value"),
         ("return isinstance(value, list) and all(", "return all("),
         ("inner.keys <= outer.keys", "inner.keys & outer.keys"),

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from entitlements.admin import LookOnly
+from entitlements.admin import ReadOnlyAdmin
 from entitlements.grants.models import Grant
 from entitlements.people.models import Role
 from tests import make
@@ -44,7 +44,7 @@ def test_every_page_of_ours_opens_and_no_secret_is_on_it() -> None:
     for model, page in admin.site._registry.items():
         if model._meta.app_label != "entitlements":
             continue
-        assert isinstance(page, LookOnly), model
+        assert isinstance(page, ReadOnlyAdmin), model
         assert office.get(reverse(f"admin:entitlements_{model._meta.model_name}_changelist")).status_code == 200
         assert HIDDEN.isdisjoint(page.get_fields(None)), model  # type: ignore[arg-type]
 
@@ -57,6 +57,6 @@ def test_without_a_role_the_back_office_stays_shut() -> None:
 def test_no_other_app_opens_a_page_that_writes_our_rows() -> None:
     ours = set(apps.get_app_config("entitlements").get_models())
     writable = [
-        model for model, page in admin.site._registry.items() if model in ours and not isinstance(page, LookOnly)
+        model for model, page in admin.site._registry.items() if model in ours and not isinstance(page, ReadOnlyAdmin)
     ]
     assert writable == []

@@ -56,7 +56,7 @@ def test_a_revocation_whose_caller_went_away_still_gets_its_receipt(
     at: Callable[[datetime | timedelta], datetime],
 ) -> None:
     at(clock.now())
-    guardrails.start_again(by=SYSTEM, reason="so that the row exists")
+    guardrails.restart_everything(by=SYSTEM, reason="so that the row exists")
     left = revocation.revoke(
         revocation.Target("everything", "everything"), by=make.analyst().principal, reason="fire drill", wait=False
     )

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from scripts.demo import visit as visits
-from scripts.demo.player import Era, Player
+from scripts.demo.story import visit as visits
+from scripts.demo.story.agent_client import AgentClient, Era
 from scripts.devservers import free_port
 from tests.browser.conftest import Visitor, browser, context, leave
 from tests.conformance.servers import answers, serving
@@ -36,7 +36,7 @@ PROVEN = (
     "1. An analyst registered an MCP server",
     "2. An agent exists with a human sponsor",
     "3. Without a grant there is no token",
-    "4. Nobody approves what they asked for",
+    "4. Neither the requester nor the person who gains can approve",
     "The manager narrowed the request",
     "5. Alice's ID token became an ID-JAG",
     "Signing in at Mandate itself, by code and PKCE, serves as well",
@@ -49,9 +49,9 @@ PROVEN = (
     "The next call on the connection that was open all along is denied",
     "The next exchange is refused",
     "8. A review begins: what is left is frozen and hashed",
-    "The cut is replayed on recorded calls before anybody decides on it",
+    "The reduction is replayed on recorded calls before a reviewer decides on it",
     "One access is kept, one keeps only what it uses, one is removed",
-    "The cuts are proven: each call that they took away was decided again, and denied",
+    "The remediations are verified: each call that they took away was decided again, and denied",
     "What was kept still works, and what was cut is denied at the gateway",
     "What was removed gets no token any more",
     "The evidence adds up",
@@ -99,7 +99,7 @@ def test_the_main_job_holds_from_registration_to_the_verified_record(up: Up) -> 
 
 def test_a_server_from_the_command_line_stands_behind_the_gateway(up: Up) -> None:
     eras: tuple[Era, ...] = ("2026-07-28", "legacy")
-    player = Player.of(up.world, "expense-bot")
+    player = AgentClient.of(up.world, "expense-bot")
 
     assert up.world["systems"]["plain"]["upstream"] == up.outside
     for era in eras:

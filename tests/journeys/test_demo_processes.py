@@ -15,8 +15,8 @@ from typing import cast
 import pytest
 
 from scripts.demo import __main__ as demo
-from scripts.demo import world
-from scripts.demo.processes import DemoError, PidFile, Process, Supervisor, answers, end_leftovers
+from scripts.demo.data import world
+from scripts.demo.servers.processes import DemoError, PidFile, Process, Supervisor, answers, end_leftovers
 from scripts.devservers import free_port, until
 from scripts.devstack import Manifest, birth
 
@@ -78,7 +78,7 @@ def test_a_step_that_fails_is_told_with_its_status(supervisor: Supervisor) -> No
 def test_stopping_ends_children_that_refuse_and_what_they_started(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.demo.processes.STOP_SECONDS", 0.3)
+    monkeypatch.setattr("scripts.demo.servers.processes.STOP_SECONDS", 0.3)
     supervisor.start(Process("stubborn", STUBBORN))
     log = supervisor.log("stubborn")
     assert until(lambda: log.read_text().strip().isdigit(), SECONDS)

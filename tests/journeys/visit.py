@@ -8,9 +8,9 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, expect
 
-from scripts.demo import visit as visits
-from scripts.demo import world
-from scripts.demo.rest import Api
+from scripts.demo.data import world
+from scripts.demo.story import visit as visits
+from scripts.demo.story.rest import Api
 from tests.browser.conftest import Visitor, complaints, leave
 from tests.journeys.conftest import Demo
 

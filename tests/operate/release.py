@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scripts.demo import layout
+from scripts.demo.servers import layout
 from scripts.devservers import until
 from tests import databases
 from tests.architecture import tree

@@ -21,7 +21,7 @@ SCRIPTS = tree.ROOT / "scripts"
 
 def install(folder: Path, *arguments: str, uid: int | None = None) -> subprocess.CompletedProcess[str]:
     """Run the script from a copy, since an ordinary user may not be able to read where the project lies."""
-    for name in ("install", "installing.py"):
+    for name in ("install", "installer.py"):
         if not (folder / name).exists():
             shutil.copy(SCRIPTS / name, folder / name)
     if uid is not None:

@@ -11,7 +11,8 @@ from django.test import override_settings
 
 from entitlements.catalog.models import System
 from governance.reviews.usage import usage
-from scripts.demo import cast, company, office, planting
+from scripts.demo.data import backstory, cast, company
+from scripts.demo.servers import office
 from tests.audit.make import Archive
 
 REPOSITORY = "/srv/repository"
@@ -19,19 +20,19 @@ REPOSITORY = "/srv/repository"
 
 def fill(archive: Archive) -> None:
     """Fill the database, and seal what happened as far as the demo does."""
-    from scripts.demo import seed  # noqa: PLC0415 - the product can be imported only now
+    from scripts.demo.data import seed  # noqa: PLC0415 - the product can be imported only now
 
     drifted: list[bool] = []
 
     def listed(system: System) -> list[dict[str, Any]]:
         if system.slug in cast.TOOLS:
             return [
-                company.Offer(name, said.sentence, said.action).definition()
+                company.ToolSpec(name, said.sentence, said.action).definition()
                 for name, said in cast.TOOLS[system.slug].items()
             ]
         return office.offered(system.slug, drifted=bool(drifted))
 
-    offices = planting.Offices(
+    offices = backstory.OfficeServers(
         url=lambda slug: f"http://localhost:1/{slug}/mcp",
         secret="not-a-real-one",
         listed=listed,

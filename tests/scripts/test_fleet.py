@@ -38,7 +38,7 @@ LATE = "12"
 
 @pytest.fixture
 def fleet() -> int:
-    from scripts.demo import fleet  # noqa: PLC0415 - the product can be imported only now
+    from scripts.demo.data import fleet  # noqa: PLC0415 - the product can be imported only now
 
     make.analyst("ana")
     make.person("sam")
@@ -49,7 +49,7 @@ def fleet() -> int:
 def _said(action: str, link: str) -> dict[str, object]:
     """Return what the newest event of an action says about one thing, without what differs every time."""
     event = Event.objects.filter(action=action, links__contains=[link]).latest("at")
-    return event.said
+    return event.parsed
 
 
 @pytest.mark.django_db(transaction=True)
@@ -63,7 +63,7 @@ def test_a_fleet_keeps_the_invariants_and_leaves_what_the_verbs_leave(fleet: int
 
     for event in Event.objects.all():
         assert chain.canonical(json.loads(event.body)).decode() == event.body
-        said = event.said
+        said = event.parsed
         assert (said["uuid"], said["action"], said["sequence"]) == (str(event.uuid), event.action, event.sequence)
         assert set(said["links"]) <= set(event.links)
 
@@ -154,7 +154,7 @@ def test_rare_actions_are_paged_in_the_order_of_the_whole_record(fleet: int) -> 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_taken_away_for_loading_is_put_back_as_it_was() -> None:
-    from scripts.demo import bulkload, fleet  # noqa: PLC0415 - the product can be imported only now
+    from scripts.demo.data import bulk_load, fleet  # noqa: PLC0415 - the product can be imported only now
 
     def there() -> set[tuple[str, ...]]:
         with connection.cursor() as cursor:
@@ -165,7 +165,7 @@ def test_what_is_taken_away_for_loading_is_put_back_as_it_was() -> None:
             return {(table, said.partition(" ON ")[2], valid) for table, said, valid in cursor.fetchall()}
 
     before = there()
-    with bulkload.loading(os.environ["MIGRATE_DATABASE_URL"], fleet.LOADED):
+    with bulk_load.loading(os.environ["MIGRATE_DATABASE_URL"], fleet.LOADED):
         pass
     assert there() == before
     assert any(table.startswith("events_") and "links" in said for table, said, _ in before)

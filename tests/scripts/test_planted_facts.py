@@ -21,7 +21,7 @@ from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.spot_checks import spot_checks
-from scripts.demo import company
+from scripts.demo.data import company
 from tests import databases
 from tests.scripts import planted
 

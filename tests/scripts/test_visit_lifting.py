@@ -14,7 +14,7 @@ from entitlements.people.models import Person
 from entitlements.revocation import revocation
 from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
-from scripts.demo.site.lifting import lift
+from scripts.demo.site.lift_stops import lift
 from tests import make
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -20,7 +20,7 @@ from audit.models import Event
 from entitlements.people import people
 from governance.requests.models import AccessRequest
 from scripts.demo.site import strip
-from scripts.demo.visit import Visit
+from scripts.demo.story.visit import Visit
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits
@@ -49,7 +49,7 @@ def approve_what_weighs_much(browser: Client, company: companies.Company) -> tup
 
 def seen(*happened: tuple[str, ...]) -> list[int]:
     """Return the numbers of the steps that are ticked after this."""
-    found = strip.Seen()
+    found = strip.Progress()
     for action, *links in happened:
         found.take(Event(action=action, links=[*links, "person:ana"], body=json.dumps({"links": links})), VISIT)
     return [step.number for step in strip.steps(VISIT, found) if step.done]

@@ -22,7 +22,7 @@ from entitlements.errors import DomainError
 
 
 class UnknownTool(DomainError):
-    """The system has no tool of this name, or it is named twice."""
+    """The system has no tool with this name, or the tool is named twice."""
 
     code, status = "unknown_tool", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -44,7 +44,7 @@ class EntitlementFilter(filters.FilterSet):
         return search.search(rows, text)
 
 
-class RuleSaid(Strict):
+class RuleFields(Strict):
     """Which approved tools fit: what they do, and how risky they may be."""
 
     actions = serializers.ListField(child=serializers.ChoiceField(choices=Tool.Does.choices), min_length=1)
@@ -61,7 +61,7 @@ class EntitlementShown(Shown):
     sentence = serializers.CharField()
     longest = Lasts()
     enabled = serializers.BooleanField()
-    rule = RuleSaid(allow_null=True, default=None)
+    rule = RuleFields(allow_null=True, default=None)
     lines = LineShown(many=True)
 
 
@@ -74,7 +74,7 @@ class EntitlementAsked(Strict):
     sentence = Text(max_length=500, default="", allow_blank=True)
     longest = Lasts(required=False)
     lines = serializers.ListField(child=LineAsked(), max_length=500, required=False)
-    rule = RuleSaid(required=False)
+    rule = RuleFields(required=False)
 
 
 class EntitlementEdited(Strict):
@@ -84,7 +84,7 @@ class EntitlementEdited(Strict):
     sentence = Text(max_length=500, required=False, allow_blank=True)
     longest = Lasts(required=False)
     enabled = serializers.BooleanField(required=False)
-    rule = RuleSaid(required=False, allow_null=True)
+    rule = RuleFields(required=False, allow_null=True)
     lines = serializers.ListField(child=LineAsked(), required=False, max_length=500)
 
 
@@ -95,8 +95,8 @@ class _Entitlements(Resource):
     def rows(self) -> QuerySet[Entitlement]:
         return visibility.entitlements(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"entitlement:{found.scope}", f"system:{found.system.slug}"]
+    def links(self, entitlement: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"entitlement:{entitlement.scope}", f"system:{entitlement.system.slug}"]
 
 
 class Entitlements(_Entitlements, Listing):
@@ -109,12 +109,14 @@ class Entitlements(_Entitlements, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Make an entitlement."""
-        asked = self.body(EntitlementAsked)
-        system = self.find(visibility.systems(self.caller), slug=asked.pop("system"))
+        values = self.body(EntitlementAsked)
+        system = self.find(visibility.systems(self.caller), slug=values.pop("system"))
         self.permit(system, f"system:{system.slug}")
-        tools = _tools(system, asked.pop("lines", []))
-        made = entitlements.make_entitlement(system, asked.pop("scope"), tools=tools, by=self.principal, **asked)
-        return self.again(made, status=HTTPStatus.CREATED)
+        tools = _tools(system, values.pop("lines", []))
+        entitlement = entitlements.make_entitlement(
+            system, values.pop("scope"), tools=tools, by=self.principal, **values
+        )
+        return self.again(entitlement, status=HTTPStatus.CREATED)
 
 
 class One(_Entitlements, Look):
@@ -124,13 +126,15 @@ class One(_Entitlements, Look):
 
     def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Edit it, from the version that If-Match names."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        preconditions.require(request, found.version)
-        asked = self.body(EntitlementEdited)
-        tools = _tools(found.system, asked.pop("lines")) if "lines" in asked else None
-        entitlements.edit_entitlement(found, tools=tools, by=self.principal, version=found.version, **asked)
-        return self.again(found)
+        entitlement = self.found()
+        self.permit(entitlement, *self.links(entitlement))
+        preconditions.require(request, entitlement.version)
+        values = self.body(EntitlementEdited)
+        tools = _tools(entitlement.system, values.pop("lines")) if "lines" in values else None
+        entitlements.edit_entitlement(
+            entitlement, tools=tools, by=self.principal, version=entitlement.version, **values
+        )
+        return self.again(entitlement)
 
 
 def _tools(system: System, lines: Iterable[Mapping[str, Any]]) -> dict[Tool, Mapping[str, Any]]:

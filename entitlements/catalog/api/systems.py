@@ -19,8 +19,7 @@ from entitlements.access import visibility
 from entitlements.api import preconditions
 from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Shown, Slug, Strict, Text
-from entitlements.catalog import seen as seen_actions
-from entitlements.catalog import systems
+from entitlements.catalog import discovery, systems
 from entitlements.catalog.models import System
 from entitlements.errors import DomainError
 from entitlements.people.api import known_person
@@ -51,7 +50,7 @@ class SecretShown(Shown):
     last_four = serializers.CharField()
     fingerprint = serializers.CharField()
     changed_at = serializers.DateTimeField()
-    withheld_at = serializers.DateTimeField(allow_null=True, help_text="Since when it is sent to nobody.")
+    withheld_at = serializers.DateTimeField(allow_null=True, help_text="When Mandate stopped sending it.")
 
 
 class SystemShown(Shown):
@@ -115,7 +114,7 @@ class SecretAsked(Strict):
 
 
 @dataclass(slots=True)
-class TestTold:
+class TestResult:
     """How a try went."""
 
     reached: bool = True
@@ -155,8 +154,8 @@ class _Systems(Resource):
     def rows(self) -> QuerySet[System]:
         return visibility.systems(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"system:{found.slug}"]
+    def links(self, system: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"system:{system.slug}"]
 
 
 class Systems(_Systems, Listing):
@@ -169,10 +168,10 @@ class Systems(_Systems, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Register a system."""
-        asked = self.body(SystemAsked)
-        owner = known_person(asked.pop("owner"))
-        made = systems.register_system(asked.pop("slug"), owner=owner, by=self.principal, **asked)
-        return self.again(made, status=HTTPStatus.CREATED)
+        values = self.body(SystemAsked)
+        owner = known_person(values.pop("owner"))
+        system = systems.register_system(values.pop("slug"), owner=owner, by=self.principal, **values)
+        return self.again(system, status=HTTPStatus.CREATED)
 
 
 class One(_Systems, Look):
@@ -182,14 +181,14 @@ class One(_Systems, Look):
 
     def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Edit it, from the version that If-Match names."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        preconditions.require(request, found.version)
-        asked = self.body(SystemEdited)
-        if "owner" in asked:
-            asked["owner"] = known_person(asked["owner"])
-        systems.edit_system(found, by=self.principal, version=found.version, **asked)
-        return self.again(found)
+        system = self.found()
+        self.permit(system, *self.links(system))
+        preconditions.require(request, system.version)
+        values = self.body(SystemEdited)
+        if "owner" in values:
+            values["owner"] = known_person(values["owner"])
+        systems.edit_system(system, by=self.principal, version=system.version, **values)
+        return self.again(system)
 
 
 class Discover(_Systems):
@@ -200,17 +199,17 @@ class Discover(_Systems):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Discover; the network is asked before the transaction begins. A list that breaks off is kept that far."""
-        found = self.found()
-        self.permit(found, *self.links(found))
+        system = self.found()
+        self.permit(system, *self.links(system))
         try:
-            raw = asyncio.run(upstream.discover(found))
+            raw = asyncio.run(upstream.discover(system))
         except DomainError as refusal:
             if isinstance(refusal, upstream.PartialList):
-                seen_actions.record_seen(found, refusal.found, by=self.principal, complete=False)
+                discovery.record_discovery(system, refusal.listed, by=self.principal, complete=False)
             refusal.detail["stage"] = reach.stage(refusal).value
             raise
-        seen = seen_actions.record_seen(found, raw, by=self.principal)
-        return Response(asdict(seen))
+        result = discovery.record_discovery(system, raw, by=self.principal)
+        return Response(asdict(result))
 
 
 class Test(_Systems):
@@ -221,16 +220,16 @@ class Test(_Systems):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Try it."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        began, told = time.monotonic(), TestTold()
+        system = self.found()
+        self.permit(system, *self.links(system))
+        began, result = time.monotonic(), TestResult()
         try:
-            told.tools = len(asyncio.run(upstream.discover(found)))
+            result.tools = len(asyncio.run(upstream.discover(system)))
         except DomainError as refusal:
             stage = reach.stage(refusal).value
-            told = TestTold(reached=False, stage=stage, code=str(refusal.code), detail=refusal.message)
-        told.milliseconds = int((time.monotonic() - began) * 1000)
-        return Response(asdict(told))
+            result = TestResult(reached=False, stage=stage, code=str(refusal.code), detail=refusal.message)
+        result.milliseconds = int((time.monotonic() - began) * 1000)
+        return Response(asdict(result))
 
 
 class Disable(_Systems, Act):
@@ -240,7 +239,7 @@ class Disable(_Systems, Act):
 
 
 class Enable(_Systems, Act):
-    """Let a disabled system be reached again; never by whoever stopped it."""
+    """Enable a disabled system. The person who disabled it cannot."""
 
     verb = staticmethod(systems.enable_system)
 
@@ -252,7 +251,7 @@ class Credential(_Systems):
 
     def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Store it."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        vault.set_secret(found, by=self.principal, **self.body(SecretAsked))
-        return self.again(found)
+        system = self.found()
+        self.permit(system, *self.links(system))
+        vault.set_secret(system, by=self.principal, **self.body(SecretAsked))
+        return self.again(system)

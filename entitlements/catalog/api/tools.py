@@ -15,8 +15,7 @@ from entitlements.access.caller import Caller
 from entitlements.api import preconditions
 from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import Shown, Strict, Text
-from entitlements.catalog import seen as seen_actions
-from entitlements.catalog import tools
+from entitlements.catalog import discovery, tools
 from entitlements.catalog.models import Tool, ToolVersion
 from entitlements.definitions import classes, definitions, impressions
 from entitlements.hooks import Hook
@@ -33,7 +32,7 @@ class ToolFilter(filters.FilterSet):
 
     def filter_changed(self, rows: QuerySet[Tool], _name: str, value: bool) -> QuerySet[Tool]:  # noqa: FBT001 - the framework's signature
         """Leave the tools whose definition is no longer the approved one, or those whose definition still is."""
-        return rows.filter(seen_actions.changed()) if value else rows.exclude(seen_actions.changed())
+        return rows.filter(discovery.changed()) if value else rows.exclude(discovery.changed())
 
     class Meta:
         model = Tool
@@ -75,7 +74,7 @@ class ReasonShown(Shown):
 
 
 class SuggestionShown(Shown):
-    """What the rules say of the definition that is offered now; nobody has confirmed it. A flow is null if unknown."""
+    """What the rules suggest for the current definition; no person has confirmed it. A flow is null if unknown."""
 
     version = serializers.CharField()
     action = serializers.ChoiceField(choices=Tool.Does.choices)
@@ -116,8 +115,8 @@ class ToolShownWhole(ToolShown):
 
     def get_findings(self, tool: Tool) -> list[dict[str, Any]]:
         """List what hides in the texts that the server offers now."""
-        found = impressions.inspect(tool.seen.definition) if tool.seen else []
-        return [{"place": each.place, "sign": each.sign.value, "count": each.count} for each in found]
+        findings = impressions.inspect(tool.seen.definition) if tool.seen else []
+        return [{"place": finding.place, "sign": finding.sign.value, "count": finding.count} for finding in findings]
 
 
 def _definition(version: ToolVersion | None) -> dict[str, Any] | None:
@@ -125,9 +124,9 @@ def _definition(version: ToolVersion | None) -> dict[str, Any] | None:
 
 
 class ApprovalAsked(Strict):
-    """What a person read and says about it. `sha256` is of the definition that she read.
+    """A person's approval. `sha256` is of the definition that they read.
 
-    Where agents would come to hold by it what nobody may hold together, `classing_completes_combination` refuses it and
+    If agents would then hold a combination that a SoD policy forbids, `classing_completes_combination` refuses it and
     names them in its facts; sent again with the `accept` of those facts it is approved.
     """
 
@@ -147,14 +146,14 @@ BEFORE_CLASSING: Final[Hook[[Caller, tools.Approval, str], None]] = Hook("class 
 """What refuses to class a tool before the caller, who says what they accept, knows what follows."""
 
 
-def approve(tool: Tool, said: dict[str, Any], *, by: Caller, among_others: bool = False) -> Tool:
+def approve(tool: Tool, values: dict[str, Any], *, by: Caller, among_others: bool = False) -> Tool:
     """Approve a tool as a body of the API says, alone or as one of many.
 
     Raises what the looks raise, and catalog.approve_tool or, of many, catalog.approve_tools.
     """
-    reason, accepted = said.pop("reason"), said.pop("accept")
-    flows: dict[str, bool | None] = {flow: said.pop(flow) for flow in classes.FLOWS if flow in said}
-    approval = tools.Approval(tool, **said, flows=flows)
+    reason, accepted = values.pop("reason"), values.pop("accept")
+    flows: dict[str, bool | None] = {flow: values.pop(flow) for flow in classes.FLOWS if flow in values}
+    approval = tools.Approval(tool, **values, flows=flows)
     BEFORE_CLASSING.ask(by, approval, accepted)
     if among_others:
         return tools.approve_tools([approval], by=by.principal, reason=reason)[0]
@@ -170,8 +169,8 @@ class _Tools(Resource):
     def where(self) -> dict[str, Any]:
         return {"system__slug": self.kwargs["system"], "name": self.kwargs["name"]}
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"tool:{found.system.slug}/{found.name}", f"system:{found.system.slug}"]
+    def links(self, tool: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"tool:{tool.system.slug}/{tool.name}", f"system:{tool.system.slug}"]
 
 
 class Tools(_Tools, Listing):
@@ -194,11 +193,11 @@ class Approve(_Tools):
 
     def post(self, request: Request, system: str, name: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Approve it."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        preconditions.respect(request, found.version)
-        approve(found, self.body(ApprovalAsked), by=self.caller)
-        return self.again(found)
+        tool = self.found()
+        self.permit(tool, *self.links(tool))
+        preconditions.respect(request, tool.version)
+        approve(tool, self.body(ApprovalAsked), by=self.caller)
+        return self.again(tool)
 
 
 class Quarantine(_Tools, Act):
@@ -214,6 +213,6 @@ class Disable(_Tools, Act):
 
 
 class Enable(_Tools, Act):
-    """Let a disabled tool be called again; never by whoever stopped it."""
+    """Enable a disabled tool. The person who disabled it cannot."""
 
     verb = staticmethod(tools.enable_tool)

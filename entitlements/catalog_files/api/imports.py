@@ -1,4 +1,4 @@
-"""Imports of catalogues: send a file or its JSON, look at what it would change, say yes, follow it."""
+"""Imports of catalogues: send a file or its JSON, preview what it would change, confirm it, follow it."""
 
 from __future__ import annotations
 
@@ -67,15 +67,15 @@ class Form(BaseParser):
             fields, files = MultiPartParser(request.META, stream, [_InMemory(request)]).parse()  # type: ignore[arg-type]
         except MultiPartParserError as why:
             raise Malformed from why
-        found: dict[str, Any] = {name: values[-1] for name, values in fields.lists()}
+        result: dict[str, Any] = {name: values[-1] for name, values in fields.lists()}
         for name, file in files.items():
-            if name != "file" or "text" in found or isinstance(file, list):
+            if name != "file" or "text" in result or isinstance(file, list):
                 raise Malformed("The form holds one file, as `file`.")
             try:
-                found |= {"text": file.read().decode(), "file_name": file.name or ""}
+                result |= {"text": file.read().decode(), "file_name": file.name or ""}
             except UnicodeDecodeError as why:
                 raise strict.NotStrictJson("The file is not UTF-8.") from why
-        return found
+        return result
 
 
 class _InMemory(MemoryFileUploadHandler):
@@ -147,8 +147,8 @@ class _Imports(Resource):
     def rows(self) -> QuerySet[CatalogueImport]:
         return visibility.imports(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return imports.about(found)
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
+        return imports.about(row)
 
 
 class Imports(_Imports):
@@ -163,15 +163,15 @@ class Imports(_Imports):
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Look at it, and take it in where that was said at once."""
+        """Preview it, and import it where `confirm` is set."""
         asked = self.body(ImportAsked)
         content = _content(asked)
         owner = known_person(asked["owner"])
         name = asked.get("file_name") or "catalogue.json"
-        looked = imports.look_at(content, file_name=name, owner=owner, by=self.principal)
+        previewed = imports.preview(content, file_name=name, owner=owner, by=self.principal)
         if asked["confirm"]:
-            begin(looked, by=self.principal)
-        return self.again(looked, status=HTTPStatus.CREATED)
+            begin(previewed, by=self.principal)
+        return self.again(previewed, status=HTTPStatus.CREATED)
 
 
 class One(_Imports, Look):
@@ -179,26 +179,26 @@ class One(_Imports, Look):
 
 
 class Confirm(_Imports):
-    """Say yes to an import that was looked at."""
+    """Confirm an import after its preview."""
 
     asked = Nothing
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Begin it."""
-        found = self.found()
+        previewed = self.found()
         self.body(Nothing)
-        begin(found, by=self.principal)
-        return self.again(found)
+        begin(previewed, by=self.principal)
+        return self.again(previewed)
 
 
-def begin(looked: CatalogueImport, *, by: Any) -> None:  # noqa: ANN401 - a principal
+def begin(previewed: CatalogueImport, *, by: Any) -> None:  # noqa: ANN401 - a principal
     """Confirm an import, and take it in at once when it is small, else have a worker do it."""
-    imports.confirm(looked, by=by)
-    if imports.is_small(looked):
-        while imports.go_on(looked.pk):
+    imports.confirm(previewed, by=by)
+    if imports.is_small(previewed):
+        while imports.continue_import(previewed.pk):
             pass
     else:  # a message that is lost is made up for by the sweep
-        transaction.on_commit(partial(tasks.run_import.delay, str(looked.pk)), robust=True)
+        transaction.on_commit(partial(tasks.run_import.delay, str(previewed.pk)), robust=True)
 
 
 def _content(asked: Mapping[str, Any]) -> bytes:

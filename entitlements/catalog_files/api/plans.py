@@ -1,4 +1,4 @@
-"""A catalogue that is written down elsewhere, as in git: the plan of what it would change, and carrying that out."""
+"""A catalogue that is kept elsewhere, as in git: plan what it would change here, and apply the plan."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from entitlements.catalog.api import entitlements as entitlements_api
 from entitlements.catalog.api import tools
 from entitlements.catalog.api.systems import KINDS
 from entitlements.catalog.models import System, Tool
-from entitlements.catalog_files import declared
+from entitlements.catalog_files import plans
 from entitlements.errors import Forbidden, ReasonRequired
 from entitlements.grants.models import Grant
 from entitlements.people.api import known_person
@@ -37,13 +37,13 @@ class ToolDeclared(tools.ApprovalAsked):
     action = serializers.ChoiceField(choices=Tool.Does.choices, required=False)
     risk = serializers.ChoiceField(choices=Tool.Risk.choices, required=False)
     reason = None  # type: ignore[assignment]  # one for all
-    accept = None  # type: ignore[assignment]  # whoever accepts what an approval completes says so of that tool alone
+    accept = None  # type: ignore[assignment]  # a risk that an approval completes is accepted for one tool alone
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse an approval that leaves out what somebody has to say."""
+        """Refuse an approval that leaves out what a person must decide."""
         missing = {"sha256", "sentence", "action", "risk"} - attrs.keys()
         if missing and not attrs["disabled"]:
-            raise ValidationError(dict.fromkeys(sorted(missing), "Say it, or that the tool is disabled."))
+            raise ValidationError(dict.fromkeys(sorted(missing), "Give this field, or mark the tool as disabled."))
         return attrs
 
 
@@ -129,53 +129,52 @@ class CataloguePlanShown(Shown):
 class _Plans(Endpoint):
     shown: ClassVar[type[Shown]] = CataloguePlanShown
 
-    def read(self, said: dict[str, Any]) -> dict[str, Any]:
-        """Find the people who are named, and ask about each system. Raises NotFound, Forbidden."""
-        slugs = said["systems"]
+    def read(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Find the people who are named, and check the rights on each system. Raises NotFound, Forbidden."""
+        slugs = body["systems"]
         known = System.objects.filter(slug__in=slugs)
-        for each in known:
-            found = self.find(visibility.systems(self.caller), pk=each.pk)
-            self.permit(found, f"system:{found.slug}")
+        for declared in known:
+            system = self.find(visibility.systems(self.caller), pk=declared.pk)
+            self.permit(system, f"system:{system.slug}")
         if len(known) < len(slugs):
             self.may("systems", None)
         self._permitted = True
-        for each in slugs.values():
-            if "owner" in each:
-                each["owner"] = known_person(each["owner"])
+        for declared in slugs.values():
+            if "owner" in declared:
+                declared["owner"] = known_person(declared["owner"])
         systems: dict[str, Any] = slugs
         return systems
 
-    def may(self, act: str, thing: object) -> None:
-        """Ask the row of the single act, of its scopes as well. Raises Forbidden."""
+    def may(self, act: str, target: object) -> None:
+        """Check the right to the single act, and its scopes. Raises Forbidden."""
         row = MATRIX[act, "PATCH" if act in ("system", "entitlement") else "POST"]
         if not permissions.lets_in(row, self.caller):
             raise Forbidden
-        permissions.permit(self.caller, row, thing)
+        permissions.permit(self.caller, row, target)
 
-    def told(self, made: declared.Plan, *, is_applied: bool) -> Response:
+    def plan_response(self, plan: plans.Plan, *, is_applied: bool) -> Response:
         """Answer with a plan; grants that the caller does not see are counted."""
-        losing = [loss.grant.pk for step in made.steps for loss in step.losses]
+        losing = [loss.grant.pk for step in plan.steps for loss in step.losses]
         seen = set(visibility.grants(self.caller).filter(pk__in=losing).values_list("pk", flat=True))
-        steps = [_step(step, seen) for step in made.steps]
-        plan = {"plan": made.digest(), "applied": is_applied, "steps": steps, "unready": made.unready}
-        return Response(CataloguePlanShown(plan).data)
+        steps = [_step(step, seen) for step in plan.steps]
+        answer = {"plan": plan.digest(), "applied": is_applied, "steps": steps, "unready": plan.unready}
+        return Response(CataloguePlanShown(answer).data)
 
 
 class PlanCatalogue(_Plans):
-    """Say what a catalogue that is written down would change in this one, and who would lose what. Changes nothing."""
+    """Plan what a catalogue that is kept elsewhere would change here, and who would lose what. Changes nothing."""
 
     asked = CatalogueDeclared
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Make the plan."""
-        return self.told(declared.plan(self.read(self.body(CatalogueDeclared))), is_applied=False)
+        return self.plan_response(plans.make_plan(self.read(self.body(CatalogueDeclared))), is_applied=False)
 
 
 class ApplyCatalogue(_Plans):
-    """Carry a plan out that was read: all of it or nothing, each step by the rules and rights of the single act.
+    """Apply a plan that you have read: all of it or nothing, each step by the rules and rights of the single act.
 
-    Where something else would happen by now than what was read, nothing does (`plan_stale`). Where nothing is left to
-    do, nothing is done.
+    If the catalogue changed since, nothing is applied (`plan_stale`). If nothing is left to change, nothing happens.
     """
 
     asked = PlanApplied
@@ -186,35 +185,38 @@ class ApplyCatalogue(_Plans):
         if not body["reason"].strip():
             raise ReasonRequired
         systems, reason = self.read(body), body["reason"]
-        declared.held(declared.plan(systems), systems)
-        made = declared.plan(systems)
-        if made.steps and made.digest() != body["plan"]:
-            raise declared.PlanStale(plan=made.digest())
-        for step in made.steps:
+        plans.lock(plans.make_plan(systems), systems)
+        plan = plans.make_plan(systems)
+        if plan.steps and plan.digest() != body["plan"]:
+            raise plans.PlanStale(plan=plan.digest())
+        for step in plan.steps:
             self.about = [step.about]
-            self.may(step.act, step.thing)
+            self.may(step.act, step.target)
             for loss in step.losses if "tools" in step.change else ():  # which are reduced, each with its event
                 self.may("grant-revoke", loss.grant)
-        shown = self.told(made, is_applied=True)
-        for step in made.steps:
-            declared.carry_out(
-                step, by=self.principal, reason=reason, approve=lambda tool, said: self.approve(tool, said, reason)
+        response = self.plan_response(plan, is_applied=True)
+        for step in plan.steps:
+            plans.apply_step(
+                step,
+                by=self.principal,
+                reason=reason,
+                approve=lambda tool, approval: self.approve(tool, approval, reason),
             )
-        if made.steps:
-            declared.applied(made, by=self.principal, reason=reason)
-        return shown
+        if plan.steps:
+            plans.record_applied(plan, by=self.principal, reason=reason)
+        return response
 
-    def approve(self, tool: Tool, said: dict[str, Any], reason: str) -> Tool:
+    def approve(self, tool: Tool, approval: dict[str, Any], reason: str) -> Tool:
         """Approve a tool as the single act does."""
-        return tools.approve(tool, {**said, "reason": reason, "accept": ""}, by=self.caller)
+        return tools.approve(tool, {**approval, "reason": reason, "accept": ""}, by=self.caller)
 
 
-def _step(step: declared.Step, seen: set[Any]) -> dict[str, Any]:
+def _step(step: plans.Step, seen: set[Any]) -> dict[str, Any]:
     losses = [loss for loss in step.losses if loss.grant.pk in seen]
     return {
         "act": step.act,
         "about": step.about,
-        "change": {name: {"from": _said(was), "to": _said(now)} for name, (was, now) in step.change.items()},
+        "change": {name: {"from": _as_json(was), "to": _as_json(now)} for name, (was, now) in step.change.items()},
         "loses": [{"tools": loss.tools, **_served(loss.grant)} for loss in losses],
         "others": len(step.losses) - len(losses),
     }
@@ -230,7 +232,7 @@ def _served(grant: Grant) -> Mapping[str, Any]:
     }
 
 
-def _said(value: Any) -> Any:  # noqa: ANN401 - what a field of a row may hold
+def _as_json(value: Any) -> Any:  # noqa: ANN401 - what a field of a row may hold
     match value:
         case timedelta():
             return duration(value)

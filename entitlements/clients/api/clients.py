@@ -31,7 +31,7 @@ _WAITS: Final[Mapping[int, type[serializers.BaseSerializer[Any]]]] = {HTTPStatus
 
 
 class BeyondOwnScopes(Forbidden):
-    """Nobody gives a client what they do not have themselves."""
+    """You cannot give a client a scope that you do not have yourself. Leave that scope out."""
 
     code = "beyond_own_scopes"
 
@@ -113,12 +113,12 @@ class ClientAsked(Strict):
         return attrs
 
 
-def _answer(made: clients.Registered, context: Mapping[str, Any], status: HTTPStatus) -> Response:
+def _answer(registered: clients.Registered, context: Mapping[str, Any], status: HTTPStatus) -> Response:
     """Show a client with its new secret once; 202 and the credential where that waits for acceptance."""
-    once = {**context, "secret": made.secret}
-    if made.waiting is not None:
-        return Response(CredentialShown(made.waiting, context=once).data, status=HTTPStatus.ACCEPTED)
-    return Response(ClientShown(made.client, context=once).data, status=status)
+    once = {**context, "secret": registered.secret}
+    if registered.waiting is not None:
+        return Response(CredentialShown(registered.waiting, context=once).data, status=HTTPStatus.ACCEPTED)
+    return Response(ClientShown(registered.client, context=once).data, status=status)
 
 
 class _Clients(Resource):
@@ -128,8 +128,8 @@ class _Clients(Resource):
     def rows(self) -> QuerySet[Client]:
         return visibility.clients(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"client:{found.client_id}", *([f"agent:{found.agent.slug}"] if found.agent else [])]
+    def links(self, client: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"client:{client.client_id}", *([f"agent:{client.agent.slug}"] if client.agent else [])]
 
 
 class Clients(_Clients, Listing):
@@ -144,13 +144,13 @@ class Clients(_Clients, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Register a client. Of an agent, by others than its sponsor and owners: it waits for acceptance (202)."""
-        asked = self.body(ClientAsked)
-        slug = asked.pop("agent")
+        values = self.body(ClientAsked)
+        slug = values.pop("agent")
         agent = self.find(visibility.agents(self.caller), slug=slug) if slug else None
         self.permit(agent, *([f"agent:{agent.slug}"] if agent else []))
-        check_gives(self.caller, asked["api_scopes"])
-        made = clients.register(asked.pop("client_id"), agent=agent, by=self.principal, **asked)
-        return _answer(made, self.get_serializer_context(), HTTPStatus.CREATED)
+        check_gives(self.caller, values["api_scopes"])
+        registered = clients.register(values.pop("client_id"), agent=agent, by=self.principal, **values)
+        return _answer(registered, self.get_serializer_context(), HTTPStatus.CREATED)
 
 
 class One(_Clients, Look):
@@ -175,18 +175,18 @@ class Rotate(_Clients):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Rotate it."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        check_may_hold(self.caller, found)
-        rotated = clients.rotate_secret(found, by=self.principal, reason=self.body(Reason)["reason"])
+        client = self.found()
+        self.permit(client, *self.links(client))
+        check_may_hold(self.caller, client)
+        rotated = clients.rotate_secret(client, by=self.principal, reason=self.body(Reason)["reason"])
         return _answer(rotated, self.get_serializer_context(), HTTPStatus.OK)
 
 
 class Enable(_Clients, Act):
-    """Let a client that is disabled, or was closed since nobody used it, work again, with new tokens only."""
+    """Enable a client that is disabled or was closed for lack of use. It needs new tokens."""
 
     verb = staticmethod(clients.enable)
 
-    def check(self, found: Client) -> None:
-        """Check that who starts it may do what it will."""
-        check_may_hold(self.caller, found)
+    def check(self, row: Client) -> None:
+        """Check that the caller has the scopes of the client."""
+        check_may_hold(self.caller, row)

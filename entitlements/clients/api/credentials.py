@@ -79,8 +79,8 @@ class _Credentials(Resource):
     def rows(self) -> QuerySet[ClientCredential]:
         return visibility.client_credentials(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return credentials.about(found)
+    def links(self, credential: Any) -> list[str]:  # noqa: ANN401 - a row
+        return credentials.about(credential)
 
 
 class Credentials(_Credentials, Listing):
@@ -99,18 +99,18 @@ class Accept(_Credentials):
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - the framework's signature
         """Accept it, in person."""
-        found = self.found()
-        self.permit(found, *self.links(found))
+        credential = self.found()
+        self.permit(credential, *self.links(credential))
         if self.caller.human is None:
             raise Forbidden
-        acceptance.accept(found.pk, by=self.caller.human)
-        return self.again(found)
+        acceptance.accept(credential.pk, by=self.caller.human)
+        return self.again(credential)
 
 
 class Refuse(_Credentials, Act):
     """Refuse a credential that waits, for good."""
 
     @staticmethod
-    def verb(found: ClientCredential, *, by: Any, reason: str) -> ClientCredential:  # noqa: ANN401 - a principal
+    def verb(credential: ClientCredential, *, by: Any, reason: str) -> ClientCredential:  # noqa: ANN401 - a principal
         """Refuse it."""
-        return acceptance.refuse(found.pk, by=by, reason=reason)
+        return acceptance.refuse(credential.pk, by=by, reason=reason)

@@ -36,32 +36,37 @@ class Command(BaseCommand):
         try:
             with path.open("rb") as file:
                 content = file.read(offers.LARGEST + 1)
-            looked = imports.look_at(content, file_name=path.name, owner=owner, by=by.principal)
+            previewed = imports.preview(content, file_name=path.name, owner=owner, by=by.principal)
             if not options["preview"]:
-                self._take_in(looked, by)
+                self._import(previewed, by)
         except DomainError as refusal:
             message = f"{refusal.code}: {refusal.message}"
             raise CommandError(message) from refusal
         except OSError as problem:
             message = f"{path} cannot be read: {problem.strerror}."
             raise CommandError(message) from problem
-        looked.refresh_from_db()
+        previewed.refresh_from_db()
         if options["preview"]:
-            looked.delete()
-        told = {"file": looked.file_name, "sha256": looked.sha256, "systems": looked.systems, "tools": looked.tools}
-        counted = {**told, "counts": looked.counts, "seconds": round(time.monotonic() - began, 1)}
-        self.stdout.write(json.dumps({**counted, "problems": looked.problems}))
+            previewed.delete()
+        file_facts = {
+            "file": previewed.file_name,
+            "sha256": previewed.sha256,
+            "systems": previewed.systems,
+            "tools": previewed.tools,
+        }
+        summary = {**file_facts, "counts": previewed.counts, "seconds": round(time.monotonic() - began, 1)}
+        self.stdout.write(json.dumps({**summary, "problems": previewed.problems}))
 
-    def _take_in(self, looked: CatalogueImport, by: Person) -> None:
-        imports.confirm(looked, by=by.principal)
-        while imports.go_on(looked.pk):
-            looked.refresh_from_db(fields=["position"])
-            self.stderr.write(f"{looked.position} of {looked.systems} systems")
+    def _import(self, previewed: CatalogueImport, by: Person) -> None:
+        imports.confirm(previewed, by=by.principal)
+        while imports.continue_import(previewed.pk):
+            previewed.refresh_from_db(fields=["position"])
+            self.stderr.write(f"{previewed.position} of {previewed.systems} systems")
 
 
 def _person(login: str) -> Person:
-    found = Person.objects.filter(login=login, is_active=True).first()
-    if found is None:
+    person = Person.objects.filter(login=login, is_active=True).first()
+    if person is None:
         message = f"There is no active person {login}."
         raise CommandError(message)
-    return found
+    return person

@@ -160,7 +160,7 @@ def rate(request: HttpRequest, slug: str) -> HttpResponse:
     doors.about(request, f"agent:{slug}")
     doors.permit(request, "agent-criticality", agent, "PUT")
     critical, by = request.POST.get("critical") == "yes", doors.person(request).principal
-    agents.rate(agent, business_critical=critical, by=by, reason=doors.reason(request))
+    agents.set_criticality(agent, business_critical=critical, by=by, reason=doors.reason(request))
     said = _("No review stops %(name)s by itself any more.") if critical else _("A review may stop %(name)s by itself.")
     doors.done(request, said % {"name": agent.name})
     return redirect(f"/agents/{slug}/")
@@ -206,11 +206,11 @@ def kinds(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         kind, allowed, by = request.POST.get("kind", ""), "allow" in request.POST, doors.person(request).principal
         doors.permit(request, "kind-of-agents", None, "PUT")
-        lifecycle.rule_kind(kind, allowed=allowed, by=by, reason=doors.reason(request))
+        lifecycle.set_kind_rule(kind, allowed=allowed, by=by, reason=doors.reason(request))
         doors.done(request, _("That holds for agents registered from now on."))
         return redirect(reverse("agent-kinds-page"))
     told = {
-        "kinds": [(kind.value, kind.label, MEANINGS[kind], lifecycle.kinds()[kind]) for kind in Agent.Kind],
+        "kinds": [(kind.value, kind.label, MEANINGS[kind], lifecycle.kind_rules()[kind]) for kind in Agent.Kind],
         "may_change": doors.may(doors.caller(request), "kind-of-agents", None, "PUT"),
         "ephemeral_hours": int(settings.EPHEMERAL_AGENT_LONGEST.total_seconds() // 3600),
         "clients": {step: length.days for step, length in settings.CLIENT_IDLE_AFTER.items()},

@@ -124,14 +124,14 @@ def _actions(wanted: Iterable[str], one: str | None) -> list[str] | None:
     return [action.value for action in Action if lane_of(action) in lanes and one in (None, "", action.value)]
 
 
-def _after(request: HttpRequest) -> timeline.Place | None:
+def _after(request: HttpRequest) -> timeline.EventPlace | None:
     cursor = request.GET.get(paging.CURSOR)
     if cursor is None:
         return None
     place = paging.unseal(request.path, cursor)
     if len(place) != _PLACE:
         raise paging.BadCursor
-    return timeline.Place(datetime.fromisoformat(place[0]), UUID(place[1]), int(place[2]))
+    return timeline.EventPlace(datetime.fromisoformat(place[0]), UUID(place[1]), int(place[2]))
 
 
 def told(events: Sequence[Event]) -> list[Told]:

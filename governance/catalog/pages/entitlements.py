@@ -287,7 +287,7 @@ def _fitting(request: HttpRequest, system: System, form: _RuleFields, found: Ent
     fitting = [tool for tool in tools if membership.fits(rule, tool)]
     taken = {tool.pk for tool in fitting}
     left = [tool for pk, tool in inside.items() if pk not in taken and tool.state == Tool.State.APPROVED]
-    lines = [{"tool": tool, "limits": membership.starting(rule, tool)} for tool in fitting]
+    lines = [{"tool": tool, "limits": membership.initial_limits(rule, tool)} for tool in fitting]
     return Fitting(lines, len(taken - inside.keys()), left)
 
 

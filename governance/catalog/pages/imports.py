@@ -48,7 +48,7 @@ def add(request: HttpRequest) -> HttpResponse:
         doors.permit(request, "imports", None)
         file = given["file"]
         by = doors.person(request).principal
-        return imports.look_at(file.read(), file_name=file.name, owner=given["owner"], by=by)
+        return imports.preview(file.read(), file_name=file.name, owner=given["owner"], by=by)
 
     looked = form_fields.submit(request, form, look, _WHERE)
     return _ask(request, form) if looked is None else redirect(f"/systems/import/{looked.pk}/")

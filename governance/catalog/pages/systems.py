@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from entitlements.access import visibility
-from entitlements.catalog import seen, systems
+from entitlements.catalog import discovery, systems
 from entitlements.catalog import tools as tools_actions
 from entitlements.catalog.models import System, Tool
 from entitlements.definitions import impressions
@@ -118,10 +118,10 @@ def discover(request: HttpRequest, slug: str) -> HttpResponse:
     doors.permit(request, "system-discover", system)
     try:
         offered = asyncio.run(upstream.discover(system))
-        found = seen.record_seen(system, offered, by=caller.principal)
+        found = discovery.record_discovery(system, offered, by=caller.principal)
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
-            seen.record_seen(system, refusal.found, by=caller.principal, complete=False)
+            discovery.record_discovery(system, refusal.listed, by=caller.principal, complete=False)
         doors.record(request, refusal)
         return show(request, system, refusal, reach.stage(refusal))
     if not offered:

@@ -13,8 +13,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from entitlements.access import visibility
+from entitlements.catalog import discovery, move, tools
 from entitlements.catalog import errors as catalog_errors
-from entitlements.catalog import move, seen, tools
 from entitlements.catalog.models import System, Tool
 from entitlements.errors import DomainError, Malformed, ReasonRequired
 from governance.catalog.pages import systems
@@ -94,7 +94,7 @@ def changes(request: HttpRequest) -> HttpResponse:
         else:
             doors.done(request, done)
             return redirect("/tool-changes/")
-    rows = visibility.tools(caller).filter(seen.changed(), seen__isnull=False)
+    rows = visibility.tools(caller).filter(discovery.changed(), seen__isnull=False)
     if (state := request.GET.get("state")) in (Tool.State.QUARANTINED, Tool.State.APPROVED):
         rows = rows.filter(state=state)
     page = paging.page(request, rows, ("system__slug", "name"), _MOST)

@@ -68,8 +68,8 @@ class FileRowShown(Shown):
     """One row of a file: what it does, and the code of why it is refused. Row 0 is somebody left out."""
 
     row = serializers.IntegerField(source="number")
-    login = serializers.CharField(source="said.user_name")
-    name = serializers.CharField(source="said.name")
+    login = serializers.CharField(source="person.user_name")
+    name = serializers.CharField(source="person.name")
     does = serializers.ChoiceField(choices=["add", "change", "same", "remove", "held", "refused"])
     code = serializers.CharField()
 
@@ -170,13 +170,13 @@ class LetThrough(_OfSources, Act):
     """POST /people-sources/{slug}/let-through."""
 
     durable = True
-    verb: ClassVar[Callable[..., Any]] = staticmethod(sources.let_through)
+    verb: ClassVar[Callable[..., Any]] = staticmethod(sources.allow_removals)
 
 
 class Refuse(_OfSources, Act):
     """POST /people-sources/{slug}/keep."""
 
-    verb: ClassVar[Callable[..., Any]] = staticmethod(sources.refuse)
+    verb: ClassVar[Callable[..., Any]] = staticmethod(sources.refuse_removals)
 
 
 class TakeFile(_OfSources):

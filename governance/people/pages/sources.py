@@ -108,11 +108,11 @@ def _act(request: HttpRequest, source: PeopleSource) -> HttpResponse:
         sources.disable(source, by=by, reason=reason)
         doors.done(request, _("%(name)s is let in no longer. Its people stay as they are.") % {"name": source.name})
     elif verb == "let":
-        count = sources.let_through(source, by=by, reason=reason)
+        count = sources.allow_removals(source, by=by, reason=reason)
         said = ngettext("%(n)d person was shut out.", "%(n)d people were shut out.", count)
         doors.done(request, said % {"n": count})
     else:
-        count = sources.refuse(source, by=by, reason=reason)
+        count = sources.refuse_removals(source, by=by, reason=reason)
         doors.done(request, ngettext("%(n)d person stays.", "%(n)d people stay.", count) % {"n": count})
     return redirect(reverse("source-page", args=[source.slug]))
 
@@ -159,7 +159,7 @@ def _show(
         "source": source,
         "sync": next((each for each in people_queries.last() if each.slug == source.slug), None),
         "counts": sources.counts(source),
-        "held": sources.held(source),
+        "held": sources.held_removals(source),
         "groups": source.groups.filter(removed_at=None).count(),
         "address": f"{settings.CONSOLE_URL}/scim/v2",
         "fresh": fresh,

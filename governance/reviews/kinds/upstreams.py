@@ -34,7 +34,7 @@ def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
 
 def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
     system, fingerprint = _of(item)
-    return before["withheld"] and vault.give_back(system, fingerprint, by=cut.by, reason=cut.reason)
+    return before["withheld"] and vault.resume(system, fingerprint, by=cut.by, reason=cut.reason)
 
 
 def _finish(item: ReviewItem, cut: Cut) -> None:

@@ -40,7 +40,7 @@ def take_off(item: ReviewItem, grant: Grant, *, by: Principal, reason: str) -> d
     if not subjects.filter(person=person).exists():
         return {"person": person.login, "version": grant.version}
     if subjects.count() > 1:
-        return subjects_actions.leave(grant.pk, person, by=by, reason=reason)
+        return subjects_actions.remove_person(grant.pk, person, by=by, reason=reason)
     if grant.state != Grant.State.ACTIVE:
         return {holds.SUSPENDED: False}
     grants.suspend(grant.pk, by=by, reason=reason)
@@ -59,12 +59,16 @@ def put_back(item: ReviewItem, grant_id: UUID, own: Collection[str], *, by: Prin
     if not Grant.objects.filter(pk=grant_id, ended_at=None).exists() or person.pk in {who for who, _ in held}:
         return False
     if not serves(item, grant_id):
-        subjects_actions.come_back(grant_id, {"person": person.login}, by=by, reason=reason)
+        subjects_actions.restore_person(grant_id, {"person": person.login}, by=by, reason=reason)
     for other in Person.objects.filter(grant_subjects__grant=grant_id, pk__in=[who for who, _ in held]).order_by("pk"):
-        subjects_actions.leave(grant_id, other, by=by, reason=reason)
+        subjects_actions.remove_person(grant_id, other, by=by, reason=reason)
     grant = Grant.objects.get(pk=grant_id)
     theirs = {*own, *(actor for _, actor in held)}
-    if grant.state == Grant.State.SUSPENDED and not grants.stopped_by(grant_id) - theirs and not holds.stands(grant_id):
+    if (
+        grant.state == Grant.State.SUSPENDED
+        and not grants.suspended_by(grant_id) - theirs
+        and not holds.stands(grant_id)
+    ):
         grant = grants.restore(grant_id, by=by, reason=reason)
     return grant.state == Grant.State.ACTIVE
 
@@ -74,7 +78,7 @@ def finish(item: ReviewItem, grant_id: UUID, *, by: Principal, reason: str) -> N
     if not serves(item, grant_id):
         return
     if GrantSubject.objects.filter(grant=grant_id).count() > 1:
-        subjects_actions.leave(grant_id, _person(item), by=by, reason=reason)
+        subjects_actions.remove_person(grant_id, _person(item), by=by, reason=reason)
     else:
         grants.revoke(grant_id, by=by, reason=reason)
 

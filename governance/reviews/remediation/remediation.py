@@ -210,7 +210,7 @@ def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[st
         if holds_actions.SUSPENDED in before:
             if (
                 not before[holds_actions.SUSPENDED]
-                or grants.stopped_by(UUID(grant)) - own
+                or grants.suspended_by(UUID(grant)) - own
                 or holds_actions.stands(UUID(grant))
             ):
                 left.append(grant)

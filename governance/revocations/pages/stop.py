@@ -161,6 +161,6 @@ def start_again(request: HttpRequest) -> HttpResponse:
     permissions.permit(caller, START_AGAIN, None)
     if not doors.reason(request):
         raise ReasonRequired
-    guardrails.start_again(by=caller.principal, reason=doors.reason(request))
+    guardrails.restart_everything(by=caller.principal, reason=doors.reason(request))
     doors.done(request, _("Agents work again, within what their access allows."))
     return redirect("/stop/")

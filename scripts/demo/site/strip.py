@@ -13,12 +13,12 @@ from django.utils.functional import SimpleLazyObject
 from audit.actions import Action
 from audit.export.timeline import ORDER
 from audit.models import Event
-from scripts.demo import cast
-from scripts.demo import visit as visits
-from scripts.demo.stage import AGENT, SYSTEM, USER
+from scripts.demo.data import cast
+from scripts.demo.story import visit as visits
+from scripts.demo.story.stage import AGENT, SYSTEM, USER
 
-SAID: Final = "visit_said"
-"""Where a session keeps what came of the last button, until the next page has told it."""
+OUTCOME: Final = "visit_outcome"
+"""Where a session keeps the outcome of the last button, until the next page shows it."""
 CLOSED: Final = "visit"
 """The cookie that remembers that the steps are folded away."""
 _MOST: Final = 5000
@@ -41,7 +41,7 @@ _FIRST: Final = {each.login: each.first for each in cast.PEOPLE}
 
 
 @dataclass(slots=True)
-class Seen:
+class Progress:
     """What the record holds of the visit."""
 
     approved: bool = False
@@ -105,7 +105,7 @@ class Step:
 
     @property
     def switches(self) -> bool:
-        """Whether it is done as this person; a call is made by an agent, whoever looks on."""
+        """Whether it is done as this person; a call is always made by an agent."""
         return self.who != USER
 
     @property
@@ -119,7 +119,7 @@ class Strip:
     """What the strip shows on a page."""
 
     steps: list[Step]
-    said: Mapping[str, Any] | None
+    outcome: Mapping[str, Any] | None
     is_open: bool
     here: str
 
@@ -135,7 +135,7 @@ class Strip:
 
 
 def visit(request: HttpRequest) -> dict[str, Any]:
-    """Add to every template the cards of the cast, and for whoever is signed in the strip."""
+    """Add to every template the cards of the cast, and for a signed-in person the strip."""
     return {"cards": cast.PEOPLE, "visit": SimpleLazyObject(lambda: _strip(request))}
 
 
@@ -144,50 +144,50 @@ def _strip(request: HttpRequest) -> Strip | None:
         return None
     try:
         begun = visits.read(visits.folder())
-        found = seen(begun)
+        progress = seen(begun)
     except (FileNotFoundError, DatabaseError):  # the story is still being played; a page about an outage has no strip
         return None
-    said = request.session.pop(SAID, None)
-    here = request.get_full_path() if request.method == "GET" else "/"  # a page that answers a form has no address
-    return Strip(steps(begun, found), said, request.COOKIES.get(CLOSED) != "closed", here)
+    outcome = request.session.pop(OUTCOME, None)
+    address = request.get_full_path() if request.method == "GET" else "/"  # a page that answers a form has no address
+    return Strip(steps(begun, progress), outcome, request.COOKIES.get(CLOSED) != "closed", address)
 
 
-def seen(begun: visits.Visit) -> Seen:
+def seen(begun: visits.Visit) -> Progress:
     """Read from the record what has happened since the visit began."""
-    found = Seen()
+    progress = Progress()
     events = Event.objects.filter(at__gte=begun.began, action__in=_ACTIONS)
     for event in events.order_by(*ORDER)[:_MOST]:
-        found.take(event, begun)
-    return found
+        progress.take(event, begun)
+    return progress
 
 
-def steps(begun: visits.Visit, found: Seen) -> list[Step]:
+def steps(begun: visits.Visit, progress: Progress) -> list[Step]:
     """Return the steps with their ticks."""
-    asked = "Otto asks that Alice's travel helper may use the clock for 8 hours. Leave a tool out, then approve."
-    if found.turned_down:
-        asked = "The request was turned down, so nothing was given. Reset the story to have it asked again."
+    request_text = "Otto asks that Alice's travel helper may use the clock for 8 hours. Leave a tool out, then approve."
+    if progress.turned_down:
+        request_text = "The request was turned down, so nothing was given. Reset the story to have it asked again."
     calls = "A real MCP client signs in for Alice and asks the clock for the time in Paris, through the gateway."
     again = "The same client calls again, with the token it still has. Nothing reaches the clock."
     kept = "Keep what Sofia's agents still need and remove the rest; what is removed ends at once."
     record = "Export all that ever happened, and check it against checkpoints that were published elsewhere."
-    review = f"/reviews/{begun.review}/" + ("" if found.reviewed else "work/")
+    review = f"/reviews/{begun.review}/" + ("" if progress.reviewed else "work/")
     request = f"/requests/{begun.request}/"
     return [
-        Step(1, "Narrow and approve", "sofia", asked, "Otto's request", found.approved, request),
-        Step(2, "Run the call", USER, calls, "Run the call", found.called, button="/visit/call/"),
-        _stop(found),
-        Step(4, "See the call denied", USER, again, "Call again", found.denied, button="/visit/call/"),
-        Step(5, "Review", "sofia", kept, "The review", found.reviewed, review),
-        Step(6, "Verify the record", "audrey", record, "Verify it", found.verified, button="/visit/verify/"),
+        Step(1, "Narrow and approve", "sofia", request_text, "Otto's request", progress.approved, request),
+        Step(2, "Run the call", USER, calls, "Run the call", progress.called, button="/visit/call/"),
+        _stop(progress),
+        Step(4, "See the call denied", USER, again, "Call again", progress.denied, button="/visit/call/"),
+        Step(5, "Review", "sofia", kept, "The review", progress.reviewed, review),
+        Step(6, "Verify the record", "audrey", record, "Verify it", progress.verified, button="/visit/verify/"),
     ]
 
 
-def _stop(found: Seen) -> Step:
+def _stop(progress: Progress) -> Step:
     """Lead to the stop of the access that was given, then to its receipt."""
     says = "End the access with a reason. The receipt says which gateway obeyed, after how long."
-    grant = found.grant.partition(":")[2]
+    grant = progress.grant.partition(":")[2]
     address = f"/stop/grant/{grant}/" if grant else f"/agents/{AGENT}/"
-    if found.stopped:
-        address = f"/stop/receipts/{found.receipt}/"
-    label = "The receipt" if found.stopped else "Stop it"
-    return Step(3, "Stop it, read the receipt", "ana", says, label, found.stopped, address)
+    if progress.stopped:
+        address = f"/stop/receipts/{progress.receipt}/"
+    label = "The receipt" if progress.stopped else "Stop it"
+    return Step(3, "Stop it, read the receipt", "ana", says, label, progress.stopped, address)

@@ -1,4 +1,4 @@
-"""The buttons of the visit. What they do is done by the product's own doors and verbs, and by the real MCP client."""
+"""The buttons of the visit. What they do is done by the product's own doors and actions, and by the real MCP client."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ from django.views.decorators.http import require_POST
 from entitlements.errors import DomainError
 from entitlements.people.models import Person
 from governance.console import doors
-from scripts.demo import cast, proof, world
-from scripts.demo import visit as visits
-from scripts.demo.player import Player, Seen
-from scripts.demo.stage import AGENT, SYSTEM, USER, DoesNotHold
+from scripts.demo.data import cast, world
+from scripts.demo.story import proof
+from scripts.demo.story import visit as visits
+from scripts.demo.story.agent_client import AgentClient, CallOutcome
+from scripts.demo.story.stage import AGENT, SYSTEM, USER, DoesNotHold
 
-from . import lifting, strip
+from . import lift_stops, strip
 
 CAST: Final = frozenset(each.login for each in cast.PEOPLE)
 AUDITOR: Final = "audrey"
@@ -40,7 +41,7 @@ _ONE_CALL = threading.Lock()
 @login_not_required
 @require_POST
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """Sign in as one of the cast, whoever was signed in before; nobody else has a card."""
+    """Sign in as one of the cast, in place of the person signed in before; only the cast have cards."""
     who = request.POST.get("person", "")
     if not become(request, who):
         return redirect("/login/")
@@ -54,7 +55,7 @@ def back(request: HttpRequest) -> str:
 
 
 def become(request: HttpRequest, who: str) -> bool:
-    """Begin a session of its own for somebody, who counts as having just proved who she is; says whether it did."""
+    """Begin a new session for a person of the cast, with a fresh proof of who they are; returns whether it did."""
     person = Person.objects.filter(login=who, is_active=True).first() if who in CAST else None
     if person is None:
         return False
@@ -80,44 +81,46 @@ def call(request: HttpRequest) -> HttpResponse:
         with _ONE_CALL:
             seen = asyncio.run(_player().call(SYSTEM, visits.TOOL, visits.ARGUMENTS, person=USER))
     except (httpx2.HTTPError, OSError, ExceptionGroup) as outage:
-        said = _said("bad", "The call found nobody.", f"Gateway or console did not answer: {type(outage).__name__}.")
+        outcome = _outcome(
+            "bad", "The call got no answer.", f"Gateway or console did not answer: {type(outage).__name__}."
+        )
     else:
-        said = _told(seen)
-    request.session[strip.SAID] = said
+        outcome = _outcome_of_call(seen)
+    request.session[strip.OUTCOME] = outcome
     return redirect(back(request))
 
 
-def _player() -> Player:
+def _player() -> AgentClient:
     return _client(visits.read(visits.folder()).began)
 
 
 @functools.lru_cache(maxsize=1)
-def _client(_began: str) -> Player:
+def _client(_began: str) -> AgentClient:
     """Return the client of this visit: it keeps its token from call to call, as clients do."""
-    return Player.of(_world(), AGENT)
+    return AgentClient.of(_world(), AGENT)
 
 
 def _world() -> world.World:
     return world.read(visits.folder() / "world.json")
 
 
-def _told(seen: Seen) -> dict[str, Any]:
+def _outcome_of_call(seen: CallOutcome) -> dict[str, Any]:
     """Say in plain words what the client saw."""
     if seen.allowed:
         time = json.loads(seen.text)["datetime"][11:16]
-        text = f"The clock told Alice's travel helper that it is {time} in Paris; the gateway allowed it first."
-        return _said("good", "The call went through.", text)
+        text = f"The clock answered Alice's travel helper: it is {time} in Paris. The gateway had allowed the call."
+        return _outcome("good", "The call went through.", text)
     denial = dict(seen.meta.get(DENIAL, {}))
     if denial:
         why = " ".join(denial.get("reasons", [])) or seen.text
         text = f"The gateway stopped it before it reached the clock: {why}"
-        return _said("bad", "The call was denied.", text, denial.get("code", ""), denial.get("evaluation_id", ""))
+        return _outcome("bad", "The call was denied.", text, denial.get("code", ""), denial.get("evaluation_id", ""))
     answer = seen.data if isinstance(seen.data, dict) else {}
     text = f"The travel helper got no token to call with: {answer.get('error_description') or seen.text}"
-    return _said("bad", "The call was denied.", text, answer.get("code", ""), answer.get("evaluation_id", ""))
+    return _outcome("bad", "The call was denied.", text, answer.get("code", ""), answer.get("evaluation_id", ""))
 
 
-def _said(tone: str, title: str, text: str, code: str = "", event: str = "") -> dict[str, Any]:
+def _outcome(tone: str, title: str, text: str, code: str = "", event: str = "") -> dict[str, Any]:
     return {"tone": tone, "title": title, "text": text, "code": code, "event": event}
 
 
@@ -134,7 +137,7 @@ def verify(request: HttpRequest) -> HttpResponse:
         verdict = proof.verify(visits.folder() / "seal-key.vkey", whole, anchored)
     holds = exported.is_success and verdict.returncode == 0
     title = "The record verifies: nothing in it was changed." if holds else "The record does not verify."
-    request.session[strip.SAID] = _said("good" if holds else "bad", title, verdict.stdout or verdict.stderr)
+    request.session[strip.OUTCOME] = _outcome("good" if holds else "bad", title, verdict.stdout or verdict.stderr)
     return redirect(f"/audit/?about=agent:{AGENT}")
 
 
@@ -142,12 +145,12 @@ def verify(request: HttpRequest) -> HttpResponse:
 def reset(request: HttpRequest) -> HttpResponse:
     """Bring back the beginning of the visit. Nothing is taken out of the record."""
     try:
-        lifting.lift()
+        lift_stops.lift()
         visits.again(_world(), visits.folder())
     except (DoesNotHold, DomainError) as problem:
-        said = _said("bad", "The story could not be reset.", str(problem)[:500])
+        outcome = _outcome("bad", "The story could not be reset.", str(problem)[:500])
     else:
         text = "What the visit gave has ended, and Otto's request waits for Sofia again. The record keeps all of it."
-        said = _said("good", "The story begins again.", text)
-    request.session[strip.SAID] = said
+        outcome = _outcome("good", "The story begins again.", text)
+    request.session[strip.OUTCOME] = outcome
     return redirect("/")

@@ -231,7 +231,7 @@ def test_what_a_person_disabled_is_left_alone(at: At) -> None:
     client, _ = make.client(make.agent("bot"))
     clients.disable(client, by=SYSTEM, reason="no")
     assert _days(at, client, 9) == ("", "disabled")
-    assert lifecycle.step_clients() == 0
+    assert lifecycle.advance_idle_clients() == 0
 
 
 # ----------------------------------------------------------------------------------------------------- versions

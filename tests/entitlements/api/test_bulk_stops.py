@@ -46,7 +46,7 @@ def test_each_grant_ends_for_itself_and_one_that_has_ended_does_not_hold_up_the_
         ended = timeline.about(f"grant:{grant.pk}").filter(action=Action.GRANT_REVOKED)
         assert [event.reason for event in ended] == ["An incident."]
     refused = Event.objects.filter(action=Action.REFUSED)
-    assert [(event.code, event.said["links"]) for event in refused if event.code == "not_found"] == [
+    assert [(event.code, event.parsed["links"]) for event in refused if event.code == "not_found"] == [
         ("not_found", [f"grant:{unknown}"])
     ]
 

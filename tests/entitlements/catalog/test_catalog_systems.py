@@ -7,7 +7,7 @@ from django.test import RequestFactory
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.export import timeline
-from entitlements.catalog import errors, move, seen, systems, tools
+from entitlements.catalog import discovery, errors, move, systems, tools
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import imports
 from entitlements.catalog_files.offers import Offer
@@ -163,7 +163,7 @@ def test_at_another_address_nothing_stays_approved_until_it_was_asked_there() ->
     assert tools.enable_tool(off, by=make.analyst("bea").principal, reason="again").state == "quarantined"
 
     moved = System.objects.get(pk=system.pk)
-    seen.record_seen(moved, [*definitions_there, off.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
+    discovery.record_discovery(moved, [*definitions_there, off.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
 
     assert set(Tool.objects.filter(state="approved")) == set()
     assert [tool.name for tool in move.approve_unchanged(moved, by=ana, reason="as before")] == ["same"]
@@ -174,7 +174,7 @@ def test_what_a_move_stopped_is_not_approved_at_once_with_an_undecided_flow_labe
     system, ana = _register(), make.analyst("ana").principal
     tool = make.tool(system, "same", reads_private=False, ingests_untrusted=False)
     systems.edit_system(system, by=ana, upstream_url=NEW, reason="new vendor")
-    seen.record_seen(System.objects.get(pk=system.pk), [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
+    discovery.record_discovery(System.objects.get(pk=system.pk), [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
 
     with pytest.raises(errors.FlowsUndecided):
         move.approve_unchanged(system, by=ana, reason="as before")
@@ -188,7 +188,7 @@ def test_what_a_person_quarantined_before_the_move_is_not_approved_with_the_rest
     tool = make.tool(system, "odd")
     tools.quarantine(tool, by=ana, reason="odd answers")
     systems.edit_system(system, by=ana, upstream_url=NEW, reason="new vendor")
-    seen.record_seen(System.objects.get(pk=system.pk), [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
+    discovery.record_discovery(System.objects.get(pk=system.pk), [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
 
     with pytest.raises(NotFound):
         move.approve_unchanged(system, by=ana, reason="as before")
@@ -200,7 +200,7 @@ def test_what_the_old_address_offered_is_not_taken_for_what_the_new_one_does() -
     systems.edit_system(System.objects.get(pk=system.pk), by=SYSTEM, upstream_url=NEW, reason="new vendor")
 
     with pytest.raises(Stale):
-        seen.record_seen(system, [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
+        discovery.record_discovery(system, [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("kind", ["http", "stdio", "mcp"])

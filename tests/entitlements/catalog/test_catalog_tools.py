@@ -7,10 +7,9 @@ import pytest
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
-from entitlements.catalog import errors, tools
-from entitlements.catalog import seen as seen_actions
+from entitlements.catalog import discovery, errors, tools
+from entitlements.catalog.discovery import ListMalformed
 from entitlements.catalog.models import System, Tool, ToolVersion
-from entitlements.catalog.seen import ListMalformed
 from entitlements.catalog.tools import Approval
 from entitlements.definitions import classes
 from entitlements.feed.models import Change
@@ -25,8 +24,8 @@ def _raw(name: str = "get_time", **fields: object) -> dict[str, Any]:
     return {"name": name, "description": "Tells the time. And more.", "inputSchema": {"type": "object"}, **fields}
 
 
-def _see(system: System, *raw: dict[str, Any]) -> seen_actions.Seen:
-    return seen_actions.record_seen(system, raw, by=SYSTEM)
+def _see(system: System, *raw: dict[str, Any]) -> discovery.Discovery:
+    return discovery.record_discovery(system, raw, by=SYSTEM)
 
 
 def _tool(system: System, name: str = "get_time") -> Tool:
@@ -66,7 +65,7 @@ def test_seeing_the_same_again_changes_and_records_nothing(system: System) -> No
     seen = _see(system, _raw())
 
     assert (_events(), Change.objects.count(), _tool(system).version) == before
-    assert seen == seen_actions.Seen()
+    assert seen == discovery.Discovery()
 
 
 def test_approving_pins_what_was_read_and_says_who(system: System) -> None:

@@ -15,7 +15,7 @@ from audit import clock
 from audit.actions import Action
 from audit.export import timeline
 from audit.models import Event
-from entitlements.catalog import errors, seen, systems
+from entitlements.catalog import discovery, errors, systems
 from entitlements.catalog import tools as tools_actions
 from entitlements.catalog.models import System, Tool, ToolVersion
 from entitlements.catalog_files import imports, offers
@@ -43,7 +43,7 @@ def ana() -> Person:
 
 
 def look(value: object, owner: Person, by: Person) -> CatalogueImport:
-    return imports.look_at(content(value), file_name="catalogue.json", owner=owner, by=by.principal)
+    return imports.preview(content(value), file_name="catalogue.json", owner=owner, by=by.principal)
 
 
 def take(value: object, owner: Person, by: Person) -> CatalogueImport:
@@ -51,9 +51,9 @@ def take(value: object, owner: Person, by: Person) -> CatalogueImport:
 
 
 def _take_in(content: bytes, owner: Person, by: Person) -> CatalogueImport:
-    looked = imports.look_at(content, file_name="catalogue.json", owner=owner, by=by.principal)
+    looked = imports.preview(content, file_name="catalogue.json", owner=owner, by=by.principal)
     imports.confirm(looked, by=by.principal)
-    while imports.go_on(looked.pk):
+    while imports.continue_import(looked.pk):
         pass
     looked.refresh_from_db()
     return looked
@@ -165,7 +165,7 @@ def test_a_changed_tool_goes_through_the_rule_of_drift(owner: Person, ana: Perso
 
 def test_a_server_that_was_asked_speaks_for_itself(owner: Person, ana: Person) -> None:
     system = make.system("time")
-    seen.record_seen(system, [raw()], by=ana.principal)
+    discovery.record_discovery(system, [raw()], by=ana.principal)
 
     done = take([{"name": "time", "tools": [raw(description="Other."), raw("new")]}], owner, ana)
 
@@ -210,7 +210,7 @@ def test_a_yes_counts_once(owner: Person, ana: Person) -> None:
 def test_nothing_is_taken_in_before_the_yes(owner: Person, ana: Person) -> None:
     looked = look([{"name": "time"}], owner, ana)
 
-    assert imports.go_on(looked.pk) is False
+    assert imports.continue_import(looked.pk) is False
     assert not System.objects.filter(slug="time")
 
 
@@ -220,26 +220,26 @@ def test_whoever_goes_on_after_a_killed_worker_does_nothing_twice(
     monkeypatch.setattr(imports, "_TOOLS_AT_ONCE", 10)
     looked = look(catalogues.systems(6, 24), owner, ana)
     imports.confirm(looked, by=ana.principal)
-    assert imports.go_on(looked.pk) is True
+    assert imports.continue_import(looked.pk) is True
     with monkeypatch.context() as broken:
         broken.setattr(imports, "_counted", _killed)
         with pytest.raises(KeyboardInterrupt):
-            imports.go_on(looked.pk)
+            imports.continue_import(looked.pk)
     looked.refresh_from_db()
     assert (looked.position, Tool.objects.count()) == (2, 8)
-    assert imports.abandoned() == []
+    assert imports.stalled() == []
 
     CatalogueImport.objects.update(touched_at=clock.now() - imports.GIVEN_UP)
-    assert imports.abandoned() == []
+    assert imports.stalled() == []
     CatalogueImport.objects.update(touched_at=clock.now() - imports.ABANDONED * 2)
-    assert imports.abandoned() == [looked.pk]
-    while imports.go_on(looked.pk):
+    assert imports.stalled() == [looked.pk]
+    while imports.continue_import(looked.pk):
         pass
 
     looked.refresh_from_db()
     assert counts(looked) == {"systems_new": 6, "tools_new": 24}
     assert Tool.objects.count() == 24
-    assert imports.go_on(looked.pk) is False
+    assert imports.continue_import(looked.pk) is False
 
 
 def _killed(*_: object) -> None:
@@ -248,11 +248,11 @@ def _killed(*_: object) -> None:
 
 def test_a_preview_nobody_said_yes_to_is_forgotten(owner: Person, ana: Person) -> None:
     looked = look([{"name": "time"}], owner, ana)
-    assert imports.forget_previews() == 0
+    assert imports.delete_old_previews() == 0
 
     CatalogueImport.objects.update(touched_at=clock.now() - imports.FORGOTTEN * 2)
 
-    assert imports.forget_previews() == 1
+    assert imports.delete_old_previews() == 1
     assert not CatalogueImport.objects.filter(pk=looked.pk)
 
 

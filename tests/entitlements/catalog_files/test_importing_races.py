@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
 def _confirmed(value: object) -> CatalogueImport:
     ana = make.analyst("ana")
-    looked = imports.look_at(catalogues.content(value), file_name="x", owner=make.person("olga"), by=ana.principal)
+    looked = imports.preview(catalogues.content(value), file_name="x", owner=make.person("olga"), by=ana.principal)
     return imports.confirm(looked, by=ana.principal)
 
 
@@ -29,7 +29,7 @@ def test_two_workers_at_once_take_each_system_in_once() -> None:
 
     def work() -> None:
         while not CatalogueImport.objects.filter(pk=running.pk, state="done").exists():
-            imports.go_on(running.pk)
+            imports.continue_import(running.pk)
         connections.close_all()
 
     with ThreadPoolExecutor(2) as lanes:
@@ -53,14 +53,14 @@ def test_a_worker_leaves_alone_what_another_holds(monkeypatch: pytest.MonkeyPatc
         take_in(*args, **kwargs)  # type: ignore[arg-type]
 
     def work() -> None:
-        imports.go_on(running.pk)
+        imports.continue_import(running.pk)
         connections.close_all()
 
     monkeypatch.setattr(imports, "_take_in", slowly)
     with ThreadPoolExecutor(1) as lanes:
         first = lanes.submit(work)
         assert inside.wait(30)
-        assert imports.go_on(running.pk) is False
+        assert imports.continue_import(running.pk) is False
         go.set()
         first.result()
 
@@ -91,7 +91,7 @@ def test_a_system_that_is_registered_meanwhile_is_known_then(monkeypatch: pytest
         take_in(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(imports, "_take_in", late)
-    imports.go_on(running.pk)
+    imports.continue_import(running.pk)
 
     running.refresh_from_db()
     assert (running.state, running.counts["systems_known"], running.counts["tools_new"]) == ("done", 1, 1)

@@ -183,7 +183,7 @@ def test_what_hides_in_a_name_is_made_visible() -> None:
     found = read([{"name": "a", "title": "Pay\u202elap"}, {"name": "\u202e"}])
 
     assert found.offers[0].name == "Pay\\u{202e}lap"
-    assert found.problems[0].said()["system"] == "\\u{202e}"
+    assert found.problems[0].as_json()["system"] == "\\u{202e}"
 
 
 JSON = st.recursive(
@@ -206,7 +206,7 @@ def test_whatever_a_file_holds_it_is_read_or_refused(value: object) -> None:
         found = read(value)
     except (offers.NotACatalogue, NotStrictJson):
         return
-    assert all(problem.said()["code"] for problem in found.problems)
+    assert all(problem.as_json()["code"] for problem in found.problems)
     assert len({offer.slug for offer in found.offers}) == len(found.offers)
 
 

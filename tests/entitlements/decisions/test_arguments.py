@@ -143,4 +143,4 @@ schemas_of_any_kind = st.recursive(
 def test_whatever_is_approved_and_whatever_is_sent_gets_a_verdict(schema: object, sent: dict[str, Any]) -> None:
     for written in ({}, {"a.b": {"max": 1, "optional": True}}):
         assert decided(schema, written, sent).code in Code
-    assert arguments.shown("a") == '"a"'
+    assert arguments.quote("a") == '"a"'

@@ -166,7 +166,7 @@ def test_words_that_only_look_alike_raise_nothing() -> None:
 
 
 def test_the_reasons_name_the_word_and_where_it_stood() -> None:
-    said = classes.suggest(tool("get_user", readOnlyHint=False)).said()
+    said = classes.suggest(tool("get_user", readOnlyHint=False)).as_json()
 
     assert said["version"] == VERSION
     assert [(each["rule"], each["field"], each["word"]) for each in said["because"]] == [

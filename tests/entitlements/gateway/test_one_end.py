@@ -23,15 +23,15 @@ from entitlements.codes import Code
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import relay
-from entitlements.gateway.calls import Passage
+from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.http import Answer, Message, Request
 from entitlements.gateway.messages import Call
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
-from entitlements.node.directory import Entry
+from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
-from entitlements.node.snapshots import Held
-from entitlements.node.streams import Open, Opened
+from entitlements.node.snapshots import SnapshotInUse
+from entitlements.node.streams import OpenRequest, OpenRequests
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from entitlements.tokens.models import IssuedToken
@@ -77,7 +77,7 @@ class Story:
     is_sent: bool = False
     events: list[Draft] = field(default_factory=list)
     answered: list[Message] = field(default_factory=list)
-    opened: Opened = field(default_factory=Opened)
+    opened: OpenRequests = field(default_factory=OpenRequests)
     verdicts: list[Verdict] = field(default_factory=lambda: [ALLOWED, DENIED])
 
     async def write(self, event: Draft) -> batch.Written:
@@ -89,7 +89,7 @@ class Story:
                 raise self.fates.pop(0)
         return batch.Written(event.uuid, event.at)
 
-    async def decide(self, _: object) -> tuple[Verdict, Held | None]:
+    async def decide(self, _: object) -> tuple[Verdict, SnapshotInUse | None]:
         """Be the node: allow, then deny."""
         return self.verdicts.pop(0) if len(self.verdicts) > 1 else self.verdicts[0], None
 
@@ -103,34 +103,34 @@ class Story:
         await asyncio.Event().wait()
         raise AssertionError
 
-    async def talk(self, *_: object) -> SimpleNamespace:
+    async def connection(self, *_: object) -> SimpleNamespace:
         """Be the upstream's conversation, of which nothing is asked here."""
         return SimpleNamespace()
 
-    async def carry_out(self, errand: relay.Errand) -> relay.Ended:
-        """Be the errand: look once more, then do nothing."""
+    async def carry_out(self, upstream_call: relay.UpstreamCall) -> relay.CallEnd:
+        """Be the upstream call: look once more, then do nothing."""
         if not self.is_sent:
-            errand.gate()
-        errand.was_sent = True
-        await errand.responder.finish(Answer(200, b"{}"))
-        return relay.Ended("success", "")
+            upstream_call.gate()
+        upstream_call.was_sent = True
+        await upstream_call.responder.finish(Answer(200, b"{}"))
+        return relay.CallEnd("success", "")
 
     def begin(self) -> asyncio.Task[None]:
         """Start the call."""
-        talks = SimpleNamespace(get=self.talk, cancel=lambda *_: None, lose=lambda *_: None)
+        upstreams = SimpleNamespace(get=self.connection, cancel=lambda *_: None, lose=lambda *_: None)
         node = SimpleNamespace(
             decide=self.decide,
             still_allows=lambda *_: False,
             count=lambda _: None,
             recorder=records.Recorder(cast("batch.Writer", self)),
             opened=self.opened,
-            talks=talks,
+            upstreams=upstreams,
         )
-        entry = Entry("crm", "CRM", "tool_result", cast("upstream.Target", None), (), {}, 0)
+        entry = ServedSystem("crm", "CRM", "tool_result", cast("upstream.Target", None), (), {}, 0)
         call = Call("tools/call", {"name": "read"}, b"7", is_modern=False, meta={})
         request = Request("POST", "/gw/crm/mcp", [], self.receive, self.send)
-        about = records.About(BEARER, "crm", "tools/call", trace="t")
-        return asyncio.create_task(Passage(cast("Node", node), entry, BEARER, request, call, about).run())
+        about = records.CallDetails(BEARER, "crm", "tools/call", trace="t")
+        return asyncio.create_task(ToolCall(cast("Node", node), entry, BEARER, request, call, about).run())
 
     def cut(self, reason: str = REVOKED) -> None:
         """Do what a change of rights does to whatever is open."""
@@ -150,7 +150,7 @@ class Story:
 
 def play(monkeypatch: pytest.MonkeyPatch, story: Story, pause: Pause, then: Callable[[Story], object]) -> Story:
     """Let the call reach the pause, do to it what the test does, and let it go on to its end."""
-    monkeypatch.setattr(relay.Errand, "carry_out", lambda errand: story.carry_out(errand))  # noqa: PLW0108 - it binds
+    monkeypatch.setattr(relay.UpstreamCall, "carry_out", lambda upstream_call: story.carry_out(upstream_call))  # noqa: PLW0108 - it binds
 
     async def tell() -> None:
         task = story.begin()
@@ -212,7 +212,7 @@ def test_a_call_that_is_cut_while_its_answer_is_sent_is_indeterminate_and_has_no
 def test_a_revocation_that_listed_a_call_before_it_was_over_cancels_nothing_that_follows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pause, listed, cancelled = Pause(), list[Open](), list[str]()
+    pause, listed, cancelled = Pause(), list[OpenRequest](), list[str]()
     story = Story(sending=pause, is_sent=True)
     play(monkeypatch, story, pause, lambda it: listed.extend(it.opened.of(None)))
     monkeypatch.setattr(listed[0], "task", SimpleNamespace(cancel=lambda: cancelled.append("cancelled")))

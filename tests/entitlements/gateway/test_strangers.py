@@ -18,7 +18,13 @@ from entitlements.node.bearer import Bearers
 from entitlements.node.directory import MISSES_A_SECOND, Directory
 from entitlements.node.refusals import Refused
 from entitlements.node.snapshots import Snapshots
-from entitlements.node.streams import STREAMS_OF_A_NODE, STREAMS_OF_A_TOKEN, STREAMS_OF_AN_AGENT, Open, Opened
+from entitlements.node.streams import (
+    STREAMS_OF_A_NODE,
+    STREAMS_OF_A_TOKEN,
+    STREAMS_OF_AN_AGENT,
+    OpenRequest,
+    OpenRequests,
+)
 from tests.entitlements.gateway import world
 from tests.entitlements.gateway.test_eras import begin
 from tests.entitlements.gateway.test_wire import error
@@ -136,13 +142,13 @@ def test_what_cannot_be_a_systems_name_is_an_address_of_nothing(slug: str) -> No
 # Streams
 
 
-def stream_of(token: str, agent: str) -> Open:
+def stream_of(token: str, agent: str) -> OpenRequest:
     call = Call(agent, "client", None, "clock", "", {}, Token(token, 0.0, 0.0, frozenset()))
-    return Open(call, None, is_call=False)  # type: ignore[arg-type]  # nothing is cancelled here
+    return OpenRequest(call, None, is_call=False)  # type: ignore[arg-type]  # nothing is cancelled here
 
 
 def test_streams_are_bounded_by_token_agent_and_node_and_closed_ones_make_room() -> None:
-    opened = Opened()
+    opened = OpenRequests()
     mine = [stream_of("mine", "bot") for _ in range(STREAMS_OF_A_TOKEN)]
     for it in mine:
         opened.add(it)

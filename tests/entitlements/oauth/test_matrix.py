@@ -213,7 +213,7 @@ def test_a_used_up_assertion_is_not_used_up_by_a_refusal(world: World) -> None:
     token = world.id_jag()
     guardrails.stop_everything(by=SYSTEM, reason=WHY)
     assert world.redeem(token).status == 503
-    guardrails.start_again(by=SYSTEM, reason=WHY)
+    guardrails.restart_everything(by=SYSTEM, reason=WHY)
     assert world.redeem(token).status == 200
 
 

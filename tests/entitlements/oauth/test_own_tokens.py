@@ -75,7 +75,7 @@ def test_a_scripts_token_dies_with_its_client_its_scopes_and_the_stop(world: Wor
     assert ask(world, secret).error == (503, "temporarily_unavailable", "everything_stopped")
     with pytest.raises(presented.NotLive):
         presented.access_token(token, "mandate", API)
-    guardrails.start_again(by=SYSTEM, reason="x")
+    guardrails.restart_everything(by=SYSTEM, reason="x")
     assert presented.access_token(token, "mandate", API).scopes == ("agents:read",)
     Client.objects.filter(pk=client.pk).update(api_scopes=[])
     with pytest.raises(presented.NotLive):

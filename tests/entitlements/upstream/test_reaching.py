@@ -13,7 +13,7 @@ from aiohttp import test_utils, web
 from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
-from entitlements.catalog import seen as seen_actions
+from entitlements.catalog import discovery
 from entitlements.errors import DomainError
 from entitlements.upstream import reach, upstream
 from entitlements.upstream.reach import Stage
@@ -125,7 +125,7 @@ def test_what_came_of_a_list_before_it_broke_off_is_kept_and_nothing_counts_as_g
 
     refusal = _refusal(answer)
     assert isinstance(refusal, upstream.PartialList)
-    seen = seen_actions.record_seen(system, refusal.found, by=SYSTEM, complete=False)
+    seen = discovery.record_discovery(system, refusal.listed, by=SYSTEM, complete=False)
 
     held.refresh_from_db()
     system.refresh_from_db()

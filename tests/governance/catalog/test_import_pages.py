@@ -7,7 +7,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from entitlements import tasks
-from entitlements.catalog import rounds, seen
+from entitlements.catalog import discovery, discovery_schedule
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import imports
 from entitlements.catalog_files.models import CatalogueImport
@@ -59,7 +59,7 @@ def test_a_large_file_is_followed_by_looking_again(
     send(content(catalogues.systems(60, 300)))
     looked = CatalogueImport.objects.get()
     visits.as_(ana).post(f"/systems/import/{looked.pk}/start/")
-    imports.go_on(looked.pk)
+    imports.continue_import(looked.pk)
 
     shown = visits.text(visits.as_(ana).get(f"/systems/import/{looked.pk}/"))
 
@@ -123,7 +123,7 @@ def test_nobody_else_imports_or_looks(ana: Person, send: Callable[..., Any]) -> 
 def test_a_suggestion_is_shown_with_its_reasons_and_counts_once_somebody_approves(ana: Person) -> None:
     system = make.system("mail")
     raw = {"name": "send_email", "inputSchema": {"type": "object", "properties": {"to": {"type": "string"}}}}
-    seen.record_seen(system, [raw], by=ana.principal)
+    discovery.record_discovery(system, [raw], by=ana.principal)
     tool = Tool.objects.select_related("seen").get()
     assert tool.seen is not None
     address = "/systems/mail/tools/send_email/"
@@ -147,6 +147,6 @@ def test_a_suggestion_is_shown_with_its_reasons_and_counts_once_somebody_approve
 
 def test_how_the_last_asking_went_is_shown(ana: Person) -> None:
     system = make.system("mail")
-    rounds.failed(system, "timeout")
+    discovery_schedule.record_failure(system, "timeout")
 
     assert "the last time it failed (timeout)" in visits.text(visits.as_(ana).get("/systems/mail/"))

@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from audit.actions import Action
 from audit.export import timeline
-from entitlements.catalog import entitlements, seen, tools
+from entitlements.catalog import discovery, entitlements, tools
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.secrets import vault
 from entitlements.secrets.models import Secret
@@ -220,7 +220,7 @@ def test_a_tool_that_changed_while_it_was_read_is_not_approved_and_the_words_are
 def test_what_changed_is_told_where_it_waits_and_is_kept_stopped(company: companies.Company) -> None:
     held = [each.seen.definition for each in company.system.tools.exclude(name="wipe") if each.seen]
     other = {"name": "wipe", "description": "Wipes all.", "inputSchema": {"properties": {"all": {"type": "boolean"}}}}
-    seen.record_seen(company.system, [*held, other], by=company.ana.principal)
+    discovery.record_discovery(company.system, [*held, other], by=company.ana.principal)
     browser = visits.as_(company.ana)
     page = visits.text(browser.get("/systems/clock/"))
     assert "What changed since it was approved:" in page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audit.models import Event
-from entitlements.catalog import seen
+from entitlements.catalog import discovery
 from entitlements.catalog.models import Tool
 from governance.notices import listener
 from governance.notices.models import Notice
@@ -26,10 +26,10 @@ def _company() -> Company:
     make.tool(other, "book", risk="high")
     texts = [dict(tool.seen.definition) for tool in company.system.tools.order_by("pk") if tool.seen]
     texts[0]["description"] += " And says it nicely."
-    seen.record_seen(company.system, texts, by=company.ana.principal)
+    discovery.record_discovery(company.system, texts, by=company.ana.principal)
     schema = {"type": "object", "properties": {"all": {"type": "boolean"}}}
     changed = [{"name": "book", "description": "Does book.", "inputSchema": schema}]
-    seen.record_seen(other, changed, by=company.ana.principal)
+    discovery.record_discovery(other, changed, by=company.ana.principal)
     return company
 
 
@@ -37,7 +37,7 @@ made_world, company = shared.world(_company)
 
 
 def states() -> dict[str, str]:
-    return {tool.name: tool.state for tool in Tool.objects.filter(seen.changed())}
+    return {tool.name: tool.state for tool in Tool.objects.filter(discovery.changed())}
 
 
 def test_the_list_names_what_is_stopped_and_what_is_served_as_approved(company: Company) -> None:

@@ -92,7 +92,7 @@ def world() -> World:
     stop = Revocation.objects.create(
         id=uuid4(), target_type="agent", target_id="elsewhere", by="person:nobody", reason="x", committed_at=clock.now()
     )
-    looked = imports.look_at(
+    looked = imports.preview(
         b'[{"name": "imported"}]', file_name="all.json", owner=company.ana, by=company.ana.principal
     )
     causes.note("new_office", company.bot, {"to": "sofia"})

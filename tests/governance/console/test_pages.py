@@ -11,7 +11,7 @@ from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from audit import clock
-from entitlements.catalog import seen
+from entitlements.catalog import discovery
 from entitlements.decisions import guardrails
 from entitlements.gateway.models import Guardrail
 from entitlements.grants.models import Grant
@@ -55,7 +55,7 @@ def test_what_changed_since_it_was_read_is_not_approved(company: companies.Compa
     asked = company.ask("now", "convert")
     response = _approve(visits.as_(company.sofia), asked, version=asked.version + 1)
     assert response.status_code == 412
-    assert "Somebody changed this since you read it" in visits.text(response)
+    assert "Another person changed this after you read it" in visits.text(response)
     asked.refresh_from_db()
     assert asked.state == "in_approval"
 
@@ -227,7 +227,7 @@ def test_a_tool_is_approved_only_as_it_was_read(company: companies.Company) -> N
     changed = {"name": "now", "description": "Tells the time, and more.", "inputSchema": {"type": "object"}}
     rest = [each.seen.definition for each in company.system.tools.exclude(name="now") if each.seen]
     read = tool.seen.sha256
-    seen.record_seen(company.system, [changed, *rest], by=company.ana.principal)
+    discovery.record_discovery(company.system, [changed, *rest], by=company.ana.principal)
     form = {"verb": "approve", "sha256": read, "sentence": "Tells the time.", "action": "read", "risk": "low"}
     browser = visits.as_(company.ana)
     assert browser.post("/systems/clock/tools/now/", form).status_code == 409
@@ -241,7 +241,7 @@ def test_a_tool_is_approved_only_as_it_was_read(company: companies.Company) -> N
 def test_hostile_text_of_a_server_is_inert_and_its_hidden_characters_are_counted(company: companies.Company) -> None:
     raw = {"name": "odd", "description": HOSTILE, "inputSchema": {"type": "object", "properties": {"<b>": {}}}}
     known = [each.seen.definition for each in company.system.tools.all() if each.seen]
-    seen.record_seen(company.system, [raw, *known], by=company.ana.principal)
+    discovery.record_discovery(company.system, [raw, *known], by=company.ana.principal)
     page = visits.text(visits.as_(company.ana).get("/systems/clock/tools/odd/"))
     assert "<script>alert" not in page
     assert "\u202e" not in page

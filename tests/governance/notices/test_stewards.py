@@ -123,7 +123,7 @@ def test_a_paused_source_is_urgent_news_for_platform_admins(company: Company) ->
     for number in range(sources.AT_LEAST):
         source.people.create(person=make.person(), user_name=f"gone{number}", active=False, left_at=now, **dates)
     last = source.people.create(person=company.bob, user_name="bob", **dates)
-    assert sources.hold(last, by=source.principal)
+    assert sources.hold_removal(last, by=source.principal)
     said = "The directory would remove too many people at once, so it removes nobody until you look."
     assert told() == {admin.login: {said}}
     assert Notice.objects.get().urgent

@@ -44,7 +44,7 @@ def test_the_third_of_few_is_held_and_the_directory_is_told_to_come_back(okta: D
     assert _active() == 3
     okta.source.refresh_from_db()
     assert okta.source.paused_at is not None
-    assert [entry.user_name for entry in sources.held(okta.source)] == ["p2", "p3"]
+    assert [entry.user_name for entry in sources.held_removals(okta.source)] == ["p2", "p3"]
     assert okta.add("newcomer")["active"] is True  # whoever comes, comes
     actions = list(Event.objects.filter(links__contains=["source:okta"]).values_list("action", flat=True))
     assert actions.count("people_source.paused") == 1
@@ -69,19 +69,19 @@ def test_letting_through_removes_whoever_was_held_and_asking_again_is_then_done(
     for pk in ids[:4]:
         okta.off(pk)
     with pytest.raises(ReasonRequired):
-        sources.let_through(okta.source, by=SYSTEM, reason=" ")
-    assert sources.let_through(okta.source, by=SYSTEM, reason="The Rome office closed.") == 2
+        sources.allow_removals(okta.source, by=SYSTEM, reason=" ")
+    assert sources.allow_removals(okta.source, by=SYSTEM, reason="The Rome office closed.") == 2
     assert _active() == 2
     assert okta.off(ids[3]).status_code == 200
     with pytest.raises(sources.NothingHeld):
-        sources.let_through(okta.source, by=SYSTEM, reason="Again.")
+        sources.allow_removals(okta.source, by=SYSTEM, reason="Again.")
 
 
 def test_refusing_keeps_everybody_and_holds_the_next_flood_again(okta: Directory) -> None:
     ids = _many(okta, 8)
     for pk in ids[:4]:
         okta.off(pk)
-    assert sources.refuse(okta.source, by=SYSTEM, reason="A wrong filter over there.") == 2
+    assert sources.refuse_removals(okta.source, by=SYSTEM, reason="A wrong filter over there.") == 2
     assert _active() == 6
     answers = [okta.off(pk).status_code for pk in ids[2:6]]
     assert answers == [200, 200, 503, 503]

@@ -163,7 +163,10 @@ def test_testing_the_sign_in_fetches_its_document_and_its_keys(
 @pytest.mark.parametrize(
     ("documents", "sentence"),
     [
-        ({".well-known/openid-configuration": egress.Unreachable()}, "The other side did not answer as it should."),
+        (
+            {".well-known/openid-configuration": egress.Unreachable()},
+            "The other side did not answer as expected. Try again later.",
+        ),
         ({".well-known/openid-configuration": [1]}, "another one than OIDC_ISSUER"),
         ({".well-known/openid-configuration": {**DISCOVERY, "issuer": "https://evil.example"}}, "another one than"),
         ({".well-known/openid-configuration": {**DISCOVERY, "jwks_uri": "http://login.example.org/jwks"}}, "https://"),

@@ -56,9 +56,9 @@ def test_the_breaker_trips_at_its_real_bounds_and_not_below_them() -> None:
     calls.calls = 90_001
     calls.save()
     assert why("one-call-more") == ["calls"]
-    agents.rate(company.bot, business_critical=True, by=company.ana.principal, reason="It closes the books.")
+    agents.set_criticality(company.bot, business_critical=True, by=company.ana.principal, reason="It closes the books.")
     assert why("business-critical") == ["calls", "business_critical"]
-    agents.rate(company.bot, business_critical=False, by=company.ana.principal, reason="It does no more.")
+    agents.set_criticality(company.bot, business_critical=False, by=company.ana.principal, reason="It does no more.")
     calls.delete()
     for _ in range(24):
         make.grant(company.bot, company.use, people=[make.person()], lasts=MONTHS)

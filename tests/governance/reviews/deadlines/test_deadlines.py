@@ -303,7 +303,7 @@ def test_what_the_business_cannot_do_without_waits_for_the_owners_word(
     overdue: tuple[Company, Campaign],
 ) -> None:
     company, campaign = overdue
-    agents.rate(company.bot, business_critical=True, by=company.ana.principal, reason="It closes the books.")
+    agents.set_criticality(company.bot, business_critical=True, by=company.ana.principal, reason="It closes the books.")
     assert deadlines.apply_due() == 0
     campaign.refresh_from_db()
     assert campaign.deadline_held is not None

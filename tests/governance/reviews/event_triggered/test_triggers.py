@@ -17,7 +17,7 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.agents import versions
 from entitlements.agents.models import Agent
-from entitlements.catalog import seen, tools
+from entitlements.catalog import discovery, tools
 from entitlements.catalog.models import Tool
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
@@ -66,7 +66,7 @@ def drifted(tool: Tool, **changes: object) -> None:
     """Let a server offer another definition of a tool than the approved one."""
     raw = {**(tool.approved.definition if tool.approved else {}), **changes}
     with transaction.atomic():
-        seen.again(tool, raw, seen.Seen(), by=SYSTEM)
+        discovery.update_tool(tool, raw, discovery.Discovery(), by=SYSTEM)
 
 
 def test_a_changed_tool_is_asked_about_at_each_agent_that_holds_it_with_the_difference(heard: Hear) -> None:

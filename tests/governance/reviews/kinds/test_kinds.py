@@ -228,7 +228,7 @@ def test_what_is_asked_each_time_carries_no_answers_and_says_what_its_scope_cann
 def test_who_left_a_shared_grant_may_hold_it_again_beside_the_others(shared: tuple[Company, Grant]) -> None:
     company, grant = shared
     make.grant(company.bot, grant.entitlement, people=[company.bob])
-    before = subjects.leave(grant.pk, company.alice, by=SYSTEM, reason="no longer")
+    before = subjects.remove_person(grant.pk, company.alice, by=SYSTEM, reason="no longer")
     again = make.grant(company.bot, grant.entitlement, people=[company.alice, company.bob])
-    subjects.come_back(grant.pk, before, by=SYSTEM, reason="after all")
+    subjects.restore_person(grant.pk, before, by=SYSTEM, reason="after all")
     assert grant.subjects.count() == again.subjects.count() == 2

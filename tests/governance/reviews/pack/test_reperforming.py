@@ -177,9 +177,9 @@ def test_who_left_a_shared_grant_or_came_back_is_followed(tmp_path: Path) -> Non
     for person, word in ((company.alice, "left"), (company.bob, "back")):
         agent = make.agent(f"{word}-bot", sponsor=company.sofia)
         grant = make.grant(agent, low, people=[company.alice, company.bob])
-        before = subjects.leave(grant.pk, person, by=sofia, reason="No longer hers.")
+        before = subjects.remove_person(grant.pk, person, by=sofia, reason="No longer hers.")
         if word == "back":
-            subjects.come_back(grant.pk, before, by=sofia, reason="It was a mistake.")
+            subjects.restore_person(grant.pk, before, by=sofia, reason="It was a mistake.")
     file = _sealed(company, tmp_path, cut=False)
     assert "2 grants in the pack, 2 by the record, 0 others" in _said(file)
     with zipfile.ZipFile(file) as pack:

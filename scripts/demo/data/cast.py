@@ -1,0 +1,283 @@
+"""Who and what the demo world holds: people, agents, clients, tools in plain words, and the requestable entitlements.
+
+Data only; `scripts/demo/data/seed.py` makes it through the product's actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+
+@dataclass(frozen=True)
+class Character:
+    """A person: `roles` are those in Mandate itself, `part` what else they are in the story.
+
+    `title` and `card` stand on the card with which a visitor signs in as this person.
+    """
+
+    login: str
+    name: str
+    roles: tuple[str, ...] = ()
+    part: str = ""
+    manager: str | None = None
+    title: str = ""
+    card: str = ""
+
+    @property
+    def first(self) -> str:
+        """The first name."""
+        return self.name.partition(" ")[0]
+
+
+PEOPLE: Final = (
+    Character(
+        "ana",
+        "Ana Ortiz",
+        ("analyst",),
+        title="Analyst",
+        card="Registers agents and systems, runs reviews, and stops what goes wrong. Approves nothing alone.",
+    ),
+    Character(
+        "otto",
+        "Otto Lindqvist",
+        part="owner",
+        title="Owner of the agents",
+        card="Builds and runs the agents, and asks for what they need. May not approve what he asked for.",
+    ),
+    Character(
+        "sofia",
+        "Sofia Marino",
+        part="sponsor",
+        title="Sponsor and manager",
+        card="Answers for agents, and for Alice's and Bob's. Narrows and approves requests, and reviews access.",
+    ),
+    Character(
+        "sam",
+        "Sam Okafor",
+        part="system_owner",
+        title="Owner of the systems",
+        card="Keeps the systems that agents reach and their credentials. Can approve, and can stop his systems.",
+    ),
+    Character(
+        "resa",
+        "Resa Halim",
+        ("security",),
+        title="Security",
+        card="Answers what is risky, sees everything, and can stop anything - even everything at once.",
+    ),
+    Character(
+        "audrey",
+        "Audrey Blanc",
+        ("auditor",),
+        title="Auditor",
+        card="Reads the whole record and verifies it. Can change nothing at all.",
+    ),
+    Character(
+        "admin",
+        "Adele Minh",
+        ("admin",),
+        title="Administrator",
+        card="Looks after people, roles and keys. Gives no agent any access.",
+    ),
+    Character(
+        "alice",
+        "Alice Weber",
+        manager="sofia",
+        title="A colleague with an agent",
+        card="Her travel helper acts for her. She sees what is done in her name, and can end it.",
+    ),
+    Character(
+        "bob",
+        "Bob Tanaka",
+        manager="sofia",
+        title="A colleague in a group",
+        card="The research desk acts for him and his group. He sees that, and nothing of Alice's.",
+    ),
+    Character(
+        "mallory",
+        "Mallory Quint",
+        title="A colleague without a role",
+        card="Has no role and no agent. Try what she can see: she finds only what is about her.",
+    ),
+)
+GONE: Final = Character("leo", "Leo Dumont")
+"""The owner of `orphan-bot`, who has left."""
+GROUP: Final = ("research", "Research", ("alice", "bob"))
+SYSTEM_OWNER: Final = "sam"
+ANALYST: Final = "ana"
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """An agent and its clients: each an identifier with how it authenticates."""
+
+    slug: str
+    name: str
+    kind: str
+    sponsor: str
+    owner: str
+    purpose: str
+    clients: Mapping[str, str]
+
+    @property
+    def client_id(self) -> str:
+        """The client that the demo uses."""
+        return next(iter(self.clients))
+
+
+AGENTS: Final = (
+    AgentSpec(
+        "expense-bot",
+        "Expense helper",
+        "personal",
+        "alice",
+        "otto",
+        "Fills in expense reports for Alice.",
+        {"expense-bot": "client_secret_basic", "expense-bot-keyed": "private_key_jwt"},
+    ),
+    AgentSpec(
+        "build-bot",
+        "Build watcher",
+        "service",
+        "sofia",
+        "otto",
+        "Reads the repository after every build.",
+        {"build-bot": "private_key_jwt"},
+    ),
+    AgentSpec(
+        "research-bot",
+        "Research desk",
+        "shared",
+        "sofia",
+        "otto",
+        "Answers questions of the research group.",
+        {"research-bot": "private_key_jwt", "research-desktop": "none"},
+    ),
+    AgentSpec(
+        "stale-bot",
+        "Last year's pilot",
+        "shared",
+        "sofia",
+        "otto",
+        "Was tried out for Bob, and forgotten.",
+        {"stale-bot": "client_secret_basic"},
+    ),
+    AgentSpec(
+        "orphan-bot",
+        "Leo's assistant",
+        "shared",
+        "sofia",
+        GONE.login,
+        "Keeps Bob's calendar. The engineer who built it has left.",
+        {"orphan-bot": "client_secret_basic"},
+    ),
+)
+SCRIPT: Final = "inventory-script"
+"""A client without an agent: a script of the platform team, at /as/mandate."""
+SCRIPT_SCOPES: Final = ("mandate:read", "mandate:write", "mandate:revoke")
+CALLBACK: Final = "http://localhost/callback"
+"""Where the public client takes its authorization code: loopback, on any port (RFC 8252, section 7.3)."""
+
+
+@dataclass(frozen=True)
+class ToolWords:
+    """What a person writes about a tool when they approve it."""
+
+    sentence: str
+    action: str = "read"
+    risk: str = "low"
+
+
+TOOLS: Final[Mapping[str, Mapping[str, ToolWords]]] = {
+    "time": {
+        "get_current_time": ToolWords("Tells the time in a time zone."),
+        "convert_time": ToolWords("Converts a time from one time zone to another."),
+    },
+    "git": {
+        "git_status": ToolWords("Shows which files of the repository have changed."),
+        "git_diff_unstaged": ToolWords("Shows changes that are not marked for the next commit."),
+        "git_diff_staged": ToolWords("Shows changes that are marked for the next commit."),
+        "git_diff": ToolWords("Shows what differs between two branches or commits."),
+        "git_log": ToolWords("Lists the latest commits."),
+        "git_show": ToolWords("Shows one commit."),
+        "git_branch": ToolWords("Lists the branches."),
+        "git_add": ToolWords("Marks files for the next commit.", "write", "medium"),
+        "git_commit": ToolWords("Makes a commit of what is marked.", "write", "medium"),
+        "git_create_branch": ToolWords("Makes a new branch.", "write", "medium"),
+        "git_checkout": ToolWords("Switches the working copy to another branch.", "write", "high"),
+        "git_reset": ToolWords("Unmarks everything that was marked for the next commit.", "delete", "high"),
+    },
+}
+
+
+@dataclass(frozen=True)
+class EntitlementSpec:
+    """An entitlement that people can request."""
+
+    scope: str
+    name: str
+    sentence: str
+    tools: tuple[str, ...]
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def system(self) -> str:
+        """The system it belongs to."""
+        return self.scope.partition(":")[0]
+
+
+ENTITLEMENTS: Final = (
+    EntitlementSpec("time:read", "Ask the time", "Look up and convert times.", tuple(TOOLS["time"])),
+    EntitlementSpec(
+        "git:read",
+        "Read the repository",
+        "Look at files, commits and branches, and change nothing.",
+        tuple(name for name, seen in TOOLS["git"].items() if seen.action == "read"),
+    ),
+    EntitlementSpec(
+        "git:write",
+        "Change the repository",
+        "Commit, branch, and switch branches.",
+        tuple(name for name, seen in TOOLS["git"].items() if seen.action != "read"),
+    ),
+)
+
+
+def limits(bundle: EntitlementSpec, repository: str) -> dict[str, dict[str, Any]]:
+    """Return the limits that a bundle's tools start from: git tools stay in the one repository."""
+    if bundle.system != "git":
+        return {}
+    return {tool: {"repo_path": {"under": repository}} for tool in bundle.tools}
+
+
+@dataclass(frozen=True)
+class AccessRequestSpec:
+    """An access request that the world holds from the start: `approved` by its approvers, or left for the visitor."""
+
+    agent: str
+    scope: str
+    days: int
+    reason: str
+    people: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    approved: bool = True
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+LONG_AGO, LATELY = 61, 14
+"""So many days ago the old agents of the cast were registered, and the others."""
+OLD: Final = frozenset({"stale-bot", "orphan-bot"})
+ACCESS_REQUESTS: Final = (
+    AccessRequestSpec("build-bot", "git:read", 30, "The build report quotes the commits since the last release."),
+    AccessRequestSpec("research-bot", "time:read", 30, "Meetings across time zones.", groups=("research",)),
+    AccessRequestSpec(
+        "research-bot",
+        "git:write",
+        7,
+        "Corrections to the research notes, as commits.",
+        groups=("research",),
+        approved=False,
+    ),
+)

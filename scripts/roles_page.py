@@ -1,0 +1,113 @@
+"""The page of roles: who may ask for what, from the two matrices and the URLconf. Django must be set up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from entitlements.access import visibility
+from entitlements.access.caller import SEE_EVERYTHING
+from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
+from entitlements.people.models import Role
+from governance.console import matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SEEN: Final = (
+    "agents",
+    "grants",
+    "sessions",
+    "tokens",
+    "clients",
+    "systems",
+    "tools",
+    "entitlements",
+    "people",
+    "groups",
+)
+_PROOF: Final = {"": "", ALWAYS: "always", WEIGHTY: "high risk"}
+_INTRO: Final = """# Who may do what
+
+One row for each address and method of the API, of the console, and for the back office; an address without a row is
+closed to everybody. A column is ticked where the role alone suffices. *By relation* names what a person may be to the
+object instead (its sponsor, its owner, the owner of its system, the person it is about). *Everybody* is each signed-in
+person; *What one sees* says what each finds there. *Scope* is what the token of a script or an agent must
+carry; without one neither gets in, and an agent only reaches what is its own. Strangers reach nothing but the rows
+marked *strangers*. *Proof* asks for a fresh one of who calls, always or where what is approved or kept is of high risk
+(`docs/operate/scripts.md`).
+
+Roles add up, and none includes another. Sponsors, owners and system owners are named on agents and systems; they need
+no role. Who answers a request is no role either: each stage of its policy names the people.
+"""
+
+
+def text() -> str:
+    """Return the page."""
+    from entitlements.api.matrix import MATRIX as CATALOGUE  # noqa: PLC0415 - beside its sibling
+    from governance.api.matrix import MATRIX as PROCESSES  # noqa: PLC0415 - as above
+
+    routes = dict(_routes())
+    pages = {key: page.row for key, page in {**matrix.SIGN_IN, **matrix.PAGES}.items()}
+    parts = [
+        _INTRO,
+        "## API\n\n" + _table({**CATALOGUE, **PROCESSES}, routes),
+        "## Console\n\n" + _table(pages, routes, scopes=False),
+        "## Back office\n\n"
+        + _table({("back office", "GET"): matrix.OFFICE.row}, {"back office": "admin/…"}, scopes=False),
+        "It shows and changes nothing, and asks for a proof of who comes in that is at most five minutes old.\n",
+        _sight(),
+    ]
+    return "\n".join(parts)
+
+
+def _table(rows: Mapping[tuple[str, str], Row], routes: Mapping[str, str], *, scopes: bool = True) -> str:
+    head = [
+        "address",
+        "",
+        *(str(role.label) for role in Role),
+        "everybody",
+        "by relation",
+        *(["scope", "proof"] if scopes else []),
+    ]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for name, method in sorted(rows, key=lambda key: (routes.get(key[0], key[0]), key[1])):
+        row = rows[name, method]
+        who = "strangers" if row.public else "yes" if row.anybody else ""
+        cells = [f"`/{routes.get(name, name)}`", method, *("x" if role in row.roles else "" for role in Role)]
+        cells += [who, ", ".join(sorted(word.replace("_", " ") for word in row.related))]
+        scope = " or ".join(
+            f"`{name_of_scope}`" for name_of_scope in dict.fromkeys((row.scope, row.finer)) if name_of_scope
+        )
+        lines.append(_line([*cells, *([scope, _PROOF[row.proven]] if scopes else [])]))
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _sight() -> str:
+    """Say whose rows one sees, in the words of the functions that decide it."""
+    kinds: dict[str, Callable[..., object]] = {name: getattr(visibility, name) for name in _SEEN}
+    named = {role: str(role.label) for role in Role}
+    all_of_it = ", ".join(sorted(named[Role(role)] for role in SEE_EVERYTHING))
+    lines = "\n".join(f"- {(seen.__doc__ or '').strip().splitlines()[0]}" for seen in kinds.values())
+    return (
+        "## What one sees\n\nWhat a caller may not see is not found (404), on every page and at every endpoint, "
+        f"as if it were not there. {all_of_it} and scripts see all of the following, everybody else\n\n{lines}\n"
+    )
+
+
+def _routes() -> Iterator[tuple[str, str]]:
+    def walk(patterns: Iterable[URLPattern | URLResolver], prefix: str) -> Iterator[tuple[str, str]]:
+        for pattern in patterns:
+            route = prefix + str(pattern.pattern)
+            if isinstance(pattern, URLResolver):
+                yield from walk(pattern.url_patterns, route)
+            elif pattern.name:
+                yield pattern.name, route
+
+    return walk([pattern for pattern in get_resolver().url_patterns if "admin" not in str(pattern.pattern)], "")
