@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,14 @@ INDEX: Final = ROOT / "governance" / "cli" / "operations.json"
 _ROOT_PATH: Final = "/api/v1/"
 _PAGING: Final = frozenset({"cursor", "limit"})
 _MOST_COLUMNS: Final = 6
+_COLUMNS: Final[Mapping[str, Sequence[str]]] = {
+    "requests": ("id", "etag", "state", "agent", "entitlement", "risk", "lasts", "requested_by"),
+    "grants": ("id", "state", "agent", "entitlement", "people", "expires_at"),
+    "agents": ("slug", "status", "kind", "sponsor", "owner"),
+    "systems": ("slug", "status", "kind", "owner", "upstream_url"),
+    "audit-events": ("at", "actor", "action", "outcome", "code", "reason"),
+}
+"""The columns of lists whose first columns are not the ones that people want."""
 _OWN_VERBS: Final = {("POST", "requests"): "submit", ("POST", "notices/read"): "read-all"}
 """The verbs that do not follow from method and address."""
 _VERBS: Final = {"GET": "show", "POST": "create", "PATCH": "edit", "PUT": "set"}
@@ -95,7 +103,7 @@ class _Reading:
         page = self._resolved(self._content(succeeded)).get("properties", {})
         row = self._resolved(page.get("results", {}).get("items", {}))
         columns = [name for name, field in row.get("properties", {}).items() if self._kind(field) != "json"]
-        return {"columns": columns[:_MOST_COLUMNS]}
+        return {"columns": _COLUMNS.get(self.path, columns[:_MOST_COLUMNS])}
 
     def _kind(self, field: Mapping[str, Any]) -> str:
         """Return how a field is written on the command line."""

@@ -19,14 +19,6 @@ MOST: Final = 200
 """How many things the API takes at once."""
 OPTION: Final = "option "
 """What the names of an operation's options begin with among the arguments, so that none is taken for another."""
-COLUMNS: Final[Mapping[str, Sequence[str]]] = {
-    "requests": ("id", "etag", "state", "agent", "entitlement", "risk", "lasts", "requested_by"),
-    "grants": ("id", "state", "agent", "entitlement", "people", "expires_at"),
-    "agents": ("slug", "status", "kind", "sponsor", "owner"),
-    "systems": ("slug", "status", "kind", "owner", "upstream_url"),
-    "audit-events": ("at", "actor", "action", "outcome", "code", "reason"),
-}
-"""The columns of lists whose first columns are not the ones that people want."""
 _BULK_COLUMNS: Final = ("id", "slug", "status", "state", "request", "code", "detail")
 
 
@@ -42,8 +34,7 @@ def call(server: Server, arguments: Namespace) -> Exit:
     if operation.media:
         server.download(path, values, sys.stdout.buffer)
     elif operation.is_paged:
-        columns = COLUMNS.get(path, operation.columns)
-        output.table(server.rows(path, values, most=arguments.limit), columns, as_json=arguments.json)
+        output.table(server.rows(path, values, most=arguments.limit), operation.columns, as_json=arguments.json)
     elif operation.method == "GET":
         output.card(server.get(path, values), as_json=arguments.json)
     else:
@@ -65,8 +56,7 @@ def revoke(server: Server, arguments: Namespace) -> Exit:
     body = {"target": {"type": kind, "id": name}, "wait": arguments.wait, **_values(["reason"], arguments)}
     revocation = server.change("POST", "revocations", body)
     output.card(revocation, as_json=arguments.json)
-    is_open = arguments.wait and (revocation["missing"] or not revocation["receipt"])
-    return Exit.PARTIAL if is_open else Exit.DONE
+    return Exit.PARTIAL if arguments.wait and (revocation["missing"] or not revocation["receipt"]) else Exit.DONE
 
 
 def _is_bulk(operation: Operation, arguments: Namespace) -> bool:

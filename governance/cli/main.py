@@ -18,7 +18,13 @@ from .operations import Operation
 from .server import Server
 
 type _Run = Callable[[Server, Namespace], Exit]
-_TAKEN: Final = frozenset({"json", "url", "client", "key_file", "token_file", "idempotency_key", "etag", "limit"})
+_COMMON: Final = {
+    "--url": "the console's address (MANDATE_URL)",
+    "--client": "the client that signs (MANDATE_CLIENT)",
+    "--key-file": "its private key, a JSON Web Key of mode 0600 (MANDATE_KEY_FILE)",
+    "--token-file": "a personal token, of mode 0600 (MANDATE_TOKEN_FILE, MANDATE_TOKEN)",
+    "--idempotency-key": "the key of a change that may have been sent before",
+}
 """The options of every command: a field of one of these names is `--field-NAME`."""
 _REASON: Final = "why; the audit log keeps it"
 _WAIT: Final[dict[str, Any]] = {"action": "store_true", "help": "until every gateway node has obeyed"}
@@ -53,13 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser(words: Sequence[str]) -> ArgumentParser:
     """Describe the commands; the verbs of a resource only where a word names it."""
-    common = ArgumentParser(add_help=False)
-    common.add_argument("--json", action="store_true", help="one JSON object a line, errors as well")
-    common.add_argument("--url", help="the console's address (MANDATE_URL)")
-    common.add_argument("--client", help="the client that signs (MANDATE_CLIENT)")
-    common.add_argument("--key-file", help="its private key, a JSON Web Key of mode 0600 (MANDATE_KEY_FILE)")
-    common.add_argument("--token-file", help="a personal token, of mode 0600 (MANDATE_TOKEN_FILE, MANDATE_TOKEN)")
-    common.add_argument("--idempotency-key", default="", help="the key of a change that may have been sent before")
+    common = _common()
     program = ArgumentParser(prog="mandate", description="The REST API of Mandate, from scripts.")
     nouns = program.add_subparsers(required=True, metavar="COMMAND")
     resources = operations.resources()
@@ -104,6 +104,14 @@ def parser(words: Sequence[str]) -> ArgumentParser:
     return program
 
 
+def _common() -> ArgumentParser:
+    common = ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="one JSON object a line, errors as well")
+    for flag, text in _COMMON.items():
+        common.add_argument(flag, help=text)
+    return common
+
+
 def _options(to: ArgumentParser, operation: Operation) -> None:
     if operation.bulk and (operation.keys or len(operation.items) == 1):
         to.add_argument("keys", nargs="*", metavar="ID", help="what it is done to")
@@ -125,7 +133,8 @@ def _flag(name: str, kind: str) -> str:
     """Return a field's option: of a list in the singular, since it is written once for each value."""
     if kind in {"strings", "integers"}:
         name = "person" if name == "people" else name.removesuffix("s")
-    return f"--{'field-' if name in _TAKEN else ''}{name.replace('_', '-')}"
+    flag = f"--{name.replace('_', '-')}"
+    return f"--field-{flag[2:]}" if flag in _COMMON else flag
 
 
 def _secret(text: str) -> str:

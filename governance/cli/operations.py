@@ -51,6 +51,5 @@ def resources() -> dict[str, dict[str, Operation]]:
     """Return the verbs of every resource."""
     verbs: dict[str, dict[str, Operation]] = defaultdict(dict)
     for line in json.loads(files(__package__).joinpath("operations.json").read_text(encoding="utf-8")):
-        operation = Operation(**line)
-        verbs[operation.resource][operation.verb] = operation
+        verbs[line["resource"]][line["verb"]] = Operation(**line)
     return verbs
