@@ -61,6 +61,7 @@ engine: bootstrap
 reference: bootstrap
 	@$(STACK) env DJANGO_SETTINGS_MODULE=governance.settings DEMO=1 $(PYTHON) -m scripts.reference
 	@$(STACK) env DEMO=1 $(PYTHON) manage.py spectacular --file docs/reference/openapi.yaml
+	@$(PYTHON) -m scripts.commandindex
 
 # Pin what requirements/*.in ask for, with hashes; wants uv. What is pinned stays unless ARGS=--upgrade; see bounds.txt.
 pins:

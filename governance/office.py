@@ -14,9 +14,9 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
+from entitlements.access import reauthentication
 from entitlements.errors import DomainError
 from governance.console import doors
-from governance.sign_in import step_up
 
 
 class Office(AdminSite):
@@ -50,7 +50,7 @@ class Office(AdminSite):
 
         def proven(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             try:
-                step_up.demand(request)
+                reauthentication.demand(request)
             except DomainError as refusal:
                 return doors.refused(request, refusal)
             return view(request, *args, **kwargs)

@@ -4,52 +4,29 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.db import DEFAULT_DB_ALIAS, connections
-
 from audit import personal_data, redaction, stream
 from audit.models import Leaf
-
-CHUNK = 5000
-
-_CHUNK = """
-SELECT l.index, encode(l.hash, 'hex'), e.body
-  FROM leaves l LEFT JOIN events e ON e.at = l.at AND e.uuid = l.uuid
- WHERE l.index >= %s AND l.index < %s ORDER BY l.index
-"""
-_COLUMNS = """
-SELECT l.index, e.action, e.at, e.links, e.producer, e.sequence, e.trace, e.uuid
-  FROM leaves l LEFT JOIN events e ON e.at = l.at AND e.uuid = l.uuid
- WHERE l.index >= %s AND l.index < %s ORDER BY l.index
-"""
 
 
 def lines(first: int = 0, last: int | None = None) -> Iterator[bytes]:
     """Yield the leaves first..last-1 (all, by default) as lines `{"body":...,"hash":"...","index":n}`.
 
-    A leaf without its event is written with a null body: the verifier names it. Reads by index in chunks, so a long
-    export holds no transaction open and never sees an unsealed event.
+    A leaf without its event is written with a null body: the verifier names it.
     """
-    end = stream.end() if last is None else min(last, stream.end())
-    for begin in range(first, end, CHUNK):
-        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-            cursor.execute(_CHUNK, [begin, min(begin + CHUNK, end)])
-            rows = cursor.fetchall()
+    for leaves in stream.chunks(first, last):
         yield "".join(
             f'{{"body":{"null" if body is None else body},"hash":"{digest}","index":{index}}}\n'
-            for index, digest, body in rows
+            for index, digest, body in stream.columns(leaves, "l.index, encode(l.hash, 'hex'), e.body")
         ).encode()
 
 
 def columns(first: int = 0, last: int | None = None) -> Iterator[bytes]:
     """Yield by what the database finds the events of the leaves first..last-1, one line a leaf, nulls for a lost one.
 
-    No leaf covers these columns: the verifier compares them with the bodies, which say the same.
+    No leaf covers these columns: the verifier compares them with the bodies, which hold the same.
     """
-    end = stream.end() if last is None else min(last, stream.end())
-    for begin in range(first, end, CHUNK):
-        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-            cursor.execute(_COLUMNS, [begin, min(begin + CHUNK, end)])
-            rows = cursor.fetchall()
+    names = "l.index, e.action, e.at, e.links, e.producer, e.sequence, e.trace, e.uuid"
+    for leaves in stream.chunks(first, last):
         yield b"".join(
             _line(
                 {
@@ -63,7 +40,7 @@ def columns(first: int = 0, last: int | None = None) -> Iterator[bytes]:
                     "uuid": uuid and str(uuid),
                 }
             )
-            for index, action, at, links, producer, sequence, trace, uuid in rows
+            for index, action, at, links, producer, sequence, trace, uuid in stream.columns(leaves, names)
         )
 
 
@@ -76,9 +53,8 @@ def openings(first: int = 0, last: int | None = None) -> Iterator[bytes]:
 
     The caller has checked that the reader may see personal data.
     """
-    end = stream.end() if last is None else min(last, stream.end())
-    for begin in range(first, end, CHUNK):
-        for sealed in stream.after(begin, min(CHUNK, end - begin)):
+    for leaves in stream.chunks(first, last):
+        for sealed in stream.events(leaves):
             for opening in personal_data.openings(sealed.event) if sealed.event.personal else ():
                 line: dict[str, object] = {
                     "index": sealed.index,
@@ -90,6 +66,6 @@ def openings(first: int = 0, last: int | None = None) -> Iterator[bytes]:
 
 
 def index_at(moment: datetime) -> int:
-    """The index of the first leaf whose event is not older than `moment`; the end where there is none."""
+    """Return the index of the first leaf whose event is not older than `moment`; the end where there is none."""
     index = Leaf.objects.filter(at__gte=moment).order_by("index").values_list("index", flat=True).first()
     return stream.end() if index is None else index

@@ -23,14 +23,14 @@ from rest_framework.serializers import BaseSerializer
 from audit import context
 from audit.context import Principal
 from entitlements import strict
-from entitlements.access import fresh_proof
+from entitlements.access import reauthentication
 from entitlements.access.authentication import AUTHENTICATION
 from entitlements.access.caller import Caller
 from entitlements.errors import DomainError, Malformed, NotFound
 
 from . import idempotency, paging, permissions, preconditions, problems, throttling
 from .fields import Reason
-from .matrix import ALWAYS, MATRIX, WEIGHTY, Matrix, Row
+from .matrix import MATRIX, WEIGHTY, Matrix, Row
 from .parsers import StrictJSON, Unstorable
 
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
@@ -171,7 +171,7 @@ class Endpoint(GenericAPIView[Any]):
 
     def _checked(self, handler: Callable[..., Response]) -> Response:
         """Run the handler, with a proof where the row asks for one; what asked too little of its object is undone."""
-        if self.row.proven == ALWAYS:
+        if self.row.needs_proof():
             self.look_first()
             self.weigh(weighs=True)
         response = handler(self.request, *self.args, **self.kwargs)
@@ -229,7 +229,7 @@ class Endpoint(GenericAPIView[Any]):
         """
 
     def weigh(self, *, weighs: bool) -> None:
-        """Say whether the action weighs much; then it needs a fresh proof. Raises as fresh_proof.check."""
+        """Say whether what is done is of high risk: then it needs a fresh proof. Raises as reauthentication.check."""
         self._weighed = True
         if weighs and self._doubt is not None:
             raise self._doubt
@@ -238,7 +238,7 @@ class Endpoint(GenericAPIView[Any]):
     def _doubt(self) -> DomainError | None:
         """What is wrong with the proof that came with this request: looked at once, as a code counts once."""
         try:
-            fresh_proof.check(self.request, self.caller)
+            reauthentication.check(self.request, self.caller)
         except DomainError as doubt:
             return doubt
         return None

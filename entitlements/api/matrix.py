@@ -32,7 +32,11 @@ class Row:
     shut_to_agents: bool = False
     """Whether an agent may not even do it to what is its own."""
     proven: str = ""
-    """Whether it asks for a fresh proof of who calls (`proving`): ALWAYS, or where what it is about weighs much."""
+    """Whether it needs a fresh proof (`reauthentication`): ALWAYS, or WEIGHTY: where what is done is of high risk."""
+
+    def needs_proof(self, *, weighs: bool = False) -> bool:
+        """Return whether a fresh proof is needed; `weighs` says that what is done is of high risk."""
+        return self.proven == ALWAYS or (self.proven == WEIGHTY and weighs)
 
 
 ALWAYS: Final = "always"

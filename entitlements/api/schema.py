@@ -13,7 +13,7 @@ from drf_spectacular.plumbing import get_doc
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.serializers import Serializer
 
-from entitlements.access import fresh_proof
+from entitlements.access import reauthentication
 
 from . import idempotency, permissions
 from .matrix import ALWAYS, WEIGHTY
@@ -58,7 +58,7 @@ class Schema(AutoSchema):
         row = permissions.row_of(getattr(self.view, "matrix", {}), _names().get(self.path, ""), self.method)
         headers: list[OpenApiParameter | Serializer[Any] | type[Serializer[Any]]] = []
         if row and row.proven:
-            headers.append(_header(fresh_proof.HEADER, _PROOFS[row.proven]))
+            headers.append(_header(reauthentication.HEADER, _PROOFS[row.proven]))
         if self.method == "POST":
             headers.append(_header(idempotency.HEADER, "Repeating a request with the same key repeats its answer."))
         if self.method in ("PATCH", "PUT"):

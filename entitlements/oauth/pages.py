@@ -21,6 +21,7 @@ from oauthlib.openid import Server
 from oauthlib.openid.connect.core.exceptions import LoginRequired
 
 from audit import clock
+from entitlements.access import reauthentication
 from entitlements.people import sign_ins
 
 from .toolkit import Validator
@@ -63,7 +64,7 @@ class Authorize(AuthorizationView):
         return redirect_to_login(_onward(self.request), self.get_login_url())
 
     def _sign_in_again(self, credentials: dict[str, Any]) -> HttpResponse:
-        where = sign_ins.reauthentication_url(self.request)
+        where = reauthentication.address(self.request)
         if where is None:
             raise _login_required(credentials)
         return redirect(f"{where}?{urlencode({'next': _onward(self.request)})}")

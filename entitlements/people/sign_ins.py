@@ -8,11 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows import login
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import reverse
 
 from entitlements import prepared
 from entitlements.clients.callers import Caller
@@ -58,14 +56,6 @@ def signed_in_at(request: HttpRequest) -> datetime | None:
     times = [record.get(SIGNED_IN_AT) if record["method"] == COMPANY else record["at"] for record in records]
     known = [float(moment) for moment in times if moment is not None]
     return datetime.fromtimestamp(max(known), UTC) if known else None
-
-
-def reauthentication_url(request: HttpRequest) -> str | None:
-    """Return the address at which this person proves again who they are; None when they have no way to."""
-    ways = get_adapter().get_reauthentication_methods(request.user)
-    if ways:
-        return str(ways[0]["url"])
-    return reverse("company_again") if settings.OIDC_ISSUER else None
 
 
 def may_sign_in(caller: Caller, person_pk: int, code: Token, now: float) -> Verdict:

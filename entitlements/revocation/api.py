@@ -160,7 +160,7 @@ class Revocations(_Revocations, Listing):
         self.about = [] if target.type == guardrails.EVERYTHING else [f"{target.type}:{target.id}"]
         if target.type == guardrails.EVERYTHING:
             permissions.permit(self.caller, EVERYTHING, None)
-            self.weigh(weighs=EVERYTHING.proven == ALWAYS)
+            self.weigh(weighs=EVERYTHING.needs_proof())
         else:
             permissions.permit(self.caller, KINDS[target.type].row, self._target(target))
         self._permitted = True

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.access import fresh_proof
+from entitlements.access import reauthentication
 from entitlements.api.bulk import MOST, Bulk, Outcome
 from entitlements.api.fields import Shown, Strict, Text
 from entitlements.errors import ReasonRequired
@@ -66,7 +66,7 @@ class ApproveRequests(_Answers):
         self.seen(named["id"])
         version, by = version_of(said["etag"]), first_hand(self)
         answered = approvals.approve(named["id"], by=by, expected_version=version, reason=said["reason"])
-        self.weigh(weighs=answered.risk in fresh_proof.HIGH)  # without a proof it is undone
+        self.weigh(weighs=answered.risk in reauthentication.HIGH)  # without a proof it is undone
         return {"state": answered.state, "grant": answered.grant_id}
 
 

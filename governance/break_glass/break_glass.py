@@ -20,7 +20,7 @@ from audit.context import SYSTEM
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
 from entitlements.access.caller import SEE_EVERYTHING
-from entitlements.access.fresh_proof import has_second_factor
+from entitlements.access.reauthentication import has_second_factor
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, Tool
 from entitlements.conflicts import independence

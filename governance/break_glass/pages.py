@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from entitlements.access import visibility
+from entitlements.access import reauthentication, visibility
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, Tool
 from entitlements.errors import DomainError, NotFound
@@ -26,7 +26,6 @@ from governance.requests import queries as read
 from governance.requests.pages.ask import limit_fields, limits_of, named_groups, named_people, sent_lasts
 from governance.requests.pages.requests import lasts
 from governance.setup import readiness
-from governance.sign_in import step_up
 from governance.sod import check
 
 LENGTHS: Final = tuple(timedelta(minutes=each) for each in (15, 30, 60))
@@ -77,7 +76,7 @@ def declare(request: HttpRequest) -> HttpResponse:
         "wanted": named.get("agent", ""),
         "problem": problem,
         "given": named,
-        "factor": step_up.has_second_factor(person),
+        "factor": reauthentication.has_second_factor(person),
         "owed": break_glass.owed(person),
         **(_rest(request, agent, entitlement) if agent and entitlement else {}),
     }

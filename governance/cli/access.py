@@ -67,11 +67,11 @@ class SigningClient:
 type Credentials = PersonalToken | SigningClient
 
 
-def url(given: Namespace) -> str:
+def url(arguments: Namespace) -> str:
     """Return the console's address. Raises Ended where it is missing, or would carry credentials in the clear."""
-    found = str(given.url or os.environ.get("MANDATE_URL", "")).rstrip("/")
+    address = str(arguments.url or os.environ.get("MANDATE_URL", "")).rstrip("/")
     try:
-        parts = urlsplit(found)
+        parts = urlsplit(address)
         is_right = bool(parts.hostname) and not (parts.query or parts.fragment or parts.username)
     except ValueError:
         raise Ended(Exit.USAGE, "url_malformed", "The address cannot be read.") from None
@@ -79,23 +79,23 @@ def url(given: Namespace) -> str:
         raise Ended(Exit.USAGE, "url_needed", "Name the console: --url, or MANDATE_URL=https://mandate.example.com")
     if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
         raise Ended(Exit.USAGE, "url_insecure", "Over http a token could be read on its way: use https.")
-    return found
+    return address
 
 
-def credentials(given: Namespace) -> Credentials:
-    """Return as whom to act, from options and environment. Raises Ended where it is missing or ambiguous.
+def credentials(arguments: Namespace) -> Credentials:
+    """Return the credentials, from options and environment. Raises Ended where they are missing or ambiguous.
 
     A token is taken from a file or the environment, never from the command line, which every process can read.
     """
-    client = given.client or os.environ.get("MANDATE_CLIENT", "")
-    key = given.key_file or os.environ.get("MANDATE_KEY_FILE", "")
-    token_file = given.token_file or os.environ.get("MANDATE_TOKEN_FILE", "")
+    client = arguments.client or os.environ.get("MANDATE_CLIENT", "")
+    key = arguments.key_file or os.environ.get("MANDATE_KEY_FILE", "")
+    token_file = arguments.token_file or os.environ.get("MANDATE_TOKEN_FILE", "")
     token = os.environ.get("MANDATE_TOKEN", "")
     if sum(map(bool, (client or key, token_file, token))) != 1 or bool(client) != bool(key):
         raise Ended(
             Exit.USAGE,
             "credentials_needed",
-            "Act as one: MANDATE_CLIENT with MANDATE_KEY_FILE, or MANDATE_TOKEN_FILE, or MANDATE_TOKEN.",
+            "Set exactly one of these: MANDATE_CLIENT with MANDATE_KEY_FILE, or MANDATE_TOKEN_FILE, or MANDATE_TOKEN.",
         )
     if not client:
         return PersonalToken(_word(token or private(Path(token_file))))
@@ -109,12 +109,12 @@ def credentials(given: Namespace) -> Credentials:
 
 
 def proof() -> str:
-    """Return the proof that goes with what asks for one: from the environment, for a password must not be seen."""
+    """Return the proof of a fresh sign-in: from the environment, since other processes can read the command line."""
     return os.environ.get("MANDATE_PROOF", "")
 
 
 def private(path: Path) -> str:
-    """Read a file that nobody but its owner can read. Raises Ended."""
+    """Read a file that only its owner can read. Raises Ended."""
     try:
         with path.open(encoding="utf-8") as opened:
             if os.fstat(opened.fileno()).st_mode & _OTHERS:
@@ -128,18 +128,18 @@ def private(path: Path) -> str:
 def make_key(path: Path) -> dict[str, Any]:
     """Make a key (ES256) in a new file for its owner alone, and return the public key set to register. Raises Ended."""
     parameters: Any = {"kid": uuid.uuid4().hex, "use": "sig", "alg": "ES256"}
-    made = jwk.ECKey.generate_key("P-256", parameters=parameters)
+    key = jwk.ECKey.generate_key("P-256", parameters=parameters)
     try:
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise Ended(Exit.USAGE, "file_not_made", f"{path} cannot be made, or is there already.") from error
     with os.fdopen(number, "w", encoding="utf-8") as opened:
-        json.dump(made.as_dict(private=True), opened)
-    return {"keys": [made.as_dict(private=False)]}
+        json.dump(key.as_dict(private=True), opened)
+    return {"keys": [key.as_dict(private=False)]}
 
 
 def _word(token: str) -> str:
-    found = token.strip()
-    if not found or not found.isascii() or not found.isprintable() or " " in found:
-        raise Ended(Exit.USAGE, "token_malformed", "What should be a token is none.")
-    return found
+    word = token.strip()
+    if not word or not word.isascii() or not word.isprintable() or " " in word:
+        raise Ended(Exit.USAGE, "token_malformed", "This is not a token: a token is one word of ASCII characters.")
+    return word

@@ -1,4 +1,4 @@
-"""A catalogue in a file: what it would change, and carrying that out. Of YAML it uses what JSON can say."""
+"""A catalogue in a file: what it would change, and how to apply it. Of YAML it takes what JSON can express."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _COLUMNS: Final = ("act", "about", "loses", "change")
 _LOSSES: Final = ("about", "grant", "agent", "people", "groups", "tools")
 
 
-def plan(server: Server, given: Namespace) -> Exit:
+def plan(server: Server, arguments: Namespace) -> Exit:
     """Print what the file would change, who would lose what, and the hash of just that."""
-    return _told(server.post("catalogue/plan", read(Path(given.file))), given)
+    return _print(server.change("POST", "catalogue/plan", read(Path(arguments.file))), arguments)
 
 
-def apply(server: Server, given: Namespace) -> Exit:
+def apply(server: Server, arguments: Namespace) -> Exit:
     """Carry out the plan of this hash, all of it or nothing."""
-    body = {**read(Path(given.file)), "plan": given.plan, "reason": given.reason}
-    return _told(server.post("catalogue/apply", body), given)
+    body = {**read(Path(arguments.file)), "plan": arguments.plan, "reason": arguments.reason}
+    return _print(server.change("POST", "catalogue/apply", body), arguments)
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -37,14 +37,14 @@ def read(file: Path) -> dict[str, Any]:
             text = opened.read(_LARGEST + 1)
         if len(text) > _LARGEST:
             raise Ended(Exit.USAGE, "file_too_large", f"{file} is larger than 1 MB.")
-        found = yaml.load(text, Loader=_Plain)  # noqa: S506 - a safe loader, and narrower than the usual one
+        declared = yaml.load(text, Loader=_Plain)  # noqa: S506 - a safe loader, and narrower than the usual one
     except OSError as error:
         raise Ended(Exit.USAGE, "file_unreadable", f"{file} cannot be read.") from error
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise Ended(Exit.USAGE, "file_malformed", f"{file} is not a catalogue: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(declared, dict):
         raise Ended(Exit.USAGE, "file_malformed", f"{file} is not a catalogue: it holds no object.")
-    return found
+    return declared
 
 
 class _Plain(yaml.SafeLoader):
@@ -59,10 +59,10 @@ class _Plain(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - as above
-        """Refuse a name that stands twice, of which others would see the last alone."""
+        """Refuse a name that is written twice: others would see only the last one."""
         names = [key.value for key, _value in node.value]
         if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-            raise yaml.constructor.ConstructorError(None, None, "a name stands here twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, "a name is written here twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -75,25 +75,25 @@ for _tag, _form, _first in (
     _Plain.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_form})$"), _first)
 
 
-def _told(found: Mapping[str, Any], given: Namespace) -> Exit:
-    if given.json:
-        output.lines([found])
+def _print(plan: Mapping[str, Any], arguments: Namespace) -> Exit:
+    if arguments.json:
+        output.lines([plan])
         return Exit.DONE
-    output.table(_rows(found), _COLUMNS)
-    output.table(_losses(found), _LOSSES)
-    output.table(found["unready"], ("about", "code"))
-    output.card({"plan": found["plan"], "applied": found["applied"]})
+    output.table(_rows(plan), _COLUMNS)
+    output.table(_losses(plan), _LOSSES)
+    output.table(plan["unready"], ("about", "code"))
+    output.card({"plan": plan["plan"], "applied": plan["applied"]})
     return Exit.DONE
 
 
-def _rows(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for step in found["steps"]:
-        said = [f"{name}: {_short(each['from'])} -> {_short(each['to'])}" for name, each in step["change"].items()]
-        yield {**step, "loses": len(step["loses"]) + step["others"], "change": "; ".join(said)}
+def _rows(plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for step in plan["steps"]:
+        changes = [f"{name}: {_short(it['from'])} -> {_short(it['to'])}" for name, it in step["change"].items()]
+        yield {**step, "loses": len(step["loses"]) + step["others"], "change": "; ".join(changes)}
 
 
-def _losses(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for step in found["steps"]:
+def _losses(plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for step in plan["steps"]:
         yield from ({"about": step["about"], **loss} for loss in step["loses"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 
 class Exit(IntEnum):
@@ -30,18 +30,14 @@ class Ended(Exception):
         self.exits, self.code, self.sentence, self.facts = exits, code, sentence, facts or {}
 
 
-def of(status: int) -> Exit:
+_OF_STATUS: Final = {401: Exit.UNAUTHENTICATED, 404: Exit.NOT_FOUND, 429: Exit.UNREACHABLE} | dict.fromkeys(
+    (409, 412, 428), Exit.CONFLICT
+)
+
+
+def exit_for(status: int) -> Exit:
     """Return the exit code for the HTTP status of an answer."""
-    match status:
-        case HTTPStatus.UNAUTHORIZED:
-            return Exit.UNAUTHENTICATED
-        case HTTPStatus.NOT_FOUND:
-            return Exit.NOT_FOUND
-        case HTTPStatus.CONFLICT | HTTPStatus.PRECONDITION_FAILED | HTTPStatus.PRECONDITION_REQUIRED:
-            return Exit.CONFLICT
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            return Exit.UNREACHABLE
     if status < HTTPStatus.MULTIPLE_CHOICES:
         return Exit.DONE
     is_refusal = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-    return Exit.REFUSED if is_refusal else Exit.UNREACHABLE
+    return _OF_STATUS.get(status, Exit.REFUSED if is_refusal else Exit.UNREACHABLE)

@@ -23,8 +23,10 @@ def lines(rows: Iterable[Mapping[str, Any]]) -> None:
         print(json.dumps(row), flush=True)  # noqa: T201 - the command's answer
 
 
-def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Print rows under headings, as wide as the first page of them needs."""
+def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool = False) -> None:
+    """Print rows as lines, or under headings, as wide as the first page of them needs."""
+    if as_json:
+        return lines(rows)
     widths: list[int] = []
     for page in batched(rows, _PAGE):
         cells = [[plain(row.get(column)) for column in columns] for row in page]
@@ -33,13 +35,17 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
             _print(columns, widths)
         for row in cells:
             _print(row, widths)
+    return None
 
 
-def card(row: Mapping[str, Any]) -> None:
-    """Print one thing, a field a line."""
+def card(row: Mapping[str, Any], *, as_json: bool = False) -> None:
+    """Print one thing, as a line or a field a line."""
+    if as_json:
+        return lines([row])
     width = max(map(len, row), default=0)
     for name, value in row.items():
         print(f"{name:<{width}}  {plain(value)}")  # noqa: T201 - as above
+    return None
 
 
 def plain(value: object) -> str:
@@ -49,24 +55,24 @@ def plain(value: object) -> str:
             return "-"
         case bool():
             return "yes" if value else "no"
-        case list() if all(isinstance(each, str) for each in value):
+        case list() if all(isinstance(item, str) for item in value):
             text = ", ".join(value) or "-"
         case list() | dict():
             return json.dumps(value)
         case _:
             text = str(value) or "-"
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def problem(ended: Ended, *, as_json: bool) -> None:
     """Print on the error stream why a command ended."""
     if as_json:
-        said = json.dumps({"code": ended.code, "detail": ended.sentence, "exit": int(ended.exits), **ended.facts})
+        text = json.dumps({"code": ended.code, "detail": ended.sentence, "exit": int(ended.exits), **ended.facts})
     else:
-        said = f"mandate: {plain(ended.sentence)} ({plain(ended.code)})"
+        text = f"mandate: {plain(ended.sentence)} ({plain(ended.code)})"
         for error in ended.facts.get("errors", []):
-            said += f"\n  {plain(error.get('pointer'))}: {plain(error.get('detail'))}"
-    print(said, file=sys.stderr)  # noqa: T201 - as above
+            text += f"\n  {plain(error.get('pointer'))}: {plain(error.get('detail'))}"
+    print(text, file=sys.stderr)  # noqa: T201 - as above
 
 
 def _print(cells: Sequence[str], widths: Sequence[int]) -> None:

@@ -18,12 +18,12 @@ from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
 from entitlements import strict
 from entitlements.access import caller as callers
+from entitlements.access import reauthentication
 from entitlements.access.caller import Caller
 from entitlements.api import permissions, problems
-from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
+from entitlements.api.matrix import Row
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
 from entitlements.people.models import Person
-from governance.sign_in import step_up
 
 from . import matrix
 
@@ -55,8 +55,8 @@ def _come_in(request: HttpRequest) -> None:
     row = matrix.find(*_named(request)).row
     if not permissions.lets_in(row, caller(request)):
         raise Forbidden
-    if row.proven == ALWAYS:
-        step_up.demand(request)
+    if row.needs_proof():
+        reauthentication.demand(request)
 
 
 def _named(request: HttpRequest) -> tuple[str, str]:
@@ -145,10 +145,9 @@ def permit(request: HttpRequest, name: str, thing: object, method: str = "POST")
 
 
 def prove(request: HttpRequest, name: str, method: str = "POST", *, weighs: bool = False) -> None:
-    """Ask for a fresh proof where the API's row of this act does; the page names the row. Raises as stepup.demand."""
-    proven = matrix.asked(*_named(request), (name, method)).proven
-    if proven == ALWAYS or (proven == WEIGHTY and weighs):
-        step_up.demand(request)
+    """Ask for a fresh proof where the API's row of this act does. Raises as reauthentication.demand."""
+    if matrix.asked(*_named(request), (name, method)).needs_proof(weighs=weighs):
+        reauthentication.demand(request)
 
 
 def reason(request: HttpRequest) -> str:

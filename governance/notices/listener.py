@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 
 from audit import clock, stream
 from audit.actions import Action
-from audit.models import Cursor, Event
+from audit.models import Event
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Tool
 from entitlements.grants.models import Grant
@@ -49,12 +49,11 @@ ENDS_SOON: Final = timedelta(days=7)
 
 def listen() -> int:
     """Tell what the next sealed events tell; says how many were read. On first use begins with what comes from now."""
-    Cursor.objects.get_or_create(name=CURSOR, defaults={"position": stream.end()})
-    with stream.consume(CURSOR) as sealed:
-        for each in sealed:
-            tell(each.event)
-            tell_endpoints(each.event)
-    return len(sealed)
+    with stream.consume(CURSOR, from_now=True) as leaves:
+        for sealed in stream.events(leaves):
+            tell(sealed.event)
+            tell_endpoints(sealed.event)
+    return len(leaves)
 
 
 def tell(event: Event) -> None:

@@ -42,6 +42,7 @@ from audit import client_address, log
 from audit.actions import Action
 from audit.refusals import refusals
 from entitlements import ratelimits
+from entitlements.access import reauthentication
 from entitlements.keys import jws
 from entitlements.people import attempts, people, role_maps, sign_ins
 from entitlements.people.models import Identity, Person
@@ -52,7 +53,7 @@ from governance.console import middleware
 from governance.operations.key_rotation import SECOND_FACTOR
 from governance.setup.models import Invitation
 
-from . import devices, step_up
+from . import devices
 
 AGAIN: Final = "again"
 """What the address says when a person who is signed in proves at the company who they are."""
@@ -136,7 +137,7 @@ class Door(DefaultAccountAdapter):
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - as above
         """Offer the second factor alone to whoever has one: a password is not as good."""
         ways: list[dict[str, Any]] = super().get_reauthentication_methods(user)
-        if not step_up.has_second_factor(user):
+        if not reauthentication.has_second_factor(user):
             return ways
         return [way for way in ways if way["id"] != "reauthenticate"]
 
@@ -307,7 +308,7 @@ def _proven(request: HttpRequest, person: Person, said: Mapping[str, Any], asked
     if request.user.pk != person.pk or not isinstance(at, int) or at < asked["asked_at"] - _CLOCKS_DIFFER:
         return _nobody(request)
     record_authentication(request, person, sign_ins.COMPANY, reauthenticated=True, **{sign_ins.SIGNED_IN_AT: at})
-    return step_up.go_on(request, str(asked.get("next", "/")))
+    return reauthentication.resume(request, str(asked.get("next", "/")))
 
 
 def _keep_time(request: HttpRequest, said: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from difflib import unified_diff
 
 from entitlements.api import problems
-from scripts import reference
+from scripts import commandindex, reference
 
 
 def test_the_generated_reference_is_up_to_date() -> None:
@@ -12,6 +12,10 @@ def test_the_generated_reference_is_up_to_date() -> None:
         assert kept == text, "\n".join(
             [f"{name} is stale: run `make reference`", *unified_diff(kept.splitlines(), text.splitlines(), n=0)]
         )
+
+
+def test_the_command_line_knows_the_operations_of_the_document() -> None:
+    assert commandindex.INDEX.read_text() == commandindex.text(commandindex.document()), "run `make reference`"
 
 
 def test_a_refusal_in_the_words_of_the_framework_adds_no_code_to_the_reference() -> None:

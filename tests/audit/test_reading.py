@@ -14,6 +14,7 @@ from audit.export import timeline
 from audit.models import Cursor, Event, StrangerCount
 from audit.refusals import refusals
 from audit.retention import partitions
+from tests.architecture import tree
 from tests.audit import make
 
 type Clock = Callable[[datetime | timedelta], datetime]
@@ -71,12 +72,32 @@ def test_a_reader_sees_each_leaf_once_and_only_sealed_ones(archive: make.Archive
     archive.seal()
     make.events(2)
     with stream.consume("export", limit=3) as first:
-        assert [sealed.index for sealed in first] == [0, 1, 2]
+        assert [sealed.index for sealed in stream.events(first)] == [0, 1, 2]
     with stream.consume("export", limit=3) as second:
-        assert [sealed.event.detail["n"] for sealed in second] == [3, 4]
+        assert [sealed.event.detail["n"] for sealed in stream.events(second)] == [3, 4]
     with stream.consume("export") as third:
-        assert third == []
+        assert stream.events(third) == []
     assert Cursor.objects.get(name="export").position == stream.end() == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reader_names_the_actions_it_wants_and_begins_with_what_comes_from_now(archive: make.Archive) -> None:
+    make.events(2)
+    archive.seal()
+    with stream.consume("triggers", from_now=True) as before:
+        assert list(before) == []
+    make.events(3)
+    archive.seal()
+    with stream.consume("triggers", limit=2, from_now=True) as leaves:
+        assert list(leaves) == [2, 3]
+        action = Event.objects.values_list("action", flat=True).distinct().get()
+        assert [sealed.index for sealed in stream.events(leaves, [action])] == [2, 3]
+        assert stream.events(leaves, [Action.AGENT_SUSPENDED]) == []
+
+
+def test_the_log_is_read_onward_in_one_place() -> None:
+    readers = {name for name, _, text in tree.modules(*tree.PRODUCTS) if "Cursor.objects" in text}
+    assert readers == {"audit/stream.py"}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -110,7 +131,7 @@ def test_a_stream_over_a_missing_event_stops_and_names_it(archive: make.Archive)
     make.tamper("DELETE FROM events WHERE sequence = 3")
 
     with pytest.raises(stream.EventMissing, match="leaf 2"):
-        stream.after(0)
+        stream.events(range(5))
 
 
 @pytest.mark.django_db(transaction=True)

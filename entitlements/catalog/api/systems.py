@@ -110,7 +110,7 @@ class SecretAsked(Strict):
 
     kind = serializers.ChoiceField(choices=Secret.Kind.choices, default=Secret.Kind.BEARER)
     header = Text(max_length=64, default="Authorization")
-    value = Text(max_length=8192, trim_whitespace=False)
+    value = Text(max_length=8192, trim_whitespace=False, write_only=True)
 
 
 @dataclass(slots=True)

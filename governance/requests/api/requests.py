@@ -12,7 +12,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.access import fresh_proof, visibility
+from entitlements.access import reauthentication, visibility
 from entitlements.agents.models import Agent
 from entitlements.api.endpoints import Endpoint, Listing, tagged
 from entitlements.api.matrix import Matrix
@@ -215,7 +215,7 @@ class Approve(OfRequests):
             if unread:
                 raise PreconditionRequired from stale
             raise
-        self.weigh(weighs=answered.risk in fresh_proof.HIGH)
+        self.weigh(weighs=answered.risk in reauthentication.HIGH)
         return self.answer(asked)
 
 

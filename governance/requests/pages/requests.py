@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from entitlements.access import fresh_proof, visibility
+from entitlements.access import reauthentication, visibility
 from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError, Malformed
 from entitlements.people.models import Person
@@ -28,7 +28,6 @@ from governance.request_suggestions import precedents
 from governance.requests import queries as read
 from governance.requests import requests
 from governance.requests.models import AccessRequest
-from governance.sign_in import step_up
 from governance.sod import check
 
 _FILLED: Final = frozenset({"look", "approve", "deny"})
@@ -94,7 +93,7 @@ def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: D
         "may_ask_again": renewal.may_ask_again(asked, person),
         "may_withdraw": is_open and requests.asked_by(asked, person),
         **_afterwards(asked, person),
-        "needs_proof": asked.risk in fresh_proof.HIGH and not step_up.is_fresh(request),
+        "needs_proof": asked.risk in reauthentication.HIGH and not reauthentication.is_fresh(request),
         "ticked": ticked,
         "chosen": _chosen(request, asked),
         "timeline": events_queries.about(f"request:{asked.pk}", request),
@@ -158,7 +157,7 @@ def _answer(request: HttpRequest, asked: AccessRequest, person: Person) -> str:
         return _("Withdrawn.")
     if verb != "approve":
         raise Malformed
-    doors.prove(request, "request-approve", weighs=asked.risk in fresh_proof.HIGH)
+    doors.prove(request, "request-approve", weighs=asked.risk in reauthentication.HIGH)
     left = approvals.approve(
         asked.pk, by=person, expected_version=shown, narrow=narrowing(request, asked), reason=reason
     )

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from audit import clock, stream
 from audit.actions import Action
-from audit.models import Cursor, Event
+from audit.models import Event
 from entitlements.agents.models import Agent
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.people.models import Person
@@ -32,29 +32,13 @@ logger = logging.getLogger(__name__)
 CURSOR: Final = "micro-reviews"
 AT_ONCE: Final = 20_000
 
-_NEXT: Final = """
-SELECT e.at, e.uuid FROM leaves l JOIN events e ON e.at = l.at AND e.uuid = l.uuid
-WHERE l.index >= %(first)s AND l.index < %(end)s AND e.action = ANY(%(actions)s) ORDER BY l.index
-"""
-
 
 def listen(limit: int = AT_ONCE) -> int:
     """Note what the next sealed events are a cause for; says how many were passed. Begins with what comes from now."""
-    Cursor.objects.get_or_create(name=CURSOR, defaults={"position": stream.end()})
-    with transaction.atomic():
-        cursor = Cursor.objects.select_for_update(skip_locked=True).filter(name=CURSOR).first()
-        if cursor is None:
-            return 0  # another worker is at it
-        end = min(cursor.position + limit, stream.end())
-        if end <= cursor.position:
-            return 0
-        with connection.cursor() as reading:
-            reading.execute(_NEXT, {"first": cursor.position, "end": end, "actions": [*_HEARERS]})
-            keys = reading.fetchall()
-        for at, uuid in keys:
-            hear(Event.objects.get(at=at, uuid=uuid))
-        Cursor.objects.filter(pk=CURSOR).update(position=end)
-    return end - cursor.position
+    with stream.consume(CURSOR, limit, from_now=True) as leaves:
+        for sealed in stream.events(leaves, [*_HEARERS]):
+            hear(sealed.event)
+    return len(leaves)
 
 
 def hear(event: Event) -> None:

@@ -15,11 +15,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Sum
 
 from audit import bodies, stream
-from audit.models import Cursor
 from entitlements.catalog.models import System
 from governance.reviews.usage.models import UsageDay
 from governance.reviews.usage.tighter_limits import Figure, Used
@@ -83,11 +82,7 @@ _BOUNDS: Final = """
 _RANGES: Final = "jsonb_object_agg(name, jsonb_build_array(least, most, calls))"
 
 _ADD: Final = f"""
-WITH seen AS ({
-    calls('''(SELECT e.* FROM leaves l
-                         CROSS JOIN LATERAL (SELECT * FROM events e WHERE e.at = l.at AND e.uuid = l.uuid OFFSET 0) e
-                         WHERE l.index >= %(first)s AND l.index < %(end)s) v''')
-}), measured AS (
+WITH seen AS ({calls(f"{stream.LEAVES} v")}), measured AS (
     SELECT agent_id, grant_id, tool_id, (at AT TIME ZONE 'UTC')::date AS day, n.name, n.value
     FROM seen CROSS JOIN LATERAL ({_NUMBERS.format(given="measured")}) n WHERE allowed AND grant_id IS NOT NULL
 ), ranges AS (
@@ -210,20 +205,13 @@ LEFT JOIN ranges r USING (grant_id, tool_id)
 """  # noqa: S608 - made of constants
 
 
-@transaction.atomic
 def roll_up(limit: int = AT_ONCE) -> int:
     """Add the calls among the next sealed events to their days; says how many events were read. Two at once share."""
-    Cursor.objects.get_or_create(name=CURSOR)
-    cursor = Cursor.objects.select_for_update(skip_locked=True).filter(name=CURSOR).first()
-    if cursor is None:
-        return 0  # another worker is at it
-    end = min(cursor.position + limit, stream.end())
-    if end <= cursor.position:
-        return 0
-    with connection.cursor() as statement:
-        statement.execute(_ADD, {"first": cursor.position, "end": end})
-    Cursor.objects.filter(pk=CURSOR).update(position=end)
-    return end - cursor.position
+    with stream.consume(CURSOR, limit) as leaves:
+        if leaves:
+            with connection.cursor() as statement:
+                statement.execute(_ADD, stream.bounds(leaves))
+    return len(leaves)
 
 
 _RENEWED: Final = """

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from audit.actions import Action
 from audit.models import Event
-from entitlements.access import fresh_proof
+from entitlements.access import reauthentication
 from entitlements.api.matrix import ALWAYS, WEIGHTY
 from entitlements.clients.models import Client as Registered
 from entitlements.people.models import Person
@@ -55,8 +55,8 @@ def test_each_row_that_asks_for_a_proof_refuses_without_one(key: tuple[str, str]
 
     token = client.of(person)
     assert by(token) == "proof_needed"
-    assert by(token, **{fresh_proof.HEADER: "guessed"}) == "proof_refused"
-    assert by(token, **{fresh_proof.HEADER: PASSWORD}) not in DOUBTS
+    assert by(token, **{reauthentication.HEADER: "guessed"}) == "proof_refused"
+    assert by(token, **{reauthentication.HEADER: PASSWORD}) not in DOUBTS
     assert by(_session(person, fresh=False)) == "step_up_required"
     assert by(_session(person, fresh=True)) not in DOUBTS
     assert {"proof_needed", "proof_refused", "step_up_required"} <= {event.code for event in Event.objects.all()}
@@ -91,7 +91,7 @@ def test_who_may_not_read_evidence_is_told_so_before_a_proof_is_asked_and_who_ma
         for path in addresses.values():
             answer = client.of(person).get(path)
             assert (answer.status_code, answer.json()["code"]) == (status, code), (who, path)
-            guessed = client.of(person).get(path, headers={fresh_proof.HEADER: "guessed"})
+            guessed = client.of(person).get(path, headers={reauthentication.HEADER: "guessed"})
             assert guessed.json()["code"] == code.replace("needed", "refused"), (who, path)
     assert not Event.objects.filter(action=Action.EVIDENCE_LOOKED_AT).exists(), "nothing was seen"
     auditor = client.proven(Person.objects.get(login="rhea"))
@@ -132,7 +132,7 @@ def test_several_are_approved_with_one_code_of_the_app_which_counts_once() -> No
     secret = second_factor.given_to(company.sofia)
     code = second_factor.code(secret)
     items = [{"id": str(company.ask(tool).pk), "etag": '"1"'} for tool in ("remove", "wipe")]
-    sofia, headers = client.of(company.sofia), {fresh_proof.HEADER: code}
+    sofia, headers = client.of(company.sofia), {reauthentication.HEADER: code}
     done = sofia.post("/api/v1/requests/approve", {"items": items}, format="json", headers=headers).json()["results"]
     assert [each["status"] for each in done] == [200, 200]
     again = [{"id": str(company.ask("remove", people=[company.bob]).pk), "etag": '"1"'}]
@@ -143,7 +143,7 @@ def test_several_are_approved_with_one_code_of_the_app_which_counts_once() -> No
 def test_a_password_proves_nothing_for_whoever_has_a_second_factor() -> None:
     admin = make.person("adele", roles=["admin"], password=PASSWORD)
     second_factor.given_to(admin)
-    answer = client.of(admin).post("/api/v1/keys/rotate", {}, headers={fresh_proof.HEADER: PASSWORD})
+    answer = client.of(admin).post("/api/v1/keys/rotate", {}, headers={reauthentication.HEADER: PASSWORD})
     assert _code(answer) == "proof_refused"
 
 

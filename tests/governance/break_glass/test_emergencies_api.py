@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audit.models import Event
-from entitlements.access.fresh_proof import HEADER
+from entitlements.access.reauthentication import HEADER
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from governance.break_glass import break_glass

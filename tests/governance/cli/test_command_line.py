@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from entitlements.feed.models import GatewayNode
 from entitlements.grants.models import Grant
 from entitlements.people import people
 from entitlements.people.models import Person
-from governance.cli import main
+from governance.cli import main, operations
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -178,6 +179,37 @@ def test_a_script_signs_for_itself_and_answers_nothing(
     key.chmod(0o600)
     monkeypatch.setenv("MANDATE_CLIENT", "another")
     assert run(None, "whoami")[0] == 7
+
+
+def test_every_operation_of_the_api_is_a_command(company: Company, run: Run) -> None:
+    for resource in operations.resources():
+        with pytest.raises(SystemExit) as helped:
+            main.main([resource, "--help"])
+        assert helped.value.code == 0
+    edit = ["agents", "edit", "research-bot", "--name", "Reads", "--etag"]
+    assert run(company.ana, *edit, '"99"')[0] == 4
+    _, (agent,), _ = run(company.ana, "agents", "show", "research-bot")
+    ended, (agent,), _ = run(company.ana, *edit, agent["etag"])
+    assert (ended, agent["name"]) == (0, "Reads")
+    _, events, _ = run(company.ana, "audit-events", "list", "--about", "agent:research-bot", "--action", "agent.edited")
+    assert [event["action"] for event in events] == ["agent.edited"]
+    assert run(company.ana, "audit", "export")[:2] == (0, [])
+    assert run(company.ana, "audit", "checkpoint")[0] == 3
+
+
+def test_a_secret_is_read_from_standard_input_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = ["systems", "secret", "clock", "--value"]
+    with pytest.raises(SystemExit):
+        main.parser(secret).parse_args([*secret, "a word"])
+    monkeypatch.setattr("sys.stdin", io.StringIO("a word\n"))
+    assert vars(main.parser(secret).parse_args([*secret, "-"]))["option value"] == "a word"
+
+
+def test_what_counts_for_one_is_refused_for_several(company: Company, run: Run) -> None:
+    ended, _, problem = run(company.sofia, "requests", "approve", "--stdin", "--lasts", "PT1H", stdin="{}")
+    assert (ended, json.loads(problem)["code"]) == (2, "option_for_one")
+    ended, _, problem = run(company.sofia, "requests", "submit", "--agent", "research-bot")
+    assert (ended, json.loads(problem)["code"]) == (2, "option_needed")
 
 
 def test_each_end_has_its_code(company: Company, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
