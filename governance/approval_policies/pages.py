@@ -22,11 +22,11 @@ from entitlements.catalog.models import Entitlement
 from entitlements.errors import Malformed, NotFound
 from entitlements.people.models import Group
 from entitlements.words import Risk
-from governance.approval_policies import policies
+from governance.approval_policies import policies, rules
 from governance.approval_policies.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
 from governance.approvals import auto_approval
+from governance.conflicts_of_interest.routing import GROUP
 from governance.console import choices, doors, form_fields, paging
-from governance.deciders import request_rules
 
 HERE: Final = "/settings/approvals/"
 _MOST_SHOWN: Final = 50
@@ -44,8 +44,8 @@ def words(stages: Mapping[str, Sequence[str]]) -> list[tuple[str, list[str]]]:
 
 
 def _who(stage: str, people: int) -> str:
-    if stage.startswith(request_rules.GROUP):
-        names = {"n": people, "group": stage.removeprefix(request_rules.GROUP)}
+    if stage.startswith(GROUP):
+        names = {"n": people, "group": stage.removeprefix(GROUP)}
         return ngettext("%(n)d of the group %(group)s", "%(n)d of the group %(group)s", people) % names
     if people > 1:
         return _("%(n)d people of security") % {"n": people}
@@ -124,7 +124,7 @@ class PolicyForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
         super().__init__(*args, **kwargs)
         picks = {"list": _GROUPS, "autocapitalize": "none", "spellcheck": "false"}
-        for risk, least in request_rules.DEFAULT_POLICY.items():
+        for risk, least in rules.DEFAULT_POLICY.items():
             owner = forms.BooleanField(label=gettext_lazy("The system's owner"), required=False)
             owner.disabled = "system_owner" in least
             self.fields[f"{risk}_system_owner"] = owner
@@ -152,27 +152,23 @@ def _initial(policy: ApprovalPolicy) -> dict[str, Any]:
     filled: dict[str, Any] = {"days": max(1, policy.answer_within.days)}
     for risk in Risk:
         asked = Counter(policy.stages.get(risk, ()))
-        groups = [stage for stage in asked if stage.startswith(request_rules.GROUP)]
+        groups = [stage for stage in asked if stage.startswith(GROUP)]
         if len(groups) > 1:
             raise Malformed(_("This policy names several groups at one risk: change it by the API."))
         filled[f"{risk}_system_owner"] = asked["system_owner"] > 0
         filled[f"{risk}_security"] = asked["security"]
-        filled[f"{risk}_group"] = groups[0].removeprefix(request_rules.GROUP) if groups else ""
+        filled[f"{risk}_group"] = groups[0].removeprefix(GROUP) if groups else ""
         filled[f"{risk}_people"] = asked[groups[0]] if groups else 1
     return filled
 
 
-def _stages(given: Mapping[str, Any]) -> request_rules.Policy:
+def _stages(given: Mapping[str, Any]) -> rules.Policy:
     return {
         risk: (
             "sponsor",
             *(["system_owner"] if given[f"{risk}_system_owner"] else []),
             *["security"] * given[f"{risk}_security"],
-            *(
-                [f"{request_rules.GROUP}{given[f'{risk}_group']}"] * given[f"{risk}_people"]
-                if given[f"{risk}_group"]
-                else []
-            ),
+            *([f"{GROUP}{given[f'{risk}_group']}"] * given[f"{risk}_people"] if given[f"{risk}_group"] else []),
         )
         for risk in Risk
     }
@@ -197,7 +193,7 @@ def propose(request: HttpRequest) -> HttpResponse:
         if form_fields.submit(request, form, act, {"not_found": "entitlement"}) is not None:
             doors.done(request, _("Proposed. Another person confirms it."))
             return redirect(HERE)
-    told = {"groups": choices.groups(), "least": request_rules.DEFAULT_POLICY}
+    told = {"groups": choices.groups(), "least": rules.DEFAULT_POLICY}
     return form_fields.show(request, "console/approval_policies/approval_propose.html", form, told)
 
 

@@ -21,8 +21,9 @@ from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Group, Person, Role
 from entitlements.words import Risk
+from governance.approval_policies import rules
 from governance.approval_policies.models import ApprovalPolicy, PolicyProposal
-from governance.deciders import request_rules
+from governance.conflicts_of_interest.routing import GROUP
 from governance.proposals import proposals
 
 MAY: Final = (Role.ADMIN, Role.SECURITY)
@@ -85,15 +86,13 @@ def ensure_default() -> ApprovalPolicy:
 def _make_default() -> ApprovalPolicy:
     locks.exclusive((Lock.REQUEST, "approval-policy:default"))
     newest = ApprovalPolicy.objects.filter(entitlement=None).order_by("-number").first()
-    return newest or _create(
-        None, request_rules.DEFAULT_POLICY, ANSWER_WITHIN, by=SYSTEM, reason="The product's own rule."
-    )
+    return newest or _create(None, rules.DEFAULT_POLICY, ANSWER_WITHIN, by=SYSTEM, reason="The product's own rule.")
 
 
 @transaction.atomic
 def propose(
     entitlement: Entitlement | None,
-    stages: request_rules.Policy,
+    stages: rules.Policy,
     *,
     answer_within: timedelta = ANSWER_WITHIN,
     by: Person,
@@ -122,25 +121,23 @@ def propose(
     return proposal
 
 
-def _check(stages: request_rules.Policy, answer_within: timedelta, by: Person, reason: str) -> None:
+def _check(stages: rules.Policy, answer_within: timedelta, by: Person, reason: str) -> None:
     proposals.check(by, reason, MAY)
     if not SHORTEST <= answer_within <= LONGEST:
         raise TimeToAnswer
-    request_rules.check_policy(stages)
-    request_rules.check_grows(stages)
+    rules.check_policy(stages)
+    rules.check_grows(stages)
     for slug, count in _groups(stages).items():
         group = Group.objects.filter(slug=slug).first()
         if group is None or group.people.filter(is_active=True).count() < count:
             raise GroupUnknown(group=slug)
 
 
-def _groups(stages: request_rules.Policy) -> Counter[str]:
+def _groups(stages: rules.Policy) -> Counter[str]:
     """Say of how many people of each group a policy wants an answer at most."""
     most: Counter[str] = Counter()
     for named in stages.values():
-        most |= Counter(
-            stage.removeprefix(request_rules.GROUP) for stage in named if stage.startswith(request_rules.GROUP)
-        )
+        most |= Counter(stage.removeprefix(GROUP) for stage in named if stage.startswith(GROUP))
     return most
 
 
@@ -208,7 +205,7 @@ def _record(action: Action, proposal: PolicyProposal, by: Person, reason: str) -
 @transaction.atomic
 def publish(
     entitlement: Entitlement | None,
-    stages: request_rules.Policy,
+    stages: rules.Policy,
     *,
     answer_within: timedelta = ANSWER_WITHIN,
     by: Person,
@@ -220,7 +217,7 @@ def publish(
     Raises rules.PolicyTooWeak when it asks for less than the product does, rules.PolicyMalformed, Forbidden and
     SecondPersonRequired unless two different people, each a platform admin or security approver, stand behind it.
     """
-    request_rules.check_policy(stages)
+    rules.check_policy(stages)
     if independence.same_human(by, confirmed_by):
         raise SecondPersonRequired
     if not all(person.has_role(*MAY) for person in (by, confirmed_by)):
@@ -231,7 +228,7 @@ def publish(
 
 def _create(
     entitlement: Entitlement | None,
-    stages: request_rules.Policy,
+    stages: rules.Policy,
     answer_within: timedelta,
     *,
     by: Principal,
@@ -265,17 +262,17 @@ def _create(
     return policy
 
 
-def stages_of(policy: ApprovalPolicy) -> request_rules.Policy:
+def stages_of(policy: ApprovalPolicy) -> rules.Policy:
     """Read the stages as the rules want them. Raises Unusable when they cannot be understood or ask for too little."""
     try:
-        read: request_rules.Policy = {Risk(risk): tuple(named) for risk, named in policy.stages.items()}
-        request_rules.check_policy(read)
-    except (AttributeError, TypeError, ValueError, request_rules.PolicyTooWeak, request_rules.PolicyMalformed) as error:
+        read: rules.Policy = {Risk(risk): tuple(named) for risk, named in policy.stages.items()}
+        rules.check_policy(read)
+    except (AttributeError, TypeError, ValueError, rules.PolicyTooWeak, rules.PolicyMalformed) as error:
         raise Unusable(policy=str(policy)) from error
     return read
 
 
-def _written(stages: request_rules.Policy) -> dict[str, list[str]]:
+def _written(stages: rules.Policy) -> dict[str, list[str]]:
     return {risk.value: [str(stage) for stage in stages[risk]] for risk in Risk}
 
 
@@ -287,7 +284,7 @@ def said(stages: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]
     }
 
 
-def read(given: Said) -> request_rules.Policy:
+def read(given: Said) -> rules.Policy:
     """Read what people wrote; what a stage may be and how many it may need is for `rules.check_policy` to say."""
     return {
         risk: tuple(each["stage"] for each in given.get(risk, ()) for _ in range(each.get("people", 1)))

@@ -22,9 +22,12 @@ from entitlements.conflicts import independence
 from entitlements.errors import DomainError, ReasonRequired, Stale
 from entitlements.people.models import Person
 from entitlements.words import Risk
+from governance.approval_policies import rules as policy_rules
 from governance.approvals.issue import issue
 from governance.approvals.models import Approval
-from governance.deciders import request_rules
+from governance.conflicts_of_interest import routing, rules
+from governance.conflicts_of_interest.routing import People
+from governance.conflicts_of_interest.rules import Reason
 from governance.eligibility.narrowing import NOTHING, Narrowing, check_size
 from governance.out_of_office import delegations
 from governance.requests import candidates, requests
@@ -95,12 +98,12 @@ class RiskierThanAsked(DomainError):
     code, status = "riskier_than_asked", HTTPStatus.CONFLICT
 
 
-_CONFLICTS: dict[request_rules.Why, type[DomainError]] = {
-    request_rules.Why.REQUESTED_IT: OwnApproval,
-    request_rules.Why.OWNS_THE_AGENT: OwnerMayNotApprove,
-    request_rules.Why.BENEFITS: BeneficiaryMayNotApprove,
-    request_rules.Why.CAME_LATER: CameLater,
-    request_rules.Why.ANSWERED_APPEALED: candidates.AnsweredBefore,
+_CONFLICTS: dict[Reason | None, type[DomainError]] = {
+    Reason.REQUESTED_IT: OwnApproval,
+    Reason.OWNS_THE_AGENT: OwnerMayNotApprove,
+    Reason.BENEFITS: BeneficiaryMayNotApprove,
+    Reason.CAME_LATER: CameLater,
+    Reason.ANSWERED_APPEALED: candidates.AnsweredBefore,
 }
 
 
@@ -182,16 +185,14 @@ def stage_for(request: AccessRequest, by: Person, expected_version: int | None) 
     Conflicts are looked for again, since people move: being waited for is not enough (promise 6), and whoever left the
     office that they were asked in answers no longer. In another's place, what stands against either is in the way.
     """
-    around = candidates.around_request(request)
+    people = candidates.people_of(request)
     by.refresh_from_db(fields=["is_active"])
-    if by.is_active:  # whoever answers in another's place need not be around the request
-        around = replace(around, active=around.active | {by.login})
-    check_conflict(by, around)
+    check_conflict(by, people)
     stages = list(request.approvals.order_by("position").prefetch_related("waiting_for"))
     voice, named = _voice(stages, by)
     holder = voice.people[-1]
-    check_conflict(holder, around)
-    if not named or not by.is_active or not around.is_in_office(holder.login):
+    check_conflict(holder, people)
+    if not named or not by.is_active or not people.holds_office(holder.login):
         raise NotAnApprover
     requests.check_open(request, expected_version)
     waiting = [stage for stage in named if stage.answer == Approval.Answer.WAITING]
@@ -201,13 +202,11 @@ def stage_for(request: AccessRequest, by: Person, expected_version: int | None) 
     return waiting[0], voice
 
 
-def check_conflict(person: Person, around: request_rules.Surroundings) -> None:
-    """Raise the refusal of whoever may not answer, through any account of theirs."""
-    for each in independence.accounts_of(person):
-        known = around if each == person else replace(around, active=around.active | {each.login})
-        against = request_rules.conflict(each.login, known)
-        if against in _CONFLICTS:
-            raise _CONFLICTS[against]
+def check_conflict(person: Person, people: People) -> None:
+    """Raise the refusal of a person who has a conflict of interest, through any of their accounts."""
+    accounts = [account.login for account in independence.accounts_of(person)]
+    if refusal := _CONFLICTS.get(rules.conflict(accounts, people)):
+        raise refusal
 
 
 def _voice(stages: Sequence[Approval], by: Person) -> tuple[_Voice, list[Approval]]:
@@ -225,7 +224,7 @@ def _unneeded(request: AccessRequest) -> Counter[str]:
     needed = requests.stages_needed(request)
     if not Counter(needed) <= Counter(present):
         raise RiskierThanAsked(risk=Risk(request.risk).value)
-    return request_rules.no_longer_needed(needed, present)
+    return policy_rules.no_longer_needed(needed, present)
 
 
 def _void(request: AccessRequest, unneeded: Counter[str]) -> None:
@@ -252,7 +251,7 @@ def _pass_on(request: AccessRequest, answered: _Voice) -> dict[str, list[str]]:
         place: frozenset(person.login for person in stage.waiting_for.all() if person not in answered.people)
         for place, stage in enumerate(stages)
     }
-    left = request_rules.completable(pools)
+    left = routing.completable(pools)
     if left is None:  # somebody left since: the stage goes on waiting, and `reroute` finds others
         left = pools
     for place, pool in left.items():
@@ -336,23 +335,24 @@ def _resolve_again(request: AccessRequest, *, wider: bool = False) -> dict[str, 
     stages = list(asked.select_related("by", "in_place_of"))
     waiting = [stage for stage in stages if stage.answer == Approval.Answer.WAITING]
     answered = frozenset(who.login for stage in stages for who in (stage.by, stage.in_place_of) if who)
-    around = replace(candidates.around_request(request), answered=answered)
-    found = request_rules.resolve([stage.stage for stage in waiting], around)
-    if not isinstance(found, request_rules.Unresolved):
+    people = replace(candidates.people_of(request), answered=answered)
+    routes = routing.approvers([stage.stage for stage in waiting], people)
+    dead_end = routing.unassigned(routes)
+    if dead_end is None:
         places = [place for place, stage in enumerate(waiting) if wider or "widened" in stage.resolution]
-        found = request_rules.widen(found, places, around)
+        routes = routing.widen(routes, places, people)
     changed = []
     for place, stage in enumerate(waiting):
         before = sorted(person.login for person in stage.waiting_for.all())
         known = "widened" in stage.resolution
-        if isinstance(found, request_rules.Unresolved):
-            after = [who for who in before if request_rules.conflict(who, around) is None]
+        if dead_end:
+            after = [who for who in before if rules.skip_reason(who, people) is None]
             stage.resolution |= {"widened": ""} if wider else {}
         else:
-            after, passed = sorted(found[place].chosen), stage.resolution.get("passed_on")
-            stage.resolution = found[place].as_evidence(clock.now())
+            after, passed = sorted(routes[place].asked), stage.resolution.get("passed_on")
+            stage.resolution = routes[place].as_evidence(clock.now(), chosen=after)
             if passed:
-                after = sorted(request_rules.passed_on(before, found[place], around))
+                after = sorted(routing.passed_on(before, routes[place], people))
                 stage.resolution["passed_on"] = passed
         if after != before or (wider and not known):
             stage.save(update_fields=["resolution"])

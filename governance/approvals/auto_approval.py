@@ -8,7 +8,6 @@ not fit waits for people, as every request does.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -34,7 +33,8 @@ from entitlements.people.models import Group, Person, Role
 from entitlements.words import Risk
 from governance.approval_policies.models import LONGEST_BY_RULE, LONGEST_RULE, ApprovalRule, RuleApproval
 from governance.approvals.models import Approval
-from governance.deciders import request_rules
+from governance.conflicts_of_interest import rules
+from governance.conflicts_of_interest.rules import Reason
 from governance.notices import queue
 from governance.notices.models import Kind, Notice
 from governance.proposals import proposals
@@ -55,7 +55,7 @@ STAGE: Final = "rule"
 LOOK_AFTER: Final = timedelta(days=7)
 _REMEMBERED: Final = timedelta(days=90)
 """How long after a denial, or after access by rule was taken back, the same agent's next request needs a person."""
-_OWN: Final = {request_rules.Why.REQUESTED_IT, request_rules.Why.BENEFITS, request_rules.Why.OWNS_THE_AGENT}
+_OWN: Final = {Reason.REQUESTED_IT, Reason.BENEFITS, Reason.OWNS_THE_AGENT}
 
 
 class OutOfBounds(DomainError):
@@ -257,17 +257,12 @@ def _fits(rule: ApprovalRule, request: AccessRequest) -> bool:
         inside = rule.group.people.filter(pk__in=[person.pk for person in people]).count()
         if not people or inside < len(people) or request.groups.exists():
             return False
-    around = candidates.around_request(request)
-    behind = (each for person in _behind(rule) for each in independence.accounts_of(person))
-    return not any(request_rules.conflict(each.login, _as_active(around, each.login)) in _OWN for each in behind)
+    behind = [account.login for person in _behind(rule) for account in independence.accounts_of(person)]
+    return _OWN.isdisjoint(rules.conflicts(behind, candidates.people_of(request)))
 
 
 def _behind(rule: ApprovalRule) -> list[Person]:
     return [person for person in (rule.proposed_by, rule.confirmed_by) if person]
-
-
-def _as_active(around: request_rules.Surroundings, login: str) -> request_rules.Surroundings:
-    return replace(around, active=around.active | {login})
 
 
 def _is_harmless(request: AccessRequest) -> bool:
@@ -297,7 +292,7 @@ def look(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> RuleApp
     found = rows.filter(pk=approval_id).first()
     if found is None:
         raise NotFound
-    approvals.check_conflict(by, _as_active(candidates.around_request(found.request), by.login))
+    approvals.check_conflict(by, candidates.people_of(found.request))
     if stands_behind(found.pk, by):
         raise OwnRule
     if verdict != RuleApproval.Verdict.REVOKE and clock.now() < found.look_from:

@@ -12,7 +12,7 @@ from audit.actions import Action
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.people.models import Person
 from governance.approvals.models import Approval
-from governance.deciders import request_rules
+from governance.conflicts_of_interest import routing, rules
 from governance.eligibility import narrowing
 from governance.requests import candidates, requests
 from governance.requests.models import AccessRequest
@@ -61,7 +61,7 @@ def reassign(
 
 def eligible(request: AccessRequest, stage: Approval) -> frozenset[str]:
     """Say to whom a waiting stage can be passed on: in its chain, without a conflict, not needed elsewhere."""
-    around = candidates.around_request(request)
+    people = candidates.people_of(request)
     waiting = request.approvals.filter(answer=Approval.Answer.WAITING).prefetch_related("waiting_for")
     pools = {row.pk: frozenset(each.login for each in row.waiting_for.all()) for row in waiting}
     answered = {
@@ -69,9 +69,9 @@ def eligible(request: AccessRequest, stage: Approval) -> frozenset[str]:
         for row in request.approvals.exclude(answer=Approval.Answer.WAITING)
         for login in (row.by.login if row.by else None, row.in_place_of.login if row.in_place_of else None)
     }
-    could = {who for who in request_rules.in_line(stage.stage, around) if request_rules.conflict(who, around) is None}
+    could = {who for who in routing.in_line(stage.stage, people) if rules.skip_reason(who, people) is None}
     return frozenset(
         who
         for who in could - pools[stage.pk] - answered
-        if request_rules.completable({**pools, stage.pk: frozenset({who})}) is not None
+        if routing.completable({**pools, stage.pk: frozenset({who})}) is not None
     )

@@ -5,7 +5,8 @@ docs/decisions/0014 says who may, for whom never, and what an emergency may go b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -30,8 +31,10 @@ from entitlements.feed.locks import Lock
 from entitlements.grants import grants
 from entitlements.people.models import Membership, Person, Role
 from entitlements.words import Risk
+from governance.approval_policies import rules as policy_rules
 from governance.break_glass.models import LONGEST_EMERGENCY, EmergencyGrant
-from governance.deciders import request_rules
+from governance.conflicts_of_interest import facts, rules
+from governance.conflicts_of_interest.rules import Reason, Standing
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.eligibility import Ask
 from governance.requests.models import AccessRequest
@@ -166,22 +169,25 @@ def _check_giver(by: Person, agent: Agent, entitlement: Entitlement, ask: Ask) -
     if not has_second_factor(by):
         raise SecondFactorNeeded
     accounts = independence.accounts_of(by)
-    served = (
-        not {*ask.people}.isdisjoint(accounts)
-        or Membership.objects.filter(person__in=accounts, group__in=ask.groups).exists()
-    )
+    members = Membership.objects.filter(person__in=accounts, group__in=ask.groups).values_list("person", flat=True)
     lately = AccessRequest.objects.filter(
         agent=agent, entitlement=entitlement, requested_by__in=accounts, asked_at__gte=clock.now() - _ASKED_LATELY
     )
-    if served or lately.exists() or is_concerned(by, agent):
+    standing = Standing(
+        requesters=frozenset(pk for pk in lately.values_list("requested_by", flat=True) if pk),
+        beneficiaries=frozenset({*(person.pk for person in ask.people), *members}),
+    )
+    if _conflict(accounts, agent, standing):
         raise OwnEmergency
     if owed(by):
         raise ReviewOwed
 
 
-def is_concerned(person: Person, agent: Agent) -> bool:
-    """Whether somebody answers for, asked for or is served by an agent, or one that may have it work (promise 6)."""
-    return any(exceptions.is_concerned(person, each) for each in check.callers(agent))
+def _conflict(accounts: Sequence[Person], agent: Agent, standing: Standing[int]) -> Reason | None:
+    """Return the rule by which a person has a part in an emergency, or in an agent that may have its agent work."""
+    keys = [account.pk for account in accounts]
+    standings = itertools.chain([standing], (facts.of_agent(caller, accounts) for caller in check.callers(agent)))
+    return next(filter(None, (rules.conflict(keys, each) for each in standings)), None)
 
 
 def owed(person: Person) -> bool:
@@ -201,7 +207,7 @@ def _exceed(
     """Go beyond what was said, and only beyond what has to be; return what that is. Raises what stands in the way."""
     exceeded = []
     try:
-        readiness.check_allows(request_rules.highest(Risk(tool.risk) for tool in lines))
+        readiness.check_allows(policy_rules.highest(Risk(tool.risk) for tool in lines))
     except readiness.SetupIncomplete:
         if not before_setup:
             raise
@@ -226,8 +232,11 @@ def review(emergency_id: UUID, *, by: Person, verdict: str, reason: str) -> Emer
         raise NotFound
     if not by.has_role(*REVIEWERS):
         raise Forbidden
-    is_giver = independence.same_human(found.given_by, by)
-    if is_giver or is_concerned(by, found.grant.agent) or _was_served(by, found):
+    accounts = independence.accounts_of(by)
+    served = found.grant.subjects.filter(Q(person__in=accounts) | Q(group__people__in=accounts)).exists()
+    beneficiaries = frozenset(account.pk for account in accounts) if served else frozenset[int]()
+    standing = Standing(own=frozenset({found.given_by_id}), beneficiaries=beneficiaries)
+    if _conflict(accounts, found.grant.agent, standing):
         raise OwnEmergency
     if not reason.strip():
         raise ReasonRequired
@@ -241,11 +250,6 @@ def review(emergency_id: UUID, *, by: Person, verdict: str, reason: str) -> Emer
     detail = {"verdict": found.verdict, "given_by": found.given_by.login}
     log.record(Action.EMERGENCY_REVIEWED, about=about(found), by=by.principal, reason=reason, detail=detail)
     return found
-
-
-def _was_served(person: Person, found: EmergencyGrant) -> bool:
-    accounts = independence.accounts_of(person)
-    return found.grant.subjects.filter(Q(person__in=accounts) | Q(group__people__in=accounts)).exists()
 
 
 def is_over(found: EmergencyGrant) -> bool:

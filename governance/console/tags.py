@@ -21,7 +21,7 @@ from entitlements.decisions import limits
 from entitlements.decisions.limits import LimitMalformed
 from entitlements.definitions import impressions
 from entitlements.people.models import Person, SourcedPerson
-from governance.deciders import review_rules
+from governance.conflicts_of_interest.routing import GROUP
 from governance.people import queries as people_queries
 from governance.reviews.decisions.models import Draft
 
@@ -200,7 +200,7 @@ def because(code: str) -> str:
 @register.filter
 def reviewer_rule(rule: str) -> str:
     """Say why somebody is the reviewer."""
-    group = rule.removeprefix(review_rules.GROUP)
+    group = rule.removeprefix(GROUP)
     if group != rule:
         return _("is in the group %(group)s, and nobody else was left") % {"group": group}
     return str(_RULES.get(rule, rule))
@@ -216,7 +216,7 @@ def barred_because(why: str) -> str:
 def passed_over(skip: Mapping[str, str] | str) -> str:
     """Say who was passed over as a reviewer, and why; the evidence holds it as one text."""
     who, _colon, why = skip.partition(": ") if isinstance(skip, str) else (skip["who"], "", skip["why"])
-    group = who.removeprefix(review_rules.GROUP)
+    group = who.removeprefix(GROUP)
     who = who if group == who else _("the group %(group)s") % {"group": group}
     return f"{who} ({_WHY.get(why, why)})"
 

@@ -1,1 +1,1 @@
-"""Who may decide, and who must not: pure rules, shared by requests and reviews."""
+"""What a decision of a reviewer needs: pure rules."""

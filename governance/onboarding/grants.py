@@ -27,7 +27,7 @@ from entitlements.people import people
 from entitlements.people.models import Group, Membership, Person
 from entitlements.words import Risk
 from governance.approval_policies import policies
-from governance.deciders import request_rules
+from governance.conflicts_of_interest.routing import Stage
 from governance.onboarding.models import AdoptedAgent, AdoptionBatch, SeenAccess
 
 from .files import EVERYTHING
@@ -93,6 +93,12 @@ class Plan:
             for piece in self.pieces
         )
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def beneficiaries(self) -> frozenset[int]:
+        """The people whom the grants would serve, those in their groups included."""
+        groups = (self.members.get(group, ()) for piece in self.pieces for group in piece.groups)
+        return frozenset[int]().union(*(piece.people for piece in self.pieces), *groups)
 
     def said(self) -> list[dict[str, object]]:
         """Return what needs a request as rows."""
@@ -243,7 +249,7 @@ def _sponsors_enough(entitlement: Entitlement) -> frozenset[str]:
         stages = policies.stages_of(policies.current_for(entitlement))
     except policies.Unusable:
         return frozenset()
-    return frozenset(risk for risk in RISKS if set(stages[risk]) <= {request_rules.Stage.SPONSOR})
+    return frozenset(risk for risk in RISKS if set(stages[risk]) <= {Stage.SPONSOR})
 
 
 def adopt(row: AdoptedAgent, agent: Agent, made: Plan, *, by: Principal, reason: str) -> tuple[list[Grant], list[str]]:

@@ -1,6 +1,6 @@
-"""Who has a stake in an agent that is adopted: who owns it, stands in for its owner, or is served by it.
+"""Who has a conflict of interest in onboarding an agent: who owns it or is its backup owner, and who is served by it.
 
-Such a person answers for nothing of it, by none of their accounts: neither as its sponsor nor as who says yes.
+Such a person neither becomes its sponsor by it nor confirms it, by any of their accounts.
 """
 
 from __future__ import annotations
@@ -12,42 +12,34 @@ from django.db.models import Q
 from entitlements.agents.models import Agent
 from entitlements.conflicts import independence
 from entitlements.grants.models import GrantSubject
-from entitlements.people.models import Membership, Person
+from entitlements.people.models import Person
+from governance.conflicts_of_interest import rules
+from governance.conflicts_of_interest.rules import Standing
 
 from .grants import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class _Stake:
-    accounts: frozenset[int]
-    groups: frozenset[int]
-    served_by: frozenset[int]
-
-    def is_in(self, agent: Agent | None, made: Plan) -> bool:
-        owns = agent is not None and bool(self.accounts & {agent.owner_id, agent.backup_id})
-        held = agent is not None and agent.pk in self.served_by
-        listed = any(self.accounts & piece.people or self.groups & piece.groups for piece in made.pieces)
-        return owns or held or listed
-
-
 @dataclass(slots=True)
 class Stakes:
-    """Says of many agents who has a stake in them; what is read of each person is read once."""
+    """Says of many agents who has a conflict of interest in them; what is read of each person is read once."""
 
-    _known: dict[int, _Stake] = field(default_factory=dict)
+    _read: dict[int, tuple[list[int], set[int]]] = field(default_factory=dict)
 
     def has(self, person: Person | None, agent: Agent | None, made: Plan) -> bool:
-        """Whether somebody owns an agent, is served by what it holds, or would be by what is to be made."""
+        """Whether a person owns an agent, is served by what it holds, or would be by what is to be made."""
         if person is None:
             return False
-        if person.pk not in self._known:
-            self._known[person.pk] = _read(person)
-        return self._known[person.pk].is_in(agent, made)
+        accounts, served_by = self._of(person)
+        served = accounts if agent is not None and agent.pk in served_by else ()
+        owners = {agent.owner_id, agent.backup_id} - {None} if agent else set[int]()
+        standing = Standing(owners=frozenset(owners), beneficiaries=made.beneficiaries.union(served))
+        return rules.conflict(accounts, standing) is not None
 
-
-def _read(person: Person) -> _Stake:
-    accounts = [each.pk for each in independence.accounts_of(person)]
-    groups = Membership.objects.filter(person__in=accounts).values_list("group", flat=True)
-    mine = Q(person__in=accounts) | Q(group__in=groups)
-    held = GrantSubject.objects.filter(mine, grant__ended_at=None).values_list("grant__agent", flat=True)
-    return _Stake(frozenset(accounts), frozenset(groups), frozenset(held))
+    def _of(self, person: Person) -> tuple[list[int], set[int]]:
+        """Return the accounts of a person, and the agents whose grants serve them."""
+        if person.pk not in self._read:
+            accounts = [account.pk for account in independence.accounts_of(person)]
+            served = Q(person__in=accounts) | Q(group__people__in=accounts)
+            held = GrantSubject.objects.filter(served, grant__ended_at=None)
+            self._read[person.pk] = accounts, set(held.values_list("grant__agent", flat=True))
+        return self._read[person.pk]

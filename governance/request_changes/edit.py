@@ -18,8 +18,9 @@ from entitlements.errors import DomainError
 from entitlements.grants.models import Grant
 from entitlements.words import Risk
 from governance.approval_policies import policies
+from governance.approval_policies import rules as policy_rules
 from governance.approvals.models import Approval
-from governance.deciders import request_rules
+from governance.conflicts_of_interest.routing import Route
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.eligibility import Ask, Asker
 from governance.eligibility.narrowing import Lines, Narrowing
@@ -66,7 +67,7 @@ def edit(request_id: UUID, change: Change, *, by: Asker, expected_version: int |
         raise NothingChanged
     voided = _void(request)
     request.policy, now = policies.current_for(request.entitlement), clock.now()
-    resolved = _resolve(request)
+    routes = _routes(request)
     requests.save(
         request,
         reason=ask.reason,
@@ -74,12 +75,12 @@ def edit(request_id: UUID, change: Change, *, by: Asker, expected_version: int |
         policy=request.policy,
         answer_by=now + request.policy.answer_within,
     )
-    candidates.wait_for(request, resolved, at=now)
+    candidates.wait_for(request, routes, at=now)
     detail = {
         "before": before,
         "after": after,
         "voided": voided,
-        "approvals": [{"stage": each.stage, "waiting_for": sorted(each.chosen)} for each in resolved],
+        "approvals": [{"stage": route.stage, "waiting_for": sorted(route.asked)} for route in routes],
     }
     with requests.within(request):
         log.record(
@@ -131,7 +132,7 @@ def _write(request: AccessRequest, ask: Ask, lines: Mapping[Tool, Mapping[str, A
         said = {"asked_limits": dict(limits), "limits": dict(limits), "kept": True}
         RequestLine.objects.update_or_create(request=request, tool=tool, defaults=said)
     request.lasts, request.asked_lasts, request.reason = ask.lasts, ask.lasts, ask.reason
-    request.risk = request_rules.highest(Risk(tool.risk) for tool in lines)
+    request.risk = policy_rules.highest(Risk(tool.risk) for tool in lines)
 
 
 def _void(request: AccessRequest) -> list[str]:
@@ -146,10 +147,10 @@ def _void(request: AccessRequest) -> list[str]:
     return approved
 
 
-def _resolve(request: AccessRequest) -> tuple[request_rules.Resolution, ...]:
+def _routes(request: AccessRequest) -> tuple[Route, ...]:
     stages = requests.stages_needed(request)
     members = candidates.members(stages)
-    around = candidates.around_request(request)
-    active = around.active | {each.login for those in members.values() for each in those if each.is_active}
+    people = candidates.people_of(request)
+    active = people.active | {each.login for those in members.values() for each in those if each.is_active}
     groups = {stage: frozenset(each.login for each in those) for stage, those in members.items()}
-    return candidates.resolve(stages, replace(around, groups=groups, active=active))
+    return candidates.routes(stages, replace(people, groups=groups, active=active))

@@ -1,4 +1,4 @@
-"""From rows to the people around a request, which is what the rules look at."""
+"""The people around a request, read from rows: whom its stages ask, and who has a conflict of interest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from entitlements.catalog.models import System
 from entitlements.errors import DomainError
 from entitlements.people.models import Group, Membership, Person, Role
 from governance.approvals.models import Approval
-from governance.deciders import request_rules
+from governance.conflicts_of_interest import routing
+from governance.conflicts_of_interest.routing import GROUP, People, Route
 from governance.requests.models import AccessRequest
 
 
@@ -28,121 +29,122 @@ class AnsweredBefore(DomainError):
     code, status = "answered_what_is_appealed", HTTPStatus.FORBIDDEN
 
 
-def around(
+def people(
     agent: Agent,
     system: System,
     *,
     requesters: Iterable[str],
-    people: Sequence[Person],
+    acted_for: Sequence[Person],
     groups: Sequence[Group],
     stages: Iterable[str] = (),
-) -> request_rules.Surroundings:
+) -> People:
     """Read the people around a request as they are now: groups expanded, roles and activity included.
 
     `stages` are those that it has or shall have; the members of groups among them are read as well.
     """
     sponsor = agent.sponsor
-    security = Person.objects.holding(Role.SECURITY)
-    acted_for = [*people, *Person.objects.filter(memberships__group__in=groups)]
+    served = [*acted_for, *Person.objects.filter(memberships__group__in=groups)]
     named = [person for person in (sponsor, agent.owner, sponsor.manager, system.owner) if person]
-    secure, asked = list(security), members(stages)
-    grouped = [person for those in asked.values() for person in those]
-    return request_rules.Surroundings(
-        personal=agent.kind == Agent.Kind.PERSONAL,
+    security, by_stage = list(Person.objects.holding(Role.SECURITY)), members(stages)
+    grouped = [person for members_of_one in by_stage.values() for person in members_of_one]
+    return People(
         sponsor=sponsor.login,
-        owner=agent.owner.login if agent.owner else None,
+        owners=frozenset({agent.owner.login} if agent.owner else ()),
         manager=sponsor.manager.login if sponsor.manager else None,
         system_owner=system.owner.login if system.owner else None,
-        security=frozenset(person.login for person in secure),
+        security=tuple(person.login for person in security),
         requesters=frozenset(requesters),
-        beneficiaries=frozenset(person.login for person in acted_for),
-        active=frozenset(person.login for person in [*named, *secure, *acted_for, *grouped] if person.is_active),
-        groups={stage: frozenset(person.login for person in those) for stage, those in asked.items()},
+        beneficiaries=frozenset(person.login for person in served),
+        active=frozenset(person.login for person in [*named, *security, *served, *grouped] if person.is_active),
+        groups={stage: _logins(people_of_stage) for stage, people_of_stage in by_stage.items()},
     )
 
 
 def members(stages: Iterable[str]) -> dict[str, list[Person]]:
     """Read who is in the groups among these stages, by stage; a group that is gone has nobody."""
-    named = {stage: list[Person]() for stage in stages if stage.startswith(request_rules.GROUP)}
-    slugs = [stage.removeprefix(request_rules.GROUP) for stage in named]
-    for each in Membership.objects.filter(group__slug__in=slugs).select_related("person", "group"):
-        named[f"{request_rules.GROUP}{each.group.slug}"].append(each.person)
-    return named
+    by_stage = {stage: list[Person]() for stage in stages if stage.startswith(GROUP)}
+    slugs = [stage.removeprefix(GROUP) for stage in by_stage]
+    for membership in Membership.objects.filter(group__slug__in=slugs).select_related("person", "group"):
+        by_stage[f"{GROUP}{membership.group.slug}"].append(membership.person)
+    return by_stage
 
 
-def around_request(request: AccessRequest) -> request_rules.Surroundings:
-    """Read the people around a request that exists, and who of them came to their office after it was asked."""
-    now = around(
+def people_of(request: AccessRequest) -> People:
+    """Read the people around a request that exists, and who of them came to their office after it was made."""
+    now = people(
         request.agent,
         request.entitlement.system,
         requesters=requesters(request),
-        people=list(request.people.all()),
+        acted_for=list(request.people.all()),
         groups=list(request.groups.all()),
         stages=[stage.stage for stage in request.approvals.all()],
     )
-    held = {now.sponsor, now.system_owner, *([now.manager] if now.personal else [])} - {None}
-    then = (request.sponsor_then, request.system_owner_then, request.manager_then)
-    before = {person.login for person in then if person}
-    newcomers = frozenset(login for login in held if login and login not in before) if before else frozenset[str]()
+    personal = request.agent.kind == Agent.Kind.PERSONAL
+    held = {now.sponsor, now.system_owner, *([now.manager] if personal else [])} - {None}
+    then = _logins((request.sponsor_then, request.system_owner_then, request.manager_then))
+    newcomers = frozenset(login for login in held if login and login not in then) if then else frozenset[str]()
     late = _late(request, now.groups)
     joined = frozenset[str]().union(*late.values())
-    on_time = [those - late[stage] for stage, those in now.groups.items()]
+    on_time = [logins - late[stage] for stage, logins in now.groups.items()]
     otherwise = frozenset[str]().union(now.security, held - newcomers, *on_time)
-    groups = {stage: those - (late[stage] & otherwise) for stage, those in now.groups.items()}
-    newcomers |= joined - otherwise  # of an office that they held before, nobody loses it by being put into a group
-    owner_then = request.owner_then.login if request.owner_then else None
-    return replace(now, groups=groups, owner_then=owner_then, newcomers=newcomers, appealed=_answered(request.appeals))
+    return replace(
+        now,
+        groups={stage: logins - (late[stage] & otherwise) for stage, logins in now.groups.items()},
+        owners=now.owners | _logins([request.owner_then]),
+        newcomers=newcomers | (joined - otherwise),  # joining a group takes no office away that a person held before
+        appealed=_answered(request.appeals),
+    )
 
 
 def _late(request: AccessRequest, stages: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Name who joined a stage's group after the request was asked, by stage."""
+    """Name who joined a stage's group after the request was made, by stage."""
     late = {stage: set[str]() for stage in stages}
-    slugs = [stage.removeprefix(request_rules.GROUP) for stage in late]
+    slugs = [stage.removeprefix(GROUP) for stage in late]
     rows = Membership.objects.filter(group__slug__in=slugs, created_at__gt=request.asked_at)
     for slug, login in rows.values_list("group__slug", "person__login"):
-        late[f"{request_rules.GROUP}{slug}"].add(login)
+        late[f"{GROUP}{slug}"].add(login)
     return {stage: frozenset(logins) for stage, logins in late.items()}
 
 
+def _logins(people: Iterable[Person | None]) -> frozenset[str]:
+    return frozenset(person.login for person in people if person)
+
+
 def _answered(request: AccessRequest | None) -> frozenset[str]:
-    """Name who answered a request, in whoever's place: they do not answer its appeal."""
+    """Name who answered a request, for themselves or as a delegate: they do not answer its appeal."""
     answers = request.approvals.select_related("by", "in_place_of") if request else []
-    return frozenset(who.login for each in answers for who in (each.by, each.in_place_of) if who)
+    return _logins(person for answer in answers for person in (answer.by, answer.in_place_of))
 
 
 def requesters(request: AccessRequest) -> frozenset[str]:
-    """Name everybody who stands behind the ask: the person, and who owned an agent that asked for itself."""
-    behind = {request.requested_by.login} if request.requested_by else set[str]()
-    if request.requested_as.startswith("agent:"):
-        owners = (request.owner_then, request.agent.owner)
-        behind |= {owner.login for owner in owners if owner}
-    return frozenset(behind)
+    """Name everybody who stands behind a request: the person, and who owned an agent that asked for itself."""
+    owners = (request.owner_then, request.agent.owner) if request.requested_as.startswith("agent:") else ()
+    return _logins([request.requested_by, *owners])
 
 
-def resolve(stages: Sequence[str], surroundings: request_rules.Surroundings) -> tuple[request_rules.Resolution, ...]:
+def routes(stages: Sequence[str], people: People) -> tuple[Route, ...]:
     """Find the people of each stage. Raises NoApprover, whose detail says which stage, who was passed over and why."""
-    found = request_rules.resolve(stages, surroundings)
-    if isinstance(found, request_rules.Unresolved):
+    found = routing.approvers(stages, people)
+    if missing := routing.unassigned(found):
         raise NoApprover(
-            stage=found.stage, skipped=[{"who": skip.who, "why": skip.why.value} for skip in found.skipped]
+            stage=missing.stage, skipped=[{"who": skip.who, "why": skip.why.value} for skip in missing.skipped]
         )
     return found
 
 
-def resolve_new(
-    request: AccessRequest, stages: Sequence[str], people: Sequence[Person], groups: Sequence[Group]
-) -> tuple[request_rules.Resolution, ...]:
-    """Find the people of each stage of a request that is not stored yet, on the terms of `resolve`."""
+def routes_of_new(
+    request: AccessRequest, stages: Sequence[str], acted_for: Sequence[Person], groups: Sequence[Group]
+) -> tuple[Route, ...]:
+    """Find the people of each stage of a request that is not stored yet, on the terms of `routes`."""
     behind, system = requesters(request), request.entitlement.system
-    surroundings = around(request.agent, system, requesters=behind, people=people, groups=groups, stages=stages)
-    return resolve(stages, replace(surroundings, appealed=_answered(request.appeals)))
+    around = people(request.agent, system, requesters=behind, acted_for=acted_for, groups=groups, stages=stages)
+    return routes(stages, replace(around, appealed=_answered(request.appeals)))
 
 
-def wait_for(request: AccessRequest, resolved: Sequence[request_rules.Resolution], *, at: datetime) -> None:
+def wait_for(request: AccessRequest, routes: Sequence[Route], *, at: datetime) -> None:
     """Let a request wait for these people, after what it has waited for before."""
     first = request.approvals.count() + 1
-    for position, found in enumerate(resolved, start=first):
-        approval = Approval.objects.create(
-            request=request, position=position, stage=found.stage, resolution=found.as_evidence(at)
-        )
-        approval.waiting_for.set(Person.objects.filter(login__in=found.chosen))
+    for position, route in enumerate(routes, start=first):
+        resolution = route.as_evidence(at, chosen=sorted(route.asked))
+        approval = Approval.objects.create(request=request, position=position, stage=route.stage, resolution=resolution)
+        approval.waiting_for.set(Person.objects.filter(login__in=route.asked))

@@ -17,8 +17,9 @@ from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, Tool
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
+from governance.conflicts_of_interest.routing import GROUP
+from governance.conflicts_of_interest.rules import Reason
 from governance.console import limit_fields
-from governance.deciders import request_rules
 from governance.request_suggestions import narrowest, precedents
 from governance.requests import requests
 from governance.requests.models import AccessRequest, RequestLine
@@ -29,14 +30,14 @@ LENGTHS: Final = tuple(
 MOST_TO_CHOOSE: Final = 200
 """How many agents a list to choose from holds."""
 WHY: Final = {
-    request_rules.Why.INACTIVE.value: _("has left"),
-    request_rules.Why.REQUESTED_IT.value: _("asked for it"),
-    request_rules.Why.BENEFITS.value: _("would be acted for"),
-    request_rules.Why.OWNS_THE_AGENT.value: _("is the technical owner of the agent"),
-    request_rules.Why.CAME_LATER.value: _("came to the office after it was asked"),
-    request_rules.Why.ANSWERED_APPEALED.value: _("answered what is appealed"),
-    request_rules.Why.ANSWERED_ALREADY.value: _("answered another part"),
-    request_rules.Why.NEEDED_ELSEWHERE.value: _("is needed for another part"),
+    Reason.INACTIVE.value: _("has left"),
+    Reason.REQUESTED_IT.value: _("asked for it"),
+    Reason.BENEFITS.value: _("would be acted for"),
+    Reason.OWNS_THE_AGENT.value: _("is the technical owner of the agent"),
+    Reason.CAME_LATER.value: _("came to the office after it was asked"),
+    Reason.ANSWERED_APPEALED.value: _("answered what is appealed"),
+    Reason.ANSWERED_ALREADY.value: _("answered another part"),
+    Reason.NEEDED_ELSEWHERE.value: _("is needed for another part"),
 }
 STAGES: Final = {
     "sponsor": _("The sponsor: is it still needed?"),
@@ -168,8 +169,8 @@ def stages(request: AccessRequest) -> list[dict[str, Any]]:
 
 def question(stage: str) -> Any:  # noqa: ANN401 - a lazy translation
     """Return what a stage is asked; a named group by its name."""
-    if stage.startswith(request_rules.GROUP):
-        return gettext("The group %(group)s: does it agree?") % {"group": stage.removeprefix(request_rules.GROUP)}
+    if stage.startswith(GROUP):
+        return gettext("The group %(group)s: does it agree?") % {"group": stage.removeprefix(GROUP)}
     return STAGES.get(stage, stage)
 
 

@@ -25,8 +25,9 @@ from entitlements.hooks import Hook
 from entitlements.people.models import Person, Role
 from entitlements.words import Risk
 from governance.approval_policies import policies
+from governance.approval_policies import rules as policy_rules
 from governance.approvals.models import Approval
-from governance.deciders import request_rules
+from governance.conflicts_of_interest.routing import Route
 from governance.eligibility import eligibility, holdings, narrowing
 from governance.eligibility.eligibility import Ask, Asker
 from governance.eligibility.narrowing import Narrowing
@@ -106,7 +107,7 @@ def submit(
         asked_lasts=ask.lasts,
         lasts=ask.lasts,
         reason=ask.reason,
-        risk=request_rules.highest(Risk(tool.risk) for tool in lines),
+        risk=policy_rules.highest(Risk(tool.risk) for tool in lines),
         policy=policy,
         denied_call=ask.denied_call,
         renews=ask.renews,
@@ -115,18 +116,16 @@ def submit(
         asked_at=now,
         answer_by=now + policy.answer_within,
     )
-    resolved = candidates.resolve_new(request, stages_needed(request), ask.people, ask.groups)
-    _store(request, ask, lines, resolved)
+    routes = candidates.routes_of_new(request, stages_needed(request), ask.people, ask.groups)
+    _store(request, ask, lines, routes)
     with within(request):
-        detail = _said(request, lines, resolved)
+        detail = _said(request, lines, routes)
         log.record(Action.REQUEST_SUBMITTED, about=about(request), by=by.principal, reason=ask.reason, detail=detail)
     WHEN_SUBMITTED.ask(request)
     return request
 
 
-def _said(
-    request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], resolved: Sequence[request_rules.Resolution]
-) -> dict[str, Any]:
+def _said(request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], routes: Sequence[Route]) -> dict[str, Any]:
     """Say for the record what was asked, and who was asked to answer."""
     return {
         "lines": {tool.name: limits for tool, limits in lines.items()},
@@ -136,7 +135,7 @@ def _said(
         "denied_call": str(request.denied_call) if request.denied_call else None,
         **({"appeals": str(request.appeals_id)} if request.appeals_id else {}),
         "approvals": [
-            {"stage": each.stage, "waiting_for": sorted(each.chosen), "rule": each.rule} for each in resolved
+            {"stage": route.stage, "waiting_for": sorted(route.asked), "rule": route.rule} for route in routes
         ],
     }
 
@@ -156,14 +155,14 @@ def stages_needed(request: AccessRequest) -> tuple[str, ...]:
         raise policies.Unusable
     personal = request.agent.kind == Agent.Kind.PERSONAL
     stages, appeal = policies.stages_of(request.policy), request.appeals_id is not None
-    return request_rules.stages_for(stages, Risk(request.risk), personal=personal, appeal=appeal)
+    return policy_rules.stages_for(stages, Risk(request.risk), personal=personal, appeal=appeal)
 
 
 def _store(
     request: AccessRequest,
     ask: Ask,
     lines: Mapping[Tool, Mapping[str, Any]],
-    resolved: Sequence[request_rules.Resolution],
+    routes: Sequence[Route],
 ) -> None:
     request.save(force_insert=True)
     request.people.set(ask.people)
@@ -172,7 +171,7 @@ def _store(
         RequestLine(request=request, tool=tool, asked_limits=dict(limits), limits=dict(limits))
         for tool, limits in lines.items()
     )
-    candidates.wait_for(request, resolved, at=request.asked_at)
+    candidates.wait_for(request, routes, at=request.asked_at)
 
 
 @contextmanager
@@ -273,7 +272,7 @@ def narrowed(request: AccessRequest, by: Narrowing) -> dict[str, Any]:
     if lasts != request.lasts:
         taken["lasts_seconds"] = int(lasts.total_seconds())
     request.lasts = lasts
-    request.risk = request_rules.highest(Risk(rows[name].tool.risk) for name in left)
+    request.risk = policy_rules.highest(Risk(rows[name].tool.risk) for name in left)
     return taken
 
 

@@ -9,7 +9,6 @@ from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 
 from audit import clock, log
 from audit.actions import Action
@@ -18,10 +17,10 @@ from entitlements.agents.models import Agent
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.grants import grants
-from entitlements.grants.models import Grant, GrantSubject
+from entitlements.grants.models import Grant
 from entitlements.people.models import Person, Role
+from governance.conflicts_of_interest import facts, rules
 from governance.proposals import proposals
-from governance.requests.models import AccessRequest
 from governance.sod.models import LONGEST_EXCEPTION, CombinationException, CombinationRule
 
 from . import check
@@ -108,21 +107,13 @@ def cover(
 
 
 def is_concerned(person: Person, agent: Agent) -> bool:
-    """Whether somebody answers for an agent, asked for what it holds or shall hold, or is acted for (promise 6).
+    """Whether a person answers for an agent, asked for what it holds or may come to hold, or is acted for (promise 6).
 
     Every account of theirs counts.
     """
-    agent.refresh_from_db(fields=["sponsor", "owner", "backup"])
     accounts = independence.accounts_of(person)
-    if {each.pk for each in accounts} & {agent.sponsor_id, agent.owner_id, agent.backup_id}:
-        return True
-    held = Grant.objects.filter(agent=agent, ended_at=None)
-    asked = AccessRequest.objects.filter(
-        Q(state=AccessRequest.State.IN_APPROVAL) | Q(grant_id__in=held.values("pk")), agent=agent
-    )
-    mine = Q(requested_by__in=accounts) | Q(people__in=accounts) | Q(groups__people__in=accounts)
-    acted_for = Q(person__in=accounts) | Q(group__people__in=accounts)
-    return asked.filter(mine).exists() or GrantSubject.objects.filter(acted_for, grant__in=held).exists()
+    standing = facts.of_agent(agent, accounts)
+    return rules.conflict([account.pk for account in accounts], standing) is not None
 
 
 @transaction.atomic

@@ -10,9 +10,9 @@ from entitlements.catalog.models import Entitlement, Tool
 from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.approval_policies import policies
+from governance.approval_policies import rules as policy_rules
 from governance.approval_policies.models import ApprovalPolicy, ApprovalRule, RuleApproval
 from governance.approvals import auto_approval
-from governance.deciders import request_rules
 from tests import make
 
 
@@ -21,7 +21,7 @@ def policies_and_rules() -> ApprovalPolicy:
     ana, resa, rob, otto, bob = (Person.objects.get(login=login) for login in ("ana", "resa", "rob", "otto", "bob"))
     use = Entitlement.objects.get(scope="wiki:use")
     stages: dict[Risk, list[str]] = {
-        risk: [*named, "security", "security"] for risk, named in request_rules.DEFAULT_POLICY.items()
+        risk: [*named, "security", "security"] for risk, named in policy_rules.DEFAULT_POLICY.items()
     }
     stages[Risk.CRITICAL] = [*stages[Risk.CRITICAL][:-1], "group:research"]
     first = policies.publish(use, stages, by=resa, confirmed_by=rob, reason="Two see more than one.")

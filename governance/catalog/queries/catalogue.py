@@ -11,7 +11,8 @@ from entitlements.catalog.models import Entitlement, Tool
 from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.approval_policies import policies
-from governance.deciders import request_rules
+from governance.approval_policies import rules as policy_rules
+from governance.conflicts_of_interest import routing
 from governance.eligibility import eligibility
 from governance.requests import candidates
 from governance.requests.queries import question
@@ -62,21 +63,21 @@ type _Stages = list[tuple[str, frozenset[str]]]
 
 def _offer(entitlement: Entitlement, agent: Agent | None, person: Person) -> tuple[list[Tool], str, _Stages | None]:
     tools = [line.tool for line in entitlement.lines.all() if line.tool.state == Tool.State.APPROVED]
-    risk = request_rules.highest(Risk(tool.risk) for tool in tools)
+    risk = policy_rules.highest(Risk(tool.risk) for tool in tools)
     policy = policies.stages_of(policies.current_for(entitlement))
     personal = agent is not None and agent.kind == Agent.Kind.PERSONAL
-    stages = request_rules.stages_for(policy, risk, personal=personal)
+    stages = policy_rules.stages_for(policy, risk, personal=personal)
     tools.sort(key=lambda tool: (-Risk(tool.risk).rank, tool.sentence))
     if agent is None:
         return tools, risk, [(stage, frozenset()) for stage in stages]
     acted_for = _acted_for(agent, person)
-    around = candidates.around(
-        agent, entitlement.system, requesters={person.login}, people=acted_for, groups=(), stages=stages
+    people = candidates.people(
+        agent, entitlement.system, requesters={person.login}, acted_for=acted_for, groups=(), stages=stages
     )
-    found = request_rules.resolve(stages, around)
-    if isinstance(found, request_rules.Unresolved):
+    routes = routing.approvers(stages, people)
+    if routing.unassigned(routes):
         return tools, risk, None
-    return tools, risk, [(each.stage, each.chosen) for each in found]
+    return tools, risk, [(route.stage, route.asked) for route in routes]
 
 
 def _acted_for(agent: Agent, person: Person) -> tuple[Person, ...]:

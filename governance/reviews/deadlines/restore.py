@@ -17,6 +17,7 @@ from entitlements.feed.locks import Lock
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
+from governance.conflicts_of_interest.rules import Reason
 from governance.deciders import review_rules
 from governance.reviews.items import holds, item_links
 from governance.reviews.items.errors import ConflictOfInterest, NotSuspendedHere
@@ -53,7 +54,7 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> list[str]:
     why = assignment.against(by, people)
     accounts = independence.accounts_of(by)
     if why is None and Assignment.objects.filter(item=item_id, reviewer__in=accounts).exists():
-        why = review_rules.Bar.ANSWERED_ALREADY
+        why = Reason.ANSWERED_ALREADY
     if why is not None:
         raise ConflictOfInterest(who=by.login, why=why.value)
     taken = _taken(row)

@@ -16,7 +16,8 @@ from entitlements.errors import NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
-from governance.deciders.review_rules import RECALL, Bar
+from governance.conflicts_of_interest.rules import Reason
+from governance.deciders.review_rules import RECALL
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
 from governance.reviews.decisions.models import Draft, ReviewDecision
@@ -93,7 +94,7 @@ def reopen(item_id: UUID, *, by: Person, reason: str) -> ReviewItem:
         raise NothingLeft
     if Remediation.objects.filter(decision__in=said, finished_at=None, final_at__isnull=False).exists():
         why = assignment.against(by, dict(item_people.of_items([item_id], said[0].stage))[item_id])
-        if why not in (None, Bar.ANSWERED_ALREADY):
+        if why not in (None, Reason.ANSWERED_ALREADY):
             raise ConflictOfInterest(who=by.login, why=str(why))
     hers = {each.decided_by_id for each in said} == {by.pk}
     left = _take_back(

@@ -24,8 +24,10 @@ from audit.actions import Action
 from entitlements.conflicts import independence
 from entitlements.people.models import Person
 from entitlements.words import Risk
+from governance.conflicts_of_interest import routing
+from governance.conflicts_of_interest.routing import ItemPeople
 from governance.deciders import review_rules
-from governance.deciders.review_rules import Around, Verb
+from governance.deciders.review_rules import Verb
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered.models import ReviewTrigger
@@ -92,7 +94,7 @@ class _Source:
 class _Facts:
     """What is known of open items: the people around them by stage, their own answers, who is asked, what is hinted."""
 
-    people: Mapping[int, Mapping[UUID, Around]]
+    people: Mapping[int, Mapping[UUID, ItemPeople]]
     accounts: Mapping[Person, Sequence[Person]]
     answered: Collection[UUID]
     asked: Mapping[UUID, Assignment]
@@ -301,6 +303,6 @@ def _is_asked(item: ReviewItem, stage: int, source: _Source, known: _Facts) -> b
     live = known.asked.get(item.pk)
     asked = {live.reviewer.login} if stage == 1 and live and live.reviewer else set[str]()
     if stage > 1 or not asked or (live and live.resolution.get("rule") not in _BY_HAND):
-        asked |= set(review_rules.find(known.people[stage][item.pk]).people)
+        asked |= routing.reviewers(known.people[stage][item.pk]).asked
     answers = (each for each in source.answers if item.stages == 1 or each.stage == stage)
     return any(who.login in asked for each in answers for who in _voices(each))

@@ -23,8 +23,10 @@ from entitlements.conflicts import independence
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.people.models import Person
 from governance import cursors
+from governance.conflicts_of_interest import routing, rules
+from governance.conflicts_of_interest.routing import ItemPeople, Route
+from governance.conflicts_of_interest.rules import Reason
 from governance.deciders import review_rules
-from governance.deciders.review_rules import Around, Found
 from governance.out_of_office import delegations
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import item_links, tallies
@@ -80,11 +82,11 @@ def _ask(ids: Iterable[UUID], stage: int, *, load: Counter[str], cap: int | None
     """
     now, rows = clock.now(), []
     busy = _full(load, cap)
-    made: dict[Around, _Choosing] = {}
+    made: dict[ItemPeople, _Choosing] = {}
     for item_id, people in item_people.of_items(ids, stage):
         if people not in made:
-            made[people] = _Choosing(review_rules.find(replace(people, busy=busy) if busy else people), now, load)
-        who, why = made[people].of(load)
+            made[people] = _Choosing(replace(people, busy=busy) if busy else people, now, load)
+        who, why = made[people].next(load)
         if who:
             load[who] += 1
             if load[who] == cap:
@@ -99,23 +101,23 @@ def _ask(ids: Iterable[UUID], stage: int, *, load: Counter[str], cap: int | None
 
 
 class _Choosing:
-    """Who of those found has least, item by item: a heap of what each had when last looked at, which only grows."""
+    """Who of those asked has least, item by item: a heap of what each had when last looked at, which only grows."""
 
-    def __init__(self, found: Found, now: datetime, load: Counter[str]) -> None:
-        """Begin with what each of those found has."""
-        self._found, self._now = found, now
-        self._least = [(load[who], who) for who in found.people]
-        self._told: dict[str | None, str] = {}
+    def __init__(self, people: ItemPeople, now: datetime, load: Counter[str]) -> None:
+        """Begin with what each of those whom the items ask has."""
+        self._route, self._people, self._now = routing.reviewers(people), people, now
+        self._least = [(load[who], who) for who in self._route.asked]
+        self._evidence: dict[str | None, str] = {}
         heapq.heapify(self._least)
 
-    def of(self, load: Counter[str]) -> tuple[str | None, str]:
-        """Return who is asked, None for nobody, and what is written down of it."""
+    def next(self, load: Counter[str]) -> tuple[str | None, str]:
+        """Return who is asked, None where the item is unassigned, and what is stored of it."""
         while self._least and self._least[0][0] != load[self._least[0][1]]:
             heapq.heapreplace(self._least, (load[self._least[0][1]], self._least[0][1]))
         who = self._least[0][1] if self._least else None
-        if who not in self._told:
-            self._told[who] = json.dumps(self._found.choice(who).as_evidence(self._now))
-        return who, self._told[who]
+        if who not in self._evidence:
+            self._evidence[who] = json.dumps(evidence(self._route, who, self._people, self._now))
+        return who, self._evidence[who]
 
 
 @transaction.atomic
@@ -132,17 +134,16 @@ def reassign(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignmen
     return pass_to(old, to, by_hand(to, review_rules.ASSIGNED, people, by=by), by=by.principal, reason=reason)
 
 
-def by_hand(to: Person, rule: str, people: Around, *, by: Person) -> dict[str, Any]:
-    """Return what is stored of a reviewer whom no chain found: by which rule, and who said so."""
-    return {
-        "chosen": to.login,
-        "rule": rule,
-        "skipped": [],
-        "provisions": to.login == people.system_owner,
-        "by": str(by.principal),
-        "evaluated_at": clock.now().isoformat(),
-        "engine": review_rules.ENGINE,
-    }
+def evidence(route: Route, who: str | None, people: ItemPeople, at: datetime) -> dict[str, Any]:
+    """Return what is stored of a reviewer; `provisions`: they own the system, and may let in what they answer for."""
+    provisions = who is not None and who == people.system_owner
+    return {**route.as_evidence(at, chosen=who), "provisions": provisions, "engine": review_rules.ENGINE}
+
+
+def by_hand(to: Person, rule: str, people: ItemPeople, *, by: Person) -> dict[str, Any]:
+    """Return what is stored of a reviewer whom a person named, by which rule, or who took the item."""
+    route = Route("", frozenset({to.login}), rule, ())
+    return {**evidence(route, to.login, people, clock.now()), "by": str(by.principal)}
 
 
 def successors(item_id: UUID, *, by: Person) -> list[Person]:
@@ -151,8 +152,7 @@ def successors(item_id: UUID, *, by: Person) -> list[Person]:
     if live is None:
         return []
     people = dict(item_people.of_items([item_id], live.stage))[item_id]
-    chain = {who for rule in (*review_rules.rules(people.kind), *people.last) for who in people.holders(rule) if who}
-    rows = Person.objects.filter(login__in=chain - people.abstained, is_active=True).exclude(pk=by.pk)
+    rows = Person.objects.filter(login__in=people.could_be_asked - people.abstained, is_active=True).exclude(pk=by.pk)
     rows = rows.exclude(pk=live.reviewer_id) if live.reviewer_id else rows
     return [each for each in rows.order_by("name") if against(each, people) is None]
 
@@ -204,16 +204,15 @@ def locked(item_id: UUID) -> Assignment:
     return old
 
 
-def against(person: Person, people: Around, accounts: Sequence[Person] | None = None) -> review_rules.Bar | None:
-    """Say why somebody may not answer, through whichever account; None when nothing stands against her."""
-    for each in independence.accounts_of(person) if accounts is None else accounts:
-        others = {each.login} if each != person or person.is_active else set[str]()
-        if (why := review_rules.conflict(each.login, with_active(people, others))) is not None:
-            return why
-    return None
+def against(person: Person, people: ItemPeople, accounts: Sequence[Person] | None = None) -> Reason | None:
+    """Return the rule by which a person may not answer, through any of their accounts; None where they may."""
+    if not person.is_active and person.login not in people.active:
+        return Reason.INACTIVE
+    accounts = independence.accounts_of(person) if accounts is None else accounts
+    return rules.conflict([account.login for account in accounts], people)
 
 
-def with_active(people: Around, also: AbstractSet[str]) -> Around:
+def with_active(people: ItemPeople, also: AbstractSet[str]) -> ItemPeople:
     """Return the same people, with some more known to be active."""
     return replace(people, active=people.active | also)
 
@@ -281,7 +280,8 @@ def _pass_one_on(rows: QuerySet[Assignment], item_id: UUID, reason: str) -> bool
         return False  # somebody else was quicker
     people = dict(item_people.of_items([item_id], old.stage))[item_id]
     load = _kept_load(old.item.campaign)
-    choice = review_rules.resolve(replace(people, busy=_full(load, old.item.campaign.load_cap)), load)
-    to = Person.objects.filter(login=choice.reviewer or "").first()
-    pass_to(old, to, choice.as_evidence(clock.now()), by=SYSTEM, reason=reason)
+    route = routing.reviewers(replace(people, busy=_full(load, old.item.campaign.load_cap)))
+    who = routing.least_busy(route, load)
+    to = Person.objects.filter(login=who or "").first()
+    pass_to(old, to, evidence(route, who, people, clock.now()), by=SYSTEM, reason=reason)
     return True

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import batched
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
 
 from entitlements.conflicts import independence
 from entitlements.people.models import Person
-from governance.deciders import review_rules
-from governance.deciders.review_rules import SPOT_CHECK, Around, Bar, Choice
+from governance.conflicts_of_interest import routing
+from governance.conflicts_of_interest.routing import SPOT_CHECK, ItemPeople, Route
+from governance.conflicts_of_interest.rules import Reason
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import visibility
 from governance.reviews.reviewers.models import Assignment
@@ -36,23 +38,23 @@ JOIN entitlements_person b ON b.id IN (v.by_id, v.in_place_of_id) WHERE p.item_i
 
 
 def find(
-    items: Sequence[UUID], *, load: Counter[str], cap: int | None, known: MutableMapping[str, Person]
-) -> Iterator[tuple[UUID, Person | None, Choice]]:
-    """Yield for each item who checks its answer and how she was found; nobody where nobody is independent enough.
+    items: Sequence[UUID], *, load: Counter[str], cap: int | None, known: MutableMapping[str, Person], at: datetime
+) -> Iterator[tuple[UUID, Person | None, dict[str, Any]]]:
+    """Yield for each item who checks its answer, or None where everybody has a conflict, and what is stored of it.
 
-    `load` counts what each was asked, and grows; nobody gets more than `cap`. `known` keeps whoever was looked up.
+    `load` counts what each was asked, and grows; no person gets more than `cap`. `known` keeps the people looked up.
     """
-    for some in batched(items, _AT_ONCE):
-        voices = _Voices(some)
-        for item, people in of_items(some):
+    for ids in batched(items, _AT_ONCE):
+        voices = _Voices(ids)
+        for item, people in of_items(ids):
             busy = frozenset(who for who, count in load.items() if cap is not None and count >= cap)
-            choice = _choose(item, replace(people, busy=busy), load, known, voices)
-            if choice.reviewer:
-                load[choice.reviewer] += 1
-            yield item, known[choice.reviewer] if choice.reviewer else None, choice
+            who, route = _choose(item, replace(people, busy=busy), load, known, voices)
+            if who:
+                load[who] += 1
+            yield item, known[who] if who else None, assignment.evidence(route, who, people, at)
 
 
-def of_items(items: Sequence[UUID]) -> list[tuple[UUID, Around]]:
+def of_items(items: Sequence[UUID]) -> list[tuple[UUID, ItemPeople]]:
     """Read the people around the answers of some items, as they are now."""
     asked, approved = defaultdict[UUID, set[str]](set), defaultdict[UUID, set[str]](set)
     for model, person in ((Assignment, "reviewer__login"), (ReviewDecision, "decided_by__login")):
@@ -75,7 +77,7 @@ class _Voices:
         """Begin with nobody."""
         self._items, self._read = items, dict[str, tuple[list[Person], set[UUID]]]()
 
-    def against(self, person: Person, item: UUID, people: Around) -> Bar | None:
+    def against(self, person: Person, item: UUID, people: ItemPeople) -> Reason | None:
         """Say why somebody does not check an answer, through whichever account; None when nothing stands against it."""
         if person.login not in self._read:
             accounts, sees = independence.accounts_of(person), set[UUID]()
@@ -84,28 +86,28 @@ class _Voices:
             self._read[person.login] = accounts, sees
         accounts, sees = self._read[person.login]
         why = assignment.against(person, people, accounts)
-        return why or (Bar.SEES_IT if item in sees else None)
+        return why or (Reason.SEES_IT if item in sees else None)
 
 
 def _choose(
-    item: UUID, people: Around, load: Counter[str], known: MutableMapping[str, Person], voices: _Voices
-) -> Choice:
-    """Take the first whom nothing stands against, and pass over whoever the rules alone do not know of."""
+    item: UUID, people: ItemPeople, load: Counter[str], known: MutableMapping[str, Person], voices: _Voices
+) -> tuple[str | None, Route]:
+    """Take the first who has no conflict; the conflicts of a second account are known only once a person is read."""
     while True:
-        choice = review_rules.resolve(people, load)
-        who = choice.reviewer
+        route = routing.reviewers(people)
+        who = routing.least_busy(route, load)
         if who is None:
-            return choice
+            return None, route
         if who not in known:
             known[who] = Person.objects.get(login=who)
         why = voices.against(known[who], item, people)
         if why is None:
-            return choice
-        sees = {who} if why == Bar.SEES_IT else set[str]()
+            return who, route
+        sees = {who} if why == Reason.SEES_IT else set[str]()
         people = replace(people, sees=people.sees | sees, answered=people.answered | ({who} - sees))
 
 
-def unfit(checks: Sequence[SpotCheck]) -> Iterator[tuple[SpotCheck, Bar]]:
+def unfit(checks: Sequence[SpotCheck]) -> Iterator[tuple[SpotCheck, Reason]]:
     """Yield each of some open checks whose checker may not make it any more, with why."""
     for some in batched(checks, _AT_ONCE):
         items = [each.item_id for each in some]
@@ -115,6 +117,6 @@ def unfit(checks: Sequence[SpotCheck]) -> Iterator[tuple[SpotCheck, Bar]]:
                 yield each, why
 
 
-def against(person: Person, item: UUID, people: Around) -> Bar | None:
+def against(person: Person, item: UUID, people: ItemPeople) -> Reason | None:
     """Say why somebody does not check an answer, through whichever account; None when nothing stands against her."""
     return _Voices([item]).against(person, item, people)

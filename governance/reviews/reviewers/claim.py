@@ -17,8 +17,9 @@ from audit.actions import Action
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden, NotFound
 from entitlements.people.models import Person, Role
+from governance.conflicts_of_interest.routing import ItemPeople
+from governance.conflicts_of_interest.rules import Reason
 from governance.deciders import review_rules
-from governance.deciders.review_rules import Around, Bar
 from governance.reviews.items import visibility
 from governance.reviews.items.errors import ConflictOfInterest
 from governance.reviews.reviewers.models import Assignment
@@ -76,8 +77,8 @@ def may_claim(waiting: Iterable[Assignment], person: Person) -> set[UUID]:
     }
 
 
-def _against(person: Person, people: Around, accounts: list[Person]) -> Bar | None:
+def _against(person: Person, people: ItemPeople, accounts: list[Person]) -> Reason | None:
     """Say why somebody may not take an item; None when nothing stands against it."""
     if any(each.login in people.abstained for each in accounts):
-        return Bar.ABSTAINED
+        return Reason.ABSTAINED
     return assignment.against(person, people, accounts)

@@ -17,7 +17,7 @@ from django.db import transaction
 from entitlements.conflicts import independence
 from entitlements.errors import NotFound
 from entitlements.people.models import Person
-from governance.deciders.review_rules import Bar
+from governance.conflicts_of_interest.rules import Reason
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import BadBulk
 from governance.reviews.items.models import ReviewItem
@@ -40,7 +40,7 @@ class Look:
 
     waiting: int
     fits: list[UUID] = field(default_factory=list)
-    barred: dict[UUID, Bar] = field(default_factory=dict)
+    barred: dict[UUID, Reason] = field(default_factory=dict)
 
     @property
     def looked_at(self) -> int:
@@ -70,7 +70,7 @@ def look(campaign: Campaign, *, of: Person | None, to: Person) -> Look:
 
 def _against(
     waiting: Iterable[tuple[UUID, int]], to: Person, accounts: Sequence[Person]
-) -> Iterator[tuple[UUID, Bar | None]]:
+) -> Iterator[tuple[UUID, Reason | None]]:
     """Say of each item at its stage what stands against somebody; None where nothing does."""
     of_stage: dict[int, list[UUID]] = defaultdict(list)
     for item, stage in waiting:

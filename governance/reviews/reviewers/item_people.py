@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -15,8 +15,8 @@ from audit import clock
 from entitlements.people.models import Membership, Person, Role
 from entitlements.words import Risk
 from governance.approvals.models import Approval
-from governance.deciders import request_rules, review_rules
-from governance.deciders.review_rules import Around
+from governance.conflicts_of_interest.routing import GROUP, SPOT_CHECK, ItemPeople, Stage
+from governance.deciders import review_rules
 from governance.requests.models import AccessRequest
 
 from . import fallback
@@ -86,7 +86,7 @@ def _is_one_persons(risk: str, strategy: str | None) -> bool:
     return review_rules.stages(Risk(risk), {risk: strategy} if strategy else {}) == 1
 
 
-def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around]]:
+def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, ItemPeople]]:
     """Read the people around a stage of some items, in the order of their numbers."""
     ids = list(ids)
     rows = [_row(*told) for told in _read(_ITEMS, ids)]
@@ -96,7 +96,6 @@ def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around
     security, admins = _holding(Role.SECURITY), _holding(Role.ADMIN)
     lasts = _asked_last(rows)
     unreachable = frozenset(Person.objects.filter(came_back()).values_list("login", flat=True))
-    nobody = frozenset[str]()
     served, active = dict[tuple[Any, ...], frozenset[str]](), dict[tuple[Any, ...], frozenset[str]]()
     for row in rows:
         sponsor, manager, system_owner, _holder, holders_manager = row.known[::2]
@@ -107,35 +106,39 @@ def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, Around
         if (row.known, last) not in active:
             here = (who for who, is_on in zip(row.known[::2], row.known[1::2], strict=True) if who and is_on)
             active[row.known, last] = frozenset({*here, *security, *admins, *last.active})
+        approvers_count = stage == SPOT_CHECK or Risk(row.risk).rank >= Risk.HIGH.rank
+        alone = not row.asked_first and _is_one_persons(row.risk, row.strategy)
         yield (
             row.item,
-            Around(
+            ItemPeople(
                 sponsor=sponsor,
-                owner=row.owner,
-                owned=frozenset(filter(None, row.owned)),
                 system_owner=system_owner,
                 manager=manager if sponsor else holders_manager,
                 kind=row.kind,
                 stage=stage,
-                holder=row.holder,
-                holder_first=row.asked_first,
-                requesters=nobody.union(*(requesters[each] for each in row.requests)),
+                holder=row.holder if row.asked_first else None,
+                asked_first=row.holder if row.asked_first and stage == 1 else None,
+                own=frozenset(filter(None, [row.holder])),
+                owners=frozenset(filter(None, [row.owner, *row.owned])),
+                requesters=_of_requests(requesters, row.requests),
                 beneficiaries=served[key],
                 active=active[row.known, last],
                 security=security,
                 admins=admins,
-                risk=Risk(row.risk),
-                approvers=nobody.union(*(approvers[each] for each in row.requests)),
+                approvers=_of_requests(approvers, row.requests if approvers_count else ()),
                 answered=frozenset(answered.get(row.item, ())),
                 abstained=frozenset(abstained.get(row.item, ())),
                 unreachable=unreachable,
-                gave_it=system_owner is not None and any(system_owner in gave[each] for each in row.requests),
-                alone=not row.asked_first and _is_one_persons(row.risk, row.strategy),
+                gave=_of_requests(gave, row.requests if alone else ()).intersection(filter(None, [system_owner])),
                 fallback=last.group,
-                members=last.members,
+                groups={f"{GROUP}{last.group}": last.members} if last.group else {},
                 runs_it=last.runs_it,
             ),
         )
+
+
+def _of_requests(people: Mapping[UUID, set[str]], requests: Iterable[UUID]) -> frozenset[str]:
+    return frozenset[str]().union(*(people[request] for request in requests))
 
 
 def came_back() -> Q:
@@ -200,7 +203,7 @@ def _behind(requests: set[UUID]) -> tuple[dict[UUID, set[str]], dict[UUID, set[s
     for row in said.filter(answer=Approval.Answer.APPROVED).values_list(*told):
         request, at, stage, then, now, *voices = row
         answered = {who for who in voices if who}
-        gave[request] |= answered - ({then or now} if stage == request_rules.Stage.SPONSOR else set())
+        gave[request] |= answered - ({then or now} if stage == Stage.SPONSOR else set())
         if at > lately:
             agreed[request] |= answered
     return asked, agreed, gave

@@ -149,8 +149,8 @@ def draw(campaign: Campaign, *, by: Principal) -> None:
     items = list(picked.values())
     known, load = dict[str, Person](), Counter[str]()
     checks = [
-        SpotCheck(plan=plan, item_id=item, checker=who, resolution=choice.as_evidence(now), asked_at=now)
-        for item, who, choice in checkers.find(items, load=load, cap=campaign.load_cap, known=known)
+        SpotCheck(plan=plan, item_id=item, checker=who, resolution=evidence, asked_at=now)
+        for item, who, evidence in checkers.find(items, load=load, cap=campaign.load_cap, known=known, at=now)
     ]
     SpotCheck.objects.bulk_create(checks)
     detail = {

@@ -14,7 +14,7 @@ from django.db.models import Count
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from governance.deciders.review_rules import Bar
+from governance.conflicts_of_interest.rules import Reason
 from governance.reviews.items import item_links
 from governance.reviews.reviewers import checkers
 from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
@@ -48,13 +48,14 @@ def _replace(plan: SpotPlan, check_id: UUID) -> bool:
     return True
 
 
-def _ask_another(plan: SpotPlan, check: SpotCheck, why: Bar) -> None:
+def _ask_another(plan: SpotPlan, check: SpotCheck, why: Reason) -> None:
     now, before = clock.now(), check.checker
     counted = SpotCheck.objects.filter(plan=plan, checker__isnull=False).order_by().values_list("checker__login")
     load = Counter(dict(counted.annotate(n=Count("pk"))))
-    ((_item, to, choice),) = checkers.find([check.item_id], load=load, cap=plan.campaign.load_cap, known={})
+    found = checkers.find([check.item_id], load=load, cap=plan.campaign.load_cap, known={}, at=now)
+    ((_item, to, evidence),) = found
     was = {"who": before.login if before else "", "why": why.value, "asked_at": check.asked_at.isoformat()}
-    told = {**choice.as_evidence(now), "instead_of": [*check.resolution.get("instead_of", []), was]}
+    told = {**evidence, "instead_of": [*check.resolution.get("instead_of", []), was]}
     check.checker, check.resolution, check.asked_at = to, told, now
     check.save(update_fields=["checker", "resolution", "asked_at"])
     people = [f"person:{each.login}" for each in (before, to) if each]
@@ -62,6 +63,6 @@ def _ask_another(plan: SpotPlan, check: SpotCheck, why: Bar) -> None:
         Action.SPOT_CHECK_REASSIGNED,
         about=[*item_links.about(check.item), f"spot_check:{check.pk}", *people],
         by=SYSTEM,
-        reason="The checker has left." if why == Bar.INACTIVE else "The checker is not independent any more.",
+        reason="The checker has left." if why == Reason.INACTIVE else "The checker is not independent any more.",
         detail={"from": was["who"], "to": to.login if to else None, **told},
     )

@@ -17,9 +17,9 @@ from entitlements.people import people
 from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.approval_policies import policies
+from governance.approval_policies import rules as policy_rules
 from governance.approvals import approvals
 from governance.approvals.models import Approval
-from governance.deciders import request_rules
 from governance.eligibility import narrowing
 from governance.notices import listener
 from governance.notices.models import Notice
@@ -30,7 +30,7 @@ from tests.governance import companies
 from tests.governance.companies import Company, waiting
 
 pytestmark = pytest.mark.django_db
-TWO_OF_DPO: request_rules.Policy = {
+TWO_OF_DPO: policy_rules.Policy = {
     Risk.LOW: ("sponsor",),
     Risk.MEDIUM: ("sponsor", "group:dpo"),
     Risk.HIGH: ("sponsor", "system_owner", "group:dpo", "group:dpo"),
@@ -41,7 +41,7 @@ TWO_OF_DPO: request_rules.Policy = {
 made_world, company = shared.world(companies.found)
 
 
-def publish(company: Company, policy: request_rules.Policy) -> None:
+def publish(company: Company, policy: policy_rules.Policy) -> None:
     policies.publish(company.use, policy, by=company.resa, confirmed_by=company.rob, reason="be stricter")
 
 
@@ -143,7 +143,7 @@ def test_after_half_the_time_the_next_is_asked_as_well_once_and_it_is_recorded(c
 
 
 def test_where_nobody_more_can_be_asked_it_is_tried_once(company: Company) -> None:
-    publish(company, {**request_rules.DEFAULT_POLICY, Risk.LOW: ("sponsor", "security")})
+    publish(company, {**policy_rules.DEFAULT_POLICY, Risk.LOW: ("sponsor", "security")})
     request = company.ask()
     approvals.approve(request.pk, by=company.sofia)
     AccessRequest.objects.update(asked_at=clock.now() - timedelta(days=5), answer_by=clock.now() + timedelta(days=2))

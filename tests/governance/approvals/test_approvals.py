@@ -20,10 +20,11 @@ from entitlements.people import people
 from entitlements.people.models import Membership, Person
 from entitlements.words import Risk
 from governance.approval_policies import policies
+from governance.approval_policies import rules as policy_rules
 from governance.approval_policies.models import ApprovalPolicy
 from governance.approvals import approvals
 from governance.approvals.models import Approval
-from governance.deciders import request_rules
+from governance.conflicts_of_interest.routing import Stage
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.narrowing import Narrowing
 from governance.requests import requests
@@ -335,9 +336,9 @@ def test_when_an_approver_left_somebody_else_is_found_and_the_requester_never_is
 def test_a_request_keeps_the_policy_it_was_made_under(company: Company) -> None:
     before = company.ask()
     admin = make.person("admin", roles=["admin"])
-    strict: request_rules.Policy = {
-        **request_rules.DEFAULT_POLICY,
-        Risk.LOW: (request_rules.Stage.SPONSOR, request_rules.Stage.SECURITY),
+    strict: policy_rules.Policy = {
+        **policy_rules.DEFAULT_POLICY,
+        Risk.LOW: (Stage.SPONSOR, Stage.SECURITY),
     }
     with pytest.raises(policies.SecondPersonRequired):
         policies.publish(company.use, strict, by=admin, confirmed_by=admin, reason="alone")

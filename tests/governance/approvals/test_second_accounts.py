@@ -22,11 +22,11 @@ from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.words import Risk
 from governance.approval_policies import policies
+from governance.approval_policies import rules as policy_rules
 from governance.approvals import approvals, auto_approval
 from governance.approvals.models import Approval
 from governance.break_glass import break_glass
 from governance.break_glass.models import EmergencyGrant
-from governance.deciders import request_rules
 from governance.eligibility import eligibility
 from governance.ownership import ownership
 from governance.request_changes import appeal as appeal_actions
@@ -54,13 +54,13 @@ def company() -> Company:
 
 
 def confirm_policy(company: Company) -> object:
-    waiting = policies.propose(company.use, request_rules.DEFAULT_POLICY, by=company.rob, reason="The same.")
+    waiting = policies.propose(company.use, policy_rules.DEFAULT_POLICY, by=company.rob, reason="The same.")
     return policies.confirm(waiting.pk, by=company.resa, reason="Yes.")
 
 
 def publish_policy(company: Company) -> object:
     return policies.publish(
-        company.use, request_rules.DEFAULT_POLICY, by=company.rob, confirmed_by=company.resa, reason="Yes."
+        company.use, policy_rules.DEFAULT_POLICY, by=company.rob, confirmed_by=company.resa, reason="Yes."
     )
 
 
@@ -209,7 +209,7 @@ def test_the_database_knows_the_second_account_of_whoever_may_not_answer(who: st
 def test_the_database_knows_who_joined_a_stages_group_after_the_ask() -> None:
     company = companies.found()
     dpo = make.group(dora := make.person("dora"), make.person("dan"), slug="dpo")
-    asked: request_rules.Policy = {**request_rules.DEFAULT_POLICY, Risk.LOW: ("sponsor", "group:dpo")}
+    asked: policy_rules.Policy = {**policy_rules.DEFAULT_POLICY, Risk.LOW: ("sponsor", "group:dpo")}
     policies.publish(company.use, asked, by=company.resa, confirmed_by=company.rob, reason="Personal data.")
     request = company.ask("now")
     late, secure = make.person("late"), company.resa

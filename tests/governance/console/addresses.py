@@ -26,12 +26,12 @@ from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.unmanaged_agents.models import SeenAgent, Workflow
 from governance.approval_policies import policies
+from governance.approval_policies import rules as policy_rules
 from governance.approval_policies.models import RuleApproval
 from governance.approvals import auto_approval
 from governance.break_glass import break_glass
 from governance.break_glass.models import EmergencyGrant
 from governance.console import urls
-from governance.deciders import request_rules
 from governance.eligibility import eligibility
 from governance.notices import queue
 from governance.notices.models import Delivery, Kind, Notice
@@ -194,7 +194,7 @@ def _settings(company: companies.Company) -> dict[str, object]:
 
 def _proposed(company: companies.Company) -> dict[str, object]:
     """Let one policy and one rule be proposed, and something be approved by a rule that is looked at by now."""
-    proposal = policies.propose(None, request_rules.DEFAULT_POLICY, by=company.resa, reason="a sample")
+    proposal = policies.propose(None, policy_rules.DEFAULT_POLICY, by=company.resa, reason="a sample")
     terms = {"kinds": ["shared"], "longest": timedelta(days=1), "expires_at": clock.now() + timedelta(days=9)}
     rule = auto_approval.propose(company.use, **terms, by=company.ana, reason="a sample")  # type: ignore[arg-type]
     auto_approval.confirm(rule.pk, by=company.resa, reason="seen")

@@ -24,7 +24,8 @@ from entitlements.unmanaged_agents import unmanaged_agents
 from entitlements.unmanaged_agents.models import SeenAgent, Workflow
 from entitlements.words import Risk
 from governance.approval_policies import policies
-from governance.deciders import request_rules
+from governance.approval_policies import rules as policy_rules
+from governance.conflicts_of_interest.routing import Stage
 from governance.notices import listener
 from governance.notices.models import Notice
 from governance.onboarding import batches, move
@@ -218,8 +219,8 @@ def test_the_group_of_an_agents_users_is_made_as_every_group_is(company: Company
 
 
 def test_what_more_than_a_sponsor_approves_needs_a_request(company: Company) -> None:
-    strict = dict(request_rules.DEFAULT_POLICY)
-    strict[Risk.MEDIUM] = (request_rules.Stage.SPONSOR, request_rules.Stage.SYSTEM_OWNER)
+    strict = dict(policy_rules.DEFAULT_POLICY)
+    strict[Risk.MEDIUM] = (Stage.SPONSOR, Stage.SYSTEM_OWNER)
     policies.publish(company.use, strict, by=company.resa, confirmed_by=company.rob, reason="Stricter.")
     batch = accepted(company)
     plan = batches.plans(AdoptedAgent.objects.all())[AdoptedAgent.objects.get().pk]

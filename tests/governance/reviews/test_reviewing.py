@@ -3,17 +3,21 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from entitlements.words import Risk
+from governance.conflicts_of_interest import routing
+from governance.conflicts_of_interest.routing import ItemPeople
+from governance.conflicts_of_interest.rules import Reason
 from governance.deciders import review_rules
-from governance.deciders.review_rules import Around, Verb
-from governance.deciders.review_rules import Bar as Why
+from governance.deciders.review_rules import Verb
+from governance.reviews.reviewers import assignment
 
-EVERYBODY = Around(
+EVERYBODY = ItemPeople(
     sponsor="sofia",
-    owner="otto",
+    owners=frozenset({"otto"}),
     system_owner="sam",
     manager="mona",
     requesters=frozenset(),
@@ -26,112 +30,123 @@ EVERYBODY = Around(
     ("around", "reviewer", "rule", "skipped"),
     [
         (EVERYBODY, "sofia", "sponsor", []),
-        (replace(EVERYBODY, requesters=frozenset({"sofia"})), "sam", "system_owner", [("sofia", Why.REQUESTED_IT)]),
-        (replace(EVERYBODY, beneficiaries=frozenset({"sofia"})), "sam", "system_owner", [("sofia", Why.BENEFITS)]),
-        (replace(EVERYBODY, owner="sofia"), "sam", "system_owner", [("sofia", Why.OWNS_THE_AGENT)]),
-        (replace(EVERYBODY, active=frozenset({"sam"})), "sam", "system_owner", [("sofia", Why.INACTIVE)]),
+        (replace(EVERYBODY, requesters=frozenset({"sofia"})), "sam", "system_owner", [("sofia", Reason.REQUESTED_IT)]),
+        (replace(EVERYBODY, beneficiaries=frozenset({"sofia"})), "sam", "system_owner", [("sofia", Reason.BENEFITS)]),
+        (replace(EVERYBODY, owners=frozenset({"sofia"})), "sam", "system_owner", [("sofia", Reason.OWNS_THE_AGENT)]),
+        (replace(EVERYBODY, active=frozenset({"sam"})), "sam", "system_owner", [("sofia", Reason.INACTIVE)]),
         (
             replace(EVERYBODY, active=frozenset({"mona"})),
             "mona",
             "manager",
-            [("sofia", Why.INACTIVE), ("sam", Why.INACTIVE)],
+            [("sofia", Reason.INACTIVE), ("sam", Reason.INACTIVE)],
         ),
         (
             replace(EVERYBODY, sponsor="sam", beneficiaries=frozenset({"sam"})),
             "mona",
             "manager",
-            [("sam", Why.BENEFITS)],
+            [("sam", Reason.BENEFITS)],
         ),
         (
             replace(EVERYBODY, sponsor="otto", system_owner=None, manager=None),
             None,
             "unresolved",
-            [("otto", Why.OWNS_THE_AGENT)],
+            [("otto", Reason.OWNS_THE_AGENT)],
         ),
     ],
 )
 def test_the_chain_is_sponsor_system_owner_manager_nobody(
-    around: Around, reviewer: str | None, rule: str, skipped: list[tuple[str, Why]]
+    around: ItemPeople, reviewer: str | None, rule: str, skipped: list[tuple[str, Reason]]
 ) -> None:
-    choice = review_rules.resolve(around, {})
-    assert (choice.reviewer, choice.rule) == (reviewer, rule)
-    assert [(skip.who, skip.why) for skip in choice.skipped] == skipped
+    route = routing.reviewers(around)
+    assert (routing.least_busy(route, {}), route.rule) == (reviewer, rule)
+    assert [(skip.who, skip.why) for skip in route.skipped] == skipped
 
 
+DESK = "group:desk"
 NOBODY_LEFT = replace(
     EVERYBODY,
     requesters=frozenset({"sofia", "sam", "mona"}),
     fallback="desk",
-    members=frozenset({"cora", "bela", "sofia", "gone", "olaf"}),
+    groups={DESK: frozenset({"cora", "bela", "sofia", "gone", "olaf"})},
     active=EVERYBODY.active | {"cora", "bela", "ana"},
     busy=frozenset({"olaf"}),
 )
-PASSED = [("sofia", Why.REQUESTED_IT), ("sam", Why.REQUESTED_IT), ("mona", Why.REQUESTED_IT)]
+PASSED = [("sofia", Reason.REQUESTED_IT), ("sam", Reason.REQUESTED_IT), ("mona", Reason.REQUESTED_IT)]
 
 
 @pytest.mark.parametrize(
     ("around", "load", "reviewer", "rule", "skipped"),
     [
-        (NOBODY_LEFT, {}, "bela", "group:desk", [("gone", Why.INACTIVE), ("olaf", Why.INACTIVE)]),
-        (NOBODY_LEFT, {"bela": 2, "cora": 1}, "cora", "group:desk", [("gone", Why.INACTIVE), ("olaf", Why.INACTIVE)]),
+        (NOBODY_LEFT, {}, "bela", "group:desk", [("gone", Reason.INACTIVE), ("olaf", Reason.INACTIVE)]),
         (
-            replace(NOBODY_LEFT, members=frozenset({"cora", "bela"}), busy=frozenset({"bela"})),
+            NOBODY_LEFT,
+            {"bela": 2, "cora": 1},
+            "cora",
+            "group:desk",
+            [("gone", Reason.INACTIVE), ("olaf", Reason.INACTIVE)],
+        ),
+        (
+            replace(NOBODY_LEFT, groups={DESK: frozenset({"cora", "bela"})}, busy=frozenset({"bela"})),
             {"bela": 1, "cora": 9},
             "cora",
             "group:desk",
-            [("bela", Why.OVER_LOAD)],
+            [("bela", Reason.OVER_LOAD)],
         ),
         (
-            replace(NOBODY_LEFT, members=frozenset({"cora", "bela"}), beneficiaries=frozenset({"cora", "bela"})),
+            replace(NOBODY_LEFT, groups={DESK: frozenset({"cora", "bela"})}, beneficiaries=frozenset({"cora", "bela"})),
             {},
             None,
             "unresolved",
-            [("bela", Why.BENEFITS), ("cora", Why.BENEFITS)],
+            [("bela", Reason.BENEFITS), ("cora", Reason.BENEFITS)],
         ),
         (
             replace(
-                NOBODY_LEFT, members=frozenset({"cora", "bela"}), answered=frozenset({"cora", "bela"}), runs_it="ana"
+                NOBODY_LEFT,
+                groups={DESK: frozenset({"cora", "bela"})},
+                answered=frozenset({"cora", "bela"}),
+                runs_it="ana",
             ),
             {"ana": 9},
             "ana",
             "campaign_owner",
-            [("bela", Why.ANSWERED_ALREADY), ("cora", Why.ANSWERED_ALREADY)],
+            [("bela", Reason.ANSWERED_ALREADY), ("cora", Reason.ANSWERED_ALREADY)],
         ),
-        (replace(NOBODY_LEFT, members=frozenset()), {}, None, "unresolved", [("group:desk", Why.TOO_FEW)]),
-        (replace(NOBODY_LEFT, fallback="", members=frozenset()), {}, None, "unresolved", []),
+        (replace(NOBODY_LEFT, groups={DESK: frozenset()}), {}, None, "unresolved", [("group:desk", Reason.TOO_FEW)]),
+        (replace(NOBODY_LEFT, fallback=""), {}, None, "unresolved", []),
         (
-            replace(NOBODY_LEFT, fallback="", members=frozenset(), runs_it="ana", abstained=frozenset({"ana"})),
+            replace(NOBODY_LEFT, fallback="", runs_it="ana", abstained=frozenset({"ana"})),
             {},
             None,
             "unresolved",
-            [("ana", Why.ABSTAINED)],
+            [("ana", Reason.ABSTAINED)],
         ),
     ],
 )
 def test_after_the_chain_who_has_least_of_the_group_then_who_runs_it_and_each_bar_holds_for_them(
-    around: Around, load: dict[str, int], reviewer: str | None, rule: str, skipped: list[tuple[str, Why]]
+    around: ItemPeople, load: dict[str, int], reviewer: str | None, rule: str, skipped: list[tuple[str, Reason]]
 ) -> None:
-    choice = review_rules.resolve(around, load)
-    assert (choice.reviewer, choice.rule) == (reviewer, rule)
-    assert [(skip.who, skip.why) for skip in choice.skipped] == [*PASSED, *skipped]
+    route = routing.reviewers(around)
+    assert (routing.least_busy(route, load), route.rule) == (reviewer, rule)
+    assert [(skip.who, skip.why) for skip in route.skipped] == [*PASSED, *skipped]
 
 
 @pytest.mark.parametrize(
     ("around", "rule", "provisions"),
     [
-        (replace(EVERYBODY, kind="resource_owner", alone=True), "system_owner", True),
-        (replace(EVERYBODY, kind="resource_owner", alone=True, gave_it=True), "sponsor", False),
-        (replace(EVERYBODY, kind="resource_owner", gave_it=True), "system_owner", True),
-        (replace(EVERYBODY, sponsor="sam", alone=True), "sponsor", True),
+        (replace(EVERYBODY, kind="resource_owner"), "system_owner", True),
+        (replace(EVERYBODY, kind="resource_owner", gave=frozenset({"sam"})), "sponsor", False),
+        (replace(EVERYBODY, sponsor="sam"), "sponsor", True),
     ],
 )
 def test_who_owns_the_system_answers_alone_unless_it_was_hers_to_give_and_the_trace_says_that_she_owns_it(
-    around: Around,
+    around: ItemPeople,
     rule: str,
     provisions: bool,  # noqa: FBT001
 ) -> None:
-    choice = review_rules.resolve(around, {})
-    assert (choice.rule, choice.provisions) == (rule, provisions)
+    route = routing.reviewers(around)
+    who = routing.least_busy(route, {})
+    evidence = assignment.evidence(route, who, around, datetime(2026, 5, 1, tzinfo=UTC))
+    assert (evidence["rule"], evidence["provisions"]) == (rule, provisions)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from entitlements.api import preconditions
 from entitlements.api.fields import Shown, Text
 from entitlements.people.models import Person
 from governance import tasks
-from governance.deciders import review_rules
+from governance.conflicts_of_interest.rules import OF_REVIEWS
 from governance.requests.api.requests import UnknownName
 from governance.reviews.campaigns import pause
 from governance.reviews.deadlines import nudge
@@ -81,7 +81,7 @@ class NotGivenShown(Shown):
     """An item that the other may not answer, and why."""
 
     item = serializers.UUIDField()
-    why = serializers.ChoiceField(choices=[*review_rules.Bar])
+    why = serializers.ChoiceField(choices=OF_REVIEWS)
 
 
 class GivenShown(Shown):

@@ -1,5 +1,5 @@
 -- Why a person must not decide a review item, for every account of theirs; NULL where they may. The last line against
--- self-certification: `governance/deciders/review_rules.py` has the same rule.
+-- self-certification: `governance/conflicts_of_interest/rules.py` has the same rule.
 CREATE OR REPLACE FUNCTION governance_review_conflict(asked uuid, who bigint) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     own record;

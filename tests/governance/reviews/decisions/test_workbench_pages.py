@@ -8,6 +8,8 @@ import pytest
 from audit import clock
 from entitlements.errors import ReasonRequired
 from entitlements.grants.models import Grant
+from governance.conflicts_of_interest import routing
+from governance.conflicts_of_interest.rules import OF_REVIEWS
 from governance.console import tags
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
@@ -232,12 +234,12 @@ def test_the_day_beside_a_removal_is_when_it_comes_and_beside_what_is_kept_when_
 
 
 def test_why_somebody_is_asked_or_passed_over_is_said_in_words() -> None:
-    rules = {rule for kind in Campaign.Kind.values for rule in review_rules.rules(kind)} | {
+    rules = {rule for kind in Campaign.Kind.values for rule in routing.chain_of(kind)} | {
         review_rules.ASSIGNED,
         review_rules.CLAIMED,
     }
     assert [rule for rule in rules if tags.reviewer_rule(rule) == rule] == []
-    assert [bar for bar in review_rules.Bar if bar.value in tags.passed_over(f"nora: {bar.value}")] == []
+    assert [reason for reason in OF_REVIEWS if reason.value in tags.passed_over(f"nora: {reason.value}")] == []
 
 
 def test_take_back_is_offered_for_fifteen_minutes(at: Move) -> None:

@@ -13,6 +13,8 @@ from audit.actions import Action
 from audit.export import timeline
 from entitlements.people import people
 from entitlements.people.models import Group, Membership, Person
+from governance.conflicts_of_interest import routing
+from governance.conflicts_of_interest.routing import ItemPeople, Route
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import answer
@@ -275,12 +277,12 @@ def test_a_reviewer_may_hand_an_item_on_to_the_group_and_to_who_runs_it(company:
 def test_whom_the_chain_comes_to_is_found_once_for_the_same_people(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found, find = list[review_rules.Around](), review_rules.find
+    found, reviewers = list[ItemPeople](), routing.reviewers
 
-    def counted(around: review_rules.Around) -> review_rules.Found:
-        found.append(around)
-        return find(around)
+    def counted(people: ItemPeople) -> Route:
+        found.append(people)
+        return reviewers(people)
 
-    monkeypatch.setattr(review_rules, "find", counted)
+    monkeypatch.setattr(routing, "reviewers", counted)
     campaign = begun(company, DESK)
     assert (len(found), Counter(asked(campaign))) == (1, {"bela": 3, "cora": 2})
