@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from entitlements.decisions import limits
 from entitlements.errors import DomainError, Stale
 from entitlements.words import Risk
 from governance.deciders import review_rules
-from governance.deciders.review_rules import STRICTNESS, Around, Bar, Verb
+from governance.deciders.review_rules import SECOND, STRICTNESS, Around, Bar, Verb
 from governance.reviews.items.answer import Answer, lacking
 from governance.reviews.items.errors import (
     BadAnswer,
@@ -126,28 +125,25 @@ class Reason:
     violation: Violation | None = None
 
 
-class Next(StrEnum):
-    """What becomes of an item: it is decided, the second stage is asked, or somebody else at the same stage is."""
-
-    DECIDED = "decided"
-    SECOND_STAGE = "second_stage"
-    SAME_STAGE = "same_stage"
-
-
 @dataclass(frozen=True, slots=True)
 class ItemVerdict:
     """What one answer comes to: why it does not count, or what it keeps, supersedes and leads to.
 
-    `outcome` is the earlier decision that is stricter, None where this answer is the outcome.
+    `asks` is the stage that is asked next; without one the item is decided. `outcome` is the earlier decision that is
+    the outcome, None where this answer is.
     """
 
     item: UUID
     stage: int
     reasons: Sequence[Reason]
-    kept: Sequence[int]
-    supersedes: UUID | None
-    next: Next
-    outcome: UUID | None
+    kept: Sequence[int] = ()
+    supersedes: UUID | None = None
+    asks: int | None = None
+    outcome: UUID | None = None
+
+
+_ORDER: Final = {Outdated: 0, ConflictOfInterest: 1, ViolationOpen: 2}
+"""Which reason of an item is told first; a missing reason comes last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,23 +155,21 @@ class Verdict:
 
     @property
     def refusal(self) -> Reason | None:
-        """Return the reason to tell first; None where all answers count.
+        """Return the reason to tell; None where all answers count.
 
-        All outdated answers are told at once. Of the others it is a conflict of interest at the first stage that has
-        one, then a violation, then a reason that is missing; within these the first item.
+        All outdated answers are told at once. Of violations it is that of the first item, of all else that of the first
+        item of the first stage.
         """
-        if self.reasons:
-            return self.reasons[0]
-        reasons = [(reason, item.stage) for item in self.items for reason in item.reasons]
-        outdated = [reason.detail for reason, _ in reasons if reason.error is Outdated]
-        if outdated:
-            return Reason(Outdated, {"answers": outdated[:_NAMED], "count": len(outdated)})
-        order = {ConflictOfInterest: 0, ViolationOpen: 1}
-        weighed = [
-            (order.get(reason.error, 2), 0 if reason.violation else stage, place, reason)
-            for place, (reason, stage) in enumerate(reasons)
+        reasons = [
+            (_ORDER.get(reason.error, len(_ORDER)), 0 if reason.violation else item.stage, reason)
+            for item in self.items
+            for reason in item.reasons
         ]
-        return min(weighed, key=lambda row: row[:3])[3] if weighed else None
+        first = next(iter((*self.reasons, *(each[2] for each in sorted(reasons, key=lambda each: each[:2])))), None)
+        if first is None or first.error is not Outdated:
+            return first
+        outdated = [reason.detail for _order, _stage, reason in reasons if reason.error is Outdated]
+        return Reason(Outdated, {"answers": outdated[:_NAMED], "count": len(outdated)})
 
 
 def judge(case: Case) -> Verdict:
@@ -206,11 +200,11 @@ def _against(case: Case) -> Iterable[Reason]:
 
 
 def _judge_item(draft: Drafted, now: datetime) -> ItemVerdict:
-    about = {"item": str(draft.item), "agent": draft.name}
-    reasons, answer = list[Reason](), draft.answer
+    about, answer = {"item": str(draft.item), "agent": draft.name}, draft.answer
     kept, outdated = fit_again(answer, draft.holdings, now)
     if outdated:
-        reasons.append(Reason(Outdated, {**about, "field": outdated}))
+        return ItemVerdict(draft.item, draft.stage, [Reason(Outdated, {**about, "field": outdated})])
+    reasons = list[Reason]()
     if (bar := conflict(draft.people, draft.voices)) is not None:
         reasons.append(Reason(ConflictOfInterest, {**about, "why": bar.value}))
     if (violation := uncovered(draft.violations, draft.voices)) is not None:
@@ -292,17 +286,17 @@ def _supersedes(draft: Drafted) -> UUID | None:
     return next((each.decision for each in taken_back if each.stage == draft.stage), None)
 
 
-def _leads_to(draft: Drafted) -> tuple[Next, UUID | None]:
-    """Return what becomes of an item, and the earlier decision that is its outcome, None for this answer.
+def _leads_to(draft: Drafted) -> tuple[int | None, UUID | None]:
+    """Return the stage that is asked next, and the earlier decision that is the outcome, None for this answer.
 
     The strictest answer is the outcome once no stage is left, the last of those that are alike; a removal leaves none.
+    An abstention decides nothing.
     """
     verb = draft.answer.verb
     if verb == Verb.ABSTAIN:
-        return Next.SAME_STAGE, None
+        return draft.stage, None
     standing = [each for each in draft.earlier if not each.is_taken_back and each.verb != Verb.ABSTAIN]
     if verb != Verb.REVOKE and len(standing) + 1 < draft.stages:
-        return Next.SECOND_STAGE, None
+        return SECOND, None
     answers = [*((each.verb, each.stage, each.decision) for each in standing), (verb, draft.stage, None)]
-    _verb, _stage, decision = max(answers, key=lambda each: (STRICTNESS.index(Verb(each[0])), each[1]))
-    return Next.DECIDED, decision
+    return None, max(answers, key=lambda each: (STRICTNESS.index(Verb(each[0])), each[1]))[2]

@@ -37,7 +37,7 @@ from governance.reviews.reviewers.models import Assignment
 
 from . import facts, rules, settlement
 from .facts import SubmissionFacts
-from .rules import ItemVerdict, Next, Reason, Violation
+from .rules import ItemVerdict, Reason, Violation
 
 _FIRST: Final = 0
 
@@ -298,17 +298,16 @@ def _attention(assignment: Assignment, via: ReviewDecision.Via, by: Person) -> d
 
 def _conclude(decisions: Sequence[ReviewDecision], verdicts: Sequence[ItemVerdict]) -> None:
     """Give items their outcome, or ask the next reviewer of the same or the second stage."""
-    decided, asked = list[ReviewItem](), defaultdict[tuple[Next, int], list[UUID]](list)
+    decided, asked = list[ReviewItem](), defaultdict[tuple[bool, int], list[UUID]](list)
     for decision, verdict in zip(decisions, verdicts, strict=True):
-        if verdict.next == Next.DECIDED:
+        if verdict.asks is None:
             decision.item.current_decision_id = verdict.outcome or decision.pk
             decision.item.state = ReviewItem.State.DECIDED
             decided.append(decision.item)
         else:
-            stage = verdict.stage if verdict.next == Next.SAME_STAGE else review_rules.SECOND
-            asked[verdict.next, stage].append(verdict.item)
+            asked[decision.verb != Verb.ABSTAIN, verdict.asks].append(verdict.item)
     ReviewItem.objects.bulk_update(decided, ["state", "current_decision"])
-    for (_next, stage), items in sorted(asked.items(), key=lambda each: each[0][0] != Next.SAME_STAGE):
+    for (_is_further, stage), items in sorted(asked.items(), key=lambda each: each[0][0]):
         assignment_actions.ask_next(items, stage)
     for decision in decisions:
         if decision.item.subject_kind == ReviewItem.Subject.AGENT and decision.reason_code == review_rules.NOT_MINE:
