@@ -25,7 +25,8 @@ from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects
 from governance.reviews.remediation import one_person
 from governance.reviews.remediation.models import NoAnswer
-from governance.reviews.reviewers import assignment, item_people
+from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers import facts as reviewer_facts
 from governance.reviews.reviewers.models import Assignment
 
 from . import deadlines
@@ -50,7 +51,9 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> list[str]:
     now = clock.now()
     if row.did != NoAnswer.Did.SUSPENDED or row.restored_at or row.revoked_at or (row.revoke_at or now) <= now:
         raise NotSuspendedHere
-    people = dict(item_people.of_items([item_id], review_rules.SECOND))[item_id]  # her own is nobody's to restore
+    people = dict(reviewer_facts.people_around([item_id], review_rules.SECOND))[
+        item_id
+    ]  # her own is nobody's to restore
     why = assignment.against(by, people)
     accounts = independence.accounts_of(by)
     if why is None and Assignment.objects.filter(item=item_id, reviewer__in=accounts).exists():

@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 from django.core import signing
 from django.db.models import Prefetch
 
+from audit import clock
 from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.people.models import Person
@@ -24,7 +25,8 @@ from entitlements.words import Risk
 from governance.deciders.review_rules import Verb
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import ReviewDecision
-from governance.reviews.items import validity, violations
+from governance.reviews.items import facts as item_facts
+from governance.reviews.items import violations
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadAnswer, BadBulk
 from governance.reviews.items.models import ReviewItem, ReviewLine
@@ -80,7 +82,7 @@ def preview(campaign: Campaign, items: Sequence[UUID], answer: Answer, *, by: Pe
 
     Raises BadAnswer for a verb that is never for many or too many items, ReasonRequired.
     """
-    answer.check()
+    answer.check(clock.now())
     if answer.verb not in MOST or answer.kept or answer.limits or answer.valid_until or answer.effective_at:
         raise BadAnswer(verb=answer.verb)
     if not answer.reason_code:
@@ -117,7 +119,7 @@ def _violating(items: Mapping[UUID, ReviewItem], verb: Verb) -> Collection[UUID]
     """Return the items of which a verb would keep a part of a violation, with or without an exception."""
     if verb == Verb.REVOKE:
         return ()
-    left = validity.lines_left(items)
+    left = item_facts.lines_left(items)
     if verb == Verb.CERTIFY:
         return violations.of_items(items.values(), left)
     suggested = dict(Suggestion.objects.filter(item__in=items).values_list("item", "kept"))

@@ -10,9 +10,12 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
+from governance.deciders.review_rules import Verb
+from governance.reviews.items.answer import Answer
+
 
 class Draft(models.Model):
-    """What a reviewer means to answer; hers to change until she submits. `rev` tells two windows apart."""
+    """An answer that a reviewer may change until they submit it. `rev` tells two windows apart."""
 
     assignment = models.OneToOneField(
         "governance.Assignment", primary_key=True, on_delete=models.PROTECT, related_name="draft"
@@ -34,9 +37,16 @@ class Draft(models.Model):
     def __str__(self) -> str:
         return f"{self.assignment_id} r{self.rev}"
 
+    @property
+    def answer(self) -> Answer:
+        """The answer as the reviewer gave it: only a reduction names the lines that stay."""
+        kept = tuple(sorted(self.kept_lines)) if self.verb == Verb.REDUCE else ()
+        limits = {int(line): limit for line, limit in self.limits.items()}
+        return Answer(self.verb, self.reason_code, self.comment, kept, limits, self.valid_until, self.effective_at)
+
 
 class ReviewDecision(models.Model):
-    """An answer that counts. Append-only: another answer to the same stage supersedes it, once it was taken back.
+    """An answer that counts. Append-only: once it was taken back, another answer to the same stage supersedes it.
 
     `kept_lines` are the lines that stay, `limits` the tighter limits of some of them by line, `valid_until` an earlier
     end; a removal comes at `effective_at`, or at once. An abstention is no outcome: the next in the chain is asked.

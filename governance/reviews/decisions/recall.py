@@ -27,7 +27,8 @@ from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects
 from governance.reviews.remediation import exceptions, remediation
 from governance.reviews.remediation.models import Remediation, TakenBack
-from governance.reviews.reviewers import assignment, item_people
+from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers import facts as reviewer_facts
 from governance.reviews.reviewers.models import Assignment
 
 from . import settlement
@@ -55,7 +56,7 @@ def recall(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
     if cut is not None and cut.final_at is None:
         raise TooLateToRecall  # it cannot be put back
     if cut is not None:
-        why = assignment.against(by, dict(item_people.of_items([item_id], said.stage))[item_id])
+        why = assignment.against(by, dict(reviewer_facts.people_around([item_id], said.stage))[item_id])
         if why is not None:
             raise ConflictOfInterest(who=by.login, why=why.value)
     left = _take_back(item, [said], TakenBack.Kind.RECALL, by=by, undone_by=SYSTEM, reason=reason)
@@ -93,7 +94,7 @@ def reopen(item_id: UUID, *, by: Person, reason: str) -> ReviewItem:
     if item.state != ReviewItem.State.DECIDED or not said:
         raise NothingLeft
     if Remediation.objects.filter(decision__in=said, finished_at=None, final_at__isnull=False).exists():
-        why = assignment.against(by, dict(item_people.of_items([item_id], said[0].stage))[item_id])
+        why = assignment.against(by, dict(reviewer_facts.people_around([item_id], said[0].stage))[item_id])
         if why not in (None, Reason.ANSWERED_ALREADY):
             raise ConflictOfInterest(who=by.login, why=str(why))
     hers = {each.decided_by_id for each in said} == {by.pk}

@@ -25,19 +25,20 @@ from entitlements.conflicts import independence
 from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.conflicts_of_interest import routing
+from governance.conflicts_of_interest import rules as conflicts
 from governance.conflicts_of_interest.routing import ItemPeople
 from governance.deciders import review_rules
 from governance.deciders.review_rules import Verb
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered.models import ReviewTrigger
-from governance.reviews.items import answer as answer_actions
 from governance.reviews.items import item_links
 from governance.reviews.items import outcome as outcome_actions
+from governance.reviews.items.answer import lacking
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.remediation import remediation
 from governance.reviews.remediation.models import TakenBack
-from governance.reviews.reviewers import assignment, item_people
+from governance.reviews.reviewers import facts as reviewer_facts
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.suggestions.models import Suggestion
 
@@ -49,7 +50,7 @@ OWN_LOOK: Final = (
     ReviewTrigger.Kind.AGENT_CHANGED,
     ReviewTrigger.Kind.SPOT_CHECK,
 )
-"""Causes that a reviewer of another item may not know of: only a removal settles what they ask."""
+"""Causes that a reviewer of another item may not know: only a removal settles such a review."""
 _BY_HAND: Final = (review_rules.ASSIGNED, review_rules.CLAIMED)
 _SAME: Final = """
 WITH source AS (
@@ -92,7 +93,7 @@ class _Source:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What is known of open items: the people around them by stage, their own answers, who is asked, what is hinted."""
+    """What is known of open items: the people around them by stage, their own answers, who is asked, suggestions."""
 
     people: Mapping[int, Mapping[UUID, ItemPeople]]
     accounts: Mapping[Person, Sequence[Person]]
@@ -150,7 +151,7 @@ def _settle(decisions: Collection[UUID], *, by: Person) -> list[ReviewItem]:
 
 @transaction.atomic
 def _settle_busy(decisions: Collection[UUID], by: Person) -> None:
-    """Look once more at what was busy. Nothing is held here yet, so this waits: for campaigns first, then for items."""
+    """Try again what was busy. Nothing is held yet, so this waits: for campaigns first, then for items."""
     items = ReviewItem.objects.filter(pk__in=_pairs(decisions)).order_by("campaign", "number")
     with connection.cursor() as cursor:
         for campaign in sorted({item.campaign_id for item in items}):
@@ -161,9 +162,9 @@ def _settle_busy(decisions: Collection[UUID], by: Person) -> None:
 
 @transaction.atomic
 def reopen_due(items: Collection[UUID] | None = None) -> int:
-    """Open again what was settled by decisions that stand no longer, those of some items or all; returns how many.
+    """Open again what was settled by decisions that no longer stand, those of some items or all; returns how many.
 
-    The same reviewer is asked again and finds her draft. A review that is over keeps its outcome and names the
+    The same reviewer is asked again and finds their draft. A review that is over keeps its outcome and names the
     decision; the review in which that was taken back asks again.
     """
     states = [Campaign.State.ACTIVE, Campaign.State.PAUSED]
@@ -222,9 +223,9 @@ def _pairs(decisions: Collection[UUID]) -> dict[UUID, UUID]:
 def _hold(items: Iterable[UUID], state: str, campaigns: Sequence[str]) -> _Items:
     """Hold those items alone whose campaign and row are free, and return them as they are now."""
     rows = ReviewItem.objects.filter(pk__in=list(items), state=state)
-    of = set(rows.values_list("campaign", flat=True))
+    asking = set(rows.values_list("campaign", flat=True))
     with connection.cursor() as cursor:
-        cursor.execute(_FREE, [list(of), [str(each) for each in campaigns]])
+        cursor.execute(_FREE, [list(asking), list(map(str, campaigns))])
         free = [pk for (pk,) in cursor.fetchall()]
     rows = rows.filter(campaign__in=free).select_related("campaign", "agent", "system", "holder")
     held = rows.order_by("campaign", "number").select_for_update(of=("self",), skip_locked=True)
@@ -249,8 +250,8 @@ def _facts(held: _Items, sources: Sequence[_Source]) -> _Facts:
     live = Assignment.objects.filter(item__in=held, state=Assignment.State.ASSIGNED).select_related("reviewer")
     causes = ReviewTrigger.objects.filter(campaign__items__in=held)
     return _Facts(
-        people={stage: dict(item_people.of_items(held, stage)) for stage in {each.stage for each in answers}},
-        accounts={who: independence.accounts_of(who) for each in answers for who in _voices(each)},
+        people={stage: dict(reviewer_facts.people_around(held, stage)) for stage in {each.stage for each in answers}},
+        accounts={voice: independence.accounts_of(voice) for answer in answers for voice in _voices(answer)},
         answered=set(outcome_actions.standing().filter(item__in=held).values_list("item", flat=True)),
         asked={each.item_id: each for each in live},
         verdicts=dict(Suggestion.objects.filter(item__in=held).values_list("item", "verdict")),
@@ -259,7 +260,7 @@ def _facts(held: _Items, sources: Sequence[_Source]) -> _Facts:
 
 
 def _voices(answer: ReviewDecision) -> set[Person]:
-    """Return who gave an answer, and in whose place."""
+    """Return who gave an answer, and the reviewer in whose place they did."""
     return {answer.decided_by, answer.assignment.reviewer or answer.decided_by}
 
 
@@ -280,19 +281,16 @@ def _is_strict_enough(item: ReviewItem, source: _Source, known: _Facts) -> bool:
         item.stages > (1 if is_small else len({each.stage for each in answers})),
         risk.rank >= Risk.HIGH.rank and verdict == Suggestion.Verdict.LOOK,
         item.is_whole and any(each.verb != Verb.CERTIFY or each.valid_until for each in answers),
-        any(answer_actions.lacking(each, risk, verdict) is not None for each in answers),
+        any(lacking(each.verb, each.reason_code, each.comment, risk, verdict) for each in answers),
     )
     return not any(asks_for_more) and all(_is_asked(item, stage, source, known) for stage in range(1, item.stages + 1))
 
 
 def _is_barred(item: ReviewItem, answer: ReviewDecision, known: _Facts) -> bool:
-    """Whether a person behind an answer could not give it here: by a conflict of interest, or having abstained."""
-    voices = _voices(answer)
-    people = assignment.with_active(known.people[answer.stage][item.pk], {who.login for who in voices})
-    logins = {account.login for who in voices for account in known.accounts[who]}
-    if logins & people.abstained:
-        return True
-    return any(assignment.against(who, people, known.accounts[who]) is not None for who in voices)
+    """Whether a person behind an answer cannot give it to this item: by a conflict of interest, or having abstained."""
+    people = known.people[answer.stage][item.pk]
+    logins = [account.login for person in _voices(answer) for account in known.accounts[person]]
+    return not people.abstained.isdisjoint(logins) or conflicts.conflict(logins, people) is not None
 
 
 def _is_asked(item: ReviewItem, stage: int, source: _Source, known: _Facts) -> bool:
@@ -301,8 +299,8 @@ def _is_asked(item: ReviewItem, stage: int, source: _Source, known: _Facts) -> b
     Where a reviewer was named by hand, it is that person alone. What asks one person takes any stage.
     """
     live = known.asked.get(item.pk)
-    asked = {live.reviewer.login} if stage == 1 and live and live.reviewer else set[str]()
-    if stage > 1 or not asked or (live and live.resolution.get("rule") not in _BY_HAND):
-        asked |= routing.reviewers(known.people[stage][item.pk]).asked
+    reviewers = {live.reviewer.login} if stage == 1 and live and live.reviewer else set[str]()
+    if stage > 1 or not reviewers or (live and live.resolution.get("rule") not in _BY_HAND):
+        reviewers |= routing.reviewers(known.people[stage][item.pk]).asked
     answers = (each for each in source.answers if item.stages == 1 or each.stage == stage)
-    return any(who.login in asked for each in answers for who in _voices(each))
+    return any(voice.login in reviewers for each in answers for voice in _voices(each))

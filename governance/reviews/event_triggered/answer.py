@@ -22,7 +22,8 @@ from governance.reviews.decisions import submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.event_triggered.models import MOST_POSTPONED, ReviewTrigger
 from governance.reviews.items import answer as answer_actions
-from governance.reviews.items import validity, visibility
+from governance.reviews.items import facts as item_facts
+from governance.reviews.items import visibility
 from governance.reviews.items.errors import BadAnswer, NotTheReviewer, NotUnderWay
 from governance.reviews.population import campaigns
 from governance.reviews.reviewers import assignment
@@ -77,7 +78,7 @@ def answer(
         raise Stale
     items = [each.item_id for each in waiting]
     assignment.hold(items)
-    left = validity.lines_left(items)
+    left = item_facts.lines_left(items)
     if said.verb == Verb.REDUCE and not said.kept <= {line for lines in left.values() for line in lines}:
         raise BadAnswer(field="kept", lines=sorted(line for lines in left.values() for line in lines))
     if said.verb == Verb.REDUCE and all(set(left[item]) <= said.kept for item in items):

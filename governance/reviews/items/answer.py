@@ -1,18 +1,16 @@
-"""What a reviewer says of an item, before anything is known of it: the parts of an answer, and which go together."""
+"""Pure: the parts of a reviewer's answer, which of them go together, and what an answer needs before it counts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from audit import clock
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.words import Risk
 from governance.deciders import review_rules
 from governance.deciders.review_rules import Verb
-from governance.reviews.decisions.models import Draft, ReviewDecision
 
 from .errors import BadAnswer, WrittenReasonRequired
 
@@ -24,7 +22,7 @@ LATEST: Final = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a reviewer means to say about an item; without a verb she takes back what she drafted.
+    """What a reviewer answers about an item; without a verb they take back what they drafted.
 
     To keep some is to name the lines that stay (`kept`) or tighter limits of some of them, by line. `valid_until` lets
     what is kept end earlier; `effective_at` lets a removal come on a later day.
@@ -38,7 +36,7 @@ class Answer:
     valid_until: datetime | None = None
     effective_at: datetime | None = None
 
-    def check(self) -> None:
+    def check(self, now: datetime) -> None:
         """Raise BadAnswer for a verb or a reason that does not exist, or for parts that do not go with the verb."""
         if self.verb not in ("", *Verb):
             raise BadAnswer(verb=self.verb[:32])
@@ -47,26 +45,26 @@ class Answer:
             raise BadAnswer(reason_code=self.reason_code[:32], known=list(known))
         if self.verb != Verb.REDUCE and (self.kept or self.limits):
             raise BadAnswer(verb=self.verb, field="kept")
-        soonest = clock.now() + SOONEST
+        soonest, latest = now + SOONEST, now + LATEST
         if self.valid_until and (self.verb not in (Verb.CERTIFY, Verb.REDUCE) or self.valid_until <= soonest):
             raise BadAnswer(field="valid_until")
-        latest = clock.now() + LATEST
         if self.effective_at and not (self.verb == Verb.REVOKE and soonest < self.effective_at <= latest):
             raise BadAnswer(field="effective_at", latest=latest.isoformat())
 
+    def keeps(self, left: Collection[int]) -> Collection[int]:
+        """Return the lines that stay, of those that are left of the item."""
+        return left if self.verb == Verb.CERTIFY else self.kept
 
-def drafted(draft: Draft) -> Answer:
-    """Return what somebody drafted as she said it: only a reduction names the lines that stay."""
-    kept = tuple(sorted(draft.kept_lines)) if draft.verb == Verb.REDUCE else ()
-    limits = {int(line): caps for line, caps in draft.limits.items()}
-    return Answer(draft.verb, draft.reason_code, draft.comment, kept, limits, draft.valid_until, draft.effective_at)
+    @property
+    def cuts_now(self) -> bool:
+        """Whether it takes lines away at once."""
+        return self.verb in (Verb.REVOKE, Verb.REDUCE) and self.effective_at is None
 
 
-def lacking(said: Draft | ReviewDecision, risk: Risk, verdict: str) -> type[DomainError] | None:
-    """Say what an answer lacks before it counts: a reason, or one in the reviewer's own words."""
-    verb = Verb(said.verb)
-    if not said.reason_code and review_rules.needs_reason(verb, risk, verdict):
+def lacking(verb: str, reason_code: str, comment: str, risk: Risk, suggestion: str) -> type[DomainError] | None:
+    """Return what an answer lacks before it counts: a reason, or one in the reviewer's own words."""
+    if not reason_code and review_rules.needs_reason(Verb(verb), risk, suggestion):
         return ReasonRequired
-    if review_rules.needs_words(verb, risk) and not review_rules.is_written(said.comment):
+    if review_rules.needs_words(Verb(verb), risk) and not review_rules.is_written(comment):
         return WrittenReasonRequired
     return None

@@ -1,4 +1,4 @@
-"""Open SoD violations of what a review asks about: which items have one, and whether an answer may keep it.
+"""Open SoD violations of what a review asks about: which items have one.
 
 An item takes part in a violation when one of its tools stands on a side of a policy that the agent, or an agent that
 may call it, violates. An exception that another person gave covers it while it lasts.
@@ -11,21 +11,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
-from django.utils.translation import gettext as _
 
-from entitlements.people.models import Person
 from entitlements.words import Risk
-from governance.deciders.review_rules import Verb
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.decisions.models import Draft
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.sod import check as check_actions
 from governance.sod import rules as sod_rules
 from governance.sod.check import Completed
-from governance.sod.models import CombinationException
-
-from . import validity
-from .errors import ViolationOpen
 
 LEVEL: Final = Risk.CRITICAL
 """The risk level of every open violation (decision 0053)."""
@@ -95,66 +87,6 @@ def in_campaign(campaign: Campaign) -> list[UUID]:
         return [item for (item,) in cursor.fetchall()]
 
 
-def check(
-    drafts: Sequence[Draft], answering: Mapping[UUID, Collection[Person]], only: UUID | None = None
-) -> dict[UUID, list[CombinationException]]:
-    """Refuse an answer that keeps an open violation; return the exceptions that let the others pass, by item.
-
-    What the drafts cut counts as taken away. `answering` names every account of the people who answer an item: an
-    exception that one of them gave does not count. `only` checks the answer to one item. Raises ViolationOpen.
-    """
-    items = {draft.assignment.item_id: draft.assignment.item for draft in drafts}
-    left = validity.lines_left(items)
-    kept = {draft.assignment.item_id: _kept(draft, left) for draft in drafts}
-    cut = {line for pk, lines in left.items() if _is_cut_now(items[pk], drafts) for line in set(lines) - kept[pk]}
-    asked = [item for pk, item in items.items() if only in (None, pk)]
-    passed = dict[UUID, list[CombinationException]]()
-    for pk, violations in of_items(asked, kept, cut).items():
-        accounts = {each.pk for each in answering[pk]}
-        for each in violations:
-            if each.exception is None or each.exception.given_by_id in accounts:
-                raise refusal(items[pk], each)
-        passed[pk] = list({each.exception.pk: each.exception for each in violations if each.exception}.values())
-    return passed
-
-
-def _kept(draft: Draft, left: Mapping[UUID, Sequence[int]]) -> set[int]:
-    if draft.verb == Verb.CERTIFY:
-        return set(left[draft.assignment.item_id])
-    return set(draft.kept_lines) if draft.verb == Verb.REDUCE else set()
-
-
-def _is_cut_now(item: ReviewItem, drafts: Sequence[Draft]) -> bool:
-    """Whether an answer takes tools from the agent at once; a delegation that ends may go on for other people."""
-    verbs = (Verb.REVOKE, Verb.REDUCE)
-    return item.subject_kind == ReviewItem.Subject.ACCESS and any(
-        draft.verb in verbs and draft.effective_at is None for draft in drafts if draft.assignment.item_id == item.pk
-    )
-
-
 def link(item: ReviewItem) -> str:
     """Return the address that says who gives an exception for an item, and where they give it."""
     return f"/reviews/{item.campaign.slug}/items/{item.pk}/#exception"
-
-
-def refusal(item: ReviewItem, violation: Completed) -> ViolationOpen:
-    """Return the refusal to keep an item with this violation: what it is, and what to do next."""
-    names = {"agent": violation.agent.name, "policy": violation.rule.name, "link": link(item)}
-    if violation.exception is None:
-        message = _(
-            "You cannot keep this: %(agent)s violates the SoD policy %(policy)s. Keep some without the tools of one "
-            "side, revoke it, or ask security for an exception with a mitigating control and an end date: %(link)s"
-        )
-    else:
-        message = _(
-            "You cannot keep this: %(agent)s violates the SoD policy %(policy)s, and you gave the exception from it "
-            "yourself. Keep some without the tools of one side, revoke it, or leave it to another reviewer."
-        )
-    return ViolationOpen(
-        message % names,
-        item=str(item.pk),
-        agent=violation.agent.slug,
-        policy=violation.rule.name,
-        exception_at=link(item),
-        own_exception=violation.exception is not None,
-    )

@@ -11,7 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from entitlements.grants.models import Grant
 from governance.blast_radius import blast_radius, preview
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.items import validity
+from governance.reviews.items import facts as item_facts
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.remediation.models import NoAnswer
 
@@ -55,7 +55,7 @@ def _cut(campaign: Campaign) -> QuerySet[ReviewItem, Any]:
 
 
 def _changes(items: QuerySet[ReviewItem]) -> list[Change]:
-    left = validity.lines_left(items.values_list("pk", flat=True))
+    left = item_facts.lines_left(items.values_list("pk", flat=True))
     gone = set(
         items.filter(_BY_ANSWER | _BY_SILENCE).exclude(current_decision__verb="reduce").values_list("pk", flat=True)
     )

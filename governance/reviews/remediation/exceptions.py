@@ -16,7 +16,8 @@ from governance.deciders import review_rules
 from governance.reviews.items import best_effort, item_links
 from governance.reviews.items.errors import ConflictOfInterest, ExceptionTooLong, NotFailed
 from governance.reviews.remediation.models import Remediation, RemovalException
-from governance.reviews.reviewers import assignment, item_people
+from governance.reviews.reviewers import assignment
+from governance.reviews.reviewers import facts as reviewer_facts
 
 
 @transaction.atomic
@@ -32,7 +33,7 @@ def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, r
     if remediation.state != Remediation.State.FAILED:
         raise NotFailed
     item = remediation.decision.item_id
-    why = assignment.against(by, dict(item_people.of_items([item], review_rules.SECOND))[item])
+    why = assignment.against(by, dict(reviewer_facts.people_around([item], review_rules.SECOND))[item])
     if why is not None:
         raise ConflictOfInterest(who=by.login, why=why.value)
     now = clock.now()

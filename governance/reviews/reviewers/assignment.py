@@ -34,7 +34,7 @@ from governance.reviews.items.errors import ConflictOfInterest, NotTheReviewer, 
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers.models import Assignment
 
-from . import item_people
+from . import facts
 
 _AT_ONCE: Final = 2000
 _COPY: Final = "COPY governance_assignment (id, item_id, stage, reviewer_id, state, resolution, assigned_at) FROM STDIN"
@@ -83,7 +83,7 @@ def _ask(ids: Iterable[UUID], stage: int, *, load: Counter[str], cap: int | None
     now, rows = clock.now(), []
     busy = _full(load, cap)
     made: dict[ItemPeople, _Choosing] = {}
-    for item_id, people in item_people.of_items(ids, stage):
+    for item_id, people in facts.people_around(ids, stage):
         if people not in made:
             made[people] = _Choosing(replace(people, busy=busy) if busy else people, now, load)
         who, why = made[people].next(load)
@@ -126,7 +126,7 @@ def reassign(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignmen
     if not reason.strip():
         raise ReasonRequired
     old = locked(item_id)
-    people = dict(item_people.of_items([item_id], old.stage))[item_id]
+    people = dict(facts.people_around([item_id], old.stage))[item_id]
     to.refresh_from_db(fields=["is_active"])
     why = against(to, people)
     if why is not None:
@@ -151,7 +151,7 @@ def successors(item_id: UUID, *, by: Person) -> list[Person]:
     live = Assignment.objects.filter(item=item_id, state=Assignment.State.ASSIGNED).first()
     if live is None:
         return []
-    people = dict(item_people.of_items([item_id], live.stage))[item_id]
+    people = dict(facts.people_around([item_id], live.stage))[item_id]
     rows = Person.objects.filter(login__in=people.could_be_asked - people.abstained, is_active=True).exclude(pk=by.pk)
     rows = rows.exclude(pk=live.reviewer_id) if live.reviewer_id else rows
     return [each for each in rows.order_by("name") if against(each, people) is None]
@@ -250,7 +250,7 @@ def reassign_leavers(limit: int = 500, *, who: str | None = None) -> int:
     """
     live = Assignment.objects.filter(state=Assignment.State.ASSIGNED, item__campaign__state=Campaign.State.ACTIVE)
     live = live.filter(reviewer__login=who) if who else live
-    unreachable = list(Person.objects.filter(item_people.came_back()).values_list("pk", flat=True))
+    unreachable = list(Person.objects.filter(facts.came_back()).values_list("pk", flat=True))
     lost = (
         (live.filter(reviewer__is_active=False), "The reviewer has left."),
         (live.filter(reviewer__in=unreachable, opened_at=None), "Mail to the reviewer came back."),
@@ -278,7 +278,7 @@ def _pass_one_on(rows: QuerySet[Assignment], item_id: UUID, reason: str) -> bool
     old = locked(item_id)
     if not rows.filter(pk=old.pk).exists():
         return False  # somebody else was quicker
-    people = dict(item_people.of_items([item_id], old.stage))[item_id]
+    people = dict(facts.people_around([item_id], old.stage))[item_id]
     load = _kept_load(old.item.campaign)
     route = routing.reviewers(replace(people, busy=_full(load, old.item.campaign.load_cap)))
     who = routing.least_busy(route, load)

@@ -27,7 +27,7 @@ from governance.reviews.items import visibility
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.spot_checks.models import SpotCheck
 
-from . import assignment, item_people
+from . import assignment, facts
 
 _AT_ONCE: Final = 500
 _APPROVED: Final = """
@@ -66,7 +66,7 @@ def of_items(items: Sequence[UUID]) -> list[tuple[UUID, ItemPeople]]:
             approved[item].add(login)
     return [
         (item, replace(people, answered=people.answered | asked[item], approvers=people.approvers | approved[item]))
-        for item, people in item_people.of_items(items, SPOT_CHECK)
+        for item, people in facts.people_around(items, SPOT_CHECK)
     ]
 
 

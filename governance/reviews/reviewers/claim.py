@@ -24,7 +24,7 @@ from governance.reviews.items import visibility
 from governance.reviews.items.errors import ConflictOfInterest
 from governance.reviews.reviewers.models import Assignment
 
-from . import assignment, item_people
+from . import assignment, facts
 
 MAY: Final = (Role.ANALYST, Role.SECURITY)
 """Who sees what waits for nobody, and has a say in reviews."""
@@ -53,7 +53,7 @@ def claim(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
     if old.reviewer_id is not None:
         raise ItemTaken
     by.refresh_from_db(fields=["is_active"])
-    people = dict(item_people.of_items([item_id], old.stage))[item_id]
+    people = dict(facts.people_around([item_id], old.stage))[item_id]
     if (why := _against(by, people, independence.accounts_of(by))) is not None:
         raise ConflictOfInterest(who=by.login, why=why.value)
     resolution = assignment.by_hand(by, review_rules.CLAIMED, people, by=by)
@@ -72,7 +72,7 @@ def may_claim(waiting: Iterable[Assignment], person: Person) -> set[UUID]:
     return {
         item
         for stage, items in of_stage.items()
-        for item, people in item_people.of_items(items, stage)
+        for item, people in facts.people_around(items, stage)
         if _against(person, people, accounts) is None
     }
 

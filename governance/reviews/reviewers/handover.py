@@ -23,7 +23,7 @@ from governance.reviews.items.errors import BadBulk
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers.models import Assignment
 
-from . import assignment, item_people
+from . import assignment, facts
 
 MOST: Final = 200
 """How many items change hands at once."""
@@ -76,7 +76,7 @@ def _against(
     for item, stage in waiting:
         of_stage[stage].append(item)
     for stage, items in sorted(of_stage.items()):
-        for item, people in item_people.of_items(items, stage):
+        for item, people in facts.people_around(items, stage):
             yield item, assignment.against(to, people, accounts)
 
 

@@ -64,7 +64,7 @@ def answer(check_id: UUID, *, by: Person, verb: str, reason_code: str = "", comm
     now = clock.now()
     if check.plan.due_at is None or now >= check.plan.due_at:
         raise SpotCheckOver
-    Answer(verb, reason_code).check()
+    Answer(verb, reason_code).check(now)
     if not verb:
         raise BadAnswer(field="verb")
     narrowing.check_size({}, comment)

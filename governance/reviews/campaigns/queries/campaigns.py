@@ -21,7 +21,7 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import reminders
 from governance.reviews.decisions import recall, submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
-from governance.reviews.items import subject_words, tallies, validity, violation_queries, violations, visibility
+from governance.reviews.items import facts, subject_words, tallies, violation_queries, violations, visibility
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.newer_signals import queries as newer_signal_queries
 from governance.reviews.population import scopes, snapshot
@@ -318,7 +318,7 @@ class Row:
 
 def rows(items: Sequence[ReviewItem], person: Person | None = None, *, whole: bool = False) -> list[Row]:
     """Prepare items for the workbench, each with the lines that no earlier answer has taken away, or with all."""
-    left = {} if whole else validity.lines_left(item.pk for item in items)
+    left = {} if whole else facts.lines_left(item.pk for item in items)
     held = {item.pk: {line.grant_id for line in item.lines.all() if line.grant_id} for item in items}
     weeks = usage.weekly({grant for grants in held.values() for grant in grants}, clock.now())
     told = subject_words.told(items)

@@ -21,9 +21,8 @@ from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import found
 from governance.reviews.campaigns.queries import campaigns as read
-from governance.reviews.decisions import submission
+from governance.reviews.decisions import facts, submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
-from governance.reviews.items import validity
 from governance.reviews.remediation import remediation
 from governance.reviews.usage import replay as replay_actions
 
@@ -170,7 +169,7 @@ def _summary(
     person = doors.person(request)
     mine = read.to_answer(campaign, person).filter(pk__in=[each.assignment.item_id for each in drafts])
     items = {row.item.pk: row for row in read.rows(list(mine), person)}
-    amiss = validity.outdated(drafts)
+    amiss = facts.outdated(drafts)
     rows = [
         _Said(each, items[pk], amiss.get(pk, ""), person) for each in drafts if (pk := each.assignment.item_id) in items
     ]

@@ -137,7 +137,7 @@ def _save_page(request: HttpRequest, campaign: Campaign) -> HttpResponse:
 
 
 def _kept(draft: Draft | None) -> Answer:
-    return answer_actions.drafted(draft) if draft else Answer()
+    return draft.answer if draft else Answer()
 
 
 def _answer(request: HttpRequest, name: str, draft: Draft | None) -> Answer:

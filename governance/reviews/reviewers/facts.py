@@ -1,4 +1,4 @@
-"""The people around items, read as they are now: two statements for any number, and more only where there is more."""
+"""The people around review items, read as they are now: as many statements for any number of items."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from django.db import connection
 from django.db.models import F, Q
 
 from audit import clock
-from entitlements.people.models import Membership, Person, Role
+from entitlements.people import mailboxes
+from entitlements.people.models import Group, Membership, Person, Role
 from entitlements.words import Risk
 from governance.approvals.models import Approval
 from governance.conflicts_of_interest.routing import GROUP, SPOT_CHECK, ItemPeople, Stage
 from governance.deciders import review_rules
 from governance.requests.models import AccessRequest
-
-from . import fallback
 
 _ITEMS: Final = """
 SELECT i.id, i.risk, c.kind, i.holder_first, o.login, h.login,
@@ -43,6 +42,8 @@ CROSS JOIN LATERAL (
     WHERE r.item_id = i.id) g
 WHERE i.id = ANY(%s::uuid[]) ORDER BY i.number
 """
+FEWEST: Final = 2
+"""How many people a fallback group has at least: one alone would be a person named beforehand."""
 _SPONSORS: Final = ("request__sponsor_then__login", "request__agent__sponsor__login")
 _ANSWERS: Final = """
 SELECT d.item_id, d.stage, d.verb, p.login, r.login FROM governance_reviewdecision d
@@ -53,7 +54,7 @@ WHERE d.item_id = ANY(%s::uuid[]) AND NOT EXISTS (SELECT FROM governance_takenba
 
 
 class _Row(NamedTuple):
-    """One item as `_ITEMS` reads it; of each of `known` the name is followed by whether that person is active."""
+    """One item as `_ITEMS` reads it, column by column."""
 
     item: UUID
     risk: str
@@ -61,24 +62,28 @@ class _Row(NamedTuple):
     asked_first: bool
     owner: str | None
     holder: str | None
-    known: tuple[Any, ...]
+    people: tuple[Any, ...]
+    """The login of each person around the item, followed by whether they are active."""
     requests: Sequence[UUID]
-    people: Sequence[str]
+    beneficiaries: Sequence[str]
     groups: Sequence[int]
     owned: Sequence[str | None]
     strategy: str | None
     fallback: int | None
-    runs_it: int | None
+    campaign_owner: int | None
+
+    @property
+    def active(self) -> set[str]:
+        """The logins of the people around the item who are active."""
+        pairs = zip(self.people[::2], self.people[1::2], strict=True)
+        return {login for login, is_active in pairs if login and is_active}
 
 
-def _row(*told: Any) -> _Row:  # noqa: ANN401 - what a statement returned
-    requests, people, groups, owned = (each or () for each in told[16:20])
-    item, risk, kind, asked_first, owner, holder = told[:6]
-    strategy, group, runs_it = told[20:]
-    known = told[6:16]
-    return _Row(
-        item, risk, kind, asked_first, owner, holder, known, requests, people, groups, owned, strategy, group, runs_it
-    )
+def _row(*columns: Any) -> _Row:  # noqa: ANN401 - what a statement returned
+    requests, beneficiaries, groups, owned = (each or () for each in columns[16:20])
+    item, risk, kind, asked_first, owner, holder = columns[:6]
+    lists = (columns[6:16], requests, beneficiaries, groups, owned)
+    return _Row(item, risk, kind, asked_first, owner, holder, *lists, *columns[20:])
 
 
 @cache
@@ -86,10 +91,10 @@ def _is_one_persons(risk: str, strategy: str | None) -> bool:
     return review_rules.stages(Risk(risk), {risk: strategy} if strategy else {}) == 1
 
 
-def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, ItemPeople]]:
+def people_around(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, ItemPeople]]:
     """Read the people around a stage of some items, in the order of their numbers."""
     ids = list(ids)
-    rows = [_row(*told) for told in _read(_ITEMS, ids)]
+    rows = [_row(*columns) for columns in _read(_ITEMS, ids)]
     requesters, approvers, gave = _behind({request for row in rows for request in row.requests})
     members = _members({group for row in rows for group in row.groups})
     answered, abstained = _answered(ids, stage)
@@ -98,14 +103,13 @@ def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, ItemPe
     unreachable = frozenset(Person.objects.filter(came_back()).values_list("login", flat=True))
     served, active = dict[tuple[Any, ...], frozenset[str]](), dict[tuple[Any, ...], frozenset[str]]()
     for row in rows:
-        sponsor, manager, system_owner, _holder, holders_manager = row.known[::2]
-        key = (tuple(row.people), tuple(row.groups))
+        sponsor, manager, system_owner, _holder, holders_manager = row.people[::2]
+        key = (tuple(row.beneficiaries), tuple(row.groups))
         if key not in served:
-            served[key] = frozenset(row.people).union(*(members[group] for group in row.groups))
-        last = lasts[row.fallback, row.runs_it]
-        if (row.known, last) not in active:
-            here = (who for who, is_on in zip(row.known[::2], row.known[1::2], strict=True) if who and is_on)
-            active[row.known, last] = frozenset({*here, *security, *admins, *last.active})
+            served[key] = frozenset(row.beneficiaries).union(*(members[group] for group in row.groups))
+        last = lasts[row.fallback, row.campaign_owner]
+        if (row.people, last) not in active:
+            active[row.people, last] = frozenset({*row.active, *security, *admins, *last.active})
         approvers_count = stage == SPOT_CHECK or Risk(row.risk).rank >= Risk.HIGH.rank
         alone = not row.asked_first and _is_one_persons(row.risk, row.strategy)
         yield (
@@ -122,7 +126,7 @@ def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, ItemPe
                 owners=frozenset(filter(None, [row.owner, *row.owned])),
                 requesters=_of_requests(requesters, row.requests),
                 beneficiaries=served[key],
-                active=active[row.known, last],
+                active=active[row.people, last],
                 security=security,
                 admins=admins,
                 approvers=_of_requests(approvers, row.requests if approvers_count else ()),
@@ -132,7 +136,7 @@ def of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, ItemPe
                 gave=_of_requests(gave, row.requests if alone else ()).intersection(filter(None, [system_owner])),
                 fallback=last.group,
                 groups={f"{GROUP}{last.group}": last.members} if last.group else {},
-                runs_it=last.runs_it,
+                runs_it=last.campaign_owner,
             ),
         )
 
@@ -154,76 +158,107 @@ def _read(statement: str, ids: list[UUID]) -> list[Any]:
             return list(cursor.fetchall())
         cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
         cursor.execute(statement, [ids])
-        found = list(cursor.fetchall())
+        rows = list(cursor.fetchall())
         cursor.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on")
-        return found
+        return rows
 
 
 def _holding(role: Role) -> tuple[str, ...]:
     return tuple(Person.objects.holding(role).order_by("login").values_list("login", flat=True))
 
 
+class FallbackGroup(NamedTuple):
+    """A group by its short name, with its people and which of them are active; without people where it is too small."""
+
+    slug: str = ""
+    members: frozenset[str] = frozenset()
+    active: frozenset[str] = frozenset()
+
+
+def fallback_groups(groups: Iterable[int]) -> dict[int, FallbackGroup]:
+    """Read who would be asked in each group now; accounts of one mailbox are one person."""
+    slugs: dict[int, str] = {}
+    members, active, humans = (
+        defaultdict[int, set[str]](set),
+        defaultdict[int, set[str]](set),
+        defaultdict[int, set[str]](set),
+    )
+    columns = ("pk", "slug", "people__login", "people__is_active", "people__email")
+    for pk, slug, login, is_active, email in Group.objects.filter(pk__in=set(groups)).values_list(*columns):
+        slugs[pk] = slug
+        members[pk] |= {login} - {None}
+        if is_active:
+            active[pk].add(login)
+            humans[pk].add(mailboxes.human(email, login))
+    return {
+        pk: FallbackGroup(slug, frozenset(members[pk]), frozenset(active[pk]))
+        if len(humans[pk]) >= FEWEST
+        else FallbackGroup(slug)
+        for pk, slug in slugs.items()
+    }
+
+
 class _Last(NamedTuple):
-    """Who is asked once a chain is through: of a group, and who runs the review; and which of them are here."""
+    """Who is asked once a chain is through: a group and the owner of the campaign, and which of them are active."""
 
     group: str
     members: frozenset[str]
-    runs_it: str | None
+    campaign_owner: str | None
     active: frozenset[str]
 
 
 def _asked_last(rows: Sequence[_Row]) -> dict[tuple[int | None, int | None], _Last]:
     """Read who is asked last, by the group and the owner that a campaign names for it."""
-    groups = fallback.read({row.fallback for row in rows if row.fallback})
-    owners = Person.objects.in_bulk({row.runs_it for row in rows if row.runs_it})
-    found = {}
-    for key in {(row.fallback, row.runs_it) for row in rows}:
-        group, owner = groups.get(key[0] or 0, fallback.NOBODY), owners.get(key[1] or 0)
-        here = {owner.login} if owner and owner.is_active else set[str]()
-        found[key] = _Last(group.slug, group.members, owner.login if owner else None, group.active | here)
-    return found
+    groups = fallback_groups({row.fallback for row in rows if row.fallback})
+    owners = Person.objects.in_bulk({row.campaign_owner for row in rows if row.campaign_owner})
+    lasts = {}
+    for key in {(row.fallback, row.campaign_owner) for row in rows}:
+        group, owner = groups.get(key[0] or 0, FallbackGroup()), owners.get(key[1] or 0)
+        active = {owner.login} if owner and owner.is_active else set[str]()
+        lasts[key] = _Last(group.slug, group.members, owner.login if owner else None, group.active | active)
+    return lasts
 
 
 def _behind(requests: set[UUID]) -> tuple[dict[UUID, set[str]], dict[UUID, set[str]], dict[UUID, set[str]]]:
-    """Name who stands behind each request, who said yes to it within the last ninety days, and who ever gave it.
+    """Read who stands behind each request, who approved it within the last ninety days, and who ever gave it.
 
-    Behind it stand the person who asked, and who owned an agent that asked for itself, then and now. A sponsor who says
-    yes as such answers for the need; everybody else who does lets it in.
+    Behind it stand the requester, and the owners, then and now, of an agent that requested for itself. A sponsor who
+    approves as such answers for the need; all others who approve let the agent in.
     """
-    asked: dict[UUID, set[str]] = defaultdict(set)
-    agreed: dict[UUID, set[str]] = defaultdict(set)
+    requesters: dict[UUID, set[str]] = defaultdict(set)
+    approvers: dict[UUID, set[str]] = defaultdict(set)
     gave: dict[UUID, set[str]] = defaultdict(set)
     if not requests:
-        return asked, agreed, gave
+        return requesters, approvers, gave
     people = ("requested_by__login", "requested_as", "owner_then__login", "agent__owner__login")
     for pk, person, name, *owners in AccessRequest.objects.filter(pk__in=requests).values_list("pk", *people):
-        asked[pk] |= {who for who in (person, *(owners if name.startswith("agent:") else ())) if who}
-    said, lately = Approval.objects.filter(request__in=requests), clock.now() - review_rules.INDEPENDENCE
-    told = ("request", "answered_at", "stage", *_SPONSORS, "by__login", "in_place_of__login")
-    for row in said.filter(answer=Approval.Answer.APPROVED).values_list(*told):
+        requesters[pk] |= {login for login in (person, *(owners if name.startswith("agent:") else ())) if login}
+    approvals, lately = Approval.objects.filter(request__in=requests), clock.now() - review_rules.INDEPENDENCE
+    columns = ("request", "answered_at", "stage", *_SPONSORS, "by__login", "in_place_of__login")
+    for row in approvals.filter(answer=Approval.Answer.APPROVED).values_list(*columns):
         request, at, stage, then, now, *voices = row
-        answered = {who for who in voices if who}
+        answered = {login for login in voices if login}
         gave[request] |= answered - ({then or now} if stage == Stage.SPONSOR else set())
         if at > lately:
-            agreed[request] |= answered
-    return asked, agreed, gave
+            approvers[request] |= answered
+    return requesters, approvers, gave
 
 
 def _members(groups: set[int]) -> dict[int, set[str]]:
-    found: dict[int, set[str]] = defaultdict(set)
+    members: dict[int, set[str]] = defaultdict(set)
     if groups:
         for group, login in Membership.objects.filter(group__in=groups).values_list("group", "person__login"):
-            found[group].add(login)
-    return found
+            members[group].add(login)
+    return members
 
 
 def _answered(ids: list[UUID], stage: int) -> tuple[dict[UUID, set[str]], dict[UUID, set[str]]]:
-    """Name who answered another stage, for herself or in a place, and who could not judge this one."""
+    """Read who answered another stage, as reviewer or in their place, and who could not judge this one."""
     answered: dict[UUID, set[str]] = defaultdict(set)
     abstained: dict[UUID, set[str]] = defaultdict(set)
     for item, at, verb, *people in _read(_ANSWERS, ids):
         if verb == review_rules.Verb.ABSTAIN and at == stage:
-            abstained[item] |= {who for who in people if who}
+            abstained[item] |= {login for login in people if login}
         elif verb != review_rules.Verb.ABSTAIN and at != stage:
-            answered[item] |= {who for who in people if who}
+            answered[item] |= {login for login in people if login}
     return answered, abstained

@@ -1,0 +1,186 @@
+"""What judging drafted answers needs, read once after the locks: as many statements for sixty items as for one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+from django.db.models import Max
+
+from audit import clock
+from entitlements.conflicts import independence
+from entitlements.people.models import Person
+from entitlements.words import Risk
+from governance.deciders.review_rules import Around
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.decisions.models import Draft, ReviewDecision
+from governance.reviews.items import facts as item_facts
+from governance.reviews.items import violations as item_violations
+from governance.reviews.items.answer import Answer
+from governance.reviews.items.models import ReviewItem, ReviewLine
+from governance.reviews.population.models import PopulationRow
+from governance.reviews.reviewers import facts as reviewer_facts
+from governance.reviews.suggestions.models import Suggestion
+from governance.sod.check import Completed
+from governance.sod.models import CombinationException
+
+from . import rules
+from .rules import Case, Drafted, Earlier, Holdings, Revisions, Violation
+
+_NOTHING = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionFacts:
+    """The rows that a submission writes from, and the case that is judged.
+
+    `suggested` has the verdict and the version of each item's suggestion; `exceptions` are those that cover what the
+    answer to an item keeps.
+    """
+
+    drafts: Sequence[Draft]
+    ended: Sequence[ReviewItem]
+    suggested: Mapping[UUID, tuple[str, str]]
+    exceptions: Mapping[UUID, Sequence[CombinationException]]
+    case: Case
+
+    @classmethod
+    def read(
+        cls, campaign: Campaign, drafts: Sequence[Draft], found: Revisions, *, by: Person, tag: str | None, proven: bool
+    ) -> Self:
+        """Read them for drafts that are held, with their items and the campaign. `found` is what was to be held."""
+        answers = {draft.assignment.item_id: draft.answer for draft in drafts}
+        gone = ReviewItem.objects.filter(
+            pk__in=[item for item, _rev in found.values()], state=ReviewItem.State.SUPERSEDED
+        )
+        ended = list(gone.select_related("agent").order_by("number"))
+        rows = Suggestion.objects.filter(item__in=answers).values_list("item", "verdict", "version")
+        suggested = {item: (verdict, version) for item, verdict, version in rows}
+        held = holdings({draft.assignment.item_id: (draft.assignment.item, draft.answer) for draft in drafts})
+        people = _people(drafts)
+        voices, earlier = voices_of(drafts, by), _earlier(answers)
+        violated = violations(drafts, {item: each.lines for item, each in held.items()})
+        case = Case(
+            now=clock.now(),
+            is_under_way=campaign.state == Campaign.State.ACTIVE,
+            is_active=by.is_active,
+            is_proven=proven,
+            tag=tag,
+            found=found,
+            held={draft.pk: (draft.assignment.item_id, draft.rev) for draft in drafts},
+            ended=frozenset(item.pk for item in ended),
+            drafts=[
+                Drafted(
+                    item=(item := draft.assignment.item).pk,
+                    name=item.agent_slug or item.name,
+                    answer=answers[item.pk],
+                    stage=draft.assignment.stage,
+                    stages=item.stages,
+                    risk=Risk(item.risk),
+                    holdings=held[item.pk],
+                    people=people[item.pk],
+                    voices=voices[item.pk],
+                    suggestion=suggested.get(item.pk, _NOTHING)[0],
+                    violations=judged(violated.get(item.pk, ())),
+                    earlier=earlier[item.pk],
+                )
+                for draft in drafts
+            ],
+        )
+        exceptions = {
+            item: list({each.exception.pk: each.exception for each in of_item if each.exception}.values())
+            for item, of_item in violated.items()
+        }
+        return cls(drafts, ended, suggested, exceptions, case)
+
+
+def holdings(answers: Mapping[UUID, tuple[ReviewItem, Answer]]) -> dict[UUID, Holdings]:
+    """Read what the answer to each item is judged against; ends and limits where an answer has some."""
+    if not answers:
+        return {}
+    left = item_facts.lines_left(answers)
+    ending = [pk for pk, (_item, answer) in answers.items() if answer.valid_until]
+    rows = PopulationRow.objects.filter(item__in=ending, grant__ended_at=None).order_by().values_list("item")
+    ends = dict(rows.annotate(end=Max("grant__expires_at")))
+    limited = [line for _item, answer in answers.values() if answer.limits for line in answer.kept]
+    limits = dict(ReviewLine.objects.filter(pk__in=limited).values_list("pk", "limits"))
+    return {
+        pk: Holdings(
+            item.subject_kind,
+            item.is_whole,
+            left[pk],
+            ends.get(pk),
+            {line: limits[line] for line in answer.kept if line in limits},
+        )
+        for pk, (item, answer) in answers.items()
+    }
+
+
+def outdated(drafts: Sequence[Draft]) -> dict[UUID, str]:
+    """Return the part of each answer that does not fit its item any more, for the items that have one."""
+    held = holdings({draft.assignment.item_id: (draft.assignment.item, draft.answer) for draft in drafts})
+    parts = {
+        draft.assignment.item_id: rules.fit_again(draft.answer, held[draft.assignment.item_id], clock.now())[1]
+        for draft in drafts
+    }
+    return {item: part for item, part in parts.items() if part}
+
+
+def voices_of(drafts: Sequence[Draft], by: Person) -> dict[UUID, list[str]]:
+    """Return the accounts behind the answer to each item: of who submits it, and of the reviewer in whose place."""
+    reviewers = {draft.assignment.item_id: {by, draft.assignment.reviewer or by} for draft in drafts}
+    accounts = {voice: independence.accounts_of(voice) for voice in {by}.union(*reviewers.values())}
+    return {
+        item: [account.login for voice in sorted(voices, key=lambda each: each.login) for account in accounts[voice]]
+        for item, voices in reviewers.items()
+    }
+
+
+def violations(
+    drafts: Sequence[Draft], left: Mapping[UUID, Collection[int]], only: UUID | None = None
+) -> dict[UUID, list[Completed]]:
+    """Read the SoD violations that each answer keeps, or that to one item. What the answers cut now is taken away.
+
+    A delegation that ends may go on for other people, so that it takes no tools from the agent.
+    """
+    items = {draft.assignment.item_id: draft.assignment.item for draft in drafts}
+    kept = {draft.assignment.item_id: set(draft.answer.keeps(left[draft.assignment.item_id])) for draft in drafts}
+    cut = {
+        line
+        for draft in drafts
+        if draft.answer.cuts_now and draft.assignment.item.subject_kind == rules.ACCESS
+        for line in set(left[draft.assignment.item_id]) - kept[draft.assignment.item_id]
+    }
+    return item_violations.of_items([item for pk, item in items.items() if only in (None, pk)], kept, cut)
+
+
+def judged(completed: Iterable[Completed]) -> list[Violation]:
+    """Return violations as they are judged."""
+    return [
+        Violation(
+            each.rule.name, each.agent.slug, each.agent.name, each.exception.given_by.login if each.exception else ""
+        )
+        for each in completed
+    ]
+
+
+def _people(drafts: Sequence[Draft]) -> dict[UUID, Around]:
+    of_stage: dict[int, list[UUID]] = defaultdict(list)
+    for draft in drafts:
+        of_stage[draft.assignment.stage].append(draft.assignment.item_id)
+    return {
+        item: people for stage, items in of_stage.items() for item, people in reviewer_facts.people_around(items, stage)
+    }
+
+
+def _earlier(items: Collection[UUID]) -> dict[UUID, list[Earlier]]:
+    rows = ReviewDecision.objects.filter(item__in=items).order_by("stage")
+    earlier: dict[UUID, list[Earlier]] = defaultdict(list)
+    for item, pk, stage, verb, taken_back, successor in rows.values_list(
+        "item", "pk", "stage", "verb", "taken_back", "successor"
+    ):
+        earlier[item].append(Earlier(pk, stage, verb, taken_back is not None, successor is not None))
+    return earlier
