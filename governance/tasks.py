@@ -25,7 +25,7 @@ from governance.reviews.templates import templates
 from governance.reviews.usage import coverage as coverage_actions
 from governance.reviews.usage import usage
 
-from .approvals import approvals, auto_approval, reminders
+from .approvals import auto_approval, reminders, reroute
 from .break_glass import break_glass
 from .charts import figures
 from .coverage_map import coverage_map
@@ -67,13 +67,13 @@ def expire_requests() -> None:
 def reroute_requests() -> None:
     """Find other approvers where somebody a request waits for has left. Nightly, and after a person is disabled."""
     for request_id in requests.waiting_ids():
-        approvals.reroute(request_id, reason="Somebody it waited for may no longer answer.")
+        reroute.reroute(request_id, reason="Somebody it waited for may no longer answer.")
 
 
 @shared_task(ignore_result=True)
 def escalate_requests() -> None:
     """Ask the next in line as well where nobody answered in half the time, and remind whoever is asked to look."""
-    approvals.escalate_due()
+    reroute.escalate_due()
     reminders.remind()
 
 

@@ -18,7 +18,7 @@ from governance.reviews.reviewers import assignment
 from governance.reviews.spot_checks import replacement, spot_checks
 from governance.sod.api import reclassification as reclassification_api
 
-from .approvals import approvals, auto_approval
+from .approvals import auto_approval, reroute
 from .requests import requests
 from .sod import check
 
@@ -47,7 +47,7 @@ def find_others(login: str) -> None:
     """Find others where a request waits for whoever was shut out; the nightly sweep finds what this missed."""
     waiting = AccessRequest.objects.filter(state=AccessRequest.State.IN_APPROVAL, approvals__waiting_for__login=login)
     for request_id in waiting.order_by("pk").distinct().values_list("pk", flat=True):
-        approvals.reroute(request_id, reason="Somebody it waited for was shut out.")
+        reroute.reroute(request_id, reason="Somebody it waited for was shut out.")
 
 
 def find_reviewers(login: str) -> None:

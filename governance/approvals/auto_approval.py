@@ -33,18 +33,19 @@ from entitlements.people.models import Group, Person, Role
 from entitlements.words import Risk
 from governance.approval_policies.models import LONGEST_BY_RULE, LONGEST_RULE, ApprovalRule, RuleApproval
 from governance.approvals.models import Approval
-from governance.conflicts_of_interest import rules
+from governance.conflicts_of_interest import rules as conflict_rules
 from governance.conflicts_of_interest.rules import Reason
 from governance.notices import queue
 from governance.notices.models import Kind, Notice
 from governance.proposals import proposals
-from governance.requests import candidates, requests
+from governance.requests import facts as request_facts
+from governance.requests import requests
 from governance.requests.models import AccessRequest
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.sod import check
 
-from . import approvals, issue
+from . import facts, issue, rules
 
 type Verdict = RuleApproval.Verdict
 State = ApprovalRule.State
@@ -229,7 +230,8 @@ def _approve(request_id: UUID) -> None:
     rule = next((rule for rule in _rules(request) if _fits(rule, request)), None)
     if rule is None or not _is_harmless(request):
         return
-    now, grant_id = clock.now(), uuid4()
+    lines = {line.tool: line.limits for line in requests.kept_lines(request).values()}
+    grant, now, grant_id = facts.GrantFacts.read(request, lines), clock.now(), uuid4()
     requests.void(request)
     last = request.approvals.aggregate(last=Max("position"))["last"] or 0
     Approval.objects.create(
@@ -247,7 +249,7 @@ def _approve(request_id: UUID) -> None:
     links = [*requests.about(request), f"grant:{grant_id}", f"approval_rule:{rule.pk}"]
     with requests.within(request):
         log.record(Action.APPROVAL_GIVEN_BY_RULE, about=links, by=SYSTEM, reason=rule.reason, detail=detail)
-        issue.issue(request, grant_id, by=SYSTEM)
+        issue.issue(grant, grant_id, by=SYSTEM)
 
 
 def _fits(rule: ApprovalRule, request: AccessRequest) -> bool:
@@ -258,7 +260,7 @@ def _fits(rule: ApprovalRule, request: AccessRequest) -> bool:
         if not people or inside < len(people) or request.groups.exists():
             return False
     behind = [account.login for person in _behind(rule) for account in independence.accounts_of(person)]
-    return _OWN.isdisjoint(rules.conflicts(behind, candidates.people_of(request)))
+    return _OWN.isdisjoint(conflict_rules.conflicts(behind, request_facts.people_of(request)))
 
 
 def _behind(rule: ApprovalRule) -> list[Person]:
@@ -292,7 +294,8 @@ def look(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> RuleApp
     found = rows.filter(pk=approval_id).first()
     if found is None:
         raise NotFound
-    approvals.check_conflict(by, candidates.people_of(found.request))
+    if refusal := rules.conflict(facts.voice(by), request_facts.people_of(found.request)):
+        raise refusal
     if stands_behind(found.pk, by):
         raise OwnRule
     if verdict != RuleApproval.Verdict.REVOKE and clock.now() < found.look_from:

@@ -29,7 +29,7 @@ def ask(request_id: UUID, *, by: Person, text: str) -> RequestQuestion:
     """
     text = question_rules.words(text)
     request = requests.locked(request_id, also=by)
-    approvals.stage_for(request, by, None)
+    approvals.judged(request, by, None)
     question_rules.check_count(request.questions.count(), MOST)
     made = RequestQuestion.objects.create(request=request, asked_by=by, text=text, asked_at=clock.now())
     with requests.within(request):

@@ -14,10 +14,10 @@ from entitlements.people.models import Person
 from governance.approvals.models import Approval
 from governance.conflicts_of_interest import routing, rules
 from governance.eligibility import narrowing
-from governance.requests import candidates, requests
+from governance.requests import facts, requests
 from governance.requests.models import AccessRequest
 
-from . import approvals
+from . import approvals, events
 
 
 class NotEligible(DomainError):
@@ -37,12 +37,13 @@ def reassign(
     """
     narrowing.check_size({}, reason)
     request = requests.locked(request_id, also=by)
-    stage, voice = approvals.stage_for(request, by, expected_version)
+    read, answer = approvals.judged(request, by, expected_version)
+    stage = read.stages[answer.stage.key]
     if not reason.strip():
         raise ReasonRequired
     if to.login not in eligible(request, stage):
         raise NotEligible
-    stage.waiting_for.remove(voice.people[-1])
+    stage.waiting_for.remove(read.people[answer.people[-1]])
     stage.waiting_for.add(to)
     passed = {"from": by.login, "to": to.login, "reason": reason, "at": clock.now().isoformat()}
     stage.resolution = {**stage.resolution, "passed_on": [*stage.resolution.get("passed_on", []), passed]}
@@ -54,14 +55,14 @@ def reassign(
             about=[*requests.about(request), f"person:{to.login}"],
             by=by.principal,
             reason=reason,
-            detail={"stage": stage.stage, **voice.said(), "to": to.login},
+            detail={"stage": stage.stage, **events.place(answer), "to": to.login},
         )
     return request
 
 
 def eligible(request: AccessRequest, stage: Approval) -> frozenset[str]:
     """Say to whom a waiting stage can be passed on: in its chain, without a conflict, not needed elsewhere."""
-    people = candidates.people_of(request)
+    people = facts.people_of(request)
     waiting = request.approvals.filter(answer=Approval.Answer.WAITING).prefetch_related("waiting_for")
     pools = {row.pk: frozenset(each.login for each in row.waiting_for.all()) for row in waiting}
     answered = {

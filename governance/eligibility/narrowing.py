@@ -64,6 +64,28 @@ def check_size(given: Lines, reason: str) -> None:
         raise LimitsTooLarge(bytes=size, most=LARGEST_LIMITS)
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left of lines and time once some is taken away, and what was taken, as the audit log says it."""
+
+    lines: Lines
+    lasts: timedelta
+    taken: dict[str, Any]
+
+
+def left(current: Lines, lasts: timedelta, by: Narrowing) -> Left:
+    """Take away from lines and time what `by` says. Raises Wider, NothingLeft, LimitMalformed."""
+    kept, shorter = lines(current, by), time(lasts, by)
+    dropped = sorted(current.keys() - kept.keys())
+    tightened = {name: cap for name, cap in kept.items() if cap != current[name]}
+    taken: dict[str, Any] = {"dropped": dropped} if dropped else {}
+    if tightened:
+        taken["limits"] = tightened
+    if shorter != lasts:
+        taken["lasts_seconds"] = int(shorter.total_seconds())
+    return Left(kept, shorter, taken)
+
+
 def lines(current: Lines, by: Narrowing) -> dict[str, dict[str, Any]]:
     """Return what is left of the lines. A limit is given by argument, and replaces what was said of that argument.
 

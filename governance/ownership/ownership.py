@@ -22,7 +22,7 @@ from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
-from governance.approvals import approvals
+from governance.approvals import reroute
 from governance.eligibility import eligibility
 from governance.ownership.models import OfficeProposal
 from governance.requests import requests
@@ -194,7 +194,7 @@ def _take(agent: Agent, office: str, person: Person, *, by: Principal, reason: s
     )
     changes.note(changes.Kind.AGENT, f"agent:{locked.slug}", agent_id=locked.pk)
     for request_id in waiting:
-        approvals.reroute(request_id, by=by, reason="Who answers for the agent has changed.")
+        reroute.reroute(request_id, by=by, reason="Who answers for the agent has changed.")
     return locked
 
 

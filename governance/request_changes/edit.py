@@ -24,7 +24,7 @@ from governance.conflicts_of_interest.routing import Route
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.eligibility import Ask, Asker
 from governance.eligibility.narrowing import Lines, Narrowing
-from governance.requests import candidates, requests
+from governance.requests import candidates, facts, requests
 from governance.requests.models import AccessRequest, RequestLine
 
 
@@ -149,8 +149,8 @@ def _void(request: AccessRequest) -> list[str]:
 
 def _routes(request: AccessRequest) -> tuple[Route, ...]:
     stages = requests.stages_needed(request)
-    members = candidates.members(stages)
-    people = candidates.people_of(request)
+    members = facts.members(stages)
+    people = facts.people_of(request)
     active = people.active | {each.login for those in members.values() for each in those if each.is_active}
     groups = {stage: frozenset(each.login for each in those) for stage, those in members.items()}
     return candidates.routes(stages, replace(people, groups=groups, active=active))

@@ -30,7 +30,7 @@ from governance.approvals.models import Approval
 from governance.conflicts_of_interest.routing import Route
 from governance.eligibility import eligibility, holdings, narrowing
 from governance.eligibility.eligibility import Ask, Asker
-from governance.eligibility.narrowing import Narrowing
+from governance.eligibility.narrowing import Left, Narrowing
 from governance.out_of_office import delegations
 from governance.requests.models import AccessRequest, RequestLine
 from governance.sod import check
@@ -253,27 +253,19 @@ def check_open(request: AccessRequest, expected_version: int | None) -> None:
         raise Overdue
 
 
-def narrowed(request: AccessRequest, by: Narrowing) -> dict[str, Any]:
-    """Take away from an open request what `by` says, and return what was taken; empty when nothing was.
+def kept_lines(request: AccessRequest) -> dict[str, RequestLine]:
+    """Return the lines that a request still asks for, by the name of their tool."""
+    return {line.tool.name: line for line in request.lines.filter(kept=True).select_related("tool__system")}
 
-    Raises narrowing.Wider, narrowing.NothingLeft, LimitMalformed. Works the risk out anew from the tools as they are.
-    """
-    rows = {line.tool.name: line for line in request.lines.filter(kept=True).select_related("tool")}
-    left = narrowing.lines({name: line.limits for name, line in rows.items()}, by)
-    lasts = narrowing.time(request.lasts, by)
-    dropped = sorted(rows.keys() - left.keys())
-    tightened = {name: limits for name, limits in left.items() if limits != rows[name].limits}
+
+def write_narrowed(request: AccessRequest, rows: Mapping[str, RequestLine], left: Left) -> None:
+    """Write what is left of these lines, and set time and risk; the risk is that of the tools as they are now."""
     for name, line in rows.items():
-        line.kept, line.limits = name in left, left.get(name, line.limits)
-    RequestLine.objects.bulk_update([rows[name] for name in [*dropped, *tightened]], ["kept", "limits"])
-    taken: dict[str, Any] = {"dropped": dropped} if dropped else {}
-    if tightened:
-        taken["limits"] = tightened
-    if lasts != request.lasts:
-        taken["lasts_seconds"] = int(lasts.total_seconds())
-    request.lasts = lasts
-    request.risk = policy_rules.highest(Risk(rows[name].tool.risk) for name in left)
-    return taken
+        line.kept, line.limits = name in left.lines, dict(left.lines.get(name, line.limits))
+    changed = {*left.taken.get("dropped", ()), *left.taken.get("limits", ())}
+    RequestLine.objects.bulk_update([rows[name] for name in sorted(changed)], ["kept", "limits"])
+    request.lasts = left.lasts
+    request.risk = policy_rules.highest(Risk(rows[name].tool.risk) for name in left.lines)
 
 
 def save(request: AccessRequest, **fields: object) -> None:
@@ -302,12 +294,14 @@ def narrow(
     if not (waits or asked_by(request, by)):
         raise NotInvolved
     check_open(request, expected_version)
-    taken = narrowed(request, what)
-    if not taken:
+    rows = kept_lines(request)
+    left = narrowing.left({name: line.limits for name, line in rows.items()}, request.lasts, what)
+    if not left.taken:
         raise NothingNarrowed
+    write_narrowed(request, rows, left)
     save(request)
     with within(request):
-        log.record(Action.REQUEST_NARROWED, about=about(request), by=by.principal, reason=reason, detail=taken)
+        log.record(Action.REQUEST_NARROWED, about=about(request), by=by.principal, reason=reason, detail=left.taken)
     return request
 
 

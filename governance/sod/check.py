@@ -158,14 +158,18 @@ def by_call(caller: Agent, callee: Agent) -> list[Completed]:
 
 
 def _refuse(completed: Callable[[], list[Completed]]) -> None:
-    if not CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True).exists():
-        return  # one that is published meanwhile finds what this gives, as it finds all that was given before
-    alone()
-    if open_ones := [each for each in completed() if each.exception is None]:
+    if hold() and (open_ones := [each for each in completed() if each.exception is None]):
         first = open_ones[0].said()
         raise CombinationCompleted(
             rule=first["rule"], sentence=first["sentence"], holder=first["agent"], sides=first["sides"]
         )
+
+
+def hold() -> bool:
+    """Be `alone` where a policy is in force; returns whether one is. One published meanwhile finds what this gives."""
+    if is_needed := CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True).exists():
+        alone()
+    return is_needed
 
 
 def alone() -> None:

@@ -14,7 +14,7 @@ from governance.approval_policies import policies
 from governance.approval_policies import rules as policy_rules
 from governance.conflicts_of_interest import routing
 from governance.eligibility import eligibility
-from governance.requests import candidates
+from governance.requests import facts
 from governance.requests.queries import question
 
 _FIRST: Final = 3
@@ -71,7 +71,7 @@ def _offer(entitlement: Entitlement, agent: Agent | None, person: Person) -> tup
     if agent is None:
         return tools, risk, [(stage, frozenset()) for stage in stages]
     acted_for = _acted_for(agent, person)
-    people = candidates.people(
+    people = facts.people(
         agent, entitlement.system, requesters={person.login}, acted_for=acted_for, groups=(), stages=stages
     )
     routes = routing.approvers(stages, people)

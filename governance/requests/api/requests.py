@@ -25,6 +25,7 @@ from entitlements.people.models import Group, Person
 from governance.api.matrix import MATRIX
 from governance.approvals import approvals
 from governance.approvals.models import Approval
+from governance.approvals.rules import NotAnApprover
 from governance.eligibility import eligibility
 from governance.eligibility.narrowing import Narrowing
 from governance.request_changes import renewal
@@ -279,7 +280,7 @@ class Again(OfRequests):
 def first_hand(view: OfRequests) -> Person:
     """Return the person at first hand who answers. Raises NotAnApprover: no machine approves, whomever it acts for."""
     if view.caller.human is None:
-        raise approvals.NotAnApprover
+        raise NotAnApprover
     return view.caller.human
 
 

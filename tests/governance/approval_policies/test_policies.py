@@ -18,7 +18,8 @@ from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.approval_policies import rules as policy_rules
-from governance.approvals import approvals
+from governance.approvals import approvals, reroute
+from governance.approvals import rules as approval_rules
 from governance.approvals.models import Approval
 from governance.eligibility import narrowing
 from governance.notices import listener
@@ -52,7 +53,7 @@ def test_two_of_a_group_answer_and_nobody_twice(company: Company) -> None:
     request = company.ask("remove")
     assert waiting(request) == {"sponsor": ["sofia"], "system_owner": ["sam"], "group:dpo": ["dan", "dirk", "dora"]}
     approvals.approve(request.pk, by=dora)
-    with pytest.raises(approvals.AlreadyAnswered):
+    with pytest.raises(approval_rules.AlreadyAnswered):
         approvals.approve(request.pk, by=dora)
     approvals.approve(request.pk, by=company.sofia)
     approvals.approve(request.pk, by=company.sam)
@@ -73,7 +74,7 @@ def test_narrowing_to_less_risk_gives_up_one_of_two_answers_and_whoever_left_the
     publish(company, TWO_OF_DPO)
     request = company.ask("convert", "remove")
     people.leave_group(dpo, dan, by=SYSTEM, reason="moved")
-    with pytest.raises(approvals.NotAnApprover):
+    with pytest.raises(approval_rules.NotAnApprover):
         approvals.approve(request.pk, by=dan)
     approvals.approve(request.pk, by=dora, narrow=narrowing.Narrowing(frozenset({"convert"})))
     assert waiting(request) == {"sponsor": ["sofia"]}
@@ -128,17 +129,17 @@ def test_a_group_without_people_falls_back_to_security_and_a_stage_is_never_skip
 
 def test_after_half_the_time_the_next_is_asked_as_well_once_and_it_is_recorded(company: Company) -> None:
     request = company.ask()
-    assert not approvals.escalate_due()
+    assert not reroute.escalate_due()
     AccessRequest.objects.update(asked_at=clock.now() - timedelta(days=5), answer_by=clock.now() + timedelta(days=2))
-    assert approvals.escalate_due() == 1
+    assert reroute.escalate_due() == 1
     assert waiting(request) == {"sponsor": ["sam", "sofia"]}
     assert request.approvals.get().resolution["widened"] == "system_owner"
     event = Event.objects.filter(action=Action.APPROVAL_ESCALATED).get()
     assert event.detail == {"waiting_for": {"sponsor": ["sam", "sofia"]}}
     listener.tell(event)
     assert set(Notice.objects.values_list("person__login", flat=True)) == {"sam", "sofia"}
-    assert not approvals.escalate_due()
-    assert not approvals.reroute(request.pk, reason="what was widened stays so")
+    assert not reroute.escalate_due()
+    assert not reroute.reroute(request.pk, reason="what was widened stays so")
     assert approvals.approve(request.pk, by=company.sam).state == "approved"
 
 
@@ -147,6 +148,6 @@ def test_where_nobody_more_can_be_asked_it_is_tried_once(company: Company) -> No
     request = company.ask()
     approvals.approve(request.pk, by=company.sofia)
     AccessRequest.objects.update(asked_at=clock.now() - timedelta(days=5), answer_by=clock.now() + timedelta(days=2))
-    assert not approvals.escalate_due()
+    assert not reroute.escalate_due()
     assert Approval.objects.get(stage="security").resolution["widened"] == ""
     assert not Event.objects.filter(action=Action.APPROVAL_ESCALATED).exists()

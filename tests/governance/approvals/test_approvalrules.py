@@ -18,6 +18,7 @@ from entitlements.grants.models import Grant
 from entitlements.people import people
 from governance.approval_policies.models import ApprovalRule, RuleApproval
 from governance.approvals import approvals, auto_approval
+from governance.approvals import rules as approval_rules
 from governance.approvals.models import Approval
 from governance.notices import listener
 from governance.notices.models import Notice
@@ -157,7 +158,7 @@ def test_somebody_looks_at_it_a_week_later_once_and_may_take_it_back(company: Co
         auto_approval.look(found.pk, by=company.sofia, verdict="keep", reason="Fine.")
     make_analyst = make.analyst("otto-too")
     AccessRequest.objects.update(owner_then=make_analyst)
-    with pytest.raises(approvals.OwnerMayNotApprove):
+    with pytest.raises(approval_rules.OwnerMayNotApprove):
         auto_approval.look(found.pk, by=make_analyst, verdict="keep", reason="Fine.")
     RuleApproval.objects.update(look_from=clock.now() + timedelta(seconds=9))
     with pytest.raises(auto_approval.TooEarly):

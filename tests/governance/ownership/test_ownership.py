@@ -13,6 +13,7 @@ from entitlements.feed.models import Change
 from entitlements.grants.models import Grant
 from entitlements.people import people
 from governance.approvals import approvals
+from governance.approvals import rules as approval_rules
 from governance.eligibility import eligibility
 from governance.ownership import ownership
 from governance.requests import expiry
@@ -40,9 +41,9 @@ def test_a_new_sponsor_is_recorded_and_answers_what_is_asked_from_now_on(company
         {"from": "sofia", "to": "mona"},
     )
     assert Change.objects.filter(agent=company.bot, kind="agent").exists()
-    with pytest.raises(approvals.NotAnApprover):
+    with pytest.raises(approval_rules.NotAnApprover):
         approvals.approve(first.pk, by=company.sofia)
-    with pytest.raises(approvals.CameLater):
+    with pytest.raises(approval_rules.CameLater):
         approvals.approve(first.pk, by=company.mona)
     assert approvals.approve(first.pk, by=company.sam).state == "approved"
     assert waiting(company.ask(people=[company.mallory])) == {"sponsor": ["mona"]}

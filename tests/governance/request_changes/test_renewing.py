@@ -14,7 +14,8 @@ from audit.context import SYSTEM
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people import people
-from governance.approvals import approvals, issue
+from governance.approvals import approvals
+from governance.approvals import rules as approval_rules
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.narrowing import Narrowing
 from governance.request_changes import renewal
@@ -104,7 +105,7 @@ def test_access_that_was_stopped_meanwhile_is_not_renewed(company: Company, stop
     old = held(company, "now")
     asked = renew(company, old)
     stop(old.pk, by=SYSTEM, reason="odd")
-    with pytest.raises(issue.StoppedSince):
+    with pytest.raises(approval_rules.StoppedSince):
         approvals.approve(asked.pk, by=company.sofia)
     assert AccessRequest.objects.get(pk=asked.pk).state == "in_approval"
     assert not Grant.objects.filter(state="active").exists()
@@ -124,7 +125,7 @@ def test_nobody_renews_for_an_agent_that_they_do_not_answer_for_nor_approves_the
     with pytest.raises(Exception, match="may ask"):
         renew(company, old, by=company.mallory)
     asked = renew(company, old, by=company.sofia)
-    with pytest.raises(approvals.OwnApproval):
+    with pytest.raises(approval_rules.OwnApproval):
         approvals.approve(asked.pk, by=company.sofia)
 
 

@@ -1,0 +1,85 @@
+"""The kernel against a slow reference: who must not decide, and who is not asked."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from governance.conflicts_of_interest import rules
+from governance.conflicts_of_interest.rules import Reason, Standing
+
+PEOPLE: Final = ("ada", "bob", "cleo", "dan", "eve", "finn", "gwen", "hugo")
+RELATIONS: Final = {
+    "own": Reason.THEIR_OWN,
+    "requesters": Reason.REQUESTED_IT,
+    "owners": Reason.OWNS_THE_AGENT,
+    "beneficiaries": Reason.BENEFITS,
+    "newcomers": Reason.CAME_LATER,
+    "appealed": Reason.ANSWERED_APPEALED,
+    "approvers": Reason.APPROVED_IT,
+    "answered": Reason.ANSWERED_ALREADY,
+    "gave": Reason.GAVE_IT,
+    "sees": Reason.SEES_IT,
+}
+NOT_ASKED: Final = {"abstained": Reason.ABSTAINED, "busy": Reason.OVER_LOAD, "unreachable": Reason.UNREACHABLE}
+
+
+def generated(world: random.Random) -> Standing[str]:
+    related = {
+        name: frozenset(world.sample(PEOPLE, world.choice((0, 0, 0, 1, 2)))) for name in {**RELATIONS, **NOT_ASKED}
+    }
+    first = world.choice((None, None, None, *PEOPLE))
+    return Standing(active=frozenset(world.sample(PEOPLE, world.randrange(5, 9))), asked_first=first, **related)
+
+
+def reference(accounts: list[str], standing: Standing[str]) -> Reason | None:
+    """Go through the accounts and the relations in the order in which the rules name them."""
+    for account in accounts:
+        if account == standing.asked_first:
+            continue
+        for name, reason in RELATIONS.items():
+            if account in getattr(standing, name):
+                return reason
+    return None
+
+
+def not_asked(account: str, standing: Standing[str]) -> Reason | None:
+    if account not in standing.active:
+        return Reason.INACTIVE
+    if reason := reference([account], standing):
+        return reason
+    return next((reason for name, reason in NOT_ASKED.items() if account in getattr(standing, name)), None)
+
+
+def compare(seed: int, cases: int) -> set[Reason | None]:
+    world, reasons = random.Random(seed), set[Reason | None]()  # noqa: S311 - cases, not secrets
+    for number in range(cases):
+        standing, accounts = generated(world), world.sample(PEOPLE, world.randrange(1, 4))
+        case = f"seed {seed}, case {number}: {accounts} {standing}"
+        assert rules.conflict(accounts, standing) == reference(accounts, standing), case
+        assert rules.skip_reason(accounts[0], standing) == not_asked(accounts[0], standing), case
+        reasons |= {reference(accounts, standing), not_asked(accounts[0], standing)}
+    return reasons
+
+
+def test_the_kernel_says_what_the_slow_reference_says_in_20_000_cases() -> None:
+    assert compare(seed=57, cases=20_000) == {None, Reason.INACTIVE, *RELATIONS.values(), *NOT_ASKED.values()}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_the_kernel_says_what_the_slow_reference_says_in_a_million_cases() -> None:
+    for seed in range(50):
+        compare(seed, 20_000)
+
+
+@pytest.mark.parametrize(("relation", "reason"), RELATIONS.items())
+def test_each_relation_alone_is_a_conflict_through_any_account(relation: str, reason: Reason) -> None:
+    allowed = Standing(active=frozenset({"ada"}))
+    assert rules.conflict(["ada", "ada.2"], allowed) is None
+    for account in ("ada", "ada.2"):
+        spoiled = replace(allowed, **{relation: frozenset({account})})  # type: ignore[arg-type]
+        assert rules.conflict(["ada", "ada.2"], spoiled) is reason
