@@ -112,7 +112,7 @@ TABLE: Mapping[str, Variable] = {
         Variable("DISCOVERY_MINUTES", "How often each system is asked for its tools; less often while it fails.", "15"),
         Variable("DORMANT_WARN_DAYS", "After so many days without use an agent is shown as unused.", "30"),
         Variable("DORMANT_ASK_DAYS", "After so many its sponsor is asked whether it is still needed.", "45"),
-        Variable("DORMANT_SUSPEND_DAYS", "After so many it is stopped, unless somebody kept it.", "90"),
+        Variable("DORMANT_SUSPEND_DAYS", "After so many it is suspended, unless it was kept.", "90"),
         Variable(
             "SIGN_IN_MAX_AGE_MINUTES",
             "How old a person's sign-in may be when an ID token or an ID-JAG tells of it; then they sign in again.",

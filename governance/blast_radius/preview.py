@@ -1,6 +1,6 @@
-"""What approving a request would mean, read before anybody answers. It decides nothing.
+"""What approving a request would mean, read before an approver answers. It decides nothing.
 
-How much more the agent could do, who else holds the same, and what became of the like before.
+The blast radius before and after, who else holds the same, and the outcomes of similar requests.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Outlook:
     @property
     def outcomes(self) -> dict[str, int]:
         """Count what became of the like, by state."""
-        return dict(Counter(each.state for each in self.like))
+        return dict(Counter(request.state for request in self.like))
 
 
 def visible(caller: Caller) -> QuerySet[AccessRequest]:
@@ -82,11 +82,11 @@ def of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
         for line in held
     }
     stays = [term for line, term in now.items() if line.grant_id != request.renews_id]
-    asked_for = request.people.count() + request.groups.aggregate(n=Count("people"))["n"]
-    asked = [line.tool for line in request.lines.filter(kept=True).select_related("tool__system")]
+    people_count = request.people.count() + request.groups.aggregate(n=Count("people"))["n"]
+    requested = [line.tool for line in request.lines.filter(kept=True).select_related("tool__system")]
     new = [
-        Term(tool, weight(tool.action, tool.data_class, asked_for, kind=kind), added=True)
-        for tool in asked
+        Term(tool, weight(tool.action, tool.data_class, people_count, kind=kind), added=True)
+        for tool in requested
         if tool.name in kept
     ]
     after = sum(term.weight for term in [*stays, *new])
@@ -97,7 +97,7 @@ def of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
         rank=1 + sum(other > after for other in others),
         agents=1 + len(others),
         biggest=tuple(sorted([*stays, *new], key=Term.order)[:_TERMS]),
-        holders=_holders(asked, live, request.agent, caller),
+        holders=_holders(requested, live, request.agent, caller),
         like=_like(request, caller),
     )
 
@@ -124,9 +124,9 @@ def _weights_of_others(live: QuerySet[Grant], people: dict[object, int], agent: 
     return list(sums.values())
 
 
-def _holders(asked: list[Tool], live: QuerySet[Grant], agent: Agent, caller: Caller) -> tuple[Agent, ...]:
+def _holders(tools: list[Tool], live: QuerySet[Grant], agent: Agent, caller: Caller) -> tuple[Agent, ...]:
     """Return the other agents that hold any of the tools, of those whose grants the caller sees."""
-    holding = live.filter(lines__tool__in=asked, pk__in=visibility.grants(caller).values("pk"))
+    holding = live.filter(lines__tool__in=tools, pk__in=visibility.grants(caller).values("pk"))
     return tuple(Agent.objects.filter(pk__in=holding.values("agent")).exclude(pk=agent.pk).order_by("name"))
 
 
@@ -134,4 +134,4 @@ def _like(request: AccessRequest, caller: Caller) -> tuple[AccessRequest, ...]:
     """Return the last decided requests for the same entitlement that the caller sees, this agent's own first."""
     decided = visible(caller).filter(entitlement=request.entitlement).exclude(state=AccessRequest.State.IN_APPROVAL)
     last = decided.select_related("agent").order_by("-decided_at")[:50]
-    return tuple(sorted(last, key=lambda each: each.agent_id != request.agent_id)[:_LIKE])
+    return tuple(sorted(last, key=lambda similar: similar.agent_id != request.agent_id)[:_LIKE])

@@ -1,6 +1,6 @@
 """Figures over much access: a worker counts them now and then, pages show them with their time.
 
-Of little access they are counted with every look, and nothing is kept. Nobody decides by a figure.
+Of little access they are counted with every look, and nothing is kept. No decision depends on a figure.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def is_quick(model: type[models.Model]) -> bool:
 
 
 def kept(name: str) -> Known | None:
-    """Return what was counted last under a name; None where nobody has counted it yet."""
-    found = Figure.objects.filter(name=name).first()
-    return Known(found.value, found.as_of) if found else None
+    """Return what was counted last under a name; None where it was not counted yet."""
+    figure = Figure.objects.filter(name=name).first()
+    return Known(figure.value, figure.as_of) if figure else None
 
 
 def keep(name: str, count: Callable[[], Any]) -> None:

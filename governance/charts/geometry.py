@@ -101,7 +101,7 @@ def burn_down(
 def within(spans: Sequence[float], limit: float) -> str:
     """Lay out which share was done within which time as the points of a line that ends at the limit.
 
-    Time is told by its logarithm: what takes seconds and what takes days are both seen.
+    Time is drawn by its logarithm: what takes seconds and what takes days are both seen.
     """
     ordered, span = sorted(spans), math.log1p(limit)
     points, n = [f"0.0,{HEIGHT:.1f}"], len(ordered) or 1

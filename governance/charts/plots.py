@@ -97,8 +97,8 @@ def burn_down(burn: geometry.BurnDown, heads: tuple[str, ...], reminded: str = "
     rows: tuple[tuple[str, ...], ...] = tuple((day.isoformat(), str(left)) for day, left in burn.days)
     if reminded:
         ahead = tuple((day, None) for day in burn.reminders if day > burn.days[-1][0])
-        told = ((day, "" if left is None else str(left)) for day, left in (*burn.days, *ahead))
-        rows = tuple((day.isoformat(), left, reminded if day in burn.reminders else "") for day, left in told)
+        all_days = ((day, "" if left is None else str(left)) for day, left in (*burn.days, *ahead))
+        rows = tuple((day.isoformat(), left, reminded if day in burn.reminders else "") for day, left in all_days)
     ends = (burn.days[0][0].isoformat(), burn.end.isoformat())
     return Plot(_svg("burn", inside), heads, rows, *ends, str(burn.total))
 
@@ -118,7 +118,7 @@ _HATCHED: Final = {
     "native": "|",
     "known": "+",
 }
-"""How each part of a bar is told from the one beside it without its colour; what is not named here is filled."""
+"""The hatching of each part of a bar, so that parts differ without colour; parts not named here are filled."""
 
 
 def hatch(name: str, x: float, wide: float, high: float, gap: float) -> str:
@@ -130,7 +130,7 @@ def hatch(name: str, x: float, wide: float, high: float, gap: float) -> str:
 
 
 def one_load(done: int, left: int, most: int) -> str:
-    """Draw the bar of one person, against whoever has the most."""
+    """Draw the bar of one person, against the person who has the most."""
     wide, more = WIDTH * done / (most or 1), WIDTH * left / (most or 1)
     return _svg(
         "one",
@@ -174,7 +174,7 @@ def trend(points: Sequence[tuple[date, int | None]], goal: int, heads: tuple[str
     return Plot(_svg("trend", inside), heads, rows, *ends, "100 %")
 
 
-# Drawings of several series: each has a look of its own, told by pattern as well as by colour.
+# Drawings of several series: each differs by pattern as well as by colour.
 
 _HATCH: Final = 6.0
 _SERIES: Final = 3
@@ -257,13 +257,13 @@ def _at(share: int) -> str:
 
 def _runs(shares: Sequence[int | None]) -> list[tuple[int, list[int]]]:
     """Part what is known into what hangs together: where each part begins, and its values."""
-    found: list[tuple[int, list[int]]] = []
+    runs: list[tuple[int, list[int]]] = []
     for place, share in enumerate(shares):
         if share is not None and place and shares[place - 1] is not None:
-            found[-1][1].append(share)
+            runs[-1][1].append(share)
         elif share is not None:
-            found.append((place, [share]))
-    return found
+            runs.append((place, [share]))
+    return runs
 
 
 def _dot(kind: str, x: float, y: float, across: int) -> str:

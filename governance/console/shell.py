@@ -1,4 +1,4 @@
-"""What stands around every page: the navigation, the theme, and the banner while everything is stopped."""
+"""The layout of every page: the navigation, the theme, and the banner while everything is suspended."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _unread(request: HttpRequest) -> int:
 
 
 def _missing(request: HttpRequest) -> list[readiness.State]:
-    """Return what the set-up still lacks, for those who can do something about it or meet its refusals."""
+    """Return the missing set-up steps, for administrators and analysts."""
     if request.path.startswith("/settings/setup/") or not doors.caller(request).has(Role.ADMIN, Role.ANALYST):
         return []
     return readiness.missing()

@@ -1,6 +1,6 @@
-"""Two versions of something side by side, part by part, as a review of code shows them. Pure.
+"""Two versions of something side by side, part by part, as a code review shows them. Pure.
 
-What is told apart is told by place in the definition, so that no name a server chooses can hide a difference.
+Parts are matched by their place in the definition, so that no name a server chooses can hide a difference.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def definitions(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[tupl
     return tuple(rows), len(places) - len(differ)
 
 
-def _differ(one: object, other: object) -> bool:
-    return json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True)
+def _differ(left: object, right: object) -> bool:
+    return json.dumps(left, sort_keys=True) != json.dumps(right, sort_keys=True)
 
 
 def _parts(value: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:

@@ -1,4 +1,4 @@
-"""What an agent holds already of what is asked for it: all of it is refused, a part is granted beside the rest."""
+"""What an agent already holds of a request: a request for all of it is refused, a part is granted beside the rest."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def beside(place: Place, lines: Lines) -> bool | str:
     """Return what distinguishes the grant of these lines from those that the agent holds for the same people.
 
     False where it holds none. Raises grants.AlreadyHeld, with the grant and its address, when one gives all that is
-    asked; and for a service agent, which holds an entitlement once. What was given in an emergency does not count.
+    asked; and for a service agent, which holds an entitlement once. Break-glass access does not count.
     """
     held = _held(place)
     for grant in held:
@@ -57,8 +57,8 @@ def _held(place: Place) -> list[Grant]:
     return [
         grant
         for grant in open_.order_by("starts_at", "pk").prefetch_related("subjects", "lines__tool")
-        if {each.person_id for each in grant.subjects.all() if each.person_id} == people
-        and {each.group_id for each in grant.subjects.all() if each.group_id} == groups
+        if {subject.person_id for subject in grant.subjects.all() if subject.person_id} == people
+        and {subject.group_id for subject in grant.subjects.all() if subject.group_id} == groups
     ]
 
 

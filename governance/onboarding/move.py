@@ -1,4 +1,4 @@
-"""The verbs that move access to the governed path, and back: cut over, roll back."""
+"""Actions that move access to the governed path, and back: cut over, roll back."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def roll_back(agent: Agent, *, by: Person, reason: str) -> list[Grant]:
     rows.update(state=AdoptedAgent.State.RETURNED)
     if is_new and locked.status == Agent.Status.ACTIVE:
         agents.suspend(locked, by=by.principal, reason=reason)
-    _record(Action.ADOPTION_ROLLED_BACK, locked, moved, by=by, reason=reason, grants=[str(each.pk) for each in ended])
+    _record(
+        Action.ADOPTION_ROLLED_BACK, locked, moved, by=by, reason=reason, grants=[str(revoked.pk) for revoked in ended]
+    )
     return ended
 
 

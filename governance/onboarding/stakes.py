@@ -1,6 +1,6 @@
-"""Who has a stake in an agent that is adopted: who owns it, stands in for its owner, or is served by it.
+"""Who has a stake in an agent that is onboarded: its owner, its backup owner, or a person it acts for.
 
-Such a person answers for nothing of it, by none of their accounts: neither as its sponsor nor as who says yes.
+Such a person can neither accept nor confirm it, by any of their accounts.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ class _Stake:
     groups: frozenset[int]
     served_by: frozenset[int]
 
-    def is_in(self, agent: Agent | None, made: Plan) -> bool:
+    def is_in(self, agent: Agent | None, plan: Plan) -> bool:
         owns = agent is not None and bool(self.accounts & {agent.owner_id, agent.backup_id})
         held = agent is not None and agent.pk in self.served_by
-        listed = any(self.accounts & piece.people or self.groups & piece.groups for piece in made.pieces)
+        listed = any(self.accounts & piece.people or self.groups & piece.groups for piece in plan.pieces)
         return owns or held or listed
 
 
 @dataclass(slots=True)
 class Stakes:
-    """Says of many agents who has a stake in them; what is read of each person is read once."""
+    """Tells for many agents who has a stake in them; each person is read once."""
 
     _known: dict[int, _Stake] = field(default_factory=dict)
 
-    def has(self, person: Person | None, agent: Agent | None, made: Plan) -> bool:
-        """Whether somebody owns an agent, is served by what it holds, or would be by what is to be made."""
+    def has(self, person: Person | None, agent: Agent | None, plan: Plan) -> bool:
+        """Whether a person owns an agent, or benefits from its grants or from those that would be made."""
         if person is None:
             return False
         if person.pk not in self._known:
             self._known[person.pk] = _read(person)
-        return self._known[person.pk].is_in(agent, made)
+        return self._known[person.pk].is_in(agent, plan)
 
 
 def _read(person: Person) -> _Stake:
-    accounts = [each.pk for each in independence.accounts_of(person)]
+    accounts = [account.pk for account in independence.accounts_of(person)]
     groups = Membership.objects.filter(person__in=accounts).values_list("group", flat=True)
     mine = Q(person__in=accounts) | Q(group__in=groups)
     held = GrantSubject.objects.filter(mine, grant__ended_at=None).values_list("grant__agent", flat=True)

@@ -1,4 +1,4 @@
-"""What must be done once after a backup was restored: whatever opened something before opens nothing any more."""
+"""What must be done once after a restore: every earlier key, token and session becomes invalid."""
 
 from __future__ import annotations
 

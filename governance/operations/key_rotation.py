@@ -1,4 +1,4 @@
-"""Replacing the key-encryption key: whatever lies sealed under the one before is sealed anew, in steps that may stop.
+"""Replacing the key-encryption key: all data sealed under the previous one is sealed again, in steps that may stop.
 
 Both keys are read meanwhile (KEY_ENCRYPTION_KEY and KEY_ENCRYPTION_KEY_PREVIOUS), so everything goes on. Each step is
 a transaction of its own that takes what is still left: a run that was killed is begun again, and two do no harm.

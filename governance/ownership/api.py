@@ -1,4 +1,4 @@
-"""Who answers for an agent, over REST: somebody proposes a person, who accepts or declines at first hand."""
+"""Ownership of agents over REST: a proposal to a person, who accepts or declines it themselves."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from governance.ownership.models import OfficeProposal
 
 
 class Named(Strict):
-    """Who is asked, and why."""
+    """The proposed person, and the reason."""
 
     person = Text(max_length=64)
     reason = Text(max_length=500)
@@ -82,8 +82,8 @@ class _Agents(Resource):
     def rows(self) -> QuerySet[Agent]:
         return visibility.agents(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"agent:{found.slug}"]
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"agent:{row.slug}"]
 
 
 class _Propose(_Agents):
@@ -94,13 +94,13 @@ class _Propose(_Agents):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Ask the person, who has a week to answer. Nothing changes before they have accepted."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        asked = self.body(Named)
-        made = ownership.propose(
-            found, type(self).office, known_person(asked["person"]), by=self.principal, reason=asked["reason"]
+        row = self.found()
+        self.permit(row, *self.links(row))
+        body = self.body(Named)
+        proposal = ownership.propose(
+            row, type(self).office, known_person(body["person"]), by=self.principal, reason=body["reason"]
         )
-        return self.show(made, status=HTTPStatus.CREATED)
+        return self.show(proposal, status=HTTPStatus.CREATED)
 
 
 class Sponsor(_Propose):
@@ -110,13 +110,13 @@ class Sponsor(_Propose):
 
 
 class Owner(_Propose):
-    """Ask somebody to become its technical owner, who then never approves for this agent."""
+    """Ask a person to become its technical owner, who then never approves for this agent."""
 
     office = OfficeProposal.Office.OWNER
 
 
 class Backup(_Propose):
-    """Ask somebody to stand in for its technical owner."""
+    """Ask a person to become its backup owner."""
 
     office = OfficeProposal.Office.BACKUP
 
@@ -129,10 +129,10 @@ class Keep(_Agents):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Keep it, with a reason; that counts as a use."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        dormancy.keep(found, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
-        return self.again(found)
+        row = self.found()
+        self.permit(row, *self.links(row))
+        dormancy.keep(row, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
+        return self.again(row)
 
 
 class _Proposals(Resource):
@@ -142,8 +142,8 @@ class _Proposals(Resource):
     def rows(self) -> QuerySet[OfficeProposal]:
         return visible(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - as above
-        return ownership.about(found)
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - as above
+        return ownership.about(row)
 
 
 class Proposals(_Proposals, Listing):
@@ -162,10 +162,10 @@ class Accept(_Proposals):
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Accept what one was asked to do."""
-        found = self.found()
-        self.about = self.links(found)
-        ownership.accept(found.pk, by=first_hand(self.caller))
-        return self.again(found)
+        row = self.found()
+        self.about = self.links(row)
+        ownership.accept(row.pk, by=first_hand(self.caller))
+        return self.again(row)
 
 
 class Decline(_Proposals):
@@ -175,7 +175,7 @@ class Decline(_Proposals):
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Decline what one was asked to do."""
-        found = self.found()
-        self.about = self.links(found)
-        ownership.decline(found.pk, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
-        return self.again(found)
+        row = self.found()
+        self.about = self.links(row)
+        ownership.decline(row.pk, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
+        return self.again(row)

@@ -1,4 +1,4 @@
-"""What follows when somebody who answers for agents leaves: an heir is asked, and after a week the agents stop."""
+"""Leavers who own agents: an heir is asked to take over, and after a week the agents are suspended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from . import ownership
 logger = logging.getLogger(__name__)
 _OFFICES: Final = ("sponsor", "owner")
 """Whose leaving needs an heir; a backup who leaves is only shown, since nothing hangs on them yet."""
-_NOBODY: Final = "Who answered for it left a week ago, and nobody took over."
+_ORPHANED: Final = "Its owner left a week ago, and no one took over."
 
 
 def orphaned(office: str) -> QuerySet[Agent]:
@@ -30,19 +30,19 @@ def orphaned(office: str) -> QuerySet[Agent]:
 
 
 def propose_heirs(limit: int = 200) -> int:
-    """Ask an heir for up to `limit` offices whose holder left; says how many were asked. Asks nobody twice.
+    """Ask an heir for up to `limit` roles whose holder left; returns how many were asked. No person is asked twice.
 
-    The heir is the backup owner, or else the manager of who left. Whoever declined is passed over.
+    The heir is the backup owner, or else the leaver's manager. A person who declined is skipped.
     """
-    asked = 0
+    count = 0
     for office in _OFFICES:
         for agent in _without_heir(office)[:limit]:
-            asked += _ask(agent, office)
-    return asked
+            count += _ask(agent, office)
+    return count
 
 
 def _without_heir(office: str) -> QuerySet[Agent]:
-    """Return the agents for which somebody can be asked now, and is not."""
+    """Return the agents whose heir can be asked now, and is not."""
     since = OfficeProposal.objects.filter(agent=OuterRef("pk"), office=office)
     answered = since.filter(proposed_at__gte=OuterRef(f"{office}__disabled_at"))
     manager = f"{office}__manager"
@@ -70,10 +70,10 @@ def _ask(agent: Agent, office: str) -> bool:
 
 
 def suspend_orphans(limit: int = 100) -> int:
-    """Stop up to `limit` agents whose sponsor or owner left a week ago and whom nobody took over; says how many.
+    """Suspend up to `limit` agents whose sponsor or owner left a week ago without an heir; returns how many.
 
-    Decisions deny such an agent already, by themselves; this makes it visible, and its people are told of the stop.
+    Decisions deny such an agent already, by themselves; this makes it visible, and its people get a notice.
     """
     before = clock.now() - ownership.TO_ANSWER
     gone = Q(sponsor__disabled_at__lte=before) | Q(owner__disabled_at__lte=before)
-    return len(agents.suspend_all(Agent.objects.filter(gone), by=SYSTEM, reason=_NOBODY, limit=limit))
+    return len(agents.suspend_all(Agent.objects.filter(gone), by=SYSTEM, reason=_ORPHANED, limit=limit))

@@ -1,4 +1,4 @@
-"""Which directories say who works here, and when each of them last did."""
+"""The people sources, and when each of them last sent data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from entitlements.people.models import PeopleSource
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """One directory: when it was heard, how many people it keeps, and whether that can be relied on."""
+    """One directory: when it last sent data, how many people it holds, and whether it is silent or paused."""
 
     slug: str
     name: str

@@ -1,4 +1,4 @@
-"""The verb that changes a waiting request: what was approved of it is void, and who must answer is found anew."""
+"""Editing an open request: earlier approvals become void, and its approvers are found again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from governance.requests.models import AccessRequest, RequestLine
 
 
 class NothingChanged(DomainError):
-    """The change leaves the request as it is."""
+    """The edit changes nothing. Change a tool, a limit, the time or the reason."""
 
     code, status = "nothing_changed", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -45,24 +45,24 @@ class Change:
 
 @transaction.atomic
 def edit(request_id: UUID, change: Change, *, by: Asker, expected_version: int | None = None) -> AccessRequest:
-    """Change what one asked for while it waits, to more or to less. Everybody answers anew, under the present policy.
+    """Edit one's open request, to more or to less. All stages are answered again, under the current policy.
 
-    Raises NotFound, requests.NotTheRequester, Stale, Decided, Overdue, NothingChanged, what the checks in `asking`
-    raise, narrowing.Wider when a renewal would hold more than the grant, candidates.NoApprover and NotRecordable.
+    Raises NotFound, requests.NotTheRequester, Stale, Decided, Overdue, NothingChanged, what the checks in
+    `eligibility` raise, narrowing.Wider when a renewal would exceed the grant, candidates.NoApprover and NotRecordable.
     """
     narrowing.check_size(change.limits or {}, change.reason or "")
     request = requests.locked(request_id)
     if not requests.asked_by(request, by):
         raise requests.NotTheRequester
     requests.check_open(request, expected_version)
-    ask, before = _wanted(request, change), _as_said(request)
+    ask, before = _wanted(request, change), _as_recorded(request)
     eligibility.check_asker(request.agent, ask, by=by, on_behalf_of=request.requested_by)
     eligibility.check_in_force(request.agent, request.entitlement, ask.people)
     lines = eligibility.lines(request.entitlement, ask)
     eligibility.check_two_people(request.agent, (tool.risk for tool in lines))
     _check_renewal(request, lines)
     _write(request, ask, lines)
-    if (after := _as_said(request)) == before:
+    if (after := _as_recorded(request)) == before:
         raise NothingChanged
     voided = _void(request)
     request.policy, now = policies.current_for(request.entitlement), clock.now()
@@ -79,7 +79,7 @@ def edit(request_id: UUID, change: Change, *, by: Asker, expected_version: int |
         "before": before,
         "after": after,
         "voided": voided,
-        "approvals": [{"stage": each.stage, "waiting_for": sorted(each.chosen)} for each in resolved],
+        "approvals": [{"stage": resolution.stage, "waiting_for": sorted(resolution.chosen)} for resolution in resolved],
     }
     with requests.within(request):
         log.record(
@@ -89,10 +89,12 @@ def edit(request_id: UUID, change: Change, *, by: Asker, expected_version: int |
 
 
 def _wanted(request: AccessRequest, change: Change) -> Ask:
-    """Say what is asked for now: what the change says, else what the request still holds."""
+    """Return the new request: the change's values, else the request's current ones."""
     kept = {line.tool.name: line.limits for line in request.lines.filter(kept=True).select_related("tool")}
     tools = frozenset(kept) if change.tools is None else change.tools
-    limits: dict[str, Mapping[str, Any]] = {name: said for name, said in kept.items() if name in tools and said}
+    limits: dict[str, Mapping[str, Any]] = {
+        name: current for name, current in kept.items() if name in tools and current
+    }
     if change.limits is not None:
         limits = {**limits, **change.limits}
     return Ask(
@@ -106,7 +108,7 @@ def _wanted(request: AccessRequest, change: Change) -> Ask:
     )
 
 
-def _as_said(request: AccessRequest) -> dict[str, Any]:
+def _as_recorded(request: AccessRequest) -> dict[str, Any]:
     lines = request.lines.filter(kept=True).select_related("tool").order_by("tool__name")
     return {
         "lines": {line.tool.name: line.limits for line in lines},
@@ -128,14 +130,14 @@ def _write(request: AccessRequest, ask: Ask, lines: Mapping[Tool, Mapping[str, A
     """Write down what is asked for now as what was asked."""
     request.lines.exclude(tool__in=[tool.pk for tool in lines]).delete()
     for tool, limits in lines.items():
-        said = {"asked_limits": dict(limits), "limits": dict(limits), "kept": True}
-        RequestLine.objects.update_or_create(request=request, tool=tool, defaults=said)
+        values = {"asked_limits": dict(limits), "limits": dict(limits), "kept": True}
+        RequestLine.objects.update_or_create(request=request, tool=tool, defaults=values)
     request.lasts, request.asked_lasts, request.reason = ask.lasts, ask.lasts, ask.reason
     request.risk = request_rules.highest(Risk(tool.risk) for tool in lines)
 
 
 def _void(request: AccessRequest) -> list[str]:
-    """Void every answer, and return who had approved. Whoever did may answer again; the row says that they had."""
+    """Void every answer, and return who had approved. They may answer again; the row keeps that they had."""
     approved = []
     for stage in request.approvals.exclude(answer=Approval.Answer.VOID).select_related("by", "in_place_of"):
         if stage.by is not None:
@@ -150,6 +152,6 @@ def _resolve(request: AccessRequest) -> tuple[request_rules.Resolution, ...]:
     stages = requests.stages_needed(request)
     members = candidates.members(stages)
     around = candidates.around_request(request)
-    active = around.active | {each.login for those in members.values() for each in those if each.is_active}
-    groups = {stage: frozenset(each.login for each in those) for stage, those in members.items()}
+    active = around.active | {member.login for those in members.values() for member in those if member.is_active}
+    groups = {stage: frozenset(member.login for member in those) for stage, those in members.items()}
     return candidates.resolve(stages, replace(around, groups=groups, active=active))

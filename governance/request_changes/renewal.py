@@ -1,4 +1,4 @@
-"""The verbs that ask for what was asked for before: renew access that ends soon, ask again after a no."""
+"""Actions that repeat a request: renew access that ends soon, or submit again what was not approved."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from governance.requests import requests
 from governance.requests.models import AccessRequest
 
 SOON: Final = timedelta(days=14)
-"""How long before its end access can be renewed: earlier, what is asked for would be looked at too early."""
+"""How long before its end access can be renewed; an earlier review would say too little."""
 
 
 class NotRenewable(DomainError):
-    """Only access in force that ends within 14 days can be renewed; ask anew for anything else."""
+    """Only active access that ends within 14 days can be renewed. Submit a new request instead."""
 
     code, status = "not_renewable", HTTPStatus.CONFLICT
 
 
 class RenewedAlready(DomainError):
-    """A renewal of this access waits for its answers."""
+    """A renewal of this access already waits for approval."""
 
     code, status = "renewal_waits", HTTPStatus.CONFLICT
 
 
 class StillOpen(DomainError):
-    """Only what was denied, withdrawn or not answered in time is asked for again."""
+    """You can only repeat a request that was denied, withdrawn or not answered in time."""
 
     code, status = "request_not_over", HTTPStatus.CONFLICT
 
@@ -53,7 +53,7 @@ def renew(
     what: Narrowing = NOTHING,
     on_behalf_of: Person | None = None,
 ) -> AccessRequest:
-    """Ask that a grant close to its end goes on: the same or less, for the same people, approved like any request.
+    """Request the renewal of a grant near its end: the same or less, for the same people, approved like any request.
 
     The last approval ends the old grant and begins the new one in one step, so nothing is in between. Tools that may no
     longer be asked for are left out unless `what` names them. Raises NotFound, NotRenewable, RenewedAlready,
@@ -70,7 +70,7 @@ def renew(
     possible = frozenset(tool.name for tool in held if tool.state == Tool.State.APPROVED and tool.pk in offered)
     tools = possible if what.tools is None else what.tools
     left = narrowing.lines({tool.name: limits for tool, limits in held.items()}, Narrowing(tools, what.limits))
-    ask = Ask(lasts, reason, *_subjects(grant), tools=frozenset(left), limits=_said(left), renews=grant)
+    ask = Ask(lasts, reason, *_subjects(grant), tools=frozenset(left), limits=_stated(left), renews=grant)
     return _submit(grant, ask, by=by, on_behalf_of=on_behalf_of)
 
 
@@ -97,9 +97,11 @@ def ask_again(
     lines = {line.tool.name: line.asked_limits for line in old.lines.select_related("tool")}
     people, groups = tuple(old.people.all()), tuple(old.groups.all())
     renews = old.renews if old.renews and old.renews.state == Grant.State.ACTIVE else None
-    tools, limits = frozenset(lines), _said(lines)
+    tools, limits = frozenset(lines), _stated(lines)
     ask = Ask(lasts or old.asked_lasts, reason, people, groups, tools=tools, limits=limits, renews=renews)
-    check_asker(old.agent, ask, by=by, on_behalf_of=on_behalf_of)  # whoever may not ask learns nothing of its state
+    check_asker(
+        old.agent, ask, by=by, on_behalf_of=on_behalf_of
+    )  # a person who may not request learns nothing of its state
     if old.state in (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED):
         raise StillOpen(state=old.state)
     return _submit(old, ask, by=by, on_behalf_of=on_behalf_of)
@@ -119,10 +121,12 @@ def may_ask_again(old: AccessRequest, by: Person) -> bool:
 
 def _subjects(grant: Grant) -> tuple[Any, Any]:
     subjects = list(grant.subjects.select_related("person", "group"))
-    return tuple(each.person for each in subjects if each.person), tuple(each.group for each in subjects if each.group)
+    return tuple(subject.person for subject in subjects if subject.person), tuple(
+        subject.group for subject in subjects if subject.group
+    )
 
 
-def _said(lines: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def _stated(lines: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return {name: limits for name, limits in lines.items() if limits}
 
 

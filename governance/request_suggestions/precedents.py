@@ -55,7 +55,7 @@ class DeniedCall:
 
 
 def denied_call(denied_call: UUID | None, *, by: eligibility.Asker) -> DeniedCall | None:
-    """Return a recent denied call, for the agent that made it, who answers for that agent, or whom the call was for.
+    """Return a recent denied call, for the agent that made it, its owners, or the person whom the call was for.
 
     None for others, and for one that is too old to be resumed.
     """
@@ -66,7 +66,7 @@ def denied_call(denied_call: UUID | None, *, by: eligibility.Asker) -> DeniedCal
     if event is None or agent is None or (event.outcome, event.actor) != ("refused", str(agent.principal)):
         return None
     mine = by.pk == agent.pk if isinstance(by, Agent) else eligibility.answers_for(by, agent)
-    return _told(event) if mine or event.on_behalf_of == str(by.principal) else None
+    return _denied_call_of(event) if mine or event.on_behalf_of == str(by.principal) else None
 
 
 def resumed(request: AccessRequest) -> DeniedCall | None:
@@ -75,10 +75,10 @@ def resumed(request: AccessRequest) -> DeniedCall | None:
         return None
     since = request.asked_at - eligibility.DENIAL_IS_RECENT - timedelta(minutes=1)
     event = Event.objects.filter(at__gte=since, at__lte=request.asked_at, uuid=request.denied_call).first()
-    return _told(event) if event else None
+    return _denied_call_of(event) if event else None
 
 
-def _told(event: Event) -> DeniedCall:
+def _denied_call_of(event: Event) -> DeniedCall:
     named = {kind: name for kind, _, name in (link.partition(":") for link in event.links)}
     system, _, tool = named.get("tool", "").partition("/")
     return DeniedCall(
@@ -94,7 +94,7 @@ def _told(event: Event) -> DeniedCall:
 
 
 def suggest(entitlement: Entitlement, agent: Agent, wanted: str, *, by: eligibility.Asker) -> Suggested:
-    """Suggest what to ask for; `wanted` is the tool whose call was refused. Past calls are for who answers for them."""
+    """Suggest what to request; `wanted` is the tool of a refused call. Only the agent's owners see its past calls."""
     rows = tuple(entitlement.lines.select_related("tool__approved").order_by("tool__name"))
     offered = [line.tool.name for line in rows if line.tool.state == Tool.State.APPROVED]
     answers = eligibility.answers_for(by, agent) if isinstance(by, Person) else by.pk == agent.pk

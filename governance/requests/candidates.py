@@ -17,13 +17,13 @@ from governance.requests.models import AccessRequest
 
 
 class NoApprover(DomainError):
-    """Nobody may approve this request: everybody who could has asked for it, benefits from it, or has left."""
+    """No person may approve this request: all candidates requested it, benefit from it, or have left."""
 
     code, status = "no_approver", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class AnsweredBefore(DomainError):
-    """Whoever answered a request does not answer its appeal."""
+    """You cannot answer this appeal because you answered the request that it appeals."""
 
     code, status = "answered_what_is_appealed", HTTPStatus.FORBIDDEN
 
@@ -45,8 +45,8 @@ def around(
     security = Person.objects.holding(Role.SECURITY)
     acted_for = [*people, *Person.objects.filter(memberships__group__in=groups)]
     named = [person for person in (sponsor, agent.owner, sponsor.manager, system.owner) if person]
-    secure, asked = list(security), members(stages)
-    grouped = [person for those in asked.values() for person in those]
+    secure, grouped_by_stage = list(security), members(stages)
+    in_groups = [person for those in grouped_by_stage.values() for person in those]
     return request_rules.Surroundings(
         personal=agent.kind == Agent.Kind.PERSONAL,
         sponsor=sponsor.login,
@@ -56,22 +56,22 @@ def around(
         security=frozenset(person.login for person in secure),
         requesters=frozenset(requesters),
         beneficiaries=frozenset(person.login for person in acted_for),
-        active=frozenset(person.login for person in [*named, *secure, *acted_for, *grouped] if person.is_active),
-        groups={stage: frozenset(person.login for person in those) for stage, those in asked.items()},
+        active=frozenset(person.login for person in [*named, *secure, *acted_for, *in_groups] if person.is_active),
+        groups={stage: frozenset(person.login for person in those) for stage, those in grouped_by_stage.items()},
     )
 
 
 def members(stages: Iterable[str]) -> dict[str, list[Person]]:
-    """Read who is in the groups among these stages, by stage; a group that is gone has nobody."""
+    """Read who is in the groups among these stages, by stage; a group that is gone is empty."""
     named = {stage: list[Person]() for stage in stages if stage.startswith(request_rules.GROUP)}
     slugs = [stage.removeprefix(request_rules.GROUP) for stage in named]
-    for each in Membership.objects.filter(group__slug__in=slugs).select_related("person", "group"):
-        named[f"{request_rules.GROUP}{each.group.slug}"].append(each.person)
+    for membership in Membership.objects.filter(group__slug__in=slugs).select_related("person", "group"):
+        named[f"{request_rules.GROUP}{membership.group.slug}"].append(membership.person)
     return named
 
 
 def around_request(request: AccessRequest) -> request_rules.Surroundings:
-    """Read the people around a request that exists, and who of them came to their office after it was asked."""
+    """Read the people around a request that exists, and which of them took their role after it was submitted."""
     now = around(
         request.agent,
         request.entitlement.system,
@@ -89,7 +89,7 @@ def around_request(request: AccessRequest) -> request_rules.Surroundings:
     on_time = [those - late[stage] for stage, those in now.groups.items()]
     otherwise = frozenset[str]().union(now.security, held - newcomers, *on_time)
     groups = {stage: those - (late[stage] & otherwise) for stage, those in now.groups.items()}
-    newcomers |= joined - otherwise  # of an office that they held before, nobody loses it by being put into a group
+    newcomers |= joined - otherwise  # a person who could answer before still can after joining a group
     owner_then = request.owner_then.login if request.owner_then else None
     return replace(now, groups=groups, owner_then=owner_then, newcomers=newcomers, appealed=_answered(request.appeals))
 
@@ -105,13 +105,13 @@ def _late(request: AccessRequest, stages: Iterable[str]) -> dict[str, frozenset[
 
 
 def _answered(request: AccessRequest | None) -> frozenset[str]:
-    """Name who answered a request, in whoever's place: they do not answer its appeal."""
+    """Return who answered a request, themselves or by a delegate: they cannot answer its appeal."""
     answers = request.approvals.select_related("by", "in_place_of") if request else []
     return frozenset(who.login for each in answers for who in (each.by, each.in_place_of) if who)
 
 
 def requesters(request: AccessRequest) -> frozenset[str]:
-    """Name everybody who stands behind the ask: the person, and who owned an agent that asked for itself."""
+    """Return the logins behind a request: the person, and the owners of an agent that requested for itself."""
     behind = {request.requested_by.login} if request.requested_by else set[str]()
     if request.requested_as.startswith("agent:"):
         owners = (request.owner_then, request.agent.owner)
@@ -121,12 +121,12 @@ def requesters(request: AccessRequest) -> frozenset[str]:
 
 def resolve(stages: Sequence[str], surroundings: request_rules.Surroundings) -> tuple[request_rules.Resolution, ...]:
     """Find the people of each stage. Raises NoApprover, whose detail says which stage, who was passed over and why."""
-    found = request_rules.resolve(stages, surroundings)
-    if isinstance(found, request_rules.Unresolved):
+    resolved = request_rules.resolve(stages, surroundings)
+    if isinstance(resolved, request_rules.Unresolved):
         raise NoApprover(
-            stage=found.stage, skipped=[{"who": skip.who, "why": skip.why.value} for skip in found.skipped]
+            stage=resolved.stage, skipped=[{"who": skip.who, "why": skip.why.value} for skip in resolved.skipped]
         )
-    return found
+    return resolved
 
 
 def resolve_new(
@@ -141,8 +141,8 @@ def resolve_new(
 def wait_for(request: AccessRequest, resolved: Sequence[request_rules.Resolution], *, at: datetime) -> None:
     """Let a request wait for these people, after what it has waited for before."""
     first = request.approvals.count() + 1
-    for position, found in enumerate(resolved, start=first):
+    for position, resolution in enumerate(resolved, start=first):
         approval = Approval.objects.create(
-            request=request, position=position, stage=found.stage, resolution=found.as_evidence(at)
+            request=request, position=position, stage=resolution.stage, resolution=resolution.as_evidence(at)
         )
-        approval.waiting_for.set(Person.objects.filter(login__in=found.chosen))
+        approval.waiting_for.set(Person.objects.filter(login__in=resolution.chosen))

@@ -1,4 +1,4 @@
-"""The verbs on access requests: submit, narrow, cancel, expire. Answering them is `approvals`."""
+"""Actions on access requests: submit, narrow, cancel. `approvals` answers them."""
 
 from __future__ import annotations
 
@@ -38,35 +38,35 @@ from . import candidates
 
 SEE_EVERYTHING: Final = (Role.ANALYST, Role.AUDITOR, Role.SECURITY)
 WHEN_SUBMITTED: Final[Hook[[AccessRequest], None]] = Hook("after a request is submitted", "rules")
-"""What follows in the transaction of every ask."""
+"""Runs in the transaction of every submission."""
 
 
 class Decided(DomainError):
-    """The request is decided already."""
+    """The request is already decided."""
 
     code, status = "request_decided", HTTPStatus.CONFLICT
 
 
 class Overdue(DomainError):
-    """The time to answer is over; ask again."""
+    """The time to answer this request is over. Submit a new request."""
 
     code, status = "request_expired", HTTPStatus.CONFLICT
 
 
 class NotTheRequester(DomainError):
-    """Only whoever asked can withdraw the request."""
+    """You cannot withdraw this request because you did not make it."""
 
     code, status = "not_the_requester", HTTPStatus.FORBIDDEN
 
 
 class NotInvolved(DomainError):
-    """Only whoever asked, or somebody the request waits for, can narrow it."""
+    """You cannot narrow this request: only its requester, or an approver that it waits for, can."""
 
     code, status = "not_involved", HTTPStatus.FORBIDDEN
 
 
 class NothingNarrowed(DomainError):
-    """There is nothing in it that would take anything away."""
+    """The narrowing takes nothing away. Leave out a tool, tighten a limit or shorten the time."""
 
     code, status = "nothing_narrowed", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -75,11 +75,11 @@ class NothingNarrowed(DomainError):
 def submit(
     agent: Agent, entitlement: Entitlement, ask: Ask, *, by: Asker, on_behalf_of: Person | None = None
 ) -> AccessRequest:
-    """Ask for access, and find the people who must approve it.
+    """Submit a request for access, and find the people who must approve it.
 
     `by` is a person, or the agent itself, then with the user whose session it is in, or for whom its call was denied.
-    Raises what the checks in `asking` and holdings.beside raise, narrowing.LimitsTooLarge, narrowing.ReasonTooLong,
-    NotRecordable, and candidates.NoApprover when a stage has nobody left: a stage is never skipped.
+    Raises what the checks in `eligibility` and holdings.beside raise, narrowing.LimitsTooLarge,
+    narrowing.ReasonTooLong, NotRecordable, and candidates.NoApprover for a stage without an approver: none is skipped.
     """
     narrowing.check_size(ask.limits, ask.reason)
     locks.shared([(Lock.AGENT, agent.pk)])  # who answers for it stays the same until the request can be seen
@@ -118,21 +118,21 @@ def submit(
     resolved = candidates.resolve_new(request, stages_needed(request), ask.people, ask.groups)
     _store(request, ask, lines, resolved)
     with within(request):
-        detail = _said(request, lines, resolved)
+        detail = _event_detail(request, lines, resolved)
         log.record(Action.REQUEST_SUBMITTED, about=about(request), by=by.principal, reason=ask.reason, detail=detail)
     WHEN_SUBMITTED.ask(request)
     return request
 
 
-def _said(
+def _event_detail(
     request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], resolved: Sequence[request_rules.Resolution]
 ) -> dict[str, Any]:
-    """Say for the record what was asked, and who was asked to answer."""
+    """Return the detail of the event: what was requested, and who must approve it."""
     return {
         "lines": {tool.name: limits for tool, limits in lines.items()},
         "lasts_seconds": int(request.lasts.total_seconds()),
         "risk": request.risk,
-        "completes": [each.said() for each in check.would_complete(request.agent, lines)],
+        "completes": [violation.as_json() for violation in check.would_complete(request.agent, lines)],
         "denied_call": str(request.denied_call) if request.denied_call else None,
         **({"appeals": str(request.appeals_id)} if request.appeals_id else {}),
         "approvals": [
@@ -177,7 +177,7 @@ def _store(
 
 @contextmanager
 def within(request: AccessRequest) -> Iterator[None]:
-    """Let what is recorded belong to the trace of the request, so that one trace tells of the ask and its answers.
+    """Let what is recorded belong to the trace of the request, so that one trace holds the request and its answers.
 
     Raises NotRecordable when an event would be larger or more exact than the record holds.
     """
@@ -189,7 +189,7 @@ def within(request: AccessRequest) -> Iterator[None]:
 
 
 def about(request: AccessRequest) -> list[str]:
-    """Return the links by which the record of a request is found again."""
+    """Return the audit log's links of a request."""
     return [
         f"request:{request.pk}",
         f"agent:{request.agent.slug}",
@@ -202,9 +202,9 @@ def about(request: AccessRequest) -> list[str]:
 
 
 def locked(request_id: UUID, *, also: Person | None = None) -> AccessRequest:
-    """Hold a request alone, and everybody that its grant would depend on together with issuers. Raises NotFound.
+    """Lock a request exclusively, and share locks on all that its grant would depend on. Raises NotFound.
 
-    `also` is the person who answers, for herself or in another's place. The row is read after the locks, so that it
+    `also` is the person who answers, for themselves or as a delegate. The row is read after the locks, so that it
     shows what the previous holder committed; its own lock keeps the sweep, which takes no other, away from it.
     """
     lock([request_id], also=also)
@@ -219,10 +219,10 @@ def locked(request_id: UUID, *, also: Person | None = None) -> AccessRequest:
         "manager_then",
         "system_owner_then",
     )
-    found = rows.filter(pk=request_id).first()
-    if found is None:
+    request = rows.filter(pk=request_id).first()
+    if request is None:
         raise NotFound
-    return found
+    return request
 
 
 def lock(request_ids: Sequence[UUID], *, also: Person | None = None) -> None:
@@ -278,7 +278,7 @@ def narrowed(request: AccessRequest, by: Narrowing) -> dict[str, Any]:
 
 
 def save(request: AccessRequest, **fields: object) -> None:
-    """Write an open request's next version. Raises Stale when somebody else wrote it first."""
+    """Write an open request's next version. Raises Stale when another write came first."""
     for name, value in fields.items():
         setattr(request, name, value)
     changed = {"lasts": request.lasts, "risk": request.risk, "version": request.version + 1, **fields}
@@ -292,7 +292,7 @@ def save(request: AccessRequest, **fields: object) -> None:
 def narrow(
     request_id: UUID, by: Asker, what: Narrowing, *, expected_version: int | None = None, reason: str = ""
 ) -> AccessRequest:
-    """Ask for less than before, as the requester or as somebody the request waits for. Answers already given stay.
+    """Narrow a request, as the requester or as an approver that it waits for. Answers already given stay.
 
     Raises NotFound, NotInvolved, Stale, Decided, Overdue, NothingNarrowed, narrowing.Wider, narrowing.NothingLeft,
     narrowing.LimitsTooLarge, narrowing.ReasonTooLong, NotRecordable.
@@ -313,7 +313,7 @@ def narrow(
 
 
 def asked_by(request: AccessRequest, who: Asker) -> bool:
-    """Whether this person or agent stands behind the ask itself."""
+    """Whether this person or agent made the request."""
     return str(who.principal) == request.requested_as or (isinstance(who, Person) and who.pk == request.requested_by_id)
 
 
@@ -347,16 +347,17 @@ def waiting_ids() -> list[UUID]:
 
 
 def stages_for(person: Person) -> QuerySet[Approval]:
-    """Return the stages that wait for somebody's answer, their own or one in the place of another."""
+    """Return the stages that wait for a person's answer, their own or as a delegate."""
     places = Q(waiting_for=person) | Q(waiting_for__in=delegations.places_of(person))
     waiting = Approval.objects.filter(places, answer=Approval.Answer.WAITING)
     return waiting.filter(request__state=AccessRequest.State.IN_APPROVAL).distinct()
 
 
 def visible_to(who: Asker) -> QuerySet[AccessRequest]:
-    """Return the requests somebody may see; analysts, auditors and security see all of them.
+    """Return the requests that a person or agent may see; analysts, auditors and security see all.
 
-    Their own asks, what waits for them or they answered, what concerns their agents, their systems or themselves.
+    A person sees their own requests, those that wait for them or that they answered, and those about their agents,
+    their systems or themselves.
     """
     everything = AccessRequest.objects.all()
     if isinstance(who, Agent):

@@ -74,7 +74,7 @@ class Manager(ComplexAttribute):
 
 
 class EnterpriseUser(Extension):
-    """What an organisation says of its people."""
+    """The organisation's data of a person."""
 
     __schema__ = URN("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")
 

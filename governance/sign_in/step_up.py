@@ -1,7 +1,7 @@
-"""Step-up: what weighs most is done only by somebody who proved at most five minutes ago who they are.
+"""Step-up authentication: the weightiest actions need an authentication at most five minutes old.
 
-Whoever has a second factor proves it with that; others with their password, or at the company's sign-in, which must
-then ask anew and say when it did.
+A person with a second factor uses it; others use their password, or the company's sign-in, which must then ask for
+credentials again and return the time.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _ASIDE = reauthentication.STATE_SESSION_KEY
 
 
 def demand(request: HttpRequest) -> None:
-    """Go on only with a fresh proof; else what was sent is put aside, the person proves it, and it is sent again.
+    """Demand a fresh authentication; else hold the request, let the person re-authenticate, and send it again.
 
-    Raises ImmediateHttpResponse, which leads there, and SignInAgain for a person who has no way to prove it.
+    Raises ImmediateHttpResponse, which leads there, and SignInAgain for a person who has no way to re-authenticate.
     """
     if is_fresh(request):
         return
@@ -39,11 +39,11 @@ def demand(request: HttpRequest) -> None:
 
 
 def go_on(request: HttpRequest, onward: str) -> HttpResponse:
-    """Send again what was put aside, now that the proof is there; without any, lead on."""
+    """Send the held request again after the re-authentication; without any, redirect."""
     aside = request.session.pop(_ASIDE, None)
     if not aside or "request" not in aside:
         return redirect(onward)
     kept = deserialize_request(aside["request"], request)
-    found = resolve(kept.path)
-    answer: HttpResponse = found.func(kept, *found.args, **found.kwargs)
+    match = resolve(kept.path)
+    answer: HttpResponse = match.func(kept, *match.args, **match.kwargs)
     return answer

@@ -1,4 +1,4 @@
-"""What an agent may do in all, over its grants and those of agents it may call, held against the rules in force.
+"""What an agent may do, over its grants and those of agents it may call, checked against the rules in force.
 
 Only grants in force count: what is suspended gives nothing, and is looked at again before it is restored.
 """
@@ -30,7 +30,7 @@ from . import rules as sod_rules
 from .rules import MANDATE, Held, Side
 
 MOST_SHOWN: Final = 200
-_MOST_TOOLS_SAID: Final = 10
+_MOST_TOOLS_LISTED: Final = 10
 _ACTIONS: Final = {"write": "write", "revoke": "execute"}
 """What the scopes of our own API do, by their last word; the others read, or ask."""
 
@@ -52,7 +52,7 @@ WHERE l.tool_id = ANY(%(tools)s)"""  # noqa: S608 - our own words alone
 _SCOPES: Final = f"""{_REACH.format(which="a.id = ANY(%(agents)s)")}
 SELECT DISTINCT r.agent_id, jsonb_array_elements_text(c.api_scopes) FROM reach r
   JOIN entitlements_client c ON c.agent_id = r.holder_id AND c.status = 'active'"""  # noqa: S608 - as above
-_EVERYBODY: Final = _REACH.format(which="a.status <> 'retired'")
+_ALL_AGENTS: Final = _REACH.format(which="a.status <> 'retired'")
 _OWNERS: Final = "JOIN entitlements_agent o ON o.id = held.agent_id JOIN entitlements_person p ON p.id = o.owner_id"
 _CALLERS: Final = """
 WITH RECURSIVE above(id) AS (
@@ -73,13 +73,13 @@ SELECT r.agent_id, m.id FROM reach r JOIN entitlements_client c ON c.agent_id = 
 
 
 class CombinationCompleted(DomainError):
-    """An agent would hold tools that no agent may hold together: leave some out, or ask security for an exception."""
+    """An agent would violate an SoD policy. Leave some tools out, or ask security for an exception."""
 
     code, status = "combination_completed", HTTPStatus.CONFLICT
 
 
 class ClassingCompletes(DomainError):
-    """Agents that hold this tool would then hold what nobody may hold together. Look at them before you approve."""
+    """Agents that hold this tool would then violate an SoD policy. Look at them before you approve."""
 
     code, status = "classing_completes_combination", HTTPStatus.CONFLICT
 
@@ -93,13 +93,13 @@ class Completed:
     sides: tuple[tuple[Held, ...], ...]
     exception: CombinationException | None = None
 
-    def said(self) -> dict[str, Any]:
-        """Return it as the record and the API say it."""
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the audit log and the API show it."""
         return {
             "rule": self.rule.name,
             "sentence": self.rule.sentence,
             "agent": self.agent.slug,
-            "sides": [[str(tool) for tool in side[:_MOST_TOOLS_SAID]] for side in self.sides],
+            "sides": [[str(tool) for tool in side[:_MOST_TOOLS_LISTED]] for side in self.sides],
             "covered_until": self.exception.expires_at.isoformat() if self.exception else None,
         }
 
@@ -123,7 +123,7 @@ class Split:
 def check(agent: Agent, tools: Iterable[Tool]) -> None:
     """Refuse these tools to an agent when it, or one that may call it, would hold a combination without an exception.
 
-    Whoever asks waits for others who ask, so that two halves given at once meet here. Raises CombinationCompleted.
+    Checks wait for each other, so that two halves granted at once are seen together. Raises CombinationCompleted.
     """
     _refuse(lambda: would_complete(agent, tools))
 
@@ -139,7 +139,7 @@ def check_request(request: AccessRequest) -> None:
 
 
 def of_request(request: AccessRequest) -> list[Completed]:
-    """Say which combinations would be complete if what a request still asks for were granted."""
+    """Return the violations that granting the rest of a request would cause."""
     return would_complete(request.agent, _asked(request))
 
 
@@ -153,7 +153,7 @@ def check_call(caller: Agent, callee: Agent) -> None:
 
 
 def by_call(caller: Agent, callee: Agent) -> list[Completed]:
-    """Say which combinations would be complete if the one agent could hand work to the other."""
+    """Return the violations that would arise if the first agent could hand work to the second."""
     return _completed(caller, _union([callee.pk])[callee.pk], in_force())
 
 
@@ -161,15 +161,15 @@ def _refuse(completed: Callable[[], list[Completed]]) -> None:
     if not CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True).exists():
         return  # one that is published meanwhile finds what this gives, as it finds all that was given before
     alone()
-    if open_ones := [each for each in completed() if each.exception is None]:
-        first = open_ones[0].said()
+    if open_ones := [violation for violation in completed() if violation.exception is None]:
+        first = open_ones[0].as_json()
         raise CombinationCompleted(
             rule=first["rule"], sentence=first["sentence"], holder=first["agent"], sides=first["sides"]
         )
 
 
 def alone() -> None:
-    """Be the only one who gives what combinations are made of, or excepts from them, until the transaction ends."""
+    """Lock out others who grant tools under an SoD policy, or give exceptions, until the transaction ends."""
     locks.exclusive((Lock.COMBINATION, "all"))
 
 
@@ -179,7 +179,7 @@ def in_force() -> list[CombinationRule]:
 
 
 def would_complete(agent: Agent, tools: Iterable[Tool]) -> list[Completed]:
-    """Say which combinations would be complete with these tools, for the agent and for those who may call it.
+    """Return the violations that these tools would complete, for the agent and for those who may call it.
 
     One that is complete already is named again when the tools stand on one of its sides: nothing is added to it.
     """
@@ -194,7 +194,7 @@ def callers(agent: Agent) -> list[Agent]:
 
 
 def held_now(agent: Agent) -> list[Completed]:
-    """Say which combinations an agent holds now, covered or not."""
+    """Return the violations of an agent now, covered or not."""
     if not (rules := in_force()):
         return []
     tools = _union([agent.pk])[agent.pk]
@@ -274,20 +274,20 @@ def _covers(rules: Iterable[CombinationRule], agents: Iterable[int]) -> dict[tup
 
 def _union(agents: Collection[int], cut: Collection[tuple[UUID, int]] = ()) -> Mapping[int, list[Held]]:
     """Read what each agent may do by itself and by agents that it may call, over any number of steps, without `cut`."""
-    found: dict[int, list[Held]] = defaultdict(list)
+    union: dict[int, list[Held]] = defaultdict(list)
     grants, tools = [grant for grant, _ in cut], [tool for _, tool in cut]
     pairs = _rows(_TOOLS, agents=list(agents), now=clock.now(), cut_grants=grants, cut_tools=tools)
     known = {row.pk: row for row in Tool.objects.filter(pk__in={tool for _, tool in pairs}).select_related("system")}
     held = {pk: as_held(row) for pk, row in known.items()}
     for agent, tool in pairs:
-        found[agent].append(held[tool])
+        union[agent].append(held[tool])
     for agent, scope in _rows(_SCOPES, agents=list(agents)):
-        found[agent].append(_scope(scope))
-    return found
+        union[agent].append(_scope(scope))
+    return union
 
 
 def as_held(tool: Tool) -> Held:
-    """Say of a tool what rules look at."""
+    """Return what rules look at in a tool."""
     flows = {flow: getattr(tool, flow) for flow in FLOWS}
     return Held(
         system=tool.system.slug,
@@ -304,18 +304,18 @@ def _scope(scope: str) -> Held:
     return Held(MANDATE, scope, _ACTIONS.get(scope.rpartition(":")[2], "read"), Risk.HIGH, "internal")
 
 
-def who_would_break(sides: object) -> tuple[int, list[Broken]]:
-    """Count the agents that hold what these sides say, and show the first of them. Raises SidesMalformed."""
+def violating(sides: object) -> tuple[int, list[Broken]]:
+    """Count the agents that violate these sides, and return the first of them. Raises SidesMalformed."""
     read = sod_rules.read(sides)
-    found = [pk for pk, _agents in _candidates(read, "held.agent_id")]
-    return len(found), _broken(read, found[:MOST_SHOWN])
+    keys = [pk for pk, _agents in _candidates(read, "held.agent_id")]
+    return len(keys), _broken(read, keys[:MOST_SHOWN])
 
 
-def everybody_breaking(sides: object) -> Iterator[Broken]:
-    """Name each agent that holds what these sides say, some at a time. Raises SidesMalformed."""
+def all_violating(sides: object) -> Iterator[Broken]:
+    """Yield each agent that violates these sides, read in chunks. Raises SidesMalformed."""
     read = sod_rules.read(sides)
-    for some in batched((pk for pk, _agents in _candidates(read, "held.agent_id")), MOST_SHOWN):
-        yield from _broken(read, some)
+    for chunk in batched((pk for pk, _agents in _candidates(read, "held.agent_id")), MOST_SHOWN):
+        yield from _broken(read, chunk)
 
 
 def _broken(read: Sequence[Side], agents: Collection[int]) -> list[Broken]:
@@ -325,9 +325,9 @@ def _broken(read: Sequence[Side], agents: Collection[int]) -> list[Broken]:
 
 
 def by_classing(tool: Tool) -> list[Completed]:
-    """Say what agents would newly hold, uncovered, once a tool is classed as an unsaved row says; the first of them."""
+    """Return the first new, uncovered violations once a tool is classified as this unsaved row is."""
     was, new = as_held(Tool.objects.select_related("system").get(pk=tool.pk)), as_held(tool)
-    found: list[Completed] = []
+    violations: list[Completed] = []
     for rule in in_force():
         read = sod_rules.read(rule.sides)
         if not any(side.fits(new) and not side.fits(was) for side in read):
@@ -339,15 +339,15 @@ def by_classing(tool: Tool) -> list[Completed]:
         for agent in Agent.objects.filter(pk__in=left).order_by("slug"):
             held = [new if each == was else each for each in union[agent.pk]]
             if filled := sod_rules.completed(read, held):
-                found.append(Completed(rule, agent, filled))
-    return found[:MOST_SHOWN]
+                violations.append(Completed(rule, agent, filled))
+    return violations[:MOST_SHOWN]
 
 
 def breaking(rule: CombinationRule) -> list[int]:
     """Return the keys of the agents that hold what a rule forbids, and that no exception covers."""
-    found = [pk for pk, _agents in _candidates(sod_rules.read(rule.sides), "held.agent_id")]
-    covered = _covers([rule], found)
-    return [pk for pk in found if (rule.pk, pk) not in covered]
+    keys = [pk for pk, _agents in _candidates(sod_rules.read(rule.sides), "held.agent_id")]
+    covered = _covers([rule], keys)
+    return [pk for pk in keys if (rule.pk, pk) not in covered]
 
 
 def splits(sides: object) -> list[Split]:
@@ -356,14 +356,14 @@ def splits(sides: object) -> list[Split]:
     by_themselves = {pk for pk, _agents in _candidates(read, "held.agent_id")}
     owners = _candidates(read, "p.login", _OWNERS)
     names = dict(Agent.objects.filter(pk__in={pk for _, agents in owners for pk in agents}).values_list("pk", "slug"))
-    found = [(login, agents) for login, agents in owners if not by_themselves & set(agents)]
-    return [Split(login, tuple(sorted(names[pk] for pk in agents))) for login, agents in found[:MOST_SHOWN]]
+    together = [(login, agents) for login, agents in owners if not by_themselves & set(agents)]
+    return [Split(login, tuple(sorted(names[pk] for pk in agents))) for login, agents in together[:MOST_SHOWN]]
 
 
 def _candidates(
     read: Sequence[Side], key: str, join: str = "", as_if: Mapping[int, Held] | None = None
 ) -> list[tuple[Any, list[int]]]:
-    """Group what is held by `key`, and keep the groups in which every side has somebody; set-based, for any fleet.
+    """Group held tools by `key`, and keep the groups that fill every side; set-based, for any fleet.
 
     Tools that `as_if` names count as it says.
     """
@@ -377,7 +377,7 @@ def _candidates(
     filled = " AND ".join(f"bool_or(held.tool_id = ANY(%(side{place})s))" for place in range(len(read)))
     touching = sorted({pk for side in fitting for pk in side})
     return _rows(
-        f"{_EVERYBODY}, held(agent_id, tool_id) AS ({_HELD}) "  # noqa: S608 - as above
+        f"{_ALL_AGENTS}, held(agent_id, tool_id) AS ({_HELD}) "  # noqa: S608 - as above
         f"SELECT {key}, array_agg(DISTINCT held.agent_id) FROM held {join} WHERE held.tool_id = ANY(%(touching)s) "
         f"GROUP BY {key} HAVING {filled} ORDER BY {key}",
         tools=touching,

@@ -1,4 +1,4 @@
-"""The verbs on rules about combinations: one person proposes a version, another publishes it, or it is withdrawn."""
+"""Actions on SoD policies: one person proposes a version, another publishes it, or it is withdrawn."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ MAY: Final = (Role.ANALYST, Role.SECURITY)
 
 
 class AlreadyProposed(DomainError):
-    """A version of this rule waits already: publish or withdraw that one first."""
+    """The policy already has a proposed version. Publish or withdraw that one first."""
 
     code, status = "combination_proposed_already", HTTPStatus.CONFLICT
 
 
 class NotProposed(DomainError):
-    """The version of the rule waits no longer."""
+    """The policy version is no longer a proposal."""
 
     code, status = "combination_not_proposed", HTTPStatus.CONFLICT
 
 
 class OwnProposal(DomainError):
-    """Nobody publishes the rule that they proposed; a second person does."""
+    """You cannot publish this policy because you proposed it. Ask a second person."""
 
     code, status = "own_proposal", HTTPStatus.FORBIDDEN
 
@@ -53,7 +53,7 @@ _RULES: Final = proposals.Proposed(
 def propose(
     name: str, *, sentence: str, sides: list[dict[str, Any]], on: bool = True, by: Person, reason: str
 ) -> CombinationRule:
-    """Propose the first or next version of a rule; it changes nothing until somebody else publishes it.
+    """Propose the first or next version of a rule; it has no effect until another person publishes it.
 
     Raises Forbidden, ReasonRequired, combinations.SidesMalformed, AlreadyProposed.
     """
@@ -107,7 +107,7 @@ def withdraw(rule_id: UUID, *, by: Person, reason: str) -> CombinationRule:
 
 
 def about(rule: CombinationRule) -> list[str]:
-    """Return the links by which the record of a rule is found again."""
+    """Return the audit log's links of a rule."""
     return [f"combination_rule:{rule.name}"]
 
 

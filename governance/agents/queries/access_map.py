@@ -15,7 +15,7 @@ from entitlements.grants.models import Grant, GrantLine
 from governance.charts import plots
 
 MOST_NODES: Final = 60
-"""Of more a drawing tells nothing: the table stands alone."""
+"""With more nodes there is no drawing, only the table."""
 _PEOPLE: Final = 8
 _FINAL: Final = frozenset({"delete", "execute"})
 
@@ -80,11 +80,11 @@ def access_map(agent: Agent, grants: Sequence[Grant]) -> Map | None:
 def _nodes(lines: Sequence[Line]) -> list[tuple[str, str, plots.Edge]]:
     """Return the tools of one system as nodes: those that are not used, from three on, as one."""
     unused = [line for line in lines if line.use == "unused" and not line.is_final]
-    apart = lines if len(unused) < 3 else [line for line in lines if line not in unused]  # noqa: PLR2004 - two are told apart
+    apart = lines if len(unused) < 3 else [line for line in lines if line not in unused]  # noqa: PLR2004 - two are shown each
     nodes = [(line.system, line.tool, _edge([line])) for line in apart]
     if len(apart) < len(lines):
-        told = ngettext("+%(n)d unused", "+%(n)d unused", len(unused)) % {"n": len(unused)}
-        nodes.append((lines[0].system, told, _edge(unused)))
+        label = ngettext("+%(n)d unused", "+%(n)d unused", len(unused)) % {"n": len(unused)}
+        nodes.append((lines[0].system, label, _edge(unused)))
     return nodes
 
 
@@ -106,7 +106,8 @@ def _line(grant: Grant, line: GrantLine) -> Line:
 
 def _people(grant: Grant) -> list[str]:
     named = [
-        each.person.name if each.person else each.group.name if each.group else "" for each in grant.subjects.all()
+        subject.person.name if subject.person else subject.group.name if subject.group else ""
+        for subject in grant.subjects.all()
     ]
     return [name for name in named if name] or [_("Itself")]
 

@@ -37,7 +37,7 @@ _PLACES: Final = (
     (_("Settings"), "/settings/"),
     (_("How you sign in"), "/settings/sign-in/"),
 )
-"""Where the command bar leads by the beginning of a word; each page says for itself who may not."""
+"""Where the command bar leads by the beginning of a word; each page checks for itself who may open it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,10 @@ def _by_id(caller: Caller, key: UUID) -> Iterator[Hit]:
     short = str(key)[:8]
     if grant := visibility.grants(caller).filter(pk=key).first():
         yield Hit(_("Access"), f"{grant.agent.name}: {grant.entitlement.name}", short, f"/grants/{key}/")
-    if caller.human and (asked := requests.visible_to(caller.human).filter(pk=key).first()):
-        yield Hit(_("Request"), f"{asked.agent.name}: {asked.entitlement.name}", short, f"/requests/{key}/")
+    if caller.human and (access_request := requests.visible_to(caller.human).filter(pk=key).first()):
+        yield Hit(
+            _("Request"), f"{access_request.agent.name}: {access_request.entitlement.name}", short, f"/requests/{key}/"
+        )
     if session := visibility.sessions(caller).filter(pk=key).first():
         yield Hit(_("Session"), str(session.agent.name), short, f"/audit/?about=session:{key}")
     if token := visibility.tokens(caller).filter(pk=key).first():
@@ -108,5 +110,10 @@ def _by_name(caller: Caller, text: str) -> Iterator[Hit]:
         ):
             yield Hit(_("Review"), review.name, review.slug, f"/reviews/{review.slug}/")
     entitlements = visibility.entitlements(caller).filter(Q(scope__icontains=text) | Q(name__icontains=text))
-    for each in entitlements.order_by("scope")[:_EACH]:
-        yield Hit(_("Can be asked for"), each.name, each.scope, f"/systems/{each.system.slug}/?tab=entitlements")
+    for entitlement in entitlements.order_by("scope")[:_EACH]:
+        yield Hit(
+            _("Can be asked for"),
+            entitlement.name,
+            entitlement.scope,
+            f"/systems/{entitlement.system.slug}/?tab=entitlements",
+        )

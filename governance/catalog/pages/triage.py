@@ -37,9 +37,9 @@ def approve_easy(request: HttpRequest, slug: str) -> HttpResponse:
     caller, system = doors.caller(request), _system(request, slug)
     doors.permit(request, "tool-approve", system)
     shown = dict(each.split(" ", 1) for each in request.POST.getlist("tool") if " " in each)
-    found = waiting.easy([tool for tool in read.tools_of(caller, system, {}) if tool.name in shown])
-    approvals = [replace(each, sha256=shown[each.tool.name]) for each in found.approvals]
-    for tool in found.undecided:
+    easy = waiting.easy([tool for tool in read.tools_of(caller, system, {}) if tool.name in shown])
+    approvals = [replace(each, sha256=shown[each.tool.name]) for each in easy.approvals]
+    for tool in easy.undecided:
         refusal = catalog_errors.FlowsUndecided(tool=tool.name)
         doors.record(request, refusal, [f"tool:{slug}/{tool.name}", f"system:{slug}"])
         messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
@@ -63,7 +63,7 @@ def approve_unchanged(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @doors.page
 def one(request: HttpRequest, slug: str) -> HttpResponse:
-    """Approve a tool as it is offered now, in the words given; or keep it stopped until somebody starts it again."""
+    """Approve a tool as it is offered now, in the words given; or keep it disabled until a person enables it again."""
     system = _system(request, slug)
     name = request.POST.get("tool", "")
     tool = doors.find(visibility.tools(doors.caller(request)).filter(system=system), name=name)
@@ -80,7 +80,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def changes(request: HttpRequest) -> HttpResponse:
-    """List the tools of all systems that are offered otherwise than approved, and say of one what becomes of it."""
+    """List the tools of all systems that changed since their approval, and decide about one."""
     caller, problem = doors.caller(request), None
     if request.method == "POST":
         slug, name = request.POST.get("system", ""), request.POST.get("tool", "")
@@ -99,7 +99,7 @@ def changes(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(state=state)
     page = paging.page(request, rows, ("system__slug", "name"), _MOST)
     given = request.POST.dict() if problem else {}
-    told = {
+    context = {
         "page": page,
         "changes": waiting.drifted(caller, page.rows, given),
         "filters": request.GET,
@@ -109,7 +109,7 @@ def changes(request: HttpRequest) -> HttpResponse:
         "risks": Tool.Risk.choices,
         "data_classes": systems.DATA_CLASSES,
     }
-    return render(request, "console/catalog/tool_changes.html", told, status=problem.status if problem else 200)
+    return render(request, "console/catalog/tool_changes.html", context, status=problem.status if problem else 200)
 
 
 def _decide(request: HttpRequest, tool: Tool) -> str:
@@ -124,7 +124,7 @@ def _decide(request: HttpRequest, tool: Tool) -> str:
     if verb == "quarantine":
         doors.permit(request, "tool-quarantine", tool)
         tools.quarantine(tool, by=by, reason=reason or _("It changed since it was approved."))
-        return _("%(name)s is stopped until somebody looks at it.") % {"name": tool.name}
+        return _("%(name)s is stopped until a person reviews it.") % {"name": tool.name}
     raise Malformed
 
 

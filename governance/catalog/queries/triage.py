@@ -121,7 +121,7 @@ class Easy:
 
 def easy(tools: Sequence[Tool]) -> Easy:
     """Find what can be approved at once, as the rules of today class it; stored suggestions may be of older rules."""
-    found = Easy([], [])
+    result = Easy([], [])
     for tool in tools:
         if (tool.state, tool.action, tool.risk) != ("pending", "read", "low") or not tool.sentence or tool.seen is None:
             continue
@@ -129,16 +129,16 @@ def easy(tools: Sequence[Tool]) -> Easy:
         if (now.action, now.risk) != ("read", "low"):
             continue
         if None in now.flows.values():
-            found.undecided.append(tool)
+            result.undecided.append(tool)
         else:
-            said = (tool.sentence, tool.action, tool.risk, now.data_class, now.flows)
-            found.approvals.append(tools_actions.Approval(tool, tool.seen.sha256, *said))
-    return found
+            classification = (tool.sentence, tool.action, tool.risk, now.data_class, now.flows)
+            result.approvals.append(tools_actions.Approval(tool, tool.seen.sha256, *classification))
+    return result
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A tool that waits for somebody to look at it, with what they need to see."""
+    """A tool that waits for a review, with what the reviewer needs to see."""
 
     tool: Tool
     words: dict[str, Any]
@@ -151,22 +151,22 @@ class Waiting:
         return self.tool.approved_id is not None
 
 
-def drifted(caller: Caller, tools: Sequence[Tool], given: dict[str, str]) -> list[Waiting]:
+def drifted(caller: Caller, tools: Sequence[Tool], data: dict[str, str]) -> list[Waiting]:
     """Return tools of several systems whose definition changed, each with whether the caller may say what becomes."""
     systems.count_holders(tools, GrantLine.objects.all())
-    named = (given.get("system"), given.get("tool"))
+    named = (data.get("system"), data.get("tool"))
     return [
-        _waiting(tool, given if named == (tool.system.slug, tool.name) else {}, doors.may(caller, "tool-approve", tool))
+        _waiting(tool, data if named == (tool.system.slug, tool.name) else {}, doors.may(caller, "tool-approve", tool))
         for tool in tools
     ]
 
 
-def waiting(tools: Sequence[Tool], given: dict[str, str]) -> list[Waiting]:
-    """Return the first of the tools that wait, changed ones before new; `given` is what a form said about one."""
+def waiting(tools: Sequence[Tool], data: dict[str, str]) -> list[Waiting]:
+    """Return the first of the tools that wait, changed ones before new; `data` is a form about one of them."""
     rows = [tool for tool in tools if tool.state in systems.WAITING and tool.seen][:MOST]
-    return [_waiting(tool, given if given.get("tool") == tool.name else {}) for tool in rows]
+    return [_waiting(tool, data if data.get("tool") == tool.name else {}) for tool in rows]
 
 
-def _waiting(tool: Tool, given: dict[str, str], may: bool = True) -> Waiting:  # noqa: FBT001, FBT002 - as in the row
+def _waiting(tool: Tool, data: dict[str, str], may: bool = True) -> Waiting:  # noqa: FBT001, FBT002 - as in the row
     words = systems.words_of(tool)
-    return Waiting(tool, words | {"flows": request_suggestion_queries.refilled(words["flows"], given)}, given, may)
+    return Waiting(tool, words | {"flows": request_suggestion_queries.refilled(words["flows"], data)}, data, may)

@@ -21,7 +21,7 @@ from governance.console import doors
 
 @dataclass(frozen=True, slots=True)
 class CredentialPage:
-    """What the page of a credential shows. `secret` is not empty in the one answer to who asked for it."""
+    """What the page of a credential shows. `secret` is set only in the one answer to the person who asked for it."""
 
     shown: read.Shown
     secret: str
@@ -63,7 +63,7 @@ def _answer(request: HttpRequest, credential: ClientCredential) -> HttpResponse:
 def show(
     request: HttpRequest, credential: ClientCredential, *, secret: str = "", problem: DomainError | None = None
 ) -> HttpResponse:
-    """Show the page of a credential, with its secret in the answer to who asked for it."""
+    """Show the page of a credential, with its secret in the answer to the person who asked for it."""
     caller, shown = doors.caller(request), read.shown(credential)
     page = CredentialPage(
         shown=shown,

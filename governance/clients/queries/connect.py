@@ -66,9 +66,9 @@ def signals(client: Client) -> list[Signal]:
     """Return the last sign-in, token and call of a client."""
     last_session = Session.objects.filter(client=client).order_by("-started_at").first()
     last_token = IssuedToken.objects.filter(client=client).order_by("-issued_at").first()
-    said = Event.objects.filter(links__contains=[f"client:{client.client_id}"])
-    call = said.filter(action__in=["call.allowed", "call.denied"]).order_by("-at").first()
-    refused = said.filter(action="token.refused").order_by("-at").first()
+    events = Event.objects.filter(links__contains=[f"client:{client.client_id}"])
+    call = events.filter(action__in=["call.allowed", "call.denied"]).order_by("-at").first()
+    refused = events.filter(action="token.refused").order_by("-at").first()
     token = Signal(_("Token"), last_token.issued_at if last_token else None)
     if refused and (token.at is None or refused.at > token.at):
         token = Signal(_("Token"), refused.at, refused.code, str(refused.uuid))

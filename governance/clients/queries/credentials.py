@@ -39,7 +39,7 @@ class Shown:
 def of_agent(caller: Caller, agent: Agent) -> list[Shown]:
     """Return the credentials of an agent's clients that wait, the most urgent first."""
     rows = visibility.client_credentials(caller).filter(agent=agent, state=ClientCredential.State.WAITING)
-    return [shown(each) for each in rows.filter(answer_by__gt=clock.now()).order_by("answer_by")]
+    return [shown(credential) for credential in rows.filter(answer_by__gt=clock.now()).order_by("answer_by")]
 
 
 def shown(credential: ClientCredential) -> Shown:

@@ -191,7 +191,7 @@ def _ruled(event: Event) -> None:
 
 
 def _note_holders(event: Event, rule: CombinationRule) -> None:
-    for broken in check.everybody_breaking(rule.sides):
+    for broken in check.all_violating(rule.sides):
         _note_combination(event, broken.agent, rule, broken.sides)
 
 

@@ -77,10 +77,10 @@ KINDS: Final = {
 
 
 def stoppable(caller: Caller, kind: str, rows: list[Any]) -> set[Any]:
-    """Return the keys of the rows of a list that somebody may stop, and that are not stopped yet."""
-    found = KINDS[kind]
-    first = next(iter(found.acts.values())).row
-    return {getattr(each, found.key) for each in rows if _is_live(each) and doors.may(caller, first, each)}
+    """Return the keys of the rows of a list that the caller may suspend or revoke, and that are active."""
+    listed = KINDS[kind]
+    first = next(iter(listed.acts.values())).row
+    return {getattr(thing, listed.key) for thing in rows if _is_live(thing) and doors.may(caller, first, thing)}
 
 
 def _is_live(thing: Grant | Agent) -> bool:
@@ -106,7 +106,7 @@ def several(request: HttpRequest, kind: str) -> HttpResponse:
             )
         problem = ReasonRequired()
         doors.record(request, problem, [_link(kind, thing) for thing in ticked])
-    told = {
+    context = {
         "kind": known,
         "name": kind,
         "rows": [
@@ -114,8 +114,8 @@ def several(request: HttpRequest, kind: str) -> HttpResponse:
         ],
         "problem": problem,
     }
-    wrong = problem.status if problem else HTTPStatus.OK if ticked else HTTPStatus.UNPROCESSABLE_ENTITY
-    return render(request, "console/revocations/stop_several.html", told, status=wrong)
+    status = problem.status if problem else HTTPStatus.OK if ticked else HTTPStatus.UNPROCESSABLE_ENTITY
+    return render(request, "console/revocations/stop_several.html", context, status=status)
 
 
 def _ticked(request: HttpRequest, known: Kind) -> list[Any]:
@@ -128,11 +128,11 @@ def _ticked(request: HttpRequest, known: Kind) -> list[Any]:
             keys = [str(UUID(each)) for each in keys]
         except ValueError as error:
             raise Malformed from error
-    found = {
+    by_key = {
         str(getattr(each, known.key)): each
         for each in known.rows(doors.caller(request)).filter(**{f"{known.key}__in": keys})
     }
-    return [found[each] for each in keys if each in found]
+    return [by_key[each] for each in keys if each in by_key]
 
 
 def _one(request: HttpRequest, act: Act, kind: str, thing: Any, reason: str) -> DomainError | None:  # noqa: ANN401 - a row

@@ -1,4 +1,4 @@
-"""What a stop would reach, counted before anybody presses the button."""
+"""What a revocation would reach, counted before the button is pressed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _people(live: QuerySet[Grant], running: QuerySet[Session], *, of_all: bool) 
 
 
 def _grants(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
-    found: dict[str, Callable[[], Q]] = {
+    conditions: dict[str, Callable[[], Q]] = {
         "grant": lambda: Q(pk=thing.pk),
         "agent": lambda: Q(agent=thing),
         "client": lambda: Q(pk__in=[]),  # its agent keeps its access, for its other clients
@@ -60,11 +60,11 @@ def _grants(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
         "tool": lambda: Q(pk__in=GrantLine.objects.filter(tool=thing).values("grant")),
         "everything": lambda: Q(pk__isnull=False),
     }
-    return found[kind]()
+    return conditions[kind]()
 
 
 def _sessions(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
-    found: dict[str, Callable[[], Q]] = {
+    conditions: dict[str, Callable[[], Q]] = {
         "grant": lambda: Q(pk__in=thing.tokens.values("token__session")),
         "agent": lambda: Q(agent=thing),
         "client": lambda: Q(client=thing),
@@ -75,11 +75,11 @@ def _sessions(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
         "tool": lambda: Q(pk__in=_drawn(thing).values("token__session")),
         "everything": lambda: Q(pk__isnull=False),
     }
-    return found[kind]()
+    return conditions[kind]()
 
 
 def _tokens(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
-    found: dict[str, Callable[[], Q]] = {
+    conditions: dict[str, Callable[[], Q]] = {
         "grant": lambda: Q(pk__in=thing.tokens.values("token")),
         "agent": lambda: Q(agent=thing),
         "client": lambda: Q(client=thing),
@@ -90,7 +90,7 @@ def _tokens(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
         "tool": lambda: Q(pk__in=_drawn(thing).values("token")),
         "everything": lambda: Q(pk__isnull=False),
     }
-    return found[kind]()
+    return conditions[kind]()
 
 
 def _drawn(tool: Tool) -> QuerySet[TokenGrant]:

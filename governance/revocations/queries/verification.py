@@ -62,12 +62,12 @@ def of_revocation(revocation: Revocation) -> list[Probe]:
 def of_grant(grant: Grant) -> list[Probe]:
     """Decide every line of a grant now, for the people it names."""
     now, fresh = clock.now().timestamp(), _Fresh()
-    found = []
+    probes = []
     for call, sentence in _of_lines(GrantLine.objects.filter(grant=grant)):
         known = fresh.of(call)
         if known is not None:
-            found.append(Probe(call, sentence, policy.reachable(call, known, now)))
-    return found
+            probes.append(Probe(call, sentence, policy.reachable(call, known, now)))
+    return probes
 
 
 def _calls(revocation: Revocation) -> Iterator[tuple[Call, str]]:

@@ -58,8 +58,8 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
             )
         person = first_admin.accept(token, form.cleaned_data["new_password"])
     except first_admin.InvitationSpent as refusal:
-        told = {"problem": refusal, "code": refusal.code, "back": "/"}
-        return _private(render(request, "console/errors/refused.html", told, status=refusal.status))
+        context = {"problem": refusal, "code": refusal.code, "back": "/"}
+        return _private(render(request, "console/errors/refused.html", context, status=refusal.status))
     onward = reverse("mfa_activate_totp")
     answer = signing_in.perform_password_login(request, {}, Login(user=person, redirect_url=onward))
     if request.user.is_authenticated:

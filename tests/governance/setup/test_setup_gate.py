@@ -168,7 +168,7 @@ def test_somebody_must_have_come_in_by_it(settings: Settings) -> None:
     ada = setups.admin("ada")
     setups.company_sign_in(settings, ada)
     SocialAccount.objects.filter(user=ada).delete()
-    assert "nobody has come in by it yet" in readiness.sign_in().sentence
+    assert "no person has signed in by it yet" in readiness.sign_in().sentence
 
 
 def test_a_failed_test_is_said_in_its_words(settings: Settings) -> None:
