@@ -39,7 +39,7 @@ type Environ = dict[str, Any]
 type Answering = Callable[[Environ, Any], Iterable[bytes]]
 
 SIGNED_IN: Final = "mandate.signed_in"
-"""Where the product notes, in the environment of a request, whether it was signed in (`console.middleware.Visit`)."""
+"""The key of a request's environment for whether it was signed in (`console.middleware.VisitMiddleware`)."""
 
 THREADS: Final = 4
 """Threads that answer anybody."""

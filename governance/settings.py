@@ -64,20 +64,20 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "governance.console.middleware.ClientAddress",  # first: all others read where a request comes from
-    "governance.hosts.KnownHost",
+    "governance.console.middleware.ClientAddressMiddleware",  # first: all others read where a request comes from
+    "governance.hosts.KnownHostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "governance.operations.health.KnownTime",
+    "governance.operations.health.ClockMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "governance.console.middleware.NothingHidden",  # inside the one that says how long an answer is
+    "governance.console.middleware.VisibleCharactersMiddleware",  # inside the one that says how long an answer is
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "governance.console.middleware.Visit",
-    "governance.console.middleware.SecondFactorFirst",
+    "governance.console.middleware.VisitMiddleware",
+    "governance.console.middleware.SecondFactorMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     # Every view asks for a person unless it says `login_not_required`: a forgotten decorator then closes a door.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -177,7 +177,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-ACCOUNT_ADAPTER = "governance.sign_in.allauth_adapter.Door"
+ACCOUNT_ADAPTER = "governance.sign_in.allauth_adapter.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "login"
 ACCOUNT_USER_MODEL_EMAIL_FIELD = "email"
 ACCOUNT_LOGIN_METHODS = {"username"}
@@ -199,7 +199,7 @@ MFA_FORMS = {
 }
 MFA_TOTP_ISSUER = "Mandate"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEMO
-SOCIALACCOUNT_ADAPTER = "governance.sign_in.allauth_adapter.CompanyDoor"
+SOCIALACCOUNT_ADAPTER = "governance.sign_in.allauth_adapter.CompanyAccountAdapter"
 SOCIALACCOUNT_AUTO_SIGNUP = False
 SOCIALACCOUNT_LOGIN_ON_GET = True  # the policy lets no form lead to another site, not even through a redirect
 SOCIALACCOUNT_STORE_TOKENS = False

@@ -140,7 +140,7 @@ def approve(
         "state": AccessRequest.State.IN_APPROVAL if waiting else AccessRequest.State.APPROVED,
     }
     links = [*requests.about(request), *voice.links(), *([f"grant:{grant_id}"] if grant_id else [])]
-    with requests.within(request):
+    with requests.trace_of(request):
         log.record(Action.APPROVAL_GIVEN, about=links, by=by.principal, reason=reason, detail=detail)
         if grant_id is None:
             requests.save(request)
@@ -165,7 +165,7 @@ def deny(
     _answer(stage, Approval.Answer.DENIED, voice, reason=reason, because=because)
     requests.void(request)
     requests.save(request, state=AccessRequest.State.DENIED, decided_at=clock.now())
-    with requests.within(request):
+    with requests.trace_of(request):
         log.record(
             Action.APPROVAL_DENIED,
             about=[*requests.about(request), *voice.links()],
@@ -182,7 +182,7 @@ def stage_for(request: AccessRequest, by: Person, expected_version: int | None) 
     Conflicts are looked for again, since people move: being waited for is not enough (promise 6), and whoever left the
     office that they were asked in answers no longer. In another's place, what stands against either is in the way.
     """
-    around = candidates.around_request(request)
+    around = candidates.surroundings_of_request(request)
     by.refresh_from_db(fields=["is_active"])
     if by.is_active:  # whoever answers in another's place need not be around the request
         around = replace(around, active=around.active | {by.login})
@@ -212,7 +212,7 @@ def check_conflict(person: Person, around: request_rules.Surroundings) -> None:
 
 def _voice(stages: Sequence[Approval], by: Person) -> tuple[_Voice, list[Approval]]:
     """Say for whom somebody answers, and the stages of that place: their own first, else one that was left to them."""
-    for voice in (_Voice(by), *(_Voice(by, place) for place in delegations.places_of(by).order_by("login"))):
+    for voice in (_Voice(by), *(_Voice(by, place) for place in delegations.delegators_of(by).order_by("login"))):
         named = [stage for stage in stages if voice.people[-1] in stage.waiting_for.all()]
         if named:
             return voice, named
@@ -281,7 +281,7 @@ def reroute(request_id: UUID, *, by: Principal = SYSTEM, reason: str) -> bool:
     changed = _resolve_again(request)
     if changed:
         requests.save(request)
-        with requests.within(request):
+        with requests.trace_of(request):
             log.record(
                 Action.APPROVAL_REROUTED,
                 about=requests.about(request),
@@ -304,7 +304,7 @@ def escalate(request_id: UUID) -> bool:
     changed = _resolve_again(request, wider=True)
     if changed:
         requests.save(request)
-        with requests.within(request):
+        with requests.trace_of(request):
             log.record(
                 Action.APPROVAL_ESCALATED,
                 about=requests.about(request),
@@ -336,7 +336,7 @@ def _resolve_again(request: AccessRequest, *, wider: bool = False) -> dict[str, 
     stages = list(asked.select_related("by", "in_place_of"))
     waiting = [stage for stage in stages if stage.answer == Approval.Answer.WAITING]
     answered = frozenset(who.login for stage in stages for who in (stage.by, stage.in_place_of) if who)
-    around = replace(candidates.around_request(request), answered=answered)
+    around = replace(candidates.surroundings_of_request(request), answered=answered)
     found = request_rules.resolve([stage.stage for stage in waiting], around)
     if not isinstance(found, request_rules.Unresolved):
         places = [place for place, stage in enumerate(waiting) if wider or "widened" in stage.resolution]

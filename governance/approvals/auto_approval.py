@@ -162,7 +162,7 @@ def end(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
     return _over(_FOUND.held(rule_id, State.IN_FORCE), State.ENDED, Action.APPROVAL_RULE_ENDED, by, reason)
 
 
-_FOUND: Final = proposals.Proposed(
+_FOUND: Final = proposals.TwoPersonProposal(
     lambda: ApprovalRule.objects.select_related("entitlement", "group", "proposed_by"),
     lambda rule: locks.exclusive((Lock.REQUEST, f"approval-rule:{rule.pk}")),
     over=RuleNotWaiting,
@@ -245,7 +245,7 @@ def _approve(request_id: UUID) -> None:
     RuleApproval.objects.create(request=request, rule=rule, approved_at=now, look_from=now + LOOK_AFTER)
     detail = {"stage": STAGE, "rule": str(rule.pk), **bounds(rule), "state": AccessRequest.State.APPROVED}
     links = [*requests.about(request), f"grant:{grant_id}", f"approval_rule:{rule.pk}"]
-    with requests.within(request):
+    with requests.trace_of(request):
         log.record(Action.APPROVAL_GIVEN_BY_RULE, about=links, by=SYSTEM, reason=rule.reason, detail=detail)
         issue.issue(request, grant_id, by=SYSTEM)
 
@@ -257,7 +257,7 @@ def _fits(rule: ApprovalRule, request: AccessRequest) -> bool:
         inside = rule.group.people.filter(pk__in=[person.pk for person in people]).count()
         if not people or inside < len(people) or request.groups.exists():
             return False
-    around = candidates.around_request(request)
+    around = candidates.surroundings_of_request(request)
     behind = (each for person in _behind(rule) for each in independence.accounts_of(person))
     return not any(request_rules.conflict(each.login, _as_active(around, each.login)) in _OWN for each in behind)
 
@@ -279,7 +279,7 @@ def _is_harmless(request: AccessRequest) -> bool:
     since = clock.now() - _REMEMBERED
     denied = same.filter(state=AccessRequest.State.DENIED, decided_at__gt=since)
     taken_back = same.filter(by_rule__verdict=RuleApproval.Verdict.REVOKE, by_rule__looked_at__gt=since)
-    return not (denied.exists() or taken_back.exists() or check.of_request(request))
+    return not (denied.exists() or taken_back.exists() or check.violations_of_request(request))
 
 
 # ------------------------------------------------------------------------------------------------ a person looks
@@ -297,7 +297,7 @@ def look(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> RuleApp
     found = rows.filter(pk=approval_id).first()
     if found is None:
         raise NotFound
-    approvals.check_conflict(by, _as_active(candidates.around_request(found.request), by.login))
+    approvals.check_conflict(by, _as_active(candidates.surroundings_of_request(found.request), by.login))
     if stands_behind(found.pk, by):
         raise OwnRule
     if verdict != RuleApproval.Verdict.REVOKE and clock.now() < found.look_from:

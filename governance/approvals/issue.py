@@ -33,7 +33,7 @@ def issue(request: AccessRequest, grant_id: UUID, *, by: Principal) -> None:
     eligibility.check_tools(lines)
     eligibility.check_two_people(request.agent, (tool.risk for tool in lines))
     now = clock.now()
-    place = holdings.Place(request.agent, request.entitlement, people, groups, request.renews_id)
+    place = holdings.GrantTarget(request.agent, request.entitlement, people, groups, request.renews_id)
     terms = grants.Terms(
         lines,
         starts_at=now,
@@ -43,7 +43,7 @@ def issue(request: AccessRequest, grant_id: UUID, *, by: Principal) -> None:
         request_id=request.pk,
         extra_links=(f"request:{request.pk}",),
         grant_id=grant_id,
-        beside=holdings.beside(place, lines),
+        beside=holdings.distinction(place, lines),
     )
     _take_over(request, by=by)
     grants.issue(request.agent, request.entitlement, terms, by=by, reason=request.reason)

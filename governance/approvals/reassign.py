@@ -48,7 +48,7 @@ def reassign(
     stage.resolution = {**stage.resolution, "passed_on": [*stage.resolution.get("passed_on", []), passed]}
     stage.save(update_fields=["resolution"])
     requests.save(request)
-    with requests.within(request):
+    with requests.trace_of(request):
         log.record(
             Action.APPROVAL_REASSIGNED,
             about=[*requests.about(request), f"person:{to.login}"],
@@ -61,7 +61,7 @@ def reassign(
 
 def eligible(request: AccessRequest, stage: Approval) -> frozenset[str]:
     """Say to whom a waiting stage can be passed on: in its chain, without a conflict, not needed elsewhere."""
-    around = candidates.around_request(request)
+    around = candidates.surroundings_of_request(request)
     waiting = request.approvals.filter(answer=Approval.Answer.WAITING).prefetch_related("waiting_for")
     pools = {row.pk: frozenset(each.login for each in row.waiting_for.all()) for row in waiting}
     answered = {

@@ -46,7 +46,7 @@ def explorer(request: HttpRequest) -> HttpResponse:
 
 
 def _named_by_id(caller: Caller, text: str) -> HttpResponse:
-    hits = search_queries.by(caller, text)
+    hits = search_queries.find(caller, text)
     return redirect(hits[0].address if hits else f"/audit/?about=trace:{UUID(text).hex}")
 
 
@@ -89,7 +89,7 @@ def check(caller: Caller, link: str) -> None:
 def search(request: HttpRequest) -> HttpResponse:
     """Find by name or identifier: a page of its own, and the list of the command bar."""
     text = request.GET.get("q", "")
-    hits = search_queries.by(doors.caller(request), text)
+    hits = search_queries.find(doors.caller(request), text)
     context = {"q": text, "hits": hits, "title": _("Search")}
     if request.headers.get("HX-Request"):
         return render(request, "console/audit_log/search.html#hits", context)

@@ -58,4 +58,4 @@ class Outlook(Endpoint):
         access_request = self.find(rows, pk=asked)
         named = request.query_params.get("tools")
         kept = access_request.lines.values_list("tool__name", flat=True) if named is None else named.split(",")
-        return Response(OutlookShown(preview.of(access_request, kept, self.caller)).data)
+        return Response(OutlookShown(preview.outlook_of(access_request, kept, self.caller)).data)

@@ -35,7 +35,7 @@ _REACH: Final = {Reach.ONE: 1.0, Reach.TEAM: 2.0, Reach.EVERYBODY: 4.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
+class WeighedLine:
     """One tool line of one grant, as far as it weighs. `attended`: a person is behind each session of the agent."""
 
     action: str
@@ -51,7 +51,7 @@ def reach(people: int) -> Reach:
     return Reach.ONE if people == 1 else Reach.TEAM
 
 
-def weight(right: Right) -> float:
+def weight(right: WeighedLine) -> float:
     """Return what one line weighs; an unknown data class or effect weighs as the heaviest."""
     effect = _EFFECT[Action(right.action)] if right.action in Action else max(_EFFECT.values())
     data = _DATA.get(right.data_class, max(_DATA.values()))

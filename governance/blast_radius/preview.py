@@ -22,7 +22,7 @@ from governance.requests import requests
 from governance.requests.models import AccessRequest
 
 from . import blast_radius
-from .blast_radius import Right
+from .blast_radius import WeighedLine
 
 _TERMS, _LIKE = 3, 5
 _ATTENDED: Final = frozenset({Agent.Kind.PERSONAL, Agent.Kind.SHARED})
@@ -65,7 +65,7 @@ def visible(caller: Caller) -> QuerySet[AccessRequest]:
     return requests.visible_to(asker) if asker else AccessRequest.objects.all()
 
 
-def of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
+def outlook_of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
     """Look at what follows if these tools of the request were approved; names only what the caller may see."""
     kept = frozenset(kept)
     live = Grant.objects.filter(ended_at=None, expires_at__gt=clock.now())
@@ -104,7 +104,7 @@ def of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
 
 def weight(action: str, data_class: str, people: int, *, kind: str) -> float:
     """Return what one tool line of an agent of this kind weighs, for so many people."""
-    return blast_radius.weight(Right(action, data_class, blast_radius.reach(people), kind in _ATTENDED))
+    return blast_radius.weight(WeighedLine(action, data_class, blast_radius.reach(people), kind in _ATTENDED))
 
 
 def people_acted_for(live: QuerySet[Grant]) -> dict[object, int]:

@@ -206,8 +206,8 @@ def _exceed(
         if not before_setup:
             raise
         exceeded.append(SETUP)
-    check.alone()
-    for each in check.would_complete(agent, lines):
+    check.lock_policies()
+    for each in check.would_violate(agent, lines):
         if each.exception is None and each.rule.name in combinations:
             ends = clock.now() + ask.lasts
             exceptions.cover(each.rule, each.agent, control=_CONTROL, expires_at=ends, by=by, reason=ask.reason)

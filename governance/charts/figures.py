@@ -20,7 +20,7 @@ MANY: Final = 25_000
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KeptFigure:
     """A figure, and as of when; None where it was counted just now."""
 
     value: Any
@@ -34,10 +34,10 @@ def is_quick(model: type[models.Model]) -> bool:
         return float(cursor.fetchone()[0]) < MANY
 
 
-def kept(name: str) -> Known | None:
+def kept(name: str) -> KeptFigure | None:
     """Return what was counted last under a name; None where it was not counted yet."""
     figure = Figure.objects.filter(name=name).first()
-    return Known(figure.value, figure.as_of) if figure else None
+    return KeptFigure(figure.value, figure.as_of) if figure else None
 
 
 def keep(name: str, count: Callable[[], Any]) -> None:

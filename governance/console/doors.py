@@ -144,7 +144,7 @@ def permit(request: HttpRequest, name: str, thing: object, method: str = "POST")
     permissions.permit(caller(request), matrix.api_row(*_named(request), (name, method)), thing)
 
 
-def prove(request: HttpRequest, name: str, method: str = "POST", *, weighs: bool = False) -> None:
+def require_step_up(request: HttpRequest, name: str, method: str = "POST", *, weighs: bool = False) -> None:
     """Demand step-up authentication where the API's row of this act does. Raises as `step_up.demand`."""
     proven = matrix.api_row(*_named(request), (name, method)).proven
     if proven == ALWAYS or (proven == WEIGHTY and weighs):

@@ -194,7 +194,7 @@ def read(shown: Sequence[Field], current: Mapping[str, Any], values: FormValues)
 _LINE: Final = re.compile(r"\s*([^\s:<>=]+)\s*(:|<=)\s*(.+?)\s*")
 
 
-def of_lines(text: str) -> dict[str, Any]:
+def from_lines(text: str) -> dict[str, Any]:
     """Read limits from lines: `name: a, b` leaves these values, `name <= 5` a most. Raises LimitMalformed."""
     limits: dict[str, Any] = {}
     for line in filter(str.strip, text.splitlines()):
@@ -218,7 +218,7 @@ def as_lines(limits: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def refilled(field: Field, values: FormValues) -> Field:
+def with_sent_values(field: Field, values: FormValues) -> Field:
     """Return a field with the values of a sent form, to show it again."""
     match field.kind:
         case Kind.CHOICES:

@@ -42,7 +42,8 @@ class Page:
 def like(*names: str, also: tuple[str, ...] = ()) -> Page:
     """Let in whom one of these rows of the API lets in: `agents`, or `agent PATCH`; `also` names rows it asks later.
 
-    Where all of them demand step-up authentication, the door does; where only some do, the page does (`doors.prove`).
+    Where all of them demand step-up authentication, the door does; where only some do, the page does
+    (`doors.require_step_up`).
     """
     keys = [_key(name) for name in names]
     rows = [API[key] for key in keys]

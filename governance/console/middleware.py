@@ -29,7 +29,7 @@ _NOTE_AGAIN: Final = 60
 """Seconds after which the time of the last request is stored again; each write costs a statement."""
 
 
-class ClientAddress:
+class ClientAddressMiddleware:
     """Sets REMOTE_ADDR to the address of the client, in place of the nearest proxy's."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -43,7 +43,7 @@ class ClientAddress:
         return self.get_response(request)
 
 
-class Visit:
+class VisitMiddleware:
     """Sets actor and source, applies the idle and absolute limits of a session, and forbids caching of private pages.
 
     A session gets a new key at each authentication, not only at sign-in (OWASP ASVS 7.2.4).
@@ -82,7 +82,7 @@ def _limit(request: HttpRequest) -> None:
         request.session[SEEN] = now
 
 
-class NothingHidden:
+class VisibleCharactersMiddleware:
     r"""Writes characters that hide or reorder text as `\u{...}` in every page.
 
     Our pages contain none, so each comes from a name, a reason or an upstream. No template can forget to escape them.
@@ -101,7 +101,7 @@ class NothingHidden:
         return response
 
 
-class SecondFactorFirst:
+class SecondFactorMiddleware:
     """Keeps a person who signed in by an invitation at the second-factor pages until they have a second factor."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

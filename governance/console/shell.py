@@ -23,7 +23,7 @@ THEMES: Final = ("auto", "light", "dark")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NavigationEntry:
     """One entry of the navigation. `section` is the first part of the addresses below it."""
 
     section: str
@@ -32,14 +32,14 @@ class Entry:
 
 
 ENTRIES: Final = (
-    Entry("", _("Home"), "/"),
-    Entry("inbox", _("Inbox"), "/inbox/"),
-    Entry("reviews", _("Reviews"), "/reviews/"),
-    Entry("requests", _("Requests"), "/requests/"),
-    Entry("agents", _("Agents"), "/agents/"),
-    Entry("systems", _("Systems & tools"), "/systems/"),
-    Entry("audit", _("Audit"), "/audit/"),
-    Entry("settings", _("Settings"), "/settings/"),
+    NavigationEntry("", _("Home"), "/"),
+    NavigationEntry("inbox", _("Inbox"), "/inbox/"),
+    NavigationEntry("reviews", _("Reviews"), "/reviews/"),
+    NavigationEntry("requests", _("Requests"), "/requests/"),
+    NavigationEntry("agents", _("Agents"), "/agents/"),
+    NavigationEntry("systems", _("Systems & tools"), "/systems/"),
+    NavigationEntry("audit", _("Audit"), "/audit/"),
+    NavigationEntry("settings", _("Settings"), "/settings/"),
 )
 BELOW: Final = {
     "adoption": "agents",

@@ -27,7 +27,7 @@ _MOST_WORDS: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextPart:
     """Some words of a text; `differs` when the other side has others there."""
 
     text: str
@@ -40,8 +40,8 @@ class Row:
 
     sign: str
     about: str
-    before: tuple[Piece, ...]
-    now: tuple[Piece, ...]
+    before: tuple[TextPart, ...]
+    now: tuple[TextPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Change:
 def row(about: str, before: str | None, now: str | None) -> Row:
     """Set two texts side by side; None on the side that has none."""
     if before is None or now is None:
-        sides = [(Piece(text, differs=True),) if text is not None else () for text in (before, now)]
+        sides = [(TextPart(text, differs=True),) if text is not None else () for text in (before, now)]
         return Row("+" if before is None else "-", about, *sides)
     return Row("~", about, *_marked(before, now))
 
@@ -116,14 +116,14 @@ def _label(place: Sequence[str]) -> str:
     return " / ".join(words)
 
 
-def _marked(before: str, now: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+def _marked(before: str, now: str) -> tuple[tuple[TextPart, ...], tuple[TextPart, ...]]:
     """Mark the words of two texts that the other does not have there."""
     old, new = (re.findall(r"\s+|\S+", text) for text in (before, now))
     if len(old) > _MOST_WORDS or len(new) > _MOST_WORDS:
-        return (Piece(before, differs=True),), (Piece(now, differs=True),)
-    sides: tuple[list[Piece], list[Piece]] = ([], [])
+        return (TextPart(before, differs=True),), (TextPart(now, differs=True),)
+    sides: tuple[list[TextPart], list[TextPart]] = ([], [])
     for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         for side, words in ((sides[0], old[a:b]), (sides[1], new[c:d])):
             if words:
-                side.append(Piece("".join(words), differs=kind != "equal"))
+                side.append(TextPart("".join(words), differs=kind != "equal"))
     return tuple(sides[0]), tuple(sides[1])

@@ -126,12 +126,12 @@ def check_asker(agent: Agent, ask: Ask, *, by: Asker, on_behalf_of: Person | Non
         own = {agent.sponsor_id} if agent.kind == Agent.Kind.PERSONAL else set()
         allowed = by.pk == agent.pk and not ask.groups and people <= ({on_behalf_of.pk} if on_behalf_of else own)
     else:
-        allowed = by.is_active and (answers_for(by, agent) or (people == {by.pk} and not ask.groups))
+        allowed = by.is_active and (may_request_for_others(by, agent) or (people == {by.pk} and not ask.groups))
     if not allowed:
         raise MayNotAsk
 
 
-def answers_for(person: Person, agent: Agent) -> bool:
+def may_request_for_others(person: Person, agent: Agent) -> bool:
     """Whether a person may ask on behalf of others for this agent: its sponsor, its owner, an analyst."""
     return person.pk in {agent.sponsor_id, agent.owner_id} or person.has_role(Role.ANALYST)
 

@@ -22,7 +22,7 @@ type Lines = Mapping[Tool, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class GrantTarget:
     """Where a grant would stand: for which agent, by which entitlement, for whom; `renews` names what makes way."""
 
     agent: Agent
@@ -32,7 +32,7 @@ class Place:
     renews: UUID | None = None
 
 
-def beside(place: Place, lines: Lines) -> bool | str:
+def distinction(place: GrantTarget, lines: Lines) -> bool | str:
     """Return what distinguishes the grant of these lines from those that the agent holds for the same people.
 
     False where it holds none. Raises grants.AlreadyHeld, with the grant and its address, when one gives all that is
@@ -47,7 +47,7 @@ def beside(place: Place, lines: Lines) -> bool | str:
     return _name(lines) if held else False
 
 
-def _held(place: Place) -> list[Grant]:
+def _held(place: GrantTarget) -> list[Grant]:
     """Find the open grants to the agent by the entitlement for exactly these people and groups."""
     open_ = Grant.objects.filter(
         agent=place.agent, entitlement=place.entitlement, ended_at=None, expires_at__gt=clock.now(), emergency=None

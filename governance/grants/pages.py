@@ -54,11 +54,12 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
         "may_revoke": is_open and doors.may(caller, "grant-revoke", grant),
         "may_suspend": grant.state == Grant.State.ACTIVE and doors.may(caller, "grant-suspend", grant),
         "may_restore": grant.state == Grant.State.SUSPENDED and doors.may(caller, "grant-restore", grant),
-        "may_renew": renewal.may_renew(grant) and eligibility.answers_for(doors.person(request), grant.agent),
+        "may_renew": renewal.may_renew(grant)
+        and eligibility.may_request_for_others(doors.person(request), grant.agent),
         "lengths": request_queries.lengths(grant.entitlement.longest, grant.expires_at - grant.starts_at),
         "lasts": grant.expires_at - grant.starts_at,
         "timeline": events_queries.about(f"grant:{pk}", request),
-        "probes": verification_queries.of_grant(grant) if "prove" in request.GET else None,
+        "probes": verification_queries.probe_grant(grant) if "prove" in request.GET else None,
     }
     return render(request, "console/grants/grant.html", context)
 

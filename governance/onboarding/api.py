@@ -234,7 +234,7 @@ class Adoptions(_Batches, Listing):
         """Look at a file. The same content again answers with the batch of before."""
         body = self.body(AccessFileAsked)
         name = body.get("file_name") or "access"
-        batch = batches.look_at(body["text"].encode(), file_name=name, agent=body.get("agent", ""), by=self.person())
+        batch = batches.prepare(body["text"].encode(), file_name=name, agent=body.get("agent", ""), by=self.person())
         return self.again(batch, status=HTTPStatus.CREATED)
 
 

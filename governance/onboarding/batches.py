@@ -86,7 +86,7 @@ class Outcome:
 
 
 @transaction.atomic
-def look_at(content: bytes, *, file_name: str, agent: str = "", by: Person) -> AdoptionBatch:
+def prepare(content: bytes, *, file_name: str, agent: str = "", by: Person) -> AdoptionBatch:
     """Read a file and keep what it says; nothing of it is in force. The same content again is the batch of before.
 
     `agent` names whose a client configuration is. Raises reading.NotReadable, reading.TooMuch, reading.AgentNotNamed,

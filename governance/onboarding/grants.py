@@ -57,7 +57,7 @@ REASONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class PlannedGrant:
     """One grant that would be made: an entitlement with some of its tools, for these people and groups."""
 
     entitlement: Entitlement
@@ -70,7 +70,7 @@ class Piece:
 class Plan:
     """What would be made of one agent's lines, and how many of them need a request, by reason and tool."""
 
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[PlannedGrant] = field(default_factory=list)
     left: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     systems: set[int] = field(default_factory=set)
     members: Mapping[int, Sequence[int]] = field(default_factory=dict)
@@ -231,7 +231,7 @@ def _pieces(
                 kind: frozenset(pk for subject_kind, pk in holders if subject_kind == kind)
                 for kind in ("person", "group")
             }
-            plan.pieces.append(Piece(lines[0].entitlement, tuple(lines), ids["person"], ids["group"]))
+            plan.pieces.append(PlannedGrant(lines[0].entitlement, tuple(lines), ids["person"], ids["group"]))
     for tool in left:
         plan.leave(
             "not_in_entitlement",
@@ -270,7 +270,7 @@ def adopt(row: AdoptedAgent, agent: Agent, plan: Plan, *, by: Principal, reason:
 def _grant(
     batch: AdoptionBatch,
     agent: Agent,
-    piece: Piece,
+    piece: PlannedGrant,
     groups: dict[frozenset[int], Group],
     *,
     by: Principal,

@@ -27,7 +27,7 @@ State = SeenAgent.State
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownRows:
     """Rows by what a file may call them, each with the reason; a name that means two means none."""
 
     systems: Mapping[str, tuple[System, str]]
@@ -42,7 +42,7 @@ class Known:
         return self.systems.get(seen.system.casefold()) or self.systems.get(slug_of(seen.system)) or (None, "")
 
 
-def known(sightings: Sequence[Sighting]) -> Known:
+def known(sightings: Sequence[Sighting]) -> KnownRows:
     """Look up the systems, people and groups that sightings name. People are found by login, else by their address."""
     systems: dict[str, tuple[System, str]] = {}
     rows = list(System.objects.exclude(kind=System.Kind.BUILTIN).order_by("pk"))
@@ -52,7 +52,7 @@ def known(sightings: Sequence[Sighting]) -> Known:
     addresses = _once((system.upstream_url, system) for system in rows if system.upstream_url)
     groups = {seen.group for seen in sightings if seen.group}
     matching = list(Group.objects.filter(Q(slug__in=groups) | Q(name__in=groups)))
-    return Known(
+    return KnownRows(
         systems,
         addresses,
         people(seen.person for seen in sightings),

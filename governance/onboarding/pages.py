@@ -75,7 +75,7 @@ def add(request: HttpRequest) -> HttpResponse:
     def look(data: dict[str, Any]) -> AdoptionBatch:
         doors.permit(request, "adoptions", None)
         file = data["file"]
-        return batches.look_at(file.read(), file_name=file.name, agent=data["agent"], by=doors.person(request))
+        return batches.prepare(file.read(), file_name=file.name, agent=data["agent"], by=doors.person(request))
 
     looked = form_fields.submit(request, form, look, _ABOUT)
     if looked is None:

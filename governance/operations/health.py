@@ -45,7 +45,7 @@ def measure_clock() -> None:
         clock.set_offset(cursor.fetchone()[0])
 
 
-class KnownTime:
+class ClockMiddleware:
     """Middleware: where the time is not known nothing is decided, issued or shown; every deadline depends on it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

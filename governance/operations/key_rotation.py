@@ -27,7 +27,7 @@ SECOND_FACTOR: Final = "second-factor"
 
 
 @dataclass(frozen=True, slots=True)
-class Resealed:
+class ResealedCounts:
     """How many of each were sealed anew."""
 
     upstream_credentials: int
@@ -37,14 +37,14 @@ class Resealed:
     webhooks: int = 0
 
 
-def reseal(*, by: Principal, reason: str) -> Resealed:
+def reseal(*, by: Principal, reason: str) -> ResealedCounts:
     """Seal everything anew that lies under another key-encryption key; one event says how much, if anything.
 
     Raises ReasonRequired, SealBroken or InvalidTag (something lies under a key that is neither of the two).
     """
     if not reason.strip():
         raise ReasonRequired
-    done = Resealed(
+    done = ResealedCounts(
         upstream_credentials=_all(vault.reseal),
         signing_keys=_all(signing.reseal),
         second_factors=_second_factors(),

@@ -92,7 +92,7 @@ class Delegations(_OfDelegations, Listing):
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Name an out-of-office delegate; they can also answer what already waits."""
         body, by = self.body(DelegationAsked), self.at_first_hand()
-        delegation = delegations.make(delegations.known(body.pop("delegate")), by=by, **body)
+        delegation = delegations.make(delegations.delegate_by_login(body.pop("delegate")), by=by, **body)
         return self.again(delegation, status=HTTPStatus.CREATED)
 
 

@@ -79,7 +79,7 @@ def make(delegate: Person, *, starts_at: datetime, ends_at: datetime, by: Person
     return delegation
 
 
-def known(login: str) -> Person:
+def delegate_by_login(login: str) -> Person:
     """Return the person with this login. Raises DelegateUnfit, which does not reveal whether the login exists."""
     person = Person.objects.filter(login=login).first()
     if person is None:
@@ -130,7 +130,7 @@ def in_force(at: datetime | None = None) -> QuerySet[Delegation]:
     return of_active_people.exclude(delegate__in=_decide_nothing())
 
 
-def standing_in(people: QuerySet[Person]) -> QuerySet[Person]:
+def with_delegates(people: QuerySet[Person]) -> QuerySet[Person]:
     """Return these people and their current delegates."""
     lent = in_force().filter(delegator__in=people.values("pk")).values_list("delegate", flat=True)
     return Person.objects.filter(pk__in=[*people.values_list("pk", flat=True), *lent])
@@ -141,7 +141,7 @@ def _decide_nothing() -> QuerySet[Person]:
     return Person.objects.holding(*roles.ALONE)
 
 
-def places_of(person: Person) -> QuerySet[Person]:
+def delegators_of(person: Person) -> QuerySet[Person]:
     """Return the people whose delegate a person is now."""
     return Person.objects.filter(pk__in=in_force().filter(delegate=person).values("delegator"))
 

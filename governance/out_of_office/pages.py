@@ -72,7 +72,7 @@ def end(request: HttpRequest, delegation: UUID) -> HttpResponse:
 
 
 def _make(data: dict[str, Any], by: Person) -> Delegation:
-    return delegations.make(delegations.known(data.pop("delegate")), by=by, **data)
+    return delegations.make(delegations.delegate_by_login(data.pop("delegate")), by=by, **data)
 
 
 def _now() -> dict[str, Any]:

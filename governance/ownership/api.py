@@ -27,7 +27,7 @@ from governance.ownership import dormancy, ownership
 from governance.ownership.models import OfficeProposal
 
 
-class Named(Strict):
+class ProposedPerson(Strict):
     """The proposed person, and the reason."""
 
     person = Text(max_length=64)
@@ -88,7 +88,7 @@ class _Agents(Resource):
 
 class _Propose(_Agents):
     shown = ProposalShown
-    asked = Named
+    asked = ProposedPerson
     answers = HTTPStatus.CREATED
     office: ClassVar[OfficeProposal.Office]
 
@@ -96,7 +96,7 @@ class _Propose(_Agents):
         """Ask the person, who has a week to answer. Nothing changes before they have accepted."""
         row = self.found()
         self.permit(row, *self.links(row))
-        body = self.body(Named)
+        body = self.body(ProposedPerson)
         proposal = ownership.propose(
             row, type(self).office, known_person(body["person"]), by=self.principal, reason=body["reason"]
         )

@@ -13,7 +13,7 @@ from entitlements.people.models import PeopleSource
 
 
 @dataclass(frozen=True, slots=True)
-class Sync:
+class SourceSync:
     """One directory: when it last sent data, how many people it holds, and whether it is silent or paused."""
 
     slug: str
@@ -24,13 +24,13 @@ class Sync:
     is_paused: bool
 
 
-def last() -> list[Sync]:
+def last() -> list[SourceSync]:
     """Return the directories that are let in, by name."""
     rows = PeopleSource.objects.filter(enabled=True).order_by("name")
     here = Count("people", filter=Q(people__active=True))
     now = clock.now()
     return [
-        Sync(
+        SourceSync(
             source.slug,
             source.name,
             source.seen_at,

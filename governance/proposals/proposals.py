@@ -23,7 +23,7 @@ def check(by: Person, reason: str, roles: Collection[str]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposed[M: Model]:
+class TwoPersonProposal[M: Model]:
     """How one kind of proposal is read, locked, and refused: no longer a proposal, or confirmed by its proposer."""
 
     rows: Callable[[], QuerySet[M]]

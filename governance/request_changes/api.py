@@ -40,7 +40,7 @@ class TextAsked(Strict):
     text = Text(max_length=2000)
 
 
-class PassedOn(Strict):
+class Reassignment(Strict):
     """To whom an answer is passed on, and why."""
 
     to = Slug()
@@ -88,11 +88,11 @@ class Answer(OfRequests):
 class Reassign(OfRequests):
     """POST /requests/{id}/reassign."""
 
-    @extend_schema(request=PassedOn, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=Reassignment, responses=RequestShown, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """Pass the answer that the request waits for on to another of those who may give it."""
         self.seen(asked)
-        body, by = self.body(PassedOn), first_hand(self)
+        body, by = self.body(Reassignment), first_hand(self)
         to = Person.objects.filter(login=body["to"]).first()
         if to is None:  # the answer does not reveal which logins exist
             raise reassign.NotEligible

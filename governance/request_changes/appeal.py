@@ -43,7 +43,7 @@ def was_narrowed(request: AccessRequest) -> bool:
 
 def may_appeal(request: AccessRequest, who: Asker) -> bool:
     """Whether a person may appeal their request; decides whether a page shows a button."""
-    is_theirs = requests.asked_by(request, who)
+    is_theirs = requests.is_requester(request, who)
     return is_theirs and _is_appealable(request) and not AccessRequest.objects.filter(appeals=request).exists()
 
 
@@ -63,7 +63,7 @@ def appeal(request_id: UUID, *, by: Asker, reason: str, on_behalf_of: Person | N
     old = AccessRequest.objects.select_related("agent", "entitlement").filter(pk=request_id).first()
     if old is None:
         raise NotFound
-    if not requests.asked_by(old, by):
+    if not requests.is_requester(old, by):
         raise requests.NotTheRequester
     if not _is_appealable(old):
         raise NothingToAppeal
@@ -91,7 +91,7 @@ def _in_force(request: AccessRequest) -> Grant | None:
 
 def may_give_back(request: AccessRequest, who: Asker) -> bool:
     """Whether a person may give back the access of their request; decides whether a page shows a button."""
-    return requests.asked_by(request, who) and _in_force(request) is not None
+    return requests.is_requester(request, who) and _in_force(request) is not None
 
 
 def give_back(request_id: UUID, *, by: Asker, reason: str) -> Grant:
@@ -103,7 +103,7 @@ def give_back(request_id: UUID, *, by: Asker, reason: str) -> Grant:
     request = AccessRequest.objects.filter(pk=request_id).first()
     if request is None:
         raise NotFound
-    if not requests.asked_by(request, by):
+    if not requests.is_requester(request, by):
         raise requests.NotTheRequester
     if not reason.strip():
         raise ReasonRequired

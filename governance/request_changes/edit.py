@@ -52,7 +52,7 @@ def edit(request_id: UUID, change: Change, *, by: Asker, expected_version: int |
     """
     narrowing.check_size(change.limits or {}, change.reason or "")
     request = requests.locked(request_id)
-    if not requests.asked_by(request, by):
+    if not requests.is_requester(request, by):
         raise requests.NotTheRequester
     requests.check_open(request, expected_version)
     ask, before = _wanted(request, change), _as_recorded(request)
@@ -81,7 +81,7 @@ def edit(request_id: UUID, change: Change, *, by: Asker, expected_version: int |
         "voided": voided,
         "approvals": [{"stage": resolution.stage, "waiting_for": sorted(resolution.chosen)} for resolution in resolved],
     }
-    with requests.within(request):
+    with requests.trace_of(request):
         log.record(
             Action.REQUEST_EDITED, about=requests.about(request), by=by.principal, reason=ask.reason, detail=detail
         )
@@ -151,7 +151,7 @@ def _void(request: AccessRequest) -> list[str]:
 def _resolve(request: AccessRequest) -> tuple[request_rules.Resolution, ...]:
     stages = requests.stages_needed(request)
     members = candidates.members(stages)
-    around = candidates.around_request(request)
+    around = candidates.surroundings_of_request(request)
     active = around.active | {member.login for those in members.values() for member in those if member.is_active}
     groups = {stage: frozenset(member.login for member in those) for stage, those in members.items()}
     return candidates.resolve(stages, replace(around, groups=groups, active=active))

@@ -146,7 +146,7 @@ class Narrowest(OfRequests):
 
 
 def _suggestion_data(
-    suggestion: precedents.Suggested, agent: Agent, entitlement: Entitlement, denied: precedents.DeniedCall | None
+    suggestion: precedents.Suggestion, agent: Agent, entitlement: Entitlement, denied: precedents.DeniedCall | None
 ) -> dict[str, Any]:
     choice, peers = suggestion.choice, suggestion.peers
     enough = peers.count >= narrowest.FEW

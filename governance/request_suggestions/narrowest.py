@@ -32,7 +32,7 @@ class Peers:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastCalls:
     """How often the agent called each tool lately, and how often such a call was refused."""
 
     allowed: Mapping[str, int] = field(default_factory=dict)
@@ -74,7 +74,7 @@ def choose(
     peers: Peers,
     *,
     usual: timedelta,
-    past: Past | None = None,
+    past: PastCalls | None = None,
     fits: Collection[str] = (),
 ) -> Choice:
     """Choose of what is offered: the tool whose call was refused, else what was called, else what peers hold, else all.

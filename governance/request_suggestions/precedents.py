@@ -19,7 +19,7 @@ from governance.eligibility import eligibility
 from governance.requests.models import AccessRequest
 
 from . import narrowest
-from .narrowest import Choice, Past, Peers
+from .narrowest import Choice, PastCalls, Peers
 
 LATELY: Final = timedelta(days=90)
 MOST_CALLS: Final = 2000
@@ -28,13 +28,13 @@ _USUAL: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Suggested:
+class Suggestion:
     """What a request could begin with, over all lines of an entitlement, and what it was made from."""
 
     lines: tuple[EntitlementTool, ...]
     choice: Choice
     peers: Peers
-    past: Past
+    past: PastCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def denied_call(denied_call: UUID | None, *, by: eligibility.Asker) -> DeniedCal
     agent = Agent.objects.filter(slug=event.actor.removeprefix("agent:")).first() if event else None
     if event is None or agent is None or (event.outcome, event.actor) != ("refused", str(agent.principal)):
         return None
-    mine = by.pk == agent.pk if isinstance(by, Agent) else eligibility.answers_for(by, agent)
+    mine = by.pk == agent.pk if isinstance(by, Agent) else eligibility.may_request_for_others(by, agent)
     return _denied_call_of(event) if mine or event.on_behalf_of == str(by.principal) else None
 
 
@@ -93,16 +93,16 @@ def _denied_call_of(event: Event) -> DeniedCall:
     )
 
 
-def suggest(entitlement: Entitlement, agent: Agent, wanted: str, *, by: eligibility.Asker) -> Suggested:
+def suggest(entitlement: Entitlement, agent: Agent, wanted: str, *, by: eligibility.Asker) -> Suggestion:
     """Suggest what to request; `wanted` is the tool of a refused call. Only the agent's owners see its past calls."""
     rows = tuple(entitlement.lines.select_related("tool__approved").order_by("tool__name"))
     offered = [line.tool.name for line in rows if line.tool.state == Tool.State.APPROVED]
-    answers = eligibility.answers_for(by, agent) if isinstance(by, Person) else by.pk == agent.pk
-    called, others = past(entitlement, agent) if answers else Past(), peers(entitlement, agent)
+    answers = eligibility.may_request_for_others(by, agent) if isinstance(by, Person) else by.pk == agent.pk
+    called, others = past(entitlement, agent) if answers else PastCalls(), peers(entitlement, agent)
     fits = narrowest.fitting(agent.purpose, {line.tool.name: line.tool.sentence for line in rows})
     usual = min(_USUAL, entitlement.longest)
     choice = narrowest.choose(offered, wanted, others, usual=usual, past=called, fits=fits)
-    return Suggested(rows, choice, others, called)
+    return Suggestion(rows, choice, others, called)
 
 
 def peers(entitlement: Entitlement, agent: Agent) -> Peers:
@@ -116,7 +116,7 @@ def peers(entitlement: Entitlement, agent: Agent) -> Peers:
     return Peers(count, {name: len(holders) for name, holders in holding.items()}, lasting)
 
 
-def past(entitlement: Entitlement, agent: Agent) -> Past:
+def past(entitlement: Entitlement, agent: Agent) -> PastCalls:
     """Read which tools of a system the agent called lately, allowed or refused; the newest calls alone."""
     links = [str(agent.principal), f"system:{entitlement.system.slug}"]
     calls = Event.objects.filter(at__gte=clock.now() - LATELY, links__contains=links, action__in=_CALLS)
@@ -124,4 +124,4 @@ def past(entitlement: Entitlement, agent: Agent) -> Past:
     counts: dict[str, Counter[str]] = {action: Counter() for action in _CALLS}
     for action, touched in calls.order_by("-at").values_list("action", "links")[:MOST_CALLS]:
         counts[action].update(link.removeprefix(begins) for link in touched if link.startswith(begins))
-    return Past(counts[Action.CALL_ALLOWED], counts[Action.CALL_DENIED])
+    return PastCalls(counts[Action.CALL_ALLOWED], counts[Action.CALL_DENIED])

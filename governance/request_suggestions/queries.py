@@ -29,7 +29,7 @@ class Flow:
     value: bool | None
 
 
-def of(tool: Tool) -> dict[str, Any]:
+def suggestion_of(tool: Tool) -> dict[str, Any]:
     """Return the suggestion for a tool, and its flows: confirmed ones, before the first approval suggested ones."""
     if tool.seen is None:
         return {"suggestion": None, "flows": []}

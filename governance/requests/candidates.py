@@ -28,7 +28,7 @@ class AnsweredBefore(DomainError):
     code, status = "answered_what_is_appealed", HTTPStatus.FORBIDDEN
 
 
-def around(
+def surroundings(
     agent: Agent,
     system: System,
     *,
@@ -70,9 +70,9 @@ def members(stages: Iterable[str]) -> dict[str, list[Person]]:
     return named
 
 
-def around_request(request: AccessRequest) -> request_rules.Surroundings:
+def surroundings_of_request(request: AccessRequest) -> request_rules.Surroundings:
     """Read the people around a request that exists, and which of them took their role after it was submitted."""
-    now = around(
+    now = surroundings(
         request.agent,
         request.entitlement.system,
         requesters=requesters(request),
@@ -119,9 +119,9 @@ def requesters(request: AccessRequest) -> frozenset[str]:
     return frozenset(behind)
 
 
-def resolve(stages: Sequence[str], surroundings: request_rules.Surroundings) -> tuple[request_rules.Resolution, ...]:
+def resolve(stages: Sequence[str], around: request_rules.Surroundings) -> tuple[request_rules.Resolution, ...]:
     """Find the people of each stage. Raises NoApprover, whose detail says which stage, who was passed over and why."""
-    resolved = request_rules.resolve(stages, surroundings)
+    resolved = request_rules.resolve(stages, around)
     if isinstance(resolved, request_rules.Unresolved):
         raise NoApprover(
             stage=resolved.stage, skipped=[{"who": skip.who, "why": skip.why.value} for skip in resolved.skipped]
@@ -134,8 +134,8 @@ def resolve_new(
 ) -> tuple[request_rules.Resolution, ...]:
     """Find the people of each stage of a request that is not stored yet, on the terms of `resolve`."""
     behind, system = requesters(request), request.entitlement.system
-    surroundings = around(request.agent, system, requesters=behind, people=people, groups=groups, stages=stages)
-    return resolve(stages, replace(surroundings, appealed=_answered(request.appeals)))
+    around = surroundings(request.agent, system, requesters=behind, people=people, groups=groups, stages=stages)
+    return resolve(stages, replace(around, appealed=_answered(request.appeals)))
 
 
 def wait_for(request: AccessRequest, resolved: Sequence[request_rules.Resolution], *, at: datetime) -> None:

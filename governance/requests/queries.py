@@ -178,7 +178,7 @@ def waits_for(request: AccessRequest, person: Person) -> bool:
     return requests.stages_for(person).filter(request=request).exists()
 
 
-def agents_to_ask_for(person: Person, caller: Caller) -> QuerySet[Agent]:
+def requestable_agents(person: Person, caller: Caller) -> QuerySet[Agent]:
     """Return the agents that the person may ask for: an analyst for all, others for their own and any shared one."""
     active = Agent.objects.filter(status=Agent.Status.ACTIVE).select_related("sponsor", "owner")
     if caller.has("analyst"):
@@ -202,7 +202,7 @@ def choice(among: QuerySet[Agent]) -> Choice:
     return Choice(sorted(agents[:MOST_TO_CHOOSE], key=lambda agent: agent.name), len(agents) > MOST_TO_CHOOSE)
 
 
-def entitlements_to_ask_for(caller: Caller, system: str = "") -> QuerySet[Entitlement]:
+def requestable_entitlements(caller: Caller, system: str = "") -> QuerySet[Entitlement]:
     """Return what can be asked for at the systems that the person sees."""
     rows = visibility.entitlements(caller).filter(enabled=True, system__status="active")
     return (rows.filter(system__slug=system) if system else rows).order_by("system__name", "name")

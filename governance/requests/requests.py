@@ -78,7 +78,7 @@ def submit(
     """Submit a request for access, and find the people who must approve it.
 
     `by` is a person, or the agent itself, then with the user whose session it is in, or for whom its call was denied.
-    Raises what the checks in `eligibility` and holdings.beside raise, narrowing.LimitsTooLarge,
+    Raises what the checks in `eligibility` and holdings.distinction raise, narrowing.LimitsTooLarge,
     narrowing.ReasonTooLong, NotRecordable, and candidates.NoApprover for a stage without an approver: none is skipped.
     """
     narrowing.check_size(ask.limits, ask.reason)
@@ -92,7 +92,7 @@ def submit(
     lines = eligibility.lines(entitlement, ask)
     eligibility.check_two_people(agent, (tool.risk for tool in lines))
     renews = ask.renews.pk if ask.renews else None
-    holdings.beside(holdings.Place(agent, entitlement, ask.people, ask.groups, renews), lines)
+    holdings.distinction(holdings.GrantTarget(agent, entitlement, ask.people, ask.groups, renews), lines)
     policy, now = policies.current_for(entitlement), clock.now()
     request = AccessRequest(
         agent=agent,
@@ -117,7 +117,7 @@ def submit(
     )
     resolved = candidates.resolve_new(request, stages_needed(request), ask.people, ask.groups)
     _store(request, ask, lines, resolved)
-    with within(request):
+    with trace_of(request):
         detail = _event_detail(request, lines, resolved)
         log.record(Action.REQUEST_SUBMITTED, about=about(request), by=by.principal, reason=ask.reason, detail=detail)
     WHEN_SUBMITTED.ask(request)
@@ -132,7 +132,7 @@ def _event_detail(
         "lines": {tool.name: limits for tool, limits in lines.items()},
         "lasts_seconds": int(request.lasts.total_seconds()),
         "risk": request.risk,
-        "completes": [violation.as_json() for violation in check.would_complete(request.agent, lines)],
+        "completes": [violation.as_json() for violation in check.would_violate(request.agent, lines)],
         "denied_call": str(request.denied_call) if request.denied_call else None,
         **({"appeals": str(request.appeals_id)} if request.appeals_id else {}),
         "approvals": [
@@ -176,7 +176,7 @@ def _store(
 
 
 @contextmanager
-def within(request: AccessRequest) -> Iterator[None]:
+def trace_of(request: AccessRequest) -> Iterator[None]:
     """Let what is recorded belong to the trace of the request, so that one trace holds the request and its answers.
 
     Raises NotRecordable when an event would be larger or more exact than the record holds.
@@ -236,7 +236,7 @@ def lock(request_ids: Sequence[UUID], *, also: Person | None = None) -> None:
     for agent, sponsor, system in known:
         keys |= {(Lock.AGENT, agent), (Lock.PERSON, sponsor), (Lock.SYSTEM, system)}
     if also:
-        places = delegations.places_of(also).values_list("pk", flat=True)
+        places = delegations.delegators_of(also).values_list("pk", flat=True)
         keys |= {(Lock.PERSON, person) for person in (also.pk, *places)}
     locks.shared(keys)
     renewed = AccessRequest.objects.filter(pk__in=request_ids).exclude(renews=None).values_list("renews", flat=True)
@@ -300,19 +300,19 @@ def narrow(
     narrowing.check_size(what.limits, reason)
     request = locked(request_id)
     waits = isinstance(by, Person) and stages_for(by).filter(request=request).exists()
-    if not (waits or asked_by(request, by)):
+    if not (waits or is_requester(request, by)):
         raise NotInvolved
     check_open(request, expected_version)
     taken = narrowed(request, what)
     if not taken:
         raise NothingNarrowed
     save(request)
-    with within(request):
+    with trace_of(request):
         log.record(Action.REQUEST_NARROWED, about=about(request), by=by.principal, reason=reason, detail=taken)
     return request
 
 
-def asked_by(request: AccessRequest, who: Asker) -> bool:
+def is_requester(request: AccessRequest, who: Asker) -> bool:
     """Whether this person or agent made the request."""
     return str(who.principal) == request.requested_as or (isinstance(who, Person) and who.pk == request.requested_by_id)
 
@@ -322,12 +322,12 @@ def cancel(request_id: UUID, by: Asker, *, expected_version: int | None = None, 
     """Withdraw a request. Raises NotFound, NotTheRequester, Stale, Decided, Overdue, narrowing.ReasonTooLong."""
     narrowing.check_size({}, reason)
     request = locked(request_id)
-    if not asked_by(request, by):
+    if not is_requester(request, by):
         raise NotTheRequester
     check_open(request, expected_version)
     void(request)
     save(request, state=AccessRequest.State.CANCELLED, decided_at=clock.now())
-    with within(request):
+    with trace_of(request):
         log.record(Action.REQUEST_CANCELLED, about=about(request), by=by.principal, reason=reason)
     return request
 
@@ -348,7 +348,7 @@ def waiting_ids() -> list[UUID]:
 
 def stages_for(person: Person) -> QuerySet[Approval]:
     """Return the stages that wait for a person's answer, their own or as a delegate."""
-    places = Q(waiting_for=person) | Q(waiting_for__in=delegations.places_of(person))
+    places = Q(waiting_for=person) | Q(waiting_for__in=delegations.delegators_of(person))
     waiting = Approval.objects.filter(places, answer=Approval.Answer.WAITING)
     return waiting.filter(request__state=AccessRequest.State.IN_APPROVAL).distinct()
 

@@ -56,7 +56,7 @@ WHY: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class NextAction:
     """Something to do next: where, and in what words."""
 
     address: str
@@ -72,7 +72,7 @@ class Entry:
     why: Any
     tested: SetupCheck | None = None
     testable: bool = False
-    acts: list[Act] = field(default_factory=list)
+    acts: list[NextAction] = field(default_factory=list)
     note: str = ""
 
     @property
@@ -112,7 +112,7 @@ def groups(lines: list[Entry]) -> list[tuple[Any, list[Entry]]]:
     ]
 
 
-def _next(caller: Caller, state: State) -> tuple[list[Act], str]:
+def _next(caller: Caller, state: State) -> tuple[list[NextAction], str]:
     """Return what the person can do next about a line, or who can instead."""
     if state.line == _Line.SYSTEM:
         return _system(caller)
@@ -127,37 +127,37 @@ def _next(caller: Caller, state: State) -> tuple[list[Act], str]:
     return [], ""
 
 
-def _system(caller: Caller) -> tuple[list[Act], str]:
+def _system(caller: Caller) -> tuple[list[NextAction], str]:
     furthest = milestones.first_system()
     if furthest is None:
         if doors.may(caller, "systems", None):
-            return [Act(reverse("system-add"), _("Register a system"))], ""
+            return [NextAction(reverse("system-add"), _("Register a system"))], ""
         return [], _only(Role.ANALYST, _("registers systems"))
-    acts = [Act(reverse("system-page", args=[furthest.slug]), furthest.name)]
+    acts = [NextAction(reverse("system-page", args=[furthest.slug]), furthest.name)]
     if not Entitlement.objects.filter(system=furthest).exists() and doors.may(caller, "entitlements", furthest):
-        acts.append(Act(reverse("entitlement-add", args=[furthest.slug]), _("Make its tools requestable")))
+        acts.append(NextAction(reverse("entitlement-add", args=[furthest.slug]), _("Make its tools requestable")))
     return acts, ""
 
 
-def _agent(caller: Caller) -> tuple[list[Act], str]:
+def _agent(caller: Caller) -> tuple[list[NextAction], str]:
     furthest = milestones.first_agent()
     if furthest is None:
         if doors.may(caller, "agents", None):
-            return [Act(reverse("agent-add"), _("Register an agent"))], ""
+            return [NextAction(reverse("agent-add"), _("Register an agent"))], ""
         return [], _only(Role.ANALYST, _("registers agents"))
-    acts = [Act(reverse("agent-page", args=[furthest.slug]), furthest.name)]
+    acts = [NextAction(reverse("agent-page", args=[furthest.slug]), furthest.name)]
     if furthest.clients.exists():
         return acts, ""
     waits = furthest.credentials.filter(state=ClientCredential.State.WAITING, answer_by__gt=clock.now()).first()
     if waits is not None and visibility.client_credentials(caller).filter(pk=waits.pk).exists():
-        acts.append(Act(reverse("credential-page", args=[waits.pk]), _("See its client")))
+        acts.append(NextAction(reverse("credential-page", args=[waits.pk]), _("See its client")))
         return acts, _("Its client waits until its sponsor or an owner accepts it.")
     if doors.may(caller, "clients", furthest):
-        acts.append(Act(reverse("client-add", args=[furthest.slug]), _("Add its client")))
+        acts.append(NextAction(reverse("client-add", args=[furthest.slug]), _("Add its client")))
     return acts, ""
 
 
-def _client(caller: Caller) -> tuple[list[Act], str]:
+def _client(caller: Caller) -> tuple[list[NextAction], str]:
     """Lead to what lacks on the way to a token: something to ask for, the ask, its answer, the connection."""
     agent = milestones.first_agent()
     if agent is None or milestones.first_system() is None:
@@ -168,32 +168,32 @@ def _client(caller: Caller) -> tuple[list[Act], str]:
     if not Grant.objects.filter(agent=agent, ended_at=None).exists():
         open_request = agent.requests.filter(state="in_approval").order_by("asked_at").first()
         if open_request is not None:
-            return [Act(reverse("request-page", args=[open_request.pk]), _("See the request"))], _(
+            return [NextAction(reverse("request-page", args=[open_request.pk]), _("See the request"))], _(
                 "Its request waits for an answer."
             )
         if visibility.agents(caller).filter(pk=agent.pk).exists():
-            return [Act(f"{reverse('ask')}?agent={agent.slug}", _("Request access"))], ""
+            return [NextAction(f"{reverse('ask')}?agent={agent.slug}", _("Request access"))], ""
         return [], ""
-    return [Act(f"{reverse('connect')}?agent={agent.slug}&how=curl", _("Connect a client"))], ""
+    return [NextAction(f"{reverse('connect')}?agent={agent.slug}&how=curl", _("Connect a client"))], ""
 
 
-def _call() -> tuple[list[Act], str]:
+def _call() -> tuple[list[NextAction], str]:
     agent = milestones.first_agent()
     if agent is None or not Grant.objects.filter(agent=agent).exists():
         return [], ""
-    return [Act(f"{reverse('agent-page', args=[agent.slug])}?tab=timeline", _("What it did"))], ""
+    return [NextAction(f"{reverse('agent-page', args=[agent.slug])}?tab=timeline", _("What it did"))], ""
 
 
-def _stop() -> tuple[list[Act], str]:
+def _stop() -> tuple[list[NextAction], str]:
     revocation = milestones.first_stop()
     if revocation is not None:
-        return [Act(f"{reverse('receipt', args=[revocation.pk])}?prove", _("The receipt"))], ""
+        return [NextAction(f"{reverse('receipt', args=[revocation.pk])}?prove", _("The receipt"))], ""
     agent = milestones.first_agent()
     held = Grant.objects.filter(agent=agent, ended_at=None).order_by("starts_at").first() if agent else None
     if held is None or not milestones.call().is_green:
         return [], ""
     address = reverse("stop", args=["grant", str(held.pk)])
-    return [Act(f"{address}?next={reverse('setup')}", _("Stop its access"))], ""
+    return [NextAction(f"{address}?next={reverse('setup')}", _("Stop its access"))], ""
 
 
 def _only(role: str, does: str) -> str:

@@ -42,7 +42,7 @@ class SetupIncomplete(DomainError):
     code, status = "setup_incomplete", HTTPStatus.CONFLICT
 
 
-class Word(StrEnum):
+class Progress(StrEnum):
     """How far a line is."""
 
     GREEN = "green"
@@ -55,14 +55,14 @@ class State:
     """How far one line of the set-up page is, since when, and why it is no further."""
 
     line: Line
-    word: Word
+    word: Progress
     sentence: str
     since: datetime | None = None
 
     @property
     def is_green(self) -> bool:
         """Whether the line is done."""
-        return self.word == Word.GREEN
+        return self.word == Progress.GREEN
 
 
 def check_allows(risk: str) -> None:
@@ -97,21 +97,23 @@ def sign_in() -> State:
     """Return whether the company's provider was tested as configured now, is trusted, and has signed in a person."""
     line, issuer = SetupCheck.Line.SIGN_IN, settings.OIDC_ISSUER
     if not issuer:
-        return State(line, Word.NOT_YET, _("OIDC_ISSUER is not set."))
+        return State(line, Progress.NOT_YET, _("OIDC_ISSUER is not set."))
     tested = last_test(line)
     if tested is None or tested.subject != issuer:
-        return State(line, Word.NOT_YET, _("%(issuer)s was not tested yet.") % {"issuer": issuer})
+        return State(line, Progress.NOT_YET, _("%(issuer)s was not tested yet.") % {"issuer": issuer})
     if not tested.passed:
-        return State(line, Word.FAILED, tested.sentence)
+        return State(line, Progress.FAILED, tested.sentence)
     if not TrustedIssuer.objects.filter(issuer=issuer, enabled=True, purpose=TrustedIssuer.Purpose.IDENTITY).exists():
-        return State(line, Word.NOT_YET, _("%(issuer)s answers, and is not trusted yet.") % {"issuer": issuer})
+        return State(line, Progress.NOT_YET, _("%(issuer)s answers, and is not trusted yet.") % {"issuer": issuer})
     first = _came_in(issuer)
     if first is None:
         return State(
-            line, Word.NOT_YET, _("%(issuer)s is trusted; no person has signed in by it yet.") % {"issuer": issuer}
+            line, Progress.NOT_YET, _("%(issuer)s is trusted; no person has signed in by it yet.") % {"issuer": issuer}
         )
     who, when = first
-    return State(line, Word.GREEN, _("%(name)s has come in by it.") % {"name": who}, max(when, tested.since or when))
+    return State(
+        line, Progress.GREEN, _("%(name)s has come in by it.") % {"name": who}, max(when, tested.since or when)
+    )
 
 
 def _came_in(issuer: str) -> tuple[str, datetime] | None:
@@ -149,25 +151,25 @@ def second_admin() -> State:
     line, admins = SetupCheck.Line.SECOND_ADMIN, administrators()
     if len(admins) < _ADMINISTRATORS:
         sentence = _("%(n)d of 2 administrators have a second factor.") % {"n": len(admins)}
-        return State(line, Word.NOT_YET, sentence)
+        return State(line, Progress.NOT_YET, sentence)
     names = ", ".join(person.name for person, _when in admins)
     sentence = _("%(names)s have a second factor.") % {"names": names}
-    return State(line, Word.GREEN, sentence, admins[_ADMINISTRATORS - 1][1])
+    return State(line, Progress.GREEN, sentence, admins[_ADMINISTRATORS - 1][1])
 
 
 def anchor() -> State:
     """Say whether the newest checkpoints are outside the database: read from the anchor itself, not from our memory."""
     line = SetupCheck.Line.ANCHOR
     if not settings.ANCHOR_FILE:
-        return State(line, Word.NOT_YET, _("ANCHOR_FILE is not set for this process."))
+        return State(line, Progress.NOT_YET, _("ANCHOR_FILE is not set for this process."))
     try:
         note = anchors.File(Path(settings.ANCHOR_FILE)).last()
         kept = chain.Checkpoint.parse(note.partition("\n\n")[0] + "\n") if note else None
     except (OSError, chain.BadNote) as problem:
         sentence = _("The anchor cannot be read: %(problem)s.") % {"problem": problem}
-        return State(line, Word.FAILED, sentence)
+        return State(line, Progress.FAILED, sentence)
     if kept is None:
-        return State(line, Word.NOT_YET, _("No checkpoint has reached the anchor yet."))
+        return State(line, Progress.NOT_YET, _("No checkpoint has reached the anchor yet."))
     return _compare(kept)
 
 
@@ -177,14 +179,14 @@ def _compare(kept: chain.Checkpoint) -> State:
     checkpoint = Checkpoint.objects.filter(size=kept.size).first()
     if kept.size and (checkpoint is None or bytes(checkpoint.root) != kept.root):
         sentence = _("The anchor and the database disagree about the first %(n)d events.") % {"n": kept.size}
-        return State(line, Word.FAILED, sentence)
+        return State(line, Progress.FAILED, sentence)
     due = Checkpoint.objects.filter(signed_at__lte=now - SILENCE, size__gt=kept.size)
     if due.exists() or _signed(kept) < now - SILENCE:
         sentence = _("No checkpoint has reached the anchor for %(n)d minutes: look at the sealer.")
-        return State(line, Word.FAILED, sentence % {"n": SILENCE.total_seconds() // 60})
+        return State(line, Progress.FAILED, sentence % {"n": SILENCE.total_seconds() // 60})
     began = Checkpoint.objects.order_by("size").values_list("signed_at", flat=True).first()
     sentence = _("The anchor has the first %(n)d events.") % {"n": kept.size}
-    return State(line, Word.GREEN, sentence, began)
+    return State(line, Progress.GREEN, sentence, began)
 
 
 def _signed(kept: chain.Checkpoint) -> datetime:

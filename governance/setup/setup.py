@@ -38,7 +38,7 @@ from entitlements.upstream import egress, upstream
 from governance.setup.models import Invitation, SetupCheck
 
 from . import first_admin, milestones, readiness
-from .readiness import State, Word
+from .readiness import Progress, State
 
 type Line = SetupCheck.Line
 _Line: Final = SetupCheck.Line
@@ -184,7 +184,7 @@ def _with_test(state: State) -> State:
     """Let a test that failed say so, although the row or the event is there."""
     tested = readiness.last_test(state.line)
     if state.is_green and tested is not None and not tested.passed:
-        return replace(state, word=Word.FAILED, sentence=tested.sentence, since=None)
+        return replace(state, word=Progress.FAILED, sentence=tested.sentence, since=None)
     return state
 
 
@@ -192,26 +192,26 @@ def mail() -> State:
     """Say whether a test message went out through the mail server that is configured now."""
     server, tested = _mail_server(), readiness.last_test(_Line.MAIL)
     if not server:
-        return State(_Line.MAIL, Word.NOT_YET, _("MAIL_URL is not set: no mail is sent."))
+        return State(_Line.MAIL, Progress.NOT_YET, _("MAIL_URL is not set: no mail is sent."))
     if tested is None or tested.subject != server:
-        return State(_Line.MAIL, Word.NOT_YET, _("%(server)s was not tried yet.") % {"server": server})
+        return State(_Line.MAIL, Progress.NOT_YET, _("%(server)s was not tried yet.") % {"server": server})
     if not tested.passed:
-        return State(_Line.MAIL, Word.FAILED, tested.sentence)
-    return State(_Line.MAIL, Word.GREEN, tested.sentence, tested.since)
+        return State(_Line.MAIL, Progress.FAILED, tested.sentence)
+    return State(_Line.MAIL, Progress.GREEN, tested.sentence, tested.since)
 
 
 def backup() -> State:
     """Return whether a person attested a backup within the last quarter."""
     attested = readiness.last_test(_Line.BACKUP)
     if attested is None or attested.since is None:
-        return State(_Line.BACKUP, Word.NOT_YET, _("No backup has been attested yet."))
+        return State(_Line.BACKUP, Progress.NOT_YET, _("No backup has been attested yet."))
     if attested.since <= clock.now() - BACKUP_IS_OLD:
-        return State(_Line.BACKUP, Word.FAILED, _("The last attested backup is older than a quarter."))
+        return State(_Line.BACKUP, Progress.FAILED, _("The last attested backup is older than a quarter."))
     sentence = _("%(name)s says that it is kept: %(where)s") % {
         "name": attested.by.name if attested.by else "",
         "where": attested.sentence,
     }
-    return State(_Line.BACKUP, Word.GREEN, sentence, attested.since)
+    return State(_Line.BACKUP, Progress.GREEN, sentence, attested.since)
 
 
 # ------------------------------------------------------------------------------------------------------ the tests

@@ -63,7 +63,7 @@ _CLOCKS_DIFFER: Final = 30
 """Seconds by which the company's clock may be behind ours."""
 
 
-class Door(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):
     """Local accounts: no sign-up, no mail, each sign-in recorded, each failure counted."""
 
     error_messages: ClassVar = {
@@ -186,7 +186,7 @@ class SecondFactor(DefaultMFAAdapter):
         return {"id": str(urlsplit(settings.CONSOLE_URL).hostname), "name": "Mandate"}
 
 
-class Company(OpenIDConnectProvider):
+class CompanyProvider(OpenIDConnectProvider):
     """The company's provider: we set its parameters; those in the address are ignored."""
 
     def redirect(
@@ -210,7 +210,7 @@ class Company(OpenIDConnectProvider):
         return answer
 
 
-class CompanyAnswer(OpenIDConnectOAuth2Adapter):
+class CompanyCallbackAdapter(OpenIDConnectOAuth2Adapter):
     """What comes back from the company's provider: its ID token must be one, recent enough, of a recent sign-in."""
 
     def _decode_id_token(self, app: SocialApp, id_token: str) -> dict[str, Any]:
@@ -231,23 +231,23 @@ class CompanyAnswer(OpenIDConnectOAuth2Adapter):
 def answer(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Take the company's answer, as allauth's own view does, with our checks of the ID token."""
     try:
-        view = OAuth2CallbackView.adapter_view(CompanyAnswer(request, provider_id))
+        view = OAuth2CallbackView.adapter_view(CompanyCallbackAdapter(request, provider_id))
         response: HttpResponse = view(request)
     except SocialApp.DoesNotExist as error:
         raise Http404 from error
     return response
 
 
-class CompanyDoor(DefaultSocialAccountAdapter):
+class CompanyAccountAdapter(DefaultSocialAccountAdapter):
     """The company's sign-in: its subject must be a known identity of a person."""
 
-    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Company:
+    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> CompanyProvider:
         """Return the one provider there is."""
-        return Company(request, app=self.get_app(request, provider=provider, client_id=client_id))
+        return CompanyProvider(request, app=self.get_app(request, provider=provider, client_id=client_id))
 
-    def list_providers(self, request: HttpRequest) -> list[Company]:
+    def list_providers(self, request: HttpRequest) -> list[CompanyProvider]:
         """Return it for the sign-in page."""
-        return [Company(request, app=app) for app in self.list_apps(request)]
+        return [CompanyProvider(request, app=app) for app in self.list_apps(request)]
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:  # noqa: ANN401, ARG002 - as above
         """Return False: there is no sign-up."""
@@ -356,7 +356,7 @@ def _device(request: HttpRequest, login: str) -> str | None:
     return devices.known(request, login)
 
 
-def _wait(door: Door, request: HttpRequest, refusal: ratelimits.TooMany) -> ValidationError:
+def _wait(door: AccountAdapter, request: HttpRequest, refusal: ratelimits.TooMany) -> ValidationError:
     """Count the refusal, and return what the form says of it."""
     refusals.count_stranger(refusal.code, _source(request))
     error: ValidationError = door.validation_error("too_many_login_attempts", refusal.wait)

@@ -27,7 +27,7 @@ from governance.requests.models import AccessRequest
 from governance.sod.models import CombinationException, CombinationRule
 
 from . import rules as sod_rules
-from .rules import MANDATE, Held, Side
+from .rules import MANDATE, HeldTool, Side
 
 MOST_SHOWN: Final = 200
 _MOST_TOOLS_LISTED: Final = 10
@@ -85,12 +85,12 @@ class ClassingCompletes(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class PolicyViolation:
     """A combination that an agent holds or would hold, the tools on each side, and the exception that covers it."""
 
     rule: CombinationRule
     agent: Agent
-    sides: tuple[tuple[Held, ...], ...]
+    sides: tuple[tuple[HeldTool, ...], ...]
     exception: CombinationException | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -105,11 +105,11 @@ class Completed:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class Violator:
     """An agent that holds what a rule forbids, and the tools on each side."""
 
     agent: Agent
-    sides: tuple[tuple[Held, ...], ...]
+    sides: tuple[tuple[HeldTool, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def check(agent: Agent, tools: Iterable[Tool]) -> None:
 
     Checks wait for each other, so that two halves granted at once are seen together. Raises CombinationCompleted.
     """
-    _refuse(lambda: would_complete(agent, tools))
+    _refuse(lambda: would_violate(agent, tools))
 
 
 def check_scopes(agent: Agent, scopes: Iterable[str]) -> None:
@@ -138,9 +138,9 @@ def check_request(request: AccessRequest) -> None:
     check(request.agent, _asked(request))
 
 
-def of_request(request: AccessRequest) -> list[Completed]:
+def violations_of_request(request: AccessRequest) -> list[PolicyViolation]:
     """Return the violations that granting the rest of a request would cause."""
-    return would_complete(request.agent, _asked(request))
+    return would_violate(request.agent, _asked(request))
 
 
 def _asked(request: AccessRequest) -> list[Tool]:
@@ -149,18 +149,18 @@ def _asked(request: AccessRequest) -> list[Tool]:
 
 def check_call(caller: Agent, callee: Agent) -> None:
     """Refuse one agent the work of another on the same terms. Raises CombinationCompleted."""
-    _refuse(lambda: by_call(caller, callee))
+    _refuse(lambda: violations_by_call(caller, callee))
 
 
-def by_call(caller: Agent, callee: Agent) -> list[Completed]:
+def violations_by_call(caller: Agent, callee: Agent) -> list[PolicyViolation]:
     """Return the violations that would arise if the first agent could hand work to the second."""
     return _completed(caller, _union([callee.pk])[callee.pk], in_force())
 
 
-def _refuse(completed: Callable[[], list[Completed]]) -> None:
+def _refuse(completed: Callable[[], list[PolicyViolation]]) -> None:
     if not CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True).exists():
         return  # one that is published meanwhile finds what this gives, as it finds all that was given before
-    alone()
+    lock_policies()
     if open_ones := [violation for violation in completed() if violation.exception is None]:
         first = open_ones[0].as_json()
         raise CombinationCompleted(
@@ -168,7 +168,7 @@ def _refuse(completed: Callable[[], list[Completed]]) -> None:
         )
 
 
-def alone() -> None:
+def lock_policies() -> None:
     """Lock out others who grant tools under an SoD policy, or give exceptions, until the transaction ends."""
     locks.exclusive((Lock.COMBINATION, "all"))
 
@@ -178,14 +178,14 @@ def in_force() -> list[CombinationRule]:
     return list(CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True).order_by("name"))
 
 
-def would_complete(agent: Agent, tools: Iterable[Tool]) -> list[Completed]:
+def would_violate(agent: Agent, tools: Iterable[Tool]) -> list[PolicyViolation]:
     """Return the violations that these tools would complete, for the agent and for those who may call it.
 
     One that is complete already is named again when the tools stand on one of its sides: nothing is added to it.
     """
     if not (rules := in_force()):
         return []
-    return _completed(agent, [as_held(tool) for tool in tools], rules)
+    return _completed(agent, [held_tool(tool) for tool in tools], rules)
 
 
 def callers(agent: Agent) -> list[Agent]:
@@ -193,20 +193,20 @@ def callers(agent: Agent) -> list[Agent]:
     return list(Agent.objects.filter(pk__in=[row[0] for row in _rows(_CALLERS, agent=agent.pk)]))
 
 
-def held_now(agent: Agent) -> list[Completed]:
+def current_violations(agent: Agent) -> list[PolicyViolation]:
     """Return the violations of an agent now, covered or not."""
     if not (rules := in_force()):
         return []
     tools = _union([agent.pk])[agent.pk]
     covers = _covers(rules, [agent.pk])
     return [
-        Completed(rule, agent, filled, covers.get((rule.pk, agent.pk)))
+        PolicyViolation(rule, agent, filled, covers.get((rule.pk, agent.pk)))
         for rule in rules
         if (filled := sod_rules.completed(sod_rules.read(rule.sides), tools))
     ]
 
 
-def violations(agents: Collection[int], *, cut: Collection[tuple[UUID, int]] = ()) -> dict[int, list[Completed]]:
+def violations(agents: Collection[int], *, cut: Collection[tuple[UUID, int]] = ()) -> dict[int, list[PolicyViolation]]:
     """Return the SoD policies that each agent, or an agent that may call it, violates now, covered or not.
 
     `cut` names lines by grant and tool that count as taken away. Agents without a violation are left out.
@@ -219,13 +219,13 @@ def violations(agents: Collection[int], *, cut: Collection[tuple[UUID, int]] = (
     sides = {rule.pk: sod_rules.read(rule.sides) for rule in rules}
     broken = {
         pk: [
-            Completed(rule, holders[pk], filled, covers.get((rule.pk, pk)))
+            PolicyViolation(rule, holders[pk], filled, covers.get((rule.pk, pk)))
             for rule in rules
             if (filled := sod_rules.completed(sides[rule.pk], union[pk]))
         ]
         for pk in affected
     }
-    result: dict[int, list[Completed]] = defaultdict(list)
+    result: dict[int, list[PolicyViolation]] = defaultdict(list)
     for agent, holder in sorted(above, key=lambda pair: (pair[0], pair[1] != pair[0], pair[1])):
         if broken[holder]:
             result[agent] += broken[holder]
@@ -236,20 +236,22 @@ def open_pairs() -> list[tuple[int, int]]:
     """Return each agent with each of its tools that takes part in a violation which no exception covers."""
     pairs = set[tuple[int, int]]()
     for rule in in_force():
-        if not (violating := breaking(rule)):
+        if not (violating := uncovered_agents(rule)):
             continue
         sides = sod_rules.read(rule.sides)
-        tools = [tool.pk for tool in Tool.objects.select_related("system") if sod_rules.touches(sides, [as_held(tool)])]
+        tools = [
+            tool.pk for tool in Tool.objects.select_related("system") if sod_rules.touches(sides, [held_tool(tool)])
+        ]
         pairs.update(map(tuple, _rows(_BEHIND, agents=violating, tools=tools, now=clock.now())))
     return sorted(pairs)
 
 
-def held_by(agents: Collection[int]) -> Mapping[int, list[Held]]:
+def held_by(agents: Collection[int]) -> Mapping[int, list[HeldTool]]:
     """Return what each of some agents may do, by itself and by agents that it may call."""
     return _union(agents)
 
 
-def _completed(agent: Agent, new: Collection[Held], rules: Sequence[CombinationRule]) -> list[Completed]:
+def _completed(agent: Agent, new: Collection[HeldTool], rules: Sequence[CombinationRule]) -> list[PolicyViolation]:
     read = {rule.pk: sod_rules.read(rule.sides) for rule in rules}
     touched = [rule for rule in rules if sod_rules.touches(read[rule.pk], new)]
     if not touched:
@@ -258,7 +260,7 @@ def _completed(agent: Agent, new: Collection[Held], rules: Sequence[CombinationR
     holders = Agent.objects.in_bulk(affected)
     union, covers = _union(affected), _covers(touched, affected)
     return [
-        Completed(rule, holders[pk], filled, covers.get((rule.pk, pk)))
+        PolicyViolation(rule, holders[pk], filled, covers.get((rule.pk, pk)))
         for rule in touched
         for pk in sorted(affected, key=lambda each: (each != agent.pk, each))
         if (filled := sod_rules.completed(read[rule.pk], [*union[pk], *new]))
@@ -272,13 +274,13 @@ def _covers(rules: Iterable[CombinationRule], agents: Iterable[int]) -> dict[tup
     return {(row.rule_id, row.agent_id): row for row in rows.select_related("rule", "given_by")}
 
 
-def _union(agents: Collection[int], cut: Collection[tuple[UUID, int]] = ()) -> Mapping[int, list[Held]]:
+def _union(agents: Collection[int], cut: Collection[tuple[UUID, int]] = ()) -> Mapping[int, list[HeldTool]]:
     """Read what each agent may do by itself and by agents that it may call, over any number of steps, without `cut`."""
-    union: dict[int, list[Held]] = defaultdict(list)
+    union: dict[int, list[HeldTool]] = defaultdict(list)
     grants, tools = [grant for grant, _ in cut], [tool for _, tool in cut]
     pairs = _rows(_TOOLS, agents=list(agents), now=clock.now(), cut_grants=grants, cut_tools=tools)
     known = {row.pk: row for row in Tool.objects.filter(pk__in={tool for _, tool in pairs}).select_related("system")}
-    held = {pk: as_held(row) for pk, row in known.items()}
+    held = {pk: held_tool(row) for pk, row in known.items()}
     for agent, tool in pairs:
         union[agent].append(held[tool])
     for agent, scope in _rows(_SCOPES, agents=list(agents)):
@@ -286,10 +288,10 @@ def _union(agents: Collection[int], cut: Collection[tuple[UUID, int]] = ()) -> M
     return union
 
 
-def as_held(tool: Tool) -> Held:
+def held_tool(tool: Tool) -> HeldTool:
     """Return what rules look at in a tool."""
     flows = {flow: getattr(tool, flow) for flow in FLOWS}
-    return Held(
+    return HeldTool(
         system=tool.system.slug,
         name=tool.name,
         action=tool.action,
@@ -300,34 +302,34 @@ def as_held(tool: Tool) -> Held:
     )
 
 
-def _scope(scope: str) -> Held:
-    return Held(MANDATE, scope, _ACTIONS.get(scope.rpartition(":")[2], "read"), Risk.HIGH, "internal")
+def _scope(scope: str) -> HeldTool:
+    return HeldTool(MANDATE, scope, _ACTIONS.get(scope.rpartition(":")[2], "read"), Risk.HIGH, "internal")
 
 
-def violating(sides: object) -> tuple[int, list[Broken]]:
+def violating(sides: object) -> tuple[int, list[Violator]]:
     """Count the agents that violate these sides, and return the first of them. Raises SidesMalformed."""
     read = sod_rules.read(sides)
     keys = [pk for pk, _agents in _candidates(read, "held.agent_id")]
     return len(keys), _broken(read, keys[:MOST_SHOWN])
 
 
-def all_violating(sides: object) -> Iterator[Broken]:
+def all_violating(sides: object) -> Iterator[Violator]:
     """Yield each agent that violates these sides, read in chunks. Raises SidesMalformed."""
     read = sod_rules.read(sides)
     for chunk in batched((pk for pk, _agents in _candidates(read, "held.agent_id")), MOST_SHOWN):
         yield from _broken(read, chunk)
 
 
-def _broken(read: Sequence[Side], agents: Collection[int]) -> list[Broken]:
+def _broken(read: Sequence[Side], agents: Collection[int]) -> list[Violator]:
     union = _union(agents)
     rows = Agent.objects.filter(pk__in=agents).select_related("owner", "sponsor").order_by("slug")
-    return [Broken(row, filled) for row in rows if (filled := sod_rules.completed(read, union[row.pk]))]
+    return [Violator(row, filled) for row in rows if (filled := sod_rules.completed(read, union[row.pk]))]
 
 
-def by_classing(tool: Tool) -> list[Completed]:
+def violations_by_classification(tool: Tool) -> list[PolicyViolation]:
     """Return the first new, uncovered violations once a tool is classified as this unsaved row is."""
-    was, new = as_held(Tool.objects.select_related("system").get(pk=tool.pk)), as_held(tool)
-    violations: list[Completed] = []
+    was, new = held_tool(Tool.objects.select_related("system").get(pk=tool.pk)), held_tool(tool)
+    violations: list[PolicyViolation] = []
     for rule in in_force():
         read = sod_rules.read(rule.sides)
         if not any(side.fits(new) and not side.fits(was) for side in read):
@@ -339,11 +341,11 @@ def by_classing(tool: Tool) -> list[Completed]:
         for agent in Agent.objects.filter(pk__in=left).order_by("slug"):
             held = [new if each == was else each for each in union[agent.pk]]
             if filled := sod_rules.completed(read, held):
-                violations.append(Completed(rule, agent, filled))
+                violations.append(PolicyViolation(rule, agent, filled))
     return violations[:MOST_SHOWN]
 
 
-def breaking(rule: CombinationRule) -> list[int]:
+def uncovered_agents(rule: CombinationRule) -> list[int]:
     """Return the keys of the agents that hold what a rule forbids, and that no exception covers."""
     keys = [pk for pk, _agents in _candidates(sod_rules.read(rule.sides), "held.agent_id")]
     covered = _covers([rule], keys)
@@ -361,13 +363,13 @@ def splits(sides: object) -> list[Split]:
 
 
 def _candidates(
-    read: Sequence[Side], key: str, join: str = "", as_if: Mapping[int, Held] | None = None
+    read: Sequence[Side], key: str, join: str = "", as_if: Mapping[int, HeldTool] | None = None
 ) -> list[tuple[Any, list[int]]]:
     """Group held tools by `key`, and keep the groups that fill every side; set-based, for any fleet.
 
     Tools that `as_if` names count as it says.
     """
-    tools = {tool.pk: as_held(tool) for tool in Tool.objects.select_related("system")} | dict(as_if or {})
+    tools = {tool.pk: held_tool(tool) for tool in Tool.objects.select_related("system")} | dict(as_if or {})
     scopes = sorted(
         {scope for (scope,) in _rows("SELECT DISTINCT jsonb_array_elements_text(api_scopes) FROM entitlements_client")}
     )

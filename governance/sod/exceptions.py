@@ -79,7 +79,7 @@ def give(
     now = clock.now()
     if not now < expires_at <= now + LONGEST_EXCEPTION:
         raise ExceptionTooLong
-    check.alone()
+    check.lock_policies()
     rule = CombinationRule.objects.filter(pk=rule_id).first()
     if rule is None:
         raise NotFound
@@ -93,7 +93,7 @@ def give(
 def cover(
     rule: CombinationRule, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str
 ) -> CombinationException:
-    """Store an exception; its caller has checked who gives it. Raises ExceptionGiven. Needs `check.alone`."""
+    """Store an exception; its caller has checked who gives it. Raises ExceptionGiven. Needs `check.lock_policies`."""
     now = clock.now()
     try:
         with transaction.atomic():
@@ -134,7 +134,7 @@ def end(exception_id: UUID, *, by: Person, reason: str) -> CombinationException:
     Raises NotFound, Forbidden, ReasonRequired, ExceptionEnded.
     """
     proposals.check(by, reason, MAY)
-    check.alone()
+    check.lock_policies()
     exception = CombinationException.objects.select_related("rule", "agent").filter(pk=exception_id).first()
     if exception is None:
         raise NotFound
@@ -149,7 +149,7 @@ def end(exception_id: UUID, *, by: Person, reason: str) -> CombinationException:
 @transaction.atomic
 def expire_due(limit: int = 1000) -> int:
     """End up to `limit` exceptions whose time is over, and return how many."""
-    check.alone()
+    check.lock_policies()
     now = clock.now()
     due = CombinationException.objects.filter(ended_at=None, expires_at__lte=now).select_related("rule", "agent")
     rows = list(due.order_by("expires_at")[:limit])
@@ -185,14 +185,14 @@ def _suspend(agent: Agent, rule: CombinationRule) -> int:
 
 
 def _is_uncovered(agent: Agent, rule: CombinationRule) -> bool:
-    return any(each.rule == rule and each.exception is None for each in check.held_now(agent))
+    return any(each.rule == rule and each.exception is None for each in check.current_violations(agent))
 
 
 def _newest(agent: Agent, sides: Sequence[sod_rules.Side]) -> Grant | None:
     """Return the newest grant in force that puts a tool on one of the sides."""
     held = Grant.objects.filter(agent=agent, state=Grant.State.ACTIVE, expires_at__gt=clock.now())
     for grant in held.order_by("-created_at").prefetch_related("lines__tool__system"):
-        if sod_rules.touches(sides, [check.as_held(line.tool) for line in grant.lines.all()]):
+        if sod_rules.touches(sides, [check.held_tool(line.tool) for line in grant.lines.all()]):
             return grant
     return None
 

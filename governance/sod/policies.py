@@ -41,9 +41,9 @@ class OwnProposal(DomainError):
     code, status = "own_proposal", HTTPStatus.FORBIDDEN
 
 
-_RULES: Final = proposals.Proposed(
+_RULES: Final = proposals.TwoPersonProposal(
     lambda: CombinationRule.objects.select_related("proposed_by"),
-    lambda _rule: check.alone(),
+    lambda _rule: check.lock_policies(),
     over=NotProposed,
     own=OwnProposal,
 )
@@ -59,7 +59,7 @@ def propose(
     """
     proposals.check(by, reason, MAY)
     sod_rules.read(sides)
-    check.alone()
+    check.lock_policies()
     last = CombinationRule.objects.filter(name=name).order_by("-number").first()
     try:
         with transaction.atomic():

@@ -35,7 +35,7 @@ class SidesMalformed(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldTool:
     """A tool that an agent holds, as far as rules look at it."""
 
     system: str
@@ -62,7 +62,7 @@ class Side:
     data_classes: frozenset[str] = frozenset()
     flows: frozenset[str] = frozenset()
 
-    def fits(self, tool: Held) -> bool:
+    def fits(self, tool: HeldTool) -> bool:
         """Whether a tool belongs to this side. An unclassified flow counts as present from high risk on."""
         if tool.system == MANDATE and MANDATE not in self.systems:
             return False
@@ -123,20 +123,20 @@ def _listed(number: int, name: str, values: object) -> tuple[str, ...]:
     return tuple(values)
 
 
-def completed(sides: Sequence[Side], tools: Iterable[Held]) -> tuple[tuple[Held, ...], ...] | None:
+def completed(sides: Sequence[Side], tools: Iterable[HeldTool]) -> tuple[tuple[HeldTool, ...], ...] | None:
     """Return the tools that stand on each side, or None while a side is empty."""
     held = sorted(set(tools), key=str)
     filled = tuple(tuple(tool for tool in held if side.fits(tool)) for side in sides)
     return filled if all(filled) else None
 
 
-def touches(sides: Sequence[Side], tools: Iterable[Held]) -> bool:
+def touches(sides: Sequence[Side], tools: Iterable[HeldTool]) -> bool:
     """Whether one of the tools stands on any side."""
     return any(side.fits(tool) for tool in tools for side in sides)
 
 
 @dataclass(frozen=True, slots=True)
-class Starter:
+class StarterPolicy:
     """A rule to begin with. It is off until two people have published it."""
 
     name: str
@@ -145,12 +145,12 @@ class Starter:
 
 
 STARTERS: Final = (
-    Starter(
+    StarterPolicy(
         "lethal-trifecta",
         "Reads private data, takes in untrusted text and can send data out: a stranger's text could carry it away.",
         tuple({"flows": [flow]} for flow in FLOWS),
     ),
-    Starter(
+    StarterPolicy(
         "vendor-and-payment",
         "Creates vendors and pays them.",
         (
@@ -161,7 +161,7 @@ STARTERS: Final = (
             {"tools": ["*pay*", "*transfer*"], "actions": ["write", "execute"]},
         ),
     ),
-    Starter(
+    StarterPolicy(
         "code-and-deployment",
         "Writes code and puts it into operation.",
         (
@@ -172,7 +172,7 @@ STARTERS: Final = (
             {"tools": ["*deploy*", "*release*", "*rollout*"], "actions": ["write", "execute"]},
         ),
     ),
-    Starter(
+    StarterPolicy(
         "console-and-access",
         "Changes things in Mandate itself and holds access of its own.",
         ({"systems": [MANDATE], "actions": ["write"]}, {"actions": [action.value for action in Action]}),

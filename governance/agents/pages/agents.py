@@ -119,7 +119,7 @@ def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dic
     return {
         **held,
         "map": access_map_queries.access_map(agent, held["grants"]),
-        "combinations": check.held_now(agent),
+        "combinations": check.current_violations(agent),
         "asked_about": seen,
     }
 

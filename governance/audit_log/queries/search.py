@@ -50,7 +50,7 @@ class Hit:
     address: str
 
 
-def by(caller: Caller, text: str) -> list[Hit]:
+def find(caller: Caller, text: str) -> list[Hit]:
     """Find what a text names; an identifier leads straight to the one thing it names."""
     text = text.strip()[:_LONGEST]
     if len(text) < _SHORTEST:

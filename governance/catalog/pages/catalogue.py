@@ -21,10 +21,10 @@ _LONGEST_SEARCH = 200
 def catalogue(request: HttpRequest) -> HttpResponse:
     """List requestable entitlements by system; with an agent chosen, also who would approve."""
     caller, person = doors.caller(request), doors.person(request)
-    choice = asking.choice(asking.agents_to_ask_for(person, caller))
-    named = asking.agents_to_ask_for(person, caller).filter(slug=request.GET.get("agent", ""))
+    choice = asking.choice(asking.requestable_agents(person, caller))
+    named = asking.requestable_agents(person, caller).filter(slug=request.GET.get("agent", ""))
     agent = choice.agents[0] if len(choice.agents) == 1 else named.first()
-    rows = asking.entitlements_to_ask_for(caller, request.GET.get("system", ""))
+    rows = asking.requestable_entitlements(caller, request.GET.get("system", ""))
     text = request.GET.get("q", "").strip()[:_LONGEST_SEARCH]
     page = paging.page(request, search.search(rows, text), ("scope",), _PAGE)
     context = {

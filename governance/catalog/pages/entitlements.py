@@ -120,7 +120,7 @@ class _RuleFields(forms.Form):
     def clean_limits(self) -> Mapping[str, Any]:
         """Read the lines."""
         try:
-            start = self.kept or limit_fields.of_lines(self.cleaned_data["limits"])
+            start = self.kept or limit_fields.from_lines(self.cleaned_data["limits"])
             compile_limits(start)
         except DomainError as refusal:
             raise forms.ValidationError(refusal.message, refusal.code) from refusal
@@ -198,7 +198,7 @@ def _form(entitlement: Entitlement, initial: dict[str, Any], data: QueryDict | N
     start = entitlement.rule.get("limits", {})
     lines = limit_fields.as_lines(start)
     form = RuleEditForm(data, initial=initial | entitlement.rule | {"limits": lines}, current=entitlement.longest)
-    if limit_fields.of_lines(lines) != start:
+    if limit_fields.from_lines(lines) != start:
         form.kept, form.fields["limits"].disabled = start, True
     return form
 
@@ -250,7 +250,7 @@ def _choices(request: HttpRequest, system: System, entitlement: Entitlement | No
         limits = has.get(tool.pk, {})
         fields = limit_fields.fields(tool.name, read.pinned(tool), limits)
         if given:
-            fields = [limit_fields.refilled(field, given.getlist) for field in fields]
+            fields = [limit_fields.with_sent_values(field, given.getlist) for field in fields]
         ticked = tool.name in given.getlist("tool") if given else tool.pk in has
         choices.append(Choice(tool, limits, fields, ticked, bool(given and ticked)))
     return choices
@@ -269,7 +269,7 @@ def _show(request: HttpRequest, system: System, form: forms.Form, entitlement: E
 
 
 @dataclass(frozen=True, slots=True)
-class Fitting:
+class RulePreview:
     """The tools of a rule now, each with its starting limits, and the tools that it would leave out."""
 
     lines: list[dict[str, Any]]
@@ -279,12 +279,12 @@ class Fitting:
 
 def _fitting(
     request: HttpRequest, system: System, form: _RuleFields, entitlement: Entitlement | None
-) -> Fitting | None:
+) -> RulePreview | None:
     """Return the tools of the form's rule; None while the form is invalid."""
     if form.is_bound and not form.is_valid():
         return None
     start = {name: form.get_initial_for_field(field, name) for name, field in _RuleFields.base_fields.items()}
-    start["limits"] = form.kept or limit_fields.of_lines(str(start["limits"] or ""))
+    start["limits"] = form.kept or limit_fields.from_lines(str(start["limits"] or ""))
     rule = form.rule() if form.is_bound else membership.read(start)
     inside = {line.tool_id: line.tool for line in entitlement.lines.select_related("tool")} if entitlement else {}
     tools = visibility.tools(doors.caller(request)).filter(system=system).order_by("name")
@@ -292,7 +292,7 @@ def _fitting(
     taken = {tool.pk for tool in fitting}
     left = [tool for pk, tool in inside.items() if pk not in taken and tool.state == Tool.State.APPROVED]
     lines = [{"tool": tool, "limits": membership.starting(rule, tool)} for tool in fitting]
-    return Fitting(lines, len(taken - inside.keys()), left)
+    return RulePreview(lines, len(taken - inside.keys()), left)
 
 
 def _system(request: HttpRequest, slug: str) -> System:

@@ -164,7 +164,7 @@ def _register(request: HttpRequest, data: dict[str, Any]) -> System:
 
 
 def _store(request: HttpRequest, system: System, secret: str) -> Secret:
-    doors.prove(request, "system-secret", "PUT")
+    doors.require_step_up(request, "system-secret", "PUT")
     try:
         doors.permit(request, "system-secret", system, "PUT")
     except Forbidden as refusal:

@@ -70,7 +70,7 @@ def _offer(entitlement: Entitlement, agent: Agent | None, person: Person) -> tup
     if agent is None:
         return tools, risk, [(stage, frozenset()) for stage in stages]
     acted_for = _acted_for(agent, person)
-    around = candidates.around(
+    around = candidates.surroundings(
         agent, entitlement.system, requesters={person.login}, people=acted_for, groups=(), stages=stages
     )
     resolved = request_rules.resolve(stages, around)
@@ -83,6 +83,6 @@ def _acted_for(agent: Agent, person: Person) -> tuple[Person, ...]:
     """Return for whom this person would request, as far as that is known yet."""
     if agent.kind == Agent.Kind.PERSONAL:
         return (agent.sponsor,)
-    if agent.kind == Agent.Kind.SERVICE or eligibility.answers_for(person, agent):
+    if agent.kind == Agent.Kind.SERVICE or eligibility.may_request_for_others(person, agent):
         return ()
     return (person,)

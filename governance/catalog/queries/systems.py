@@ -134,5 +134,5 @@ def words_of(tool: Tool) -> dict[str, Any]:
         "moved": bool(approved and seen and tool.approved_id != tool.seen_id),
         "difference": definitions.difference(approved, seen) if approved and seen else [],
         "sides": _sides(tool, approved, seen),
-        **request_suggestion_queries.of(tool),
+        **request_suggestion_queries.suggestion_of(tool),
     }

@@ -96,32 +96,32 @@ def steps(caller: Caller, system: System, tools: Sequence[Tool]) -> list[Step]:
 
 
 @dataclass(frozen=True, slots=True)
-class Unchanged:
+class UnchangedTools:
     """What only a move to another address stopped: to approve at once, and with an undecided label."""
 
     tools: list[Tool]
     undecided: list[Tool]
 
 
-def unchanged(system: System, tools: Sequence[Tool]) -> Unchanged:
+def unchanged(system: System, tools: Sequence[Tool]) -> UnchangedTools:
     """Return what only a move to another address stopped, and is offered there exactly as it was approved."""
     same = [tool for tool in tools if tool.state == Tool.State.QUARANTINED and tool.approved_id == tool.seen_id]
     moved = move.unchanged(system) if same else []
     undecided = [tool for tool in moved if tools_actions.undecided(tool, {})]
-    return Unchanged([tool for tool in moved if tool not in undecided], undecided)
+    return UnchangedTools([tool for tool in moved if tool not in undecided], undecided)
 
 
 @dataclass(frozen=True, slots=True)
-class Easy:
+class EasyApprovals:
     """The tools that were never approved, read, and have low risk: to approve at once, and with an undecided label."""
 
     approvals: list[tools_actions.Approval]
     undecided: list[Tool]
 
 
-def easy(tools: Sequence[Tool]) -> Easy:
+def easy(tools: Sequence[Tool]) -> EasyApprovals:
     """Find what can be approved at once, as the rules of today class it; stored suggestions may be of older rules."""
-    result = Easy([], [])
+    result = EasyApprovals([], [])
     for tool in tools:
         if (tool.state, tool.action, tool.risk) != ("pending", "read", "low") or not tool.sentence or tool.seen is None:
             continue
@@ -137,7 +137,7 @@ def easy(tools: Sequence[Tool]) -> Easy:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingTool:
     """A tool that waits for a review, with what the reviewer needs to see."""
 
     tool: Tool
@@ -151,7 +151,7 @@ class Waiting:
         return self.tool.approved_id is not None
 
 
-def drifted(caller: Caller, tools: Sequence[Tool], data: dict[str, str]) -> list[Waiting]:
+def drifted(caller: Caller, tools: Sequence[Tool], data: dict[str, str]) -> list[WaitingTool]:
     """Return tools of several systems whose definition changed, each with whether the caller may say what becomes."""
     systems.count_holders(tools, GrantLine.objects.all())
     named = (data.get("system"), data.get("tool"))
@@ -161,12 +161,12 @@ def drifted(caller: Caller, tools: Sequence[Tool], data: dict[str, str]) -> list
     ]
 
 
-def waiting(tools: Sequence[Tool], data: dict[str, str]) -> list[Waiting]:
+def waiting(tools: Sequence[Tool], data: dict[str, str]) -> list[WaitingTool]:
     """Return the first of the tools that wait, changed ones before new; `data` is a form about one of them."""
     rows = [tool for tool in tools if tool.state in systems.WAITING and tool.seen][:MOST]
     return [_waiting(tool, data if data.get("tool") == tool.name else {}) for tool in rows]
 
 
-def _waiting(tool: Tool, data: dict[str, str], may: bool = True) -> Waiting:  # noqa: FBT001, FBT002 - as in the row
+def _waiting(tool: Tool, data: dict[str, str], may: bool = True) -> WaitingTool:  # noqa: FBT001, FBT002 - as in the row
     words = systems.words_of(tool)
-    return Waiting(tool, words | {"flows": request_suggestion_queries.refilled(words["flows"], data)}, data, may)
+    return WaitingTool(tool, words | {"flows": request_suggestion_queries.refilled(words["flows"], data)}, data, may)

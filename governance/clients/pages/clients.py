@@ -146,7 +146,7 @@ def _change(request: HttpRequest, client: Client) -> HttpResponse:
     if not reason:
         raise ReasonRequired
     if verb == "rotate":
-        doors.prove(request, "client-secret")
+        doors.require_step_up(request, "client-secret")
         return _show_registered(request, clients.rotate_secret(client, by=by, reason=reason))
     clients.enable(client, by=by, reason=reason)
     doors.done(request, _("The client works again, with new tokens only."))

@@ -50,7 +50,7 @@ def _answer(request: HttpRequest, credential: ClientCredential) -> HttpResponse:
     person, names = doors.person(request), {"client": credential.client_id, "agent": credential.agent.name}
     if "accept" in request.POST:
         doors.permit(request, "client-credential-accept", credential)
-        doors.prove(request, "client-credential-accept")
+        doors.require_step_up(request, "client-credential-accept")
         acceptance.accept(credential.pk, by=person)
         doors.done(request, _("Accepted. %(client)s works for %(agent)s from now on.") % names)
         return redirect(reverse("client-page", args=[credential.agent.slug, credential.client_id]))

@@ -18,7 +18,7 @@ from entitlements.people import role_maps
 from entitlements.people.models import Role, RoleMapping
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
-from governance.sod.api.policies import Do, first_hand
+from governance.sod.api.policies import PersonAction, first_hand
 
 _ROLES = [(role.value, role.label) for role in Role]
 
@@ -85,13 +85,13 @@ class Mappings(_OfMappings, Listing):
         return self.again(role_maps.propose(issuer, **body, by=first_hand(self)), status=HTTPStatus.CREATED)
 
 
-class ConfirmMapping(_OfMappings, Do):
+class ConfirmMapping(_OfMappings, PersonAction):
     """Put a row in force, as a second person; each sign-in from now on is asked."""
 
     verb = staticmethod(role_maps.confirm)
 
 
-class EndMapping(_OfMappings, Do):
+class EndMapping(_OfMappings, PersonAction):
     """End a row; every role that it gave is taken away at once."""
 
     verb = staticmethod(role_maps.end)

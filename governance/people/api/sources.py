@@ -48,7 +48,7 @@ class SourceShown(Shown):
         return token
 
 
-class Checked(Shown):
+class SourceTestResult(Shown):
     """Whether a source delivers people; `problems` are codes of what prevents it."""
 
     ok = serializers.BooleanField()
@@ -150,14 +150,14 @@ class RotateSource(_OfSources):
 class TestSource(_OfSources):
     """POST /people-sources/{slug}/test."""
 
-    @extend_schema(request=None, responses=Checked)
+    @extend_schema(request=None, responses=SourceTestResult)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Test whether the source delivers people. Changes nothing."""
         row = self.found()
         self.permit(row, *self.links(row))
         self.body(Nothing)
         problems = sources.check(row)
-        return Response(Checked({"ok": not problems, "problems": problems}).data)
+        return Response(SourceTestResult({"ok": not problems, "problems": problems}).data)
 
 
 class EndSource(_OfSources, Act):

@@ -97,7 +97,7 @@ def _act(request: HttpRequest, source: PeopleSource) -> HttpResponse:
     verb, by, reason = request.POST.get("verb", ""), doors.person(request).principal, doors.reason(request)
     if (act := _ACTS.get(verb)) is None:
         raise Malformed
-    doors.prove(request, f"people-source-{act}")
+    doors.require_step_up(request, f"people-source-{act}")
     if verb in {"look", "take"}:
         return _file(request, source, take=verb == "take")
     if verb == "test":

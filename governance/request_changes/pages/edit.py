@@ -58,7 +58,7 @@ def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def _may_edit(access_request: AccessRequest, request: HttpRequest) -> bool:
-    return access_request.state == AccessRequest.State.IN_APPROVAL and requests.asked_by(
+    return access_request.state == AccessRequest.State.IN_APPROVAL and requests.is_requester(
         access_request, doors.person(request)
     )
 
@@ -79,7 +79,7 @@ def _line(offered: EntitlementTool, access_request: AccessRequest, request: Http
     now = {field.name: field for field in limit_fields.fields(tool.name, read.pinned(tool), held.get(tool.name, {}))}
     if request.method == "POST":
         ticked = tool.name in request.POST.getlist("tool")
-        fields = [limit_fields.refilled(field, request.POST.getlist) for field in fields]
+        fields = [limit_fields.with_sent_values(field, request.POST.getlist) for field in fields]
     else:
         ticked = tool.name in held
         fields = [

@@ -63,7 +63,7 @@ class Asked(Strict):
     denied_call = serializers.UUIDField(required=False, allow_null=True, default=None)
 
 
-class Less(Strict):
+class NarrowingBody(Strict):
     """What to keep of a request, and why. What is left out stays as it is."""
 
     tools = Names(required=False, allow_null=True, default=None)
@@ -72,7 +72,7 @@ class Less(Strict):
     reason = Text(max_length=2000, required=False, allow_blank=True, default="")
 
 
-class RenewalAsked(Less):
+class RenewalAsked(NarrowingBody):
     """How long access shall go on, and why; what is left out stays as it is."""
 
     lasts = Lasts()
@@ -92,7 +92,7 @@ class OptionalReason(Strict):
     reason = Text(max_length=2000, required=False, allow_blank=True, default="")
 
 
-class Denied(OptionalReason):
+class DenialBody(OptionalReason):
     """Why something is denied: a word for it, and a reason."""
 
     because = serializers.ChoiceField(choices=Approval.Because.choices, required=False, default="")

@@ -31,7 +31,7 @@ from governance.request_changes import renewal
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 
-from .bodies import AgainAsked, Asked, Denied, Less, OptionalReason, RenewalAsked, RequestShown
+from .bodies import AgainAsked, Asked, DenialBody, NarrowingBody, OptionalReason, RenewalAsked, RequestShown
 
 IF_MATCH: Final = OpenApiParameter(
     "If-Match", str, OpenApiParameter.HEADER, description="The `etag` of the request as it was read."
@@ -125,7 +125,7 @@ class OfRequests(Endpoint):
             people = named(Person.objects.all(), "people", "login", body["people"])
             groups = named(Group.objects.all(), "groups", "slug", body["groups"])
         except UnknownName as unknown:
-            if isinstance(by, Person) and eligibility.answers_for(by, agent):
+            if isinstance(by, Person) and eligibility.may_request_for_others(by, agent):
                 raise
             raise eligibility.MayNotAsk from unknown
         return tuple(people), tuple(groups)
@@ -199,11 +199,11 @@ class One(OfRequests):
 class Approve(OfRequests):
     """POST /requests/{id}/approve. If-Match is needed: what is approved is what was read."""
 
-    @extend_schema(request=Less, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=NarrowingBody, responses=RequestShown, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:
         """Approve, taking away first where wished; the last approval issues the grant. Without a proof it is undone."""
         self.seen(asked)
-        body, by = self.body(Less), first_hand(self)
+        body, by = self.body(NarrowingBody), first_hand(self)
         unread = "If-Match" not in request.headers
         try:
             answered = approvals.approve(
@@ -224,22 +224,22 @@ class Approve(OfRequests):
 class Deny(OfRequests):
     """POST /requests/{id}/deny."""
 
-    @extend_schema(request=Denied, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=DenialBody, responses=RequestShown, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - the framework's signature
         """Deny, with a reason, which ends the request."""
         self.seen(asked)
-        approvals.deny(asked, by=first_hand(self), expected_version=self.version(), **self.body(Denied))
+        approvals.deny(asked, by=first_hand(self), expected_version=self.version(), **self.body(DenialBody))
         return self.answer(asked)
 
 
 class Narrow(OfRequests):
     """POST /requests/{id}/narrow."""
 
-    @extend_schema(request=Less, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=NarrowingBody, responses=RequestShown, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """Narrow the request, as the requester or as an approver that it waits for."""
         self.seen(asked)
-        body, by = self.body(Less), self.asker()
+        body, by = self.body(NarrowingBody), self.asker()
         requests.narrow(asked, by, _narrowing(body), expected_version=self.version(), reason=body["reason"])
         return self.answer(asked)
 

@@ -74,8 +74,8 @@ def _chosen(request: HttpRequest) -> tuple[Agent | None, Entitlement | None]:
     """Find the agent and the entitlement that the address or the form names, of those the person may ask for."""
     caller, person = doors.caller(request), doors.person(request)
     named = _named(request)
-    agent = read.agents_to_ask_for(person, caller).filter(slug=named.get("agent", "")).first()
-    offered = read.entitlements_to_ask_for(caller)
+    agent = read.requestable_agents(person, caller).filter(slug=named.get("agent", "")).first()
+    offered = read.requestable_entitlements(caller)
     entitlement = offered.filter(scope=named.get("entitlement", "")).first()
     if entitlement is None and (tool := named.get("tool")):
         at = offered.filter(system__slug=named.get("system", ""), tools__name=tool)
@@ -89,10 +89,10 @@ def _choices(request: HttpRequest) -> dict[str, Any]:
     caller, person = doors.caller(request), doors.person(request)
     named = _named(request)
     system, tool = named.get("system", ""), named.get("tool", "")
-    offered = read.entitlements_to_ask_for(caller, system).prefetch_related(None)  # a name each
+    offered = read.requestable_entitlements(caller, system).prefetch_related(None)  # a name each
     with_tool = offered.filter(tools__name=tool) if tool else offered
     return {
-        "choice_of_agents": read.choice(read.agents_to_ask_for(person, caller)),
+        "choice_of_agents": read.choice(read.requestable_agents(person, caller)),
         "entitlements": list(with_tool if tool and with_tool.exists() else offered),
         "wanted": {"agent": named.get("agent", ""), "system": system, "tool": tool},
     }
@@ -102,7 +102,7 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
     form_data = request.POST if request.method == "POST" else None
     denied = _denied(request)
     wanted = _named(request).get("tool", "") if form_data is None else ""
-    answers = eligibility.answers_for(person, agent)
+    answers = eligibility.may_request_for_others(person, agent)
     suggestion = precedents.suggest(entitlement, agent, wanted, by=person)
     choice, peers, past = suggestion.choice, suggestion.peers, suggestion.past
     lines = [
@@ -156,7 +156,7 @@ def limits_of(request: HttpRequest, entitlement: Entitlement) -> dict[str, Any]:
 
 
 def _answers(request: HttpRequest, agent: Agent) -> bool:
-    return eligibility.answers_for(doors.person(request), agent)
+    return eligibility.may_request_for_others(doors.person(request), agent)
 
 
 def _people(request: HttpRequest, agent: Agent) -> tuple[Person, ...]:
@@ -176,7 +176,7 @@ def _people(request: HttpRequest, agent: Agent) -> tuple[Person, ...]:
 def limit_fields(line: EntitlementTool, data: QueryDict | None) -> list[limit_fields_actions.Field]:
     """Return the limits that can be set for a line, as a form that was refused had them."""
     fields = limit_fields_actions.fields(line.tool.name, read.pinned(line.tool), line.limits)
-    return [limit_fields_actions.refilled(field, data.getlist) for field in fields] if data else fields
+    return [limit_fields_actions.with_sent_values(field, data.getlist) for field in fields] if data else fields
 
 
 def sent_lasts(request: HttpRequest) -> timedelta | None:

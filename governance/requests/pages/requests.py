@@ -91,10 +91,10 @@ def _show(
         "lengths": read.lengths(access_request.lasts, access_request.lasts),
         "may_answer": may_answer,
         "suggested": choice,
-        "outlook": preview.of(access_request, ticked, doors.caller(request)) if may_answer else None,
-        "combinations": check.of_request(access_request) if is_open else [],
+        "outlook": preview.outlook_of(access_request, ticked, doors.caller(request)) if may_answer else None,
+        "combinations": check.violations_of_request(access_request) if is_open else [],
         "may_ask_again": renewal.may_ask_again(access_request, person),
-        "may_withdraw": is_open and requests.asked_by(access_request, person),
+        "may_withdraw": is_open and requests.is_requester(access_request, person),
         **_afterwards(access_request, person),
         "needs_proof": access_request.risk in fresh_proof.HIGH and not step_up.is_fresh(request),
         "ticked": ticked,
@@ -127,7 +127,7 @@ def _lines(request: HttpRequest, access_request: AccessRequest) -> list[read.Lin
     if given.get("verb") not in _FILLED:
         return lines
     return [
-        replace(line, fields=[limit_fields.refilled(field, given.getlist) for field in line.fields])
+        replace(line, fields=[limit_fields.with_sent_values(field, given.getlist) for field in line.fields])
         if line.tool.name in given.getlist("tool")
         else line
         for line in lines
@@ -160,7 +160,7 @@ def _answer(request: HttpRequest, access_request: AccessRequest, person: Person)
         return _("Withdrawn.")
     if verb != "approve":
         raise Malformed
-    doors.prove(request, "request-approve", weighs=access_request.risk in fresh_proof.HIGH)
+    doors.require_step_up(request, "request-approve", weighs=access_request.risk in fresh_proof.HIGH)
     left = approvals.approve(
         access_request.pk,
         by=person,

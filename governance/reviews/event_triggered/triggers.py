@@ -196,7 +196,7 @@ def _note_holders(event: Event, rule: CombinationRule) -> None:
 
 
 def _note_combinations(event: Event, agent: Agent) -> None:
-    for each in check.held_now(agent):
+    for each in check.current_violations(agent):
         _note_combination(event, each.agent, each.rule, each.sides)
 
 

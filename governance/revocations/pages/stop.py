@@ -77,7 +77,7 @@ def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
         "name": name_of(kind, thing, key),
         "back": doors.back(request, page_of(kind, key)),
         "typed": kind in TYPED,
-        "effect": effects.of(kind, thing),
+        "effect": effects.count_effects(kind, thing),
         "residual": revocation.residual(Target(kind, key)),
         "is_stopped": kind == "everything" and Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists(),
     }
@@ -141,7 +141,7 @@ def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
     context: dict[str, Any] = {"stop": revoked, "what": NAMES.get(revoked.target_type, revoked.target_type)}
     context["standing"] = revocation.receipt_standing(revoked)
     if "prove" in request.GET:
-        context["probes"] = verification_queries.of_revocation(revoked)
+        context["probes"] = verification_queries.probe_revocation(revoked)
         context["holds"] = all(not probe.verdict.allowed for probe in context["probes"])
         if request.headers.get("HX-Request"):
             return render(request, "console/revocations/receipt.html#proof", context)

@@ -30,7 +30,7 @@ from .stop import name_of
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class StopAction:
     """One way to stop: the row of the API that lets one, the words of its button, and the verb."""
 
     row: str
@@ -46,7 +46,7 @@ class Kind:
 
     rows: Callable[[Caller], Any]
     key: str
-    acts: dict[str, Act]
+    acts: dict[str, StopAction]
     page: str
     title: Any
 
@@ -60,8 +60,10 @@ KINDS: Final = {
         visibility.grants,
         "pk",
         {
-            "pause": Act("grant-suspend", gettext_lazy("Pause them"), _on_grant(grants.suspend)),
-            "remove": Act("grant-revoke", gettext_lazy("Remove them for good"), _on_grant(grants.revoke), is_last=True),
+            "pause": StopAction("grant-suspend", gettext_lazy("Pause them"), _on_grant(grants.suspend)),
+            "remove": StopAction(
+                "grant-revoke", gettext_lazy("Remove them for good"), _on_grant(grants.revoke), is_last=True
+            ),
         },
         "/grants/",
         gettext_lazy("Stop this access?"),
@@ -69,7 +71,7 @@ KINDS: Final = {
     "agent": Kind(
         visibility.agents,
         "slug",
-        {"stop": Act("agent-suspend", gettext_lazy("Stop these agents"), agents.suspend)},
+        {"stop": StopAction("agent-suspend", gettext_lazy("Stop these agents"), agents.suspend)},
         "/agents/",
         gettext_lazy("Stop these agents?"),
     ),
@@ -110,7 +112,8 @@ def several(request: HttpRequest, kind: str) -> HttpResponse:
         "kind": known,
         "name": kind,
         "rows": [
-            (name_of(kind, thing, ""), thing, getattr(thing, known.key), effects.of(kind, thing)) for thing in ticked
+            (name_of(kind, thing, ""), thing, getattr(thing, known.key), effects.count_effects(kind, thing))
+            for thing in ticked
         ],
         "problem": problem,
     }
@@ -135,7 +138,7 @@ def _ticked(request: HttpRequest, known: Kind) -> list[Any]:
     return [by_key[each] for each in keys if each in by_key]
 
 
-def _one(request: HttpRequest, act: Act, kind: str, thing: Any, reason: str) -> DomainError | None:  # noqa: ANN401 - a row
+def _one(request: HttpRequest, act: StopAction, kind: str, thing: Any, reason: str) -> DomainError | None:  # noqa: ANN401 - a row
     """Stop one, in a transaction of its own; return why not, which is recorded as for one alone."""
     by: Principal = doors.person(request).principal
     try:

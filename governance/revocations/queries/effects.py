@@ -16,7 +16,7 @@ from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken, TokenGrant
 
 
-def of(kind: str, thing: Any) -> dict[str, int]:  # noqa: ANN401 - any row that can be stopped
+def count_effects(kind: str, thing: Any) -> dict[str, int]:  # noqa: ANN401 - any row that can be stopped
     """Count what a stop of this thing takes away now: agents, live grants, open sessions, live tokens, people."""
     grants, sessions, tokens = _grants(kind, thing), _sessions(kind, thing), _tokens(kind, thing)
     now = clock.now()

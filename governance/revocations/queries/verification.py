@@ -48,7 +48,7 @@ class _Fresh:
         return self._read[key]
 
 
-def of_revocation(revocation: Revocation) -> list[Probe]:
+def probe_revocation(revocation: Revocation) -> list[Probe]:
     """Decide again what the stop was about, up to forty calls."""
     now, fresh = clock.now().timestamp(), _Fresh()
     probes = []
@@ -59,7 +59,7 @@ def of_revocation(revocation: Revocation) -> list[Probe]:
     return probes
 
 
-def of_grant(grant: Grant) -> list[Probe]:
+def probe_grant(grant: Grant) -> list[Probe]:
     """Decide every line of a grant now, for the people it names."""
     now, fresh = clock.now().timestamp(), _Fresh()
     probes = []

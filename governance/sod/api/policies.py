@@ -198,7 +198,7 @@ def first_hand(view: Resource) -> Person:
     return view.caller.human
 
 
-class Do(Resource):
+class PersonAction(Resource):
     """An act of a person on one row, with the reason that the record keeps."""
 
     matrix: ClassVar[Matrix] = MATRIX
@@ -249,13 +249,13 @@ class OneRule(_Rules, Look):
     """Show one version of a rule."""
 
 
-class PublishRule(_Rules, Do):
+class PublishRule(_Rules, PersonAction):
     """Put a proposed version in force. The person who proposed it cannot do this."""
 
     verb = staticmethod(policies.publish)
 
 
-class WithdrawRule(_Rules, Do):
+class WithdrawRule(_Rules, PersonAction):
     """Drop a proposed version."""
 
     verb = staticmethod(policies.withdraw)
@@ -287,7 +287,7 @@ class AgentCombinations(Look):
 
     def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
         """Look."""
-        held = [violation.as_json() for violation in check.held_now(self.found())]
+        held = [violation.as_json() for violation in check.current_violations(self.found())]
         return Response(CombinationsShown({"combinations": held}).data)
 
 
@@ -323,7 +323,7 @@ class OneException(_Exceptions, Look):
     """Show one exception."""
 
 
-class EndException(_Exceptions, Do):
+class EndException(_Exceptions, PersonAction):
     """End an exception; within a minute what it covered is suspended."""
 
     verb = staticmethod(exceptions.end)
@@ -363,7 +363,7 @@ class OneCall(_Calls, Look):
     """Show that one agent may hand work to another."""
 
 
-class EndCall(_Calls, Do):
+class EndCall(_Calls, PersonAction):
     """Let one agent no longer hand work to another."""
 
     verb = staticmethod(agent_calls.end)

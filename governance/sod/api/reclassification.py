@@ -25,7 +25,7 @@ def check(caller: Caller, approval: tools.Approval, accepted: str) -> None:
     classed.action, classed.risk, classed.data_class = approval.action, approval.risk, approval.data_class
     for flow, value in approval.flows.items():
         setattr(classed, flow, value)
-    completed = check_actions.by_classing(classed)
+    completed = check_actions.violations_by_classification(classed)
     if not completed or accepted == (digest := _digest(completed)):
         return
     holders = [each.agent.pk for each in completed]
@@ -36,7 +36,7 @@ def check(caller: Caller, approval: tools.Approval, accepted: str) -> None:
     raise check_actions.ClassingCompletes(completed=violations, others=len(completed) - len(named), accept=digest)
 
 
-def _digest(completed: Sequence[check_actions.Completed]) -> str:
+def _digest(completed: Sequence[check_actions.PolicyViolation]) -> str:
     """Return the digest of the agents and rules, so that the caller accepts exactly what was shown."""
     lines = sorted(f"{each.rule.pk} {each.agent.pk}" for each in completed)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -80,7 +80,7 @@ def _meaning(caller: Agent, callee: Agent) -> dict[str, Any]:
         "caller": caller,
         "callee": callee,
         "gains": sorted({str(tool) for tool in held.get(callee.pk, ())}),
-        "combinations": check.by_call(caller, callee),
+        "combinations": check.violations_by_call(caller, callee),
     }
 
 

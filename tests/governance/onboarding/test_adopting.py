@@ -48,7 +48,7 @@ made_world, company = shared.world(companies.found)
 
 
 def look(company: Company, content: bytes = TABLE, agent: str = "") -> AdoptionBatch:
-    return batches.look_at(content, file_name="all.csv", agent=agent, by=company.ana)
+    return batches.prepare(content, file_name="all.csv", agent=agent, by=company.ana)
 
 
 def accepted(company: Company, content: bytes = TABLE) -> AdoptionBatch:

@@ -112,7 +112,7 @@ def test_the_request_says_what_it_would_complete_and_no_approval_passes_it() -> 
     with pytest.raises(CombinationCompleted):
         approvals.approve(request.pk, by=company.sofia)
     excepted(made, company.bot, company.rob)
-    assert check.of_request(request)[0].exception is not None
+    assert check.violations_of_request(request)[0].exception is not None
     assert approvals.approve(request.pk, by=company.sofia).grant_id is not None
 
 
@@ -308,8 +308,8 @@ def test_who_would_break_a_rule_is_known_before_it_is_in_force() -> None:
     count, shown = check.violating(SIDES)
     assert (count, [broken.agent.slug for broken in shown]) == (1, ["caller"])
     rule()
-    assert [each.rule.name for each in check.held_now(caller)] == ["now-and-pay"]
-    assert check.held_now(other) == []
+    assert [each.rule.name for each in check.current_violations(caller)] == ["now-and-pay"]
+    assert check.current_violations(other) == []
 
 
 def test_a_client_gets_no_scopes_that_complete_a_combination_with_what_its_agent_or_a_caller_holds() -> None:

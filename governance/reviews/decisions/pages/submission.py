@@ -37,7 +37,7 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
     problem: DomainError | None = None
     if request.method == "POST":
         weighs = any(each.assignment.item.risk == Risk.CRITICAL for each in drafts)
-        doors.prove(request, "campaign-submissions", weighs=weighs)
+        doors.require_step_up(request, "campaign-submissions", weighs=weighs)
         try:
             done = submission.submit(
                 campaign.pk,
