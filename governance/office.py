@@ -48,11 +48,11 @@ class Office(AdminSite):
     def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - Django's signature
         """Open the view to people who may use it, after an authentication at most five minutes old."""
 
-        def proven(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        def stepped_up(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             try:
                 step_up.demand(request)
             except DomainError as refusal:
                 return doors.refused(request, refusal)
             return view(request, *args, **kwargs)
 
-        return super().admin_view(functools.update_wrapper(proven, view), cacheable)
+        return super().admin_view(functools.update_wrapper(stepped_up, view), cacheable)

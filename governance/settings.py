@@ -122,7 +122,7 @@ SERVING = {
 DATABASES: dict[str, dict[str, Any]] = {"default": {**env.database("DATABASE_URL"), **SERVING}}
 if env.text("MIGRATE_DATABASE_URL"):  # absent where the product serves: those processes must not hold the owner's key
     DATABASES["owner"] = env.database("MIGRATE_DATABASE_URL")
-    # A migration that waits for a table keeps everybody behind it waiting too: it gives up soon and is tried again,
+    # A migration that waits for a table keeps all others behind it waiting too: it gives up soon and is tried again,
     # sooner than PostgreSQL looks for deadlocks (1 s): of two who wait for each other the migration is the one to go.
     DATABASES["owner"]["OPTIONS"].setdefault("options", "-c lock_timeout=300ms")
 
@@ -138,7 +138,7 @@ REDIS_URL = env.redis_url("REDIS_URL")
 
 DISCOVERY_EVERY = timedelta(minutes=env.count("DISCOVERY_MINUTES"))
 
-# How long an agent goes unused before it is shown as such, asked about, and stopped
+# How long an agent goes unused before it is shown as such, asked about, and suspended
 # (`governance/ownership/dormancy.py`).
 DORMANT_AFTER = env.rising_days(warn="DORMANT_WARN_DAYS", ask="DORMANT_ASK_DAYS", suspend="DORMANT_SUSPEND_DAYS")
 
@@ -183,7 +183,7 @@ ACCOUNT_USER_MODEL_EMAIL_FIELD = "email"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]  # read only by the sign-up that does not exist
 ACCOUNT_EMAIL_VERIFICATION = "none"
-# Its limits by address lock out everybody there, and those by login their person: `entitlements/people/attempts.py`
+# Its limits by address lock out all people there, and those by login their person: `entitlements/people/attempts.py`
 # counts.
 ACCOUNT_RATE_LIMITS = {"login": "", "login_failed": ""}
 ACCOUNT_SESSION_REMEMBER = False

@@ -120,7 +120,7 @@ def seal_evidence(campaign_id: str) -> None:
 
 @shared_task(ignore_result=True)
 def resume_sealing() -> None:
-    """Go on with sealings whose worker died, whose message was lost, or that waited for the record."""
+    """Go on with sealings whose worker died, whose message was lost, or that waited for the audit log."""
     for campaign_id in seal.unfinished():
         seal_evidence.delay(str(campaign_id))
 
@@ -175,8 +175,8 @@ def _open_causes() -> None:
 
 @shared_task(ignore_result=True)
 def look_after_orphans() -> None:
-    """Ask heirs of owners who have left, and suspend agents without a new owner within a week."""
-    leavers.propose_heirs()
+    """Propose new owners where an owner has left, and suspend agents without a new owner within a week."""
+    leavers.propose_new_owners()
     while leavers.suspend_orphans():
         pass
 
@@ -192,7 +192,7 @@ def look_after_unused() -> None:
 
 @shared_task(ignore_result=True)
 def roll_up_usage() -> None:
-    """Add up the calls that were recorded since, until the end of the record is reached."""
+    """Add up the calls that were recorded since, until the end of the audit log is reached."""
     while usage.roll_up():
         pass
 

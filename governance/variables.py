@@ -123,7 +123,9 @@ TABLE: Mapping[str, Variable] = {
         Variable("CLIENT_CLOSE_DAYS", "After so many it gets no token any more, until a person starts it.", "90"),
         Variable("CLIENT_DELETE_DAYS", "After so many it is put away for good.", "180"),
         Variable(
-            "REVIEW_CARE_BY_NAME", "Show how reviewers answered by name; else to each her own, to others together.", "0"
+            "REVIEW_CARE_BY_NAME",
+            "Show each reviewer's figures by name; else reviewers see their own, others see totals.",
+            "0",
         ),
         Variable("RATE_LIMIT_TOKENS", "Requests of one client at the token endpoints, a minute.", "12000"),
         Variable("RATE_LIMIT_API", "Requests of one caller at the API, a minute.", "3000"),

@@ -39,7 +39,7 @@ def explorer(request: HttpRequest) -> HttpResponse:
     if link:
         check(caller, link)
         events = _event(link) if link.startswith("event:") else timeline.about(link)
-        context["timeline"] = events_queries.page(events, request, here=events_queries.link_to(link).address)
+        context["timeline"] = events_queries.page(events, request, subject_url=events_queries.link_to(link).address)
     elif reads_all:
         context["timeline"] = events_queries.page(None, request)
     return render(request, "console/audit_log/audit.html", context)

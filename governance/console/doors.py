@@ -60,7 +60,7 @@ def _come_in(request: HttpRequest) -> None:
 
 
 def _named(request: HttpRequest) -> tuple[str, str]:
-    """Return the page's name and method. Resolved anew: after a step-up, the request has the step-up page's match."""
+    """Return the page's name and method. Resolved again: after a step-up, the request has the step-up page's match."""
     return resolve(request.path_info).view_name, str(request.method)
 
 

@@ -80,7 +80,7 @@ def fields(tool: str, definition: Mapping[str, Any], current: Mapping[str, Any])
 
 
 def _arguments(schema: object, current: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], bool]]:
-    """Name the arguments of a schema, those of its objects by a dot, each with whether it has to be there."""
+    """Return the arguments of a schema, those of its objects by a dot, each with whether it has to be there."""
     arguments: list[tuple[str, Mapping[str, Any], bool]] = []
     for name, argument_schema, must in _properties(schema):
         if argument_schema.get("type") == "object" and name not in current:

@@ -69,7 +69,7 @@ OFFICE: Final = Page(Row(frozenset(OFFICE_ROLES)))
 """Each page of the back office at /admin/; all are read-only."""
 _SEERS: Final = Page(Row(frozenset(SEE_EVERYTHING)))
 _SETUP: Final = Page(row(Role.ADMIN))
-_PROVEN_SETUP: Final = Page(row(Role.ADMIN, proven=ALWAYS))
+_STEP_UP_SETUP: Final = Page(row(Role.ADMIN, proven=ALWAYS))
 _EVERYTHING: Final = Page(EVERYTHING)
 """The page demands step-up authentication; the API does not, as for each revocation: a page may have been left open."""
 _STOP: Final = Page(
@@ -84,8 +84,8 @@ type Pages = Mapping[tuple[str, str], Page]
 
 def _both(page: Page, *names: str) -> dict[tuple[str, str], Page]:
     """Return rows for a form and its POST; showing the form demands no step-up authentication."""
-    shown = replace(page, row=replace(page.row, proven=""))
-    return {(name, method): page if method == "POST" else shown for name in names for method in ("GET", "POST")}
+    form_page = replace(page, row=replace(page.row, proven=""))
+    return {(name, method): page if method == "POST" else form_page for name in names for method in ("GET", "POST")}
 
 
 SIGN_IN: Final[Pages] = {
@@ -112,7 +112,7 @@ PAGES: Final[Pages] = {
     ("settings", "GET"): ONES_OWN,
     ("setup", "GET"): ONES_OWN,
     **{(f"setup-{act}", "POST"): _SETUP for act in ("test", "backup")},
-    **{(f"setup-{act}", "POST"): _PROVEN_SETUP for act in ("invite", "trust", "link")},
+    **{(f"setup-{act}", "POST"): _STEP_UP_SETUP for act in ("invite", "trust", "link")},
     ("approval-settings", "GET"): like("approval-policies GET"),
     **_both(like("policy-proposals"), "policy-propose"),
     ("policy-history", "GET"): like("approval-policy GET"),
@@ -278,7 +278,7 @@ PAGES: Final[Pages] = {
     ("review-reassign", "POST"): like("review-item-reassign"),
     ("review-calendar", "GET"): like("campaign-calendar GET"),
     ("review-compare", "GET"): like("campaign-comparison GET"),
-    ("review-evidence", "GET"): like("campaign-samples GET"),  # a page shows it; a file of it asks for a proof
+    ("review-evidence", "GET"): like("campaign-samples GET"),  # the page needs no step-up; its file does
     ("review-csv", "GET"): like("campaign-evidence-table GET"),
     ("review-json", "GET"): like("campaign-evidence GET"),
     ("review-seal", "POST"): like("campaign-seal"),

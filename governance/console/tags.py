@@ -150,7 +150,7 @@ def shape(name: str) -> SafeString:
 
 @register.simple_tag
 def drawing(svg: str) -> SafeString:
-    """Show a plot: drawn by `governance/charts/plots.py` from numbers, with nothing in it that anybody wrote."""
+    """Show a plot: drawn by `governance/charts/plots.py` from numbers, without untrusted text."""
     return mark_safe(svg)  # noqa: S308 - our own drawing; its few names are escaped there
 
 
@@ -192,7 +192,7 @@ def does(action: str) -> str:
 
 
 @register.filter
-def because(code: str) -> str:
+def reason_label(code: str) -> str:
     """Return a reviewer's reason in words."""
     return str(REASONS.get(code, code))
 
@@ -207,7 +207,7 @@ def reviewer_rule(rule: str) -> str:
 
 
 @register.filter
-def barred_because(why: str) -> str:
+def conflict_label(why: str) -> str:
     """Return why a person may not review an item."""
     return str(_WHY.get(why, why))
 
@@ -296,7 +296,7 @@ def foreign(text: object) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def here(context: Mapping[str, Any], **changes: object) -> str:
+def this_page(context: Mapping[str, Any], **changes: object) -> str:
     """Return this page's address with some parameters changed, and always from the first page on."""
     request: HttpRequest = context["request"]
     query = request.GET.copy()
@@ -317,7 +317,7 @@ def figure(value: float) -> str:
 
 @register.simple_tag
 def spread(name: str, bounds: Sequence[float]) -> SafeString:
-    """Say between which numbers an argument was."""
+    """Return between which numbers an argument was."""
     least, most = map(figure, bounds)
     if least == most:
         return format_html(_("{} was always {}"), foreign(name), least)
@@ -325,7 +325,7 @@ def spread(name: str, bounds: Sequence[float]) -> SafeString:
 
 
 @register.filter
-def of_draft(drawn: Mapping[str, SafeString], draft: Draft | None) -> SafeString:
+def for_draft(drawn: Mapping[str, SafeString], draft: Draft | None) -> SafeString:
     """Return what is drawn with the reason of a draft chosen, or with none."""
     return drawn[draft.reason_code if draft else ""]
 

@@ -33,7 +33,7 @@ GRADES: Final = {Path.GATEWAY: "A", Path.NATIVE: "B", Path.KNOWN: "C"}
 FIGURE: Final = "agents-visible-per-call"
 """The name under which the headline is kept where there are many workflows."""
 STOP_SECONDS: Final = 2
-"""Promise 2: how long a call may still pass at the gateway after a stop was acknowledged."""
+"""Promise 2: how long a call may still pass at the gateway after a revocation was acknowledged."""
 LONGEST: Final = 366 * 24 * 3600
 _DESCRIBED: Final = ("token_seconds", "session_seconds", "reauthentication_seconds", "stop_seconds")
 COMPARED: Final = ("token_seconds", "session_seconds", "stop_seconds")

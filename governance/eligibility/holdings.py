@@ -63,7 +63,7 @@ def _held(place: GrantTarget) -> list[Grant]:
 
 
 def _lacks(grant: Grant, lines: Lines) -> list[str]:
-    """Name the tools that the grant does not give, or not within limits as wide."""
+    """Return the tools that the grant does not give, or not within limits as wide."""
     gives = {line.tool: line.limits for line in grant.lines.all()}
     return sorted(
         tool.name for tool, cap in lines.items() if tool not in gives or not limits.tightens(gives[tool], dict(cap))

@@ -43,7 +43,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show one grant; with `prove`, each of its calls decided now."""
     caller = doors.caller(request)
     grant = doors.find(visibility.grants(caller), pk=pk)

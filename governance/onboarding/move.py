@@ -58,7 +58,7 @@ def cut_over(agent: Agent, system: System | None = None, *, by: Person, reason: 
 
 @transaction.atomic
 def roll_back(agent: Agent, *, by: Person, reason: str) -> list[Grant]:
-    """Undo an adoption: its grants end, the paths are known and not governed again; an agent made by it is stopped.
+    """Undo an adoption: its grants end, the paths are known and not governed again; an agent made by it is suspended.
 
     Raises ReasonRequired, NotFound, NothingToMove.
     """

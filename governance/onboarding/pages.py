@@ -85,7 +85,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show what a file says and what would be made of it; ask, answer, or say yes."""
     caller, person = doors.caller(request), doors.person(request)
     batch = doors.find(queries.files(caller.human, everything=caller.sees_everything), pk=pk)
@@ -150,7 +150,7 @@ def _person(login: str) -> Person:
 @require_POST
 @doors.page
 def decide(request: HttpRequest, number: int) -> HttpResponse:
-    """Say which agent of ours was seen, block its name, or let it in again."""
+    """Match an unmanaged agent with one of ours, or block or unblock its name."""
     caller = doors.caller(request)
     seen = doors.find(SeenAgent.objects.select_related("agent"), pk=number)
     doors.about(request, *unmanaged_agents.about(seen))

@@ -37,7 +37,7 @@ class EndedCounts:
 def after_restore(*, by: Principal, reason: str) -> EndedCounts:
     """End every key, token, session and sign-in that the backup brought back. Grants stay as the backup has them.
 
-    What was stopped after the backup was taken cannot be known here: that is why everything starts from new keys and
+    Revocations after the backup are unknown here: that is why everything starts from new keys and
     new sign-ins. New keys are made on first use. Raises ReasonRequired.
     """
     if not reason.strip():

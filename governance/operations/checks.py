@@ -142,7 +142,7 @@ def _sealers() -> dict[str, str] | None:
 
 @checks.register(checks.Tags.security, deploy=True)
 def roles_are_apart(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
-    """Refuse a database role that serves and may do more: own tables, seal the record, or be a superuser.
+    """Refuse a database role that serves and may do more: own tables, seal the audit log, or be a superuser.
 
     What the role may really do is asked of the database, where it answers; `/readyz` reports one that does not.
     """

@@ -70,7 +70,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Name what is missing to serve; 503 while anything is. The queue is not needed to serve."""
+    """Return what is missing to serve; 503 while anything is. The queue is not needed to serve."""
     del request
     lacks = missing()
     status = HTTPStatus.SERVICE_UNAVAILABLE if lacks else HTTPStatus.OK
@@ -99,7 +99,7 @@ def refuse_lost_keys() -> None:
 
 
 def missing() -> list[str]:
-    """Name what this process lacks: `database`, `migrations` and `sql` that are applied, `keys` that open, `clock`."""
+    """Return what this process lacks: `database`, applied `migrations` and `sql`, `keys` that open, `clock`."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

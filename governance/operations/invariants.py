@@ -1,4 +1,4 @@
-"""What must always be true of the rows and the record: small queries, each of which returns what breaks its sentence.
+"""What must always be true of the rows and the audit log: small queries, each returns what breaks its sentence.
 
 `manage.py invariants` runs them over everything, the metrics over the last hour, fault tests after the fault. All of a
 run see one snapshot, so that what is being written while they look cannot make them contradict each other.

@@ -28,7 +28,7 @@ SECOND_FACTOR: Final = "second-factor"
 
 @dataclass(frozen=True, slots=True)
 class ResealedCounts:
-    """How many of each were sealed anew."""
+    """How many of each were sealed again."""
 
     upstream_credentials: int
     signing_keys: int
@@ -38,7 +38,7 @@ class ResealedCounts:
 
 
 def reseal(*, by: Principal, reason: str) -> ResealedCounts:
-    """Seal everything anew that lies under another key-encryption key; one event says how much, if anything.
+    """Seal again all that lies under another key-encryption key; one event records how much, if anything.
 
     Raises ReasonRequired, SealBroken or InvalidTag (something lies under a key that is neither of the two).
     """
@@ -57,7 +57,7 @@ def reseal(*, by: Principal, reason: str) -> ResealedCounts:
     return done
 
 
-def _all(step: Any) -> int:  # noqa: ANN401 - a function that seals up to so many anew
+def _all(step: Any) -> int:  # noqa: ANN401 - a function that seals up to so many again
     total = 0
     while done := step(STEP):
         total += done

@@ -27,16 +27,16 @@ class SourceSync:
 def last() -> list[SourceSync]:
     """Return the directories that are let in, by name."""
     rows = PeopleSource.objects.filter(enabled=True).order_by("name")
-    here = Count("people", filter=Q(people__active=True))
+    active_people = Count("people", filter=Q(people__active=True))
     now = clock.now()
     return [
         SourceSync(
             source.slug,
             source.name,
             source.seen_at,
-            source.here,
+            source.active_people,
             is_silent=source.seen_at is None or now - source.seen_at > sources.STALE,
             is_paused=source.paused_at is not None,
         )
-        for source in rows.annotate(here=here)
+        for source in rows.annotate(active_people=active_people)
     ]

@@ -67,13 +67,13 @@ class NarrowestShown(Shown):
 
 
 class AgentNeeded(Malformed):
-    """Say for which agent: you have no personal agent in use, or several."""
+    """The agent is missing: you have no active personal agent, or several. Name one."""
 
     code = "agent_needed"
 
 
 class EntitlementNeeded(Malformed):
-    """Say which entitlement: none that you see holds the denied tool, or several do."""
+    """The entitlement is missing: no visible one holds the denied tool, or several do. Name one."""
 
     code = "entitlement_needed"
 

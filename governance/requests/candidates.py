@@ -95,7 +95,7 @@ def surroundings_of_request(request: AccessRequest) -> request_rules.Surrounding
 
 
 def _late(request: AccessRequest, stages: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Name who joined a stage's group after the request was asked, by stage."""
+    """Return who joined a stage's group after the request was asked, by stage."""
     late = {stage: set[str]() for stage in stages}
     slugs = [stage.removeprefix(request_rules.GROUP) for stage in late]
     rows = Membership.objects.filter(group__slug__in=slugs, created_at__gt=request.asked_at)

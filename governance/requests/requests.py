@@ -151,7 +151,7 @@ def _as_they_are_now(agent: Agent, entitlement: Entitlement, ask: Ask) -> tuple[
 
 
 def stages_needed(request: AccessRequest) -> tuple[str, ...]:
-    """Say which stages a request needs at its present risk, under the policy it was made under."""
+    """Return which stages a request needs at its present risk, under the policy it was made under."""
     if request.policy is None:
         raise policies.Unusable
     personal = request.agent.kind == Agent.Kind.PERSONAL
@@ -179,7 +179,7 @@ def _store(
 def trace_of(request: AccessRequest) -> Iterator[None]:
     """Let what is recorded belong to the trace of the request, so that one trace holds the request and its answers.
 
-    Raises NotRecordable when an event would be larger or more exact than the record holds.
+    Raises NotRecordable when an event would be larger or more exact than the audit log holds.
     """
     try:
         with context.acting(trace=request.trace):
@@ -257,7 +257,7 @@ def check_open(request: AccessRequest, expected_version: int | None) -> None:
 def narrowed(request: AccessRequest, by: Narrowing) -> dict[str, Any]:
     """Take away from an open request what `by` says, and return what was taken; empty when nothing was.
 
-    Raises narrowing.Wider, narrowing.NothingLeft, LimitMalformed. Works the risk out anew from the tools as they are.
+    Raises narrowing.Wider, narrowing.NothingLeft, LimitMalformed. Derives the risk level from the tools again.
     """
     rows = {line.tool.name: line for line in request.lines.filter(kept=True).select_related("tool")}
     left = narrowing.lines({name: line.limits for name, line in rows.items()}, by)

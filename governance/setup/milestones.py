@@ -29,7 +29,7 @@ def first_system() -> System | None:
 
 
 def system() -> State:
-    """Say whether a system is registered, its tools found, and one of them approved."""
+    """Return whether a system is registered, its tools found, and one of them approved."""
     furthest = first_system()
     if furthest is None:
         return State(_Line.SYSTEM, Progress.NOT_YET, _("No system is registered yet."))
@@ -52,7 +52,7 @@ def first_agent() -> Agent | None:
 
 
 def agent() -> State:
-    """Say whether an agent is in use and has a client."""
+    """Return whether an agent is in use and has a client."""
     furthest = first_agent()
     if furthest is None:
         return State(_Line.AGENT, Progress.NOT_YET, _("No agent is registered yet."))
@@ -71,7 +71,7 @@ def first_event(action: Action) -> Event | None:
 
 
 def client() -> State:
-    """Say whether any client was given a token."""
+    """Return whether any client was given a token."""
     event = first_event(Action.TOKEN_ISSUED)
     if event is None:
         return State(_Line.CLIENT, Progress.NOT_YET, _("No token was issued yet."))
@@ -81,7 +81,7 @@ def client() -> State:
 
 
 def call() -> State:
-    """Say whether any call was allowed."""
+    """Return whether any call was allowed."""
     event = first_event(Action.CALL_ALLOWED)
     if event is None:
         return State(_Line.CALL, Progress.NOT_YET, _("No call was allowed yet."))
@@ -91,7 +91,7 @@ def call() -> State:
 
 
 def first_stop() -> Revocation | None:
-    """Return the first stop after an allowed call that every node obeyed, with its receipt."""
+    """Return the first revocation after an allowed call that every node obeyed, with its receipt."""
     called = first_event(Action.CALL_ALLOWED)
     if called is None:
         return None

@@ -1,6 +1,6 @@
 """Whether an installation may hold high-risk access: company sign-in, two administrators, an anchored audit log.
 
-Read anew each time from what is there now, so that what is lost is missed at once. docs/decisions/0012 says why.
+Read again each time from the current rows, so that a lost condition shows at once. docs/decisions/0012 says why.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def second_admin() -> State:
 
 
 def anchor() -> State:
-    """Say whether the newest checkpoints are outside the database: read from the anchor itself, not from our memory."""
+    """Return whether the newest checkpoints are outside the database, as read from the anchor itself."""
     line = SetupCheck.Line.ANCHOR
     if not settings.ANCHOR_FILE:
         return State(line, Progress.NOT_YET, _("ANCHOR_FILE is not set for this process."))

@@ -189,7 +189,7 @@ def _with_test(state: State) -> State:
 
 
 def mail() -> State:
-    """Say whether a test message went out through the mail server that is configured now."""
+    """Return whether a test message went out through the mail server that is configured now."""
     server, tested = _mail_server(), readiness.last_test(_Line.MAIL)
     if not server:
         return State(_Line.MAIL, Progress.NOT_YET, _("MAIL_URL is not set: no mail is sent."))
@@ -262,7 +262,7 @@ def _try_sign_in(_by: Person) -> str:
 
 
 def _try_state(read: Callable[[], State]) -> Callable[[Person], str]:
-    """Make a test of what is read anew each time."""
+    """Make a test of a state that is read each time."""
 
     def look(_by: Person) -> str:
         state = read()

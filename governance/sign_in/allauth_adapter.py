@@ -254,7 +254,7 @@ class CompanyAccountAdapter(DefaultSocialAccountAdapter):
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:  # noqa: ANN401 - as above
-        """Find the person of the issuer's subject, each time anew. Ends in a page when there is none."""
+        """Find the person of the issuer's subject at each sign-in. Ends in a page when there is none."""
         claims: Mapping[str, Any] = sociallogin.account.extra_data.get("id_token", {})
         state: Mapping[str, Any] = sociallogin.state
         known = Identity.objects.select_related("person", "issuer").filter(
@@ -324,7 +324,7 @@ def _keep_time(request: HttpRequest, claims: Mapping[str, Any]) -> None:
 
 
 def _company_time(request: HttpRequest, person: Person) -> dict[str, object]:
-    """Return for the record when the person signed in at the company; nothing after a sign-in here."""
+    """Return for the audit log when the person signed in at the company; nothing after a sign-in here."""
     records = get_authentication_records(request, person)
     newest: dict[str, Any] = next(
         (record for record in reversed(records) if record.get("method") == sign_ins.COMPANY), {}

@@ -86,7 +86,7 @@ class ClassingCompletes(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class PolicyViolation:
-    """A combination that an agent holds or would hold, the tools on each side, and the exception that covers it."""
+    """A violation of a policy by an agent, now or after a change, the tools on each side, and its exception."""
 
     rule: CombinationRule
     agent: Agent
@@ -106,7 +106,7 @@ class PolicyViolation:
 
 @dataclass(frozen=True, slots=True)
 class Violator:
-    """An agent that holds what a rule forbids, and the tools on each side."""
+    """An agent that violates a rule, and the tools on each side."""
 
     agent: Agent
     sides: tuple[tuple[HeldTool, ...], ...]
@@ -114,14 +114,14 @@ class Violator:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A combination that no agent holds alone, but several agents of one owner together."""
+    """A violation by no agent alone, but by several agents of one owner together."""
 
     owner: str
     agents: tuple[str, ...]
 
 
 def check(agent: Agent, tools: Iterable[Tool]) -> None:
-    """Refuse these tools to an agent when it, or one that may call it, would hold a combination without an exception.
+    """Refuse these tools to an agent when it, or one that may call it, would violate a policy without an exception.
 
     Checks wait for each other, so that two halves granted at once are seen together. Raises CombinationCompleted.
     """
@@ -346,14 +346,14 @@ def violations_by_classification(tool: Tool) -> list[PolicyViolation]:
 
 
 def uncovered_agents(rule: CombinationRule) -> list[int]:
-    """Return the keys of the agents that hold what a rule forbids, and that no exception covers."""
+    """Return the keys of the agents that violate a rule without an exception."""
     keys = [pk for pk, _agents in _candidates(sod_rules.read(rule.sides), "held.agent_id")]
     covered = _covers([rule], keys)
     return [pk for pk in keys if (rule.pk, pk) not in covered]
 
 
 def splits(sides: object) -> list[Split]:
-    """Find owners whose agents together hold what none holds alone; the first of them. Raises SidesMalformed."""
+    """Return the first owners whose agents violate a rule together, and none alone. Raises SidesMalformed."""
     read = sod_rules.read(sides)
     by_themselves = {pk for pk, _agents in _candidates(read, "held.agent_id")}
     owners = _candidates(read, "p.login", _OWNERS)

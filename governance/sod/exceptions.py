@@ -68,7 +68,7 @@ class ExceptionEnded(DomainError):
 def give(
     rule_id: UUID, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str
 ) -> CombinationException:
-    """Let an agent hold a combination until a day, since `control` makes up for it.
+    """Let an agent violate a policy until a day; `control` is the mitigating control.
 
     Raises Forbidden unless security does it, ReasonRequired, ExceptionTooLong, NotFound, RuleNotInForce, OwnException,
     ExceptionGiven.
@@ -164,7 +164,7 @@ def expire_due(limit: int = 1000) -> int:
 def settle() -> int:
     """Suspend what exceptions that ended no longer cover, and return how many grants that took.
 
-    The newest grants of the agent go first, until it holds the combination no longer. What it holds through an agent
+    The newest grants of the agent go first, until it no longer violates the policy. What it holds through an agent
     that it may call stays a finding. Each suspension is a transaction of its own: so that no two of them deadlock.
     """
     in_force = CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True)

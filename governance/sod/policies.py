@@ -55,7 +55,7 @@ def propose(
 ) -> CombinationRule:
     """Propose the first or next version of a rule; it has no effect until another person publishes it.
 
-    Raises Forbidden, ReasonRequired, combinations.SidesMalformed, AlreadyProposed.
+    Raises Forbidden, ReasonRequired, rules.SidesMalformed, AlreadyProposed.
     """
     proposals.check(by, reason, MAY)
     sod_rules.read(sides)

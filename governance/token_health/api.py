@@ -34,7 +34,7 @@ class TokenHealthShown(Shown):
 
 
 class TokenHealth(Endpoint):
-    """Name what to fix about tokens and credentials: old secrets, tokens that outlive a revocation, unused clients."""
+    """Return what to fix: old secrets, tokens that outlive a revocation, unused clients."""
 
     matrix: ClassVar[Matrix] = MATRIX
 

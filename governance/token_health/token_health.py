@@ -92,7 +92,7 @@ def ages(caller: Caller) -> plots.Plot | None:
 
 
 def _case(column: str, steps: Sequence[timedelta | datetime]) -> Case:
-    """Say into which bin a row falls: the first step that it does not pass, or the one after the last."""
+    """Return into which bin a row falls: the first step that it does not pass, or the one after the last."""
     whens = [When(**{column: step}, then=Value(number)) for number, step in enumerate(steps)]
     return Case(*whens, default=Value(len(steps)), output_field=IntegerField())
 
@@ -112,7 +112,7 @@ def _drawn(
 
 
 def findings(caller: Caller) -> list[Finding]:
-    """Name what to fix, the gravest first: old secrets, tokens that outlive a stop, lives unknown, shared secrets."""
+    """Return what to fix, the gravest first: old secrets, tokens that outlive a revocation, unused clients."""
     return [*_old_secrets(caller), *_paths(caller), *_unused(caller)]
 
 
@@ -140,7 +140,7 @@ def _unused(caller: Caller) -> Iterator[Finding]:
 
 
 def _paths(caller: Caller) -> Iterator[Finding]:
-    """Name the paths past the gateway whose tokens live longer than ours, and those of unknown lifetime."""
+    """Return the paths past the gateway whose tokens live longer than ours, and those of unknown lifetime."""
     past = coverage_map.rows(caller).exclude(Q(path=PathTerms.Path.GATEWAY)).exclude(system__kind=System.Kind.BUILTIN)
     apart = ("system__slug", "path")  # one row for each path, which rows() annotates
     listed = list(past.order_by(*apart, "pk").distinct(*apart)[:_MOST])

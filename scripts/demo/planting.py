@@ -215,7 +215,7 @@ def _leave(login: str, ago: float) -> None:
     with days_ago(ago - 3 / 1440):
         while assignment.reassign_leavers():
             pass
-        leavers.propose_heirs()
+        leavers.propose_new_owners()
 
 
 # ------------------------------------------------------------------------------------------------ what is reviewed

@@ -69,7 +69,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, slug: str) -> HttpResponse:
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one agent, on the tab that the address names."""
     caller = doors.caller(request)
     agent = doors.find(visibility.agents(caller), slug=slug)
@@ -155,7 +155,7 @@ def activate(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @doors.page
 def rate(request: HttpRequest, slug: str) -> HttpResponse:
-    """Say whether the business cannot do without an agent."""
+    """Set whether an agent is business-critical."""
     agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
     doors.about(request, f"agent:{slug}")
     doors.permit(request, "agent-criticality", agent, "PUT")

@@ -58,23 +58,23 @@ def access_map(agent: Agent, grants: Sequence[Grant]) -> Map | None:
         return None
     lines.sort(key=lambda line: (line.system, -line.calls, line.tool))
     people = list(dict.fromkeys(name for grant in grants for name in _people(grant)))
-    shown = people if len(people) <= _PEOPLE else [*people[: _PEOPLE - 1], _more(len(people) - _PEOPLE + 1)]
+    people_shown = people if len(people) <= _PEOPLE else [*people[: _PEOPLE - 1], _more(len(people) - _PEOPLE + 1)]
     by_system: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         by_system[line.system].append(line)
     systems = list(by_system)
     tools = [node for system in systems for node in _nodes(by_system[system])]
-    if len(shown) + 1 + len(systems) + len(tools) > MOST_NODES:
-        return Map(shown, agent.name, systems, [name for _at, name, _edge in tools], None, lines)
-    rows = max(len(shown), len(systems), len(tools))
+    if len(people_shown) + 1 + len(systems) + len(tools) > MOST_NODES:
+        return Map(people_shown, agent.name, systems, [name for _at, name, _edge in tools], None, lines)
+    rows = max(len(people_shown), len(systems), len(tools))
     to_systems = [(0, at, _edge(by_system[system])) for at, system in enumerate(systems)]
     to_tools = [(systems.index(system), at, edge) for at, (system, _name, edge) in enumerate(tools)]
     edges = (
-        plots.edges([(at, 0, plots.Edge(0)) for at in range(len(shown))], (len(shown), 1), rows),
+        plots.edges([(at, 0, plots.Edge(0)) for at in range(len(people_shown))], (len(people_shown), 1), rows),
         plots.edges(to_systems, (1, len(systems)), rows),
         plots.edges(to_tools, (len(systems), len(tools)), rows),
     )
-    return Map(shown, agent.name, systems, [name for _at, name, _edge in tools], edges, lines)
+    return Map(people_shown, agent.name, systems, [name for _at, name, _edge in tools], edges, lines)
 
 
 def _nodes(lines: Sequence[Line]) -> list[tuple[str, str, plots.Edge]]:

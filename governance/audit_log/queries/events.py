@@ -91,17 +91,17 @@ class TimelinePage:
     events: list[TimelineEntry]
     next: str | None
     newest_first: bool
-    here: str
+    subject_url: str
     """The address of what the page is about, which its events need not name again."""
     lanes: dict[str, Any] = field(default_factory=lambda: LANES)
 
 
 def about(link: str, request: HttpRequest) -> TimelinePage:
     """Return a page of everything about one thing, narrowed by what the address says."""
-    return page(timeline.about(link), request, here=link_to(link).address)
+    return page(timeline.about(link), request, subject_url=link_to(link).address)
 
 
-def page(events: QuerySet[Event] | None, request: HttpRequest, *, here: str = "") -> TimelinePage:
+def page(events: QuerySet[Event] | None, request: HttpRequest, *, subject_url: str = "") -> TimelinePage:
     """Return a page of events (None: of all), in the order and the lanes that the address asks for, or newest first."""
     wanted = request.GET
     actions = _actions(wanted.getlist("lane"), wanted.get("action"))
@@ -113,7 +113,7 @@ def page(events: QuerySet[Event] | None, request: HttpRequest, *, here: str = ""
         events = events if actions is None else events.filter(action__in=actions)
         rows = timeline.page(events, after=after, limit=SIZE + 1, newest_first=newest_first)
     following = paging.seal(request.path, timeline.place(rows[SIZE - 1])) if rows[SIZE:] else None
-    return TimelinePage(collapsed(entries(rows[:SIZE])), following, newest_first, here)
+    return TimelinePage(collapsed(entries(rows[:SIZE])), following, newest_first, subject_url)
 
 
 def _actions(wanted: Iterable[str], named: str | None) -> list[str] | None:

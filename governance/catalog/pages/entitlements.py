@@ -82,9 +82,7 @@ class AddForm(_Bundle):
 class EditForm(_Bundle):
     """What can be changed of an entitlement."""
 
-    enabled = forms.BooleanField(
-        label=gettext_lazy("It can be asked for, and what is given of it works"), required=False
-    )
+    enabled = forms.BooleanField(label=gettext_lazy("It is requestable, and its grants work"), required=False)
     version = form_fields.VersionField()
 
 
@@ -241,7 +239,7 @@ def _picked(request: HttpRequest, system: System, entitlement: Entitlement | Non
 def _choices(request: HttpRequest, system: System, entitlement: Entitlement | None) -> list[Choice]:
     """List the approved tools of a system, and those that the entitlement has already."""
     has = {line.tool_id: line.limits for line in entitlement.lines.all()} if entitlement else {}
-    given = request.POST if request.method == "POST" else None
+    sent = request.POST if request.method == "POST" else None
     rows = visibility.tools(doors.caller(request)).filter(system=system).order_by("name")
     choices = []
     for tool in rows:
@@ -249,10 +247,10 @@ def _choices(request: HttpRequest, system: System, entitlement: Entitlement | No
             continue
         limits = has.get(tool.pk, {})
         fields = limit_fields.fields(tool.name, read.pinned(tool), limits)
-        if given:
-            fields = [limit_fields.with_sent_values(field, given.getlist) for field in fields]
-        ticked = tool.name in given.getlist("tool") if given else tool.pk in has
-        choices.append(Choice(tool, limits, fields, ticked, bool(given and ticked)))
+        if sent:
+            fields = [limit_fields.with_sent_values(field, sent.getlist) for field in fields]
+        ticked = tool.name in sent.getlist("tool") if sent else tool.pk in has
+        choices.append(Choice(tool, limits, fields, ticked, bool(sent and ticked)))
     return choices
 
 

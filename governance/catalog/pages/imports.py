@@ -60,7 +60,7 @@ def _ask(request: HttpRequest, form: ImportForm) -> HttpResponse:
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show an import: what it would change, how far it has come, or what became of it."""
     return _show(request, doors.find(visibility.imports(doors.caller(request)), pk=pk))
 

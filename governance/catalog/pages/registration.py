@@ -154,13 +154,13 @@ def add(request: HttpRequest) -> HttpResponse:
 @transaction.atomic
 def _register(request: HttpRequest, data: dict[str, Any]) -> System:
     by = doors.person(request).principal
-    made = systems.register_system(
+    system = systems.register_system(
         data["slug"], name=data["name"], kind=data["kind"], owner=data["owner"],
         upstream_url=data["upstream_url"], by=by,
     )  # fmt: skip
     if data["secret"]:
-        _store(request, made, data["secret"])
-    return made
+        _store(request, system, data["secret"])
+    return system
 
 
 def _store(request: HttpRequest, system: System, secret: str) -> Secret:

@@ -46,7 +46,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, slug: str) -> HttpResponse:
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a system with its tools, what can be asked for, and its timeline for its owner and for auditors."""
     return show(request, doors.find(visibility.systems(doors.caller(request)), slug=slug))
 
@@ -145,7 +145,7 @@ def discover(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @doors.page
 def start(request: HttpRequest, slug: str) -> HttpResponse:
-    """Let a stopped system be reached again."""
+    """Enable a disabled system."""
     system = doors.find(visibility.systems(doors.caller(request)), slug=slug)
     doors.about(request, f"system:{slug}")
     doors.permit(request, "system-enable", system)
@@ -159,7 +159,7 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
-    """Show a tool, the approved definition beside the one that is offered now; approve, quarantine, stop, start."""
+    """Show a tool, the approved definition beside the one that is offered now; approve, quarantine, disable, enable."""
     caller = doors.caller(request)
     tool = doors.find(visibility.tools(caller), system__slug=slug, name=name)
     context: dict[str, Any] = {"problem": None}
@@ -218,8 +218,8 @@ def approve(request: HttpRequest, tool: Tool) -> None:
 
 def _change(request: HttpRequest, tool: Tool) -> str:
     """Carry out what the button says, by the API's rows and verbs."""
-    by, given = doors.person(request).principal, request.POST
-    verb = given.get("verb")
+    by, data = doors.person(request).principal, request.POST
+    verb = data.get("verb")
     if verb == "approve":
         approve(request, tool)
         return _("Approved. Agents are shown exactly the definition that you read.")

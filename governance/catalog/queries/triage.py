@@ -79,32 +79,38 @@ def steps(caller: Caller, system: System, tools: Sequence[Tool]) -> list[Step]:
     """Return the steps from an address to something that can be asked for; none once that is there, or it is ours."""
     may = doors.may(caller, "system-discover", system)
     bundled = Entitlement.objects.filter(system=system).exists()
-    found = system.discovered_at is not None
-    if system.kind == System.Kind.BUILTIN or not may or (bundled and found):
+    is_discovered = system.discovered_at is not None
+    if system.kind == System.Kind.BUILTIN or not may or (bundled and is_discovered):
         return []
-    here = f"/systems/{system.slug}/"
+    base = f"/systems/{system.slug}/"
     approved = any(tool.state == Tool.State.APPROVED for tool in tools)
     waiting = any(tool.state in systems.WAITING for tool in tools)
     return [
-        Step(_("Registered: its address and its owner"), f"{here}edit/", _("Change"), done=True),
-        Step(_("Tools listed by the server itself"), f"{here}discover/", _("Test and list tools"), found, posts=True),
+        Step(_("Registered: its address and its owner"), f"{base}edit/", _("Change"), done=True),
+        Step(
+            _("Tools listed by the server itself"),
+            f"{base}discover/",
+            _("Test and list tools"),
+            is_discovered,
+            posts=True,
+        ),
         Step(_("Tools approved"), "#h-waiting" if waiting else "", _("Look at what waits"), approved),
         Step(
-            _("Something that can be asked for"), f"{here}entitlements/add/" if approved else "", _("Make it"), bundled
+            _("Something that can be asked for"), f"{base}entitlements/add/" if approved else "", _("Make it"), bundled
         ),
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class UnchangedTools:
-    """What only a move to another address stopped: to approve at once, and with an undecided label."""
+    """Tools quarantined only by a move to another address: to approve at once, and with an undecided label."""
 
     tools: list[Tool]
     undecided: list[Tool]
 
 
 def unchanged(system: System, tools: Sequence[Tool]) -> UnchangedTools:
-    """Return what only a move to another address stopped, and is offered there exactly as it was approved."""
+    """Return tools quarantined only by a move to another address, which offers them exactly as approved."""
     same = [tool for tool in tools if tool.state == Tool.State.QUARANTINED and tool.approved_id == tool.seen_id]
     moved = move.unchanged(system) if same else []
     undecided = [tool for tool in moved if tools_actions.undecided(tool, {})]

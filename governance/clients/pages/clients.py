@@ -124,8 +124,8 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, slug: str, client_id: str) -> HttpResponse:
-    """Show a client; rotate its secret, or start it again. It is stopped on the page of stops, with a receipt."""
+def detail(request: HttpRequest, slug: str, client_id: str) -> HttpResponse:
+    """Show a client; rotate its secret, or enable it. The revocation pages disable it, with a receipt."""
     agent = _agent(request, slug)
     client = doors.find(visibility.clients(doors.caller(request)).filter(agent=agent), client_id=client_id)
     doors.about(request, f"client:{client_id}", f"agent:{slug}")

@@ -32,7 +32,7 @@ class CredentialPage:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show a credential; accept or refuse it while it waits."""
     credential = doors.find(visibility.client_credentials(doors.caller(request)), pk=pk)
     doors.about(request, *credentials.about(credential))
@@ -64,7 +64,7 @@ def show(
     request: HttpRequest, credential: ClientCredential, *, secret: str = "", problem: DomainError | None = None
 ) -> HttpResponse:
     """Show the page of a credential, with its secret in the answer to the person who asked for it."""
-    caller, shown = doors.caller(request), read.shown(credential)
+    caller, shown = doors.caller(request), read.described(credential)
     page = CredentialPage(
         shown=shown,
         secret=secret,

@@ -190,7 +190,7 @@ class Summary(Endpoint):
 
     @extend_schema(responses=SummaryShown)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Say how much of what one sees is visible per call, and what does not fit together."""
+        """Return how much of what one sees is visible per call, and what does not fit together."""
         head = coverage_map.headline(self.caller)
         findings = coverage_map.findings(self.caller)
         names = ("agents", "visible", "percent", "paths", "as_of")

@@ -122,7 +122,7 @@ def table(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, number: int) -> HttpResponse:
+def detail(request: HttpRequest, number: int) -> HttpResponse:
     """Show one workflow and what holds on its path; move it, undo it, or say what holds."""
     caller = doors.caller(request)
     row = doors.find(coverage_map.rows(caller), pk=number)

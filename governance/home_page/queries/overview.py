@@ -169,7 +169,7 @@ def numbers() -> dict[str, Any]:
 
 
 def _stopping() -> int | None:
-    """Return the median of milliseconds until the slowest node obeyed, over the last stops; None without any."""
+    """Return the median of milliseconds until the slowest node obeyed, over the last revocations; None without any."""
     acknowledged = (
         Revocation.objects.exclude(acknowledged=[]).order_by("-committed_at").values_list("acknowledged", flat=True)
     )

@@ -88,7 +88,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, slug: str) -> HttpResponse:
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show who is in a group, and which access names it."""
     return _show(request, _group(request, slug))
 

@@ -92,7 +92,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, login: str) -> HttpResponse:
+def detail(request: HttpRequest, login: str) -> HttpResponse:
     """Show a person: what they are called, their roles and groups, and what they answer for."""
     person = doors.find(visibility.people(doors.caller(request)), login=login)
     return _show(request, person)
@@ -101,19 +101,19 @@ def one(request: HttpRequest, login: str) -> HttpResponse:
 def _show(request: HttpRequest, person: Person, problem: DomainError | None = None) -> HttpResponse:
     caller = doors.caller(request)
     ends = dict(person.roles.current().values_list("role", "expires_at"))
-    giving = _giving(request, person)
+    givable = _givable_roles(request, person)
     context: dict[str, Any] = {
         "person": person,
         "problem": problem,
         "held": [
-            (value, label, MEANINGS[Role(value)], value in giving, ends[value])
+            (value, label, MEANINGS[Role(value)], value in givable, ends[value])
             for value, label in Role.choices
             if value in ends
         ],
         "offered": [
             (value, label, MEANINGS[Role(value)])
             for value, label in Role.choices
-            if value in giving and ends.get(value, True)  # one with an end is given anew to move it
+            if value in givable and ends.get(value, True)  # one with an end is given again to move it
         ],
         "groups": visibility.groups(caller).filter(people=person).order_by("slug"),
         "sponsors": visibility.agents(caller).filter(sponsor=person).order_by("slug"),
@@ -126,7 +126,7 @@ def _show(request: HttpRequest, person: Person, problem: DomainError | None = No
     return render(request, "console/people/person.html", context, status=problem.status if problem else HTTPStatus.OK)
 
 
-def _giving(request: HttpRequest, person: Person) -> set[str]:
+def _givable_roles(request: HttpRequest, person: Person) -> set[str]:
     """Return the admin roles that the caller may give or take here; the actions check again."""
     caller = doors.caller(request)
     if person.pk == doors.person(request).pk or not doors.may(caller, "person-role-give", person):

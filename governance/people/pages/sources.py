@@ -68,7 +68,7 @@ def _ended() -> list[PeopleSource]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, slug: str) -> HttpResponse:
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a directory: its address, what it did, what is held, and how to set it up; or act on it."""
     source = doors.find(PeopleSource.objects.all(), slug=slug)
     if request.method != "POST":

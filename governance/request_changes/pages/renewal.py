@@ -27,7 +27,7 @@ def renew(request: HttpRequest, pk: UUID) -> HttpResponse:
     access_request = renewal.renew(
         pk, by=doors.person(request), lasts=lasts(request) or timedelta(0), reason=doors.reason(request)
     )
-    doors.done(request, _("Asked. The access goes on without a gap once everybody has agreed."))
+    doors.done(request, _("Asked. The access goes on without a gap once all approvers have agreed."))
     return redirect(f"/requests/{access_request.pk}/")
 
 

@@ -56,8 +56,8 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show a request on one page; narrow and approve it there, deny it, or withdraw it; `look` only counts anew."""
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show a request on one page; narrow and approve it there, deny it, or withdraw it; `look` only counts again."""
     person = doors.person(request)
     access_request = doors.find(read.visible(person), pk=pk)
     problem: DomainError | None = None

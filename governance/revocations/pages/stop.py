@@ -1,4 +1,4 @@
-"""Stopping: the effect first, then the reason, then the receipt that says who obeyed, and a proof that it holds."""
+"""Revocation pages: the effect first, then the reason, then the receipt with each node, and its verification."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NAMES: Final = {
     "everything": gettext_lazy("everything"),
 }
 TYPED: Final = frozenset({"everything", "system", "person"})
-"""Stops that reach far: their name has to be typed."""
+"""Revocations with a large effect: the name must be typed."""
 
 START_AGAIN: Final = MATRIX["revocations-everything-restore", "POST"]
 
@@ -53,7 +53,7 @@ class NotTyped(DomainError):
 @require_safe
 @doors.page
 def overview(request: HttpRequest) -> HttpResponse:
-    """List the latest stops with their receipts."""
+    """List the latest revocations with their receipts."""
     caller = doors.caller(request)
     context = {
         "stops": list(_visible(caller)[:50]),
@@ -66,7 +66,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
-    """Show what a stop would reach; with a reason, stop and lead to the receipt."""
+    """Show what a revocation would reach; with a reason, revoke and lead to the receipt."""
     doors.about(request, *([] if kind == "everything" else [f"{kind}:{key}"]))
     thing = _permitted(doors.caller(request), kind, key)
     context: dict[str, Any] = {
@@ -94,7 +94,7 @@ def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
 
 
 def _permitted(caller: Caller, kind: str, key: str) -> Any:  # noqa: ANN401 - any row that can be stopped
-    """Find what shall be stopped among what the person sees, and ask the API's row. Raises NotFound, Forbidden."""
+    """Return the target among what the person sees, after the API's row allows it. Raises NotFound, Forbidden."""
     if kind == "everything":
         permissions.permit(caller, EVERYTHING, None)
         return None
@@ -136,7 +136,7 @@ def name_of(kind: str, thing: Any, key: str) -> str:  # noqa: ANN401 - as above
 @require_safe
 @doors.page
 def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show who obeyed after how long, what may outlive the stop, and with `prove` the calls decided again."""
+    """Show which node obeyed after how long, the residual access, and with `prove` the calls decided again."""
     revoked = doors.find(_visible(doors.caller(request)), pk=pk)
     context: dict[str, Any] = {"stop": revoked, "what": NAMES.get(revoked.target_type, revoked.target_type)}
     context["standing"] = revocation.receipt_standing(revoked)

@@ -1,4 +1,4 @@
-"""Stopping several rows of a list at once: what it would reach, a reason, and what became of each."""
+"""Suspending or revoking several rows of a list: what it would reach, a reason, and the result of each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .stop import name_of
 
 @dataclass(frozen=True, slots=True)
 class StopAction:
-    """One way to stop: the row of the API that lets one, the words of its button, and the verb."""
+    """One action on a row: the API's row that allows it, the label of its button, and the function."""
 
     row: str
     label: Any
@@ -42,7 +42,7 @@ class StopAction:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What can be ticked in a list: how it is found, and the ways to stop it."""
+    """A kind of rows in a list: how they are read, and the actions on them."""
 
     rows: Callable[[Caller], Any]
     key: str
@@ -92,7 +92,7 @@ def _is_live(thing: Grant | Agent) -> bool:
 @require_POST
 @doors.page
 def several(request: HttpRequest, kind: str) -> HttpResponse:
-    """Show what stopping the ticked rows would reach; with a way and a reason, stop each for itself."""
+    """Show what an action on the ticked rows would reach; with an action and a reason, run it for each by itself."""
     known = KINDS.get(kind)
     if known is None:
         raise Malformed

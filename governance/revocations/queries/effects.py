@@ -17,7 +17,7 @@ from entitlements.tokens.models import IssuedToken, TokenGrant
 
 
 def count_effects(kind: str, thing: Any) -> dict[str, int]:  # noqa: ANN401 - any row that can be stopped
-    """Count what a stop of this thing takes away now: agents, live grants, open sessions, live tokens, people."""
+    """Count what a revocation of this target takes away: agents, live grants, open sessions, live tokens, people."""
     grants, sessions, tokens = _grants(kind, thing), _sessions(kind, thing), _tokens(kind, thing)
     now = clock.now()
     live = Grant.objects.filter(grants, ended_at=None, expires_at__gt=now)

@@ -1,4 +1,4 @@
-"""Proof that a stop holds: the calls that it forbids are decided once more, on facts read this moment.
+"""Verification of a revocation: the calls that it forbids are decided again, on facts read now.
 
 Nothing is sent to any system: the same function decides here as in the gateway, and its answer is shown with its code.
 """
@@ -49,7 +49,7 @@ class _Fresh:
 
 
 def probe_revocation(revocation: Revocation) -> list[Probe]:
-    """Decide again what the stop was about, up to forty calls."""
+    """Decide again the calls that a revocation forbids, up to forty."""
     now, fresh = clock.now().timestamp(), _Fresh()
     probes = []
     for call, sentence in _calls(revocation):
@@ -82,7 +82,7 @@ def _calls(revocation: Revocation) -> Iterator[tuple[Call, str]]:
 
 
 def _concerned(kind: str, key: str) -> Q:
-    """Select the lines of grants that a stop of this kind touches."""
+    """Select the grant lines that a revocation of this kind concerns."""
     system, _slash, tool = key.partition("/")
     return {
         "grant": Q(grant_id=key) if kind == "grant" else Q(),

@@ -74,21 +74,21 @@ class RuleAsked(Strict):
 
 
 class HolderShown(Shown):
-    """An agent that holds a combination, and the tools on each side."""
+    """An agent that violates a policy, and the tools on each side."""
 
     agent = serializers.CharField(source="agent.slug")
     sides = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
 
 
 class SplitShown(Shown):
-    """Agents of one owner that hold a combination together, and none of them alone."""
+    """Agents of one owner that violate a policy together, and none of them alone."""
 
     owner = serializers.CharField()
     agents = serializers.ListField(child=serializers.CharField())
 
 
 class HoldersShown(Shown):
-    """Who holds what a rule says, today: how many, and the first of them."""
+    """The current violations of a policy: how many, and the first of them."""
 
     count = serializers.IntegerField()
     agents = HolderShown(many=True)
@@ -96,7 +96,7 @@ class HoldersShown(Shown):
 
 
 class CompletedShown(Shown):
-    """A combination that an agent holds, and until when an exception covers it."""
+    """A violation of an agent, and until when an exception covers it."""
 
     rule = serializers.CharField()
     sentence = serializers.CharField()
@@ -106,7 +106,7 @@ class CompletedShown(Shown):
 
 
 class CombinationsShown(Shown):
-    """The combinations that an agent holds."""
+    """The violations of an agent."""
 
     combinations = CompletedShown(many=True)
 
@@ -199,7 +199,7 @@ def first_hand(view: Resource) -> Person:
 
 
 class PersonAction(Resource):
-    """An act of a person on one row, with the reason that the record keeps."""
+    """An action of a person on one row, with a reason for the audit log."""
 
     matrix: ClassVar[Matrix] = MATRIX
     asked = Reason
@@ -275,7 +275,7 @@ class RuleHolders(_Rules, Look):
 
 
 class AgentCombinations(Look):
-    """Say which combinations an agent holds, by its own grants and by agents that it may call."""
+    """Show the violations of an agent, by its own grants and by agents that it may call."""
 
     matrix: ClassVar[Matrix] = MATRIX
     shown = CombinationsShown

@@ -97,7 +97,7 @@ def propose(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show one version of a rule and its current violations, also before it is in force."""
     caller, rule = doors.caller(request), _rule(request, pk)
     count, broken = check.violating(rule.sides)
