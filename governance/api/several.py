@@ -130,14 +130,14 @@ class CancelRequests(OfRequests, Bulk):
 
 
 class OfficeAsked(NamedAgent):
-    """An agent, and who shall take which office of it."""
+    """An agent, a role, and the proposed person."""
 
     office = serializers.ChoiceField(choices=OfficeProposal.Office.choices)
     person = Text(max_length=64)
 
 
 class OfficesAsked(Strict):
-    """Who shall answer for which agents, and why."""
+    """Proposed owners by agent, and why."""
 
     items = serializers.ListField(child=OfficeAsked(), min_length=1, max_length=MOST)
     reason = Text(max_length=500)

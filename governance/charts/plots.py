@@ -149,7 +149,7 @@ def within(spans: Sequence[float], limit: float, heads: tuple[str, str], steps: 
     """
     ordered, line = sorted(spans), geometry.within(spans, limit)
     n = len(ordered) or 1
-    rows = tuple((word, f"{100 * sum(each <= step for each in ordered) // n} %") for step, word in steps)
+    rows = tuple((word, f"{100 * sum(seconds <= step for seconds in ordered) // n} %") for step, word in steps)
     inside = [
         *(_level(HEIGHT * part / 4) for part in range(1, 4)),
         _upright("due", WIDTH),
@@ -211,7 +211,7 @@ def columns(
 
     `levels` are level lines at these values; `most` is the value of the whole height, else that of the highest.
     """
-    highest = max([most, *(sum(each) for each in zip(*(values for _word, values in series), strict=True))], default=0)
+    highest = max([most, *(sum(stack) for stack in zip(*(values for _word, values in series), strict=True))], default=0)
     scale, step = HEIGHT / (highest or 1), WIDTH / max(len(marks), 1)
     inside = [_straight("ideal", f"M0 {HEIGHT - scale * level:.2f}H{WIDTH:g}") for level in levels]
     for place in range(len(marks)):
@@ -241,10 +241,10 @@ def lines(months: Sequence[date], series: Sequence[tuple[str, Sequence[int | Non
         ["-" if shares[at] is None else f"{shares[at]} %" for _word, shares in series] for at in range(len(months))
     ]
     keys = tuple(
-        (_svg("keyed", [_polyline(f"l-{each}", f"0,8 {WIDTH:g},8")], 16), word)
-        for each, (word, _s) in enumerate(series)
+        (_svg("keyed", [_polyline(f"l-{item}", f"0,8 {WIDTH:g},8")], 16), word)
+        for item, (word, _s) in enumerate(series)
     )
-    rows = tuple((word, *each) for word, each in zip(words, cells, strict=True))
+    rows = tuple((word, *item) for word, item in zip(words, cells, strict=True))
     heads = (head, *(word for word, _shares in series))
     return Plot(
         _svg("lines", inside), heads, rows, words[0] if words else "", words[-1] if words else "", "100 %", (), keys

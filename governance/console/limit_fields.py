@@ -88,7 +88,7 @@ def _arguments(schema: object, current: Mapping[str, Any]) -> list[tuple[str, Ma
                 (f"{name}.{part}", part_schema, must and needed)
                 for part, part_schema, needed in _properties(argument_schema)
             ]
-            arguments += [each for each in inner if each[1].get("type") != "object"]
+            arguments += [candidate for candidate in inner if candidate[1].get("type") != "object"]
         else:
             arguments.append((name, argument_schema, must))
     return arguments
@@ -137,7 +137,7 @@ def _values(held: Mapping[str, Any]) -> list[Any]:
 
 def _typed(field: Field, offered: Sequence[Any], allowed: Sequence[Any]) -> list[Field]:
     """Return the choice among values that are no texts, written as JSON."""
-    choices = tuple(json.dumps(each) for each in allowed or offered)
+    choices = tuple(json.dumps(choice) for choice in allowed or offered)
     few = 0 < len(choices) <= _MOST_CHOICES
     return [replace(field, kind=Kind.CHOICES, choices=choices, chosen=choices, typed=True)] if few else []
 
@@ -174,10 +174,10 @@ def _texts(values: object) -> tuple[str, ...]:
     return tuple(values)
 
 
-def read(shown: Sequence[Field], current: Mapping[str, Any], values: FormValues) -> dict[str, Any]:
+def read(fields_shown: Sequence[Field], current: Mapping[str, Any], values: FormValues) -> dict[str, Any]:
     """Return the limits that the form changed, by argument. Raises LimitMalformed for a text that is no number."""
     changed: dict[str, dict[str, Any]] = {}
-    for field in shown:
+    for field in fields_shown:
         rule = _rule(field, values)
         if rule is None:
             continue
@@ -205,7 +205,7 @@ def from_lines(text: str) -> dict[str, Any]:
         if sign == "<=":
             limits[name] = {"max": _number(Field("", name, Kind.NUMBER, ""), value), "optional": True}
         else:
-            limits[name] = {"one_of": [each.strip() for each in value.split(",") if each.strip()], "optional": True}
+            limits[name] = {"one_of": [part.strip() for part in value.split(",") if part.strip()], "optional": True}
     return limits
 
 
@@ -242,7 +242,7 @@ def _rule(field: Field, values: FormValues) -> dict[str, Any] | None:
                 return None
             if not kept:
                 raise LimitMalformed("Leave at least one value, or untick the tool.", argument=field.argument)
-            return _constraint(field, [json.loads(each) for each in kept] if field.typed else kept)
+            return _constraint(field, [json.loads(choice_text) for choice_text in kept] if field.typed else kept)
         case Kind.TEXTS:
             texts = [line.strip() for value in entries for line in value.splitlines() if line.strip()]
             return None if not texts or texts == list(field.chosen) else _constraint(field, texts)

@@ -88,7 +88,7 @@ def _parts(value: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from _parts(inner, (*place, str(name)))
-    elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
         for number, inner in enumerate(value, start=1):
             yield from _parts(inner, (*place, str(number)))
     else:
@@ -99,7 +99,7 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value:
-        return ", ".join(each if isinstance(each, str) else json.dumps(each) for each in value)
+        return ", ".join(item if isinstance(item, str) else json.dumps(item) for item in value)
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -127,9 +127,9 @@ def count() -> dict[str, Any]:
 
 def _count(workflows: QuerySet[Workflow]) -> tuple[int, int, dict[str, int]]:
     seen = workflows.select_related(None).order_by()
-    paths = {each["by"]: each["n"] for each in seen.values(by=_PATH).annotate(n=Count("pk"))}
-    each = seen.values("agent", "seen").annotate(past=Count("pk", filter=~Q(path=Path.GATEWAY)))
-    return each.count(), each.filter(past=0).count(), {path.value: paths.get(path.value, 0) for path in Path}
+    paths = {group["by"]: group["n"] for group in seen.values(by=_PATH).annotate(n=Count("pk"))}
+    group = seen.values("agent", "seen").annotate(past=Count("pk", filter=~Q(path=Path.GATEWAY)))
+    return group.count(), group.filter(past=0).count(), {path.value: paths.get(path.value, 0) for path in Path}
 
 
 def gaps(caller: Caller) -> QuerySet[Workflow]:
@@ -142,7 +142,10 @@ def terms(workflows: Iterable[Workflow]) -> dict[tuple[int, str], Terms]:
     """Return what holds on the paths of these workflows, by system and path."""
     listed = list(workflows)
     systems = {row.system_id: row.system for row in listed}
-    described = {(each.system_id, each.path): each for each in PathTerms.objects.filter(system__in=systems)}
+    described = {
+        (path_terms.system_id, path_terms.path): path_terms
+        for path_terms in PathTerms.objects.filter(system__in=systems)
+    }
     return {
         (system.pk, path.value): _terms(system, path.value, described.get((system.pk, path.value)))
         for system in systems.values()

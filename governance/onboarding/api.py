@@ -94,7 +94,7 @@ class AccessFileAsked(Strict):
 
 
 class SponsorOf(Strict):
-    """Who shall answer for one agent of the file."""
+    """The proposed sponsor of one agent of the file."""
 
     id = serializers.IntegerField(min_value=1, max_value=2**53)
     sponsor = Text(max_length=64)
@@ -109,7 +109,7 @@ class SponsorsAsked(Strict):
 
 
 class Answer(Strict):
-    """Whether one answers for one's agents of the file: all of them, or `agents` by id."""
+    """Whether the caller accepts their agents of the file: all of them, or `agents` by id."""
 
     accept = serializers.BooleanField()
     agents = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=2**53), required=False)
@@ -264,7 +264,7 @@ class AdoptionAgents(Listing):
 
 
 class AdoptionAsk(_Batches):
-    """Ask sponsors to answer for the agents of a file. Nothing is active before they accept."""
+    """Ask sponsors to accept the agents of a file. Nothing is active before they do."""
 
     asked = SponsorsAsked
 
@@ -275,12 +275,12 @@ class AdoptionAsk(_Batches):
         body = self.body(SponsorsAsked)
         sponsor = known_person(body["sponsor"]) if "sponsor" in body else None
         sponsors = {entry["id"]: known_person(entry["sponsor"]) for entry in body.get("each", [])}
-        batches.ask(batch, sponsor=sponsor, each=sponsors, by=by, reason=body["reason"])
+        batches.ask(batch, sponsor=sponsor, sponsors=sponsors, by=by, reason=body["reason"])
         return self.again(batch)
 
 
 class AdoptionAnswer(_Batches):
-    """Accept or decline to answer for one's agents of a file."""
+    """Accept or decline to sponsor one's agents of a file."""
 
     asked = Answer
 

@@ -181,9 +181,9 @@ def _kind(lines: Iterable[SeenAccess]) -> str:
 
 @transaction.atomic
 def ask(
-    batch: AdoptionBatch, *, sponsor: Person | None, each: Mapping[int, Person], by: Person, reason: str
+    batch: AdoptionBatch, *, sponsor: Person | None, sponsors: Mapping[int, Person], by: Person, reason: str
 ) -> list[AdoptedAgent]:
-    """Ask sponsors to answer for the agents of a batch: one for all, one by agent, or the person that the file names.
+    """Ask sponsors to accept the agents of a batch: one for all, one by agent, or the person that the file names.
 
     An agent that is new is made, not in use yet, under the analyst who asks, until its sponsor accepts. One of ours
     keeps its sponsor, who is asked. Raises NotFound, ReasonRequired, NothingToAsk.
@@ -197,7 +197,7 @@ def ask(
     named = matches.people(row.wanted for row in rows)
     proposed, plans_by_row, stakes = [], plans(rows), Stakes()
     for row in rows:
-        person = each.get(row.pk) or named.get(row.wanted.casefold()) or sponsor
+        person = sponsors.get(row.pk) or named.get(row.wanted.casefold()) or sponsor
         row.agent = row.agent or row.seen.agent
         if row.agent is not None and row.agent.status != Agent.Status.STAGED:
             person = row.agent.sponsor
@@ -266,9 +266,9 @@ def _stage(row: AdoptedAgent, *, by: Person, reason: str) -> Agent:
 def answer(
     batch: AdoptionBatch, *, accept: bool, only: Iterable[int] | None = None, by: Person, reason: str = ""
 ) -> list[AdoptedAgent]:
-    """Accept or decline to answer for one's agents of a batch, all or `only` some. A refusal needs a reason.
+    """Accept or decline to sponsor one's agents of a batch, all or `only` some. A refusal needs a reason.
 
-    Accepting takes the office of sponsor where it is new, and agrees to what the agent is to keep. Raises NotFound,
+    Accepting takes the role of sponsor where it is new, and agrees to the planned grants. Raises NotFound,
     ReasonRequired, NotAsked, OwnBenefit for a person who benefits from it, and what `ownership.accept` raises.
     """
     if not accept and not reason.strip():

@@ -140,7 +140,8 @@ def _table(content: bytes) -> Contents:
         rows = csv.reader(io.StringIO(text), delimiter=delimiter)
         names = [re.sub(r"[^a-z]+", "_", name.lower()).strip("_") for name in next(rows, [])]
         columns = {
-            part: next((names.index(each) for each in known if each in names), -1) for part, known in _COLUMNS.items()
+            part: next((names.index(heading) for heading in known if heading in names), -1)
+            for part, known in _COLUMNS.items()
         }
         if columns["agent"] < 0 and columns["client_id"] < 0:
             raise NotReadable("The table has no column for the agent.")
@@ -247,7 +248,7 @@ def _apps(value: object) -> list[Any] | None:
     if not isinstance(listed, list):
         return None
     known = ("label", "appDisplayName", "displayName", "resourceDisplayName", "signOnMode")
-    return listed if any(isinstance(each, dict) and any(name in each for name in known) for each in listed) else None
+    return listed if any(isinstance(item, dict) and any(name in item for name in known) for item in listed) else None
 
 
 def _provider(apps: list[Any]) -> Contents:
@@ -283,12 +284,12 @@ def _application(contents: Contents, number: int, app: Mapping[str, Any]) -> Non
     oauth = oauth.get("oauthClient") if isinstance(oauth, dict) else None
     client_id = _first(oauth if isinstance(oauth, dict) else {}, "client_id") or _first(app, "appId", "client_id")
     sighting = Sighting(number, _first(app, "label", "displayName", "appDisplayName", "name"), client_id, **_reach(app))
-    people = [_login(each) for each in _list(app, "users")]
-    groups = [_login(each, "profile", "name") for each in _list(app, "groups")]
-    for each in _list(app, "appRoleAssignedTo"):
-        if isinstance(each, dict):
-            (groups if each.get("principalType") == "Group" else people).append(
-                _assignment(number, each).person or _assignment(number, each).group
+    people = [_login(assignment) for assignment in _list(app, "users")]
+    groups = [_login(assignment, "profile", "name") for assignment in _list(app, "groups")]
+    for assignment in _list(app, "appRoleAssignedTo"):
+        if isinstance(assignment, dict):
+            (groups if assignment.get("principalType") == "Group" else people).append(
+                _assignment(number, assignment).person or _assignment(number, assignment).group
             )
     lines = [replace(sighting, person=who) for who in people if who] + [
         replace(sighting, group=who) for who in groups if who

@@ -1,4 +1,4 @@
-"""Onboarding of existing access: the lines of a file, who answers for them, and the result of each."""
+"""Onboarding of existing access: the lines of a file, the sponsors, and the result of each."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class AdoptionBatch(models.Model):
 
 
 class AdoptedAgent(models.Model):
-    """One agent of one batch, the person who is asked to answer for what it is to keep, and their answer.
+    """One agent of one batch, the sponsor who is asked to accept its planned grants, and their answer.
 
     `accepted` stands for what they accepted (grants.Plan.digest): when the plan has changed, they are asked again.
     """

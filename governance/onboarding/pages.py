@@ -120,7 +120,7 @@ def _act(request: HttpRequest, batch: AdoptionBatch, person: Person) -> str:
             }
             login = request.POST.get("sponsor", "")
             proposed = batches.ask(
-                batch, sponsor=_person(login) if login.strip() else None, each=sponsors, by=person, reason=reason
+                batch, sponsor=_person(login) if login.strip() else None, sponsors=sponsors, by=person, reason=reason
             )
             count = len(proposed)
             return ngettext("One sponsor answer is asked for.", "%(n)d sponsor answers are asked for.", count) % {

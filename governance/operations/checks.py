@@ -70,9 +70,9 @@ def _own_addresses() -> list[IPv4Network | IPv6Network]:
     hexadecimal = [line.partition(" ")[0] for line in interfaces.splitlines()]
     addresses = [
         *re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", routes),
-        *(int(each, 16).to_bytes(16) for each in hexadecimal),
+        *(int(text, 16).to_bytes(16) for text in hexadecimal),
     ]
-    return [ip_network(each) for each in addresses]
+    return [ip_network(text) for text in addresses]
 
 
 @checks.register(checks.Tags.security)
@@ -147,12 +147,12 @@ def roles_are_apart(app_configs: Sequence[AppConfig] | None, **_: object) -> lis
     What the role may really do is asked of the database, where it answers; `/readyz` reports one that does not.
     """
     del app_configs
-    roles, found = settings.DATABASE_ROLES, list[checks.CheckMessage]()
+    roles, errors = settings.DATABASE_ROLES, list[checks.CheckMessage]()
     for other, what in {"owner": "owns the tables", "seal": "seals the record"}.items():
         for role in sorted({roles["app"], str(settings.FEED_DATABASE["USER"])}):
             if role == roles[other]:
                 message = f"The role that serves ({role}) also {what}; give it a role of its own (deploy/roles.sh)."
-                found.append(checks.Error(message, id="mandate.E011"))
+                errors.append(checks.Error(message, id="mandate.E011"))
     with contextlib.suppress(Error), connection.cursor() as cursor:
         cursor.execute(_MAY)
         is_super, owns, rewrites, seals = cursor.fetchone()
@@ -162,14 +162,14 @@ def roles_are_apart(app_configs: Sequence[AppConfig] | None, **_: object) -> lis
             "may change or delete what is recorded": rewrites,
             "may write what the sealer alone writes": seals,
         }
-        found += [
+        errors += [
             checks.Error(
                 f"The database role that serves {what}; use {roles['app']} of deploy/roles.sh.", id="mandate.E012"
             )
             for what, is_so in may.items()
             if is_so
         ]
-    return found
+    return errors
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -35,7 +35,7 @@ class ProposedPerson(Strict):
 
 
 class ProposalShown(Shown):
-    """Who was asked to take which office of which agent, by whom and until when, and what became of it."""
+    """A proposal of ownership: role, agent, person, proposer, deadline and state."""
 
     id = serializers.UUIDField()
     agent = serializers.CharField(source="agent.slug")
@@ -69,7 +69,7 @@ def visible(caller: Caller) -> QuerySet[OfficeProposal]:
 
 
 def first_hand(caller: Caller) -> Person:
-    """Return who calls. Raises Forbidden for a script or an agent: only people answer for an agent."""
+    """Return the person who calls. Raises Forbidden for a script or an agent."""
     if caller.human is None:
         raise Forbidden
     return caller.human
@@ -104,7 +104,7 @@ class _Propose(_Agents):
 
 
 class Sponsor(_Propose):
-    """Ask another person to answer for an agent."""
+    """Propose another sponsor of an agent."""
 
     office = OfficeProposal.Office.SPONSOR
 
@@ -147,18 +147,18 @@ class _Proposals(Resource):
 
 
 class Proposals(_Proposals, Listing):
-    """List who was asked to answer for agents, newest first."""
+    """List proposals of ownership, newest first."""
 
     filterset_class = ProposalFilter
     ordering = ("-proposed_at", "-id")
 
 
 class OneProposal(_Proposals, Look):
-    """Show who was asked to answer for an agent."""
+    """Show a proposal of ownership."""
 
 
 class Accept(_Proposals):
-    """Take the office. What waits for answers goes to the right people in the same step."""
+    """Accept a proposal. Open requests are routed to the new approvers in the same step."""
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Accept what one was asked to do."""
@@ -169,7 +169,7 @@ class Accept(_Proposals):
 
 
 class Decline(_Proposals):
-    """Refuse the office, with a reason."""
+    """Decline a proposal, with a reason."""
 
     asked = Reason
 

@@ -24,7 +24,7 @@ _ORPHANED: Final = "Its owner left a week ago, and no one took over."
 
 
 def orphaned(office: str) -> QuerySet[Agent]:
-    """Return the agents, not retired, whose holder of an office has left."""
+    """Return the agents, not retired, whose sponsor or owner has left."""
     rows = Agent.objects.exclude(status=Agent.Status.RETIRED).filter(**{f"{office}__is_active": False})
     return rows.select_related("sponsor__manager", "owner__manager", "backup")
 

@@ -47,7 +47,7 @@ class Dormancy(models.Model):
 
 
 class OfficeProposal(models.Model):
-    """One person is asked to take one office of one agent, until `answer_by`. Kept for good."""
+    """A proposal to one person to take one role for one agent, until `answer_by`. Never deleted."""
 
     class Office(models.TextChoices):
         SPONSOR = "sponsor", "Sponsor"

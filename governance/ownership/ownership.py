@@ -109,7 +109,7 @@ def propose(agent: Agent, office: str, person: Person, *, by: Principal, reason:
 
 @transaction.atomic
 def accept(proposal_id: UUID, *, by: Person) -> OfficeProposal:
-    """Take the office that one was asked to take; what waits for answers goes to the right people in the same step.
+    """Accept a proposal; open requests are routed to the new approvers in the same step.
 
     Raises NotFound, NotAsked, AlreadyAnswered, and what `change_sponsor` and its like raise about agent and person.
     """
@@ -127,7 +127,7 @@ def accept(proposal_id: UUID, *, by: Person) -> OfficeProposal:
 
 @transaction.atomic
 def decline(proposal_id: UUID, *, by: Person, reason: str) -> OfficeProposal:
-    """Refuse the office that one was asked to take. Raises ReasonRequired, NotFound, NotAsked, AlreadyAnswered."""
+    """Decline a proposal. Raises ReasonRequired, NotFound, NotAsked, AlreadyAnswered."""
     if not reason.strip():
         raise ReasonRequired
     proposal = _waiting_for(proposal_id, by)
@@ -143,7 +143,7 @@ def about(proposal: OfficeProposal) -> list[str]:
 
 
 def change_sponsor(agent: Agent, sponsor: Person, *, by: Principal, reason: str) -> Agent:
-    """Let another person answer for an agent; what was asked before goes to others. Twice changes and records nothing.
+    """Change the sponsor of an agent; open requests are routed again. Doing it twice changes and records nothing.
 
     Raises NotFound, ReasonRequired, AgentRetired, agents.SponsorRequired when the person is disabled, OwnAppointment
     for a person who appoints themselves, SponsorIsTheUser for a personal agent that has a grant or an open request,
@@ -173,7 +173,7 @@ def _appoint(agent: Agent, office: str, person: Person, *, by: Principal, reason
 
 
 def _take(agent: Agent, office: str, person: Person, *, by: Principal, reason: str, proposed_by: str = "") -> Agent:
-    """Write the office, with the agent locked by the caller."""
+    """Write the role; the caller has locked the agent."""
     waiting = _waiting(agent)
     requests.lock(waiting, also=person)
     locked = _read(agent)
@@ -201,7 +201,7 @@ def _take(agent: Agent, office: str, person: Person, *, by: Principal, reason: s
     )
     changes.note(changes.Kind.AGENT, f"agent:{locked.slug}", agent_id=locked.pk)
     for request_id in waiting:
-        approvals.reroute(request_id, by=by, reason="Who answers for the agent has changed.")
+        approvals.reroute(request_id, by=by, reason="An owner of the agent has changed.")
     return locked
 
 

@@ -97,7 +97,7 @@ class Narrowest(OfRequests):
         ],
     )
     def get(self, request: Request) -> Response:
-        """Suggest the fewest tools and the shortest time to ask for; past calls count for who answers for the agent."""
+        """Suggest the fewest tools and the shortest time to ask for; past calls count for the agent's owners."""
         query, by = request.query_params.dict(), self.asker()
         denied = self._denied(query.get("denied_call", ""), by)
         if denied is not None:

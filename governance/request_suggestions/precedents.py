@@ -89,7 +89,7 @@ def _denied_call_of(event: Event) -> DeniedCall:
         tool=tool,
         person=event.on_behalf_of.removeprefix("person:"),
         code=event.code,
-        reasons=tuple(str(each).partition(": ")[2] or str(each) for each in event.detail.get("reasons", ())),
+        reasons=tuple(str(reason).partition(": ")[2] or str(reason) for reason in event.detail.get("reasons", ())),
     )
 
 

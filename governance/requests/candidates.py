@@ -107,7 +107,7 @@ def _late(request: AccessRequest, stages: Iterable[str]) -> dict[str, frozenset[
 def _answered(request: AccessRequest | None) -> frozenset[str]:
     """Return who answered a request, themselves or by a delegate: they cannot answer its appeal."""
     answers = request.approvals.select_related("by", "in_place_of") if request else []
-    return frozenset(who.login for each in answers for who in (each.by, each.in_place_of) if who)
+    return frozenset(who.login for approval in answers for who in (approval.by, approval.in_place_of) if who)
 
 
 def requesters(request: AccessRequest) -> frozenset[str]:

@@ -82,7 +82,7 @@ def submit(
     narrowing.ReasonTooLong, NotRecordable, and candidates.NoApprover for a stage without an approver: none is skipped.
     """
     narrowing.check_size(ask.limits, ask.reason)
-    locks.shared([(Lock.AGENT, agent.pk)])  # who answers for it stays the same until the request can be seen
+    locks.shared([(Lock.AGENT, agent.pk)])  # its owners stay the same until the request can be seen
     agent, entitlement, ask = _as_they_are_now(agent, entitlement, ask)
     denial = eligibility.denial(agent, ask.denied_call)
     on_behalf_of = on_behalf_of or eligibility.user(by, denial)
@@ -136,7 +136,8 @@ def _event_detail(
         "denied_call": str(request.denied_call) if request.denied_call else None,
         **({"appeals": str(request.appeals_id)} if request.appeals_id else {}),
         "approvals": [
-            {"stage": each.stage, "waiting_for": sorted(each.chosen), "rule": each.rule} for each in resolved
+            {"stage": resolution.stage, "waiting_for": sorted(resolution.chosen), "rule": resolution.rule}
+            for resolution in resolved
         ],
     }
 

@@ -80,10 +80,10 @@ def accept(token: str, password: str) -> Person:
 
 def holder(token: str) -> Person:
     """Return whom a link is for, while it is good. Raises InvitationSpent."""
-    found = _alive(token, clock.now()).select_related("person").first()
-    if found is None or not found.person.is_active:
+    invitation = _alive(token, clock.now()).select_related("person").first()
+    if invitation is None or not invitation.person.is_active:
         raise InvitationSpent
-    return found.person
+    return invitation.person
 
 
 def _alive(token: str, now: datetime) -> QuerySet[Invitation]:

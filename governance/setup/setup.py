@@ -341,7 +341,7 @@ def _try_stop(_by: Person) -> str:
         raise _Failed(_("The key of the receipt is denied, and may have been in other hands when it signed."))
     if claims.get("id") != str(revoked.pk) or claims.get("missing"):
         raise _Failed(_("The receipt is not of this stop, or a node is missing in it."))
-    slowest = max(each["after_ms"] for each in revoked.acknowledged)
+    slowest = max(acknowledgement["after_ms"] for acknowledgement in revoked.acknowledged)
     return _("The receipt is signed, and the slowest node obeyed after %(ms)d ms.") % {"ms": slowest}
 
 

@@ -262,7 +262,7 @@ def _completed(agent: Agent, new: Collection[HeldTool], rules: Sequence[Combinat
     return [
         PolicyViolation(rule, holders[pk], filled, covers.get((rule.pk, pk)))
         for rule in touched
-        for pk in sorted(affected, key=lambda each: (each != agent.pk, each))
+        for pk in sorted(affected, key=lambda key: (key != agent.pk, key))
         if (filled := sod_rules.completed(read[rule.pk], [*union[pk], *new]))
     ]
 
@@ -339,7 +339,7 @@ def violations_by_classification(tool: Tool) -> list[PolicyViolation]:
         left = sorted(after - before - {pk for _rule, pk in _covers([rule], after - before)})[:MOST_SHOWN]
         union = _union(left)
         for agent in Agent.objects.filter(pk__in=left).order_by("slug"):
-            held = [new if each == was else each for each in union[agent.pk]]
+            held = [new if tool_held == was else tool_held for tool_held in union[agent.pk]]
             if filled := sod_rules.completed(read, held):
                 violations.append(PolicyViolation(rule, agent, filled))
     return violations[:MOST_SHOWN]

@@ -116,7 +116,7 @@ def is_concerned(person: Person, agent: Agent) -> bool:
     """
     agent.refresh_from_db(fields=["sponsor", "owner", "backup"])
     accounts = independence.accounts_of(person)
-    if {each.pk for each in accounts} & {agent.sponsor_id, agent.owner_id, agent.backup_id}:
+    if {account.pk for account in accounts} & {agent.sponsor_id, agent.owner_id, agent.backup_id}:
         return True
     held = Grant.objects.filter(agent=agent, ended_at=None)
     requests = AccessRequest.objects.filter(
@@ -170,7 +170,7 @@ def settle() -> int:
     in_force = CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True)
     ended = CombinationException.objects.filter(ended_at__gt=clock.now() - _LOOKS_BACK, rule__in=in_force)
     pairs = ended.order_by("agent", "rule").distinct("agent", "rule").select_related("agent", "rule")
-    return sum(_suspend(each.agent, each.rule) for each in pairs)
+    return sum(_suspend(exception.agent, exception.rule) for exception in pairs)
 
 
 def _suspend(agent: Agent, rule: CombinationRule) -> int:
@@ -185,7 +185,7 @@ def _suspend(agent: Agent, rule: CombinationRule) -> int:
 
 
 def _is_uncovered(agent: Agent, rule: CombinationRule) -> bool:
-    return any(each.rule == rule and each.exception is None for each in check.current_violations(agent))
+    return any(violation.rule == rule and violation.exception is None for violation in check.current_violations(agent))
 
 
 def _newest(agent: Agent, sides: Sequence[sod_rules.Side]) -> Grant | None:

@@ -141,7 +141,7 @@ def restore(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @doors.page
 def activate(request: HttpRequest, slug: str) -> HttpResponse:
-    """Put a staged agent into use: its sponsor says that they answer for it."""
+    """Activate a pending agent, as its sponsor."""
     agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
     doors.about(request, f"agent:{slug}")
     doors.permit(request, "agent-activate", agent)

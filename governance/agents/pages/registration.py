@@ -91,7 +91,7 @@ class AddForm(_Described):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's
         super().__init__(*args, **kwargs)
         allowed, kind = lifecycle.allowed_kinds(), self.fields["kind"]
-        kind.choices = [each for each in kind.choices if each[0] in allowed]  # type: ignore[attr-defined]
+        kind.choices = [option for option in kind.choices if option[0] in allowed]  # type: ignore[attr-defined]
         longest = int(settings.EPHEMERAL_AGENT_LONGEST.total_seconds() // 3600)
         self.fields["hours"].help_text = _("At most %(hours)s. Leave it empty for every other kind.") % {
             "hours": longest
@@ -118,7 +118,7 @@ class EditForm(_Described):
 
 
 class PeopleForm(forms.Form):
-    """Who answers for an agent."""
+    """The owners of an agent."""
 
     sponsor = form_fields.PersonField(label=gettext_lazy("Sponsor"))
     owner = form_fields.PersonField(label=gettext_lazy("Technical owner"), required=False)
@@ -133,7 +133,7 @@ class PeopleForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def add(request: HttpRequest) -> HttpResponse:
-    """Register an agent with the human who answers for it."""
+    """Register an agent with its sponsor."""
     doors.permit(request, "agents", None)
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
     if request.method == "POST":
@@ -172,7 +172,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["POST"])
 @doors.page
 def appoint(request: HttpRequest, slug: str) -> HttpResponse:
-    """Ask other people to answer for an agent; nothing changes before they accept."""
+    """Propose other owners of an agent; nothing changes before they accept."""
     agent = _agent(request, slug)
     for office in OfficeProposal.Office.values:
         doors.permit(request, f"agent-{office}", agent)

@@ -153,9 +153,9 @@ def entries(events: Sequence[Event]) -> list[TimelineEntry]:
 
 def _further_links(event: Event) -> list[str]:
     """Leave out links that the line shows already: the actor, for whom, and the system of a named tool."""
-    shown = {event.actor, event.on_behalf_of}
-    shown |= {f"system:{link[5:].partition('/')[0]}" for link in event.about if link.startswith("tool:")}
-    return [link for link in event.about if link not in shown]
+    known = {event.actor, event.on_behalf_of}
+    known |= {f"system:{link[5:].partition('/')[0]}" for link in event.about if link.startswith("tool:")}
+    return [link for link in event.about if link not in known]
 
 
 def _places(events: Sequence[Event]) -> dict[tuple[UUID, int], int]:

@@ -77,7 +77,7 @@ def _show(request: HttpRequest, catalogue_import: CatalogueImport) -> HttpRespon
         (_("Rows that are refused"), counts.get("refused", 0)),
     ]
     context = {
-        "found": catalogue_import,
+        "imported": catalogue_import,
         "rows": rows,
         "waits": catalogue_import.state == CatalogueImport.State.PREVIEW,
         "runs": catalogue_import.state == CatalogueImport.State.RUNNING,

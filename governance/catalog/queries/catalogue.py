@@ -41,19 +41,19 @@ class Offer:
 
 def offers(entitlements: Sequence[Entitlement], agent: Agent | None, person: Person) -> list[Offer]:
     """Describe entitlements, each with who would answer a request for all of it by this person for this agent."""
-    described = [_offer(each, agent, person) for each in entitlements]
+    described = [_offer(entitlement, agent, person) for entitlement in entitlements]
     logins = {login for _tools, _risk, stages in described for _stage, who in stages or () for login in who}
     names = dict(Person.objects.filter(login__in=logins).values_list("login", "name"))
     return [
         Offer(
-            each,
+            entitlement,
             tools,
             risk,
             None
             if stages is None
             else [(question(stage), sorted(names[login] for login in who if login in names)) for stage, who in stages],
         )
-        for each, (tools, risk, stages) in zip(entitlements, described, strict=True)
+        for entitlement, (tools, risk, stages) in zip(entitlements, described, strict=True)
     ]
 
 
@@ -76,7 +76,7 @@ def _offer(entitlement: Entitlement, agent: Agent | None, person: Person) -> tup
     resolved = request_rules.resolve(stages, around)
     if isinstance(resolved, request_rules.Unresolved):
         return tools, risk, None
-    return tools, risk, [(each.stage, each.chosen) for each in resolved]
+    return tools, risk, [(resolution.stage, resolution.chosen) for resolution in resolved]
 
 
 def _acted_for(agent: Agent, person: Person) -> tuple[Person, ...]:

@@ -148,7 +148,7 @@ class WaitingTool:
 
     tool: Tool
     words: dict[str, Any]
-    given: dict[str, str]
+    data: dict[str, str]
     may: bool = True
 
     @property

@@ -48,7 +48,7 @@ def places(agent: Agent) -> list[ConnectionPlace]:
             addresses.issuer(addresses.issuer_path(system.slug)),
             " ".join(sorted(scopes[system])),
         )
-        for system in sorted(scopes, key=lambda each: each.slug)
+        for system in sorted(scopes, key=lambda reached: reached.slug)
     ]
 
 

@@ -95,9 +95,9 @@ def _parts(head: coverage_map.Headline) -> list[Part]:
 def _findings(findings: Iterable[coverage_map.Finding]) -> list[tuple[System, list[Any]]]:
     """Put what does not fit together by system, each with both times."""
     by_system: dict[System, list[Any]] = {}
-    for each in findings:
-        entry = (DIFFER[each.what], each, _span(each.governed), _span(each.known))
-        by_system.setdefault(each.system, []).append(entry)
+    for finding in findings:
+        entry = (DIFFER[finding.what], finding, _span(finding.governed), _span(finding.known))
+        by_system.setdefault(finding.system, []).append(entry)
     return list(by_system.items())
 
 

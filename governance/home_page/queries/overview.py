@@ -107,10 +107,10 @@ def _overdue() -> Iterator[Need]:
 def _failed() -> Iterator[Need]:
     failed = Remediation.objects.filter(state=Remediation.State.FAILED)
     rows = failed.select_related("decision__item__campaign", "decision__item__agent", "decision__item__system")
-    for each in rows.order_by("due_at")[:_CAMPAIGNS]:
-        item = each.decision.item
+    for remediation in rows.order_by("due_at")[:_CAMPAIGNS]:
+        item = remediation.decision.item
         address = f"/reviews/{item.campaign.slug}/items/{item.pk}/"
-        yield Need(_("A removal could not be proven: %(name)s") % {"name": item.name}, address, each.due_at)
+        yield Need(_("A removal could not be proven: %(name)s") % {"name": item.name}, address, remediation.due_at)
 
 
 def _unresolved() -> Iterator[Need]:
@@ -133,10 +133,10 @@ def _passed_on() -> Iterator[Need]:
 def _sponsors() -> Iterator[Need]:
     waiting = OfficeProposal.objects.filter(office="sponsor", state=OfficeProposal.State.WAITING)
     rows = waiting.exclude(agent__status=Agent.Status.RETIRED).select_related("agent", "person")
-    for each in rows.order_by("answer_by")[:_CAMPAIGNS]:
+    for proposal in rows.order_by("answer_by")[:_CAMPAIGNS]:
         sentence = _("%(person)s has not answered yet whether to own %(agent)s")
-        sentence %= {"person": each.person.name, "agent": each.agent.name}
-        yield Need(sentence, f"/agents/{each.agent.slug}/", each.answer_by)
+        sentence %= {"person": proposal.person.name, "agent": proposal.agent.name}
+        yield Need(sentence, f"/agents/{proposal.agent.slug}/", proposal.answer_by)
 
 
 def _exceptions() -> Iterator[Need]:
@@ -147,14 +147,14 @@ def _exceptions() -> Iterator[Need]:
         item = cut.remediation.decision.item
         address = f"/reviews/{item.campaign.slug}/items/{item.pk}/"
         yield Need(_("An exception from a removal ends: %(name)s") % {"name": item.name}, address, cut.expires_at)
-    for each in (
+    for exception in (
         CombinationException.objects.filter(**soon).select_related("rule", "agent").order_by("expires_at")[:_CAMPAIGNS]
     ):
         sentence = _("An exception from “%(rule)s” ends for %(agent)s") % {
-            "rule": each.rule.name,
-            "agent": each.agent.name,
+            "rule": exception.rule.name,
+            "agent": exception.agent.name,
         }
-        yield Need(sentence, f"/rules/{each.rule_id}/", each.expires_at)
+        yield Need(sentence, f"/rules/{exception.rule_id}/", exception.expires_at)
 
 
 def numbers() -> dict[str, Any]:
@@ -196,7 +196,7 @@ def campaigns() -> list[Line]:
         .exclude(kind=Campaign.Kind.MICRO)
         .order_by("-snapshot_at")[:_CAMPAIGNS]
     )
-    return [line(each) for each in rows]
+    return [line(campaign) for campaign in rows]
 
 
 def line(campaign: Campaign) -> Line:

@@ -79,7 +79,7 @@ def disagreements_for(person: Person) -> QuerySet[SpotPlan]:
 
 
 def proposals_for(person: Person) -> QuerySet[OfficeProposal]:
-    """Return what this person is asked to answer for, the most urgent first."""
+    """Return the proposals of ownership to this person, the most urgent first."""
     waiting = OfficeProposal.objects.filter(person=person, state=OfficeProposal.State.WAITING)
     return waiting.select_related("agent").order_by("answer_by")
 
@@ -143,7 +143,7 @@ def stopped_systems(caller: Caller) -> QuerySet[System]:
 
 
 def agents_of(person: Person) -> QuerySet[Agent]:
-    """Return the agents that this person answers for."""
+    """Return the agents that this person owns or sponsors."""
     return (
         Agent.objects.filter(Q(sponsor=person) | Q(owner=person))
         .exclude(status=Agent.Status.RETIRED)

@@ -93,7 +93,7 @@ def add(request: HttpRequest) -> HttpResponse:
 @require_safe
 @doors.page
 def detail(request: HttpRequest, login: str) -> HttpResponse:
-    """Show a person: what they are called, their roles and groups, and what they answer for."""
+    """Show a person: their names, admin roles, groups, agents and systems."""
     person = doors.find(visibility.people(doors.caller(request)), login=login)
     return _show(request, person)
 

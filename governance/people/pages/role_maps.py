@@ -41,7 +41,8 @@ class ProposeForm(forms.Form):
         help_text=gettext_lazy("Exactly as the token says it; with Entra that is an object id."),
     )
     role = forms.ChoiceField(
-        label=gettext_lazy("Gives the role"), choices=[each for each in Role.choices if each[0] not in roles.ALONE]
+        label=gettext_lazy("Gives the role"),
+        choices=[option for option in Role.choices if option[0] not in roles.ALONE],
     )
     reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
 

@@ -157,7 +157,7 @@ def _show(
     source.refresh_from_db()
     context: dict[str, Any] = {
         "source": source,
-        "sync": next((each for each in people_queries.last() if each.slug == source.slug), None),
+        "sync": next((sync for sync in people_queries.last() if sync.slug == source.slug), None),
         "counts": sources.counts(source),
         "held": sources.held(source),
         "groups": source.groups.filter(removed_at=None).count(),

@@ -45,7 +45,7 @@ def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
             return redirect(f"/requests/{pk}/")
     data = request.POST if request.method == "POST" else None
     context = {
-        "asked": access_request,
+        "access_request": access_request,
         "lines": [_line(line, access_request, request) for line in _offered(access_request)],
         "lengths": read.lengths(access_request.entitlement.longest, access_request.lasts),
         "reason": data.get("reason", "") if data else access_request.reason,

@@ -65,9 +65,9 @@ def _named(request: HttpRequest) -> Mapping[str, str]:
     """Return what the form, or the address, names; of an address, what it leaves out is as in its denied call."""
     if request.method == "POST":
         return request.POST.dict()
-    denied, given = _denied(request), request.GET.dict()
+    denied, query = _denied(request), request.GET.dict()
     of_call = {"agent": denied.agent, "system": denied.system, "tool": denied.tool} if denied else {}
-    return of_call | {name: value for name, value in given.items() if value}
+    return of_call | {name: value for name, value in query.items() if value}
 
 
 def _chosen(request: HttpRequest) -> tuple[Agent | None, Entitlement | None]:

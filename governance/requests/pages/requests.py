@@ -84,7 +84,7 @@ def _show(
     may_answer = read.waits_for(access_request, person)
     choice, lines = read.suggested(access_request, lines) if may_answer else (None, lines)
     context: dict[str, Any] = {
-        "asked": access_request,
+        "access_request": access_request,
         "lines": lines,
         "kept": kept,
         "stages": read.stages(access_request),
@@ -123,12 +123,12 @@ def _afterwards(access_request: AccessRequest, person: Person) -> dict[str, Any]
 
 def _lines(request: HttpRequest, access_request: AccessRequest) -> list[read.Line]:
     """Return the tools of a request, their limits as a form that was sent filled them in."""
-    lines, given = read.lines(access_request), request.POST
-    if given.get("verb") not in _FILLED:
+    lines, data = read.lines(access_request), request.POST
+    if data.get("verb") not in _FILLED:
         return lines
     return [
-        replace(line, fields=[limit_fields.with_sent_values(field, given.getlist) for field in line.fields])
-        if line.tool.name in given.getlist("tool")
+        replace(line, fields=[limit_fields.with_sent_values(field, data.getlist) for field in line.fields])
+        if line.tool.name in data.getlist("tool")
         else line
         for line in lines
     ]

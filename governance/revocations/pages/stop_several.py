@@ -128,14 +128,14 @@ def _ticked(request: HttpRequest, known: Kind) -> list[Any]:
         raise Malformed(_("One page of a list at a time."))
     if known.key == "pk":
         try:
-            keys = [str(UUID(each)) for each in keys]
+            keys = [str(UUID(key)) for key in keys]
         except ValueError as error:
             raise Malformed from error
     by_key = {
-        str(getattr(each, known.key)): each
-        for each in known.rows(doors.caller(request)).filter(**{f"{known.key}__in": keys})
+        str(getattr(thing, known.key)): thing
+        for thing in known.rows(doors.caller(request)).filter(**{f"{known.key}__in": keys})
     }
-    return [by_key[each] for each in keys if each in by_key]
+    return [by_key[key] for key in keys if key in by_key]
 
 
 def _one(request: HttpRequest, act: StopAction, kind: str, thing: Any, reason: str) -> DomainError | None:  # noqa: ANN401 - a row

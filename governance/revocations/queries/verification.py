@@ -103,7 +103,7 @@ def _of_lines(
     )
     for line in rows.order_by("-grant__created_at", "tool__name").distinct()[:MOST]:
         grant = line.grant
-        client = next((each.client_id for each in grant.agent.clients.all()), "")
+        client = next((candidate.client_id for candidate in grant.agent.clients.all()), "")
         for person in _people(grant)[:1]:
             call = Call(grant.agent.slug, client, person, line.tool.system.slug, line.tool.name, {}, token, session)
             yield call, line.tool.sentence

@@ -28,8 +28,8 @@ class Password(forms.Form):
         label=_("The same again"), widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
     )
 
-    def __init__(self, person: Person, *given: object) -> None:
-        super().__init__(*given)  # type: ignore[arg-type]  # the form's data, or nothing
+    def __init__(self, person: Person, *arguments: object) -> None:
+        super().__init__(*arguments)  # type: ignore[arg-type]  # the form's data, or nothing
         self._person = person
 
     def clean(self) -> None:

@@ -28,15 +28,15 @@ def check(caller: Caller, approval: tools.Approval, accepted: str) -> None:
     completed = check_actions.violations_by_classification(classed)
     if not completed or accepted == (digest := _digest(completed)):
         return
-    holders = [each.agent.pk for each in completed]
+    holders = [violation.agent.pk for violation in completed]
     agents = set(visibility.agents(caller).filter(pk__in=holders).values_list("pk", flat=True))
     known = agents | set(visibility.grants(caller).filter(agent__in=holders).values_list("agent", flat=True))
-    named = [each for each in completed if each.agent.pk in known]
-    violations = [each.as_json() | ({} if each.agent.pk in agents else {"sides": []}) for each in named]
+    named = [violation for violation in completed if violation.agent.pk in known]
+    violations = [violation.as_json() | ({} if violation.agent.pk in agents else {"sides": []}) for violation in named]
     raise check_actions.ClassingCompletes(completed=violations, others=len(completed) - len(named), accept=digest)
 
 
 def _digest(completed: Sequence[check_actions.PolicyViolation]) -> str:
     """Return the digest of the agents and rules, so that the caller accepts exactly what was shown."""
-    lines = sorted(f"{each.rule.pk} {each.agent.pk}" for each in completed)
+    lines = sorted(f"{violation.rule.pk} {violation.agent.pk}" for violation in completed)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

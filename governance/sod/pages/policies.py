@@ -50,8 +50,8 @@ def words(sides: Iterable[Mapping[str, Any]]) -> list[list[tuple[Any, str]]]:
 def _word(name: str, values: Iterable[str]) -> str:
     """Join values in words. A tool must have all the flows, and any one of the other values."""
     if name == "flows":
-        return _(" and ").join(str(request_suggestion_queries.LABELS[each]).lower() for each in values)
-    return _(" or ").join(tags.does(each).lower() if name == "actions" else each for each in values)
+        return _(" and ").join(str(request_suggestion_queries.LABELS[value]).lower() for value in values)
+    return _(" or ").join(tags.does(value).lower() if name == "actions" else value for value in values)
 
 
 @require_safe

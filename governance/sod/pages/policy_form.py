@@ -40,11 +40,11 @@ def _side(number: int) -> dict[str, forms.Field]:
         ),
     }
     ticked: dict[str, tuple[Any, list[tuple[str, Any]]]] = {
-        "actions": (gettext_lazy("That do what?"), [(each.value, tags.does(each)) for each in Action]),
-        "data_classes": (gettext_lazy("With which data?"), [(each, each) for each in DATA_CLASSES]),
+        "actions": (gettext_lazy("That do what?"), [(option.value, tags.does(option)) for option in Action]),
+        "data_classes": (gettext_lazy("With which data?"), [(option, option) for option in DATA_CLASSES]),
         "flows": (gettext_lazy("That do all of this?"), list(request_suggestion_queries.LABELS.items())),
     }
-    risks = [("", gettext_lazy("Any")), *((each.value, each.value) for each in Risk)]
+    risks = [("", gettext_lazy("Any")), *((option.value, option.value) for option in Risk)]
     fields: dict[str, forms.Field] = {
         name: forms.CharField(
             label=label, help_text=help_text, required=False, max_length=800, widget=forms.TextInput(**_NAMES)

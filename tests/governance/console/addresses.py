@@ -169,7 +169,7 @@ def _brought(company: companies.Company) -> dict[str, object]:
     """Bring a file that names the bot, whose sponsor is asked; returns the samples of adoption and of the map."""
     table = b"agent,system,tools,person\nresearch-bot,clock,now,alice\n"
     batch = batches.prepare(table, file_name="access.csv", by=company.ana)
-    batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="a sample")
+    batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="a sample")
     flow = Workflow.objects.get(agent=company.bot, origin="grant")
     return {"adoption/pk": batch.pk, "adoption/number": SeenAgent.objects.get().pk, "coverage/number": flow.pk}
 
