@@ -125,7 +125,7 @@ class CancelRequests(OfRequests, Bulk):
         """Withdraw one."""
         self.seen(named["id"])
         read = version_of(values["etag"])
-        done = requests.cancel(named["id"], self.asker(), expected_version=read, reason=values["reason"])
+        done = requests.cancel(named["id"], self.requester(), expected_version=read, reason=values["reason"])
         return {"state": done.state}
 
 

@@ -12,7 +12,7 @@ from audit.actions import Action
 from entitlements.errors import NotFound
 from entitlements.people.models import Person
 from governance.approvals.models import RequestQuestion
-from governance.eligibility.eligibility import Asker
+from governance.eligibility.eligibility import Requester
 from governance.requests import requests
 
 from . import approvals, question_rules
@@ -44,7 +44,7 @@ def ask(request_id: UUID, *, by: Person, text: str) -> RequestQuestion:
 
 
 @transaction.atomic
-def answer(request_id: UUID, question_id: UUID, *, by: Asker, text: str) -> RequestQuestion:
+def answer(request_id: UUID, question_id: UUID, *, by: Requester, text: str) -> RequestQuestion:
     """Answer a question about what one asked for, once.
 
     Raises NotFound, requests.NotTheRequester, Decided, Overdue, and what `questioning` raises.

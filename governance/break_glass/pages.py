@@ -89,7 +89,7 @@ def declare(request: HttpRequest) -> HttpResponse:
 def _give(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> EmergencyGrant:
     given = request.POST
     service = agent.kind == Agent.Kind.SERVICE
-    ask = eligibility.Ask(
+    ask = eligibility.RequestTerms(
         lasts=lasts(request) or timedelta(0),
         reason=doors.reason(request),
         people=() if service else named_people(given.get("people", "")),

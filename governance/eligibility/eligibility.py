@@ -25,12 +25,12 @@ from governance.requests.models import AccessRequest
 from . import narrowing
 from .narrowing import Lines, Narrowing
 
-type Asker = Person | Agent
+type Requester = Person | Agent
 
 DENIAL_IS_RECENT: Final = timedelta(days=1)
 
 
-class MayNotAsk(DomainError):
+class MayNotRequest(DomainError):
     """You cannot request access for this agent. Its sponsor, its owner, an analyst, or the person it acts for can."""
 
     code, status = "may_not_ask", HTTPStatus.FORBIDDEN
@@ -97,7 +97,7 @@ class DenialUnknown(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class RequestTerms:
     """A request to submit: for whom, which tools (by name; None for all that are approved), in which limits, how long.
 
     `denied_call` is the event of the denial that led here; the request then continues its trace. `renews` is the grant
@@ -115,8 +115,8 @@ class Ask:
     appeals: AccessRequest | None = None
 
 
-def check_asker(agent: Agent, ask: Ask, *, by: Asker, on_behalf_of: Person | None) -> None:
-    """Raise MayNotAsk unless this person or agent may ask for the agent.
+def check_requester(agent: Agent, ask: RequestTerms, *, by: Requester, on_behalf_of: Person | None) -> None:
+    """Raise MayNotRequest unless this person or agent may ask for the agent.
 
     An agent asks for itself only, and only for the user whose session it is in; without one for no person, or as
     a personal agent for its sponsor. A person without any tie to the agent may ask that it act for them alone.
@@ -128,7 +128,7 @@ def check_asker(agent: Agent, ask: Ask, *, by: Asker, on_behalf_of: Person | Non
     else:
         allowed = by.is_active and (may_request_for_others(by, agent) or (people == {by.pk} and not ask.groups))
     if not allowed:
-        raise MayNotAsk
+        raise MayNotRequest
 
 
 def may_request_for_others(person: Person, agent: Agent) -> bool:
@@ -179,7 +179,7 @@ def check_tools(tools: Iterable[Tool]) -> None:
             raise ToolNotApproved(tool=tool.name)
 
 
-def lines(entitlement: Entitlement, ask: Ask) -> dict[Tool, dict[str, Any]]:
+def lines(entitlement: Entitlement, ask: RequestTerms) -> dict[Tool, dict[str, Any]]:
     """Return what is asked, tool by tool. What the ask does not limit keeps the limits of the entitlement.
 
     Raises grants.OutsideEntitlement, grants.TooLong, ToolNotApproved, ReasonRequired, Malformed, LimitMalformed.
@@ -220,7 +220,7 @@ def denial(agent: Agent, denied_call: UUID | None) -> Event | None:
     return event
 
 
-def user(by: Asker, denied: Event | None) -> Person | None:
+def user(by: Requester, denied: Event | None) -> Person | None:
     """Return the user for whom an agent without a session of theirs was denied, so that it may ask for them."""
     if isinstance(by, Person) or denied is None:
         return None

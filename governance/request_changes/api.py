@@ -56,7 +56,7 @@ class One(requests.One):
         self.seen(asked)
         if "If-Match" not in request.headers:
             raise PreconditionRequired
-        body, by = self.body(ChangeAsked), self.asker()
+        body, by = self.body(ChangeAsked), self.requester()
         if "tools" in body:
             body["tools"] = frozenset(body["tools"])
         edit.edit(asked, edit.Change(**body), by=by, expected_version=self.version())
@@ -81,7 +81,7 @@ class Answer(OfRequests):
     def post(self, request: Request, asked: UUID, question: UUID) -> Response:  # noqa: ARG002 - as above
         """Answer a question about what one asked for."""
         self.seen(asked)
-        questions.answer(asked, question, by=self.asker(), text=self.body(TextAsked)["text"])
+        questions.answer(asked, question, by=self.requester(), text=self.body(TextAsked)["text"])
         return self.answer(asked)
 
 
@@ -107,7 +107,7 @@ class Appeal(OfRequests):
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """Appeal a denied or narrowed request: other people decide, security among them."""
         self.seen(asked)
-        reason, by = self.body(ReasonAsked)["reason"], self.asker()
+        reason, by = self.body(ReasonAsked)["reason"], self.requester()
         new_appeal = appeal.appeal(asked, by=by, reason=reason, on_behalf_of=self.acts_for(by))
         return self.answer(new_appeal.pk, HTTPStatus.CREATED)
 
@@ -119,5 +119,5 @@ class GiveBack(OfRequests):
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """End the access that came of one's request."""
         self.seen(asked)
-        appeal.give_back(asked, by=self.asker(), reason=self.body(ReasonAsked)["reason"])
+        appeal.give_back(asked, by=self.requester(), reason=self.body(ReasonAsked)["reason"])
         return self.answer(asked)

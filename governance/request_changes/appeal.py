@@ -12,7 +12,7 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.eligibility import narrowing
-from governance.eligibility.eligibility import Ask, Asker
+from governance.eligibility.eligibility import Requester, RequestTerms
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 
@@ -41,7 +41,7 @@ def was_narrowed(request: AccessRequest) -> bool:
     return less or request.lasts < request.asked_lasts
 
 
-def may_appeal(request: AccessRequest, who: Asker) -> bool:
+def may_appeal(request: AccessRequest, who: Requester) -> bool:
     """Whether a person may appeal their request; decides whether a page shows a button."""
     is_theirs = requests.is_requester(request, who)
     return is_theirs and _is_appealable(request) and not AccessRequest.objects.filter(appeals=request).exists()
@@ -53,7 +53,7 @@ def _is_appealable(request: AccessRequest) -> bool:
 
 
 @transaction.atomic
-def appeal(request_id: UUID, *, by: Asker, reason: str, on_behalf_of: Person | None = None) -> AccessRequest:
+def appeal(request_id: UUID, *, by: Requester, reason: str, on_behalf_of: Person | None = None) -> AccessRequest:
     """Appeal a denied or narrowed request, as it was submitted: other people decide, security among them.
 
     A person who answered the request cannot answer its appeal. The grant of the request stays until the appeal
@@ -68,7 +68,7 @@ def appeal(request_id: UUID, *, by: Asker, reason: str, on_behalf_of: Person | N
     if not _is_appealable(old):
         raise NothingToAppeal
     lines = {line.tool.name: line.asked_limits for line in old.lines.select_related("tool")}
-    ask = Ask(
+    ask = RequestTerms(
         old.asked_lasts,
         reason,
         tuple(old.people.all()),
@@ -89,12 +89,12 @@ def _in_force(request: AccessRequest) -> Grant | None:
     return Grant.objects.filter(pk=request.grant_id, state=Grant.State.ACTIVE).first() if request.grant_id else None
 
 
-def may_give_back(request: AccessRequest, who: Asker) -> bool:
+def may_give_back(request: AccessRequest, who: Requester) -> bool:
     """Whether a person may give back the access of their request; decides whether a page shows a button."""
     return requests.is_requester(request, who) and _in_force(request) is not None
 
 
-def give_back(request_id: UUID, *, by: Asker, reason: str) -> Grant:
+def give_back(request_id: UUID, *, by: Requester, reason: str) -> Grant:
     """End the access that came of one's request.
 
     Raises NotFound, requests.NotTheRequester, ReasonRequired and NothingToGiveBack.

@@ -21,7 +21,7 @@ from governance.approval_policies import policies
 from governance.approvals.models import Approval
 from governance.deciders import request_rules
 from governance.eligibility import eligibility, narrowing
-from governance.eligibility.eligibility import Ask, Asker
+from governance.eligibility.eligibility import Requester, RequestTerms
 from governance.eligibility.narrowing import Lines, Narrowing
 from governance.requests import candidates, requests
 from governance.requests.models import AccessRequest, RequestLine
@@ -44,7 +44,7 @@ class Change:
 
 
 @transaction.atomic
-def edit(request_id: UUID, change: Change, *, by: Asker, expected_version: int | None = None) -> AccessRequest:
+def edit(request_id: UUID, change: Change, *, by: Requester, expected_version: int | None = None) -> AccessRequest:
     """Edit one's open request, to more or to less. All stages are answered again, under the current policy.
 
     Raises NotFound, requests.NotTheRequester, Stale, Decided, Overdue, NothingChanged, what the checks in
@@ -56,7 +56,7 @@ def edit(request_id: UUID, change: Change, *, by: Asker, expected_version: int |
         raise requests.NotTheRequester
     requests.check_open(request, expected_version)
     ask, before = _wanted(request, change), _as_recorded(request)
-    eligibility.check_asker(request.agent, ask, by=by, on_behalf_of=request.requested_by)
+    eligibility.check_requester(request.agent, ask, by=by, on_behalf_of=request.requested_by)
     eligibility.check_in_force(request.agent, request.entitlement, ask.people)
     lines = eligibility.lines(request.entitlement, ask)
     eligibility.check_two_people(request.agent, (tool.risk for tool in lines))
@@ -88,7 +88,7 @@ def edit(request_id: UUID, change: Change, *, by: Asker, expected_version: int |
     return request
 
 
-def _wanted(request: AccessRequest, change: Change) -> Ask:
+def _wanted(request: AccessRequest, change: Change) -> RequestTerms:
     """Return the new request: the change's values, else the request's current ones."""
     kept = {line.tool.name: line.limits for line in request.lines.filter(kept=True).select_related("tool")}
     tools = frozenset(kept) if change.tools is None else change.tools
@@ -97,7 +97,7 @@ def _wanted(request: AccessRequest, change: Change) -> Ask:
     }
     if change.limits is not None:
         limits = {**limits, **change.limits}
-    return Ask(
+    return RequestTerms(
         lasts=change.lasts or request.lasts,
         reason=request.reason if change.reason is None else change.reason,
         people=tuple(request.people.all()),
@@ -126,7 +126,7 @@ def _check_renewal(request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any
         narrowing.lines(current, Narrowing(frozenset(asked), asked))
 
 
-def _write(request: AccessRequest, ask: Ask, lines: Mapping[Tool, Mapping[str, Any]]) -> None:
+def _write(request: AccessRequest, ask: RequestTerms, lines: Mapping[Tool, Mapping[str, Any]]) -> None:
     """Write down what is asked for now as what was asked."""
     request.lines.exclude(tool__in=[tool.pk for tool in lines]).delete()
     for tool, limits in lines.items():

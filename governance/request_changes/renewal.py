@@ -16,7 +16,7 @@ from entitlements.errors import DomainError, NotFound
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.eligibility import narrowing
-from governance.eligibility.eligibility import Ask, Asker, MayNotAsk, check_asker
+from governance.eligibility.eligibility import MayNotRequest, Requester, RequestTerms, check_requester
 from governance.eligibility.narrowing import NOTHING, Narrowing
 from governance.requests import requests
 from governance.requests.models import AccessRequest
@@ -47,7 +47,7 @@ class StillOpen(DomainError):
 def renew(
     grant_id: UUID,
     *,
-    by: Asker,
+    by: Requester,
     lasts: timedelta,
     reason: str,
     what: Narrowing = NOTHING,
@@ -70,11 +70,13 @@ def renew(
     possible = frozenset(tool.name for tool in held if tool.state == Tool.State.APPROVED and tool.pk in offered)
     tools = possible if what.tools is None else what.tools
     left = narrowing.lines({tool.name: limits for tool, limits in held.items()}, Narrowing(tools, what.limits))
-    ask = Ask(lasts, reason, *_subjects(grant), tools=frozenset(left), limits=_stated(left), renews=grant)
+    ask = RequestTerms(lasts, reason, *_subjects(grant), tools=frozenset(left), limits=_stated(left), renews=grant)
     return _submit(grant, ask, by=by, on_behalf_of=on_behalf_of)
 
 
-def _submit(like: Grant | AccessRequest, ask: Ask, *, by: Asker, on_behalf_of: Person | None) -> AccessRequest:
+def _submit(
+    like: Grant | AccessRequest, ask: RequestTerms, *, by: Requester, on_behalf_of: Person | None
+) -> AccessRequest:
     """Submit for the agent and the entitlement of what there is. Raises RenewedAlready (the database decides)."""
     try:
         with transaction.atomic():
@@ -84,7 +86,7 @@ def _submit(like: Grant | AccessRequest, ask: Ask, *, by: Asker, on_behalf_of: P
 
 
 def ask_again(
-    request_id: UUID, *, by: Asker, lasts: timedelta | None = None, reason: str, on_behalf_of: Person | None = None
+    request_id: UUID, *, by: Requester, lasts: timedelta | None = None, reason: str, on_behalf_of: Person | None = None
 ) -> AccessRequest:
     """Ask once more for what was denied, withdrawn or not answered in time, as it was asked then.
 
@@ -98,8 +100,8 @@ def ask_again(
     people, groups = tuple(old.people.all()), tuple(old.groups.all())
     renews = old.renews if old.renews and old.renews.state == Grant.State.ACTIVE else None
     tools, limits = frozenset(lines), _stated(lines)
-    ask = Ask(lasts or old.asked_lasts, reason, people, groups, tools=tools, limits=limits, renews=renews)
-    check_asker(
+    ask = RequestTerms(lasts or old.asked_lasts, reason, people, groups, tools=tools, limits=limits, renews=renews)
+    check_requester(
         old.agent, ask, by=by, on_behalf_of=on_behalf_of
     )  # a person who may not request learns nothing of its state
     if old.state in (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED):
@@ -111,10 +113,10 @@ def may_ask_again(old: AccessRequest, by: Person) -> bool:
     """Whether a request came to nothing, and a person may ask for the same once more; for showing a button."""
     if old.state in (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED):
         return False
-    ask = Ask(old.asked_lasts, "", tuple(old.people.all()), tuple(old.groups.all()))
+    ask = RequestTerms(old.asked_lasts, "", tuple(old.people.all()), tuple(old.groups.all()))
     try:
-        check_asker(old.agent, ask, by=by, on_behalf_of=None)
-    except MayNotAsk:
+        check_requester(old.agent, ask, by=by, on_behalf_of=None)
+    except MayNotRequest:
         return False
     return True
 

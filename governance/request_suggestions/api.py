@@ -98,7 +98,7 @@ class Narrowest(OfRequests):
     )
     def get(self, request: Request) -> Response:
         """Suggest the fewest tools and the shortest time to ask for; past calls count for the agent's owners."""
-        query, by = request.query_params.dict(), self.asker()
+        query, by = request.query_params.dict(), self.requester()
         denied = self._denied(query.get("denied_call", ""), by)
         if denied is not None:
             query = {"agent": denied.agent, "tool": denied.tool, **query}
@@ -109,7 +109,7 @@ class Narrowest(OfRequests):
         suggestion = precedents.suggest(entitlement, agent, query.get("tool", ""), by=by)
         return Response(NarrowestShown(_suggestion_data(suggestion, agent, entitlement, denied)).data)
 
-    def _denied(self, named: str, by: eligibility.Asker) -> precedents.DeniedCall | None:
+    def _denied(self, named: str, by: eligibility.Requester) -> precedents.DeniedCall | None:
         """Return the denied call that is named, if any. Raises DenialUnknown where the caller may resume none such."""
         if not named:
             return None
@@ -128,7 +128,7 @@ class Narrowest(OfRequests):
             raise EntitlementNeeded
         return holding[0]
 
-    def _own(self, by: eligibility.Asker) -> Agent:
+    def _own(self, by: eligibility.Requester) -> Agent:
         """Return the agent that asks, or the one personal agent of the person who does. Raises AgentNeeded."""
         if isinstance(by, Agent):
             return by

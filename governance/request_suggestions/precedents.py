@@ -54,7 +54,7 @@ class DeniedCall:
     reasons: tuple[str, ...]
 
 
-def denied_call(denied_call: UUID | None, *, by: eligibility.Asker) -> DeniedCall | None:
+def denied_call(denied_call: UUID | None, *, by: eligibility.Requester) -> DeniedCall | None:
     """Return a recent denied call, for the agent that made it, its owners, or the person whom the call was for.
 
     None for others, and for one that is too old to be resumed.
@@ -93,7 +93,7 @@ def _denied_call_of(event: Event) -> DeniedCall:
     )
 
 
-def suggest(entitlement: Entitlement, agent: Agent, wanted: str, *, by: eligibility.Asker) -> Suggestion:
+def suggest(entitlement: Entitlement, agent: Agent, wanted: str, *, by: eligibility.Requester) -> Suggestion:
     """Suggest what to request; `wanted` is the tool of a refused call. Only the agent's owners see its past calls."""
     rows = tuple(entitlement.lines.select_related("tool__approved").order_by("tool__name"))
     offered = [line.tool.name for line in rows if line.tool.state == Tool.State.APPROVED]

@@ -28,7 +28,7 @@ from governance.approval_policies import policies
 from governance.approvals.models import Approval
 from governance.deciders import request_rules
 from governance.eligibility import eligibility, holdings, narrowing
-from governance.eligibility.eligibility import Ask, Asker
+from governance.eligibility.eligibility import Requester, RequestTerms
 from governance.eligibility.narrowing import Narrowing
 from governance.out_of_office import delegations
 from governance.requests.models import AccessRequest, RequestLine
@@ -73,7 +73,7 @@ class NothingNarrowed(DomainError):
 
 @transaction.atomic
 def submit(
-    agent: Agent, entitlement: Entitlement, ask: Ask, *, by: Asker, on_behalf_of: Person | None = None
+    agent: Agent, entitlement: Entitlement, ask: RequestTerms, *, by: Requester, on_behalf_of: Person | None = None
 ) -> AccessRequest:
     """Submit a request for access, and find the people who must approve it.
 
@@ -86,7 +86,7 @@ def submit(
     agent, entitlement, ask = _as_they_are_now(agent, entitlement, ask)
     denial = eligibility.denial(agent, ask.denied_call)
     on_behalf_of = on_behalf_of or eligibility.user(by, denial)
-    eligibility.check_asker(agent, ask, by=by, on_behalf_of=on_behalf_of)
+    eligibility.check_requester(agent, ask, by=by, on_behalf_of=on_behalf_of)
     eligibility.check_people(agent, ask.people, ask.groups)
     eligibility.check_in_force(agent, entitlement, ask.people)
     lines = eligibility.lines(entitlement, ask)
@@ -142,7 +142,9 @@ def _event_detail(
     }
 
 
-def _as_they_are_now(agent: Agent, entitlement: Entitlement, ask: Ask) -> tuple[Agent, Entitlement, Ask]:
+def _as_they_are_now(
+    agent: Agent, entitlement: Entitlement, ask: RequestTerms
+) -> tuple[Agent, Entitlement, RequestTerms]:
     """Read again what the caller may have read a while ago."""
     return (
         Agent.objects.select_related("sponsor__manager", "owner").get(pk=agent.pk),
@@ -162,7 +164,7 @@ def stages_needed(request: AccessRequest) -> tuple[str, ...]:
 
 def _store(
     request: AccessRequest,
-    ask: Ask,
+    ask: RequestTerms,
     lines: Mapping[Tool, Mapping[str, Any]],
     resolved: Sequence[request_rules.Resolution],
 ) -> None:
@@ -291,7 +293,7 @@ def save(request: AccessRequest, **fields: object) -> None:
 
 @transaction.atomic
 def narrow(
-    request_id: UUID, by: Asker, what: Narrowing, *, expected_version: int | None = None, reason: str = ""
+    request_id: UUID, by: Requester, what: Narrowing, *, expected_version: int | None = None, reason: str = ""
 ) -> AccessRequest:
     """Narrow a request, as the requester or as an approver that it waits for. Answers already given stay.
 
@@ -313,13 +315,13 @@ def narrow(
     return request
 
 
-def is_requester(request: AccessRequest, who: Asker) -> bool:
+def is_requester(request: AccessRequest, who: Requester) -> bool:
     """Whether this person or agent made the request."""
     return str(who.principal) == request.requested_as or (isinstance(who, Person) and who.pk == request.requested_by_id)
 
 
 @transaction.atomic
-def cancel(request_id: UUID, by: Asker, *, expected_version: int | None = None, reason: str = "") -> AccessRequest:
+def cancel(request_id: UUID, by: Requester, *, expected_version: int | None = None, reason: str = "") -> AccessRequest:
     """Withdraw a request. Raises NotFound, NotTheRequester, Stale, Decided, Overdue, narrowing.ReasonTooLong."""
     narrowing.check_size({}, reason)
     request = locked(request_id)
@@ -354,7 +356,7 @@ def stages_for(person: Person) -> QuerySet[Approval]:
     return waiting.filter(request__state=AccessRequest.State.IN_APPROVAL).distinct()
 
 
-def visible_to(who: Asker) -> QuerySet[AccessRequest]:
+def visible_to(who: Requester) -> QuerySet[AccessRequest]:
     """Return the requests that a person or agent may see; analysts, auditors and security see all.
 
     A person sees their own requests, those that wait for them or that they answered, and those about their agents,

@@ -28,7 +28,7 @@ from entitlements.secrets import vault
 from entitlements.secrets.models import Secret
 from governance.approvals import approvals
 from governance.approvals.models import Approval
-from governance.eligibility.eligibility import Ask
+from governance.eligibility.eligibility import RequestTerms
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 from scripts.demo import cast
@@ -133,7 +133,7 @@ def entitlement(scope: str, name: str, sentence: str, lines: Mapping[str, Mappin
 
 
 @transaction.atomic
-def asked(slug: str, scope: str, ask: Ask, *, answered: bool = True) -> AccessRequest:
+def asked(slug: str, scope: str, ask: RequestTerms, *, answered: bool = True) -> AccessRequest:
     """Let the agent's owner ask, and everybody approve whom it waits for, unless it is left for the visitor.
 
     In one transaction: no sweep finds a request whose time to answer was over long ago.

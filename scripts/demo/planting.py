@@ -22,7 +22,7 @@ from entitlements.grants import batches
 from entitlements.grants.models import Grant
 from entitlements.people import people
 from governance.approvals import auto_approval
-from governance.eligibility.eligibility import Ask
+from governance.eligibility.eligibility import RequestTerms
 from governance.ownership import dormancy, leavers
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns import sweeps as sweeps_actions
@@ -151,7 +151,7 @@ def _given(given: company.Given) -> Grant:
     with days_ago(given.ago):
         acted_for, groups = making.subjects(given.people, given.groups)
         lasts = timedelta(days=given.lasts)
-        request = making.asked(given.agent, given.scope, Ask(lasts, given.reason, acted_for, groups))
+        request = making.asked(given.agent, given.scope, RequestTerms(lasts, given.reason, acted_for, groups))
     rows = Grant.objects.select_related("agent", "entitlement__system").prefetch_related("subjects__person")
     return rows.get(request_id=request.pk)
 

@@ -40,7 +40,7 @@ from entitlements.people.models import Person, Role  # noqa: E402
 from entitlements.trusted_issuers import trust  # noqa: E402
 from entitlements.trusted_issuers.models import TrustedIssuer  # noqa: E402
 from entitlements.upstream import upstream  # noqa: E402
-from governance.eligibility.eligibility import Ask  # noqa: E402
+from governance.eligibility.eligibility import RequestTerms  # noqa: E402
 from governance.reviews.usage import usage  # noqa: E402
 from governance.setup import setup  # noqa: E402
 from scripts.demo import cast, company, making, planting, world  # noqa: E402
@@ -212,7 +212,7 @@ def approve_tools(system: System, words: Mapping[str, cast.Seen]) -> None:
 def make_grant(wish: cast.Wish) -> None:
     """Ask for access, and let everybody approve whom the request waits for, unless it is left for the visitor."""
     acted_for, groups = making.subjects(wish.people, wish.groups)
-    ask = Ask(timedelta(days=wish.days), wish.reason, acted_for, groups, limits=wish.limits)
+    ask = RequestTerms(timedelta(days=wish.days), wish.reason, acted_for, groups, limits=wish.limits)
     making.asked(wish.agent, wish.scope, ask, answered=wish.approved)
 
 

@@ -178,7 +178,7 @@ def _stopping() -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CampaignLine:
     """One campaign of the table."""
 
     campaign: Campaign
@@ -189,19 +189,21 @@ class Line:
     care: care.Care | None
 
 
-def campaigns() -> list[Line]:
+def campaigns() -> list[CampaignLine]:
     """Return the campaigns under way and the last ones before them."""
     rows = (
         Campaign.objects.filter(state__in=Campaign.BEGAN)
         .exclude(kind=Campaign.Kind.MICRO)
         .order_by("-snapshot_at")[:_CAMPAIGNS]
     )
-    return [line(campaign) for campaign in rows]
+    return [campaign_line(campaign) for campaign in rows]
 
 
-def line(campaign: Campaign) -> Line:
+def campaign_line(campaign: Campaign) -> CampaignLine:
     """Return what a table says of one campaign."""
     parts = read.progress(campaign)
     ended = campaign.closing_at or clock.now()
     is_late = ended > campaign.due_at and campaign.state != Campaign.State.PAUSED
-    return Line(campaign, parts, read.answered(parts), plots_queries.tiny(campaign), is_late, care.known(campaign))
+    return CampaignLine(
+        campaign, parts, read.answered(parts), plots_queries.tiny(campaign), is_late, care.known(campaign)
+    )

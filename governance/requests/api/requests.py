@@ -52,16 +52,16 @@ class OfRequests(Endpoint):
 
     matrix: ClassVar[Matrix] = MATRIX
 
-    def asker(self) -> eligibility.Asker:
-        """Return the person or the agent that acts. Raises MayNotAsk for a script."""
+    def requester(self) -> eligibility.Requester:
+        """Return the person or the agent that acts. Raises MayNotRequest for a script."""
         asker = self.caller.agent or self.caller.human
         if asker is None:
-            raise eligibility.MayNotAsk
+            raise eligibility.MayNotRequest
         return asker
 
     def visible(self) -> QuerySet[AccessRequest]:
         """Return what the caller may see."""
-        rows = AccessRequest.objects.all() if self.caller.is_script else requests.visible_to(self.asker())
+        rows = AccessRequest.objects.all() if self.caller.is_script else requests.visible_to(self.requester())
         return rows.select_related("agent", "entitlement__system", "requested_by").prefetch_related(
             "people",
             "groups",
@@ -85,12 +85,12 @@ class OfRequests(Endpoint):
 
     def ask(self, body: dict[str, Any]) -> AccessRequest:
         """Submit the request in a body. Raises what requests.submit raises, and UnknownName."""
-        by = self.asker()
+        by = self.requester()
         agent = named(Agent.objects.all(), "agent", "slug", [body["agent"]])[0]
         entitlement = named(Entitlement.objects.all(), "entitlement", "scope", [body["entitlement"]])[0]
         self.about = [f"agent:{agent.slug}", f"entitlement:{entitlement.scope}"]
         people, groups = self._named_people(agent, body)
-        ask = eligibility.Ask(
+        ask = eligibility.RequestTerms(
             lasts=body["lasts"],
             reason=body["reason"],
             people=people,
@@ -109,25 +109,25 @@ class OfRequests(Endpoint):
 
     def renew(self, grant: Grant, body: dict[str, Any]) -> AccessRequest:
         """Request the renewal of a grant, as a body says. Raises what renewal.renew raises."""
-        by = self.asker()
+        by = self.requester()
         narrowing = Narrowing(None if body["tools"] is None else frozenset(body["tools"]), body["limits"])
         details = {"lasts": body["lasts"], "reason": body["reason"], "what": narrowing}
         return renewal.renew(grant.pk, by=by, on_behalf_of=self.acts_for(by), **details)
 
-    def acts_for(self, by: eligibility.Asker) -> Person | None:
+    def acts_for(self, by: eligibility.Requester) -> Person | None:
         """Return the user in whose session an agent asks; a person asks for themselves."""
         return self.caller.person if isinstance(by, Agent) else None
 
     def _named_people(self, agent: Agent, body: dict[str, Any]) -> tuple[tuple[Person, ...], tuple[Group, ...]]:
-        """Find whom the agent shall act for. Strangers do not learn whether a login exists: they get MayNotAsk."""
-        by = self.asker()
+        """Find whom the agent shall act for. Strangers do not learn whether a login exists: they get MayNotRequest."""
+        by = self.requester()
         try:
             people = named(Person.objects.all(), "people", "login", body["people"])
             groups = named(Group.objects.all(), "groups", "slug", body["groups"])
         except UnknownName as unknown:
             if isinstance(by, Person) and eligibility.may_request_for_others(by, agent):
                 raise
-            raise eligibility.MayNotAsk from unknown
+            raise eligibility.MayNotRequest from unknown
         return tuple(people), tuple(groups)
 
     def version(self) -> int | None:
@@ -239,7 +239,7 @@ class Narrow(OfRequests):
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """Narrow the request, as the requester or as an approver that it waits for."""
         self.seen(asked)
-        body, by = self.body(NarrowingBody), self.asker()
+        body, by = self.body(NarrowingBody), self.requester()
         requests.narrow(asked, by, _narrowing(body), expected_version=self.version(), reason=body["reason"])
         return self.answer(asked)
 
@@ -252,7 +252,7 @@ class Cancel(OfRequests):
         """Withdraw the request, as its requester."""
         self.seen(asked)
         reason = self.body(OptionalReason)["reason"]
-        requests.cancel(asked, self.asker(), expected_version=self.version(), reason=reason)
+        requests.cancel(asked, self.requester(), expected_version=self.version(), reason=reason)
         return self.answer(asked)
 
 
@@ -273,7 +273,7 @@ class Again(OfRequests):
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """Ask once more for what was denied, withdrawn or not answered in time."""
         self.seen(asked)
-        body, by = self.body(AgainAsked), self.asker()
+        body, by = self.body(AgainAsked), self.requester()
         new_request = renewal.ask_again(asked, by=by, on_behalf_of=self.acts_for(by), **body)
         return self.answer(new_request.pk, HTTPStatus.CREATED)
 

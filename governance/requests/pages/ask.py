@@ -131,9 +131,9 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
     }
 
 
-def _ask(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> eligibility.Ask:
+def _ask(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> eligibility.RequestTerms:
     data = request.POST
-    return eligibility.Ask(
+    return eligibility.RequestTerms(
         lasts=lasts(request) or timedelta(0),
         reason=data.get("reason", "").strip()[:2000],
         people=_people(request, agent),

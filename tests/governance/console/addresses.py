@@ -161,7 +161,7 @@ def _excepted(company: companies.Company) -> CombinationException:
 
 def _declared(company: companies.Company) -> EmergencyGrant:
     Authenticator.objects.create(user=company.rob, type=Authenticator.Type.TOTP, data={})
-    ask = eligibility.Ask(timedelta(hours=1), "It burns.", (company.alice,), tools=frozenset({"now"}))
+    ask = eligibility.RequestTerms(timedelta(hours=1), "It burns.", (company.alice,), tools=frozenset({"now"}))
     return break_glass.give(company.bot, company.use, ask, by=company.rob)
 
 

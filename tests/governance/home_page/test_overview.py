@@ -111,7 +111,7 @@ def test_the_headline_is_what_was_reviewed_and_it_can_be_counted_for_the_past() 
     assert coverage.coverage().percent == 100
     numbers = overview.numbers()
     assert (numbers["owned_percent"], numbers["access"].granted, numbers["access"].used) == (100, 4, 0)
-    line = overview.line(campaign)
+    line = overview.campaign_line(campaign)
     assert line.care is not None
     assert (line.answered, line.is_late, line.care.answers) == (100, False, 2)
 

@@ -130,7 +130,7 @@ def test_nobody_renews_for_an_agent_that_they_do_not_answer_for_nor_approves_the
 
 def test_what_was_denied_is_asked_for_again_as_it_was_asked_then(company: Company) -> None:
     asked = company.ask("now", "convert")
-    with pytest.raises(eligibility.MayNotAsk):
+    with pytest.raises(eligibility.MayNotRequest):
         renewal.ask_again(asked.pk, by=company.mallory, reason="please")
     with pytest.raises(renewal.StillOpen):
         renewal.ask_again(asked.pk, by=company.otto, reason="please")
