@@ -83,7 +83,7 @@ def test_what_stops_by_itself_within_three_days_is_said_with_how_much(monkeypatc
     monkeypatch.setattr(overview, "_FEW", 0)  # a review of so many items that they are not looked at here
     assert held.lower() in [told.lower() for told in _sentences()]
     Campaign.objects.filter(slug="q4").update(deadline_held=None)
-    many = "The deadline of Fourth quarter 1 items are open, and what nobody answers stops by its risk"
+    many = "The deadline of Fourth quarter 1 items are open, and unanswered ones stop by their risk level"
     assert many in _sentences()
 
 
