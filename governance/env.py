@@ -126,14 +126,14 @@ def key(name: str) -> Secret[bytes]:
     value = text(name).rstrip("=")
     if not value and TABLE[name].default is not None:
         return Secret(b"")
-    found = b""
+    key = b""
     if re.fullmatch(r"[A-Za-z0-9_-]+", value):  # Python's decoder would take characters of other alphabets too
         with contextlib.suppress(binascii.Error):
-            found = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
-    if len(found) != KEY_BYTES:
+            key = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+    if len(key) != KEY_BYTES:
         message = f"{name} must be {KEY_BYTES} bytes in base64url."
         raise BadEnvironmentError(message)
-    return Secret(found)
+    return Secret(key)
 
 
 def _split(name: str, value: str, schemes: tuple[str, ...]) -> SplitResult:
@@ -203,14 +203,16 @@ def _hosts(address: str) -> tuple[list[str], list[str], str]:
     before, at, rest = address.partition("://")
     netloc, slash, path = rest.partition("/")
     login, sign, hosts = netloc.rpartition("@")
-    each = [re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([1-9][0-9]{0,4}))?", host) for host in hosts.split(",")]
-    if len(each) == 1:
+    matches = [
+        re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([1-9][0-9]{0,4}))?", host) for host in hosts.split(",")
+    ]
+    if len(matches) == 1:
         return [], [], address
-    if not all(each):
+    if not all(matches):
         return [], [], ""
-    found = [(match[1].strip("[]"), match[2] or "5432") for match in each if match]
+    pairs = [(match[1].strip("[]"), match[2] or "5432") for match in matches if match]
     first = f"{before}{at}{login}{sign}{hosts.partition(',')[0]}{slash}{path}"
-    return [host for host, _ in found], [port for _, port in found], first
+    return [host for host, _ in pairs], [port for _, port in pairs], first
 
 
 def company_sign_in() -> dict[str, dict[str, object]]:

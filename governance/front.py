@@ -39,10 +39,10 @@ type Environ = dict[str, Any]
 type Answering = Callable[[Environ, Any], Iterable[bytes]]
 
 SIGNED_IN: Final = "mandate.signed_in"
-"""Where the product notes, in the environment of a request, whether it was signed in (`console.middleware.Visit`)."""
+"""The key of a request's environment for whether it was signed in (`console.middleware.VisitMiddleware`)."""
 
 THREADS: Final = 4
-"""Threads that answer anybody."""
+"""Threads that answer any request."""
 KEPT: Final = 2
 """Threads more, for requests of people and programs that have signed in."""
 MOST_WAITING: Final = 500
@@ -157,8 +157,8 @@ class Front:
 
     def _credential(self, environ: Environ) -> str:
         """Return what the request says who it is with: its Authorization header, else its session; empty without."""
-        if given := environ.get("HTTP_AUTHORIZATION"):
-            return str(given)
+        if authorization := environ.get("HTTP_AUTHORIZATION"):
+            return str(authorization)
         if cookies := environ.get("HTTP_COOKIE"):
             return parse_cookie(cookies).get(self._cookie, "")
         return ""

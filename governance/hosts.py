@@ -21,7 +21,7 @@ class UnknownHost(DomainError):
     code, status = "unknown_host", HTTPStatus.BAD_REQUEST
 
 
-class KnownHost:
+class KnownHostMiddleware:
     """Middleware, before every other: the pages that say what went wrong ask for the host themselves."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

@@ -26,7 +26,7 @@ def _hide(value: Any) -> Any:  # noqa: ANN401 - a log event holds anything
     return value
 
 
-# Where a secret stands in an address: what an invitation leads to, and what somebody put in a query against all rules.
+# Where a secret can be in an address: in the link of an invitation, or in a query parameter, against all rules.
 _IN_ADDRESS = re.compile(
     rf"(/welcome/|[?&][\w.-]*(?:{TELLING.pattern}|code)[\w.-]*=)[^/&\s\\\"'<>]+",
     re.IGNORECASE,
@@ -35,7 +35,7 @@ _IN_ADDRESS = re.compile(
 
 def hide_in_addresses(_logger: WrappedLogger, _method: str, line: str) -> str:
     """Replace secrets in the addresses that a finished line quotes: Django logs that of each request that failed."""
-    return _IN_ADDRESS.sub(lambda found: f"{found[1]}***", line)
+    return _IN_ADDRESS.sub(lambda match: f"{match[1]}***", line)
 
 
 BEFORE = (

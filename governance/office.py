@@ -1,4 +1,4 @@
-"""The back office's own door: no sign-in of its own, no password form of its own, and a fresh proof of who comes in."""
+"""The back office's own door: no sign-in and no password form of its own, and step-up authentication."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Office(AdminSite):
         return redirect("account_change_password")
 
     def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - Django's signature
-        """Let somebody in who may, and who proved at most five minutes ago who they are."""
+        """Open the view to people who may use it, after an authentication at most five minutes old."""
 
-        def proven(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        def stepped_up(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             try:
                 reauthentication.demand(request)
             except DomainError as refusal:
                 return doors.refused(request, refusal)
             return view(request, *args, **kwargs)
 
-        return super().admin_view(functools.update_wrapper(proven, view), cacheable)
+        return super().admin_view(functools.update_wrapper(stepped_up, view), cacheable)

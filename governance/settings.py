@@ -64,20 +64,20 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "governance.console.middleware.ClientAddress",  # first: all others read where a request comes from
-    "governance.hosts.KnownHost",
+    "governance.console.middleware.ClientAddressMiddleware",  # first: all others read where a request comes from
+    "governance.hosts.KnownHostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "governance.operations.health.KnownTime",
+    "governance.operations.health.ClockMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "governance.console.middleware.NothingHidden",  # inside the one that says how long an answer is
+    "governance.console.middleware.VisibleCharactersMiddleware",  # inside the one that says how long an answer is
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "governance.console.middleware.Visit",
-    "governance.console.middleware.SecondFactorFirst",
+    "governance.console.middleware.VisitMiddleware",
+    "governance.console.middleware.SecondFactorMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     # Every view asks for a person unless it says `login_not_required`: a forgotten decorator then closes a door.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -122,7 +122,7 @@ SERVING = {
 DATABASES: dict[str, dict[str, Any]] = {"default": {**env.database("DATABASE_URL"), **SERVING}}
 if env.text("MIGRATE_DATABASE_URL"):  # absent where the product serves: those processes must not hold the owner's key
     DATABASES["owner"] = env.database("MIGRATE_DATABASE_URL")
-    # A migration that waits for a table keeps everybody behind it waiting too: it gives up soon and is tried again,
+    # A migration that waits for a table keeps all others behind it waiting too: it gives up soon and is tried again,
     # sooner than PostgreSQL looks for deadlocks (1 s): of two who wait for each other the migration is the one to go.
     DATABASES["owner"]["OPTIONS"].setdefault("options", "-c lock_timeout=300ms")
 
@@ -138,7 +138,7 @@ REDIS_URL = env.redis_url("REDIS_URL")
 
 DISCOVERY_EVERY = timedelta(minutes=env.count("DISCOVERY_MINUTES"))
 
-# How long an agent goes unused before it is shown as such, asked about, and stopped
+# How long an agent goes unused before it is shown as such, asked about, and suspended
 # (`governance/ownership/dormancy.py`).
 DORMANT_AFTER = env.rising_days(warn="DORMANT_WARN_DAYS", ask="DORMANT_ASK_DAYS", suspend="DORMANT_SUSPEND_DAYS")
 
@@ -177,13 +177,13 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-ACCOUNT_ADAPTER = "governance.sign_in.allauth_adapter.Door"
+ACCOUNT_ADAPTER = "governance.sign_in.allauth_adapter.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = "login"
 ACCOUNT_USER_MODEL_EMAIL_FIELD = "email"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]  # read only by the sign-up that does not exist
 ACCOUNT_EMAIL_VERIFICATION = "none"
-# Its limits by address lock out everybody there, and those by login their person: `entitlements/people/attempts.py`
+# Its limits by address lock out all people there, and those by login their person: `entitlements/people/attempts.py`
 # counts.
 ACCOUNT_RATE_LIMITS = {"login": "", "login_failed": ""}
 ACCOUNT_SESSION_REMEMBER = False
@@ -199,7 +199,7 @@ MFA_FORMS = {
 }
 MFA_TOTP_ISSUER = "Mandate"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEMO
-SOCIALACCOUNT_ADAPTER = "governance.sign_in.allauth_adapter.CompanyDoor"
+SOCIALACCOUNT_ADAPTER = "governance.sign_in.allauth_adapter.CompanyAccountAdapter"
 SOCIALACCOUNT_AUTO_SIGNUP = False
 SOCIALACCOUNT_LOGIN_ON_GET = True  # the policy lets no form lead to another site, not even through a redirect
 SOCIALACCOUNT_STORE_TOKENS = False

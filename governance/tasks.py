@@ -39,8 +39,8 @@ from .webhooks import delivery
 
 TURN_SECONDS: Final = 30.0
 _WHOLE_REVIEW: Final = {"soft_time_limit": 6 * 3600, "time_limit": 6 * 3600 + 60}
-"""What goes through a whole review in one go may take hours (seconds). Its message comes again meanwhile, since Redis
-takes it for lost; whoever gets it finds somebody at work and leaves."""
+"""Limits in seconds of a task over a whole review, which may take hours. Redis delivers its message again meanwhile, as
+if it were lost; the worker that gets it sees the lock and stops."""
 
 
 @shared_task(ignore_result=True)
@@ -58,28 +58,28 @@ def make_event_months() -> None:
 
 @shared_task(ignore_result=True)
 def expire_requests() -> None:
-    """End requests that nobody answered in time, until none is due. Two at once share the work."""
+    """Expire requests without an answer in time, until none is due. Two at once share the work."""
     while expiry.expire_due():
         pass
 
 
 @shared_task(ignore_result=True)
 def reroute_requests() -> None:
-    """Find other approvers where somebody a request waits for has left. Nightly, and after a person is disabled."""
+    """Find other approvers for requests whose approver has left. Nightly, and after a person is disabled."""
     for request_id in requests.waiting_ids():
-        reroute.reroute(request_id, reason="Somebody it waited for may no longer answer.")
+        reroute.reroute(request_id, reason="An approver may no longer answer.")
 
 
 @shared_task(ignore_result=True)
 def escalate_requests() -> None:
-    """Ask the next in line as well where nobody answered in half the time, and remind whoever is asked to look."""
+    """Escalate requests without an answer after half the time, and remind their approvers."""
     reroute.escalate_due()
     reminders.remind()
 
 
 @shared_task(ignore_result=True)
 def end_exceptions() -> None:
-    """End exceptions from rules on combinations whose time is over, and suspend what those that ended covered."""
+    """Expire exceptions from SoD policies, and suspend the grants that ended exceptions covered."""
     while exceptions.expire_due():
         pass
     exceptions.settle()
@@ -87,16 +87,16 @@ def end_exceptions() -> None:
 
 @shared_task(ignore_result=True)
 def open_emergency_reviews() -> None:
-    """Have somebody look at emergency access that is over."""
+    """Open the reviews of break-glass access that has ended."""
     while break_glass.open_reviews():
         pass
 
 
 @shared_task(ignore_result=True, **_WHOLE_REVIEW)
 def stage_campaign(campaign_id: str) -> None:
-    """Stage a campaign, step by step, a while at a time: then whatever else waits has its turn.
+    """Stage a campaign, step by step, a while at a time: then other tasks have their turn.
 
-    Whoever dies in between is followed by `resume_staging`.
+    After a worker's death `resume_staging` continues.
     """
     until = time.monotonic() + TURN_SECONDS
     while staging.advance(UUID(campaign_id)):
@@ -114,13 +114,13 @@ def resume_staging() -> None:
 
 @shared_task(ignore_result=True, **_WHOLE_REVIEW)
 def seal_evidence(campaign_id: str) -> None:
-    """Seal the evidence of a campaign that was signed off. Whoever dies in between is followed by `resume_sealing`."""
+    """Seal the evidence of a campaign that was signed off. `resume_sealing` continues after a crash."""
     seal.carry_on(UUID(campaign_id))
 
 
 @shared_task(ignore_result=True)
 def resume_sealing() -> None:
-    """Go on with sealings whose worker died, whose message was lost, or that waited for the record."""
+    """Go on with sealings whose worker died, whose message was lost, or that waited for the audit log."""
     for campaign_id in seal.unfinished():
         seal_evidence.delay(str(campaign_id))
 
@@ -140,7 +140,7 @@ def prove_removals() -> None:
 
 @shared_task(ignore_result=True)
 def apply_deadlines() -> None:
-    """Apply the deadlines of reviews: stop what nobody answered for, and revoke what nobody restored in time."""
+    """Apply the deadlines of reviews: suspend access without an answer, and revoke what was not restored in time."""
     try:
         deadlines.apply_due()
     finally:
@@ -149,13 +149,13 @@ def apply_deadlines() -> None:
 
 @shared_task(ignore_result=True)
 def open_micro_reviews() -> None:
-    """Ask about what happened to agents since, and close what was answered. What fails keeps nothing else back."""
+    """Open event-triggered reviews, and close answered ones. A failing step does not stop the others."""
     _each(_hear_causes, settlement.settle_due, _open_causes)
 
 
 @shared_task(ignore_result=True)
 def look_for_causes() -> None:
-    """Sweep for what no event alone says, such as a first use; and tell of what waits to be looked at elsewhere."""
+    """Sweep for triggers without an event of their own, such as a first use; send notices of waiting auto-approvals."""
     _each(sweeps.find, _open_causes, auto_approval.tell_due)
 
 
@@ -175,15 +175,15 @@ def _open_causes() -> None:
 
 @shared_task(ignore_result=True)
 def look_after_orphans() -> None:
-    """Ask heirs where somebody who answers for agents has left, and stop what nobody took over within a week."""
-    leavers.propose_heirs()
+    """Propose new owners where an owner has left, and suspend agents without a new owner within a week."""
+    leavers.propose_new_owners()
     while leavers.suspend_orphans():
         pass
 
 
 @shared_task(ignore_result=True)
 def look_after_unused() -> None:
-    """Warn of agents that nobody uses, ask whether they are still needed, and stop those that nobody kept."""
+    """Warn of unused agents, ask whether they are still needed, and suspend those that were not kept."""
     while dormancy.take_steps():
         pass
     while dormancy.suspend_unneeded():
@@ -192,7 +192,7 @@ def look_after_unused() -> None:
 
 @shared_task(ignore_result=True)
 def roll_up_usage() -> None:
-    """Add up the calls that were recorded since, until the end of the record is reached."""
+    """Add up the calls that were recorded since, until the end of the audit log is reached."""
     while usage.roll_up():
         pass
 
@@ -237,13 +237,13 @@ def reassign_leavers() -> None:
 
 @shared_task(ignore_result=True)
 def remind_reviewers() -> None:
-    """Remind whoever has items of a review left, as its due date comes nearer and goes by."""
+    """Remind reviewers with open items as the due date of a review comes nearer and goes by."""
     reviewers.remind()
 
 
 @shared_task(ignore_result=True)
 def tell_people() -> None:
-    """Tell what the record says has happened since, and write down the mails of the day that are due."""
+    """Send notices of what the audit log has recorded since, and queue the digest mails that are due."""
     while listener.listen():
         pass
     listener.remind()

@@ -1,4 +1,4 @@
-"""What this floor tells the one below: what ties people to grants, and what follows when somebody is shut out."""
+"""Hooks of the floor below: what ties people to grants, and what follows when a person is disabled."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ def register() -> None:
     grants.START_GUARD.register("reviews", holds.check)
     agents.START_GUARD.register("reviews", holds.check_agent)
     clients.START_GUARD.register("reviews", holds.check_client)
-    people.WHEN_DISABLED.register("approvals", find_others)
+    people.WHEN_DISABLED.register("approvals", find_approvers)
     requests.WHEN_SUBMITTED.register("rules", auto_approval.consider)
     people.WHEN_DISABLED.register("reviews", find_reviewers)
 
 
 def answered(person: Person) -> Q:
-    """Select the grants of requests that a person answered: whoever said yes may look at what became of it."""
+    """Select the grants of requests that a person answered: an approver may see the result."""
     return Q(request_id__in=Approval.objects.filter(Q(by=person) | Q(in_place_of=person)).values("request"))
 
 
-def find_others(login: str) -> None:
-    """Find others where a request waits for whoever was shut out; the nightly sweep finds what this missed."""
+def find_approvers(login: str) -> None:
+    """Find other approvers for requests that wait for a disabled person; the nightly sweep finds missed ones."""
     waiting = AccessRequest.objects.filter(state=AccessRequest.State.IN_APPROVAL, approvals__waiting_for__login=login)
     for request_id in waiting.order_by("pk").distinct().values_list("pk", flat=True):
-        reroute.reroute(request_id, reason="Somebody it waited for was shut out.")
+        reroute.reroute(request_id, reason="An approver was disabled.")
 
 
 def find_reviewers(login: str) -> None:
-    """Find others to review and check what waited for whoever was shut out; the sweep finds what this missed."""
+    """Find other reviewers and checkers for a disabled person; the sweep finds missed ones."""
     while assignment.reassign_leavers(who=login):
         pass
     replacement.replace_checkers(who=login)

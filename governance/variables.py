@@ -112,7 +112,7 @@ TABLE: Mapping[str, Variable] = {
         Variable("DISCOVERY_MINUTES", "How often each system is asked for its tools; less often while it fails.", "15"),
         Variable("DORMANT_WARN_DAYS", "After so many days without use an agent is shown as unused.", "30"),
         Variable("DORMANT_ASK_DAYS", "After so many its sponsor is asked whether it is still needed.", "45"),
-        Variable("DORMANT_SUSPEND_DAYS", "After so many it is stopped, unless somebody kept it.", "90"),
+        Variable("DORMANT_SUSPEND_DAYS", "After so many it is suspended, unless it was kept.", "90"),
         Variable(
             "SIGN_IN_MAX_AGE_MINUTES",
             "How old a person's sign-in may be when an ID token or an ID-JAG tells of it; then they sign in again.",
@@ -123,7 +123,9 @@ TABLE: Mapping[str, Variable] = {
         Variable("CLIENT_CLOSE_DAYS", "After so many it gets no token any more, until a person starts it.", "90"),
         Variable("CLIENT_DELETE_DAYS", "After so many it is put away for good.", "180"),
         Variable(
-            "REVIEW_CARE_BY_NAME", "Show how reviewers answered by name; else to each her own, to others together.", "0"
+            "REVIEW_CARE_BY_NAME",
+            "Show each reviewer's figures by name; else reviewers see their own, others see totals.",
+            "0",
         ),
         Variable("RATE_LIMIT_TOKENS", "Requests of one client at the token endpoints, a minute.", "12000"),
         Variable("RATE_LIMIT_API", "Requests of one caller at the API, a minute.", "3000"),

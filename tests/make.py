@@ -198,7 +198,7 @@ def request(
     lasts: timedelta = timedelta(hours=8),
 ) -> AccessRequest:
     """Ask for an entitlement through the verb, by default with all its tools."""
-    ask = eligibility.Ask(
+    ask = eligibility.RequestTerms(
         lasts=lasts,
         reason="needed for a test",
         people=tuple(people),

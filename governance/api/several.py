@@ -40,14 +40,14 @@ class Made(Outcome):
 
 
 class AskResultShown(Made):
-    """What became of what was asked for one agent."""
+    """The result of the request for one agent."""
 
     agent = serializers.CharField()
     entitlement = serializers.CharField()
 
 
 class AskResultsShown(Shown):
-    """What became of each, in the order in which they were asked."""
+    """The result of each, in the order of the request."""
 
     results = AskResultShown(many=True)
 
@@ -57,7 +57,7 @@ def _made(request: AccessRequest) -> dict[str, Any]:
 
 
 class SubmitRequests(OfRequests, Bulk):
-    """Ask for access several times: each for itself, with the request that was made or why not."""
+    """Submit several requests for access: each by itself, with the request that was made or the refusal."""
 
     asked, shown, names = RequestsAsked, AskResultsShown, ("agent", "entitlement")
 
@@ -65,9 +65,9 @@ class SubmitRequests(OfRequests, Bulk):
         """Ask for each."""
         return self.each(**self.body(RequestsAsked))
 
-    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask once."""
-        return _made(self.ask({**named, **said}))
+        return _made(self.ask({**named, **values}))
 
 
 class RenewedGrant(NamedGrant):
@@ -86,19 +86,19 @@ class RenewalsAsked(Strict):
 
 
 class RenewalResultShown(Made):
-    """What became of one grant's renewal."""
+    """The result of one grant's renewal."""
 
     id = serializers.UUIDField()
 
 
 class RenewalResultsShown(Shown):
-    """What became of each, in the order in which they were named."""
+    """The result of each, in the order of the request."""
 
     results = RenewalResultShown(many=True)
 
 
 class RenewGrants(OfRequests, Bulk):
-    """Ask that grants that end soon go on: each for itself, with the request that was made or why not."""
+    """Request the renewal of grants that end soon: each by itself, with the request that was made or the refusal."""
 
     asked, shown, names = RenewalsAsked, RenewalResultsShown, ("id",)
 
@@ -106,14 +106,14 @@ class RenewGrants(OfRequests, Bulk):
         """Ask for each."""
         return self.each(**self.body(RenewalsAsked))
 
-    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask for one."""
         self.about = [f"grant:{named['id']}"]
-        return _made(self.renew(self.held(named["id"]), said))
+        return _made(self.renew(self.held(named["id"]), values))
 
 
 class CancelRequests(OfRequests, Bulk):
-    """Withdraw one's requests as they were read: each for itself, with what became of it."""
+    """Withdraw one's requests as they were read: each by itself, with its result."""
 
     asked, shown, names = AnswersAsked, RequestResultsShown, ("id",)
 
@@ -121,23 +121,23 @@ class CancelRequests(OfRequests, Bulk):
         """Withdraw them."""
         return self.each(**self.body(AnswersAsked))
 
-    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Withdraw one."""
         self.seen(named["id"])
-        read = version_of(said["etag"])
-        done = requests.cancel(named["id"], self.asker(), expected_version=read, reason=said["reason"])
+        read = version_of(values["etag"])
+        done = requests.cancel(named["id"], self.requester(), expected_version=read, reason=values["reason"])
         return {"state": done.state}
 
 
 class OfficeAsked(NamedAgent):
-    """An agent, and who shall take which office of it."""
+    """An agent, a role, and the proposed person."""
 
     office = serializers.ChoiceField(choices=OfficeProposal.Office.choices)
     person = Text(max_length=64)
 
 
 class OfficesAsked(Strict):
-    """Who shall answer for which agents, and why."""
+    """Proposed owners by agent, and why."""
 
     items = serializers.ListField(child=OfficeAsked(), min_length=1, max_length=MOST)
     reason = Text(max_length=500)
@@ -152,13 +152,13 @@ class OfficeResultShown(Outcome):
 
 
 class OfficeResultsShown(Shown):
-    """What became of each, in the order in which they were named."""
+    """The result of each, in the order of the request."""
 
     results = OfficeResultShown(many=True)
 
 
 class ProposeOffices(Bulk):
-    """Ask people to answer for agents: each for itself. Nothing changes before they have accepted."""
+    """Propose owners of agents: each by itself. Nothing changes before they have accepted."""
 
     matrix: ClassVar[Matrix] = MATRIX
     asked, shown, names = OfficesAsked, OfficeResultsShown, ("slug", "office")
@@ -167,14 +167,14 @@ class ProposeOffices(Bulk):
         """Ask them."""
         return self.each(**self.body(OfficesAsked))
 
-    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask one."""
         self.about = [f"agent:{named['slug']}"]
-        found = self.find(visibility.agents(self.caller), slug=named["slug"])
-        self.permit(found, *self.about)
-        person, by = known_person(said["person"]), self.principal
-        made = ownership.propose(found, named["office"], person, by=by, reason=said["reason"])
-        return {"state": made.state, "proposal": made.pk}
+        agent = self.find(visibility.agents(self.caller), slug=named["slug"])
+        self.permit(agent, *self.about)
+        person, by = known_person(values["person"]), self.principal
+        proposal = ownership.propose(agent, named["office"], person, by=by, reason=values["reason"])
+        return {"state": proposal.state, "proposal": proposal.pk}
 
 
 class NamedProposal(Strict):
@@ -190,19 +190,19 @@ class AcceptancesAsked(Strict):
 
 
 class AcceptanceResultShown(Outcome):
-    """What became of one proposal: 200 with its new state, or a problem."""
+    """The result of one proposal: 200 with its new state, or a problem."""
 
     id = serializers.UUIDField()
 
 
 class AcceptanceResultsShown(Shown):
-    """What became of each, in the order in which they were named."""
+    """The result of each, in the order of the request."""
 
     results = AcceptanceResultShown(many=True)
 
 
 class AcceptOffices(Bulk):
-    """Take the offices that one was asked to take: each for itself, with what became of it."""
+    """Accept proposals of ownership: each by itself, with its result."""
 
     matrix: ClassVar[Matrix] = MATRIX
     asked, shown, names = AcceptancesAsked, AcceptanceResultsShown, ("id",)
@@ -211,8 +211,8 @@ class AcceptOffices(Bulk):
         """Accept them."""
         return self.each(**self.body(AcceptancesAsked))
 
-    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - as above
+    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - as above
         """Accept one."""
-        found = self.find(visible(self.caller), pk=named["id"])
-        self.about = ownership.about(found)
-        return {"state": ownership.accept(found.pk, by=first_hand(self.caller)).state}
+        proposal = self.find(visible(self.caller), pk=named["id"])
+        self.about = ownership.about(proposal)
+        return {"state": ownership.accept(proposal.pk, by=first_hand(self.caller)).state}

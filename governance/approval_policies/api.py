@@ -22,7 +22,7 @@ from governance.api.matrix import MATRIX
 from governance.approval_policies import policies
 from governance.approval_policies.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
 from governance.approvals import auto_approval
-from governance.sod.api.policies import Do, first_hand
+from governance.sod.api.policies import PersonAction, first_hand
 
 
 class StageSaid(Strict):
@@ -240,13 +240,13 @@ class OnePolicyProposal(_Proposals, Look):
     """Show what was proposed."""
 
 
-class ConfirmPolicy(_Proposals, Do):
+class ConfirmPolicy(_Proposals, PersonAction):
     """Put it in force, as somebody else than who proposed it."""
 
     verb = staticmethod(policies.confirm)
 
 
-class WithdrawPolicy(_Proposals, Do):
+class WithdrawPolicy(_Proposals, PersonAction):
     """Drop it."""
 
     verb = staticmethod(policies.withdraw)
@@ -286,19 +286,19 @@ class OneApprovalRule(_ApprovalRules, Look):
     """Show one rule."""
 
 
-class ConfirmApprovalRule(_ApprovalRules, Do):
+class ConfirmApprovalRule(_ApprovalRules, PersonAction):
     """Put a rule in force, as somebody else than who proposed it."""
 
     verb = staticmethod(auto_approval.confirm)
 
 
-class WithdrawApprovalRule(_ApprovalRules, Do):
+class WithdrawApprovalRule(_ApprovalRules, PersonAction):
     """Drop a proposed rule."""
 
     verb = staticmethod(auto_approval.withdraw)
 
 
-class EndApprovalRule(_ApprovalRules, Do):
+class EndApprovalRule(_ApprovalRules, PersonAction):
     """Let a rule approve nothing more."""
 
     verb = staticmethod(auto_approval.end)

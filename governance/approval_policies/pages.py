@@ -212,7 +212,7 @@ def decide(request: HttpRequest, proposal: UUID) -> HttpResponse:
     doors.about(request, *policies.about(found))
     if request.POST.get("verb") == "confirm":
         doors.permit(request, "policy-proposal-confirm", found)
-        doors.prove(request, "policy-proposal-confirm")
+        doors.require_reauthentication(request, "policy-proposal-confirm")
         policies.confirm(found.pk, by=doors.person(request), reason=doors.reason(request))
         doors.done(request, _("In force for all that is asked from now on."))
     else:
@@ -294,7 +294,7 @@ def decide_rule(request: HttpRequest, rule: UUID) -> HttpResponse:
     if verb not in verbs:
         raise Malformed
     doors.permit(request, f"approval-rule-{verb}", found)
-    doors.prove(request, f"approval-rule-{verb}")
+    doors.require_reauthentication(request, f"approval-rule-{verb}")
     act, said = verbs[verb]
     act(found.pk, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, said)

@@ -183,7 +183,7 @@ def _alone(entitlement: Entitlement | None) -> None:
     locks.exclusive((Lock.REQUEST, f"approval-policy:{entitlement.pk if entitlement else 'default'}"))
 
 
-_PROPOSALS: Final = proposals.Proposed(
+_PROPOSALS: Final = proposals.TwoPersonProposal(
     lambda: PolicyProposal.objects.select_related("entitlement", "proposed_by"),
     lambda proposal: _alone(proposal.entitlement),
     over=NotProposed,

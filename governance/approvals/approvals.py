@@ -48,7 +48,7 @@ def approve(
         raise verdict
     _write_approval(facts, verdict, reason=reason)
     grant_id = uuid4() if verdict.is_last else None
-    with requests.within(request):
+    with requests.trace_of(request):
         detail = events.approval(verdict, facts.left.taken)
         links = events.links(request, verdict.answer, grant_id)
         log.record(Action.APPROVAL_GIVEN, about=links, by=by.principal, reason=reason, detail=detail)
@@ -76,7 +76,7 @@ def deny(
     _write(facts, answer, Approval.Answer.DENIED, reason=reason, because=because)
     requests.void(request)
     requests.save(request, state=AccessRequest.State.DENIED, decided_at=clock.now())
-    with requests.within(request):
+    with requests.trace_of(request):
         detail = {"stage": answer.stage.stage, **events.place(answer), "because": because, "state": request.state}
         links = events.links(request, answer, None)
         log.record(Action.APPROVAL_DENIED, about=links, by=by.principal, reason=reason, detail=detail)

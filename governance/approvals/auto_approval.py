@@ -163,7 +163,7 @@ def end(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
     return _over(_FOUND.held(rule_id, State.IN_FORCE), State.ENDED, Action.APPROVAL_RULE_ENDED, by, reason)
 
 
-_FOUND: Final = proposals.Proposed(
+_FOUND: Final = proposals.TwoPersonProposal(
     lambda: ApprovalRule.objects.select_related("entitlement", "group", "proposed_by"),
     lambda rule: locks.exclusive((Lock.REQUEST, f"approval-rule:{rule.pk}")),
     over=RuleNotWaiting,
@@ -247,7 +247,7 @@ def _approve(request_id: UUID) -> None:
     RuleApproval.objects.create(request=request, rule=rule, approved_at=now, look_from=now + LOOK_AFTER)
     detail = {"stage": STAGE, "rule": str(rule.pk), **bounds(rule), "state": AccessRequest.State.APPROVED}
     links = [*requests.about(request), f"grant:{grant_id}", f"approval_rule:{rule.pk}"]
-    with requests.within(request):
+    with requests.trace_of(request):
         log.record(Action.APPROVAL_GIVEN_BY_RULE, about=links, by=SYSTEM, reason=rule.reason, detail=detail)
         issue.issue(grant, grant_id, by=SYSTEM)
 
@@ -276,7 +276,7 @@ def _is_harmless(request: AccessRequest) -> bool:
     since = clock.now() - _REMEMBERED
     denied = same.filter(state=AccessRequest.State.DENIED, decided_at__gt=since)
     taken_back = same.filter(by_rule__verdict=RuleApproval.Verdict.REVOKE, by_rule__looked_at__gt=since)
-    return not (denied.exists() or taken_back.exists() or check.of_request(request))
+    return not (denied.exists() or taken_back.exists() or check.violations_of_request(request))
 
 
 # ------------------------------------------------------------------------------------------------ a person looks

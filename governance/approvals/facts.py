@@ -41,7 +41,7 @@ class AnswerFacts:
     def read(cls, request: AccessRequest, by: Person, *, expected_version: int | None) -> Self:
         """Read what decides whether a person may answer a request that the caller holds alone."""
         by.refresh_from_db(fields=["is_active"])
-        places = list(delegations.places_of(by).order_by("login"))
+        places = list(delegations.delegators_of(by).order_by("login"))
         rows = request.approvals.order_by("position").select_related("by", "in_place_of")
         stages = {stage.pk: stage for stage in rows.prefetch_related("waiting_for")}
         asked = [person for stage in stages.values() for person in stage.waiting_for.all()]
@@ -81,8 +81,8 @@ class GrantFacts:
             eligibility.check_in_force(request.agent, request.entitlement, people)
             eligibility.check_tools(lines)
             eligibility.check_two_people(request.agent, (tool.risk for tool in lines))
-            place = holdings.Place(request.agent, request.entitlement, people, groups, request.renews_id)
-            beside = holdings.beside(place, lines)
+            place = holdings.GrantTarget(request.agent, request.entitlement, people, groups, request.renews_id)
+            beside = holdings.distinction(place, lines)
             if renewed and renewed.state not in (Grant.State.ACTIVE, Grant.State.EXPIRED):
                 raise rules.StoppedSince
 

@@ -12,7 +12,7 @@ from audit.actions import Action
 from entitlements.errors import NotFound
 from entitlements.people.models import Person
 from governance.approvals.models import RequestQuestion
-from governance.eligibility.eligibility import Asker
+from governance.eligibility.eligibility import Requester
 from governance.requests import requests
 
 from . import approvals, question_rules
@@ -32,7 +32,7 @@ def ask(request_id: UUID, *, by: Person, text: str) -> RequestQuestion:
     approvals.judged(request, by, None)
     question_rules.check_count(request.questions.count(), MOST)
     made = RequestQuestion.objects.create(request=request, asked_by=by, text=text, asked_at=clock.now())
-    with requests.within(request):
+    with requests.trace_of(request):
         log.record(
             Action.REQUEST_QUESTION_ASKED,
             about=requests.about(request),
@@ -44,14 +44,14 @@ def ask(request_id: UUID, *, by: Person, text: str) -> RequestQuestion:
 
 
 @transaction.atomic
-def answer(request_id: UUID, question_id: UUID, *, by: Asker, text: str) -> RequestQuestion:
+def answer(request_id: UUID, question_id: UUID, *, by: Requester, text: str) -> RequestQuestion:
     """Answer a question about what one asked for, once.
 
     Raises NotFound, requests.NotTheRequester, Decided, Overdue, and what `questioning` raises.
     """
     text = question_rules.words(text)
     request = requests.locked(request_id)
-    if not requests.asked_by(request, by):
+    if not requests.is_requester(request, by):
         raise requests.NotTheRequester
     requests.check_open(request, None)
     question = RequestQuestion.objects.filter(request=request, pk=question_id).first()
@@ -60,7 +60,7 @@ def answer(request_id: UUID, question_id: UUID, *, by: Asker, text: str) -> Requ
     question_rules.check_unanswered(question)
     question.answer, question.answered_as, question.answered_at = text, str(by.principal), clock.now()
     question.save(update_fields=["answer", "answered_as", "answered_at"])
-    with requests.within(request):
+    with requests.trace_of(request):
         log.record(
             Action.REQUEST_QUESTION_ANSWERED,
             about=requests.about(request),

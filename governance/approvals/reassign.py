@@ -49,7 +49,7 @@ def reassign(
     stage.resolution = {**stage.resolution, "passed_on": [*stage.resolution.get("passed_on", []), passed]}
     stage.save(update_fields=["resolution"])
     requests.save(request)
-    with requests.within(request):
+    with requests.trace_of(request):
         log.record(
             Action.APPROVAL_REASSIGNED,
             about=[*requests.about(request), f"person:{to.login}"],

@@ -49,4 +49,4 @@ def _remind(request: AccessRequest, now: datetime) -> int:
 def _asked(request: AccessRequest) -> QuerySet[Person]:
     """Return those who may answer now: whom it waits for, and who answers in the place of one of them."""
     waits = Person.objects.filter(approvals_waiting__request=request, approvals_waiting__answer="waiting")
-    return delegations.standing_in(waits)
+    return delegations.with_delegates(waits)

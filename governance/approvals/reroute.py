@@ -33,7 +33,7 @@ def reroute(request_id: UUID, *, by: Principal = SYSTEM, reason: str) -> bool:
     changed = _resolve_again(request)
     if changed:
         requests.save(request)
-        with requests.within(request):
+        with requests.trace_of(request):
             log.record(
                 Action.APPROVAL_REROUTED,
                 about=requests.about(request),
@@ -56,7 +56,7 @@ def escalate(request_id: UUID) -> bool:
     changed = _resolve_again(request, wider=True)
     if changed:
         requests.save(request)
-        with requests.within(request):
+        with requests.trace_of(request):
             log.record(
                 Action.APPROVAL_ESCALATED,
                 about=requests.about(request),

@@ -28,25 +28,25 @@ from governance.requests import requests
 @require_safe
 @doors.page
 def explorer(request: HttpRequest) -> HttpResponse:
-    """Show everything about one thing as one line of time; readers of the record see all of it without naming one."""
+    """Show the timeline of one thing; readers of the audit log also see all of it."""
     caller = doors.caller(request)
     link = request.GET.get("about", "").strip()[:300]
     reads_all = caller.has(*READERS)
-    told: dict[str, Any] = {"about": link, "may_read_all": reads_all, "timeline": None}
-    told["checkpoint"] = Checkpoint.objects.order_by("-size").first() if reads_all else None
+    context: dict[str, Any] = {"about": link, "may_read_all": reads_all, "timeline": None}
+    context["checkpoint"] = Checkpoint.objects.order_by("-size").first() if reads_all else None
     if link and ":" not in link:
         return redirect(f"/search/?{urlencode({'q': link})}") if not _is_uuid(link) else _named_by_id(caller, link)
     if link:
         check(caller, link)
         events = _event(link) if link.startswith("event:") else timeline.about(link)
-        told["timeline"] = events_queries.page(events, request, here=events_queries.link_to(link).address)
+        context["timeline"] = events_queries.page(events, request, subject_url=events_queries.link_to(link).address)
     elif reads_all:
-        told["timeline"] = events_queries.page(None, request)
-    return render(request, "console/audit_log/audit.html", told)
+        context["timeline"] = events_queries.page(None, request)
+    return render(request, "console/audit_log/audit.html", context)
 
 
 def _named_by_id(caller: Caller, text: str) -> HttpResponse:
-    hits = search_queries.by(caller, text)
+    hits = search_queries.find(caller, text)
     return redirect(hits[0].address if hits else f"/audit/?about=trace:{UUID(text).hex}")
 
 
@@ -64,7 +64,7 @@ def _is_uuid(text: str) -> bool:
 
 
 def check(caller: Caller, link: str) -> None:
-    """Let readers of the record read all, everybody else what is about a thing that is theirs. Raises NotFound."""
+    """Check that the caller may read: readers of the audit log all, others what is about their own. Raises NotFound."""
     if caller.has(*READERS) or link == str(caller.principal):
         return
     kind, _colon, key = link.partition(":")
@@ -89,8 +89,8 @@ def check(caller: Caller, link: str) -> None:
 def search(request: HttpRequest) -> HttpResponse:
     """Find by name or identifier: a page of its own, and the list of the command bar."""
     text = request.GET.get("q", "")
-    hits = search_queries.by(doors.caller(request), text)
-    told = {"q": text, "hits": hits, "title": _("Search")}
+    hits = search_queries.find(doors.caller(request), text)
+    context = {"q": text, "hits": hits, "title": _("Search")}
     if request.headers.get("HX-Request"):
-        return render(request, "console/audit_log/search.html#hits", told)
-    return render(request, "console/audit_log/search.html", told)
+        return render(request, "console/audit_log/search.html#hits", context)
+    return render(request, "console/audit_log/search.html", context)

@@ -37,9 +37,9 @@ class OutlookShown(Shown):
     holders = serializers.SerializerMethodField()
     outcomes = serializers.DictField(child=serializers.IntegerField())
 
-    def get_holders(self, found: preview.Outlook) -> list[str]:
+    def get_holders(self, outlook: preview.Outlook) -> list[str]:
         """List the other agents that hold any of it, of those that the caller sees."""
-        return [agent.slug for agent in found.holders]
+        return [agent.slug for agent in outlook.holders]
 
 
 class Outlook(Endpoint):
@@ -55,7 +55,7 @@ class Outlook(Endpoint):
     def get(self, request: Request, asked: UUID) -> Response:
         """Say what approving it would mean: the blast radius before and after, who else holds it, the like before."""
         rows = preview.visible(self.caller).select_related("agent", "entitlement__system")
-        found = self.find(rows, pk=asked)
+        access_request = self.find(rows, pk=asked)
         named = request.query_params.get("tools")
-        kept = found.lines.values_list("tool__name", flat=True) if named is None else named.split(",")
-        return Response(OutlookShown(preview.of(found, kept, self.caller)).data)
+        kept = access_request.lines.values_list("tool__name", flat=True) if named is None else named.split(",")
+        return Response(OutlookShown(preview.outlook_of(access_request, kept, self.caller)).data)

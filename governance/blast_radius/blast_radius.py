@@ -1,7 +1,7 @@
-"""How much an agent could do at its worst, as one number from 0 to 100. Pure.
+"""The blast radius of an agent, as one number from 0 to 100. Pure.
 
 Each tool line that an agent holds weighs effect x data x reach x autonomy; the number is 22 log10(1 + their sum), so
-that it tells one reading tool from ten, and ten from a hundred. It ranks and explains; no decision hangs on it.
+that one reading tool differs from ten, and ten from a hundred. It ranks and explains; no decision hangs on it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from entitlements.words import Action
 _EFFECT: Final = {Action.READ: 1.0, Action.WRITE: 4.0, Action.DELETE: 8.0, Action.EXECUTE: 8.0}
 _DATA: Final = {"public": 0.2, "internal": 1.0, "confidential": 3.0, "restricted": 6.0}
 _UNATTENDED: Final = 1.5
-"""Nobody watches what a service or an ephemeral agent does; with a person behind the session it weighs 1."""
+"""The factor of service and ephemeral agents, which run unattended; with a person behind the session it is 1."""
 _STEEPNESS, _MOST = 22.0, 100
 _TEAM: Final = 25
 """So many people are a team; more are the whole organisation."""
@@ -35,7 +35,7 @@ _REACH: Final = {Reach.ONE: 1.0, Reach.TEAM: 2.0, Reach.EVERYBODY: 4.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
+class WeighedLine:
     """One tool line of one grant, as far as it weighs. `attended`: a person is behind each session of the agent."""
 
     action: str
@@ -45,14 +45,14 @@ class Right:
 
 
 def reach(people: int) -> Reach:
-    """Say how far a grant for this many people reaches; for nobody by name it reaches what the system lets it."""
+    """Return how far a grant for this many people reaches; without named people it reaches the whole organisation."""
     if people == 0 or people > _TEAM:
         return Reach.EVERYBODY
     return Reach.ONE if people == 1 else Reach.TEAM
 
 
-def weight(right: Right) -> float:
-    """Return what one line weighs; a class of data or an effect that nobody knows weighs as the heaviest."""
+def weight(right: WeighedLine) -> float:
+    """Return what one line weighs; an unknown data class or effect weighs as the heaviest."""
     effect = _EFFECT[Action(right.action)] if right.action in Action else max(_EFFECT.values())
     data = _DATA.get(right.data_class, max(_DATA.values()))
     return effect * data * _REACH[right.reach] * (1.0 if right.attended else _UNATTENDED)

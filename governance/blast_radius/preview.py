@@ -1,6 +1,6 @@
-"""What approving a request would mean, read before anybody answers. It decides nothing.
+"""What approving a request would mean, read before an approver answers. It decides nothing.
 
-How much more the agent could do, who else holds the same, and what became of the like before.
+The blast radius before and after, who else holds the same, and the outcomes of similar requests.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from governance.requests import requests
 from governance.requests.models import AccessRequest
 
 from . import blast_radius
-from .blast_radius import Right
+from .blast_radius import WeighedLine
 
 _TERMS, _LIKE = 3, 5
 _ATTENDED: Final = frozenset({Agent.Kind.PERSONAL, Agent.Kind.SHARED})
@@ -56,7 +56,7 @@ class Outlook:
     @property
     def outcomes(self) -> dict[str, int]:
         """Count what became of the like, by state."""
-        return dict(Counter(each.state for each in self.like))
+        return dict(Counter(request.state for request in self.like))
 
 
 def visible(caller: Caller) -> QuerySet[AccessRequest]:
@@ -65,7 +65,7 @@ def visible(caller: Caller) -> QuerySet[AccessRequest]:
     return requests.visible_to(asker) if asker else AccessRequest.objects.all()
 
 
-def of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
+def outlook_of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
     """Look at what follows if these tools of the request were approved; names only what the caller may see."""
     kept = frozenset(kept)
     live = Grant.objects.filter(ended_at=None, expires_at__gt=clock.now())
@@ -82,11 +82,11 @@ def of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
         for line in held
     }
     stays = [term for line, term in now.items() if line.grant_id != request.renews_id]
-    asked_for = request.people.count() + request.groups.aggregate(n=Count("people"))["n"]
-    asked = [line.tool for line in request.lines.filter(kept=True).select_related("tool__system")]
+    people_count = request.people.count() + request.groups.aggregate(n=Count("people"))["n"]
+    requested = [line.tool for line in request.lines.filter(kept=True).select_related("tool__system")]
     new = [
-        Term(tool, weight(tool.action, tool.data_class, asked_for, kind=kind), added=True)
-        for tool in asked
+        Term(tool, weight(tool.action, tool.data_class, people_count, kind=kind), added=True)
+        for tool in requested
         if tool.name in kept
     ]
     after = sum(term.weight for term in [*stays, *new])
@@ -97,14 +97,14 @@ def of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> Outlook:
         rank=1 + sum(other > after for other in others),
         agents=1 + len(others),
         biggest=tuple(sorted([*stays, *new], key=Term.order)[:_TERMS]),
-        holders=_holders(asked, live, request.agent, caller),
+        holders=_holders(requested, live, request.agent, caller),
         like=_like(request, caller),
     )
 
 
 def weight(action: str, data_class: str, people: int, *, kind: str) -> float:
     """Return what one tool line of an agent of this kind weighs, for so many people."""
-    return blast_radius.weight(Right(action, data_class, blast_radius.reach(people), kind in _ATTENDED))
+    return blast_radius.weight(WeighedLine(action, data_class, blast_radius.reach(people), kind in _ATTENDED))
 
 
 def people_acted_for(live: QuerySet[Grant]) -> dict[object, int]:
@@ -124,9 +124,9 @@ def _weights_of_others(live: QuerySet[Grant], people: dict[object, int], agent: 
     return list(sums.values())
 
 
-def _holders(asked: list[Tool], live: QuerySet[Grant], agent: Agent, caller: Caller) -> tuple[Agent, ...]:
+def _holders(tools: list[Tool], live: QuerySet[Grant], agent: Agent, caller: Caller) -> tuple[Agent, ...]:
     """Return the other agents that hold any of the tools, of those whose grants the caller sees."""
-    holding = live.filter(lines__tool__in=asked, pk__in=visibility.grants(caller).values("pk"))
+    holding = live.filter(lines__tool__in=tools, pk__in=visibility.grants(caller).values("pk"))
     return tuple(Agent.objects.filter(pk__in=holding.values("agent")).exclude(pk=agent.pk).order_by("name"))
 
 
@@ -134,4 +134,4 @@ def _like(request: AccessRequest, caller: Caller) -> tuple[AccessRequest, ...]:
     """Return the last decided requests for the same entitlement that the caller sees, this agent's own first."""
     decided = visible(caller).filter(entitlement=request.entitlement).exclude(state=AccessRequest.State.IN_APPROVAL)
     last = decided.select_related("agent").order_by("-decided_at")[:50]
-    return tuple(sorted(last, key=lambda each: each.agent_id != request.agent_id)[:_LIKE])
+    return tuple(sorted(last, key=lambda similar: similar.agent_id != request.agent_id)[:_LIKE])

@@ -121,7 +121,7 @@ class Emergencies(_Emergencies, Listing):
         agent = self.find(visibility.agents(self.caller), slug=body["agent"])
         entitlement = self.find(visibility.entitlements(self.caller), scope=body["entitlement"])
         self.about = [f"agent:{agent.slug}", f"entitlement:{entitlement.scope}"]
-        ask = eligibility.Ask(
+        ask = eligibility.RequestTerms(
             lasts=body["lasts"],
             reason=body["reason"],
             people=tuple(_each(Person.objects.all(), "people", "login", body)),

@@ -36,7 +36,7 @@ from governance.break_glass.models import LONGEST_EMERGENCY, EmergencyGrant
 from governance.conflicts_of_interest import facts, rules
 from governance.conflicts_of_interest.rules import Reason, Standing
 from governance.eligibility import eligibility, narrowing
-from governance.eligibility.eligibility import Ask
+from governance.eligibility.eligibility import RequestTerms
 from governance.requests.models import AccessRequest
 from governance.setup import readiness
 from governance.sod import check, exceptions
@@ -93,7 +93,7 @@ class EmergencyReviewed(DomainError):
 def give(
     agent: Agent,
     entitlement: Entitlement,
-    ask: Ask,
+    ask: RequestTerms,
     *,
     by: Person,
     combinations: Collection[str] = (),
@@ -143,7 +143,7 @@ def _store(made: EmergencyGrant) -> None:
         raise ReviewOwed from error
 
 
-def _lock(agent: Agent, entitlement: Entitlement, ask: Ask, by: Person) -> None:
+def _lock(agent: Agent, entitlement: Entitlement, ask: RequestTerms, by: Person) -> None:
     """Hold what the grant depends on together with issuers, as the last approval of a request does."""
     people = {by.pk, agent.sponsor_id, *(person.pk for person in ask.people)}
     tools = entitlement.lines.values_list("tool_id", flat=True)
@@ -162,7 +162,7 @@ def givable(person: Person, among: QuerySet[Entitlement]) -> QuerySet[Entitlemen
     return among if person.has_role(*MAY) else among.filter(system__owner=person, system__owner__is_active=True)
 
 
-def _check_giver(by: Person, agent: Agent, entitlement: Entitlement, ask: Ask) -> None:
+def _check_giver(by: Person, agent: Agent, entitlement: Entitlement, ask: RequestTerms) -> None:
     by.refresh_from_db(fields=["is_active"])
     if not givable(by, Entitlement.objects.filter(pk=entitlement.pk)).exists():
         raise Forbidden
@@ -198,7 +198,7 @@ def owed(person: Person) -> bool:
 def _exceed(
     agent: Agent,
     lines: Mapping[Tool, Any],
-    ask: Ask,
+    ask: RequestTerms,
     *,
     by: Person,
     combinations: Collection[str],
@@ -212,8 +212,8 @@ def _exceed(
         if not before_setup:
             raise
         exceeded.append(SETUP)
-    check.alone()
-    for each in check.would_complete(agent, lines):
+    check.lock_policies()
+    for each in check.would_violate(agent, lines):
         if each.exception is None and each.rule.name in combinations:
             ends = clock.now() + ask.lasts
             exceptions.cover(each.rule, each.agent, control=_CONTROL, expires_at=ends, by=by, reason=ask.reason)

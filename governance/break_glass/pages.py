@@ -54,7 +54,7 @@ def declare(request: HttpRequest) -> HttpResponse:
     """Declare one: first for which agent and what, then the rest. It is given once it is proven who does it."""
     person, named = doors.person(request), request.POST if request.method == "POST" else request.GET
     agent = visibility.agents(doors.caller(request)).filter(slug=named.get("agent", "").strip()).first()
-    offered = break_glass.givable(person, read.entitlements_to_ask_for(doors.caller(request)))
+    offered = break_glass.givable(person, read.requestable_entitlements(doors.caller(request)))
     entitlement = offered.filter(scope=named.get("entitlement", "")).first()
     problem: DomainError | None = None
     if request.method == "POST":
@@ -88,7 +88,7 @@ def declare(request: HttpRequest) -> HttpResponse:
 def _give(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> EmergencyGrant:
     given = request.POST
     service = agent.kind == Agent.Kind.SERVICE
-    ask = eligibility.Ask(
+    ask = eligibility.RequestTerms(
         lasts=lasts(request) or timedelta(0),
         reason=doors.reason(request),
         people=() if service else named_people(given.get("people", "")),
@@ -131,7 +131,7 @@ def _rest(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> dict[
 
 def _completes(agent: Agent, tools: Sequence[Any]) -> list[dict[str, Any]]:
     """Say which rules could be broken by giving any of these tools, each once."""
-    found = [each for each in check.would_complete(agent, tools) if each.exception is None]
+    found = [each for each in check.would_violate(agent, tools) if each.exception is None]
     return [
         {"name": name, "sentence": said}
         for name, said in {each.rule.name: each.rule.sentence for each in found}.items()

@@ -1,6 +1,6 @@
 """Figures over much access: a worker counts them now and then, pages show them with their time.
 
-Of little access they are counted with every look, and nothing is kept. Nobody decides by a figure.
+Of little access they are counted with every look, and nothing is kept. No decision depends on a figure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MANY: Final = 25_000
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KeptFigure:
     """A figure, and as of when; None where it was counted just now."""
 
     value: Any
@@ -34,10 +34,10 @@ def is_quick(model: type[models.Model]) -> bool:
         return float(cursor.fetchone()[0]) < MANY
 
 
-def kept(name: str) -> Known | None:
-    """Return what was counted last under a name; None where nobody has counted it yet."""
-    found = Figure.objects.filter(name=name).first()
-    return Known(found.value, found.as_of) if found else None
+def kept(name: str) -> KeptFigure | None:
+    """Return what was counted last under a name; None where it was not counted yet."""
+    figure = Figure.objects.filter(name=name).first()
+    return KeptFigure(figure.value, figure.as_of) if figure else None
 
 
 def keep(name: str, count: Callable[[], Any]) -> None:

@@ -14,7 +14,7 @@ _BAR: Final = 18.0
 _GAP: Final = 8.0
 _DAY: Final = 86_400.0
 PROOF_LIMIT: Final = 7 * _DAY
-"""How long a cut may take until it is proven."""
+"""How long a remediation may take until it is verified."""
 PROOF_STEPS: Final = ((60.0, "1 min"), (3600.0, "1 h"), (_DAY, "1 d"), (3 * _DAY, "3 d"), (PROOF_LIMIT, "7 d"))
 
 
@@ -101,7 +101,7 @@ def burn_down(
 def within(spans: Sequence[float], limit: float) -> str:
     """Lay out which share was done within which time as the points of a line that ends at the limit.
 
-    Time is told by its logarithm: what takes seconds and what takes days are both seen.
+    Time is drawn by its logarithm: what takes seconds and what takes days are both seen.
     """
     ordered, span = sorted(spans), math.log1p(limit)
     points, n = [f"0.0,{HEIGHT:.1f}"], len(ordered) or 1
@@ -114,5 +114,5 @@ def within(spans: Sequence[float], limit: float) -> str:
 
 
 def shade(count: int) -> int:
-    """Say how strongly a count is shown, by its digits: 0 for none, up to 3."""
+    """Return how strongly a count is shown, by its digits: 0 for none, up to 3."""
     return min(len(str(count)), 3) if count > 0 else 0

@@ -97,8 +97,8 @@ def burn_down(burn: geometry.BurnDown, heads: tuple[str, ...], reminded: str = "
     rows: tuple[tuple[str, ...], ...] = tuple((day.isoformat(), str(left)) for day, left in burn.days)
     if reminded:
         ahead = tuple((day, None) for day in burn.reminders if day > burn.days[-1][0])
-        told = ((day, "" if left is None else str(left)) for day, left in (*burn.days, *ahead))
-        rows = tuple((day.isoformat(), left, reminded if day in burn.reminders else "") for day, left in told)
+        all_days = ((day, "" if left is None else str(left)) for day, left in (*burn.days, *ahead))
+        rows = tuple((day.isoformat(), left, reminded if day in burn.reminders else "") for day, left in all_days)
     ends = (burn.days[0][0].isoformat(), burn.end.isoformat())
     return Plot(_svg("burn", inside), heads, rows, *ends, str(burn.total))
 
@@ -118,7 +118,7 @@ _HATCHED: Final = {
     "native": "|",
     "known": "+",
 }
-"""How each part of a bar is told from the one beside it without its colour; what is not named here is filled."""
+"""The hatching of each part of a bar, so that parts differ without colour; parts not named here are filled."""
 
 
 def hatch(name: str, x: float, wide: float, high: float, gap: float) -> str:
@@ -130,7 +130,7 @@ def hatch(name: str, x: float, wide: float, high: float, gap: float) -> str:
 
 
 def one_load(done: int, left: int, most: int) -> str:
-    """Draw the bar of one person, against whoever has the most."""
+    """Draw the bar of one person, against the person who has the most."""
     wide, more = WIDTH * done / (most or 1), WIDTH * left / (most or 1)
     return _svg(
         "one",
@@ -149,7 +149,7 @@ def within(spans: Sequence[float], limit: float, heads: tuple[str, str], steps: 
     """
     ordered, line = sorted(spans), geometry.within(spans, limit)
     n = len(ordered) or 1
-    rows = tuple((word, f"{100 * sum(each <= step for each in ordered) // n} %") for step, word in steps)
+    rows = tuple((word, f"{100 * sum(seconds <= step for seconds in ordered) // n} %") for step, word in steps)
     inside = [
         *(_level(HEIGHT * part / 4) for part in range(1, 4)),
         _upright("due", WIDTH),
@@ -174,7 +174,7 @@ def trend(points: Sequence[tuple[date, int | None]], goal: int, heads: tuple[str
     return Plot(_svg("trend", inside), heads, rows, *ends, "100 %")
 
 
-# Drawings of several series: each has a look of its own, told by pattern as well as by colour.
+# Drawings of several series: each differs by pattern as well as by colour.
 
 _HATCH: Final = 6.0
 _SERIES: Final = 3
@@ -211,7 +211,7 @@ def columns(
 
     `levels` are level lines at these values; `most` is the value of the whole height, else that of the highest.
     """
-    highest = max([most, *(sum(each) for each in zip(*(values for _word, values in series), strict=True))], default=0)
+    highest = max([most, *(sum(stack) for stack in zip(*(values for _word, values in series), strict=True))], default=0)
     scale, step = HEIGHT / (highest or 1), WIDTH / max(len(marks), 1)
     inside = [_straight("ideal", f"M0 {HEIGHT - scale * level:.2f}H{WIDTH:g}") for level in levels]
     for place in range(len(marks)):
@@ -241,10 +241,10 @@ def lines(months: Sequence[date], series: Sequence[tuple[str, Sequence[int | Non
         ["-" if shares[at] is None else f"{shares[at]} %" for _word, shares in series] for at in range(len(months))
     ]
     keys = tuple(
-        (_svg("keyed", [_polyline(f"l-{each}", f"0,8 {WIDTH:g},8")], 16), word)
-        for each, (word, _s) in enumerate(series)
+        (_svg("keyed", [_polyline(f"l-{item}", f"0,8 {WIDTH:g},8")], 16), word)
+        for item, (word, _s) in enumerate(series)
     )
-    rows = tuple((word, *each) for word, each in zip(words, cells, strict=True))
+    rows = tuple((word, *item) for word, item in zip(words, cells, strict=True))
     heads = (head, *(word for word, _shares in series))
     return Plot(
         _svg("lines", inside), heads, rows, words[0] if words else "", words[-1] if words else "", "100 %", (), keys
@@ -257,13 +257,13 @@ def _at(share: int) -> str:
 
 def _runs(shares: Sequence[int | None]) -> list[tuple[int, list[int]]]:
     """Part what is known into what hangs together: where each part begins, and its values."""
-    found: list[tuple[int, list[int]]] = []
+    runs: list[tuple[int, list[int]]] = []
     for place, share in enumerate(shares):
         if share is not None and place and shares[place - 1] is not None:
-            found[-1][1].append(share)
+            runs[-1][1].append(share)
         elif share is not None:
-            found.append((place, [share]))
-    return found
+            runs.append((place, [share]))
+    return runs
 
 
 def _dot(kind: str, x: float, y: float, across: int) -> str:

@@ -1,4 +1,4 @@
-"""The door of every page: who is there, may she, and each refusal recorded once after its transaction is gone."""
+"""The door of every page: it checks who calls and what they may do, and records each refusal after the rollback."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def page[**P](view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
 
 
 def _come_in(request: HttpRequest) -> None:
-    """Ask the page's row, and for a fresh proof where all that it does asks for one. Raises Forbidden."""
+    """Check the page's row, and demand step-up authentication where its row always does. Raises Forbidden."""
     row = matrix.find(*_named(request)).row
     if not permissions.lets_in(row, caller(request)):
         raise Forbidden
@@ -60,35 +60,35 @@ def _come_in(request: HttpRequest) -> None:
 
 
 def _named(request: HttpRequest) -> tuple[str, str]:
-    """Name the page by its address: a form that goes on after a fresh proof has the match of whoever asked for that."""
+    """Return the page's name and method. Resolved again: after a step-up, the request has the step-up page's match."""
     return resolve(request.path_info).view_name, str(request.method)
 
 
 def _check_text(request: HttpRequest, *parts: object) -> None:
-    """Refuse what the database cannot hold, in what was sent, its names and the names of files. Raises Malformed."""
+    """Refuse text that the database cannot hold, in values, field names and file names. Raises Malformed."""
     files = [file.name for _name, sent in request.FILES.lists() for file in sent]
     if not strict.is_storable([*request.GET.lists(), *request.POST.lists(), *files, *parts]):
         raise Malformed
 
 
 def person(request: HttpRequest) -> Person:
-    """Return the person who is signed in. Raises Forbidden for a stranger, whom the middleware lets nowhere near."""
+    """Return the person who is signed in. Raises Forbidden where no person is."""
     if not isinstance(request.user, Person):
         raise Forbidden
     return request.user
 
 
 def caller(request: HttpRequest) -> Caller:
-    """Return the person as the API's rules see her, with the roles of this moment; read once a request."""
-    found: Caller | None = getattr(request, "_caller", None)
-    if found is None:
-        found = callers.of(person(request))
-        request._caller = found  # type: ignore[attr-defined]  # noqa: SLF001 - our own note on the request
-    return found
+    """Return the person as the API's rules see them, with their current admin roles; read once a request."""
+    known: Caller | None = getattr(request, "_caller", None)
+    if known is None:
+        known = callers.of(person(request))
+        request._caller = known  # type: ignore[attr-defined]  # noqa: SLF001 - our own note on the request
+    return known
 
 
 def about(request: HttpRequest, *links: str) -> None:
-    """Remember what a refusal of this request would be about; what can be nobody's name finds nothing."""
+    """Remember what a refusal of this request would be about. Links of an impossible form are left out."""
     request._about = [link for link in links if problems.LINK.fullmatch(link)]  # type: ignore[attr-defined]  # noqa: SLF001 - our own note on the request
 
 
@@ -103,8 +103,8 @@ def refused(request: HttpRequest, refusal: DomainError) -> HttpResponse:
     """Show a refusal as a page of its own, with its code."""
     known = {HTTPStatus.NOT_FOUND: "404", HTTPStatus.FORBIDDEN: "403"}
     template = f"console/errors/{known.get(refusal.status, 'refused')}.html"
-    told = {"problem": refusal, "code": refusal.code, "back": back(request)}
-    return render(request, template, told, status=refusal.status)
+    context = {"problem": refusal, "code": refusal.code, "back": back(request)}
+    return render(request, template, context, status=refusal.status)
 
 
 def back(request: HttpRequest, otherwise: str = "/") -> str:
@@ -115,11 +115,11 @@ def back(request: HttpRequest, otherwise: str = "/") -> str:
 
 
 def find[M: Model](rows: QuerySet[M], **key: object) -> M:
-    """Find one of the rows that somebody may see. Raises NotFound: what is not yours is not there."""
-    found = rows.filter(**key).first()
-    if found is None:
+    """Return one of the rows that the caller may see. Raises NotFound for all others."""
+    match = rows.filter(**key).first()
+    if match is None:
         raise NotFound
-    return found
+    return match
 
 
 def row(name: str, method: str = "POST") -> Row:
@@ -128,7 +128,7 @@ def row(name: str, method: str = "POST") -> Row:
 
 
 def may(who: Caller, name: str, thing: object, method: str = "POST") -> bool:
-    """Whether somebody may do this to a thing; for showing a button or leaving it out."""
+    """Whether the caller may do this to a thing; decides whether a page shows a button."""
     try:
         permissions.permit(who, row(name, method), thing)
     except Forbidden:
@@ -137,29 +137,29 @@ def may(who: Caller, name: str, thing: object, method: str = "POST") -> bool:
 
 
 def permit(request: HttpRequest, name: str, thing: object, method: str = "POST") -> None:
-    """Go on only when the API would let the person do this to the thing. Raises Forbidden.
+    """Check that the API would let the person do this to the thing. Raises Forbidden.
 
-    Only rows that the page names in the console's matrix can be asked: else NotDeclared, which closes the page.
+    Raises NotDeclared for a row that the page does not name in the console's matrix.
     """
-    permissions.permit(caller(request), matrix.asked(*_named(request), (name, method)), thing)
+    permissions.permit(caller(request), matrix.api_row(*_named(request), (name, method)), thing)
 
 
-def prove(request: HttpRequest, name: str, method: str = "POST", *, weighs: bool = False) -> None:
+def require_reauthentication(request: HttpRequest, name: str, method: str = "POST", *, weighs: bool = False) -> None:
     """Ask for a fresh proof where the API's row of this act does. Raises as reauthentication.demand."""
-    if matrix.asked(*_named(request), (name, method)).needs_proof(weighs=weighs):
+    if matrix.api_row(*_named(request), (name, method)).needs_proof(weighs=weighs):
         reauthentication.demand(request)
 
 
 def reason(request: HttpRequest) -> str:
-    """Return the reason that a form gives, cut to what a row holds."""
+    """Return the reason in a form, cut to the length of a column."""
     return request.POST.get("reason", "").strip()[:500]
 
 
 def number(text: str, digits: int = 18) -> int:
-    """Return the whole number that a form sent; -1 where it is none, or none that a row holds."""
+    """Return a whole number from a form; -1 where the text is none, or too long for a column."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits else -1
 
 
 def done(request: HttpRequest, sentence: Any) -> None:  # noqa: ANN401 - a lazy translation
-    """Say on the next page what happened."""
+    """Show a message of success on the next page."""
     messages.success(request, sentence)

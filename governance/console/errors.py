@@ -1,4 +1,4 @@
-"""Pages that say what went wrong, with the code that the record and the API use."""
+"""Error pages, with the code that the audit log and the API use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
 
 
 class FormFromElsewhere(DomainError):
-    """The form did not come from a page of ours, or from one that is too old."""
+    """The form was not sent from a page of this console, or the page is too old. Reload the page and send it again."""
 
     code, status = "csrf_failed", HTTPStatus.FORBIDDEN
 
@@ -59,8 +59,8 @@ def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def _answer(request: HttpRequest, name: str, code: str, status: HTTPStatus) -> HttpResponse:
-    told = {"code": code, "request_id": context.current().request_id}
+    values = {"code": code, "request_id": context.current().request_id}
     if request.path.startswith(_MACHINES):
         refusal = next(known() for known in _KNOWN if known.code == code)
         return JsonResponse(problems.document(refusal, status), status=status, content_type=problems.MEDIA_TYPE)
-    return render(request, f"console/errors/{name}.html", told, status=status)
+    return render(request, f"console/errors/{name}.html", values, status=status)

@@ -1,4 +1,4 @@
-"""Filling in forms: fields with their words, people picked by login, each refusal beside the field that it is about."""
+"""Form fields: people by login, versions, and each refusal beside the field that it is about."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ PEOPLE: Final = "people-to-pick"
 
 
 class PersonField(forms.CharField):
-    """Somebody who is still here, named by login."""
+    """An active person, named by login."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the framework's options
-        given = {"list": PEOPLE, "autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}
-        super().__init__(max_length=64, widget=forms.TextInput(attrs=given), **options)
+        attributes = {"list": PEOPLE, "autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}
+        super().__init__(max_length=64, widget=forms.TextInput(attrs=attributes), **options)
 
     def clean(self, value: Any) -> Any:  # noqa: ANN401 - a text in, a person or None out
         """Return the person. Raises the framework's ValidationError."""
         login = super().clean(value)
         if not login:
             return None
-        found = Person.objects.filter(login=login).first()
-        if found is None:
-            raise forms.ValidationError(_("Nobody has the login %(login)s."), "unknown_person", {"login": login})
-        if not found.is_active:
-            raise forms.ValidationError(_("%(name)s has left."), "person_disabled", {"name": found.name})
-        return found
+        person = Person.objects.filter(login=login).first()
+        if person is None:
+            raise forms.ValidationError(_("No person has the login %(login)s."), "unknown_person", {"login": login})
+        if not person.is_active:
+            raise forms.ValidationError(_("%(name)s has left."), "person_disabled", {"name": person.name})
+        return person
 
 
 class VersionField(forms.IntegerField):
@@ -52,7 +52,7 @@ class VersionField(forms.IntegerField):
 def submit[T](
     request: HttpRequest, form: forms.Form, act: Callable[[dict[str, Any]], T], fields: Mapping[str, str]
 ) -> T | None:
-    """Act on a form that is complete. Returns None when it is not, or was refused: then the form says why, and where.
+    """Act on a valid form. Returns None when it is invalid or the act is refused; the form then holds the errors.
 
     `fields` names the field that a refusal is about, by code; all others are about the whole form.
     """
@@ -69,14 +69,14 @@ def submit[T](
         return None
 
 
-def show(request: HttpRequest, template: str, form: forms.Form, told: Mapping[str, Any]) -> HttpResponse:
+def show(request: HttpRequest, template: str, form: forms.Form, context: Mapping[str, Any]) -> HttpResponse:
     """Show a page with a form, with what was filled in and what is wrong with it."""
-    wrong = getattr(form, "refused", HTTPStatus.UNPROCESSABLE_ENTITY) if form.errors else HTTPStatus.OK
-    return render(request, template, {"form": form, **told}, status=wrong)
+    status = getattr(form, "refused", HTTPStatus.UNPROCESSABLE_ENTITY) if form.errors else HTTPStatus.OK
+    return render(request, template, {"form": form, **context}, status=status)
 
 
 def people() -> list[tuple[str, str]]:
-    """Return logins and names to pick from: everybody who is here, as far as a list serves."""
+    """Return logins and names of active people to pick from, the first 500 by name."""
     return list(Person.objects.filter(is_active=True).order_by("name").values_list("login", "name")[:_MOST_OFFERED])
 
 

@@ -28,7 +28,7 @@ def page(request: HttpRequest) -> HttpResponse:
     """Show the keys, and keep what was chosen in a cookie."""
     chosen, problem = keys.read(request.COOKIES.get(keys.COOKIE, "")), ""
     if request.method == "POST":
-        letters = [given.strip().lower() for given in request.POST.getlist("key")]
+        letters = [text.strip().lower() for text in request.POST.getlist("key")]
         if "usual" in request.POST:
             letters = list(keys.USUAL)
         if keys.are_usable(letters):
@@ -39,5 +39,5 @@ def page(request: HttpRequest) -> HttpResponse:
             return answer
         problem = _("Each act needs one letter or digit of its own; j, k, x, c, g, o and n are taken.")
         chosen = keys.Keys("on" in request.POST, "".join(f"{letter:.1}" for letter in letters)[: len(keys.USUAL)])
-    told = {"chosen": chosen, "problem": problem, "acts": list(zip(_ACTS, chosen.letters.ljust(6), strict=True))}
-    return render(request, "console/keys.html", told, status=422 if problem else 200)
+    context = {"chosen": chosen, "problem": problem, "acts": list(zip(_ACTS, chosen.letters.ljust(6), strict=True))}
+    return render(request, "console/keys.html", context, status=422 if problem else 200)

@@ -1,4 +1,4 @@
-"""Single keys, which whoever dictates or whose hand slips turns off, or puts elsewhere (WCAG 2.1.4). Pure.
+"""Single-key shortcuts, which a person can turn off or change (WCAG 2.1.4). Pure.
 
 The choice is a cookie, as the theme is: a keyboard belongs to a desk, not to a person.
 """
@@ -37,5 +37,5 @@ def read(written: str) -> Keys:
 
 def are_usable(letters: Sequence[str]) -> bool:
     """Whether these can be the keys of the acts: one small letter or digit each, no two the same, none taken."""
-    each = all(len(key) == 1 and key.isascii() and (key.islower() or key.isdigit()) for key in letters)
-    return each and len(letters) == len(set(letters)) == len(USUAL) and not _TAKEN & set(letters)
+    single = all(len(key) == 1 and key.isascii() and (key.islower() or key.isdigit()) for key in letters)
+    return single and len(letters) == len(set(letters)) == len(USUAL) and not _TAKEN & set(letters)

@@ -1,7 +1,7 @@
-"""Limits as simple fields: one for each argument that a tool's schema names, read back as the limits they mean.
+"""Limits as form fields: one for each argument of a tool's schema, read back as limits.
 
-Pure. Arguments of an object stand beside the others, one step deep. What a field cannot say (paths, objects in objects)
-is shown in words and stays as it is.
+Pure. Arguments of an object are listed with the others, one level deep. A limit that no field can express (paths,
+nested objects) is shown in words and stays as it is.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _OF_LISTS: Final = frozenset({"items", "max_items", "optional", "required"})
 _BY_FORMAT: Final = {"uri": "host_in", "url": "host_in", "email": "domain_in"}
 """What an address is limited to by its format, rather than to whole values."""
 
-type Given = Callable[[str], Sequence[str]]
-"""The values that a form gives under a name, as `QueryDict.getlist`."""
+type FormValues = Callable[[str], Sequence[str]]
+"""Returns the values of a form field by its name, as `QueryDict.getlist`."""
 
 
 class Kind(StrEnum):
-    """How a limit is asked for."""
+    """The kind of form field."""
 
     CHOICES = "choices"
     COUNT = "count"
@@ -40,7 +40,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One argument of one tool: how to limit it, what holds already, what the server says of it.
+    """One argument of one tool: its kind of field, its current limit, the server's description.
 
     `key` is the constraint that its values go into; those of a `typed` one are written as JSON.
     """
@@ -70,25 +70,28 @@ class Field:
 
 def fields(tool: str, definition: Mapping[str, Any], current: Mapping[str, Any]) -> list[Field]:
     """Return the arguments of a tool that can be limited by simple fields."""
-    found = _arguments(definition.get("inputSchema"), current)
-    made = [
+    arguments = _arguments(definition.get("inputSchema"), current)
+    limited = [
         replace(field, must=must)
-        for argument, said, must in found
-        for field in _fields(tool, argument, said, current.get(argument))
+        for argument, schema, must in arguments
+        for field in _fields(tool, argument, schema, current.get(argument))
     ]
-    return made[:_MOST_FIELDS]
+    return limited[:_MOST_FIELDS]
 
 
 def _arguments(schema: object, current: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], bool]]:
-    """Name the arguments of a schema, those of its objects by a dot, each with whether it has to be there."""
-    found: list[tuple[str, Mapping[str, Any], bool]] = []
-    for name, said, must in _properties(schema):
-        if said.get("type") == "object" and name not in current:
-            inner = [(f"{name}.{part}", of, must and needed) for part, of, needed in _properties(said)]
-            found += [each for each in inner if each[1].get("type") != "object"]
+    """Return the arguments of a schema, those of its objects by a dot, each with whether it has to be there."""
+    arguments: list[tuple[str, Mapping[str, Any], bool]] = []
+    for name, argument_schema, must in _properties(schema):
+        if argument_schema.get("type") == "object" and name not in current:
+            inner = [
+                (f"{name}.{part}", part_schema, must and needed)
+                for part, part_schema, needed in _properties(argument_schema)
+            ]
+            arguments += [candidate for candidate in inner if candidate[1].get("type") != "object"]
         else:
-            found.append((name, said, must))
-    return found
+            arguments.append((name, argument_schema, must))
+    return arguments
 
 
 def _properties(schema: object) -> list[tuple[str, Mapping[str, Any], bool]]:
@@ -97,26 +100,32 @@ def _properties(schema: object) -> list[tuple[str, Mapping[str, Any], bool]]:
         return []
     needed = schema.get("required")
     must = set(map(str, needed)) if isinstance(needed, list) else set()
-    named = [(str(name), said) for name, said in properties.items() if isinstance(said, Mapping)]
+    named = [
+        (str(name), argument_schema)
+        for name, argument_schema in properties.items()
+        if isinstance(argument_schema, Mapping)
+    ]
     return [
-        (name, said, name in must) for name, said in named if not ("." in name or name.startswith("/") or "*" in name)
+        (name, argument_schema, name in must)
+        for name, argument_schema in named
+        if not ("." in name or name.startswith("/") or "*" in name)
     ]
 
 
-def _fields(tool: str, argument: str, said: Mapping[str, Any], limit: object) -> list[Field]:
+def _fields(tool: str, argument: str, schema: Mapping[str, Any], limit: object) -> list[Field]:
     """Return the fields of one argument: two for a list, one for what else a field can say, else none."""
-    held = limit if isinstance(limit, Mapping) else {}
-    field = Field(tool, argument, Kind.TEXTS, str(said.get("description") or "")[:300])
-    match said.get("type"):
-        case "number" | "integer" if held.keys() <= _SIMPLE and not isinstance(said.get("enum"), list):
-            least, most = (str(held.get(end, "")) for end in ("min", "max"))
+    current = limit if isinstance(limit, Mapping) else {}
+    field = Field(tool, argument, Kind.TEXTS, str(schema.get("description") or "")[:300])
+    match schema.get("type"):
+        case "number" | "integer" if current.keys() <= _SIMPLE and not isinstance(schema.get("enum"), list):
+            least, most = (str(current.get(end, "")) for end in ("min", "max"))
             return [replace(field, kind=Kind.NUMBER, least=least, most=most)]
-        case "number" | "integer" | "boolean" if held.keys() <= _SIMPLE:
-            return _typed(field, [True, False] if said["type"] == "boolean" else said["enum"], _values(held))
+        case "number" | "integer" | "boolean" if current.keys() <= _SIMPLE:
+            return _typed(field, [True, False] if schema["type"] == "boolean" else schema["enum"], _values(current))
         case "array":
-            return _of_list(field, said.get("items"), held)
+            return _of_list(field, schema.get("items"), current)
         case "string":
-            return _of_text(field, said, held)
+            return _of_text(field, schema, current)
     return []
 
 
@@ -128,32 +137,32 @@ def _values(held: Mapping[str, Any]) -> list[Any]:
 
 def _typed(field: Field, offered: Sequence[Any], allowed: Sequence[Any]) -> list[Field]:
     """Return the choice among values that are no texts, written as JSON."""
-    choices = tuple(json.dumps(each) for each in allowed or offered)
+    choices = tuple(json.dumps(choice) for choice in allowed or offered)
     few = 0 < len(choices) <= _MOST_CHOICES
     return [replace(field, kind=Kind.CHOICES, choices=choices, chosen=choices, typed=True)] if few else []
 
 
-def _of_text(field: Field, said: Mapping[str, Any], held: Mapping[str, Any]) -> list[Field]:
-    key = _BY_FORMAT.get(str(said.get("format")), "one_of")
-    if key != "one_of" and not held.keys() & _SIMPLE - {"optional", "required"}:
-        fits = held.keys() <= {key, "optional", "required"}
-        return [replace(field, key=key, chosen=_texts(held.get(key)))] if fits else []
-    return [_choice(field, said, _texts(_values(held)))] if held.keys() <= _SIMPLE else []
+def _of_text(field: Field, schema: Mapping[str, Any], current: Mapping[str, Any]) -> list[Field]:
+    key = _BY_FORMAT.get(str(schema.get("format")), "one_of")
+    if key != "one_of" and not current.keys() & _SIMPLE - {"optional", "required"}:
+        fits = current.keys() <= {key, "optional", "required"}
+        return [replace(field, key=key, chosen=_texts(current.get(key)))] if fits else []
+    return [_choice(field, schema, _texts(_values(current)))] if current.keys() <= _SIMPLE else []
 
 
-def _of_list(field: Field, items: object, held: Mapping[str, Any]) -> list[Field]:
+def _of_list(field: Field, items: object, current: Mapping[str, Any]) -> list[Field]:
     """Return how many a list may have, and for texts which ones."""
-    inner = held.get("items", {})
-    if not held.keys() <= _OF_LISTS:
+    inner = current.get("items", {})
+    if not current.keys() <= _OF_LISTS:
         return []
-    made = [replace(field, kind=Kind.COUNT, key="max_items", most=str(held.get("max_items", "")))]
+    fields = [replace(field, kind=Kind.COUNT, key="max_items", most=str(current.get("max_items", "")))]
     if isinstance(items, Mapping) and items.get("type") == "string" and inner.keys() <= {"one_of"}:
-        made.append(replace(_choice(field, items, _texts(inner.get("one_of"))), key="items"))
-    return made
+        fields.append(replace(_choice(field, items, _texts(inner.get("one_of"))), key="items"))
+    return fields
 
 
-def _choice(field: Field, said: Mapping[str, Any], allowed: tuple[str, ...]) -> Field:
-    offered = allowed or _texts(said.get("enum"))
+def _choice(field: Field, schema: Mapping[str, Any], allowed: tuple[str, ...]) -> Field:
+    offered = allowed or _texts(schema.get("enum"))
     if offered and len(offered) <= _MOST_CHOICES:
         return replace(field, kind=Kind.CHOICES, choices=offered, chosen=allowed or offered)
     return replace(field, chosen=allowed)
@@ -165,11 +174,11 @@ def _texts(values: object) -> tuple[str, ...]:
     return tuple(values)
 
 
-def read(found: Sequence[Field], current: Mapping[str, Any], given: Given) -> dict[str, Any]:
-    """Return the limits that the form changed, by argument. Raises LimitMalformed for what is no number."""
+def read(fields_shown: Sequence[Field], current: Mapping[str, Any], values: FormValues) -> dict[str, Any]:
+    """Return the limits that the form changed, by argument. Raises LimitMalformed for a text that is no number."""
     changed: dict[str, dict[str, Any]] = {}
-    for field in found:
-        rule = _rule(field, given)
+    for field in fields_shown:
+        rule = _rule(field, values)
         if rule is None:
             continue
         held = current.get(field.argument)
@@ -185,75 +194,75 @@ def read(found: Sequence[Field], current: Mapping[str, Any], given: Given) -> di
 _LINE: Final = re.compile(r"\s*([^\s:<>=]+)\s*(:|<=)\s*(.+?)\s*")
 
 
-def of_lines(text: str) -> dict[str, Any]:
+def from_lines(text: str) -> dict[str, Any]:
     """Read limits from lines: `name: a, b` leaves these values, `name <= 5` a most. Raises LimitMalformed."""
-    found: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
     for line in filter(str.strip, text.splitlines()):
         match = _LINE.fullmatch(line)
-        if match is None or match[1] in found:
+        if match is None or match[1] in limits:
             raise LimitMalformed(f"{line[:60]}: write “name: value, value” or “name <= number”, each name once.")
-        name, sign, said = match.groups()
+        name, sign, value = match.groups()
         if sign == "<=":
-            found[name] = {"max": _number(Field("", name, Kind.NUMBER, ""), said), "optional": True}
+            limits[name] = {"max": _number(Field("", name, Kind.NUMBER, ""), value), "optional": True}
         else:
-            found[name] = {"one_of": [each.strip() for each in said.split(",") if each.strip()], "optional": True}
-    return found
+            limits[name] = {"one_of": [part.strip() for part in value.split(",") if part.strip()], "optional": True}
+    return limits
 
 
 def as_lines(limits: Mapping[str, Any]) -> str:
-    """Write such limits as lines again; what the lines cannot say is left out."""
+    """Write limits as lines; limits that lines cannot express are left out."""
     lines = [
-        f"{name} <= {said['max']}" if "max" in said else f"{name}: {', '.join(map(str, said.get('one_of', [])))}"
-        for name, said in limits.items()
+        f"{name} <= {limit['max']}" if "max" in limit else f"{name}: {', '.join(map(str, limit.get('one_of', [])))}"
+        for name, limit in limits.items()
     ]
     return "\n".join(lines)
 
 
-def refilled(field: Field, given: Given) -> Field:
-    """Return a field as a form that was sent filled it in; for showing it again."""
+def with_sent_values(field: Field, values: FormValues) -> Field:
+    """Return a field with the values of a sent form, to show it again."""
     match field.kind:
         case Kind.CHOICES:
-            asked = given(f"{field.name}:asked")
-            return replace(field, chosen=tuple(given(field.name))) if asked else field
+            is_sent = values(f"{field.name}:asked")
+            return replace(field, chosen=tuple(values(field.name))) if is_sent else field
         case Kind.TEXTS:
-            return replace(field, chosen=tuple(line for text in given(field.name) for line in text.splitlines()))
+            return replace(field, chosen=tuple(line for text in values(field.name) for line in text.splitlines()))
         case Kind.COUNT:
-            return replace(field, most="".join(given(f"{field.name}:max")))
+            return replace(field, most="".join(values(f"{field.name}:max")))
         case Kind.NUMBER:
-            return replace(field, least="".join(given(f"{field.name}:min")), most="".join(given(f"{field.name}:max")))
+            return replace(field, least="".join(values(f"{field.name}:min")), most="".join(values(f"{field.name}:max")))
 
 
-def _rule(field: Field, given: Given) -> dict[str, Any] | None:
-    """Return what a field says if it says something new, else None."""
-    values = [value.strip() for value in given(field.name)]
+def _rule(field: Field, values: FormValues) -> dict[str, Any] | None:
+    """Return the limit in a field if it is new, else None."""
+    entries = [value.strip() for value in values(field.name)]
     match field.kind:
         case Kind.CHOICES:
-            kept = [choice for choice in field.choices if choice in values]
-            if kept == list(field.choices) or not given(f"{field.name}:asked"):
+            kept = [choice for choice in field.choices if choice in entries]
+            if kept == list(field.choices) or not values(f"{field.name}:asked"):
                 return None
             if not kept:
                 raise LimitMalformed("Leave at least one value, or untick the tool.", argument=field.argument)
-            return _said(field, [json.loads(each) for each in kept] if field.typed else kept)
+            return _constraint(field, [json.loads(choice_text) for choice_text in kept] if field.typed else kept)
         case Kind.TEXTS:
-            texts = [line.strip() for value in values for line in value.splitlines() if line.strip()]
-            return None if not texts or texts == list(field.chosen) else _said(field, texts)
+            texts = [line.strip() for value in entries for line in value.splitlines() if line.strip()]
+            return None if not texts or texts == list(field.chosen) else _constraint(field, texts)
         case Kind.COUNT:
-            said = _range(field, given)
-            return {"max_items": said["max"]} if said else None
+            bounds = _range(field, values)
+            return {"max_items": bounds["max"]} if bounds else None
         case Kind.NUMBER:
-            return _range(field, given)
+            return _range(field, values)
 
 
-def _said(field: Field, values: list[Any]) -> dict[str, Any]:
+def _constraint(field: Field, values: list[Any]) -> dict[str, Any]:
     """Return a limit to these values, under the constraint that the field stands for."""
     return {"items": {"one_of": values}} if field.key == "items" else {field.key: values}
 
 
-def _range(field: Field, given: Given) -> dict[str, Any] | None:
-    said = {end: "".join(given(f"{field.name}:{end}")).strip() for end in ("min", "max")}
-    if (said["min"], said["max"]) == (field.least, field.most):
+def _range(field: Field, values: FormValues) -> dict[str, Any] | None:
+    bounds = {end: "".join(values(f"{field.name}:{end}")).strip() for end in ("min", "max")}
+    if (bounds["min"], bounds["max"]) == (field.least, field.most):
         return None
-    rule = {end: _number(field, text) for end, text in said.items() if text}
+    rule = {end: _number(field, text) for end, text in bounds.items() if text}
     return rule or None
 
 

@@ -1,9 +1,9 @@
-"""Who may open which page: one row for each name of an address and method of the console, and none means nobody.
+"""Who may open which page: one row for each URL name and method of the console. A page without a row is closed.
 
 A page does by hand what the API does for machines, so nearly every row is the API's own: `like("agent-restore")` is
-the row of `POST /agents/{key}/restore`, and whoever changes that row changes both. The door (`doors.page`) asks the row
-whether somebody may come in at all; the page asks again about its object (`doors.permit`), and only rows named here.
-What a person may not see is never found, whoever comes in (`entitlements.access.visibility`).
+the row of `POST /agents/{key}/restore`, and a change to that row changes both. The door (`doors.page`) checks the row
+first; the page checks again about its object (`doors.permit`), and only rows named here.
+Rows that a person may not see are filtered out for every page (`entitlements.access.visibility`).
 
 To add a page: write its row below, under the name that its address has in `urls.py`, once for each method it takes
 (GET, POST), and run `make reference`, which writes `docs/reference/roles.md`.
@@ -42,17 +42,18 @@ class Page:
 def like(*names: str, also: tuple[str, ...] = ()) -> Page:
     """Let in whom one of these rows of the API lets in: `agents`, or `agent PATCH`; `also` names rows it asks later.
 
-    Where each of them asks for a fresh proof, so does the door; where one of them does, the page (`doors.prove`).
+    Where all of them demand step-up authentication, the door does; where only some do, the page does
+    (`doors.require_reauthentication`).
     """
-    asked = [_key(name) for name in names]
-    rows = [API[key] for key in asked]
+    keys = [_key(name) for name in names]
+    rows = [API[key] for key in keys]
     union = Row(
-        frozenset().union(*(each.roles for each in rows)),
-        frozenset().union(*(each.related for each in rows)),
-        anybody=any(each.anybody for each in rows),
-        proven=ALWAYS if all(each.proven == ALWAYS for each in rows) else "",
+        frozenset().union(*(api_row.roles for api_row in rows)),
+        frozenset().union(*(api_row.related for api_row in rows)),
+        anybody=any(api_row.anybody for api_row in rows),
+        proven=ALWAYS if all(api_row.proven == ALWAYS for api_row in rows) else "",
     )
-    return Page(union, frozenset([*asked, *map(_key, also)]))
+    return Page(union, frozenset([*keys, *map(_key, also)]))
 
 
 def _key(name: str) -> tuple[str, str]:
@@ -61,16 +62,16 @@ def _key(name: str) -> tuple[str, str]:
 
 
 STRANGERS: Final = Page(Row(public=True))
-"""Open to whoever has not signed in yet."""
+"""Open without a sign-in."""
 ONES_OWN: Final = Page(Row(anybody=True))
-"""Every signed-in person, about herself or about what she sees."""
+"""Every signed-in person, about themselves or about what they may see."""
 OFFICE: Final = Page(Row(frozenset(OFFICE_ROLES)))
-"""The back office at /admin/: each of its pages, to look at; it has none that writes."""
+"""Each page of the back office at /admin/; all are read-only."""
 _SEERS: Final = Page(Row(frozenset(SEE_EVERYTHING)))
 _SETUP: Final = Page(row(Role.ADMIN))
-_PROVEN_SETUP: Final = Page(row(Role.ADMIN, proven=ALWAYS))
+_STEP_UP_SETUP: Final = Page(row(Role.ADMIN, proven=ALWAYS))
 _EVERYTHING: Final = Page(EVERYTHING)
-"""By the API it asks for no proof, as no stop does: a page may have been left open, a token was sent for this."""
+"""The page demands step-up authentication; the API does not, as for each revocation: a page may have been left open."""
 _STOP: Final = Page(
     Row(
         frozenset().union(*(kind.row.roles for kind in KINDS.values())),
@@ -82,9 +83,9 @@ type Pages = Mapping[tuple[str, str], Page]
 
 
 def _both(page: Page, *names: str) -> dict[tuple[str, str], Page]:
-    """Place a form and what it does; the form itself is shown without a proof."""
-    shown = replace(page, row=replace(page.row, proven=""))
-    return {(name, method): page if method == "POST" else shown for name in names for method in ("GET", "POST")}
+    """Return rows for a form and its POST; showing the form demands no step-up authentication."""
+    form_page = replace(page, row=replace(page.row, proven=""))
+    return {(name, method): page if method == "POST" else form_page for name in names for method in ("GET", "POST")}
 
 
 SIGN_IN: Final[Pages] = {
@@ -111,7 +112,7 @@ PAGES: Final[Pages] = {
     ("settings", "GET"): ONES_OWN,
     ("setup", "GET"): ONES_OWN,
     **{(f"setup-{act}", "POST"): _SETUP for act in ("test", "backup")},
-    **{(f"setup-{act}", "POST"): _PROVEN_SETUP for act in ("invite", "trust", "link")},
+    **{(f"setup-{act}", "POST"): _STEP_UP_SETUP for act in ("invite", "trust", "link")},
     ("approval-settings", "GET"): like("approval-policies GET"),
     **_both(like("policy-proposals"), "policy-propose"),
     ("policy-history", "GET"): like("approval-policy GET"),
@@ -277,7 +278,7 @@ PAGES: Final[Pages] = {
     ("review-reassign", "POST"): like("review-item-reassign"),
     ("review-calendar", "GET"): like("campaign-calendar GET"),
     ("review-compare", "GET"): like("campaign-comparison GET"),
-    ("review-evidence", "GET"): like("campaign-samples GET"),  # a page shows it; a file of it asks for a proof
+    ("review-evidence", "GET"): like("campaign-samples GET"),  # the page needs no step-up; its file does
     ("review-csv", "GET"): like("campaign-evidence-table GET"),
     ("review-json", "GET"): like("campaign-evidence GET"),
     ("review-seal", "POST"): like("campaign-seal"),
@@ -314,16 +315,16 @@ def find(name: str, method: str) -> Page:
     """Return the row of a page; HEAD is a GET without its body. Raises NotDeclared, with what to write."""
     key = (name, "GET" if method in ("HEAD", "OPTIONS") else method)
     if (page := PAGES.get(key) or SIGN_IN.get(key)) is None:
-        message = f"Nobody may open this page: add a row for {key} to PAGES in governance/console/matrix.py."
+        message = f"This page is closed: add a row for {key} to PAGES in governance/console/matrix.py."
         raise NotDeclared(message)
     return page
 
 
-def asked(name: str, method: str, wanted: tuple[str, str]) -> Row:
-    """Return a row of the API that a page asks about its object. Raises NotDeclared, with what to write."""
-    if wanted not in find(name, method).asks:
+def api_row(name: str, method: str, api_key: tuple[str, str]) -> Row:
+    """Return a row of the API that a page checks about its object. Raises NotDeclared, with what to write."""
+    if api_key not in find(name, method).asks:
         message = (
-            f"Add {' '.join(wanted)!r} to the row of {(name, method)} in governance/console/matrix.py: it asks it."
+            f"Add {' '.join(api_key)!r} to the row of {(name, method)} in governance/console/matrix.py: it asks it."
         )
         raise NotDeclared(message)
-    return API[wanted]
+    return API[api_key]

@@ -1,4 +1,4 @@
-"""Every visit to the web process: who comes from where goes into the record, and a session ends when it should."""
+"""Every request to the web process: the audit log gets the actor and the source, and sessions end in time."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _ALLOWED: Final = ("/settings/sign-in/", "/login/", "/logout/", "/static/")
 _PERHAPS_HIDDEN: Final = re.compile(
     r"[^\t\n\r -~\u00a0-\u00ac\u00ae-\u02ff\u0370-\u0600\u2010-\u2027\u2030-\u205f\u2190-\u21ff\u4e00-\u9fff]"
 )
-"""What is certainly shown is passed over quickly; the rest is looked at one by one."""
+"""Finds characters that may be invisible; text without them needs no further check."""
 _NOTE_AGAIN: Final = 60
-"""Seconds after which a visit is written down again; each note costs a statement."""
+"""Seconds after which the time of the last request is stored again; each write costs a statement."""
 
 
-class ClientAddress:
-    """Puts the address of the client where every reader looks for it, in place of the nearest proxy's."""
+class ClientAddressMiddleware:
+    """Sets REMOTE_ADDR to the address of the client, in place of the nearest proxy's."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -43,11 +43,11 @@ class ClientAddress:
         return self.get_response(request)
 
 
-class Visit:
-    """Says who acts from where, keeps the idle and the absolute limit of a session, and lets no private page be stored.
+class VisitMiddleware:
+    """Sets actor and source, applies the idle and absolute limits of a session, and forbids caching of private pages.
 
-    A session gets another name with each proof of who it is, not at sign-in alone (OWASP ASVS 7.2.4).
-    A person who was disabled is a stranger from the next request on: the sign-in backend reads her anew each time.
+    A session gets a new key at each authentication, not only at sign-in (OWASP ASVS 7.2.4).
+    A disabled person is signed out from the next request on: the sign-in backend reads their row each time.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -65,14 +65,14 @@ class Visit:
             response = self.get_response(request)
         request.META[SIGNED_IN] = request.META.get(SIGNED_IN) or bool(request.user.is_authenticated)
         if known and request.user.is_authenticated and request.session.get(PROOFS, []) != proofs:
-            request.session.cycle_key()  # whoever knew its name before the proof knows it no longer
+            request.session.cycle_key()  # a session key from before the authentication is of no use
         if request.user.is_authenticated and "Cache-Control" not in response:
             response["Cache-Control"] = "no-store"
         return response
 
 
 def _limit(request: HttpRequest) -> None:
-    """Sign out whoever was away or here for too long. What a page asks by itself does not count as being here."""
+    """Sign out after too long a pause or session. Requests that a page polls by itself are no activity."""
     now = int(clock.now().timestamp())
     began = request.session.setdefault(BEGAN, now)
     seen = request.session.get(SEEN, now)
@@ -82,11 +82,10 @@ def _limit(request: HttpRequest) -> None:
         request.session[SEEN] = now
 
 
-class NothingHidden:
-    r"""Writes characters that hide or reorder text out as `\u{...}` in every page, whoever wrote them.
+class VisibleCharactersMiddleware:
+    r"""Writes characters that hide or reorder text as `\u{...}` in every page.
 
-    No page of ours has any, so each comes from a name, a reason or an upstream: where it stands does not matter, and no
-    template can forget it.
+    Our pages contain none, so each comes from a name, a reason or an upstream. No template can forget to escape them.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -102,8 +101,8 @@ class NothingHidden:
         return response
 
 
-class SecondFactorFirst:
-    """Keeps whoever came in by an invitation at the pages of second factors until there is one."""
+class SecondFactorMiddleware:
+    """Keeps a person who signed in by an invitation at the second-factor pages until they have a second factor."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

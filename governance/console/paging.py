@@ -33,7 +33,7 @@ def page[M: Model](request: HttpRequest, rows: QuerySet[M], ordering: Sequence[s
         if len(place) != len(names):
             raise paging.BadCursor
         rows = rows.filter(paging.beyond(names, place, down=ordering[0].startswith("-")))
-    found = list(rows.order_by(*ordering)[: size + 1])
-    if len(found) <= size:
-        return Page(found, None)
-    return Page(found[:size], paging.seal(request.path, paging.place_of(found[size - 1], names)))
+    fetched = list(rows.order_by(*ordering)[: size + 1])
+    if len(fetched) <= size:
+        return Page(fetched, None)
+    return Page(fetched[:size], paging.seal(request.path, paging.place_of(fetched[size - 1], names)))

@@ -1,4 +1,4 @@
-"""What stands around every page: the navigation, the theme, and the banner while everything is stopped."""
+"""The layout of every page: the navigation, the theme, and the banner while everything is suspended."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ THEMES: Final = ("auto", "light", "dark")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NavigationEntry:
     """One entry of the navigation. `section` is the first part of the addresses below it."""
 
     section: str
@@ -32,14 +32,14 @@ class Entry:
 
 
 ENTRIES: Final = (
-    Entry("", _("Home"), "/"),
-    Entry("inbox", _("Inbox"), "/inbox/"),
-    Entry("reviews", _("Reviews"), "/reviews/"),
-    Entry("requests", _("Requests"), "/requests/"),
-    Entry("agents", _("Agents"), "/agents/"),
-    Entry("systems", _("Systems & tools"), "/systems/"),
-    Entry("audit", _("Audit"), "/audit/"),
-    Entry("settings", _("Settings"), "/settings/"),
+    NavigationEntry("", _("Home"), "/"),
+    NavigationEntry("inbox", _("Inbox"), "/inbox/"),
+    NavigationEntry("reviews", _("Reviews"), "/reviews/"),
+    NavigationEntry("requests", _("Requests"), "/requests/"),
+    NavigationEntry("agents", _("Agents"), "/agents/"),
+    NavigationEntry("systems", _("Systems & tools"), "/systems/"),
+    NavigationEntry("audit", _("Audit"), "/audit/"),
+    NavigationEntry("settings", _("Settings"), "/settings/"),
 )
 BELOW: Final = {
     "adoption": "agents",
@@ -96,7 +96,7 @@ def _unread(request: HttpRequest) -> int:
 
 
 def _missing(request: HttpRequest) -> list[readiness.State]:
-    """Return what the set-up still lacks, for those who can do something about it or meet its refusals."""
+    """Return the missing set-up steps, for administrators and analysts."""
     if request.path.startswith("/settings/setup/") or not doors.caller(request).has(Role.ADMIN, Role.ANALYST):
         return []
     return readiness.missing()

@@ -1,6 +1,6 @@
-"""Two versions of something side by side, part by part, as a review of code shows them. Pure.
+"""Two versions of something side by side, part by part, as a code review shows them. Pure.
 
-What is told apart is told by place in the definition, so that no name a server chooses can hide a difference.
+Parts are matched by their place in the definition, so that no name a server chooses can hide a difference.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST_WORDS: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextPart:
     """Some words of a text; `differs` when the other side has others there."""
 
     text: str
@@ -40,8 +40,8 @@ class Row:
 
     sign: str
     about: str
-    before: tuple[Piece, ...]
-    now: tuple[Piece, ...]
+    before: tuple[TextPart, ...]
+    now: tuple[TextPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Change:
 def row(about: str, before: str | None, now: str | None) -> Row:
     """Set two texts side by side; None on the side that has none."""
     if before is None or now is None:
-        sides = [(Piece(text, differs=True),) if text is not None else () for text in (before, now)]
+        sides = [(TextPart(text, differs=True),) if text is not None else () for text in (before, now)]
         return Row("+" if before is None else "-", about, *sides)
     return Row("~", about, *_marked(before, now))
 
@@ -79,8 +79,8 @@ def definitions(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[tupl
     return tuple(rows), len(places) - len(differ)
 
 
-def _differ(one: object, other: object) -> bool:
-    return json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True)
+def _differ(left: object, right: object) -> bool:
+    return json.dumps(left, sort_keys=True) != json.dumps(right, sort_keys=True)
 
 
 def _parts(value: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
@@ -88,7 +88,7 @@ def _parts(value: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from _parts(inner, (*place, str(name)))
-    elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
         for number, inner in enumerate(value, start=1):
             yield from _parts(inner, (*place, str(number)))
     else:
@@ -99,7 +99,7 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value:
-        return ", ".join(each if isinstance(each, str) else json.dumps(each) for each in value)
+        return ", ".join(item if isinstance(item, str) else json.dumps(item) for item in value)
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -116,14 +116,14 @@ def _label(place: Sequence[str]) -> str:
     return " / ".join(words)
 
 
-def _marked(before: str, now: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+def _marked(before: str, now: str) -> tuple[tuple[TextPart, ...], tuple[TextPart, ...]]:
     """Mark the words of two texts that the other does not have there."""
     old, new = (re.findall(r"\s+|\S+", text) for text in (before, now))
     if len(old) > _MOST_WORDS or len(new) > _MOST_WORDS:
-        return (Piece(before, differs=True),), (Piece(now, differs=True),)
-    sides: tuple[list[Piece], list[Piece]] = ([], [])
+        return (TextPart(before, differs=True),), (TextPart(now, differs=True),)
+    sides: tuple[list[TextPart], list[TextPart]] = ([], [])
     for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         for side, words in ((sides[0], old[a:b]), (sides[1], new[c:d])):
             if words:
-                side.append(Piece("".join(words), differs=kind != "equal"))
+                side.append(TextPart("".join(words), differs=kind != "equal"))
     return tuple(sides[0]), tuple(sides[1])

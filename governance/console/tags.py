@@ -1,4 +1,4 @@
-"""What templates say of states, times, people and hostile text: each in one place, as word and shape."""
+"""Template tags for states, times, people and untrusted text: each state as word and shape."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ REASONS: Final[Mapping[str, Any]] = {
     "unused": gettext_lazy("It is not used"),
     "wrong_scope": gettext_lazy("It allows too much"),
     "not_appropriate": gettext_lazy("It was never appropriate"),
-    "owner_gone": gettext_lazy("Nobody answers for it"),
+    "owner_gone": gettext_lazy("It has no owner"),
     "project_ended": gettext_lazy("The project has ended"),
     "duplicate": gettext_lazy("Something else covers it"),
     "risk": gettext_lazy("The risk is too high"),
@@ -108,7 +108,7 @@ REASONS: Final[Mapping[str, Any]] = {
 }
 """Why a reviewer keeps or removes access."""
 _TURNING: Final = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})
-"""Directions of characters that carry what stands beside them along."""
+"""Bidirectional classes that reorder neighbouring characters."""
 _RULES: Final[Mapping[str, Any]] = {
     "sponsor": gettext_lazy("answers for the agent"),
     "system_owner": gettext_lazy("owns the system"),
@@ -117,8 +117,8 @@ _RULES: Final[Mapping[str, Any]] = {
     "holder": gettext_lazy("is asked about what is theirs"),
     "admin": gettext_lazy("administers Mandate"),
     "reassigned": gettext_lazy("named by hand"),
-    "claimed": gettext_lazy("took it, as nobody was found"),
-    "campaign_owner": gettext_lazy("runs the review, and nobody else was left"),
+    "claimed": gettext_lazy("claimed it, as it was unassigned"),
+    "campaign_owner": gettext_lazy("runs the review, and no other reviewer was left"),
 }
 _WHY: Final[Mapping[str, Any]] = {
     "requested_it": gettext_lazy("asked for it"),
@@ -150,7 +150,7 @@ def shape(name: str) -> SafeString:
 
 @register.simple_tag
 def drawing(svg: str) -> SafeString:
-    """Show a plot: drawn by `governance/charts/plots.py` from numbers, with nothing in it that anybody wrote."""
+    """Show a plot: drawn by `governance/charts/plots.py` from numbers, without untrusted text."""
     return mark_safe(svg)  # noqa: S308 - our own drawing; its few names are escaped there
 
 
@@ -160,13 +160,13 @@ def _chip(tone: str, drawing: str, word: object) -> SafeString:
 
 @register.simple_tag
 def status(state: str) -> SafeString:
-    """Say a state as shape and word; a state that we have no word for as it is."""
+    """Show a state as shape and word; an unknown state as its own name."""
     return _chip(*_STATES.get(state, ("calm", "diamond", capfirst(state.replace("_", " ")))))
 
 
 @register.simple_tag
 def person_status(person: Person) -> SafeString:
-    """Say a person's state: active, left where a people source says so, otherwise disabled."""
+    """Show a person's state: active, left where a people source says so, otherwise disabled."""
     if person.is_active:
         return status("active")
     entry: SourcedPerson | None = getattr(person, "sourced", None)
@@ -175,13 +175,13 @@ def person_status(person: Person) -> SafeString:
 
 @register.simple_tag
 def risk(level: str) -> SafeString:
-    """Say a risk as shape and word."""
+    """Show a risk level as shape and word."""
     return _chip(*_RISKS.get(level, ("warn", "diamond", level)))
 
 
 @register.inclusion_tag("console/last_sync.html")
 def last_sync() -> dict[str, Any]:
-    """Say which directories tell who works here, and when each of them was last heard."""
+    """Show the people sources, and when each of them last sent data."""
     return {"syncs": people_queries.last()}
 
 
@@ -192,8 +192,8 @@ def does(action: str) -> str:
 
 
 @register.filter
-def because(code: str) -> str:
-    """Say a reviewer's reason."""
+def reason_label(code: str) -> str:
+    """Return a reviewer's reason in words."""
     return str(REASONS.get(code, code))
 
 
@@ -202,19 +202,19 @@ def reviewer_rule(rule: str) -> str:
     """Say why somebody is the reviewer."""
     group = rule.removeprefix(GROUP)
     if group != rule:
-        return _("is in the group %(group)s, and nobody else was left") % {"group": group}
+        return _("is in the group %(group)s, and no other reviewer was left") % {"group": group}
     return str(_RULES.get(rule, rule))
 
 
 @register.filter
-def barred_because(why: str) -> str:
-    """Say why somebody may not review an item."""
+def conflict_label(why: str) -> str:
+    """Return why a person may not review an item."""
     return str(_WHY.get(why, why))
 
 
 @register.filter
 def passed_over(skip: Mapping[str, str] | str) -> str:
-    """Say who was passed over as a reviewer, and why; the evidence holds it as one text."""
+    """Return who was passed over as a reviewer, and why; the evidence holds it as one text."""
     who, _colon, why = skip.partition(": ") if isinstance(skip, str) else (skip["who"], "", skip["why"])
     group = who.removeprefix(GROUP)
     who = who if group == who else _("the group %(group)s") % {"group": group}
@@ -223,7 +223,7 @@ def passed_over(skip: Mapping[str, str] | str) -> str:
 
 @register.simple_tag
 def moment(at: datetime | None) -> SafeString | str:
-    """Say a time: absolute and relative, with UTC to hover over. Script shows it in the reader's own zone."""
+    """Show a time, absolute and relative, with UTC in a tooltip. A script converts it to the reader's zone."""
     if at is None:
         return "-"
     utc = at.astimezone(UTC)
@@ -238,17 +238,17 @@ def moment(at: datetime | None) -> SafeString | str:
 
 @register.filter
 def relative(at: datetime) -> str:
-    """Say how far a time is from now."""
+    """Return how far a time is from now."""
     ahead = (at - clock.now()).total_seconds()
-    told = spoken(timedelta(seconds=abs(ahead)))
+    distance = spoken(timedelta(seconds=abs(ahead)))
     if abs(ahead) < 45:  # noqa: PLR2004 - under a minute either way
         return _("now")
-    return _("in %(time)s") % {"time": told} if ahead > 0 else _("%(time)s ago") % {"time": told}
+    return _("in %(time)s") % {"time": distance} if ahead > 0 else _("%(time)s ago") % {"time": distance}
 
 
 @register.filter
 def spoken(lasts: timedelta) -> str:
-    """Say a length of time in its largest fitting unit: 30 days, 8 hours, 5 minutes."""
+    """Return a duration in its largest fitting unit: 30 days, 8 hours, 5 minutes."""
     seconds = int(lasts.total_seconds())
     for size, unit in _UNITS:
         if seconds >= size:
@@ -264,7 +264,7 @@ def spoken(lasts: timedelta) -> str:
 
 @register.filter
 def within(written: Mapping[str, Any]) -> list[str]:
-    """Say limits in sentences; limits that cannot be understood cover nothing."""
+    """Return limits in sentences; limits that cannot be read cover nothing."""
     try:
         return limits.describe(written)
     except LimitMalformed:
@@ -273,16 +273,16 @@ def within(written: Mapping[str, Any]) -> list[str]:
 
 @register.simple_tag
 def foreign(text: object) -> SafeString:
-    """Show text that a stranger wrote: escaped, by itself in its direction, with what it hides written out and said."""
+    """Show untrusted text: escaped, isolated in its direction, with hidden characters written out and counted."""
     plain = str(text if text is not None else "")
     if plain.isascii() and plain.isprintable():
         return format_html("{}", plain)  # it can hide nothing
-    found = impressions.signs(plain)
+    signs = impressions.signs(plain)
     hidden = impressions.hidden(plain)
     words = []
     if hidden:
         words.append(ngettext("%(n)d hidden character", "%(n)d hidden characters", hidden) % {"n": hidden})
-    if found.get(impressions.Sign.MIXED_SCRIPTS):
+    if signs.get(impressions.Sign.MIXED_SCRIPTS):
         words.append(_("letters of several alphabets in one word"))
     if not words:
         turns = any(unicodedata.bidirectional(character) in _TURNING for character in plain)
@@ -296,7 +296,7 @@ def foreign(text: object) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def here(context: Mapping[str, Any], **changes: object) -> str:
+def this_page(context: Mapping[str, Any], **changes: object) -> str:
     """Return this page's address with some parameters changed, and always from the first page on."""
     request: HttpRequest = context["request"]
     query = request.GET.copy()
@@ -317,7 +317,7 @@ def figure(value: float) -> str:
 
 @register.simple_tag
 def spread(name: str, bounds: Sequence[float]) -> SafeString:
-    """Say between which numbers an argument was."""
+    """Return between which numbers an argument was."""
     least, most = map(figure, bounds)
     if least == most:
         return format_html(_("{} was always {}"), foreign(name), least)
@@ -325,7 +325,7 @@ def spread(name: str, bounds: Sequence[float]) -> SafeString:
 
 
 @register.filter
-def of_draft(drawn: Mapping[str, SafeString], draft: Draft | None) -> SafeString:
+def for_draft(drawn: Mapping[str, SafeString], draft: Draft | None) -> SafeString:
     """Return what is drawn with the reason of a draft chosen, or with none."""
     return drawn[draft.reason_code if draft else ""]
 

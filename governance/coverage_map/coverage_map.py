@@ -1,7 +1,7 @@
-"""The coverage map: each agent at each system by its path, and what holds on that path - or that nobody knows.
+"""The coverage map: each agent at each system by its path, and the terms of that path, where they are known.
 
-By the gateway each call is seen (A); with a native token only that one was issued (B); what goes past us is not seen at
-all (C). What nobody said is unknown, and never a time.
+By the gateway each call is seen (A); with a native token only its issuance (B); traffic past the gateway is not seen
+at all (C). A term that no person described is unknown, and never a time.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ GRADES: Final = {Path.GATEWAY: "A", Path.NATIVE: "B", Path.KNOWN: "C"}
 FIGURE: Final = "agents-visible-per-call"
 """The name under which the headline is kept where there are many workflows."""
 STOP_SECONDS: Final = 2
-"""Promise 2: how long a call may still pass at the gateway after a stop was acknowledged."""
+"""Promise 2: how long a call may still pass at the gateway after a revocation was acknowledged."""
 LONGEST: Final = 366 * 24 * 3600
-_SAID: Final = ("token_seconds", "session_seconds", "reauthentication_seconds", "stop_seconds")
+_DESCRIBED: Final = ("token_seconds", "session_seconds", "reauthentication_seconds", "stop_seconds")
 COMPARED: Final = ("token_seconds", "session_seconds", "stop_seconds")
 
 
 class PathIsOurs(DomainError):
-    """On the path by the gateway all times are ours; only whether the way round is closed can be said."""
+    """The times of the gateway path are set by Mandate. You can only say whether the bypass is closed."""
 
     code, status = "path_is_ours", HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What holds on one path to one system; None where nobody knows."""
+    """The terms of one path to one system; None where unknown."""
 
     token_basis: str = Basis.UNKNOWN
     token_seconds: int | None = None
@@ -96,21 +96,21 @@ _PATH: Final = Case(
 
 
 def rows(caller: Caller) -> QuerySet[Workflow]:
-    """Return the workflows that somebody sees, each with its path: what is granted now, and what was seen elsewhere."""
-    found = _rows()
-    return found if caller.sees_everything else found.filter(agent__in=visibility.agents(caller).values("pk"))
+    """Return the workflows that the caller sees, each with its path: granted now, or seen elsewhere."""
+    everything = _rows()
+    return everything if caller.sees_everything else everything.filter(agent__in=visibility.agents(caller).values("pk"))
 
 
 def _rows() -> QuerySet[Workflow]:
     grants = Grant.objects.filter(agent=OuterRef("agent"), entitlement__system=OuterRef("system"), ended_at=None)
-    found = Workflow.objects.select_related("agent__sponsor", "seen", "system").annotate(path=_PATH)
-    return found.exclude(agent__status=Agent.Status.RETIRED).filter(Q(origin=Workflow.Origin.SEEN) | Exists(grants))
+    workflows = Workflow.objects.select_related("agent__sponsor", "seen", "system").annotate(path=_PATH)
+    return workflows.exclude(agent__status=Agent.Status.RETIRED).filter(Q(origin=Workflow.Origin.SEEN) | Exists(grants))
 
 
 def headline(caller: Caller) -> Headline:
-    """Count agents and workflows that somebody sees. An agent seen at no known system counts as not visible.
+    """Count agents and workflows that the caller sees. An agent seen at no known system counts as not visible.
 
-    Of many workflows that somebody sees all of, it is what a worker counted, as of then.
+    For a caller who sees all of many workflows, it is what a worker counted, as of then.
     """
     if not caller.sees_everything:
         return Headline(*_count(rows(caller)))
@@ -125,41 +125,44 @@ def count() -> dict[str, Any]:
     return {"agents": agents, "visible": visible, "paths": paths}
 
 
-def _count(found: QuerySet[Workflow]) -> tuple[int, int, dict[str, int]]:
-    seen = found.select_related(None).order_by()
-    paths = {each["by"]: each["n"] for each in seen.values(by=_PATH).annotate(n=Count("pk"))}
-    each = seen.values("agent", "seen").annotate(past=Count("pk", filter=~Q(path=Path.GATEWAY)))
-    return each.count(), each.filter(past=0).count(), {path.value: paths.get(path.value, 0) for path in Path}
+def _count(workflows: QuerySet[Workflow]) -> tuple[int, int, dict[str, int]]:
+    seen = workflows.select_related(None).order_by()
+    paths = {group["by"]: group["n"] for group in seen.values(by=_PATH).annotate(n=Count("pk"))}
+    group = seen.values("agent", "seen").annotate(past=Count("pk", filter=~Q(path=Path.GATEWAY)))
+    return group.count(), group.filter(past=0).count(), {path.value: paths.get(path.value, 0) for path in Path}
 
 
 def gaps(caller: Caller) -> QuerySet[Workflow]:
-    """Return what could be governed next: last used first, then what nobody answers for."""
+    """Return what could be governed next: last used first, then agents without an owner."""
     known = rows(caller).filter(~Q(state=Workflow.State.GOVERNED))
     return known.order_by(F("last_used_at").desc(nulls_last=True), "pk")
 
 
-def terms(found: Iterable[Workflow]) -> dict[tuple[int, str], Terms]:
+def terms(workflows: Iterable[Workflow]) -> dict[tuple[int, str], Terms]:
     """Return what holds on the paths of these workflows, by system and path."""
-    listed = list(found)
+    listed = list(workflows)
     systems = {row.system_id: row.system for row in listed}
-    said = {(each.system_id, each.path): each for each in PathTerms.objects.filter(system__in=systems)}
+    described = {
+        (path_terms.system_id, path_terms.path): path_terms
+        for path_terms in PathTerms.objects.filter(system__in=systems)
+    }
     return {
-        (system.pk, path.value): _terms(system, path.value, said.get((system.pk, path.value)))
+        (system.pk, path.value): _terms(system, path.value, described.get((system.pk, path.value)))
         for system in systems.values()
         for path in Path
     }
 
 
-def _terms(system: System, path: str, said: PathTerms | None) -> Terms:
+def _terms(system: System, path: str, described: PathTerms | None) -> Terms:
     absolute = int(sessions.ABSOLUTE.total_seconds())
-    bypass = said.bypass if said else Bypass.NO
+    bypass = described.bypass if described else Bypass.NO
     if path == Path.GATEWAY:
         return Terms(Basis.DECLARED, system.token_seconds, absolute, absolute, STOP_SECONDS, bypass)
-    given = {name: getattr(said, name, None) for name in _SAID}
+    times = {name: getattr(described, name, None) for name in _DESCRIBED}
     if path == Path.NATIVE:  # a new token needs a session of ours; one that was issued lives as long as its issuer says
-        given["session_seconds"] = given["session_seconds"] or absolute
-        given["stop_seconds"] = given["stop_seconds"] or given["token_seconds"]
-    return Terms(said.token_basis if said else Basis.UNKNOWN, **given, bypass=bypass)
+        times["session_seconds"] = times["session_seconds"] or absolute
+        times["stop_seconds"] = times["stop_seconds"] or times["token_seconds"]
+    return Terms(described.token_basis if described else Basis.UNKNOWN, **times, bypass=bypass)
 
 
 def findings(caller: Caller, limit: int = 100) -> list[Finding]:
@@ -171,48 +174,48 @@ def findings(caller: Caller, limit: int = 100) -> list[Finding]:
         .order_by("system__slug", "pk")
         .distinct("system__slug")
     )
-    found: list[Finding] = []
+    result: list[Finding] = []
     listed = list(both.select_related("system")[:limit])
-    said = terms(listed)
+    terms_by_path = terms(listed)
     for row in listed:
         if row.path == Path.KNOWN:  # type: ignore[attr-defined]  # annotated by rows()
             continue
-        governed, known = said[row.system_id, row.path], said[row.system_id, Path.KNOWN]  # type: ignore[attr-defined]
+        governed, known = terms_by_path[row.system_id, row.path], terms_by_path[row.system_id, Path.KNOWN]  # type: ignore[attr-defined]
         pairs = [(name, getattr(governed, name), getattr(known, name)) for name in COMPARED]
-        found += [Finding(row.system, name, ours, theirs) for name, ours, theirs in pairs if ours != theirs]
+        result += [Finding(row.system, name, ours, theirs) for name, ours, theirs in pairs if ours != theirs]
     moved = seen.filter(origin=Workflow.Origin.SEEN, state=Workflow.State.GOVERNED, last_used_at__gt=F("changed_at"))
-    found += [
+    result += [
         Finding(row.system, "still_used", agents=(row.agent.slug,) if row.agent else ())
         for row in moved.order_by("pk")[:limit]
     ]
-    return found[:limit]
+    return result[:limit]
 
 
 @transaction.atomic
-def describe(system: System, path: str, *, by: Person, reason: str, **said: Any) -> PathTerms:  # noqa: ANN401 - seconds and words
-    """Say what holds on one path to a system: token life with its basis, session, re-authentication, stop, way round.
+def describe(system: System, path: str, *, by: Person, reason: str, **changes: Any) -> PathTerms:  # noqa: ANN401 - seconds and words
+    """Describe the terms of a path to a system: token life and its basis, session, re-authentication, stop, bypass.
 
     Raises ReasonRequired, Malformed, NotFound, PathIsOurs.
     """
     if not reason.strip():
         raise ReasonRequired
-    if path not in Path.values or set(said) - {*_SAID, "token_basis", "bypass"}:
+    if path not in Path.values or set(changes) - {*_DESCRIBED, "token_basis", "bypass"}:
         raise Malformed
-    if path == Path.GATEWAY and set(said) - {"bypass"}:
+    if path == Path.GATEWAY and set(changes) - {"bypass"}:
         raise PathIsOurs
-    basis = said.get("token_basis", Basis.UNKNOWN)
-    if basis not in Basis.values or said.get("bypass", Bypass.NO) not in Bypass.values:
+    basis = changes.get("token_basis", Basis.UNKNOWN)
+    if basis not in Basis.values or changes.get("bypass", Bypass.NO) not in Bypass.values:
         raise Malformed
-    if (said.get("token_seconds") is None) != (basis == Basis.UNKNOWN):
+    if (changes.get("token_seconds") is None) != (basis == Basis.UNKNOWN):
         raise Malformed("A token life is declared or measured, or it is unknown and no time.")
-    if any(value is not None and not 0 < value <= LONGEST for name, value in said.items() if name in _SAID):
+    if any(value is not None and not 0 < value <= LONGEST for name, value in changes.items() if name in _DESCRIBED):
         raise Malformed("A time is at least one second and at most a year.")
     if not System.objects.select_for_update().filter(pk=system.pk).exists():
         raise NotFound
-    given = {name: said.get(name) for name in _SAID}
-    fields = {**given, "token_basis": basis, "bypass": said.get("bypass", Bypass.NO)}
+    times = {name: changes.get(name) for name in _DESCRIBED}
+    fields = {**times, "token_basis": basis, "bypass": changes.get("bypass", Bypass.NO)}
     about = {"said_by": str(by.principal), "said_at": clock.now(), "reason": reason}
-    made, _ = PathTerms.objects.update_or_create(system=system, path=path, defaults={**fields, **about})
+    row, _ = PathTerms.objects.update_or_create(system=system, path=path, defaults={**fields, **about})
     detail = {"path": path, **{name.replace("token_", "token_life_"): value for name, value in fields.items()}}
     log.record(Action.PATH_DESCRIBED, about=[f"system:{system.slug}"], by=by.principal, reason=reason, detail=detail)
-    return made
+    return row

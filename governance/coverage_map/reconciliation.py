@@ -22,7 +22,7 @@ SOURCES: Final = dict(AdoptionBatch.Source.choices)
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedAgent:
     """One agent on one side or both; `agent` is its short name here, `seen_as` what it is called elsewhere."""
 
     known: str
@@ -56,17 +56,17 @@ def elsewhere() -> QuerySet[SeenAgent]:
     return rows.select_related("agent").order_by("name", "pk")
 
 
-def of_ours(row: dict[str, Any]) -> Compared:
+def compared_agent(row: dict[str, Any]) -> ComparedAgent:
     """Say of an agent of ours whether it was seen elsewhere as well."""
     known = BOTH if row["seen"] else HERE
     seen = (row["seen"] or "", row["status"], row["source"] or "", row["first"], row["last"], row["call"])
-    return Compared(known, row["slug"], *seen)
+    return ComparedAgent(known, row["slug"], *seen)
 
 
-def of_theirs(row: SeenAgent) -> Compared:
+def compared_unmanaged(row: SeenAgent) -> ComparedAgent:
     """Say of what was seen elsewhere that it is no agent of ours in use; one that is retired here is named."""
     slug = row.agent.slug if row.agent else ""
-    return Compared(THERE, slug, row.name, row.state, row.source, row.first_seen_at, row.last_seen_at, None)
+    return ComparedAgent(THERE, slug, row.name, row.state, row.source, row.first_seen_at, row.last_seen_at, None)
 
 
 def counts() -> dict[str, int]:
@@ -76,9 +76,9 @@ def counts() -> dict[str, int]:
     return {BOTH: seen, HERE: live.count() - seen, THERE: elsewhere().count()}
 
 
-def listed(known: str, most: int) -> list[Compared]:
+def listed(known: str, most: int) -> list[ComparedAgent]:
     """Return up to so many agents that are known so."""
     if known == THERE:
-        return [of_theirs(row) for row in elsewhere()[:most]]
+        return [compared_unmanaged(row) for row in elsewhere()[:most]]
     rows = ours().filter(seen_as__isnull=known == HERE)
-    return [of_ours(row) for row in rows[:most]]
+    return [compared_agent(row) for row in rows[:most]]

@@ -139,9 +139,9 @@ def apply(connection: BaseDatabaseWrapper, files: list[SqlFile] | None = None) -
         cursor.execute(_TABLE)
         cursor.execute("SELECT path, digest, makes FROM sql_files WHERE is_current")
         before = {path: (digest, makes) for path, digest, makes in cursor.fetchall()}
-        made = {each for file in files for each in file.makes}
-        gone = {each for _, makes in before.values() for each in makes} - made
-        for kind, _, name in (each.partition(" ") for each in sorted(gone, reverse=True)):  # views, triggers, functions
+        current = {name for file in files for name in file.makes}
+        gone = {name for _, makes in before.values() for name in makes} - current
+        for kind, _, name in (made.partition(" ") for made in sorted(gone, reverse=True)):  # views, triggers, functions
             cursor.execute(f"DROP {kind} IF EXISTS {name}")
         changed = [file for file in files if before.get(file.path, ("",))[0] != file.digest]
         for file in changed:
@@ -160,7 +160,7 @@ def apply(connection: BaseDatabaseWrapper, files: list[SqlFile] | None = None) -
 
 
 def are_applied(connection: BaseDatabaseWrapper) -> bool:
-    """Say whether each of this release's files was applied; one that a later release has replaced since was, too."""
+    """Return whether each of this release's files was applied; one that a later release has replaced since was, too."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('sql_files') IS NOT NULL")
         if not cursor.fetchone()[0]:

@@ -7,7 +7,7 @@ from django.db.migrations.loader import MigrationLoader
 
 
 def half_applied(connection: BaseDatabaseWrapper) -> list[str]:
-    """Name the apps whose database has some of the replaced migrations, and not all.
+    """Return the apps whose database has some of the replaced migrations, and not all.
 
     Django leaves such an app out of its graph, and would find nothing to apply. The replaced files are gone.
     """

@@ -1,4 +1,4 @@
-"""What may be asked, and by whom: the checks before a request exists, and again before its grant does."""
+"""What may be requested, and by whom: the checks before a request exists, and again before its grant does."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from governance.requests.models import AccessRequest
 from . import narrowing
 from .narrowing import Lines, Narrowing
 
-type Asker = Person | Agent
+type Requester = Person | Agent
 
 DENIAL_IS_RECENT: Final = timedelta(days=1)
 
 
-class MayNotAsk(DomainError):
-    """Only the agent's sponsor or owner, an analyst, the person it shall act for, or the agent itself may ask."""
+class MayNotRequest(DomainError):
+    """You cannot request access for this agent. Its sponsor, its owner, an analyst, or the person it acts for can."""
 
     code, status = "may_not_ask", HTTPStatus.FORBIDDEN
 
 
 class PeopleDoNotFit(DomainError):
-    """The people do not fit the agent: a service agent acts for nobody, a personal one for its sponsor alone."""
+    """The people do not fit the agent: a service agent acts for no person, a personal agent only for its sponsor."""
 
     code, status = "people_do_not_fit", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class AgentStaged(DomainError):
-    """The agent is not in use yet; its sponsor puts it into use."""
+    """The agent is pending. Its sponsor must activate it first."""
 
     code, status = "agent_staged", HTTPStatus.CONFLICT
 
@@ -55,19 +55,19 @@ class AgentNotActive(DomainError):
 
 
 class SponsorDisabled(DomainError):
-    """The agent's sponsor is disabled; an analyst has to name another."""
+    """The agent's sponsor is disabled. Ask an analyst to name another sponsor."""
 
     code, status = Code.SPONSOR_DISABLED, HTTPStatus.CONFLICT
 
 
 class PersonDisabled(DomainError):
-    """A person to act for is disabled."""
+    """A person whom the agent would act for is disabled. Leave them out."""
 
     code, status = Code.PERSON_DISABLED, HTTPStatus.CONFLICT
 
 
 class TwoPeopleRequired(DomainError):
-    """Access of high risk needs two people who answer for the agent: its sponsor, and another as owner or backup."""
+    """High-risk access needs two people responsible for the agent: its sponsor, and another as owner or backup."""
 
     code, status = "two_people_required", HTTPStatus.CONFLICT
 
@@ -79,26 +79,26 @@ class SystemDisabled(DomainError):
 
 
 class EntitlementDisabled(DomainError):
-    """The entitlement can no longer be asked for."""
+    """The entitlement is no longer requestable."""
 
     code, status = "entitlement_disabled", HTTPStatus.CONFLICT
 
 
 class ToolNotApproved(DomainError):
-    """A tool waits for its review, or is no longer offered."""
+    """A tool is not approved: it waits for its review, or is no longer offered."""
 
     code, status = Code.TOOL_NOT_APPROVED, HTTPStatus.CONFLICT
 
 
 class DenialUnknown(DomainError):
-    """There is no such recent denial of a call of this agent."""
+    """No call of this agent was denied under this id in the last day."""
 
     code, status = "denial_unknown", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What is asked for: for whom, which tools (by name; None for all that are approved), in which limits, how long.
+class RequestTerms:
+    """A request to submit: for whom, which tools (by name; None for all that are approved), in which limits, how long.
 
     `denied_call` is the event of the denial that led here; the request then continues its trace. `renews` is the grant
     that ends when this one begins, `appeals` the request that others shall look at once more.
@@ -115,23 +115,23 @@ class Ask:
     appeals: AccessRequest | None = None
 
 
-def check_asker(agent: Agent, ask: Ask, *, by: Asker, on_behalf_of: Person | None) -> None:
-    """Raise MayNotAsk unless this person or agent may ask for the agent.
+def check_requester(agent: Agent, ask: RequestTerms, *, by: Requester, on_behalf_of: Person | None) -> None:
+    """Raise MayNotRequest unless this person or agent may ask for the agent.
 
-    An agent asks for itself only, and only for the user whose session it is in; without one for nobody, or as a
-    personal agent for its sponsor. A person without any tie to the agent may ask that it act for them alone.
+    An agent asks for itself only, and only for the user whose session it is in; without one for no person, or as
+    a personal agent for its sponsor. A person without any tie to the agent may ask that it act for them alone.
     """
     people = {person.pk for person in ask.people}
     if isinstance(by, Agent):
         own = {agent.sponsor_id} if agent.kind == Agent.Kind.PERSONAL else set()
         allowed = by.pk == agent.pk and not ask.groups and people <= ({on_behalf_of.pk} if on_behalf_of else own)
     else:
-        allowed = by.is_active and (answers_for(by, agent) or (people == {by.pk} and not ask.groups))
+        allowed = by.is_active and (may_request_for_others(by, agent) or (people == {by.pk} and not ask.groups))
     if not allowed:
-        raise MayNotAsk
+        raise MayNotRequest
 
 
-def answers_for(person: Person, agent: Agent) -> bool:
+def may_request_for_others(person: Person, agent: Agent) -> bool:
     """Whether a person may ask on behalf of others for this agent: its sponsor, its owner, an analyst."""
     return person.pk in {agent.sponsor_id, agent.owner_id} or person.has_role(Role.ANALYST)
 
@@ -167,7 +167,7 @@ def check_in_force(agent: Agent, entitlement: Entitlement, people: Iterable[Pers
 
 
 def check_two_people(agent: Agent, risks: Iterable[str]) -> None:
-    """Raise TwoPeopleRequired when access as risky as this would be left to one person, or to nobody."""
+    """Raise TwoPeopleRequired when access as risky as this would depend on fewer than two people."""
     if {Risk.HIGH, Risk.CRITICAL} & set(risks) and not agents.has_two_people(agent):
         raise TwoPeopleRequired(agent=agent.slug)
 
@@ -179,7 +179,7 @@ def check_tools(tools: Iterable[Tool]) -> None:
             raise ToolNotApproved(tool=tool.name)
 
 
-def lines(entitlement: Entitlement, ask: Ask) -> dict[Tool, dict[str, Any]]:
+def lines(entitlement: Entitlement, ask: RequestTerms) -> dict[Tool, dict[str, Any]]:
     """Return what is asked, tool by tool. What the ask does not limit keeps the limits of the entitlement.
 
     Raises grants.OutsideEntitlement, grants.TooLong, ToolNotApproved, ReasonRequired, Malformed, LimitMalformed.
@@ -195,14 +195,14 @@ def lines(entitlement: Entitlement, ask: Ask) -> dict[Tool, dict[str, Any]]:
     if tools is None:
         tools = frozenset(name for name, line in offered.items() if line.tool.state == Tool.State.APPROVED)
     kept = _within({name: line.limits for name, line in offered.items()}, Narrowing(tools, ask.limits))
-    asked = {offered[name].tool: limits for name, limits in kept.items()}
-    check_tools(asked)
-    return asked
+    requested = {offered[name].tool: limits for name, limits in kept.items()}
+    check_tools(requested)
+    return requested
 
 
-def _within(offered: Lines, asked: Narrowing) -> Mapping[str, dict[str, Any]]:
+def _within(offered: Lines, narrowed: Narrowing) -> Mapping[str, dict[str, Any]]:
     try:
-        return narrowing.lines(offered, asked)
+        return narrowing.lines(offered, narrowed)
     except narrowing.Wider as error:
         raise grants.OutsideEntitlement("", **error.detail) from error
     except narrowing.NothingLeft as error:
@@ -214,13 +214,13 @@ def denial(agent: Agent, denied_call: UUID | None) -> Event | None:
     if denied_call is None:
         return None
     recent = Event.objects.filter(at__gte=clock.now() - DENIAL_IS_RECENT, uuid=denied_call)
-    found = recent.filter(links__contains=[str(agent.principal)]).first()
-    if found is None or (found.outcome, found.actor) != ("refused", str(agent.principal)):
+    event = recent.filter(links__contains=[str(agent.principal)]).first()
+    if event is None or (event.outcome, event.actor) != ("refused", str(agent.principal)):
         raise DenialUnknown
-    return found
+    return event
 
 
-def user(by: Asker, denied: Event | None) -> Person | None:
+def user(by: Requester, denied: Event | None) -> Person | None:
     """Return the user for whom an agent without a session of theirs was denied, so that it may ask for them."""
     if isinstance(by, Person) or denied is None:
         return None

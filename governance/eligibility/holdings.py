@@ -1,4 +1,4 @@
-"""What an agent holds already of what is asked for it: all of it is refused, a part is granted beside the rest."""
+"""What an agent already holds of a request: a request for all of it is refused, a part is granted beside the rest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ type Lines = Mapping[Tool, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class GrantTarget:
     """Where a grant would stand: for which agent, by which entitlement, for whom; `renews` names what makes way."""
 
     agent: Agent
@@ -32,11 +32,11 @@ class Place:
     renews: UUID | None = None
 
 
-def beside(place: Place, lines: Lines) -> bool | str:
+def distinction(place: GrantTarget, lines: Lines) -> bool | str:
     """Return what distinguishes the grant of these lines from those that the agent holds for the same people.
 
     False where it holds none. Raises grants.AlreadyHeld, with the grant and its address, when one gives all that is
-    asked; and for a service agent, which holds an entitlement once. What was given in an emergency does not count.
+    asked; and for a service agent, which holds an entitlement once. Break-glass access does not count.
     """
     held = _held(place)
     for grant in held:
@@ -47,7 +47,7 @@ def beside(place: Place, lines: Lines) -> bool | str:
     return _name(lines) if held else False
 
 
-def _held(place: Place) -> list[Grant]:
+def _held(place: GrantTarget) -> list[Grant]:
     """Find the open grants to the agent by the entitlement for exactly these people and groups."""
     open_ = Grant.objects.filter(
         agent=place.agent, entitlement=place.entitlement, ended_at=None, expires_at__gt=clock.now(), emergency=None
@@ -57,13 +57,13 @@ def _held(place: Place) -> list[Grant]:
     return [
         grant
         for grant in open_.order_by("starts_at", "pk").prefetch_related("subjects", "lines__tool")
-        if {each.person_id for each in grant.subjects.all() if each.person_id} == people
-        and {each.group_id for each in grant.subjects.all() if each.group_id} == groups
+        if {subject.person_id for subject in grant.subjects.all() if subject.person_id} == people
+        and {subject.group_id for subject in grant.subjects.all() if subject.group_id} == groups
     ]
 
 
 def _lacks(grant: Grant, lines: Lines) -> list[str]:
-    """Name the tools that the grant does not give, or not within limits as wide."""
+    """Return the tools that the grant does not give, or not within limits as wide."""
     gives = {line.tool: line.limits for line in grant.lines.all()}
     return sorted(
         tool.name for tool, cap in lines.items() if tool not in gives or not limits.tightens(gives[tool], dict(cap))

@@ -1,4 +1,4 @@
-"""Pure: taking away from what is asked - tools, arguments, time - and never adding."""
+"""Pure: narrowing a request - tools, arguments, time - and never widening it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ type Lines = Mapping[str, Mapping[str, Any]]
 
 
 class Wider(DomainError):
-    """Narrowing only takes away; this would give more."""
+    """A narrowing can only take away; this one would give more."""
 
     code, status = "not_narrower", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class NothingLeft(DomainError):
-    """No tool would be left; deny or withdraw the request instead."""
+    """No tool would be left. Deny or withdraw the request instead."""
 
     code, status = "nothing_left", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class LimitsTooLarge(DomainError):
-    """The limits say more than a request can hold; fewer values, or fewer tools at a time."""
+    """The limits are larger than a request can hold. Name fewer values, or fewer tools at a time."""
 
     code, status = "limits_too_large", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -55,11 +55,11 @@ LARGEST_LIMITS: Final = 16 * 1024
 LONGEST_REASON: Final = 2000
 
 
-def check_size(given: Lines, reason: str) -> None:
+def check_size(lines: Lines, reason: str) -> None:
     """Refuse what no event could hold, before anything is looked up. Raises LimitsTooLarge, ReasonTooLong."""
     if len(reason) > LONGEST_REASON:
         raise ReasonTooLong
-    size = len(json.dumps(given, default=str))
+    size = len(json.dumps(lines, default=str))
     if size > LARGEST_LIMITS:
         raise LimitsTooLarge(bytes=size, most=LARGEST_LIMITS)
 
@@ -87,7 +87,7 @@ def left(current: Lines, lasts: timedelta, by: Narrowing) -> Left:
 
 
 def lines(current: Lines, by: Narrowing) -> dict[str, dict[str, Any]]:
-    """Return what is left of the lines. A limit is given by argument, and replaces what was said of that argument.
+    """Return what is left of the lines. A limit is given by argument, and replaces the earlier limit of that argument.
 
     Raises Wider when a tool is not among the current ones or a limit would loosen, NothingLeft, and LimitMalformed.
     """

@@ -30,7 +30,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     """List grants; the filters stand in the address."""
     caller = doors.caller(request)
     page = paging.page(request, read.listed(caller, request.GET.dict()), ("-created_at", "-id"))
-    told = {
+    context = {
         "page": page,
         "stoppable": stop_several_pages.stoppable(caller, "grant", page.rows),
         "filters": request.GET,
@@ -38,29 +38,30 @@ def listing(request: HttpRequest) -> HttpResponse:
         "systems": visibility.systems(caller).order_by("slug"),
         "filtered": any(request.GET.get(name) for name in ("agent", "system", "person", "state", "ending")),
     }
-    return render(request, "console/grants/grants.html", told)
+    return render(request, "console/grants/grants.html", context)
 
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show one grant; with `prove`, each of its calls decided now."""
     caller = doors.caller(request)
     grant = doors.find(visibility.grants(caller), pk=pk)
     is_open = grant.ended_at is None
     usage_queries.with_use([grant])
-    told = {
+    context = {
         "grant": grant,
         "may_revoke": is_open and doors.may(caller, "grant-revoke", grant),
         "may_suspend": grant.state == Grant.State.ACTIVE and doors.may(caller, "grant-suspend", grant),
         "may_restore": grant.state == Grant.State.SUSPENDED and doors.may(caller, "grant-restore", grant),
-        "may_renew": renewal.may_renew(grant) and eligibility.answers_for(doors.person(request), grant.agent),
+        "may_renew": renewal.may_renew(grant)
+        and eligibility.may_request_for_others(doors.person(request), grant.agent),
         "lengths": request_queries.lengths(grant.entitlement.longest, grant.expires_at - grant.starts_at),
         "lasts": grant.expires_at - grant.starts_at,
         "timeline": events_queries.about(f"grant:{pk}", request),
-        "probes": verification_queries.of_grant(grant) if "prove" in request.GET else None,
+        "probes": verification_queries.probe_grant(grant) if "prove" in request.GET else None,
     }
-    return render(request, "console/grants/grant.html", told)
+    return render(request, "console/grants/grant.html", context)
 
 
 @require_POST

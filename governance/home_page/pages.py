@@ -1,4 +1,4 @@
-"""Home: what needs you, as sentences; and for whoever answers for agents or systems, how those are."""
+"""Home: what needs you, as sentences; and for owners of agents or systems, their state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST = 8
 @require_safe
 @doors.page
 def home(request: HttpRequest) -> HttpResponse:
-    """Show what waits for the person, then her own agents and systems."""
+    """Show what waits for the person, then their own agents and systems."""
     caller, person = doors.caller(request), doors.person(request)
     lists = {
         "requests": waiting.requests_for(person),
@@ -42,16 +42,16 @@ def home(request: HttpRequest) -> HttpResponse:
         "my_agents": waiting.agents_of(person),
         "my_systems": waiting.systems_of(person),
     }
-    shown = {name: list(rows[: _MOST + 1]) for name, rows in lists.items()}
-    told: dict[str, Any] = {**shown, "most": _MOST}
+    rows_by_kind = {name: list(rows[: _MOST + 1]) for name, rows in lists.items()}
+    context: dict[str, Any] = {**rows_by_kind, "most": _MOST}
     if MATRIX["campaign-evidence", "GET"].roles & caller.roles:
-        told |= {"needs": overview.needs(), "numbers": overview.numbers(), "campaigns": overview.campaigns()}
-        told["may_run"] = bool(MATRIX["campaign-pause", "POST"].roles & caller.roles)
-    told["calm"] = not (any(_urgent(shown)) or told.get("needs"))
-    return render(request, "console/home_page/home.html", told)
+        context |= {"needs": overview.needs(), "numbers": overview.numbers(), "campaigns": overview.campaigns()}
+        context["may_run"] = bool(MATRIX["campaign-pause", "POST"].roles & caller.roles)
+    context["calm"] = not (any(_urgent(rows_by_kind)) or context.get("needs"))
+    return render(request, "console/home_page/home.html", context)
 
 
-def _urgent(shown: Mapping[str, Sequence[object]]) -> list[bool]:
+def _urgent(rows_by_kind: Mapping[str, Sequence[object]]) -> list[bool]:
     kinds = (
         *(
             "requests",
@@ -70,7 +70,7 @@ def _urgent(shown: Mapping[str, Sequence[object]]) -> list[bool]:
         ),
         *("stopped_agents", "stopped_systems"),
     )
-    return [bool(shown[kind]) for kind in kinds]
+    return [bool(rows_by_kind[kind]) for kind in kinds]
 
 
 @require_POST

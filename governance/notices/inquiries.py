@@ -32,7 +32,7 @@ def _asked_about(event: Event) -> Iterator[Told]:
         url = f"/review-questions/{question.pk}/"
         yield Told(Kind.REVIEW_WAITING, [question.asked_of], about, said % told, url)
         said = _("%(who)s asks %(of)s, in whose place you answer, about %(what)s.")
-        others = delegations.standing_in(Person.objects.filter(pk=question.asked_of_id)).exclude(
+        others = delegations.with_delegates(Person.objects.filter(pk=question.asked_of_id)).exclude(
             pk__in=[question.asked_of_id, *(each.pk for each in independence.accounts_of(question.asked_by))]
         )
         yield Told(Kind.REVIEW_WAITING, others, about, said % {**told, "of": question.asked_of.name}, url)

@@ -132,7 +132,7 @@ def _asked(event: Event) -> Iterator[Told]:
     waits = Person.objects.filter(approvals_waiting__request=request, approvals_waiting__answer="waiting")
     yield Told(
         Kind.REQUEST_WAITING,
-        delegations.standing_in(waits),
+        delegations.with_delegates(waits),
         f"request:{request.pk}",
         _("A request waits for you: %(agent)s asks for %(what)s.") % _named(request),
         f"/requests/{request.pk}/",
@@ -326,7 +326,7 @@ def _waits(waiting: QuerySet[Assignment], reminded: str = "") -> Iterator[Told]:
     is_micro = campaign.kind == Campaign.Kind.MICRO
     yield Told(
         Kind.REVIEW_WAITING,
-        delegations.standing_in(Person.objects.filter(pk__in=waiting.values("reviewer"))),
+        delegations.with_delegates(Person.objects.filter(pk__in=waiting.values("reviewer"))),
         f"campaign:{campaign.slug}",
         _("You are reminded of a review: %(name)s.") % {"name": campaign.name}
         if reminded

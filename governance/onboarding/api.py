@@ -1,4 +1,4 @@
-"""Adoption of access that exists elsewhere, over REST: send a file, ask sponsors, answer, say yes; move and undo."""
+"""Onboarding over REST: send a file of existing access, ask sponsors, answer, confirm; move and undo."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class AccessFileAsked(Strict):
 
 
 class SponsorOf(Strict):
-    """Who shall answer for one agent of the file."""
+    """The proposed sponsor of one agent of the file."""
 
     id = serializers.IntegerField(min_value=1, max_value=2**53)
     sponsor = Text(max_length=64)
@@ -109,7 +109,7 @@ class SponsorsAsked(Strict):
 
 
 class Answer(Strict):
-    """Whether one answers for one's agents of the file: all of them, or `agents` by id."""
+    """Whether the caller accepts their agents of the file: all of them, or `agents` by id."""
 
     accept = serializers.BooleanField()
     agents = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=2**53), required=False)
@@ -183,8 +183,8 @@ class AdoptedFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-def shown(rows: list[AdoptedAgent]) -> list[AdoptedAgent]:
-    """Add to agents of a file what would be made of their lines."""
+def with_plans(rows: list[AdoptedAgent]) -> list[AdoptedAgent]:
+    """Add to agents of a file the grants that would be made of their lines."""
     plans = batches.plans(rows)
     logins, slugs = grants_actions.named(plans.values())
     for row in rows:
@@ -200,7 +200,7 @@ def shown(rows: list[AdoptedAgent]) -> list[AdoptedAgent]:
             }
             for piece in plan.pieces
         ]
-        row.left = plan.said()  # type: ignore[attr-defined]  # as above
+        row.left = plan.left_as_json()  # type: ignore[attr-defined]  # as above
     return rows
 
 
@@ -211,8 +211,8 @@ class _Batches(Resource):
     def rows(self) -> QuerySet[AdoptionBatch]:
         return queries.files(self.caller.human, everything=self.caller.sees_everything)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return batches.about(found)
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
+        return batches.about(row)
 
     def person(self) -> Person:
         """Return who acts. Raises Forbidden for scripts and agents: people adopt."""
@@ -232,9 +232,9 @@ class Adoptions(_Batches, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Look at a file. The same content again answers with the batch of before."""
-        asked = self.body(AccessFileAsked)
-        name = asked.get("file_name") or "access"
-        batch = batches.look_at(asked["text"].encode(), file_name=name, agent=asked.get("agent", ""), by=self.person())
+        body = self.body(AccessFileAsked)
+        name = body.get("file_name") or "access"
+        batch = batches.prepare(body["text"].encode(), file_name=name, agent=body.get("agent", ""), by=self.person())
         return self.again(batch, status=HTTPStatus.CREATED)
 
 
@@ -259,51 +259,51 @@ class AdoptionAgents(Listing):
 
     def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
         """Answer one page."""
-        page = shown(self.paginate_queryset(self.filter_queryset(self.rows())) or [])
+        page = with_plans(self.paginate_queryset(self.filter_queryset(self.rows())) or [])
         return self.get_paginated_response(AdoptedAgentShown(page, many=True).data)
 
 
 class AdoptionAsk(_Batches):
-    """Ask sponsors to answer for the agents of a file. Nothing is active before they accept."""
+    """Ask sponsors to accept the agents of a file. Nothing is active before they do."""
 
     asked = SponsorsAsked
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Ask them."""
-        found, by = self.found(), self.person()
-        self.about = self.links(found)
-        asked = self.body(SponsorsAsked)
-        sponsor = known_person(asked["sponsor"]) if "sponsor" in asked else None
-        each = {one["id"]: known_person(one["sponsor"]) for one in asked.get("each", [])}
-        batches.ask(found, sponsor=sponsor, each=each, by=by, reason=asked["reason"])
-        return self.again(found)
+        batch, by = self.found(), self.person()
+        self.about = self.links(batch)
+        body = self.body(SponsorsAsked)
+        sponsor = known_person(body["sponsor"]) if "sponsor" in body else None
+        sponsors = {entry["id"]: known_person(entry["sponsor"]) for entry in body.get("each", [])}
+        batches.ask(batch, sponsor=sponsor, sponsors=sponsors, by=by, reason=body["reason"])
+        return self.again(batch)
 
 
 class AdoptionAnswer(_Batches):
-    """Accept or decline to answer for one's agents of a file."""
+    """Accept or decline to sponsor one's agents of a file."""
 
     asked = Answer
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Answer for all of them, or for some."""
-        found, by = self.found(), self.person()
-        self.about = self.links(found)
-        asked = self.body(Answer)
-        batches.answer(found, accept=asked["accept"], only=asked.get("agents"), by=by, reason=asked.get("reason", ""))
-        return self.again(found)
+        batch, by = self.found(), self.person()
+        self.about = self.links(batch)
+        body = self.body(Answer)
+        batches.answer(batch, accept=body["accept"], only=body.get("agents"), by=by, reason=body.get("reason", ""))
+        return self.again(batch)
 
 
 class AdoptionConfirm(_Batches):
-    """Say yes to what sponsors accepted: the listed lines become adopted grants."""
+    """Confirm what sponsors accepted: the listed lines become adopted grants."""
 
     shown = OutcomeShown
     asked = Reason
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Adopt it."""
-        found, by = self.found(), self.person()
-        self.about = self.links(found)
-        return self.show(batches.confirm(found, by=by, reason=self.body(Reason)["reason"]))
+        batch, by = self.found(), self.person()
+        self.about = self.links(batch)
+        return self.show(batches.confirm(batch, by=by, reason=self.body(Reason)["reason"]))
 
 
 class _Agents(Resource):
@@ -316,11 +316,11 @@ class _Agents(Resource):
 
     def acted(self) -> tuple[Agent, Person]:
         """Return the agent that is moved, and who moves it. Raises Forbidden for scripts and agents."""
-        found = self.found()
-        self.about = [f"agent:{found.slug}"]
+        row = self.found()
+        self.about = [f"agent:{row.slug}"]
         if self.caller.human is None:
             raise Forbidden
-        return found, self.caller.human
+        return row, self.caller.human
 
 
 class CutOver(_Agents):
@@ -330,13 +330,13 @@ class CutOver(_Agents):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Move it, at one system or at all."""
-        found, by = self.acted()
-        asked = self.body(MoveAsked)
-        system = System.objects.filter(slug=asked["system"]).first() if "system" in asked else None
-        if "system" in asked and system is None:
+        agent, by = self.acted()
+        body = self.body(MoveAsked)
+        system = System.objects.filter(slug=body["system"]).first() if "system" in body else None
+        if "system" in body and system is None:
             raise NotFound
-        move.cut_over(found, system, by=by, reason=asked["reason"])
-        return self.again(found)
+        move.cut_over(agent, system, by=by, reason=body["reason"])
+        return self.again(agent)
 
 
 class RollBack(_Agents):
@@ -346,9 +346,9 @@ class RollBack(_Agents):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Undo it."""
-        found, by = self.acted()
-        move.roll_back(found, by=by, reason=self.body(Reason)["reason"])
-        return self.again(found)
+        agent, by = self.acted()
+        move.roll_back(agent, by=by, reason=self.body(Reason)["reason"])
+        return self.again(agent)
 
 
 class _Seen(Resource):
@@ -359,8 +359,8 @@ class _Seen(Resource):
         rows = SeenAgent.objects.select_related("agent")
         return rows if self.caller.sees_everything else rows.none()
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return unmanaged_agents.about(found)
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
+        return unmanaged_agents.about(row)
 
 
 class SeenAgents(_Seen, Listing):
@@ -377,20 +377,20 @@ class SeenMatch(_Seen):
 
     def post(self, request: Request, key: int) -> Response:  # noqa: ARG002 - as above
         """Match it."""
-        found, asked = self.found(), self.body(MatchAsked)
-        self.about = self.links(found)
-        agent = self.find(visibility.agents(self.caller), slug=asked["agent"])
-        unmanaged_agents.match(found, agent, by=self.principal, reason=asked["reason"])
-        return self.again(found)
+        unmanaged, body = self.found(), self.body(MatchAsked)
+        self.about = self.links(unmanaged)
+        agent = self.find(visibility.agents(self.caller), slug=body["agent"])
+        unmanaged_agents.match(unmanaged, agent, by=self.principal, reason=body["reason"])
+        return self.again(unmanaged)
 
 
 class SeenBlock(_Seen, Act):
-    """Block a name: it stays listed, and no client registers under it."""
+    """Block a name: it stays listed, and no client can register under it."""
 
     verb = unmanaged_agents.block
 
 
 class SeenUnblock(_Seen, Act):
-    """Let a blocked name in again, as somebody else than who blocked it."""
+    """Unblock a name. The person who blocked it cannot do this."""
 
     verb = unmanaged_agents.unblock

@@ -1,7 +1,7 @@
-"""The verbs on a file of access that exists: look at it, ask sponsors, let them answer, adopt what they accepted.
+"""Actions on a file of existing access: preview it, ask sponsors, take their answers, adopt what they accepted.
 
-Three people stand behind adopted access: who brought the file, the sponsor who accepted each agent with its lines, and
-the analyst who says yes. Who brought it never accepts, and neither of the others is served by the agent or its owner.
+Adopted access needs three people: the one who brought the file, the sponsor who accepted each agent with its lines,
+and the analyst who confirms. The first cannot accept, and the other two may not own the agent or benefit from it.
 """
 
 from __future__ import annotations
@@ -47,31 +47,31 @@ CHANGED: Final = "changed_since_accepted"
 
 
 class Empty(DomainError):
-    """The file names no agent that could be adopted."""
+    """The file names no agent that could be onboarded."""
 
     code, status = "adoption_empty", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class NothingToAsk(DomainError):
-    """No agent of the file waits for a sponsor whom one could ask."""
+    """No agent of the file needs a sponsor who could be asked."""
 
     code, status = "adoption_nothing_to_ask", HTTPStatus.CONFLICT
 
 
 class NotAsked(DomainError):
-    """You are not asked to answer for an agent of this file."""
+    """You cannot answer because you are not asked to sponsor an agent of this file."""
 
     code, status = "adoption_not_asked", HTTPStatus.FORBIDDEN
 
 
 class NothingAccepted(DomainError):
-    """No sponsor has accepted anything that is not adopted yet."""
+    """There is nothing to confirm: no sponsor has accepted an agent that is not adopted yet."""
 
     code, status = "adoption_nothing_accepted", HTTPStatus.CONFLICT
 
 
 class OwnBenefit(Forbidden):
-    """Nobody accepts or adopts access of an agent that acts for them or that they own; ask somebody else."""
+    """You cannot accept or adopt this access because you own the agent or it acts for you. Ask another person."""
 
     code = "adoption_own_benefit"
 
@@ -86,7 +86,7 @@ class Outcome:
 
 
 @transaction.atomic
-def look_at(content: bytes, *, file_name: str, agent: str = "", by: Person) -> AdoptionBatch:
+def prepare(content: bytes, *, file_name: str, agent: str = "", by: Person) -> AdoptionBatch:
     """Read a file and keep what it says; nothing of it is in force. The same content again is the batch of before.
 
     `agent` names whose a client configuration is. Raises reading.NotReadable, reading.TooMuch, reading.AgentNotNamed,
@@ -96,23 +96,23 @@ def look_at(content: bytes, *, file_name: str, agent: str = "", by: Person) -> A
     locks.exclusive((Lock.REQUEST, f"adoption:{digest}"))
     if (before := AdoptionBatch.objects.filter(sha256=digest).first()) is not None:
         return before
-    found = files_actions.read(content, agent=agent)
-    if not found.sightings:
-        raise Empty(problems=[problem.as_json() for problem in found.problems[:20]])
+    contents = files_actions.read(content, agent=agent)
+    if not contents.sightings:
+        raise Empty(problems=[problem.as_json() for problem in contents.problems[:20]])
     now = clock.now()
-    problems = [problem.as_json() for problem in found.problems]
+    problems = [problem.as_json() for problem in contents.problems]
     batch = AdoptionBatch.objects.create(
-        source=found.source.value,
+        source=contents.source.value,
         file_name=impressions.visible(file_name)[:200],
         sha256=digest,
         size=len(content),
-        lines_read=len(found.sightings),
+        lines_read=len(contents.sightings),
         brought_by=by,
         made_at=now,
         problems=problems[:MOST_PROBLEMS],
         problems_left_out=max(0, len(problems) - MOST_PROBLEMS),
     )
-    _keep(batch, found)
+    _keep(batch, contents)
     detail = {"sha256": digest, "source": batch.source, "lines": batch.lines_read, "file_name": batch.file_name}
     counts = {"agents": batch.agents.count(), "refused": len(problems)}
     log.record(Action.ADOPTION_PREPARED, about=about(batch), by=by.principal, detail=detail | counts)
@@ -120,35 +120,35 @@ def look_at(content: bytes, *, file_name: str, agent: str = "", by: Person) -> A
 
 
 def about(batch: AdoptionBatch) -> list[str]:
-    """Return the links by which the record of a batch is found again."""
+    """Return the audit log's links of a batch."""
     return [f"adoption:{batch.pk}", f"person:{batch.brought_by.login}"]
 
 
-def _keep(batch: AdoptionBatch, found: files_actions.Found) -> None:
+def _keep(batch: AdoptionBatch, contents: files_actions.Contents) -> None:
     """Write what was read: agents that were seen, their lines, and where they are on the map."""
-    rows = matches.agents(found.sightings, source=found.source, now=batch.made_at)
-    known = matches.known(found.sightings)
+    rows = matches.agents(contents.sightings, source=contents.source, now=batch.made_at)
+    known = matches.known(contents.sightings)
     wanted: dict[str, str] = {}
     lines = []
-    for each in found.sightings:
-        key = files_actions.key_of(each.agent, each.client_id)
-        wanted[key] = wanted.get(key) or each.sponsor
-        system, because = known.system(each)
+    for sighting in contents.sightings:
+        key = files_actions.key_of(sighting.agent, sighting.client_id)
+        wanted[key] = wanted.get(key) or sighting.sponsor
+        system, because = known.system(sighting)
         lines.append(
             SeenAccess(
                 batch=batch,
-                row=each.row,
+                row=sighting.row,
                 seen=rows[key],
-                system_name=each.system,
+                system_name=sighting.system,
                 system=system,
                 because=because,
-                tools=list(each.tools),
-                person_name=each.person,
-                person=known.people.get(each.person.casefold()),
-                group_name=each.group,
-                group=known.groups.get(each.group),
-                last_used_at=each.last_used and min(each.last_used, batch.made_at),
-                calls=each.calls,
+                tools=list(sighting.tools),
+                person_name=sighting.person,
+                person=known.people.get(sighting.person.casefold()),
+                group_name=sighting.group,
+                group=known.groups.get(sighting.group),
+                last_used_at=sighting.last_used and min(sighting.last_used, batch.made_at),
+                calls=sighting.calls,
             )
         )
     SeenAccess.objects.bulk_create(lines, batch_size=2000, ignore_conflicts=True)
@@ -160,30 +160,30 @@ def _keep(batch: AdoptionBatch, found: files_actions.Found) -> None:
 
 
 def plans(rows: Iterable[AdoptedAgent]) -> dict[int, Plan]:
-    """Say for each agent of a batch what would be made of its lines."""
+    """Return for each agent of a batch the plan for its lines."""
     listed = list(rows)
     accesses: defaultdict[tuple[UUID, int], list[SeenAccess]] = defaultdict(list)
     wanted = Q(batch__in={row.batch_id for row in listed}, seen__in={row.seen_id for row in listed})
     for access in SeenAccess.objects.filter(wanted).select_related("system", "person", "group").order_by("pk"):
         accesses[access.batch_id, access.seen_id].append(access)
-    found = {}
+    result = {}
     for row in listed:
         lines = accesses[row.batch_id, row.seen_id]
-        found[row.pk] = grants_actions.plan(lines, row.agent.kind if row.agent else _kind(lines))
-    grants_actions.read_members(found.values())
-    return found
+        result[row.pk] = grants_actions.plan(lines, row.agent.kind if row.agent else _kind(lines))
+    grants_actions.read_members(result.values())
+    return result
 
 
 def _kind(lines: Iterable[SeenAccess]) -> str:
-    """Say what an agent is that is new: shared when it acts for people, else one that acts on its own."""
+    """Return the kind of a new agent: shared when it acts for people, else a service agent."""
     return Agent.Kind.SHARED if any(line.person_name or line.group_name for line in lines) else Agent.Kind.SERVICE
 
 
 @transaction.atomic
 def ask(
-    batch: AdoptionBatch, *, sponsor: Person | None, each: Mapping[int, Person], by: Person, reason: str
+    batch: AdoptionBatch, *, sponsor: Person | None, sponsors: Mapping[int, Person], by: Person, reason: str
 ) -> list[AdoptedAgent]:
-    """Ask sponsors to answer for the agents of a batch: one for all, or one by agent, else whom the file names.
+    """Ask sponsors to accept the agents of a batch: one for all, one by agent, or the person that the file names.
 
     An agent that is new is made, not in use yet, under the analyst who asks, until its sponsor accepts. One of ours
     keeps its sponsor, who is asked. Raises NotFound, ReasonRequired, NothingToAsk.
@@ -195,32 +195,32 @@ def ask(
         _rows(locked).filter(state__in=OPEN, seen__state__in=[SeenAgent.State.UNMATCHED, SeenAgent.State.MATCHED])
     )
     named = matches.people(row.wanted for row in rows)
-    asked, made, stakes = [], plans(rows), Stakes()
+    proposed, plans_by_row, stakes = [], plans(rows), Stakes()
     for row in rows:
-        person = each.get(row.pk) or named.get(row.wanted.casefold()) or sponsor
+        person = sponsors.get(row.pk) or named.get(row.wanted.casefold()) or sponsor
         row.agent = row.agent or row.seen.agent
         if row.agent is not None and row.agent.status != Agent.Status.STAGED:
             person = row.agent.sponsor
-        row.problem = OwnBenefit.code if stakes.has(person, row.agent, made[row.pk]) else ""
+        row.problem = OwnBenefit.code if stakes.has(person, row.agent, plans_by_row[row.pk]) else ""
         row.problem = row.problem or _ask_one(row, person, by=by, reason=reason)
         if not row.problem:
-            asked.append(row)
+            proposed.append(row)
         row.save(update_fields=["agent", "sponsor", "state", "problem", "answered_at"])
-    if not asked:
+    if not proposed:
         raise NothingToAsk(problems=sorted({row.problem for row in rows if row.problem}))
     locked.state = Batch.ASKED
     locked.finished_at = None
     locked.save(update_fields=["state", "finished_at"])
-    links = {f"person:{row.sponsor.login}" for row in asked if row.sponsor}
-    detail = {"agents": len(asked), "not_asked": len(rows) - len(asked)}
+    links = {f"person:{row.sponsor.login}" for row in proposed if row.sponsor}
+    detail = {"agents": len(proposed), "not_asked": len(rows) - len(proposed)}
     log.record(
         Action.ADOPTION_SPONSORS_ASKED, about=[*about(locked), *links], by=by.principal, reason=reason, detail=detail
     )
-    return asked
+    return proposed
 
 
 def _ask_one(row: AdoptedAgent, person: Person | None, *, by: Person, reason: str) -> str:
-    """Ask for one agent; returns why nobody was asked, or nothing."""
+    """Ask for one agent; returns why no person was asked, or nothing."""
     if person is None:
         return "sponsor_missing"
     if not person.is_active:
@@ -242,12 +242,12 @@ def _ask_one(row: AdoptedAgent, person: Person | None, *, by: Person, reason: st
 
 
 def _stage(row: AdoptedAgent, *, by: Person, reason: str) -> Agent:
-    """Make an agent of what was seen: not in use, under whoever asks."""
+    """Register a pending agent for an unmanaged one, with the asking person as sponsor."""
     base = offers.slug_of(row.seen.name)[:56] or "agent"
     taken = set(Agent.objects.filter(slug__startswith=base).values_list("slug", flat=True))
     slug = next(name for name in [base, *(f"{base}-{n}" for n in range(2, len(taken) + 3))] if name not in taken)
     lines = SeenAccess.objects.filter(batch=row.batch, seen=row.seen)
-    made = agents.register(
+    agent = agents.register(
         slug,
         name=row.seen.name,
         kind=_kind(lines),
@@ -257,19 +257,19 @@ def _stage(row: AdoptedAgent, *, by: Person, reason: str) -> Agent:
         staged=True,
         by=by.principal,
     )
-    unmanaged_agents.match(row.seen, made, by=by.principal, reason=reason, because="adopted")
+    unmanaged_agents.match(row.seen, agent, by=by.principal, reason=reason, because="adopted")
     row.seen.refresh_from_db()
-    return made
+    return agent
 
 
 @transaction.atomic
 def answer(
     batch: AdoptionBatch, *, accept: bool, only: Iterable[int] | None = None, by: Person, reason: str = ""
 ) -> list[AdoptedAgent]:
-    """Accept or decline to answer for one's agents of a batch, all or `only` some. A refusal needs a reason.
+    """Accept or decline to sponsor one's agents of a batch, all or `only` some. A refusal needs a reason.
 
-    Accepting takes the office of sponsor where it is new, and agrees to what the agent is to keep. Raises NotFound,
-    ReasonRequired, NotAsked, OwnBenefit for whoever accepts what serves them, and what `ownership.accept` raises.
+    Accepting takes the role of sponsor where it is new, and agrees to the planned grants. Raises NotFound,
+    ReasonRequired, NotAsked, OwnBenefit for a person who benefits from it, and what `ownership.accept` raises.
     """
     if not accept and not reason.strip():
         raise ReasonRequired
@@ -279,8 +279,8 @@ def answer(
     )
     if not rows or not by.is_active or independence.same_human(locked.brought_by, by):
         raise NotAsked
-    made, stakes = plans(rows), Stakes()
-    if accept and any(stakes.has(by, row.agent, made[row.pk]) for row in rows):
+    plans_by_row, stakes = plans(rows), Stakes()
+    if accept and any(stakes.has(by, row.agent, plans_by_row[row.pk]) for row in rows):
         raise OwnBenefit
     for row in rows:
         waiting = OfficeProposal.objects.filter(
@@ -291,7 +291,7 @@ def answer(
         elif waiting is not None:
             ownership.decline(waiting.pk, by=by, reason=reason)
         row.state, row.answered_at = State.ACCEPTED if accept else State.DECLINED, clock.now()
-        row.accepted, row.problem = made[row.pk].digest() if accept else "", ""
+        row.accepted, row.problem = plans_by_row[row.pk].digest() if accept else "", ""
         row.save(update_fields=["state", "answered_at", "accepted", "problem"])
     links = [f"agent:{row.agent.slug}" for row in rows[:200] if row.agent]
     detail = {"answer": "accepted" if accept else "declined", "agents": len(rows)}
@@ -301,9 +301,9 @@ def answer(
 
 @transaction.atomic
 def confirm(batch: AdoptionBatch, *, by: Person, reason: str) -> Outcome:
-    """Say yes to what sponsors accepted: agents come into use, and their listed lines become adopted grants.
+    """Confirm what sponsors accepted: agents become active, and their listed lines become adopted grants.
 
-    Where something else would be made than what a sponsor accepted, nothing is: they are asked anew.
+    Where the plan is not the one that a sponsor accepted, nothing is adopted: they are asked again.
     Raises NotFound, ReasonRequired, NothingAccepted, OwnBenefit.
     """
     if not reason.strip():
@@ -312,16 +312,16 @@ def confirm(batch: AdoptionBatch, *, by: Person, reason: str) -> Outcome:
     rows = list(_rows(locked).filter(state=State.ACCEPTED).exclude(agent=None))
     locks.exclusive(*((Lock.AGENT, row.agent_id) for row in rows))
     rows = list(_rows(locked).filter(pk__in=[row.pk for row in rows]))
-    made, stakes = plans(rows), Stakes()
+    plans_by_row, stakes = plans(rows), Stakes()
     outcome = Outcome()
     for row in rows:
-        row.problem = _unfit(row) or _stands_against(row, made[row.pk], stakes, by)
+        row.problem = _unfit(row) or _obstacle(row, plans_by_row[row.pk], stakes, by)
         if row.problem == CHANGED:
-            _ask_anew(row, outcome)
+            _ask_again(row, outcome)
         elif row.problem:
             row.save(update_fields=["problem"])
         else:
-            _adopt(row, made[row.pk], outcome, by=by, reason=reason)
+            _adopt(row, plans_by_row[row.pk], outcome, by=by, reason=reason)
     if not outcome.agents and not outcome.refused and any(row.problem == OwnBenefit.code for row in rows):
         raise OwnBenefit
     if not outcome.agents and not outcome.refused:
@@ -335,7 +335,7 @@ def confirm(batch: AdoptionBatch, *, by: Person, reason: str) -> Outcome:
 
 
 def _unfit(row: AdoptedAgent) -> str:
-    """Say why an agent that was accepted cannot be adopted now, or nothing."""
+    """Return why an accepted agent cannot be adopted now, or nothing."""
     agent = row.agent
     if agent is None or agent.status not in (Agent.Status.STAGED, Agent.Status.ACTIVE):
         return "agent_not_active"
@@ -344,32 +344,32 @@ def _unfit(row: AdoptedAgent) -> str:
     return ""
 
 
-def _stands_against(row: AdoptedAgent, made: Plan, stakes: Stakes, by: Person) -> str:
-    """Say why what was accepted is not adopted by this person, or not as it was accepted; or nothing."""
-    if any(stakes.has(person, row.agent, made) for person in (by, row.sponsor)):
+def _obstacle(row: AdoptedAgent, plan: Plan, stakes: Stakes, by: Person) -> str:
+    """Return why this person cannot adopt it, or that the plan has changed; or nothing."""
+    if any(stakes.has(person, row.agent, plan) for person in (by, row.sponsor)):
         return OwnBenefit.code
-    return "" if row.accepted == made.digest() else CHANGED
+    return "" if row.accepted == plan.digest() else CHANGED
 
 
-def _ask_anew(row: AdoptedAgent, outcome: Outcome) -> None:
+def _ask_again(row: AdoptedAgent, outcome: Outcome) -> None:
     row.state, row.answered_at, row.accepted = State.ASKED, None, ""
     row.save(update_fields=["state", "answered_at", "accepted", "problem"])
     if row.agent is not None:
         outcome.refused[row.agent.slug] = [CHANGED]
 
 
-def _adopt(row: AdoptedAgent, made: Plan, outcome: Outcome, *, by: Person, reason: str) -> None:
+def _adopt(row: AdoptedAgent, plan: Plan, outcome: Outcome, *, by: Person, reason: str) -> None:
     agent, now = row.agent, clock.now()
     if agent is None:
         raise NotFound
-    known = Workflow.objects.filter(agent=agent, system__in=made.systems, state=Workflow.State.KNOWN)
-    with_grants = {piece.entitlement.system_id for piece in made.pieces}
+    known = Workflow.objects.filter(agent=agent, system__in=plan.systems, state=Workflow.State.KNOWN)
+    with_grants = {piece.entitlement.system_id for piece in plan.pieces}
     known.filter(system__in=with_grants).update(
         state=Workflow.State.ADOPTED, changed_at=now, changed_by=str(by.principal), adopted_from=row.batch_id
     )
     if agent.status == Agent.Status.STAGED:
         agents.activate(agent, by=by.principal, reason=reason)
-    grants, refused = grants_actions.adopt(row, agent, made, by=by.principal, reason=reason)
+    grants, refused = grants_actions.adopt(row, agent, plan, by=by.principal, reason=reason)
     held = {grant.entitlement.system_id for grant in grants}
     Workflow.objects.filter(agent=agent, adopted_from=row.batch_id, state=Workflow.State.ADOPTED).exclude(
         system__in=held
@@ -388,9 +388,7 @@ def _rows(batch: AdoptionBatch) -> QuerySet[AdoptedAgent]:
 
 
 def _locked(batch: AdoptionBatch) -> AdoptionBatch:
-    found = (
-        AdoptionBatch.objects.select_for_update(of=("self",)).select_related("brought_by").filter(pk=batch.pk).first()
-    )
-    if found is None:
+    row = AdoptionBatch.objects.select_for_update(of=("self",)).select_related("brought_by").filter(pk=batch.pk).first()
+    if row is None:
         raise NotFound
-    return found
+    return row

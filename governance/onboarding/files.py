@@ -33,19 +33,19 @@ EVERYTHING: Final = frozenset({"*", "all", "everything", "any"})
 
 
 class NotReadable(DomainError):
-    """The file is none of the forms that can be adopted, or a column that it needs is missing."""
+    """The file has no known form, or a column is missing. See the list of forms in the documentation."""
 
     code, status = "adoption_not_readable", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class TooMuch(DomainError):
-    """The file is larger, or has more rows, than one adoption takes."""
+    """The file is too large, or has too many rows. Split it into several files."""
 
     code, status = "adoption_too_large", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class AgentNotNamed(DomainError):
-    """The configuration of a client does not say whose it is: name the agent."""
+    """The client configuration does not name its agent. Name the agent."""
 
     code, status = "adoption_agent_not_named", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -77,7 +77,7 @@ class Sighting:
 
 
 @dataclass(slots=True)
-class Found:
+class Contents:
     """What a file holds."""
 
     source: Source
@@ -89,7 +89,7 @@ class Found:
         self.problems.append(Problem(row, system, "", code, message, refused=True))
 
 
-def read(content: bytes, *, agent: str = "") -> Found:
+def read(content: bytes, *, agent: str = "") -> Contents:
     """Read a file. `agent` names whose a client configuration is. Raises NotReadable, TooMuch, AgentNotNamed."""
     if len(content) > LARGEST:
         raise TooMuch(largest=LARGEST)
@@ -129,7 +129,7 @@ _COLUMNS: Final = {
 _PROVIDER_COLUMNS: Final = frozenset({"application", "application_name", "app", "app_name"})
 
 
-def _table(content: bytes) -> Found:
+def _table(content: bytes) -> Contents:
     try:
         text = content.decode()
     except UnicodeDecodeError as why:
@@ -140,18 +140,19 @@ def _table(content: bytes) -> Found:
         rows = csv.reader(io.StringIO(text), delimiter=delimiter)
         names = [re.sub(r"[^a-z]+", "_", name.lower()).strip("_") for name in next(rows, [])]
         columns = {
-            part: next((names.index(each) for each in known if each in names), -1) for part, known in _COLUMNS.items()
+            part: next((names.index(heading) for heading in known if heading in names), -1)
+            for part, known in _COLUMNS.items()
         }
         if columns["agent"] < 0 and columns["client_id"] < 0:
             raise NotReadable("The table has no column for the agent.")
         source = Source.PROVIDER if _PROVIDER_COLUMNS & set(names) else Source.TABLE
-        found = Found(source)
+        contents = Contents(source)
         for _count, cells in _bounded(rows):
             if any(cell.strip() for cell in cells):
-                _row(found, rows.line_num, {part: cells[at] for part, at in columns.items() if 0 <= at < len(cells)})
+                _row(contents, rows.line_num, {part: cells[at] for part, at in columns.items() if 0 <= at < len(cells)})
     except csv.Error as why:
         raise NotReadable("The table is not well-formed.") from why
-    return found
+    return contents
 
 
 def _bounded[T](rows: Iterable[T]) -> Iterator[tuple[int, T]]:
@@ -161,9 +162,9 @@ def _bounded[T](rows: Iterable[T]) -> Iterator[tuple[int, T]]:
         yield number, row
 
 
-def _row(found: Found, number: int, cells: Mapping[str, str]) -> None:
+def _row(contents: Contents, number: int, cells: Mapping[str, str]) -> None:
     tools = filter(None, re.split(r"[;|,\s]+", cells.get("tools", "")))
-    one = Sighting(
+    sighting = Sighting(
         number,
         cells.get("agent", ""),
         cells.get("client_id", ""),
@@ -174,18 +175,18 @@ def _row(found: Found, number: int, cells: Mapping[str, str]) -> None:
         group=cells.get("group", ""),
         last_used=_moment(cells.get("last_used", "")),
     )
-    _take(found, one)
+    _take(contents, sighting)
 
 
-def _take(found: Found, seen: Sighting) -> None:
+def _take(contents: Contents, seen: Sighting) -> None:
     """Keep a sighting with its texts made visible and cut, or refuse its row."""
     if not key_of(seen.agent, seen.client_id):
-        found.refuse(seen.row, "agent_not_named", "The row names no agent.", system=seen.system)
+        contents.refuse(seen.row, "agent_not_named", "The row names no agent.", system=seen.system)
         return
     if len(seen.tools) > MOST_TOOLS:
-        found.refuse(seen.row, "too_many_tools", "The row lists too many tools.", system=seen.system)
+        contents.refuse(seen.row, "too_many_tools", "The row lists too many tools.", system=seen.system)
         return
-    found.sightings.append(
+    contents.sightings.append(
         replace(
             seen,
             agent=_text(seen.agent) or _text(seen.client_id),
@@ -199,21 +200,21 @@ def _take(found: Found, seen: Sighting) -> None:
     )
 
 
-def _text(given: object, longest: int = _LONGEST) -> str:
-    return impressions.visible(given.strip())[:longest] if isinstance(given, str) else ""
+def _text(value: object, longest: int = _LONGEST) -> str:
+    return impressions.visible(value.strip())[:longest] if isinstance(value, str) else ""
 
 
 _EARLIEST: Final = datetime(2000, 1, 2, tzinfo=UTC)
-"""What a file says of the time before is a mistake, or a moment that no time zone can be subtracted from."""
+"""An earlier time in a file is a mistake, or cannot be converted between time zones."""
 
 
-def _moment(given: object) -> datetime | None:
+def _moment(value: object) -> datetime | None:
     """Read when something was used last: ISO 8601, or seconds since 1970; None when it is neither, or cannot be."""
     try:
-        if isinstance(given, int | float) and not isinstance(given, bool):
-            read = datetime.fromtimestamp(given / (1000 if given > 1e11 else 1), UTC)  # noqa: PLR2004 - milliseconds
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            read = datetime.fromtimestamp(value / (1000 if value > 1e11 else 1), UTC)  # noqa: PLR2004 - milliseconds
         else:
-            read = datetime.fromisoformat(given.strip()) if isinstance(given, str) else _EARLIEST
+            read = datetime.fromisoformat(value.strip()) if isinstance(value, str) else _EARLIEST
     except (ValueError, OverflowError, OSError):
         return None
     read = read.replace(tzinfo=read.tzinfo or UTC)
@@ -223,7 +224,7 @@ def _moment(given: object) -> datetime | None:
 # The configuration of one client: the systems that it reaches, without tools
 
 
-def _client(content: bytes, agent: str) -> Found:
+def _client(content: bytes, agent: str) -> Contents:
     try:
         catalogue = offers.read(content)
     except (DomainError, strict.NotStrictJson) as why:
@@ -232,10 +233,10 @@ def _client(content: bytes, agent: str) -> Found:
         raise NotReadable
     if not agent.strip():
         raise AgentNotNamed
-    found = Found(Source.CLIENT, problems=catalogue.problems)
+    contents = Contents(Source.CLIENT, problems=catalogue.problems)
     for offer in catalogue.offers:
-        _take(found, Sighting(offer.row, agent, system=offer.slug, address=offer.address))
-    return found
+        _take(contents, Sighting(offer.row, agent, system=offer.slug, address=offer.address))
+    return contents
 
 
 # The applications of an identity provider, with the people and groups that they are assigned to
@@ -247,84 +248,86 @@ def _apps(value: object) -> list[Any] | None:
     if not isinstance(listed, list):
         return None
     known = ("label", "appDisplayName", "displayName", "resourceDisplayName", "signOnMode")
-    return listed if any(isinstance(each, dict) and any(name in each for name in known) for each in listed) else None
+    return listed if any(isinstance(item, dict) and any(name in item for name in known) for item in listed) else None
 
 
-def _provider(apps: list[Any]) -> Found:
-    found = Found(Source.PROVIDER)
+def _provider(apps: list[Any]) -> Contents:
+    contents = Contents(Source.PROVIDER)
     for number, app in _bounded(apps):
         if not isinstance(app, dict):
-            found.refuse(number, "row_malformed", "An application is an object.")
+            contents.refuse(number, "row_malformed", "An application is an object.")
             continue
         if "principalDisplayName" in app or "principalType" in app:
-            _take(found, _assignment(number, app))
+            _take(contents, _assignment(number, app))
         else:
-            _application(found, number, app)
-    return found
+            _application(contents, number, app)
+    return contents
 
 
-def _assignment(number: int, given: Mapping[str, Any]) -> Sighting:
+def _assignment(number: int, data: Mapping[str, Any]) -> Sighting:
     """Read one assignment of Entra: who may use which application."""
-    is_group = given.get("principalType") == "Group"
-    who = _first(given, "principalName", "userPrincipalName", "principalDisplayName")
+    is_group = data.get("principalType") == "Group"
+    who = _first(data, "principalName", "userPrincipalName", "principalDisplayName")
     return Sighting(
         number,
-        _first(given, "resourceDisplayName", "appDisplayName"),
-        _first(given, "appId"),
+        _first(data, "resourceDisplayName", "appDisplayName"),
+        _first(data, "appId"),
         person="" if is_group else who,
         group=who if is_group else "",
-        **_reach(given),
+        **_reach(data),
     )
 
 
-def _application(found: Found, number: int, app: Mapping[str, Any]) -> None:
+def _application(contents: Contents, number: int, app: Mapping[str, Any]) -> None:
     """Read one application with its `users` and `groups` (Okta's, or Entra's with `appRoleAssignedTo`)."""
     oauth = app.get("credentials")
     oauth = oauth.get("oauthClient") if isinstance(oauth, dict) else None
     client_id = _first(oauth if isinstance(oauth, dict) else {}, "client_id") or _first(app, "appId", "client_id")
-    one = Sighting(number, _first(app, "label", "displayName", "appDisplayName", "name"), client_id, **_reach(app))
-    people = [_login(each) for each in _list(app, "users")]
-    groups = [_login(each, "profile", "name") for each in _list(app, "groups")]
-    for each in _list(app, "appRoleAssignedTo"):
-        if isinstance(each, dict):
-            (groups if each.get("principalType") == "Group" else people).append(
-                _assignment(number, each).person or _assignment(number, each).group
+    sighting = Sighting(number, _first(app, "label", "displayName", "appDisplayName", "name"), client_id, **_reach(app))
+    people = [_login(assignment) for assignment in _list(app, "users")]
+    groups = [_login(assignment, "profile", "name") for assignment in _list(app, "groups")]
+    for assignment in _list(app, "appRoleAssignedTo"):
+        if isinstance(assignment, dict):
+            (groups if assignment.get("principalType") == "Group" else people).append(
+                _assignment(number, assignment).person or _assignment(number, assignment).group
             )
-    lines = [replace(one, person=who) for who in people if who] + [replace(one, group=who) for who in groups if who]
-    if len(found.sightings) + len(lines) > MOST_ROWS:
+    lines = [replace(sighting, person=who) for who in people if who] + [
+        replace(sighting, group=who) for who in groups if who
+    ]
+    if len(contents.sightings) + len(lines) > MOST_ROWS:
         raise TooMuch("The file has too many rows.", most=MOST_ROWS)
-    for line in lines or [one]:
-        _take(found, line)
+    for line in lines or [sighting]:
+        _take(contents, line)
 
 
-def _reach(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Read what an application reaches, where somebody wrote it beside the export: `system` and `tools`."""
-    tools = tuple(tool for tool in _list(given, "tools") if isinstance(tool, str))
-    used = _moment(given.get("lastSignInDateTime") or given.get("last_used"))
+def _reach(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what an application reaches, where the export has the added columns `system` and `tools`."""
+    tools = tuple(tool for tool in _list(data, "tools") if isinstance(tool, str))
+    used = _moment(data.get("lastSignInDateTime") or data.get("last_used"))
     return {
-        "system": _first(given, "system"),
+        "system": _first(data, "system"),
         "tools": tools,
-        "sponsor": _first(given, "owner", "sponsor"),
+        "sponsor": _first(data, "owner", "sponsor"),
         "last_used": used,
     }
 
 
-def _login(given: object, inside: str = "credentials", name: str = "userName") -> str:
-    if isinstance(given, str):
-        return given
-    if not isinstance(given, dict):
+def _login(value: object, inside: str = "credentials", name: str = "userName") -> str:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict):
         return ""
-    held = given.get(inside)
-    return _first(held if isinstance(held, dict) else {}, name) or _first(given, "login", "userPrincipalName", "name")
+    held = value.get(inside)
+    return _first(held if isinstance(held, dict) else {}, name) or _first(value, "login", "userPrincipalName", "name")
 
 
-def _list(given: Mapping[str, Any], name: str) -> list[Any]:
-    held = given.get(name)
+def _list(data: Mapping[str, Any], name: str) -> list[Any]:
+    held = data.get(name)
     return held if isinstance(held, list) else []
 
 
-def _first(given: Mapping[str, Any], *names: str) -> str:
-    return next((given[name] for name in names if isinstance(given.get(name), str) and given[name].strip()), "")
+def _first(data: Mapping[str, Any], *names: str) -> str:
+    return next((data[name] for name in names if isinstance(data.get(name), str) and data[name].strip()), "")
 
 
 # The log of a gateway: one call a line; those of one agent, system and person become one sighting
@@ -348,8 +351,8 @@ def _is_log(content: bytes) -> bool:
     return isinstance(first, dict) and ("tool" in first or "tool_name" in first or _is_call(first))
 
 
-def _log(content: bytes) -> Found:
-    found = Found(Source.LOG)
+def _log(content: bytes) -> Contents:
+    contents = Contents(Source.LOG)
     seen: dict[tuple[str, str, str], Sighting] = {}
     for number, line in _bounded(content.splitlines()):
         if not line.strip():
@@ -357,12 +360,12 @@ def _log(content: bytes) -> Found:
         try:
             call = strict.loads(line)
         except strict.NotStrictJson as why:
-            found.refuse(number, "row_not_json", why.message)
+            contents.refuse(number, "row_not_json", why.message)
             continue
         if not isinstance(call, dict) or not _is_call(call):
-            found.refuse(number, "row_malformed", "A call names an agent, a system and a tool.")
+            contents.refuse(number, "row_malformed", "A call names an agent, a system and a tool.")
             continue
-        one = Sighting(
+        sighting = Sighting(
             number,
             _first(call, *_AGENT) or _first(call, "client_id"),
             _first(call, "client_id"),
@@ -371,14 +374,14 @@ def _log(content: bytes) -> Found:
             person=_first(call, *_PERSON),
             last_used=_moment(call.get("time", call.get("timestamp", call.get("ts", call.get("at"))))),
         )
-        at = (key_of(one.agent, one.client_id), one.system, one.person)
-        seen[at] = _joined(seen[at], one) if at in seen else one
-    for each in seen.values():
-        _take(found, each)
-    return found
+        at = (key_of(sighting.agent, sighting.client_id), sighting.system, sighting.person)
+        seen[at] = _joined(seen[at], sighting) if at in seen else sighting
+    for joined in seen.values():
+        _take(contents, joined)
+    return contents
 
 
-def _joined(before: Sighting, one: Sighting) -> Sighting:
-    used = max((at for at in (before.last_used, one.last_used) if at), default=None)
-    tools = before.tools if one.tools[0] in before.tools else before.tools + one.tools
+def _joined(before: Sighting, later: Sighting) -> Sighting:
+    used = max((at for at in (before.last_used, later.last_used) if at), default=None)
+    tools = before.tools if later.tools[0] in before.tools else before.tools + later.tools
     return replace(before, tools=tools, last_used=used, calls=before.calls + 1)

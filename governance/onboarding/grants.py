@@ -46,10 +46,10 @@ REASONS: Final = {
     "too_risky": "Above medium risk.",
     "not_in_entitlement": "No entitlement has the tool.",
     "needs_approval": "More people than the sponsor have to approve it.",
-    "person_unknown": "Nobody has this login or address.",
+    "person_unknown": "No person has this login or address.",
     "person_disabled": "The person has left.",
     "group_unknown": "There is no such group.",
-    "nobody_named": "Nobody is named for whom it acts.",
+    "nobody_named": "The file names no person for whom it acts.",
     "acts_for_nobody": "The agent acts on its own, and a person is named.",
     "agent_personal": "A personal agent asks for its own user.",
 }
@@ -57,7 +57,7 @@ REASONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class PlannedGrant:
     """One grant that would be made: an entitlement with some of its tools, for these people and groups."""
 
     entitlement: Entitlement
@@ -70,7 +70,7 @@ class Piece:
 class Plan:
     """What would be made of one agent's lines, and how many of them need a request, by reason and tool."""
 
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[PlannedGrant] = field(default_factory=list)
     left: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     systems: set[int] = field(default_factory=set)
     members: Mapping[int, Sequence[int]] = field(default_factory=dict)
@@ -108,52 +108,52 @@ class Plan:
         ]
 
 
-def read_members(made: Collection[Plan]) -> None:
-    """Read who is in the groups of plans: whoever accepts or confirms them says yes to these people."""
-    groups = {pk for each in made for piece in each.pieces for pk in piece.groups}
-    found: defaultdict[int, list[int]] = defaultdict(list)
+def read_members(plans: Collection[Plan]) -> None:
+    """Read who is in the groups of plans: an acceptance or confirmation covers exactly these people."""
+    groups = {pk for plan in plans for piece in plan.pieces for pk in piece.groups}
+    members: defaultdict[int, list[int]] = defaultdict(list)
     for group, person in Membership.objects.filter(group__in=groups).values_list("group", "person"):
-        found[group].append(person)
-    for each in made:
-        each.members = found
+        members[group].append(person)
+    for plan in plans:
+        plan.members = members
 
 
-def named(made: Iterable[Plan]) -> tuple[dict[int, str], dict[int, str]]:
+def named(plans: Iterable[Plan]) -> tuple[dict[int, str], dict[int, str]]:
     """Return the logins of the people, and the slugs of the groups, for whom grants would be made, by key."""
-    pieces = [piece for each in made for piece in each.pieces]
+    pieces = [piece for plan in plans for piece in plan.pieces]
     named = Person.objects.filter(pk__in={pk for piece in pieces for pk in piece.people})
     groups = Group.objects.filter(pk__in={pk for piece in pieces for pk in piece.groups})
     return dict(named.values_list("pk", "login")), dict(groups.values_list("pk", "slug"))
 
 
 type _Subject = tuple[str, int]
-"""A person or a group by key; or nobody, for an agent that acts on its own."""
-NOBODY: Final[_Subject] = ("nobody", 0)
+"""A person or a group by key; or NO_SUBJECT, for an agent that acts on its own."""
+NO_SUBJECT: Final[_Subject] = ("nobody", 0)
 
 
 def plan(accesses: Iterable[SeenAccess], kind: str) -> Plan:
-    """Say what would be made of an agent's lines. Each tool goes to exactly the people with whom it is listed."""
-    made = Plan()
+    """Return the plan for an agent's lines. Each tool goes to exactly the people with whom it is listed."""
+    result = Plan()
     holders: defaultdict[int, defaultdict[int, set[_Subject]]] = defaultdict(lambda: defaultdict(set))
     rows = list(accesses)
     tools = _tools(row.system_id for row in rows)
     for row in rows:
         where = row.system.slug if row.system else row.system_name
         if row.system is not None:
-            made.systems.add(row.system.pk)
+            result.systems.add(row.system.pk)
         if problem := _problem(row, kind):
-            made.leave(problem, where)
+            result.leave(problem, where)
             continue
         for name in row.tools:
             tool = tools.get((row.system_id or 0, name))
             if code := _tool_problem(name, tool):
-                made.leave(code, where, name)
+                result.leave(code, where, name)
             elif tool is not None:
                 holders[tool.system_id][tool.pk].add(_subject(row))
     offered = _offered(holders)
     for system, by_tool in holders.items():
-        _pieces(made, by_tool, offered.get(system, {}), {tool.pk: tool for tool in tools.values()})
-    return made
+        _pieces(result, by_tool, offered.get(system, {}), {tool.pk: tool for tool in tools.values()})
+    return result
 
 
 def _problem(row: SeenAccess, kind: str) -> str:  # noqa: PLR0911 - one line a rule
@@ -190,25 +190,25 @@ def _tool_problem(name: str, tool: Tool | None) -> str:
 def _subject(row: SeenAccess) -> _Subject:
     if row.person_id is not None:
         return ("person", row.person_id)
-    return ("group", row.group_id) if row.group_id is not None else NOBODY
+    return ("group", row.group_id) if row.group_id is not None else NO_SUBJECT
 
 
 def _tools(systems: Iterable[int | None]) -> dict[tuple[int, str], Tool]:
-    rows = Tool.objects.filter(system__in={each for each in systems if each})
+    rows = Tool.objects.filter(system__in={system for system in systems if system})
     return {(tool.system_id, tool.name): tool for tool in rows}
 
 
 def _offered(systems: Collection[int]) -> dict[int, dict[int, list[EntitlementTool]]]:
     """Return the lines of the entitlements that can be asked for: by system, by entitlement."""
-    found: defaultdict[int, defaultdict[int, list[EntitlementTool]]] = defaultdict(lambda: defaultdict(list))
+    result: defaultdict[int, defaultdict[int, list[EntitlementTool]]] = defaultdict(lambda: defaultdict(list))
     rows = EntitlementTool.objects.filter(entitlement__enabled=True, entitlement__system__in=systems)
     for line in rows.select_related("entitlement__system", "tool").order_by("entitlement__scope", "tool__name"):
-        found[line.entitlement.system_id][line.entitlement_id].append(line)
-    return {system: dict(by) for system, by in found.items()}
+        result[line.entitlement.system_id][line.entitlement_id].append(line)
+    return {system: dict(by) for system, by in result.items()}
 
 
 def _pieces(
-    made: Plan,
+    plan: Plan,
     by_tool: Mapping[int, set[_Subject]],
     offered: Mapping[int, list[EntitlementTool]],
     tools: Mapping[int, Tool],
@@ -230,13 +230,16 @@ def _pieces(
             lines = [line for line in listed if line.tool.risk in enough]
             for line in listed:
                 if line not in lines:
-                    made.leave("needs_approval", line.entitlement.system.slug, line.tool.name)
+                    plan.leave("needs_approval", line.entitlement.system.slug, line.tool.name)
             if not lines:
                 continue
-            ids = {kind: frozenset(pk for each, pk in holders if each == kind) for kind in ("person", "group")}
-            made.pieces.append(Piece(lines[0].entitlement, tuple(lines), ids["person"], ids["group"]))
+            ids = {
+                kind: frozenset(pk for subject_kind, pk in holders if subject_kind == kind)
+                for kind in ("person", "group")
+            }
+            plan.pieces.append(PlannedGrant(lines[0].entitlement, tuple(lines), ids["person"], ids["group"]))
     for tool in left:
-        made.leave(
+        plan.leave(
             "not_in_entitlement",
             next(iter(offered.values()))[0].entitlement.system.slug if offered else "",
             tools[tool].name,
@@ -252,7 +255,7 @@ def _sponsors_enough(entitlement: Entitlement) -> frozenset[str]:
     return frozenset(risk for risk in RISKS if set(stages[risk]) <= {Stage.SPONSOR})
 
 
-def adopt(row: AdoptedAgent, agent: Agent, made: Plan, *, by: Principal, reason: str) -> tuple[list[Grant], list[str]]:
+def adopt(row: AdoptedAgent, agent: Agent, plan: Plan, *, by: Principal, reason: str) -> tuple[list[Grant], list[str]]:
     """Make the grants of a plan; returns them, and the codes of those that a rule refused. The caller holds the agent.
 
     Each passes what every grant passes, and is marked with the batch; the database bounds its length.
@@ -260,7 +263,7 @@ def adopt(row: AdoptedAgent, agent: Agent, made: Plan, *, by: Principal, reason:
     groups: dict[frozenset[int], Group] = {}
     done: list[Grant] = []
     refused: list[str] = []
-    for piece in made.pieces:
+    for piece in plan.pieces:
         try:
             with transaction.atomic():
                 done.append(_grant(row.batch, agent, piece, groups, by=by, reason=reason))
@@ -273,7 +276,7 @@ def adopt(row: AdoptedAgent, agent: Agent, made: Plan, *, by: Principal, reason:
 def _grant(
     batch: AdoptionBatch,
     agent: Agent,
-    piece: Piece,
+    piece: PlannedGrant,
     groups: dict[frozenset[int], Group],
     *,
     by: Principal,
@@ -304,5 +307,5 @@ def _group(agent: Agent, members: frozenset[int], *, by: Principal, reason: str)
     taken = set(Group.objects.filter(slug__startswith=f"{agent.slug[:48]}-users").values_list("slug", flat=True))
     names = (f"{agent.slug[:48]}-users{f'-{number}' if number > 1 else ''}" for number in range(1, len(taken) + 2))
     slug = next(name for name in names if name not in taken)
-    everybody = list(Person.objects.filter(pk__in=members).order_by("pk"))
-    return people.make_large_group(slug, name=f"Users of {agent.name}"[:200], people=everybody, by=by, reason=reason)
+    active = list(Person.objects.filter(pk__in=members).order_by("pk"))
+    return people.make_large_group(slug, name=f"Users of {agent.name}"[:200], people=active, by=by, reason=reason)

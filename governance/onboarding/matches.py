@@ -27,7 +27,7 @@ State = SeenAgent.State
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownRows:
     """Rows by what a file may call them, each with the reason; a name that means two means none."""
 
     systems: Mapping[str, tuple[System, str]]
@@ -42,7 +42,7 @@ class Known:
         return self.systems.get(seen.system.casefold()) or self.systems.get(slug_of(seen.system)) or (None, "")
 
 
-def known(sightings: Sequence[Sighting]) -> Known:
+def known(sightings: Sequence[Sighting]) -> KnownRows:
     """Look up the systems, people and groups that sightings name. People are found by login, else by their address."""
     systems: dict[str, tuple[System, str]] = {}
     rows = list(System.objects.exclude(kind=System.Kind.BUILTIN).order_by("pk"))
@@ -51,12 +51,12 @@ def known(sightings: Sequence[Sighting]) -> Known:
     systems |= {system.slug: (system, "slug") for system in rows}
     addresses = _once((system.upstream_url, system) for system in rows if system.upstream_url)
     groups = {seen.group for seen in sightings if seen.group}
-    found = list(Group.objects.filter(Q(slug__in=groups) | Q(name__in=groups)))
-    return Known(
+    matching = list(Group.objects.filter(Q(slug__in=groups) | Q(name__in=groups)))
+    return KnownRows(
         systems,
         addresses,
         people(seen.person for seen in sightings),
-        {**_once((group.name, group) for group in found), **{group.slug: group for group in found}},
+        {**_once((group.name, group) for group in matching), **{group.slug: group for group in matching}},
     )
 
 
@@ -73,14 +73,17 @@ def agents(sightings: Sequence[Sighting], *, source: Source, now: datetime) -> d
     """Keep the agents that sightings name, matched where they are known; returns them by key."""
     first: dict[str, Sighting] = {}
     used: dict[str, datetime] = {}
-    for each in sightings:
-        key = key_of(each.agent, each.client_id)
-        first.setdefault(key, each)
-        if each.last_used:
-            used[key] = max(used.get(key, each.last_used), min(each.last_used, now))
+    for sighting in sightings:
+        key = key_of(sighting.agent, sighting.client_id)
+        first.setdefault(key, sighting)
+        if sighting.last_used:
+            used[key] = max(used.get(key, sighting.last_used), min(sighting.last_used, now))
     matches = _agents(first)
     SeenAgent.objects.bulk_create(
-        [_seen(key, one, matches.get(key), source, used.get(key, now), now) for key, one in first.items()],
+        [
+            _seen(key, first_sighting, matches.get(key), source, used.get(key, now), now)
+            for key, first_sighting in first.items()
+        ],
         ignore_conflicts=True,
     )
     rows = {row.key: row for row in SeenAgent.objects.select_for_update().filter(key__in=first).order_by("pk")}
@@ -125,37 +128,39 @@ def workflows(reached: Iterable[tuple[SeenAgent, System, datetime | None]], *, n
 
 def _agents(first: Mapping[str, Sighting]) -> dict[str, tuple[Agent, str]]:
     """Match names with agents that are not retired: by client identifier, by one at a system, by slug, by name."""
-    ids = {each.client_id for each in first.values() if each.client_id} | {each.agent for each in first.values()}
-    slugs = {slug_of(each.agent) for each in first.values()}
+    ids = {candidate.client_id for candidate in first.values() if candidate.client_id} | {
+        candidate.agent for candidate in first.values()
+    }
+    slugs = {slug_of(candidate.agent) for candidate in first.values()}
     live = Agent.objects.exclude(status=Agent.Status.RETIRED)
     clients = Client.objects.filter(client_id__in=ids, agent__in=live).select_related("agent")
     by_client = {client.client_id: client.agent for client in clients}
     aliases = ClientAlias.objects.filter(foreign_id__in=ids, client__agent__in=live).select_related("client__agent")
     by_alias = _once((alias.foreign_id, alias.client.agent) for alias in aliases)
-    rows = list(live.filter(Q(slug__in=slugs) | Q(name__in={each.agent for each in first.values()})))
+    rows = list(live.filter(Q(slug__in=slugs) | Q(name__in={candidate.agent for candidate in first.values()})))
     by_slug, by_name = {row.slug: row for row in rows}, _once((row.name, row) for row in rows)
-    found: dict[str, tuple[Agent, str]] = {}
-    for key, one in first.items():
+    result: dict[str, tuple[Agent, str]] = {}
+    for key, sighting in first.items():
         tries = (
-            (by_client.get(one.client_id or one.agent), "client_id"),
-            (by_alias.get(one.client_id or one.agent), "alias"),
-            (by_slug.get(slug_of(one.agent)), "slug"),
-            (by_name.get(one.agent), "name"),
+            (by_client.get(sighting.client_id or sighting.agent), "client_id"),
+            (by_alias.get(sighting.client_id or sighting.agent), "alias"),
+            (by_slug.get(slug_of(sighting.agent)), "slug"),
+            (by_name.get(sighting.agent), "name"),
         )
         for agent, because in tries:
             if agent is not None:
-                found[key] = (agent, because)
+                result[key] = (agent, because)
                 break
-    return found
+    return result
 
 
 def _seen(
-    key: str, one: Sighting, match: tuple[Agent, str] | None, source: Source, last: datetime, now: datetime
+    key: str, sighting: Sighting, match: tuple[Agent, str] | None, source: Source, last: datetime, now: datetime
 ) -> SeenAgent:
     return SeenAgent(
         key=key,
-        name=one.agent,
-        client_id=one.client_id,
+        name=sighting.agent,
+        client_id=sighting.client_id,
         state=State.MATCHED if match else State.UNMATCHED,
         agent=match[0] if match else None,
         because=match[1] if match else "",
@@ -167,8 +172,8 @@ def _seen(
 
 def _once[T: (System, Person, Group, Agent, Agent | None)](named: Iterable[tuple[str, T]]) -> dict[str, T]:
     """Return rows by name, without names that several have."""
-    found: defaultdict[str, list[T]] = defaultdict(list)
+    rows_by_name: defaultdict[str, list[T]] = defaultdict(list)
     for name, row in named:
-        if row not in found[name]:
-            found[name].append(row)
-    return {name: rows[0] for name, rows in found.items() if len(rows) == 1}
+        if row not in rows_by_name[name]:
+            rows_by_name[name].append(row)
+    return {name: rows[0] for name, rows in rows_by_name.items() if len(rows) == 1}

@@ -1,4 +1,4 @@
-"""Adoption of access that exists elsewhere: what a file says, who answers for it, and what came of each line."""
+"""Onboarding of existing access: the lines of a file, the sponsors, and the result of each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models import Q
 
 
 class AdoptionBatch(models.Model):
-    """One file of access that exists. Its lines say what was read; nothing of it is in force before somebody says yes.
+    """One file of existing access. Its lines say what was read; nothing of it is in force before an analyst confirms.
 
     The same content is read once. `problems` lists the rows that were refused, or of which something was left out.
     """
@@ -53,10 +53,9 @@ class AdoptionBatch(models.Model):
 
 
 class AdoptedAgent(models.Model):
-    """One agent of one batch, the person who is asked to answer for what it is to keep, and their answer.
+    """One agent of one batch, the sponsor who is asked to accept its planned grants, and their answer.
 
-    `accepted` stands for what they accepted (granting.Plan.digest): when it would be something else now, they are asked
-    anew.
+    `accepted` stands for what they accepted (grants.Plan.digest): when the plan has changed, they are asked again.
     """
 
     class State(models.TextChoices):

@@ -1,4 +1,4 @@
-"""The verbs that move access to the governed path, and back: cut over, roll back."""
+"""Actions that move access to the governed path, and back: cut over, roll back."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def cut_over(agent: Agent, system: System | None = None, *, by: Person, reason: 
 
 @transaction.atomic
 def roll_back(agent: Agent, *, by: Person, reason: str) -> list[Grant]:
-    """Undo an adoption: its grants end, the paths are known and not governed again; an agent made by it is stopped.
+    """Undo an adoption: its grants end, the paths are known and not governed again; an agent made by it is suspended.
 
     Raises ReasonRequired, NotFound, NothingToMove.
     """
@@ -74,7 +74,9 @@ def roll_back(agent: Agent, *, by: Person, reason: str) -> list[Grant]:
     rows.update(state=AdoptedAgent.State.RETURNED)
     if is_new and locked.status == Agent.Status.ACTIVE:
         agents.suspend(locked, by=by.principal, reason=reason)
-    _record(Action.ADOPTION_ROLLED_BACK, locked, moved, by=by, reason=reason, grants=[str(each.pk) for each in ended])
+    _record(
+        Action.ADOPTION_ROLLED_BACK, locked, moved, by=by, reason=reason, grants=[str(revoked.pk) for revoked in ended]
+    )
     return ended
 
 

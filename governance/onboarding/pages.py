@@ -1,4 +1,4 @@
-"""Adopting access that exists elsewhere: bring a file, ask sponsors, answer, say yes; decide about what was seen."""
+"""Onboarding pages: bring a file, ask sponsors, answer, confirm; decide about unmanaged agents."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class FileForm(forms.Form):
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
-    """List agents that were seen and nobody answers for, and the files that were brought."""
+    """List unmanaged agents, and the files that were brought."""
     caller = doors.caller(request)
     state = request.GET.get("state", SeenAgent.State.UNMATCHED)
     seen = SeenAgent.objects.select_related("agent").prefetch_related("workflows__system")
     seen = seen if caller.sees_everything else seen.none()
-    told = {
+    context = {
         "page": paging.page(request, seen.filter(state=state), ("-last_seen_at", "-id")),
         "state": state,
         "states": SeenAgent.State.choices,
@@ -61,21 +61,21 @@ def listing(request: HttpRequest) -> HttpResponse:
         "may_match": doors.may(caller, "seen-agent-match", None),
         "may_block": doors.may(caller, "seen-agent-block", None),
     }
-    return render(request, "console/onboarding/list.html", told)
+    return render(request, "console/onboarding/list.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def add(request: HttpRequest) -> HttpResponse:
-    """Take a file and look at it. Nothing is in force by that."""
+    """Read a file and preview it. Nothing of it is in force yet."""
     if request.method != "POST":
         return form_fields.show(request, "console/onboarding/add.html", FileForm(), {})
     form = FileForm(request.POST, request.FILES)
 
-    def look(given: dict[str, Any]) -> AdoptionBatch:
+    def look(data: dict[str, Any]) -> AdoptionBatch:
         doors.permit(request, "adoptions", None)
-        file = given["file"]
-        return batches.look_at(file.read(), file_name=file.name, agent=given["agent"], by=doors.person(request))
+        file = data["file"]
+        return batches.prepare(file.read(), file_name=file.name, agent=data["agent"], by=doors.person(request))
 
     looked = form_fields.submit(request, form, look, _ABOUT)
     if looked is None:
@@ -85,7 +85,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show what a file says and what would be made of it; ask, answer, or say yes."""
     caller, person = doors.caller(request), doors.person(request)
     batch = doors.find(queries.files(caller.human, everything=caller.sees_everything), pk=pk)
@@ -95,9 +95,9 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
         return redirect(f"/adoption/{batch.pk}/")
     rows = AdoptedAgent.objects.filter(batch=batch).select_related("batch", "seen", "agent", "sponsor")
     page = paging.page(request, queries.visible(rows, caller.human, everything=caller.sees_everything), ("pk",))
-    api.shown(page.rows)
+    api.with_plans(page.rows)
     states = set(rows.values_list("state", flat=True))
-    told = {
+    context = {
         "batch": batch,
         "page": page,
         "mine": rows.filter(state=AdoptedAgent.State.ASKED, sponsor=person).count(),
@@ -105,24 +105,24 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
         "may_confirm": AdoptedAgent.State.ACCEPTED in states and doors.may(caller, "adoption-confirm", batch),
         "people": form_fields.people(),
     }
-    return render(request, "console/onboarding/one.html", told)
+    return render(request, "console/onboarding/one.html", context)
 
 
 def _act(request: HttpRequest, batch: AdoptionBatch, person: Person) -> str:
-    """Do what the pressed button says; returns what to say of it."""
+    """Carry out the action of a button; returns the message."""
     reason = doors.reason(request)
     match request.POST.get("act"):
         case "ask":
             doors.permit(request, "adoption-ask", batch)
             named = {name.removeprefix("sponsor-"): request.POST.get(name, "") for name in request.POST}
-            each = {
+            sponsors = {
                 doors.number(row): _person(login) for row, login in named.items() if row.isdecimal() and login.strip()
             }
             login = request.POST.get("sponsor", "")
-            asked = batches.ask(
-                batch, sponsor=_person(login) if login.strip() else None, each=each, by=person, reason=reason
+            proposed = batches.ask(
+                batch, sponsor=_person(login) if login.strip() else None, sponsors=sponsors, by=person, reason=reason
             )
-            count = len(asked)
+            count = len(proposed)
             return ngettext("One sponsor answer is asked for.", "%(n)d sponsor answers are asked for.", count) % {
                 "n": count
             }
@@ -141,16 +141,16 @@ def _act(request: HttpRequest, batch: AdoptionBatch, person: Person) -> str:
 
 
 def _person(login: str) -> Person:
-    found = Person.objects.filter(login=login.strip()).first()
-    if found is None:
-        raise NotFound(_("Nobody has this login."))
-    return found
+    person = Person.objects.filter(login=login.strip()).first()
+    if person is None:
+        raise NotFound(_("No person has this login."))
+    return person
 
 
 @require_POST
 @doors.page
 def decide(request: HttpRequest, number: int) -> HttpResponse:
-    """Say which agent of ours was seen, block its name, or let it in again."""
+    """Match an unmanaged agent with one of ours, or block or unblock its name."""
     caller = doors.caller(request)
     seen = doors.find(SeenAgent.objects.select_related("agent"), pk=number)
     doors.about(request, *unmanaged_agents.about(seen))

@@ -1,4 +1,4 @@
-"""What must be done once after a backup was restored: whatever opened something before opens nothing any more."""
+"""What must be done once after a restore: every earlier key, token and session becomes invalid."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from governance.setup.models import Invitation
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedCounts:
     """How many of each were ended."""
 
     keys: int
@@ -34,10 +34,10 @@ class Ended:
 
 
 @transaction.atomic
-def after_restore(*, by: Principal, reason: str) -> Ended:
+def after_restore(*, by: Principal, reason: str) -> EndedCounts:
     """End every key, token, session and sign-in that the backup brought back. Grants stay as the backup has them.
 
-    What was stopped after the backup was taken cannot be known here: that is why everything starts from new keys and
+    Revocations after the backup are unknown here: that is why everything starts from new keys and
     new sign-ins. New keys are made on first use. Raises ReasonRequired.
     """
     if not reason.strip():
@@ -48,7 +48,7 @@ def after_restore(*, by: Principal, reason: str) -> Ended:
     GatewayNode.objects.all().delete()
     Agent.objects.update(tokens_valid_after=now)
     Client.objects.update(tokens_valid_after=now)
-    ended = Ended(
+    ended = EndedCounts(
         keys=SigningKey.objects.exclude(state=SigningKey.State.WITHDRAWN).update(
             state=SigningKey.State.WITHDRAWN, sealed_private=b"", withdrawn_at=now
         ),

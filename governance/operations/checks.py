@@ -37,24 +37,28 @@ _OWN: Final = tuple(map(ip_network, ("127.0.0.0/8", "169.254.0.0/16", "::1/128",
 def production_is_not_a_demo(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
     """Refuse DEMO, plain http, wildcard hosts and a Redis that asks for no password."""
     del app_configs
-    found: list[checks.CheckMessage] = []
+    errors: list[checks.CheckMessage] = []
     if settings.DEMO:
-        found.append(checks.Error("DEMO is on: upstreams and issuers on loopback are trusted.", id="mandate.E001"))
+        errors.append(checks.Error("DEMO is on: upstreams and issuers on loopback are trusted.", id="mandate.E001"))
     if not settings.IS_HTTPS or not settings.GATEWAY_URL.startswith("https://"):
-        found.append(checks.Error("CONSOLE_URL and GATEWAY_URL must start with https://.", id="mandate.E002"))
+        errors.append(checks.Error("CONSOLE_URL and GATEWAY_URL must start with https://.", id="mandate.E002"))
     if any(host.startswith(("*", ".")) for host in settings.ALLOWED_HOSTS):
-        found.append(checks.Error("ALLOWED_HOSTS must not hold a wildcard.", id="mandate.E003"))
+        errors.append(checks.Error("ALLOWED_HOSTS must not hold a wildcard.", id="mandate.E003"))
     if "@" not in settings.REDIS_URL.reveal():
-        found.append(checks.Error("REDIS_URL holds no password: the queue is open to its network.", id="mandate.E004"))
+        errors.append(checks.Error("REDIS_URL holds no password: the queue is open to its network.", id="mandate.E004"))
     own = (*_OWN, *_own_addresses())
     named = settings.PRIVATE_NETWORKS
-    if any(network.version == each.version and network.overlaps(each) for network in named for each in own):
+    if any(
+        network.version == own_network.version and network.overlaps(own_network)
+        for network in named
+        for own_network in own
+    ):
         message = (
             "PRIVATE_NETWORKS holds this machine's own or link-local addresses, where clouds keep their credentials, "
             "or the network that it shares with the database and the queue. Name the networks of your servers alone."
         )
-        found.append(checks.Error(message, id="mandate.E008"))
-    return found
+        errors.append(checks.Error(message, id="mandate.E008"))
+    return errors
 
 
 def _own_addresses() -> list[IPv4Network | IPv6Network]:
@@ -64,11 +68,11 @@ def _own_addresses() -> list[IPv4Network | IPv6Network]:
     except OSError:
         return []
     hexadecimal = [line.partition(" ")[0] for line in interfaces.splitlines()]
-    found = [
+    addresses = [
         *re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", routes),
-        *(int(each, 16).to_bytes(16) for each in hexadecimal),
+        *(int(text, 16).to_bytes(16) for text in hexadecimal),
     ]
-    return [ip_network(each) for each in found]
+    return [ip_network(text) for text in addresses]
 
 
 @checks.register(checks.Tags.security)
@@ -99,20 +103,20 @@ def visitors_are_apart(app_configs: Sequence[AppConfig] | None, **_: object) -> 
 
 @checks.register(checks.Tags.security, deploy=True)
 def secrets_are_secrets(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
-    """Refuse a key that somebody typed, and one secret for two purposes: whoever learns one must not have the other."""
+    """Refuse a key that is not random, and one secret for two purposes."""
     del app_configs
-    found: list[checks.CheckMessage] = []
+    errors: list[checks.CheckMessage] = []
     key: bytes = settings.KEY_ENCRYPTION_KEY.reveal()
     if len(set(key)) < FEWEST_BYTES:
-        told = "KEY_ENCRYPTION_KEY is not random: take 32 bytes of a random generator (scripts/install does)."
-        found.append(checks.Error(told, id="mandate.E009"))
+        message = "KEY_ENCRYPTION_KEY is not random: take 32 bytes of a random generator (scripts/install does)."
+        errors.append(checks.Error(message, id="mandate.E009"))
     kept: dict[str, str] = {}
     for name, secret in _secrets().items():
         if secret and secret in kept:
-            told = f"{name} is the same as {kept[secret]}: whoever learns one has the other. Give each its own."
-            found.append(checks.Error(told, id="mandate.E010"))
+            message = f"{name} is the same as {kept[secret]}: a leak of one is a leak of both. Give each its own."
+            errors.append(checks.Error(message, id="mandate.E010"))
         kept.setdefault(secret, name)
-    return found
+    return errors
 
 
 def _secrets() -> dict[str, str]:
@@ -138,17 +142,17 @@ def _sealers() -> dict[str, str] | None:
 
 @checks.register(checks.Tags.security, deploy=True)
 def roles_are_apart(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
-    """Refuse a database role that serves and may do more: own tables, seal the record, or be a superuser.
+    """Refuse a database role that serves and may do more: own tables, seal the audit log, or be a superuser.
 
-    What the role may really do is asked of the database, where it answers; `/readyz` tells of one that does not.
+    What the role may really do is asked of the database, where it answers; `/readyz` reports one that does not.
     """
     del app_configs
-    roles, found = settings.DATABASE_ROLES, list[checks.CheckMessage]()
+    roles, errors = settings.DATABASE_ROLES, list[checks.CheckMessage]()
     for other, what in {"owner": "owns the tables", "seal": "seals the record"}.items():
         for role in sorted({roles["app"], str(settings.FEED_DATABASE["USER"])}):
             if role == roles[other]:
-                told = f"The role that serves ({role}) also {what}; give it a role of its own (deploy/roles.sh)."
-                found.append(checks.Error(told, id="mandate.E011"))
+                message = f"The role that serves ({role}) also {what}; give it a role of its own (deploy/roles.sh)."
+                errors.append(checks.Error(message, id="mandate.E011"))
     with contextlib.suppress(Error), connection.cursor() as cursor:
         cursor.execute(_MAY)
         is_super, owns, rewrites, seals = cursor.fetchone()
@@ -158,19 +162,19 @@ def roles_are_apart(app_configs: Sequence[AppConfig] | None, **_: object) -> lis
             "may change or delete what is recorded": rewrites,
             "may write what the sealer alone writes": seals,
         }
-        found += [
+        errors += [
             checks.Error(
                 f"The database role that serves {what}; use {roles['app']} of deploy/roles.sh.", id="mandate.E012"
             )
             for what, is_so in may.items()
             if is_so
         ]
-    return found
+    return errors
 
 
 @checks.register(checks.Tags.security, deploy=True)
 def issuers_are_elsewhere(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
-    """Refuse trust in whoever listens on this machine, or speaks plain http; the demo alone may."""
+    """Refuse trusted issuers on this machine or over plain http, except in the demo."""
     del app_configs
     trusted = {settings.OIDC_ISSUER} - {""}
     with contextlib.suppress(Error):
@@ -186,15 +190,15 @@ def issuers_are_elsewhere(app_configs: Sequence[AppConfig] | None, **_: object) 
 def nothing_is_pickled(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
     """Refuse a queue, a session or a shared cache that unpickles what it finds."""
     del app_configs
-    found: list[checks.CheckMessage] = []
+    errors: list[checks.CheckMessage] = []
     if settings.CELERY_ACCEPT_CONTENT != ["json"] or settings.CELERY_RESULT_BACKEND:
-        found.append(checks.Error("The queue takes JSON only and keeps no results.", id="mandate.E005"))
+        errors.append(checks.Error("The queue takes JSON only and keeps no results.", id="mandate.E005"))
     if "Pickle" in settings.SESSION_SERIALIZER:
-        found.append(checks.Error("Sessions must not be pickled.", id="mandate.E006"))
+        errors.append(checks.Error("Sessions must not be pickled.", id="mandate.E006"))
     shared = ("redis", "memcached", "filebased", "db.")
     if any(kind in cache["BACKEND"] for cache in settings.CACHES.values() for kind in shared):
-        found.append(checks.Error("Django's shared caches pickle; keep the one in memory.", id="mandate.E007"))
-    return found
+        errors.append(checks.Error("Django's shared caches pickle; keep the one in memory.", id="mandate.E007"))
+    return errors
 
 
 @checks.register(checks.Tags.security)

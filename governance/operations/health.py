@@ -26,11 +26,11 @@ INSIDE: Final = frozenset({"/healthz", "/readyz"})
 CLOCK: Final = "This machine's clock is more than a second from the database's. Nothing was changed; set the clock."
 
 _seen: set[str] = set()
-"""What was found once and cannot go away while this process lives."""
+"""Checks that passed once and stay true while this process lives."""
 
 
 def knows_the_time() -> bool:
-    """Say whether this process may act on what time it is; measures its offset to the database's clock now and then."""
+    """Return whether this process knows the time; measures its offset to the database's clock now and then."""
     if not clock.is_strict():
         return True
     if clock.offset_age() > (MEASURE_EVERY if clock.is_known() else MEASURE_AGAIN):
@@ -45,18 +45,18 @@ def measure_clock() -> None:
         clock.set_offset(cursor.fetchone()[0])
 
 
-class KnownTime:
+class ClockMiddleware:
     """Middleware: where the time is not known nothing is decided, issued or shown; every deadline depends on it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer 503 while this machine's clock is more than a second from the database's, or nobody knows."""
+        """Answer 503 while this machine's clock is over a second from the database's, or the difference is unknown."""
         if request.path in INSIDE or knows_the_time():
             return self.get_response(request)
-        said = {"error": "temporarily_unavailable", "code": clock.ClockUnknown.code, "detail": CLOCK}
-        return JsonResponse(said, status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
+        body = {"error": "temporarily_unavailable", "code": clock.ClockUnknown.code, "detail": CLOCK}
+        return JsonResponse(body, status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
 
 
 @login_not_required
@@ -70,7 +70,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Name what is missing to serve; 503 while anything is. The queue is not needed to serve."""
+    """Return what is missing to serve; 503 while anything is. The queue is not needed to serve."""
     del request
     lacks = missing()
     status = HTTPStatus.SERVICE_UNAVAILABLE if lacks else HTTPStatus.OK
@@ -82,7 +82,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 def refuse_lost_keys() -> None:
     """End the process, with a sentence, when the key-encryption key does not open what the database holds.
 
-    A database that does not answer says nothing about the key: `/readyz` tells of it.
+    A database that does not answer says nothing about the key: `/readyz` reports it.
     """
     try:
         signing.check_keys()
@@ -99,7 +99,7 @@ def refuse_lost_keys() -> None:
 
 
 def missing() -> list[str]:
-    """Name what this process lacks: `database`, `migrations` and `sql` that are applied, `keys` that open, `clock`."""
+    """Return what this process lacks: `database`, applied `migrations` and `sql`, `keys` that open, `clock`."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

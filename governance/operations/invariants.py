@@ -1,4 +1,4 @@
-"""What must always be true of the rows and the record: small queries, each of which returns what breaks its sentence.
+"""What must always be true of the rows and the audit log: small queries, each returns what breaks its sentence.
 
 `manage.py invariants` runs them over everything, the metrics over the last hour, fault tests after the fault. All of a
 run see one snapshot, so that what is being written while they look cannot make them contradict each other.
@@ -156,13 +156,13 @@ SELECT 'the newest checkpoint is of ' || max(size) || ' events, the leaves are '
 """
 
 LEGAL_TRANSITIONS: Final = """
-WITH told AS (
+WITH transitions AS (
     SELECT link, e.action, e.at FROM events e CROSS JOIN LATERAL unnest(e.links) AS link
      WHERE e.at >= %(since)s AND link LIKE 'grant:%%'
        AND e.action IN ('grant.issued', 'grant.suspended', 'grant.restored', 'grant.revoked', 'grant.expired')
 )
-SELECT t.link || ': ' || t.action || ' after ' || ended.action FROM told t
-  JOIN told ended ON ended.link = t.link AND ended.action IN ('grant.revoked', 'grant.expired')
+SELECT t.link || ': ' || t.action || ' after ' || ended.action FROM transitions t
+  JOIN transitions ended ON ended.link = t.link AND ended.action IN ('grant.revoked', 'grant.expired')
  WHERE t.at > ended.at
 UNION ALL
 SELECT 'request ' || r.id || ' is ' || r.state || ' and a grant names it' FROM governance_accessrequest r
@@ -219,11 +219,11 @@ WITH campaign AS (
     SELECT id, slug FROM governance_campaign WHERE due_at >= %(since)s AND state NOT IN ('draft', 'staging')
 ), item AS (
     SELECT i.campaign_id, i.id,
-           coalesce(d.verb, i.state) || coalesce(' on ' || (d.decided_at AT TIME ZONE 'UTC')::date, '') AS said
+           coalesce(d.verb, i.state) || coalesce(' on ' || (d.decided_at AT TIME ZONE 'UTC')::date, '') AS outcome
       FROM governance_reviewitem i JOIN campaign c ON c.id = i.campaign_id
       LEFT JOIN governance_reviewdecision d ON d.id = i.current_decision_id
 ), found AS (
-    SELECT campaign_id, 'items ' || said AS what, count(*) AS many FROM item GROUP BY 1, 2
+    SELECT campaign_id, 'items ' || outcome AS what, count(*) AS many FROM item GROUP BY 1, 2
     UNION ALL
     SELECT i.campaign_id, 'items ' || a.state || ' to ' || coalesce(a.reviewer_id::text, 'nobody'), count(*)
       FROM governance_assignment a JOIN item i ON i.id = a.item_id WHERE a.replaced_by_id IS NULL GROUP BY 1, 2
@@ -238,7 +238,7 @@ SELECT 'campaign ' || c.slug || ' says ' || coalesce(k.many, 0) || ' ' || what |
   FROM found i FULL JOIN kept k USING (campaign_id, what) JOIN campaign c ON c.id = campaign_id
  WHERE coalesce(i.many, 0) <> coalesce(k.many, 0)
 UNION ALL
-SELECT 'item ' || a.item_id || ' has an outcome and somebody is asked about it' FROM governance_assignment a
+SELECT 'item ' || a.item_id || ' has an outcome and a reviewer is still assigned' FROM governance_assignment a
   JOIN governance_reviewitem i ON i.id = a.item_id AND i.state <> 'in_review' JOIN campaign c ON c.id = i.campaign_id
  WHERE a.state = 'assigned'
 """
@@ -263,12 +263,12 @@ SELECT 'event ' || e.uuid || ' has ' || wrong.what || ' that its body does not g
  WHERE e.at >= %(since)s AND wrong.agrees IS NOT TRUE
 """
 
-NOBODY_APPROVES_THEIR_OWN: Final = """
-SELECT b.login || ' answered request ' || r.id || ' and ' || why.said FROM governance_approval p
+NO_SELF_APPROVAL: Final = """
+SELECT b.login || ' answered request ' || r.id || ' and ' || conflict.why FROM governance_approval p
   JOIN governance_accessrequest r ON r.id = p.request_id JOIN entitlements_agent a ON a.id = r.agent_id
   JOIN entitlements_person b ON b.id IN (p.by_id, p.in_place_of_id)
   CROSS JOIN LATERAL (
-    SELECT 'asked for it' AS said WHERE r.requested_by_id = b.id
+    SELECT 'asked for it' AS why WHERE r.requested_by_id = b.id
     UNION ALL SELECT 'benefits from it' WHERE EXISTS (
         SELECT FROM governance_accessrequest_people s WHERE s.accessrequest_id = r.id AND s.person_id = b.id)
     UNION ALL SELECT 'benefits from it in a group' WHERE EXISTS (
@@ -278,18 +278,18 @@ SELECT b.login || ' answered request ' || r.id || ' and ' || why.said FROM gover
         SELECT FROM events e WHERE e.links @> ARRAY['agent:' || a.slug] AND e.action = 'agent.owner_changed'
            AND e.at > p.answered_at)
     UNION ALL SELECT 'owned the agent when it was asked' WHERE r.owner_then_id = b.id
-  ) AS why
+  ) AS conflict
  WHERE p.answer IN ('approved', 'denied') AND p.answered_at >= %(since)s
 """
 
 CALLED_AS_APPROVED: Final = """
-SELECT 'call ' || e.uuid || ' ran definition ' || said.version || ' of ' || said.tool || ', which nobody had approved'
+SELECT 'call ' || e.uuid || ' ran definition ' || called.version || ' of ' || called.tool || ', which was not approved'
   FROM events e
   CROSS JOIN LATERAL (SELECT e.body::jsonb #>> '{detail,version}' AS version,
-                             e.body::jsonb #>> '{detail,tool}' AS tool) AS said
- WHERE e.action = 'call.allowed' AND e.at >= %(since)s AND said.tool IS NOT NULL
+                             e.body::jsonb #>> '{detail,tool}' AS tool) AS called
+ WHERE e.action = 'call.allowed' AND e.at >= %(since)s AND called.tool IS NOT NULL
    AND NOT EXISTS (SELECT FROM entitlements_toolversion v JOIN entitlements_tool t ON t.id = v.tool_id
-                    WHERE v.id::text = said.version AND t.name = said.tool AND v.approved_at <= e.at + %(skew)s)
+                    WHERE v.id::text = called.version AND t.name = called.tool AND v.approved_at <= e.at + %(skew)s)
 """
 
 EXPIRY_IS_SWEPT: Final = """
@@ -327,8 +327,8 @@ SELECT 'node ' || n.id || ' is at ' || n.position || ', beyond the feed''s end' 
  WHERE n.position > (SELECT coalesce(max(seq), 0) FROM entitlements_change)
 UNION ALL
 SELECT 'node ' || n.id || ' is at ' || n.position || ' and had acknowledged ' || max(r.position)
-  FROM entitlements_revocation r CROSS JOIN LATERAL jsonb_array_elements(r.acknowledged) AS said
-  JOIN entitlements_gatewaynode n ON n.id = said ->> 'node'
+  FROM entitlements_revocation r CROSS JOIN LATERAL jsonb_array_elements(r.acknowledged) AS acknowledgement
+  JOIN entitlements_gatewaynode n ON n.id = acknowledgement ->> 'node'
  WHERE r.committed_at >= %(since)s GROUP BY n.id, n.position HAVING n.position < max(r.position)
 """
 
@@ -345,7 +345,11 @@ SELECT 'event ' || e.uuid || ' of ' || e.at || ' (' || e.action || ') holds NUL,
 """  # noqa: S608 - made of constants
 
 ALL: Final = (
-    Invariant("1", "No token outlives its grant, or was issued to whoever was stopped.", TOKENS_WITHIN_RIGHTS),
+    Invariant(
+        "1",
+        "No token outlives its grant, or was issued to a suspended agent or a disabled person.",
+        TOKENS_WITHIN_RIGHTS,
+    ),
     Invariant("2", "A live token stands on grants of its own agent that were open.", TOKENS_STAND_ON_GRANTS),
     Invariant("3", "No call goes out two seconds after what allowed it has ended.", NO_CALL_AFTER_THE_END),
     Invariant("4", "Each outcome has exactly one event.", ONE_EVENT_PER_OUTCOME),
@@ -356,8 +360,8 @@ ALL: Final = (
         "A stage of a review item has one effective decision at most, and the totals of its campaign add up.",
         REVIEWS_ADD_UP,
     ),
-    Invariant("8", "Nobody answers what they asked for, benefit from, or own.", NOBODY_APPROVES_THEIR_OWN),
-    Invariant("9", "What is called is a definition that somebody approved.", CALLED_AS_APPROVED),
+    Invariant("8", "No person answers a request that they made, benefit from, or own the agent of.", NO_SELF_APPROVAL),
+    Invariant("9", "Every called tool definition was approved.", CALLED_AS_APPROVED),
     Invariant("10", "A grant whose time is over is marked within a minute.", EXPIRY_IS_SWEPT),
     Invariant("11", "No secret lies in a column in plain text.", SECRETS_ARE_SEALED),
     Invariant("12", "Events are sealed within thirty seconds.", RECORD_IS_SEALED_IN_TIME),
@@ -371,13 +375,13 @@ ALL: Final = (
 
 
 def check(since: datetime = BEGINNING, only: Collection[str] | None = None) -> list[Finding]:
-    """Ask every invariant (or those numbered) about what happened since then, in one snapshot."""
+    """Check every invariant (or those numbered) on everything since then, in one snapshot."""
     values: dict[str, Any] = {"now": clock.now(), "since": since, "skew": SKEW}
     findings: list[Finding] = []
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        for invariant in (each for each in ALL if only is None or each.id in only):
-            cursor.execute(_BODY.sub(lambda found: bodies.as_jsonb(found[1]), invariant.query), values)
+        for invariant in (candidate for candidate in ALL if only is None or candidate.id in only):
+            cursor.execute(_BODY.sub(lambda match: bodies.as_jsonb(match[1]), invariant.query), values)
             rows = cursor.fetchall()
             findings.append(Finding(invariant, len(rows), tuple(str(row[0]) for row in rows[:SHOWN])))
     return findings

@@ -1,4 +1,4 @@
-"""Replacing the key-encryption key: whatever lies sealed under the one before is sealed anew, in steps that may stop.
+"""Replacing the key-encryption key: all data sealed under the previous one is sealed again, in steps that may stop.
 
 Both keys are read meanwhile (KEY_ENCRYPTION_KEY and KEY_ENCRYPTION_KEY_PREVIOUS), so everything goes on. Each step is
 a transaction of its own that takes what is still left: a run that was killed is begun again, and two do no harm.
@@ -27,8 +27,8 @@ SECOND_FACTOR: Final = "second-factor"
 
 
 @dataclass(frozen=True, slots=True)
-class Resealed:
-    """How many of each were sealed anew."""
+class ResealedCounts:
+    """How many of each were sealed again."""
 
     upstream_credentials: int
     signing_keys: int
@@ -37,14 +37,14 @@ class Resealed:
     webhooks: int = 0
 
 
-def reseal(*, by: Principal, reason: str) -> Resealed:
-    """Seal everything anew that lies under another key-encryption key; one event says how much, if anything.
+def reseal(*, by: Principal, reason: str) -> ResealedCounts:
+    """Seal again all that lies under another key-encryption key; one event records how much, if anything.
 
     Raises ReasonRequired, SealBroken or InvalidTag (something lies under a key that is neither of the two).
     """
     if not reason.strip():
         raise ReasonRequired
-    done = Resealed(
+    done = ResealedCounts(
         upstream_credentials=_all(vault.reseal),
         signing_keys=_all(signing.reseal),
         second_factors=_second_factors(),
@@ -57,7 +57,7 @@ def reseal(*, by: Principal, reason: str) -> Resealed:
     return done
 
 
-def _all(step: Any) -> int:  # noqa: ANN401 - a function that seals up to so many anew
+def _all(step: Any) -> int:  # noqa: ANN401 - a function that seals up to so many again
     total = 0
     while done := step(STEP):
         total += done

@@ -1,7 +1,7 @@
 """The numbers of the whole installation for Prometheus, read from the database and the queue when it asks.
 
-The web process holds no counters of its own: there are several of them, and the record counts better. What one gateway
-node knows about itself it tells at its own `/metrics`. Names and meanings: `docs/operate/monitoring.md`.
+The web process holds no counters of its own: there are several of them, and the record counts better. Each gateway node
+serves its own numbers at its own `/metrics`. Names and meanings: `docs/operate/monitoring.md`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from governance.operations import invariants
 
 WINDOW: Final = timedelta(minutes=5)
 RECHECK_SECONDS: Final = 60.0
-"""The invariants are asked this seldom, however often somebody asks for the numbers."""
+"""Seconds between two checks of the invariants, however often the metrics are scraped."""
 QUEUE: Final = "celery"
 
 _EVENTS: Final = f"""
@@ -63,16 +63,16 @@ SELECT coalesce(min(ahead) FILTER (WHERE to_regclass('events_' || to_char(month,
 @login_not_required
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer with the numbers to whoever knows METRICS_TOKEN; 404 where there is none, but for the demo."""
+    """Return the metrics to a caller with METRICS_TOKEN; 404 where it is not set, except in the demo."""
     if refused := monitoring.refusal(request.headers.get("Authorization", "")):
         return HttpResponse(status=refused, headers={"WWW-Authenticate": "Bearer"})
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Numbers())
     try:
-        said = generate_latest(registry)
+        text = generate_latest(registry)
     except Error:
         return HttpResponse("no database\n", status=HTTPStatus.SERVICE_UNAVAILABLE, content_type="text/plain")
-    return HttpResponse(said, content_type="text/plain; version=0.0.4; charset=utf-8")
+    return HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 class _Numbers:
@@ -141,8 +141,10 @@ _known: list[tuple[float, list[tuple[str, int]]]] = []
 
 def _violations() -> list[tuple[str, int]]:
     if not _known or time.monotonic() - _known[0][0] > RECHECK_SECONDS:
-        found = [(each.invariant.id, each.count) for each in invariants.check(clock.now() - timedelta(hours=1))]
-        _known[:] = [(time.monotonic(), found)]
+        counts = [
+            (finding.invariant.id, finding.count) for finding in invariants.check(clock.now() - timedelta(hours=1))
+        ]
+        _known[:] = [(time.monotonic(), counts)]
     return _known[0][1]
 
 

@@ -1,4 +1,4 @@
-"""Answering in another's place, over REST: list, look, make, end. A person leaves only their own place."""
+"""Out-of-office delegates over REST: list, look, make, end. A person delegates only their own answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from governance.out_of_office.models import Delegation
 
 
 class DelegationAsked(Strict):
-    """Who is to answer in the caller's place, from when until when, and why."""
+    """The caller's delegate, from when until when, and why."""
 
     delegate = Text(max_length=64)
     starts_at = serializers.DateTimeField()
@@ -72,11 +72,11 @@ class _OfDelegations(Resource):
             return Delegation.objects.none()
         return delegations.visible_to(self.caller.human)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return delegations.about(found)
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
+        return delegations.about(row)
 
     def at_first_hand(self) -> Person:
-        """Return the person who acts. Raises Forbidden: no machine lends anybody's voice."""
+        """Return the person who acts. Raises Forbidden for a script or an agent."""
         if self.caller.human is None:
             raise Forbidden
         return self.caller.human
@@ -90,10 +90,10 @@ class Delegations(_OfDelegations, Listing):
 
     @extend_schema(request=DelegationAsked, responses={201: DelegationShown})
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Let somebody answer in the caller's place; what waits already is theirs to answer as well."""
+        """Name an out-of-office delegate; they can also answer what already waits."""
         body, by = self.body(DelegationAsked), self.at_first_hand()
-        made = delegations.make(delegations.known(body.pop("delegate")), by=by, **body)
-        return self.again(made, status=HTTPStatus.CREATED)
+        delegation = delegations.make(delegations.delegate_by_login(body.pop("delegate")), by=by, **body)
+        return self.again(delegation, status=HTTPStatus.CREATED)
 
 
 class OneDelegation(_OfDelegations, Look):
@@ -106,7 +106,7 @@ class EndDelegation(_OfDelegations):
     @extend_schema(request=EndAsked, responses=DelegationShown)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Take it back, or give it back; answers that were given stay."""
-        found = self.found()
-        self.about = self.links(found)
-        delegations.end(found.pk, by=self.at_first_hand(), reason=self.body(EndAsked)["reason"])
-        return self.again(found)
+        row = self.found()
+        self.about = self.links(row)
+        delegations.end(row.pk, by=self.at_first_hand(), reason=self.body(EndAsked)["reason"])
+        return self.again(row)

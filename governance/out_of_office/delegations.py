@@ -1,6 +1,6 @@
-"""The verbs on delegations: a person lets another answer in their place for a while, and takes that back.
+"""Actions on out-of-office delegations: a person names a delegate for a while, and ends that.
 
-Whoever answers in somebody's place has a conflict wherever either of the two has one; `approvals` asks for both.
+A delegate has a conflict of interest wherever they or the delegator have one; `approvals` checks both.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ SEE_ALL: Final = (Role.ANALYST, Role.AUDITOR, Role.SECURITY)
 
 
 class DelegateUnfit(DomainError):
-    """Only another person who is here and may decide can answer in your place: no platform admin, no auditor."""
+    """The person cannot be your delegate. Choose another active person who is no platform admin and no auditor."""
 
     code, status = "delegate_unfit", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class DelegationTooLong(DomainError):
-    """A delegation ends after it starts, later than now, and lasts at most 90 days."""
+    """A delegation must end after it starts, end in the future, and last at most 90 days. Change the times."""
 
     code, status = "delegation_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class DelegationInRing(DomainError):
-    """You answer in a place that leads back to you in that time, or somebody answers in your place in it already."""
+    """You already have a delegate in that time, or the delegations would form a ring. Choose another time or person."""
 
     code, status = "delegation_in_ring", HTTPStatus.CONFLICT
 
 
 class DelegationEnded(DomainError):
-    """The delegation is over."""
+    """The delegation has already ended."""
 
     code, status = "delegation_ended", HTTPStatus.CONFLICT
 
 
 @transaction.atomic
 def make(delegate: Person, *, starts_at: datetime, ends_at: datetime, by: Person, reason: str) -> Delegation:
-    """Let another person answer in one's own place from one moment to another; what waits already is theirs as well.
+    """Name an out-of-office delegate from one moment to another; they can also answer what already waits.
 
-    Raises ReasonRequired, DelegateUnfit, DelegationTooLong, DelegationInRing, Malformed for years nobody lives to see.
+    Raises ReasonRequired, DelegateUnfit, DelegationTooLong, DelegationInRing, Malformed for years out of range.
     """
     if not reason.strip():
         raise ReasonRequired
@@ -69,52 +69,52 @@ def make(delegate: Person, *, starts_at: datetime, ends_at: datetime, by: Person
         raise DelegationTooLong
     try:
         with transaction.atomic():
-            made = Delegation.objects.create(
+            delegation = Delegation.objects.create(
                 delegator=by, delegate=delegate, starts_at=starts_at, ends_at=ends_at, reason=reason, made_at=now
             )
     except IntegrityError as error:
         raise DelegationInRing from error
     detail = {"starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat()}
-    log.record(Action.DELEGATION_MADE, about=about(made), by=by.principal, reason=reason, detail=detail)
-    return made
+    log.record(Action.DELEGATION_MADE, about=about(delegation), by=by.principal, reason=reason, detail=detail)
+    return delegation
 
 
-def known(login: str) -> Person:
-    """Find whom somebody wants to answer. Raises DelegateUnfit: who works here is nobody's to find out."""
-    found = Person.objects.filter(login=login).first()
-    if found is None:
+def delegate_by_login(login: str) -> Person:
+    """Return the person with this login. Raises DelegateUnfit, which does not reveal whether the login exists."""
+    person = Person.objects.filter(login=login).first()
+    if person is None:
         raise DelegateUnfit
-    return found
+    return person
 
 
 @transaction.atomic
 def end(delegation_id: UUID, *, by: Person, reason: str) -> Delegation:
     """Take a delegation back, or give it back; answers that were given under it stay.
 
-    Raises NotFound for whoever is neither of the two, ReasonRequired, DelegationEnded.
+    Raises NotFound for anyone else than the two, ReasonRequired, DelegationEnded.
     """
     if not reason.strip():
         raise ReasonRequired
     mine = Delegation.objects.filter(Q(delegator=by) | Q(delegate=by))
-    known = mine.select_related("delegator", "delegate").filter(pk=delegation_id).first()
-    if known is None:
+    delegation = mine.select_related("delegator", "delegate").filter(pk=delegation_id).first()
+    if delegation is None:
         raise NotFound
-    _lock(known.delegator, known.delegate)
+    _lock(delegation.delegator, delegation.delegate)
     now = clock.now()
-    if not Delegation.objects.filter(pk=known.pk, ended_at=None, ends_at__gt=now).update(ended_at=now):
+    if not Delegation.objects.filter(pk=delegation.pk, ended_at=None, ends_at__gt=now).update(ended_at=now):
         raise DelegationEnded
-    known.ended_at = now
-    log.record(Action.DELEGATION_ENDED, about=about(known), by=by.principal, reason=reason)
-    return known
+    delegation.ended_at = now
+    log.record(Action.DELEGATION_ENDED, about=about(delegation), by=by.principal, reason=reason)
+    return delegation
 
 
 def _lock(*people: Person) -> None:
-    """Hold both alone: whoever answers holds them together with others. The last lock keeps rings from closing."""
+    """Lock both people exclusively; those who answer share these locks. The last lock keeps rings from closing."""
     locks.exclusive(*((Lock.PERSON, person.pk) for person in people), (Lock.REQUEST, "delegations"))
 
 
 def about(delegation: Delegation) -> list[str]:
-    """Return the links by which the record of a delegation is found again."""
+    """Return the audit log's links of a delegation."""
     return [
         f"delegation:{delegation.pk}",
         f"person:{delegation.delegator.login}",
@@ -123,15 +123,15 @@ def about(delegation: Delegation) -> list[str]:
 
 
 def in_force(at: datetime | None = None) -> QuerySet[Delegation]:
-    """Return the delegations in force at a moment, now by default: both are here, and the delegate may decide."""
+    """Return the delegations in force at a moment, now by default: both people are active, the delegate may decide."""
     at = at or clock.now()
     rows = Delegation.objects.filter(starts_at__lte=at, ends_at__gt=at, ended_at=None)
-    here = rows.filter(delegator__is_active=True, delegate__is_active=True)
-    return here.exclude(delegate__in=_decide_nothing())
+    of_active_people = rows.filter(delegator__is_active=True, delegate__is_active=True)
+    return of_active_people.exclude(delegate__in=_decide_nothing())
 
 
-def standing_in(people: QuerySet[Person]) -> QuerySet[Person]:
-    """Return these people and whoever answers in the place of one of them now."""
+def with_delegates(people: QuerySet[Person]) -> QuerySet[Person]:
+    """Return these people and their current delegates."""
     lent = in_force().filter(delegator__in=people.values("pk")).values_list("delegate", flat=True)
     return Person.objects.filter(pk__in=[*people.values_list("pk", flat=True), *lent])
 
@@ -141,13 +141,13 @@ def _decide_nothing() -> QuerySet[Person]:
     return Person.objects.holding(*roles.ALONE)
 
 
-def places_of(person: Person) -> QuerySet[Person]:
-    """Return in whose places somebody answers now, beside their own."""
+def delegators_of(person: Person) -> QuerySet[Person]:
+    """Return the people whose delegate a person is now."""
     return Person.objects.filter(pk__in=in_force().filter(delegate=person).values("delegator"))
 
 
 def visible_to(person: Person) -> QuerySet[Delegation]:
-    """Return the delegations that somebody may see: those from or to them; those who oversee see all."""
+    """Return the delegations that a person may see: those from or to them; analysts, auditors and security see all."""
     rows = Delegation.objects.select_related("delegator", "delegate")
     if person.has_role(*SEE_ALL):
         return rows

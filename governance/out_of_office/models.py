@@ -1,4 +1,4 @@
-"""Who answers in whose place, from when until when."""
+"""Out-of-office delegates: who answers for whom, from when until when."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ LONGEST: Final = timedelta(days=90)
 
 
 class Delegation(models.Model):
-    """One person lets another answer in their place for a while. Kept for good; ending it is all that changes.
+    """One person's out-of-office delegate for a while. Never deleted; only its end can change.
 
-    It reaches no further: whoever answers in a place cannot hand that place on. The database refuses rings and two
+    It is not transitive: a delegate cannot pass it on. The database refuses rings and two
     delegates at a time (a trigger).
     """
 

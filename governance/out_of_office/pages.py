@@ -1,4 +1,4 @@
-"""Who answers in whose place: one's own delegations, made and taken back."""
+"""Out of office: one's own delegations, made and ended."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ class DelegationForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
-    """Show who answers in one's place and in whose places one answers; let somebody answer."""
+    """Show one's delegates and for whom one is a delegate; name a delegate."""
     person = doors.person(request)
     form = DelegationForm(request.POST) if request.method == "POST" else DelegationForm(initial=_now())
     if request.method == "POST":
-        made = form_fields.submit(request, form, lambda given: _make(given, person), _FIELDS)
-        if made is not None:
-            doors.done(request, _("%(name)s answers in your place then.") % {"name": made.delegate.name})
+        created = form_fields.submit(request, form, lambda data: _make(data, person), _FIELDS)
+        if created is not None:
+            doors.done(request, _("%(name)s answers in your place then.") % {"name": created.delegate.name})
             return redirect("/settings/delegations/")
     offered = form_fields.people() if doors.caller(request).sees_everything else []
     return form_fields.show(
-        request, "console/out_of_office/delegations.html", form, {**_told(person), "people": offered}
+        request, "console/out_of_office/delegations.html", form, {**_current(person), "people": offered}
     )
 
 
@@ -64,22 +64,22 @@ def listing(request: HttpRequest) -> HttpResponse:
 def end(request: HttpRequest, delegation: UUID) -> HttpResponse:
     """End a delegation from or to oneself."""
     person = doors.person(request)
-    found = doors.find(delegations.visible_to(person), pk=delegation)
-    doors.about(request, *delegations.about(found))
-    delegations.end(found.pk, by=person, reason=doors.reason(request))
+    row = doors.find(delegations.visible_to(person), pk=delegation)
+    doors.about(request, *delegations.about(row))
+    delegations.end(row.pk, by=person, reason=doors.reason(request))
     doors.done(request, _("It is over. Answers that were given stay."))
     return redirect("/settings/delegations/")
 
 
-def _make(given: dict[str, Any], by: Person) -> Delegation:
-    return delegations.make(delegations.known(given.pop("delegate")), by=by, **given)
+def _make(data: dict[str, Any], by: Person) -> Delegation:
+    return delegations.make(delegations.delegate_by_login(data.pop("delegate")), by=by, **data)
 
 
 def _now() -> dict[str, Any]:
     return {"starts_at": clock.now().replace(second=0, microsecond=0)}
 
 
-def _told(person: Person) -> dict[str, Any]:
+def _current(person: Person) -> dict[str, Any]:
     rows = Delegation.objects.select_related("delegator", "delegate").order_by("-made_at")
     still = {"ended_at": None, "ends_at__gt": clock.now()}
     return {

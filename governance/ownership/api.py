@@ -1,4 +1,4 @@
-"""Who answers for an agent, over REST: somebody proposes a person, who accepts or declines at first hand."""
+"""Ownership of agents over REST: a proposal to a person, who accepts or declines it themselves."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from governance.ownership import dormancy, ownership
 from governance.ownership.models import OfficeProposal
 
 
-class Named(Strict):
-    """Who is asked, and why."""
+class ProposedPerson(Strict):
+    """The proposed person, and the reason."""
 
     person = Text(max_length=64)
     reason = Text(max_length=500)
 
 
 class ProposalShown(Shown):
-    """Who was asked to take which office of which agent, by whom and until when, and what became of it."""
+    """A proposal of ownership: role, agent, person, proposer, deadline and state."""
 
     id = serializers.UUIDField()
     agent = serializers.CharField(source="agent.slug")
@@ -69,7 +69,7 @@ def visible(caller: Caller) -> QuerySet[OfficeProposal]:
 
 
 def first_hand(caller: Caller) -> Person:
-    """Return who calls. Raises Forbidden for a script or an agent: only people answer for an agent."""
+    """Return the person who calls. Raises Forbidden for a script or an agent."""
     if caller.human is None:
         raise Forbidden
     return caller.human
@@ -82,41 +82,41 @@ class _Agents(Resource):
     def rows(self) -> QuerySet[Agent]:
         return visibility.agents(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"agent:{found.slug}"]
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
+        return [f"agent:{row.slug}"]
 
 
 class _Propose(_Agents):
     shown = ProposalShown
-    asked = Named
+    asked = ProposedPerson
     answers = HTTPStatus.CREATED
     office: ClassVar[OfficeProposal.Office]
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Ask the person, who has a week to answer. Nothing changes before they have accepted."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        asked = self.body(Named)
-        made = ownership.propose(
-            found, type(self).office, known_person(asked["person"]), by=self.principal, reason=asked["reason"]
+        row = self.found()
+        self.permit(row, *self.links(row))
+        body = self.body(ProposedPerson)
+        proposal = ownership.propose(
+            row, type(self).office, known_person(body["person"]), by=self.principal, reason=body["reason"]
         )
-        return self.show(made, status=HTTPStatus.CREATED)
+        return self.show(proposal, status=HTTPStatus.CREATED)
 
 
 class Sponsor(_Propose):
-    """Ask another person to answer for an agent."""
+    """Propose another sponsor of an agent."""
 
     office = OfficeProposal.Office.SPONSOR
 
 
 class Owner(_Propose):
-    """Ask somebody to become its technical owner, who then never approves for this agent."""
+    """Ask a person to become its technical owner, who then never approves for this agent."""
 
     office = OfficeProposal.Office.OWNER
 
 
 class Backup(_Propose):
-    """Ask somebody to stand in for its technical owner."""
+    """Ask a person to become its backup owner."""
 
     office = OfficeProposal.Office.BACKUP
 
@@ -129,10 +129,10 @@ class Keep(_Agents):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Keep it, with a reason; that counts as a use."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        dormancy.keep(found, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
-        return self.again(found)
+        row = self.found()
+        self.permit(row, *self.links(row))
+        dormancy.keep(row, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
+        return self.again(row)
 
 
 class _Proposals(Resource):
@@ -142,40 +142,40 @@ class _Proposals(Resource):
     def rows(self) -> QuerySet[OfficeProposal]:
         return visible(self.caller)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - as above
-        return ownership.about(found)
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - as above
+        return ownership.about(row)
 
 
 class Proposals(_Proposals, Listing):
-    """List who was asked to answer for agents, newest first."""
+    """List proposals of ownership, newest first."""
 
     filterset_class = ProposalFilter
     ordering = ("-proposed_at", "-id")
 
 
 class OneProposal(_Proposals, Look):
-    """Show who was asked to answer for an agent."""
+    """Show a proposal of ownership."""
 
 
 class Accept(_Proposals):
-    """Take the office. What waits for answers goes to the right people in the same step."""
+    """Accept a proposal. Open requests are routed to the new approvers in the same step."""
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Accept what one was asked to do."""
-        found = self.found()
-        self.about = self.links(found)
-        ownership.accept(found.pk, by=first_hand(self.caller))
-        return self.again(found)
+        row = self.found()
+        self.about = self.links(row)
+        ownership.accept(row.pk, by=first_hand(self.caller))
+        return self.again(row)
 
 
 class Decline(_Proposals):
-    """Refuse the office, with a reason."""
+    """Decline a proposal, with a reason."""
 
     asked = Reason
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Decline what one was asked to do."""
-        found = self.found()
-        self.about = self.links(found)
-        ownership.decline(found.pk, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
-        return self.again(found)
+        row = self.found()
+        self.about = self.links(row)
+        ownership.decline(row.pk, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
+        return self.again(row)

@@ -1,8 +1,8 @@
-"""Agents that nobody uses: warned of after a month, asked about after six weeks, stopped after three months.
+"""Unused agents: a warning after a month, a question after six weeks, suspension after three months.
 
 An agent counts as used while a token of its lives or lived: no call is made without one, and none is older than five
 minutes. What was never used counts from its registration, which is the grace of a new one. The steps follow each other
-at their distance, so that nothing is stopped that nobody was asked about first.
+at their distance, so that no agent is suspended before its sponsor was asked.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Step = Dormancy.Step
 
 
 class NotDormant(DomainError):
-    """The agent is in use, so nobody needs to say that it is still needed."""
+    """The agent is in use, so it needs no confirmation."""
 
     code, status = "agent_not_dormant", HTTPStatus.CONFLICT
 
@@ -65,11 +65,11 @@ _EVENTS: Final = {Step.WARNED: Action.AGENT_DORMANT, Step.ASKED: Action.AGENT_NE
 
 @transaction.atomic
 def take_steps(limit: int = 1000) -> int:
-    """Take the step that is due for up to `limit` agents; says for how many. N rows, N events. Two at once share it."""
+    """Take the due step for up to `limit` agents; returns how many. N rows, N events. Parallel runs share the work."""
     after = settings.DORMANT_AFTER
-    told: dict[str, Any] = {"now": clock.now(), "warn": after["warn"], "ask": after["ask"], "limit": limit}
+    values: dict[str, Any] = {"now": clock.now(), "warn": after["warn"], "ask": after["ask"], "limit": limit}
     with connection.cursor() as cursor:
-        cursor.execute(_STEPS, told)
+        cursor.execute(_STEPS, values)
         moved = cursor.fetchall()
     for step, action in _EVENTS.items():
         rows = [log.Row(about=(f"agent:{slug}", f"person:{login}")) for slug, login, taken in moved if taken == step]
@@ -79,11 +79,11 @@ def take_steps(limit: int = 1000) -> int:
 
 @transaction.atomic
 def suspend_unneeded(limit: int = 100) -> int:
-    """Stop up to `limit` agents that nobody used and nobody kept in all the time since they were asked about."""
+    """Suspend up to `limit` agents that were neither used nor kept since their sponsor was asked."""
     waited = settings.DORMANT_AFTER["suspend"] - settings.DORMANT_AFTER["ask"]
     unneeded = Agent.objects.filter(dormancy__step=Step.ASKED, dormancy__since__lte=clock.now() - waited)
-    stopped = agents.suspend_all(unneeded, by=SYSTEM, reason="Nobody used it, and nobody kept it.", limit=limit)
-    # Whoever starts one again gives it another time of grace.
+    stopped = agents.suspend_all(unneeded, by=SYSTEM, reason="It was not used, and no one kept it.", limit=limit)
+    # A restored agent starts its idle time again.
     Dormancy.objects.filter(agent__in=stopped).update(step=Step.IN_USE, since=clock.now())
     return len(stopped)
 
@@ -96,11 +96,11 @@ def keep(agent: Agent, *, by: Person, reason: str) -> Dormancy:
     locks.exclusive((Lock.AGENT, agent.pk))
     if not Agent.objects.filter(pk=agent.pk).exists():
         raise NotFound
-    found = Dormancy.objects.filter(agent=agent, step__gt=Step.IN_USE, agent__status=Agent.Status.ACTIVE).first()
-    if found is None:
+    dormancy = Dormancy.objects.filter(agent=agent, step__gt=Step.IN_USE, agent__status=Agent.Status.ACTIVE).first()
+    if dormancy is None:
         raise NotDormant
-    found.step, found.since = Step.IN_USE, clock.now()
-    found.kept_at, found.kept_by, found.kept_because = found.since, by, reason
-    found.save()
+    dormancy.step, dormancy.since = Step.IN_USE, clock.now()
+    dormancy.kept_at, dormancy.kept_by, dormancy.kept_because = dormancy.since, by, reason
+    dormancy.save()
     log.record(Action.AGENT_KEPT, about=[f"agent:{agent.slug}"], by=by.principal, reason=reason)
-    return found
+    return dormancy

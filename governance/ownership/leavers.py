@@ -1,4 +1,4 @@
-"""What follows when somebody who answers for agents leaves: an heir is asked, and after a week the agents stop."""
+"""Leavers who own agents: a new owner is proposed, and after a week the agents are suspended."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from . import ownership
 
 logger = logging.getLogger(__name__)
 _OFFICES: Final = ("sponsor", "owner")
-"""Whose leaving needs an heir; a backup who leaves is only shown, since nothing hangs on them yet."""
-_NOBODY: Final = "Who answered for it left a week ago, and nobody took over."
+"""The roles that need a new owner; a backup who leaves is only shown, since nothing depends on them yet."""
+_ORPHANED: Final = "Its owner left a week ago, and no one took over."
 
 
 def orphaned(office: str) -> QuerySet[Agent]:
-    """Return the agents, not retired, whose holder of an office has left."""
+    """Return the agents, not retired, whose sponsor or owner has left."""
     rows = Agent.objects.exclude(status=Agent.Status.RETIRED).filter(**{f"{office}__is_active": False})
     return rows.select_related("sponsor__manager", "owner__manager", "backup")
 
 
-def propose_heirs(limit: int = 200) -> int:
-    """Ask an heir for up to `limit` offices whose holder left; says how many were asked. Asks nobody twice.
+def propose_new_owners(limit: int = 200) -> int:
+    """Propose new owners for up to `limit` roles whose holder left; returns how many. No person is asked twice.
 
-    The heir is the backup owner, or else the manager of who left. Whoever declined is passed over.
+    The candidate is the backup owner, or else the leaver's manager. A person who declined is skipped.
     """
-    asked = 0
+    count = 0
     for office in _OFFICES:
-        for agent in _without_heir(office)[:limit]:
-            asked += _ask(agent, office)
-    return asked
+        for agent in _without_candidate(office)[:limit]:
+            count += _ask(agent, office)
+    return count
 
 
-def _without_heir(office: str) -> QuerySet[Agent]:
-    """Return the agents for which somebody can be asked now, and is not."""
+def _without_candidate(office: str) -> QuerySet[Agent]:
+    """Return the agents with a candidate who can be asked now, and is not."""
     since = OfficeProposal.objects.filter(agent=OuterRef("pk"), office=office)
     answered = since.filter(proposed_at__gte=OuterRef(f"{office}__disabled_at"))
     manager = f"{office}__manager"
@@ -59,21 +59,25 @@ def _ask(agent: Agent, office: str) -> bool:
     left: Person = getattr(agent, office)
     before = OfficeProposal.objects.filter(agent=agent, office=office, proposed_at__gte=left.disabled_at)
     passed = set(before.values_list("person", flat=True))
-    heirs = [heir for heir in (agent.backup, left.manager) if heir and heir.is_active and heir.pk not in passed]
+    candidates = [
+        candidate
+        for candidate in (agent.backup, left.manager)
+        if candidate and candidate.is_active and candidate.pk not in passed
+    ]
     try:
-        for heir in heirs[:1]:
-            ownership.propose(agent, office, heir, by=SYSTEM, reason=f"{left.login} has left.")
+        for candidate in candidates[:1]:
+            ownership.propose(agent, office, candidate, by=SYSTEM, reason=f"{left.login} has left.")
     except DomainError as refusal:  # it changed since it was read; the next round looks again
-        logger.info("no heir asked", extra={"agent": agent.slug, "code": str(refusal.code)})
+        logger.info("no new owner asked", extra={"agent": agent.slug, "code": str(refusal.code)})
         return False
-    return bool(heirs)
+    return bool(candidates)
 
 
 def suspend_orphans(limit: int = 100) -> int:
-    """Stop up to `limit` agents whose sponsor or owner left a week ago and whom nobody took over; says how many.
+    """Suspend up to `limit` agents whose sponsor or owner left a week ago without a new owner; returns how many.
 
-    Decisions deny such an agent already, by themselves; this makes it visible, and its people are told of the stop.
+    Decisions deny such an agent already, by themselves; this makes it visible, and its people get a notice.
     """
     before = clock.now() - ownership.TO_ANSWER
     gone = Q(sponsor__disabled_at__lte=before) | Q(owner__disabled_at__lte=before)
-    return len(agents.suspend_all(Agent.objects.filter(gone), by=SYSTEM, reason=_NOBODY, limit=limit))
+    return len(agents.suspend_all(Agent.objects.filter(gone), by=SYSTEM, reason=_ORPHANED, limit=limit))

@@ -10,7 +10,7 @@ from django.db.models import F, Q
 
 
 class Dormancy(models.Model):
-    """The step at which an agent stands, since when, and when somebody last said that it is still needed.
+    """The step at which an agent stands, since when, and when a person last confirmed that it is still needed.
 
     An agent without a row is in use, or too new to tell.
     """
@@ -47,7 +47,7 @@ class Dormancy(models.Model):
 
 
 class OfficeProposal(models.Model):
-    """One person is asked to take one office of one agent, until `answer_by`. Kept for good."""
+    """A proposal to one person to take one role for one agent, until `answer_by`. Never deleted."""
 
     class Office(models.TextChoices):
         SPONSOR = "sponsor", "Sponsor"

@@ -1,4 +1,4 @@
-"""Who answers for an agent: somebody proposes a person, who accepts or declines. Nobody holds an office unasked."""
+"""Ownership of agents: a person is proposed, and accepts or declines. No one gets a role without accepting it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from governance.requests import requests
 from governance.requests.models import AccessRequest
 
 TO_ANSWER: Final = timedelta(days=7)
-"""How long somebody has to say whether they will answer for an agent."""
+"""How long a person has to accept or decline ownership."""
 _CHANGED: Final = {
     "sponsor": Action.AGENT_SPONSOR_CHANGED,
     "owner": Action.AGENT_OWNER_CHANGED,
@@ -38,47 +38,47 @@ _CHANGED: Final = {
 
 
 class SponsorIsTheUser(DomainError):
-    """A personal agent that acts for its user, or asks to, cannot pass to another sponsor."""
+    """A personal agent with a grant or an open request cannot pass to another sponsor."""
 
     code, status = "sponsor_is_the_user", HTTPStatus.CONFLICT
 
 
 class OwnerRequired(DomainError):
-    """The technical owner, and who stands in for them, have to be active."""
+    """The technical owner and the backup owner must be active. Choose an active person."""
 
     code, status = "owner_required", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class AgentRetired(DomainError):
-    """The agent is retired; nobody answers for it any longer."""
+    """The agent is retired, so it has no owners."""
 
     code, status = "agent_retired", HTTPStatus.CONFLICT
 
 
 class NotAsked(DomainError):
-    """You are not the person who was asked."""
+    """You cannot answer this proposal because it was made to another person."""
 
     code, status = "office_not_offered", HTTPStatus.FORBIDDEN
 
 
 class AlreadyAnswered(DomainError):
-    """The proposal was answered, or somebody else was asked since."""
+    """The proposal was already answered, or replaced by a proposal to another person."""
 
     code, status = "proposal_already_answered", HTTPStatus.CONFLICT
 
 
 @transaction.atomic
 def propose(agent: Agent, office: str, person: Person, *, by: Principal, reason: str) -> OfficeProposal:
-    """Ask a person to take an office of an agent, within a week; whoever was asked before need not answer any more.
+    """Ask a person to take a role for an agent, within a week; an earlier proposal is replaced.
 
     Asking the same person twice changes and records nothing. Raises NotFound, ReasonRequired, AgentRetired,
-    SponsorRequired or OwnerRequired when the person is disabled, OwnAppointment for whoever proposes themselves,
+    SponsorRequired or OwnerRequired when the person is disabled, OwnAppointment for a person who proposes themselves,
     SponsorIsTheUser for a personal agent that holds a grant or asks for one.
     """
     if not reason.strip():
         raise ReasonRequired
     locks.exclusive((Lock.AGENT, agent.pk))
-    locked = _found(agent)
+    locked = _read(agent)
     person.refresh_from_db(fields=["is_active"])
     _check(locked, office, person)
     independence.check_appointment(person, present=getattr(locked, office), by=by)
@@ -88,7 +88,7 @@ def propose(agent: Agent, office: str, person: Person, *, by: Principal, reason:
         return before
     if before is not None:
         _close(before, OfficeProposal.State.REPLACED)
-    made = OfficeProposal.objects.create(
+    proposal = OfficeProposal.objects.create(
         agent=locked,
         office=office,
         person=person,
@@ -97,30 +97,37 @@ def propose(agent: Agent, office: str, person: Person, *, by: Principal, reason:
         proposed_at=now,
         answer_by=now + TO_ANSWER,
     )
-    detail = {"office": office, "to": person.login, "proposal": str(made.pk), "answer_by": made.answer_by.isoformat()}
-    log.record(Action.AGENT_OFFICE_PROPOSED, about=about(made), by=by, reason=reason, detail=detail)
-    return made
+    detail = {
+        "office": office,
+        "to": person.login,
+        "proposal": str(proposal.pk),
+        "answer_by": proposal.answer_by.isoformat(),
+    }
+    log.record(Action.AGENT_OFFICE_PROPOSED, about=about(proposal), by=by, reason=reason, detail=detail)
+    return proposal
 
 
 @transaction.atomic
 def accept(proposal_id: UUID, *, by: Person) -> OfficeProposal:
-    """Take the office that one was asked to take; what waits for answers goes to the right people in the same step.
+    """Accept a proposal; open requests are routed to the new approvers in the same step.
 
     Raises NotFound, NotAsked, AlreadyAnswered, and what `change_sponsor` and its like raise about agent and person.
     """
-    found = OfficeProposal.objects.select_related("agent").filter(pk=proposal_id).first()
-    if found is None:
+    unlocked = OfficeProposal.objects.select_related("agent").filter(pk=proposal_id).first()
+    if unlocked is None:
         raise NotFound
-    locks.exclusive((Lock.AGENT, found.agent_id))
+    locks.exclusive((Lock.AGENT, unlocked.agent_id))
     proposal = _waiting_for(proposal_id, by)
     _close(proposal, OfficeProposal.State.ACCEPTED)
-    _take(found.agent, proposal.office, by, by=by.principal, reason=proposal.reason, proposed_by=proposal.proposed_by)
+    _take(
+        unlocked.agent, proposal.office, by, by=by.principal, reason=proposal.reason, proposed_by=proposal.proposed_by
+    )
     return proposal
 
 
 @transaction.atomic
 def decline(proposal_id: UUID, *, by: Person, reason: str) -> OfficeProposal:
-    """Refuse the office that one was asked to take. Raises ReasonRequired, NotFound, NotAsked, AlreadyAnswered."""
+    """Decline a proposal. Raises ReasonRequired, NotFound, NotAsked, AlreadyAnswered."""
     if not reason.strip():
         raise ReasonRequired
     proposal = _waiting_for(proposal_id, by)
@@ -131,16 +138,16 @@ def decline(proposal_id: UUID, *, by: Person, reason: str) -> OfficeProposal:
 
 
 def about(proposal: OfficeProposal) -> list[str]:
-    """Return the links by which the record of a proposal is found again."""
+    """Return the audit log's links of a proposal."""
     return [f"agent:{proposal.agent.slug}", f"person:{proposal.person.login}"]
 
 
 def change_sponsor(agent: Agent, sponsor: Person, *, by: Principal, reason: str) -> Agent:
-    """Let another person answer for an agent; what was asked before goes to others. Twice changes and records nothing.
+    """Change the sponsor of an agent; open requests are routed again. Doing it twice changes and records nothing.
 
     Raises NotFound, ReasonRequired, AgentRetired, agents.SponsorRequired when the person is disabled, OwnAppointment
-    for whoever appoints themselves, SponsorIsTheUser for a personal agent that still holds a grant or asks for one,
-    asking.TwoPeopleRequired when weighty access would be left to one person.
+    for a person who appoints themselves, SponsorIsTheUser for a personal agent that has a grant or an open request,
+    eligibility.TwoPeopleRequired when high-risk access would be left to one person.
     """
     return _appoint(agent, "sponsor", sponsor, by=by, reason=reason)
 
@@ -148,8 +155,8 @@ def change_sponsor(agent: Agent, sponsor: Person, *, by: Principal, reason: str)
 def change_owner(agent: Agent, owner: Person, *, by: Principal, reason: str) -> Agent:
     """Name another technical owner, who then never approves for this agent. Doing it twice changes and records nothing.
 
-    Raises NotFound, ReasonRequired, AgentRetired, OwnerRequired when the person is disabled, OwnAppointment for whoever
-    appoints themselves, asking.TwoPeopleRequired.
+    Raises NotFound, ReasonRequired, AgentRetired, OwnerRequired when the person is disabled, OwnAppointment for a
+    person who appoints themselves, eligibility.TwoPeopleRequired.
     """
     return _appoint(agent, "owner", owner, by=by, reason=reason)
 
@@ -159,17 +166,17 @@ def _appoint(agent: Agent, office: str, person: Person, *, by: Principal, reason
     if not reason.strip():
         raise ReasonRequired
     locks.exclusive((Lock.AGENT, agent.pk))
-    present: Person | None = getattr(_found(agent), office)
+    present: Person | None = getattr(_read(agent), office)
     if present != person:
         independence.check_appointment(person, present=present, by=by)
     return _take(agent, office, person, by=by, reason=reason)
 
 
 def _take(agent: Agent, office: str, person: Person, *, by: Principal, reason: str, proposed_by: str = "") -> Agent:
-    """Write the office, with the agent locked by the caller."""
+    """Write the role; the caller has locked the agent."""
     waiting = _waiting(agent)
     requests.lock(waiting, also=person)
-    locked = _found(agent)
+    locked = _read(agent)
     person.refresh_from_db(fields=["is_active"])
     before: Person | None = getattr(locked, office)
     if before == person:
@@ -177,7 +184,7 @@ def _take(agent: Agent, office: str, person: Person, *, by: Principal, reason: s
     _check(locked, office, person)
     had_two = agents.has_two_people(locked)
     setattr(locked, office, person)
-    if had_two:  # an agent that has fewer already is better off with anybody
+    if had_two:  # an agent with fewer people already only gains
         eligibility.check_two_people(locked, _held_risks(locked))
     locked.version += 1
     locked.save(update_fields=[office, "version"])
@@ -194,15 +201,15 @@ def _take(agent: Agent, office: str, person: Person, *, by: Principal, reason: s
     )
     changes.note(changes.Kind.AGENT, f"agent:{locked.slug}", agent_id=locked.pk)
     for request_id in waiting:
-        reroute.reroute(request_id, by=by, reason="Who answers for the agent has changed.")
+        reroute.reroute(request_id, by=by, reason="An owner of the agent has changed.")
     return locked
 
 
-def _found(agent: Agent) -> Agent:
-    found = Agent.objects.select_related("sponsor", "owner", "backup").filter(pk=agent.pk).first()
-    if found is None:
+def _read(agent: Agent) -> Agent:
+    row = Agent.objects.select_related("sponsor", "owner", "backup").filter(pk=agent.pk).first()
+    if row is None:
         raise NotFound
-    return found
+    return row
 
 
 def _waiting_for(proposal_id: UUID, by: Person) -> OfficeProposal:

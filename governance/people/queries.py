@@ -1,4 +1,4 @@
-"""Which directories say who works here, and when each of them last did."""
+"""The people sources, and when each of them last sent data."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from entitlements.people.models import PeopleSource
 
 
 @dataclass(frozen=True, slots=True)
-class Sync:
-    """One directory: when it was heard, how many people it keeps, and whether that can be relied on."""
+class SourceSync:
+    """One directory: when it last sent data, how many people it holds, and whether it is silent or paused."""
 
     slug: str
     name: str
@@ -24,19 +24,19 @@ class Sync:
     is_paused: bool
 
 
-def last() -> list[Sync]:
+def last() -> list[SourceSync]:
     """Return the directories that are let in, by name."""
     rows = PeopleSource.objects.filter(enabled=True).order_by("name")
-    here = Count("people", filter=Q(people__active=True))
+    active_people = Count("people", filter=Q(people__active=True))
     now = clock.now()
     return [
-        Sync(
+        SourceSync(
             source.slug,
             source.name,
             source.seen_at,
-            source.here,
+            source.active_people,
             is_silent=source.seen_at is None or now - source.seen_at > sources.STALE,
             is_paused=source.paused_at is not None,
         )
-        for source in rows.annotate(here=here)
+        for source in rows.annotate(active_people=active_people)
     ]

@@ -1,4 +1,4 @@
-"""The one shape of what two people put in force: one proposes it, another confirms it, or it is dropped; each once."""
+"""Changes that need two people: one proposes, another confirms, or the proposal is dropped; each once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from entitlements.people.models import Person
 
 
 def check(by: Person, reason: str, roles: Collection[str]) -> None:
-    """Go on only for whoever has one of the roles and says why. Raises Forbidden, ReasonRequired."""
+    """Check that the person has one of the roles and gives a reason. Raises Forbidden, ReasonRequired."""
     if not by.has_role(*roles):
         raise Forbidden
     if not reason.strip():
@@ -23,8 +23,8 @@ def check(by: Person, reason: str, roles: Collection[str]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposed[M: Model]:
-    """How one kind is found, held alone, and refused: when it waits no longer, and by whoever proposed it."""
+class TwoPersonProposal[M: Model]:
+    """How one kind of proposal is read, locked, and refused: no longer a proposal, or confirmed by its proposer."""
 
     rows: Callable[[], QuerySet[M]]
     alone: Callable[[M], None]
@@ -37,12 +37,12 @@ class Proposed[M: Model]:
         if (known := rows.first()) is None:
             raise NotFound
         self.alone(known)
-        found: Any = rows.get()
-        if found.state != state:
-            raise self.over(state=found.state)
-        return found  # type: ignore[no-any-return]  # it is an M
+        row: Any = rows.get()
+        if row.state != state:
+            raise self.over(state=row.state)
+        return row  # type: ignore[no-any-return]  # it is an M
 
-    def second(self, found: Any, by: Person) -> None:  # noqa: ANN401 - an M, which says who proposed it
-        """Go on only as somebody else than who proposed it, by no account of theirs. Raises `own`."""
-        if independence.same_human(found.proposed_by, by):
+    def second(self, row: Any, by: Person) -> None:  # noqa: ANN401 - an M, which says who proposed it
+        """Check that the person, by any account, did not propose it. Raises `own`."""
+        if independence.same_human(row.proposed_by, by):
             raise self.own

@@ -1,4 +1,4 @@
-"""What follows an ask, over REST: change it, ask back, pass it on, appeal what became of it, give it back."""
+"""Actions on a submitted request, over REST: edit, ask a question, reassign, appeal, give back."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TextAsked(Strict):
     text = Text(max_length=2000)
 
 
-class PassedOn(Strict):
+class Reassignment(Strict):
     """To whom an answer is passed on, and why."""
 
     to = Slug()
@@ -52,11 +52,11 @@ class One(requests.One):
 
     @extend_schema(request=ChangeAsked, responses=RequestShown, parameters=[IF_MATCH])
     def patch(self, request: Request, asked: UUID) -> Response:
-        """Change what one asked for while it waits: what was approved of it is void, and everybody answers anew."""
+        """Edit one's open request. Earlier approvals become void, and all stages are answered again."""
         self.seen(asked)
         if "If-Match" not in request.headers:
             raise PreconditionRequired
-        body, by = self.body(ChangeAsked), self.asker()
+        body, by = self.body(ChangeAsked), self.requester()
         if "tools" in body:
             body["tools"] = frozenset(body["tools"])
         edit.edit(asked, edit.Change(**body), by=by, expected_version=self.version())
@@ -68,7 +68,7 @@ class Questions(OfRequests):
 
     @extend_schema(request=TextAsked, responses={201: RequestShown})
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - the framework's signature
-        """Ask whoever asked for the access something about it, as somebody whom it waits for."""
+        """Ask the requester a question, as an approver that the request waits for."""
         self.seen(asked)
         questions.ask(asked, by=first_hand(self), text=self.body(TextAsked)["text"])
         return self.answer(asked, HTTPStatus.CREATED)
@@ -81,20 +81,20 @@ class Answer(OfRequests):
     def post(self, request: Request, asked: UUID, question: UUID) -> Response:  # noqa: ARG002 - as above
         """Answer a question about what one asked for."""
         self.seen(asked)
-        questions.answer(asked, question, by=self.asker(), text=self.body(TextAsked)["text"])
+        questions.answer(asked, question, by=self.requester(), text=self.body(TextAsked)["text"])
         return self.answer(asked)
 
 
 class Reassign(OfRequests):
     """POST /requests/{id}/reassign."""
 
-    @extend_schema(request=PassedOn, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=Reassignment, responses=RequestShown, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """Pass the answer that the request waits for on to another of those who may give it."""
         self.seen(asked)
-        body, by = self.body(PassedOn), first_hand(self)
+        body, by = self.body(Reassignment), first_hand(self)
         to = Person.objects.filter(login=body["to"]).first()
-        if to is None:  # nobody learns here who exists
+        if to is None:  # the answer does not reveal which logins exist
             raise reassign.NotEligible
         reassign.reassign(asked, by=by, to=to, reason=body["reason"], expected_version=self.version())
         return self.answer(asked)
@@ -105,11 +105,11 @@ class Appeal(OfRequests):
 
     @extend_schema(request=ReasonAsked, responses={201: RequestShown})
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
-        """Have others look once more at what was denied or narrowed; security is among them."""
+        """Appeal a denied or narrowed request: other people decide, security among them."""
         self.seen(asked)
-        reason, by = self.body(ReasonAsked)["reason"], self.asker()
-        made = appeal.appeal(asked, by=by, reason=reason, on_behalf_of=self.acts_for(by))
-        return self.answer(made.pk, HTTPStatus.CREATED)
+        reason, by = self.body(ReasonAsked)["reason"], self.requester()
+        new_appeal = appeal.appeal(asked, by=by, reason=reason, on_behalf_of=self.acts_for(by))
+        return self.answer(new_appeal.pk, HTTPStatus.CREATED)
 
 
 class GiveBack(OfRequests):
@@ -119,5 +119,5 @@ class GiveBack(OfRequests):
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """End the access that came of one's request."""
         self.seen(asked)
-        appeal.give_back(asked, by=self.asker(), reason=self.body(ReasonAsked)["reason"])
+        appeal.give_back(asked, by=self.requester(), reason=self.body(ReasonAsked)["reason"])
         return self.answer(asked)

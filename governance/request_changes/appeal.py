@@ -1,4 +1,4 @@
-"""The verbs of whoever asked and got less, or nothing: give the access back, or have others look at it once more."""
+"""Actions of a requester on a decided request: give the access back, or appeal."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.eligibility import narrowing
-from governance.eligibility.eligibility import Ask, Asker
+from governance.eligibility.eligibility import Requester, RequestTerms
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 
 
 class NothingToAppeal(DomainError):
-    """Only what was denied, or approved for less than was asked, is appealed, and no appeal is appealed again."""
+    """You can only appeal a request that was denied or narrowed, and you cannot appeal an appeal."""
 
     code, status = "nothing_to_appeal", HTTPStatus.CONFLICT
 
 
 class AppealedAlready(DomainError):
-    """The request was appealed once, and is not appealed again."""
+    """The request was already appealed. A request can be appealed once."""
 
     code, status = "appealed_already", HTTPStatus.CONFLICT
 
 
 class NothingToGiveBack(DomainError):
-    """No access came of this request, or it has ended."""
+    """The request has no grant, or its grant has ended."""
 
     code, status = "nothing_to_give_back", HTTPStatus.CONFLICT
 
@@ -41,10 +41,10 @@ def was_narrowed(request: AccessRequest) -> bool:
     return less or request.lasts < request.asked_lasts
 
 
-def may_appeal(request: AccessRequest, who: Asker) -> bool:
-    """Whether somebody may appeal what became of their request; for showing a button."""
-    asked = requests.asked_by(request, who)
-    return asked and _is_appealable(request) and not AccessRequest.objects.filter(appeals=request).exists()
+def may_appeal(request: AccessRequest, who: Requester) -> bool:
+    """Whether a person may appeal their request; decides whether a page shows a button."""
+    is_theirs = requests.is_requester(request, who)
+    return is_theirs and _is_appealable(request) and not AccessRequest.objects.filter(appeals=request).exists()
 
 
 def _is_appealable(request: AccessRequest) -> bool:
@@ -53,28 +53,28 @@ def _is_appealable(request: AccessRequest) -> bool:
 
 
 @transaction.atomic
-def appeal(request_id: UUID, *, by: Asker, reason: str, on_behalf_of: Person | None = None) -> AccessRequest:
-    """Ask that others look once more at what was denied or narrowed, as it was asked then; security is among them.
+def appeal(request_id: UUID, *, by: Requester, reason: str, on_behalf_of: Person | None = None) -> AccessRequest:
+    """Appeal a denied or narrowed request, as it was submitted: other people decide, security among them.
 
-    Whoever answered the request does not answer its appeal. What was approved meanwhile stays until the appeal is, and
-    then ends. Raises NotFound, requests.NotTheRequester, NothingToAppeal, AppealedAlready, and what requests.submit
-    raises.
+    A person who answered the request cannot answer its appeal. The grant of the request stays until the appeal
+    is approved, then ends. Raises NotFound, requests.NotTheRequester, NothingToAppeal, AppealedAlready, and what
+    requests.submit raises.
     """
     old = AccessRequest.objects.select_related("agent", "entitlement").filter(pk=request_id).first()
     if old is None:
         raise NotFound
-    if not requests.asked_by(old, by):
+    if not requests.is_requester(old, by):
         raise requests.NotTheRequester
     if not _is_appealable(old):
         raise NothingToAppeal
     lines = {line.tool.name: line.asked_limits for line in old.lines.select_related("tool")}
-    ask = Ask(
+    ask = RequestTerms(
         old.asked_lasts,
         reason,
         tuple(old.people.all()),
         tuple(old.groups.all()),
         tools=frozenset(lines),
-        limits={name: said for name, said in lines.items() if said},
+        limits={name: limits_asked for name, limits_asked in lines.items() if limits_asked},
         renews=_in_force(old),
         appeals=old,
     )
@@ -89,12 +89,12 @@ def _in_force(request: AccessRequest) -> Grant | None:
     return Grant.objects.filter(pk=request.grant_id, state=Grant.State.ACTIVE).first() if request.grant_id else None
 
 
-def may_give_back(request: AccessRequest, who: Asker) -> bool:
-    """Whether somebody may give back what came of their request; for showing a button."""
-    return requests.asked_by(request, who) and _in_force(request) is not None
+def may_give_back(request: AccessRequest, who: Requester) -> bool:
+    """Whether a person may give back the access of their request; decides whether a page shows a button."""
+    return requests.is_requester(request, who) and _in_force(request) is not None
 
 
-def give_back(request_id: UUID, *, by: Asker, reason: str) -> Grant:
+def give_back(request_id: UUID, *, by: Requester, reason: str) -> Grant:
     """End the access that came of one's request.
 
     Raises NotFound, requests.NotTheRequester, ReasonRequired and NothingToGiveBack.
@@ -103,7 +103,7 @@ def give_back(request_id: UUID, *, by: Asker, reason: str) -> Grant:
     request = AccessRequest.objects.filter(pk=request_id).first()
     if request is None:
         raise NotFound
-    if not requests.asked_by(request, by):
+    if not requests.is_requester(request, by):
         raise requests.NotTheRequester
     if not reason.strip():
         raise ReasonRequired

@@ -1,4 +1,4 @@
-"""The verb that changes a waiting request: what was approved of it is void, and who must answer is found anew."""
+"""Editing an open request: earlier approvals become void, and its approvers are found again."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from governance.approval_policies import rules as policy_rules
 from governance.approvals.models import Approval
 from governance.conflicts_of_interest.routing import Route
 from governance.eligibility import eligibility, narrowing
-from governance.eligibility.eligibility import Ask, Asker
+from governance.eligibility.eligibility import Requester, RequestTerms
 from governance.eligibility.narrowing import Lines, Narrowing
 from governance.requests import candidates, facts, requests
 from governance.requests.models import AccessRequest, RequestLine
 
 
 class NothingChanged(DomainError):
-    """The change leaves the request as it is."""
+    """The edit changes nothing. Change a tool, a limit, the time or the reason."""
 
     code, status = "nothing_changed", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -45,25 +45,25 @@ class Change:
 
 
 @transaction.atomic
-def edit(request_id: UUID, change: Change, *, by: Asker, expected_version: int | None = None) -> AccessRequest:
-    """Change what one asked for while it waits, to more or to less. Everybody answers anew, under the present policy.
+def edit(request_id: UUID, change: Change, *, by: Requester, expected_version: int | None = None) -> AccessRequest:
+    """Edit one's open request, to more or to less. All stages are answered again, under the current policy.
 
-    Raises NotFound, requests.NotTheRequester, Stale, Decided, Overdue, NothingChanged, what the checks in `asking`
-    raise, narrowing.Wider when a renewal would hold more than the grant, candidates.NoApprover and NotRecordable.
+    Raises NotFound, requests.NotTheRequester, Stale, Decided, Overdue, NothingChanged, what the checks in
+    `eligibility` raise, narrowing.Wider when a renewal would exceed the grant, candidates.NoApprover and NotRecordable.
     """
     narrowing.check_size(change.limits or {}, change.reason or "")
     request = requests.locked(request_id)
-    if not requests.asked_by(request, by):
+    if not requests.is_requester(request, by):
         raise requests.NotTheRequester
     requests.check_open(request, expected_version)
-    ask, before = _wanted(request, change), _as_said(request)
-    eligibility.check_asker(request.agent, ask, by=by, on_behalf_of=request.requested_by)
+    ask, before = _wanted(request, change), _as_recorded(request)
+    eligibility.check_requester(request.agent, ask, by=by, on_behalf_of=request.requested_by)
     eligibility.check_in_force(request.agent, request.entitlement, ask.people)
     lines = eligibility.lines(request.entitlement, ask)
     eligibility.check_two_people(request.agent, (tool.risk for tool in lines))
     _check_renewal(request, lines)
     _write(request, ask, lines)
-    if (after := _as_said(request)) == before:
+    if (after := _as_recorded(request)) == before:
         raise NothingChanged
     voided = _void(request)
     request.policy, now = policies.current_for(request.entitlement), clock.now()
@@ -82,21 +82,23 @@ def edit(request_id: UUID, change: Change, *, by: Asker, expected_version: int |
         "voided": voided,
         "approvals": [{"stage": route.stage, "waiting_for": sorted(route.asked)} for route in routes],
     }
-    with requests.within(request):
+    with requests.trace_of(request):
         log.record(
             Action.REQUEST_EDITED, about=requests.about(request), by=by.principal, reason=ask.reason, detail=detail
         )
     return request
 
 
-def _wanted(request: AccessRequest, change: Change) -> Ask:
-    """Say what is asked for now: what the change says, else what the request still holds."""
+def _wanted(request: AccessRequest, change: Change) -> RequestTerms:
+    """Return the new request: the change's values, else the request's current ones."""
     kept = {line.tool.name: line.limits for line in request.lines.filter(kept=True).select_related("tool")}
     tools = frozenset(kept) if change.tools is None else change.tools
-    limits: dict[str, Mapping[str, Any]] = {name: said for name, said in kept.items() if name in tools and said}
+    limits: dict[str, Mapping[str, Any]] = {
+        name: current for name, current in kept.items() if name in tools and current
+    }
     if change.limits is not None:
         limits = {**limits, **change.limits}
-    return Ask(
+    return RequestTerms(
         lasts=change.lasts or request.lasts,
         reason=request.reason if change.reason is None else change.reason,
         people=tuple(request.people.all()),
@@ -107,7 +109,7 @@ def _wanted(request: AccessRequest, change: Change) -> Ask:
     )
 
 
-def _as_said(request: AccessRequest) -> dict[str, Any]:
+def _as_recorded(request: AccessRequest) -> dict[str, Any]:
     lines = request.lines.filter(kept=True).select_related("tool").order_by("tool__name")
     return {
         "lines": {line.tool.name: line.limits for line in lines},
@@ -125,18 +127,18 @@ def _check_renewal(request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any
         narrowing.lines(current, Narrowing(frozenset(asked), asked))
 
 
-def _write(request: AccessRequest, ask: Ask, lines: Mapping[Tool, Mapping[str, Any]]) -> None:
+def _write(request: AccessRequest, ask: RequestTerms, lines: Mapping[Tool, Mapping[str, Any]]) -> None:
     """Write down what is asked for now as what was asked."""
     request.lines.exclude(tool__in=[tool.pk for tool in lines]).delete()
     for tool, limits in lines.items():
-        said = {"asked_limits": dict(limits), "limits": dict(limits), "kept": True}
-        RequestLine.objects.update_or_create(request=request, tool=tool, defaults=said)
+        values = {"asked_limits": dict(limits), "limits": dict(limits), "kept": True}
+        RequestLine.objects.update_or_create(request=request, tool=tool, defaults=values)
     request.lasts, request.asked_lasts, request.reason = ask.lasts, ask.lasts, ask.reason
     request.risk = policy_rules.highest(Risk(tool.risk) for tool in lines)
 
 
 def _void(request: AccessRequest) -> list[str]:
-    """Void every answer, and return who had approved. Whoever did may answer again; the row says that they had."""
+    """Void every answer, and return who had approved. They may answer again; the row keeps that they had."""
     approved = []
     for stage in request.approvals.exclude(answer=Approval.Answer.VOID).select_related("by", "in_place_of"):
         if stage.by is not None:

@@ -1,4 +1,4 @@
-"""The verbs that ask for what was asked for before: renew access that ends soon, ask again after a no."""
+"""Actions that repeat a request: renew access that ends soon, or submit again what was not approved."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from entitlements.errors import DomainError, NotFound
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.eligibility import narrowing
-from governance.eligibility.eligibility import Ask, Asker, MayNotAsk, check_asker
+from governance.eligibility.eligibility import MayNotRequest, Requester, RequestTerms, check_requester
 from governance.eligibility.narrowing import NOTHING, Narrowing
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 
 SOON: Final = timedelta(days=14)
-"""How long before its end access can be renewed: earlier, what is asked for would be looked at too early."""
+"""How long before its end access can be renewed; an earlier review would say too little."""
 
 
 class NotRenewable(DomainError):
-    """Only access in force that ends within 14 days can be renewed; ask anew for anything else."""
+    """Only active access that ends within 14 days can be renewed. Submit a new request instead."""
 
     code, status = "not_renewable", HTTPStatus.CONFLICT
 
 
 class RenewedAlready(DomainError):
-    """A renewal of this access waits for its answers."""
+    """A renewal of this access already waits for approval."""
 
     code, status = "renewal_waits", HTTPStatus.CONFLICT
 
 
 class StillOpen(DomainError):
-    """Only what was denied, withdrawn or not answered in time is asked for again."""
+    """You can only repeat a request that was denied, withdrawn or not answered in time."""
 
     code, status = "request_not_over", HTTPStatus.CONFLICT
 
@@ -47,13 +47,13 @@ class StillOpen(DomainError):
 def renew(
     grant_id: UUID,
     *,
-    by: Asker,
+    by: Requester,
     lasts: timedelta,
     reason: str,
     what: Narrowing = NOTHING,
     on_behalf_of: Person | None = None,
 ) -> AccessRequest:
-    """Ask that a grant close to its end goes on: the same or less, for the same people, approved like any request.
+    """Request the renewal of a grant near its end: the same or less, for the same people, approved like any request.
 
     The last approval ends the old grant and begins the new one in one step, so nothing is in between. Tools that may no
     longer be asked for are left out unless `what` names them. Raises NotFound, NotRenewable, RenewedAlready,
@@ -70,11 +70,13 @@ def renew(
     possible = frozenset(tool.name for tool in held if tool.state == Tool.State.APPROVED and tool.pk in offered)
     tools = possible if what.tools is None else what.tools
     left = narrowing.lines({tool.name: limits for tool, limits in held.items()}, Narrowing(tools, what.limits))
-    ask = Ask(lasts, reason, *_subjects(grant), tools=frozenset(left), limits=_said(left), renews=grant)
+    ask = RequestTerms(lasts, reason, *_subjects(grant), tools=frozenset(left), limits=_stated(left), renews=grant)
     return _submit(grant, ask, by=by, on_behalf_of=on_behalf_of)
 
 
-def _submit(like: Grant | AccessRequest, ask: Ask, *, by: Asker, on_behalf_of: Person | None) -> AccessRequest:
+def _submit(
+    like: Grant | AccessRequest, ask: RequestTerms, *, by: Requester, on_behalf_of: Person | None
+) -> AccessRequest:
     """Submit for the agent and the entitlement of what there is. Raises RenewedAlready (the database decides)."""
     try:
         with transaction.atomic():
@@ -84,7 +86,7 @@ def _submit(like: Grant | AccessRequest, ask: Ask, *, by: Asker, on_behalf_of: P
 
 
 def ask_again(
-    request_id: UUID, *, by: Asker, lasts: timedelta | None = None, reason: str, on_behalf_of: Person | None = None
+    request_id: UUID, *, by: Requester, lasts: timedelta | None = None, reason: str, on_behalf_of: Person | None = None
 ) -> AccessRequest:
     """Ask once more for what was denied, withdrawn or not answered in time, as it was asked then.
 
@@ -97,9 +99,11 @@ def ask_again(
     lines = {line.tool.name: line.asked_limits for line in old.lines.select_related("tool")}
     people, groups = tuple(old.people.all()), tuple(old.groups.all())
     renews = old.renews if old.renews and old.renews.state == Grant.State.ACTIVE else None
-    tools, limits = frozenset(lines), _said(lines)
-    ask = Ask(lasts or old.asked_lasts, reason, people, groups, tools=tools, limits=limits, renews=renews)
-    check_asker(old.agent, ask, by=by, on_behalf_of=on_behalf_of)  # whoever may not ask learns nothing of its state
+    tools, limits = frozenset(lines), _stated(lines)
+    ask = RequestTerms(lasts or old.asked_lasts, reason, people, groups, tools=tools, limits=limits, renews=renews)
+    check_requester(
+        old.agent, ask, by=by, on_behalf_of=on_behalf_of
+    )  # a person who may not request learns nothing of its state
     if old.state in (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED):
         raise StillOpen(state=old.state)
     return _submit(old, ask, by=by, on_behalf_of=on_behalf_of)
@@ -109,20 +113,22 @@ def may_ask_again(old: AccessRequest, by: Person) -> bool:
     """Whether a request came to nothing, and a person may ask for the same once more; for showing a button."""
     if old.state in (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED):
         return False
-    ask = Ask(old.asked_lasts, "", tuple(old.people.all()), tuple(old.groups.all()))
+    ask = RequestTerms(old.asked_lasts, "", tuple(old.people.all()), tuple(old.groups.all()))
     try:
-        check_asker(old.agent, ask, by=by, on_behalf_of=None)
-    except MayNotAsk:
+        check_requester(old.agent, ask, by=by, on_behalf_of=None)
+    except MayNotRequest:
         return False
     return True
 
 
 def _subjects(grant: Grant) -> tuple[Any, Any]:
     subjects = list(grant.subjects.select_related("person", "group"))
-    return tuple(each.person for each in subjects if each.person), tuple(each.group for each in subjects if each.group)
+    return tuple(subject.person for subject in subjects if subject.person), tuple(
+        subject.group for subject in subjects if subject.group
+    )
 
 
-def _said(lines: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def _stated(lines: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return {name: limits for name, limits in lines.items() if limits}
 
 

@@ -44,7 +44,7 @@ class DenialShown(Shown):
 
 
 class NarrowestShown(Shown):
-    """The narrowest that a request could begin with, and why. It is a proposal: what is asked for is said anew.
+    """The narrowest that a request could begin with, and why. It is only a proposal.
 
     `limits` are the entitlement's own for these tools. With `denied_call` it resumes that call, and `people` is whom
     the call was for; sent on as the `denied_call` of the request, both are in one trace.
@@ -67,13 +67,13 @@ class NarrowestShown(Shown):
 
 
 class AgentNeeded(Malformed):
-    """Say for which agent: you have no personal agent in use, or several."""
+    """The agent is missing: you have no active personal agent, or several. Name one."""
 
     code = "agent_needed"
 
 
 class EntitlementNeeded(Malformed):
-    """Say which entitlement: none that you see holds the denied tool, or several do."""
+    """The entitlement is missing: no visible one holds the denied tool, or several do. Name one."""
 
     code = "entitlement_needed"
 
@@ -97,45 +97,45 @@ class Narrowest(OfRequests):
         ],
     )
     def get(self, request: Request) -> Response:
-        """Suggest the fewest tools and the shortest time to ask for; past calls count for who answers for the agent."""
-        asked, by = request.query_params.dict(), self.asker()
-        denied = self._denied(asked.get("denied_call", ""), by)
+        """Suggest the fewest tools and the shortest time to ask for; past calls count for the agent's owners."""
+        query, by = request.query_params.dict(), self.requester()
+        denied = self._denied(query.get("denied_call", ""), by)
         if denied is not None:
-            asked = {"agent": denied.agent, "tool": denied.tool, **asked}
-        agent = self.find(self._agents(), slug=asked["agent"]) if "agent" in asked else self._own(by)
+            query = {"agent": denied.agent, "tool": denied.tool, **query}
+        agent = self.find(self._agents(), slug=query["agent"]) if "agent" in query else self._own(by)
         if denied is not None and denied.agent != agent.slug:
             raise eligibility.DenialUnknown
-        entitlement = self._entitlement(asked, denied)
-        found = precedents.suggest(entitlement, agent, asked.get("tool", ""), by=by)
-        return Response(NarrowestShown(_said(found, agent, entitlement, denied)).data)
+        entitlement = self._entitlement(query, denied)
+        suggestion = precedents.suggest(entitlement, agent, query.get("tool", ""), by=by)
+        return Response(NarrowestShown(_suggestion_data(suggestion, agent, entitlement, denied)).data)
 
-    def _denied(self, named: str, by: eligibility.Asker) -> precedents.DeniedCall | None:
+    def _denied(self, named: str, by: eligibility.Requester) -> precedents.DeniedCall | None:
         """Return the denied call that is named, if any. Raises DenialUnknown where the caller may resume none such."""
         if not named:
             return None
-        found = precedents.denied_call(known_uuid(named), by=by)
-        if found is None:
+        denied_call = precedents.denied_call(known_uuid(named), by=by)
+        if denied_call is None:
             raise eligibility.DenialUnknown
-        return found
+        return denied_call
 
-    def _entitlement(self, asked: dict[str, str], denied: precedents.DeniedCall | None) -> Entitlement:
+    def _entitlement(self, query: dict[str, str], denied: precedents.DeniedCall | None) -> Entitlement:
         """Return the entitlement that is named, or the only one with the denied tool. Raises NotFound."""
         offered = visibility.entitlements(self.caller).filter(enabled=True, system__status="active")
-        if denied is None or "entitlement" in asked:
-            return self.find(offered, scope=asked.get("entitlement", ""))
+        if denied is None or "entitlement" in query:
+            return self.find(offered, scope=query.get("entitlement", ""))
         holding = list(offered.filter(system__slug=denied.system, tools__name=denied.tool)[:2])
         if len(holding) != 1:
             raise EntitlementNeeded
         return holding[0]
 
-    def _own(self, by: eligibility.Asker) -> Agent:
+    def _own(self, by: eligibility.Requester) -> Agent:
         """Return the agent that asks, or the one personal agent of the person who does. Raises AgentNeeded."""
         if isinstance(by, Agent):
             return by
         personal = Agent.objects.filter(sponsor=by, kind=Agent.Kind.PERSONAL, status=Agent.Status.ACTIVE)
-        if len(found := list(personal[:2])) != 1:
+        if len(agents := list(personal[:2])) != 1:
             raise AgentNeeded
-        return found[0]
+        return agents[0]
 
     def _agents(self) -> QuerySet[Agent]:
         """Return the agents that the caller sees, and those that act for them."""
@@ -145,24 +145,24 @@ class Narrowest(OfRequests):
         return Agent.objects.filter(mine, status=Agent.Status.ACTIVE)
 
 
-def _said(
-    found: precedents.Suggested, agent: Agent, entitlement: Entitlement, denied: precedents.DeniedCall | None
+def _suggestion_data(
+    suggestion: precedents.Suggestion, agent: Agent, entitlement: Entitlement, denied: precedents.DeniedCall | None
 ) -> dict[str, Any]:
-    choice, peers = found.choice, found.peers
+    choice, peers = suggestion.choice, suggestion.peers
     enough = peers.count >= narrowest.FEW
     lines = [
         {
             "tool": name,
             "suggested": name in choice.tools,
             "held": peers.holding.get(name, 0) if enough else 0,
-            "called": found.past.allowed.get(name, 0),
-            "refused": found.past.denied.get(name, 0),
+            "called": suggestion.past.allowed.get(name, 0),
+            "refused": suggestion.past.denied.get(name, 0),
         }
-        for name in (line.tool.name for line in found.lines if line.tool.state == Tool.State.APPROVED)
+        for name in (line.tool.name for line in suggestion.lines if line.tool.state == Tool.State.APPROVED)
     ]
     why = {name: getattr(choice, name) for name in ("by_past", "by_peers", "by_purpose", "time_by_peers")}
     tools = sorted(choice.tools)
-    limits = {line.tool.name: line.limits for line in found.lines if line.tool.name in choice.tools}
+    limits = {line.tool.name: line.limits for line in suggestion.lines if line.tool.name in choice.tools}
     return {
         "tools": tools,
         "lasts": choice.lasts,

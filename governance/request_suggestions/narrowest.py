@@ -1,4 +1,4 @@
-"""The narrowest choice that a request could begin with, and why. Pure; it proposes, whoever asks ticks.
+"""The narrowest choice that a request could begin with, and why. Pure; it proposes, the requester chooses.
 
 Never wider than what is offered. A call that was refused says exactly what is needed. Else it is what the agent itself
 called lately, or tried to call; else what most of the agents with the same entitlement hold. Of that, or of all, what
@@ -19,7 +19,7 @@ _COMMON: Final = frozenset(
     {"agent", "does", "from", "have", "into", "need", "only", "some", "that", "their", "them", "they", "this", "with"}
 )
 FEW: Final = 2
-"""Of fewer agents nobody learns what is usual."""
+"""With fewer peers nothing about them is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Peers:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastCalls:
     """How often the agent called each tool lately, and how often such a call was refused."""
 
     allowed: Mapping[str, int] = field(default_factory=dict)
@@ -56,10 +56,10 @@ class Choice:
     by_purpose: bool = False
 
 
-def fitting(purpose: str, said: Mapping[str, str]) -> frozenset[str]:
-    """Return the tools whose name or sentence shares a word with a purpose; `said` is their sentence by name."""
+def fitting(purpose: str, sentences: Mapping[str, str]) -> frozenset[str]:
+    """Return the tools whose name or sentence shares a word with a purpose; `sentences` are theirs by name."""
     wanted = _words(purpose)
-    return frozenset(name for name, sentence in said.items() if wanted & _words(f"{name} {sentence}"))
+    return frozenset(name for name, sentence in sentences.items() if wanted & _words(f"{name} {sentence}"))
 
 
 def _words(text: str) -> set[str]:
@@ -74,7 +74,7 @@ def choose(
     peers: Peers,
     *,
     usual: timedelta,
-    past: Past | None = None,
+    past: PastCalls | None = None,
     fits: Collection[str] = (),
 ) -> Choice:
     """Choose of what is offered: the tool whose call was refused, else what was called, else what peers hold, else all.
@@ -84,7 +84,7 @@ def choose(
     """
     enough = peers.count >= FEW
     common = frozenset(name for name in offered if 2 * peers.holding.get(name, 0) >= peers.count) if enough else None
-    median = timedelta(seconds=statistics.median_low([int(each.total_seconds()) for each in peers.lasting] or [0]))
+    median = timedelta(seconds=statistics.median_low([int(length.total_seconds()) for length in peers.lasting] or [0]))
     short = enough and timedelta(0) < median < usual
     named, called = frozenset({wanted} & set(offered)), (past.tools if past else frozenset()) & frozenset(offered)
     spoken_of = (common or frozenset(offered)) & frozenset(fits)

@@ -19,7 +19,7 @@ from governance.eligibility import eligibility
 from governance.requests.models import AccessRequest
 
 from . import narrowest
-from .narrowest import Choice, Past, Peers
+from .narrowest import Choice, PastCalls, Peers
 
 LATELY: Final = timedelta(days=90)
 MOST_CALLS: Final = 2000
@@ -28,13 +28,13 @@ _USUAL: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Suggested:
+class Suggestion:
     """What a request could begin with, over all lines of an entitlement, and what it was made from."""
 
     lines: tuple[EntitlementTool, ...]
     choice: Choice
     peers: Peers
-    past: Past
+    past: PastCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class DeniedCall:
     reasons: tuple[str, ...]
 
 
-def denied_call(denied_call: UUID | None, *, by: eligibility.Asker) -> DeniedCall | None:
-    """Return a recent denied call, for the agent that made it, who answers for that agent, or whom the call was for.
+def denied_call(denied_call: UUID | None, *, by: eligibility.Requester) -> DeniedCall | None:
+    """Return a recent denied call, for the agent that made it, its owners, or the person whom the call was for.
 
     None for others, and for one that is too old to be resumed.
     """
@@ -65,8 +65,8 @@ def denied_call(denied_call: UUID | None, *, by: eligibility.Asker) -> DeniedCal
     agent = Agent.objects.filter(slug=event.actor.removeprefix("agent:")).first() if event else None
     if event is None or agent is None or (event.outcome, event.actor) != ("refused", str(agent.principal)):
         return None
-    mine = by.pk == agent.pk if isinstance(by, Agent) else eligibility.answers_for(by, agent)
-    return _told(event) if mine or event.on_behalf_of == str(by.principal) else None
+    mine = by.pk == agent.pk if isinstance(by, Agent) else eligibility.may_request_for_others(by, agent)
+    return _denied_call_of(event) if mine or event.on_behalf_of == str(by.principal) else None
 
 
 def resumed(request: AccessRequest) -> DeniedCall | None:
@@ -75,10 +75,10 @@ def resumed(request: AccessRequest) -> DeniedCall | None:
         return None
     since = request.asked_at - eligibility.DENIAL_IS_RECENT - timedelta(minutes=1)
     event = Event.objects.filter(at__gte=since, at__lte=request.asked_at, uuid=request.denied_call).first()
-    return _told(event) if event else None
+    return _denied_call_of(event) if event else None
 
 
-def _told(event: Event) -> DeniedCall:
+def _denied_call_of(event: Event) -> DeniedCall:
     named = {kind: name for kind, _, name in (link.partition(":") for link in event.links)}
     system, _, tool = named.get("tool", "").partition("/")
     return DeniedCall(
@@ -89,20 +89,20 @@ def _told(event: Event) -> DeniedCall:
         tool=tool,
         person=event.on_behalf_of.removeprefix("person:"),
         code=event.code,
-        reasons=tuple(str(each).partition(": ")[2] or str(each) for each in event.detail.get("reasons", ())),
+        reasons=tuple(str(reason).partition(": ")[2] or str(reason) for reason in event.detail.get("reasons", ())),
     )
 
 
-def suggest(entitlement: Entitlement, agent: Agent, wanted: str, *, by: eligibility.Asker) -> Suggested:
-    """Suggest what to ask for; `wanted` is the tool whose call was refused. Past calls are for who answers for them."""
+def suggest(entitlement: Entitlement, agent: Agent, wanted: str, *, by: eligibility.Requester) -> Suggestion:
+    """Suggest what to request; `wanted` is the tool of a refused call. Only the agent's owners see its past calls."""
     rows = tuple(entitlement.lines.select_related("tool__approved").order_by("tool__name"))
     offered = [line.tool.name for line in rows if line.tool.state == Tool.State.APPROVED]
-    answers = eligibility.answers_for(by, agent) if isinstance(by, Person) else by.pk == agent.pk
-    called, others = past(entitlement, agent) if answers else Past(), peers(entitlement, agent)
+    answers = eligibility.may_request_for_others(by, agent) if isinstance(by, Person) else by.pk == agent.pk
+    called, others = past(entitlement, agent) if answers else PastCalls(), peers(entitlement, agent)
     fits = narrowest.fitting(agent.purpose, {line.tool.name: line.tool.sentence for line in rows})
     usual = min(_USUAL, entitlement.longest)
     choice = narrowest.choose(offered, wanted, others, usual=usual, past=called, fits=fits)
-    return Suggested(rows, choice, others, called)
+    return Suggestion(rows, choice, others, called)
 
 
 def peers(entitlement: Entitlement, agent: Agent) -> Peers:
@@ -116,7 +116,7 @@ def peers(entitlement: Entitlement, agent: Agent) -> Peers:
     return Peers(count, {name: len(holders) for name, holders in holding.items()}, lasting)
 
 
-def past(entitlement: Entitlement, agent: Agent) -> Past:
+def past(entitlement: Entitlement, agent: Agent) -> PastCalls:
     """Read which tools of a system the agent called lately, allowed or refused; the newest calls alone."""
     links = [str(agent.principal), f"system:{entitlement.system.slug}"]
     calls = Event.objects.filter(at__gte=clock.now() - LATELY, links__contains=links, action__in=_CALLS)
@@ -124,4 +124,4 @@ def past(entitlement: Entitlement, agent: Agent) -> Past:
     counts: dict[str, Counter[str]] = {action: Counter() for action in _CALLS}
     for action, touched in calls.order_by("-at").values_list("action", "links")[:MOST_CALLS]:
         counts[action].update(link.removeprefix(begins) for link in touched if link.startswith(begins))
-    return Past(counts[Action.CALL_ALLOWED], counts[Action.CALL_DENIED])
+    return PastCalls(counts[Action.CALL_ALLOWED], counts[Action.CALL_DENIED])

@@ -17,35 +17,35 @@ LABELS: Final = {
     "ingests_untrusted": _("Returns what strangers wrote"),
     "egress_external": _("Can carry data outside"),
 }
-_SAID: Final = {"yes": True, "no": False}
+_ANSWERS: Final = {"yes": True, "no": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One of the three ways in which data flows through a tool: yes, no, or not said."""
+    """One of the three ways in which data flows through a tool: yes, no, or unclassified."""
 
     name: str
     label: Any
     value: bool | None
 
 
-def of(tool: Tool) -> dict[str, Any]:
+def suggestion_of(tool: Tool) -> dict[str, Any]:
     """Return the suggestion for a tool, and its flows: confirmed ones, before the first approval suggested ones."""
     if tool.seen is None:
         return {"suggestion": None, "flows": []}
-    said = tool.suggestion or classes.suggest(tool.seen.definition).as_json()
+    suggestion = tool.suggestion or classes.suggest(tool.seen.definition).as_json()
     flows = [
-        Flow(name, label, said.get(name) if tool.approved_id is None else getattr(tool, name))
+        Flow(name, label, suggestion.get(name) if tool.approved_id is None else getattr(tool, name))
         for name, label in LABELS.items()
     ]
-    return {"suggestion": said, "flows": flows}
+    return {"suggestion": suggestion, "flows": flows}
 
 
-def refilled(flows: Sequence[Flow], given: Mapping[str, str]) -> list[Flow]:
+def refilled(flows: Sequence[Flow], data: Mapping[str, str]) -> list[Flow]:
     """Return the flows as a form that was refused had them."""
-    return [replace(flow, value=_SAID.get(given[flow.name])) if flow.name in given else flow for flow in flows]
+    return [replace(flow, value=_ANSWERS.get(data[flow.name])) if flow.name in data else flow for flow in flows]
 
 
-def confirmed(given: QueryDict) -> dict[str, bool | None]:
-    """Read what a form says of the flows; one that it does not name stays as it is."""
-    return {name: _SAID.get(str(given[name])) for name in LABELS if name in given}
+def confirmed(data: QueryDict) -> dict[str, bool | None]:
+    """Read the flows in a form; one that it does not name stays as it is."""
+    return {name: _ANSWERS.get(str(data[name])) for name in LABELS if name in data}

@@ -17,7 +17,7 @@ from governance.requests.models import AccessRequest
 
 
 class NoApprover(DomainError):
-    """Nobody may approve this request: everybody who could has asked for it, benefits from it, or has left."""
+    """No person may approve this request: all candidates requested it, benefit from it, or have left."""
 
     code, status = "no_approver", HTTPStatus.UNPROCESSABLE_ENTITY
 

@@ -1,4 +1,4 @@
-"""Requests that get no answer in time expire."""
+"""Expiry of requests without an answer in time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def expire_due(limit: int = 1000) -> int:
     Approval.objects.filter(request__in=ids, answer=Approval.Answer.WAITING).update(answer=Approval.Answer.VOID)
     log.record_many(
         Action.REQUEST_EXPIRED,
-        [log.Row(about=about(request), reason="Nobody answered in time.") for request in due],
+        [log.Row(about=about(request), reason="No answer came in time.") for request in due],
         by=SYSTEM,
     )
     return len(due)

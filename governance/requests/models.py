@@ -13,16 +13,16 @@ from entitlements.people.models import Person
 
 
 def _office() -> models.ForeignKey[Person | None, Person | None]:
-    """Make the field of whose office it was; nothing looks for rows by it."""
+    """Make the field of a former role holder; no query filters by it."""
     return models.ForeignKey(
         "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
 
 
 class AccessRequest(models.Model):
-    """An agent (or somebody for it) asks for tools of one entitlement, for these people, this long. Never deleted.
+    """An agent (or a person for it) requests tools of one entitlement, for these people, this long. Never deleted.
 
-    `owner_then` and the others held these offices when it was asked: whoever comes to one later does not answer.
+    `owner_then` and the others held these roles at submission: a person who takes one later does not answer.
     """
 
     class State(models.TextChoices):

@@ -122,11 +122,11 @@ def _held_by_others(request: AccessRequest, tools: list[int]) -> dict[int, set[i
 
 def suggested(request: AccessRequest, lines: Sequence[Line]) -> tuple[narrowest.Choice | None, list[Line]]:
     """Return the narrowest choice of what is asked, if anything speaks for one, and the lines with past calls."""
-    said = {line.tool.name: line.tool.sentence for line in lines if line.row.kept}
+    sentences = {line.tool.name: line.tool.sentence for line in lines if line.row.kept}
     called = precedents.past(request.entitlement, request.agent)
     others = precedents.peers(request.entitlement, request.agent)
-    fits = narrowest.fitting(f"{request.agent.purpose} {request.reason}", said)
-    choice = narrowest.choose(list(said), "", others, usual=request.lasts, past=called, fits=fits)
+    fits = narrowest.fitting(f"{request.agent.purpose} {request.reason}", sentences)
+    choice = narrowest.choose(list(sentences), "", others, usual=request.lasts, past=called, fits=fits)
     counted = [
         replace(line, called=called.allowed.get(line.tool.name, 0), refused=called.denied.get(line.tool.name, 0))
         for line in lines
@@ -141,12 +141,12 @@ def pinned(tool: Tool) -> dict[str, Any]:
 
 def lengths(longest: timedelta, current: timedelta | None = None) -> list[timedelta]:
     """Return the lengths of time to choose from: none longer than allowed, the current one always among them."""
-    found = {length for length in LENGTHS if length <= longest} | ({current} if current else {longest})
-    return sorted(found)
+    allowed = {length for length in LENGTHS if length <= longest} | ({current} if current else {longest})
+    return sorted(allowed)
 
 
 def stages(request: AccessRequest) -> list[dict[str, Any]]:
-    """Return the stages in order: the question, who may answer, who was passed over and why, what they said.
+    """Return the stages in order: the question, who may answer, who was skipped and why, the answers.
 
     A stage that needs several answers says which of how many each is.
     """
@@ -159,8 +159,8 @@ def stages(request: AccessRequest) -> list[dict[str, Any]]:
             "place": alike[stage.stage].index(stage.position) + 1,
             "places": len(alike[stage.stage]),
             "skipped": [
-                {"who": each["who"], "why": WHY.get(each["why"], each["why"])}
-                for each in stage.resolution.get("skipped", [])
+                {"who": skip["who"], "why": WHY.get(skip["why"], skip["why"])}
+                for skip in stage.resolution.get("skipped", [])
             ],
         }
         for stage in rows
@@ -175,11 +175,11 @@ def question(stage: str) -> Any:  # noqa: ANN401 - a lazy translation
 
 
 def waits_for(request: AccessRequest, person: Person) -> bool:
-    """Whether the request waits for this person, or for one in whose place she answers."""
+    """Whether the request waits for this person, or for a person whose delegate they are."""
     return requests.stages_for(person).filter(request=request).exists()
 
 
-def agents_to_ask_for(person: Person, caller: Caller) -> QuerySet[Agent]:
+def requestable_agents(person: Person, caller: Caller) -> QuerySet[Agent]:
     """Return the agents that the person may ask for: an analyst for all, others for their own and any shared one."""
     active = Agent.objects.filter(status=Agent.Status.ACTIVE).select_related("sponsor", "owner")
     if caller.has("analyst"):
@@ -199,11 +199,11 @@ class Choice:
 
 def choice(among: QuerySet[Agent]) -> Choice:
     """Return the agents that a list to choose from can hold."""
-    found = list(among.order_by("slug")[: MOST_TO_CHOOSE + 1])
-    return Choice(sorted(found[:MOST_TO_CHOOSE], key=lambda agent: agent.name), len(found) > MOST_TO_CHOOSE)
+    agents = list(among.order_by("slug")[: MOST_TO_CHOOSE + 1])
+    return Choice(sorted(agents[:MOST_TO_CHOOSE], key=lambda agent: agent.name), len(agents) > MOST_TO_CHOOSE)
 
 
-def entitlements_to_ask_for(caller: Caller, system: str = "") -> QuerySet[Entitlement]:
+def requestable_entitlements(caller: Caller, system: str = "") -> QuerySet[Entitlement]:
     """Return what can be asked for at the systems that the person sees."""
     rows = visibility.entitlements(caller).filter(enabled=True, system__status="active")
     return (rows.filter(system__slug=system) if system else rows).order_by("system__name", "name")

@@ -1,4 +1,4 @@
-"""The verbs on access requests: submit, narrow, cancel, expire. Answering them is `approvals`."""
+"""Actions on access requests: submit, narrow, cancel. `approvals` answers them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from governance.approval_policies import rules as policy_rules
 from governance.approvals.models import Approval
 from governance.conflicts_of_interest.routing import Route
 from governance.eligibility import eligibility, holdings, narrowing
-from governance.eligibility.eligibility import Ask, Asker
+from governance.eligibility.eligibility import Requester, RequestTerms
 from governance.eligibility.narrowing import Left, Narrowing
 from governance.out_of_office import delegations
 from governance.requests.models import AccessRequest, RequestLine
@@ -39,61 +39,61 @@ from . import candidates
 
 SEE_EVERYTHING: Final = (Role.ANALYST, Role.AUDITOR, Role.SECURITY)
 WHEN_SUBMITTED: Final[Hook[[AccessRequest], None]] = Hook("after a request is submitted", "rules")
-"""What follows in the transaction of every ask."""
+"""Runs in the transaction of every submission."""
 
 
 class Decided(DomainError):
-    """The request is decided already."""
+    """The request is already decided."""
 
     code, status = "request_decided", HTTPStatus.CONFLICT
 
 
 class Overdue(DomainError):
-    """The time to answer is over; ask again."""
+    """The time to answer this request is over. Submit a new request."""
 
     code, status = "request_expired", HTTPStatus.CONFLICT
 
 
 class NotTheRequester(DomainError):
-    """Only whoever asked can withdraw the request."""
+    """You cannot withdraw this request because you did not make it."""
 
     code, status = "not_the_requester", HTTPStatus.FORBIDDEN
 
 
 class NotInvolved(DomainError):
-    """Only whoever asked, or somebody the request waits for, can narrow it."""
+    """You cannot narrow this request: only its requester, or an approver that it waits for, can."""
 
     code, status = "not_involved", HTTPStatus.FORBIDDEN
 
 
 class NothingNarrowed(DomainError):
-    """There is nothing in it that would take anything away."""
+    """The narrowing takes nothing away. Leave out a tool, tighten a limit or shorten the time."""
 
     code, status = "nothing_narrowed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @transaction.atomic
 def submit(
-    agent: Agent, entitlement: Entitlement, ask: Ask, *, by: Asker, on_behalf_of: Person | None = None
+    agent: Agent, entitlement: Entitlement, ask: RequestTerms, *, by: Requester, on_behalf_of: Person | None = None
 ) -> AccessRequest:
-    """Ask for access, and find the people who must approve it.
+    """Submit a request for access, and find the people who must approve it.
 
     `by` is a person, or the agent itself, then with the user whose session it is in, or for whom its call was denied.
-    Raises what the checks in `asking` and holdings.beside raise, narrowing.LimitsTooLarge, narrowing.ReasonTooLong,
-    NotRecordable, and candidates.NoApprover when a stage has nobody left: a stage is never skipped.
+    Raises what the checks in `eligibility` and holdings.distinction raise, narrowing.LimitsTooLarge,
+    narrowing.ReasonTooLong, NotRecordable, and candidates.NoApprover for a stage without an approver: none is skipped.
     """
     narrowing.check_size(ask.limits, ask.reason)
-    locks.shared([(Lock.AGENT, agent.pk)])  # who answers for it stays the same until the request can be seen
+    locks.shared([(Lock.AGENT, agent.pk)])  # its owners stay the same until the request can be seen
     agent, entitlement, ask = _as_they_are_now(agent, entitlement, ask)
     denial = eligibility.denial(agent, ask.denied_call)
     on_behalf_of = on_behalf_of or eligibility.user(by, denial)
-    eligibility.check_asker(agent, ask, by=by, on_behalf_of=on_behalf_of)
+    eligibility.check_requester(agent, ask, by=by, on_behalf_of=on_behalf_of)
     eligibility.check_people(agent, ask.people, ask.groups)
     eligibility.check_in_force(agent, entitlement, ask.people)
     lines = eligibility.lines(entitlement, ask)
     eligibility.check_two_people(agent, (tool.risk for tool in lines))
     renews = ask.renews.pk if ask.renews else None
-    holdings.beside(holdings.Place(agent, entitlement, ask.people, ask.groups, renews), lines)
+    holdings.distinction(holdings.GrantTarget(agent, entitlement, ask.people, ask.groups, renews), lines)
     policy, now = policies.current_for(entitlement), clock.now()
     request = AccessRequest(
         agent=agent,
@@ -118,20 +118,22 @@ def submit(
     )
     routes = candidates.routes_of_new(request, stages_needed(request), ask.people, ask.groups)
     _store(request, ask, lines, routes)
-    with within(request):
-        detail = _said(request, lines, routes)
+    with trace_of(request):
+        detail = _event_detail(request, lines, routes)
         log.record(Action.REQUEST_SUBMITTED, about=about(request), by=by.principal, reason=ask.reason, detail=detail)
     WHEN_SUBMITTED.ask(request)
     return request
 
 
-def _said(request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], routes: Sequence[Route]) -> dict[str, Any]:
-    """Say for the record what was asked, and who was asked to answer."""
+def _event_detail(
+    request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], routes: Sequence[Route]
+) -> dict[str, Any]:
+    """Return the detail of the event: what was requested, and who must approve it."""
     return {
         "lines": {tool.name: limits for tool, limits in lines.items()},
         "lasts_seconds": int(request.lasts.total_seconds()),
         "risk": request.risk,
-        "completes": [each.said() for each in check.would_complete(request.agent, lines)],
+        "completes": [violation.as_json() for violation in check.would_violate(request.agent, lines)],
         "denied_call": str(request.denied_call) if request.denied_call else None,
         **({"appeals": str(request.appeals_id)} if request.appeals_id else {}),
         "approvals": [
@@ -140,7 +142,9 @@ def _said(request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], route
     }
 
 
-def _as_they_are_now(agent: Agent, entitlement: Entitlement, ask: Ask) -> tuple[Agent, Entitlement, Ask]:
+def _as_they_are_now(
+    agent: Agent, entitlement: Entitlement, ask: RequestTerms
+) -> tuple[Agent, Entitlement, RequestTerms]:
     """Read again what the caller may have read a while ago."""
     return (
         Agent.objects.select_related("sponsor__manager", "owner").get(pk=agent.pk),
@@ -150,7 +154,7 @@ def _as_they_are_now(agent: Agent, entitlement: Entitlement, ask: Ask) -> tuple[
 
 
 def stages_needed(request: AccessRequest) -> tuple[str, ...]:
-    """Say which stages a request needs at its present risk, under the policy it was made under."""
+    """Return which stages a request needs at its present risk, under the policy it was made under."""
     if request.policy is None:
         raise policies.Unusable
     personal = request.agent.kind == Agent.Kind.PERSONAL
@@ -160,7 +164,7 @@ def stages_needed(request: AccessRequest) -> tuple[str, ...]:
 
 def _store(
     request: AccessRequest,
-    ask: Ask,
+    ask: RequestTerms,
     lines: Mapping[Tool, Mapping[str, Any]],
     routes: Sequence[Route],
 ) -> None:
@@ -175,10 +179,10 @@ def _store(
 
 
 @contextmanager
-def within(request: AccessRequest) -> Iterator[None]:
-    """Let what is recorded belong to the trace of the request, so that one trace tells of the ask and its answers.
+def trace_of(request: AccessRequest) -> Iterator[None]:
+    """Let what is recorded belong to the trace of the request, so that one trace holds the request and its answers.
 
-    Raises NotRecordable when an event would be larger or more exact than the record holds.
+    Raises NotRecordable when an event would be larger or more exact than the audit log holds.
     """
     try:
         with context.acting(trace=request.trace):
@@ -188,7 +192,7 @@ def within(request: AccessRequest) -> Iterator[None]:
 
 
 def about(request: AccessRequest) -> list[str]:
-    """Return the links by which the record of a request is found again."""
+    """Return the audit log's links of a request."""
     return [
         f"request:{request.pk}",
         f"agent:{request.agent.slug}",
@@ -201,9 +205,9 @@ def about(request: AccessRequest) -> list[str]:
 
 
 def locked(request_id: UUID, *, also: Person | None = None) -> AccessRequest:
-    """Hold a request alone, and everybody that its grant would depend on together with issuers. Raises NotFound.
+    """Lock a request exclusively, and share locks on all that its grant would depend on. Raises NotFound.
 
-    `also` is the person who answers, for herself or in another's place. The row is read after the locks, so that it
+    `also` is the person who answers, for themselves or as a delegate. The row is read after the locks, so that it
     shows what the previous holder committed; its own lock keeps the sweep, which takes no other, away from it.
     """
     lock([request_id], also=also)
@@ -218,10 +222,10 @@ def locked(request_id: UUID, *, also: Person | None = None) -> AccessRequest:
         "manager_then",
         "system_owner_then",
     )
-    found = rows.filter(pk=request_id).first()
-    if found is None:
+    request = rows.filter(pk=request_id).first()
+    if request is None:
         raise NotFound
-    return found
+    return request
 
 
 def lock(request_ids: Sequence[UUID], *, also: Person | None = None) -> None:
@@ -235,7 +239,7 @@ def lock(request_ids: Sequence[UUID], *, also: Person | None = None) -> None:
     for agent, sponsor, system in known:
         keys |= {(Lock.AGENT, agent), (Lock.PERSON, sponsor), (Lock.SYSTEM, system)}
     if also:
-        places = delegations.places_of(also).values_list("pk", flat=True)
+        places = delegations.delegators_of(also).values_list("pk", flat=True)
         keys |= {(Lock.PERSON, person) for person in (also.pk, *places)}
     locks.shared(keys)
     renewed = AccessRequest.objects.filter(pk__in=request_ids).exclude(renews=None).values_list("renews", flat=True)
@@ -269,7 +273,7 @@ def write_narrowed(request: AccessRequest, rows: Mapping[str, RequestLine], left
 
 
 def save(request: AccessRequest, **fields: object) -> None:
-    """Write an open request's next version. Raises Stale when somebody else wrote it first."""
+    """Write an open request's next version. Raises Stale when another write came first."""
     for name, value in fields.items():
         setattr(request, name, value)
     changed = {"lasts": request.lasts, "risk": request.risk, "version": request.version + 1, **fields}
@@ -281,9 +285,9 @@ def save(request: AccessRequest, **fields: object) -> None:
 
 @transaction.atomic
 def narrow(
-    request_id: UUID, by: Asker, what: Narrowing, *, expected_version: int | None = None, reason: str = ""
+    request_id: UUID, by: Requester, what: Narrowing, *, expected_version: int | None = None, reason: str = ""
 ) -> AccessRequest:
-    """Ask for less than before, as the requester or as somebody the request waits for. Answers already given stay.
+    """Narrow a request, as the requester or as an approver that it waits for. Answers already given stay.
 
     Raises NotFound, NotInvolved, Stale, Decided, Overdue, NothingNarrowed, narrowing.Wider, narrowing.NothingLeft,
     narrowing.LimitsTooLarge, narrowing.ReasonTooLong, NotRecordable.
@@ -291,7 +295,7 @@ def narrow(
     narrowing.check_size(what.limits, reason)
     request = locked(request_id)
     waits = isinstance(by, Person) and stages_for(by).filter(request=request).exists()
-    if not (waits or asked_by(request, by)):
+    if not (waits or is_requester(request, by)):
         raise NotInvolved
     check_open(request, expected_version)
     rows = kept_lines(request)
@@ -300,27 +304,27 @@ def narrow(
         raise NothingNarrowed
     write_narrowed(request, rows, left)
     save(request)
-    with within(request):
+    with trace_of(request):
         log.record(Action.REQUEST_NARROWED, about=about(request), by=by.principal, reason=reason, detail=left.taken)
     return request
 
 
-def asked_by(request: AccessRequest, who: Asker) -> bool:
-    """Whether this person or agent stands behind the ask itself."""
+def is_requester(request: AccessRequest, who: Requester) -> bool:
+    """Whether this person or agent made the request."""
     return str(who.principal) == request.requested_as or (isinstance(who, Person) and who.pk == request.requested_by_id)
 
 
 @transaction.atomic
-def cancel(request_id: UUID, by: Asker, *, expected_version: int | None = None, reason: str = "") -> AccessRequest:
+def cancel(request_id: UUID, by: Requester, *, expected_version: int | None = None, reason: str = "") -> AccessRequest:
     """Withdraw a request. Raises NotFound, NotTheRequester, Stale, Decided, Overdue, narrowing.ReasonTooLong."""
     narrowing.check_size({}, reason)
     request = locked(request_id)
-    if not asked_by(request, by):
+    if not is_requester(request, by):
         raise NotTheRequester
     check_open(request, expected_version)
     void(request)
     save(request, state=AccessRequest.State.CANCELLED, decided_at=clock.now())
-    with within(request):
+    with trace_of(request):
         log.record(Action.REQUEST_CANCELLED, about=about(request), by=by.principal, reason=reason)
     return request
 
@@ -340,16 +344,17 @@ def waiting_ids() -> list[UUID]:
 
 
 def stages_for(person: Person) -> QuerySet[Approval]:
-    """Return the stages that wait for somebody's answer, their own or one in the place of another."""
-    places = Q(waiting_for=person) | Q(waiting_for__in=delegations.places_of(person))
+    """Return the stages that wait for a person's answer, their own or as a delegate."""
+    places = Q(waiting_for=person) | Q(waiting_for__in=delegations.delegators_of(person))
     waiting = Approval.objects.filter(places, answer=Approval.Answer.WAITING)
     return waiting.filter(request__state=AccessRequest.State.IN_APPROVAL).distinct()
 
 
-def visible_to(who: Asker) -> QuerySet[AccessRequest]:
-    """Return the requests somebody may see; analysts, auditors and security see all of them.
+def visible_to(who: Requester) -> QuerySet[AccessRequest]:
+    """Return the requests that a person or agent may see; analysts, auditors and security see all.
 
-    Their own asks, what waits for them or they answered, what concerns their agents, their systems or themselves.
+    A person sees their own requests, those that wait for them or that they answered, and those about their agents,
+    their systems or themselves.
     """
     everything = AccessRequest.objects.all()
     if isinstance(who, Agent):

@@ -40,13 +40,13 @@ _TYPES: Final = {
 }
 """The scimType of our codes."""
 _STATUS: Final = {HTTPStatus.UNPROCESSABLE_ENTITY: HTTPStatus.BAD_REQUEST}
-"""Statuses that RFC 7644 does not know, as it says them."""
+"""The statuses of RFC 7644 for statuses that it does not know."""
 
 type View[**P] = Callable[Concatenate[HttpRequest, PeopleSource, P], HttpResponse]
 
 
 class NoSource(DomainError):
-    """The token is missing, or no people source's."""
+    """The token is missing, or it belongs to no people source. Use the token of the source."""
 
     code, status = "bad_credentials", HTTPStatus.UNAUTHORIZED
 
@@ -84,8 +84,8 @@ def _refused(request: HttpRequest, source: PeopleSource | None, error: Exception
     else:
         refusals.count_stranger(refusal.code, context.current().source)
     status = _STATUS.get(HTTPStatus(status), HTTPStatus(status))
-    said = Error(status=int(status), scim_type=_TYPES.get(str(refusal.code)), detail=refusal.message)
-    response = failed(said)
+    error_body = Error(status=int(status), scim_type=_TYPES.get(str(refusal.code)), detail=refusal.message)
+    response = failed(error_body)
     if isinstance(refusal, ratelimits.TooMany):
         response["Retry-After"] = str(refusal.wait)
     elif (wait := _RETRY.get(str(refusal.code))) is not None:
@@ -99,21 +99,21 @@ def _source(request: HttpRequest) -> PeopleSource:
     scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.startswith(sources.PREFIX) or len(token) > _LONGEST:
         raise NoSource
-    found = sources.of_token(token)
-    if found is None:
+    source = sources.of_token(token)
+    if source is None:
         raise NoSource
-    return found
+    return source
 
 
 def body(request: HttpRequest) -> dict[str, Any]:
     """Read the one JSON object of a request. Raises SCIMException."""
     try:
-        found = strict.loads(request.body)
+        document = strict.loads(request.body)
     except DomainError as error:
         raise _syntax(error.message) from error
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise _syntax("The body is one JSON object.")
-    return plain(found)
+    return plain(document)
 
 
 def plain[T](value: T) -> T:

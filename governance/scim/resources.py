@@ -18,20 +18,20 @@ _OURS: Final = frozenset({"id", "meta", "groups", "schemas"})
 
 
 def person(entry: SourcedPerson) -> Person:
-    """Return a person as the source sees them: what it said, and where they are here."""
+    """Return a person as the source sees them: its own data, and their groups here."""
     document: dict[str, Any] = {**entry.said, "id": str(entry.pk), "meta": _meta(entry, "User")}
     if not (entry.active and entry.person.is_active):
         document["active"] = False
     groups = SourcedGroup.objects.filter(group__people=entry.person, source=entry.source, removed_at=None)
     document["groups"] = [
-        {"value": str(each.pk), "$ref": address("Group", each.pk), "display": each.group.name}
-        for each in groups.select_related("group").order_by("created_at")
+        {"value": str(sourced.pk), "$ref": address("Group", sourced.pk), "display": sourced.group.name}
+        for sourced in groups.select_related("group").order_by("created_at")
     ]
     return PERSON.model_validate(document, scim_policy=POLICY)
 
 
 def group(entry: SourcedGroup, *, members: bool = True) -> Group:
-    """Return a group as the source sees it; without its members where nobody asked for them."""
+    """Return a group as the source sees it; without its members where they are not requested."""
     document: dict[str, Any] = {
         "id": str(entry.pk),
         "displayName": entry.group.name,
@@ -48,7 +48,7 @@ def group(entry: SourcedGroup, *, members: bool = True) -> Group:
     return Group.model_validate(document, scim_policy=POLICY)
 
 
-def said(user: Person) -> DirectoryPerson:
+def person_data(user: Person) -> DirectoryPerson:
     """Return what a source says of a person. Raises InvalidValueException for what is too long."""
     user_name, external_id = (user.user_name or "").strip(), (user.external_id or "").strip()
     if not user_name or len(user_name) > _LONGEST_NAME or len(external_id) > _LONGEST_ID:
@@ -89,11 +89,11 @@ def _meta(entry: SourcedPerson | SourcedGroup, kind: str) -> dict[str, Any]:
 
 def _name(user: Person, otherwise: str) -> str:
     parts = user.name
-    made = " ".join(part for part in (parts.given_name, parts.family_name) if part) if parts else ""
-    return user.display_name or (parts.formatted if parts else None) or made or otherwise
+    joined = " ".join(part for part in (parts.given_name, parts.family_name) if part) if parts else ""
+    return user.display_name or (parts.formatted if parts else None) or joined or otherwise
 
 
 def _email(user: Person) -> str:
-    emails = [each for each in user.emails or [] if each.value]
-    first = next((each for each in emails if each.primary), emails[0] if emails else None)
+    emails = [email for email in user.emails or [] if email.value]
+    first = next((email for email in emails if email.primary), emails[0] if emails else None)
     return str(first.value) if first else ""

@@ -64,7 +64,7 @@ class User(Resource[AnyExtension]):
 
 
 class Manager(ComplexAttribute):
-    """Who answers for the person where a rule asks the manager."""
+    """The person's manager, who approves where a rule asks the manager."""
 
     value: Annotated[str | None, CaseExact.true] = None
     ref: Annotated[Reference["User"] | None, CaseExact.true] = Field(  # type: ignore[type-arg]
@@ -74,7 +74,7 @@ class Manager(ComplexAttribute):
 
 
 class EnterpriseUser(Extension):
-    """What an organisation says of its people."""
+    """The organisation's data of a person."""
 
     __schema__ = URN("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")
 

@@ -47,10 +47,10 @@ def users(request: HttpRequest, source: PeopleSource) -> HttpResponse:
         return _listed(request, rows, PERSON)
     if request.method != "POST":
         return _not_allowed("GET", "POST")
-    asked = PERSON.model_validate(body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST, **_READ)
-    if asked.active is None:
-        asked.active = True
-    return _shown(request, provisioning.add_person(source, resources.said(asked)), status=HTTPStatus.CREATED)
+    requested = PERSON.model_validate(body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST, **_READ)
+    if requested.active is None:
+        requested.active = True
+    return _shown(request, provisioning.add_person(source, resources.person_data(requested)), status=HTTPStatus.CREATED)
 
 
 @door
@@ -68,8 +68,8 @@ def user(request: HttpRequest, source: PeopleSource, pk: str) -> HttpResponse:
     if request.method == "GET":
         return _shown(request, entry)
     wanted = cast("Person", _wanted(request, resources.person(entry)))
-    said, expected = resources.said(wanted), _expected(request) or entry.version
-    return _shown(request, provisioning.change_person(source, key, said, expected=expected))
+    data, expected = resources.person_data(wanted), _expected(request) or entry.version
+    return _shown(request, provisioning.change_person(source, key, data, expected=expected))
 
 
 @door
@@ -79,9 +79,9 @@ def groups(request: HttpRequest, source: PeopleSource) -> HttpResponse:
         return _listed(request, source.groups.filter(removed_at=None).select_related("group", "source"), Group)
     if request.method != "POST":
         return _not_allowed("GET", "POST")
-    asked = Group.model_validate(body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST, **_READ)
-    made = provisioning.add_group(source, **_of_group(asked))
-    return _shown(request, made, status=HTTPStatus.CREATED)
+    requested = Group.model_validate(body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST, **_READ)
+    added = provisioning.add_group(source, **_of_group(requested))
+    return _shown(request, added, status=HTTPStatus.CREATED)
 
 
 @door
@@ -116,12 +116,12 @@ def about(request: HttpRequest, source: PeopleSource, kind: str, key: str = "") 
         "ResourceTypes": [*PROVIDER.resource_types],
         "Schemas": [*PROVIDER.schemas],
     }
-    documents = [_described(each) for each in known[kind]]
+    documents = [_described(document) for document in known[kind]]
     if kind == "ServiceProviderConfig":
         return answer(documents[0])
     if key:
-        found = [each for each in documents if each["id"] == key]
-        return answer(found[0]) if found else _nothing()
+        matching = [document for document in documents if document["id"] == key]
+        return answer(matching[0]) if matching else _nothing()
     listed: Any = ListResponse[Schema | ResourceType].model_validate(
         {"totalResults": len(documents), "itemsPerPage": len(documents), "startIndex": 1, "Resources": documents}
     )
@@ -150,14 +150,14 @@ def _described(thing: Resource[Any]) -> dict[str, Any]:
 
 def _wanted(request: HttpRequest, present: Resource[Any]) -> Resource[Any]:
     """Return what a resource shall be after PUT or PATCH. Raises what reading the body raises."""
-    given, model = body(request), type(present)
+    data, model = body(request), type(present)
     if request.method == "PUT":
-        return model.model_validate(given, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST, **_READ)
-    operations = given.get("Operations")
+        return model.model_validate(data, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST, **_READ)
+    operations = data.get("Operations")
     for operation in operations if isinstance(operations, list) else ():
         _forgive(operation)
     patch: Any = PatchOp[model].model_validate(  # type: ignore[valid-type]
-        given, scim_ctx=Context.RESOURCE_PATCH_REQUEST, **_READ
+        data, scim_ctx=Context.RESOURCE_PATCH_REQUEST, **_READ
     )
     patch.patch(present, scim_policy=POLICY)
     plain(present.model_dump(scim_ctx=Context.DEFAULT))
@@ -176,16 +176,16 @@ def _of_group(wanted: Group) -> dict[str, Any]:
     name = (wanted.display_name or "").strip()
     if not name:
         raise Malformed("A group has a name.")
-    members = [str(each.value) for each in wanted.members or [] if each.value]
+    members = [str(member.value) for member in wanted.members or [] if member.value]
     return {"name": name, "external_id": (wanted.external_id or "")[:255], "members": members}
 
 
 def _shown(request: HttpRequest, entry: Entry, *, status: int = HTTPStatus.OK) -> HttpResponse:
     model: Any = PERSON if isinstance(entry, SourcedPerson) else Group
-    given = {key: request.GET[key] for key in ("attributes", "excludedAttributes") if key in request.GET}
-    chosen = ResponseParameters[model].model_validate(given, **_READ)
-    found = _resource(entry, members=_wants_members(chosen))
-    document = found.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=chosen)
+    parameters = {key: request.GET[key] for key in ("attributes", "excludedAttributes") if key in request.GET}
+    chosen = ResponseParameters[model].model_validate(parameters, **_READ)
+    resource = _resource(entry, members=_wants_members(chosen))
+    document = resource.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=chosen)
     response = answer(document, status=status)
     response["ETag"] = resources.version(entry)
     response["Location"] = resources.address("User" if isinstance(entry, SourcedPerson) else "Group", entry.pk)
@@ -201,8 +201,8 @@ def _resource(entry: Entry, *, members: bool) -> Resource[Any]:
 def _wants_members(chosen: ResponseParameters[Any]) -> bool:
     """Whether a group's members are read at all; they may be many."""
     if chosen.attributes:
-        return any(str(each).lower().startswith("members") for each in chosen.attributes)
-    return "members" not in [str(each).lower() for each in chosen.excluded_attributes or ()]
+        return any(str(name).lower().startswith("members") for name in chosen.attributes)
+    return "members" not in [str(name).lower() for name in chosen.excluded_attributes or ()]
 
 
 def _listed(request: HttpRequest, rows: QuerySet[Any], model: Any) -> HttpResponse:  # noqa: ANN401 - a model with its extension
@@ -214,9 +214,10 @@ def _listed(request: HttpRequest, rows: QuerySet[Any], model: Any) -> HttpRespon
     count = _USUAL if search.count is None else min(max(0, search.count), MOST_RESULTS)
     page = rows.order_by("created_at", "pk")[start - 1 : start - 1 + count]
     members = _wants_members(search)
-    found = [_resource(entry, members=members) for entry in page]
+    entries = [_resource(entry, members=members) for entry in page]
     documents = [
-        each.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=search) for each in found
+        resource.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=search)
+        for resource in entries
     ]
     return answer(
         {
@@ -234,10 +235,10 @@ def _expected(request: HttpRequest) -> int | None:
     named = request.headers.get("If-Match", "*").strip()
     if named == "*":
         return None
-    found = _TAG.fullmatch(named)
-    if found is None:
+    match = _TAG.fullmatch(named)
+    if match is None:
         raise Stale
-    return int(found.group(1))
+    return int(match.group(1))
 
 
 def _key(text: str) -> UUID:

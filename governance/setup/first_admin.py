@@ -1,4 +1,4 @@
-"""How the first administrator comes in, when nobody is there yet who could let her in."""
+"""Invitations of the first administrator, before there is anyone to invite them."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ GOOD_FOR: Final = timedelta(minutes=15)
 
 
 class AdminExists(DomainError):
-    """There is an administrator already, who can let others in; --again makes a link all the same, and is recorded."""
+    """There already is an administrator, who can invite others. With --again a link is made anyway, and recorded."""
 
     code, status = "admin_exists", HTTPStatus.CONFLICT
 
 
 class InvitationSpent(DomainError):
-    """The link was used already, or its time is over; ask for a new one."""
+    """The link was already used, or it has expired. Ask for a new one."""
 
     code, status = "invitation_spent", HTTPStatus.GONE
 
 
 @transaction.atomic
 def invite(email: str, *, by: Principal, reason: str, again: bool = False) -> tuple[Person, str]:
-    """Make a platform administrator of this address, or find her, and a link for her; earlier links end.
+    """Make or find the platform administrator with this address, and make a link for them; earlier links end.
 
     A person whose own first link was never used cannot sign in, and is no administrator yet. Returns the person and the
     link's secret part, which is kept nowhere. Raises AdminExists, LoginTaken.
@@ -66,7 +66,7 @@ def make_link(person: Person, *, by: Principal, reason: str, again: bool = False
 
 @transaction.atomic
 def accept(token: str, password: str) -> Person:
-    """Let the person of a link set her password; the link is spent. Raises InvitationSpent."""
+    """Set the password of the link's person; the link is then used. Raises InvitationSpent."""
     now = clock.now()
     alive = _alive(token, now).filter(person__is_active=True)
     if not alive.update(used_at=now):
@@ -80,14 +80,14 @@ def accept(token: str, password: str) -> Person:
 
 def holder(token: str) -> Person:
     """Return whom a link is for, while it is good. Raises InvitationSpent."""
-    found = _alive(token, clock.now()).select_related("person").first()
-    if found is None or not found.person.is_active:
+    invitation = _alive(token, clock.now()).select_related("person").first()
+    if invitation is None or not invitation.person.is_active:
         raise InvitationSpent
-    return found.person
+    return invitation.person
 
 
 def _alive(token: str, now: datetime) -> QuerySet[Invitation]:
-    """Find the link while it is good. One from before its person was disabled is dead, also when they are back."""
+    """Select the link while it is valid. A link from before its person was disabled stays invalid."""
     last = F("person__sign_ins_valid_after")
     unspent = Invitation.objects.filter(digest=digest(token), used_at=None, expires_at__gt=now)
     return unspent.filter(Q(person__sign_ins_valid_after=None) | Q(made_at__gt=last))
@@ -99,6 +99,6 @@ def digest(token: str) -> str:
 
 
 def register(email: str, *, by: Principal) -> Person:
-    """Register somebody by their address alone; the login is what stands before the @. Raises LoginTaken."""
+    """Register a person by their address alone; the login is the part before the @. Raises LoginTaken."""
     login = re.sub(r"[^a-z0-9_-]+", "-", email.partition("@")[0].lower()).strip("-")[:64] or "admin"
     return people.register(login, name=email.partition("@")[0], email=email, by=by)

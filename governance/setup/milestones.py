@@ -1,4 +1,4 @@
-"""How far a new installation has come on the way to its first governed call and its end, as rows and record say."""
+"""How far a new installation is on the way to its first governed call and its revocation, by rows and audit log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from entitlements.clients.models import Client
 from entitlements.revocation.models import Revocation
 from governance.setup.models import SetupCheck
 
-from .readiness import State, Word
+from .readiness import Progress, State
 
 _Line: Final = SetupCheck.Line
 
@@ -29,17 +29,19 @@ def first_system() -> System | None:
 
 
 def system() -> State:
-    """Say whether a system is registered, its tools found, and one of them approved."""
-    found = first_system()
-    if found is None:
-        return State(_Line.SYSTEM, Word.NOT_YET, _("No system is registered yet."))
-    told = {"name": found.name}
-    if found.discovered_at is None:
-        return State(_Line.SYSTEM, Word.NOT_YET, _("%(name)s was not asked for its tools yet.") % told)
-    since = getattr(found, "approved_at", None)
+    """Return whether a system is registered, its tools found, and one of them approved."""
+    furthest = first_system()
+    if furthest is None:
+        return State(_Line.SYSTEM, Progress.NOT_YET, _("No system is registered yet."))
+    values = {"name": furthest.name}
+    if furthest.discovered_at is None:
+        return State(_Line.SYSTEM, Progress.NOT_YET, _("%(name)s was not asked for its tools yet.") % values)
+    since = getattr(furthest, "approved_at", None)
     if since is None:
-        return State(_Line.SYSTEM, Word.NOT_YET, _("No tool of %(name)s is approved yet.") % told)
-    return State(_Line.SYSTEM, Word.GREEN, _("%(name)s is registered, and tools of it are approved.") % told, since)
+        return State(_Line.SYSTEM, Progress.NOT_YET, _("No tool of %(name)s is approved yet.") % values)
+    return State(
+        _Line.SYSTEM, Progress.GREEN, _("%(name)s is registered, and tools of it are approved.") % values, since
+    )
 
 
 def first_agent() -> Agent | None:
@@ -50,17 +52,17 @@ def first_agent() -> Agent | None:
 
 
 def agent() -> State:
-    """Say whether an agent is in use and has a client."""
-    found = first_agent()
-    if found is None:
-        return State(_Line.AGENT, Word.NOT_YET, _("No agent is registered yet."))
-    told = {"name": found.name}
-    if found.status != Agent.Status.ACTIVE:
-        return State(_Line.AGENT, Word.NOT_YET, _("%(name)s is not in use.") % told)
-    since = getattr(found, "client_at", None)
+    """Return whether an agent is in use and has a client."""
+    furthest = first_agent()
+    if furthest is None:
+        return State(_Line.AGENT, Progress.NOT_YET, _("No agent is registered yet."))
+    values = {"name": furthest.name}
+    if furthest.status != Agent.Status.ACTIVE:
+        return State(_Line.AGENT, Progress.NOT_YET, _("%(name)s is not in use.") % values)
+    since = getattr(furthest, "client_at", None)
     if since is None:
-        return State(_Line.AGENT, Word.NOT_YET, _("%(name)s has no client yet.") % told)
-    return State(_Line.AGENT, Word.GREEN, _("%(name)s is in use and has a client.") % told, since)
+        return State(_Line.AGENT, Progress.NOT_YET, _("%(name)s has no client yet.") % values)
+    return State(_Line.AGENT, Progress.GREEN, _("%(name)s is in use and has a client.") % values, since)
 
 
 def first_event(action: Action) -> Event | None:
@@ -69,25 +71,27 @@ def first_event(action: Action) -> Event | None:
 
 
 def client() -> State:
-    """Say whether any client was given a token."""
+    """Return whether any client was given a token."""
     event = first_event(Action.TOKEN_ISSUED)
     if event is None:
-        return State(_Line.CLIENT, Word.NOT_YET, _("No token was issued yet."))
-    return State(_Line.CLIENT, Word.GREEN, _("A client of %(who)s was given a token.") % {"who": event.actor}, event.at)
+        return State(_Line.CLIENT, Progress.NOT_YET, _("No token was issued yet."))
+    return State(
+        _Line.CLIENT, Progress.GREEN, _("A client of %(who)s was given a token.") % {"who": event.actor}, event.at
+    )
 
 
 def call() -> State:
-    """Say whether any call was allowed."""
+    """Return whether any call was allowed."""
     event = first_event(Action.CALL_ALLOWED)
     if event is None:
-        return State(_Line.CALL, Word.NOT_YET, _("No call was allowed yet."))
+        return State(_Line.CALL, Progress.NOT_YET, _("No call was allowed yet."))
     tool = next((link.removeprefix("tool:") for link in event.about if link.startswith("tool:")), "")
-    told = _("%(who)s called %(tool)s.") % {"who": event.actor, "tool": tool}
-    return State(_Line.CALL, Word.GREEN, told, event.at)
+    sentence = _("%(who)s called %(tool)s.") % {"who": event.actor, "tool": tool}
+    return State(_Line.CALL, Progress.GREEN, sentence, event.at)
 
 
 def first_stop() -> Revocation | None:
-    """Return the first stop after an allowed call that every node obeyed, with its receipt."""
+    """Return the first revocation after an allowed call that every node obeyed, with its receipt."""
     called = first_event(Action.CALL_ALLOWED)
     if called is None:
         return None
@@ -96,10 +100,10 @@ def first_stop() -> Revocation | None:
 
 
 def stop() -> State:
-    """Say whether something was stopped after a call was allowed, and every gateway node said that it obeys."""
-    found = first_stop()
-    if found is None:
-        return State(_Line.STOP, Word.NOT_YET, _("Nothing was stopped after an allowed call yet."))
-    told = {"n": len(found.acknowledged), "what": f"{found.target_type}:{found.target_id}"}
-    sentence = _("%(what)s was stopped, and all %(n)d gateway nodes obeyed.") % told
-    return State(_Line.STOP, Word.GREEN, sentence, found.committed_at)
+    """Return whether a revocation followed an allowed call, with the acknowledgement of every gateway node."""
+    revocation = first_stop()
+    if revocation is None:
+        return State(_Line.STOP, Progress.NOT_YET, _("Nothing was stopped after an allowed call yet."))
+    values = {"n": len(revocation.acknowledged), "what": f"{revocation.target_type}:{revocation.target_id}"}
+    sentence = _("%(what)s was stopped, and all %(n)d gateway nodes obeyed.") % values
+    return State(_Line.STOP, Progress.GREEN, sentence, revocation.committed_at)

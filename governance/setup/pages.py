@@ -31,16 +31,16 @@ _SETUP: Final = "setup"
 @require_safe
 @doors.page
 def page(request: HttpRequest) -> HttpResponse:
-    """Show the lines to whoever sees the installation as a whole; tell everybody else whom to ask."""
+    """Show the lines to people who may see the whole installation, and to all others whom to ask."""
     return _show(request)
 
 
 def _show(request: HttpRequest, *, problem: DomainError | None = None, **more: Any) -> HttpResponse:  # noqa: ANN401
     caller, person = doors.caller(request), doors.person(request)
-    told: dict[str, Any] = {"administrators": read.holders(Role.ADMIN), "problem": problem, **more}
+    context: dict[str, Any] = {"administrators": read.holders(Role.ADMIN), "problem": problem, **more}
     if caller.sees_everything:
         lines = read.entries(caller)
-        told |= {
+        context |= {
             "groups": read.groups(lines),
             "done": sum(line.state.is_green for line in lines),
             "total": len(lines),
@@ -53,7 +53,7 @@ def _show(request: HttpRequest, *, problem: DomainError | None = None, **more: A
             "may_link": allauth_adapter.may_link(request),
             "link_address": f"{reverse('openid_connect_login', args=['company'])}?next={reverse(_SETUP)}",
         }
-    return render(request, "console/setup/setup.html", told, status=problem.status if problem else 200)
+    return render(request, "console/setup/setup.html", context, status=problem.status if problem else 200)
 
 
 @require_POST
@@ -69,7 +69,7 @@ def try_line(request: HttpRequest, line: str) -> HttpResponse:
 @require_POST
 @doors.page
 def attest(request: HttpRequest) -> HttpResponse:
-    """Keep that a backup was made, on which day and where."""
+    """Store that a backup was made, on which day and where."""
     where = request.POST.get("where", "").strip()[:500]
     try:
         day = date.fromisoformat(request.POST.get("day", ""))
@@ -86,7 +86,7 @@ def attest(request: HttpRequest) -> HttpResponse:
 @require_POST
 @doors.page
 def trust(request: HttpRequest) -> HttpResponse:
-    """Trust the issuer that was tested, after a fresh proof of who asks."""
+    """Trust the issuer that was tested, after step-up authentication."""
     doors.about(request, "setup:sign_in")
     setup.trust_company(by=doors.person(request))
     doors.done(request, _("Trusted. Now say which of its accounts is yours, by signing in there."))
@@ -96,7 +96,7 @@ def trust(request: HttpRequest) -> HttpResponse:
 @require_POST
 @doors.page
 def link(request: HttpRequest) -> HttpResponse:
-    """Let the next sign-in at the company say which account there is this person's; only a link may lead there."""
+    """Link the account of the next company sign-in to this person."""
     allauth_adapter.allow_link(request)
     return redirect(f"{reverse(_SETUP)}#sign_in")
 
@@ -131,9 +131,9 @@ def invite(request: HttpRequest) -> HttpResponse:
 def _mailed(person: Person, address: str) -> bool:
     minutes = int(first_admin.GOOD_FOR.total_seconds() // 60)
     text = _("You are invited to Mandate as %(login)s. The link is good once, for %(n)d minutes:\n\n%(address)s\n")
-    told = text % {"login": person.login, "n": minutes, "address": address}
+    body = text % {"login": person.login, "n": minutes, "address": address}
     try:
-        EmailMessage(_("Your invitation to Mandate"), told, to=[person.email]).send(using="default")
+        EmailMessage(_("Your invitation to Mandate"), body, to=[person.email]).send(using="default")
     except (smtplib.SMTPException, OSError):
         return False
     return True

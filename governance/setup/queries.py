@@ -1,4 +1,4 @@
-"""The lines of the set-up page: how far each is, and what the person who looks can do next about it."""
+"""The lines of the set-up page: how far each is, and what the person can do next."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ WHY: Final = {
     _Line.SIGN_IN: gettext_lazy(
         "People come in by the account they have; one local account stays sealed for the day it fails."
     ),
-    _Line.SECOND_ADMIN: gettext_lazy("One lets the other in again, and nobody administers alone."),
+    _Line.SECOND_ADMIN: gettext_lazy("One lets the other in again, so that no administrator is alone."),
     _Line.MAIL: gettext_lazy("Invitations and notices reach people."),
     _Line.ANCHOR: gettext_lazy(
-        "Each signed checkpoint leaves the database, so that nobody can rewrite the record unseen."
+        "Each signed checkpoint leaves the database, so that a rewrite of the audit log is detected."
     ),
     _Line.BACKUP: gettext_lazy("The database, and apart from it the key-encryption key."),
     _Line.SYSTEM: gettext_lazy("An MCP server behind the gateway, with a tool that a person has read and approved."),
     _Line.AGENT: gettext_lazy("Who answers for it, and the client with which it signs in."),
-    _Line.CLIENT: gettext_lazy("The agent asks for access, somebody approves, its client gets a token of minutes."),
+    _Line.CLIENT: gettext_lazy("The agent requests access, a person approves, its client gets a token of minutes."),
     _Line.CALL: gettext_lazy("The gateway decides, records, and only then forwards."),
     _Line.STOP: gettext_lazy("Stop what made the call, and read in the receipt which node obeyed after how long."),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class NextAction:
     """Something to do next: where, and in what words."""
 
     address: str
@@ -72,8 +72,8 @@ class Entry:
     why: Any
     tested: SetupCheck | None = None
     testable: bool = False
-    acts: list[Act] = field(default_factory=list)
-    told: str = ""
+    acts: list[NextAction] = field(default_factory=list)
+    note: str = ""
 
     @property
     def key(self) -> str:
@@ -82,11 +82,11 @@ class Entry:
 
 
 def entries(caller: Caller) -> list[Entry]:
-    """Return the lines for somebody who sees them."""
+    """Return the lines of the page."""
     tests = {row.line: row for row in SetupCheck.objects.select_related("by")}
-    found = []
+    result = []
     for state in setup.states():
-        acts, told = _next(caller, state)
+        acts, note = _next(caller, state)
         entry = Entry(
             state,
             NAMES[state.line],
@@ -94,10 +94,10 @@ def entries(caller: Caller) -> list[Entry]:
             tests.get(state.line) if state.line != _Line.BACKUP else None,
             state.line.value in setup.TESTABLE,
             acts,
-            told,
+            note,
         )
-        found.append(entry)
-    return found
+        result.append(entry)
+    return result
 
 
 def groups(lines: list[Entry]) -> list[tuple[Any, list[Entry]]]:
@@ -112,8 +112,8 @@ def groups(lines: list[Entry]) -> list[tuple[Any, list[Entry]]]:
     ]
 
 
-def _next(caller: Caller, state: State) -> tuple[list[Act], str]:
-    """Say what the person can do next about a line; who else can, where she cannot."""
+def _next(caller: Caller, state: State) -> tuple[list[NextAction], str]:
+    """Return what the person can do next about a line, or who can instead."""
     if state.line == _Line.SYSTEM:
         return _system(caller)
     if state.line == _Line.AGENT:
@@ -127,37 +127,37 @@ def _next(caller: Caller, state: State) -> tuple[list[Act], str]:
     return [], ""
 
 
-def _system(caller: Caller) -> tuple[list[Act], str]:
-    found = milestones.first_system()
-    if found is None:
+def _system(caller: Caller) -> tuple[list[NextAction], str]:
+    furthest = milestones.first_system()
+    if furthest is None:
         if doors.may(caller, "systems", None):
-            return [Act(reverse("system-add"), _("Register a system"))], ""
+            return [NextAction(reverse("system-add"), _("Register a system"))], ""
         return [], _only(Role.ANALYST, _("registers systems"))
-    acts = [Act(reverse("system-page", args=[found.slug]), found.name)]
-    if not Entitlement.objects.filter(system=found).exists() and doors.may(caller, "entitlements", found):
-        acts.append(Act(reverse("entitlement-add", args=[found.slug]), _("Make its tools requestable")))
+    acts = [NextAction(reverse("system-page", args=[furthest.slug]), furthest.name)]
+    if not Entitlement.objects.filter(system=furthest).exists() and doors.may(caller, "entitlements", furthest):
+        acts.append(NextAction(reverse("entitlement-add", args=[furthest.slug]), _("Make its tools requestable")))
     return acts, ""
 
 
-def _agent(caller: Caller) -> tuple[list[Act], str]:
-    found = milestones.first_agent()
-    if found is None:
+def _agent(caller: Caller) -> tuple[list[NextAction], str]:
+    furthest = milestones.first_agent()
+    if furthest is None:
         if doors.may(caller, "agents", None):
-            return [Act(reverse("agent-add"), _("Register an agent"))], ""
+            return [NextAction(reverse("agent-add"), _("Register an agent"))], ""
         return [], _only(Role.ANALYST, _("registers agents"))
-    acts = [Act(reverse("agent-page", args=[found.slug]), found.name)]
-    if found.clients.exists():
+    acts = [NextAction(reverse("agent-page", args=[furthest.slug]), furthest.name)]
+    if furthest.clients.exists():
         return acts, ""
-    waits = found.credentials.filter(state=ClientCredential.State.WAITING, answer_by__gt=clock.now()).first()
+    waits = furthest.credentials.filter(state=ClientCredential.State.WAITING, answer_by__gt=clock.now()).first()
     if waits is not None and visibility.client_credentials(caller).filter(pk=waits.pk).exists():
-        acts.append(Act(reverse("credential-page", args=[waits.pk]), _("See its client")))
+        acts.append(NextAction(reverse("credential-page", args=[waits.pk]), _("See its client")))
         return acts, _("Its client waits until its sponsor or an owner accepts it.")
-    if doors.may(caller, "clients", found):
-        acts.append(Act(reverse("client-add", args=[found.slug]), _("Add its client")))
+    if doors.may(caller, "clients", furthest):
+        acts.append(NextAction(reverse("client-add", args=[furthest.slug]), _("Add its client")))
     return acts, ""
 
 
-def _client(caller: Caller) -> tuple[list[Act], str]:
+def _client(caller: Caller) -> tuple[list[NextAction], str]:
     """Lead to what lacks on the way to a token: something to ask for, the ask, its answer, the connection."""
     agent = milestones.first_agent()
     if agent is None or milestones.first_system() is None:
@@ -166,38 +166,38 @@ def _client(caller: Caller) -> tuple[list[Act], str]:
     if not offered.exists():
         return [], _("First make tools of the system requestable.")
     if not Grant.objects.filter(agent=agent, ended_at=None).exists():
-        asked = agent.requests.filter(state="in_approval").order_by("asked_at").first()
-        if asked is not None:
-            return [Act(reverse("request-page", args=[asked.pk]), _("See the request"))], _(
+        open_request = agent.requests.filter(state="in_approval").order_by("asked_at").first()
+        if open_request is not None:
+            return [NextAction(reverse("request-page", args=[open_request.pk]), _("See the request"))], _(
                 "Its request waits for an answer."
             )
         if visibility.agents(caller).filter(pk=agent.pk).exists():
-            return [Act(f"{reverse('ask')}?agent={agent.slug}", _("Request access"))], ""
+            return [NextAction(f"{reverse('ask')}?agent={agent.slug}", _("Request access"))], ""
         return [], ""
-    return [Act(f"{reverse('connect')}?agent={agent.slug}&how=curl", _("Connect a client"))], ""
+    return [NextAction(f"{reverse('connect')}?agent={agent.slug}&how=curl", _("Connect a client"))], ""
 
 
-def _call() -> tuple[list[Act], str]:
+def _call() -> tuple[list[NextAction], str]:
     agent = milestones.first_agent()
     if agent is None or not Grant.objects.filter(agent=agent).exists():
         return [], ""
-    return [Act(f"{reverse('agent-page', args=[agent.slug])}?tab=timeline", _("What it did"))], ""
+    return [NextAction(f"{reverse('agent-page', args=[agent.slug])}?tab=timeline", _("What it did"))], ""
 
 
-def _stop() -> tuple[list[Act], str]:
-    found = milestones.first_stop()
-    if found is not None:
-        return [Act(f"{reverse('receipt', args=[found.pk])}?prove", _("The receipt"))], ""
+def _stop() -> tuple[list[NextAction], str]:
+    revocation = milestones.first_stop()
+    if revocation is not None:
+        return [NextAction(f"{reverse('receipt', args=[revocation.pk])}?prove", _("The receipt"))], ""
     agent = milestones.first_agent()
     held = Grant.objects.filter(agent=agent, ended_at=None).order_by("starts_at").first() if agent else None
     if held is None or not milestones.call().is_green:
         return [], ""
     address = reverse("stop", args=["grant", str(held.pk)])
-    return [Act(f"{address}?next={reverse('setup')}", _("Stop its access"))], ""
+    return [NextAction(f"{address}?next={reverse('setup')}", _("Stop its access"))], ""
 
 
 def _only(role: str, does: str) -> str:
-    names = ", ".join(holders(role)) or _("nobody yet: invite one below")
+    names = ", ".join(holders(role)) or _("no one yet: invite one below")
     return _("An analyst %(does)s: %(names)s.") % {"does": does, "names": names}
 
 

@@ -1,6 +1,6 @@
-"""Whether an installation may hold weighty access: the company's sign-in, two administrators, a record that leaves it.
+"""Whether an installation may hold high-risk access: company sign-in, two administrators, an anchored audit log.
 
-Read anew each time from what is there now, so that what is lost is missed at once. docs/decisions/0012 says why.
+Read again each time from the current rows, so that a lost condition shows at once. docs/decisions/0012 says why.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ _ADMINISTRATORS: Final = 2
 
 
 class SetupIncomplete(DomainError):
-    """High-risk access waits until the company's sign-in, a second administrator and the anchor are set up."""
+    """High-risk access needs a complete set-up: company sign-in, a second administrator and the anchor."""
 
     code, status = "setup_incomplete", HTTPStatus.CONFLICT
 
 
-class Word(StrEnum):
+class Progress(StrEnum):
     """How far a line is."""
 
     GREEN = "green"
@@ -55,18 +55,18 @@ class State:
     """How far one line of the set-up page is, since when, and why it is no further."""
 
     line: Line
-    word: Word
+    word: Progress
     sentence: str
     since: datetime | None = None
 
     @property
     def is_green(self) -> bool:
         """Whether the line is done."""
-        return self.word == Word.GREEN
+        return self.word == Progress.GREEN
 
 
 def check_allows(risk: str) -> None:
-    """Let access of this risk come about. Raises SetupIncomplete for high and critical while a needed line lacks."""
+    """Check a risk level. Raises SetupIncomplete for high and critical while a needed line is missing."""
     if Risk(risk).rank >= Risk.HIGH.rank and (lacking := missing()):
         raise SetupIncomplete(missing=[state.line.value for state in lacking])
 
@@ -89,31 +89,35 @@ def is_demo() -> bool:
 
 
 def last_test(line: Line) -> SetupCheck | None:
-    """Return what the last test of a line said."""
+    """Return the result of the last test of a line."""
     return SetupCheck.objects.filter(line=line).select_related("by").first()
 
 
 def sign_in() -> State:
-    """Say whether the company's provider was tested as it is configured now, is trusted, and let somebody in."""
+    """Return whether the company's provider was tested as configured now, is trusted, and has signed in a person."""
     line, issuer = SetupCheck.Line.SIGN_IN, settings.OIDC_ISSUER
     if not issuer:
-        return State(line, Word.NOT_YET, _("OIDC_ISSUER is not set."))
+        return State(line, Progress.NOT_YET, _("OIDC_ISSUER is not set."))
     tested = last_test(line)
     if tested is None or tested.subject != issuer:
-        return State(line, Word.NOT_YET, _("%(issuer)s was not tested yet.") % {"issuer": issuer})
+        return State(line, Progress.NOT_YET, _("%(issuer)s was not tested yet.") % {"issuer": issuer})
     if not tested.passed:
-        return State(line, Word.FAILED, tested.sentence)
+        return State(line, Progress.FAILED, tested.sentence)
     if not TrustedIssuer.objects.filter(issuer=issuer, enabled=True, purpose=TrustedIssuer.Purpose.IDENTITY).exists():
-        return State(line, Word.NOT_YET, _("%(issuer)s answers, and is not trusted yet.") % {"issuer": issuer})
-    came = _came_in(issuer)
-    if came is None:
-        return State(line, Word.NOT_YET, _("%(issuer)s is trusted; nobody has come in by it yet.") % {"issuer": issuer})
-    who, when = came
-    return State(line, Word.GREEN, _("%(name)s has come in by it.") % {"name": who}, max(when, tested.since or when))
+        return State(line, Progress.NOT_YET, _("%(issuer)s answers, and is not trusted yet.") % {"issuer": issuer})
+    first = _came_in(issuer)
+    if first is None:
+        return State(
+            line, Progress.NOT_YET, _("%(issuer)s is trusted; no person has signed in by it yet.") % {"issuer": issuer}
+        )
+    who, when = first
+    return State(
+        line, Progress.GREEN, _("%(name)s has come in by it.") % {"name": who}, max(when, tested.since or when)
+    )
 
 
 def _came_in(issuer: str) -> tuple[str, datetime] | None:
-    """Return who was the first to come back from the company's sign-in as somebody we know."""
+    """Return the first person who signed in at the company, and when."""
     known = Identity.objects.filter(
         issuer__issuer=issuer,
         issuer__enabled=True,
@@ -143,46 +147,46 @@ def administrators() -> list[tuple[Person, datetime]]:
 
 
 def second_admin() -> State:
-    """Say whether two administrators have a second factor, so that one can let the other in again."""
-    line, there = SetupCheck.Line.SECOND_ADMIN, administrators()
-    if len(there) < _ADMINISTRATORS:
-        told = _("%(n)d of 2 administrators have a second factor.") % {"n": len(there)}
-        return State(line, Word.NOT_YET, told)
-    names = ", ".join(person.name for person, _when in there)
-    told = _("%(names)s have a second factor.") % {"names": names}
-    return State(line, Word.GREEN, told, there[_ADMINISTRATORS - 1][1])
+    """Return whether two administrators have a second factor, so that one can invite the other again."""
+    line, admins = SetupCheck.Line.SECOND_ADMIN, administrators()
+    if len(admins) < _ADMINISTRATORS:
+        sentence = _("%(n)d of 2 administrators have a second factor.") % {"n": len(admins)}
+        return State(line, Progress.NOT_YET, sentence)
+    names = ", ".join(person.name for person, _when in admins)
+    sentence = _("%(names)s have a second factor.") % {"names": names}
+    return State(line, Progress.GREEN, sentence, admins[_ADMINISTRATORS - 1][1])
 
 
 def anchor() -> State:
-    """Say whether the newest checkpoints are outside the database: read from the anchor itself, not from our memory."""
+    """Return whether the newest checkpoints are outside the database, as read from the anchor itself."""
     line = SetupCheck.Line.ANCHOR
     if not settings.ANCHOR_FILE:
-        return State(line, Word.NOT_YET, _("ANCHOR_FILE is not set for this process."))
+        return State(line, Progress.NOT_YET, _("ANCHOR_FILE is not set for this process."))
     try:
         note = anchors.File(Path(settings.ANCHOR_FILE)).last()
         kept = chain.Checkpoint.parse(note.partition("\n\n")[0] + "\n") if note else None
     except (OSError, chain.BadNote) as problem:
-        told = _("The anchor cannot be read: %(problem)s.") % {"problem": problem}
-        return State(line, Word.FAILED, told)
+        sentence = _("The anchor cannot be read: %(problem)s.") % {"problem": problem}
+        return State(line, Progress.FAILED, sentence)
     if kept is None:
-        return State(line, Word.NOT_YET, _("No checkpoint has reached the anchor yet."))
+        return State(line, Progress.NOT_YET, _("No checkpoint has reached the anchor yet."))
     return _compare(kept)
 
 
 def _compare(kept: chain.Checkpoint) -> State:
     """Hold the anchor's newest checkpoint against the database, allowing for what is on its way."""
     line, now = SetupCheck.Line.ANCHOR, clock.now()
-    here = Checkpoint.objects.filter(size=kept.size).first()
-    if kept.size and (here is None or bytes(here.root) != kept.root):
-        told = _("The anchor and the database disagree about the first %(n)d events.") % {"n": kept.size}
-        return State(line, Word.FAILED, told)
+    checkpoint = Checkpoint.objects.filter(size=kept.size).first()
+    if kept.size and (checkpoint is None or bytes(checkpoint.root) != kept.root):
+        sentence = _("The anchor and the database disagree about the first %(n)d events.") % {"n": kept.size}
+        return State(line, Progress.FAILED, sentence)
     due = Checkpoint.objects.filter(signed_at__lte=now - SILENCE, size__gt=kept.size)
     if due.exists() or _signed(kept) < now - SILENCE:
-        told = _("No checkpoint has reached the anchor for %(n)d minutes: look at the sealer.")
-        return State(line, Word.FAILED, told % {"n": SILENCE.total_seconds() // 60})
+        sentence = _("No checkpoint has reached the anchor for %(n)d minutes: look at the sealer.")
+        return State(line, Progress.FAILED, sentence % {"n": SILENCE.total_seconds() // 60})
     began = Checkpoint.objects.order_by("size").values_list("signed_at", flat=True).first()
-    told = _("The anchor has the first %(n)d events.") % {"n": kept.size}
-    return State(line, Word.GREEN, told, began)
+    sentence = _("The anchor has the first %(n)d events.") % {"n": kept.size}
+    return State(line, Progress.GREEN, sentence, began)
 
 
 def _signed(kept: chain.Checkpoint) -> datetime:

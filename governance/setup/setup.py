@@ -1,4 +1,4 @@
-"""The verbs of setting up: try one line for real, attest a backup, trust the company's issuer, let colleagues in.
+"""Actions of the set-up: test one line, attest a backup, trust the company's issuer, invite colleagues.
 
 A test's result is kept, one row a line; all else that the page shows is read where it is (`readiness`, `milestones`).
 """
@@ -38,41 +38,41 @@ from entitlements.upstream import egress, upstream
 from governance.setup.models import Invitation, SetupCheck
 
 from . import first_admin, milestones, readiness
-from .readiness import State, Word
+from .readiness import Progress, State
 
 type Line = SetupCheck.Line
 _Line: Final = SetupCheck.Line
 BACKUP_IS_OLD: Final = timedelta(days=92)
-"""A backup that nobody attested for a quarter counts no more."""
+"""After a quarter without an attestation, a backup no longer counts."""
 
 
 class NotADemo(DomainError):
-    """Only a demo takes the set-up as done."""
+    """Only a demo can skip the set-up. Set DEMO, or complete the set-up."""
 
     code, status = "not_a_demo", HTTPStatus.CONFLICT
 
 
 class CanSignIn(DomainError):
-    """The person can sign in already; an invitation would set a new password."""
+    """The person can already sign in; an invitation would set a new password."""
 
     code, status = "person_can_sign_in", HTTPStatus.CONFLICT
 
 
 class BackupNotYet(DomainError):
-    """A backup is attested by the day on which it was made, not in the future and at most a quarter ago."""
+    """The day of a backup cannot be in the future or more than a quarter ago. Enter the day on which it was made."""
 
     code, status = "backup_date_refused", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class NotTested(DomainError):
-    """The company's sign-in is trusted after a test that passed; test it first."""
+    """The company's sign-in cannot be trusted before a test has passed. Test it first."""
 
     code, status = "sign_in_not_tested", HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What a test found: whether it passed, in a sentence, and what was tried."""
+class _TestResult:
+    """The result of a test: whether it passed, a sentence, and what was tested."""
 
     passed: bool
     sentence: str
@@ -87,19 +87,19 @@ def run_test(line: Line, *, by: Person) -> SetupCheck:
     """Try one line for real, and keep what came of it. What is outside is tried before the transaction begins."""
     subject = _SUBJECTS.get(line, str)()
     try:
-        found = _Found(True, _TESTS[line](by), subject)  # noqa: FBT003 - named by its field
+        result = _TestResult(True, _TESTS[line](by), subject)  # noqa: FBT003 - named by its field
     except _Failed as problem:
-        found = _Found(False, str(problem), subject)  # noqa: FBT003 - as above
-    return _keep(line, found, by=by)
+        result = _TestResult(False, str(problem), subject)  # noqa: FBT003 - as above
+    return _keep(line, result, by=by)
 
 
 @transaction.atomic
-def _keep(line: Line, found: _Found, *, by: Person) -> SetupCheck:
+def _keep(line: Line, result: _TestResult, *, by: Person) -> SetupCheck:
     before = SetupCheck.objects.select_for_update().filter(line=line).first()
-    lasting = before is not None and before.passed and before.subject == found.subject
+    lasting = before is not None and before.passed and before.subject == result.subject
     now = clock.now()
-    since = (before.since if before and lasting else now) if found.passed else None
-    values = {"passed": found.passed, "sentence": found.sentence[:500], "subject": found.subject[:300]}
+    since = (before.since if before and lasting else now) if result.passed else None
+    values = {"passed": result.passed, "sentence": result.sentence[:500], "subject": result.subject[:300]}
     kept, _made = SetupCheck.objects.update_or_create(
         line=line, defaults={**values, "at": now, "since": since, "by": by}
     )
@@ -107,8 +107,8 @@ def _keep(line: Line, found: _Found, *, by: Person) -> SetupCheck:
         Action.SETUP_TESTED,
         about=[f"setup:{line.value}"],
         by=by.principal,
-        outcome="success" if found.passed else "failure",
-        detail={"line": line.value, "sentence": found.sentence[:500], "of": found.subject[:300]},
+        outcome="success" if result.passed else "failure",
+        detail={"line": line.value, "sentence": result.sentence[:500], "of": result.subject[:300]},
     )
     return kept
 
@@ -133,8 +133,8 @@ def declare_demo(*, by: Principal) -> None:
         raise NotADemo
     now = clock.now()
     values = {"passed": True, "at": now, "since": now}
-    _row, made = SetupCheck.objects.get_or_create(line=_Line.DEMO, defaults=values)
-    if made:
+    _row, created = SetupCheck.objects.get_or_create(line=_Line.DEMO, defaults=values)
+    if created:
         log.record(Action.SETUP_DEMO_DECLARED, about=["setup:demo"], by=by)
 
 
@@ -155,8 +155,8 @@ def trust_company(*, by: Person) -> TrustedIssuer:
 def invite(email: str, roles: Sequence[str], *, by: Person, reason: str) -> tuple[Person, str]:
     """Let a colleague in: these roles, and a link of 15 minutes for a password and a second factor.
 
-    Only for somebody who cannot sign in yet: a link for anybody else would take their account over. Returns the person
-    and the link's secret part. Raises CanSignIn, LoginTaken, UnknownRole.
+    Only for a person who cannot sign in yet: a link for any other person would take over their account. Returns the
+    person and the link's secret part. Raises CanSignIn, LoginTaken, UnknownRole.
     """
     known = Person.objects.filter(email__iexact=email).order_by("pk").first()
     if known is not None and (known.has_usable_password() or not _only_invited(known)):
@@ -168,50 +168,50 @@ def invite(email: str, roles: Sequence[str], *, by: Person, reason: str) -> tupl
 
 
 def _only_invited(person: Person) -> bool:
-    """Whether somebody was invited and never came in: all else about the account is somebody's already."""
+    """Whether a person was invited and never signed in. Any other account is already in use."""
     invited = Invitation.objects.filter(person=person)
     return person.is_active and invited.exists() and not invited.exclude(used_at=None).exists()
 
 
 def states() -> list[State]:
     """Return how far each line is, in the order of the page."""
-    found = [*readiness.needed(), mail(), backup()]
+    basics = [*readiness.needed(), mail(), backup()]
     facts = [milestones.system(), milestones.agent(), milestones.client(), milestones.call(), milestones.stop()]
-    return [*found, *(_with_test(state) for state in facts)]
+    return [*basics, *(_with_test(state) for state in facts)]
 
 
 def _with_test(state: State) -> State:
     """Let a test that failed say so, although the row or the event is there."""
     tested = readiness.last_test(state.line)
     if state.is_green and tested is not None and not tested.passed:
-        return replace(state, word=Word.FAILED, sentence=tested.sentence, since=None)
+        return replace(state, word=Progress.FAILED, sentence=tested.sentence, since=None)
     return state
 
 
 def mail() -> State:
-    """Say whether a test message went out through the mail server that is configured now."""
+    """Return whether a test message went out through the mail server that is configured now."""
     server, tested = _mail_server(), readiness.last_test(_Line.MAIL)
     if not server:
-        return State(_Line.MAIL, Word.NOT_YET, _("MAIL_URL is not set: no mail is sent."))
+        return State(_Line.MAIL, Progress.NOT_YET, _("MAIL_URL is not set: no mail is sent."))
     if tested is None or tested.subject != server:
-        return State(_Line.MAIL, Word.NOT_YET, _("%(server)s was not tried yet.") % {"server": server})
+        return State(_Line.MAIL, Progress.NOT_YET, _("%(server)s was not tried yet.") % {"server": server})
     if not tested.passed:
-        return State(_Line.MAIL, Word.FAILED, tested.sentence)
-    return State(_Line.MAIL, Word.GREEN, tested.sentence, tested.since)
+        return State(_Line.MAIL, Progress.FAILED, tested.sentence)
+    return State(_Line.MAIL, Progress.GREEN, tested.sentence, tested.since)
 
 
 def backup() -> State:
-    """Say whether somebody attested a backup within the last quarter."""
+    """Return whether a person attested a backup within the last quarter."""
     attested = readiness.last_test(_Line.BACKUP)
     if attested is None or attested.since is None:
-        return State(_Line.BACKUP, Word.NOT_YET, _("Nobody has said yet that a backup was made."))
+        return State(_Line.BACKUP, Progress.NOT_YET, _("No backup has been attested yet."))
     if attested.since <= clock.now() - BACKUP_IS_OLD:
-        return State(_Line.BACKUP, Word.FAILED, _("The last backup that somebody attested is older than a quarter."))
-    told = _("%(name)s says that it is kept: %(where)s") % {
+        return State(_Line.BACKUP, Progress.FAILED, _("The last attested backup is older than a quarter."))
+    sentence = _("%(name)s says that it is kept: %(where)s") % {
         "name": attested.by.name if attested.by else "",
         "where": attested.sentence,
     }
-    return State(_Line.BACKUP, Word.GREEN, told, attested.since)
+    return State(_Line.BACKUP, Progress.GREEN, sentence, attested.since)
 
 
 # ------------------------------------------------------------------------------------------------------ the tests
@@ -237,7 +237,7 @@ def _try_mail(by: Person) -> str:
 
 
 def _discovered(issuer: str) -> tuple[Mapping[str, Any], list[str]]:
-    """Fetch what an issuer says of itself (OpenID Connect Discovery 1.0) and its keys. Raises _Failed."""
+    """Fetch an issuer's metadata (OpenID Connect Discovery 1.0) and its keys. Raises _Failed."""
     try:
         document = egress.read_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         if not isinstance(document, dict) or document.get("issuer") != issuer:
@@ -262,7 +262,7 @@ def _try_sign_in(_by: Person) -> str:
 
 
 def _try_state(read: Callable[[], State]) -> Callable[[Person], str]:
-    """Make a test of what is read anew each time."""
+    """Make a test of a state that is read each time."""
 
     def look(_by: Person) -> str:
         state = read()
@@ -274,20 +274,20 @@ def _try_state(read: Callable[[], State]) -> Callable[[Person], str]:
 
 
 def _try_system(_by: Person) -> str:
-    found = milestones.first_system()
-    if found is None:
+    system = milestones.first_system()
+    if system is None:
         raise _Failed(_("No system is registered yet."))
     try:
-        offered = asyncio.run(upstream.discover(found))
+        offered = asyncio.run(upstream.discover(system))
     except DomainError as problem:
-        raise _Failed(f"{found.name}: {problem}") from problem
+        raise _Failed(f"{system.name}: {problem}") from problem
     now = dict(filter(None, map(_named, offered)))
-    approved = Tool.objects.filter(system=found, state=Tool.State.APPROVED).select_related("approved")
+    approved = Tool.objects.filter(system=system, state=Tool.State.APPROVED).select_related("approved")
     changed = [tool.name for tool in approved if tool.approved and now.get(tool.name) != tool.approved.sha256]
     if changed:
-        told = {"name": found.name, "tools": ", ".join(changed)}
-        raise _Failed(_("%(name)s no longer offers what was approved: %(tools)s.") % told)
-    return _("%(name)s answers, and offers what was approved.") % {"name": found.name}
+        values = {"name": system.name, "tools": ", ".join(changed)}
+        raise _Failed(_("%(name)s no longer offers what was approved: %(tools)s.") % values)
+    return _("%(name)s answers, and offers what was approved.") % {"name": system.name}
 
 
 def _named(offered: object) -> tuple[str, str] | None:
@@ -300,21 +300,21 @@ def _named(offered: object) -> tuple[str, str] | None:
 
 
 def _try_agent(_by: Person) -> str:
-    found = milestones.first_agent()
-    if found is None:
+    agent = milestones.first_agent()
+    if agent is None:
         raise _Failed(_("No agent is registered yet."))
     lacks = []
-    if found.status != Agent.Status.ACTIVE:
+    if agent.status != Agent.Status.ACTIVE:
         lacks.append(_("it is not in use"))
-    if not found.sponsor.is_active:
+    if not agent.sponsor.is_active:
         lacks.append(_("its sponsor has left"))
-    if found.owner is None or not found.owner.is_active:
+    if agent.owner is None or not agent.owner.is_active:
         lacks.append(_("it has no technical owner who is here"))
-    if not found.clients.filter(status=Client.Status.ACTIVE).exists():
+    if not agent.clients.filter(status=Client.Status.ACTIVE).exists():
         lacks.append(_("it has no client"))
     if lacks:
-        raise _Failed(f"{found.name}: {', '.join(lacks)}.")
-    return _("%(name)s, its client, sponsor and owner are all in place.") % {"name": found.name}
+        raise _Failed(f"{agent.name}: {', '.join(lacks)}.")
+    return _("%(name)s, its client, sponsor and owner are all in place.") % {"name": agent.name}
 
 
 def _try_call(_by: Person) -> str:
@@ -328,20 +328,20 @@ def _try_call(_by: Person) -> str:
 
 
 def _try_stop(_by: Person) -> str:
-    found = milestones.first_stop()
-    if found is None:
+    revoked = milestones.first_stop()
+    if revoked is None:
         raise _Failed(_("Nothing was stopped after an allowed call yet."))
     try:
         claims, standing = record_keys.check(
-            found.receipt, revocation.RECEIPT_TYP, lambda: revocation.settled_at(found)
+            revoked.receipt, revocation.RECEIPT_TYP, lambda: revocation.settled_at(revoked)
         )
     except jws.BadToken as problem:
         raise _Failed(_("The receipt is not signed by us.")) from problem
     if standing is record_keys.Standing.DOUBTFUL:
         raise _Failed(_("The key of the receipt is denied, and may have been in other hands when it signed."))
-    if claims.get("id") != str(found.pk) or claims.get("missing"):
+    if claims.get("id") != str(revoked.pk) or claims.get("missing"):
         raise _Failed(_("The receipt is not of this stop, or a node is missing in it."))
-    slowest = max(each["after_ms"] for each in found.acknowledged)
+    slowest = max(acknowledgement["after_ms"] for acknowledgement in revoked.acknowledged)
     return _("The receipt is signed, and the slowest node obeyed after %(ms)d ms.") % {"ms": slowest}
 
 

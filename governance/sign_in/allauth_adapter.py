@@ -1,6 +1,6 @@
 """Signing in by django-allauth: local accounts by login name, second factors, the company's OpenID Connect provider.
 
-Nobody registers themselves. The company's subject becomes a person by an Identity row of the trusted issuer with the
+There is no sign-up. The company's subject becomes a person by an Identity row of the trusted issuer with the
 same address, never by e-mail. Each visit to the provider carries a state, a PKCE challenge and a nonce of its own.
 """
 
@@ -56,7 +56,7 @@ from governance.setup.models import Invitation
 from . import devices
 
 AGAIN: Final = "again"
-"""What the address says when a person who is signed in proves at the company who they are."""
+"""The `process` in the address of a re-authentication at the company."""
 _LINK: Final = "company_account_to_link"
 _LINK_SECONDS: Final = 300
 _CLAIM: Final = "claim"
@@ -64,7 +64,7 @@ _CLOCKS_DIFFER: Final = 30
 """Seconds by which the company's clock may be behind ours."""
 
 
-class Door(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):
     """Local accounts: no sign-up, no mail, each sign-in recorded, each failure counted."""
 
     error_messages: ClassVar = {
@@ -77,7 +77,7 @@ class Door(DefaultAccountAdapter):
     _attempt = attempts.Attempt()
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002 - allauth's signature
-        """Nobody registers themselves."""
+        """Return False: there is no sign-up."""
         return False
 
     def is_safe_url(self, url: str) -> bool:
@@ -85,7 +85,7 @@ class Door(DefaultAccountAdapter):
         return url_has_allowed_host_and_scheme(url, allowed_hosts=None) and url.startswith("/")
 
     def pre_login(self, request: HttpRequest, user: AbstractBaseUser, **known: Any) -> HttpResponse | None:  # noqa: ANN401 - as above
-        """Note beside a sign-in at the company when it was there: it may be hours old."""
+        """Keep when a sign-in at the company took place there: it may be hours old."""
         company = (known.get("signal_kwargs") or {}).get("sociallogin")
         if company is not None:
             _keep_time(request, company.account.extra_data.get("id_token", {}))
@@ -123,11 +123,11 @@ class Door(DefaultAccountAdapter):
             raise _wait(self, request, refusal) from refusal
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:  # noqa: ANN401 - as above
-        """Return the person whose password it is; one that was right does not count against anybody."""
-        found: AbstractBaseUser | None = super().authenticate(request, **credentials)
-        if found is not None:
+        """Return the person whose password it is; a correct password counts as no failure."""
+        user: AbstractBaseUser | None = super().authenticate(request, **credentials)
+        if user is not None:
             self._attempt.succeeded()
-        return found
+        return user
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:  # noqa: ANN401 - as above
         """Count the failure by source and minute."""
@@ -135,17 +135,17 @@ class Door(DefaultAccountAdapter):
         refusals.count_stranger("sign_in_failed", _source(request))
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - as above
-        """Offer the second factor alone to whoever has one: a password is not as good."""
+        """Offer only the second factor to a person who has one: a password is weaker."""
         ways: list[dict[str, Any]] = super().get_reauthentication_methods(user)
         if not reauthentication.has_second_factor(user):
             return ways
         return [way for way in ways if way["id"] != "reauthenticate"]
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send nothing: what concerns a person's security is in the record."""
+        """Send nothing: security events are in the audit log."""
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as above
-        """Say nothing about signing in and out; the page says it."""
+        """Add no message about signing in and out; the page shows it."""
 
 
 class _Counted(BaseAuthenticateForm):
@@ -168,7 +168,7 @@ class CodeForm(_Counted, AuthenticateForm):
 
 
 class CodeAgainForm(_Counted, ReauthenticateForm):
-    """The code by which a person proves again who they are."""
+    """The code of a re-authentication."""
 
 
 class SecondFactor(DefaultMFAAdapter):
@@ -187,14 +187,14 @@ class SecondFactor(DefaultMFAAdapter):
         return {"id": str(urlsplit(settings.CONSOLE_URL).hostname), "name": "Mandate"}
 
 
-class Company(OpenIDConnectProvider):
-    """The company's provider: what is asked of it is ours to say, and never what an address adds."""
+class CompanyProvider(OpenIDConnectProvider):
+    """The company's provider: we set its parameters; those in the address are ignored."""
 
     def redirect(
-        self, request: HttpRequest, process: str, next_url: str | None = None, data: object = None, **asked: object
+        self, request: HttpRequest, process: str, next_url: str | None = None, data: object = None, **extra: object
     ) -> HttpResponse:
-        """Lead to the company's sign-in, which must ask anew when the person proves something."""
-        del asked, data
+        """Redirect to the company's sign-in, which must ask for credentials again in a re-authentication."""
+        del extra, data
         again, nonce = process == AGAIN and request.user.is_authenticated, secrets.token_urlsafe(24)
         # With `max_age` the provider must say in `auth_time` when the person signed in (OpenID Connect Core 2).
         usual = {"max_age": str(int(sign_ins.max_age()))}
@@ -211,7 +211,7 @@ class Company(OpenIDConnectProvider):
         return answer
 
 
-class CompanyAnswer(OpenIDConnectOAuth2Adapter):
+class CompanyCallbackAdapter(OpenIDConnectOAuth2Adapter):
     """What comes back from the company's provider: its ID token must be one, recent enough, of a recent sign-in."""
 
     def _decode_id_token(self, app: SocialApp, id_token: str) -> dict[str, Any]:
@@ -232,51 +232,51 @@ class CompanyAnswer(OpenIDConnectOAuth2Adapter):
 def answer(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Take the company's answer, as allauth's own view does, with our checks of the ID token."""
     try:
-        view = OAuth2CallbackView.adapter_view(CompanyAnswer(request, provider_id))
+        view = OAuth2CallbackView.adapter_view(CompanyCallbackAdapter(request, provider_id))
         response: HttpResponse = view(request)
     except SocialApp.DoesNotExist as error:
         raise Http404 from error
     return response
 
 
-class CompanyDoor(DefaultSocialAccountAdapter):
-    """The company's sign-in: its subject must be known as somebody's identity."""
+class CompanyAccountAdapter(DefaultSocialAccountAdapter):
+    """The company's sign-in: its subject must be a known identity of a person."""
 
-    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Company:
+    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> CompanyProvider:
         """Return the one provider there is."""
-        return Company(request, app=self.get_app(request, provider=provider, client_id=client_id))
+        return CompanyProvider(request, app=self.get_app(request, provider=provider, client_id=client_id))
 
-    def list_providers(self, request: HttpRequest) -> list[Company]:
+    def list_providers(self, request: HttpRequest) -> list[CompanyProvider]:
         """Return it for the sign-in page."""
-        return [Company(request, app=app) for app in self.list_apps(request)]
+        return [CompanyProvider(request, app=app) for app in self.list_apps(request)]
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:  # noqa: ANN401, ARG002 - as above
-        """Nobody registers themselves."""
+        """Return False: there is no sign-up."""
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:  # noqa: ANN401 - as above
-        """Find the person of the issuer's subject, each time anew. Ends in a page when there is none."""
-        said: Mapping[str, Any] = sociallogin.account.extra_data.get("id_token", {})
-        asked: Mapping[str, Any] = sociallogin.state
+        """Find the person of the issuer's subject at each sign-in. Ends in a page when there is none."""
+        claims: Mapping[str, Any] = sociallogin.account.extra_data.get("id_token", {})
+        state: Mapping[str, Any] = sociallogin.state
         known = Identity.objects.select_related("person", "issuer").filter(
             issuer__issuer=settings.OIDC_ISSUER, issuer__enabled=True, subject=sociallogin.account.uid
         )
         identity = known.first()
-        if identity is None and _answers(said, asked):
+        if identity is None and _answers(claims, state):
             identity = _linked(request, sociallogin.account.uid)
-        if not _answers(said, asked) or identity is None or not identity.person.is_active:
-            raise ImmediateHttpResponse(_nobody(request))
-        role_maps.apply(identity.person, identity.issuer, said)
-        if asked.get("again"):
-            raise ImmediateHttpResponse(_proven(request, identity.person, said, asked))
+        if not _answers(claims, state) or identity is None or not identity.person.is_active:
+            raise ImmediateHttpResponse(_unknown_identity(request))
+        role_maps.apply(identity.person, identity.issuer, claims)
+        if state.get("again"):
+            raise ImmediateHttpResponse(_proven(request, identity.person, claims, state))
         if not sociallogin.is_existing:
             sociallogin.connect(request, identity.person)
         elif sociallogin.user.pk != identity.person.pk:
-            raise ImmediateHttpResponse(_nobody(request))
+            raise ImmediateHttpResponse(_unknown_identity(request))
 
 
 def allow_link(request: HttpRequest) -> None:
-    """Let the next sign-in at the company, begun here within five minutes, say which account there is this person's."""
+    """Allow linking: the next company sign-in within five minutes links its account to this person."""
     request.session[_LINK] = {"person": request.user.pk, "until": time.time() + _LINK_SECONDS}
 
 
@@ -287,7 +287,7 @@ def may_link(request: HttpRequest) -> bool:
 
 
 def _linked(request: HttpRequest, subject: str) -> Identity | None:
-    """Say once that the subject is the person who asked for it, if its issuer is trusted."""
+    """Link the subject to the person who asked for it, once, if its issuer is trusted."""
     issuer = TrustedIssuer.objects.filter(
         issuer=settings.OIDC_ISSUER, enabled=True, purpose=TrustedIssuer.Purpose.IDENTITY
     ).first()
@@ -297,44 +297,50 @@ def _linked(request: HttpRequest, subject: str) -> Identity | None:
     return people.link_identity(request.user, issuer, subject, by=request.user.principal)
 
 
-def _answers(said: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+def _answers(claims: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
     """Whether an ID token is the answer to what we asked (OpenID Connect Core 3.1.3.7): our issuer, our nonce."""
-    return said.get("iss") == settings.OIDC_ISSUER and bool(said.get("nonce")) and said["nonce"] == asked.get("nonce")
+    return (
+        claims.get("iss") == settings.OIDC_ISSUER
+        and bool(claims.get("nonce"))
+        and claims["nonce"] == state.get("nonce")
+    )
 
 
-def _proven(request: HttpRequest, person: Person, said: Mapping[str, Any], asked: Mapping[str, Any]) -> HttpResponse:
-    """Note the proof and go on with what was put aside; the company must have asked the same person after we did."""
-    at = said.get("auth_time")
-    if request.user.pk != person.pk or not isinstance(at, int) or at < asked["asked_at"] - _CLOCKS_DIFFER:
-        return _nobody(request)
+def _proven(request: HttpRequest, person: Person, claims: Mapping[str, Any], state: Mapping[str, Any]) -> HttpResponse:
+    """Record the re-authentication and resume the held request; the same person must have signed in after we asked."""
+    at = claims.get("auth_time")
+    if request.user.pk != person.pk or not isinstance(at, int) or at < state["asked_at"] - _CLOCKS_DIFFER:
+        return _unknown_identity(request)
     record_authentication(request, person, sign_ins.COMPANY, reauthenticated=True, **{sign_ins.SIGNED_IN_AT: at})
-    return reauthentication.resume(request, str(asked.get("next", "/")))
+    return reauthentication.resume(request, str(state.get("next", "/")))
 
 
-def _keep_time(request: HttpRequest, said: Mapping[str, Any]) -> None:
+def _keep_time(request: HttpRequest, claims: Mapping[str, Any]) -> None:
     """Write into the session's newest record, which is the company's, when the person signed in there."""
     proofs = request.session.get(middleware.PROOFS) or []
     if proofs and proofs[-1].get("method") == sign_ins.COMPANY:
-        signed_in = id_tokens.signed_in(said, time.time(), sign_ins.max_age())
+        signed_in = id_tokens.signed_in(claims, time.time(), sign_ins.max_age())
         proofs[-1] |= {sign_ins.SIGNED_IN_AT: signed_in.at, _CLAIM: signed_in.claim}
         request.session[middleware.PROOFS] = proofs
 
 
 def _company_time(request: HttpRequest, person: Person) -> dict[str, object]:
-    """Return for the record when the person signed in at the company; nothing after a sign-in here."""
+    """Return for the audit log when the person signed in at the company; nothing after a sign-in here."""
     records = get_authentication_records(request, person)
-    newest: dict[str, Any] = next((each for each in reversed(records) if each.get("method") == sign_ins.COMPANY), {})
+    newest: dict[str, Any] = next(
+        (record for record in reversed(records) if record.get("method") == sign_ins.COMPANY), {}
+    )
     known = {"at": newest.get(sign_ins.SIGNED_IN_AT), "claim": newest.get(_CLAIM)}
     return {"sign_in": known} if known["claim"] else {}
 
 
 def _too_old(request: HttpRequest, error: id_tokens.SignInTooOld) -> HttpResponse:
     refusals.count_stranger(str(error.code), _source(request))
-    told = {"code": str(error.code), "hours": round(sign_ins.max_age() / 3600, 1)}
-    return render(request, "console/errors/sign_in_too_old.html", told, status=403)
+    context = {"code": str(error.code), "hours": round(sign_ins.max_age() / 3600, 1)}
+    return render(request, "console/errors/sign_in_too_old.html", context, status=403)
 
 
-def _nobody(request: HttpRequest) -> HttpResponse:
+def _unknown_identity(request: HttpRequest) -> HttpResponse:
     refusals.count_stranger("identity_unknown", _source(request))
     return render(request, "console/errors/identity_unknown.html", {"code": "identity_unknown"}, status=403)
 
@@ -351,7 +357,7 @@ def _device(request: HttpRequest, login: str) -> str | None:
     return devices.known(request, login)
 
 
-def _wait(door: Door, request: HttpRequest, refusal: ratelimits.TooMany) -> ValidationError:
+def _wait(door: AccountAdapter, request: HttpRequest, refusal: ratelimits.TooMany) -> ValidationError:
     """Count the refusal, and return what the form says of it."""
     refusals.count_stranger(refusal.code, _source(request))
     error: ValidationError = door.validation_error("too_many_login_attempts", refusal.wait)

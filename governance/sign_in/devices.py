@@ -37,11 +37,11 @@ def remember(response: HttpResponseBase, person: Person) -> None:
 
 def known(request: HttpRequest, login: str) -> str | None:
     """Return a name of the browser when the person of this login signed in with it before, else None."""
-    given = request.COOKIES.get(_name(login))
-    if not given:
+    cookie = request.COOKIES.get(_name(login))
+    if not cookie:
         return None
     try:
-        held: Any = signing.loads(given, salt=_SALT, max_age=LASTS)
+        held: Any = signing.loads(cookie, salt=_SALT, max_age=LASTS)
     except signing.BadSignature:
         return None
     person = Person.objects.filter(login__iexact=login, is_active=True).first()
@@ -51,7 +51,7 @@ def known(request: HttpRequest, login: str) -> str | None:
 
 
 def _name(login: str) -> str:
-    """Return the cookie's name, which gives no login away."""
+    """Return the cookie's name, which does not reveal the login."""
     prefix = "__Host-" if settings.IS_HTTPS else ""
     return f"{prefix}device-{salted_hmac(_SALT, login.lower(), algorithm='sha256').hexdigest()[:16]}"
 

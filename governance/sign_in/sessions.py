@@ -76,7 +76,7 @@ class SessionStore(db.SessionStore):
         return base64.b64encode(seal.seal(plain, self._place())).decode()
 
     def decode(self, session_data: bytes | str) -> dict[str, Any]:
-        """Open it; what does not open is an empty session, which is nobody's."""
+        """Open it; what does not open is an empty session."""
         try:
             plain = seal.unseal(base64.b64decode(session_data), self._place())
         except (ValueError, seal.SealBroken):
@@ -179,10 +179,10 @@ class SessionStore(db.SessionStore):
 
     def _get_session_from_db(self) -> Session | None:
         name = self.session_key or ""
-        found = Session.objects.filter(session_key=digest(name), expire_date__gt=timezone.now()).first()
-        if found is None:
-            self._session_key = None  # as the framework does: the name is nobody's
-        return found
+        session = Session.objects.filter(session_key=digest(name), expire_date__gt=timezone.now()).first()
+        if session is None:
+            self._session_key = None  # as the framework does: no session has this name
+        return session
 
     def _place(self) -> str:
         return f"session:{digest(self.session_key or '')}"

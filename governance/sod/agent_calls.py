@@ -1,4 +1,4 @@
-"""The verbs on which agent may hand work to which: allow it, end it."""
+"""Actions on which agent may hand work to which: allow, end."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from . import check
 
 
 class CallsItself(DomainError):
-    """An agent does not call itself."""
+    """An agent cannot call itself. Name two different agents."""
 
     code, status = "agent_calls_itself", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class CallAllowed(DomainError):
-    """The one agent may call the other already."""
+    """The first agent may already call the second."""
 
     code, status = "agent_call_allowed_already", HTTPStatus.CONFLICT
 
 
 class CallEnded(DomainError):
-    """The one agent may no longer call the other."""
+    """The permission to call has already ended."""
 
     code, status = "agent_call_ended_already", HTTPStatus.CONFLICT
 
@@ -49,11 +49,11 @@ def allow(caller: Agent, callee: Agent, *, by: Principal, reason: str) -> AgentC
     check.check_call(caller, callee)
     try:
         with transaction.atomic():
-            made = AgentCall.objects.create(caller=caller, callee=callee, reason=reason, made_at=clock.now())
+            call = AgentCall.objects.create(caller=caller, callee=callee, reason=reason, made_at=clock.now())
     except IntegrityError as error:
         raise CallAllowed from error
-    log.record(Action.AGENT_CALL_ALLOWED, about=about(made), by=by, reason=reason)
-    return made
+    log.record(Action.AGENT_CALL_ALLOWED, about=about(call), by=by, reason=reason)
+    return call
 
 
 @transaction.atomic
@@ -61,19 +61,19 @@ def end(call_id: UUID, *, by: Principal, reason: str) -> AgentCall:
     """Let one agent no longer hand work to another. Raises NotFound, ReasonRequired, CallEnded."""
     if not reason.strip():
         raise ReasonRequired
-    found = (
+    call = (
         AgentCall.objects.select_for_update(of=("self",)).select_related("caller", "callee").filter(pk=call_id).first()
     )
-    if found is None:
+    if call is None:
         raise NotFound
-    if found.ended_at is not None:
+    if call.ended_at is not None:
         raise CallEnded
-    found.ended_at, found.end_reason = clock.now(), reason
-    found.save(update_fields=["ended_at", "end_reason"])
-    log.record(Action.AGENT_CALL_ENDED, about=about(found), by=by, reason=reason)
-    return found
+    call.ended_at, call.end_reason = clock.now(), reason
+    call.save(update_fields=["ended_at", "end_reason"])
+    log.record(Action.AGENT_CALL_ENDED, about=about(call), by=by, reason=reason)
+    return call
 
 
 def about(call: AgentCall) -> list[str]:
-    """Return the links by which the record of a call is found again."""
+    """Return the audit log's links of a call."""
     return [f"agent_call:{call.pk}", f"agent:{call.caller.slug}", f"agent:{call.callee.slug}"]

@@ -1,4 +1,4 @@
-"""What an agent may do in all, over its grants and those of agents it may call, held against the rules in force.
+"""What an agent may do, over its grants and those of agents it may call, checked against the rules in force.
 
 Only grants in force count: what is suspended gives nothing, and is looked at again before it is restored.
 """
@@ -27,10 +27,10 @@ from governance.requests.models import AccessRequest
 from governance.sod.models import CombinationException, CombinationRule
 
 from . import rules as sod_rules
-from .rules import MANDATE, Held, Side
+from .rules import MANDATE, HeldTool, Side
 
 MOST_SHOWN: Final = 200
-_MOST_TOOLS_SAID: Final = 10
+_MOST_TOOLS_LISTED: Final = 10
 _ACTIONS: Final = {"write": "write", "revoke": "execute"}
 """What the scopes of our own API do, by their last word; the others read, or ask."""
 
@@ -52,7 +52,7 @@ WHERE l.tool_id = ANY(%(tools)s)"""  # noqa: S608 - our own words alone
 _SCOPES: Final = f"""{_REACH.format(which="a.id = ANY(%(agents)s)")}
 SELECT DISTINCT r.agent_id, jsonb_array_elements_text(c.api_scopes) FROM reach r
   JOIN entitlements_client c ON c.agent_id = r.holder_id AND c.status = 'active'"""  # noqa: S608 - as above
-_EVERYBODY: Final = _REACH.format(which="a.status <> 'retired'")
+_ALL_AGENTS: Final = _REACH.format(which="a.status <> 'retired'")
 _OWNERS: Final = "JOIN entitlements_agent o ON o.id = held.agent_id JOIN entitlements_person p ON p.id = o.owner_id"
 _CALLERS: Final = """
 WITH RECURSIVE above(id) AS (
@@ -73,59 +73,59 @@ SELECT r.agent_id, m.id FROM reach r JOIN entitlements_client c ON c.agent_id = 
 
 
 class CombinationCompleted(DomainError):
-    """An agent would hold tools that no agent may hold together: leave some out, or ask security for an exception."""
+    """An agent would violate an SoD policy. Leave some tools out, or ask security for an exception."""
 
     code, status = "combination_completed", HTTPStatus.CONFLICT
 
 
 class ClassingCompletes(DomainError):
-    """Agents that hold this tool would then hold what nobody may hold together. Look at them before you approve."""
+    """Agents that hold this tool would then violate an SoD policy. Look at them before you approve."""
 
     code, status = "classing_completes_combination", HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
-    """A combination that an agent holds or would hold, the tools on each side, and the exception that covers it."""
+class PolicyViolation:
+    """A violation of a policy by an agent, now or after a change, the tools on each side, and its exception."""
 
     rule: CombinationRule
     agent: Agent
-    sides: tuple[tuple[Held, ...], ...]
+    sides: tuple[tuple[HeldTool, ...], ...]
     exception: CombinationException | None = None
 
-    def said(self) -> dict[str, Any]:
-        """Return it as the record and the API say it."""
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the audit log and the API show it."""
         return {
             "rule": self.rule.name,
             "sentence": self.rule.sentence,
             "agent": self.agent.slug,
-            "sides": [[str(tool) for tool in side[:_MOST_TOOLS_SAID]] for side in self.sides],
+            "sides": [[str(tool) for tool in side[:_MOST_TOOLS_LISTED]] for side in self.sides],
             "covered_until": self.exception.expires_at.isoformat() if self.exception else None,
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """An agent that holds what a rule forbids, and the tools on each side."""
+class Violator:
+    """An agent that violates a rule, and the tools on each side."""
 
     agent: Agent
-    sides: tuple[tuple[Held, ...], ...]
+    sides: tuple[tuple[HeldTool, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A combination that no agent holds alone, but several agents of one owner together."""
+    """A violation by no agent alone, but by several agents of one owner together."""
 
     owner: str
     agents: tuple[str, ...]
 
 
 def check(agent: Agent, tools: Iterable[Tool]) -> None:
-    """Refuse these tools to an agent when it, or one that may call it, would hold a combination without an exception.
+    """Refuse these tools to an agent when it, or one that may call it, would violate a policy without an exception.
 
-    Whoever asks waits for others who ask, so that two halves given at once meet here. Raises CombinationCompleted.
+    Checks wait for each other, so that two halves granted at once are seen together. Raises CombinationCompleted.
     """
-    _refuse(lambda: would_complete(agent, tools))
+    _refuse(lambda: would_violate(agent, tools))
 
 
 def check_scopes(agent: Agent, scopes: Iterable[str]) -> None:
@@ -138,9 +138,9 @@ def check_request(request: AccessRequest) -> None:
     check(request.agent, _asked(request))
 
 
-def of_request(request: AccessRequest) -> list[Completed]:
-    """Say which combinations would be complete if what a request still asks for were granted."""
-    return would_complete(request.agent, _asked(request))
+def violations_of_request(request: AccessRequest) -> list[PolicyViolation]:
+    """Return the violations that granting the rest of a request would cause."""
+    return would_violate(request.agent, _asked(request))
 
 
 def _asked(request: AccessRequest) -> list[Tool]:
@@ -149,31 +149,31 @@ def _asked(request: AccessRequest) -> list[Tool]:
 
 def check_call(caller: Agent, callee: Agent) -> None:
     """Refuse one agent the work of another on the same terms. Raises CombinationCompleted."""
-    _refuse(lambda: by_call(caller, callee))
+    _refuse(lambda: violations_by_call(caller, callee))
 
 
-def by_call(caller: Agent, callee: Agent) -> list[Completed]:
-    """Say which combinations would be complete if the one agent could hand work to the other."""
+def violations_by_call(caller: Agent, callee: Agent) -> list[PolicyViolation]:
+    """Return the violations that would arise if the first agent could hand work to the second."""
     return _completed(caller, _union([callee.pk])[callee.pk], in_force())
 
 
-def _refuse(completed: Callable[[], list[Completed]]) -> None:
-    if hold() and (open_ones := [each for each in completed() if each.exception is None]):
-        first = open_ones[0].said()
+def _refuse(completed: Callable[[], list[PolicyViolation]]) -> None:
+    if hold() and (open_ones := [violation for violation in completed() if violation.exception is None]):
+        first = open_ones[0].as_json()
         raise CombinationCompleted(
             rule=first["rule"], sentence=first["sentence"], holder=first["agent"], sides=first["sides"]
         )
 
 
 def hold() -> bool:
-    """Be `alone` where a policy is in force; returns whether one is. One published meanwhile finds what this gives."""
+    """Lock the policies if one is in force; returns whether one is. One published meanwhile finds what this gives."""
     if is_needed := CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True).exists():
-        alone()
+        lock_policies()
     return is_needed
 
 
-def alone() -> None:
-    """Be the only one who gives what combinations are made of, or excepts from them, until the transaction ends."""
+def lock_policies() -> None:
+    """Lock out others who grant tools under an SoD policy, or give exceptions, until the transaction ends."""
     locks.exclusive((Lock.COMBINATION, "all"))
 
 
@@ -182,14 +182,14 @@ def in_force() -> list[CombinationRule]:
     return list(CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True).order_by("name"))
 
 
-def would_complete(agent: Agent, tools: Iterable[Tool]) -> list[Completed]:
-    """Say which combinations would be complete with these tools, for the agent and for those who may call it.
+def would_violate(agent: Agent, tools: Iterable[Tool]) -> list[PolicyViolation]:
+    """Return the violations that these tools would complete, for the agent and for those who may call it.
 
     One that is complete already is named again when the tools stand on one of its sides: nothing is added to it.
     """
     if not (rules := in_force()):
         return []
-    return _completed(agent, [as_held(tool) for tool in tools], rules)
+    return _completed(agent, [held_tool(tool) for tool in tools], rules)
 
 
 def callers(agent: Agent) -> list[Agent]:
@@ -197,20 +197,20 @@ def callers(agent: Agent) -> list[Agent]:
     return list(Agent.objects.filter(pk__in=[row[0] for row in _rows(_CALLERS, agent=agent.pk)]))
 
 
-def held_now(agent: Agent) -> list[Completed]:
-    """Say which combinations an agent holds now, covered or not."""
+def current_violations(agent: Agent) -> list[PolicyViolation]:
+    """Return the violations of an agent now, covered or not."""
     if not (rules := in_force()):
         return []
     tools = _union([agent.pk])[agent.pk]
     covers = _covers(rules, [agent.pk])
     return [
-        Completed(rule, agent, filled, covers.get((rule.pk, agent.pk)))
+        PolicyViolation(rule, agent, filled, covers.get((rule.pk, agent.pk)))
         for rule in rules
         if (filled := sod_rules.completed(sod_rules.read(rule.sides), tools))
     ]
 
 
-def violations(agents: Collection[int], *, cut: Collection[tuple[UUID, int]] = ()) -> dict[int, list[Completed]]:
+def violations(agents: Collection[int], *, cut: Collection[tuple[UUID, int]] = ()) -> dict[int, list[PolicyViolation]]:
     """Return the SoD policies that each agent, or an agent that may call it, violates now, covered or not.
 
     `cut` names lines by grant and tool that count as taken away. Agents without a violation are left out.
@@ -223,13 +223,13 @@ def violations(agents: Collection[int], *, cut: Collection[tuple[UUID, int]] = (
     sides = {rule.pk: sod_rules.read(rule.sides) for rule in rules}
     broken = {
         pk: [
-            Completed(rule, holders[pk], filled, covers.get((rule.pk, pk)))
+            PolicyViolation(rule, holders[pk], filled, covers.get((rule.pk, pk)))
             for rule in rules
             if (filled := sod_rules.completed(sides[rule.pk], union[pk]))
         ]
         for pk in affected
     }
-    result: dict[int, list[Completed]] = defaultdict(list)
+    result: dict[int, list[PolicyViolation]] = defaultdict(list)
     for agent, holder in sorted(above, key=lambda pair: (pair[0], pair[1] != pair[0], pair[1])):
         if broken[holder]:
             result[agent] += broken[holder]
@@ -240,20 +240,22 @@ def open_pairs() -> list[tuple[int, int]]:
     """Return each agent with each of its tools that takes part in a violation which no exception covers."""
     pairs = set[tuple[int, int]]()
     for rule in in_force():
-        if not (violating := breaking(rule)):
+        if not (violating := uncovered_agents(rule)):
             continue
         sides = sod_rules.read(rule.sides)
-        tools = [tool.pk for tool in Tool.objects.select_related("system") if sod_rules.touches(sides, [as_held(tool)])]
+        tools = [
+            tool.pk for tool in Tool.objects.select_related("system") if sod_rules.touches(sides, [held_tool(tool)])
+        ]
         pairs.update(map(tuple, _rows(_BEHIND, agents=violating, tools=tools, now=clock.now())))
     return sorted(pairs)
 
 
-def held_by(agents: Collection[int]) -> Mapping[int, list[Held]]:
+def held_by(agents: Collection[int]) -> Mapping[int, list[HeldTool]]:
     """Return what each of some agents may do, by itself and by agents that it may call."""
     return _union(agents)
 
 
-def _completed(agent: Agent, new: Collection[Held], rules: Sequence[CombinationRule]) -> list[Completed]:
+def _completed(agent: Agent, new: Collection[HeldTool], rules: Sequence[CombinationRule]) -> list[PolicyViolation]:
     read = {rule.pk: sod_rules.read(rule.sides) for rule in rules}
     touched = [rule for rule in rules if sod_rules.touches(read[rule.pk], new)]
     if not touched:
@@ -262,9 +264,9 @@ def _completed(agent: Agent, new: Collection[Held], rules: Sequence[CombinationR
     holders = Agent.objects.in_bulk(affected)
     union, covers = _union(affected), _covers(touched, affected)
     return [
-        Completed(rule, holders[pk], filled, covers.get((rule.pk, pk)))
+        PolicyViolation(rule, holders[pk], filled, covers.get((rule.pk, pk)))
         for rule in touched
-        for pk in sorted(affected, key=lambda each: (each != agent.pk, each))
+        for pk in sorted(affected, key=lambda key: (key != agent.pk, key))
         if (filled := sod_rules.completed(read[rule.pk], [*union[pk], *new]))
     ]
 
@@ -276,24 +278,24 @@ def _covers(rules: Iterable[CombinationRule], agents: Iterable[int]) -> dict[tup
     return {(row.rule_id, row.agent_id): row for row in rows.select_related("rule", "given_by")}
 
 
-def _union(agents: Collection[int], cut: Collection[tuple[UUID, int]] = ()) -> Mapping[int, list[Held]]:
+def _union(agents: Collection[int], cut: Collection[tuple[UUID, int]] = ()) -> Mapping[int, list[HeldTool]]:
     """Read what each agent may do by itself and by agents that it may call, over any number of steps, without `cut`."""
-    found: dict[int, list[Held]] = defaultdict(list)
+    union: dict[int, list[HeldTool]] = defaultdict(list)
     grants, tools = [grant for grant, _ in cut], [tool for _, tool in cut]
     pairs = _rows(_TOOLS, agents=list(agents), now=clock.now(), cut_grants=grants, cut_tools=tools)
     known = {row.pk: row for row in Tool.objects.filter(pk__in={tool for _, tool in pairs}).select_related("system")}
-    held = {pk: as_held(row) for pk, row in known.items()}
+    held = {pk: held_tool(row) for pk, row in known.items()}
     for agent, tool in pairs:
-        found[agent].append(held[tool])
+        union[agent].append(held[tool])
     for agent, scope in _rows(_SCOPES, agents=list(agents)):
-        found[agent].append(_scope(scope))
-    return found
+        union[agent].append(_scope(scope))
+    return union
 
 
-def as_held(tool: Tool) -> Held:
-    """Say of a tool what rules look at."""
+def held_tool(tool: Tool) -> HeldTool:
+    """Return what rules look at in a tool."""
     flows = {flow: getattr(tool, flow) for flow in FLOWS}
-    return Held(
+    return HeldTool(
         system=tool.system.slug,
         name=tool.name,
         action=tool.action,
@@ -304,34 +306,34 @@ def as_held(tool: Tool) -> Held:
     )
 
 
-def _scope(scope: str) -> Held:
-    return Held(MANDATE, scope, _ACTIONS.get(scope.rpartition(":")[2], "read"), Risk.HIGH, "internal")
+def _scope(scope: str) -> HeldTool:
+    return HeldTool(MANDATE, scope, _ACTIONS.get(scope.rpartition(":")[2], "read"), Risk.HIGH, "internal")
 
 
-def who_would_break(sides: object) -> tuple[int, list[Broken]]:
-    """Count the agents that hold what these sides say, and show the first of them. Raises SidesMalformed."""
+def violating(sides: object) -> tuple[int, list[Violator]]:
+    """Count the agents that violate these sides, and return the first of them. Raises SidesMalformed."""
     read = sod_rules.read(sides)
-    found = [pk for pk, _agents in _candidates(read, "held.agent_id")]
-    return len(found), _broken(read, found[:MOST_SHOWN])
+    keys = [pk for pk, _agents in _candidates(read, "held.agent_id")]
+    return len(keys), _broken(read, keys[:MOST_SHOWN])
 
 
-def everybody_breaking(sides: object) -> Iterator[Broken]:
-    """Name each agent that holds what these sides say, some at a time. Raises SidesMalformed."""
+def all_violating(sides: object) -> Iterator[Violator]:
+    """Yield each agent that violates these sides, read in chunks. Raises SidesMalformed."""
     read = sod_rules.read(sides)
-    for some in batched((pk for pk, _agents in _candidates(read, "held.agent_id")), MOST_SHOWN):
-        yield from _broken(read, some)
+    for chunk in batched((pk for pk, _agents in _candidates(read, "held.agent_id")), MOST_SHOWN):
+        yield from _broken(read, chunk)
 
 
-def _broken(read: Sequence[Side], agents: Collection[int]) -> list[Broken]:
+def _broken(read: Sequence[Side], agents: Collection[int]) -> list[Violator]:
     union = _union(agents)
     rows = Agent.objects.filter(pk__in=agents).select_related("owner", "sponsor").order_by("slug")
-    return [Broken(row, filled) for row in rows if (filled := sod_rules.completed(read, union[row.pk]))]
+    return [Violator(row, filled) for row in rows if (filled := sod_rules.completed(read, union[row.pk]))]
 
 
-def by_classing(tool: Tool) -> list[Completed]:
-    """Say what agents would newly hold, uncovered, once a tool is classed as an unsaved row says; the first of them."""
-    was, new = as_held(Tool.objects.select_related("system").get(pk=tool.pk)), as_held(tool)
-    found: list[Completed] = []
+def violations_by_classification(tool: Tool) -> list[PolicyViolation]:
+    """Return the first new, uncovered violations once a tool is classified as this unsaved row is."""
+    was, new = held_tool(Tool.objects.select_related("system").get(pk=tool.pk)), held_tool(tool)
+    violations: list[PolicyViolation] = []
     for rule in in_force():
         read = sod_rules.read(rule.sides)
         if not any(side.fits(new) and not side.fits(was) for side in read):
@@ -341,37 +343,37 @@ def by_classing(tool: Tool) -> list[Completed]:
         left = sorted(after - before - {pk for _rule, pk in _covers([rule], after - before)})[:MOST_SHOWN]
         union = _union(left)
         for agent in Agent.objects.filter(pk__in=left).order_by("slug"):
-            held = [new if each == was else each for each in union[agent.pk]]
+            held = [new if tool_held == was else tool_held for tool_held in union[agent.pk]]
             if filled := sod_rules.completed(read, held):
-                found.append(Completed(rule, agent, filled))
-    return found[:MOST_SHOWN]
+                violations.append(PolicyViolation(rule, agent, filled))
+    return violations[:MOST_SHOWN]
 
 
-def breaking(rule: CombinationRule) -> list[int]:
-    """Return the keys of the agents that hold what a rule forbids, and that no exception covers."""
-    found = [pk for pk, _agents in _candidates(sod_rules.read(rule.sides), "held.agent_id")]
-    covered = _covers([rule], found)
-    return [pk for pk in found if (rule.pk, pk) not in covered]
+def uncovered_agents(rule: CombinationRule) -> list[int]:
+    """Return the keys of the agents that violate a rule without an exception."""
+    keys = [pk for pk, _agents in _candidates(sod_rules.read(rule.sides), "held.agent_id")]
+    covered = _covers([rule], keys)
+    return [pk for pk in keys if (rule.pk, pk) not in covered]
 
 
 def splits(sides: object) -> list[Split]:
-    """Find owners whose agents together hold what none holds alone; the first of them. Raises SidesMalformed."""
+    """Return the first owners whose agents violate a rule together, and none alone. Raises SidesMalformed."""
     read = sod_rules.read(sides)
     by_themselves = {pk for pk, _agents in _candidates(read, "held.agent_id")}
     owners = _candidates(read, "p.login", _OWNERS)
     names = dict(Agent.objects.filter(pk__in={pk for _, agents in owners for pk in agents}).values_list("pk", "slug"))
-    found = [(login, agents) for login, agents in owners if not by_themselves & set(agents)]
-    return [Split(login, tuple(sorted(names[pk] for pk in agents))) for login, agents in found[:MOST_SHOWN]]
+    together = [(login, agents) for login, agents in owners if not by_themselves & set(agents)]
+    return [Split(login, tuple(sorted(names[pk] for pk in agents))) for login, agents in together[:MOST_SHOWN]]
 
 
 def _candidates(
-    read: Sequence[Side], key: str, join: str = "", as_if: Mapping[int, Held] | None = None
+    read: Sequence[Side], key: str, join: str = "", as_if: Mapping[int, HeldTool] | None = None
 ) -> list[tuple[Any, list[int]]]:
-    """Group what is held by `key`, and keep the groups in which every side has somebody; set-based, for any fleet.
+    """Group held tools by `key`, and keep the groups that fill every side; set-based, for any fleet.
 
     Tools that `as_if` names count as it says.
     """
-    tools = {tool.pk: as_held(tool) for tool in Tool.objects.select_related("system")} | dict(as_if or {})
+    tools = {tool.pk: held_tool(tool) for tool in Tool.objects.select_related("system")} | dict(as_if or {})
     scopes = sorted(
         {scope for (scope,) in _rows("SELECT DISTINCT jsonb_array_elements_text(api_scopes) FROM entitlements_client")}
     )
@@ -381,7 +383,7 @@ def _candidates(
     filled = " AND ".join(f"bool_or(held.tool_id = ANY(%(side{place})s))" for place in range(len(read)))
     touching = sorted({pk for side in fitting for pk in side})
     return _rows(
-        f"{_EVERYBODY}, held(agent_id, tool_id) AS ({_HELD}) "  # noqa: S608 - as above
+        f"{_ALL_AGENTS}, held(agent_id, tool_id) AS ({_HELD}) "  # noqa: S608 - as above
         f"SELECT {key}, array_agg(DISTINCT held.agent_id) FROM held {join} WHERE held.tool_id = ANY(%(touching)s) "
         f"GROUP BY {key} HAVING {filled} ORDER BY {key}",
         tools=touching,

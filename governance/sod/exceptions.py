@@ -1,4 +1,4 @@
-"""The verbs on exceptions from rules about combinations: give one, end it, and end those whose time is over."""
+"""Actions on exceptions from SoD policies: give one, end it, and expire those whose time is over."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ _LOOKS_BACK: Final = timedelta(days=7)
 
 
 class ExceptionTooLong(DomainError):
-    """An exception ends in the future, and within 180 days."""
+    """An exception must end in the future, and within 180 days. Choose an earlier end."""
 
     code, status = "exception_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class RuleNotInForce(DomainError):
-    """Only a rule in force can have exceptions."""
+    """The policy version is not in force, so it cannot have exceptions."""
 
     code, status = "combination_not_in_force", HTTPStatus.CONFLICT
 
 
 class OwnException(DomainError):
-    """Nobody excepts an agent that they answer for, asked for, or benefit from."""
+    """You cannot give this exception because you own the agent, requested its access, or benefit from it."""
 
     code, status = "own_exception", HTTPStatus.FORBIDDEN
 
 
 class ExceptionGiven(DomainError):
-    """The agent has an exception from this rule already: end that one first."""
+    """The agent already has an exception from this policy. End that one first."""
 
     code, status = "exception_given_already", HTTPStatus.CONFLICT
 
 
 class ExceptionEnded(DomainError):
-    """The exception has ended."""
+    """The exception has already ended."""
 
     code, status = "exception_ended_already", HTTPStatus.CONFLICT
 
@@ -67,7 +67,7 @@ class ExceptionEnded(DomainError):
 def give(
     rule_id: UUID, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str
 ) -> CombinationException:
-    """Let an agent hold a combination until a day, since `control` makes up for it.
+    """Let an agent violate a policy until a day; `control` is the mitigating control.
 
     Raises Forbidden unless security does it, ReasonRequired, ExceptionTooLong, NotFound, RuleNotInForce, OwnException,
     ExceptionGiven.
@@ -78,7 +78,7 @@ def give(
     now = clock.now()
     if not now < expires_at <= now + LONGEST_EXCEPTION:
         raise ExceptionTooLong
-    check.alone()
+    check.lock_policies()
     rule = CombinationRule.objects.filter(pk=rule_id).first()
     if rule is None:
         raise NotFound
@@ -92,18 +92,20 @@ def give(
 def cover(
     rule: CombinationRule, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str
 ) -> CombinationException:
-    """Except an agent, on whose word its caller has decided. Raises ExceptionGiven. Needs `separation.alone`."""
+    """Store an exception; its caller has checked who gives it. Raises ExceptionGiven. Needs `check.lock_policies`."""
     now = clock.now()
     try:
         with transaction.atomic():
-            given = CombinationException.objects.create(
+            exception = CombinationException.objects.create(
                 rule=rule, agent=agent, reason=reason, control=control, given_by=by, given_at=now, expires_at=expires_at
             )
     except IntegrityError as error:
         raise ExceptionGiven from error
     detail = {"version": rule.number, "control": control, "expires_at": expires_at.isoformat()}
-    log.record(Action.COMBINATION_EXCEPTION_GIVEN, about=about(given), by=by.principal, reason=reason, detail=detail)
-    return given
+    log.record(
+        Action.COMBINATION_EXCEPTION_GIVEN, about=about(exception), by=by.principal, reason=reason, detail=detail
+    )
+    return exception
 
 
 def is_concerned(person: Person, agent: Agent) -> bool:
@@ -123,43 +125,43 @@ def end(exception_id: UUID, *, by: Person, reason: str) -> CombinationException:
     Raises NotFound, Forbidden, ReasonRequired, ExceptionEnded.
     """
     proposals.check(by, reason, MAY)
-    check.alone()
-    found = CombinationException.objects.select_related("rule", "agent").filter(pk=exception_id).first()
-    if found is None:
+    check.lock_policies()
+    exception = CombinationException.objects.select_related("rule", "agent").filter(pk=exception_id).first()
+    if exception is None:
         raise NotFound
-    if found.ended_at is not None:
+    if exception.ended_at is not None:
         raise ExceptionEnded
-    found.ended_at, found.end_reason = clock.now(), reason
-    found.save(update_fields=["ended_at", "end_reason"])
-    log.record(Action.COMBINATION_EXCEPTION_ENDED, about=about(found), by=by.principal, reason=reason)
-    return found
+    exception.ended_at, exception.end_reason = clock.now(), reason
+    exception.save(update_fields=["ended_at", "end_reason"])
+    log.record(Action.COMBINATION_EXCEPTION_ENDED, about=about(exception), by=by.principal, reason=reason)
+    return exception
 
 
 @transaction.atomic
 def expire_due(limit: int = 1000) -> int:
     """End up to `limit` exceptions whose time is over, and return how many."""
-    check.alone()
+    check.lock_policies()
     now = clock.now()
     due = CombinationException.objects.filter(ended_at=None, expires_at__lte=now).select_related("rule", "agent")
     rows = list(due.order_by("expires_at")[:limit])
     ended = CombinationException.objects.filter(pk__in=[row.pk for row in rows])
     ended.update(ended_at=now, end_reason="Its time is over.")
-    said = [log.Row(about=about(row), reason="Its time is over.") for row in rows]
-    if said:
-        log.record_many(Action.COMBINATION_EXCEPTION_EXPIRED, said, by=SYSTEM)
+    log_rows = [log.Row(about=about(row), reason="Its time is over.") for row in rows]
+    if log_rows:
+        log.record_many(Action.COMBINATION_EXCEPTION_EXPIRED, log_rows, by=SYSTEM)
     return len(rows)
 
 
 def settle() -> int:
     """Suspend what exceptions that ended no longer cover, and return how many grants that took.
 
-    The newest grants of the agent go first, until it holds the combination no longer. What it holds through an agent
-    that it may call stays a finding. Each suspension is a transaction of its own: nobody waits in a ring.
+    The newest grants of the agent go first, until it no longer violates the policy. What it holds through an agent
+    that it may call stays a finding. Each suspension is a transaction of its own: so that no two of them deadlock.
     """
     in_force = CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True)
     ended = CombinationException.objects.filter(ended_at__gt=clock.now() - _LOOKS_BACK, rule__in=in_force)
     pairs = ended.order_by("agent", "rule").distinct("agent", "rule").select_related("agent", "rule")
-    return sum(_suspend(each.agent, each.rule) for each in pairs)
+    return sum(_suspend(exception.agent, exception.rule) for exception in pairs)
 
 
 def _suspend(agent: Agent, rule: CombinationRule) -> int:
@@ -174,22 +176,22 @@ def _suspend(agent: Agent, rule: CombinationRule) -> int:
 
 
 def _is_uncovered(agent: Agent, rule: CombinationRule) -> bool:
-    return any(each.rule == rule and each.exception is None for each in check.held_now(agent))
+    return any(violation.rule == rule and violation.exception is None for violation in check.current_violations(agent))
 
 
 def _newest(agent: Agent, sides: Sequence[sod_rules.Side]) -> Grant | None:
     """Return the newest grant in force that puts a tool on one of the sides."""
     held = Grant.objects.filter(agent=agent, state=Grant.State.ACTIVE, expires_at__gt=clock.now())
     for grant in held.order_by("-created_at").prefetch_related("lines__tool__system"):
-        if sod_rules.touches(sides, [check.as_held(line.tool) for line in grant.lines.all()]):
+        if sod_rules.touches(sides, [check.held_tool(line.tool) for line in grant.lines.all()]):
             return grant
     return None
 
 
-def about(given: CombinationException) -> list[str]:
-    """Return the links by which the record of an exception is found again."""
+def about(exception: CombinationException) -> list[str]:
+    """Return the audit log's links of an exception."""
     return [
-        f"combination_exception:{given.pk}",
-        f"combination_rule:{given.rule.name}",
-        f"agent:{given.agent.slug}",
+        f"combination_exception:{exception.pk}",
+        f"combination_rule:{exception.rule.name}",
+        f"agent:{exception.agent.slug}",
     ]

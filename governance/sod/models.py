@@ -1,4 +1,4 @@
-"""Combinations of tools that no agent may hold together, the exceptions from them, and which agent may call which."""
+"""SoD policies, the exceptions from them, and which agent may call which."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_EXCEPTION: Final = timedelta(days=180)
 
 
 class CombinationRule(models.Model):
-    """One version of a rule: `sides` of tools (as `combinations.read` reads them) that no agent may hold together.
+    """One version of a rule: `sides` of tools (as `rules.read` reads them) that no agent may hold together.
 
     One person proposes it and another publishes it. A change is a new version; the old one stays readable.
     """
@@ -65,9 +65,9 @@ class CombinationRule(models.Model):
 
 
 class CombinationException(models.Model):
-    """One agent may hold one combination for a while, since something else makes up for it. Never deleted.
+    """One agent may violate one SoD policy for a while, since a mitigating control makes up for it. Never deleted.
 
-    It holds for one version of the rule: a rule that has changed is weighed anew.
+    It holds for one version of the rule: a changed rule needs a new exception.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

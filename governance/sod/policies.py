@@ -1,4 +1,4 @@
-"""The verbs on rules about combinations: one person proposes a version, another publishes it, or it is withdrawn."""
+"""Actions on SoD policies: one person proposes a version, another publishes it, or it is withdrawn."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ MAY: Final = (Role.ANALYST, Role.SECURITY)
 
 
 class AlreadyProposed(DomainError):
-    """A version of this rule waits already: publish or withdraw that one first."""
+    """The policy already has a proposed version. Publish or withdraw that one first."""
 
     code, status = "combination_proposed_already", HTTPStatus.CONFLICT
 
 
 class NotProposed(DomainError):
-    """The version of the rule waits no longer."""
+    """The policy version is no longer a proposal."""
 
     code, status = "combination_not_proposed", HTTPStatus.CONFLICT
 
 
 class OwnProposal(DomainError):
-    """Nobody publishes the rule that they proposed; a second person does."""
+    """You cannot publish this policy because you proposed it. Ask a second person."""
 
     code, status = "own_proposal", HTTPStatus.FORBIDDEN
 
 
-_RULES: Final = proposals.Proposed(
+_RULES: Final = proposals.TwoPersonProposal(
     lambda: CombinationRule.objects.select_related("proposed_by"),
-    lambda _rule: check.alone(),
+    lambda _rule: check.lock_policies(),
     over=NotProposed,
     own=OwnProposal,
 )
@@ -53,13 +53,13 @@ _RULES: Final = proposals.Proposed(
 def propose(
     name: str, *, sentence: str, sides: list[dict[str, Any]], on: bool = True, by: Person, reason: str
 ) -> CombinationRule:
-    """Propose the first or next version of a rule; it changes nothing until somebody else publishes it.
+    """Propose the first or next version of a rule; it has no effect until another person publishes it.
 
-    Raises Forbidden, ReasonRequired, combinations.SidesMalformed, AlreadyProposed.
+    Raises Forbidden, ReasonRequired, rules.SidesMalformed, AlreadyProposed.
     """
     proposals.check(by, reason, MAY)
     sod_rules.read(sides)
-    check.alone()
+    check.lock_policies()
     last = CombinationRule.objects.filter(name=name).order_by("-number").first()
     try:
         with transaction.atomic():
@@ -107,7 +107,7 @@ def withdraw(rule_id: UUID, *, by: Person, reason: str) -> CombinationRule:
 
 
 def about(rule: CombinationRule) -> list[str]:
-    """Return the links by which the record of a rule is found again."""
+    """Return the audit log's links of a rule."""
     return [f"combination_rule:{rule.name}"]
 
 

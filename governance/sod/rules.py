@@ -1,8 +1,7 @@
 """Pure: which tools belong to a side of a rule, and whether what an agent holds completes it.
 
-A rule has two or more sides; whoever holds a tool of every side holds the combination, and one tool may stand on
-several. What an agent may do in Mandate itself stands beside its tools, as tools of a system `mandate`; it counts only
-where a side names that system.
+A rule has two or more sides; an agent that holds a tool of every side violates it. One tool may stand on several
+sides. The scopes of Mandate's own API count as tools of a system `mandate`, but only where a side names that system.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ _WORDS: Final[Mapping[str, frozenset[str]]] = {
 
 
 class SidesMalformed(DomainError):
-    """A rule needs two to five sides, and each must say which tools it means."""
+    """A policy needs two to five sides, and each must select tools."""
 
     code, status = "combination_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldTool:
     """A tool that an agent holds, as far as rules look at it."""
 
     system: str
@@ -46,7 +45,7 @@ class Held:
     data_class: str
     flows: frozenset[str] = frozenset()
     unsure: frozenset[str] = frozenset()
-    """The flows of which nobody has said yet whether it has them."""
+    """The flows that are not classified yet."""
 
     def __str__(self) -> str:
         return f"{self.system}/{self.name}"
@@ -63,8 +62,8 @@ class Side:
     data_classes: frozenset[str] = frozenset()
     flows: frozenset[str] = frozenset()
 
-    def fits(self, tool: Held) -> bool:
-        """Whether a tool belongs to this side. A flow that nobody knows counts as there from high risk on."""
+    def fits(self, tool: HeldTool) -> bool:
+        """Whether a tool belongs to this side. An unclassified flow counts as present from high risk on."""
         if tool.system == MANDATE and MANDATE not in self.systems:
             return False
         flows = tool.flows | tool.unsure if tool.risk.rank >= Risk.HIGH.rank else tool.flows
@@ -92,13 +91,13 @@ def read(sides: object) -> tuple[Side, ...]:
     return tuple(_side(number, side) for number, side in enumerate(sides, start=1))
 
 
-def _side(number: int, said: object) -> Side:
-    if not isinstance(said, Mapping) or set(said) - set(Side.__dataclass_fields__):
+def _side(number: int, data: object) -> Side:
+    if not isinstance(data, Mapping) or set(data) - set(Side.__dataclass_fields__):
         raise SidesMalformed(side=number)
-    risk = said.get("risk_at_least")
+    risk = data.get("risk_at_least")
     if risk is not None and risk not in list(Risk):
         raise SidesMalformed(side=number, field="risk_at_least")
-    lists = {name: _listed(number, name, said.get(name, [])) for name in ("systems", "tools", *_WORDS)}
+    lists = {name: _listed(number, name, data.get(name, [])) for name in ("systems", "tools", *_WORDS)}
     if risk is None and not any(lists.values()):
         raise SidesMalformed(side=number)
     return Side(
@@ -111,31 +110,33 @@ def _side(number: int, said: object) -> Side:
     )
 
 
-def _listed(number: int, name: str, said: object) -> tuple[str, ...]:
+def _listed(number: int, name: str, values: object) -> tuple[str, ...]:
     known = _WORDS.get(name)
     if (
-        not isinstance(said, list)
-        or len(said) > MOST_PATTERNS
-        or not all(isinstance(each, str) and (each in known if known else _PATTERN.fullmatch(each)) for each in said)
+        not isinstance(values, list)
+        or len(values) > MOST_PATTERNS
+        or not all(
+            isinstance(value, str) and (value in known if known else _PATTERN.fullmatch(value)) for value in values
+        )
     ):
         raise SidesMalformed(side=number, field=name)
-    return tuple(said)
+    return tuple(values)
 
 
-def completed(sides: Sequence[Side], tools: Iterable[Held]) -> tuple[tuple[Held, ...], ...] | None:
-    """Return the tools that stand on each side, or None while a side has nobody."""
+def completed(sides: Sequence[Side], tools: Iterable[HeldTool]) -> tuple[tuple[HeldTool, ...], ...] | None:
+    """Return the tools that stand on each side, or None while a side is empty."""
     held = sorted(set(tools), key=str)
     filled = tuple(tuple(tool for tool in held if side.fits(tool)) for side in sides)
     return filled if all(filled) else None
 
 
-def touches(sides: Sequence[Side], tools: Iterable[Held]) -> bool:
+def touches(sides: Sequence[Side], tools: Iterable[HeldTool]) -> bool:
     """Whether one of the tools stands on any side."""
     return any(side.fits(tool) for tool in tools for side in sides)
 
 
 @dataclass(frozen=True, slots=True)
-class Starter:
+class StarterPolicy:
     """A rule to begin with. It is off until two people have published it."""
 
     name: str
@@ -144,12 +145,12 @@ class Starter:
 
 
 STARTERS: Final = (
-    Starter(
+    StarterPolicy(
         "lethal-trifecta",
         "Reads private data, takes in untrusted text and can send data out: a stranger's text could carry it away.",
         tuple({"flows": [flow]} for flow in FLOWS),
     ),
-    Starter(
+    StarterPolicy(
         "vendor-and-payment",
         "Creates vendors and pays them.",
         (
@@ -160,7 +161,7 @@ STARTERS: Final = (
             {"tools": ["*pay*", "*transfer*"], "actions": ["write", "execute"]},
         ),
     ),
-    Starter(
+    StarterPolicy(
         "code-and-deployment",
         "Writes code and puts it into operation.",
         (
@@ -171,7 +172,7 @@ STARTERS: Final = (
             {"tools": ["*deploy*", "*release*", "*rollout*"], "actions": ["write", "execute"]},
         ),
     ),
-    Starter(
+    StarterPolicy(
         "console-and-access",
         "Changes things in Mandate itself and holds access of its own.",
         ({"systems": [MANDATE], "actions": ["write"]}, {"actions": [action.value for action in Action]}),

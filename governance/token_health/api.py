@@ -34,12 +34,12 @@ class TokenHealthShown(Shown):
 
 
 class TokenHealth(Endpoint):
-    """Name what to fix about tokens and credentials: old secrets, tokens that outlive a stop, what nobody uses."""
+    """Return what to fix: old secrets, tokens that outlive a revocation, unused clients."""
 
     matrix: ClassVar[Matrix] = MATRIX
 
     @extend_schema(responses=TokenHealthShown, operation_id="token_health_read")
     def get(self, request: Request) -> Response:  # noqa: ARG002 - it asks nothing
         """Name it."""
-        told = {"at": clock.now(), "findings": token_health.findings(self.caller)}
-        return Response(TokenHealthShown(told).data)
+        values = {"at": clock.now(), "findings": token_health.findings(self.caller)}
+        return Response(TokenHealthShown(values).data)

@@ -16,11 +16,11 @@ from governance.token_health import token_health
 def page(request: HttpRequest) -> HttpResponse:
     """Show the findings and the plots, of what the person sees."""
     caller = doors.caller(request)
-    told = {
+    context = {
         "findings": token_health.findings(caller),
         "lifetimes": token_health.lifetimes(caller),
         "ages": token_health.ages(caller),
         "at": clock.now(),
         "may_connect": doors.may(caller, "clients", None, "GET"),
     }
-    return render(request, "console/token_health/token_health.html", told)
+    return render(request, "console/token_health/token_health.html", context)

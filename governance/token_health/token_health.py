@@ -74,32 +74,32 @@ def lifetimes(caller: Caller) -> plots.Plot | None:
 def ages(caller: Caller) -> plots.Plot | None:
     """Draw how old the credentials in force are, by kind; nothing without any.
 
-    Personal tokens are those of everybody for whoever sees everything, else one's own.
+    Personal tokens are those of all people for callers who see everything, else one's own.
     """
     now = clock.now()
     live = visibility.clients(caller).select_related(None).filter(status=Client.Status.ACTIVE)
     personal = ApiToken.objects.filter(revoked_at=None, expires_at__gt=now)
     personal = personal if caller.sees_everything else personal.filter(person=caller.human)
     steps = [now - step for step, _word in _AGES]
-    made, created = _case("updated__gte", steps), _case("created_at__gte", steps)
+    by_update, by_creation = _case("updated__gte", steps), _case("created_at__gte", steps)
     n = len(_AGES)
     series = [
-        (_("Shared secrets"), _counted(live.filter(auth=Client.Auth.CLIENT_SECRET_BASIC), made, n)),
-        (_("Keys"), _counted(live.filter(auth=Client.Auth.PRIVATE_KEY_JWT), made, n)),
-        (_("Personal tokens"), _counted(personal, created, n)),
+        (_("Shared secrets"), _counted(live.filter(auth=Client.Auth.CLIENT_SECRET_BASIC), by_update, n)),
+        (_("Keys"), _counted(live.filter(auth=Client.Auth.PRIVATE_KEY_JWT), by_update, n)),
+        (_("Personal tokens"), _counted(personal, by_creation, n)),
     ]
     return _drawn(series, _AGES, suggestions.OLD_SECRET, _("Not older than"))
 
 
 def _case(column: str, steps: Sequence[timedelta | datetime]) -> Case:
-    """Say into which bin a row falls: the first step that it does not pass, or the one after the last."""
+    """Return into which bin a row falls: the first step that it does not pass, or the one after the last."""
     whens = [When(**{column: step}, then=Value(number)) for number, step in enumerate(steps)]
     return Case(*whens, default=Value(len(steps)), output_field=IntegerField())
 
 
 def _counted(rows: QuerySet[Any], bins: Case, many: int) -> list[int]:
-    found = dict(rows.annotate(bin=bins).order_by().values_list("bin").annotate(n=Count("pk")))
-    return [found.get(number, 0) for number in range(many + 1)]
+    counts = dict(rows.annotate(bin=bins).order_by().values_list("bin").annotate(n=Count("pk")))
+    return [counts.get(number, 0) for number in range(many + 1)]
 
 
 def _drawn(
@@ -112,7 +112,7 @@ def _drawn(
 
 
 def findings(caller: Caller) -> list[Finding]:
-    """Name what to fix, the gravest first: old secrets, tokens that outlive a stop, lives unknown, shared secrets."""
+    """Return what to fix, the gravest first: old secrets, tokens that outlive a revocation, unused clients."""
     return [*_old_secrets(caller), *_paths(caller), *_unused(caller)]
 
 
@@ -132,7 +132,7 @@ def _unused(caller: Caller) -> Iterator[Finding]:
     for client in rows.order_by("idle_since", "pk")[:_MOST]:
         yield Finding(
             client.client_id,
-            _("Nobody uses it, and it still gets tokens."),
+            _("It is not used, and it still gets tokens."),
             f"/stop/client/{client.client_id}/",
             _("Revoke it"),
             KINDS[3],
@@ -140,18 +140,18 @@ def _unused(caller: Caller) -> Iterator[Finding]:
 
 
 def _paths(caller: Caller) -> Iterator[Finding]:
-    """Name the paths past the gateway whose tokens live longer than ours, and those of which nobody knows how long."""
+    """Return the paths past the gateway whose tokens live longer than ours, and those of unknown lifetime."""
     past = coverage_map.rows(caller).exclude(Q(path=PathTerms.Path.GATEWAY)).exclude(system__kind=System.Kind.BUILTIN)
     apart = ("system__slug", "path")  # one row for each path, which rows() annotates
     listed = list(past.order_by(*apart, "pk").distinct(*apart)[:_MOST])
-    said = coverage_map.terms(listed)
+    terms_by_path = coverage_map.terms(listed)
     for row in listed:
-        lives = said[row.system_id, row.path].token_seconds  # type: ignore[attr-defined]  # annotated by rows()
+        lives = terms_by_path[row.system_id, row.path].token_seconds  # type: ignore[attr-defined]  # annotated by rows()
         about, address = f"{row.system.name}: {_PATHS[row.path]}", f"/coverage/{row.pk}/"  # type: ignore[attr-defined]
         if lives is None:
             yield Finding(
                 about,
-                _("Lifetime unknown: nobody has said how long its tokens live."),
+                _("Lifetime unknown: no one has declared how long its tokens live."),
                 address,
                 _("Say how long"),
                 KINDS[1],

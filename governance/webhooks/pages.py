@@ -95,7 +95,7 @@ def _act(request: HttpRequest, found: Webhook) -> HttpResponse:
     verb, by, reason = request.POST.get("verb", ""), doors.person(request).principal, doors.reason(request)
     if (act := _ACTS.get(verb)) is None:
         raise Malformed
-    doors.prove(request, act)
+    doors.require_reauthentication(request, act)
     if verb == "rotate":
         return _show(request, found, fresh=webhooks.rotate(found, by=by))
     if verb == "test":

@@ -36,7 +36,7 @@ def files(world: pages.World, directory: Directory) -> Iterator[Case]:
             [b"bot", b"clock", b"now", text],
         ):
             table = b"agent,system,tools,person\n" + b",".join(cells) + b"\n"
-            read = partial(batches.look_at, table, file_name="a.csv", by=ana)
+            read = partial(batches.prepare, table, file_name="a.csv", by=ana)
             yield Case(f"access table {spoil}", partial(Answer.of_act, read))
         if isinstance(value, str) and spoil != "lone surrogate":  # its doors take UTF-8, which holds none
             people_table = f"login,name,email,groups\na@example.org,{value},{value},{value}\n"

@@ -74,7 +74,9 @@ def test_no_page_holds_a_hidden_character_or_a_tag_that_is_not_ours(world: addre
 
 
 def test_without_the_guard_pages_would_hide_something(world: addresses.World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware.NothingHidden, "__call__", lambda self, request: self.get_response(request))
+    monkeypatch.setattr(
+        middleware.VisibleCharactersMiddleware, "__call__", lambda self, request: self.get_response(request)
+    )
 
     assert any(impressions.hidden(page) for _, page in _pages(world))
 

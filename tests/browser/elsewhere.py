@@ -53,12 +53,12 @@ def credentials() -> list[UUID]:
 def access() -> tuple[AdoptionBatch, list[Workflow]]:
     """Bring two files; returns the one that waits for its sponsor, and the map."""
     ana, sofia = Person.objects.get(login="ana"), Person.objects.get(login="sofia")
-    done = batches.look_at(_DONE.encode(), file_name="gateway.csv", by=ana)
-    batches.ask(done, sponsor=sofia, each={}, by=ana, reason="Day 30.")
+    done = batches.prepare(_DONE.encode(), file_name="gateway.csv", by=ana)
+    batches.ask(done, sponsor=sofia, sponsors={}, by=ana, reason="Day 30.")
     batches.answer(done, accept=True, by=sofia)
     batches.confirm(done, by=ana, reason="Accepted by sofia.")
-    waits = batches.look_at(_WAITS.encode(), file_name="desks.csv", by=ana)
-    batches.ask(waits, sponsor=sofia, each={}, by=ana, reason="Day 30.")
+    waits = batches.prepare(_WAITS.encode(), file_name="desks.csv", by=ana)
+    batches.ask(waits, sponsor=sofia, sponsors={}, by=ana, reason="Day 30.")
     return waits, list(Workflow.objects.order_by("state", "pk"))
 
 

@@ -22,7 +22,7 @@ def emergency_given() -> EmergencyGrant:
     """Let rob give access in an emergency, and let it be over and wait for its review."""
     rob, bob = Person.objects.get(login="rob"), Person.objects.get(login="bob")
     Authenticator.objects.create(user=rob, type=Authenticator.Type.TOTP, data={})
-    ask = eligibility.Ask(timedelta(minutes=30), "The wiki tells everybody the wrong number to call.", (bob,))
+    ask = eligibility.RequestTerms(timedelta(minutes=30), "The wiki tells everybody the wrong number to call.", (bob,))
     agent, use = Agent.objects.get(slug="onboarding"), Entitlement.objects.get(system__slug="wiki")
     given = break_glass.give(agent, use, ask, by=rob)
     grants.revoke(given.grant_id, by=rob.principal, reason="Corrected.")

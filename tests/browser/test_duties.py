@@ -103,7 +103,7 @@ def _take_over(hands: Mouse, address: str, record: Record) -> None:
     hands.write(page.locator("main").get_by_label(re.compile("Type")), "otto")
     hands.press(page.locator("main form button.danger"))
     page.wait_for_url(re.compile("/stop/receipts/"))
-    assert leavers.propose_heirs() > 0  # as the clock would within the hour
+    assert leavers.propose_new_owners() > 0  # as the clock would within the hour
     _sign_in(hands, address, "mallory")
     hands.press(page.locator("main").get_by_role("link", name="Payment reminders").first)
     hands.press(page.get_by_role("button", name="Accept"))

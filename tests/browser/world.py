@@ -236,7 +236,7 @@ def _grants(bots: Mapping[str, Agent], uses: Mapping[str, Entitlement], everybod
 
 def _requests(bots: Mapping[str, Agent], uses: Mapping[str, Entitlement], everybody: Mapping[str, Person]) -> None:
     otto, alice, bob = everybody["otto"], everybody["alice"], everybody["bob"]
-    ask = eligibility.Ask(
+    ask = eligibility.RequestTerms(
         lasts=timedelta(days=30),
         reason="Month end: about 300 invoices wait to be matched, and two people are on leave.",
         people=(alice,),

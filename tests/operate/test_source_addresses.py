@@ -67,7 +67,7 @@ def test_the_gateway_counts_by_the_same_rule() -> None:
 
 
 def test_no_other_module_reads_who_a_proxy_says_that_it_came_from() -> None:
-    assert configured.MIDDLEWARE[0] == "governance.console.middleware.ClientAddress"
+    assert configured.MIDDLEWARE[0] == "governance.console.middleware.ClientAddressMiddleware"
     reading = re.compile(r"x[-_]forwarded[-_]for|scope(\.get\(|\[)['\"]client['\"]", re.IGNORECASE)
     readers = {
         str(path.relative_to(tree.ROOT))

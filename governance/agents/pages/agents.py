@@ -42,7 +42,7 @@ TABS: Final = {
 MEANINGS: Final = {
     Agent.Kind.PERSONAL: gettext_lazy("For its sponsor alone."),
     Agent.Kind.SHARED: gettext_lazy("For several people, each under their own name."),
-    Agent.Kind.SERVICE: gettext_lazy("On its own, for nobody."),
+    Agent.Kind.SERVICE: gettext_lazy("On its own, for no person."),
     Agent.Kind.EPHEMERAL: gettext_lazy("For one task; it ends by itself."),
 }
 """For whom agents of each kind work."""
@@ -54,7 +54,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     """List agents; the filters stand in the address."""
     caller = doors.caller(request)
     page = paging.page(request, read.listed(caller, request.GET.dict()), ("slug",))
-    told = {
+    context = {
         "page": page,
         "filters": request.GET,
         "states": Agent.Status.choices,
@@ -64,18 +64,18 @@ def listing(request: HttpRequest) -> HttpResponse:
         "stoppable": stop_several_pages.stoppable(caller, "agent", page.rows),
         "filtered": any(request.GET.get(name) for name in ("q", "state", "kind", "sponsor", "system", "needs")),
     }
-    return render(request, "console/agents/agents.html", told)
+    return render(request, "console/agents/agents.html", context)
 
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, slug: str) -> HttpResponse:
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one agent, on the tab that the address names."""
     caller = doors.caller(request)
     agent = doors.find(visibility.agents(caller), slug=slug)
     tab = request.GET.get("tab", "access")
     tab = tab if tab in TABS else "access"
-    told = {
+    context = {
         "agent": agent,
         "tabs": TABS,
         "tab": tab,
@@ -95,7 +95,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "may_restore": agent.status == Agent.Status.SUSPENDED and doors.may(caller, "agent-restore", agent),
         **_behind(caller, agent, tab, request),
     }
-    return render(request, "console/agents/agent.html", told)
+    return render(request, "console/agents/agent.html", context)
 
 
 def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dic
     return {
         **held,
         "map": access_map_queries.access_map(agent, held["grants"]),
-        "combinations": check.held_now(agent),
+        "combinations": check.current_violations(agent),
         "asked_about": seen,
     }
 
@@ -127,7 +127,7 @@ def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dic
 @require_POST
 @doors.page
 def restore(request: HttpRequest, slug: str) -> HttpResponse:
-    """Let a stopped agent work again; slow to start, so a reason is needed."""
+    """Restore a suspended agent, with a reason."""
     agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
     doors.about(request, f"agent:{slug}")
     doors.permit(request, "agent-restore", agent)
@@ -141,7 +141,7 @@ def restore(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @doors.page
 def activate(request: HttpRequest, slug: str) -> HttpResponse:
-    """Put a staged agent into use: its sponsor says that they answer for it."""
+    """Activate a pending agent, as its sponsor."""
     agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
     doors.about(request, f"agent:{slug}")
     doors.permit(request, "agent-activate", agent)
@@ -155,7 +155,7 @@ def activate(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @doors.page
 def rate(request: HttpRequest, slug: str) -> HttpResponse:
-    """Say whether the business cannot do without an agent."""
+    """Set whether an agent is business-critical."""
     agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
     doors.about(request, f"agent:{slug}")
     doors.permit(request, "agent-criticality", agent, "PUT")
@@ -189,14 +189,14 @@ def needed(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def end_session(request: HttpRequest, session: UUID) -> HttpResponse:
     """End one session, and every token of it."""
-    found = doors.find(visibility.sessions(doors.caller(request)), pk=session)
-    doors.about(request, f"session:{session}", f"agent:{found.agent.slug}")
-    doors.permit(request, "session-end", found)
+    row = doors.find(visibility.sessions(doors.caller(request)), pk=session)
+    doors.about(request, f"session:{session}", f"agent:{row.agent.slug}")
+    doors.permit(request, "session-end", row)
     sessions.end(
         session, by=doors.person(request).principal, reason=doors.reason(request) or _("Ended in the console.")
     )
     doors.done(request, _("The session has ended, and with it its tokens."))
-    return redirect(doors.back(request, f"/agents/{found.agent.slug}/?tab=tokens"))
+    return redirect(doors.back(request, f"/agents/{row.agent.slug}/?tab=tokens"))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -209,20 +209,20 @@ def kinds(request: HttpRequest) -> HttpResponse:
         lifecycle.set_kind_rule(kind, allowed=allowed, by=by, reason=doors.reason(request))
         doors.done(request, _("That holds for agents registered from now on."))
         return redirect(reverse("agent-kinds-page"))
-    told = {
+    context = {
         "kinds": [(kind.value, kind.label, MEANINGS[kind], lifecycle.kind_rules()[kind]) for kind in Agent.Kind],
         "may_change": doors.may(doors.caller(request), "kind-of-agents", None, "PUT"),
         "ephemeral_hours": int(settings.EPHEMERAL_AGENT_LONGEST.total_seconds() // 3600),
         "clients": {step: length.days for step, length in settings.CLIENT_IDLE_AFTER.items()},
         "dormant": {step: length.days for step, length in settings.DORMANT_AFTER.items()},
     }
-    return render(request, "console/agents/kinds.html", told)
+    return render(request, "console/agents/kinds.html", context)
 
 
 @require_safe
 @doors.page
 def mine(request: HttpRequest) -> HttpResponse:
     """Show who acts for the person, where, and since when; any employee may look."""
-    told = read.acting_for(doors.person(request))
-    page = paging.page(request, told["grants"], ("agent__slug", "id"))
-    return render(request, "console/agents/my_agents.html", {"page": page, "sessions": told["sessions"]})
+    holdings = read.acting_for(doors.person(request))
+    page = paging.page(request, holdings["grants"], ("agent__slug", "id"))
+    return render(request, "console/agents/my_agents.html", {"page": page, "sessions": holdings["sessions"]})

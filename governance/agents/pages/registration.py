@@ -1,4 +1,4 @@
-"""Registering an agent, editing it, and naming who answers for it: a sponsor and a technical owner, both still here."""
+"""Registering an agent, editing it, and proposing its owners: a sponsor and a technical owner, both active."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Described(forms.Form):
         label=gettext_lazy("What is it for?"),
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text=gettext_lazy("One sentence. Whoever approves its access reads it, and so does every review."),
+        help_text=gettext_lazy("One sentence. Approvers of its access and reviewers read it."),
     )
 
 
@@ -66,7 +66,7 @@ class AddForm(_Described):
         choices=[
             (Agent.Kind.PERSONAL, gettext_lazy("Personal: for its sponsor alone")),
             (Agent.Kind.SHARED, gettext_lazy("Shared: for several people, each under their own name")),
-            (Agent.Kind.SERVICE, gettext_lazy("Service: on its own, for nobody")),
+            (Agent.Kind.SERVICE, gettext_lazy("Service: on its own, for no person")),
             (Agent.Kind.EPHEMERAL, gettext_lazy("Ephemeral: for one task, until it ends by itself")),
         ],
         widget=forms.RadioSelect,
@@ -91,7 +91,7 @@ class AddForm(_Described):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's
         super().__init__(*args, **kwargs)
         allowed, kind = lifecycle.allowed_kinds(), self.fields["kind"]
-        kind.choices = [each for each in kind.choices if each[0] in allowed]  # type: ignore[attr-defined]
+        kind.choices = [option for option in kind.choices if option[0] in allowed]  # type: ignore[attr-defined]
         longest = int(settings.EPHEMERAL_AGENT_LONGEST.total_seconds() // 3600)
         self.fields["hours"].help_text = _("At most %(hours)s. Leave it empty for every other kind.") % {
             "hours": longest
@@ -99,16 +99,16 @@ class AddForm(_Described):
 
     def clean(self) -> dict[str, Any]:
         """Make the short name, and the end."""
-        given = super().clean() or {}
-        hours = given.pop("hours", None)
+        data = super().clean() or {}
+        hours = data.pop("hours", None)
         try:
-            given["ends_at"] = clock.now() + timedelta(hours=hours) if hours else None
+            data["ends_at"] = clock.now() + timedelta(hours=hours) if hours else None
         except OverflowError:
             self.add_error("hours", forms.ValidationError(agents.EndRefused.__doc__ or "", "agent_end_refused"))
-        slug = given.get("slug") or slugify(given.get("name", ""))[:64].strip("-")
+        slug = data.get("slug") or slugify(data.get("name", ""))[:64].strip("-")
         if not {"slug", "name"} & self.errors.keys() and (not slug or slug in _RESERVED):
             self.add_error("slug", forms.ValidationError(_("Choose another short name."), "invalid"))
-        return {**given, "slug": slug}
+        return {**data, "slug": slug}
 
 
 class EditForm(_Described):
@@ -118,7 +118,7 @@ class EditForm(_Described):
 
 
 class PeopleForm(forms.Form):
-    """Who answers for an agent."""
+    """The owners of an agent."""
 
     sponsor = form_fields.PersonField(label=gettext_lazy("Sponsor"))
     owner = form_fields.PersonField(label=gettext_lazy("Technical owner"), required=False)
@@ -133,37 +133,37 @@ class PeopleForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def add(request: HttpRequest) -> HttpResponse:
-    """Register an agent with the human who answers for it."""
+    """Register an agent with its sponsor."""
     doors.permit(request, "agents", None)
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
     if request.method == "POST":
         by = doors.person(request).principal
-        made = form_fields.submit(request, form, lambda given: agents.register(**given, by=by), _FIELDS)
-        if made is not None:
+        created = form_fields.submit(request, form, lambda data: agents.register(**data, by=by), _FIELDS)
+        if created is not None:
             doors.done(request, _("Registered. Next, register the client with which it signs in."))
-            return redirect(f"/agents/{made.slug}/")
-    told = {
+            return redirect(f"/agents/{created.slug}/")
+    context = {
         "title": _("Add agent"),
         "crumbs": [("/agents/", _("Agents"))],
-        "lead": _("An agent may do nothing until somebody asks for access, and the people responsible approve."),
+        "lead": _("An agent may do nothing until access is requested, and the people responsible approve."),
         "away": "/agents/",
         "act": _("Add this agent"),
         "people": form_fields.people(),
     }
-    return form_fields.show(request, "console/form.html", form, told)
+    return form_fields.show(request, "console/form.html", form, context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def edit(request: HttpRequest, slug: str) -> HttpResponse:
     """Change name and purpose of an agent, from the version that was shown."""
-    agent = _found(request, slug)
+    agent = _agent(request, slug)
     doors.permit(request, "agent", agent, "PATCH")
     form = EditForm(initial={"name": agent.name, "purpose": agent.purpose, "version": agent.version})
     if request.method == "POST":
         form = EditForm(request.POST)
         by = doors.person(request).principal
-        if form_fields.submit(request, form, lambda given: agents.edit(agent, by=by, **given), _FIELDS) is not None:
+        if form_fields.submit(request, form, lambda data: agents.edit(agent, by=by, **data), _FIELDS) is not None:
             doors.done(request, _("Saved."))
             return redirect(f"/agents/{slug}/")
     return _show(request, agent, form, _people_form(agent))
@@ -172,32 +172,32 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["POST"])
 @doors.page
 def appoint(request: HttpRequest, slug: str) -> HttpResponse:
-    """Ask other people to answer for an agent; nothing changes before they accept."""
-    agent = _found(request, slug)
+    """Propose other owners of an agent; nothing changes before they accept."""
+    agent = _agent(request, slug)
     for office in OfficeProposal.Office.values:
         doors.permit(request, f"agent-{office}", agent)
     form = PeopleForm(request.POST)
-    if form_fields.submit(request, form, lambda given: _propose(request, agent, given), _FIELDS) is not None:
+    if form_fields.submit(request, form, lambda data: _propose(request, agent, data), _FIELDS) is not None:
         doors.done(request, _("Asked. Nothing changes before they accept."))
         return redirect(f"/agents/{slug}/")
     described = EditForm(initial={"name": agent.name, "purpose": agent.purpose, "version": agent.version})
     return _show(request, agent, described, form)
 
 
-def _propose(request: HttpRequest, agent: Agent, given: dict[str, Any]) -> Agent:
-    """Ask whoever is not in the office yet. Raises what the verb raises."""
+def _propose(request: HttpRequest, agent: Agent, data: dict[str, Any]) -> Agent:
+    """Propose the people who do not hold the role yet. Raises what `ownership.propose` raises."""
     by = doors.person(request).principal
     for office in OfficeProposal.Office.values:
-        person: Person | None = given[office]
+        person: Person | None = data[office]
         if person is not None and person != getattr(agent, office):
-            ownership.propose(agent, office, person, by=by, reason=given["reason"])
+            ownership.propose(agent, office, person, by=by, reason=data["reason"])
     return agent
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show what somebody is asked to answer for, and take the answer."""
+    """Show a proposal of ownership, and take the answer."""
     proposal = doors.find(visible(doors.caller(request)), pk=pk)
     doors.about(request, *ownership.about(proposal))
     if request.method == "POST" and "accept" in request.POST:
@@ -208,24 +208,24 @@ def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         doors.permit(request, "proposal-decline", proposal)
         ownership.decline(pk, by=doors.person(request), reason=doors.reason(request))
-        doors.done(request, _("You declined. Whoever asked you finds somebody else."))
+        doors.done(request, _("You declined. The person who asked you will ask another person."))
         return redirect("/")
     mine = proposal.person_id == doors.person(request).pk and proposal.state == OfficeProposal.State.WAITING
     asker = Person.objects.filter(login=proposal.proposed_by.removeprefix("person:")).first()
-    told = {"proposal": proposal, "agent": proposal.agent, "mine": mine, "asker": asker or proposal.proposed_by}
-    return render(request, "console/agents/proposal.html", told)
+    context = {"proposal": proposal, "agent": proposal.agent, "mine": mine, "asker": asker or proposal.proposed_by}
+    return render(request, "console/agents/proposal.html", context)
 
 
 def _show(request: HttpRequest, agent: Agent, form: EditForm, appointing: PeopleForm) -> HttpResponse:
     wrong = appointing if appointing.errors else form
-    told = {
+    context = {
         "agent": agent,
         "described": form,
         "appointing": appointing,
         "may_appoint": doors.may(doors.caller(request), "agent-sponsor", agent),
         "people": form_fields.people(),
     }
-    return form_fields.show(request, "console/agents/agent_edit.html", wrong, told)
+    return form_fields.show(request, "console/agents/agent_edit.html", wrong, context)
 
 
 def _people_form(agent: Agent) -> PeopleForm:
@@ -233,6 +233,6 @@ def _people_form(agent: Agent) -> PeopleForm:
     return PeopleForm(initial={office: person.login if person else "" for office, person in held.items()})
 
 
-def _found(request: HttpRequest, slug: str) -> Agent:
+def _agent(request: HttpRequest, slug: str) -> Agent:
     doors.about(request, f"agent:{slug}")
     return doors.find(visibility.agents(doors.caller(request)), slug=slug)

@@ -15,7 +15,7 @@ from entitlements.grants.models import Grant, GrantLine
 from governance.charts import plots
 
 MOST_NODES: Final = 60
-"""Of more a drawing tells nothing: the table stands alone."""
+"""With more nodes there is no drawing, only the table."""
 _PEOPLE: Final = 8
 _FINAL: Final = frozenset({"delete", "execute"})
 
@@ -58,33 +58,33 @@ def access_map(agent: Agent, grants: Sequence[Grant]) -> Map | None:
         return None
     lines.sort(key=lambda line: (line.system, -line.calls, line.tool))
     people = list(dict.fromkeys(name for grant in grants for name in _people(grant)))
-    shown = people if len(people) <= _PEOPLE else [*people[: _PEOPLE - 1], _more(len(people) - _PEOPLE + 1)]
+    people_shown = people if len(people) <= _PEOPLE else [*people[: _PEOPLE - 1], _more(len(people) - _PEOPLE + 1)]
     by_system: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         by_system[line.system].append(line)
     systems = list(by_system)
     tools = [node for system in systems for node in _nodes(by_system[system])]
-    if len(shown) + 1 + len(systems) + len(tools) > MOST_NODES:
-        return Map(shown, agent.name, systems, [name for _at, name, _edge in tools], None, lines)
-    rows = max(len(shown), len(systems), len(tools))
+    if len(people_shown) + 1 + len(systems) + len(tools) > MOST_NODES:
+        return Map(people_shown, agent.name, systems, [name for _at, name, _edge in tools], None, lines)
+    rows = max(len(people_shown), len(systems), len(tools))
     to_systems = [(0, at, _edge(by_system[system])) for at, system in enumerate(systems)]
     to_tools = [(systems.index(system), at, edge) for at, (system, _name, edge) in enumerate(tools)]
     edges = (
-        plots.edges([(at, 0, plots.Edge(0)) for at in range(len(shown))], (len(shown), 1), rows),
+        plots.edges([(at, 0, plots.Edge(0)) for at in range(len(people_shown))], (len(people_shown), 1), rows),
         plots.edges(to_systems, (1, len(systems)), rows),
         plots.edges(to_tools, (len(systems), len(tools)), rows),
     )
-    return Map(shown, agent.name, systems, [name for _at, name, _edge in tools], edges, lines)
+    return Map(people_shown, agent.name, systems, [name for _at, name, _edge in tools], edges, lines)
 
 
 def _nodes(lines: Sequence[Line]) -> list[tuple[str, str, plots.Edge]]:
     """Return the tools of one system as nodes: those that are not used, from three on, as one."""
     unused = [line for line in lines if line.use == "unused" and not line.is_final]
-    apart = lines if len(unused) < 3 else [line for line in lines if line not in unused]  # noqa: PLR2004 - two are told apart
+    apart = lines if len(unused) < 3 else [line for line in lines if line not in unused]  # noqa: PLR2004 - two are shown each
     nodes = [(line.system, line.tool, _edge([line])) for line in apart]
     if len(apart) < len(lines):
-        told = ngettext("+%(n)d unused", "+%(n)d unused", len(unused)) % {"n": len(unused)}
-        nodes.append((lines[0].system, told, _edge(unused)))
+        label = ngettext("+%(n)d unused", "+%(n)d unused", len(unused)) % {"n": len(unused)}
+        nodes.append((lines[0].system, label, _edge(unused)))
     return nodes
 
 
@@ -106,7 +106,8 @@ def _line(grant: Grant, line: GrantLine) -> Line:
 
 def _people(grant: Grant) -> list[str]:
     named = [
-        each.person.name if each.person else each.group.name if each.group else "" for each in grant.subjects.all()
+        subject.person.name if subject.person else subject.group.name if subject.group else ""
+        for subject in grant.subjects.all()
     ]
     return [name for name in named if name] or [_("Itself")]
 

@@ -26,7 +26,7 @@ from governance.reviews.usage import usage
 from governance.reviews.usage.models import UsageDay
 
 MOST_REVIEWED: Final = 100
-"""How many items of reviews the page of an agent shows; the record has all of them."""
+"""How many items of reviews the page of an agent shows; the audit log has all of them."""
 
 
 def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[Agent]:
@@ -128,12 +128,12 @@ def versions(agent: Agent) -> dict[str, Any]:
 
 def reviewed(caller: Caller, agent: Agent) -> dict[str, Any]:
     """Return what reviews that have begun asked about an agent, as far as the person may see it, the latest first."""
-    asked = Assignment.objects.filter(state=Assignment.State.ASSIGNED).select_related("reviewer")
+    assigned = Assignment.objects.filter(state=Assignment.State.ASSIGNED).select_related("reviewer")
     rows = (
         visibility_actions.items_visible_to(caller.human)
         .filter(agent=agent)
         .exclude(campaign__state__in=Campaign.BEFORE)
-        .prefetch_related(Prefetch("assignments", asked, to_attr="asked"))
+        .prefetch_related(Prefetch("assignments", assigned, to_attr="asked"))
         .order_by("-campaign__snapshot_at", "number")
     )
     return {"reviewed": list(rows[:MOST_REVIEWED])}

@@ -1,4 +1,4 @@
-"""The record as pages show it: one line of time with lanes, each event in words, sealed or not yet."""
+"""The audit log as pages show it: a timeline with lanes, each event in words, sealed or not yet."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TimelineEntry:
     """One event in words. `index` is its place in the sealed log, None until it is sealed."""
 
     event: Event
@@ -85,23 +85,23 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """A page of the record, and where the next begins."""
+class TimelinePage:
+    """A page of the timeline, and where the next begins."""
 
-    events: list[Told]
+    events: list[TimelineEntry]
     next: str | None
     newest_first: bool
-    here: str
+    subject_url: str
     """The address of what the page is about, which its events need not name again."""
     lanes: dict[str, Any] = field(default_factory=lambda: LANES)
 
 
-def about(link: str, request: HttpRequest) -> Stretch:
+def about(link: str, request: HttpRequest) -> TimelinePage:
     """Return a page of everything about one thing, narrowed by what the address says."""
-    return page(timeline.about(link), request, here=link_to(link).address)
+    return page(timeline.about(link), request, subject_url=link_to(link).address)
 
 
-def page(events: QuerySet[Event] | None, request: HttpRequest, *, here: str = "") -> Stretch:
+def page(events: QuerySet[Event] | None, request: HttpRequest, *, subject_url: str = "") -> TimelinePage:
     """Return a page of events (None: of all), in the order and the lanes that the address asks for, or newest first."""
     wanted = request.GET
     actions = _actions(wanted.getlist("lane"), wanted.get("action"))
@@ -113,15 +113,15 @@ def page(events: QuerySet[Event] | None, request: HttpRequest, *, here: str = ""
         events = events if actions is None else events.filter(action__in=actions)
         rows = timeline.page(events, after=after, limit=SIZE + 1, newest_first=newest_first)
     following = paging.seal(request.path, timeline.place(rows[SIZE - 1])) if rows[SIZE:] else None
-    return Stretch(collapsed(told(rows[:SIZE])), following, newest_first, here)
+    return TimelinePage(collapsed(entries(rows[:SIZE])), following, newest_first, subject_url)
 
 
-def _actions(wanted: Iterable[str], one: str | None) -> list[str] | None:
+def _actions(wanted: Iterable[str], named: str | None) -> list[str] | None:
     """Return the actions in these lanes, or the one of them that is named; None where nothing is left out."""
     lanes = LANES.keys() & set(wanted)
     if not lanes:
-        return [one] if one else None
-    return [action.value for action in Action if lane_of(action) in lanes and one in (None, "", action.value)]
+        return [named] if named else None
+    return [action.value for action in Action if lane_of(action) in lanes and named in (None, "", action.value)]
 
 
 def _after(request: HttpRequest) -> timeline.EventPlace | None:
@@ -134,44 +134,47 @@ def _after(request: HttpRequest) -> timeline.EventPlace | None:
     return timeline.EventPlace(datetime.fromisoformat(place[0]), UUID(place[1]), int(place[2]))
 
 
-def told(events: Sequence[Event]) -> list[Told]:
-    """Say events in words, with their places in the log in one query."""
+def entries(events: Sequence[Event]) -> list[TimelineEntry]:
+    """Return events in words, with their places in the log, read in one query."""
     places = _places(events)
     return [
-        Told(
+        TimelineEntry(
             event,
             lane := lane_of(event.action),
             LANES[lane],
             event.action.replace(".", " ").replace("_", " "),
             places.get((event.producer, event.sequence)),
-            [link_to(link) for link in _worth_saying(event)],
+            [link_to(link) for link in _further_links(event)],
             list(event.detail.items()),  # a template would read the name `items` of a detail as this method
         )
         for event in events
     ]
 
 
-def _worth_saying(event: Event) -> list[str]:
-    """Leave out what the line says already: who acted, for whom, and the system of a tool that is named."""
-    said = {event.actor, event.on_behalf_of}
-    said |= {f"system:{link[5:].partition('/')[0]}" for link in event.about if link.startswith("tool:")}
-    return [link for link in event.about if link not in said]
+def _further_links(event: Event) -> list[str]:
+    """Leave out links that the line shows already: the actor, for whom, and the system of a named tool."""
+    known = {event.actor, event.on_behalf_of}
+    known |= {f"system:{link[5:].partition('/')[0]}" for link in event.about if link.startswith("tool:")}
+    return [link for link in event.about if link not in known]
 
 
 def _places(events: Sequence[Event]) -> dict[tuple[UUID, int], int]:
-    found = Q(pk=None)
+    sealed = Q(pk=None)
     for producer in {event.producer for event in events}:
-        found |= Q(producer=producer, sequence__in=[each.sequence for each in events if each.producer == producer])
-    return {(leaf.producer, leaf.sequence): leaf.index for leaf in Leaf.objects.filter(found)}
+        sealed |= Q(
+            producer=producer,
+            sequence__in=[candidate.sequence for candidate in events if candidate.producer == producer],
+        )
+    return {(leaf.producer, leaf.sequence): leaf.index for leaf in Leaf.objects.filter(sealed)}
 
 
 def lane_of(action: str) -> str:
-    """Say in which lane an event stands."""
+    """Return the lane of an event."""
     return "sign-in" if action == "person.signed_in" else _LANE.get(action.partition(".")[0], "admin")
 
 
 def link_to(link: str) -> Link:
-    """Say where to read on about a link "kind:id"."""
+    """Return the page of a link "kind:id"."""
     kind, _colon, name = link.partition(":")
     short, whole = (f"{kind}:{name[:8]}…", link) if len(name) == _UUID else (link, "")
     if kind == "tool" and "/" in name:
@@ -180,9 +183,9 @@ def link_to(link: str) -> Link:
     return Link(short, _PAGES[kind].format(name) if kind in _PAGES else f"/audit/?about={link}", whole)
 
 
-def collapsed(rows: Sequence[Told]) -> list[Told]:
+def collapsed(rows: Sequence[TimelineEntry]) -> list[TimelineEntry]:
     """Fold runs of allowed calls that differ only in time and tool into one line that says how many."""
-    folded: list[Told] = []
+    folded: list[TimelineEntry] = []
     for row in rows:
         last = folded[-1] if folded else None
         if last is not None and _same_run(last, row):
@@ -193,10 +196,10 @@ def collapsed(rows: Sequence[Told]) -> list[Told]:
     return folded
 
 
-def _same_run(one: Told, other: Told) -> bool:
-    foldable = one.event.action in ("call.allowed", "call.finished") and one.event.action == other.event.action
-    return foldable and one.event.actor == other.event.actor and _without_tools(one) == _without_tools(other)
+def _same_run(first: TimelineEntry, second: TimelineEntry) -> bool:
+    foldable = first.event.action in ("call.allowed", "call.finished") and first.event.action == second.event.action
+    return foldable and first.event.actor == second.event.actor and _without_tools(first) == _without_tools(second)
 
 
-def _without_tools(told: Told) -> list[Link]:
-    return [link for link in told.links if not link.text.startswith("tool:")]
+def _without_tools(entry: TimelineEntry) -> list[Link]:
+    return [link for link in entry.links if not link.text.startswith("tool:")]

@@ -37,11 +37,11 @@ _PLACES: Final = (
     (_("Settings"), "/settings/"),
     (_("How you sign in"), "/settings/sign-in/"),
 )
-"""Where the command bar leads by the beginning of a word; each page says for itself who may not."""
+"""Where the command bar leads by the beginning of a word; each page checks for itself who may open it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class SearchHit:
     """One thing found."""
 
     kind: Any
@@ -50,7 +50,7 @@ class Hit:
     address: str
 
 
-def by(caller: Caller, text: str) -> list[Hit]:
+def find(caller: Caller, text: str) -> list[SearchHit]:
     """Find what a text names; an identifier leads straight to the one thing it names."""
     text = text.strip()[:_LONGEST]
     if len(text) < _SHORTEST:
@@ -66,47 +66,56 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _by_id(caller: Caller, key: UUID) -> Iterator[Hit]:
+def _by_id(caller: Caller, key: UUID) -> Iterator[SearchHit]:
     short = str(key)[:8]
     if grant := visibility.grants(caller).filter(pk=key).first():
-        yield Hit(_("Access"), f"{grant.agent.name}: {grant.entitlement.name}", short, f"/grants/{key}/")
-    if caller.human and (asked := requests.visible_to(caller.human).filter(pk=key).first()):
-        yield Hit(_("Request"), f"{asked.agent.name}: {asked.entitlement.name}", short, f"/requests/{key}/")
+        yield SearchHit(_("Access"), f"{grant.agent.name}: {grant.entitlement.name}", short, f"/grants/{key}/")
+    if caller.human and (access_request := requests.visible_to(caller.human).filter(pk=key).first()):
+        yield SearchHit(
+            _("Request"), f"{access_request.agent.name}: {access_request.entitlement.name}", short, f"/requests/{key}/"
+        )
     if session := visibility.sessions(caller).filter(pk=key).first():
-        yield Hit(_("Session"), str(session.agent.name), short, f"/audit/?about=session:{key}")
+        yield SearchHit(_("Session"), str(session.agent.name), short, f"/audit/?about=session:{key}")
     if token := visibility.tokens(caller).filter(pk=key).first():
-        yield Hit(_("Token"), token.system.name, short, f"/audit/?about=token:{key}")
+        yield SearchHit(_("Token"), token.system.name, short, f"/audit/?about=token:{key}")
     if caller.sees_everything and Revocation.objects.filter(pk=key).exists():
-        yield Hit(_("Receipt of a stop"), short, "", f"/stop/receipts/{key}/")
+        yield SearchHit(_("Receipt of a stop"), short, "", f"/stop/receipts/{key}/")
     if caller.has(*READERS):
         if event := Event.objects.filter(uuid=key).first():
-            yield Hit(_("Event"), event.action, event.actor, f"/audit/?about=event:{key}")
+            yield SearchHit(_("Event"), event.action, event.actor, f"/audit/?about=event:{key}")
         if Event.objects.filter(trace=key.hex).exists():
-            yield Hit(_("Trace"), key.hex, "", f"/audit/?about=trace:{key.hex}")
+            yield SearchHit(_("Trace"), key.hex, "", f"/audit/?about=trace:{key.hex}")
 
 
-def _places(text: str) -> Iterator[Hit]:
+def _places(text: str) -> Iterator[SearchHit]:
     for label, address in _PLACES:
         if any(word.startswith(text.casefold()) for word in (str(label).casefold(), *str(label).casefold().split())):
-            yield Hit(_("Go to"), str(label), "", address)
+            yield SearchHit(_("Go to"), str(label), "", address)
 
 
-def _by_name(caller: Caller, text: str) -> Iterator[Hit]:
+def _by_name(caller: Caller, text: str) -> Iterator[SearchHit]:
     yield from _places(text)
     named = Q(slug__icontains=text) | Q(name__icontains=text)
     for agent in visibility.agents(caller).filter(named).order_by("slug")[:_EACH]:
-        yield Hit(_("Agent"), agent.name, agent.slug, f"/agents/{agent.slug}/")
+        yield SearchHit(_("Agent"), agent.name, agent.slug, f"/agents/{agent.slug}/")
     for system in visibility.systems(caller).filter(named).order_by("slug")[:_EACH]:
-        yield Hit(_("System"), system.name, system.slug, f"/systems/{system.slug}/")
+        yield SearchHit(_("System"), system.name, system.slug, f"/systems/{system.slug}/")
     for tool in visibility.tools(caller).filter(Q(name__icontains=text) | Q(sentence__icontains=text))[:_EACH]:
-        yield Hit(_("Tool"), tool.sentence or tool.name, tool.name, f"/systems/{tool.system.slug}/tools/{tool.name}/")
+        yield SearchHit(
+            _("Tool"), tool.sentence or tool.name, tool.name, f"/systems/{tool.system.slug}/tools/{tool.name}/"
+        )
     for person in visibility.people(caller).filter(Q(login__icontains=text) | Q(name__icontains=text))[:_EACH]:
-        yield Hit(_("Person"), person.name, person.login, f"/people/{person.login}/")
+        yield SearchHit(_("Person"), person.name, person.login, f"/people/{person.login}/")
     if caller.human:
         for review in (
             visibility_actions.campaigns_visible_to(caller.human).filter(named).order_by("-created_at")[:_EACH]
         ):
-            yield Hit(_("Review"), review.name, review.slug, f"/reviews/{review.slug}/")
+            yield SearchHit(_("Review"), review.name, review.slug, f"/reviews/{review.slug}/")
     entitlements = visibility.entitlements(caller).filter(Q(scope__icontains=text) | Q(name__icontains=text))
-    for each in entitlements.order_by("scope")[:_EACH]:
-        yield Hit(_("Can be asked for"), each.name, each.scope, f"/systems/{each.system.slug}/?tab=entitlements")
+    for entitlement in entitlements.order_by("scope")[:_EACH]:
+        yield SearchHit(
+            _("Can be asked for"),
+            entitlement.name,
+            entitlement.scope,
+            f"/systems/{entitlement.system.slug}/?tab=entitlements",
+        )

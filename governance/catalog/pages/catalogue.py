@@ -1,4 +1,4 @@
-"""The catalogue: everything that somebody can ask for, searched by words, before anything is asked."""
+"""The entitlement catalog: everything that is requestable, with a text search."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _LONGEST_SEARCH = 200
 @require_safe
 @doors.page
 def catalogue(request: HttpRequest) -> HttpResponse:
-    """List what can be asked for, grouped by system; with an agent chosen, also who would answer."""
+    """List requestable entitlements by system; with an agent chosen, also who would approve."""
     caller, person = doors.caller(request), doors.person(request)
-    choice = asking.choice(asking.agents_to_ask_for(person, caller))
-    named = asking.agents_to_ask_for(person, caller).filter(slug=request.GET.get("agent", ""))
+    choice = asking.choice(asking.requestable_agents(person, caller))
+    named = asking.requestable_agents(person, caller).filter(slug=request.GET.get("agent", ""))
     agent = choice.agents[0] if len(choice.agents) == 1 else named.first()
-    rows = asking.entitlements_to_ask_for(caller, request.GET.get("system", ""))
+    rows = asking.requestable_entitlements(caller, request.GET.get("system", ""))
     text = request.GET.get("q", "").strip()[:_LONGEST_SEARCH]
     page = paging.page(request, search.search(rows, text), ("scope",), _PAGE)
-    told = {
+    context = {
         "page": page,
         "offers": read.offers(page.rows, agent, person),
         "choice_of_agents": choice,
@@ -36,4 +36,4 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         "filters": request.GET,
         "filtered": any(request.GET.get(name) for name in ("q", "system")),
     }
-    return render(request, "console/catalog/catalogue.html", told)
+    return render(request, "console/catalog/catalogue.html", context)

@@ -34,7 +34,7 @@ class _Bundle(forms.Form):
     name = forms.CharField(
         label=gettext_lazy("Name"),
         max_length=200,
-        help_text=gettext_lazy("What whoever asks for it picks from a list, like “Book invoices”."),
+        help_text=gettext_lazy("The name that people pick from a list, like “Book invoices”."),
     )
     sentence = forms.CharField(
         label=gettext_lazy("What it lets an agent do, in one plain sentence"),
@@ -72,19 +72,17 @@ class AddForm(_Bundle):
 
     def clean(self) -> dict[str, Any]:
         """Make the scope's name of the name where it is left empty."""
-        given = super().clean() or {}
-        scope = given.get("scope") or slugify(given.get("name", ""))[:64].strip("-")
+        data = super().clean() or {}
+        scope = data.get("scope") or slugify(data.get("name", ""))[:64].strip("-")
         if "scope" not in self.errors and "name" not in self.errors and not scope:
             self.add_error("scope", forms.ValidationError(_("Choose a scope name."), "scope_malformed"))
-        return {**given, "scope": scope}
+        return {**data, "scope": scope}
 
 
 class EditForm(_Bundle):
     """What can be changed of an entitlement."""
 
-    enabled = forms.BooleanField(
-        label=gettext_lazy("It can be asked for, and what is given of it works"), required=False
-    )
+    enabled = forms.BooleanField(label=gettext_lazy("It is requestable, and its grants work"), required=False)
     version = form_fields.VersionField()
 
 
@@ -115,12 +113,12 @@ class _RuleFields(forms.Form):
     )
 
     kept: Mapping[str, Any] | None = None
-    """Limits that lines cannot say, set by the API: they stay as they are."""
+    """Limits that lines cannot express, set by the API: they stay as they are."""
 
     def clean_limits(self) -> Mapping[str, Any]:
         """Read the lines."""
         try:
-            start = self.kept or limit_fields.of_lines(self.cleaned_data["limits"])
+            start = self.kept or limit_fields.from_lines(self.cleaned_data["limits"])
             compile_limits(start)
         except DomainError as refusal:
             raise forms.ValidationError(refusal.message, refusal.code) from refusal
@@ -157,14 +155,14 @@ class Choice:
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def add(request: HttpRequest, slug: str) -> HttpResponse:
-    """Bundle approved tools of a system into something that can be asked for."""
+    """Make an entitlement of approved tools of a system."""
     system = _system(request, slug)
     doors.permit(request, "entitlements", system)
     made_by: type[AddForm] = RuleAddForm if request.GET.get("by") == "rule" else AddForm
     form = made_by(request.POST) if request.method == "POST" else made_by()
     if request.method == "POST" and "preview" not in request.POST:
-        made = form_fields.submit(request, form, lambda given: _make(request, system, form, given), _FIELDS)
-        if made is not None:
+        created = form_fields.submit(request, form, lambda data: _make(request, system, form, data), _FIELDS)
+        if created is not None:
             doors.done(request, _("Made. It can be asked for now."))
             return redirect(f"/systems/{slug}/?tab=entitlements")
     return _show(request, system, form, None)
@@ -175,120 +173,124 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
 def edit(request: HttpRequest, slug: str, scope: str) -> HttpResponse:
     """Change an entitlement, from the version that was shown. What open grants hold of it is left alone."""
     system = _system(request, slug)
-    found = doors.find(visibility.entitlements(doors.caller(request)).filter(system=system), scope=scope)
+    entitlement = doors.find(visibility.entitlements(doors.caller(request)).filter(system=system), scope=scope)
     doors.about(request, *[f"entitlement:{scope}", f"system:{slug}"])
-    doors.permit(request, "entitlement", found, "PATCH")
+    doors.permit(request, "entitlement", entitlement, "PATCH")
     names = ("name", "sentence", "enabled", "version")
-    initial = {name: getattr(found, name) for name in names}
-    form = _form(found, initial, request.POST if request.method == "POST" else None)
+    initial = {name: getattr(entitlement, name) for name in names}
+    form = _form(entitlement, initial, request.POST if request.method == "POST" else None)
     saves = request.method == "POST" and "preview" not in request.POST
     if (
         saves
-        and form_fields.submit(request, form, lambda given: _edit(request, found, form, given), _FIELDS) is not None
+        and form_fields.submit(request, form, lambda data: _edit(request, entitlement, form, data), _FIELDS) is not None
     ):
         doors.done(request, _("Saved."))
         return redirect(f"/systems/{slug}/?tab=entitlements")
-    return _show(request, system, form, found)
+    return _show(request, system, form, entitlement)
 
 
-def _form(found: Entitlement, initial: dict[str, Any], given: QueryDict | None) -> EditForm:
+def _form(entitlement: Entitlement, initial: dict[str, Any], data: QueryDict | None) -> EditForm:
     """Return the form that changes an entitlement of its kind."""
-    if found.rule is None:
-        return EditForm(given, initial=initial, current=found.longest)
-    start = found.rule.get("limits", {})
-    said = limit_fields.as_lines(start)
-    form = RuleEditForm(given, initial=initial | found.rule | {"limits": said}, current=found.longest)
-    if limit_fields.of_lines(said) != start:
+    if entitlement.rule is None:
+        return EditForm(data, initial=initial, current=entitlement.longest)
+    start = entitlement.rule.get("limits", {})
+    lines = limit_fields.as_lines(start)
+    form = RuleEditForm(data, initial=initial | entitlement.rule | {"limits": lines}, current=entitlement.longest)
+    if limit_fields.from_lines(lines) != start:
         form.kept, form.fields["limits"].disabled = start, True
     return form
 
 
-def _make(request: HttpRequest, system: System, form: forms.Form, given: dict[str, Any]) -> Entitlement:
-    scope, by = f"{system.slug}:{given.pop('scope')}", doors.person(request).principal
+def _make(request: HttpRequest, system: System, form: forms.Form, data: dict[str, Any]) -> Entitlement:
+    scope, by = f"{system.slug}:{data.pop('scope')}", doors.person(request).principal
     if isinstance(form, _RuleFields):
-        return entitlements.make_entitlement(system, scope, rule=form.rule(), by=by, **_without_rule(given))
-    return entitlements.make_entitlement(system, scope, tools=_picked(request, system, None), by=by, **given)
+        return entitlements.make_entitlement(system, scope, rule=form.rule(), by=by, **_without_rule(data))
+    return entitlements.make_entitlement(system, scope, tools=_picked(request, system, None), by=by, **data)
 
 
-def _edit(request: HttpRequest, found: Entitlement, form: forms.Form, given: dict[str, Any]) -> Entitlement:
+def _edit(request: HttpRequest, entitlement: Entitlement, form: forms.Form, data: dict[str, Any]) -> Entitlement:
     by = doors.person(request).principal
     if isinstance(form, _RuleFields):
-        return entitlements.edit_entitlement(found, rule=form.rule(), by=by, **_without_rule(given))
-    return entitlements.edit_entitlement(found, tools=_picked(request, found.system, found), by=by, **given)
+        return entitlements.edit_entitlement(entitlement, rule=form.rule(), by=by, **_without_rule(data))
+    return entitlements.edit_entitlement(
+        entitlement, tools=_picked(request, entitlement.system, entitlement), by=by, **data
+    )
 
 
-def _without_rule(given: dict[str, Any]) -> dict[str, Any]:
-    return {name: said for name, said in given.items() if name not in _RuleFields.base_fields}
+def _without_rule(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name not in _RuleFields.base_fields}
 
 
-def _picked(request: HttpRequest, system: System, found: Entitlement | None) -> dict[Tool, Mapping[str, Any]]:
+def _picked(request: HttpRequest, system: System, entitlement: Entitlement | None) -> dict[Tool, Mapping[str, Any]]:
     """Return the ticked tools with their limits: those they had, as the form changed them. Raises LimitMalformed."""
-    given = request.POST
-    kept, forgotten = set(given.getlist("tool")), set(given.getlist("forget"))
+    data = request.POST
+    kept, forgotten = set(data.getlist("tool")), set(data.getlist("forget"))
     picked: dict[Tool, Mapping[str, Any]] = {}
-    for choice in _choices(request, system, found):
+    for choice in _choices(request, system, entitlement):
         if choice.tool.name not in kept:
             continue
         definition = read.pinned(choice.tool)
-        shown = limit_fields.fields(choice.tool.name, definition, choice.limits)
-        changed = limit_fields.read(shown, choice.limits, given.getlist)
+        fields = limit_fields.fields(choice.tool.name, definition, choice.limits)
+        changed = limit_fields.read(fields, choice.limits, data.getlist)
         picked[choice.tool] = {} if choice.tool.name in forgotten else {**choice.limits, **changed}
     return picked
 
 
-def _choices(request: HttpRequest, system: System, found: Entitlement | None) -> list[Choice]:
+def _choices(request: HttpRequest, system: System, entitlement: Entitlement | None) -> list[Choice]:
     """List the approved tools of a system, and those that the entitlement has already."""
-    has = {line.tool_id: line.limits for line in found.lines.all()} if found else {}
-    given = request.POST if request.method == "POST" else None
+    has = {line.tool_id: line.limits for line in entitlement.lines.all()} if entitlement else {}
+    sent = request.POST if request.method == "POST" else None
     rows = visibility.tools(doors.caller(request)).filter(system=system).order_by("name")
     choices = []
     for tool in rows:
         if tool.state != Tool.State.APPROVED and tool.pk not in has:
             continue
         limits = has.get(tool.pk, {})
-        shown = limit_fields.fields(tool.name, read.pinned(tool), limits)
-        if given:
-            shown = [limit_fields.refilled(field, given.getlist) for field in shown]
-        ticked = tool.name in given.getlist("tool") if given else tool.pk in has
-        choices.append(Choice(tool, limits, shown, ticked, bool(given and ticked)))
+        fields = limit_fields.fields(tool.name, read.pinned(tool), limits)
+        if sent:
+            fields = [limit_fields.with_sent_values(field, sent.getlist) for field in fields]
+        ticked = tool.name in sent.getlist("tool") if sent else tool.pk in has
+        choices.append(Choice(tool, limits, fields, ticked, bool(sent and ticked)))
     return choices
 
 
-def _show(request: HttpRequest, system: System, form: forms.Form, found: Entitlement | None) -> HttpResponse:
+def _show(request: HttpRequest, system: System, form: forms.Form, entitlement: Entitlement | None) -> HttpResponse:
     by_rule = isinstance(form, _RuleFields)
-    told = {
-        "preview": _fitting(request, system, form, found) if isinstance(form, _RuleFields) else None,
+    context = {
+        "preview": _fitting(request, system, form, entitlement) if isinstance(form, _RuleFields) else None,
         "system": system,
-        "entitlement": found,
+        "entitlement": entitlement,
         "by_rule": by_rule,
-        "choices": [] if by_rule else _choices(request, system, found),
+        "choices": [] if by_rule else _choices(request, system, entitlement),
     }
-    return form_fields.show(request, "console/catalog/entitlement_form.html", form, told)
+    return form_fields.show(request, "console/catalog/entitlement_form.html", form, context)
 
 
 @dataclass(frozen=True, slots=True)
-class Fitting:
-    """What a rule takes now, each with the limits it starts from, and what it would leave out of what is in."""
+class RulePreview:
+    """The tools of a rule now, each with its starting limits, and the tools that it would leave out."""
 
     lines: list[dict[str, Any]]
     added: int
     left: list[Tool]
 
 
-def _fitting(request: HttpRequest, system: System, form: _RuleFields, found: Entitlement | None) -> Fitting | None:
-    """Say what the form's rule takes; None while the form cannot be read."""
+def _fitting(
+    request: HttpRequest, system: System, form: _RuleFields, entitlement: Entitlement | None
+) -> RulePreview | None:
+    """Return the tools of the form's rule; None while the form is invalid."""
     if form.is_bound and not form.is_valid():
         return None
     start = {name: form.get_initial_for_field(field, name) for name, field in _RuleFields.base_fields.items()}
-    start["limits"] = form.kept or limit_fields.of_lines(str(start["limits"] or ""))
+    start["limits"] = form.kept or limit_fields.from_lines(str(start["limits"] or ""))
     rule = form.rule() if form.is_bound else membership.read(start)
-    inside = {line.tool_id: line.tool for line in found.lines.select_related("tool")} if found else {}
+    inside = {line.tool_id: line.tool for line in entitlement.lines.select_related("tool")} if entitlement else {}
     tools = visibility.tools(doors.caller(request)).filter(system=system).order_by("name")
     fitting = [tool for tool in tools if membership.fits(rule, tool)]
     taken = {tool.pk for tool in fitting}
     left = [tool for pk, tool in inside.items() if pk not in taken and tool.state == Tool.State.APPROVED]
     lines = [{"tool": tool, "limits": membership.initial_limits(rule, tool)} for tool in fitting]
-    return Fitting(lines, len(taken - inside.keys()), left)
+    return RulePreview(lines, len(taken - inside.keys()), left)
 
 
 def _system(request: HttpRequest, slug: str) -> System:

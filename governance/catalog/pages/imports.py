@@ -1,4 +1,4 @@
-"""Importing a catalogue: send a file, look at what it would change, say yes, follow it, read what stayed out."""
+"""Importing a catalog: send a file, preview its changes, confirm, follow it, read what was left out."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ class ImportForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def add(request: HttpRequest) -> HttpResponse:
-    """Take a file and look at it. Nothing is changed yet."""
+    """Read a file and preview it. Nothing is changed yet."""
     if request.method != "POST":
         form = ImportForm(initial={"owner": doors.person(request).login})
         return _ask(request, form)
     form = ImportForm(request.POST, request.FILES)
 
-    def look(given: dict[str, Any]) -> CatalogueImport:
+    def look(data: dict[str, Any]) -> CatalogueImport:
         doors.permit(request, "imports", None)
-        file = given["file"]
+        file = data["file"]
         by = doors.person(request).principal
-        return imports.preview(file.read(), file_name=file.name, owner=given["owner"], by=by)
+        return imports.preview(file.read(), file_name=file.name, owner=data["owner"], by=by)
 
     looked = form_fields.submit(request, form, look, _WHERE)
     return _ask(request, form) if looked is None else redirect(f"/systems/import/{looked.pk}/")
@@ -60,13 +60,13 @@ def _ask(request: HttpRequest, form: ImportForm) -> HttpResponse:
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show an import: what it would change, how far it has come, or what became of it."""
     return _show(request, doors.find(visibility.imports(doors.caller(request)), pk=pk))
 
 
-def _show(request: HttpRequest, found: CatalogueImport) -> HttpResponse:
-    counts = found.counts
+def _show(request: HttpRequest, catalogue_import: CatalogueImport) -> HttpResponse:
+    counts = catalogue_import.counts
     rows = [
         (_("Systems that are new"), counts.get("systems_new", 0)),
         (_("Systems that are known, and keep their name, owner and address"), counts.get("systems_known", 0)),
@@ -76,23 +76,23 @@ def _show(request: HttpRequest, found: CatalogueImport) -> HttpResponse:
         (_("Systems that are left alone"), counts.get("left_alone", 0)),
         (_("Rows that are refused"), counts.get("refused", 0)),
     ]
-    told = {
-        "found": found,
+    context = {
+        "imported": catalogue_import,
         "rows": rows,
-        "waits": found.state == CatalogueImport.State.PREVIEW,
-        "runs": found.state == CatalogueImport.State.RUNNING,
-        "may_confirm": doors.may(doors.caller(request), "import-confirm", found),
+        "waits": catalogue_import.state == CatalogueImport.State.PREVIEW,
+        "runs": catalogue_import.state == CatalogueImport.State.RUNNING,
+        "may_confirm": doors.may(doors.caller(request), "import-confirm", catalogue_import),
     }
-    return render(request, "console/catalog/import_one.html", told)
+    return render(request, "console/catalog/import_one.html", context)
 
 
 @require_POST
 @doors.page
 def start(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Say yes to what was shown."""
-    found = doors.find(visibility.imports(doors.caller(request)), pk=pk)
-    doors.about(request, f"import:{found.pk}")
-    doors.permit(request, "import-confirm", found)
-    begin(found, by=doors.person(request).principal)
+    """Confirm the import that was shown."""
+    catalogue_import = doors.find(visibility.imports(doors.caller(request)), pk=pk)
+    doors.about(request, f"import:{catalogue_import.pk}")
+    doors.permit(request, "import-confirm", catalogue_import)
+    begin(catalogue_import, by=doors.person(request).principal)
     doors.done(request, _("The import has begun. Nothing is approved by it."))
-    return redirect(f"/systems/import/{found.pk}/")
+    return redirect(f"/systems/import/{catalogue_import.pk}/")

@@ -43,7 +43,7 @@ _FIELDS: Final = {
 
 
 class NotTheOwner(DomainError):
-    """Only the system's owner or a platform admin stores what opens it; leave it empty, and they store it later."""
+    """Only the system's owner or a platform admin can store its secret. Leave it empty; they can store it later."""
 
     code, status = "not_the_owner", HTTPStatus.FORBIDDEN
 
@@ -101,13 +101,13 @@ class AddForm(_Address):
 
     def clean(self) -> dict[str, Any]:
         """Make the short name; see that a secret and the sign-in with one come together."""
-        given = super().clean() or {}
-        slug = given.get("slug") or slugify(given.get("name", ""))[:63].strip("-")
+        data = super().clean() or {}
+        slug = data.get("slug") or slugify(data.get("name", ""))[:63].strip("-")
         if not {"slug", "name"} & self.errors.keys() and (not slug or slug in _RESERVED):
             self.add_error("slug", forms.ValidationError(_("Choose another short name."), "system_malformed"))
-        if bool(given.get("secret")) != (given.get("sign_in") == "bearer"):
+        if bool(data.get("secret")) != (data.get("sign_in") == "bearer"):
             self.add_error("secret", forms.ValidationError(_("A secret goes with the sign-in by one."), "required"))
-        return {**given, "slug": slug}
+        return {**data, "slug": slug}
 
 
 class EditForm(_Address):
@@ -139,32 +139,32 @@ def add(request: HttpRequest) -> HttpResponse:
     form = AddForm(request.POST or None, initial={"owner": doors.person(request).login})
     if request.method == "POST":
         form = AddForm(request.POST)
-        made = form_fields.submit(request, form, lambda given: _register(request, given), _FIELDS)
-        if made is not None:
+        created = form_fields.submit(request, form, lambda data: _register(request, data), _FIELDS)
+        if created is not None:
             doors.done(request, _("Registered. Next, ask it for its tools."))
-            return redirect(f"/systems/{made.slug}/")
-    told = {
+            return redirect(f"/systems/{created.slug}/")
+    context = {
         "kinds": [(value, label, value in System.SERVED) for value, label in System.Kind.choices if value != "builtin"],
         "examples": EXAMPLES,
         "people": form_fields.people(),
     }
-    return form_fields.show(request, "console/catalog/system_add.html", form, told)
+    return form_fields.show(request, "console/catalog/system_add.html", form, context)
 
 
 @transaction.atomic
-def _register(request: HttpRequest, given: dict[str, Any]) -> System:
+def _register(request: HttpRequest, data: dict[str, Any]) -> System:
     by = doors.person(request).principal
-    made = systems.register_system(
-        given["slug"], name=given["name"], kind=given["kind"], owner=given["owner"],
-        upstream_url=given["upstream_url"], by=by,
+    system = systems.register_system(
+        data["slug"], name=data["name"], kind=data["kind"], owner=data["owner"],
+        upstream_url=data["upstream_url"], by=by,
     )  # fmt: skip
-    if given["secret"]:
-        _store(request, made, given["secret"])
-    return made
+    if data["secret"]:
+        _store(request, system, data["secret"])
+    return system
 
 
 def _store(request: HttpRequest, system: System, secret: str) -> Secret:
-    doors.prove(request, "system-secret", "PUT")
+    doors.require_reauthentication(request, "system-secret", "PUT")
     try:
         doors.permit(request, "system-secret", system, "PUT")
     except Forbidden as refusal:
@@ -184,23 +184,23 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     form = EditForm(initial={**known, "owner": _login(system.owner)})
     if request.method == "POST":
         form = EditForm(request.POST)
-        if form_fields.submit(request, form, lambda given: _edit(request, system, given), _FIELDS) is not None:
+        if form_fields.submit(request, form, lambda data: _edit(request, system, data), _FIELDS) is not None:
             doors.done(request, _("Saved."))
             return redirect(f"/systems/{slug}/")
-    told = {
+    context = {
         "system": system,
         "secret": Secret.objects.filter(system=system).first(),
         "may_store": doors.may(caller, "system-secret", system, "PUT"),
         "secret_form": SecretForm(),
         "people": form_fields.people(),
     }
-    return form_fields.show(request, "console/catalog/system_edit.html", form, told)
+    return form_fields.show(request, "console/catalog/system_edit.html", form, context)
 
 
-def _edit(request: HttpRequest, system: System, given: dict[str, Any]) -> System:
-    changed = {name: given[name] for name in ("name", "upstream_url", "owner")}
-    by, said = doors.person(request).principal, {"version": given["version"], "reason": given["reason"]}
-    return systems.edit_system(system, by=by, **said, **changed)
+def _edit(request: HttpRequest, system: System, data: dict[str, Any]) -> System:
+    changed = {name: data[name] for name in ("name", "upstream_url", "owner")}
+    by, details = doors.person(request).principal, {"version": data["version"], "reason": data["reason"]}
+    return systems.edit_system(system, by=by, **details, **changed)
 
 
 @require_POST

@@ -34,20 +34,20 @@ STOPPABLE = (Tool.State.APPROVED, Tool.State.PENDING, Tool.State.QUARANTINED)
 def listing(request: HttpRequest) -> HttpResponse:
     """List systems; the filters stand in the address."""
     caller = doors.caller(request)
-    told = {
+    context = {
         "page": paging.page(request, read.listed(caller, request.GET.dict()), ("slug",)),
         "filters": request.GET,
         "kinds": System.Kind.choices,
         "may_add": doors.may(caller, "systems", None),
         "filtered": any(request.GET.get(name) for name in ("q", "kind", "tools")),
     }
-    return render(request, "console/catalog/systems.html", told)
+    return render(request, "console/catalog/systems.html", context)
 
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show a system with its tools, what can be asked for, and its timeline for whoever owns or reads it."""
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show a system with its tools, what can be asked for, and its timeline for its owner and for auditors."""
     return show(request, doors.find(visibility.systems(doors.caller(request)), slug=slug))
 
 
@@ -58,7 +58,7 @@ def show(
     caller = doors.caller(request)
     may_read = caller.sees_everything or system.owner_id == doors.person(request).pk
     tab = request.GET.get("tab", "tools")
-    told: dict[str, Any] = {
+    context: dict[str, Any] = {
         "system": system,
         "tab": tab,
         "filters": request.GET,
@@ -75,37 +75,37 @@ def show(
         "failed": triage.FIXES.get(stage) if stage else None,
     }
     if tab == "timeline" and may_read:
-        told["timeline"] = events_queries.about(f"system:{system.slug}", request)
+        context["timeline"] = events_queries.about(f"system:{system.slug}", request)
     elif tab == "entitlements":
-        told["entitlements"] = visibility.entitlements(caller).filter(system=system).order_by("scope")
+        context["entitlements"] = visibility.entitlements(caller).filter(system=system).order_by("scope")
     else:
-        told |= _tools(request, system)
-    return render(request, "console/catalog/system.html", told, status=problem.status if problem else 200)
+        context |= _tools(request, system)
+    return render(request, "console/catalog/system.html", context, status=problem.status if problem else 200)
 
 
 def _tools(request: HttpRequest, system: System) -> dict[str, Any]:
     """Return the tools of a system: the list, those that wait in full, those that are approved at once."""
     caller = doors.caller(request)
     tools = read.tools_of(caller, system, request.GET.dict())
-    told: dict[str, Any] = {
+    context: dict[str, Any] = {
         "tools": tools,
         "may_stop_tools": any(tool.state in STOPPABLE for tool in tools) and doors.may(caller, "tool-disable", system),
         "stoppable": STOPPABLE,
         "steps": triage.steps(caller, system, tools),
     }
     if doors.may(caller, "tool-approve", system):
-        found = triage.easy(tools)
-        easy = [each.tool for each in found.approvals] if len(found.approvals) > 1 else []
+        easy_tools = triage.easy(tools)
+        easy = [approved.tool for approved in easy_tools.approvals] if len(easy_tools.approvals) > 1 else []
         rest = [tool for tool in tools if tool not in easy]
-        told |= {
+        context |= {
             "easy": easy,
-            "undecided": found.undecided if easy or len(found.undecided) > 1 else [],
+            "undecided": easy_tools.undecided if easy or len(easy_tools.undecided) > 1 else [],
             "unchanged": triage.unchanged(system, tools),
             "waiting": triage.waiting(rest, request.POST.dict() if request.method == "POST" else {}),
             "actions": Tool.Does.choices,
             "data_classes": DATA_CLASSES,
         }
-    return told
+    return context
 
 
 @require_POST
@@ -118,7 +118,7 @@ def discover(request: HttpRequest, slug: str) -> HttpResponse:
     doors.permit(request, "system-discover", system)
     try:
         offered = asyncio.run(upstream.discover(system))
-        found = discovery.record_discovery(system, offered, by=caller.principal)
+        seen_tools = discovery.record_discovery(system, offered, by=caller.principal)
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
             discovery.record_discovery(system, refusal.listed, by=caller.principal, complete=False)
@@ -127,25 +127,25 @@ def discover(request: HttpRequest, slug: str) -> HttpResponse:
     if not offered:
         messages.warning(request, _("The server offers no tools to us. Check what the secret is allowed to see."))
         return redirect(f"/systems/{slug}/")
-    told = _("%(added)d new, %(changed)d changed, %(removed)d no longer offered.") % {
-        "added": len(found.added),
-        "changed": len(found.changed),
-        "removed": len(found.removed),
+    summary = _("%(added)d new, %(changed)d changed, %(removed)d no longer offered.") % {
+        "added": len(seen_tools.added),
+        "changed": len(seen_tools.changed),
+        "removed": len(seen_tools.removed),
     }
-    doors.done(request, told)
-    if found.malformed:
-        said = _("%(n)d could not be read and were left out: %(names)s") % {
-            "n": len(found.malformed),
-            "names": impressions.visible(", ".join(sorted(found.malformed)[:10])),
+    doors.done(request, summary)
+    if seen_tools.malformed:
+        warning = _("%(n)d could not be read and were left out: %(names)s") % {
+            "n": len(seen_tools.malformed),
+            "names": impressions.visible(", ".join(sorted(seen_tools.malformed)[:10])),
         }
-        messages.warning(request, said)
+        messages.warning(request, warning)
     return redirect(f"/systems/{slug}/")
 
 
 @require_POST
 @doors.page
 def start(request: HttpRequest, slug: str) -> HttpResponse:
-    """Let a stopped system be reached again."""
+    """Enable a disabled system."""
     system = doors.find(visibility.systems(doors.caller(request)), slug=slug)
     doors.about(request, f"system:{slug}")
     doors.permit(request, "system-enable", system)
@@ -159,78 +159,78 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
-    """Show a tool, the approved definition beside the one that is offered now; approve, quarantine, stop, start."""
+    """Show a tool, the approved definition beside the one that is offered now; approve, quarantine, disable, enable."""
     caller = doors.caller(request)
-    found = doors.find(visibility.tools(caller), system__slug=slug, name=name)
-    told: dict[str, Any] = {"problem": None}
+    tool = doors.find(visibility.tools(caller), system__slug=slug, name=name)
+    context: dict[str, Any] = {"problem": None}
     status = 200
     if request.method == "POST":
         doors.about(request, f"tool:{slug}/{name}", f"system:{slug}")
         try:
-            done = _change(request, found)
+            done = _change(request, tool)
         except DomainError as refusal:
             doors.record(request, refusal)
-            found = doors.find(visibility.tools(caller), system__slug=slug, name=name)
-            told["problem"], status = refusal, refusal.status
+            tool = doors.find(visibility.tools(caller), system__slug=slug, name=name)
+            context["problem"], status = refusal, refusal.status
         else:
             doors.done(request, done)
             return redirect(f"/systems/{slug}/tools/{name}/")
-    told |= {
-        "tool": found,
-        "system": found.system,
+    context |= {
+        "tool": tool,
+        "system": tool.system,
         "actions": Tool.Does.choices,
         "risks": Tool.Risk.choices,
         "data_classes": DATA_CLASSES,
-        "may_approve": found.state in STOPPABLE and doors.may(caller, "tool-approve", found),
-        "may_stop": doors.may(caller, "tool-disable", found),
-        "may_start": found.state == Tool.State.DISABLED and doors.may(caller, "tool-enable", found),
-        **read.of_tool(found),
+        "may_approve": tool.state in STOPPABLE and doors.may(caller, "tool-approve", tool),
+        "may_stop": doors.may(caller, "tool-disable", tool),
+        "may_start": tool.state == Tool.State.DISABLED and doors.may(caller, "tool-enable", tool),
+        **read.of_tool(tool),
     }
-    told["flows"] = request_suggestion_queries.refilled(told["flows"], request.POST.dict())
-    return render(request, "console/catalog/tool.html", told, status=status)
+    context["flows"] = request_suggestion_queries.refilled(context["flows"], request.POST.dict())
+    return render(request, "console/catalog/tool.html", context, status=status)
 
 
-def approval(request: HttpRequest, found: Tool) -> tools_actions.Approval:
-    """Read what a form says of a tool: which definition was read, what it does, its risk, its data and flows."""
-    given = request.POST
-    data_class = given.get("data_class", "internal")
+def approval(request: HttpRequest, tool: Tool) -> tools_actions.Approval:
+    """Read the classification of a tool from a form: definition, action, risk level, data class and flows."""
+    data = request.POST
+    data_class = data.get("data_class", "internal")
     return tools_actions.Approval(
-        found,
-        given.get("sha256", ""),
-        given.get("sentence", "").strip()[:500],
-        given.get("action", ""),
-        given.get("risk", ""),
+        tool,
+        data.get("sha256", ""),
+        data.get("sentence", "").strip()[:500],
+        data.get("action", ""),
+        data.get("risk", ""),
         data_class if data_class in DATA_CLASSES else "internal",
-        request_suggestion_queries.confirmed(given),
+        request_suggestion_queries.confirmed(data),
     )
 
 
-def approve(request: HttpRequest, found: Tool) -> None:
-    """Approve a tool as a form says; what agents would come to hold by it has to be known.
+def approve(request: HttpRequest, tool: Tool) -> None:
+    """Approve a tool as a form says, after the violations that this causes are accepted.
 
     Raises separation.ClassingCompletes, and what approving raises.
     """
-    doors.permit(request, "tool-approve", found)
-    said = approval(request, found)
-    reclassification_api.check(doors.caller(request), said, request.POST.get("combinations", ""))
-    tools_actions.approve_tool(said, by=doors.person(request).principal, reason=doors.reason(request))
+    doors.permit(request, "tool-approve", tool)
+    tool_approval = approval(request, tool)
+    reclassification_api.check(doors.caller(request), tool_approval, request.POST.get("combinations", ""))
+    tools_actions.approve_tool(tool_approval, by=doors.person(request).principal, reason=doors.reason(request))
 
 
-def _change(request: HttpRequest, found: Tool) -> str:
+def _change(request: HttpRequest, tool: Tool) -> str:
     """Carry out what the button says, by the API's rows and verbs."""
-    by, given = doors.person(request).principal, request.POST
-    verb = given.get("verb")
+    by, data = doors.person(request).principal, request.POST
+    verb = data.get("verb")
     if verb == "approve":
-        approve(request, found)
+        approve(request, tool)
         return _("Approved. Agents are shown exactly the definition that you read.")
     if not doors.reason(request):
         raise ReasonRequired
     if verb == "quarantine":
-        doors.permit(request, "tool-quarantine", found)
-        tools_actions.quarantine(found, by=by, reason=doors.reason(request))
-        return _("Nobody can call it until somebody has reviewed it.")
+        doors.permit(request, "tool-quarantine", tool)
+        tools_actions.quarantine(tool, by=by, reason=doors.reason(request))
+        return _("It cannot be called until a person has reviewed it.")
     if verb == "enable":
-        doors.permit(request, "tool-enable", found)
-        tools_actions.enable_tool(found, by=by, reason=doors.reason(request))
+        doors.permit(request, "tool-enable", tool)
+        tools_actions.enable_tool(tool, by=by, reason=doors.reason(request))
         return _("The tool can be called again, unless it changed meanwhile.")
     raise DomainError(_("There is no such button."))

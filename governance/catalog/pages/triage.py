@@ -1,4 +1,4 @@
-"""Looking through a system's tools: approve one or keep it stopped, approve the harmless ones at once, stop several."""
+"""Triage of a system's tools: approve or disable one, approve the low-risk ones at once, disable several."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def approve_easy(request: HttpRequest, slug: str) -> HttpResponse:
     """
     caller, system = doors.caller(request), _system(request, slug)
     doors.permit(request, "tool-approve", system)
-    shown = dict(each.split(" ", 1) for each in request.POST.getlist("tool") if " " in each)
-    found = waiting.easy([tool for tool in read.tools_of(caller, system, {}) if tool.name in shown])
-    approvals = [replace(each, sha256=shown[each.tool.name]) for each in found.approvals]
-    for tool in found.undecided:
+    shown_hashes = dict(approval.split(" ", 1) for approval in request.POST.getlist("tool") if " " in approval)
+    easy = waiting.easy([tool for tool in read.tools_of(caller, system, {}) if tool.name in shown_hashes])
+    approvals = [replace(approval, sha256=shown_hashes[approval.tool.name]) for approval in easy.approvals]
+    for tool in easy.undecided:
         refusal = catalog_errors.FlowsUndecided(tool=tool.name)
         doors.record(request, refusal, [f"tool:{slug}/{tool.name}", f"system:{slug}"])
         messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
@@ -62,8 +62,8 @@ def approve_unchanged(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 @doors.page
-def one(request: HttpRequest, slug: str) -> HttpResponse:
-    """Approve a tool as it is offered now, in the words given; or keep it stopped until somebody starts it again."""
+def decide(request: HttpRequest, slug: str) -> HttpResponse:
+    """Approve a tool as it is offered now, in the words given; or keep it disabled until a person enables it again."""
     system = _system(request, slug)
     name = request.POST.get("tool", "")
     tool = doors.find(visibility.tools(doors.caller(request)).filter(system=system), name=name)
@@ -80,7 +80,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def changes(request: HttpRequest) -> HttpResponse:
-    """List the tools of all systems that are offered otherwise than approved, and say of one what becomes of it."""
+    """List the tools of all systems that changed since their approval, and decide about one."""
     caller, problem = doors.caller(request), None
     if request.method == "POST":
         slug, name = request.POST.get("system", ""), request.POST.get("tool", "")
@@ -98,10 +98,10 @@ def changes(request: HttpRequest) -> HttpResponse:
     if (state := request.GET.get("state")) in (Tool.State.QUARANTINED, Tool.State.APPROVED):
         rows = rows.filter(state=state)
     page = paging.page(request, rows, ("system__slug", "name"), _MOST)
-    given = request.POST.dict() if problem else {}
-    told = {
+    data = request.POST.dict() if problem else {}
+    context = {
         "page": page,
-        "changes": waiting.drifted(caller, page.rows, given),
+        "changes": waiting.drifted(caller, page.rows, data),
         "filters": request.GET,
         "calendar": trends_queries.changes(caller),
         "problem": problem,
@@ -109,7 +109,7 @@ def changes(request: HttpRequest) -> HttpResponse:
         "risks": Tool.Risk.choices,
         "data_classes": systems.DATA_CLASSES,
     }
-    return render(request, "console/catalog/tool_changes.html", told, status=problem.status if problem else 200)
+    return render(request, "console/catalog/tool_changes.html", context, status=problem.status if problem else 200)
 
 
 def _decide(request: HttpRequest, tool: Tool) -> str:
@@ -124,14 +124,14 @@ def _decide(request: HttpRequest, tool: Tool) -> str:
     if verb == "quarantine":
         doors.permit(request, "tool-quarantine", tool)
         tools.quarantine(tool, by=by, reason=reason or _("It changed since it was approved."))
-        return _("%(name)s is stopped until somebody looks at it.") % {"name": tool.name}
+        return _("%(name)s is stopped until a person reviews it.") % {"name": tool.name}
     raise Malformed
 
 
 @require_POST
 @doors.page
 def stop(request: HttpRequest, slug: str) -> HttpResponse:
-    """Stop the ticked tools, each for itself: one that cannot be stopped does not hold up the others."""
+    """Disable the ticked tools, each by itself: a refusal of one does not stop the others."""
     system = _system(request, slug)
     doors.permit(request, "tool-disable", system)
     reason, names = doors.reason(request), request.POST.getlist("tool")

@@ -1,4 +1,4 @@
-"""What the catalogue reads: what can be asked for, what it lets an agent do, and who would have to answer."""
+"""What the catalog page reads: requestable entitlements, their tools, and who would approve."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FIRST: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One thing to ask for. `stages`: each question, with the names of those who would answer; None when nobody may."""
+    """One requestable entitlement. `stages`: each stage with its approvers' names; None when it has no approver."""
 
     entitlement: Entitlement
     tools: list[Tool]
@@ -40,21 +40,21 @@ class Offer:
         return self.tools[_FIRST:]
 
 
-def offers(found: Sequence[Entitlement], agent: Agent | None, person: Person) -> list[Offer]:
+def offers(entitlements: Sequence[Entitlement], agent: Agent | None, person: Person) -> list[Offer]:
     """Describe entitlements, each with who would answer a request for all of it by this person for this agent."""
-    described = [_offer(each, agent, person) for each in found]
+    described = [_offer(entitlement, agent, person) for entitlement in entitlements]
     logins = {login for _tools, _risk, stages in described for _stage, who in stages or () for login in who}
     names = dict(Person.objects.filter(login__in=logins).values_list("login", "name"))
     return [
         Offer(
-            each,
+            entitlement,
             tools,
             risk,
             None
             if stages is None
             else [(question(stage), sorted(names[login] for login in who if login in names)) for stage, who in stages],
         )
-        for each, (tools, risk, stages) in zip(found, described, strict=True)
+        for entitlement, (tools, risk, stages) in zip(entitlements, described, strict=True)
     ]
 
 
@@ -81,9 +81,9 @@ def _offer(entitlement: Entitlement, agent: Agent | None, person: Person) -> tup
 
 
 def _acted_for(agent: Agent, person: Person) -> tuple[Person, ...]:
-    """Say for whom this person would ask, as far as that is known before they say it."""
+    """Return for whom this person would request, as far as that is known yet."""
     if agent.kind == Agent.Kind.PERSONAL:
         return (agent.sponsor,)
-    if agent.kind == Agent.Kind.SERVICE or eligibility.answers_for(person, agent):
+    if agent.kind == Agent.Kind.SERVICE or eligibility.may_request_for_others(person, agent):
         return ()
     return (person,)

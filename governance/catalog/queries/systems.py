@@ -22,7 +22,7 @@ WAITING = (Tool.State.PENDING, Tool.State.QUARANTINED)
 
 
 def to_look_at(prefix: str = "") -> Q:
-    """Select the tools that somebody has to look at: those that wait, and those served under a text that changed."""
+    """Select the tools that need a review: those that wait, and those whose served definition changed."""
     waits = Q(**{f"{prefix}state__in": WAITING})
     served = Q(**{f"{prefix}state": Tool.State.APPROVED, f"{prefix}seen__isnull": False})
     return waits | (served & ~Q(**{f"{prefix}seen": F(f"{prefix}approved")}))
@@ -52,14 +52,14 @@ def tools_of(caller: Caller, system: System, wanted: Mapping[str, str]) -> list[
         if value := wanted.get(name):
             rows = rows.filter(**{name: value})
     tools = list(rows)
-    # That the grant is of the system is known from its line, and said again for whoever plans the query.
+    # That the grant is of the system is known from its line, and repeated here for the query planner.
     count_holders(tools, GrantLine.objects.filter(grant__entitlement__system=system))
     order = {state: place for place, state in enumerate(("quarantined", "pending", "approved", "disabled", "removed"))}
     return sorted(tools, key=lambda tool: (order.get(tool.state, 9), tool.name))
 
 
 def count_holders(tools: Sequence[Tool], lines: QuerySet[GrantLine]) -> None:
-    """Say of each tool how many agents hold it, as `held`."""
+    """Set on each tool how many agents hold it, as `held`."""
     live = lines.filter(tool__in=tools, grant__ended_at=None)
     held = dict(live.values("tool").annotate(n=Count("grant__agent", distinct=True)).values_list("tool", "n"))
     for tool in tools:
@@ -81,8 +81,8 @@ class Definition:
 def readable(raw: Mapping[str, Any], sha256: str) -> Definition:
     """Take a raw definition apart. Everything in it was written by a stranger."""
     schema = raw.get("inputSchema")
-    found = schema.get("properties") if isinstance(schema, Mapping) else None
-    properties: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+    declared = schema.get("properties") if isinstance(schema, Mapping) else None
+    properties: Mapping[str, Any] = declared if isinstance(declared, Mapping) else {}
     required = schema.get("required") if isinstance(schema, Mapping) else None
     must = set(map(str, required)) if isinstance(required, list) else set()
     signs: dict[Sign, int] = {}
@@ -91,22 +91,22 @@ def readable(raw: Mapping[str, Any], sha256: str) -> Definition:
     return Definition(
         str(raw.get("title") or ""),
         str(raw.get("description") or ""),
-        [(name, _said(argument), name in must) for name, argument in properties.items()],
+        [(name, _argument_text(argument), name in must) for name, argument in properties.items()],
         json.dumps(definitions.reviewed(raw), indent=2, ensure_ascii=False)[:50_000],
         sha256,
         signs,
     )
 
 
-def _said(argument: object) -> str:
+def _argument_text(argument: object) -> str:
     if not isinstance(argument, Mapping):
         return "anything"
     kind = argument.get("type")
-    said = kind if isinstance(kind, str) else "value"
+    text = kind if isinstance(kind, str) else "value"
     if isinstance(choices := argument.get("enum"), list):
-        said += ": " + ", ".join(map(str, choices[:12])) + (", …" if len(choices) > 12 else "")  # noqa: PLR2004
+        text += ": " + ", ".join(map(str, choices[:12])) + (", …" if len(choices) > 12 else "")  # noqa: PLR2004
     described = argument.get("description")
-    return f"{said}; {described}" if isinstance(described, str) and described else said
+    return f"{text}; {described}" if isinstance(described, str) and described else text
 
 
 def of_tool(tool: Tool) -> dict[str, Any]:
@@ -134,5 +134,5 @@ def words_of(tool: Tool) -> dict[str, Any]:
         "moved": bool(approved and seen and tool.approved_id != tool.seen_id),
         "difference": definitions.difference(approved, seen) if approved and seen else [],
         "sides": _sides(tool, approved, seen),
-        **request_suggestion_queries.of(tool),
+        **request_suggestion_queries.suggestion_of(tool),
     }

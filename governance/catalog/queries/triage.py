@@ -79,49 +79,55 @@ def steps(caller: Caller, system: System, tools: Sequence[Tool]) -> list[Step]:
     """Return the steps from an address to something that can be asked for; none once that is there, or it is ours."""
     may = doors.may(caller, "system-discover", system)
     bundled = Entitlement.objects.filter(system=system).exists()
-    found = system.discovered_at is not None
-    if system.kind == System.Kind.BUILTIN or not may or (bundled and found):
+    is_discovered = system.discovered_at is not None
+    if system.kind == System.Kind.BUILTIN or not may or (bundled and is_discovered):
         return []
-    here = f"/systems/{system.slug}/"
+    base = f"/systems/{system.slug}/"
     approved = any(tool.state == Tool.State.APPROVED for tool in tools)
     waiting = any(tool.state in systems.WAITING for tool in tools)
     return [
-        Step(_("Registered: its address and its owner"), f"{here}edit/", _("Change"), done=True),
-        Step(_("Tools listed by the server itself"), f"{here}discover/", _("Test and list tools"), found, posts=True),
+        Step(_("Registered: its address and its owner"), f"{base}edit/", _("Change"), done=True),
+        Step(
+            _("Tools listed by the server itself"),
+            f"{base}discover/",
+            _("Test and list tools"),
+            is_discovered,
+            posts=True,
+        ),
         Step(_("Tools approved"), "#h-waiting" if waiting else "", _("Look at what waits"), approved),
         Step(
-            _("Something that can be asked for"), f"{here}entitlements/add/" if approved else "", _("Make it"), bundled
+            _("Something that can be asked for"), f"{base}entitlements/add/" if approved else "", _("Make it"), bundled
         ),
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class Unchanged:
-    """What only a move to another address stopped: to approve at once, and with an undecided label."""
+class UnchangedTools:
+    """Tools quarantined only by a move to another address: to approve at once, and with an undecided label."""
 
     tools: list[Tool]
     undecided: list[Tool]
 
 
-def unchanged(system: System, tools: Sequence[Tool]) -> Unchanged:
-    """Return what only a move to another address stopped, and is offered there exactly as it was approved."""
+def unchanged(system: System, tools: Sequence[Tool]) -> UnchangedTools:
+    """Return tools quarantined only by a move to another address, which offers them exactly as approved."""
     same = [tool for tool in tools if tool.state == Tool.State.QUARANTINED and tool.approved_id == tool.seen_id]
     moved = move.unchanged(system) if same else []
     undecided = [tool for tool in moved if tools_actions.undecided(tool, {})]
-    return Unchanged([tool for tool in moved if tool not in undecided], undecided)
+    return UnchangedTools([tool for tool in moved if tool not in undecided], undecided)
 
 
 @dataclass(frozen=True, slots=True)
-class Easy:
+class EasyApprovals:
     """The tools that were never approved, read, and have low risk: to approve at once, and with an undecided label."""
 
     approvals: list[tools_actions.Approval]
     undecided: list[Tool]
 
 
-def easy(tools: Sequence[Tool]) -> Easy:
+def easy(tools: Sequence[Tool]) -> EasyApprovals:
     """Find what can be approved at once, as the rules of today class it; stored suggestions may be of older rules."""
-    found = Easy([], [])
+    result = EasyApprovals([], [])
     for tool in tools:
         if (tool.state, tool.action, tool.risk) != ("pending", "read", "low") or not tool.sentence or tool.seen is None:
             continue
@@ -129,20 +135,20 @@ def easy(tools: Sequence[Tool]) -> Easy:
         if (now.action, now.risk) != ("read", "low"):
             continue
         if None in now.flows.values():
-            found.undecided.append(tool)
+            result.undecided.append(tool)
         else:
-            said = (tool.sentence, tool.action, tool.risk, now.data_class, now.flows)
-            found.approvals.append(tools_actions.Approval(tool, tool.seen.sha256, *said))
-    return found
+            classification = (tool.sentence, tool.action, tool.risk, now.data_class, now.flows)
+            result.approvals.append(tools_actions.Approval(tool, tool.seen.sha256, *classification))
+    return result
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A tool that waits for somebody to look at it, with what they need to see."""
+class WaitingTool:
+    """A tool that waits for a review, with what the reviewer needs to see."""
 
     tool: Tool
     words: dict[str, Any]
-    given: dict[str, str]
+    data: dict[str, str]
     may: bool = True
 
     @property
@@ -151,22 +157,22 @@ class Waiting:
         return self.tool.approved_id is not None
 
 
-def drifted(caller: Caller, tools: Sequence[Tool], given: dict[str, str]) -> list[Waiting]:
+def drifted(caller: Caller, tools: Sequence[Tool], data: dict[str, str]) -> list[WaitingTool]:
     """Return tools of several systems whose definition changed, each with whether the caller may say what becomes."""
     systems.count_holders(tools, GrantLine.objects.all())
-    named = (given.get("system"), given.get("tool"))
+    named = (data.get("system"), data.get("tool"))
     return [
-        _waiting(tool, given if named == (tool.system.slug, tool.name) else {}, doors.may(caller, "tool-approve", tool))
+        _waiting(tool, data if named == (tool.system.slug, tool.name) else {}, doors.may(caller, "tool-approve", tool))
         for tool in tools
     ]
 
 
-def waiting(tools: Sequence[Tool], given: dict[str, str]) -> list[Waiting]:
-    """Return the first of the tools that wait, changed ones before new; `given` is what a form said about one."""
+def waiting(tools: Sequence[Tool], data: dict[str, str]) -> list[WaitingTool]:
+    """Return the first of the tools that wait, changed ones before new; `data` is a form about one of them."""
     rows = [tool for tool in tools if tool.state in systems.WAITING and tool.seen][:MOST]
-    return [_waiting(tool, given if given.get("tool") == tool.name else {}) for tool in rows]
+    return [_waiting(tool, data if data.get("tool") == tool.name else {}) for tool in rows]
 
 
-def _waiting(tool: Tool, given: dict[str, str], may: bool = True) -> Waiting:  # noqa: FBT001, FBT002 - as in the row
+def _waiting(tool: Tool, data: dict[str, str], may: bool = True) -> WaitingTool:  # noqa: FBT001, FBT002 - as in the row
     words = systems.words_of(tool)
-    return Waiting(tool, words | {"flows": request_suggestion_queries.refilled(words["flows"], given)}, given, may)
+    return WaitingTool(tool, words | {"flows": request_suggestion_queries.refilled(words["flows"], data)}, data, may)

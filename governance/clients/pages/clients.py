@@ -30,7 +30,7 @@ _FIELDS: Final = {"client_id_taken": "client_id", "private_key_given": "jwks", "
 _METHODS: Final = (
     (Client.Auth.PRIVATE_KEY_JWT, gettext_lazy("It signs with a key of its own (private_key_jwt): the strongest")),
     (Client.Auth.CLIENT_SECRET_BASIC, gettext_lazy("A secret that both know (client_secret_basic), shown once")),
-    (Client.Auth.NONE, gettext_lazy("Nothing: a program on somebody's machine, sent back to an address")),
+    (Client.Auth.NONE, gettext_lazy("Nothing: a program on a person's machine, sent back to an address")),
 )
 
 
@@ -67,37 +67,37 @@ class AddForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         """Read keys and addresses, and check everything as the API does."""
-        given = super().clean() or {}
+        data = super().clean() or {}
         if self.errors:
-            return given
-        asked: dict[str, Any] = {
-            **{name: given[name] for name in ("client_id", "name", "auth")},
-            "jwks": self._keys(given["jwks"]),
-            "redirect_uris": given["redirect_uris"].split(),
+            return data
+        values: dict[str, Any] = {
+            **{name: data[name] for name in ("client_id", "name", "auth")},
+            "jwks": self._keys(data["jwks"]),
+            "redirect_uris": data["redirect_uris"].split(),
         }
-        if given["client_id"] in _RESERVED:
+        if data["client_id"] in _RESERVED:
             self.add_error("client_id", forms.ValidationError(_("Choose another identifier."), "invalid"))
-        if given["auth"] == Client.Auth.NONE and not asked["redirect_uris"]:
+        if data["auth"] == Client.Auth.NONE and not values["redirect_uris"]:
             self.add_error("redirect_uris", forms.ValidationError(_("A public client needs an address."), "required"))
-        checked = ClientAsked(data=asked)
+        checked = ClientAsked(data=values)
         if not self.errors and not checked.is_valid():
             for name, problems in checked.errors.items():
-                said = problems if isinstance(problems, list) else ["; ".join(map(str, problems.values()))]
-                for problem in said:
+                messages = problems if isinstance(problems, list) else ["; ".join(map(str, problems.values()))]
+                for problem in messages:
                     self.add_error(name, forms.ValidationError(str(problem), getattr(problem, "code", "invalid")))
-        return asked
+        return values
 
     def _keys(self, text: str) -> dict[str, Any] | None:
         if not text.strip():
             return None
         try:
-            found = strict.loads(text.encode())
+            key_set = strict.loads(text.encode())
         except strict.NotStrictJson:
-            found = None
-        if not isinstance(found, dict) or not strict.is_storable(found):
+            key_set = None
+        if not isinstance(key_set, dict) or not strict.is_storable(key_set):
             self.add_error("jwks", forms.ValidationError(_("This is no JSON object."), "invalid"))
             return None
-        return found
+        return key_set
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -109,23 +109,23 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
     form = AddForm(request.POST) if request.method == "POST" else AddForm(initial={"client_id": slug})
     if request.method == "POST":
         by = doors.person(request).principal
-        made = form_fields.submit(request, form, lambda given: clients.register(agent=agent, by=by, **given), _FIELDS)
-        if made is not None:
-            return _made(request, made)
-    told = {
+        created = form_fields.submit(request, form, lambda data: clients.register(agent=agent, by=by, **data), _FIELDS)
+        if created is not None:
+            return _show_registered(request, created)
+    context = {
         "title": _("Add client"),
         "crumbs": [("/agents/", _("Agents")), (f"/agents/{slug}/", agent.name)],
         "lead": _lead(agent, by=doors.person(request)),
         "away": f"/agents/{slug}/?tab=tokens",
         "act": _("Register this client"),
     }
-    return form_fields.show(request, "console/form.html", form, told)
+    return form_fields.show(request, "console/form.html", form, context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, slug: str, client_id: str) -> HttpResponse:
-    """Show a client; rotate its secret, or start it again. It is stopped on the page of stops, with a receipt."""
+def detail(request: HttpRequest, slug: str, client_id: str) -> HttpResponse:
+    """Show a client; rotate its secret, or enable it. The revocation pages disable it, with a receipt."""
     agent = _agent(request, slug)
     client = doors.find(visibility.clients(doors.caller(request)).filter(agent=agent), client_id=client_id)
     doors.about(request, f"client:{client_id}", f"agent:{slug}")
@@ -146,31 +146,31 @@ def _change(request: HttpRequest, client: Client) -> HttpResponse:
     if not reason:
         raise ReasonRequired
     if verb == "rotate":
-        doors.prove(request, "client-secret")
-        return _made(request, clients.rotate_secret(client, by=by, reason=reason))
+        doors.require_reauthentication(request, "client-secret")
+        return _show_registered(request, clients.rotate_secret(client, by=by, reason=reason))
     clients.enable(client, by=by, reason=reason)
     doors.done(request, _("The client works again, with new tokens only."))
     return redirect(_address(client))
 
 
-def _made(request: HttpRequest, made: clients.Registered) -> HttpResponse:
+def _show_registered(request: HttpRequest, registered: clients.Registered) -> HttpResponse:
     """Show what came of asking for a client or a secret, and the secret this once."""
-    if made.waiting is not None and made.secret is None:
+    if registered.waiting is not None and registered.secret is None:
         doors.done(request, _("Asked. It works once the sponsor or an owner of the agent accepts it."))
-        return redirect(reverse("credential-page", args=[made.waiting.pk]))
-    if made.waiting is not None:
-        return waiting.show(request, made.waiting, secret=made.secret or "")
-    client = made.client
+        return redirect(reverse("credential-page", args=[registered.waiting.pk]))
+    if registered.waiting is not None:
+        return waiting.show(request, registered.waiting, secret=registered.secret or "")
+    client = registered.client
     if client is None:  # neither works nor waits: a mistake of ours
         raise NotFound
-    if made.secret is None:
+    if registered.secret is None:
         doors.done(request, _("Registered. It can sign in with what it proves itself by."))
         return redirect(_address(client))
-    return _show(request, client, secret=made.secret)
+    return _show(request, client, secret=registered.secret)
 
 
 def _lead(agent: Agent, *, by: Person) -> str:
-    """Say what a client is, and to who is not responsible for the agent, that it waits for acceptance."""
+    """Return what a client is, and to a person not responsible for the agent, that it waits for acceptance."""
     lead = _("The program with which %(name)s signs in.") % {"name": agent.name}
     if by in credentials.responsible(agent):
         return lead
@@ -184,7 +184,7 @@ def _show(
     caller = doors.caller(request)
     has_secret = client.auth == Client.Auth.CLIENT_SECRET_BASIC
     active = client.status == Client.Status.ACTIVE
-    told = {
+    context = {
         "client": client,
         "agent": client.agent,
         "secret": secret,
@@ -198,7 +198,7 @@ def _show(
         "may_stop": active and doors.may(caller, "client-disable", client),
         "may_start": not active and client.idle != Client.Idle.DELETED and doors.may(caller, "client-enable", client),
     }
-    return render(request, "console/clients/client.html", told, status=problem.status if problem else 200)
+    return render(request, "console/clients/client.html", context, status=problem.status if problem else 200)
 
 
 def _agent(request: HttpRequest, slug: str) -> Agent:

@@ -25,14 +25,14 @@ def connect(request: HttpRequest) -> HttpResponse:
     caller, wanted = doors.caller(request), request.GET
     agents = visibility.agents(caller).filter(status="active")
     agent = agents.filter(slug=wanted.get("agent", "")).first()
-    told: dict[str, Any] = {"choice_of_agents": choice(agents), "agent": agent, "how": _how(wanted.get("how", ""))}
-    told["tabs"] = read.HOW
+    context: dict[str, Any] = {"choice_of_agents": choice(agents), "agent": agent, "how": _how(wanted.get("how", ""))}
+    context["tabs"] = read.HOW
     if agent:
         clients = list(visibility.clients(caller).filter(agent=agent, status=Client.Status.ACTIVE).order_by("pk"))
         places = read.places(agent)
-        client = next((each for each in clients if each.client_id == wanted.get("client")), None)
-        place = next((each for each in places if each.system.slug == wanted.get("system")), None)
-        told |= {
+        client = next((candidate for candidate in clients if candidate.client_id == wanted.get("client")), None)
+        place = next((candidate for candidate in places if candidate.system.slug == wanted.get("system")), None)
+        context |= {
             "may_add_client": doors.may(caller, "clients", None),
             "clients": clients,
             "client": client or (clients[0] if clients else None),
@@ -42,9 +42,9 @@ def connect(request: HttpRequest) -> HttpResponse:
             "console": settings.CONSOLE_URL,
             "on_its_own": agent.kind == "service",
         }
-        if told["client"]:
-            told |= {"signals": read.signals(told["client"]), "now": clock.now()}
-    return render(request, "console/clients/connect.html", told)
+        if context["client"]:
+            context |= {"signals": read.signals(context["client"]), "now": clock.now()}
+    return render(request, "console/clients/connect.html", context)
 
 
 def _how(wanted: str) -> str:
@@ -56,5 +56,5 @@ def _how(wanted: str) -> str:
 def light(request: HttpRequest, client_id: str) -> HttpResponse:
     """Answer with the light alone; the page asks for it every few seconds."""
     client = doors.find(visibility.clients(doors.caller(request)), client_id=client_id)
-    told = {"client": client, "signals": read.signals(client), "now": clock.now()}
-    return render(request, "console/clients/connect.html#light", told)
+    context = {"client": client, "signals": read.signals(client), "now": clock.now()}
+    return render(request, "console/clients/connect.html#light", context)

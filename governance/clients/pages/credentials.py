@@ -21,7 +21,7 @@ from governance.console import doors
 
 @dataclass(frozen=True, slots=True)
 class CredentialPage:
-    """What the page of a credential shows. `secret` is not empty in the one answer to who asked for it."""
+    """What the page of a credential shows. `secret` is set only in the one answer to the person who asked for it."""
 
     shown: read.Shown
     secret: str
@@ -32,7 +32,7 @@ class CredentialPage:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, pk: UUID) -> HttpResponse:
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show a credential; accept or refuse it while it waits."""
     credential = doors.find(visibility.client_credentials(doors.caller(request)), pk=pk)
     doors.about(request, *credentials.about(credential))
@@ -50,7 +50,7 @@ def _answer(request: HttpRequest, credential: ClientCredential) -> HttpResponse:
     person, names = doors.person(request), {"client": credential.client_id, "agent": credential.agent.name}
     if "accept" in request.POST:
         doors.permit(request, "client-credential-accept", credential)
-        doors.prove(request, "client-credential-accept")
+        doors.require_reauthentication(request, "client-credential-accept")
         acceptance.accept(credential.pk, by=person)
         doors.done(request, _("Accepted. %(client)s works for %(agent)s from now on.") % names)
         return redirect(reverse("client-page", args=[credential.agent.slug, credential.client_id]))
@@ -63,8 +63,8 @@ def _answer(request: HttpRequest, credential: ClientCredential) -> HttpResponse:
 def show(
     request: HttpRequest, credential: ClientCredential, *, secret: str = "", problem: DomainError | None = None
 ) -> HttpResponse:
-    """Show the page of a credential, with its secret in the answer to who asked for it."""
-    caller, shown = doors.caller(request), read.shown(credential)
+    """Show the page of a credential, with its secret in the answer to the person who asked for it."""
+    caller, shown = doors.caller(request), read.described(credential)
     page = CredentialPage(
         shown=shown,
         secret=secret,

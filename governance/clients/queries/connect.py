@@ -26,7 +26,7 @@ HOW: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ConnectionPlace:
     """One system that an agent has access to, with the addresses a client needs."""
 
     system: System
@@ -35,25 +35,25 @@ class Place:
     scopes: str
 
 
-def places(agent: Agent) -> list[Place]:
+def places(agent: Agent) -> list[ConnectionPlace]:
     """Return the systems at which an agent holds access in force."""
     held = Grant.objects.filter(agent=agent, ended_at=None).select_related("entitlement__system")
     scopes: dict[System, set[str]] = {}
     for grant in held:
         scopes.setdefault(grant.entitlement.system, set()).add(grant.entitlement.scope)
     return [
-        Place(
+        ConnectionPlace(
             system,
             addresses.resources(system)[0],
             addresses.issuer(addresses.issuer_path(system.slug)),
             " ".join(sorted(scopes[system])),
         )
-        for system in sorted(scopes, key=lambda each: each.slug)
+        for system in sorted(scopes, key=lambda reached: reached.slug)
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
+class ConnectionSignal:
     """One step of connecting: when it last happened, and whether it was refused then."""
 
     name: Any
@@ -62,20 +62,20 @@ class Signal:
     uuid: str = ""
 
 
-def signals(client: Client) -> list[Signal]:
+def signals(client: Client) -> list[ConnectionSignal]:
     """Return the last sign-in, token and call of a client."""
     last_session = Session.objects.filter(client=client).order_by("-started_at").first()
     last_token = IssuedToken.objects.filter(client=client).order_by("-issued_at").first()
-    said = Event.objects.filter(links__contains=[f"client:{client.client_id}"])
-    call = said.filter(action__in=["call.allowed", "call.denied"]).order_by("-at").first()
-    refused = said.filter(action="token.refused").order_by("-at").first()
-    token = Signal(_("Token"), last_token.issued_at if last_token else None)
+    events = Event.objects.filter(links__contains=[f"client:{client.client_id}"])
+    call = events.filter(action__in=["call.allowed", "call.denied"]).order_by("-at").first()
+    refused = events.filter(action="token.refused").order_by("-at").first()
+    token = ConnectionSignal(_("Token"), last_token.issued_at if last_token else None)
     if refused and (token.at is None or refused.at > token.at):
-        token = Signal(_("Token"), refused.at, refused.code, str(refused.uuid))
+        token = ConnectionSignal(_("Token"), refused.at, refused.code, str(refused.uuid))
     return [
-        Signal(_("Sign-in"), last_session.started_at if last_session else None),
+        ConnectionSignal(_("Sign-in"), last_session.started_at if last_session else None),
         token,
-        Signal(_("Call"), call.at, call.code if call.action == "call.denied" else "", str(call.uuid))
+        ConnectionSignal(_("Call"), call.at, call.code if call.action == "call.denied" else "", str(call.uuid))
         if call
-        else Signal(_("Call"), None),
+        else ConnectionSignal(_("Call"), None),
     ]

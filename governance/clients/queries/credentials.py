@@ -39,10 +39,10 @@ class Shown:
 def of_agent(caller: Caller, agent: Agent) -> list[Shown]:
     """Return the credentials of an agent's clients that wait, the most urgent first."""
     rows = visibility.client_credentials(caller).filter(agent=agent, state=ClientCredential.State.WAITING)
-    return [shown(each) for each in rows.filter(answer_by__gt=clock.now()).order_by("answer_by")]
+    return [described(credential) for credential in rows.filter(answer_by__gt=clock.now()).order_by("answer_by")]
 
 
-def shown(credential: ClientCredential) -> Shown:
+def described(credential: ClientCredential) -> Shown:
     """Return what a page shows of a credential."""
     acceptors = credentials.acceptors(credential.agent, credential.askers) if credential.is_open else []
     keys = [_key(key) for key in credential.jwks.get("keys", [])]

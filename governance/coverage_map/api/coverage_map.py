@@ -45,7 +45,7 @@ COLUMNS: Final = (
 
 
 class RowShown(Shown):
-    """One workflow. A time that nobody knows is null; `token_basis` says how a token life is known."""
+    """One workflow. An unknown time is null; `token_basis` says how a token life is known."""
 
     id = serializers.IntegerField()
     agent = serializers.CharField(allow_null=True)
@@ -90,7 +90,7 @@ class SummaryShown(Shown):
 
 
 class TermsShown(Shown):
-    """What somebody said of a path."""
+    """The terms of a path, as a person described them."""
 
     path = serializers.ChoiceField(choices=PathTerms.Path.choices)
     token_basis = serializers.ChoiceField(choices=PathTerms.Basis.choices)
@@ -105,7 +105,7 @@ class TermsShown(Shown):
 
 
 class TermsAsked(Strict):
-    """What holds on a path; what is left out is unknown from then on. On the gateway's only `bypass` can be said."""
+    """What holds on a path; what is left out is unknown from then on. On the gateway's only `bypass` can be set."""
 
     path = serializers.ChoiceField(choices=PathTerms.Path.choices)
     token_basis = serializers.ChoiceField(choices=PathTerms.Basis.choices, required=False)
@@ -130,15 +130,15 @@ class CoverageFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-def told(rows: Iterable[Workflow]) -> list[dict[str, Any]]:
+def workflow_rows(rows: Iterable[Workflow]) -> list[dict[str, Any]]:
     """Write workflows with what holds on their paths."""
     listed = list(rows)
-    said = coverage_map.terms(listed)
-    found = []
+    terms_by_path = coverage_map.terms(listed)
+    result = []
     for row in listed:
         path: str = row.path  # type: ignore[attr-defined]  # annotated by coverage.rows
-        terms = said[row.system_id, path]
-        found.append(
+        terms = terms_by_path[row.system_id, path]
+        result.append(
             {
                 "id": row.pk,
                 "agent": row.agent.slug if row.agent else None,
@@ -153,7 +153,7 @@ def told(rows: Iterable[Workflow]) -> list[dict[str, Any]]:
                 "changed_by": row.changed_by,
             }
         )
-    return found
+    return result
 
 
 def as_csv(rows: Iterable[Workflow]) -> str:
@@ -161,13 +161,13 @@ def as_csv(rows: Iterable[Workflow]) -> str:
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\r\n")
     table.writerow(COLUMNS)
-    for row in told(rows):
+    for row in workflow_rows(rows):
         table.writerow([review_rules.cell("unknown" if row[name] is None else row[name]) for name in COLUMNS])
     return out.getvalue()
 
 
 class CoverageRows(Listing):
-    """List the workflows that one sees, each with its path and what holds on it."""
+    """List the workflows that the caller sees, each with its path and its terms."""
 
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[Shown]] = RowShown
@@ -180,7 +180,7 @@ class CoverageRows(Listing):
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Answer one page."""
         page = self.paginate_queryset(self.filter_queryset(self.rows())) or []
-        return self.get_paginated_response(RowShown(told(page), many=True).data)
+        return self.get_paginated_response(RowShown(workflow_rows(page), many=True).data)
 
 
 class Summary(Endpoint):
@@ -190,7 +190,7 @@ class Summary(Endpoint):
 
     @extend_schema(responses=SummaryShown)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Say how much of what one sees is visible per call, and what does not fit together."""
+        """Return how much of what one sees is visible per call, and what does not fit together."""
         head = coverage_map.headline(self.caller)
         findings = coverage_map.findings(self.caller)
         names = ("agents", "visible", "percent", "paths", "as_of")
@@ -198,7 +198,7 @@ class Summary(Endpoint):
 
 
 class SystemPath(Resource):
-    """Say what holds on one path to a system, as far as anybody knows."""
+    """Describe the terms of one path to a system."""
 
     matrix: ClassVar[Matrix] = MATRIX
     shown = TermsShown
@@ -210,11 +210,11 @@ class SystemPath(Resource):
         return visibility.systems(self.caller)
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Say it, with a reason; what was said before is replaced."""
-        found = self.found()
-        self.permit(found, f"system:{found.slug}")
+        """Store the terms, with a reason; earlier terms are replaced."""
+        row = self.found()
+        self.permit(row, f"system:{row.slug}")
         if self.caller.human is None:
             raise Forbidden
-        asked = self.body(TermsAsked)
-        path, reason = asked.pop("path"), asked.pop("reason")
-        return self.show(coverage_map.describe(found, path, by=self.caller.human, reason=reason, **asked))
+        body = self.body(TermsAsked)
+        path, reason = body.pop("path"), body.pop("reason")
+        return self.show(coverage_map.describe(row, path, by=self.caller.human, reason=reason, **body))

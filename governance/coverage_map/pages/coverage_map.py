@@ -51,11 +51,11 @@ def listing(request: HttpRequest) -> HttpResponse:
     caller = doors.caller(request)
     head = coverage_map.headline(caller)
     page = paging.page(request, _rows(request), ("pk",))
-    told = {
+    context = {
         "head": head,
         "parts": _parts(head),
         "page": page,
-        "rows": [_told(row) for row in api.told(page.rows)],
+        "rows": [_with_spans(row) for row in api.workflow_rows(page.rows)],
         "filters": request.GET,
         "paths": PATHS,
         "systems": visibility.systems(caller).exclude(kind=System.Kind.BUILTIN).order_by("slug")[:500],
@@ -66,7 +66,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "may_add": doors.may(caller, "systems", None),
         "may_adopt": doors.may(caller, "adoptions", None),
     }
-    return render(request, "console/coverage_map/map.html", told)
+    return render(request, "console/coverage_map/map.html", context)
 
 
 def _rows(request: HttpRequest) -> QuerySet[Workflow]:
@@ -92,12 +92,12 @@ def _parts(head: coverage_map.Headline) -> list[Part]:
     return parts
 
 
-def _findings(found: Iterable[coverage_map.Finding]) -> list[tuple[System, list[Any]]]:
+def _findings(findings: Iterable[coverage_map.Finding]) -> list[tuple[System, list[Any]]]:
     """Put what does not fit together by system, each with both times."""
     by_system: dict[System, list[Any]] = {}
-    for each in found:
-        said = (DIFFER[each.what], each, _span(each.governed), _span(each.known))
-        by_system.setdefault(each.system, []).append(said)
+    for finding in findings:
+        entry = (DIFFER[finding.what], finding, _span(finding.governed), _span(finding.known))
+        by_system.setdefault(finding.system, []).append(entry)
     return list(by_system.items())
 
 
@@ -105,7 +105,7 @@ def _span(seconds: int | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
 
 
-def _told(row: dict[str, Any]) -> dict[str, Any]:
+def _with_spans(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, **{name.removesuffix("_seconds"): _span(row[name]) for name, _label in TIMES}}
 
 
@@ -122,7 +122,7 @@ def table(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, number: int) -> HttpResponse:
+def detail(request: HttpRequest, number: int) -> HttpResponse:
     """Show one workflow and what holds on its path; move it, undo it, or say what holds."""
     caller = doors.caller(request)
     row = doors.find(coverage_map.rows(caller), pk=number)
@@ -131,14 +131,14 @@ def one(request: HttpRequest, number: int) -> HttpResponse:
         doors.done(request, _act(request, row))
         return redirect(f"/coverage/{number}/")
     path: str = row.path  # type: ignore[attr-defined]  # annotated by coverage.rows
-    said = PathTerms.objects.filter(system=row.system, path=path).first()
+    described = PathTerms.objects.filter(system=row.system, path=path).first()
     adopted = row.adopted_from is not None and row.agent is not None
-    told = {
+    context = {
         "row": row,
-        "told": _told(api.told([row])[0]),
+        "details": _with_spans(api.workflow_rows([row])[0]),
         "path": dict(PATHS)[path],
-        "times": [(label, _span(api.told([row])[0][name]), name) for name, label in TIMES],
-        "said": said,
+        "times": [(label, _span(api.workflow_rows([row])[0][name]), name) for name, label in TIMES],
+        "terms": described,
         "ours": path == PathTerms.Path.GATEWAY,
         "bases": PathTerms.Basis.choices,
         "bypasses": PathTerms.Bypass.choices,
@@ -149,7 +149,7 @@ def one(request: HttpRequest, number: int) -> HttpResponse:
         "may_describe": doors.may(caller, "system-paths", row.system),
         "batch": row.adopted_from,
     }
-    return render(request, "console/coverage_map/one.html", told)
+    return render(request, "console/coverage_map/one.html", context)
 
 
 def _act(request: HttpRequest, row: Workflow) -> str:
@@ -168,7 +168,7 @@ def _act(request: HttpRequest, row: Workflow) -> str:
         case "describe":
             doors.permit(request, "system-paths", row.system)
             path: str = row.path  # type: ignore[attr-defined]  # annotated by coverage.rows
-            coverage_map.describe(row.system, path, by=by, reason=reason, **_said(request, path))
+            coverage_map.describe(row.system, path, by=by, reason=reason, **_terms_sent(request, path))
             return _("Noted, with your name.")
     raise Malformed
 
@@ -179,16 +179,18 @@ def _agent(row: Workflow) -> Agent:
     return row.agent
 
 
-def _said(request: HttpRequest, path: str) -> dict[str, Any]:
-    """Read the form: times in minutes, empty where nobody knows. Raises Malformed."""
-    said: dict[str, Any] = {"bypass": request.POST.get("bypass", "")}
+def _terms_sent(request: HttpRequest, path: str) -> dict[str, Any]:
+    """Read the form: times in minutes, empty where unknown. Raises Malformed."""
+    changes: dict[str, Any] = {"bypass": request.POST.get("bypass", "")}
     if path == PathTerms.Path.GATEWAY:
-        return said
+        return changes
     for name, _label in TIMES:
-        given = request.POST.get(name, "").strip()
-        if given and not (given.isascii() and given.isdecimal() and len(given) <= 6):  # noqa: PLR2004 - minutes
+        minutes = request.POST.get(name, "").strip()
+        if minutes and not (minutes.isascii() and minutes.isdecimal() and len(minutes) <= 6):  # noqa: PLR2004 - minutes
             raise Malformed(_("Times are whole minutes."))
-        if given:
-            said[name] = int(given) * 60
-    said["token_basis"] = request.POST.get("token_basis", "") if "token_seconds" in said else PathTerms.Basis.UNKNOWN
-    return said
+        if minutes:
+            changes[name] = int(minutes) * 60
+    changes["token_basis"] = (
+        request.POST.get("token_basis", "") if "token_seconds" in changes else PathTerms.Basis.UNKNOWN
+    )
+    return changes

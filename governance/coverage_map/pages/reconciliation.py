@@ -27,5 +27,5 @@ def compare(request: HttpRequest) -> HttpResponse:
         {**asdict(row), "source_name": reconciliation.SOURCES.get(row.source, row.source)}
         for row in reconciliation.listed(known, MOST + 1)
     ]
-    told = {"known": known, "rows": rows[:MOST], "is_cut": len(rows) > MOST, "counts": reconciliation.counts()}
-    return render(request, "console/coverage_map/compare.html", told)
+    context = {"known": known, "rows": rows[:MOST], "is_cut": len(rows) > MOST, "counts": reconciliation.counts()}
+    return render(request, "console/coverage_map/compare.html", context)

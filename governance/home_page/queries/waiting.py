@@ -1,4 +1,4 @@
-"""What waits for somebody: requests, reviews, tools, agents that nobody answers for, grants that end soon."""
+"""What waits for a person: requests, reviews, tools, orphaned agents, grants that end soon."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def reviews_for(person: Person) -> QuerySet[Campaign]:
 
 
 def _asks_if_needed(person: Person) -> QuerySet[ReviewTrigger]:
-    """Return the small reviews by which somebody says as well whether an agent of hers goes on."""
+    """Return the event-triggered reviews that also ask the sponsor whether their agent is still needed."""
     rows = visibility_actions.asks_if_needed(person).filter(campaign=OuterRef("pk"), agent__sponsor=person)
     return rows.filter(agent__dormancy__step=Dormancy.Step.ASKED)
 
@@ -74,12 +74,12 @@ def disagreements_for(person: Person) -> QuerySet[SpotPlan]:
     """Return the reviews that this person runs of which checks would take more away, with how many of how many."""
     left = SpotCheck.to_follow_up().filter(plan=OuterRef("pk")).order_by().values("plan")
     rows = SpotPlan.objects.filter(campaign__owner=person, drawn_at__isnull=False)
-    told = rows.annotate(differ=Subquery(left.annotate(n=Count("pk")).values("n")), sampled=Count("checks"))
-    return told.filter(differ__gt=0).select_related("campaign").order_by("-drawn_at")
+    counted = rows.annotate(differ=Subquery(left.annotate(n=Count("pk")).values("n")), sampled=Count("checks"))
+    return counted.filter(differ__gt=0).select_related("campaign").order_by("-drawn_at")
 
 
 def proposals_for(person: Person) -> QuerySet[OfficeProposal]:
-    """Return what this person is asked to answer for, the most urgent first."""
+    """Return the proposals of ownership to this person, the most urgent first."""
     waiting = OfficeProposal.objects.filter(person=person, state=OfficeProposal.State.WAITING)
     return waiting.select_related("agent").order_by("answer_by")
 
@@ -95,21 +95,21 @@ def credentials_for(person: Person) -> QuerySet[ClientCredential]:
 def unneeded(person: Person) -> QuerySet[Agent]:
     """Return the unused agents about which this person, as their sponsor, is asked whether they are still needed.
 
-    Whom a small review asks the same is asked there alone.
+    A sponsor whom an event-triggered review asks the same is asked only there.
     """
-    asked = Agent.objects.filter(sponsor=person, status=Agent.Status.ACTIVE, dormancy__step=Dormancy.Step.ASKED)
-    asked = asked.exclude(pk__in=visibility_actions.asks_if_needed(person).values("agent"))
-    return asked.select_related("dormancy").order_by("slug")
+    idle = Agent.objects.filter(sponsor=person, status=Agent.Status.ACTIVE, dormancy__step=Dormancy.Step.ASKED)
+    idle = idle.exclude(pk__in=visibility_actions.asks_if_needed(person).values("agent"))
+    return idle.select_related("dormancy").order_by("slug")
 
 
 def by_rule(caller: Caller) -> QuerySet[RuleApproval]:
-    """Return what rules approved a week ago and nobody has looked at, for those who look."""
+    """Return auto-approvals of a week ago that are not yet reviewed, for people who review them."""
     due = auto_approval.due(caller.human)
     return due if caller.has(*auto_approval.MAY_PROPOSE) else due.none()
 
 
 def tools_for(caller: Caller) -> QuerySet[Tool]:
-    """Return the tools that wait for a review by this person: an analyst sees all, an owner those of her systems."""
+    """Return the tools that wait for a review by this person: an analyst sees all, an owner those of their systems."""
     rows = visibility.tools(caller).filter(systems.to_look_at())
     if not caller.has("analyst"):
         rows = rows.filter(system__owner=caller.human)
@@ -133,17 +133,17 @@ def ending(caller: Caller, now: datetime | None = None) -> QuerySet[Grant]:
 
 
 def stopped_agents(caller: Caller) -> QuerySet[Agent]:
-    """Return the agents that somebody stopped."""
+    """Return the suspended agents."""
     return visibility.agents(caller).filter(status=Agent.Status.SUSPENDED).order_by("slug")
 
 
 def stopped_systems(caller: Caller) -> QuerySet[System]:
-    """Return the systems that somebody stopped."""
+    """Return the disabled systems."""
     return visibility.systems(caller).filter(status=System.Status.DISABLED).order_by("slug")
 
 
 def agents_of(person: Person) -> QuerySet[Agent]:
-    """Return the agents that this person answers for."""
+    """Return the agents that this person owns or sponsors."""
     return (
         Agent.objects.filter(Q(sponsor=person) | Q(owner=person))
         .exclude(status=Agent.Status.RETIRED)

@@ -38,5 +38,5 @@ class Command(BaseCommand):
         self.stdout.write(f"{settings.CONSOLE_URL}{reverse('welcome', args=[token])}")
         minutes = int(first_admin.GOOD_FOR.total_seconds() // 60)
         self.stderr.write(
-            f"For {person.login}: good once, for {minutes} minutes. Whoever has it becomes {person.login}."
+            f"For {person.login}: good once, for {minutes} minutes. A person who has it can sign in as {person.login}."
         )

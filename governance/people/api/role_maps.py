@@ -1,4 +1,4 @@
-"""The map from groups at the company's sign-in to roles here, over REST: proposed by one, put in force by a second."""
+"""The group mapping to admin roles, over REST: one person proposes a row, another puts it in force."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from entitlements.people import role_maps
 from entitlements.people.models import Role, RoleMapping
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
-from governance.sod.api.policies import Do, first_hand
+from governance.sod.api.policies import PersonAction, first_hand
 
 _ROLES = [(role.value, role.label) for role in Role]
 
@@ -65,8 +65,8 @@ class _OfMappings(Resource):
     def rows(self) -> QuerySet[RoleMapping]:
         return RoleMapping.objects.select_related("issuer", "proposed_by", "confirmed_by")
 
-    def links(self, found: RoleMapping) -> list[str]:
-        return [f"mapping:{found.pk}"]
+    def links(self, mapping: RoleMapping) -> list[str]:
+        return [f"mapping:{mapping.pk}"]
 
 
 class Mappings(_OfMappings, Listing):
@@ -79,19 +79,19 @@ class Mappings(_OfMappings, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Propose a row; it gives nothing before a second person has put it in force."""
-        said = self.body(MappingAsked)
+        body = self.body(MappingAsked)
         identity = TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True)
-        issuer = self.find(identity, issuer=said.pop("issuer"))
-        return self.again(role_maps.propose(issuer, **said, by=first_hand(self)), status=HTTPStatus.CREATED)
+        issuer = self.find(identity, issuer=body.pop("issuer"))
+        return self.again(role_maps.propose(issuer, **body, by=first_hand(self)), status=HTTPStatus.CREATED)
 
 
-class ConfirmMapping(_OfMappings, Do):
+class ConfirmMapping(_OfMappings, PersonAction):
     """Put a row in force, as a second person; each sign-in from now on is asked."""
 
     verb = staticmethod(role_maps.confirm)
 
 
-class EndMapping(_OfMappings, Do):
+class EndMapping(_OfMappings, PersonAction):
     """End a row; every role that it gave is taken away at once."""
 
     verb = staticmethod(role_maps.end)

@@ -1,4 +1,4 @@
-"""People sources over REST: connect one, test it, answer what it wants to remove, and take people in by a file."""
+"""People sources over REST: connect, test, confirm removals, and import people from a file."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class SourceShown(Shown):
         return token
 
 
-class Checked(Shown):
-    """Whether a source tells who works here; `problems` are codes of what keeps it from that."""
+class SourceTestResult(Shown):
+    """Whether a source delivers people; `problems` are codes of what prevents it."""
 
     ok = serializers.BooleanField()
     problems = serializers.ListField(child=serializers.CharField())
@@ -65,7 +65,7 @@ class FileAsked(Strict):
 
 
 class FileRowShown(Shown):
-    """One row of a file: what it does, and the code of why it is refused. Row 0 is somebody left out."""
+    """One row of a file: what it does, and the code of why it is refused. Row 0 is a person who is left out."""
 
     row = serializers.IntegerField(source="number")
     login = serializers.CharField(source="person.user_name")
@@ -101,13 +101,13 @@ class _OfSources(Resource):
     def rows(self) -> QuerySet[PeopleSource]:
         return PeopleSource.objects.select_related("subjects_of")
 
-    def links(self, found: PeopleSource) -> list[str]:
-        return [str(found.principal)]
+    def links(self, source: PeopleSource) -> list[str]:
+        return [str(source.principal)]
 
-    def with_token(self, found: PeopleSource, token: str, status: int) -> Response:
+    def with_token(self, source: PeopleSource, token: str, status: int) -> Response:
         """Answer with a source and the token that was just made."""
         context = {**self.get_serializer_context(), "token": token}
-        return Response(SourceShown(found, context=context).data, status=status)
+        return Response(SourceShown(source, context=context).data, status=status)
 
 
 class Sources(_OfSources, Listing):
@@ -121,11 +121,11 @@ class Sources(_OfSources, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Connect a source; its token is in this answer alone."""
-        said = self.body(SourceAsked)
+        body = self.body(SourceAsked)
         identity = TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True)
-        issuer = self.find(identity, issuer=said["subjects_of"]) if said["subjects_of"] else None
-        made, token = sources.make(said["slug"], name=said["name"], subjects_of=issuer, by=self.principal)
-        return self.with_token(made, token, HTTPStatus.CREATED)
+        issuer = self.find(identity, issuer=body["subjects_of"]) if body["subjects_of"] else None
+        source, token = sources.make(body["slug"], name=body["name"], subjects_of=issuer, by=self.principal)
+        return self.with_token(source, token, HTTPStatus.CREATED)
 
 
 class OneSource(_OfSources, Look):
@@ -140,24 +140,24 @@ class RotateSource(_OfSources):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Give it another token, shown in this answer alone; the one before opens nothing from now on."""
-        found = self.found()
-        self.permit(found, *self.links(found))
+        row = self.found()
+        self.permit(row, *self.links(row))
         self.body(Reason)
-        token = sources.rotate(found, by=self.principal)
+        token = sources.rotate(row, by=self.principal)
         return self.with_token(self.found(), token, HTTPStatus.OK)
 
 
 class TestSource(_OfSources):
     """POST /people-sources/{slug}/test."""
 
-    @extend_schema(request=None, responses=Checked)
+    @extend_schema(request=None, responses=SourceTestResult)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Say whether it tells who works here. Changes nothing."""
-        found = self.found()
-        self.permit(found, *self.links(found))
+        """Test whether the source delivers people. Changes nothing."""
+        row = self.found()
+        self.permit(row, *self.links(row))
         self.body(Nothing)
-        problems = sources.check(found)
-        return Response(Checked({"ok": not problems, "problems": problems}).data)
+        problems = sources.check(row)
+        return Response(SourceTestResult({"ok": not problems, "problems": problems}).data)
 
 
 class EndSource(_OfSources, Act):
@@ -188,13 +188,13 @@ class TakeFile(_OfSources):
     @extend_schema(request=FileAsked, responses=PlanShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Look at a file of people, or take in what was seen; each row is done by itself."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        said = self.body(FileAsked)
-        if said["seen"]:
-            by = {"by": self.principal, "reason": said["reason"]}
-            plan = people_files.apply(found, said["csv"], complete=said["complete"], seen=said["seen"], **by)
+        row = self.found()
+        self.permit(row, *self.links(row))
+        body = self.body(FileAsked)
+        if body["seen"]:
+            by = {"by": self.principal, "reason": body["reason"]}
+            plan = people_files.apply(row, body["csv"], complete=body["complete"], seen=body["seen"], **by)
         else:
-            plan = people_files.plan(found, said["csv"], complete=said["complete"], by=self.principal)
-        told = {"applied": bool(said["seen"]), "digest": plan.digest, "counts": plan.counts, "rows": plan.rows}
-        return Response(PlanShown(told).data)
+            plan = people_files.plan(row, body["csv"], complete=body["complete"], by=self.principal)
+        values = {"applied": bool(body["seen"]), "digest": plan.digest, "counts": plan.counts, "rows": plan.rows}
+        return Response(PlanShown(values).data)

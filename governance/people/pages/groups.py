@@ -40,11 +40,11 @@ class AddForm(forms.Form):
 
     def clean(self) -> dict[str, str]:
         """Make the short name."""
-        given = super().clean() or {}
-        slug = given.get("slug") or slugify(given.get("name", ""))[:64].strip("-")
+        data = super().clean() or {}
+        slug = data.get("slug") or slugify(data.get("name", ""))[:64].strip("-")
         if not {"slug", "name"} & self.errors.keys() and (not slug or slug in _RESERVED):
             self.add_error("slug", forms.ValidationError(_("Choose another short name."), "invalid"))
-        return {**given, "slug": slug}
+        return {**data, "slug": slug}
 
 
 @require_safe
@@ -55,40 +55,40 @@ def listing(request: HttpRequest) -> HttpResponse:
     rows = visibility.groups(caller).annotate(size=Count("people"))
     if text := request.GET.get("q", "").strip():
         rows = rows.filter(name__icontains=text) | rows.filter(slug__icontains=text)
-    told = {
+    context = {
         "page": paging.page(request, rows, ("slug",)),
         "filters": request.GET,
         "filtered": bool(text),
         "may_add": doors.may(caller, "groups", None),
     }
-    return render(request, "console/people/groups.html", told)
+    return render(request, "console/people/groups.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def add(request: HttpRequest) -> HttpResponse:
-    """Make a group, as yet of nobody."""
+    """Make a group, still without members."""
     doors.permit(request, "groups", None)
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
     if request.method == "POST":
         by = doors.person(request).principal
-        made = form_fields.submit(request, form, lambda given: people.make_group(**given, people=[], by=by), _FIELDS)
-        if made is not None:
+        created = form_fields.submit(request, form, lambda data: people.make_group(**data, people=[], by=by), _FIELDS)
+        if created is not None:
             doors.done(request, _("Made. Next, put people into it."))
-            return redirect(f"/groups/{made.slug}/")
-    told = {
+            return redirect(f"/groups/{created.slug}/")
+    context = {
         "title": _("Add group"),
         "crumbs": [("/people/", _("People and roles")), ("/groups/", _("Groups"))],
-        "lead": _("Access that names a group holds for whoever is in it at the time of each call."),
+        "lead": _("Access that names a group holds for its members at the time of each call."),
         "away": "/groups/",
         "act": _("Add this group"),
     }
-    return form_fields.show(request, "console/form.html", form, told)
+    return form_fields.show(request, "console/form.html", form, context)
 
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, slug: str) -> HttpResponse:
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show who is in a group, and which access names it."""
     return _show(request, _group(request, slug))
 
@@ -128,7 +128,7 @@ def _change(request: HttpRequest, slug: str, act: str) -> HttpResponse:
 
 def _show(request: HttpRequest, group: Group, problem: DomainError | None = None) -> HttpResponse:
     caller = doors.caller(request)
-    told = {
+    context = {
         "group": group,
         "problem": problem,
         "given": request.POST,
@@ -140,7 +140,7 @@ def _show(request: HttpRequest, group: Group, problem: DomainError | None = None
         "may_leave": doors.may(caller, "group-leave", group),
         "people": form_fields.people() if doors.may(caller, "group-join", group) else [],
     }
-    return render(request, "console/people/group.html", told, status=problem.status if problem else HTTPStatus.OK)
+    return render(request, "console/people/group.html", context, status=problem.status if problem else HTTPStatus.OK)
 
 
 def _group(request: HttpRequest, slug: str) -> Group:

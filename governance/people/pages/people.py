@@ -1,4 +1,4 @@
-"""A person as those see them who may change something: e-mail, manager, roles."""
+"""A person's page, with edits of e-mail, manager and admin roles."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class AddForm(EditForm):
         label=gettext_lazy("Login"),
         max_length=64,
         widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}),
-        help_text=gettext_lazy("Lower case letters, digits and hyphens. It is never given to somebody else later."),
+        help_text=gettext_lazy("Lower case letters, digits and hyphens. It is never given to another person later."),
     )
 
     def clean_login(self) -> str:
@@ -73,13 +73,13 @@ def add(request: HttpRequest) -> HttpResponse:
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
     if request.method == "POST":
         by = doors.person(request).principal
-        made = form_fields.submit(
-            request, form, lambda given: people.register(given.pop("login"), by=by, **given), {"login_taken": "login"}
+        created = form_fields.submit(
+            request, form, lambda data: people.register(data.pop("login"), by=by, **data), {"login_taken": "login"}
         )
-        if made is not None:
-            doors.done(request, _("%(name)s was added.") % {"name": made.name})
-            return redirect(f"/people/{made.login}/")
-    told = {
+        if created is not None:
+            doors.done(request, _("%(name)s was added.") % {"name": created.name})
+            return redirect(f"/people/{created.login}/")
+    context = {
         "title": _("Add person"),
         "crumbs": [("/people/", _("People and roles"))],
         "lead": _("They come in through the company's sign-in. A role is given afterwards, on their page."),
@@ -87,13 +87,13 @@ def add(request: HttpRequest) -> HttpResponse:
         "act": _("Add this person"),
         "people": form_fields.people(),
     }
-    return form_fields.show(request, "console/form.html", form, told)
+    return form_fields.show(request, "console/form.html", form, context)
 
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, login: str) -> HttpResponse:
-    """Show a person: what they are called, their roles and groups, and what they answer for."""
+def detail(request: HttpRequest, login: str) -> HttpResponse:
+    """Show a person: their names, admin roles, groups, agents and systems."""
     person = doors.find(visibility.people(doors.caller(request)), login=login)
     return _show(request, person)
 
@@ -101,19 +101,19 @@ def one(request: HttpRequest, login: str) -> HttpResponse:
 def _show(request: HttpRequest, person: Person, problem: DomainError | None = None) -> HttpResponse:
     caller = doors.caller(request)
     ends = dict(person.roles.current().values_list("role", "expires_at"))
-    giving = _giving(request, person)
-    told: dict[str, Any] = {
+    givable = _givable_roles(request, person)
+    context: dict[str, Any] = {
         "person": person,
         "problem": problem,
         "held": [
-            (value, label, MEANINGS[Role(value)], value in giving, ends[value])
+            (value, label, MEANINGS[Role(value)], value in givable, ends[value])
             for value, label in Role.choices
             if value in ends
         ],
         "offered": [
             (value, label, MEANINGS[Role(value)])
             for value, label in Role.choices
-            if value in giving and ends.get(value, True)  # one with an end is given anew to move it
+            if value in givable and ends.get(value, True)  # one with an end is given again to move it
         ],
         "groups": visibility.groups(caller).filter(people=person).order_by("slug"),
         "sponsors": visibility.agents(caller).filter(sponsor=person).order_by("slug"),
@@ -123,11 +123,11 @@ def _show(request: HttpRequest, person: Person, problem: DomainError | None = No
         "may_stop": person.is_active and doors.may(caller, "person-disable", person),
         "may_enable": not person.is_active and doors.may(caller, "person-enable", person),
     }
-    return render(request, "console/people/person.html", told, status=problem.status if problem else HTTPStatus.OK)
+    return render(request, "console/people/person.html", context, status=problem.status if problem else HTTPStatus.OK)
 
 
-def _giving(request: HttpRequest, person: Person) -> set[str]:
-    """Return the roles that whoever looks may give to this person or take; the verbs ask again."""
+def _givable_roles(request: HttpRequest, person: Person) -> set[str]:
+    """Return the admin roles that the caller may give or take here; the actions check again."""
     caller = doors.caller(request)
     if person.pk == doors.person(request).pk or not doors.may(caller, "person-role-give", person):
         return set()
@@ -145,23 +145,23 @@ def edit(request: HttpRequest, login: str) -> HttpResponse:
     form = EditForm(request.POST) if request.method == "POST" else EditForm(initial=known)
     if request.method == "POST":
         by = doors.person(request).principal
-        if form_fields.submit(request, form, lambda given: people.edit(person, by=by, **given), _FIELDS) is not None:
+        if form_fields.submit(request, form, lambda data: people.edit(person, by=by, **data), _FIELDS) is not None:
             doors.done(request, _("Saved."))
             return redirect(f"/people/{login}/")
-    told = {
+    context = {
         "title": _("Edit %(name)s") % {"name": person.name},
         "crumbs": [("/people/", _("People and roles")), (f"/people/{login}/", person.name)],
         "away": f"/people/{login}/",
         "act": _("Save"),
         "people": form_fields.people(),
     }
-    return form_fields.show(request, "console/form.html", form, told)
+    return form_fields.show(request, "console/form.html", form, context)
 
 
 @require_POST
 @doors.page
 def change_role(request: HttpRequest, login: str) -> HttpResponse:
-    """Give a person a role, or take one, with a fresh proof of who does it."""
+    """Give a person an admin role, or take one, after step-up authentication."""
     person = doors.find(visibility.people(doors.caller(request)), login=login)
     doors.about(request, f"person:{login}")
     verb, role, by = request.POST.get("verb"), request.POST.get("role", ""), doors.person(request)
@@ -183,7 +183,7 @@ def change_role(request: HttpRequest, login: str) -> HttpResponse:
 
 
 def _end(day: str) -> datetime | None:
-    """Read the last day of a role, which ends with it; None when none is said. Raises RoleEndRefused."""
+    """Read the last day of a role, which ends with it; None when it is empty. Raises RoleEndRefused."""
     if not day:
         return None
     try:

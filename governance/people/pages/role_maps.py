@@ -1,4 +1,4 @@
-"""Which groups at the company's sign-in give which roles: proposed by one, put in force by a second."""
+"""The group mapping: which groups give which admin roles; one person proposes, another puts it in force."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class ProposeForm(forms.Form):
         help_text=gettext_lazy("Exactly as the token says it; with Entra that is an object id."),
     )
     role = forms.ChoiceField(
-        label=gettext_lazy("Gives the role"), choices=[each for each in Role.choices if each[0] not in roles.ALONE]
+        label=gettext_lazy("Gives the role"),
+        choices=[option for option in Role.choices if option[0] not in roles.ALONE],
     )
     reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
 
@@ -56,10 +57,10 @@ def listing(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         person = doors.person(request)
         if verb == "propose":
-            made = form_fields.submit(
-                request, form, lambda given: role_maps.propose(given.pop("issuer"), **given, by=person), _FIELDS
+            created = form_fields.submit(
+                request, form, lambda data: role_maps.propose(data.pop("issuer"), **data, by=person), _FIELDS
             )
-            if made is not None:
+            if created is not None:
                 doors.done(request, _("Proposed. It gives nothing before a second person puts it in force."))
                 return redirect(reverse("role-map"))
         else:
@@ -69,8 +70,8 @@ def listing(request: HttpRequest) -> HttpResponse:
                 doors.record(request, refusal)
                 problem = refusal
     rows = RoleMapping.objects.filter(ended_at=None).select_related("issuer", "proposed_by", "confirmed_by")
-    told: dict[str, Any] = {"page": paging.page(request, rows, ("-made_at", "-id")), "problem": problem}
-    answer = form_fields.show(request, "console/people/role_map.html", form, told)
+    context: dict[str, Any] = {"page": paging.page(request, rows, ("-made_at", "-id")), "problem": problem}
+    answer = form_fields.show(request, "console/people/role_map.html", form, context)
     if problem is not None:
         answer.status_code = problem.status
     return answer
@@ -81,14 +82,14 @@ def _act(request: HttpRequest, verb: str) -> HttpResponse:
     if verb not in acts:
         raise Malformed
     try:
-        found = doors.find(RoleMapping.objects.all(), pk=request.POST.get("mapping", ""))
+        mapping = doors.find(RoleMapping.objects.all(), pk=request.POST.get("mapping", ""))
     except ValueError as why:
         raise Malformed from why
-    doors.about(request, f"mapping:{found.pk}")
-    acts[verb](found.pk, by=doors.person(request), reason=doors.reason(request))
-    said = {
+    doors.about(request, f"mapping:{mapping.pk}")
+    acts[verb](mapping.pk, by=doors.person(request), reason=doors.reason(request))
+    done = {
         "confirm": _("In force from the next sign-in on."),
         "end": _("Ended; the roles that it gave are taken away."),
     }
-    doors.done(request, said[verb])
+    doors.done(request, done[verb])
     return redirect(reverse("role-map"))

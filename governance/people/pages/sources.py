@@ -1,4 +1,4 @@
-"""People sources: connect a directory, give it another token, answer what it wants to remove, end it."""
+"""People sources: connect a directory, rotate its token, confirm its removals, end it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AddForm(forms.Form):
         label=gettext_lazy("Its external id is the person's subject at"),
         required=False,
         empty_label=gettext_lazy("No sign-in that we know"),
-        help_text=gettext_lazy("Then whoever it adds can sign in there at once, without linking an account."),
+        help_text=gettext_lazy("Then each person it adds can sign in there at once, without linking an account."),
     )
 
 
@@ -49,13 +49,13 @@ class AddForm(forms.Form):
 def listing(request: HttpRequest) -> HttpResponse:
     """List the directories, and connect one; its token is shown this once."""
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
-    told = {"syncs": people_queries.last(), "ended": _ended(), "may_change": _may_change(request)}
+    context = {"syncs": people_queries.last(), "ended": _ended(), "may_change": _may_change(request)}
     if request.method == "POST":
         by = doors.person(request).principal
-        made = form_fields.submit(request, form, lambda given: sources.make(given.pop("slug"), **given, by=by), _FIELDS)
-        if made is not None:
-            return _show(request, made[0], fresh=made[1])
-    return form_fields.show(request, "console/people/sources.html", form, told)
+        created = form_fields.submit(request, form, lambda data: sources.make(data.pop("slug"), **data, by=by), _FIELDS)
+        if created is not None:
+            return _show(request, created[0], fresh=created[1])
+    return form_fields.show(request, "console/people/sources.html", form, context)
 
 
 def _may_change(request: HttpRequest) -> bool:
@@ -68,7 +68,7 @@ def _ended() -> list[PeopleSource]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, slug: str) -> HttpResponse:
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a directory: its address, what it did, what is held, and how to set it up; or act on it."""
     source = doors.find(PeopleSource.objects.all(), slug=slug)
     if request.method != "POST":
@@ -97,7 +97,7 @@ def _act(request: HttpRequest, source: PeopleSource) -> HttpResponse:
     verb, by, reason = request.POST.get("verb", ""), doors.person(request).principal, doors.reason(request)
     if (act := _ACTS.get(verb)) is None:
         raise Malformed
-    doors.prove(request, f"people-source-{act}")
+    doors.require_reauthentication(request, f"people-source-{act}")
     if verb in {"look", "take"}:
         return _file(request, source, take=verb == "take")
     if verb == "test":
@@ -140,7 +140,7 @@ _PROBLEMS: Final = {
     "ended": gettext_lazy("It is let in no longer."),
     "never_heard": gettext_lazy("It was never heard: press the test of the connection over there, or give it a file."),
     "silent": gettext_lazy("It was not heard for more than a day."),
-    "paused": gettext_lazy("It is paused: somebody has to answer what it wants to remove."),
+    "paused": gettext_lazy("It is paused: a person must confirm its removals."),
     "issuer_distrusted": gettext_lazy("The issuer whose subjects it names is trusted no longer."),
 }
 
@@ -155,9 +155,9 @@ def _show(
     checked: list[str] | None = None,
 ) -> HttpResponse:
     source.refresh_from_db()
-    told: dict[str, Any] = {
+    context: dict[str, Any] = {
         "source": source,
-        "sync": next((each for each in people_queries.last() if each.slug == source.slug), None),
+        "sync": next((sync for sync in people_queries.last() if sync.slug == source.slug), None),
         "counts": sources.counts(source),
         "held": sources.held_removals(source),
         "groups": source.groups.filter(removed_at=None).count(),
@@ -169,7 +169,7 @@ def _show(
         "checked": checked is not None,
         "wrong": [_PROBLEMS[code] for code in checked or []],
     }
-    answer = render(request, "console/people/source.html", told, status=problem.status if problem else HTTPStatus.OK)
+    answer = render(request, "console/people/source.html", context, status=problem.status if problem else HTTPStatus.OK)
     if fresh:
         answer["Cache-Control"] = "no-store"
     return answer

@@ -1,4 +1,4 @@
-"""Asking for what was asked for before: renewing access that ends soon, asking again after a no."""
+"""Pages that renew access which ends soon, or submit a request again."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def renew(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Ask that access which ends soon goes on."""
     grant = doors.find(visibility.grants(doors.caller(request)), pk=pk)
     doors.about(request, *grants.about(grant))
-    asked = renewal.renew(
+    access_request = renewal.renew(
         pk, by=doors.person(request), lasts=lasts(request) or timedelta(0), reason=doors.reason(request)
     )
-    doors.done(request, _("Asked. The access goes on without a gap once everybody has agreed."))
-    return redirect(f"/requests/{asked.pk}/")
+    doors.done(request, _("Asked. The access goes on without a gap once all approvers have agreed."))
+    return redirect(f"/requests/{access_request.pk}/")
 
 
 @require_POST
@@ -38,6 +38,6 @@ def again(request: HttpRequest, pk: UUID) -> HttpResponse:
     person = doors.person(request)
     old = doors.find(requests.visible_to(person), pk=pk)
     doors.about(request, *requests.about(old))
-    asked = renewal.ask_again(pk, by=person, reason=doors.reason(request))
+    access_request = renewal.ask_again(pk, by=person, reason=doors.reason(request))
     doors.done(request, _("Asked again, as it was asked then. You see here whom it waits for."))
-    return redirect(f"/requests/{asked.pk}/")
+    return redirect(f"/requests/{access_request.pk}/")

@@ -18,7 +18,7 @@ _NAME, _MOST, _LARGEST = 128, 200, 2**53
 
 
 class Names(serializers.ListField):
-    """Some names."""
+    """A list of names."""
 
     child = Text(max_length=_NAME)
 
@@ -28,12 +28,12 @@ class Names(serializers.ListField):
 
 @extend_schema_field(OpenApiTypes.NUMBER)
 class Number(serializers.Field[int | float, int | float, int | float, Any]):
-    """A number that came as one, and that JSON holds exactly."""
+    """A JSON number, no larger than JSON holds exactly."""
 
     default_error_messages: Final = {"invalid": "A number is needed."}  # type: ignore[misc]
 
     def to_internal_value(self, data: Any) -> int | float:  # noqa: ANN401 - the framework's signature
-        """Refuse everything else, true and false too."""
+        """Refuse all other types, also booleans."""
         if type(data) not in (int, float) or not abs(data) <= _LARGEST:
             self.fail("invalid")
         return data  # type: ignore[no-any-return]  # a number by its type
@@ -63,7 +63,7 @@ class Asked(Strict):
     denied_call = serializers.UUIDField(required=False, allow_null=True, default=None)
 
 
-class Less(Strict):
+class NarrowingBody(Strict):
     """What to keep of a request, and why. What is left out stays as it is."""
 
     tools = Names(required=False, allow_null=True, default=None)
@@ -72,7 +72,7 @@ class Less(Strict):
     reason = Text(max_length=2000, required=False, allow_blank=True, default="")
 
 
-class RenewalAsked(Less):
+class RenewalAsked(NarrowingBody):
     """How long access shall go on, and why; what is left out stays as it is."""
 
     lasts = Lasts()
@@ -86,13 +86,13 @@ class AgainAsked(Strict):
     reason = Text(max_length=2000)
 
 
-class Said(Strict):
+class OptionalReason(Strict):
     """A reason that may be left out."""
 
     reason = Text(max_length=2000, required=False, allow_blank=True, default="")
 
 
-class Denied(Said):
+class DenialBody(OptionalReason):
     """Why something is denied: a word for it, and a reason."""
 
     because = serializers.ChoiceField(choices=Approval.Because.choices, required=False, default="")
@@ -130,13 +130,13 @@ class StageShown(Shown):
         return sorted(person.login for person in stage.waiting_for.all()) if waits else []
 
     def to_representation(self, instance: Approval) -> dict[str, Any]:
-        """Leave out what there is not yet, and the evidence where the caller is none of its readers."""
-        shown = super().to_representation(instance)
+        """Leave out fields of an answer not given yet, and the evidence where the caller may not read it."""
+        data = super().to_representation(instance)
         caller = self.context.get("caller")
         hidden = set() if isinstance(caller, Caller) and caller.sees_everything else {"resolution"}
         if instance.answer == Approval.Answer.WAITING:
             hidden |= {"answer", "by", "in_place_of", "reason", "denied_as", "answered_at"}
-        return {name: value for name, value in shown.items() if name not in hidden}
+        return {name: value for name, value in data.items() if name not in hidden}
 
 
 class QuestionShown(Shown):
@@ -204,5 +204,5 @@ class RequestShown(Shown):
 
     def get_questions(self, request: AccessRequest) -> list[dict[str, Any]]:
         """List what was asked back, in order."""
-        asked: list[RequestQuestion] = sorted(request.questions.all(), key=lambda question: question.asked_at)
-        return [QuestionShown(question).data for question in asked]
+        questions: list[RequestQuestion] = sorted(request.questions.all(), key=lambda question: question.asked_at)
+        return [QuestionShown(question).data for question in questions]

@@ -32,7 +32,7 @@ from governance.request_changes import renewal
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 
-from .bodies import AgainAsked, Asked, Denied, Less, RenewalAsked, RequestShown, Said
+from .bodies import AgainAsked, Asked, DenialBody, NarrowingBody, OptionalReason, RenewalAsked, RequestShown
 
 IF_MATCH: Final = OpenApiParameter(
     "If-Match", str, OpenApiParameter.HEADER, description="The `etag` of the request as it was read."
@@ -43,26 +43,26 @@ _DIGITS: Final = 18
 
 
 class UnknownName(DomainError):
-    """Something that the request names does not exist."""
+    """A name in the request does not exist. See `field` and `name`."""
 
     code, status = "unknown_name", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class OfRequests(Endpoint):
-    """An address of requests: who asks, and what they see."""
+    """The base of the endpoints of requests: who asks, and what they may see."""
 
     matrix: ClassVar[Matrix] = MATRIX
 
-    def asker(self) -> eligibility.Asker:
-        """Return the person or the agent that acts. Raises MayNotAsk for a script, which answers to nobody here."""
+    def requester(self) -> eligibility.Requester:
+        """Return the person or the agent that acts. Raises MayNotRequest for a script."""
         asker = self.caller.agent or self.caller.human
         if asker is None:
-            raise eligibility.MayNotAsk
+            raise eligibility.MayNotRequest
         return asker
 
     def visible(self) -> QuerySet[AccessRequest]:
         """Return what the caller may see."""
-        rows = AccessRequest.objects.all() if self.caller.is_script else requests.visible_to(self.asker())
+        rows = AccessRequest.objects.all() if self.caller.is_script else requests.visible_to(self.requester())
         return rows.select_related("agent", "entitlement__system", "requested_by").prefetch_related(
             "people",
             "groups",
@@ -75,21 +75,23 @@ class OfRequests(Endpoint):
 
     def answer(self, pk: UUID, status: HTTPStatus = HTTPStatus.OK) -> Response:
         """Answer with a request as it is now."""
-        found = self.find(self.visible(), pk=pk)
-        return tagged(RequestShown(found, context={"caller": self.caller}).data, found.version, status=status)
+        access_request = self.find(self.visible(), pk=pk)
+        return tagged(
+            RequestShown(access_request, context={"caller": self.caller}).data, access_request.version, status=status
+        )
 
     def seen(self, pk: UUID) -> None:
-        """Find a request that the caller sees, and remember what a refusal is about. Raises NotFound."""
+        """Check that the caller sees a request, and remember it for a refusal. Raises NotFound."""
         self.about = requests.about(self.find(self.visible(), pk=pk))
 
     def ask(self, body: dict[str, Any]) -> AccessRequest:
-        """Ask for what a body says. Raises what requests.submit raises, and UnknownName."""
-        by = self.asker()
+        """Submit the request in a body. Raises what requests.submit raises, and UnknownName."""
+        by = self.requester()
         agent = named(Agent.objects.all(), "agent", "slug", [body["agent"]])[0]
         entitlement = named(Entitlement.objects.all(), "entitlement", "scope", [body["entitlement"]])[0]
         self.about = [f"agent:{agent.slug}", f"entitlement:{entitlement.scope}"]
         people, groups = self._named_people(agent, body)
-        ask = eligibility.Ask(
+        ask = eligibility.RequestTerms(
             lasts=body["lasts"],
             reason=body["reason"],
             people=people,
@@ -100,33 +102,33 @@ class OfRequests(Endpoint):
         )
         return requests.submit(agent, entitlement, ask, by=by, on_behalf_of=self.acts_for(by))
 
-    def held(self, grant: UUID) -> Grant:
-        """Return a grant, and remember its links. Raises NotFound, before anything is said of a body."""
-        found = self.find(visibility.grants(self.caller), pk=grant)
-        self.about = grants.about(found)
-        return found
+    def held(self, grant_id: UUID) -> Grant:
+        """Return a grant, and remember its links. Raises NotFound before the body is read."""
+        grant = self.find(visibility.grants(self.caller), pk=grant_id)
+        self.about = grants.about(grant)
+        return grant
 
-    def renew(self, found: Grant, body: dict[str, Any]) -> AccessRequest:
-        """Ask that a grant goes on as a body says. Raises what renewing.renew raises."""
-        by = self.asker()
-        what = Narrowing(None if body["tools"] is None else frozenset(body["tools"]), body["limits"])
-        said = {"lasts": body["lasts"], "reason": body["reason"], "what": what}
-        return renewal.renew(found.pk, by=by, on_behalf_of=self.acts_for(by), **said)
+    def renew(self, grant: Grant, body: dict[str, Any]) -> AccessRequest:
+        """Request the renewal of a grant, as a body says. Raises what renewal.renew raises."""
+        by = self.requester()
+        narrowing = Narrowing(None if body["tools"] is None else frozenset(body["tools"]), body["limits"])
+        details = {"lasts": body["lasts"], "reason": body["reason"], "what": narrowing}
+        return renewal.renew(grant.pk, by=by, on_behalf_of=self.acts_for(by), **details)
 
-    def acts_for(self, by: eligibility.Asker) -> Person | None:
+    def acts_for(self, by: eligibility.Requester) -> Person | None:
         """Return the user in whose session an agent asks; a person asks for themselves."""
         return self.caller.person if isinstance(by, Agent) else None
 
     def _named_people(self, agent: Agent, body: dict[str, Any]) -> tuple[tuple[Person, ...], tuple[Group, ...]]:
-        """Find whom the agent shall act for. Strangers do not learn whether a login exists: they get MayNotAsk."""
-        by = self.asker()
+        """Find whom the agent shall act for. Strangers do not learn whether a login exists: they get MayNotRequest."""
+        by = self.requester()
         try:
             people = named(Person.objects.all(), "people", "login", body["people"])
             groups = named(Group.objects.all(), "groups", "slug", body["groups"])
         except UnknownName as unknown:
-            if isinstance(by, Person) and eligibility.answers_for(by, agent):
+            if isinstance(by, Person) and eligibility.may_request_for_others(by, agent):
                 raise
-            raise eligibility.MayNotAsk from unknown
+            raise eligibility.MayNotRequest from unknown
         return tuple(people), tuple(groups)
 
     def version(self) -> int | None:
@@ -136,11 +138,11 @@ class OfRequests(Endpoint):
 
 def version_of(etag: str) -> int | None:
     """Return the version that an entity tag names: None for any, one that never is where it is unclear."""
-    given = etag.strip()
-    if given == "*":
+    tag = etag.strip()
+    if tag == "*":
         return None
-    number = given.removeprefix('"').removesuffix('"')
-    exact = number.isascii() and number.isdigit() and len(number) <= _DIGITS and given == f'"{number}"'
+    number = tag.removeprefix('"').removesuffix('"')
+    exact = number.isascii() and number.isdigit() and len(number) <= _DIGITS and tag == f'"{number}"'
     return int(number) if exact else _NO_VERSION
 
 
@@ -198,11 +200,11 @@ class One(OfRequests):
 class Approve(OfRequests):
     """POST /requests/{id}/approve. If-Match is needed: what is approved is what was read."""
 
-    @extend_schema(request=Less, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=NarrowingBody, responses=RequestShown, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:
         """Approve, taking away first where wished; the last approval issues the grant. Without a proof it is undone."""
         self.seen(asked)
-        body, by = self.body(Less), first_hand(self)
+        body, by = self.body(NarrowingBody), first_hand(self)
         unread = "If-Match" not in request.headers
         try:
             answered = approvals.approve(
@@ -223,22 +225,22 @@ class Approve(OfRequests):
 class Deny(OfRequests):
     """POST /requests/{id}/deny."""
 
-    @extend_schema(request=Denied, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=DenialBody, responses=RequestShown, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - the framework's signature
         """Deny, with a reason, which ends the request."""
         self.seen(asked)
-        approvals.deny(asked, by=first_hand(self), expected_version=self.version(), **self.body(Denied))
+        approvals.deny(asked, by=first_hand(self), expected_version=self.version(), **self.body(DenialBody))
         return self.answer(asked)
 
 
 class Narrow(OfRequests):
     """POST /requests/{id}/narrow."""
 
-    @extend_schema(request=Less, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=NarrowingBody, responses=RequestShown, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
-        """Take away from the request, as the requester or as somebody it waits for."""
+        """Narrow the request, as the requester or as an approver that it waits for."""
         self.seen(asked)
-        body, by = self.body(Less), self.asker()
+        body, by = self.body(NarrowingBody), self.requester()
         requests.narrow(asked, by, _narrowing(body), expected_version=self.version(), reason=body["reason"])
         return self.answer(asked)
 
@@ -246,12 +248,12 @@ class Narrow(OfRequests):
 class Cancel(OfRequests):
     """POST /requests/{id}/cancel."""
 
-    @extend_schema(request=Said, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=OptionalReason, responses=RequestShown, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
-        """Withdraw the request, as whoever asked."""
+        """Withdraw the request, as its requester."""
         self.seen(asked)
-        reason = self.body(Said)["reason"]
-        requests.cancel(asked, self.asker(), expected_version=self.version(), reason=reason)
+        reason = self.body(OptionalReason)["reason"]
+        requests.cancel(asked, self.requester(), expected_version=self.version(), reason=reason)
         return self.answer(asked)
 
 
@@ -260,9 +262,9 @@ class Renew(OfRequests):
 
     @extend_schema(request=RenewalAsked, responses={201: RequestShown})
     def post(self, request: Request, grant: UUID) -> Response:  # noqa: ARG002 - as above
-        """Ask that access which ends soon goes on, the same or less of it."""
-        found = self.held(grant)
-        return self.answer(self.renew(found, self.body(RenewalAsked)).pk, HTTPStatus.CREATED)
+        """Request that access which ends soon is renewed, unchanged or narrowed."""
+        held = self.held(grant)
+        return self.answer(self.renew(held, self.body(RenewalAsked)).pk, HTTPStatus.CREATED)
 
 
 class Again(OfRequests):
@@ -272,13 +274,13 @@ class Again(OfRequests):
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """Ask once more for what was denied, withdrawn or not answered in time."""
         self.seen(asked)
-        body, by = self.body(AgainAsked), self.asker()
-        made = renewal.ask_again(asked, by=by, on_behalf_of=self.acts_for(by), **body)
-        return self.answer(made.pk, HTTPStatus.CREATED)
+        body, by = self.body(AgainAsked), self.requester()
+        new_request = renewal.ask_again(asked, by=by, on_behalf_of=self.acts_for(by), **body)
+        return self.answer(new_request.pk, HTTPStatus.CREATED)
 
 
 def first_hand(view: OfRequests) -> Person:
-    """Return the person at first hand who answers. Raises NotAnApprover: no machine approves, whomever it acts for."""
+    """Return the person who answers. Raises NotAnApprover for an agent or a script."""
     if view.caller.human is None:
         raise NotAnApprover
     return view.caller.human
@@ -290,9 +292,9 @@ def _narrowing(body: dict[str, Any]) -> Narrowing:
 
 
 def named[M: Model](rows: QuerySet[M], field: str, key: str, names: list[str]) -> list[M]:
-    """Find what the body names. Raises UnknownName for the first name that nothing has."""
-    found = {getattr(row, key): row for row in rows.filter(**{f"{key}__in": names})}
+    """Return the rows that the body names. Raises UnknownName for the first name without a row."""
+    by_name = {getattr(row, key): row for row in rows.filter(**{f"{key}__in": names})}
     for name in names:
-        if name not in found:
+        if name not in by_name:
             raise UnknownName(field=field, name=name)
-    return list(found.values())
+    return list(by_name.values())

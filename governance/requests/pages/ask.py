@@ -26,7 +26,7 @@ from governance.requests.pages.requests import lasts, uuid_of
 
 
 class UnknownLogin(DomainError):
-    """Nobody has this login, and no group this short name."""
+    """No person has this login, or no group has this short name."""
 
     code, status = "unknown_name", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -41,18 +41,18 @@ def ask(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and agent and entitlement:
         doors.about(request, f"agent:{agent.slug}", f"entitlement:{entitlement.scope}")
         try:
-            made = requests.submit(agent, entitlement, _ask(request, agent, entitlement), by=person)
+            access_request = requests.submit(agent, entitlement, _ask(request, agent, entitlement), by=person)
         except DomainError as refusal:
             doors.record(request, refusal)
             problem = refusal
         else:
             doors.done(request, _("Asked. You see here whom it waits for."))
-            return redirect(f"/requests/{made.pk}/")
-    told = {**_choices(request), "agent": agent, "entitlement": entitlement, "problem": problem}
-    told |= {"denied": _denied(request), "denied_call": request.POST.get("denied_call", "")}
+            return redirect(f"/requests/{access_request.pk}/")
+    context = {**_choices(request), "agent": agent, "entitlement": entitlement, "problem": problem}
+    context |= {"denied": _denied(request), "denied_call": request.POST.get("denied_call", "")}
     if agent and entitlement:
-        told |= _rest(request, person, agent, entitlement)
-    return render(request, "console/requests/ask.html", told, status=problem.status if problem else 200)
+        context |= _rest(request, person, agent, entitlement)
+    return render(request, "console/requests/ask.html", context, status=problem.status if problem else 200)
 
 
 def _denied(request: HttpRequest) -> precedents.DeniedCall | None:
@@ -65,17 +65,17 @@ def _named(request: HttpRequest) -> Mapping[str, str]:
     """Return what the form, or the address, names; of an address, what it leaves out is as in its denied call."""
     if request.method == "POST":
         return request.POST.dict()
-    denied, given = _denied(request), request.GET.dict()
+    denied, query = _denied(request), request.GET.dict()
     of_call = {"agent": denied.agent, "system": denied.system, "tool": denied.tool} if denied else {}
-    return of_call | {name: value for name, value in given.items() if value}
+    return of_call | {name: value for name, value in query.items() if value}
 
 
 def _chosen(request: HttpRequest) -> tuple[Agent | None, Entitlement | None]:
     """Find the agent and the entitlement that the address or the form names, of those the person may ask for."""
     caller, person = doors.caller(request), doors.person(request)
     named = _named(request)
-    agent = read.agents_to_ask_for(person, caller).filter(slug=named.get("agent", "")).first()
-    offered = read.entitlements_to_ask_for(caller)
+    agent = read.requestable_agents(person, caller).filter(slug=named.get("agent", "")).first()
+    offered = read.requestable_entitlements(caller)
     entitlement = offered.filter(scope=named.get("entitlement", "")).first()
     if entitlement is None and (tool := named.get("tool")):
         at = offered.filter(system__slug=named.get("system", ""), tools__name=tool)
@@ -89,34 +89,34 @@ def _choices(request: HttpRequest) -> dict[str, Any]:
     caller, person = doors.caller(request), doors.person(request)
     named = _named(request)
     system, tool = named.get("system", ""), named.get("tool", "")
-    offered = read.entitlements_to_ask_for(caller, system).prefetch_related(None)  # a name each
+    offered = read.requestable_entitlements(caller, system).prefetch_related(None)  # a name each
     with_tool = offered.filter(tools__name=tool) if tool else offered
     return {
-        "choice_of_agents": read.choice(read.agents_to_ask_for(person, caller)),
+        "choice_of_agents": read.choice(read.requestable_agents(person, caller)),
         "entitlements": list(with_tool if tool and with_tool.exists() else offered),
         "wanted": {"agent": named.get("agent", ""), "system": system, "tool": tool},
     }
 
 
 def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entitlement) -> dict[str, Any]:
-    given = request.POST if request.method == "POST" else None
+    form_data = request.POST if request.method == "POST" else None
     denied = _denied(request)
-    wanted = _named(request).get("tool", "") if given is None else ""
-    answers = eligibility.answers_for(person, agent)
-    found = precedents.suggest(entitlement, agent, wanted, by=person)
-    choice, peers, past = found.choice, found.peers, found.past
+    wanted = _named(request).get("tool", "") if form_data is None else ""
+    answers = eligibility.may_request_for_others(person, agent)
+    suggestion = precedents.suggest(entitlement, agent, wanted, by=person)
+    choice, peers, past = suggestion.choice, suggestion.peers, suggestion.past
     lines = [
         {
             "tool": line.tool,
             "row": line,
-            "fields": limit_fields(line, given),
-            "ticked": line.tool.name in given.getlist("tool") if given else line.tool.name in choice.tools,
+            "fields": limit_fields(line, form_data),
+            "ticked": line.tool.name in form_data.getlist("tool") if form_data else line.tool.name in choice.tools,
             "can": line.tool.state == Tool.State.APPROVED,
             "held": peers.holding.get(line.tool.name, 0),
             "called": past.allowed.get(line.tool.name, 0),
             "refused": past.denied.get(line.tool.name, 0),
         }
-        for line in found.lines
+        for line in suggestion.lines
     ]
     return {
         "lines": lines,
@@ -124,23 +124,23 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
         "lasts": sent_lasts(request) or choice.lasts,
         "choice": choice,
         "peers": peers.count if peers.count >= narrowest.FEW else 0,
-        "given": given or {"people": denied.person if denied else ""},
+        "given": form_data or {"people": denied.person if denied else ""},
         "for_nobody": agent.kind == Agent.Kind.SERVICE,
         "for_sponsor": agent.kind == Agent.Kind.PERSONAL,
         "for_me_only": not answers,
     }
 
 
-def _ask(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> eligibility.Ask:
-    given = request.POST
-    return eligibility.Ask(
+def _ask(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> eligibility.RequestTerms:
+    data = request.POST
+    return eligibility.RequestTerms(
         lasts=lasts(request) or timedelta(0),
-        reason=given.get("reason", "").strip()[:2000],
+        reason=data.get("reason", "").strip()[:2000],
         people=_people(request, agent),
-        groups=named_groups(given.get("groups", "")) if _answers(request, agent) else (),
-        tools=frozenset(given.getlist("tool")),
+        groups=named_groups(data.get("groups", "")) if _answers(request, agent) else (),
+        tools=frozenset(data.getlist("tool")),
         limits=limits_of(request, entitlement),
-        denied_call=uuid_of(given.get("denied_call", "")),
+        denied_call=uuid_of(data.get("denied_call", "")),
     )
 
 
@@ -149,20 +149,20 @@ def limits_of(request: HttpRequest, entitlement: Entitlement) -> dict[str, Any]:
     kept, limits = frozenset(request.POST.getlist("tool")), {}
     for line in entitlement.lines.select_related("tool__approved"):
         if line.tool.name in kept:
-            found = limit_fields_actions.fields(line.tool.name, read.pinned(line.tool), line.limits)
-            if tighter := limit_fields_actions.read(found, line.limits, request.POST.getlist):
+            fields = limit_fields_actions.fields(line.tool.name, read.pinned(line.tool), line.limits)
+            if tighter := limit_fields_actions.read(fields, line.limits, request.POST.getlist):
                 limits[line.tool.name] = tighter
     return limits
 
 
 def _answers(request: HttpRequest, agent: Agent) -> bool:
-    return eligibility.answers_for(doors.person(request), agent)
+    return eligibility.may_request_for_others(doors.person(request), agent)
 
 
 def _people(request: HttpRequest, agent: Agent) -> tuple[Person, ...]:
-    """Read for whom: a service agent acts for nobody, a personal one for its sponsor; others name people by login.
+    """Read for whom: a service agent acts for no person, a personal one for its sponsor; others name people by login.
 
-    Whoever does not answer for the agent asks for herself, and learns of nobody whether they exist.
+    A person who does not own the agent requests for themselves, and cannot probe which logins exist.
     """
     if agent.kind == Agent.Kind.SERVICE:
         return ()
@@ -173,10 +173,10 @@ def _people(request: HttpRequest, agent: Agent) -> tuple[Person, ...]:
     return named_people(request.POST.get("people", ""))
 
 
-def limit_fields(line: EntitlementTool, given: QueryDict | None) -> list[limit_fields_actions.Field]:
+def limit_fields(line: EntitlementTool, data: QueryDict | None) -> list[limit_fields_actions.Field]:
     """Return the limits that can be set for a line, as a form that was refused had them."""
     fields = limit_fields_actions.fields(line.tool.name, read.pinned(line.tool), line.limits)
-    return [limit_fields_actions.refilled(field, given.getlist) for field in fields] if given else fields
+    return [limit_fields_actions.with_sent_values(field, data.getlist) for field in fields] if data else fields
 
 
 def sent_lasts(request: HttpRequest) -> timedelta | None:
@@ -190,18 +190,18 @@ def sent_lasts(request: HttpRequest) -> timedelta | None:
 def named_groups(text: str) -> tuple[Group, ...]:
     """Find the groups that a text names by their short names. Raises UnknownLogin."""
     slugs = list(dict.fromkeys(text.replace(",", " ").split()))
-    found = {group.slug: group for group in Group.objects.filter(slug__in=slugs)}
+    by_slug = {group.slug: group for group in Group.objects.filter(slug__in=slugs)}
     for slug in slugs:
-        if slug not in found:
+        if slug not in by_slug:
             raise UnknownLogin(_("No group has the short name %(slug)s.") % {"slug": slug[:64]})
-    return tuple(found[slug] for slug in slugs)
+    return tuple(by_slug[slug] for slug in slugs)
 
 
 def named_people(text: str) -> tuple[Person, ...]:
     """Find the people that a text names by login. Raises UnknownLogin."""
     logins = [word for word in text.replace(",", " ").split() if word]
-    found = {person.login: person for person in Person.objects.filter(login__in=logins)}
+    by_login = {person.login: person for person in Person.objects.filter(login__in=logins)}
     for login in logins:
-        if login not in found:
-            raise UnknownLogin(_("Nobody has the login %(login)s.") % {"login": login[:64]})
-    return tuple(found[login] for login in dict.fromkeys(logins))
+        if login not in by_login:
+            raise UnknownLogin(_("No person has the login %(login)s.") % {"login": login[:64]})
+    return tuple(by_login[login] for login in dict.fromkeys(logins))

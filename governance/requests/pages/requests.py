@@ -34,7 +34,7 @@ _FILLED: Final = frozenset({"look", "approve", "deny"})
 """What the form with the tools can be sent for."""
 
 _CAME_OF_IT: Final = (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPROVED)
-"""When whoever asked sees what was left out: while the rest waits for others, and when it was given."""
+"""The states in which the requester sees what was narrowed: while it waits for others, and once granted."""
 
 
 @require_safe
@@ -42,7 +42,7 @@ _CAME_OF_IT: Final = (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPRO
 def listing(request: HttpRequest) -> HttpResponse:
     """List requests; the filters stand in the address."""
     person = doors.person(request)
-    told = {
+    context = {
         "page": paging.page(request, read.listed(person, request.GET.dict()), ("-asked_at", "-id")),
         "filters": request.GET,
         "states": AccessRequest.State.choices,
@@ -50,148 +50,154 @@ def listing(request: HttpRequest) -> HttpResponse:
         "systems": visibility.systems(doors.caller(request)).order_by("slug"),
         "filtered": any(request.GET.get(name) for name in ("state", "agent", "system", "risk", "waiting", "asked")),
     }
-    return render(request, "console/requests/requests.html", told)
+    return render(request, "console/requests/requests.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show a request on one page; narrow and approve it there, deny it, or withdraw it; `look` only counts anew."""
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show a request on one page; narrow and approve it there, deny it, or withdraw it; `look` only counts again."""
     person = doors.person(request)
-    asked = doors.find(read.visible(person), pk=pk)
+    access_request = doors.find(read.visible(person), pk=pk)
     problem: DomainError | None = None
     if request.method == "POST" and request.POST.get("verb") != "look":
-        doors.about(request, *requests.about(asked))
+        doors.about(request, *requests.about(access_request))
         try:
-            done = _answer(request, asked, person)
+            done = _answer(request, access_request, person)
         except DomainError as refusal:
             doors.record(request, refusal)
-            problem, asked = refusal, doors.find(read.visible(person), pk=pk)
+            problem, access_request = refusal, doors.find(read.visible(person), pk=pk)
         else:
             doors.done(request, done)
             return redirect(f"/requests/{pk}/")
-    return _show(request, asked, person, problem)
+    return _show(request, access_request, person, problem)
 
 
-def _show(request: HttpRequest, asked: AccessRequest, person: Person, problem: DomainError | None) -> HttpResponse:
-    lines = _lines(request, asked)
+def _show(
+    request: HttpRequest, access_request: AccessRequest, person: Person, problem: DomainError | None
+) -> HttpResponse:
+    lines = _lines(request, access_request)
     kept = [line.tool.name for line in lines if line.row.kept]
     ticked = request.POST.getlist("tool") if request.POST.get("verb") in _FILLED else kept
-    is_open = asked.state == AccessRequest.State.IN_APPROVAL
-    may_answer = read.waits_for(asked, person)
-    choice, lines = read.suggested(asked, lines) if may_answer else (None, lines)
-    told: dict[str, Any] = {
-        "asked": asked,
+    is_open = access_request.state == AccessRequest.State.IN_APPROVAL
+    may_answer = read.waits_for(access_request, person)
+    choice, lines = read.suggested(access_request, lines) if may_answer else (None, lines)
+    context: dict[str, Any] = {
+        "access_request": access_request,
         "lines": lines,
         "kept": kept,
-        "stages": read.stages(asked),
-        "lengths": read.lengths(asked.lasts, asked.lasts),
+        "stages": read.stages(access_request),
+        "lengths": read.lengths(access_request.lasts, access_request.lasts),
         "may_answer": may_answer,
         "suggested": choice,
-        "outlook": preview.of(asked, ticked, doors.caller(request)) if may_answer else None,
-        "combinations": check.of_request(asked) if is_open else [],
-        "may_ask_again": renewal.may_ask_again(asked, person),
-        "may_withdraw": is_open and requests.asked_by(asked, person),
-        **_afterwards(asked, person),
-        "needs_proof": asked.risk in reauthentication.HIGH and not reauthentication.is_fresh(request),
+        "outlook": preview.outlook_of(access_request, ticked, doors.caller(request)) if may_answer else None,
+        "combinations": check.violations_of_request(access_request) if is_open else [],
+        "may_ask_again": renewal.may_ask_again(access_request, person),
+        "may_withdraw": is_open and requests.is_requester(access_request, person),
+        **_afterwards(access_request, person),
+        "needs_proof": access_request.risk in reauthentication.HIGH and not reauthentication.is_fresh(request),
         "ticked": ticked,
-        "chosen": _chosen(request, asked),
-        "timeline": events_queries.about(f"request:{asked.pk}", request),
+        "chosen": _chosen(request, access_request),
+        "timeline": events_queries.about(f"request:{access_request.pk}", request),
         "problem": problem,
-        "denied": precedents.resumed(asked),
+        "denied": precedents.resumed(access_request),
     }
-    return render(request, "console/requests/request.html", told, status=problem.status if problem else 200)
+    return render(request, "console/requests/request.html", context, status=problem.status if problem else 200)
 
 
-def _afterwards(asked: AccessRequest, person: Person) -> dict[str, Any]:
-    """Return what was asked back, to whom an answer can be passed on, and what whoever asked may still do."""
-    stage = requests.stages_for(person).filter(request=asked).order_by("position").first()
-    able = reassign.eligible(asked, stage) if stage else frozenset[str]()
+def _afterwards(access_request: AccessRequest, person: Person) -> dict[str, Any]:
+    """Return what was asked back, to whom an answer can be passed on, and what the requester may still do."""
+    stage = requests.stages_for(person).filter(request=access_request).order_by("position").first()
+    able = reassign.eligible(access_request, stage) if stage else frozenset[str]()
     return {
-        "questions": asked.questions.select_related("asked_by").order_by("asked_at"),
+        "questions": access_request.questions.select_related("asked_by").order_by("asked_at"),
         "eligible": Person.objects.filter(login__in=able).order_by("name"),
-        "may_appeal": appeal.may_appeal(asked, person),
-        "may_give_back": appeal.may_give_back(asked, person),
-        "narrowed": asked.state in _CAME_OF_IT and appeal.was_narrowed(asked),
-        "appeal": AccessRequest.objects.filter(appeals=asked).first(),
+        "may_appeal": appeal.may_appeal(access_request, person),
+        "may_give_back": appeal.may_give_back(access_request, person),
+        "narrowed": access_request.state in _CAME_OF_IT and appeal.was_narrowed(access_request),
+        "appeal": AccessRequest.objects.filter(appeals=access_request).first(),
         "denials": Approval.Because.choices,
     }
 
 
-def _lines(request: HttpRequest, asked: AccessRequest) -> list[read.Line]:
+def _lines(request: HttpRequest, access_request: AccessRequest) -> list[read.Line]:
     """Return the tools of a request, their limits as a form that was sent filled them in."""
-    lines, given = read.lines(asked), request.POST
-    if given.get("verb") not in _FILLED:
+    lines, data = read.lines(access_request), request.POST
+    if data.get("verb") not in _FILLED:
         return lines
     return [
-        replace(line, fields=[limit_fields.refilled(field, given.getlist) for field in line.fields])
-        if line.tool.name in given.getlist("tool")
+        replace(line, fields=[limit_fields.with_sent_values(field, data.getlist) for field in line.fields])
+        if line.tool.name in data.getlist("tool")
         else line
         for line in lines
     ]
 
 
-def _chosen(request: HttpRequest, asked: AccessRequest) -> timedelta:
-    """Return the length of time that the form shows: what somebody chose before a refusal, else what was asked for."""
+def _chosen(request: HttpRequest, access_request: AccessRequest) -> timedelta:
+    """Return the length of time that the form shows: the one in a refused form, else the requested one."""
     try:
-        return lasts(request) or asked.lasts
+        return lasts(request) or access_request.lasts
     except Malformed:
-        return asked.lasts
+        return access_request.lasts
 
 
-def _answer(request: HttpRequest, asked: AccessRequest, person: Person) -> str:
+def _answer(request: HttpRequest, access_request: AccessRequest, person: Person) -> str:
     """Carry out what the button says. What is answered is the version that was shown."""
-    given = request.POST
-    shown = version(given)
-    verb, reason = given.get("verb"), given.get("reason", "").strip()[:2000]
+    data = request.POST
+    shown_version = version(data)
+    verb, reason = data.get("verb"), data.get("reason", "").strip()[:2000]
     if verb in _FURTHER:
-        return str(_FURTHER[verb](asked, person, given, reason))
+        return str(_FURTHER[verb](access_request, person, data, reason))
     if verb == "deny":
-        because = given.get("because", "")
+        because = data.get("because", "")
         if because and because not in Approval.Because.values:
             raise Malformed
-        approvals.deny(asked.pk, by=person, reason=reason, because=because, expected_version=shown)
-        return _("Denied. Whoever asked sees why.")
+        approvals.deny(access_request.pk, by=person, reason=reason, because=because, expected_version=shown_version)
+        return _("Denied. The requester sees why.")
     if verb == "withdraw":
-        requests.cancel(asked.pk, person, expected_version=shown, reason=reason)
+        requests.cancel(access_request.pk, person, expected_version=shown_version, reason=reason)
         return _("Withdrawn.")
     if verb != "approve":
         raise Malformed
-    doors.prove(request, "request-approve", weighs=asked.risk in reauthentication.HIGH)
+    doors.require_reauthentication(request, "request-approve", weighs=access_request.risk in reauthentication.HIGH)
     left = approvals.approve(
-        asked.pk, by=person, expected_version=shown, narrow=narrowing(request, asked), reason=reason
+        access_request.pk,
+        by=person,
+        expected_version=shown_version,
+        narrow=narrowing(request, access_request),
+        reason=reason,
     )
     if left.grant_id:
         return _("Approved. The access is in force until it ends.")
     return _("Approved. Others must still answer before it is in force.")
 
 
-def _ask_back(asked: AccessRequest, person: Person, given: QueryDict, _reason: str) -> str:
-    questions.ask(asked.pk, by=person, text=given.get("text", "").strip()[:2000])
-    return _("Asked. You are told when it is answered; the time to answer the request goes on.")
+def _ask_back(access_request: AccessRequest, person: Person, data: QueryDict, _reason: str) -> str:
+    questions.ask(access_request.pk, by=person, text=data.get("text", "").strip()[:2000])
+    return _("Asked. You get a notice when it is answered; the time to answer the request goes on.")
 
 
-def _answer_back(asked: AccessRequest, person: Person, given: QueryDict, _reason: str) -> str:
-    question = doors.find(RequestQuestion.objects.filter(request=asked), pk=uuid_of(given.get("question", "")))
-    questions.answer(asked.pk, question.pk, by=person, text=given.get("text", "").strip()[:2000])
+def _answer_back(access_request: AccessRequest, person: Person, data: QueryDict, _reason: str) -> str:
+    question = doors.find(RequestQuestion.objects.filter(request=access_request), pk=uuid_of(data.get("question", "")))
+    questions.answer(access_request.pk, question.pk, by=person, text=data.get("text", "").strip()[:2000])
     return _("Answered.")
 
 
-def _pass_on(asked: AccessRequest, person: Person, given: QueryDict, reason: str) -> str:
-    to = Person.objects.filter(login=given.get("to", "")).first()
+def _pass_on(access_request: AccessRequest, person: Person, data: QueryDict, reason: str) -> str:
+    to = Person.objects.filter(login=data.get("to", "")).first()
     if to is None:
         raise reassign.NotEligible
-    reassign.reassign(asked.pk, by=person, to=to, reason=reason, expected_version=version(given))
+    reassign.reassign(access_request.pk, by=person, to=to, reason=reason, expected_version=version(data))
     return _("Passed on. It waits for you no longer.")
 
 
-def _appeal(asked: AccessRequest, person: Person, _given: QueryDict, reason: str) -> str:
-    appeal.appeal(asked.pk, by=person, reason=reason)
+def _appeal(access_request: AccessRequest, person: Person, _given: QueryDict, reason: str) -> str:
+    appeal.appeal(access_request.pk, by=person, reason=reason)
     return _("Appealed. Others look at it now, security among them.")
 
 
-def _give_back(asked: AccessRequest, person: Person, _given: QueryDict, reason: str) -> str:
-    appeal.give_back(asked.pk, by=person, reason=reason)
+def _give_back(access_request: AccessRequest, person: Person, _given: QueryDict, reason: str) -> str:
+    appeal.give_back(access_request.pk, by=person, reason=reason)
     return _("Given back. The access has ended.")
 
 
@@ -204,9 +210,9 @@ _FURTHER: Final[Mapping[str | None, Callable[[AccessRequest, Person, QueryDict, 
 }
 
 
-def version(given: QueryDict) -> int:
+def version(data: QueryDict) -> int:
     """Read the version that a form showed; one that never is where it is unclear."""
-    return doors.number(str(given.get("version", "")))
+    return doors.number(str(data.get("version", "")))
 
 
 def uuid_of(text: str) -> UUID | None:
@@ -217,14 +223,14 @@ def uuid_of(text: str) -> UUID | None:
         return None
 
 
-def narrowing(request: HttpRequest, asked: AccessRequest) -> Narrowing:
+def narrowing(request: HttpRequest, access_request: AccessRequest) -> Narrowing:
     """Read what the form takes away: the tools that are not ticked, tighter limits, a shorter time."""
-    given = request.POST
-    kept = frozenset(given.getlist("tool"))
+    data = request.POST
+    kept = frozenset(data.getlist("tool"))
     limits = {}
-    for line in read.lines(asked):
+    for line in read.lines(access_request):
         if line.row.kept and line.tool.name in kept:
-            tighter = limit_fields.read(line.fields, line.row.limits, given.getlist)
+            tighter = limit_fields.read(line.fields, line.row.limits, data.getlist)
             if tighter:
                 limits[line.tool.name] = tighter
     return Narrowing(kept, limits, lasts(request))
@@ -232,9 +238,9 @@ def narrowing(request: HttpRequest, asked: AccessRequest) -> Narrowing:
 
 def lasts(request: HttpRequest) -> timedelta | None:
     """Read a length of time in seconds. Raises Malformed."""
-    given = request.POST.get("lasts", "")
-    if not given:
+    seconds = request.POST.get("lasts", "")
+    if not seconds:
         return None
-    if not (given.isascii() and given.isdecimal()) or len(given) > 9:  # noqa: PLR2004 - thirty years of seconds
+    if not (seconds.isascii() and seconds.isdecimal()) or len(seconds) > 9:  # noqa: PLR2004 - thirty years of seconds
         raise Malformed(_("The length of time is not one of those offered."))
-    return timedelta(seconds=int(given))
+    return timedelta(seconds=int(seconds))

@@ -108,7 +108,7 @@ def _remind(campaign: Campaign, now: datetime, left: int) -> int:
         return 0
     name, number = reached
     waiting = _waiting(campaign)
-    told = _tell(campaign, reached, _not_told_lately(campaign, delegations.standing_in(waiting), name, now))
+    told = _tell(campaign, reached, _not_told_lately(campaign, delegations.with_delegates(waiting), name, now))
     if name == TOMORROW:
         told += sum(_tell_manager(campaign, each) for each in waiting.exclude(manager=None).select_related("manager"))
     if name == LATE and campaign.kind != Campaign.Kind.MICRO:

@@ -14,7 +14,7 @@ from audit import clock
 from entitlements.conflicts import independence
 from entitlements.people.models import Person
 from entitlements.words import Risk
-from governance.deciders.review_rules import Around
+from governance.conflicts_of_interest.routing import ItemPeople
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import facts as item_facts
@@ -24,7 +24,7 @@ from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.reviewers import facts as reviewer_facts
 from governance.reviews.suggestions.models import Suggestion
-from governance.sod.check import Completed
+from governance.sod.check import PolicyViolation
 from governance.sod.models import CombinationException
 
 from . import rules
@@ -141,7 +141,7 @@ def voices_of(drafts: Sequence[Draft], by: Person) -> dict[UUID, list[str]]:
 
 def violations(
     drafts: Sequence[Draft], left: Mapping[UUID, Collection[int]], only: UUID | None = None
-) -> dict[UUID, list[Completed]]:
+) -> dict[UUID, list[PolicyViolation]]:
     """Read the SoD violations that each answer keeps, or that to one item. What the answers cut now is taken away.
 
     A delegation that ends may go on for other people, so that it takes no tools from the agent.
@@ -157,7 +157,7 @@ def violations(
     return item_violations.of_items([item for pk, item in items.items() if only in (None, pk)], kept, cut)
 
 
-def judged(completed: Iterable[Completed]) -> list[Violation]:
+def judged(completed: Iterable[PolicyViolation]) -> list[Violation]:
     """Return violations as they are judged."""
     return [
         Violation(
@@ -167,7 +167,7 @@ def judged(completed: Iterable[Completed]) -> list[Violation]:
     ]
 
 
-def _people(drafts: Sequence[Draft]) -> dict[UUID, Around]:
+def _people(drafts: Sequence[Draft]) -> dict[UUID, ItemPeople]:
     of_stage: dict[int, list[UUID]] = defaultdict(list)
     for draft in drafts:
         of_stage[draft.assignment.stage].append(draft.assignment.item_id)

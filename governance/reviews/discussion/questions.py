@@ -93,7 +93,7 @@ def may_answer(question: ReviewQuestion, person: Person) -> bool:
     if independence.same_human(question.asked_by, person):
         return False
     is_hers = person.pk == question.asked_of_id
-    return is_hers or delegations.places_of(person).filter(pk=question.asked_of_id).exists()
+    return is_hers or delegations.delegators_of(person).filter(pk=question.asked_of_id).exists()
 
 
 def who_knows(item: ReviewItem, *, but: Person) -> list[Person]:
@@ -132,7 +132,7 @@ def waiting_for(who: Person) -> QuerySet[ReviewQuestion]:
 
 def _asked_of(who: Person) -> Q:
     """Select what waits for somebody's own word, or for that of somebody for whom she stands in now."""
-    return Q(asked_of__in=[who.pk, *delegations.places_of(who).values_list("pk", flat=True)])
+    return Q(asked_of__in=[who.pk, *delegations.delegators_of(who).values_list("pk", flat=True)])
 
 
 def _record(action: Action, question: ReviewQuestion, by: Person, said: str) -> None:

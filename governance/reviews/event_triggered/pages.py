@@ -92,7 +92,7 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         if ms > 0 and read.live(campaign, by).filter(item=item).exists():
             attention.looked(item, by=by, ms=ms)
     weighs = answer.weighs(campaign.pk, by)
-    doors.prove(request, "micro-review-answer", weighs=weighs)
+    doors.require_reauthentication(request, "micro-review-answer", weighs=weighs)
     via, amr = ReviewDecision.Via.UI, proofs(request)
     done = answer.answer(campaign.pk, said, by=by, via=via, amr=amr, proven=weighs)
     proven = [remediation.prove(cut) for cut in done.removals]

@@ -175,12 +175,12 @@ def _ruled(event: Event) -> None:
 
 
 def _note_holders(event: Event, rule: CombinationRule) -> None:
-    for broken in check.everybody_breaking(rule.sides):
+    for broken in check.all_violating(rule.sides):
         _note_combination(event, broken.agent, rule, broken.sides)
 
 
 def _note_combinations(event: Event, agent: Agent) -> None:
-    for each in check.held_now(agent):
+    for each in check.current_violations(agent):
         _note_combination(event, each.agent, each.rule, each.sides)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from entitlements.people.models import Person, Role
 from governance.reviews.items import violations
 from governance.reviews.items.models import ReviewItem
-from governance.sod.check import Completed
+from governance.sod.check import PolicyViolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def security() -> list[Person]:
     return list(Person.objects.holding(Role.SECURITY).filter(is_active=True).order_by("name"))
 
 
-def shown(item: ReviewItem, known: Completed, accounts: Collection[int]) -> Violation:
+def shown(item: ReviewItem, known: PolicyViolation, accounts: Collection[int]) -> Violation:
     """Return a violation as the page shows it to a reader with these accounts."""
     given = known.exception
     return Violation(

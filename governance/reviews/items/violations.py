@@ -17,7 +17,7 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.sod import check as check_actions
 from governance.sod import rules as sod_rules
-from governance.sod.check import Completed
+from governance.sod.check import PolicyViolation
 
 LEVEL: Final = Risk.CRITICAL
 """The risk level of every open violation (decision 0053)."""
@@ -32,7 +32,7 @@ WHERE i.campaign_id = %(campaign)s AND i.state = 'in_review' AND i.subject_kind 
   AND (i.agent_id, l.tool_id) IN (SELECT * FROM unnest(%(agents)s::bigint[], %(tools)s::bigint[]))"""
 
 
-def of_items(items: Iterable[ReviewItem], kept: Lines, cut: Collection[int] = ()) -> dict[UUID, list[Completed]]:
+def of_items(items: Iterable[ReviewItem], kept: Lines, cut: Collection[int] = ()) -> dict[UUID, list[PolicyViolation]]:
     """Return the violations that the kept lines of each item take part in now, with or without an exception.
 
     `cut` names lines of items that count as taken away.
@@ -46,8 +46,8 @@ def of_items(items: Iterable[ReviewItem], kept: Lines, cut: Collection[int] = ()
     if not broken:
         return {}
     lines = ReviewLine.objects.filter(pk__in=asked).select_related("tool__system")
-    held = {line.pk: check_actions.as_held(line.tool) for line in lines}
-    result = dict[UUID, list[Completed]]()
+    held = {line.pk: check_actions.held_tool(line.tool) for line in lines}
+    result = dict[UUID, list[PolicyViolation]]()
     for pk, agent in of_agent.items():
         tools = [held[line] for line in kept.get(pk, ()) if line in held]
         if touched := [each for each in broken.get(agent or 0, ()) if _takes_part(each, tools)]:
@@ -55,16 +55,16 @@ def of_items(items: Iterable[ReviewItem], kept: Lines, cut: Collection[int] = ()
     return result
 
 
-def _takes_part(violation: Completed, tools: Sequence[sod_rules.Held]) -> bool:
+def _takes_part(violation: PolicyViolation, tools: Sequence[sod_rules.HeldTool]) -> bool:
     return sod_rules.touches(sod_rules.read(violation.rule.sides), tools)
 
 
-def is_open(violations: Iterable[Completed]) -> bool:
+def is_open(violations: Iterable[PolicyViolation]) -> bool:
     """Whether one of them has no exception."""
     return any(each.exception is None for each in violations)
 
 
-def level(item: ReviewItem, violations: Iterable[Completed]) -> Risk:
+def level(item: ReviewItem, violations: Iterable[PolicyViolation]) -> Risk:
     """Return the risk level of an item: of its tools when it was staged, or of a violation that is open now."""
     frozen = Risk(item.risk)
     return max(frozen, LEVEL, key=lambda risk: risk.rank) if is_open(violations) else frozen

@@ -21,7 +21,7 @@ def hers(by: Person) -> Q:
 
     Named one by one, so that they are found by their index: an alternative of a subquery reads every assignment.
     """
-    return Q(reviewer__in=[by.pk, *delegations.places_of(by).values_list("pk", flat=True)])
+    return Q(reviewer__in=[by.pk, *delegations.delegators_of(by).values_list("pk", flat=True)])
 
 
 def campaigns_visible_to(who: Person | None) -> QuerySet[Campaign]:

@@ -20,7 +20,7 @@ def _ours(_campaign: Campaign) -> QuerySet[Any, Any]:
 
 def ours(rows: Iterable[dict[str, Any]]) -> Iterator[Row]:
     """Each agent of ours, known here alone, or elsewhere as well: by which source, first and last when."""
-    return (_row(reconciliation.of_ours(row)) for row in rows)
+    return (_row(reconciliation.compared_agent(row)) for row in rows)
 
 
 def _elsewhere(_campaign: Campaign) -> QuerySet[SeenAgent]:
@@ -29,10 +29,10 @@ def _elsewhere(_campaign: Campaign) -> QuerySet[SeenAgent]:
 
 def elsewhere(rows: Iterable[SeenAgent]) -> Iterator[Row]:
     """Each agent that was seen elsewhere and is none of ours in use."""
-    return (_row(reconciliation.of_theirs(row)) for row in rows)
+    return (_row(reconciliation.compared_unmanaged(row)) for row in rows)
 
 
-def _row(each: reconciliation.Compared) -> Row:
+def _row(each: reconciliation.ComparedAgent) -> Row:
     return {
         "known": each.known,
         "agent": each.agent,

@@ -29,4 +29,4 @@ def open_findings() -> Q:
 
 def _breaking(rule: CombinationRule) -> Q:
     """Select what an agent holds that breaks a rule without an exception."""
-    return Q(agent__in=check.breaking(rule))
+    return Q(agent__in=check.uncovered_agents(rule))

@@ -193,7 +193,7 @@ def told(campaign: Campaign) -> dict[str, Any]:
 
     `care_as_of` says when a worker counted it, `care_waits` that none has yet.
     """
-    found = figures.kept(figure(campaign)) if is_many(campaign) else figures.Known(count(campaign))
+    found = figures.kept(figure(campaign)) if is_many(campaign) else figures.KeptFigure(count(campaign))
     if found is None:
         return {"care": None, "care_waits": True, "reviewers": []}
     reviewers = [

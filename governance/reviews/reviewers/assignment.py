@@ -165,7 +165,7 @@ def hand_on(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignment
     """
     hold([item_id])  # whose it is may change while somebody else answers it
     mine = Assignment.objects.filter(item=item_id, state=Assignment.State.ASSIGNED)
-    if not mine.filter(Q(reviewer=by) | Q(reviewer__in=delegations.places_of(by))).exists():
+    if not mine.filter(Q(reviewer=by) | Q(reviewer__in=delegations.delegators_of(by))).exists():
         raise NotTheReviewer
     if to not in successors(item_id, by=by):
         raise ConflictOfInterest(who=to.login)

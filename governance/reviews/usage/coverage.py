@@ -138,7 +138,7 @@ class Access:
 
 def access() -> Access | None:
     """Say how the access in force stands: counted now, or of much access as a worker counted it; None before it did."""
-    found = figures.Known(count()) if is_quick() else figures.kept(FIGURE)
+    found = figures.KeptFigure(count()) if is_quick() else figures.kept(FIGURE)
     if found is None:
         return None
     history = [(date.fromisoformat(month), _of(risks)) for month, risks in found.value.get("history", [])]

@@ -1,4 +1,4 @@
-"""Stopping: the effect first, then the reason, then the receipt that says who obeyed, and a proof that it holds."""
+"""Revocation pages: the effect first, then the reason, then the receipt with each node, and its verification."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ NAMES: Final = {
     "everything": gettext_lazy("everything"),
 }
 TYPED: Final = frozenset({"everything", "system", "person"})
-"""Stops that reach far: their name has to be typed."""
+"""Revocations with a large effect: the name must be typed."""
 
 START_AGAIN: Final = MATRIX["revocations-everything-restore", "POST"]
 
 
 class NotTyped(DomainError):
-    """Type the name of what you stop, so that nothing else is stopped by mistake."""
+    """The typed name does not match. Type the name of what you revoke, so that nothing else is revoked by mistake."""
 
     code, status = "name_not_typed", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -53,23 +53,23 @@ class NotTyped(DomainError):
 @require_safe
 @doors.page
 def overview(request: HttpRequest) -> HttpResponse:
-    """List the latest stops with their receipts."""
+    """List the latest revocations with their receipts."""
     caller = doors.caller(request)
-    told = {
+    context = {
         "stops": list(_visible(caller)[:50]),
         "may_stop_everything": bool(EVERYTHING.roles & caller.roles),
         "is_stopped": Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists(),
     }
-    return render(request, "console/revocations/stops.html", told)
+    return render(request, "console/revocations/stops.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
-    """Show what a stop would reach; with a reason, stop and lead to the receipt."""
+    """Show what a revocation would reach; with a reason, revoke and lead to the receipt."""
     doors.about(request, *([] if kind == "everything" else [f"{kind}:{key}"]))
     thing = _permitted(doors.caller(request), kind, key)
-    told: dict[str, Any] = {
+    context: dict[str, Any] = {
         "kind": kind,
         "key": key,
         "what": NAMES[kind],
@@ -77,24 +77,24 @@ def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
         "name": name_of(kind, thing, key),
         "back": doors.back(request, page_of(kind, key)),
         "typed": kind in TYPED,
-        "effect": effects.of(kind, thing),
+        "effect": effects.count_effects(kind, thing),
         "residual": revocation.residual(Target(kind, key)),
         "is_stopped": kind == "everything" and Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists(),
     }
     if request.method != "POST":
-        return render(request, "console/revocations/stop.html", told)
+        return render(request, "console/revocations/stop.html", context)
     try:
         if kind in TYPED and request.POST.get("typed", "").strip() != key:
             raise NotTyped
-        made = revocation.revoke(Target(kind, key), by=doors.person(request).principal, reason=doors.reason(request))
+        revoked = revocation.revoke(Target(kind, key), by=doors.person(request).principal, reason=doors.reason(request))
     except DomainError as refusal:
         doors.record(request, refusal)
-        return render(request, "console/revocations/stop.html", {**told, "problem": refusal}, status=refusal.status)
-    return redirect(f"/stop/receipts/{made.pk}/")
+        return render(request, "console/revocations/stop.html", {**context, "problem": refusal}, status=refusal.status)
+    return redirect(f"/stop/receipts/{revoked.pk}/")
 
 
 def _permitted(caller: Caller, kind: str, key: str) -> Any:  # noqa: ANN401 - any row that can be stopped
-    """Find what shall be stopped among what the person sees, and ask the API's row. Raises NotFound, Forbidden."""
+    """Return the target among what the person sees, after the API's row allows it. Raises NotFound, Forbidden."""
     if kind == "everything":
         permissions.permit(caller, EVERYTHING, None)
         return None
@@ -127,7 +127,7 @@ def name_of(kind: str, thing: Any, key: str) -> str:  # noqa: ANN401 - as above
     if kind == "grant":
         return f"{thing.agent.name}: {thing.entitlement.name}"
     if kind in ("session", "token"):
-        who = thing.person.name if thing.person else _("nobody")
+        who = thing.person.name if thing.person else _("no person")
         agent = thing.agent.name if thing.agent else thing.client.name
         return _("%(agent)s for %(who)s") % {"agent": agent, "who": who}
     return str(getattr(thing, "name", "") or key)
@@ -136,16 +136,16 @@ def name_of(kind: str, thing: Any, key: str) -> str:  # noqa: ANN401 - as above
 @require_safe
 @doors.page
 def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show who obeyed after how long, what may outlive the stop, and with `prove` the calls decided again."""
-    found = doors.find(_visible(doors.caller(request)), pk=pk)
-    told: dict[str, Any] = {"stop": found, "what": NAMES.get(found.target_type, found.target_type)}
-    told["standing"] = revocation.receipt_standing(found)
+    """Show which node obeyed after how long, the residual access, and with `prove` the calls decided again."""
+    revoked = doors.find(_visible(doors.caller(request)), pk=pk)
+    context: dict[str, Any] = {"stop": revoked, "what": NAMES.get(revoked.target_type, revoked.target_type)}
+    context["standing"] = revocation.receipt_standing(revoked)
     if "prove" in request.GET:
-        told["probes"] = verification_queries.of_revocation(found)
-        told["holds"] = all(not probe.verdict.allowed for probe in told["probes"])
+        context["probes"] = verification_queries.probe_revocation(revoked)
+        context["holds"] = all(not probe.verdict.allowed for probe in context["probes"])
         if request.headers.get("HX-Request"):
-            return render(request, "console/revocations/receipt.html#proof", told)
-    return render(request, "console/revocations/receipt.html", told)
+            return render(request, "console/revocations/receipt.html#proof", context)
+    return render(request, "console/revocations/receipt.html", context)
 
 
 def _visible(caller: Caller) -> Any:  # noqa: ANN401 - a queryset of Revocation
@@ -156,7 +156,7 @@ def _visible(caller: Caller) -> Any:  # noqa: ANN401 - a queryset of Revocation
 @require_POST
 @doors.page
 def start_again(request: HttpRequest) -> HttpResponse:
-    """Let what grants allow pass again: a second person, with a reason and a fresh proof of who she is."""
+    """Let what grants allow pass again: a second person, with a reason and step-up authentication."""
     caller = doors.caller(request)
     permissions.permit(caller, START_AGAIN, None)
     if not doors.reason(request):

@@ -1,4 +1,4 @@
-"""Stopping several rows of a list at once: what it would reach, a reason, and what became of each."""
+"""Suspending or revoking several rows of a list: what it would reach, a reason, and the result of each."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from .stop import name_of
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """One way to stop: the row of the API that lets one, the words of its button, and the verb."""
+class StopAction:
+    """One action on a row: the API's row that allows it, the label of its button, and the function."""
 
     row: str
     label: Any
@@ -42,11 +42,11 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What can be ticked in a list: how it is found, and the ways to stop it."""
+    """A kind of rows in a list: how they are read, and the actions on them."""
 
     rows: Callable[[Caller], Any]
     key: str
-    acts: dict[str, Act]
+    acts: dict[str, StopAction]
     page: str
     title: Any
 
@@ -60,8 +60,10 @@ KINDS: Final = {
         visibility.grants,
         "pk",
         {
-            "pause": Act("grant-suspend", gettext_lazy("Pause them"), _on_grant(grants.suspend)),
-            "remove": Act("grant-revoke", gettext_lazy("Remove them for good"), _on_grant(grants.revoke), is_last=True),
+            "pause": StopAction("grant-suspend", gettext_lazy("Pause them"), _on_grant(grants.suspend)),
+            "remove": StopAction(
+                "grant-revoke", gettext_lazy("Remove them for good"), _on_grant(grants.revoke), is_last=True
+            ),
         },
         "/grants/",
         gettext_lazy("Stop this access?"),
@@ -69,7 +71,7 @@ KINDS: Final = {
     "agent": Kind(
         visibility.agents,
         "slug",
-        {"stop": Act("agent-suspend", gettext_lazy("Stop these agents"), agents.suspend)},
+        {"stop": StopAction("agent-suspend", gettext_lazy("Stop these agents"), agents.suspend)},
         "/agents/",
         gettext_lazy("Stop these agents?"),
     ),
@@ -77,10 +79,10 @@ KINDS: Final = {
 
 
 def stoppable(caller: Caller, kind: str, rows: list[Any]) -> set[Any]:
-    """Return the keys of the rows of a list that somebody may stop, and that are not stopped yet."""
-    found = KINDS[kind]
-    first = next(iter(found.acts.values())).row
-    return {getattr(each, found.key) for each in rows if _is_live(each) and doors.may(caller, first, each)}
+    """Return the keys of the rows of a list that the caller may suspend or revoke, and that are active."""
+    listed = KINDS[kind]
+    first = next(iter(listed.acts.values())).row
+    return {getattr(thing, listed.key) for thing in rows if _is_live(thing) and doors.may(caller, first, thing)}
 
 
 def _is_live(thing: Grant | Agent) -> bool:
@@ -90,7 +92,7 @@ def _is_live(thing: Grant | Agent) -> bool:
 @require_POST
 @doors.page
 def several(request: HttpRequest, kind: str) -> HttpResponse:
-    """Show what stopping the ticked rows would reach; with a way and a reason, stop each for itself."""
+    """Show what an action on the ticked rows would reach; with an action and a reason, run it for each by itself."""
     known = KINDS.get(kind)
     if known is None:
         raise Malformed
@@ -106,16 +108,17 @@ def several(request: HttpRequest, kind: str) -> HttpResponse:
             )
         problem = ReasonRequired()
         doors.record(request, problem, [_link(kind, thing) for thing in ticked])
-    told = {
+    context = {
         "kind": known,
         "name": kind,
         "rows": [
-            (name_of(kind, thing, ""), thing, getattr(thing, known.key), effects.of(kind, thing)) for thing in ticked
+            (name_of(kind, thing, ""), thing, getattr(thing, known.key), effects.count_effects(kind, thing))
+            for thing in ticked
         ],
         "problem": problem,
     }
-    wrong = problem.status if problem else HTTPStatus.OK if ticked else HTTPStatus.UNPROCESSABLE_ENTITY
-    return render(request, "console/revocations/stop_several.html", told, status=wrong)
+    status = problem.status if problem else HTTPStatus.OK if ticked else HTTPStatus.UNPROCESSABLE_ENTITY
+    return render(request, "console/revocations/stop_several.html", context, status=status)
 
 
 def _ticked(request: HttpRequest, known: Kind) -> list[Any]:
@@ -125,17 +128,17 @@ def _ticked(request: HttpRequest, known: Kind) -> list[Any]:
         raise Malformed(_("One page of a list at a time."))
     if known.key == "pk":
         try:
-            keys = [str(UUID(each)) for each in keys]
+            keys = [str(UUID(key)) for key in keys]
         except ValueError as error:
             raise Malformed from error
-    found = {
-        str(getattr(each, known.key)): each
-        for each in known.rows(doors.caller(request)).filter(**{f"{known.key}__in": keys})
+    by_key = {
+        str(getattr(thing, known.key)): thing
+        for thing in known.rows(doors.caller(request)).filter(**{f"{known.key}__in": keys})
     }
-    return [found[each] for each in keys if each in found]
+    return [by_key[key] for key in keys if key in by_key]
 
 
-def _one(request: HttpRequest, act: Act, kind: str, thing: Any, reason: str) -> DomainError | None:  # noqa: ANN401 - a row
+def _one(request: HttpRequest, act: StopAction, kind: str, thing: Any, reason: str) -> DomainError | None:  # noqa: ANN401 - a row
     """Stop one, in a transaction of its own; return why not, which is recorded as for one alone."""
     by: Principal = doors.person(request).principal
     try:

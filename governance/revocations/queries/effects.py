@@ -1,4 +1,4 @@
-"""What a stop would reach, counted before anybody presses the button."""
+"""What a revocation would reach, counted before the button is pressed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken, TokenGrant
 
 
-def of(kind: str, thing: Any) -> dict[str, int]:  # noqa: ANN401 - any row that can be stopped
-    """Count what a stop of this thing takes away now: agents, live grants, open sessions, live tokens, people."""
+def count_effects(kind: str, thing: Any) -> dict[str, int]:  # noqa: ANN401 - any row that can be stopped
+    """Count what a revocation of this target takes away: agents, live grants, open sessions, live tokens, people."""
     grants, sessions, tokens = _grants(kind, thing), _sessions(kind, thing), _tokens(kind, thing)
     now = clock.now()
     live = Grant.objects.filter(grants, ended_at=None, expires_at__gt=now)
@@ -47,7 +47,7 @@ def _people(live: QuerySet[Grant], running: QuerySet[Session], *, of_all: bool) 
 
 
 def _grants(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
-    found: dict[str, Callable[[], Q]] = {
+    conditions: dict[str, Callable[[], Q]] = {
         "grant": lambda: Q(pk=thing.pk),
         "agent": lambda: Q(agent=thing),
         "client": lambda: Q(pk__in=[]),  # its agent keeps its access, for its other clients
@@ -60,11 +60,11 @@ def _grants(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
         "tool": lambda: Q(pk__in=GrantLine.objects.filter(tool=thing).values("grant")),
         "everything": lambda: Q(pk__isnull=False),
     }
-    return found[kind]()
+    return conditions[kind]()
 
 
 def _sessions(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
-    found: dict[str, Callable[[], Q]] = {
+    conditions: dict[str, Callable[[], Q]] = {
         "grant": lambda: Q(pk__in=thing.tokens.values("token__session")),
         "agent": lambda: Q(agent=thing),
         "client": lambda: Q(client=thing),
@@ -75,11 +75,11 @@ def _sessions(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
         "tool": lambda: Q(pk__in=_drawn(thing).values("token__session")),
         "everything": lambda: Q(pk__isnull=False),
     }
-    return found[kind]()
+    return conditions[kind]()
 
 
 def _tokens(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
-    found: dict[str, Callable[[], Q]] = {
+    conditions: dict[str, Callable[[], Q]] = {
         "grant": lambda: Q(pk__in=thing.tokens.values("token")),
         "agent": lambda: Q(agent=thing),
         "client": lambda: Q(client=thing),
@@ -90,7 +90,7 @@ def _tokens(kind: str, thing: Any) -> Q:  # noqa: ANN401 - as above
         "tool": lambda: Q(pk__in=_drawn(thing).values("token")),
         "everything": lambda: Q(pk__isnull=False),
     }
-    return found[kind]()
+    return conditions[kind]()
 
 
 def _drawn(tool: Tool) -> QuerySet[TokenGrant]:

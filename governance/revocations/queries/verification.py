@@ -1,4 +1,4 @@
-"""Proof that a stop holds: the calls that it forbids are decided once more, on facts read this moment.
+"""Verification of a revocation: the calls that it forbids are decided again, on facts read now.
 
 Nothing is sent to any system: the same function decides here as in the gateway, and its answer is shown with its code.
 """
@@ -48,8 +48,8 @@ class _Fresh:
         return self._read[key]
 
 
-def of_revocation(revocation: Revocation) -> list[Probe]:
-    """Decide again what the stop was about, up to forty calls."""
+def probe_revocation(revocation: Revocation) -> list[Probe]:
+    """Decide again the calls that a revocation forbids, up to forty."""
     now, fresh = clock.now().timestamp(), _Fresh()
     probes = []
     for call, sentence in _calls(revocation):
@@ -59,15 +59,15 @@ def of_revocation(revocation: Revocation) -> list[Probe]:
     return probes
 
 
-def of_grant(grant: Grant) -> list[Probe]:
+def probe_grant(grant: Grant) -> list[Probe]:
     """Decide every line of a grant now, for the people it names."""
     now, fresh = clock.now().timestamp(), _Fresh()
-    found = []
+    probes = []
     for call, sentence in _of_lines(GrantLine.objects.filter(grant=grant)):
         known = fresh.of(call)
         if known is not None:
-            found.append(Probe(call, sentence, policy.reachable(call, known, now)))
-    return found
+            probes.append(Probe(call, sentence, policy.reachable(call, known, now)))
+    return probes
 
 
 def _calls(revocation: Revocation) -> Iterator[tuple[Call, str]]:
@@ -82,7 +82,7 @@ def _calls(revocation: Revocation) -> Iterator[tuple[Call, str]]:
 
 
 def _concerned(kind: str, key: str) -> Q:
-    """Select the lines of grants that a stop of this kind touches."""
+    """Select the grant lines that a revocation of this kind concerns."""
     system, _slash, tool = key.partition("/")
     return {
         "grant": Q(grant_id=key) if kind == "grant" else Q(),
@@ -103,7 +103,7 @@ def _of_lines(
     )
     for line in rows.order_by("-grant__created_at", "tool__name").distinct()[:MOST]:
         grant = line.grant
-        client = next((each.client_id for each in grant.agent.clients.all()), "")
+        client = next((candidate.client_id for candidate in grant.agent.clients.all()), "")
         for person in _people(grant)[:1]:
             call = Call(grant.agent.slug, client, person, line.tool.system.slug, line.tool.name, {}, token, session)
             yield call, line.tool.sentence

@@ -1,4 +1,4 @@
-"""The page before a proof at the company: a form may lead to no other site, so a link does."""
+"""The page before a re-authentication at the company: a form may not post to another site, so it has a link."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from governance.sign_in import allauth_adapter
 @require_safe
 @doors.page
 def at_the_company(request: HttpRequest) -> HttpResponse:
-    """Say why, and lead on to the company's sign-in, which asks anew."""
-    asked = {"process": allauth_adapter.AGAIN, "next": doors.back(request)}
-    told = {
-        "address": f"{reverse('openid_connect_login', args=['company'])}?{urlencode(asked)}",
+    """Explain, and link to the company's sign-in, which asks for credentials again."""
+    query = {"process": allauth_adapter.AGAIN, "next": doors.back(request)}
+    context = {
+        "address": f"{reverse('openid_connect_login', args=['company'])}?{urlencode(query)}",
         "name": " ".join(provider.name for provider in get_adapter().list_providers(request)),
     }
-    return render(request, "account/company_again.html", told)
+    return render(request, "account/company_again.html", context)

@@ -1,4 +1,4 @@
-"""The person's own password; whoever signs in at the company has none here."""
+"""The person's own password; a person who signs in at the company has none here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from governance.sign_in import devices
 
 
 class NoPassword(DomainError):
-    """You sign in at your company, so there is no password of yours here to change."""
+    """You sign in at your company, so you have no password here. Change it at your company."""
 
     code, status = "no_password", HTTPStatus.CONFLICT
 

@@ -1,4 +1,4 @@
-"""Settings: how the person signs in, her tokens for scripts; and people with their roles, for those who may."""
+"""Settings: how the person signs in, their API tokens; and people with their roles, for those who may."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def profile(request: HttpRequest) -> HttpResponse:
 def _profile(request: HttpRequest, fresh: str = "") -> HttpResponse:
     person = doors.person(request)
     factors = Authenticator.objects.filter(user_id=person.pk)
-    told = {
+    context = {
         "person": person,
-        "roles": [each.get_role_display() for each in person.current_roles],
+        "roles": [role.get_role_display() for role in person.current_roles],
         "factors": [factor.get_type_display() for factor in factors],
         "tokens": ApiToken.objects.filter(person=person, revoked_at=None, expires_at__gt=clock.now()).order_by("-pk"),
         "fresh": fresh,
@@ -41,7 +41,7 @@ def _profile(request: HttpRequest, fresh: str = "") -> HttpResponse:
         "sees_approvals": doors.may(doors.caller(request), "approval-policies", None, "GET"),
         "sees_mail": doors.may(doors.caller(request), "deliveries", None, "GET"),
     }
-    return render(request, "console/sign_in/settings.html", told)
+    return render(request, "console/sign_in/settings.html", context)
 
 
 @require_POST
@@ -78,14 +78,14 @@ def listing(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(login__icontains=text) | rows.filter(name__icontains=text)
     if role := request.GET.get("role"):
         rows = rows.filter(roles__in=RoleAssignment.objects.current().filter(role=role))
-    told = {
+    context = {
         "page": paging.page(request, rows, ("login",)),
         "filters": request.GET,
         "roles": Role.choices,
         "may_add": bool(doors.row("people").roles & caller.roles),
         "filtered": bool(text or role),
     }
-    return render(request, "console/people/people.html", told)
+    return render(request, "console/people/people.html", context)
 
 
 @require_POST
@@ -95,12 +95,12 @@ def enable(request: HttpRequest, login: str) -> HttpResponse:
     person = doors.find(visibility.people(doors.caller(request)), login=login)
     doors.about(request, f"person:{login}")
     doors.permit(request, "person-enable", person)
-    people.enable(person, by=doors.person(request).principal, reason=_said(request))
+    people.enable(person, by=doors.person(request).principal, reason=_required_reason(request))
     doors.done(request, _("%(name)s can sign in again.") % {"name": person.name})
     return redirect(f"/people/{login}/")
 
 
-def _said(request: HttpRequest) -> str:
+def _required_reason(request: HttpRequest) -> str:
     if not (reason := doors.reason(request)):
         raise ReasonRequired
     return reason

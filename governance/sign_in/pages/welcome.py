@@ -28,8 +28,8 @@ class Password(forms.Form):
         label=_("The same again"), widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
     )
 
-    def __init__(self, person: Person, *given: object) -> None:
-        super().__init__(*given)  # type: ignore[arg-type]  # the form's data, or nothing
+    def __init__(self, person: Person, *arguments: object) -> None:
+        super().__init__(*arguments)  # type: ignore[arg-type]  # the form's data, or nothing
         self._person = person
 
     def clean(self) -> None:
@@ -58,8 +58,8 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
             )
         person = first_admin.accept(token, form.cleaned_data["new_password"])
     except first_admin.InvitationSpent as refusal:
-        told = {"problem": refusal, "code": refusal.code, "back": "/"}
-        return _private(render(request, "console/errors/refused.html", told, status=refusal.status))
+        context = {"problem": refusal, "code": refusal.code, "back": "/"}
+        return _private(render(request, "console/errors/refused.html", context, status=refusal.status))
     onward = reverse("mfa_activate_totp")
     answer = signing_in.perform_password_login(request, {}, Login(user=person, redirect_url=onward))
     if request.user.is_authenticated:

@@ -1,4 +1,4 @@
-"""Combinations that no agent may hold, over REST: rules, who holds one, exceptions, and which agent may call which."""
+"""SoD policies over REST: policies, violations, exceptions, and which agent may call which."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def _choices(words: Any) -> serializers.ListField:  # noqa: ANN401 - what the fr
     return serializers.ListField(child=serializers.ChoiceField(choices=words), max_length=10, required=False)
 
 
-class SideSaid(Strict):
-    """Which tools stand on a side: all that is said must fit. In names `*` stands for anything."""
+class SideSelector(Strict):
+    """Which tools belong to a side: all given selectors must fit. In names `*` stands for anything."""
 
     systems = _names()
     tools = _names()
@@ -53,7 +53,7 @@ class RuleShown(Shown):
     name = serializers.CharField()
     number = serializers.IntegerField()
     sentence = serializers.CharField()
-    sides = serializers.ListField(child=SideSaid())
+    sides = serializers.ListField(child=SideSelector())
     on = serializers.BooleanField()
     state = serializers.ChoiceField(choices=CombinationRule.State.choices)
     reason = serializers.CharField()
@@ -68,27 +68,27 @@ class RuleAsked(Strict):
 
     name = Slug()
     sentence = Text(max_length=300)
-    sides = serializers.ListField(child=SideSaid(), min_length=2, max_length=sod_rules.MOST_SIDES)
+    sides = serializers.ListField(child=SideSelector(), min_length=2, max_length=sod_rules.MOST_SIDES)
     on = serializers.BooleanField(default=True)
     reason = Text(max_length=500)
 
 
 class HolderShown(Shown):
-    """An agent that holds a combination, and the tools on each side."""
+    """An agent that violates a policy, and the tools on each side."""
 
     agent = serializers.CharField(source="agent.slug")
     sides = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
 
 
 class SplitShown(Shown):
-    """Agents of one owner that hold a combination together, and none of them alone."""
+    """Agents of one owner that violate a policy together, and none of them alone."""
 
     owner = serializers.CharField()
     agents = serializers.ListField(child=serializers.CharField())
 
 
 class HoldersShown(Shown):
-    """Who holds what a rule says, today: how many, and the first of them."""
+    """The current violations of a policy: how many, and the first of them."""
 
     count = serializers.IntegerField()
     agents = HolderShown(many=True)
@@ -96,7 +96,7 @@ class HoldersShown(Shown):
 
 
 class CompletedShown(Shown):
-    """A combination that an agent holds, and until when an exception covers it."""
+    """A violation of an agent, and until when an exception covers it."""
 
     rule = serializers.CharField()
     sentence = serializers.CharField()
@@ -106,7 +106,7 @@ class CompletedShown(Shown):
 
 
 class CombinationsShown(Shown):
-    """The combinations that an agent holds."""
+    """The violations of an agent."""
 
     combinations = CompletedShown(many=True)
 
@@ -198,8 +198,8 @@ def first_hand(view: Resource) -> Person:
     return view.caller.human
 
 
-class Do(Resource):
-    """An act of a person on one row, with the reason that the record keeps."""
+class PersonAction(Resource):
+    """An action of a person on one row, with a reason for the audit log."""
 
     matrix: ClassVar[Matrix] = MATRIX
     asked = Reason
@@ -207,10 +207,10 @@ class Do(Resource):
 
     def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
         """Do it, and answer with the row as it is then."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        type(self).verb(found.pk, by=self.actor(), reason=self.body(Reason)["reason"])
-        return self.again(found)
+        row = self.found()
+        self.permit(row, *self.links(row))
+        type(self).verb(row.pk, by=self.actor(), reason=self.body(Reason)["reason"])
+        return self.again(row)
 
     def actor(self) -> Any:  # noqa: ANN401 - a person, or a principal
         """Return who acts, as the verb wants it."""
@@ -224,8 +224,8 @@ class _Rules(Resource):
     def rows(self) -> QuerySet[CombinationRule]:
         return CombinationRule.objects.select_related("proposed_by", "published_by")
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return policies.about(found)
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
+        return policies.about(row)
 
 
 class Rules(_Rules, Listing):
@@ -238,44 +238,44 @@ class Rules(_Rules, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Propose a version."""
-        asked = self.body(RuleAsked)
-        self.about = [f"combination_rule:{asked['name']}"]
-        sides = [dict(side) for side in asked.pop("sides")]
-        made = policies.propose(asked.pop("name"), sides=sides, by=first_hand(self), **asked)
-        return self.again(made, status=HTTPStatus.CREATED)
+        body = self.body(RuleAsked)
+        self.about = [f"combination_rule:{body['name']}"]
+        sides = [dict(side) for side in body.pop("sides")]
+        rule = policies.propose(body.pop("name"), sides=sides, by=first_hand(self), **body)
+        return self.again(rule, status=HTTPStatus.CREATED)
 
 
 class OneRule(_Rules, Look):
     """Show one version of a rule."""
 
 
-class PublishRule(_Rules, Do):
-    """Put a proposed version in force, as somebody else than who proposed it."""
+class PublishRule(_Rules, PersonAction):
+    """Put a proposed version in force. The person who proposed it cannot do this."""
 
     verb = staticmethod(policies.publish)
 
 
-class WithdrawRule(_Rules, Do):
+class WithdrawRule(_Rules, PersonAction):
     """Drop a proposed version."""
 
     verb = staticmethod(policies.withdraw)
 
 
 class RuleHolders(_Rules, Look):
-    """Say who holds today what a version of a rule forbids, proposed or in force."""
+    """Show the current violations of a version of a rule, proposed or in force."""
 
     shown = HoldersShown
 
     def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
         """Look."""
         rule = self.found()
-        count, broken = check.who_would_break(rule.sides)
-        said = {"count": count, "agents": broken, "splits": check.splits(rule.sides)}
-        return Response(HoldersShown(said).data)
+        count, broken = check.violating(rule.sides)
+        holders = {"count": count, "agents": broken, "splits": check.splits(rule.sides)}
+        return Response(HoldersShown(holders).data)
 
 
 class AgentCombinations(Look):
-    """Say which combinations an agent holds, by its own grants and by agents that it may call."""
+    """Show the violations of an agent, by its own grants and by agents that it may call."""
 
     matrix: ClassVar[Matrix] = MATRIX
     shown = CombinationsShown
@@ -287,7 +287,7 @@ class AgentCombinations(Look):
 
     def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
         """Look."""
-        held = [each.said() for each in check.held_now(self.found())]
+        held = [violation.as_json() for violation in check.current_violations(self.found())]
         return Response(CombinationsShown({"combinations": held}).data)
 
 
@@ -298,8 +298,8 @@ class _Exceptions(Resource):
     def rows(self) -> QuerySet[CombinationException]:
         return CombinationException.objects.select_related("rule", "agent", "given_by")
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return exceptions.about(found)
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
+        return exceptions.about(row)
 
 
 class Exceptions(_Exceptions, Listing):
@@ -312,18 +312,18 @@ class Exceptions(_Exceptions, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Give an exception."""
-        asked = self.body(ExceptionAsked)
-        agent = self.find(visibility.agents(self.caller), slug=asked.pop("agent"))
+        body = self.body(ExceptionAsked)
+        agent = self.find(visibility.agents(self.caller), slug=body.pop("agent"))
         self.about = [f"agent:{agent.slug}"]
-        given = exceptions.give(asked.pop("rule"), agent, by=first_hand(self), **asked)
-        return self.again(given, status=HTTPStatus.CREATED)
+        exception = exceptions.give(body.pop("rule"), agent, by=first_hand(self), **body)
+        return self.again(exception, status=HTTPStatus.CREATED)
 
 
 class OneException(_Exceptions, Look):
     """Show one exception."""
 
 
-class EndException(_Exceptions, Do):
+class EndException(_Exceptions, PersonAction):
     """End an exception; within a minute what it covered is suspended."""
 
     verb = staticmethod(exceptions.end)
@@ -338,8 +338,8 @@ class _Calls(Resource):
         rows = AgentCall.objects.select_related("caller", "callee")
         return rows.filter(caller__in=seen) | rows.filter(callee__in=seen)
 
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return agent_calls.about(found)
+    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
+        return agent_calls.about(row)
 
 
 class Calls(_Calls, Listing):
@@ -352,18 +352,18 @@ class Calls(_Calls, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Let one agent hand work to another."""
-        asked, seen = self.body(CallAsked), visibility.agents(self.caller)
-        caller, callee = (self.find(seen, slug=asked[name]) for name in ("caller", "callee"))
+        body, seen = self.body(CallAsked), visibility.agents(self.caller)
+        caller, callee = (self.find(seen, slug=body[name]) for name in ("caller", "callee"))
         self.about = [f"agent:{caller.slug}", f"agent:{callee.slug}"]
-        made = agent_calls.allow(caller, callee, by=self.principal, reason=asked["reason"])
-        return self.again(made, status=HTTPStatus.CREATED)
+        call = agent_calls.allow(caller, callee, by=self.principal, reason=body["reason"])
+        return self.again(call, status=HTTPStatus.CREATED)
 
 
 class OneCall(_Calls, Look):
     """Show that one agent may hand work to another."""
 
 
-class EndCall(_Calls, Do):
+class EndCall(_Calls, PersonAction):
     """Let one agent no longer hand work to another."""
 
     verb = staticmethod(agent_calls.end)

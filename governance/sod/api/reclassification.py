@@ -1,4 +1,4 @@
-"""Whoever classes a tool otherwise says first that they know what that completes, by the API as on the page."""
+"""A person who reclassifies a tool first accepts the violations that this causes, in the API as on the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from governance.sod import check as check_actions
 
 
 def check(caller: Caller, approval: tools.Approval, accepted: str) -> None:
-    """Refuse what completes combinations, until `accepted` is the digest of just these agents and rules.
+    """Refuse a classification that causes violations, until `accepted` is the digest of just these agents and rules.
 
     Agents whose access the caller sees are named, the others counted; what else an agent holds is for who sees the
     agent. Raises separation.ClassingCompletes, with the digest.
@@ -25,18 +25,18 @@ def check(caller: Caller, approval: tools.Approval, accepted: str) -> None:
     classed.action, classed.risk, classed.data_class = approval.action, approval.risk, approval.data_class
     for flow, value in approval.flows.items():
         setattr(classed, flow, value)
-    completed = check_actions.by_classing(classed)
+    completed = check_actions.violations_by_classification(classed)
     if not completed or accepted == (digest := _digest(completed)):
         return
-    holders = [each.agent.pk for each in completed]
+    holders = [violation.agent.pk for violation in completed]
     agents = set(visibility.agents(caller).filter(pk__in=holders).values_list("pk", flat=True))
     known = agents | set(visibility.grants(caller).filter(agent__in=holders).values_list("agent", flat=True))
-    named = [each for each in completed if each.agent.pk in known]
-    said = [each.said() | ({} if each.agent.pk in agents else {"sides": []}) for each in named]
-    raise check_actions.ClassingCompletes(completed=said, others=len(completed) - len(named), accept=digest)
+    named = [violation for violation in completed if violation.agent.pk in known]
+    violations = [violation.as_json() | ({} if violation.agent.pk in agents else {"sides": []}) for violation in named]
+    raise check_actions.ClassingCompletes(completed=violations, others=len(completed) - len(named), accept=digest)
 
 
-def _digest(completed: Sequence[check_actions.Completed]) -> str:
-    """Say which agents would hold which combinations, so that what is accepted is what was shown."""
-    lines = sorted(f"{each.rule.pk} {each.agent.pk}" for each in completed)
+def _digest(completed: Sequence[check_actions.PolicyViolation]) -> str:
+    """Return the digest of the agents and rules, so that the caller accepts exactly what was shown."""
+    lines = sorted(f"{violation.rule.pk} {violation.agent.pk}" for violation in completed)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Which agent may hand work to which: what the one could then have done, allowing it, ending it."""
+"""Pages for which agent may hand work to which: preview, allow, end."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     seen = visibility.agents(doors.caller(request))
     slug = request.GET.get("agent", "")
     form = AllowForm(request.POST or None, initial={"caller": slug})
-    told: dict[str, Any] = {
+    context: dict[str, Any] = {
         "may_allow": doors.may(doors.caller(request), "agent-calls", None),
         "may_end": doors.may(doors.caller(request), "agent-call-end", None),
         "slug": slug,
@@ -50,40 +50,42 @@ def listing(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         form, allows = AllowForm(request.POST), request.POST.get("verb") == "allow"
 
-        def act(given: dict[str, Any]) -> AgentCall | dict[str, Any]:
+        def act(data: dict[str, Any]) -> AgentCall | dict[str, Any]:
             doors.permit(request, "agent-calls", None)
-            doors.about(request, f"agent:{given['caller']}", f"agent:{given['callee']}")
-            caller, callee = (doors.find(seen, slug=given[name]) for name in ("caller", "callee"))
+            doors.about(request, f"agent:{data['caller']}", f"agent:{data['callee']}")
+            caller, callee = (doors.find(seen, slug=data[name]) for name in ("caller", "callee"))
             if allows:
-                return agent_calls.allow(caller, callee, by=doors.person(request).principal, reason=given["reason"])
+                return agent_calls.allow(caller, callee, by=doors.person(request).principal, reason=data["reason"])
             return _meaning(caller, callee)
 
         done = form_fields.submit(request, form, act, _FIELDS)
         if isinstance(done, AgentCall):
             doors.done(request, _("Allowed. What the one may do, the other can have done."))
             return redirect(reverse("agent-call-list"))
-        told["meaning"] = done
+        context["meaning"] = done
     calls = _calls(seen)
     if slug:
         calls = calls.filter(Q(caller__slug=slug) | Q(callee__slug=slug))
-    told["page"] = paging.page(request, calls, ("-made_at", "-id"))
-    told["offered"] = seen.order_by("slug").values_list("slug", "name")[:_MOST_OFFERED] if told["may_allow"] else []
-    return form_fields.show(request, "console/sod/agent_calls.html", form, told)
+    context["page"] = paging.page(request, calls, ("-made_at", "-id"))
+    context["offered"] = (
+        seen.order_by("slug").values_list("slug", "name")[:_MOST_OFFERED] if context["may_allow"] else []
+    )
+    return form_fields.show(request, "console/sod/agent_calls.html", form, context)
 
 
 def _meaning(caller: Agent, callee: Agent) -> dict[str, Any]:
-    """Say what the caller could have done, and which combinations would then be complete."""
+    """Return the tools that the caller gains, and the violations that this would cause."""
     held = check.held_by([callee.pk])
     return {
         "caller": caller,
         "callee": callee,
         "gains": sorted({str(tool) for tool in held.get(callee.pk, ())}),
-        "combinations": check.by_call(caller, callee),
+        "combinations": check.violations_by_call(caller, callee),
     }
 
 
 def _calls(seen: QuerySet[Agent]) -> QuerySet[AgentCall]:
-    """Return the calls of which somebody sees an agent."""
+    """Return the calls with an agent that the person may see."""
     return AgentCall.objects.filter(Q(caller__in=seen) | Q(callee__in=seen)).select_related("caller", "callee")
 
 
@@ -91,9 +93,9 @@ def _calls(seen: QuerySet[Agent]) -> QuerySet[AgentCall]:
 @doors.page
 def end(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Let one agent no longer hand work to another."""
-    found = doors.find(_calls(visibility.agents(doors.caller(request))), pk=pk)
-    doors.about(request, *agent_calls.about(found))
-    doors.permit(request, "agent-call-end", found)
+    call = doors.find(_calls(visibility.agents(doors.caller(request))), pk=pk)
+    doors.about(request, *agent_calls.about(call))
+    doors.permit(request, "agent-call-end", call)
     agent_calls.end(pk, by=doors.person(request).principal, reason=doors.reason(request))
     doors.done(request, _("Ended. It can have nothing done there any more."))
     return redirect(reverse("agent-call-list"))

@@ -1,4 +1,4 @@
-"""Rules on combinations: the list with its exceptions, one rule and who holds what it forbids, and what is decided."""
+"""Pages of SoD policies: the list with its exceptions, one policy with its violations, and the decisions."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ _MOST_DAYS: Final = 180
 
 
 def words(sides: Iterable[Mapping[str, Any]]) -> list[list[tuple[Any, str]]]:
-    """Say for each side what a tool must be to stand on it."""
+    """Return in words which tools belong to each side."""
     return [
         [
-            (label, _word(name, [said] if isinstance(said, str) else said))
+            (label, _word(name, [value] if isinstance(value, str) else value))
             for name, label in _SAYS.items()
-            if (said := side.get(name))
+            if (value := side.get(name))
         ]
         for side in sides
     ]
 
 
-def _word(name: str, said: Iterable[str]) -> str:
-    """Say what a tool does in our words, names as they are. One tool has all its flows, and any of the rest."""
+def _word(name: str, values: Iterable[str]) -> str:
+    """Join values in words. A tool must have all the flows, and any one of the other values."""
     if name == "flows":
-        return _(" and ").join(str(request_suggestion_queries.LABELS[each]).lower() for each in said)
-    return _(" or ").join(tags.does(each).lower() if name == "actions" else each for each in said)
+        return _(" and ").join(str(request_suggestion_queries.LABELS[value]).lower() for value in values)
+    return _(" or ").join(tags.does(value).lower() if name == "actions" else value for value in values)
 
 
 @require_safe
@@ -61,15 +61,15 @@ def listing(request: HttpRequest) -> HttpResponse:
     caller = doors.caller(request)
     now = CombinationRule.objects.filter(state__in=[State.PUBLISHED, State.PROPOSED]).order_by("name", "number")
     known = set(CombinationRule.objects.values_list("name", flat=True))
-    given = CombinationException.objects.select_related("rule", "agent", "given_by")
-    told = {
+    exceptions_given = CombinationException.objects.select_related("rule", "agent", "given_by")
+    context = {
         "rules": [(rule, words(rule.sides)) for rule in now],
-        "starters": [(each, words(each.sides)) for each in sod_rules.STARTERS if each.name not in known],
-        "page": paging.page(request, given, ("-given_at", "-id")),
+        "starters": [(starter, words(starter.sides)) for starter in sod_rules.STARTERS if starter.name not in known],
+        "page": paging.page(request, exceptions_given, ("-given_at", "-id")),
         "may_propose": doors.may(caller, "combination-rules", None),
         "may_end": doors.may(caller, "combination-exception-end", None),
     }
-    return render(request, "console/sod/rules.html", told)
+    return render(request, "console/sod/rules.html", context)
 
 
 @require_POST
@@ -78,30 +78,32 @@ def propose(request: HttpRequest) -> HttpResponse:
     """Propose a rule to begin with, or that one in force is on or off."""
     doors.permit(request, "combination-rules", None)
     by, reason = doors.person(request), doors.reason(request)
-    starter = next((each for each in sod_rules.STARTERS if each.name == request.POST.get("starter")), None)
+    starter = next(
+        (candidate for candidate in sod_rules.STARTERS if candidate.name == request.POST.get("starter")), None
+    )
     if starter is not None:
         sides = [dict(side) for side in starter.sides]
-        made = policies.propose(starter.name, sentence=starter.sentence, sides=sides, by=by, reason=reason)
+        proposed = policies.propose(starter.name, sentence=starter.sentence, sides=sides, by=by, reason=reason)
     else:
         rule = CombinationRule.objects.filter(name=request.POST.get("name", ""), state=State.PUBLISHED).first()
         if rule is None:
             raise NotFound
-        made = policies.propose(
+        proposed = policies.propose(
             rule.name, sentence=rule.sentence, sides=rule.sides, on=not rule.on, by=by, reason=reason
         )
     doors.done(request, _("Proposed. Another person puts it in force."))
-    return redirect(f"/rules/{made.pk}/")
+    return redirect(f"/rules/{proposed.pk}/")
 
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show one version of a rule, and who holds today what it forbids: before it is in force as well."""
+def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show one version of a rule and its current violations, also before it is in force."""
     caller, rule = doors.caller(request), _rule(request, pk)
-    count, broken = check.who_would_break(rule.sides)
+    count, broken = check.violating(rule.sides)
     waits = rule.state == State.PROPOSED
     in_force = rule.state == State.PUBLISHED
-    told = {
+    context = {
         "rule": rule,
         "sides": words(rule.sides),
         "count": count,
@@ -116,7 +118,7 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
         "most_days": _MOST_DAYS,
         "asked_for": request.GET.get("agent", "").strip()[:64],
     }
-    return render(request, "console/sod/rule.html", told, status=HTTPStatus.OK)
+    return render(request, "console/sod/rule.html", context, status=HTTPStatus.OK)
 
 
 @require_POST
@@ -161,25 +163,25 @@ def give(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def _days(request: HttpRequest) -> int:
-    given = request.POST.get("days", "")
-    if not (given.isascii() and given.isdecimal()) or not 1 <= int(given[:4]) <= _MOST_DAYS:
+    days = request.POST.get("days", "")
+    if not (days.isascii() and days.isdecimal()) or not 1 <= int(days[:4]) <= _MOST_DAYS:
         raise Malformed(_("An exception lasts 1 to 180 days."))
-    return int(given[:4])
+    return int(days[:4])
 
 
 @require_POST
 @doors.page
 def end(request: HttpRequest, pk: UUID) -> HttpResponse:
     """End an exception; within a minute what it covered is suspended."""
-    found = doors.find(CombinationException.objects.select_related("rule", "agent"), pk=pk)
-    doors.about(request, *exceptions.about(found))
-    doors.permit(request, "combination-exception-end", found)
+    exception = doors.find(CombinationException.objects.select_related("rule", "agent"), pk=pk)
+    doors.about(request, *exceptions.about(exception))
+    doors.permit(request, "combination-exception-end", exception)
     exceptions.end(pk, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, _("Ended. What it covered is suspended within a minute."))
     return redirect("/rules/")
 
 
 def _rule(request: HttpRequest, pk: UUID) -> CombinationRule:
-    found = doors.find(CombinationRule.objects.select_related("proposed_by", "published_by"), pk=pk)
-    doors.about(request, *policies.about(found))
-    return found
+    rule = doors.find(CombinationRule.objects.select_related("proposed_by", "published_by"), pk=pk)
+    doors.about(request, *policies.about(rule))
+    return rule

@@ -1,4 +1,4 @@
-"""An organisation's own rule on combinations: what stands on each side, who would break it today, and proposing it."""
+"""The form for an organisation's own SoD policy: its sides, its current violations, and the proposal."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ def _side(number: int) -> dict[str, forms.Field]:
         ),
     }
     ticked: dict[str, tuple[Any, list[tuple[str, Any]]]] = {
-        "actions": (gettext_lazy("That do what?"), [(each.value, tags.does(each)) for each in Action]),
-        "data_classes": (gettext_lazy("With which data?"), [(each, each) for each in DATA_CLASSES]),
+        "actions": (gettext_lazy("That do what?"), [(option.value, tags.does(option)) for option in Action]),
+        "data_classes": (gettext_lazy("With which data?"), [(option, option) for option in DATA_CLASSES]),
         "flows": (gettext_lazy("That do all of this?"), list(request_suggestion_queries.LABELS.items())),
     }
-    risks = [("", gettext_lazy("Any")), *((each.value, each.value) for each in Risk)]
-    made: dict[str, forms.Field] = {
+    risks = [("", gettext_lazy("Any")), *((option.value, option.value) for option in Risk)]
+    fields: dict[str, forms.Field] = {
         name: forms.CharField(
-            label=label, help_text=said, required=False, max_length=800, widget=forms.TextInput(**_NAMES)
+            label=label, help_text=help_text, required=False, max_length=800, widget=forms.TextInput(**_NAMES)
         )
-        for name, (label, said) in names.items()
+        for name, (label, help_text) in names.items()
     }
-    made |= {
+    fields |= {
         name: forms.MultipleChoiceField(
             label=label, required=False, choices=choices, widget=forms.CheckboxSelectMultiple
         )
         for name, (label, choices) in ticked.items()
     }
-    made["risk_at_least"] = forms.ChoiceField(
+    fields["risk_at_least"] = forms.ChoiceField(
         label=gettext_lazy("Of which risk at least?"), required=False, choices=risks
     )
-    return {f"{name}-{number}": field for name, field in made.items()}
+    return {f"{name}-{number}": field for name, field in fields.items()}
 
 
 class OwnForm(forms.Form):
@@ -90,56 +90,56 @@ class OwnForm(forms.Form):
         return [(number, fields, any(field.errors or field.value() for field in fields)) for number, fields in parts]
 
     def clean(self) -> dict[str, Any]:
-        """Read the sides that say something, as the rules read them, and name the side that cannot be read."""
-        given: dict[str, Any] = super().clean() or {}
-        said = {number: side for number in _NUMBERS if (side := _said(given, number))}
-        given["sides"] = list(said.values())
+        """Read the sides that are filled in, and put an error at the side that cannot be read."""
+        data: dict[str, Any] = super().clean() or {}
+        filled = {number: side for number in _NUMBERS if (side := _side_values(data, number))}
+        data["sides"] = list(filled.values())
         try:
-            sod_rules.read(given["sides"])
+            sod_rules.read(data["sides"])
         except sod_rules.SidesMalformed as why:
-            number = list(said)[int(str(why.detail["side"])) - 1] if "side" in why.detail else None
+            number = list(filled)[int(str(why.detail["side"])) - 1] if "side" in why.detail else None
             field = f"{why.detail.get('field', 'systems')}-{number}" if number else None
             self.add_error(field, forms.ValidationError(why.message, why.code))
-        return given
+        return data
 
 
-def _said(given: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """Return what a side says, without what it leaves open."""
-    side = {name: given.get(f"{name}-{number}") for name in (*_NAMED, *_TICKED, "risk_at_least")}
+def _side_values(data: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return the values of a side that are filled in."""
+    side = {name: data.get(f"{name}-{number}") for name in (*_NAMED, *_TICKED, "risk_at_least")}
     side |= {name: re.findall(r"[^\s,]+", side[name] or "") for name in _NAMED}
-    return {name: said for name, said in side.items() if said}
+    return {name: value for name, value in side.items() if value}
 
 
 def _filled(rule: CombinationRule) -> dict[str, Any]:
-    """Return what fills in the form from a version of a rule."""
-    told: dict[str, Any] = {"name": rule.name, "sentence": rule.sentence}
+    """Return the form's initial values from a version of a rule."""
+    initial: dict[str, Any] = {"name": rule.name, "sentence": rule.sentence}
     for number, side in enumerate(rule.sides, start=1):
-        for name, said in side.items():
-            told[f"{name}-{number}"] = ", ".join(said) if name in _NAMED else said
-    return told
+        for name, value in side.items():
+            initial[f"{name}-{number}"] = ", ".join(value) if name in _NAMED else value
+    return initial
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def own(request: HttpRequest) -> HttpResponse:
-    """Fill in a rule, see who would break it today, and propose it; `?like=` begins with one that is there."""
+    """Fill in a rule, preview its violations, and propose it; `?like=` starts from an existing rule."""
     doors.permit(request, "combination-rules", None)
     like = CombinationRule.objects.filter(name=request.GET.get("like", "")).order_by("-number").first()
     form = OwnForm(request.POST or None, initial=_filled(like) if like else None)
-    told: dict[str, Any] = {"like": like}
+    context: dict[str, Any] = {"like": like}
     if request.method == "POST":
         form = OwnForm(request.POST)
         proposes, by = request.POST.get("verb") == "propose", doors.person(request)
 
-        def act(given: dict[str, Any]) -> CombinationRule | tuple[int, Any]:
+        def act(data: dict[str, Any]) -> CombinationRule | tuple[int, Any]:
             if proposes:
-                return policies.propose(**{name: given[name] for name in _OF_RULE}, by=by)
-            return check.who_would_break(given["sides"])
+                return policies.propose(**{name: data[name] for name in _OF_RULE}, by=by)
+            return check.violating(data["sides"])
 
         done = form_fields.submit(request, form, act, _FIELDS)
         if isinstance(done, CombinationRule):
             doors.done(request, _("Proposed. Another person puts it in force."))
             return redirect(f"/rules/{done.pk}/")
         if done is not None:
-            told["looked"], (told["count"], told["broken"]) = True, done
-    return form_fields.show(request, "console/sod/rule_new.html", form, told)
+            context["looked"], (context["count"], context["broken"]) = True, done
+    return form_fields.show(request, "console/sod/rule_new.html", form, context)

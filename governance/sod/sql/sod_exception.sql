@@ -13,11 +13,11 @@ BEGIN
         RETURN NEW;
     END IF;
     IF EXISTS (SELECT 1 FROM entitlements_agent a WHERE a.id = NEW.agent_id AND NEW.given_by_id IN (a.owner_id, a.sponsor_id)) THEN
-        RAISE EXCEPTION 'nobody who answers for an agent gives it an exception' USING ERRCODE = 'integrity_constraint_violation';
+        RAISE EXCEPTION 'a person who owns an agent cannot give it an exception' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     IF EXISTS (SELECT 1 FROM governance_accessrequest r WHERE r.agent_id = NEW.agent_id AND r.requested_by_id = NEW.given_by_id
                AND (r.state = 'in_approval' OR r.grant_id IN (SELECT id FROM entitlements_grant WHERE ended_at IS NULL))) THEN
-        RAISE EXCEPTION 'nobody gives an exception for what they requested' USING ERRCODE = 'integrity_constraint_violation';
+        RAISE EXCEPTION 'a person cannot give an exception for what they requested' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     IF EXISTS (SELECT 1 FROM entitlements_grantsubject s JOIN entitlements_grant g ON g.id = s.grant_id
                LEFT JOIN entitlements_membership m ON m.group_id = s.group_id
@@ -27,7 +27,7 @@ BEGIN
     OR EXISTS (SELECT 1 FROM governance_accessrequest r JOIN governance_accessrequest_groups q ON q.accessrequest_id = r.id
                JOIN entitlements_membership m ON m.group_id = q.group_id
                WHERE r.agent_id = NEW.agent_id AND r.state = 'in_approval' AND m.person_id = NEW.given_by_id) THEN
-        RAISE EXCEPTION 'nobody gives an exception they benefit from' USING ERRCODE = 'integrity_constraint_violation';
+        RAISE EXCEPTION 'a person cannot give an exception that they benefit from' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;
 END $$;

@@ -22,7 +22,7 @@ from entitlements.grants import batches
 from entitlements.grants.models import Grant
 from entitlements.people import people
 from governance.approvals import auto_approval
-from governance.eligibility.eligibility import Ask
+from governance.eligibility.eligibility import RequestTerms
 from governance.ownership import dormancy, leavers
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns import sweeps as sweeps_actions
@@ -150,11 +150,11 @@ def _system(department: company.Department, offices: OfficeServers) -> None:
 
 
 def _grant(spec: company.GrantSpec) -> Grant:
-    """Ask for access at its time, and have it approved; a rule may have been quicker."""
+    """RequestTerms for access at its time, and have it approved; a rule may have been quicker."""
     with days_ago(spec.ago):
         acted_for, groups = builders.subjects(spec.people, spec.groups)
         lasts = timedelta(days=spec.lasts)
-        request = builders.request_access(spec.agent, spec.scope, Ask(lasts, spec.reason, acted_for, groups))
+        request = builders.request_access(spec.agent, spec.scope, RequestTerms(lasts, spec.reason, acted_for, groups))
     rows = Grant.objects.select_related("agent", "entitlement__system").prefetch_related("subjects__person")
     return rows.get(request_id=request.pk)
 
@@ -218,7 +218,7 @@ def _leave(login: str, ago: float) -> None:
     with days_ago(ago - 3 / 1440):
         while assignment.reassign_leavers():
             pass
-        leavers.propose_heirs()
+        leavers.propose_new_owners()
 
 
 # ------------------------------------------------------------------------------------------------ what is reviewed

@@ -28,7 +28,7 @@ from entitlements.secrets import vault
 from entitlements.secrets.models import Secret
 from governance.approvals import approvals
 from governance.approvals.models import Approval
-from governance.eligibility.eligibility import Ask
+from governance.eligibility.eligibility import RequestTerms
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 from scripts.demo.data import cast
@@ -144,7 +144,7 @@ def entitlement(scope: str, name: str, sentence: str, lines: Mapping[str, Mappin
 
 
 @transaction.atomic
-def request_access(slug: str, scope: str, ask: Ask, *, answered: bool = True) -> AccessRequest:
+def request_access(slug: str, scope: str, ask: RequestTerms, *, answered: bool = True) -> AccessRequest:
     """Let the agent's owner request access and its approvers approve it, unless it is left for the visitor.
 
     In one transaction: no sweep finds a request whose time to answer was over long ago.

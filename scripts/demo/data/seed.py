@@ -40,7 +40,7 @@ from entitlements.people.models import Person, Role  # noqa: E402
 from entitlements.trusted_issuers import trust  # noqa: E402
 from entitlements.trusted_issuers.models import TrustedIssuer  # noqa: E402
 from entitlements.upstream import upstream  # noqa: E402
-from governance.eligibility.eligibility import Ask  # noqa: E402
+from governance.eligibility.eligibility import RequestTerms  # noqa: E402
 from governance.reviews.usage import usage  # noqa: E402
 from governance.setup import setup  # noqa: E402
 from scripts.demo.data import backstory, builders, cast, company, world  # noqa: E402
@@ -109,7 +109,7 @@ def _bearer(secret: str) -> dict[str, str]:
 
 
 def listed(system: System) -> list[dict[str, Any]]:
-    """Ask a system for its tools, as the product does."""
+    """RequestTerms a system for its tools, as the product does."""
     try:
         return asyncio.run(upstream.discover(system))
     except DomainError as refusal:
@@ -217,9 +217,11 @@ def approve_tools(system: System, words: Mapping[str, cast.ToolWords]) -> None:
 
 
 def make_grant(request_spec: cast.AccessRequestSpec) -> None:
-    """Ask for access, and let everybody approve whom the request waits for, unless it is left for the visitor."""
+    """Request access, and let all its approvers approve it, unless it is left for the visitor."""
     acted_for, groups = builders.subjects(request_spec.people, request_spec.groups)
-    ask = Ask(timedelta(days=request_spec.days), request_spec.reason, acted_for, groups, limits=request_spec.limits)
+    ask = RequestTerms(
+        timedelta(days=request_spec.days), request_spec.reason, acted_for, groups, limits=request_spec.limits
+    )
     builders.request_access(request_spec.agent, request_spec.scope, ask, answered=request_spec.approved)
 
 

@@ -120,7 +120,7 @@ FORBIDDEN: list[tuple[str, Callable[[Company], tuple[AccessRequest, Person]], st
 
 
 def _by_agent_for(company: Company, user: Person) -> AccessRequest:
-    ask = eligibility.Ask(timedelta(hours=1), "was denied", people=(user,), tools=frozenset({"now"}))
+    ask = eligibility.RequestTerms(timedelta(hours=1), "was denied", people=(user,), tools=frozenset({"now"}))
     return requests.submit(company.bot, company.use, ask, by=company.bot, on_behalf_of=user)
 
 

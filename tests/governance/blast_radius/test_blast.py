@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from governance.blast_radius import blast_radius
-from governance.blast_radius.blast_radius import Reach, Right
+from governance.blast_radius.blast_radius import Reach, WeighedLine
 
-READS = Right("read", "internal", Reach.ONE, attended=True)
+READS = WeighedLine("read", "internal", Reach.ONE, attended=True)
 
 
 @pytest.mark.parametrize(

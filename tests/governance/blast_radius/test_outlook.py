@@ -29,17 +29,17 @@ made_world, company = shared.world(companies.found)
 def test_it_grows_by_what_is_kept_and_by_nothing_else(company: Company) -> None:
     asked = company.ask("now", "convert")
     sofia = callers.of(company.sofia)
-    both = preview.of(asked, ["now", "convert"], sofia)
+    both = preview.outlook_of(asked, ["now", "convert"], sofia)
     assert (both.before, both.after) == (0, blast_radius.score([1, 1]))
     assert [(term.tool and term.tool.name, term.added) for term in both.biggest] == [("convert", True), ("now", True)]
-    assert preview.of(asked, ["now"], sofia).after == blast_radius.score([1])
-    assert preview.of(asked, ["wipe"], sofia).after == 0
+    assert preview.outlook_of(asked, ["now"], sofia).after == blast_radius.score([1])
+    assert preview.outlook_of(asked, ["wipe"], sofia).after == 0
 
 
 def test_what_it_holds_already_counts_and_so_do_the_people_and_who_watches(company: Company) -> None:
     make.grant(company.bot, make.entitlement(make.system(), make.tool(make.system())), people=[company.alice])
     asked = company.ask("now", people=[company.alice, company.bob])
-    found = preview.of(asked, ["now"], callers.of(company.sofia))
+    found = preview.outlook_of(asked, ["now"], callers.of(company.sofia))
     assert (found.before, found.after) == (blast_radius.score([1]), blast_radius.score([1, 2]))
 
 
@@ -48,7 +48,7 @@ def test_a_grant_that_ended_or_is_over_weighs_nothing(company: Company) -> None:
     Grant.objects.filter(pk=over.pk).update(
         starts_at=clock.now() - timedelta(hours=2), expires_at=clock.now() - timedelta(hours=1)
     )
-    assert preview.of(company.ask("now"), ["now"], callers.of(company.sofia)).before == 0
+    assert preview.outlook_of(company.ask("now"), ["now"], callers.of(company.sofia)).before == 0
 
 
 def test_what_a_renewal_takes_over_is_counted_once(company: Company) -> None:
@@ -56,7 +56,7 @@ def test_what_a_renewal_takes_over_is_counted_once(company: Company) -> None:
     approvals.approve(old.pk, by=company.sofia)
     grant = Grant.objects.get(request_id=old.pk)
     asked = renewal.renew(grant.pk, by=company.otto, lasts=timedelta(days=7), reason="still needed")
-    found = preview.of(asked, ["now"], callers.of(company.sofia))
+    found = preview.outlook_of(asked, ["now"], callers.of(company.sofia))
     assert (found.before, found.after) == (blast_radius.score([1, 1]), blast_radius.score([1]))
     assert [term.added for term in found.biggest] == [True]
 
@@ -64,7 +64,7 @@ def test_what_a_renewal_takes_over_is_counted_once(company: Company) -> None:
 def test_its_place_is_among_all_agents_that_hold_access(company: Company) -> None:
     make.grant(make.agent(kind="service"), make.entitlement(make.system(), make.tool(make.system(), action="delete")))
     make.grant(make.agent(), make.entitlement(make.system(), make.tool(make.system())), people=[company.bob])
-    found = preview.of(company.ask("now", "convert"), ["now", "convert"], callers.of(company.sofia))
+    found = preview.outlook_of(company.ask("now", "convert"), ["now", "convert"], callers.of(company.sofia))
     assert (found.rank, found.agents) == (2, 3)
 
 
@@ -72,8 +72,8 @@ def test_a_system_owner_reads_no_tool_of_systems_that_are_not_theirs(company: Co
     elsewhere = make.tool(make.system("payroll"), action="delete", data_class="restricted")
     make.grant(company.bot, make.entitlement(elsewhere.system, elsewhere), people=[company.alice])
     asked = company.ask("now")
-    assert preview.of(asked, ["now"], callers.of(company.sofia)).biggest[0].tool == elsewhere
-    assert preview.of(asked, ["now"], callers.of(company.sam)).biggest[0].tool is None
+    assert preview.outlook_of(asked, ["now"], callers.of(company.sofia)).biggest[0].tool == elsewhere
+    assert preview.outlook_of(asked, ["now"], callers.of(company.sam)).biggest[0].tool is None
 
 
 def test_other_holders_and_the_like_before_are_those_that_the_reader_sees(company: Company) -> None:
@@ -82,10 +82,10 @@ def test_other_holders_and_the_like_before_are_those_that_the_reader_sees(compan
     before = company.ask("now")
     approvals.deny(before.pk, by=company.sofia, reason="Not now.")
     again = company.ask("now")
-    seen = preview.of(again, ["now"], callers.of(company.sam))
+    seen = preview.outlook_of(again, ["now"], callers.of(company.sam))
     assert [agent.slug for agent in seen.holders] == ["other-bot"]
     assert seen.outcomes == {"denied": 1}
-    assert preview.of(again, ["now"], callers.of(company.sofia)).holders == ()
+    assert preview.outlook_of(again, ["now"], callers.of(company.sofia)).holders == ()
 
 
 def test_it_costs_as_many_queries_for_many_agents_as_for_one(
@@ -95,7 +95,7 @@ def test_it_costs_as_many_queries_for_many_agents_as_for_one(
         make.grant(make.agent(), company.use, people=[company.bob])
     asked, ana = company.ask("now", "convert"), callers.of(company.ana)
     with django_assert_max_num_queries(14):
-        preview.of(asked, ["now"], ana)
+        preview.outlook_of(asked, ["now"], ana)
 
 
 def test_over_rest_whoever_sees_the_request_reads_it_and_others_do_not_find_it(company: Company) -> None:

@@ -45,7 +45,7 @@ made_world, company = shared.world(_company)
 def give(company: companies.Company, by: Person, *tools: str, **said: Any) -> EmergencyGrant:  # noqa: ANN401 - what `emergency.give` takes
     lasts = said.pop("lasts", timedelta(hours=1))
     people = said.pop("people", (company.alice,))
-    ask = eligibility.Ask(lasts, REASON, people, tuple(said.pop("groups", ())), frozenset(tools or ("now",)))
+    ask = eligibility.RequestTerms(lasts, REASON, people, tuple(said.pop("groups", ())), frozenset(tools or ("now",)))
     return break_glass.give(company.bot, company.use, ask, by=by, **said)
 
 

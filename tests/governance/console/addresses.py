@@ -161,15 +161,15 @@ def _excepted(company: companies.Company) -> CombinationException:
 
 def _declared(company: companies.Company) -> EmergencyGrant:
     Authenticator.objects.create(user=company.rob, type=Authenticator.Type.TOTP, data={})
-    ask = eligibility.Ask(timedelta(hours=1), "It burns.", (company.alice,), tools=frozenset({"now"}))
+    ask = eligibility.RequestTerms(timedelta(hours=1), "It burns.", (company.alice,), tools=frozenset({"now"}))
     return break_glass.give(company.bot, company.use, ask, by=company.rob)
 
 
 def _brought(company: companies.Company) -> dict[str, object]:
     """Bring a file that names the bot, whose sponsor is asked; returns the samples of adoption and of the map."""
     table = b"agent,system,tools,person\nresearch-bot,clock,now,alice\n"
-    batch = batches.look_at(table, file_name="access.csv", by=company.ana)
-    batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="a sample")
+    batch = batches.prepare(table, file_name="access.csv", by=company.ana)
+    batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="a sample")
     flow = Workflow.objects.get(agent=company.bot, origin="grant")
     return {"adoption/pk": batch.pk, "adoption/number": SeenAgent.objects.get().pk, "coverage/number": flow.pk}
 

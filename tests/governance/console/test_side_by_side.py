@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.console import side_by_side
-from governance.console.side_by_side import Piece, Row
+from governance.console.side_by_side import Row, TextPart
 
 _NAMES = st.sampled_from(["inputSchema", "properties", "required", "needed", "type", "1", "a, b", "description"])
 _LEAVES = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["", "1", "true", "a", "a, b", "null"])
@@ -43,17 +43,17 @@ def test_a_wider_schema_and_another_sentence_stand_where_they_are_with_their_wor
             "~",
             "Description",
             (
-                Piece("Exports ", differs=False),
-                Piece("the", differs=True),
-                Piece(" customers of a region.", differs=False),
+                TextPart("Exports ", differs=False),
+                TextPart("the", differs=True),
+                TextPart(" customers of a region.", differs=False),
             ),
             (
-                Piece("Exports ", differs=False),
-                Piece("all", differs=True),
-                Piece(" customers of a region.", differs=False),
+                TextPart("Exports ", differs=False),
+                TextPart("all", differs=True),
+                TextPart(" customers of a region.", differs=False),
             ),
         ),
-        Row("-", "Arguments / needed", (Piece("region", differs=True),), ()),
-        Row("+", "Arguments / iban / type", (), (Piece("boolean", differs=True),)),
+        Row("-", "Arguments / needed", (TextPart("region", differs=True),), ()),
+        Row("+", "Arguments / iban / type", (), (TextPart("boolean", differs=True),)),
     )
     assert same == 2

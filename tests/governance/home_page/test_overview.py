@@ -76,14 +76,14 @@ def test_what_stops_by_itself_within_three_days_is_said_with_how_much(monkeypatc
     monkeypatch.setattr(clock, "now", lambda: ends - timedelta(hours=73))
     assert not any("deadline" in told for told in _sentences())
     monkeypatch.setattr(clock, "now", lambda: ends - timedelta(hours=71))
-    assert "The deadline of Fourth quarter 1 access stops unless somebody answers" in _sentences()
+    assert "The deadline of Fourth quarter 1 access stops unless it is answered" in _sentences()
     Campaign.objects.filter(slug="q4").update(deadline_held={"grants": 1, "calls_a_day": 0, "critical": []})
     held = "The deadline of Fourth quarter waits for the word of Ana 1 access would stop; nothing does until then"
     assert held.lower() in [told.lower() for told in _sentences()]
     monkeypatch.setattr(overview, "_FEW", 0)  # a review of so many items that they are not looked at here
     assert held.lower() in [told.lower() for told in _sentences()]
     Campaign.objects.filter(slug="q4").update(deadline_held=None)
-    many = "The deadline of Fourth quarter 1 items are open, and what nobody answers stops by its risk"
+    many = "The deadline of Fourth quarter 1 items are open, and unanswered ones stop by their risk level"
     assert many in _sentences()
 
 
@@ -111,7 +111,7 @@ def test_the_headline_is_what_was_reviewed_and_it_can_be_counted_for_the_past() 
     assert coverage.coverage().percent == 100
     numbers = overview.numbers()
     assert (numbers["owned_percent"], numbers["access"].granted, numbers["access"].used) == (100, 4, 0)
-    line = overview.line(campaign)
+    line = overview.campaign_line(campaign)
     assert line.care is not None
     assert (line.answered, line.is_late, line.care.answers) == (100, False, 2)
 

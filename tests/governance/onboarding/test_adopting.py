@@ -49,12 +49,12 @@ made_world, company = shared.world(companies.found)
 
 
 def look(company: Company, content: bytes = TABLE, agent: str = "") -> AdoptionBatch:
-    return batches.look_at(content, file_name="all.csv", agent=agent, by=company.ana)
+    return batches.prepare(content, file_name="all.csv", agent=agent, by=company.ana)
 
 
 def accepted(company: Company, content: bytes = TABLE) -> AdoptionBatch:
     batch = look(company, content)
-    batches.ask(batch, sponsor=company.mona, each={}, by=company.ana, reason="Day 30.")
+    batches.ask(batch, sponsor=company.mona, sponsors={}, by=company.ana, reason="Day 30.")
     batches.answer(batch, accept=True, by=company.mona)
     return batch
 
@@ -82,12 +82,12 @@ def test_looking_puts_nothing_in_force_and_the_same_file_is_the_same_batch(compa
 def test_a_sponsor_accepts_before_anything_is_active(company: Company) -> None:
     batch = look(company)
     with pytest.raises(ReasonRequired):
-        batches.ask(batch, sponsor=None, each={}, by=company.ana, reason=" ")
+        batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason=" ")
     with pytest.raises(batches.NothingToAsk):
-        batches.ask(look(company, b"agent\nNobody's\n"), sponsor=None, each={}, by=company.ana, reason="x")
+        batches.ask(look(company, b"agent\nNobody's\n"), sponsor=None, sponsors={}, by=company.ana, reason="x")
     with pytest.raises(batches.NothingToAsk):  # who brought the file does not answer for it
-        batches.ask(look(company, b"agent\nMine\n"), sponsor=company.ana, each={}, by=make.analyst(), reason="x")
-    (row,) = batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="Day 30.")
+        batches.ask(look(company, b"agent\nMine\n"), sponsor=company.ana, sponsors={}, by=make.analyst(), reason="x")
+    (row,) = batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
     staged = Agent.objects.get(slug="desk-helper")
     assert (staged.status, staged.sponsor, row.sponsor, row.state) == ("staged", company.ana, company.mona, "asked")
     with pytest.raises(batches.NothingAccepted):
@@ -103,7 +103,7 @@ def test_a_sponsor_accepts_before_anything_is_active(company: Company) -> None:
 
 def test_who_is_asked_is_told_where_to_answer(company: Company) -> None:
     batch = look(company)
-    batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="Day 30.")
+    batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
     listener.tell(Event.objects.get(action=Action.ADOPTION_SPONSORS_ASKED))
     told = Notice.objects.get(url=f"/adoption/{batch.pk}/")
     assert (told.person, told.kind) == (company.mona, "office_proposed")
@@ -111,12 +111,12 @@ def test_who_is_asked_is_told_where_to_answer(company: Company) -> None:
 
 def test_a_sponsor_who_declines_leaves_it_to_another(company: Company) -> None:
     batch = look(company)
-    batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="Day 30.")
+    batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
     batches.answer(batch, accept=False, by=company.mona, reason="Not mine.")
     with pytest.raises(batches.NothingAccepted):
         batches.confirm(batch, by=company.ana, reason="x")
     row = AdoptedAgent.objects.get()
-    batches.ask(batch, sponsor=None, each={row.pk: company.sam}, by=company.ana, reason="Then sam.")
+    batches.ask(batch, sponsor=None, sponsors={row.pk: company.sam}, by=company.ana, reason="Then sam.")
     row.refresh_from_db()
     assert (row.sponsor, Agent.objects.filter(slug__startswith="desk").count()) == (company.sam, 1)
 
@@ -155,7 +155,7 @@ def test_nobody_says_yes_to_what_serves_them_and_no_rule_is_passed_by(company: C
         batches.confirm(batch, by=company.alice, reason="For me.")
     served = look(company, TABLE.replace(b"bob", b"mona").replace(b"desk-1", b"desk-2"))
     with pytest.raises(batches.NothingToAsk) as refused:  # who is served is not asked to answer for it
-        batches.ask(served, sponsor=company.mona, each={}, by=company.ana, reason="x")
+        batches.ask(served, sponsor=company.mona, sponsors={}, by=company.ana, reason="x")
     assert refused.value.detail["problems"] == ["adoption_own_benefit"]
     people.disable(company.mona, by=SYSTEM, reason="left")
     with pytest.raises(batches.NothingAccepted):
@@ -166,9 +166,9 @@ def test_nobody_says_yes_to_what_serves_them_and_no_rule_is_passed_by(company: C
 @pytest.mark.parametrize("stake", ["owner", "backup", "served", "second account"])
 def test_a_sponsor_with_a_stake_neither_accepts_nor_is_enough(company: Company, stake: str) -> None:
     batch = look(company)
-    batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="Day 30.")
+    batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
     other = look(company, TABLE.replace(b"desk-1", b"desk-2"))
-    batches.ask(other, sponsor=None, each={}, by=company.ana, reason="Day 30.")
+    batches.ask(other, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
     batches.answer(batch, accept=True, by=company.mona)
     if stake in ("owner", "backup"):
         Agent.objects.filter(slug__startswith="desk").update(**{stake: company.mona})
@@ -233,7 +233,7 @@ def test_an_agent_of_ours_keeps_its_sponsor_who_is_asked(company: Company) -> No
     batch = look(company, b"agent,system,tools,person\nresearch-bot,clock,now,alice\n")
     row = AdoptedAgent.objects.get()
     assert (row.agent, row.seen.because) == (company.bot, "slug")
-    batches.ask(batch, sponsor=company.mona, each={}, by=company.ana, reason="Day 30.")
+    batches.ask(batch, sponsor=company.mona, sponsors={}, by=company.ana, reason="Day 30.")
     row.refresh_from_db()
     assert row.sponsor == company.sofia
     batches.answer(batch, accept=True, by=company.sofia)
@@ -279,7 +279,7 @@ def test_cutting_over_and_rolling_back_leave_who_and_when(company: Company) -> N
 def test_rolling_back_stops_no_agent_that_was_ours_before(company: Company) -> None:
     batch = look(company, b"agent,system,tools,person\nresearch-bot,clock,now,alice\n")
     kept = make.grant(company.bot, company.use, people=[company.bob])
-    batches.ask(batch, sponsor=None, each={}, by=company.ana, reason="x")
+    batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="x")
     batches.answer(batch, accept=True, by=company.sofia)
     batches.confirm(batch, by=company.ana, reason="yes")
     move.roll_back(company.bot, by=company.ana, reason="no")
@@ -297,7 +297,7 @@ def test_a_blocked_name_stays_listed_and_registers_no_client(company: Company) -
     with pytest.raises(unmanaged_agents.SeenOtherwise):
         unmanaged_agents.match(seen, company.bot, by=company.ana.principal, reason="x")
     with pytest.raises(batches.NothingToAsk):
-        batches.ask(AdoptionBatch.objects.get(), sponsor=company.mona, each={}, by=company.ana, reason="x")
+        batches.ask(AdoptionBatch.objects.get(), sponsor=company.mona, sponsors={}, by=company.ana, reason="x")
     with pytest.raises(SecondPersonNeeded):
         unmanaged_agents.unblock(seen, by=company.ana.principal, reason="Oh.")
     unmanaged_agents.unblock(seen, by=company.resa.principal, reason="It is ours.")

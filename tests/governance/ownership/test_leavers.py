@@ -40,7 +40,7 @@ def _asked(company: Company) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("office", ["sponsor", "owner"])
 def test_the_manager_is_asked_to_take_over_and_once(company: Company, office: str) -> None:
     people.disable(getattr(company.bot, office), by=SYSTEM, reason="left")
-    assert [leavers.propose_heirs(), leavers.propose_heirs()] == [1, 0]
+    assert [leavers.propose_new_owners(), leavers.propose_new_owners()] == [1, 0]
     assert _asked(company) == [(office, "mona")]
     event = timeline.of("agent", "research-bot").filter(action=Action.AGENT_OFFICE_PROPOSED).get()
     left = {"sponsor": "sofia", "owner": "otto"}[office]
@@ -50,13 +50,13 @@ def test_the_manager_is_asked_to_take_over_and_once(company: Company, office: st
 def test_the_backup_comes_before_the_manager_who_is_asked_when_the_backup_declines(company: Company) -> None:
     Agent.objects.filter(pk=company.bot.pk).update(backup=company.bob)
     people.disable(company.otto, by=SYSTEM, reason="left")
-    leavers.propose_heirs()
+    leavers.propose_new_owners()
     assert _asked(company) == [("owner", "bob")]
     ownership.decline(OfficeProposal.objects.get().pk, by=company.bob, reason="no time")
-    leavers.propose_heirs()
+    leavers.propose_new_owners()
     assert _asked(company) == [("owner", "mona")]
     ownership.decline(OfficeProposal.objects.get(state="waiting").pk, by=company.mona, reason="no time")
-    assert leavers.propose_heirs() == 0
+    assert leavers.propose_new_owners() == 0
 
 
 def test_whom_nobody_took_over_within_a_week_is_stopped_once(company: Company, at: Callable[[timedelta], Any]) -> None:
@@ -78,7 +78,7 @@ def test_who_takes_over_keeps_it_running_and_who_comes_late_has_it_started_again
     company: Company, at: Callable[[timedelta], Any]
 ) -> None:
     people.disable(company.otto, by=SYSTEM, reason="left")
-    leavers.propose_heirs()
+    leavers.propose_new_owners()
     at(WEEK + timedelta(minutes=1))
     leavers.suspend_orphans()
     with pytest.raises(agents.OwnerLeft):

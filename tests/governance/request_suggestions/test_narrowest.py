@@ -10,7 +10,7 @@ from django.db import transaction
 from audit import log
 from audit.actions import Action
 from governance.request_suggestions import narrowest
-from governance.request_suggestions.narrowest import Choice, Past, Peers
+from governance.request_suggestions.narrowest import Choice, PastCalls, Peers
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits
@@ -44,12 +44,12 @@ def test_peers_never_make_it_longer_than_usual() -> None:
 
 
 def test_what_the_agent_called_or_tried_to_call_comes_before_what_peers_hold() -> None:
-    past = Past({"wipe": 3}, {"convert": 1, "elsewhere": 9})
+    past = PastCalls({"wipe": 3}, {"convert": 1, "elsewhere": 9})
     peers = Peers(4, {"now": 4}, [DAY])
     chosen = narrowest.choose(OFFERED, "", peers, usual=30 * DAY, past=past)
     assert (sorted(chosen.tools), chosen.by_past, chosen.by_peers) == (["convert", "wipe"], True, False)
     assert narrowest.choose(OFFERED, "now", peers, usual=30 * DAY, past=past).by_past is False
-    assert narrowest.choose(OFFERED, "", peers, usual=30 * DAY, past=Past({}, {"elsewhere": 1})).tools == {"now"}
+    assert narrowest.choose(OFFERED, "", peers, usual=30 * DAY, past=PastCalls({}, {"elsewhere": 1})).tools == {"now"}
 
 
 @pytest.mark.django_db

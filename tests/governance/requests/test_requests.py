@@ -20,7 +20,7 @@ from entitlements.people import people
 from entitlements.people.models import Person
 from governance.approvals.models import Approval
 from governance.eligibility import eligibility, narrowing
-from governance.eligibility.eligibility import Ask
+from governance.eligibility.eligibility import RequestTerms
 from governance.eligibility.narrowing import Narrowing
 from governance.requests import candidates, expiry, requests
 from governance.requests.models import AccessRequest
@@ -90,11 +90,11 @@ PAIRS: list[tuple[str, Callable[[Company], Any], type[errors.DomainError]]] = [
         errors.Malformed,
     ),
     ("nobody to act for", lambda c: c.ask(people=[]), eligibility.PeopleDoNotFit),
-    ("by a stranger for somebody else", lambda c: c.ask(by=c.mallory), eligibility.MayNotAsk),
-    ("by a stranger for two", lambda c: c.ask(by=c.mallory, people=[c.mallory, c.alice]), eligibility.MayNotAsk),
-    ("by the system owner", lambda c: c.ask(by=c.sam), eligibility.MayNotAsk),
-    ("by another agent", lambda c: c.ask(by=make.agent()), eligibility.MayNotAsk),
-    ("by the agent, for whom it pleases", lambda c: c.ask(by=c.bot), eligibility.MayNotAsk),
+    ("by a stranger for somebody else", lambda c: c.ask(by=c.mallory), eligibility.MayNotRequest),
+    ("by a stranger for two", lambda c: c.ask(by=c.mallory, people=[c.mallory, c.alice]), eligibility.MayNotRequest),
+    ("by the system owner", lambda c: c.ask(by=c.sam), eligibility.MayNotRequest),
+    ("by another agent", lambda c: c.ask(by=make.agent()), eligibility.MayNotRequest),
+    ("by the agent, for whom it pleases", lambda c: c.ask(by=c.bot), eligibility.MayNotRequest),
 ]
 
 
@@ -112,7 +112,7 @@ def test_a_reason_is_needed(company: Company) -> None:
         requests.submit(
             company.bot,
             company.use,
-            Ask(lasts=timedelta(hours=1), reason=" ", people=(company.alice,)),
+            RequestTerms(lasts=timedelta(hours=1), reason=" ", people=(company.alice,)),
             by=company.otto,
         )
 
@@ -127,13 +127,13 @@ def test_anybody_may_ask_that_the_agent_act_for_them_alone(company: Company) -> 
 
 
 def test_an_agent_may_ask_for_the_user_whose_session_it_is_in(company: Company) -> None:
-    ask = Ask(lasts=timedelta(hours=1), reason="was denied", people=(company.sofia,), tools=frozenset({"now"}))
+    ask = RequestTerms(lasts=timedelta(hours=1), reason="was denied", people=(company.sofia,), tools=frozenset({"now"}))
 
     request = requests.submit(company.bot, company.use, ask, by=company.bot, on_behalf_of=company.sofia)
 
     assert (request.requested_as, request.requested_by) == ("agent:research-bot", company.sofia)
     assert waiting(request) == {"sponsor": ["sam"]}  # sofia stands behind the ask
-    with pytest.raises(eligibility.MayNotAsk):
+    with pytest.raises(eligibility.MayNotRequest):
         requests.submit(company.bot, company.use, ask, by=company.bot, on_behalf_of=company.alice)
 
 
@@ -200,8 +200,8 @@ def denied(by: Agent | Person, about: str, user: str = "alice", outcome: str = "
         return log.record(Action.CALL_DENIED, by=by.principal, about=[about], outcome=outcome, code="no_grant")
 
 
-def after(denial: Event, *users: Person) -> Ask:
-    return Ask(timedelta(hours=1), "was denied", users, tools=frozenset({"now"}), denied_call=denial.uuid)
+def after(denial: Event, *users: Person) -> RequestTerms:
+    return RequestTerms(timedelta(hours=1), "was denied", users, tools=frozenset({"now"}), denied_call=denial.uuid)
 
 
 def test_a_request_continues_the_trace_of_the_denial_that_led_to_it(company: Company) -> None:
@@ -220,7 +220,7 @@ def test_an_agent_on_its_own_may_ask_for_the_user_for_whom_it_was_denied(company
     request = requests.submit(company.bot, company.use, after(denial, company.alice), by=company.bot)
 
     assert (request.requested_as, request.requested_by) == ("agent:research-bot", company.alice)
-    with pytest.raises(eligibility.MayNotAsk):
+    with pytest.raises(eligibility.MayNotRequest):
         requests.submit(company.bot, company.use, after(denial, company.bob), by=company.bot)
 
 

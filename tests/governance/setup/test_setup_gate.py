@@ -21,7 +21,7 @@ from governance.approvals import approvals
 from governance.eligibility.narrowing import Narrowing
 from governance.setup import readiness, setup
 from governance.setup.models import SetupCheck
-from governance.setup.readiness import SetupIncomplete, Word
+from governance.setup.readiness import Progress, SetupIncomplete
 from tests.architecture import tree
 from tests.governance import companies, setups
 from tests.governance.console import visits
@@ -146,7 +146,7 @@ def test_one_administrator_or_one_without_a_factor_is_not_enough() -> None:
     setups.admin("ada")
     assert readiness.second_admin().sentence == "1 of 2 administrators have a second factor."
     setups.admin("bea", factor=False)
-    assert readiness.second_admin().word == Word.NOT_YET
+    assert readiness.second_admin().word == Progress.NOT_YET
     setups.admin("cleo")
     assert readiness.second_admin().is_green
 
@@ -155,7 +155,7 @@ def test_a_sign_in_that_was_tested_under_another_name_does_not_count(settings: S
     setups.company_sign_in(settings, setups.admin("ada"))
     assert readiness.sign_in().is_green
     settings.OIDC_ISSUER = "https://other.example.org"
-    assert readiness.sign_in().word == Word.NOT_YET
+    assert readiness.sign_in().word == Progress.NOT_YET
 
 
 def test_an_issuer_that_is_distrusted_ends_the_green(settings: Settings) -> None:
@@ -168,13 +168,13 @@ def test_somebody_must_have_come_in_by_it(settings: Settings) -> None:
     ada = setups.admin("ada")
     setups.company_sign_in(settings, ada)
     SocialAccount.objects.filter(user=ada).delete()
-    assert "nobody has come in by it yet" in readiness.sign_in().sentence
+    assert "no person has signed in by it yet" in readiness.sign_in().sentence
 
 
 def test_a_failed_test_is_said_in_its_words(settings: Settings) -> None:
     settings.OIDC_ISSUER = setups.ISSUER
     setups.kept(SetupCheck.Line.SIGN_IN, passed=False, subject=setups.ISSUER, sentence="It did not answer.")
-    assert (readiness.sign_in().word, readiness.sign_in().sentence) == (Word.FAILED, "It did not answer.")
+    assert (readiness.sign_in().word, readiness.sign_in().sentence) == (Progress.FAILED, "It did not answer.")
 
 
 @sealed
@@ -184,7 +184,7 @@ def test_an_anchor_counts_while_checkpoints_reach_it(settings: Settings, tmp_pat
     assert readiness.anchor().is_green
 
     at(readiness.SILENCE + timedelta(seconds=2))
-    assert (readiness.anchor().word, lacking()) == (Word.FAILED, ["sign_in", "second_admin", "anchor"])
+    assert (readiness.anchor().word, lacking()) == (Progress.FAILED, ["sign_in", "second_admin", "anchor"])
 
     place.write_text(place.read_text() + setups.note(setups.checkpoint(4)) + "\n")
     assert readiness.anchor().is_green

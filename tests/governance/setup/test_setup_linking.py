@@ -39,7 +39,7 @@ def come_back(person: Person, session: SessionStore, *, nonce: str = "ours") -> 
         connect=lambda _request, whom: taken.append(whom.login),
     )
     with contextlib.suppress(ImmediateHttpResponse):
-        allauth_adapter.CompanyDoor().pre_social_login(request, login)
+        allauth_adapter.CompanyAccountAdapter().pre_social_login(request, login)
     return taken
 
 

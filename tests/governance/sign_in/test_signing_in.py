@@ -110,7 +110,7 @@ def _company_login(subject: str, settings: Settings) -> None:
         user=None,
         connect=lambda _request, person: connected.append(person),
     )
-    allauth_adapter.CompanyDoor().pre_social_login(request, login)
+    allauth_adapter.CompanyAccountAdapter().pre_social_login(request, login)
     assert [person.login for person in connected] == ["carol"]
 
 

@@ -52,7 +52,7 @@ def test_two_grants_at_once_do_not_complete_a_combination() -> None:
         agent = make.agent()
         answers = at_once(lambda a=agent: make.grant(a, see), lambda a=agent: make.grant(a, pay))  # type: ignore[misc]
         assert answers == ["combination_completed", "done"]
-        assert check.held_now(agent) == []
+        assert check.current_violations(agent) == []
 
 
 def test_a_grant_and_a_call_at_once_do_not_complete_a_combination() -> None:
@@ -67,4 +67,4 @@ def test_a_grant_and_a_call_at_once_do_not_complete_a_combination() -> None:
             lambda a=caller, b=callee: agent_calls.allow(a, b, by=SYSTEM, reason="hands work on"),  # type: ignore[misc]
         )
         assert answers == ["combination_completed", "done"]
-        assert check.held_now(Agent.objects.get(pk=caller.pk)) == []
+        assert check.current_violations(Agent.objects.get(pk=caller.pk)) == []

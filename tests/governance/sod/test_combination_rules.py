@@ -8,13 +8,13 @@ import pytest
 
 from entitlements.words import Risk
 from governance.sod import rules as sod_rules
-from governance.sod.rules import Held
+from governance.sod.rules import HeldTool
 
 TRIFECTA = sod_rules.read(list(sod_rules.STARTERS[0].sides))
 
 
-def held(name: str = "read", *, system: str = "mail", risk: Risk = Risk.LOW, **fields: Any) -> Held:  # noqa: ANN401 - of any field
-    return Held(system, name, fields.pop("action", "read"), risk, fields.pop("data_class", "internal"), **fields)
+def held(name: str = "read", *, system: str = "mail", risk: Risk = Risk.LOW, **fields: Any) -> HeldTool:  # noqa: ANN401 - of any field
+    return HeldTool(system, name, fields.pop("action", "read"), risk, fields.pop("data_class", "internal"), **fields)
 
 
 def test_one_tool_of_every_side_completes_a_combination() -> None:

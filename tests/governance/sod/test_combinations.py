@@ -112,7 +112,7 @@ def test_the_request_says_what_it_would_complete_and_no_approval_passes_it() -> 
     with pytest.raises(CombinationCompleted):
         approvals.approve(request.pk, by=company.sofia)
     excepted(made, company.bot, company.rob)
-    assert check.of_request(request)[0].exception is not None
+    assert check.violations_of_request(request)[0].exception is not None
     assert approvals.approve(request.pk, by=company.sofia).grant_id is not None
 
 
@@ -214,7 +214,7 @@ def test_nobody_excepts_what_they_answer_for_asked_for_or_benefit_from(who: str)
         by.roles.create(role="security")
     with pytest.raises(exceptions.OwnException):
         excepted(made, company.bot, by)
-    with pytest.raises(IntegrityError, match="nobody"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="a person"), transaction.atomic():
         CombinationException.objects.create(
             rule=made,
             agent=company.bot,
@@ -301,15 +301,15 @@ def test_who_would_break_a_rule_is_known_before_it_is_in_force() -> None:
     other, caller = make.agent("other", owner=company.otto), make.agent("caller")
     make.grant(company.bot, company.use)
     make.grant(other, pay)
-    assert check.who_would_break(SIDES) == (0, [])
+    assert check.violating(SIDES) == (0, [])
     assert [(split.owner, split.agents) for split in check.splits(SIDES)] == [("otto", ("other", "research-bot"))]
     for callee in (company.bot, other):
         agent_calls.allow(caller, callee, by=SYSTEM, reason="hands work on")
-    count, shown = check.who_would_break(SIDES)
+    count, shown = check.violating(SIDES)
     assert (count, [broken.agent.slug for broken in shown]) == (1, ["caller"])
     rule()
-    assert [each.rule.name for each in check.held_now(caller)] == ["now-and-pay"]
-    assert check.held_now(other) == []
+    assert [each.rule.name for each in check.current_violations(caller)] == ["now-and-pay"]
+    assert check.current_violations(other) == []
 
 
 def test_a_client_gets_no_scopes_that_complete_a_combination_with_what_its_agent_or_a_caller_holds() -> None:
@@ -340,5 +340,5 @@ def test_who_would_break_counts_what_an_agent_may_do_in_mandate() -> None:
     make.client(company.bot, auth=Client.Auth.CLIENT_SECRET_BASIC, api_scopes=["mandate:write", "mandate:read"])
     make.grant(company.bot, company.use)
     starter = sod_rules.STARTERS[3]
-    count, shown = check.who_would_break([dict(side) for side in starter.sides])
+    count, shown = check.violating([dict(side) for side in starter.sides])
     assert (count, str(shown[0].sides[0][0])) == (1, "mandate/mandate:write")

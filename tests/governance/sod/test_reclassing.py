@@ -87,11 +87,11 @@ def test_an_agent_with_an_exception_is_not_warned_of(company: Company) -> None:
     published = rule(company, actions=["delete"])
     tool = Tool.objects.select_related("system").get(name="remove")
     tool.action = "delete"
-    assert [each.agent for each in check.by_classing(tool)] == [company.bot]
+    assert [each.agent for each in check.violations_by_classification(tool)] == [company.bot]
     given = excepted(published, company.bot, company.rob)
-    assert check.by_classing(tool) == []
+    assert check.violations_by_classification(tool) == []
     exceptions.end(given.pk, by=company.rob, reason="over")
-    assert len(check.by_classing(tool)) == 1
+    assert len(check.violations_by_classification(tool)) == 1
 
 
 def test_it_counts_agents_that_the_person_does_not_see(company: Company) -> None:

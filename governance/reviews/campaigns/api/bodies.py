@@ -309,7 +309,7 @@ class ItemShown(Shown):
         """Return in whose places the caller answers, read once an answer."""
         kept = cast("dict[str, Any]", self.context)
         if "places" not in kept:
-            kept["places"] = set(delegations.places_of(person).values_list("pk", flat=True))
+            kept["places"] = set(delegations.delegators_of(person).values_list("pk", flat=True))
         places: set[int] = kept["places"]
         return places
 

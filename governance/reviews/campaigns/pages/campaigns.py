@@ -76,8 +76,10 @@ def listing(request: HttpRequest) -> HttpResponse:
     page = paging.page(request, rows.filter(small if is_small else ~small), ("-created_at", "-id"))
     waits = visibility_actions.waiting_for(person).order_by().values_list("item__campaign")
     counts = dict(waits.annotate(n=Count("pk")))
-    lines: Sequence[overview.Line | event_triggered_queries.SmallLine]
-    lines = event_triggered_queries.lines(page.rows) if is_small else [overview.line(each) for each in page.rows]
+    lines: Sequence[overview.CampaignLine | event_triggered_queries.SmallLine]
+    lines = (
+        event_triggered_queries.lines(page.rows) if is_small else [overview.campaign_line(each) for each in page.rows]
+    )
     shown = {
         "page": page,
         "campaigns": [{"line": each, "waits": counts.get(each.campaign.pk, 0)} for each in lines],

@@ -36,7 +36,7 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
     problem: DomainError | None = None
     if request.method == "POST":
         weighs = any(each.assignment.item.risk == Risk.CRITICAL for each in drafts)
-        doors.prove(request, "campaign-submissions", weighs=weighs)
+        doors.require_reauthentication(request, "campaign-submissions", weighs=weighs)
         try:
             done = submission.submit(
                 campaign.pk,

@@ -106,7 +106,7 @@ def _answer(request: HttpRequest, campaign: Campaign) -> None:
 def _share(request: HttpRequest, campaign: Campaign) -> None:
     if not _may_share(request):
         raise Forbidden
-    doors.prove(request, "campaign-shares")
+    doors.require_reauthentication(request, "campaign-shares")
     try:
         day = parse_date(request.POST.get("until", ""))
     except ValueError as error:

@@ -155,7 +155,7 @@ def test_a_group_that_became_too_small_is_not_asked_and_the_trace_says_so(compan
     assert {"who": "group:desk", "why": "fewer_than_two_people"} in trace["skipped"]
     page = visits.text(visits.as_(company.ana).get(f"/reviews/q4/items/{ReviewItem.objects.earliest('number').pk}/"))
     assert "the group desk (has fewer than two people who are here)" in page
-    assert "runs the review, and nobody else was left" in page
+    assert "runs the review, and no other reviewer was left" in page
 
 
 @pytest.mark.parametrize("members", [(), ("bela",), ("bela", "gone"), ("bela", "bela2")])

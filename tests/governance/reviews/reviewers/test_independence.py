@@ -129,7 +129,7 @@ def test_whoever_mail_does_not_reach_is_replaced_unless_she_has_opened_the_item(
 
 def test_who_owned_an_agent_when_it_asked_for_itself_never_certifies_what_it_got() -> None:
     company = companies.found()
-    ask = eligibility.Ask(timedelta(hours=1), "was denied", people=(company.alice,), tools=frozenset({"now"}))
+    ask = eligibility.RequestTerms(timedelta(hours=1), "was denied", people=(company.alice,), tools=frozenset({"now"}))
     asked = requests.submit(company.bot, company.use, ask, by=company.bot, on_behalf_of=company.alice)
     approvals.approve(asked.pk, by=company.sofia)
     ownership.change_owner(company.bot, company.bob, by=company.ana.principal, reason="Otto moved.")
