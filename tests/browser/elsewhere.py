@@ -23,7 +23,7 @@ from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import assignment
 from governance.reviews.spot_checks import spot_checks as spot_checks_actions
 from governance.reviews.templates import templates
-from governance.reviews.templates.templates import Rhythm
+from governance.reviews.templates.templates import Recurrence
 from tests import make
 from tests.governance.reviews import worlds
 
@@ -100,5 +100,5 @@ def spot_checks() -> list[str]:
 def template() -> str:
     """Keep the criteria of a review of every quarter; return their short name."""
     criteria, ana = {"systems": [System.objects.order_by("pk")[0].slug]}, Person.objects.get(login="ana")
-    rhythm = Rhythm("quarterly", clock.now().date() + timedelta(days=30), 20, spot_share=10)
-    return templates.save("quarterly", name="Every quarter", scope=criteria, rhythm=rhythm, by=ana).slug
+    recurrence = Recurrence("quarterly", clock.now().date() + timedelta(days=30), 20, spot_share=10)
+    return templates.save("quarterly", name="Every quarter", scope=criteria, recurrence=recurrence, by=ana).slug

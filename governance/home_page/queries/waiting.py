@@ -54,7 +54,7 @@ def reviews_for(person: Person) -> QuerySet[Campaign]:
 
 def _asks_if_needed(person: Person) -> QuerySet[ReviewTrigger]:
     """Return the small reviews by which somebody says as well whether an agent of hers goes on."""
-    rows = visibility_actions.asks_if_needed(person).filter(campaign=OuterRef("pk"), agent__sponsor=person)
+    rows = visibility_actions.dormancy_reviews(person).filter(campaign=OuterRef("pk"), agent__sponsor=person)
     return rows.filter(agent__dormancy__step=Dormancy.Step.ASKED)
 
 
@@ -98,7 +98,7 @@ def unneeded(person: Person) -> QuerySet[Agent]:
     Whom a small review asks the same is asked there alone.
     """
     asked = Agent.objects.filter(sponsor=person, status=Agent.Status.ACTIVE, dormancy__step=Dormancy.Step.ASKED)
-    asked = asked.exclude(pk__in=visibility_actions.asks_if_needed(person).values("agent"))
+    asked = asked.exclude(pk__in=visibility_actions.dormancy_reviews(person).values("agent"))
     return asked.select_related("dormancy").order_by("slug")
 
 

@@ -53,7 +53,7 @@ def _leave_unanswered(campaign: Campaign, still_open: int, *, by: Person, reason
     """
     if campaign.owner_id != by.pk:
         raise NotTheOwner
-    until = max([deadlines.grace_ends(campaign), *deadlines.time_again(campaign).values()])
+    until = max([deadlines.grace_ends(campaign), *deadlines.extensions(campaign).values()])
     if not campaign.is_rehearsal and (stopped := deadlines.effect(campaign).stopped):
         if clock.now() < until:
             raise ItemsOpen(open=stopped, until=until.isoformat())

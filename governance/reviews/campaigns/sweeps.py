@@ -35,7 +35,7 @@ def _prove(limit: int) -> int:
     unfinished = Q(finished_at=None, final_at__lte=now) & ~Q(state__in=(_STATE.EXCEPTED, _STATE.WITHDRAWN))
     due = Remediation.objects.filter(unproven | unfinished).order_by("not_before")
     ids = list(due.values_list("decision", flat=True)[:limit])
-    return len(best_effort.each(ids, _prove_one))
+    return len(best_effort.for_each(ids, _prove_one))
 
 
 def _prove_one(decision_id: UUID) -> None:

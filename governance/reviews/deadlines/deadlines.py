@@ -69,7 +69,7 @@ class Effect:
     critical: list[str]
     lately: tuple[int, int, int] = (0, 0, 0)
 
-    def too_much(self) -> list[str]:
+    def exceeded_limits(self) -> list[str]:
         """Say why this is more than stops without somebody's word; empty when it is not."""
         active = Grant.objects.filter(
             state=Grant.State.ACTIVE, ended_at=None, agent__status=Agent.Status.ACTIVE
@@ -83,7 +83,7 @@ class Effect:
         )
         return [name for name, is_over in bounds if is_over]
 
-    def told(self) -> dict[str, Any]:
+    def as_detail(self) -> dict[str, Any]:
         """Return it for the record."""
         return {"kept": self.kept, "grants": self.grants, "calls_a_day": self.calls, "critical": self.critical}
 
@@ -175,7 +175,7 @@ def grace_ends(campaign: Campaign) -> datetime:
     return review_rules.business_days(campaign.due_at, GRACE_DAYS)
 
 
-def time_again(campaign: Campaign) -> dict[UUID, datetime]:
+def extensions(campaign: Campaign) -> dict[UUID, datetime]:
     """Say until when items have time that were opened again, or whose answer was recalled, after the due date.
 
     Each has the working days of the grace once more. Of recalls only the first since it was opened counts, or whoever
@@ -210,7 +210,7 @@ def apply_due() -> int:
     waiting = waiting.filter(items__state=ReviewItem.State.IN_REVIEW).distinct()
     due = [each for each in waiting if grace_ends(each) <= now]
     ready = [each.pk for each in due if each.deadline_held is None or each.deadline_released_at]
-    return sum(best_effort.each(ready, lambda campaign_id: sum(_apply(campaign_id))))
+    return sum(best_effort.for_each(ready, lambda campaign_id: sum(_apply(campaign_id))))
 
 
 def _apply(campaign_id: UUID) -> Iterator[int]:
@@ -224,12 +224,12 @@ def _apply_some(campaign_id: UUID) -> int:
     campaign = campaigns.locked(campaign_id)
     if campaign.state != Campaign.State.ACTIVE:
         return 0
-    again = time_again(campaign)
+    again = extensions(campaign)
     if not campaign.is_rehearsal and campaign.deadline_released_at is None:
         undecided.supersede(campaign)
         found = effect(campaign, again)
-        if why := found.too_much():
-            held = {**found.told(), "why": why, "at": clock.now().isoformat()}
+        if why := found.exceeded_limits():
+            held = {**found.as_detail(), "why": why, "at": clock.now().isoformat()}
             campaigns.save(campaign, deadline_held=held)
             log.record(Action.REVIEW_DEADLINE_HELD, about=campaigns.about(campaign), by=SYSTEM, detail=held)
             return 0
@@ -345,7 +345,7 @@ def revoke_due() -> int:
     """
     due = NoAnswer.objects.filter(revoke_at__lte=clock.now(), restored_at=None, revoked_at=None)
     ids = list(due.order_by("revoke_at").values_list("pk", flat=True))
-    return sum(best_effort.each(ids, _revoke))
+    return sum(best_effort.for_each(ids, _revoke))
 
 
 @transaction.atomic

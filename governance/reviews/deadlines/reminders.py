@@ -55,7 +55,7 @@ def days(began_at: datetime, due_at: datetime) -> list[date]:
     return sorted({at.date() for at, _step in _steps(began_at, due_at)})
 
 
-def foretold(campaign: Campaign, now: datetime) -> list[tuple[date, str]]:
+def planned_reminders(campaign: Campaign, now: datetime) -> list[tuple[date, str]]:
     """Say what its reviewers will be told on which day if a review began now, and while they have not answered."""
     steps = sorted(_steps(now, campaign.due_at))
     return [

@@ -79,7 +79,7 @@ def _start(stopped: Iterable[UUID], *, by: Person, reason: str) -> list[str]:
     """Restore grants that the deadline suspended; returns those that somebody else stopped too."""
     left = []
     for grant in stopped:
-        if grants.stopped_by(grant) - {str(SYSTEM)} or holds.stands(grant):
+        if grants.stopped_by(grant) - {str(SYSTEM)} or holds.is_held(grant):
             left.append(str(grant))
         else:
             grants.restore(grant, by=by.principal, reason=reason)

@@ -36,7 +36,7 @@ from governance.reviews.items.errors import (
     Refused,
 )
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.items.visibility import hers
+from governance.reviews.items.visibility import answerable_by
 from governance.reviews.kinds import agents
 from governance.reviews.remediation import remediation
 from governance.reviews.reviewers import assignment as assignment_actions
@@ -122,7 +122,7 @@ def _check_violations(assignment: Assignment, draft: Draft, by: Person) -> None:
 def _mine(item_id: UUID, by: Person) -> Assignment:
     """Return the live assignment that somebody may answer, and note when it was first opened."""
     rows = Assignment.objects.select_related("item__campaign").filter(item=item_id)
-    found = rows.filter(hers(by), state=Assignment.State.ASSIGNED).first()
+    found = rows.filter(answerable_by(by), state=Assignment.State.ASSIGNED).first()
     if found is None:
         raise NotTheReviewer if rows.exists() else NotFound
     if found.item.campaign.state != Campaign.State.ACTIVE:
@@ -135,7 +135,10 @@ def _mine(item_id: UUID, by: Person) -> Assignment:
 def drafts_of(campaign: Campaign, by: Person) -> QuerySet[Draft]:
     """Return the drafts that somebody would submit now: about items that wait for her answer."""
     live = Assignment.objects.filter(
-        hers(by), item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED
+        answerable_by(by),
+        item__campaign=campaign,
+        item__state=ReviewItem.State.IN_REVIEW,
+        state=Assignment.State.ASSIGNED,
     )
     return Draft.objects.filter(assignment__in=live).exclude(verb="")
 

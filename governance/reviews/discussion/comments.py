@@ -20,7 +20,7 @@ from governance.reviews.discussion.models import ReviewComment
 from governance.reviews.items import item_links, visibility
 from governance.reviews.items.errors import NotUnderWay
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.items.visibility import hers
+from governance.reviews.items.visibility import answerable_by
 from governance.reviews.pack.models import EvidencePack, EvidenceSealing
 from governance.reviews.pack.seal import AlreadySealed, BeingSealed
 from governance.reviews.reviewers.models import Assignment
@@ -41,10 +41,10 @@ def comment(item_id: UUID, *, by: Person, text: str) -> ReviewComment:
     """Say something about an item, as whoever answers it or runs reviews; it stays until the evidence is sealed.
 
     Raises NotFound for what `by` does not see, Forbidden for who only reads it, ReasonRequired without a text,
-    narrowing.ReasonTooLong, TooManyComments, and what `talked_about` raises.
+    narrowing.ReasonTooLong, TooManyComments, and what `lock_discussed_campaign` raises.
     """
     said = question_rules.words(text)
-    item = open_to_talk(item_id, by)
+    item = discussable_item(item_id, by)
     if not may_comment(item, by):
         raise Forbidden
     if item.comments.count() >= MOST:
@@ -67,7 +67,7 @@ def may_comment(item: ReviewItem, person: Person) -> bool:
     """
     if person.has_role(*_RUN) or item.campaign.owner_id == person.pk:
         return person.is_active
-    asked = Assignment.objects.filter(hers(person), item=item).exclude(state=Assignment.State.REASSIGNED)
+    asked = Assignment.objects.filter(answerable_by(person), item=item).exclude(state=Assignment.State.REASSIGNED)
     return person.is_active and asked.exists()
 
 
@@ -76,19 +76,19 @@ def is_open(campaign: Campaign) -> bool:
     return campaign.state in Campaign.BEGAN and not _sealings(campaign).exists()
 
 
-def open_to_talk(item_id: UUID, by: Person) -> ReviewItem:
+def discussable_item(item_id: UUID, by: Person) -> ReviewItem:
     """Find an item that somebody sees and that is still talked about; nobody seals its review meanwhile.
 
-    Raises NotFound, and what `talked_about` raises.
+    Raises NotFound, and what `lock_discussed_campaign` raises.
     """
     item = visibility.items_visible_to(by).filter(pk=item_id).first()
     if item is None:
         raise NotFound
-    item.campaign = talked_about(item.campaign_id)
+    item.campaign = lock_discussed_campaign(item.campaign_id)
     return item
 
 
-def talked_about(campaign_id: UUID) -> Campaign:
+def lock_discussed_campaign(campaign_id: UUID) -> Campaign:
     """Lock a review about whose items something may still be said. Raises NotUnderWay, AlreadySealed, BeingSealed."""
     campaign = Campaign.objects.select_for_update(no_key=True).get(pk=campaign_id)
     if campaign.state not in Campaign.BEGAN:

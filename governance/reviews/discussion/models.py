@@ -62,7 +62,7 @@ class ReviewQuestion(Question):
         ]
 
     @property
-    def told_by(self) -> Person | None:
+    def answerer(self) -> Person | None:
         """Return who answered, None where nobody has."""
         return (self.answered_by or self.asked_of) if self.answer else None
 

@@ -25,10 +25,10 @@ from governance.reviews.discussion.models import ReviewQuestion
 from governance.reviews.items import item_links, visibility
 from governance.reviews.items.errors import NotTheReviewer, NotUnderWay
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.items.visibility import hers
+from governance.reviews.items.visibility import answerable_by
 from governance.reviews.reviewers.models import Assignment
 
-from .comments import digest, open_to_talk, talked_about
+from .comments import digest, discussable_item, lock_discussed_campaign
 
 MOST: Final = 20
 """Questions about one item; more is a conversation, and belongs elsewhere."""
@@ -50,15 +50,15 @@ class NotAsked(DomainError):
 def ask(item_id: UUID, *, of: Person, by: Person, text: str) -> ReviewQuestion:
     """Ask somebody who knows about an item that waits for one's own answer.
 
-    Raises what `open_to_talk` raises, NotTheReviewer, NotUnderWay, NotToBeAsked, and what `questioning` raises.
+    Raises what `discussable_item` raises, NotTheReviewer, NotUnderWay, NotToBeAsked, and what `questioning` raises.
     """
     said = question_rules.words(text)
-    item = open_to_talk(item_id, by)
-    if not Assignment.objects.filter(hers(by), item=item, state=Assignment.State.ASSIGNED).exists():
+    item = discussable_item(item_id, by)
+    if not Assignment.objects.filter(answerable_by(by), item=item, state=Assignment.State.ASSIGNED).exists():
         raise NotTheReviewer
     if item.campaign.state != Campaign.State.ACTIVE:
         raise NotUnderWay
-    if of not in who_knows(item, but=by):
+    if of not in people_to_ask(item, but=by):
         raise NotToBeAsked(who=of.login)
     question_rules.check_count(item.questions.count(), MOST)
     made = ReviewQuestion.objects.create(item=item, asked_by=by, asked_of=of, text=said, asked_at=clock.now())
@@ -80,7 +80,7 @@ def answer(question_id: UUID, *, by: Person, text: str) -> ReviewQuestion:
         raise NotFound
     if not may_answer(question, by):
         raise NotAsked
-    talked_about(question.item.campaign_id)
+    lock_discussed_campaign(question.item.campaign_id)
     question_rules.check_unanswered(question)
     question.answer, question.answered_by, question.answered_at = said, by, clock.now()
     question.save(update_fields=["answer", "answered_by", "answered_at"])
@@ -96,7 +96,7 @@ def may_answer(question: ReviewQuestion, person: Person) -> bool:
     return is_hers or delegations.places_of(person).filter(pk=question.asked_of_id).exists()
 
 
-def who_knows(item: ReviewItem, *, but: Person) -> list[Person]:
+def people_to_ask(item: ReviewItem, *, but: Person) -> list[Person]:
     """Return whom a reviewer may ask about an item, by name: who answers for its agent, and who owns its system."""
     agent, system = item.agent, item.system
     knows = [*((agent.sponsor, agent.owner, agent.backup) if agent else ()), *((system.owner,) if system else ())]

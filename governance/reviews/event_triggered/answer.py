@@ -39,7 +39,7 @@ class PostponedEnough(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ReviewAnswer:
     """One answer for all `items` that somebody read. To keep some is to name the lines that stay.
 
     `why_keep` goes with what is kept as it is, `why_drop` with what is cut.
@@ -57,7 +57,7 @@ class Said:
 @transaction.atomic
 def answer(
     campaign_id: UUID,
-    said: Said,
+    said: ReviewAnswer,
     *,
     by: Person,
     via: ReviewDecision.Via,
@@ -88,7 +88,7 @@ def answer(
     return submission.submit(campaign_id, by=by, via=via, amr=amr, proven=proven, only=items)
 
 
-def weighs(campaign_id: UUID, by: Person) -> bool:
+def has_critical_item(campaign_id: UUID, by: Person) -> bool:
     """Whether something of critical risk waits for somebody in a small review: answering it asks for a proof."""
     return visibility.waiting_for(by).filter(item__campaign=campaign_id, item__risk=Risk.CRITICAL).exists()
 
@@ -106,7 +106,7 @@ def _waiting(campaign_id: UUID, by: Person) -> list[Assignment]:
     return rows
 
 
-def _of_item(said: Said, left: Sequence[int]) -> answer_actions.Answer:
+def _of_item(said: ReviewAnswer, left: Sequence[int]) -> answer_actions.Answer:
     """Return what one answer for all of it says of one item."""
     if said.verb == Verb.ABSTAIN:
         return answer_actions.Answer(said.verb, said.abstain, said.comment)

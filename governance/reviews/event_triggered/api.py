@@ -29,7 +29,7 @@ from governance.reviews.remediation import remediation
 class HappenedShown(Shown):
     """One thing that happened, in words. `notes` are words that others wrote."""
 
-    said = serializers.CharField()
+    said = serializers.CharField(source="sentence")
     at = serializers.DateTimeField(allow_null=True)
     notes = serializers.ListField(child=serializers.CharField())
     sides = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
@@ -117,7 +117,7 @@ class OfMicroReviews(OfReviews):
         self.about = [f"campaign:{slug}"]
         return self.find(self.triggers(), campaign__slug=slug)
 
-    def told(self, slug: str) -> Response:
+    def review_response(self, slug: str) -> Response:
         """Answer with a small review as it is now."""
         found = self.trigger(slug)
         items = list(self.items().filter(campaign=found.campaign_id).order_by("number"))
@@ -148,7 +148,7 @@ class OneMicroReview(OfMicroReviews):
     @extend_schema(responses=MicroReviewInFull)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Show a small review with its items."""
-        return self.told(key)
+        return self.review_response(key)
 
 
 class MicroAnswer(OfMicroReviews):
@@ -163,9 +163,9 @@ class MicroAnswer(OfMicroReviews):
         body["abstain"], body["kept"] = body.pop("why_not"), frozenset(body["kept"])
         body["items"] = frozenset(body["items"])
         by, via = self.reviewer(), ReviewDecision.Via.API
-        weighs = answer.weighs(_campaign(found), by)
+        weighs = answer.has_critical_item(_campaign(found), by)
         self.weigh(weighs=weighs)
-        done = answer.answer(_campaign(found), answer.Said(**body), by=by, via=via, proven=weighs)
+        done = answer.answer(_campaign(found), answer.ReviewAnswer(**body), by=by, via=via, proven=weighs)
         decided = [{"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in done.decided]
         removals = [RemovalShown(remediation.prove(cut)).data for cut in done.removals]
         told = {"decided": decided, "settled": [str(each.pk) for each in done.settled], "removals": removals}
@@ -180,7 +180,7 @@ class MicroPostpone(OfMicroReviews):
         """Put it off by fourteen days; twice at most."""
         found, body = self.trigger(key), self.body(Why)
         answer.postpone(_campaign(found), by=self.reviewer(), reason=body["reason"])
-        return self.told(key)
+        return self.review_response(key)
 
 
 def _campaign(found: ReviewTrigger) -> Any:  # noqa: ANN401 - a key; what is visible has a campaign

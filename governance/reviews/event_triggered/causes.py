@@ -21,7 +21,7 @@ _MOST_FACTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class KindRules:
     """How a kind is asked about: after how long the same may be asked again, and the reason a removal begins with."""
 
     again_after: timedelta
@@ -30,21 +30,21 @@ class Manner:
 
 
 _WEEK, _MONTH, _QUARTER = timedelta(days=7), timedelta(days=30), timedelta(days=90)
-MANNERS: Final[Mapping[str, Manner]] = {
-    Kind.COMBINATION: Manner(_WEEK, "risk"),
-    Kind.TOOL_CHANGED: Manner(_WEEK, "drifted"),
-    Kind.IRREVERSIBLE_USE: Manner(_WEEK, "risk"),
-    Kind.LEAVER: Manner(_WEEK, "owner_gone"),
-    Kind.DELEGATE_LEFT: Manner(_WEEK, "owner_gone"),
-    Kind.DORMANT: Manner(_MONTH, "unused"),
-    Kind.BY_RULE: Manner(_MONTH, "not_appropriate"),
-    Kind.AGENT_CHANGED: Manner(_MONTH, "drifted"),
-    Kind.REACH_GREW: Manner(_MONTH, "risk"),
-    Kind.DENIALS: Manner(_MONTH, "wrong_scope"),
-    Kind.NEW_OFFICE: Manner(_QUARTER, "not_appropriate"),
-    Kind.MOVED: Manner(_QUARTER, "not_appropriate"),
-    Kind.ENDS_SOON: Manner(_QUARTER, "project_ended"),
-    Kind.SPOT_CHECK: Manner(timedelta(), "not_appropriate"),
+KIND_RULES: Final[Mapping[str, KindRules]] = {
+    Kind.COMBINATION: KindRules(_WEEK, "risk"),
+    Kind.TOOL_CHANGED: KindRules(_WEEK, "drifted"),
+    Kind.IRREVERSIBLE_USE: KindRules(_WEEK, "risk"),
+    Kind.LEAVER: KindRules(_WEEK, "owner_gone"),
+    Kind.DELEGATE_LEFT: KindRules(_WEEK, "owner_gone"),
+    Kind.DORMANT: KindRules(_MONTH, "unused"),
+    Kind.BY_RULE: KindRules(_MONTH, "not_appropriate"),
+    Kind.AGENT_CHANGED: KindRules(_MONTH, "drifted"),
+    Kind.REACH_GREW: KindRules(_MONTH, "risk"),
+    Kind.DENIALS: KindRules(_MONTH, "wrong_scope"),
+    Kind.NEW_OFFICE: KindRules(_QUARTER, "not_appropriate"),
+    Kind.MOVED: KindRules(_QUARTER, "not_appropriate"),
+    Kind.ENDS_SOON: KindRules(_QUARTER, "project_ended"),
+    Kind.SPOT_CHECK: KindRules(timedelta(), "not_appropriate"),
 }
 """In the order in which they are asked about where many wait."""
 
@@ -80,7 +80,7 @@ def note(
         grants=held,
         facts=[told],
         happened_at=at or now,
-        open_from=max(now, last + MANNERS[kind].again_after) if last else now,
+        open_from=max(now, last + KIND_RULES[kind].again_after) if last else now,
     )
 
 

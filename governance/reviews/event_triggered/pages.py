@@ -18,14 +18,14 @@ from governance.console import doors
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import attention
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.decisions.pages.submission import proofs, told_of
 from governance.reviews.event_triggered import answer
 from governance.reviews.event_triggered import words as event_triggered_words
-from governance.reviews.event_triggered.causes import MANNERS
+from governance.reviews.event_triggered.causes import KIND_RULES
 from governance.reviews.event_triggered.models import MOST_POSTPONED, ReviewTrigger
 from governance.reviews.items import visibility
 from governance.reviews.remediation import remediation
@@ -39,9 +39,9 @@ _PARTS: Final = ("why_keep", "why_drop", "abstain", "comment")
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, slug: str) -> HttpResponse:
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a small review, and take the answer of whoever is asked."""
-    campaign, person = found(request, slug), doors.person(request)
+    campaign, person = find_campaign(request, slug), doors.person(request)
     trigger = ReviewTrigger.objects.select_related("agent").filter(campaign=campaign).first()
     if trigger is None:
         raise NotFound
@@ -67,7 +67,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "keep": [(code, REASONS[code]) for code in review_rules.KEEP],
         "drop": [(code, REASONS[code]) for code in review_rules.DROP],
         "abstain": [(code, REASONS[code]) for code in review_rules.ABSTAIN],
-        "usual": request.POST.get("why_drop", MANNERS[trigger.kind].drop),
+        "usual": request.POST.get("why_drop", KIND_RULES[trigger.kind].drop),
         "ticked": request.POST.getlist("keep"),
         "posted": request.POST.getlist("item"),
         "more": max(0, waiting.count() - len(rows)) if len(rows) == _SHOWN else 0,
@@ -89,9 +89,9 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     said = _said(request)
     for item in said.items:
         ms = doors.number(request.POST.get(f"ms:{item}", ""), _DIGITS)
-        if ms > 0 and read.live(campaign, by).filter(item=item).exists():
+        if ms > 0 and read.open_assignments(campaign, by).filter(item=item).exists():
             attention.looked(item, by=by, ms=ms)
-    weighs = answer.weighs(campaign.pk, by)
+    weighs = answer.has_critical_item(campaign.pk, by)
     doors.prove(request, "micro-review-answer", weighs=weighs)
     via, amr = ReviewDecision.Via.UI, proofs(request)
     done = answer.answer(campaign.pk, said, by=by, via=via, amr=amr, proven=weighs)
@@ -100,16 +100,16 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     return redirect(f"/small-reviews/{campaign.slug}/")
 
 
-def _said(request: HttpRequest) -> answer.Said:
+def _said(request: HttpRequest) -> answer.ReviewAnswer:
     """Read the form. Raises Malformed."""
     verb, lines = request.POST.get("verb", ""), [doors.number(line) for line in request.POST.getlist("keep")]
     items = _items(request)
     if verb.startswith("abstain:"):
-        return answer.Said("abstain", items, abstain=verb.partition(":")[2], comment=_text(request, "comment"))
+        return answer.ReviewAnswer("abstain", items, abstain=verb.partition(":")[2], comment=_text(request, "comment"))
     if verb not in tuple(review_rules.STRICTNESS) or -1 in lines:
         raise Malformed
     parts = {part: _text(request, part) for part in _PARTS}
-    return answer.Said(verb, items, **parts, kept=frozenset(lines))
+    return answer.ReviewAnswer(verb, items, **parts, kept=frozenset(lines))
 
 
 def _items(request: HttpRequest) -> frozenset[UUID]:

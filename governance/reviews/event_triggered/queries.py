@@ -13,7 +13,7 @@ from governance.reviews.reviewers.models import Assignment
 
 
 @dataclass(frozen=True, slots=True)
-class SmallLine:
+class EventTriggeredLine:
     """One small review: the names of whom it waits for, the outcomes it has, and whether it is late."""
 
     campaign: Campaign
@@ -23,7 +23,7 @@ class SmallLine:
     is_late: bool
 
 
-def lines(campaigns: Sequence[Campaign]) -> list[SmallLine]:
+def lines(campaigns: Sequence[Campaign]) -> list[EventTriggeredLine]:
     """Return a line for each campaign, in their order."""
     asked: dict[object, dict[str, None]] = defaultdict(dict)
     waiting = Assignment.objects.filter(
@@ -37,7 +37,7 @@ def lines(campaigns: Sequence[Campaign]) -> list[SmallLine]:
         said[campaign][verb or state] = None
     now = clock.now()
     return [
-        SmallLine(
+        EventTriggeredLine(
             each,
             tuple(name for name in asked[each.pk] if name),
             "" in asked[each.pk],

@@ -40,7 +40,7 @@ def settle_due(limit: int = 200) -> int:
     rows = Campaign.objects.filter(kind=Campaign.Kind.MICRO, state=Campaign.State.ACTIVE)
     done = rows.filter(~Exists(items.filter(state=ReviewItem.State.IN_REVIEW)) & ~Exists(lately) & ~Exists(elsewhere))
     ids = list(done.order_by("due_at", "pk").values_list("pk", flat=True)[:limit])
-    return sum(best_effort.each(ids, _settle))
+    return sum(best_effort.for_each(ids, _settle))
 
 
 def _end_what_is_gone(limit: int) -> None:

@@ -30,7 +30,7 @@ from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.suggestions import suggestions
 
-from .causes import MANNERS
+from .causes import KIND_RULES
 
 MOST_OPEN: Final = 10
 """How many small reviews one person has at once."""
@@ -40,7 +40,7 @@ DUE, DUE_CRITICAL = timedelta(days=7), timedelta(days=2)
 _LATER: Final = timedelta(hours=1)
 """After how long a cause is tried again whose reviewer has enough to answer, or that failed."""
 _ORDER: Final = Case(
-    *(When(kind=kind, then=Value(place)) for place, kind in enumerate(MANNERS)),
+    *(When(kind=kind, then=Value(place)) for place, kind in enumerate(KIND_RULES)),
     output_field=IntegerField(),
 )
 
@@ -61,11 +61,11 @@ def open_due(limit: int = 100) -> int:
     waiting = ReviewTrigger.objects.filter(state=ReviewTrigger.State.WAITING, open_from__lte=clock.now())
     waiting = waiting.exclude(Exists(_open_ones(OuterRef("kind"), OuterRef("subject"))))  # those wait for these
     ids = list(waiting.order_by(_ORDER, "happened_at").values_list("pk", flat=True)[:limit])
-    owner = whose_care()
-    return sum(best_effort.each(ids, lambda pk: _try(pk, owner))) if owner is not None else 0
+    owner = choose_owner()
+    return sum(best_effort.for_each(ids, lambda pk: _try(pk, owner))) if owner is not None else 0
 
 
-def whose_care() -> Person | None:
+def choose_owner() -> Person | None:
     """Return the person a small review belongs to: the analyst with the fewest, or else somebody of security."""
     for role in (Role.ANALYST, Role.SECURITY):
         rows = Person.objects.holding(role).filter(is_active=True).annotate(n=Count("campaigns", distinct=True))

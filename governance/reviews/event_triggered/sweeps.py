@@ -55,7 +55,7 @@ def find() -> int:
 
     Raises an ExceptionGroup of the sweeps that failed, after the others.
     """
-    return sum(best_effort.each((first_uses, looks_due, spikes, ending), lambda sweep: sweep()))
+    return sum(best_effort.for_each((first_uses, looks_due, spikes, ending), lambda sweep: sweep()))
 
 
 def first_uses() -> int:

@@ -49,21 +49,21 @@ def listen(limit: int = AT_ONCE) -> int:
         if end <= cursor.position:
             return 0
         with connection.cursor() as reading:
-            reading.execute(_NEXT, {"first": cursor.position, "end": end, "actions": [*_HEARERS]})
+            reading.execute(_NEXT, {"first": cursor.position, "end": end, "actions": [*_HANDLERS]})
             keys = reading.fetchall()
         for at, uuid in keys:
-            hear(Event.objects.get(at=at, uuid=uuid))
+            note_event(Event.objects.get(at=at, uuid=uuid))
         Cursor.objects.filter(pk=CURSOR).update(position=end)
     return end - cursor.position
 
 
-def hear(event: Event) -> None:
+def note_event(event: Event) -> None:
     """Note what one event is a cause for. One that cannot be read is logged and keeps nobody from the next."""
     if event.outcome == "refused":
         return
     try:
         with transaction.atomic():
-            _HEARERS[Action(event.action)](event)
+            _HANDLERS[Action(event.action)](event)
     except Exception:
         logger.exception("event %s could not be looked at", event.uuid)
 
@@ -142,13 +142,13 @@ def _answered_by(person: Person) -> list[Agent]:
 def _about_agent(kind: str, *names: str) -> Callable[[Event], None]:
     """Note a cause for the agents an event is about, with these parts of what it says."""
 
-    def hearer(event: Event) -> None:
+    def handler(event: Event) -> None:
         told = _fact(event, **{name: event.detail.get(name) for name in names})
         for agent in _agents(event):
             if causes.in_force(agent):
                 causes.note(kind, agent, told, at=event.at)
 
-    return hearer
+    return handler
 
 
 def _version(event: Event) -> None:
@@ -209,7 +209,7 @@ def _note_combination(event: Event, agent: Agent, rule: CombinationRule, sides: 
     causes.note(Kind.COMBINATION, agent, told, at=event.at)
 
 
-_HEARERS: Final[Mapping[Action, Callable[[Event], None]]] = {
+_HANDLERS: Final[Mapping[Action, Callable[[Event], None]]] = {
     Action.TOOL_CHANGED: _tool_changed,
     Action.TOOL_RETURNED: _tool_changed,
     Action.PERSON_DISABLED: _left,

@@ -22,17 +22,19 @@ def visible_to(who: Person | None) -> QuerySet[ReviewTrigger]:
     return rows.select_related("agent", "campaign__owner")
 
 
-def asks_if_needed(who: Person) -> QuerySet[ReviewTrigger]:
+def dormancy_reviews(who: Person) -> QuerySet[ReviewTrigger]:
     """Return the small reviews under way that ask, or asked, somebody whether an agent that nobody uses is needed.
 
     Her answer there says so for the agent too once it stands (`settling`), so nobody asks her elsewhere meanwhile.
     """
-    hers = Assignment.objects.filter(visibility.hers(who), state__in=_ASKED, item__campaign__kind=Campaign.Kind.MICRO)
+    hers = Assignment.objects.filter(
+        visibility.answerable_by(who), state__in=_ASKED, item__campaign__kind=Campaign.Kind.MICRO
+    )
     rows = ReviewTrigger.objects.filter(kind=Kind.DORMANT, campaign__state=Campaign.State.ACTIVE)
     return rows.filter(campaign__in=hers.values("item__campaign")).select_related("campaign")
 
 
-def open_of(agent: Agent) -> QuerySet[ReviewTrigger]:
+def open_reviews(agent: Agent) -> QuerySet[ReviewTrigger]:
     """Return what is being asked about an agent now, the most urgent first."""
     rows = ReviewTrigger.objects.filter(agent=agent, campaign__state=Campaign.State.ACTIVE)
     return rows.select_related("campaign").order_by("campaign__due_at")

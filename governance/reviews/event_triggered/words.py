@@ -42,7 +42,7 @@ _GREW_TOGETHER: Final = gettext_lazy(
 class Happened:
     """One thing that happened. `notes` are words that others wrote, `sides` tools that stand against each other."""
 
-    said: str
+    sentence: str
     at: datetime | None
     notes: tuple[str, ...] = ()
     sides: tuple[tuple[str, ...], ...] = ()
@@ -52,7 +52,7 @@ def happened(trigger: ReviewTrigger) -> list[Happened]:
     """Say what a small review is about, in the order in which it happened."""
     return [
         Happened(
-            said=_sentence(trigger.kind, fact),
+            sentence=_sentence(trigger.kind, fact),
             at=parse_datetime(str(fact.get("at", ""))),
             notes=tuple(str(note) for note in _notes(fact)),
             sides=tuple(tuple(str(tool) for tool in side) for side in fact.get("sides", [])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 
-def each[Thing, Result](things: Iterable[Thing], act: Callable[[Thing], Result]) -> list[Result]:
+def for_each[Thing, Result](things: Iterable[Thing], act: Callable[[Thing], Result]) -> list[Result]:
     """Act on each, whatever becomes of the others, and return what came of it. Each has a transaction of its own.
 
     Raises an ExceptionGroup of what went wrong, after the last: whoever runs it is told; the next sweep tries again.

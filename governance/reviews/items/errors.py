@@ -85,7 +85,7 @@ class BadScope(DomainError):
     code, status = "scope_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-class BadManner(DomainError):
+class BadCampaignOptions(DomainError):
     """The kind is unknown, or answers would be carried forward for longer than the framework lets them."""
 
     code, status = "review_manner_malformed", HTTPStatus.UNPROCESSABLE_ENTITY

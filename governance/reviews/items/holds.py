@@ -17,7 +17,7 @@ SUSPENDED: Final = "suspended"
 """Under this word a cut keeps of each grant that it stopped whether it was the one that stopped it."""
 
 
-def stands(grant_id: UUID) -> bool:
+def is_held(grant_id: UUID) -> bool:
     """Whether the deadline of a review holds a grant stopped, or a removal that is neither final nor taken back."""
     unanswered = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, restored_at=None, revoked_at=None)
     if unanswered.filter(_concerns(grant_id, "item"), grants__contains=[grant_id]).exists():
@@ -35,7 +35,7 @@ def _concerns(grant_id: UUID, item: str) -> Q:
     return is_another | Q(Exists(named))
 
 
-def stands_on(subject: ReviewItem.Subject, key: str) -> bool:
+def is_subject_held(subject: ReviewItem.Subject, key: str) -> bool:
     """Whether a review holds stopped what is no grant: by its deadline, or a removal neither final nor taken back."""
     unanswered = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, restored_at=None, revoked_at=None)
     if unanswered.filter(item__subject_kind=subject, item__subject_key=key).exists():
@@ -47,17 +47,17 @@ def stands_on(subject: ReviewItem.Subject, key: str) -> bool:
 
 def check_agent(slug: str) -> None:
     """Refuse to restore an agent that a review stopped; its own verbs let go first. Raises StoppedByReview."""
-    if stands_on(ReviewItem.Subject.AGENT, slug):
+    if is_subject_held(ReviewItem.Subject.AGENT, slug):
         raise StoppedByReview
 
 
 def check_client(client_id: str) -> None:
     """Refuse to enable a client that a review stopped; its own verbs let go first. Raises StoppedByReview."""
-    if stands_on(ReviewItem.Subject.CLIENT, client_id):
+    if is_subject_held(ReviewItem.Subject.CLIENT, client_id):
         raise StoppedByReview
 
 
 def check(grant_id: UUID) -> None:
     """Refuse to restore what a review stopped; its own verbs let go first. Raises StoppedByReview."""
-    if stands(grant_id):
+    if is_held(grant_id):
         raise StoppedByReview

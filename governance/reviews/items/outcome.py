@@ -23,7 +23,7 @@ CUTS: Final = Q(verb__in=[Verb.REVOKE, Verb.REDUCE]) | Q(valid_until__isnull=Fal
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class CombinedAnswers:
     """The answers that count for an item, by stage; each was given on what the one before it had left."""
 
     answers: Sequence[ReviewDecision] = ()
@@ -48,12 +48,12 @@ def standing() -> QuerySet[ReviewDecision]:
     return ReviewDecision.objects.filter(taken_back=None).exclude(verb=Verb.ABSTAIN)
 
 
-def of(items: Collection[UUID]) -> dict[UUID, Together]:
+def combined(items: Collection[UUID]) -> dict[UUID, CombinedAnswers]:
     """Return what the answers of each item come to; of those without one, nothing."""
     found: dict[UUID, list[ReviewDecision]] = defaultdict(list)
     for each in standing().filter(item__in=items).order_by("stage"):
         found[each.item_id].append(each)
-    return {item: Together(answers) for item, answers in found.items()}
+    return {item: CombinedAnswers(answers) for item, answers in found.items()}
 
 
 def removals(items: Collection[UUID]) -> dict[UUID, list[Remediation]]:

@@ -21,7 +21,7 @@ from governance.console import doors
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.campaigns.queries import item as item_queries
 from governance.reviews.deadlines import deadlines, restore
@@ -53,13 +53,13 @@ def _may(request: HttpRequest, act: str) -> bool:
 
 def item_of(request: HttpRequest, slug: str, pk: UUID) -> ReviewItem:
     """Find an item that somebody sees. Raises NotFound."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     return doors.find(visibility.items_visible_to(doors.person(request)), pk=pk, campaign=campaign)
 
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Show an item's evidence and every answer to it, its cuts with their proofs, and what the deadline did.
 
     The workbench asks for the evidence alone, as a part of its own page.
@@ -97,8 +97,8 @@ def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 
 def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
     """Return the evidence beside an item, and for whoever answers it the forms that go with it."""
-    seen = item_queries.of(read.seen(ReviewItem.objects.filter(pk=row.pk), person).get(), person)
-    mine = item_queries.mine(row, person) if row.campaign.state == Campaign.State.ACTIVE else None
+    seen = item_queries.read_detail(read.with_details(ReviewItem.objects.filter(pk=row.pk), person).get(), person)
+    mine = item_queries.own_assignment(row, person) if row.campaign.state == Campaign.State.ACTIVE else None
     told: dict[str, Any] = {
         "detail": seen,
         "row": seen.row,
@@ -113,7 +113,7 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
             "narrowing": form,
             "lowered": item_queries.lowered(form),
             "drop": [(code, REASONS[code]) for code in review_rules.DROP],
-            "knows": questions.who_knows(row, but=person),
+            "knows": questions.people_to_ask(row, but=person),
             "successors": assignment.successors(row.pk, by=person),
         }
     return told
@@ -192,7 +192,7 @@ def _cut(request: HttpRequest, row: ReviewItem, name: str) -> None:
 @doors.page
 def release(request: HttpRequest, slug: str) -> HttpResponse:
     """Let a deadline that was held take its course."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     if not MATRIX["campaign-release", "POST"].roles & doors.caller(request).roles:
         raise Forbidden
     deadlines.release(campaign.pk, by=doors.person(request), reason=doors.reason(request))

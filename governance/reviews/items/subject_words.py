@@ -31,7 +31,7 @@ _AUTH: Final = {
 }
 
 
-def told(items: Iterable[ReviewItem]) -> dict[UUID, list[str]]:
+def sentences(items: Iterable[ReviewItem]) -> dict[UUID, list[str]]:
     """Say of each item that is no access what was frozen of it, and what removing it does."""
     others = {item.pk: item for item in items if item.subject_kind != ReviewItem.Subject.ACCESS}
     if not others:

@@ -91,7 +91,7 @@ def unresolved() -> list[tuple[Campaign, int]]:
     return sorted(((each, counts[each.pk]) for each in Campaign.objects.filter(pk__in=counts)), key=lambda row: -row[1])
 
 
-def put_together() -> None:
+def compact() -> None:
     """Make one row of those that count the same. Two at once share the work, and whoever reads sees the same sums."""
     with connection.cursor() as cursor:
         for table, of in _TABLES:

@@ -16,7 +16,7 @@ from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers.models import Assignment
 
 
-def hers(by: Person) -> Q:
+def answerable_by(by: Person) -> Q:
     """Select the assignments that somebody may answer: her own, and those of whoever left their place to her.
 
     Named one by one, so that they are found by their index: an alternative of a subquery reads every assignment.
@@ -61,13 +61,13 @@ def _shared(who: Person) -> QuerySet[EvidenceShare, Any]:
 
 def _asked(who: Person) -> QuerySet[Assignment]:
     """Return what somebody is or was to answer; before a campaign begins nobody is asked."""
-    return Assignment.objects.filter(hers(who)).exclude(item__campaign__state__in=Campaign.BEFORE)
+    return Assignment.objects.filter(answerable_by(who)).exclude(item__campaign__state__in=Campaign.BEFORE)
 
 
 def waiting_for(who: Person) -> QuerySet[Assignment]:
     """Return what waits for somebody's answer in campaigns under way."""
     return Assignment.objects.filter(
-        hers(who),
+        answerable_by(who),
         state=Assignment.State.ASSIGNED,
         item__state=ReviewItem.State.IN_REVIEW,
         item__campaign__state=Campaign.State.ACTIVE,

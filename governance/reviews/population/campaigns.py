@@ -17,20 +17,20 @@ from entitlements.errors import NotFound
 from entitlements.people.models import Person
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.items.errors import BadManner, DueTooLate, DueTooSoon, NameTaken
+from governance.reviews.items.errors import BadCampaignOptions, DueTooLate, DueTooSoon, NameTaken
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import fallback
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.templates.models import CampaignTemplate
 
-from . import other_things, scopes
+from . import other_subjects, scopes
 
 _CARRYING: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
 """The kinds of which answers may be carried forward; the others ask everything each time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class CampaignOptions:
     """How a campaign that a person makes goes about it: its kind, and for how many days an answer may be carried on.
 
     SOX lets no answer be carried; for PCI DSS one may be half a year old. `strategies` says by risk who answers.
@@ -56,20 +56,20 @@ class Manner:
         return {**asdict(self), "fallback_group": fallback.fit(self.fallback_group)}
 
     def check(self) -> None:
-        """Raise BadManner for what no campaign can be, FallbackUnfit for a group that cannot be asked."""
+        """Raise BadCampaignOptions for what no campaign can be, FallbackUnfit for a group that cannot be asked."""
         most = {Campaign.Framework.NONE: 366, Campaign.Framework.PCI: 183, Campaign.Framework.SOX: 0}
         known = self.kind in Campaign.Kind and self.mode in Campaign.Mode and self.framework in Campaign.Framework
         longest = most[Campaign.Framework(self.framework)] if known else 0
         delta = self.kind in _CARRYING and 0 < self.carry_days <= longest
         fits = delta if self.mode == Campaign.Mode.DELTA else self.carry_days == 0
         if not known or not fits:
-            raise BadManner(carry_days_at_most=longest)
+            raise BadCampaignOptions(carry_days_at_most=longest)
         if not review_rules.may_choose(self.strategies):
-            raise BadManner(field="strategies")
+            raise BadCampaignOptions(field="strategies")
         fallback.fit(self.fallback_group)
 
 
-FULL: Final = Manner()
+FULL: Final = CampaignOptions()
 LONGEST: Final = timedelta(days=366)
 """How long before its due date a campaign is made at most."""
 
@@ -86,13 +86,13 @@ def make(
     name: str,
     due_at: datetime,
     scope: Mapping[str, Any] | None = None,
-    manner: Manner = FULL,
+    options: CampaignOptions = FULL,
     by: Person,
     reason: str = "",
 ) -> Campaign:
     """Draft a campaign over all access in force, or what a scope takes in (`scoping`).
 
-    Raises NameTaken, BadScope, BadManner, FallbackUnfit, DueTooSoon, DueTooLate.
+    Raises NameTaken, BadScope, BadCampaignOptions, FallbackUnfit, DueTooSoon, DueTooLate.
     """
     now = clock.now()
     if due_at <= now:
@@ -100,14 +100,14 @@ def make(
     if due_at > now + LONGEST:
         raise DueTooLate
     checked = scopes.check(scope or {})
-    manner.check()
-    other_things.check(checked, manner.kind)
+    options.check()
+    other_subjects.check(checked, options.kind)
     try:
         with transaction.atomic():
             campaign = Campaign.objects.create(
                 slug=slug,
                 name=name,
-                **{**manner.columns(), "strategies": review_rules.strategies(manner.strategies)},
+                **{**options.columns(), "strategies": review_rules.strategies(options.strategies)},
                 owner=by,
                 scope=checked,
                 scope_sha256=hashlib.sha256(chain.canonical(checked)).hexdigest(),
@@ -121,7 +121,7 @@ def make(
         about=about(campaign),
         by=by.principal,
         reason=reason,
-        detail={"name": name, **asdict(Manner.of(campaign)), "scope": checked, "due_at": due_at.isoformat()},
+        detail={"name": name, **asdict(CampaignOptions.of(campaign)), "scope": checked, "due_at": due_at.isoformat()},
     )
     return campaign
 

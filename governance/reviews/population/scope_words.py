@@ -60,7 +60,7 @@ _ACTIONS: Final[Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Covers:
+class ScopeDescription:
     """What a review looks at as a sentence; what is left out of it, each with the reason; what is carried forward."""
 
     sentence: str
@@ -69,7 +69,7 @@ class Covers:
     framework: str
 
 
-def covers(campaign: Campaign) -> Covers:
+def describe(campaign: Campaign) -> ScopeDescription:
     """Say what a campaign looks at."""
     carried = ""
     if campaign.mode == Campaign.Mode.DELTA:
@@ -79,7 +79,7 @@ def covers(campaign: Campaign) -> Covers:
             campaign.carry_days,
         ) % {"n": campaign.carry_days}
     framed = campaign.framework != Campaign.Framework.NONE
-    return Covers(
+    return ScopeDescription(
         sentence(campaign.scope, campaign.kind),
         tuple((condition(each["where"]), str(each["reason"])) for each in campaign.scope.get("exclude", [])),
         carried,

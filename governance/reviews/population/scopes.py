@@ -165,7 +165,7 @@ def matching(scope: Mapping[str, Any], kind: str, now: datetime) -> QuerySet[Gra
     return _within(Grant.objects.filter(ended_at=None, expires_at__gt=now), scope, kind, now)
 
 
-def over(campaign: Campaign, told: Collection[UUID] | None = None) -> QuerySet[Grant]:
+def ended_grants(campaign: Campaign, told: Collection[UUID] | None = None) -> QuerySet[Grant]:
     """Return the grants that a campaign of access would have taken in, had they not ended within the window before.
 
     With `told` those are meant whatever their rows say of their end: the record named them.

@@ -25,7 +25,7 @@ from governance.reviews.population.models import PopulationRow
 from governance.reviews.staging.models import SnapshotRow
 from governance.reviews.usage import usage
 
-from . import other_things, scopes
+from . import other_subjects, scopes
 
 WINDOW: Final = usage.WINDOW
 _ALL: Final = 2**31 - 1
@@ -152,8 +152,8 @@ def read(campaign: Campaign, now: datetime) -> int:
 
     Access is kept aside, for `move` to make items of; of other things, which are few, the items are made here.
     """
-    if campaign.kind in other_things.KINDS:
-        other_things.take(campaign, now)
+    if campaign.kind in other_subjects.KINDS:
+        other_subjects.take(campaign, now)
         return ReviewItem.objects.filter(campaign=campaign).count()
     chosen, values = scopes.as_sql(scopes.matching(campaign.scope, campaign.kind, now), "scope")
     excluded, reasons = _excluded(campaign, now)
@@ -181,8 +181,8 @@ def digest(campaign: Campaign) -> tuple[int, str]:
 
 def count(scope: Mapping[str, Any], kind: str, now: datetime) -> int:
     """Count the rows that a population would have now."""
-    if kind in other_things.KINDS:
-        return other_things.count(scope, kind, now)
+    if kind in other_subjects.KINDS:
+        return other_subjects.count(scope, kind, now)
     return scopes.matching(scope, kind, now).count()
 
 

@@ -64,7 +64,11 @@ def put_back(item: ReviewItem, grant_id: UUID, own: Collection[str], *, by: Prin
         subjects_actions.leave(grant_id, other, by=by, reason=reason)
     grant = Grant.objects.get(pk=grant_id)
     theirs = {*own, *(actor for _, actor in held)}
-    if grant.state == Grant.State.SUSPENDED and not grants.stopped_by(grant_id) - theirs and not holds.stands(grant_id):
+    if (
+        grant.state == Grant.State.SUSPENDED
+        and not grants.stopped_by(grant_id) - theirs
+        and not holds.is_held(grant_id)
+    ):
         grant = grants.restore(grant_id, by=by, reason=reason)
     return grant.state == Grant.State.ACTIVE
 

@@ -21,8 +21,8 @@ from entitlements.words import Risk
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.items.models import ReviewItem, ReviewLine
-from governance.reviews.population import other_things, scopes, snapshot
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population import other_subjects, scopes, snapshot
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.quality import comparison
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers.models import Assignment
@@ -60,7 +60,7 @@ class Preview:
     """What a campaign would look at, whom it would ask, and what would happen if nobody answered.
 
     `staged` is false where the population is too large for a look: then only `grants` is known. `new` and `gone` count
-    items against the review named by `last`, the one before it of its kind. `nobodys` are the first items without a
+    items against the review named by `last`, the one before it of its kind. `unassigned` are the first items without a
     reviewer, `sample` the first of all.
     """
 
@@ -82,12 +82,12 @@ class Preview:
     verdicts: dict[str, int] = field(default_factory=dict)
     loads: tuple[Load, ...] = ()
     sample: tuple[dict[str, Any], ...] = ()
-    nobodys: tuple[dict[str, Any], ...] = ()
+    unassigned: tuple[dict[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return it as it is kept beside what is staged; the release before has to read it too."""
         told = {**asdict(self), "at": self.at.isoformat()}
-        del told["nobodys"]  # read from what is staged
+        del told["unassigned"]  # read from what is staged
         return told
 
     @classmethod
@@ -121,20 +121,20 @@ class Preview:
         ]
 
 
-def preview(scope: Mapping[str, Any], manner: Manner, *, by: Person) -> Preview:
-    """Say what a campaign with this scope would be. Raises BadScope, BadManner, FallbackUnfit."""
+def preview(scope: Mapping[str, Any], options: CampaignOptions, *, by: Person) -> Preview:
+    """Say what a campaign with this scope would be. Raises BadScope, BadCampaignOptions, FallbackUnfit."""
     now = clock.now()
     checked = scopes.check(scope)
-    manner.check()
-    other_things.check(checked, manner.kind)
-    grants = snapshot.count(checked, manner.kind, now)
+    options.check()
+    other_subjects.check(checked, options.kind)
+    grants = snapshot.count(checked, options.kind, now)
     if not grants or grants > LARGEST:
         return Preview(now, grants)
     with transaction.atomic():
         campaign = Campaign.objects.create(
             slug=f"preview-{uuid4().hex}",
             name="preview",
-            **manner.columns(),
+            **options.columns(),
             owner=by,
             scope=checked,
             scope_sha256="0" * 64,
@@ -152,7 +152,7 @@ def preview(scope: Mapping[str, Any], manner: Manner, *, by: Person) -> Preview:
 
 def of_draft(campaign: Campaign) -> Preview:
     """Say what a drafted campaign would be if it began now."""
-    return preview(campaign.scope, Manner.of(campaign), by=campaign.owner)
+    return preview(campaign.scope, CampaignOptions.of(campaign), by=campaign.owner)
 
 
 def grants_of(campaign: Campaign) -> int:
@@ -188,11 +188,11 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
         verdicts=_split(Suggestion.objects.filter(item__in=asked), "verdict"),
         loads=_loads(campaign),
         sample=_first(asked),
-        nobodys=nobodys(campaign) if unresolved else (),
+        unassigned=unassigned(campaign) if unresolved else (),
     )
 
 
-def nobodys(campaign: Campaign) -> tuple[dict[str, Any], ...]:
+def unassigned(campaign: Campaign) -> tuple[dict[str, Any], ...]:
     """Return the first items that nobody was found for."""
     waiting = Assignment.objects.filter(state=Assignment.State.ASSIGNED, reviewer=None)
     return _first(ReviewItem.objects.filter(campaign=campaign, assignments__in=waiting))

@@ -20,7 +20,7 @@ from entitlements.api.fields import Shown, Slug, Strict, Text
 from governance.deciders import review_rules
 from governance.reviews.campaigns.api.bodies import CampaignShown
 from governance.reviews.campaigns.api.campaigns import OfReviews
-from governance.reviews.campaigns.api.manner import MannerAsked, Scope, Strategies, manner_of
+from governance.reviews.campaigns.api.options import MannerAsked, Scope, Strategies, options_of
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.api import MaybeWhy
 from governance.reviews.population import campaigns
@@ -139,8 +139,8 @@ class Templates(OfReviews, Listing):
             body["slug"],
             name=body["name"],
             scope=body["scope"],
-            manner=manner_of(body),
-            rhythm=_rhythm(body, "first_on"),
+            options=options_of(body),
+            recurrence=_recurrence(body, "first_on"),
             by=self.reviewer(),
             reason=body["reason"],
         )
@@ -162,14 +162,16 @@ class OneTemplate(OfReviews):
         found = self._found(key)
         preconditions.require(request, found.version)
         asked = self.body(TemplateChanged)
-        said: dict[str, Any] = {name: getattr(found, name) for name in _EDITED} | asdict(campaigns.Manner.of(found))
+        said: dict[str, Any] = {name: getattr(found, name) for name in _EDITED} | asdict(
+            campaigns.CampaignOptions.of(found)
+        )
         said |= {name: value for name, value in asked.items() if name in said}
         changed = templates.edit(
             key,
             name=said["name"],
             scope=said["scope"],
-            manner=manner_of(said),
-            rhythm=_rhythm(said, "next_on"),
+            options=options_of(said),
+            recurrence=_recurrence(said, "next_on"),
             version=found.version,
             by=self.reviewer(),
             reason=asked["reason"],
@@ -184,9 +186,9 @@ class OneTemplate(OfReviews):
 _EDITED: Final = ("name", "scope", "cadence", "next_on", "days", "spot_share", "spot_days")
 
 
-def _rhythm(said: Mapping[str, Any], begins: str) -> templates.Rhythm:
+def _recurrence(said: Mapping[str, Any], begins: str) -> templates.Recurrence:
     checked = said["spot_share"], said["spot_days"]
-    return templates.Rhythm(said["cadence"], said[begins], said["days"], *checked)
+    return templates.Recurrence(said["cadence"], said[begins], said["days"], *checked)
 
 
 class StartTemplate(OfReviews):
@@ -197,7 +199,7 @@ class StartTemplate(OfReviews):
         """Draft a campaign from a template, due after its days."""
         self.about = [f"template:{key}"]
         made = templates.start(key, by=self.reviewer(), reason=self.body(MaybeWhy)["reason"])
-        return self.told_campaign(made, HTTPStatus.CREATED)
+        return self.campaign_response(made, HTTPStatus.CREATED)
 
 
 class StopTemplate(OfReviews):
@@ -221,4 +223,4 @@ class Duplicate(OfReviews):
         made = templates.duplicate(
             campaign, body["slug"], name=body["name"], due_at=body["due_at"], by=self.reviewer(), reason=body["reason"]
         )
-        return self.told_campaign(made, HTTPStatus.CREATED)
+        return self.campaign_response(made, HTTPStatus.CREATED)

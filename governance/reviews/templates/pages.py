@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from entitlements.access import visibility
 from entitlements.errors import DomainError, Malformed, NotFound
 from governance.console import choices, doors
-from governance.reviews.campaigns.pages.campaigns import found, may, permit
+from governance.reviews.campaigns.pages.campaigns import find_campaign, may, permit
 from governance.reviews.templates import queries as template_queries
 from governance.reviews.templates import templates
 from governance.reviews.templates.models import CampaignTemplate
@@ -41,7 +41,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     held = rows.filter(slug=slug, stopped_at=None).first()
     if held is None:
         raise NotFound
-    fields, problem = template_queries.given(held), None
+    fields, problem = template_queries.form_values(held), None
     if request.method == "POST":
         try:
             _change(request, held, keeps_scope=fields is None)
@@ -69,7 +69,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         "kinds": template_queries.KINDS,
         "systems": visibility.systems(doors.caller(request)).order_by("name"),
         "choices": template_queries.choices(
-            template_queries.read(request.POST).manner.strategies if request.POST else held.strategies
+            template_queries.read(request.POST).options.strategies if request.POST else held.strategies
         ),
         "cadences": CampaignTemplate.Cadence.choices,
         "groups": choices.groups(),
@@ -90,8 +90,8 @@ def _change(request: HttpRequest, held: CampaignTemplate, *, keeps_scope: bool) 
         held.slug,
         name=form.name[:180] or held.name,
         scope=held.scope if keeps_scope else form.scope,
-        manner=form.manner,
-        rhythm=templates.Rhythm(sent.get("cadence", "none"), next_on, days, *checked),
+        options=form.options,
+        recurrence=templates.Recurrence(sent.get("cadence", "none"), next_on, days, *checked),
         version=version,
         by=doors.person(request),
         reason=sent.get("reason", "").strip()[:500],
@@ -123,7 +123,7 @@ def stop(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def duplicate(request: HttpRequest, slug: str) -> HttpResponse:
     """Draft a review with the criteria of another."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-duplicate")
     name = request.POST.get("name", "").strip()[:200]
     try:

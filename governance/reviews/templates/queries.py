@@ -1,4 +1,4 @@
-"""What the form of a new review means: its fields as a scope and a manner, and both in words."""
+"""What the form of a new review means: its fields as a scope and a options, and both in words."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.items.errors import BadCadence, DueTooSoon
 from governance.reviews.population import scope_words
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.staging import launch
 from governance.reviews.templates.models import CampaignTemplate
-from governance.reviews.templates.templates import MONTHS, Rhythm, following
+from governance.reviews.templates.templates import MONTHS, Recurrence, following
 
 KINDS: Final[Mapping[str, tuple[Any, Any]]] = {
     "agent_owner": (
@@ -82,7 +82,7 @@ class Form:
     slug: str
     due: str
     scope: dict[str, Any]
-    manner: Manner
+    options: CampaignOptions
     echo: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
 
@@ -111,7 +111,7 @@ def read(sent: QueryDict) -> Form:
         why = sent.get("left_out_reason", "").strip()[:_LONGEST]
         scope["exclude"] = [{"where": {"field": "agent.slug", "op": "in", "value": left_out}, "reason": why}]
     delta = sent.get("mode") == Campaign.Mode.DELTA
-    manner = Manner(
+    options = CampaignOptions(
         kind=sent.get("kind", Campaign.Kind.AGENT_OWNER),
         mode=Campaign.Mode.DELTA if delta else Campaign.Mode.FULL,
         framework=sent.get("framework", Campaign.Framework.NONE),
@@ -121,7 +121,7 @@ def read(sent: QueryDict) -> Form:
         asks_owner="asks_owner" in sent,
     )
     return Form(
-        name, slugify(name)[:64], sent.get("due", ""), scope, manner, scope_words.sentence(scope, manner.kind), sent
+        name, slugify(name)[:64], sent.get("due", ""), scope, options, scope_words.sentence(scope, options.kind), sent
     )
 
 
@@ -138,7 +138,7 @@ def choices(chosen: Mapping[str, str]) -> list[tuple[Risk, str, list[tuple[str, 
     ]
 
 
-def said(campaign: Campaign) -> list[tuple[str, Any, Any]]:
+def strategy_rows(campaign: Campaign) -> list[tuple[str, Any, Any]]:
     """Say for each risk, the highest first, who answers, what their answers come to, and what silence does."""
     chosen = reversed(review_rules.strategies(campaign.strategies).items())
     return [(risk, STRATEGIES[name], _silence(campaign, Risk(risk))) for risk, name in chosen]
@@ -159,17 +159,17 @@ _KEPT_KINDS: Final = (Campaign.Kind.ENTITLEMENT_DEFINITION, Campaign.Kind.CONSOL
 """The kinds of which silence stops nothing, whatever the risk (`deadlines`)."""
 
 
-def rhythm(sent: QueryDict, now: datetime) -> Rhythm:
+def recurrence(sent: QueryDict, now: datetime) -> Recurrence:
     """Read how often a template recurs, from today on, and how many days its reviewers have: as many as now."""
     cadence = sent.get("cadence", "none")
     if cadence not in {"none", *MONTHS}:
         raise BadCadence
-    days = (Form("", "", sent.get("due", ""), {}, Manner()).due_at - now).days
+    days = (Form("", "", sent.get("due", ""), {}, CampaignOptions()).due_at - now).days
     first_on = None if cadence == "none" else following(cadence, now.date())
-    return Rhythm(cadence, first_on, max(1, days), number(sent, "spot_share") or 0)
+    return Recurrence(cadence, first_on, max(1, days), number(sent, "spot_share") or 0)
 
 
-def given(held: CampaignTemplate) -> dict[str, Any] | None:
+def form_values(held: CampaignTemplate) -> dict[str, Any] | None:
     """Return what somebody would have filled in for a template; None where its scope is in words no form has."""
     scope, fields = held.scope, QueryDict(mutable=True)
     named = {("tool.risk", "gte"): "risk", ("grant.age_days", "gte"): "older", ("tool.action", "has"): "action"}

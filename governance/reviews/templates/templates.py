@@ -22,8 +22,8 @@ from governance.reviews.campaigns import pause
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import best_effort
 from governance.reviews.items.errors import BadCadence, NameTaken, TemplateStopped
-from governance.reviews.population import campaigns, other_things, scopes
-from governance.reviews.population.campaigns import FULL, Manner
+from governance.reviews.population import campaigns, other_subjects, scopes
+from governance.reviews.population.campaigns import FULL, CampaignOptions
 from governance.reviews.spot_checks import plan
 from governance.reviews.staging import launch
 from governance.reviews.templates.models import CampaignTemplate
@@ -40,7 +40,7 @@ OWNER_LEFT: Final = "owner_left"
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class Recurrence:
     """How often a template recurs, from which day on, and how many days its reviewers have.
 
     `spot_share` per cent of their answers are checked by somebody else within `spot_days`; 0 is none.
@@ -61,8 +61,8 @@ class Rhythm:
             raise BadCadence
 
 
-BY_HAND: Final = Rhythm()
-_TOLD: Final = ("cadence", "days", "spot_share", "spot_days")
+BY_HAND: Final = Recurrence()
+_LOGGED: Final = ("cadence", "days", "spot_share", "spot_days")
 
 
 def period(cadence: str, day: date) -> str:
@@ -89,19 +89,19 @@ def save(
     *,
     name: str,
     scope: Mapping[str, Any] | None = None,
-    manner: Manner = FULL,
-    rhythm: Rhythm = BY_HAND,
+    options: CampaignOptions = FULL,
+    recurrence: Recurrence = BY_HAND,
     by: Person,
     reason: str = "",
 ) -> CampaignTemplate:
     """Keep the criteria of a campaign to be made again.
 
-    Raises NameTaken, BadScope, BadManner, FallbackUnfit, BadCadence, BadSpotChecks.
+    Raises NameTaken, BadScope, BadCampaignOptions, FallbackUnfit, BadCadence, BadSpotChecks.
     """
     checked = scopes.check(scope or {})
-    manner.check()
-    other_things.check(checked, manner.kind)
-    rhythm.check(manner.kind)
+    options.check()
+    other_subjects.check(checked, options.kind)
+    recurrence.check(options.kind)
     try:
         with transaction.atomic():
             made = CampaignTemplate.objects.create(
@@ -109,18 +109,18 @@ def save(
                 name=name,
                 scope=checked,
                 owner=by,
-                cadence=rhythm.cadence,
-                next_on=rhythm.first_on,
-                days=rhythm.days,
-                spot_share=rhythm.spot_share,
-                spot_days=rhythm.spot_days,
+                cadence=recurrence.cadence,
+                next_on=recurrence.first_on,
+                days=recurrence.days,
+                spot_share=recurrence.spot_share,
+                spot_days=recurrence.spot_days,
                 created_at=clock.now(),
-                **manner.columns(),
+                **options.columns(),
             )
     except IntegrityError as error:
         raise NameTaken from error
-    told = {**asdict(manner), **{name: getattr(rhythm, name) for name in _TOLD}}
-    detail = {"name": name, **told, "scope": checked, "first_on": str(rhythm.first_on or "")}
+    told = {**asdict(options), **{name: getattr(recurrence, name) for name in _LOGGED}}
+    detail = {"name": name, **told, "scope": checked, "first_on": str(recurrence.first_on or "")}
     log.record(Action.CAMPAIGN_TEMPLATE_SAVED, about=_about(made), by=by.principal, reason=reason, detail=detail)
     return made
 
@@ -131,33 +131,33 @@ def edit(
     *,
     name: str,
     scope: Mapping[str, Any],
-    manner: Manner,
-    rhythm: Rhythm,
+    options: CampaignOptions,
+    recurrence: Recurrence,
     version: int,
     by: Person,
     reason: str = "",
 ) -> CampaignTemplate:
     """Change what a template makes from now on; what came of it stays. Whoever changes it runs it from then on.
 
-    Raises NotFound, TemplateStopped, Stale (it is another version than was read), BadScope, BadManner, FallbackUnfit,
-    BadCadence, BadSpotChecks.
+    Raises NotFound, TemplateStopped, Stale (it is another version than was read), BadScope, BadCampaignOptions,
+    FallbackUnfit, BadCadence, BadSpotChecks.
     """
     held = _held(slug)
     if held.version != version:
         raise Stale(version=held.version)
     checked = scopes.check(scope)
-    manner.check()
-    other_things.check(checked, manner.kind)
-    rhythm.check(manner.kind)
-    before = _told(held)
-    for field, value in manner.columns().items():
+    options.check()
+    other_subjects.check(checked, options.kind)
+    recurrence.check(options.kind)
+    before = _settings(held)
+    for field, value in options.columns().items():
         setattr(held, field, value)
     held.name, held.scope, held.owner = name, checked, by
-    held.cadence, held.next_on, held.days = rhythm.cadence, rhythm.first_on, rhythm.days
-    held.spot_share, held.spot_days = rhythm.spot_share, rhythm.spot_days
+    held.cadence, held.next_on, held.days = recurrence.cadence, recurrence.first_on, recurrence.days
+    held.spot_share, held.spot_days = recurrence.spot_share, recurrence.spot_days
     held.refused, held.version = "", held.version + 1
     held.save()
-    after = _told(held)
+    after = _settings(held)
     changed = {
         field: {"before": before[field], "after": said} for field, said in after.items() if said != before[field]
     }
@@ -171,10 +171,16 @@ def edit(
     return held
 
 
-def _told(held: CampaignTemplate) -> dict[str, Any]:
+def _settings(held: CampaignTemplate) -> dict[str, Any]:
     """Say what a template makes, for the record."""
-    rhythm = {**{name: getattr(held, name) for name in _TOLD}, "next_on": str(held.next_on or "")}
-    return {"name": held.name, "owner": held.owner.login, "scope": held.scope, **asdict(Manner.of(held)), **rhythm}
+    recurrence = {**{name: getattr(held, name) for name in _LOGGED}, "next_on": str(held.next_on or "")}
+    return {
+        "name": held.name,
+        "owner": held.owner.login,
+        "scope": held.scope,
+        **asdict(CampaignOptions.of(held)),
+        **recurrence,
+    }
 
 
 @transaction.atomic
@@ -203,12 +209,12 @@ def launch_due() -> int:
     today = clock.now().astimezone(UTC).date()
     due = CampaignTemplate.objects.filter(stopped_at=None, refused="", next_on__lte=today)
     try:
-        made = best_effort.each(
+        made = best_effort.for_each(
             due.order_by("next_on", "pk").values_list("pk", flat=True), lambda pk: _recur(pk, today)
         )
     finally:
         ready = Campaign.objects.filter(state=Campaign.State.STAGED).exclude(period="")
-        best_effort.each(ready.select_related("owner").order_by("created_at", "pk"), _launch)
+        best_effort.for_each(ready.select_related("owner").order_by("created_at", "pk"), _launch)
     return sum(made)
 
 
@@ -252,7 +258,9 @@ def _launch(campaign: Campaign) -> None:
 
 def _make(held: CampaignTemplate, slug: str, name: str, *, by: Person, reason: str, now: str = "") -> Campaign:
     due = datetime.combine((clock.now() + timedelta(days=held.days)).date(), time.max, UTC)
-    made = campaigns.make(slug, name=name, due_at=due, scope=held.scope, manner=Manner.of(held), by=by, reason=reason)
+    made = campaigns.make(
+        slug, name=name, due_at=due, scope=held.scope, options=CampaignOptions.of(held), by=by, reason=reason
+    )
     Campaign.objects.filter(pk=made.pk).update(template=held, period=now)
     if held.spot_share:
         plan.switch_on(made.pk, by=by, share=held.spot_share, days=held.spot_days, reason=reason)
@@ -262,7 +270,7 @@ def _make(held: CampaignTemplate, slug: str, name: str, *, by: Person, reason: s
 @transaction.atomic
 def duplicate(campaign: Campaign, slug: str, *, name: str, due_at: datetime, by: Person, reason: str = "") -> Campaign:
     """Draft a campaign with the criteria of another. Raises what `campaigns.make` raises."""
-    same = {"scope": campaign.scope, "manner": Manner.of(campaign)}
+    same = {"scope": campaign.scope, "options": CampaignOptions.of(campaign)}
     return campaigns.make(slug, name=name, due_at=due_at, **same, by=by, reason=reason)
 
 

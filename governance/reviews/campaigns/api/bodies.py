@@ -27,7 +27,7 @@ from governance.reviews.staging import staging as staging_actions
 from governance.reviews.staging.models import CampaignStaging
 from governance.reviews.suggestions.models import Suggestion
 
-from .manner import MannerAsked, Scope, Strategies
+from .options import MannerAsked, Scope, Strategies
 
 _REASONS = sorted({*review_rules.KEEP, *review_rules.DROP, *review_rules.ABSTAIN})
 
@@ -47,14 +47,14 @@ class CampaignAsked(MannerAsked):
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
-class Beginning(Strict):
+class CampaignActivation(Strict):
     """Why, if there is something to say; `acknowledge_unresolved`: it was seen that some items have no reviewer."""
 
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
     acknowledge_unresolved = serializers.BooleanField(required=False, default=False)
 
 
-class Ending(Strict):
+class CampaignClosing(Strict):
     """Why a campaign ends. `without_answer`: its owner says that open items stay without one, once time is up."""
 
     reason = Text(max_length=500)
@@ -81,7 +81,7 @@ class DraftAsked(Strict):
         return {int(line): caps for line, caps in value.items()}
 
 
-class Handing(Strict):
+class ItemReassignment(Strict):
     """Who is to answer instead, and why."""
 
     to = Text(max_length=64)

@@ -39,19 +39,19 @@ from governance.reviews.reviewers import assignment
 from governance.reviews.staging import launch
 
 from .bodies import (
-    Beginning,
+    CampaignActivation,
     CampaignAsked,
+    CampaignClosing,
     CampaignShown,
     DraftAsked,
     DraftShown,
-    Ending,
     EvidenceShown,
-    Handing,
+    ItemReassignment,
     ItemShown,
     RemovalShown,
     SubmissionShown,
 )
-from .manner import manner_of
+from .options import options_of
 
 
 class OfReviews(Endpoint):
@@ -112,11 +112,11 @@ class OfReviews(Endpoint):
         self.about = item_links.about(found)
         return found
 
-    def told_item(self, item: ReviewItem) -> Response:
+    def item_response(self, item: ReviewItem) -> Response:
         """Answer with an item."""
         return Response(ItemShown(item, context={"person": self.caller.human}).data)
 
-    def told_campaign(self, campaign: Campaign, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    def campaign_response(self, campaign: Campaign, status: HTTPStatus = HTTPStatus.OK) -> Response:
         """Answer with a campaign as it is now."""
         found = Campaign.objects.select_related("owner", "fallback_group").get(pk=campaign.pk)
         return tagged(CampaignShown(found, context={"person": self.caller.human}).data, found.version, status=status)
@@ -168,11 +168,11 @@ class Campaigns(OfReviews, Listing):
             name=body["name"],
             due_at=body["due_at"],
             scope=body["scope"],
-            manner=manner_of(body),
+            options=options_of(body),
             by=self.reviewer(),
             reason=body["reason"],
         )
-        return self.told_campaign(made, HTTPStatus.CREATED)
+        return self.campaign_response(made, HTTPStatus.CREATED)
 
 
 class OneCampaign(OfReviews):
@@ -181,33 +181,33 @@ class OneCampaign(OfReviews):
     @extend_schema(responses=CampaignShown)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Show one campaign."""
-        return self.told_campaign(self.campaign(key))
+        return self.campaign_response(self.campaign(key))
 
 
 class Activate(OfReviews):
     """POST /campaigns/{slug}/activate."""
 
-    @extend_schema(request=Beginning, responses=CampaignShown)
+    @extend_schema(request=CampaignActivation, responses=CampaignShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Begin what is staged; a draft of a few thousand accesses is staged on the way."""
-        campaign, body = self.campaign(key), self.body(Beginning)
+        campaign, body = self.campaign(key), self.body(CampaignActivation)
         preconditions.respect(self.request, campaign.version)
         launch.activate(
             campaign.pk, by=self.reviewer(), reason=body["reason"], acknowledged=body["acknowledge_unresolved"]
         )
-        return self.told_campaign(campaign)
+        return self.campaign_response(campaign)
 
 
 class Close(OfReviews):
     """POST /campaigns/{slug}/close."""
 
-    @extend_schema(request=Ending, responses=CampaignShown)
+    @extend_schema(request=CampaignClosing, responses=CampaignShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """End a campaign whose items all have an outcome, or say that the open ones stay without an answer."""
-        campaign, body = self.campaign(key), self.body(Ending)
+        campaign, body = self.campaign(key), self.body(CampaignClosing)
         preconditions.respect(self.request, campaign.version)
         close.close(campaign.pk, by=self.reviewer(), **body)
-        return self.told_campaign(campaign)
+        return self.campaign_response(campaign)
 
 
 class Submissions(OfReviews):
@@ -319,7 +319,7 @@ class OneItem(OfReviews):
     @extend_schema(responses=ItemShown)
     def get(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Show one item."""
-        return self.told_item(self.item(key))
+        return self.item_response(self.item(key))
 
 
 class ItemDraft(OfReviews):
@@ -344,12 +344,12 @@ class ItemDraft(OfReviews):
 class Reassign(OfReviews):
     """POST /review-items/{id}/reassign."""
 
-    @extend_schema(request=Handing, responses=ItemShown)
+    @extend_schema(request=ItemReassignment, responses=ItemShown)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Let somebody else answer, whom nothing stands against."""
-        item, body = self.item(key), self.body(Handing)
+        item, body = self.item(key), self.body(ItemReassignment)
         to = Person.objects.filter(login=body["to"]).first()
         if to is None:
             raise UnknownName(field="to", name=body["to"])
         assignment.reassign(item.pk, to, by=self.reviewer(), reason=body["reason"])
-        return self.told_item(self.item(key))
+        return self.item_response(self.item(key))

@@ -40,7 +40,7 @@ class Stage(OfReviews):
         preconditions.respect(self.request, campaign.version)
         launch.stage(campaign.pk, by=self.reviewer(), reason=body["reason"])
         transaction.on_commit(partial(tasks.stage_campaign.delay, str(campaign.pk)), robust=True)
-        return self.told_campaign(campaign, HTTPStatus.ACCEPTED)
+        return self.campaign_response(campaign, HTTPStatus.ACCEPTED)
 
 
 class Pause(OfReviews):
@@ -52,7 +52,7 @@ class Pause(OfReviews):
         campaign, body = self.campaign(key), self.body(Why)
         preconditions.respect(self.request, campaign.version)
         pause.pause(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.told_campaign(campaign)
+        return self.campaign_response(campaign)
 
 
 class Remind(OfReviews):
@@ -64,10 +64,10 @@ class Remind(OfReviews):
         campaign, body = self.campaign(key), self.body(MaybeWhy)
         preconditions.respect(self.request, campaign.version)
         nudge.remind(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.told_campaign(campaign)
+        return self.campaign_response(campaign)
 
 
-class Giving(Why):
+class BulkReassignment(Why):
     """Whose open items (nobody's where `of` is empty) go to whom; with `count`, as many as were looked at, they go."""
 
     of = Text(max_length=64, allow_blank=True)
@@ -99,10 +99,10 @@ class GivenShown(Shown):
 class ReassignAll(OfReviews):
     """POST /campaigns/{slug}/reassign."""
 
-    @extend_schema(request=Giving, responses=GivenShown)
+    @extend_schema(request=BulkReassignment, responses=GivenShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Say which open items of one reviewer another may answer; with their `count`, give them."""
-        campaign, body = self.campaign(key), self.body(Giving)
+        campaign, body = self.campaign(key), self.body(BulkReassignment)
         people = {name: Person.objects.filter(login=body[name]).first() for name in ("of", "to")}
         to = people["to"]
         if to is None or (people["of"] is None and body["of"]):
@@ -126,7 +126,7 @@ class Resume(OfReviews):
         campaign, body = self.campaign(key), self.body(MaybeWhy)
         preconditions.respect(self.request, campaign.version)
         pause.resume(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.told_campaign(campaign)
+        return self.campaign_response(campaign)
 
 
 class Cancel(OfReviews):
@@ -138,4 +138,4 @@ class Cancel(OfReviews):
         campaign, body = self.campaign(key), self.body(Why)
         preconditions.respect(self.request, campaign.version)
         pause.cancel(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.told_campaign(campaign)
+        return self.campaign_response(campaign)

@@ -61,7 +61,7 @@ def permit(request: HttpRequest, name: str, method: str = "POST") -> None:
         raise Forbidden
 
 
-def found(request: HttpRequest, slug: str) -> Campaign:
+def find_campaign(request: HttpRequest, slug: str) -> Campaign:
     """Find a campaign that the person sees, and remember what a refusal is about."""
     doors.about(request, f"campaign:{slug}")
     return doors.find(visibility_actions.campaigns_visible_to(doors.person(request)), slug=slug)
@@ -76,7 +76,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     page = paging.page(request, rows.filter(small if is_small else ~small), ("-created_at", "-id"))
     waits = visibility_actions.waiting_for(person).order_by().values_list("item__campaign")
     counts = dict(waits.annotate(n=Count("pk")))
-    lines: Sequence[overview.Line | event_triggered_queries.SmallLine]
+    lines: Sequence[overview.Line | event_triggered_queries.EventTriggeredLine]
     lines = event_triggered_queries.lines(page.rows) if is_small else [overview.line(each) for each in page.rows]
     shown = {
         "page": page,
@@ -120,7 +120,7 @@ def new(request: HttpRequest) -> HttpResponse:
     permit(request, "campaigns")
     problem: DomainError | None = None
     seen: preview.Preview | None = None
-    form = template_queries.Form("", "", (clock.now() + _USUAL).date().isoformat(), {}, campaigns.Manner())
+    form = template_queries.Form("", "", (clock.now() + _USUAL).date().isoformat(), {}, campaigns.CampaignOptions())
     try:
         if request.method == "POST":
             form = template_queries.read(request.POST)
@@ -129,7 +129,7 @@ def new(request: HttpRequest) -> HttpResponse:
                 return redirect("/reviews/templates/")
             if "preview" not in request.POST:
                 return redirect(f"/reviews/{_make(request, form).slug}/")
-        seen = preview.preview(form.scope, form.manner, by=doors.person(request))
+        seen = preview.preview(form.scope, form.options, by=doors.person(request))
     except DomainError as refusal:
         doors.record(request, refusal)
         problem = refusal
@@ -138,9 +138,9 @@ def new(request: HttpRequest) -> HttpResponse:
         "form": form,
         "kinds": template_queries.KINDS,
         "systems": visibility.systems(doors.caller(request)).order_by("name"),
-        "given": request.POST or {"due": form.due, "kind": form.manner.kind},
+        "given": request.POST or {"due": form.due, "kind": form.options.kind},
         "ticked": request.POST.getlist("system"),
-        "choices": template_queries.choices(form.manner.strategies),
+        "choices": template_queries.choices(form.options.strategies),
         "groups": choices.groups(),
         **_shown(seen),
     }
@@ -150,16 +150,18 @@ def new(request: HttpRequest) -> HttpResponse:
 def _keep(request: HttpRequest, form: template_queries.Form) -> None:
     if not form.slug:
         raise Malformed(_("Give the review a name with letters or digits."))
-    rhythm = template_queries.rhythm(request.POST, clock.now())
+    recurrence = template_queries.recurrence(request.POST, clock.now())
     by = doors.person(request)
-    templates.save(form.slug[:48], name=form.name[:180], scope=form.scope, manner=form.manner, rhythm=rhythm, by=by)
+    templates.save(
+        form.slug[:48], name=form.name[:180], scope=form.scope, options=form.options, recurrence=recurrence, by=by
+    )
 
 
 def _make(request: HttpRequest, form: template_queries.Form) -> Campaign:
     if not form.slug:
         raise Malformed(_("Give the review a name with letters or digits."))
     by = doors.person(request)
-    return campaigns.make(form.slug, name=form.name, due_at=form.due_at, scope=form.scope, manner=form.manner, by=by)
+    return campaigns.make(form.slug, name=form.name, due_at=form.due_at, scope=form.scope, options=form.options, by=by)
 
 
 def _shown(seen: preview.Preview | None) -> dict[str, Any]:
@@ -173,15 +175,15 @@ def _shown(seen: preview.Preview | None) -> dict[str, Any]:
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, slug: str) -> HttpResponse:
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show how far a campaign has come, whom it waits for, and what may be done next."""
-    campaign, person = found(request, slug), doors.person(request)
+    campaign, person = find_campaign(request, slug), doors.person(request)
     parts = read.progress(campaign)
     sees_all = may(request, "campaign-evidence", "GET") or campaign.owner == person
     reviewers, others = read.reviewers(campaign) if sees_all else ([], 0)
     told: dict[str, Any] = {
         "campaign": campaign,
-        "covers": scope_words.covers(campaign),
+        "covers": scope_words.describe(campaign),
         "person": person,
         "parts": parts,
         "width": read.WIDTH,
@@ -189,16 +191,16 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "items": sum(part.count for part in parts),
         "open": parts[-1].count,
         "sees_all": sees_all,
-        "strategies": template_queries.said(campaign) if sees_all else [],
+        "strategies": template_queries.strategy_rows(campaign) if sees_all else [],
         "grace_ends": deadlines.grace_ends(campaign),
         "reviewers": reviewers,
         "other_reviewers": others,
         "unresolved": (unresolved := read.unresolved(campaign) if sees_all else []),
-        "nobodys": campaigns.unresolved(campaign) if unresolved else 0,
+        "unassigned": campaigns.unresolved(campaign) if unresolved else 0,
         "people": form_fields.people() if reviewers and campaign.state == Campaign.State.ACTIVE else [],
         "asked_twice": sum(row["all"] for row in reviewers) > sum(part.count for part in parts) and not others,
         "claimable": claim.may_claim(unresolved, person) if campaign.state == Campaign.State.ACTIVE else set(),
-        "over": read.over(campaign) if sees_all else [],
+        "over": read.ended_grants(campaign) if sees_all else [],
         "mine": read.assigned(campaign, person).exists(),
         "waits": visibility_actions.waiting_for(person).filter(item__campaign=campaign).count(),
         "may_run": may(request, "campaign-close"),
@@ -208,7 +210,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
     if campaign.state in Campaign.BEGAN:
         told |= _pictures(request, campaign, reviewers, person, sees_all=sees_all)
     if campaign.state in Campaign.BEFORE:
-        told |= launch.told(campaign, count="differ" in request.GET)
+        told |= launch.context(campaign, count="differ" in request.GET)
         seen = told.get("seen") or (preview.of_draft(campaign) if campaign.state == Campaign.State.DRAFT else None)
         told |= _shown(seen) if sees_all else {}
     return render(request, "console/reviews/campaigns/campaign.html", told)
@@ -256,7 +258,7 @@ def _pictures(
 @doors.page
 def close(request: HttpRequest, slug: str) -> HttpResponse:
     """End a campaign."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-close")
     close_actions.close(
         campaign.pk,
@@ -272,7 +274,7 @@ def close(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def reassign(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Name somebody to answer an item."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "review-item-reassign")
     doors.find(Assignment.objects.filter(item__campaign=campaign), item=item, state=Assignment.State.ASSIGNED)
     to = doors.find(Person.objects.all(), login=request.POST.get("to", "").strip())

@@ -25,14 +25,14 @@ from governance.reviews.staging import preview
 from governance.reviews.staging.models import CampaignStaging
 from governance.reviews.staging.queries import launch
 
-from .campaigns import found, permit
+from .campaigns import find_campaign, permit
 
 
 @require_POST
 @doors.page
 def stage(request: HttpRequest, slug: str) -> HttpResponse:
     """Have a campaign staged by a worker."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-stage")
     launch_actions.stage(campaign.pk, by=doors.person(request))
     transaction.on_commit(partial(tasks.stage_campaign.delay, str(campaign.pk)), robust=True)
@@ -43,7 +43,7 @@ def stage(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def activate(request: HttpRequest, slug: str) -> HttpResponse:
     """Begin a campaign; a small draft is staged on the way."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-activate")
     person = doors.person(request)
     with transaction.atomic():
@@ -65,14 +65,14 @@ def activate(request: HttpRequest, slug: str) -> HttpResponse:
 def due(request: HttpRequest, slug: str) -> HttpResponse:
     """Hand out the day on which a review is due, for a calendar."""
     named = {"Content-Disposition": f'attachment; filename="due-{slug}.ics"'}
-    return HttpResponse(calendar.due(found(request, slug)), content_type=calendar.TYPE, headers=named)
+    return HttpResponse(calendar.due(find_campaign(request, slug)), content_type=calendar.TYPE, headers=named)
 
 
 @require_POST
 @doors.page
 def pause(request: HttpRequest, slug: str) -> HttpResponse:
     """Hold a campaign."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-pause")
     pause_actions.pause(campaign.pk, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, _("The review is paused. Nobody answers until it goes on."))
@@ -83,7 +83,7 @@ def pause(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def remind(request: HttpRequest, slug: str) -> HttpResponse:
     """Remind whoever has items left to answer."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-remind")
     n = nudge.remind(campaign.pk, by=doors.person(request))
     said = ngettext("%(n)d reviewer of “%(name)s” is reminded.", "%(n)d reviewers of “%(name)s” are reminded.", n)
@@ -95,7 +95,7 @@ def remind(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def resume(request: HttpRequest, slug: str) -> HttpResponse:
     """Go on with a campaign."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-resume")
     pause_actions.resume(campaign.pk, by=doors.person(request))
     doors.done(request, _("The review goes on."))
@@ -106,7 +106,7 @@ def resume(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def cancel(request: HttpRequest, slug: str) -> HttpResponse:
     """Cancel a campaign."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-cancel")
     pause_actions.cancel(campaign.pk, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, _("The review is cancelled. It stays listed."))
@@ -117,7 +117,7 @@ def cancel(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def give(request: HttpRequest, slug: str) -> HttpResponse:
     """Say which of a reviewer's open items another may answer, and give them once that was read."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-reassign")
     login, everybody, why = request.POST.get("of", "").strip(), Person.objects.all(), doors.reason(request)
     of = doors.find(everybody, login=login) if login else None

@@ -115,9 +115,9 @@ def reviewers(campaign: Campaign) -> tuple[list[dict[str, Any]], int]:
     return [{**row, "drafted": counted.get(row["reviewer"], 0)} for row in shown], len(told) - len(shown)
 
 
-def over(campaign: Campaign) -> list[Grant]:
+def ended_grants(campaign: Campaign) -> list[Grant]:
     """Return the first of the access that was in force within the window, and over when the population was taken."""
-    rows = scopes.over(campaign)
+    rows = scopes.ended_grants(campaign)
     first = list(rows.order_by("-ended_at", "pk").values_list("pk", flat=True)[:100])
     found = Grant.objects.filter(pk__in=first).select_related("agent", "entitlement__system")
     return list(found.order_by("-ended_at", "pk"))
@@ -134,7 +134,7 @@ def unresolved(campaign: Campaign) -> list[Assignment]:
 def assigned(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
     """Return the items of a campaign that somebody answers or answered, in her own place or another's."""
     said = ReviewDecision.objects.filter(item__campaign=campaign, decided_by=person)
-    hers = live(campaign, person).order_by().values("item").union(said.order_by().values("item"))
+    hers = open_assignments(campaign, person).order_by().values("item").union(said.order_by().values("item"))
     return ReviewItem.objects.filter(pk__in=hers, campaign=campaign)
 
 
@@ -143,8 +143,10 @@ def to_answer(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
 
     They are named one by one: put as a question, it is answered by reading everybody's in the order of their numbers.
     """
-    hers = list(live(campaign, person).order_by().values_list("item", flat=True))
-    return seen(ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, pk__in=hers), person)
+    hers = list(open_assignments(campaign, person).order_by().values_list("item", flat=True))
+    return with_details(
+        ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, pk__in=hers), person
+    )
 
 
 def answered_by(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
@@ -154,14 +156,16 @@ def answered_by(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
     return _with_lines(ReviewItem.objects.filter(campaign=campaign, pk__in=hers))
 
 
-def live(campaign: Campaign, person: Person) -> QuerySet[Assignment]:
+def open_assignments(campaign: Campaign, person: Person) -> QuerySet[Assignment]:
     """Return the assignments that somebody answers now, in her own place or another's."""
-    return Assignment.objects.filter(visibility.hers(person), item__campaign=campaign, state=Assignment.State.ASSIGNED)
+    return Assignment.objects.filter(
+        visibility.answerable_by(person), item__campaign=campaign, state=Assignment.State.ASSIGNED
+    )
 
 
-def seen(rows: QuerySet[ReviewItem], person: Person) -> QuerySet[ReviewItem]:
+def with_details(rows: QuerySet[ReviewItem], person: Person) -> QuerySet[ReviewItem]:
     """Return items with what their pages show, and the draft of the reader where one is hers to answer."""
-    hers = Assignment.objects.filter(visibility.hers(person), state=Assignment.State.ASSIGNED)
+    hers = Assignment.objects.filter(visibility.answerable_by(person), state=Assignment.State.ASSIGNED)
     return _with_lines(rows).prefetch_related(
         Prefetch("assignments", hers.select_related("draft", "reviewer"), to_attr="hers")
     )
@@ -185,7 +189,7 @@ class Row:
     advice: newer_signal_queries.Advice | None = None
     spark: newer_signal_queries.Spark | None = None
     person: Person | None = None
-    told: Sequence[str] = ()
+    sentences: Sequence[str] = ()
     level: Risk = Risk.LOW
     violations: Sequence[violation_queries.Violation] = ()
 
@@ -321,7 +325,7 @@ def rows(items: Sequence[ReviewItem], person: Person | None = None, *, whole: bo
     left = {} if whole else validity.lines_left(item.pk for item in items)
     held = {item.pk: {line.grant_id for line in item.lines.all() if line.grant_id} for item in items}
     weeks = usage.weekly({grant for grants in held.values() for grant in grants}, clock.now())
-    told = subject_words.told(items)
+    told = subject_words.sentences(items)
     broken = {} if whole else violations.of_items(_waiting(items), left)
     accounts = {each.pk for each in independence.accounts_of(person)} if broken and person else set[int]()
     return [
@@ -378,7 +382,7 @@ def _line(line: ReviewLine, item: ReviewItem) -> dict[str, Any]:
     return {"row": line, "seen": seen, "young": young, "unused": seen and not young and line.calls_window == 0}
 
 
-def said_lately(person: Person) -> list[str]:
+def recent_comments(person: Person) -> list[str]:
     """Return what somebody wrote of late beside her answers, the newest first, to be offered again."""
     kept = ReviewDecision.objects.filter(decided_by=person).exclude(comment="")
     drafts = Draft.objects.filter(assignment__reviewer=person).exclude(comment="")

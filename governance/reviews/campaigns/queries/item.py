@@ -44,7 +44,7 @@ _FACTS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class Flow:
     """One of the three flows that together let data out, and the tools of the agent that have it."""
 
     label: Any
@@ -63,7 +63,7 @@ class Detail:
     drafted: replay.Replay | None
     since: changes_since.Since | None
     changes: list[side_by_side.Change]
-    flows: list[Box]
+    flows: list[Flow]
     asked: list[AccessRequest]
     before: list[ReviewDecision]
     calls: list[Event]
@@ -75,7 +75,7 @@ class Detail:
         return bool(self.flows) and all(box.here or box.elsewhere or box.unsure for box in self.flows)
 
 
-def of(item: ReviewItem, person: Person, *, whole: bool = False) -> Detail:
+def read_detail(item: ReviewItem, person: Person, *, whole: bool = False) -> Detail:
     """Read it, in a fixed number of statements; `item` comes from `reviews.to_answer` or `reviews.seen`."""
     (row,) = read.rows([item], person, whole=whole)
     lines = [line["row"] for line in row.lines] if row.is_access else []
@@ -98,15 +98,15 @@ def of(item: ReviewItem, person: Person, *, whole: bool = False) -> Detail:
     )
 
 
-def blind(item: ReviewItem, person: Person) -> Detail:
+def read_blind_detail(item: ReviewItem, person: Person) -> Detail:
     """Read what whoever checks an answer sees: the item as it was frozen, and nothing that tells what was answered.
 
     So not how data can leave now, nor calls since, of which those that a cut denied would tell of it.
     """
-    shown = read.seen(ReviewItem.objects.filter(pk=item.pk), person).get()
+    shown = read.with_details(ReviewItem.objects.filter(pk=item.pk), person).get()
     shown.said = []  # type: ignore[attr-defined]
     shown.current_decision = None
-    seen = of(shown, person, whole=True)
+    seen = read_detail(shown, person, whole=True)
     frozen = item.campaign.snapshot_at
     return replace(seen, flows=[], calls=[call for call in seen.calls if frozen is not None and call.at <= frozen])
 
@@ -155,7 +155,7 @@ def limits(written: Mapping[str, Any]) -> list[str]:
     return within(written) if written else [_("any arguments")]
 
 
-def _flows(item: ReviewItem, lines: Sequence[ReviewLine]) -> list[Box]:
+def _flows(item: ReviewItem, lines: Sequence[ReviewLine]) -> list[Flow]:
     """Return the three flows over all that the agent holds now; nothing where it has none of them for sure."""
     if item.agent_id is None:
         return []
@@ -168,7 +168,7 @@ def _flows(item: ReviewItem, lines: Sequence[ReviewLine]) -> list[Box]:
         has = [tool for tool in tools.values() if getattr(tool, name)]
         unsure = [tool.name for tool in tools.values() if getattr(tool, name) is None and tool.risk in _RISKY]
         elsewhere = [f"{tool.name} ({tool.system.name})" for tool in has if tool.pk not in mine]
-        boxes.append(Box(label, [tool.name for tool in has if tool.pk in mine], elsewhere, unsure))
+        boxes.append(Flow(label, [tool.name for tool in has if tool.pk in mine], elsewhere, unsure))
     return boxes if any(box.here or box.elsewhere for box in boxes) else []
 
 
@@ -233,6 +233,6 @@ def lowered(form: Sequence[Narrowing]) -> replay.Replay | None:
     return replay.of_lines(rows, [row.pk for row in rows], limits) if limits else None
 
 
-def mine(item: ReviewItem, person: Person) -> Assignment | None:
+def own_assignment(item: ReviewItem, person: Person) -> Assignment | None:
     """Return the assignment that makes an item somebody's to answer now."""
-    return read.live(item.campaign, person).filter(item=item).select_related("reviewer").first()
+    return read.open_assignments(item.campaign, person).filter(item=item).select_related("reviewer").first()

@@ -26,5 +26,5 @@ class ItemQuestionShown(Shown):
     asked_at = serializers.DateTimeField()
     text = serializers.CharField()
     answer = serializers.CharField()
-    answered_by = serializers.CharField(source="told_by.login", default=None, allow_null=True)
+    answered_by = serializers.CharField(source="answerer.login", default=None, allow_null=True)
     answered_at = serializers.DateTimeField(allow_null=True)

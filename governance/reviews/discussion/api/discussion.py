@@ -24,13 +24,13 @@ from governance.reviews.discussion.models import ReviewQuestion
 from .bodies import CommentShown, ItemQuestionShown
 
 
-class TextSaid(Strict):
+class DiscussionText(Strict):
     """What somebody says."""
 
     text = Text(max_length=2000)
 
 
-class ItemQuestionAsked(TextSaid):
+class ItemQuestionAsked(DiscussionText):
     """A question, and who is asked: who answers for the agent, or owns the system."""
 
     of = Text(max_length=64)
@@ -39,10 +39,10 @@ class ItemQuestionAsked(TextSaid):
 class Comment(OfReviews):
     """POST /review-items/{id}/comment."""
 
-    @extend_schema(request=TextSaid, responses={201: CommentShown})
+    @extend_schema(request=DiscussionText, responses={201: CommentShown})
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
         """Say something about an item, as whoever answers it or runs reviews."""
-        item, body = self.item(key), self.body(TextSaid)
+        item, body = self.item(key), self.body(DiscussionText)
         made = comments.comment(item.pk, by=self.reviewer(), text=body["text"])
         return Response(CommentShown(made).data, status=HTTPStatus.CREATED)
 
@@ -112,10 +112,10 @@ class OneQuestion(OfQuestions):
 class Answer(OfQuestions):
     """POST /review-questions/{id}/answer."""
 
-    @extend_schema(request=TextSaid, responses=ItemQuestionShown)
+    @extend_schema(request=DiscussionText, responses=ItemQuestionShown)
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Answer what one is asked about an item, once; the item stays open."""
         found = self.find(self.questions(), pk=key)
         self.about = [f"campaign:{found.item.campaign.slug}", f"item:{found.item_id}"]
-        made = questions_actions.answer(found.pk, by=self.reviewer(), text=self.body(TextSaid)["text"])
+        made = questions_actions.answer(found.pk, by=self.reviewer(), text=self.body(DiscussionText)["text"])
         return Response(ItemQuestionShown(made).data)

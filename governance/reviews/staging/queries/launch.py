@@ -17,7 +17,7 @@ TYPED_FROM: Final = 500
 """From how many items on a review begins only once its name is typed."""
 
 
-def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
+def context(campaign: Campaign, *, count: bool) -> dict[str, Any]:
     """Return what the page of a campaign that has not begun shows; `count` what is costly as well."""
     run = CampaignStaging.objects.filter(campaign=campaign).first()
     if campaign.state == Campaign.State.STAGING and run is not None:
@@ -29,10 +29,10 @@ def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
             "is_overdue": launch.is_overdue(campaign, clock.now()),
             "small": grants <= launch.AT_ONCE,
             "must_type": grants > TYPED_FROM,
-            "foretold": reminders.foretold(campaign, clock.now()),
+            "planned_reminders": reminders.planned_reminders(campaign, clock.now()),
         }
     seen = preview.Preview.from_json(run.summary)
-    seen = replace(seen, nobodys=preview.nobodys(campaign)) if seen.unresolved else seen
+    seen = replace(seen, unassigned=preview.unassigned(campaign)) if seen.unresolved else seen
     small = seen.grants <= preview.LARGEST
     late = [each for each in people_queries.last() if each.is_silent or each.is_paused]
     return {
@@ -44,7 +44,7 @@ def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
         "late": late,
         "difference": launch.differs(campaign) if small or count else None,
         "must_type": must_type(seen),
-        "foretold": reminders.foretold(campaign, clock.now()),
+        "planned_reminders": reminders.planned_reminders(campaign, clock.now()),
     }
 
 

@@ -279,7 +279,7 @@ def test_the_breaker_holds_what_is_too_much_until_the_owner_says_so(
         with monkeypatch.context() as many:
             many.setattr(deadlines, "_WINDOW_DAYS", 1)
             found = replace(deadlines.effect(campaign), calls=1)
-            assert found.too_much() == ["calls"]
+            assert found.exceeded_limits() == ["calls"]
         return
     with pytest.raises(DeadlineNotHeld):
         deadlines.release(campaign.pk, by=company.ana, reason="Let it.")

@@ -125,17 +125,17 @@ def test_what_its_page_foretells_before_a_launch_is_what_reviewers_then_hear(at:
     company, _grant = worlds.found()
     at(timedelta())
     campaign = worlds.campaign(company, start=False)
-    foretold = reminders.foretold(campaign, clock.now())
+    planned_reminders = reminders.planned_reminders(campaign, clock.now())
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
-    assert [sentence for _day, sentence in foretold if sentence not in page] == []
+    assert [sentence for _day, sentence in planned_reminders if sentence not in page] == []
     launch.activate(campaign.pk, by=company.ana)
     listener.tell(timeline.of("campaign", "q4").get(action=Action.CAMPAIGN_ACTIVATED))
     heard = [(clock.now().date(), notice.sentence) for notice in Notice.objects.filter(person=company.sofia)]
-    while len(heard) < len(foretold):
+    while len(heard) < len(planned_reminders):
         at(timedelta(hours=12))
         assert clock.now() < campaign.due_at + 2 * DAY
         heard += [(clock.now().date(), sentence) for who, sentence in _told().items() if who == "sofia"]
-    assert heard == foretold
+    assert heard == planned_reminders
 
 
 def test_whoever_answers_in_her_place_is_reminded_as_well_and_nobody_twice_a_day(

@@ -68,7 +68,7 @@ def test_a_question_is_answered_once_and_the_item_stays_as_it_was(review: Review
 
 def test_the_reviewer_alone_asks_and_only_who_answers_for_it(review: Review, monkeypatch: pytest.MonkeyPatch) -> None:
     company, campaign, item = review
-    assert {each.login for each in questions.who_knows(item, but=company.sofia)} == {"otto", "sam"}
+    assert {each.login for each in questions.people_to_ask(item, but=company.sofia)} == {"otto", "sam"}
     for of in (company.sofia, company.alice, company.mona):
         with pytest.raises(questions.NotToBeAsked):
             questions.ask(item.pk, of=of, by=company.sofia, text="Why?")

@@ -57,7 +57,7 @@ def test_who_stands_in_answers_and_row_record_and_evidence_say_for_whom(review: 
     leave(company.otto, company.mallory)
     questions.answer(asked.pk, by=company.mallory, text="For the sales desk.")
     asked.refresh_from_db()
-    assert (asked.answered_by, asked.in_place_of, asked.told_by) == (company.mallory, company.otto, company.mallory)
+    assert (asked.answered_by, asked.in_place_of, asked.answerer) == (company.mallory, company.otto, company.mallory)
     event = timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED)
     told = (event.actor, event.detail["asked_of"], event.detail["in_place_of"])
     assert told == ("person:mallory", "otto", "otto")
@@ -76,7 +76,7 @@ def test_who_is_asked_answers_for_herself_and_what_was_answered_before_is_hers(r
     older = ask(review)
     ReviewQuestion.objects.filter(pk=older.pk).update(answer="Sales.", answered_at=clock.now())
     older.refresh_from_db()
-    assert (older.answered_by, older.told_by, older.in_place_of) == (None, company.otto, None)
+    assert (older.answered_by, older.answerer, older.in_place_of) == (None, company.otto, None)
     assert {row["answered_by"] for row in outcomes.TABLES["05_questions"].rows(campaign)} == {"otto"}
 
 

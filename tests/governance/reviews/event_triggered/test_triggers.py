@@ -52,14 +52,14 @@ def heard() -> Hear:
     """Hear what the record says since the last time, and return what waits by kind."""
     known: set[UUID] = set()
 
-    def hear() -> dict[str, ReviewTrigger]:
-        for event in Event.objects.filter(action__in=[*triggers._HEARERS]).order_by("at", "sequence"):
+    def note_events() -> dict[str, ReviewTrigger]:
+        for event in Event.objects.filter(action__in=[*triggers._HANDLERS]).order_by("at", "sequence"):
             if event.uuid not in known:
-                triggers.hear(event)
+                triggers.note_event(event)
             known.add(event.uuid)
         return {each.kind: each for each in ReviewTrigger.objects.filter(state="waiting")}
 
-    return hear
+    return note_events
 
 
 def drifted(tool: Tool, **changes: object) -> None:
@@ -98,7 +98,7 @@ def test_whoever_answers_for_an_agent_and_goes_to_another_manager_is_asked_wheth
     assert start.open_due() == 1
     trigger = ReviewTrigger.objects.get(kind="moved")
     assert "Sofia, who sponsors it, has another manager: Resa, and before Mona." in {
-        each.said for each in event_triggered_words.happened(trigger)
+        each.sentence for each in event_triggered_words.happened(trigger)
     }
 
 
@@ -354,7 +354,9 @@ def test_an_answer_about_one_access_is_no_look_at_all_of_it(heard: Hear, at: Mov
     assert start.open_due() == 1
     small = ReviewTrigger.objects.get(kind="ends_soon").campaign
     assert small is not None
-    answer.answer(small.pk, answer.Said("certify", worlds.open_in(small)), by=company.sofia, via=ReviewDecision.Via.UI)
+    answer.answer(
+        small.pk, answer.ReviewAnswer("certify", worlds.open_in(small)), by=company.sofia, via=ReviewDecision.Via.UI
+    )
     at(timedelta(days=1))
     many = [*first, *_given(agent, 12)]
     assert sorted(heard()["reach_grew"].grants) == sorted(many)

@@ -47,6 +47,6 @@ class MannerAsked(Strict):
     asks_owner = serializers.BooleanField(required=False, default=False)
 
 
-def manner_of(body: Mapping[str, Any]) -> campaigns.Manner:
+def options_of(body: Mapping[str, Any]) -> campaigns.CampaignOptions:
     """Read how a campaign goes about it from what was sent."""
-    return campaigns.Manner(**{each.name: body[each.name] for each in fields(campaigns.Manner)})
+    return campaigns.CampaignOptions(**{each.name: body[each.name] for each in fields(campaigns.CampaignOptions)})
