@@ -80,7 +80,7 @@ def questions() -> list[str]:
     reviewer = assignment.successors(item.pk, by=sofia)[0]
     assignment.reassign(item.pk, reviewer, by=ana, reason="She knows it, and does not decide it.")
     said = ("Which desk needs all of it?", "Since when?")
-    asked = [questions_actions.ask(item.pk, of=sofia, by=reviewer, text=text) for text in said]
+    asked = [questions_actions.ask(item.pk, to=sofia, by=reviewer, text=text) for text in said]
     questions_actions.answer(asked[1].pk, by=sofia, text="Since the sales desk has it.")
     comments.comment(item.pk, by=ana, text="Asked once before, in spring.")
     return [f"/review-questions/{each.pk}/" for each in asked] + [f"/reviews/q4/items/{item.pk}/"]

@@ -29,7 +29,7 @@ def due(campaign: Campaign) -> bytes:
         settings.CONSOLE_URL,
         "small-reviews/{}/" if campaign.kind == Campaign.Kind.MICRO else "reviews/{}/work/",
     )
-    said = _("Due: %(review)s") % {"review": campaign.name}
+    summary = _("Due: %(review)s") % {"review": campaign.name}
     lines = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
@@ -41,13 +41,13 @@ def due(campaign: Campaign) -> bytes:
         f"STATUS:{'CANCELLED' if campaign.state in _ENDED else 'CONFIRMED'}",
         f"DTSTART:{_moment(campaign.due_at - _LASTS)}",
         f"DTEND:{_moment(campaign.due_at)}",
-        f"SUMMARY:{_text(said)}",
+        f"SUMMARY:{_text(summary)}",
         f"URL:{site}/{path.format(campaign.slug)}",
         "TRANSP:TRANSPARENT",
         "BEGIN:VALARM",
         "ACTION:DISPLAY",
         "TRIGGER:-P1D",
-        f"DESCRIPTION:{_text(said)}",
+        f"DESCRIPTION:{_text(summary)}",
         "END:VALARM",
         "END:VEVENT",
         "END:VCALENDAR",
@@ -59,12 +59,12 @@ def _moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def _text(said: str) -> str:
+def _text(words: str) -> str:
     """Write words that others chose: on one line, nothing hidden, nothing that ends the value (section 3.3.11)."""
-    told = queue.plain(said)
+    text = queue.plain(words)
     for each in ("\\", ";", ","):
-        told = told.replace(each, f"\\{each}")
-    return told
+        text = text.replace(each, f"\\{each}")
+    return text
 
 
 def _folded(line: str) -> bytes:

@@ -91,7 +91,7 @@ class Effect:
 _LOSING: Final = """
 WITH silent AS (
     SELECT id, agent_id, subject_kind, risk FROM governance_reviewitem
-    WHERE campaign_id = %(campaign)s AND state = 'in_review' AND id <> ALL(%(but)s::uuid[])
+    WHERE campaign_id = %(campaign)s AND state = 'in_review' AND id <> ALL(%(exempt)s::uuid[])
         AND (%(items)s::uuid[] IS NULL OR id = ANY(%(items)s::uuid[]))
 ), stopped AS (
     SELECT * FROM silent WHERE NOT (risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s))
@@ -128,22 +128,22 @@ SELECT (SELECT count(*) FROM silent) - (SELECT count(*) FROM stopped), (SELECT c
 _CALLED: Final = f"{_LOSING} SELECT id, calls FROM called"  # noqa: S608 - made of constants
 
 
-def effect(campaign: Campaign, but: Iterable[UUID] = ()) -> Effect:
+def effect(campaign: Campaign, exempt: Iterable[UUID] = ()) -> Effect:
     """Say what would happen if nobody answered any more; nothing is changed, and however much it is, it is counted.
 
-    `but` leaves out items that have time of their own.
+    `exempt` leaves out items that have time of their own.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_EFFECT, _silent(campaign, but=but))
+        cursor.execute(_EFFECT, _silent(campaign, exempt=exempt))
         kept, stopped, held, calls, critical = cursor.fetchone()
     return Effect(kept, stopped, held, calls, critical, _stopped_lately() if stopped else (0, 0, 0))
 
 
-def _silent(campaign: Campaign, items: Sequence[UUID] | None = None, *, but: Iterable[UUID] = ()) -> dict[str, Any]:
+def _silent(campaign: Campaign, items: Sequence[UUID] | None = None, *, exempt: Iterable[UUID] = ()) -> dict[str, Any]:
     return {
         "campaign": campaign.pk,
         "items": items,
-        "but": list(but),
+        "exempt": list(exempt),
         "kept_risks": [risk for risk in Risk if review_rules.is_kept_by_silence(risk, campaign.strategies)],
         "kept_kinds": [subject for subject, kind in subjects.SUBJECTS.items() if not kind.is_stopped_by_silence],
         "of_grants": list(_OF_GRANTS),
@@ -161,13 +161,13 @@ def _stopped_lately() -> tuple[int, int, int]:
     rows = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, at__gt=clock.now() - timedelta(days=1))
     rows = rows.filter(item__campaign__deadline_released_at=None)
     of_grants = rows.filter(item__subject_kind__in=_OF_GRANTS).values_list("grants", "before", "calls_a_day")
-    told = [(len(grants) + len(before), calls) for grants, before, calls in of_grants]
+    counts = [(len(grants) + len(before), calls) for grants, before, calls in of_grants]
     others = rows.exclude(item__subject_kind__in=_OF_GRANTS).values("item__agent").order_by("item__agent")
     agents = dict(others.annotate(most=Max("calls_a_day")).values_list("item__agent", "most"))
     held = Grant.objects.filter(agent__in=[each for each in agents if each], state=Grant.State.ACTIVE)
-    stopped = sum(n for n, _ in told) + held.count()
-    gone = sum(n for n, _ in told) + held.exclude(agent__status=Agent.Status.ACTIVE).count()
-    return stopped, sum(calls for _, calls in told) + sum(agents.values()), gone
+    stopped = sum(n for n, _ in counts) + held.count()
+    gone = sum(n for n, _ in counts) + held.exclude(agent__status=Agent.Status.ACTIVE).count()
+    return stopped, sum(calls for _, calls in counts) + sum(agents.values()), gone
 
 
 def grace_ends(campaign: Campaign) -> datetime:
@@ -227,30 +227,30 @@ def _apply_some(campaign_id: UUID) -> int:
     again = extensions(campaign)
     if not campaign.is_rehearsal and campaign.deadline_released_at is None:
         undecided.supersede(campaign)
-        found = effect(campaign, again)
-        if why := found.exceeded_limits():
-            held = {**found.as_detail(), "why": why, "at": clock.now().isoformat()}
+        outcome = effect(campaign, again)
+        if why := outcome.exceeded_limits():
+            held = {**outcome.as_detail(), "why": why, "at": clock.now().isoformat()}
             campaigns.save(campaign, deadline_held=held)
             log.record(Action.REVIEW_DEADLINE_HELD, about=campaigns.about(campaign), by=SYSTEM, detail=held)
             return 0
-    return carry_out(campaign, again, by=SYSTEM, reason=_said(campaign))
+    return carry_out(campaign, again, by=SYSTEM, reason=_reason(campaign))
 
 
-def _said(campaign: Campaign) -> str:
+def _reason(campaign: Campaign) -> str:
     return f"Nobody answered for it in the review {campaign.slug}."
 
 
-def carry_out(campaign: Campaign, but: Iterable[UUID] = (), *, by: Principal, reason: str) -> int:
+def carry_out(campaign: Campaign, exempt: Iterable[UUID] = (), *, by: Principal, reason: str) -> int:
     """Give the next items that nobody answered their outcome: what stops first, a few at a time, then what is kept.
 
-    `but` leaves out items that have time of their own. Within the caller's transaction, which is bounded so; returns
+    `exempt` leaves out items that have time of their own. Within the caller's transaction, which is bounded so; returns
     how many items got an outcome, zero when none is left.
     """
-    asked = _silent(campaign)
-    is_kept = Q(risk__in=asked["kept_risks"]) | Q(subject_kind__in=asked["kept_kinds"])
-    is_kept &= ~Q(pk__in=asked["violating"])
+    parameters = _silent(campaign)
+    is_kept = Q(risk__in=parameters["kept_risks"]) | Q(subject_kind__in=parameters["kept_kinds"])
+    is_kept &= ~Q(pk__in=parameters["violating"])
     open_items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).exclude(
-        pk__in=list(but)
+        pk__in=list(exempt)
     )
     stopping = open_items.none() if campaign.is_rehearsal else open_items.exclude(is_kept)
     ids = list(stopping.order_by("number").values_list("pk", flat=True)[:AT_ONCE])
@@ -259,26 +259,28 @@ def carry_out(campaign: Campaign, but: Iterable[UUID] = (), *, by: Principal, re
     gone = undecided.supersede(campaign, ids)
     if stops_now:
         rows = open_items.filter(pk__in=ids).select_related("campaign", "agent", "system", "holder")
-        _stop(list(rows.order_by("number")), _said(campaign))
+        _stop(list(rows.order_by("number")), _reason(campaign))
     else:
-        _write_down(campaign, ids)
+        _record_outcomes(campaign, ids)
     return gone + undecided.leave_unanswered(campaign, ids, by=by, reason=reason)
 
 
-def _write_down(campaign: Campaign, ids: Sequence[UUID]) -> None:
+def _record_outcomes(campaign: Campaign, ids: Sequence[UUID]) -> None:
     """Write down what of some items is kept, and in a rehearsal what would have stopped."""
-    asked = _silent(campaign, ids)
+    parameters = _silent(campaign, ids)
     with connection.cursor() as cursor:
         for statement in (_FLAG, _REHEARSE) if campaign.is_rehearsal else (_FLAG,):
-            cursor.execute(statement, asked)
+            cursor.execute(statement, parameters)
 
 
-def _stop(items: Sequence[ReviewItem], said: str) -> None:
+def _stop(items: Sequence[ReviewItem], reason: str) -> None:
     """Stop what some items are about, and write down what that was."""
     calls = _calls_a_day(items)
     held = remediation.grants_of(item.pk for item in items if subjects.of(item) is None)
-    stopped = remediation.stop_all([item for item in items if subjects.of(item) is None], held, by=SYSTEM, reason=said)
-    cut = subjects.Cut(SYSTEM, said)
+    stopped = remediation.stop_all(
+        [item for item in items if subjects.of(item) is None], held, by=SYSTEM, reason=reason
+    )
+    cut = subjects.Cut(SYSTEM, reason)
     stopped |= {item.pk: kind.cut(item, cut) for item in items if (kind := subjects.of(item)) is not None}
     now = clock.now()
     NoAnswer.objects.bulk_create(
@@ -355,13 +357,13 @@ def _revoke(item_id: UUID) -> int:
     if row.restored_at or row.revoked_at:
         return 0
     locks.exclusive(*((Lock.GRANT, grant) for grant in row.grants))
-    is_hers = row.item.subject_kind == ReviewItem.Subject.DELEGATION
-    said = f"Nobody answered for it in the review {row.item.campaign.slug}, nor restored it in time."
+    is_delegation = row.item.subject_kind == ReviewItem.Subject.DELEGATION
+    reason = f"Nobody answered for it in the review {row.item.campaign.slug}, nor restored it in time."
     for grant in still_suspended(row):
-        if is_hers:
-            one_person.finish(row.item, grant, by=SYSTEM, reason=said)
+        if is_delegation:
+            one_person.finish(row.item, grant, by=SYSTEM, reason=reason)
         else:
-            grants.revoke(grant, by=SYSTEM, reason=said)
+            grants.revoke(grant, by=SYSTEM, reason=reason)
     row.revoked_at = clock.now()
     row.save(update_fields=["revoked_at"])
     return 1

@@ -60,8 +60,8 @@ def planned_reminders(campaign: Campaign, now: datetime) -> list[tuple[date, str
     steps = sorted(_steps(now, campaign.due_at))
     return [
         (now.date(), audience.review_begins(campaign.name)),
-        *((at.date(), _said(campaign, name)) for at, name in steps),
-        ((campaign.due_at + _DAY).date(), _said(campaign, LATE)),
+        *((at.date(), _sentence(campaign, name)) for at, name in steps),
+        ((campaign.due_at + _DAY).date(), _sentence(campaign, LATE)),
     ]
 
 
@@ -78,9 +78,9 @@ def remind() -> int:
     now = clock.now()
     under_way = list(Campaign.objects.filter(state=Campaign.State.ACTIVE).select_related("owner"))
     left = tallies.still_open(under_way)
-    told = sum(_remind(campaign, now, left[campaign.pk]) for campaign in under_way if campaign.pk in left)
+    queued = sum(_remind(campaign, now, left[campaign.pk]) for campaign in under_way if campaign.pk in left)
     drawn = SpotPlan.objects.filter(due_at__gt=now).select_related("campaign")
-    return told + sum(_remind_of_checks(plan, now) for plan in drawn)
+    return queued + sum(_remind_of_checks(plan, now) for plan in drawn)
 
 
 @transaction.atomic
@@ -89,12 +89,12 @@ def _remind_of_checks(plan: SpotPlan, now: datetime) -> int:
     if plan.drawn_at is None or plan.due_at is None or (reached := step(plan.drawn_at, plan.due_at, now)) is None:
         return 0
     waiting = Person.objects.filter(spot_checks__plan=plan, spot_checks__answered_at=None, is_active=True).distinct()
-    said = _("Spot checks of a review still wait for you, until %(day)s: %(review)s.")
+    sentence = _("Spot checks of a review still wait for you, until %(day)s: %(review)s.")
     return queue.queue(
         Kind.REVIEW_WAITING,
         waiting,
         about=_about(plan.campaign),
-        sentence=said % {"review": plan.campaign.name, "day": f"{plan.due_at:%Y-%m-%d}"},
+        sentence=sentence % {"review": plan.campaign.name, "day": f"{plan.due_at:%Y-%m-%d}"},
         url="/spot-checks/",
         dedupe=f"spot checks of {plan.campaign.slug} {reached[0]} {reached[1]}",
         urgent=reached[0] == TOMORROW,
@@ -108,21 +108,23 @@ def _remind(campaign: Campaign, now: datetime, left: int) -> int:
         return 0
     name, number = reached
     waiting = _waiting(campaign)
-    told = _tell(campaign, reached, _not_told_lately(campaign, delegations.standing_in(waiting), name, now))
+    queued = _notify(campaign, reached, _not_notified_lately(campaign, delegations.standing_in(waiting), name, now))
     if name == TOMORROW:
-        told += sum(_tell_manager(campaign, each) for each in waiting.exclude(manager=None).select_related("manager"))
+        queued += sum(
+            _notify_manager(campaign, each) for each in waiting.exclude(manager=None).select_related("manager")
+        )
     if name == LATE and campaign.kind != Campaign.Kind.MICRO:
-        told += _tell_owner(campaign, number, left)
-    return told
+        queued += _notify_owner(campaign, number, left)
+    return queued
 
 
 def _waiting(campaign: Campaign) -> QuerySet[Person]:
     """Return who has items left, by what is kept of it: there may be a million."""
-    asked = [row["reviewer"] for row in tallies.reviewers(campaign) if row["reviewer"] and row["open"]]
-    return Person.objects.filter(pk__in=asked, is_active=True)
+    reviewers = [row["reviewer"] for row in tallies.reviewers(campaign) if row["reviewer"] and row["open"]]
+    return Person.objects.filter(pk__in=reviewers, is_active=True)
 
 
-def _not_told_lately(campaign: Campaign, people: QuerySet[Person], name: str, now: datetime) -> QuerySet[Person]:
+def _not_notified_lately(campaign: Campaign, people: QuerySet[Person], name: str, now: datetime) -> QuerySet[Person]:
     """Leave out who heard of it within a day; nobody the day before it is due."""
     if name == TOMORROW:
         return people
@@ -130,72 +132,74 @@ def _not_told_lately(campaign: Campaign, people: QuerySet[Person], name: str, no
     return people.exclude(pk__in=lately.values("person"))
 
 
-def _tell(campaign: Campaign, reached: tuple[str, int], people: Iterable[Person]) -> int:
+def _notify(campaign: Campaign, reached: tuple[str, int], people: Iterable[Person]) -> int:
     name, number = reached
-    said = _said(campaign, name)
+    sentence = _sentence(campaign, name)
     urgent = name in (TOMORROW, DUE)
     if name == NUDGE:  # at once to whoever has not opened anything of it; the others find it in the mail of the day
         unopened = _never_opened(campaign)
         new = [each for each in people if each.pk in unopened]
-        return _queue(campaign, said, new, reached, urgent=True) + _queue(campaign, said, people, reached)
-    return _queue(campaign, said, people, (name, number), urgent=urgent)
+        return _queue(campaign, sentence, new, reached, urgent=True) + _queue(campaign, sentence, people, reached)
+    return _queue(campaign, sentence, people, (name, number), urgent=urgent)
 
 
-def _said(campaign: Campaign, name: str) -> str:
-    said = {
+def _sentence(campaign: Campaign, name: str) -> str:
+    sentence = {
         AHEAD: _("Still waits for you, until %(day)s: %(review)s."),
         NUDGE: _("Due in three days, on %(day)s: %(review)s."),
         TOMORROW: _("Due within a day, on %(day)s: %(review)s."),
         DUE: _("Due now, and not answered yet: %(review)s."),
         LATE: _("Was due on %(day)s, and you have not answered all of it: %(review)s."),
     }[name]
-    return said % {"review": campaign.name, "day": f"{campaign.due_at:%Y-%m-%d}"}
+    return sentence % {"review": campaign.name, "day": f"{campaign.due_at:%Y-%m-%d}"}
 
 
 def _never_opened(campaign: Campaign) -> set[int]:
     """Name whoever has items left and has opened none of them: her own, for who stands in is told with the others."""
     rows = Assignment.objects.filter(item__campaign=campaign, state=Assignment.State.ASSIGNED, reviewer__isnull=False)
-    asked = rows.values("reviewer").annotate(opened=Count("opened_at")).filter(opened=0).order_by()
-    return {row["reviewer"] for row in asked}
+    reviewers = rows.values("reviewer").annotate(opened=Count("opened_at")).filter(opened=0).order_by()
+    return {row["reviewer"] for row in reviewers}
 
 
 def _queue(
-    campaign: Campaign, said: str, people: Iterable[Person], reached: tuple[str, int], *, urgent: bool = False
+    campaign: Campaign, sentence: str, people: Iterable[Person], reached: tuple[str, int], *, urgent: bool = False
 ) -> int:
     is_micro = campaign.kind == Campaign.Kind.MICRO
     return queue.queue(
         Kind.REVIEW_WAITING,
         people,
         about=_about(campaign),
-        sentence=said,
+        sentence=sentence,
         url=f"/small-reviews/{campaign.slug}/" if is_micro else f"/reviews/{campaign.slug}/work/",
         dedupe=_key(campaign, *reached),
         urgent=urgent,
     )
 
 
-def _tell_manager(campaign: Campaign, reviewer: Person) -> int:
+def _notify_manager(campaign: Campaign, reviewer: Person) -> int:
     """Tell a manager that somebody of theirs is not done; what it is about stays with whoever is asked."""
     if reviewer.manager is None:
         return 0
-    told = {"name": reviewer.name, "review": campaign.name, "day": f"{campaign.due_at:%Y-%m-%d}"}
+    values = {"name": reviewer.name, "review": campaign.name, "day": f"{campaign.due_at:%Y-%m-%d}"}
     return queue.queue(
         Kind.REVIEW_WAITING,
         [reviewer.manager],
         about=_about(campaign),
-        sentence=_("%(name)s has not answered all of a review that is due on %(day)s: %(review)s.") % told,
+        sentence=_("%(name)s has not answered all of a review that is due on %(day)s: %(review)s.") % values,
         url="/reviews/",
         dedupe=_key(campaign, f"{TOMORROW} of {reviewer.login}", 0),
     )
 
 
-def _tell_owner(campaign: Campaign, days: int, left: int) -> int:
-    said = ngettext("%(review)s is overdue: %(n)d item is open.", "%(review)s is overdue: %(n)d items are open.", left)
+def _notify_owner(campaign: Campaign, days: int, left: int) -> int:
+    sentence = ngettext(
+        "%(review)s is overdue: %(n)d item is open.", "%(review)s is overdue: %(n)d items are open.", left
+    )
     return queue.queue(
         Kind.REVIEW_WAITING,
         [campaign.owner],
         about=_about(campaign),
-        sentence=said % {"review": campaign.name, "n": left},
+        sentence=sentence % {"review": campaign.name, "n": left},
         url=f"/reviews/{campaign.slug}/",
         dedupe=_key(campaign, "overdue", days),
     )

@@ -134,13 +134,8 @@ def _mine(item_id: UUID, by: Person) -> Assignment:
 
 def drafts_of(campaign: Campaign, by: Person) -> QuerySet[Draft]:
     """Return the drafts that somebody would submit now: about items that wait for her answer."""
-    live = Assignment.objects.filter(
-        answerable_by(by),
-        item__campaign=campaign,
-        item__state=ReviewItem.State.IN_REVIEW,
-        state=Assignment.State.ASSIGNED,
-    )
-    return Draft.objects.filter(assignment__in=live).exclude(verb="")
+    live = Assignment.objects.filter(answerable_by(by), item__campaign=campaign, state=Assignment.State.ASSIGNED)
+    return Draft.objects.filter(assignment__in=live.filter(item__state=ReviewItem.State.IN_REVIEW)).exclude(verb="")
 
 
 def drafts_tag(campaign: Campaign, by: Person) -> str:

@@ -43,21 +43,21 @@ def comment(item_id: UUID, *, by: Person, text: str) -> ReviewComment:
     Raises NotFound for what `by` does not see, Forbidden for who only reads it, ReasonRequired without a text,
     narrowing.ReasonTooLong, TooManyComments, and what `lock_discussed_campaign` raises.
     """
-    said = question_rules.words(text)
+    words = question_rules.words(text)
     item = discussable_item(item_id, by)
     if not may_comment(item, by):
         raise Forbidden
     if item.comments.count() >= MOST:
         raise TooManyComments
-    made = ReviewComment.objects.create(item=item, by=by, text=said, at=clock.now())
+    created = ReviewComment.objects.create(item=item, by=by, text=words, at=clock.now())
     log.record(
         Action.REVIEW_COMMENTED,
-        about=[*item_links.about(item), f"comment:{made.pk}"],
+        about=[*item_links.about(item), f"comment:{created.pk}"],
         by=by.principal,
-        reason=made.text,
-        detail={"comment": str(made.pk), "sha256": digest(made.text)},
+        reason=created.text,
+        detail={"comment": str(created.pk), "sha256": digest(created.text)},
     )
-    return made
+    return created
 
 
 def may_comment(item: ReviewItem, person: Person) -> bool:
@@ -67,8 +67,8 @@ def may_comment(item: ReviewItem, person: Person) -> bool:
     """
     if person.has_role(*_RUN) or item.campaign.owner_id == person.pk:
         return person.is_active
-    asked = Assignment.objects.filter(answerable_by(person), item=item).exclude(state=Assignment.State.REASSIGNED)
-    return person.is_active and asked.exists()
+    assignments = Assignment.objects.filter(answerable_by(person), item=item).exclude(state=Assignment.State.REASSIGNED)
+    return person.is_active and assignments.exists()
 
 
 def is_open(campaign: Campaign) -> bool:

@@ -35,11 +35,11 @@ def comment(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 def ask(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Ask somebody who knows about an item that waits for one's answer; then go on where one was."""
     row, login = item_of(request, slug, item), request.POST.get("of", "")
-    of = Person.objects.filter(login=login).first()
-    if of is None:
+    to = Person.objects.filter(login=login).first()
+    if to is None:
         raise questions.NotToBeAsked(who=login)
-    questions.ask(row.pk, of=of, by=doors.person(request), text=request.POST.get("text", ""))
-    doors.done(request, _("%(name)s is asked. The item waits for your answer as before.") % {"name": of.name})
+    questions.ask(row.pk, to=to, by=doors.person(request), text=request.POST.get("text", ""))
+    doors.done(request, _("%(name)s is asked. The item waits for your answer as before.") % {"name": to.name})
     return redirect(doors.back(request, f"/reviews/{slug}/items/{item}/"))
 
 
@@ -48,19 +48,19 @@ def ask(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 def question(request: HttpRequest, question: UUID) -> HttpResponse:
     """Show a question about an item to whoever it concerns, and take the answer of whoever is asked, or stands in."""
     person = doors.person(request)
-    found = doors.find(questions.visible_to(person), pk=question)
+    asked = doors.find(questions.visible_to(person), pk=question)
     if request.method == "POST":
-        questions.answer(found.pk, by=person, text=request.POST.get("text", ""))
+        questions.answer(asked.pk, by=person, text=request.POST.get("text", ""))
         doors.done(request, _("Your answer is with the reviewer."))
         return redirect(f"/review-questions/{question}/")
-    told = {
-        "question": found,
-        "item": found.item,
-        "lines": ReviewLine.objects.filter(item=found.item).select_related("tool").order_by("tool__name")[:_LINES],
-        "people": [name.partition(":")[2] for name in found.item.subjects],
-        "mine": found.asked_of == person,
-        "may_answer": questions.may_answer(found, person),
-        "may_see": visibility.items_visible_to(person).filter(pk=found.item_id).exists(),
-        "is_open": comments.is_open(found.item.campaign),
+    context = {
+        "question": asked,
+        "item": asked.item,
+        "lines": ReviewLine.objects.filter(item=asked.item).select_related("tool").order_by("tool__name")[:_LINES],
+        "people": [name.partition(":")[2] for name in asked.item.subjects],
+        "mine": asked.asked_of == person,
+        "may_answer": questions.may_answer(asked, person),
+        "may_see": visibility.items_visible_to(person).filter(pk=asked.item_id).exists(),
+        "is_open": comments.is_open(asked.item.campaign),
     }
-    return render(request, "console/reviews/discussion/question.html", told)
+    return render(request, "console/reviews/discussion/question.html", context)

@@ -47,23 +47,23 @@ class NotAsked(DomainError):
 
 
 @transaction.atomic
-def ask(item_id: UUID, *, of: Person, by: Person, text: str) -> ReviewQuestion:
+def ask(item_id: UUID, *, to: Person, by: Person, text: str) -> ReviewQuestion:
     """Ask somebody who knows about an item that waits for one's own answer.
 
     Raises what `discussable_item` raises, NotTheReviewer, NotUnderWay, NotToBeAsked, and what `questioning` raises.
     """
-    said = question_rules.words(text)
+    words = question_rules.words(text)
     item = discussable_item(item_id, by)
     if not Assignment.objects.filter(answerable_by(by), item=item, state=Assignment.State.ASSIGNED).exists():
         raise NotTheReviewer
     if item.campaign.state != Campaign.State.ACTIVE:
         raise NotUnderWay
-    if of not in people_to_ask(item, but=by):
-        raise NotToBeAsked(who=of.login)
+    if to not in people_to_ask(item, by=by):
+        raise NotToBeAsked(who=to.login)
     question_rules.check_count(item.questions.count(), MOST)
-    made = ReviewQuestion.objects.create(item=item, asked_by=by, asked_of=of, text=said, asked_at=clock.now())
-    _record(Action.REVIEW_QUESTION_ASKED, made, by, said)
-    return made
+    question = ReviewQuestion.objects.create(item=item, asked_by=by, asked_of=to, text=words, asked_at=clock.now())
+    _record(Action.REVIEW_QUESTION_ASKED, question, by, words)
+    return question
 
 
 @transaction.atomic
@@ -73,7 +73,7 @@ def answer(question_id: UUID, *, by: Person, text: str) -> ReviewQuestion:
     The item stays as it is.
     Raises NotFound, NotAsked, NotUnderWay, AlreadySealed, BeingSealed, and what `questioning` raises.
     """
-    said = question_rules.words(text)
+    words = question_rules.words(text)
     rows = ReviewQuestion.objects.select_for_update(of=("self",)).select_related("item", "asked_by", "asked_of")
     question = rows.filter(pk=question_id).first()
     if question is None:
@@ -82,9 +82,9 @@ def answer(question_id: UUID, *, by: Person, text: str) -> ReviewQuestion:
         raise NotAsked
     lock_discussed_campaign(question.item.campaign_id)
     question_rules.check_unanswered(question)
-    question.answer, question.answered_by, question.answered_at = said, by, clock.now()
+    question.answer, question.answered_by, question.answered_at = words, by, clock.now()
     question.save(update_fields=["answer", "answered_by", "answered_at"])
-    _record(Action.REVIEW_QUESTION_ANSWERED, question, by, said)
+    _record(Action.REVIEW_QUESTION_ANSWERED, question, by, words)
     return question
 
 
@@ -96,16 +96,16 @@ def may_answer(question: ReviewQuestion, person: Person) -> bool:
     return is_hers or delegations.places_of(person).filter(pk=question.asked_of_id).exists()
 
 
-def people_to_ask(item: ReviewItem, *, but: Person) -> list[Person]:
+def people_to_ask(item: ReviewItem, *, by: Person) -> list[Person]:
     """Return whom a reviewer may ask about an item, by name: who answers for its agent, and who owns its system."""
     agent, system = item.agent, item.system
     knows = [*((agent.sponsor, agent.owner, agent.backup) if agent else ()), *((system.owner,) if system else ())]
-    mine = independence.accounts_of(but)
-    found = {each.pk: each for each in knows if each is not None and each.is_active and each not in mine}
-    return sorted(found.values(), key=lambda each: (each.name, each.pk))
+    mine = independence.accounts_of(by)
+    people = {each.pk: each for each in knows if each is not None and each.is_active and each not in mine}
+    return sorted(people.values(), key=lambda each: (each.name, each.pk))
 
 
-def visible_to(who: Person | None) -> QuerySet[ReviewQuestion]:
+def visible_to(person: Person | None) -> QuerySet[ReviewQuestion]:
     """Return the questions that somebody may read: what she is asked or asked, and those about items that she sees.
 
     So too what is asked of those for whom she stands in now, and what she answered in a place.
@@ -113,29 +113,29 @@ def visible_to(who: Person | None) -> QuerySet[ReviewQuestion]:
     rows = ReviewQuestion.objects.select_related(
         "item__campaign", "item__agent", "item__system", "asked_by", "asked_of", "answered_by"
     )
-    if who is not None and not who.is_active:
+    if person is not None and not person.is_active:
         return rows.none()
-    seen = Q(item__in=visibility.items_visible_to(who).order_by().values("pk"))
-    if who is None:
+    seen = Q(item__in=visibility.items_visible_to(person).order_by().values("pk"))
+    if person is None:
         return rows.filter(seen)
-    return rows.filter(_asked_of(who) | Q(asked_by=who) | Q(answered_by=who) | seen)
+    return rows.filter(_asked_of(person) | Q(asked_by=person) | Q(answered_by=person) | seen)
 
 
-def waiting_for(who: Person) -> QuerySet[ReviewQuestion]:
+def waiting_for(person: Person) -> QuerySet[ReviewQuestion]:
     """Return what somebody, or for whom she stands in, is asked about items that still wait, the longest first."""
-    rows = ReviewQuestion.objects.filter(_asked_of(who), answer="", item__state=ReviewItem.State.IN_REVIEW)
-    rows = rows.exclude(asked_by__in=[each.pk for each in independence.accounts_of(who)])
+    rows = ReviewQuestion.objects.filter(_asked_of(person), answer="", item__state=ReviewItem.State.IN_REVIEW)
+    rows = rows.exclude(asked_by__in=[each.pk for each in independence.accounts_of(person)])
     under_way = rows.filter(item__campaign__state__in=[Campaign.State.ACTIVE, Campaign.State.PAUSED])
-    told = ("item__campaign", "item__agent", "item__system", "asked_by", "asked_of")
-    return under_way.select_related(*told).order_by("asked_at")
+    relations = ("item__campaign", "item__agent", "item__system", "asked_by", "asked_of")
+    return under_way.select_related(*relations).order_by("asked_at")
 
 
-def _asked_of(who: Person) -> Q:
+def _asked_of(person: Person) -> Q:
     """Select what waits for somebody's own word, or for that of somebody for whom she stands in now."""
-    return Q(asked_of__in=[who.pk, *delegations.places_of(who).values_list("pk", flat=True)])
+    return Q(asked_of__in=[person.pk, *delegations.places_of(person).values_list("pk", flat=True)])
 
 
-def _record(action: Action, question: ReviewQuestion, by: Person, said: str) -> None:
+def _record(action: Action, question: ReviewQuestion, by: Person, words: str) -> None:
     people = list(dict.fromkeys([question.asked_by, question.asked_of, by]))
     place = question.in_place_of
     log.record(
@@ -146,12 +146,12 @@ def _record(action: Action, question: ReviewQuestion, by: Person, said: str) -> 
             *(f"person:{each.login}" for each in people),
         ],
         by=by.principal,
-        reason=said,
+        reason=words,
         detail={
             "question": str(question.pk),
             "asked_by": question.asked_by.login,
             "asked_of": question.asked_of.login,
-            "sha256": digest(said),
+            "sha256": digest(words),
             **({"in_place_of": place.login} if place else {}),
         },
     )

@@ -62,11 +62,11 @@ def drafted(draft: Draft) -> Answer:
     return Answer(draft.verb, draft.reason_code, draft.comment, kept, limits, draft.valid_until, draft.effective_at)
 
 
-def lacking(said: Draft | ReviewDecision, risk: Risk, verdict: str) -> type[DomainError] | None:
+def lacking(answer: Draft | ReviewDecision, risk: Risk, verdict: str) -> type[DomainError] | None:
     """Say what an answer lacks before it counts: a reason, or one in the reviewer's own words."""
-    verb = Verb(said.verb)
-    if not said.reason_code and review_rules.needs_reason(verb, risk, verdict):
+    verb = Verb(answer.verb)
+    if not answer.reason_code and review_rules.needs_reason(verb, risk, verdict):
         return ReasonRequired
-    if review_rules.needs_words(verb, risk) and not review_rules.is_written(said.comment):
+    if review_rules.needs_words(verb, risk) and not review_rules.is_written(answer.comment):
         return WrittenReasonRequired
     return None

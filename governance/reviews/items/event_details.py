@@ -37,8 +37,8 @@ def _covered(exceptions: Sequence[CombinationException]) -> dict[str, Any]:
 
 def detail(decision: ReviewDecision, exceptions: Sequence[CombinationException]) -> dict[str, Any]:
     """Return what the event of an answer says, with the exceptions without which it would have been refused."""
-    asked = decision.assignment.reviewer
-    told: dict[str, Any] = {
+    reviewer = decision.assignment.reviewer
+    details: dict[str, Any] = {
         "verb": decision.verb,
         "reason_code": decision.reason_code,
         "via": decision.via,
@@ -46,14 +46,14 @@ def detail(decision: ReviewDecision, exceptions: Sequence[CombinationException])
         "kept_lines": len(decision.kept_lines),
         "risk": decision.item.risk,
     }
-    if asked is not None and asked.pk != decision.decided_by_id:
-        told["in_place_of"] = asked.login
+    if reviewer is not None and reviewer.pk != decision.decided_by_id:
+        details["in_place_of"] = reviewer.login
     if decision.limits:
-        told["limits"] = decision.limits
+        details["limits"] = decision.limits
     if decision.valid_until:
-        told["valid_until"] = decision.valid_until.isoformat()
+        details["valid_until"] = decision.valid_until.isoformat()
     if decision.effective_at:
-        told["effective_at"] = decision.effective_at.isoformat()
+        details["effective_at"] = decision.effective_at.isoformat()
     if decision.bulk_op:
-        told["bulk_op"] = str(decision.bulk_op)
-    return told | _covered(exceptions)
+        details["bulk_op"] = str(decision.bulk_op)
+    return details | _covered(exceptions)

@@ -140,8 +140,8 @@ class ReviewItem(models.Model):
     @property
     def carried_at(self) -> str:
         """The review and the decision that it was carried from, as `review:decision`; empty where it was not."""
-        said = self.carried_from
-        return f"{said.item.campaign.slug}:{said.pk}" if said else ""
+        decision = self.carried_from
+        return f"{decision.item.campaign.slug}:{decision.pk}" if decision else ""
 
     @property
     def stages(self) -> int:

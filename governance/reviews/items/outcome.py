@@ -34,8 +34,8 @@ class CombinedAnswers:
 
     def limits(self, line: int) -> Mapping[str, Any]:
         """Return the limits that a line has by the answers; empty where none tightened it."""
-        told = [each.limits[str(line)] for each in self.answers if str(line) in each.limits]
-        return told[-1] if told else {}
+        limits = [each.limits[str(line)] for each in self.answers if str(line) in each.limits]
+        return limits[-1] if limits else {}
 
     @property
     def valid_until(self) -> datetime | None:
@@ -50,17 +50,17 @@ def standing() -> QuerySet[ReviewDecision]:
 
 def combined(items: Collection[UUID]) -> dict[UUID, CombinedAnswers]:
     """Return what the answers of each item come to; of those without one, nothing."""
-    found: dict[UUID, list[ReviewDecision]] = defaultdict(list)
-    for each in standing().filter(item__in=items).order_by("stage"):
-        found[each.item_id].append(each)
-    return {item: CombinedAnswers(answers) for item, answers in found.items()}
+    answers_by_item: dict[UUID, list[ReviewDecision]] = defaultdict(list)
+    for answer in standing().filter(item__in=items).order_by("stage"):
+        answers_by_item[answer.item_id].append(answer)
+    return {item: CombinedAnswers(answers) for item, answers in answers_by_item.items()}
 
 
 def removals(items: Collection[UUID]) -> dict[UUID, list[Remediation]]:
     """Return the removals of each item that were not taken back, by stage: also that of an answer before the last."""
-    found: dict[UUID, list[Remediation]] = defaultdict(list)
+    by_item: dict[UUID, list[Remediation]] = defaultdict(list)
     rows = Remediation.objects.filter(decision__item__in=items, decision__taken_back=None)
     rows = rows.exclude(state=Remediation.State.WITHDRAWN).select_related("decision")
-    for each in rows.order_by("decision__stage"):
-        found[each.decision.item_id].append(each)
-    return found
+    for removal in rows.order_by("decision__stage"):
+        by_item[removal.decision.item_id].append(removal)
+    return by_item

@@ -38,7 +38,7 @@ from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers import claim as claim_actions
 from governance.reviews.reviewers.models import Assignment
 
-_MOST_TOLD: Final = 100
+_MOST_SHOWN: Final = 100
 _ACTS: Final = {
     "reopen": "review-item-reopen",
     "restore": "review-item-restore",
@@ -68,21 +68,25 @@ def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     beside = _beside(row, person)
     if "beside" in request.GET:
         return render(request, "console/reviews/beside.html", beside | {"campaign": row.campaign, "is_part": True})
-    said = ReviewDecision.objects.filter(item=row).select_related(
+    decisions = ReviewDecision.objects.filter(item=row).select_related(
         "decided_by", "assignment__reviewer", "taken_back__by", "remediation"
     )
     failed = Remediation.objects.filter(decision__item=row, state=Remediation.State.FAILED).first()
     is_owners = row.state == ReviewItem.State.DECIDED and row.campaign.owner_id == person.pk
-    told: dict[str, Any] = {
+    context: dict[str, Any] = {
         "campaign": row.campaign,
         "item": row,
-        "answers": said.order_by("decided_at", "stage"),
-        "asked": (asked := Assignment.objects.filter(item=row, state="assigned").select_related("reviewer").first()),
+        "answers": decisions.order_by("decided_at", "stage"),
+        "asked": (
+            assignment_now := Assignment.objects.filter(item=row, state="assigned").select_related("reviewer").first()
+        ),
         "deadline": (deadline := NoAnswer.objects.filter(item=row).select_related("restored_by").first()),
         "failed": failed if _may(request, "retry") else None,
         "may_except": _may(request, "except"),
         "may_reopen": is_owners and row.campaign.state == "active" and _may(request, "reopen"),
-        "may_claim": asked and row.campaign.state == "active" and row.pk in claim_actions.may_claim([asked], person),
+        "may_claim": assignment_now
+        and row.campaign.state == "active"
+        and row.pk in claim_actions.may_claim([assignment_now], person),
         "may_restore": deadline is not None and _is_stopped(deadline) and _may(request, "restore"),
         "latest": (clock.now() + timedelta(days=180)).date().isoformat(),
         "story": _story(row, person),
@@ -92,14 +96,14 @@ def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         **beside,
     }
     audit.looked(row.campaign, person, f"item {row.number}")
-    return render(request, "console/reviews/items/item.html", told)
+    return render(request, "console/reviews/items/item.html", context)
 
 
 def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
     """Return the evidence beside an item, and for whoever answers it the forms that go with it."""
     seen = item_queries.read_detail(read.with_details(ReviewItem.objects.filter(pk=row.pk), person).get(), person)
     mine = item_queries.own_assignment(row, person) if row.campaign.state == Campaign.State.ACTIVE else None
-    told: dict[str, Any] = {
+    context: dict[str, Any] = {
         "detail": seen,
         "row": seen.row,
         "mine": mine,
@@ -109,14 +113,14 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
     }
     if mine:
         form = item_queries.narrowing(seen.row, seen.row.draft) if seen.row.may_end else []
-        told |= {
+        context |= {
             "narrowing": form,
             "lowered": item_queries.lowered(form),
             "drop": [(code, REASONS[code]) for code in review_rules.DROP],
-            "knows": questions.people_to_ask(row, but=person),
+            "knows": questions.people_to_ask(row, by=person),
             "successors": assignment.successors(row.pk, by=person),
         }
-    return told
+    return context
 
 
 def _story(row: ReviewItem, person: Person) -> dict[str, Any] | None:
@@ -124,9 +128,9 @@ def _story(row: ReviewItem, person: Person) -> dict[str, Any] | None:
     if not person.has_role(*audit.READERS) and not visibility.shared_with(person, row.campaign):
         return None
     return {
-        "taken": PopulationRow.objects.filter(item=row).order_by("seq")[:_MOST_TOLD],
-        "asked": Assignment.objects.filter(item=row).select_related("reviewer").order_by("assigned_at")[:_MOST_TOLD],
-        "events": timeline.of("item", row.pk)[:_MOST_TOLD],
+        "taken": PopulationRow.objects.filter(item=row).order_by("seq")[:_MOST_SHOWN],
+        "asked": Assignment.objects.filter(item=row).select_related("reviewer").order_by("assigned_at")[:_MOST_SHOWN],
+        "events": timeline.of("item", row.pk)[:_MOST_SHOWN],
     }
 
 
@@ -159,8 +163,8 @@ def act(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         doors.done(request, _("The item is open again."))
     elif name == "restore":
         left = restore.restore(row.pk, by=by, reason=doors.reason(request))
-        said = _("This review lets it go. It stays stopped, since somebody else or another review stopped it too.")
-        doors.done(request, said if left else _("The access works again."))
+        message = _("This review lets it go. It stays stopped, since somebody else or another review stopped it too.")
+        doors.done(request, message if left else _("The access works again."))
     else:
         _cut(request, row, name)
     return redirect(f"/reviews/{slug}/items/{item}/")

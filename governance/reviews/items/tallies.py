@@ -54,34 +54,34 @@ def still_open(campaigns: Collection[Campaign]) -> dict[UUID, int]:
 def decided(campaigns: Collection[Campaign]) -> dict[UUID, dict[str, int]]:
     """Return how many items of each campaign were decided by which verb; those without any are left out."""
     rows = ItemTally.objects.filter(campaign__in=list(campaigns), outcome__in=list(Verb)).values("campaign", "outcome")
-    found: dict[UUID, dict[str, int]] = defaultdict(dict)
+    counts: dict[UUID, dict[str, int]] = defaultdict(dict)
     for row in rows.annotate(n=Sum("count")):
         if row["n"]:
-            found[row["campaign"]][row["outcome"]] = row["n"]
-    return dict(found)
+            counts[row["campaign"]][row["outcome"]] = row["n"]
+    return dict(counts)
 
 
 def by_day(campaign: Campaign) -> tuple[int, list[tuple[date, int]]]:
     """Return how many items somebody is asked about, and how many got the decision that stands on each day."""
     rows = ItemTally.objects.filter(campaign=campaign).values("outcome", "day").annotate(n=Sum("count"))
-    asked, done = 0, defaultdict[date, int](int)
+    total, done = 0, defaultdict[date, int](int)
     for row in rows.order_by("day"):
-        asked += row["n"] if row["outcome"] not in _ASKED_NOBODY else 0
+        total += row["n"] if row["outcome"] not in _ASKED_NOBODY else 0
         if row["day"] is not None:
             done[row["day"]] += row["n"]
-    return asked, [(day, count) for day, count in done.items() if count]
+    return total, [(day, count) for day, count in done.items() if count]
 
 
 def reviewers(campaign: Campaign) -> list[dict[str, Any]]:
     """Return each reviewer with how many items are hers, submitted and open; None is nobody."""
     rows = AssignmentTally.objects.filter(campaign=campaign)
     named = rows.values("reviewer", login=F("reviewer__login"), name=F("reviewer__name"))
-    told = named.annotate(
+    counted = named.annotate(
         all=Sum("count"),
         submitted=Sum("count", filter=Q(state=Assignment.State.SUBMITTED), default=0),
         open=Sum("count", filter=Q(state=_ASSIGNED), default=0),
     )
-    return [dict(row) for row in told if row["all"]]
+    return [dict(row) for row in counted if row["all"]]
 
 
 def unresolved() -> list[tuple[Campaign, int]]:
@@ -94,5 +94,5 @@ def unresolved() -> list[tuple[Campaign, int]]:
 def compact() -> None:
     """Make one row of those that count the same. Two at once share the work, and whoever reads sees the same sums."""
     with connection.cursor() as cursor:
-        for table, of in _TABLES:
-            cursor.execute(_FOLD.format(table=table, of=of))
+        for table, columns in _TABLES:
+            cursor.execute(_FOLD.format(table=table, of=columns))

@@ -40,14 +40,14 @@ def outdated(drafts: Iterable[Draft]) -> dict[UUID, str]:
     """Name the items whose drafted answers do not fit any more, each with the field that does not."""
     items = {draft.assignment.item_id: draft.assignment.item for draft in drafts}
     answers = {draft.assignment.item_id: answer_actions.drafted(draft) for draft in drafts}
-    known, found = _known(answers), dict[UUID, str]()
+    known, wrong_fields = _known(answers), dict[UUID, str]()
     for pk, answer in answers.items():
         try:
             answer.check()
             _chosen(items[pk], answer, known[pk])
         except BadAnswer as refusal:
-            found[pk] = str(refusal.detail.get("field", "verb"))
-    return found
+            wrong_fields[pk] = str(refusal.detail.get("field", "verb"))
+    return wrong_fields
 
 
 def lines_left(items: Iterable[UUID]) -> dict[UUID, list[int]]:

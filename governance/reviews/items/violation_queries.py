@@ -35,17 +35,17 @@ def security() -> list[Person]:
     return list(Person.objects.holding(Role.SECURITY).filter(is_active=True).order_by("name"))
 
 
-def shown(item: ReviewItem, known: Completed, accounts: Collection[int]) -> Violation:
+def describe(item: ReviewItem, known: Completed, accounts: Collection[int]) -> Violation:
     """Return a violation as the page shows it to a reader with these accounts."""
-    given = known.exception
+    exception = known.exception
     return Violation(
         policy=known.rule.name,
         sentence=known.rule.sentence,
         agent=known.agent.name,
         link=violations.link(item),
         form=f"/rules/{known.rule.pk}/?agent={known.agent.slug}",
-        is_covered=given is not None,
-        is_own=given is not None and given.given_by_id in accounts,
-        given_by=given.given_by.name if given else "",
-        until=given.expires_at if given else None,
+        is_covered=exception is not None,
+        is_own=exception is not None and exception.given_by_id in accounts,
+        given_by=exception.given_by.name if exception else "",
+        until=exception.expires_at if exception else None,
     )

@@ -16,58 +16,62 @@ from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers.models import Assignment
 
 
-def answerable_by(by: Person) -> Q:
+def answerable_by(person: Person) -> Q:
     """Select the assignments that somebody may answer: her own, and those of whoever left their place to her.
 
     Named one by one, so that they are found by their index: an alternative of a subquery reads every assignment.
     """
-    return Q(reviewer__in=[by.pk, *delegations.places_of(by).values_list("pk", flat=True)])
+    return Q(reviewer__in=[person.pk, *delegations.places_of(person).values_list("pk", flat=True)])
 
 
-def campaigns_visible_to(who: Person | None) -> QuerySet[Campaign]:
+def campaigns_visible_to(person: Person | None) -> QuerySet[Campaign]:
     """Return the campaigns that somebody may see; None is a script, whose scope lets it read."""
     rows = Campaign.objects.select_related("owner", "fallback_group")
-    if who is None or who.has_role(*requests.SEE_EVERYTHING):
+    if person is None or person.has_role(*requests.SEE_EVERYTHING):
         return rows
-    assigned = _asked(who).values("item__campaign")
-    return rows.filter(Q(owner=who) | Q(pk__in=assigned) | Q(pk__in=_shared(who))) if who.is_active else rows.none()
+    assigned = _assigned_to(person).values("item__campaign")
+    return (
+        rows.filter(Q(owner=person) | Q(pk__in=assigned) | Q(pk__in=_shared(person)))
+        if person.is_active
+        else rows.none()
+    )
 
 
-def items_visible_to(who: Person | None) -> QuerySet[ReviewItem]:
+def items_visible_to(person: Person | None) -> QuerySet[ReviewItem]:
     """Return the items that somebody may see: her own to answer, those of her campaigns, or all."""
     rows = ReviewItem.objects.select_related(
         "agent__sponsor", "system", "holder", "campaign", "current_decision__decided_by"
     )
-    if who is None or who.has_role(*requests.SEE_EVERYTHING):
+    if person is None or person.has_role(*requests.SEE_EVERYTHING):
         return rows
-    if not who.is_active:
+    if not person.is_active:
         return rows.none()
-    mine = _asked(who).exclude(state=Assignment.State.REASSIGNED).values("item")
-    whole = Campaign.objects.filter(Q(owner=who) | Q(pk__in=_shared(who)))
+    mine = _assigned_to(person).exclude(state=Assignment.State.REASSIGNED).values("item")
+    whole = Campaign.objects.filter(Q(owner=person) | Q(pk__in=_shared(person)))
     if not whole.exists():
         return rows.filter(pk__in=mine)  # an alternative beside it would read the items of everybody
     return rows.filter(Q(campaign__in=whole) | Q(pk__in=mine))
 
 
-def shared_with(who: Person, campaign: Campaign) -> bool:
+def shared_with(person: Person, campaign: Campaign) -> bool:
     """Whether the evidence of a campaign is shared with somebody now."""
-    return who.is_active and _shared(who).filter(campaign=campaign).exists()
+    return person.is_active and _shared(person).filter(campaign=campaign).exists()
 
 
-def _shared(who: Person) -> QuerySet[EvidenceShare, Any]:
-    live = EvidenceShare.objects.filter(auditor=who, ended_at=None, expires_at__gt=clock.now())
+def _shared(person: Person) -> QuerySet[EvidenceShare, Any]:
+    live = EvidenceShare.objects.filter(auditor=person, ended_at=None, expires_at__gt=clock.now())
     return live.values("campaign")
 
 
-def _asked(who: Person) -> QuerySet[Assignment]:
+def _assigned_to(person: Person) -> QuerySet[Assignment]:
     """Return what somebody is or was to answer; before a campaign begins nobody is asked."""
-    return Assignment.objects.filter(answerable_by(who)).exclude(item__campaign__state__in=Campaign.BEFORE)
+    return Assignment.objects.filter(answerable_by(person)).exclude(item__campaign__state__in=Campaign.BEFORE)
 
 
-def waiting_for(who: Person) -> QuerySet[Assignment]:
+def waiting_for(person: Person) -> QuerySet[Assignment]:
     """Return what waits for somebody's answer in campaigns under way."""
     return Assignment.objects.filter(
-        answerable_by(who),
+        answerable_by(person),
         state=Assignment.State.ASSIGNED,
         item__state=ReviewItem.State.IN_REVIEW,
         item__campaign__state=Campaign.State.ACTIVE,

@@ -84,8 +84,8 @@ def _step(campaign_id: UUID, peers: Peers | None) -> Peers | None:
             return None
         run.begun_at, run.upto, run.looked, run.newer, run.done_at = now, 0, 0, 0, None
     open_items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, number__gt=run.upto)
-    asked = open_items.filter(suggestion__isnull=False).order_by("number").values_list("pk", "number")[:ITEMS]
-    numbers = dict(asked)
+    next_items = open_items.filter(suggestion__isnull=False).order_by("number").values_list("pk", "number")[:ITEMS]
+    numbers = dict(next_items)
     if not numbers:
         _finish(campaign, run)
         return None

@@ -38,8 +38,8 @@ class Advice:
     version: str
 
 
-def _names(said: Mapping[str, Any]) -> str:
-    return ", ".join(map(str, said.get("names", [])))
+def _names(reason: Mapping[str, Any]) -> str:
+    return ", ".join(map(str, reason.get("names", [])))
 
 
 _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
@@ -74,12 +74,20 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
 }
 
 
-def advice(told: Suggestion, lines: Sequence[ReviewLine]) -> Advice:
+def advice(suggestion: Suggestion, lines: Sequence[ReviewLine]) -> Advice:
     """Put a stored suggestion in words, over the lines of its item."""
-    tone, shape, word = _VERDICTS[told.verdict]
-    if told.verdict == Suggestion.Verdict.REDUCE:
-        word = _("Keep %(kept)d of %(all)d") % {"kept": len(told.kept), "all": len(lines)}
-    return Advice(tone, shape, word, _words(told.reasons), _replay(told, lines), frozenset(told.kept), told.version)
+    tone, shape, word = _VERDICTS[suggestion.verdict]
+    if suggestion.verdict == Suggestion.Verdict.REDUCE:
+        word = _("Keep %(kept)d of %(all)d") % {"kept": len(suggestion.kept), "all": len(lines)}
+    return Advice(
+        tone,
+        shape,
+        word,
+        _words(suggestion.reasons),
+        _replay(suggestion, lines),
+        frozenset(suggestion.kept),
+        suggestion.version,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,29 +102,32 @@ class Newer:
     at: datetime
 
 
-def newer_signal(told: NewerSignal, frozen: Suggestion, lines: Sequence[ReviewLine]) -> Newer:
+def newer_signal(signal: NewerSignal, frozen: Suggestion, lines: Sequence[ReviewLine]) -> Newer:
     """Put what an item was weighed to last in words, beside what its review began with."""
-    tone, shape, word = _VERDICTS[told.verdict]
-    if told.verdict == Suggestion.Verdict.REDUCE:
-        word = _("Keep %(kept)d of %(all)d") % {"kept": len(told.kept), "all": len(lines)}
-    came, went = newer_signals.unlike(told.reasons, frozen.reasons), newer_signals.unlike(frozen.reasons, told.reasons)
-    return Newer(tone, shape, word, _words(came), _words(went), told.seen_at)
+    tone, shape, word = _VERDICTS[signal.verdict]
+    if signal.verdict == Suggestion.Verdict.REDUCE:
+        word = _("Keep %(kept)d of %(all)d") % {"kept": len(signal.kept), "all": len(lines)}
+    came, went = (
+        newer_signals.unlike(signal.reasons, frozen.reasons),
+        newer_signals.unlike(frozen.reasons, signal.reasons),
+    )
+    return Newer(tone, shape, word, _words(came), _words(went), signal.seen_at)
 
 
 def _words(reasons: Iterable[Mapping[str, Any]]) -> list[str]:
     return [_WORDS[each["signal"]](each) for each in reasons if each["signal"] in _WORDS]
 
 
-def _replay(told: Suggestion, lines: Sequence[ReviewLine]) -> str:
+def _replay(suggestion: Suggestion, lines: Sequence[ReviewLine]) -> str:
     """Say how many of the calls that were counted when the review began the suggested cut would have denied."""
-    if told.verdict not in (Suggestion.Verdict.REDUCE, Suggestion.Verdict.REVOKE):
+    if suggestion.verdict not in (Suggestion.Verdict.REDUCE, Suggestion.Verdict.REVOKE):
         return ""
     if any(line.calls_window is None for line in lines):
         return _("What was called cannot be seen: calls go past our gateway.")
     calls = sum(line.calls_window or 0 for line in lines)
     if not calls:
         return _("No call was made in the 90 days before, so none would have been denied.")
-    denied = sum(line.calls_window or 0 for line in lines if line.pk not in told.kept)
+    denied = sum(line.calls_window or 0 for line in lines if line.pk not in suggestion.kept)
     return _("%(denied)d of %(calls)d calls in the 90 days before would have been denied.") % {
         "denied": denied,
         "calls": calls,

@@ -21,10 +21,10 @@ def open_findings() -> Q:
     changed = lines.filter(Q(tool__state=Tool.State.QUARANTINED) | drifted)
     orphaned = Q(agent__sponsor__is_active=False) | Q(agent__owner__is_active=False)
     dormant = Q(agent__dormancy__step__gt=Dormancy.Step.IN_USE)
-    found = Q(Exists(changed)) | orphaned | dormant
+    selected = Q(Exists(changed)) | orphaned | dormant
     for rule in check.in_force():
-        found |= _breaking(rule)
-    return found
+        selected |= _breaking(rule)
+    return selected
 
 
 def _breaking(rule: CombinationRule) -> Q:

@@ -94,8 +94,8 @@ def sentence(scope: Mapping[str, Any], kind: str) -> str:
         parts.append(_("at %(systems)s") % {"systems": ", ".join(systems)})
     if agents := scope.get("agents"):
         parts.append(_("of %(agents)s") % {"agents": ", ".join(agents)})
-    said = ", ".join([" ".join(parts), *_conditions(scope.get("where"))])
-    return f"{said}."
+    text = ", ".join([" ".join(parts), *_conditions(scope.get("where"))])
+    return f"{text}."
 
 
 def _conditions(where: Mapping[str, Any] | None) -> list[str]:
@@ -105,22 +105,22 @@ def _conditions(where: Mapping[str, Any] | None) -> list[str]:
     return [condition(part) for part in where.get("and", [where])]
 
 
-def condition(said: Mapping[str, Any]) -> str:
+def condition(data: Mapping[str, Any]) -> str:
     """Say a condition, with those within it in brackets."""
-    if "not" in said:
-        return _("not (%(what)s)") % {"what": condition(said["not"])}
-    if "and" in said:
-        return _(" and ").join(_within(part) for part in said["and"])
-    if "or" in said:
-        return _(" or ").join(_within(part) for part in said["or"])
-    return _one(said["field"], said["op"], said["value"])
+    if "not" in data:
+        return _("not (%(what)s)") % {"what": condition(data["not"])}
+    if "and" in data:
+        return _(" and ").join(_within(part) for part in data["and"])
+    if "or" in data:
+        return _(" or ").join(_within(part) for part in data["or"])
+    return _comparison(data["field"], data["op"], data["value"])
 
 
-def _within(said: Mapping[str, Any]) -> str:
-    return f"({condition(said)})" if {"and", "or"} & set(said) else condition(said)
+def _within(data: Mapping[str, Any]) -> str:
+    return f"({condition(data)})" if {"and", "or"} & set(data) else condition(data)
 
 
-def _one(name: str, op: str, value: Any) -> str:  # noqa: ANN401 - what a checked scope holds
+def _comparison(name: str, op: str, value: Any) -> str:  # noqa: ANN401 - what a checked scope holds
     match name, op:
         case "grant.id", _op:
             count = len(value) if isinstance(value, list) else 1
@@ -133,5 +133,5 @@ def _one(name: str, op: str, value: Any) -> str:  # noqa: ANN401 - what a checke
             return _("with a tool of %(risk)s risk or above") % {"risk": value}
         case "tool.action", "has" | "eq" if value in _ACTIONS:
             return str(_ACTIONS[value])
-    told = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return str(_OPERATORS[f"isnull {value}" if op == "isnull" else op]) % {"field": _FIELDS[name], "value": told}
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return str(_OPERATORS[f"isnull {value}" if op == "isnull" else op]) % {"field": _FIELDS[name], "value": text}

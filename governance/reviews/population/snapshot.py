@@ -203,11 +203,11 @@ def _excluded(campaign: Campaign, now: datetime) -> tuple[str, dict[str, Any]]:
     """Return an expression that gives the reason for which a grant `g` is left out, or an empty text."""
     cases: list[str] = []
     values: dict[str, Any] = {}
-    for number, said in enumerate(campaign.scope.get("exclude", [])):
-        rows = Grant.objects.filter(scopes.compiled(said["where"], now))
+    for number, exclusion in enumerate(campaign.scope.get("exclude", [])):
+        rows = Grant.objects.filter(scopes.compiled(exclusion["where"], now))
         chosen, named = scopes.as_sql(rows, f"left{number}_")
         cases.append(f"WHEN g.id IN ({chosen}) THEN %(reason{number})s::text")
-        values |= {**named, f"reason{number}": said["reason"]}
+        values |= {**named, f"reason{number}": exclusion["reason"]}
     return (f"CASE {' '.join(cases)} ELSE '' END" if cases else "''"), values
 
 

@@ -86,9 +86,9 @@ class Preview:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as it is kept beside what is staged; the release before has to read it too."""
-        told = {**asdict(self), "at": self.at.isoformat()}
-        del told["unassigned"]  # read from what is staged
-        return told
+        data = {**asdict(self), "at": self.at.isoformat()}
+        del data["unassigned"]  # read from what is staged
+        return data
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Preview:
@@ -163,7 +163,7 @@ def grants_of(campaign: Campaign) -> int:
 def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Preview:
     """Look at what is staged."""
     items = ReviewItem.objects.filter(campaign=campaign)
-    asked = items.filter(state=ReviewItem.State.IN_REVIEW)
+    open_items = items.filter(state=ReviewItem.State.IN_REVIEW)
     lines = ReviewLine.objects.filter(item__campaign=campaign)
     silent = deadlines.effect(campaign)
     counted = lines.aggregate(all=Count("pk"), told=Count("pk", filter=~Q(tool__sentence="")))
@@ -173,7 +173,7 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
         at=now,
         grants=grants,
         staged=True,
-        items=asked.count(),
+        items=open_items.count(),
         excluded=items.filter(state=ReviewItem.State.EXCLUDED).count(),
         carried=items.filter(state=ReviewItem.State.CARRIED_FORWARD).count(),
         new=against["added"],
@@ -183,11 +183,11 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
         readable=100 * counted["told"] // (counted["all"] or 1),
         silent_grants=silent.grants,
         silent_calls=silent.calls,
-        risks=_split(asked, "risk"),
-        systems=_split(asked, "system__name"),
-        verdicts=_split(Suggestion.objects.filter(item__in=asked), "verdict"),
+        risks=_split(open_items, "risk"),
+        systems=_split(open_items, "system__name"),
+        verdicts=_split(Suggestion.objects.filter(item__in=open_items), "verdict"),
         loads=_loads(campaign),
-        sample=_first(asked),
+        sample=_first(open_items),
         unassigned=unassigned(campaign) if unresolved else (),
     )
 
@@ -212,11 +212,11 @@ def _split(rows: Any, column: str) -> dict[str, int]:  # noqa: ANN401 - a querys
 
 def _loads(campaign: Campaign) -> tuple[Load, ...]:
     rows = Assignment.objects.filter(item__campaign=campaign, state=Assignment.State.ASSIGNED)
-    found: dict[str, tuple[str, int, int]] = {}
+    by_reviewer: dict[str, tuple[str, int, int]] = {}
     for login, name, risk, n in rows.values_list("reviewer__login", "reviewer__name", "item__risk").annotate(
         n=Count("pk")
     ):
-        _name, items, seconds = found.get(login or "", (name or "", 0, 0))
-        found[login or ""] = (_name, items + n, seconds + n * SECONDS.get(risk, SECONDS[Risk.CRITICAL]))
-    loads = [Load(login, name, items, -(-seconds // 60)) for login, (name, items, seconds) in found.items()]
+        _name, items, seconds = by_reviewer.get(login or "", (name or "", 0, 0))
+        by_reviewer[login or ""] = (_name, items + n, seconds + n * SECONDS.get(risk, SECONDS[Risk.CRITICAL]))
+    loads = [Load(login, name, items, -(-seconds // 60)) for login, (name, items, seconds) in by_reviewer.items()]
     return tuple(sorted(loads, key=lambda load: (bool(load.login), -load.items, load.name)))

@@ -113,7 +113,7 @@ def _take(campaign: Campaign, run: CampaignStaging) -> None:
 
 def _suggest(campaign: Campaign, run: CampaignStaging) -> None:
     if _PEERS not in run.summary:
-        run.summary = {_PEERS: [[*of, count] for of, count in suggestions.peers_of(campaign).items()]}
+        run.summary = {_PEERS: [[*key, count] for key, count in suggestions.peers_of(campaign).items()]}
     peers = {(entitlement, tool): count for entitlement, tool, count in run.summary[_PEERS]}
     suggestions.suggest(campaign, _moment(run), after=run.upto, upto=run.upto + ITEMS, peers=peers)
     _through(run, _Step.CARRYING)

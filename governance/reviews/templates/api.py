@@ -153,28 +153,28 @@ class OneTemplate(OfReviews):
     @extend_schema(responses=TemplateShown)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Show one template."""
-        found = self._found(key)
-        return tagged(TemplateShown(found).data, found.version)
+        template = self._found(key)
+        return tagged(TemplateShown(template).data, template.version)
 
     @extend_schema(request=TemplateChanged, responses=TemplateShown)
     def patch(self, request: Request, key: str) -> Response:
         """Change what it makes from now on, from the version that If-Match names; whoever does so runs it from then."""
-        found = self._found(key)
-        preconditions.require(request, found.version)
-        asked = self.body(TemplateChanged)
-        said: dict[str, Any] = {name: getattr(found, name) for name in _EDITED} | asdict(
-            campaigns.CampaignOptions.of(found)
+        template = self._found(key)
+        preconditions.require(request, template.version)
+        changes = self.body(TemplateChanged)
+        values: dict[str, Any] = {name: getattr(template, name) for name in _EDITED} | asdict(
+            campaigns.CampaignOptions.of(template)
         )
-        said |= {name: value for name, value in asked.items() if name in said}
+        values |= {name: value for name, value in changes.items() if name in values}
         changed = templates.edit(
             key,
-            name=said["name"],
-            scope=said["scope"],
-            options=options_of(said),
-            recurrence=_recurrence(said, "next_on"),
-            version=found.version,
+            name=values["name"],
+            scope=values["scope"],
+            options=options_of(values),
+            recurrence=_recurrence(values, "next_on"),
+            version=template.version,
             by=self.reviewer(),
-            reason=asked["reason"],
+            reason=changes["reason"],
         )
         return tagged(TemplateShown(changed).data, changed.version)
 
@@ -186,9 +186,9 @@ class OneTemplate(OfReviews):
 _EDITED: Final = ("name", "scope", "cadence", "next_on", "days", "spot_share", "spot_days")
 
 
-def _recurrence(said: Mapping[str, Any], begins: str) -> templates.Recurrence:
-    checked = said["spot_share"], said["spot_days"]
-    return templates.Recurrence(said["cadence"], said[begins], said["days"], *checked)
+def _recurrence(values: Mapping[str, Any], begins: str) -> templates.Recurrence:
+    checked = values["spot_share"], values["spot_days"]
+    return templates.Recurrence(values["cadence"], values[begins], values["days"], *checked)
 
 
 class StartTemplate(OfReviews):
@@ -198,8 +198,8 @@ class StartTemplate(OfReviews):
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Draft a campaign from a template, due after its days."""
         self.about = [f"template:{key}"]
-        made = templates.start(key, by=self.reviewer(), reason=self.body(MaybeWhy)["reason"])
-        return self.campaign_response(made, HTTPStatus.CREATED)
+        campaign = templates.start(key, by=self.reviewer(), reason=self.body(MaybeWhy)["reason"])
+        return self.campaign_response(campaign, HTTPStatus.CREATED)
 
 
 class StopTemplate(OfReviews):
@@ -220,7 +220,7 @@ class Duplicate(OfReviews):
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Draft a campaign with the criteria of this one, read anew when it is staged."""
         campaign, body = self.campaign(key), self.body(DuplicateAsked)
-        made = templates.duplicate(
+        copy = templates.duplicate(
             campaign, body["slug"], name=body["name"], due_at=body["due_at"], by=self.reviewer(), reason=body["reason"]
         )
-        return self.campaign_response(made, HTTPStatus.CREATED)
+        return self.campaign_response(copy, HTTPStatus.CREATED)

@@ -116,7 +116,7 @@ def read(sent: QueryDict) -> Form:
         mode=Campaign.Mode.DELTA if delta else Campaign.Mode.FULL,
         framework=sent.get("framework", Campaign.Framework.NONE),
         carry_days=(number(sent, "carry_days") or 0) if delta else 0,
-        strategies={str(risk): said for risk in Risk if (said := sent.get(f"who_{risk}"))},
+        strategies={str(risk): strategy for risk in Risk if (strategy := sent.get(f"who_{risk}"))},
         fallback_group=sent.get("fallback_group", "").strip(),
         asks_owner="asks_owner" in sent,
     )
@@ -169,19 +169,19 @@ def recurrence(sent: QueryDict, now: datetime) -> Recurrence:
     return Recurrence(cadence, first_on, max(1, days), number(sent, "spot_share") or 0)
 
 
-def form_values(held: CampaignTemplate) -> dict[str, Any] | None:
+def form_values(template: CampaignTemplate) -> dict[str, Any] | None:
     """Return what somebody would have filled in for a template; None where its scope is in words no form has."""
-    scope, fields = held.scope, QueryDict(mutable=True)
+    scope, fields = template.scope, QueryDict(mutable=True)
     named = {("tool.risk", "gte"): "risk", ("grant.age_days", "gte"): "older", ("tool.action", "has"): "action"}
     where = scope.get("where") or {}
     for each in where.get("and", [where] if where else []):
-        asked = (each.get("field"), each.get("op"))
-        fields[named.get(asked, "unused")] = str(each.get("value")) if asked in named else "yes"
+        criterion = (each.get("field"), each.get("op"))
+        fields[named.get(criterion, "unused")] = str(each.get("value")) if criterion in named else "yes"
     fields.setlist("system", scope.get("systems", []))
-    for said in scope.get("exclude", []):
-        value = said["where"].get("value")
+    for exclusion in scope.get("exclude", []):
+        value = exclusion["where"].get("value")
         fields["left_out"] = " ".join(value) if isinstance(value, list) else ""
-        fields["left_out_reason"] = said["reason"]
+        fields["left_out_reason"] = exclusion["reason"]
     try:
         is_same = read(fields).scope == scope
     except Malformed:
@@ -190,16 +190,16 @@ def form_values(held: CampaignTemplate) -> dict[str, Any] | None:
 
 
 def _conditions(sent: QueryDict) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    conditions: list[dict[str, Any]] = []
     if risk := sent.get("risk", ""):
-        found.append({"field": "tool.risk", "op": "gte", "value": risk})
+        conditions.append({"field": "tool.risk", "op": "gte", "value": risk})
     if (older := number(sent, "older")) is not None:
-        found.append({"field": "grant.age_days", "op": "gte", "value": older})
+        conditions.append({"field": "grant.age_days", "op": "gte", "value": older})
     if action := sent.get("action", ""):
-        found.append({"field": "tool.action", "op": "has", "value": action})
+        conditions.append({"field": "tool.action", "op": "has", "value": action})
     if sent.get("unused"):
-        found.append({"field": "grant.calls_90d", "op": "eq", "value": 0})
-    return found
+        conditions.append({"field": "grant.calls_90d", "op": "eq", "value": 0})
+    return conditions
 
 
 def number(sent: QueryDict, name: str) -> int | None:

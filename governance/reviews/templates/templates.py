@@ -104,7 +104,7 @@ def save(
     recurrence.check(options.kind)
     try:
         with transaction.atomic():
-            made = CampaignTemplate.objects.create(
+            template = CampaignTemplate.objects.create(
                 slug=slug,
                 name=name,
                 scope=checked,
@@ -119,10 +119,10 @@ def save(
             )
     except IntegrityError as error:
         raise NameTaken from error
-    told = {**asdict(options), **{name: getattr(recurrence, name) for name in _LOGGED}}
-    detail = {"name": name, **told, "scope": checked, "first_on": str(recurrence.first_on or "")}
-    log.record(Action.CAMPAIGN_TEMPLATE_SAVED, about=_about(made), by=by.principal, reason=reason, detail=detail)
-    return made
+    settings = {**asdict(options), **{name: getattr(recurrence, name) for name in _LOGGED}}
+    detail = {"name": name, **settings, "scope": checked, "first_on": str(recurrence.first_on or "")}
+    log.record(Action.CAMPAIGN_TEMPLATE_SAVED, about=_about(template), by=by.principal, reason=reason, detail=detail)
+    return template
 
 
 @transaction.atomic
@@ -142,43 +142,41 @@ def edit(
     Raises NotFound, TemplateStopped, Stale (it is another version than was read), BadScope, BadCampaignOptions,
     FallbackUnfit, BadCadence, BadSpotChecks.
     """
-    held = _held(slug)
-    if held.version != version:
-        raise Stale(version=held.version)
+    template = _locked(slug)
+    if template.version != version:
+        raise Stale(version=template.version)
     checked = scopes.check(scope)
     options.check()
     other_subjects.check(checked, options.kind)
     recurrence.check(options.kind)
-    before = _settings(held)
+    before = _settings(template)
     for field, value in options.columns().items():
-        setattr(held, field, value)
-    held.name, held.scope, held.owner = name, checked, by
-    held.cadence, held.next_on, held.days = recurrence.cadence, recurrence.first_on, recurrence.days
-    held.spot_share, held.spot_days = recurrence.spot_share, recurrence.spot_days
-    held.refused, held.version = "", held.version + 1
-    held.save()
-    after = _settings(held)
-    changed = {
-        field: {"before": before[field], "after": said} for field, said in after.items() if said != before[field]
-    }
+        setattr(template, field, value)
+    template.name, template.scope, template.owner = name, checked, by
+    template.cadence, template.next_on, template.days = recurrence.cadence, recurrence.first_on, recurrence.days
+    template.spot_share, template.spot_days = recurrence.spot_share, recurrence.spot_days
+    template.refused, template.version = "", template.version + 1
+    template.save()
+    after = _settings(template)
+    changed = {field: {"before": before[field], "after": now} for field, now in after.items() if now != before[field]}
     log.record(
         Action.CAMPAIGN_TEMPLATE_CHANGED,
-        about=_about(held),
+        about=_about(template),
         by=by.principal,
         reason=reason,
         detail={"changed": changed},
     )
-    return held
+    return template
 
 
-def _settings(held: CampaignTemplate) -> dict[str, Any]:
+def _settings(template: CampaignTemplate) -> dict[str, Any]:
     """Say what a template makes, for the record."""
-    recurrence = {**{name: getattr(held, name) for name in _LOGGED}, "next_on": str(held.next_on or "")}
+    recurrence = {**{name: getattr(template, name) for name in _LOGGED}, "next_on": str(template.next_on or "")}
     return {
-        "name": held.name,
-        "owner": held.owner.login,
-        "scope": held.scope,
-        **asdict(CampaignOptions.of(held)),
+        "name": template.name,
+        "owner": template.owner.login,
+        "scope": template.scope,
+        **asdict(CampaignOptions.of(template)),
         **recurrence,
     }
 
@@ -186,22 +184,22 @@ def _settings(held: CampaignTemplate) -> dict[str, Any]:
 @transaction.atomic
 def stop(slug: str, *, by: Person, reason: str = "") -> CampaignTemplate:
     """Let a template make nothing any more; what came of it goes on. Raises NotFound, TemplateStopped."""
-    held = _held(slug)
-    held.stopped_at = clock.now()
-    held.save(update_fields=["stopped_at"])
-    log.record(Action.CAMPAIGN_TEMPLATE_STOPPED, about=_about(held), by=by.principal, reason=reason)
-    return held
+    template = _locked(slug)
+    template.stopped_at = clock.now()
+    template.save(update_fields=["stopped_at"])
+    log.record(Action.CAMPAIGN_TEMPLATE_STOPPED, about=_about(template), by=by.principal, reason=reason)
+    return template
 
 
 @transaction.atomic
 def start(slug: str, *, by: Person, reason: str = "") -> Campaign:
     """Draft a campaign from a template, by hand. Raises NotFound, TemplateStopped and what `campaigns.make` raises."""
-    held = _held(slug)
-    if held.refused:
-        held.refused = ""
-        held.save(update_fields=["refused"])
-    count = Campaign.objects.filter(template=held).count() + 1
-    return _make(held, f"{held.slug}-{count}-{clock.now():%Y%m%d}", held.name, by=by, reason=reason)
+    template = _locked(slug)
+    if template.refused:
+        template.refused = ""
+        template.save(update_fields=["refused"])
+    count = Campaign.objects.filter(template=template).count() + 1
+    return _make(template, f"{template.slug}-{count}-{clock.now():%Y%m%d}", template.name, by=by, reason=reason)
 
 
 def launch_due() -> int:
@@ -209,39 +207,41 @@ def launch_due() -> int:
     today = clock.now().astimezone(UTC).date()
     due = CampaignTemplate.objects.filter(stopped_at=None, refused="", next_on__lte=today)
     try:
-        made = best_effort.for_each(
+        counts = best_effort.for_each(
             due.order_by("next_on", "pk").values_list("pk", flat=True), lambda pk: _recur(pk, today)
         )
     finally:
         ready = Campaign.objects.filter(state=Campaign.State.STAGED).exclude(period="")
         best_effort.for_each(ready.select_related("owner").order_by("created_at", "pk"), _launch)
-    return sum(made)
+    return sum(counts)
 
 
 def _recur(pk: int, today: date) -> int:
     with transaction.atomic():
-        held = CampaignTemplate.objects.select_for_update(of=("self",)).select_related("owner").get(pk=pk)
-        if held.stopped_at or held.refused or held.next_on is None or held.next_on > today:
+        template = CampaignTemplate.objects.select_for_update(of=("self",)).select_related("owner").get(pk=pk)
+        if template.stopped_at or template.refused or template.next_on is None or template.next_on > today:
             return 0  # another beat was quicker
-        now = period(held.cadence, held.next_on)
-        held.next_on = following(held.cadence, held.next_on)
+        now = period(template.cadence, template.next_on)
+        template.next_on = following(template.cadence, template.next_on)
         try:
             with transaction.atomic():
-                _begin(held, now)
+                _begin(template, now)
         except DomainError as refusal:
-            held.refused = refusal.code
-        if not held.owner.is_active:
-            held.refused = OWNER_LEFT
-        held.save(update_fields=["next_on", "refused"])
-        return int(not held.refused)
+            template.refused = refusal.code
+        if not template.owner.is_active:
+            template.refused = OWNER_LEFT
+        template.save(update_fields=["next_on", "refused"])
+        return int(not template.refused)
 
 
-def _begin(held: CampaignTemplate, now: str) -> None:
-    if not held.owner.is_active:
+def _begin(template: CampaignTemplate, now: str) -> None:
+    if not template.owner.is_active:
         return
-    reason = f"It recurs: {held.get_cadence_display().lower()}."
-    made = _make(held, f"{held.slug}-{now}", f"{held.name} {now}", by=held.owner, reason=reason, now=now)
-    launch.stage(made.pk, by=held.owner, reason=reason)
+    reason = f"It recurs: {template.get_cadence_display().lower()}."
+    campaign = _make(
+        template, f"{template.slug}-{now}", f"{template.name} {now}", by=template.owner, reason=reason, now=now
+    )
+    launch.stage(campaign.pk, by=template.owner, reason=reason)
 
 
 def _launch(campaign: Campaign) -> None:
@@ -256,15 +256,15 @@ def _launch(campaign: Campaign) -> None:
     launch.activate(campaign.pk, by=campaign.owner, reason="It recurs.", acknowledged=True)
 
 
-def _make(held: CampaignTemplate, slug: str, name: str, *, by: Person, reason: str, now: str = "") -> Campaign:
-    due = datetime.combine((clock.now() + timedelta(days=held.days)).date(), time.max, UTC)
-    made = campaigns.make(
-        slug, name=name, due_at=due, scope=held.scope, options=CampaignOptions.of(held), by=by, reason=reason
+def _make(template: CampaignTemplate, slug: str, name: str, *, by: Person, reason: str, now: str = "") -> Campaign:
+    due = datetime.combine((clock.now() + timedelta(days=template.days)).date(), time.max, UTC)
+    campaign = campaigns.make(
+        slug, name=name, due_at=due, scope=template.scope, options=CampaignOptions.of(template), by=by, reason=reason
     )
-    Campaign.objects.filter(pk=made.pk).update(template=held, period=now)
-    if held.spot_share:
-        plan.switch_on(made.pk, by=by, share=held.spot_share, days=held.spot_days, reason=reason)
-    return made
+    Campaign.objects.filter(pk=campaign.pk).update(template=template, period=now)
+    if template.spot_share:
+        plan.switch_on(campaign.pk, by=by, share=template.spot_share, days=template.spot_days, reason=reason)
+    return campaign
 
 
 @transaction.atomic
@@ -274,14 +274,16 @@ def duplicate(campaign: Campaign, slug: str, *, name: str, due_at: datetime, by:
     return campaigns.make(slug, name=name, due_at=due_at, **same, by=by, reason=reason)
 
 
-def _held(slug: str) -> CampaignTemplate:
-    held = CampaignTemplate.objects.select_for_update(of=("self",)).select_related("owner").filter(slug=slug).first()
-    if held is None:
+def _locked(slug: str) -> CampaignTemplate:
+    template = (
+        CampaignTemplate.objects.select_for_update(of=("self",)).select_related("owner").filter(slug=slug).first()
+    )
+    if template is None:
         raise NotFound
-    if held.stopped_at:
+    if template.stopped_at:
         raise TemplateStopped
-    return held
+    return template
 
 
-def _about(held: CampaignTemplate) -> list[str]:
-    return [f"template:{held.slug}", f"person:{held.owner.login}"]
+def _about(template: CampaignTemplate) -> list[str]:
+    return [f"template:{template.slug}", f"person:{template.owner.login}"]

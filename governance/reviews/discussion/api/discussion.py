@@ -43,8 +43,8 @@ class Comment(OfReviews):
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
         """Say something about an item, as whoever answers it or runs reviews."""
         item, body = self.item(key), self.body(DiscussionText)
-        made = comments.comment(item.pk, by=self.reviewer(), text=body["text"])
-        return Response(CommentShown(made).data, status=HTTPStatus.CREATED)
+        comment = comments.comment(item.pk, by=self.reviewer(), text=body["text"])
+        return Response(CommentShown(comment).data, status=HTTPStatus.CREATED)
 
 
 class Ask(OfReviews):
@@ -54,11 +54,11 @@ class Ask(OfReviews):
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Ask somebody who knows about an item that waits for one's answer; it stays open."""
         item, body = self.item(key), self.body(ItemQuestionAsked)
-        of = Person.objects.filter(login=body["of"]).first()
-        if of is None:
+        to = Person.objects.filter(login=body["of"]).first()
+        if to is None:
             raise UnknownName(field="of", name=body["of"])
-        made = questions_actions.ask(item.pk, of=of, by=self.reviewer(), text=body["text"])
-        return Response(ItemQuestionShown(made).data, status=HTTPStatus.CREATED)
+        question = questions_actions.ask(item.pk, to=to, by=self.reviewer(), text=body["text"])
+        return Response(ItemQuestionShown(question).data, status=HTTPStatus.CREATED)
 
 
 class QuestionFilter(filters.FilterSet):
@@ -115,7 +115,7 @@ class Answer(OfQuestions):
     @extend_schema(request=DiscussionText, responses=ItemQuestionShown)
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Answer what one is asked about an item, once; the item stays open."""
-        found = self.find(self.questions(), pk=key)
-        self.about = [f"campaign:{found.item.campaign.slug}", f"item:{found.item_id}"]
-        made = questions_actions.answer(found.pk, by=self.reviewer(), text=self.body(DiscussionText)["text"])
-        return Response(ItemQuestionShown(made).data)
+        question = self.find(self.questions(), pk=key)
+        self.about = [f"campaign:{question.item.campaign.slug}", f"item:{question.item_id}"]
+        answered = questions_actions.answer(question.pk, by=self.reviewer(), text=self.body(DiscussionText)["text"])
+        return Response(ItemQuestionShown(answered).data)

@@ -48,7 +48,7 @@ def leave(by: Person, to: Person) -> Delegation:
 
 def ask(review: Review) -> ReviewQuestion:
     company, _, item = review
-    return questions.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
+    return questions.ask(item.pk, to=company.otto, by=company.sofia, text="What for?")
 
 
 def test_who_stands_in_answers_and_row_record_and_evidence_say_for_whom(review: Review) -> None:
