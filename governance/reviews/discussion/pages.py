@@ -1,4 +1,4 @@
-"""What people say and ask about an item of a review, from beside it; and the page on which a question is answered."""
+"""Commenting on and asking about a review item from its page, and the page on which a question is answered."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _LINES: Final = 50
 @require_POST
 @doors.page
 def comment(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Say something about an item; then go on where one was."""
+    """Comment on an item, then go back to the page before."""
     row = item_of(request, slug, item)
     comments.comment(row.pk, by=doors.person(request), text=request.POST.get("text", ""))
-    doors.done(request, _("What you said is kept with the item."))
+    doors.done(request, _("Your comment is kept with the item."))
     return redirect(doors.back(request, f"/reviews/{slug}/items/{item}/"))
 
 
 @require_POST
 @doors.page
 def ask(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Ask somebody who knows about an item that waits for one's answer; then go on where one was."""
+    """Ask a person about an item that waits for the reader's answer, then go back to the page before."""
     row, login = item_of(request, slug, item), request.POST.get("of", "")
     to = Person.objects.filter(login=login).first()
     if to is None:
@@ -46,7 +46,7 @@ def ask(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def question(request: HttpRequest, question: UUID) -> HttpResponse:
-    """Show a question about an item to whoever it concerns, and take the answer of whoever is asked, or stands in."""
+    """Show a question about an item, and take the answer of the person asked or their delegate."""
     person = doors.person(request)
     asked = doors.find(questions.visible_to(person), pk=question)
     if request.method == "POST":

@@ -1,7 +1,7 @@
-"""A reviewer asks somebody who knows: who answers for the agent, or owns the system. It decides nothing.
+"""Questions of a reviewer to a sponsor or owner of the agent, or to the owner of the system. They decide nothing.
 
-The item stays open and its deadline stays where it is; whoever is asked answers once, on a page of its own, or
-whoever stands in for her does, which the answer says.
+The item stays open and its deadline does not move. The person asked, or their out-of-office delegate, answers once, on
+a page of its own.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ from governance.reviews.reviewers.models import Assignment
 from .comments import digest, discussable_item, lock_discussed_campaign
 
 MOST: Final = 20
-"""Questions about one item; more is a conversation, and belongs elsewhere."""
+"""How many questions one item takes."""
 
 
 class NotToBeAsked(DomainError):
-    """A reviewer asks who answers for the agent or owns the system, and is active; nobody asks themselves."""
+    """You cannot ask this person. Ask an active sponsor or owner of the agent, or the owner of the system."""
 
     code, status = "not_to_be_asked", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class NotAsked(DomainError):
-    """Only whoever is asked answers the question, or whoever stands in for her and did not ask it."""
+    """You cannot answer this question: only the person asked, or their delegate who did not ask it, can."""
 
     code, status = "not_asked", HTTPStatus.FORBIDDEN
 
 
 @transaction.atomic
 def ask(item_id: UUID, *, to: Person, by: Person, text: str) -> ReviewQuestion:
-    """Ask somebody who knows about an item that waits for one's own answer.
+    """Ask a person about an item that waits for the answer of `by`.
 
-    Raises what `discussable_item` raises, NotTheReviewer, NotUnderWay, NotToBeAsked, and what `questioning` raises.
+    Raises what `discussable_item` raises, NotTheReviewer, NotUnderWay, NotToBeAsked, and what `question_rules` raises.
     """
     words = question_rules.words(text)
     item = discussable_item(item_id, by)
@@ -68,10 +68,10 @@ def ask(item_id: UUID, *, to: Person, by: Person, text: str) -> ReviewQuestion:
 
 @transaction.atomic
 def answer(question_id: UUID, *, by: Person, text: str) -> ReviewQuestion:
-    """Answer what one is asked about an item, or for whom one stands in, once, until the review is signed off.
+    """Answer a question as the person asked or their delegate, once, until the review is signed off.
 
     The item stays as it is.
-    Raises NotFound, NotAsked, NotUnderWay, AlreadySealed, BeingSealed, and what `questioning` raises.
+    Raises NotFound, NotAsked, NotUnderWay, AlreadySealed, BeingSealed, and what `question_rules` raises.
     """
     words = question_rules.words(text)
     rows = ReviewQuestion.objects.select_for_update(of=("self",)).select_related("item", "asked_by", "asked_of")
@@ -89,15 +89,15 @@ def answer(question_id: UUID, *, by: Person, text: str) -> ReviewQuestion:
 
 
 def may_answer(question: ReviewQuestion, person: Person) -> bool:
-    """Whether somebody is asked, or stands in now for who is; nobody answers what they asked, by whichever account."""
+    """Whether a person may answer: they are asked, or the delegate of who is, and did not ask by any account."""
     if independence.same_human(question.asked_by, person):
         return False
-    is_hers = person.pk == question.asked_of_id
-    return is_hers or delegations.places_of(person).filter(pk=question.asked_of_id).exists()
+    is_asked = person.pk == question.asked_of_id
+    return is_asked or delegations.places_of(person).filter(pk=question.asked_of_id).exists()
 
 
 def people_to_ask(item: ReviewItem, *, by: Person) -> list[Person]:
-    """Return whom a reviewer may ask about an item, by name: who answers for its agent, and who owns its system."""
+    """Return whom a reviewer may ask about an item, by name: sponsor and owners of its agent, owner of its system."""
     agent, system = item.agent, item.system
     knows = [*((agent.sponsor, agent.owner, agent.backup) if agent else ()), *((system.owner,) if system else ())]
     mine = independence.accounts_of(by)
@@ -106,9 +106,9 @@ def people_to_ask(item: ReviewItem, *, by: Person) -> list[Person]:
 
 
 def visible_to(person: Person | None) -> QuerySet[ReviewQuestion]:
-    """Return the questions that somebody may read: what she is asked or asked, and those about items that she sees.
+    """Return the questions that a person may read: about items they see, and those they asked, are asked or answered.
 
-    So too what is asked of those for whom she stands in now, and what she answered in a place.
+    That includes questions to people whose delegate they are now.
     """
     rows = ReviewQuestion.objects.select_related(
         "item__campaign", "item__agent", "item__system", "asked_by", "asked_of", "answered_by"
@@ -122,7 +122,7 @@ def visible_to(person: Person | None) -> QuerySet[ReviewQuestion]:
 
 
 def waiting_for(person: Person) -> QuerySet[ReviewQuestion]:
-    """Return what somebody, or for whom she stands in, is asked about items that still wait, the longest first."""
+    """Return the open questions to a person, or to people whose delegate they are, the oldest first."""
     rows = ReviewQuestion.objects.filter(_asked_of(person), answer="", item__state=ReviewItem.State.IN_REVIEW)
     rows = rows.exclude(asked_by__in=[each.pk for each in independence.accounts_of(person)])
     under_way = rows.filter(item__campaign__state__in=[Campaign.State.ACTIVE, Campaign.State.PAUSED])
@@ -131,7 +131,7 @@ def waiting_for(person: Person) -> QuerySet[ReviewQuestion]:
 
 
 def _asked_of(person: Person) -> Q:
-    """Select what waits for somebody's own word, or for that of somebody for whom she stands in now."""
+    """Select the questions to a person, or to people whose delegate they are now."""
     return Q(asked_of__in=[person.pk, *delegations.places_of(person).values_list("pk", flat=True)])
 
 

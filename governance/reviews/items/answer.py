@@ -1,4 +1,4 @@
-"""What a reviewer says of an item, before anything is known of it: the parts of an answer, and which go together."""
+"""The parts of a reviewer's answer, and which of them go together, whatever the item is."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from governance.reviews.decisions.models import Draft, ReviewDecision
 from .errors import BadAnswer, WrittenReasonRequired
 
 SOONEST: Final = timedelta(hours=1)
-"""How far off an earlier end is at least: it takes effect when the answer can no longer be recalled."""
+"""How far in the future an earlier end is at least: it takes effect once the answer can no longer be recalled."""
 LATEST: Final = timedelta(days=14)
-"""How far off a removal takes effect at most."""
+"""How far in the future a removal takes effect at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a reviewer means to say about an item; without a verb she takes back what she drafted.
+    """A reviewer's answer to an item; an empty verb removes their draft.
 
-    To keep some is to name the lines that stay (`kept`) or tighter limits of some of them, by line. `valid_until` lets
-    what is kept end earlier; `effective_at` lets a removal come on a later day.
+    To keep some, name the lines that stay in `kept`, or tighter limits of some of them, by line. `valid_until` is an
+    earlier end of what is kept; `effective_at` is a later day for a removal.
     """
 
     verb: str = ""
@@ -39,7 +39,7 @@ class Answer:
     effective_at: datetime | None = None
 
     def check(self) -> None:
-        """Raise BadAnswer for a verb or a reason that does not exist, or for parts that do not go with the verb."""
+        """Raise BadAnswer for an unknown verb or reason, or for parts that do not go with the verb."""
         if self.verb not in ("", *Verb):
             raise BadAnswer(verb=self.verb[:32])
         known = review_rules.REASONS[Verb(self.verb)] if self.verb else ()
@@ -56,14 +56,14 @@ class Answer:
 
 
 def drafted(draft: Draft) -> Answer:
-    """Return what somebody drafted as she said it: only a reduction names the lines that stay."""
+    """Return a draft as an answer; only a reduction names the lines that stay."""
     kept = tuple(sorted(draft.kept_lines)) if draft.verb == Verb.REDUCE else ()
     limits = {int(line): caps for line, caps in draft.limits.items()}
     return Answer(draft.verb, draft.reason_code, draft.comment, kept, limits, draft.valid_until, draft.effective_at)
 
 
 def lacking(answer: Draft | ReviewDecision, risk: Risk, verdict: str) -> type[DomainError] | None:
-    """Say what an answer lacks before it counts: a reason, or one in the reviewer's own words."""
+    """Return the error for a reason that an answer still needs: a code, or the reviewer's own words."""
     verb = Verb(answer.verb)
     if not answer.reason_code and review_rules.needs_reason(verb, risk, verdict):
         return ReasonRequired

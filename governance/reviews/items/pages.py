@@ -1,4 +1,4 @@
-"""One item of a review: what was answered and cut, and what may still be done about it."""
+"""The page of a review item: its answers and remediations, and the actions on it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _may(request: HttpRequest, act: str) -> bool:
 
 
 def item_of(request: HttpRequest, slug: str, pk: UUID) -> ReviewItem:
-    """Find an item that somebody sees. Raises NotFound."""
+    """Find an item that the person sees. Raises NotFound."""
     campaign = find_campaign(request, slug)
     return doors.find(visibility.items_visible_to(doors.person(request)), pk=pk, campaign=campaign)
 
@@ -60,7 +60,7 @@ def item_of(request: HttpRequest, slug: str, pk: UUID) -> ReviewItem:
 @require_safe
 @doors.page
 def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Show an item's evidence and every answer to it, its cuts with their proofs, and what the deadline did.
+    """Show an item's evidence, its answers, its remediations with their verifications, and what the deadline did.
 
     The workbench asks for the evidence alone, as a part of its own page.
     """
@@ -100,7 +100,7 @@ def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 
 
 def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
-    """Return the evidence beside an item, and for whoever answers it the forms that go with it."""
+    """Return the evidence beside an item, and for its reviewer the forms that go with it."""
     seen = item_queries.read_detail(read.with_details(ReviewItem.objects.filter(pk=row.pk), person).get(), person)
     mine = item_queries.own_assignment(row, person) if row.campaign.state == Campaign.State.ACTIVE else None
     context: dict[str, Any] = {
@@ -124,7 +124,7 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
 
 
 def _story(row: ReviewItem, person: Person) -> dict[str, Any] | None:
-    """Return how an item came to be, for whoever reads evidence: the population, who was asked and why, the events."""
+    """Return the history of an item for people who may read evidence: population, reviewer assignments, events."""
     if not person.has_role(*audit.READERS) and not visibility.shared_with(person, row.campaign):
         return None
     return {
@@ -142,7 +142,7 @@ def _is_stopped(deadline: NoAnswer) -> bool:
 @require_POST
 @doors.page
 def claim(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Take an item that has no reviewer, and go to answer it."""
+    """Claim an unassigned item, and go to answer it."""
     row = item_of(request, slug, item)
     claim_actions.claim(row.pk, by=doors.person(request), reason=request.POST.get("reason", "").strip()[:500])
     doors.done(request, _("The item is yours to answer."))
@@ -152,7 +152,7 @@ def claim(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 @require_POST
 @doors.page
 def act(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Open the item again, restore what stopped, prove a cut once more or except it."""
+    """Reopen the item, restore what was suspended, verify a remediation again, or except it."""
     row, name, by = item_of(request, slug, item), request.POST.get("do", ""), doors.person(request)
     if not any(_may(request, each) for each in ([name] if name in _ACTS else _ACTS)):
         raise Forbidden
@@ -163,7 +163,7 @@ def act(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         doors.done(request, _("The item is open again."))
     elif name == "restore":
         left = restore.restore(row.pk, by=by, reason=doors.reason(request))
-        message = _("This review lets it go. It stays stopped, since somebody else or another review stopped it too.")
+        message = _("This review restored it. It stays suspended: another person or review suspended it too.")
         doors.done(request, message if left else _("The access works again."))
     else:
         _cut(request, row, name)
@@ -195,10 +195,10 @@ def _cut(request: HttpRequest, row: ReviewItem, name: str) -> None:
 @require_POST
 @doors.page
 def release(request: HttpRequest, slug: str) -> HttpResponse:
-    """Let a deadline that was held take its course."""
+    """Release a deadline that was held."""
     campaign = find_campaign(request, slug)
     if not MATRIX["campaign-release", "POST"].roles & doors.caller(request).roles:
         raise Forbidden
     deadlines.release(campaign.pk, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, _("What nobody answered for is stopped within a quarter of an hour."))
+    doors.done(request, _("Unanswered access is suspended within a quarter of an hour."))
     return redirect(f"/reviews/{slug}/")

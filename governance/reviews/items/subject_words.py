@@ -1,4 +1,4 @@
-"""In plain words what a review asks about that is no access: one or two sentences, from what was frozen of it."""
+"""Sentences about review items that are not access, from their frozen population."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUESTIONS: Final[Mapping[str, Any]] = {
     "entitlement_definition": gettext_lazy("Should it still contain all of this?"),
     "console_access": gettext_lazy("Is this still their job in Mandate?"),
 }
-"""What is asked about each item of a kind of review; of access whether it is still needed."""
+"""The question about each item by kind of review; about access it is whether it is still needed."""
 _AUTH: Final = {
     "client_secret_basic": gettext_lazy("Signs in with a shared secret."),
     "private_key_jwt": gettext_lazy("Signs in with its own key."),
@@ -32,7 +32,7 @@ _AUTH: Final = {
 
 
 def sentences(items: Iterable[ReviewItem]) -> dict[UUID, list[str]]:
-    """Say of each item that is no access what was frozen of it, and what removing it does."""
+    """Return for each item that is not access what was frozen of it, and what removing it does."""
     others = {item.pk: item for item in items if item.subject_kind != ReviewItem.Subject.ACCESS}
     if not others:
         return {}
@@ -100,7 +100,7 @@ def _upstream(facts: Mapping[str, Any]) -> list[str]:
         "header": facts["header"],
         "day": _day(facts["changed_at"]),
     }
-    after = _("Removing it sends it to nobody from that moment on, and later forgets it. Change it at the system too.")
+    after = _("After its removal it is never sent again, and it is deleted later. Change it at the system too.")
     return [f"{stored} {last}", after]
 
 

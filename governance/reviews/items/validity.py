@@ -1,4 +1,4 @@
-"""Whether an answer fits its item as the item is now: what is left of it, its limits, and when it ends."""
+"""Whether an answer fits its item as it is now: the lines that are left, their limits, and when the access ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .errors import BadAnswer
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What an answer is held against: the lines that are left, the last end of what is held, each line's limits."""
+    """What an answer is checked against: the lines that are left, the last end of the access, each line's limits."""
 
     left: Sequence[int]
     end: datetime | None
@@ -32,12 +32,12 @@ class _Known:
 
 
 def chosen(item: ReviewItem, answer: Answer) -> list[int]:
-    """Return the lines that an answer keeps. Raises BadAnswer for what does not fit its item."""
+    """Return the lines that an answer keeps. Raises BadAnswer if it does not fit its item."""
     return _chosen(item, answer, _known({item.pk: answer})[item.pk])
 
 
 def outdated(drafts: Iterable[Draft]) -> dict[UUID, str]:
-    """Name the items whose drafted answers do not fit any more, each with the field that does not."""
+    """Return the items whose drafts do not fit any more, each with the field that does not."""
     items = {draft.assignment.item_id: draft.assignment.item for draft in drafts}
     answers = {draft.assignment.item_id: answer_actions.drafted(draft) for draft in drafts}
     known, wrong_fields = _known(answers), dict[UUID, str]()
@@ -51,7 +51,7 @@ def outdated(drafts: Iterable[Draft]) -> dict[UUID, str]:
 
 
 def lines_left(items: Iterable[UUID]) -> dict[UUID, list[int]]:
-    """Return the lines of each item that no cut which stands has taken away, as the database sees it."""
+    """Return the lines of each item that no removal in effect has taken away, as the database sees it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT i, governance_lines_left(i) FROM unnest(%s::uuid[]) AS i", [list(items)])
         return dict(cursor.fetchall())
@@ -90,9 +90,9 @@ def _chosen(item: ReviewItem, answer: Answer, known: _Known) -> list[int]:
 
 
 def _check_kind(item: ReviewItem, answer: Answer) -> None:
-    """Refuse what goes with access alone: an earlier end, tighter limits, and to keep some of what has no parts.
+    """Refuse what only access can have: an earlier end, tighter limits, a later day; and to keep some without parts.
 
-    Where everybody must keep all of it, each of those is refused as well.
+    An item that is kept as a whole takes no reduction and no earlier end.
     """
     if item.is_whole and (answer.verb == Verb.REDUCE or answer.valid_until):
         raise BadAnswer(field="valid_until" if answer.valid_until else "verb", strategy="all_must_keep")

@@ -1,4 +1,4 @@
-"""The SoD violations that an item of a review takes part in, as its pages show them, and who gives exceptions."""
+"""SoD violations that a review item takes part in, as its pages show them, and the people who give exceptions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from governance.sod.check import Completed
 class Violation:
     """An SoD violation that an item takes part in: the policy, the exception that covers it, and where to ask for one.
 
-    `is_own`: the reader gave the exception, so it does not count for her answer.
+    `is_own`: the reader gave the exception, so it does not count for their own answer.
     """
 
     policy: str
@@ -31,12 +31,12 @@ class Violation:
 
 
 def security() -> list[Person]:
-    """Return who may give an exception, by name."""
+    """Return the people who may give an exception, by name."""
     return list(Person.objects.holding(Role.SECURITY).filter(is_active=True).order_by("name"))
 
 
 def describe(item: ReviewItem, known: Completed, accounts: Collection[int]) -> Violation:
-    """Return a violation as the page shows it to a reader with these accounts."""
+    """Return a violation as the page shows it to a reader who has these accounts."""
     exception = known.exception
     return Violation(
         policy=known.rule.name,

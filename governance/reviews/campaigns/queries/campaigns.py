@@ -98,10 +98,7 @@ def burn_down(campaign: Campaign) -> geometry.BurnDown | None:
 
 
 def reviewers(campaign: Campaign) -> tuple[list[dict[str, Any]], int]:
-    """Return the reviewers with the most open items and their counts, the unassigned items first.
-
-    The second value is how many further reviewers there are.
-    """
+    """Return the reviewers with the most open items, the unassigned items first; and how many others there are."""
     counts = tallies.reviewers(campaign)
     counts.sort(key=lambda row: (row["login"] is not None, -row["open"], row["name"] or ""))
     first = counts[:MOST_REVIEWERS]

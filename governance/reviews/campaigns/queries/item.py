@@ -38,7 +38,7 @@ _FACTS: Final = {
     "owner": gettext_lazy("Technical owner"),
     "people": gettext_lazy("Acts for"),
     "model": gettext_lazy("Model it runs"),
-    "prompt": gettext_lazy("What it is told (hash)"),
+    "prompt": gettext_lazy("Its prompt (hash)"),
     "metadata": gettext_lazy("Its client's metadata (hash)"),
 }
 

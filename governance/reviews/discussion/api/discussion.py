@@ -1,4 +1,4 @@
-"""What people say and ask about items of reviews, over REST; it decides nothing."""
+"""Comments and questions about review items over REST; they decide nothing."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from .bodies import CommentShown, ItemQuestionShown
 
 
 class DiscussionText(Strict):
-    """What somebody says."""
+    """The text of a comment or an answer."""
 
     text = Text(max_length=2000)
 
 
 class ItemQuestionAsked(DiscussionText):
-    """A question, and who is asked: who answers for the agent, or owns the system."""
+    """A question, and the person asked: a sponsor or owner of the agent, or the owner of the system."""
 
     of = Text(max_length=64)
 
@@ -41,7 +41,7 @@ class Comment(OfReviews):
 
     @extend_schema(request=DiscussionText, responses={201: CommentShown})
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
-        """Say something about an item, as whoever answers it or runs reviews."""
+        """Comment on an item, as its reviewer, the owner of its campaign, or a person who runs reviews."""
         item, body = self.item(key), self.body(DiscussionText)
         comment = comments.comment(item.pk, by=self.reviewer(), text=body["text"])
         return Response(CommentShown(comment).data, status=HTTPStatus.CREATED)
@@ -52,7 +52,7 @@ class Ask(OfReviews):
 
     @extend_schema(request=ItemQuestionAsked, responses={201: ItemQuestionShown})
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Ask somebody who knows about an item that waits for one's answer; it stays open."""
+        """Ask a person about an item that waits for the caller's answer; the item stays open."""
         item, body = self.item(key), self.body(ItemQuestionAsked)
         to = Person.objects.filter(login=body["of"]).first()
         if to is None:
@@ -90,7 +90,7 @@ class Questions(OfQuestions, Listing):
     ordering = ("-asked_at", "-id")
 
     def rows(self) -> QuerySet[ReviewQuestion]:
-        """Return the visible ones."""
+        """Return the questions that the caller sees."""
         return self.questions()
 
     @extend_schema(responses=ItemQuestionShown(many=True))
@@ -114,7 +114,7 @@ class Answer(OfQuestions):
 
     @extend_schema(request=DiscussionText, responses=ItemQuestionShown)
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Answer what one is asked about an item, once; the item stays open."""
+        """Answer a question about an item, once; the item stays open."""
         question = self.find(self.questions(), pk=key)
         self.about = [f"campaign:{question.item.campaign.slug}", f"item:{question.item_id}"]
         answered = questions_actions.answer(question.pk, by=self.reviewer(), text=self.body(DiscussionText)["text"])
