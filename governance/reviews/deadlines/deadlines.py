@@ -1,6 +1,6 @@
-"""What happens to items that nobody answers: kept and flagged, or stopped, with a breaker before too much stops.
+"""What happens to unanswered items: kept and flagged, or suspended, with a limit on how much stops at once.
 
-Low risk is kept and counts as not reviewed, unless everybody must keep it or it has an open SoD violation. Anything
+Low risk is kept and counts as not reviewed, unless all reviewers must keep it or it has an open SoD violation. Anything
 else is suspended two working days after the due date, and revoked fourteen days later unless a second person restores
 it. The first campaign of an installation is a rehearsal.
 """
@@ -41,13 +41,13 @@ from governance.reviews.remediation.models import NoAnswer, TakenBack
 from . import undecided
 
 GRACE_DAYS: Final = 2
-"""Working days between the due date and what happens without an answer."""
+"""Working days between the due date and the effect of the deadline."""
 UNTIL_REVOKED: Final = timedelta(days=14)
 MOST_SHARE, MOST_GRANTS, MOST_CALLS_A_DAY = 0.2, 25, 1000
-"""What the deadline stops by itself; above any of these, or for a business-critical agent, it waits for a word."""
+"""How much the deadline suspends by itself; above any of these, or for a business-critical agent, the owner decides."""
 _WINDOW_DAYS: Final = 90
 AT_ONCE: Final = 500
-"""How many items stop in one transaction, which holds a lock for each of their grants."""
+"""How many items are suspended in one transaction, which holds a lock for each of their grants."""
 KEPT_AT_ONCE: Final = 20_000
 """How many items get another outcome in one transaction."""
 _OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
@@ -55,11 +55,11 @@ _OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What the deadline would do now: how many items are kept and flagged, how many stop, and what stops with them.
+    """The effect of the deadline if it applied now: how many items are kept and flagged, and how many suspended.
 
-    `grants` made `calls` a day; `critical` names the agents that the business cannot do without and that would lose
-    something. `lately`: how many grants, with how many calls a day, deadlines stopped within a day by themselves, since
-    many count as one, and how many of those grants are therefore not among the active ones now.
+    `grants` would stop, with `calls` a day; `critical` names the business-critical agents that would lose access.
+    `lately` counts what deadlines suspended by themselves within the last day: grants, their calls a day, and how many
+    of those grants are not active now. It adds to the limits, so that many small effects count as one large one.
     """
 
     kept: int
@@ -70,7 +70,7 @@ class Effect:
     lately: tuple[int, int, int] = (0, 0, 0)
 
     def exceeded_limits(self) -> list[str]:
-        """Say why this is more than stops without somebody's word; empty when it is not."""
+        """Return the limits that this exceeds, so that it needs the owner's release; empty if it exceeds none."""
         active = Grant.objects.filter(
             state=Grant.State.ACTIVE, ended_at=None, agent__status=Agent.Status.ACTIVE
         ).count()
@@ -84,7 +84,7 @@ class Effect:
         return [name for name, is_over in bounds if is_over]
 
     def as_detail(self) -> dict[str, Any]:
-        """Return it for the record."""
+        """Return it as the detail of an event."""
         return {"kept": self.kept, "grants": self.grants, "calls_a_day": self.calls, "critical": self.critical}
 
 
@@ -129,9 +129,9 @@ _CALLED: Final = f"{_LOSING} SELECT id, calls FROM called"  # noqa: S608 - made 
 
 
 def effect(campaign: Campaign, exempt: Iterable[UUID] = ()) -> Effect:
-    """Say what would happen if nobody answered any more; nothing is changed, and however much it is, it is counted.
+    """Count what would happen if no reviewer answered any more; changes nothing.
 
-    `exempt` leaves out items that have time of their own.
+    `exempt` leaves out items with a later deadline of their own.
     """
     with connection.cursor() as cursor:
         cursor.execute(_EFFECT, _silent(campaign, exempt=exempt))
@@ -154,9 +154,9 @@ def _silent(campaign: Campaign, items: Sequence[UUID] | None = None, *, exempt: 
 
 
 def _stopped_lately() -> tuple[int, int, int]:
-    """Count what stopped without anybody's word; what the owner of a campaign let go counts for nobody else.
+    """Count what deadlines suspended within the last day without a release by an owner.
 
-    An agent stopped with all that it holds, once, whether it was stopped itself or some of its clients.
+    A suspended agent counts once with all its grants, whether it was suspended itself or some of its clients.
     """
     rows = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, at__gt=clock.now() - timedelta(days=1))
     rows = rows.filter(item__campaign__deadline_released_at=None)
@@ -171,15 +171,15 @@ def _stopped_lately() -> tuple[int, int, int]:
 
 
 def grace_ends(campaign: Campaign) -> datetime:
-    """Say when the time to answer is over for good."""
+    """Return when the deadline applies: the due date and the working days of grace."""
     return review_rules.business_days(campaign.due_at, GRACE_DAYS)
 
 
 def extensions(campaign: Campaign) -> dict[UUID, datetime]:
-    """Say until when items have time that were opened again, or whose answer was recalled, after the due date.
+    """Return the later deadlines of items that were reopened, or whose answer was recalled after the due date.
 
-    Each has the working days of the grace once more. Of recalls only the first since it was opened counts, or whoever
-    answers could hold an item open for as long as they like. After a pause it begins once more, since nobody answered.
+    Each has the working days of grace once more. Only the first recall since the item was opened counts, or a reviewer
+    could keep an item open without end. After a pause the days begin again.
     """
     rows = TakenBack.objects.filter(decision__item__campaign=campaign, decision__item__state=ReviewItem.State.IN_REVIEW)
     rows = rows.filter(Q(kind=TakenBack.Kind.REOPEN) | Q(at__gt=campaign.due_at)).order_by("at")
@@ -201,9 +201,9 @@ def extensions(campaign: Campaign) -> dict[UUID, datetime]:
 
 
 def apply_due() -> int:
-    """Apply the deadline of every campaign whose grace is over; returns how many items got an outcome by it.
+    """Apply the deadline of every campaign whose grace is over; returns how many items got an outcome.
 
-    A campaign that fails keeps no other waiting. Raises an ExceptionGroup of what went wrong, after all were tried.
+    A campaign that fails does not block the others. Raises an ExceptionGroup of the failures after all were tried.
     """
     now = clock.now()
     waiting = Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lte=now)
@@ -214,7 +214,7 @@ def apply_due() -> int:
 
 
 def _apply(campaign_id: UUID) -> Iterator[int]:
-    """Go through a campaign some items at a time, each time in a transaction of its own; yields how many."""
+    """Apply the deadline of a campaign in batches, each in a transaction of its own; yields the number of items."""
     while done := _apply_some(campaign_id):
         yield done
 
@@ -237,14 +237,14 @@ def _apply_some(campaign_id: UUID) -> int:
 
 
 def _reason(campaign: Campaign) -> str:
-    return f"Nobody answered for it in the review {campaign.slug}."
+    return f"No reviewer answered it in the review {campaign.slug}."
 
 
 def carry_out(campaign: Campaign, exempt: Iterable[UUID] = (), *, by: Principal, reason: str) -> int:
-    """Give the next items that nobody answered their outcome: what stops first, a few at a time, then what is kept.
+    """Give the next batch of unanswered items their outcome: first those that are suspended, then those kept.
 
-    `exempt` leaves out items that have time of their own. Within the caller's transaction, which is bounded so; returns
-    how many items got an outcome, zero when none is left.
+    `exempt` leaves out items with a later deadline of their own. Runs in the caller's transaction; returns how many
+    items got an outcome, 0 when none is left.
     """
     parameters = _silent(campaign)
     is_kept = Q(risk__in=parameters["kept_risks"]) | Q(subject_kind__in=parameters["kept_kinds"])
@@ -266,7 +266,7 @@ def carry_out(campaign: Campaign, exempt: Iterable[UUID] = (), *, by: Principal,
 
 
 def _record_outcomes(campaign: Campaign, ids: Sequence[UUID]) -> None:
-    """Write down what of some items is kept, and in a rehearsal what would have stopped."""
+    """Record which items are kept, and in a rehearsal which would have been suspended."""
     parameters = _silent(campaign, ids)
     with connection.cursor() as cursor:
         for statement in (_FLAG, _REHEARSE) if campaign.is_rehearsal else (_FLAG,):
@@ -274,7 +274,7 @@ def _record_outcomes(campaign: Campaign, ids: Sequence[UUID]) -> None:
 
 
 def _stop(items: Sequence[ReviewItem], reason: str) -> None:
-    """Stop what some items are about, and write down what that was."""
+    """Suspend what the items are about, and record what that was."""
     calls = _calls_a_day(items)
     held = remediation.grants_of(item.pk for item in items if subjects.of(item) is None)
     stopped = remediation.stop_all(
@@ -298,7 +298,7 @@ def _stop(items: Sequence[ReviewItem], reason: str) -> None:
 
 
 def _calls_a_day(items: Sequence[ReviewItem]) -> dict[UUID, int]:
-    """Say how often a day what some items of one campaign are about is called, as long as it is not stopped."""
+    """Return the calls a day of each item of one campaign, before it is suspended."""
     with connection.cursor() as cursor:
         cursor.execute(_CALLED, _silent(items[0].campaign, [item.pk for item in items]))
         return {item: calls or 0 for item, calls in cursor.fetchall()}
@@ -323,7 +323,7 @@ def _is_suspension(was: object) -> bool:
 
 @transaction.atomic
 def release(campaign_id: UUID, *, by: Person, reason: str) -> Campaign:
-    """Let a deadline that was held take its course, as the owner of the campaign; the next sweep carries it out.
+    """Release a deadline that was held, as the owner of the campaign; the next sweep applies it.
 
     Raises NotFound, ReasonRequired, NotTheOwner, DeadlineNotHeld.
     """
@@ -341,9 +341,9 @@ def release(campaign_id: UUID, *, by: Person, reason: str) -> Campaign:
 
 
 def revoke_due() -> int:
-    """Revoke what was suspended for want of an answer and restored by nobody in time; returns how many items.
+    """Revoke what a deadline suspended and no second person restored in time; returns how many items.
 
-    One that fails keeps no other waiting. Raises an ExceptionGroup of what went wrong, after all were tried.
+    One that fails does not block the others. Raises an ExceptionGroup of the failures after all were tried.
     """
     due = NoAnswer.objects.filter(revoke_at__lte=clock.now(), restored_at=None, revoked_at=None)
     ids = list(due.order_by("revoke_at").values_list("pk", flat=True))
@@ -358,7 +358,9 @@ def _revoke(item_id: UUID) -> int:
         return 0
     locks.exclusive(*((Lock.GRANT, grant) for grant in row.grants))
     is_delegation = row.item.subject_kind == ReviewItem.Subject.DELEGATION
-    reason = f"Nobody answered for it in the review {row.item.campaign.slug}, nor restored it in time."
+    reason = (
+        f"No reviewer answered it in the review {row.item.campaign.slug}, and no second person restored it in time."
+    )
     for grant in still_suspended(row):
         if is_delegation:
             one_person.finish(row.item, grant, by=SYSTEM, reason=reason)
@@ -370,6 +372,6 @@ def _revoke(item_id: UUID) -> int:
 
 
 def still_suspended(row: NoAnswer) -> list[UUID]:
-    """Return what the deadline suspended and nobody put back or ended since."""
+    """Return the grants that the deadline suspended and that are suspended still."""
     rows = Grant.objects.filter(pk__in=row.grants, state=Grant.State.SUSPENDED)
     return list(rows.order_by("pk").values_list("pk", flat=True))

@@ -1,4 +1,4 @@
-"""Comments and questions about review items. They decide nothing, and nobody can change or delete them.
+"""Comments and questions about review items. They decide nothing, and no one can change or delete them.
 
 Triggers (`reviews/discussion/sql/`) refuse every change and deletion except the one answer to a question, and refuse
 additions once the evidence of the review is being sealed.

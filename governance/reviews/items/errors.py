@@ -122,7 +122,7 @@ class NotTheReviewer(DomainError):
 
 
 class ConflictOfInterest(DomainError):
-    """You have a conflict of interest: you requested the access, benefit from it, own it technically, or answered it."""
+    """You have a conflict of interest: you requested, benefit from or technically own this, or answered it already."""
 
     code, status = "conflict_of_interest", HTTPStatus.FORBIDDEN
 

@@ -1,4 +1,4 @@
-"""What the life of a campaign begins with: a draft. `launching` stages and begins it, then `pausing`, `closing`."""
+"""Drafting a campaign, and locking and saving one. `staging.launch` stages and begins it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _CARRYING: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Cam
 
 @dataclass(frozen=True, slots=True)
 class CampaignOptions:
-    """How a campaign that a person makes goes about it: its kind, and for how many days an answer may be carried on.
+    """The options of a campaign: its kind, its mode, and for how many days an answer is carried forward.
 
-    SOX lets no answer be carried; for PCI DSS one may be half a year old. `strategies` says by risk who answers.
-    `fallback_group` and then the owner, where she `asks_owner`, are asked where the chain of the kind finds nobody.
+    Under SOX no answer is carried forward; under PCI DSS one may be half a year old. `strategies` says by risk level
+    how many people answer. `fallback_group`, then the owner if `asks_owner`, review items without a reviewer.
     """
 
     kind: str = Campaign.Kind.AGENT_OWNER
@@ -47,16 +47,16 @@ class CampaignOptions:
 
     @classmethod
     def of(cls, held: Campaign | CampaignTemplate) -> Self:
-        """Return how a campaign, or what a template makes, goes about it."""
+        """Return the options of a campaign or a template."""
         group = held.fallback_group.slug if held.fallback_group else ""
         return cls(held.kind, held.mode, held.framework, held.carry_days, held.strategies, group, held.asks_owner)
 
     def columns(self) -> dict[str, Any]:
-        """Return it as a campaign or a template holds it. Raises FallbackUnfit."""
+        """Return the options as columns of a campaign or a template. Raises FallbackUnfit."""
         return {**asdict(self), "fallback_group": fallback.fit(self.fallback_group)}
 
     def check(self) -> None:
-        """Raise BadCampaignOptions for what no campaign can be, FallbackUnfit for a group that cannot be asked."""
+        """Raise BadCampaignOptions for unknown options, FallbackUnfit for a group that cannot review."""
         most = {Campaign.Framework.NONE: 366, Campaign.Framework.PCI: 183, Campaign.Framework.SOX: 0}
         known = self.kind in Campaign.Kind and self.mode in Campaign.Mode and self.framework in Campaign.Framework
         longest = most[Campaign.Framework(self.framework)] if known else 0
@@ -71,11 +71,11 @@ class CampaignOptions:
 
 FULL: Final = CampaignOptions()
 LONGEST: Final = timedelta(days=366)
-"""How long before its due date a campaign is made at most."""
+"""How far in the future the due date of a new campaign is at most."""
 
 
 def about(campaign: Campaign) -> list[str]:
-    """Return the links by which the record of a campaign is found again."""
+    """Return the links of a campaign in the audit log."""
     return [f"campaign:{campaign.slug}", f"person:{campaign.owner.login}"]
 
 
@@ -90,7 +90,7 @@ def make(
     by: Person,
     reason: str = "",
 ) -> Campaign:
-    """Draft a campaign over all access in force, or what a scope takes in (`scoping`).
+    """Draft a campaign over all access in force, or over a scope (`scopes`).
 
     Raises NameTaken, BadScope, BadCampaignOptions, FallbackUnfit, DueTooSoon, DueTooLate.
     """
@@ -127,7 +127,7 @@ def make(
 
 
 def locked(campaign_id: UUID) -> Campaign:
-    """Hold a campaign alone. Raises NotFound."""
+    """Lock a campaign. Raises NotFound."""
     campaign = Campaign.objects.select_for_update(of=("self",)).select_related("owner").filter(pk=campaign_id).first()
     if campaign is None:
         raise NotFound
@@ -135,7 +135,7 @@ def locked(campaign_id: UUID) -> Campaign:
 
 
 def save(campaign: Campaign, **fields: object) -> None:
-    """Save these fields of a campaign that is held alone."""
+    """Save these fields of a locked campaign."""
     for name, value in fields.items():
         setattr(campaign, name, value)
     campaign.version += 1
@@ -143,7 +143,7 @@ def save(campaign: Campaign, **fields: object) -> None:
 
 
 def unresolved(campaign: Campaign) -> int:
-    """Count the items that wait for a reviewer to be named."""
+    """Count the unassigned open items."""
     return Assignment.objects.filter(
         item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED, reviewer=None
     ).count()

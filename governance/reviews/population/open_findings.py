@@ -1,4 +1,4 @@
-"""Which access has an open finding: something about it that somebody has to look at, whatever else is reviewed."""
+"""Which access has an open finding, for reviews of kind `findings`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from governance.sod.models import CombinationRule
 
 
 def open_findings() -> Q:
-    """Return what selects the grants of which a tool is quarantined or drifted, or whose agent has a finding.
+    """Return a filter for grants with a quarantined or changed tool, or whose agent has a finding.
 
-    That of an agent: nobody answers for it any more, nobody uses it, or it holds what no agent may hold together.
+    Findings of an agent: it is orphaned, dormant, or violates an SoD policy without an exception.
     """
     lines = GrantLine.objects.filter(grant=OuterRef("pk"))
     drifted = ~Q(tool__seen=F("tool__approved")) | Q(tool__approved=None)
@@ -28,5 +28,5 @@ def open_findings() -> Q:
 
 
 def _breaking(rule: CombinationRule) -> Q:
-    """Select what an agent holds that breaks a rule without an exception."""
+    """Select the grants of agents that violate an SoD policy without an exception."""
     return Q(agent__in=check.breaking(rule))

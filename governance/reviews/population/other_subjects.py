@@ -1,7 +1,7 @@
-"""The population of reviews of other things than access at systems: items, rows and lines in one statement.
+"""The population of reviews of other subjects than access: items, rows and lines in one statement.
 
-Each kind of thing is one SELECT of what there is now, with the same columns; what the payload says of it is frozen and
-hashed. `holder_first`: whose own it is, is asked before the others. Times are written in UTC, as for access.
+Each kind of subject is one SELECT of what exists now, with the same columns; its payload is frozen and hashed.
+`holder_first`: the holder is the first reviewer. Times are written in UTC, as for access.
 """
 
 from __future__ import annotations
@@ -149,12 +149,12 @@ LEFT JOIN entitlements_person o ON o.id = y.owner_id WHERE e.id IN (@scope)
 _LINES: Final[Mapping[str, str]] = {
     Campaign.Kind.DELEGATION: """
     SELECT f.item, f.grant_id, t.id AS tool_id, t.approved_id, l.limits, y.kind,
-           f.grant_id AS under, NULL::bigint AS bundle FROM told f
+           f.grant_id AS under, NULL::bigint AS bundle FROM fact f
     JOIN entitlements_grantline l ON l.grant_id = f.grant_id JOIN entitlements_tool t ON t.id = l.tool_id
     JOIN entitlements_system y ON y.id = t.system_id""",
     Campaign.Kind.ENTITLEMENT_DEFINITION: """
     SELECT f.item, NULL::uuid AS grant_id, t.id AS tool_id, t.approved_id, l.limits, y.kind,
-           NULL::uuid AS under, e.id AS bundle FROM told f
+           NULL::uuid AS under, e.id AS bundle FROM fact f
     JOIN entitlements_entitlement e ON e.scope = f.key JOIN entitlements_entitlementtool l ON l.entitlement_id = e.id
     JOIN entitlements_tool t ON t.id = l.tool_id JOIN entitlements_system y ON y.id = t.system_id""",
 }
@@ -172,7 +172,7 @@ WITH found AS MATERIALIZED (@found), item AS (
            min(subjects), (%(risks)s::text[])[max(risk)], 'in_review', ''
     FROM found GROUP BY kind, key
     RETURNING id, number, subject_kind, subject_key
-), told AS (
+), fact AS (
     SELECT i.id AS item, i.number, f.key, f.grant_id, f.version, f.person_id,
            (jsonb_build_object('campaign', %(slug)s::text, 'kind', f.kind, 'key', f.key, 'name', f.label)
             || f.detail)::text AS payload
@@ -182,7 +182,7 @@ WITH found AS MATERIALIZED (@found), item AS (
                                           row_sha256)
     SELECT %(campaign)s, row_number() OVER (ORDER BY number, grant_id), item, grant_id, version, person_id, payload,
            encode(sha256(convert_to(payload, 'UTF8')), 'hex')
-    FROM told
+    FROM fact
 ), line AS (@lines
 ), used AS (
     SELECT l.item, l.grant_id, l.tool_id, sum(u.calls) AS calls, sum(u.denied) AS denied, max(u.last_at) AS last
@@ -208,11 +208,11 @@ _SUBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
     Campaign.Kind.CONSOLE_ACCESS: (_ROLE, _TOKEN),
 }
 KINDS: Final = frozenset(_SUBJECTS)
-"""The kinds of campaigns that are staged here."""
+"""The kinds of campaigns whose population is taken here."""
 
 
 def take(campaign: Campaign, now: datetime) -> None:
-    """Take everything of the campaign's kind within its scope."""
+    """Take all subjects of the campaign's kind within its scope."""
     statement, values = _statement(campaign.kind, campaign.scope, now)
     lines = _LINES.get(campaign.kind, _NO_LINES)
     with connection.cursor() as cursor:
@@ -223,7 +223,7 @@ def take(campaign: Campaign, now: datetime) -> None:
 
 
 def count(scope: Mapping[str, Any], kind: str, now: datetime) -> int:
-    """Count the rows that a campaign of a kind would take in now."""
+    """Count the rows that a campaign of a kind would have now."""
     statement, values = _statement(kind, scope, now)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM ({statement}) found", values)  # noqa: S608 - made of constants
@@ -259,7 +259,7 @@ def _window(now: datetime) -> dict[str, Any]:
 
 
 def _chosen(kind: str, scope: Mapping[str, Any], now: datetime) -> tuple[str, dict[str, Any]]:
-    """Return what selects the grants, agents or entitlements in scope; those of matching grants where it says more."""
+    """Return the statement that selects the grants, agents or entitlements in scope, and its parameters."""
     held = scopes.matching(scope, kind, now)
     if kind == Campaign.Kind.DELEGATION:
         return scopes.as_sql(held, "scope")

@@ -1,4 +1,4 @@
-"""What a review looks at, in words: its kind and its scope, as they are stored, whoever wrote them and where."""
+"""The stored kind and scope of a review as sentences."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _ACTIONS: Final[Mapping[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class ScopeDescription:
-    """What a review looks at as a sentence; what is left out of it, each with the reason; what is carried forward."""
+    """The scope of a review as a sentence, its exclusions with their reasons, and what is carried forward."""
 
     sentence: str
     left_out: tuple[tuple[str, str], ...]
@@ -70,7 +70,7 @@ class ScopeDescription:
 
 
 def describe(campaign: Campaign) -> ScopeDescription:
-    """Say what a campaign looks at."""
+    """Describe what a campaign covers."""
     carried = ""
     if campaign.mode == Campaign.Mode.DELTA:
         carried = ngettext(
@@ -88,7 +88,7 @@ def describe(campaign: Campaign) -> ScopeDescription:
 
 
 def sentence(scope: Mapping[str, Any], kind: str) -> str:
-    """Say a scope as one sentence."""
+    """Return a scope as one sentence."""
     parts = [str(_SUBJECTS.get(kind) or _("All access in force"))]
     if systems := scope.get("systems"):
         parts.append(_("at %(systems)s") % {"systems": ", ".join(systems)})
@@ -99,14 +99,14 @@ def sentence(scope: Mapping[str, Any], kind: str) -> str:
 
 
 def _conditions(where: Mapping[str, Any] | None) -> list[str]:
-    """Return what a scope asks, each part of it by itself."""
+    """Return each condition of a scope as text."""
     if not where:
         return []
     return [condition(part) for part in where.get("and", [where])]
 
 
 def condition(data: Mapping[str, Any]) -> str:
-    """Say a condition, with those within it in brackets."""
+    """Return a condition as text, with nested conditions in brackets."""
     if "not" in data:
         return _("not (%(what)s)") % {"what": condition(data["not"])}
     if "and" in data:

@@ -1,9 +1,9 @@
-"""What a campaign looks at, as a small typed language: conditions over a list of fields, never free SQL.
+"""The scope of a campaign as a small typed language: conditions over a list of fields, never free SQL.
 
 A scope is an object, each part optional: `systems` and `agents` by slug, `where` a condition, `exclude` a list of
 conditions with a reason. A condition is {"field": ..., "op": ..., "value": ...}, or {"and": [...]}, {"or": [...]},
-{"not": {...}}. A condition on `tool.*` or `person` holds for a grant of which some tool or person fits. It is read anew
-whenever a campaign begins; what is excluded stays in the population, with its reason.
+{"not": {...}}. A condition on `tool.*` or `person` matches a grant if any of its tools or people matches. The scope is
+evaluated whenever a campaign is staged; excluded grants stay in the population, with the reason.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PRIVILEGED: Final = {"field": "tool.risk", "op": "gte", "value": "high"}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: the column it reads, the operators it knows, and whether some tool or person of a grant has it."""
+    """One field: the column it reads, the operators it takes, and what it is a property of."""
 
     column: str
     ops: frozenset[str]
@@ -77,14 +77,14 @@ WITH RECURSIVE chain AS ({
 }) SELECT c.grant_id FROM chain c LEFT JOIN governance_usageday u ON u.grant_id = c.member AND u.day >= %s
 GROUP BY 1 HAVING coalesce(sum(u.calls), 0) {{op}} %s
 """  # noqa: S608 - made of constants
-"""The grants with so many calls, those under what they renew included."""
+"""The grants with so many calls, including calls under the grants that they renew."""
 OF_ACCESS: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
-"""The kinds of campaigns that take in access by its terms alone, which stay known once it has ended."""
+"""The kinds of campaigns that select access by its own terms alone, which stay known after it has ended."""
 _NAMED: Final = {"systems": System.objects.all, "agents": Agent.objects.all}
 
 
 def check(scope: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a scope as it is stored. Raises BadScope, which names the part that is wrong."""
+    """Return a scope as it is stored. Raises BadScope with the field that is wrong."""
     checked: dict[str, Any] = {}
     for part, data in scope.items():
         if part in _NAMED:
@@ -161,14 +161,14 @@ def _check_value(name: str, op: str, value: object) -> None:
 
 
 def matching(scope: Mapping[str, Any], kind: str, now: datetime) -> QuerySet[Grant]:
-    """Return the grants in force that a checked scope takes in, what it excludes included."""
+    """Return the grants in force within a checked scope, including those that it excludes."""
     return _within(Grant.objects.filter(ended_at=None, expires_at__gt=now), scope, kind, now)
 
 
 def ended_grants(campaign: Campaign, grant_ids: Collection[UUID] | None = None) -> QuerySet[Grant]:
-    """Return the grants that a campaign of access would have taken in, had they not ended within the window before.
+    """Return the grants within the scope of a campaign that ended in the window before its population was taken.
 
-    With `grant_ids` those are meant whatever their rows say of their end: the record named them.
+    With `grant_ids` it selects among those, whatever end their rows have: the audit log named them.
     """
     taken = campaign.snapshot_at
     if taken is None or campaign.kind not in OF_ACCESS:
@@ -193,9 +193,9 @@ def _within(rows: QuerySet[Grant], scope: Mapping[str, Any], kind: str, now: dat
 
 
 def compiled(data: Mapping[str, Any], now: datetime, *, negated: bool = False) -> Q:
-    """Turn a checked condition, or its contrary (`negated`), into one over grants.
+    """Turn a checked condition, or its opposite with `negated`, into a filter of grants.
 
-    What is not known fits neither: of calls that go past our gateway neither a number is true nor its contrary.
+    What is not known matches neither: for calls that bypass our gateway no number is true, nor its opposite.
     """
     if "not" in data:
         return compiled(data["not"], now, negated=not negated)
@@ -212,7 +212,7 @@ def compiled(data: Mapping[str, Any], now: datetime, *, negated: bool = False) -
 
 
 def _is_seen() -> Q:
-    """Name the grants of which each call passes our gateway."""
+    """Select the grants whose every call passes our gateway."""
     past = GrantLine.objects.filter(grant=OuterRef("pk")).exclude(tool__system__kind__in=usage.GATEWAY)
     return ~Q(Exists(past))
 
@@ -242,14 +242,14 @@ def _lookup(column: str, op: str, value: Any) -> Q:  # noqa: ANN401 - as above
 
 
 def _days(column: str, op: str, bound: datetime, *, turned: bool) -> Q:
-    """Compare a time with a bound; an age grows as its beginning moves back, so its comparison is turned round."""
+    """Compare a time with a bound; `turned` for an age, which grows as its beginning moves back."""
     if op == "eq":
         return Q(**{f"{column}__gt": bound - timedelta(days=1), f"{column}__lte": bound})
     return Q(**{f"{column}__{('lte' if op == 'gte' else 'gte') if turned else op}": bound})
 
 
 def as_sql(rows: QuerySet[Any], prefix: str) -> tuple[str, dict[str, Any]]:
-    """Return the statement that selects the ids of some rows, with named parameters that begin with `prefix`."""
+    """Return the statement that selects the ids of rows, and its parameters, whose names begin with `prefix`."""
     sql, values = rows.order_by().values("pk").query.sql_with_params()
     names = iter(range(len(values)))
     named = re.sub(r"%(%|s)", lambda match: "%%" if match[1] == "%" else f"%({prefix}{next(names)})s", sql)

@@ -1,6 +1,6 @@
-"""What a campaign would be if it began now: the staging itself, looked at and taken back, so that nothing differs.
+"""Previewing a campaign: it is staged in a transaction that is rolled back, so that the preview equals the staging.
 
-Nothing is kept and nothing is recorded. A population too large to stage for a look is counted alone.
+It stores and logs nothing. A population that is too large for that is only counted.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from governance.reviews.suggestions import suggestions
 from governance.reviews.suggestions.models import Suggestion
 
 LARGEST: Final = 20_000
-"""How many grants are staged for a look."""
+"""Up to how many grants are staged for a preview."""
 SECONDS: Final[Mapping[str, int]] = {Risk.LOW: 20, Risk.MEDIUM: 40, Risk.HIGH: 90, Risk.CRITICAL: 180}
-"""How long an item takes, by its risk: a fair guess until an installation has measured its own."""
+"""How many seconds an item takes, by its risk level: an estimate until an installation has measured its own."""
 MANY, TOO_MANY = 60, 120
-"""Items of one reviewer from which an answer is no longer worth much, and from which nobody gets more."""
+"""Items of one reviewer above which answers get careless, and above which a reviewer gets no more."""
 SAMPLE: Final = 20
 READABLE: Final = 95
 """Per cent of the tools that must have a plain sentence."""
@@ -42,7 +42,7 @@ READABLE: Final = 95
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many items one reviewer would get, and about how many minutes they take; nobody's where no one is found."""
+    """How many items one reviewer would get, and about how many minutes they take; no login for unassigned items."""
 
     login: str
     name: str
@@ -51,16 +51,16 @@ class Load:
 
     @property
     def level(self) -> str:
-        """Whether that is fine, many or too many."""
+        """Whether the number of items is fine, many or too many."""
         return "too_many" if self.items > TOO_MANY else "many" if self.items > MANY else "fine"
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a campaign would look at, whom it would ask, and what would happen if nobody answered.
+    """What a campaign would cover, its reviewers, and the effect of the deadline if no reviewer answered.
 
-    `staged` is false where the population is too large for a look: then only `grants` is known. `new` and `gone` count
-    items against the review named by `last`, the one before it of its kind. `unassigned` are the first items without a
+    `staged` is false where the population is too large for a preview: then only `grants` is known. `new` and `gone`
+    compare the items with the review `last`, the one before it of its kind. `unassigned` are the first items without a
     reviewer, `sample` the first of all.
     """
 
@@ -85,14 +85,14 @@ class Preview:
     unassigned: tuple[dict[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as it is kept beside what is staged; the release before has to read it too."""
+        """Return it as it is stored with the staging; the previous release has to read it too."""
         data = {**asdict(self), "at": self.at.isoformat()}
         del data["unassigned"]  # read from what is staged
         return data
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Preview:
-        """Read what was kept."""
+        """Read what `as_json` returned."""
         loads = tuple(Load(**each) for each in kept["loads"])
         return cls(
             **{**kept, "at": datetime.fromisoformat(kept["at"]), "loads": loads, "sample": tuple(kept["sample"])}
@@ -100,17 +100,17 @@ class Preview:
 
     @property
     def by_risk(self) -> list[tuple[str, int]]:
-        """Return the items of each risk, the gravest first; what is kept as JSON has no order of its own."""
+        """Return the number of items by risk level, the highest first; stored JSON has no order of its own."""
         return sorted(self.risks.items(), key=lambda each: list(Risk).index(Risk(each[0])), reverse=True)
 
     @property
     def by_system(self) -> list[tuple[str, int]]:
-        """Return the items of each system, the most first."""
+        """Return the number of items by system, the most first."""
         return sorted(self.systems.items(), key=lambda each: (-each[1], each[0]))
 
     @property
     def gates(self) -> list[tuple[str, str]]:
-        """Return each gate with how it stands: good, warn or bad; a bad one keeps the campaign from beginning."""
+        """Return each check of a launch with its state: good, warn or bad; a bad one blocks the campaign."""
         overloaded = any(load.level == "too_many" for load in self.loads)
         busy = any(load.level == "many" for load in self.loads)
         return [
@@ -122,7 +122,7 @@ class Preview:
 
 
 def preview(scope: Mapping[str, Any], options: CampaignOptions, *, by: Person) -> Preview:
-    """Say what a campaign with this scope would be. Raises BadScope, BadCampaignOptions, FallbackUnfit."""
+    """Preview a campaign with this scope. Raises BadScope, BadCampaignOptions, FallbackUnfit."""
     now = clock.now()
     checked = scopes.check(scope)
     options.check()
@@ -151,22 +151,22 @@ def preview(scope: Mapping[str, Any], options: CampaignOptions, *, by: Person) -
 
 
 def of_draft(campaign: Campaign) -> Preview:
-    """Say what a drafted campaign would be if it began now."""
+    """Preview a draft as if it began now."""
     return preview(campaign.scope, CampaignOptions.of(campaign), by=campaign.owner)
 
 
 def grants_of(campaign: Campaign) -> int:
-    """Count what a drafted campaign would take in now."""
+    """Count the rows that the population of a draft would have now."""
     return snapshot.count(campaign.scope, campaign.kind, clock.now())
 
 
 def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Preview:
-    """Look at what is staged."""
+    """Return the preview of a campaign whose items are staged."""
     items = ReviewItem.objects.filter(campaign=campaign)
     open_items = items.filter(state=ReviewItem.State.IN_REVIEW)
     lines = ReviewLine.objects.filter(item__campaign=campaign)
     silent = deadlines.effect(campaign)
-    counted = lines.aggregate(all=Count("pk"), told=Count("pk", filter=~Q(tool__sentence="")))
+    counted = lines.aggregate(all=Count("pk"), readable=Count("pk", filter=~Q(tool__sentence="")))
     last = comparison.before(campaign)
     against = comparison.count(campaign, last) if last else Counter[str]()
     return Preview(
@@ -180,7 +180,7 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
         gone=against["removed"],
         last=last.slug if last else "",
         unresolved=unresolved,
-        readable=100 * counted["told"] // (counted["all"] or 1),
+        readable=100 * counted["readable"] // (counted["all"] or 1),
         silent_grants=silent.grants,
         silent_calls=silent.calls,
         risks=_split(open_items, "risk"),
@@ -193,7 +193,7 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
 
 
 def unassigned(campaign: Campaign) -> tuple[dict[str, Any], ...]:
-    """Return the first items that nobody was found for."""
+    """Return the first items without a reviewer."""
     waiting = Assignment.objects.filter(state=Assignment.State.ASSIGNED, reviewer=None)
     return _first(ReviewItem.objects.filter(campaign=campaign, assignments__in=waiting))
 

@@ -1,4 +1,4 @@
-"""Campaigns that are made again, over REST: templates, and a campaign with the criteria of another."""
+"""Campaign templates over REST, and duplicating a campaign."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from governance.reviews.templates.models import CampaignTemplate
 
 
 class TemplateAsked(MannerAsked):
-    """The criteria to keep, and how often they recur; `first_on` is the day of the first campaign.
+    """A new template; `first_on` is the day of the first campaign.
 
-    `spot_share` per cent of the answers of each campaign are checked by somebody else within `spot_days`; 0 is none.
+    Another person checks `spot_share` per cent of the answers of each campaign within `spot_days`; 0 for none.
     """
 
     slug = Slug()
@@ -48,7 +48,7 @@ class TemplateAsked(MannerAsked):
 
 
 class TemplateChanged(Strict):
-    """What a template shall make from now on; what is left out stays. `next_on` is the day of the next campaign."""
+    """Changes of a template; fields that are left out stay. `next_on` is the day of the next campaign."""
 
     name = Text(max_length=180, required=False)
     scope = Scope(required=False)
@@ -68,7 +68,7 @@ class TemplateChanged(Strict):
 
 
 class TemplateShown(Shown):
-    """A template; `refused` is the code for which it makes nothing until somebody starts it by hand."""
+    """A template; `refused` is the error code for which it makes no campaign until a person starts it."""
 
     slug = serializers.CharField()
     name = serializers.CharField()
@@ -91,12 +91,12 @@ class TemplateShown(Shown):
 
     @extend_schema_field(Strategies)
     def get_strategies(self, held: CampaignTemplate) -> dict[str, str]:
-        """Say by risk who answers, and what their answers come to."""
+        """Return by risk level how many people answer and how their answers combine."""
         return review_rules.strategies(held.strategies)
 
 
 class DuplicateAsked(Strict):
-    """The name of the campaign that is made, and when it is due."""
+    """The name and due date of the new campaign."""
 
     slug = Slug()
     name = Text(max_length=200)
@@ -122,7 +122,7 @@ class Templates(OfReviews, Listing):
     ordering = ("slug",)
 
     def rows(self) -> QuerySet[CampaignTemplate]:
-        """Return all of them."""
+        """Return all templates."""
         return CampaignTemplate.objects.select_related("owner", "fallback_group")
 
     @extend_schema(responses=TemplateShown(many=True))
@@ -133,7 +133,7 @@ class Templates(OfReviews, Listing):
 
     @extend_schema(request=TemplateAsked, responses={201: TemplateShown})
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Keep the criteria of a campaign; one that recurs is made, staged and launched by itself from its day on."""
+        """Save a template; a recurring one drafts, stages and begins a campaign each period from its first day on."""
         body = self.body(TemplateAsked)
         saved = templates.save(
             body["slug"],
@@ -158,7 +158,7 @@ class OneTemplate(OfReviews):
 
     @extend_schema(request=TemplateChanged, responses=TemplateShown)
     def patch(self, request: Request, key: str) -> Response:
-        """Change what it makes from now on, from the version that If-Match names; whoever does so runs it from then."""
+        """Change a template, from the version that If-Match names; the caller becomes its owner."""
         template = self._found(key)
         preconditions.require(request, template.version)
         changes = self.body(TemplateChanged)
@@ -196,7 +196,7 @@ class StartTemplate(OfReviews):
 
     @extend_schema(request=MaybeWhy, responses={201: CampaignShown})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Draft a campaign from a template, due after its days."""
+        """Draft a campaign from a template, due after the template's number of days."""
         self.about = [f"template:{key}"]
         campaign = templates.start(key, by=self.reviewer(), reason=self.body(MaybeWhy)["reason"])
         return self.campaign_response(campaign, HTTPStatus.CREATED)
@@ -207,7 +207,7 @@ class StopTemplate(OfReviews):
 
     @extend_schema(request=MaybeWhy, responses=TemplateShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Let a template make nothing any more."""
+        """Stop a template; it makes no campaigns any more."""
         self.about = [f"template:{key}"]
         stopped = templates.stop(key, by=self.reviewer(), reason=self.body(MaybeWhy)["reason"])
         return Response(TemplateShown(stopped).data)
@@ -218,7 +218,7 @@ class Duplicate(OfReviews):
 
     @extend_schema(request=DuplicateAsked, responses={201: CampaignShown})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Draft a campaign with the criteria of this one, read anew when it is staged."""
+        """Draft a campaign with the scope and options of this one."""
         campaign, body = self.campaign(key), self.body(DuplicateAsked)
         copy = templates.duplicate(
             campaign, body["slug"], name=body["name"], due_at=body["due_at"], by=self.reviewer(), reason=body["reason"]

@@ -1,4 +1,4 @@
-"""Templates of reviews: what recurs, started by hand or stopped; and a review with the criteria of another."""
+"""Console pages of campaign templates, and duplicating a review."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from governance.reviews.templates.models import CampaignTemplate
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
-    """List templates with what recurs next."""
+    """List templates with the day of their next campaign."""
     permit(request, "campaign-templates", "GET")
     rows = CampaignTemplate.objects.select_related("owner").order_by("stopped_at", "slug")
     context = {"templates": rows, "may_run": may(request, "campaign-template-start")}
@@ -34,7 +34,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def edit(request: HttpRequest, slug: str) -> HttpResponse:
-    """Change what a template makes from now on."""
+    """Edit a template."""
     doors.about(request, f"template:{slug}")
     permit(request, "campaign-template", "PATCH")
     rows = CampaignTemplate.objects.select_related("owner", "fallback_group")
@@ -124,7 +124,7 @@ def stop(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @doors.page
 def duplicate(request: HttpRequest, slug: str) -> HttpResponse:
-    """Draft a review with the criteria of another."""
+    """Draft a review with the scope and options of another."""
     campaign = find_campaign(request, slug)
     permit(request, "campaign-duplicate")
     name = request.POST.get("name", "").strip()[:200]

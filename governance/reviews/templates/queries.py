@@ -1,4 +1,4 @@
-"""What the form of a new review means: its fields as a scope and a options, and both in words."""
+"""The form of a new review: its fields as a scope and options, and both as sentences."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ KINDS: Final[Mapping[str, tuple[Any, Any]]] = {
     ),
     "findings": (
         gettext_lazy("Access with open findings"),
-        gettext_lazy("A tool that changed, an agent that nobody answers for or uses, or a forbidden combination."),
+        gettext_lazy("A tool that changed, an agent without an owner or without use, or an SoD violation."),
     ),
     "delegation": (
         gettext_lazy("Whom agents act for"),
-        gettext_lazy("Each person is asked first about the agents that act for her, then who answers for the agent."),
+        gettext_lazy("Each person is asked first about the agents that act for them, then the agent's sponsor."),
     ),
     "ownership": (
         gettext_lazy("Agents themselves"),
@@ -70,13 +70,13 @@ STRATEGIES: Final[Mapping[str, Any]] = {
     ),
     review_rules.Strategy.ALL_MUST_KEEP: gettext_lazy("two people; both must keep all of it, and silence stops it"),
 }
-"""What may be chosen for a risk, in words."""
+"""The strategies that a risk level can have, as phrases."""
 _LONGEST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What somebody filled in so far. `echo` says in words what the review looks at."""
+    """The form as it is filled in so far. `echo` is its scope as a sentence."""
 
     name: str
     slug: str
@@ -99,7 +99,7 @@ class Form:
 
 
 def read(sent: QueryDict) -> Form:
-    """Read the form. Raises Malformed for a number that is none; names and fields are checked by the verbs."""
+    """Read the form. Raises Malformed for a bad number; the actions check names and fields."""
     name = sent.get("name", "").strip()[:_LONGEST]
     conditions = _conditions(sent)
     scope: dict[str, Any] = {}
@@ -126,7 +126,7 @@ def read(sent: QueryDict) -> Form:
 
 
 def choices(chosen: Mapping[str, str]) -> list[tuple[Risk, str, list[tuple[str, Any]]]]:
-    """Return for each risk what is chosen for it, and what may be: high risk and above is never one person's."""
+    """Return for each risk level its strategy and the possible ones: from high risk on never one person."""
     now = review_rules.strategies(chosen) if review_rules.may_choose(chosen) else review_rules.strategies({})
     return [
         (
@@ -139,7 +139,7 @@ def choices(chosen: Mapping[str, str]) -> list[tuple[Risk, str, list[tuple[str, 
 
 
 def strategy_rows(campaign: Campaign) -> list[tuple[str, Any, Any]]:
-    """Say for each risk, the highest first, who answers, what their answers come to, and what silence does."""
+    """Return for each risk level, the highest first, its strategy and what the deadline does without an answer."""
     chosen = reversed(review_rules.strategies(campaign.strategies).items())
     return [(risk, STRATEGIES[name], _silence(campaign, Risk(risk))) for risk, name in chosen]
 
@@ -156,11 +156,11 @@ def _silence(campaign: Campaign, risk: Risk) -> str:
 
 
 _KEPT_KINDS: Final = (Campaign.Kind.ENTITLEMENT_DEFINITION, Campaign.Kind.CONSOLE_ACCESS)
-"""The kinds of which silence stops nothing, whatever the risk (`deadlines`)."""
+"""The kinds whose deadline suspends nothing, whatever the risk level (`deadlines`)."""
 
 
 def recurrence(sent: QueryDict, now: datetime) -> Recurrence:
-    """Read how often a template recurs, from today on, and how many days its reviewers have: as many as now."""
+    """Read the recurrence of a template from today on; its reviewers have the days until the given due date."""
     cadence = sent.get("cadence", "none")
     if cadence not in {"none", *MONTHS}:
         raise BadCadence
@@ -170,7 +170,7 @@ def recurrence(sent: QueryDict, now: datetime) -> Recurrence:
 
 
 def form_values(template: CampaignTemplate) -> dict[str, Any] | None:
-    """Return what somebody would have filled in for a template; None where its scope is in words no form has."""
+    """Return the form values of a template; None where its scope has conditions that the form cannot show."""
     scope, fields = template.scope, QueryDict(mutable=True)
     named = {("tool.risk", "gte"): "risk", ("grant.age_days", "gte"): "older", ("tool.action", "has"): "action"}
     where = scope.get("where") or {}

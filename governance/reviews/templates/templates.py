@@ -1,7 +1,7 @@
-"""Campaigns from templates: by hand, or by themselves, one for each period however often the clock strikes.
+"""Campaigns from templates: by hand, or automatically, one for each period however often the sweep runs.
 
-The criteria are read anew each time. What recurs is made, staged and launched in the name of the template's owner;
-items that find no reviewer wait in it, visibly, as in any other.
+The scope is evaluated anew each time. Recurring campaigns are made, staged and begun in the name of the template's
+owner; items without a reviewer stay unassigned, visibly, as in any other campaign.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ OWNER_LEFT: Final = "owner_left"
 class Recurrence:
     """How often a template recurs, from which day on, and how many days its reviewers have.
 
-    `spot_share` per cent of their answers are checked by somebody else within `spot_days`; 0 is none.
+    Another person checks `spot_share` per cent of their answers within `spot_days`; 0 for none.
     """
 
     cadence: str = _Cadence.NONE
@@ -53,7 +53,7 @@ class Recurrence:
     spot_days: int = plan.DAYS
 
     def check(self, kind: str) -> None:
-        """Raise BadCadence for what cannot recur, BadSpotChecks for what no review of a kind has."""
+        """Raise BadCadence for a bad recurrence, BadSpotChecks for spot checks that the kind cannot have."""
         if self.spot_share or self.spot_days != plan.DAYS:
             plan.check(self.spot_share or plan.SHARE, self.spot_days, kind)
         known = self.cadence in _Cadence and 1 <= self.days <= LONGEST
@@ -94,7 +94,7 @@ def save(
     by: Person,
     reason: str = "",
 ) -> CampaignTemplate:
-    """Keep the criteria of a campaign to be made again.
+    """Save a template.
 
     Raises NameTaken, BadScope, BadCampaignOptions, FallbackUnfit, BadCadence, BadSpotChecks.
     """
@@ -137,7 +137,7 @@ def edit(
     by: Person,
     reason: str = "",
 ) -> CampaignTemplate:
-    """Change what a template makes from now on; what came of it stays. Whoever changes it runs it from then on.
+    """Change what a template makes from now on; its earlier campaigns stay. `by` becomes its owner.
 
     Raises NotFound, TemplateStopped, Stale (it is another version than was read), BadScope, BadCampaignOptions,
     FallbackUnfit, BadCadence, BadSpotChecks.
@@ -170,7 +170,7 @@ def edit(
 
 
 def _settings(template: CampaignTemplate) -> dict[str, Any]:
-    """Say what a template makes, for the record."""
+    """Return the settings of a template for the detail of an event."""
     recurrence = {**{name: getattr(template, name) for name in _LOGGED}, "next_on": str(template.next_on or "")}
     return {
         "name": template.name,
@@ -183,7 +183,7 @@ def _settings(template: CampaignTemplate) -> dict[str, Any]:
 
 @transaction.atomic
 def stop(slug: str, *, by: Person, reason: str = "") -> CampaignTemplate:
-    """Let a template make nothing any more; what came of it goes on. Raises NotFound, TemplateStopped."""
+    """Stop a template: it makes no more campaigns, and its earlier ones go on. Raises NotFound, TemplateStopped."""
     template = _locked(slug)
     template.stopped_at = clock.now()
     template.save(update_fields=["stopped_at"])
@@ -203,7 +203,7 @@ def start(slug: str, *, by: Person, reason: str = "") -> Campaign:
 
 
 def launch_due() -> int:
-    """Make and stage what recurs today, and launch what was staged of it; returns how many campaigns were made."""
+    """Make and stage the campaigns that recur today, and begin the staged ones; returns how many were made."""
     today = clock.now().astimezone(UTC).date()
     due = CampaignTemplate.objects.filter(stopped_at=None, refused="", next_on__lte=today)
     try:
@@ -220,7 +220,7 @@ def _recur(pk: int, today: date) -> int:
     with transaction.atomic():
         template = CampaignTemplate.objects.select_for_update(of=("self",)).select_related("owner").get(pk=pk)
         if template.stopped_at or template.refused or template.next_on is None or template.next_on > today:
-            return 0  # another beat was quicker
+            return 0  # another worker was quicker
         now = period(template.cadence, template.next_on)
         template.next_on = following(template.cadence, template.next_on)
         try:
@@ -269,7 +269,7 @@ def _make(template: CampaignTemplate, slug: str, name: str, *, by: Person, reaso
 
 @transaction.atomic
 def duplicate(campaign: Campaign, slug: str, *, name: str, due_at: datetime, by: Person, reason: str = "") -> Campaign:
-    """Draft a campaign with the criteria of another. Raises what `campaigns.make` raises."""
+    """Draft a campaign with the scope and options of another. Raises what `campaigns.make` raises."""
     same = {"scope": campaign.scope, "options": CampaignOptions.of(campaign)}
     return campaigns.make(slug, name=name, due_at=due_at, **same, by=by, reason=reason)
 

@@ -160,7 +160,7 @@ def test_a_deadline_goes_through_many_items_a_few_at_a_time_and_loses_none_where
     assert sorted(did) == ["keep_flagged", *["suspend"] * 5]
     assert timeline.of("campaign", "all").filter(action=Action.REVIEW_NOT_ANSWERED).count() == 6
     stopped = Event.objects.filter(action=Action.GRANT_SUSPENDED)
-    assert (stopped.count(), {event.reason for event in stopped}) == (5, {"Nobody answered for it in the review all."})
+    assert (stopped.count(), {event.reason for event in stopped}) == (5, {"No reviewer answered it in the review all."})
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, slug: str) -> None:

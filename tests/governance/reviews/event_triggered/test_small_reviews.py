@@ -169,9 +169,8 @@ def test_what_is_removed_stops_at_once_and_an_answer_can_be_taken_back(
 
 def test_whoever_cannot_judge_passes_it_on(low: tuple[Company, Campaign, list[Grant]]) -> None:
     company, campaign, _ = low
-    answer.answer(
-        campaign.pk, ReviewAnswer("abstain", worlds.open_in(campaign), abstain="not_mine"), by=company.sofia, via=UI
-    )
+    abstained = ReviewAnswer("abstain", worlds.open_in(campaign), abstain="not_mine")
+    answer.answer(campaign.pk, abstained, by=company.sofia, via=UI)
     waiting = {item.assignments.get(state="assigned").reviewer for item in campaign.items.all()}
     assert waiting == {company.sam}
 
@@ -328,12 +327,8 @@ def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Mov
     campaign = ReviewTrigger.objects.get().campaign
     assert campaign is not None
 
-    answer.answer(
-        campaign.pk,
-        ReviewAnswer("certify", worlds.open_in(campaign), comment="Still read daily."),
-        by=company.sofia,
-        via=UI,
-    )
+    kept = ReviewAnswer("certify", worlds.open_in(campaign), comment="Still read daily.")
+    answer.answer(campaign.pk, kept, by=company.sofia, via=UI)
     at(timedelta(minutes=16))
     settlement.settle_due()
 
