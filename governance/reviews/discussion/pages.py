@@ -48,19 +48,19 @@ def ask(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 def question(request: HttpRequest, question: UUID) -> HttpResponse:
     """Show a question about an item, and take the answer of the person asked or their delegate."""
     person = doors.person(request)
-    asked = doors.find(questions.visible_to(person), pk=question)
+    row = doors.find(questions.visible_to(person), pk=question)
     if request.method == "POST":
-        questions.answer(asked.pk, by=person, text=request.POST.get("text", ""))
+        questions.answer(row.pk, by=person, text=request.POST.get("text", ""))
         doors.done(request, _("Your answer is with the reviewer."))
         return redirect(f"/review-questions/{question}/")
     context = {
-        "question": asked,
-        "item": asked.item,
-        "lines": ReviewLine.objects.filter(item=asked.item).select_related("tool").order_by("tool__name")[:_LINES],
-        "people": [name.partition(":")[2] for name in asked.item.subjects],
-        "mine": asked.asked_of == person,
-        "may_answer": questions.may_answer(asked, person),
-        "may_see": visibility.items_visible_to(person).filter(pk=asked.item_id).exists(),
-        "is_open": comments.is_open(asked.item.campaign),
+        "question": row,
+        "item": row.item,
+        "lines": ReviewLine.objects.filter(item=row.item).select_related("tool").order_by("tool__name")[:_LINES],
+        "people": [name.partition(":")[2] for name in row.item.subjects],
+        "mine": row.asked_of == person,
+        "may_answer": questions.may_answer(row, person),
+        "may_see": visibility.items_visible_to(person).filter(pk=row.item_id).exists(),
+        "is_open": comments.is_open(row.item.campaign),
     }
     return render(request, "console/reviews/discussion/question.html", context)

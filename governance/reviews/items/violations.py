@@ -46,14 +46,14 @@ def of_items(items: Iterable[ReviewItem], kept: Lines, cut: Collection[int] = ()
     `cut` names lines of items that count as taken away.
     """
     of_agent = {item.pk: item.agent_id for item in items if item.subject_kind in SUBJECTS and item.agent_id}
-    asked = {line for pk in of_agent for line in kept.get(pk, ())}
-    if not asked:
+    line_ids = {line for pk in of_agent for line in kept.get(pk, ())}
+    if not line_ids:
         return {}
     gone = ReviewLine.objects.filter(pk__in=cut, grant__isnull=False).values_list("grant", "tool") if cut else ()
     broken = check_actions.violations({agent for agent in of_agent.values() if agent}, cut=list(gone))
     if not broken:
         return {}
-    lines = ReviewLine.objects.filter(pk__in=asked).select_related("tool__system")
+    lines = ReviewLine.objects.filter(pk__in=line_ids).select_related("tool__system")
     held = {line.pk: check_actions.as_held(line.tool) for line in lines}
     result = dict[UUID, list[Completed]]()
     for pk, agent in of_agent.items():
@@ -80,16 +80,16 @@ def level(item: ReviewItem, violations: Iterable[Completed]) -> Risk:
 
 def pairs() -> dict[str, list[int]]:
     """Return each agent and tool that takes part in an open violation, as the statements of staging take them."""
-    found = check_actions.open_pairs()
-    return {"open_agents": [agent for agent, _tool in found], "open_tools": [tool for _agent, tool in found]}
+    open_pairs = check_actions.open_pairs()
+    return {"open_agents": [agent for agent, _tool in open_pairs], "open_tools": [tool for _agent, tool in open_pairs]}
 
 
 def in_campaign(campaign: Campaign) -> list[UUID]:
     """Return the items of a campaign that wait for an answer and have an open violation now."""
-    if not (found := check_actions.open_pairs()):
+    if not (open_pairs := check_actions.open_pairs()):
         return []
     values: dict[str, Any] = {"campaign": campaign.pk, "kinds": list(SUBJECTS)}
-    values |= {"agents": [agent for agent, _tool in found], "tools": [tool for _agent, tool in found]}
+    values |= {"agents": [agent for agent, _tool in open_pairs], "tools": [tool for _agent, tool in open_pairs]}
     with connection.cursor() as cursor:
         cursor.execute(_IN_CAMPAIGN, values)
         return [item for (item,) in cursor.fetchall()]
@@ -107,9 +107,9 @@ def check(
     left = validity.lines_left(items)
     kept = {draft.assignment.item_id: _kept(draft, left) for draft in drafts}
     cut = {line for pk, lines in left.items() if _is_cut_now(items[pk], drafts) for line in set(lines) - kept[pk]}
-    asked = [item for pk, item in items.items() if only in (None, pk)]
+    checked = [item for pk, item in items.items() if only in (None, pk)]
     passed = dict[UUID, list[CombinationException]]()
-    for pk, violations in of_items(asked, kept, cut).items():
+    for pk, violations in of_items(checked, kept, cut).items():
         accounts = {each.pk for each in answering[pk]}
         for each in violations:
             if each.exception is None or each.exception.given_by_id in accounts:

@@ -313,8 +313,8 @@ def test_what_the_business_cannot_do_without_waits_for_the_owners_word(
     )
     assert set(states().values()) == {"active"}
     why, other = {"reason": "The books are closed."}, make.analyst("anton")
-    told = [client.of(who).post("/api/v1/campaigns/q4/release", why) for who in (company.sofia, other)]
-    assert [(each.status_code, each.json()["code"]) for each in told] == [
+    responses = [client.of(who).post("/api/v1/campaigns/q4/release", why) for who in (company.sofia, other)]
+    assert [(each.status_code, each.json()["code"]) for each in responses] == [
         (403, "forbidden"),
         (403, "not_the_campaign_owner"),
     ]

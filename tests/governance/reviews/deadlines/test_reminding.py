@@ -102,8 +102,8 @@ def test_each_step_tells_whoever_has_items_left_once_and_nobody_who_is_done(
         "sofia": f"Due within a day, on {day}: Fourth quarter.",
         "mona": f"Sofia has not answered all of a review that is due on {day}: Fourth quarter.",
     }
-    told = period.TABLES["08_notifications"].rows(campaign)
-    assert {row["person"] for row in told} == {"sofia", "mona"}
+    rows = period.TABLES["08_notifications"].rows(campaign)
+    assert {row["person"] for row in rows} == {"sofia", "mona"}
     at(DAY)
     assert _told() == {"sofia": "Due now, and not answered yet: Fourth quarter."}
     for _late in range(2):
@@ -170,5 +170,5 @@ def test_three_days_before_mail_goes_at_once_to_whoever_has_opened_nothing(
     submission.save_draft(worlds.item(campaign, other).pk, worlds.KEEP, by=company.sam, rev=0)
     at(11 * DAY)
     reminders.remind()
-    told = Notice.objects.filter(sentence__startswith="Due in three days").values_list("person__login", "urgent")
-    assert set(told) == {("sofia", True), ("sam", False)}
+    notices = Notice.objects.filter(sentence__startswith="Due in three days").values_list("person__login", "urgent")
+    assert set(notices) == {("sofia", True), ("sam", False)}

@@ -59,8 +59,8 @@ def test_a_question_is_answered_once_and_the_item_stays_as_it_was(review: Review
     item.refresh_from_db()
     campaign.refresh_from_db()
     assert (item.state, worlds.live(item).reviewer, campaign.due_at) == ("in_review", company.sofia, due)
-    told = [event for event in timeline.of("item", item.pk) if event.action.startswith("review.question")]
-    assert [(event.action, event.actor, event.reason) for event in told] == [
+    events = [event for event in timeline.of("item", item.pk) if event.action.startswith("review.question")]
+    assert [(event.action, event.actor, event.reason) for event in events] == [
         (Action.REVIEW_QUESTION_ASKED, "person:sofia", "What for?"),
         (Action.REVIEW_QUESTION_ANSWERED, "person:otto", "For the sales desk."),
     ]
@@ -91,8 +91,8 @@ def test_whoever_is_asked_is_told_and_finds_it_at_home_and_the_reviewer_is_told_
     asked = questions.ask(item.pk, to=company.otto, by=company.sofia, text=HOSTILE)
     listener.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
     page = f"/review-questions/{asked.pk}/"
-    (told,) = Notice.objects.filter(person=company.otto, url=page)
-    assert "\u202e" not in told.sentence
+    (notices,) = Notice.objects.filter(person=company.otto, url=page)
+    assert "\u202e" not in notices.sentence
     otto = visits.as_(company.otto)
     assert page in visits.text(otto.get("/"))
     shown = visits.text(otto.get(page))

@@ -59,8 +59,8 @@ def test_who_stands_in_answers_and_row_record_and_evidence_say_for_whom(review: 
     asked.refresh_from_db()
     assert (asked.answered_by, asked.in_place_of, asked.answerer) == (company.mallory, company.otto, company.mallory)
     event = timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED)
-    told = (event.actor, event.detail["asked_of"], event.detail["in_place_of"])
-    assert told == ("person:mallory", "otto", "otto")
+    logged = (event.actor, event.detail["asked_of"], event.detail["in_place_of"])
+    assert logged == ("person:mallory", "otto", "otto")
     assert {"person:otto", "person:mallory"} <= set(event.about)
     (row,) = outcomes.TABLES["05_questions"].rows(campaign)
     assert (row["asked_of"], row["answered_by"]) == ("otto", "mallory")
@@ -116,7 +116,7 @@ def test_it_is_told_found_and_answered_on_the_page_by_who_stands_in(review: Revi
     asked = ask(review)
     page = f"/review-questions/{asked.pk}/"
     listener.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
-    sentences = {told.person.login: told.sentence for told in Notice.objects.filter(url=page)}
+    sentences = {notice.person.login: notice.sentence for notice in Notice.objects.filter(url=page)}
     assert set(sentences) == {"otto", "mallory"}
     assert "in whose place you answer" in sentences["mallory"]
     mallory = visits.as_(company.mallory)
@@ -142,8 +142,8 @@ def test_it_is_listed_and_answered_over_rest_by_who_stands_in(review: Review) ->
     leave(company.otto, company.mallory)
     (waits,) = mallory.get(f"{QUESTIONS}?answered=false").json()["results"]
     assert waits["answered_by"] is None
-    said = mallory.post(f"{QUESTIONS}/{asked.pk}/answer", {"text": "Sales."}).json()
-    assert (said["asked_of"], said["answered_by"], said["answer"]) == ("otto", "mallory", "Sales.")
+    data = mallory.post(f"{QUESTIONS}/{asked.pk}/answer", {"text": "Sales."}).json()
+    assert (data["asked_of"], data["answered_by"], data["answer"]) == ("otto", "mallory", "Sales.")
     assert client.of(company.otto).post(f"{QUESTIONS}/{asked.pk}/answer", {"text": "x"}).status_code == 409
 
 

@@ -119,8 +119,8 @@ def test_keeping_some_cuts_what_is_unticked_and_keeps_the_rest_as_it_is(
                 via=UI,
             )
 
-    said = ReviewAnswer("reduce", worlds.open_in(campaign), why_drop="unused", kept=frozenset(lines) - {gone})
-    done = answer.answer(campaign.pk, said, by=company.sofia, via=UI)
+    review_answer = ReviewAnswer("reduce", worlds.open_in(campaign), why_drop="unused", kept=frozenset(lines) - {gone})
+    done = answer.answer(campaign.pk, review_answer, by=company.sofia, via=UI)
 
     assert sorted(each.verb for each in done.decided) == ["certify", "reduce"]
     assert all(remediation.prove(cut).state == "verified" for cut in done.removals)
@@ -138,8 +138,8 @@ def test_what_came_to_wait_for_her_while_she_read_is_not_answered_by_what_she_re
     assignment.reassign(mail.pk, company.sofia, by=company.ana, reason="He does not, after all.")
     submission.save_draft(mail.pk, worlds.REMOVE, by=company.sofia, rev=0)
 
-    said = ReviewAnswer("reduce", shown, why_drop="unused", kept=frozenset(lines[:1]))
-    done = answer.answer(campaign.pk, said, by=company.sofia, via=UI)
+    review_answer = ReviewAnswer("reduce", shown, why_drop="unused", kept=frozenset(lines[:1]))
+    done = answer.answer(campaign.pk, review_answer, by=company.sofia, via=UI)
 
     assert [(each.item_id, each.verb) for each in done.decided] == [(clock_item.pk, "reduce")]
     assert worlds.live(mail).reviewer == company.sofia
@@ -278,10 +278,10 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
 
     campaign = asked(company, "dormant")
 
-    told = home(company.sofia)
-    assert (unused in told, needed in told) == (False, True)
-    assert told.count("Nobody uses it") == 1
-    assert f"{other.name} Nobody has used it for a long time" in told, "about others she is asked as before"
+    words = home(company.sofia)
+    assert (unused in words, needed in words) == (False, True)
+    assert words.count("Nobody uses it") == 1
+    assert f"{other.name} Nobody has used it for a long time" in words, "about others she is asked as before"
     assert ("Keep it" in page(company.sofia), "Answer in the small review" in page(company.sofia)) == (False, True)
     assert "Retire it for good" in page(company.sofia)
     assert "Answer in the small review" not in page(company.otto), "nobody asks him"
@@ -394,6 +394,6 @@ def test_whoever_is_asked_is_told_once_with_the_way_to_the_page(low: tuple[Compa
     assert (event.actor, event.detail["cause"]) == (str(SYSTEM), "new_office")
     for _times in range(2):
         listener.tell(event)
-    told = Notice.objects.get(person=company.sofia)
-    assert told.url == f"/small-reviews/{campaign.slug}/"
+    notice = Notice.objects.get(person=company.sofia)
+    assert notice.url == f"/small-reviews/{campaign.slug}/"
     assert Tool.objects.exists()

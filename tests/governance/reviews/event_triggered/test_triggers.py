@@ -221,8 +221,8 @@ def test_a_combination_that_another_classing_of_a_tool_completes_is_asked_about(
     assert "combination" not in heard()
     wipe = Tool.objects.select_related("seen").get(name="wipe")
     assert wipe.seen is not None
-    said = tools.Approval(wipe, wipe.seen.sha256, "Wipes.", "delete", "critical")
-    tools.approve_tool(said, by=company.sam.principal)
+    approval = tools.Approval(wipe, wipe.seen.sha256, "Wipes.", "delete", "critical")
+    tools.approve_tool(approval, by=company.sam.principal)
     cause = heard()["combination"]
     assert (cause.agent, cause.facts[0]["sides"]) == (company.bot, [["clock/now"], ["clock/wipe"]])
     start.open_due()
@@ -233,8 +233,8 @@ def test_a_changed_agent_a_new_sponsor_many_denials_and_a_far_greater_reach_are_
     company, _ = worlds.found()
     heard()
     ReviewTrigger.objects.update(state="dropped")
-    said = versions.Version("model-1")
-    versions.report(company.bot, said, by=SYSTEM)
+    version = versions.Version("model-1")
+    versions.report(company.bot, version, by=SYSTEM)
     assert "agent_changed" not in heard(), "the first report is no change"
     versions.report(company.bot, versions.Version("model-2"), by=SYSTEM)
     ownership.change_sponsor(company.bot, make.person("sven"), by=company.ana.principal, reason="moved")
@@ -308,11 +308,11 @@ def test_what_a_look_cut_and_what_is_renewed_is_no_rise(heard: Hear, at: Move) -
     kept = _given(agent, 3)
     dropped = _given(agent, 5)
     campaign = worlds.campaign(company)
-    said = {}
+    answers = {}
     for each in worlds.waiting_for(campaign, company.sofia):
         (held,) = each.item.population.values_list("grant", flat=True)
-        said[each.item] = worlds.KEEP if held in kept else worlds.REMOVE
-    worlds.answer(campaign, company.sofia, list(said.items()))
+        answers[each.item] = worlds.KEEP if held in kept else worlds.REMOVE
+    worlds.answer(campaign, company.sofia, list(answers.items()))
     at(timedelta(minutes=20))
     while sweeps.prove_due():
         pass

@@ -42,11 +42,11 @@ FACTS: dict[str, dict[str, Any]] = {
 def test_every_cause_is_told_in_words_with_what_it_is_about(kind: str) -> None:
     company, _ = worlds.found()
     fact = FACTS.get(kind, {})
-    [told] = event_triggered_words.happened(causes.note(kind, company.bot, fact))
-    assert told.sentence.endswith(".")
-    assert "%" not in told.sentence
-    assert told.at is not None
-    written = " ".join((told.sentence, *told.notes, *(tool for side in told.sides for tool in side)))
+    [happened] = event_triggered_words.happened(causes.note(kind, company.bot, fact))
+    assert happened.sentence.endswith(".")
+    assert "%" not in happened.sentence
+    assert happened.at is not None
+    written = " ".join((happened.sentence, *happened.notes, *(tool for side in happened.sides for tool in side)))
     for value in fact.values():
         if isinstance(value, str | int) and value != "owner":
             assert str(value) in written
@@ -54,10 +54,10 @@ def test_every_cause_is_told_in_words_with_what_it_is_about(kind: str) -> None:
 
 def test_a_rise_by_several_accesses_says_how_many() -> None:
     company, _ = worlds.found()
-    [told] = event_triggered_words.happened(
+    [happened] = event_triggered_words.happened(
         causes.note("reach_grew", company.bot, {"before": 20, "after": 40, "grants": 3})
     )
-    assert "from 20 to 40 of 100, by 3 accesses" in told.sentence
+    assert "from 20 to 40 of 100, by 3 accesses" in happened.sentence
 
 
 def test_what_weighs_most_by_now_is_not_answered_by_who_proved_nothing() -> None:
@@ -65,9 +65,9 @@ def test_what_weighs_most_by_now_is_not_answered_by_who_proved_nothing() -> None
     causes.note("new_office", company.bot, {"to": "sofia"})
     start.open_due()
     campaign = Campaign.objects.get()
-    said = ReviewAnswer("revoke", worlds.open_in(campaign), why_drop="risk")
+    review_answer = ReviewAnswer("revoke", worlds.open_in(campaign), why_drop="risk")
     with pytest.raises(Stale):
-        answer.answer(campaign.pk, said, by=company.sofia, via=UI, proven=False)
+        answer.answer(campaign.pk, review_answer, by=company.sofia, via=UI, proven=False)
     assert not ReviewDecision.objects.exists()
 
 

@@ -84,8 +84,8 @@ def test_what_is_kept_equals_a_recount_after_every_verb(at: Move) -> None:
     launch.activate(campaign.pk, by=company.ana, acknowledged=True)
     item = {bot: worlds.item(campaign, bot) for bot in [*bots, company.bot]}
 
-    def say(who: Person, *said: tuple[Agent, Answer]) -> None:
-        worlds.answer(campaign, who, [(item[bot], answer) for bot, answer in said])
+    def say(who: Person, *answers: tuple[Agent, Answer]) -> None:
+        worlds.answer(campaign, who, [(item[bot], answer) for bot, answer in answers])
         check(campaign)
 
     say(company.sofia, (bots[0], worlds.KEEP), (bots[1], worlds.REMOVE), (company.bot, worlds.KEEP))

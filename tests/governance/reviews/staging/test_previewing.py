@@ -79,8 +79,8 @@ def test_an_analyst_previews_over_rest_and_drafts_what_she_saw() -> None:
         },
     }
     assert client.of(company.sofia).post("/api/v1/campaigns/preview", body).status_code == 403
-    told = client.of(company.ana).post("/api/v1/campaigns/preview", body)
-    assert (told.status_code, told.json()["items"], told.json()["reviewers"]) == (
+    response = client.of(company.ana).post("/api/v1/campaigns/preview", body)
+    assert (response.status_code, response.json()["items"], response.json()["reviewers"]) == (
         200,
         1,
         [{"login": "sam", "items": 1, "minutes": 3, "level": "fine"}],

@@ -236,9 +236,11 @@ def test_a_template_says_which_spot_checks_its_reviews_have_by_page_and_rest(com
     refused = ana.post(edit, {**sent, "spot_share": "25", "spot_days": "29"}, secure=True)
     assert (refused.status_code, "spot_checks_malformed" in visits.text(refused)) == (422, True)
     assert ana.post(edit, {**sent, "spot_share": "30", "spot_days": "9"}, secure=True).status_code == 302
-    told = machine.get("/api/v1/campaign-templates/paged")
-    assert (told.json()["spot_share"], told.json()["spot_days"]) == (30, 9)
-    changed = machine.patch("/api/v1/campaign-templates/paged", {"spot_share": 0}, headers={"if-match": told["ETag"]})
+    response = machine.get("/api/v1/campaign-templates/paged")
+    assert (response.json()["spot_share"], response.json()["spot_days"]) == (30, 9)
+    changed = machine.patch(
+        "/api/v1/campaign-templates/paged", {"spot_share": 0}, headers={"if-match": response["ETag"]}
+    )
     assert (changed.json()["spot_share"], changed.json()["spot_days"], changed.json()["days"]) == (0, 9, 20)
     body = {"slug": "rest", "name": "By REST", "spot_share": 10}
     assert machine.post("/api/v1/campaign-templates", body).json()["spot_share"] == 10
@@ -265,8 +267,8 @@ def test_a_template_is_changed_from_the_version_that_was_read_and_run_by_whoever
     assert (again.status_code, again.json()["code"]) == (412, "stale")
     wrong = api.of(other).patch(address, {"cadence": "none"}, headers={"if-match": done["ETag"]})
     assert wrong.status_code == 422, "what recurs no more has no next day"
-    told = timeline.about("template:access").get(action=Action.CAMPAIGN_TEMPLATE_CHANGED)
-    assert told.detail["changed"]["days"] == {"before": 20, "after": 30}
+    event = timeline.about("template:access").get(action=Action.CAMPAIGN_TEMPLATE_CHANGED)
+    assert event.detail["changed"]["days"] == {"before": 20, "after": 30}
     with pytest.raises(Stale):
         templates.edit(
             "access",
