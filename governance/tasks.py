@@ -160,7 +160,7 @@ def look_for_causes() -> None:
 
 
 def _each(*steps: Callable[[], object]) -> None:
-    best_effort.each(steps, lambda step: step())
+    best_effort.for_each(steps, lambda step: step())
 
 
 def _hear_causes() -> None:
@@ -214,7 +214,7 @@ def forget_timings() -> None:
 @shared_task(ignore_result=True)
 def put_tallies_together() -> None:
     """Make few rows of the many in which it is kept how far reviews have come."""
-    tallies.put_together()
+    tallies.compact()
 
 
 @shared_task(ignore_result=True)

@@ -37,7 +37,7 @@ def _asked_about(event: Event) -> Iterator[Told]:
         )
         yield Told(Kind.REVIEW_WAITING, others, about, said % {**told, "of": question.asked_of.name}, url)
         return
-    who = question.told_by or question.asked_of
+    who = question.answerer or question.asked_of
     said = _("%(who)s answered your question about %(what)s.") % {"who": who.name, "what": item.name}
     url = f"/reviews/{item.campaign.slug}/items/{item.pk}/"
     yield Told(Kind.REVIEW_WAITING, [question.asked_by], about, said, url)

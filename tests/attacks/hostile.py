@@ -127,5 +127,5 @@ def _decide(made: addresses.World) -> None:
     said = Answer("certify", "business_need", text(500))
     submission.save_draft(item, said, by=made.company.sofia, rev=0)  # type: ignore[arg-type]
     comments.comment(item, by=made.company.sofia, text=text(500))  # type: ignore[arg-type]
-    asked = questions.ask(item, of=made.company.sam, by=made.company.sofia, text=text(500))  # type: ignore[arg-type]
+    asked = questions.ask(item, to=made.company.sam, by=made.company.sofia, text=text(500))  # type: ignore[arg-type]
     questions.answer(asked.pk, by=made.company.sam, text=text(500))

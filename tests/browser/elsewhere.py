@@ -23,7 +23,7 @@ from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import assignment
 from governance.reviews.spot_checks import spot_checks as spot_checks_actions
 from governance.reviews.templates import templates
-from governance.reviews.templates.templates import Rhythm
+from governance.reviews.templates.templates import Recurrence
 from tests import make
 from tests.governance.reviews import worlds
 
@@ -80,7 +80,7 @@ def questions() -> list[str]:
     reviewer = assignment.successors(item.pk, by=sofia)[0]
     assignment.reassign(item.pk, reviewer, by=ana, reason="She knows it, and does not decide it.")
     said = ("Which desk needs all of it?", "Since when?")
-    asked = [questions_actions.ask(item.pk, of=sofia, by=reviewer, text=text) for text in said]
+    asked = [questions_actions.ask(item.pk, to=sofia, by=reviewer, text=text) for text in said]
     questions_actions.answer(asked[1].pk, by=sofia, text="Since the sales desk has it.")
     comments.comment(item.pk, by=ana, text="Asked once before, in spring.")
     return [f"/review-questions/{each.pk}/" for each in asked] + [f"/reviews/q4/items/{item.pk}/"]
@@ -100,5 +100,5 @@ def spot_checks() -> list[str]:
 def template() -> str:
     """Keep the criteria of a review of every quarter; return their short name."""
     criteria, ana = {"systems": [System.objects.order_by("pk")[0].slug]}, Person.objects.get(login="ana")
-    rhythm = Rhythm("quarterly", clock.now().date() + timedelta(days=30), 20, spot_share=10)
-    return templates.save("quarterly", name="Every quarter", scope=criteria, rhythm=rhythm, by=ana).slug
+    recurrence = Recurrence("quarterly", clock.now().date() + timedelta(days=30), 20, spot_share=10)
+    return templates.save("quarterly", name="Every quarter", scope=criteria, recurrence=recurrence, by=ana).slug

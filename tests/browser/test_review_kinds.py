@@ -9,7 +9,7 @@ import pytest
 from audit import clock
 from entitlements.people.models import Person
 from governance.reviews.population import campaigns
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
 from tests.browser.conftest import Visitor
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 def test_what_is_no_access_is_asked_about_in_plain_words(visitor: Visitor, kind: str) -> None:
     slug, due = f"of-{kind.replace('_', '-')}", clock.now() + timedelta(days=14)
     ana = Person.objects.get(login="ana")
-    made = campaigns.make(slug, name=f"Our {kind}", due_at=due, manner=Manner(kind=kind), by=ana)
+    made = campaigns.make(slug, name=f"Our {kind}", due_at=due, options=CampaignOptions(kind=kind), by=ana)
     launch.activate(made.pk, by=ana)
     asked = Assignment.objects.filter(item__campaign=made, reviewer__isnull=False).order_by("item__number").first()
     assert asked is not None

@@ -97,7 +97,7 @@ def test_a_migrated_database_has_what_the_files_make_and_nothing_else(made: dict
     ("by_hand", "named"),
     [
         (
-            "CREATE OR REPLACE FUNCTION governance_review_refuses(said text) RETURNS void LANGUAGE sql AS ''",
+            "CREATE OR REPLACE FUNCTION governance_review_refuses(message text) RETURNS void LANGUAGE sql AS ''",
             "function governance_review_refuses(text)",
         ),
         ("ALTER FUNCTION governance_accounts_of IMMUTABLE", "function governance_accounts_of(bigint[])"),

@@ -83,7 +83,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "unused": Dormancy.objects.filter(
             agent=agent, agent__status=Agent.Status.ACTIVE, step__gt=Dormancy.Step.IN_USE
         ).first(),
-        "asks_if_needed": visibility_actions.asks_if_needed(doors.person(request)).filter(agent=agent).first(),
+        "asks_if_needed": visibility_actions.dormancy_reviews(doors.person(request)).filter(agent=agent).first(),
         "may_keep": doors.may(caller, "agent-keep", agent),
         "may_activate": agent.status == Agent.Status.STAGED and doors.may(caller, "agent-activate", agent),
         "may_retire": agent.status != Agent.Status.RETIRED and doors.may(caller, "agent-retire", agent),
@@ -111,7 +111,7 @@ def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dic
         case "reviews":
             return read.reviewed(caller, agent)
     seen = (
-        visibility_actions.visible_to(caller.human).filter(pk__in=visibility_actions.open_of(agent))
+        visibility_actions.visible_to(caller.human).filter(pk__in=visibility_actions.open_reviews(agent))
         if caller.human
         else []
     )

@@ -47,14 +47,14 @@ def reviews_for(person: Person) -> QuerySet[Campaign]:
     counted = items.annotate(n=Count("pk")).filter(item__campaign=OuterRef("pk")).values("n")
     return (
         Campaign.objects.filter(pk__in=items.values("item__campaign"))
-        .annotate(waiting=Subquery(counted), asks_if_needed=Exists(_asks_if_needed(person)))
+        .annotate(waiting=Subquery(counted), asks_if_needed=Exists(_dormancy_reviews(person)))
         .order_by("due_at")
     )
 
 
-def _asks_if_needed(person: Person) -> QuerySet[ReviewTrigger]:
+def _dormancy_reviews(person: Person) -> QuerySet[ReviewTrigger]:
     """Return the event-triggered reviews that also ask the sponsor whether their agent is still needed."""
-    rows = visibility_actions.asks_if_needed(person).filter(campaign=OuterRef("pk"), agent__sponsor=person)
+    rows = visibility_actions.dormancy_reviews(person).filter(campaign=OuterRef("pk"), agent__sponsor=person)
     return rows.filter(agent__dormancy__step=Dormancy.Step.ASKED)
 
 
@@ -98,7 +98,7 @@ def unneeded(person: Person) -> QuerySet[Agent]:
     A sponsor whom an event-triggered review asks the same is asked only there.
     """
     idle = Agent.objects.filter(sponsor=person, status=Agent.Status.ACTIVE, dormancy__step=Dormancy.Step.ASKED)
-    idle = idle.exclude(pk__in=visibility_actions.asks_if_needed(person).values("agent"))
+    idle = idle.exclude(pk__in=visibility_actions.dormancy_reviews(person).values("agent"))
     return idle.select_related("dormancy").order_by("slug")
 
 

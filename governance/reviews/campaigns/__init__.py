@@ -1,1 +1,1 @@
-"""Campaigns: made, launched, paused, closed."""
+"""Campaigns: one run of an access review, from its draft to its closing."""

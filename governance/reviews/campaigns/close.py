@@ -1,4 +1,4 @@
-"""The end of a campaign: closing while its last cuts become final and are proven, then closed for good."""
+"""Closing a campaign: it is closing while its last removals become final and are verified, then closed."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from governance.reviews.spot_checks import plan
 
 @transaction.atomic
 def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = False) -> Campaign:
-    """End a campaign; no answer is taken back any more, and it is closed at once, or as soon as every cut is proven.
+    """Close a campaign: its decisions can no longer be recalled, and it is closed once every removal is verified.
 
-    `without_answer` is the word of the campaign's owner that open items stay without one: low risk is kept and flagged,
-    anything above stops as at the deadline, and not before it. Raises NotFound, ReasonRequired, NotUnderWay, ItemsOpen,
+    With `without_answer` its owner leaves open items unanswered: low risk is kept and flagged, anything above is
+    suspended as at the deadline, and not before it. Raises NotFound, ReasonRequired, NotUnderWay, ItemsOpen,
     NotTheOwner, DeadlineAtWork.
     """
     if not reason.strip():
         raise ReasonRequired
-    campaign = campaigns.locked(campaign_id)  # waits out whoever is submitting; later ones find it closing
+    campaign = campaigns.locked(campaign_id)  # waits for submissions under way; later ones find it closing
     if campaign.state != Campaign.State.ACTIVE:
         raise NotUnderWay
     undecided.supersede(campaign)
@@ -46,14 +46,14 @@ def close(campaign_id: UUID, *, by: Person, reason: str, without_answer: bool = 
 
 
 def _leave_unanswered(campaign: Campaign, still_open: int, *, by: Person, reason: str) -> None:
-    """Let the owner do to open items what the deadline does; what would stop has until then to be answered.
+    """Apply the deadline to the open items at once, as the owner; what would be suspended has its full time first.
 
-    More than it does in one transaction is left to it, some items at a time, before this: nobody waits for a page as
-    long as a worker needs for a million.
+    Raises NotTheOwner, ItemsOpen before that time is over, DeadlineAtWork for more items than one transaction handles:
+    a worker applies the deadline to those.
     """
     if campaign.owner_id != by.pk:
         raise NotTheOwner
-    until = max([deadlines.grace_ends(campaign), *deadlines.time_again(campaign).values()])
+    until = max([deadlines.grace_ends(campaign), *deadlines.extensions(campaign).values()])
     if not campaign.is_rehearsal and (stopped := deadlines.effect(campaign).stopped):
         if clock.now() < until:
             raise ItemsOpen(open=stopped, until=until.isoformat())
@@ -67,7 +67,7 @@ def _leave_unanswered(campaign: Campaign, still_open: int, *, by: Person, reason
 
 @transaction.atomic
 def close_answered(campaign_id: UUID) -> bool:
-    """Close a campaign that the product made, once nothing of it is open; says whether it did."""
+    """Close an event-triggered review once none of its items is open; returns whether it did."""
     campaign = campaigns.locked(campaign_id)
     open_ones = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW)
     if campaign.state != Campaign.State.ACTIVE or open_ones.exists():
@@ -87,7 +87,7 @@ def _end(campaign: Campaign, *, by: Principal, reason: str, without_answer: int)
 
 @transaction.atomic
 def finish_closing(campaign_id: UUID) -> bool:
-    """Close a closing campaign once every cut is proven and final, or excepted; says whether it did."""
+    """Close a closing campaign once every removal is verified and final, or excepted; returns whether it did."""
     campaign = campaigns.locked(campaign_id)
     return campaign.state == Campaign.State.CLOSING and _finish(campaign, by=SYSTEM)
 

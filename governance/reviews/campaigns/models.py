@@ -12,10 +12,10 @@ from django.db.models import F, Q
 class Campaign(models.Model):
     """One access review. Its population is taken and hashed when it is staged, and never changes once it has begun.
 
-    `is_rehearsal`: whatever nobody answers is shown and not stopped. `load_cap` is how many items one reviewer gets,
-    None for any number. `strategies` says by risk who answers and what their answers come to (`reviewing.Strategy`).
-    `deadline_held` says why what nobody answered waits for the owner's word. Where the chain of its kind finds nobody,
-    somebody of `fallback_group` is asked, and then its owner where she `asks_owner`; else the item waits, visibly.
+    `is_rehearsal`: unanswered items are shown and not suspended. `load_cap` is how many items one reviewer gets, None
+    for any number. `strategies` says by risk level how many people answer (`review_rules.Strategy`). `deadline_held`
+    says why the deadline waits for the owner. An item without a reviewer goes to `fallback_group`, then to the owner
+    if `asks_owner`; else it stays unassigned, visibly.
     """
 
     class Kind(models.TextChoices):
@@ -50,7 +50,7 @@ class Campaign(models.Model):
         CANCELLED = "cancelled", "Cancelled"
 
     BEFORE: ClassVar = (State.DRAFT, State.STAGING, State.STAGED)
-    """States in which nobody has been asked yet."""
+    """States in which no reviewer has been asked yet."""
     BEGAN: ClassVar = (State.ACTIVE, State.PAUSED, State.CLOSING, State.CLOSED)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -1,4 +1,4 @@
-"""Holding a campaign for a while, and ending one that should not be: both with a reason that stays beside it."""
+"""Pausing, resuming and cancelling a campaign; to pause or cancel needs a reason, which stays visible."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STATE = Campaign.State
 
 @transaction.atomic
 def pause(campaign_id: UUID, *, by: Person, reason: str) -> Campaign:
-    """Hold a campaign: nobody answers, and no deadline is applied. What was removed is proven all the same.
+    """Pause a campaign: reviewers cannot answer and no deadline applies. Removals are verified all the same.
 
     Raises NotFound, ReasonRequired, NotUnderWay.
     """
@@ -35,7 +35,7 @@ def pause(campaign_id: UUID, *, by: Person, reason: str) -> Campaign:
 
 @transaction.atomic
 def resume(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
-    """Go on with a paused campaign; it is due as much later as it was paused. Raises NotFound, NotPaused."""
+    """Resume a paused campaign; its due date moves by as long as it was paused. Raises NotFound, NotPaused."""
     campaign = campaigns.locked(campaign_id)
     if campaign.state != _STATE.PAUSED or campaign.paused_at is None:
         raise NotPaused
@@ -53,7 +53,7 @@ def resume(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
 
 @transaction.atomic
 def cancel(campaign_id: UUID, *, by: Person, reason: str) -> Campaign:
-    """End a campaign that has not come to its closing; it stays listed, and what was decided in it stays done.
+    """Cancel a campaign that is not closing yet; it stays listed, and its decisions stay in effect.
 
     Raises NotFound, ReasonRequired, NotUnderWay.
     """

@@ -1,4 +1,4 @@
-"""What is found again whatever was lost: cuts to be proven or made final, and campaigns that waited for them."""
+"""The sweep that verifies removals and makes them final, and closes the campaigns that waited for them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _STATE = Remediation.State
 
 
 def prove_due(limit: int = 100) -> int:
-    """Prove what is due to be proven or final, oldest first, and close what waited for it; returns how many.
+    """Verify up to `limit` removals that are due, the oldest first, and close their campaigns; returns how many.
 
-    One that fails keeps nobody from the next. Raises an ExceptionGroup of what went wrong, after all were tried.
+    One that fails does not block the others. Raises an ExceptionGroup of the failures after all were tried.
     """
     try:
         exceptions.end_due()
@@ -35,7 +35,7 @@ def _prove(limit: int) -> int:
     unfinished = Q(finished_at=None, final_at__lte=now) & ~Q(state__in=(_STATE.EXCEPTED, _STATE.WITHDRAWN))
     due = Remediation.objects.filter(unproven | unfinished).order_by("not_before")
     ids = list(due.values_list("decision", flat=True)[:limit])
-    return len(best_effort.each(ids, _prove_one))
+    return len(best_effort.for_each(ids, _prove_one))
 
 
 def _prove_one(decision_id: UUID) -> None:

@@ -1,1 +1,1 @@
-"""Deadlines of reviews: reminders, and what happens to items that stay undecided."""
+"""Deadlines of reviews: reminders, and what happens to unanswered items."""

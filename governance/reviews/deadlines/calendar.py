@@ -1,4 +1,4 @@
-"""The day on which a review is due, as a file that any calendar reads (RFC 5545). It says nothing of what is asked."""
+"""The due date of a review as a calendar file (RFC 5545). It does not say what the review is about."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from governance.reviews.campaigns.models import Campaign
 
 TYPE: Final = "text/calendar; charset=utf-8"
 _LINE: Final = 75
-"""How many bytes a line has at most, its end left out (section 3.1)."""
+"""How many bytes a line has at most, without its end (section 3.1)."""
 _LASTS: Final = timedelta(minutes=30)
 _ENDED: Final = (Campaign.State.CANCELLED, Campaign.State.CLOSING, Campaign.State.CLOSED)
 
 
 def due(campaign: Campaign) -> bytes:
-    """Return an entry that ends when a review is due, with a reminder a day before.
+    """Return a calendar entry that ends when a review is due, with a reminder a day before.
 
-    Its name and number let a calendar replace it where the date has moved, and drop it once the review has ended.
+    By UID and SEQUENCE a calendar replaces the entry after the date has moved, and drops it after the review ended.
     """
     site, path = (
         settings.CONSOLE_URL,
         "small-reviews/{}/" if campaign.kind == Campaign.Kind.MICRO else "reviews/{}/work/",
     )
-    said = _("Due: %(review)s") % {"review": campaign.name}
+    summary = _("Due: %(review)s") % {"review": campaign.name}
     lines = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
@@ -41,13 +41,13 @@ def due(campaign: Campaign) -> bytes:
         f"STATUS:{'CANCELLED' if campaign.state in _ENDED else 'CONFIRMED'}",
         f"DTSTART:{_moment(campaign.due_at - _LASTS)}",
         f"DTEND:{_moment(campaign.due_at)}",
-        f"SUMMARY:{_text(said)}",
+        f"SUMMARY:{_text(summary)}",
         f"URL:{site}/{path.format(campaign.slug)}",
         "TRANSP:TRANSPARENT",
         "BEGIN:VALARM",
         "ACTION:DISPLAY",
         "TRIGGER:-P1D",
-        f"DESCRIPTION:{_text(said)}",
+        f"DESCRIPTION:{_text(summary)}",
         "END:VALARM",
         "END:VEVENT",
         "END:VCALENDAR",
@@ -59,16 +59,16 @@ def _moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def _text(said: str) -> str:
-    """Write words that others chose: on one line, nothing hidden, nothing that ends the value (section 3.3.11)."""
-    told = queue.plain(said)
+def _text(words: str) -> str:
+    """Return a name as a text value: on one line, no hidden characters, separators escaped (section 3.3.11)."""
+    text = queue.plain(words)
     for each in ("\\", ";", ","):
-        told = told.replace(each, f"\\{each}")
-    return told
+        text = text.replace(each, f"\\{each}")
+    return text
 
 
 def _folded(line: str) -> bytes:
-    """Write a line, going on in the next where it is too long; no letter is torn apart."""
+    """Return a line, folded where it is too long, never within a character."""
     parts, room = [b""], _LINE
     for letter in line:
         written = letter.encode()

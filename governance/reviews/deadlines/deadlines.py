@@ -1,6 +1,6 @@
-"""What happens to items that nobody answers: kept and flagged, or stopped, with a breaker before too much stops.
+"""What happens to unanswered items: kept and flagged, or suspended, with a limit on how much stops at once.
 
-Low risk is kept and counts as not reviewed, unless everybody must keep it or it has an open SoD violation. Anything
+Low risk is kept and counts as not reviewed, unless all reviewers must keep it or it has an open SoD violation. Anything
 else is suspended two working days after the due date, and revoked fourteen days later unless a second person restores
 it. The first campaign of an installation is a rehearsal.
 """
@@ -41,13 +41,13 @@ from governance.reviews.remediation.models import NoAnswer, TakenBack
 from . import undecided
 
 GRACE_DAYS: Final = 2
-"""Working days between the due date and what happens without an answer."""
+"""Working days between the due date and the effect of the deadline."""
 UNTIL_REVOKED: Final = timedelta(days=14)
 MOST_SHARE, MOST_GRANTS, MOST_CALLS_A_DAY = 0.2, 25, 1000
-"""What the deadline stops by itself; above any of these, or for a business-critical agent, it waits for a word."""
+"""How much the deadline suspends by itself; above any of these, or for a business-critical agent, the owner decides."""
 _WINDOW_DAYS: Final = 90
 AT_ONCE: Final = 500
-"""How many items stop in one transaction, which holds a lock for each of their grants."""
+"""How many items are suspended in one transaction, which holds a lock for each of their grants."""
 KEPT_AT_ONCE: Final = 20_000
 """How many items get another outcome in one transaction."""
 _OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
@@ -55,11 +55,11 @@ _OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What the deadline would do now: how many items are kept and flagged, how many stop, and what stops with them.
+    """The effect of the deadline if it applied now: how many items are kept and flagged, and how many suspended.
 
-    `grants` made `calls` a day; `critical` names the agents that the business cannot do without and that would lose
-    something. `lately`: how many grants, with how many calls a day, deadlines stopped within a day by themselves, since
-    many count as one, and how many of those grants are therefore not among the active ones now.
+    `grants` would stop, with `calls` a day; `critical` names the business-critical agents that would lose access.
+    `lately` counts what deadlines suspended by themselves within the last day: grants, their calls a day, and how many
+    of those grants are not active now. It adds to the limits, so that many small effects count as one large one.
     """
 
     kept: int
@@ -69,8 +69,8 @@ class Effect:
     critical: list[str]
     lately: tuple[int, int, int] = (0, 0, 0)
 
-    def too_much(self) -> list[str]:
-        """Say why this is more than stops without somebody's word; empty when it is not."""
+    def exceeded_limits(self) -> list[str]:
+        """Return the limits that this exceeds, so that it needs the owner's release; empty if it exceeds none."""
         active = Grant.objects.filter(
             state=Grant.State.ACTIVE, ended_at=None, agent__status=Agent.Status.ACTIVE
         ).count()
@@ -83,15 +83,15 @@ class Effect:
         )
         return [name for name, is_over in bounds if is_over]
 
-    def told(self) -> dict[str, Any]:
-        """Return it for the record."""
+    def as_detail(self) -> dict[str, Any]:
+        """Return it as the detail of an event."""
         return {"kept": self.kept, "grants": self.grants, "calls_a_day": self.calls, "critical": self.critical}
 
 
 _LOSING: Final = """
 WITH silent AS (
     SELECT id, agent_id, subject_kind, risk FROM governance_reviewitem
-    WHERE campaign_id = %(campaign)s AND state = 'in_review' AND id <> ALL(%(but)s::uuid[])
+    WHERE campaign_id = %(campaign)s AND state = 'in_review' AND id <> ALL(%(exempt)s::uuid[])
         AND (%(items)s::uuid[] IS NULL OR id = ANY(%(items)s::uuid[]))
 ), stopped AS (
     SELECT * FROM silent WHERE NOT (risk = ANY(%(kept_risks)s) OR subject_kind = ANY(%(kept_kinds)s))
@@ -128,22 +128,22 @@ SELECT (SELECT count(*) FROM silent) - (SELECT count(*) FROM stopped), (SELECT c
 _CALLED: Final = f"{_LOSING} SELECT id, calls FROM called"  # noqa: S608 - made of constants
 
 
-def effect(campaign: Campaign, but: Iterable[UUID] = ()) -> Effect:
-    """Say what would happen if nobody answered any more; nothing is changed, and however much it is, it is counted.
+def effect(campaign: Campaign, exempt: Iterable[UUID] = ()) -> Effect:
+    """Count what would happen if no reviewer answered any more; changes nothing.
 
-    `but` leaves out items that have time of their own.
+    `exempt` leaves out items with a later deadline of their own.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_EFFECT, _silent(campaign, but=but))
+        cursor.execute(_EFFECT, _silent(campaign, exempt=exempt))
         kept, stopped, held, calls, critical = cursor.fetchone()
     return Effect(kept, stopped, held, calls, critical, _stopped_lately() if stopped else (0, 0, 0))
 
 
-def _silent(campaign: Campaign, items: Sequence[UUID] | None = None, *, but: Iterable[UUID] = ()) -> dict[str, Any]:
+def _silent(campaign: Campaign, items: Sequence[UUID] | None = None, *, exempt: Iterable[UUID] = ()) -> dict[str, Any]:
     return {
         "campaign": campaign.pk,
         "items": items,
-        "but": list(but),
+        "exempt": list(exempt),
         "kept_risks": [risk for risk in Risk if review_rules.is_kept_by_silence(risk, campaign.strategies)],
         "kept_kinds": [subject for subject, kind in subjects.SUBJECTS.items() if not kind.is_stopped_by_silence],
         "of_grants": list(_OF_GRANTS),
@@ -154,32 +154,32 @@ def _silent(campaign: Campaign, items: Sequence[UUID] | None = None, *, but: Ite
 
 
 def _stopped_lately() -> tuple[int, int, int]:
-    """Count what stopped without anybody's word; what the owner of a campaign let go counts for nobody else.
+    """Count what deadlines suspended within the last day without a release by an owner.
 
-    An agent stopped with all that it holds, once, whether it was stopped itself or some of its clients.
+    A suspended agent counts once with all its grants, whether it was suspended itself or some of its clients.
     """
     rows = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, at__gt=clock.now() - timedelta(days=1))
     rows = rows.filter(item__campaign__deadline_released_at=None)
     of_grants = rows.filter(item__subject_kind__in=_OF_GRANTS).values_list("grants", "before", "calls_a_day")
-    told = [(len(grants) + len(before), calls) for grants, before, calls in of_grants]
+    counts = [(len(grants) + len(before), calls) for grants, before, calls in of_grants]
     others = rows.exclude(item__subject_kind__in=_OF_GRANTS).values("item__agent").order_by("item__agent")
     agents = dict(others.annotate(most=Max("calls_a_day")).values_list("item__agent", "most"))
     held = Grant.objects.filter(agent__in=[each for each in agents if each], state=Grant.State.ACTIVE)
-    stopped = sum(n for n, _ in told) + held.count()
-    gone = sum(n for n, _ in told) + held.exclude(agent__status=Agent.Status.ACTIVE).count()
-    return stopped, sum(calls for _, calls in told) + sum(agents.values()), gone
+    stopped = sum(n for n, _ in counts) + held.count()
+    gone = sum(n for n, _ in counts) + held.exclude(agent__status=Agent.Status.ACTIVE).count()
+    return stopped, sum(calls for _, calls in counts) + sum(agents.values()), gone
 
 
 def grace_ends(campaign: Campaign) -> datetime:
-    """Say when the time to answer is over for good."""
+    """Return when the deadline applies: the due date and the working days of grace."""
     return review_rules.business_days(campaign.due_at, GRACE_DAYS)
 
 
-def time_again(campaign: Campaign) -> dict[UUID, datetime]:
-    """Say until when items have time that were opened again, or whose answer was recalled, after the due date.
+def extensions(campaign: Campaign) -> dict[UUID, datetime]:
+    """Return the later deadlines of items that were reopened, or whose answer was recalled after the due date.
 
-    Each has the working days of the grace once more. Of recalls only the first since it was opened counts, or whoever
-    answers could hold an item open for as long as they like. After a pause it begins once more, since nobody answered.
+    Each has the working days of grace once more. Only the first recall since the item was opened counts, or a reviewer
+    could keep an item open without end. After a pause the days begin again.
     """
     rows = TakenBack.objects.filter(decision__item__campaign=campaign, decision__item__state=ReviewItem.State.IN_REVIEW)
     rows = rows.filter(Q(kind=TakenBack.Kind.REOPEN) | Q(at__gt=campaign.due_at)).order_by("at")
@@ -201,20 +201,20 @@ def time_again(campaign: Campaign) -> dict[UUID, datetime]:
 
 
 def apply_due() -> int:
-    """Apply the deadline of every campaign whose grace is over; returns how many items got an outcome by it.
+    """Apply the deadline of every campaign whose grace is over; returns how many items got an outcome.
 
-    A campaign that fails keeps no other waiting. Raises an ExceptionGroup of what went wrong, after all were tried.
+    A campaign that fails does not block the others. Raises an ExceptionGroup of the failures after all were tried.
     """
     now = clock.now()
     waiting = Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lte=now)
     waiting = waiting.filter(items__state=ReviewItem.State.IN_REVIEW).distinct()
     due = [each for each in waiting if grace_ends(each) <= now]
     ready = [each.pk for each in due if each.deadline_held is None or each.deadline_released_at]
-    return sum(best_effort.each(ready, lambda campaign_id: sum(_apply(campaign_id))))
+    return sum(best_effort.for_each(ready, lambda campaign_id: sum(_apply(campaign_id))))
 
 
 def _apply(campaign_id: UUID) -> Iterator[int]:
-    """Go through a campaign some items at a time, each time in a transaction of its own; yields how many."""
+    """Apply the deadline of a campaign in batches, each in a transaction of its own; yields the number of items."""
     while done := _apply_some(campaign_id):
         yield done
 
@@ -224,33 +224,33 @@ def _apply_some(campaign_id: UUID) -> int:
     campaign = campaigns.locked(campaign_id)
     if campaign.state != Campaign.State.ACTIVE:
         return 0
-    again = time_again(campaign)
+    again = extensions(campaign)
     if not campaign.is_rehearsal and campaign.deadline_released_at is None:
         undecided.supersede(campaign)
-        found = effect(campaign, again)
-        if why := found.too_much():
-            held = {**found.told(), "why": why, "at": clock.now().isoformat()}
+        outcome = effect(campaign, again)
+        if why := outcome.exceeded_limits():
+            held = {**outcome.as_detail(), "why": why, "at": clock.now().isoformat()}
             campaigns.save(campaign, deadline_held=held)
             log.record(Action.REVIEW_DEADLINE_HELD, about=campaigns.about(campaign), by=SYSTEM, detail=held)
             return 0
-    return carry_out(campaign, again, by=SYSTEM, reason=_said(campaign))
+    return carry_out(campaign, again, by=SYSTEM, reason=_reason(campaign))
 
 
-def _said(campaign: Campaign) -> str:
-    return f"Nobody answered for it in the review {campaign.slug}."
+def _reason(campaign: Campaign) -> str:
+    return f"No reviewer answered it in the review {campaign.slug}."
 
 
-def carry_out(campaign: Campaign, but: Iterable[UUID] = (), *, by: Principal, reason: str) -> int:
-    """Give the next items that nobody answered their outcome: what stops first, a few at a time, then what is kept.
+def carry_out(campaign: Campaign, exempt: Iterable[UUID] = (), *, by: Principal, reason: str) -> int:
+    """Give the next batch of unanswered items their outcome: first those that are suspended, then those kept.
 
-    `but` leaves out items that have time of their own. Within the caller's transaction, which is bounded so; returns
-    how many items got an outcome, zero when none is left.
+    `exempt` leaves out items with a later deadline of their own. Runs in the caller's transaction; returns how many
+    items got an outcome, 0 when none is left.
     """
-    asked = _silent(campaign)
-    is_kept = Q(risk__in=asked["kept_risks"]) | Q(subject_kind__in=asked["kept_kinds"])
-    is_kept &= ~Q(pk__in=asked["violating"])
+    parameters = _silent(campaign)
+    is_kept = Q(risk__in=parameters["kept_risks"]) | Q(subject_kind__in=parameters["kept_kinds"])
+    is_kept &= ~Q(pk__in=parameters["violating"])
     open_items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW).exclude(
-        pk__in=list(but)
+        pk__in=list(exempt)
     )
     stopping = open_items.none() if campaign.is_rehearsal else open_items.exclude(is_kept)
     ids = list(stopping.order_by("number").values_list("pk", flat=True)[:AT_ONCE])
@@ -259,26 +259,28 @@ def carry_out(campaign: Campaign, but: Iterable[UUID] = (), *, by: Principal, re
     gone = undecided.supersede(campaign, ids)
     if stops_now:
         rows = open_items.filter(pk__in=ids).select_related("campaign", "agent", "system", "holder")
-        _stop(list(rows.order_by("number")), _said(campaign))
+        _stop(list(rows.order_by("number")), _reason(campaign))
     else:
-        _write_down(campaign, ids)
+        _record_outcomes(campaign, ids)
     return gone + undecided.leave_unanswered(campaign, ids, by=by, reason=reason)
 
 
-def _write_down(campaign: Campaign, ids: Sequence[UUID]) -> None:
-    """Write down what of some items is kept, and in a rehearsal what would have stopped."""
-    asked = _silent(campaign, ids)
+def _record_outcomes(campaign: Campaign, ids: Sequence[UUID]) -> None:
+    """Record which items are kept, and in a rehearsal which would have been suspended."""
+    parameters = _silent(campaign, ids)
     with connection.cursor() as cursor:
         for statement in (_FLAG, _REHEARSE) if campaign.is_rehearsal else (_FLAG,):
-            cursor.execute(statement, asked)
+            cursor.execute(statement, parameters)
 
 
-def _stop(items: Sequence[ReviewItem], said: str) -> None:
-    """Stop what some items are about, and write down what that was."""
+def _stop(items: Sequence[ReviewItem], reason: str) -> None:
+    """Suspend what the items are about, and record what that was."""
     calls = _calls_a_day(items)
     held = remediation.grants_of(item.pk for item in items if subjects.of(item) is None)
-    stopped = remediation.stop_all([item for item in items if subjects.of(item) is None], held, by=SYSTEM, reason=said)
-    cut = subjects.Cut(SYSTEM, said)
+    stopped = remediation.stop_all(
+        [item for item in items if subjects.of(item) is None], held, by=SYSTEM, reason=reason
+    )
+    cut = subjects.Cut(SYSTEM, reason)
     stopped |= {item.pk: kind.cut(item, cut) for item in items if (kind := subjects.of(item)) is not None}
     now = clock.now()
     NoAnswer.objects.bulk_create(
@@ -296,7 +298,7 @@ def _stop(items: Sequence[ReviewItem], said: str) -> None:
 
 
 def _calls_a_day(items: Sequence[ReviewItem]) -> dict[UUID, int]:
-    """Say how often a day what some items of one campaign are about is called, as long as it is not stopped."""
+    """Return the calls a day of each item of one campaign, before it is suspended."""
     with connection.cursor() as cursor:
         cursor.execute(_CALLED, _silent(items[0].campaign, [item.pk for item in items]))
         return {item: calls or 0 for item, calls in cursor.fetchall()}
@@ -321,7 +323,7 @@ def _is_suspension(was: object) -> bool:
 
 @transaction.atomic
 def release(campaign_id: UUID, *, by: Person, reason: str) -> Campaign:
-    """Let a deadline that was held take its course, as the owner of the campaign; the next sweep carries it out.
+    """Release a deadline that was held, as the owner of the campaign; the next sweep applies it.
 
     Raises NotFound, ReasonRequired, NotTheOwner, DeadlineNotHeld.
     """
@@ -339,13 +341,13 @@ def release(campaign_id: UUID, *, by: Person, reason: str) -> Campaign:
 
 
 def revoke_due() -> int:
-    """Revoke what was suspended for want of an answer and restored by nobody in time; returns how many items.
+    """Revoke what a deadline suspended and no second person restored in time; returns how many items.
 
-    One that fails keeps no other waiting. Raises an ExceptionGroup of what went wrong, after all were tried.
+    One that fails does not block the others. Raises an ExceptionGroup of the failures after all were tried.
     """
     due = NoAnswer.objects.filter(revoke_at__lte=clock.now(), restored_at=None, revoked_at=None)
     ids = list(due.order_by("revoke_at").values_list("pk", flat=True))
-    return sum(best_effort.each(ids, _revoke))
+    return sum(best_effort.for_each(ids, _revoke))
 
 
 @transaction.atomic
@@ -355,19 +357,21 @@ def _revoke(item_id: UUID) -> int:
     if row.restored_at or row.revoked_at:
         return 0
     locks.exclusive(*((Lock.GRANT, grant) for grant in row.grants))
-    is_hers = row.item.subject_kind == ReviewItem.Subject.DELEGATION
-    said = f"Nobody answered for it in the review {row.item.campaign.slug}, nor restored it in time."
+    is_delegation = row.item.subject_kind == ReviewItem.Subject.DELEGATION
+    reason = (
+        f"No reviewer answered it in the review {row.item.campaign.slug}, and no second person restored it in time."
+    )
     for grant in still_suspended(row):
-        if is_hers:
-            one_person.finish(row.item, grant, by=SYSTEM, reason=said)
+        if is_delegation:
+            one_person.finish(row.item, grant, by=SYSTEM, reason=reason)
         else:
-            grants.revoke(grant, by=SYSTEM, reason=said)
+            grants.revoke(grant, by=SYSTEM, reason=reason)
     row.revoked_at = clock.now()
     row.save(update_fields=["revoked_at"])
     return 1
 
 
 def still_suspended(row: NoAnswer) -> list[UUID]:
-    """Return what the deadline suspended and nobody put back or ended since."""
+    """Return the grants that the deadline suspended and that are suspended still."""
     rows = Grant.objects.filter(pk__in=row.grants, state=Grant.State.SUSPENDED)
     return list(rows.order_by("pk").values_list("pk", flat=True))

@@ -1,4 +1,4 @@
-"""Reminding by hand: whoever still has items to answer in a campaign is told once more, at most once a day."""
+"""Reminding by hand: each reviewer with open items in a campaign gets a notice, at most once a day."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from governance.reviews.reviewers.models import Assignment
 
 
 def still_to_answer(campaign: Campaign) -> QuerySet[Person]:
-    """Return who has items of a campaign to answer now."""
+    """Return the reviewers with open items in a campaign."""
     waiting = Assignment.objects.filter(
         item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED
     )
@@ -27,7 +27,7 @@ def still_to_answer(campaign: Campaign) -> QuerySet[Person]:
 
 @transaction.atomic
 def remind(campaign_id: UUID, *, by: Person, reason: str = "") -> int:
-    """Remind everybody who has items left; says how many. The notices of the event tell each at most once a day.
+    """Remind the reviewers with open items; returns how many. The event sends each at most one notice a day.
 
     Raises NotFound, NotUnderWay, NobodyToRemind.
     """

@@ -1,9 +1,9 @@
-"""Reminding reviewers without being asked: each week, three days and a day before a review is due, and each day after.
+"""Automatic reminders: each week, three days and a day before a review is due, and each day after.
 
-Each reminder is a notice: quiet hours and the mail of the day apply, and the evidence lists it. Its name holds the step
-and the due date, so that nobody gets one twice, however often and late the clock strikes. Nobody hears of one review
-twice within a day, but a day before it is due everybody does: then the manager of whoever is not done hears of it too.
-Once it is overdue its owner hears as well, of all but small reviews.
+Each reminder is a notice: quiet hours and the daily mail apply, and the evidence lists it. Its key holds the step and
+the due date, so that a reviewer gets it once, however often and late the sweep runs. A reviewer gets at most one
+reminder of a review a day, except a day before it is due: then each reviewer with open items gets one, and so does
+their manager. The owner of an overdue review gets one too, except for event-triggered reviews.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from governance.reviews.spot_checks.models import SpotPlan
 
 _WEEK, _DAY = timedelta(days=7), timedelta(days=1)
 SOON, LAST = timedelta(days=3), timedelta(days=1)
-"""How long before the due date the weekly reminders end, and managers are told."""
+"""How long before the due date the weekly reminders end, and managers are notified."""
 _QUIET: Final = timedelta(hours=20)
-"""Whoever heard of a review so lately is not reminded of it yet: less than a day, since clocks do not strike evenly."""
+"""After a notice about a review a reviewer gets no reminder for so long: less than a day, as sweeps run unevenly."""
 AHEAD, NUDGE, TOMORROW, DUE, LATE = "week", "three days", "a day", "due", "late"
 
 
 def step(began_at: datetime, due_at: datetime, now: datetime) -> tuple[str, int] | None:
-    """Return the last reminder whose time has come, with its number; None while there is none.
+    """Return the latest reminder that is due, with its number; None while there is none.
 
-    What would have come before the review began is left out: of a small review that is due in two days, three days.
+    Reminders from before the review began are left out: with two days to answer, the one three days before.
     """
     if now >= due_at:
         late = (now - due_at) // _DAY
@@ -55,13 +55,13 @@ def days(began_at: datetime, due_at: datetime) -> list[date]:
     return sorted({at.date() for at, _step in _steps(began_at, due_at)})
 
 
-def foretold(campaign: Campaign, now: datetime) -> list[tuple[date, str]]:
-    """Say what its reviewers will be told on which day if a review began now, and while they have not answered."""
+def planned_reminders(campaign: Campaign, now: datetime) -> list[tuple[date, str]]:
+    """Return each day and its reminder to reviewers with open items, if a review began now."""
     steps = sorted(_steps(now, campaign.due_at))
     return [
         (now.date(), audience.review_begins(campaign.name)),
-        *((at.date(), _said(campaign, name)) for at, name in steps),
-        ((campaign.due_at + _DAY).date(), _said(campaign, LATE)),
+        *((at.date(), _sentence(campaign, name)) for at, name in steps),
+        ((campaign.due_at + _DAY).date(), _sentence(campaign, LATE)),
     ]
 
 
@@ -74,27 +74,27 @@ def _steps(began_at: datetime, due_at: datetime) -> list[tuple[datetime, str]]:
 
 
 def remind() -> int:
-    """Remind whoever has items left of each review under way; says how many notices were new."""
+    """Remind the reviewers with open items of each active review; returns how many notices are new."""
     now = clock.now()
     under_way = list(Campaign.objects.filter(state=Campaign.State.ACTIVE).select_related("owner"))
     left = tallies.still_open(under_way)
-    told = sum(_remind(campaign, now, left[campaign.pk]) for campaign in under_way if campaign.pk in left)
+    queued = sum(_remind(campaign, now, left[campaign.pk]) for campaign in under_way if campaign.pk in left)
     drawn = SpotPlan.objects.filter(due_at__gt=now).select_related("campaign")
-    return told + sum(_remind_of_checks(plan, now) for plan in drawn)
+    return queued + sum(_remind_of_checks(plan, now) for plan in drawn)
 
 
 @transaction.atomic
 def _remind_of_checks(plan: SpotPlan, now: datetime) -> int:
-    """Remind whoever has spot checks left; nobody above her is told, and nothing follows when they are over."""
+    """Remind the people with open spot checks; their managers get no notice, and no deadline applies."""
     if plan.drawn_at is None or plan.due_at is None or (reached := step(plan.drawn_at, plan.due_at, now)) is None:
         return 0
     waiting = Person.objects.filter(spot_checks__plan=plan, spot_checks__answered_at=None, is_active=True).distinct()
-    said = _("Spot checks of a review still wait for you, until %(day)s: %(review)s.")
+    sentence = _("Spot checks of a review still wait for you, until %(day)s: %(review)s.")
     return queue.queue(
         Kind.REVIEW_WAITING,
         waiting,
         about=_about(plan.campaign),
-        sentence=said % {"review": plan.campaign.name, "day": f"{plan.due_at:%Y-%m-%d}"},
+        sentence=sentence % {"review": plan.campaign.name, "day": f"{plan.due_at:%Y-%m-%d}"},
         url="/spot-checks/",
         dedupe=f"spot checks of {plan.campaign.slug} {reached[0]} {reached[1]}",
         urgent=reached[0] == TOMORROW,
@@ -108,94 +108,98 @@ def _remind(campaign: Campaign, now: datetime, left: int) -> int:
         return 0
     name, number = reached
     waiting = _waiting(campaign)
-    told = _tell(campaign, reached, _not_told_lately(campaign, delegations.with_delegates(waiting), name, now))
+    queued = _notify(campaign, reached, _not_notified_lately(campaign, delegations.with_delegates(waiting), name, now))
     if name == TOMORROW:
-        told += sum(_tell_manager(campaign, each) for each in waiting.exclude(manager=None).select_related("manager"))
+        queued += sum(
+            _notify_manager(campaign, each) for each in waiting.exclude(manager=None).select_related("manager")
+        )
     if name == LATE and campaign.kind != Campaign.Kind.MICRO:
-        told += _tell_owner(campaign, number, left)
-    return told
+        queued += _notify_owner(campaign, number, left)
+    return queued
 
 
 def _waiting(campaign: Campaign) -> QuerySet[Person]:
-    """Return who has items left, by what is kept of it: there may be a million."""
-    asked = [row["reviewer"] for row in tallies.reviewers(campaign) if row["reviewer"] and row["open"]]
-    return Person.objects.filter(pk__in=asked, is_active=True)
+    """Return the reviewers with open items, by the tallies: there may be a million items."""
+    reviewers = [row["reviewer"] for row in tallies.reviewers(campaign) if row["reviewer"] and row["open"]]
+    return Person.objects.filter(pk__in=reviewers, is_active=True)
 
 
-def _not_told_lately(campaign: Campaign, people: QuerySet[Person], name: str, now: datetime) -> QuerySet[Person]:
-    """Leave out who heard of it within a day; nobody the day before it is due."""
+def _not_notified_lately(campaign: Campaign, people: QuerySet[Person], name: str, now: datetime) -> QuerySet[Person]:
+    """Leave out people with a notice about the review within a day; no one a day before it is due."""
     if name == TOMORROW:
         return people
     lately = Notice.objects.filter(about=_about(campaign), made_at__gt=now - _QUIET, person__in=people)
     return people.exclude(pk__in=lately.values("person"))
 
 
-def _tell(campaign: Campaign, reached: tuple[str, int], people: Iterable[Person]) -> int:
+def _notify(campaign: Campaign, reached: tuple[str, int], people: Iterable[Person]) -> int:
     name, number = reached
-    said = _said(campaign, name)
+    sentence = _sentence(campaign, name)
     urgent = name in (TOMORROW, DUE)
-    if name == NUDGE:  # at once to whoever has not opened anything of it; the others find it in the mail of the day
+    if name == NUDGE:  # at once to reviewers who opened no item; the others get the daily mail
         unopened = _never_opened(campaign)
         new = [each for each in people if each.pk in unopened]
-        return _queue(campaign, said, new, reached, urgent=True) + _queue(campaign, said, people, reached)
-    return _queue(campaign, said, people, (name, number), urgent=urgent)
+        return _queue(campaign, sentence, new, reached, urgent=True) + _queue(campaign, sentence, people, reached)
+    return _queue(campaign, sentence, people, (name, number), urgent=urgent)
 
 
-def _said(campaign: Campaign, name: str) -> str:
-    said = {
+def _sentence(campaign: Campaign, name: str) -> str:
+    sentence = {
         AHEAD: _("Still waits for you, until %(day)s: %(review)s."),
         NUDGE: _("Due in three days, on %(day)s: %(review)s."),
         TOMORROW: _("Due within a day, on %(day)s: %(review)s."),
         DUE: _("Due now, and not answered yet: %(review)s."),
         LATE: _("Was due on %(day)s, and you have not answered all of it: %(review)s."),
     }[name]
-    return said % {"review": campaign.name, "day": f"{campaign.due_at:%Y-%m-%d}"}
+    return sentence % {"review": campaign.name, "day": f"{campaign.due_at:%Y-%m-%d}"}
 
 
 def _never_opened(campaign: Campaign) -> set[int]:
-    """Name whoever has items left and has opened none of them: her own, for who stands in is told with the others."""
+    """Return the reviewers who have opened none of their own open items."""
     rows = Assignment.objects.filter(item__campaign=campaign, state=Assignment.State.ASSIGNED, reviewer__isnull=False)
-    asked = rows.values("reviewer").annotate(opened=Count("opened_at")).filter(opened=0).order_by()
-    return {row["reviewer"] for row in asked}
+    reviewers = rows.values("reviewer").annotate(opened=Count("opened_at")).filter(opened=0).order_by()
+    return {row["reviewer"] for row in reviewers}
 
 
 def _queue(
-    campaign: Campaign, said: str, people: Iterable[Person], reached: tuple[str, int], *, urgent: bool = False
+    campaign: Campaign, sentence: str, people: Iterable[Person], reached: tuple[str, int], *, urgent: bool = False
 ) -> int:
     is_micro = campaign.kind == Campaign.Kind.MICRO
     return queue.queue(
         Kind.REVIEW_WAITING,
         people,
         about=_about(campaign),
-        sentence=said,
+        sentence=sentence,
         url=f"/small-reviews/{campaign.slug}/" if is_micro else f"/reviews/{campaign.slug}/work/",
         dedupe=_key(campaign, *reached),
         urgent=urgent,
     )
 
 
-def _tell_manager(campaign: Campaign, reviewer: Person) -> int:
-    """Tell a manager that somebody of theirs is not done; what it is about stays with whoever is asked."""
+def _notify_manager(campaign: Campaign, reviewer: Person) -> int:
+    """Notify a manager that a report has open items; the notice does not say what they are about."""
     if reviewer.manager is None:
         return 0
-    told = {"name": reviewer.name, "review": campaign.name, "day": f"{campaign.due_at:%Y-%m-%d}"}
+    values = {"name": reviewer.name, "review": campaign.name, "day": f"{campaign.due_at:%Y-%m-%d}"}
     return queue.queue(
         Kind.REVIEW_WAITING,
         [reviewer.manager],
         about=_about(campaign),
-        sentence=_("%(name)s has not answered all of a review that is due on %(day)s: %(review)s.") % told,
+        sentence=_("%(name)s has not answered all of a review that is due on %(day)s: %(review)s.") % values,
         url="/reviews/",
         dedupe=_key(campaign, f"{TOMORROW} of {reviewer.login}", 0),
     )
 
 
-def _tell_owner(campaign: Campaign, days: int, left: int) -> int:
-    said = ngettext("%(review)s is overdue: %(n)d item is open.", "%(review)s is overdue: %(n)d items are open.", left)
+def _notify_owner(campaign: Campaign, days: int, left: int) -> int:
+    sentence = ngettext(
+        "%(review)s is overdue: %(n)d item is open.", "%(review)s is overdue: %(n)d items are open.", left
+    )
     return queue.queue(
         Kind.REVIEW_WAITING,
         [campaign.owner],
         about=_about(campaign),
-        sentence=said % {"review": campaign.name, "n": left},
+        sentence=sentence % {"review": campaign.name, "n": left},
         url=f"/reviews/{campaign.slug}/",
         dedupe=_key(campaign, "overdue", days),
     )

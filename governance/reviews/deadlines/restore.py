@@ -1,4 +1,4 @@
-"""Putting back in force what stopped because nobody answered: by a second person, within fourteen days."""
+"""Restoring what a deadline suspended: by a second person, within fourteen days."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from . import deadlines
 
 @transaction.atomic
 def restore(item_id: UUID, *, by: Person, reason: str) -> list[str]:
-    """Put back all that the deadline suspended of an item. Nobody who was to answer it does, nor who has a conflict.
+    """Restore all that the deadline suspended of an item, as a person who was not its reviewer and has no conflict.
 
-    What somebody else stopped as well stays stopped, and the record says so; returns the grants, or the key of what is
-    no grant, for which that is so.
-    Raises ReasonRequired, NotFound, NotSuspendedHere, ConflictOfInterest, and what the verb on grants raises.
+    What another person or review suspended as well stays suspended, and the event says so; returns those grants, or the
+    key of such another subject.
+    Raises ReasonRequired, NotFound, NotSuspendedHere, ConflictOfInterest, and what `grants.restore` raises.
     """
     if not reason.strip():
         raise ReasonRequired
@@ -51,9 +51,7 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> list[str]:
     now = clock.now()
     if row.did != NoAnswer.Did.SUSPENDED or row.restored_at or row.revoked_at or (row.revoke_at or now) <= now:
         raise NotSuspendedHere
-    people = dict(reviewer_facts.people_around([item_id], review_rules.SECOND))[
-        item_id
-    ]  # her own is nobody's to restore
+    people = dict(reviewer_facts.people_around([item_id], review_rules.SECOND))[item_id]
     why = assignment.against(by, people)
     accounts = independence.accounts_of(by)
     if why is None and Assignment.objects.filter(item=item_id, reviewer__in=accounts).exists():
@@ -80,10 +78,10 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> list[str]:
 
 
 def _start(stopped: Iterable[UUID], *, by: Person, reason: str) -> list[str]:
-    """Restore grants that the deadline suspended; returns those that somebody else stopped too."""
+    """Restore grants that the deadline suspended; returns those that another person or review suspended too."""
     left = []
     for grant in stopped:
-        if grants.suspended_by(grant) - {str(SYSTEM)} or holds.stands(grant):
+        if grants.suspended_by(grant) - {str(SYSTEM)} or holds.is_held(grant):
             left.append(str(grant))
         else:
             grants.restore(grant, by=by.principal, reason=reason)
@@ -91,7 +89,7 @@ def _start(stopped: Iterable[UUID], *, by: Person, reason: str) -> list[str]:
 
 
 def _put_back(row: NoAnswer, *, by: Person, reason: str) -> list[str]:
-    """Put back what the deadline took away and that is no grant; returns its key where somebody else stopped it too."""
+    """Restore a subject that is no grant; returns its key if another person or review suspended it too."""
     kind = subjects.of(row.item)
     if kind is None or kind.undo is None:
         return []
@@ -100,12 +98,12 @@ def _put_back(row: NoAnswer, *, by: Person, reason: str) -> list[str]:
 
 
 def _taken(row: NoAnswer) -> list[UUID]:
-    """Return the grants that the deadline stopped, or took a person off."""
+    """Return the grants that the deadline suspended, or took a person off."""
     return sorted({*row.grants, *(UUID(grant) for grant in row.before if subjects.of(row.item) is None)})
 
 
 def _bring_back(row: NoAnswer, taken: Iterable[UUID], *, by: Person, reason: str) -> list[str]:
-    """Let grants serve a person again; returns those that do not, or do not work, and have not ended."""
+    """Put a person back on grants; returns the open grants that do not serve them, or stay suspended."""
     open_grants = Grant.objects.filter(pk__in=taken, ended_at=None).order_by("pk").values_list("pk", flat=True)
     return [
         str(each)

@@ -1,4 +1,4 @@
-"""Outcomes that are nobody's decision: what ended meanwhile, and what nobody answered. Set-based, one event an item."""
+"""Outcomes without a decision: items whose access has ended, and unanswered items. Set-based, one event per item."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
 
 
 def supersede(campaign: Campaign, among: Collection[UUID] | None = None) -> int:
-    """Give open items (of some, or all) of which nothing is in force any more that outcome; returns how many."""
+    """Supersede the open items, all or those `among` these, whose access has ended; returns how many."""
     open_items = _open(campaign) if among is None else _open(campaign).filter(pk__in=among)
     others = _gone(list(open_items.exclude(subject_kind__in=_OF_GRANTS)))
     alive = PopulationRow.objects.filter(item=OuterRef("pk"), grant__ended_at=None)
     ended = open_items.filter(~Exists(alive), subject_kind__in=_OF_GRANTS)
     left = set[UUID]()
-    if campaign.kind == Campaign.Kind.DELEGATION:  # a large review of access is not looked through for it
+    if campaign.kind == Campaign.Kind.DELEGATION:  # not searched for in a large review of access
         delegations = open_items.filter(Exists(alive), subject_kind=ReviewItem.Subject.DELEGATION)
         left = one_person.gone(delegations.values_list("pk", flat=True))
     gone = open_items.filter(pk__in=[*(item.pk for item in others), *left])
@@ -51,14 +51,14 @@ def _gone(items: list[ReviewItem]) -> list[ReviewItem]:
 
 
 def is_left(item: ReviewItem) -> bool:
-    """Whether anything of an item is still in force."""
+    """Whether any access of an item is still in force."""
     if (kind := subjects.of(item)) is not None:
         return item.subject_key in kind.there([item.subject_key])
     return item.population.filter(grant__ended_at=None).exists() and not one_person.gone([item.pk])
 
 
 def leave_unanswered(campaign: Campaign, among: Collection[UUID] | None = None, *, by: Principal, reason: str) -> int:
-    """Say of each open item (of some, or all) that nobody answered it; returns how many."""
+    """End the open items, all or those `among` these, as not answered; returns how many."""
     open_items = _open(campaign) if among is None else _open(campaign).filter(pk__in=among)
     return _end(open_items, ReviewItem.State.NO_RESPONSE, Action.REVIEW_NOT_ANSWERED, by=by, reason=reason)
 
@@ -69,7 +69,7 @@ def _open(campaign: Campaign) -> QuerySet[ReviewItem]:
 
 
 def _end(rows: QuerySet[ReviewItem], state: ReviewItem.State, action: Action, *, by: Principal, reason: str) -> int:
-    """Give rows an outcome, some thousands at a time: a million of them are never held at once."""
+    """Give items an outcome, some thousands at a time, so that a million of them are never in memory at once."""
     count = 0
     for items in batched(cursors.in_parts(rows.values_list(*NAMED), _AT_ONCE), _AT_ONCE):
         ids = [pk for pk, *_ in items]
@@ -84,7 +84,7 @@ _AT_ONCE: Final = 2000
 
 
 def outcomes(campaign: Campaign) -> dict[str, int]:
-    """Count the items by outcome; what was decided by its verb."""
+    """Count the items by outcome, decided ones by verb."""
     rows = ReviewItem.objects.filter(campaign=campaign).values("state", "current_decision__verb")
     counted = rows.annotate(count=Count("pk")).order_by("state", "current_decision__verb")
     return {row["current_decision__verb"] or row["state"]: row["count"] for row in counted}

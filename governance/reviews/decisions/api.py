@@ -16,7 +16,7 @@ from entitlements.errors import DomainError
 from entitlements.people.models import Person
 from governance.deciders import review_rules
 from governance.requests.api.requests import UnknownName
-from governance.reviews.campaigns.api.bodies import CampaignShown, Handing, ItemShown, RemovalShown
+from governance.reviews.campaigns.api.bodies import CampaignShown, ItemReassignment, ItemShown, RemovalShown
 from governance.reviews.campaigns.api.campaigns import OfReviews
 from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.decisions import bulk, recall
@@ -100,16 +100,16 @@ class Claim(OfReviews):
         """Take an item that has no reviewer; whoever comes second is refused (`item_taken`)."""
         item, body = self.item(key), self.body(MaybeWhy)
         claim.claim(item.pk, by=self.reviewer(), reason=body["reason"])
-        return self.told_item(self.item(key))
+        return self.item_response(self.item(key))
 
 
 class HandOn(OfReviews):
     """POST /review-items/{id}/hand-on."""
 
-    @extend_schema(request=Handing, responses={204: None})
+    @extend_schema(request=ItemReassignment, responses={204: None})
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
         """Give an item that one is asked about to somebody in its chain; it is theirs to see from then on."""
-        item, body = self.item(key), self.body(Handing)
+        item, body = self.item(key), self.body(ItemReassignment)
         to = Person.objects.filter(login=body["to"]).first()
         if to is None:
             raise UnknownName(field="to", name=body["to"])
@@ -125,7 +125,7 @@ class Recall(OfReviews):
         """Take one's own answer back, within fifteen minutes; what it cut works again."""
         item, body = self.item(key), self.body(MaybeWhy)
         recall.recall(item.pk, by=self.reviewer(), reason=body["reason"])
-        return self.told_item(self.item(key))
+        return self.item_response(self.item(key))
 
 
 class Reopen(OfReviews):
@@ -136,7 +136,7 @@ class Reopen(OfReviews):
         """Open a decided item again, as the owner of its campaign."""
         item, body = self.item(key), self.body(Why)
         recall.reopen(item.pk, by=self.reviewer(), reason=body["reason"])
-        return self.told_item(self.item(key))
+        return self.item_response(self.item(key))
 
 
 class Restore(OfReviews):
@@ -147,7 +147,7 @@ class Restore(OfReviews):
         """Put back what stopped because nobody answered, as a second person."""
         item, body = self.item(key), self.body(Why)
         restore.restore(item.pk, by=self.reviewer(), reason=body["reason"])
-        return self.told_item(self.item(key))
+        return self.item_response(self.item(key))
 
 
 class Release(OfReviews):
@@ -158,7 +158,7 @@ class Release(OfReviews):
         """Let a deadline that was held take its course, as the owner of the campaign."""
         campaign, body = self.campaign(key), self.body(Why)
         deadlines.release(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.told_campaign(campaign)
+        return self.campaign_response(campaign)
 
 
 class OfCuts(OfReviews):

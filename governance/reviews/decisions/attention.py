@@ -15,7 +15,7 @@ from django.db import transaction
 from audit import clock
 from entitlements.errors import NotFound
 from entitlements.people.models import Person
-from governance.reviews.items.visibility import hers
+from governance.reviews.items.visibility import answerable_by
 from governance.reviews.reviewers.models import Assignment
 
 MOST: Final = timedelta(minutes=10)
@@ -33,7 +33,7 @@ def looked(item_id: UUID, *, by: Person, ms: int = 0, evidence: bool = False) ->
     Raises NotFound for what is not hers to answer.
     """
     rows = Assignment.objects.select_for_update().filter(item=item_id, state=Assignment.State.ASSIGNED)
-    found = rows.filter(hers(by)).first()
+    found = rows.filter(answerable_by(by)).first()
     if found is None:
         raise NotFound
     now, before = clock.now(), found.dwell_ms if found.is_seen_by(by) else 0

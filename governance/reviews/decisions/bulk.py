@@ -30,7 +30,7 @@ from governance.reviews.items import violations
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadAnswer, BadBulk
 from governance.reviews.items.models import ReviewItem, ReviewLine
-from governance.reviews.items.visibility import hers
+from governance.reviews.items.visibility import answerable_by
 from governance.reviews.newer_signals.models import NewerSignal
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.reviewers.models import Assignment
@@ -129,7 +129,7 @@ def _violating(items: Mapping[UUID, ReviewItem], verb: Verb) -> Collection[UUID]
 
 
 def _mine(campaign: Campaign, items: Sequence[UUID], by: Person) -> list[ReviewItem]:
-    live = Assignment.objects.filter(hers(by), state=Assignment.State.ASSIGNED)
+    live = Assignment.objects.filter(answerable_by(by), state=Assignment.State.ASSIGNED)
     rows = ReviewItem.objects.filter(pk__in=items, campaign=campaign, state=ReviewItem.State.IN_REVIEW)
     found = (
         rows.filter(pk__in=live.values("item"))

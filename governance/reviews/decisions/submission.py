@@ -29,7 +29,6 @@ from governance.reviews.items import facts as item_facts
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import NotTheReviewer, NotUnderWay, Refused, ViolationOpen
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.items.visibility import hers
 from governance.reviews.kinds import agents
 from governance.reviews.remediation import remediation
 from governance.reviews.reviewers import assignment as assignment_actions
@@ -116,7 +115,7 @@ def _check_violations(draft: Draft, by: Person) -> None:
 def _assigned(item_id: UUID, by: Person) -> Assignment:
     """Return the live assignment that a reviewer may answer, and note when it was first opened."""
     rows = Assignment.objects.select_related("item__campaign").filter(item=item_id)
-    assignment = rows.filter(hers(by), state=Assignment.State.ASSIGNED).first()
+    assignment = rows.filter(answerable_by(by), state=Assignment.State.ASSIGNED).first()
     if assignment is None:
         raise NotTheReviewer if rows.exists() else NotFound
     if assignment.item.campaign.state != Campaign.State.ACTIVE:
@@ -129,7 +128,10 @@ def _assigned(item_id: UUID, by: Person) -> Assignment:
 def drafts_of(campaign: Campaign, by: Person) -> QuerySet[Draft]:
     """Return the drafts that a reviewer would submit now: about items that wait for their answer."""
     live = Assignment.objects.filter(
-        hers(by), item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED
+        answerable_by(by),
+        item__campaign=campaign,
+        item__state=ReviewItem.State.IN_REVIEW,
+        state=Assignment.State.ASSIGNED,
     )
     return Draft.objects.filter(assignment__in=live).exclude(verb="")
 

@@ -1,1 +1,1 @@
-"""Comments and questions beside an item; they decide nothing."""
+"""Comments and questions about review items; they decide nothing."""

@@ -1,4 +1,4 @@
-"""Saying something about an item, which decides nothing: it stays beside the item, and goes into the evidence."""
+"""Comments on review items: they decide nothing, stay with the item, and go into the evidence."""
 
 from __future__ import annotations
 
@@ -20,76 +20,76 @@ from governance.reviews.discussion.models import ReviewComment
 from governance.reviews.items import item_links, visibility
 from governance.reviews.items.errors import NotUnderWay
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.items.visibility import hers
+from governance.reviews.items.visibility import answerable_by
 from governance.reviews.pack.models import EvidencePack, EvidenceSealing
 from governance.reviews.pack.seal import AlreadySealed, BeingSealed
 from governance.reviews.reviewers.models import Assignment
 
 MOST: Final = 200
-"""Comments on one item; more is a conversation, and belongs elsewhere."""
+"""How many comments one item takes."""
 _RUN: Final = (Role.ANALYST, Role.SECURITY)
 
 
 class TooManyComments(DomainError):
-    """There are two hundred comments on this item already: talk to each other."""
+    """The item has two hundred comments, so it takes no more. Talk to each other elsewhere."""
 
     code, status = "too_many_comments", HTTPStatus.CONFLICT
 
 
 @transaction.atomic
 def comment(item_id: UUID, *, by: Person, text: str) -> ReviewComment:
-    """Say something about an item, as whoever answers it or runs reviews; it stays until the evidence is sealed.
+    """Comment on an item, as its reviewer, the owner of its review, or a person who runs reviews.
 
-    Raises NotFound for what `by` does not see, Forbidden for who only reads it, ReasonRequired without a text,
-    narrowing.ReasonTooLong, TooManyComments, and what `talked_about` raises.
+    Raises NotFound for what `by` does not see, Forbidden if they may only read it, ReasonRequired without a text,
+    narrowing.ReasonTooLong, TooManyComments, and what `lock_discussed_campaign` raises.
     """
-    said = question_rules.words(text)
-    item = open_to_talk(item_id, by)
+    words = question_rules.words(text)
+    item = discussable_item(item_id, by)
     if not may_comment(item, by):
         raise Forbidden
     if item.comments.count() >= MOST:
         raise TooManyComments
-    made = ReviewComment.objects.create(item=item, by=by, text=said, at=clock.now())
+    created = ReviewComment.objects.create(item=item, by=by, text=words, at=clock.now())
     log.record(
         Action.REVIEW_COMMENTED,
-        about=[*item_links.about(item), f"comment:{made.pk}"],
+        about=[*item_links.about(item), f"comment:{created.pk}"],
         by=by.principal,
-        reason=made.text,
-        detail={"comment": str(made.pk), "sha256": digest(made.text)},
+        reason=created.text,
+        detail={"comment": str(created.pk), "sha256": digest(created.text)},
     )
-    return made
+    return created
 
 
 def may_comment(item: ReviewItem, person: Person) -> bool:
-    """Whether somebody who sees an item has a say about it: who answers it, owns its review, or runs reviews.
+    """Whether a person who sees an item may comment on it: its reviewer, the review's owner, or who runs reviews.
 
-    An auditor reads.
+    An auditor only reads.
     """
     if person.has_role(*_RUN) or item.campaign.owner_id == person.pk:
         return person.is_active
-    asked = Assignment.objects.filter(hers(person), item=item).exclude(state=Assignment.State.REASSIGNED)
-    return person.is_active and asked.exists()
+    assignments = Assignment.objects.filter(answerable_by(person), item=item).exclude(state=Assignment.State.REASSIGNED)
+    return person.is_active and assignments.exists()
 
 
 def is_open(campaign: Campaign) -> bool:
-    """Whether something may still be said about the items of a review: from its beginning until it is sealed."""
+    """Whether the items of a review take comments and questions: from its beginning until it is sealed."""
     return campaign.state in Campaign.BEGAN and not _sealings(campaign).exists()
 
 
-def open_to_talk(item_id: UUID, by: Person) -> ReviewItem:
-    """Find an item that somebody sees and that is still talked about; nobody seals its review meanwhile.
+def discussable_item(item_id: UUID, by: Person) -> ReviewItem:
+    """Find an item that a person sees and whose discussion is open; locks its review against sealing.
 
-    Raises NotFound, and what `talked_about` raises.
+    Raises NotFound, and what `lock_discussed_campaign` raises.
     """
     item = visibility.items_visible_to(by).filter(pk=item_id).first()
     if item is None:
         raise NotFound
-    item.campaign = talked_about(item.campaign_id)
+    item.campaign = lock_discussed_campaign(item.campaign_id)
     return item
 
 
-def talked_about(campaign_id: UUID) -> Campaign:
-    """Lock a review about whose items something may still be said. Raises NotUnderWay, AlreadySealed, BeingSealed."""
+def lock_discussed_campaign(campaign_id: UUID) -> Campaign:
+    """Lock a review whose discussion is open. Raises NotUnderWay, AlreadySealed, BeingSealed."""
     campaign = Campaign.objects.select_for_update(no_key=True).get(pk=campaign_id)
     if campaign.state not in Campaign.BEGAN:
         raise NotUnderWay
@@ -101,7 +101,7 @@ def talked_about(campaign_id: UUID) -> Campaign:
 
 
 def digest(text: str) -> str:
-    """Return the SHA-256 of what was said, in UTF-8, by which the evidence compares it with the record."""
+    """Return the SHA-256 of a text in UTF-8, by which the evidence compares it with the audit log."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

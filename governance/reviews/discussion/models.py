@@ -1,7 +1,7 @@
-"""What people say to each other about an item of a review. It decides nothing, and is never taken back.
+"""Comments and questions about review items. They decide nothing, and no one can change or delete them.
 
-Triggers (`reviews/discussion/sql/`) let nothing here be rewritten or deleted, a question be
-answered once, and nothing be added once the evidence of the review is being sealed.
+Triggers (`reviews/discussion/sql/`) refuse every change and deletion except the one answer to a question, and refuse
+additions once the evidence of the review is being sealed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from governance.approvals.models import Question
 
 
 class ReviewComment(models.Model):
-    """What somebody who sees an item said about it. Append-only."""
+    """A comment on an item by a person who sees it. Append-only."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     item = models.ForeignKey("governance.ReviewItem", on_delete=models.PROTECT, related_name="comments")
@@ -35,10 +35,10 @@ class ReviewComment(models.Model):
 
 
 class ReviewQuestion(Question):
-    """What a reviewer asks about an item before she answers it; who knows answers once, and decides nothing.
+    """A reviewer's question about an item before they answer it; it is answered once, and decides nothing.
 
-    `answered_by` is who answered: who is asked, or whoever stands in for her. Answers of before that was kept have
-    none, and are hers.
+    `answered_by` is the person asked, or their delegate. It is empty in answers from before it was stored: those are
+    by the person asked.
     """
 
     item = models.ForeignKey("governance.ReviewItem", on_delete=models.PROTECT, related_name="questions")
@@ -62,11 +62,11 @@ class ReviewQuestion(Question):
         ]
 
     @property
-    def told_by(self) -> Person | None:
-        """Return who answered, None where nobody has."""
+    def answerer(self) -> Person | None:
+        """Return who answered, None before that."""
         return (self.answered_by or self.asked_of) if self.answer else None
 
     @property
     def in_place_of(self) -> Person | None:
-        """Return for whom somebody else answered, None where nobody did."""
+        """Return for whom a delegate answered, None where the person asked answered."""
         return self.asked_of if self.answered_by_id not in (None, self.asked_of_id) else None

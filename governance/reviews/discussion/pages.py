@@ -1,4 +1,4 @@
-"""What people say and ask about an item of a review, from beside it; and the page on which a question is answered."""
+"""Commenting on and asking about a review item from its page, and the page on which a question is answered."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ _LINES: Final = 50
 @require_POST
 @doors.page
 def comment(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Say something about an item; then go on where one was."""
+    """Comment on an item, then go back to the page before."""
     row = item_of(request, slug, item)
     comments.comment(row.pk, by=doors.person(request), text=request.POST.get("text", ""))
-    doors.done(request, _("What you said is kept with the item."))
+    doors.done(request, _("Your comment is kept with the item."))
     return redirect(doors.back(request, f"/reviews/{slug}/items/{item}/"))
 
 
 @require_POST
 @doors.page
 def ask(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Ask somebody who knows about an item that waits for one's answer; then go on where one was."""
+    """Ask a person about an item that waits for the reader's answer, then go back to the page before."""
     row, login = item_of(request, slug, item), request.POST.get("of", "")
-    of = Person.objects.filter(login=login).first()
-    if of is None:
+    to = Person.objects.filter(login=login).first()
+    if to is None:
         raise questions.NotToBeAsked(who=login)
-    questions.ask(row.pk, of=of, by=doors.person(request), text=request.POST.get("text", ""))
-    doors.done(request, _("%(name)s is asked. The item waits for your answer as before.") % {"name": of.name})
+    questions.ask(row.pk, to=to, by=doors.person(request), text=request.POST.get("text", ""))
+    doors.done(request, _("%(name)s is asked. The item waits for your answer as before.") % {"name": to.name})
     return redirect(doors.back(request, f"/reviews/{slug}/items/{item}/"))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def question(request: HttpRequest, question: UUID) -> HttpResponse:
-    """Show a question about an item to whoever it concerns, and take the answer of whoever is asked, or stands in."""
+    """Show a question about an item, and take the answer of the person asked or their delegate."""
     person = doors.person(request)
-    found = doors.find(questions.visible_to(person), pk=question)
+    row = doors.find(questions.visible_to(person), pk=question)
     if request.method == "POST":
-        questions.answer(found.pk, by=person, text=request.POST.get("text", ""))
+        questions.answer(row.pk, by=person, text=request.POST.get("text", ""))
         doors.done(request, _("Your answer is with the reviewer."))
         return redirect(f"/review-questions/{question}/")
-    told = {
-        "question": found,
-        "item": found.item,
-        "lines": ReviewLine.objects.filter(item=found.item).select_related("tool").order_by("tool__name")[:_LINES],
-        "people": [name.partition(":")[2] for name in found.item.subjects],
-        "mine": found.asked_of == person,
-        "may_answer": questions.may_answer(found, person),
-        "may_see": visibility.items_visible_to(person).filter(pk=found.item_id).exists(),
-        "is_open": comments.is_open(found.item.campaign),
+    context = {
+        "question": row,
+        "item": row.item,
+        "lines": ReviewLine.objects.filter(item=row.item).select_related("tool").order_by("tool__name")[:_LINES],
+        "people": [name.partition(":")[2] for name in row.item.subjects],
+        "mine": row.asked_of == person,
+        "may_answer": questions.may_answer(row, person),
+        "may_see": visibility.items_visible_to(person).filter(pk=row.item_id).exists(),
+        "is_open": comments.is_open(row.item.campaign),
     }
-    return render(request, "console/reviews/discussion/question.html", told)
+    return render(request, "console/reviews/discussion/question.html", context)

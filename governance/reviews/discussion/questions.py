@@ -1,7 +1,7 @@
-"""A reviewer asks somebody who knows: who answers for the agent, or owns the system. It decides nothing.
+"""Questions of a reviewer to a sponsor or owner of the agent, or to the owner of the system. They decide nothing.
 
-The item stays open and its deadline stays where it is; whoever is asked answers once, on a page of its own, or
-whoever stands in for her does, which the answer says.
+The item stays open and its deadline does not move. The person asked, or their out-of-office delegate, answers once, on
+a page of its own.
 """
 
 from __future__ import annotations
@@ -25,109 +25,109 @@ from governance.reviews.discussion.models import ReviewQuestion
 from governance.reviews.items import item_links, visibility
 from governance.reviews.items.errors import NotTheReviewer, NotUnderWay
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.items.visibility import hers
+from governance.reviews.items.visibility import answerable_by
 from governance.reviews.reviewers.models import Assignment
 
-from .comments import digest, open_to_talk, talked_about
+from .comments import digest, discussable_item, lock_discussed_campaign
 
 MOST: Final = 20
-"""Questions about one item; more is a conversation, and belongs elsewhere."""
+"""How many questions one item takes."""
 
 
 class NotToBeAsked(DomainError):
-    """A reviewer asks who answers for the agent or owns the system, and is active; nobody asks themselves."""
+    """You cannot ask this person. Ask an active sponsor or owner of the agent, or the owner of the system."""
 
     code, status = "not_to_be_asked", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class NotAsked(DomainError):
-    """Only whoever is asked answers the question, or whoever stands in for her and did not ask it."""
+    """You cannot answer this question: only the person asked, or their delegate who did not ask it, can."""
 
     code, status = "not_asked", HTTPStatus.FORBIDDEN
 
 
 @transaction.atomic
-def ask(item_id: UUID, *, of: Person, by: Person, text: str) -> ReviewQuestion:
-    """Ask somebody who knows about an item that waits for one's own answer.
+def ask(item_id: UUID, *, to: Person, by: Person, text: str) -> ReviewQuestion:
+    """Ask a person about an item that waits for the answer of `by`.
 
-    Raises what `open_to_talk` raises, NotTheReviewer, NotUnderWay, NotToBeAsked, and what `questioning` raises.
+    Raises what `discussable_item` raises, NotTheReviewer, NotUnderWay, NotToBeAsked, and what `question_rules` raises.
     """
-    said = question_rules.words(text)
-    item = open_to_talk(item_id, by)
-    if not Assignment.objects.filter(hers(by), item=item, state=Assignment.State.ASSIGNED).exists():
+    words = question_rules.words(text)
+    item = discussable_item(item_id, by)
+    if not Assignment.objects.filter(answerable_by(by), item=item, state=Assignment.State.ASSIGNED).exists():
         raise NotTheReviewer
     if item.campaign.state != Campaign.State.ACTIVE:
         raise NotUnderWay
-    if of not in who_knows(item, but=by):
-        raise NotToBeAsked(who=of.login)
+    if to not in people_to_ask(item, by=by):
+        raise NotToBeAsked(who=to.login)
     question_rules.check_count(item.questions.count(), MOST)
-    made = ReviewQuestion.objects.create(item=item, asked_by=by, asked_of=of, text=said, asked_at=clock.now())
-    _record(Action.REVIEW_QUESTION_ASKED, made, by, said)
-    return made
+    question = ReviewQuestion.objects.create(item=item, asked_by=by, asked_of=to, text=words, asked_at=clock.now())
+    _record(Action.REVIEW_QUESTION_ASKED, question, by, words)
+    return question
 
 
 @transaction.atomic
 def answer(question_id: UUID, *, by: Person, text: str) -> ReviewQuestion:
-    """Answer what one is asked about an item, or for whom one stands in, once, until the review is signed off.
+    """Answer a question as the person asked or their delegate, once, until the review is signed off.
 
     The item stays as it is.
-    Raises NotFound, NotAsked, NotUnderWay, AlreadySealed, BeingSealed, and what `questioning` raises.
+    Raises NotFound, NotAsked, NotUnderWay, AlreadySealed, BeingSealed, and what `question_rules` raises.
     """
-    said = question_rules.words(text)
+    words = question_rules.words(text)
     rows = ReviewQuestion.objects.select_for_update(of=("self",)).select_related("item", "asked_by", "asked_of")
     question = rows.filter(pk=question_id).first()
     if question is None:
         raise NotFound
     if not may_answer(question, by):
         raise NotAsked
-    talked_about(question.item.campaign_id)
+    lock_discussed_campaign(question.item.campaign_id)
     question_rules.check_unanswered(question)
-    question.answer, question.answered_by, question.answered_at = said, by, clock.now()
+    question.answer, question.answered_by, question.answered_at = words, by, clock.now()
     question.save(update_fields=["answer", "answered_by", "answered_at"])
-    _record(Action.REVIEW_QUESTION_ANSWERED, question, by, said)
+    _record(Action.REVIEW_QUESTION_ANSWERED, question, by, words)
     return question
 
 
 def may_answer(question: ReviewQuestion, person: Person) -> bool:
-    """Whether somebody is asked, or stands in now for who is; nobody answers what they asked, by whichever account."""
+    """Whether a person may answer: they are asked, or the delegate of who is, and did not ask by any account."""
     if independence.same_human(question.asked_by, person):
         return False
     is_hers = person.pk == question.asked_of_id
     return is_hers or delegations.delegators_of(person).filter(pk=question.asked_of_id).exists()
 
 
-def who_knows(item: ReviewItem, *, but: Person) -> list[Person]:
-    """Return whom a reviewer may ask about an item, by name: who answers for its agent, and who owns its system."""
+def people_to_ask(item: ReviewItem, *, by: Person) -> list[Person]:
+    """Return whom a reviewer may ask about an item, by name: sponsor and owners of its agent, owner of its system."""
     agent, system = item.agent, item.system
     knows = [*((agent.sponsor, agent.owner, agent.backup) if agent else ()), *((system.owner,) if system else ())]
-    mine = independence.accounts_of(but)
-    found = {each.pk: each for each in knows if each is not None and each.is_active and each not in mine}
-    return sorted(found.values(), key=lambda each: (each.name, each.pk))
+    mine = independence.accounts_of(by)
+    people = {each.pk: each for each in knows if each is not None and each.is_active and each not in mine}
+    return sorted(people.values(), key=lambda each: (each.name, each.pk))
 
 
-def visible_to(who: Person | None) -> QuerySet[ReviewQuestion]:
-    """Return the questions that somebody may read: what she is asked or asked, and those about items that she sees.
+def visible_to(person: Person | None) -> QuerySet[ReviewQuestion]:
+    """Return the questions that a person may read: about items they see, and those they asked, are asked or answered.
 
-    So too what is asked of those for whom she stands in now, and what she answered in a place.
+    That includes questions to people whose delegate they are now.
     """
     rows = ReviewQuestion.objects.select_related(
         "item__campaign", "item__agent", "item__system", "asked_by", "asked_of", "answered_by"
     )
-    if who is not None and not who.is_active:
+    if person is not None and not person.is_active:
         return rows.none()
-    seen = Q(item__in=visibility.items_visible_to(who).order_by().values("pk"))
-    if who is None:
+    seen = Q(item__in=visibility.items_visible_to(person).order_by().values("pk"))
+    if person is None:
         return rows.filter(seen)
-    return rows.filter(_asked_of(who) | Q(asked_by=who) | Q(answered_by=who) | seen)
+    return rows.filter(_asked_of(person) | Q(asked_by=person) | Q(answered_by=person) | seen)
 
 
-def waiting_for(who: Person) -> QuerySet[ReviewQuestion]:
-    """Return what somebody, or for whom she stands in, is asked about items that still wait, the longest first."""
-    rows = ReviewQuestion.objects.filter(_asked_of(who), answer="", item__state=ReviewItem.State.IN_REVIEW)
-    rows = rows.exclude(asked_by__in=[each.pk for each in independence.accounts_of(who)])
+def waiting_for(person: Person) -> QuerySet[ReviewQuestion]:
+    """Return the open questions to a person, or to people whose delegate they are, the oldest first."""
+    rows = ReviewQuestion.objects.filter(_asked_of(person), answer="", item__state=ReviewItem.State.IN_REVIEW)
+    rows = rows.exclude(asked_by__in=[each.pk for each in independence.accounts_of(person)])
     under_way = rows.filter(item__campaign__state__in=[Campaign.State.ACTIVE, Campaign.State.PAUSED])
-    told = ("item__campaign", "item__agent", "item__system", "asked_by", "asked_of")
-    return under_way.select_related(*told).order_by("asked_at")
+    relations = ("item__campaign", "item__agent", "item__system", "asked_by", "asked_of")
+    return under_way.select_related(*relations).order_by("asked_at")
 
 
 def _asked_of(who: Person) -> Q:
@@ -135,7 +135,7 @@ def _asked_of(who: Person) -> Q:
     return Q(asked_of__in=[who.pk, *delegations.delegators_of(who).values_list("pk", flat=True)])
 
 
-def _record(action: Action, question: ReviewQuestion, by: Person, said: str) -> None:
+def _record(action: Action, question: ReviewQuestion, by: Person, words: str) -> None:
     people = list(dict.fromkeys([question.asked_by, question.asked_of, by]))
     place = question.in_place_of
     log.record(
@@ -146,12 +146,12 @@ def _record(action: Action, question: ReviewQuestion, by: Person, said: str) -> 
             *(f"person:{each.login}" for each in people),
         ],
         by=by.principal,
-        reason=said,
+        reason=words,
         detail={
             "question": str(question.pk),
             "asked_by": question.asked_by.login,
             "asked_of": question.asked_of.login,
-            "sha256": digest(said),
+            "sha256": digest(words),
             **({"in_place_of": place.login} if place else {}),
         },
     )

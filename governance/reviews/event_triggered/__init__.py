@@ -1,1 +1,1 @@
-"""Event-triggered reviews: something happened, and one person is asked about it."""
+"""Event-triggered reviews: after an event, one reviewer is asked about one agent."""

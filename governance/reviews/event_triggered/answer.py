@@ -1,4 +1,4 @@
-"""Answering a small review on its one page: one answer for all of it that somebody read, or a little more time."""
+"""Answering an event-triggered review: one answer for all items that the reviewer read, or a postponement."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers.models import Assignment
 
 LATER: Final = timedelta(days=14)
-"""By how much a small review is postponed."""
+"""By how much an event-triggered review is postponed."""
 
 
 class PostponedEnough(DomainError):
-    """A small review is postponed twice at most."""
+    """You cannot postpone this review again: it was postponed twice already. Answer it, or abstain."""
 
     code, status = "micro_review_postponed_enough", HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One answer for all `items` that somebody read. To keep some is to name the lines that stay.
+class ReviewAnswer:
+    """One answer for all `items` that the reviewer read. To keep some, name the lines that stay in `kept`.
 
-    `why_keep` goes with what is kept as it is, `why_drop` with what is cut.
+    `why_keep` is the reason code for items kept as they are, `why_drop` for what is taken away.
     """
 
     verb: str
@@ -58,71 +58,82 @@ class Said:
 @transaction.atomic
 def answer(
     campaign_id: UUID,
-    said: Said,
+    review_answer: ReviewAnswer,
     *,
     by: Person,
     via: ReviewDecision.Via,
     amr: Sequence[str] = (),
     proven: bool = True,
 ) -> submission.Submission:
-    """Answer the items of a small review that somebody read, at once; prove what was cut afterwards.
+    """Answer all items of an event-triggered review that the reviewer read; the caller verifies the removals.
 
-    What came to wait for her meanwhile goes on waiting: nobody answers what was not before them. Without a proof of who
-    she is (`proven`) nothing that is critical by now counts: Stale.
+    Items that were assigned to the reviewer since they opened the page stay open. `proven`: the reviewer has stepped up
+    their authentication; without it a critical item raises Stale.
 
-    Raises NotFound, NotTheReviewer, Stale (one of them does not wait for her any more), BadAnswer, and what drafting
-    and submitting raise. Then nothing was decided.
+    Raises NotFound, NotTheReviewer, Stale (an item no longer waits for this reviewer), BadAnswer, and what drafting and
+    submitting raise. Then nothing is decided.
     """
-    waiting = [each for each in _waiting(campaign_id, by) if each.item_id in said.items]
-    if not waiting or len(waiting) < len(said.items):
+    waiting = [each for each in _waiting(campaign_id, by) if each.item_id in review_answer.items]
+    if not waiting or len(waiting) < len(review_answer.items):
         raise Stale
     items = [each.item_id for each in waiting]
     assignment.hold(items)
     left = item_facts.lines_left(items)
-    if said.verb == Verb.REDUCE and not said.kept <= {line for lines in left.values() for line in lines}:
+    if review_answer.verb == Verb.REDUCE and not review_answer.kept <= {
+        line for lines in left.values() for line in lines
+    }:
         raise BadAnswer(field="kept", lines=sorted(line for lines in left.values() for line in lines))
-    if said.verb == Verb.REDUCE and all(set(left[item]) <= said.kept for item in items):
+    if review_answer.verb == Verb.REDUCE and all(set(left[item]) <= review_answer.kept for item in items):
         raise BadAnswer(field="kept")
     revisions = dict(Draft.objects.filter(assignment__in=waiting).values_list("assignment__item", "rev"))
     for item in items:
-        submission.save_draft(item, _of_item(said, left[item]), by=by, rev=revisions.get(item, 0), alone=False)
+        submission.save_draft(
+            item, _answer_for_item(review_answer, left[item]), by=by, rev=revisions.get(item, 0), alone=False
+        )
     return submission.submit(campaign_id, by=by, via=via, amr=amr, proven=proven, only=items)
 
 
-def weighs(campaign_id: UUID, by: Person) -> bool:
-    """Whether something of critical risk waits for somebody in a small review: answering it asks for a proof."""
+def has_critical_item(campaign_id: UUID, by: Person) -> bool:
+    """Whether a critical item of an event-triggered review waits for this person; answering it needs step-up."""
     return visibility.waiting_for(by).filter(item__campaign=campaign_id, item__risk=Risk.CRITICAL).exists()
 
 
 def _waiting(campaign_id: UUID, by: Person) -> list[Assignment]:
-    """Return what waits for somebody in a small review, whose campaign is held. Raises as `answer`."""
+    """Lock the campaign of an event-triggered review and return what waits for a person. Raises as `answer`."""
     campaign = campaigns.locked(campaign_id)
     if campaign.kind != Campaign.Kind.MICRO:
         raise NotFound
     if campaign.state != Campaign.State.ACTIVE:
         raise NotUnderWay
-    found = visibility.waiting_for(by).filter(item__campaign=campaign).order_by("item__number")
-    if not (rows := list(found)):
+    assignments = visibility.waiting_for(by).filter(item__campaign=campaign).order_by("item__number")
+    if not (rows := list(assignments)):
         raise NotTheReviewer
     return rows
 
 
-def _of_item(said: Said, left: Sequence[int]) -> answer_actions.Answer:
-    """Return what one answer for all of it says of one item."""
-    if said.verb == Verb.ABSTAIN:
-        return answer_actions.Answer(said.verb, said.abstain, said.comment)
-    if said.verb == Verb.REVOKE or (said.verb == Verb.REDUCE and not said.kept & set(left)):
-        return answer_actions.Answer(Verb.REVOKE, said.why_drop, said.comment)
-    if said.verb == Verb.REDUCE and not set(left) <= said.kept:
-        return answer_actions.Answer(said.verb, said.why_drop, said.comment, tuple(sorted(said.kept & set(left))))
+def _answer_for_item(review_answer: ReviewAnswer, left: Sequence[int]) -> answer_actions.Answer:
+    """Return what one answer for the whole review says about one item, by the lines that are left of it."""
+    if review_answer.verb == Verb.ABSTAIN:
+        return answer_actions.Answer(review_answer.verb, review_answer.abstain, review_answer.comment)
+    if review_answer.verb == Verb.REVOKE or (review_answer.verb == Verb.REDUCE and not review_answer.kept & set(left)):
+        return answer_actions.Answer(Verb.REVOKE, review_answer.why_drop, review_answer.comment)
+    if review_answer.verb == Verb.REDUCE and not set(left) <= review_answer.kept:
+        return answer_actions.Answer(
+            review_answer.verb,
+            review_answer.why_drop,
+            review_answer.comment,
+            tuple(sorted(review_answer.kept & set(left))),
+        )
     return answer_actions.Answer(
-        Verb.CERTIFY if said.verb in (Verb.CERTIFY, Verb.REDUCE) else said.verb, said.why_keep, said.comment
+        Verb.CERTIFY if review_answer.verb in (Verb.CERTIFY, Verb.REDUCE) else review_answer.verb,
+        review_answer.why_keep,
+        review_answer.comment,
     )
 
 
 @transaction.atomic
 def postpone(campaign_id: UUID, *, by: Person, reason: str) -> Campaign:
-    """Put a small review off by fourteen days, as somebody whom it asks; twice at most.
+    """Postpone an event-triggered review by fourteen days, as one of its reviewers; at most twice.
 
     Raises NotFound, NotTheReviewer, NotUnderWay, ReasonRequired, PostponedEnough.
     """

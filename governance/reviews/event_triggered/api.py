@@ -1,4 +1,4 @@
-"""Small reviews over REST: what happened, one answer for all that somebody is asked, and a little more time."""
+"""Event-triggered reviews over REST: what happened, one answer for the caller's items, and postponing."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from governance.reviews.remediation import remediation
 
 
 class HappenedShown(Shown):
-    """One thing that happened, in words. `notes` are words that others wrote."""
+    """One event that the review is about, in words. `notes` are texts that a person or a server wrote."""
 
-    said = serializers.CharField()
+    said = serializers.CharField(source="sentence")
     at = serializers.DateTimeField(allow_null=True)
     notes = serializers.ListField(child=serializers.CharField())
     sides = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
 
 
 class MicroReviewShown(Shown):
-    """A small review: its campaign by slug, what it is about, and until when it is to be answered."""
+    """An event-triggered review: its campaign by slug, what it is about, and when it is due."""
 
     slug = serializers.CharField(source="campaign.slug")
     cause = serializers.ChoiceField(choices=ReviewTrigger.Kind.choices, source="kind")
@@ -50,12 +50,12 @@ class MicroReviewShown(Shown):
 
     @extend_schema_field(HappenedShown(many=True))
     def get_happened(self, trigger: ReviewTrigger) -> list[dict[str, Any]]:
-        """Say what happened."""
+        """Describe what happened."""
         return list(HappenedShown(event_triggered_words.happened(trigger), many=True).data)
 
 
 class MicroReviewInFull(MicroReviewShown):
-    """The same with the items that the caller sees, each with its lines."""
+    """An event-triggered review with the items that the caller sees, each with its lines."""
 
     items = serializers.SerializerMethodField()
 
@@ -66,10 +66,10 @@ class MicroReviewInFull(MicroReviewShown):
 
 
 class MicroAnswerAsked(Strict):
-    """One answer for all `items` that the caller read. To keep some is to name the lines that stay.
+    """One answer for all `items` that the caller read. To keep some, name the lines that stay in `kept`.
 
-    What is not named goes on waiting. `why_keep` goes with what stays as it is, `why_drop` with what is cut, `why_not`
-    with not being able to judge.
+    Items that are not named stay open. `why_keep` is the reason code for items kept as they are, `why_drop` for what is
+    taken away, `why_not` for an abstention.
     """
 
     verb = serializers.ChoiceField(choices=[*review_rules.Verb])
@@ -84,7 +84,7 @@ class MicroAnswerAsked(Strict):
 
 
 class MicroAnswered(Shown):
-    """What was decided, the cuts with their proofs, and the items of other reviews that are settled by it."""
+    """The decisions, the removals with their verifications, and the items of other reviews that they settle."""
 
     decided = serializers.ListField(child=serializers.DictField())
     settled = serializers.ListField(child=serializers.UUIDField())
@@ -92,7 +92,7 @@ class MicroAnswered(Shown):
 
 
 class MicroFilter(filters.FilterSet):
-    """Filters of small reviews."""
+    """Filters of event-triggered reviews."""
 
     cause = filters.ChoiceFilter(choices=ReviewTrigger.Kind.choices, field_name="kind")
     agent = filters.CharFilter(field_name="agent__slug")
@@ -104,24 +104,24 @@ class MicroFilter(filters.FilterSet):
 
 
 class OfMicroReviews(OfReviews):
-    """What the addresses of small reviews share."""
+    """What the addresses of event-triggered reviews share."""
 
     def triggers(self) -> QuerySet[ReviewTrigger]:
-        """Return the small reviews that the caller sees."""
+        """Return the event-triggered reviews that the caller sees."""
         if self.caller.agent is not None:
             return ReviewTrigger.objects.none()
         return visibility.visible_to(self.caller.human)
 
     def trigger(self, slug: str) -> ReviewTrigger:
-        """Find one that the caller sees, and remember what a refusal is about. Raises NotFound."""
+        """Find a review that the caller sees, and note what a refusal is about. Raises NotFound."""
         self.about = [f"campaign:{slug}"]
         return self.find(self.triggers(), campaign__slug=slug)
 
-    def told(self, slug: str) -> Response:
-        """Answer with a small review as it is now."""
-        found = self.trigger(slug)
-        items = list(self.items().filter(campaign=found.campaign_id).order_by("number"))
-        return Response(MicroReviewInFull(found, context={"items": items, "person": self.caller.human}).data)
+    def review_response(self, slug: str) -> Response:
+        """Respond with an event-triggered review as it is now."""
+        trigger = self.trigger(slug)
+        items = list(self.items().filter(campaign=trigger.campaign_id).order_by("number"))
+        return Response(MicroReviewInFull(trigger, context={"items": items, "person": self.caller.human}).data)
 
 
 class MicroReviews(OfMicroReviews, Listing):
@@ -132,12 +132,12 @@ class MicroReviews(OfMicroReviews, Listing):
     ordering = ("-happened_at", "-id")
 
     def rows(self) -> QuerySet[ReviewTrigger]:
-        """Return the visible ones."""
+        """Return the reviews that the caller sees."""
         return self.triggers()
 
     @extend_schema(responses=MicroReviewShown(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """List small reviews, the newest first."""
+        """List event-triggered reviews, the newest first."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
         return self.get_paginated_response(MicroReviewShown(page, many=True).data)
 
@@ -147,8 +147,8 @@ class OneMicroReview(OfMicroReviews):
 
     @extend_schema(responses=MicroReviewInFull)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Show a small review with its items."""
-        return self.told(key)
+        """Show an event-triggered review with its items."""
+        return self.review_response(key)
 
 
 class MicroAnswer(OfMicroReviews):
@@ -158,18 +158,20 @@ class MicroAnswer(OfMicroReviews):
 
     @extend_schema(request=MicroAnswerAsked, responses={201: MicroAnswered})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Answer what one read: it is decided and cut in one transaction, then proven."""
-        found, body = self.trigger(key), self.body(MicroAnswerAsked)
+        """Answer the named items: they are decided and removed in one transaction, then verified."""
+        trigger, body = self.trigger(key), self.body(MicroAnswerAsked)
         body["abstain"], body["kept"] = body.pop("why_not"), frozenset(body["kept"])
         body["items"] = frozenset(body["items"])
         by, via = self.reviewer(), ReviewDecision.Via.API
-        weighs = answer.weighs(_campaign(found), by)
+        weighs = answer.has_critical_item(_campaign(trigger), by)
         self.weigh(weighs=weighs)
-        done = answer.answer(_campaign(found), answer.Said(**body), by=by, via=via, proven=weighs)
-        decided = [{"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in done.decided]
-        removals = [RemovalShown(remediation.prove(cut)).data for cut in done.removals]
-        told = {"decided": decided, "settled": [str(each.pk) for each in done.settled], "removals": removals}
-        return Response(told, status=HTTPStatus.CREATED)
+        submission = answer.answer(_campaign(trigger), answer.ReviewAnswer(**body), by=by, via=via, proven=weighs)
+        decided = [
+            {"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in submission.decided
+        ]
+        removals = [RemovalShown(remediation.prove(cut)).data for cut in submission.removals]
+        result = {"decided": decided, "settled": [str(each.pk) for each in submission.settled], "removals": removals}
+        return Response(result, status=HTTPStatus.CREATED)
 
 
 class MicroPostpone(OfMicroReviews):
@@ -177,11 +179,11 @@ class MicroPostpone(OfMicroReviews):
 
     @extend_schema(request=Why, responses=MicroReviewInFull)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Put it off by fourteen days; twice at most."""
-        found, body = self.trigger(key), self.body(Why)
-        answer.postpone(_campaign(found), by=self.reviewer(), reason=body["reason"])
-        return self.told(key)
+        """Postpone the review by fourteen days; at most twice."""
+        trigger, body = self.trigger(key), self.body(Why)
+        answer.postpone(_campaign(trigger), by=self.reviewer(), reason=body["reason"])
+        return self.review_response(key)
 
 
-def _campaign(found: ReviewTrigger) -> Any:  # noqa: ANN401 - a key; what is visible has a campaign
-    return found.campaign_id
+def _campaign(trigger: ReviewTrigger) -> Any:  # noqa: ANN401 - a key; what is visible has a campaign
+    return trigger.campaign_id

@@ -1,4 +1,4 @@
-"""Noting that something happened which somebody should look at: once a kind and subject, however often it happens."""
+"""Noting a cause for an event-triggered review: one per kind and subject, however often the event happens."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _MOST_FACTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How a kind is asked about: after how long the same may be asked again, and the reason a removal begins with."""
+class KindRules:
+    """How a kind of cause is reviewed: how soon it may be reviewed again, and the reason preselected for a removal."""
 
     again_after: timedelta
     drop: str
@@ -30,44 +30,45 @@ class Manner:
 
 
 _WEEK, _MONTH, _QUARTER = timedelta(days=7), timedelta(days=30), timedelta(days=90)
-MANNERS: Final[Mapping[str, Manner]] = {
-    Kind.COMBINATION: Manner(_WEEK, "risk"),
-    Kind.TOOL_CHANGED: Manner(_WEEK, "drifted"),
-    Kind.IRREVERSIBLE_USE: Manner(_WEEK, "risk"),
-    Kind.LEAVER: Manner(_WEEK, "owner_gone"),
-    Kind.DELEGATE_LEFT: Manner(_WEEK, "owner_gone"),
-    Kind.DORMANT: Manner(_MONTH, "unused"),
-    Kind.BY_RULE: Manner(_MONTH, "not_appropriate"),
-    Kind.AGENT_CHANGED: Manner(_MONTH, "drifted"),
-    Kind.REACH_GREW: Manner(_MONTH, "risk"),
-    Kind.DENIALS: Manner(_MONTH, "wrong_scope"),
-    Kind.NEW_OFFICE: Manner(_QUARTER, "not_appropriate"),
-    Kind.MOVED: Manner(_QUARTER, "not_appropriate"),
-    Kind.ENDS_SOON: Manner(_QUARTER, "project_ended"),
-    Kind.SPOT_CHECK: Manner(timedelta(), "not_appropriate"),
+KIND_RULES: Final[Mapping[str, KindRules]] = {
+    Kind.COMBINATION: KindRules(_WEEK, "risk"),
+    Kind.TOOL_CHANGED: KindRules(_WEEK, "drifted"),
+    Kind.IRREVERSIBLE_USE: KindRules(_WEEK, "risk"),
+    Kind.LEAVER: KindRules(_WEEK, "owner_gone"),
+    Kind.DELEGATE_LEFT: KindRules(_WEEK, "owner_gone"),
+    Kind.DORMANT: KindRules(_MONTH, "unused"),
+    Kind.BY_RULE: KindRules(_MONTH, "not_appropriate"),
+    Kind.AGENT_CHANGED: KindRules(_MONTH, "drifted"),
+    Kind.REACH_GREW: KindRules(_MONTH, "risk"),
+    Kind.DENIALS: KindRules(_MONTH, "wrong_scope"),
+    Kind.NEW_OFFICE: KindRules(_QUARTER, "not_appropriate"),
+    Kind.MOVED: KindRules(_QUARTER, "not_appropriate"),
+    Kind.ENDS_SOON: KindRules(_QUARTER, "project_ended"),
+    Kind.SPOT_CHECK: KindRules(timedelta(), "not_appropriate"),
 }
-"""In the order in which they are asked about where many wait."""
+"""In the order in which the reviews begin where many causes wait."""
 
 
 @transaction.atomic
 def note(
     kind: str, agent: Agent, fact: Mapping[str, Any], *, grants: Iterable[UUID] = (), at: datetime | None = None
 ) -> ReviewTrigger:
-    """Note what happened to an agent; with `grants` it is about those alone.
+    """Note what happened to an agent; with `grants` the cause is about those alone.
 
-    A cause of the kind that still waits is added to. One asked about before waits until its interval is over.
+    A waiting cause of the same kind and subject gets the fact added. After a review of the same cause a new one waits
+    until its interval is over.
     """
-    held = sorted(set(grants))
-    subject = f"grant:{held[0]}" if kind in (Kind.BY_RULE, Kind.ENDS_SOON) and held else f"agent:{agent.slug}"
-    told = {**fact, "at": (at or clock.now()).isoformat()}
+    grant_ids = sorted(set(grants))
+    subject = f"grant:{grant_ids[0]}" if kind in (Kind.BY_RULE, Kind.ENDS_SOON) and grant_ids else f"agent:{agent.slug}"
+    dated_fact = {**fact, "at": (at or clock.now()).isoformat()}
     with connection.cursor() as cursor:  # two who note the same at once: the second sees what the first wrote
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"review trigger {kind} {subject}"])
     same = ReviewTrigger.objects.filter(kind=kind, subject=subject)
     waiting = same.select_for_update().filter(state=ReviewTrigger.State.WAITING).first()  # not while it is being opened
     if waiting is not None:
         if len(waiting.facts) < _MOST_FACTS:
-            waiting.facts = [*waiting.facts, told]
-        waiting.grants = sorted({*waiting.grants, *held}) if waiting.grants and held else []
+            waiting.facts = [*waiting.facts, dated_fact]
+        waiting.grants = sorted({*waiting.grants, *grant_ids}) if waiting.grants and grant_ids else []
         waiting.save(update_fields=["facts", "grants"])
         return waiting
     before = same.filter(state=ReviewTrigger.State.OPENED)
@@ -77,23 +78,23 @@ def note(
         kind=kind,
         agent=agent,
         subject=subject,
-        grants=held,
-        facts=[told],
+        grants=grant_ids,
+        facts=[dated_fact],
         happened_at=at or now,
-        open_from=max(now, last + MANNERS[kind].again_after) if last else now,
+        open_from=max(now, last + KIND_RULES[kind].again_after) if last else now,
     )
 
 
 def known(kind: str, agent: Agent, **fact: object) -> bool:
-    """Whether an agent was noted for this before, whatever became of it."""
+    """Whether a cause of this kind with this fact was ever noted for an agent."""
     return ReviewTrigger.objects.filter(kind=kind, agent=agent, facts__contains=[fact]).exists()
 
 
 def in_force(agent: Agent) -> bool:
-    """Whether an agent holds anything that could be asked about."""
+    """Whether an agent holds access that a review could ask about."""
     return Grant.objects.filter(agent=agent, ended_at=None, expires_at__gt=clock.now()).exists()
 
 
 def waiting_count() -> int:
-    """Count the causes that nobody was asked about yet."""
+    """Count the causes whose review has not begun."""
     return ReviewTrigger.objects.filter(state=ReviewTrigger.State.WAITING).count()

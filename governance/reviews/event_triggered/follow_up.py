@@ -1,7 +1,7 @@
-"""What whoever runs a review does about a spot check that would take more away: ask again, or leave it, with a reason.
+"""Following up a spot check that would take more away: the owner of the review asks again, or leaves it with a reason.
 
-The review is closed by then, and its answers stay; a small review asks about what is still in force, with what the
-check said. Nothing changes before somebody answers that.
+The review is closed by then, and its answers stay. To ask again begins an event-triggered review of what is still in
+force, with what the check found; access changes only by its answer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .causes import Kind
 
 
 class NothingToFollowUp(DomainError):
-    """The spot check would take nothing more away, was followed up already, or nothing is left to ask about."""
+    """There is nothing to follow up: the check agrees, was followed up already, or none of the access is in force."""
 
     code, status = "nothing_to_follow_up", HTTPStatus.CONFLICT
 
@@ -64,14 +64,14 @@ def follow_up(check_id: UUID, *, by: Person, how: str, reason: str) -> SpotCheck
 
 
 def _ask_again(check: SpotCheck) -> None:
-    """Have somebody asked about what is left of the access. Raises NothingToFollowUp where nothing is."""
+    """Note a cause to review what is left of the access. Raises NothingToFollowUp where nothing is left."""
     if not may_ask_again(check.item) or check.item.agent is None:
         raise NothingToFollowUp
     live = check.item.population.filter(grant__ended_at=None).values_list("grant", flat=True)
-    told = {"check": str(check.pk), "review": check.item.campaign.name, "verb": check.verb, "reason": check.comment}
-    causes.note(Kind.SPOT_CHECK, check.item.agent, told, grants=live)
+    fact = {"check": str(check.pk), "review": check.item.campaign.name, "verb": check.verb, "reason": check.comment}
+    causes.note(Kind.SPOT_CHECK, check.item.agent, fact, grants=live)
 
 
 def may_ask_again(item: ReviewItem) -> bool:
-    """Whether a small review can ask about an item: it is access, and some of it is in force."""
+    """Whether an event-triggered review can ask about an item: it is access, and some of it is in force."""
     return item.subject_kind == ReviewItem.Subject.ACCESS and undecided.is_left(item)

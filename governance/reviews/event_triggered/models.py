@@ -1,4 +1,4 @@
-"""What happened to an agent that somebody should look at, and the small review of one page that asks about it."""
+"""The cause of an event-triggered review: what happened to an agent, and the campaign that asks about it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MOST_POSTPONED = 2
 
 
 class ReviewTrigger(models.Model):
-    """One cause to look at one agent, or at some of its grants. Never deleted.
+    """One cause to review one agent, or some of its grants. Never deleted.
 
-    While it waits, what happens again is added to its `facts`. Its review is a campaign of kind `micro`; without
-    `grants` that takes in all access of the agent. What nothing in force is left of is dropped.
+    While it waits, each further event is added to its `facts`. Its review is a campaign of kind `micro`; without
+    `grants` the review takes in all access of the agent. A cause is dropped when none of its access is in force.
     """
 
     class Kind(models.TextChoices):

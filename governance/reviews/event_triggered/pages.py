@@ -1,4 +1,4 @@
-"""A small review: one page with what happened, what it concerns, and one answer for all of it."""
+"""The page of an event-triggered review: what happened, which access it concerns, and one answer for all of it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from governance.console import doors
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import attention
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.decisions.pages.submission import proofs, told_of
 from governance.reviews.event_triggered import answer
 from governance.reviews.event_triggered import words as event_triggered_words
-from governance.reviews.event_triggered.causes import MANNERS
+from governance.reviews.event_triggered.causes import KIND_RULES
 from governance.reviews.event_triggered.models import MOST_POSTPONED, ReviewTrigger
 from governance.reviews.items import visibility
 from governance.reviews.remediation import remediation
@@ -33,15 +33,15 @@ from governance.reviews.remediation import remediation
 _CALLS: Final = 10
 _DIGITS: Final = 9
 _SHOWN: Final = 200
-"""How many items the page shows, and so are answered at once; what is left comes when they are."""
+"""How many items the page shows and one answer covers; the next ones follow once these are answered."""
 _PARTS: Final = ("why_keep", "why_drop", "abstain", "comment")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show a small review, and take the answer of whoever is asked."""
-    campaign, person = found(request, slug), doors.person(request)
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show an event-triggered review, and take the answer of its reviewer."""
+    campaign, person = find_campaign(request, slug), doors.person(request)
     trigger = ReviewTrigger.objects.select_related("agent").filter(campaign=campaign).first()
     if trigger is None:
         raise NotFound
@@ -55,7 +55,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
     waiting = read.to_answer(campaign, person)
     rows = read.rows(list(waiting[:_SHOWN]), person)
     answered = read.rows(list(read.answered_by(campaign, person)), person)
-    told: dict[str, Any] = {
+    context: dict[str, Any] = {
         "campaign": campaign,
         "trigger": trigger,
         "happened": event_triggered_words.happened(trigger),
@@ -67,7 +67,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "keep": [(code, REASONS[code]) for code in review_rules.KEEP],
         "drop": [(code, REASONS[code]) for code in review_rules.DROP],
         "abstain": [(code, REASONS[code]) for code in review_rules.ABSTAIN],
-        "usual": request.POST.get("why_drop", MANNERS[trigger.kind].drop),
+        "usual": request.POST.get("why_drop", KIND_RULES[trigger.kind].drop),
         "ticked": request.POST.getlist("keep"),
         "posted": request.POST.getlist("item"),
         "more": max(0, waiting.count() - len(rows)) if len(rows) == _SHOWN else 0,
@@ -77,7 +77,9 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "given": request.POST,
         "is_open": campaign.state == Campaign.State.ACTIVE,
     }
-    return render(request, "console/reviews/event_triggered/one.html", told, status=problem.status if problem else 200)
+    return render(
+        request, "console/reviews/event_triggered/one.html", context, status=problem.status if problem else 200
+    )
 
 
 def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
@@ -86,30 +88,30 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         answer.postpone(campaign.pk, by=by, reason=doors.reason(request))
         doors.done(request, _("You are asked again: it is due fourteen days later."))
         return redirect(f"/small-reviews/{campaign.slug}/")
-    said = _said(request)
-    for item in said.items:
+    review_answer = _read_answer(request)
+    for item in review_answer.items:
         ms = doors.number(request.POST.get(f"ms:{item}", ""), _DIGITS)
-        if ms > 0 and read.live(campaign, by).filter(item=item).exists():
+        if ms > 0 and read.open_assignments(campaign, by).filter(item=item).exists():
             attention.looked(item, by=by, ms=ms)
-    weighs = answer.weighs(campaign.pk, by)
+    weighs = answer.has_critical_item(campaign.pk, by)
     doors.require_reauthentication(request, "micro-review-answer", weighs=weighs)
     via, amr = ReviewDecision.Via.UI, proofs(request)
-    done = answer.answer(campaign.pk, said, by=by, via=via, amr=amr, proven=weighs)
-    proven = [remediation.prove(cut) for cut in done.removals]
-    doors.done(request, told_of(done, sum(each.state == "verified" for each in proven)))
+    submission = answer.answer(campaign.pk, review_answer, by=by, via=via, amr=amr, proven=weighs)
+    proven = [remediation.prove(cut) for cut in submission.removals]
+    doors.done(request, told_of(submission, sum(each.state == "verified" for each in proven)))
     return redirect(f"/small-reviews/{campaign.slug}/")
 
 
-def _said(request: HttpRequest) -> answer.Said:
+def _read_answer(request: HttpRequest) -> answer.ReviewAnswer:
     """Read the form. Raises Malformed."""
     verb, lines = request.POST.get("verb", ""), [doors.number(line) for line in request.POST.getlist("keep")]
     items = _items(request)
     if verb.startswith("abstain:"):
-        return answer.Said("abstain", items, abstain=verb.partition(":")[2], comment=_text(request, "comment"))
+        return answer.ReviewAnswer("abstain", items, abstain=verb.partition(":")[2], comment=_text(request, "comment"))
     if verb not in tuple(review_rules.STRICTNESS) or -1 in lines:
         raise Malformed
     parts = {part: _text(request, part) for part in _PARTS}
-    return answer.Said(verb, items, **parts, kept=frozenset(lines))
+    return answer.ReviewAnswer(verb, items, **parts, kept=frozenset(lines))
 
 
 def _items(request: HttpRequest) -> frozenset[UUID]:
@@ -125,7 +127,7 @@ def _text(request: HttpRequest, name: str) -> str:
 
 
 def _calls(campaign: Campaign, person: Person) -> list[Event]:
-    """Return the last calls under what somebody sees of it, allowed and denied."""
+    """Return the last calls, allowed and denied, under the grants of the review that a person sees."""
     seen = campaign.population.filter(item__in=visibility.items_visible_to(person).values("pk"))
     grants = [f"grant:{pk}" for pk in seen.order_by("item__number", "grant").values_list("grant", flat=True)[:50]]
     rows = Event.objects.filter(links__overlap=grants, action__in=[Action.CALL_ALLOWED, Action.CALL_DENIED])

@@ -1,7 +1,7 @@
-"""How far an agent reaches with some of its access and without it, by the blast radius.
+"""How much new access raises the blast radius of an agent.
 
-One grant may bring a rise, or several together since somebody last looked at all that the agent may do: an answer in a
-review about that, or the last time that a rise was noted, so that the same rise is asked about once.
+One grant may bring a rise, or several together since a person last looked at all access of the agent. That is the
+latest answer in a review of all of it, or the latest noted rise, so that one rise is reviewed once.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from governance.blast_radius import blast_radius, preview
 from governance.requests.models import AccessRequest
 
 ENOUGH: Final = 15
-"""By how many points the blast radius grows before somebody looks (design 5, 3.8)."""
+"""By how many points the blast radius grows before a review begins (design 5, 3.8)."""
 _CARRIED_OUT: Final = timedelta(days=1)
-"""Within this time what an answer cut has ended, and was not there any more for whoever looked."""
+"""Access that ends within this time of an answer counts as removed by it."""
 _LOOKED: Final = """
 SELECT greatest(
     (SELECT max(d.decided_at) FROM governance_reviewdecision d JOIN governance_reviewitem i ON i.id = d.item_id
@@ -39,7 +39,7 @@ SELECT greatest(
 
 @dataclass(frozen=True, slots=True)
 class Rise:
-    """From how far to how far an agent reaches, and the grants that bring it there, the first to begin first."""
+    """The blast radius before and after, and the grants that raise it, in the order in which they began."""
 
     before: int
     after: int
@@ -47,36 +47,36 @@ class Rise:
 
     @property
     def is_jump(self) -> bool:
-        """Whether somebody should look; the first access of an agent is no rise."""
+        """Whether the rise is large enough for a review; the first access of an agent is no rise."""
         return bool(self.before) and self.after - self.before >= ENOUGH
 
 
 def rise(grant: Grant) -> Rise | None:
-    """Return the rise that a new grant completes: with all that began since somebody looked, or else by itself."""
+    """Return the rise that a new grant completes: with all that began since the last look, or else by itself."""
     now = clock.now()
     live = Grant.objects.filter(agent=grant.agent_id, ended_at=None, expires_at__gt=min(now, grant.starts_at))
     looked = _looked(grant.agent)
-    found = [_alone(grant, live)] if looked is None else [_since(grant.agent, live, looked, now), _alone(grant, live)]
-    return next((each for each in found if each.is_jump), None)
+    rises = [_alone(grant, live)] if looked is None else [_since(grant.agent, live, looked, now), _alone(grant, live)]
+    return next((candidate for candidate in rises if candidate.is_jump), None)
 
 
 def _looked(agent: Agent) -> datetime | None:
-    """Return when somebody last looked at all that an agent may do, or was to."""
+    """Return when a person last looked at all access of an agent, or a review of it was noted."""
     with connection.cursor() as cursor:
         cursor.execute(_LOOKED, {"agent": agent.pk})
-        found: datetime | None = cursor.fetchone()[0]
-    return found
+        looked_at: datetime | None = cursor.fetchone()[0]
+    return looked_at
 
 
 def _alone(grant: Grant, live: QuerySet[Grant]) -> Rise:
-    """Set what is in force against the same without a grant, and with the one that it took the place of."""
+    """Compare what is in force with the same without this grant, but with the grant that it renews."""
     renewed = AccessRequest.objects.filter(grant_id=grant.pk, renews__isnull=False).values("renews")
     without = Grant.objects.filter(Q(pk__in=live.exclude(pk=grant.pk).values("pk")) | Q(pk__in=renewed))
     return Rise(score(without, grant.agent), score(live, grant.agent), (grant.pk,))
 
 
 def _since(agent: Agent, live: QuerySet[Grant], looked: datetime, now: datetime) -> Rise:
-    """Set what is in force against what was once the answers of that time were carried out."""
+    """Compare what is in force with what was in force after the last look and its remediation."""
     stayed = Q(ended_at=None) | Q(ended_at__gt=min(now, looked + _CARRIED_OUT))
     then = Grant.objects.filter(stayed, agent=agent, starts_at__lte=looked, expires_at__gt=looked)
     new = live.filter(starts_at__gt=looked).order_by("starts_at", "pk").values_list("pk", flat=True)

@@ -1,6 +1,6 @@
-"""The end of a small review: what follows from its answers elsewhere, and that it closes by itself.
+"""The end of an event-triggered review: what its answers settle elsewhere, and its closing without a person.
 
-Both wait until no answer can be taken back any more.
+Both wait until no answer can be recalled any more.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .causes import Kind
 
 
 def settle_due(limit: int = 200) -> int:
-    """Close small reviews of which every item has an outcome that stands; returns how many."""
+    """Close up to `limit` event-triggered reviews whose items all have a final outcome; returns how many."""
     settlement.reopen_due()
     _end_what_is_gone(limit)
     items = ReviewItem.objects.filter(campaign=OuterRef("pk"))
@@ -40,11 +40,11 @@ def settle_due(limit: int = 200) -> int:
     rows = Campaign.objects.filter(kind=Campaign.Kind.MICRO, state=Campaign.State.ACTIVE)
     done = rows.filter(~Exists(items.filter(state=ReviewItem.State.IN_REVIEW)) & ~Exists(lately) & ~Exists(elsewhere))
     ids = list(done.order_by("due_at", "pk").values_list("pk", flat=True)[:limit])
-    return sum(best_effort.each(ids, _settle))
+    return sum(best_effort.for_each(ids, _settle))
 
 
 def _end_what_is_gone(limit: int) -> None:
-    """Ask nobody any longer about access that ended meanwhile."""
+    """Supersede open items whose access has ended."""
     alive = PopulationRow.objects.filter(item=OuterRef("pk"), grant__ended_at=None)
     rows = ReviewItem.objects.filter(~Exists(alive), state=ReviewItem.State.IN_REVIEW)
     rows = rows.filter(campaign__kind=Campaign.Kind.MICRO, campaign__state=Campaign.State.ACTIVE)
@@ -58,40 +58,40 @@ def _settle(campaign_id: UUID) -> int:
     if not close.close_answered(campaign_id):
         return 0
     trigger = ReviewTrigger.objects.select_related("agent").get(campaign=campaign_id)
-    here = Q(item__campaign=campaign_id, item__current_decision__isnull=False)
+    in_this_review = Q(item__campaign=campaign_id, item__current_decision__isnull=False)
     carried = ReviewItem.objects.filter(campaign=campaign_id, carried_from__isnull=False).values("carried_from")
-    said = list(
-        ReviewDecision.objects.filter(here | Q(pk__in=carried), taken_back=None)
+    decisions = list(
+        ReviewDecision.objects.filter(in_this_review | Q(pk__in=carried), taken_back=None)
         .exclude(verb=Verb.ABSTAIN)
         .select_related("decided_by")
         .order_by("-decided_at")
     )
-    if said and trigger.kind == Kind.DORMANT:
-        _keep_in_use(trigger, said)
-    if said and trigger.kind == Kind.BY_RULE:
-        _look(trigger, said)
+    if decisions and trigger.kind == Kind.DORMANT:
+        _keep_in_use(trigger, decisions)
+    if decisions and trigger.kind == Kind.BY_RULE:
+        _record_look(trigger, decisions)
     return 1
 
 
-def _keep_in_use(trigger: ReviewTrigger, said: list[ReviewDecision]) -> None:
-    """Count an agent of which something was kept as needed, which is what an answer on its own page says too."""
-    kept = next((each for each in said if each.verb != Verb.REVOKE), None)
+def _keep_in_use(trigger: ReviewTrigger, decisions: list[ReviewDecision]) -> None:
+    """Record that a dormant agent is still needed where its reviewer kept some access, as its own page does."""
+    kept = next((each for each in decisions if each.verb != Verb.REVOKE), None)
     if kept is None:
         return
     try:
         with transaction.atomic():
-            dormancy.keep(trigger.agent, by=kept.decided_by, reason=_why(kept))
+            dormancy.keep(trigger.agent, by=kept.decided_by, reason=_reason(kept))
     except dormancy.NotDormant:  # it was used, or kept there, meanwhile
         return
 
 
-def _look(trigger: ReviewTrigger, said: list[ReviewDecision]) -> None:
-    """Let the answer be the look that whoever a rule spared owes: one look, wherever it was taken."""
-    verdict = RuleApproval.Verdict.REVOKE if said[0].verb == Verb.REVOKE else RuleApproval.Verdict.KEEP
-    pk, by = UUID(trigger.facts[0]["rule_approval"]), said[0].decided_by
-    if not auto_approval.stands_behind(pk, by):  # nobody looks at what their own rule approved: others are told
-        auto_approval.looked_at(pk, by=by, verdict=verdict, reason=_why(said[0]))
+def _record_look(trigger: ReviewTrigger, decisions: list[ReviewDecision]) -> None:
+    """Count the answer as the later check of an automatic approval, wherever that check was due."""
+    verdict = RuleApproval.Verdict.REVOKE if decisions[0].verb == Verb.REVOKE else RuleApproval.Verdict.KEEP
+    pk, by = UUID(trigger.facts[0]["rule_approval"]), decisions[0].decided_by
+    if not auto_approval.stands_behind(pk, by):  # a person does not check what their own rule approved
+        auto_approval.looked_at(pk, by=by, verdict=verdict, reason=_reason(decisions[0]))
 
 
-def _why(said: ReviewDecision) -> str:
-    return (said.comment or said.reason_code or "Kept in a review.")[:500]
+def _reason(decision: ReviewDecision) -> str:
+    return (decision.comment or decision.reason_code or "Kept in a review.")[:500]

@@ -1,7 +1,7 @@
-"""Beginning a small review: a campaign of one agent, made by the product, with an analyst to turn to.
+"""Beginning an event-triggered review: a campaign about one agent, made by the system and owned by an analyst.
 
-It takes its population, suggestions and reviewers by the steps of every campaign. Nobody has more than ten open at
-once: what comes on top waits.
+Its population, suggestions and reviewers come from the steps of every campaign. A person has at most ten of them open;
+further ones wait.
 """
 
 from __future__ import annotations
@@ -30,52 +30,54 @@ from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.suggestions import suggestions
 
-from .causes import MANNERS
+from .causes import KIND_RULES
 
 MOST_OPEN: Final = 10
-"""How many small reviews one person has at once."""
-MOST_TOLD: Final = 32 * 1024
-"""How many bytes of facts the record of its beginning repeats; all of them stay with the cause."""
+"""How many event-triggered reviews one person has open at once."""
+MOST_FACT_BYTES: Final = 32 * 1024
+"""How many bytes of facts the event of its beginning repeats; the cause keeps all of them."""
 DUE, DUE_CRITICAL = timedelta(days=7), timedelta(days=2)
 _LATER: Final = timedelta(hours=1)
-"""After how long a cause is tried again whose reviewer has enough to answer, or that failed."""
+"""After how long a cause is tried again that failed, or whose reviewer has too many reviews open."""
 _ORDER: Final = Case(
-    *(When(kind=kind, then=Value(place)) for place, kind in enumerate(MANNERS)),
+    *(When(kind=kind, then=Value(place)) for place, kind in enumerate(KIND_RULES)),
     output_field=IntegerField(),
 )
 
 
-class _Full(Exception):
-    """Whoever would answer has enough to answer."""
+class _ReviewerFull(Exception):
+    """A reviewer has too many event-triggered reviews open."""
 
 
-class _Nothing(Exception):
-    """Nothing is in force that could be asked about."""
+class _NothingInForce(Exception):
+    """No access in force is left to review."""
 
 
 def open_due(limit: int = 100) -> int:
-    """Begin the reviews of up to `limit` causes that wait, the weightiest first; says how many began.
+    """Begin the reviews of up to `limit` waiting causes, the most urgent kind first; returns how many began.
 
     Raises an ExceptionGroup of those that failed, after all others began.
     """
     waiting = ReviewTrigger.objects.filter(state=ReviewTrigger.State.WAITING, open_from__lte=clock.now())
-    waiting = waiting.exclude(Exists(_open_ones(OuterRef("kind"), OuterRef("subject"))))  # those wait for these
+    waiting = waiting.exclude(
+        Exists(_open_triggers(OuterRef("kind"), OuterRef("subject")))
+    )  # one open review of a subject at a time
     ids = list(waiting.order_by(_ORDER, "happened_at").values_list("pk", flat=True)[:limit])
-    owner = whose_care()
-    return sum(best_effort.each(ids, lambda pk: _try(pk, owner))) if owner is not None else 0
+    owner = choose_owner()
+    return sum(best_effort.for_each(ids, lambda pk: _try(pk, owner))) if owner is not None else 0
 
 
-def whose_care() -> Person | None:
-    """Return the person a small review belongs to: the analyst with the fewest, or else somebody of security."""
+def choose_owner() -> Person | None:
+    """Return the owner of a new event-triggered review: the analyst with the fewest campaigns, else of security."""
     for role in (Role.ANALYST, Role.SECURITY):
         rows = Person.objects.holding(role).filter(is_active=True).annotate(n=Count("campaigns", distinct=True))
-        if (found := rows.order_by("n", "login").first()) is not None:
-            return found
+        if (owner := rows.order_by("n", "login").first()) is not None:
+            return owner
     return None
 
 
 def _try(pk: UUID, owner: Person) -> int:
-    """Begin the review of a cause. One that fails goes behind the others, so that a hundred of them stop nobody."""
+    """Begin the review of a cause. One that fails is tried again later, so that it does not block the others."""
     try:
         return _open(pk, owner)
     except Exception:
@@ -88,15 +90,15 @@ def _try(pk: UUID, owner: Person) -> int:
 def _open(pk: UUID, owner: Person) -> int:
     row = ReviewTrigger.objects.select_for_update(of=("self",), skip_locked=True).select_related("agent")
     trigger = row.filter(pk=pk, state=ReviewTrigger.State.WAITING).first()
-    if trigger is None or _open_ones(trigger.kind, trigger.subject).exists():
+    if trigger is None or _open_triggers(trigger.kind, trigger.subject).exists():
         return 0
     try:
         with transaction.atomic():
             campaign = _begin(trigger, owner)
-    except _Nothing:
+    except _NothingInForce:
         ReviewTrigger.objects.filter(pk=pk).update(state=ReviewTrigger.State.DROPPED)
         return 0
-    except _Full:
+    except _ReviewerFull:
         ReviewTrigger.objects.filter(pk=pk).update(open_from=clock.now() + _LATER)
         return 0
     trigger.state, trigger.campaign, trigger.opened_at = ReviewTrigger.State.OPENED, campaign, clock.now()
@@ -104,14 +106,14 @@ def _open(pk: UUID, owner: Person) -> int:
     return 1
 
 
-def _open_ones(kind: str | OuterRef, subject: str | OuterRef) -> QuerySet[ReviewTrigger]:
-    """Return what is being asked about now of a kind and subject."""
+def _open_triggers(kind: str | OuterRef, subject: str | OuterRef) -> QuerySet[ReviewTrigger]:
+    """Return the causes of a kind and subject whose review is open now."""
     same = ReviewTrigger.objects.filter(kind=kind, subject=subject)
     return same.filter(campaign__state__in=[Campaign.State.ACTIVE, Campaign.State.PAUSED])
 
 
 def _begin(trigger: ReviewTrigger, owner: Person) -> Campaign:
-    """Make the campaign of a cause and begin it. Raises _Nothing, _Full."""
+    """Create the campaign of a cause and begin it. Raises _NothingInForce, _ReviewerFull."""
     now, scope = clock.now(), _scope(trigger)
     campaign = Campaign.objects.create(
         slug=f"micro-{uuid4().hex[:12]}",
@@ -127,11 +129,11 @@ def _begin(trigger: ReviewTrigger, owner: Person) -> Campaign:
     campaigns.save(campaign, state=Campaign.State.STAGING)
     rows, digest = snapshot.take(campaign, now)
     if not rows:
-        raise _Nothing
+        raise _NothingInForce
     suggestions.suggest(campaign, now)
     unresolved = assignment.assign(campaign)
-    if _somebody_is_full(campaign):
-        raise _Full
+    if _a_reviewer_is_full(campaign):
+        raise _ReviewerFull
     critical = ReviewItem.objects.filter(campaign=campaign, risk=Risk.CRITICAL).exists()
     campaigns.save(
         campaign,
@@ -150,7 +152,7 @@ def _begin(trigger: ReviewTrigger, owner: Person) -> Campaign:
         detail={
             "kind": campaign.kind,
             "cause": trigger.kind,
-            **_told(trigger.facts),
+            **_fitting_facts(trigger.facts),
             "population": rows,
             "population_sha256": digest,
             "unresolved": unresolved,
@@ -162,10 +164,10 @@ def _begin(trigger: ReviewTrigger, owner: Person) -> Campaign:
     return campaign
 
 
-def _told(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return as many facts as an event has room for, the first first, and how many more there are."""
+def _fitting_facts(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return as many facts as an event has room for, the oldest first, and how many more there are."""
     sizes = accumulate(len(chain.canonical(fact)) for fact in facts)
-    fitting = sum(size <= MOST_TOLD for size in sizes)
+    fitting = sum(size <= MOST_FACT_BYTES for size in sizes)
     return {"facts": facts[:fitting], "more_facts": len(facts) - fitting}
 
 
@@ -176,11 +178,11 @@ def _scope(trigger: ReviewTrigger) -> dict[str, Any]:
     return scope
 
 
-def _somebody_is_full(campaign: Campaign) -> bool:
-    """Whether somebody whom it asks would have more small reviews open than anybody has."""
-    asked = Assignment.objects.filter(item__campaign=campaign, reviewer__isnull=False).values("reviewer")
+def _a_reviewer_is_full(campaign: Campaign) -> bool:
+    """Whether a reviewer of the campaign has the most event-triggered reviews open that one person may have."""
+    reviewers = Assignment.objects.filter(item__campaign=campaign, reviewer__isnull=False).values("reviewer")
     open_ones = Assignment.objects.filter(
-        reviewer__in=asked,
+        reviewer__in=reviewers,
         state=Assignment.State.ASSIGNED,
         item__state=ReviewItem.State.IN_REVIEW,
         item__campaign__kind=Campaign.Kind.MICRO,

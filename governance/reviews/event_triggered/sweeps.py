@@ -1,4 +1,4 @@
-"""What no single event says: sweeps over use, over access that rules approved, and over access that ends."""
+"""Causes that no single event shows: sweeps over usage, automatic approvals, and access that ends soon."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from .causes import Kind
 
 ENDS_WITHIN: Final = timedelta(days=14)
 _LONG: Final = timedelta(days=60)
-"""Access that lasts no longer than this is asked about by nobody before it ends: it is short on purpose."""
+"""Access that lasts no longer than this is not reviewed before it ends: it is short on purpose."""
 AT_ONCE: Final = 500
-"""How many causes one sweep notes; the next goes on with what was not noted yet."""
+"""How many causes one sweep notes; the next sweep continues with the rest."""
 _DAYS_BACK: Final = 7
 FEWEST_DENIED, TIMES_USUAL = 20, 5
 """So many denials a day, and so many times the mean of the fortnight before, are a spike."""
@@ -51,60 +51,64 @@ WHERE d.denied * 14 >= %(times)s * coalesce(b.denied, 0) ORDER BY 1
 
 
 def find() -> int:
-    """Note everything that sweeps find; says how many causes are new or grew. Again finds nothing again.
+    """Run all sweeps and note what they find; returns how many causes are new or grew. Safe to repeat.
 
-    Raises an ExceptionGroup of the sweeps that failed, after the others.
+    Raises an ExceptionGroup of the sweeps that failed, after the others have run.
     """
-    return sum(best_effort.each((first_uses, looks_due, spikes, ending), lambda sweep: sweep()))
+    return sum(best_effort.for_each((first_uses, looks_due, spikes, ending), lambda sweep: sweep()))
 
 
 def first_uses() -> int:
-    """Note agents that lately used a tool that deletes or executes for the first time."""
+    """Note agents that used a tool that deletes or executes for the first time in the last days."""
     noted, day = 0, (clock.now() - timedelta(days=_DAYS_BACK)).date()
     for slug, tool, action, grants, calls, first in _rows(_FIRST_USE, since=day):
         agent = Agent.objects.get(slug=slug)
         if causes.known(Kind.IRREVERSIBLE_USE, agent, tool=tool):
             continue
         live = _still(grants)
-        told = {"tool": tool, "action": action, "calls": int(calls), "day": first.isoformat()}
+        fact = {"tool": tool, "action": action, "calls": int(calls), "day": first.isoformat()}
         if live:
-            causes.note(Kind.IRREVERSIBLE_USE, agent, told, grants=live)
+            causes.note(Kind.IRREVERSIBLE_USE, agent, fact, grants=live)
             noted += 1
     return noted
 
 
 def spikes() -> int:
-    """Note agents of which many more calls were denied today or yesterday than is usual."""
+    """Note agents that had many more denied calls than usual, today or yesterday."""
     noted, today = 0, clock.now().date()
     for day in (today - timedelta(days=1), today):
-        asked = {"day": day, "before": day - timedelta(days=14), "fewest": FEWEST_DENIED, "times": TIMES_USUAL}
-        for slug, denied, before in _rows(_SPIKE, **asked):
+        values = {"day": day, "before": day - timedelta(days=14), "fewest": FEWEST_DENIED, "times": TIMES_USUAL}
+        for slug, denied, before in _rows(_SPIKE, **values):
             agent = Agent.objects.get(slug=slug)
             if causes.known(Kind.DENIALS, agent, day=day.isoformat()) or not causes.in_force(agent):
                 continue
-            told = {"day": day.isoformat(), "denied": int(denied), "usual": int(before) // 14}
-            causes.note(Kind.DENIALS, agent, told)
+            fact = {"day": day.isoformat(), "denied": int(denied), "usual": int(before) // 14}
+            causes.note(Kind.DENIALS, agent, fact)
             noted += 1
     return noted
 
 
 def looks_due() -> int:
-    """Note access that a rule approved a week ago and nobody has looked at."""
+    """Note access that a rule approved a week ago and that no person has checked."""
     noted = 0
     live = Grant.objects.filter(pk=OuterRef("request__grant_id"), ended_at=None)
     owed = auto_approval.due().filter(Exists(live), ~Exists(_noted(Kind.BY_RULE, "request__grant_id")))
-    for each in owed[:AT_ONCE]:
-        grant = Grant.objects.filter(request_id=each.request_id, ended_at=None).select_related("agent").first()
+    for approval in owed[:AT_ONCE]:
+        grant = Grant.objects.filter(request_id=approval.request_id, ended_at=None).select_related("agent").first()
         if grant is None:
             continue
-        told = {"rule_approval": str(each.pk), "what": each.request.entitlement.name, "reason": each.rule.reason}
-        causes.note(Kind.BY_RULE, grant.agent, told, grants=[grant.pk])
+        fact = {
+            "rule_approval": str(approval.pk),
+            "what": approval.request.entitlement.name,
+            "reason": approval.rule.reason,
+        }
+        causes.note(Kind.BY_RULE, grant.agent, fact, grants=[grant.pk])
         noted += 1
     return noted
 
 
 def ending() -> int:
-    """Note access of long standing that ends within a fortnight, and that nobody asks to renew."""
+    """Note long-lived access that ends within a fortnight and has no request to renew it."""
     now, noted = clock.now(), 0
     renewed = AccessRequest.objects.exclude(renews=None).values("renews")
     rows = Grant.objects.filter(
@@ -115,8 +119,8 @@ def ending() -> int:
     ).exclude(pk__in=renewed)
     rows = rows.filter(~Exists(_noted(Kind.ENDS_SOON, "pk"))).select_related("agent", "entitlement")
     for grant in rows.order_by("expires_at", "pk")[:AT_ONCE]:
-        told = {"what": grant.entitlement.name, "day": f"{grant.expires_at:%Y-%m-%d}", "grant": str(grant.pk)}
-        causes.note(Kind.ENDS_SOON, grant.agent, told, grants=[grant.pk])
+        fact = {"what": grant.entitlement.name, "day": f"{grant.expires_at:%Y-%m-%d}", "grant": str(grant.pk)}
+        causes.note(Kind.ENDS_SOON, grant.agent, fact, grants=[grant.pk])
         noted += 1
     return noted
 

@@ -1,7 +1,7 @@
-"""What the record says that somebody should look at: it is read onward, by the place of each event in the log.
+"""Reading the audit log for causes of event-triggered reviews, in the order of the sealed events.
 
 The cursor moves in the transaction that notes the causes, so a worker that is killed reads again what it had not
-finished. Only events that can be a cause are read, so that calls, which are most of the record, cost nothing here.
+finished. Only actions that can be a cause are read, so that tool calls, which are most of the log, cost nothing here.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ AT_ONCE: Final = 20_000
 def listen(limit: int = AT_ONCE) -> int:
     """Note what the next sealed events are a cause for; says how many were passed. Begins with what comes from now."""
     with stream.consume(CURSOR, limit, from_now=True) as leaves:
-        for sealed in stream.events(leaves, [*_HEARERS]):
-            hear(sealed.event)
+        for sealed in stream.events(leaves, [*_HANDLERS]):
+            note_event(sealed.event)
     return len(leaves)
 
 
-def hear(event: Event) -> None:
-    """Note what one event is a cause for. One that cannot be read is logged and keeps nobody from the next."""
+def note_event(event: Event) -> None:
+    """Note the causes that one event gives. One that cannot be read is logged, and the next is read all the same."""
     if event.outcome == "refused":
         return
     try:
         with transaction.atomic():
-            _HEARERS[Action(event.action)](event)
+            _HANDLERS[Action(event.action)](event)
     except Exception:
-        logger.exception("event %s could not be looked at", event.uuid)
+        logger.exception("event %s could not be read for causes of reviews", event.uuid)
 
 
 def _keys(event: Event, kind: str) -> list[str]:
@@ -64,111 +64,111 @@ def _live() -> Any:  # noqa: ANN401 - a query set of grants
     return Grant.objects.filter(ended_at=None, expires_at__gt=clock.now())
 
 
-def _fact(event: Event, **told: object) -> dict[str, Any]:
-    return {"event": str(event.uuid), **told}
+def _fact(event: Event, **values: object) -> dict[str, Any]:
+    return {"event": str(event.uuid), **values}
 
 
 def _tool_changed(event: Event) -> None:
-    """A tool's definition changed, or somebody stopped it: each agent that holds it is asked about."""
+    """Note a tool whose definition changed or that was quarantined, for each agent that holds it."""
     if event.detail.get("change") in ("none", "cosmetic"):
         return
     for key in _keys(event, "tool"):
         slug, _slash, name = key.partition("/")
         rows = _live().filter(lines__tool__system__slug=slug, lines__tool__name=name).select_related("agent")
-        of_agent: dict[Agent, list[UUID]] = defaultdict(list)
+        grants_by_agent: dict[Agent, list[UUID]] = defaultdict(list)
         for grant in rows.order_by("agent__slug", "pk"):
-            of_agent[grant.agent].append(grant.pk)
-        told = _fact(
+            grants_by_agent[grant.agent].append(grant.pk)
+        fact = _fact(
             event, tool=key, change=event.detail.get("change", ""), difference=event.detail.get("difference", [])[:10]
         )
-        for agent, held in of_agent.items():
-            causes.note(Kind.TOOL_CHANGED, agent, told, grants=held, at=event.at)
+        for agent, held in grants_by_agent.items():
+            causes.note(Kind.TOOL_CHANGED, agent, fact, grants=held, at=event.at)
 
 
 def _left(event: Event) -> None:
-    """Somebody left: agents they answered for, and access that was given for them."""
+    """Note a leaver: for the agents they were sponsor or owner of, and for access that serves them."""
     for login in _keys(event, "person")[:1]:
         person = Person.objects.filter(login=login, is_active=False).first()
         if person is None:
             continue
-        told = _fact(event, person=login, name=person.name)
+        fact = _fact(event, person=login, name=person.name)
         for agent in _answered_by(person):
             office = "sponsor" if agent.sponsor_id == person.pk else "owner"
-            causes.note(Kind.LEAVER, agent, {**told, "office": office}, at=event.at)
-        of_agent: dict[Agent, list[UUID]] = defaultdict(list)
+            causes.note(Kind.LEAVER, agent, {**fact, "office": office}, at=event.at)
+        grants_by_agent: dict[Agent, list[UUID]] = defaultdict(list)
         served = GrantSubject.objects.filter(person=person, grant__in=_live()).select_related("grant__agent")
         for subject in served.order_by("grant"):
-            of_agent[subject.grant.agent].append(subject.grant_id)
-        for agent, held in of_agent.items():
-            causes.note(Kind.DELEGATE_LEFT, agent, told, grants=held, at=event.at)
+            grants_by_agent[subject.grant.agent].append(subject.grant_id)
+        for agent, held in grants_by_agent.items():
+            causes.note(Kind.DELEGATE_LEFT, agent, fact, grants=held, at=event.at)
 
 
 def _moved(event: Event) -> None:
-    """Somebody has another manager: agents they answer for may stay behind. Whose manager left has not moved."""
-    said = event.detail.get("manager") or {}
-    before = Person.objects.filter(login=said.get("from"), is_active=True).first()
-    now = Person.objects.filter(login=said.get("to")).first()
+    """Note a mover: a person with a new manager, for the agents they own. It is no move where the old manager left."""
+    manager = event.detail.get("manager") or {}
+    before = Person.objects.filter(login=manager.get("from"), is_active=True).first()
+    now = Person.objects.filter(login=manager.get("to")).first()
     person = Person.objects.filter(login__in=_keys(event, "person")[:1], is_active=True).first()
     if before is None or now is None or person is None:
         return
-    told = _fact(event, person=person.login, name=person.name, **{"from": before.name, "to": now.name})
+    fact = _fact(event, person=person.login, name=person.name, **{"from": before.name, "to": now.name})
     for agent in _answered_by(person):
         office = "sponsor" if agent.sponsor_id == person.pk else "owner"
-        causes.note(Kind.MOVED, agent, {**told, "office": office}, at=event.at)
+        causes.note(Kind.MOVED, agent, {**fact, "office": office}, at=event.at)
 
 
 def _answered_by(person: Person) -> list[Agent]:
-    """Return the agents that somebody is sponsor or technical owner of, and that hold something."""
+    """Return the agents that a person is sponsor or technical owner of, and that hold access."""
     rows = Agent.objects.filter(Q(sponsor=person) | Q(owner=person)).exclude(status=Agent.Status.RETIRED)
     return [agent for agent in rows.order_by("slug") if causes.in_force(agent)]
 
 
 def _about_agent(kind: str, *names: str) -> Callable[[Event], None]:
-    """Note a cause for the agents an event is about, with these parts of what it says."""
+    """Return a handler that notes a cause for the agents of an event, with these parts of its detail."""
 
-    def hearer(event: Event) -> None:
-        told = _fact(event, **{name: event.detail.get(name) for name in names})
+    def handler(event: Event) -> None:
+        fact = _fact(event, **{name: event.detail.get(name) for name in names})
         for agent in _agents(event):
             if causes.in_force(agent):
-                causes.note(kind, agent, told, at=event.at)
+                causes.note(kind, agent, fact, at=event.at)
 
-    return hearer
+    return handler
 
 
 def _version(event: Event) -> None:
-    """The agent runs another model or prompt than before; the first report is no change."""
+    """Note an agent that runs another model, prompt or client than before; the first report is no change."""
     before, now = event.detail.get("from"), event.detail.get("to") or {}
     if not before:
         return
     changed = sorted(name for name in ("model", "prompt_sha256", "client_metadata_sha256") if before[name] != now[name])
     for agent in _agents(event):
         if changed and causes.in_force(agent):
-            told = _fact(event, changed=changed, before=before["model"], now=now["model"])
-            causes.note(Kind.AGENT_CHANGED, agent, told, at=event.at)
+            fact = _fact(event, changed=changed, before=before["model"], now=now["model"])
+            causes.note(Kind.AGENT_CHANGED, agent, fact, at=event.at)
 
 
 def _granted(event: Event) -> None:
-    """Access was given: it may reach much further than before, or stand on both sides of a rule."""
+    """Note new access that raises the blast radius by much, or that completes an SoD violation."""
     for key in _keys(event, "grant"):
         grant = _live().select_related("agent").filter(pk=key).first()
         if grant is None:
             continue
-        if (found := rise(grant)) is not None:
-            told = {"before": found.before, "after": found.after, "grants": len(found.grants)}
-            fact = _fact(event, **told, until=clock.now().isoformat())
-            causes.note(Kind.REACH_GREW, grant.agent, fact, grants=found.grants, at=event.at)
+        if (risen := rise(grant)) is not None:
+            values = {"before": risen.before, "after": risen.after, "grants": len(risen.grants)}
+            fact = _fact(event, **values, until=clock.now().isoformat())
+            causes.note(Kind.REACH_GREW, grant.agent, fact, grants=risen.grants, at=event.at)
     _combined(event)
 
 
 def _combined(event: Event) -> None:
-    """An agent may stand on all sides of a rule now: by what it got, whom it may call, or an exception."""
+    """Note SoD violations that an agent may have now: by new access, by an agent it may call, or by an exception."""
     for agent in _agents(event):
-        for each in check.callers(agent):
-            _note_combinations(event, each)
+        for holder in check.callers(agent):
+            _note_combinations(event, holder)
 
 
 def _ruled(event: Event) -> None:
-    """A rule was published, or what a tool does was judged anew: whoever holds both sides is asked about."""
+    """Note the agents that violate an SoD policy after it was published, or after a tool was classified again."""
     for rule in check.in_force():
         if _keys(event, "combination_rule") in ([], [rule.name]):
             _note_holders(event, rule)
@@ -185,15 +185,15 @@ def _note_combinations(event: Event, agent: Agent) -> None:
 
 
 def _note_combination(event: Event, agent: Agent, rule: CombinationRule, sides: Iterable[Iterable[object]]) -> None:
-    """Note a combination the first time that an agent holds it under this wording of the rule."""
+    """Note a violation the first time that an agent has it under this version of the policy."""
     if causes.known(Kind.COMBINATION, agent, rule=rule.name, number=rule.number):
         return
-    said = [[str(tool) for tool in side][:10] for side in sides]
-    told = _fact(event, rule=rule.name, number=rule.number, sentence=rule.sentence, sides=said)
-    causes.note(Kind.COMBINATION, agent, told, at=event.at)
+    tools = [[str(tool) for tool in side][:10] for side in sides]
+    fact = _fact(event, rule=rule.name, number=rule.number, sentence=rule.sentence, sides=tools)
+    causes.note(Kind.COMBINATION, agent, fact, at=event.at)
 
 
-_HEARERS: Final[Mapping[Action, Callable[[Event], None]]] = {
+_HANDLERS: Final[Mapping[Action, Callable[[Event], None]]] = {
     Action.TOOL_CHANGED: _tool_changed,
     Action.TOOL_RETURNED: _tool_changed,
     Action.PERSON_DISABLED: _left,

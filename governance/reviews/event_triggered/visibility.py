@@ -1,4 +1,4 @@
-"""Who sees which small reviews: as with every review, analysts, auditors and security all, a reviewer her own."""
+"""Who sees which event-triggered reviews: analysts, auditors and security see all, a reviewer their own."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from .causes import Kind
 _ASKED = (Assignment.State.ASSIGNED, Assignment.State.SUBMITTED)
 
 
-def visible_to(who: Person | None) -> QuerySet[ReviewTrigger]:
-    """Return the causes that were asked about in reviews that somebody may see; None is a script that may read."""
-    rows = ReviewTrigger.objects.filter(campaign__in=visibility.campaigns_visible_to(who))
+def visible_to(person: Person | None) -> QuerySet[ReviewTrigger]:
+    """Return the causes whose reviews a person may see; None is a script whose scope lets it read."""
+    rows = ReviewTrigger.objects.filter(campaign__in=visibility.campaigns_visible_to(person))
     return rows.select_related("agent", "campaign__owner")
 
 
-def asks_if_needed(who: Person) -> QuerySet[ReviewTrigger]:
-    """Return the small reviews under way that ask, or asked, somebody whether an agent that nobody uses is needed.
+def dormancy_reviews(person: Person) -> QuerySet[ReviewTrigger]:
+    """Return the open event-triggered reviews that ask, or asked, a person whether a dormant agent is still needed.
 
-    Her answer there says so for the agent too once it stands (`settling`), so nobody asks her elsewhere meanwhile.
+    Their answer counts for the agent as well once it is final (`settlement`), so no other page asks them meanwhile.
     """
-    hers = Assignment.objects.filter(visibility.hers(who), state__in=_ASKED, item__campaign__kind=Campaign.Kind.MICRO)
+    assignments = Assignment.objects.filter(
+        visibility.answerable_by(person), state__in=_ASKED, item__campaign__kind=Campaign.Kind.MICRO
+    )
     rows = ReviewTrigger.objects.filter(kind=Kind.DORMANT, campaign__state=Campaign.State.ACTIVE)
-    return rows.filter(campaign__in=hers.values("item__campaign")).select_related("campaign")
+    return rows.filter(campaign__in=assignments.values("item__campaign")).select_related("campaign")
 
 
-def open_of(agent: Agent) -> QuerySet[ReviewTrigger]:
-    """Return what is being asked about an agent now, the most urgent first."""
+def open_reviews(agent: Agent) -> QuerySet[ReviewTrigger]:
+    """Return the open event-triggered reviews of an agent, the first due first."""
     rows = ReviewTrigger.objects.filter(agent=agent, campaign__state=Campaign.State.ACTIVE)
     return rows.select_related("campaign").order_by("campaign__due_at")

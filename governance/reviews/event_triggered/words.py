@@ -1,4 +1,4 @@
-"""What happened, in plain words; what a server or a person wrote stands beside it, never inside a sentence of ours."""
+"""Causes of event-triggered reviews as sentences; text that a server or a person wrote stays apart, in `notes`."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from governance.reviews.event_triggered.models import ReviewTrigger
 
 from .causes import Kind
 
-_SAID: Final[Mapping[str, Any]] = {
-    Kind.COMBINATION: gettext_lazy("It holds tools that the rule “%(rule)s” lets nobody hold together."),
+_SENTENCES: Final[Mapping[str, Any]] = {
+    Kind.COMBINATION: gettext_lazy("It holds tools that no agent may hold together by the rule “%(rule)s”."),
     Kind.TOOL_CHANGED: gettext_lazy("%(tool)s is no longer the tool that was approved."),
     Kind.IRREVERSIBLE_USE: gettext_lazy(
         "It used %(tool)s for the first time on %(day)s: %(calls)s calls. What that does cannot be undone."
     ),
     Kind.DELEGATE_LEFT: gettext_lazy("%(name)s, for whom it acts, has left."),
-    Kind.DORMANT: gettext_lazy("Nobody has used it for a long time."),
+    Kind.DORMANT: gettext_lazy("It has not been used for a long time."),
     Kind.BY_RULE: gettext_lazy("A rule approved %(what)s a week ago, and no person has looked at it."),
     Kind.REACH_GREW: gettext_lazy("What it could do at its worst rose from %(before)s to %(after)s of 100."),
     Kind.DENIALS: gettext_lazy("%(denied)s of its calls were denied on %(day)s; usual are %(usual)s a day."),
     Kind.ENDS_SOON: gettext_lazy(
         "%(what)s ends by itself on %(day)s; this asks whether it is still needed until then."
     ),
-    Kind.SPOT_CHECK: gettext_lazy("It was kept in “%(review)s”, and somebody who checked that would keep less of it."),
+    Kind.SPOT_CHECK: gettext_lazy("It was kept in “%(review)s”, and a spot check would keep less of it."),
 }
 
-_GREW_TOGETHER: Final = gettext_lazy(
+_GREW_BY_SEVERAL: Final = gettext_lazy(
     "What it could do at its worst rose from %(before)s to %(after)s of 100, by %(grants)s accesses that it was given "
-    "since somebody last looked at all of it."
+    "since a person last looked at all of it."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One thing that happened. `notes` are words that others wrote, `sides` tools that stand against each other."""
+    """One event as a sentence. `notes` are texts that others wrote, `sides` the tools on each side of an SoD policy."""
 
-    said: str
+    sentence: str
     at: datetime | None
     notes: tuple[str, ...] = ()
     sides: tuple[tuple[str, ...], ...] = ()
 
 
 def happened(trigger: ReviewTrigger) -> list[Happened]:
-    """Say what a small review is about, in the order in which it happened."""
+    """Return the events that a review is about, in the order in which they happened."""
     return [
         Happened(
-            said=_sentence(trigger.kind, fact),
+            sentence=_sentence(trigger.kind, fact),
             at=parse_datetime(str(fact.get("at", ""))),
             notes=tuple(str(note) for note in _notes(fact)),
             sides=tuple(tuple(str(tool) for tool in side) for side in fact.get("sides", [])),
@@ -64,13 +64,13 @@ def happened(trigger: ReviewTrigger) -> list[Happened]:
 def _sentence(kind: str, fact: Mapping[str, Any]) -> str:
     match kind:
         case Kind.LEAVER:
-            said = _("%(name)s, who sponsors it, has left.") if fact.get("office") == "sponsor" else ""
-            return (said or _("%(name)s, its technical owner, has left.")) % {"name": fact.get("name", "")}
+            sentence = _("%(name)s, who sponsors it, has left.") if fact.get("office") == "sponsor" else ""
+            return (sentence or _("%(name)s, its technical owner, has left.")) % {"name": fact.get("name", "")}
         case Kind.MOVED:
-            said = _("%(name)s, who sponsors it, has another manager: %(to)s, and before %(from)s.")
+            sentence = _("%(name)s, who sponsors it, has another manager: %(to)s, and before %(from)s.")
             if fact.get("office") != "sponsor":
-                said = _("%(name)s, its technical owner, has another manager: %(to)s, and before %(from)s.")
-            return said % _Known(fact)
+                sentence = _("%(name)s, its technical owner, has another manager: %(to)s, and before %(from)s.")
+            return sentence % _Known(fact)
         case Kind.NEW_OFFICE if fact.get("from"):
             return _("%(to)s answers for it now, in the place of %(from)s.") % dict(fact)
         case Kind.NEW_OFFICE:
@@ -78,11 +78,11 @@ def _sentence(kind: str, fact: Mapping[str, Any]) -> str:
         case Kind.AGENT_CHANGED:
             return _changed(fact)
     together = kind == Kind.REACH_GREW and fact.get("grants", 1) > 1
-    return str(_GREW_TOGETHER if together else _SAID[kind]) % _Known(fact)
+    return str(_GREW_BY_SEVERAL if together else _SENTENCES[kind]) % _Known(fact)
 
 
 class _Known(dict[str, Any]):
-    """A fact of which a part that it lacks is empty."""
+    """A fact whose missing parts read as empty text."""
 
     def __missing__(self, _key: str) -> str:
         return ""
@@ -93,8 +93,8 @@ def _changed(fact: Mapping[str, Any]) -> str:
     if "model" in changed:
         return _("It runs %(now)s now, and ran %(before)s before.") % {"now": fact["now"], "before": fact["before"]}
     if "prompt_sha256" in changed:
-        return _("What it is told to do (its prompt) changed.")
-    return _("What its client says of itself changed.")
+        return _("Its prompt changed.")
+    return _("The metadata of its client changed.")
 
 
 def _notes(fact: Mapping[str, Any]) -> list[Any]:

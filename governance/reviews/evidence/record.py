@@ -200,7 +200,7 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """Return the rows of items; `links` are those of the record's events that may say something of them."""
     tools, grants, assigned, events = _tools(items), _grants(items), _assigned(items), _events(links)
-    answers, come_to = _answers(items), outcome.of([item.pk for item in items])
+    answers, come_to = _answers(items), outcome.combined([item.pk for item in items])
     people = ("current_decision__decided_by", "carried_from__item__campaign")
     for item in items.select_related("agent", "system", *people):
         decision, assignment = item.current_decision, assigned.get(item.pk)

@@ -1,1 +1,1 @@
-"""Review items: what a review is about, who sees it, and how far it has come."""
+"""Review items: what each is about, who sees it, and its outcome."""

@@ -15,17 +15,17 @@ from governance.deciders.review_rules import Verb
 from .errors import BadAnswer, WrittenReasonRequired
 
 SOONEST: Final = timedelta(hours=1)
-"""How far off an earlier end is at least: it takes effect when the answer can no longer be recalled."""
+"""How far in the future an earlier end is at least: it takes effect once the answer can no longer be recalled."""
 LATEST: Final = timedelta(days=14)
-"""How far off a removal takes effect at most."""
+"""How far in the future a removal takes effect at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a reviewer answers about an item; without a verb they take back what they drafted.
 
-    To keep some is to name the lines that stay (`kept`) or tighter limits of some of them, by line. `valid_until` lets
-    what is kept end earlier; `effective_at` lets a removal come on a later day.
+    To keep some, name the lines that stay in `kept`, or tighter limits of some of them, by line. `valid_until` is an
+    earlier end of what is kept; `effective_at` is a later day for a removal.
     """
 
     verb: str = ""

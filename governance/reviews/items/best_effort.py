@@ -1,14 +1,14 @@
-"""Acting on many things of which one that fails stands in no other's way, and is not passed over in silence."""
+"""Acting on many things: one that fails does not block the others, and its error is raised at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 
-def each[Thing, Result](things: Iterable[Thing], act: Callable[[Thing], Result]) -> list[Result]:
-    """Act on each, whatever becomes of the others, and return what came of it. Each has a transaction of its own.
+def for_each[Thing, Result](things: Iterable[Thing], act: Callable[[Thing], Result]) -> list[Result]:
+    """Act on each thing, in a transaction of its own if `act` opens one, and return the results.
 
-    Raises an ExceptionGroup of what went wrong, after the last: whoever runs it is told; the next sweep tries again.
+    Raises an ExceptionGroup of the failures after the last one; the next sweep tries them again.
     """
     wrong, done = list[Exception](), list[Result]()
     for thing in things:

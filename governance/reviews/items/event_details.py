@@ -1,4 +1,4 @@
-"""What the event of a reviewer's answer says: the answer, for whom it was given, and the exceptions it relies on."""
+"""The audit event of a reviewer's answer: the answer, for whom a delegate gave it, and the exceptions it relies on."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from governance.sod.models import CombinationException
 
 
 def action(decision: ReviewDecision) -> Action:
-    """Return the action of the event of an answer."""
+    """Return the action under which an answer is logged."""
     return Action.REVIEW_ABSTAINED if decision.verb == Verb.ABSTAIN else Action.REVIEW_DECIDED
 
 
 def _covered(exceptions: Sequence[CombinationException]) -> dict[str, Any]:
-    """Name the exceptions without which an answer would have been refused, as they were then."""
+    """Return the exceptions that the answer relies on, as they were then."""
     if not exceptions:
         return {}
     return {
@@ -36,9 +36,9 @@ def _covered(exceptions: Sequence[CombinationException]) -> dict[str, Any]:
 
 
 def detail(decision: ReviewDecision, exceptions: Sequence[CombinationException]) -> dict[str, Any]:
-    """Return what the event of an answer says, with the exceptions without which it would have been refused."""
-    asked = decision.assignment.reviewer
-    told: dict[str, Any] = {
+    """Return the detail of the event of an answer, with the exceptions that it relies on."""
+    reviewer = decision.assignment.reviewer
+    details: dict[str, Any] = {
         "verb": decision.verb,
         "reason_code": decision.reason_code,
         "via": decision.via,
@@ -46,14 +46,14 @@ def detail(decision: ReviewDecision, exceptions: Sequence[CombinationException])
         "kept_lines": len(decision.kept_lines),
         "risk": decision.item.risk,
     }
-    if asked is not None and asked.pk != decision.decided_by_id:
-        told["in_place_of"] = asked.login
+    if reviewer is not None and reviewer.pk != decision.decided_by_id:
+        details["in_place_of"] = reviewer.login
     if decision.limits:
-        told["limits"] = decision.limits
+        details["limits"] = decision.limits
     if decision.valid_until:
-        told["valid_until"] = decision.valid_until.isoformat()
+        details["valid_until"] = decision.valid_until.isoformat()
     if decision.effective_at:
-        told["effective_at"] = decision.effective_at.isoformat()
+        details["effective_at"] = decision.effective_at.isoformat()
     if decision.bulk_op:
-        told["bulk_op"] = str(decision.bulk_op)
-    return told | _covered(exceptions)
+        details["bulk_op"] = str(decision.bulk_op)
+    return details | _covered(exceptions)

@@ -1,4 +1,4 @@
-"""What a review stopped stays stopped until the review itself lets it go: no other door puts it back in force."""
+"""What a review suspended stays suspended until that review restores it: no other action may."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from governance.reviews.remediation.models import NoAnswer, Remediation
 from .errors import StoppedByReview
 
 SUSPENDED: Final = "suspended"
-"""Under this word a cut keeps of each grant that it stopped whether it was the one that stopped it."""
+"""The key under which a remediation keeps, for each suspended grant, whether the remediation suspended it."""
 
 
-def stands(grant_id: UUID) -> bool:
-    """Whether the deadline of a review holds a grant stopped, or a removal that is neither final nor taken back."""
+def is_held(grant_id: UUID) -> bool:
+    """Whether a review holds a grant suspended: by its deadline, or by a removal that is neither final nor undone."""
     unanswered = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, restored_at=None, revoked_at=None)
     if unanswered.filter(_concerns(grant_id, "item"), grants__contains=[grant_id]).exists():
         return True
@@ -29,14 +29,14 @@ def stands(grant_id: UUID) -> bool:
 
 
 def _concerns(grant_id: UUID, item: str) -> Q:
-    """Select what is about a grant as it is now: an item about one person no longer is when she has left the grant."""
+    """Select what is about a grant as it is now: a delegation item counts while its person is still on the grant."""
     named = GrantSubject.objects.filter(grant=grant_id, person=OuterRef(f"{item}__holder"))
     is_another = ~Q(**{f"{item}__subject_kind": ReviewItem.Subject.DELEGATION})
     return is_another | Q(Exists(named))
 
 
-def stands_on(subject: ReviewItem.Subject, key: str) -> bool:
-    """Whether a review holds stopped what is no grant: by its deadline, or a removal neither final nor taken back."""
+def is_subject_held(subject: ReviewItem.Subject, key: str) -> bool:
+    """Whether a review holds another subject suspended: by its deadline, or by a removal neither final nor undone."""
     unanswered = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, restored_at=None, revoked_at=None)
     if unanswered.filter(item__subject_kind=subject, item__subject_key=key).exists():
         return True
@@ -46,18 +46,18 @@ def stands_on(subject: ReviewItem.Subject, key: str) -> bool:
 
 
 def check_agent(slug: str) -> None:
-    """Refuse to restore an agent that a review stopped; its own verbs let go first. Raises StoppedByReview."""
-    if stands_on(ReviewItem.Subject.AGENT, slug):
+    """Refuse to restore an agent that a review suspended. Raises StoppedByReview."""
+    if is_subject_held(ReviewItem.Subject.AGENT, slug):
         raise StoppedByReview
 
 
 def check_client(client_id: str) -> None:
-    """Refuse to enable a client that a review stopped; its own verbs let go first. Raises StoppedByReview."""
-    if stands_on(ReviewItem.Subject.CLIENT, client_id):
+    """Refuse to enable a client that a review disabled. Raises StoppedByReview."""
+    if is_subject_held(ReviewItem.Subject.CLIENT, client_id):
         raise StoppedByReview
 
 
 def check(grant_id: UUID) -> None:
-    """Refuse to restore what a review stopped; its own verbs let go first. Raises StoppedByReview."""
-    if stands(grant_id):
+    """Refuse to restore a grant that a review suspended. Raises StoppedByReview."""
+    if is_held(grant_id):
         raise StoppedByReview

@@ -12,7 +12,7 @@ KINDS: Final[Mapping[str, str]] = {
     ReviewItem.Subject.CLIENT: "client",
     ReviewItem.Subject.ENTITLEMENT: "entitlement",
 }
-"""Under which name the record knows what an item is about, where its key is that name."""
+"""The kind of link for subjects that the audit log knows by the key of the item."""
 
 
 NAMED: Final = (
@@ -22,7 +22,7 @@ NAMED: Final = (
 
 
 def about(item: ReviewItem, grants: Iterable[object] = ()) -> list[str]:
-    """Return the links by which the record of an item is found again."""
+    """Return the links of an item in the audit log."""
     agent, system = item.agent.slug if item.agent else None, item.system.slug if item.system else None
     holder = item.holder.login if item.holder else None
     links = links_from(item.pk, item.campaign.slug, item.subject_kind, item.subject_key, agent, system, holder)

@@ -1,9 +1,9 @@
-"""What a review is about: its items, the tools inside each, and how far the review has come.
+"""Review items, the tools inside each, and the tallies of their outcomes.
 
-Triggers (`reviews/items/sql/`, `reviews/reviewers/sql/`) write the tallies for every change of an item: what a
-statement changed is added as a row of its own, so that no writer waits for another's row. What a review has is the sum
-of its rows; `tallies.py` reads it, and puts them together now and then. While a review is staged nothing is kept; the
-step that ends it counts once.
+Triggers (`reviews/items/sql/`, `reviews/reviewers/sql/`) write the tallies for every change of an item: each statement
+adds rows of its own, so that no writer waits for another's row. The count is the sum of the rows; `tallies.py` reads
+it, and compacts the rows now and then. While a review is staged nothing is counted; the last step of the staging
+counts once.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ _OTHERS = ["delegation", "agent", "client", "api_token", "upstream_secret", "ent
 
 
 class ReviewItem(models.Model):
-    """One thing to answer for: mostly what one agent may do at one system for one set of people.
+    """One line to decide: mostly what one agent may do at one system for one set of people.
 
-    `number` orders the campaign, riskiest first. Other things have a `subject_key` of their kind, and a `label`. What
-    is somebody's own has a `holder`: she never keeps it alone, and is asked first only where `holder_first` says so.
+    `number` orders the campaign, the highest risk first. Other subjects have a `subject_key` of their kind, and a
+    `label`. The `holder` is the person whose own access or credential it is: they never keep it alone, and they are
+    the first reviewer only if `holder_first`.
     """
 
     class Subject(models.TextChoices):
@@ -124,38 +125,38 @@ class ReviewItem(models.Model):
 
     @property
     def at(self) -> str:
-        """The name of the system that it is at; empty where it is at none."""
+        """The name of its system; empty where it has none."""
         return self.system.name if self.system else ""
 
     @property
     def agent_slug(self) -> str:
-        """The short name of the agent; empty where it is about none."""
+        """The short name of its agent; empty where it has none."""
         return self.agent.slug if self.agent else ""
 
     @property
     def system_slug(self) -> str:
-        """The short name of the system; empty where it is at none."""
+        """The short name of its system; empty where it has none."""
         return self.system.slug if self.system else ""
 
     @property
     def carried_at(self) -> str:
         """The review and the decision that it was carried from, as `review:decision`; empty where it was not."""
-        said = self.carried_from
-        return f"{said.item.campaign.slug}:{said.pk}" if said else ""
+        decision = self.carried_from
+        return f"{decision.item.campaign.slug}:{decision.pk}" if decision else ""
 
     @property
     def stages(self) -> int:
-        """How many distinct people answer: two where the first of them is asked about her own."""
+        """How many distinct people answer: two where the first reviewer is the holder."""
         return 2 if self.holder_first else review_rules.stages(Risk(self.risk), self.campaign.strategies)
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is kept as it is or not at all: everybody who is asked must keep all of it."""
+        """Whether it is kept as a whole or not at all: every reviewer must keep all of it."""
         return review_rules.strategy(Risk(self.risk), self.campaign.strategies) == review_rules.Strategy.ALL_MUST_KEEP
 
     @property
     def has_parts(self) -> bool:
-        """Whether some of it may be kept: access and entitlements have tools, where not everybody must keep all."""
+        """Whether a reviewer may keep some of it: access and entitlements have tools, unless kept as a whole."""
         return self.subject_kind in (self.Subject.ACCESS, self.Subject.ENTITLEMENT) and not self.is_whole
 
 
@@ -203,9 +204,9 @@ class ReviewLine(models.Model):
 
 
 class ItemTally(models.Model):
-    """So many items more, or less, of an outcome: the verb of what is decided, and the state of everything else.
+    """A change in the number of items with an outcome: the verb of decided items, the state of all others.
 
-    `day` is when it was decided, by UTC; None for what is not.
+    `day` is the day of the decision, in UTC; None for items that are not decided.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -224,9 +225,9 @@ class ItemTally(models.Model):
 
 
 class AssignmentTally(models.Model):
-    """So many items more, or less, that a reviewer has in a state; what was passed on to somebody else is not hers.
+    """A change in the number of items that a reviewer has in a state; reassigned items do not count.
 
-    Without a reviewer nobody is named.
+    Without a reviewer it counts the unassigned items.
     """
 
     id = models.BigAutoField(primary_key=True)

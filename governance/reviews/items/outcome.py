@@ -1,6 +1,6 @@
-"""What the answers to an item come to together: the lines that all of them keep, the last limit, the earliest end.
+"""The combined result of the answers to an item: the lines that all of them keep, the last limit, the earliest end.
 
-The strictest answer is the outcome; what an answer of another stage took away stays away all the same.
+The strictest answer is the outcome; what another stage removed stays removed all the same.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.remediation.models import Remediation
 
 CUTS: Final = Q(verb__in=[Verb.REVOKE, Verb.REDUCE]) | Q(valid_until__isnull=False)
-"""Which answers take something away."""
+"""Selects the answers that take something away."""
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
-    """The answers that count for an item, by stage; each was given on what the one before it had left."""
+class CombinedAnswers:
+    """The answers that count for an item, by stage; each was given on what the one before had left."""
 
     answers: Sequence[ReviewDecision] = ()
 
@@ -33,34 +33,34 @@ class Together:
         return all(line in each.kept_lines for each in self.answers)
 
     def limits(self, line: int) -> Mapping[str, Any]:
-        """Return the limits that a line has by the answers; empty where none tightened it."""
-        told = [each.limits[str(line)] for each in self.answers if str(line) in each.limits]
-        return told[-1] if told else {}
+        """Return the limits of a line by its last answer that tightened it; empty where none did."""
+        limits = [each.limits[str(line)] for each in self.answers if str(line) in each.limits]
+        return limits[-1] if limits else {}
 
     @property
     def valid_until(self) -> datetime | None:
-        """When what is kept ends by the answers, if they say so."""
+        """The earliest end that an answer sets; None where none sets one."""
         return min((each.valid_until for each in self.answers if each.valid_until), default=None)
 
 
 def standing() -> QuerySet[ReviewDecision]:
-    """Return the answers that count: neither taken back nor of somebody who could not judge."""
+    """Return the answers that count: neither recalled nor abstained."""
     return ReviewDecision.objects.filter(taken_back=None).exclude(verb=Verb.ABSTAIN)
 
 
-def of(items: Collection[UUID]) -> dict[UUID, Together]:
-    """Return what the answers of each item come to; of those without one, nothing."""
-    found: dict[UUID, list[ReviewDecision]] = defaultdict(list)
-    for each in standing().filter(item__in=items).order_by("stage"):
-        found[each.item_id].append(each)
-    return {item: Together(answers) for item, answers in found.items()}
+def combined(items: Collection[UUID]) -> dict[UUID, CombinedAnswers]:
+    """Return the combined answers by item; items without an answer are left out."""
+    answers_by_item: dict[UUID, list[ReviewDecision]] = defaultdict(list)
+    for answer in standing().filter(item__in=items).order_by("stage"):
+        answers_by_item[answer.item_id].append(answer)
+    return {item: CombinedAnswers(answers) for item, answers in answers_by_item.items()}
 
 
 def removals(items: Collection[UUID]) -> dict[UUID, list[Remediation]]:
-    """Return the removals of each item that were not taken back, by stage: also that of an answer before the last."""
-    found: dict[UUID, list[Remediation]] = defaultdict(list)
+    """Return the removals by item that were not withdrawn, by stage: also those of earlier stages."""
+    by_item: dict[UUID, list[Remediation]] = defaultdict(list)
     rows = Remediation.objects.filter(decision__item__in=items, decision__taken_back=None)
     rows = rows.exclude(state=Remediation.State.WITHDRAWN).select_related("decision")
-    for each in rows.order_by("decision__stage"):
-        found[each.decision.item_id].append(each)
-    return found
+    for removal in rows.order_by("decision__stage"):
+        by_item[removal.decision.item_id].append(removal)
+    return by_item

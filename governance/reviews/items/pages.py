@@ -1,4 +1,4 @@
-"""One item of a review: what was answered and cut, and what may still be done about it."""
+"""The page of a review item: its answers and remediations, and the actions on it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from governance.console import doors
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.campaigns.queries import item as item_queries
 from governance.reviews.deadlines import deadlines, restore
@@ -38,7 +38,7 @@ from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers import claim as claim_actions
 from governance.reviews.reviewers.models import Assignment
 
-_MOST_TOLD: Final = 100
+_MOST_SHOWN: Final = 100
 _ACTS: Final = {
     "reopen": "review-item-reopen",
     "restore": "review-item-restore",
@@ -52,15 +52,15 @@ def _may(request: HttpRequest, act: str) -> bool:
 
 
 def item_of(request: HttpRequest, slug: str, pk: UUID) -> ReviewItem:
-    """Find an item that somebody sees. Raises NotFound."""
-    campaign = found(request, slug)
+    """Find an item that the person sees. Raises NotFound."""
+    campaign = find_campaign(request, slug)
     return doors.find(visibility.items_visible_to(doors.person(request)), pk=pk, campaign=campaign)
 
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Show an item's evidence and every answer to it, its cuts with their proofs, and what the deadline did.
+def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+    """Show an item's evidence, its answers, its remediations with their verifications, and what the deadline did.
 
     The workbench asks for the evidence alone, as a part of its own page.
     """
@@ -68,21 +68,25 @@ def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     beside = _beside(row, person)
     if "beside" in request.GET:
         return render(request, "console/reviews/beside.html", beside | {"campaign": row.campaign, "is_part": True})
-    said = ReviewDecision.objects.filter(item=row).select_related(
+    decisions = ReviewDecision.objects.filter(item=row).select_related(
         "decided_by", "assignment__reviewer", "taken_back__by", "remediation"
     )
     failed = Remediation.objects.filter(decision__item=row, state=Remediation.State.FAILED).first()
     is_owners = row.state == ReviewItem.State.DECIDED and row.campaign.owner_id == person.pk
-    told: dict[str, Any] = {
+    context: dict[str, Any] = {
         "campaign": row.campaign,
         "item": row,
-        "answers": said.order_by("decided_at", "stage"),
-        "asked": (asked := Assignment.objects.filter(item=row, state="assigned").select_related("reviewer").first()),
+        "answers": decisions.order_by("decided_at", "stage"),
+        "asked": (
+            assignment_now := Assignment.objects.filter(item=row, state="assigned").select_related("reviewer").first()
+        ),
         "deadline": (deadline := NoAnswer.objects.filter(item=row).select_related("restored_by").first()),
         "failed": failed if _may(request, "retry") else None,
         "may_except": _may(request, "except"),
         "may_reopen": is_owners and row.campaign.state == "active" and _may(request, "reopen"),
-        "may_claim": asked and row.campaign.state == "active" and row.pk in claim_actions.may_claim([asked], person),
+        "may_claim": assignment_now
+        and row.campaign.state == "active"
+        and row.pk in claim_actions.may_claim([assignment_now], person),
         "may_restore": deadline is not None and _is_stopped(deadline) and _may(request, "restore"),
         "latest": (clock.now() + timedelta(days=180)).date().isoformat(),
         "story": _story(row, person),
@@ -92,14 +96,14 @@ def one(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         **beside,
     }
     audit.looked(row.campaign, person, f"item {row.number}")
-    return render(request, "console/reviews/items/item.html", told)
+    return render(request, "console/reviews/items/item.html", context)
 
 
 def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
-    """Return the evidence beside an item, and for whoever answers it the forms that go with it."""
-    seen = item_queries.of(read.seen(ReviewItem.objects.filter(pk=row.pk), person).get(), person)
-    mine = item_queries.mine(row, person) if row.campaign.state == Campaign.State.ACTIVE else None
-    told: dict[str, Any] = {
+    """Return the evidence beside an item, and for its reviewer the forms that go with it."""
+    seen = item_queries.read_detail(read.with_details(ReviewItem.objects.filter(pk=row.pk), person).get(), person)
+    mine = item_queries.own_assignment(row, person) if row.campaign.state == Campaign.State.ACTIVE else None
+    context: dict[str, Any] = {
         "detail": seen,
         "row": seen.row,
         "mine": mine,
@@ -109,24 +113,24 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
     }
     if mine:
         form = item_queries.narrowing(seen.row, seen.row.draft) if seen.row.may_end else []
-        told |= {
+        context |= {
             "narrowing": form,
             "lowered": item_queries.lowered(form),
             "drop": [(code, REASONS[code]) for code in review_rules.DROP],
-            "knows": questions.who_knows(row, but=person),
+            "knows": questions.people_to_ask(row, by=person),
             "successors": assignment.successors(row.pk, by=person),
         }
-    return told
+    return context
 
 
 def _story(row: ReviewItem, person: Person) -> dict[str, Any] | None:
-    """Return how an item came to be, for whoever reads evidence: the population, who was asked and why, the events."""
+    """Return the history of an item for people who may read evidence: population, reviewer assignments, events."""
     if not person.has_role(*audit.READERS) and not visibility.shared_with(person, row.campaign):
         return None
     return {
-        "taken": PopulationRow.objects.filter(item=row).order_by("seq")[:_MOST_TOLD],
-        "asked": Assignment.objects.filter(item=row).select_related("reviewer").order_by("assigned_at")[:_MOST_TOLD],
-        "events": timeline.of("item", row.pk)[:_MOST_TOLD],
+        "taken": PopulationRow.objects.filter(item=row).order_by("seq")[:_MOST_SHOWN],
+        "asked": Assignment.objects.filter(item=row).select_related("reviewer").order_by("assigned_at")[:_MOST_SHOWN],
+        "events": timeline.of("item", row.pk)[:_MOST_SHOWN],
     }
 
 
@@ -138,7 +142,7 @@ def _is_stopped(deadline: NoAnswer) -> bool:
 @require_POST
 @doors.page
 def claim(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Take an item that has no reviewer, and go to answer it."""
+    """Claim an unassigned item, and go to answer it."""
     row = item_of(request, slug, item)
     claim_actions.claim(row.pk, by=doors.person(request), reason=request.POST.get("reason", "").strip()[:500])
     doors.done(request, _("The item is yours to answer."))
@@ -148,7 +152,7 @@ def claim(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 @require_POST
 @doors.page
 def act(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Open the item again, restore what stopped, prove a cut once more or except it."""
+    """Reopen the item, restore what was suspended, verify a remediation again, or except it."""
     row, name, by = item_of(request, slug, item), request.POST.get("do", ""), doors.person(request)
     if not any(_may(request, each) for each in ([name] if name in _ACTS else _ACTS)):
         raise Forbidden
@@ -159,8 +163,8 @@ def act(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         doors.done(request, _("The item is open again."))
     elif name == "restore":
         left = restore.restore(row.pk, by=by, reason=doors.reason(request))
-        said = _("This review lets it go. It stays stopped, since somebody else or another review stopped it too.")
-        doors.done(request, said if left else _("The access works again."))
+        message = _("This review restored it. It stays suspended: another person or review suspended it too.")
+        doors.done(request, message if left else _("The access works again."))
     else:
         _cut(request, row, name)
     return redirect(f"/reviews/{slug}/items/{item}/")
@@ -191,10 +195,10 @@ def _cut(request: HttpRequest, row: ReviewItem, name: str) -> None:
 @require_POST
 @doors.page
 def release(request: HttpRequest, slug: str) -> HttpResponse:
-    """Let a deadline that was held take its course."""
-    campaign = found(request, slug)
+    """Release a deadline that was held."""
+    campaign = find_campaign(request, slug)
     if not MATRIX["campaign-release", "POST"].roles & doors.caller(request).roles:
         raise Forbidden
     deadlines.release(campaign.pk, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, _("What nobody answered for is stopped within a quarter of an hour."))
+    doors.done(request, _("Unanswered access is suspended within a quarter of an hour."))
     return redirect(f"/reviews/{slug}/")

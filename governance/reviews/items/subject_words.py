@@ -1,4 +1,4 @@
-"""In plain words what a review asks about that is no access: one or two sentences, from what was frozen of it."""
+"""Sentences about review items that are not access, from their frozen population."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUESTIONS: Final[Mapping[str, Any]] = {
     "entitlement_definition": gettext_lazy("Should it still contain all of this?"),
     "console_access": gettext_lazy("Is this still their job in Mandate?"),
 }
-"""What is asked about each item of a kind of review; of access whether it is still needed."""
+"""The question about each item by kind of review; about access it is whether it is still needed."""
 _AUTH: Final = {
     "client_secret_basic": gettext_lazy("Signs in with a shared secret."),
     "private_key_jwt": gettext_lazy("Signs in with its own key."),
@@ -31,15 +31,15 @@ _AUTH: Final = {
 }
 
 
-def told(items: Iterable[ReviewItem]) -> dict[UUID, list[str]]:
-    """Say of each item that is no access what was frozen of it, and what removing it does."""
+def sentences(items: Iterable[ReviewItem]) -> dict[UUID, list[str]]:
+    """Return for each item that is not access what was frozen of it, and what removing it does."""
     others = {item.pk: item for item in items if item.subject_kind != ReviewItem.Subject.ACCESS}
     if not others:
         return {}
-    found: dict[UUID, list[str]] = {}
+    by_item: dict[UUID, list[str]] = {}
     for pk, payload in PopulationRow.objects.filter(item__in=others).order_by("seq").values_list("item", "payload"):
-        found.setdefault(pk, _WORDS[others[pk].subject_kind](json.loads(payload)))
-    return found
+        by_item.setdefault(pk, _WORDS[others[pk].subject_kind](json.loads(payload)))
+    return by_item
 
 
 def _day(text: str | None) -> str:
@@ -52,67 +52,71 @@ def _since(text: str | None) -> str:
     return _("It last got a token on %(day)s.") % {"day": _day(text)}
 
 
-def _delegation(said: Mapping[str, Any]) -> list[str]:
+def _delegation(facts: Mapping[str, Any]) -> list[str]:
     others = ngettext(
         "The same access serves %(n)d other; for them it goes on.",
         "The same access serves %(n)d others; for them it goes on.",
-        said["others"],
+        facts["others"],
     )
-    after = others % {"n": said["others"]} if said["others"] else _("Removing it ends the access.")
-    return [_("%(sponsor)s answers for the agent.") % {"sponsor": said["sponsor"]}, after]
+    after = others % {"n": facts["others"]} if facts["others"] else _("Removing it ends the access.")
+    return [_("%(sponsor)s answers for the agent.") % {"sponsor": facts["sponsor"]}, after]
 
 
-def _agent(said: Mapping[str, Any]) -> list[str]:
-    held = ngettext("It holds %(n)d access.", "It holds %(n)d accesses.", said["grants"]) % {"n": said["grants"]}
-    purpose = _("Its purpose: “%(text)s”") % {"text": said["purpose"]} if said["purpose"] else _("It has no purpose.")
+def _agent(facts: Mapping[str, Any]) -> list[str]:
+    held = ngettext("It holds %(n)d access.", "It holds %(n)d accesses.", facts["grants"]) % {"n": facts["grants"]}
+    purpose = _("Its purpose: “%(text)s”") % {"text": facts["purpose"]} if facts["purpose"] else _("It has no purpose.")
     after = _("Removing it stops it at once, and retires it. If it is not yours, choose “I can't judge”.")
-    return [purpose, f"{held} {_since(said['last_token_at'])}", after]
+    return [purpose, f"{held} {_since(facts['last_token_at'])}", after]
 
 
-def _client(said: Mapping[str, Any]) -> list[str]:
-    renewing = said["refresh_tokens"]
+def _client(facts: Mapping[str, Any]) -> list[str]:
+    renewing = facts["refresh_tokens"]
     live = ngettext("%(n)d refresh token is live.", "%(n)d refresh tokens are live.", renewing) % {"n": renewing}
     since = _("Made on %(made)s, changed on %(day)s.") % {
-        "made": _day(said["made_at"]),
-        "day": _day(said["changed_at"]),
+        "made": _day(facts["made_at"]),
+        "day": _day(facts["changed_at"]),
     }
-    whose = _("Of the agent %(agent)s.") % {"agent": said["agent"]} if said["agent"] else _("Of no agent: a script.")
-    how = f"{_AUTH[said['auth']]} {live if renewing else ''}".strip()
-    return [f"{whose} {how}", f"{since} {_since(said['last_token_at'])}", _("Removing it disables the client at once.")]
+    whose = _("Of the agent %(agent)s.") % {"agent": facts["agent"]} if facts["agent"] else _("Of no agent: a script.")
+    how = f"{_AUTH[facts['auth']]} {live if renewing else ''}".strip()
+    return [
+        f"{whose} {how}",
+        f"{since} {_since(facts['last_token_at'])}",
+        _("Removing it disables the client at once."),
+    ]
 
 
-def _token(said: Mapping[str, Any]) -> list[str]:
-    days = {"made": _day(said["made_at"]), "ends": _day(said["expires_at"])}
+def _token(facts: Mapping[str, Any]) -> list[str]:
+    days = {"made": _day(facts["made_at"]), "ends": _day(facts["expires_at"])}
     return [
         _("A personal token for scripts, made on %(made)s; it ends on %(ends)s.") % days,
         _("Removing it ends it at once and for good; another is made in a minute."),
     ]
 
 
-def _upstream(said: Mapping[str, Any]) -> list[str]:
-    used = said["last_call_at"]
+def _upstream(facts: Mapping[str, Any]) -> list[str]:
+    used = facts["last_call_at"]
     last = _("It was last used on %(day)s.") % {"day": _day(used)} if used else _("No call was ever sent with it.")
     stored = _("Sent to the system with each call, as %(header)s; stored on %(day)s.") % {
-        "header": said["header"],
-        "day": _day(said["changed_at"]),
+        "header": facts["header"],
+        "day": _day(facts["changed_at"]),
     }
-    after = _("Removing it sends it to nobody from that moment on, and later forgets it. Change it at the system too.")
+    after = _("After its removal it is never sent again, and it is deleted later. Change it at the system too.")
     return [f"{stored} {last}", after]
 
 
-def _role(said: Mapping[str, Any]) -> list[str]:
-    since = _("%(role)s in Mandate since %(day)s.") % {"role": Role(said["role"]).label, "day": _day(said["since"])}
-    lines = [f"{since} {'' if said['active'] else _('The account is disabled.')}".strip()]
-    if said["group"]:
-        group = _("The group %(group)s gives it at each sign-in: take it away there too.") % {"group": said["group"]}
+def _role(facts: Mapping[str, Any]) -> list[str]:
+    since = _("%(role)s in Mandate since %(day)s.") % {"role": Role(facts["role"]).label, "day": _day(facts["since"])}
+    lines = [f"{since} {'' if facts['active'] else _('The account is disabled.')}".strip()]
+    if facts["group"]:
+        group = _("The group %(group)s gives it at each sign-in: take it away there too.") % {"group": facts["group"]}
         lines.append(group)
     return [*lines, _("Removing it takes the role at once and for good; who may give it can give it again.")]
 
 
-def _entitlement(said: Mapping[str, Any]) -> list[str]:
-    held = ngettext("%(n)d access holds it.", "%(n)d accesses hold it.", said["grants"]) % {"n": said["grants"]}
+def _entitlement(facts: Mapping[str, Any]) -> list[str]:
+    held = ngettext("%(n)d access holds it.", "%(n)d accesses hold it.", facts["grants"]) % {"n": facts["grants"]}
     after = _("Tools that you untick go from it and from all that hold it. Removing it stops every access by it.")
-    return [*([said["sentence"]] if said["sentence"] else []), held, after]
+    return [*([facts["sentence"]] if facts["sentence"] else []), held, after]
 
 
 _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], list[str]]]] = {

@@ -1,6 +1,6 @@
-"""Reading what is kept of how far a review has come (`models/tallies.py`): ten items cost the same as a million.
+"""Reading the tallies of a review (`ItemTally`, `AssignmentTally`): ten items cost the same as a million.
 
-What says the last word counts the items themselves: closing, the evidence, and the invariant that compares the two.
+Closing, the evidence, and the invariant that compares the two count the items themselves.
 """
 
 from __future__ import annotations
@@ -40,59 +40,59 @@ _TABLES: Final = (
 
 
 def outcomes(campaign: Campaign) -> dict[str, int]:
-    """Return the items by outcome; what was decided by its verb. Before a campaign is staged there are none."""
+    """Return the number of items by outcome, decided ones by verb. Before a campaign is staged there are none."""
     rows = ItemTally.objects.filter(campaign=campaign).values("outcome").annotate(n=Sum("count"))
     return {row["outcome"]: row["n"] for row in rows if row["n"]}
 
 
 def still_open(campaigns: Collection[Campaign]) -> dict[UUID, int]:
-    """Return how many items of each campaign wait for an answer; those without any are left out."""
+    """Return how many items of each campaign are open; campaigns without any are left out."""
     rows = ItemTally.objects.filter(campaign__in=list(campaigns), outcome=_OPEN).values("campaign")
     return {row["campaign"]: row["n"] for row in rows.annotate(n=Sum("count")) if row["n"]}
 
 
 def decided(campaigns: Collection[Campaign]) -> dict[UUID, dict[str, int]]:
-    """Return how many items of each campaign were decided by which verb; those without any are left out."""
+    """Return how many items of each campaign were decided, by verb; campaigns without any are left out."""
     rows = ItemTally.objects.filter(campaign__in=list(campaigns), outcome__in=list(Verb)).values("campaign", "outcome")
-    found: dict[UUID, dict[str, int]] = defaultdict(dict)
+    counts: dict[UUID, dict[str, int]] = defaultdict(dict)
     for row in rows.annotate(n=Sum("count")):
         if row["n"]:
-            found[row["campaign"]][row["outcome"]] = row["n"]
-    return dict(found)
+            counts[row["campaign"]][row["outcome"]] = row["n"]
+    return dict(counts)
 
 
 def by_day(campaign: Campaign) -> tuple[int, list[tuple[date, int]]]:
-    """Return how many items somebody is asked about, and how many got the decision that stands on each day."""
+    """Return how many items reviewers were asked about, and how many of them were decided on each day."""
     rows = ItemTally.objects.filter(campaign=campaign).values("outcome", "day").annotate(n=Sum("count"))
-    asked, done = 0, defaultdict[date, int](int)
+    total, done = 0, defaultdict[date, int](int)
     for row in rows.order_by("day"):
-        asked += row["n"] if row["outcome"] not in _ASKED_NOBODY else 0
+        total += row["n"] if row["outcome"] not in _ASKED_NOBODY else 0
         if row["day"] is not None:
             done[row["day"]] += row["n"]
-    return asked, [(day, count) for day, count in done.items() if count]
+    return total, [(day, count) for day, count in done.items() if count]
 
 
 def reviewers(campaign: Campaign) -> list[dict[str, Any]]:
-    """Return each reviewer with how many items are hers, submitted and open; None is nobody."""
+    """Return each reviewer with their number of items, submitted and open; None for the unassigned items."""
     rows = AssignmentTally.objects.filter(campaign=campaign)
     named = rows.values("reviewer", login=F("reviewer__login"), name=F("reviewer__name"))
-    told = named.annotate(
+    counted = named.annotate(
         all=Sum("count"),
         submitted=Sum("count", filter=Q(state=Assignment.State.SUBMITTED), default=0),
         open=Sum("count", filter=Q(state=_ASSIGNED), default=0),
     )
-    return [dict(row) for row in told if row["all"]]
+    return [dict(row) for row in counted if row["all"]]
 
 
 def unresolved() -> list[tuple[Campaign, int]]:
-    """Return the campaigns under way in which items wait for a reviewer to be named, the most first."""
+    """Return the active campaigns with unassigned items and their number, the most first."""
     rows = AssignmentTally.objects.filter(reviewer=None, state=_ASSIGNED, campaign__state=Campaign.State.ACTIVE)
     counts = {row["campaign"]: row["n"] for row in rows.values("campaign").annotate(n=Sum("count")) if row["n"]}
     return sorted(((each, counts[each.pk]) for each in Campaign.objects.filter(pk__in=counts)), key=lambda row: -row[1])
 
 
-def put_together() -> None:
-    """Make one row of those that count the same. Two at once share the work, and whoever reads sees the same sums."""
+def compact() -> None:
+    """Replace rows that count the same by their sum. Two workers at once share the work; readers see the same sums."""
     with connection.cursor() as cursor:
-        for table, of in _TABLES:
-            cursor.execute(_FOLD.format(table=table, of=of))
+        for table, columns in _TABLES:
+            cursor.execute(_FOLD.format(table=table, of=columns))

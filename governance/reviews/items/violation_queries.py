@@ -1,4 +1,4 @@
-"""The SoD violations that an item of a review takes part in, as its pages show them, and who gives exceptions."""
+"""SoD violations that a review item takes part in, as its pages show them, and the people who give exceptions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from governance.sod.check import PolicyViolation
 class Violation:
     """An SoD violation that an item takes part in: the policy, the exception that covers it, and where to ask for one.
 
-    `is_own`: the reader gave the exception, so it does not count for her answer.
+    `is_own`: the reader gave the exception, so it does not count for their own answer.
     """
 
     policy: str
@@ -31,21 +31,21 @@ class Violation:
 
 
 def security() -> list[Person]:
-    """Return who may give an exception, by name."""
+    """Return the people who may give an exception, by name."""
     return list(Person.objects.holding(Role.SECURITY).filter(is_active=True).order_by("name"))
 
 
-def shown(item: ReviewItem, known: PolicyViolation, accounts: Collection[int]) -> Violation:
+def describe(item: ReviewItem, known: PolicyViolation, accounts: Collection[int]) -> Violation:
     """Return a violation as the page shows it to a reader with these accounts."""
-    given = known.exception
+    exception = known.exception
     return Violation(
         policy=known.rule.name,
         sentence=known.rule.sentence,
         agent=known.agent.name,
         link=violations.link(item),
         form=f"/rules/{known.rule.pk}/?agent={known.agent.slug}",
-        is_covered=given is not None,
-        is_own=given is not None and given.given_by_id in accounts,
-        given_by=given.given_by.name if given else "",
-        until=given.expires_at if given else None,
+        is_covered=exception is not None,
+        is_own=exception is not None and exception.given_by_id in accounts,
+        given_by=exception.given_by.name if exception else "",
+        until=exception.expires_at if exception else None,
     )

@@ -38,14 +38,14 @@ def of_items(items: Iterable[ReviewItem], kept: Lines, cut: Collection[int] = ()
     `cut` names lines of items that count as taken away.
     """
     of_agent = {item.pk: item.agent_id for item in items if item.subject_kind in SUBJECTS and item.agent_id}
-    asked = {line for pk in of_agent for line in kept.get(pk, ())}
-    if not asked:
+    line_ids = {line for pk in of_agent for line in kept.get(pk, ())}
+    if not line_ids:
         return {}
     gone = ReviewLine.objects.filter(pk__in=cut, grant__isnull=False).values_list("grant", "tool") if cut else ()
     broken = check_actions.violations({agent for agent in of_agent.values() if agent}, cut=list(gone))
     if not broken:
         return {}
-    lines = ReviewLine.objects.filter(pk__in=asked).select_related("tool__system")
+    lines = ReviewLine.objects.filter(pk__in=line_ids).select_related("tool__system")
     held = {line.pk: check_actions.held_tool(line.tool) for line in lines}
     result = dict[UUID, list[PolicyViolation]]()
     for pk, agent in of_agent.items():
@@ -72,16 +72,16 @@ def level(item: ReviewItem, violations: Iterable[PolicyViolation]) -> Risk:
 
 def pairs() -> dict[str, list[int]]:
     """Return each agent and tool that takes part in an open violation, as the statements of staging take them."""
-    found = check_actions.open_pairs()
-    return {"open_agents": [agent for agent, _tool in found], "open_tools": [tool for _agent, tool in found]}
+    open_pairs = check_actions.open_pairs()
+    return {"open_agents": [agent for agent, _tool in open_pairs], "open_tools": [tool for _agent, tool in open_pairs]}
 
 
 def in_campaign(campaign: Campaign) -> list[UUID]:
     """Return the items of a campaign that wait for an answer and have an open violation now."""
-    if not (found := check_actions.open_pairs()):
+    if not (open_pairs := check_actions.open_pairs()):
         return []
     values: dict[str, Any] = {"campaign": campaign.pk, "kinds": list(SUBJECTS)}
-    values |= {"agents": [agent for agent, _tool in found], "tools": [tool for _agent, tool in found]}
+    values |= {"agents": [agent for agent, _tool in open_pairs], "tools": [tool for _agent, tool in open_pairs]}
     with connection.cursor() as cursor:
         cursor.execute(_IN_CAMPAIGN, values)
         return [item for (item,) in cursor.fetchall()]

@@ -1,4 +1,7 @@
-"""Who sees which campaigns and items: analysts, auditors, security all; a reviewer hers; an auditor what is shared."""
+"""Who sees which campaigns and items.
+
+Analysts, auditors and security see all; a reviewer sees their own; an external auditor sees what is shared with them.
+"""
 
 from __future__ import annotations
 
@@ -16,58 +19,62 @@ from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers.models import Assignment
 
 
-def hers(by: Person) -> Q:
-    """Select the assignments that somebody may answer: her own, and those of whoever left their place to her.
+def answerable_by(person: Person) -> Q:
+    """Select the assignments that a person may answer: their own, and those of people whose delegate they are.
 
-    Named one by one, so that they are found by their index: an alternative of a subquery reads every assignment.
+    The reviewers are listed by key, so that the index is used: with a subquery, PostgreSQL reads every assignment.
     """
-    return Q(reviewer__in=[by.pk, *delegations.delegators_of(by).values_list("pk", flat=True)])
+    return Q(reviewer__in=[person.pk, *delegations.delegators_of(person).values_list("pk", flat=True)])
 
 
-def campaigns_visible_to(who: Person | None) -> QuerySet[Campaign]:
-    """Return the campaigns that somebody may see; None is a script, whose scope lets it read."""
+def campaigns_visible_to(person: Person | None) -> QuerySet[Campaign]:
+    """Return the campaigns that a person may see; None is a script whose scope lets it read."""
     rows = Campaign.objects.select_related("owner", "fallback_group")
-    if who is None or who.has_role(*requests.SEE_EVERYTHING):
+    if person is None or person.has_role(*requests.SEE_EVERYTHING):
         return rows
-    assigned = _asked(who).values("item__campaign")
-    return rows.filter(Q(owner=who) | Q(pk__in=assigned) | Q(pk__in=_shared(who))) if who.is_active else rows.none()
+    assigned = _assigned_to(person).values("item__campaign")
+    return (
+        rows.filter(Q(owner=person) | Q(pk__in=assigned) | Q(pk__in=_shared(person)))
+        if person.is_active
+        else rows.none()
+    )
 
 
-def items_visible_to(who: Person | None) -> QuerySet[ReviewItem]:
-    """Return the items that somebody may see: her own to answer, those of her campaigns, or all."""
+def items_visible_to(person: Person | None) -> QuerySet[ReviewItem]:
+    """Return the items that a person may see: those they review, those of their campaigns, or all."""
     rows = ReviewItem.objects.select_related(
         "agent__sponsor", "system", "holder", "campaign", "current_decision__decided_by"
     )
-    if who is None or who.has_role(*requests.SEE_EVERYTHING):
+    if person is None or person.has_role(*requests.SEE_EVERYTHING):
         return rows
-    if not who.is_active:
+    if not person.is_active:
         return rows.none()
-    mine = _asked(who).exclude(state=Assignment.State.REASSIGNED).values("item")
-    whole = Campaign.objects.filter(Q(owner=who) | Q(pk__in=_shared(who)))
+    mine = _assigned_to(person).exclude(state=Assignment.State.REASSIGNED).values("item")
+    whole = Campaign.objects.filter(Q(owner=person) | Q(pk__in=_shared(person)))
     if not whole.exists():
-        return rows.filter(pk__in=mine)  # an alternative beside it would read the items of everybody
+        return rows.filter(pk__in=mine)  # with an OR, PostgreSQL would read every item
     return rows.filter(Q(campaign__in=whole) | Q(pk__in=mine))
 
 
-def shared_with(who: Person, campaign: Campaign) -> bool:
-    """Whether the evidence of a campaign is shared with somebody now."""
-    return who.is_active and _shared(who).filter(campaign=campaign).exists()
+def shared_with(person: Person, campaign: Campaign) -> bool:
+    """Whether the evidence of a campaign is shared with a person now."""
+    return person.is_active and _shared(person).filter(campaign=campaign).exists()
 
 
-def _shared(who: Person) -> QuerySet[EvidenceShare, Any]:
-    live = EvidenceShare.objects.filter(auditor=who, ended_at=None, expires_at__gt=clock.now())
+def _shared(person: Person) -> QuerySet[EvidenceShare, Any]:
+    live = EvidenceShare.objects.filter(auditor=person, ended_at=None, expires_at__gt=clock.now())
     return live.values("campaign")
 
 
-def _asked(who: Person) -> QuerySet[Assignment]:
-    """Return what somebody is or was to answer; before a campaign begins nobody is asked."""
-    return Assignment.objects.filter(hers(who)).exclude(item__campaign__state__in=Campaign.BEFORE)
+def _assigned_to(person: Person) -> QuerySet[Assignment]:
+    """Return the present and past assignments of a person in campaigns that have begun."""
+    return Assignment.objects.filter(answerable_by(person)).exclude(item__campaign__state__in=Campaign.BEFORE)
 
 
-def waiting_for(who: Person) -> QuerySet[Assignment]:
-    """Return what waits for somebody's answer in campaigns under way."""
+def waiting_for(person: Person) -> QuerySet[Assignment]:
+    """Return the open assignments of a person in active campaigns."""
     return Assignment.objects.filter(
-        hers(who),
+        answerable_by(person),
         state=Assignment.State.ASSIGNED,
         item__state=ReviewItem.State.IN_REVIEW,
         item__campaign__state=Campaign.State.ACTIVE,

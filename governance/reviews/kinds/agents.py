@@ -46,7 +46,9 @@ def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
     agent = _of(item)
     if agent.status != Agent.Status.SUSPENDED or before["was"] == Agent.Status.SUSPENDED:
         return False
-    if agents.suspended_by(agent.slug) - {str(cut.undoes)} or holds.stands_on(ReviewItem.Subject.AGENT, agent.slug):
+    if agents.suspended_by(agent.slug) - {str(cut.undoes)} or holds.is_subject_held(
+        ReviewItem.Subject.AGENT, agent.slug
+    ):
         return False
     agents.restore(agent, by=cut.by, reason=cut.reason)
     return True

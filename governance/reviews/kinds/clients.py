@@ -36,7 +36,7 @@ def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
     if before["was"] != Client.Status.ACTIVE or client.status != Client.Status.DISABLED:
         return False
     others = clients.disabled_by(client.client_id) - {str(cut.undoes)}
-    if others or holds.stands_on(ReviewItem.Subject.CLIENT, client.client_id):
+    if others or holds.is_subject_held(ReviewItem.Subject.CLIENT, client.client_id):
         return False
     clients.enable(client, by=cut.by, reason=cut.reason)
     return True

@@ -1,1 +1,1 @@
-"""Newer signals: open items weighed again each night, as information."""
+"""Newer signals: the current suggestion for open items, evaluated each night, as information."""

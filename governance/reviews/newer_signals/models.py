@@ -1,4 +1,4 @@
-"""What would be suggested about an open item today, beside what was frozen when its review began."""
+"""The current suggestion for an open item, beside the one that was frozen when its review began."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from governance.reviews.suggestions.models import Suggestion
 
 
 class NewerSignal(models.Model):
-    """The suggestion for an open item as it was weighed again at `seen_at`. The frozen one is never changed by it.
+    """The suggestion for an open item as of `seen_at`. It never changes the frozen one.
 
-    There is none until the two differ; it `stands` while they do. Once the item is answered it stays as it was then.
+    There is none until the two differ; it `stands` while they do. After the item is answered it does not change.
     """
 
     item = models.OneToOneField(
@@ -41,7 +41,7 @@ class NewerSignal(models.Model):
 
 
 class SignalRun(models.Model):
-    """How far the open items of a campaign were last weighed again: those up to the number `upto`."""
+    """The progress of the latest evaluation of a campaign's open items: those up to the number `upto` are done."""
 
     campaign = models.OneToOneField(
         "governance.Campaign", primary_key=True, on_delete=models.PROTECT, related_name="signal_run"

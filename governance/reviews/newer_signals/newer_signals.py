@@ -1,7 +1,7 @@
-"""Newer signals: once a night the open items of what is under way are weighed again, as information beside each.
+"""Evaluating the open items of active campaigns again, once a night, as information beside each.
 
-What was frozen when a review began stays what it suggests. A worker goes by steps, each a transaction that also writes
-down how far it came; one that is killed loses the step it was at.
+The suggestion that was frozen when the review began stays. A worker goes in steps, each a transaction that also records
+the progress; one that is killed loses its current step.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from governance.reviews.suggestions.suggestions import Judgement, Peers
 from governance.reviews.usage import usage
 
 ITEMS: Final = 2000
-"""How many items one transaction goes through."""
+"""How many items one transaction handles."""
 _FROZEN: Final = ("new", "blast_before")
-"""What compares with the review before this one: it is not asked again, else this review would be the one before."""
+"""Inputs that compare with the previous review: they stay frozen, or this review would be the previous one."""
 _SHOWN: Final = ("verdict", "score", "kept", "reasons", "version", "seen_at", "stands")
 
 
 def unlike(reasons: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the reasons that the others do not have. Pure.
 
-    A reason is another one where its signal or what it names is another; that it counts more makes it none.
+    Reasons are equal if they have the same signal and the same names, whatever their counts.
     """
     known = {_key(each) for each in others}
     return [each for each in reasons if _key(each) not in known]
@@ -47,14 +47,14 @@ def _key(reason: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
 
 
 def differs(frozen: Suggestion, today: Judgement) -> bool:
-    """Whether the verdict, what a reduction keeps, or a reason is another one than was frozen."""
+    """Whether the verdict, the lines that a reduction keeps, or a reason differs from the frozen suggestion."""
     if (frozen.verdict, sorted(frozen.kept)) != (today.verdict.value, sorted(today.kept)):
         return True
     return bool(unlike(today.reasons, frozen.reasons) or unlike(frozen.reasons, today.reasons))
 
 
 def due() -> list[UUID]:
-    """Return the campaigns under way whose open items were not weighed again since midnight (UTC)."""
+    """Return the active campaigns whose open items were not evaluated since midnight (UTC)."""
     midnight = _midnight(clock.now())
     begun = Campaign.objects.filter(state=Campaign.State.ACTIVE, snapshot_at__lt=midnight)
     rows = begun.filter(Q(signal_run=None) | Q(signal_run__done_at=None) | Q(signal_run__begun_at__lt=midnight))
@@ -62,7 +62,7 @@ def due() -> list[UUID]:
 
 
 def weigh_again(campaign_id: UUID) -> None:
-    """Weigh the open items of a campaign again, from where the last worker came to. Two at once: the second leaves."""
+    """Evaluate the open items of a campaign, from where the last worker stopped. Of two workers the second leaves."""
     peers: Peers | None = None
     while (peers := _step(campaign_id, peers)) is not None:
         pass
@@ -70,7 +70,7 @@ def weigh_again(campaign_id: UUID) -> None:
 
 @transaction.atomic
 def _step(campaign_id: UUID, peers: Peers | None) -> Peers | None:
-    """Take the next step, and return how many hold what for the one after it; None when there is none."""
+    """Take the next step, and return the peer counts for the one after it; None when there is none."""
     campaign = Campaign.objects.filter(pk=campaign_id, state=Campaign.State.ACTIVE).first()
     now = clock.now()
     if campaign is None:
@@ -84,8 +84,8 @@ def _step(campaign_id: UUID, peers: Peers | None) -> Peers | None:
             return None
         run.begun_at, run.upto, run.looked, run.newer, run.done_at = now, 0, 0, 0, None
     open_items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, number__gt=run.upto)
-    asked = open_items.filter(suggestion__isnull=False).order_by("number").values_list("pk", "number")[:ITEMS]
-    numbers = dict(asked)
+    next_items = open_items.filter(suggestion__isnull=False).order_by("number").values_list("pk", "number")[:ITEMS]
+    numbers = dict(next_items)
     if not numbers:
         _finish(campaign, run)
         return None
@@ -104,7 +104,7 @@ def _finish(campaign: Campaign, run: SignalRun) -> None:
 
 
 def _weighed(ids: Sequence[UUID], now: datetime, peers: Peers) -> dict[UUID, tuple[Suggestion, Judgement]]:
-    """Return what was frozen and what would be suggested now for some items, in a fixed number of statements."""
+    """Return the frozen and the current suggestion of items, in a fixed number of statements."""
     frozen = Suggestion.objects.in_bulk(ids)
     rows = ReviewLine.objects.filter(item__in=ids, grant__isnull=False).values_list("pk", "grant", "tool")
     lines = {pk: (grant, tool) for pk, grant, tool in rows}
@@ -120,7 +120,7 @@ def _weighed(ids: Sequence[UUID], now: datetime, peers: Peers) -> dict[UUID, tup
 def _as_of_now(
     inputs: Mapping[str, Any], frozen: Mapping[str, Any], seen: Mapping[int, usage.Use], now: datetime
 ) -> dict[str, Any]:
-    """Put today's calls in the place of those that were counted when the review began."""
+    """Return the inputs with the calls of today in place of those counted when the review began."""
     lines, called = [], False
     for line in inputs["lines"]:
         use = seen.get(line["line"])
@@ -134,7 +134,7 @@ def _as_of_now(
 
 
 def _keep(weighed: Mapping[UUID, tuple[Suggestion, Judgement]], now: datetime) -> int:
-    """Store what differs, beside items that nobody answered meanwhile; says how many differ."""
+    """Store the suggestions that differ, for items that are open still; returns how many differ."""
     known = set(NewerSignal.objects.filter(item__in=weighed.keys()).values_list("item", flat=True))
     rows = [
         NewerSignal(
@@ -157,7 +157,7 @@ def _keep(weighed: Mapping[UUID, tuple[Suggestion, Judgement]], now: datetime) -
 
 
 def _held(items: Collection[UUID]) -> set[UUID]:
-    """Hold the items that are still open, just while their rows are written; what is being answered is passed over."""
+    """Lock the items that are still open while their rows are written; items being answered are skipped."""
     rows = ReviewItem.objects.filter(pk__in=items, state=ReviewItem.State.IN_REVIEW)
     return set(rows.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
 

@@ -1,4 +1,4 @@
-"""What a page says of a review's suggestion: the verdict, its reasons in words, and what the cut would have done."""
+"""Suggestions as pages show them: the verdict, its reasons as sentences, and a replay of the removal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VERDICTS: Final[Mapping[str, tuple[str, str, Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A suggestion as a page shows it; `replay` is empty where no cut is suggested."""
+    """A suggestion as a page shows it; `replay` is empty where no removal is suggested."""
 
     tone: str
     shape: str
@@ -38,53 +38,62 @@ class Advice:
     version: str
 
 
-def _names(said: Mapping[str, Any]) -> str:
-    return ", ".join(map(str, said.get("names", [])))
+def _names(reason: Mapping[str, Any]) -> str:
+    return ", ".join(map(str, reason.get("names", [])))
 
 
 _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
-    "U1": lambda said: (
-        ngettext("%(n)d tool was not called in 90 days.", "%(n)d tools were not called in 90 days.", said["n"]) % said
+    "U1": lambda reason: (
+        ngettext("%(n)d tool was not called in 90 days.", "%(n)d tools were not called in 90 days.", reason["n"])
+        % reason
     ),
-    "U2": lambda _said: _("Nothing of it was called in 90 days."),
-    "U3": lambda said: _("%(times)d calls were refused that no access covers.") % said,
-    "D1": lambda _said: _("No token was asked for in 45 days."),
-    "O1": lambda _said: _("The agent's sponsor has left."),
-    "F1": lambda said: _("Changed since it was approved: %(names)s.") % {"names": _names(said)},
-    "F1+": lambda said: _("Takes in more than was approved: %(names)s.") % {"names": _names(said)},
-    "F2": lambda _said: _("The agent runs another model, prompt or client since a person last looked."),
-    "C1": lambda said: _("The agent holds what a rule forbids together: %(names)s.") % {"names": _names(said)},
-    "R1": lambda _said: _("It can delete things or run commands."),
-    "P1-": lambda said: (
-        _("All %(count)d other agents with this access hold all of it.") % said
-        if said["least"] == 100  # noqa: PLR2004 - per cent
-        else _("Of %(count)d other agents with this access, at least %(least)d %% hold all of it.") % said
+    "U2": lambda _reason: _("Nothing of it was called in 90 days."),
+    "U3": lambda reason: _("%(times)d calls were refused that no access covers.") % reason,
+    "D1": lambda _reason: _("No token was asked for in 45 days."),
+    "O1": lambda _reason: _("The agent's sponsor has left."),
+    "F1": lambda reason: _("Changed since it was approved: %(names)s.") % {"names": _names(reason)},
+    "F1+": lambda reason: _("Takes in more than was approved: %(names)s.") % {"names": _names(reason)},
+    "F2": lambda _reason: _("The agent runs another model, prompt or client since a person last looked."),
+    "C1": lambda reason: _("The agent holds what a rule forbids together: %(names)s.") % {"names": _names(reason)},
+    "R1": lambda _reason: _("It can delete things or run commands."),
+    "P1-": lambda reason: (
+        _("All %(count)d other agents with this access hold all of it.") % reason
+        if reason["least"] == 100  # noqa: PLR2004 - per cent
+        else _("Of %(count)d other agents with this access, at least %(least)d %% hold all of it.") % reason
     ),
-    "P1+": lambda said: _("Of %(count)d other agents with this access, only %(least)d %% hold some of it.") % said,
-    "K1": lambda _said: _("A shared secret of the agent is older than a year."),
-    "N1": lambda _said: _("It is new since the last review."),
-    "A1": lambda _said: _("No person ever approved it."),
-    "B1": lambda said: (
-        _("The agent reaches far: %(now)d of 100.") % said
-        if said["before"] is None
-        else _("The agent reaches far: %(now)d of 100, and %(before)d at the last review.") % said
+    "P1+": lambda reason: _("Of %(count)d other agents with this access, only %(least)d %% hold some of it.") % reason,
+    "K1": lambda _reason: _("A shared secret of the agent is older than a year."),
+    "N1": lambda _reason: _("It is new since the last review."),
+    "A1": lambda _reason: _("No person ever approved it."),
+    "B1": lambda reason: (
+        _("The agent reaches far: %(now)d of 100.") % reason
+        if reason["before"] is None
+        else _("The agent reaches far: %(now)d of 100, and %(before)d at the last review.") % reason
     ),
-    "S1": lambda _said: _("A person said within a year that it is used in a season."),
-    "H1": lambda _said: _("A person kept it with a reason within a year."),
+    "S1": lambda _reason: _("A reviewer kept it within a year because it is used in a season."),
+    "H1": lambda _reason: _("A person kept it with a reason within a year."),
 }
 
 
-def advice(told: Suggestion, lines: Sequence[ReviewLine]) -> Advice:
-    """Put a stored suggestion in words, over the lines of its item."""
-    tone, shape, word = _VERDICTS[told.verdict]
-    if told.verdict == Suggestion.Verdict.REDUCE:
-        word = _("Keep %(kept)d of %(all)d") % {"kept": len(told.kept), "all": len(lines)}
-    return Advice(tone, shape, word, _words(told.reasons), _replay(told, lines), frozenset(told.kept), told.version)
+def advice(suggestion: Suggestion, lines: Sequence[ReviewLine]) -> Advice:
+    """Return a stored suggestion as a page shows it, with the lines of its item."""
+    tone, shape, word = _VERDICTS[suggestion.verdict]
+    if suggestion.verdict == Suggestion.Verdict.REDUCE:
+        word = _("Keep %(kept)d of %(all)d") % {"kept": len(suggestion.kept), "all": len(lines)}
+    return Advice(
+        tone,
+        shape,
+        word,
+        _words(suggestion.reasons),
+        _replay(suggestion, lines),
+        frozenset(suggestion.kept),
+        suggestion.version,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Newer:
-    """What would be suggested by now, as a page shows it: `came` and `went` are reasons, against what was frozen."""
+    """The current suggestion as a page shows it; `came` and `went` are reasons compared with the frozen one."""
 
     tone: str
     shape: str
@@ -94,29 +103,32 @@ class Newer:
     at: datetime
 
 
-def newer_signal(told: NewerSignal, frozen: Suggestion, lines: Sequence[ReviewLine]) -> Newer:
-    """Put what an item was weighed to last in words, beside what its review began with."""
-    tone, shape, word = _VERDICTS[told.verdict]
-    if told.verdict == Suggestion.Verdict.REDUCE:
-        word = _("Keep %(kept)d of %(all)d") % {"kept": len(told.kept), "all": len(lines)}
-    came, went = newer_signals.unlike(told.reasons, frozen.reasons), newer_signals.unlike(frozen.reasons, told.reasons)
-    return Newer(tone, shape, word, _words(came), _words(went), told.seen_at)
+def newer_signal(signal: NewerSignal, frozen: Suggestion, lines: Sequence[ReviewLine]) -> Newer:
+    """Return the current suggestion of an item as a page shows it, compared with the frozen one."""
+    tone, shape, word = _VERDICTS[signal.verdict]
+    if signal.verdict == Suggestion.Verdict.REDUCE:
+        word = _("Keep %(kept)d of %(all)d") % {"kept": len(signal.kept), "all": len(lines)}
+    came, went = (
+        newer_signals.unlike(signal.reasons, frozen.reasons),
+        newer_signals.unlike(frozen.reasons, signal.reasons),
+    )
+    return Newer(tone, shape, word, _words(came), _words(went), signal.seen_at)
 
 
 def _words(reasons: Iterable[Mapping[str, Any]]) -> list[str]:
     return [_WORDS[each["signal"]](each) for each in reasons if each["signal"] in _WORDS]
 
 
-def _replay(told: Suggestion, lines: Sequence[ReviewLine]) -> str:
-    """Say how many of the calls that were counted when the review began the suggested cut would have denied."""
-    if told.verdict not in (Suggestion.Verdict.REDUCE, Suggestion.Verdict.REVOKE):
+def _replay(suggestion: Suggestion, lines: Sequence[ReviewLine]) -> str:
+    """Return how many of the calls counted when the review began the suggested removal would have denied."""
+    if suggestion.verdict not in (Suggestion.Verdict.REDUCE, Suggestion.Verdict.REVOKE):
         return ""
     if any(line.calls_window is None for line in lines):
         return _("What was called cannot be seen: calls go past our gateway.")
     calls = sum(line.calls_window or 0 for line in lines)
     if not calls:
         return _("No call was made in the 90 days before, so none would have been denied.")
-    denied = sum(line.calls_window or 0 for line in lines if line.pk not in told.kept)
+    denied = sum(line.calls_window or 0 for line in lines if line.pk not in suggestion.kept)
     return _("%(denied)d of %(calls)d calls in the 90 days before would have been denied.") % {
         "denied": denied,
         "calls": calls,
@@ -125,7 +137,7 @@ def _replay(told: Suggestion, lines: Sequence[ReviewLine]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spark:
-    """The calls of thirteen weeks as small columns, and in words."""
+    """The calls of thirteen weeks as small columns, and as text."""
 
     path: str
     label: str

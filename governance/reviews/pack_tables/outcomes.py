@@ -34,9 +34,9 @@ def decisions(rows: Iterable[ReviewLine]) -> Iterator[Row]:
     The answer shown is the strictest. Whether the line is kept, its limits and its end are what all stages come to.
     """
     for some in batched(rows, 500):
-        answers = outcome.of({line.item_id for line in some})
+        answers = outcome.combined({line.item_id for line in some})
         for line in some:
-            said, all_ = line.item.current_decision, answers.get(line.item_id, outcome.Together())
+            said, all_ = line.item.current_decision, answers.get(line.item_id, outcome.CombinedAnswers())
             yield {
                 "item": line.item.number,
                 "agent": line.item.agent_slug,
@@ -53,7 +53,7 @@ def decisions(rows: Iterable[ReviewLine]) -> Iterator[Row]:
             }
 
 
-def _outcome(line: ReviewLine, answers: outcome.Together) -> str:
+def _outcome(line: ReviewLine, answers: outcome.CombinedAnswers) -> str:
     if not answers.keeps(line.pk):
         return "removed"
     return "kept" if line.item.current_decision else line.item.state
@@ -245,7 +245,7 @@ def questions(rows: Iterable[ReviewQuestion]) -> Iterator[Row]:
             "asked_at": utc(asked.asked_at),
             "text": asked.text,
             "answer": asked.answer,
-            "answered_by": asked.told_by.login if asked.told_by else "",
+            "answered_by": asked.answerer.login if asked.answerer else "",
             "answered_at": utc(asked.answered_at),
         }
 

@@ -156,7 +156,7 @@ _MARGIN: Final = timedelta(minutes=1)
 
 
 def _ephemeral(campaign: Campaign) -> QuerySet[Grant]:
-    rows = _not_taken(campaign, scopes.over(campaign)).select_related("agent", "entitlement__system")
+    rows = _not_taken(campaign, scopes.ended_grants(campaign)).select_related("agent", "entitlement__system")
     since, until = _compared(campaign)
     told = {"since": Value(since, DateTimeField()), "until": Value(until, DateTimeField())}
     return rows.annotate(**told).order_by("ended_at", "pk")
@@ -203,7 +203,7 @@ def over_before(campaign: Campaign) -> int:
     """Count the grants in scope of which the record says that they ended in the window before the list was frozen."""
     since, until = _compared(campaign)
     told = Event.objects.filter(action__in=_ENDS, at__gt=since, at__lte=until)
-    return _not_taken(campaign, scopes.over(campaign, _grants_of(told))).count()
+    return _not_taken(campaign, scopes.ended_grants(campaign, _grants_of(told))).count()
 
 
 def _assignments(campaign: Campaign) -> QuerySet[Assignment]:

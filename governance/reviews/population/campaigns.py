@@ -1,4 +1,4 @@
-"""What the life of a campaign begins with: a draft. `launching` stages and begins it, then `pausing`, `closing`."""
+"""Drafting a campaign, and locking and saving one. `staging.launch` stages and begins it."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from entitlements.errors import NotFound
 from entitlements.people.models import Person
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.items.errors import BadManner, DueTooLate, DueTooSoon, NameTaken
+from governance.reviews.items.errors import BadCampaignOptions, DueTooLate, DueTooSoon, NameTaken
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import fallback
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.templates.models import CampaignTemplate
 
-from . import other_things, scopes
+from . import other_subjects, scopes
 
 _CARRYING: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
 """The kinds of which answers may be carried forward; the others ask everything each time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How a campaign that a person makes goes about it: its kind, and for how many days an answer may be carried on.
+class CampaignOptions:
+    """The options of a campaign: its kind, its mode, and for how many days an answer is carried forward.
 
-    SOX lets no answer be carried; for PCI DSS one may be half a year old. `strategies` says by risk who answers.
-    `fallback_group` and then the owner, where she `asks_owner`, are asked where the chain of the kind finds nobody.
+    Under SOX no answer is carried forward; under PCI DSS one may be half a year old. `strategies` says by risk level
+    how many people answer. `fallback_group`, then the owner if `asks_owner`, review items without a reviewer.
     """
 
     kind: str = Campaign.Kind.AGENT_OWNER
@@ -47,35 +47,35 @@ class Manner:
 
     @classmethod
     def of(cls, held: Campaign | CampaignTemplate) -> Self:
-        """Return how a campaign, or what a template makes, goes about it."""
+        """Return the options of a campaign or a template."""
         group = held.fallback_group.slug if held.fallback_group else ""
         return cls(held.kind, held.mode, held.framework, held.carry_days, held.strategies, group, held.asks_owner)
 
     def columns(self) -> dict[str, Any]:
-        """Return it as a campaign or a template holds it. Raises FallbackUnfit."""
+        """Return the options as columns of a campaign or a template. Raises FallbackUnfit."""
         return {**asdict(self), "fallback_group": fallback.fit(self.fallback_group)}
 
     def check(self) -> None:
-        """Raise BadManner for what no campaign can be, FallbackUnfit for a group that cannot be asked."""
+        """Raise BadCampaignOptions for unknown options, FallbackUnfit for a group that cannot review."""
         most = {Campaign.Framework.NONE: 366, Campaign.Framework.PCI: 183, Campaign.Framework.SOX: 0}
         known = self.kind in Campaign.Kind and self.mode in Campaign.Mode and self.framework in Campaign.Framework
         longest = most[Campaign.Framework(self.framework)] if known else 0
         delta = self.kind in _CARRYING and 0 < self.carry_days <= longest
         fits = delta if self.mode == Campaign.Mode.DELTA else self.carry_days == 0
         if not known or not fits:
-            raise BadManner(carry_days_at_most=longest)
+            raise BadCampaignOptions(carry_days_at_most=longest)
         if not review_rules.may_choose(self.strategies):
-            raise BadManner(field="strategies")
+            raise BadCampaignOptions(field="strategies")
         fallback.fit(self.fallback_group)
 
 
-FULL: Final = Manner()
+FULL: Final = CampaignOptions()
 LONGEST: Final = timedelta(days=366)
-"""How long before its due date a campaign is made at most."""
+"""How far in the future the due date of a new campaign is at most."""
 
 
 def about(campaign: Campaign) -> list[str]:
-    """Return the links by which the record of a campaign is found again."""
+    """Return the links of a campaign in the audit log."""
     return [f"campaign:{campaign.slug}", f"person:{campaign.owner.login}"]
 
 
@@ -86,13 +86,13 @@ def make(
     name: str,
     due_at: datetime,
     scope: Mapping[str, Any] | None = None,
-    manner: Manner = FULL,
+    options: CampaignOptions = FULL,
     by: Person,
     reason: str = "",
 ) -> Campaign:
-    """Draft a campaign over all access in force, or what a scope takes in (`scoping`).
+    """Draft a campaign over all access in force, or over a scope (`scopes`).
 
-    Raises NameTaken, BadScope, BadManner, FallbackUnfit, DueTooSoon, DueTooLate.
+    Raises NameTaken, BadScope, BadCampaignOptions, FallbackUnfit, DueTooSoon, DueTooLate.
     """
     now = clock.now()
     if due_at <= now:
@@ -100,14 +100,14 @@ def make(
     if due_at > now + LONGEST:
         raise DueTooLate
     checked = scopes.check(scope or {})
-    manner.check()
-    other_things.check(checked, manner.kind)
+    options.check()
+    other_subjects.check(checked, options.kind)
     try:
         with transaction.atomic():
             campaign = Campaign.objects.create(
                 slug=slug,
                 name=name,
-                **{**manner.columns(), "strategies": review_rules.strategies(manner.strategies)},
+                **{**options.columns(), "strategies": review_rules.strategies(options.strategies)},
                 owner=by,
                 scope=checked,
                 scope_sha256=hashlib.sha256(chain.canonical(checked)).hexdigest(),
@@ -121,13 +121,13 @@ def make(
         about=about(campaign),
         by=by.principal,
         reason=reason,
-        detail={"name": name, **asdict(Manner.of(campaign)), "scope": checked, "due_at": due_at.isoformat()},
+        detail={"name": name, **asdict(CampaignOptions.of(campaign)), "scope": checked, "due_at": due_at.isoformat()},
     )
     return campaign
 
 
 def locked(campaign_id: UUID) -> Campaign:
-    """Hold a campaign alone. Raises NotFound."""
+    """Lock a campaign. Raises NotFound."""
     campaign = Campaign.objects.select_for_update(of=("self",)).select_related("owner").filter(pk=campaign_id).first()
     if campaign is None:
         raise NotFound
@@ -135,7 +135,7 @@ def locked(campaign_id: UUID) -> Campaign:
 
 
 def save(campaign: Campaign, **fields: object) -> None:
-    """Save these fields of a campaign that is held alone."""
+    """Save these fields of a locked campaign."""
     for name, value in fields.items():
         setattr(campaign, name, value)
     campaign.version += 1
@@ -143,7 +143,7 @@ def save(campaign: Campaign, **fields: object) -> None:
 
 
 def unresolved(campaign: Campaign) -> int:
-    """Count the items that wait for a reviewer to be named."""
+    """Count the unassigned open items."""
     return Assignment.objects.filter(
         item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED, reviewer=None
     ).count()

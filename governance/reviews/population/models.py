@@ -1,4 +1,4 @@
-"""The population of a review, frozen with its facts."""
+"""The frozen population of a review."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from django.db.models import Q
 
 
 class PopulationRow(models.Model):
-    """One grant, or another thing, as it was when the campaign began. `payload` is the text whose bytes are hashed.
+    """One grant, or another subject, as it was when the campaign was staged. `payload` is the text that is hashed.
 
-    A grant that several people are asked about is there once for each of them. Append-only.
+    In a review of delegations a grant has one row for each of its people. Append-only.
     """
 
     id = models.BigAutoField(primary_key=True)

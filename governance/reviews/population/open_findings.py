@@ -1,4 +1,4 @@
-"""Which access has an open finding: something about it that somebody has to look at, whatever else is reviewed."""
+"""Which access has an open finding, for reviews of kind `findings`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from governance.sod.models import CombinationRule
 
 
 def open_findings() -> Q:
-    """Return what selects the grants of which a tool is quarantined or drifted, or whose agent has a finding.
+    """Return a filter for grants with a quarantined or changed tool, or whose agent has a finding.
 
-    That of an agent: nobody answers for it any more, nobody uses it, or it holds what no agent may hold together.
+    Findings of an agent: it is orphaned, dormant, or violates an SoD policy without an exception.
     """
     lines = GrantLine.objects.filter(grant=OuterRef("pk"))
     drifted = ~Q(tool__seen=F("tool__approved")) | Q(tool__approved=None)
     changed = lines.filter(Q(tool__state=Tool.State.QUARANTINED) | drifted)
     orphaned = Q(agent__sponsor__is_active=False) | Q(agent__owner__is_active=False)
     dormant = Q(agent__dormancy__step__gt=Dormancy.Step.IN_USE)
-    found = Q(Exists(changed)) | orphaned | dormant
+    selected = Q(Exists(changed)) | orphaned | dormant
     for rule in check.in_force():
-        found |= _breaking(rule)
-    return found
+        selected |= _breaking(rule)
+    return selected
 
 
 def _breaking(rule: CombinationRule) -> Q:

@@ -1,4 +1,4 @@
-"""What a review looks at, in words: its kind and its scope, as they are stored, whoever wrote them and where."""
+"""The stored kind and scope of a review as sentences."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ _ACTIONS: Final[Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Covers:
-    """What a review looks at as a sentence; what is left out of it, each with the reason; what is carried forward."""
+class ScopeDescription:
+    """The scope of a review as a sentence, its exclusions with their reasons, and what is carried forward."""
 
     sentence: str
     left_out: tuple[tuple[str, str], ...]
@@ -69,8 +69,8 @@ class Covers:
     framework: str
 
 
-def covers(campaign: Campaign) -> Covers:
-    """Say what a campaign looks at."""
+def describe(campaign: Campaign) -> ScopeDescription:
+    """Describe what a campaign covers."""
     carried = ""
     if campaign.mode == Campaign.Mode.DELTA:
         carried = ngettext(
@@ -79,7 +79,7 @@ def covers(campaign: Campaign) -> Covers:
             campaign.carry_days,
         ) % {"n": campaign.carry_days}
     framed = campaign.framework != Campaign.Framework.NONE
-    return Covers(
+    return ScopeDescription(
         sentence(campaign.scope, campaign.kind),
         tuple((condition(each["where"]), str(each["reason"])) for each in campaign.scope.get("exclude", [])),
         carried,
@@ -88,39 +88,39 @@ def covers(campaign: Campaign) -> Covers:
 
 
 def sentence(scope: Mapping[str, Any], kind: str) -> str:
-    """Say a scope as one sentence."""
+    """Return a scope as one sentence."""
     parts = [str(_SUBJECTS.get(kind) or _("All access in force"))]
     if systems := scope.get("systems"):
         parts.append(_("at %(systems)s") % {"systems": ", ".join(systems)})
     if agents := scope.get("agents"):
         parts.append(_("of %(agents)s") % {"agents": ", ".join(agents)})
-    said = ", ".join([" ".join(parts), *_conditions(scope.get("where"))])
-    return f"{said}."
+    text = ", ".join([" ".join(parts), *_conditions(scope.get("where"))])
+    return f"{text}."
 
 
 def _conditions(where: Mapping[str, Any] | None) -> list[str]:
-    """Return what a scope asks, each part of it by itself."""
+    """Return each condition of a scope as text."""
     if not where:
         return []
     return [condition(part) for part in where.get("and", [where])]
 
 
-def condition(said: Mapping[str, Any]) -> str:
-    """Say a condition, with those within it in brackets."""
-    if "not" in said:
-        return _("not (%(what)s)") % {"what": condition(said["not"])}
-    if "and" in said:
-        return _(" and ").join(_within(part) for part in said["and"])
-    if "or" in said:
-        return _(" or ").join(_within(part) for part in said["or"])
-    return _one(said["field"], said["op"], said["value"])
+def condition(data: Mapping[str, Any]) -> str:
+    """Return a condition as text, with nested conditions in brackets."""
+    if "not" in data:
+        return _("not (%(what)s)") % {"what": condition(data["not"])}
+    if "and" in data:
+        return _(" and ").join(_within(part) for part in data["and"])
+    if "or" in data:
+        return _(" or ").join(_within(part) for part in data["or"])
+    return _comparison(data["field"], data["op"], data["value"])
 
 
-def _within(said: Mapping[str, Any]) -> str:
-    return f"({condition(said)})" if {"and", "or"} & set(said) else condition(said)
+def _within(data: Mapping[str, Any]) -> str:
+    return f"({condition(data)})" if {"and", "or"} & set(data) else condition(data)
 
 
-def _one(name: str, op: str, value: Any) -> str:  # noqa: ANN401 - what a checked scope holds
+def _comparison(name: str, op: str, value: Any) -> str:  # noqa: ANN401 - what a checked scope holds
     match name, op:
         case "grant.id", _op:
             count = len(value) if isinstance(value, list) else 1
@@ -133,5 +133,5 @@ def _one(name: str, op: str, value: Any) -> str:  # noqa: ANN401 - what a checke
             return _("with a tool of %(risk)s risk or above") % {"risk": value}
         case "tool.action", "has" | "eq" if value in _ACTIONS:
             return str(_ACTIONS[value])
-    told = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return str(_OPERATORS[f"isnull {value}" if op == "isnull" else op]) % {"field": _FIELDS[name], "value": told}
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return str(_OPERATORS[f"isnull {value}" if op == "isnull" else op]) % {"field": _FIELDS[name], "value": text}

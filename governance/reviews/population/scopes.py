@@ -1,9 +1,9 @@
-"""What a campaign looks at, as a small typed language: conditions over a list of fields, never free SQL.
+"""The scope of a campaign as a small typed language: conditions over a list of fields, never free SQL.
 
 A scope is an object, each part optional: `systems` and `agents` by slug, `where` a condition, `exclude` a list of
 conditions with a reason. A condition is {"field": ..., "op": ..., "value": ...}, or {"and": [...]}, {"or": [...]},
-{"not": {...}}. A condition on `tool.*` or `person` holds for a grant of which some tool or person fits. It is read anew
-whenever a campaign begins; what is excluded stays in the population, with its reason.
+{"not": {...}}. A condition on `tool.*` or `person` matches a grant if any of its tools or people matches. The scope is
+evaluated whenever a campaign is staged; excluded grants stay in the population, with the reason.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PRIVILEGED: Final = {"field": "tool.risk", "op": "gte", "value": "high"}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: the column it reads, the operators it knows, and whether some tool or person of a grant has it."""
+    """One field: the column it reads, the operators it takes, and what it is a property of."""
 
     column: str
     ops: frozenset[str]
@@ -77,55 +77,55 @@ WITH RECURSIVE chain AS ({
 }) SELECT c.grant_id FROM chain c LEFT JOIN governance_usageday u ON u.grant_id = c.member AND u.day >= %s
 GROUP BY 1 HAVING coalesce(sum(u.calls), 0) {{op}} %s
 """  # noqa: S608 - made of constants
-"""The grants with so many calls, those under what they renew included."""
+"""The grants with so many calls, including calls under the grants that they renew."""
 OF_ACCESS: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
-"""The kinds of campaigns that take in access by its terms alone, which stay known once it has ended."""
+"""The kinds of campaigns that select access by its own terms alone, which stay known after it has ended."""
 _NAMED: Final = {"systems": System.objects.all, "agents": Agent.objects.all}
 
 
 def check(scope: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a scope as it is stored. Raises BadScope, which names the part that is wrong."""
+    """Return a scope as it is stored. Raises BadScope with the field that is wrong."""
     checked: dict[str, Any] = {}
-    for part, said in scope.items():
+    for part, data in scope.items():
         if part in _NAMED:
-            checked[part] = _names(part, said)
+            checked[part] = _names(part, data)
         elif part == "where":
-            checked[part] = _condition(said)
-        elif part == "exclude" and isinstance(said, list) and len(said) <= _MOST_CONDITIONS:
-            checked[part] = [_exclusion(each) for each in said]
+            checked[part] = _condition(data)
+        elif part == "exclude" and isinstance(data, list) and len(data) <= _MOST_CONDITIONS:
+            checked[part] = [_exclusion(each) for each in data]
         else:
             raise BadScope(field=str(part)[:64])
     return checked
 
 
-def _names(part: str, said: object) -> list[str]:
-    if not isinstance(said, list) or not all(isinstance(name, str) for name in said):
+def _names(part: str, data: object) -> list[str]:
+    if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
         raise BadScope(field=part)
-    known = set(_NAMED[part]().filter(slug__in=said).values_list("slug", flat=True))
-    if not said or known != set(said):
-        raise BadScope(field=part, unknown=sorted(set(said) - known)[:20])
+    known = set(_NAMED[part]().filter(slug__in=data).values_list("slug", flat=True))
+    if not data or known != set(data):
+        raise BadScope(field=part, unknown=sorted(set(data) - known)[:20])
     return sorted(known)
 
 
-def _exclusion(said: object) -> dict[str, Any]:
-    if not isinstance(said, dict) or set(said) != {"where", "reason"}:
+def _exclusion(data: object) -> dict[str, Any]:
+    if not isinstance(data, dict) or set(data) != {"where", "reason"}:
         raise BadScope(field="exclude")
-    reason = said["reason"]
+    reason = data["reason"]
     if not isinstance(reason, str) or not reason.strip() or len(reason) > _LONGEST:
         raise BadScope(field="exclude.reason")
-    return {"where": _condition(said["where"]), "reason": reason.strip()}
+    return {"where": _condition(data["where"]), "reason": reason.strip()}
 
 
-def _condition(said: object) -> dict[str, Any]:
+def _condition(data: object) -> dict[str, Any]:
     left = [_MOST_CONDITIONS]
-    return _read(said, 0, left)
+    return _read(data, 0, left)
 
 
-def _read(said: object, depth: int, left: list[int]) -> dict[str, Any]:
+def _read(data: object, depth: int, left: list[int]) -> dict[str, Any]:
     left[0] -= 1
-    if not isinstance(said, dict) or depth > _DEEPEST or left[0] < 0:
+    if not isinstance(data, dict) or depth > _DEEPEST or left[0] < 0:
         raise BadScope(field="where")
-    match said:
+    match data:
         case {"and": list() as parts, **rest} if parts and not rest:
             return {"and": [_read(part, depth + 1, left) for part in parts]}
         case {"or": list() as parts, **rest} if parts and not rest:
@@ -135,7 +135,7 @@ def _read(said: object, depth: int, left: list[int]) -> dict[str, Any]:
         case {"field": str() as name, "op": str() as op, "value": value, **rest} if not rest and name in FIELDS:
             _check_value(name, op, value)
             return {"field": name, "op": op, "value": value}
-    raise BadScope(field=str(said.get("field", "where"))[:64])
+    raise BadScope(field=str(data.get("field", "where"))[:64])
 
 
 def _check_value(name: str, op: str, value: object) -> None:
@@ -161,20 +161,20 @@ def _check_value(name: str, op: str, value: object) -> None:
 
 
 def matching(scope: Mapping[str, Any], kind: str, now: datetime) -> QuerySet[Grant]:
-    """Return the grants in force that a checked scope takes in, what it excludes included."""
+    """Return the grants in force within a checked scope, including those that it excludes."""
     return _within(Grant.objects.filter(ended_at=None, expires_at__gt=now), scope, kind, now)
 
 
-def over(campaign: Campaign, told: Collection[UUID] | None = None) -> QuerySet[Grant]:
-    """Return the grants that a campaign of access would have taken in, had they not ended within the window before.
+def ended_grants(campaign: Campaign, grant_ids: Collection[UUID] | None = None) -> QuerySet[Grant]:
+    """Return the grants within the scope of a campaign that ended in the window before its population was taken.
 
-    With `told` those are meant whatever their rows say of their end: the record named them.
+    With `grant_ids` it selects among those, whatever end their rows have: the audit log named them.
     """
     taken = campaign.snapshot_at
     if taken is None or campaign.kind not in OF_ACCESS:
         return Grant.objects.none()
     rows = Grant.objects.filter(ended_at__gt=taken - usage.WINDOW, ended_at__lte=taken)
-    rows = rows if told is None else Grant.objects.filter(pk__in=told)
+    rows = rows if grant_ids is None else Grant.objects.filter(pk__in=grant_ids)
     return _within(rows, campaign.scope, campaign.kind, taken)
 
 
@@ -192,32 +192,32 @@ def _within(rows: QuerySet[Grant], scope: Mapping[str, Any], kind: str, now: dat
     return rows
 
 
-def compiled(said: Mapping[str, Any], now: datetime, *, turned: bool = False) -> Q:
-    """Turn a checked condition, or its contrary (`turned`), into one over grants.
+def compiled(data: Mapping[str, Any], now: datetime, *, negated: bool = False) -> Q:
+    """Turn a checked condition, or its opposite with `negated`, into a filter of grants.
 
-    What is not known fits neither: of calls that go past our gateway neither a number is true nor its contrary.
+    What is not known matches neither: for calls that bypass our gateway no number is true, nor its opposite.
     """
-    if "not" in said:
-        return compiled(said["not"], now, turned=not turned)
-    if "and" in said or "or" in said:
-        parts = [compiled(part, now, turned=turned) for part in said.get("and", said.get("or"))]
+    if "not" in data:
+        return compiled(data["not"], now, negated=not negated)
+    if "and" in data or "or" in data:
+        parts = [compiled(part, now, negated=negated) for part in data.get("and", data.get("or"))]
         joined = parts[0]
         for part in parts[1:]:
-            joined = joined & part if ("and" in said) is not turned else joined | part
+            joined = joined & part if ("and" in data) is not negated else joined | part
         return joined
-    field = FIELDS[said["field"]]
-    condition = _one(field, said["op"], said["value"], now)
-    condition = ~condition if turned else condition
+    field = FIELDS[data["field"]]
+    condition = _comparison(field, data["op"], data["value"], now)
+    condition = ~condition if negated else condition
     return condition & _is_seen() if field.of == "calls" else condition
 
 
 def _is_seen() -> Q:
-    """Name the grants of which each call passes our gateway."""
+    """Select the grants whose every call passes our gateway."""
     past = GrantLine.objects.filter(grant=OuterRef("pk")).exclude(tool__system__kind__in=usage.GATEWAY)
     return ~Q(Exists(past))
 
 
-def _one(field: Field, op: str, value: Any, now: datetime) -> Q:  # noqa: ANN401 - checked by `_check_value`
+def _comparison(field: Field, op: str, value: Any, now: datetime) -> Q:  # noqa: ANN401 - checked by `_check_value`
     if field.of == "age":
         return _days(field.column, op, now - timedelta(days=value), turned=True)
     if field.of == "rest":
@@ -242,15 +242,15 @@ def _lookup(column: str, op: str, value: Any) -> Q:  # noqa: ANN401 - as above
 
 
 def _days(column: str, op: str, bound: datetime, *, turned: bool) -> Q:
-    """Compare a time with a bound; an age grows as its beginning moves back, so its comparison is turned round."""
+    """Compare a time with a bound; `turned` for an age, which grows as its beginning moves back."""
     if op == "eq":
         return Q(**{f"{column}__gt": bound - timedelta(days=1), f"{column}__lte": bound})
     return Q(**{f"{column}__{('lte' if op == 'gte' else 'gte') if turned else op}": bound})
 
 
 def as_sql(rows: QuerySet[Any], prefix: str) -> tuple[str, dict[str, Any]]:
-    """Return the statement that selects the ids of some rows, with named parameters that begin with `prefix`."""
+    """Return the statement that selects the ids of rows, and its parameters, whose names begin with `prefix`."""
     sql, values = rows.order_by().values("pk").query.sql_with_params()
     names = iter(range(len(values)))
-    named = re.sub(r"%(%|s)", lambda found: "%%" if found[1] == "%" else f"%({prefix}{next(names)})s", sql)
+    named = re.sub(r"%(%|s)", lambda match: "%%" if match[1] == "%" else f"%({prefix}{next(names)})s", sql)
     return named, {f"{prefix}{number}": value for number, value in enumerate(values)}

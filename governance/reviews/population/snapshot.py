@@ -1,9 +1,9 @@
-"""Taking the population of a campaign: read by one statement, so that one snapshot is seen.
+"""Taking the population of a campaign: one statement reads it, so that it is one snapshot.
 
-What was read becomes items, rows and lines some numbers at a time, so that no transaction holds a million of them.
+The rows become items, population rows and lines in batches, so that no transaction holds a million of them.
 
-The text that is hashed holds times in UTC with microseconds and Z: a timestamp printed by the database's own rule
-depends on the session's time zone.
+The hashed text has times in UTC with microseconds and Z: the database's own format depends on the time zone of the
+session.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from governance.reviews.population.models import PopulationRow
 from governance.reviews.staging.models import SnapshotRow
 from governance.reviews.usage import usage
 
-from . import other_things, scopes
+from . import other_subjects, scopes
 
 WINDOW: Final = usage.WINDOW
 _ALL: Final = 2**31 - 1
@@ -59,7 +59,7 @@ WITH RECURSIVE held AS MATERIALIZED (
            array_agg(l.limits ORDER BY t.name) AS limits, array_agg(u.calls ORDER BY t.name) AS calls,
            array_agg(u.denied ORDER BY t.name) AS denied, array_agg(u.last ORDER BY t.name) AS last_calls,
            jsonb_agg(jsonb_build_object('tool', t.name, 'risk', t.risk, 'limits', l.limits, 'definition', v.sha256)
-                     ORDER BY t.name) AS told
+                     ORDER BY t.name) AS line_details
     FROM held h JOIN entitlements_grantline l ON l.grant_id = h.id JOIN entitlements_tool t ON t.id = l.tool_id
     LEFT JOIN entitlements_toolversion v ON v.id = t.approved_id
     LEFT JOIN used u ON u.grant_id = h.id AND u.tool_id = l.tool_id
@@ -80,15 +80,15 @@ SELECT %(campaign)s, number, seq, item_id, id, version, agent_id, system_id, sub
         'state', state, 'request', request_id,
         'starts_at', to_char(starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
         'expires_at', to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        'lines', coalesce(told, '[]'))::text,
+        'lines', coalesce(line_details, '[]'))::text,
        {usage.GRADE.format(kind="kind")}, coalesce(tools, '{{}}'), coalesce(versions, '{{}}'), coalesce(limits, '{{}}'),
        coalesce(calls, '{{}}'), coalesce(denied, '{{}}'), coalesce(last_calls, '{{}}')
 FROM (
-    SELECT h.*, i.item_id, i.number, i.left_out, i.risk AS item_risk, s.subjects, l.told, l.tools, l.versions, l.limits,
-           l.calls, l.denied, l.last_calls, row_number() OVER (ORDER BY i.number, h.scope, h.id) AS seq
+    SELECT h.*, i.item_id, i.number, i.left_out, i.risk AS item_risk, s.subjects, l.line_details, l.tools, l.versions,
+           l.limits, l.calls, l.denied, l.last_calls, row_number() OVER (ORDER BY i.number, h.scope, h.id) AS seq
     FROM held h JOIN item i USING (agent_id, system_id, subjects_digest)
     LEFT JOIN line l ON l.grant_id = h.id LEFT JOIN subject s ON s.grant_id = h.id
-) told ORDER BY seq
+) numbered ORDER BY seq
 """  # noqa: S608 - made of constants
 
 _MOVE: Final = """
@@ -141,19 +141,19 @@ WHERE i.id = b.id AND NOT EXISTS (
 
 
 def take(campaign: Campaign, now: datetime) -> tuple[int, str]:
-    """Take everything within the scope at once, and return how many rows that is and the hash of them all."""
+    """Take the whole population at once; returns the number of rows and the hash of all of them."""
     read(campaign, now)
     move(campaign)
     return digest(campaign)
 
 
 def read(campaign: Campaign, now: datetime) -> int:
-    """Read the access in force within the scope, at one moment; returns how many items it makes.
+    """Read what is in scope at one moment; returns how many items it makes.
 
-    Access is kept aside, for `move` to make items of; of other things, which are few, the items are made here.
+    Access is stored aside, and `move` makes items of it; other subjects, which are few, become items here.
     """
-    if campaign.kind in other_things.KINDS:
-        other_things.take(campaign, now)
+    if campaign.kind in other_subjects.KINDS:
+        other_subjects.take(campaign, now)
         return ReviewItem.objects.filter(campaign=campaign).count()
     chosen, values = scopes.as_sql(scopes.matching(campaign.scope, campaign.kind, now), "scope")
     excluded, reasons = _excluded(campaign, now)
@@ -167,13 +167,13 @@ def read(campaign: Campaign, now: datetime) -> int:
 
 
 def move(campaign: Campaign, *, after: int = 0, upto: int | None = None) -> None:
-    """Make items, rows and lines of what was read, or of some numbers of it, which is kept aside no longer."""
+    """Make items, rows and lines of what `read` stored, from number `after` (exclusive) to `upto`."""
     with connection.cursor() as cursor:
         cursor.execute(_MOVE, {"campaign": campaign.pk, "after": after, "upto": _ALL if upto is None else upto})
 
 
 def digest(campaign: Campaign) -> tuple[int, str]:
-    """Return how many rows a population has, and the hash of them all."""
+    """Return the number of rows of a population, and the hash of all of them."""
     rows = PopulationRow.objects.filter(campaign=campaign)
     hashes = rows.order_by("seq").values_list("row_sha256", flat=True)
     return rows.count(), review_rules.population_digest(cursors.in_parts(hashes))
@@ -181,16 +181,16 @@ def digest(campaign: Campaign) -> tuple[int, str]:
 
 def count(scope: Mapping[str, Any], kind: str, now: datetime) -> int:
     """Count the rows that a population would have now."""
-    if kind in other_things.KINDS:
-        return other_things.count(scope, kind, now)
+    if kind in other_subjects.KINDS:
+        return other_subjects.count(scope, kind, now)
     return scopes.matching(scope, kind, now).count()
 
 
 def carry(campaign: Campaign, now: datetime) -> int:
-    """Carry the answers of a person forward to what has not changed since, where the campaign does so; says how many.
+    """Carry earlier answers forward to unchanged items, in a campaign of mode delta; returns how many.
 
-    Only what is of low or medium risk, has the same lines, and gives no reason for a closer look; and only answers of
-    reviews that are over: until then they can be taken back.
+    It does so for items of low or medium risk that have the same lines and no other suggestion than to keep. The
+    answers come from closed reviews: until then a reviewer can recall them.
     """
     if campaign.mode != Campaign.Mode.DELTA:
         return 0
@@ -200,14 +200,14 @@ def carry(campaign: Campaign, now: datetime) -> int:
 
 
 def _excluded(campaign: Campaign, now: datetime) -> tuple[str, dict[str, Any]]:
-    """Return an expression that gives the reason for which a grant `g` is left out, or an empty text."""
+    """Return an SQL expression for the reason why a grant `g` is excluded, empty if it is not; and its parameters."""
     cases: list[str] = []
     values: dict[str, Any] = {}
-    for number, said in enumerate(campaign.scope.get("exclude", [])):
-        rows = Grant.objects.filter(scopes.compiled(said["where"], now))
+    for number, exclusion in enumerate(campaign.scope.get("exclude", [])):
+        rows = Grant.objects.filter(scopes.compiled(exclusion["where"], now))
         chosen, named = scopes.as_sql(rows, f"left{number}_")
         cases.append(f"WHEN g.id IN ({chosen}) THEN %(reason{number})s::text")
-        values |= {**named, f"reason{number}": said["reason"]}
+        values |= {**named, f"reason{number}": exclusion["reason"]}
     return (f"CASE {' '.join(cases)} ELSE '' END" if cases else "''"), values
 
 

@@ -56,7 +56,7 @@ def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, r
 def end_due() -> int:
     """End the exceptions whose day has come: their cuts are due to be proven again. Returns how many."""
     due = RemovalException.objects.filter(ended_at=None, expires_at__lte=clock.now()).order_by("expires_at", "pk")
-    return len(best_effort.each(list(due.values_list("remediation", flat=True)[:500]), _end))
+    return len(best_effort.for_each(list(due.values_list("remediation", flat=True)[:500]), _end))
 
 
 @transaction.atomic

@@ -67,7 +67,7 @@ def put_back(item: ReviewItem, grant_id: UUID, own: Collection[str], *, by: Prin
     if (
         grant.state == Grant.State.SUSPENDED
         and not grants.suspended_by(grant_id) - theirs
-        and not holds.stands(grant_id)
+        and not holds.is_held(grant_id)
     ):
         grant = grants.restore(grant_id, by=by, reason=reason)
     return grant.state == Grant.State.ACTIVE

@@ -211,7 +211,7 @@ def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[st
             if (
                 not before[holds_actions.SUSPENDED]
                 or grants.suspended_by(UUID(grant)) - own
-                or holds_actions.stands(UUID(grant))
+                or holds_actions.is_held(UUID(grant))
             ):
                 left.append(grant)
                 continue

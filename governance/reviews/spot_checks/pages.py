@@ -14,7 +14,7 @@ from entitlements.errors import DomainError
 from governance.console import doors
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
-from governance.reviews.campaigns.pages.campaigns import found, permit
+from governance.reviews.campaigns.pages.campaigns import find_campaign, permit
 from governance.reviews.campaigns.queries import item as item_queries
 from governance.reviews.event_triggered import follow_up as follow_up_actions
 from governance.reviews.spot_checks import plan, spot_checks
@@ -46,7 +46,7 @@ def one(request: HttpRequest, check: UUID) -> HttpResponse:
         except DomainError as refusal:
             doors.record(request, refusal, [f"spot_check:{asked.pk}"])
             problem = refusal
-    seen = item_queries.blind(asked.item, person)
+    seen = item_queries.read_blind_detail(asked.item, person)
     told: dict[str, Any] = {
         "check": asked,
         "item": asked.item,
@@ -83,7 +83,7 @@ def _answered(request: HttpRequest, asked: SpotCheck) -> HttpResponse:
 @doors.page
 def switch_on(request: HttpRequest, slug: str) -> HttpResponse:
     """Let some answers of a review be checked once it ends."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-spot-checks")
     share, days = (doors.number(request.POST.get(name, ""), 4) for name in ("share", "days"))
     why = doors.reason(request)
@@ -96,7 +96,7 @@ def switch_on(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def follow_up(request: HttpRequest, slug: str, check: UUID) -> HttpResponse:
     """Ask again about what a check would have taken away, or leave it."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "spot-check-follow-up")
     asked = doors.find(SpotCheck.objects.all(), pk=check, plan=campaign.pk)
     how = request.POST.get("how", "")

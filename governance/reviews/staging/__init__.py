@@ -1,1 +1,1 @@
-"""Before a campaign begins: staged by a worker, previewed, launched."""
+"""Previewing, staging and beginning a campaign."""

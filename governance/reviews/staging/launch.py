@@ -1,6 +1,6 @@
-"""Beginning a campaign: staged by a worker, looked at, then launched. What is small is staged at once on the way.
+"""Beginning a campaign: a worker stages it, a person begins it. A small draft is staged on the way.
 
-Launching changes nobody's access; it asks the reviewers. A snapshot is launched while it is less than a day old.
+To begin a campaign changes no access; it asks the reviewers. Its population is at most a day old then.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from governance.reviews.staging.models import CampaignStaging
 from . import staging
 
 AT_ONCE: Final = 5_000
-"""How many grants are staged on the way where somebody begins a draft without staging it first."""
+"""Up to how many grants a draft is staged on the way when a person begins it."""
 FRESH: Final = timedelta(hours=24)
 _STATE = Campaign.State
 
 
 @transaction.atomic
 def stage(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
-    """Have a draft staged, or take the population of what is staged anew; a worker goes on from here.
+    """Start the staging of a draft, or stage a staged campaign again; a worker takes the steps.
 
     Raises NotFound, NotADraft.
     """
@@ -72,7 +72,7 @@ def stage(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
 
 @transaction.atomic
 def stage_now(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
-    """Stage a campaign here and now, as the worker does. Raises NotFound, NotADraft, NothingToReview."""
+    """Stage a campaign at once, without a worker. Raises NotFound, NotADraft, NothingToReview."""
     stage(campaign_id, by=by, reason=reason)
     while staging.advance(campaign_id):
         pass
@@ -84,9 +84,9 @@ def stage_now(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
 
 @transaction.atomic
 def activate(campaign_id: UUID, *, by: Person, reason: str = "", acknowledged: bool = False) -> Campaign:
-    """Begin a staged campaign; a draft that is small is staged on the way, and then nothing has to be acknowledged.
+    """Begin a staged campaign; a small draft is staged on the way, and then needs no acknowledgement.
 
-    Items for which nobody is left wait, visibly, for somebody to be named; `acknowledged` says that they were seen.
+    Items without a reviewer stay unassigned, visibly; `acknowledged` says that the person has seen them.
     Raises NotFound, NotADraft, DuePassed, NotStaged, NothingToReview, SnapshotTooOld, NotAcknowledged.
     """
     campaign = campaigns.locked(campaign_id)
@@ -125,7 +125,7 @@ def activate(campaign_id: UUID, *, by: Person, reason: str = "", acknowledged: b
 
 
 def differs(campaign: Campaign) -> tuple[int, int]:
-    """Count what is within the scope now and was not staged, and what was staged and has ended since."""
+    """Count the grants in scope now that were not staged, and the staged grants that have ended since."""
     taken = PopulationRow.objects.filter(campaign=campaign)
     since = scopes.matching(campaign.scope, campaign.kind, clock.now()).filter(starts_at__gte=campaign.snapshot_at)
     return (
@@ -135,15 +135,15 @@ def differs(campaign: Campaign) -> tuple[int, int]:
 
 
 def is_rehearsal() -> bool:
-    """Whether the next campaign to begin is the first of this installation, in which nothing stops."""
+    """Whether the next campaign to begin is the first of this installation, which suspends nothing."""
     return not Campaign.objects.filter(state__in=Campaign.BEGAN).exclude(kind=Campaign.Kind.MICRO).exists()
 
 
 def is_stale(campaign: Campaign, now: datetime) -> bool:
-    """Whether what was staged is too old to be launched."""
+    """Whether the staged population is too old to begin the campaign."""
     return campaign.snapshot_at is not None and campaign.snapshot_at < now - FRESH
 
 
 def is_overdue(campaign: Campaign, now: datetime) -> bool:
-    """Whether its due date passed before it began: nobody could answer in time, and the deadline would strike."""
+    """Whether the due date has passed, so that no reviewer could answer before the deadline applies."""
     return campaign.due_at <= now

@@ -1,4 +1,4 @@
-"""How far the staging of a campaign has come: what a worker that takes over needs, and what its page shows."""
+"""The progress of a staging: what a worker that takes over needs, and what the page of the campaign shows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from django.db.models import Q
 
 
 class CampaignStaging(models.Model):
-    """The staging of one campaign, step by step; each step is written down in the transaction that takes it.
+    """The staging of one campaign, step by step; each step is recorded in the transaction that takes it.
 
-    `upto` is the number of the last item with which the step is through. `refused` is the code for which the campaign
-    went back to being a draft. `summary` is what the page of launching shows, counted once.
+    `upto` is the number of the last item that the step has handled. `refused` is the error code that made the campaign
+    a draft again. `summary` is what the launch page shows, counted once.
     """
 
     class Step(models.TextChoices):
@@ -54,9 +54,9 @@ class CampaignStaging(models.Model):
 
 
 class SnapshotRow(models.Model):
-    """One grant as the snapshot of a campaign saw it, until it becomes a row, lines and part of an item.
+    """One grant as the snapshot of a campaign read it, until it becomes a population row, lines and part of an item.
 
-    The arrays hold one entry for each tool. Nothing refers to it, nothing is checked: what is taken over is.
+    The arrays hold one entry for each tool. It has no foreign keys: the rows made of it are checked instead.
     """
 
     pk = models.CompositePrimaryKey("campaign_id", "number", "seq")

@@ -1,6 +1,6 @@
-"""What a campaign would be if it began now: the staging itself, looked at and taken back, so that nothing differs.
+"""Previewing a campaign: it is staged in a transaction that is rolled back, so that the preview equals the staging.
 
-Nothing is kept and nothing is recorded. A population too large to stage for a look is counted alone.
+It stores and logs nothing. A population that is too large for that is only counted.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from entitlements.words import Risk
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.items.models import ReviewItem, ReviewLine
-from governance.reviews.population import other_things, scopes, snapshot
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population import other_subjects, scopes, snapshot
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.quality import comparison
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers.models import Assignment
@@ -30,11 +30,11 @@ from governance.reviews.suggestions import suggestions
 from governance.reviews.suggestions.models import Suggestion
 
 LARGEST: Final = 20_000
-"""How many grants are staged for a look."""
+"""Up to how many grants are staged for a preview."""
 SECONDS: Final[Mapping[str, int]] = {Risk.LOW: 20, Risk.MEDIUM: 40, Risk.HIGH: 90, Risk.CRITICAL: 180}
-"""How long an item takes, by its risk: a fair guess until an installation has measured its own."""
+"""How many seconds an item takes, by its risk level: an estimate until an installation has measured its own."""
 MANY, TOO_MANY = 60, 120
-"""Items of one reviewer from which an answer is no longer worth much, and from which nobody gets more."""
+"""Items of one reviewer above which answers get careless, and above which a reviewer gets no more."""
 SAMPLE: Final = 20
 READABLE: Final = 95
 """Per cent of the tools that must have a plain sentence."""
@@ -42,7 +42,7 @@ READABLE: Final = 95
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many items one reviewer would get, and about how many minutes they take; nobody's where no one is found."""
+    """How many items one reviewer would get, and about how many minutes they take; no login for unassigned items."""
 
     login: str
     name: str
@@ -51,16 +51,16 @@ class Load:
 
     @property
     def level(self) -> str:
-        """Whether that is fine, many or too many."""
+        """Whether the number of items is fine, many or too many."""
         return "too_many" if self.items > TOO_MANY else "many" if self.items > MANY else "fine"
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a campaign would look at, whom it would ask, and what would happen if nobody answered.
+    """What a campaign would cover, its reviewers, and the effect of the deadline if no reviewer answered.
 
-    `staged` is false where the population is too large for a look: then only `grants` is known. `new` and `gone` count
-    items against the review named by `last`, the one before it of its kind. `nobodys` are the first items without a
+    `staged` is false where the population is too large for a preview: then only `grants` is known. `new` and `gone`
+    compare the items with the review `last`, the one before it of its kind. `unassigned` are the first items without a
     reviewer, `sample` the first of all.
     """
 
@@ -82,17 +82,17 @@ class Preview:
     verdicts: dict[str, int] = field(default_factory=dict)
     loads: tuple[Load, ...] = ()
     sample: tuple[dict[str, Any], ...] = ()
-    nobodys: tuple[dict[str, Any], ...] = ()
+    unassigned: tuple[dict[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as it is kept beside what is staged; the release before has to read it too."""
-        told = {**asdict(self), "at": self.at.isoformat()}
-        del told["nobodys"]  # read from what is staged
-        return told
+        """Return it as it is stored with the staging; the previous release has to read it too."""
+        data = {**asdict(self), "at": self.at.isoformat()}
+        del data["unassigned"]  # read from what is staged
+        return data
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Preview:
-        """Read what was kept."""
+        """Read what `as_json` returned."""
         loads = tuple(Load(**each) for each in kept["loads"])
         return cls(
             **{**kept, "at": datetime.fromisoformat(kept["at"]), "loads": loads, "sample": tuple(kept["sample"])}
@@ -100,17 +100,17 @@ class Preview:
 
     @property
     def by_risk(self) -> list[tuple[str, int]]:
-        """Return the items of each risk, the gravest first; what is kept as JSON has no order of its own."""
+        """Return the number of items by risk level, the highest first; stored JSON has no order of its own."""
         return sorted(self.risks.items(), key=lambda each: list(Risk).index(Risk(each[0])), reverse=True)
 
     @property
     def by_system(self) -> list[tuple[str, int]]:
-        """Return the items of each system, the most first."""
+        """Return the number of items by system, the most first."""
         return sorted(self.systems.items(), key=lambda each: (-each[1], each[0]))
 
     @property
     def gates(self) -> list[tuple[str, str]]:
-        """Return each gate with how it stands: good, warn or bad; a bad one keeps the campaign from beginning."""
+        """Return each check of a launch with its state: good, warn or bad; a bad one blocks the campaign."""
         overloaded = any(load.level == "too_many" for load in self.loads)
         busy = any(load.level == "many" for load in self.loads)
         return [
@@ -121,20 +121,20 @@ class Preview:
         ]
 
 
-def preview(scope: Mapping[str, Any], manner: Manner, *, by: Person) -> Preview:
-    """Say what a campaign with this scope would be. Raises BadScope, BadManner, FallbackUnfit."""
+def preview(scope: Mapping[str, Any], options: CampaignOptions, *, by: Person) -> Preview:
+    """Preview a campaign with this scope. Raises BadScope, BadCampaignOptions, FallbackUnfit."""
     now = clock.now()
     checked = scopes.check(scope)
-    manner.check()
-    other_things.check(checked, manner.kind)
-    grants = snapshot.count(checked, manner.kind, now)
+    options.check()
+    other_subjects.check(checked, options.kind)
+    grants = snapshot.count(checked, options.kind, now)
     if not grants or grants > LARGEST:
         return Preview(now, grants)
     with transaction.atomic():
         campaign = Campaign.objects.create(
             slug=f"preview-{uuid4().hex}",
             name="preview",
-            **manner.columns(),
+            **options.columns(),
             owner=by,
             scope=checked,
             scope_sha256="0" * 64,
@@ -151,49 +151,49 @@ def preview(scope: Mapping[str, Any], manner: Manner, *, by: Person) -> Preview:
 
 
 def of_draft(campaign: Campaign) -> Preview:
-    """Say what a drafted campaign would be if it began now."""
-    return preview(campaign.scope, Manner.of(campaign), by=campaign.owner)
+    """Preview a draft as if it began now."""
+    return preview(campaign.scope, CampaignOptions.of(campaign), by=campaign.owner)
 
 
 def grants_of(campaign: Campaign) -> int:
-    """Count what a drafted campaign would take in now."""
+    """Count the rows that the population of a draft would have now."""
     return snapshot.count(campaign.scope, campaign.kind, clock.now())
 
 
 def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Preview:
-    """Look at what is staged."""
+    """Return the preview of a campaign whose items are staged."""
     items = ReviewItem.objects.filter(campaign=campaign)
-    asked = items.filter(state=ReviewItem.State.IN_REVIEW)
+    open_items = items.filter(state=ReviewItem.State.IN_REVIEW)
     lines = ReviewLine.objects.filter(item__campaign=campaign)
     silent = deadlines.effect(campaign)
-    counted = lines.aggregate(all=Count("pk"), told=Count("pk", filter=~Q(tool__sentence="")))
+    counted = lines.aggregate(all=Count("pk"), readable=Count("pk", filter=~Q(tool__sentence="")))
     last = comparison.before(campaign)
     against = comparison.count(campaign, last) if last else Counter[str]()
     return Preview(
         at=now,
         grants=grants,
         staged=True,
-        items=asked.count(),
+        items=open_items.count(),
         excluded=items.filter(state=ReviewItem.State.EXCLUDED).count(),
         carried=items.filter(state=ReviewItem.State.CARRIED_FORWARD).count(),
         new=against["added"],
         gone=against["removed"],
         last=last.slug if last else "",
         unresolved=unresolved,
-        readable=100 * counted["told"] // (counted["all"] or 1),
+        readable=100 * counted["readable"] // (counted["all"] or 1),
         silent_grants=silent.grants,
         silent_calls=silent.calls,
-        risks=_split(asked, "risk"),
-        systems=_split(asked, "system__name"),
-        verdicts=_split(Suggestion.objects.filter(item__in=asked), "verdict"),
+        risks=_split(open_items, "risk"),
+        systems=_split(open_items, "system__name"),
+        verdicts=_split(Suggestion.objects.filter(item__in=open_items), "verdict"),
         loads=_loads(campaign),
-        sample=_first(asked),
-        nobodys=nobodys(campaign) if unresolved else (),
+        sample=_first(open_items),
+        unassigned=unassigned(campaign) if unresolved else (),
     )
 
 
-def nobodys(campaign: Campaign) -> tuple[dict[str, Any], ...]:
-    """Return the first items that nobody was found for."""
+def unassigned(campaign: Campaign) -> tuple[dict[str, Any], ...]:
+    """Return the first items without a reviewer."""
     waiting = Assignment.objects.filter(state=Assignment.State.ASSIGNED, reviewer=None)
     return _first(ReviewItem.objects.filter(campaign=campaign, assignments__in=waiting))
 
@@ -212,11 +212,11 @@ def _split(rows: Any, column: str) -> dict[str, int]:  # noqa: ANN401 - a querys
 
 def _loads(campaign: Campaign) -> tuple[Load, ...]:
     rows = Assignment.objects.filter(item__campaign=campaign, state=Assignment.State.ASSIGNED)
-    found: dict[str, tuple[str, int, int]] = {}
+    by_reviewer: dict[str, tuple[str, int, int]] = {}
     for login, name, risk, n in rows.values_list("reviewer__login", "reviewer__name", "item__risk").annotate(
         n=Count("pk")
     ):
-        _name, items, seconds = found.get(login or "", (name or "", 0, 0))
-        found[login or ""] = (_name, items + n, seconds + n * SECONDS.get(risk, SECONDS[Risk.CRITICAL]))
-    loads = [Load(login, name, items, -(-seconds // 60)) for login, (name, items, seconds) in found.items()]
+        _name, items, seconds = by_reviewer.get(login or "", (name or "", 0, 0))
+        by_reviewer[login or ""] = (_name, items + n, seconds + n * SECONDS.get(risk, SECONDS[Risk.CRITICAL]))
+    loads = [Load(login, name, items, -(-seconds // 60)) for login, (name, items, seconds) in by_reviewer.items()]
     return tuple(sorted(loads, key=lambda load: (bool(load.login), -load.items, load.name)))

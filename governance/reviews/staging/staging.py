@@ -1,8 +1,8 @@
-"""Staging as a worker does it: step by step, each in a transaction that also writes down how far it came.
+"""Staging by a worker: step by step, each in a transaction that also records the progress.
 
-A worker that is killed loses the step it was at and nothing else; whoever goes on takes that step anew. Two at once do
-not meet: the second finds the row held and leaves. The access in force is read by one statement, so that one snapshot
-is seen; whatever follows goes through its items by number.
+A worker that is killed loses its current step and nothing else; the next worker repeats that step. Of two workers the
+second finds the row locked and leaves. One statement reads the access in force, so that it is one snapshot; the later
+steps go through the items by number.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from governance.reviews.suggestions.models import Suggestion
 from . import preview
 
 ITEMS: Final = 10_000
-"""How many items one transaction goes through."""
+"""How many items one transaction handles."""
 MANY: Final = 10_000
-"""From how many items on joining whole tables is quicker, whatever else they hold."""
+"""From how many items on joining whole tables is quicker, whatever else they contain."""
 _Step = CampaignStaging.Step
 _PEERS: Final = "peers"
-"""Under this name how many hold what is kept while suggestions are made: counted once, since it reads all access."""
+"""The key of the peer counts, stored while suggestions are made: counted once, since that reads all access."""
 _LOAD: Final = "load"
-"""Under this name how many items each reviewer has is kept while they are assigned."""
+"""The key of the number of items of each reviewer, stored while items are assigned."""
 
 
 def advance(campaign_id: UUID) -> bool:
-    """Take the next step of a staging; says whether there may be another. Nothing is done where another worker is."""
+    """Take the next step of a staging; returns whether there may be another. Does nothing if a worker is at it."""
     with transaction.atomic():
         runs = CampaignStaging.objects.select_for_update(skip_locked=True).filter(campaign=campaign_id)
         run = runs.first()
@@ -53,7 +53,7 @@ def advance(campaign_id: UUID) -> bool:
             return False
         campaign = campaigns.locked(campaign_id)
         if campaign.state != Campaign.State.STAGING:
-            return False  # somebody took it back
+            return False  # it was cancelled
         _STEPS[_Step(run.step)](campaign, run)
         run.moved_at = clock.now()
         run.save()
@@ -61,20 +61,20 @@ def advance(campaign_id: UUID) -> bool:
 
 
 def unfinished() -> list[UUID]:
-    """Return the campaigns whose staging is to go on, whatever became of the worker that was at it."""
+    """Return the campaigns whose staging is not finished."""
     waiting = Campaign.objects.filter(state=Campaign.State.STAGING)
     return list(waiting.order_by("created_at").values_list("pk", flat=True))
 
 
 def progress(run: CampaignStaging) -> int:
-    """Say how far a staging has come, in per cent; never a hundred before it is through."""
+    """Return the progress of a staging in per cent; 100 only when it is done."""
     begins, ends = _SHARES[_Step(run.step)]
     within = run.upto / run.items if run.items else 0.0
     return min(int(begins + (ends - begins) * min(within, 1.0)), 100 if run.step == _Step.DONE else 99)
 
 
 def _clear(campaign: Campaign, run: CampaignStaging) -> None:
-    """Put away some of what was staged before; when nothing is left, the snapshot is next."""
+    """Delete some of an earlier staging; when nothing is left, the snapshot is next."""
     items = ReviewItem.objects.filter(campaign=campaign, number__gt=run.upto, number__lte=run.upto + ITEMS)
     for held in (Assignment, Suggestion, ReviewLine, PopulationRow):
         rows = held.objects.filter(item__in=items.values("pk"))
@@ -113,7 +113,7 @@ def _take(campaign: Campaign, run: CampaignStaging) -> None:
 
 def _suggest(campaign: Campaign, run: CampaignStaging) -> None:
     if _PEERS not in run.summary:
-        run.summary = {_PEERS: [[*of, count] for of, count in suggestions.peers_of(campaign).items()]}
+        run.summary = {_PEERS: [[*key, count] for key, count in suggestions.peers_of(campaign).items()]}
     peers = {(entitlement, tool): count for entitlement, tool, count in run.summary[_PEERS]}
     suggestions.suggest(campaign, _moment(run), after=run.upto, upto=run.upto + ITEMS, peers=peers)
     _through(run, _Step.CARRYING)
@@ -135,9 +135,9 @@ def _assign(campaign: Campaign, run: CampaignStaging) -> None:
 
 @contextmanager
 def _joined_whole(run: CampaignStaging) -> Iterator[None]:
-    """Let the database check a population of many items as a whole and not row by row, which takes forty times as long.
+    """Make PostgreSQL check a population of many items with joins of whole tables, which is forty times as fast.
 
-    Its tables have just grown by all of it, and their statistics do not know that yet. Of few items it knows better.
+    Its tables have just grown, and their statistics are out of date. For few items its own plan is better.
     """
     if run.items < MANY:
         yield
@@ -177,12 +177,12 @@ def _finish(campaign: Campaign, run: CampaignStaging) -> None:
 
 
 def _moment(run: CampaignStaging) -> datetime:
-    """Return the moment of the population, which is taken before anything else."""
+    """Return the time of the snapshot."""
     return run.taken_at or run.asked_at
 
 
 def _through(run: CampaignStaging, following: CampaignStaging.Step) -> None:
-    """Write down that a step is through with the next items, or with all of them."""
+    """Record that a step has handled the next items, or all of them."""
     run.upto += ITEMS
     if run.upto >= run.items:
         _go_to(run, following)

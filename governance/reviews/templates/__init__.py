@@ -1,1 +1,1 @@
-"""Campaign templates: reviews that recur."""
+"""Campaign templates and recurring reviews."""

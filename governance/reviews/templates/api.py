@@ -1,4 +1,4 @@
-"""Campaigns that are made again, over REST: templates, and a campaign with the criteria of another."""
+"""Campaign templates over REST, and duplicating a campaign."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from entitlements.api.fields import Shown, Slug, Strict, Text
 from governance.deciders import review_rules
 from governance.reviews.campaigns.api.bodies import CampaignShown
 from governance.reviews.campaigns.api.campaigns import OfReviews
-from governance.reviews.campaigns.api.manner import MannerAsked, Scope, Strategies, manner_of
+from governance.reviews.campaigns.api.options import MannerAsked, Scope, Strategies, options_of
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.api import MaybeWhy
 from governance.reviews.population import campaigns
@@ -30,9 +30,9 @@ from governance.reviews.templates.models import CampaignTemplate
 
 
 class TemplateAsked(MannerAsked):
-    """The criteria to keep, and how often they recur; `first_on` is the day of the first campaign.
+    """A new template; `first_on` is the day of the first campaign.
 
-    `spot_share` per cent of the answers of each campaign are checked by somebody else within `spot_days`; 0 is none.
+    Another person checks `spot_share` per cent of the answers of each campaign within `spot_days`; 0 for none.
     """
 
     slug = Slug()
@@ -48,7 +48,7 @@ class TemplateAsked(MannerAsked):
 
 
 class TemplateChanged(Strict):
-    """What a template shall make from now on; what is left out stays. `next_on` is the day of the next campaign."""
+    """Changes of a template; fields that are left out stay. `next_on` is the day of the next campaign."""
 
     name = Text(max_length=180, required=False)
     scope = Scope(required=False)
@@ -68,7 +68,7 @@ class TemplateChanged(Strict):
 
 
 class TemplateShown(Shown):
-    """A template; `refused` is the code for which it makes nothing until somebody starts it by hand."""
+    """A template; `refused` is the error code for which it makes no campaign until a person starts it."""
 
     slug = serializers.CharField()
     name = serializers.CharField()
@@ -91,12 +91,12 @@ class TemplateShown(Shown):
 
     @extend_schema_field(Strategies)
     def get_strategies(self, held: CampaignTemplate) -> dict[str, str]:
-        """Say by risk who answers, and what their answers come to."""
+        """Return by risk level how many people answer and how their answers combine."""
         return review_rules.strategies(held.strategies)
 
 
 class DuplicateAsked(Strict):
-    """The name of the campaign that is made, and when it is due."""
+    """The name and due date of the new campaign."""
 
     slug = Slug()
     name = Text(max_length=200)
@@ -122,7 +122,7 @@ class Templates(OfReviews, Listing):
     ordering = ("slug",)
 
     def rows(self) -> QuerySet[CampaignTemplate]:
-        """Return all of them."""
+        """Return all templates."""
         return CampaignTemplate.objects.select_related("owner", "fallback_group")
 
     @extend_schema(responses=TemplateShown(many=True))
@@ -133,14 +133,14 @@ class Templates(OfReviews, Listing):
 
     @extend_schema(request=TemplateAsked, responses={201: TemplateShown})
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Keep the criteria of a campaign; one that recurs is made, staged and launched by itself from its day on."""
+        """Save a template; a recurring one drafts, stages and begins a campaign each period from its first day on."""
         body = self.body(TemplateAsked)
         saved = templates.save(
             body["slug"],
             name=body["name"],
             scope=body["scope"],
-            manner=manner_of(body),
-            rhythm=_rhythm(body, "first_on"),
+            options=options_of(body),
+            recurrence=_recurrence(body, "first_on"),
             by=self.reviewer(),
             reason=body["reason"],
         )
@@ -153,26 +153,28 @@ class OneTemplate(OfReviews):
     @extend_schema(responses=TemplateShown)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Show one template."""
-        found = self._found(key)
-        return tagged(TemplateShown(found).data, found.version)
+        template = self._found(key)
+        return tagged(TemplateShown(template).data, template.version)
 
     @extend_schema(request=TemplateChanged, responses=TemplateShown)
     def patch(self, request: Request, key: str) -> Response:
-        """Change what it makes from now on, from the version that If-Match names; whoever does so runs it from then."""
-        found = self._found(key)
-        preconditions.require(request, found.version)
-        asked = self.body(TemplateChanged)
-        said: dict[str, Any] = {name: getattr(found, name) for name in _EDITED} | asdict(campaigns.Manner.of(found))
-        said |= {name: value for name, value in asked.items() if name in said}
+        """Change a template, from the version that If-Match names; the caller becomes its owner."""
+        template = self._found(key)
+        preconditions.require(request, template.version)
+        changes = self.body(TemplateChanged)
+        values: dict[str, Any] = {name: getattr(template, name) for name in _EDITED} | asdict(
+            campaigns.CampaignOptions.of(template)
+        )
+        values |= {name: value for name, value in changes.items() if name in values}
         changed = templates.edit(
             key,
-            name=said["name"],
-            scope=said["scope"],
-            manner=manner_of(said),
-            rhythm=_rhythm(said, "next_on"),
-            version=found.version,
+            name=values["name"],
+            scope=values["scope"],
+            options=options_of(values),
+            recurrence=_recurrence(values, "next_on"),
+            version=template.version,
             by=self.reviewer(),
-            reason=asked["reason"],
+            reason=changes["reason"],
         )
         return tagged(TemplateShown(changed).data, changed.version)
 
@@ -184,9 +186,9 @@ class OneTemplate(OfReviews):
 _EDITED: Final = ("name", "scope", "cadence", "next_on", "days", "spot_share", "spot_days")
 
 
-def _rhythm(said: Mapping[str, Any], begins: str) -> templates.Rhythm:
-    checked = said["spot_share"], said["spot_days"]
-    return templates.Rhythm(said["cadence"], said[begins], said["days"], *checked)
+def _recurrence(values: Mapping[str, Any], begins: str) -> templates.Recurrence:
+    checked = values["spot_share"], values["spot_days"]
+    return templates.Recurrence(values["cadence"], values[begins], values["days"], *checked)
 
 
 class StartTemplate(OfReviews):
@@ -194,10 +196,10 @@ class StartTemplate(OfReviews):
 
     @extend_schema(request=MaybeWhy, responses={201: CampaignShown})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Draft a campaign from a template, due after its days."""
+        """Draft a campaign from a template, due after the template's number of days."""
         self.about = [f"template:{key}"]
-        made = templates.start(key, by=self.reviewer(), reason=self.body(MaybeWhy)["reason"])
-        return self.told_campaign(made, HTTPStatus.CREATED)
+        campaign = templates.start(key, by=self.reviewer(), reason=self.body(MaybeWhy)["reason"])
+        return self.campaign_response(campaign, HTTPStatus.CREATED)
 
 
 class StopTemplate(OfReviews):
@@ -205,7 +207,7 @@ class StopTemplate(OfReviews):
 
     @extend_schema(request=MaybeWhy, responses=TemplateShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Let a template make nothing any more."""
+        """Stop a template; it makes no campaigns any more."""
         self.about = [f"template:{key}"]
         stopped = templates.stop(key, by=self.reviewer(), reason=self.body(MaybeWhy)["reason"])
         return Response(TemplateShown(stopped).data)
@@ -216,9 +218,9 @@ class Duplicate(OfReviews):
 
     @extend_schema(request=DuplicateAsked, responses={201: CampaignShown})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Draft a campaign with the criteria of this one, read anew when it is staged."""
+        """Draft a campaign with the scope and options of this one."""
         campaign, body = self.campaign(key), self.body(DuplicateAsked)
-        made = templates.duplicate(
+        copy = templates.duplicate(
             campaign, body["slug"], name=body["name"], due_at=body["due_at"], by=self.reviewer(), reason=body["reason"]
         )
-        return self.told_campaign(made, HTTPStatus.CREATED)
+        return self.campaign_response(copy, HTTPStatus.CREATED)

@@ -1,4 +1,4 @@
-"""What is reviewed again and again: the criteria of a campaign, kept to be read anew each time."""
+"""Campaign templates: the scope and options of campaigns that are made again."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from django.db.models import Q
 
 
 class CampaignTemplate(models.Model):
-    """A campaign to be made again: by hand, or by itself each month, quarter, half-year or year.
+    """A campaign to make again: by hand, or automatically each month, quarter, half-year or year.
 
-    `days` is how long its reviewers have; `spot_share` per cent of their answers are asked of somebody else, who has
-    `spot_days` for it. `next_on` is the day on which it is made next; `refused` is the code for
-    which that did not happen, and it waits until somebody looks.
+    `days` is how long its reviewers have. Another person checks `spot_share` per cent of their answers within
+    `spot_days`. `next_on` is the day of the next campaign; `refused` is the error code for which it was not made: then
+    the template waits for a person.
     """
 
     class Cadence(models.TextChoices):

@@ -1,4 +1,4 @@
-"""Templates of reviews: what recurs, started by hand or stopped; and a review with the criteria of another."""
+"""Console pages of campaign templates, and duplicating a review."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from entitlements.access import visibility
 from entitlements.errors import DomainError, Malformed, NotFound
 from governance.console import choices, doors
-from governance.reviews.campaigns.pages.campaigns import found, may, permit
+from governance.reviews.campaigns.pages.campaigns import find_campaign, may, permit
 from governance.reviews.templates import queries as template_queries
 from governance.reviews.templates import templates
 from governance.reviews.templates.models import CampaignTemplate
@@ -24,27 +24,27 @@ from governance.reviews.templates.models import CampaignTemplate
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
-    """List templates with what recurs next."""
+    """List templates with the day of their next campaign."""
     permit(request, "campaign-templates", "GET")
     rows = CampaignTemplate.objects.select_related("owner").order_by("stopped_at", "slug")
-    told = {"templates": rows, "may_run": may(request, "campaign-template-start")}
-    return render(request, "console/reviews/templates/templates.html", told)
+    context = {"templates": rows, "may_run": may(request, "campaign-template-start")}
+    return render(request, "console/reviews/templates/templates.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def edit(request: HttpRequest, slug: str) -> HttpResponse:
-    """Change what a template makes from now on."""
+    """Edit a template."""
     doors.about(request, f"template:{slug}")
     permit(request, "campaign-template", "PATCH")
     rows = CampaignTemplate.objects.select_related("owner", "fallback_group")
-    held = rows.filter(slug=slug, stopped_at=None).first()
-    if held is None:
+    template = rows.filter(slug=slug, stopped_at=None).first()
+    if template is None:
         raise NotFound
-    fields, problem = template_queries.given(held), None
+    fields, problem = template_queries.form_values(template), None
     if request.method == "POST":
         try:
-            _change(request, held, keeps_scope=fields is None)
+            _change(request, template, keeps_scope=fields is None)
         except DomainError as refusal:
             doors.record(request, refusal)
             problem = refusal
@@ -52,46 +52,48 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
             doors.done(request, _("The template is changed."))
             return redirect("/reviews/templates/")
     named = ("version", "name", "kind", "mode", "framework", "cadence", "days", "spot_share", "spot_days")
-    own = {name: getattr(held, name) for name in named}
-    next_on = held.next_on.isoformat() if held.next_on else ""
+    own = {name: getattr(template, name) for name in named}
+    next_on = template.next_on.isoformat() if template.next_on else ""
     own |= {
-        "fallback_group": held.fallback_group.slug if held.fallback_group else "",
-        "asks_owner": "yes" if held.asks_owner else "",
+        "fallback_group": template.fallback_group.slug if template.fallback_group else "",
+        "asks_owner": "yes" if template.asks_owner else "",
     }
-    filled = {**(fields or {}), **own, "carry_days": held.carry_days or "", "next_on": next_on}
-    told = {
-        "template": held,
+    filled = {**(fields or {}), **own, "carry_days": template.carry_days or "", "next_on": next_on}
+    context = {
+        "template": template,
         "problem": problem,
         "given": request.POST or filled,
         "ticked": request.POST.getlist("system") if request.POST else filled.get("systems", []),
         "keeps_scope": fields is None,
-        "scope": json.dumps(held.scope, indent=1, ensure_ascii=False),
+        "scope": json.dumps(template.scope, indent=1, ensure_ascii=False),
         "kinds": template_queries.KINDS,
         "systems": visibility.systems(doors.caller(request)).order_by("name"),
         "choices": template_queries.choices(
-            template_queries.read(request.POST).manner.strategies if request.POST else held.strategies
+            template_queries.read(request.POST).options.strategies if request.POST else template.strategies
         ),
         "cadences": CampaignTemplate.Cadence.choices,
         "groups": choices.groups(),
     }
-    return render(request, "console/reviews/templates/template.html", told, status=problem.status if problem else None)
+    return render(
+        request, "console/reviews/templates/template.html", context, status=problem.status if problem else None
+    )
 
 
-def _change(request: HttpRequest, held: CampaignTemplate, *, keeps_scope: bool) -> None:
+def _change(request: HttpRequest, template: CampaignTemplate, *, keeps_scope: bool) -> None:
     form, sent = template_queries.read(request.POST), request.POST
     version, days = (template_queries.number(sent, name) or 0 for name in ("version", "days"))
     share, until = (template_queries.number(sent, name) for name in ("spot_share", "spot_days"))
-    checked = held.spot_share if share is None else share, held.spot_days if until is None else until
+    checked = template.spot_share if share is None else share, template.spot_days if until is None else until
     try:
         next_on = parse_date(sent.get("next_on", ""))
     except ValueError:
         next_on = None
     templates.edit(
-        held.slug,
-        name=form.name[:180] or held.name,
-        scope=held.scope if keeps_scope else form.scope,
-        manner=form.manner,
-        rhythm=templates.Rhythm(sent.get("cadence", "none"), next_on, days, *checked),
+        template.slug,
+        name=form.name[:180] or template.name,
+        scope=template.scope if keeps_scope else form.scope,
+        options=form.options,
+        recurrence=templates.Recurrence(sent.get("cadence", "none"), next_on, days, *checked),
         version=version,
         by=doors.person(request),
         reason=sent.get("reason", "").strip()[:500],
@@ -104,8 +106,8 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
     """Draft a review from a template."""
     doors.about(request, f"template:{slug}")
     permit(request, "campaign-template-start")
-    made = templates.start(slug, by=doors.person(request))
-    return redirect(f"/reviews/{made.slug}/")
+    campaign = templates.start(slug, by=doors.person(request))
+    return redirect(f"/reviews/{campaign.slug}/")
 
 
 @require_POST
@@ -122,8 +124,8 @@ def stop(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @doors.page
 def duplicate(request: HttpRequest, slug: str) -> HttpResponse:
-    """Draft a review with the criteria of another."""
-    campaign = found(request, slug)
+    """Draft a review with the scope and options of another."""
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-duplicate")
     name = request.POST.get("name", "").strip()[:200]
     try:
@@ -133,5 +135,5 @@ def duplicate(request: HttpRequest, slug: str) -> HttpResponse:
     if not slugify(name) or day is None:
         raise Malformed(_("Say how it is called and when it is due."))
     due = datetime.combine(day, time.max, UTC)
-    made = templates.duplicate(campaign, slugify(name)[:64], name=name, due_at=due, by=doors.person(request))
-    return redirect(f"/reviews/{made.slug}/")
+    copy = templates.duplicate(campaign, slugify(name)[:64], name=name, due_at=due, by=doors.person(request))
+    return redirect(f"/reviews/{copy.slug}/")

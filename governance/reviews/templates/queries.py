@@ -1,4 +1,4 @@
-"""What the form of a new review means: its fields as a scope and a manner, and both in words."""
+"""The form of a new review: its fields as a scope and options, and both as sentences."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.items.errors import BadCadence, DueTooSoon
 from governance.reviews.population import scope_words
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.staging import launch
 from governance.reviews.templates.models import CampaignTemplate
-from governance.reviews.templates.templates import MONTHS, Rhythm, following
+from governance.reviews.templates.templates import MONTHS, Recurrence, following
 
 KINDS: Final[Mapping[str, tuple[Any, Any]]] = {
     "agent_owner": (
@@ -40,11 +40,11 @@ KINDS: Final[Mapping[str, tuple[Any, Any]]] = {
     ),
     "findings": (
         gettext_lazy("Access with open findings"),
-        gettext_lazy("A tool that changed, an agent that nobody answers for or uses, or a forbidden combination."),
+        gettext_lazy("A tool that changed, an agent without an owner or without use, or an SoD violation."),
     ),
     "delegation": (
         gettext_lazy("Whom agents act for"),
-        gettext_lazy("Each person is asked first about the agents that act for her, then who answers for the agent."),
+        gettext_lazy("Each person is asked first about the agents that act for them, then the agent's sponsor."),
     ),
     "ownership": (
         gettext_lazy("Agents themselves"),
@@ -70,19 +70,19 @@ STRATEGIES: Final[Mapping[str, Any]] = {
     ),
     review_rules.Strategy.ALL_MUST_KEEP: gettext_lazy("two people; both must keep all of it, and silence stops it"),
 }
-"""What may be chosen for a risk, in words."""
+"""The strategies that a risk level can have, as phrases."""
 _LONGEST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What somebody filled in so far. `echo` says in words what the review looks at."""
+    """The form as it is filled in so far. `echo` is its scope as a sentence."""
 
     name: str
     slug: str
     due: str
     scope: dict[str, Any]
-    manner: Manner
+    options: CampaignOptions
     echo: str = ""
     given: Mapping[str, Any] = field(default_factory=dict)
 
@@ -99,7 +99,7 @@ class Form:
 
 
 def read(sent: QueryDict) -> Form:
-    """Read the form. Raises Malformed for a number that is none; names and fields are checked by the verbs."""
+    """Read the form. Raises Malformed for a bad number; the actions check names and fields."""
     name = sent.get("name", "").strip()[:_LONGEST]
     conditions = _conditions(sent)
     scope: dict[str, Any] = {}
@@ -111,22 +111,22 @@ def read(sent: QueryDict) -> Form:
         why = sent.get("left_out_reason", "").strip()[:_LONGEST]
         scope["exclude"] = [{"where": {"field": "agent.slug", "op": "in", "value": left_out}, "reason": why}]
     delta = sent.get("mode") == Campaign.Mode.DELTA
-    manner = Manner(
+    options = CampaignOptions(
         kind=sent.get("kind", Campaign.Kind.AGENT_OWNER),
         mode=Campaign.Mode.DELTA if delta else Campaign.Mode.FULL,
         framework=sent.get("framework", Campaign.Framework.NONE),
         carry_days=(number(sent, "carry_days") or 0) if delta else 0,
-        strategies={str(risk): said for risk in Risk if (said := sent.get(f"who_{risk}"))},
+        strategies={str(risk): strategy for risk in Risk if (strategy := sent.get(f"who_{risk}"))},
         fallback_group=sent.get("fallback_group", "").strip(),
         asks_owner="asks_owner" in sent,
     )
     return Form(
-        name, slugify(name)[:64], sent.get("due", ""), scope, manner, scope_words.sentence(scope, manner.kind), sent
+        name, slugify(name)[:64], sent.get("due", ""), scope, options, scope_words.sentence(scope, options.kind), sent
     )
 
 
 def choices(chosen: Mapping[str, str]) -> list[tuple[Risk, str, list[tuple[str, Any]]]]:
-    """Return for each risk what is chosen for it, and what may be: high risk and above is never one person's."""
+    """Return for each risk level its strategy and the possible ones: from high risk on never one person."""
     now = review_rules.strategies(chosen) if review_rules.may_choose(chosen) else review_rules.strategies({})
     return [
         (
@@ -138,8 +138,8 @@ def choices(chosen: Mapping[str, str]) -> list[tuple[Risk, str, list[tuple[str, 
     ]
 
 
-def said(campaign: Campaign) -> list[tuple[str, Any, Any]]:
-    """Say for each risk, the highest first, who answers, what their answers come to, and what silence does."""
+def strategy_rows(campaign: Campaign) -> list[tuple[str, Any, Any]]:
+    """Return for each risk level, the highest first, its strategy and what the deadline does without an answer."""
     chosen = reversed(review_rules.strategies(campaign.strategies).items())
     return [(risk, STRATEGIES[name], _silence(campaign, Risk(risk))) for risk, name in chosen]
 
@@ -156,32 +156,32 @@ def _silence(campaign: Campaign, risk: Risk) -> str:
 
 
 _KEPT_KINDS: Final = (Campaign.Kind.ENTITLEMENT_DEFINITION, Campaign.Kind.CONSOLE_ACCESS)
-"""The kinds of which silence stops nothing, whatever the risk (`deadlines`)."""
+"""The kinds whose deadline suspends nothing, whatever the risk level (`deadlines`)."""
 
 
-def rhythm(sent: QueryDict, now: datetime) -> Rhythm:
-    """Read how often a template recurs, from today on, and how many days its reviewers have: as many as now."""
+def recurrence(sent: QueryDict, now: datetime) -> Recurrence:
+    """Read the recurrence of a template from today on; its reviewers have the days until the given due date."""
     cadence = sent.get("cadence", "none")
     if cadence not in {"none", *MONTHS}:
         raise BadCadence
-    days = (Form("", "", sent.get("due", ""), {}, Manner()).due_at - now).days
+    days = (Form("", "", sent.get("due", ""), {}, CampaignOptions()).due_at - now).days
     first_on = None if cadence == "none" else following(cadence, now.date())
-    return Rhythm(cadence, first_on, max(1, days), number(sent, "spot_share") or 0)
+    return Recurrence(cadence, first_on, max(1, days), number(sent, "spot_share") or 0)
 
 
-def given(held: CampaignTemplate) -> dict[str, Any] | None:
-    """Return what somebody would have filled in for a template; None where its scope is in words no form has."""
-    scope, fields = held.scope, QueryDict(mutable=True)
+def form_values(template: CampaignTemplate) -> dict[str, Any] | None:
+    """Return the form values of a template; None where its scope has conditions that the form cannot show."""
+    scope, fields = template.scope, QueryDict(mutable=True)
     named = {("tool.risk", "gte"): "risk", ("grant.age_days", "gte"): "older", ("tool.action", "has"): "action"}
     where = scope.get("where") or {}
     for each in where.get("and", [where] if where else []):
-        asked = (each.get("field"), each.get("op"))
-        fields[named.get(asked, "unused")] = str(each.get("value")) if asked in named else "yes"
+        criterion = (each.get("field"), each.get("op"))
+        fields[named.get(criterion, "unused")] = str(each.get("value")) if criterion in named else "yes"
     fields.setlist("system", scope.get("systems", []))
-    for said in scope.get("exclude", []):
-        value = said["where"].get("value")
+    for exclusion in scope.get("exclude", []):
+        value = exclusion["where"].get("value")
         fields["left_out"] = " ".join(value) if isinstance(value, list) else ""
-        fields["left_out_reason"] = said["reason"]
+        fields["left_out_reason"] = exclusion["reason"]
     try:
         is_same = read(fields).scope == scope
     except Malformed:
@@ -190,16 +190,16 @@ def given(held: CampaignTemplate) -> dict[str, Any] | None:
 
 
 def _conditions(sent: QueryDict) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    conditions: list[dict[str, Any]] = []
     if risk := sent.get("risk", ""):
-        found.append({"field": "tool.risk", "op": "gte", "value": risk})
+        conditions.append({"field": "tool.risk", "op": "gte", "value": risk})
     if (older := number(sent, "older")) is not None:
-        found.append({"field": "grant.age_days", "op": "gte", "value": older})
+        conditions.append({"field": "grant.age_days", "op": "gte", "value": older})
     if action := sent.get("action", ""):
-        found.append({"field": "tool.action", "op": "has", "value": action})
+        conditions.append({"field": "tool.action", "op": "has", "value": action})
     if sent.get("unused"):
-        found.append({"field": "grant.calls_90d", "op": "eq", "value": 0})
-    return found
+        conditions.append({"field": "grant.calls_90d", "op": "eq", "value": 0})
+    return conditions
 
 
 def number(sent: QueryDict, name: str) -> int | None:

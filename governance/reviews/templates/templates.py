@@ -1,7 +1,7 @@
-"""Campaigns from templates: by hand, or by themselves, one for each period however often the clock strikes.
+"""Campaigns from templates: by hand, or automatically, one for each period however often the sweep runs.
 
-The criteria are read anew each time. What recurs is made, staged and launched in the name of the template's owner;
-items that find no reviewer wait in it, visibly, as in any other.
+The scope is evaluated anew each time. Recurring campaigns are made, staged and begun in the name of the template's
+owner; items without a reviewer stay unassigned, visibly, as in any other campaign.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from governance.reviews.campaigns import pause
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import best_effort
 from governance.reviews.items.errors import BadCadence, NameTaken, TemplateStopped
-from governance.reviews.population import campaigns, other_things, scopes
-from governance.reviews.population.campaigns import FULL, Manner
+from governance.reviews.population import campaigns, other_subjects, scopes
+from governance.reviews.population.campaigns import FULL, CampaignOptions
 from governance.reviews.spot_checks import plan
 from governance.reviews.staging import launch
 from governance.reviews.templates.models import CampaignTemplate
@@ -40,10 +40,10 @@ OWNER_LEFT: Final = "owner_left"
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class Recurrence:
     """How often a template recurs, from which day on, and how many days its reviewers have.
 
-    `spot_share` per cent of their answers are checked by somebody else within `spot_days`; 0 is none.
+    Another person checks `spot_share` per cent of their answers within `spot_days`; 0 for none.
     """
 
     cadence: str = _Cadence.NONE
@@ -53,7 +53,7 @@ class Rhythm:
     spot_days: int = plan.DAYS
 
     def check(self, kind: str) -> None:
-        """Raise BadCadence for what cannot recur, BadSpotChecks for what no review of a kind has."""
+        """Raise BadCadence for a bad recurrence, BadSpotChecks for spot checks that the kind cannot have."""
         if self.spot_share or self.spot_days != plan.DAYS:
             plan.check(self.spot_share or plan.SHARE, self.spot_days, kind)
         known = self.cadence in _Cadence and 1 <= self.days <= LONGEST
@@ -61,8 +61,8 @@ class Rhythm:
             raise BadCadence
 
 
-BY_HAND: Final = Rhythm()
-_TOLD: Final = ("cadence", "days", "spot_share", "spot_days")
+BY_HAND: Final = Recurrence()
+_LOGGED: Final = ("cadence", "days", "spot_share", "spot_days")
 
 
 def period(cadence: str, day: date) -> str:
@@ -89,40 +89,40 @@ def save(
     *,
     name: str,
     scope: Mapping[str, Any] | None = None,
-    manner: Manner = FULL,
-    rhythm: Rhythm = BY_HAND,
+    options: CampaignOptions = FULL,
+    recurrence: Recurrence = BY_HAND,
     by: Person,
     reason: str = "",
 ) -> CampaignTemplate:
-    """Keep the criteria of a campaign to be made again.
+    """Save a template.
 
-    Raises NameTaken, BadScope, BadManner, FallbackUnfit, BadCadence, BadSpotChecks.
+    Raises NameTaken, BadScope, BadCampaignOptions, FallbackUnfit, BadCadence, BadSpotChecks.
     """
     checked = scopes.check(scope or {})
-    manner.check()
-    other_things.check(checked, manner.kind)
-    rhythm.check(manner.kind)
+    options.check()
+    other_subjects.check(checked, options.kind)
+    recurrence.check(options.kind)
     try:
         with transaction.atomic():
-            made = CampaignTemplate.objects.create(
+            template = CampaignTemplate.objects.create(
                 slug=slug,
                 name=name,
                 scope=checked,
                 owner=by,
-                cadence=rhythm.cadence,
-                next_on=rhythm.first_on,
-                days=rhythm.days,
-                spot_share=rhythm.spot_share,
-                spot_days=rhythm.spot_days,
+                cadence=recurrence.cadence,
+                next_on=recurrence.first_on,
+                days=recurrence.days,
+                spot_share=recurrence.spot_share,
+                spot_days=recurrence.spot_days,
                 created_at=clock.now(),
-                **manner.columns(),
+                **options.columns(),
             )
     except IntegrityError as error:
         raise NameTaken from error
-    told = {**asdict(manner), **{name: getattr(rhythm, name) for name in _TOLD}}
-    detail = {"name": name, **told, "scope": checked, "first_on": str(rhythm.first_on or "")}
-    log.record(Action.CAMPAIGN_TEMPLATE_SAVED, about=_about(made), by=by.principal, reason=reason, detail=detail)
-    return made
+    settings = {**asdict(options), **{name: getattr(recurrence, name) for name in _LOGGED}}
+    detail = {"name": name, **settings, "scope": checked, "first_on": str(recurrence.first_on or "")}
+    log.record(Action.CAMPAIGN_TEMPLATE_SAVED, about=_about(template), by=by.principal, reason=reason, detail=detail)
+    return template
 
 
 @transaction.atomic
@@ -131,111 +131,117 @@ def edit(
     *,
     name: str,
     scope: Mapping[str, Any],
-    manner: Manner,
-    rhythm: Rhythm,
+    options: CampaignOptions,
+    recurrence: Recurrence,
     version: int,
     by: Person,
     reason: str = "",
 ) -> CampaignTemplate:
-    """Change what a template makes from now on; what came of it stays. Whoever changes it runs it from then on.
+    """Change what a template makes from now on; its earlier campaigns stay. `by` becomes its owner.
 
-    Raises NotFound, TemplateStopped, Stale (it is another version than was read), BadScope, BadManner, FallbackUnfit,
-    BadCadence, BadSpotChecks.
+    Raises NotFound, TemplateStopped, Stale (it is another version than was read), BadScope, BadCampaignOptions,
+    FallbackUnfit, BadCadence, BadSpotChecks.
     """
-    held = _held(slug)
-    if held.version != version:
-        raise Stale(version=held.version)
+    template = _locked(slug)
+    if template.version != version:
+        raise Stale(version=template.version)
     checked = scopes.check(scope)
-    manner.check()
-    other_things.check(checked, manner.kind)
-    rhythm.check(manner.kind)
-    before = _told(held)
-    for field, value in manner.columns().items():
-        setattr(held, field, value)
-    held.name, held.scope, held.owner = name, checked, by
-    held.cadence, held.next_on, held.days = rhythm.cadence, rhythm.first_on, rhythm.days
-    held.spot_share, held.spot_days = rhythm.spot_share, rhythm.spot_days
-    held.refused, held.version = "", held.version + 1
-    held.save()
-    after = _told(held)
-    changed = {
-        field: {"before": before[field], "after": said} for field, said in after.items() if said != before[field]
-    }
+    options.check()
+    other_subjects.check(checked, options.kind)
+    recurrence.check(options.kind)
+    before = _settings(template)
+    for field, value in options.columns().items():
+        setattr(template, field, value)
+    template.name, template.scope, template.owner = name, checked, by
+    template.cadence, template.next_on, template.days = recurrence.cadence, recurrence.first_on, recurrence.days
+    template.spot_share, template.spot_days = recurrence.spot_share, recurrence.spot_days
+    template.refused, template.version = "", template.version + 1
+    template.save()
+    after = _settings(template)
+    changed = {field: {"before": before[field], "after": now} for field, now in after.items() if now != before[field]}
     log.record(
         Action.CAMPAIGN_TEMPLATE_CHANGED,
-        about=_about(held),
+        about=_about(template),
         by=by.principal,
         reason=reason,
         detail={"changed": changed},
     )
-    return held
+    return template
 
 
-def _told(held: CampaignTemplate) -> dict[str, Any]:
-    """Say what a template makes, for the record."""
-    rhythm = {**{name: getattr(held, name) for name in _TOLD}, "next_on": str(held.next_on or "")}
-    return {"name": held.name, "owner": held.owner.login, "scope": held.scope, **asdict(Manner.of(held)), **rhythm}
+def _settings(template: CampaignTemplate) -> dict[str, Any]:
+    """Return the settings of a template for the detail of an event."""
+    recurrence = {**{name: getattr(template, name) for name in _LOGGED}, "next_on": str(template.next_on or "")}
+    return {
+        "name": template.name,
+        "owner": template.owner.login,
+        "scope": template.scope,
+        **asdict(CampaignOptions.of(template)),
+        **recurrence,
+    }
 
 
 @transaction.atomic
 def stop(slug: str, *, by: Person, reason: str = "") -> CampaignTemplate:
-    """Let a template make nothing any more; what came of it goes on. Raises NotFound, TemplateStopped."""
-    held = _held(slug)
-    held.stopped_at = clock.now()
-    held.save(update_fields=["stopped_at"])
-    log.record(Action.CAMPAIGN_TEMPLATE_STOPPED, about=_about(held), by=by.principal, reason=reason)
-    return held
+    """Stop a template: it makes no more campaigns, and its earlier ones go on. Raises NotFound, TemplateStopped."""
+    template = _locked(slug)
+    template.stopped_at = clock.now()
+    template.save(update_fields=["stopped_at"])
+    log.record(Action.CAMPAIGN_TEMPLATE_STOPPED, about=_about(template), by=by.principal, reason=reason)
+    return template
 
 
 @transaction.atomic
 def start(slug: str, *, by: Person, reason: str = "") -> Campaign:
     """Draft a campaign from a template, by hand. Raises NotFound, TemplateStopped and what `campaigns.make` raises."""
-    held = _held(slug)
-    if held.refused:
-        held.refused = ""
-        held.save(update_fields=["refused"])
-    count = Campaign.objects.filter(template=held).count() + 1
-    return _make(held, f"{held.slug}-{count}-{clock.now():%Y%m%d}", held.name, by=by, reason=reason)
+    template = _locked(slug)
+    if template.refused:
+        template.refused = ""
+        template.save(update_fields=["refused"])
+    count = Campaign.objects.filter(template=template).count() + 1
+    return _make(template, f"{template.slug}-{count}-{clock.now():%Y%m%d}", template.name, by=by, reason=reason)
 
 
 def launch_due() -> int:
-    """Make and stage what recurs today, and launch what was staged of it; returns how many campaigns were made."""
+    """Make and stage the campaigns that recur today, and begin the staged ones; returns how many were made."""
     today = clock.now().astimezone(UTC).date()
     due = CampaignTemplate.objects.filter(stopped_at=None, refused="", next_on__lte=today)
     try:
-        made = best_effort.each(
+        counts = best_effort.for_each(
             due.order_by("next_on", "pk").values_list("pk", flat=True), lambda pk: _recur(pk, today)
         )
     finally:
         ready = Campaign.objects.filter(state=Campaign.State.STAGED).exclude(period="")
-        best_effort.each(ready.select_related("owner").order_by("created_at", "pk"), _launch)
-    return sum(made)
+        best_effort.for_each(ready.select_related("owner").order_by("created_at", "pk"), _launch)
+    return sum(counts)
 
 
 def _recur(pk: int, today: date) -> int:
     with transaction.atomic():
-        held = CampaignTemplate.objects.select_for_update(of=("self",)).select_related("owner").get(pk=pk)
-        if held.stopped_at or held.refused or held.next_on is None or held.next_on > today:
-            return 0  # another beat was quicker
-        now = period(held.cadence, held.next_on)
-        held.next_on = following(held.cadence, held.next_on)
+        template = CampaignTemplate.objects.select_for_update(of=("self",)).select_related("owner").get(pk=pk)
+        if template.stopped_at or template.refused or template.next_on is None or template.next_on > today:
+            return 0  # another worker was quicker
+        now = period(template.cadence, template.next_on)
+        template.next_on = following(template.cadence, template.next_on)
         try:
             with transaction.atomic():
-                _begin(held, now)
+                _begin(template, now)
         except DomainError as refusal:
-            held.refused = refusal.code
-        if not held.owner.is_active:
-            held.refused = OWNER_LEFT
-        held.save(update_fields=["next_on", "refused"])
-        return int(not held.refused)
+            template.refused = refusal.code
+        if not template.owner.is_active:
+            template.refused = OWNER_LEFT
+        template.save(update_fields=["next_on", "refused"])
+        return int(not template.refused)
 
 
-def _begin(held: CampaignTemplate, now: str) -> None:
-    if not held.owner.is_active:
+def _begin(template: CampaignTemplate, now: str) -> None:
+    if not template.owner.is_active:
         return
-    reason = f"It recurs: {held.get_cadence_display().lower()}."
-    made = _make(held, f"{held.slug}-{now}", f"{held.name} {now}", by=held.owner, reason=reason, now=now)
-    launch.stage(made.pk, by=held.owner, reason=reason)
+    reason = f"It recurs: {template.get_cadence_display().lower()}."
+    campaign = _make(
+        template, f"{template.slug}-{now}", f"{template.name} {now}", by=template.owner, reason=reason, now=now
+    )
+    launch.stage(campaign.pk, by=template.owner, reason=reason)
 
 
 def _launch(campaign: Campaign) -> None:
@@ -250,30 +256,34 @@ def _launch(campaign: Campaign) -> None:
     launch.activate(campaign.pk, by=campaign.owner, reason="It recurs.", acknowledged=True)
 
 
-def _make(held: CampaignTemplate, slug: str, name: str, *, by: Person, reason: str, now: str = "") -> Campaign:
-    due = datetime.combine((clock.now() + timedelta(days=held.days)).date(), time.max, UTC)
-    made = campaigns.make(slug, name=name, due_at=due, scope=held.scope, manner=Manner.of(held), by=by, reason=reason)
-    Campaign.objects.filter(pk=made.pk).update(template=held, period=now)
-    if held.spot_share:
-        plan.switch_on(made.pk, by=by, share=held.spot_share, days=held.spot_days, reason=reason)
-    return made
+def _make(template: CampaignTemplate, slug: str, name: str, *, by: Person, reason: str, now: str = "") -> Campaign:
+    due = datetime.combine((clock.now() + timedelta(days=template.days)).date(), time.max, UTC)
+    campaign = campaigns.make(
+        slug, name=name, due_at=due, scope=template.scope, options=CampaignOptions.of(template), by=by, reason=reason
+    )
+    Campaign.objects.filter(pk=campaign.pk).update(template=template, period=now)
+    if template.spot_share:
+        plan.switch_on(campaign.pk, by=by, share=template.spot_share, days=template.spot_days, reason=reason)
+    return campaign
 
 
 @transaction.atomic
 def duplicate(campaign: Campaign, slug: str, *, name: str, due_at: datetime, by: Person, reason: str = "") -> Campaign:
-    """Draft a campaign with the criteria of another. Raises what `campaigns.make` raises."""
-    same = {"scope": campaign.scope, "manner": Manner.of(campaign)}
+    """Draft a campaign with the scope and options of another. Raises what `campaigns.make` raises."""
+    same = {"scope": campaign.scope, "options": CampaignOptions.of(campaign)}
     return campaigns.make(slug, name=name, due_at=due_at, **same, by=by, reason=reason)
 
 
-def _held(slug: str) -> CampaignTemplate:
-    held = CampaignTemplate.objects.select_for_update(of=("self",)).select_related("owner").filter(slug=slug).first()
-    if held is None:
+def _locked(slug: str) -> CampaignTemplate:
+    template = (
+        CampaignTemplate.objects.select_for_update(of=("self",)).select_related("owner").filter(slug=slug).first()
+    )
+    if template is None:
         raise NotFound
-    if held.stopped_at:
+    if template.stopped_at:
         raise TemplateStopped
-    return held
+    return template
 
 
-def _about(held: CampaignTemplate) -> list[str]:
-    return [f"template:{held.slug}", f"person:{held.owner.login}"]
+def _about(template: CampaignTemplate) -> list[str]:
+    return [f"template:{template.slug}", f"person:{template.owner.login}"]

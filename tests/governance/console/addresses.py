@@ -142,7 +142,7 @@ def _waits(company: companies.Company) -> dict[str, object]:
 
 
 def _asked(campaign: Campaign, company: companies.Company) -> object:
-    return questions.ask(worlds.item(campaign).pk, of=company.sam, by=company.sofia, text="What for?").pk
+    return questions.ask(worlds.item(campaign).pk, to=company.sam, by=company.sofia, text="What for?").pk
 
 
 def _checked(company: companies.Company) -> dict[str, object]:

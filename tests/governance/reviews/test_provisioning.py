@@ -19,7 +19,7 @@ from governance.reviews.items.errors import ConflictOfInterest
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack_tables import tables
 from governance.reviews.population import campaigns
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.reviewers import assignment, claim
 from governance.reviews.staging import launch
 from tests import make, shared
@@ -28,7 +28,7 @@ from tests.governance.companies import Company, waiting
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
-OWNERS = Manner(kind="resource_owner")
+OWNERS = CampaignOptions(kind="resource_owner")
 
 
 def _company() -> Company:
@@ -48,9 +48,9 @@ def given_by_sam(company: Company, *, by: Person | None = None) -> Grant:
     return Grant.objects.get()
 
 
-def begun(company: Company, manner: Manner = OWNERS) -> tuple[Campaign, ReviewItem]:
+def begun(company: Company, options: CampaignOptions = OWNERS) -> tuple[Campaign, ReviewItem]:
     due = clock.now() + timedelta(days=14)
-    made = campaigns.make("q4", name="Fourth quarter", due_at=due, manner=manner, by=company.ana)
+    made = campaigns.make("q4", name="Fourth quarter", due_at=due, options=options, by=company.ana)
     campaign = launch.activate(made.pk, by=company.ana, acknowledged=True)
     return campaign, worlds.item(campaign)
 
@@ -83,7 +83,7 @@ def test_however_long_ago(company: Company) -> None:
 
 def test_with_a_second_person_she_answers_and_the_trace_and_evidence_say_that_she_owns_it(company: Company) -> None:
     given_by_sam(company)
-    two = Manner(kind="resource_owner", strategies={"low": "any_deny_denies"})
+    two = CampaignOptions(kind="resource_owner", strategies={"low": "any_deny_denies"})
     campaign, item = begun(company, two)
     live = worlds.live(item)
     assert (live.reviewer, live.resolution["provisions"]) == (company.sam, True)
@@ -106,7 +106,7 @@ def test_an_ordinary_review_by_the_owner_of_the_system_has_one_stage_as_before(c
 def test_who_approved_it_and_owns_nothing_there_answers_alone(company: Company) -> None:
     request = company.ask()
     approvals.approve(request.pk, by=company.sofia, expected_version=1, reason="It is needed.")
-    _, item = begun(company, Manner())
+    _, item = begun(company, CampaignOptions())
     assert (worlds.live(item).reviewer, worlds.live(item).resolution["provisions"]) == (company.sofia, False)
 
 

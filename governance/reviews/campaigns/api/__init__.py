@@ -1,1 +1,1 @@
-"""Api."""
+"""Campaigns and their items over REST."""

@@ -1,4 +1,4 @@
-"""What comes in and goes out at the addresses of access reviews."""
+"""Request and response bodies of access reviews."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from governance.reviews.staging import staging as staging_actions
 from governance.reviews.staging.models import CampaignStaging
 from governance.reviews.suggestions.models import Suggestion
 
-from .manner import MannerAsked, Scope, Strategies
+from .options import MannerAsked, Scope, Strategies
 
 _REASONS = sorted({*review_rules.KEEP, *review_rules.DROP, *review_rules.ABSTAIN})
 
@@ -47,22 +47,22 @@ class CampaignAsked(MannerAsked):
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
-class Beginning(Strict):
-    """Why, if there is something to say; `acknowledge_unresolved`: it was seen that some items have no reviewer."""
+class CampaignActivation(Strict):
+    """An optional reason; `acknowledge_unresolved` confirms that some items have no reviewer yet."""
 
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
     acknowledge_unresolved = serializers.BooleanField(required=False, default=False)
 
 
-class Ending(Strict):
-    """Why a campaign ends. `without_answer`: its owner says that open items stay without one, once time is up."""
+class CampaignClosing(Strict):
+    """Why a campaign ends. With `without_answer` its owner closes it although some items are open, once time is up."""
 
     reason = Text(max_length=500)
     without_answer = serializers.BooleanField(required=False, default=False)
 
 
 class DraftAsked(Strict):
-    """What the reviewer means to answer; an empty verb takes it back."""
+    """A reviewer's draft answer; an empty verb removes the draft."""
 
     verb = serializers.ChoiceField(choices=[*review_rules.Verb], allow_blank=True)
     reason_code = serializers.ChoiceField(choices=_REASONS, allow_blank=True, required=False, default="")
@@ -75,21 +75,21 @@ class DraftAsked(Strict):
     effective_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
     def validate_limits(self, value: dict[str, Any]) -> dict[int, Any]:
-        """Take tighter limits by the number of their line."""
+        """Return tighter limits by the id of their line."""
         if not all(line.isascii() and line.isdigit() and len(line) < 19 for line in value):  # noqa: PLR2004 - 2^63
             raise serializers.ValidationError("Name lines by their numbers.")
         return {int(line): caps for line, caps in value.items()}
 
 
-class Handing(Strict):
-    """Who is to answer instead, and why."""
+class ItemReassignment(Strict):
+    """The new reviewer, and why."""
 
     to = Text(max_length=64)
     reason = Text(max_length=500)
 
 
 class StagingShown(Shown):
-    """How far a staging has come; `refused` is the code for which the campaign is a draft again."""
+    """The progress of a staging; `refused` is the error code that made the campaign a draft again."""
 
     step = serializers.ChoiceField(choices=CampaignStaging.Step.choices)
     percent = serializers.SerializerMethodField()
@@ -97,12 +97,12 @@ class StagingShown(Shown):
     refused = serializers.CharField()
 
     def get_percent(self, run: CampaignStaging) -> int:
-        """Return a whole number of a hundred."""
+        """Return the progress in whole per cent."""
         return staging_actions.progress(run)
 
 
 class CampaignShown(Shown):
-    """A campaign, the hash of its population, and how far it has come."""
+    """A campaign, the hash of its population, and its progress."""
 
     id = serializers.UUIDField()
     slug = serializers.CharField()
@@ -135,17 +135,17 @@ class CampaignShown(Shown):
 
     @extend_schema_field(Strategies)
     def get_strategies(self, campaign: Campaign) -> dict[str, str]:
-        """Say by risk who answers, and what their answers come to."""
+        """Return by risk level how many people answer and how their answers combine."""
         return review_rules.strategies(campaign.strategies)
 
     def get_drafts_etag(self, campaign: Campaign) -> str | None:
-        """Name the caller's own drafts as they are; null in lists and for a script."""
+        """Return the tag of the caller's own drafts; null in lists and for a script."""
         person = self.context.get("person")
         return f'"{submission.drafts_tag(campaign, person)}"' if person is not None else None
 
     @extend_schema_field(StagingShown(allow_null=True))
     def get_staging(self, campaign: Campaign) -> dict[str, Any] | None:
-        """Say how far the staging has come; null before it was asked for."""
+        """Return the progress of the staging; null before it was requested."""
         run = CampaignStaging.objects.filter(campaign=campaign).first()
         return StagingShown(run).data if run else None
 
@@ -170,7 +170,7 @@ class ReviewLineShown(Shown):
 
 
 class DraftShown(Shown):
-    """A reviewer's draft; send `etag` as If-Match to change it."""
+    """A reviewer's draft answer; send `etag` as If-Match to change it."""
 
     verb = serializers.CharField()
     reason_code = serializers.CharField()
@@ -189,7 +189,7 @@ class DraftShown(Shown):
 
 
 class DecisionShown(Shown):
-    """An answer that counts."""
+    """A submitted decision."""
 
     id = serializers.UUIDField()
     stage = serializers.IntegerField()
@@ -206,7 +206,7 @@ class DecisionShown(Shown):
 
 
 class SuggestionShown(Shown):
-    """What a review suggests; `kept` are the lines that a reduction keeps."""
+    """The suggestion for an item; `kept` are the lines that a reduction keeps."""
 
     verdict = serializers.ChoiceField(choices=Suggestion.Verdict.choices)
     score = serializers.IntegerField()
@@ -216,7 +216,7 @@ class SuggestionShown(Shown):
 
 
 class NewerSignalShown(Shown):
-    """What would have been suggested at `seen_at`, where that differs; information beside the frozen suggestion."""
+    """The suggestion as of `seen_at`, where it differs from the frozen one; for information only."""
 
     verdict = serializers.ChoiceField(choices=Suggestion.Verdict.choices)
     score = serializers.IntegerField()
@@ -226,13 +226,13 @@ class NewerSignalShown(Shown):
     version = serializers.CharField()
     seen_at = serializers.DateTimeField()
 
-    def get_new_reasons(self, told: NewerSignal) -> list[dict[str, Any]]:
-        """List the reasons that were not there when the campaign began."""
-        return [dict(each) for each in newer_signals.unlike(told.reasons, told.item.suggestion.reasons)]
+    def get_new_reasons(self, signal: NewerSignal) -> list[dict[str, Any]]:
+        """List the reasons that did not exist when the campaign began."""
+        return [dict(each) for each in newer_signals.unlike(signal.reasons, signal.item.suggestion.reasons)]
 
 
 class ItemShown(Shown):
-    """What one agent may do at one system for one set of people, or another thing by `key`, and what was answered."""
+    """One review item: an agent's access at a system for a set of people, or another subject by `key`; its decision."""
 
     id = serializers.UUIDField()
     campaign = serializers.CharField(source="campaign.slug")
@@ -263,50 +263,50 @@ class ItemShown(Shown):
         return [ReviewLineShown(line).data for line in lines]
 
     def get_stage(self, item: ReviewItem) -> int:
-        """Return which answer is asked for or came last: the first, or the second where the risk is high."""
+        """Return the stage that is open or was answered last: 1, or 2 where the risk is high."""
         last = self._last(item)
         return last.stage if last else 1
 
     def get_suggestion(self, item: ReviewItem) -> dict[str, Any] | None:
-        """Return what the fixed rules suggested when the campaign began, with what each signal weighed."""
-        told: Suggestion | None = getattr(item, "suggestion", None)
-        return SuggestionShown(told).data if told else None
+        """Return the suggestion as it was frozen when the campaign began, with the weight of each signal."""
+        suggestion: Suggestion | None = getattr(item, "suggestion", None)
+        return SuggestionShown(suggestion).data if suggestion else None
 
     def get_newer_signal(self, item: ReviewItem) -> dict[str, Any] | None:
-        """Return what would be suggested by now, where that is another thing than was frozen."""
-        told: NewerSignal | None = getattr(item, "newer_signal", None)
-        return NewerSignalShown(told).data if told and told.stands else None
+        """Return the current suggestion where it differs from the frozen one."""
+        signal: NewerSignal | None = getattr(item, "newer_signal", None)
+        return NewerSignalShown(signal).data if signal and signal.stands else None
 
     def get_reviewer(self, item: ReviewItem) -> str | None:
-        """Return who answers or answered; null where nobody could be found."""
+        """Return the reviewer; null where the item is unassigned."""
         last = self._last(item)
         return last.reviewer.login if last and last.reviewer else None
 
     def get_draft(self, item: ReviewItem) -> dict[str, Any] | None:
-        """Return the caller's own draft; nobody sees another's."""
+        """Return the caller's own draft; a draft is visible to its reviewer alone."""
         last, person = self._last(item), self.context.get("person")
-        hers = last is not None and person is not None and last.reviewer_id in {person.pk, *self._places(person)}
-        draft = getattr(last, "draft", None) if hers else None
+        is_own = last is not None and person is not None and last.reviewer_id in {person.pk, *self._places(person)}
+        draft = getattr(last, "draft", None) if is_own else None
         return DraftShown(draft).data if draft and item.state == ReviewItem.State.IN_REVIEW else None
 
     def get_decision(self, item: ReviewItem) -> dict[str, Any] | None:
-        """Return the answer that counts."""
+        """Return the decision of the item."""
         return DecisionShown(item.current_decision).data if item.current_decision else None
 
     @extend_schema_field(CommentShown(many=True))
     def get_comments(self, item: ReviewItem) -> list[dict[str, Any]]:
-        """List what was said about it, oldest first."""
-        said: list[ReviewComment] = sorted(item.comments.all(), key=lambda each: (each.at, each.pk))
-        return [CommentShown(each).data for each in said]
+        """List the comments on it, the oldest first."""
+        comments: list[ReviewComment] = sorted(item.comments.all(), key=lambda each: (each.at, each.pk))
+        return [CommentShown(each).data for each in comments]
 
     @extend_schema_field(ItemQuestionShown(many=True))
     def get_questions(self, item: ReviewItem) -> list[dict[str, Any]]:
-        """List what reviewers asked about it, oldest first."""
-        asked: list[ReviewQuestion] = sorted(item.questions.all(), key=lambda each: (each.asked_at, each.pk))
-        return [ItemQuestionShown(each).data for each in asked]
+        """List the questions about it, the oldest first."""
+        questions: list[ReviewQuestion] = sorted(item.questions.all(), key=lambda each: (each.asked_at, each.pk))
+        return [ItemQuestionShown(each).data for each in questions]
 
     def _places(self, person: Person) -> set[int]:
-        """Return in whose places the caller answers, read once an answer."""
+        """Return for whom the caller is the out-of-office delegate, read once per response."""
         kept = cast("dict[str, Any]", self.context)
         if "places" not in kept:
             kept["places"] = set(delegations.delegators_of(person).values_list("pk", flat=True))
@@ -319,7 +319,7 @@ class ItemShown(Shown):
 
 
 class RemovalShown(Shown):
-    """A removal on its way to its proof."""
+    """A remediation and its verification."""
 
     decision = serializers.UUIDField(source="decision_id")
     action = serializers.CharField()
@@ -341,10 +341,10 @@ class DecidedShown(Shown):
 
 
 class SubmissionShown(Shown):
-    """What became of the drafts, item by item, and whether each removal is proven.
+    """The result of a submission, item by item, and whether each removal is verified.
 
-    `ended` are the items of which nothing was in force any more: they were drafted and are not answered. `settled` are
-    items of other reviews about the same access, which these decisions settle too.
+    `ended` are drafted items whose access has ended: they are not decided. `settled` are items of other reviews about
+    the same access, which these decisions settle too.
     """
 
     decided = DecidedShown(many=True)
@@ -355,7 +355,7 @@ class SubmissionShown(Shown):
 
 
 class EvidenceShown(Shown):
-    """The evidence of a campaign: each item with who decided what when, and the frozen population with its hashes."""
+    """The evidence of a campaign: each item with its decisions, and the frozen population with its hashes."""
 
     campaign = serializers.CharField()
     name = serializers.CharField()

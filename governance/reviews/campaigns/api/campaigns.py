@@ -39,28 +39,28 @@ from governance.reviews.reviewers import assignment
 from governance.reviews.staging import launch
 
 from .bodies import (
-    Beginning,
+    CampaignActivation,
     CampaignAsked,
+    CampaignClosing,
     CampaignShown,
     DraftAsked,
     DraftShown,
-    Ending,
     EvidenceShown,
-    Handing,
+    ItemReassignment,
     ItemShown,
     RemovalShown,
     SubmissionShown,
 )
-from .manner import manner_of
+from .options import options_of
 
 
 class OfReviews(Endpoint):
-    """What the addresses of reviews share: finding what the caller sees, and who answers."""
+    """What the addresses of reviews share: the rows that the caller sees, and the caller as a reviewer."""
 
     matrix: ClassVar[Matrix] = MATRIX
 
     def reviewer(self) -> Person:
-        """Return the person at first hand. Raises MayNotReview: no machine decides, whomever it acts for."""
+        """Return the caller as a reviewer. Raises MayNotReview for scripts and agents: only people review."""
         if self.caller.human is None:
             raise item_errors.MayNotReview
         return self.caller.human
@@ -88,45 +88,47 @@ class OfReviews(Endpoint):
         )
 
     def campaign(self, slug: str) -> Campaign:
-        """Find a campaign that the caller sees, and remember what a refusal is about. Raises NotFound."""
+        """Find a campaign that the caller sees, and note what a refusal is about. Raises NotFound."""
         self.about = [f"campaign:{slug}"]
         return self.find(self.campaigns(), slug=slug)
 
     def readable(self, slug: str) -> Campaign:
         """Find a campaign whose evidence the caller may read. Raises NotFound, Forbidden."""
-        found = self.campaign(slug)
+        campaign = self.campaign(slug)
         if self.caller.human is not None:
-            audit.check_reads(found, self.caller.human)
-        return found
+            audit.check_reads(campaign, self.caller.human)
+        return campaign
 
-    def evidence_of(self, slug: str, what: str) -> Campaign:
-        """Find a campaign whose evidence the caller may read; what an auditor looks at is written down."""
-        found = self.readable(slug)
+    def evidence_of(self, slug: str, file_name: str) -> Campaign:
+        """Find a campaign whose evidence the caller may read, and record that an auditor read the file."""
+        campaign = self.readable(slug)
         if self.caller.human is not None:
-            audit.looked(found, self.caller.human, what)
-        return found
+            audit.looked(campaign, self.caller.human, file_name)
+        return campaign
 
     def item(self, pk: object) -> ReviewItem:
-        """Find an item that the caller sees, and remember what a refusal is about. Raises NotFound."""
-        found = self.find(self.items(), pk=pk)
-        self.about = item_links.about(found)
-        return found
+        """Find an item that the caller sees, and note what a refusal is about. Raises NotFound."""
+        item = self.find(self.items(), pk=pk)
+        self.about = item_links.about(item)
+        return item
 
-    def told_item(self, item: ReviewItem) -> Response:
-        """Answer with an item."""
+    def item_response(self, item: ReviewItem) -> Response:
+        """Respond with an item."""
         return Response(ItemShown(item, context={"person": self.caller.human}).data)
 
-    def told_campaign(self, campaign: Campaign, status: HTTPStatus = HTTPStatus.OK) -> Response:
-        """Answer with a campaign as it is now."""
-        found = Campaign.objects.select_related("owner", "fallback_group").get(pk=campaign.pk)
-        return tagged(CampaignShown(found, context={"person": self.caller.human}).data, found.version, status=status)
+    def campaign_response(self, campaign: Campaign, status: HTTPStatus = HTTPStatus.OK) -> Response:
+        """Respond with a campaign as it is now."""
+        current = Campaign.objects.select_related("owner", "fallback_group").get(pk=campaign.pk)
+        return tagged(
+            CampaignShown(current, context={"person": self.caller.human}).data, current.version, status=status
+        )
 
 
 class EvidenceFile(OfReviews):
-    """A file of the evidence of a campaign: whoever may not read it is told so before a proof is asked."""
+    """A file of the evidence of a campaign: a caller who may not read it is refused before step-up is asked for."""
 
     def look_first(self) -> None:
-        """Find the campaign of the address."""
+        """Check that the caller may read the evidence. Raises NotFound, Forbidden."""
         self.readable(self.kwargs["key"])
 
 
@@ -149,7 +151,7 @@ class Campaigns(OfReviews, Listing):
     ordering = ("-created_at", "-id")
 
     def rows(self) -> QuerySet[Campaign]:
-        """Return the visible campaigns; small reviews, which are many, only where they are asked for by their kind."""
+        """Return the visible campaigns; event-triggered reviews, which are many, only with `kind=micro`."""
         small = self.request.query_params.get("kind") == Campaign.Kind.MICRO
         return self.campaigns() if small else self.campaigns().exclude(kind=Campaign.Kind.MICRO)
 
@@ -161,18 +163,18 @@ class Campaigns(OfReviews, Listing):
 
     @extend_schema(request=CampaignAsked, responses={201: CampaignShown})
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Draft a campaign; activating it takes the population."""
+        """Draft a campaign; its population is taken when it is staged."""
         body = self.body(CampaignAsked)
-        made = campaigns_actions.make(
+        campaign = campaigns_actions.make(
             body["slug"],
             name=body["name"],
             due_at=body["due_at"],
             scope=body["scope"],
-            manner=manner_of(body),
+            options=options_of(body),
             by=self.reviewer(),
             reason=body["reason"],
         )
-        return self.told_campaign(made, HTTPStatus.CREATED)
+        return self.campaign_response(campaign, HTTPStatus.CREATED)
 
 
 class OneCampaign(OfReviews):
@@ -181,33 +183,33 @@ class OneCampaign(OfReviews):
     @extend_schema(responses=CampaignShown)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Show one campaign."""
-        return self.told_campaign(self.campaign(key))
+        return self.campaign_response(self.campaign(key))
 
 
 class Activate(OfReviews):
     """POST /campaigns/{slug}/activate."""
 
-    @extend_schema(request=Beginning, responses=CampaignShown)
+    @extend_schema(request=CampaignActivation, responses=CampaignShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Begin what is staged; a draft of a few thousand accesses is staged on the way."""
-        campaign, body = self.campaign(key), self.body(Beginning)
+        """Begin a staged campaign; a draft of at most a few thousand grants is staged on the way."""
+        campaign, body = self.campaign(key), self.body(CampaignActivation)
         preconditions.respect(self.request, campaign.version)
         launch.activate(
             campaign.pk, by=self.reviewer(), reason=body["reason"], acknowledged=body["acknowledge_unresolved"]
         )
-        return self.told_campaign(campaign)
+        return self.campaign_response(campaign)
 
 
 class Close(OfReviews):
     """POST /campaigns/{slug}/close."""
 
-    @extend_schema(request=Ending, responses=CampaignShown)
+    @extend_schema(request=CampaignClosing, responses=CampaignShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """End a campaign whose items all have an outcome, or say that the open ones stay without an answer."""
-        campaign, body = self.campaign(key), self.body(Ending)
+        """Close a campaign whose items all have an outcome, or leave the open ones without an answer."""
+        campaign, body = self.campaign(key), self.body(CampaignClosing)
         preconditions.respect(self.request, campaign.version)
         close.close(campaign.pk, by=self.reviewer(), **body)
-        return self.told_campaign(campaign)
+        return self.campaign_response(campaign)
 
 
 class Submissions(OfReviews):
@@ -217,23 +219,24 @@ class Submissions(OfReviews):
 
     @extend_schema(request=None, responses={201: SubmissionShown}, parameters=[IF_MATCH])
     def post(self, request: Request, key: str) -> Response:
-        """Submit all of one's drafts: everything is decided and removed in one transaction, then proven."""
+        """Submit all of the caller's drafts: they are decided and removed in one transaction, then verified."""
         campaign, by = self.campaign(key), self.reviewer()
         self.body(Nothing)
-        given = request.headers.get("If-Match", "*").strip()
+        if_match = request.headers.get("If-Match", "*").strip()
         weighs = submission.drafts_of(campaign, by).filter(assignment__item__risk=Risk.CRITICAL).exists()
         self.weigh(weighs=weighs)
-        tag = None if given == "*" else given.strip('"')
-        done = submission.submit(campaign.pk, by=by, via=ReviewDecision.Via.API, tag=tag, proven=weighs)
-        proven = [remediation.prove(decision) for decision in done.removals]
+        tag = None if if_match == "*" else if_match.strip('"')
+        submitted = submission.submit(campaign.pk, by=by, via=ReviewDecision.Via.API, tag=tag, proven=weighs)
+        proven = [remediation.prove(decision) for decision in submitted.removals]
         return Response(
             {
                 "decided": [
-                    {"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in done.decided
+                    {"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb}
+                    for each in submitted.decided
                 ],
-                "superseded": done.superseded,
-                "ended": [str(each.pk) for each in done.ended],
-                "settled": [str(each.pk) for each in done.settled],
+                "superseded": submitted.superseded,
+                "ended": [str(each.pk) for each in submitted.ended],
+                "settled": [str(each.pk) for each in submitted.settled],
                 "removals": [RemovalShown(each).data for each in proven],
             },
             status=HTTPStatus.CREATED,
@@ -245,7 +248,7 @@ class Evidence(EvidenceFile):
 
     @extend_schema(responses=EvidenceShown)
     def get(self, request: Request, key: str) -> StreamingHttpResponse:  # noqa: ARG002 - as above
-        """Answer with who decided what when, what came of it, and the frozen population with its hashes."""
+        """Return each item with its decisions and outcome, and the frozen population with its hashes."""
         kept = record.evidence(self.evidence_of(key, "evidence.json"))
         return StreamingHttpResponse(kept.as_json(), content_type="application/json")
 
@@ -255,7 +258,7 @@ class EvidenceTable(EvidenceFile):
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, key: str) -> StreamingHttpResponse:  # noqa: ARG002 - as above
-        """Answer with the list as a table in which no cell is a formula."""
+        """Return the items as a CSV table in which no cell is read as a formula."""
         campaign = self.evidence_of(key, "evidence.csv")
         answer = StreamingHttpResponse(record.evidence(campaign).as_csv(), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="review-{campaign.slug}.csv"'
@@ -267,14 +270,14 @@ class DueDate(OfReviews):
 
     @extend_schema(responses={(200, "text/calendar"): OpenApiTypes.STR})
     def get(self, request: Request, key: str) -> HttpResponse:  # noqa: ARG002 - as above
-        """Answer with the day on which it is due, for a calendar."""
+        """Return the due date as a calendar file."""
         campaign = self.campaign(key)
         named = {"Content-Disposition": f'attachment; filename="due-{campaign.slug}.ics"'}
         return HttpResponse(calendar.due(campaign), content_type=calendar.TYPE, headers=named)
 
 
 class ItemFilter(filters.FilterSet):
-    """Filters of items, by names."""
+    """Filters of items."""
 
     campaign = filters.CharFilter(method="of_campaign")
     state = filters.ChoiceFilter(choices=ReviewItem.State.choices)
@@ -287,11 +290,11 @@ class ItemFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
     def of_campaign(self, rows: QuerySet[ReviewItem], _name: str, slug: str) -> QuerySet[ReviewItem]:
-        """Keep those of one campaign, named by its key, so that they are read in the order in which they lie."""
+        """Keep the items of one campaign, selected by its key so that its index is used."""
         return rows.filter(campaign=Campaign.objects.filter(slug=slug).values_list("pk", flat=True).first())
 
     def of_reviewer(self, rows: QuerySet[ReviewItem], _name: str, login: str) -> QuerySet[ReviewItem]:
-        """Keep what this person answers or answered."""
+        """Keep the items that this person reviews."""
         return rows.filter(assignments__reviewer__login=login, assignments__replaced_by=None)
 
 
@@ -308,7 +311,7 @@ class Items(OfReviews, Listing):
 
     @extend_schema(responses=ItemShown(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """List items, the riskiest of each campaign first."""
+        """List items, the highest risk of each campaign first."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
         return self.get_paginated_response(ItemShown(page, many=True, context={"person": self.caller.human}).data)
 
@@ -319,7 +322,7 @@ class OneItem(OfReviews):
     @extend_schema(responses=ItemShown)
     def get(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Show one item."""
-        return self.told_item(self.item(key))
+        return self.item_response(self.item(key))
 
 
 class ItemDraft(OfReviews):
@@ -327,12 +330,12 @@ class ItemDraft(OfReviews):
 
     @extend_schema(request=DraftAsked, responses=DraftShown)
     def put(self, request: Request, key: object) -> Response:
-        """Keep what one means to answer; it is no decision before it is submitted."""
+        """Save a draft answer; it is no decision before it is submitted."""
         item, body, by = self.item(key), self.body(DraftAsked), self.reviewer()
-        given = request.headers.get("If-Match")
-        if given is None:
+        if_match = request.headers.get("If-Match")
+        if if_match is None:
             raise PreconditionRequired
-        digits = given.strip().removeprefix('"').removesuffix('"')
+        digits = if_match.strip().removeprefix('"').removesuffix('"')
         if not (digits.isascii() and digits.isdigit() and len(digits) < 10):  # noqa: PLR2004 - a revision
             raise Stale
         draft = submission.save_draft(
@@ -344,12 +347,12 @@ class ItemDraft(OfReviews):
 class Reassign(OfReviews):
     """POST /review-items/{id}/reassign."""
 
-    @extend_schema(request=Handing, responses=ItemShown)
+    @extend_schema(request=ItemReassignment, responses=ItemShown)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Let somebody else answer, whom nothing stands against."""
-        item, body = self.item(key), self.body(Handing)
+        """Assign the item to another reviewer who has no conflict of interest."""
+        item, body = self.item(key), self.body(ItemReassignment)
         to = Person.objects.filter(login=body["to"]).first()
         if to is None:
             raise UnknownName(field="to", name=body["to"])
         assignment.reassign(item.pk, to, by=self.reviewer(), reason=body["reason"])
-        return self.told_item(self.item(key))
+        return self.item_response(self.item(key))

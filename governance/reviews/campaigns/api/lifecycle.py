@@ -1,4 +1,4 @@
-"""Access reviews over REST: staging a campaign, holding it, going on with it, cancelling it."""
+"""The life of a campaign over REST: staging, pausing, reminding, reassigning, resuming, cancelling."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Stage(OfReviews):
 
     @extend_schema(request=MaybeWhy, responses={202: CampaignShown})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Have the population taken and everything made ready to launch; anew where it is staged already.
+        """Stage a campaign, or stage it again: take its population and prepare its items.
 
-        A worker does it; read the campaign until its state is `staged`.
+        A worker does it; poll the campaign until its state is `staged`.
         """
         campaign, body = self.campaign(key), self.body(MaybeWhy)
         preconditions.respect(self.request, campaign.version)
         launch.stage(campaign.pk, by=self.reviewer(), reason=body["reason"])
         transaction.on_commit(partial(tasks.stage_campaign.delay, str(campaign.pk)), robust=True)
-        return self.told_campaign(campaign, HTTPStatus.ACCEPTED)
+        return self.campaign_response(campaign, HTTPStatus.ACCEPTED)
 
 
 class Pause(OfReviews):
@@ -48,11 +48,11 @@ class Pause(OfReviews):
 
     @extend_schema(request=Why, responses=CampaignShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Hold a campaign: nobody answers and no deadline is applied until it goes on."""
+        """Pause a campaign: reviewers cannot answer and no deadline applies until it is resumed."""
         campaign, body = self.campaign(key), self.body(Why)
         preconditions.respect(self.request, campaign.version)
         pause.pause(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.told_campaign(campaign)
+        return self.campaign_response(campaign)
 
 
 class Remind(OfReviews):
@@ -60,15 +60,18 @@ class Remind(OfReviews):
 
     @extend_schema(request=MaybeWhy, responses=CampaignShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Remind everybody who has items left to answer; nobody is told more than once a day."""
+        """Remind each reviewer who has open items, at most once a day."""
         campaign, body = self.campaign(key), self.body(MaybeWhy)
         preconditions.respect(self.request, campaign.version)
         nudge.remind(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.told_campaign(campaign)
+        return self.campaign_response(campaign)
 
 
-class Giving(Why):
-    """Whose open items (nobody's where `of` is empty) go to whom; with `count`, as many as were looked at, they go."""
+class BulkReassignment(Why):
+    """Move the open items of reviewer `of` (empty: the unassigned ones) to reviewer `to`.
+
+    Without `count` nothing moves: the answer says which items would. `count` is how many items that answer named.
+    """
 
     of = Text(max_length=64, allow_blank=True)
     to = Text(max_length=64)
@@ -78,16 +81,16 @@ class Giving(Why):
 
 
 class NotGivenShown(Shown):
-    """An item that the other may not answer, and why."""
+    """An item that the new reviewer may not answer, and why."""
 
     item = serializers.UUIDField()
     why = serializers.ChoiceField(choices=OF_REVIEWS)
 
 
 class GivenShown(Shown):
-    """Which items the other may answer, which not, and how many were given.
+    """Which items the new reviewer may answer, which not, and how many were reassigned.
 
-    Where fewer are named than are `waiting`, these are the first of them: give them, then look again.
+    Where fewer items are named than are `waiting`, they are the first ones: reassign them, then ask again.
     """
 
     waiting = serializers.IntegerField()
@@ -99,22 +102,22 @@ class GivenShown(Shown):
 class ReassignAll(OfReviews):
     """POST /campaigns/{slug}/reassign."""
 
-    @extend_schema(request=Giving, responses=GivenShown)
+    @extend_schema(request=BulkReassignment, responses=GivenShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Say which open items of one reviewer another may answer; with their `count`, give them."""
-        campaign, body = self.campaign(key), self.body(Giving)
+        """List which open items of one reviewer another may answer; with their `count`, reassign them."""
+        campaign, body = self.campaign(key), self.body(BulkReassignment)
         people = {name: Person.objects.filter(login=body[name]).first() for name in ("of", "to")}
         to = people["to"]
         if to is None or (people["of"] is None and body["of"]):
             wrong = "to" if to is None else "of"
             raise UnknownName(field=wrong, name=body[wrong])
-        seen, given = handover.look(campaign, of=people["of"], to=to), 0
+        seen, count_given = handover.look(campaign, of=people["of"], to=to), 0
         if body["count"] is not None:
-            asked = {"count": body["count"], "reason": body["reason"]}
-            given = handover.give(campaign, of=people["of"], to=to, by=self.reviewer(), **asked)
+            details = {"count": body["count"], "reason": body["reason"]}
+            count_given = handover.give(campaign, of=people["of"], to=to, by=self.reviewer(), **details)
         barred = [{"item": str(item), "why": why.value} for item, why in seen.barred.items()]
         fits = list(map(str, seen.fits))
-        return Response({"waiting": seen.waiting, "fits": fits, "barred": barred, "given": given})
+        return Response({"waiting": seen.waiting, "fits": fits, "barred": barred, "given": count_given})
 
 
 class Resume(OfReviews):
@@ -122,11 +125,11 @@ class Resume(OfReviews):
 
     @extend_schema(request=MaybeWhy, responses=CampaignShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Go on with a paused campaign, due as much later as it was paused."""
+        """Resume a paused campaign; its due date moves by as long as it was paused."""
         campaign, body = self.campaign(key), self.body(MaybeWhy)
         preconditions.respect(self.request, campaign.version)
         pause.resume(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.told_campaign(campaign)
+        return self.campaign_response(campaign)
 
 
 class Cancel(OfReviews):
@@ -134,8 +137,8 @@ class Cancel(OfReviews):
 
     @extend_schema(request=Why, responses=CampaignShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """End a campaign that has not come to its closing; it stays listed, with the reason."""
+        """Cancel a campaign that is not closing yet; it stays listed, with the reason."""
         campaign, body = self.campaign(key), self.body(Why)
         preconditions.respect(self.request, campaign.version)
         pause.cancel(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.told_campaign(campaign)
+        return self.campaign_response(campaign)

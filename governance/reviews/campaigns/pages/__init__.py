@@ -1,1 +1,1 @@
-"""Pages."""
+"""The console pages of campaigns."""

@@ -1,4 +1,4 @@
-"""Reviews: the list, a new one, one campaign with its progress, its end and its evidence."""
+"""Console pages of campaigns: the list, a new one, and one campaign with its progress."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ _MOST_LOADS: Final = 12
 
 
 def may(request: HttpRequest, name: str, method: str = "POST") -> bool:
-    """Say whether the person's roles let them in."""
+    """Whether the person's admin roles allow an action."""
     return bool(MATRIX[name, method].roles & doors.caller(request).roles)
 
 
 def permit(request: HttpRequest, name: str, method: str = "POST") -> None:
-    """Raise Forbidden unless the person's roles let them in."""
+    """Raise Forbidden unless the person's admin roles allow an action."""
     if not may(request, name, method):
         raise Forbidden
 
 
-def found(request: HttpRequest, slug: str) -> Campaign:
-    """Find a campaign that the person sees, and remember what a refusal is about."""
+def find_campaign(request: HttpRequest, slug: str) -> Campaign:
+    """Find a campaign that the person sees, and note what a refusal is about. Raises NotFound."""
     doors.about(request, f"campaign:{slug}")
     return doors.find(visibility_actions.campaigns_visible_to(doors.person(request)), slug=slug)
 
@@ -70,17 +70,17 @@ def found(request: HttpRequest, slug: str) -> Campaign:
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
-    """List campaigns; what waits for the person stands beside each."""
+    """List campaigns, each with how many items wait for the person."""
     person, is_small = doors.person(request), request.GET.get("kind") == Campaign.Kind.MICRO
     rows, small = visibility_actions.campaigns_visible_to(person), Q(kind=Campaign.Kind.MICRO)
     page = paging.page(request, rows.filter(small if is_small else ~small), ("-created_at", "-id"))
     waits = visibility_actions.waiting_for(person).order_by().values_list("item__campaign")
     counts = dict(waits.annotate(n=Count("pk")))
-    lines: Sequence[overview.CampaignLine | event_triggered_queries.SmallLine]
+    lines: Sequence[overview.CampaignLine | event_triggered_queries.EventTriggeredLine]
     lines = (
         event_triggered_queries.lines(page.rows) if is_small else [overview.campaign_line(each) for each in page.rows]
     )
-    shown = {
+    context = {
         "page": page,
         "campaigns": [{"line": each, "waits": counts.get(each.campaign.pk, 0)} for each in lines],
         "may_make": may(request, "campaigns"),
@@ -90,12 +90,14 @@ def listing(request: HttpRequest) -> HttpResponse:
         "small_open": rows.filter(small, state=Campaign.State.ACTIVE).count(),
     }
     return render(
-        request, "console/reviews/campaigns/list.html", shown if is_small else {**shown, **_coverage(request)}
+        request,
+        "console/reviews/campaigns/list.html",
+        context if is_small else {**context, **_coverage_context(request)},
     )
 
 
-def _coverage(request: HttpRequest) -> dict[str, Any]:
-    """Return the headline, for whoever may read evidence."""
+def _coverage_context(request: HttpRequest) -> dict[str, Any]:
+    """Return the review coverage for people who may read evidence."""
     if not may(request, "campaign-evidence", "GET"):
         return {}
     rates = {"cut_rates": trends_queries.cut_rates(), "trends": True}
@@ -118,11 +120,11 @@ def _coverage(request: HttpRequest) -> dict[str, Any]:
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def new(request: HttpRequest) -> HttpResponse:
-    """Draft a campaign, or show what it would be: the form asks for that as it changes, and by a button."""
+    """Draft a campaign or save a template; or preview it, as the form changes and by a button."""
     permit(request, "campaigns")
     problem: DomainError | None = None
     seen: preview.Preview | None = None
-    form = template_queries.Form("", "", (clock.now() + _USUAL).date().isoformat(), {}, campaigns.Manner())
+    form = template_queries.Form("", "", (clock.now() + _USUAL).date().isoformat(), {}, campaigns.CampaignOptions())
     try:
         if request.method == "POST":
             form = template_queries.read(request.POST)
@@ -131,59 +133,61 @@ def new(request: HttpRequest) -> HttpResponse:
                 return redirect("/reviews/templates/")
             if "preview" not in request.POST:
                 return redirect(f"/reviews/{_make(request, form).slug}/")
-        seen = preview.preview(form.scope, form.manner, by=doors.person(request))
+        seen = preview.preview(form.scope, form.options, by=doors.person(request))
     except DomainError as refusal:
         doors.record(request, refusal)
         problem = refusal
-    told = {
+    context = {
         "problem": problem,
         "form": form,
         "kinds": template_queries.KINDS,
         "systems": visibility.systems(doors.caller(request)).order_by("name"),
-        "given": request.POST or {"due": form.due, "kind": form.manner.kind},
+        "given": request.POST or {"due": form.due, "kind": form.options.kind},
         "ticked": request.POST.getlist("system"),
-        "choices": template_queries.choices(form.manner.strategies),
+        "choices": template_queries.choices(form.options.strategies),
         "groups": choices.groups(),
-        **_shown(seen),
+        **_preview_context(seen),
     }
-    return render(request, "console/reviews/campaigns/new.html", told)
+    return render(request, "console/reviews/campaigns/new.html", context)
 
 
 def _keep(request: HttpRequest, form: template_queries.Form) -> None:
     if not form.slug:
         raise Malformed(_("Give the review a name with letters or digits."))
-    rhythm = template_queries.rhythm(request.POST, clock.now())
+    recurrence = template_queries.recurrence(request.POST, clock.now())
     by = doors.person(request)
-    templates.save(form.slug[:48], name=form.name[:180], scope=form.scope, manner=form.manner, rhythm=rhythm, by=by)
+    templates.save(
+        form.slug[:48], name=form.name[:180], scope=form.scope, options=form.options, recurrence=recurrence, by=by
+    )
 
 
 def _make(request: HttpRequest, form: template_queries.Form) -> Campaign:
     if not form.slug:
         raise Malformed(_("Give the review a name with letters or digits."))
     by = doors.person(request)
-    return campaigns.make(form.slug, name=form.name, due_at=form.due_at, scope=form.scope, manner=form.manner, by=by)
+    return campaigns.make(form.slug, name=form.name, due_at=form.due_at, scope=form.scope, options=form.options, by=by)
 
 
-def _shown(seen: preview.Preview | None) -> dict[str, Any]:
-    """Return what the panel of a preview shows."""
+def _preview_context(seen: preview.Preview | None) -> dict[str, Any]:
+    """Return what the preview panel shows."""
     if seen is None:
         return {"preview": None}
-    loads = [(load.name or _("Nobody yet"), load.items, load.level) for load in seen.loads[:_MOST_LOADS]]
+    loads = [(load.name or _("Unassigned"), load.items, load.level) for load in seen.loads[:_MOST_LOADS]]
     bars = geometry.bars(loads, preview.MANY)
     return {"preview": seen, "bars": bars, "loads": list(zip(seen.loads, bars, strict=False)), "width": geometry.WIDTH}
 
 
 @require_safe
 @doors.page
-def one(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show how far a campaign has come, whom it waits for, and what may be done next."""
-    campaign, person = found(request, slug), doors.person(request)
+def detail(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the progress of a campaign, its reviewers, and what the person may do next."""
+    campaign, person = find_campaign(request, slug), doors.person(request)
     parts = read.progress(campaign)
     sees_all = may(request, "campaign-evidence", "GET") or campaign.owner == person
     reviewers, others = read.reviewers(campaign) if sees_all else ([], 0)
-    told: dict[str, Any] = {
+    context: dict[str, Any] = {
         "campaign": campaign,
-        "covers": scope_words.covers(campaign),
+        "covers": scope_words.describe(campaign),
         "person": person,
         "parts": parts,
         "width": read.WIDTH,
@@ -191,58 +195,58 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "items": sum(part.count for part in parts),
         "open": parts[-1].count,
         "sees_all": sees_all,
-        "strategies": template_queries.said(campaign) if sees_all else [],
+        "strategies": template_queries.strategy_rows(campaign) if sees_all else [],
         "grace_ends": deadlines.grace_ends(campaign),
         "reviewers": reviewers,
         "other_reviewers": others,
         "unresolved": (unresolved := read.unresolved(campaign) if sees_all else []),
-        "nobodys": campaigns.unresolved(campaign) if unresolved else 0,
+        "unassigned": campaigns.unresolved(campaign) if unresolved else 0,
         "people": form_fields.people() if reviewers and campaign.state == Campaign.State.ACTIVE else [],
         "asked_twice": sum(row["all"] for row in reviewers) > sum(part.count for part in parts) and not others,
         "claimable": claim.may_claim(unresolved, person) if campaign.state == Campaign.State.ACTIVE else set(),
-        "over": read.over(campaign) if sees_all else [],
+        "over": read.ended_grants(campaign) if sees_all else [],
         "mine": read.assigned(campaign, person).exists(),
         "waits": visibility_actions.waiting_for(person).filter(item__campaign=campaign).count(),
         "may_run": may(request, "campaign-close"),
         "may_evidence": may(request, "campaign-evidence", "GET") or visibility_actions.shared_with(person, campaign),
     }
-    told |= _spotted(campaign, person, sees_all=sees_all, may_run=told["may_run"])
+    context |= _spot_check_context(campaign, person, sees_all=sees_all, may_run=context["may_run"])
     if campaign.state in Campaign.BEGAN:
-        told |= _pictures(request, campaign, reviewers, person, sees_all=sees_all)
+        context |= _plot_context(request, campaign, reviewers, person, sees_all=sees_all)
     if campaign.state in Campaign.BEFORE:
-        told |= launch.told(campaign, count="differ" in request.GET)
-        seen = told.get("seen") or (preview.of_draft(campaign) if campaign.state == Campaign.State.DRAFT else None)
-        told |= _shown(seen) if sees_all else {}
-    return render(request, "console/reviews/campaigns/campaign.html", told)
+        context |= launch.context(campaign, count="differ" in request.GET)
+        seen = context.get("seen") or (preview.of_draft(campaign) if campaign.state == Campaign.State.DRAFT else None)
+        context |= _preview_context(seen) if sees_all else {}
+    return render(request, "console/reviews/campaigns/campaign.html", context)
 
 
-def _spotted(campaign: Campaign, person: Person, *, sees_all: bool, may_run: bool) -> dict[str, Any]:
-    """Return what spot checks came to, to a reviewer only what is of her own answers; and whether they may begin."""
+def _spot_check_context(campaign: Campaign, person: Person, *, sees_all: bool, may_run: bool) -> dict[str, Any]:
+    """Return the spot checks of a campaign, to a reviewer only of their own answers; and whether they may begin."""
     plan = SpotPlan.objects.filter(campaign=campaign).first()
-    told: dict[str, Any] = {"spot_plan": plan, "own_spot": spot_checks.own(campaign, person) if plan else None}
+    context: dict[str, Any] = {"spot_plan": plan, "own_spot": spot_checks.own(campaign, person) if plan else None}
     if plan is None or not sees_all:
-        return told | {"may_spot": may_run and plan is None and plan_actions.may_begin(campaign)}
+        return context | {"may_spot": may_run and plan is None and plan_actions.may_begin(campaign)}
     disagree = spot_checks.to_follow_up(campaign)
     again = {check.pk for check in disagree if follow_up.may_ask_again(check.item)}
-    return told | {"spot": spot_checks.result(campaign), "disagree": disagree, "may_ask": again}
+    return context | {"spot": spot_checks.result(campaign), "disagree": disagree, "may_ask": again}
 
 
-def _pictures(
+def _plot_context(
     request: HttpRequest, campaign: Campaign, reviewers: list[dict[str, Any]], person: Person, *, sees_all: bool
 ) -> dict[str, Any]:
-    """Return the plots of a campaign and how it was answered; to a reviewer only what is her own."""
+    """Return the plots of a campaign and measures of its answers; to a reviewer only their own."""
     own = care.of(campaign, person)
-    told: dict[str, Any] = {
+    context: dict[str, Any] = {
         "own": own if own.answers else None,
         "own_seconds": care.seconds(campaign, person),
         "together": timings.together(campaign),
     }
     if not sees_all:
-        return told
+        return context
     cared = {**care.told(campaign), "measured": measures.known(campaign)}
     answering = cared.pop("reviewers")
     is_asked = "blast" in request.GET or not care.is_many(campaign)
-    return told | {
+    return context | {
         "burn": plots_queries.burn_down(campaign),
         "proven": plots_queries.remediation(campaign),
         "heat": plots_queries.heat(campaign),
@@ -257,8 +261,8 @@ def _pictures(
 @require_POST
 @doors.page
 def close(request: HttpRequest, slug: str) -> HttpResponse:
-    """End a campaign."""
-    campaign = found(request, slug)
+    """Close a campaign."""
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-close")
     close_actions.close(
         campaign.pk,
@@ -273,8 +277,8 @@ def close(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @doors.page
 def reassign(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Name somebody to answer an item."""
-    campaign = found(request, slug)
+    """Assign an item to a reviewer."""
+    campaign = find_campaign(request, slug)
     permit(request, "review-item-reassign")
     doors.find(Assignment.objects.filter(item__campaign=campaign), item=item, state=Assignment.State.ASSIGNED)
     to = doors.find(Person.objects.all(), login=request.POST.get("to", "").strip())

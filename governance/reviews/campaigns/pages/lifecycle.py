@@ -1,4 +1,4 @@
-"""The life of a review: staged and launched, held and gone on with, cancelled."""
+"""Actions on a campaign: stage, activate, pause, remind, resume, cancel, reassign."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from governance.reviews.staging import preview
 from governance.reviews.staging.models import CampaignStaging
 from governance.reviews.staging.queries import launch
 
-from .campaigns import found, permit
+from .campaigns import find_campaign, permit
 
 
 @require_POST
 @doors.page
 def stage(request: HttpRequest, slug: str) -> HttpResponse:
-    """Have a campaign staged by a worker."""
-    campaign = found(request, slug)
+    """Stage a campaign; a worker does it."""
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-stage")
     launch_actions.stage(campaign.pk, by=doors.person(request))
     transaction.on_commit(partial(tasks.stage_campaign.delay, str(campaign.pk)), robust=True)
@@ -43,14 +43,14 @@ def stage(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def activate(request: HttpRequest, slug: str) -> HttpResponse:
     """Begin a campaign; a small draft is staged on the way."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-activate")
     person = doors.person(request)
     with transaction.atomic():
         seen_all = "acknowledged" in request.POST
         if campaign.state == Campaign.State.DRAFT and preview.grants_of(campaign) <= launch_actions.AT_ONCE:
             launch_actions.stage_now(campaign.pk, by=person)
-            seen_all = True  # the page of a draft says whose items nobody has
+            seen_all = True  # the page of a draft names the unassigned items
         run = CampaignStaging.objects.filter(campaign=campaign).exclude(summary={}).first()
         typed = request.POST.get("typed", "").strip()
         if run and launch.must_type(preview.Preview.from_json(run.summary)) and typed != campaign.name:
@@ -63,39 +63,39 @@ def activate(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 @doors.page
 def due(request: HttpRequest, slug: str) -> HttpResponse:
-    """Hand out the day on which a review is due, for a calendar."""
+    """Return the due date of a review as a calendar file."""
     named = {"Content-Disposition": f'attachment; filename="due-{slug}.ics"'}
-    return HttpResponse(calendar.due(found(request, slug)), content_type=calendar.TYPE, headers=named)
+    return HttpResponse(calendar.due(find_campaign(request, slug)), content_type=calendar.TYPE, headers=named)
 
 
 @require_POST
 @doors.page
 def pause(request: HttpRequest, slug: str) -> HttpResponse:
-    """Hold a campaign."""
-    campaign = found(request, slug)
+    """Pause a campaign."""
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-pause")
     pause_actions.pause(campaign.pk, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, _("The review is paused. Nobody answers until it goes on."))
+    doors.done(request, _("The review is paused. Reviewers cannot answer until it is resumed."))
     return redirect(doors.back(request, f"/reviews/{slug}/"))
 
 
 @require_POST
 @doors.page
 def remind(request: HttpRequest, slug: str) -> HttpResponse:
-    """Remind whoever has items left to answer."""
-    campaign = found(request, slug)
+    """Remind the reviewers who have open items."""
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-remind")
     n = nudge.remind(campaign.pk, by=doors.person(request))
-    said = ngettext("%(n)d reviewer of “%(name)s” is reminded.", "%(n)d reviewers of “%(name)s” are reminded.", n)
-    doors.done(request, said % {"n": n, "name": campaign.name})
+    message = ngettext("%(n)d reviewer of “%(name)s” is reminded.", "%(n)d reviewers of “%(name)s” are reminded.", n)
+    doors.done(request, message % {"n": n, "name": campaign.name})
     return redirect(doors.back(request, f"/reviews/{slug}/"))
 
 
 @require_POST
 @doors.page
 def resume(request: HttpRequest, slug: str) -> HttpResponse:
-    """Go on with a campaign."""
-    campaign = found(request, slug)
+    """Resume a campaign."""
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-resume")
     pause_actions.resume(campaign.pk, by=doors.person(request))
     doors.done(request, _("The review goes on."))
@@ -106,7 +106,7 @@ def resume(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def cancel(request: HttpRequest, slug: str) -> HttpResponse:
     """Cancel a campaign."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-cancel")
     pause_actions.cancel(campaign.pk, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, _("The review is cancelled. It stays listed."))
@@ -116,20 +116,20 @@ def cancel(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @doors.page
 def give(request: HttpRequest, slug: str) -> HttpResponse:
-    """Say which of a reviewer's open items another may answer, and give them once that was read."""
-    campaign = found(request, slug)
+    """Show which open items of one reviewer another may answer, then reassign them."""
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-reassign")
-    login, everybody, why = request.POST.get("of", "").strip(), Person.objects.all(), doors.reason(request)
-    of = doors.find(everybody, login=login) if login else None
-    to = doors.find(everybody, login=request.POST.get("to", "").strip())
+    current_login, people, why = request.POST.get("of", "").strip(), Person.objects.all(), doors.reason(request)
+    current = doors.find(people, login=current_login) if current_login else None
+    to = doors.find(people, login=request.POST.get("to", "").strip())
     count = request.POST.get("count", "")
     if count.isascii() and count.isdigit() and len(count) <= len(str(handover.MOST)):
-        given = handover.give(campaign, of=of, to=to, count=int(count), by=doors.person(request), reason=why)
-        told = ngettext("%(name)s answers %(n)d item now.", "%(name)s answers %(n)d items now.", given)
-        doors.done(request, told % {"n": given, "name": to.name})
+        count_given = handover.give(campaign, of=current, to=to, count=int(count), by=doors.person(request), reason=why)
+        message = ngettext("%(name)s answers %(n)d item now.", "%(name)s answers %(n)d items now.", count_given)
+        doors.done(request, message % {"n": count_given, "name": to.name})
         return redirect(f"/reviews/{slug}/")
-    seen = handover.look(campaign, of=of, to=to)
+    seen = handover.look(campaign, of=current, to=to)
     rows = ReviewItem.objects.filter(pk__in=seen.barred).select_related("agent", "system").order_by("number")
     barred = [(item, seen.barred[item.pk].value) for item in rows[: handover.MOST]]
-    told_of = {"campaign": campaign, "of": of, "to": to, "why": why, "seen": seen, "barred": barred}
-    return render(request, "console/reviews/campaigns/give.html", told_of)
+    context = {"campaign": campaign, "of": current, "to": to, "why": why, "seen": seen, "barred": barred}
+    return render(request, "console/reviews/campaigns/give.html", context)

@@ -1,1 +1,1 @@
-"""Queries."""
+"""What the console pages of campaigns and their items read."""

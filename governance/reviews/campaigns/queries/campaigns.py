@@ -1,4 +1,4 @@
-"""What the pages of reviews read: how far a campaign has come, who answers, one reviewer's items with their usage."""
+"""What the pages of reviews read: the progress of a campaign, its reviewers, one reviewer's items with their usage."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ WIDTH: Final = 600
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a bar, drawn from `start` on, `width` wide of WIDTH."""
+    """One part of a bar, from `start` on, `width` wide, in units of WIDTH."""
 
     name: str
     label: Any
@@ -58,12 +58,12 @@ class Part:
 
     @property
     def hatch(self) -> str:
-        """The lines that tell it from the part beside it, as a path."""
+        """The pattern of this part, as an SVG path."""
         return plots.hatch(self.name, self.start, self.width, 16, 6)
 
     @property
     def swatch(self) -> str:
-        """The same in the size of a key."""
+        """The same pattern in the size of the legend."""
         return plots.hatch(self.name, 0, 12, 12, 4)
 
 
@@ -81,50 +81,47 @@ def progress(campaign: Campaign) -> list[Part]:
 
 
 def answered(parts: Sequence[Part]) -> int:
-    """Return the whole per cent of items that have an outcome; never a hundred while one is open."""
+    """Return how many per cent of the items have an outcome; never 100 while one is open."""
     still_open = next(part.count for part in parts if part.name == "in_review")
     share = sum(part.percent for part in parts if part.name != "in_review")
     return min(round(share), 99) if still_open else 100
 
 
 def burn_down(campaign: Campaign) -> geometry.BurnDown | None:
-    """Return what was open on each day since the campaign began, up to today or its end; nothing before it began."""
+    """Return how many items were open on each day since the campaign began; None before it began."""
     if campaign.snapshot_at is None:
         return None
     total, done = tallies.by_day(campaign)
     last = campaign.closing_at or clock.now()
-    told = reminders.days(campaign.snapshot_at, campaign.due_at)
-    return geometry.burn_down(total, done, campaign.snapshot_at.date(), last.date(), campaign.due_at.date(), told)
+    days = reminders.days(campaign.snapshot_at, campaign.due_at)
+    return geometry.burn_down(total, done, campaign.snapshot_at.date(), last.date(), campaign.due_at.date(), days)
 
 
 def reviewers(campaign: Campaign) -> tuple[list[dict[str, Any]], int]:
-    """Return who has most open, with how many items are hers, drafted and submitted, those of nobody first.
-
-    Beside it how many others there are, who have less.
-    """
-    told = tallies.reviewers(campaign)
-    told.sort(key=lambda row: (row["login"] is not None, -row["open"], row["name"] or ""))
-    shown = told[:MOST_REVIEWERS]
-    theirs = [row["reviewer"] for row in shown if row["reviewer"]]
+    """Return the reviewers with the most open items, the unassigned items first; and how many others there are."""
+    counts = tallies.reviewers(campaign)
+    counts.sort(key=lambda row: (row["login"] is not None, -row["open"], row["name"] or ""))
+    first = counts[:MOST_REVIEWERS]
+    theirs = [row["reviewer"] for row in first if row["reviewer"]]
     drafts = Draft.objects.filter(
         assignment__reviewer__in=theirs,
         assignment__state=Assignment.State.ASSIGNED,
         assignment__item__campaign=campaign,
     ).exclude(verb="")
     counted = dict(drafts.values_list("assignment__reviewer").annotate(n=Count("pk")))
-    return [{**row, "drafted": counted.get(row["reviewer"], 0)} for row in shown], len(told) - len(shown)
+    return [{**row, "drafted": counted.get(row["reviewer"], 0)} for row in first], len(counts) - len(first)
 
 
-def over(campaign: Campaign) -> list[Grant]:
-    """Return the first of the access that was in force within the window, and over when the population was taken."""
-    rows = scopes.over(campaign)
+def ended_grants(campaign: Campaign) -> list[Grant]:
+    """Return the latest hundred grants in scope that ended within the window before the population was taken."""
+    rows = scopes.ended_grants(campaign)
     first = list(rows.order_by("-ended_at", "pk").values_list("pk", flat=True)[:100])
-    found = Grant.objects.filter(pk__in=first).select_related("agent", "entitlement__system")
-    return list(found.order_by("-ended_at", "pk"))
+    grants = Grant.objects.filter(pk__in=first).select_related("agent", "entitlement__system")
+    return list(grants.order_by("-ended_at", "pk"))
 
 
 def unresolved(campaign: Campaign) -> list[Assignment]:
-    """Return the first of the open items that wait for a reviewer to be named, with who was passed over and why."""
+    """Return the first unassigned open items, with who was passed over as a reviewer and why."""
     rows = Assignment.objects.filter(
         item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED, reviewer=None
     )
@@ -132,52 +129,53 @@ def unresolved(campaign: Campaign) -> list[Assignment]:
 
 
 def assigned(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
-    """Return the items of a campaign that somebody answers or answered, in her own place or another's."""
-    said = ReviewDecision.objects.filter(item__campaign=campaign, decided_by=person)
-    hers = live(campaign, person).order_by().values("item").union(said.order_by().values("item"))
-    return ReviewItem.objects.filter(pk__in=hers, campaign=campaign)
+    """Return the items of a campaign that a person reviews or reviewed, for themselves or as a delegate."""
+    decisions = ReviewDecision.objects.filter(item__campaign=campaign, decided_by=person)
+    item_ids = open_assignments(campaign, person).order_by().values("item").union(decisions.order_by().values("item"))
+    return ReviewItem.objects.filter(pk__in=item_ids, campaign=campaign)
 
 
 def to_answer(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
-    """Return those of them that wait for her answer now, with her draft and what was said before.
+    """Return the items that wait for a person's answer now, with their draft and the earlier answers.
 
-    They are named one by one: put as a question, it is answered by reading everybody's in the order of their numbers.
+    The items are listed by key: with a subquery, PostgreSQL reads the items of every reviewer.
     """
-    hers = list(live(campaign, person).order_by().values_list("item", flat=True))
-    return seen(ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, pk__in=hers), person)
+    item_ids = list(open_assignments(campaign, person).order_by().values_list("item", flat=True))
+    rows = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, pk__in=item_ids)
+    return with_details(rows, person)
 
 
 def answered_by(campaign: Campaign, person: Person) -> QuerySet[ReviewItem]:
-    """Return those that she answered, with what she said."""
-    said = ReviewDecision.objects.filter(item__campaign=campaign, decided_by=person, taken_back=None)
-    hers = set(said.values_list("item", flat=True))
-    return _with_lines(ReviewItem.objects.filter(campaign=campaign, pk__in=hers))
+    """Return the items that a person answered, with their answers."""
+    decisions = ReviewDecision.objects.filter(item__campaign=campaign, decided_by=person, taken_back=None)
+    item_ids = set(decisions.values_list("item", flat=True))
+    return _with_lines(ReviewItem.objects.filter(campaign=campaign, pk__in=item_ids))
 
 
-def live(campaign: Campaign, person: Person) -> QuerySet[Assignment]:
-    """Return the assignments that somebody answers now, in her own place or another's."""
-    return Assignment.objects.filter(visibility.hers(person), item__campaign=campaign, state=Assignment.State.ASSIGNED)
+def open_assignments(campaign: Campaign, person: Person) -> QuerySet[Assignment]:
+    """Return the open assignments of a person, their own and those they hold as a delegate."""
+    own = visibility.answerable_by(person)
+    return Assignment.objects.filter(own, item__campaign=campaign, state=Assignment.State.ASSIGNED)
 
 
-def seen(rows: QuerySet[ReviewItem], person: Person) -> QuerySet[ReviewItem]:
-    """Return items with what their pages show, and the draft of the reader where one is hers to answer."""
-    hers = Assignment.objects.filter(visibility.hers(person), state=Assignment.State.ASSIGNED)
-    return _with_lines(rows).prefetch_related(
-        Prefetch("assignments", hers.select_related("draft", "reviewer"), to_attr="hers")
-    )
+def with_details(rows: QuerySet[ReviewItem], person: Person) -> QuerySet[ReviewItem]:
+    """Return items with what their pages show, and the reader's draft of those they review."""
+    own = visibility.answerable_by(person)
+    assignments = Assignment.objects.filter(own, state=Assignment.State.ASSIGNED).select_related("draft", "reviewer")
+    return _with_lines(rows).prefetch_related(Prefetch("assignments", assignments, to_attr="own_assignments"))
 
 
 def _with_lines(rows: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
     lines = ReviewLine.objects.select_related("tool", "grant__entitlement").order_by("tool__name", "pk")
-    said = ReviewDecision.objects.filter(taken_back=None).select_related("decided_by").order_by("stage", "decided_at")
+    past = ReviewDecision.objects.filter(taken_back=None).select_related("decided_by").order_by("stage", "decided_at")
     return rows.select_related(
         "agent__sponsor", "system", "current_decision", "campaign", "suggestion", "newer_signal"
-    ).prefetch_related(Prefetch("lines", lines), Prefetch("decisions", said, to_attr="said"))
+    ).prefetch_related(Prefetch("lines", lines), Prefetch("decisions", past, to_attr="past_decisions"))
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One item as the workbench shows it, with what the reviewer drafted."""
+    """One item as the workbench shows it, with the reviewer's draft."""
 
     item: ReviewItem
     lines: list[dict[str, Any]]
@@ -185,40 +183,40 @@ class Row:
     advice: newer_signal_queries.Advice | None = None
     spark: newer_signal_queries.Spark | None = None
     person: Person | None = None
-    told: Sequence[str] = ()
+    sentences: Sequence[str] = ()
     level: Risk = Risk.LOW
     violations: Sequence[violation_queries.Violation] = ()
 
     @property
     def has_parts(self) -> bool:
-        """Whether some of it may be kept: access and entitlements have tools."""
+        """Whether a reviewer may keep some of it: access and entitlements have tools."""
         return self.item.has_parts
 
     @property
     def is_access(self) -> bool:
-        """Whether it is access, which may get tighter limits."""
+        """Whether it is access, whose limits a reviewer may tighten."""
         return self.item.subject_kind == ReviewItem.Subject.ACCESS
 
     @property
     def may_end(self) -> bool:
-        """Whether it may be kept for less long: access that is not kept as it is or not at all."""
+        """Whether a reviewer may keep it with an earlier end: access that is not kept as a whole."""
         return self.is_access and not self.item.is_whole
 
     @property
     def before(self) -> list[ReviewDecision]:
-        """What others said about it before, in this review."""
-        said: list[ReviewDecision] = getattr(self.item, "said", [])
-        return [each for each in said if each.decided_by != self.person]
+        """The earlier answers of other reviewers, in this review."""
+        decisions: list[ReviewDecision] = getattr(self.item, "past_decisions", [])
+        return [decision for decision in decisions if decision.decided_by != self.person]
 
     @property
     def mine(self) -> ReviewDecision | None:
         """The last answer that the reader gave."""
-        said: list[ReviewDecision] = getattr(self.item, "said", [])
-        return next((each for each in reversed(said) if each.decided_by == self.person), None)
+        decisions: list[ReviewDecision] = getattr(self.item, "past_decisions", [])
+        return next((decision for decision in reversed(decisions) if decision.decided_by == self.person), None)
 
     @property
     def may_recall(self) -> bool:
-        """Whether the reader may still take that answer back."""
+        """Whether the reader may still recall that answer."""
         mine = self.mine
         return (
             mine is not None
@@ -231,20 +229,20 @@ class Row:
 
     @property
     def in_place_of(self) -> Person | None:
-        """Whose place the reader answers in; nobody's where the item is her own."""
-        hers: list[Assignment] = getattr(self.item, "hers", [])
-        asked = hers[0].reviewer if hers else None
-        return asked if asked != self.person else None
+        """For whom the reader answers as a delegate; None where the item is their own."""
+        assignments: list[Assignment] = getattr(self.item, "own_assignments", [])
+        reviewer = assignments[0].reviewer if assignments else None
+        return reviewer if reviewer != self.person else None
 
     @property
     def is_opened(self) -> bool:
-        """Whether the evidence of it was on the reader's screen."""
-        hers: list[Assignment] = getattr(self.item, "hers", [])
-        return any(each.evidence_opened_at and each.is_seen_by(self.person) for each in hers)
+        """Whether the reader opened its evidence."""
+        assignments: list[Assignment] = getattr(self.item, "own_assignments", [])
+        return any(each.evidence_opened_at and each.is_seen_by(self.person) for each in assignments)
 
     @property
     def since_last(self) -> str:
-        """What is new about it since the last review, as the suggestion's facts say."""
+        """What is new about it since the last review, by the signals of its suggestion."""
         suggestion = getattr(self.item, "suggestion", None)
         signals = {reason["signal"] for reason in suggestion.reasons} if suggestion else set()
         if signals & {"F1", "F2"}:
@@ -283,18 +281,18 @@ class Row:
 
     @property
     def is_unused(self) -> bool:
-        """Whether it may be said that nothing of it was used: all calls are visible, and the window is full."""
+        """Whether no tool of it was used: every call is visible, and the window is complete."""
         return bool(self.lines) and all(line["unused"] for line in self.lines)
 
     @property
     def verdict(self) -> str:
-        """What is suggested; empty where nothing is."""
+        """The suggested verdict; empty where there is none."""
         suggestion = getattr(self.item, "suggestion", None)
         return suggestion.verdict if suggestion else ""
 
     @property
     def is_weighty(self) -> bool:
-        """Whether it is looked at before it is kept."""
+        """Whether it has a high risk level, so that a reviewer opens it before they keep it."""
         return self.level.rank >= Risk.HIGH.rank
 
     @property
@@ -304,11 +302,11 @@ class Row:
 
     @property
     def newer(self) -> newer_signal_queries.Newer | None:
-        """What would be suggested by now, where that is another thing than was frozen."""
-        told = getattr(self.item, "newer_signal", None)
-        if told is None or not told.stands:
+        """The current suggestion where it differs from the frozen one."""
+        signal = getattr(self.item, "newer_signal", None)
+        if signal is None or not signal.stands:
             return None
-        return newer_signal_queries.newer_signal(told, self.item.suggestion, list(self.item.lines.all()))
+        return newer_signal_queries.newer_signal(signal, self.item.suggestion, list(self.item.lines.all()))
 
     @property
     def needs_words(self) -> bool:
@@ -321,7 +319,7 @@ def rows(items: Sequence[ReviewItem], person: Person | None = None, *, whole: bo
     left = {} if whole else facts.lines_left(item.pk for item in items)
     held = {item.pk: {line.grant_id for line in item.lines.all() if line.grant_id} for item in items}
     weeks = usage.weekly({grant for grants in held.values() for grant in grants}, clock.now())
-    told = subject_words.told(items)
+    sentences = subject_words.sentences(items)
     broken = {} if whole else violations.of_items(_waiting(items), left)
     accounts = {each.pk for each in independence.accounts_of(person)} if broken and person else set[int]()
     return [
@@ -332,9 +330,9 @@ def rows(items: Sequence[ReviewItem], person: Person | None = None, *, whole: bo
             _advice(item),
             _spark([weeks[grant] for grant in held[item.pk] if grant in weeks]),
             person,
-            told.get(item.pk, ()),
+            sentences.get(item.pk, ()),
             violations.level(item, broken.get(item.pk, ())),
-            [violation_queries.shown(item, each, accounts) for each in broken.get(item.pk, ())],
+            [violation_queries.describe(item, each, accounts) for each in broken.get(item.pk, ())],
         )
         for item in items
     ]
@@ -345,23 +343,23 @@ def _waiting(items: Iterable[ReviewItem]) -> list[ReviewItem]:
 
 
 def _advice(item: ReviewItem) -> newer_signal_queries.Advice | None:
-    told = getattr(item, "suggestion", None)
-    return newer_signal_queries.advice(told, list(item.lines.all())) if told else None
+    suggestion = getattr(item, "suggestion", None)
+    return newer_signal_queries.advice(suggestion, list(item.lines.all())) if suggestion else None
 
 
 def _spark(weeks: Sequence[Sequence[int]]) -> newer_signal_queries.Spark | None:
-    """Draw the weeks of an item's grants together; nothing where nothing was called."""
+    """Draw the weekly calls of an item's grants; None where there were no calls."""
     together = [sum(each) for each in zip(*weeks, strict=True)]
     return newer_signal_queries.spark(together) if any(together) else None
 
 
 def _draft(item: ReviewItem) -> Draft | None:
-    hers: list[Assignment] = getattr(item, "hers", [])
-    return next((each.draft for each in hers if hasattr(each, "draft")), None)
+    assignments: list[Assignment] = getattr(item, "own_assignments", [])
+    return next((each.draft for each in assignments if hasattr(each, "draft")), None)
 
 
 def _tick(line: ReviewLine, item: ReviewItem) -> dict[str, bool]:
-    """Say whether a line is ticked when some are kept: as drafted, else as suggested."""
+    """Return whether a line is ticked in the form that keeps some: as drafted, else as suggested."""
     suggestion, draft = getattr(item, "suggestion", None), _draft(item)
     suggested = suggestion is None or suggestion.verdict != "reduce" or line.pk in suggestion.kept
     kept = line.pk in draft.kept_lines if draft and draft.verb == review_rules.Verb.REDUCE else suggested
@@ -369,32 +367,32 @@ def _tick(line: ReviewLine, item: ReviewItem) -> dict[str, bool]:
 
 
 def _line(line: ReviewLine, item: ReviewItem) -> dict[str, Any]:
-    """Say what may be said of a line's use: nothing is called unused before its whole window was seen."""
+    """Return a line with its usage; it counts as unused only when its whole window is known."""
     seen = line.usage_grade == ReviewLine.Grade.CALLS
     taken = item.campaign.snapshot_at or clock.now()
-    told = getattr(item, "suggestion", None)
-    full = {each["line"]: each["full"] for each in told.inputs["lines"]} if told and seen else {}
+    suggestion = getattr(item, "suggestion", None)
+    full = {each["line"]: each["full"] for each in suggestion.inputs["lines"]} if suggestion and seen else {}
     young = not full.get(line.pk, line.grant is None or line.grant.starts_at <= taken - snapshot.WINDOW)
     return {"row": line, "seen": seen, "young": young, "unused": seen and not young and line.calls_window == 0}
 
 
-def said_lately(person: Person) -> list[str]:
-    """Return what somebody wrote of late beside her answers, the newest first, to be offered again."""
+def recent_comments(person: Person) -> list[str]:
+    """Return a person's latest comments on their answers, the newest first, to be offered again."""
     kept = ReviewDecision.objects.filter(decided_by=person).exclude(comment="")
     drafts = Draft.objects.filter(assignment__reviewer=person).exclude(comment="")
-    said = [
+    comments = [
         *drafts.order_by("-saved_at").values_list("comment", flat=True)[:_LATELY],
         *kept.order_by("-decided_at").values_list("comment", flat=True)[:_LATELY],
     ]
-    return [text for text in dict.fromkeys(said) if "\n" not in text][:_LATELY]
+    return [text for text in dict.fromkeys(comments) if "\n" not in text][:_LATELY]
 
 
 _LATELY: Final = 8
 
 
 def drafted(campaign: Campaign, person: Person) -> list[Draft]:
-    """Return what somebody would submit now, the riskiest first."""
-    found = submission.drafts_of(campaign, person).select_related(
+    """Return the drafts that a person would submit now, the highest risk first."""
+    drafts = submission.drafts_of(campaign, person).select_related(
         "assignment__item__agent", "assignment__item__system", "assignment__item__campaign", "saved_by"
     )
-    return list(found.order_by("assignment__item__number"))
+    return list(drafts.order_by("assignment__item__number"))

@@ -1,4 +1,4 @@
-"""The views of the workbench: the same items by risk, system, agent or tool, with what is unchanged last."""
+"""The views of the workbench: the items by risk, system, agent or tool, the unchanged ones last."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VIEWS: Final = {
 }
 UNCHANGED: Final = "unchanged"
 _FEW: Final = 500
-"""Up to how many items of one reviewer are looked at together, to say how many each group has and what is unchanged."""
+"""Up to how many items of one reviewer the groups are counted and unchanged items are found."""
 _ORDERS: Final = {
     "risk": ("late", "number", "id"),
     "system": ("system__name", "number", "id"),
@@ -35,7 +35,7 @@ _ORDERS: Final = {
 
 @dataclass(slots=True)
 class Group:
-    """Rows of one heading; `count` is how many it has on all pages, None where that was not counted."""
+    """The rows under one heading; `count` is how many it has on all pages, None where that was not counted."""
 
     key: str
     rows: list[Row] = field(default_factory=list)
@@ -43,13 +43,13 @@ class Group:
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether it holds what nothing is new about."""
+        """Whether it holds the unchanged items."""
         return self.key == UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One way through the items: how they are ordered, and under which heading each stands."""
+    """One order of the items, and the heading of each."""
 
     name: str
     rows: QuerySet[ReviewItem]
@@ -59,16 +59,16 @@ class View:
 
     def groups(self, rows: Sequence[Row]) -> list[Group]:
         """Put the rows of a page under their headings."""
-        found: list[Group] = []
+        groups: list[Group] = []
         for row in rows:
             key = self.key(row.item)
-            if not found or found[-1].key != key:
-                found.append(Group(key, count=self.counts.get(key)))
-            found[-1].rows.append(row)
-        return found
+            if not groups or groups[-1].key != key:
+                groups.append(Group(key, count=self.counts.get(key)))
+            groups[-1].rows.append(row)
+        return groups
 
     def key(self, item: ReviewItem) -> str:
-        """Say under which heading an item stands."""
+        """Return the key of the heading of an item."""
         if self.name == "risk":
             return UNCHANGED if item.pk in self.unchanged else item.risk
         if self.name == "tool":
@@ -102,15 +102,15 @@ def view(name: str, rows: QuerySet[ReviewItem], count: int) -> View:
     unchanged: frozenset[UUID] = frozenset()
     if name == "risk":
         if few:
-            calm = rows.exclude(suggestion__verdict__in=_TO_SEE)  # what is suggested against is not folded away
+            calm = rows.exclude(suggestion__verdict__in=_TO_SEE)  # items with another suggestion stay visible
             unchanged = frozenset(changes_since.unchanged(list(calm.order_by().values_list("pk", flat=True))))
         late = Case(When(pk__in=unchanged, then=Value(1)), default=Value(0), output_field=IntegerField())
         rows = rows.annotate(late=late)
-    made = View(name, rows, _ORDERS[name], unchanged, Counter())
+    ordered = View(name, rows, _ORDERS[name], unchanged, Counter())
     if few:
         plain = rows.prefetch_related(None).select_related("agent", "system")
-        made.counts.update(made.key(item) for item in plain)
-    return made
+        ordered.counts.update(ordered.key(item) for item in plain)
+    return ordered
 
 
 _RISKS: Final = ("critical", "high", "medium", "low")

@@ -1,4 +1,4 @@
-"""What stands beside one item of a review: its tools, what a cut would have done, why, what changed, who wanted it."""
+"""The evidence beside one review item: its tools, replays of removals, changes, requests and calls."""
 
 from __future__ import annotations
 
@@ -38,14 +38,17 @@ _FACTS: Final = {
     "owner": gettext_lazy("Technical owner"),
     "people": gettext_lazy("Acts for"),
     "model": gettext_lazy("Model it runs"),
-    "prompt": gettext_lazy("What it is told (hash)"),
+    "prompt": gettext_lazy("Its prompt (hash)"),
     "metadata": gettext_lazy("Its client's metadata (hash)"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """One of the three flows that together let data out, and the tools of the agent that have it."""
+class Flow:
+    """One of the three flows of the lethal trifecta, and the tools of the agent that have it.
+
+    `here` are tools of the item, `elsewhere` others of the agent, `unsure` those without a label.
+    """
 
     label: Any
     here: list[str]
@@ -55,7 +58,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """Everything that is beside one item."""
+    """All evidence beside one item."""
 
     row: read.Row
     whole: replay.Replay | None
@@ -63,7 +66,7 @@ class Detail:
     drafted: replay.Replay | None
     since: changes_since.Since | None
     changes: list[side_by_side.Change]
-    flows: list[Box]
+    flows: list[Flow]
     asked: list[AccessRequest]
     before: list[ReviewDecision]
     calls: list[Event]
@@ -75,12 +78,12 @@ class Detail:
         return bool(self.flows) and all(box.here or box.elsewhere or box.unsure for box in self.flows)
 
 
-def of(item: ReviewItem, person: Person, *, whole: bool = False) -> Detail:
-    """Read it, in a fixed number of statements; `item` comes from `reviews.to_answer` or `reviews.seen`."""
+def read_detail(item: ReviewItem, person: Person, *, whole: bool = False) -> Detail:
+    """Read it in a fixed number of statements; `item` comes from `campaigns.to_answer` or `with_details`."""
     (row,) = read.rows([item], person, whole=whole)
     lines = [line["row"] for line in row.lines] if row.is_access else []
     grants = sorted({line.grant_id for line in lines if line.grant_id})
-    _say_ranges(row, grants)
+    _note_ranges(row, grants)
     since = changes_since.since(item) if row.is_access else None
     kept = row.advice.kept if row.advice and row.advice.kept else None
     return Detail(
@@ -91,48 +94,48 @@ def of(item: ReviewItem, person: Person, *, whole: bool = False) -> Detail:
         since=since,
         changes=_changes(since) if since else [],
         flows=_flows(item, lines),
-        asked=_asked(grants),
-        before=_before(item),
+        asked=_requests_behind(grants),
+        before=_earlier_decisions(item),
         calls=_calls(grants),
         grants=grants,
     )
 
 
-def blind(item: ReviewItem, person: Person) -> Detail:
-    """Read what whoever checks an answer sees: the item as it was frozen, and nothing that tells what was answered.
+def read_blind_detail(item: ReviewItem, person: Person) -> Detail:
+    """Read what the reviewer of a spot check sees: the item as it was frozen, and nothing that reveals the answer.
 
-    So not how data can leave now, nor calls since, of which those that a cut denied would tell of it.
+    It leaves out the flows as they are now and calls since then: calls denied by a removal would reveal it.
     """
-    shown = read.seen(ReviewItem.objects.filter(pk=item.pk), person).get()
-    shown.said = []  # type: ignore[attr-defined]
-    shown.current_decision = None
-    seen = of(shown, person, whole=True)
+    row = read.with_details(ReviewItem.objects.filter(pk=item.pk), person).get()
+    row.past_decisions = []  # type: ignore[attr-defined]
+    row.current_decision = None
+    seen = read_detail(row, person, whole=True)
     frozen = item.campaign.snapshot_at
     return replace(seen, flows=[], calls=[call for call in seen.calls if frozen is not None and call.at <= frozen])
 
 
-def _say_ranges(row: read.Row, grants: Sequence[UUID]) -> None:
-    """Note on each line what was seen of it, and between which numbers, as far as a limit bounds them: as it is now."""
+def _note_ranges(row: read.Row, grants: Sequence[UUID]) -> None:
+    """Add to each line its usage up to now, and the range of each argument that a limit bounds."""
     if not any(line["row"].limits for line in row.lines):
         return
-    found = usage.of_lines(grants, clock.now())
+    uses = usage.of_lines(grants, clock.now())
     for line in row.lines:
-        use = found.get((line["row"].grant_id, line["row"].tool_id))
+        use = uses.get((line["row"].grant_id, line["row"].tool_id))
         line["use"], line["ranges"] = use, use.ranges if use else None
 
 
 def _changes(since: changes_since.Since) -> list[side_by_side.Change]:
-    """Put the differences in words and side by side: added, taken away, defined or limited anew, and who and what."""
-    told = [_line("+", line) for line in since.added] + [_line("-", line) for line in since.removed]
-    told += [_line("~", line) for line in since.changed]
+    """Describe the differences side by side: tools added, removed or changed, and facts about the agent."""
+    changes = [_line("+", line) for line in since.added] + [_line("-", line) for line in since.removed]
+    changes += [_line("~", line) for line in since.changed]
     facts = tuple(side_by_side.row(str(_FACTS[name]), before or None, now or None) for name, before, now in since.facts)
     if facts:
-        told.append(side_by_side.Change("~", _("The agent"), (), facts))
-    return told
+        changes.append(side_by_side.Change("~", _("The agent"), (), facts))
+    return changes
 
 
 def _line(sign: str, line: changes_since.Line) -> side_by_side.Change:
-    """Set one tool side by side: its limits where they differ, and its definition where the server changed it."""
+    """Compare one tool side by side: its limits where they differ, and its definition where the server changed it."""
     sides = ["; ".join(limits(each)) for each in (line.limits_before, line.limits_now)]
     about = _("May be called with")
     if sign != "~":
@@ -151,12 +154,12 @@ def _line(sign: str, line: changes_since.Line) -> side_by_side.Change:
 
 
 def limits(written: Mapping[str, Any]) -> list[str]:
-    """Say limits in sentences; without any, that there are none."""
+    """Return limits as sentences; one sentence where there are none."""
     return within(written) if written else [_("any arguments")]
 
 
-def _flows(item: ReviewItem, lines: Sequence[ReviewLine]) -> list[Box]:
-    """Return the three flows over all that the agent holds now; nothing where it has none of them for sure."""
+def _flows(item: ReviewItem, lines: Sequence[ReviewLine]) -> list[Flow]:
+    """Return the three flows over all that the agent holds now; empty where no tool surely has one."""
     if item.agent_id is None:
         return []
     live = Grant.objects.filter(agent=item.agent_id, ended_at=None)
@@ -168,37 +171,37 @@ def _flows(item: ReviewItem, lines: Sequence[ReviewLine]) -> list[Box]:
         has = [tool for tool in tools.values() if getattr(tool, name)]
         unsure = [tool.name for tool in tools.values() if getattr(tool, name) is None and tool.risk in _RISKY]
         elsewhere = [f"{tool.name} ({tool.system.name})" for tool in has if tool.pk not in mine]
-        boxes.append(Box(label, [tool.name for tool in has if tool.pk in mine], elsewhere, unsure))
+        boxes.append(Flow(label, [tool.name for tool in has if tool.pk in mine], elsewhere, unsure))
     return boxes if any(box.here or box.elsewhere for box in boxes) else []
 
 
 _RISKY: Final = frozenset({"high", "critical"})
 
 
-def _asked(grants: Sequence[UUID]) -> list[AccessRequest]:
-    """Return the requests behind some grants, each with who answered it."""
+def _requests_behind(grants: Sequence[UUID]) -> list[AccessRequest]:
+    """Return the requests behind some grants, each with its approvals."""
     rows = Grant.objects.filter(pk__in=grants, request_id__isnull=False).values("request_id")
-    asked = AccessRequest.objects.filter(pk__in=rows).select_related("requested_by")
-    return list(asked.prefetch_related("approvals__by", "approvals__rule").order_by("asked_at"))
+    requests = AccessRequest.objects.filter(pk__in=rows).select_related("requested_by")
+    return list(requests.prefetch_related("approvals__by", "approvals__rule").order_by("asked_at"))
 
 
-def _before(item: ReviewItem) -> list[ReviewDecision]:
-    said = outcome.standing().filter(item__in=changes_since.earlier(item))
-    return list(said.select_related("item__campaign", "decided_by").order_by("-decided_at")[:_BEFORE])
+def _earlier_decisions(item: ReviewItem) -> list[ReviewDecision]:
+    decisions = outcome.standing().filter(item__in=changes_since.earlier(item))
+    return list(decisions.select_related("item__campaign", "decided_by").order_by("-decided_at")[:_BEFORE])
 
 
 def _calls(grants: Sequence[UUID]) -> list[Event]:
-    """Return the last calls under some grants, whatever came of them."""
-    found: list[Event] = []
+    """Return the last calls under some grants, allowed and denied."""
+    events: list[Event] = []
     for grant in grants:
         about = Event.objects.filter(links__contains=[f"grant:{grant}"], action__in=["call.allowed", "call.denied"])
-        found += about.order_by("-at", "-producer", "-sequence")[:_CALLS]
-    return sorted(found, key=lambda event: event.at, reverse=True)[:_CALLS]
+        events += about.order_by("-at", "-producer", "-sequence")[:_CALLS]
+    return sorted(events, key=lambda event: event.at, reverse=True)[:_CALLS]
 
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """One line of the form that keeps some: its tick, the fields of tighter limits, and those that could be lower."""
+    """One line of the form that keeps some: its tick, its limit fields, and the limits that could be lower."""
 
     line: dict[str, Any]
     limits: Mapping[str, Any]
@@ -208,31 +211,33 @@ class Narrowing:
 
 
 def narrowing(row: read.Row, draft: Draft | None) -> list[Narrowing]:
-    """Return the form that keeps some: each line with the limits that its tool's arguments can be given."""
+    """Return the form that keeps some: each line with the limits that its tool's arguments can have."""
     held = draft.limits if draft else {}
     prefetch_related_objects([line["row"].tool for line in row.lines], "approved")
-    made = []
+    form_lines = []
     for line in row.lines:
         tool, pk = line["row"].tool, str(line["row"].pk)
         now = held.get(pk, line["row"].limits)
         fields = limit_fields.fields(f"{pk}", pinned(tool), now)
         use = line.get("use")
         lower = right_sizing.could_tighten(tool.name, now, use) if use else ()
-        made.append(Narrowing(line, now, fields, pk in held, lower))
-    return made
+        form_lines.append(Narrowing(line, now, fields, pk in held, lower))
+    return form_lines
 
 
 def lowered(form: Sequence[Narrowing]) -> replay.Replay | None:
-    """Replay keeping every tool with the lower limits that the form offers, if it offers any."""
-    rows = [each.line["row"] for each in form]
+    """Replay the calls with every tool kept and the lower limits that the form offers; None without any."""
+    rows = [form_line.line["row"] for form_line in form]
     limits = {
-        each.line["row"].pk: tighter_limits.tightened(each.limits, {one.argument: one.proposed for one in each.lower})
-        for each in form
-        if each.lower
+        form_line.line["row"].pk: tighter_limits.tightened(
+            form_line.limits, {tightening.argument: tightening.proposed for tightening in form_line.lower}
+        )
+        for form_line in form
+        if form_line.lower
     }
     return replay.of_lines(rows, [row.pk for row in rows], limits) if limits else None
 
 
-def mine(item: ReviewItem, person: Person) -> Assignment | None:
-    """Return the assignment that makes an item somebody's to answer now."""
-    return read.live(item.campaign, person).filter(item=item).select_related("reviewer").first()
+def own_assignment(item: ReviewItem, person: Person) -> Assignment | None:
+    """Return the open assignment by which a person answers an item now."""
+    return read.open_assignments(item.campaign, person).filter(item=item).select_related("reviewer").first()

@@ -1,5 +1,5 @@
 -- A campaign goes from draft to staging, staged, active, closing and closed; what it looks at is fixed when it begins,
--- and it closes when each item has an outcome and each removal is proven.
+-- and it closes when each item has an outcome and each removal is verified.
 CREATE OR REPLACE FUNCTION governance_campaign_goes_its_way() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN

@@ -1,4 +1,4 @@
--- What the deadline did to access stays on record; a second, independent person restores it while there is time.
+-- What the deadline did to access stays stored; a second, independent person restores it while there is time.
 CREATE OR REPLACE FUNCTION governance_no_answer_stays() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' OR (NEW.item_id, NEW.did, NEW.at, NEW.grants, NEW.calls_a_day, NEW.revoke_at)

@@ -1,4 +1,4 @@
--- What access was before the deadline took it stays on record, so that it can be restored as it was.
+-- What access was before the deadline took it stays stored, so that it can be restored as it was.
 CREATE OR REPLACE FUNCTION governance_no_answer_keeps_its_before() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.before IS DISTINCT FROM OLD.before THEN

@@ -14,7 +14,7 @@ from entitlements.errors import Malformed
 from entitlements.people.models import Person
 from governance.console import doors, limit_fields
 from governance.deciders import review_rules
-from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.campaigns.queries import item as item_queries
 from governance.reviews.decisions import attention, submission
@@ -30,7 +30,7 @@ _DIGITS: Final = 9
 @doors.page
 def looked(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Note that the evidence was on the reviewer's screen, and for how long; without script she says so herself."""
-    found(request, slug)
+    find_campaign(request, slug)
     ms = request.POST.get("ms", "0")
     if not (ms.isascii() and ms.isdigit() and len(ms) <= _DIGITS):
         raise Malformed
@@ -44,10 +44,10 @@ def looked(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 @doors.page
 def narrow(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Draft keeping some of an item: the ticked lines, and those that are limited further."""
-    campaign, person = found(request, slug), doors.person(request)
+    campaign, person = find_campaign(request, slug), doors.person(request)
     rows = ReviewItem.objects.filter(pk=item, campaign=campaign)
-    doors.find(read.live(campaign, person), item=item)
-    (row,) = read.rows(list(read.seen(rows, person)), person)
+    doors.find(read.open_assignments(campaign, person), item=item)
+    (row,) = read.rows(list(read.with_details(rows, person)), person)
     kept = tuple(line["row"].pk for line in row.lines if str(line["row"].pk) in request.POST.getlist("keep"))
     limits = {
         each.line["row"].pk: said
@@ -90,7 +90,7 @@ def _ticked(request: HttpRequest, each: item_queries.Narrowing) -> dict[str, tig
 @doors.page
 def hand_on(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Give an item to somebody else in its chain, with a reason."""
-    found(request, slug)
+    find_campaign(request, slug)
     to = doors.find(Person.objects.all(), login=request.POST.get("to", "").strip())
     assignment.hand_on(item, to, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, _("%(name)s answers it now.") % {"name": to.name})

@@ -18,7 +18,7 @@ from governance.console import doors
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import bulk
 from governance.reviews.decisions.bulk import Bar
@@ -43,7 +43,7 @@ _CODES: Final = {"certify": review_rules.KEEP, "reduce": review_rules.DROP, "rev
 @doors.page
 def many(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask for the reason, say which items an answer fits, and draft it for them."""
-    campaign, person = found(request, slug), doors.person(request)
+    campaign, person = find_campaign(request, slug), doors.person(request)
     mine = read.assigned(campaign, person)
     if not mine.exists():
         raise NotFound
@@ -56,7 +56,7 @@ def many(request: HttpRequest, slug: str) -> HttpResponse:
     told: dict[str, Any] = {"campaign": campaign, "answer": answer, "picked": picked, "verbs": list(_CODES)}
     told["reasons"] = [(code, REASONS[code]) for code in _CODES.get(answer.verb, ())]
     told["most"] = bulk.MOST.get(review_rules.Verb(answer.verb)) if answer.verb in _CODES else None
-    told["lately"] = read.said_lately(person)
+    told["lately"] = read.recent_comments(person)
     if answer.verb in _CODES and picked:
         try:
             if answer.reason_code:

@@ -19,7 +19,7 @@ from governance.console import doors
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import facts, submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
@@ -31,7 +31,7 @@ from governance.reviews.usage import replay as replay_actions
 @doors.page
 def submit(request: HttpRequest, slug: str) -> HttpResponse:
     """Say what submitting will do; then do it, and prove the removals."""
-    campaign, person = found(request, slug), doors.person(request)
+    campaign, person = find_campaign(request, slug), doors.person(request)
     drafts = read.drafted(campaign, person)
     problem: DomainError | None = None
     if request.method == "POST":

@@ -24,7 +24,7 @@ from governance.console import doors, paging
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.campaigns.queries import groups as groups_queries
 from governance.reviews.decisions import attention, submission
@@ -44,7 +44,7 @@ SIZE: Final = 60
 @doors.page
 def work(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the reviewer's items; without script the whole page is saved at once."""
-    campaign, person = found(request, slug), doors.person(request)
+    campaign, person = find_campaign(request, slug), doors.person(request)
     items = read.assigned(campaign, person)
     if not items.exists():
         raise NotFound
@@ -89,7 +89,7 @@ def _to_answer(request: HttpRequest, seen: groups_queries.View, campaign: Campai
         "reasons": _Reasons(),
         "soonest": (clock.now() + timedelta(days=1)).date().isoformat(),
         "latest": (clock.now() + answer_actions.LATEST - timedelta(days=1)).date().isoformat(),
-        "lately": read.said_lately(person),
+        "lately": read.recent_comments(person),
     }
 
 
@@ -189,9 +189,9 @@ def _rev(request: HttpRequest, name: str) -> int:
 @doors.page
 def draft(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Keep one answer as it is changed; a script asks, and gets the next revision or what stands in the way."""
-    campaign, person = found(request, slug), doors.person(request)
+    campaign, person = find_campaign(request, slug), doors.person(request)
     name = str(item)
-    held = Draft.objects.filter(assignment__in=read.live(campaign, person), assignment__item=item).first()
+    held = Draft.objects.filter(assignment__in=read.open_assignments(campaign, person), assignment__item=item).first()
     try:
         kept = submission.save_draft(item, _answer(request, name, held), by=person, rev=_rev(request, name))
     except DomainError as refusal:
@@ -216,7 +216,7 @@ def _elsewhere(held: Draft | None) -> dict[str, Any]:
 @doors.page
 def recall(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Take one's own answer back; it is a draft again."""
-    found(request, slug)
+    find_campaign(request, slug)
     recall_actions.recall(item, by=doors.person(request))
     doors.done(request, _("The answer is taken back: it is a draft again, and what it cut works."))
     return redirect(f"/reviews/{slug}/work/#item-{item}")

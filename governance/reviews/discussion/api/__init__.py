@@ -1,1 +1,1 @@
-"""Api."""
+"""Comments and questions over REST."""

@@ -1,4 +1,4 @@
-"""What goes out of what people say and ask about items of reviews."""
+"""Response bodies of comments and questions about review items."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from entitlements.api.fields import Shown
 
 
 class CommentShown(Shown):
-    """What somebody said about an item."""
+    """A comment on an item."""
 
     id = serializers.UUIDField()
     by = serializers.CharField(source="by.login")
@@ -17,7 +17,7 @@ class CommentShown(Shown):
 
 
 class ItemQuestionShown(Shown):
-    """What a reviewer asked about an item, of whom, and what was answered, by her or by whoever stood in for her."""
+    """A reviewer's question about an item, the person asked, and the answer, by that person or their delegate."""
 
     id = serializers.UUIDField()
     item = serializers.UUIDField(source="item_id")
@@ -26,5 +26,5 @@ class ItemQuestionShown(Shown):
     asked_at = serializers.DateTimeField()
     text = serializers.CharField()
     answer = serializers.CharField()
-    answered_by = serializers.CharField(source="told_by.login", default=None, allow_null=True)
+    answered_by = serializers.CharField(source="answerer.login", default=None, allow_null=True)
     answered_at = serializers.DateTimeField(allow_null=True)

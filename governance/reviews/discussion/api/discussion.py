@@ -1,4 +1,4 @@
-"""What people say and ask about items of reviews, over REST; it decides nothing."""
+"""Comments and questions about review items over REST; they decide nothing."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from governance.reviews.discussion.models import ReviewQuestion
 from .bodies import CommentShown, ItemQuestionShown
 
 
-class TextSaid(Strict):
-    """What somebody says."""
+class DiscussionText(Strict):
+    """The text of a comment or an answer."""
 
     text = Text(max_length=2000)
 
 
-class ItemQuestionAsked(TextSaid):
-    """A question, and who is asked: who answers for the agent, or owns the system."""
+class ItemQuestionAsked(DiscussionText):
+    """A question, and the person asked: a sponsor or owner of the agent, or the owner of the system."""
 
     of = Text(max_length=64)
 
@@ -39,12 +39,12 @@ class ItemQuestionAsked(TextSaid):
 class Comment(OfReviews):
     """POST /review-items/{id}/comment."""
 
-    @extend_schema(request=TextSaid, responses={201: CommentShown})
+    @extend_schema(request=DiscussionText, responses={201: CommentShown})
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
-        """Say something about an item, as whoever answers it or runs reviews."""
-        item, body = self.item(key), self.body(TextSaid)
-        made = comments.comment(item.pk, by=self.reviewer(), text=body["text"])
-        return Response(CommentShown(made).data, status=HTTPStatus.CREATED)
+        """Comment on an item, as its reviewer, the owner of its campaign, or a person who runs reviews."""
+        item, body = self.item(key), self.body(DiscussionText)
+        comment = comments.comment(item.pk, by=self.reviewer(), text=body["text"])
+        return Response(CommentShown(comment).data, status=HTTPStatus.CREATED)
 
 
 class Ask(OfReviews):
@@ -52,13 +52,13 @@ class Ask(OfReviews):
 
     @extend_schema(request=ItemQuestionAsked, responses={201: ItemQuestionShown})
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Ask somebody who knows about an item that waits for one's answer; it stays open."""
+        """Ask a person about an item that waits for the caller's answer; the item stays open."""
         item, body = self.item(key), self.body(ItemQuestionAsked)
-        of = Person.objects.filter(login=body["of"]).first()
-        if of is None:
+        to = Person.objects.filter(login=body["of"]).first()
+        if to is None:
             raise UnknownName(field="of", name=body["of"])
-        made = questions_actions.ask(item.pk, of=of, by=self.reviewer(), text=body["text"])
-        return Response(ItemQuestionShown(made).data, status=HTTPStatus.CREATED)
+        question = questions_actions.ask(item.pk, to=to, by=self.reviewer(), text=body["text"])
+        return Response(ItemQuestionShown(question).data, status=HTTPStatus.CREATED)
 
 
 class QuestionFilter(filters.FilterSet):
@@ -90,7 +90,7 @@ class Questions(OfQuestions, Listing):
     ordering = ("-asked_at", "-id")
 
     def rows(self) -> QuerySet[ReviewQuestion]:
-        """Return the visible ones."""
+        """Return the questions that the caller sees."""
         return self.questions()
 
     @extend_schema(responses=ItemQuestionShown(many=True))
@@ -112,10 +112,10 @@ class OneQuestion(OfQuestions):
 class Answer(OfQuestions):
     """POST /review-questions/{id}/answer."""
 
-    @extend_schema(request=TextSaid, responses=ItemQuestionShown)
+    @extend_schema(request=DiscussionText, responses=ItemQuestionShown)
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Answer what one is asked about an item, once; the item stays open."""
-        found = self.find(self.questions(), pk=key)
-        self.about = [f"campaign:{found.item.campaign.slug}", f"item:{found.item_id}"]
-        made = questions_actions.answer(found.pk, by=self.reviewer(), text=self.body(TextSaid)["text"])
-        return Response(ItemQuestionShown(made).data)
+        """Answer a question about an item, once; the item stays open."""
+        question = self.find(self.questions(), pk=key)
+        self.about = [f"campaign:{question.item.campaign.slug}", f"item:{question.item_id}"]
+        answered = questions_actions.answer(question.pk, by=self.reviewer(), text=self.body(DiscussionText)["text"])
+        return Response(ItemQuestionShown(answered).data)

@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION governance_talk_is_open(asked uuid) RETURNS void LANG
 DECLARE
     held record;
 BEGIN
-    -- Shared, so that whoever signs off or seals either waits for this, or is seen by it.
+    -- A shared lock: a sign-off or sealing either waits for this transaction, or is seen by it.
     SELECT c.id, c.state INTO held FROM governance_campaign c JOIN governance_reviewitem i ON i.campaign_id = c.id
     WHERE i.id = asked FOR SHARE OF c;
     IF held.state NOT IN ('active', 'paused', 'closing', 'closed') THEN

@@ -19,10 +19,10 @@ BEGIN
     IF TG_OP = 'UPDATE' AND speaks <> NEW.asked_of_id AND NOT EXISTS (
             SELECT FROM governance_delegation g WHERE g.delegator_id = NEW.asked_of_id AND g.delegate_id = speaks
             AND g.ended_at IS NULL AND NEW.answered_at >= g.starts_at AND NEW.answered_at < g.ends_at) THEN
-        PERFORM governance_review_refuses('only who is asked answers, or who stands in for her');
+        PERFORM governance_review_refuses('only the person asked or their delegate answers a question');
     END IF;
     IF TG_OP = 'UPDATE' AND NEW.asked_by_id = ANY (governance_accounts_of(ARRAY[speaks])) THEN
-        PERFORM governance_review_refuses('nobody answers what they asked');
+        PERFORM governance_review_refuses('a person cannot answer their own question');
     END IF;
     RETURN NEW;
 END $$;

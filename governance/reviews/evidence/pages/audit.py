@@ -18,7 +18,7 @@ from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.console import doors
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.campaigns.pages.campaigns import found
+from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.evidence import audit, workpapers
 from governance.reviews.evidence.models import AuditQuestion, AuditSample, EvidenceShare, SampledItem
 from governance.reviews.items import visibility
@@ -28,7 +28,7 @@ _MOST = 200
 
 def readable(request: HttpRequest, slug: str, what: str) -> Campaign:
     """Find a review whose evidence the person may read; what an auditor looks at is written down."""
-    campaign, person = found(request, slug), doors.person(request)
+    campaign, person = find_campaign(request, slug), doors.person(request)
     audit.check_reads(campaign, person)
     audit.looked(campaign, person, what)
     return campaign
@@ -39,7 +39,7 @@ def readable(request: HttpRequest, slug: str, what: str) -> Campaign:
 def workspace(request: HttpRequest, slug: str) -> HttpResponse:
     """Show samples, questions and shares of a review, and do what its forms ask."""
     if request.method == "POST":
-        campaign = found(request, slug)
+        campaign = find_campaign(request, slug)
         _ACTS.get(request.POST.get("do", ""), _unknown)(request, campaign)
         return redirect(f"/reviews/{slug}/audit/")
     campaign, person, now = readable(request, slug, "workspace"), doors.person(request), clock.now()

@@ -16,7 +16,7 @@ from entitlements.revocation import record_keys
 from governance import tasks
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
-from governance.reviews.campaigns.pages.campaigns import found, permit
+from governance.reviews.campaigns.pages.campaigns import find_campaign, permit
 from governance.reviews.evidence import record
 from governance.reviews.evidence.record import listed, shown, tie_out
 from governance.reviews.pack import seal as seal_actions
@@ -35,7 +35,7 @@ _ROWS: Final = 50
 @doors.page
 def seal(request: HttpRequest, slug: str) -> HttpResponse:
     """Sign the review off, and have a worker seal it; a fresh proof is asked for, since it cannot be taken back."""
-    campaign = found(request, slug)
+    campaign = find_campaign(request, slug)
     permit(request, "campaign-seal")
     proofs = request.session.get("account_authentication_methods", [])
     amr = sorted({str(proof.get("method", ""))[:32] for proof in proofs if proof.get("method")})
@@ -71,7 +71,7 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
     kept = EvidencePack.objects.select_related("signed_off_by").defer("content").filter(campaign=campaign).first()
     told = {
         "campaign": campaign,
-        "covers": scope_words.covers(campaign),
+        "covers": scope_words.describe(campaign),
         "run": run,
         "percent": seal_actions.progress(run) if run else 0,
         "page": page,

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION governance_item_is_settled_by_the_rules() RETURNS tri
 DECLARE
     here record;
     given record;
-    said text;
+    conflict text;
 BEGIN
     SELECT c.state, c.framework INTO here FROM governance_campaign c WHERE c.id = NEW.campaign_id;
     IF here.framework = 'sox' THEN
@@ -25,10 +25,10 @@ BEGIN
             AND governance_item_stages(NEW.holder_first, NEW.risk, NEW.campaign_id) > 1 THEN
         PERFORM governance_review_refuses('an event-triggered review settles nothing that two people answer');
     END IF;
-    said := coalesce(governance_review_conflict(NEW.id, given.decided_by_id),
-                     nullif(governance_review_conflict(NEW.id, given.reviewer_id), 'only an active person decides'));
-    IF said IS NOT NULL THEN
-        PERFORM governance_review_refuses(said);
+    conflict := coalesce(governance_review_conflict(NEW.id, given.decided_by_id),
+                         nullif(governance_review_conflict(NEW.id, given.reviewer_id), 'only an active person decides'));
+    IF conflict IS NOT NULL THEN
+        PERFORM governance_review_refuses(conflict);
     END IF;
     RETURN NEW;
 END $$;

@@ -1,4 +1,4 @@
--- The lines of an item that no cut which stands has taken away.
+-- The lines of an item that no removal in effect has taken away.
 CREATE OR REPLACE FUNCTION governance_lines_left(asked uuid) RETURNS bigint[] LANGUAGE sql STABLE AS $$
     SELECT coalesce(array_agg(l.id ORDER BY l.id), '{}') FROM governance_reviewline l
     WHERE l.item_id = asked AND NOT EXISTS (

@@ -1,5 +1,5 @@
--- How the rules of reviews refuse: one error for all of them.
-CREATE OR REPLACE FUNCTION governance_review_refuses(said text) RETURNS void LANGUAGE plpgsql AS $$
+-- Raises the one error by which the rules of reviews refuse a change.
+CREATE OR REPLACE FUNCTION governance_review_refuses(message text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '%', said USING ERRCODE = 'integrity_constraint_violation';
+    RAISE EXCEPTION '%', message USING ERRCODE = 'integrity_constraint_violation';
 END $$;

@@ -1,4 +1,4 @@
--- Only an item that waits for a decision is weighed again.
+-- Only an open item gets a newer signal.
 CREATE OR REPLACE FUNCTION governance_newer_signal_is_of_an_open_item() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM governance_reviewitem i JOIN governance_campaign c ON c.id = i.campaign_id

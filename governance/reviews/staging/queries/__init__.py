@@ -1,1 +1,1 @@
-"""Queries."""
+"""What the console pages of a staging read."""

@@ -1,4 +1,4 @@
-"""What the page of a campaign shows before it begins: how far its staging is, and what stands before its launch."""
+"""What the page of a campaign shows before it begins: the progress of its staging, and the checks of its launch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from governance.reviews.staging import launch, preview, staging
 from governance.reviews.staging.models import CampaignStaging
 
 TYPED_FROM: Final = 500
-"""From how many items on a review begins only once its name is typed."""
+"""From how many items on a person types the name of a review to begin it."""
 
 
-def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
-    """Return what the page of a campaign that has not begun shows; `count` what is costly as well."""
+def context(campaign: Campaign, *, count: bool) -> dict[str, Any]:
+    """Return the template context of a campaign that has not begun; with `count`, costly counts too."""
     run = CampaignStaging.objects.filter(campaign=campaign).first()
     if campaign.state == Campaign.State.STAGING and run is not None:
         return {"run": run, "percent": staging.progress(run)}
@@ -29,10 +29,10 @@ def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
             "is_overdue": launch.is_overdue(campaign, clock.now()),
             "small": grants <= launch.AT_ONCE,
             "must_type": grants > TYPED_FROM,
-            "foretold": reminders.foretold(campaign, clock.now()),
+            "planned_reminders": reminders.planned_reminders(campaign, clock.now()),
         }
     seen = preview.Preview.from_json(run.summary)
-    seen = replace(seen, nobodys=preview.nobodys(campaign)) if seen.unresolved else seen
+    seen = replace(seen, unassigned=preview.unassigned(campaign)) if seen.unresolved else seen
     small = seen.grants <= preview.LARGEST
     late = [each for each in people_queries.last() if each.is_silent or each.is_paused]
     return {
@@ -44,10 +44,10 @@ def told(campaign: Campaign, *, count: bool) -> dict[str, Any]:
         "late": late,
         "difference": launch.differs(campaign) if small or count else None,
         "must_type": must_type(seen),
-        "foretold": reminders.foretold(campaign, clock.now()),
+        "planned_reminders": reminders.planned_reminders(campaign, clock.now()),
     }
 
 
 def must_type(seen: preview.Preview) -> bool:
-    """Whether somebody has to type the name: where it is large, or where something would stop without an answer."""
+    """Whether a person must type the name to begin: for a large review, or if unanswered access would be suspended."""
     return seen.items > TYPED_FROM or bool(seen.silent_grants and not launch.is_rehearsal())

@@ -15,7 +15,7 @@ from entitlements.api.fields import Shown, Strict
 from entitlements.api.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.requests.api.bodies import Limits, Names
-from governance.reviews.campaigns.api.manner import MannerAsked, Scope, manner_of
+from governance.reviews.campaigns.api.options import MannerAsked, Scope, options_of
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import errors as item_errors
 from governance.reviews.staging import preview
@@ -108,4 +108,4 @@ class CampaignPreview(Endpoint):
         body, human = self.body(PreviewAsked), self.caller.human
         if human is None:
             raise item_errors.MayNotReview
-        return Response(PreviewShown(preview.preview(body["scope"], manner_of(body), by=human)).data)
+        return Response(PreviewShown(preview.preview(body["scope"], options_of(body), by=human)).data)

@@ -72,11 +72,11 @@ def test_a_campaign_is_drafted_begun_answered_proven_and_closed(company: Company
 def test_a_draft_names_the_revision_that_it_was_made_from(company: Company) -> None:
     item = begin(company)
     sofia, answer = client.of(company.sofia), {"verb": "certify", "reason_code": "mandated"}
-    told = [
+    responses = [
         sofia.put(f"{ITEMS}/{item}/draft", answer, headers={"If-Match": tag} if tag else {})
         for tag in (None, '"0"', '"0"', '"7"', '"1"', "1x")
     ]
-    assert [each.status_code for each in told] == [428, 200, 412, 412, 200, 412]
+    assert [each.status_code for each in responses] == [428, 200, 412, 412, 200, 412]
     mistaken = sofia.put(f"{ITEMS}/{item}/draft", {"verb": "approve"}, headers={"If-Match": '"2"'})
     assert mistaken.status_code == 400
     crossed = sofia.put(
@@ -89,8 +89,8 @@ def test_a_script_keeps_what_is_critical_only_in_writing(company: Company) -> No
     draft, sofia = f"{ITEMS}/{begin(company)}/draft", client.proven(company.sofia)
     kept = {"verb": "certify", "reason_code": "mandated", "comment": "Law. "}
     assert sofia.put(draft, kept, headers={"If-Match": '"0"'}).status_code == 200
-    told = sofia.post(f"{URL}/q4/submissions")
-    assert (told.status_code, told.json()["code"]) == (422, "written_reason_required")
+    response = sofia.post(f"{URL}/q4/submissions")
+    assert (response.status_code, response.json()["code"]) == (422, "written_reason_required")
     written = {**kept, "comment": "The law asks for it."}
     assert sofia.put(draft, written, headers={"If-Match": '"1"'}).status_code == 200
     assert sofia.post(f"{URL}/q4/submissions").status_code == 201
@@ -99,8 +99,8 @@ def test_a_script_keeps_what_is_critical_only_in_writing(company: Company) -> No
 def test_a_review_is_due_within_a_year(company: Company) -> None:
     """What is due in the year 9999 has no days of grace after it: its page could not be shown."""
     ana = client.of(company.ana)
-    told = ana.post(URL, {"slug": "q4", "name": "Fourth quarter", "due_at": "9999-12-31T23:59:59Z"})
-    assert (told.status_code, told.json()["code"]) == (422, "due_too_late")
+    response = ana.post(URL, {"slug": "q4", "name": "Fourth quarter", "due_at": "9999-12-31T23:59:59Z"})
+    assert (response.status_code, response.json()["code"]) == (422, "due_too_late")
 
 
 def test_what_is_submitted_are_all_drafts_and_a_body_that_names_some_is_refused(company: Company) -> None:
@@ -108,8 +108,8 @@ def test_what_is_submitted_are_all_drafts_and_a_body_that_names_some_is_refused(
     item = begin(company)
     sofia, remove = client.proven(company.sofia), {"verb": "revoke", "reason_code": "unused"}
     assert sofia.put(f"{ITEMS}/{item}/draft", remove, headers={"If-Match": '"0"'}).status_code == 200
-    told = sofia.post(f"{URL}/q4/submissions", {"items": [item]})
-    assert (told.status_code, told.json()["code"]) == (400, "unknown_field")
+    response = sofia.post(f"{URL}/q4/submissions", {"items": [item]})
+    assert (response.status_code, response.json()["code"]) == (400, "unknown_field")
     assert not ReviewDecision.objects.exists()
     decision = sofia.post(f"{URL}/q4/submissions", {}).json()["decided"][0]["decision"]
     again = client.of(company.ana).post(f"/api/v1/review-cuts/{decision}/retry", {"force": True})
@@ -150,8 +150,10 @@ def test_the_conflict_of_a_reviewer_who_is_named_by_hand_is_refused_in_words(com
 def test_a_reviewer_hands_an_item_on_over_rest_within_its_chain_and_a_removal_may_come_later(company: Company) -> None:
     item = begin(company)
     sofia, sam, address = client.of(company.sofia), client.of(company.sam), f"{ITEMS}/{item}/hand-on"
-    told = [sofia.post(address, {"to": to, "reason": "Your system."}) for to in ("nobody", "mallory", "sam", "sam")]
-    assert [each.status_code for each in told] == [422, 403, 204, 404], "then it is no longer hers to see"
+    responses = [
+        sofia.post(address, {"to": to, "reason": "Your system."}) for to in ("nobody", "mallory", "sam", "sam")
+    ]
+    assert [each.status_code for each in responses] == [422, 403, 204, 404], "then it is no longer hers to see"
     assert client.of(company.ana).get(f"{ITEMS}/{item}").json()["reviewer"] == "sam"
     day = (clock.now() + timedelta(days=3)).isoformat()
     later = {"verb": "revoke", "reason_code": "unused", "effective_at": day}
@@ -174,8 +176,8 @@ def test_part_of_it_is_kept_taken_back_and_opened_again_over_rest(company: Compa
     assert (drafted.status_code, sorted(drafted.json()["kept"])) == (200, sorted(body["kept"]))
     done = sofia.post(f"{URL}/q4/submissions")
     assert [(each["action"], each["state"]) for each in done.json()["removals"]] == [("reduce", "verified")]
-    told = sam.get(f"{ITEMS}/{item}").json()
-    assert (told["state"], told["stage"], told["reviewer"]) == ("in_review", 2, "sam")
+    data = sam.get(f"{ITEMS}/{item}").json()
+    assert (data["state"], data["stage"], data["reviewer"]) == ("in_review", 2, "sam")
 
     assert sam.post(f"{ITEMS}/{item}/recall", {}).status_code == 404
     back = sofia.post(f"{ITEMS}/{item}/recall", {"reason": "Wrong row."})

@@ -184,8 +184,8 @@ def test_limits_that_are_none_are_refused_and_nothing_is_kept(company: Company, 
     item = worlds.item(worlds.campaign(company))
     line = str(item.lines.order_by("pk")[0].pk)
     form = {f"verb:{item.pk}": "reduce", f"keep:{item.pk}": line, f"rev:{item.pk}": "0", f"limits:{item.pk}": sent}
-    told = visits.as_(company.sofia).post(f"/reviews/q4/items/{item.pk}/draft/", form, secure=True)
-    assert (told.status_code, told.json()["code"]) == (400, "malformed")
+    response = visits.as_(company.sofia).post(f"/reviews/q4/items/{item.pk}/draft/", form, secure=True)
+    assert (response.status_code, response.json()["code"]) == (400, "malformed")
     assert not Draft.objects.exists()
 
 
@@ -198,8 +198,8 @@ def test_an_agent_shows_what_reviews_decided_about_it_to_whoever_may_see_that(co
     assert "waits for sofia" in visits.text(ana.get(where, secure=True)).lower()
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
     for page in (visits.text(ana.get(where, secure=True)), visits.text(sofia.get(where, secure=True))):
-        for said in ("Fourth quarter", "Remove", "It is not used", "No calls in ninety days."):
-            assert said in page, said
+        for text in ("Fourth quarter", "Remove", "It is not used", "No calls in ninety days."):
+            assert text in page, text
     assert "No review that you may see" in visits.text(visits.as_(company.otto).get(where, secure=True))
 
 
@@ -258,16 +258,16 @@ def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert(c
     worlds.granted(company)
     hostile = "=cmd|' /C calc'!A0 <script>alert(1)</script>"
     campaign = worlds.campaign(company)
-    said = Answer("revoke", "risk", hostile)
-    worlds.answer(campaign, company.sofia, [(worlds.item(campaign), said)])
+    revoked = Answer("revoke", "risk", hostile)
+    worlds.answer(campaign, company.sofia, [(worlds.item(campaign), revoked)])
     sweeps.prove_due()
     ana = visits.as_(company.ana)
     page = visits.text(ana.get("/reviews/q4/evidence/", secure=True))
     assert ("<script>alert(1)" in page, "&lt;script&gt;alert(1)" in page, "Proven" in page) == (False, True, True)
     table = ana.get("/reviews/q4/evidence.csv", secure=True)
     assert f'"\'{hostile}"' in visits.text(table)
-    told = json.loads(visits.text(ana.get("/reviews/q4/evidence.json", secure=True)))
-    assert told["rows"][0]["comment"] == hostile
+    evidence = json.loads(visits.text(ana.get("/reviews/q4/evidence.json", secure=True)))
+    assert evidence["rows"][0]["comment"] == hostile
     assert Grant.objects.get().state == "suspended"
 
 
@@ -275,8 +275,8 @@ def test_the_evidence_says_what_stands_before_sealing(company: Company) -> None:
     worlds.granted(company)
     worlds.campaign(company)
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/", secure=True))
-    for said in ("Before it can be sealed", "It has to be closed", "1 item has no outcome"):
-        assert said in page, said
+    for text in ("Before it can be sealed", "It has to be closed", "1 item has no outcome"):
+        assert text in page, text
 
 
 def test_the_evidence_of_a_large_population_is_paged_and_added_up_when_asked(
@@ -289,11 +289,11 @@ def test_the_evidence_of_a_large_population_is_paged_and_added_up_when_asked(
     monkeypatch.setattr("governance.reviews.evidence.pages.evidence._ROWS", 1)
     ana = visits.as_(company.ana)
     first = visits.text(ana.get("/reviews/q4/evidence/", secure=True))
-    said = "Rows whose text does not fit their hash"
-    assert ("Next page" in first, said in first, 'href="?check=yes"' in first) == (True, False, True)
+    text = "Rows whose text does not fit their hash"
+    assert ("Next page" in first, text in first, 'href="?check=yes"' in first) == (True, False, True)
     agents = [item.agent_slug for item in campaign.items.order_by("number")]
     assert [f"/agents/{slug}/" in first for slug in agents] == [True, False]
-    assert said in visits.text(ana.get("/reviews/q4/evidence/?check=yes", secure=True))
+    assert text in visits.text(ana.get("/reviews/q4/evidence/?check=yes", secure=True))
 
 
 def test_the_evidence_is_handed_out_as_it_is_read_and_no_part_holds_more_than_some_rows(

@@ -50,7 +50,7 @@ def test_the_breaker_trips_at_its_real_bounds_and_not_below_them() -> None:
             slug, name=slug, due_at=day + timedelta(days=9), scope={"agents": ["research-bot"]}, by=company.ana
         )
         launch.activate(made.pk, by=company.ana)
-        return deadlines.effect(made).too_much()
+        return deadlines.effect(made).exceeded_limits()
 
     assert why("a-fifth-and-a-thousand-calls-a-day") == []
     calls.calls = 90_001
@@ -95,8 +95,8 @@ def test_what_an_agent_holds_and_calls_counts_once_where_it_or_its_clients_stop(
     scope: dict[str, Any] = {"agents": ["research-bot"]}
     campaign = begin(company, kind, **scope)
     found = deadlines.effect(campaign)
-    assert (found.grants, found.calls, found.too_much()) == (2, calls, ["calls"])
-    seen = preview.preview(scope, campaigns.Manner(kind=kind), by=company.ana)
+    assert (found.grants, found.calls, found.exceeded_limits()) == (2, calls, ["calls"])
+    seen = preview.preview(scope, campaigns.CampaignOptions(kind=kind), by=company.ana)
     assert (seen.silent_grants, seen.silent_calls) == (found.grants, found.calls)
 
 

@@ -47,10 +47,10 @@ def test_a_reviewer_takes_the_due_date_into_her_calendar_by_page_and_over_rest(c
     for answer in (by_page, by_rest):
         assert answer.headers["Content-Type"] == "text/calendar; charset=utf-8"
         assert answer.headers["Content-Disposition"] == 'attachment; filename="due-q4.ics"'
-        said = _read(answer.content)
-        assert said["DTEND"] == f"{campaign.due_at:%Y%m%dT%H%M%SZ}"
-        assert (said["SUMMARY"], said["STATUS"]) == ("Due: Fourth quarter", "CONFIRMED")
-        assert said["URL"].endswith("/reviews/q4/work/")
+        entry = _read(answer.content)
+        assert entry["DTEND"] == f"{campaign.due_at:%Y%m%dT%H%M%SZ}"
+        assert (entry["SUMMARY"], entry["STATUS"]) == ("Due: Fourth quarter", "CONFIRMED")
+        assert entry["URL"].endswith("/reviews/q4/work/")
     assert visits.as_(company.mallory).get("/reviews/q4/due.ics").status_code == 404
 
 

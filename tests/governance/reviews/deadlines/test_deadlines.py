@@ -160,7 +160,7 @@ def test_a_deadline_goes_through_many_items_a_few_at_a_time_and_loses_none_where
     assert sorted(did) == ["keep_flagged", *["suspend"] * 5]
     assert timeline.of("campaign", "all").filter(action=Action.REVIEW_NOT_ANSWERED).count() == 6
     stopped = Event.objects.filter(action=Action.GRANT_SUSPENDED)
-    assert (stopped.count(), {event.reason for event in stopped}) == (5, {"Nobody answered for it in the review all."})
+    assert (stopped.count(), {event.reason for event in stopped}) == (5, {"No reviewer answered it in the review all."})
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, slug: str) -> None:
@@ -279,7 +279,7 @@ def test_the_breaker_holds_what_is_too_much_until_the_owner_says_so(
         with monkeypatch.context() as many:
             many.setattr(deadlines, "_WINDOW_DAYS", 1)
             found = replace(deadlines.effect(campaign), calls=1)
-            assert found.too_much() == ["calls"]
+            assert found.exceeded_limits() == ["calls"]
         return
     with pytest.raises(DeadlineNotHeld):
         deadlines.release(campaign.pk, by=company.ana, reason="Let it.")
@@ -313,8 +313,8 @@ def test_what_the_business_cannot_do_without_waits_for_the_owners_word(
     )
     assert set(states().values()) == {"active"}
     why, other = {"reason": "The books are closed."}, make.analyst("anton")
-    told = [client.of(who).post("/api/v1/campaigns/q4/release", why) for who in (company.sofia, other)]
-    assert [(each.status_code, each.json()["code"]) for each in told] == [
+    responses = [client.of(who).post("/api/v1/campaigns/q4/release", why) for who in (company.sofia, other)]
+    assert [(each.status_code, each.json()["code"]) for each in responses] == [
         (403, "forbidden"),
         (403, "not_the_campaign_owner"),
     ]

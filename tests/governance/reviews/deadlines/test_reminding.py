@@ -102,8 +102,8 @@ def test_each_step_tells_whoever_has_items_left_once_and_nobody_who_is_done(
         "sofia": f"Due within a day, on {day}: Fourth quarter.",
         "mona": f"Sofia has not answered all of a review that is due on {day}: Fourth quarter.",
     }
-    told = period.TABLES["08_notifications"].rows(campaign)
-    assert {row["person"] for row in told} == {"sofia", "mona"}
+    rows = period.TABLES["08_notifications"].rows(campaign)
+    assert {row["person"] for row in rows} == {"sofia", "mona"}
     at(DAY)
     assert _told() == {"sofia": "Due now, and not answered yet: Fourth quarter."}
     for _late in range(2):
@@ -125,17 +125,17 @@ def test_what_its_page_foretells_before_a_launch_is_what_reviewers_then_hear(at:
     company, _grant = worlds.found()
     at(timedelta())
     campaign = worlds.campaign(company, start=False)
-    foretold = reminders.foretold(campaign, clock.now())
+    planned_reminders = reminders.planned_reminders(campaign, clock.now())
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
-    assert [sentence for _day, sentence in foretold if sentence not in page] == []
+    assert [sentence for _day, sentence in planned_reminders if sentence not in page] == []
     launch.activate(campaign.pk, by=company.ana)
     listener.tell(timeline.of("campaign", "q4").get(action=Action.CAMPAIGN_ACTIVATED))
     heard = [(clock.now().date(), notice.sentence) for notice in Notice.objects.filter(person=company.sofia)]
-    while len(heard) < len(foretold):
+    while len(heard) < len(planned_reminders):
         at(timedelta(hours=12))
         assert clock.now() < campaign.due_at + 2 * DAY
         heard += [(clock.now().date(), sentence) for who, sentence in _told().items() if who == "sofia"]
-    assert heard == foretold
+    assert heard == planned_reminders
 
 
 def test_whoever_answers_in_her_place_is_reminded_as_well_and_nobody_twice_a_day(
@@ -170,5 +170,5 @@ def test_three_days_before_mail_goes_at_once_to_whoever_has_opened_nothing(
     submission.save_draft(worlds.item(campaign, other).pk, worlds.KEEP, by=company.sam, rev=0)
     at(11 * DAY)
     reminders.remind()
-    told = Notice.objects.filter(sentence__startswith="Due in three days").values_list("person__login", "urgent")
-    assert set(told) == {("sofia", True), ("sam", False)}
+    notices = Notice.objects.filter(sentence__startswith="Due in three days").values_list("person__login", "urgent")
+    assert set(notices) == {("sofia", True), ("sam", False)}

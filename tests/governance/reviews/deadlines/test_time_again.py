@@ -76,11 +76,11 @@ def test_of_answers_that_are_recalled_after_the_deadline_the_first_alone_gives_t
     assert by is not None
     worlds.answer(campaign, by, [(item, worlds.KEEP)])
     recall.recall(item.pk, by=by)
-    assert deadlines.time_again(campaign) == {item.pk: first}
+    assert deadlines.extensions(campaign) == {item.pk: first}
     at(hour)
     submission.submit(campaign.pk, by=by, via=ReviewDecision.Via.UI)
     recall.recall(item.pk, by=by)
-    assert deadlines.time_again(campaign) == {item.pk: first}
+    assert deadlines.extensions(campaign) == {item.pk: first}
 
 
 def test_a_pause_takes_nothing_of_the_time_that_is_given_again(

@@ -67,11 +67,11 @@ class World:
         return worlds.answer(of, self.company.sofia, [(worlds.item(of), said)]).decided[0]
 
 
-def begun(company: Company, slug: str, **manner: object) -> Campaign:
+def begun(company: Company, slug: str, **options: object) -> Campaign:
     """Begin a review of everything."""
     due = clock.now() + timedelta(days=14)
-    how = campaigns.Manner(**manner)  # type: ignore[arg-type]
-    made = campaigns.make(slug, name=slug, due_at=due, manner=how, by=company.ana)
+    how = campaigns.CampaignOptions(**options)  # type: ignore[arg-type]
+    made = campaigns.make(slug, name=slug, due_at=due, options=how, by=company.ana)
     return launch.activate(made.pk, by=company.ana)
 
 

@@ -152,8 +152,8 @@ def test_whoever_signs_off_waits_for_a_comment_that_is_being_made(review: Review
 def test_it_is_made_over_rest_and_stands_in_the_item_oldest_first(review: Review) -> None:
     company, _campaign, item = review
     sofia, address = client.of(company.sofia), f"{ITEMS}/{item.pk}/comment"
-    told = [sofia.post(address, {"text": text}) for text in ("=1+1", "Second.")]
-    assert [(each.status_code, each.json()["by"]) for each in told] == [(201, "sofia")] * 2
+    responses = [sofia.post(address, {"text": text}) for text in ("=1+1", "Second.")]
+    assert [(each.status_code, each.json()["by"]) for each in responses] == [(201, "sofia")] * 2
     shown = client.of(company.ana).get(f"{ITEMS}/{item.pk}").json()["comments"]
     assert [each["text"] for each in shown] == ["=1+1", "Second."]
     assert sofia.post(address, {"text": " "}).status_code == 400
@@ -172,10 +172,10 @@ def test_it_is_made_beside_the_item_and_read_there_by_whoever_may_not_comment(re
     assert (done.status_code, done["Location"]) == (302, back)
     assert "&lt;b&gt;Hm&lt;/b&gt;" in visits.text(sofia.get(f"{page}?beside"))
     audrey = visits.as_(make.person("audrey", roles=["auditor"]))
-    told = visits.text(audrey.get(page))
-    assert "&lt;b&gt;Hm&lt;/b&gt;" in told
-    assert "Add the comment" not in told
-    assert "review.commented" in told, "the story of the item"
+    words = visits.text(audrey.get(page))
+    assert "&lt;b&gt;Hm&lt;/b&gt;" in words
+    assert "Add the comment" not in words
+    assert "review.commented" in words, "the story of the item"
     assert audrey.post(f"{page}comment/", {"text": "x"}).status_code == 403
     assert visits.as_(company.mona).post(f"{page}comment/", {"text": "x"}).status_code == 404
     assert Assignment.objects.get(item=item).state == "assigned"

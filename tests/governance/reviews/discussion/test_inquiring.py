@@ -48,7 +48,7 @@ made_world, review = shared.world(_review)
 
 def test_a_question_is_answered_once_and_the_item_stays_as_it_was(review: Review) -> None:
     company, campaign, item = review
-    due, asked = campaign.due_at, questions.ask(item.pk, of=company.otto, by=company.sofia, text=" What for? ")
+    due, asked = campaign.due_at, questions.ask(item.pk, to=company.otto, by=company.sofia, text=" What for? ")
     with pytest.raises(questions.NotAsked):
         questions.answer(asked.pk, by=company.sam, text="I know.")
     with pytest.raises(ReasonRequired):
@@ -59,8 +59,8 @@ def test_a_question_is_answered_once_and_the_item_stays_as_it_was(review: Review
     item.refresh_from_db()
     campaign.refresh_from_db()
     assert (item.state, worlds.live(item).reviewer, campaign.due_at) == ("in_review", company.sofia, due)
-    told = [event for event in timeline.of("item", item.pk) if event.action.startswith("review.question")]
-    assert [(event.action, event.actor, event.reason) for event in told] == [
+    events = [event for event in timeline.of("item", item.pk) if event.action.startswith("review.question")]
+    assert [(event.action, event.actor, event.reason) for event in events] == [
         (Action.REVIEW_QUESTION_ASKED, "person:sofia", "What for?"),
         (Action.REVIEW_QUESTION_ANSWERED, "person:otto", "For the sales desk."),
     ]
@@ -68,31 +68,31 @@ def test_a_question_is_answered_once_and_the_item_stays_as_it_was(review: Review
 
 def test_the_reviewer_alone_asks_and_only_who_answers_for_it(review: Review, monkeypatch: pytest.MonkeyPatch) -> None:
     company, campaign, item = review
-    assert {each.login for each in questions.who_knows(item, but=company.sofia)} == {"otto", "sam"}
+    assert {each.login for each in questions.people_to_ask(item, by=company.sofia)} == {"otto", "sam"}
     for of in (company.sofia, company.alice, company.mona):
         with pytest.raises(questions.NotToBeAsked):
-            questions.ask(item.pk, of=of, by=company.sofia, text="Why?")
+            questions.ask(item.pk, to=of, by=company.sofia, text="Why?")
     with pytest.raises(errors.NotTheReviewer):
-        questions.ask(item.pk, of=company.otto, by=company.ana, text="Why?")
+        questions.ask(item.pk, to=company.otto, by=company.ana, text="Why?")
     with pytest.raises(NotFound):
-        questions.ask(item.pk, of=company.otto, by=company.mona, text="Why?")
+        questions.ask(item.pk, to=company.otto, by=company.mona, text="Why?")
     monkeypatch.setattr(questions, "MOST", 1)
-    questions.ask(item.pk, of=company.otto, by=company.sofia, text="Why?")
+    questions.ask(item.pk, to=company.otto, by=company.sofia, text="Why?")
     with pytest.raises(question_rules.TooManyQuestions):
-        questions.ask(item.pk, of=company.sam, by=company.sofia, text="Why?")
+        questions.ask(item.pk, to=company.sam, by=company.sofia, text="Why?")
     pause.pause(campaign.pk, by=company.ana, reason="Holidays.")
     with pytest.raises(errors.NotUnderWay):
-        questions.ask(item.pk, of=company.sam, by=company.sofia, text="Why?")
+        questions.ask(item.pk, to=company.sam, by=company.sofia, text="Why?")
 
 
 def test_whoever_is_asked_is_told_and_finds_it_at_home_and_the_reviewer_is_told_of_the_answer(review: Review) -> None:
     company, _campaign, item = review
     Person.objects.filter(login="sofia").update(name=HOSTILE)
-    asked = questions.ask(item.pk, of=company.otto, by=company.sofia, text=HOSTILE)
+    asked = questions.ask(item.pk, to=company.otto, by=company.sofia, text=HOSTILE)
     listener.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
     page = f"/review-questions/{asked.pk}/"
-    (told,) = Notice.objects.filter(person=company.otto, url=page)
-    assert "\u202e" not in told.sentence
+    (notices,) = Notice.objects.filter(person=company.otto, url=page)
+    assert "\u202e" not in notices.sentence
     otto = visits.as_(company.otto)
     assert page in visits.text(otto.get("/"))
     shown = visits.text(otto.get(page))
@@ -140,7 +140,7 @@ def test_it_is_asked_and_answered_over_rest_and_stands_in_the_item(review: Revie
 
 def test_no_agent_and_no_script_asks_or_answers(review: Review) -> None:
     company, _campaign, item = review
-    asked = questions.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
+    asked = questions.ask(item.pk, to=company.otto, by=company.sofia, text="What for?")
     systems.ensure_builtin()
     _, secret = make.client(company.bot, "bot", auth=Client.Auth.CLIENT_SECRET_BASIC, api_scopes=["mandate:read"])
     agent = Browser(headers={"Authorization": f"Bearer {token('bot', secret, 'mandate:read')}"})
@@ -175,7 +175,7 @@ def test_the_database_keeps_each_question_as_it_was_asked_and_answered(
     ):
         with pytest.raises((DatabaseError, IntegrityError), match=why), transaction.atomic():
             _insert(item, by, of, answer)
-    asked = questions.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
+    asked = questions.ask(item.pk, to=company.otto, by=company.sofia, text="What for?")
     questions.answer(asked.pk, by=company.otto, text="Sales.")
     for statement, why in (
         ("UPDATE governance_reviewquestion SET answer = 'x'", "answered once"),
@@ -190,7 +190,7 @@ def test_the_database_keeps_each_question_as_it_was_asked_and_answered(
 
 def test_once_it_is_signed_off_nobody_answers_any_more(review: Review) -> None:
     company, campaign, item = review
-    asked = questions.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
+    asked = questions.ask(item.pk, to=company.otto, by=company.sofia, text="What for?")
     worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
     if worlds.waiting_for(campaign, company.sam):
         worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])

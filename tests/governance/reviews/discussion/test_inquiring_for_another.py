@@ -48,7 +48,7 @@ def leave(by: Person, to: Person) -> Delegation:
 
 def ask(review: Review) -> ReviewQuestion:
     company, _, item = review
-    return questions.ask(item.pk, of=company.otto, by=company.sofia, text="What for?")
+    return questions.ask(item.pk, to=company.otto, by=company.sofia, text="What for?")
 
 
 def test_who_stands_in_answers_and_row_record_and_evidence_say_for_whom(review: Review) -> None:
@@ -57,10 +57,10 @@ def test_who_stands_in_answers_and_row_record_and_evidence_say_for_whom(review: 
     leave(company.otto, company.mallory)
     questions.answer(asked.pk, by=company.mallory, text="For the sales desk.")
     asked.refresh_from_db()
-    assert (asked.answered_by, asked.in_place_of, asked.told_by) == (company.mallory, company.otto, company.mallory)
+    assert (asked.answered_by, asked.in_place_of, asked.answerer) == (company.mallory, company.otto, company.mallory)
     event = timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED)
-    told = (event.actor, event.detail["asked_of"], event.detail["in_place_of"])
-    assert told == ("person:mallory", "otto", "otto")
+    logged = (event.actor, event.detail["asked_of"], event.detail["in_place_of"])
+    assert logged == ("person:mallory", "otto", "otto")
     assert {"person:otto", "person:mallory"} <= set(event.about)
     (row,) = outcomes.TABLES["05_questions"].rows(campaign)
     assert (row["asked_of"], row["answered_by"]) == ("otto", "mallory")
@@ -76,7 +76,7 @@ def test_who_is_asked_answers_for_herself_and_what_was_answered_before_is_hers(r
     older = ask(review)
     ReviewQuestion.objects.filter(pk=older.pk).update(answer="Sales.", answered_at=clock.now())
     older.refresh_from_db()
-    assert (older.answered_by, older.told_by, older.in_place_of) == (None, company.otto, None)
+    assert (older.answered_by, older.answerer, older.in_place_of) == (None, company.otto, None)
     assert {row["answered_by"] for row in outcomes.TABLES["05_questions"].rows(campaign)} == {"otto"}
 
 
@@ -116,7 +116,7 @@ def test_it_is_told_found_and_answered_on_the_page_by_who_stands_in(review: Revi
     asked = ask(review)
     page = f"/review-questions/{asked.pk}/"
     listener.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
-    sentences = {told.person.login: told.sentence for told in Notice.objects.filter(url=page)}
+    sentences = {notice.person.login: notice.sentence for notice in Notice.objects.filter(url=page)}
     assert set(sentences) == {"otto", "mallory"}
     assert "in whose place you answer" in sentences["mallory"]
     mallory = visits.as_(company.mallory)
@@ -142,8 +142,8 @@ def test_it_is_listed_and_answered_over_rest_by_who_stands_in(review: Review) ->
     leave(company.otto, company.mallory)
     (waits,) = mallory.get(f"{QUESTIONS}?answered=false").json()["results"]
     assert waits["answered_by"] is None
-    said = mallory.post(f"{QUESTIONS}/{asked.pk}/answer", {"text": "Sales."}).json()
-    assert (said["asked_of"], said["answered_by"], said["answer"]) == ("otto", "mallory", "Sales.")
+    data = mallory.post(f"{QUESTIONS}/{asked.pk}/answer", {"text": "Sales."}).json()
+    assert (data["asked_of"], data["answered_by"], data["answer"]) == ("otto", "mallory", "Sales.")
     assert client.of(company.otto).post(f"{QUESTIONS}/{asked.pk}/answer", {"text": "x"}).status_code == 409
 
 
@@ -151,19 +151,19 @@ def test_the_database_takes_an_answer_only_of_who_is_asked_or_stands_in(review: 
     company, _, _ = review
     asked, row = ask(review), ReviewQuestion.objects.filter(asked_by=company.sofia)
     for who, why in (
-        (company.mallory, "stands in for her"),
-        (company.sofia, "nobody answers what they asked|stands in"),
+        (company.mallory, "person asked or their delegate"),
+        (company.sofia, "cannot answer their own question|person asked or their delegate"),
     ):
         with pytest.raises((DatabaseError, IntegrityError), match=why), transaction.atomic():
             row.update(answer="x", answered_at=clock.now(), answered_by=who)
     with pytest.raises((DatabaseError, IntegrityError), match="not_answered"), transaction.atomic():
         row.update(answered_by=company.otto)
     leave(company.otto, company.sofia)
-    with pytest.raises(DatabaseError, match="nobody answers what they asked"), transaction.atomic():
+    with pytest.raises(DatabaseError, match="cannot answer their own question"), transaction.atomic():
         row.update(answer="x", answered_at=clock.now(), answered_by=company.sofia)
     Delegation.objects.update(ended_at=clock.now())
     leave(company.otto, company.mallory)
-    with pytest.raises(DatabaseError, match="stands in for her"), transaction.atomic():
+    with pytest.raises(DatabaseError, match="person asked or their delegate"), transaction.atomic():
         row.update(answer="x", answered_at=clock.now() + timedelta(days=1), answered_by=company.mallory)
     Person.objects.filter(pk=company.otto.pk).update(is_active=False, disabled_at=clock.now())
     with pytest.raises(DatabaseError, match="only an active person"), transaction.atomic():

@@ -77,12 +77,12 @@ def test_nobody_has_more_than_ten_at_once_and_the_weightiest_come_first() -> Non
 def test_more_facts_than_an_event_has_room_for_are_asked_about_and_the_record_says_how_many_more() -> None:
     company, _ = worlds.found()
     for number in range(20):
-        told = {"tool": f"clock/{number}", "difference": ["é" * 400] * 10}
-        causes.note("tool_changed", company.bot, told)
+        fact = {"tool": f"clock/{number}", "difference": ["é" * 400] * 10}
+        causes.note("tool_changed", company.bot, fact)
     assert start.open_due() == 1
-    said = Event.objects.get(action=Action.CAMPAIGN_ACTIVATED).detail
-    assert [each["tool"] for each in said["facts"]] == [f"clock/{number}" for number in range(4)]
-    assert said["more_facts"] == 16
+    detail = Event.objects.get(action=Action.CAMPAIGN_ACTIVATED).detail
+    assert [each["tool"] for each in detail["facts"]] == [f"clock/{number}" for number in range(4)]
+    assert detail["more_facts"] == 16
     assert len(ReviewTrigger.objects.get().facts) == 20, "the page shows them all"
 
 
@@ -105,5 +105,5 @@ def test_what_nothing_in_force_is_left_of_is_dropped_and_asks_nobody() -> None:
     assert ReviewTrigger.objects.get().state == "dropped"
     with pytest.raises(DatabaseError, match="never changed or deleted"), transaction.atomic():
         ReviewTrigger.objects.all().delete()
-    with pytest.raises(DatabaseError, match="stays as it is"), transaction.atomic():
+    with pytest.raises(DatabaseError, match="asks about cannot change"), transaction.atomic():
         ReviewTrigger.objects.update(facts=[])

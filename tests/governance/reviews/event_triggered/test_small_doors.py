@@ -28,8 +28,8 @@ def asked() -> tuple[Company, Campaign]:
     company = companies.found()
     tools = (make.tool(company.system, "peek"), make.tool(company.system, "poke"))
     make.grant(company.bot, make.entitlement(company.system, *tools), people=[company.bob])
-    told = {"tool": "clock/peek", "change": "description", "difference": ["The description says <b>now</b>."]}
-    causes.note("tool_changed", company.bot, told)
+    fact = {"tool": "clock/peek", "change": "description", "difference": ["The description says <b>now</b>."]}
+    causes.note("tool_changed", company.bot, fact)
     start.open_due()
     return company, Campaign.objects.get()
 
@@ -55,8 +55,8 @@ def test_the_page_says_what_happened_and_one_press_of_a_button_answers_it(asked:
     assert sofia.post(address, {"verb": "certify", "item": ["x"]}).status_code == 400
     assert sofia.post(address, {"verb": "certify", **shown(campaign)}).status_code == 302
 
-    said = ReviewDecision.objects.get()
-    assert (said.verb, said.decided_by, said.via) == ("certify", company.sofia, "ui")
+    decision = ReviewDecision.objects.get()
+    assert (decision.verb, decision.decided_by, decision.via) == ("certify", company.sofia, "ui")
     assert "Take this answer back" in visits.text(sofia.get(address))
 
 
@@ -94,8 +94,8 @@ def test_unticking_a_tool_and_keeping_some_removes_that_tool_alone(asked: tuple[
         "as it was ticked"
     )
     assert sofia.post(address, {**both, "keep": [lines["poke"]]}).status_code == 302
-    said = ReviewDecision.objects.get()
-    assert (said.verb, said.reason_code, said.kept_lines) == ("reduce", "drifted", [lines["poke"]])
+    decision = ReviewDecision.objects.get()
+    assert (decision.verb, decision.reason_code, decision.kept_lines) == ("reduce", "drifted", [lines["poke"]])
 
 
 def test_whoever_cannot_judge_or_not_now_says_so_with_a_press(asked: tuple[Company, Campaign]) -> None:

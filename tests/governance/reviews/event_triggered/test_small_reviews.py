@@ -30,7 +30,7 @@ from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.decisions import recall, submission
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import answer, causes, settlement, start, sweeps
-from governance.reviews.event_triggered.answer import Said
+from governance.reviews.event_triggered.answer import ReviewAnswer
 from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items.errors import BadAnswer, NotTheReviewer
 from governance.reviews.items.models import ReviewItem
@@ -89,9 +89,9 @@ def test_one_answer_keeps_all_of_it_and_the_review_ends_by_itself_once_it_stands
     assert [item.assignments.get().reviewer for item in campaign.items.all()] == [company.sofia, company.sofia]
     assert campaign.due_at - campaign.created_at == timedelta(days=7)
     with pytest.raises(NotTheReviewer):
-        answer.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sam, via=UI)
+        answer.answer(campaign.pk, ReviewAnswer("certify", worlds.open_in(campaign)), by=company.sam, via=UI)
 
-    done = answer.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
+    done = answer.answer(campaign.pk, ReviewAnswer("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
 
     assert [each.verb for each in done.decided] == ["certify", "certify"]
     assert settlement.settle_due() == 0, "it can still be taken back"
@@ -114,13 +114,13 @@ def test_keeping_some_cuts_what_is_unticked_and_keeps_the_rest_as_it_is(
         with pytest.raises(BadAnswer):
             answer.answer(
                 campaign.pk,
-                Said("reduce", worlds.open_in(campaign), why_drop="unused", kept=wrong),
+                ReviewAnswer("reduce", worlds.open_in(campaign), why_drop="unused", kept=wrong),
                 by=company.sofia,
                 via=UI,
             )
 
-    said = Said("reduce", worlds.open_in(campaign), why_drop="unused", kept=frozenset(lines) - {gone})
-    done = answer.answer(campaign.pk, said, by=company.sofia, via=UI)
+    review_answer = ReviewAnswer("reduce", worlds.open_in(campaign), why_drop="unused", kept=frozenset(lines) - {gone})
+    done = answer.answer(campaign.pk, review_answer, by=company.sofia, via=UI)
 
     assert sorted(each.verb for each in done.decided) == ["certify", "reduce"]
     assert all(remediation.prove(cut).state == "verified" for cut in done.removals)
@@ -138,14 +138,14 @@ def test_what_came_to_wait_for_her_while_she_read_is_not_answered_by_what_she_re
     assignment.reassign(mail.pk, company.sofia, by=company.ana, reason="He does not, after all.")
     submission.save_draft(mail.pk, worlds.REMOVE, by=company.sofia, rev=0)
 
-    said = Said("reduce", shown, why_drop="unused", kept=frozenset(lines[:1]))
-    done = answer.answer(campaign.pk, said, by=company.sofia, via=UI)
+    review_answer = ReviewAnswer("reduce", shown, why_drop="unused", kept=frozenset(lines[:1]))
+    done = answer.answer(campaign.pk, review_answer, by=company.sofia, via=UI)
 
     assert [(each.item_id, each.verb) for each in done.decided] == [(clock_item.pk, "reduce")]
     assert worlds.live(mail).reviewer == company.sofia
     assert Grant.objects.get(pk=held[1].pk).state == "active", "nobody has looked at it"
     with pytest.raises(Stale):
-        answer.answer(campaign.pk, Said("revoke", shown, why_drop="unused"), by=company.sofia, via=UI)
+        answer.answer(campaign.pk, ReviewAnswer("revoke", shown, why_drop="unused"), by=company.sofia, via=UI)
 
 
 def test_what_is_removed_stops_at_once_and_an_answer_can_be_taken_back(
@@ -153,7 +153,7 @@ def test_what_is_removed_stops_at_once_and_an_answer_can_be_taken_back(
 ) -> None:
     company, campaign, held = low
     done = answer.answer(
-        campaign.pk, Said("revoke", worlds.open_in(campaign), why_drop="drifted"), by=company.sofia, via=UI
+        campaign.pk, ReviewAnswer("revoke", worlds.open_in(campaign), why_drop="drifted"), by=company.sofia, via=UI
     )
     assert [remediation.prove(cut).state for cut in done.removals] == ["verified", "verified"]
     held[0].refresh_from_db()
@@ -163,13 +163,14 @@ def test_what_is_removed_stops_at_once_and_an_answer_can_be_taken_back(
 
     held[0].refresh_from_db()
     assert held[0].state == "active"
-    kept = answer.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
+    kept = answer.answer(campaign.pk, ReviewAnswer("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
     assert [each.verb for each in kept.decided] == ["certify"], "the other answer stands"
 
 
 def test_whoever_cannot_judge_passes_it_on(low: tuple[Company, Campaign, list[Grant]]) -> None:
     company, campaign, _ = low
-    answer.answer(campaign.pk, Said("abstain", worlds.open_in(campaign), abstain="not_mine"), by=company.sofia, via=UI)
+    abstained = ReviewAnswer("abstain", worlds.open_in(campaign), abstain="not_mine")
+    answer.answer(campaign.pk, abstained, by=company.sofia, via=UI)
     waiting = {item.assignments.get(state="assigned").reviewer for item in campaign.items.all()}
     assert waiting == {company.sam}
 
@@ -239,7 +240,7 @@ def test_keeping_an_unused_agent_here_says_so_there(low: tuple[Company, Campaign
     campaign = asked(company, "dormant")
     answer.answer(
         campaign.pk,
-        Said("certify", worlds.open_in(campaign), comment="The books close in March."),
+        ReviewAnswer("certify", worlds.open_in(campaign), comment="The books close in March."),
         by=company.sofia,
         via=UI,
     )
@@ -277,10 +278,10 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
 
     campaign = asked(company, "dormant")
 
-    told = home(company.sofia)
-    assert (unused in told, needed in told) == (False, True)
-    assert told.count("Nobody uses it") == 1
-    assert f"{other.name} Nobody has used it for a long time" in told, "about others she is asked as before"
+    words = home(company.sofia)
+    assert (unused in words, needed in words) == (False, True)
+    assert words.count("Nobody uses it") == 1
+    assert f"{other.name} Nobody has used it for a long time" in words, "about others she is asked as before"
     assert ("Keep it" in page(company.sofia), "Answer in the small review" in page(company.sofia)) == (False, True)
     assert "Retire it for good" in page(company.sofia)
     assert "Answer in the small review" not in page(company.otto), "nobody asks him"
@@ -288,7 +289,7 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
 
     answer.answer(
         campaign.pk,
-        Said("certify", worlds.open_in(campaign), comment="The books close in March."),
+        ReviewAnswer("certify", worlds.open_in(campaign), comment="The books close in March."),
         by=company.sofia,
         via=UI,
     )
@@ -326,9 +327,8 @@ def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Mov
     campaign = ReviewTrigger.objects.get().campaign
     assert campaign is not None
 
-    answer.answer(
-        campaign.pk, Said("certify", worlds.open_in(campaign), comment="Still read daily."), by=company.sofia, via=UI
-    )
+    kept = ReviewAnswer("certify", worlds.open_in(campaign), comment="Still read daily.")
+    answer.answer(campaign.pk, kept, by=company.sofia, via=UI)
     at(timedelta(minutes=16))
     settlement.settle_due()
 
@@ -371,7 +371,7 @@ def test_whoever_stands_behind_a_rule_is_no_look_at_it_and_the_others_are_told(a
     campaign = Campaign.objects.get()
     item = ReviewItem.objects.get()
     assignment.reassign(item.pk, company.resa, by=company.ana, reason="she knows it")
-    answer.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.resa, via=UI)
+    answer.answer(campaign.pk, ReviewAnswer("certify", worlds.open_in(campaign)), by=company.resa, via=UI)
     at(timedelta(minutes=16))
     settlement.settle_due()
     assert RuleApproval.objects.get().verdict == ""
@@ -394,6 +394,6 @@ def test_whoever_is_asked_is_told_once_with_the_way_to_the_page(low: tuple[Compa
     assert (event.actor, event.detail["cause"]) == (str(SYSTEM), "new_office")
     for _times in range(2):
         listener.tell(event)
-    told = Notice.objects.get(person=company.sofia)
-    assert told.url == f"/small-reviews/{campaign.slug}/"
+    notice = Notice.objects.get(person=company.sofia)
+    assert notice.url == f"/small-reviews/{campaign.slug}/"
     assert Tool.objects.exists()

@@ -52,14 +52,14 @@ def heard() -> Hear:
     """Hear what the record says since the last time, and return what waits by kind."""
     known: set[UUID] = set()
 
-    def hear() -> dict[str, ReviewTrigger]:
-        for event in Event.objects.filter(action__in=[*triggers._HEARERS]).order_by("at", "sequence"):
+    def note_events() -> dict[str, ReviewTrigger]:
+        for event in Event.objects.filter(action__in=[*triggers._HANDLERS]).order_by("at", "sequence"):
             if event.uuid not in known:
-                triggers.hear(event)
+                triggers.note_event(event)
             known.add(event.uuid)
         return {each.kind: each for each in ReviewTrigger.objects.filter(state="waiting")}
 
-    return hear
+    return note_events
 
 
 def drifted(tool: Tool, **changes: object) -> None:
@@ -98,7 +98,7 @@ def test_whoever_answers_for_an_agent_and_goes_to_another_manager_is_asked_wheth
     assert start.open_due() == 1
     trigger = ReviewTrigger.objects.get(kind="moved")
     assert "Sofia, who sponsors it, has another manager: Resa, and before Mona." in {
-        each.said for each in event_triggered_words.happened(trigger)
+        each.sentence for each in event_triggered_words.happened(trigger)
     }
 
 
@@ -221,8 +221,8 @@ def test_a_combination_that_another_classing_of_a_tool_completes_is_asked_about(
     assert "combination" not in heard()
     wipe = Tool.objects.select_related("seen").get(name="wipe")
     assert wipe.seen is not None
-    said = tools.Approval(wipe, wipe.seen.sha256, "Wipes.", "delete", "critical")
-    tools.approve_tool(said, by=company.sam.principal)
+    approval = tools.Approval(wipe, wipe.seen.sha256, "Wipes.", "delete", "critical")
+    tools.approve_tool(approval, by=company.sam.principal)
     cause = heard()["combination"]
     assert (cause.agent, cause.facts[0]["sides"]) == (company.bot, [["clock/now"], ["clock/wipe"]])
     start.open_due()
@@ -233,8 +233,8 @@ def test_a_changed_agent_a_new_sponsor_many_denials_and_a_far_greater_reach_are_
     company, _ = worlds.found()
     heard()
     ReviewTrigger.objects.update(state="dropped")
-    said = versions.Version("model-1")
-    versions.report(company.bot, said, by=SYSTEM)
+    version = versions.Version("model-1")
+    versions.report(company.bot, version, by=SYSTEM)
     assert "agent_changed" not in heard(), "the first report is no change"
     versions.report(company.bot, versions.Version("model-2"), by=SYSTEM)
     ownership.change_sponsor(company.bot, make.person("sven"), by=company.ana.principal, reason="moved")
@@ -308,11 +308,11 @@ def test_what_a_look_cut_and_what_is_renewed_is_no_rise(heard: Hear, at: Move) -
     kept = _given(agent, 3)
     dropped = _given(agent, 5)
     campaign = worlds.campaign(company)
-    said = {}
+    answers = {}
     for each in worlds.waiting_for(campaign, company.sofia):
         (held,) = each.item.population.values_list("grant", flat=True)
-        said[each.item] = worlds.KEEP if held in kept else worlds.REMOVE
-    worlds.answer(campaign, company.sofia, list(said.items()))
+        answers[each.item] = worlds.KEEP if held in kept else worlds.REMOVE
+    worlds.answer(campaign, company.sofia, list(answers.items()))
     at(timedelta(minutes=20))
     while sweeps.prove_due():
         pass
@@ -354,7 +354,9 @@ def test_an_answer_about_one_access_is_no_look_at_all_of_it(heard: Hear, at: Mov
     assert start.open_due() == 1
     small = ReviewTrigger.objects.get(kind="ends_soon").campaign
     assert small is not None
-    answer.answer(small.pk, answer.Said("certify", worlds.open_in(small)), by=company.sofia, via=ReviewDecision.Via.UI)
+    answer.answer(
+        small.pk, answer.ReviewAnswer("certify", worlds.open_in(small)), by=company.sofia, via=ReviewDecision.Via.UI
+    )
     at(timedelta(days=1))
     many = [*first, *_given(agent, 12)]
     assert sorted(heard()["reach_grew"].grants) == sorted(many)

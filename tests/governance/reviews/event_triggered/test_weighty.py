@@ -15,7 +15,7 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import answer, causes, start
 from governance.reviews.event_triggered import words as event_triggered_words
-from governance.reviews.event_triggered.answer import Said
+from governance.reviews.event_triggered.answer import ReviewAnswer
 from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items.errors import WrittenReasonRequired
 from tests.governance.reviews import worlds
@@ -42,11 +42,11 @@ FACTS: dict[str, dict[str, Any]] = {
 def test_every_cause_is_told_in_words_with_what_it_is_about(kind: str) -> None:
     company, _ = worlds.found()
     fact = FACTS.get(kind, {})
-    [told] = event_triggered_words.happened(causes.note(kind, company.bot, fact))
-    assert told.said.endswith(".")
-    assert "%" not in told.said
-    assert told.at is not None
-    written = " ".join((told.said, *told.notes, *(tool for side in told.sides for tool in side)))
+    [happened] = event_triggered_words.happened(causes.note(kind, company.bot, fact))
+    assert happened.sentence.endswith(".")
+    assert "%" not in happened.sentence
+    assert happened.at is not None
+    written = " ".join((happened.sentence, *happened.notes, *(tool for side in happened.sides for tool in side)))
     for value in fact.values():
         if isinstance(value, str | int) and value != "owner":
             assert str(value) in written
@@ -54,10 +54,10 @@ def test_every_cause_is_told_in_words_with_what_it_is_about(kind: str) -> None:
 
 def test_a_rise_by_several_accesses_says_how_many() -> None:
     company, _ = worlds.found()
-    [told] = event_triggered_words.happened(
+    [happened] = event_triggered_words.happened(
         causes.note("reach_grew", company.bot, {"before": 20, "after": 40, "grants": 3})
     )
-    assert "from 20 to 40 of 100, by 3 accesses" in told.said
+    assert "from 20 to 40 of 100, by 3 accesses" in happened.sentence
 
 
 def test_what_weighs_most_by_now_is_not_answered_by_who_proved_nothing() -> None:
@@ -65,9 +65,9 @@ def test_what_weighs_most_by_now_is_not_answered_by_who_proved_nothing() -> None
     causes.note("new_office", company.bot, {"to": "sofia"})
     start.open_due()
     campaign = Campaign.objects.get()
-    said = Said("revoke", worlds.open_in(campaign), why_drop="risk")
+    review_answer = ReviewAnswer("revoke", worlds.open_in(campaign), why_drop="risk")
     with pytest.raises(Stale):
-        answer.answer(campaign.pk, said, by=company.sofia, via=UI, proven=False)
+        answer.answer(campaign.pk, review_answer, by=company.sofia, via=UI, proven=False)
     assert not ReviewDecision.objects.exists()
 
 
@@ -77,13 +77,18 @@ def test_two_people_answer_what_weighs_most_and_the_second_is_told_when_it_is_he
     start.open_due()
     campaign = Campaign.objects.get()
     with pytest.raises(ReasonRequired):
-        answer.answer(campaign.pk, Said("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
+        answer.answer(campaign.pk, ReviewAnswer("certify", worlds.open_in(campaign)), by=company.sofia, via=UI)
     with pytest.raises(WrittenReasonRequired):
         answer.answer(
-            campaign.pk, Said("certify", worlds.open_in(campaign), why_keep="business_need"), by=company.sofia, via=UI
+            campaign.pk,
+            ReviewAnswer("certify", worlds.open_in(campaign), why_keep="business_need"),
+            by=company.sofia,
+            via=UI,
         )
     assert not ReviewDecision.objects.exists()
-    kept = Said("certify", worlds.open_in(campaign), why_keep="business_need", comment="The month is closed with it.")
+    kept = ReviewAnswer(
+        "certify", worlds.open_in(campaign), why_keep="business_need", comment="The month is closed with it."
+    )
     answer.answer(campaign.pk, kept, by=company.sofia, via=UI)
     item = campaign.items.get()
     second = worlds.live(item).reviewer
@@ -94,6 +99,6 @@ def test_two_people_answer_what_weighs_most_and_the_second_is_told_when_it_is_he
 
     assert Notice.objects.get(person=second).url == f"/small-reviews/{campaign.slug}/"
     assert second is not None
-    answer.answer(campaign.pk, Said("revoke", worlds.open_in(campaign), why_drop="risk"), by=second, via=UI)
+    answer.answer(campaign.pk, ReviewAnswer("revoke", worlds.open_in(campaign), why_drop="risk"), by=second, via=UI)
     item.refresh_from_db()
     assert (item.state, item.current_decision and item.current_decision.verb) == ("decided", "revoke")

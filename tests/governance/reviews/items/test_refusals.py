@@ -45,8 +45,8 @@ def decision(item: ReviewItem, by: Person, **fields: Any) -> ReviewDecision:  # 
     return ReviewDecision.objects.create(item=item, assignment=assignment, decided_by=by, **{**row, **fields})
 
 
-def refused(said: str) -> Any:  # noqa: ANN401
-    return pytest.raises(DatabaseError, match=said)
+def refused(message: str) -> Any:  # noqa: ANN401
+    return pytest.raises(DatabaseError, match=message)
 
 
 REMOVED: dict[str, Any] = {"verb": "revoke", "kept_lines": [], "reason_code": "unused"}

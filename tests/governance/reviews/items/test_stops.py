@@ -104,8 +104,8 @@ def test_taking_an_answer_back_leaves_the_stop_that_somebody_else_made_meanwhile
     recall.recall(item.pk, by=company.sofia)
 
     assert (state(grant), Remediation.objects.get().state) == ("suspended", "withdrawn")
-    said = timeline.of("grant", grant.pk).filter(action=Action.REVIEW_RECALLED).get()
-    assert said.detail["still_suspended"] == [str(grant.pk)]
+    event = timeline.of("grant", grant.pk).filter(action=Action.REVIEW_RECALLED).get()
+    assert event.detail["still_suspended"] == [str(grant.pk)]
     with pytest.raises(SecondPersonNeeded):
         grants.restore(grant.pk, by=company.ana.principal, reason="fine")
     assert grants.restore(grant.pk, by=company.rob.principal, reason="fine").state == "active"
@@ -194,8 +194,8 @@ def stop(thing: Agent | Client, by: Person) -> None:
     """Stop it as whoever may stop anything does."""
     kind, key = ("agent", thing.slug) if isinstance(thing, Agent) else ("client", thing.client_id)
     body = {"target": {"type": kind, "id": key}, "reason": "stolen key", "wait": False}
-    told = client.of(by).post("/api/v1/revocations", body)
-    assert told.status_code < 300, told.json()
+    response = client.of(by).post("/api/v1/revocations", body)
+    assert response.status_code < 300, response.json()
 
 
 def start(thing: Agent | Client, by: Person) -> None:
@@ -227,8 +227,8 @@ def test_putting_back_what_is_no_grant_leaves_the_stop_that_somebody_made_meanwh
     restore.restore(of(campaign, key).pk, by=company.rob, reason="needed")
 
     assert thing().status == stopped
-    said = timeline.of("item", of(campaign, key).pk).filter(action=Action.REVIEW_ACCESS_RESTORED).get()
-    assert said.detail["still_suspended"] == [key]
+    event = timeline.of("item", of(campaign, key).pk).filter(action=Action.REVIEW_ACCESS_RESTORED).get()
+    assert event.detail["still_suspended"] == [key]
     with pytest.raises(SecondPersonNeeded):
         start(thing(), company.resa)
     start(thing(), company.rob)

@@ -84,8 +84,8 @@ def test_what_is_kept_equals_a_recount_after_every_verb(at: Move) -> None:
     launch.activate(campaign.pk, by=company.ana, acknowledged=True)
     item = {bot: worlds.item(campaign, bot) for bot in [*bots, company.bot]}
 
-    def say(who: Person, *said: tuple[Agent, Answer]) -> None:
-        worlds.answer(campaign, who, [(item[bot], answer) for bot, answer in said])
+    def say(who: Person, *answers: tuple[Agent, Answer]) -> None:
+        worlds.answer(campaign, who, [(item[bot], answer) for bot, answer in answers])
         check(campaign)
 
     say(company.sofia, (bots[0], worlds.KEEP), (bots[1], worlds.REMOVE), (company.bot, worlds.KEEP))
@@ -102,7 +102,7 @@ def test_what_is_kept_equals_a_recount_after_every_verb(at: Move) -> None:
     people.disable(company.bob, by=company.ana.principal, reason="left")
     assert assignment.reassign_leavers()
     check(campaign)
-    tallies.put_together()
+    tallies.compact()
     check(campaign)
     grants.revoke(bots[3].grants.get().pk, by=company.ana.principal, reason="Not needed.")
     say(company.sofia, (bots[4], worlds.KEEP))
@@ -123,8 +123,8 @@ def test_what_is_carried_forward_or_cancelled_while_it_is_staged_is_counted_too(
     bots = fleet(company, 2)
     worlds.answer(first := worlds.campaign(company), company.sofia, [(worlds.item(first, bots[0]), worlds.KEEP)])
     pause.cancel(first.pk, by=company.ana, reason="What is answered stays so.")
-    due, manner = clock.now() + timedelta(days=9), campaigns.Manner(mode="delta", carry_days=100)
-    delta = campaigns.make("delta", name="Delta", due_at=due, manner=manner, by=company.ana)
+    due, options = clock.now() + timedelta(days=9), campaigns.CampaignOptions(mode="delta", carry_days=100)
+    delta = campaigns.make("delta", name="Delta", due_at=due, options=options, by=company.ana)
     launch.activate(delta.pk, by=company.ana)
     check(delta)
     assert tallies.outcomes(delta) == {"carried_forward": 1, "in_review": 2}
@@ -146,7 +146,7 @@ def test_putting_together_leaves_one_row_of_each_and_the_same_sums() -> None:
         worlds.answer(campaign, company.sofia, [(worlds.item(campaign, bot), worlds.KEEP)])
     assert ItemTally.objects.filter(outcome="certify").count() == len(bots)
 
-    tallies.put_together()
+    tallies.compact()
 
     assert list(ItemTally.objects.filter(outcome="certify").values_list("count", flat=True)) == [len(bots)]
     assert AssignmentTally.objects.filter(state="submitted").count() == 1
@@ -171,7 +171,7 @@ def test_a_count_that_drifted_breaks_an_invariant_that_names_it(spoil: str, name
     bots = fleet(company, 2)
     campaign = worlds.campaign(company)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign, bots[0]), worlds.KEEP)])
-    tallies.put_together()
+    tallies.compact()
     (found,) = invariants.check(only=["14"])
     assert found.count == 0
 
@@ -203,7 +203,7 @@ def test_who_submits_waits_for_nobody_elses_counts() -> None:
         other = threading.Thread(target=second)
         other.start()
         other.join()
-        tallies.put_together()  # sees its own rows and what the other one committed
+        tallies.compact()  # sees its own rows and what the other one committed
 
     check(campaign)
     assert tallies.outcomes(campaign)["certify"] == 2

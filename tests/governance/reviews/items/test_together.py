@@ -56,9 +56,9 @@ def test_a_limit_of_the_first_stands_beside_what_the_second_dropped(
     worlds.answer(campaign, company.sofia, [(item, first)])
     worlds.answer(campaign, company.sam, [(item, _kept(item, "convert"))])
     assert {line.tool.name: line.limits for line in Grant.objects.get().lines.all()} == {"convert": paris}
-    said = _decided(campaign)
-    assert (said["convert"]["outcome"], said["convert"]["limits"]) == ("kept", paris)
-    assert {tool: said[tool]["outcome"] for tool in ("now", "remove", "wipe")} == dict.fromkeys(
+    lines = _decided(campaign)
+    assert (lines["convert"]["outcome"], lines["convert"]["limits"]) == ("kept", paris)
+    assert {tool: lines[tool]["outcome"] for tool in ("now", "remove", "wipe")} == dict.fromkeys(
         ("now", "remove", "wipe"), "removed"
     )
     worlds.let_it_be_final(monkeypatch)
@@ -112,8 +112,8 @@ def test_what_the_first_removed_is_said_where_the_second_said_nothing(
 ) -> None:
     company, campaign, item = review
     worlds.answer(campaign, company.sofia, [(item, _kept(item, "now", "convert"))])
-    said = _decided(campaign)
-    assert {tool: row["outcome"] for tool, row in said.items()} == {
+    lines = _decided(campaign)
+    assert {tool: row["outcome"] for tool, row in lines.items()} == {
         "now": "in_review", "convert": "in_review", "remove": "removed", "wipe": "removed",
     }  # fmt: skip
     (row,) = record.evidence(campaign).rows()

@@ -118,8 +118,8 @@ def test_an_exception_of_another_person_lets_it_pass_and_the_record_names_it(wor
     given = world.excepted()
     world.draft("bank", worlds.KEEP)
     world.submit()
-    said = timeline.of("combination_exception", str(given.pk)).get(action=Action.REVIEW_DECIDED)
-    assert said.detail["exceptions"] == [
+    event = timeline.of("combination_exception", str(given.pk)).get(action=Action.REVIEW_DECIDED)
+    assert event.detail["exceptions"] == [
         {
             "exception": str(given.pk),
             "policy": "now-and-pay",
@@ -213,10 +213,12 @@ def test_an_event_triggered_review_refuses_it_and_its_page_says_where_to_ask(wor
     small = ReviewTrigger.objects.get().campaign
     assert small is not None
     items = frozenset(small.items.values_list("pk", flat=True))
-    said = answer_actions.Said("certify", items, why_keep="business_need", comment="The team needs it every day.")
+    review_answer = answer_actions.ReviewAnswer(
+        "certify", items, why_keep="business_need", comment="The team needs it every day."
+    )
     with pytest.raises(ViolationOpen):
-        answer_actions.answer(small.pk, said, by=world.company.sofia, via=ReviewDecision.Via.UI)
-    assert answer_actions.weighs(small.pk, world.company.sofia)
+        answer_actions.answer(small.pk, review_answer, by=world.company.sofia, via=ReviewDecision.Via.UI)
+    assert answer_actions.has_critical_item(small.pk, world.company.sofia)
     page = visits.text(visits.as_(world.company.sofia).get(f"/small-reviews/{small.slug}/"))
     assert "/#exception" in page
 

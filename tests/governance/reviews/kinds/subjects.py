@@ -22,7 +22,7 @@ from governance.reviews.pack import build, description
 from governance.reviews.pack_check import verify
 from governance.reviews.pack_tables import contents
 from governance.reviews.population import campaigns
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.remediation import remediation
 from governance.reviews.remediation.models import Remediation
 from governance.reviews.reviewers.models import Assignment
@@ -35,7 +35,9 @@ from tests.governance.reviews.worlds import REMOVE
 def begin(company: Company, kind: str, *, rehearsal: bool = False, **scope: Any) -> Campaign:  # noqa: ANN401
     """Begin a campaign of a kind that does what its deadline says, unless it is a rehearsal."""
     due = clock.now() + timedelta(days=14)
-    made = campaigns.make(f"of-{kind}", name=kind, due_at=due, scope=scope, manner=Manner(kind=kind), by=company.ana)
+    made = campaigns.make(
+        f"of-{kind}", name=kind, due_at=due, scope=scope, options=CampaignOptions(kind=kind), by=company.ana
+    )
     begun = launch.activate(made.pk, by=company.ana)
     if not rehearsal:
         Campaign.objects.filter(pk=begun.pk).update(state="active")

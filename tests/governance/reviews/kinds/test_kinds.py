@@ -19,9 +19,9 @@ from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.decisions import recall, submission
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items.answer import Answer
-from governance.reviews.items.errors import BadAnswer, BadManner, BadScope, ConflictOfInterest
+from governance.reviews.items.errors import BadAnswer, BadCampaignOptions, BadScope, ConflictOfInterest
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.remediation.models import NoAnswer
 from governance.reviews.reviewers import assignment
 from tests import make
@@ -219,8 +219,8 @@ def test_a_removed_entitlement_can_neither_be_asked_for_nor_used() -> None:
 
 def test_what_is_asked_each_time_carries_no_answers_and_says_what_its_scope_cannot_be() -> None:
     company = companies.found()
-    with pytest.raises(BadManner):
-        Manner(kind="delegation", mode="delta", carry_days=30).check()
+    with pytest.raises(BadCampaignOptions):
+        CampaignOptions(kind="delegation", mode="delta", carry_days=30).check()
     with pytest.raises(BadScope):
         begin(company, "console_access", systems=["clock"])
 

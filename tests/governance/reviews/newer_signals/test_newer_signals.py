@@ -87,21 +87,21 @@ def test_a_sponsor_who_left_and_calls_that_came_are_newer_and_the_frozen_suggest
     Tool.objects.filter(name="now").update(state="quarantined")
     tasks.look_for_newer_signals()
 
-    told = NewerSignal.objects.get()
-    names = set(told.item.lines.filter(pk__in=told.kept).values_list("tool__name", flat=True))
-    assert (told.verdict, names, told.stands) == ("reduce", {"now", "convert"}, True)
-    assert [each["signal"] for each in newer_signals.unlike(told.reasons, frozen["reasons"])] == ["F1"]
+    signal = NewerSignal.objects.get()
+    names = set(signal.item.lines.filter(pk__in=signal.kept).values_list("tool__name", flat=True))
+    assert (signal.verdict, names, signal.stands) == ("reduce", {"now", "convert"}, True)
+    assert [each["signal"] for each in newer_signals.unlike(signal.reasons, frozen["reasons"])] == ["F1"]
     assert Suggestion.objects.values().get() == frozen
     (event,) = timeline.of("campaign", campaign.slug).filter(action=Action.CAMPAIGN_SIGNALS_RENEWED)
     assert event.detail == {"items": 1, "newer": 1}
 
     sofia = visits.as_(company.sofia)
     page = visits.text(sofia.get("/reviews/q4/work/", secure=True))
-    beside = visits.text(sofia.get(f"/reviews/q4/items/{told.item_id}/?beside", secure=True))
+    beside = visits.text(sofia.get(f"/reviews/q4/items/{signal.item_id}/?beside", secure=True))
     assert "Newer signal" in page
     assert "Changed since it was approved: now." in page
     assert "Today it would be: Keep 2 of 4" in beside
-    shown = client.of(company.sofia).get(f"/api/v1/review-items/{told.item_id}").json()
+    shown = client.of(company.sofia).get(f"/api/v1/review-items/{signal.item_id}").json()
     assert (shown["suggestion"]["verdict"], len(shown["suggestion"]["kept"])) == ("reduce", 1)
     assert (shown["newer_signal"]["verdict"], len(shown["newer_signal"]["kept"])) == ("reduce", 2)
     assert [each["signal"] for each in shown["newer_signal"]["new_reasons"]] == ["F1"]
@@ -123,8 +123,8 @@ def test_what_was_newer_is_not_any_more_and_an_answer_keeps_the_frozen_version(
     assert not NewerSignal.objects.get().stands
     assert "Newer signal" not in visits.text(visits.as_(company.sofia).get("/reviews/q4/work/", secure=True))
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.KEEP)])
-    said = ReviewDecision.objects.get()
-    assert (said.suggestion, said.reco_version) == ("reduce", Suggestion.objects.get().version)
+    decision = ReviewDecision.objects.get()
+    assert (decision.suggestion, decision.reco_version) == ("reduce", Suggestion.objects.get().version)
 
 
 def test_only_what_is_open_and_under_way_is_weighed_again(begun: tuple[Company, Campaign, Grant], at: Move) -> None:

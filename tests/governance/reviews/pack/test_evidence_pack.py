@@ -71,7 +71,7 @@ def closed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, 
         rows.update(name=HOSTILE)
     said = replace(worlds.REMOVE, comment="=Nobody uses it.\u2028Nobody\x85will.")
     comments.comment(worlds.item(campaign).pk, by=company.sofia, text="+Said to all.\u2028More.")
-    asked = questions.ask(worlds.item(campaign).pk, of=company.sam, by=company.sofia, text="@Sam?")
+    asked = questions.ask(worlds.item(campaign).pk, to=company.sam, by=company.sofia, text="@Sam?")
     questions.answer(asked.pk, by=company.sam, text="-1, I say.")
     done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), said)])
     for decision in done.removals:

@@ -69,8 +69,8 @@ def test_a_campaign_goes_from_draft_to_closed_and_the_record_tells_it(company: C
     kept.refresh_from_db()
     assert (campaign.state, grant.state, kept.state) == ("closed", "revoked", "active")
     assert "unused" in grant.end_reason
-    told = [event.action for event in timeline.of("campaign", "q4")]
-    assert [action for action in told if action.startswith("campaign")] == [
+    actions = [event.action for event in timeline.of("campaign", "q4")]
+    assert [action for action in actions if action.startswith("campaign")] == [
         Action.CAMPAIGN_MADE,
         Action.CAMPAIGN_STAGING,
         Action.CAMPAIGN_STAGED,
@@ -78,8 +78,8 @@ def test_a_campaign_goes_from_draft_to_closed_and_the_record_tells_it(company: C
         Action.CAMPAIGN_CLOSING,
         Action.CAMPAIGN_CLOSED,
     ]
-    assert told.count(Action.REVIEW_DECIDED) == 2
-    assert told.count(Action.REMOVAL_VERIFIED) == 1
+    assert actions.count(Action.REVIEW_DECIDED) == 2
+    assert actions.count(Action.REMOVAL_VERIFIED) == 1
     decided = timeline.of("decision", submission.removals[0]).first()
     assert decided is not None
     assert (decided.actor, decided.reason, decided.detail["verb"]) == ("person:sofia", worlds.REMOVE.comment, "revoke")
@@ -94,10 +94,14 @@ def test_the_population_is_hashed_row_by_row_and_as_a_whole_in_any_time_zone(com
         campaign = worlds.campaign(company)
 
     (row,) = PopulationRow.objects.filter(campaign=campaign)
-    told = json.loads(row.payload)
-    assert told["expires_at"] == grant.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    assert (told["agent"], told["subjects"], told["entitlement"]) == ("research-bot", ["person:alice"], "clock:use")
-    assert {line["tool"] for line in told["lines"]} == {"now", "convert", "remove", "wipe"}
+    payload = json.loads(row.payload)
+    assert payload["expires_at"] == grant.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert (payload["agent"], payload["subjects"], payload["entitlement"]) == (
+        "research-bot",
+        ["person:alice"],
+        "clock:use",
+    )
+    assert {line["tool"] for line in payload["lines"]} == {"now", "convert", "remove", "wipe"}
     assert row.row_sha256 == review_rules.row_digest(row.payload)
     assert campaign.population_sha256 == review_rules.population_digest([row.row_sha256])
 

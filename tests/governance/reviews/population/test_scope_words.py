@@ -51,8 +51,8 @@ def test_the_pages_of_a_review_say_what_it_looks_at() -> None:
     scope = {"where": RISKY, "exclude": [{"where": CI, "reason": "They live for an hour."}]}
     made = campaigns.make("q4", name="Q4", due_at=clock.now() + timedelta(days=9), scope=scope, by=company.ana)
     ana = visits.as_(company.ana)
-    said = ("All access in force, with a tool of high risk or above.", "They live for an hour.")
+    sentences = ("All access in force, with a tool of high risk or above.", "They live for an hour.")
     draft = visits.text(ana.get("/reviews/q4/", secure=True))
     launch.activate(made.pk, by=company.ana)
     pages = [draft, *(visits.text(ana.get(f"/reviews/q4/{page}", secure=True)) for page in ("", "evidence/"))]
-    assert [[each in page for each in said] for page in pages] == [[True, True]] * 3
+    assert [[each in page for each in sentences] for page in pages] == [[True, True]] * 3

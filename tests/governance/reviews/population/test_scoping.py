@@ -15,10 +15,10 @@ from governance.reviews.campaigns import close
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.evidence import record
 from governance.reviews.items.answer import Answer
-from governance.reviews.items.errors import BadManner, BadScope
+from governance.reviews.items.errors import BadCampaignOptions, BadScope
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns, scopes
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
@@ -38,10 +38,10 @@ DUE = timedelta(days=14)
 
 
 def begin(
-    company: Company, scope: dict[str, Any] | None = None, *, slug: str = "q4", manner: Manner | None = None
+    company: Company, scope: dict[str, Any] | None = None, *, slug: str = "q4", options: CampaignOptions | None = None
 ) -> Campaign:
     made = campaigns.make(
-        slug, name="A", due_at=clock.now() + DUE, scope=scope, manner=manner or Manner(), by=company.ana
+        slug, name="A", due_at=clock.now() + DUE, scope=scope, options=options or CampaignOptions(), by=company.ana
     )
     return launch.activate(made.pk, by=company.ana)
 
@@ -166,8 +166,8 @@ def test_a_campaign_by_system_asks_its_owner_first_and_one_of_privileged_tools_t
 ) -> None:
     worlds.granted(company)
     make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
-    by_owner = begin(company, slug="systems", manner=Manner("resource_owner"))
-    risky = begin(company, slug="risky", manner=Manner("privileged_tools"))
+    by_owner = begin(company, slug="systems", options=CampaignOptions("resource_owner"))
+    risky = begin(company, slug="risky", options=CampaignOptions("privileged_tools"))
     first = Assignment.objects.filter(item__campaign=by_owner, stage=1)
     assert set(first.values_list("reviewer__login", flat=True)) == {"sam"}
     assert [item.agent_slug for item in ReviewItem.objects.filter(campaign=risky)] == ["research-bot"]
@@ -180,14 +180,14 @@ def test_only_an_unchanged_harmless_item_that_a_person_kept_lately_is_carried_fo
     first = begin(company, slug="q1")
     kept = worlds.item(first, helper)
     worlds.answer(first, company.sofia, [(kept, Answer("certify"))])
-    delta = Manner(mode="delta", carry_days=100)
-    early = begin(company, slug="early", manner=delta)
+    delta = CampaignOptions(mode="delta", carry_days=100)
+    early = begin(company, slug="early", options=delta)
     assert worlds.item(early, helper).state == "in_review", "until its review is over an answer can be taken back"
     for person in (company.sofia, company.sam):
         worlds.answer(first, person, [(worlds.item(first, company.bot), worlds.KEEP)])
     close.close(first.pk, by=company.ana, reason="All is answered.")
 
-    again = begin(company, slug="q2", manner=delta)
+    again = begin(company, slug="q2", options=delta)
     item = worlds.item(again, helper)
     kept.refresh_from_db()
     assert (item.state, item.carried_from_id) == ("carried_forward", kept.current_decision_id)
@@ -195,26 +195,26 @@ def test_only_an_unchanged_harmless_item_that_a_person_kept_lately_is_carried_fo
     assert worlds.item(begin(company, slug="q3"), helper).state == "in_review", "a full one carries nothing"
 
     calm.lines.update(limits={"x": {"max": 1}})
-    assert worlds.item(begin(company, slug="q5", manner=delta), helper).state == "in_review"
+    assert worlds.item(begin(company, slug="q5", options=delta), helper).state == "in_review"
 
 
 @pytest.mark.parametrize(
-    "manner",
+    "options",
     [
-        Manner(mode="delta", framework="sox", carry_days=1),
-        Manner(mode="delta", framework="pci", carry_days=184),
-        Manner(mode="delta"),
-        Manner(carry_days=3),
-        Manner("other"),
+        CampaignOptions(mode="delta", framework="sox", carry_days=1),
+        CampaignOptions(mode="delta", framework="pci", carry_days=184),
+        CampaignOptions(mode="delta"),
+        CampaignOptions(carry_days=3),
+        CampaignOptions("other"),
     ],
 )
 def test_what_a_framework_does_not_let_be_carried_is_refused_by_the_verb_and_the_database(
-    company: Company, manner: Manner
+    company: Company, options: CampaignOptions
 ) -> None:
     worlds.granted(company)
-    with pytest.raises(BadManner):
-        begin(company, manner=manner)
-    if manner.kind in Campaign.Kind:
+    with pytest.raises(BadCampaignOptions):
+        begin(company, options=options)
+    if options.kind in Campaign.Kind:
         with pytest.raises(IntegrityError), transaction.atomic():
             Campaign.objects.create(
                 slug="x",
@@ -222,7 +222,7 @@ def test_what_a_framework_does_not_let_be_carried_is_refused_by_the_verb_and_the
                 owner=company.ana,
                 created_at=clock.now(),
                 due_at=clock.now() + DUE,
-                mode=manner.mode,
-                framework=manner.framework,
-                carry_days=manner.carry_days,
+                mode=options.mode,
+                framework=options.framework,
+                carry_days=options.carry_days,
             )

@@ -160,8 +160,8 @@ def test_staging_again_takes_the_access_of_that_moment_and_doubles_nothing(fleet
 
     assert held(campaign) == [4, 4, 4, 4, 4]
     assert again.population_rows == 4
-    told = [event.detail for event in timeline.of("campaign", "q4") if event.action == Action.CAMPAIGN_STAGED]
-    assert sorted(each["population_sha256"] for each in told) == sorted({before, again.population_sha256})
+    details = [event.detail for event in timeline.of("campaign", "q4") if event.action == Action.CAMPAIGN_STAGED]
+    assert sorted(each["population_sha256"] for each in details) == sorted({before, again.population_sha256})
 
 
 def test_a_campaign_of_nothing_goes_back_to_being_a_draft_and_says_why(fleet: tuple[Company, list[Grant]]) -> None:
@@ -270,8 +270,8 @@ def test_a_draft_and_what_is_staged_may_be_cancelled_and_what_is_closing_may_not
         pause.cancel(over.pk, by=company.ana, reason="no")
 
 
-def refused(said: str) -> Any:  # noqa: ANN401
-    return pytest.raises(DatabaseError, match=said)
+def refused(message: str) -> Any:  # noqa: ANN401
+    return pytest.raises(DatabaseError, match=message)
 
 
 def test_the_database_begins_no_draft_stages_nothing_without_its_snapshot_and_ends_what_is_cancelled() -> None:

@@ -21,14 +21,14 @@ from governance.reviews.items import answer
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack import description
 from governance.reviews.population import campaigns
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers.fallback import FallbackUnfit
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch, preview
 from governance.reviews.templates import templates
 from governance.reviews.templates.models import CampaignTemplate
-from governance.reviews.templates.templates import Rhythm
+from governance.reviews.templates.templates import Recurrence
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -37,7 +37,7 @@ from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
-DESK = Manner(fallback_group="desk")
+DESK = CampaignOptions(fallback_group="desk")
 
 
 def group(slug: str, *logins: str) -> Group:
@@ -61,9 +61,9 @@ def orphaned(company: Company, count: int) -> None:
         )
 
 
-def begun(company: Company, manner: Manner, slug: str = "q4", *, load_cap: int = 120) -> Campaign:
+def begun(company: Company, options: CampaignOptions, slug: str = "q4", *, load_cap: int = 120) -> Campaign:
     due = clock.now() + timedelta(days=14)
-    made = campaigns.make(slug, name="Fourth quarter", due_at=due, manner=manner, by=company.ana)
+    made = campaigns.make(slug, name="Fourth quarter", due_at=due, options=options, by=company.ana)
     Campaign.objects.filter(pk=made.pk).update(load_cap=load_cap)
     return launch.activate(made.pk, by=company.ana, acknowledged=True)
 
@@ -88,7 +88,7 @@ made_world, company = shared.world(_company)
 
 
 def test_without_a_group_it_waits_visibly_and_with_one_whoever_has_least_is_asked(company: Company) -> None:
-    assert asked(begun(company, Manner())) == [None] * 5
+    assert asked(begun(company, CampaignOptions())) == [None] * 5
     campaign = begun(company, DESK, "next")
     assert asked(campaign) == ["bela", "cora", "bela", "cora", "bela"]
     trace = worlds.live(ReviewItem.objects.filter(campaign=campaign).earliest("number")).resolution
@@ -99,7 +99,7 @@ def test_without_a_group_it_waits_visibly_and_with_one_whoever_has_least_is_aske
 def test_each_bar_holds_for_the_group_and_each_skip_says_why(company: Company) -> None:
     people.disable(company.named("bela"), by=company.resa.principal, reason="She has left.")
     group("two", "bela", "cora", "bob")
-    campaign = begun(company, Manner(fallback_group="two"), load_cap=2)
+    campaign = begun(company, CampaignOptions(fallback_group="two"), load_cap=2)
     assert asked(campaign) == ["bob", "cora", "bob", "cora", None]
     last = worlds.live(ReviewItem.objects.filter(campaign=campaign).latest("number")).resolution
     assert {skip["who"]: skip["why"] for skip in last["skipped"]} == {
@@ -113,7 +113,7 @@ def test_each_bar_holds_for_the_group_and_each_skip_says_why(company: Company) -
 def test_a_member_who_could_not_judge_is_not_asked_again_and_who_answered_one_stage_never_the_other(
     company: Company,
 ) -> None:
-    campaign = begun(company, Manner(fallback_group="desk", strategies={"low": "any_deny_denies"}))
+    campaign = begun(company, CampaignOptions(fallback_group="desk", strategies={"low": "any_deny_denies"}))
     first = ReviewItem.objects.filter(campaign=campaign).earliest("number")
     dunno = answer.Answer("abstain", "need_info")
     worlds.answer(campaign, company.named("bela"), [(first, dunno)])
@@ -126,7 +126,7 @@ def test_a_member_who_could_not_judge_is_not_asked_again_and_who_answered_one_st
 
 def test_a_leaver_s_items_go_to_who_has_least_of_the_group(company: Company) -> None:
     group("three", "dora", "bela", "cora")
-    campaign = begun(company, Manner(fallback_group="three"))
+    campaign = begun(company, CampaignOptions(fallback_group="three"))
     assert Counter(asked(campaign)) == {"bela": 2, "cora": 2, "dora": 1}
     people.disable(company.named("bela"), by=company.resa.principal, reason="She has left.")
     assignment.reassign_leavers()
@@ -134,7 +134,7 @@ def test_a_leaver_s_items_go_to_who_has_least_of_the_group(company: Company) -> 
 
 
 def test_who_runs_it_is_asked_last_only_where_she_wants(company: Company) -> None:
-    assert asked(begun(company, Manner(asks_owner=True))) == ["ana"] * 5
+    assert asked(begun(company, CampaignOptions(asks_owner=True))) == ["ana"] * 5
     assert rules(Campaign.objects.get()) == {"campaign_owner"}
     people.disable(company.ana, by=company.resa.principal, reason="She has left.")
     assignment.reassign_leavers()
@@ -146,7 +146,7 @@ def test_who_runs_it_is_asked_last_only_where_she_wants(company: Company) -> Non
 def test_a_group_that_became_too_small_is_not_asked_and_the_trace_says_so(company: Company) -> None:
     due = clock.now() + timedelta(days=14)
     made = campaigns.make(
-        "q4", name="Q4", due_at=due, manner=Manner(fallback_group="desk", asks_owner=True), by=company.ana
+        "q4", name="Q4", due_at=due, options=CampaignOptions(fallback_group="desk", asks_owner=True), by=company.ana
     )
     Membership.objects.filter(person__login__in=["cora", "sofia"]).delete()
     campaign = launch.activate(made.pk, by=company.ana)
@@ -166,15 +166,15 @@ def test_a_group_without_two_people_is_refused_by_verb_page_rest_and_database(
     Person.objects.filter(login="gone").update(is_active=False, disabled_at=clock.now())
     Person.objects.filter(login__startswith="bela").update(email="Bela@company.example")
     Person.objects.filter(login="bela2").update(email="bela+2@Company.example.")
-    due, manner = clock.now() + timedelta(days=14), Manner(fallback_group="small")
+    due, options = clock.now() + timedelta(days=14), CampaignOptions(fallback_group="small")
     with pytest.raises(FallbackUnfit):
-        campaigns.make("q4", name="Q4", due_at=due, manner=manner, by=company.ana)
+        campaigns.make("q4", name="Q4", due_at=due, options=options, by=company.ana)
     for largest in (preview.LARGEST, 0):
         monkeypatch.setattr(preview, "LARGEST", largest)
         with pytest.raises(FallbackUnfit):
-            preview.preview({}, manner, by=company.ana)
+            preview.preview({}, options, by=company.ana)
     with pytest.raises(FallbackUnfit):
-        templates.save("q4", name="Q4", manner=manner, by=company.ana)
+        templates.save("q4", name="Q4", options=options, by=company.ana)
     for named in ("small", "nobody"):
         body = {"slug": "q4", "name": "Q4", "due_at": due.isoformat(), "fallback_group": named}
         refused = api.of(company.ana).post("/api/v1/campaigns", body)
@@ -260,14 +260,14 @@ def test_a_template_keeps_changes_and_hands_on_who_is_asked_last(company: Compan
 
 
 def test_a_template_whose_group_became_too_small_says_so_and_makes_nothing(company: Company) -> None:
-    templates.save("x", name="X", manner=DESK, rhythm=Rhythm("monthly", clock.now().date()), by=company.ana)
+    templates.save("x", name="X", options=DESK, recurrence=Recurrence("monthly", clock.now().date()), by=company.ana)
     Membership.objects.filter(person__login__in=["cora", "sofia"]).delete()
     assert templates.launch_due() == 0
     assert CampaignTemplate.objects.get().refused == FallbackUnfit.code
 
 
 def test_a_reviewer_may_hand_an_item_on_to_the_group_and_to_who_runs_it(company: Company) -> None:
-    campaign = begun(company, Manner(fallback_group="desk", asks_owner=True))
+    campaign = begun(company, CampaignOptions(fallback_group="desk", asks_owner=True))
     first = ReviewItem.objects.filter(campaign=campaign).earliest("number")
     assert [each.login for each in assignment.successors(first.pk, by=company.named("bela"))] == ["ana", "cora"]
     assignment.hand_on(first.pk, company.named("cora"), by=company.named("bela"), reason="She knows it.")

@@ -21,11 +21,11 @@ from governance.reviews.decisions import submission
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import answer
 from governance.reviews.items import errors as item_errors
-from governance.reviews.items.errors import BadManner
+from governance.reviews.items.errors import BadCampaignOptions
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack import description
 from governance.reviews.population import campaigns
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.remediation.models import NoAnswer
 from governance.reviews.staging import launch, preview
 from governance.reviews.templates import templates
@@ -54,7 +54,11 @@ made_world, company = shared.world(_company)
 
 def begun(company: Company, strategies: dict[str, str]) -> tuple[Campaign, ReviewItem]:
     made = campaigns.make(
-        "q4", name="Q4", due_at=clock.now() + timedelta(days=14), manner=Manner(strategies=strategies), by=company.ana
+        "q4",
+        name="Q4",
+        due_at=clock.now() + timedelta(days=14),
+        options=CampaignOptions(strategies=strategies),
+        by=company.ana,
     )
     campaign = launch.activate(made.pk, by=company.ana)
     return campaign, worlds.item(campaign)
@@ -117,8 +121,8 @@ def test_where_all_must_keep_silence_of_one_stops_even_what_is_of_low_risk(
 
 
 def test_a_preview_says_what_silence_stops_by_what_is_chosen(company: Company) -> None:
-    usual = preview.preview({}, Manner(), by=company.ana)
-    whole = preview.preview({}, Manner(strategies=WHOLE), by=company.ana)
+    usual = preview.preview({}, CampaignOptions(), by=company.ana)
+    whole = preview.preview({}, CampaignOptions(strategies=WHOLE), by=company.ana)
     assert (usual.silent_grants, whole.silent_grants) == (0, 1)
 
 
@@ -127,8 +131,8 @@ def test_what_is_of_high_risk_is_never_one_persons_by_verb_api_or_database(
     company: Company, wrong: dict[str, str]
 ) -> None:
     due = clock.now() + timedelta(days=14)
-    with pytest.raises(BadManner):
-        campaigns.make("q4", name="Q4", due_at=due, manner=Manner(strategies=wrong), by=company.ana)
+    with pytest.raises(BadCampaignOptions):
+        campaigns.make("q4", name="Q4", due_at=due, options=CampaignOptions(strategies=wrong), by=company.ana)
     asked = {"slug": "q4", "name": "Q4", "due_at": due.isoformat(), "strategies": wrong}
     assert api.of(company.ana).post("/api/v1/campaigns", asked).status_code == 400
     made = worlds.campaign(company, start=False, slug="other")

@@ -261,7 +261,7 @@ def test_whoever_runs_the_review_asks_again_or_leaves_it_and_no_access_changes_b
         checks[0].item.agent,
         ["Nobody calls it."],
     )
-    assert "Fourth quarter" in event_triggered_words.happened(trigger)[0].said
+    assert "Fourth quarter" in event_triggered_words.happened(trigger)[0].sentence
 
 
 def test_each_sees_her_own_agreement_when_all_are_over_and_others_see_all_together(

@@ -7,9 +7,9 @@ import pytest
 from audit import clock
 from audit.models import Event
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.items.errors import BadManner, BadScope
+from governance.reviews.items.errors import BadCampaignOptions, BadScope
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.staging import preview
 from governance.reviews.suggestions.models import Suggestion
@@ -26,7 +26,7 @@ def test_a_preview_says_what_beginning_would_do_and_leaves_nothing_behind() -> N
     make.grant(make.agent("other", sponsor=company.bob, owner=company.mona), worlds.low(company), people=[company.bob])
     events = Event.objects.count()
 
-    seen = preview.preview({}, Manner(), by=company.ana)
+    seen = preview.preview({}, CampaignOptions(), by=company.ana)
 
     assert (seen.grants, seen.items, seen.unresolved, seen.readable) == (3, 3, 0, 100)
     assert {load.login: (load.items, load.minutes) for load in seen.loads} == {"sofia": (2, 4), "sam": (1, 1)}
@@ -39,7 +39,7 @@ def test_a_preview_says_what_beginning_would_do_and_leaves_nothing_behind() -> N
     begun = worlds.campaign(company)
     assert (begun.population_rows, ReviewItem.objects.count()) == (seen.grants, seen.items)
     make.grant(make.agent(sponsor=company.sofia), worlds.low(company), people=[company.bob])
-    assert (preview.preview({}, Manner(), by=company.ana).new, Campaign.objects.count()) == (1, 1)
+    assert (preview.preview({}, CampaignOptions(), by=company.ana).new, Campaign.objects.count()) == (1, 1)
 
 
 @pytest.mark.parametrize(("items", "level"), [(60, "fine"), (61, "many"), (120, "many"), (121, "too_many")])
@@ -51,19 +51,19 @@ def test_a_reviewer_has_many_items_from_sixty_one_on_and_too_many_above_the_cap(
 def test_what_is_too_large_for_a_look_is_counted_and_what_is_wrong_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     company, _ = worlds.found()
     monkeypatch.setattr(preview, "LARGEST", 0)
-    seen = preview.preview({}, Manner(), by=company.ana)
+    seen = preview.preview({}, CampaignOptions(), by=company.ana)
     assert (seen.grants, seen.staged) == (1, False)
     with pytest.raises(BadScope):
-        preview.preview({"sql": "x"}, Manner(), by=company.ana)
-    with pytest.raises(BadManner):
-        preview.preview({}, Manner(mode="delta", framework="sox", carry_days=9), by=company.ana)
+        preview.preview({"sql": "x"}, CampaignOptions(), by=company.ana)
+    with pytest.raises(BadCampaignOptions):
+        preview.preview({}, CampaignOptions(mode="delta", framework="sox", carry_days=9), by=company.ana)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_preview_says_that_silence_stops_nothing_where_it_stops_nothing() -> None:
     """Roles stay where nobody answers; the page said that they stop, and asked for the name to be typed."""
     company, _ = worlds.found()
-    seen = preview.preview({}, Manner(kind="console_access"), by=company.ana)
+    seen = preview.preview({}, CampaignOptions(kind="console_access"), by=company.ana)
     assert seen.items > 0
     assert any(name != "low" for name, _n in seen.by_risk)
     assert seen.silent_grants == 0
@@ -79,8 +79,8 @@ def test_an_analyst_previews_over_rest_and_drafts_what_she_saw() -> None:
         },
     }
     assert client.of(company.sofia).post("/api/v1/campaigns/preview", body).status_code == 403
-    told = client.of(company.ana).post("/api/v1/campaigns/preview", body)
-    assert (told.status_code, told.json()["items"], told.json()["reviewers"]) == (
+    response = client.of(company.ana).post("/api/v1/campaigns/preview", body)
+    assert (response.status_code, response.json()["items"], response.json()["reviewers"]) == (
         200,
         1,
         [{"login": "sam", "items": 1, "minutes": 3, "level": "fine"}],

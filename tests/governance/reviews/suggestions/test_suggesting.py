@@ -27,7 +27,7 @@ from governance.reviews.event_triggered import reach
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.staging import launch
 from governance.reviews.suggestions import suggestions
 from governance.reviews.suggestions.models import Suggestion
@@ -149,12 +149,16 @@ def test_what_is_used_is_kept_and_the_rest_suggested_for_removal_with_the_frozen
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("manner", [Manner(strategies={"critical": "all_must_keep"}), Manner(kind="delegation")])
-def test_to_keep_some_is_suggested_only_of_what_has_parts(manner: Manner, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "options", [CampaignOptions(strategies={"critical": "all_must_keep"}), CampaignOptions(kind="delegation")]
+)
+def test_to_keep_some_is_suggested_only_of_what_has_parts(
+    options: CampaignOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     company, grant = old_company()
     used(grant, "now", 12)
     until = clock.now() + timedelta(days=14)
-    made = campaigns.make("q4", name="Q4", due_at=until, manner=manner, by=company.ana)
+    made = campaigns.make("q4", name="Q4", due_at=until, options=options, by=company.ana)
     with monkeypatch.context() as earlier:
         earlier.setattr(suggestions, "judge", lambda inputs: judge({**inputs, "parts": True}))
         campaign = launch.activate(made.pk, by=company.ana)

@@ -16,14 +16,14 @@ from entitlements.errors import Stale
 from governance import tasks
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import BadCadence, BadScope, NameTaken, TemplateStopped
-from governance.reviews.population.campaigns import Manner
+from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.spot_checks import plan as plan_actions
 from governance.reviews.spot_checks.models import SpotPlan
 from governance.reviews.staging import launch
 from governance.reviews.templates import templates
 from governance.reviews.templates.models import CampaignTemplate
-from governance.reviews.templates.templates import Rhythm
+from governance.reviews.templates.templates import Recurrence
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -52,7 +52,7 @@ def test_a_beat_that_strikes_twice_makes_one_campaign_and_the_next_period_anothe
     worlds.granted(company)
     make.grant(make.agent(sponsor=company.sofia), worlds.low(company), lasts=timedelta(days=80))
     today = clock.now().date()
-    templates.save("access", name="Access", rhythm=Rhythm("monthly", today, 20), by=company.ana)
+    templates.save("access", name="Access", recurrence=Recurrence("monthly", today, 20), by=company.ana)
     for _ in range(2):
         assert tasks.launch_recurring() is None
     made = Campaign.objects.get()
@@ -77,7 +77,7 @@ def test_what_cannot_be_made_says_why_and_waits_for_somebody_to_start_it(company
     worlds.granted(company)
     system = make.system("gone")
     today = clock.now().date()
-    templates.save("x", name="X", scope={"systems": ["gone"]}, rhythm=Rhythm("monthly", today), by=company.ana)
+    templates.save("x", name="X", scope={"systems": ["gone"]}, recurrence=Recurrence("monthly", today), by=company.ana)
     type(system).objects.filter(pk=system.pk).update(slug="renamed")
     assert templates.launch_due() == 0
     held = CampaignTemplate.objects.get()
@@ -93,7 +93,7 @@ def test_what_cannot_be_made_says_why_and_waits_for_somebody_to_start_it(company
 
 def test_a_template_whose_owner_left_makes_nothing(company: Company) -> None:
     worlds.granted(company)
-    templates.save("x", name="X", rhythm=Rhythm("yearly", clock.now().date()), by=company.ana)
+    templates.save("x", name="X", recurrence=Recurrence("yearly", clock.now().date()), by=company.ana)
     company.ana.is_active, company.ana.disabled_at = False, clock.now()
     company.ana.save()
     assert templates.launch_due() == 0
@@ -105,12 +105,12 @@ def test_what_recurs_is_cancelled_if_it_could_not_begin_before_it_was_due(compan
     worlds.granted(company)
     make.grant(make.agent(sponsor=company.sofia), worlds.low(company), lasts=timedelta(days=80))
     today = clock.now().date()
-    templates.save("late", name="Late", rhythm=Rhythm("yearly", today, 20), by=company.ana)
+    templates.save("late", name="Late", recurrence=Recurrence("yearly", today, 20), by=company.ana)
     templates.launch_due()
     late = Campaign.objects.get()
     tasks.stage_campaign(str(late.pk))
     at(timedelta(days=21))
-    templates.save("new", name="New", rhythm=Rhythm("yearly", clock.now().date(), 20), by=company.ana)
+    templates.save("new", name="New", recurrence=Recurrence("yearly", clock.now().date(), 20), by=company.ana)
     templates.launch_due()
     new = Campaign.objects.get(state="staging")
     tasks.stage_campaign(str(new.pk))
@@ -125,7 +125,7 @@ def test_one_that_fails_keeps_no_other_from_recurring(company: Company, monkeypa
     worlds.granted(company)
     today = clock.now().date()
     for name in ("a", "b"):
-        templates.save(name, name=name.upper(), rhythm=Rhythm("yearly", today, 20), by=company.ana)
+        templates.save(name, name=name.upper(), recurrence=Recurrence("yearly", today, 20), by=company.ana)
     begin = templates._begin
 
     def broken(held: CampaignTemplate, now: str) -> None:
@@ -142,7 +142,7 @@ def test_one_that_fails_keeps_no_other_from_recurring(company: Company, monkeypa
 
 def test_a_stopped_template_makes_nothing(company: Company) -> None:
     worlds.granted(company)
-    templates.save("x", name="X", rhythm=Rhythm("yearly", clock.now().date()), by=company.ana)
+    templates.save("x", name="X", recurrence=Recurrence("yearly", clock.now().date()), by=company.ana)
     templates.stop("x", by=company.ana)
     assert templates.launch_due() == 0
     for verb in (templates.start, templates.stop):
@@ -153,11 +153,16 @@ def test_a_stopped_template_makes_nothing(company: Company) -> None:
 def test_a_template_that_means_nothing_is_refused(company: Company) -> None:
     with pytest.raises(BadScope):  # a kind without systems
         templates.save(
-            "x", name="X", scope={"systems": ["clock"]}, manner=Manner(kind="console_access"), by=company.ana
+            "x", name="X", scope={"systems": ["clock"]}, options=CampaignOptions(kind="console_access"), by=company.ana
         )
-    for wrong in (Rhythm("weekly"), Rhythm("monthly"), Rhythm("none", date(2026, 1, 1)), Rhythm(days=0)):
+    for wrong in (
+        Recurrence("weekly"),
+        Recurrence("monthly"),
+        Recurrence("none", date(2026, 1, 1)),
+        Recurrence(days=0),
+    ):
         with pytest.raises(BadCadence):
-            templates.save("x", name="X", rhythm=wrong, by=company.ana)
+            templates.save("x", name="X", recurrence=wrong, by=company.ana)
     templates.save("x", name="X", by=company.ana)
     with pytest.raises(NameTaken):
         templates.save("x", name="X", by=company.ana)
@@ -187,7 +192,7 @@ def test_an_analyst_keeps_a_template_starts_it_and_makes_another_like_it(company
 def test_each_review_of_a_template_has_its_spot_checks_and_each_its_own_seed(company: Company, at: Move) -> None:
     worlds.granted(company)
     today = clock.now().date()
-    templates.save("access", name="Access", rhythm=Rhythm("monthly", today, 20, 15, 5), by=company.ana)
+    templates.save("access", name="Access", recurrence=Recurrence("monthly", today, 20, 15, 5), by=company.ana)
     assert templates.launch_due() == 1
     at(timedelta(days=32))
     assert templates.launch_due() == 1
@@ -205,15 +210,17 @@ def test_each_review_of_a_template_has_its_spot_checks_and_each_its_own_seed(com
 def test_a_template_says_which_spot_checks_its_reviews_have_by_page_and_rest(company: Company) -> None:
     worlds.granted(company)
     for wrong in (
-        Rhythm(spot_share=101),
-        Rhythm(spot_share=-1),
-        Rhythm(spot_share=5, spot_days=29),
-        Rhythm(spot_days=0),
+        Recurrence(spot_share=101),
+        Recurrence(spot_share=-1),
+        Recurrence(spot_share=5, spot_days=29),
+        Recurrence(spot_days=0),
     ):
         with pytest.raises(plan_actions.BadSpotChecks):
-            templates.save("x", name="X", rhythm=wrong, by=company.ana)
+            templates.save("x", name="X", recurrence=wrong, by=company.ana)
     with pytest.raises(plan_actions.BadSpotChecks):
-        templates.save("x", name="X", manner=Manner(kind="micro"), rhythm=Rhythm(spot_share=5), by=company.ana)
+        templates.save(
+            "x", name="X", options=CampaignOptions(kind="micro"), recurrence=Recurrence(spot_share=5), by=company.ana
+        )
     ana, machine = visits.as_(company.ana), api.of(company.ana)
     due = (clock.now() + timedelta(days=20)).date().isoformat()
     form = {"name": "Paged", "due": due, "cadence": "none", "template": "yes", "spot_share": "25"}
@@ -229,9 +236,11 @@ def test_a_template_says_which_spot_checks_its_reviews_have_by_page_and_rest(com
     refused = ana.post(edit, {**sent, "spot_share": "25", "spot_days": "29"}, secure=True)
     assert (refused.status_code, "spot_checks_malformed" in visits.text(refused)) == (422, True)
     assert ana.post(edit, {**sent, "spot_share": "30", "spot_days": "9"}, secure=True).status_code == 302
-    told = machine.get("/api/v1/campaign-templates/paged")
-    assert (told.json()["spot_share"], told.json()["spot_days"]) == (30, 9)
-    changed = machine.patch("/api/v1/campaign-templates/paged", {"spot_share": 0}, headers={"if-match": told["ETag"]})
+    response = machine.get("/api/v1/campaign-templates/paged")
+    assert (response.json()["spot_share"], response.json()["spot_days"]) == (30, 9)
+    changed = machine.patch(
+        "/api/v1/campaign-templates/paged", {"spot_share": 0}, headers={"if-match": response["ETag"]}
+    )
     assert (changed.json()["spot_share"], changed.json()["spot_days"], changed.json()["days"]) == (0, 9, 20)
     body = {"slug": "rest", "name": "By REST", "spot_share": 10}
     assert machine.post("/api/v1/campaign-templates", body).json()["spot_share"] == 10
@@ -246,7 +255,7 @@ def test_a_template_says_which_spot_checks_its_reviews_have_by_page_and_rest(com
 def test_a_template_is_changed_from_the_version_that_was_read_and_run_by_whoever_did(company: Company) -> None:
     worlds.granted(company)
     today = clock.now().date()
-    made = templates.save("access", name="Access", rhythm=Rhythm("monthly", today, 20), by=company.ana)
+    made = templates.save("access", name="Access", recurrence=Recurrence("monthly", today, 20), by=company.ana)
     address, other = "/api/v1/campaign-templates/access", make.analyst("olga")
     asked = {"days": 30, "strategies": {"low": "all_must_keep"}, "reason": "More time."}
     assert api.of(other).patch(address, asked).status_code == 428
@@ -258,11 +267,17 @@ def test_a_template_is_changed_from_the_version_that_was_read_and_run_by_whoever
     assert (again.status_code, again.json()["code"]) == (412, "stale")
     wrong = api.of(other).patch(address, {"cadence": "none"}, headers={"if-match": done["ETag"]})
     assert wrong.status_code == 422, "what recurs no more has no next day"
-    told = timeline.about("template:access").get(action=Action.CAMPAIGN_TEMPLATE_CHANGED)
-    assert told.detail["changed"]["days"] == {"before": 20, "after": 30}
+    event = timeline.about("template:access").get(action=Action.CAMPAIGN_TEMPLATE_CHANGED)
+    assert event.detail["changed"]["days"] == {"before": 20, "after": 30}
     with pytest.raises(Stale):
         templates.edit(
-            "access", name="A", scope={}, manner=Manner(), rhythm=templates.BY_HAND, version=made.version, by=other
+            "access",
+            name="A",
+            scope={},
+            options=CampaignOptions(),
+            recurrence=templates.BY_HAND,
+            version=made.version,
+            by=other,
         )
 
 

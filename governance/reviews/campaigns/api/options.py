@@ -1,4 +1,4 @@
-"""What a campaign looks at, who answers and how, as it comes in at each address that makes, keeps or previews one."""
+"""The scope and options of a campaign in requests that create, save or preview one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST: Final = 200
 
 
 class Scope(Strict):
-    """What a campaign looks at: systems and agents by slug, a condition, and what is left out with its reason."""
+    """What a campaign covers: systems and agents by slug, a condition, and exclusions with their reasons."""
 
     systems = serializers.ListField(child=Text(max_length=64), required=False, max_length=_MOST)
     agents = serializers.ListField(child=Text(max_length=64), required=False, max_length=_MOST)
@@ -26,7 +26,7 @@ class Scope(Strict):
 
 
 class Strategies(Strict):
-    """Who answers what is of a risk, and what their answers come to; without one, one person, and two from high on."""
+    """How many people answer by risk level and how answers combine; default: one person, two from high risk on."""
 
     low = serializers.ChoiceField(choices=[*review_rules.Strategy], required=False)
     medium = serializers.ChoiceField(choices=[*review_rules.Strategy], required=False)
@@ -35,7 +35,7 @@ class Strategies(Strict):
 
 
 class MannerAsked(Strict):
-    """Who answers, and how: `fallback_group` and then the owner are asked where the chain of the kind finds nobody."""
+    """Options of a campaign. `fallback_group`, then its owner, review the items for which no reviewer is found."""
 
     mode = serializers.ChoiceField(choices=Campaign.Mode.choices, required=False, default=Campaign.Mode.FULL)
     framework = serializers.ChoiceField(
@@ -47,6 +47,6 @@ class MannerAsked(Strict):
     asks_owner = serializers.BooleanField(required=False, default=False)
 
 
-def manner_of(body: Mapping[str, Any]) -> campaigns.Manner:
-    """Read how a campaign goes about it from what was sent."""
-    return campaigns.Manner(**{each.name: body[each.name] for each in fields(campaigns.Manner)})
+def options_of(body: Mapping[str, Any]) -> campaigns.CampaignOptions:
+    """Return the campaign options of a request body."""
+    return campaigns.CampaignOptions(**{each.name: body[each.name] for each in fields(campaigns.CampaignOptions)})

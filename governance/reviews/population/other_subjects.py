@@ -1,7 +1,7 @@
-"""The population of reviews of other things than access at systems: items, rows and lines in one statement.
+"""The population of reviews of other subjects than access: items, rows and lines in one statement.
 
-Each kind of thing is one SELECT of what there is now, with the same columns; what the payload says of it is frozen and
-hashed. `holder_first`: whose own it is, is asked before the others. Times are written in UTC, as for access.
+Each kind of subject is one SELECT of what exists now, with the same columns; its payload is frozen and hashed.
+`holder_first`: the holder is the first reviewer. Times are written in UTC, as for access.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from governance.reviews.usage import usage
 _AT: Final = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 _RISK: Final = "array_position(%(risks)s::text[], t.risk::text)"
 _NO_GRANT: Final = "NULL::uuid AS grant_id, NULL::int AS version, NULL::bigint AS person_id"
-_NOBODY: Final = "'{}'::text[] AS subjects, '' AS digest"
+_NO_SUBJECTS: Final = "'{}'::text[] AS subjects, '' AS digest"
 
 _DELEGATION: Final = f"""
 SELECT 'delegation' AS kind, a.slug || ':' || y.slug || ':' || p.login AS key, a.name || ': ' || p.name AS label,
@@ -55,7 +55,7 @@ SELECT 'agent' AS kind, a.slug AS key, a.name AS label, a.id AS agent_id, NULL::
        coalesce((SELECT max({_RISK}) FROM entitlements_grant g JOIN entitlements_grantline l ON l.grant_id = g.id
                  JOIN entitlements_tool t ON t.id = l.tool_id
                  WHERE g.agent_id = a.id AND g.ended_at IS NULL), 1) AS risk,
-       {_NO_GRANT}, {_NOBODY},
+       {_NO_GRANT}, {_NO_SUBJECTS},
        jsonb_build_object('agent', a.slug, 'purpose', a.purpose, 'agent_kind', a.kind, 'state', a.status,
            'sponsor', s.login, 'owner', o.login, 'backup', b.login, 'registered_at', {_AT.format("a.created_at")},
            'grants', (SELECT count(*) FROM entitlements_grant g WHERE g.agent_id = a.id AND g.ended_at IS NULL),
@@ -70,7 +70,7 @@ _CLIENT: Final = f"""
 SELECT 'client' AS kind, c.client_id AS key, c.client_id AS label, a.id AS agent_id, NULL::bigint AS system_id,
        o.id AS holder_id, coalesce(o.is_active, false) AS holder_first,
        CASE c.auth WHEN 'client_secret_basic' THEN 3 WHEN 'private_key_jwt' THEN 2 ELSE 1 END AS risk,
-       {_NO_GRANT}, {_NOBODY},
+       {_NO_GRANT}, {_NO_SUBJECTS},
        jsonb_build_object('client', c.client_id, 'agent', a.slug, 'sponsor', s.login, 'owner', o.login, 'auth', c.auth,
            'state', c.status, 'scopes', c.api_scopes, 'made_at', {_AT.format("c.created")},
            'changed_at', {_AT.format("c.updated")},
@@ -91,7 +91,7 @@ SELECT 'api_token' AS kind, k.id::text AS key, p.name || ': ' || k.label AS labe
        CASE WHEN EXISTS (SELECT FROM entitlements_roleassignment r WHERE r.person_id = p.id
             AND r.role IN ('admin', 'security') AND (r.expires_at IS NULL OR r.expires_at > %(now)s))
             THEN 3 ELSE 2 END AS risk,
-       {_NO_GRANT}, {_NOBODY},
+       {_NO_GRANT}, {_NO_SUBJECTS},
        jsonb_build_object('token', k.id, 'label', k.label, 'person', p.login, 'manager', m.login,
            'made_at', {_AT.format("k.created_at")}, 'expires_at', {_AT.format("k.expires_at")}) AS detail
 FROM entitlements_apitoken k JOIN entitlements_person p ON p.id = k.person_id
@@ -104,7 +104,7 @@ SELECT 'upstream_secret' AS kind, y.slug || ':' || x.fingerprint AS key, y.name 
        y.id AS system_id, o.id AS holder_id, coalesce(o.is_active, false) AS holder_first,
        greatest(3, (SELECT max({_RISK}) FROM entitlements_tool t WHERE t.system_id = y.id AND t.state = 'approved'))
            AS risk,
-       {_NO_GRANT}, {_NOBODY},
+       {_NO_GRANT}, {_NO_SUBJECTS},
        jsonb_build_object('system', y.slug, 'owner', o.login, 'sent_as', x.kind, 'header', x.header,
            'fingerprint', x.fingerprint, 'changed_at', {_AT.format("x.changed_at")},
            'last_call_at', (SELECT {_AT.format("max(d.last_at)")} FROM entitlements_tool t
@@ -120,7 +120,7 @@ WHERE x.withheld_at IS NULL AND (%(systems)s::text[] IS NULL OR y.slug = ANY(%(s
 _ROLE: Final = f"""
 SELECT 'role' AS kind, p.login || ':' || r.role AS key, p.name || ': ' || r.role AS label, NULL::bigint AS agent_id,
        NULL::bigint AS system_id, p.id AS holder_id, false AS holder_first,
-       CASE WHEN r.role IN ('admin', 'security') THEN 3 ELSE 2 END AS risk, {_NO_GRANT}, {_NOBODY},
+       CASE WHEN r.role IN ('admin', 'security') THEN 3 ELSE 2 END AS risk, {_NO_GRANT}, {_NO_SUBJECTS},
        jsonb_build_object('person', p.login, 'role', r.role, 'manager', m.login, 'active', p.is_active,
            'since', {_AT.format("r.created_at")}, 'expires_at', {_AT.format("r.expires_at")},
            'mapping', r.mapped_by_id, 'group', g.value) AS detail
@@ -134,7 +134,7 @@ SELECT 'entitlement' AS kind, e.scope AS key, e.name AS label, NULL::bigint AS a
        NULL::bigint AS holder_id, false AS holder_first,
        coalesce((SELECT max({_RISK}) FROM entitlements_entitlementtool l JOIN entitlements_tool t ON t.id = l.tool_id
                  WHERE l.entitlement_id = e.id), 1) AS risk,
-       {_NO_GRANT}, {_NOBODY},
+       {_NO_GRANT}, {_NO_SUBJECTS},
        jsonb_build_object('entitlement', e.scope, 'sentence', e.sentence, 'system', y.slug, 'owner', o.login,
            'rule', e.rule, 'longest_seconds', extract(epoch FROM e.longest)::bigint, 'version', e.version,
            'grants', (SELECT count(*) FROM entitlements_grant g WHERE g.entitlement_id = e.id AND g.ended_at IS NULL),
@@ -149,12 +149,12 @@ LEFT JOIN entitlements_person o ON o.id = y.owner_id WHERE e.id IN (@scope)
 _LINES: Final[Mapping[str, str]] = {
     Campaign.Kind.DELEGATION: """
     SELECT f.item, f.grant_id, t.id AS tool_id, t.approved_id, l.limits, y.kind,
-           f.grant_id AS under, NULL::bigint AS bundle FROM told f
+           f.grant_id AS under, NULL::bigint AS bundle FROM fact f
     JOIN entitlements_grantline l ON l.grant_id = f.grant_id JOIN entitlements_tool t ON t.id = l.tool_id
     JOIN entitlements_system y ON y.id = t.system_id""",
     Campaign.Kind.ENTITLEMENT_DEFINITION: """
     SELECT f.item, NULL::uuid AS grant_id, t.id AS tool_id, t.approved_id, l.limits, y.kind,
-           NULL::uuid AS under, e.id AS bundle FROM told f
+           NULL::uuid AS under, e.id AS bundle FROM fact f
     JOIN entitlements_entitlement e ON e.scope = f.key JOIN entitlements_entitlementtool l ON l.entitlement_id = e.id
     JOIN entitlements_tool t ON t.id = l.tool_id JOIN entitlements_system y ON y.id = t.system_id""",
 }
@@ -172,7 +172,7 @@ WITH found AS MATERIALIZED (@found), item AS (
            min(subjects), (%(risks)s::text[])[max(risk)], 'in_review', ''
     FROM found GROUP BY kind, key
     RETURNING id, number, subject_kind, subject_key
-), told AS (
+), fact AS (
     SELECT i.id AS item, i.number, f.key, f.grant_id, f.version, f.person_id,
            (jsonb_build_object('campaign', %(slug)s::text, 'kind', f.kind, 'key', f.key, 'name', f.label)
             || f.detail)::text AS payload
@@ -182,7 +182,7 @@ WITH found AS MATERIALIZED (@found), item AS (
                                           row_sha256)
     SELECT %(campaign)s, row_number() OVER (ORDER BY number, grant_id), item, grant_id, version, person_id, payload,
            encode(sha256(convert_to(payload, 'UTF8')), 'hex')
-    FROM told
+    FROM fact
 ), line AS (@lines
 ), used AS (
     SELECT l.item, l.grant_id, l.tool_id, sum(u.calls) AS calls, sum(u.denied) AS denied, max(u.last_at) AS last
@@ -200,33 +200,33 @@ FROM (
 ) line
 """  # noqa: S608 - made of constants
 
-_FOUND: Final[Mapping[str, tuple[str, ...]]] = {
+_SUBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
     Campaign.Kind.DELEGATION: (_DELEGATION,),
     Campaign.Kind.OWNERSHIP: (_AGENT,),
     Campaign.Kind.CREDENTIAL: (_CLIENT, _TOKEN, _UPSTREAM),
     Campaign.Kind.ENTITLEMENT_DEFINITION: (_ENTITLEMENT,),
     Campaign.Kind.CONSOLE_ACCESS: (_ROLE, _TOKEN),
 }
-KINDS: Final = frozenset(_FOUND)
-"""The kinds of campaigns that are staged here."""
+KINDS: Final = frozenset(_SUBJECTS)
+"""The kinds of campaigns whose population is taken here."""
 
 
 def take(campaign: Campaign, now: datetime) -> None:
-    """Take everything of the campaign's kind within its scope."""
-    found, values = _statement(campaign.kind, campaign.scope, now)
+    """Take all subjects of the campaign's kind within its scope."""
+    statement, values = _statement(campaign.kind, campaign.scope, now)
     lines = _LINES.get(campaign.kind, _NO_LINES)
     with connection.cursor() as cursor:
         cursor.execute(
-            _TAKE.replace("@found", found).replace("@lines", lines),
+            _TAKE.replace("@found", statement).replace("@lines", lines),
             {**values, "campaign": campaign.pk, "slug": campaign.slug, **_window(now)},
         )
 
 
 def count(scope: Mapping[str, Any], kind: str, now: datetime) -> int:
-    """Count the rows that a campaign of a kind would take in now."""
-    found, values = _statement(kind, scope, now)
+    """Count the rows that a campaign of a kind would have now."""
+    statement, values = _statement(kind, scope, now)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM ({found}) found", values)  # noqa: S608 - made of constants
+        cursor.execute(f"SELECT count(*) FROM ({statement}) found", values)  # noqa: S608 - made of constants
         return int(cursor.fetchone()[0])
 
 
@@ -240,8 +240,8 @@ def check(scope: Mapping[str, Any], kind: str) -> None:
 
 def _statement(kind: str, scope: Mapping[str, Any], now: datetime) -> tuple[str, dict[str, Any]]:
     chosen, values = _chosen(kind, scope, now)
-    found = " UNION ALL ".join(_FOUND[kind]).replace("@scope", chosen)
-    told = {
+    statement = " UNION ALL ".join(_SUBJECTS[kind]).replace("@scope", chosen)
+    parameters = {
         "now": now,
         "risks": ["low", "medium", "high", "critical"],
         "everything": not scope,
@@ -251,7 +251,7 @@ def _statement(kind: str, scope: Mapping[str, Any], now: datetime) -> tuple[str,
         **violations.pairs(),
         "holder_first": kind == Campaign.Kind.CREDENTIAL,
     }
-    return found, {**values, **told}
+    return statement, {**values, **parameters}
 
 
 def _window(now: datetime) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def _window(now: datetime) -> dict[str, Any]:
 
 
 def _chosen(kind: str, scope: Mapping[str, Any], now: datetime) -> tuple[str, dict[str, Any]]:
-    """Return what selects the grants, agents or entitlements in scope; those of matching grants where it says more."""
+    """Return the statement that selects the grants, agents or entitlements in scope, and its parameters."""
     held = scopes.matching(scope, kind, now)
     if kind == Campaign.Kind.DELEGATION:
         return scopes.as_sql(held, "scope")
