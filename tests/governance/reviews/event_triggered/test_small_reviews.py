@@ -393,7 +393,7 @@ def test_whoever_is_asked_is_told_once_with_the_way_to_the_page(low: tuple[Compa
     event = timeline.of("campaign", campaign.slug).get(action=Action.CAMPAIGN_ACTIVATED)
     assert (event.actor, event.detail["cause"]) == (str(SYSTEM), "new_office")
     for _times in range(2):
-        listener.tell(event)
+        listener.notify(event)
     told = Notice.objects.get(person=company.sofia)
     assert told.url == f"/small-reviews/{campaign.slug}/"
     assert Tool.objects.exists()

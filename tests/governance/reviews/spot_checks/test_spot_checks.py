@@ -80,7 +80,7 @@ def test_what_is_drawn_is_in_the_record_with_its_seed_and_asks_somebody_else(che
     assert plan.due_at == plan.drawn_at + WEEK if plan.drawn_at else False
     skipped = checked.checks[0].resolution["skipped"]
     assert skipped == [{"who": "sofia", "why": "answered_another_stage"}]
-    listener.tell(event)
+    listener.notify(event)
     assert Notice.objects.get(person=checked.company.sam, url="/spot-checks/").sentence.startswith("You are asked")
 
 
@@ -240,7 +240,7 @@ def test_whoever_runs_the_review_asks_again_or_leaves_it_and_no_access_changes_b
     assert [each.pk for each in spot_checks.to_follow_up(checked.campaign)] == [each.pk for each in checks[:2]]
     assert all(row.grant and row.grant.ended_at is None for each in checks[:2] for row in each.item.population.all())
     (event, *_) = timeline.of("spot_check", checks[0].pk)
-    listener.tell(event)
+    listener.notify(event)
     assert Notice.objects.get(person=company.ana, url="/reviews/q4/").sentence.startswith("A spot check would take")
     with pytest.raises(errors.NotTheOwner):
         follow_up.follow_up(checks[0].pk, by=company.resa, how="left", reason="No.")
