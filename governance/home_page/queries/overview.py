@@ -199,4 +199,6 @@ def line(campaign: Campaign) -> Line:
     parts = read.progress(campaign)
     ended = campaign.closing_at or clock.now()
     is_late = ended > campaign.due_at and campaign.state != Campaign.State.PAUSED
-    return Line(campaign, parts, read.answered(parts), plots_queries.tiny(campaign), is_late, care.known(campaign))
+    return Line(
+        campaign, parts, read.answered(parts), plots_queries.small_burn_down(campaign), is_late, care.known(campaign)
+    )

@@ -35,7 +35,7 @@ from governance.reviews.items.errors import DeadlineNotHeld, NotTheOwner
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects
 from governance.reviews.population import campaigns
-from governance.reviews.remediation import one_person, remediation
+from governance.reviews.remediation import person_access, remediation
 from governance.reviews.remediation.models import NoAnswer, TakenBack
 
 from . import undecided
@@ -158,7 +158,7 @@ def _stopped_lately() -> tuple[int, int, int]:
 
     An agent stopped with all that it holds, once, whether it was stopped itself or some of its clients.
     """
-    rows = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, at__gt=clock.now() - timedelta(days=1))
+    rows = NoAnswer.objects.filter(did=NoAnswer.Outcome.SUSPENDED, at__gt=clock.now() - timedelta(days=1))
     rows = rows.filter(item__campaign__deadline_released_at=None)
     of_grants = rows.filter(item__subject_kind__in=_OF_GRANTS).values_list("grants", "before", "calls_a_day")
     told = [(len(grants) + len(before), calls) for grants, before, calls in of_grants]
@@ -276,15 +276,17 @@ def _write_down(campaign: Campaign, ids: Sequence[UUID]) -> None:
 def _stop(items: Sequence[ReviewItem], said: str) -> None:
     """Stop what some items are about, and write down what that was."""
     calls = _calls_a_day(items)
-    held = remediation.grants_of(item.pk for item in items if subjects.of(item) is None)
-    stopped = remediation.stop_all([item for item in items if subjects.of(item) is None], held, by=SYSTEM, reason=said)
+    held = remediation.grants_of(item.pk for item in items if subjects.kind_of(item) is None)
+    stopped = remediation.stop_all(
+        [item for item in items if subjects.kind_of(item) is None], held, by=SYSTEM, reason=said
+    )
     cut = subjects.Cut(SYSTEM, said)
-    stopped |= {item.pk: kind.cut(item, cut) for item in items if (kind := subjects.of(item)) is not None}
+    stopped |= {item.pk: kind.cut(item, cut) for item in items if (kind := subjects.kind_of(item)) is not None}
     now = clock.now()
     NoAnswer.objects.bulk_create(
         NoAnswer(
             item=item,
-            did=NoAnswer.Did.SUSPENDED,
+            did=NoAnswer.Outcome.SUSPENDED,
             at=now,
             grants=[UUID(name) for name, was in stopped[item.pk].items() if _is_suspension(was)],
             before={name: was for name, was in stopped[item.pk].items() if not _is_suspension(was)},
@@ -359,7 +361,7 @@ def _revoke(item_id: UUID) -> int:
     said = f"Nobody answered for it in the review {row.item.campaign.slug}, nor restored it in time."
     for grant in still_suspended(row):
         if is_hers:
-            one_person.finish(row.item, grant, by=SYSTEM, reason=said)
+            person_access.end(row.item, grant, by=SYSTEM, reason=said)
         else:
             grants.revoke(grant, by=SYSTEM, reason=said)
     row.revoked_at = clock.now()

@@ -22,7 +22,7 @@ from governance.reviews.items import holds, item_links
 from governance.reviews.items.errors import ConflictOfInterest, NotSuspendedHere
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects
-from governance.reviews.remediation import one_person
+from governance.reviews.remediation import person_access
 from governance.reviews.remediation.models import NoAnswer
 from governance.reviews.reviewers import assignment, item_people
 from governance.reviews.reviewers.models import Assignment
@@ -47,7 +47,7 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> list[str]:
     if row is None:
         raise NotFound
     now = clock.now()
-    if row.did != NoAnswer.Did.SUSPENDED or row.restored_at or row.revoked_at or (row.revoke_at or now) <= now:
+    if row.did != NoAnswer.Outcome.SUSPENDED or row.restored_at or row.revoked_at or (row.revoke_at or now) <= now:
         raise NotSuspendedHere
     people = dict(item_people.of_items([item_id], review_rules.SECOND))[item_id]  # her own is nobody's to restore
     why = assignment.against(by, people)
@@ -88,7 +88,7 @@ def _start(stopped: Iterable[UUID], *, by: Person, reason: str) -> list[str]:
 
 def _put_back(row: NoAnswer, *, by: Person, reason: str) -> list[str]:
     """Put back what the deadline took away and that is no grant; returns its key where somebody else stopped it too."""
-    kind = subjects.of(row.item)
+    kind = subjects.kind_of(row.item)
     if kind is None or kind.undo is None:
         return []
     is_back = kind.undo(row.item, row.before, subjects.Cut(by.principal, reason, undoes=SYSTEM))
@@ -97,7 +97,7 @@ def _put_back(row: NoAnswer, *, by: Person, reason: str) -> list[str]:
 
 def _taken(row: NoAnswer) -> list[UUID]:
     """Return the grants that the deadline stopped, or took a person off."""
-    return sorted({*row.grants, *(UUID(grant) for grant in row.before if subjects.of(row.item) is None)})
+    return sorted({*row.grants, *(UUID(grant) for grant in row.before if subjects.kind_of(row.item) is None)})
 
 
 def _bring_back(row: NoAnswer, taken: Iterable[UUID], *, by: Person, reason: str) -> list[str]:
@@ -106,5 +106,5 @@ def _bring_back(row: NoAnswer, taken: Iterable[UUID], *, by: Person, reason: str
     return [
         str(each)
         for each in open_grants
-        if not one_person.put_back(row.item, each, {str(SYSTEM)}, by=by.principal, reason=reason)
+        if not person_access.restore(row.item, each, {str(SYSTEM)}, by=by.principal, reason=reason)
     ]

@@ -66,7 +66,7 @@ class Submission:
     @property
     def removals(self) -> list[UUID]:
         """The cuts to prove; those of a later day are proven then."""
-        return [each.pk for each in self.decided if remediation.cuts(each) and each.effective_at is None]
+        return [each.pk for each in self.decided if remediation.removes_access(each) and each.effective_at is None]
 
 
 @transaction.atomic
@@ -325,7 +325,7 @@ def _decide(
     except IntegrityError as error:
         raise Refused from error
     _conclude(decisions, excepted)
-    remediation.queue_and_apply([decision for decision in decisions if remediation.cuts(decision)])
+    remediation.queue_and_apply([decision for decision in decisions if remediation.removes_access(decision)])
     return decisions
 
 
@@ -354,7 +354,7 @@ def _conclude(decisions: Sequence[ReviewDecision], excepted: _Excepted) -> None:
     _settle(decisions)
     for each in decisions:
         if each.item.subject_kind == ReviewItem.Subject.AGENT and each.reason_code == review_rules.NOT_MINE:
-            agents.pass_on(each)
+            agents.propose_successor(each)
     grants = remediation.grants_of([decision.item_id for decision in decisions])
     for action, of_action in groupby(sorted(decisions, key=event_details.action), key=event_details.action):
         log.record_many(

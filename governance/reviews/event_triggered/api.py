@@ -167,7 +167,7 @@ class MicroAnswer(OfMicroReviews):
         self.weigh(weighs=weighs)
         done = answer.answer(_campaign(found), answer.Said(**body), by=by, via=via, proven=weighs)
         decided = [{"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in done.decided]
-        removals = [RemovalShown(remediation.prove(cut)).data for cut in done.removals]
+        removals = [RemovalShown(remediation.verify(cut)).data for cut in done.removals]
         told = {"decided": decided, "settled": [str(each.pk) for each in done.settled], "removals": removals}
         return Response(told, status=HTTPStatus.CREATED)
 

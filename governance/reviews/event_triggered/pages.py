@@ -95,7 +95,7 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     doors.prove(request, "micro-review-answer", weighs=weighs)
     via, amr = ReviewDecision.Via.UI, proofs(request)
     done = answer.answer(campaign.pk, said, by=by, via=via, amr=amr, proven=weighs)
-    proven = [remediation.prove(cut) for cut in done.removals]
+    proven = [remediation.verify(cut) for cut in done.removals]
     doors.done(request, told_of(done, sum(each.state == "verified" for each in proven)))
     return redirect(f"/small-reviews/{campaign.slug}/")
 

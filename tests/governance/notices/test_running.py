@@ -67,7 +67,7 @@ def test_a_removal_that_is_not_proven_is_told_once_to_who_runs_the_review_and_to
         verification, "probe", lambda _: {"holds": False, "calls": [], "tokens": [], "tried": {"calls": 0}}
     )
     for _again in range(2):
-        remediation.prove(Remediation.objects.get().pk)
+        remediation.verify(Remediation.objects.get().pk)
 
     for who in (company.ana, company.resa):
         (told,) = _told(who.login, "could not be verified")

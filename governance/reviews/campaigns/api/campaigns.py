@@ -96,14 +96,14 @@ class OfReviews(Endpoint):
         """Find a campaign whose evidence the caller may read. Raises NotFound, Forbidden."""
         found = self.campaign(slug)
         if self.caller.human is not None:
-            audit.check_reads(found, self.caller.human)
+            audit.check_may_read(found, self.caller.human)
         return found
 
     def evidence_of(self, slug: str, what: str) -> Campaign:
         """Find a campaign whose evidence the caller may read; what an auditor looks at is written down."""
         found = self.readable(slug)
         if self.caller.human is not None:
-            audit.looked(found, self.caller.human, what)
+            audit.record_access(found, self.caller.human, what)
         return found
 
     def item(self, pk: object) -> ReviewItem:
@@ -225,7 +225,7 @@ class Submissions(OfReviews):
         self.weigh(weighs=weighs)
         tag = None if given == "*" else given.strip('"')
         done = submission.submit(campaign.pk, by=by, via=ReviewDecision.Via.API, tag=tag, proven=weighs)
-        proven = [remediation.prove(decision) for decision in done.removals]
+        proven = [remediation.verify(decision) for decision in done.removals]
         return Response(
             {
                 "decided": [

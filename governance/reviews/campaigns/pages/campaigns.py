@@ -217,7 +217,10 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
 def _spotted(campaign: Campaign, person: Person, *, sees_all: bool, may_run: bool) -> dict[str, Any]:
     """Return what spot checks came to, to a reviewer only what is of her own answers; and whether they may begin."""
     plan = SpotPlan.objects.filter(campaign=campaign).first()
-    told: dict[str, Any] = {"spot_plan": plan, "own_spot": spot_checks.own(campaign, person) if plan else None}
+    told: dict[str, Any] = {
+        "spot_plan": plan,
+        "own_spot": spot_checks.own_agreement(campaign, person) if plan else None,
+    }
     if plan is None or not sees_all:
         return told | {"may_spot": may_run and plan is None and plan_actions.may_begin(campaign)}
     disagree = spot_checks.to_follow_up(campaign)
@@ -229,15 +232,15 @@ def _pictures(
     request: HttpRequest, campaign: Campaign, reviewers: list[dict[str, Any]], person: Person, *, sees_all: bool
 ) -> dict[str, Any]:
     """Return the plots of a campaign and how it was answered; to a reviewer only what is her own."""
-    own = care.of(campaign, person)
+    own = care.measure(campaign, person)
     told: dict[str, Any] = {
         "own": own if own.answers else None,
         "own_seconds": care.seconds(campaign, person),
-        "together": timings.together(campaign),
+        "together": timings.summary(campaign),
     }
     if not sees_all:
         return told
-    cared = {**care.told(campaign), "measured": measures.known(campaign)}
+    cared = {**care.context(campaign), "measured": measures.known(campaign)}
     answering = cared.pop("reviewers")
     is_asked = "blast" in request.GET or not care.is_many(campaign)
     return told | {

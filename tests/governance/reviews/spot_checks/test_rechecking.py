@@ -137,7 +137,10 @@ def test_nothing_changes_once_it_is_due_and_the_database_lets_nobody_else_check_
     checked = _checked()
     first, second, _third = checked.checks
     for to in (checked.company.mona, None):
-        with pytest.raises(DatabaseError, match="only where its checker cannot any more"), transaction.atomic():
+        with (
+            pytest.raises(DatabaseError, match="only where its checker may not check it any more"),
+            transaction.atomic(),
+        ):
             SpotCheck.objects.filter(pk=first.pk).update(checker=to)
     audits(checked.company.sam)
     wrong: tuple[dict[str, object], ...] = (

@@ -207,7 +207,7 @@ def test_the_database_refuses_a_checker_who_is_not_independent_and_another_answe
     changes: list[tuple[SpotCheck, dict[str, Any], str]] = [
         (check, {"verb": "revoke", "reason_code": "unused"}, once),
         (check, {"comment": "Rewritten."}, once),
-        (second, {"checker": company.mona}, "only where its checker cannot any more"),
+        (second, {"checker": company.mona}, "only where its checker may not check it any more"),
         (second, {"verb": "certify", "answered_at": late}, "before it is due"),
         (second, {"verb": "revoke", "answered_at": clock.now()}, whole),
         (check, {"followed": "left", "followed_by": company.resa, "followed_at": clock.now()}, once),
@@ -269,14 +269,14 @@ def test_each_sees_her_own_agreement_when_all_are_over_and_others_see_all_togeth
 ) -> None:
     first, *rest = checked.checks
     spot_checks.answer(first.pk, by=checked.company.sam, verb="abstain", reason_code="dont_understand")
-    assert spot_checks.own(checked.campaign, checked.company.sofia) is None, "not while some are open"
+    assert spot_checks.own_agreement(checked.campaign, checked.company.sofia) is None, "not while some are open"
     for each in rest:
         verb = said(each)
         reason = "unused" if verb != "certify" else ""
         spot_checks.answer(each.pk, by=checked.company.sam, verb=verb, reason_code=reason)
-    hers = spot_checks.own(checked.campaign, checked.company.sofia)
+    hers = spot_checks.own_agreement(checked.campaign, checked.company.sofia)
     assert hers is not None
-    assert (hers.n, hers.percent, spot_checks.own(checked.campaign, checked.company.mona)) == (9, 100, None)
+    assert (hers.n, hers.percent, spot_checks.own_agreement(checked.campaign, checked.company.mona)) == (9, 100, None)
     assert monkeypatch is not None
 
 
