@@ -54,4 +54,4 @@ def find_reviewers(login: str) -> None:
     """Find others to review and check what waited for whoever was shut out; the sweep finds what this missed."""
     while assignment.reassign_leavers(who=login):
         pass
-    replacement.replace_checkers(who=login)
+    replacement.replace_checkers(login=login)

@@ -107,7 +107,7 @@ def remind() -> int:
                 [person for person in (grant.agent.sponsor, grant.agent.owner) if person is not None],
                 about=f"grant:{grant.pk}",
                 sentence=_("%(agent)s loses %(what)s on %(day)s.")
-                % {**_named(grant), "day": f"{grant.expires_at:%Y-%m-%d}"},
+                % {**_names(grant), "day": f"{grant.expires_at:%Y-%m-%d}"},
                 url=f"/grants/{grant.pk}/",
                 dedupe=f"grant {grant.pk} ends {grant.expires_at:%Y-%m-%d}",
             )
@@ -122,11 +122,11 @@ def _request(event: Event) -> AccessRequest | None:
     return rows.filter(pk=key(event, "request")).first()
 
 
-def _named(subject: AccessRequest | Grant) -> dict[str, str]:
+def _names(subject: AccessRequest | Grant) -> dict[str, str]:
     return {"agent": subject.agent.name, "what": subject.entitlement.name}
 
 
-def _asked(event: Event) -> Iterator[Message]:
+def _request_waits(event: Event) -> Iterator[Message]:
     """Tell the approvers of a request and their out-of-office delegates, each once however often it is reassigned."""
     if (request := _request(event)) is None or request.state != AccessRequest.State.IN_APPROVAL:
         return
@@ -135,33 +135,33 @@ def _asked(event: Event) -> Iterator[Message]:
         Kind.REQUEST_WAITING,
         delegations.standing_in(waits),
         f"request:{request.pk}",
-        _("A request waits for you: %(agent)s asks for %(what)s.") % _named(request),
+        _("A request waits for you: %(agent)s asks for %(what)s.") % _names(request),
         f"/requests/{request.pk}/",
         dedupe="" if event.action == Action.REQUEST_EDITED else f"request {request.pk} waits",
     )
 
 
-def _asked_back(event: Event) -> Iterator[Message]:
+def _request_question(event: Event) -> Iterator[Message]:
     """Tell the requester of a question, and the approver who asked it of the answer."""
     if (request := _request(event)) is None:
         return
     about, url = f"request:{request.pk}", f"/requests/{request.pk}/"
     if event.action == Action.REQUEST_QUESTION_ASKED:
-        sentence = _("An approver asks you about %(what)s for %(agent)s before they answer.") % _named(request)
+        sentence = _("An approver asks you about %(what)s for %(agent)s before they answer.") % _names(request)
         yield Message(Kind.REQUEST_DECIDED, [request.requested_by], about, sentence, url)
         return
-    sentence = _("Your question about %(what)s for %(agent)s was answered.") % _named(request)
+    sentence = _("Your question about %(what)s for %(agent)s was answered.") % _names(request)
     asked_by = Person.objects.filter(login=event.detail.get("asked_by"))
     yield Message(Kind.REQUEST_WAITING, asked_by, about, sentence, url)
 
 
-def _answered(event: Event) -> Iterator[Message]:
+def _request_answered(event: Event) -> Iterator[Message]:
     """Tell the requester what became of the request; after an appeal also the approvers who answered before."""
     if (request := _request(event)) is None:
         return
-    sentence = _approved(event) if event.action == Action.APPROVAL_GIVEN else str(_ANSWERS[Action(event.action)])
+    sentence = _approval_text(event) if event.action == Action.APPROVAL_GIVEN else str(_ANSWERS[Action(event.action)])
     about, url = f"request:{request.pk}", f"/requests/{request.pk}/"
-    yield Message(Kind.REQUEST_DECIDED, [request.requested_by], about, sentence % _named(request), url)
+    yield Message(Kind.REQUEST_DECIDED, [request.requested_by], about, sentence % _names(request), url)
     if request.appeals_id is not None and request.state != AccessRequest.State.IN_APPROVAL:
         granted = request.state == AccessRequest.State.APPROVED
         sentence = _("Others approved on appeal what you answered: %(what)s for %(agent)s.")
@@ -170,11 +170,11 @@ def _answered(event: Event) -> Iterator[Message]:
         gave = Approval.objects.filter(request=request.appeals_id).exclude(by=None).values("by")
         answered = Person.objects.filter(pk__in=gave)
         yield Message(
-            Kind.REQUEST_DECIDED, answered, about, sentence % _named(request), url, dedupe=f"appeal {request.pk}"
+            Kind.REQUEST_DECIDED, answered, about, sentence % _names(request), url, dedupe=f"appeal {request.pk}"
         )
 
 
-def _approved(event: Event) -> str:
+def _approval_text(event: Event) -> str:
     if event.detail.get("still_waiting"):
         return _("One more person approved what you asked: %(what)s for %(agent)s.")
     if event.detail.get("narrowed"):
@@ -182,7 +182,7 @@ def _approved(event: Event) -> str:
     return _("Approved: %(what)s for %(agent)s.")
 
 
-def _taken_back(event: Event) -> Iterator[Message]:
+def _grant_revoked(event: Event) -> Iterator[Message]:
     rows = Grant.objects.select_related("agent__sponsor", "agent__owner", "entitlement")
     if (grant := rows.filter(pk=key(event, "grant")).first()) is None:
         return
@@ -191,12 +191,12 @@ def _taken_back(event: Event) -> Iterator[Message]:
         Kind.GRANT_REVOKED,
         [grant.agent.sponsor, grant.agent.owner, *served],
         f"grant:{grant.pk}",
-        _("Taken back from %(agent)s: %(what)s.") % _named(grant),
+        _("Taken back from %(agent)s: %(what)s.") % _names(grant),
         f"/grants/{grant.pk}/",
     )
 
 
-def _emergency(event: Event) -> Iterator[Message]:
+def _break_glass(event: Event) -> Iterator[Message]:
     """Tell security and all people whom break-glass access concerns at once; of the review due, only security."""
     rows = EmergencyGrant.objects.select_related(
         "given_by", "grant__agent__sponsor", "grant__agent__owner", "grant__agent__backup",
@@ -205,7 +205,7 @@ def _emergency(event: Event) -> Iterator[Message]:
     if (emergency := rows.filter(pk=key(event, "emergency")).first()) is None:
         return
     security = Person.objects.holding(Role.SECURITY)
-    grant, names = emergency.grant, {**_named(emergency.grant), "name": emergency.given_by.name}
+    grant, names = emergency.grant, {**_names(emergency.grant), "name": emergency.given_by.name}
     about, url = f"emergency:{emergency.pk}", f"/emergencies/{emergency.pk}/"
     if event.action == Action.EMERGENCY_OVER:
         sentence = _("Look at it within two days: %(name)s gave %(agent)s %(what)s in an emergency.") % names
@@ -225,7 +225,7 @@ def _emergency(event: Event) -> Iterator[Message]:
     yield Message(Kind.EMERGENCY, people, about, sentence, url, urgent=True)
 
 
-def _stopped(event: Event) -> Iterator[Message]:
+def _agent_suspended(event: Event) -> Iterator[Message]:
     rows = Agent.objects.select_related("sponsor", "owner", "backup")
     if (agent := rows.filter(slug=key(event, "agent")).first()) is None:
         return
@@ -234,7 +234,7 @@ def _stopped(event: Event) -> Iterator[Message]:
     yield Message(Kind.AGENT_STOPPED, people, f"agent:{agent.slug}", sentence, f"/agents/{agent.slug}/", urgent=True)
 
 
-def _unused(event: Event) -> Iterator[Message]:
+def _client_unused(event: Event) -> Iterator[Message]:
     """Tell an agent's owners that an unused client is about to lose its tokens, and again when it does."""
     agent = Agent.objects.select_related("sponsor", "owner").filter(slug=key(event, "agent")).first()
     if agent is None:
@@ -246,7 +246,7 @@ def _unused(event: Event) -> Iterator[Message]:
     yield Message(Kind.AGENT_STOPPED, [agent.sponsor, agent.owner], f"client:{client}", sentence, url)
 
 
-def _drifted(event: Event) -> Iterator[Message]:
+def _tool_changed(event: Event) -> Iterator[Message]:
     state = event.detail.get("state", Tool.State.QUARANTINED)
     if state not in (Tool.State.QUARANTINED, Tool.State.APPROVED):
         return  # it was never approved, or it is stopped already: there is nothing new to review
@@ -273,7 +273,7 @@ def _drifted(event: Event) -> Iterator[Message]:
     )
 
 
-def _proposed(event: Event) -> Iterator[Message]:
+def _owner_proposed(event: Event) -> Iterator[Message]:
     rows = OfficeProposal.objects.select_related("agent", "person")
     if (proposal := rows.filter(pk=str(event.detail.get("proposal"))).first()) is None:
         return
@@ -286,7 +286,7 @@ def _proposed(event: Event) -> Iterator[Message]:
     )
 
 
-def _adopting(event: Event) -> Iterator[Message]:
+def _onboarding_asked(event: Event) -> Iterator[Message]:
     waiting = AdoptedAgent.objects.filter(batch__pk=key(event, "adoption"), state=AdoptedAgent.State.ASKED)
     if not (people := list(Person.objects.filter(pk__in=waiting.values("sponsor")))):
         return
@@ -295,7 +295,7 @@ def _adopting(event: Event) -> Iterator[Message]:
     yield Message(Kind.OFFICE_PROPOSED, people, f"adoption:{batch}", sentence, f"/adoption/{batch}/")
 
 
-def _delegated(event: Event) -> Iterator[Message]:
+def _delegation_made(event: Event) -> Iterator[Message]:
     rows = Delegation.objects.select_related("delegate", "delegator")
     if (delegation := rows.filter(pk=key(event, "delegation")).first()) is None:
         return
@@ -310,16 +310,16 @@ def _review(event: Event) -> Iterator[Message]:
     slug, again = key(event, "campaign"), event.action == Action.CAMPAIGN_REMINDED
     waiting = Assignment.objects.filter(item__campaign__slug=slug, state=Assignment.State.ASSIGNED)
     waiting = waiting.filter(item__state=ReviewItem.State.IN_REVIEW) if again else waiting
-    yield from _waits(waiting, f"reminded {event.at:%Y-%m-%d}" if again else "")
+    yield from _reviewers_wait(waiting, f"reminded {event.at:%Y-%m-%d}" if again else "")
 
 
-def _asked_next(event: Event) -> Iterator[Message]:
+def _item_assigned(event: Event) -> Iterator[Message]:
     """Tell only the reviewers of the item that the event is about: a campaign has many thousands of items."""
     if (item := key(event, "item")) != "-":
-        yield from _waits(Assignment.objects.filter(item=UUID(item), state=Assignment.State.ASSIGNED))
+        yield from _reviewers_wait(Assignment.objects.filter(item=UUID(item), state=Assignment.State.ASSIGNED))
 
 
-def _waits(waiting: QuerySet[Assignment], reminded: str = "") -> Iterator[Message]:
+def _reviewers_wait(waiting: QuerySet[Assignment], reminded: str = "") -> Iterator[Message]:
     """Tell the reviewers of some assignments of one campaign."""
     first = waiting.select_related("item__campaign").first()
     if first is None:
@@ -340,7 +340,7 @@ def _waits(waiting: QuerySet[Assignment], reminded: str = "") -> Iterator[Messag
 
 def _reassigned(event: Event) -> Iterator[Message]:
     """Tell the new reviewer; without one, tell the owner of the review."""
-    yield from _asked_next(event)
+    yield from _item_assigned(event)
     yield from for_review_owners.reviewer_missing(event)
 
 
@@ -369,31 +369,31 @@ _NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     **stewards.NOTIFIERS,
     **for_review_owners.NOTIFIERS,
     **inquiries.NOTIFIERS,
-    **dict.fromkeys(_UNUSED, _unused),
-    Action.REQUEST_SUBMITTED: _asked,
-    Action.APPROVAL_ESCALATED: _asked,
-    Action.APPROVAL_REROUTED: _asked,
-    Action.APPROVAL_REASSIGNED: _asked,
-    Action.REQUEST_EDITED: _asked,
-    Action.REQUEST_QUESTION_ASKED: _asked_back,
-    Action.REQUEST_QUESTION_ANSWERED: _asked_back,
-    Action.APPROVAL_GIVEN: _answered,
-    **dict.fromkeys(_ANSWERS, _answered),
-    Action.GRANT_REVOKED: _taken_back,
-    Action.EMERGENCY_DECLARED: _emergency,
-    Action.EMERGENCY_OVER: _emergency,
-    Action.EMERGENCY_REVIEWED: _emergency,
-    Action.AGENT_SUSPENDED: _stopped,
-    Action.TOOL_CHANGED: _drifted,
-    Action.TOOL_QUARANTINED: _drifted,
-    Action.AGENT_OFFICE_PROPOSED: _proposed,
-    Action.ADOPTION_SPONSORS_ASKED: _adopting,
-    Action.DELEGATION_MADE: _delegated,
+    **dict.fromkeys(_UNUSED, _client_unused),
+    Action.REQUEST_SUBMITTED: _request_waits,
+    Action.APPROVAL_ESCALATED: _request_waits,
+    Action.APPROVAL_REROUTED: _request_waits,
+    Action.APPROVAL_REASSIGNED: _request_waits,
+    Action.REQUEST_EDITED: _request_waits,
+    Action.REQUEST_QUESTION_ASKED: _request_question,
+    Action.REQUEST_QUESTION_ANSWERED: _request_question,
+    Action.APPROVAL_GIVEN: _request_answered,
+    **dict.fromkeys(_ANSWERS, _request_answered),
+    Action.GRANT_REVOKED: _grant_revoked,
+    Action.EMERGENCY_DECLARED: _break_glass,
+    Action.EMERGENCY_OVER: _break_glass,
+    Action.EMERGENCY_REVIEWED: _break_glass,
+    Action.AGENT_SUSPENDED: _agent_suspended,
+    Action.TOOL_CHANGED: _tool_changed,
+    Action.TOOL_QUARANTINED: _tool_changed,
+    Action.AGENT_OFFICE_PROPOSED: _owner_proposed,
+    Action.ADOPTION_SPONSORS_ASKED: _onboarding_asked,
+    Action.DELEGATION_MADE: _delegation_made,
     Action.CAMPAIGN_ACTIVATED: _review,
     Action.CAMPAIGN_REMINDED: _review,
     Action.REVIEW_REASSIGNED: _reassigned,
-    Action.REVIEW_DECIDED: _asked_next,
-    Action.REVIEW_ABSTAINED: _asked_next,
-    Action.REVIEW_REOPENED: _asked_next,
+    Action.REVIEW_DECIDED: _item_assigned,
+    Action.REVIEW_ABSTAINED: _item_assigned,
+    Action.REVIEW_REOPENED: _item_assigned,
     Action.SETUP_TESTED: _setup,
 }

@@ -20,7 +20,7 @@ class Kind(models.TextChoices):
     TOOL_QUARANTINED = "tool_quarantined", "A tool changed and was stopped"
     OFFICE_PROPOSED = "office_proposed", "I am asked to answer for an agent"
     CREDENTIAL = "credential", "A credential of an agent of mine waits or changed"
-    DELEGATED = "delegated", "Somebody answers in another's place"
+    DELEGATED = "delegated", "A person answers in another's place"
     EMERGENCY = "emergency", "Access was given in an emergency"
     REVIEW_WAITING = "review_waiting", "A review waits for me"
     SETUP_LOST = "setup_lost", "Part of the set-up no longer works"

@@ -48,9 +48,9 @@ def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
     dropped = [tool for tool in lines if tool not in kept]
     held = Grant.objects.filter(entitlement=bundle, ended_at=None, lines__tool__in=dropped).distinct()
     for grant in held.prefetch_related("lines__tool").order_by("pk"):
-        left = {line.tool.name: line.limits for line in grant.lines.all() if line.tool not in dropped}
-        if left:
-            before[str(grant.pk)] = grants.reduce(grant.pk, left, by=cut.by, reason=cut.reason)
+        kept_lines = {line.tool.name: line.limits for line in grant.lines.all() if line.tool not in dropped}
+        if kept_lines:
+            before[str(grant.pk)] = grants.reduce(grant.pk, kept_lines, by=cut.by, reason=cut.reason)
         else:
             grants.revoke(grant.pk, by=cut.by, reason=cut.reason)
     if kept:

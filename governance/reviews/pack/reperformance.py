@@ -161,7 +161,7 @@ def _digests(folder: verify.Folder, scope: _Values) -> Iterator[str]:
     about = [f"campaign:{scope['campaign']}"]
     activation = Event.objects.filter(action=Action.CAMPAIGN_ACTIVATED, links__contains=about).order_by("at").first()
     if activation is None or activation.detail["population_sha256"] != digest:
-        yield "the population has another digest than the record said when the review began"
+        yield "the population has another digest than the event of the review's beginning"
 
 
 def _within(scope: _Values, missing: Mapping[str, _Values]) -> list[str]:

@@ -180,10 +180,10 @@ def _progress(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Block]:
     if not days or last < first:
         return []
     laid = geometry.burn_down(total, sorted(days.items()), first, last, due)
-    left = dict(laid.days)
+    open_after = dict(laid.days)
     caption = "Dashed is the straight line to the day they were due, which stands upright."
-    words = f"A line of the open items: {total} on {first}, {left[last]} on {last}. They were due on {due}."
-    answered = [(day.isoformat(), count, left.get(day, "")) for day, count in sorted(days.items())]
+    words = f"A line of the open items: {total} on {first}, {open_after[last]} on {last}. They were due on {due}."
+    answered = [(day.isoformat(), count, open_after.get(day, "")) for day, count in sorted(days.items())]
     return [
         _section("Open items by day", 2),
         _plot(plots.burn_down(laid, ()), caption, words),

@@ -60,11 +60,11 @@ def stamp(message: bytes) -> Stamp | None:
         roots = x509.load_pem_x509_certificates(Path(settings.TIME_STAMP_CA_FILE).read_bytes())
     except (OSError, ValueError) as error:
         raise NoTimeStamp(why="TIME_STAMP_CA_FILE holds no certificate that can be read.") from error
-    for left in reversed(range(TRIES)):
+    for tries_left in reversed(range(TRIES)):
         try:
             return _stamped(message, roots)
         except (egress.Unreachable, egress.ForbiddenAddress, VerificationError, ValueError) as error:
-            if not left:
+            if not tries_left:
                 raise NoTimeStamp(why=str(error) or type(error).__name__) from error
             time.sleep(BETWEEN_SECONDS)
     raise NoTimeStamp

@@ -162,8 +162,8 @@ def tie_out(folder: Folder, scope: dict[str, Any]) -> dict[str, int]:
 _OPEN = ("", "in_review", "pending")
 
 
-def _difference(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-    return {name: one.get(name, 0) - other.get(name, 0) for name in one.keys() | other.keys()}
+def _difference(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
+    return {name: first.get(name, 0) - second.get(name, 0) for name in first.keys() | second.keys()}
 
 
 def _of_decisions(folder: Folder, decided: int) -> dict[str, int]:
@@ -260,10 +260,10 @@ def other_files(pack: zipfile.ZipFile, signed_files: dict[str, str]) -> Iterator
 def other_rows(folder: Folder, counted: dict[str, int]) -> Iterator[str]:
     """Name each table with other rows than were signed, and each equation that does not hold."""
     for name, count in counted.items():
-        found = sum(1 for _ in lines(folder, name))
-        if found != count:
-            yield f"{name} has {found} rows, and {count} were signed"
-        if (folder / f"{name}.csv").exists() and cells(folder, name) != found:
+        number = sum(1 for _ in lines(folder, name))
+        if number != count:
+            yield f"{name} has {number} rows, and {count} were signed"
+        if (folder / f"{name}.csv").exists() and cells(folder, name) != number:
             yield f"{name}.csv has other rows than {name}.jsonl"
     differences = tie_out(folder, json.loads((folder / "02_scope_and_parameters.json").read_bytes()))
     for name, difference in differences.items():

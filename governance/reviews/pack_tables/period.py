@@ -68,8 +68,8 @@ def bounds(campaign: Campaign) -> tuple[datetime, datetime]:
     """Return the period of a campaign; the first that covers so much begins with the audit log."""
     before = Campaign.objects.filter(kind=campaign.kind, closed_at__lte=campaign.snapshot_at).exclude(pk=campaign.pk)
     if campaign.kind != Campaign.Kind.MICRO:
-        same = Q(scope_sha256=campaign.scope_sha256) | Q(scope={})
-        before = before.filter(same | Q(template=campaign.template) if campaign.template_id else same)
+        as_much = Q(scope_sha256=campaign.scope_sha256) | Q(scope={})
+        before = before.filter(as_much | Q(template=campaign.template) if campaign.template_id else as_much)
     last = before.order_by("-closed_at").values_list("closed_at", flat=True).first()
     return last or BEGINNING, campaign.closed_at or clock.now()
 

@@ -123,7 +123,7 @@ def compare(now: Campaign, then: Campaign) -> Comparison:
         {what: counts[what] for what in ("added", "removed", "changed", "same")},
         tuple((name, *sides) for name, sides in outcomes.items() if any(sides)),  # type: ignore[misc]  # two of them
         (_covered((row[4], row[3], row[5]) for row in rows), _covered((row[2], row[1], row[5]) for row in rows)),
-        {what: tuple(each) for what, each in named.items()},
+        {what: tuple(differences) for what, differences in named.items()},
     )
 
 

@@ -85,15 +85,15 @@ def end(item: ReviewItem, grant_id: UUID, *, by: Principal, reason: str) -> None
 def without_access(items: Collection[UUID]) -> set[UUID]:
     """Return the delegations whose person no grant names any more, and no recall or restore can bring back."""
     named = PopulationRow.objects.filter(item=OuterRef("pk"), grant__ended_at=None)
-    off = ReviewItem.objects.filter(pk__in=items, subject_kind=_ABOUT_ONE)
-    off = off.exclude(Exists(named.filter(grant__subjects__person=OuterRef("holder"))))
-    holders = dict(off.values_list("pk", "holder"))
-    left = set(holders)
-    if left:
+    candidates = ReviewItem.objects.filter(pk__in=items, subject_kind=_ABOUT_ONE)
+    candidates = candidates.exclude(Exists(named.filter(grant__subjects__person=OuterRef("holder"))))
+    holders = dict(candidates.values_list("pk", "holder"))
+    without = set(holders)
+    if without:
         back = _may_come_back(set(holders.values()))
-        rows = PopulationRow.objects.filter(item__in=left, grant__ended_at=None)
-        left -= {item for item, grant in rows.values_list("item", "grant") if (holders[item], str(grant)) in back}
-    return left
+        rows = PopulationRow.objects.filter(item__in=without, grant__ended_at=None)
+        without -= {item for item, grant in rows.values_list("item", "grant") if (holders[item], str(grant)) in back}
+    return without
 
 
 def _may_come_back(holders: Collection[int | None]) -> set[tuple[int | None, str]]:

@@ -63,17 +63,17 @@ def queue_and_apply(decisions: Sequence[ReviewDecision]) -> None:
     now = clock.now()
     queued = [
         Remediation(
-            decision=each,
-            action=each.verb if each.verb != Verb.CERTIFY else "time_box",
-            not_before=each.effective_at or (now if each.verb != Verb.CERTIFY else now + RECALL),
-            due_at=(each.effective_at or now) + WITHIN,
-            final_at=each.effective_at or (now + RECALL if _can_be_undone(each) else None),
+            decision=decision,
+            action=decision.verb if decision.verb != Verb.CERTIFY else "time_box",
+            not_before=decision.effective_at or (now if decision.verb != Verb.CERTIFY else now + RECALL),
+            due_at=(decision.effective_at or now) + WITHIN,
+            final_at=decision.effective_at or (now + RECALL if _can_be_undone(decision) else None),
         )
-        for each in decisions
+        for decision in decisions
     ]
     Remediation.objects.bulk_create(queued)
-    working = [each for each in queued if each.decision.effective_at is None]
-    held = grants_of(each.decision.item_id for each in working)
+    working = [remediation for remediation in queued if remediation.decision.effective_at is None]
+    held = grants_of(remediation.decision.item_id for remediation in working)
     locks.exclusive(*((Lock.GRANT, grant) for of_item in held.values() for grant in of_item))
     for remediation in working:
         _apply(remediation, held[remediation.decision.item_id])
@@ -108,11 +108,11 @@ def _cut_grants(remediation: Remediation, held: Sequence[UUID]) -> None:
     remediation.residual_until = last.aggregate(last=Max("expires_at"))["last"]
     keep = _keep(decision) if decision.verb == Verb.REDUCE else {}
     for grant in Grant.objects.filter(pk__in=held, ended_at=None).prefetch_related("lines__tool").order_by("pk"):
-        left = _narrowed(grant, keep.get(grant.pk, {}))
-        if decision.verb == Verb.CERTIFY or (left == _lines(grant) and decision.verb == Verb.REDUCE):
+        kept_lines = _narrowed(grant, keep.get(grant.pk, {}))
+        if decision.verb == Verb.CERTIFY or (kept_lines == _lines(grant) and decision.verb == Verb.REDUCE):
             continue
-        if left:
-            remediation.before[str(grant.pk)] = grants.reduce(grant.pk, left, by=by, reason=reason)
+        if kept_lines:
+            remediation.before[str(grant.pk)] = grants.reduce(grant.pk, kept_lines, by=by, reason=reason)
         else:
             remediation.before[str(grant.pk)] = stop(decision.item, grant, by=by, reason=reason)
 
@@ -195,16 +195,16 @@ def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[st
         cut = subjects.Cut(by, reason, undoes=made_by)
         is_back = kind.undo is not None and kind.undo(remediation.decision.item, remediation.before, cut)
         return [] if is_back else [remediation.decision.item.subject_key]
-    own, left = {str(remediation.decision.decided_by.principal)}, []
-    still = {
+    own, still_stopped = {str(remediation.decision.decided_by.principal)}, []
+    open_grants = {
         str(pk) for pk in Grant.objects.filter(pk__in=remediation.before, ended_at=None).values_list("pk", flat=True)
     }
     for grant, before in remediation.before.items():
-        if grant not in still:
+        if grant not in open_grants:
             continue
         if remediation.decision.item.subject_kind == ReviewItem.Subject.DELEGATION:
             if not person_access.restore(remediation.decision.item, UUID(grant), own, by=by, reason=reason):
-                left.append(grant)
+                still_stopped.append(grant)
             continue
         made_on, now = under.get(grant, (0, 0))
         if holds_actions.SUSPENDED in before:
@@ -213,14 +213,14 @@ def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[st
                 or grants.stopped_by(UUID(grant)) - own
                 or holds_actions.stands(UUID(grant))
             ):
-                left.append(grant)
+                still_stopped.append(grant)
                 continue
             back = grants.restore(UUID(grant), by=by, reason=reason)
         else:
-            same = {**before, "version": now} if made_on == before["version"] else before
-            back = grants.undo_reduction(UUID(grant), same, by=by, reason=reason)
+            reduction = {**before, "version": now} if made_on == before["version"] else before
+            back = grants.undo_reduction(UUID(grant), reduction, by=by, reason=reason)
         under[grant] = (before["version"] - 1, back.version)
-    return left
+    return still_stopped
 
 
 def working(item: ReviewItem, held: Collection[str]) -> set[str]:

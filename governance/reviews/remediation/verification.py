@@ -49,7 +49,7 @@ def probe(remediation: Remediation) -> dict[str, Any]:
         answers = kind.probe(item, cut_of(decision))
         detail = {"calls": _stored(answers), "tokens": [], "exchanges": [], "position": None}
         tried = {"calls": len(answers), "of": len(answers)}
-        holds = all(each["holds"] for each in answers)
+        holds = all(answer["holds"] for answer in answers)
         return {"holds": holds, **detail, "tried": tried, "probed_at": clock.now().isoformat()}
     all_people, lines = _people(item), list(_lines(item))
     people = all_people[: max(1, _MOST_CALLS // max(len(lines), 1))]
@@ -184,7 +184,9 @@ def _decided(call: Call, known: AgentFacts, line: ReviewLine, *, until: datetime
     verdict = policy.reachable(call, known, at)
     grant = str(line.grant_id)
     lines = known.lines.get((call.system, call.tool, call.person), ())
-    still_there = any(each.grant == grant and not each.suspended and each.expires > at for each in lines)
+    still_there = any(
+        grant_line.grant == grant and not grant_line.suspended and grant_line.expires > at for grant_line in lines
+    )
     return {
         "person": call.person,
         "tool": call.tool,

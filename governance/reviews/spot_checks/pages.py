@@ -35,7 +35,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, check: UUID) -> HttpResponse:
+def check(request: HttpRequest, check: UUID) -> HttpResponse:
     """Show an item with its evidence and without the reviewer's answer, and take the checker's answer."""
     person = doors.person(request)
     spot_check = doors.find(spot_checks.visible_to(person), pk=check)

@@ -20,12 +20,12 @@ from governance.reviews.reviewers import checkers
 from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
 
 
-def replace_checkers(*, who: str | None = None) -> int:
+def replace_checkers(*, login: str | None = None) -> int:
     """Replace the checker (`who`, or any) of each open check who may not check it any more; return how many changed."""
     changed = 0
     for plan in SpotPlan.objects.filter(due_at__gt=clock.now()).select_related("campaign").order_by("due_at"):
         rows = SpotCheck.objects.filter(plan=plan, answered_at=None, checker__isnull=False)
-        rows = rows.filter(checker__login=who) if who else rows
+        rows = rows.filter(checker__login=login) if login else rows
         checks = list(rows.select_related("checker").order_by("item__number"))
         changed += sum(_replace(plan, check.pk) for check, _why in list(checkers.unfit(checks)))
     return changed

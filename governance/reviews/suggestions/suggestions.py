@@ -44,7 +44,7 @@ WEIGHTS: Final[Mapping[str, int]] = {
     "N1": 0,  # new since the last review
     "A1": 1,  # no person ever approved it
     "B1": 0,  # the agent reaches far, or much farther than at its last review
-    "S1": 0,  # a person said within a year that it is used in a season: what lies unused is no sign then
+    "S1": 0,  # a reviewer marked it as seasonal within a year: no use is no signal then
     "H1": -1,  # a person kept it with a reason within a year
 }
 """The weight of each signal: towards removal, or with a minus towards keeping (design 5, 3.8)."""

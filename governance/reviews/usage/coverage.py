@@ -129,7 +129,7 @@ class Access:
     @property
     def months(self) -> list[tuple[date, int | None]]:
         """The percentage at the end of each of the last twelve months; None where no access was in force."""
-        return [(month, seen.percent) for month, seen in self.history]
+        return [(month, month_coverage.percent) for month, month_coverage in self.history]
 
     @property
     def used_percent(self) -> int | None:
@@ -142,12 +142,12 @@ def access() -> Access | None:
     kept = figures.Known(count()) if is_quick() else figures.kept(FIGURE)
     if kept is None:
         return None
-    history = [(date.fromisoformat(month), _of(risks)) for month, risks in kept.value.get("history", [])]
+    history = [(date.fromisoformat(month), _coverage_of(risks)) for month, risks in kept.value.get("history", [])]
     granted, called = kept.value["used"]
-    return Access(_of(kept.value["risks"]), history, granted, called, kept.as_of)
+    return Access(_coverage_of(kept.value["risks"]), history, granted, called, kept.as_of)
 
 
-def _of(risks: Iterable[tuple[str, int, int]]) -> Coverage:
+def _coverage_of(risks: Iterable[tuple[str, int, int]]) -> Coverage:
     return Coverage(tuple((Risk(risk), held, kept) for risk, held, kept in risks))
 
 
@@ -160,7 +160,7 @@ def count() -> dict[str, Any]:
     """Count all of it, in the form in which it is stored."""
     return {
         "risks": coverage().risks,
-        "history": [(month.isoformat(), seen.risks) for month, seen in by_month()],
+        "history": [(month.isoformat(), month_coverage.risks) for month, month_coverage in by_month()],
         "used": used(),
     }
 
@@ -190,7 +190,7 @@ def coverage() -> Coverage:
 
 def trend() -> list[tuple[date, int | None]]:
     """Return the percentage at the end of each of the last twelve months; None where no access was in force."""
-    return [(month, seen.percent) for month, seen in by_month()]
+    return [(month, month_coverage.percent) for month, month_coverage in by_month()]
 
 
 def by_month() -> list[tuple[date, Coverage]]:

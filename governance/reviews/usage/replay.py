@@ -103,8 +103,8 @@ def of_grant(grant: Grant, drop: Collection[str], limits: Mapping[str, Mapping[s
 def of_grants(cuts: Iterable[Cut]) -> dict[UUID, Replay]:
     """Replay cuts of several grants, each on its own; the log is read once. Raises as `of_grant`."""
     cuts_of = {grant.pk: _cuts(grant, drop, limits) for grant, drop, limits in cuts}
-    seen = _read([cut for of_one in cuts_of.values() for cut in of_one])
-    return {pk: _replay(of_one, seen, [pk] if of_one else []) for pk, of_one in cuts_of.items()}
+    log_data = _read([cut for of_one in cuts_of.values() for cut in of_one])
+    return {pk: _replay(of_one, log_data, [pk] if of_one else []) for pk, of_one in cuts_of.items()}
 
 
 def _cuts(grant: Grant, drop: Collection[str], limits: Mapping[str, Mapping[str, Any]]) -> list[_Cut]:
@@ -122,9 +122,9 @@ def of_lines(
 
     Lines that a grant has lost since are left out.
     """
-    wanted = {(line.grant_id, line.tool_id): line.pk for line in lines}
-    rows = GrantLine.objects.filter(grant__in={grant for grant, _ in wanted}).select_related("tool")
-    cut_rows = [(row, wanted.get((row.grant_id, row.tool_id))) for row in rows]
+    line_keys = {(line.grant_id, line.tool_id): line.pk for line in lines}
+    rows = GrantLine.objects.filter(grant__in={grant for grant, _ in line_keys}).select_related("tool")
+    cut_rows = [(row, line_keys.get((row.grant_id, row.tool_id))) for row in rows]
     cuts = [_cut(row, pk is not None and pk not in kept, (limits or {}).get(pk or 0)) for row, pk in cut_rows]
     return _replay(cuts, _read(cuts), list({cut.line.grant_id for cut in cuts}))
 
@@ -139,7 +139,7 @@ def _cut(line: GrantLine, is_dropped: bool, limits: Mapping[str, Any] | None) ->
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _LogData:
     """The log's data about some grants: calls by line, the start of each, results of calls decided by their numbers."""
 
     now: datetime
@@ -150,39 +150,39 @@ class _Seen:
     decided: dict[tuple[UUID, int], tuple[int, int]]
 
 
-def _read(cuts: list[_Cut]) -> _Seen:
+def _read(cuts: list[_Cut]) -> _LogData:
     """Read the data to replay some cuts, for any number of grants."""
     now = clock.now()
     since, ids = now - usage.WINDOW, list({cut.line.grant_id for cut in cuts})
     grants = Grant.objects.filter(pk__in=ids).select_related("entitlement__system").in_bulk()
     decided = _decided([cut for cut in cuts if cut.limits is not None], since, now)
-    return _Seen(now, since, grants, _counted(ids, since, now), _begun(ids), decided)
+    return _LogData(now, since, grants, _counted(ids, since, now), _begun(ids), decided)
 
 
-def _replay(cuts: list[_Cut], seen: _Seen, grant_ids: Collection[UUID]) -> Replay:
+def _replay(cuts: list[_Cut], log_data: _LogData, grant_ids: Collection[UUID]) -> Replay:
     """Return the effect of these cuts of these grants."""
     dropped = {(cut.line.grant_id, cut.line.tool_id) for cut in cuts if cut.is_dropped}
     touched = dropped | {(cut.line.grant_id, cut.line.tool_id) for cut in cuts if cut.limits is not None}
-    elsewhere = _elsewhere([seen.grants[pk] for pk in grant_ids], touched, dropped, seen.now)
+    elsewhere = _elsewhere([log_data.grants[pk] for pk in grant_ids], touched, dropped, log_data.now)
     denied: dict[str, int] = {}
     covered, undecided = set(), 0
     for cut in cuts:
         place, name = (cut.line.grant_id, cut.line.tool_id), cut.line.tool.name
-        calls = seen.calls.get(place, 0)
+        calls = log_data.calls.get(place, 0)
         if cut.is_dropped and place in elsewhere:
             covered.add(name)
         elif cut.is_dropped:
             denied[name] = denied.get(name, 0) + calls
         elif cut.limits is not None:
-            passed, refused = seen.decided.get(place, (0, 0))
+            passed, refused = log_data.decided.get(place, (0, 0))
             refused = 0 if place in elsewhere else refused  # by limits of its own the other access may let it pass
             denied[name] = denied.get(name, 0) + refused
             undecided += max(0, calls - passed - refused)
     return Replay(
-        since=seen.since,
-        visible=all(seen.grants[pk].entitlement.system.kind in usage.GATEWAY for pk in grant_ids),
-        full=all(seen.begun[pk] <= seen.since for pk in grant_ids),
-        calls=sum(calls for (pk, _tool), calls in seen.calls.items() if pk in grant_ids),
+        since=log_data.since,
+        visible=all(log_data.grants[pk].entitlement.system.kind in usage.GATEWAY for pk in grant_ids),
+        full=all(log_data.begun[pk] <= log_data.since for pk in grant_ids),
+        calls=sum(calls for (pk, _tool), calls in log_data.calls.items() if pk in grant_ids),
         denied=sum(denied.values()),
         undecided=undecided,
         covered=tuple(sorted(covered)),

@@ -186,13 +186,15 @@ def _excesses(rows: list[Grant]) -> dict[UUID, _Excess]:
     """Return the certainly unused part of each grant in force that is old enough to tell."""
     now = clock.now()
     held = [
-        each for each in rows if each.state == Grant.State.ACTIVE and each.ended_at is None and each.expires_at > now
+        grant
+        for grant in rows
+        if grant.state == Grant.State.ACTIVE and grant.ended_at is None and grant.expires_at > now
     ]
     prefetch_related_objects(held, "lines__tool")
     uses = usage.of_lines([grant.pk for grant in held], now)
     excesses: dict[UUID, _Excess] = {}
     for grant in held:
-        for line in sorted(grant.lines.all(), key=lambda each: each.tool.name):
+        for line in sorted(grant.lines.all(), key=lambda line: line.tool.name):
             use = uses[grant.pk, line.tool_id]
             if not use.full:
                 continue

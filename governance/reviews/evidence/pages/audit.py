@@ -151,7 +151,7 @@ def _sample(request: HttpRequest, pk: UUID) -> AuditSample:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, sample: UUID) -> HttpResponse:
+def sample(request: HttpRequest, sample: UUID) -> HttpResponse:
     """Show the items of a sample with their findings, and store a finding."""
     drawn = _sample(request, sample)
     campaign = drawn.campaign

@@ -133,5 +133,5 @@ def _cell(lines: Sequence[_Use]) -> Cell:
 def loads(reviewers: Sequence[dict[str, object]]) -> list[str]:
     """Draw the bar of each reviewer, in their order."""
     counted = [(int(str(row["submitted"])), int(str(row["open"]))) for row in reviewers]
-    most = max((done + left for done, left in counted), default=0)
-    return [plots.one_load(done, left, most) for done, left in counted]
+    most = max((done + open_items for done, open_items in counted), default=0)
+    return [plots.one_load(done, open_items, most) for done, open_items in counted]

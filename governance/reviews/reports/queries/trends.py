@@ -50,7 +50,7 @@ def cut_rates() -> plots.Plot | None:
     Event-triggered reviews are left out: each of them has one answer.
     """
     began = Campaign.objects.filter(state__in=Campaign.BEGAN).exclude(kind=Campaign.Kind.MICRO)
-    last = {each.pk: each for each in began.order_by("-snapshot_at", "pk")[:MOST_CAMPAIGNS]}
+    last = {campaign.pk: campaign for campaign in began.order_by("-snapshot_at", "pk")[:MOST_CAMPAIGNS]}
     decided = tallies.decided(last.values())
     counted = [(last[pk], decided[pk]) for pk in reversed(last) if pk in decided]
     if len(counted) < 2:  # noqa: PLR2004 - one is no trend
