@@ -65,7 +65,7 @@ def reperform(pack: zipfile.ZipFile) -> Report:
     report.differences += _digests(folder, scope)
     for name, values in packed.items():
         if name not in derived:
-            report.differences.append(f"{name} is in the pack, and by the record not in force at that moment")
+            report.differences.append(f"{name} is in the pack, and by the audit log not in force at that moment")
         else:
             report.differences += _compare(name, values, derived[name])
     missing = {name: held for name, held in derived.items() if name not in packed}
@@ -73,10 +73,12 @@ def reperform(pack: zipfile.ZipFile) -> Report:
     report.out_of_scope = len(missing) - len(unexplained)
     report.derived = len(derived) - report.out_of_scope
     if scope["kind"] == Campaign.Kind.FINDINGS:
-        sentence = "was in force by the record, is not in the pack, and has a finding today: since when is not recorded"
+        sentence = (
+            "was in force by the audit log, is not in the pack, and has a finding today: since when is not recorded"
+        )
         report.doubts += [f"{name} {sentence}" for name in unexplained]
     else:
-        sentence = "was in force and in scope by the record, and is not in the pack"
+        sentence = "was in force and in scope by the audit log, and is not in the pack"
         report.differences += [f"{name} {sentence}" for name in unexplained]
     return report
 
@@ -147,7 +149,7 @@ def _compare(name: str, packed: _Values, derived: _Values) -> Iterator[str]:
         if part in _MOMENTS and in_pack and recorded:
             in_pack, recorded = past_grants.read(in_pack), past_grants.read(recorded)
         if in_pack != recorded:
-            yield f"{name}: {part} is {in_pack} in the pack and {recorded} by the record"
+            yield f"{name}: {part} is {in_pack} in the pack and {recorded} by the audit log"
 
 
 def _digests(folder: verify.Folder, scope: _Values) -> Iterator[str]:

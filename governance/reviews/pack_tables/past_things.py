@@ -27,7 +27,7 @@ type _About = Mapping[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Followed:
+class _FollowedKind:
     actions: tuple[Action, ...]
     apply: Callable[[Things, Event, _About], None]
 
@@ -38,7 +38,7 @@ def as_of(kind: str, moment: datetime) -> dict[str, Things]:
 
 
 @transaction.atomic
-def _existing(followed: _Followed, moment: datetime) -> Things:
+def _existing(followed: _FollowedKind, moment: datetime) -> Things:
     held: Things = {}
     events = Event.objects.filter(action__in=followed.actions, at__lte=moment).order_by(*timeline.ORDER)
     for event in cursors.in_parts(events):
@@ -137,8 +137,8 @@ def _role(held: Things, event: Event, about: _About) -> None:
     held[key] = {"expires_at": event.detail.get("expires_at"), "_there": is_assigned}
 
 
-_FOLLOWED: Final[Mapping[str, _Followed]] = {
-    "agent": _Followed(
+_FOLLOWED: Final[Mapping[str, _FollowedKind]] = {
+    "agent": _FollowedKind(
         (
             Action.AGENT_REGISTERED,
             Action.AGENT_ACTIVATED,
@@ -150,7 +150,7 @@ _FOLLOWED: Final[Mapping[str, _Followed]] = {
         ),
         _agent,
     ),
-    "client": _Followed(
+    "client": _FollowedKind(
         (
             Action.CLIENT_REGISTERED,
             Action.CLIENT_ENABLED,
@@ -160,8 +160,8 @@ _FOLLOWED: Final[Mapping[str, _Followed]] = {
         ),
         _client,
     ),
-    "api_token": _Followed((Action.API_TOKEN_MADE, Action.API_TOKEN_REVOKED, Action.RECORD_RESTORED), _token),
-    "upstream_secret": _Followed(
+    "api_token": _FollowedKind((Action.API_TOKEN_MADE, Action.API_TOKEN_REVOKED, Action.RECORD_RESTORED), _token),
+    "upstream_secret": _FollowedKind(
         (
             Action.SECRET_SET,
             Action.SECRET_WITHHELD,
@@ -171,8 +171,8 @@ _FOLLOWED: Final[Mapping[str, _Followed]] = {
         ),
         _upstream,
     ),
-    "entitlement": _Followed((Action.ENTITLEMENT_MADE, Action.ENTITLEMENT_EDITED), _entitlement),
-    "role": _Followed((Action.PERSON_ROLE_ASSIGNED, Action.PERSON_ROLE_REMOVED, Action.PERSON_ROLE_ENDED), _role),
+    "entitlement": _FollowedKind((Action.ENTITLEMENT_MADE, Action.ENTITLEMENT_EDITED), _entitlement),
+    "role": _FollowedKind((Action.PERSON_ROLE_ASSIGNED, Action.PERSON_ROLE_REMOVED, Action.PERSON_ROLE_ENDED), _role),
 }
 _TAKEN: Final[Mapping[str, tuple[str, ...]]] = {
     Campaign.Kind.OWNERSHIP: ("agent",),

@@ -29,21 +29,21 @@ from governance.sod import rules as sod_rules
 VERSION: Final = "reco@1.2.0"
 WEIGHTS: Final[Mapping[str, int]] = {
     "U1": 3,  # a line was not called in the whole window; counts for each line
-    "U2": 6,  # nothing of the item was called
-    "U3": 0,  # more than five calls were refused that no grant covers
-    "D1": 4,  # no token was asked for in 45 days
-    "O1": 5,  # the sponsor is gone
+    "U2": 6,  # no line of the item was called
+    "U3": 0,  # more than five calls were denied for want of a grant
+    "D1": 4,  # no token was requested in 45 days
+    "O1": 5,  # the sponsor has left
     "F1": 0,  # a tool's definition changed since it was approved
-    "F1+": 4,  # ... and takes in more than what was approved
-    "F2": 0,  # what the agent runs changed since a person last looked
-    "C1": 4,  # the agent holds a combination that a rule forbids
-    "R1": 2,  # something can be deleted or executed
+    "F1+": 4,  # ... and accepts more than the approved one
+    "F2": 0,  # the agent's version changed since the last decision
+    "C1": 4,  # the agent violates an SoD policy
+    "R1": 2,  # a tool can delete or execute
     "P1-": -3,  # most of its peers hold all of it
     "P1+": 2,  # few of its peers hold some of it
     "K1": 1,  # a shared secret is older than a year
     "N1": 0,  # new since the last review
     "A1": 1,  # no person ever approved it
-    "B1": 0,  # the agent reaches far, or much farther than at its last review
+    "B1": 0,  # the blast radius is large, or much larger than at the last review
     "S1": 0,  # a reviewer marked it as seasonal within a year: no use is no signal then
     "H1": -1,  # a person kept it with a reason within a year
 }

@@ -114,7 +114,7 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessCounts:
     """The counts of the access in force: reviewed in time, now and by month, and used.
 
     `as_of` is None where they were counted just now.
@@ -137,14 +137,14 @@ class Access:
         return 100 * self.used // self.granted if self.granted else None
 
 
-def access() -> Access | None:
+def access() -> AccessCounts | None:
     """Return the counts of the access in force: counted now, or a worker's for much access; None before the first."""
     kept = figures.Known(count()) if is_quick() else figures.kept(FIGURE)
     if kept is None:
         return None
     history = [(date.fromisoformat(month), _coverage_of(risks)) for month, risks in kept.value.get("history", [])]
     granted, called = kept.value["used"]
-    return Access(_coverage_of(kept.value["risks"]), history, granted, called, kept.as_of)
+    return AccessCounts(_coverage_of(kept.value["risks"]), history, granted, called, kept.as_of)
 
 
 def _coverage_of(risks: Iterable[tuple[str, int, int]]) -> Coverage:

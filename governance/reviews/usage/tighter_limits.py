@@ -27,7 +27,7 @@ _MOST_DIGITS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class NumberRange:
     """The smallest and largest value of one numeric argument of allowed calls, and in how many calls it was."""
 
     least: Figure
@@ -80,7 +80,7 @@ def read(text: str) -> Figure | None:
     return figure(value) if value.is_finite() and abs(value.adjusted()) <= _MOST_DIGITS else None
 
 
-def of_line(tool: str, limits: Mapping[str, Any], used: Mapping[str, Used], calls: int) -> list[Tightening]:
+def of_line(tool: str, limits: Mapping[str, Any], used: Mapping[str, NumberRange], calls: int) -> list[Tightening]:
     """Return the possible tightenings of one tool, given its limits, the numbers seen, and the count of its calls.
 
     A number counts only where it is known of every call. A tool with a JSON pointer among its limits is left alone: the

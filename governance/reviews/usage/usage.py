@@ -22,7 +22,7 @@ from audit import bodies, stream
 from audit.models import Cursor
 from entitlements.catalog.models import System
 from governance.reviews.usage.models import UsageDay
-from governance.reviews.usage.tighter_limits import Figure, Used
+from governance.reviews.usage.tighter_limits import Figure, NumberRange
 
 CURSOR: Final = "usage"
 AT_ONCE: Final = 20_000
@@ -278,7 +278,7 @@ class Use:
     denied: int | None
     people: int | None
     last: datetime | None
-    numbers: Mapping[str, Used] | None = None
+    numbers: Mapping[str, NumberRange] | None = None
 
     @property
     def ranges(self) -> dict[str, list[Figure]] | None:
@@ -302,8 +302,8 @@ def of_lines(grants: Collection[UUID], now: datetime) -> dict[tuple[UUID, int], 
         }
 
 
-def _numbers(ranges: str | None) -> dict[str, Used] | None:
-    return None if ranges is None else {name: Used(*bounds) for name, bounds in json.loads(ranges).items()}
+def _numbers(ranges: str | None) -> dict[str, NumberRange] | None:
+    return None if ranges is None else {name: NumberRange(*bounds) for name, bounds in json.loads(ranges).items()}
 
 
 def denied_beyond(agent: int, now: datetime) -> list[tuple[str, int]]:

@@ -47,7 +47,7 @@ def remediation(campaign: Campaign) -> plots.Plot | None:
     )
 
 
-def coverage(access: coverage_actions.Access) -> plots.Plot | None:
+def coverage(access: coverage_actions.AccessCounts) -> plots.Plot | None:
     """Draw how much access was reviewed in time at the end of each of the last months; None without access."""
     known = [share for _month, share in access.months if share is not None]
     return (
@@ -68,7 +68,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Heat:
+class HeatMap:
     """Agents by tools: what each may use, and used. `hidden` counts the agents and tools that are not shown."""
 
     tools: list[str]
@@ -89,7 +89,7 @@ class _Use(NamedTuple):
 _COUNTS: Final = ("calls_window", "denied_window")
 
 
-def heat(campaign: Campaign) -> Heat | None:
+def heat(campaign: Campaign) -> HeatMap | None:
     """Compare granted with used tools by agent, those with most unused tools first; None without access to tools."""
     lines = ReviewLine.objects.filter(item__campaign=campaign, item__agent__isnull=False, tool__isnull=False)
     lines = lines.exclude(item__state=ReviewItem.State.EXCLUDED)
@@ -105,7 +105,7 @@ def heat(campaign: Campaign) -> Heat | None:
     order = sorted(held, key=lambda agent: (-_unused(held[agent]), agent))
     cells = [[_cell(held[agent].get(tool, [])) for tool in tools[:MOST_TOOLS]] for agent in order[:MOST_ROWS]]
     every = [_cell(uses) for of_agent in held.values() for uses in of_agent.values()]
-    return Heat(
+    return HeatMap(
         tools[:MOST_TOOLS],
         [(name, slug, row) for (name, slug), row in zip(order, cells, strict=False)],
         (max(len(order) - MOST_ROWS, 0), max(len(tools) - MOST_TOOLS, 0)),

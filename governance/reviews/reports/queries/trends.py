@@ -33,7 +33,7 @@ WEEKS: Final = 26
 """How far back the calendar of changes goes."""
 
 
-def coverage(access: coverage_actions.Access) -> plots.Plot | None:
+def coverage(access: coverage_actions.AccessCounts) -> plots.Plot | None:
     """Draw how much was reviewed in time at the end of each of twelve months, by risk; None for fewer than two."""
     months = access.history
     if sum(seen.percent is not None for _month, seen in months) < 2:  # noqa: PLR2004 - a line has two ends
