@@ -91,7 +91,7 @@ def test_where_there_is_no_room_for_it_the_sealing_is_refused_and_says_so(
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert EvidenceSealing.objects.get().refused == seal.NoRoom.code
     assert (seal.unfinished(), EvidencePack.objects.exists()) == ([], False)
-    assert "no disk space to build the pack" in visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/"))
+    assert "no room for putting the pack together" in visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/"))
     failed = timeline.about("campaign:q4").get(action=Action.EVIDENCE_SEALING_FAILED)
     assert failed.code == seal.NoRoom.code
     seal.seal(campaign.pk, by=company.ana, statement=SIGNED)

@@ -309,7 +309,7 @@ def test_a_sealed_pack_keeps_its_bytes_and_reperforming_still_equals(
     (tmp_path / "pack.zip").write_bytes(content)
     said = io.StringIO()
     call_command("evidence_reperform", str(tmp_path / "pack.zip"), stdout=said)
-    assert "5 grants in the pack, 5 by the record, 0 others" in said.getvalue()
+    assert "5 grants in the pack, 5 by the audit log, 0 others" in said.getvalue()
 
 
 def test_a_pack_that_is_sealed_afterwards_says_that_it_was_put_together(
