@@ -115,7 +115,7 @@ def resume_staging() -> None:
 @shared_task(ignore_result=True, **_WHOLE_REVIEW)
 def seal_evidence(campaign_id: str) -> None:
     """Seal the evidence of a campaign that was signed off. `resume_sealing` continues after a crash."""
-    seal.carry_on(UUID(campaign_id))
+    seal.resume(UUID(campaign_id))
 
 
 @shared_task(ignore_result=True)

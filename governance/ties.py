@@ -54,4 +54,4 @@ def find_reviewers(login: str) -> None:
     """Find other reviewers and checkers for a disabled person; the sweep finds missed ones."""
     while assignment.reassign_leavers(who=login):
         pass
-    replacement.replace_checkers(who=login)
+    replacement.replace_checkers(login=login)

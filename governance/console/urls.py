@@ -105,7 +105,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("review-questions/<uuid:question>/", discussion_pages.question, name="review-question"),
     path("reviews/<slug:slug>/items/<uuid:item>/draft/", workbench.draft, name="review-draft"),
     path("spot-checks/", spot_check_pages.listing, name="spot-checks"),
-    path("spot-checks/<uuid:check>/", spot_check_pages.one, name="spot-check"),
+    path("spot-checks/<uuid:check>/", spot_check_pages.check, name="spot-check"),
     path("reviews/<slug:slug>/spot-checks/", spot_check_pages.switch_on, name="review-spot-checks"),
     path(
         "reviews/<slug:slug>/spot-checks/<uuid:check>/follow-up/",
@@ -125,7 +125,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reviews/<slug:slug>/evidence.json", evidence.export, {"form": "json"}, name="review-json"),
     path("reviews/<slug:slug>/seal/", evidence.seal, name="review-seal"),
     path("reviews/<slug:slug>/audit/", audit_pages.workspace, name="review-audit"),
-    path("audit/samples/<uuid:sample>/", audit_pages.one, name="review-sample"),
+    path("audit/samples/<uuid:sample>/", audit_pages.sample, name="review-sample"),
     path("audit/samples/<uuid:sample>.csv", audit_pages.workpaper, {"form": "csv"}, name="review-workpaper"),
     path("audit/samples/<uuid:sample>.json", audit_pages.workpaper, {"form": "json"}, name="review-workpaper-json"),
     path("reviews/<slug:slug>/evidence.zip", evidence.pack, name="review-pack"),

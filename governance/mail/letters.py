@@ -1,4 +1,4 @@
-"""What a mail says: plain text that leads to pages of ours. Nothing is decided by opening a link."""
+"""The text of a mail: plain text with links to pages of the console. Opening a link decides nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write(delivery: Delivery, notices: Sequence[Notice], chosen: NoticeSettings)
         subject = _inert(notices[0].sentence)
     else:
         subject = ngettext("%(n)d thing to look at", "%(n)d things to look at", len(notices)) % {"n": len(notices)}
-    parts = [_told(notice, chosen) for notice in notices[:MOST]]
+    parts = [_paragraph(notice, chosen) for notice in notices[:MOST]]
     if len(notices) > MOST:
         parts.append(_("And %(n)d more, in your inbox.") % {"n": len(notices) - MOST})
     parts.append(_("Everything: %(url)s") % {"url": f"{settings.CONSOLE_URL}/inbox/"})
@@ -40,18 +40,18 @@ def write(delivery: Delivery, notices: Sequence[Notice], chosen: NoticeSettings)
         f"Mandate: {subject}"[:_SUBJECT],
         "\n\n".join(parts) + "\n",
         to=[delivery.person.email],
-        headers={  # the same message at each attempt, which nobody's absence answers (RFC 3834)
+        headers={  # the same Message-ID at each attempt; out-of-office responders stay silent (RFC 3834)
             "Message-ID": f"<{delivery.pk}@{urlsplit(settings.CONSOLE_URL).hostname}>",
             "Auto-Submitted": "auto-generated",
         },
     )
 
 
-def _told(notice: Notice, chosen: NoticeSettings) -> str:
+def _paragraph(notice: Notice, chosen: NoticeSettings) -> str:
     at = notice.made_at.astimezone(ZoneInfo(chosen.time_zone))
     return f"{_inert(notice.sentence)}\n{at:%Y-%m-%d %H:%M} {chosen.time_zone}\n{settings.CONSOLE_URL}{notice.url}"
 
 
 def _inert(sentence: str) -> str:
-    """Keep mail programs from making links of foreign names: of an address, and of a host alone."""
+    """Change a foreign text so that mail programs make no link of an address or a host name in it."""
     return _HOST.sub(". ", sentence.replace("://", ": //"))

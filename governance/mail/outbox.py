@@ -1,8 +1,8 @@
-"""Mail that has to leave: written down with what it tells, tried until it is taken, given up after ten times.
+"""Outgoing mail: stored with its notices, tried until the mail server takes it, given up after ten attempts.
 
-A worker first writes down that it tries, and when to try again if nothing more is heard of it; then it sends; then it
-says so. Two that look at once share the work. One that is killed between sending and saying so makes a second copy of
-the mail, with the same Message-ID.
+A worker first stores the attempt and the time of the next one, then sends, then stores the result. Workers share the
+queue. A worker that is killed between sending and storing the result causes a second copy of the mail, with the same
+Message-ID.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ _State = Delivery.State
 
 
 class NotGivenUp(DomainError):
-    """It waits to be sent, or was sent; only what was given up is tried anew."""
+    """The mail waits to be sent or was sent. You can retry a mail only after it was given up."""
 
     code, status = "delivery_not_given_up", HTTPStatus.CONFLICT
 
 
 def is_on() -> bool:
-    """Whether there is a mail server. Without one nothing is written down for later."""
+    """Whether a mail server is configured. Without one no mail is stored for later."""
     return bool(settings.MAILERS.get("default"))
 
 
 def post_at_once(notice: Notice) -> None:
-    """Write down the mail of an urgent notice, in the transaction that makes the notice."""
-    chosen = preferences.of(notice.person)
+    """Store the mail of an urgent notice, in the transaction that creates the notice."""
+    chosen = preferences.for_person(notice.person)
     if not _reachable(notice.person, chosen) or not preferences.is_mailed(chosen, notice.kind):
         return
     now = clock.now()
@@ -62,11 +62,11 @@ def post_at_once(notice: Notice) -> None:
 
 
 def post_digests() -> int:
-    """Write down a mail of the day for each person whose hour has come and who has unread news; says how many."""
+    """Store a digest for each person whose digest hour has come and who has unread notices; return how many."""
     if not is_on():
         return 0
-    untold = Notice.objects.filter(delivery=None, read_at=None, made_at__gt=clock.now() - _STALE)
-    people = untold.order_by("person_id").values_list("person_id", flat=True).distinct()
+    unmailed = Notice.objects.filter(delivery=None, read_at=None, made_at__gt=clock.now() - _STALE)
+    people = unmailed.order_by("person_id").values_list("person_id", flat=True).distinct()
     return sum(_post_digest(person) for person in people)
 
 
@@ -75,21 +75,21 @@ def _post_digest(person_id: int) -> bool:
     person = Person.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=person_id).first()
     if person is None:
         return False
-    chosen, now = preferences.of(person), clock.now()
+    chosen, now = preferences.for_person(person), clock.now()
     day, moment = preferences.digest_of(chosen, now)
     key = f"digest {person.pk} {day}"
     if not _reachable(person, chosen) or Delivery.objects.filter(dedupe=key).exists():
         return False
-    untold = Notice.objects.filter(person=person, delivery=None, read_at=None)
-    due = untold.filter(made_at__gt=now - _STALE, made_at__lte=moment)
+    unmailed = Notice.objects.filter(person=person, delivery=None, read_at=None)
+    due = unmailed.filter(made_at__gt=now - _STALE, made_at__lte=moment)
     wanted = [notice.pk for notice in due if preferences.is_mailed(chosen, notice.kind)]
     if not wanted:
         return False
     quiet = preferences.after_quiet_hours(chosen, now)
-    made = Delivery.objects.create(
+    delivery = Delivery.objects.create(
         channel=Delivery.Channel.DIGEST, dedupe=key, person=person, next_at=quiet, made_at=now
     )
-    Notice.objects.filter(pk__in=wanted).update(delivery=made)
+    Notice.objects.filter(pk__in=wanted).update(delivery=delivery)
     return True
 
 
@@ -98,14 +98,14 @@ def _reachable(person: Person, chosen: NoticeSettings) -> bool:
 
 
 def send_one() -> bool:
-    """Try the delivery that has waited longest; says whether there was one that is due."""
+    """Try the delivery that has waited longest; return whether one was due."""
     claimed = _claim()
     if claimed is None:
         return False
-    chosen = preferences.of(claimed.person)
+    chosen = preferences.for_person(claimed.person)
     notices = list(claimed.notices.order_by("-urgent", "-made_at", "-id"))
     if not notices or not _reachable(claimed.person, chosen):
-        give_up(claimed, "Nobody can be reached by mail there.")
+        give_up(claimed, "This person cannot be reached by mail.")
         return True
     try:
         letters.write(claimed, notices, chosen).send(using="default")
@@ -120,31 +120,31 @@ def send_one() -> bool:
 
 @transaction.atomic
 def _claim() -> Delivery | None:
-    """Take what is due, and write down when it is tried again if this process says nothing more."""
+    """Claim the next due delivery, and store when it is tried again if this process stores no result."""
     due = Delivery.objects.filter(state=_State.WAITING, next_at__lte=clock.now()).order_by("next_at", "pk")
-    found = due.select_for_update(of=("self",), skip_locked=True).select_related("person").first()
-    if found is None:
+    delivery = due.select_for_update(of=("self",), skip_locked=True).select_related("person").first()
+    if delivery is None:
         return None
-    found.attempts += 1
-    found.next_at = clock.now() + wait(found.attempts)
-    found.save(update_fields=["attempts", "next_at"])
-    return found
+    delivery.attempts += 1
+    delivery.next_at = clock.now() + retry_delay(delivery.attempts)
+    delivery.save(update_fields=["attempts", "next_at"])
+    return delivery
 
 
-def wait(attempts: int) -> timedelta:
-    """Return how long to wait after so many attempts: twice as long each time, and a random half more."""
+def retry_delay(attempts: int) -> timedelta:
+    """Return how long to wait after so many attempts: twice as long each time, plus up to half of it at random."""
     doubled = min(_FIRST * (1 << min(attempts - 1, MOST_ATTEMPTS)), _LONGEST)
     return doubled * (1 + secrets.randbelow(500) / 1000)
 
 
 def _mine(claimed: Delivery) -> QuerySet[Delivery]:
-    """Return the row while nobody else has taken it since."""
+    """Return the row, unless another worker has claimed it since."""
     return Delivery.objects.filter(pk=claimed.pk, state=_State.WAITING, attempts=claimed.attempts)
 
 
 def _refused(claimed: Delivery, problem: smtplib.SMTPRecipientsRefused) -> None:
-    code, said = next(iter(problem.recipients.values()), (0, b""))
-    answer = f"{code} {said.decode(errors='replace')}"
+    code, response = next(iter(problem.recipients.values()), (0, b""))
+    answer = f"{code} {response.decode(errors='replace')}"
     if code < _PERMANENT:
         _failed(claimed, answer)
         return
@@ -156,42 +156,42 @@ def _failed(claimed: Delivery, answer: str) -> None:
     if claimed.attempts >= MOST_ATTEMPTS:
         give_up(claimed, answer)
     else:
-        _mine(claimed).update(answer=_said(answer))
+        _mine(claimed).update(answer=_excerpt(answer))
 
 
-def _said(answer: str) -> str:
+def _excerpt(answer: str) -> str:
     return " ".join(redaction.text(answer).split())[:300]
 
 
 @transaction.atomic
 def give_up(claimed: Delivery, answer: str) -> None:
-    """Try a delivery no more, until somebody says so."""
-    if _mine(claimed).update(state=_State.DEAD, answer=_said(answer)):
+    """Stop trying a delivery until an administrator replays it."""
+    if _mine(claimed).update(state=_State.DEAD, answer=_excerpt(answer)):
         about = [f"delivery:{claimed.pk}", f"person:{claimed.person.login}"]
         log.record(Action.DELIVERY_GIVEN_UP, about=about, by=SYSTEM, detail={"attempts": claimed.attempts})
 
 
 @transaction.atomic
 def replay(delivery_id: UUID, *, by: Principal, reason: str = "") -> Delivery:
-    """Try anew what was given up. Raises NotFound, NotGivenUp."""
-    found = Delivery.objects.select_for_update(of=("self",)).select_related("person").filter(pk=delivery_id).first()
-    if found is None:
+    """Try again a delivery that was given up. Raises NotFound, NotGivenUp."""
+    delivery = Delivery.objects.select_for_update(of=("self",)).select_related("person").filter(pk=delivery_id).first()
+    if delivery is None:
         raise NotFound
-    if found.state != _State.DEAD:
+    if delivery.state != _State.DEAD:
         raise NotGivenUp
-    found.state, found.attempts, found.next_at = _State.WAITING, 0, clock.now()
-    found.save(update_fields=["state", "attempts", "next_at"])
-    about = [f"delivery:{found.pk}", f"person:{found.person.login}"]
+    delivery.state, delivery.attempts, delivery.next_at = _State.WAITING, 0, clock.now()
+    delivery.save(update_fields=["state", "attempts", "next_at"])
+    about = [f"delivery:{delivery.pk}", f"person:{delivery.person.login}"]
     log.record(Action.DELIVERY_REPLAYED, about=about, by=by, reason=reason)
-    return found
+    return delivery
 
 
 @transaction.atomic
 def mark_bad(person: Person, *, by: Principal, reason: str) -> NoticeSettings:
-    """Mail nothing to a person's present address any more, since it came back; another address is mailed again."""
-    kept, _made = NoticeSettings.objects.get_or_create(person=person)
-    if kept.bad_address != person.email:
-        kept.bad_address = person.email
-        kept.save(update_fields=["bad_address"])
+    """Mail nothing to a person's current address any more, because mail came back; a new address is mailed again."""
+    chosen, _made = NoticeSettings.objects.get_or_create(person=person)
+    if chosen.bad_address != person.email:
+        chosen.bad_address = person.email
+        chosen.save(update_fields=["bad_address"])
         log.record(Action.PERSON_ADDRESS_BOUNCED, about=[f"person:{person.login}"], by=by, reason=reason)
-    return kept
+    return chosen

@@ -1,4 +1,4 @@
-"""When and of what somebody is mailed: the zone they live in, the hour of their digest, their quiet hours."""
+"""A person's mail preferences: their time zone, the hour of their digest, their quiet hours, the kinds they want."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from entitlements.people.models import Person
 from governance.notices.models import Kind, NoticeSettings
 
 SAFETY: Final = frozenset({Kind.AGENT_STOPPED, Kind.TOOL_QUARANTINED, Kind.EMERGENCY, Kind.CREDENTIAL})
-"""What nobody can switch off, and what waits for no quiet hours to pass."""
+"""Kinds that a person cannot switch off and that do not wait for the end of quiet hours."""
 
 
 class UnknownTimeZone(DomainError):
-    """The time zone has to be a name of the IANA database, like Europe/Berlin."""
+    """The time zone is unknown. Use a name from the IANA database, such as Europe/Berlin."""
 
     code, status = "unknown_time_zone", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class BadHours(DomainError):
-    """Hours are whole and go from 0 to 23; quiet hours have a beginning and an end, and they differ."""
+    """An hour is a whole number from 0 to 23. Quiet hours need a beginning and an end, and the two must differ."""
 
     code, status = "bad_hours", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class CannotBeSwitchedOff(DomainError):
-    """Mail about safety cannot be switched off."""
+    """You cannot switch off mail about safety."""
 
     code, status = "cannot_be_switched_off", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-def of(person: Person) -> NoticeSettings:
-    """Return a person's settings, or those of somebody who never chose any."""
+def for_person(person: Person) -> NoticeSettings:
+    """Return a person's settings, or the defaults where they have chosen none."""
     return NoticeSettings.objects.filter(person=person).first() or NoticeSettings(person=person)
 
 
@@ -57,7 +57,7 @@ def change(
     not_mailed: Collection[str],
     by: Principal,
 ) -> NoticeSettings:
-    """Keep what somebody chose; an address that mail came back from is tried again.
+    """Store a person's settings; an address from which mail came back is tried again.
 
     Raises UnknownTimeZone, BadHours, CannotBeSwitchedOff.
     """
@@ -88,30 +88,30 @@ def zones() -> frozenset[str]:
 
 
 def is_mailed(settings: NoticeSettings, kind: str) -> bool:
-    """Whether somebody wants mail of this kind; of safety they get it in any case."""
+    """Whether a person gets mail of this kind. Mail about safety is always sent."""
     return kind in SAFETY or kind not in settings.not_mailed
 
 
 def not_before(settings: NoticeSettings, kind: str, now: datetime) -> datetime:
-    """Return when an urgent notice goes out: now, or at the end of somebody's quiet hours."""
+    """Return when an urgent notice goes out: now, or at the end of the person's quiet hours."""
     return now if kind in SAFETY else after_quiet_hours(settings, now)
 
 
 def after_quiet_hours(settings: NoticeSettings, now: datetime) -> datetime:
-    """Return when somebody may be mailed: now, or at the end of their quiet hours."""
+    """Return when a person may be mailed: now, or at the end of their quiet hours."""
     begin, end = settings.quiet_from, settings.quiet_until
     if begin is None or end is None:
         return now
-    here = now.astimezone(ZoneInfo(settings.time_zone))
-    is_quiet = begin <= here.hour < end if begin < end else here.hour >= begin or here.hour < end
+    local = now.astimezone(ZoneInfo(settings.time_zone))
+    is_quiet = begin <= local.hour < end if begin < end else local.hour >= begin or local.hour < end
     if not is_quiet:
         return now
-    day = here.date() + timedelta(days=0 if here.hour < end else 1)
+    day = local.date() + timedelta(days=0 if local.hour < end else 1)
     return at_hour(settings, day, end)
 
 
 def digest_of(settings: NoticeSettings, now: datetime) -> tuple[date, datetime]:
-    """Return the day of the last digest that is due, and its moment."""
+    """Return the day and the moment of the last digest that is due."""
     today = now.astimezone(ZoneInfo(settings.time_zone)).date()
     moment = at_hour(settings, today, settings.digest_hour)
     if moment <= now:
@@ -120,5 +120,5 @@ def digest_of(settings: NoticeSettings, now: datetime) -> tuple[date, datetime]:
 
 
 def at_hour(settings: NoticeSettings, day: date, hour: int) -> datetime:
-    """Return the moment of an hour where somebody lives; one that the clocks skip or repeat comes once."""
+    """Return the moment of an hour in the person's time zone; an hour that the clocks skip or repeat comes once."""
     return datetime.combine(day, time(hour), ZoneInfo(settings.time_zone)).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Notices over REST: one's inbox and when one is mailed; for administrators what was mailed, and sending it again."""
+"""Notices over REST: the caller's inbox and mail preferences; for administrators the list of mails, and retries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LAST_HOUR = 23
 
 
 class NoticeShown(Shown):
-    """One thing that the caller is told; `url` is a path of the console."""
+    """One notice to the caller; `url` is a path of the console."""
 
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=Kind.choices)
@@ -51,7 +51,7 @@ class NoticeFilter(filters.FilterSet):
 
 
 class SettingsAsked(Strict):
-    """When and of what the caller is mailed. Hours are those of the time zone; no quiet hours are two nulls."""
+    """The caller's mail preferences. Hours are in the time zone; without quiet hours both are null."""
 
     time_zone = Text(max_length=64)
     digest_hour = serializers.IntegerField(min_value=0, max_value=_LAST_HOUR)
@@ -61,7 +61,7 @@ class SettingsAsked(Strict):
 
 
 class SettingsShown(Shown):
-    """When and of what the caller is mailed; `bad_address` is one that mail came back from."""
+    """The caller's mail preferences; `bad_address` is an address from which mail came back."""
 
     time_zone = serializers.CharField()
     digest_hour = serializers.IntegerField()
@@ -78,7 +78,7 @@ class Read(Shown):
 
 
 class DeliveryShown(Shown):
-    """One mail: to whom, how far it came, and what the mail server said last."""
+    """One mail: its recipient, its state, and the mail server's last response."""
 
     id = serializers.UUIDField()
     channel = serializers.ChoiceField(choices=Delivery.Channel.choices)
@@ -107,7 +107,7 @@ class _OnesOwn(Endpoint):
     matrix: ClassVar[Matrix] = MATRIX
 
     def person(self) -> Person:
-        """Return whose inbox it is. Raises Forbidden for what is nobody."""
+        """Return the person whose inbox it is. Raises Forbidden where the caller is not a person."""
         if self.caller.human is None:
             raise Forbidden
         return self.caller.human
@@ -135,7 +135,7 @@ class ReadOne(_OfNotices):
 
     @extend_schema(request=None, responses=NoticeShown)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
-        """Say that one was read; saying it again changes nothing."""
+        """Mark one notice as read; a second call changes nothing."""
         found = self.found()
         self.body(Nothing)
         queue.mark_read(self.person(), found.pk)
@@ -147,7 +147,7 @@ class ReadAll(_OnesOwn):
 
     @extend_schema(request=None, responses=Read)
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Say that all were read."""
+        """Mark all notices as read."""
         self.body(Nothing)
         return Response({"read": queue.mark_read(self.person())})
 
@@ -157,15 +157,15 @@ class Settings(_OnesOwn):
 
     @extend_schema(responses=SettingsShown)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Show when and of what the caller is mailed."""
-        return Response(SettingsShown(preferences.of(self.person())).data)
+        """Show the caller's mail preferences."""
+        return Response(SettingsShown(preferences.for_person(self.person())).data)
 
     @extend_schema(request=SettingsAsked, responses=SettingsShown)
     def put(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Choose anew. Mail about safety cannot be switched off."""
+        """Change the caller's mail preferences. Mail about safety cannot be switched off."""
         person = self.person()
-        kept = preferences.change(person, **self.body(SettingsAsked), by=self.principal)
-        return Response(SettingsShown(kept).data)
+        changed = preferences.change(person, **self.body(SettingsAsked), by=self.principal)
+        return Response(SettingsShown(changed).data)
 
 
 class Deliveries(Listing):
@@ -192,13 +192,13 @@ class Replay(Act):
         return Delivery.objects.select_related("person")
 
     def links(self, found: Delivery) -> list[str]:
-        """Return the links of the mail and of whom it is for."""
+        """Return the links of the mail and of its recipient."""
         return [f"delivery:{found.pk}", f"person:{found.person.login}"]
 
     @staticmethod
-    def verb(found: Delivery, **said: Any) -> Delivery:  # noqa: ANN401 - by and reason
-        """Try it anew."""
-        return outbox.replay(found.pk, **said)
+    def verb(found: Delivery, **values: Any) -> Delivery:  # noqa: ANN401 - by and reason
+        """Try the mail again."""
+        return outbox.replay(found.pk, **values)
 
 
 class Bounced(Act):
@@ -210,7 +210,7 @@ class Bounced(Act):
     verb: ClassVar[Callable[..., NoticeSettings]] = staticmethod(outbox.mark_bad)
 
     def rows(self) -> QuerySet[Person]:
-        """Return everybody."""
+        """Return all people."""
         return Person.objects.all()
 
     def links(self, found: Person) -> list[str]:
@@ -218,5 +218,5 @@ class Bounced(Act):
         return [f"person:{found.login}"]
 
     def again(self, row: Person, **kwargs: Any) -> Response:  # noqa: ANN401 - as the base's
-        """Answer with the settings as they are then."""
-        return Response(SettingsShown(preferences.of(row)).data, status=HTTPStatus.OK, **kwargs)
+        """Return the preferences after the change."""
+        return Response(SettingsShown(preferences.for_person(row)).data, status=HTTPStatus.OK, **kwargs)

@@ -1,4 +1,4 @@
-"""What one event tells some people, and what the events about requests and access have in common."""
+"""The message that an event causes, and helpers that read an event."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from governance.notices.models import Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What one event tells some people. Without `dedupe` it is this event, and nothing else, that is told once."""
+class Message:
+    """One message to some people about an event. Without `dedupe` the message is unique to this event."""
 
     kind: Kind
     people: Iterable[Person | None]
@@ -25,14 +25,14 @@ class Told:
     dedupe: str = ""
 
 
-type Teller = Callable[[Event], Iterable[Told]]
+type Notifier = Callable[[Event], Iterable[Message]]
 
 
 def key(event: Event, kind: str) -> str:
-    """Return the first thing of a kind that an event is about; a key that is nothing's when it is about none."""
+    """Return the key of the first link of a kind in an event's `about`; "-", which no row has, without one."""
     return next((link.partition(":")[2] for link in event.about if link.startswith(f"{kind}:")), "-")
 
 
 def review_begins(name: str) -> str:
-    """Say to a reviewer that a review began."""
+    """Return the sentence that tells a reviewer that a review waits for them."""
     return _("A review waits for you: %(name)s.") % {"name": name}

@@ -1,4 +1,4 @@
-"""What those are told who run reviews: what waits for their word, what could not be proven, what nobody answers."""
+"""Notices for the owners of access reviews: held deadlines, failed verifications, missing reviewers, spot checks."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.spot_checks.models import SpotCheck
 
-from .audience import Teller, Told, key
+from .audience import Message, Notifier, key
 
 
 def _campaign(event: Event) -> Campaign | None:
     return Campaign.objects.select_related("owner").filter(slug=key(event, "campaign")).first()
 
 
-def _held(event: Event) -> Iterator[Told]:
-    """Tell at once whoever runs a review that more would stop than stops without a word, and that nothing does yet."""
+def _held(event: Event) -> Iterator[Message]:
+    """Tell the owner of a review at once that a deadline would stop too much access, and waits for their decision."""
     if (campaign := _campaign(event)) is None:
         return
     count = int(event.detail.get("grants", 0))
-    said = ngettext(
-        "%(n)d access would stop because nobody answered in %(review)s. It waits for your word.",
-        "%(n)d accesses would stop because nobody answered in %(review)s. They wait for your word.",
+    text = ngettext(
+        "%(n)d access would stop because no reviewer answered in %(review)s. It waits for your decision.",
+        "%(n)d accesses would stop because no reviewer answered in %(review)s. They wait for your decision.",
         count,
     )
-    told = said % {"n": count, "review": campaign.name}
-    yield Told(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), told, _page(campaign), urgent=True)
+    sentence = text % {"n": count, "review": campaign.name}
+    yield Message(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), sentence, _page(campaign), urgent=True)
 
 
-def _not_proven(event: Event) -> Iterator[Told]:
-    """Tell whoever runs a review and security, once, that what was cut may still work."""
+def _not_proven(event: Event) -> Iterator[Message]:
+    """Tell the owner of a review and security, once, that access which was removed may still work."""
     name = key(event, "item")
     item = ReviewItem.objects.select_related("campaign__owner").filter(pk=name).first() if name != "-" else None
     if item is None:
         return
-    yield Told(
+    yield Message(
         Kind.REVIEW_WAITING,
         [item.campaign.owner, *Person.objects.holding(Role.SECURITY)],
         _about(item.campaign),
-        _("A removal could not be proven, so it may still work: %(name)s.") % {"name": item.name},
+        _("A removal could not be verified, so the access may still work: %(name)s.") % {"name": item.name},
         f"/reviews/{item.campaign.slug}/items/{item.pk}/",
         urgent=True,
         dedupe=f"decision {key(event, 'decision')} not proven",
     )
 
 
-def left_to_nobody(event: Event) -> Iterator[Told]:
-    """Tell whoever runs a review, once a day, that somebody's place was taken by nobody."""
+def reviewer_missing(event: Event) -> Iterator[Message]:
+    """Tell the owner of a review, once a day, that a reviewer left and no other was found."""
     if event.detail.get("to") is not None or (campaign := _campaign(event)) is None:
         return
-    said = _("Nobody is left to answer some of %(review)s: name somebody.") % {"review": campaign.name}
+    sentence = _("Some items of %(review)s have no reviewer. Name one.") % {"review": campaign.name}
     dedupe = f"campaign {campaign.slug} left to nobody {event.at:%Y-%m-%d}"
-    yield Told(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), said, _page(campaign), dedupe=dedupe)
+    yield Message(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), sentence, _page(campaign), dedupe=dedupe)
 
 
 def _about(campaign: Campaign) -> str:
@@ -71,48 +71,46 @@ def _page(campaign: Campaign) -> str:
     return f"/reviews/{campaign.slug}/"
 
 
-def _spot_checks(event: Event) -> Iterator[Told]:
-    """Tell whoever is asked to check answers of a review; what was answered is not for her to know."""
+def _spot_checks(event: Event) -> Iterator[Message]:
+    """Tell the checkers of a review that spot checks wait for them; they must not learn the first decisions."""
     if (campaign := _campaign(event)) is None:
         return
-    asked = Person.objects.filter(spot_checks__plan=campaign.pk, spot_checks__answered_at=None).distinct()
-    said = _("You are asked to check some answers of a review, without knowing them: %(review)s.")
-    yield Told(Kind.REVIEW_WAITING, asked, _about(campaign), said % {"review": campaign.name}, "/spot-checks/")
+    checkers = Person.objects.filter(spot_checks__plan=campaign.pk, spot_checks__answered_at=None).distinct()
+    text = _("You are asked to check some answers of a review, without seeing them: %(review)s.")
+    yield Message(Kind.REVIEW_WAITING, checkers, _about(campaign), text % {"review": campaign.name}, "/spot-checks/")
 
 
-def _spot_check_passed_on(event: Event) -> Iterator[Told]:
-    """Tell who checks now, once a day; where that is nobody, whoever runs the review."""
+def _spot_check_passed_on(event: Event) -> Iterator[Message]:
+    """Tell the new checker, once a day; without one, tell the owner of the review."""
     if (campaign := _campaign(event)) is None:
         return
     to, day = event.detail.get("to"), f"{event.at:%Y-%m-%d}"
     if to is not None:
-        asked = Person.objects.filter(login=to)
-        said = _("You are asked to check some answers of a review, without knowing them: %(review)s.")
+        checkers = Person.objects.filter(login=to)
+        text = _("You are asked to check some answers of a review, without seeing them: %(review)s.")
         dedupe = f"spot checks of {campaign.slug} passed on {day}"
-        told = said % {"review": campaign.name}
-        yield Told(Kind.REVIEW_WAITING, asked, _about(campaign), told, "/spot-checks/", dedupe=dedupe)
+        sentence = text % {"review": campaign.name}
+        yield Message(Kind.REVIEW_WAITING, checkers, _about(campaign), sentence, "/spot-checks/", dedupe=dedupe)
         return
-    said = _(
-        "Nobody is left to check some answers of %(review)s: who checked them left, or is not independent any more."
-    )
+    text = _("Some spot checks of %(review)s have no checker: the checker left or is no longer independent.")
     dedupe = f"spot checks of {campaign.slug} left to nobody {day}"
-    told = said % {"review": campaign.name}
+    sentence = text % {"review": campaign.name}
     page = f"{_page(campaign)}#spot-checks"
-    yield Told(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), told, page, dedupe=dedupe)
+    yield Message(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), sentence, page, dedupe=dedupe)
 
 
-def _spot_checked(event: Event) -> Iterator[Told]:
-    """Tell whoever runs a review, once, that somebody would have taken more away than was answered."""
+def _spot_checked(event: Event) -> Iterator[Message]:
+    """Tell the owner of a review, once, that a checker would have removed more than the reviewer did."""
     campaign = _campaign(event)
     if campaign is None or not SpotCheck.to_follow_up().filter(plan=campaign.pk).exists():
         return
-    said = _("A spot check would take more away than was answered in %(review)s: see whether to ask again.")
+    text = _("A spot check would take more away than was answered in %(review)s: see whether to ask again.")
     dedupe = f"spot checks of {campaign.slug} disagree"
-    told = said % {"review": campaign.name}
-    yield Told(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), told, _page(campaign), dedupe=dedupe)
+    sentence = text % {"review": campaign.name}
+    yield Message(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), sentence, _page(campaign), dedupe=dedupe)
 
 
-TELLERS: Final[Mapping[Action, Teller]] = {
+NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.REVIEW_DEADLINE_HELD: _held,
     Action.CAMPAIGN_SPOT_CHECKS_DRAWN: _spot_checks,
     Action.SPOT_CHECK_ANSWERED: _spot_checked,

@@ -1,4 +1,4 @@
-"""What those are told who are asked about a review or an item of it, and who asked: by its auditor, by a reviewer."""
+"""Notices about questions: those that reviewers ask about an item, and those that an auditor asks about a review."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from governance.out_of_office import delegations
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.discussion.models import ReviewQuestion
 
-from .audience import Teller, Told, key
+from .audience import Message, Notifier, key
 
 
-def _asked_about(event: Event) -> Iterator[Told]:
-    """Tell whoever is asked, and who stands in for her, of the question, and whoever put it of the answer."""
+def _asked_about(event: Event) -> Iterator[Message]:
+    """Tell the person asked and their out-of-office delegates of a question, and the person who asked of the answer."""
     people = ("asked_by", "asked_of", "answered_by")
     rows = ReviewQuestion.objects.select_related("item__campaign", "item__agent", *people)
     if (question := rows.filter(pk=key(event, "question")).first()) is None:
         return
     item, about = question.item, f"question:{question.pk}"
     if event.action == Action.REVIEW_QUESTION_ASKED:
-        said = _("%(who)s asks you about %(what)s before answering a review.")
-        told = {"who": question.asked_by.name, "what": item.name}
+        sentence = _("%(who)s asks you about %(what)s before answering a review.")
+        names = {"who": question.asked_by.name, "what": item.name}
         url = f"/review-questions/{question.pk}/"
-        yield Told(Kind.REVIEW_WAITING, [question.asked_of], about, said % told, url)
-        said = _("%(who)s asks %(of)s, in whose place you answer, about %(what)s.")
+        yield Message(Kind.REVIEW_WAITING, [question.asked_of], about, sentence % names, url)
+        sentence = _("%(who)s asks %(of)s, in whose place you answer, about %(what)s.")
         others = delegations.with_delegates(Person.objects.filter(pk=question.asked_of_id)).exclude(
-            pk__in=[question.asked_of_id, *(each.pk for each in independence.accounts_of(question.asked_by))]
+            pk__in=[question.asked_of_id, *(account.pk for account in independence.accounts_of(question.asked_by))]
         )
-        yield Told(Kind.REVIEW_WAITING, others, about, said % {**told, "of": question.asked_of.name}, url)
+        yield Message(Kind.REVIEW_WAITING, others, about, sentence % {**names, "of": question.asked_of.name}, url)
         return
-    who = question.answerer or question.asked_of
-    said = _("%(who)s answered your question about %(what)s.") % {"who": who.name, "what": item.name}
+    answerer = question.answerer or question.asked_of
+    sentence = _("%(who)s answered your question about %(what)s.") % {"who": answerer.name, "what": item.name}
     url = f"/reviews/{item.campaign.slug}/items/{item.pk}/"
-    yield Told(Kind.REVIEW_WAITING, [question.asked_by], about, said, url)
+    yield Message(Kind.REVIEW_WAITING, [question.asked_by], about, sentence, url)
 
 
-def _audited(event: Event) -> Iterator[Told]:
-    """Tell the owner of a review what its auditor asks, the auditor the answer, and whom evidence is shared with."""
+def _audited(event: Event) -> Iterator[Message]:
+    """Tell a review's owner of an auditor's question, the auditor of the answer, and of evidence shared with them."""
     campaign = Campaign.objects.select_related("owner").filter(slug=key(event, "campaign")).first()
     if campaign is None:
         return
     about, url = f"campaign:{campaign.slug}", f"/reviews/{campaign.slug}/audit/"
-    said, people = {
+    sentence, login = {
         Action.AUDIT_QUESTION_ASKED: (_("An auditor asks about %(review)s; answer within a working day."), None),
         Action.AUDIT_QUESTION_ANSWERED: (
             _("Your question about %(review)s was answered."),
@@ -57,11 +57,11 @@ def _audited(event: Event) -> Iterator[Told]:
         ),
         Action.EVIDENCE_SHARED: (_("The evidence of %(review)s is shared with you."), key(event, "person")),
     }[Action(event.action)]
-    told = [campaign.owner] if people is None else Person.objects.filter(login=people)
-    yield Told(Kind.REVIEW_WAITING, told, about, said % {"review": campaign.name}, url)
+    people = [campaign.owner] if login is None else Person.objects.filter(login=login)
+    yield Message(Kind.REVIEW_WAITING, people, about, sentence % {"review": campaign.name}, url)
 
 
-TELLERS: Final[Mapping[Action, Teller]] = {
+NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.REVIEW_QUESTION_ASKED: _asked_about,
     Action.REVIEW_QUESTION_ANSWERED: _asked_about,
     **dict.fromkeys((Action.AUDIT_QUESTION_ASKED, Action.AUDIT_QUESTION_ANSWERED, Action.EVIDENCE_SHARED), _audited),

@@ -1,7 +1,7 @@
-"""What people are told of what happened: the record is read onward, and each event says whom it concerns.
+"""Notices from the audit log: reads sealed events in order and queues a notice for each person concerned.
 
-The cursor moves in the transaction that queues the notices, and the event's id keeps each from being told twice: a
-worker that is killed reads again what it had not finished. Whoever did a thing is not told of it.
+The cursor moves in the transaction that queues the notices, and the event's id keeps a notice from being queued twice:
+a worker that is killed reads the unfinished events again. The actor of an event gets no notice of it.
 """
 
 from __future__ import annotations
@@ -39,81 +39,81 @@ from governance.reviews.reviewers.models import Assignment
 from governance.webhooks import webhooks
 
 from . import for_review_owners, inquiries, queue, stewards
-from .audience import Teller, Told, key, review_begins
+from .audience import Message, Notifier, key, review_begins
 
 logger = logging.getLogger(__name__)
 CURSOR: Final = "notices"
 ENDS_SOON: Final = timedelta(days=7)
-"""How long before access ends those who answer for the agent are told; of what was shorter than twice that, nobody."""
+"""How long before a grant expires its notice is sent. A grant that lasts less than twice this causes none."""
 
 
 def listen() -> int:
     """Tell what the next sealed events tell; says how many were read. On first use begins with what comes from now."""
     with stream.consume(CURSOR, from_now=True) as leaves:
         for sealed in stream.events(leaves):
-            tell(sealed.event)
-            tell_endpoints(sealed.event)
+            notify(sealed.event)
+            notify_endpoints(sealed.event)
     return len(leaves)
 
 
-def tell(event: Event) -> None:
-    """Queue what an event tells. One that cannot be told is logged and keeps nobody from the next."""
-    teller = _TELLERS.get(Action(event.action)) if event.outcome != "refused" else None
-    if teller is None:
+def notify(event: Event) -> None:
+    """Queue the notices of an event. An event that fails is logged and does not block the next one."""
+    notifier = _NOTIFIERS.get(Action(event.action)) if event.outcome != "refused" else None
+    if notifier is None:
         return
     try:
         with transaction.atomic():
-            for told in teller(event):
-                _queue(told, event)
-    except Exception:  # a notice less is not worth all that come after it
-        logger.exception("event %s could not be told", event.uuid)
+            for message in notifier(event):
+                _queue(message, event)
+    except Exception:  # one lost notice is better than blocking all later ones
+        logger.exception("notices of event %s could not be queued", event.uuid)
 
 
-def tell_endpoints(event: Event) -> None:
-    """Write down what an event tells endpoints, as `tell` does for people."""
+def notify_endpoints(event: Event) -> None:
+    """Queue an event for webhook endpoints, as `notify` does for people."""
     try:
         with transaction.atomic():
             webhooks.note(event)
     except Exception:  # as above
-        logger.exception("event %s could not be told to endpoints", event.uuid)
+        logger.exception("event %s could not be queued for endpoints", event.uuid)
 
 
-def _queue(told: Told, event: Event) -> None:
-    people = [person for person in told.people if person is not None and str(person.principal) != event.actor]
+def _queue(message: Message, event: Event) -> None:
+    people = [person for person in message.people if person is not None and str(person.principal) != event.actor]
     queue.queue(
-        told.kind,
+        message.kind,
         people,
-        about=told.about,
-        sentence=told.sentence,
-        url=told.url,
-        dedupe=told.dedupe or f"event {event.uuid}",
-        urgent=told.urgent,
+        about=message.about,
+        sentence=message.sentence,
+        url=message.url,
+        dedupe=message.dedupe or f"event {event.uuid}",
+        urgent=message.urgent,
     )
 
 
 def remind() -> int:
-    """Tell those who answer for an agent that access of it ends within a week; says how many were told anew."""
+    """Tell an agent's owners that a grant of it expires within a week; return how many new notices were queued."""
     now = clock.now()
     long_enough = Q(expires_at__gt=F("starts_at") + 2 * ENDS_SOON)
     soon = Grant.objects.filter(
         long_enough, state=Grant.State.ACTIVE, expires_at__gt=now, expires_at__lte=now + ENDS_SOON
     )
-    told = 0
+    queued = 0
     for grant in soon.select_related("agent__sponsor", "agent__owner", "entitlement").iterator(chunk_size=500):
         with transaction.atomic():
-            told += queue.queue(
+            queued += queue.queue(
                 Kind.GRANT_ENDING,
                 [person for person in (grant.agent.sponsor, grant.agent.owner) if person is not None],
                 about=f"grant:{grant.pk}",
                 sentence=_("%(agent)s loses %(what)s on %(day)s.")
-                % {**_named(grant), "day": f"{grant.expires_at:%Y-%m-%d}"},
+                % {**_names(grant), "day": f"{grant.expires_at:%Y-%m-%d}"},
                 url=f"/grants/{grant.pk}/",
                 dedupe=f"grant {grant.pk} ends {grant.expires_at:%Y-%m-%d}",
             )
-    return told
+    return queued
 
 
-# ------------------------------------------------------------------------------------------------ whom it concerns
+# ------------------------------------------------------------------------------------------------ messages by event
 
 
 def _request(event: Event) -> AccessRequest | None:
@@ -121,57 +121,59 @@ def _request(event: Event) -> AccessRequest | None:
     return rows.filter(pk=key(event, "request")).first()
 
 
-def _named(thing: AccessRequest | Grant) -> dict[str, str]:
-    return {"agent": thing.agent.name, "what": thing.entitlement.name}
+def _names(subject: AccessRequest | Grant) -> dict[str, str]:
+    return {"agent": subject.agent.name, "what": subject.entitlement.name}
 
 
-def _asked(event: Event) -> Iterator[Told]:
-    """Tell those whom a request waits for, and who answers in their place; each once however often it is passed on."""
+def _request_waits(event: Event) -> Iterator[Message]:
+    """Tell the approvers of a request and their out-of-office delegates, each once however often it is reassigned."""
     if (request := _request(event)) is None or request.state != AccessRequest.State.IN_APPROVAL:
         return
     waits = Person.objects.filter(approvals_waiting__request=request, approvals_waiting__answer="waiting")
-    yield Told(
+    yield Message(
         Kind.REQUEST_WAITING,
         delegations.with_delegates(waits),
         f"request:{request.pk}",
-        _("A request waits for you: %(agent)s asks for %(what)s.") % _named(request),
+        _("A request waits for you: %(agent)s asks for %(what)s.") % _names(request),
         f"/requests/{request.pk}/",
         dedupe="" if event.action == Action.REQUEST_EDITED else f"request {request.pk} waits",
     )
 
 
-def _asked_back(event: Event) -> Iterator[Told]:
-    """Tell whoever asked of a question, and whoever put it of the answer."""
+def _request_question(event: Event) -> Iterator[Message]:
+    """Tell the requester of a question, and the approver who asked it of the answer."""
     if (request := _request(event)) is None:
         return
     about, url = f"request:{request.pk}", f"/requests/{request.pk}/"
     if event.action == Action.REQUEST_QUESTION_ASKED:
-        said = _("Somebody asks you about %(what)s for %(agent)s before they answer.") % _named(request)
-        yield Told(Kind.REQUEST_DECIDED, [request.requested_by], about, said, url)
+        sentence = _("An approver asks you about %(what)s for %(agent)s before they answer.") % _names(request)
+        yield Message(Kind.REQUEST_DECIDED, [request.requested_by], about, sentence, url)
         return
-    said = _("Your question about %(what)s for %(agent)s was answered.") % _named(request)
+    sentence = _("Your question about %(what)s for %(agent)s was answered.") % _names(request)
     asked_by = Person.objects.filter(login=event.detail.get("asked_by"))
-    yield Told(Kind.REQUEST_WAITING, asked_by, about, said, url)
+    yield Message(Kind.REQUEST_WAITING, asked_by, about, sentence, url)
 
 
-def _answered(event: Event) -> Iterator[Told]:
-    """Tell whoever asked what became of the request; of an appeal also those whose answers were appealed."""
+def _request_answered(event: Event) -> Iterator[Message]:
+    """Tell the requester what became of the request; after an appeal also the approvers who answered before."""
     if (request := _request(event)) is None:
         return
-    said = _approved(event) if event.action == Action.APPROVAL_GIVEN else str(_ANSWERS[Action(event.action)])
+    sentence = _approval_text(event) if event.action == Action.APPROVAL_GIVEN else str(_ANSWERS[Action(event.action)])
     about, url = f"request:{request.pk}", f"/requests/{request.pk}/"
-    yield Told(Kind.REQUEST_DECIDED, [request.requested_by], about, said % _named(request), url)
+    yield Message(Kind.REQUEST_DECIDED, [request.requested_by], about, sentence % _names(request), url)
     if request.appeals_id is not None and request.state != AccessRequest.State.IN_APPROVAL:
         granted = request.state == AccessRequest.State.APPROVED
-        said = _("Others approved on appeal what you answered: %(what)s for %(agent)s.")
+        sentence = _("Others approved on appeal what you answered: %(what)s for %(agent)s.")
         if not granted:
-            said = _("The appeal from your answer was not granted: %(what)s for %(agent)s.")
+            sentence = _("The appeal from your answer was not granted: %(what)s for %(agent)s.")
         gave = Approval.objects.filter(request=request.appeals_id).exclude(by=None).values("by")
         answered = Person.objects.filter(pk__in=gave)
-        yield Told(Kind.REQUEST_DECIDED, answered, about, said % _named(request), url, dedupe=f"appeal {request.pk}")
+        yield Message(
+            Kind.REQUEST_DECIDED, answered, about, sentence % _names(request), url, dedupe=f"appeal {request.pk}"
+        )
 
 
-def _approved(event: Event) -> str:
+def _approval_text(event: Event) -> str:
     if event.detail.get("still_waiting"):
         return _("One more person approved what you asked: %(what)s for %(agent)s.")
     if event.detail.get("narrowed"):
@@ -179,74 +181,74 @@ def _approved(event: Event) -> str:
     return _("Approved: %(what)s for %(agent)s.")
 
 
-def _taken_back(event: Event) -> Iterator[Told]:
+def _grant_revoked(event: Event) -> Iterator[Message]:
     rows = Grant.objects.select_related("agent__sponsor", "agent__owner", "entitlement")
     if (grant := rows.filter(pk=key(event, "grant")).first()) is None:
         return
     served = Person.objects.filter(grant_subjects__grant=grant)
-    yield Told(
+    yield Message(
         Kind.GRANT_REVOKED,
         [grant.agent.sponsor, grant.agent.owner, *served],
         f"grant:{grant.pk}",
-        _("Taken back from %(agent)s: %(what)s.") % _named(grant),
+        _("Taken back from %(agent)s: %(what)s.") % _names(grant),
         f"/grants/{grant.pk}/",
     )
 
 
-def _emergency(event: Event) -> Iterator[Told]:
-    """Tell security and everybody whom emergency access concerns, at once; of the review only those who may do it."""
+def _break_glass(event: Event) -> Iterator[Message]:
+    """Tell security and all people whom break-glass access concerns at once; of the review due, only security."""
     rows = EmergencyGrant.objects.select_related(
         "given_by", "grant__agent__sponsor", "grant__agent__owner", "grant__agent__backup",
         "grant__entitlement__system__owner",
     )  # fmt: skip
-    if (found := rows.filter(pk=key(event, "emergency")).first()) is None:
+    if (emergency := rows.filter(pk=key(event, "emergency")).first()) is None:
         return
     security = Person.objects.holding(Role.SECURITY)
-    grant, names = found.grant, {**_named(found.grant), "name": found.given_by.name}
-    about, url = f"emergency:{found.pk}", f"/emergencies/{found.pk}/"
+    grant, names = emergency.grant, {**_names(emergency.grant), "name": emergency.given_by.name}
+    about, url = f"emergency:{emergency.pk}", f"/emergencies/{emergency.pk}/"
     if event.action == Action.EMERGENCY_OVER:
-        said = _("Look at it within two days: %(name)s gave %(agent)s %(what)s in an emergency.") % names
-        yield Told(Kind.EMERGENCY, security.exclude(pk=found.given_by_id), about, said, url, urgent=True)
+        sentence = _("Look at it within two days: %(name)s gave %(agent)s %(what)s in an emergency.") % names
+        yield Message(Kind.EMERGENCY, security.exclude(pk=emergency.given_by_id), about, sentence, url, urgent=True)
         return
     offices = [grant.agent.sponsor, grant.agent.owner, grant.agent.backup, grant.entitlement.system.owner]
     served = Q(grant_subjects__grant=grant) | Q(memberships__group__grant_subjects__grant=grant)
     if event.action == Action.EMERGENCY_REVIEWED:
-        justified = found.verdict == EmergencyGrant.Verdict.JUSTIFIED
-        said = _("Justified: what %(name)s gave %(agent)s in an emergency, %(what)s.") % names
+        justified = emergency.verdict == EmergencyGrant.Verdict.JUSTIFIED
+        sentence = _("Justified: what %(name)s gave %(agent)s in an emergency, %(what)s.") % names
         if not justified:
-            said = _("Not justified: what %(name)s gave %(agent)s in an emergency, %(what)s.") % names
-        yield Told(Kind.EMERGENCY, [found.given_by, *offices], about, said, url, urgent=not justified)
+            sentence = _("Not justified: what %(name)s gave %(agent)s in an emergency, %(what)s.") % names
+        yield Message(Kind.EMERGENCY, [emergency.given_by, *offices], about, sentence, url, urgent=not justified)
         return
-    said = _("Emergency: %(name)s gave %(agent)s %(what)s without approval, for an hour at most.") % names
-    told = [*offices, *security, *Person.objects.filter(served).distinct()]
-    yield Told(Kind.EMERGENCY, told, about, said, url, urgent=True)
+    sentence = _("Emergency: %(name)s gave %(agent)s %(what)s without approval, for an hour at most.") % names
+    people = [*offices, *security, *Person.objects.filter(served).distinct()]
+    yield Message(Kind.EMERGENCY, people, about, sentence, url, urgent=True)
 
 
-def _stopped(event: Event) -> Iterator[Told]:
+def _agent_suspended(event: Event) -> Iterator[Message]:
     rows = Agent.objects.select_related("sponsor", "owner", "backup")
     if (agent := rows.filter(slug=key(event, "agent")).first()) is None:
         return
     sentence = _("%(agent)s was stopped.") % {"agent": agent.name}
     people = [agent.sponsor, agent.owner, agent.backup]
-    yield Told(Kind.AGENT_STOPPED, people, f"agent:{agent.slug}", sentence, f"/agents/{agent.slug}/", urgent=True)
+    yield Message(Kind.AGENT_STOPPED, people, f"agent:{agent.slug}", sentence, f"/agents/{agent.slug}/", urgent=True)
 
 
-def _unused(event: Event) -> Iterator[Told]:
-    """Tell those who answer for an agent what becomes of a client that nobody uses, before it happens and then."""
+def _client_unused(event: Event) -> Iterator[Message]:
+    """Tell an agent's owners that an unused client is about to lose its tokens, and again when it does."""
     agent = Agent.objects.select_related("sponsor", "owner").filter(slug=key(event, "agent")).first()
     if agent is None:
         return
     client, after = key(event, "client"), settings.CLIENT_IDLE_AFTER
-    told = {"client": client, "agent": agent.name, "days": (after["close"] - after["hide"]).days}
-    sentence = _UNUSED[Action(event.action)] % told
+    values = {"client": client, "agent": agent.name, "days": (after["close"] - after["hide"]).days}
+    sentence = _UNUSED[Action(event.action)] % values
     url = f"/agents/{agent.slug}/clients/{client}/"
-    yield Told(Kind.AGENT_STOPPED, [agent.sponsor, agent.owner], f"client:{client}", sentence, url)
+    yield Message(Kind.AGENT_STOPPED, [agent.sponsor, agent.owner], f"client:{client}", sentence, url)
 
 
-def _drifted(event: Event) -> Iterator[Told]:
+def _tool_changed(event: Event) -> Iterator[Message]:
     state = event.detail.get("state", Tool.State.QUARANTINED)
     if state not in (Tool.State.QUARANTINED, Tool.State.APPROVED):
-        return  # nobody approved it yet, or it is stopped: there is nothing to look at that was not there before
+        return  # it was never approved, or it is stopped already: there is nothing new to review
     slug, _slash, name = key(event, "tool").partition("/")
     tool = Tool.objects.select_related("system__owner").filter(system__slug=slug, name=name).first()
     if tool is None:
@@ -254,27 +256,27 @@ def _drifted(event: Event) -> Iterator[Told]:
     moved = bool(event.detail.get("moved"))
     names = {"tool": tool.name, "system": tool.system.name}
     if state == Tool.State.APPROVED:
-        said = _("The texts of %(tool)s of %(system)s changed. Agents are served it as it was approved.") % names
-        yield Told(Kind.TOOL_QUARANTINED, [tool.system.owner], f"tool:{slug}/{name}", said, "/tool-changes/")
+        sentence = _("The texts of %(tool)s of %(system)s changed. Agents are served it as it was approved.") % names
+        yield Message(Kind.TOOL_QUARANTINED, [tool.system.owner], f"tool:{slug}/{name}", sentence, "/tool-changes/")
         return
-    yield Told(
+    yield Message(
         Kind.TOOL_QUARANTINED,
         [tool.system.owner],
         f"tool:{slug}/{name}",
-        _("The address of %(system)s changed, so its tools are stopped until somebody looks.") % names
+        _("The address of %(system)s changed, so its tools are stopped until they are reviewed.") % names
         if moved
-        else _("%(tool)s of %(system)s is stopped until somebody looks at it.") % names,
+        else _("%(tool)s of %(system)s is stopped until it is reviewed.") % names,
         f"/systems/{slug}/",
         urgent=True,
         dedupe=f"moved {slug} {event.at:%Y-%m-%dT%H:%M}" if moved else "",
     )
 
 
-def _proposed(event: Event) -> Iterator[Told]:
+def _owner_proposed(event: Event) -> Iterator[Message]:
     rows = OfficeProposal.objects.select_related("agent", "person")
     if (proposal := rows.filter(pk=str(event.detail.get("proposal"))).first()) is None:
         return
-    yield Told(
+    yield Message(
         Kind.OFFICE_PROPOSED,
         [proposal.person],
         f"agent:{proposal.agent.slug}",
@@ -283,48 +285,47 @@ def _proposed(event: Event) -> Iterator[Told]:
     )
 
 
-def _adopting(event: Event) -> Iterator[Told]:
-    asked = AdoptedAgent.objects.filter(batch__pk=key(event, "adoption"), state=AdoptedAgent.State.ASKED)
-    if not (people := list(Person.objects.filter(pk__in=asked.values("sponsor")))):
+def _onboarding_asked(event: Event) -> Iterator[Message]:
+    waiting = AdoptedAgent.objects.filter(batch__pk=key(event, "adoption"), state=AdoptedAgent.State.ASKED)
+    if not (people := list(Person.objects.filter(pk__in=waiting.values("sponsor")))):
         return
     batch = key(event, "adoption")
     sentence = _("You are asked to answer for agents that exist elsewhere, and for what they keep.")
-    yield Told(Kind.OFFICE_PROPOSED, people, f"adoption:{batch}", sentence, f"/adoption/{batch}/")
+    yield Message(Kind.OFFICE_PROPOSED, people, f"adoption:{batch}", sentence, f"/adoption/{batch}/")
 
 
-def _delegated(event: Event) -> Iterator[Told]:
+def _delegation_made(event: Event) -> Iterator[Message]:
     rows = Delegation.objects.select_related("delegate", "delegator")
-    if (found := rows.filter(pk=key(event, "delegation")).first()) is None:
+    if (delegation := rows.filter(pk=key(event, "delegation")).first()) is None:
         return
-    sentence = _("You answer in the place of %(name)s from %(day)s on.") % {
-        "name": found.delegator.name,
-        "day": f"{found.starts_at:%Y-%m-%d}",
-    }
-    yield Told(Kind.DELEGATED, [found.delegate], f"person:{found.delegator.login}", sentence, "/settings/delegations/")
+    delegator, day = delegation.delegator, f"{delegation.starts_at:%Y-%m-%d}"
+    sentence = _("You answer in the place of %(name)s from %(day)s on.") % {"name": delegator.name, "day": day}
+    about, url = f"person:{delegator.login}", "/settings/delegations/"
+    yield Message(Kind.DELEGATED, [delegation.delegate], about, sentence, url)
 
 
-def _review(event: Event) -> Iterator[Told]:
-    """Tell reviewers of a campaign, each once a campaign, and once a day when somebody reminds them."""
+def _review(event: Event) -> Iterator[Message]:
+    """Tell the reviewers of a campaign, each once per campaign, and at most once a day when they are reminded."""
     slug, again = key(event, "campaign"), event.action == Action.CAMPAIGN_REMINDED
     waiting = Assignment.objects.filter(item__campaign__slug=slug, state=Assignment.State.ASSIGNED)
     waiting = waiting.filter(item__state=ReviewItem.State.IN_REVIEW) if again else waiting
-    yield from _waits(waiting, f"reminded {event.at:%Y-%m-%d}" if again else "")
+    yield from _reviewers_wait(waiting, f"reminded {event.at:%Y-%m-%d}" if again else "")
 
 
-def _asked_next(event: Event) -> Iterator[Told]:
-    """Tell whom an item asks now, and nobody else: an event is about one, of which a campaign has many thousands."""
+def _item_assigned(event: Event) -> Iterator[Message]:
+    """Tell only the reviewers of the item that the event is about: a campaign has many thousands of items."""
     if (item := key(event, "item")) != "-":
-        yield from _waits(Assignment.objects.filter(item=UUID(item), state=Assignment.State.ASSIGNED))
+        yield from _reviewers_wait(Assignment.objects.filter(item=UUID(item), state=Assignment.State.ASSIGNED))
 
 
-def _waits(waiting: QuerySet[Assignment], reminded: str = "") -> Iterator[Told]:
-    """Tell whoever is asked by some assignments of one campaign."""
+def _reviewers_wait(waiting: QuerySet[Assignment], reminded: str = "") -> Iterator[Message]:
+    """Tell the reviewers of some assignments of one campaign."""
     first = waiting.select_related("item__campaign").first()
     if first is None:
         return
     campaign = first.item.campaign
     is_micro = campaign.kind == Campaign.Kind.MICRO
-    yield Told(
+    yield Message(
         Kind.REVIEW_WAITING,
         delegations.with_delegates(Person.objects.filter(pk__in=waiting.values("reviewer"))),
         f"campaign:{campaign.slug}",
@@ -336,64 +337,62 @@ def _waits(waiting: QuerySet[Assignment], reminded: str = "") -> Iterator[Told]:
     )
 
 
-def _reassigned(event: Event) -> Iterator[Told]:
-    """Tell who answers now; where that is nobody, whoever runs the review."""
-    yield from _asked_next(event)
-    yield from for_review_owners.left_to_nobody(event)
+def _reassigned(event: Event) -> Iterator[Message]:
+    """Tell the new reviewer; without one, tell the owner of the review."""
+    yield from _item_assigned(event)
+    yield from for_review_owners.reviewer_missing(event)
 
 
-def _setup(event: Event) -> Iterator[Told]:
+def _setup(event: Event) -> Iterator[Message]:
     if event.outcome == "failure":
         admins = Person.objects.holding(Role.ADMIN)
-        said = _("A test of the set-up failed: %(why)s") % {"why": event.detail.get("sentence", "")}
-        yield Told(Kind.SETUP_LOST, admins, f"setup:{key(event, 'setup')}", said, "/settings/setup/")
+        sentence = _("A test of the set-up failed: %(why)s") % {"why": event.detail.get("sentence", "")}
+        yield Message(Kind.SETUP_LOST, admins, f"setup:{key(event, 'setup')}", sentence, "/settings/setup/")
 
 
 _ANSWERS: Final[Mapping[Action, Any]] = {
     Action.APPROVAL_DENIED: gettext_lazy("Denied: %(what)s for %(agent)s. The request says why."),
     Action.APPROVAL_GIVEN_BY_RULE: gettext_lazy("Approved by a rule: %(what)s for %(agent)s."),
     Action.REQUEST_NARROWED: gettext_lazy("Less than you asked now waits for approval: %(what)s for %(agent)s."),
-    Action.REQUEST_EXPIRED: gettext_lazy("Nobody answered in time: %(what)s for %(agent)s. You can ask again."),
+    Action.REQUEST_EXPIRED: gettext_lazy("No approver answered in time: %(what)s for %(agent)s. You can ask again."),
 }
 _UNUSED: Final[Mapping[Action, Any]] = {
     Action.CLIENT_HIDDEN: gettext_lazy(
-        "Nobody uses the client %(client)s of %(agent)s. In %(days)s days it gets no token any more."
+        "The client %(client)s of %(agent)s is unused. In %(days)s days it gets no token any more."
     ),
     Action.CLIENT_CLOSED: gettext_lazy(
         "The client %(client)s of %(agent)s was unused for long and gets no token. Start it if it is needed."
     ),
 }
-
-
-_TELLERS: Final[Mapping[Action, Teller]] = {
-    **stewards.TELLERS,
-    **for_review_owners.TELLERS,
-    **inquiries.TELLERS,
-    **dict.fromkeys(_UNUSED, _unused),
-    Action.REQUEST_SUBMITTED: _asked,
-    Action.APPROVAL_ESCALATED: _asked,
-    Action.APPROVAL_REROUTED: _asked,
-    Action.APPROVAL_REASSIGNED: _asked,
-    Action.REQUEST_EDITED: _asked,
-    Action.REQUEST_QUESTION_ASKED: _asked_back,
-    Action.REQUEST_QUESTION_ANSWERED: _asked_back,
-    Action.APPROVAL_GIVEN: _answered,
-    **dict.fromkeys(_ANSWERS, _answered),
-    Action.GRANT_REVOKED: _taken_back,
-    Action.EMERGENCY_DECLARED: _emergency,
-    Action.EMERGENCY_OVER: _emergency,
-    Action.EMERGENCY_REVIEWED: _emergency,
-    Action.AGENT_SUSPENDED: _stopped,
-    Action.TOOL_CHANGED: _drifted,
-    Action.TOOL_QUARANTINED: _drifted,
-    Action.AGENT_OFFICE_PROPOSED: _proposed,
-    Action.ADOPTION_SPONSORS_ASKED: _adopting,
-    Action.DELEGATION_MADE: _delegated,
+_NOTIFIERS: Final[Mapping[Action, Notifier]] = {
+    **stewards.NOTIFIERS,
+    **for_review_owners.NOTIFIERS,
+    **inquiries.NOTIFIERS,
+    **dict.fromkeys(_UNUSED, _client_unused),
+    Action.REQUEST_SUBMITTED: _request_waits,
+    Action.APPROVAL_ESCALATED: _request_waits,
+    Action.APPROVAL_REROUTED: _request_waits,
+    Action.APPROVAL_REASSIGNED: _request_waits,
+    Action.REQUEST_EDITED: _request_waits,
+    Action.REQUEST_QUESTION_ASKED: _request_question,
+    Action.REQUEST_QUESTION_ANSWERED: _request_question,
+    Action.APPROVAL_GIVEN: _request_answered,
+    **dict.fromkeys(_ANSWERS, _request_answered),
+    Action.GRANT_REVOKED: _grant_revoked,
+    Action.EMERGENCY_DECLARED: _break_glass,
+    Action.EMERGENCY_OVER: _break_glass,
+    Action.EMERGENCY_REVIEWED: _break_glass,
+    Action.AGENT_SUSPENDED: _agent_suspended,
+    Action.TOOL_CHANGED: _tool_changed,
+    Action.TOOL_QUARANTINED: _tool_changed,
+    Action.AGENT_OFFICE_PROPOSED: _owner_proposed,
+    Action.ADOPTION_SPONSORS_ASKED: _onboarding_asked,
+    Action.DELEGATION_MADE: _delegation_made,
     Action.CAMPAIGN_ACTIVATED: _review,
     Action.CAMPAIGN_REMINDED: _review,
     Action.REVIEW_REASSIGNED: _reassigned,
-    Action.REVIEW_DECIDED: _asked_next,
-    Action.REVIEW_ABSTAINED: _asked_next,
-    Action.REVIEW_REOPENED: _asked_next,
+    Action.REVIEW_DECIDED: _item_assigned,
+    Action.REVIEW_ABSTAINED: _item_assigned,
+    Action.REVIEW_REOPENED: _item_assigned,
     Action.SETUP_TESTED: _setup,
 }

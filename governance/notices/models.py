@@ -1,4 +1,4 @@
-"""What people are told, and the mail that tells them. The inbox is the truth; mail only points there."""
+"""Notices to people, and the mail that carries them. The inbox is the truth; mail only points there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models import Q
 
 
 class Kind(models.TextChoices):
-    """What a notice tells; people choose by it what they are mailed."""
+    """The kinds of notices; people choose by kind what they are mailed."""
 
     REQUEST_WAITING = "request_waiting", "A request waits for me"
     REQUEST_DECIDED = "request_decided", "A request of mine was answered or narrowed"
@@ -20,14 +20,14 @@ class Kind(models.TextChoices):
     TOOL_QUARANTINED = "tool_quarantined", "A tool changed and was stopped"
     OFFICE_PROPOSED = "office_proposed", "I am asked to answer for an agent"
     CREDENTIAL = "credential", "A credential of an agent of mine waits or changed"
-    DELEGATED = "delegated", "Somebody answers in another's place"
+    DELEGATED = "delegated", "A person answers in another's place"
     EMERGENCY = "emergency", "Access was given in an emergency"
     REVIEW_WAITING = "review_waiting", "A review waits for me"
     SETUP_LOST = "setup_lost", "Part of the set-up no longer works"
 
 
 class Delivery(models.Model):
-    """One message that has to leave: mail to a person. Tried until it is taken, or given up."""
+    """One mail to a person. Tried until the mail server takes it, or given up."""
 
     class Channel(models.TextChoices):
         URGENT = "urgent", "Mail at once"
@@ -67,7 +67,7 @@ class Delivery(models.Model):
 
 
 class Notice(models.Model):
-    """One thing that one person is told, with where to look. `dedupe` makes that the same thing is told once."""
+    """One notice to one person, with the page to open. `dedupe` keeps the same notice from being stored twice."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     person = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="notices")
@@ -101,10 +101,10 @@ class Notice(models.Model):
 
 
 class NoticeSettings(models.Model):
-    """When and of what one person is mailed; somebody without a row has what the fields say here.
+    """When and about what one person is mailed; a person without a row has the defaults of the fields.
 
-    `not_mailed` lists kinds; what is about safety is mailed all the same. `bad_address` is the address that a mail
-    server said does not exist: nothing is mailed while it is still the person's.
+    `not_mailed` lists kinds; kinds about safety are mailed all the same. `bad_address` is an address that a mail
+    server rejected as unknown: nothing is mailed while it is still the person's address.
     """
 
     person = models.OneToOneField(

@@ -1,4 +1,4 @@
-"""The inbox, when one is mailed, and for administrators the mail that was sent or not."""
+"""The inbox, the mail preferences, and for administrators the list of mails."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HOURS: Final = [(hour, f"{hour:02}:00") for hour in range(24)]
 
 
 class SettingsForm(forms.Form):
-    """When and of what somebody is mailed."""
+    """A person's mail preferences."""
 
     time_zone = forms.CharField(
         label=gettext_lazy("Time zone"),
@@ -61,29 +61,29 @@ class SettingsForm(forms.Form):
 @require_safe
 @doors.page
 def inbox(request: HttpRequest) -> HttpResponse:
-    """List what the person was told, the newest first. Looking changes nothing."""
+    """List the person's notices, the newest first. Opening the page changes nothing."""
     rows = Notice.objects.filter(person=doors.person(request))
     unread = request.GET.get("show") == "unread"
     if unread:
         rows = rows.filter(read_at=None)
-    told = {"page": paging.page(request, rows, ("-made_at", "-id")), "unread": unread}
-    return render(request, "console/notices/list.html", told)
+    context = {"page": paging.page(request, rows, ("-made_at", "-id")), "unread": unread}
+    return render(request, "console/notices/list.html", context)
 
 
 @require_POST
 @doors.page
 def read(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Say that one was read."""
+    """Mark one notice as read."""
     person = doors.person(request)
-    found = doors.find(Notice.objects.filter(person=person), pk=pk)
-    queue.mark_read(person, found.pk)
+    notice = doors.find(Notice.objects.filter(person=person), pk=pk)
+    queue.mark_read(person, notice.pk)
     return redirect(doors.back(request, "/inbox/"))
 
 
 @require_POST
 @doors.page
 def read_all(request: HttpRequest) -> HttpResponse:
-    """Say that all were read."""
+    """Mark all notices as read."""
     queue.mark_read(doors.person(request))
     return redirect("/inbox/")
 
@@ -91,24 +91,24 @@ def read_all(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def settings(request: HttpRequest) -> HttpResponse:
-    """Show and keep when and of what the person is mailed."""
+    """Show and change the person's mail preferences."""
     person = doors.person(request)
-    chosen = preferences.of(person)
+    chosen = preferences.for_person(person)
     form = SettingsForm(request.POST) if request.method == "POST" else SettingsForm(initial=_initial(chosen))
     if request.method == "POST":
-        kept = form_fields.submit(
-            request, form, lambda given: preferences.change(person, **given, by=person.principal), _FIELDS
+        changed = form_fields.submit(
+            request, form, lambda values: preferences.change(person, **values, by=person.principal), _FIELDS
         )
-        if kept is not None:
+        if changed is not None:
             doors.done(request, _("Kept."))
             return redirect("/settings/notices/")
-    told = {
+    context = {
         "person": person,
         "came_back": bool(chosen.bad_address) and chosen.bad_address == person.email,
         "is_mailed": outbox.is_on(),
         "zones": sorted(preferences.zones()),
     }
-    return form_fields.show(request, "console/notices/settings.html", form, told)
+    return form_fields.show(request, "console/notices/settings.html", form, context)
 
 
 def _initial(chosen: NoticeSettings) -> dict[str, Any]:
@@ -123,19 +123,19 @@ def deliveries(request: HttpRequest) -> HttpResponse:
     state = request.GET.get("state", "")
     if state in Delivery.State.values:
         rows = rows.filter(state=state)
-    told = {
+    context = {
         "page": paging.page(request, rows, ("-made_at", "-id")),
         "states": Delivery.State.choices,
         "state": state,
         "is_mailed": outbox.is_on(),
     }
-    return render(request, "console/notices/deliveries.html", told)
+    return render(request, "console/notices/deliveries.html", context)
 
 
 @require_POST
 @doors.page
 def replay(request: HttpRequest, delivery: UUID) -> HttpResponse:
-    """Try a mail anew that was given up."""
+    """Try again a mail that was given up."""
     doors.permit(request, "delivery-replay", None)
     doors.about(request, f"delivery:{delivery}")
     outbox.replay(delivery, by=doors.person(request).principal, reason=doors.reason(request))

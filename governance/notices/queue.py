@@ -1,4 +1,4 @@
-"""The verb that tells people something, in the transaction of what happened: it is told if and only if it happened."""
+"""The inbox: notices are queued in the transaction of the change that they report, so they exist only if it does."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ LONGEST: Final = 500
 def queue(
     kind: Kind, people: Iterable[Person], *, about: str, sentence: str, url: str, dedupe: str, urgent: bool = False
 ) -> int:
-    """Put a notice into the inbox of each person who is here; says for how many it was new. Call it inside a verb.
+    """Put a notice into the inbox of each active person; return for how many it was new. Needs a transaction.
 
     `about` is a link "kind:id", `url` a path of the console, and `dedupe` names what happened (an event's id, or
-    "grant:7 ends"): the same person is told the same once, however often this is called. `urgent` mails it at once.
-    Foreign names in the sentence are made harmless. Needs a transaction.
+    "grant:7 ends"): a person gets the notice once, however often this is called. `urgent` mails it at once.
+    Foreign names in the sentence are made harmless.
     """
     if not transaction.get_connection().in_atomic_block:
-        raise transaction.TransactionManagementError("Notices are queued in the transaction of what they tell.")
-    now, told = clock.now(), plain(sentence)
+        raise transaction.TransactionManagementError("Queue notices in the transaction of the change that they report.")
+    now, text = clock.now(), plain(sentence)
     notices = [
         Notice(
             person=person,
             kind=Kind(kind),
             about=about[:200],
-            sentence=told,
+            sentence=text,
             url=url,
             urgent=urgent,
             dedupe=dedupe,
@@ -51,11 +51,11 @@ def queue(
 
 
 def mark_read(person: Person, notice_id: UUID | None = None) -> int:
-    """Say that a person has read one of their notices, or all; says how many were unread."""
+    """Mark one of a person's notices as read, or all of them; return how many were unread."""
     unread = Notice.objects.filter(person=person, read_at=None)
     return (unread if notice_id is None else unread.filter(pk=notice_id)).update(read_at=clock.now())
 
 
 def plain(text: str) -> str:
-    """Return a text on one line without what a reader cannot see or what turns it around, cut to what a row holds."""
-    return "".join(each for each in " ".join(text.split()) if not impressions.hidden(each))[:LONGEST]
+    """Return a text on one line, without invisible or direction-changing characters, cut to the column's length."""
+    return "".join(character for character in " ".join(text.split()) if not impressions.hidden(character))[:LONGEST]

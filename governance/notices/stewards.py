@@ -1,4 +1,4 @@
-"""What those are told who answer for agents and sources of people: what nobody uses, what paused, who answered them."""
+"""Notices for those responsible for agents and people sources: unused agents, suspensions, answers, credentials."""
 
 from __future__ import annotations
 
@@ -20,87 +20,89 @@ from governance.notices.models import Kind
 from governance.onboarding.models import AdoptionBatch
 from governance.sod import exceptions
 
-from .audience import Teller, Told, key
+from .audience import Message, Notifier, key
 
 
-def _unneeded(event: Event) -> Iterator[Told]:
-    """Tell those who answer for an agent that nobody uses it, and ask them before it is stopped."""
+def _unneeded(event: Event) -> Iterator[Message]:
+    """Tell an agent's owners that it is unused, and ask them before it is suspended."""
     agent = Agent.objects.select_related("sponsor", "owner").filter(slug=key(event, "agent")).first()
     if agent is None:
         return
-    after, asked = settings.DORMANT_AFTER, event.action == Action.AGENT_NEED_ASKED
-    day = event.at + after["suspend"] - after["ask" if asked else "warn"]
-    told = {"agent": agent.name, "day": f"{day:%Y-%m-%d}"}
-    said = _("Nobody uses %(agent)s. It is stopped about %(day)s unless it is used or kept.") % told
-    if asked:
-        said = _("Say whether %(agent)s is still needed: nobody uses it, and it is stopped on %(day)s.") % told
+    after, is_asked = settings.DORMANT_AFTER, event.action == Action.AGENT_NEED_ASKED
+    day = event.at + after["suspend"] - after["ask" if is_asked else "warn"]
+    values = {"agent": agent.name, "day": f"{day:%Y-%m-%d}"}
+    sentence = _("%(agent)s is unused. It is suspended about %(day)s unless it is used or kept.") % values
+    if is_asked:
+        sentence = _("Say whether %(agent)s is still needed: it is unused, and it is suspended on %(day)s.") % values
     url = f"/agents/{agent.slug}/"
-    yield Told(Kind.GRANT_ENDING, [agent.sponsor, agent.owner], f"agent:{agent.slug}", said, url, urgent=asked)
+    yield Message(
+        Kind.GRANT_ENDING, [agent.sponsor, agent.owner], f"agent:{agent.slug}", sentence, url, urgent=is_asked
+    )
 
 
-def _suspended(event: Event) -> Iterator[Told]:
-    """Tell whom access served and who answers for the agent that it was suspended; at once if an exception ended."""
+def _suspended(event: Event) -> Iterator[Message]:
+    """Tell a grant's people and the agent's owners that it was suspended; at once if an exception ended."""
     rows = Grant.objects.select_related("agent__sponsor", "agent__owner", "entitlement")
     if (grant := rows.filter(pk=key(event, "grant")).first()) is None:
         return
     over = event.reason.startswith(exceptions.OVER)
-    told = {"agent": grant.agent.name, "what": grant.entitlement.name}
-    said = _("Suspended until somebody restores it: %(what)s of %(agent)s.") % told
+    values = {"agent": grant.agent.name, "what": grant.entitlement.name}
+    sentence = _("Suspended until it is restored: %(what)s of %(agent)s.") % values
     if over:
-        said = _("An exception from a rule ended, so this is suspended: %(what)s of %(agent)s.") % told
+        sentence = _("An exception from a rule ended, so this is suspended: %(what)s of %(agent)s.") % values
     served = Person.objects.filter(grant_subjects__grant=grant)
     people = [grant.agent.sponsor, grant.agent.owner, *served]
-    yield Told(Kind.GRANT_REVOKED, people, f"grant:{grant.pk}", said, f"/grants/{grant.pk}/", urgent=over)
+    yield Message(Kind.GRANT_REVOKED, people, f"grant:{grant.pk}", sentence, f"/grants/{grant.pk}/", urgent=over)
 
 
-def _paused(event: Event) -> Iterator[Told]:
-    """Tell platform admins that a source wants to remove more people than is believed, and removes nobody till then."""
+def _paused(event: Event) -> Iterator[Message]:
+    """Tell platform admins that a people source wants to remove too many people and waits for their decision."""
     slug = key(event, "source")
     if (source := PeopleSource.objects.filter(slug=slug).first()) is None:
         return
-    said = _("%(source)s would remove too many people at once, so it removes nobody until you look.") % {
+    sentence = _("%(source)s would remove too many people at once, so it removes no one until you look.") % {
         "source": source.name
     }
     admins, url = Person.objects.holding(Role.ADMIN), f"/settings/people-sources/{slug}/"
-    yield Told(Kind.SETUP_LOST, admins, f"source:{slug}", said, url, urgent=True)
+    yield Message(Kind.SETUP_LOST, admins, f"source:{slug}", sentence, url, urgent=True)
 
 
-def _office_answered(event: Event) -> Iterator[Told]:
-    """Tell whoever proposed somebody for an office what they said."""
+def _office_answered(event: Event) -> Iterator[Message]:
+    """Tell the person who proposed an owner what the proposed owner answered."""
     agent = Agent.objects.filter(slug=key(event, "agent")).first()
     proposer, answerer = _person(str(event.detail.get("proposed_by", ""))), _person(event.actor)
     if agent is None or proposer is None or answerer is None:
         return
     names = {"name": answerer.name, "agent": agent.name}
-    said = _("%(name)s now answers for %(agent)s, as you proposed.") % names
+    sentence = _("%(name)s now answers for %(agent)s, as you proposed.") % names
     if event.action == Action.AGENT_OFFICE_DECLINED:
-        said = _("%(name)s will not answer for %(agent)s. Propose somebody else.") % names
-    yield Told(Kind.OFFICE_PROPOSED, [proposer], f"agent:{agent.slug}", said, f"/agents/{agent.slug}/")
+        sentence = _("%(name)s will not answer for %(agent)s. Propose another person.") % names
+    yield Message(Kind.OFFICE_PROPOSED, [proposer], f"agent:{agent.slug}", sentence, f"/agents/{agent.slug}/")
 
 
-def _adoption_answered(event: Event) -> Iterator[Told]:
-    """Tell whoever brought a file of access that exists what a sponsor said of their agents."""
+def _adoption_answered(event: Event) -> Iterator[Message]:
+    """Tell the person who uploaded an onboarding file what a sponsor answered about their agents."""
     batch = AdoptionBatch.objects.select_related("brought_by").filter(pk=key(event, "adoption")).first()
     answerer, count = _person(event.actor), int(event.detail.get("agents", 0))
     if batch is None or answerer is None:
         return
     if event.detail.get("answer") == "accepted":
-        said = ngettext(
+        text = ngettext(
             "%(name)s answers for %(count)d agent that you brought in.",
             "%(name)s answers for %(count)d agents that you brought in.",
             count,
         )
     else:
-        said = ngettext(
+        text = ngettext(
             "%(name)s will not answer for %(count)d agent that you brought in.",
             "%(name)s will not answer for %(count)d agents that you brought in.",
             count,
         )
-    told = said % {"name": answerer.name, "count": count}
-    yield Told(Kind.OFFICE_PROPOSED, [batch.brought_by], f"adoption:{batch.pk}", told, f"/adoption/{batch.pk}/")
+    sentence = text % {"name": answerer.name, "count": count}
+    yield Message(Kind.OFFICE_PROPOSED, [batch.brought_by], f"adoption:{batch.pk}", sentence, f"/adoption/{batch.pk}/")
 
 
-def _credential_waits(event: Event) -> Iterator[Told]:
+def _credential_waits(event: Event) -> Iterator[Message]:
     """Tell those who may accept a credential of an agent's client that it waits for one of them."""
     if (credential := _credential(event)) is None or not credential.is_open:
         return
@@ -111,10 +113,12 @@ def _credential_waits(event: Event) -> Iterator[Told]:
             "A new secret for %(client)s of %(agent)s works only after you or another sponsor or owner accepts it."
         )
     people = credentials.acceptors(credential.agent, credential.askers)
-    yield Told(Kind.CREDENTIAL, people, _about(credential), sentence % names, f"/client-credentials/{credential.pk}/")
+    yield Message(
+        Kind.CREDENTIAL, people, _about(credential), sentence % names, f"/client-credentials/{credential.pk}/"
+    )
 
 
-def _credential_answered(event: Event) -> Iterator[Told]:
+def _credential_answered(event: Event) -> Iterator[Message]:
     """Tell who asked for a credential that it was refused, or was not accepted in time."""
     if (credential := _credential(event)) is None:
         return
@@ -123,10 +127,12 @@ def _credential_answered(event: Event) -> Iterator[Told]:
     if event.action == Action.CLIENT_CREDENTIAL_LAPSED:
         sentence = _("The credential that you asked for was not accepted in time: %(client)s of %(agent)s. Ask again.")
     people = [_person(credential.asked_by)]
-    yield Told(Kind.CREDENTIAL, people, _about(credential), sentence % names, f"/client-credentials/{credential.pk}/")
+    yield Message(
+        Kind.CREDENTIAL, people, _about(credential), sentence % names, f"/client-credentials/{credential.pk}/"
+    )
 
 
-def _credential_works(event: Event) -> Iterator[Told]:
+def _credential_works(event: Event) -> Iterator[Message]:
     """Tell the people responsible for an agent, and who asked, that a new client or a new secret of it works."""
     agent = Agent.objects.select_related("sponsor", "owner", "backup").filter(slug=key(event, "agent")).first()
     if agent is None:
@@ -137,7 +143,7 @@ def _credential_works(event: Event) -> Iterator[Told]:
         sentence = _("%(client)s of %(agent)s has a new secret. The secret before it no longer works.")
     people = [agent.sponsor, agent.owner, agent.backup, _person(str(event.detail.get("asked_by", "")))]
     url = f"/agents/{agent.slug}/clients/{names['client']}/"
-    yield Told(Kind.CREDENTIAL, people, f"client:{names['client']}", sentence % names, url)
+    yield Message(Kind.CREDENTIAL, people, f"client:{names['client']}", sentence % names, url)
 
 
 def _credential(event: Event) -> ClientCredential | None:
@@ -154,7 +160,7 @@ def _person(principal: str) -> Person | None:
     return Person.objects.filter(login=login).first() if kind == "person" else None
 
 
-TELLERS: Final[Mapping[Action, Teller]] = {
+NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.AGENT_DORMANT: _unneeded,
     Action.AGENT_NEED_ASKED: _unneeded,
     Action.GRANT_SUSPENDED: _suspended,

@@ -67,7 +67,7 @@ def _claim() -> WebhookMessage | None:
     if found is None:
         return None
     found.attempts += 1
-    found.next_at = clock.now() + outbox.wait(found.attempts)
+    found.next_at = clock.now() + outbox.retry_delay(found.attempts)
     found.save(update_fields=["attempts", "next_at"])
     return found
 

@@ -148,7 +148,7 @@ def test_a_mail_is_text_that_leads_to_us_alone(channel: str) -> None:
             queue.queue(Kind.AGENT_STOPPED, [bob], sentence=said, about="agent:x", url="/agents/x/", dedupe=key)
     now, mine = clock.now(), list(Notice.objects.filter(dedupe__startswith="mail").order_by("dedupe"))
     sent = Delivery(channel=channel, dedupe="y", person=bob, next_at=now, made_at=now)
-    mail = letters.write(sent, mine, preferences.of(bob)).message()
+    mail = letters.write(sent, mine, preferences.for_person(bob)).message()
 
     assert (mail.get_content_type(), mail["To"], mail["Bcc"]) == ("text/plain", bob.email, None)
     text = f"{mail['Subject']}\n{mail.get_content()}"

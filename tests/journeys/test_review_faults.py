@@ -66,7 +66,7 @@ def test_a_pack_survives_its_worker_while_it_is_sealed(
     campaign = worlds.campaign(company)
     item = ReviewItem.objects.get()
     (removal,) = worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)]).removals
-    remediation.prove(removal)
+    remediation.verify(removal)
     with monkeypatch.context() as later:
         worlds.let_it_be_final(later)
         close.close(campaign.pk, by=company.ana, reason="The quarter is over.")

@@ -89,7 +89,7 @@ def finish(file: str) -> dict[str, Any]:
         pass
     _seal()
     seal.seal(campaign.pk, by=ana, statement="Complete, independent, carried out and kept.")
-    kept = [seal.carry_on(campaign.pk) for _ in range(2)]
+    kept = [seal.resume(campaign.pk) for _ in range(2)]
     pack = campaign.pack
     Path(file).write_bytes(b"".join(pack.archive()))
     return {

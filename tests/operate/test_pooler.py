@@ -293,10 +293,10 @@ def test_evidence_is_sealed_by_one_worker_through_the_pooler(tmp_path: Path) -> 
     campaign = reviews.closed(company)
     archive.seal()
     seal.seal(campaign.pk, by=company.ana, statement=reviews.SIGNED)
-    with seal._alone() as mine:
+    with seal._exclusive() as mine:
         assert mine
-        assert not seal.carry_on(campaign.pk), "another worker is at a pack"
+        assert not seal.resume(campaign.pk), "another worker is at a pack"
     archive.seal()
-    assert seal.carry_on(campaign.pk)
+    assert seal.resume(campaign.pk)
     pack = EvidencePack.objects.get(campaign=campaign)
     assert hashlib.sha256(b"".join(pack.archive())).hexdigest() == pack.sha256

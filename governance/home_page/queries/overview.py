@@ -205,5 +205,5 @@ def campaign_line(campaign: Campaign) -> CampaignLine:
     ended = campaign.closing_at or clock.now()
     is_late = ended > campaign.due_at and campaign.state != Campaign.State.PAUSED
     return CampaignLine(
-        campaign, parts, read.answered(parts), plots_queries.tiny(campaign), is_late, care.known(campaign)
+        campaign, parts, read.answered(parts), plots_queries.small_burn_down(campaign), is_late, care.known(campaign)
     )

@@ -38,7 +38,7 @@ class Command(BaseCommand):
         for sentence in report.doubts:
             self.stdout.write(f"NOT TOLD: {sentence}")
         self.stdout.write(
-            f"{report.packed} {report.what} in the pack, {report.derived} by the record, "
+            f"{report.packed} {report.what} in the pack, {report.derived} by the audit log, "
             f"{report.out_of_scope} others in force outside the scope."
         )
         if wrong or report.differences:

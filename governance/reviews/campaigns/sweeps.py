@@ -39,5 +39,5 @@ def _prove(limit: int) -> int:
 
 
 def _prove_one(decision_id: UUID) -> None:
-    remediation = remediation_actions.prove(decision_id)
+    remediation = remediation_actions.verify(decision_id)
     close.finish_closing(remediation.decision.item.campaign_id)

@@ -35,7 +35,7 @@ from governance.reviews.items.errors import DeadlineNotHeld, NotTheOwner
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects
 from governance.reviews.population import campaigns
-from governance.reviews.remediation import one_person, remediation
+from governance.reviews.remediation import person_access, remediation
 from governance.reviews.remediation.models import NoAnswer, TakenBack
 
 from . import undecided
@@ -158,7 +158,7 @@ def _stopped_lately() -> tuple[int, int, int]:
 
     A suspended agent counts once with all its grants, whether it was suspended itself or some of its clients.
     """
-    rows = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, at__gt=clock.now() - timedelta(days=1))
+    rows = NoAnswer.objects.filter(did=NoAnswer.Outcome.SUSPENDED, at__gt=clock.now() - timedelta(days=1))
     rows = rows.filter(item__campaign__deadline_released_at=None)
     of_grants = rows.filter(item__subject_kind__in=_OF_GRANTS).values_list("grants", "before", "calls_a_day")
     counts = [(len(grants) + len(before), calls) for grants, before, calls in of_grants]
@@ -276,17 +276,17 @@ def _record_outcomes(campaign: Campaign, ids: Sequence[UUID]) -> None:
 def _stop(items: Sequence[ReviewItem], reason: str) -> None:
     """Suspend what the items are about, and record what that was."""
     calls = _calls_a_day(items)
-    held = remediation.grants_of(item.pk for item in items if subjects.of(item) is None)
+    held = remediation.grants_of(item.pk for item in items if subjects.kind_of(item) is None)
     stopped = remediation.stop_all(
-        [item for item in items if subjects.of(item) is None], held, by=SYSTEM, reason=reason
+        [item for item in items if subjects.kind_of(item) is None], held, by=SYSTEM, reason=reason
     )
     cut = subjects.Cut(SYSTEM, reason)
-    stopped |= {item.pk: kind.cut(item, cut) for item in items if (kind := subjects.of(item)) is not None}
+    stopped |= {item.pk: kind.cut(item, cut) for item in items if (kind := subjects.kind_of(item)) is not None}
     now = clock.now()
     NoAnswer.objects.bulk_create(
         NoAnswer(
             item=item,
-            did=NoAnswer.Did.SUSPENDED,
+            did=NoAnswer.Outcome.SUSPENDED,
             at=now,
             grants=[UUID(name) for name, was in stopped[item.pk].items() if _is_suspension(was)],
             before={name: was for name, was in stopped[item.pk].items() if not _is_suspension(was)},
@@ -363,7 +363,7 @@ def _revoke(item_id: UUID) -> int:
     )
     for grant in still_suspended(row):
         if is_delegation:
-            one_person.finish(row.item, grant, by=SYSTEM, reason=reason)
+            person_access.end(row.item, grant, by=SYSTEM, reason=reason)
         else:
             grants.revoke(grant, by=SYSTEM, reason=reason)
     row.revoked_at = clock.now()

@@ -23,7 +23,7 @@ from governance.reviews.items import holds, item_links
 from governance.reviews.items.errors import ConflictOfInterest, NotSuspendedHere
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects
-from governance.reviews.remediation import one_person
+from governance.reviews.remediation import person_access
 from governance.reviews.remediation.models import NoAnswer
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers import facts as reviewer_facts
@@ -49,7 +49,7 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> list[str]:
     if row is None:
         raise NotFound
     now = clock.now()
-    if row.did != NoAnswer.Did.SUSPENDED or row.restored_at or row.revoked_at or (row.revoke_at or now) <= now:
+    if row.did != NoAnswer.Outcome.SUSPENDED or row.restored_at or row.revoked_at or (row.revoke_at or now) <= now:
         raise NotSuspendedHere
     people = dict(reviewer_facts.people_around([item_id], review_rules.SECOND))[item_id]
     why = assignment.against(by, people)
@@ -90,7 +90,7 @@ def _start(stopped: Iterable[UUID], *, by: Person, reason: str) -> list[str]:
 
 def _put_back(row: NoAnswer, *, by: Person, reason: str) -> list[str]:
     """Restore a subject that is no grant; returns its key if another person or review suspended it too."""
-    kind = subjects.of(row.item)
+    kind = subjects.kind_of(row.item)
     if kind is None or kind.undo is None:
         return []
     is_back = kind.undo(row.item, row.before, subjects.Cut(by.principal, reason, undoes=SYSTEM))
@@ -99,7 +99,7 @@ def _put_back(row: NoAnswer, *, by: Person, reason: str) -> list[str]:
 
 def _taken(row: NoAnswer) -> list[UUID]:
     """Return the grants that the deadline suspended, or took a person off."""
-    return sorted({*row.grants, *(UUID(grant) for grant in row.before if subjects.of(row.item) is None)})
+    return sorted({*row.grants, *(UUID(grant) for grant in row.before if subjects.kind_of(row.item) is None)})
 
 
 def _bring_back(row: NoAnswer, taken: Iterable[UUID], *, by: Person, reason: str) -> list[str]:
@@ -108,5 +108,5 @@ def _bring_back(row: NoAnswer, taken: Iterable[UUID], *, by: Person, reason: str
     return [
         str(each)
         for each in open_grants
-        if not one_person.put_back(row.item, each, {str(SYSTEM)}, by=by.principal, reason=reason)
+        if not person_access.restore(row.item, each, {str(SYSTEM)}, by=by.principal, reason=reason)
     ]

@@ -19,7 +19,7 @@ from governance.reviews.items.item_links import NAMED, links_from
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects
 from governance.reviews.population.models import PopulationRow
-from governance.reviews.remediation import one_person
+from governance.reviews.remediation import person_access
 from governance.reviews.reviewers.models import Assignment
 
 _OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
@@ -34,7 +34,7 @@ def supersede(campaign: Campaign, among: Collection[UUID] | None = None) -> int:
     left = set[UUID]()
     if campaign.kind == Campaign.Kind.DELEGATION:  # not searched for in a large review of access
         delegations = open_items.filter(Exists(alive), subject_kind=ReviewItem.Subject.DELEGATION)
-        left = one_person.gone(delegations.values_list("pk", flat=True))
+        left = person_access.without_access(delegations.values_list("pk", flat=True))
     gone = open_items.filter(pk__in=[*(item.pk for item in others), *left])
     return sum(
         _end(rows, ReviewItem.State.SUPERSEDED, Action.REVIEW_SUPERSEDED, by=SYSTEM, reason="The access has ended.")
@@ -46,15 +46,15 @@ def _gone(items: list[ReviewItem]) -> list[ReviewItem]:
     keys: dict[str, set[str]] = defaultdict(set)
     for item in items:
         keys[item.subject_kind].add(item.subject_key)
-    there = {subject: subjects.SUBJECTS[subject].there(named) for subject, named in keys.items()}
+    there = {subject: subjects.SUBJECTS[subject].existing(named) for subject, named in keys.items()}
     return [item for item in items if item.subject_key not in there[item.subject_kind]]
 
 
 def is_left(item: ReviewItem) -> bool:
     """Whether any access of an item is still in force."""
-    if (kind := subjects.of(item)) is not None:
-        return item.subject_key in kind.there([item.subject_key])
-    return item.population.filter(grant__ended_at=None).exists() and not one_person.gone([item.pk])
+    if (kind := subjects.kind_of(item)) is not None:
+        return item.subject_key in kind.existing([item.subject_key])
+    return item.population.filter(grant__ended_at=None).exists() and not person_access.without_access([item.pk])
 
 
 def leave_unanswered(campaign: Campaign, among: Collection[UUID] | None = None, *, by: Principal, reason: str) -> int:

@@ -180,7 +180,7 @@ class Retry(OfCuts):
         self.reviewer()
         cut = self.cut(key)
         self.body(Nothing)
-        return Response(RemovalShown(remediation.prove(cut.pk)).data)
+        return Response(RemovalShown(remediation.verify(cut.pk)).data)
 
 
 class Except(OfCuts):

@@ -148,7 +148,7 @@ def _take_back(
         .select_for_update(of=("self",))
         .order_by("-decision__stage")
     )
-    if subjects.of(item) is None:  # the others hold their own
+    if subjects.kind_of(item) is None:  # the others hold their own
         locks.exclusive(*((Lock.GRANT, UUID(grant)) for cut in cuts for grant in cut.before))
     try:
         with transaction.atomic():
@@ -177,7 +177,7 @@ def _record(
     detail = {"still_suspended": left} if left else {}
     log.record(
         action,
-        about=[*item_links.about(item, left if subjects.of(item) is None else ()), *links],
+        about=[*item_links.about(item, left if subjects.kind_of(item) is None else ()), *links],
         by=by.principal,
         reason=reason,
         detail=detail,

@@ -29,6 +29,7 @@ from governance.reviews.items import facts as item_facts
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import NotTheReviewer, NotUnderWay, Refused, ViolationOpen
 from governance.reviews.items.models import ReviewItem
+from governance.reviews.items.visibility import answerable_by
 from governance.reviews.kinds import agents
 from governance.reviews.remediation import remediation
 from governance.reviews.reviewers import assignment as assignment_actions
@@ -57,7 +58,7 @@ class Submission:
     @property
     def removals(self) -> list[UUID]:
         """The cuts to verify; those of a later day are verified then."""
-        return [each.pk for each in self.decided if remediation.cuts(each) and each.effective_at is None]
+        return [each.pk for each in self.decided if remediation.removes_access(each) and each.effective_at is None]
 
 
 @transaction.atomic
@@ -171,7 +172,7 @@ def submit(
         raise _refusal(verdict.refusal, known)
     decided = _write(known, verdict.items, by=by, via=via, amr=amr)
     _record(decided, known, by=by)
-    remediation.queue_and_apply([decision for decision in decided if remediation.cuts(decision)])
+    remediation.queue_and_apply([decision for decision in decided if remediation.removes_access(decision)])
     return Submission(decided, list(known.ended), settlement.settle(decided, by=by))
 
 
@@ -313,7 +314,7 @@ def _conclude(decisions: Sequence[ReviewDecision], verdicts: Sequence[ItemVerdic
         assignment_actions.ask_next(items, stage)
     for decision in decisions:
         if decision.item.subject_kind == ReviewItem.Subject.AGENT and decision.reason_code == review_rules.NOT_MINE:
-            agents.pass_on(decision)
+            agents.propose_successor(decision)
 
 
 def _record(decisions: Sequence[ReviewDecision], known: SubmissionFacts, *, by: Person) -> None:

@@ -169,7 +169,7 @@ class MicroAnswer(OfMicroReviews):
         decided = [
             {"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in submission.decided
         ]
-        removals = [RemovalShown(remediation.prove(cut)).data for cut in submission.removals]
+        removals = [RemovalShown(remediation.verify(cut)).data for cut in submission.removals]
         result = {"decided": decided, "settled": [str(each.pk) for each in submission.settled], "removals": removals}
         return Response(result, status=HTTPStatus.CREATED)
 

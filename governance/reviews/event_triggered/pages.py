@@ -97,7 +97,7 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     doors.require_reauthentication(request, "micro-review-answer", weighs=weighs)
     via, amr = ReviewDecision.Via.UI, proofs(request)
     submission = answer.answer(campaign.pk, review_answer, by=by, via=via, amr=amr, proven=weighs)
-    proven = [remediation.prove(cut) for cut in submission.removals]
+    proven = [remediation.verify(cut) for cut in submission.removals]
     doors.done(request, told_of(submission, sum(each.state == "verified" for each in proven)))
     return redirect(f"/small-reviews/{campaign.slug}/")
 

@@ -1,6 +1,6 @@
-"""An auditor's verbs on a closed review: share its evidence, draw a sample, say what was found, ask and answer.
+"""An auditor's actions on a closed review: share its evidence, draw a sample, mark findings, ask and answer.
 
-An auditor is who holds that role, or whom the review was shared with. Nothing here changes the review or its evidence.
+An auditor holds that role, or the evidence is shared with them. Nothing here changes the review or its evidence.
 """
 
 from __future__ import annotations
@@ -40,47 +40,47 @@ Finding, Strata = AuditMark.Finding, AuditSample.Strata
 
 
 class BadSample(DomainError):
-    """A sample has 1 to 500 items, one of the known strata, and a seed of up to 64 characters."""
+    """The sample is not valid. It needs 1 to 500 items, a known stratification, and a seed of at most 64 characters."""
 
     code, status = "sample_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class BadShare(DomainError):
-    """Evidence is shared for at most 90 days, with an active person who answered nothing in the review."""
+    """You can share evidence for at most 90 days, with an active person who had no part in the review."""
 
     code, status = "share_refused", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class SharedAlready(DomainError):
-    """The evidence is shared with this person already; end that first."""
+    """The evidence is already shared with this person. End that share first."""
 
     code, status = "evidence_shared", HTTPStatus.CONFLICT
 
 
 class NotTheAuditor(DomainError):
-    """Only an auditor, or somebody whom the evidence was shared with, tests it, and nobody who had a part in it."""
+    """You cannot test this evidence: you are not its auditor, or you had a part in the review."""
 
     code, status = "not_the_auditor", HTTPStatus.FORBIDDEN
 
 
 class NotTheAnswerer(DomainError):
-    """The owner of the review answers the questions of its auditors."""
+    """Only the owner of the review can answer its auditors' questions."""
 
     code, status = "not_the_campaign_owner", HTTPStatus.FORBIDDEN
 
 
 def may_audit(campaign: Campaign, person: Person) -> bool:
-    """Whether somebody tests the evidence of a review."""
+    """Whether a person is an auditor of a review."""
     return person.is_active and (person.has_role(Role.AUDITOR) or visibility.shared_with(person, campaign))
 
 
 def may_test(campaign: Campaign, person: Person) -> bool:
-    """Whether somebody who audits a review also had no part in it: nobody tests what they answered for or ran."""
+    """Whether an auditor of a review also had no part in it, so that they may test it."""
     return may_audit(campaign, person) and not had_part_in(campaign, person)
 
 
 def had_part_in(campaign: Campaign, person: Person) -> bool:
-    """Whether somebody ran a review, answered in it, excepted or put back something, or signed it off: any account."""
+    """Whether a person owned a review, answered, excepted or restored in it, or signed it off, by any account."""
     accounts = independence.accounts_of(person)
     return (
         campaign.owner in accounts
@@ -91,22 +91,22 @@ def had_part_in(campaign: Campaign, person: Person) -> bool:
     )
 
 
-def check_reads(campaign: Campaign, person: Person) -> None:
-    """Raise Forbidden for whoever may not read the evidence of a review; write down that an auditor did."""
+def check_may_read(campaign: Campaign, person: Person) -> None:
+    """Raise Forbidden where a person may not read the evidence of a review."""
     if not person.has_role(*READERS) and not visibility.shared_with(person, campaign):
         raise Forbidden
 
 
 @transaction.atomic
-def looked(campaign: Campaign, person: Person, what: str) -> None:
-    """Write down that an auditor looked at evidence; nothing of anybody else."""
+def record_access(campaign: Campaign, person: Person, what: str) -> None:
+    """Record that an auditor read evidence; other readers are not recorded."""
     if may_audit(campaign, person):
         log.record(Action.EVIDENCE_LOOKED_AT, about=_about(campaign), by=person.principal, detail={"what": what})
 
 
 @transaction.atomic
 def share(campaign_id: UUID, *, auditor: Person, expires_at: datetime, by: Person, reason: str) -> EvidenceShare:
-    """Let somebody read and test the evidence of one closed review until a day.
+    """Share the evidence of one closed review with an auditor, to read and test it until a day.
 
     Raises NotFound, ReasonRequired, NotClosed, BadShare, SharedAlready.
     """
@@ -121,37 +121,37 @@ def share(campaign_id: UUID, *, auditor: Person, expires_at: datetime, by: Perso
     )
     try:
         with transaction.atomic():
-            made = EvidenceShare.objects.create(
+            shared = EvidenceShare.objects.create(
                 campaign=campaign, auditor=auditor, by=by, reason=reason, made_at=now, expires_at=expires_at
             )
     except IntegrityError as error:
         raise SharedAlready from error
-    detail = {"share": str(made.pk), "expires_at": expires_at.isoformat()}
+    detail = {"share": str(shared.pk), "expires_at": expires_at.isoformat()}
     links = [*_about(campaign), f"person:{auditor.login}"]
     log.record(Action.EVIDENCE_SHARED, about=links, by=by.principal, reason=reason, detail=detail)
-    return made
+    return shared
 
 
 @transaction.atomic
 def end_share(share_id: UUID, *, by: Person, reason: str) -> EvidenceShare:
-    """End a share before its time. Raises NotFound, ReasonRequired."""
+    """End a share early. Raises NotFound, ReasonRequired."""
     if not reason.strip():
         raise ReasonRequired
     rows = EvidenceShare.objects.select_for_update(of=("self",)).select_related("campaign", "auditor", "by")
-    made = rows.filter(pk=share_id, ended_at=None).first()
-    if made is None:
+    shared = rows.filter(pk=share_id, ended_at=None).first()
+    if shared is None:
         raise NotFound
-    made.ended_at = clock.now()
-    made.save(update_fields=["ended_at"])
-    links = [*_about(made.campaign), f"person:{made.auditor.login}"]
-    detail = {"share": str(made.pk)}
+    shared.ended_at = clock.now()
+    shared.save(update_fields=["ended_at"])
+    links = [*_about(shared.campaign), f"person:{shared.auditor.login}"]
+    detail = {"share": str(shared.pk)}
     log.record(Action.EVIDENCE_SHARE_ENDED, about=links, by=by.principal, reason=reason, detail=detail)
-    return made
+    return shared
 
 
 @transaction.atomic
 def draw(campaign_id: UUID, *, by: Person, wanted: int, strata: str = Strata.NONE, seed: str = "") -> AuditSample:
-    """Draw a random sample of a closed review's items; without a seed a new one is made, and shown.
+    """Draw a random sample of a closed review's items; without a seed a new one is made and stored.
 
     Raises NotFound, NotClosed, NotTheAuditor, BadSample.
     """
@@ -162,7 +162,7 @@ def draw(campaign_id: UUID, *, by: Person, wanted: int, strata: str = Strata.NON
         raise BadSample
     strata_of, items = _frame(campaign, strata)
     digest = hashlib.sha256("".join(f"{n}:{name}\n" for n, name in sorted(strata_of.items())).encode()).hexdigest()
-    made = AuditSample.objects.create(
+    sample = AuditSample.objects.create(
         campaign=campaign,
         drawn_by=by,
         drawn_at=clock.now(),
@@ -174,32 +174,34 @@ def draw(campaign_id: UUID, *, by: Person, wanted: int, strata: str = Strata.NON
     )
     drawn = pick(strata_of, wanted, seed)
     SampledItem.objects.bulk_create(
-        [SampledItem(sample=made, item_id=items[number], stratum=strata_of[number]) for number in drawn]
+        [SampledItem(sample=sample, item_id=items[number], stratum=strata_of[number]) for number in drawn]
     )
-    detail = {"sample": str(made.pk), "seed": seed, "wanted": wanted, "strata": strata, "items": drawn}
+    detail = {"sample": str(sample.pk), "seed": seed, "wanted": wanted, "strata": strata, "items": drawn}
     log.record(Action.AUDIT_SAMPLE_DRAWN, about=_about(campaign), by=by.principal, detail=detail)
-    return made
+    return sample
 
 
 def pick(strata_of: Mapping[int, str], wanted: int, seed: str) -> list[int]:
-    """Return the numbers of the items that a seed picks: from each stratum its share, and at least one, if it fits.
+    """Return the numbers of the items that a seed picks: from each stratum its share, and at least one where possible.
 
-    Shares are rounded down; what is left goes to the strata with the largest rest, then by name.
+    Shares are rounded down; the rest goes to the strata with the largest remainder, then by name.
     """
-    parts: dict[str, list[int]] = defaultdict(list)
+    strata_numbers: dict[str, list[int]] = defaultdict(list)
     for number, name in strata_of.items():
-        parts[name].append(number)
-    total, room = len(strata_of), min(wanted, len(strata_of))
-    shares = {name: room * len(numbers) // total for name, numbers in parts.items()}
-    if room >= len(parts):
+        strata_numbers[name].append(number)
+    total, size = len(strata_of), min(wanted, len(strata_of))
+    shares = {name: size * len(numbers) // total for name, numbers in strata_numbers.items()}
+    if size >= len(strata_numbers):
         shares = {name: max(share, 1) for name, share in shares.items()}
-    rest = sorted(parts, key=lambda name: (-(room * len(parts[name]) % total), name))
+    rest = sorted(strata_numbers, key=lambda name: (-(size * len(strata_numbers[name]) % total), name))
     for name in rest:
-        if sum(shares.values()) < room and shares[name] < len(parts[name]):
+        if sum(shares.values()) < size and shares[name] < len(strata_numbers[name]):
             shares[name] += 1
-    while sum(shares.values()) > room:  # where small strata got one each, the largest gives
+    while sum(shares.values()) > size:  # small strata got one each: take it from the largest
         shares[max(shares, key=lambda name: (shares[name], name))] -= 1
-    return sorted(number for name, numbers in parts.items() for number in verify.picked(seed, numbers, shares[name]))
+    return sorted(
+        number for name, numbers in strata_numbers.items() for number in verify.picked(seed, numbers, shares[name])
+    )
 
 
 def _frame(campaign: Campaign, strata: str) -> tuple[dict[int, str], dict[int, UUID]]:
@@ -215,9 +217,9 @@ def _frame(campaign: Campaign, strata: str) -> tuple[dict[int, str], dict[int, U
 
 @transaction.atomic
 def mark(sampled_id: int, *, by: Person, finding: str, note: str = "") -> AuditMark:
-    """Say what was found about one item of a sample; said again, the later counts, and both stay.
+    """Mark the finding about one item of a sample; the latest mark counts, and all are kept.
 
-    Raises NotFound, NotTheAuditor, BadSample, ReasonRequired for what does not pass and says nothing.
+    Raises NotFound, NotTheAuditor, BadSample, and ReasonRequired for a finding other than pass without a note.
     """
     sampled = SampledItem.objects.select_related("sample__campaign", "item").filter(pk=sampled_id).first()
     if sampled is None:
@@ -228,18 +230,18 @@ def mark(sampled_id: int, *, by: Person, finding: str, note: str = "") -> AuditM
         raise BadSample
     if finding != Finding.PASS and not note.strip():
         raise ReasonRequired
-    made = AuditMark.objects.create(sampled=sampled, finding=finding, note=note.strip(), by=by, at=clock.now())
+    audit_mark = AuditMark.objects.create(sampled=sampled, finding=finding, note=note.strip(), by=by, at=clock.now())
     links = [*_about(campaign), f"item:{sampled.item_id}"]
     detail = {"sample": str(sampled.sample_id), "item": sampled.item.number, "finding": finding}
-    log.record(Action.AUDIT_ITEM_MARKED, about=links, by=by.principal, reason=made.note, detail=detail)
-    return made
+    log.record(Action.AUDIT_ITEM_MARKED, about=links, by=by.principal, reason=audit_mark.note, detail=detail)
+    return audit_mark
 
 
 @transaction.atomic
 def ask(campaign_id: UUID, *, by: Person, text: str, item_id: UUID | None = None) -> AuditQuestion:
     """Ask the owner of a review about it, or about one of its items; an answer is due in one working day.
 
-    Raises NotFound, NotTheAuditor, and what `questioning` raises.
+    Raises NotFound, NotTheAuditor, and what `question_rules` raises.
     """
     campaign, text = _closed(campaign_id), question_rules.words(text)
     _check_auditor(campaign, by)
@@ -247,7 +249,7 @@ def ask(campaign_id: UUID, *, by: Person, text: str, item_id: UUID | None = None
         raise NotFound
     question_rules.check_count(AuditQuestion.objects.filter(campaign=campaign).count(), MOST_QUESTIONS)
     now = clock.now()
-    made = AuditQuestion.objects.create(
+    question = AuditQuestion.objects.create(
         campaign=campaign,
         item_id=item_id,
         asked_by=by,
@@ -256,14 +258,14 @@ def ask(campaign_id: UUID, *, by: Person, text: str, item_id: UUID | None = None
         due_at=review_rules.business_days(now, 1),
     )
     links = [*_about(campaign), *([f"item:{item_id}"] if item_id else [])]
-    detail = {"question": str(made.pk), "due_at": made.due_at.isoformat()}
-    log.record(Action.AUDIT_QUESTION_ASKED, about=links, by=by.principal, reason=made.text, detail=detail)
-    return made
+    detail = {"question": str(question.pk), "due_at": question.due_at.isoformat()}
+    log.record(Action.AUDIT_QUESTION_ASKED, about=links, by=by.principal, reason=question.text, detail=detail)
+    return question
 
 
 @transaction.atomic
 def answer(question_id: UUID, *, by: Person, text: str) -> AuditQuestion:
-    """Answer a question about one's review, once. Raises NotFound, NotTheAnswerer, and what `questioning` raises."""
+    """Answer an auditor's question, once. Raises NotFound, NotTheAnswerer, and what `question_rules` raises."""
     text = question_rules.words(text)
     rows = AuditQuestion.objects.select_for_update(of=("self",)).select_related("campaign", "asked_by")
     question = rows.filter(pk=question_id).first()
@@ -281,7 +283,7 @@ def answer(question_id: UUID, *, by: Person, text: str) -> AuditQuestion:
 
 
 def sampled(sample: AuditSample) -> QuerySet[SampledItem]:
-    """Return the items of a sample with what was found about each, first to last."""
+    """Return the items of a sample with their marks, by number."""
     rows = SampledItem.objects.filter(sample=sample).prefetch_related("marks__by")
     return rows.select_related("item__agent", "item__system", "item__current_decision__decided_by").order_by(
         "item__number"

@@ -1,4 +1,4 @@
-"""An auditor's work on a closed review: whom its evidence is shared with, samples, what was found, questions.
+"""An auditor's work on a closed review: shares of its evidence, samples, findings, questions.
 
 Nothing here is ever deleted or rewritten (`reviews/evidence/sql/`): a mark is superseded by a later one, a question
 is answered once, a share is ended once.
@@ -17,7 +17,7 @@ from governance.approvals.models import Question
 
 
 class EvidenceShare(models.Model):
-    """Somebody may read the evidence of one review, and test it, until a day; it gives no other right."""
+    """A person may read and test the evidence of one review until a day; the share gives no other right."""
 
     LONGEST: ClassVar = timedelta(days=90)
 
@@ -99,7 +99,7 @@ class SampledItem(models.Model):
 
 
 class AuditMark(models.Model):
-    """What an auditor found about one item of a sample; the last of several counts."""
+    """An auditor's finding about one item of a sample; the latest mark counts."""
 
     class Finding(models.TextChoices):
         PASS = "pass", "Pass"

@@ -1,4 +1,4 @@
-"""The evidence of a campaign: who decided what when and why, what came of it, and which events say so."""
+"""The evidence of a campaign as a list: each decision with its reviewer, time, reason, remediation and events."""
 
 from __future__ import annotations
 
@@ -64,19 +64,19 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The list, row by row, with what ties it to its population; it is read some thousand rows at a time."""
+    """The list, row by row, with the checks that tie it to its population; read some thousand rows at a time."""
 
     campaign: Campaign
 
     @property
     def tie_out(self) -> dict[str, int]:
-        """Return the differences between what must be equal; all are zero in a complete list."""
+        """Return the differences between numbers that must be equal; all are zero in a complete list."""
         return tie_out(self.campaign)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Read what became of each item."""
-        for items in _parts(listed(self.campaign), "number"):
-            yield from shown(items)
+        """Read the row of each item."""
+        for items in _parts(items_of(self.campaign), "number"):
+            yield from rows_of(items)
 
     def population(self) -> Iterator[dict[str, str]]:
         """Read the frozen population with its hashes."""
@@ -85,7 +85,7 @@ class Evidence:
                 yield {"seq": str(row.seq), "payload": row.payload, "row_sha256": row.row_sha256}
 
     def head(self) -> dict[str, Any]:
-        """Return what is said of the campaign as a whole."""
+        """Return the data of the campaign as a whole."""
         campaign = self.campaign
         return {
             "campaign": campaign.slug,
@@ -103,7 +103,7 @@ class Evidence:
         }
 
     def as_json(self) -> Iterator[str]:
-        """Write all of it for a machine, raw: one object, whose rows stand on a line each."""
+        """Write all of it as one JSON object, with one row per line."""
         yield json.dumps(self.head(), ensure_ascii=False)[:-1]
         for name, rows in (("rows", self.rows()), ("population", self.population())):
             yield f', "{name}": ['
@@ -113,7 +113,7 @@ class Evidence:
         yield "}\n"
 
     def as_csv(self) -> Iterator[str]:
-        """Write the list for a spreadsheet, in which no cell is a formula."""
+        """Write the list as CSV, in which no cell is a formula."""
         yield _line(COLUMNS)
         for row in self.rows():
             yield _line([review_rules.cell(_flat(row[name])) for name in COLUMNS])
@@ -126,7 +126,7 @@ def _line(cells: Sequence[object]) -> str:
 
 
 def _parts[M: Model](rows: QuerySet[M], key: str) -> Iterator[list[M]]:
-    """Read rows by a number, some thousand at a time, so that a million of them are never held at once."""
+    """Read rows by a number, some thousand at a time, so that a million rows are never in memory."""
     after = 0
     while part := list(rows.filter(**{f"{key}__gt": after})[:_AT_ONCE]):
         yield part
@@ -138,29 +138,29 @@ _AT_ONCE: Final = 2000
 
 def _flat(value: object) -> object:
     if isinstance(value, list):
-        return "; ".join(each if isinstance(each, str) else json.dumps(each, sort_keys=True) for each in value)
+        return "; ".join(part if isinstance(part, str) else json.dumps(part, sort_keys=True) for part in value)
     return value
 
 
 def evidence(campaign: Campaign) -> Evidence:
-    """Return the evidence of a campaign, which is read where it is asked for its rows."""
+    """Return the evidence of a campaign; its rows are read on demand."""
     return Evidence(campaign)
 
 
-def listed(campaign: Campaign) -> QuerySet[ReviewItem]:
+def items_of(campaign: Campaign) -> QuerySet[ReviewItem]:
     """Return the items in the order of the list."""
     return ReviewItem.objects.filter(campaign=campaign).order_by("number")
 
 
-def shown(items: Collection[ReviewItem]) -> list[dict[str, Any]]:
-    """Return the rows of some items alone, which costs the same however many the campaign has."""
+def rows_of(items: Collection[ReviewItem]) -> list[dict[str, Any]]:
+    """Return the rows of some items; the cost does not depend on the size of the campaign."""
     ids = [item.pk for item in items]
     if not ids:
         return []
     links = [f"decision:{item.current_decision_id}" for item in items if item.current_decision_id]
     links += [f"item:{item.pk}" for item in items if item.current_decision_id is None and item.state in _ENDED]
     removals = outcome.removals(ids)
-    links += [f"decision:{each.pk}" for of_item in removals.values() for each in of_item]
+    links += [f"decision:{removal.pk}" for of_item in removals.values() for removal in of_item]
     return list(_rows(ReviewItem.objects.filter(pk__in=ids).order_by("number"), removals, links))
 
 
@@ -168,7 +168,7 @@ _ENDED: Final = (ReviewItem.State.NO_RESPONSE, ReviewItem.State.SUPERSEDED, Revi
 
 
 def tie_out(campaign: Campaign) -> dict[str, int]:
-    """Return the differences between what must be equal, which the database adds up; all are zero when it is so."""
+    """Return the differences between numbers that must be equal, counted by the database; all zero when complete."""
     cuts = outcome.standing().filter(outcome.CUTS, item__campaign=campaign)  # also those of an earlier stage
     made, proven = Q(remediation__isnull=False), Q(remediation__state__in=_PROVEN)
     counted = cuts.aggregate(missing=Count("pk", filter=~made), unproven=Count("pk", filter=~proven))
@@ -192,13 +192,13 @@ SELECT count(*), count(*) FILTER (WHERE encode(sha256(convert_to(payload, 'UTF8'
     encode(sha256(convert_to(coalesce(string_agg(row_sha256 || E'\\n', '' ORDER BY seq), ''), 'UTF8')), 'hex')
 FROM governance_populationrow WHERE campaign_id = %s
 """
-"""How many rows there are, how many do not fit their hash, and the hash over all."""
+"""The number of rows, the number that differ from their hash, and the hash over all."""
 
 
 def _rows(
     items: QuerySet[ReviewItem], removals: Mapping[UUID, Sequence[Remediation]], links: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """Return the rows of items; `links` are those of the record's events that may say something of them."""
+    """Return the rows of items; `links` are the links of the log's events about them."""
     tools, grants, assigned, events = _tools(items), _grants(items), _assigned(items), _events(links)
     answers, come_to = _answers(items), outcome.combined([item.pk for item in items])
     people = ("current_decision__decided_by", "carried_from__item__campaign")
@@ -216,7 +216,7 @@ def _rows(
             "tools": tools[item.pk],
             "risk": item.risk,
             "outcome": decision.verb if decision else item.state,
-            **_said(decision, otherwise=item.exclusion_reason),
+            **_decision(decision, otherwise=item.exclusion_reason),
             "valid_until": _moment(come_to[item.pk].valid_until if item.pk in come_to else None),
             "answers": answers[item.pk],
             "reviewer": assignment.reviewer.login if assignment and assignment.reviewer else None,
@@ -230,29 +230,29 @@ def _rows(
 
 
 def _removed(removals: Sequence[Remediation], events: Mapping[tuple[str, str], str]) -> dict[str, Any]:
-    """Say how far the removals of an item are: as far as the one that is least far; the last moment of each kind.
+    """Return the state of an item's removals: that of the least advanced, with the latest time of each kind.
 
-    `untried` are the calls and tokens that lay beyond what the proofs try.
+    `untried` counts the calls and tokens that the verifications did not try.
     """
     if not removals:
         return dict.fromkeys(("removal", "removed_at", "proven_at", "residual_until", "proof_event", "untried"), "")
-    open_ = [each for each in removals if each.state not in _PROVEN]
+    open_ = [removal for removal in removals if removal.state not in _PROVEN]
     least = open_[0] if open_ else removals[-1]
     return {
         "removal": least.state,
-        "removed_at": _last(each.applied_at for each in removals),
-        "proven_at": "" if open_ else _last(each.verified_at for each in removals),
-        "residual_until": _last(each.residual_until for each in removals),
+        "removed_at": _last(removal.applied_at for removal in removals),
+        "proven_at": "" if open_ else _last(removal.verified_at for removal in removals),
+        "residual_until": _last(removal.residual_until for removal in removals),
         "proof_event": "" if open_ else events.get((_PROOF, f"decision:{least.pk}"), ""),
-        "untried": sum(verification.untried(each.probe) for each in removals),
+        "untried": sum(verification.untried(removal.probe) for removal in removals),
     }
 
 
 def _last(moments: Iterable[datetime | None]) -> str:
-    return _moment(max((each for each in moments if each), default=None))
+    return _moment(max((moment for moment in moments if moment), default=None))
 
 
-def _said(decision: ReviewDecision | None, *, otherwise: str) -> dict[str, Any]:
+def _decision(decision: ReviewDecision | None, *, otherwise: str) -> dict[str, Any]:
     return {
         "reason_code": decision.reason_code if decision else "",
         "comment": decision.comment if decision else otherwise,
@@ -271,36 +271,36 @@ def _ids(items: QuerySet[ReviewItem]) -> QuerySet[ReviewItem, Any]:
 
 
 def _tools(items: QuerySet[ReviewItem]) -> dict[Any, list[str]]:
-    found: dict[Any, list[str]] = defaultdict(list)
+    by_item: dict[Any, list[str]] = defaultdict(list)
     lines = ReviewLine.objects.filter(item__in=_ids(items)).order_by("tool__name")
     for item, name, grade, calls in lines.values_list("item", "tool__name", "usage_grade", "calls_window"):
-        found[item].append(f"{name} ({calls} calls)" if grade == "A" else f"{name} (calls not visible)")
-    return found
+        by_item[item].append(f"{name} ({calls} calls)" if grade == "A" else f"{name} (calls not visible)")
+    return by_item
 
 
 def _answers(items: QuerySet[ReviewItem]) -> dict[Any, list[str]]:
-    """Return every answer that was given to each item, those taken back and those of who could not judge included."""
-    found: dict[Any, list[str]] = defaultdict(list)
-    said = ReviewDecision.objects.filter(item__in=_ids(items)).order_by("decided_at", "stage")
-    for item, stage, verb, who, why, kind, comment in said.values_list(
+    """Return every decision about each item, with those taken back and abstentions."""
+    by_item: dict[Any, list[str]] = defaultdict(list)
+    decisions = ReviewDecision.objects.filter(item__in=_ids(items)).order_by("decided_at", "stage")
+    for item, stage, verb, login, reason_code, kind, comment in decisions.values_list(
         "item", "stage", "verb", "decided_by__login", "reason_code", "taken_back__kind", "comment"
     ):
         back = {"recall": ", taken back", "reopen": ", opened again"}.get(kind or "", "")
-        found[item].append(
-            f"stage {stage}: {verb} by {who}"
-            + (f" ({why})" if why else "")
+        by_item[item].append(
+            f"stage {stage}: {verb} by {login}"
+            + (f" ({reason_code})" if reason_code else "")
             + back
             + (f": {comment}" if comment else "")
         )
-    return found
+    return by_item
 
 
 def _grants(items: QuerySet[ReviewItem]) -> dict[Any, list[str]]:
-    found: dict[Any, list[str]] = defaultdict(list)
+    by_item: dict[Any, list[str]] = defaultdict(list)
     rows = PopulationRow.objects.filter(item__in=_ids(items), grant__isnull=False)
     for item, grant in rows.order_by("seq").values_list("item", "grant"):
-        found[item].append(str(grant))
-    return found
+        by_item[item].append(str(grant))
+    return by_item
 
 
 def _assigned(items: QuerySet[ReviewItem]) -> dict[Any, Assignment]:
@@ -322,12 +322,12 @@ _ABOUT: Final = {
 def _events(links: Sequence[str]) -> dict[tuple[str, str], str]:
     """Find the event of each outcome and of each proof.
 
-    A hundred links at a time are found by their index; for some thousand the database would read every event.
+    It looks for a hundred links at a time by their index; for some thousand the database would read every event.
     """
-    found: dict[tuple[str, str], str] = {}
-    for some in batched(links, 100):
-        told = Event.objects.filter(links__overlap=list(some), action__in=[str(name) for name in _ABOUT])
-        for action, about, uuid in told.values_list("action", "links", "uuid"):
+    by_link: dict[tuple[str, str], str] = {}
+    for part in batched(links, 100):
+        events = Event.objects.filter(links__overlap=list(part), action__in=[str(name) for name in _ABOUT])
+        for action, about, uuid in events.values_list("action", "links", "uuid"):
             kind, prefix = _ABOUT[Action(action)]
-            found |= {(kind, link): str(uuid) for link in about if link.startswith(prefix)}
-    return found
+            by_link |= {(kind, link): str(uuid) for link in about if link.startswith(prefix)}
+    return by_link

@@ -1,4 +1,4 @@
-"""An auditor's workpaper: one sample with what was found, in a form that leaves Mandate."""
+"""An auditor's workpaper: one sample with its findings, for export."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from . import audit
 
 def rows(sample: AuditSample) -> list[dict[str, Any]]:
     """Return each item of a sample with its outcome and every mark."""
-    return [_row(each) for each in audit.sampled(sample)]
+    return [_row(sampled) for sampled in audit.sampled(sample)]
 
 
-def _row(each: Any) -> dict[str, Any]:  # noqa: ANN401 - a sampled item with its marks
-    item, marks = each.item, sorted(each.marks.all(), key=lambda mark: mark.pk)
-    said, last = item.current_decision, marks[-1] if marks else None
+def _row(sampled: Any) -> dict[str, Any]:  # noqa: ANN401 - a sampled item with its marks
+    item, marks = sampled.item, sorted(sampled.marks.all(), key=lambda mark: mark.pk)
+    decision, last = item.current_decision, marks[-1] if marks else None
     return {
         "item": item.number,
         "id": str(item.pk),
-        "stratum": each.stratum,
+        "stratum": sampled.stratum,
         "agent": item.agent.slug if item.agent else "",
         "system": item.system.slug if item.system else "",
         "risk": item.risk,
-        "outcome": said.verb if said else item.state,
-        "decided_by": said.decided_by.login if said else "",
-        "decided_at": said.decided_at.isoformat() if said else "",
+        "outcome": decision.verb if decision else item.state,
+        "decided_by": decision.decided_by.login if decision else "",
+        "decided_at": decision.decided_at.isoformat() if decision else "",
         "finding": last.finding if last else "",
         "note": last.note if last else "",
         "marked_by": last.by.login if last else "",
@@ -42,7 +42,7 @@ def _row(each: Any) -> dict[str, Any]:  # noqa: ANN401 - a sampled item with its
 
 
 def as_json(sample: AuditSample) -> dict[str, Any]:
-    """Return the whole workpaper: how the sample was drawn, of which pack, what was found, and the questions."""
+    """Return the whole workpaper: how the sample was drawn, the pack, the findings, and the questions."""
     campaign = sample.campaign
     pack = EvidencePack.objects.filter(campaign=campaign).values_list("sha256", flat=True).first()
     questions = AuditQuestion.objects.filter(campaign=campaign).select_related("asked_by", "answered_by", "item")
@@ -75,12 +75,12 @@ def as_json(sample: AuditSample) -> dict[str, Any]:
 
 
 def as_csv(sample: AuditSample) -> str:
-    """Return the items for a spreadsheet, in which no cell is a formula; each row names the seed."""
+    """Return the items as CSV, in which no cell is a formula; each row names the seed."""
     written = io.StringIO()
     table = csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     for number, row in enumerate(rows(sample)):
-        told = {"campaign": sample.campaign.slug, "seed": sample.seed, **row, "earlier": "; ".join(row["earlier"])}
+        cells = {"campaign": sample.campaign.slug, "seed": sample.seed, **row, "earlier": "; ".join(row["earlier"])}
         if number == 0:
-            table.writerow(told)
-        table.writerow([review_rules.cell(value) for value in told.values()])
+            table.writerow(cells)
+        table.writerow([review_rules.cell(value) for value in cells.values()])
     return written.getvalue()

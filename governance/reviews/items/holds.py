@@ -19,7 +19,7 @@ SUSPENDED: Final = "suspended"
 
 def is_held(grant_id: UUID) -> bool:
     """Whether a review holds a grant suspended: by its deadline, or by a removal that is neither final nor undone."""
-    unanswered = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, restored_at=None, revoked_at=None)
+    unanswered = NoAnswer.objects.filter(did=NoAnswer.Outcome.SUSPENDED, restored_at=None, revoked_at=None)
     if unanswered.filter(_concerns(grant_id, "item"), grants__contains=[grant_id]).exists():
         return True
     cuts = Remediation.objects.filter(final_at__isnull=False, finished_at=None, before__has_key=str(grant_id))
@@ -37,7 +37,7 @@ def _concerns(grant_id: UUID, item: str) -> Q:
 
 def is_subject_held(subject: ReviewItem.Subject, key: str) -> bool:
     """Whether a review holds another subject suspended: by its deadline, or by a removal neither final nor undone."""
-    unanswered = NoAnswer.objects.filter(did=NoAnswer.Did.SUSPENDED, restored_at=None, revoked_at=None)
+    unanswered = NoAnswer.objects.filter(did=NoAnswer.Outcome.SUSPENDED, restored_at=None, revoked_at=None)
     if unanswered.filter(item__subject_kind=subject, item__subject_key=key).exists():
         return True
     cuts = Remediation.objects.filter(final_at__isnull=False, finished_at=None, applied_at__isnull=False)

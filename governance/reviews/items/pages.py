@@ -95,7 +95,7 @@ def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         "may_give": bool(MATRIX["combination-exceptions", "POST"].roles & doors.caller(request).roles),
         **beside,
     }
-    audit.looked(row.campaign, person, f"item {row.number}")
+    audit.record_access(row.campaign, person, f"item {row.number}")
     return render(request, "console/reviews/items/item.html", context)
 
 
@@ -173,7 +173,7 @@ def act(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 def _cut(request: HttpRequest, row: ReviewItem, name: str) -> None:
     failed = doors.find(Remediation.objects.filter(decision__item=row), state=Remediation.State.FAILED)
     if name == "retry":
-        proven = remediation.prove(failed.pk).state == Remediation.State.VERIFIED
+        proven = remediation.verify(failed.pk).state == Remediation.State.VERIFIED
         doors.done(request, _("The cut is proven.") if proven else _("The cut is still not proven."))
         return
     try:

@@ -1,1 +1,1 @@
-"""Items that are no access: how each such thing is found, cut, put back and verified."""
+"""Review subjects that are not grants: how each kind is found, cut, restored and verified."""

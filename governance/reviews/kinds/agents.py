@@ -1,6 +1,6 @@
-"""Agents themselves: still wanted? A removal suspends the agent at once, and retires it when it is final.
+"""Agents in reviews: a removal suspends the agent at once, and retires it when it is final.
 
-A sponsor who says that an agent is not hers starts a succession; the next in the chain is asked meanwhile.
+A sponsor who answers that an agent is not theirs starts a transfer of ownership to the backup owner or their manager.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from .kind import Cut, Kind
 logger = logging.getLogger(__name__)
 
 
-def _there(keys: Collection[str]) -> set[str]:
+def _existing(keys: Collection[str]) -> set[str]:
     rows = Agent.objects.filter(slug__in=keys).exclude(status=Agent.Status.RETIRED)
     return set(rows.values_list("slug", flat=True))
 
 
-def _of(item: ReviewItem) -> Agent:
+def _agent(item: ReviewItem) -> Agent:
     return Agent.objects.get(slug=item.subject_key)
 
 
 def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
-    agent = _of(item)
+    agent = _agent(item)
     if agent.status in (Agent.Status.SUSPENDED, Agent.Status.RETIRED):
         return {"was": agent.status}
     agents.suspend(agent, by=cut.by, reason=cut.reason)
@@ -43,7 +43,7 @@ def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
 
 
 def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
-    agent = _of(item)
+    agent = _agent(item)
     if agent.status != Agent.Status.SUSPENDED or before["was"] == Agent.Status.SUSPENDED:
         return False
     if agents.suspended_by(agent.slug) - {str(cut.undoes)} or holds.is_subject_held(
@@ -55,31 +55,31 @@ def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
 
 
 def _finish(item: ReviewItem, cut: Cut) -> None:
-    with suppress(agents.WrongState):  # somebody retired it already
-        agents.retire(_of(item), by=cut.by, reason=cut.reason)
+    with suppress(agents.WrongState):  # it is retired already
+        agents.retire(_agent(item), by=cut.by, reason=cut.reason)
 
 
-def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - each kind is asked alike
-    agent = _of(item)
+def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - all kinds have one signature
+    agent = _agent(item)
     clients = list(agent.clients.order_by("client_id").values_list("client_id", flat=True))
-    stands = agent.status in (Agent.Status.SUSPENDED, Agent.Status.RETIRED)
-    told = {"ask": "agent", "allowed": not stands, "code": agent.status, "holds": stands}
-    return [told, *token_requests.tokens(agent, clients or [""])]
+    is_stopped = agent.status in (Agent.Status.SUSPENDED, Agent.Status.RETIRED)
+    answer = {"ask": "agent", "allowed": not is_stopped, "code": agent.status, "holds": is_stopped}
+    return [answer, *token_requests.tokens(agent, clients or [""])]
 
 
-def pass_on(decision: ReviewDecision) -> None:
-    """Ask an heir to answer for an agent that its sponsor said is not hers: the backup, or else her manager."""
+def propose_successor(decision: ReviewDecision) -> None:
+    """Propose a new sponsor for an agent whose sponsor answered that it is not theirs: the backup, or their manager."""
     agent = decision.item.agent
     if agent is None or decision.decided_by_id != agent.sponsor_id:
         return
-    for heir in (agent.backup, agent.sponsor.manager):
-        if heir is not None and heir.is_active and heir.pk != agent.sponsor_id:
-            said = f"{agent.sponsor.login} says in the review {decision.item.campaign.slug} that it is not theirs."
+    for successor in (agent.backup, agent.sponsor.manager):
+        if successor is not None and successor.is_active and successor.pk != agent.sponsor_id:
+            reason = f"{agent.sponsor.login} says in the review {decision.item.campaign.slug} that it is not theirs."
             try:
-                ownership.propose(agent, "sponsor", heir, by=SYSTEM, reason=said)
-            except DomainError as refusal:  # a personal agent goes with its user
-                logger.info("no heir asked", extra={"agent": agent.slug, "code": str(refusal.code)})
+                ownership.propose(agent, "sponsor", successor, by=SYSTEM, reason=reason)
+            except DomainError as refusal:  # a personal agent belongs to its user
+                logger.info("no successor proposed", extra={"agent": agent.slug, "code": str(refusal.code)})
             return
 
 
-KIND = Kind(_there, _cut, _probe, _undo, _finish, is_stopped_by_silence=True)
+KIND = Kind(_existing, _cut, _probe, _undo, _finish, is_stopped_by_silence=True)

@@ -1,4 +1,4 @@
-"""Clients with their secrets and keys: a removal disables the client, and with it every token that it could renew."""
+"""Clients in reviews: a removal disables the client, and with it every token that it could renew."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from . import token_requests
 from .kind import Cut, Kind
 
 
-def _there(keys: Collection[str]) -> set[str]:
+def _existing(keys: Collection[str]) -> set[str]:
     rows = Client.objects.filter(client_id__in=keys, status=Client.Status.ACTIVE)
     return set(rows.values_list("client_id", flat=True))
 
 
-def _of(item: ReviewItem) -> Client:
+def _client(item: ReviewItem) -> Client:
     return Client.objects.select_related("agent").get(client_id=item.subject_key)
 
 
 def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
-    client = _of(item)
+    client = _client(item)
     if client.status != Client.Status.ACTIVE:
         return {"was": client.status}
     clients.disable(client, by=cut.by, reason=cut.reason)
@@ -32,7 +32,7 @@ def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
 
 
 def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
-    client = _of(item)
+    client = _client(item)
     if before["was"] != Client.Status.ACTIVE or client.status != Client.Status.DISABLED:
         return False
     others = clients.disabled_by(client.client_id) - {str(cut.undoes)}
@@ -42,12 +42,12 @@ def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
     return True
 
 
-def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - each kind is asked alike
-    client = _of(item)
+def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - all kinds have one signature
+    client = _client(item)
     return [
         token_requests.authentication(client.client_id),
         *(token_requests.tokens(client.agent, [client.client_id]) if client.agent else ()),
     ]
 
 
-KIND = Kind(_there, _cut, _probe, _undo, is_stopped_by_silence=True)
+KIND = Kind(_existing, _cut, _probe, _undo, is_stopped_by_silence=True)

@@ -1,7 +1,7 @@
-"""What an entitlement contains. To keep some drops the other tools, from the entitlement and from every open grant.
+"""Entitlements in reviews: a reduction drops tools from the entitlement and from every open grant of it.
 
-A grant that held nothing else ends at once. To remove an entitlement disables it, and with it every grant of it.
-Silence does neither: it would stop everybody who holds one.
+A grant that holds nothing else ends at once. A removal disables the entitlement, and with it every grant of it. The
+deadline does neither: that would stop every agent that holds one.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from .kind import Cut, Kind
 _BUNDLE: Final = "entitlement"
 
 
-def _there(keys: Collection[str]) -> set[str]:
+def _existing(keys: Collection[str]) -> set[str]:
     return set(Entitlement.objects.filter(scope__in=keys, enabled=True).values_list("scope", flat=True))
 
 
-def _of(item: ReviewItem) -> Entitlement:
+def _entitlement(item: ReviewItem) -> Entitlement:
     return Entitlement.objects.select_related("system").get(scope=item.subject_key)
 
 
 def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
-    bundle = _of(item)
-    locks.exclusive((Lock.SYSTEM, bundle.system_id))  # before any grant, as everybody does
+    bundle = _entitlement(item)
+    locks.exclusive((Lock.SYSTEM, bundle.system_id))  # before any grant, in the order that all actions use
     if cut.kept is None:
         entitlements.edit_entitlement(bundle, enabled=False, by=cut.by)
         return {_BUNDLE: {"enabled": bundle.enabled}}
@@ -48,9 +48,9 @@ def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
     dropped = [tool for tool in lines if tool not in kept]
     held = Grant.objects.filter(entitlement=bundle, ended_at=None, lines__tool__in=dropped).distinct()
     for grant in held.prefetch_related("lines__tool").order_by("pk"):
-        left = {line.tool.name: line.limits for line in grant.lines.all() if line.tool not in dropped}
-        if left:
-            before[str(grant.pk)] = grants.reduce(grant.pk, left, by=cut.by, reason=cut.reason)
+        kept_lines = {line.tool.name: line.limits for line in grant.lines.all() if line.tool not in dropped}
+        if kept_lines:
+            before[str(grant.pk)] = grants.reduce(grant.pk, kept_lines, by=cut.by, reason=cut.reason)
         else:
             grants.revoke(grant.pk, by=cut.by, reason=cut.reason)
     if kept:
@@ -61,7 +61,7 @@ def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
 
 
 def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
-    bundle, was = _of(item), before.get(_BUNDLE, {})
+    bundle, was = _entitlement(item), before.get(_BUNDLE, {})
     locks.exclusive((Lock.SYSTEM, bundle.system_id))
     if "lines" in was:
         tools = {tool: was["lines"][str(tool.pk)] for tool in Tool.objects.filter(pk__in=map(int, was["lines"]))}
@@ -78,19 +78,25 @@ def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
 
 
 def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:
-    """Look for each tool that was dropped in what may be asked for and in what is held: it is in neither."""
-    bundle = _of(item)
+    """Check that each dropped tool is neither requestable nor held by any active grant."""
+    bundle = _entitlement(item)
     offered = set(bundle.lines.values_list("tool", flat=True)) if bundle.enabled else set()
     held = GrantLine.objects.filter(grant__entitlement=bundle, grant__ended_at=None, grant__state=Grant.State.ACTIVE)
     holders = set(held.values_list("tool", flat=True)) if bundle.enabled else set()
-    told = []
+    answers = []
     for line in item.lines.select_related("tool").order_by("tool__name"):
         kept = cut.kept is not None and line.tool_id in cut.kept
-        there = line.tool_id in offered or line.tool_id in holders
-        told.append(
-            {"ask": "offer", "tool": line.tool.name, "allowed": there, "kept": kept, "holds": kept or not there}
+        is_offered = line.tool_id in offered or line.tool_id in holders
+        answers.append(
+            {
+                "ask": "offer",
+                "tool": line.tool.name,
+                "allowed": is_offered,
+                "kept": kept,
+                "holds": kept or not is_offered,
+            }
         )
-    return told or [{"ask": "offer", "allowed": bundle.enabled, "holds": not bundle.enabled}]
+    return answers or [{"ask": "offer", "allowed": bundle.enabled, "holds": not bundle.enabled}]
 
 
-KIND = Kind(_there, _cut, _probe, _undo)
+KIND = Kind(_existing, _cut, _probe, _undo)

@@ -1,4 +1,4 @@
-"""What a kind of thing has to know to be reviewed."""
+"""The functions that each kind of review subject provides."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from governance.reviews.items.models import ReviewItem
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What an answer takes away: all of it, or with `kept` all but these tools, by their keys.
+    """What a decision takes away: all of it, or with `kept` all but these tools, by their keys.
 
-    Where a cut is put back, `undoes` names who made it.
+    Where a cut is undone, `undoes` names who made it.
     """
 
     by: Principal
@@ -27,12 +27,12 @@ class Cut:
 class Kind:
     """The functions of one kind of thing.
 
-    `there` says which keys still stand. `cut` lets a cut work and returns what it took away; without `undo` it is final
-    at once, and with it `undo` says whether it is put back. `finish` makes it final. `probe` answers as the product
-    does now, each answer with whether it `holds`. `is_stopped_by_silence`: the deadline cuts it where nobody answered.
+    `existing` returns which keys still exist. `cut` applies a cut and returns what it took away; without `undo` it is
+    final at once, and `undo` returns whether the access is back. `finish` makes it final. `probe` verifies it, with
+    whether each answer `holds`. `is_stopped_by_silence`: the deadline cuts it where no reviewer answers.
     """
 
-    there: Callable[[Collection[str]], set[str]]
+    existing: Callable[[Collection[str]], set[str]]
     cut: Callable[[ReviewItem, Cut], dict[str, Any]]
     probe: Callable[[ReviewItem, Cut], list[dict[str, Any]]]
     undo: Callable[[ReviewItem, dict[str, Any], Cut], bool] | None = None

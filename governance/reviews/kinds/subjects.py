@@ -1,4 +1,4 @@
-"""What else is reviewed beside access: how each such thing is found, cut, put back, made final and proven."""
+"""Review subjects that are not grants: how each kind is found, cut, restored, made final and verified."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SUBJECTS: Final[Mapping[str, Kind]] = {
     ReviewItem.Subject.ENTITLEMENT: entitlements.KIND,
     ReviewItem.Subject.ROLE: roles.KIND,
 }
-"""Each subject that is no grant; access and delegations are, and go by `removing` and `probing` themselves."""
+"""Each kind of subject that is not a grant. Access and delegations are grants; `remediation` handles them."""
 
-__all__ = ["SUBJECTS", "Cut", "Kind", "of"]
+__all__ = ["SUBJECTS", "Cut", "Kind", "kind_of"]
 
 
-def of(item: ReviewItem) -> Kind | None:
-    """Return how an item is dealt with that is about no grant; None for one that is."""
+def kind_of(item: ReviewItem) -> Kind | None:
+    """Return the functions for an item's subject; None where the item is about grants."""
     return SUBJECTS.get(item.subject_kind)

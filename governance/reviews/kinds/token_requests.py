@@ -1,4 +1,4 @@
-"""Asking of an agent's clients what the token endpoint asks before it issues anything."""
+"""Probes of an agent's clients: what the token endpoint decides now."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from entitlements.words import Flow
 
 
 def authentication(client_id: str) -> dict[str, Any]:
-    """Say whether the token endpoint would still take a client for itself."""
-    found = callers.by_id(client_id)
-    is_taken = found is not None and found.is_active
+    """Return whether the token endpoint would still authenticate a client."""
+    client = callers.by_id(client_id)
+    is_taken = client is not None and client.is_active
     return {"ask": "authentication", "client": client_id, "allowed": is_taken, "holds": not is_taken}
 
 
 def tokens(agent: Agent, client_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """Ask for a token for each client at each system at which the agent holds something, and at Mandate itself."""
+    """Decide a token request for each client at each system where the agent holds a grant, and at Mandate itself."""
     held = Grant.objects.filter(agent=agent, ended_at=None).order_by("entitlement__system__slug")
     systems = held.values_list("entitlement__system__slug", flat=True).distinct()
     known = {system: facts.load(agent.slug, system, schemas=False) for system in [*systems, addresses.MANDATE]}
-    return [_token(agent, client, system, told) for client in client_ids for system, told in known.items()]
+    return [
+        _token(agent, client, system, agent_facts) for client in client_ids for system, agent_facts in known.items()
+    ]
 
 
 def _token(agent: Agent, client_id: str, system: str, known: AgentFacts | None) -> dict[str, Any]:
-    told = {"ask": "token", "client": client_id, "system": system}
+    answer = {"ask": "token", "client": client_id, "system": system}
     if known is None:
-        return {**told, "allowed": False, "code": "system_unknown", "holds": True}
-    wish = Issuance(Flow.CLIENT_CREDENTIALS, agent.slug, client_id, None, system, None, 60.0, begins_session=True)
-    verdict = policy.may_issue(wish, known, clock.now().timestamp())
-    return {**told, "allowed": verdict.allowed, "code": str(verdict.code), "holds": not verdict.allowed}
+        return {**answer, "allowed": False, "code": "system_unknown", "holds": True}
+    issuance = Issuance(Flow.CLIENT_CREDENTIALS, agent.slug, client_id, None, system, None, 60.0, begins_session=True)
+    verdict = policy.may_issue(issuance, known, clock.now().timestamp())
+    return {**answer, "allowed": verdict.allowed, "code": str(verdict.code), "holds": not verdict.allowed}

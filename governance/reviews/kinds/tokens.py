@@ -1,6 +1,6 @@
-"""Personal tokens for scripts: a removal ends one at once and for good, and another is made in a minute.
+"""Personal API tokens in reviews: a removal revokes the token at once and for good; its owner can make another.
 
-Silence ends none: it could not be put back, and each ends by itself.
+The deadline revokes none: that could not be undone, and each token expires by itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from governance.reviews.items.models import ReviewItem
 from .kind import Cut, Kind
 
 
-def _there(keys: Collection[str]) -> set[str]:
+def _existing(keys: Collection[str]) -> set[str]:
     rows = ApiToken.objects.filter(pk__in=[int(key) for key in keys], revoked_at=None, expires_at__gt=clock.now())
     return {str(pk) for pk in rows.values_list("pk", flat=True)}
 
@@ -29,9 +29,9 @@ def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
     return {}
 
 
-def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - each kind is asked alike
-    works = bool(_there([item.subject_key]))
+def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - all kinds have one signature
+    works = bool(_existing([item.subject_key]))
     return [{"ask": "authentication", "token": int(item.subject_key), "allowed": works, "holds": not works}]
 
 
-KIND = Kind(_there, _cut, _probe)
+KIND = Kind(_existing, _cut, _probe)

@@ -1,6 +1,6 @@
-"""The credentials that Mandate keeps for systems: a removal withholds one, and when it is final forgets it.
+"""Upstream credentials in reviews: a removal withholds the credential, and deletes it when the removal is final.
 
-Silence withholds none: it would stop everybody at that system. What it opens there is changed there.
+The deadline withholds none: that would stop every agent at that system. The credential itself is changed at the system.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from governance.reviews.items.models import ReviewItem
 from .kind import Cut, Kind
 
 
-def _there(keys: Collection[str]) -> set[str]:
+def _existing(keys: Collection[str]) -> set[str]:
     slugs = {key.rpartition(":")[0] for key in keys}
     rows = Secret.objects.filter(system__slug__in=slugs, withheld_at=None).values_list("system__slug", "fingerprint")
     return {f"{slug}:{fingerprint}" for slug, fingerprint in rows}
 
 
-def _of(item: ReviewItem) -> tuple[System, str]:
+def _system_secret(item: ReviewItem) -> tuple[System, str]:
     slug, _, fingerprint = item.subject_key.rpartition(":")
     return System.objects.get(slug=slug), fingerprint
 
 
 def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
-    system, fingerprint = _of(item)
+    system, fingerprint = _system_secret(item)
     return {"withheld": vault.withhold(system, fingerprint, by=cut.by, reason=cut.reason)}
 
 
 def _undo(item: ReviewItem, before: dict[str, Any], cut: Cut) -> bool:
-    system, fingerprint = _of(item)
+    system, fingerprint = _system_secret(item)
     return before["withheld"] and vault.resume(system, fingerprint, by=cut.by, reason=cut.reason)
 
 
 def _finish(item: ReviewItem, cut: Cut) -> None:
-    system, fingerprint = _of(item)
+    system, fingerprint = _system_secret(item)
     vault.forget(system, fingerprint, by=cut.by, reason=cut.reason)
 
 
-def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - each kind is asked alike
-    """Open what the gateway would send: nothing, or another credential than this one."""
-    system, fingerprint = _of(item)
+def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - all kinds have one signature
+    """Check that the gateway would send no credential, or another one."""
+    system, fingerprint = _system_secret(item)
     opened = vault.open_for(system)
     is_sent = opened is not None and vault.fingerprint(opened.secret) == fingerprint
     return [{"ask": "credential", "system": system.slug, "allowed": is_sent, "holds": not is_sent}]
 
 
-KIND = Kind(_there, _cut, _probe, _undo, _finish)
+KIND = Kind(_existing, _cut, _probe, _undo, _finish)

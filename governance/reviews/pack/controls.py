@@ -1,4 +1,4 @@
-"""What the parts of a pack are evidence for, by framework, and what its first pages say."""
+"""The controls that each part of a pack is evidence for, by framework, and the texts of its first pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pack says of itself: the control in words, the parameters, and a sheet for each table."""
+"""The description in a pack: the control in words, the parameters, and a sheet for each table."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from . import controls
 
 
 def scope(campaign: Campaign) -> dict[str, Any]:
-    """Return what was looked at, by which statement, when, by whom, with which program, and what it has to come to."""
-    since, until = period.of(campaign)
+    """Return the scope of a review: its statement, times, people, program, and the numbers that must tie out."""
+    since, until = period.bounds(campaign)
     statement, values = scopes.as_sql(
         scopes.matching(campaign.scope, campaign.kind, campaign.snapshot_at or until), "scope"
     )
@@ -73,24 +73,24 @@ def scope(campaign: Campaign) -> dict[str, Any]:
 
 
 def blast(campaign: Campaign) -> dict[str, Any]:
-    """Return how far each agent of which something was cut reached before and after, and how many are not named."""
+    """Return the blast radius of each agent before and after the removals, and how many agents are not listed."""
     rows, hidden = blast_radius.changes(campaign)
-    told = [{"agent": row.slug, "before": row.before, "after": row.after} for row in rows]
-    return {"agents": told, "hidden": hidden}
+    agents = [{"agent": row.slug, "before": row.before, "after": row.after} for row in rows]
+    return {"agents": agents, "hidden": hidden}
 
 
 def source_sha256(root: Path) -> str:
-    """Return the digest of the three floors below `root`: code, and the texts and the layout that stand beside it."""
+    """Return the digest of the source below `root`: the code, texts and layouts of the three floors."""
     digest = hashlib.sha256()
     for floor in ("audit", "entitlements", "governance"):
-        for file in sorted(each for each in (root / floor).rglob("*") if each.suffix in {".py", ".sql", ".md", ".typ"}):
+        for file in sorted(path for path in (root / floor).rglob("*") if path.suffix in {".py", ".sql", ".md", ".typ"}):
             digest.update(f"{file.relative_to(root)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
 @cache
 def _program() -> dict[str, str]:
-    """Return which program this is: the digest of its source, since it may be installed without its history."""
+    """Identify this program: by the digest of its source, since it may be installed without its history."""
     return {
         "name": "Mandate",
         "source_sha256": source_sha256(Path(__file__).parents[3]),
@@ -111,17 +111,17 @@ _STRATEGIES: Final[Mapping[str, str]] = {
 }
 
 
-def control(campaign: Campaign, said: dict[str, Any]) -> bytes:
+def control(campaign: Campaign, data: dict[str, Any]) -> bytes:
     """Return the control in words."""
     engines = Suggestion.objects.filter(item__campaign=campaign).order_by("version").values_list("version", flat=True)
     values = {
-        **{name: said[name] for name in ("kind", "mode", "framework", "owner", "snapshot_at", "due_at", "closed_at")},
-        "name": named(campaign),
-        "strategies": "; ".join(f"{risk}: {_STRATEGIES[chosen]}" for risk, chosen in said["strategies"].items()),
-        "fallback": _last(said),
-        "spot_checks": spot_checks.said(campaign),
+        **{name: data[name] for name in ("kind", "mode", "framework", "owner", "snapshot_at", "due_at", "closed_at")},
+        "name": display_name(campaign),
+        "strategies": "; ".join(f"{risk}: {_STRATEGIES[chosen]}" for risk, chosen in data["strategies"].items()),
+        "fallback": _fallback(data),
+        "spot_checks": spot_checks.sentence(campaign),
         "population": campaign.population_rows,
-        "items": sum(said["outcomes"].values()),
+        "items": sum(data["outcomes"].values()),
         "engine": review_rules.ENGINE,
         "suggestions": ", ".join(engines.distinct()) or suggestions.VERSION,
         "rehearsal": "yes, nothing was stopped" if campaign.is_rehearsal else "no",
@@ -129,22 +129,22 @@ def control(campaign: Campaign, said: dict[str, Any]) -> bytes:
     return controls.CONTROL.format(**values).encode()
 
 
-def _last(said: dict[str, Any]) -> str:
-    """Say who is asked where the chain finds nobody."""
-    group = [f"whoever of the group {said['fallback_group']} has least"] if said["fallback_group"] else []
-    owner = ["the owner of the review"] if said["asks_owner"] else []
+def _fallback(data: dict[str, Any]) -> str:
+    """Return who is asked where the chain finds no reviewer."""
+    group = [f"whoever of the group {data['fallback_group']} has least"] if data["fallback_group"] else []
+    owner = ["the owner of the review"] if data["asks_owner"] else []
     return ", then ".join([*group, *owner]) or "Nobody: it waits for a name"
 
 
-def named(campaign: Campaign) -> str:
-    """Return the name of a campaign for a page of text that a program may show: nothing in it is markup, or hides."""
+def display_name(campaign: Campaign) -> str:
+    """Return the name of a campaign for a text page: without markup and without invisible characters."""
     return html.escape(impressions.visible(" ".join(campaign.name.split())))
 
 
 def sheets(campaign: Campaign, folder: Path, rows: dict[str, int]) -> dict[str, Any]:
     """Return a sheet for each table: its query with parameters, rows, totals, and a random sample traced to events.
 
-    The seed comes from the hash of the population, so nobody chooses it, and whoever has the pack draws the same rows.
+    The seed comes from the hash of the population, so it cannot be chosen, and every reader draws the same rows.
     """
     return {name: _sheet(campaign, folder, name, table, rows[name]) for name, table in contents.TABLES.items()}
 
@@ -153,16 +153,16 @@ def _sheet(campaign: Campaign, folder: Path, name: str, table: Table, total: int
     query = table.query(campaign)
     try:
         statement, values = query.query.sql_with_params()
-    except EmptyResultSet:  # reviews of this kind have no such rows: the database is asked nothing
+    except EmptyResultSet:  # reviews of this kind have no such rows, so no query runs
         statement, values = "", ()
     seed = hashlib.sha256(f"{campaign.population_sha256}:{name}".encode()).hexdigest()[:16]
-    drawn, totals = verify.sample(folder, name, seed, total), {field: Counter[str]() for field in table.totals}
+    picked, totals = verify.sample(folder, name, seed, total), {field: Counter[str]() for field in table.totals}
     sampled = []
     for number, row in enumerate(verify.read(folder, name), start=1):
         for field, counter in totals.items():
             counter[str(row[field])] += 1
-        if number in drawn:
-            sampled.append({"row": number, "sha256": drawn[number], "events": _events(table, row)})
+        if number in picked:
+            sampled.append({"row": number, "sha256": picked[number], "events": _events(table, row)})
     return {
         "source": query.model._meta.db_table,
         "database": connection.vendor,
@@ -176,11 +176,11 @@ def _sheet(campaign: Campaign, folder: Path, name: str, table: Table, total: int
 
 
 def _events(table: Table, row: dict[str, Any]) -> list[str]:
-    """Return the first events of the record that tell of a row; none where the record tells of it only as part."""
+    """Return the first events about a row; none where the log has no event about the row alone."""
     if row.get("event"):
         return [row["event"]]
     link = table.about.format(**row) if table.about else ""
     if not link.partition(":")[2]:
         return []
-    found = Event.objects.filter(links__contains=[link]).order_by("at", "sequence")
-    return [str(uuid) for uuid in found.values_list("uuid", flat=True)[:3]]
+    events = Event.objects.filter(links__contains=[link]).order_by("at", "sequence")
+    return [str(uuid) for uuid in events.values_list("uuid", flat=True)[:3]]

@@ -1,4 +1,4 @@
-"""The sealed evidence of a campaign: one signed file, kept as it was handed out, and how far its making has come."""
+"""The sealed evidence of a campaign: one signed file, stored byte for byte, and the progress of its sealing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from django.db.models import Q
 
 
 class EvidencePack(models.Model):
-    """The pack of a closed campaign. Append-only: a sealed campaign has one, which stays (`reviews/pack/sql/`).
+    """The pack of a closed campaign. Append-only: a sealed campaign has exactly one (`reviews/pack/sql/`).
 
-    Its archive is in pieces (of older ones whole, in `content`), `sha256` its digest, `files` the name, rows and digest
-    of each file in it, `tie_out` the differences that had to be zero. Whoever signs off answered nothing in it.
-    `stamped_at` is when somebody else saw it (RFC 3161), where an authority for that was set.
+    Its archive is in pieces (older packs have it whole, in `content`), `sha256` is its digest, `files` the name, rows
+    and digest of each file in it, `tie_out` the differences that had to be zero. The person who signs off decided
+    nothing in it. `stamped_at` is the time of a time-stamping authority (RFC 3161), where one is configured.
     """
 
     campaign = models.OneToOneField(
@@ -42,7 +42,7 @@ class EvidencePack(models.Model):
         return f"{self.campaign_id}:{self.sha256[:12]}"
 
     def archive(self) -> Iterator[bytes]:
-        """Yield the archive as it was handed out, a part at a time."""
+        """Yield the archive byte for byte, a piece at a time."""
         if self.content:
             yield bytes(self.content)
             return
@@ -51,7 +51,7 @@ class EvidencePack(models.Model):
 
 
 class EvidencePiece(models.Model):
-    """A part of the archive of a pack. Append-only; none is added once the pack is there (`reviews/pack/sql/`)."""
+    """A piece of a pack's archive. Append-only; none is added once the pack exists (`reviews/pack/sql/`)."""
 
     pack = models.ForeignKey(EvidencePack, on_delete=models.PROTECT, related_name="pieces")
     seq = models.PositiveIntegerField()
@@ -65,10 +65,10 @@ class EvidencePiece(models.Model):
 
 
 class EvidenceSealing(models.Model):
-    """The sealing of one campaign by a worker: who signed off what, and how far it has come.
+    """The sealing of one campaign by a worker: the sign-off, and the progress.
 
-    Of `tables` as many as `written` are; `rows` counts theirs. `refused` is the code for which it ended without a pack,
-    `differences` what did not add up; signing off again begins anew. Its events carry the `trace` of the signing off.
+    `written` of `tables` are written, with `rows` rows. `refused` is the error code where it ended without a pack,
+    `differences` what did not tie out; a new sign-off starts it again. Its events carry the `trace` of the sign-off.
     """
 
     class Step(models.TextChoices):

@@ -1,9 +1,9 @@
-"""Taking a population once more, from the record alone, as of the moment of the first time; and what then differs.
+"""Re-performs a population from the audit log alone, as of the moment of the first snapshot, and reports differences.
 
-Each grant, or other thing, is followed through its events (`grantsthen`, `thingsthen`). From the tables of today comes
-one thing only: whether a grant that the pack does not have fits a condition of the scope on tools or use, or has a
-finding. Findings come and go without a word in the record, so what has one today is a doubt and no difference. Risk and
-definition of a tool, and who answers for the agent of a grant, are not followed: they are as the catalogue had them.
+Each grant, or other subject, is followed through its events (`past_grants`, `past_things`). Today's tables answer one
+question only: whether a grant that the pack lacks fits a condition of the scope on tools or use, or has a finding.
+Findings come and go without an event, so a grant with one today is a doubt and no difference. The risk level and the
+definition of a tool, and the owners of a grant's agent, are not followed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from governance.reviews.pack_check import verify
 from governance.reviews.pack_tables import past_grants, past_things
 from governance.reviews.population import open_findings, scopes
 
-type _Said = Mapping[str, Any]
-type _All = dict[str, dict[str, Any]]
+type _Values = Mapping[str, Any]
+type _ByName = dict[str, dict[str, Any]]
 
 COMPARED: Final = (
     "version",
@@ -45,7 +45,7 @@ _MOMENTS: Final = frozenset({"starts_at", "expires_at"})
 
 @dataclass(slots=True)
 class Report:
-    """What came of it: how many things the record and the pack have, each difference and each doubt as a sentence."""
+    """The result: the numbers of subjects in the log and in the pack, each difference and each doubt as a sentence."""
 
     what: str = "grants"
     derived: int = 0
@@ -56,28 +56,30 @@ class Report:
 
 
 def reperform(pack: zipfile.ZipFile) -> Report:
-    """Derive the population of a pack from the record, and compare. Raises what reading another file raises."""
+    """Derive the population of a pack from the audit log, and compare. Raises the errors of reading a bad file."""
     folder = zipfile.Path(pack)
     scope = json.loads((folder / "02_scope_and_parameters.json").read_bytes())
     rows = [(row["grant"], json.loads(row["payload"])) for row in verify.read(folder, "03_population")]
     packed, derived, within = _sides(scope, rows)
     report = Report(what=_CALLED.get(scope["kind"], "grants"), packed=len(packed))
     report.differences += _digests(folder, scope)
-    for name, said in packed.items():
+    for name, values in packed.items():
         if name not in derived:
-            report.differences.append(f"{name} is in the pack, and by the record not in force at that moment")
+            report.differences.append(f"{name} is in the pack, and by the audit log not in force at that moment")
         else:
-            report.differences += _compare(name, said, derived[name])
+            report.differences += _compare(name, values, derived[name])
     missing = {name: held for name, held in derived.items() if name not in packed}
     unexplained = sorted(within(missing))
     report.out_of_scope = len(missing) - len(unexplained)
     report.derived = len(derived) - report.out_of_scope
     if scope["kind"] == Campaign.Kind.FINDINGS:
-        told = "was in force by the record, is not in the pack, and has a finding today: since when is not recorded"
-        report.doubts += [f"{name} {told}" for name in unexplained]
+        sentence = (
+            "was in force by the audit log, is not in the pack, and has a finding today: since when is not recorded"
+        )
+        report.doubts += [f"{name} {sentence}" for name in unexplained]
     else:
-        told = "was in force and in scope by the record, and is not in the pack"
-        report.differences += [f"{name} {told}" for name in unexplained]
+        sentence = "was in force and in scope by the audit log, and is not in the pack"
+        report.differences += [f"{name} {sentence}" for name in unexplained]
     return report
 
 
@@ -90,66 +92,68 @@ _CALLED: Final[Mapping[str, str]] = {
 }
 
 
-def _sides(scope: _Said, rows: Iterable[tuple[str, dict[str, Any]]]) -> tuple[_All, _All, Callable[[_All], list[str]]]:
-    """Return what the pack says and what the record says, by the same names, and what chooses those in scope."""
+def _sides(
+    scope: _Values, rows: Iterable[tuple[str, dict[str, Any]]]
+) -> tuple[_ByName, _ByName, Callable[[_ByName], list[str]]]:
+    """Return the values in the pack and in the log, by the same names, and a function that filters those in scope."""
     held = past_grants.as_of(past_grants.read(scope["snapshot_at"]))
     if scope["kind"] in past_things.KINDS:
-        there = past_things.as_of(scope["kind"], past_grants.read(scope["snapshot_at"]))
-        derived = {f"{kind} {key}": said for kind, things in there.items() for key, said in things.items()}
-        packed = {f"{said['kind']} {said['key']}": _thing(said) for _, said in rows}
+        existing = past_things.as_of(scope["kind"], past_grants.read(scope["snapshot_at"]))
+        derived = {f"{kind} {key}": values for kind, things in existing.items() for key, values in things.items()}
+        packed = {f"{values['kind']} {values['key']}": _thing(values) for _, values in rows}
         return packed, derived, lambda missing: _things_within(scope, missing, held)
     if scope["kind"] == Campaign.Kind.DELEGATION:
         derived = dict(_delegated(held))
-        packed = {f"{grant} for {said['person']}": _chosen(_DELEGATED, said) for grant, said in rows}
+        packed = {f"{grant} for {values['person']}": _chosen(_DELEGATED, values) for grant, values in rows}
         return packed, derived, lambda missing: _delegated_within(scope, missing, held)
-    packed = {grant: _chosen(COMPARED, said) for grant, said in rows}
+    packed = {grant: _chosen(COMPARED, values) for grant, values in rows}
     derived = {grant: _chosen(COMPARED, _as_packed(terms)) for grant, terms in held.items()}
     return packed, derived, lambda missing: _within(scope, missing)
 
 
-def _chosen(names: Iterable[str], said: _Said) -> dict[str, Any]:
-    """Take these of what is said, each in the one form in which it is compared."""
-    chosen = {name: said.get(name) for name in names}
+def _chosen(names: Iterable[str], values: _Values) -> dict[str, Any]:
+    """Return these values, each in the form in which it is compared."""
+    chosen = {name: values.get(name) for name in names}
     if "subjects" in chosen:
-        chosen["subjects"] = sorted(said["subjects"])
-    return {**chosen, "lines": {line["tool"]: line["limits"] for line in said["lines"]}}
+        chosen["subjects"] = sorted(values["subjects"])
+    return {**chosen, "lines": {line["tool"]: line["limits"] for line in values["lines"]}}
 
 
-def _as_packed(terms: _Said) -> dict[str, Any]:
-    """Say what the record tells of a grant as a pack says it."""
+def _as_packed(terms: _Values) -> dict[str, Any]:
+    """Return a grant's terms from the log in the form of a pack."""
     lines = [{"tool": tool, "limits": limits} for tool, limits in terms["lines"].items()]
     return {**terms, "expires_at": terms["ends"], "lines": lines}
 
 
-def _delegated(held: _All) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Say of each grant once for each of its people what a pack of delegations says."""
+def _delegated(held: _ByName) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each grant once for each of its people, in the form of a pack of delegations."""
     for grant, terms in held.items():
         for subject in terms["subjects"]:
             kind, _, login = subject.partition(":")
             if kind == "person":
-                said = {**_as_packed(terms), "others": len(terms["subjects"]) - 1, "person": login}
-                yield f"{grant} for {login}", _chosen(_DELEGATED, said)
+                values = {**_as_packed(terms), "others": len(terms["subjects"]) - 1, "person": login}
+                yield f"{grant} for {login}", _chosen(_DELEGATED, values)
 
 
-def _thing(said: _Said) -> dict[str, Any]:
-    if "lines" not in said:
-        return dict(said)
-    limits = {line["tool"]: line["limits"] for line in said["lines"]}
-    return {**said, "tools": sorted(limits), "limits": limits}
+def _thing(values: _Values) -> dict[str, Any]:
+    if "lines" not in values:
+        return dict(values)
+    limits = {line["tool"]: line["limits"] for line in values["lines"]}
+    return {**values, "tools": sorted(limits), "limits": limits}
 
 
-def _compare(name: str, packed: _Said, derived: _Said) -> Iterator[str]:
-    """Name each part of which the record tells otherwise than the pack; what begins with `_` is no part of a pack."""
+def _compare(name: str, packed: _Values, derived: _Values) -> Iterator[str]:
+    """Yield each value that differs between the pack and the log; names that begin with `_` are not in a pack."""
     for part in (part for part in derived if not part.startswith("_")):
-        there, told = packed.get(part), derived[part]
-        if part in _MOMENTS and there and told:
-            there, told = past_grants.read(there), past_grants.read(told)
-        if there != told:
-            yield f"{name}: {part} is {there} in the pack and {told} by the record"
+        in_pack, recorded = packed.get(part), derived[part]
+        if part in _MOMENTS and in_pack and recorded:
+            in_pack, recorded = past_grants.read(in_pack), past_grants.read(recorded)
+        if in_pack != recorded:
+            yield f"{name}: {part} is {in_pack} in the pack and {recorded} by the audit log"
 
 
-def _digests(folder: verify.Folder, scope: _Said) -> Iterator[str]:
-    """Name what of the population's own digests does not fit the pack, or what the record said when it was taken."""
+def _digests(folder: verify.Folder, scope: _Values) -> Iterator[str]:
+    """Yield each digest of the population that does not fit the pack, or the log's event of its snapshot."""
     hashes = list[str]()
     for row in verify.read(folder, "03_population"):
         hashes.append(row["row_sha256"])
@@ -157,60 +161,62 @@ def _digests(folder: verify.Folder, scope: _Said) -> Iterator[str]:
             yield f"row {row['seq']} is another than its digest says"
     digest = review_rules.population_digest(hashes)
     about = [f"campaign:{scope['campaign']}"]
-    told = Event.objects.filter(action=Action.CAMPAIGN_ACTIVATED, links__contains=about).order_by("at").first()
-    if told is None or told.detail["population_sha256"] != digest:
-        yield "the population has another digest than the record said when the review began"
+    activation = Event.objects.filter(action=Action.CAMPAIGN_ACTIVATED, links__contains=about).order_by("at").first()
+    if activation is None or activation.detail["population_sha256"] != digest:
+        yield "the population has another digest than the event of the review's beginning"
 
 
-def _within(scope: _Said, missing: Mapping[str, _Said]) -> list[str]:
-    """Return which of these grants the scope takes in."""
-    said = scope["scope"]
-    found = {
+def _within(scope: _Values, missing: Mapping[str, _Values]) -> list[str]:
+    """Return the grants that are in the scope."""
+    criteria = scope["scope"]
+    grants = {
         grant
         for grant, held in missing.items()
-        if (not said.get("systems") or held["system"] in said["systems"])
-        and (not said.get("agents") or held["agent"] in said["agents"])
+        if (not criteria.get("systems") or held["system"] in criteria["systems"])
+        and (not criteria.get("agents") or held["agent"] in criteria["agents"])
     }
     moment = datetime.fromisoformat(scope["snapshot_at"])
-    asked = [scopes.compiled(said["where"], moment)] if said.get("where") else []
-    asked += [scopes.compiled(scopes.PRIVILEGED, moment)] if scope["kind"] == Campaign.Kind.PRIVILEGED_TOOLS else []
-    asked += [open_findings.open_findings()] if scope["kind"] == Campaign.Kind.FINDINGS else []
-    for condition in asked:
-        rows = Grant.objects.filter(pk__in=found).filter(condition)
-        found = {str(grant) for grant in rows.values_list("pk", flat=True)}
-    return sorted(found)
+    conditions = [scopes.compiled(criteria["where"], moment)] if criteria.get("where") else []
+    conditions += (
+        [scopes.compiled(scopes.PRIVILEGED, moment)] if scope["kind"] == Campaign.Kind.PRIVILEGED_TOOLS else []
+    )
+    conditions += [open_findings.open_findings()] if scope["kind"] == Campaign.Kind.FINDINGS else []
+    for condition in conditions:
+        rows = Grant.objects.filter(pk__in=grants).filter(condition)
+        grants = {str(grant) for grant in rows.values_list("pk", flat=True)}
+    return sorted(grants)
 
 
-def _delegated_within(scope: _Said, missing: _All, held: _All) -> list[str]:
-    of = {name: name.partition(" ")[0] for name in missing}
-    within = set(_within(scope, {grant: held[grant] for grant in of.values()}))
-    return [name for name, grant in of.items() if grant in within]
+def _delegated_within(scope: _Values, missing: _ByName, held: _ByName) -> list[str]:
+    grant_of = {name: name.partition(" ")[0] for name in missing}
+    within = set(_within(scope, {grant: held[grant] for grant in grant_of.values()}))
+    return [name for name, grant in grant_of.items() if grant in within]
 
 
-def _things_within(scope: _Said, missing: _All, held: _All) -> list[str]:
-    """Return which of these things the scope takes in: by their names, or by the grants in force at that moment."""
-    said = scope["scope"]
-    systems, agents = set(said.get("systems") or ()), set(said.get("agents") or ())
-    in_scope = [held[grant] for grant in _within(scope, held)] if said else []
+def _things_within(scope: _Values, missing: _ByName, held: _ByName) -> list[str]:
+    """Return the subjects that are in the scope: by their names, or by the grants in force at that moment."""
+    criteria = scope["scope"]
+    systems, agents = set(criteria.get("systems") or ()), set(criteria.get("agents") or ())
+    in_scope = [held[grant] for grant in _within(scope, held)] if criteria else []
     by_grant = {(part, terms[part]) for terms in in_scope for part in ("agent", "system", "entitlement")}
 
-    def asks_for(name: str) -> bool:
+    def is_in_scope(name: str) -> bool:
         kind, _, key = name.partition(" ")
         thing = missing[name]
         if kind == "agent" or (kind == "client" and thing["agent"]):
             agent = key if kind == "agent" else thing["agent"]
-            by_terms = set(said) <= {"agents"} or ("agent", agent) in by_grant
+            by_terms = set(criteria) <= {"agents"} or ("agent", agent) in by_grant
             return by_terms and (not agents or agent in agents) and thing.get("auth") != _PUBLIC
         if kind == "upstream_secret":
-            by_terms = set(said) <= {"systems"} or ("system", thing["system"]) in by_grant
+            by_terms = set(criteria) <= {"systems"} or ("system", thing["system"]) in by_grant
             return by_terms and (not systems or thing["system"] in systems)
         if kind == "entitlement":
-            by_terms = set(said) <= {"systems"} or ("entitlement", key) in by_grant
+            by_terms = set(criteria) <= {"systems"} or ("entitlement", key) in by_grant
             return by_terms and (not systems or thing["system"] in systems)
-        return not said and thing.get("auth") != _PUBLIC
+        return not criteria and thing.get("auth") != _PUBLIC
 
-    return [name for name in missing if asks_for(name)]
+    return [name for name in missing if is_in_scope(name)]
 
 
 _PUBLIC: Final = "none"
-"""A client without a secret is a credential only while it holds a refresh token, of which the record does not tell."""
+"""A client without a secret is a credential only while it holds a refresh token, which the log does not show."""

@@ -1,8 +1,8 @@
-"""Sealing a campaign: somebody who answered nothing in it signs off, a worker builds the pack, and it is kept for good.
+"""Seals a campaign: a person who decided nothing in it signs off, and a worker builds, signs and stores the pack.
 
-Only one worker at a time is at a pack, whichever, so that the others do whatever else there is: it holds a lock of the
-database, in a transaction of a second connection. One that is killed leaves nothing, and the next one begins anew. The
-pack is kept in one transaction, with its event.
+Only one worker at a time builds a pack, so that the others are free for other work: it holds a database lock, in a
+transaction of a second connection. A worker that is killed leaves nothing, and the next one starts again. The pack is
+stored in one transaction, with its event.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from . import build, time_stamp
 
 _ONE: Final = "putting evidence together"
 PIECE: Final = 1 << 20
-"""How many bytes of an archive one row holds."""
+"""The bytes of an archive in one row."""
 _Step = EvidenceSealing.Step
 _SHARES: Final[Mapping[str, tuple[int, int]]] = {
     _Step.RECORD: (0, 0),
@@ -47,44 +47,44 @@ _SHARES: Final[Mapping[str, tuple[int, int]]] = {
 
 
 class NotClosed(DomainError):
-    """Evidence is sealed once the review is closed: every item has an outcome, and every cut is proven or excepted."""
+    """You cannot seal the evidence before the review is closed and every removal is verified or excepted."""
 
     code, status = "campaign_not_closed", HTTPStatus.CONFLICT
 
 
 class AlreadySealed(DomainError):
-    """The evidence of this review is sealed already."""
+    """The evidence of this review is already sealed."""
 
     code, status = "evidence_sealed", HTTPStatus.CONFLICT
 
 
 class BeingSealed(DomainError):
-    """Somebody has signed this review off, and its evidence is being sealed."""
+    """The review is already signed off, and its evidence is being sealed."""
 
     code, status = "evidence_being_sealed", HTTPStatus.CONFLICT
 
 
 class SpotChecksOpen(DomainError):
-    """Spot checks of this review wait for an answer; its evidence is sealed once they are given, or due."""
+    """Spot checks of this review are open. You can seal its evidence once they are answered or due."""
 
     code, status = "spot_checks_open", HTTPStatus.CONFLICT
 
 
 class NoRoom(DomainError):
-    """The worker has no room for putting the pack together; give it more for temporary files, and sign off again."""
+    """The worker has no disk space to build the pack. Give it more space for temporary files, and sign off again."""
 
     code, status = "no_room_for_evidence", HTTPStatus.INSUFFICIENT_STORAGE
 
 
 class SignedOffByReviewer(DomainError):
-    """Whoever was to answer in this review does not sign it off; somebody else does."""
+    """You cannot sign this review off because you were a reviewer or checker in it. Ask another person."""
 
     code, status = "reviewer_may_not_sign_off", HTTPStatus.FORBIDDEN
 
 
 @transaction.atomic
 def seal(campaign_id: UUID, *, by: Person, statement: str, amr: Sequence[str] = ()) -> EvidenceSealing:
-    """Sign off a closed campaign, and have its evidence sealed; a worker goes on from here.
+    """Sign off a closed campaign, and have its evidence sealed by a worker.
 
     `statement` is what `by` signs off, in their words. Raises NotFound, ReasonRequired (no statement), NotClosed,
     AlreadySealed, BeingSealed, SignedOffByReviewer, SpotChecksOpen.
@@ -103,23 +103,23 @@ def seal(campaign_id: UUID, *, by: Person, statement: str, amr: Sequence[str] = 
     if (until := spot_checks.open_until(campaign)) is not None:
         raise SpotChecksOpen(until=until.isoformat())
     now = clock.now()
-    asked = {"asked_by": by, "asked_at": now, "moved_at": now, "statement": statement, "amr": list(amr)}
-    asked |= {"trace": current().trace}
-    begun = {"step": _Step.TABLES, "tables": 0, "written": 0, "rows": 0, "refused": "", "differences": {}}
-    run, _ = EvidenceSealing.objects.update_or_create(campaign=campaign, defaults={**asked, **begun})
+    sign_off = {"asked_by": by, "asked_at": now, "moved_at": now, "statement": statement, "amr": list(amr)}
+    sign_off |= {"trace": current().trace}
+    progress_fields = {"step": _Step.TABLES, "tables": 0, "written": 0, "rows": 0, "refused": "", "differences": {}}
+    run, _ = EvidenceSealing.objects.update_or_create(campaign=campaign, defaults={**sign_off, **progress_fields})
     log.record(Action.EVIDENCE_SEALING, about=_about(campaign), by=by.principal, reason=statement)
     return run
 
 
-def carry_on(campaign_id: UUID) -> bool:
-    """Build, sign and keep the pack that somebody signed off; says whether that is done.
+def resume(campaign_id: UUID) -> bool:
+    """Build, sign and store the pack of a campaign that is signed off; return whether it is done.
 
-    It is not where another worker is at it, where the newest events are not in the sealed record yet, or where
-    something happened meanwhile: then it is begun anew later. What does not add up is refused, and said.
+    It is not done where another worker builds a pack, where the newest events are not sealed in the audit log yet, or
+    where new events came meanwhile: then a later call starts again. Evidence that does not tie out is refused.
     """
-    with _alone() as mine:
+    with _exclusive() as is_held:
         run = EvidenceSealing.objects.select_related("asked_by").filter(campaign=campaign_id, refused="").first()
-        if not mine or run is None or run.step == _Step.DONE:
+        if not is_held or run is None or run.step == _Step.DONE:
             return False
         campaign = Campaign.objects.select_related("owner").get(pk=campaign_id)
         with acting(trace=run.trace):
@@ -128,22 +128,22 @@ def carry_on(campaign_id: UUID) -> bool:
 
 def _build(run: EvidenceSealing, campaign: Campaign) -> bool:
     try:
-        with build.build(campaign, _sign_off(run), partial(_tell, run)) as pack:
+        with build.build(campaign, _sign_off(run), partial(_report_progress, run)) as pack:
             _move(run, _Step.KEEPING)
             return _keep(run, pack)
     except build.NotSealedYet:
         _move(run, _Step.RECORD)
-    except (build.DoesNotTieOut, time_stamp.NoTimeStamp, SignedOffByReviewer) as why:
-        _refuse(run, why)
+    except (build.DoesNotTieOut, time_stamp.NoTimeStamp, SignedOffByReviewer) as refusal:
+        _refuse(run, refusal)
     except Exception as error:
-        if not _is_want_of_room(error):
+        if not _is_disk_full(error):
             raise
         _refuse(run, NoRoom())
     return False
 
 
-def _is_want_of_room(error: BaseException | None) -> bool:
-    """Whether an error comes of a full disk, however what was being written wraps it."""
+def _is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or its cause, is a full disk."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return True
@@ -152,20 +152,20 @@ def _is_want_of_room(error: BaseException | None) -> bool:
 
 
 def unfinished() -> list[UUID]:
-    """Return the campaigns whose sealing is to go on, whatever became of the worker that was at it."""
+    """Return the campaigns whose sealing is not finished, whatever became of its worker."""
     waiting = EvidenceSealing.objects.filter(refused="").exclude(step=_Step.DONE)
     return list(waiting.order_by("asked_at").values_list("campaign", flat=True))
 
 
 def progress(run: EvidenceSealing) -> int:
-    """Say how far a sealing has come, in per cent; never a hundred before it is through."""
+    """Return the progress of a sealing in per cent; 100 only when it is done."""
     begins, ends = _SHARES[run.step]
     within = run.written / run.tables if run.tables and run.step == _Step.TABLES else 0.0
     return int(begins + (ends - begins) * within)
 
 
 def answered_in(campaign: Campaign, person: Person) -> bool:
-    """Whether somebody was, or is, to answer or check anything in a campaign, by any account of theirs."""
+    """Whether a person is or was a reviewer or checker in a campaign, by any of their accounts."""
     accounts = independence.accounts_of(person)
     assigned = Assignment.objects.filter(item__campaign=campaign, reviewer__in=accounts)
     checks = SpotCheck.objects.filter(plan=campaign.pk, checker__in=accounts)
@@ -176,7 +176,7 @@ def answered_in(campaign: Campaign, person: Person) -> bool:
 
 @transaction.atomic
 def _keep(run: EvidenceSealing, pack: build.Pack) -> bool:
-    """Keep a pack piece by piece, unless something was told of the campaign since its events were read."""
+    """Store a pack piece by piece, unless the campaign has new events since its events were read."""
     campaign = _locked(run.campaign_id)
     (packed,) = (file["rows"] for file in pack.files if file["name"] == "13_audit_events.jsonl")
     if build.events(campaign).count() != packed:
@@ -214,13 +214,13 @@ def _keep(run: EvidenceSealing, pack: build.Pack) -> bool:
 
 
 @transaction.atomic
-def _refuse(run: EvidenceSealing, why: DomainError) -> None:
-    run.refused, run.differences = why.code, why.detail
+def _refuse(run: EvidenceSealing, error: DomainError) -> None:
+    run.refused, run.differences = error.code, error.detail
     _move(run, _Step(run.step))
     detail = {"asked_by": run.asked_by.login}
     log.record(
         Action.EVIDENCE_SEALING_FAILED,
-        about=_about(run.campaign), by=SYSTEM, outcome="failure", code=why.code, detail=detail,
+        about=_about(run.campaign), by=SYSTEM, outcome="failure", code=error.code, detail=detail,
     )  # fmt: skip
 
 
@@ -229,7 +229,7 @@ def _sign_off(run: EvidenceSealing) -> dict[str, Any]:
     return {"by": by.login, "name": by.name, "statement": run.statement, "amr": run.amr, "at": at}
 
 
-def _tell(run: EvidenceSealing, written: int, rows: int) -> None:
+def _report_progress(run: EvidenceSealing, written: int, rows: int) -> None:
     run.tables, run.written, run.rows = build.PARTS, written, rows
     _move(run, _Step.CHECKING if written == build.PARTS else _Step.TABLES)
 
@@ -251,8 +251,8 @@ def _about(campaign: Campaign) -> list[str]:
 
 
 @contextmanager
-def _alone() -> Iterator[bool]:
-    """Be the only one at a pack; False where another worker is at one.
+def _exclusive() -> Iterator[bool]:
+    """Hold the lock for building a pack; yields False where another worker holds it.
 
     A transaction of a second connection holds the lock, since a transaction pooler keeps no lock between two
     transactions, and the pack takes several. It ends with the block, or with this process.
@@ -262,7 +262,7 @@ def _alone() -> Iterator[bool]:
         second.set_autocommit(False)
         with second.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [_ONE])
-            (mine,) = cursor.fetchone()
-        yield mine
+            (is_held,) = cursor.fetchone()
+        yield is_held
     finally:
         second.close()

@@ -1,7 +1,7 @@
-"""The first page of a pack, for people: what was reviewed, what came of it, that it adds up, who signed, as a PDF.
+"""The summary of a pack as a PDF: what was reviewed, the outcomes, the tie-out and the sign-off.
 
-The same review gives the same bytes. The PDF is tagged (PDF/UA-1, ISO 14289-1): a program can say it aloud, in order.
-How it looks is in `summary.typ`; what is in it is said here, as data that the template shows and never runs.
+The same review gives the same bytes. The PDF is tagged (PDF/UA-1, ISO 14289-1), so that a screen reader can read it in
+order. `summary.typ` is the layout; this module builds the data, which the template shows and never runs.
 """
 
 from __future__ import annotations
@@ -32,30 +32,38 @@ _WORDS: Final = {
     "excluded": "Left out",
 }
 _SHOWN: Final = re.compile("[ -~\u00a1-\u02af\u0370-\u0373\u0386-\u0482\u048a-\u04ff\u1e00-\u1eff\u2010-\u2027\u20ac]")
-"""What the fonts in the PDF have, and reads from left to right: Latin, Greek, Cyrillic, and the marks between words."""
+"""The characters that the PDF's fonts have and that read from left to right: Latin, Greek, Cyrillic, punctuation."""
 
 type Block = dict[str, Any]
 
 
-def pdf(folder: verify.Folder, scope: Mapping[str, Any], told: Mapping[str, Any]) -> bytes:
-    """Write the summary of a pack from its own tables; `told` holds `tie_out`, `sign_off` and `rows` of the tables.
+def pdf(folder: verify.Folder, scope: Mapping[str, Any], contents: Mapping[str, Any]) -> bytes:
+    """Write the summary of a pack from its own tables.
 
-    And `blast`: the agents of which something was cut, with how far each reached before and after.
+    `contents` holds `tie_out`, `sign_off`, the `rows` of each table, and `blast`: agents with their blast radius before
+    and after.
     """
     title = f"Evidence of the access review {scope['name']}"
-    blocks = [*_reviewed(scope), *_came_of_it(folder, scope), *_cut(folder, told.get("blast", {})), *_signed(told)]
+    blocks = [
+        *_reviewed(scope),
+        *_outcomes(folder, scope),
+        *_cut(folder, contents.get("blast", {})),
+        *_signed(contents),
+    ]
     closed = datetime.fromisoformat(scope["closed_at"])
-    return _set(_shown({"title": title, "short": f"Access review {scope['campaign']}", "blocks": blocks}), closed)
+    return _set(
+        _printable_data({"title": title, "short": f"Access review {scope['campaign']}", "blocks": blocks}), closed
+    )
 
 
-def _set(told: object, dated: datetime) -> bytes:
-    """Set what is told by the template, which has a folder without files, the fonts of the library and nothing else."""
+def _set(data: object, dated: datetime) -> bytes:
+    """Render the data with the template, which can read only an empty folder and the fonts of the library."""
     with tempfile.TemporaryDirectory(prefix="summary-") as empty:
         compiler = typst.Compiler(
             _TEMPLATE,
             root=empty,
             font_paths=_fonts(),
-            sys_inputs={"told": json.dumps(told)},
+            sys_inputs={"data": json.dumps(data)},
             package_path=empty,
             package_cache_path=empty,
         )
@@ -64,26 +72,29 @@ def _set(told: object, dated: datetime) -> bytes:
 
 @cache
 def _fonts() -> typst.Fonts:
-    """Return the fonts that the library brings: those of a machine would make other bytes."""
+    """Return the fonts of the library: the fonts of a machine would give other bytes."""
     return typst.Fonts(include_system_fonts=False)
 
 
-def shown(text: str) -> str:
-    """Write out what the fonts of the PDF lack, so that nothing vanishes: a letter of theirs as its number."""
-    return "".join(each if _SHOWN.match(each) and each.isprintable() else f"\\u{{{ord(each):x}}}" for each in text)
+def printable(text: str) -> str:
+    """Replace each character that the fonts lack by its code point, so that nothing vanishes."""
+    return "".join(
+        character if _SHOWN.match(character) and character.isprintable() else f"\\u{{{ord(character):x}}}"
+        for character in text
+    )
 
 
-def _shown(told: object) -> object:
-    """Write out every text in what is told, however deep."""
-    match told:
+def _printable_data(data: object) -> object:
+    """Make every text in nested data printable."""
+    match data:
         case str():
-            return shown(told)
+            return printable(data)
         case Mapping():
-            return {name: _shown(value) for name, value in told.items()}
+            return {name: _printable_data(value) for name, value in data.items()}
         case list() | tuple():
-            return [_shown(value) for value in told]
+            return [_printable_data(value) for value in data]
         case _:
-            return told
+            return data
 
 
 def _section(words: str, level: int = 1) -> Block:
@@ -95,7 +106,7 @@ def _text(words: str) -> Block:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str = "") -> Block:
-    """Return rows below their heading; without a row, what is said instead."""
+    """Return a table block; without rows, a text block instead."""
     return {"kind": "table", "head": head, "rows": rows} if rows else _text(nothing)
 
 
@@ -121,7 +132,7 @@ def _reviewed(scope: Mapping[str, Any]) -> list[Block]:
     return [_section("What was reviewed"), _table(["What", "Value"], [(name, str(value)) for name, value in facts])]
 
 
-def _came_of_it(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Block]:
+def _outcomes(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Block]:
     total = sum(scope["outcomes"].values())
     outcomes = [
         (_WORDS.get(name, name), count, _drawing(plots.bar(count, total), f"A bar: {count} of {total} items."))
@@ -139,19 +150,19 @@ def _came_of_it(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Block]:
     ]
 
 
-def _checked(told: Mapping[str, Any] | None) -> list[Block]:
-    """Say how far somebody agrees who was asked again and did not know the answers, and from how many it is known."""
-    if told is None:
+def _checked(plan: Mapping[str, Any] | None) -> list[Block]:
+    """Return the results of the spot checks: how far the checkers agree with the reviewers."""
+    if plan is None:
         return [_text("Not drawn: nobody switched spot checks on.")]
-    if not told["sampled"]:
+    if not plan["sampled"]:
         return [_text("Not drawn: there was no answer to draw from.")]
-    agreed, kappa = told["agreement"], told["agreement"]["kappa"]
+    agreed, kappa = plan["agreement"], plan["agreement"]["kappa"]
     facts = [
-        ("Answers asked again", f"{told['sampled']} of {told['frame']}, {told['share']} %"),
-        ("Answered", told["answered"]),
-        ("Of which could not be judged", told["could_not_judge"]),
-        ("Not answered in time", told["unanswered"]),
-        ("Nobody independent enough", told["nobody"]),
+        ("Answers asked again", f"{plan['sampled']} of {plan['frame']}, {plan['share']} %"),
+        ("Answered", plan["answered"]),
+        ("Of which could not be judged", plan["could_not_judge"]),
+        ("Not answered in time", plan["unanswered"]),
+        ("Nobody independent enough", plan["nobody"]),
         (
             "Agreement",
             f"{agreed['agree']} of {agreed['n']}, {agreed['percent']} %" if agreed["n"] else "none to compare",
@@ -162,17 +173,17 @@ def _checked(told: Mapping[str, Any] | None) -> list[Block]:
 
 
 def _progress(folder: verify.Folder, scope: Mapping[str, Any]) -> list[Block]:
-    """Draw what was open each day, from the answers that count, with its table."""
+    """Draw the open items of each day, from the answers that count, with a table."""
     days = Counter(_day(row["decided_at"]) for row in verify.read(folder, "05_history") if row["counts"])
     total = sum(scope["outcomes"].values())
     first, due, last = (_day(scope[name]) for name in ("snapshot_at", "due_at", "closed_at"))
     if not days or last < first:
         return []
     laid = geometry.burn_down(total, sorted(days.items()), first, last, due)
-    left = dict(laid.days)
+    open_after = dict(laid.days)
     caption = "Dashed is the straight line to the day they were due, which stands upright."
-    words = f"A line of the open items: {total} on {first}, {left[last]} on {last}. They were due on {due}."
-    answered = [(day.isoformat(), count, left.get(day, "")) for day, count in sorted(days.items())]
+    words = f"A line of the open items: {total} on {first}, {open_after[last]} on {last}. They were due on {due}."
+    answered = [(day.isoformat(), count, open_after.get(day, "")) for day, count in sorted(days.items())]
     return [
         _section("Open items by day", 2),
         _plot(plots.burn_down(laid, ()), caption, words),
@@ -197,7 +208,7 @@ def _cut(folder: verify.Folder, blast: Mapping[str, Any]) -> list[Block]:
 
 
 def _proofs(folder: verify.Folder) -> list[Block]:
-    """Draw which share of the cuts was proven within which time of its decision, with its table; nothing before one."""
+    """Draw the share of removals verified within a time of their decisions, with a table; nothing without any."""
     spans = proven_after(folder)
     if not spans:
         return []
@@ -211,21 +222,21 @@ def _proofs(folder: verify.Folder) -> list[Block]:
     ]
 
 
-def _blast(told: Mapping[str, Any]) -> list[Block]:
-    """Draw how far each agent of which something was cut reached before and after, beside its numbers; else nothing."""
+def _blast(blast: Mapping[str, Any]) -> list[Block]:
+    """Draw the blast radius of each agent before and after, beside its numbers; nothing without agents."""
     rows = [
         (agent, was, now, _drawing(plots.ends(was, now), f"A line from {was} to {now}, of 100."))
-        for agent, was, now in ((row["agent"], row["before"], row["after"]) for row in told.get("agents", []))
+        for agent, was, now in ((row["agent"], row["before"], row["after"]) for row in blast.get("agents", []))
     ]
     if not rows:
         return []
-    more = [_text(f"And {told['hidden']} more agents of which less was cut.")] if told["hidden"] else []
+    more = [_text(f"And {blast['hidden']} more agents of which less was cut.")] if blast["hidden"] else []
     head = ["Agent", "Before", "After", "Of 100: square before, dot after"]
     return [_section("How far agents reach", 2), _table(head, rows), *more]
 
 
 def proven_after(folder: verify.Folder) -> list[float]:
-    """Return how many seconds after its decision, or its day, each cut was proven, of those that were."""
+    """Return the seconds from the decision, or its day, to the verification of each verified removal."""
     proven = {
         row["decision"]: row["verified_at"] for row in verify.read(folder, "06_remediation") if row["verified_at"]
     }
@@ -242,23 +253,23 @@ def proven_after(folder: verify.Folder) -> list[float]:
     ]
 
 
-def _signed(told: Mapping[str, Any]) -> list[Block]:
-    """Say whether it adds up, who signed it in which words, and what is in the pack; on a page of its own."""
-    signed = told["sign_off"]
+def _signed(contents: Mapping[str, Any]) -> list[Block]:
+    """Return the page with the tie-out, the sign-off and its words, and the contents of the pack."""
+    signed = contents["sign_off"]
     return [
         {"kind": "page"},
         _section("Does it add up?"),
         _table(
-            ["What is compared", "Difference"], [(name.replace("_", " "), n) for name, n in told["tie_out"].items()]
+            ["What is compared", "Difference"], [(name.replace("_", " "), n) for name, n in contents["tie_out"].items()]
         ),
         _section("Signed off"),
         _text(f"{signed['name']} ({signed['by']}), {signed['at']}:"),
         {"kind": "quote", "lines": re.split(r"\r?\n", f"\u201c{signed['statement']}\u201d")},
         _section("What is in the pack"),
-        _table(["Table", "Rows"], sorted(told["rows"].items())),
+        _table(["Table", "Rows"], sorted(contents["rows"].items())),
         _text("How to check it without Mandate: README.md, with verify.py or with openssl alone."),
     ]
 
 
-def _day(said: str) -> date:
-    return datetime.fromisoformat(said).date()
+def _day(moment: str) -> date:
+    return datetime.fromisoformat(moment).date()

@@ -1,7 +1,7 @@
-"""The tables of a pack in one workbook, for whoever reads them in a spreadsheet; no cell is a formula.
+"""The tables of a pack in one workbook, for readers who use a spreadsheet; no cell is a formula.
 
-It says what the raw tables say (`.jsonl`), and is checked as one file, by its digest. A table that is too long for a
-spreadsheet to be a help is named in it, and left out.
+It holds the values of the raw tables (`.jsonl`), and is checked as one file, by its digest. A table that is too long
+for a spreadsheet is named in it, and left out.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from governance.reviews.pack_check import verify
 NAME: Final = "00_tables.xlsx"
 MOST_ROWS: Final = 100_000
 LONGEST_CELL: Final = 32_767
-"""What a cell of Excel holds, in units of UTF-16. Of a longer text half as many letters are shown: those fit."""
+"""The capacity of an Excel cell, in UTF-16 units. A longer text is cut to half as many letters, which always fit."""
 _CUT: Final = " … (the whole is in the .jsonl)"
 _NO_CHARACTER: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-"""What XML 1.0 (section 2.2) cannot hold."""
+"""The characters that XML 1.0 (section 2.2) cannot hold."""
 _WIDTH: Final = 22
 
 
 def write(folder: Path, rows: Mapping[str, int], made_at: datetime) -> None:
-    """Write the workbook beside the tables; `rows` says how many each has, `made_at` when it says it was made."""
+    """Write the workbook beside the tables; `rows` has the number of rows of each, `made_at` is its creation time."""
     tables = {name: count for name, count in sorted(rows.items()) if (folder / f"{name}.csv").exists()}
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "tmpdir": str(folder)}
     with Workbook(str(folder / NAME), options) as book:
@@ -74,11 +74,11 @@ def _line(sheet: Worksheet, number: int, values: list[Any]) -> None:
 
 
 def _text(value: object) -> str:
-    """Return a value as a text that a cell can hold."""
-    told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    told = _NO_CHARACTER.sub("\ufffd", told)
-    if told.startswith("<r>"):  # which XlsxWriter takes for markup of its own, and writes as it is
-        told = f"'{told}"
-    if len(told.encode("utf-16-le")) // 2 <= LONGEST_CELL:
-        return told
-    return told[: LONGEST_CELL // 2 - len(_CUT)] + _CUT
+    """Return a value as text that fits a cell."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    text = _NO_CHARACTER.sub("\ufffd", text)
+    if text.startswith("<r>"):  # which XlsxWriter takes for markup of its own, and writes as it is
+        text = f"'{text}"
+    if len(text.encode("utf-16-le")) // 2 <= LONGEST_CELL:
+        return text
+    return text[: LONGEST_CELL // 2 - len(_CUT)] + _CUT

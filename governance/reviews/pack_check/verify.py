@@ -67,11 +67,11 @@ def stamped_at(pack: zipfile.ZipFile, authority: bytes) -> str:
         roots.write_bytes(authority)
         stamp.write_bytes(pack.read(STAMP))
         message.write_bytes(pack.read(ENVELOPE))
-        told = _openssl("ts", "-reply", "-in", str(stamp), "-text").stdout
-        found = re.search(r"^Time stamp: (\w{3} +\d+ [\d:]{8})(?:\.\d+)? (\d{4}) GMT$", told, re.MULTILINE)
-        if not found:
+        response = _openssl("ts", "-reply", "-in", str(stamp), "-text").stdout
+        match = re.search(r"^Time stamp: (\w{3} +\d+ [\d:]{8})(?:\.\d+)? (\d{4}) GMT$", response, re.MULTILINE)
+        if not match:
             return ""
-        at = datetime.strptime(f"{found[1]} {found[2]} +0000", "%b %d %H:%M:%S %Y %z")
+        at = datetime.strptime(f"{match[1]} {match[2]} +0000", "%b %d %H:%M:%S %Y %z")
         files = ["-in", str(stamp), "-data", str(message), "-CAfile", str(roots)]
         done = _openssl("ts", "-verify", "-attime", str(int(at.timestamp())), *files)
     return at.isoformat() if done.returncode == 0 else ""
@@ -113,17 +113,19 @@ def picked(seed: str, numbers: Iterable[int], wanted: int) -> list[int]:
 
 
 def asked_again(seed: str, share: int, answers: Mapping[int, tuple[bool, str]], more: Collection[str] = ()) -> set[int]:
-    """Return the items that a seed picks for spot checks; `answers` says of each whether it was kept, and by whom.
+    """Return the items that a seed picks for spot checks; `answers` has for each whether it was kept, and by whom.
 
-    Of what was kept, and of what was not, it is a share in per cent, rounded up; of the answers of whoever is in
-    `more` a quarter, where that is more. Never more than five hundred.
+    Of the kept and of the other items it is a share in per cent, rounded up; of the answers of each person in `more` a
+    quarter, where that is more. Never more than five hundred.
     """
     drawn = set[int]()
-    shares: list[tuple[str, int]] = [("", share), *((who, QUARTER) for who in sorted(more))]
-    for who, per_cent in shares:
+    shares: list[tuple[str, int]] = [("", share), *((login, QUARTER) for login in sorted(more))]
+    for login, per_cent in shares:
         for kept in (True, False):
-            of = [number for number, (is_kept, by) in answers.items() if is_kept is kept and (not who or by == who)]
-            drawn.update(picked(seed, of, -(-len(of) * per_cent // 100)))
+            numbers = [
+                number for number, (is_kept, by) in answers.items() if is_kept is kept and (not login or by == login)
+            ]
+            drawn.update(picked(seed, numbers, -(-len(numbers) * per_cent // 100)))
     return set(picked(seed, drawn, MOST_CHECKED))
 
 
@@ -152,7 +154,7 @@ def tie_out(folder: Folder, scope: dict[str, Any]) -> dict[str, int]:
         "ephemeral_missing": abs(scope["over_before"] - sum(bool(row["recorded_at"]) for row in over)),
         "ephemeral_in_population": sum(row["grant"] in grants for row in over),
         **_of_decisions(folder, sum(outcomes[verb] for verb in ("certify", "reduce", "revoke"))),
-        "words_not_as_recorded": len(_said(folder) ^ _told(folder)),
+        "words_not_as_recorded": len(_texts(folder) ^ _recorded_texts(folder)),
         **_of_spot_checks(folder, scope.get("spot_checks") or {}),
     }
 
@@ -160,8 +162,8 @@ def tie_out(folder: Folder, scope: dict[str, Any]) -> dict[str, int]:
 _OPEN = ("", "in_review", "pending")
 
 
-def _difference(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-    return {name: one.get(name, 0) - other.get(name, 0) for name in one.keys() | other.keys()}
+def _difference(first: dict[str, int], second: dict[str, int]) -> dict[str, int]:
+    return {name: first.get(name, 0) - second.get(name, 0) for name in first.keys() | second.keys()}
 
 
 def _of_decisions(folder: Folder, decided: int) -> dict[str, int]:
@@ -181,9 +183,9 @@ def _of_decisions(folder: Folder, decided: int) -> dict[str, int]:
 
 
 def _of_spot_checks(folder: Folder, plan: dict[str, Any]) -> dict[str, int]:
-    """Compare the spot checks with what was counted elsewhere, and with what the seed picks.
+    """Compare the spot checks with the counts elsewhere, and with what the seed picks.
 
-    Of whose answers a quarter was drawn is not said anywhere: it is who has more of them than the share picks.
+    The people whose answers were drawn by a quarter are not listed: they have more checks than the share picks.
     """
     checks = list(read(folder, "09_spot_checks"))
     states, drawn = Counter(row["state"] for row in checks), {row["item"] for row in checks}
@@ -204,27 +206,27 @@ def _of_spot_checks(folder: Folder, plan: dict[str, Any]) -> dict[str, int]:
     }
 
 
-def _said(folder: Folder) -> set[tuple[str, str, str]]:
+def _texts(folder: Folder) -> set[tuple[str, str, str]]:
     """Return each comment, question and answer of the tables with the digest of its text."""
     comments = [("review.commented", row["comment"], row["text"]) for row in read(folder, "05_comments")]
-    asked = list(read(folder, "05_questions"))
-    questions = [("review.question_asked", row["question"], row["text"]) for row in asked]
-    answers = [("review.question_answered", row["question"], row["answer"]) for row in asked if row["answer"]]
+    table = list(read(folder, "05_questions"))
+    questions = [("review.question_asked", row["question"], row["text"]) for row in table]
+    answers = [("review.question_answered", row["question"], row["answer"]) for row in table if row["answer"]]
     return {
         (action, key, hashlib.sha256(text.encode()).hexdigest())
         for action, key, text in (*comments, *questions, *answers)
     }
 
 
-def _told(folder: Folder) -> set[tuple[str, str, str]]:
-    """Return each of them that the record tells of, with the digest that it has of the text."""
-    found = set()
+def _recorded_texts(folder: Folder) -> set[tuple[str, str, str]]:
+    """Return the same from the events of the log, with the digest of the text in each."""
+    recorded = set()
     for line in lines(folder, "13_audit_events"):
         if b"review.commented" in line or b"review.question_" in line:
             event = json.loads(json.loads(line)["body"])
             if event["action"] in _TALK and event["outcome"] == "success":
-                found.add((event["action"], event["detail"][_TALK[event["action"]]], event["detail"]["sha256"]))
-    return found
+                recorded.add((event["action"], event["detail"][_TALK[event["action"]]], event["detail"]["sha256"]))
+    return recorded
 
 
 _TALK = {"review.commented": "comment", "review.question_asked": "question", "review.question_answered": "question"}
@@ -244,24 +246,24 @@ def faults(pack: zipfile.ZipFile, public_key: bytes | None = None) -> Iterator[s
     yield from other_rows(zipfile.Path(pack), statement["predicate"]["rows"])
 
 
-def other_files(pack: zipfile.ZipFile, said: dict[str, str]) -> Iterator[str]:
+def other_files(pack: zipfile.ZipFile, signed_files: dict[str, str]) -> Iterator[str]:
     """Name each file that is missing, was added, or is another than the one that was signed."""
     names = set(pack.namelist()) - {ENVELOPE, STAMP}
-    for name in sorted(said.keys() ^ names):
-        yield f"{name} is missing from the archive" if name in said else f"{name} is not in the manifest"
-    for name in sorted(said.keys() & names):
+    for name in sorted(signed_files.keys() ^ names):
+        yield f"{name} is missing from the archive" if name in signed_files else f"{name} is not in the manifest"
+    for name in sorted(signed_files.keys() & names):
         with pack.open(name) as content:
-            if hashlib.file_digest(content, "sha256").hexdigest() != said[name]:  # type: ignore[arg-type]
+            if hashlib.file_digest(content, "sha256").hexdigest() != signed_files[name]:  # type: ignore[arg-type]
                 yield f"{name} is not the file that was signed"
 
 
 def other_rows(folder: Folder, counted: dict[str, int]) -> Iterator[str]:
     """Name each table with other rows than were signed, and each equation that does not hold."""
     for name, count in counted.items():
-        found = sum(1 for _ in lines(folder, name))
-        if found != count:
-            yield f"{name} has {found} rows, and {count} were signed"
-        if (folder / f"{name}.csv").exists() and cells(folder, name) != found:
+        number = sum(1 for _ in lines(folder, name))
+        if number != count:
+            yield f"{name} has {number} rows, and {count} were signed"
+        if (folder / f"{name}.csv").exists() and cells(folder, name) != number:
             yield f"{name}.csv has other rows than {name}.jsonl"
     differences = tie_out(folder, json.loads((folder / "02_scope_and_parameters.json").read_bytes()))
     for name, difference in differences.items():

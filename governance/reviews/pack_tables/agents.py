@@ -1,4 +1,4 @@
-"""The tables of agents as they are when a review is sealed, compared with what is seen elsewhere."""
+"""The tables of agents at the time of sealing, compared with the agents seen elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _ours(_campaign: Campaign) -> QuerySet[Any, Any]:
 
 
 def ours(rows: Iterable[dict[str, Any]]) -> Iterator[Row]:
-    """Each agent of ours, known here alone, or elsewhere as well: by which source, first and last when."""
+    """Each registered agent, and where it was also seen elsewhere: the source, first and last time."""
     return (_row(reconciliation.compared_agent(row)) for row in rows)
 
 
@@ -28,20 +28,20 @@ def _elsewhere(_campaign: Campaign) -> QuerySet[SeenAgent]:
 
 
 def elsewhere(rows: Iterable[SeenAgent]) -> Iterator[Row]:
-    """Each agent that was seen elsewhere and is none of ours in use."""
+    """Each unmanaged agent that was seen elsewhere."""
     return (_row(reconciliation.compared_unmanaged(row)) for row in rows)
 
 
-def _row(each: reconciliation.ComparedAgent) -> Row:
+def _row(compared: reconciliation.ComparedAgent) -> Row:
     return {
-        "known": each.known,
-        "agent": each.agent,
-        "seen_as": each.seen_as,
-        "state": each.state,
-        "source": each.source,
-        "first_seen_at": utc(each.first_seen_at),
-        "last_seen_at": utc(each.last_seen_at),
-        "last_call_at": utc(each.last_call_at),
+        "known": compared.known,
+        "agent": compared.agent,
+        "seen_as": compared.seen_as,
+        "state": compared.state,
+        "source": compared.source,
+        "first_seen_at": utc(compared.first_seen_at),
+        "last_seen_at": utc(compared.last_seen_at),
+        "last_call_at": utc(compared.last_call_at),
     }
 
 

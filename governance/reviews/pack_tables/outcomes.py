@@ -1,4 +1,4 @@
-"""The tables of what came of a review: what was decided, said and not answered, cuts, exceptions."""
+"""The tables of a review's outcomes: decisions, comments, questions, items without an answer, removals, exceptions."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def _decisions(campaign: Campaign) -> QuerySet[ReviewLine]:
 
 
 def decisions(rows: Iterable[ReviewLine]) -> Iterator[Row]:
-    """Each line of each item under the answers that count: kept, removed, or without an answer.
+    """Each line of each item under the decisions that count: kept, removed, or without a decision.
 
-    The answer shown is the strictest. Whether the line is kept, its limits and its end are what all stages come to.
+    The strictest decision is shown. Whether the line is kept, its limits and its end are the result of all stages.
     """
-    for some in batched(rows, 500):
-        answers = outcome.combined({line.item_id for line in some})
-        for line in some:
-            said, all_ = line.item.current_decision, answers.get(line.item_id, outcome.CombinedAnswers())
+    for lines in batched(rows, 500):
+        answers = outcome.combined({line.item_id for line in lines})
+        for line in lines:
+            decision, all_ = line.item.current_decision, answers.get(line.item_id, outcome.CombinedAnswers())
             yield {
                 "item": line.item.number,
                 "agent": line.item.agent_slug,
@@ -48,7 +48,7 @@ def decisions(rows: Iterable[ReviewLine]) -> Iterator[Row]:
                 "denied": line.denied_window,
                 "outcome": _outcome(line, all_),
                 "limits": all_.limits(line.pk) if all_.keeps(line.pk) else {},
-                **(_said(said) if said else dict.fromkeys(_SAID, "")),
+                **(_decision(decision) if decision else dict.fromkeys(_DECISION, "")),
                 "valid_until": utc(all_.valid_until if all_.keeps(line.pk) else None),
             }
 
@@ -59,7 +59,7 @@ def _outcome(line: ReviewLine, answers: outcome.CombinedAnswers) -> str:
     return "kept" if line.item.current_decision else line.item.state
 
 
-_SAID: Final = (
+_DECISION: Final = (
     "decision",
     "stage",
     "verb",
@@ -77,24 +77,24 @@ _SAID: Final = (
 )
 
 
-def _said(said: ReviewDecision) -> Row:
+def _decision(decision: ReviewDecision) -> Row:
     values = (
-        str(said.pk),
-        said.stage,
-        said.verb,
-        said.reason_code,
-        said.comment,
-        said.decided_by.login,
-        said.via,
-        list(said.amr),
-        utc(said.decided_at),
-        utc(said.valid_until),
-        utc(said.effective_at),
-        said.suggestion,
-        said.reco_version,
-        str(said.bulk_op or ""),
+        str(decision.pk),
+        decision.stage,
+        decision.verb,
+        decision.reason_code,
+        decision.comment,
+        decision.decided_by.login,
+        decision.via,
+        list(decision.amr),
+        utc(decision.decided_at),
+        utc(decision.valid_until),
+        utc(decision.effective_at),
+        decision.suggestion,
+        decision.reco_version,
+        str(decision.bulk_op or ""),
     )
-    return dict(zip(_SAID, values, strict=True))
+    return dict(zip(_DECISION, values, strict=True))
 
 
 def _history(campaign: Campaign) -> QuerySet[ReviewDecision]:
@@ -103,14 +103,14 @@ def _history(campaign: Campaign) -> QuerySet[ReviewDecision]:
 
 
 def history(rows: Iterable[ReviewDecision]) -> Iterator[Row]:
-    """Every answer ever given, also those that were abstentions, taken back or of an earlier stage."""
-    for said in rows:
-        back = getattr(said, "taken_back", None)
+    """Every decision ever made, with abstentions, those taken back and those of earlier stages."""
+    for decision in rows:
+        back = getattr(decision, "taken_back", None)
         yield {
-            "item": said.item.number,
-            **_said(said),
-            "supersedes": str(said.supersedes_id or ""),
-            "counts": said.item.current_decision_id == said.pk,
+            "item": decision.item.number,
+            **_decision(decision),
+            "supersedes": str(decision.supersedes_id or ""),
+            "counts": decision.item.current_decision_id == decision.pk,
             "taken_back": back.kind if back else "",
             "taken_back_at": utc(back.at if back else None),
             "taken_back_because": back.reason if back else "",
@@ -123,7 +123,7 @@ def _newer(campaign: Campaign) -> QuerySet[NewerSignal]:
 
 
 def newer_signals(rows: Iterable[NewerSignal]) -> Iterator[Row]:
-    """What was suggested when an item was last weighed while open: information, since answers go by what was frozen."""
+    """The suggestion for each item when it was last weighed while open; the frozen suggestion stays the reference."""
     for row in rows:
         frozen = row.item.suggestion
         yield {
@@ -148,7 +148,7 @@ def _unanswered(campaign: Campaign) -> QuerySet[NoAnswer]:
 
 
 def unanswered(rows: Iterable[NoAnswer]) -> Iterator[Row]:
-    """What the deadline did about items that nobody answered."""
+    """What the deadline did about each item without an answer."""
     for row in rows:
         yield {
             "item": row.item.number,
@@ -171,7 +171,7 @@ def _remediation(campaign: Campaign) -> QuerySet[Remediation]:
 
 
 def remediation(rows: Iterable[Remediation]) -> Iterator[Row]:
-    """Each cut, when it worked, when it was proven, and until when a token issued before could still be read."""
+    """Each removal: when it was applied and verified, and until when a token issued before could still be valid."""
     for row in rows:
         yield {
             "item": row.decision.item.number,
@@ -197,7 +197,7 @@ def _exceptions(campaign: Campaign) -> QuerySet[RemovalException]:
 
 
 def exceptions(rows: Iterable[RemovalException]) -> Iterator[Row]:
-    """Each cut that was excepted for a while, with who answers for it and what stands in for it."""
+    """Each exception from a removal, with the person who made it and the mitigating control."""
     for row in rows:
         yield {
             "item": row.remediation.decision.item.number,
@@ -217,14 +217,14 @@ def _comments(campaign: Campaign) -> QuerySet[ReviewComment]:
 
 
 def comments(rows: Iterable[ReviewComment]) -> Iterator[Row]:
-    """What was said about each item, which decided nothing."""
-    for said in rows:
+    """The comments on each item; they decide nothing."""
+    for comment in rows:
         yield {
-            "item": said.item.number,
-            "comment": str(said.pk),
-            "by": said.by.login,
-            "at": utc(said.at),
-            "text": said.text,
+            "item": comment.item.number,
+            "comment": str(comment.pk),
+            "by": comment.by.login,
+            "at": utc(comment.at),
+            "text": comment.text,
         }
 
 
@@ -235,18 +235,18 @@ def _questions(campaign: Campaign) -> QuerySet[ReviewQuestion]:
 
 
 def questions(rows: Iterable[ReviewQuestion]) -> Iterator[Row]:
-    """What reviewers asked about items before they answered, and what they were told; it decided nothing."""
-    for asked in rows:
+    """The questions of reviewers about items, with their answers; they decide nothing."""
+    for question in rows:
         yield {
-            "item": asked.item.number,
-            "question": str(asked.pk),
-            "asked_by": asked.asked_by.login,
-            "asked_of": asked.asked_of.login,
-            "asked_at": utc(asked.asked_at),
-            "text": asked.text,
-            "answer": asked.answer,
-            "answered_by": asked.answerer.login if asked.answerer else "",
-            "answered_at": utc(asked.answered_at),
+            "item": question.item.number,
+            "question": str(question.pk),
+            "asked_by": question.asked_by.login,
+            "asked_of": question.asked_of.login,
+            "asked_at": utc(question.asked_at),
+            "text": question.text,
+            "answer": question.answer,
+            "answered_by": question.answerer.login if question.answerer else "",
+            "answered_at": utc(question.answered_at),
         }
 
 

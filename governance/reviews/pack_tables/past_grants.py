@@ -1,4 +1,4 @@
-"""What every grant gave at a moment, by the record alone: followed from its issue through each change to its end."""
+"""The terms of every grant at a moment, from the audit log alone: followed from its issue through each change."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ _FOLLOWED: Final = [
 
 @transaction.atomic
 def as_of(moment: datetime) -> dict[str, Terms]:
-    """Return what every grant in force at a moment gave, as the record tells it, by grant."""
+    """Return the terms of every grant in force at a moment, by grant."""
     held: dict[str, Terms] = {}
-    told = Event.objects.filter(action__in=_FOLLOWED, at__lte=moment).order_by(*timeline.ORDER)
-    for event in cursors.in_parts(told):
+    events = Event.objects.filter(action__in=_FOLLOWED, at__lte=moment).order_by(*timeline.ORDER)
+    for event in cursors.in_parts(events):
         _apply(held, event)
     return {grant: terms for grant, terms in held.items() if read(terms["ends"]) > moment}
 
 
 def links(about: Iterable[str]) -> dict[str, list[str]]:
-    """Return the names that an event is about, by what they are names of."""
-    found: dict[str, list[str]] = {}
+    """Return the keys of an event's links, by kind."""
+    by_kind: dict[str, list[str]] = {}
     for link in about:
         kind, _, name = link.partition(":")
-        found.setdefault(kind, []).append(name)
-    return found
+        by_kind.setdefault(kind, []).append(name)
+    return by_kind
 
 
-def read(said: str) -> datetime:
-    """Read a moment as the record and a pack write it."""
-    return datetime.fromisoformat(said).astimezone(UTC)
+def read(text: str) -> datetime:
+    """Parse a moment as the log and a pack write it."""
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _apply(held: dict[str, Terms], event: Event) -> None:

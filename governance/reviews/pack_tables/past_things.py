@@ -1,7 +1,7 @@
-"""What agents, clients, tokens, credentials, entitlements and roles there were at a moment, by the record alone.
+"""The agents, clients, tokens, credentials, entitlements and roles at a moment, from the audit log alone.
 
-Each kind of thing is followed through its events by one function, which keeps what the record tells of it. What is not
-there at that moment (retired, disabled, over) is left out at the end.
+One function for each kind follows its events and keeps the values. Those that do not exist at that moment (retired,
+disabled, expired) are left out at the end.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from governance.reviews.campaigns.models import Campaign
 from . import past_grants
 
 type Things = dict[str, dict[str, Any]]
-"""Of one kind, by key: what a pack says of each too, and what only tells whether it was there, under `_`."""
+"""Values by key, for one kind: those that a pack has too, and helper values whose names begin with `_`."""
 type _About = Mapping[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Followed:
+class _FollowedKind:
     actions: tuple[Action, ...]
     apply: Callable[[Things, Event, _About], None]
 
 
 def as_of(kind: str, moment: datetime) -> dict[str, Things]:
-    """Return what a review of a kind could take in at a moment, by kind of thing and key."""
-    return {name: _there(_FOLLOWED[name], moment) for name in _TAKEN[kind]}
+    """Return the subjects that a review of a kind could include at a moment, by kind and key."""
+    return {name: _existing(_FOLLOWED[name], moment) for name in _TAKEN[kind]}
 
 
 @transaction.atomic
-def _there(followed: _Followed, moment: datetime) -> Things:
+def _existing(followed: _FollowedKind, moment: datetime) -> Things:
     held: Things = {}
-    told = Event.objects.filter(action__in=followed.actions, at__lte=moment).order_by(*timeline.ORDER)
-    for event in cursors.in_parts(told):
+    events = Event.objects.filter(action__in=followed.actions, at__lte=moment).order_by(*timeline.ORDER)
+    for event in cursors.in_parts(events):
         followed.apply(held, event, past_grants.links(event.about))
-    return {key: said for key, said in held.items() if said["_there"] and not _is_over(said, moment)}
+    return {key: values for key, values in held.items() if values["_there"] and not _is_over(values, moment)}
 
 
-def _is_over(said: Mapping[str, Any], moment: datetime) -> bool:
-    return bool(said.get("expires_at")) and past_grants.read(said["expires_at"]) <= moment
+def _is_over(values: Mapping[str, Any], moment: datetime) -> bool:
+    return bool(values.get("expires_at")) and past_grants.read(values["expires_at"]) <= moment
 
 
 _STATES: Final[Mapping[str, str]] = {Action.AGENT_ACTIVATED: "active", Action.AGENT_SUSPENDED: "suspended"}
@@ -61,9 +61,9 @@ _OFFICES: Final[Mapping[str, str]] = {
 def _agent(held: Things, event: Event, about: _About) -> None:
     key, detail = about["agent"][0], event.detail
     if event.action == Action.AGENT_REGISTERED:
-        said = {name: detail[name] for name in ("purpose", "sponsor", "owner")}
+        values = {name: detail[name] for name in ("purpose", "sponsor", "owner")}
         first = "staged" if detail.get("staged") else "active"
-        held[key] = {**said, "agent_kind": detail["kind"], "backup": None, "state": first, "_first": first}
+        held[key] = {**values, "agent_kind": detail["kind"], "backup": None, "state": first, "_first": first}
         held[key]["_there"] = True
     elif key not in held:
         return
@@ -74,7 +74,7 @@ def _agent(held: Things, event: Event, about: _About) -> None:
     elif event.action == Action.AGENT_RETIRED:
         held[key]["_there"] = False
     else:
-        held[key]["state"] = _STATES.get(event.action, held[key]["_first"])  # restored to what it was in use as
+        held[key]["state"] = _STATES.get(event.action, held[key]["_first"])  # restored to its state before
         if event.action == Action.AGENT_ACTIVATED:
             held[key]["_first"] = "active"
 
@@ -94,8 +94,8 @@ def _token(held: Things, event: Event, about: _About) -> None:
         return
     key, detail = str(event.detail["number"]), event.detail
     if event.action == Action.API_TOKEN_MADE:
-        said = {name: detail[name] for name in ("label", "expires_at")}
-        held[key] = {**said, "person": about["person"][0], "_there": True}
+        values = {name: detail[name] for name in ("label", "expires_at")}
+        held[key] = {**values, "person": about["person"][0], "_there": True}
     else:
         held.pop(key, None)
 
@@ -104,7 +104,7 @@ def _upstream(held: Things, event: Event, about: _About) -> None:
     system, detail = about["system"][0], event.detail
     if event.action in (Action.SECRET_SET, Action.SYSTEM_EDITED):  # one at a time; elsewhere it is forgotten
         if event.action == Action.SECRET_SET or detail.get("credential_forgotten"):
-            for key in [key for key, said in held.items() if said["system"] == system]:
+            for key in [key for key, values in held.items() if values["system"] == system]:
                 del held[key]
         if event.action == Action.SECRET_SET:
             key = f"{system}:{detail['fingerprint']}"
@@ -121,24 +121,24 @@ def _entitlement(held: Things, event: Event, about: _About) -> None:
         held[key] = {"system": about["system"][0], "_there": True}
     elif key not in held:
         return
-    said = held[key]
-    said["_there"] = detail.get("enabled", said["_there"])
+    values = held[key]
+    values["_there"] = detail.get("enabled", values["_there"])
     if "lines" in detail:
-        said["tools"], said["limits"] = sorted(detail["lines"]), dict(detail["lines"])
+        values["tools"], values["limits"] = sorted(detail["lines"]), dict(detail["lines"])
     if "added" in detail:
-        said["tools"] = sorted({*said["tools"], *detail["added"]} - {*detail["removed"]})
+        values["tools"] = sorted({*values["tools"], *detail["added"]} - {*detail["removed"]})
     if detail.get("rule") is not None:
-        said.pop("limits", None)  # by a rule, what each starts from follows the tool: the record tells the rule alone
+        values.pop("limits", None)  # with a rule the limits follow each tool, and the log has only the rule
 
 
 def _role(held: Things, event: Event, about: _About) -> None:
     key = f"{about['person'][0]}:{event.detail['role']}"
-    given = event.action == Action.PERSON_ROLE_ASSIGNED
-    held[key] = {"expires_at": event.detail.get("expires_at"), "_there": given}
+    is_assigned = event.action == Action.PERSON_ROLE_ASSIGNED
+    held[key] = {"expires_at": event.detail.get("expires_at"), "_there": is_assigned}
 
 
-_FOLLOWED: Final[Mapping[str, _Followed]] = {
-    "agent": _Followed(
+_FOLLOWED: Final[Mapping[str, _FollowedKind]] = {
+    "agent": _FollowedKind(
         (
             Action.AGENT_REGISTERED,
             Action.AGENT_ACTIVATED,
@@ -150,7 +150,7 @@ _FOLLOWED: Final[Mapping[str, _Followed]] = {
         ),
         _agent,
     ),
-    "client": _Followed(
+    "client": _FollowedKind(
         (
             Action.CLIENT_REGISTERED,
             Action.CLIENT_ENABLED,
@@ -160,8 +160,8 @@ _FOLLOWED: Final[Mapping[str, _Followed]] = {
         ),
         _client,
     ),
-    "api_token": _Followed((Action.API_TOKEN_MADE, Action.API_TOKEN_REVOKED, Action.RECORD_RESTORED), _token),
-    "upstream_secret": _Followed(
+    "api_token": _FollowedKind((Action.API_TOKEN_MADE, Action.API_TOKEN_REVOKED, Action.RECORD_RESTORED), _token),
+    "upstream_secret": _FollowedKind(
         (
             Action.SECRET_SET,
             Action.SECRET_WITHHELD,
@@ -171,8 +171,8 @@ _FOLLOWED: Final[Mapping[str, _Followed]] = {
         ),
         _upstream,
     ),
-    "entitlement": _Followed((Action.ENTITLEMENT_MADE, Action.ENTITLEMENT_EDITED), _entitlement),
-    "role": _Followed((Action.PERSON_ROLE_ASSIGNED, Action.PERSON_ROLE_REMOVED, Action.PERSON_ROLE_ENDED), _role),
+    "entitlement": _FollowedKind((Action.ENTITLEMENT_MADE, Action.ENTITLEMENT_EDITED), _entitlement),
+    "role": _FollowedKind((Action.PERSON_ROLE_ASSIGNED, Action.PERSON_ROLE_REMOVED, Action.PERSON_ROLE_ENDED), _role),
 }
 _TAKEN: Final[Mapping[str, tuple[str, ...]]] = {
     Campaign.Kind.OWNERSHIP: ("agent",),
@@ -181,4 +181,4 @@ _TAKEN: Final[Mapping[str, tuple[str, ...]]] = {
     Campaign.Kind.CONSOLE_ACCESS: ("role", "api_token"),
 }
 KINDS: Final = frozenset(_TAKEN)
-"""The kinds of reviews that take in other things than grants."""
+"""The kinds of reviews whose subjects are not grants."""

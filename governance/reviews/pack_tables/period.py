@@ -1,8 +1,8 @@
-"""The tables of what went on around a review: what people were told, and, over its whole period, leavers and rules.
+"""The tables around a review: notices to reviewers, and leavers and rule changes over its whole period.
 
-The period of a review ends when it was closed. It begins where that of the last closed one of its kind ended that
-looked at no less: with the same scope or none, or as an earlier one of its own template. So no review of a part cuts
-short what the next one of the whole has to tell. Small reviews, of one thing each, follow upon one another.
+The period of a review ends when it is closed. It begins where the last closed review of its kind ended that covered at
+least as much: with the same scope or none, or of the same template. So a partial review never shortens the period of
+the next full one. Event-triggered reviews follow one another.
 """
 
 from __future__ import annotations
@@ -58,24 +58,24 @@ _RULES: Final = (
     "tool.enabled",
     "webhook.",
 )
-"""Of what the record says that a rule or a right in Mandate itself changed: also who answers for what, how a tool is
-classed (so how many people answer for it), whose word is taken for who signs in, and who is let see evidence."""
+"""The events that change a rule or a right in Mandate itself: also ownership, the risk level of a tool (which sets how
+many people decide), the trusted identity providers, and shares of evidence."""
 CONFIGURATION: Final = [str(action) for action in Action if action.startswith(_RULES)]
 _LEAVING: Final = [Action.PERSON_REMOVAL_HELD, Action.PEOPLE_SOURCE_REMOVALS_REFUSED, Action.PERSON_DISABLED]
 
 
-def of(campaign: Campaign) -> tuple[datetime, datetime]:
-    """Return the period of a campaign; the first that looked at so much begins with the record."""
+def bounds(campaign: Campaign) -> tuple[datetime, datetime]:
+    """Return the period of a campaign; the first that covers so much begins with the audit log."""
     before = Campaign.objects.filter(kind=campaign.kind, closed_at__lte=campaign.snapshot_at).exclude(pk=campaign.pk)
     if campaign.kind != Campaign.Kind.MICRO:
-        same = Q(scope_sha256=campaign.scope_sha256) | Q(scope={})
-        before = before.filter(same | Q(template=campaign.template) if campaign.template_id else same)
+        as_much = Q(scope_sha256=campaign.scope_sha256) | Q(scope={})
+        before = before.filter(as_much | Q(template=campaign.template) if campaign.template_id else as_much)
     last = before.order_by("-closed_at").values_list("closed_at", flat=True).first()
     return last or BEGINNING, campaign.closed_at or clock.now()
 
 
 def _within(campaign: Campaign, actions: Iterable[str]) -> QuerySet[Event]:
-    since, until = of(campaign)
+    since, until = bounds(campaign)
     return Event.objects.filter(action__in=list(actions), at__gt=since, at__lte=until).order_by("at", "sequence")
 
 
@@ -85,7 +85,7 @@ def _notifications(campaign: Campaign) -> QuerySet[Notice]:
 
 
 def notifications(rows: Iterable[Notice]) -> Iterator[Row]:
-    """What reviewers were told of it, whether the mail was taken, and whether their address is known not to exist."""
+    """The notices to reviewers, whether the mail was accepted, and whether their address bounced."""
     for row in rows:
         sent, settings = row.delivery, getattr(row.person, "notice_settings", None)
         yield {
@@ -124,26 +124,26 @@ def _leavers(campaign: Campaign) -> QuerySet[Event]:
 
 
 def leavers(rows: Iterable[Event]) -> Iterator[Row]:
-    """Everybody who was shut out over the period: when it was first said, when it was done, and the time between.
+    """Each person disabled in the period: when the removal was first reported, when it was done, and the time between.
 
-    A person whom a directory removes is out in the same transaction, unless so many were removed at once that a person
-    had to look first: then the time is counted from when the removal was held.
+    A person whom a directory removes is disabled in the same transaction, unless so many were removed at once that an
+    administrator had to confirm: then the time counts from when the removal was held.
     """
     held: dict[str, tuple[datetime, str]] = {}
     for event in rows:
-        who = next((link for link in event.about if link.startswith("person:")), "")
+        person = next((link for link in event.about if link.startswith("person:")), "")
         source = next((link for link in event.about if link.startswith("source:")), "")
         if event.action == Action.PERSON_REMOVAL_HELD:
-            held[who] = (event.at, source)
+            held[person] = (event.at, source)
         elif event.action == Action.PEOPLE_SOURCE_REMOVALS_REFUSED:
-            held = {each: told for each, told in held.items() if told[1] != source}
+            held = {name: entry for name, entry in held.items() if entry[1] != source}
         else:
-            told, _ = held.pop(who, (event.at, ""))
+            first_at, _ = held.pop(person, (event.at, ""))
             yield {
-                "person": who.removeprefix("person:"),
-                "told_at": utc(told),
+                "person": person.removeprefix("person:"),
+                "told_at": utc(first_at),
                 "disabled_at": utc(event.at),
-                "seconds": round((event.at - told).total_seconds(), 3),
+                "seconds": round((event.at - first_at).total_seconds(), 3),
                 "by": event.actor,
                 "reason": event.reason,
                 "event": str(event.uuid),

@@ -1,4 +1,4 @@
-"""The table of how a review was answered, by risk. People are not named: who looks at care looks at all together."""
+"""The table of how a review was answered, by risk level, without names."""
 
 from __future__ import annotations
 
@@ -44,23 +44,23 @@ def _quality(campaign: Campaign) -> QuerySet[Any, Any]:
 
 
 def quality(rows: Iterable[dict[str, Any]]) -> Iterator[Row]:
-    """How the answers to items of each risk were given; `timed` is how many that count say how long they took.
+    """How the items of each risk level were answered; `timed` is the number of answers that count and have a time.
 
-    `timing` says whether each answer still does, or all were put together after thirteen months; then a risk that too
-    few people answered has none.
+    `timing` is whether each answer still has its time, or only the summary after thirteen months; then a risk level
+    with too few people has none.
     """
     for row in rows:
-        told = {name: value for name, value in row.items() if name != "campaign"}
-        told["median_ms"] = round(told["median_ms"])
-        yield {**told, **_timing(row["campaign"], row["risk"]), "fast_below_ms": timings.FAST_MS.get(row["risk"], 0)}
+        values = {name: value for name, value in row.items() if name != "campaign"}
+        values["median_ms"] = round(values["median_ms"])
+        yield {**values, **_timing(row["campaign"], row["risk"]), "fast_below_ms": timings.FAST_MS.get(row["risk"], 0)}
 
 
 def _timing(campaign: UUID, risk: str) -> Row:
-    """Return what stands in the place of times that were put together."""
-    together = timings.together_of(campaign)
-    if together is None:
+    """Return the values from the summary, where it replaces the single times."""
+    summary = timings.summary_of(campaign)
+    if summary is None:
         return {"timing": _BY_ANSWER}
-    row = together.rows.get(risk)
+    row = summary.rows.get(risk)
     if row is None:
         return {"timed": "", "fast": "", "median_ms": "", "timing": _FORGOTTEN}
     return {"timed": row.timed, "fast": row.fast, "median_ms": round(row.median_ms), "timing": _TOGETHER}

@@ -1,4 +1,4 @@
-"""The table of spot checks: what was asked again, of whom, and what she said, who did not know the answer."""
+"""The table of spot checks: the items that were checked, the checkers, and their answers."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ def _checks(campaign: Campaign) -> QuerySet[SpotCheck]:
 
 
 def checks(rows: Iterable[SpotCheck]) -> Iterator[Row]:
-    """Each answer that was asked again; `state` is answered, unanswered, or nobody where nobody was independent enough.
+    """Each spot check; `state` is answered, unanswered, or nobody where no person was independent enough.
 
-    `agrees` is empty where there is no answer, or none that judges. `resolution` says who was passed over, and why.
+    `agrees` is empty without an answer, or for an abstention. `resolution` has the people skipped, and why.
     """
     for row in rows:
-        said = row.item.current_decision
+        decision = row.item.current_decision
         judges = row.verb not in ("", Verb.ABSTAIN)
         yield {
             "item": row.item.number,
             "check": str(row.pk),
-            "answer": said.verb if said else "",
+            "answer": decision.verb if decision else "",
             "checker": row.checker.login if row.checker else "",
             "rule": row.resolution.get("rule", ""),
             "resolution": row.resolution,
             "asked_at": utc(row.asked_at),
             "state": "answered" if row.answered_at else "unanswered" if row.checker_id else "nobody",
             "verb": row.verb,
-            "agrees": bool(said and said.verb == row.verb) if judges else "",
+            "agrees": bool(decision and decision.verb == row.verb) if judges else "",
             "reason_code": row.reason_code,
             "comment": row.comment,
             "answered_at": utc(row.answered_at),
@@ -49,37 +49,37 @@ def checks(rows: Iterable[SpotCheck]) -> Iterator[Row]:
 
 
 def plan(campaign: Campaign) -> dict[str, Any] | None:
-    """Return how they were drawn, and how many, as the database counts them; None where a review has none."""
-    found = spot_checks.result(campaign)
-    if found is None:
+    """Return how the spot checks were drawn, and their counts; None where a review has none."""
+    result = spot_checks.result(campaign)
+    if result is None:
         return None
-    made = found.plan
+    plan_row = result.plan
     return {
-        "share": made.share,
-        "days": made.days,
-        "seed": made.seed,
-        "seed_sha256": made.seed_sha256,
-        "switched_on_by": made.made_by.login,
-        "switched_on_at": utc(made.made_at),
-        "drawn_at": utc(made.drawn_at),
-        "due_at": utc(made.due_at),
-        "frame": made.frame,
-        **found.as_json(),
+        "share": plan_row.share,
+        "days": plan_row.days,
+        "seed": plan_row.seed,
+        "seed_sha256": plan_row.seed_sha256,
+        "switched_on_by": plan_row.made_by.login,
+        "switched_on_at": utc(plan_row.made_at),
+        "drawn_at": utc(plan_row.drawn_at),
+        "due_at": utc(plan_row.due_at),
+        "frame": plan_row.frame,
+        **result.as_json(),
     }
 
 
-def said(campaign: Campaign) -> str:
-    """Say it in a sentence for the control in words."""
-    found = spot_checks.result(campaign)
-    if found is None:
+def sentence(campaign: Campaign) -> str:
+    """Return the sentence about spot checks for the control in words."""
+    result = spot_checks.result(campaign)
+    if result is None:
         return "None"
-    told = found.agreement
-    kappa = "not defined" if told.kappa is None else f"{told.kappa:.2f}"
+    agreement = result.agreement
+    kappa = "not defined" if agreement.kappa is None else f"{agreement.kappa:.2f}"
     return (
-        f"{found.plan.share} % of the answers, drawn by a seed whose digest was told before (a quarter of whoever "
-        f"answered with little care), were asked of somebody else who did not know them (09): {found.sampled} drawn, "
-        f"{found.answered} answered, {found.unanswered} not, nobody independent for {found.nobody}. Of {told.n} that "
-        f"judge {told.same} agree; Cohen's kappa is {kappa}."
+        f"{result.plan.share} % of the answers, drawn by a seed whose digest was told before (a quarter of whoever "
+        f"answered with little care), were asked of somebody else who did not know them (09): {result.sampled} drawn, "
+        f"{result.answered} answered, {result.unanswered} not, nobody independent for {result.nobody}. "
+        f"Of {agreement.n} that judge {agreement.same} agree; Cohen's kappa is {kappa}."
     )
 
 

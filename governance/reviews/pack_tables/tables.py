@@ -1,6 +1,6 @@
-"""What a pack's tables have in common, and those of what was reviewed: plain values in a fixed order, from one query.
+"""The base of a pack's tables, and the tables of the population: plain values in a fixed order, from one query.
 
-A table is a query and a writer of its rows, so that two runs are equal, and the query can be shown as it was run.
+A table is a query and a writer of its rows, so that two runs are equal, and the pack can show the query.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ type Row = dict[str, Any]
 class Table:
     """A query, a writer of its rows, the columns whose values are counted, and the link that finds a row's events.
 
-    The link is like "grant:{grant}", and empty where the record tells of no row by itself.
+    The link is like "grant:{grant}", and empty where the log has no events about single rows.
     """
 
     query: Callable[[Campaign], QuerySet[Any, Any]]
@@ -46,12 +46,12 @@ class Table:
     about: str = ""
 
     def rows(self, campaign: Campaign) -> Iterator[Row]:
-        """Read the table from the database, a part at a time, in the transaction that the caller holds open."""
+        """Read the table in parts, in the transaction that the caller holds open."""
         return self.write(cursors.in_parts(self.query(campaign)))
 
 
 def utc(at: datetime | None) -> str:
-    """Write a moment in UTC with microseconds and Z, whatever the zone of the session; empty for none."""
+    """Format a moment in UTC with microseconds and Z, whatever the session's zone; empty for None."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if at else ""
 
 
@@ -60,7 +60,7 @@ def _population(campaign: Campaign) -> QuerySet[PopulationRow]:
 
 
 def population(rows: Iterable[PopulationRow]) -> Iterator[Row]:
-    """Each grant, or other thing, as it was when the campaign began, with the digest of the bytes of `payload`."""
+    """Each grant, or other subject, as it was when the campaign began, with the digest of the bytes of `payload`."""
     for row in rows:
         yield {
             "seq": row.seq,
@@ -80,7 +80,7 @@ def _items(campaign: Campaign) -> QuerySet[ReviewItem]:
 
 
 def items(rows: Iterable[ReviewItem]) -> Iterator[Row]:
-    """Each item with its outcome; what was carried forward says from which answer of which review."""
+    """Each item with its outcome; an item carried forward names the decision and the review it comes from."""
     for row in rows:
         yield {
             "item": row.number,
@@ -98,10 +98,10 @@ def items(rows: Iterable[ReviewItem]) -> Iterator[Row]:
 
 
 def issued_after(campaign: Campaign) -> set[UUID]:
-    """Return the grants that the record says were issued after the population was taken, and that are not in it."""
+    """Return the grants that were issued after the snapshot by the log, and that are not in the population."""
     until = campaign.closed_at or clock.now()
-    told = Event.objects.filter(action=Action.GRANT_ISSUED, at__gt=campaign.snapshot_at, at__lte=until)
-    issued = _grants_of(told)
+    events = Event.objects.filter(action=Action.GRANT_ISSUED, at__gt=campaign.snapshot_at, at__lte=until)
+    issued = _grants_of(events)
     return issued - set(
         PopulationRow.objects.filter(campaign=campaign, grant__in=issued).values_list("grant", flat=True)
     )
@@ -110,7 +110,7 @@ def issued_after(campaign: Campaign) -> set[UUID]:
 @transaction.atomic
 def _grants_of(events: QuerySet[Event]) -> set[UUID]:
     """Return the grants that events are about."""
-    links = (link for each in cursors.in_parts(events.values_list("links", flat=True)) for link in each)
+    links = (link for event_links in cursors.in_parts(events.values_list("links", flat=True)) for link in event_links)
     return {UUID(link.removeprefix("grant:")) for link in links if link.startswith("grant:")}
 
 
@@ -127,15 +127,15 @@ def _late_arrivals(campaign: Campaign) -> QuerySet[Grant]:
 
 
 def late_arrivals(rows: Iterable[Any]) -> Iterator[Row]:
-    """Each grant that was issued or began after the population was taken, whatever the scope; what covers it.
+    """Each grant that was issued or began after the snapshot, whatever the scope, and the review that covers it.
 
-    `issued_at` is what the record says, empty where it tells of no issue.
+    `issued_at` is the time of its event in the log, empty without one.
     """
-    for some in batched(rows, 500):
-        links = [f"grant:{grant.pk}" for grant in some]
-        told = Event.objects.filter(action=Action.GRANT_ISSUED, links__overlap=links)
-        issued = {link: event.at for event in told for link in event.about}
-        for grant in some:
+    for grants in batched(rows, 500):
+        links = [f"grant:{grant.pk}" for grant in grants]
+        events = Event.objects.filter(action=Action.GRANT_ISSUED, links__overlap=links)
+        issued = {link: event.at for event in events for link in event.about}
+        for grant in grants:
             yield {
                 "grant": str(grant.pk),
                 "agent": grant.agent.slug,
@@ -152,36 +152,36 @@ def late_arrivals(rows: Iterable[Any]) -> Iterator[Row]:
 
 _ENDS: Final = (Action.GRANT_EXPIRED, Action.GRANT_REVOKED)
 _MARGIN: Final = timedelta(minutes=1)
-"""What ended so close to the beginning of the window is not compared: a row and its event have two moments."""
+"""Grants that ended so close to the beginning of the window are not compared: a row and its event differ in time."""
 
 
 def _ephemeral(campaign: Campaign) -> QuerySet[Grant]:
     rows = _not_taken(campaign, scopes.ended_grants(campaign)).select_related("agent", "entitlement__system")
     since, until = _compared(campaign)
-    told = {"since": Value(since, DateTimeField()), "until": Value(until, DateTimeField())}
-    return rows.annotate(**told).order_by("ended_at", "pk")
+    window = {"since": Value(since, DateTimeField()), "until": Value(until, DateTimeField())}
+    return rows.annotate(**window).order_by("ended_at", "pk")
 
 
 def _not_taken(campaign: Campaign, rows: QuerySet[Grant]) -> QuerySet[Grant]:
-    """Leave out what was still in force for the frozen list, though it ended while that was taken."""
+    """Exclude grants that are in the population, though they ended while the snapshot was taken."""
     return rows.exclude(pk__in=PopulationRow.objects.filter(campaign=campaign, grant__isnull=False).values("grant"))
 
 
 def _compared(campaign: Campaign) -> tuple[datetime, datetime]:
-    """Return between which moments ends in the record are set against the rows."""
+    """Return the window in which ends in the log are compared with the rows."""
     until = campaign.snapshot_at or clock.now()
     return until - usage.WINDOW + _MARGIN, until
 
 
 def ephemeral(rows: Iterable[Any]) -> Iterator[Row]:
-    """Each grant within the scope that was in force in the ninety days before, and over when the list was frozen.
+    """Each grant in scope that was in force in the ninety days before the snapshot, and had ended by then.
 
-    `recorded_at` is when the record says that it ended, empty where it tells of no end.
+    `recorded_at` is the time of its end in the log, empty without an event.
     """
-    for some in batched(rows, 500):
-        told = Event.objects.filter(action__in=_ENDS, links__overlap=[f"grant:{grant.pk}" for grant in some])
-        recorded = {link: event.at for event in told for link in event.about}
-        for grant in some:
+    for grants in batched(rows, 500):
+        events = Event.objects.filter(action__in=_ENDS, links__overlap=[f"grant:{grant.pk}" for grant in grants])
+        recorded = {link: event.at for event in events for link in event.about}
+        for grant in grants:
             at = recorded.get(f"grant:{grant.pk}")
             yield {
                 "grant": str(grant.pk),
@@ -200,25 +200,25 @@ def ephemeral(rows: Iterable[Any]) -> Iterator[Row]:
 
 
 def over_before(campaign: Campaign) -> int:
-    """Count the grants in scope of which the record says that they ended in the window before the list was frozen."""
+    """Count the grants in scope that ended in the window before the snapshot, by the log."""
     since, until = _compared(campaign)
-    told = Event.objects.filter(action__in=_ENDS, at__gt=since, at__lte=until)
-    return _not_taken(campaign, scopes.ended_grants(campaign, _grants_of(told))).count()
+    events = Event.objects.filter(action__in=_ENDS, at__gt=since, at__lte=until)
+    return _not_taken(campaign, scopes.ended_grants(campaign, _grants_of(events))).count()
 
 
 def _assignments(campaign: Campaign) -> QuerySet[Assignment]:
-    told = Notice.objects.filter(person=OuterRef("reviewer"), url__startswith=f"/reviews/{campaign.slug}/")
-    read = told.filter(read_at__isnull=False).order_by("read_at").values("read_at")[:1]
+    notices = Notice.objects.filter(person=OuterRef("reviewer"), url__startswith=f"/reviews/{campaign.slug}/")
+    read = notices.filter(read_at__isnull=False).order_by("read_at").values("read_at")[:1]
     rows = Assignment.objects.filter(item__campaign=campaign).annotate(acknowledged_at=Subquery(read))
     return rows.select_related("item", "reviewer").order_by("item__number", "stage", "assigned_at", "pk")
 
 
 def assignments(rows: Iterable[Any]) -> Iterator[Row]:
-    """Who was to answer each item, by which rule, and who was passed over and why: the check of conflicts.
+    """The reviewer assignments of each item, by which rule, and who was skipped and why (conflicts of interest).
 
-    `provisions`: the reviewer owns the system that it is at. `acknowledged_at` is when she first read a notice of this
-    review, `opened_on` the day on which she opened the item: a pack is kept for years, and times of the day would say
-    how long she looked at each.
+    `provisions`: the reviewer owns the item's system. `acknowledged_at` is when they first read a notice of this
+    review, `opened_on` the day on which they opened the item: a pack is kept for years, and times of the day would show
+    how long they looked at each.
     """
     for row in rows:
         yield {
@@ -245,7 +245,7 @@ TABLES: Final = {
 
 
 class Totals:
-    """The population counted by what an auditor compares with other lists."""
+    """Totals of the population that an auditor compares with other lists."""
 
     def __init__(self) -> None:
         self.counted = {name: Counter[str]() for name in ("system", "sponsor", "entitlement", "state", "risk")}

@@ -1,8 +1,7 @@
-"""How far two people agree who answered the same without knowing of each other. Pure.
+"""How far two people agree who decided the same items independently. Pure.
 
-Cohen's kappa is how much more they agree than two would who answer at random, each as often this and that as they did:
-1 is always, 0 no more than by chance (J. Cohen, 1960). Where all say the same of everything, chance explains all of it,
-and kappa is not defined.
+Cohen's kappa compares their agreement with that of two people who decide at random with the same frequencies: 1 is full
+agreement, 0 is chance (J. Cohen, 1960). Where both give one answer throughout, kappa is not defined.
 """
 
 from __future__ import annotations
@@ -13,40 +12,40 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 ENOUGH: Final = 20
-"""Of fewer pairs of answers nothing is remarkable."""
+"""Fewer pairs of answers say nothing."""
 LOW: Final = 0.6
-"""Below this kappa somebody looks."""
+"""Below this kappa the agreement is low, and the owner should look."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How often which answer met which, as (what was answered, what the check says)."""
+    """How often each pair of answers occurred, as (the reviewer's, the checker's)."""
 
     pairs: Mapping[tuple[str, str], int]
 
     @property
     def n(self) -> int:
-        """How many pairs there are."""
+        """The number of pairs."""
         return sum(self.pairs.values())
 
     @property
     def same(self) -> int:
-        """In how many of them both said the same."""
+        """The number of pairs with the same answer."""
         return sum(count for (first, second), count in self.pairs.items() if first == second)
 
     @property
     def differ(self) -> int:
-        """In how many they did not."""
+        """The number of pairs with different answers."""
         return self.n - self.same
 
     @property
     def percent(self) -> int | None:
-        """The share of pairs that agree, never rounded up; None of none."""
+        """The percentage of pairs that agree, rounded down; None without pairs."""
         return 100 * self.same // self.n if self.n else None
 
     @property
     def kappa(self) -> float | None:
-        """Cohen's kappa; None where it is not defined, which is where both said one thing throughout, or of none."""
+        """Cohen's kappa; None where it is not defined: both gave one answer throughout, or there are no pairs."""
         firsts, seconds = Counter[str](), Counter[str]()
         for (first, second), count in self.pairs.items():
             firsts[first] += count
@@ -56,15 +55,15 @@ class Agreement:
 
     @property
     def is_enough(self) -> bool:
-        """Whether there are enough pairs to be remarkable."""
+        """Whether there are enough pairs to say something."""
         return self.n >= ENOUGH
 
     @property
     def is_low(self) -> bool:
-        """Whether they agree so little that somebody should look."""
+        """Whether they agree so little that the owner should look."""
         return self.is_enough and self.kappa is not None and self.kappa < LOW
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as numbers; `kappa` is null where it is not defined."""
+        """Return the numbers; `kappa` is null where it is not defined."""
         kappa = None if self.kappa is None else round(self.kappa, 4)
         return {"n": self.n, "agree": self.same, "percent": self.percent, "kappa": kappa, "is_low": self.is_low}

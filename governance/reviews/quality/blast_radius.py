@@ -1,4 +1,4 @@
-"""What a review did to how far each agent reaches: the blast radius of what was reviewed of it, before and after."""
+"""The blast radius of each agent's reviewed access, before and after a review."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.remediation.models import NoAnswer
 
 MOST_AGENTS: Final = 30
-"""How many agents are told of: those of which most was cut; how many more there are is said beside it."""
+"""How many agents are listed, those with most removals first; the others are counted."""
 _BY_ANSWER: Final = Q(current_decision__verb__in=["reduce", "revoke"])
-_BY_SILENCE: Final = Q(no_answer__did=NoAnswer.Did.SUSPENDED, no_answer__restored_at=None)
+_BY_SILENCE: Final = Q(no_answer__did=NoAnswer.Outcome.SUSPENDED, no_answer__restored_at=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class Change:
 
 
 def changes(campaign: Campaign) -> tuple[list[Change], int]:
-    """Set what the reviewed access of each agent weighed against what is left of it; nothing before a cut.
+    """Return the blast radius of each agent's reviewed access before and after; nothing before a removal.
 
-    The largest change comes first, and beside it how many agents are not told of. What ended meanwhile or was left out
-    is on neither side. Fixed in statements, whatever the campaign's size.
+    The largest change comes first. The number is how many agents are not listed. Items that ended meanwhile or were
+    excluded count on neither side. The number of statements is fixed, whatever the campaign's size.
     """
     items = ReviewItem.objects.filter(campaign=campaign, subject_kind=ReviewItem.Subject.ACCESS)
     items = items.exclude(state__in=[ReviewItem.State.EXCLUDED, ReviewItem.State.SUPERSEDED])
@@ -49,14 +49,14 @@ def changes(campaign: Campaign) -> tuple[list[Change], int]:
 
 
 def _cut(campaign: Campaign) -> QuerySet[ReviewItem, Any]:
-    """Select what was cut by an answer, or for want of one: each sought from what did it, which is the lesser part."""
+    """Select the items cut by a decision or by the deadline."""
     items = ReviewItem.objects.filter(campaign=campaign).order_by().values("pk")
     return items.filter(_BY_ANSWER).union(items.filter(_BY_SILENCE))
 
 
 def _changes(items: QuerySet[ReviewItem]) -> list[Change]:
-    left = item_facts.lines_left(items.values_list("pk", flat=True))
-    gone = set(
+    kept_lines = item_facts.lines_left(items.values_list("pk", flat=True))
+    removed = set(
         items.filter(_BY_ANSWER | _BY_SILENCE).exclude(current_decision__verb="reduce").values_list("pk", flat=True)
     )
     people = preview.people_acted_for(
@@ -67,10 +67,10 @@ def _changes(items: QuerySet[ReviewItem]) -> list[Change]:
     for line, item, grant, name, slug, kind, action, data in ReviewLine.objects.filter(item__in=items).values_list(
         "pk", "item", "grant", *named
     ):
-        weighs = preview.weight(action, data, people.get(grant, 0), kind=kind)
-        before[name, slug].append(weighs)
-        if item not in gone and line in left[item]:
-            after[name, slug].append(weighs)
+        weight = preview.weight(action, data, people.get(grant, 0), kind=kind)
+        before[name, slug].append(weight)
+        if item not in removed and line in kept_lines[item]:
+            after[name, slug].append(weight)
     scores = {
         agent: (blast_radius.score(weights), blast_radius.score(after[agent])) for agent, weights in before.items()
     }

@@ -1,7 +1,7 @@
-"""With how much care answers were given, counted from the answers themselves. It sanctions nobody and proves nothing.
+"""How carefully reviewers answered, counted from the answers themselves. It is an indication, and sanctions no one.
 
-Of fewer than twenty answers nothing is said: too few to tell haste from an easy list. A reviewer sees her own numbers;
-others see those of all together, unless the installation shows them by name (`REVIEW_CARE_BY_NAME`).
+Fewer than twenty answers are not rated: too few to tell haste from an easy list. A reviewer sees their own numbers;
+others see the numbers of all together, unless the installation shows them by name (`REVIEW_CARE_BY_NAME`).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from governance.reviews.quality.models import TimingRun
 from . import timings
 
 ENOUGH: Final = 20
-"""Of fewer answers nothing is said."""
+"""Fewer answers are not rated."""
 MANY: Final = 5_000
-"""From so many decided items on a worker counts, and pages show what it found with its time."""
+"""From so many decided items on a worker counts, and pages show its last count with the time."""
 FINE, LOOK = 65, 40
-"""From here on care is fine; below the second number it is low."""
+"""From the first index on care is fine; below the second it is low."""
 MOST_CUT, LEAST_CUT = 40, 2
 _LATE: Final = timedelta(days=1)
 _KEPT, _CUT = Q(verb="certify"), Q(verb__in=["reduce", "revoke"])
@@ -39,7 +39,7 @@ _WEIGHTS: Final = (30, 25, 20, 15, 10)
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """What some answers show together."""
+    """Counts over a set of answers."""
 
     answers: int
     kept: int
@@ -55,15 +55,15 @@ class Care:
 
     @property
     def is_enough(self) -> bool:
-        """Whether there are enough answers to say anything."""
+        """Whether there are enough answers to rate."""
         return self.answers >= ENOUGH
 
     @property
     def index(self) -> int | None:
-        """Say how much care there was, of a hundred; None for too few answers.
+        """The care index from 0 to 100; None for too few answers.
 
-        Haste, keeping nearly everything, in bulk unseen, against the suggestion without a word, and on the last day
-        count against it (design 5, 10). Where no time was told, the other signs weigh more.
+        Haste, keeping nearly everything, bulk answers without opening the evidence, keeping against a suggestion
+        without a comment, and answers on the last day lower it (design 5, 10). Without times the others weigh more.
         """
         if not self.is_enough:
             return None
@@ -75,39 +75,39 @@ class Care:
             self.contrary_silent / self.kept if self.kept else 0.0,
             self.last_minute / self.answers,
         )
-        told = [(weight, sign) for weight, sign in zip(_WEIGHTS, signs, strict=True) if sign is not None]
-        against = sum(weight * sign for weight, sign in told) / sum(weight for weight, _sign in told)
+        known = [(weight, sign) for weight, sign in zip(_WEIGHTS, signs, strict=True) if sign is not None]
+        against = sum(weight * sign for weight, sign in known) / sum(weight for weight, _sign in known)
         return round(100 * (1 - against))
 
     @property
     def level(self) -> str:
-        """Say it in a word: fine, look or low; unknown for too few answers."""
+        """The index as a word: fine, look or low; unknown for too few answers."""
         if self.index is None:
             return "unknown"
         return "fine" if self.index >= FINE else "look" if self.index >= LOOK else "low"
 
     def share(self, count: int) -> int:
-        """Return a count as per cent of all answers."""
+        """Return a count as a percentage of all answers."""
         return round(100 * count / self.answers) if self.answers else 0
 
     @property
     def cut_rate(self) -> int:
-        """The per cent of answers that took something away."""
+        """The percentage of answers that removed or reduced access."""
         return self.share(self.cut)
 
     @property
     def is_cut_rate_odd(self) -> bool:
-        """Whether hardly anything or very much was cut."""
+        """Whether unusually little or much was removed."""
         return self.is_enough and not LEAST_CUT <= self.cut_rate <= MOST_CUT
 
     @property
     def bulk_rate(self) -> int:
-        """The per cent of answers that were given to several at once."""
+        """The percentage of answers given in bulk."""
         return self.share(self.bulk)
 
     @property
     def contrary_rate(self) -> int:
-        """The per cent of what was kept that should have been cut, and nobody said why."""
+        """The percentage of kept items whose suggestion was removal and that have no comment."""
         return round(100 * self.contrary_silent / self.kept) if self.kept else 0
 
 
@@ -117,7 +117,7 @@ def _answers(campaign: Campaign, by: Person | None) -> QuerySet[ReviewDecision]:
 
 
 def _counted() -> dict[str, Count]:
-    ways = {
+    conditions = {
         "answers": ~Q(verb="abstain"),
         "kept": _KEPT,
         "cut": _CUT,
@@ -130,35 +130,36 @@ def _counted() -> dict[str, Count]:
         "last_minute": Q(decided_at__gt=F("item__campaign__due_at") - _LATE) & ~Q(verb="abstain"),
         "passed_on": Q(verb="abstain"),
     }
-    return {name: Count("pk", filter=way) for name, way in ways.items()}
+    return {name: Count("pk", filter=condition) for name, condition in conditions.items()}
 
 
-def of(campaign: Campaign, by: Person | None = None) -> Care:
-    """Count the answers of a campaign, or those that one person gave.
+def measure(campaign: Campaign, by: Person | None = None) -> Care:
+    """Count the answers of a campaign, or those of one person.
 
-    How long they took is what was put together of all, once it was; of one person it is what is not forgotten yet.
+    Times come from the campaign's summary once there is one; for one person from the answers that still have a time.
     """
     counted = Care(**_answers(campaign, by).aggregate(**_counted()))
-    together = timings.together(campaign) if by is None else None
-    return replace(counted, timed=together.timed, fast=together.fast) if together else counted
+    summary = timings.summary(campaign) if by is None else None
+    return replace(counted, timed=summary.timed, fast=summary.fast) if summary else counted
 
 
 def seconds(campaign: Campaign, by: Person | None = None) -> dict[str, int]:
-    """Return the median of seconds that an item had attention, by risk; only of what says how long.
+    """Return the median seconds that an item had attention, by risk level; only answers with a time count.
 
-    Of all, once it was put together, it is that: risks of which too few people answered are one, under no name.
+    For a whole campaign it comes from the summary once there is one: risk levels with too few people are one group,
+    under an empty name.
     """
-    together = timings.together(campaign) if by is None else None
-    if together:
-        return together.seconds
+    summary = timings.summary(campaign) if by is None else None
+    if summary:
+        return summary.seconds
     rows = _answers(campaign, by).filter(dwell_ms__isnull=False).exclude(verb="abstain").order_by()
-    told = rows.values("item__risk").annotate(median=timings.Median("dwell_ms"))
-    return {row["item__risk"]: round(row["median"] / 1000) for row in told}
+    medians = rows.values("item__risk").annotate(median=timings.Median("dwell_ms"))
+    return {row["item__risk"]: round(row["median"] / 1000) for row in medians}
 
 
 @dataclass(frozen=True, slots=True)
 class OfReviewer:
-    """How one reviewer answered; `seconds` is the median that an item had her attention, None where nobody counted."""
+    """How one reviewer answered; `seconds` is the median time per item, None where no time was counted."""
 
     login: str
     name: str
@@ -167,76 +168,79 @@ class OfReviewer:
 
 
 def by_reviewer(campaign: Campaign) -> list[OfReviewer]:
-    """Return what each reviewer shows who gave enough answers; for where names may be shown, or are left out."""
+    """Return the numbers of each reviewer with enough answers; the caller decides whether to show names."""
     rows = _answers(campaign, None).order_by("decided_by__name").values("decided_by__login", "decided_by__name")
     timed = _answers(campaign, None).filter(dwell_ms__isnull=False).exclude(verb="abstain").order_by()
     medians = dict(timed.values_list("decided_by__login").annotate(median=timings.Median("dwell_ms")))
-    told = []
+    reviewers = []
     for row in rows.annotate(**_counted()):
         counts: dict[str, Any] = dict(row)
         login, name = counts.pop("decided_by__login"), counts.pop("decided_by__name")
         seconds = round(medians[login] / 1000) if login in medians else None
-        told.append(OfReviewer(login, name, Care(**counts), seconds))
-    return [each for each in told if each.care.is_enough]
+        reviewers.append(OfReviewer(login, name, Care(**counts), seconds))
+    return [reviewer for reviewer in reviewers if reviewer.care.is_enough]
 
 
 def known(campaign: Campaign) -> Care | None:
-    """Return the care of a whole campaign: counted now, or of many answers as a worker did; None before it did."""
+    """Return the care of a whole campaign: counted now, or a worker's count for many answers; None before the first."""
     if not is_many(campaign):
-        return of(campaign)
-    found = figures.kept(figure(campaign))
-    return Care(**found.value["care"]) if found else None
+        return measure(campaign)
+    kept = figures.kept(figure(campaign))
+    return Care(**kept.value["care"]) if kept else None
 
 
-def told(campaign: Campaign) -> dict[str, Any]:
-    """Return the same with the medians, and by name where that is shown; `reviewers` are those whose names may not be.
+def context(campaign: Campaign) -> dict[str, Any]:
+    """Return the same with the medians for a page; `by_name` is empty unless names are shown, `reviewers` never is.
 
-    `care_as_of` says when a worker counted it, `care_waits` that none has yet.
+    `care_as_of` is when a worker counted it; `care_waits` is true before the first count.
     """
-    found = figures.kept(figure(campaign)) if is_many(campaign) else figures.KeptFigure(count(campaign))
-    if found is None:
+    kept = figures.kept(figure(campaign)) if is_many(campaign) else figures.KeptFigure(count(campaign))
+    if kept is None:
         return {"care": None, "care_waits": True, "reviewers": []}
     reviewers = [
         OfReviewer(login, name, Care(**counts), median)
-        for login, name, counts, median in found.value.get("reviewers", [])
+        for login, name, counts, median in kept.value.get("reviewers", [])
     ]
     return {
-        "care": Care(**found.value["care"]),
-        "seconds": found.value["seconds"],
+        "care": Care(**kept.value["care"]),
+        "seconds": kept.value["seconds"],
         "by_name": reviewers if settings.REVIEW_CARE_BY_NAME else [],
         "reviewers": reviewers,
-        "care_as_of": found.as_of,
+        "care_as_of": kept.as_of,
     }
 
 
 def count(campaign: Campaign) -> dict[str, Any]:
-    """Count all of it, in the form in which it is kept."""
+    """Count all of it, in the form in which it is stored."""
     return {
-        "care": asdict(of(campaign)),
+        "care": asdict(measure(campaign)),
         "seconds": seconds(campaign),
-        "reviewers": [(each.login, each.name, asdict(each.care), each.seconds) for each in by_reviewer(campaign)],
+        "reviewers": [
+            (reviewer.login, reviewer.name, asdict(reviewer.care), reviewer.seconds)
+            for reviewer in by_reviewer(campaign)
+        ],
     }
 
 
 def figure(campaign: Campaign) -> str:
-    """Name what is kept of a campaign."""
+    """Return the name under which a campaign's count is stored."""
     return f"care:{campaign.pk}"
 
 
 def is_many(campaign: Campaign) -> bool:
-    """Whether counting the answers of a campaign takes time worth speaking of."""
+    """Whether a campaign has so many answers that a worker counts them."""
     return sum(tallies.outcomes(campaign).get(verb, 0) for verb in review_rules.Verb) >= MANY
 
 
 def count_due() -> None:
-    """Count the care of campaigns with many answers, as a worker does now and then.
+    """Count the care of campaigns with many answers. A worker calls this now and then.
 
-    Of what is closed once more, and again after times were forgotten, so that what is kept holds none of them.
+    A closed campaign is counted once more, and again after its times are deleted, so that no stored count holds them.
     """
     forgotten = dict(TimingRun.objects.values_list("campaign", "done_at"))
     for campaign in Campaign.objects.filter(state__in=Campaign.BEGAN):
-        found = figures.kept(figure(campaign))
+        kept = figures.kept(figure(campaign))
         last = forgotten.get(campaign.pk, campaign.closed_at)
-        is_final = campaign.closed_at and last and found and found.as_of and found.as_of > max(last, campaign.closed_at)
+        is_final = campaign.closed_at and last and kept and kept.as_of and kept.as_of > max(last, campaign.closed_at)
         if not is_final and is_many(campaign):
             figures.keep(figure(campaign), partial(count, campaign))

@@ -1,7 +1,7 @@
-"""One review set against an earlier one: what came and went, what was answered otherwise, and how much of it was.
+"""A review compared with an earlier one: items added and removed, decisions that differ, coverage.
 
-An item is the same when it is about the same thing: an agent at a system for the same people, or another subject by its
-key. Two statements, whatever the size: one counts, one names the first of what differs.
+Two items are the same when they have the same subject: an agent at a system for the same people, or another subject by
+its key. Two statements whatever the size: one counts, one names the first differences.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.usage.coverage import Coverage
 
 MOST: Final = 100
-"""How many items of each kind of difference are named."""
+"""How many items are named for each kind of difference."""
 OUTCOMES: Final = (
     "certify", "reduce", "revoke", "superseded", "carried_forward", "excluded", "no_response", "in_review",
 )  # fmt: skip
@@ -38,25 +38,28 @@ WITH item AS (
         coalesce(n.number, t.number) AS number
     FROM (SELECT * FROM item WHERE campaign_id = %(now)s) n
     FULL JOIN (SELECT * FROM item WHERE campaign_id = %(then)s) t ON t.subject = n.subject
-), told AS (
+), classified AS (
     SELECT *, CASE WHEN then_id IS NULL THEN 'added' WHEN now_id IS NULL THEN 'removed'
         WHEN now <> "then" AND now = ANY(%(final)s) AND "then" = ANY(%(final)s) THEN 'changed' ELSE 'same' END AS what
     FROM joined
 )
 """
-_COUNT: Final = f'{_JOINED} SELECT what, now, now_risk, "then", then_risk, count(*) FROM told GROUP BY 1, 2, 3, 4, 5'  # noqa: S608 - ours
+_COUNT: Final = (
+    f'{_JOINED} SELECT what, now, now_risk, "then", then_risk, count(*) FROM classified GROUP BY 1, 2, 3, 4, 5'  # noqa: S608 - ours
+)
 _NAME: Final = f"""{_JOINED}
 SELECT what, name, at, coalesce(now_risk, then_risk), coalesce("then", ''), coalesce(now, ''), now_id, then_id
-FROM (SELECT *, row_number() OVER (PARTITION BY what ORDER BY number, name) AS place FROM told WHERE what <> 'same') t
+FROM (SELECT *, row_number() OVER (PARTITION BY what ORDER BY number, name) AS place
+    FROM classified WHERE what <> 'same') t
 WHERE place <= %(most)s ORDER BY what, place
 """  # noqa: S608 - our own constant
 FINAL: Final = ("certify", "reduce", "revoke", "no_response")
-"""Outcomes of which one instead of another is another answer; what is open has none yet."""
+"""Outcomes that count as a changed answer where they differ; an open item has none yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One item that only one of both reviews has, or that was answered otherwise; an outcome it has not is empty."""
+    """One item that only one review has, or that was decided differently; a missing outcome is empty."""
 
     what: str
     name: str
@@ -69,10 +72,11 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Contrast:
-    """What two reviews have in common and what not. `outcomes` are name, then and now, of those that either has.
+class Comparison:
+    """Two reviews compared. `outcomes` holds (name, then, now) for each outcome that either has.
 
-    `coverage` is the per cent of items answered by a person, weighted by risk, then and now; None without items.
+    `coverage` is the percentage of items that a person decided, weighted by risk level, then and now; None without
+    items.
     """
 
     then: Campaign
@@ -83,8 +87,8 @@ class Contrast:
     differences: Mapping[str, tuple[Difference, ...]]
 
 
-def before(campaign: Campaign) -> Campaign | None:
-    """Return the last review before this one of its template, else of its kind; None where it is the first."""
+def previous(campaign: Campaign) -> Campaign | None:
+    """Return the last review before this one with its template, else of its kind; None where it is the first."""
     began = Campaign.objects.filter(state__in=Campaign.BEGAN).exclude(pk=campaign.pk)
     if campaign.state in Campaign.BEGAN and campaign.snapshot_at is not None:
         began = began.filter(snapshot_at__lt=campaign.snapshot_at)
@@ -93,15 +97,15 @@ def before(campaign: Campaign) -> Campaign | None:
 
 
 def count(now: Campaign, then: Campaign) -> Counter[str]:
-    """Count the items that were added, removed, answered otherwise, or neither."""
+    """Count the items that were added, removed, changed or are the same."""
     counted: Counter[str] = Counter()
     for what, *_sides, n in _read(_COUNT, now, then):
         counted[what] += n
     return counted
 
 
-def contrast(now: Campaign, then: Campaign) -> Contrast:
-    """Set a review against an earlier one."""
+def compare(now: Campaign, then: Campaign) -> Comparison:
+    """Compare a review with an earlier one."""
     rows = _read(_COUNT, now, then)
     counts: Counter[str] = Counter()
     outcomes: dict[str, list[int]] = {name: [0, 0] for name in OUTCOMES}
@@ -113,26 +117,26 @@ def contrast(now: Campaign, then: Campaign) -> Contrast:
     named: dict[str, list[Difference]] = {"added": [], "removed": [], "changed": []}
     for row in _read(_NAME, now, then):
         named[row[0]].append(Difference(*row))
-    return Contrast(
+    return Comparison(
         then,
         now,
         {what: counts[what] for what in ("added", "removed", "changed", "same")},
         tuple((name, *sides) for name, sides in outcomes.items() if any(sides)),  # type: ignore[misc]  # two of them
         (_covered((row[4], row[3], row[5]) for row in rows), _covered((row[2], row[1], row[5]) for row in rows)),
-        {what: tuple(each) for what, each in named.items()},
+        {what: tuple(differences) for what, differences in named.items()},
     )
 
 
 def _covered(rows: Iterable[tuple[str | None, str | None, int]]) -> int | None:
-    """Return the share of items that a person answered, from the risk, outcome and number of each group."""
-    asked: Counter[str] = Counter()
+    """Return the percentage of items that a person decided, from (risk level, outcome, number) of each group."""
+    total: Counter[str] = Counter()
     answered: Counter[str] = Counter()
     for risk, outcome, n in rows:
         if risk is None or outcome in ("excluded", "superseded"):
             continue
-        asked[risk] += n
+        total[risk] += n
         answered[risk] += n if outcome in _ANSWERED else 0
-    return Coverage(tuple((Risk(risk), n, answered[risk]) for risk, n in asked.items())).percent
+    return Coverage(tuple((Risk(risk), n, answered[risk]) for risk, n in total.items())).percent
 
 
 def _read(statement: str, now: Campaign, then: Campaign) -> list[Any]:

@@ -1,6 +1,6 @@
-"""How well a review went, in numbers that an auditor asks for (design 5, 10): counted from what is kept, for nobody.
+"""How well a review went, in the numbers that auditors ask for (design 5, 10), without names.
 
-Where there are many items a worker counts, and pages show what it found with its time.
+Where there are many items a worker counts, and pages show its last count with the time.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import tallies
 
 MANY: Final = 5_000
-"""From so many items on a worker counts."""
+"""From so many items on a worker counts them."""
 IN_TIME: Final = 98
-"""Per cent of the outcomes that should come before the review is due."""
+"""The percentage of outcomes that should come before the review is due."""
 
 _WHOM: Final = """(SELECT 'person', s.person_id FROM entitlements_grantsubject s WHERE s.grant_id = {grant}
         AND s.person_id IS NOT NULL
@@ -28,7 +28,7 @@ _WHOM: Final = """(SELECT 'person', s.person_id FROM entitlements_grantsubject s
         AND s.group_id IS NOT NULL
     UNION ALL SELECT 'person', m.person_id FROM entitlements_grantsubject s
         JOIN entitlements_membership m ON m.group_id = s.group_id WHERE s.grant_id = {grant})"""
-"""Whom a grant serves: people and groups by name, and whoever is in these groups now."""
+"""The people and groups of a grant, with the present members of the groups."""
 _ITEMS: Final = f"""
 SELECT count(*) FILTER (WHERE i.state <> 'in_review' OR c.due_at < %(now)s),
     count(*) FILTER (WHERE i.state = 'superseded' OR d.decided_at <= c.due_at),
@@ -87,12 +87,11 @@ SELECT (SELECT count(*) FROM kept), (SELECT count(DISTINCT id) FROM stopped
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What is counted of a review. `due` are items with an outcome, or late for one; `half` and `most` are seconds.
+    """The counts of a review. `due` are items with an outcome, or late for one; `half` and `most` are seconds.
 
-    `again` of `removed` were given again, to somebody of those who had it, within thirty days. `lines` and `used` are
-    tools where each call is seen, before the review, and `lines_left` and `used_left` what its answers left of them.
-    Of `kept` access `stopped` was stopped by somebody within ninety days: itself, or its agent (None where a release
-    before counted).
+    `again` of `removed` were granted again within thirty days, to a person who had it. `lines` and `used` are tools
+    whose calls are visible, before the review; `lines_left` and `used_left` are those after it. Of `kept` access
+    `stopped` was stopped within ninety days, by itself or with its agent (None in a count of an earlier release).
     """
 
     due: int
@@ -116,17 +115,17 @@ class Measures:
     stopped: int | None = None
 
     @classmethod
-    def of(cls, campaign: Campaign) -> Self:
-        """Count it now."""
-        about: dict[str, Any] = {"campaign": campaign.pk, "now": clock.now()}
+    def count(cls, campaign: Campaign) -> Self:
+        """Count the review now."""
+        parameters: dict[str, Any] = {"campaign": campaign.pk, "now": clock.now()}
         with connection.cursor() as cursor:
-            cursor.execute(_ITEMS, about)
+            cursor.execute(_ITEMS, parameters)
             items = cursor.fetchone()
-            cursor.execute(_CUTS, about)
+            cursor.execute(_CUTS, parameters)
             counted, excepted, proven, in_time, took = cursor.fetchone()
-            cursor.execute(_LINES, about)
+            cursor.execute(_LINES, parameters)
             lines = cursor.fetchone()
-            cursor.execute(_KEPT, about)
+            cursor.execute(_KEPT, parameters)
             kept = cursor.fetchone()
         half, most = map(round, took) if proven else (None, None)
         values: list[Any] = [*items, counted, excepted, proven, in_time, half, most, *lines, *kept]
@@ -134,32 +133,32 @@ class Measures:
 
     @property
     def in_time_percent(self) -> int | None:
-        """The share of outcomes that came before the due date, never rounded up; None before there are any."""
+        """The percentage of outcomes before the due date, rounded down; None before there are any."""
         return _percent(self.in_time, self.due)
 
     @property
     def is_late(self) -> bool:
-        """Whether too few came in time."""
+        """Whether too few outcomes came in time."""
         return self.in_time_percent is not None and self.in_time_percent < IN_TIME
 
     @property
     def half_lasts(self) -> timedelta:
-        """How long it took until half of the cuts were proven, to the second."""
+        """How long it took until half of the removals were verified, to the second."""
         return timedelta(seconds=max(self.half or 0, 1))
 
     @property
     def most_lasts(self) -> timedelta:
-        """How long it took for ninety-five of a hundred."""
+        """How long it took until 95 % of the removals were verified."""
         return timedelta(seconds=max(self.most or 0, 1))
 
     @property
     def used_percent(self) -> int | None:
-        """The share of granted tools that were used, before the review."""
+        """The percentage of granted tools that were used, before the review."""
         return _percent(self.used, self.lines)
 
     @property
     def used_left_percent(self) -> int | None:
-        """The same after its answers."""
+        """The same after the review."""
         return _percent(self.used_left, self.lines_left)
 
 
@@ -168,44 +167,44 @@ def _percent(part: int, whole: int) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What is shown of a review; `as_of` says when a worker counted it, None for just now."""
+class KnownMeasures:
+    """The measures of a review; `as_of` is when a worker counted them, None where they were counted just now."""
 
     measures: Measures
     as_of: datetime | None
 
 
-def known(campaign: Campaign) -> Told | None:
-    """Return it as counted now, or of many items as a worker did; None before it did."""
+def known(campaign: Campaign) -> KnownMeasures | None:
+    """Return the measures counted now, or a worker's count for many items; None before the first."""
     if not is_many(campaign):
-        return Told(Measures.of(campaign), None)
-    found = figures.kept(figure(campaign))
-    return Told(Measures(**found.value), found.as_of) if found else None
+        return KnownMeasures(Measures.count(campaign), None)
+    kept = figures.kept(figure(campaign))
+    return KnownMeasures(Measures(**kept.value), kept.as_of) if kept else None
 
 
 def count_due() -> None:
-    """Count the reviews with many items, as a worker does now and then; what is closed until nothing of it changes."""
+    """Count the reviews with many items; a closed one until it can change no more. A worker calls this now and then."""
     for campaign in Campaign.objects.filter(state__in=Campaign.BEGAN):
-        found = figures.kept(figure(campaign))
+        kept = figures.kept(figure(campaign))
         settled = campaign.closed_at and campaign.closed_at + _SETTLED
-        is_final = settled and found and found.as_of and found.as_of > settled
+        is_final = settled and kept and kept.as_of and kept.as_of > settled
         if not is_final and is_many(campaign):
             figures.keep(figure(campaign), partial(_count, campaign))
 
 
 _SETTLED: Final = timedelta(days=90)
-"""How long after its closing something that is counted may change."""
+"""How long after a review is closed its counts may change."""
 
 
 def _count(campaign: Campaign) -> dict[str, Any]:
-    return asdict(Measures.of(campaign))
+    return asdict(Measures.count(campaign))
 
 
 def figure(campaign: Campaign) -> str:
-    """Name what is kept of a review."""
+    """Return the name under which a review's count is stored."""
     return f"measures:{campaign.pk}"
 
 
 def is_many(campaign: Campaign) -> bool:
-    """Whether counting takes time worth speaking of."""
+    """Whether a review has so many items that a worker counts them."""
     return sum(tallies.outcomes(campaign).values()) >= MANY

@@ -1,4 +1,4 @@
-"""How long answers took, once thirteen months are over: of several people together, and how far forgetting has come."""
+"""Summaries of how long answers took, and how far the deletion of the single times has come."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from django.db import models
 from django.db.models import F, Q
 
 FEWEST: Final = 5
-"""Of fewer people nothing is put together: each would be recognised."""
+"""A summary needs so many people: fewer would be recognised."""
 
 
 class Timing(models.Model):
-    """How long the answers of a campaign to items of one risk took together; without a risk, of all the other ones.
+    """How long the answers of a campaign to items of one risk level took; an empty `risk` is all the other levels.
 
-    It is of at least five people of whom nobody gave more than half of the answers, and names none. It is written once,
-    before the first time is forgotten, and never changed.
+    At least five people gave these answers, none of them more than half; none is named. A row is written once, before
+    the first time is deleted, and never changed.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -40,10 +40,10 @@ class Timing(models.Model):
 
 
 class TimingRun(models.Model):
-    """How far the times of a campaign are forgotten: those of its items up to the number `upto`, in this night's run.
+    """How far the times of a campaign are deleted: those of its items up to the number `upto`, in this night's run.
 
-    `forgotten` is of how many assignments. `put_together_at` is when they were put together, None before any was old
-    enough. `is_over` says that none is left.
+    `forgotten` counts the assignments. `put_together_at` is when the summary was made, None before any time was old
+    enough. `is_over` is true when no time is left.
     """
 
     campaign = models.OneToOneField(

@@ -1,4 +1,4 @@
-"""A cut that cannot be proven: tried again by hand, or excepted until a day by a second person who answers for that."""
+"""Exceptions from a removal whose verification failed, made by a second person for a limited time."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from governance.reviews.reviewers import facts as reviewer_facts
 
 @transaction.atomic
 def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, reason: str) -> RemovalException:
-    """Let a cut that failed stand open until a day; `control` says what keeps the risk down meanwhile.
+    """Except a failed removal until a day; `control` is the mitigating control until then.
 
-    Raises ReasonRequired, NotFound, NotFailed, ExceptionTooLong, ConflictOfInterest for whoever decided the cut
-    or may not judge the item.
+    Raises ReasonRequired, NotFound, NotFailed, ExceptionTooLong, and ConflictOfInterest for the reviewer who decided
+    and for a person who may not decide the item.
     """
     if not reason.strip() or not control.strip():
         raise ReasonRequired
-    remediation = _held(decision_id)
+    remediation = _locked(decision_id)
     if remediation.state != Remediation.State.FAILED:
         raise NotFailed
     item = remediation.decision.item_id
@@ -41,7 +41,7 @@ def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, r
         raise ExceptionTooLong
     try:
         with transaction.atomic():
-            made = RemovalException.objects.create(
+            exception = RemovalException.objects.create(
                 remediation=remediation, by=by, reason=reason, control=control, made_at=now, expires_at=expires_at
             )
     except IntegrityError as error:
@@ -50,27 +50,27 @@ def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, r
     remediation.save(update_fields=["state"])
     detail = {"control": control, "expires_at": expires_at.isoformat()}
     log.record(Action.REMOVAL_EXCEPTED, about=_about(remediation), by=by.principal, reason=reason, detail=detail)
-    return made
+    return exception
 
 
 def end_due() -> int:
-    """End the exceptions whose day has come: their cuts are due to be proven again. Returns how many."""
+    """End the exceptions whose day has come, so that their removals are verified again; return how many."""
     due = RemovalException.objects.filter(ended_at=None, expires_at__lte=clock.now()).order_by("expires_at", "pk")
     return len(best_effort.for_each(list(due.values_list("remediation", flat=True)[:500]), _end))
 
 
 @transaction.atomic
 def _end(decision_id: UUID) -> None:
-    remediation = _held(decision_id)
+    remediation = _locked(decision_id)
     if not _stop(remediation, by=SYSTEM, reason="The time of the exception is over."):
-        return  # somebody else was quicker
+        return  # another worker has ended it
     if remediation.state == Remediation.State.EXCEPTED:
         remediation.state, remediation.not_before = Remediation.State.FAILED, clock.now()
         remediation.save(update_fields=["state", "not_before"])
 
 
 def end_with(remediation: Remediation, *, by: Principal) -> None:
-    """End the exception of a cut that was taken back, within the caller's transaction: nothing is left to except."""
+    """End the exception of a removal that was undone, within the caller's transaction."""
     _stop(remediation, by=by, reason="The removal was taken back.")
 
 
@@ -82,12 +82,12 @@ def _stop(remediation: Remediation, *, by: Principal, reason: str) -> bool:
     return True
 
 
-def _held(decision_id: UUID) -> Remediation:
+def _locked(decision_id: UUID) -> Remediation:
     rows = Remediation.objects.select_for_update(of=("self",)).select_related("decision__item__campaign")
-    found = rows.select_related("decision__item__agent", "decision__item__system").filter(pk=decision_id).first()
-    if found is None:
+    remediation = rows.select_related("decision__item__agent", "decision__item__system").filter(pk=decision_id).first()
+    if remediation is None:
         raise NotFound
-    return found
+    return remediation
 
 
 def _about(remediation: Remediation) -> list[str]:

@@ -1,6 +1,6 @@
-"""What comes of a review's answers: cuts and their proof, answers taken back, and what the deadline did by itself.
+"""Remediation of a review's decisions: removals with their verification, recalled decisions, what the deadline did.
 
-Nothing here is ever deleted, and triggers (`reviews/remediation/sql/`) refuse what the rules forbid.
+These rows are never deleted, and triggers (`reviews/remediation/sql/`) refuse what the rules forbid.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.db.models import F, Q
 
 
 class TakenBack(models.Model):
-    """A decision that no longer counts: recalled by who made it, or its item was opened again. Append-only."""
+    """A decision that no longer counts: its reviewer recalled it, or the item was opened again. Append-only."""
 
     class Kind(models.TextChoices):
         RECALL = "recall", "Recalled"
@@ -40,9 +40,9 @@ class TakenBack(models.Model):
 
 
 class NoAnswer(models.Model):
-    """What the deadline did about an item that nobody answered. It may be put back in force until `revoke_at`."""
+    """What the deadline did about an item that no reviewer answered. The access can be restored until `revoke_at`."""
 
-    class Did(models.TextChoices):
+    class Outcome(models.TextChoices):
         FLAGGED = "keep_flagged", "Kept, not reviewed"
         SUSPENDED = "suspend", "Suspended"
         REHEARSED = "rehearsed", "Would have been suspended"
@@ -50,7 +50,7 @@ class NoAnswer(models.Model):
     item = models.OneToOneField(
         "governance.ReviewItem", primary_key=True, on_delete=models.PROTECT, related_name="no_answer"
     )
-    did = models.CharField(max_length=16, choices=Did.choices)
+    did = models.CharField(max_length=16, choices=Outcome.choices)
     at = models.DateTimeField()
     grants = ArrayField(models.UUIDField(), default=list)
     before = models.JSONField(default=dict, db_default={})
@@ -86,9 +86,9 @@ class NoAnswer(models.Model):
 
 
 class Remediation(models.Model):
-    """A cut on its way from a decision to a proof. Verified only by a probe in which every call was denied.
+    """The remediation of one decision. It is verified only by a probe in which every call was denied.
 
-    A cut works at once and can be recalled until `final_at` (None: it was final at once); `finished_at` says when it
+    A removal works at once and can be recalled until `final_at` (None: it was final at once); `finished_at` is when it
     became final. `before` is what it took away, by grant.
     """
 
@@ -140,7 +140,7 @@ class Remediation(models.Model):
 
 
 class RemovalException(models.Model):
-    """A cut that cannot be carried out for now: somebody else answers for that, until a day. Kept for good."""
+    """An exception from a failed removal: a second person answers for it until a day. Never deleted."""
 
     LONGEST: ClassVar = timedelta(days=180)
 

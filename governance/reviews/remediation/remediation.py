@@ -1,6 +1,6 @@
-"""Cuts: they work in the transaction of the decision, are proven at once, and become final after the time to recall.
+"""Remediation: a removal works in the transaction of its decision, is verified at once, and is final after 15 minutes.
 
-A removal of a later day waits for it, also while its campaign is closing, and is final then.
+A removal with a later day waits for that day, also while its campaign is closing, and is final then.
 """
 
 from __future__ import annotations
@@ -33,74 +33,74 @@ from governance.reviews.kinds import subjects
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation.models import Remediation
 
-from . import one_person, verification
+from . import person_access, verification
 
 WITHIN: Final = timedelta(days=3)
-"""How soon a cut has to be proven; it is a matter of milliseconds unless something is broken."""
+"""How soon a removal must be verified; it takes milliseconds unless something is broken."""
 _AGAIN: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
 _STATE = Remediation.State
 
 
 def grants_of(items: Iterable[UUID]) -> dict[UUID, list[UUID]]:
     """Return the grants of each item."""
-    found: dict[UUID, list[UUID]] = defaultdict(list)
+    by_item: dict[UUID, list[UUID]] = defaultdict(list)
     rows = PopulationRow.objects.filter(item__in=list(items), grant__isnull=False).order_by("seq")
     for item, grant in rows.values_list("item_id", "grant_id"):
         if grant is not None:
-            found[item].append(grant)
-    return found
+            by_item[item].append(grant)
+    return by_item
 
 
-def cuts(decision: ReviewDecision) -> bool:
-    """Whether a decision takes anything away."""
+def removes_access(decision: ReviewDecision) -> bool:
+    """Whether a decision takes any access away."""
     return decision.verb in (Verb.REVOKE, Verb.REDUCE) or decision.valid_until is not None
 
 
 def queue_and_apply(decisions: Sequence[ReviewDecision]) -> None:
-    """Queue what each decision takes away and let it work, unless it is of a later day, in the caller's transaction."""
+    """Queue the remediation of each decision and apply it, unless it has a later day, in the caller's transaction."""
     if not decisions:
         return
     now = clock.now()
     queued = [
         Remediation(
-            decision=each,
-            action=each.verb if each.verb != Verb.CERTIFY else "time_box",
-            not_before=each.effective_at or (now if each.verb != Verb.CERTIFY else now + RECALL),
-            due_at=(each.effective_at or now) + WITHIN,
-            final_at=each.effective_at or (now + RECALL if _can_be_undone(each) else None),
+            decision=decision,
+            action=decision.verb if decision.verb != Verb.CERTIFY else "time_box",
+            not_before=decision.effective_at or (now if decision.verb != Verb.CERTIFY else now + RECALL),
+            due_at=(decision.effective_at or now) + WITHIN,
+            final_at=decision.effective_at or (now + RECALL if _can_be_undone(decision) else None),
         )
-        for each in decisions
+        for decision in decisions
     ]
     Remediation.objects.bulk_create(queued)
-    working = [each for each in queued if each.decision.effective_at is None]
-    held = grants_of(each.decision.item_id for each in working)
+    working = [remediation for remediation in queued if remediation.decision.effective_at is None]
+    held = grants_of(remediation.decision.item_id for remediation in working)
     locks.exclusive(*((Lock.GRANT, grant) for of_item in held.values() for grant in of_item))
     for remediation in working:
         _apply(remediation, held[remediation.decision.item_id])
 
 
 def _can_be_undone(decision: ReviewDecision) -> bool:
-    kind = subjects.of(decision.item)
+    kind = subjects.kind_of(decision.item)
     return kind is None or kind.undo is not None
 
 
 def _apply(remediation: Remediation, held: Sequence[UUID]) -> None:
-    """Let a cut work, so that it can be undone: a removal suspends, a reduction narrows. Twice cuts nothing twice."""
-    kind = subjects.of(remediation.decision.item)
+    """Apply a cut so that it can be undone: a removal suspends, a reduction narrows. A second call changes nothing."""
+    kind = subjects.kind_of(remediation.decision.item)
     if kind is None:
         _cut_grants(remediation, held)
     else:
-        remediation.before = kind.cut(remediation.decision.item, _meant(remediation))
+        remediation.before = kind.cut(remediation.decision.item, _cut_of(remediation))
     remediation.state, remediation.applied_at = _STATE.APPLIED, clock.now()
     remediation.save(update_fields=["state", "applied_at", "residual_until", "before"])
 
 
-def _meant(remediation: Remediation) -> subjects.Cut:
-    return verification.meant(remediation.decision, _said(remediation))
+def _cut_of(remediation: Remediation) -> subjects.Cut:
+    return verification.cut_of(remediation.decision, _reason(remediation))
 
 
 def _cut_grants(remediation: Remediation, held: Sequence[UUID]) -> None:
-    decision, said = remediation.decision, _said(remediation)
+    decision, reason = remediation.decision, _reason(remediation)
     by = decision.decided_by.principal
     last = IssuedToken.objects.filter(draws_on__grant__in=held, revoked_at=None, expires_at__gt=clock.now())
     if decision.item.subject_kind == ReviewItem.Subject.DELEGATION:
@@ -108,19 +108,19 @@ def _cut_grants(remediation: Remediation, held: Sequence[UUID]) -> None:
     remediation.residual_until = last.aggregate(last=Max("expires_at"))["last"]
     keep = _keep(decision) if decision.verb == Verb.REDUCE else {}
     for grant in Grant.objects.filter(pk__in=held, ended_at=None).prefetch_related("lines__tool").order_by("pk"):
-        left = _narrowed(grant, keep.get(grant.pk, {}))
-        if decision.verb == Verb.CERTIFY or (left == _lines(grant) and decision.verb == Verb.REDUCE):
+        kept_lines = _narrowed(grant, keep.get(grant.pk, {}))
+        if decision.verb == Verb.CERTIFY or (kept_lines == _lines(grant) and decision.verb == Verb.REDUCE):
             continue
-        if left:
-            remediation.before[str(grant.pk)] = grants.reduce(grant.pk, left, by=by, reason=said)
+        if kept_lines:
+            remediation.before[str(grant.pk)] = grants.reduce(grant.pk, kept_lines, by=by, reason=reason)
         else:
-            remediation.before[str(grant.pk)] = stop(decision.item, grant, by=by, reason=said)
+            remediation.before[str(grant.pk)] = stop(decision.item, grant, by=by, reason=reason)
 
 
 def stop(item: ReviewItem, grant: Grant, *, by: Principal, reason: str) -> dict[str, Any]:
-    """Stop a grant for whom an item is about, and say what was before: for all, or for one of the people it serves."""
+    """Stop a grant for an item's people, all of them or one, and return the state before."""
     if item.subject_kind == ReviewItem.Subject.DELEGATION:
-        return one_person.take_off(item, grant, by=by, reason=reason)
+        return person_access.remove(item, grant, by=by, reason=reason)
     if grant.state != Grant.State.ACTIVE:
         return {holds_actions.SUSPENDED: False}
     grants.suspend(grant.pk, by=by, reason=reason)
@@ -130,9 +130,9 @@ def stop(item: ReviewItem, grant: Grant, *, by: Principal, reason: str) -> dict[
 def stop_all(
     items: Iterable[ReviewItem], held: Mapping[UUID, Sequence[UUID]], *, by: Principal, reason: str
 ) -> dict[UUID, dict[str, Any]]:
-    """Stop the grants of many items, as `stop` does for one; says of each item what was before.
+    """Stop the grants of many items, as `stop` does for one; return the state before, by item.
 
-    What serves an item's people alone stops by one statement, the rest grant by grant.
+    Access items are stopped by one statement, the others grant by grant.
     """
     items = list(items)
     of_all = [pk for item in items if item.subject_kind == ReviewItem.Subject.ACCESS for pk in held.get(item.pk, ())]
@@ -153,11 +153,11 @@ def stop_all(
     return before
 
 
-def _said(remediation: Remediation) -> str:
+def _reason(remediation: Remediation) -> str:
     decision = remediation.decision
-    word = {"revoke": "Removed", "reduce": "Reduced"}.get(decision.verb, "Shortened")
-    said = f"{word} in the review {decision.item.campaign.slug}: {decision.reason_code}. {decision.comment}"
-    return said.strip()[:500]
+    verb = {"revoke": "Removed", "reduce": "Reduced"}.get(decision.verb, "Shortened")
+    text = f"{verb} in the review {decision.item.campaign.slug}: {decision.reason_code}. {decision.comment}"
+    return text.strip()[:500]
 
 
 def _keep(decision: ReviewDecision) -> dict[UUID, dict[str, dict[str, Any] | None]]:
@@ -181,30 +181,30 @@ def _narrowed(grant: Grant, keep: Mapping[str, dict[str, Any] | None]) -> dict[s
 
 
 def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[str, tuple[int, int]]) -> list[str]:
-    """Put back what a cut took away that is not final yet, within the caller's transaction.
+    """Undo a cut that is not final yet, within the caller's transaction; return the grants that stay stopped.
 
-    Whoever took it away puts it back by recalling the answer, which the product carries out. Raises what the verbs on
-    grants raise; a grant that ended meanwhile stays ended, and one that somebody else or another review stopped too
-    stays stopped: those are returned, or the key of what is no grant. `under` says of each grant on which version the
-    cut above this one was made, and which it has now that that one is undone; it grows.
+    The reviewer who recalls the decision is the actor. Raises what the actions on grants raise. A grant that ended
+    meanwhile stays ended, and one that another person or review stopped too stays stopped: those are returned, or the
+    key of a subject that is not a grant. `under` holds, by grant, the version on which the cut above this one was made
+    and the version after that one was undone; this call adds to it.
     """
     remediation.state = _STATE.WITHDRAWN
-    remediation.save(update_fields=["state"])  # first: from here on the cut stands in nobody's way
-    if (kind := subjects.of(remediation.decision.item)) is not None:
+    remediation.save(update_fields=["state"])  # first: from here on the cut blocks no restore
+    if (kind := subjects.kind_of(remediation.decision.item)) is not None:
         made_by = remediation.decision.decided_by.principal
         cut = subjects.Cut(by, reason, undoes=made_by)
         is_back = kind.undo is not None and kind.undo(remediation.decision.item, remediation.before, cut)
         return [] if is_back else [remediation.decision.item.subject_key]
-    own, left = {str(remediation.decision.decided_by.principal)}, []
-    still = {
+    own, still_stopped = {str(remediation.decision.decided_by.principal)}, []
+    open_grants = {
         str(pk) for pk in Grant.objects.filter(pk__in=remediation.before, ended_at=None).values_list("pk", flat=True)
     }
     for grant, before in remediation.before.items():
-        if grant not in still:
+        if grant not in open_grants:
             continue
         if remediation.decision.item.subject_kind == ReviewItem.Subject.DELEGATION:
-            if not one_person.put_back(remediation.decision.item, UUID(grant), own, by=by, reason=reason):
-                left.append(grant)
+            if not person_access.restore(remediation.decision.item, UUID(grant), own, by=by, reason=reason):
+                still_stopped.append(grant)
             continue
         made_on, now = under.get(grant, (0, 0))
         if holds_actions.SUSPENDED in before:
@@ -213,19 +213,19 @@ def undo(remediation: Remediation, *, by: Principal, reason: str, under: dict[st
                 or grants.suspended_by(UUID(grant)) - own
                 or holds_actions.is_held(UUID(grant))
             ):
-                left.append(grant)
+                still_stopped.append(grant)
                 continue
             back = grants.restore(UUID(grant), by=by, reason=reason)
         else:
-            same = {**before, "version": now} if made_on == before["version"] else before
-            back = grants.undo_reduction(UUID(grant), same, by=by, reason=reason)
+            reduction = {**before, "version": now} if made_on == before["version"] else before
+            back = grants.undo_reduction(UUID(grant), reduction, by=by, reason=reason)
         under[grant] = (before["version"] - 1, back.version)
-    return left
+    return still_stopped
 
 
 def working(item: ReviewItem, held: Collection[str]) -> set[str]:
-    """Return which of some grants work, for whom an item is about; none of what is no grant."""
-    if subjects.of(item) is not None:
+    """Return which grants still work for an item's people; none where the item is not about grants."""
+    if subjects.kind_of(item) is not None:
         return set()
     rows = Grant.objects.filter(pk__in=held).exclude(state=Grant.State.SUSPENDED)
     if item.subject_kind == ReviewItem.Subject.DELEGATION:
@@ -234,34 +234,34 @@ def working(item: ReviewItem, held: Collection[str]) -> set[str]:
 
 
 def _finish(remediation: Remediation, held: Sequence[UUID]) -> None:
-    """Make a cut final: what it suspended ends, and what it shortened gets its earlier end."""
-    kind = subjects.of(remediation.decision.item)
+    """Make a cut final: suspended grants end, and shortened grants get their earlier end."""
+    kind = subjects.kind_of(remediation.decision.item)
     if kind is not None and kind.finish is not None:
-        kind.finish(remediation.decision.item, _meant(remediation))
-    decision, said = remediation.decision, _said(remediation)
+        kind.finish(remediation.decision.item, _cut_of(remediation))
+    decision, reason = remediation.decision, _reason(remediation)
     by = decision.decided_by.principal
     until = decision.valid_until
     for grant in Grant.objects.filter(pk__in=held, ended_at=None).prefetch_related("lines__tool").order_by("pk"):
         suspended = holds_actions.SUSPENDED in remediation.before.get(str(grant.pk), {})
         if suspended and decision.item.subject_kind == ReviewItem.Subject.DELEGATION:
-            one_person.finish(decision.item, grant.pk, by=by, reason=said)
+            person_access.end(decision.item, grant.pk, by=by, reason=reason)
         elif suspended or (until and until <= clock.now()):
-            grants.revoke(grant.pk, by=by, reason=said)
+            grants.revoke(grant.pk, by=by, reason=reason)
         elif until and until < grant.expires_at:
-            grants.reduce(grant.pk, _lines(grant), expires_at=until, by=by, reason=said)
+            grants.reduce(grant.pk, _lines(grant), expires_at=until, by=by, reason=reason)
     remediation.finished_at = clock.now()
 
 
 @transaction.atomic
-def prove(decision_id: UUID) -> Remediation:
-    """Decide again, on facts read now, every call that a cut took away, and keep the answers as its proof.
+def verify(decision_id: UUID) -> Remediation:
+    """Verify a removal: decide every call that it took away again, on current facts, and store the answers.
 
-    What was queued is carried out first, and what can no longer be recalled is made final. Proving again what is proven
-    changes nothing, nor does proving a removal before its day. Raises NotFound.
+    A queued removal is applied first, and one that can no longer be recalled is made final. A second verification
+    changes nothing, nor does one before the day of the removal. Raises NotFound.
     """
     rows = Remediation.objects.select_for_update(of=("self",)).select_related("decision__item__campaign")
-    found = rows.select_related("decision__item__agent", "decision__item__system", "decision__decided_by")
-    remediation = found.filter(pk=decision_id).first()
+    locked = rows.select_related("decision__item__agent", "decision__item__system", "decision__decided_by")
+    remediation = locked.filter(pk=decision_id).first()
     if remediation is None:
         raise NotFound
     if remediation.decision.effective_at and remediation.decision.effective_at > clock.now():
@@ -313,7 +313,7 @@ def _keep_proof(remediation: Remediation, held: Sequence[UUID], *, finished: boo
 
 
 def finish(campaign: Campaign, most: int = 200) -> None:
-    """Make final what nobody can take back any more, since its campaign is closing; the sweep does what is left."""
+    """Make the removals of a closing campaign final, at most so many; the sweep does the others."""
     now = clock.now()
     held = Remediation.objects.filter(
         decision__item__campaign=campaign, decision__effective_at=None, finished_at=None, final_at__gt=now
@@ -322,4 +322,4 @@ def finish(campaign: Campaign, most: int = 200) -> None:
     ids = list(open_.order_by("not_before").values_list("decision", flat=True))
     Remediation.objects.filter(pk__in=ids).update(final_at=now)
     for decision_id in ids[:most]:
-        prove(decision_id)
+        verify(decision_id)

@@ -1,12 +1,13 @@
-"""The proof of a cut: each call that it took away is decided once more, on facts read now, and each kept tool is there.
+"""The verification of a removal: each removed call is decided again on current facts, and each kept tool is checked.
 
-Of a removal also the tokens that stood on it are asked after, as introspection does, and a new one is asked for.
+For a full removal the tokens that drew on it are checked too, as introspection does, and a new token is requested.
 
-Nothing is sent to any system: the function that decides here is the one that decides in the gateway. A call that
-another grant covers is not what was cut: it is kept as such, and named, so that nobody reads more into the cut.
+No request is sent to any system: the function that decides here is the one that decides in the gateway. A call that
+another grant covers was not removed: it is stored with that grant's name, so that the result claims no more than it
+shows.
 
-Everybody is asked for and every tool, as far as a bound; what lies beyond it is counted, so that a proof of a part says
-so. Of more answers than can be read some are kept: whatever is not as it was decided before all others.
+Every person and every tool is tried, up to a bound; the rest is counted, so that a partial verification is visible.
+Where there are too many answers to store, those that differ from the decision are stored first.
 """
 
 from __future__ import annotations
@@ -41,17 +42,17 @@ _ENDS: Final = "ends"
 
 
 def probe(remediation: Remediation) -> dict[str, Any]:
-    """Say what every tool of a decision's item answers now; `holds` when all of it is as was decided."""
+    """Decide every call of a decision's item now; `holds` is true when all answers are as decided."""
     decision = remediation.decision
     item = decision.item
-    if (kind := subjects.of(item)) is not None:
-        answers = kind.probe(item, meant(decision))
-        told = {"calls": _shown(answers), "tokens": [], "exchanges": [], "position": None}
+    if (kind := subjects.kind_of(item)) is not None:
+        answers = kind.probe(item, cut_of(decision))
+        detail = {"calls": _stored(answers), "tokens": [], "exchanges": [], "position": None}
         tried = {"calls": len(answers), "of": len(answers)}
-        holds = all(each["holds"] for each in answers)
-        return {"holds": holds, **told, "tried": tried, "probed_at": clock.now().isoformat()}
-    everybody, lines = _people(item), list(_lines(item))
-    people = everybody[: max(1, _MOST_CALLS // max(len(lines), 1))]
+        holds = all(answer["holds"] for answer in answers)
+        return {"holds": holds, **detail, "tried": tried, "probed_at": clock.now().isoformat()}
+    all_people, lines = _people(item), list(_lines(item))
+    people = all_people[: max(1, _MOST_CALLS // max(len(lines), 1))]
     known = facts.load(item.agent_slug, item.system_slug, _known(people))
     calls = (
         [] if known is None else _calls(decision, known, people, lines, is_final=remediation.finished_at is not None)
@@ -59,18 +60,18 @@ def probe(remediation: Remediation) -> dict[str, Any]:
     removed = decision.verb == Verb.REVOKE
     standing, tokens = _tokens(item) if removed else (0, [])
     exchanges = _exchanges(item, known, people) if removed and known is not None else []
-    wrong = [told for told in (*calls, *exchanges) if not told["holds"]]
+    wrong = [answer for answer in (*calls, *exchanges) if not answer["holds"]]
     alive = [token for token in tokens if token["alive"]]
     return {
         "holds": bool(calls) and not wrong and not alive,
-        "calls": _shown(calls),
+        "calls": _stored(calls),
         "tokens": tokens,
-        "exchanges": _shown(exchanges),
+        "exchanges": _stored(exchanges),
         "tried": {
             "calls": len(people) * len(lines),
-            "of": len(everybody) * len(lines),
+            "of": len(all_people) * len(lines),
             "people": len(people),
-            "of_people": len(everybody),
+            "of_people": len(all_people),
             "tokens": len(tokens),
             "of_tokens": standing,
         },
@@ -80,19 +81,19 @@ def probe(remediation: Remediation) -> dict[str, Any]:
 
 
 def untried(probe: Mapping[str, Any] | None) -> int:
-    """Count the calls and tokens that a proof did not try; none where it tried all, or an earlier release kept it."""
+    """Count the calls and tokens that a verification did not try; 0 for one stored by an earlier release."""
     tried: dict[str, int] = (probe or {}).get("tried", {})
     return (tried.get("of", 0) - tried.get("calls", 0)) + (tried.get("of_tokens", 0) - tried.get("tokens", 0))
 
 
-def _shown(answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Choose which answers are kept: those that are not as was decided, then others, in the order of asking."""
+def _stored(answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Choose the answers to store: those that differ from the decision first, in the order of asking."""
     first = sorted(range(len(answers)), key=lambda place: (answers[place]["holds"], place))[:_MOST_KEPT]
     return [answers[place] for place in sorted(first)]
 
 
-def meant(decision: ReviewDecision, reason: str = "") -> subjects.Cut:
-    """Say what a decision takes away of a thing that is no grant."""
+def cut_of(decision: ReviewDecision, reason: str = "") -> subjects.Cut:
+    """Return what a decision takes away from a subject that is not a grant."""
     kept: frozenset[int] | None = None
     if decision.verb != Verb.REVOKE:
         lines = ReviewLine.objects.filter(pk__in=decision.kept_lines)
@@ -101,7 +102,7 @@ def meant(decision: ReviewDecision, reason: str = "") -> subjects.Cut:
 
 
 def _people(item: ReviewItem) -> list[str | None]:
-    """Return everybody whom an item is about, each once; nobody where it is the agent alone."""
+    """Return the logins that an item is about, each once; [None] where the agent acts for no person."""
     people: list[str | None] = [name[7:] for name in item.subjects if name.startswith("person:")]
     groups = [name[6:] for name in item.subjects if name.startswith("group:")]
     if groups:
@@ -112,7 +113,7 @@ def _people(item: ReviewItem) -> list[str | None]:
 
 
 def _known(people: Sequence[str | None]) -> list[tuple[str, bool]]:
-    logins = [who for who in people if who]
+    logins = [login for login in people if login]
     return list(Person.objects.filter(login__in=logins).values_list("login", "is_active"))
 
 
@@ -128,7 +129,7 @@ def _calls(
     *,
     is_final: bool,
 ) -> list[dict[str, Any]]:
-    """Decide each line of the item for each person: what was cut is denied, what was kept is still there."""
+    """Decide each line of the item for each person: removed tools are denied, kept tools still work."""
     item = decision.item
     client = _client(item)
     held: dict[tuple[UUID | None, int], dict[str, Any]] = {
@@ -140,13 +141,13 @@ def _calls(
         for line in lines:
             kept = decision.verb != Verb.REVOKE and line.pk in decision.kept_lines
             call = Call(item.agent_slug, client, person, item.system_slug, line.tool.name, {})
-            told = _decided(call, known, line, until=None)
+            answer = _decided(call, known, line, until=None)
             expected = _KEPT if kept else _DENIED
-            holds = not told["still_there"]
+            holds = not answer["still_there"]
             if kept:
                 now = held.get((line.grant_id, line.tool_id))
-                holds = told["still_there"] == (now is not None) and _is_tight(decision, line, now)
-            answers.append({**told, "expected": expected, "holds": holds})
+                holds = answer["still_there"] == (now is not None) and _is_tight(decision, line, now)
+            answers.append({**answer, "expected": expected, "holds": holds})
             if kept and is_final and decision.valid_until:
                 later = _decided(call, known, line, until=decision.valid_until)
                 answers.append({**later, "expected": _ENDS, "holds": not later["still_there"]})
@@ -158,17 +159,17 @@ def _client(item: ReviewItem) -> str:
 
 
 def _exchanges(item: ReviewItem, known: AgentFacts, people: Sequence[str | None]) -> list[dict[str, Any]]:
-    """Ask for each person, as whoever issues tokens does, for all that was removed: nothing of it carries a token."""
+    """Request a token for all that was removed, for each person: no token may draw on a removed grant."""
     removed = {str(grant) for grant in item.population.values_list("grant", flat=True)}
     scopes = frozenset(item.population.values_list("grant__entitlement__scope", flat=True))
     client, answers = _client(item), []
     for person in people:
         flow = Flow.TOKEN_EXCHANGE if person else Flow.CLIENT_CREDENTIALS
-        wish = Issuance(flow, item.agent_slug, client, person, item.system_slug, scopes, 60.0, begins_session=True)
-        verdict = policy.may_issue(wish, known, clock.now().timestamp())
+        issuance = Issuance(flow, item.agent_slug, client, person, item.system_slug, scopes, 60.0, begins_session=True)
+        verdict = policy.may_issue(issuance, known, clock.now().timestamp())
         stands_on = set(verdict.issue.grants) if verdict.issue else set()
-        told = {"person": person, "issued": bool(stands_on), "code": str(verdict.code)}
-        answers.append({**told, "holds": not stands_on & removed})
+        answer = {"person": person, "issued": bool(stands_on), "code": str(verdict.code)}
+        answers.append({**answer, "holds": not stands_on & removed})
     return answers
 
 
@@ -178,38 +179,40 @@ def _is_tight(decision: ReviewDecision, line: ReviewLine, now: dict[str, Any] | 
 
 
 def _decided(call: Call, known: AgentFacts, line: ReviewLine, *, until: datetime | None) -> dict[str, Any]:
-    """Decide one call. A denial for its arguments alone proves nothing, so the facts are asked for the grant too."""
+    """Decide one call. A denial for its arguments alone proves nothing, so the grant is looked up too."""
     at = (until or clock.now()).timestamp()
     verdict = policy.reachable(call, known, at)
     grant = str(line.grant_id)
     lines = known.lines.get((call.system, call.tool, call.person), ())
-    there = any(each.grant == grant and not each.suspended and each.expires > at for each in lines)
+    still_there = any(
+        grant_line.grant == grant and not grant_line.suspended and grant_line.expires > at for grant_line in lines
+    )
     return {
         "person": call.person,
         "tool": call.tool,
         "allowed": verdict.allowed,
         "code": str(verdict.code),
-        "grant": grant if there else verdict.grant if verdict.allowed else None,
-        "still_there": there,
+        "grant": grant if still_there else verdict.grant if verdict.allowed else None,
+        "still_there": still_there,
     }
 
 
 def _tokens(item: ReviewItem) -> tuple[int, list[dict[str, Any]]]:
-    """Ask, as introspection does, after the tokens at this system that stood on what was removed and nothing else.
+    """Check, as introspection does, the tokens at this system that drew on the removed grants alone.
 
-    Returns how many there are, and what was said of those asked after.
+    Returns how many there are, and the results for those checked.
     """
     removed = item.population.values("grant")
     system = item.system_slug
-    drew = IssuedToken.objects.filter(draws_on__grant__in=removed, expires_at__gt=clock.now(), revoked_at=None)
+    drawing = IssuedToken.objects.filter(draws_on__grant__in=removed, expires_at__gt=clock.now(), revoked_at=None)
     if item.subject_kind == ReviewItem.Subject.DELEGATION:
-        drew = drew.filter(person=item.holder)
+        drawing = drawing.filter(person=item.holder)
     others = IssuedToken.objects.filter(draws_on__grant__in=Grant.objects.filter(ended_at=None).exclude(pk__in=removed))
-    rows = drew.filter(system__slug=system).exclude(pk__in=others.values("pk")).distinct().order_by("pk")
-    asked = [
+    rows = drawing.filter(system__slug=system).exclude(pk__in=others.values("pk")).distinct().order_by("pk")
+    checked = [
         {"jti": str(jti), "alive": _alive(jti, system)} for jti in rows.values_list("pk", flat=True)[:_MOST_TOKENS]
     ]
-    return len(asked) if len(asked) < _MOST_TOKENS else rows.count(), asked
+    return len(checked) if len(checked) < _MOST_TOKENS else rows.count(), checked
 
 
 def _alive(jti: UUID, system: str) -> bool:

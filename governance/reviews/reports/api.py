@@ -1,4 +1,4 @@
-"""How a review went, and one set against an earlier one, over REST."""
+"""The measures of a review, and its comparison with an earlier one, over REST."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from governance.reviews.quality import comparison, measures
 
 
 class DifferenceShown(Shown):
-    """One item that only one of both has, or that was answered otherwise; an outcome it does not have is empty."""
+    """One item that only one review has, or that was decided differently; a missing outcome is empty."""
 
     name = serializers.CharField()
     system = serializers.CharField(source="at")
@@ -29,7 +29,7 @@ class DifferenceShown(Shown):
 
 
 class ContrastShown(Shown):
-    """What two reviews have in common and what not; of each difference the first hundred are named."""
+    """Two reviews compared; the first hundred items of each kind of difference are named."""
 
     campaign = serializers.CharField(source="now.slug")
     compared_with = serializers.CharField(source="then.slug")
@@ -41,13 +41,13 @@ class ContrastShown(Shown):
     removed = DifferenceShown(many=True, source="differences.removed")
     changed = DifferenceShown(many=True, source="differences.changed")
 
-    def get_outcomes(self, told: comparison.Contrast) -> dict[str, dict[str, int]]:
+    def get_outcomes(self, contrast: comparison.Comparison) -> dict[str, dict[str, int]]:
         """Return the items of each outcome, then and now."""
-        return {name: {"then": then, "now": now} for name, then, now in told.outcomes}
+        return {name: {"then": then, "now": now} for name, then, now in contrast.outcomes}
 
 
 class MeasuresShown(Shown):
-    """How a review went, each as the page explains it; `as_of` says when a worker counted it, null for just now."""
+    """How a review went; `as_of` is when a worker counted it, null where it was counted just now."""
 
     counts = serializers.DictField(child=serializers.IntegerField(allow_null=True))
     in_time_percent = serializers.IntegerField(allow_null=True)
@@ -61,13 +61,13 @@ class Measured(OfReviews):
 
     @extend_schema(responses=MeasuresShown)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Say how a review went: in time, passed on, proven and how soon (seconds), given again, stopped, used."""
-        told = measures.known(self.evidence_of(key, "measures"))
-        if told is None:
+        """Return how a review went: in time, reassigned, verified in how many seconds, granted again, stopped, used."""
+        known = measures.known(self.evidence_of(key, "measures"))
+        if known is None:
             raise NotFound
-        counted = told.measures
+        counted = known.measures
         shares = {name: getattr(counted, name) for name in ("in_time_percent", "used_percent", "used_left_percent")}
-        return Response(MeasuresShown({"counts": asdict(counted), "as_of": told.as_of, **shares}).data)
+        return Response(MeasuresShown({"counts": asdict(counted), "as_of": known.as_of, **shares}).data)
 
 
 class Comparison(OfReviews):
@@ -77,13 +77,15 @@ class Comparison(OfReviews):
 
     @extend_schema(
         responses=ContrastShown,
-        parameters=[OpenApiParameter("with", OpenApiTypes.STR, description="Another review; else the last before it.")],
+        parameters=[
+            OpenApiParameter("with", OpenApiTypes.STR, description="Another review; by default the one before it.")
+        ],
     )
     def get(self, request: Request, key: str) -> Response:
-        """Set a review against an earlier one: what came and went, what was answered otherwise, coverage of both."""
+        """Compare a review with an earlier one: items added and removed, decisions that differ, coverage of both."""
         now = self.evidence_of(key, "comparison")
         wanted = request.query_params.get("with", "")
-        then = self.campaigns().filter(slug=wanted).first() if wanted else comparison.before(now)
+        then = self.campaigns().filter(slug=wanted).first() if wanted else comparison.previous(now)
         if then is None:
             raise NotFound
-        return Response(ContrastShown(comparison.contrast(now, self.evidence_of(then.slug, "comparison"))).data)
+        return Response(ContrastShown(comparison.compare(now, self.evidence_of(then.slug, "comparison"))).data)

@@ -1,4 +1,4 @@
-"""One review set against an earlier one."""
+"""The page that compares two reviews."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _CHOICES = 50
 @require_safe
 @doors.page
 def compare(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show what came and went since another review, by default the last before it, and what was answered otherwise."""
+    """Compare a review with another one, by default the one before it."""
     now, wanted = readable(request, slug, "comparison"), request.GET.get("with", "")
-    then = comparison.before(now)
+    then = comparison.previous(now)
     if wanted:
         then = readable(request, wanted, "comparison")
     began = visibility.campaigns_visible_to(doors.person(request)).filter(state__in=Campaign.BEGAN)
     others = began.exclude(pk=now.pk).exclude(kind=Campaign.Kind.MICRO).order_by("-snapshot_at")[:_CHOICES]
     has_items = now.state not in (Campaign.State.DRAFT, Campaign.State.STAGING)
-    told = {
+    context = {
         "campaign": now,
         "then": then,
         "others": others,
         "has_items": has_items,
-        "seen": read.told(comparison.contrast(now, then)) if then and has_items else None,
+        "seen": read.context(comparison.compare(now, then)) if then and has_items else None,
     }
-    return render(request, "console/reviews/reports/compare.html", told)
+    return render(request, "console/reviews/reports/compare.html", context)

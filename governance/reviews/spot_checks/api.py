@@ -1,4 +1,4 @@
-"""Spot checks over REST: switched on and counted, answered by whoever is asked, followed up by who runs the review."""
+"""Spot checks over REST: switched on and counted, answered by the checkers, followed up by the owner of the review."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REASONS = sorted({*review_rules.KEEP, *review_rules.DROP, *review_rules.ABSTAIN
 
 
 class SpotPlanAsked(Strict):
-    """How many of a hundred answers are checked, and in how many days."""
+    """The percentage of answers that are checked, and the days to answer."""
 
     share = serializers.IntegerField(min_value=1, max_value=100, required=False, default=plan_actions.SHARE)
     days = serializers.IntegerField(min_value=1, max_value=plan_actions.LONGEST, required=False, default=7)
@@ -37,7 +37,7 @@ class SpotPlanAsked(Strict):
 
 
 class AgreementShown(Shown):
-    """How many of those that judge agree; `kappa` (Cohen's) is null where it is not defined."""
+    """How many pairs of answers agree, without abstentions; `kappa` (Cohen's) is null where it is not defined."""
 
     n = serializers.IntegerField()
     agree = serializers.IntegerField()
@@ -47,7 +47,7 @@ class AgreementShown(Shown):
 
 
 class DoneCheckShown(Shown):
-    """A check beside the answer, as whoever reads the evidence sees it."""
+    """A spot check beside the reviewer's answer, for readers of the evidence."""
 
     id = serializers.UUIDField()
     number = serializers.IntegerField(source="item.number")
@@ -63,9 +63,9 @@ class DoneCheckShown(Shown):
 
 
 class SpotPlanShown(Shown):
-    """The spot checks of a review: the digest of the seed at once, the seed when they are drawn, and what they came to.
+    """The spot checks of a review: the digest of the seed at once, the seed after the draw, and the results.
 
-    `sampled` is `answered`, `open`, `unanswered` and `nobody` (was independent enough) together.
+    `sampled` is the sum of `answered`, `open`, `unanswered` and `nobody` (no checker is independent enough).
     """
 
     share = serializers.IntegerField()
@@ -86,7 +86,7 @@ class SpotPlanShown(Shown):
 
 
 class CheckedItemShown(Shown):
-    """What is to be judged, as it was when the review began; what was answered, and by whom, is not in it."""
+    """The item to check, as it was when the review began, without the reviewer and their answer."""
 
     name = serializers.CharField()
     kind = serializers.CharField(source="subject_kind")
@@ -98,18 +98,18 @@ class CheckedItemShown(Shown):
     suggestion = serializers.SerializerMethodField()
 
     def get_lines(self, item: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a review item
-        """List the tools by name, all of them, whatever was answered."""
+        """List all tools by name, whatever the reviewer answered."""
         lines: list[ReviewLine] = sorted(item.lines.all(), key=lambda line: line.tool.name)
         return [ReviewLineShown(line).data for line in lines]
 
     def get_suggestion(self, item: Any) -> dict[str, Any] | None:  # noqa: ANN401 - as above
-        """Return what the fixed rules suggested when the review began."""
-        told = getattr(item, "suggestion", None)
-        return SuggestionShown(told).data if told else None
+        """Return the suggestion from when the review began."""
+        suggestion = getattr(item, "suggestion", None)
+        return SuggestionShown(suggestion).data if suggestion else None
 
 
 class SpotCheckShown(Shown):
-    """One check of the caller's, with her own answer and nobody else's."""
+    """One spot check of the caller's, with their own answer and no other."""
 
     id = serializers.UUIDField()
     review = serializers.CharField(source="plan.campaign.name")
@@ -123,7 +123,7 @@ class SpotCheckShown(Shown):
 
 
 class SpotAnswerAsked(Strict):
-    """What one would have answered; everything but keeping needs a reason."""
+    """The checker's answer; every answer but `certify` needs a reason."""
 
     verb = serializers.ChoiceField(choices=[*review_rules.Verb])
     reason_code = serializers.ChoiceField(choices=_REASONS, allow_blank=True, required=False, default="")
@@ -131,7 +131,7 @@ class SpotAnswerAsked(Strict):
 
 
 class FollowUpAsked(Strict):
-    """Whether a small review asks again, or it is left as it is, and why."""
+    """Whether an event-triggered review asks again, or the decision stays as it is, and the reason."""
 
     how = serializers.ChoiceField(choices=SpotCheck.Followed.choices)
     reason = Text(max_length=500)
@@ -142,33 +142,33 @@ class CampaignSpotChecks(OfReviews):
 
     @extend_schema(responses=SpotPlanShown)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Say how answers of a review are checked, and what came of it; 404 where they are not."""
+        """Return the plan and the results of a review's spot checks; 404 where it has none."""
         campaign = self.evidence_of(key, "spot checks")
         self.find(Campaign.objects.exclude(spot_plan=None), pk=campaign.pk)
-        return Response(_told(campaign))
+        return Response(_plan_as_json(campaign))
 
     @extend_schema(request=SpotPlanAsked, responses={201: SpotPlanShown})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Let some answers be checked by somebody else once the review ends; it cannot be taken back."""
+        """Have some answers checked by another person once the review ends; this cannot be undone."""
         campaign, body = self.campaign(key), self.body(SpotPlanAsked)
         plan_actions.switch_on(campaign.pk, by=self.reviewer(), **body)
-        return Response(_told(campaign), status=HTTPStatus.CREATED)
+        return Response(_plan_as_json(campaign), status=HTTPStatus.CREATED)
 
 
-def _told(campaign: Campaign) -> dict[str, Any]:
-    found = spot_checks.result(campaign)
-    if found is None:
+def _plan_as_json(campaign: Campaign) -> dict[str, Any]:
+    result = spot_checks.result(campaign)
+    if result is None:
         return {}
-    plan = found.plan
-    told = {name: getattr(plan, name) for name in ("share", "days", "seed_sha256", "drawn_at", "due_at", "frame")}
+    plan = result.plan
+    fields = {name: getattr(plan, name) for name in ("share", "days", "seed_sha256", "drawn_at", "due_at", "frame")}
     checks = plan.checks.select_related("item__current_decision", "checker").order_by("item__number")
     seed = plan.seed if plan.drawn_at else ""
-    shown: dict[str, Any] = SpotPlanShown({**told, "seed": seed, **found.as_json(), "checks": list(checks)}).data
-    return shown
+    data: dict[str, Any] = SpotPlanShown({**fields, "seed": seed, **result.as_json(), "checks": list(checks)}).data
+    return data
 
 
 class SpotCheckFilter(filters.FilterSet):
-    """Filters of one's spot checks."""
+    """Filters for the caller's spot checks."""
 
     answered = filters.BooleanFilter(field_name="answered_at", lookup_expr="isnull", exclude=True)
 
@@ -178,10 +178,10 @@ class SpotCheckFilter(filters.FilterSet):
 
 
 class OfSpotChecks(OfReviews):
-    """What the addresses of one's spot checks share."""
+    """The base of the addresses of the caller's spot checks."""
 
     def checks(self) -> QuerySet[SpotCheck]:
-        """Return what the caller is or was asked to check."""
+        """Return the caller's spot checks, open and answered."""
         rows = spot_checks.visible_to(self.caller.human if self.caller.agent is None else None)
         return rows.select_related("item__suggestion").prefetch_related("item__lines__tool")
 
@@ -194,12 +194,12 @@ class SpotChecks(OfSpotChecks, Listing):
     ordering = ("asked_at", "id")
 
     def rows(self) -> QuerySet[SpotCheck]:
-        """Return the caller's."""
+        """Return the caller's spot checks."""
         return self.checks()
 
     @extend_schema(responses=SpotCheckShown(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """List what one is asked to check, the oldest first, without what was answered."""
+        """List the caller's spot checks, the oldest first, without the reviewers' answers."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
         return self.get_paginated_response(SpotCheckShown(page, many=True).data)
 
@@ -209,7 +209,7 @@ class OneSpotCheck(OfSpotChecks):
 
     @extend_schema(responses=SpotCheckShown)
     def get(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Show one of one's spot checks."""
+        """Show one of the caller's spot checks."""
         return Response(SpotCheckShown(self.find(self.checks(), pk=key)).data)
 
 
@@ -218,11 +218,11 @@ class AnswerSpotCheck(OfSpotChecks):
 
     @extend_schema(request=SpotAnswerAsked, responses=SpotCheckShown)
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Say once what one would have answered; it changes no access."""
-        found, body = self.find(self.checks(), pk=key), self.body(SpotAnswerAsked)
-        self.about = [f"spot_check:{found.pk}"]
-        spot_checks.answer(found.pk, by=self.reviewer(), **body)
-        return Response(SpotCheckShown(self.checks().get(pk=found.pk)).data)
+        """Answer a spot check, once; it changes no access."""
+        check, body = self.find(self.checks(), pk=key), self.body(SpotAnswerAsked)
+        self.about = [f"spot_check:{check.pk}"]
+        spot_checks.answer(check.pk, by=self.reviewer(), **body)
+        return Response(SpotCheckShown(self.checks().get(pk=check.pk)).data)
 
 
 class FollowUpSpotCheck(OfReviews):
@@ -230,10 +230,10 @@ class FollowUpSpotCheck(OfReviews):
 
     @extend_schema(request=FollowUpAsked, responses=DoneCheckShown)
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Ask again about what a check would have taken away, or leave it, as the owner of the review."""
+        """Follow up a check that would have removed more: ask again, or leave it, as the owner of the review."""
         rows = SpotCheck.objects.select_related("item__current_decision", "item__campaign", "checker")
-        found, body = self.find(rows.filter(item__campaign__in=self.campaigns()), pk=key), self.body(FollowUpAsked)
-        self.about = [f"campaign:{found.item.campaign.slug}", f"spot_check:{found.pk}"]
-        follow_up.follow_up(found.pk, by=self.reviewer(), **body)
-        found.refresh_from_db()
-        return Response(DoneCheckShown(found).data)
+        check, body = self.find(rows.filter(item__campaign__in=self.campaigns()), pk=key), self.body(FollowUpAsked)
+        self.about = [f"campaign:{check.item.campaign.slug}", f"spot_check:{check.pk}"]
+        follow_up.follow_up(check.pk, by=self.reviewer(), **body)
+        check.refresh_from_db()
+        return Response(DoneCheckShown(check).data)

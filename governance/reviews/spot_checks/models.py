@@ -16,10 +16,10 @@ from django.db.models import F, Q
 
 
 class SpotPlan(models.Model):
-    """That a review has spot checks: `share` per cent of its answers, `days` to answer.
+    """The spot checks of a review: `share` per cent of its answers, `days` to answer.
 
-    `seed_sha256` is told when they are switched on, `seed` when they are drawn: nobody knows beforehand which answers
-    will be asked again, and nobody chooses. `frame` counts the answers that they were drawn from.
+    `seed_sha256` is shown when they are switched on, `seed` when they are drawn, so that no one knows or chooses which
+    answers are checked. `frame` counts the answers that they were drawn from.
     """
 
     campaign = models.OneToOneField(
@@ -59,10 +59,11 @@ class SpotPlan(models.Model):
 
 
 class SpotCheck(models.Model):
-    """One answer of a review, asked again. Without a `checker` nobody is independent enough, and it says so.
+    """One item of a review, decided again by a checker. Without a `checker` no person is independent enough.
 
-    `resolution` is how she was found, and who was passed over. What she answers changes no access. Where she would take
-    more away, whoever runs the review follows it up: asks again by a small review, or leaves it, with a reason.
+    `resolution` is how the checker was found, and who was skipped. The checker's answer changes no access. Where it
+    removes more, the owner of the review follows it up: asks again by an event-triggered review, or leaves it, with a
+    reason.
     """
 
     class Followed(models.TextChoices):
@@ -120,7 +121,7 @@ class SpotCheck(models.Model):
 
     @classmethod
     def to_follow_up(cls) -> models.QuerySet[SpotCheck]:
-        """Return those that would take more away than was answered, and that nobody has followed up."""
+        """Return the checks that would remove more than the reviewer did and have no follow-up yet."""
         kept, partly = Q(item__current_decision__verb="certify"), Q(item__current_decision__verb="reduce")
         more = Q(verb__in=["reduce", "revoke"]) & kept | Q(verb="revoke") & partly
         return cls.objects.filter(more, followed="")

@@ -1,4 +1,4 @@
-"""Spot checks: what one is asked to check, one check with its evidence, and what whoever runs a review does then."""
+"""Pages of spot checks: a person's checks, one check with its evidence, switching on and following up."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ _MOST = 200
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
-    """List what the person is asked to check, and what she answered of late."""
+    """List the person's open spot checks, and those they answered lately."""
     person = doors.person(request)
     answered = spot_checks.visible_to(person).exclude(answered_at=None).order_by("-answered_at")
-    told = {"checks": spot_checks.waiting_for(person)[:_MOST], "answered": answered[:20]}
-    return render(request, "console/reviews/spot_checks/spot_checks.html", told)
+    context = {"checks": spot_checks.waiting_for(person)[:_MOST], "answered": answered[:20]}
+    return render(request, "console/reviews/spot_checks/spot_checks.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, check: UUID) -> HttpResponse:
-    """Show an item with its evidence and without its answer, and take what the person would have answered."""
+def check(request: HttpRequest, check: UUID) -> HttpResponse:
+    """Show an item with its evidence and without the reviewer's answer, and take the checker's answer."""
     person = doors.person(request)
-    asked = doors.find(spot_checks.visible_to(person), pk=check)
+    spot_check = doors.find(spot_checks.visible_to(person), pk=check)
     problem: DomainError | None = None
     if request.method == "POST":
         try:
-            return _answered(request, asked)
+            return _answer(request, spot_check)
         except DomainError as refusal:
-            doors.record(request, refusal, [f"spot_check:{asked.pk}"])
+            doors.record(request, refusal, [f"spot_check:{spot_check.pk}"])
             problem = refusal
-    seen = item_queries.read_blind_detail(asked.item, person)
-    told: dict[str, Any] = {
-        "check": asked,
-        "item": asked.item,
-        "detail": seen,
-        "row": seen.row,
-        "waits": spot_checks.waiting_for(person).filter(pk=asked.pk).exists(),
+    detail = item_queries.read_blind_detail(spot_check.item, person)
+    context: dict[str, Any] = {
+        "check": spot_check,
+        "item": spot_check.item,
+        "detail": detail,
+        "row": detail.row,
+        "waits": spot_checks.waiting_for(person).filter(pk=spot_check.pk).exists(),
         "left": spot_checks.waiting_for(person).count(),
         "keep": [(code, REASONS[code]) for code in review_rules.KEEP],
         "drop": [(code, REASONS[code]) for code in review_rules.DROP],
@@ -61,14 +61,14 @@ def one(request: HttpRequest, check: UUID) -> HttpResponse:
         "problem": problem,
     }
     return render(
-        request, "console/reviews/spot_checks/spot_check.html", told, status=problem.status if problem else 200
+        request, "console/reviews/spot_checks/spot_check.html", context, status=problem.status if problem else 200
     )
 
 
-def _answered(request: HttpRequest, asked: SpotCheck) -> HttpResponse:
+def _answer(request: HttpRequest, spot_check: SpotCheck) -> HttpResponse:
     person = doors.person(request)
     spot_checks.answer(
-        asked.pk,
+        spot_check.pk,
         by=person,
         verb=request.POST.get("verb", ""),
         reason_code=request.POST.get("why", ""),
@@ -82,25 +82,25 @@ def _answered(request: HttpRequest, asked: SpotCheck) -> HttpResponse:
 @require_POST
 @doors.page
 def switch_on(request: HttpRequest, slug: str) -> HttpResponse:
-    """Let some answers of a review be checked once it ends."""
+    """Switch on spot checks for a review."""
     campaign = find_campaign(request, slug)
     permit(request, "campaign-spot-checks")
     share, days = (doors.number(request.POST.get(name, ""), 4) for name in ("share", "days"))
     why = doors.reason(request)
     plan.switch_on(campaign.pk, by=doors.person(request), share=share, days=days, reason=why)
-    doors.done(request, _("Some answers are checked by somebody else once the review ends."))
+    doors.done(request, _("Another person checks some answers once the review ends."))
     return redirect(f"/reviews/{slug}/#spot-checks")
 
 
 @require_POST
 @doors.page
 def follow_up(request: HttpRequest, slug: str, check: UUID) -> HttpResponse:
-    """Ask again about what a check would have taken away, or leave it."""
+    """Follow up a check that would have removed more: ask again, or leave it."""
     campaign = find_campaign(request, slug)
     permit(request, "spot-check-follow-up")
-    asked = doors.find(SpotCheck.objects.all(), pk=check, plan=campaign.pk)
+    spot_check = doors.find(SpotCheck.objects.all(), pk=check, plan=campaign.pk)
     how = request.POST.get("how", "")
-    follow_up_actions.follow_up(asked.pk, by=doors.person(request), how=how, reason=doors.reason(request))
+    follow_up_actions.follow_up(spot_check.pk, by=doors.person(request), how=how, reason=doors.reason(request))
     again = how == SpotCheck.Followed.ASKED_AGAIN
-    doors.done(request, _("Somebody is asked again within minutes.") if again else _("It stays as it is."))
+    doors.done(request, _("A reviewer is asked again within minutes.") if again else _("It stays as it is."))
     return redirect(f"/reviews/{slug}/#spot-checks")

@@ -1,9 +1,9 @@
 """Spot checks: switched on while a review is under way, and drawn when it ends, so that no answer changes afterwards.
 
-Of what was kept a share is drawn by a seed that was settled when they were switched on and is told when they are
-drawn: its digest is in the record before anybody knows the answers. As much is drawn of what was cut, so that being
-asked does not tell what was answered, and so that agreement is more than a count (`agreement`). Where an answerer's
-care is low (`care`), a quarter of hers is drawn: she is looked at more closely, and nothing else follows from it.
+A share of the kept items is drawn by a seed that is fixed when spot checks are switched on and shown when they are
+drawn: its digest is in the audit log before the answers are known. The same share of the other items is drawn, so that
+a check does not reveal the answer, and so that agreement is more than a count (`agreement`). Where a reviewer's care is
+low (`care`), a quarter of their answers is drawn; nothing else follows from it.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ from governance.reviews.reviewers import checkers
 from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
 
 SHARE: Final = 10
-"""How many of a hundred answers are drawn unless somebody says otherwise."""
+"""The default percentage of answers that are drawn."""
 DAYS: Final = 7
 LONGEST: Final = 28
-"""How many days there are to answer unless somebody says otherwise, and at most."""
+"""The days to answer, by default and at most."""
 _OPEN: Final = (*Campaign.BEFORE, Campaign.State.ACTIVE, Campaign.State.PAUSED)
 
 
 class BadSpotChecks(DomainError):
-    """Spot checks are of one to a hundred per cent, due in one to 28 days, and not of a small review."""
+    """Spot checks need a share from 1 to 100 per cent and 1 to 28 days. An event-triggered review cannot have them."""
 
     code, status = "spot_checks_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class SpotChecksOn(DomainError):
-    """The review has spot checks already; what was said of them stays."""
+    """The review already has spot checks, and their settings cannot be changed."""
 
     code, status = "spot_checks_on", HTTPStatus.CONFLICT
 
 
 @transaction.atomic
 def switch_on(campaign_id: UUID, *, by: Person, share: int = SHARE, days: int = DAYS, reason: str = "") -> SpotPlan:
-    """Let some answers of a review be checked once it ends; until then the digest of the seed is told, and stays.
+    """Have some answers of a review checked once it ends; until then only the digest of the seed is shown.
 
     Raises NotFound, BadSpotChecks, NotUnderWay (it has ended), SpotChecksOn.
     """
@@ -65,7 +65,7 @@ def switch_on(campaign_id: UUID, *, by: Person, share: int = SHARE, days: int = 
     if SpotPlan.objects.filter(campaign=campaign).exists():
         raise SpotChecksOn
     seed = secrets.token_hex(32)
-    made = SpotPlan.objects.create(
+    plan = SpotPlan.objects.create(
         campaign=campaign,
         share=share,
         days=days,
@@ -74,31 +74,31 @@ def switch_on(campaign_id: UUID, *, by: Person, share: int = SHARE, days: int = 
         made_by=by,
         made_at=clock.now(),
     )
-    detail = {"share": share, "days": days, "seed_sha256": made.seed_sha256}
+    detail = {"share": share, "days": days, "seed_sha256": plan.seed_sha256}
     log.record(
         Action.CAMPAIGN_SPOT_CHECKS_ON, about=campaigns.about(campaign), by=by.principal, reason=reason, detail=detail
     )
-    return made
+    return plan
 
 
 def check(share: int, days: int, kind: str) -> None:
-    """Raise BadSpotChecks for what no review of a kind has."""
+    """Raise BadSpotChecks where a review of this kind cannot have such spot checks."""
     if not (1 <= share <= 100 and 1 <= days <= LONGEST) or kind == Campaign.Kind.MICRO:  # noqa: PLR2004 - per cent
         raise BadSpotChecks
 
 
 def may_begin(campaign: Campaign) -> bool:
-    """Whether spot checks could be switched on for a review."""
+    """Whether spot checks can be switched on for a review."""
     return campaign.state in _OPEN and campaign.kind != Campaign.Kind.MICRO
 
 
 def pick(plan: SpotPlan, hasty: Collection[str]) -> tuple[int, dict[int, UUID]]:
-    """Pick what is asked again; returns from how many answers, and the items by number, the first number first.
+    """Pick the items to check; return the number of answers, and the items in the order of their numbers.
 
-    The same as `verify.asked_again`, with which anybody picks it again, by one statement that holds no more here than
-    what it picks. Of the answers of whoever is `hasty` it is a quarter.
+    Picks the same as `verify.asked_again`, which repeats the draw from a pack, but by one statement that reads only the
+    picked items. Of the answers of `hasty` reviewers it picks a quarter.
     """
-    asked: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "campaign": plan.campaign_id,
         "seed": f"{plan.seed}:",
         "share": plan.share,
@@ -107,7 +107,7 @@ def pick(plan: SpotPlan, hasty: Collection[str]) -> tuple[int, dict[int, UUID]]:
         "most": verify.MOST_CHECKED,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_PICKED, asked)
+        cursor.execute(_PICKED, parameters)
         rows = cursor.fetchall()
     return rows[0][0] if rows else 0, {number: item for _frame, number, item in sorted(rows)}
 
@@ -133,24 +133,23 @@ ORDER BY digest LIMIT %(most)s
 
 
 def draw(campaign: Campaign, *, by: Principal) -> None:
-    """Draw the spot checks of a review that ends, where it has some, and ask somebody else about each.
+    """Draw the spot checks of a closing review, where it has some, and assign a checker to each.
 
-    The campaign is held alone, and closing. Of no answers nothing is drawn; who is asked, or that nobody is independent
-    enough, is kept with each.
+    The caller holds the campaign's lock. Each check stores its checker, or that no person is independent enough.
     """
     plan = SpotPlan.objects.select_for_update(of=("self",)).filter(campaign=campaign, drawn_at=None).first()
     if plan is None:
         return
-    hasty = [each.login for each in care.by_reviewer(campaign) if each.care.level == "low"]
+    hasty = [reviewer.login for reviewer in care.by_reviewer(campaign) if reviewer.care.level == "low"]
     frame, picked = pick(plan, hasty if plan.share < verify.QUARTER else ())
     now = clock.now()
     plan.drawn_at, plan.due_at, plan.frame = now, now + timedelta(days=plan.days), frame
     plan.save(update_fields=["drawn_at", "due_at", "frame"])
     items = list(picked.values())
-    known, load = dict[str, Person](), Counter[str]()
+    people_by_login, load = dict[str, Person](), Counter[str]()
     checks = [
         SpotCheck(plan=plan, item_id=item, checker=who, resolution=evidence, asked_at=now)
-        for item, who, evidence in checkers.find(items, load=load, cap=campaign.load_cap, known=known, at=now)
+        for item, who, evidence in checkers.find(items, load=load, cap=campaign.load_cap, known=people_by_login, at=now)
     ]
     SpotCheck.objects.bulk_create(checks)
     detail = {
@@ -159,7 +158,7 @@ def draw(campaign: Campaign, *, by: Principal) -> None:
         "share": plan.share,
         "frame": plan.frame,
         "items": list(picked),
-        "nobody": sum(each.checker is None for each in checks),
+        "nobody": sum(check.checker is None for check in checks),
         "due_at": plan.due_at.isoformat(),
     }
     log.record(Action.CAMPAIGN_SPOT_CHECKS_DRAWN, about=campaigns.about(campaign), by=by, detail=detail)

@@ -1,6 +1,6 @@
-"""Finding another checker where one has left or is not independent any more, until a spot check is due.
+"""Replaces a checker who left or is no longer independent, until the spot check is due.
 
-As with reviewers: along the same chain, with nobody where nobody is left, and what was stays beside it.
+It follows the same chain as for reviewers; where no one is left the check has no checker. The history is kept.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from governance.reviews.reviewers import checkers
 from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
 
 
-def replace_checkers(*, who: str | None = None) -> int:
-    """Find another checker of each open check whose checker (`who`, or any) cannot any more; says how many changed."""
+def replace_checkers(*, login: str | None = None) -> int:
+    """Replace the checker (`who`, or any) of each open check who may not check it any more; return how many changed."""
     changed = 0
     for plan in SpotPlan.objects.filter(due_at__gt=clock.now()).select_related("campaign").order_by("due_at"):
         rows = SpotCheck.objects.filter(plan=plan, answered_at=None, checker__isnull=False)
-        rows = rows.filter(checker__login=who) if who else rows
+        rows = rows.filter(checker__login=login) if login else rows
         checks = list(rows.select_related("checker").order_by("item__number"))
         changed += sum(_replace(plan, check.pk) for check, _why in list(checkers.unfit(checks)))
     return changed
 
 
 def _replace(plan: SpotPlan, check_id: UUID) -> bool:
-    """Ask somebody else, or nobody; nothing where she answered meanwhile, or the database sees nothing against her."""
+    """Replace the checker of one check; do nothing where they answered meanwhile or may check it again."""
     try:
         with transaction.atomic():
             locked = SpotCheck.objects.select_for_update(of=("self",)).select_related(
                 "checker", "item__campaign", "item__agent", "item__system", "item__holder"
             )
             check = locked.filter(pk=check_id, answered_at=None, checker__isnull=False).first()
-            found = list(checkers.unfit([check])) if check else []
-            if check is None or not found:
+            unfit = list(checkers.unfit([check])) if check else []
+            if check is None or not unfit:
                 return False
-            _ask_another(plan, check, found[0][1])
+            _ask_another(plan, check, unfit[0][1])
     except IntegrityError:
         return False  # the next sweep looks again
     return True
@@ -58,7 +58,7 @@ def _ask_another(plan: SpotPlan, check: SpotCheck, why: Reason) -> None:
     told = {**evidence, "instead_of": [*check.resolution.get("instead_of", []), was]}
     check.checker, check.resolution, check.asked_at = to, told, now
     check.save(update_fields=["checker", "resolution", "asked_at"])
-    people = [f"person:{each.login}" for each in (before, to) if each]
+    people = [f"person:{person.login}" for person in (before, to) if person]
     log.record(
         Action.SPOT_CHECK_REASSIGNED,
         about=[*item_links.about(check.item), f"spot_check:{check.pk}", *people],

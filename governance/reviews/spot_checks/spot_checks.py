@@ -1,4 +1,4 @@
-"""Answering a spot check, and what spot checks come to. An answer changes no access, and is given once."""
+"""Answers to spot checks, and their results. A checker answers once, and the answer changes no access."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
 
 
 class NotTheChecker(DomainError):
-    """Only whoever was asked answers a spot check; nobody stands in for her."""
+    """You cannot answer this spot check because you are not its checker. A delegate cannot answer it either."""
 
     code, status = "not_the_checker", HTTPStatus.FORBIDDEN
 
 
 class SpotCheckAnswered(DomainError):
-    """The spot check is answered already, and an answer stays."""
+    """The spot check is already answered, and its answer cannot be changed."""
 
     code, status = "spot_check_answered", HTTPStatus.CONFLICT
 
 
 class SpotCheckOver(DomainError):
-    """The spot check was due; it counts as not answered."""
+    """You cannot answer this spot check because it was due. It counts as not answered."""
 
     code, status = "spot_check_over", HTTPStatus.CONFLICT
 
 
 @transaction.atomic
 def answer(check_id: UUID, *, by: Person, verb: str, reason_code: str = "", comment: str = "") -> SpotCheck:
-    """Say what one would have answered about an item, not knowing what was; everything but keeping needs a reason.
+    """Answer a spot check without knowing the reviewer's answer. Every answer but `certify` needs a reason.
 
     Raises NotFound, NotTheChecker, SpotCheckAnswered, SpotCheckOver, BadAnswer, ReasonRequired, ConflictOfInterest,
     narrowing.ReasonTooLong, Refused.
@@ -94,32 +94,32 @@ def answer(check_id: UUID, *, by: Person, verb: str, reason_code: str = "", comm
 _ABOUT = ("item__campaign__owner", "item__agent", "item__system", "item__holder", "item__current_decision")
 
 
-def waiting_for(who: Person) -> QuerySet[SpotCheck]:
-    """Return the spot checks that wait for somebody's answer, the most urgent first."""
-    rows = SpotCheck.objects.filter(checker=who, answered_at=None, plan__due_at__gt=clock.now())
+def waiting_for(person: Person) -> QuerySet[SpotCheck]:
+    """Return the open spot checks of a person, the most urgent first."""
+    rows = SpotCheck.objects.filter(checker=person, answered_at=None, plan__due_at__gt=clock.now())
     return rows.select_related("plan__campaign", *_ABOUT).order_by("plan__due_at", "item__number")
 
 
-def visible_to(who: Person | None) -> QuerySet[SpotCheck]:
-    """Return the spot checks that somebody was asked; nobody else's, and none for a script."""
+def visible_to(person: Person | None) -> QuerySet[SpotCheck]:
+    """Return the spot checks of an active person; none for a script."""
     rows = SpotCheck.objects.select_related("plan__campaign", *_ABOUT)
-    return rows.filter(checker=who) if who is not None and who.is_active else rows.none()
+    return rows.filter(checker=person) if person is not None and person.is_active else rows.none()
 
 
-def hidden_from(who: Person) -> list[str]:
-    """Return the links of the record under which somebody would read an answer that she is to check."""
-    return [f"item:{item}" for item in waiting_for(who).order_by().values_list("item", flat=True)]
+def hidden_from(person: Person) -> list[str]:
+    """Return the links of the audit log that would show a checker the answers that they are to check."""
+    return [f"item:{item}" for item in waiting_for(person).order_by().values_list("item", flat=True)]
 
 
 def to_follow_up(campaign: Campaign) -> list[SpotCheck]:
-    """Return the checks that would take more away, and that whoever runs the review has not followed up."""
+    """Return the checks that would remove more and that the owner has not followed up."""
     rows = SpotCheck.to_follow_up().filter(plan=campaign.pk)
     return list(rows.select_related("checker", *_ABOUT).order_by("item__number"))
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the spot checks of a review come to: `sampled` is `answered`, `open`, `unanswered` and `nobody` together."""
+    """The results of a review's spot checks. `nobody` counts checks without a checker; `sampled` is the sum."""
 
     plan: SpotPlan
     sampled: int
@@ -132,11 +132,11 @@ class Result:
 
     @property
     def is_over(self) -> bool:
-        """Whether all that will be answered is."""
+        """Whether no check is open any more."""
         return self.plan.drawn_at is not None and not self.open
 
     def as_json(self) -> dict[str, Any]:
-        """Return the numbers; `could_not_judge` are answered, and in no pair."""
+        """Return the numbers; `could_not_judge` are abstentions: answered, and in no pair."""
         counts = {name: getattr(self, name) for name in ("sampled", "answered", "open", "unanswered", "nobody")}
         return {**counts, "could_not_judge": self.passed, "agreement": self.agreement.as_json()}
 
@@ -151,9 +151,16 @@ def result(campaign: Campaign) -> Result | None:
     nobody, passed = rows.filter(checker=None).count(), rows.filter(verb=Verb.ABSTAIN).count()
     answered = passed + sum(pairs.values())
     sampled = rows.count()
-    left, is_due = sampled - answered - nobody, is_over(plan, clock.now())
+    remaining, is_due = sampled - answered - nobody, is_over(plan, clock.now())
     return Result(
-        plan, sampled, answered, 0 if is_due else left, left if is_due else 0, nobody, passed, Agreement(pairs)
+        plan,
+        sampled,
+        answered,
+        0 if is_due else remaining,
+        remaining if is_due else 0,
+        nobody,
+        passed,
+        Agreement(pairs),
     )
 
 
@@ -162,10 +169,10 @@ def is_over(plan: SpotPlan, now: datetime) -> bool:
     return plan.due_at is not None and now >= plan.due_at
 
 
-def own(campaign: Campaign, person: Person) -> Agreement | None:
-    """Say how far the checks agree with somebody's own answers, to herself, once all are over; None where none are."""
-    found = result(campaign)
-    if found is None or not found.is_over:
+def own_agreement(campaign: Campaign, person: Person) -> Agreement | None:
+    """Return how far the checks agree with a reviewer's own answers, once all checks are over; None without any."""
+    overall = result(campaign)
+    if overall is None or not overall.is_over:
         return None
     pairs = _pairs(SpotCheck.objects.filter(plan=campaign.pk, item__current_decision__decided_by=person))
     return Agreement(pairs) if pairs else None
@@ -173,11 +180,11 @@ def own(campaign: Campaign, person: Person) -> Agreement | None:
 
 def _pairs(rows: QuerySet[SpotCheck]) -> Counter[tuple[str, str]]:
     judged = rows.exclude(verb="").exclude(verb=Verb.ABSTAIN).order_by()
-    counted = judged.values_list("item__current_decision__verb", "verb").annotate(n=Count("pk"))
-    return Counter({(said, verb): n for said, verb, n in counted})
+    rows_by_pair = judged.values_list("item__current_decision__verb", "verb").annotate(n=Count("pk"))
+    return Counter({(reviewed, verb): n for reviewed, verb, n in rows_by_pair})
 
 
 def open_until(campaign: Campaign) -> datetime | None:
-    """Return until when the evidence of a review waits for spot checks; None where it waits for none."""
-    found = result(campaign)
-    return found.plan.due_at if found is not None and found.open else None
+    """Return until when the evidence of a review waits for open spot checks; None where none is open."""
+    current = result(campaign)
+    return current.plan.due_at if current is not None and current.open else None

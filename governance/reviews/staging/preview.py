@@ -167,7 +167,7 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
     lines = ReviewLine.objects.filter(item__campaign=campaign)
     silent = deadlines.effect(campaign)
     counted = lines.aggregate(all=Count("pk"), readable=Count("pk", filter=~Q(tool__sentence="")))
-    last = comparison.before(campaign)
+    last = comparison.previous(campaign)
     against = comparison.count(campaign, last) if last else Counter[str]()
     return Preview(
         at=now,

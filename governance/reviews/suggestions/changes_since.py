@@ -1,7 +1,7 @@
-"""What became different since a person last kept the same access: lines, definitions, limits, people, who answers.
+"""What changed since a reviewer last kept the same access: lines, definitions, limits, people, owners.
 
-Both sides are frozen: the lines and the population of this review, and those of the one in which it was kept. What the
-agent runs is what was reported when it was kept, and what is reported now (of what is answered: when it was).
+Both sides are frozen: the lines and the population of this review, and those of the review in which it was kept. The
+agent's version is the one reported when it was kept, and the one reported now (or when this item was decided).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SELECT b.id FROM before b WHERE NOT EXISTS (
 
 
 def unchanged(items: Collection[UUID]) -> set[UUID]:
-    """Say which items hold exactly the lines that a person kept when she last looked at them."""
+    """Return which items hold exactly the lines that a reviewer kept in the last decision about them."""
     if not items:
         return set()
     with connection.cursor() as cursor:
@@ -50,8 +50,8 @@ def unchanged(items: Collection[UUID]) -> set[UUID]:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One tool on both sides; `before` or `now` is None where it is on one side alone. Definitions are raw."""
+class ToolChange:
+    """One tool before and now; `before` or `now` is None where only one side has it. Definitions are raw."""
 
     tool: str
     before: Mapping[str, Any] | None
@@ -61,44 +61,44 @@ class Line:
 
     @property
     def is_redefined(self) -> bool:
-        """Whether the server says something else of it now."""
+        """Whether the server describes the tool differently now."""
         return self.before is not None and self.now is not None and self.before != self.now
 
     @property
-    def is_limited_anew(self) -> bool:
-        """Whether other limits hold."""
+    def has_new_limits(self) -> bool:
+        """Whether its limits differ."""
         return self.before is not None and self.now is not None and self.limits_before != self.limits_now
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
-    """What is different since a decision; every part is empty where nothing is."""
+class Changes:
+    """What changed since a decision; a part without changes is empty."""
 
     decision: ReviewDecision
     at: datetime
-    added: tuple[Line, ...]
-    removed: tuple[Line, ...]
-    changed: tuple[Line, ...]
+    added: tuple[ToolChange, ...]
+    removed: tuple[ToolChange, ...]
+    changed: tuple[ToolChange, ...]
     facts: tuple[tuple[str, str, str], ...]
 
     @property
     def is_same(self) -> bool:
-        """Whether nothing is different."""
+        """Whether nothing changed."""
         return not (self.added or self.removed or self.changed or self.facts)
 
 
 def earlier(item: ReviewItem) -> QuerySet[ReviewItem]:
-    """Return the same access, or other thing, in other reviews, the last one first."""
+    """Return the items about the same subject in other reviews, the latest first."""
     rows = ReviewItem.objects.filter(agent=item.agent_id, system=item.system_id, subjects_digest=item.subjects_digest)
     rows = rows.filter(subject_kind=item.subject_kind, subject_key=item.subject_key)
     return rows.exclude(pk=item.pk).order_by("-campaign__snapshot_at", "-pk")
 
 
-def since(item: ReviewItem) -> Since | None:
-    """Compare an item with how it was when a person last kept all or some of it; None where nobody ever did.
+def compare(item: ReviewItem) -> Changes | None:
+    """Compare an item with how it was when a reviewer last kept all or some of it; None where it was never kept.
 
-    The people are part of what an item is, so an access for other people is another one; `facts` name who answers for
-    the agent and what it runs.
+    People are part of an item's identity, so access for other people is another item. `facts` names changes of the
+    owners and of the agent's version.
     """
     same_agent = ReviewItem.objects.filter(agent=item.agent_id, system=item.system_id).exclude(pk=item.pk)
     same_agent = same_agent.filter(subject_kind=item.subject_kind)
@@ -109,40 +109,40 @@ def since(item: ReviewItem) -> Since | None:
     )
     if last is None or last.current_decision is None:
         return None
-    said = last.current_decision
-    before, now = _lines(last, said), _lines(item, None)
+    decision = last.current_decision
+    before, now = _lines(last, decision), _lines(item, None)
     both = [_pair(name, before.get(name), now.get(name)) for name in sorted({*before, *now})]
-    return Since(
-        said,
-        said.decided_at,
-        added=tuple(each for each in both if each.before is None),
-        removed=tuple(each for each in both if each.now is None),
-        changed=tuple(each for each in both if each.is_redefined or each.is_limited_anew),
-        facts=(*_facts(last, item), *_running(item, said.decided_at)),
+    return Changes(
+        decision,
+        decision.decided_at,
+        added=tuple(change for change in both if change.before is None),
+        removed=tuple(change for change in both if change.now is None),
+        changed=tuple(change for change in both if change.is_redefined or change.has_new_limits),
+        facts=(*_facts(last, item), *_running(item, decision.decided_at)),
     )
 
 
-def _lines(item: ReviewItem, said: ReviewDecision | None) -> dict[str, ReviewLine]:
-    """Return the lines by tool; of a decision those that it left, with the limits that it set."""
+def _lines(item: ReviewItem, decision: ReviewDecision | None) -> dict[str, ReviewLine]:
+    """Return an item's lines by tool; with a decision only those that it kept, with the limits that it set."""
     rows = ReviewLine.objects.filter(item=item).select_related("tool", "tool_version")
-    rows = rows.filter(pk__in=said.kept_lines) if said else rows
-    found = {}
+    rows = rows.filter(pk__in=decision.kept_lines) if decision else rows
+    lines = {}
     for row in rows.order_by("pk"):
-        if said and (tighter := said.limits.get(str(row.pk))) is not None:
+        if decision and (tighter := decision.limits.get(str(row.pk))) is not None:
             row.limits = tighter
-        found[row.tool.name] = row
-    return found
+        lines[row.tool.name] = row
+    return lines
 
 
-def _pair(name: str, before: ReviewLine | None, now: ReviewLine | None) -> Line:
-    return Line(name, _definition(before), _definition(now), _limits(before), _limits(now))
+def _pair(name: str, before: ReviewLine | None, now: ReviewLine | None) -> ToolChange:
+    return ToolChange(name, _definition(before), _definition(now), _limits(before), _limits(now))
 
 
 def _definition(line: ReviewLine | None) -> Mapping[str, Any] | None:
     if line is None:
         return None
-    told: Mapping[str, Any] = line.tool_version.definition if line.tool_version else {}
-    return told
+    definition: Mapping[str, Any] = line.tool_version.definition if line.tool_version else {}
+    return definition
 
 
 def _limits(line: ReviewLine | None) -> Mapping[str, Any]:
@@ -150,18 +150,18 @@ def _limits(line: ReviewLine | None) -> Mapping[str, Any]:
 
 
 def _facts(last: ReviewItem, item: ReviewItem) -> list[tuple[str, str, str]]:
-    """Name what the frozen rows say differently of who answers for the agent, for whom it acts and how long."""
+    """Return the owners and people that differ between the frozen rows."""
     before, now = _frozen(last), _frozen(item)
     return [(name, before[name], now[name]) for name in before if before[name] != now[name]]
 
 
 def _running(item: ReviewItem, then: datetime) -> list[tuple[str, str, str]]:
-    """Name what the agent runs otherwise than then: its model, what it is told, and the metadata of its client."""
+    """Return what differs in the agent's version: its model, its prompt, and the metadata of its client."""
     now = item.current_decision.decided_at if item.current_decision else clock.now()
-    said = AgentVersion.objects.filter(agent=item.agent_id).order_by("-reported_at", "-pk")
-    before, after = (said.filter(reported_at__lte=at).first() for at in (then, now))
-    told = [(name, *(getattr(side, field, "") for side in (before, after))) for name, field in _RUNS.items()]
-    return [(name, was, runs) for name, was, runs in told if was != runs]
+    versions = AgentVersion.objects.filter(agent=item.agent_id).order_by("-reported_at", "-pk")
+    before, after = (versions.filter(reported_at__lte=at).first() for at in (then, now))
+    facts = [(name, *(getattr(side, field, "") for side in (before, after))) for name, field in _RUNS.items()]
+    return [(name, was, runs) for name, was, runs in facts if was != runs]
 
 
 _RUNS: Final = {"model": "model", "prompt": "prompt_sha256", "metadata": "client_metadata_sha256"}

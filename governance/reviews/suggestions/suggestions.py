@@ -1,7 +1,7 @@
 """What a review suggests for each item: facts frozen with its population, weighed by one table.
 
-Whoever reads the stored inputs and this version's table comes to the same verdict. A cut is suggested only where every
-call is seen, or where nothing was even asked for; what cannot be known is said and weighs nothing.
+The stored inputs and this version's table always give the same verdict. A removal is suggested only where every call
+is visible, or where no token was requested; unknown facts are shown and weigh nothing.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from governance.sod import rules as sod_rules
 VERSION: Final = "reco@1.2.0"
 WEIGHTS: Final[Mapping[str, int]] = {
     "U1": 3,  # a line was not called in the whole window; counts for each line
-    "U2": 6,  # nothing of the item was called
-    "U3": 0,  # more than five calls were refused that no grant covers
-    "D1": 4,  # no token was asked for in 45 days
-    "O1": 5,  # the sponsor is gone
+    "U2": 6,  # no line of the item was called
+    "U3": 0,  # more than five calls were denied for want of a grant
+    "D1": 4,  # no token was requested in 45 days
+    "O1": 5,  # the sponsor has left
     "F1": 0,  # a tool's definition changed since it was approved
-    "F1+": 4,  # ... and takes in more than what was approved
-    "F2": 0,  # what the agent runs changed since a person last looked
-    "C1": 4,  # the agent holds a combination that a rule forbids
-    "R1": 2,  # something can be deleted or executed
+    "F1+": 4,  # ... and accepts more than the approved one
+    "F2": 0,  # the agent's version changed since the last decision
+    "C1": 4,  # the agent violates an SoD policy
+    "R1": 2,  # a tool can delete or execute
     "P1-": -3,  # most of its peers hold all of it
     "P1+": 2,  # few of its peers hold some of it
     "K1": 1,  # a shared secret is older than a year
     "N1": 0,  # new since the last review
     "A1": 1,  # no person ever approved it
-    "B1": 0,  # the agent reaches far, or much farther than at its last review
-    "S1": 0,  # a person said within a year that it is used in a season: what lies unused is no sign then
+    "B1": 0,  # the blast radius is large, or much larger than at the last review
+    "S1": 0,  # a reviewer marked it as seasonal within a year: no use is no signal then
     "H1": -1,  # a person kept it with a reason within a year
 }
-"""What each signal weighs: towards removing, or with a minus towards keeping (design 5, 3.8)."""
+"""The weight of each signal: towards removal, or with a minus towards keeping (design 5, 3.8)."""
 LOOK: Final = frozenset({"U3", "O1", "F1", "F2", "C1", "N1", "A1", "B1"})
-"""Signals that ask for a closer look, whatever else is there."""
+"""Signals that call for a closer look in any case."""
 TO_REMOVE: Final = 6
 FEW_DENIED: Final = 5
 IDLE: Final = timedelta(days=45)
@@ -58,11 +58,11 @@ REMEMBERED: Final = timedelta(days=365)
 FAR, FARTHER = 70, 15
 """From which blast radius on, and from which growth of it, an agent is looked at."""
 PEERS: Final = 5
-"""Of fewer peers nobody learns what is usual."""
+"""Fewer peers do not show what is usual."""
 _MOST, _FEWEST = 70, 30
 _AT_ONCE: Final = 2000
 _OF_GRANTS: Final = (ReviewItem.Subject.ACCESS, ReviewItem.Subject.DELEGATION)
-"""What is suggested about: the other things have no use that is counted."""
+"""The subjects that get suggestions: the use of the others is not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def judge(inputs: Mapping[str, Any]) -> Judgement:
     )
     score = sum(reason["weight"] for reason in reasons)
     verdict = Suggestion.Verdict
-    if known and used and unused and inputs.get("parts", True):  # before 1.2.0 nobody asked whether it has any
+    if known and used and unused and inputs.get("parts", True):  # inputs from before 1.2.0 lack "parts"
         return Judgement(verdict.REDUCE, score, reasons, tuple(used))
     if score >= TO_REMOVE and not inputs["seasonal"] and not any(line["calls"] for line in lines):
         return Judgement(verdict.REVOKE, score, reasons)
@@ -99,22 +99,22 @@ def judge(inputs: Mapping[str, Any]) -> Judgement:
 
 
 def _signals(inputs: Mapping[str, Any], *, known: bool, unused: int) -> list[tuple[str, int, dict[str, Any]]]:
-    """Name the signals that an item shows, how often each counts, and what else to say of it."""
+    """Return the signals of an item, how often each counts, and its details."""
     lines, peers = inputs["lines"], inputs["peers"]
     nothing = known and unused == len(lines)
     reach, before = inputs["blast"], inputs["blast_before"]
     far = reach >= FAR or (before is not None and reach - before >= FARTHER)
     compared = peers["count"] >= PEERS
     usual, rare = compared and peers["least"] >= _MOST, compared and peers["least"] < _FEWEST
-    named = {"names": sorted(line["tool"] for line in lines if line["changed"])}
+    changed = {"names": sorted(line["tool"] for line in lines if line["changed"])}
     wider = {"names": sorted(line["tool"] for line in lines if line["wider"])}
-    shown: list[tuple[str, bool, int, dict[str, Any]]] = [
+    signals: list[tuple[str, bool, int, dict[str, Any]]] = [
         ("U1", bool(unused), unused, {}),
         ("U2", nothing, 1, {}),
         ("U3", inputs["denied"] > FEW_DENIED, 1, {"times": inputs["denied"]}),
         ("D1", inputs["idle"], 1, {}),
         ("O1", not inputs["sponsor_active"], 1, {}),
-        ("F1", bool(named["names"]), 1, named),
+        ("F1", bool(changed["names"]), 1, changed),
         ("F1+", bool(wider["names"]), 1, wider),
         ("F2", inputs["runs_another"], 1, {}),
         ("C1", bool(inputs["combinations"]), 1, {"names": inputs["combinations"]}),
@@ -128,7 +128,7 @@ def _signals(inputs: Mapping[str, Any], *, known: bool, unused: int) -> list[tup
         ("S1", inputs["seasonal"], 1, {}),
         ("H1", inputs["kept_before"], 1, {}),
     ]
-    return [(signal, count, more) for signal, there, count, more in shown if there]
+    return [(signal, count, detail) for signal, is_shown, count, detail in signals if is_shown]
 
 
 _GATHER: Final = """
@@ -209,26 +209,26 @@ type Peers = dict[tuple[int, int | None], int]
 def suggest(
     campaign: Campaign, now: datetime, *, after: int = 0, upto: int | None = None, peers: Peers | None = None
 ) -> int:
-    """Store a suggestion for each item of a campaign that is being staged, or those of some numbers; says how many.
+    """Store a suggestion for each item of a campaign that is being staged, or for a range of numbers; return how many.
 
-    Whoever goes on in steps hands in the `peers` that were counted once.
+    A caller that goes on in steps passes the `peers` that were counted once.
     """
     items = ReviewItem.objects.filter(campaign=campaign, number__gt=after, subject_kind__in=_OF_GRANTS).order_by(
         "number"
     )
     items = items if upto is None else items.filter(number__lte=upto)
-    made, peers = 0, peers_of(campaign) if peers is None else peers
+    count, peers = 0, peers_of(campaign) if peers is None else peers
     for ids in batched(cursors.in_parts(items.values_list("pk", flat=True)), _AT_ONCE):
-        told = gather(ids, now, peers)
+        gathered = gather(ids, now, peers)
         with connection.cursor() as cursor, cursor.copy(_COPY) as rows:
-            for item, inputs in told:
+            for item, inputs in gathered:
                 rows.write_row(_stored(item, inputs))
-        made += len(told)
-    return made
+        count += len(gathered)
+    return count
 
 
 def peers_of(campaign: Campaign) -> Peers:
-    """Count how many agents hold each of what a campaign looks at, in one statement."""
+    """Count how many agents hold each entitlement and tool in a campaign, in one statement."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL work_mem = '64MB'")
         cursor.execute(_PEERS, {"campaign": campaign.pk})
@@ -237,7 +237,7 @@ def peers_of(campaign: Campaign) -> Peers:
 
 def gather(ids: Iterable[UUID], now: datetime, peers: Peers) -> list[tuple[UUID, dict[str, Any]]]:
     """Read the inputs of some items as they are now, in a fixed number of statements."""
-    asked: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "items": list(ids),
         "now": now,
         "since": now - usage.WINDOW,
@@ -247,34 +247,34 @@ def gather(ids: Iterable[UUID], now: datetime, peers: Peers) -> list[tuple[UUID,
     }
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
-        cursor.execute(_GATHER, asked)
-        found = cursor.fetchall()
+        cursor.execute(_GATHER, parameters)
+        rows = cursor.fetchall()
         cursor.execute("SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on")
-        cursor.execute(_RENEWED, asked)
+        cursor.execute(_RENEWED, parameters)
         renewed = {str(grant) for (grant,) in cursor.fetchall()}
-    agents = {agent for _, agent, _, _ in found}
+    agents = {agent for _, agent, _, _ in rows}
     completed, reach = _combinations(agents), signals.reached(agents, now)
-    read = [(item, agent, json.loads(lines), json.loads(told)) for item, agent, lines, told in found]
+    read = [(item, agent, json.loads(lines), json.loads(facts)) for item, agent, lines, facts in rows]
     wider = signals.grown({line["of"][1] for _, _, lines, _ in read for line in lines if line["changed"]})
     return [
         (
             item,
             {
                 **_lines(lines, peers, renewed, wider),
-                **told,
+                **facts,
                 "combinations": completed.get(agent, []),
                 "blast": reach[agent][0],
                 "blast_before": reach[agent][1],
             },
         )
-        for item, agent, lines, told in read
+        for item, agent, lines, facts in read
     ]
 
 
 def _lines(
     lines: list[dict[str, Any]], peers: Peers, renewed: Collection[str], wider: Collection[int]
 ) -> dict[str, Any]:
-    """Finish the lines of an item, and say how usual it is to hold them all among those who hold the same bundles."""
+    """Complete the lines of an item, and count how usual they are among agents with the same entitlements."""
     counts, shares = [], []
     for line in lines:
         entitlement, tool, grant, grade = line.pop("of")
@@ -288,7 +288,7 @@ def _lines(
 
 
 def _combinations(agents: set[int]) -> dict[int, list[str]]:
-    """Name the rules of which an agent holds all that they forbid to hold together."""
+    """Return the names of the SoD policies that each agent violates."""
     rules = check.in_force()
     if not rules:
         return {}
@@ -306,14 +306,14 @@ _COPY: Final = (
 
 def _stored(item: UUID, inputs: dict[str, Any]) -> tuple[Any, ...]:
     """Return the row of an item's suggestion, as `_COPY` takes it."""
-    judged, written = judge(inputs), chain.canonical(inputs)
+    judgement, canonical = judge(inputs), chain.canonical(inputs)
     return (
         item,
-        judged.verdict.value,
-        judged.score,
-        list(judged.kept),
-        json.dumps(judged.reasons),
-        written.decode(),
-        hashlib.sha256(written).hexdigest(),
+        judgement.verdict.value,
+        judgement.score,
+        list(judgement.kept),
+        json.dumps(judgement.reasons),
+        canonical.decode(),
+        hashlib.sha256(canonical).hexdigest(),
         VERSION,
     )

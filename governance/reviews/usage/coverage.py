@@ -1,8 +1,8 @@
-"""How much of the access in force a person has looked at lately: the headline of the page of reviews.
+"""Review coverage: how much of the access in force a person has reviewed in time.
 
-A grant counts as reviewed while a person's answer that kept it is younger than the age its risk allows. Access of
-higher risk weighs more. What was carried forward counts by the age of the answer it was carried from; what nobody
-answered does not count.
+A grant counts as reviewed while the decision that kept it is younger than its risk level allows. Higher risk levels
+weigh more. An item that was carried forward counts by the age of the decision it was carried from; an item without a
+decision does not count.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AGES: Final = {
 WEIGHTS: Final = {Risk.LOW: 1, Risk.MEDIUM: 2, Risk.HIGH: 4, Risk.CRITICAL: 8}
 ENOUGH: Final = 95
 FIGURE: Final = "access-reviewed-in-time"
-"""The name under which all of it is kept where there is much access: counting that takes seconds."""
+"""The name under which the count is stored where there is much access: counting then takes seconds."""
 
 _COUNT: Final = """
 WITH worst AS (
@@ -70,13 +70,14 @@ WITH month AS (
         AND NOT EXISTS (SELECT FROM governance_takenback b WHERE b.decision_id = d.id)
     JOIN governance_populationrow p ON p.item_id = i.id WHERE i.subject_kind = 'access'
 ), last AS (
-    SELECT m.at, k.grant_id, max(k.decided_at) AS said FROM month m JOIN kept k ON k.decided_at <= m.at GROUP BY 1, 2
+    SELECT m.at, k.grant_id, max(k.decided_at) AS decided_at FROM month m
+    JOIN kept k ON k.decided_at <= m.at GROUP BY 1, 2
 )
-SELECT m.at, h.risk, count(*), count(*) FILTER (WHERE l.said > m.at - (%(ages)s::interval[])[h.risk])
+SELECT m.at, h.risk, count(*), count(*) FILTER (WHERE l.decided_at > m.at - (%(ages)s::interval[])[h.risk])
 FROM month m JOIN held h ON h.starts_at <= m.at AND h.until > m.at
 LEFT JOIN last l ON l.at = m.at AND l.grant_id = h.id GROUP BY 1, 2 ORDER BY 1
 """
-"""The same for the ends of the last twelve months: what was in force then, and what had been kept by then."""
+"""The same for the ends of the last twelve months: access in force then, and kept by then."""
 
 _USED: Final = f"""
 SELECT count(*), count(*) FILTER (WHERE u.tool_id IS NOT NULL)
@@ -91,32 +92,32 @@ LEFT JOIN (SELECT grant_id, tool_id FROM ({usage.USED}) c GROUP BY 1, 2 HAVING s
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What is in force and how much of it a person kept lately, by risk, the highest first."""
+    """Access in force, and how much of it a person kept in time, by risk level, the highest first."""
 
     risks: tuple[tuple[Risk, int, int], ...]
 
     @property
     def percent(self) -> int | None:
-        """The share, weighted by risk and never rounded up; None where nothing is in force."""
+        """The percentage, weighted by risk level and rounded down; None where no access is in force."""
         everything = sum(WEIGHTS[risk] * held for risk, held, _ in self.risks)
         return 100 * sum(WEIGHTS[risk] * kept for risk, _, kept in self.risks) // everything if everything else None
 
     def share(self, risk: Risk) -> int | None:
-        """The share of one risk, never rounded up; None where nothing of it is in force."""
-        held, kept = next(((held, kept) for each, held, kept in self.risks if each == risk), (0, 0))
+        """The percentage for one risk level, rounded down; None where no access of it is in force."""
+        held, kept = next(((held, kept) for level, held, kept in self.risks if level == risk), (0, 0))
         return 100 * kept // held if held else None
 
     @property
     def is_enough(self) -> bool:
-        """Whether it is as much as an auditor expects."""
+        """Whether the coverage is as high as an auditor expects."""
         return self.percent is None or self.percent >= ENOUGH
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """All that is said of the access in force: what was reviewed in time, now and by month, and what of it is used.
+class AccessCounts:
+    """The counts of the access in force: reviewed in time, now and by month, and used.
 
-    `as_of` is None where it was counted just now.
+    `as_of` is None where they were counted just now.
     """
 
     coverage: Coverage
@@ -127,45 +128,45 @@ class Access:
 
     @property
     def months(self) -> list[tuple[date, int | None]]:
-        """The share at the end of each of the last twelve months; nothing in force is no number."""
-        return [(month, seen.percent) for month, seen in self.history]
+        """The percentage at the end of each of the last twelve months; None where no access was in force."""
+        return [(month, month_coverage.percent) for month, month_coverage in self.history]
 
     @property
     def used_percent(self) -> int | None:
-        """The share of the granted tools that were called; None where no calls are seen."""
+        """The percentage of the granted tools that were called; None where no calls are visible."""
         return 100 * self.used // self.granted if self.granted else None
 
 
-def access() -> Access | None:
-    """Say how the access in force stands: counted now, or of much access as a worker counted it; None before it did."""
-    found = figures.KeptFigure(count()) if is_quick() else figures.kept(FIGURE)
-    if found is None:
+def access() -> AccessCounts | None:
+    """Return the counts of the access in force: counted now, or a worker's for much access; None before the first."""
+    kept = figures.KeptFigure(count()) if is_quick() else figures.kept(FIGURE)
+    if kept is None:
         return None
-    history = [(date.fromisoformat(month), _of(risks)) for month, risks in found.value.get("history", [])]
-    granted, called = found.value["used"]
-    return Access(_of(found.value["risks"]), history, granted, called, found.as_of)
+    history = [(date.fromisoformat(month), _coverage_of(risks)) for month, risks in kept.value.get("history", [])]
+    granted, called = kept.value["used"]
+    return AccessCounts(_coverage_of(kept.value["risks"]), history, granted, called, kept.as_of)
 
 
-def _of(risks: Iterable[tuple[str, int, int]]) -> Coverage:
+def _coverage_of(risks: Iterable[tuple[str, int, int]]) -> Coverage:
     return Coverage(tuple((Risk(risk), held, kept) for risk, held, kept in risks))
 
 
 def is_quick() -> bool:
-    """Whether counting takes no time worth speaking of."""
+    """Whether there is so little access that it is counted at once."""
     return figures.is_quick(Grant)
 
 
 def count() -> dict[str, Any]:
-    """Count all of it, in the form in which it is kept."""
+    """Count all of it, in the form in which it is stored."""
     return {
         "risks": coverage().risks,
-        "history": [(month.isoformat(), seen.risks) for month, seen in by_month()],
+        "history": [(month.isoformat(), month_coverage.risks) for month, month_coverage in by_month()],
         "used": used(),
     }
 
 
 def used() -> tuple[int, int]:
-    """Count the lines in force whose calls are seen, and those of them that were called in the window."""
+    """Count the lines in force whose calls are visible, and those that were called in the window."""
     now = clock.now()
     with connection.cursor() as cursor:
         cursor.execute(_USED, {"now": now, "since": now - usage.WINDOW, "gateway": usage.GATEWAY})
@@ -174,34 +175,34 @@ def used() -> tuple[int, int]:
 
 
 def coverage() -> Coverage:
-    """Count over everything in force, in one statement."""
+    """Count all access in force, in one statement."""
     risks = list(Risk)
-    told: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "now": clock.now(),
         "risks": [risk.value for risk in risks],
         "ages": [AGES[risk] for risk in risks],
         "oldest": clock.now() - max(AGES.values()),
     }
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, told)
+        cursor.execute(_COUNT, parameters)
         return Coverage(tuple((risks[position - 1], held, kept) for position, held, kept in cursor.fetchall()))
 
 
 def trend() -> list[tuple[date, int | None]]:
-    """Return the share at the end of each of the last twelve months; nothing in force is no number."""
-    return [(month, seen.percent) for month, seen in by_month()]
+    """Return the percentage at the end of each of the last twelve months; None where no access was in force."""
+    return [(month, month_coverage.percent) for month, month_coverage in by_month()]
 
 
 def by_month() -> list[tuple[date, Coverage]]:
-    """Count again for the end of each of the last twelve months, this one until now, in one statement."""
+    """Count for the end of each of the last twelve months, the present one until now, in one statement."""
     risks = list(Risk)
-    told: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "now": clock.now(),
         "risks": [risk.value for risk in risks],
         "ages": [AGES[risk] for risk in risks],
     }
     with connection.cursor() as cursor:
-        cursor.execute(_TREND, told)
+        cursor.execute(_TREND, parameters)
         rows = cursor.fetchall()
     counted: dict[date, list[tuple[Risk, int, int]]] = {}
     for at, position, held, kept in rows:

@@ -12,9 +12,9 @@ from django.db.models import Q
 class UsageDay(models.Model):
     """The calls of one tool by one agent on one day (UTC), under one grant; without a grant, those that none covered.
 
-    `people` holds a hash for each person acted for, so that they can be counted over many days and named nowhere.
-    `ranges` holds, by name, the least and the most of each number among the arguments that a limit bounds, and of how
-    many calls it is known.
+    `people` holds a hash for each person acted for, so that people are counted over many days and never named.
+    `ranges` holds, by name, the smallest and largest value of each number among the arguments that a limit bounds, and
+    in how many calls it was.
     """
 
     agent = models.ForeignKey("entitlements.Agent", on_delete=models.PROTECT, related_name="+")

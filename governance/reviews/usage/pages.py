@@ -1,4 +1,4 @@
-"""Access that is larger than its use: what could go, beside what that would have denied, and one press to let it go."""
+"""The right-sizing page: access larger than its use, what a reduction would have denied, and a button to apply it."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from governance.reviews.usage import right_sizing, tighter_limits
 
 _SIZE = 20
 _MOST = 12
-"""Of how many tools the names are shown at once."""
+"""How many names of tools are shown at once."""
 
 
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
-    """List what could go of the access that the person sees."""
+    """List right-sizing proposals for the access that the person sees."""
     caller = doors.caller(request)
     rows = visibility.grants(caller)
     if agent := request.GET.get("agent", ""):
         rows = rows.filter(agent__slug=agent)
-    page = paging.page(request, right_sizing.larger(rows), ("-created_at", "-id"), _SIZE)
-    told: dict[str, Any] = {
+    page = paging.page(request, right_sizing.oversized(rows), ("-created_at", "-id"), _SIZE)
+    context: dict[str, Any] = {
         "page": page,
         "agent": agent,
         "most": _MOST,
         "proposals": [
-            {"told": each, "may": doors.may(caller, "grant-right-size", each.grant)}
-            for each in right_sizing.proposals(page.rows)
+            {"proposal": proposal, "may": doors.may(caller, "grant-right-size", proposal.grant)}
+            for proposal in right_sizing.proposals(page.rows)
         ],
     }
-    return render(request, "console/reviews/usage/right_sizing.html", told)
+    return render(request, "console/reviews/usage/right_sizing.html", context)
 
 
 @require_POST
 @doors.page
 def apply(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Let what is unused go from one grant: tools, the room of limits, or both, as the button says that was pressed."""
+    """Apply a right-sizing proposal to one grant: drop tools, lower limits, or both, by the button that was pressed."""
     grant = doors.find(visibility.grants(doors.caller(request)), pk=pk)
     doors.about(request, f"grant:{pk}", f"agent:{grant.agent.slug}")
     doors.permit(request, "grant-right-size", grant)
@@ -56,15 +56,15 @@ def apply(request: HttpRequest, pk: UUID) -> HttpResponse:
     )
     right_sizing.apply(grant, drop, tighten, by=by, reason=reason)
     if drop:
-        said = _("Removed from %(name)s, at once. Nothing it did in ninety days needed it.")
+        text = _("Removed from %(name)s, at once. Nothing it did in ninety days needed it.")
     else:
-        said = _("Lowered for %(name)s, at once. Nothing it did in ninety days went beyond.")
-    doors.done(request, said % {"name": grant.agent.name})
+        text = _("Lowered for %(name)s, at once. Nothing it did in ninety days went beyond.")
+    doors.done(request, text % {"name": grant.agent.name})
     return redirect(doors.back(request, "/right-sizing/"))
 
 
 def _lowered(request: HttpRequest) -> dict[str, dict[str, tighter_limits.Figure]]:
-    """Read the lower limits that a form gives, by tool and by argument. Raises Malformed."""
+    """Read the lower limits from a form, by tool and argument. Raises Malformed."""
     tools, arguments, texts = (request.POST.getlist(name) for name in ("tool", "argument", "most"))
     if not len(tools) == len(arguments) == len(texts):
         raise Malformed

@@ -1,4 +1,4 @@
-"""How much of access is used, as the pages of agents and grants show it beside each tool."""
+"""The use of each tool, for the pages of agents and grants."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from governance.reviews.usage import usage
 
 
 def with_use(grants: Sequence[Grant]) -> list[Grant]:
-    """Return grants whose lines, fetched before, say under `use` what was seen of them in the last ninety days."""
-    found = usage.of_lines([grant.pk for grant in grants], clock.now())
+    """Return grants whose prefetched lines have their use in the last ninety days as `use`."""
+    uses = usage.of_lines([grant.pk for grant in grants], clock.now())
     for grant in grants:
         for line in grant.lines.all():
-            line.use = found.get((grant.pk, line.tool_id))  # type: ignore[attr-defined]  # our own note on the line
+            line.use = uses.get((grant.pk, line.tool_id))  # type: ignore[attr-defined]  # our own note on the line
     return list(grants)

@@ -1,10 +1,9 @@
-"""What a cut would have done to the calls of the last ninety days: read from the record, nothing is changed.
+"""Replays the calls of the last ninety days under a cut, from the audit log; nothing is changed.
 
-A call counts as one that would have been denied when it went under the grant, or one that it renews, to a tool that the
-cut takes away, and no other grant of the agent for the same people covers that tool. Of a call's arguments the record
-holds a digest and the numbers that a bound watched. A tighter bound is replayed on those numbers; where something else
-becomes tighter, a number was not recorded, or what is refused may pass by another grant, the calls are counted as
-undecided, never as harmless.
+A call would have been denied when it went under the grant, or one that it renews, to a tool that the cut takes away,
+and no other grant of the agent for the same people covers that tool. Of a call's arguments the log holds a digest and
+the numbers that a limit bounds. A lower maximum is replayed on those numbers. Where another limit becomes tighter, a
+number was not recorded, or the call may pass by another grant, the calls count as undecided, never as harmless.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ class UnknownLine(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """What becomes of one tool line: taken away, kept with other limits (`limits`), or kept as it is."""
+    """The effect on one tool line: dropped, kept with new limits (`limits`), or kept as it is."""
 
     line: GrantLine
     is_dropped: bool
@@ -64,9 +63,9 @@ class _Cut:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a cut would have done since `since`. `visible` is false where calls go past our gateway: nothing is known.
+    """The effect that a cut would have had since `since`. `visible` is false where calls bypass our gateway.
 
-    `covered` names tools that are taken away here and that another grant gives all the same.
+    `covered` names dropped tools that another grant still gives.
     """
 
     since: datetime
@@ -79,7 +78,7 @@ class Replay:
     tools: tuple[tuple[str, int], ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it for a machine; numbers are null where calls are not visible."""
+        """Return the replay as JSON; numbers are null where calls are not visible."""
         return {
             "since": self.since,
             "visible": self.visible,
@@ -93,7 +92,7 @@ class Replay:
 
 
 type Cut = tuple[Grant, Collection[str], Mapping[str, Mapping[str, Any]]]
-"""A cut of one grant: tools to take away by name, and other limits by tool."""
+"""A cut of one grant: tools to drop by name, and new limits by tool."""
 
 
 def of_grant(grant: Grant, drop: Collection[str], limits: Mapping[str, Mapping[str, Any]]) -> Replay:
@@ -102,10 +101,10 @@ def of_grant(grant: Grant, drop: Collection[str], limits: Mapping[str, Mapping[s
 
 
 def of_grants(cuts: Iterable[Cut]) -> dict[UUID, Replay]:
-    """Replay cuts of several grants, each on its own; the record is read once. Raises as `of_grant`."""
-    found = {grant.pk: _cuts(grant, drop, limits) for grant, drop, limits in cuts}
-    seen = _read([cut for of_one in found.values() for cut in of_one])
-    return {pk: _replay(of_one, seen, [pk] if of_one else []) for pk, of_one in found.items()}
+    """Replay cuts of several grants, each on its own; the log is read once. Raises as `of_grant`."""
+    cuts_of = {grant.pk: _cuts(grant, drop, limits) for grant, drop, limits in cuts}
+    log_data = _read([cut for of_one in cuts_of.values() for cut in of_one])
+    return {pk: _replay(of_one, log_data, [pk] if of_one else []) for pk, of_one in cuts_of.items()}
 
 
 def _cuts(grant: Grant, drop: Collection[str], limits: Mapping[str, Mapping[str, Any]]) -> list[_Cut]:
@@ -119,19 +118,19 @@ def _cuts(grant: Grant, drop: Collection[str], limits: Mapping[str, Mapping[str,
 def of_lines(
     lines: Iterable[ReviewLine], kept: Collection[int], limits: Mapping[int, Mapping[str, Any]] | None = None
 ) -> Replay:
-    """Replay keeping some of an item's lines, and those of `limits` with other limits.
+    """Replay keeping some of an item's lines, and those in `limits` with new limits.
 
-    What a grant has lost since is no longer there to lose.
+    Lines that a grant has lost since are left out.
     """
-    wanted = {(line.grant_id, line.tool_id): line.pk for line in lines}
-    rows = GrantLine.objects.filter(grant__in={grant for grant, _ in wanted}).select_related("tool")
-    found = [(row, wanted.get((row.grant_id, row.tool_id))) for row in rows]
-    cuts = [_cut(row, pk is not None and pk not in kept, (limits or {}).get(pk or 0)) for row, pk in found]
+    line_keys = {(line.grant_id, line.tool_id): line.pk for line in lines}
+    rows = GrantLine.objects.filter(grant__in={grant for grant, _ in line_keys}).select_related("tool")
+    cut_rows = [(row, line_keys.get((row.grant_id, row.tool_id))) for row in rows]
+    cuts = [_cut(row, pk is not None and pk not in kept, (limits or {}).get(pk or 0)) for row, pk in cut_rows]
     return _replay(cuts, _read(cuts), list({cut.line.grant_id for cut in cuts}))
 
 
 def of_draft(draft: Draft, lines: Iterable[ReviewLine]) -> Replay:
-    """Replay what a reviewer means to keep, as it was drafted."""
+    """Replay a reviewer's draft."""
     return of_lines(lines, draft.kept_lines, {int(line): caps for line, caps in draft.limits.items()})
 
 
@@ -140,8 +139,8 @@ def _cut(line: GrantLine, is_dropped: bool, limits: Mapping[str, Any] | None) ->
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the record says of some grants: their calls by line, since when each is held, what decided numbers say."""
+class _LogData:
+    """The log's data about some grants: calls by line, the start of each, results of calls decided by their numbers."""
 
     now: datetime
     since: datetime
@@ -151,39 +150,39 @@ class _Seen:
     decided: dict[tuple[UUID, int], tuple[int, int]]
 
 
-def _read(cuts: list[_Cut]) -> _Seen:
-    """Read what is needed to replay some cuts, of however many grants."""
+def _read(cuts: list[_Cut]) -> _LogData:
+    """Read the data to replay some cuts, for any number of grants."""
     now = clock.now()
     since, ids = now - usage.WINDOW, list({cut.line.grant_id for cut in cuts})
     grants = Grant.objects.filter(pk__in=ids).select_related("entitlement__system").in_bulk()
     decided = _decided([cut for cut in cuts if cut.limits is not None], since, now)
-    return _Seen(now, since, grants, _counted(ids, since, now), _begun(ids), decided)
+    return _LogData(now, since, grants, _counted(ids, since, now), _begun(ids), decided)
 
 
-def _replay(cuts: list[_Cut], seen: _Seen, of: Collection[UUID]) -> Replay:
-    """Say what these cuts of these grants would have done."""
+def _replay(cuts: list[_Cut], log_data: _LogData, grant_ids: Collection[UUID]) -> Replay:
+    """Return the effect of these cuts of these grants."""
     dropped = {(cut.line.grant_id, cut.line.tool_id) for cut in cuts if cut.is_dropped}
     touched = dropped | {(cut.line.grant_id, cut.line.tool_id) for cut in cuts if cut.limits is not None}
-    elsewhere = _elsewhere([seen.grants[pk] for pk in of], touched, dropped, seen.now)
+    elsewhere = _elsewhere([log_data.grants[pk] for pk in grant_ids], touched, dropped, log_data.now)
     denied: dict[str, int] = {}
     covered, undecided = set(), 0
     for cut in cuts:
         place, name = (cut.line.grant_id, cut.line.tool_id), cut.line.tool.name
-        calls = seen.calls.get(place, 0)
+        calls = log_data.calls.get(place, 0)
         if cut.is_dropped and place in elsewhere:
             covered.add(name)
         elif cut.is_dropped:
             denied[name] = denied.get(name, 0) + calls
         elif cut.limits is not None:
-            passed, refused = seen.decided.get(place, (0, 0))
+            passed, refused = log_data.decided.get(place, (0, 0))
             refused = 0 if place in elsewhere else refused  # by limits of its own the other access may let it pass
             denied[name] = denied.get(name, 0) + refused
             undecided += max(0, calls - passed - refused)
     return Replay(
-        since=seen.since,
-        visible=all(seen.grants[pk].entitlement.system.kind in usage.GATEWAY for pk in of),
-        full=all(seen.begun[pk] <= seen.since for pk in of),
-        calls=sum(calls for (pk, _tool), calls in seen.calls.items() if pk in of),
+        since=log_data.since,
+        visible=all(log_data.grants[pk].entitlement.system.kind in usage.GATEWAY for pk in grant_ids),
+        full=all(log_data.begun[pk] <= log_data.since for pk in grant_ids),
+        calls=sum(calls for (pk, _tool), calls in log_data.calls.items() if pk in grant_ids),
         denied=sum(denied.values()),
         undecided=undecided,
         covered=tuple(sorted(covered)),
@@ -192,32 +191,32 @@ def _replay(cuts: list[_Cut], seen: _Seen, of: Collection[UUID]) -> Replay:
 
 
 def _decided(cuts: list[_Cut], since: datetime, now: datetime) -> dict[tuple[UUID, int], tuple[int, int]]:
-    """Decide recorded calls by their numbers under tighter limits: by line, how many would pass and be refused."""
+    """Decide recorded calls by their numbers under tighter limits; return by line how many pass and how many do not."""
     if not cuts:
         return {}
     by_place = {(cut.line.grant_id, cut.line.tool_id): cut for cut in cuts}
-    asked: dict[str, Any] = {"grants": [grant for grant, _ in by_place], "tools": [tool for _, tool in by_place]}
-    found: dict[tuple[UUID, int], tuple[int, int]] = {}
+    ids: dict[str, Any] = {"grants": [grant for grant, _ in by_place], "tools": [tool for _, tool in by_place]}
+    counts: dict[tuple[UUID, int], tuple[int, int]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(_NUMBERS, {**asked, "since": since, "now": now})
+        cursor.execute(_NUMBERS, {**ids, "since": since, "now": now})
         for grant, tool, measured, calls in cursor.fetchall():
             if (cut := by_place.get((grant, tool))) is None or cut.limits is None:
                 continue
             would = argument_limits.would_pass(cut.line.limits, cut.limits, json.loads(measured))
-            passed, refused = found.get((grant, tool), (0, 0))
-            found[grant, tool] = (passed + calls * (would is True), refused + calls * (would is False))
-    return found
+            passed, refused = counts.get((grant, tool), (0, 0))
+            counts[grant, tool] = (passed + calls * (would is True), refused + calls * (would is False))
+    return counts
 
 
 def _counted(grants: list[UUID], since: datetime, now: datetime) -> dict[tuple[UUID, int], int]:
-    """Count the allowed calls under some grants and what they renew by tool, exactly, whatever the sweep has read."""
+    """Count the allowed calls under some grants, and what they renew, by tool; exact, whatever the sweep has read."""
     with connection.cursor() as cursor:
         cursor.execute(_CALLS, {"grants": grants, "since": since, "now": now})
         return {(grant, tool): int(calls) for grant, tool, calls in cursor.fetchall()}
 
 
 def _begun(grants: list[UUID]) -> dict[UUID, datetime]:
-    """Say since when each grant is held, what it renews included."""
+    """Return since when each grant is held, with what it renews."""
     with connection.cursor() as cursor:
         cursor.execute(_SINCE, {"grants": grants})
         return dict(cursor.fetchall())
@@ -226,10 +225,10 @@ def _begun(grants: list[UUID]) -> dict[UUID, datetime]:
 def _elsewhere(
     grants: Iterable[Grant], touched: Collection[tuple[UUID, int]], dropped: Collection[tuple[UUID, int]], now: datetime
 ) -> set[tuple[UUID, int]]:
-    """Say which of the lines cut another grant of the agent, for the same people, gives as well and goes on giving."""
-    found: set[tuple[UUID, int]] = set()
+    """Return the cut lines that another grant of the agent for the same people gives, and goes on giving."""
+    elsewhere: set[tuple[UUID, int]] = set()
     for grant in grants:
-        tools = {tool for of, tool in touched if of == grant.pk}
+        tools = {tool for grant_id, tool in touched if grant_id == grant.pk}
         others = GrantLine.objects.filter(
             tool__in=tools,
             grant__agent=grant.agent_id,
@@ -238,6 +237,6 @@ def _elsewhere(
             grant__starts_at__lte=now,
             grant__expires_at__gt=now,
         ).exclude(grant=grant.pk)
-        kept = {(of, tool) for of, tool in others.values_list("grant", "tool")} - set(dropped)
-        found |= {(grant.pk, tool) for _, tool in kept}
-    return found
+        kept = {(grant_id, tool) for grant_id, tool in others.values_list("grant", "tool")} - set(dropped)
+        elsewhere |= {(grant.pk, tool) for _, tool in kept}
+    return elsewhere

@@ -1,8 +1,8 @@
-"""Access that is larger than what is used of it: proposals at any time, beside the calls that they would have denied.
+"""Right-sizing: proposals to reduce access that is larger than its use, with the calls that they would have denied.
 
-Proposed is only what is certain: every call is seen (grade A), and the access or what it renews is older than the
-window. A tool that was not called once in it could go; a limit far above the largest number used could be lower
-(`governance.reviews.usage.tighter_limits`). Nothing here cuts by itself; somebody who may reduce a grant does.
+A proposal is certain: every call is visible (grade A), and the access or what it renews is older than the window. A
+tool that was not called in it could be dropped; a limit far above the largest number used could be lower
+(`governance.reviews.usage.tighter_limits`). Nothing is reduced automatically; a person who may reduce a grant does.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ROUNDED: Final = """
     (SELECT p * CASE WHEN n <= p THEN 1 WHEN n <= 2 * p THEN 2 WHEN n <= 5 * p THEN 5 ELSE 10 END
      FROM (SELECT n, power(10::numeric, floor(log(n))) AS p FROM (SELECT {least} AS n) given) scaled)
 """
-"""As `tightening` rounds, of a number that is positive."""
+"""Rounds a positive number as `tighter_limits` does."""
 _LARGER: Final = f"""
     WITH RECURSIVE chain AS ({usage.chain(_BEGUN)}), old AS (
         SELECT grant_id FROM chain GROUP BY 1 HAVING min(starts_at) <= %(since)s
@@ -66,20 +66,20 @@ _LARGER: Final = f"""
 """  # noqa: S608 - made of constants
 
 type Bounds = Mapping[str, Mapping[str, Figure]]
-"""The most that is left of arguments, by tool and by argument."""
+"""New maximums, by tool and by argument."""
 
 
 class UsedMeanwhile(DomainError):
-    """What of this proposal is used changed meanwhile, or it is gone: look at what is proposed now."""
+    """The use of this access changed, or the proposal is gone. Look at what is proposed now and try again."""
 
     code, status = "right_sizing_outdated", HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What could go from one grant: tools that nobody called in the window, and the most of limits far above their use.
+    """What could be removed from one grant: tools not called in the window, and limits far above their use.
 
-    `keep` are the tools that somebody called; `replay` is of all of it together.
+    `keep` are the tools that were called; `replay` is the replay of the whole proposal.
     """
 
     grant: Grant
@@ -90,52 +90,57 @@ class Proposal:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing of it is used, so that it could go as a whole."""
+        """Whether no tool is used, so that the whole grant could be revoked."""
         return not self.keep
 
 
 @dataclass(slots=True)
-class _Room:
-    """What of one grant is certainly more than is used: tools that nobody called, and limits of those that stay."""
+class _Excess:
+    """The part of one grant that is certainly unused: tools not called, and limits of the others."""
 
     drop: list[str]
     keep: list[str]
     tighten: list[Tightening]
 
 
-def larger(rows: QuerySet[Grant]) -> QuerySet[Grant]:
-    """Keep of some grants those of which a tool is certainly unused, or a limit far above its use."""
-    sql, values = _positional(_LARGER, _asked(clock.now()))
+def oversized(rows: QuerySet[Grant]) -> QuerySet[Grant]:
+    """Filter the grants with a tool that is certainly unused, or a limit far above its use."""
+    sql, values = _positional(_LARGER, _parameters(clock.now()))
     return rows.filter(pk__in=RawSQL(sql, values))  # noqa: S611 - made of constants
 
 
 def proposals(rows: Iterable[Grant]) -> list[Proposal]:
-    """Say of some grants what could go, each with its replay; of those of which nothing could, nothing."""
+    """Return a proposal with its replay for each grant of which something could be removed."""
     held = list(rows)
-    rooms = {pk: room for pk, room in _rooms(held).items() if room.drop or room.tighten}
-    found = [(grant, rooms[grant.pk]) for grant in held if grant.pk in rooms]
-    replays = replay_actions.of_grants((grant, room.drop, _lowered(grant, room.tighten)) for grant, room in found)
+    excesses = {pk: excess for pk, excess in _excesses(held).items() if excess.drop or excess.tighten}
+    pairs = [(grant, excesses[grant.pk]) for grant in held if grant.pk in excesses]
+    replays = replay_actions.of_grants((grant, excess.drop, _lowered(grant, excess.tighten)) for grant, excess in pairs)
     return [
-        Proposal(grant, tuple(room.drop), tuple(room.keep), tuple(room.tighten), replays[grant.pk])
-        for grant, room in found
+        Proposal(grant, tuple(excess.drop), tuple(excess.keep), tuple(excess.tighten), replays[grant.pk])
+        for grant, excess in pairs
     ]
 
 
 @transaction.atomic
 def apply(grant: Grant, drop: Collection[str], tighten: Bounds | None = None, *, by: Person, reason: str) -> Grant:
-    """Take from a grant tools that are still unused, and lower limits that are still far above their use.
+    """Remove tools that are still unused from a grant, and lower limits that are still far above their use.
 
-    All tools of it ends it. A limit may be lowered less than is proposed, never more. Who may is asked at the door.
-    Raises ReasonRequired, UsedMeanwhile, and what the verbs on grants raise.
+    Removing all tools revokes the grant. A limit may be lowered less than proposed, never more. The caller checks the
+    permission. Raises ReasonRequired, UsedMeanwhile, and what the actions on grants raise.
     """
     if not reason.strip():
         raise ReasonRequired
     lower = {tool: most for tool, most in (tighten or {}).items() if most}
     locks.exclusive((Lock.GRANT, grant.pk))
-    grant = Grant.objects.get(pk=grant.pk)  # as it is now that nobody else changes it
-    room = _rooms([grant]).get(grant.pk)
-    if room is None or not (drop or lower) or not set(drop) <= set(room.drop) or not _are_tightenings(lower, room):
-        raise UsedMeanwhile(**_as_json(room))
+    grant = Grant.objects.get(pk=grant.pk)  # read again under the lock
+    excess = _excesses([grant]).get(grant.pk)
+    if (
+        excess is None
+        or not (drop or lower)
+        or not set(drop) <= set(excess.drop)
+        or not _are_tightenings(lower, excess)
+    ):
+        raise UsedMeanwhile(**_as_json(excess))
     kept = {name: cap for name, cap in _limits(grant).items() if name not in drop}
     keep = {name: tighter_limits.tightened(cap, lower.get(name, {})) for name, cap in kept.items()}
     if keep:
@@ -145,17 +150,24 @@ def apply(grant: Grant, drop: Collection[str], tighten: Bounds | None = None, *,
     return Grant.objects.get(pk=grant.pk)
 
 
-def _are_tightenings(lower: Bounds, room: _Room) -> bool:
-    """Whether each lower limit leaves at least the headroom of what is proposed now."""
-    proposed = {(each.tool, each.argument): each for each in room.tighten}
-    asked = [((tool, argument), most) for tool, caps in lower.items() for argument, most in caps.items()]
-    return all(place in proposed and proposed[place].allows(most) for place, most in asked)
+def _are_tightenings(lower: Bounds, excess: _Excess) -> bool:
+    """Whether each new limit leaves at least the headroom of the present proposal."""
+    proposed = {(tightening.tool, tightening.argument): tightening for tightening in excess.tighten}
+    wanted = [((tool, argument), most) for tool, caps in lower.items() for argument, most in caps.items()]
+    return all(place in proposed and proposed[place].allows(most) for place, most in wanted)
 
 
-def _as_json(room: _Room | None) -> dict[str, Any]:
-    """Say what is proposed now, beside the refusal."""
-    tighten = [{"tool": e.tool, "argument": e.argument, "proposed": e.proposed} for e in room.tighten] if room else []
-    return {"unused": sorted(room.drop) if room else [], "tighten": tighten}
+def _as_json(excess: _Excess | None) -> dict[str, Any]:
+    """Return the present proposal for the detail of the error."""
+    tighten = (
+        [
+            {"tool": tightening.tool, "argument": tightening.argument, "proposed": tightening.proposed}
+            for tightening in excess.tighten
+        ]
+        if excess
+        else []
+    )
+    return {"unused": sorted(excess.drop) if excess else [], "tighten": tighten}
 
 
 def _limits(grant: Grant) -> dict[str, dict[str, Any]]:
@@ -163,43 +175,45 @@ def _limits(grant: Grant) -> dict[str, dict[str, Any]]:
 
 
 def _lowered(grant: Grant, to: Iterable[Tightening]) -> dict[str, dict[str, Any]]:
-    """Return the limits of those tools that are tightened, as they would be."""
+    """Return the new limits of the tools that are tightened."""
     limits, caps = _limits(grant), dict[str, dict[str, Figure]]()
-    for each in to:
-        caps.setdefault(each.tool, {})[each.argument] = each.proposed
+    for tightening in to:
+        caps.setdefault(tightening.tool, {})[tightening.argument] = tightening.proposed
     return {tool: tighter_limits.tightened(limits[tool], most) for tool, most in caps.items()}
 
 
-def _rooms(rows: list[Grant]) -> dict[UUID, _Room]:
-    """Say of each grant in force that is old enough to tell what is more than is used of it, by name."""
+def _excesses(rows: list[Grant]) -> dict[UUID, _Excess]:
+    """Return the certainly unused part of each grant in force that is old enough to tell."""
     now = clock.now()
     held = [
-        each for each in rows if each.state == Grant.State.ACTIVE and each.ended_at is None and each.expires_at > now
+        grant
+        for grant in rows
+        if grant.state == Grant.State.ACTIVE and grant.ended_at is None and grant.expires_at > now
     ]
     prefetch_related_objects(held, "lines__tool")
-    found = usage.of_lines([grant.pk for grant in held], now)
-    rooms: dict[UUID, _Room] = {}
+    uses = usage.of_lines([grant.pk for grant in held], now)
+    excesses: dict[UUID, _Excess] = {}
     for grant in held:
-        for line in sorted(grant.lines.all(), key=lambda each: each.tool.name):
-            use = found[grant.pk, line.tool_id]
+        for line in sorted(grant.lines.all(), key=lambda line: line.tool.name):
+            use = uses[grant.pk, line.tool_id]
             if not use.full:
                 continue
-            room = rooms.setdefault(grant.pk, _Room([], [], []))
-            (room.drop if use.is_unused else room.keep).append(line.tool.name)
-            room.tighten += could_tighten(line.tool.name, line.limits, use)
-    return rooms
+            excess = excesses.setdefault(grant.pk, _Excess([], [], []))
+            (excess.drop if use.is_unused else excess.keep).append(line.tool.name)
+            excess.tighten += tightenings(line.tool.name, line.limits, use)
+    return excesses
 
 
-def could_tighten(tool: str, limits: Mapping[str, Any], use: usage.Use) -> list[Tightening]:
-    """Return which limits of one tool are far above what was certainly used of it."""
+def tightenings(tool: str, limits: Mapping[str, Any], use: usage.Use) -> list[Tightening]:
+    """Return the limits of one tool that are far above its certain use."""
     return tighter_limits.of_line(tool, limits, use.numbers or {}, use.calls or 0) if use.full else []
 
 
-def _asked(now: datetime) -> dict[str, Any]:
+def _parameters(now: datetime) -> dict[str, Any]:
     return {"now": now, "since": now - usage.WINDOW, "gateway": usage.GATEWAY}
 
 
 def _positional(sql: str, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """Turn named parameters into positions, which is what a part of a larger statement can have."""
+    """Turn named parameters into positional ones, which a part of a larger statement needs."""
     names = re.findall(r"%\((\w+)\)s", sql)
     return re.sub(r"%\(\w+\)s", "%s", sql), [values[name] for name in names]

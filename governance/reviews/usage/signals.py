@@ -1,4 +1,4 @@
-"""Signs that an item's own rows do not tell: which definitions grew, and how far its agent reaches and did before."""
+"""Signals for suggestions beyond an item's own rows: wider tool definitions, and the agent's blast radius."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from entitlements.definitions.definitions import Change
 from governance.blast_radius import blast_radius, preview
 
 WIDER: Final = frozenset({Change.SCHEMA_WIDENED, Change.SCHEMA_CHANGED})
-"""A schema that changed in a way that nobody can order may take in more as well."""
+"""A schema change that is neither wider nor narrower may accept more as well."""
 _HELD: Final = """
 SELECT g.agent_id, a.kind, t.action, t.data_class, p.people, count(*)
 FROM entitlements_grant g JOIN entitlements_agent a ON a.id = g.agent_id
@@ -35,14 +35,14 @@ ORDER BY i.agent_id, c.snapshot_at DESC
 
 
 def grown(tools: Collection[int]) -> frozenset[int]:
-    """Return which of these tools are offered with a wider schema than was approved."""
+    """Return the tools whose offered schema is wider than the approved one."""
     seen = Tool.objects.filter(pk__in=tools, approved__isnull=False, seen__isnull=False)
     offered = seen.values_list("pk", "approved__definition", "seen__definition")
     return frozenset(tool for tool, old, new in offered if definitions.classify(old, new) in WIDER)
 
 
 def reached(agents: Collection[int], now: datetime) -> dict[int, tuple[int, int | None]]:
-    """Return the blast radius of each agent as it is now, and as its last review found it; None where none did."""
+    """Return the blast radius of each agent now, and at its last review; None without one."""
     weights: dict[int, float] = defaultdict(float)
     with connection.cursor() as cursor:
         cursor.execute(_HELD, [list(agents), now])

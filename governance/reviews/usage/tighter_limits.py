@@ -1,8 +1,8 @@
-"""A limit far above the largest number that was used, and the lower one that could replace it. Pure; it only proposes.
+"""Lower limits for arguments whose limit is far above the largest number used. Pure; it only proposes.
 
-Proposed is the next round number (1, 2 or 5, with zeros) at or above twice the largest used, where it is at most half
-of the limit that holds. So it denies nothing that was done, never loosens, and is worth the look of whoever decides.
-Why these numbers: decision 43.
+The proposal is the next round number (1, 2 or 5, with zeros) at or above twice the largest number used, where that is
+at most half of the present limit. So it denies no call that was made, never loosens a limit, and is large enough to be
+worth a decision. Why these numbers: decision 43.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ type Figure = int | float
 """A number as JSON holds it."""
 
 HEADROOM: Final = 2
-"""How many times the largest number used stays allowed, at least."""
+"""The least multiple of the largest number used that stays allowed."""
 WORTH: Final = 2
-"""How many times lower a limit becomes, at least: for less nobody is asked."""
+"""The least factor by which a proposal lowers a limit."""
 _ROUND: Final = (1, 2, 5, 10)
 _MOST_DIGITS: Final = 20
-"""More than any number has that the record keeps."""
+"""More digits than any number in the audit log has."""
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
-    """The least and the most of one number among the arguments of allowed calls, and in how many of them it was."""
+class NumberRange:
+    """The smallest and largest value of one numeric argument of allowed calls, and in how many calls it was."""
 
     least: Figure
     most: Figure
@@ -37,7 +37,7 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class Tightening:
-    """One argument of one tool: the most that is allowed, the most that was used in its calls, and what could be."""
+    """One argument of one tool: its limit, the largest value used in its calls, and the proposed limit."""
 
     tool: str
     argument: str
@@ -46,13 +46,13 @@ class Tightening:
     calls: int
     proposed: Figure
 
-    def allows(self, asked: Figure) -> bool:
-        """Whether a most that somebody asks for is a tightening, and leaves at least the headroom of this one."""
-        return self.proposed <= asked < self.limit
+    def allows(self, maximum: Figure) -> bool:
+        """Whether a new maximum is below the limit and leaves at least the headroom of this proposal."""
+        return self.proposed <= maximum < self.limit
 
 
 def bound(most: Figure, limit: Figure) -> Figure | None:
-    """Return the lower limit for the largest number used, None where there is none that is worth it."""
+    """Return the lower limit for the largest number used; None where none is worth it."""
     used, held = number(most), number(limit)
     if used is None or held is None or used <= 0:
         return None
@@ -61,18 +61,18 @@ def bound(most: Figure, limit: Figure) -> Figure | None:
 
 
 def _round_up(least: Decimal) -> Decimal:
-    """Return the first round number at or above one that is positive."""
+    """Return the first round number at or above a positive one."""
     scale = Decimal(1).scaleb(least.adjusted())
     return next(scale * step for step in _ROUND if least <= scale * step)
 
 
 def figure(value: Decimal) -> Figure:
-    """Return a number as JSON holds it: whole where it is whole."""
+    """Return a number as JSON holds it: an integer where it is whole."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 
 def read(text: str) -> Figure | None:
-    """Read a number as somebody wrote it; None where it is none, or one that could fill the memory."""
+    """Read a number from a text; None where it is not one, or has too many digits."""
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -80,25 +80,25 @@ def read(text: str) -> Figure | None:
     return figure(value) if value.is_finite() and abs(value.adjusted()) <= _MOST_DIGITS else None
 
 
-def of_line(tool: str, limits: Mapping[str, Any], used: Mapping[str, Used], calls: int) -> list[Tightening]:
-    """Return what could be tightened of one tool, given its limits, what is known of its numbers, and all its calls.
+def of_line(tool: str, limits: Mapping[str, Any], used: Mapping[str, NumberRange], calls: int) -> list[Tightening]:
+    """Return the possible tightenings of one tool, given its limits, the numbers seen, and the count of its calls.
 
-    A number counts as known only where it is known of every call. Names that are pointers are left alone, and with them
-    all of their tool: what was recorded tells them apart from names with dots no more.
+    A number counts only where it is known of every call. A tool with a JSON pointer among its limits is left alone: the
+    log cannot tell pointers from names with dots.
     """
     if any(name.startswith("/") for name in limits):
         return []
-    found = []
-    for argument, said in sorted(limits.items()):
-        seen, limit = used.get(argument), said.get("max") if isinstance(said, Mapping) else None
+    tightenings = []
+    for argument, rule in sorted(limits.items()):
+        seen, limit = used.get(argument), rule.get("max") if isinstance(rule, Mapping) else None
         if seen is None or limit is None or seen.calls != calls:
             continue
         proposed = bound(seen.most, limit)
-        if proposed is not None and proposed >= said.get("min", proposed):
-            found.append(Tightening(tool, argument, limit, seen.most, calls, proposed))
-    return found
+        if proposed is not None and proposed >= rule.get("min", proposed):
+            tightenings.append(Tightening(tool, argument, limit, seen.most, calls, proposed))
+    return tightenings
 
 
 def tightened(limits: Mapping[str, Any], to: Mapping[str, Figure]) -> dict[str, Any]:
-    """Return the limits of a tool with a lower most for some of its arguments."""
+    """Return the limits of a tool with a lower maximum for some arguments."""
     return {**limits, **{argument: {**limits[argument], "max": most} for argument, most in to.items()}}

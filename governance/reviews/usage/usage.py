@@ -1,8 +1,8 @@
-"""How much each tool line is used: the record read onward into one row a line and day, and counted from there.
+"""The use of each tool line: the audit log is read into one row per line and day, and counted from there.
 
 The cursor moves in the transaction that adds the calls up, so a worker that is killed neither loses nor doubles one.
-What the sweep has not read yet - the end of the log, and what is not sealed - is counted with it, so that a number is
-as exact as if the whole record had been read. Calls are seen only where each passes our gateway (grade A).
+The end of the log that the sweep has not read yet, and events that are not sealed, are counted with it, so that a
+number is as exact as if the whole log had been read. Calls are visible only where each passes our gateway (grade A).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from django.db.models import Sum
 from audit import bodies, stream
 from entitlements.catalog.models import System
 from governance.reviews.usage.models import UsageDay
-from governance.reviews.usage.tighter_limits import Figure, Used
+from governance.reviews.usage.tighter_limits import Figure, NumberRange
 
 CURSOR: Final = "usage"
 AT_ONCE: Final = 20_000
@@ -32,14 +32,14 @@ WEEKS: Final = 13
 GATEWAY: Final = [kind.value for kind in System.SERVED]
 
 GRADE: Final = "CASE WHEN {kind} = ANY(%(gateway)s) THEN 'A' WHEN {kind} = 'mcp' THEN 'B' ELSE 'C' END"
-"""How much is seen of a kind of system: every call, tokens alone, or nothing."""
+"""How much is visible of a kind of system: every call, only tokens, or nothing."""
 
 
 def calls(source: str) -> str:
-    """Return the statement that reads the calls among some events, given what selects those from `events v`.
+    """Return the statement that reads the calls among some events; `source` selects those as `v`.
 
-    Each call is read out once and set beside its grant before its tool is looked for (`OFFSET 0`): the planner takes
-    a call to be rare, and would compare every tool with the text of every event.
+    Each call is read once and joined with its grant before its tool (`OFFSET 0`): the planner assumes that calls are
+    rare, and would compare every tool with the text of every event.
     """
     return f"""
     SELECT c.agent_id, c.grant_id, t.id AS tool_id, c.at, c.allowed, c.person, c.measured
@@ -47,13 +47,13 @@ def calls(source: str) -> str:
         SELECT coalesce(g.agent_id, a.id) AS agent_id, g.id AS grant_id, coalesce(e.system_id, y.id) AS system_id,
                r.tool, r.at, r.allowed, r.person, r.measured
         FROM (
-            SELECT v.at, v.action = 'call.allowed' AS allowed, b.said -> 'detail' ->> 'tool' AS tool,
-                   hashtextextended(b.said ->> 'on_behalf_of', 0) AS person, n.system,
-                   b.said -> 'detail' -> 'measured' AS measured,
+            SELECT v.at, v.action = 'call.allowed' AS allowed, b.body -> 'detail' ->> 'tool' AS tool,
+                   hashtextextended(b.body ->> 'on_behalf_of', 0) AS person, n.system,
+                   b.body -> 'detail' -> 'measured' AS measured,
                    CASE WHEN n.held ~ '^[0-9a-f-]{{36}}$' THEN n.held::uuid END AS held,
-                   CASE WHEN starts_with(b.said ->> 'actor', 'agent:') THEN substr(b.said ->> 'actor', 7) END AS agent
+                   CASE WHEN starts_with(b.body ->> 'actor', 'agent:') THEN substr(b.body ->> 'actor', 7) END AS agent
             FROM {source}
-            CROSS JOIN LATERAL (SELECT {bodies.as_jsonb("v.body")} AS said) b
+            CROSS JOIN LATERAL (SELECT {bodies.as_jsonb("v.body")} AS body) b
             CROSS JOIN LATERAL (SELECT max(substr(x, 7)) FILTER (WHERE starts_with(x, 'grant:')) AS held,
                 max(split_part(substr(x, 6), '/', 1)) FILTER (WHERE starts_with(x, 'tool:')) AS system
                 FROM unnest(v.links) x) n
@@ -78,7 +78,7 @@ _BOUNDS: Final = """
     SELECT key AS name, (value ->> 0)::numeric AS least, (value ->> 1)::numeric AS most,
            coalesce((value ->> 2)::bigint, 0) AS calls FROM jsonb_each({given})
 """
-"""The least and the most of each number of a day, by name, and of how many calls it is known: of none in older rows."""
+"""The smallest and largest value of each number of a day, by name, and in how many calls it was: 0 in older rows."""
 _RANGES: Final = "jsonb_object_agg(name, jsonb_build_array(least, most, calls))"
 
 _ADD: Final = f"""
@@ -111,7 +111,7 @@ ON CONFLICT (agent_id, tool_id, day, grant_id) DO UPDATE SET
 
 
 def tail(more: str = "") -> str:
-    """Return the statement that reads the calls that the sweep has not added up yet, given what selects among them."""
+    """Return the statement that reads the calls that the sweep has not added up yet; `more` is a further condition."""
     return calls(f"""(
         SELECT e.* FROM leaves l JOIN events e ON e.at = l.at AND e.uuid = l.uuid
         WHERE l.index >= coalesce((SELECT position FROM cursors WHERE name = 'usage'), 0) {more}
@@ -120,11 +120,11 @@ def tail(more: str = "") -> str:
 
 TAIL: Final = tail()
 TAIL_OF_CHAIN: Final = tail("AND e.links && ARRAY(SELECT 'grant:' || member FROM chain)")
-"""As `TAIL`, of the grants of a `chain` alone: found by their links, however much is not sealed yet."""
+"""As `TAIL`, for the grants of a `chain` alone: found by their links, however much is not sealed yet."""
 
 
 def used(tail: str) -> str:
-    """Return the statement that counts every call since a moment, given what reads the tail."""
+    """Return the statement that counts every call since a moment; `tail` reads the calls not added up yet."""
     return f"""
     SELECT grant_id, agent_id, tool_id, calls, denied, last_at FROM governance_usageday
     WHERE day >= (%(since)s::timestamptz AT TIME ZONE 'UTC')::date
@@ -135,13 +135,13 @@ def used(tail: str) -> str:
 
 
 USED_IN_CHAIN: Final = used(TAIL_OF_CHAIN)
-"""As `USED`, where a `chain` of grants is asked about."""
+"""As `USED`, for a `chain` of grants."""
 USED: Final = used(TAIL)
-"""Every call since a moment, whole days at its beginning; needs the parameters `since` and `now`."""
+"""Every call since a moment, from the beginning of its day; needs the parameters `since` and `now`."""
 
 
 def numbers(tail: str) -> str:
-    """Return the statement that reads each number of allowed calls since a moment: the most by day, of how many."""
+    """Return the statement that reads each number of allowed calls since a moment: the largest by day, the calls."""
     return f"""
     SELECT d.grant_id, d.tool_id, b.name, b.most, b.calls FROM governance_usageday d
     CROSS JOIN LATERAL ({_BOUNDS.format(given="d.ranges")}) b
@@ -153,7 +153,7 @@ def numbers(tail: str) -> str:
 
 
 def chain(grants: str) -> str:
-    """Return the recursive query that names each grant beside all that it goes on from, by renewals, and their starts.
+    """Return the recursive query that pairs each grant with all that it renews, and their starts.
 
     `grants` selects `id`, `starts_at` and `request_id` of the grants to begin with.
     """
@@ -221,9 +221,9 @@ WHERE g.id = ANY(%s::uuid[]) AND r.renews_id IS NOT NULL
 
 
 def _members(grants: Collection[UUID]) -> dict[UUID, set[UUID]]:
-    """Return each grant that some go on from, themselves too, with those that do.
+    """Return each grant that some grants renew, and these themselves, with the grants that renew it.
 
-    Step by step, since few are renewed: joined to a recursive query, use would be read of all grants there are.
+    Step by step, since few are renewed: joined to a recursive query, the use of all grants would be read.
     """
     members, newest = {grant: {grant} for grant in grants}, set(grants)
     while newest:
@@ -241,23 +241,23 @@ def _members(grants: Collection[UUID]) -> dict[UUID, set[UUID]]:
 
 def weekly(grants: Collection[UUID], now: datetime) -> dict[UUID, list[int]]:
     """Return the calls under some grants, and what they renew, in each of the last thirteen weeks, the oldest first."""
-    found: dict[UUID, list[int]] = defaultdict(lambda: [0] * WEEKS)
+    by_grant: dict[UUID, list[int]] = defaultdict(lambda: [0] * WEEKS)
     since = now.date() - timedelta(weeks=WEEKS) + timedelta(days=1)
     members = _members(grants)
     rows = UsageDay.objects.filter(grant__in=members, day__gte=since, day__lte=now.date())
     for member, day, count in rows.values_list("grant", "day", "calls"):
         for grant in members[member]:
-            found[grant][(day - since).days // 7] += count
-    return dict(found)
+            by_grant[grant][(day - since).days // 7] += count
+    return dict(by_grant)
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What was seen of one tool line in the window. Numbers are None where calls go past our gateway.
+    """The use of one tool line in the window. Numbers are None where calls bypass our gateway.
 
-    `people` counts whom allowed calls were for, `denied` calls of the tool that were refused. `full`: the line, or what
-    it renews, is older than the window, so that no call means that nobody used it. `numbers`: what is known of each
-    number among the arguments of allowed calls that a limit bounded, by name.
+    `people` counts the people of allowed calls, `denied` the refused calls of the tool. `full`: the line, or what it
+    renews, is older than the window, so that no call means that it is unused. `numbers`: each number among the
+    arguments of allowed calls that a limit bounds, by name.
     """
 
     grade: str
@@ -266,36 +266,36 @@ class Use:
     denied: int | None
     people: int | None
     last: datetime | None
-    numbers: Mapping[str, Used] | None = None
+    numbers: Mapping[str, NumberRange] | None = None
 
     @property
     def ranges(self) -> dict[str, list[Figure]] | None:
-        """The least and the most of each number, by name."""
+        """The smallest and largest value of each number, by name."""
         return None if self.numbers is None else {name: [n.least, n.most] for name, n in self.numbers.items()}
 
     @property
     def is_unused(self) -> bool:
-        """Whether it may be said that nobody used it."""
+        """Whether the line is certainly unused."""
         return self.full and self.calls == 0
 
 
 def of_lines(grants: Collection[UUID], now: datetime) -> dict[tuple[UUID, int], Use]:
-    """Return what was seen of each line of some grants, those that they renew included, in one statement."""
-    asked: dict[str, Any] = {"grants": list(grants), "since": now - WINDOW, "now": now, "gateway": GATEWAY}
+    """Return the use of each line of some grants, with what they renew, in one statement."""
+    parameters: dict[str, Any] = {"grants": list(grants), "since": now - WINDOW, "now": now, "gateway": GATEWAY}
     with connection.cursor() as cursor:
-        cursor.execute(_OF_LINES, asked)
+        cursor.execute(_OF_LINES, parameters)
         return {
             (grant, tool): Use(grade, full, calls, denied, people, last, _numbers(ranges))
             for grant, tool, grade, full, calls, denied, people, last, ranges in cursor.fetchall()
         }
 
 
-def _numbers(ranges: str | None) -> dict[str, Used] | None:
-    return None if ranges is None else {name: Used(*told) for name, told in json.loads(ranges).items()}
+def _numbers(ranges: str | None) -> dict[str, NumberRange] | None:
+    return None if ranges is None else {name: NumberRange(*bounds) for name, bounds in json.loads(ranges).items()}
 
 
 def denied_beyond(agent: int, now: datetime) -> list[tuple[str, int]]:
-    """Return the tools that an agent called and that no grant of its covers, with how often, the most first."""
+    """Return the tools that an agent called without a grant, with how often, the most first."""
     rows = UsageDay.objects.filter(agent=agent, grant=None, denied__gt=0, day__gte=(now - WINDOW).date())
     counted = rows.values("tool__system__slug", "tool__name").annotate(n=Sum("denied")).order_by("-n", "tool__name")
     return [(f"{row['tool__system__slug']}/{row['tool__name']}", row["n"]) for row in counted[:20]]

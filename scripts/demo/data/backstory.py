@@ -302,4 +302,4 @@ def _answer(campaign: Campaign, login: str, answers: Mapping[tuple[str, str], An
             submission.save_draft(item.pk, answers.get((item.agent_slug, item.system_slug), _KEEP), by=by, rev=0)
         done = submission.submit(campaign.pk, by=by, via=ReviewDecision.Via.UI)
     for decision in done.removals:
-        remediation.prove(decision)
+        remediation.verify(decision)

@@ -191,7 +191,7 @@ def test_its_sponsor_and_owner_are_told_before_a_client_is_closed_and_then(at: A
     for days in (31, 92, 183):
         _days(at, client, days)
     for event in timeline.of("client", "c"):
-        listener.tell(event)
+        listener.notify(event)
     told = list(Notice.objects.exclude(kind="credential").order_by("made_at").values_list("person__login", "sentence"))
     assert {login for login, _sentence in told} == {"otto", bot.sponsor.login}
     assert len(told) == 4

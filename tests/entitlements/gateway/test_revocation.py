@@ -77,7 +77,7 @@ def test_what_a_review_removes_the_gateway_denies_with_the_next_call(node: Gatew
     campaign = campaigns.make(here.agent.slug, name="Q4", due_at=due, scope=scope, by=ana)
     launch.activate(campaign.pk, by=ana)
     done = worlds.answer(campaign, here.agent.sponsor, [(worlds.item(campaign), worlds.REMOVE)])
-    assert remediation.prove(done.removals[0]).state == "verified"
+    assert remediation.verify(done.removals[0]).state == "verified"
 
     world.wait_until(lambda: has_applied("node-1"), 5)
     assert denial(node.call(here, token)) == "grant_suspended"

@@ -136,7 +136,7 @@ def test_after_half_the_time_the_next_is_asked_as_well_once_and_it_is_recorded(c
     assert request.approvals.get().resolution["widened"] == "system_owner"
     event = Event.objects.filter(action=Action.APPROVAL_ESCALATED).get()
     assert event.detail == {"waiting_for": {"sponsor": ["sam", "sofia"]}}
-    listener.tell(event)
+    listener.notify(event)
     assert set(Notice.objects.values_list("person__login", flat=True)) == {"sam", "sofia"}
     assert not reroute.escalate_due()
     assert not reroute.reroute(request.pk, reason="what was widened stays so")

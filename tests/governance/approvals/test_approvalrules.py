@@ -58,7 +58,7 @@ def test_a_request_within_a_rule_becomes_a_grant_at_once_in_nobodys_name(company
     assert [event.action for event in about] == ["request.submitted", "approval.given_by_rule", "grant.issued"]
     by_rule = about.get(action=Action.APPROVAL_GIVEN_BY_RULE)
     assert (by_rule.actor, by_rule.detail["rule"]) == (str(SYSTEM), str(rule.pk))
-    listener.tell(by_rule)
+    listener.notify(by_rule)
     assert "Approved by a rule" in Notice.objects.get(person=company.otto).sentence
 
 

@@ -62,7 +62,7 @@ def test_one_person_gives_access_at_once_and_everybody_is_told(company: companie
     event = Event.objects.get(action=Action.EMERGENCY_DECLARED)
     assert (event.actor, event.reason) == ("person:ana", REASON)
     assert {f"grant:{grant.pk}", f"emergency:{found.pk}", "agent:research-bot"} <= set(event.about)
-    listener.tell(event)
+    listener.notify(event)
     told = Notice.objects.filter(urgent=True, url=f"/emergencies/{found.pk}/")
     assert set(told.values_list("person__login", flat=True)) == {"resa", "rob", "sofia", "otto", "sam", "alice"}
 
@@ -159,7 +159,7 @@ def test_the_review_is_forced_and_until_then_there_is_no_further_one(company: co
     ended = found.grant.ended_at
     assert ended is not None
     assert found.review_by == ended + timedelta(days=2)
-    listener.tell(Event.objects.get(action=Action.EMERGENCY_OVER))
+    listener.notify(Event.objects.get(action=Action.EMERGENCY_OVER))
     assert [each.person.login for each in Notice.objects.filter(urgent=True)] == ["rob"]
     assert [list(break_glass.to_review(each)) for each in (company.rob, company.resa, company.ana)] == [[found], [], []]
     company.bot.backup = make.security("bess")

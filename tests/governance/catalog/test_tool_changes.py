@@ -77,8 +77,8 @@ def test_one_is_stopped_or_approved_from_the_list_as_it_was_read(company: Compan
 
 def test_the_owner_hears_of_a_text_that_changed_though_nothing_stopped(company: Company) -> None:
     for event in Event.objects.order_by("at", "sequence"):
-        listener.tell(event)
+        listener.notify(event)
     told = {notice.person.login: (notice.sentence, notice.urgent) for notice in Notice.objects.select_related("person")}
-    assert told["mona"] == ("book of office is stopped until somebody looks at it.", True)
+    assert told["mona"] == ("book of office is stopped until it is reviewed.", True)
     assert told["sam"] == ("The texts of now of clock changed. Agents are served it as it was approved.", False)
     assert company.sam.login in told

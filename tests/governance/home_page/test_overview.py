@@ -143,7 +143,7 @@ def test_cuts_are_drawn_by_how_long_their_proof_took() -> None:
     assert plots_queries.remediation(campaign) is None
     done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
     for each in done.removals:
-        remediation.prove(each)
+        remediation.verify(each)
     plot = plots_queries.remediation(campaign)
     assert plot is not None
     assert plot.rows[0] == ("1 min", "100 %")

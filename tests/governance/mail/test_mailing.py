@@ -127,7 +127,7 @@ def test_the_hour_is_the_one_on_the_wall_also_when_the_clocks_change(
     ana: Person, zone: str, day: tuple[int, int, int], hour: int, expected: tuple[int, int]
 ) -> None:
     choose(ana, zone, hour)
-    chosen = preferences.of(ana)
+    chosen = preferences.for_person(ana)
     moment = datetime(*day, *expected, tzinfo=UTC)
     assert preferences.digest_of(chosen, moment)[1] == moment
     assert preferences.digest_of(chosen, moment - timedelta(seconds=1))[1] < moment
@@ -147,7 +147,7 @@ def test_in_quiet_hours_the_urgent_waits_for_their_end_unless_it_is_about_safety
     ana: Person, quiet: tuple[int, int], now: tuple[int, ...], expected: tuple[int, ...] | None
 ) -> None:
     choose(ana, "Europe/Berlin", quiet=quiet)
-    chosen, moment = preferences.of(ana), datetime(*now, tzinfo=UTC)  # type: ignore[misc,arg-type]
+    chosen, moment = preferences.for_person(ana), datetime(*now, tzinfo=UTC)  # type: ignore[misc,arg-type]
     wanted = datetime(*expected, tzinfo=UTC) if expected else moment  # type: ignore[misc,arg-type]
     assert preferences.not_before(chosen, Kind.OFFICE_PROPOSED, moment) == wanted
     assert preferences.not_before(chosen, Kind.AGENT_STOPPED, moment) == moment
@@ -213,7 +213,7 @@ def test_an_address_that_is_not_there_is_mailed_no_more_until_the_person_says_so
     server.answer = "550 no such user"
     tell(ana, "One.", kind=Kind.AGENT_STOPPED)
     send()
-    assert [Delivery.objects.get().state, preferences.of(ana).bad_address] == ["dead", "ana@example.org"]
+    assert [Delivery.objects.get().state, preferences.for_person(ana).bad_address] == ["dead", "ana@example.org"]
     tell(ana, "Two.", kind=Kind.AGENT_STOPPED)
     assert Delivery.objects.count() == 1
     choose(ana, "UTC")

@@ -18,7 +18,7 @@ from entitlements.grants import grants
 from governance.approvals import approvals
 from governance.eligibility.narrowing import Narrowing
 from governance.notices import listener
-from governance.notices.audience import Told
+from governance.notices.audience import Message
 from governance.notices.models import Notice
 from governance.ownership import ownership
 from governance.requests import requests
@@ -40,7 +40,7 @@ def company() -> Company:
 def told() -> dict[str, tuple[str, ...]]:
     """Read the whole record, and return what each person finds in their inbox, the latest last."""
     for event in Event.objects.order_by("at", "sequence"):
-        listener.tell(event)
+        listener.notify(event)
     found: dict[str, tuple[str, ...]] = {}
     for notice in Notice.objects.order_by("made_at", "pk").select_related("person"):
         found[notice.person.login] = (*found.get(notice.person.login, ()), notice.sentence)
@@ -79,7 +79,7 @@ def test_a_stop_and_a_changed_tool_are_urgent(company: Company) -> None:
     assert told() == {
         "sofia": ("research-bot was stopped.",),
         "otto": ("research-bot was stopped.",),
-        "sam": ("now of clock is stopped until somebody looks at it.",),
+        "sam": ("now of clock is stopped until it is reviewed.",),
     }
     assert all(Notice.objects.values_list("urgent", flat=True))
 
@@ -93,15 +93,15 @@ def test_whoever_is_proposed_is_told_where_to_answer(company: Company) -> None:
 def test_an_event_that_cannot_be_told_keeps_nobody_from_the_next(
     company: Company, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def breaks(_event: Event) -> list[Told]:
+    def breaks(_event: Event) -> list[Message]:
         raise ZeroDivisionError
 
-    monkeypatch.setitem(listener._TELLERS, Action.AGENT_SUSPENDED, breaks)
+    monkeypatch.setitem(listener._NOTIFIERS, Action.AGENT_SUSPENDED, breaks)
     company.ask()
     agents.suspend(company.bot, by=company.ana.principal, reason="odd")
     proposal = ownership.propose(company.bot, "backup", company.mona, by=company.ana.principal, reason="leaves")
     assert list(told()) == ["sofia", proposal.person.login]
-    assert "could not be told" in caplog.text
+    assert "could not be queued" in caplog.text
 
 
 def test_those_who_answer_hear_once_that_long_access_ends_within_a_week(
@@ -154,7 +154,7 @@ def test_an_answer_in_a_review_is_told_to_whom_its_item_asks_next_and_to_no_othe
     second = worlds.live(mine).reviewer
     assert second is not None
 
-    listener.tell(Event.objects.get(action=Action.REVIEW_DECIDED))
+    listener.notify(Event.objects.get(action=Action.REVIEW_DECIDED))
 
     assert [notice.person for notice in Notice.objects.all()] == [second]
 
@@ -164,5 +164,5 @@ def test_whom_an_item_asks_after_somebody_could_not_judge_is_told(company: Compa
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
     worlds.answer(campaign, company.sofia, [(item, answer.Answer("abstain", "not_mine"))])
-    listener.tell(Event.objects.get(action=Action.REVIEW_ABSTAINED))
+    listener.notify(Event.objects.get(action=Action.REVIEW_ABSTAINED))
     assert [notice.person for notice in Notice.objects.all()] == [worlds.live(item).reviewer]

@@ -32,7 +32,7 @@ type Move = Callable[[datetime | timedelta], datetime]
 
 def _told(login: str, word: str) -> list[Notice]:
     for event in Event.objects.order_by("at", "sequence"):
-        listener.tell(event)
+        listener.notify(event)
     return list(Notice.objects.filter(person__login=login, sentence__contains=word))
 
 
@@ -47,10 +47,12 @@ def test_who_runs_a_review_is_asked_at_once_where_too_much_would_stop(
     at(timedelta(days=20))
     deadlines.apply_due()
 
-    (told,) = _told("ana", "waits for your word")
+    (told,) = _told("ana", "waits for your decision")
     assert (told.sentence, told.url, told.urgent) == (
-        "1 access would stop because nobody answered in Fourth quarter. It waits for your word.", "/reviews/q4/", True
-    )  # fmt: skip
+        "1 access would stop because no reviewer answered in Fourth quarter. It waits for your decision.",
+        "/reviews/q4/",
+        True,
+    )
     assert visits.as_(company.ana).get(told.url).status_code == 200
 
 
@@ -65,12 +67,12 @@ def test_a_removal_that_is_not_proven_is_told_once_to_who_runs_the_review_and_to
         verification, "probe", lambda _: {"holds": False, "calls": [], "tokens": [], "tried": {"calls": 0}}
     )
     for _again in range(2):
-        remediation.prove(Remediation.objects.get().pk)
+        remediation.verify(Remediation.objects.get().pk)
 
     for who in (company.ana, company.resa):
-        (told,) = _told(who.login, "could not be proven")
+        (told,) = _told(who.login, "could not be verified")
         assert (told.urgent, visits.as_(who).get(told.url).status_code) == (True, 200)
-    assert _told("sofia", "could not be proven") == []
+    assert _told("sofia", "could not be verified") == []
 
 
 def test_who_runs_a_review_is_told_that_nobody_is_left_once_however_many_items(company: Company, at: Move) -> None:
@@ -82,5 +84,5 @@ def test_who_runs_a_review_is_told_that_nobody_is_left_once_however_many_items(c
     people.disable(company.sofia, by=company.resa.principal, reason="She has left.")
     assignment.reassign_leavers()
 
-    (told,) = _told("ana", "Nobody is left")
+    (told,) = _told("ana", "have no reviewer")
     assert told.url == "/reviews/q4/"

@@ -48,7 +48,7 @@ def server(settings: Settings) -> Iterator[Sink]:
 
 def told() -> dict[str, set[str]]:
     for event in Event.objects.order_by("at", "sequence"):
-        listener.tell(event)
+        listener.notify(event)
     found: dict[str, set[str]] = {}
     for notice in Notice.objects.select_related("person"):
         found.setdefault(notice.person.login, set()).add(notice.sentence)
@@ -61,11 +61,11 @@ def test_of_an_unused_agent_its_people_hear_before_it_is_stopped(at: Clock) -> N
     dormancy.take_steps()
     warned = told()
     assert set(warned) == {"sofia", "otto"}
-    assert all("Nobody uses research-bot." in said for says in warned.values() for said in says)
+    assert all("research-bot is unused." in said for says in warned.values() for said in says)
     at(timedelta(days=15))
     dormancy.take_steps()
     day = f"{clock.now() + timedelta(days=45):%Y-%m-%d}"
-    asked = f"Say whether research-bot is still needed: nobody uses it, and it is stopped on {day}."
+    asked = f"Say whether research-bot is still needed: it is unused, and it is suspended on {day}."
     assert {login: asked in says for login, says in told().items()} == {"sofia": True, "otto": True}
 
 
@@ -100,7 +100,7 @@ def test_the_mail_of_the_day_waits_for_the_end_of_quiet_hours(company: Company, 
     at(evening)
     company.ask()
     for event in Event.objects.order_by("at", "sequence"):
-        listener.tell(event)
+        listener.notify(event)
     at(evening + timedelta(hours=9, minutes=30))
     tasks.tell_people()
     assert Delivery.objects.get(person=company.sofia).next_at.hour == 7
@@ -111,7 +111,7 @@ def test_the_mail_of_the_day_waits_for_the_end_of_quiet_hours(company: Company, 
 def test_suspended_access_is_told_to_whom_it_served_and_who_answers(company: Company) -> None:
     grant = make.grant(company.bot, company.use, people=[company.alice])
     grants.suspend(grant.pk, by=company.sofia.principal, reason="odd")
-    said = {"Suspended until somebody restores it: clock:use of research-bot."}
+    said = {"Suspended until it is restored: clock:use of research-bot."}
     assert told() == dict.fromkeys(("otto", "alice"), said)
 
 
@@ -124,7 +124,7 @@ def test_a_paused_source_is_urgent_news_for_platform_admins(company: Company) ->
         source.people.create(person=make.person(), user_name=f"gone{number}", active=False, left_at=now, **dates)
     last = source.people.create(person=company.bob, user_name="bob", **dates)
     assert sources.hold_removal(last, by=source.principal)
-    said = "The directory would remove too many people at once, so it removes nobody until you look."
+    said = "The directory would remove too many people at once, so it removes no one until you look."
     assert told() == {admin.login: {said}}
     assert Notice.objects.get().urgent
 
@@ -141,7 +141,7 @@ def test_who_answers_in_anothers_place_hears_of_a_request_at_once(company: Compa
 def test_whoever_proposed_somebody_hears_what_they_said(company: Company) -> None:
     first = ownership.propose(company.bot, "sponsor", company.mona, by=company.ana.principal, reason="leaves")
     ownership.decline(first.pk, by=company.mona, reason="no time")
-    assert told()["ana"] == {"Mona will not answer for research-bot. Propose somebody else."}
+    assert told()["ana"] == {"Mona will not answer for research-bot. Propose another person."}
     second = ownership.propose(company.bot, "sponsor", company.bob, by=company.ana.principal, reason="leaves")
     ownership.accept(second.pk, by=company.bob)
     assert "Bob now answers for research-bot, as you proposed." in told()["ana"]

@@ -104,7 +104,7 @@ def test_a_sponsor_accepts_before_anything_is_active(company: Company) -> None:
 def test_who_is_asked_is_told_where_to_answer(company: Company) -> None:
     batch = look(company)
     batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
-    listener.tell(Event.objects.get(action=Action.ADOPTION_SPONSORS_ASKED))
+    listener.notify(Event.objects.get(action=Action.ADOPTION_SPONSORS_ASKED))
     told = Notice.objects.get(url=f"/adoption/{batch.pk}/")
     assert (told.person, told.kind) == (company.mona, "office_proposed")
 

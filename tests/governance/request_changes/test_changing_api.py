@@ -27,7 +27,7 @@ def _told(login: str) -> list[str]:
 
 def _tell() -> None:
     Notice.objects.all().delete()
-    listener.tell(Event.objects.order_by("at", "sequence").last())  # type: ignore[arg-type]
+    listener.notify(Event.objects.order_by("at", "sequence").last())  # type: ignore[arg-type]
 
 
 def test_a_request_is_changed_asked_about_and_passed_on(company: Company) -> None:

@@ -59,11 +59,11 @@ def test_a_review_of_a_part_does_not_cut_short_the_period_of_the_next_of_the_who
     whole = _closed(company, _begun(company, "q3"))
     at(timedelta(hours=1))
     part = _closed(company, _begun(company, "part", systems=["clock"]))
-    assert period.of(part)[0] == whole.closed_at, "one of everything looked at this too"
+    assert period.bounds(part)[0] == whole.closed_at, "one of everything looked at this too"
     at(timedelta(hours=2))
-    assert period.of(_begun(company, "q4"))[0] == whole.closed_at
-    assert period.of(_begun(company, "again", systems=["clock"]))[0] == part.closed_at
-    assert period.of(_begun(company, "other", agents=[company.bot.slug]))[0] == whole.closed_at
+    assert period.bounds(_begun(company, "q4"))[0] == whole.closed_at
+    assert period.bounds(_begun(company, "again", systems=["clock"]))[0] == part.closed_at
+    assert period.bounds(_begun(company, "other", agents=[company.bot.slug]))[0] == whole.closed_at
 
 
 @pytest.mark.django_db
@@ -73,5 +73,5 @@ def test_reviews_of_one_template_follow_upon_one_another_though_its_scope_was_ch
     template = templates.save("systems", name="Systems", by=company.ana)
     before = _closed(company, _begun(company, "before", template, agents=[company.bot.slug]))
     at(timedelta(hours=1))
-    assert period.of(_begun(company, "after", template, systems=["clock"]))[0] == before.closed_at
-    assert period.of(_begun(company, "alone", systems=["clock"]))[0] == period.BEGINNING
+    assert period.bounds(_begun(company, "after", template, systems=["clock"]))[0] == before.closed_at
+    assert period.bounds(_begun(company, "alone", systems=["clock"]))[0] == period.BEGINNING

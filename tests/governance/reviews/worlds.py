@@ -111,7 +111,7 @@ def closed(company: Company) -> Campaign:
 def sealed(of: Campaign, by: Person) -> EvidencePack:
     """Sign a closed campaign off, and do what a worker does then."""
     seal.seal(of.pk, by=by, statement=SIGNED)
-    assert seal.carry_on(of.pk)
+    assert seal.resume(of.pk)
     return EvidencePack.objects.get(campaign=of)
 
 

@@ -21,7 +21,7 @@ from entitlements.secrets import seal
 from entitlements.upstream import egress
 from governance import tasks
 from governance.mail import outbox
-from governance.notices.listener import tell_endpoints
+from governance.notices.listener import notify_endpoints
 from governance.operations import key_rotation
 from governance.webhooks import delivery, webhooks
 from governance.webhooks.models import Webhook, WebhookMessage
@@ -52,8 +52,8 @@ def stop_an_agent() -> Event:
     agent = make.agent("research-bot")
     agents.suspend(agent, by=SYSTEM, reason="key=hunter2 leaked")
     event = Event.objects.get(action="agent.suspended")
-    tell_endpoints(event)
-    tell_endpoints(event)  # read twice, told once
+    notify_endpoints(event)
+    notify_endpoints(event)  # read twice, told once
     return event
 
 

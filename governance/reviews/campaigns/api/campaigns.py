@@ -96,14 +96,14 @@ class OfReviews(Endpoint):
         """Find a campaign whose evidence the caller may read. Raises NotFound, Forbidden."""
         campaign = self.campaign(slug)
         if self.caller.human is not None:
-            audit.check_reads(campaign, self.caller.human)
+            audit.check_may_read(campaign, self.caller.human)
         return campaign
 
     def evidence_of(self, slug: str, file_name: str) -> Campaign:
         """Find a campaign whose evidence the caller may read, and record that an auditor read the file."""
         campaign = self.readable(slug)
         if self.caller.human is not None:
-            audit.looked(campaign, self.caller.human, file_name)
+            audit.record_access(campaign, self.caller.human, file_name)
         return campaign
 
     def item(self, pk: object) -> ReviewItem:
@@ -227,7 +227,7 @@ class Submissions(OfReviews):
         self.weigh(weighs=weighs)
         tag = None if if_match == "*" else if_match.strip('"')
         submitted = submission.submit(campaign.pk, by=by, via=ReviewDecision.Via.API, tag=tag, proven=weighs)
-        proven = [remediation.prove(decision) for decision in submitted.removals]
+        proven = [remediation.verify(decision) for decision in submitted.removals]
         return Response(
             {
                 "decided": [

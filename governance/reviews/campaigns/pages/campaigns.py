@@ -223,7 +223,10 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
 def _spot_check_context(campaign: Campaign, person: Person, *, sees_all: bool, may_run: bool) -> dict[str, Any]:
     """Return the spot checks of a campaign, to a reviewer only of their own answers; and whether they may begin."""
     plan = SpotPlan.objects.filter(campaign=campaign).first()
-    context: dict[str, Any] = {"spot_plan": plan, "own_spot": spot_checks.own(campaign, person) if plan else None}
+    context: dict[str, Any] = {
+        "spot_plan": plan,
+        "own_spot": spot_checks.own_agreement(campaign, person) if plan else None,
+    }
     if plan is None or not sees_all:
         return context | {"may_spot": may_run and plan is None and plan_actions.may_begin(campaign)}
     disagree = spot_checks.to_follow_up(campaign)
@@ -235,15 +238,15 @@ def _plot_context(
     request: HttpRequest, campaign: Campaign, reviewers: list[dict[str, Any]], person: Person, *, sees_all: bool
 ) -> dict[str, Any]:
     """Return the plots of a campaign and measures of its answers; to a reviewer only their own."""
-    own = care.of(campaign, person)
+    own = care.measure(campaign, person)
     context: dict[str, Any] = {
         "own": own if own.answers else None,
         "own_seconds": care.seconds(campaign, person),
-        "together": timings.together(campaign),
+        "together": timings.summary(campaign),
     }
     if not sees_all:
         return context
-    cared = {**care.told(campaign), "measured": measures.known(campaign)}
+    cared = {**care.context(campaign), "measured": measures.known(campaign)}
     answering = cared.pop("reviewers")
     is_asked = "blast" in request.GET or not care.is_many(campaign)
     return context | {

@@ -64,7 +64,7 @@ class Detail:
     whole: replay.Replay | None
     suggested: replay.Replay | None
     drafted: replay.Replay | None
-    since: changes_since.Since | None
+    since: changes_since.Changes | None
     changes: list[side_by_side.Change]
     flows: list[Flow]
     asked: list[AccessRequest]
@@ -84,7 +84,7 @@ def read_detail(item: ReviewItem, person: Person, *, whole: bool = False) -> Det
     lines = [line["row"] for line in row.lines] if row.is_access else []
     grants = sorted({line.grant_id for line in lines if line.grant_id})
     _note_ranges(row, grants)
-    since = changes_since.since(item) if row.is_access else None
+    since = changes_since.compare(item) if row.is_access else None
     kept = row.advice.kept if row.advice and row.advice.kept else None
     return Detail(
         row=row,
@@ -124,7 +124,7 @@ def _note_ranges(row: read.Row, grants: Sequence[UUID]) -> None:
         line["use"], line["ranges"] = use, use.ranges if use else None
 
 
-def _changes(since: changes_since.Since) -> list[side_by_side.Change]:
+def _changes(since: changes_since.Changes) -> list[side_by_side.Change]:
     """Describe the differences side by side: tools added, removed or changed, and facts about the agent."""
     changes = [_line("+", line) for line in since.added] + [_line("-", line) for line in since.removed]
     changes += [_line("~", line) for line in since.changed]
@@ -134,7 +134,7 @@ def _changes(since: changes_since.Since) -> list[side_by_side.Change]:
     return changes
 
 
-def _line(sign: str, line: changes_since.Line) -> side_by_side.Change:
+def _line(sign: str, line: changes_since.ToolChange) -> side_by_side.Change:
     """Compare one tool side by side: its limits where they differ, and its definition where the server changed it."""
     sides = ["; ".join(limits(each)) for each in (line.limits_before, line.limits_now)]
     about = _("May be called with")
@@ -148,7 +148,7 @@ def _line(sign: str, line: changes_since.Line) -> side_by_side.Change:
         before, now = line.before or {}, line.now or {}
         sentences = tuple(definitions.difference(before or None, now or None))
         rows, same = side_by_side.definitions(before, now)
-    if line.is_limited_anew:
+    if line.has_new_limits:
         rows = (side_by_side.row(about, *sides), *rows)
     return side_by_side.Change(sign, line.tool, sentences, rows, same)
 
@@ -220,7 +220,7 @@ def narrowing(row: read.Row, draft: Draft | None) -> list[Narrowing]:
         now = held.get(pk, line["row"].limits)
         fields = limit_fields.fields(f"{pk}", pinned(tool), now)
         use = line.get("use")
-        lower = right_sizing.could_tighten(tool.name, now, use) if use else ()
+        lower = right_sizing.tightenings(tool.name, now, use) if use else ()
         form_lines.append(Narrowing(line, now, fields, pk in held, lower))
     return form_lines
 

@@ -50,7 +50,7 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
             doors.record(request, refusal)
             problem = refusal
         else:
-            proven = [remediation.prove(decision) for decision in done.removals]
+            proven = [remediation.verify(decision) for decision in done.removals]
             doors.done(request, told_of(done, sum(each.state == "verified" for each in proven)))
             return redirect(f"/reviews/{slug}/")
     told = _summary(campaign, drafts, request, problem)

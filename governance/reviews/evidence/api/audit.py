@@ -1,4 +1,4 @@
-"""An auditor's work over REST: shares, samples with their marks and workpaper, questions and answers."""
+"""An auditor's actions over REST: shares, samples with their marks and workpaper, questions and answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from governance.reviews.evidence.models import AuditMark, AuditQuestion, AuditSa
 
 
 class ShareShown(Shown):
-    """With whom the evidence of a review is shared, until when."""
+    """A share of the evidence of a review: the auditor, and the end."""
 
     id = serializers.UUIDField()
     auditor = serializers.CharField(source="auditor.login")
@@ -38,7 +38,7 @@ class ShareShown(Shown):
 
 
 class ShareAsked(Strict):
-    """Whom to share the evidence with, until when (90 days at most), and why."""
+    """The auditor, the end of the share (90 days at most), and the reason."""
 
     auditor = Text(max_length=150)
     expires_at = serializers.DateTimeField()
@@ -46,7 +46,7 @@ class ShareAsked(Strict):
 
 
 class SampleShown(Shown):
-    """How a sample was drawn: the same seed from the same items draws the same."""
+    """How a sample was drawn: the same seed and the same items give the same sample."""
 
     id = serializers.UUIDField()
     seed = serializers.CharField()
@@ -59,7 +59,7 @@ class SampleShown(Shown):
 
 
 class SampleAsked(Strict):
-    """How many items, from which strata, by which seed; without one a new seed is made."""
+    """The number of items, the strata, and the seed; without a seed a new one is made."""
 
     wanted = serializers.IntegerField(min_value=1, max_value=audit.MOST_SAMPLED)
     strata = serializers.ChoiceField(choices=AuditSample.Strata.choices, default="none")
@@ -67,7 +67,7 @@ class SampleAsked(Strict):
 
 
 class MarkShown(Shown):
-    """What was found about one item."""
+    """The finding about one item."""
 
     item = serializers.IntegerField(source="sampled.item.number")
     finding = serializers.ChoiceField(choices=AuditMark.Finding.choices)
@@ -77,7 +77,7 @@ class MarkShown(Shown):
 
 
 class MarkAsked(Strict):
-    """What was found about an item, by its number; what does not pass says why."""
+    """The finding about an item, by its number; every finding but pass needs a note."""
 
     item = serializers.IntegerField(min_value=1)
     finding = serializers.ChoiceField(choices=AuditMark.Finding.choices)
@@ -85,7 +85,7 @@ class MarkAsked(Strict):
 
 
 class QuestionShown(Shown):
-    """A question of an auditor, due in one working day, and its answer."""
+    """An auditor's question, due in one working day, and its answer."""
 
     id = serializers.UUIDField()
     item = serializers.IntegerField(source="item.number", allow_null=True, default=None)
@@ -117,18 +117,18 @@ def _filter(rows: type[Any]) -> type[filters.FilterSet]:
 
 
 class _OfOneCampaign(OfReviews, Listing):
-    """A list of one campaign's."""
+    """A list of objects of one campaign."""
 
     model_of: ClassVar[type[Any]]
     kept: ClassVar[type[Shown]]
 
     def rows(self) -> QuerySet[Any]:
-        """Return what belongs to the campaign of the address."""
+        """Return the objects of the campaign in the address."""
         campaign: Campaign = self.evidence_of(self.kwargs["key"], self.model_of._meta.verbose_name_plural)
         return self.model_of.objects.filter(campaign=campaign)  # type: ignore[no-any-return]
 
     def listed(self) -> Response:
-        """Answer one page."""
+        """Return one page."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
         return self.get_paginated_response(self.kept(page, many=True).data)
 
@@ -142,16 +142,16 @@ class Shares(_OfOneCampaign):
 
     @extend_schema(responses=ShareShown(many=True))
     def get(self, request: Request, key: str = "") -> Response:  # noqa: ARG002 - the framework's signature
-        """List with whom the evidence is and was shared."""
+        """List the present and past shares of the evidence."""
         return self.listed()
 
     @extend_schema(request=ShareAsked, responses={201: ShareShown})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Let somebody read and test the evidence of a closed review until a day."""
+        """Share the evidence of a closed review with an auditor until a day."""
         campaign, body = self.campaign(key), self.body(ShareAsked)
         body["auditor"] = known_person(body["auditor"])
-        made = audit.share(campaign.pk, by=self.reviewer(), **body)
-        return Response(ShareShown(made).data, status=HTTPStatus.CREATED)
+        share = audit.share(campaign.pk, by=self.reviewer(), **body)
+        return Response(ShareShown(share).data, status=HTTPStatus.CREATED)
 
 
 class EndShare(OfReviews):
@@ -159,11 +159,11 @@ class EndShare(OfReviews):
 
     @extend_schema(request=Reason, responses=ShareShown)
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """End a share before its time."""
-        found = self.find(EvidenceShare.objects.select_related("campaign"), pk=key)
-        self.campaign(found.campaign.slug)
-        made = audit.end_share(found.pk, by=self.reviewer(), reason=self.body(Reason)["reason"])
-        return Response(ShareShown(made).data)
+        """End a share early."""
+        share = self.find(EvidenceShare.objects.select_related("campaign"), pk=key)
+        self.campaign(share.campaign.slug)
+        ended = audit.end_share(share.pk, by=self.reviewer(), reason=self.body(Reason)["reason"])
+        return Response(ShareShown(ended).data)
 
 
 class Samples(_OfOneCampaign):
@@ -175,27 +175,27 @@ class Samples(_OfOneCampaign):
 
     @extend_schema(responses=SampleShown(many=True))
     def get(self, request: Request, key: str = "") -> Response:  # noqa: ARG002 - as above
-        """List the samples that were drawn of a review."""
+        """List the samples of a review."""
         return self.listed()
 
     @extend_schema(request=SampleAsked, responses={201: SampleShown})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Draw a random sample, as an auditor."""
         campaign = self.campaign(key)
-        made = audit.draw(campaign.pk, by=self.reviewer(), **self.body(SampleAsked))
-        return Response(SampleShown(made).data, status=HTTPStatus.CREATED)
+        sample = audit.draw(campaign.pk, by=self.reviewer(), **self.body(SampleAsked))
+        return Response(SampleShown(sample).data, status=HTTPStatus.CREATED)
 
 
 class _OfSamples(OfReviews):
     def look_first(self) -> None:
-        """Refuse whoever may not read it before a proof is asked."""
+        """Refuse a caller who may not read it before step-up authentication is asked for."""
         self.readable(self._sample(self.kwargs["key"]).campaign.slug)
 
     def sample(self, key: UUID, what: str) -> AuditSample:
         """Find a sample of a campaign whose evidence the caller may read."""
-        found = self._sample(key)
-        self.evidence_of(found.campaign.slug, what)
-        return found
+        drawn = self._sample(key)
+        self.evidence_of(drawn.campaign.slug, what)
+        return drawn
 
     def _sample(self, key: UUID) -> AuditSample:
         return self.find(AuditSample.objects.select_related("campaign", "drawn_by"), pk=key)
@@ -206,7 +206,7 @@ class OneSample(_OfSamples):
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Answer with the workpaper: how it was drawn, each item with its marks, the questions."""
+        """Return the workpaper: how it was drawn, each item with its marks, the questions."""
         return Response(workpapers.as_json(self.sample(key, "workpaper")))
 
 
@@ -215,7 +215,7 @@ class SampleTable(_OfSamples):
 
     @extend_schema(operation_id="audit_samples_one_table_get", responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, key: UUID) -> HttpResponse:  # noqa: ARG002 - as above
-        """Answer with the items as a table in which no cell is a formula."""
+        """Return the items as a table in which no cell is a formula."""
         sample = self.sample(key, "workpaper.csv")
         answer = HttpResponse(workpapers.as_csv(sample), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="workpaper-{sample.pk}.csv"'
@@ -227,13 +227,13 @@ class Marks(_OfSamples):
 
     @extend_schema(request=MarkAsked, responses={201: MarkShown})
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Say what was found about an item; said again, the later counts and both stay."""
+        """Mark the finding about an item; the latest mark counts, and all are kept."""
         sample, body = self.sample(key, "sample"), self.body(MarkAsked)
         sampled = SampledItem.objects.filter(sample=sample, item__number=body.pop("item")).first()
         if sampled is None:
             raise Malformed("The sample does not have this item.")
-        made = audit.mark(sampled.pk, by=self.reviewer(), **body)
-        return Response(MarkShown(made).data, status=HTTPStatus.CREATED)
+        mark = audit.mark(sampled.pk, by=self.reviewer(), **body)
+        return Response(MarkShown(mark).data, status=HTTPStatus.CREATED)
 
 
 class Questions(_OfOneCampaign):
@@ -245,15 +245,15 @@ class Questions(_OfOneCampaign):
 
     @extend_schema(responses=QuestionShown(many=True))
     def get(self, request: Request, key: str = "") -> Response:  # noqa: ARG002 - as above
-        """List what auditors asked about a review."""
+        """List the auditors' questions about a review."""
         return self.listed()
 
     @extend_schema(request=QuestionAsked, responses={201: QuestionShown})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Ask the owner of the review, as an auditor."""
         campaign, body = self.campaign(key), self.body(QuestionAsked)
-        made = audit.ask(campaign.pk, by=self.reviewer(), text=body["text"], item_id=body["item"])
-        return Response(QuestionShown(made).data, status=HTTPStatus.CREATED)
+        question = audit.ask(campaign.pk, by=self.reviewer(), text=body["text"], item_id=body["item"])
+        return Response(QuestionShown(question).data, status=HTTPStatus.CREATED)
 
 
 class Answer(OfReviews):
@@ -261,8 +261,8 @@ class Answer(OfReviews):
 
     @extend_schema(request=AnswerAsked, responses=QuestionShown)
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Answer a question about one's review, once."""
-        found = self.find(AuditQuestion.objects.select_related("campaign"), pk=key)
-        self.campaign(found.campaign.slug)
-        made = audit.answer(found.pk, by=self.reviewer(), text=self.body(AnswerAsked)["text"])
-        return Response(QuestionShown(made).data)
+        """Answer an auditor's question about the caller's review, once."""
+        question = self.find(AuditQuestion.objects.select_related("campaign"), pk=key)
+        self.campaign(question.campaign.slug)
+        answered = audit.answer(question.pk, by=self.reviewer(), text=self.body(AnswerAsked)["text"])
+        return Response(QuestionShown(answered).data)

@@ -1,4 +1,4 @@
-"""The evidence of a closed review over REST: have it sealed, see how far that is, and fetch the sealed pack."""
+"""The evidence of a closed review over REST: seal it, follow the progress, and download the sealed pack."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from governance.reviews.pack.models import EvidencePack, EvidenceSealing
 
 
 class SealAsked(Strict):
-    """What one signs off, in one's own words: complete, independent reviewers, removals done or excepted, kept."""
+    """The statement that the caller signs, in their own words: complete, independent reviewers, removals done, kept."""
 
     statement = Text(max_length=2000)
 
@@ -50,7 +50,7 @@ class PackShown(Shown):
 
 
 class SealingShown(Shown):
-    """How far a sealing has come; `refused` says why there is no pack, `differences` what did not add up."""
+    """The progress of a sealing; `refused` is why there is no pack, `differences` what does not tie out."""
 
     step = serializers.ChoiceField(choices=EvidenceSealing.Step.choices)
     percent = serializers.SerializerMethodField()
@@ -63,12 +63,12 @@ class SealingShown(Shown):
     pack = serializers.SerializerMethodField()
 
     def get_percent(self, run: EvidenceSealing) -> int:
-        """Return a whole number of a hundred."""
+        """Return the progress in per cent."""
         return seal.progress(run)
 
     @extend_schema_field(PackShown(allow_null=True))
     def get_pack(self, run: EvidenceSealing) -> dict[str, Any] | None:
-        """Show the pack; null before it is kept."""
+        """Return the pack; null before it is stored."""
         kept = EvidencePack.objects.select_related("signed_off_by").defer("content").filter(campaign=run.campaign_id)
         return PackShown(pack).data if (pack := kept.first()) else None
 
@@ -78,9 +78,9 @@ class Seal(OfReviews):
 
     @extend_schema(request=SealAsked, responses={202: SealingShown})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Sign off a closed review, and have its evidence kept for good.
+        """Sign off a closed review, and have its evidence sealed.
 
-        A worker does it; read `sealing` until its step is `done`, or `refused` says why there is no pack.
+        A worker builds the pack; read `sealing` until its step is `done` or `refused` is set.
         """
         campaign, body = self.campaign(key), self.body(SealAsked)
         run = seal.seal(campaign.pk, by=self.reviewer(), statement=body["statement"])
@@ -93,7 +93,7 @@ class Sealing(OfReviews):
 
     @extend_schema(responses=SealingShown)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Say how far the sealing has come, and show the pack when it is done."""
+        """Return the progress of the sealing, and the pack when it is done."""
         runs = EvidenceSealing.objects.select_related("asked_by")
         return Response(SealingShown(self.find(runs, campaign=self.evidence_of(key, "sealing"))).data)
 
@@ -103,7 +103,7 @@ class PackFile(EvidenceFile):
 
     @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
     def get(self, request: Request, key: str) -> StreamingHttpResponse:  # noqa: ARG002 - as above
-        """Answer with the sealed pack, byte for byte as it was kept."""
+        """Return the sealed pack, byte for byte as it was stored."""
         pack = EvidencePack.objects.filter(campaign=self.evidence_of(key, "evidence.zip")).first()
         if pack is None:
             raise NotFound

@@ -1,4 +1,4 @@
-"""An auditor's work on a closed review: samples with what was found, questions, and with whom it is shared."""
+"""The auditor's pages of a closed review: samples with findings, questions, and shares."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ _MOST = 200
 
 
 def readable(request: HttpRequest, slug: str, what: str) -> Campaign:
-    """Find a review whose evidence the person may read; what an auditor looks at is written down."""
+    """Return a review whose evidence the person may read, and record the access of an auditor."""
     campaign, person = find_campaign(request, slug), doors.person(request)
-    audit.check_reads(campaign, person)
-    audit.looked(campaign, person, what)
+    audit.check_may_read(campaign, person)
+    audit.record_access(campaign, person, what)
     return campaign
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def workspace(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show samples, questions and shares of a review, and do what its forms ask."""
+    """Show the samples, questions and shares of a review, and carry out its forms."""
     if request.method == "POST":
         campaign = find_campaign(request, slug)
         _ACTS.get(request.POST.get("do", ""), _unknown)(request, campaign)
         return redirect(f"/reviews/{slug}/audit/")
     campaign, person, now = readable(request, slug, "workspace"), doors.person(request), clock.now()
     samples = AuditSample.objects.filter(campaign=campaign).select_related("drawn_by").order_by("-drawn_at", "-id")
-    asked = AuditQuestion.objects.filter(campaign=campaign).select_related("asked_by", "answered_by", "item__agent")
+    questions = AuditQuestion.objects.filter(campaign=campaign).select_related("asked_by", "answered_by", "item__agent")
     shares = EvidenceShare.objects.filter(campaign=campaign, ended_at=None, expires_at__gt=now)
-    told: dict[str, Any] = {
+    context: dict[str, Any] = {
         "campaign": campaign,
         "now": now,
         "samples": [(sample, _progress(sample)) for sample in samples[:_MOST]],
-        "questions": asked.order_by("-asked_at", "-id")[:_MOST],
+        "questions": questions.order_by("-asked_at", "-id")[:_MOST],
         "shares": shares.select_related("auditor", "by").order_by("expires_at"),
         "strata": AuditSample.Strata.choices,
         "may_audit": campaign.state == Campaign.State.CLOSED and audit.may_test(campaign, person),
@@ -58,7 +58,7 @@ def workspace(request: HttpRequest, slug: str) -> HttpResponse:
         "is_owner": campaign.owner == person,
         "latest": (now + EvidenceShare.LONGEST).date().isoformat(),
     }
-    return render(request, "console/reviews/evidence/audit.html", told)
+    return render(request, "console/reviews/evidence/audit.html", context)
 
 
 def _may_share(request: HttpRequest) -> bool:
@@ -67,12 +67,12 @@ def _may_share(request: HttpRequest) -> bool:
 
 def _progress(sample: AuditSample) -> dict[str, int]:
     rows = workpapers.rows(sample)
-    counted = {name: sum(row["finding"] == name for row in rows) for name in ("pass", "exception", "query", "")}
+    counts = {name: sum(row["finding"] == name for row in rows) for name in ("pass", "exception", "query", "")}
     return {
         "total": len(rows),
-        "passed": counted["pass"],
-        "exceptions": counted["exception"],
-        "queries": counted["query"],
+        "passed": counts["pass"],
+        "exceptions": counts["exception"],
+        "queries": counts["query"],
     }
 
 
@@ -81,14 +81,14 @@ def _unknown(_request: HttpRequest, _campaign: Campaign) -> None:
 
 
 def _draw(request: HttpRequest, campaign: Campaign) -> None:
-    made = audit.draw(
+    sample = audit.draw(
         campaign.pk,
         by=doors.person(request),
         wanted=doors.number(request.POST.get("wanted", ""), digits=3),
         strata=request.POST.get("strata", ""),
         seed=request.POST.get("seed", ""),
     )
-    doors.done(request, _("Drawn with the seed %(seed)s.") % {"seed": made.seed})
+    doors.done(request, _("Drawn with the seed %(seed)s.") % {"seed": sample.seed})
 
 
 def _ask(request: HttpRequest, campaign: Campaign) -> None:
@@ -115,7 +115,7 @@ def _share(request: HttpRequest, campaign: Campaign) -> None:
         raise Malformed
     auditor = Person.objects.filter(login=request.POST.get("auditor", "").strip()).first()
     if auditor is None:
-        raise Malformed(_("Nobody has this login."))
+        raise Malformed(_("No person has this login."))
     audit.share(
         campaign.pk,
         auditor=auditor,
@@ -151,40 +151,40 @@ def _sample(request: HttpRequest, pk: UUID) -> AuditSample:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, sample: UUID) -> HttpResponse:
-    """Show the items of a sample, each with a way to its story, and what was found; keep what is found."""
+def sample(request: HttpRequest, sample: UUID) -> HttpResponse:
+    """Show the items of a sample with their findings, and store a finding."""
     drawn = _sample(request, sample)
     campaign = drawn.campaign
     if request.method == "POST":
-        row = doors.find(
+        sampled = doors.find(
             SampledItem.objects.filter(sample=drawn), item__number=doors.number(request.POST.get("item", ""))
         )
         finding, note = request.POST.get("finding", ""), request.POST.get("note", "").strip()[:2000]
-        audit.mark(row.pk, by=doors.person(request), finding=finding, note=note)
+        audit.mark(sampled.pk, by=doors.person(request), finding=finding, note=note)
         doors.done(request, _("Kept."))
-        return redirect(f"/audit/samples/{sample}/#item-{row.item.number}")
+        return redirect(f"/audit/samples/{sample}/#item-{sampled.item.number}")
     readable(request, campaign.slug, "sample")
-    told = {
+    context = {
         "campaign": campaign,
         "sample": drawn,
         "rows": workpapers.rows(drawn),
         "progress": _progress(drawn),
         "may_audit": audit.may_test(campaign, doors.person(request)),
     }
-    return render(request, "console/reviews/evidence/sample.html", told)
+    return render(request, "console/reviews/evidence/sample.html", context)
 
 
 @require_safe
 @doors.page
 def workpaper(request: HttpRequest, sample: UUID, form: str) -> HttpResponse:
-    """Hand a workpaper out as a table or as JSON."""
+    """Return a workpaper as CSV or JSON."""
     drawn = _sample(request, sample)
     readable(request, drawn.campaign.slug, f"workpaper.{form}")
     answer: HttpResponse
     if form == "csv":
         answer = HttpResponse(workpapers.as_csv(drawn), content_type="text/csv; charset=utf-8")
     else:
-        said = workpapers.as_json(drawn)
-        answer = JsonResponse(said, json_dumps_params={"indent": 2, "ensure_ascii": False})
+        data = workpapers.as_json(drawn)
+        answer = JsonResponse(data, json_dumps_params={"indent": 2, "ensure_ascii": False})
     answer["Content-Disposition"] = f'attachment; filename="workpaper-{sample}.{form}"'
     return answer

@@ -15,7 +15,7 @@ BEGIN
     END IF;
     IF NEW.state = 'excepted' AND NOT EXISTS (SELECT FROM governance_removalexception x
             WHERE x.remediation_id = NEW.decision_id AND x.ended_at IS NULL) THEN
-        PERFORM governance_review_refuses('a removal is excepted by somebody, until a day');
+        PERFORM governance_review_refuses('a removal is excepted by a second person, until a day');
     END IF;
     IF NEW.state = 'verified' AND (coalesce(NEW.probe ->> 'holds', '') <> 'true'
             OR coalesce(jsonb_typeof(NEW.probe -> 'calls'), '') <> 'array' OR NEW.probe -> 'calls' = '[]') THEN

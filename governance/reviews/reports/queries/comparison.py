@@ -1,4 +1,4 @@
-"""What the page that compares two reviews shows: each outcome as a bar for both, and what differs in words."""
+"""The context of the page that compares two reviews."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 
 from governance.charts import plots
 from governance.reviews.campaigns.queries.campaigns import OUTCOMES
-from governance.reviews.quality.comparison import MOST, Contrast
+from governance.reviews.quality.comparison import MOST, Comparison
 
 _WORDS: Final = dict(OUTCOMES)
 _PARTS: Final = (
@@ -18,23 +18,26 @@ _PARTS: Final = (
 )
 
 
-def told(seen: Contrast) -> dict[str, Any]:
-    """Put a contrast in words, with a pair of bars for each outcome."""
-    most = max((max(then, now) for _name, then, now in seen.outcomes), default=0)
+def context(comparison: Comparison) -> dict[str, Any]:
+    """Return the page's context: the differences, and a pair of bars for each outcome."""
+    most = max((max(then, now) for _name, then, now in comparison.outcomes), default=0)
     return {
-        "counts": seen.counts,
-        "then_covered": seen.coverage[0],
-        "now_covered": seen.coverage[1],
-        "outcomes": [(_WORDS[name], then, now, plots.pair(then, now, most)) for name, then, now in seen.outcomes],
+        "counts": comparison.counts,
+        "then_covered": comparison.coverage[0],
+        "now_covered": comparison.coverage[1],
+        "outcomes": [(_WORDS[name], then, now, plots.pair(then, now, most)) for name, then, now in comparison.outcomes],
         "keys": plots.PAIR,
         "parts": [
             (
-                what,
+                part,
                 label,
-                seen.counts[what],
-                max(seen.counts[what] - MOST, 0),
-                [(each, _WORDS.get(each.then, ""), _WORDS.get(each.now, "")) for each in seen.differences[what]],
+                comparison.counts[part],
+                max(comparison.counts[part] - MOST, 0),
+                [
+                    (difference, _WORDS.get(difference.then, ""), _WORDS.get(difference.now, ""))
+                    for difference in comparison.differences[part]
+                ],
             )
-            for what, label in _PARTS
+            for part, label in _PARTS
         ],
     }

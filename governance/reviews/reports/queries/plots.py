@@ -1,4 +1,4 @@
-"""What the plots of reviews are drawn from: open items, loads, outcomes, times to proof, use against the granted."""
+"""The data of a review's plots: open items, load, outcomes, times to verification, use against grants."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from governance.reviews.remediation.models import Remediation
 from governance.reviews.usage import coverage as coverage_actions
 
 MOST_ROWS, MOST_TOOLS = 30, 24
-"""How much of a heat map is shown: what is left out is said beside it."""
+"""How many rows and tools a heat map shows; the page says how many are hidden."""
 
 
 def burn_down(campaign: Campaign) -> plots.Plot | None:
-    """Draw what was open on each day; nothing before the campaign began."""
+    """Draw the open items of each day; None before the campaign began."""
     burn = read.burn_down(campaign)
     return plots.burn_down(burn, (_("Day"), _("Open"), _("Reviewers")), _("reminded")) if burn else None
 
 
-def tiny(campaign: Campaign) -> str:
-    """Draw the same beside the campaign's name."""
+def small_burn_down(campaign: Campaign) -> str:
+    """Draw the open items of each day in small, for lists of campaigns."""
     burn = read.burn_down(campaign)
     return plots.small_burn(burn) if burn else ""
 
 
 def remediation(campaign: Campaign) -> plots.Plot | None:
-    """Draw within which time cuts were proven; nothing without any."""
+    """Draw within which time removals were verified; None without any."""
     proven = Remediation.objects.filter(decision__item__campaign=campaign, verified_at__isnull=False)
     due = Coalesce("decision__effective_at", "decision__decided_at")
     spans = [
@@ -47,8 +47,8 @@ def remediation(campaign: Campaign) -> plots.Plot | None:
     )
 
 
-def coverage(access: coverage_actions.Access) -> plots.Plot | None:
-    """Draw how much was reviewed in time at the end of each of the last months; nothing while nothing is in force."""
+def coverage(access: coverage_actions.AccessCounts) -> plots.Plot | None:
+    """Draw how much access was reviewed in time at the end of each of the last months; None without access."""
     known = [share for _month, share in access.months if share is not None]
     return (
         plots.trend(access.months, coverage_actions.ENOUGH, (_("Month"), _("Reviewed in time")))
@@ -68,7 +68,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Heat:
+class HeatMap:
     """Agents by tools: what each may use, and used. `hidden` counts the agents and tools that are not shown."""
 
     tools: list[str]
@@ -89,23 +89,23 @@ class _Use(NamedTuple):
 _COUNTS: Final = ("calls_window", "denied_window")
 
 
-def heat(campaign: Campaign) -> Heat | None:
-    """Set what is granted against what was used, those with most unused first; nothing without access to tools."""
+def heat(campaign: Campaign) -> HeatMap | None:
+    """Compare granted with used tools by agent, those with most unused tools first; None without access to tools."""
     lines = ReviewLine.objects.filter(item__campaign=campaign, item__agent__isnull=False, tool__isnull=False)
     lines = lines.exclude(item__state=ReviewItem.State.EXCLUDED)
     held: dict[tuple[str, str], dict[str, list[_Use]]] = defaultdict(lambda: defaultdict(list))
     by_tool: dict[str, int] = defaultdict(int)
     names, use = ("item__agent__name", "item__agent__slug", "tool__name"), ("usage_grade", *_COUNTS)
-    for name, slug, tool, *told in lines.values_list(*names, *use)[:_MOST_LINES]:
-        held[name, slug][tool].append(_Use(*told))
+    for name, slug, tool, *counts in lines.values_list(*names, *use)[:_MOST_LINES]:
+        held[name, slug][tool].append(_Use(*counts))
         by_tool[tool] += 1
     if not held:
         return None
     tools = sorted(by_tool, key=lambda name: (-by_tool[name], name))
     order = sorted(held, key=lambda agent: (-_unused(held[agent]), agent))
     cells = [[_cell(held[agent].get(tool, [])) for tool in tools[:MOST_TOOLS]] for agent in order[:MOST_ROWS]]
-    every = [_cell(found) for of_agent in held.values() for found in of_agent.values()]
-    return Heat(
+    every = [_cell(uses) for of_agent in held.values() for uses in of_agent.values()]
+    return HeatMap(
         tools[:MOST_TOOLS],
         [(name, slug, row) for (name, slug), row in zip(order, cells, strict=False)],
         (max(len(order) - MOST_ROWS, 0), max(len(tools) - MOST_TOOLS, 0)),
@@ -118,7 +118,7 @@ _MOST_LINES: Final = 5000
 
 
 def _unused(of_agent: dict[str, list[_Use]]) -> int:
-    return sum(_cell(found).state == "unused" for found in of_agent.values())
+    return sum(_cell(uses).state == "unused" for uses in of_agent.values())
 
 
 def _cell(lines: Sequence[_Use]) -> Cell:
@@ -133,5 +133,5 @@ def _cell(lines: Sequence[_Use]) -> Cell:
 def loads(reviewers: Sequence[dict[str, object]]) -> list[str]:
     """Draw the bar of each reviewer, in their order."""
     counted = [(int(str(row["submitted"])), int(str(row["open"]))) for row in reviewers]
-    most = max((done + left for done, left in counted), default=0)
-    return [plots.one_load(done, left, most) for done, left in counted]
+    most = max((done + open_items for done, open_items in counted), default=0)
+    return [plots.one_load(done, open_items, most) for done, open_items in counted]

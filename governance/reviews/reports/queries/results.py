@@ -1,4 +1,4 @@
-"""What came of a review, as plots: how much each agent could do before and after, and how reviewers answered."""
+"""The results of a review, as plots: the blast radius of agents before and after, and how reviewers answered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from governance.reviews.quality import blast_radius as blast_radius_actions
 from governance.reviews.quality import care
 
 FEWEST: Final = 5
-"""Without names of fewer reviewers nothing is drawn: each would be recognised."""
+"""Without names, fewer reviewers are not drawn: each would be recognised."""
 _SIZES: Final = ((100, 18), (50, 13), (0, 9))
 
 
@@ -30,7 +30,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Blast:
+class BlastRadiusChanges:
     """The agents of which something was cut, the largest change first; `hidden` counts those that are not shown."""
 
     rows: list[Change]
@@ -39,37 +39,40 @@ class Blast:
     after_key: str = plots.AFTER
 
 
-def blast_radius(campaign: Campaign) -> Blast | None:
-    """Draw what the reviewed access of each agent weighed beside what is left of it; nothing before a cut."""
+def blast_radius(campaign: Campaign) -> BlastRadiusChanges | None:
+    """Draw the blast radius of each agent's reviewed access before and after the review; None before a removal."""
     rows, hidden = blast_radius_actions.changes(campaign)
     drawn = [Change(row.name, row.slug, row.before, row.after, plots.dumbbell(row.before, row.after)) for row in rows]
-    return Blast(drawn, hidden) if drawn else None
+    return BlastRadiusChanges(drawn, hidden) if drawn else None
 
 
 def care_of_reviewers(reviewers: Sequence[care.OfReviewer], *, named: bool) -> plots.Plot | None:
-    """Draw seconds for an item by share of cuts, a dot for each reviewer; without names only of several, and coarsely.
+    """Draw seconds per item by share of removals, a dot for each reviewer; without names only for five or more.
 
-    Who gave too few answers to say anything is not there, nor whose time nobody counted.
+    Reviewers with too few answers are left out, and those without counted time.
     """
-    told = [each for each in reviewers if each.seconds is not None]
-    if not told or (len(told) < FEWEST and not named):
+    shown = [reviewer for reviewer in reviewers if reviewer.seconds is not None]
+    if not shown or (len(shown) < FEWEST and not named):
         return None
-    told.sort(key=lambda each: (each.seconds or 0, each.care.cut_rate))
+    shown.sort(key=lambda reviewer: (reviewer.seconds or 0, reviewer.care.cut_rate))
     slow, cut = (
-        max(each.seconds or 0 for each in told) or 1,
-        max(care.MOST_CUT + 10, *(each.care.cut_rate for each in told)),
+        max(reviewer.seconds or 0 for reviewer in shown) or 1,
+        max(care.MOST_CUT + 10, *(reviewer.care.cut_rate for reviewer in shown)),
     )
-    points = [(float(each.seconds or 0), float(each.care.cut_rate), _across(each.care.answers)) for each in told]
+    points = [
+        (float(reviewer.seconds or 0), float(reviewer.care.cut_rate), _across(reviewer.care.answers))
+        for reviewer in shown
+    ]
     drawn = plots.scatter(points, (slow, cut), (care.LEAST_CUT, care.MOST_CUT))
     heads = (_("Reviewer"), _("Seconds for an item"), _("Cut"), _("Answers"))
     rows = tuple(
         (
-            each.name if named else _("Reviewer %(n)d") % {"n": number},
-            str(each.seconds),
-            f"{each.care.cut_rate} %",
-            _answers(each.care.answers, named=named),
+            reviewer.name if named else _("Reviewer %(n)d") % {"n": number},
+            str(reviewer.seconds),
+            f"{reviewer.care.cut_rate} %",
+            _answers(reviewer.care.answers, named=named),
         )
-        for number, each in enumerate(told, start=1)
+        for number, reviewer in enumerate(shown, start=1)
     )
     return replace(plots.Plot(drawn, heads, rows), left="0 s", right=f"{slow} s", top=f"{cut} %")
 
@@ -79,7 +82,7 @@ def _across(answers: int) -> int:
 
 
 def _answers(answers: int, *, named: bool) -> str:
-    """Say how many; without a name only about, so that nobody is found by her number."""
+    """Return the number of answers; without names a range, so that the number identifies no reviewer."""
     if named:
         return str(answers)
     least = next(least for least, _across in _SIZES if answers >= least)

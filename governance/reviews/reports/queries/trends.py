@@ -1,4 +1,4 @@
-"""What the plots over time are drawn from: coverage by risk, cuts by review, changes of tools by day."""
+"""The data of the plots over time: coverage by risk level, removals by review, tool changes by day."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ WEEKS: Final = 26
 """How far back the calendar of changes goes."""
 
 
-def coverage(access: coverage_actions.Access) -> plots.Plot | None:
-    """Draw how much was reviewed in time at the end of each of twelve months, by risk; nothing before two are known."""
+def coverage(access: coverage_actions.AccessCounts) -> plots.Plot | None:
+    """Draw how much was reviewed in time at the end of each of twelve months, by risk; None for fewer than two."""
     months = access.history
     if sum(seen.percent is not None for _month, seen in months) < 2:  # noqa: PLR2004 - a line has two ends
         return None
@@ -45,23 +45,23 @@ def coverage(access: coverage_actions.Access) -> plots.Plot | None:
 
 
 def cut_rates() -> plots.Plot | None:
-    """Draw which share of its answers each of the last reviews removed or cut, the oldest first; nothing without two.
+    """Draw the share of answers that removed or reduced access in each of the last reviews; None for fewer than two.
 
-    Small reviews are left out: each of them has one answer.
+    Event-triggered reviews are left out: each of them has one answer.
     """
     began = Campaign.objects.filter(state__in=Campaign.BEGAN).exclude(kind=Campaign.Kind.MICRO)
-    last = {each.pk: each for each in began.order_by("-snapshot_at", "pk")[:MOST_CAMPAIGNS]}
-    told = tallies.decided(last.values())
-    found = [(last[pk], told[pk]) for pk in reversed(last) if pk in told]
-    if len(found) < 2:  # noqa: PLR2004 - one is no trend
+    last = {campaign.pk: campaign for campaign in began.order_by("-snapshot_at", "pk")[:MOST_CAMPAIGNS]}
+    decided = tallies.decided(last.values())
+    counted = [(last[pk], decided[pk]) for pk in reversed(last) if pk in decided]
+    if len(counted) < 2:  # noqa: PLR2004 - one is no trend
         return None
-    all_of = [sum(row.values()) for _campaign, row in found]
+    all_of = [sum(row.values()) for _campaign, row in counted]
     shares = {
-        verb: [100 * row.get(verb, 0) // n for (_campaign, row), n in zip(found, all_of, strict=True)]
+        verb: [100 * row.get(verb, 0) // n for (_campaign, row), n in zip(counted, all_of, strict=True)]
         for verb in ("revoke", "reduce")
     }
     drawn = plots.columns(
-        [campaign.snapshot_at.strftime("%Y-%m") if campaign.snapshot_at else "" for campaign, _row in found],
+        [campaign.snapshot_at.strftime("%Y-%m") if campaign.snapshot_at else "" for campaign, _row in counted],
         [(_("Removed"), shares["revoke"]), (_("Kept in part"), shares["reduce"])],
         _("Month"),
         most=100,
@@ -69,15 +69,15 @@ def cut_rates() -> plots.Plot | None:
     )
     table = tuple(
         (campaign.name, str(n), f"{shares['revoke'][at]} %", f"{shares['reduce'][at]} %")
-        for at, ((campaign, _row), n) in enumerate(zip(found, all_of, strict=True))
+        for at, ((campaign, _row), n) in enumerate(zip(counted, all_of, strict=True))
     )
     return replace(drawn, heads=(_("Review"), _("Answered"), _("Removed"), _("Kept in part")), rows=table, top="100 %")
 
 
 def changes(caller: Caller) -> plots.Plot | None:
-    """Draw on which days of half a year tools that somebody sees were offered otherwise than before; nothing without.
+    """Draw on which days of half a year tools that a caller sees changed their definition; None without changes.
 
-    The first definition of a tool is no change, and one that comes back is none that was not seen.
+    The first definition of a tool is no change, nor is a return to one that was seen before.
     """
     today = clock.now().date()
     first = today - timedelta(days=today.weekday(), weeks=WEEKS - 1)

@@ -18,7 +18,7 @@ BEGIN
                 IS DISTINCT FROM to_jsonb(OLD) - 'checker_id' - 'resolution' - 'asked_at'
                 OR governance_spot_conflict(OLD.item_id, OLD.checker_id) IS NULL
                    AND NOT governance_spot_is_seen(OLD.item_id, OLD.checker_id) THEN
-            PERFORM governance_review_refuses('somebody else makes a spot check only where its checker cannot any more');
+            PERFORM governance_review_refuses('a spot check gets another checker only where its checker may not check it any more');
         END IF;
         PERFORM governance_talk_is_open(NEW.item_id);
     ELSIF OLD.verb = '' AND NEW.verb <> '' THEN

@@ -14,7 +14,7 @@ BEGIN
     IF EXISTS (SELECT FROM governance_populationrow p JOIN entitlements_grant g ON g.id = p.grant_id
                JOIN governance_approval v ON v.request_id = g.request_id
                WHERE p.item_id = asked AND v.answer = 'approved' AND (v.by_id = ANY (voices) OR v.in_place_of_id = ANY (voices))) THEN
-        RETURN 'who said yes to access does not check that it was kept';
+        RETURN 'a person who approved access does not check that it was kept';
     END IF;
     IF EXISTS (SELECT FROM governance_reviewitem i JOIN governance_campaign c ON c.id = i.campaign_id
                WHERE i.id = asked AND c.owner_id = ANY (voices))

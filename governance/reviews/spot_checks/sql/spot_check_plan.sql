@@ -6,11 +6,11 @@ BEGIN
         PERFORM governance_review_refuses('spot checks are switched on before a review ends');
     END IF;
     IF NEW.seed_sha256 <> encode(sha256(NEW.seed::bytea), 'hex') THEN
-        PERFORM governance_review_refuses('the seed of spot checks is the one whose digest was told');
+        PERFORM governance_review_refuses('the seed of spot checks matches the digest that was shown');
     END IF;
     IF TG_OP = 'UPDATE' AND (OLD.drawn_at IS NOT NULL OR to_jsonb(NEW) - 'drawn_at' - 'due_at' - 'frame'
             IS DISTINCT FROM to_jsonb(OLD) - 'drawn_at' - 'due_at' - 'frame') THEN
-        PERFORM governance_review_refuses('what was said of spot checks stays, and they are drawn once');
+        PERFORM governance_review_refuses('the settings of spot checks do not change, and they are drawn once');
     END IF;
     RETURN NEW;
 END $$;

@@ -1,4 +1,4 @@
-"""The use of access over REST: what was seen of each line, what is more than that with its replay, letting it go."""
+"""The use of access over REST: the use of each line, right-sizing proposals with their replay, applying them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .simulation import ReductionShown
 
 
 class TighteningShown(Shown):
-    """One limit far above its use: the most that is allowed, the most that was used in so many calls, what could be."""
+    """A limit far above its use: the allowed maximum, the largest value used in so many calls, the proposed maximum."""
 
     tool = serializers.CharField()
     argument = serializers.CharField()
@@ -40,9 +40,9 @@ class TighteningShown(Shown):
 
 
 class LargerThanUsed(Shown):
-    """What could go from one grant: tools that nobody called in ninety days, the room of limits far above their use.
+    """What could be removed from one grant: tools not called in ninety days, and limits far above their use.
 
-    `replay` says what all of it together would have denied.
+    `replay` shows what all of it together would have denied.
     """
 
     grant = serializers.UUIDField(source="grant.pk")
@@ -61,9 +61,9 @@ class LargerThanUsed(Shown):
 
 
 class RightSizeAsked(Strict):
-    """The tools to take away, all of them still unused; the most of arguments, by tool and argument; and why.
+    """The tools to remove, all of them still unused; lower maximums by tool and argument; and the reason.
 
-    A most is what is proposed now, or gentler: above it, and below the limit that holds.
+    A maximum must be at or above the one proposed now, and below the present limit.
     """
 
     drop = Names(required=False, default=list)
@@ -72,10 +72,10 @@ class RightSizeAsked(Strict):
 
 
 class LineUseShown(Shown):
-    """What was seen of one tool in ninety days. Numbers are null where calls go past our gateway (grades B and C).
+    """The use of one tool in ninety days. Numbers are null where calls bypass our gateway (grades B and C).
 
-    `full_window`: the access, or what it renews, is older than that, so that no call means that nobody used it.
-    `arguments`: the least and the most of each number among the arguments that a limit bounds, by name.
+    `full_window`: the access, or what it renews, is older than that, so that no call means that it is unused.
+    `arguments`: the smallest and the largest value of each numeric argument that a limit bounds, by name.
     """
 
     tool = serializers.CharField()
@@ -93,7 +93,7 @@ class LineUseShown(Shown):
 
 
 class DayShown(Shown):
-    """The sealed calls of one tool on one day, in UTC; what was not added up yet is missing."""
+    """The sealed calls of one tool on one day, in UTC; calls that are not added up yet are missing."""
 
     day = serializers.DateField()
     tool = serializers.CharField(source="tool.name")
@@ -102,12 +102,12 @@ class DayShown(Shown):
     people = serializers.SerializerMethodField()
 
     def get_people(self, row: UsageDay) -> int:
-        """Count whom they were for."""
+        """Count the people that the agent acted for."""
         return len(row.people)
 
 
 class UseShown(Shown):
-    """The use of one grant. `arguments`: of them the record keeps a digest, and numbers that a limit bounds."""
+    """The use of one grant. `arguments`: the audit log keeps a digest of them, and the numbers that a limit bounds."""
 
     since = serializers.DateTimeField()
     lines = LineUseShown(many=True)
@@ -122,19 +122,19 @@ class GrantUse(Endpoint):
 
     @extend_schema(responses=UseShown)
     def get(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Say how much each tool of a grant was used in ninety days, and on which of them."""
+        """Return how much each tool of a grant was used in ninety days, in total and by day."""
         grant, now = self.find(visibility.grants(self.caller), pk=key), clock.now()
-        found = usage.of_lines([grant.pk], now)
-        lines = [{"tool": line.tool.name, "use": found[grant.pk, line.tool_id]} for line in grant.lines.all()]
+        uses = usage.of_lines([grant.pk], now)
+        lines = [{"tool": line.tool.name, "use": uses[grant.pk, line.tool_id]} for line in grant.lines.all()]
         since = now - usage.WINDOW
         days = UsageDay.objects.filter(grant=grant, day__gte=since.date()).select_related("tool")
-        told = {
+        detail = {
             "since": since,
             "lines": lines,
             "days": days.order_by("day", "tool__name"),
             "arguments": "bounded_numbers",
         }
-        return Response(UseShown(told).data)
+        return Response(UseShown(detail).data)
 
 
 class LargerFilter(filters.FilterSet):
@@ -157,12 +157,12 @@ class RightSizing(Listing):
     ordering = ("-created_at", "-id")
 
     def rows(self) -> QuerySet[Grant]:
-        """Return the grants, of those the caller sees, from which something could go."""
-        return right_sizing.larger(visibility.grants(self.caller))
+        """Return the grants that the caller sees and that are larger than their use."""
+        return right_sizing.oversized(visibility.grants(self.caller))
 
     @extend_schema(responses=LargerThanUsed(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """List what could go, or be limited further, without denying anything that was done in ninety days."""
+        """List what could be removed or limited further without denying any call of the last ninety days."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
         return self.get_paginated_response(LargerThanUsed(right_sizing.proposals(page or []), many=True).data)
 
@@ -174,9 +174,9 @@ class RightSize(Endpoint):
 
     @extend_schema(request=RightSizeAsked, responses=GrantShown)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Take unused tools from a grant and lower limits far above their use, as a person who may.
+        """Remove unused tools from a grant and lower limits far above their use.
 
-        All tools of it ends it.
+        Removing all of its tools revokes the grant.
         """
         grant = self.find(visibility.grants(self.caller), pk=key)
         self.permit(grant, *grants.about(grant))

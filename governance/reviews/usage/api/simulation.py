@@ -1,4 +1,4 @@
-"""What a change would have done to recorded calls, over REST."""
+"""Simulations of a change on recorded calls, over REST."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from governance.reviews.usage import replay
 
 
 class ReductionAsked(Strict):
-    """A cut of one grant: tools to take away, and other limits by tool."""
+    """A reduction of one grant: tools to remove, and new limits by tool."""
 
     grant = serializers.UUIDField()
     drop = Names(required=False, default=list)
@@ -31,10 +31,10 @@ class ReductionAsked(Strict):
 
 
 class ReductionShown(Shown):
-    """What the cut would have done.
+    """The effect that the reduction would have had.
 
-    `undecided` calls went to a tool whose limits change, and what was recorded cannot tell. Numbers are null
-    where calls go past our gateway.
+    `undecided` calls went to a tool whose limits change, and the log cannot show the result. Numbers are null
+    where calls bypass our gateway.
     """
 
     since = serializers.DateTimeField()
@@ -54,21 +54,21 @@ class Reduction(Endpoint):
 
     @extend_schema(request=ReductionAsked, responses=ReductionShown)
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Say how many of the calls of the last ninety days the cut would have denied. Nothing is changed."""
+        """Return how many calls of the last ninety days the reduction would have denied. Nothing is changed."""
         body = self.body(ReductionAsked)
         grant = self.find(visibility.grants(self.caller), pk=body["grant"])
         return Response(ReductionShown(replay.of_grant(grant, body["drop"], body["limits"]).as_json()).data)
 
 
 class PreviewAsked(MannerAsked):
-    """A campaign as it would be drafted."""
+    """The draft of a campaign."""
 
     scope = Scope(required=False, default=dict)
     kind = serializers.ChoiceField(choices=Campaign.Kind.choices, required=False, default=Campaign.Kind.AGENT_OWNER)
 
 
 class LoadShown(Shown):
-    """How much one reviewer would get; an empty login stands for what nobody can be found for."""
+    """The number of items for one reviewer; an empty login stands for unassigned items."""
 
     login = serializers.CharField()
     items = serializers.IntegerField()
@@ -77,7 +77,7 @@ class LoadShown(Shown):
 
 
 class PreviewShown(Shown):
-    """What the campaign would be. Where `staged` is false the population is too large for a look and only counted."""
+    """The campaign as it would be. Where `staged` is false the population is too large to stage, and only counted."""
 
     grants = serializers.IntegerField()
     staged = serializers.BooleanField()
@@ -104,7 +104,7 @@ class CampaignPreview(Endpoint):
 
     @extend_schema(request=PreviewAsked, responses=PreviewShown)
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Say what a campaign would look at and whom it would ask if it began now. Nothing is kept."""
+        """Return the items and reviewers that a campaign would have if it began now. Nothing is stored."""
         body, human = self.body(PreviewAsked), self.caller.human
         if human is None:
             raise item_errors.MayNotReview

@@ -305,14 +305,14 @@ def test_the_evidence_is_handed_out_as_it_is_read_and_no_part_holds_more_than_so
         make.grant(make.agent(f"bot-{number}", sponsor=company.sofia), company.use, people=[company.alice])
     campaign = worlds.campaign(company)
     evidence, asked = import_module("governance.reviews.evidence.record"), list[int]()
-    reading = evidence.shown
+    reading = evidence.rows_of
     monkeypatch.setattr(evidence, "_AT_ONCE", 2)
 
-    def shown(items: list[ReviewItem]) -> object:
+    def rows_of(items: list[ReviewItem]) -> object:
         asked.append(len(items))
         return reading(items)
 
-    monkeypatch.setattr(evidence, "shown", shown)
+    monkeypatch.setattr(evidence, "rows_of", rows_of)
     ana = visits.as_(company.ana)
 
     answer = ana.get("/reviews/q4/evidence.json", secure=True)

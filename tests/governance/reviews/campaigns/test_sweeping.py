@@ -45,7 +45,7 @@ def test_a_removal_that_fails_stops_no_other_and_is_told(
 ) -> None:
     _, (first, second) = two_removals(company)
     at(timedelta(minutes=20))
-    prove = remediation.prove
+    prove = remediation.verify
 
     def broken(decision: UUID) -> Remediation:
         if decision == first:
@@ -54,7 +54,7 @@ def test_a_removal_that_fails_stops_no_other_and_is_told(
         return prove(decision)
 
     with monkeypatch.context() as patch:
-        patch.setattr(remediation, "prove", broken)
+        patch.setattr(remediation, "verify", broken)
         with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="nobody thought of this")):
             tasks.prove_removals()
     assert Remediation.objects.get(pk=second).finished_at is not None
@@ -71,7 +71,7 @@ def test_an_exception_ends_with_the_removal_that_is_taken_back(
     campaign, (first, second) = two_removals(company)
     with monkeypatch.context() as broken:
         broken.setattr(verification, "_calls", lambda *_, **__: [])  # nobody can say what the tools answer now
-        assert remediation.prove(first).state == "failed"
+        assert remediation.verify(first).state == "failed"
     until = clock.now() + timedelta(days=2)
     exceptions.make(first, control="watched", expires_at=until, by=company.ana, reason="vendor")
     item = campaign.items.get(decisions=first)

@@ -30,7 +30,7 @@ type Move = Callable[[datetime | timedelta], datetime]
 
 def _heard() -> None:
     for event in Event.objects.filter(action=Action.CAMPAIGN_REMINDED):
-        listener.tell(event)
+        listener.notify(event)
 
 
 def _told() -> list[str]:

@@ -129,7 +129,7 @@ def test_what_its_page_foretells_before_a_launch_is_what_reviewers_then_hear(at:
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
     assert [sentence for _day, sentence in planned_reminders if sentence not in page] == []
     launch.activate(campaign.pk, by=company.ana)
-    listener.tell(timeline.of("campaign", "q4").get(action=Action.CAMPAIGN_ACTIVATED))
+    listener.notify(timeline.of("campaign", "q4").get(action=Action.CAMPAIGN_ACTIVATED))
     heard = [(clock.now().date(), notice.sentence) for notice in Notice.objects.filter(person=company.sofia)]
     while len(heard) < len(planned_reminders):
         at(timedelta(hours=12))

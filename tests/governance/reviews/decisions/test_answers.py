@@ -66,7 +66,7 @@ def test_keeping_some_drops_the_others_at_once_and_the_proof_says_so_of_both(
     before = facts.load("research-bot", "clock")
     (cut,) = worlds.answer(campaign, company.sofia, [(item, only(item, "now", "convert"))]).removals
 
-    proven = remediation.prove(cut)
+    proven = remediation.verify(cut)
 
     assert held() == {"now", "convert"}
     assert Grant.objects.get().version == 2
@@ -93,7 +93,7 @@ def test_a_proof_finds_a_tool_that_is_still_there_and_one_that_is_gone_too_much(
     (cut,) = worlds.answer(campaign, company.sofia, [(item, only(item, "now", "convert"))]).removals
     wipe = ReviewLine.objects.get(item=item, tool__name="wipe").tool
     Grant.objects.get().lines.create(tool=wipe)
-    assert remediation.prove(cut).state == "failed"
+    assert remediation.verify(cut).state == "failed"
 
 
 def test_tighter_limits_are_a_reduction_and_looser_ones_are_none(
@@ -112,7 +112,7 @@ def test_tighter_limits_are_a_reduction_and_looser_ones_are_none(
         campaign, company.sofia, [(item, Answer("reduce", "risk", kept=kept, limits={line: tight}))]
     ).removals
 
-    assert remediation.prove(cut).state == "verified"
+    assert remediation.verify(cut).state == "verified"
     assert Grant.objects.get().lines.get(tool__name="convert").limits == tight
     assert held() == {"now", "convert", "remove", "wipe"}
 
@@ -179,7 +179,7 @@ def test_an_earlier_end_comes_once_the_answer_can_no_longer_be_taken_back(
     until = Answer("certify", "seasonal", "It is read each December.", valid_until=sooner)
     (cut,) = worlds.answer(campaign, company.sofia, [(item, until)]).removals
     assert Grant.objects.get().expires_at > sooner
-    assert remediation.prove(cut).state == "applied"
+    assert remediation.verify(cut).state == "applied"
 
     at(clock.now() + timedelta(minutes=16))
     assert sweeps.prove_due() == 1
@@ -203,7 +203,7 @@ def test_a_removal_of_a_later_day_comes_then_and_its_review_waits_for_it(
         submission.save_draft(item.pk, replace(worlds.KEEP, effective_at=now + DAY), by=company.sofia, rev=0)
     then = now + timedelta(days=3)
     done = worlds.answer(campaign, company.sofia, [(item, replace(worlds.REMOVE, effective_at=then))])
-    assert (done.removals, remediation.prove(done.decided[0].pk).state) == ([], "queued")
+    assert (done.removals, remediation.verify(done.decided[0].pk).state) == ([], "queued")
     close.close(campaign.pk, by=company.ana, reason="The quarter is over.")
     at(then - timedelta(seconds=1))
     assert (sweeps.prove_due(), Grant.objects.get().state) == (0, "active")
@@ -236,7 +236,7 @@ def test_an_answer_taken_back_in_time_gives_back_what_it_cut(
     company, campaign, item = review
     said = worlds.REMOVE if verb == "revoke" else only(item, "now")
     (cut,) = worlds.answer(campaign, company.sofia, [(item, said)]).removals
-    remediation.prove(cut)
+    remediation.verify(cut)
     with pytest.raises(NotFound):
         recall.recall(item.pk, by=company.sam)
 
@@ -363,7 +363,7 @@ def test_a_cut_that_fails_is_excepted_by_a_second_person_until_a_day(
         broken.setattr(grants, "suspend", lambda *_, **__: None)
         broken.setattr(grants, "revoke", lambda *_, **__: None)
         (cut,) = worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)]).removals
-        assert remediation.prove(cut).state == "failed"
+        assert remediation.verify(cut).state == "failed"
         at(timedelta(minutes=20))
         sweeps.prove_due()
         until = clock.now() + timedelta(days=30)

@@ -119,7 +119,7 @@ def test_one_removal_settles_them_and_what_is_under_sox_ends_with_the_access(wor
         world.quarterly.slug,
         world.moved.slug,
     }
-    remediation.prove(decided.pk)
+    remediation.verify(decided.pk)
     at(timedelta(minutes=16))
     sweeps.prove_due()
     assert undecided.supersede(world.sox) == 1

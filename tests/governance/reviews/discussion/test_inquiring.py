@@ -89,7 +89,7 @@ def test_whoever_is_asked_is_told_and_finds_it_at_home_and_the_reviewer_is_told_
     company, _campaign, item = review
     Person.objects.filter(login="sofia").update(name=HOSTILE)
     asked = questions.ask(item.pk, to=company.otto, by=company.sofia, text=HOSTILE)
-    listener.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
+    listener.notify(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
     page = f"/review-questions/{asked.pk}/"
     (notices,) = Notice.objects.filter(person=company.otto, url=page)
     assert "\u202e" not in notices.sentence
@@ -100,7 +100,7 @@ def test_whoever_is_asked_is_told_and_finds_it_at_home_and_the_reviewer_is_told_
     assert "&lt;script&gt;window" in shown
     assert otto.post(page, {"text": "=For the sales desk."})["Location"] == page
     assert page not in visits.text(otto.get("/"))
-    listener.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED))
+    listener.notify(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED))
     assert Notice.objects.filter(person=company.sofia, url=f"/reviews/q4/items/{item.pk}/").count() == 1
     assert "=For the sales desk." in visits.text(visits.as_(company.sofia).get(f"/reviews/q4/items/{item.pk}/?beside"))
 

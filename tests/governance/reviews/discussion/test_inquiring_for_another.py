@@ -115,8 +115,8 @@ def test_it_is_told_found_and_answered_on_the_page_by_who_stands_in(review: Revi
     leave(company.otto, company.mallory)
     asked = ask(review)
     page = f"/review-questions/{asked.pk}/"
-    listener.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
-    sentences = {notice.person.login: notice.sentence for notice in Notice.objects.filter(url=page)}
+    listener.notify(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
+    sentences = {told.person.login: told.sentence for told in Notice.objects.filter(url=page)}
     assert set(sentences) == {"otto", "mallory"}
     assert "in whose place you answer" in sentences["mallory"]
     mallory = visits.as_(company.mallory)
@@ -125,7 +125,7 @@ def test_it_is_told_found_and_answered_on_the_page_by_who_stands_in(review: Revi
     assert mallory.post(page, {"text": "Sales."})["Location"] == page
     assert page not in visits.text(mallory.get("/"))
     assert f"in place of {company.otto.name}" in visits.text(visits.as_(company.otto).get(page))
-    listener.tell(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED))
+    listener.notify(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED))
     (heard,) = Notice.objects.filter(person=company.sofia, url=f"/reviews/q4/items/{item.pk}/")
     assert heard.sentence.startswith(company.mallory.name)
     beside = visits.text(visits.as_(company.sofia).get(f"/reviews/q4/items/{item.pk}/?beside"))

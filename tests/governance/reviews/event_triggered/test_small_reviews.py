@@ -123,7 +123,7 @@ def test_keeping_some_cuts_what_is_unticked_and_keeps_the_rest_as_it_is(
     done = answer.answer(campaign.pk, review_answer, by=company.sofia, via=UI)
 
     assert sorted(each.verb for each in done.decided) == ["certify", "reduce"]
-    assert all(remediation.prove(cut).state == "verified" for cut in done.removals)
+    assert all(remediation.verify(cut).state == "verified" for cut in done.removals)
     assert [sorted(each.lines.values_list("tool__name", flat=True)) for each in held] == [["one"], ["one", "two"]]
 
 
@@ -155,7 +155,7 @@ def test_what_is_removed_stops_at_once_and_an_answer_can_be_taken_back(
     done = answer.answer(
         campaign.pk, ReviewAnswer("revoke", worlds.open_in(campaign), why_drop="drifted"), by=company.sofia, via=UI
     )
-    assert [remediation.prove(cut).state for cut in done.removals] == ["verified", "verified"]
+    assert [remediation.verify(cut).state for cut in done.removals] == ["verified", "verified"]
     held[0].refresh_from_db()
     assert held[0].state == "suspended"
 
@@ -393,7 +393,7 @@ def test_whoever_is_asked_is_told_once_with_the_way_to_the_page(low: tuple[Compa
     event = timeline.of("campaign", campaign.slug).get(action=Action.CAMPAIGN_ACTIVATED)
     assert (event.actor, event.detail["cause"]) == (str(SYSTEM), "new_office")
     for _times in range(2):
-        listener.tell(event)
-    notice = Notice.objects.get(person=company.sofia)
-    assert notice.url == f"/small-reviews/{campaign.slug}/"
+        listener.notify(event)
+    told = Notice.objects.get(person=company.sofia)
+    assert told.url == f"/small-reviews/{campaign.slug}/"
     assert Tool.objects.exists()

@@ -95,7 +95,7 @@ def test_two_people_answer_what_weighs_most_and_the_second_is_told_when_it_is_he
     assert item.state == "in_review"
     assert second in (company.sam, company.resa, company.rob)
 
-    listener.tell(timeline.of("campaign", campaign.slug).get(action=Action.REVIEW_DECIDED))
+    listener.notify(timeline.of("campaign", campaign.slug).get(action=Action.REVIEW_DECIDED))
 
     assert Notice.objects.get(person=second).url == f"/small-reviews/{campaign.slug}/"
     assert second is not None

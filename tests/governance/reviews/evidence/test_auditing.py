@@ -148,7 +148,7 @@ def test_a_question_is_due_in_a_working_day_and_answered_once_by_the_owner(
     with pytest.raises(question_rules.QuestionAnswered):
         audit.answer(asked.pk, by=company.ana, text="And more.")
     for event in Event.objects.filter(action__in=[Action.AUDIT_QUESTION_ASKED, Action.AUDIT_QUESTION_ANSWERED]):
-        listener.tell(event)
+        listener.notify(event)
     told = Notice.objects.filter(url=f"/reviews/{closed.slug}/audit/")
     assert sorted(told.values_list("person__login", flat=True)) == ["ana", "audrey"]
     with pytest.raises(NotFound):

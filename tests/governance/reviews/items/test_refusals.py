@@ -323,7 +323,7 @@ def test_a_cut_that_was_not_taken_back_is_not_withdrawn_and_none_is_excepted_by_
     worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)])
     with refused("taken back with its answer"), transaction.atomic():
         Remediation.objects.update(state="withdrawn")
-    with refused("excepted by somebody"), transaction.atomic():
+    with refused("excepted by a second person"), transaction.atomic():
         Remediation.objects.update(state="excepted")
     now = clock.now()
     fields = {"remediation": Remediation.objects.get(), "reason": "x", "control": "x", "made_at": now}

@@ -51,7 +51,7 @@ def of(campaign: Campaign, key: str) -> ReviewItem:
 def remove(campaign: Campaign, by: Person, item: ReviewItem, answer: Answer = REMOVE) -> Remediation:
     """Answer an item with a removal, and prove it."""
     (decision,) = worlds.answer(campaign, by, [(item, answer)]).removals
-    return remediation.prove(decision)
+    return remediation.verify(decision)
 
 
 def ties_out(campaign: Campaign, folder: Path) -> bool:

@@ -75,7 +75,7 @@ def closed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, 
     questions.answer(asked.pk, by=company.sam, text="-1, I say.")
     done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), said)])
     for decision in done.removals:
-        remediation.prove(decision)
+        remediation.verify(decision)
     make.grant(make.agent("late-bot", sponsor=company.sofia), company.use, people=[company.bob])
     worlds.let_it_be_final(monkeypatch)
     return company, _end(campaign, company, archive)
@@ -353,7 +353,7 @@ def test_what_went_on_over_the_whole_period_is_in_it(
     )
     monkeypatch.setattr(clock, "now", lambda: begun + timedelta(hours=1))
     following = worlds.campaign(company, slug="next")
-    assert period.of(following) == (campaign.closed_at, clock.now())
+    assert period.bounds(following) == (campaign.closed_at, clock.now())
 
 
 def _leaving(begun: datetime) -> list[Event]:
@@ -382,7 +382,7 @@ def test_the_summary_is_a_pdf_of_the_same_bytes_in_which_no_letter_vanishes(clos
     written = files["00_README.pdf"]
     assert written.startswith(b"%PDF-")
     assert written.rstrip().endswith(b"%%EOF")
-    assert summary.shown("Zoë <b> Łódź 山\u202e") == "Zoë <b> Łódź \\u{5c71}\\u{202e}"
+    assert summary.printable("Zoë <b> Łódź 山\u202e") == "Zoë <b> Łódź \\u{5c71}\\u{202e}"
     scope = {**json.loads(files["02_scope_and_parameters.json"]), "name": "山 <para> & \u202e"}
     told = {"tie_out": {"x": 0}, "sign_off": {"name": "<a", "by": "b", "at": "c", "statement": "&"}, "rows": {"t": 1}}
     with zipfile.ZipFile(io.BytesIO(b"".join(EvidencePack.objects.get().archive()))) as pack:

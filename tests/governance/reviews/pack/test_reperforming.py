@@ -89,7 +89,7 @@ def _said(file: Path) -> str:
 
 def test_the_record_alone_gives_the_same_population(company: Company, tmp_path: Path) -> None:
     file = _sealed(company, tmp_path)
-    assert "4 grants in the pack, 4 by the record, 0 others" in _said(file)
+    assert "4 grants in the pack, 4 by the audit log, 0 others" in _said(file)
     with zipfile.ZipFile(file) as pack:
         scope = json.loads(pack.read("02_scope_and_parameters.json"))
         packed = {row["grant"] for row in verify.rows(pack.read("03_population.jsonl"))}
@@ -129,7 +129,7 @@ def test_what_was_changed_beside_the_record_is_found(company: Company, tmp_path:
     with zipfile.ZipFile(file) as pack:
         found = "\n".join(reperformance.reperform(pack).differences)
     assert f"{changed.pk}: lines is" in found
-    assert f"{unseen.pk} is in the pack, and by the record not in force" in found
+    assert f"{unseen.pk} is in the pack, and by the audit log not in force" in found
     assert f"{hidden.pk}: expires_at is" in found
     assert found.count("\n") == 2
 
@@ -143,7 +143,7 @@ def test_a_scope_is_kept_to_and_what_it_should_have_had_is_named(company: Compan
         by=company.ana,
     )
     file = _sealed(company, tmp_path, launch.activate(made.pk, by=company.ana))
-    assert "1 grants in the pack, 1 by the record, 3 others" in _said(file)
+    assert "1 grants in the pack, 1 by the audit log, 3 others" in _said(file)
     with zipfile.ZipFile(file) as pack:
         scope = json.loads(pack.read("02_scope_and_parameters.json"))
     missing = past_grants.as_of(past_grants.read(scope["snapshot_at"]))
@@ -181,7 +181,7 @@ def test_who_left_a_shared_grant_or_came_back_is_followed(tmp_path: Path) -> Non
         if word == "back":
             subjects.restore_person(grant.pk, before, by=sofia, reason="It was a mistake.")
     file = _sealed(company, tmp_path, cut=False)
-    assert "2 grants in the pack, 2 by the record, 0 others" in _said(file)
+    assert "2 grants in the pack, 2 by the audit log, 0 others" in _said(file)
     with zipfile.ZipFile(file) as pack:
         scope = json.loads(pack.read("02_scope_and_parameters.json"))
     held = past_grants.as_of(past_grants.read(scope["snapshot_at"]))
@@ -198,7 +198,7 @@ def test_delegations_are_followed_for_each_person_of_a_grant(tmp_path: Path) -> 
     make.grant(make.agent("group-bot", sponsor=company.sofia), low, groups=[make.group(company.bob)])
     make.grant(make.agent("other-bot", sponsor=company.sofia), low, people=[company.bob])
     file, _ = _kept(company, "delegation", tmp_path, agents=[company.bot.slug])
-    assert "2 delegations in the pack, 2 by the record, 1 others" in _said(file)
+    assert "2 delegations in the pack, 2 by the audit log, 1 others" in _said(file)
 
 
 def test_a_person_who_was_taken_out_of_a_grant_beside_the_record_is_found(tmp_path: Path) -> None:
@@ -208,8 +208,8 @@ def test_a_person_who_was_taken_out_of_a_grant_beside_the_record_is_found(tmp_pa
         cursor.execute("DELETE FROM entitlements_grantsubject WHERE person_id = %s", [company.bob.pk])
     file, _ = _kept(company, "delegation", tmp_path)
     assert _differences(file) == [
-        f"{shared.pk} for alice: others is 0 in the pack and 1 by the record",
-        f"{shared.pk} for bob was in force and in scope by the record, and is not in the pack",
+        f"{shared.pk} for alice: others is 0 in the pack and 1 by the audit log",
+        f"{shared.pk} for bob was in force and in scope by the audit log, and is not in the pack",
     ]
 
 
@@ -223,7 +223,7 @@ def test_agents_are_followed_with_their_state_and_who_answers_for_them(tmp_path:
     agents.edit(staged, by=SYSTEM, version=staged.version, purpose="Helps with more.")
     ownership.change_owner(staged, company.sam, by=company.ana.principal, reason="Otto has no time.")
     file, _ = _kept(company, "ownership", tmp_path)
-    assert "3 agents in the pack, 3 by the record, 0 others" in _said(file)
+    assert "3 agents in the pack, 3 by the audit log, 0 others" in _said(file)
 
 
 def test_an_agent_that_was_hidden_or_changed_beside_the_record_is_found(tmp_path: Path) -> None:
@@ -237,8 +237,8 @@ def test_an_agent_that_was_hidden_or_changed_beside_the_record_is_found(tmp_path
     file, _ = _kept(company, "ownership", tmp_path)
     was = changed.owner.login if changed.owner else ""
     assert _differences(file) == [
-        f"agent changed-bot: owner is sam in the pack and {was} by the record",
-        "agent hidden-bot was in force and in scope by the record, and is not in the pack",
+        f"agent changed-bot: owner is sam in the pack and {was} by the audit log",
+        "agent hidden-bot was in force and in scope by the audit log, and is not in the pack",
     ]
 
 
@@ -260,7 +260,7 @@ def test_clients_tokens_and_credentials_are_followed(tmp_path: Path) -> None:
     withheld = vault.set_secret(make.system("other"), kind="bearer", value="third-secret", by=SYSTEM)
     vault.withhold(withheld.system, withheld.fingerprint, by=SYSTEM, reason="Looked at.")
     file, _ = _kept(company, "credential", tmp_path)
-    assert "4 credentials in the pack, 4 by the record, 1 others" in _said(file)
+    assert "4 credentials in the pack, 4 by the audit log, 1 others" in _said(file)
     assert public.status == "active"
 
 
@@ -272,7 +272,7 @@ def test_credentials_of_some_systems_and_agents_keep_to_them(tmp_path: Path) -> 
     for system in (company.system, make.system("other")):
         vault.set_secret(system, kind="bearer", value=f"secret-of-{system.slug}", by=SYSTEM)
     file, _ = _kept(company, "credential", tmp_path, systems=[company.system.slug])
-    assert "2 credentials in the pack, 2 by the record, 2 others" in _said(file)
+    assert "2 credentials in the pack, 2 by the audit log, 2 others" in _said(file)
     with zipfile.ZipFile(file) as pack:
         scope = json.loads(pack.read("02_scope_and_parameters.json"))
         _, derived, within = reperformance._sides(scope, [])
@@ -294,7 +294,7 @@ def test_entitlements_are_followed_with_their_tools_and_limits(tmp_path: Path) -
     rule = {"actions": ["read"], "risk_at_most": "low"}
     entitlements.make_entitlement(system, scope="ledger:rule", name="rule", rule=rule, by=SYSTEM)
     file, _ = _kept(company, "entitlement_definition", tmp_path, systems=["ledger"])
-    assert "2 entitlements in the pack, 2 by the record, 0 others" in _said(file)
+    assert "2 entitlements in the pack, 2 by the audit log, 0 others" in _said(file)
 
 
 def test_roles_and_tokens_are_followed(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_of_findings_what_is_in_the_pack_is_followed_and_what_has_one_since_is_a
     Tool.objects.filter(entitlements=drifted).update(state=Tool.State.QUARANTINED)
     make.grant(make.agent("drifted-bot", sponsor=company.sofia), drifted, people=[company.alice])
     file, _ = _kept(company, "findings", tmp_path)
-    assert "1 grants in the pack, 1 by the record, 1 others" in _said(file)
+    assert "1 grants in the pack, 1 by the audit log, 1 others" in _said(file)
     Tool.objects.update(state=Tool.State.QUARANTINED)
     with pytest.raises(CommandError, match="does not tell") as raised:
         _said(file)

@@ -53,7 +53,7 @@ def test_sealing_waits_for_the_end_for_another_person_and_for_words(closed: tupl
         seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
     with pytest.raises(seal.BeingSealed):
         seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    assert [seal.carry_on(campaign.pk), seal.carry_on(campaign.pk)] == [True, False]
+    assert [seal.resume(campaign.pk), seal.resume(campaign.pk)] == [True, False]
     with pytest.raises(seal.AlreadySealed):
         seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
     about = timeline.about(f"campaign:{campaign.slug}")
@@ -68,11 +68,11 @@ def test_the_newest_events_have_to_be_in_the_sealed_record(archive: Archive) -> 
     company = companies.found()
     campaign = worlds.closed(company)
     seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    assert not seal.carry_on(campaign.pk)
+    assert not seal.resume(campaign.pk)
     run = EvidenceSealing.objects.get()
     assert (run.step, run.refused, seal.unfinished()) == ("record", "", [campaign.pk])
     archive.seal()
-    assert seal.carry_on(campaign.pk)
+    assert seal.resume(campaign.pk)
     assert seal.unfinished() == []
 
 
@@ -86,7 +86,7 @@ def test_where_there_is_no_room_for_it_the_sealing_is_refused_and_says_so(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
     try:
-        assert not seal.carry_on(campaign.pk)
+        assert not seal.resume(campaign.pk)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert EvidenceSealing.objects.get().refused == seal.NoRoom.code
@@ -95,7 +95,7 @@ def test_where_there_is_no_room_for_it_the_sealing_is_refused_and_says_so(
     failed = timeline.about("campaign:q4").get(action=Action.EVIDENCE_SEALING_FAILED)
     assert failed.code == seal.NoRoom.code
     seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
-    assert seal.carry_on(campaign.pk)
+    assert seal.resume(campaign.pk)
 
 
 def test_a_pack_that_its_own_program_finds_wrong_is_refused_and_signed_off_anew(
@@ -105,7 +105,7 @@ def test_a_pack_that_its_own_program_finds_wrong_is_refused_and_signed_off_anew(
     seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
     with monkeypatch.context() as during:
         during.setattr(signing, "sign_bytes", lambda *_: b"no signature")
-        assert not seal.carry_on(campaign.pk)
+        assert not seal.resume(campaign.pk)
     assert not EvidencePack.objects.exists()
     run = EvidenceSealing.objects.get()
     assert (run.refused, seal.unfinished()) == ("evidence_does_not_tie_out", [])
@@ -130,10 +130,10 @@ def test_what_is_told_while_a_pack_is_built_is_in_the_next_one(
 
     with monkeypatch.context() as during:
         during.setattr(signing, "sign_bytes", meanwhile)
-        assert not seal.carry_on(campaign.pk)
+        assert not seal.resume(campaign.pk)
     assert (EvidencePack.objects.count(), EvidencePiece.objects.count()) == (0, 0)
     archive.seal()
-    assert seal.carry_on(campaign.pk)
+    assert seal.resume(campaign.pk)
     rows = verify.rows(opened(EvidencePack.objects.get())["13_audit_events.jsonl"])
     assert Action.EVIDENCE_SHARED in {json.loads(row["body"])["action"] for row in rows}
 
@@ -144,9 +144,9 @@ def test_one_worker_at_a_time_is_at_any_pack(closed: tuple[Company, Campaign], r
     seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
     with psycopg.connect(roles.app) as other:
         other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [seal._ONE])
-        assert not seal.carry_on(campaign.pk)
+        assert not seal.resume(campaign.pk)
     assert (seal.unfinished(), EvidencePack.objects.exists()) == ([campaign.pk], False)
-    assert seal.carry_on(campaign.pk)
+    assert seal.resume(campaign.pk)
 
 
 def test_an_archive_is_kept_in_pieces_and_handed_out_whole(
@@ -206,7 +206,7 @@ def test_a_process_that_dies_while_it_seals_leaves_nothing_and_sealing_again_suc
         during.setattr(signing, "sign_bytes", die)
         seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
         with pytest.raises(DatabaseError):
-            seal.carry_on(campaign.pk)
+            seal.resume(campaign.pk)
     connection.close()
     told = timeline.about(f"campaign:{campaign.slug}").filter(action=Action.EVIDENCE_SEALED)
     assert (EvidencePack.objects.count(), told.count()) == (0, 0)

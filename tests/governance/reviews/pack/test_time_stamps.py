@@ -40,7 +40,7 @@ def stamps(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_stamp_names_the_moment_and_openssl_agrees(stamps: Authority, tmp_path: Path) -> None:
-    stamp = time_stamp.of(MESSAGE)
+    stamp = time_stamp.stamp(MESSAGE)
     assert stamp
     assert abs(stamp.at - datetime.now(UTC)) < timedelta(minutes=1)
     (tmp_path / "message").write_bytes(MESSAGE)
@@ -51,17 +51,17 @@ def test_a_stamp_names_the_moment_and_openssl_agrees(stamps: Authority, tmp_path
 
 def test_without_an_authority_nobody_is_asked(stamps: Authority, settings: Settings) -> None:
     settings.TIME_STAMP_URL = ""
-    assert time_stamp.of(MESSAGE) is None
+    assert time_stamp.stamp(MESSAGE) is None
     assert stamps.asked == 0
 
 
 @pytest.mark.parametrize("lie", ["nothing", "noise", "of something else", "of before"])
 def test_what_is_no_proof_of_this_moment_is_refused_after_some_tries(stamps: Authority, lie: str) -> None:
-    kept = time_stamp.of(b"something else" if lie == "of something else" else MESSAGE)
+    kept = time_stamp.stamp(b"something else" if lie == "of something else" else MESSAGE)
     assert kept
     stamps.instead = {"nothing": b"", "noise": b"\x30\x03\x02\x01\x00"}.get(lie, kept.content)
     with pytest.raises(time_stamp.NoTimeStamp):
-        time_stamp.of(MESSAGE)
+        time_stamp.stamp(MESSAGE)
     assert stamps.asked == 1 + time_stamp.TRIES
 
 
@@ -71,7 +71,7 @@ def test_without_the_certificate_nobody_is_asked_and_nothing_is_stamped(
 ) -> None:
     stamps.roots.unlink() if content is None else stamps.roots.write_bytes(content)
     with pytest.raises(time_stamp.NoTimeStamp):
-        time_stamp.of(MESSAGE)
+        time_stamp.stamp(MESSAGE)
     assert stamps.asked == 0
 
 
@@ -79,7 +79,7 @@ def test_the_stamp_of_a_stranger_is_refused(stamps: Authority, tmp_path: Path, s
     with authority.standing(tmp_path / "stranger") as stranger:
         settings.TIME_STAMP_URL = stranger.url
         with pytest.raises(time_stamp.NoTimeStamp):
-            time_stamp.of(MESSAGE)
+            time_stamp.stamp(MESSAGE)
     assert (stamps.asked, stranger.asked) == (0, time_stamp.TRIES)
 
 
@@ -95,7 +95,7 @@ def test_a_pack_is_sealed_with_its_stamp_and_not_without(archive: Archive, stamp
 
     stamps.instead = b""
     seal.seal(campaign.pk, by=company.ana, statement=worlds.SIGNED)
-    assert not seal.carry_on(campaign.pk)
+    assert not seal.resume(campaign.pk)
     assert EvidenceSealing.objects.get().refused == "time_stamp_unavailable"
     assert not EvidencePack.objects.exists()
     page = visits.text(visits.as_(company.ana).get(f"/reviews/{campaign.slug}/evidence/"))
@@ -114,7 +114,7 @@ def _check(content: bytes, stamps: Authority, folder: Path, at: datetime) -> Non
         files = {name: opened.read(name) for name in opened.namelist()}
     (folder / "key.pem").write_bytes(files["public_key.pem"])
     with authority.standing(folder / "another") as another:
-        other = time_stamp.of(MESSAGE)
+        other = time_stamp.stamp(MESSAGE)
         assert other
         without = {name: each for name, each in files.items() if name != verify.STAMP}
         program = folder / "verify.py"

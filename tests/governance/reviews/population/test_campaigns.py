@@ -59,7 +59,7 @@ def test_a_campaign_goes_from_draft_to_closed_and_the_record_tells_it(company: C
     assert (worst.risk, mild.risk, worst.subjects) == ("critical", "low", ["person:alice"])
     submission = worlds.answer(campaign, company.sofia, [(worst, worlds.REMOVE), (mild, Answer("certify"))])
     for removal in submission.removals:
-        remediation.prove(removal)
+        remediation.verify(removal)
     grant.refresh_from_db()
     assert grant.state == "suspended"  # it may still be taken back
     close.close(campaign.pk, by=company.ana, reason="All answered.")
@@ -313,7 +313,7 @@ def test_a_removal_is_proven_only_when_no_call_passes_and_another_grant_is_named
 
     (removal,) = worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)]).removals
     assert Remediation.objects.get().state == "applied"
-    proven = remediation.prove(removal)
+    proven = remediation.verify(removal)
 
     assert (proven.state, proven.verified_at is not None) == ("verified", True)
     assert proven.probe is not None
@@ -332,7 +332,7 @@ def test_a_removal_that_did_not_happen_is_not_proven_and_is_found_again(
         broken.setattr(grants, "suspend", lambda *_, **__: None)
         broken.setattr(grants, "revoke", lambda *_, **__: None)
         (removal,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
-        assert remediation.prove(removal).state == "failed"
+        assert remediation.verify(removal).state == "failed"
         close.close(campaign.pk, by=company.ana, reason="All answered.")
     campaign.refresh_from_db()
     assert campaign.state == "closing"
@@ -356,7 +356,7 @@ def test_a_queued_removal_is_carried_out_by_the_sweep(company: Company, monkeypa
 
     grant.refresh_from_db()
     assert (grant.state, Remediation.objects.get().state) == ("suspended", "verified")
-    assert remediation.prove(removal).attempts == 1
+    assert remediation.verify(removal).attempts == 1
 
 
 def test_the_evidence_ties_out_names_its_events_and_changes_with_the_population(company: Company) -> None:
@@ -365,7 +365,7 @@ def test_the_evidence_ties_out_names_its_events_and_changes_with_the_population(
     item = worlds.item(campaign)
     (removal,) = worlds.answer(campaign, company.sofia, [(item, Answer("revoke", "unused", "=1+1"))]).removals
     assert record.evidence(campaign).tie_out["removals_not_proven"] == 1
-    remediation.prove(removal)
+    remediation.verify(removal)
     close.close(campaign.pk, by=company.ana, reason="done")
     campaign.refresh_from_db()
 

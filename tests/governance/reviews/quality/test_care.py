@@ -61,11 +61,15 @@ def test_answers_are_counted_and_those_taken_back_are_not() -> None:
     item = worlds.item(campaign)
     worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
     ReviewDecision.objects.get()
-    assert (care.of(campaign).answers, care.of(campaign).kept, care.of(campaign, company.sam).answers) == (1, 1, 0)
+    assert (
+        care.measure(campaign).answers,
+        care.measure(campaign).kept,
+        care.measure(campaign, company.sam).answers,
+    ) == (1, 1, 0)
     from governance.reviews.decisions import recall  # noqa: PLC0415 - the verb alone
 
     recall.recall(item.pk, by=company.sofia)
-    assert care.of(campaign).answers == 0
+    assert care.measure(campaign).answers == 0
 
 
 @pytest.mark.django_db

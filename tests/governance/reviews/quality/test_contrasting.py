@@ -51,10 +51,10 @@ def two(monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Campaign, Campaign, l
 
 def test_both_reviews_are_told_apart_item_by_item(two: tuple[Company, Campaign, Campaign, list[Agent]]) -> None:
     _company, first, second, _bots = two
-    assert comparison.before(second) == first
-    assert comparison.before(first) is None
+    assert comparison.previous(second) == first
+    assert comparison.previous(first) is None
 
-    seen = comparison.contrast(second, first)
+    seen = comparison.compare(second, first)
 
     assert seen.counts == {"added": 1, "removed": 1, "changed": 1, "same": 1}
     assert {what: [each.name for each in rows] for what, rows in seen.differences.items()} == {
@@ -66,7 +66,7 @@ def test_both_reviews_are_told_apart_item_by_item(two: tuple[Company, Campaign, 
     assert (changed.then, changed.now) == ("certify", "revoke")
     assert seen.outcomes == (("certify", 2, 1), ("revoke", 1, 1), ("in_review", 0, 1))
     assert seen.coverage == (100, 66)
-    drawn = shown.told(seen)["outcomes"]
+    drawn = shown.context(seen)["outcomes"]
     assert [(then, now) for _word, then, now, _svg in drawn] == [(2, 1), (1, 1), (0, 1)]
     assert drawn[0][3] == plots.pair(2, 1, 2)
     assert [f'width="{width}"' in drawn[0][3] for width in ("600.00", "300.00")] == [True, True]

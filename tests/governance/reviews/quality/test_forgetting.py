@@ -58,16 +58,16 @@ def test_nobodys_own_time_is_left_and_the_care_of_all_is_the_same(
 ) -> None:
     company, campaign = review
     monkeypatch.setattr(care, "ENOUGH", 1)
-    before, seconds, said = care.of(campaign), care.seconds(campaign), kept()
+    before, seconds, said = care.measure(campaign), care.seconds(campaign), kept()
     assert (before.timed, before.fast, seconds) == (5, 2, {"low": 5})
-    assert care.of(campaign, company.sofia).timed == 1
+    assert care.measure(campaign, company.sofia).timed == 1
     assert {each.seconds for each in care.by_reviewer(campaign)} == {2, 3, 5, 7, 30}
 
     tasks.forget_timings()
 
-    assert (care.of(campaign), care.seconds(campaign), kept()) == (before, seconds, said)
+    assert (care.measure(campaign), care.seconds(campaign), kept()) == (before, seconds, said)
     assert set(ReviewDecision.objects.values_list("dwell_ms", flat=True)) == {None}
-    assert (care.of(campaign, company.sofia).timed, care.seconds(campaign, company.sofia)) == (0, {})
+    assert (care.measure(campaign, company.sofia).timed, care.seconds(campaign, company.sofia)) == (0, {})
     assert [each.seconds for each in care.by_reviewer(campaign)] == [None] * 5
     row = Timing.objects.get()
     assert (row.risk, row.people, row.timed, row.fast, row.median_ms) == ("low", 5, 5, 2, 5_000)
@@ -103,7 +103,7 @@ def test_a_killed_worker_loses_nothing_and_the_next_goes_on(
     review: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, campaign = review
-    before = care.of(campaign), care.seconds(campaign)
+    before = care.measure(campaign), care.seconds(campaign)
     monkeypatch.setattr(retention, "ITEMS", 2)
     with monkeypatch.context() as patch:
         patch.setattr(retention, "_day", _die)  # after the answers, before the rest of the step
@@ -114,14 +114,14 @@ def test_a_killed_worker_loses_nothing_and_the_next_goes_on(
 
     assert retention._step(campaign.pk)
     assert ReviewDecision.objects.filter(dwell_ms=None).count() == 2
-    assert (care.of(campaign), care.seconds(campaign)) == before, "also in between"
+    assert (care.measure(campaign), care.seconds(campaign)) == before, "also in between"
     assert retention.due() == [campaign.pk]
     assert not timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_TIMING_FORGOTTEN).exists()
 
     tasks.forget_timings()
     (event,) = timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_TIMING_FORGOTTEN)
     assert (event.detail["assignments"], ReviewDecision.objects.filter(dwell_ms=None).count()) == (5, 5)
-    assert (care.of(campaign), care.seconds(campaign)) == before
+    assert (care.measure(campaign), care.seconds(campaign)) == before
 
 
 def _die(name: str) -> None:
@@ -148,7 +148,7 @@ def test_what_is_younger_stays_until_its_time_has_come(at: Move) -> None:
     at(today - timedelta(days=380))
     longago.answer(campaign, {last: [9_000]})
     at(today)
-    before = care.of(campaign), care.seconds(campaign)
+    before = care.measure(campaign), care.seconds(campaign)
     assert before[0].timed == 6
 
     tasks.forget_timings()
@@ -156,8 +156,8 @@ def test_what_is_younger_stays_until_its_time_has_come(at: Move) -> None:
     (left,) = ReviewDecision.objects.filter(dwell_ms__isnull=False)
     assert (left.decided_by, left.dwell_ms, left.assignment.dwell_ms) == (last, 9_000, 9_000)
     assert set(Assignment.objects.exclude(pk=left.assignment_id).values_list("dwell_ms", flat=True)) == {0}
-    assert (care.of(campaign), care.seconds(campaign)) == before, "put together before the first is forgotten"
-    assert [care.of(campaign, person).timed for person in (first[0], last)] == [0, 1]
+    assert (care.measure(campaign), care.seconds(campaign)) == before, "put together before the first is forgotten"
+    assert [care.measure(campaign, person).timed for person in (first[0], last)] == [0, 1]
     run = TimingRun.objects.get()
     assert (run.is_over, retention.due()) == (False, [])
     at(timedelta(days=1))
@@ -224,8 +224,8 @@ def test_of_too_few_people_nothing_is_put_together_and_the_page_says_so(at: Move
     at(today)
     assert care.seconds(campaign) == {"low": 4}
     tasks.forget_timings()
-    assert (Timing.objects.count(), care.seconds(campaign), care.of(campaign).timed) == (0, {}, 0)
-    assert care.of(campaign).answers == 4
+    assert (Timing.objects.count(), care.seconds(campaign), care.measure(campaign).timed) == (0, {}, 0)
+    assert care.measure(campaign).answers == 4
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
     assert "Forgotten after thirteen months: too few people answered" in page
     (row,) = rows_of("09_quality", campaign)
@@ -241,12 +241,12 @@ def test_risks_of_too_few_people_are_put_together_with_another(at: Move) -> None
     longago.answer(campaign, times)
     longago.ended(campaign, company)
     at(today)
-    before = care.of(campaign)
+    before = care.measure(campaign)
     assert care.seconds(campaign) == {"low": 4, "medium": 10}
     tasks.forget_timings()
     row = Timing.objects.get()
     assert (row.risk, row.people, row.timed, row.fast, row.median_ms) == ("", 6, 8, 3, 4_750)
-    assert (care.of(campaign), care.seconds(campaign)) == (before, {"": 5})
+    assert (care.measure(campaign), care.seconds(campaign)) == (before, {"": 5})
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
     assert "all risks together <strong>5</strong>" in page
 
@@ -309,7 +309,7 @@ def test_a_sealed_pack_keeps_its_bytes_and_reperforming_still_equals(
     (tmp_path / "pack.zip").write_bytes(content)
     said = io.StringIO()
     call_command("evidence_reperform", str(tmp_path / "pack.zip"), stdout=said)
-    assert "5 grants in the pack, 5 by the record, 0 others" in said.getvalue()
+    assert "5 grants in the pack, 5 by the audit log, 0 others" in said.getvalue()
 
 
 def test_a_pack_that_is_sealed_afterwards_says_that_it_was_put_together(
@@ -333,10 +333,10 @@ def test_answers_that_are_taken_back_are_forgotten_and_not_put_together(at: Move
     said = ReviewDecision.objects.get(decided_by=sponsors[0])
     recall.recall(said.item_id, by=sponsors[0])
     at(today)
-    before = care.of(campaign), care.seconds(campaign)
+    before = care.measure(campaign), care.seconds(campaign)
     assert before[0].timed == 4
     tasks.forget_timings()
     assert set(ReviewDecision.objects.values_list("dwell_ms", flat=True)) == {None}
-    assert timings.together(campaign) is not None
+    assert timings.summary(campaign) is not None
     assert Timing.objects.count() == 0, "four people are too few"
     assert ReviewItem.objects.count() == 5

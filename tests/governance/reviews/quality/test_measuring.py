@@ -50,20 +50,20 @@ def review(at: Move) -> tuple[Company, Campaign, Move]:
 
 def test_items_are_in_time_late_passed_on_and_nobodys(review: tuple[Company, Campaign, Move]) -> None:
     company, campaign, at = review
-    before = Measures.of(campaign)
+    before = Measures.count(campaign)
     assert (before.due, before.in_time_percent, before.items) == (0, None, 3)
 
     worlds.answer(campaign, company.sofia, [(campaign.items.get(agent__slug="one"), worlds.KEEP)])
     assignment.reassign(campaign.items.get(agent__slug="two").pk, company.resa, by=company.ana, reason="She knows it.")
-    assert (Measures.of(campaign).in_time_percent, Measures.of(campaign).handed) == (100, 1)
+    assert (Measures.count(campaign).in_time_percent, Measures.count(campaign).handed) == (100, 1)
     people.disable(company.sam, by=company.resa.principal, reason="He has left.")
     people.disable(company.sofia, by=company.resa.principal, reason="She has left.")
     assignment.reassign_leavers()
-    assert Measures.of(campaign).nobodys == 1
+    assert Measures.count(campaign).nobodys == 1
 
     at(timedelta(days=15))
     worlds.answer(campaign, company.resa, [(campaign.items.get(agent__slug="two"), worlds.KEEP)])
-    late = Measures.of(campaign)
+    late = Measures.count(campaign)
     assert (late.due, late.in_time, late.in_time_percent, late.is_late) == (3, 1, 33, True)
 
 
@@ -74,22 +74,22 @@ def test_what_is_removed_is_proven_and_what_is_given_again_within_thirty_days_is
     gone = [campaign.items.get(agent__slug=name) for name in ("one", "two")]
     worlds.answer(campaign, company.sofia, [(each, worlds.REMOVE) for each in gone])
     for cut in Remediation.objects.all():
-        remediation.prove(cut.pk)
+        remediation.verify(cut.pk)
     at(timedelta(days=3))
     offer = Grant.objects.get(agent=gone[0].agent).entitlement
     make.grant(gone[0].agent, offer)  # for nobody, and for others: that is no regret
     make.grant(gone[1].agent, offer, people=[company.alice], groups=[make.group(company.alice)])
     Grant.objects.filter(agent__in=[each.agent for each in gone]).update(created_at=at(timedelta()))
-    assert Measures.of(campaign).again == 0
+    assert Measures.count(campaign).again == 0
     again = make.grant(gone[0].agent, offer, groups=[make.group(company.bob)])
     Grant.objects.filter(pk=again.pk).update(created_at=at(timedelta()))
-    found = Measures.of(campaign)
+    found = Measures.count(campaign)
     assert (found.cuts, found.proven, found.proven_in_time, found.excepted) == (2, 2, 2, 0)
     assert (found.removed, found.again) == (2, 1)
     assert found.half is not None
     assert found.most is not None
     Grant.objects.filter(pk=again.pk).update(created_at=at(timedelta(days=28)))
-    assert Measures.of(campaign).again == 0
+    assert Measures.count(campaign).again == 0
 
 
 def test_what_is_kept_and_stopped_within_ninety_days_is_counted(review: tuple[Company, Campaign, Move]) -> None:
@@ -99,17 +99,17 @@ def test_what_is_kept_and_stopped_within_ninety_days_is_counted(review: tuple[Co
     Revocation.objects.create(**row, target_type="agent", target_id="one", committed_at=clock.now())
     at(timedelta(minutes=1))
     worlds.answer(campaign, company.sofia, [(one, worlds.KEEP), (two, worlds.KEEP)])
-    assert (Measures.of(campaign).kept, Measures.of(campaign).stopped) == (2, 0), "the stop was before"
+    assert (Measures.count(campaign).kept, Measures.count(campaign).stopped) == (2, 0), "the stop was before"
 
     held = str(two.population.get().grant_id)
     for target, name in (("agent", "two"), ("grant", held), ("everything", "everything"), ("agent", "other")):
         stop = {**row, "id": uuid4(), "target_type": target, "target_id": name}
         Revocation.objects.create(**stop, committed_at=clock.now() + timedelta(days=89))
-    assert Measures.of(campaign).stopped == 1
+    assert Measures.count(campaign).stopped == 1
     Revocation.objects.filter(target_id="two").update(committed_at=clock.now() + timedelta(days=91))
-    assert Measures.of(campaign).stopped == 1, "its access was"
+    assert Measures.count(campaign).stopped == 1, "its access was"
     Revocation.objects.filter(target_id=held).update(committed_at=clock.now() + timedelta(days=91))
-    assert Measures.of(campaign).stopped == 0
+    assert Measures.count(campaign).stopped == 0
 
 
 def test_what_is_used_of_what_was_granted_is_told_before_and_after(review: tuple[Company, Campaign, Move]) -> None:
@@ -117,10 +117,10 @@ def test_what_is_used_of_what_was_granted_is_told_before_and_after(review: tuple
     item = campaign.items.get(agent=company.bot)
     used = item.lines.get(calls_window=5)
     worlds.answer(campaign, company.sofia, [(item, Answer("reduce", "unused", kept=(used.pk,)))])
-    first = Measures.of(campaign)
+    first = Measures.count(campaign)
     assert (first.lines, first.used, first.used_percent) == (6, 1, 16)
     worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
-    left = Measures.of(campaign)
+    left = Measures.count(campaign)
     assert (left.lines_left, left.used_left, left.used_left_percent) == (3, 1, 33)
 
 
@@ -133,7 +133,9 @@ def test_what_is_left_out_is_no_part_of_what_was_granted_and_used() -> None:
     campaign = launch.activate(made.pk, by=company.ana)
     heat = plots_queries.heat(campaign)
     assert heat is not None
-    assert (Measures.of(campaign).lines, Measures.of(campaign).lines_left) == (heat.granted, heat.granted) == (4, 4)
+    assert (
+        (Measures.count(campaign).lines, Measures.count(campaign).lines_left) == (heat.granted, heat.granted) == (4, 4)
+    )
 
 
 def test_the_page_says_it_and_of_many_items_what_a_worker_counted(

@@ -107,7 +107,7 @@ def test_what_is_removed_is_denied_to_calls_tokens_and_exchanges() -> None:
     item = worlds.item(campaign)
     done = worlds.answer(campaign, world.agent.sponsor, [(item, worlds.REMOVE)])
 
-    assert remediation.prove(done.removals[0]).state == Remediation.State.VERIFIED
+    assert remediation.verify(done.removals[0]).state == Remediation.State.VERIFIED
     proof = Remediation.objects.get().probe
     assert proof is not None
     assert [(each["allowed"], each["code"]) for each in proof["calls"]] == [(False, "grant_suspended")]
@@ -125,7 +125,7 @@ def test_a_removal_is_not_proven_while_a_token_can_still_be_had(monkeypatch: pyt
     with monkeypatch.context() as broken:
         broken.setattr(grants, "suspend", lambda *_, **__: None)
         done = worlds.answer(campaign, world.agent.sponsor, [(worlds.item(campaign), worlds.REMOVE)])
-    failed = remediation.prove(done.removals[0])
+    failed = remediation.verify(done.removals[0])
     assert failed.state == Remediation.State.FAILED
     assert failed.probe is not None
     assert [(each["issued"], each["holds"]) for each in failed.probe["exchanges"]] == [(True, False)]
@@ -142,7 +142,7 @@ def _for_many(tools: int) -> tuple[Company, Campaign]:
 def test_everybody_is_asked_for_and_every_tool() -> None:
     company, campaign = _for_many(10)
     (cut,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
-    proof = remediation.prove(cut).probe
+    proof = remediation.verify(cut).probe
     assert proof is not None
     tried = {"calls": 300, "of": 300, "people": 30, "of_people": 30, "tokens": 0, "of_tokens": 0}
     assert (proof["holds"], proof["tried"]) == (True, tried)
@@ -159,7 +159,7 @@ def test_what_is_not_as_decided_is_found_and_kept_however_much_was_asked(monkeyp
     said = Answer("reduce", "unused", "Nobody calls it.", kept=(kept.pk,))
     (cut,) = worlds.answer(campaign, company.sofia, [(item, said)]).removals
     Grant.objects.get().lines.create(tool=dropped.tool)
-    proof = remediation.prove(cut).probe
+    proof = remediation.verify(cut).probe
     assert proof is not None
     assert [(each["tool"], each["holds"]) for each in proof["calls"]] == [(dropped.tool.name, False)]
 
@@ -168,7 +168,7 @@ def test_a_proof_of_a_part_says_so_in_the_list_on_the_page_and_in_the_pack(monke
     company, campaign = _for_many(2)
     monkeypatch.setattr(verification, "_MOST_CALLS", 50)
     (cut,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
-    proof = remediation.prove(cut).probe
+    proof = remediation.verify(cut).probe
     assert proof is not None
     assert (proof["tried"]["people"], proof["tried"]["of_people"]) == (25, 30)
     (row,) = record.evidence(campaign).rows()

@@ -117,7 +117,7 @@ def test_where_all_must_keep_silence_of_one_stops_even_what_is_of_low_risk(
     later = clock.now() + timedelta(days=30)
     monkeypatch.setattr(clock, "now", lambda: later)
     assert deadlines.apply_due() == 1
-    assert NoAnswer.objects.get(item=item).did == NoAnswer.Did.REHEARSED, "the first review only shows it"
+    assert NoAnswer.objects.get(item=item).did == NoAnswer.Outcome.REHEARSED, "the first review only shows it"
 
 
 def test_a_preview_says_what_silence_stops_by_what_is_chosen(company: Company) -> None:

@@ -61,7 +61,7 @@ def test_who_leaves_is_replaced_at_once_in_what_she_has_not_answered_and_is_told
     assert (event.action, event.actor) == (Action.SPOT_CHECK_REASSIGNED, str(SYSTEM))
     assert (event.reason, event.detail["from"], event.detail["to"]) == ("The checker has left.", "sam", "mona")
     for each in (second, third):
-        listener.tell(timeline.of("spot_check", each.pk)[0])
+        listener.notify(timeline.of("spot_check", each.pk)[0])
     assert Notice.objects.get(person=company.mona, url="/spot-checks/").sentence.startswith("You are asked to check")
     assert not Notice.objects.filter(person=company.ana, sentence__startswith="Nobody is left").exists()
     spot_checks.answer(second.pk, by=company.mona, verb="certify")
@@ -122,8 +122,8 @@ def test_where_nobody_is_left_it_says_so_and_whoever_runs_the_review_sees_it() -
     assert found is not None
     assert (found.sampled, found.open, found.nobody) == (3, 0, 3)
     for check in checked.checks:
-        listener.tell(timeline.of("spot_check", check.pk)[0])
-    notice = Notice.objects.get(person=checked.company.ana, sentence__startswith="Nobody is left to check")
+        listener.notify(timeline.of("spot_check", check.pk)[0])
+    notice = Notice.objects.get(person=checked.company.ana, sentence__startswith="Some spot checks")
     assert notice.url == "/reviews/q4/#spot-checks"
     assert "nobody to check 3" in visits.text(visits.as_(checked.company.ana).get("/reviews/q4/", secure=True))
     told = api.of(checked.company.ana).get("/api/v1/campaigns/q4/spot-checks", secure=True).json()
@@ -137,7 +137,10 @@ def test_nothing_changes_once_it_is_due_and_the_database_lets_nobody_else_check_
     checked = _checked()
     first, second, _third = checked.checks
     for to in (checked.company.mona, None):
-        with pytest.raises(DatabaseError, match="only where its checker cannot any more"), transaction.atomic():
+        with (
+            pytest.raises(DatabaseError, match="only where its checker may not check it any more"),
+            transaction.atomic(),
+        ):
             SpotCheck.objects.filter(pk=first.pk).update(checker=to)
     audits(checked.company.sam)
     wrong: tuple[dict[str, object], ...] = (

@@ -80,7 +80,7 @@ def test_what_is_drawn_is_in_the_record_with_its_seed_and_asks_somebody_else(che
     assert plan.due_at == plan.drawn_at + WEEK if plan.drawn_at else False
     skipped = checked.checks[0].resolution["skipped"]
     assert skipped == [{"who": "sofia", "why": "answered_another_stage"}]
-    listener.tell(event)
+    listener.notify(event)
     assert Notice.objects.get(person=checked.company.sam, url="/spot-checks/").sentence.startswith("You are asked")
 
 
@@ -207,7 +207,7 @@ def test_the_database_refuses_a_checker_who_is_not_independent_and_another_answe
     changes: list[tuple[SpotCheck, dict[str, Any], str]] = [
         (check, {"verb": "revoke", "reason_code": "unused"}, once),
         (check, {"comment": "Rewritten."}, once),
-        (second, {"checker": company.mona}, "only where its checker cannot any more"),
+        (second, {"checker": company.mona}, "only where its checker may not check it any more"),
         (second, {"verb": "certify", "answered_at": late}, "before it is due"),
         (second, {"verb": "revoke", "answered_at": clock.now()}, whole),
         (check, {"followed": "left", "followed_by": company.resa, "followed_at": clock.now()}, once),
@@ -240,7 +240,7 @@ def test_whoever_runs_the_review_asks_again_or_leaves_it_and_no_access_changes_b
     assert [each.pk for each in spot_checks.to_follow_up(checked.campaign)] == [each.pk for each in checks[:2]]
     assert all(row.grant and row.grant.ended_at is None for each in checks[:2] for row in each.item.population.all())
     (event, *_) = timeline.of("spot_check", checks[0].pk)
-    listener.tell(event)
+    listener.notify(event)
     assert Notice.objects.get(person=company.ana, url="/reviews/q4/").sentence.startswith("A spot check would take")
     with pytest.raises(errors.NotTheOwner):
         follow_up.follow_up(checks[0].pk, by=company.resa, how="left", reason="No.")
@@ -269,14 +269,14 @@ def test_each_sees_her_own_agreement_when_all_are_over_and_others_see_all_togeth
 ) -> None:
     first, *rest = checked.checks
     spot_checks.answer(first.pk, by=checked.company.sam, verb="abstain", reason_code="dont_understand")
-    assert spot_checks.own(checked.campaign, checked.company.sofia) is None, "not while some are open"
+    assert spot_checks.own_agreement(checked.campaign, checked.company.sofia) is None, "not while some are open"
     for each in rest:
         verb = said(each)
         reason = "unused" if verb != "certify" else ""
         spot_checks.answer(each.pk, by=checked.company.sam, verb=verb, reason_code=reason)
-    hers = spot_checks.own(checked.campaign, checked.company.sofia)
+    hers = spot_checks.own_agreement(checked.campaign, checked.company.sofia)
     assert hers is not None
-    assert (hers.n, hers.percent, spot_checks.own(checked.campaign, checked.company.mona)) == (9, 100, None)
+    assert (hers.n, hers.percent, spot_checks.own_agreement(checked.campaign, checked.company.mona)) == (9, 100, None)
     assert monkeypatch is not None
 
 

@@ -36,7 +36,7 @@ def _now(company: Company) -> ReviewItem:
 def test_what_a_person_kept_and_nothing_changed_is_the_same() -> None:
     company, _ = _kept_before()
     item = _now(company)
-    since = changes_since.since(item)
+    since = changes_since.compare(item)
     assert since is not None
     assert (since.is_same, since.decision.verb) == (True, "certify")
     assert changes_since.unchanged([item.pk]) == {item.pk}
@@ -45,7 +45,7 @@ def test_what_a_person_kept_and_nothing_changed_is_the_same() -> None:
 def test_what_nobody_kept_before_is_compared_with_nothing() -> None:
     company, _ = worlds.found()
     item = _now(company)
-    assert changes_since.since(item) is None
+    assert changes_since.compare(item) is None
     assert changes_since.unchanged([item.pk]) == set()
 
 
@@ -55,10 +55,10 @@ def test_a_line_added_and_one_limited_anew_are_named() -> None:
     GrantLine.objects.filter(grant=grant).update(limits={"zone": {"one_of": ["UTC"]}})
     GrantLine.objects.create(grant=grant, tool=more)
     item = _now(company)
-    since = changes_since.since(item)
+    since = changes_since.compare(item)
     assert since is not None
     assert [line.tool for line in since.added] == ["wipe_all"]
-    assert [(line.is_limited_anew, line.is_redefined) for line in since.changed] == [(True, False)]
+    assert [(line.has_new_limits, line.is_redefined) for line in since.changed] == [(True, False)]
     assert changes_since.unchanged([item.pk]) == set()
 
 
@@ -71,7 +71,7 @@ def test_a_cut_is_what_the_next_review_begins_from() -> None:
     worlds.answer(first, company.sofia, [(item, some)])
     worlds.answer(first, company.sam, [(item, worlds.KEEP)])
     assert grant.lines.count() == 2
-    since = changes_since.since(_now(company))
+    since = changes_since.compare(_now(company))
     assert since is not None
     assert (since.added, since.removed) == ((), ())
 
@@ -80,7 +80,7 @@ def test_another_sponsor_and_other_people_are_named() -> None:
     company, _ = _kept_before()
     company.bot.sponsor = company.mona
     company.bot.save()
-    since = changes_since.since(_now(company))
+    since = changes_since.compare(_now(company))
     assert since is not None
     assert since.facts == (("sponsor", "sofia", "mona"),)
 
@@ -93,7 +93,7 @@ def test_another_definition_is_told_apart() -> None:
         tool=tool, definition=raw, sha256="a" * 64, seen_at=now, approved_at=now
     )
     tool.save()
-    since = changes_since.since(_now(company))
+    since = changes_since.compare(_now(company))
     assert since is not None
     assert [line.is_redefined for line in since.changed] == [True]
 
@@ -103,7 +103,7 @@ def test_another_model_than_when_it_was_kept_is_named_once_it_is_reported() -> N
     then, now = clock.now() - timedelta(days=1), clock.now()
     for model, at in (("small-1", then), ("small-2", now)):
         AgentVersion.objects.create(agent=company.bot, model=model, source="ci", reported_at=at, reported_by="ci")
-    since = changes_since.since(_now(company))
+    since = changes_since.compare(_now(company))
     assert since is not None
     assert since.facts == (("model", "small-1", "small-2"),)
     page = visits.text(

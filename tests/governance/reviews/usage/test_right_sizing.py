@@ -42,7 +42,7 @@ def used(grant: Grant, name: str, calls: int = 5, days: int = 3) -> None:
 
 
 def proposed() -> dict[Grant, right_sizing.Proposal]:
-    return {each.grant: each for each in right_sizing.proposals(right_sizing.larger(Grant.objects.order_by("pk")))}
+    return {each.grant: each for each in right_sizing.proposals(right_sizing.oversized(Grant.objects.order_by("pk")))}
 
 
 def test_only_what_is_certainly_unused_is_proposed() -> None:

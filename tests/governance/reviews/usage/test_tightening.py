@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from entitlements.decisions import limits
 from governance.reviews.usage import tighter_limits
-from governance.reviews.usage.tighter_limits import Figure, Tightening, Used
+from governance.reviews.usage.tighter_limits import Figure, NumberRange, Tightening
 
 _NUMBERS = st.one_of(
     st.integers(-(2**53), 2**53), st.floats(min_value=-1e15, max_value=1e15, allow_nan=False).map(lambda n: round(n, 6))
@@ -51,7 +51,7 @@ def test_a_tightening_denies_no_call_that_passed_and_never_loosens(
     passed = [n for n in asked if isinstance(limits.load(held).covers({"amount": n, "to": "x"}), limits.Covered)]
     if not passed:
         return
-    used = {"amount": Used(min(passed), max(passed), len(passed))}
+    used = {"amount": NumberRange(min(passed), max(passed), len(passed))}
     for each in tighter_limits.of_line("pay", held, used, len(passed)):
         after = tighter_limits.tightened(held, {each.argument: each.proposed})
         assert after != held
@@ -66,7 +66,7 @@ def test_a_tightening_denies_no_call_that_passed_and_never_loosens(
 
 def test_nothing_is_proposed_where_a_number_is_not_known_of_every_call() -> None:
     held = {"amount": {"max": 10_000}, "days": {"max": 90, "optional": True}}
-    known = {"amount": Used(5, 420, 61), "days": Used(1, 2, 60)}
+    known = {"amount": NumberRange(5, 420, 61), "days": NumberRange(1, 2, 60)}
     assert tighter_limits.of_line("pay", held, known, 61) == [Tightening("pay", "amount", 10_000, 420, 61, 1_000)]
     assert tighter_limits.of_line("pay", held, {}, 61) == []
     assert tighter_limits.of_line("pay", {"amount": {"min": 0}}, known, 61) == [], "there is no most to lower"
@@ -75,12 +75,15 @@ def test_nothing_is_proposed_where_a_number_is_not_known_of_every_call() -> None
 
 def test_what_the_limit_itself_has_moved_beyond_is_left_alone() -> None:
     assert (
-        tighter_limits.of_line("pay", {"amount": {"min": 2_000, "max": 10_000}}, {"amount": Used(5, 420, 61)}, 61) == []
+        tighter_limits.of_line(
+            "pay", {"amount": {"min": 2_000, "max": 10_000}}, {"amount": NumberRange(5, 420, 61)}, 61
+        )
+        == []
     )
 
 
 def test_names_that_are_pointers_and_what_stands_beside_them_are_left_alone() -> None:
-    known = {"sum.net": Used(5, 420, 61)}
+    known = {"sum.net": NumberRange(5, 420, 61)}
     assert len(tighter_limits.of_line("pay", {"sum.net": {"max": 10_000}}, known, 61)) == 1
     assert tighter_limits.of_line("pay", {"/sum.net": {"max": 10_000}}, known, 61) == []
     both = {"sum.net": {"max": 10_000}, "/sum.net": {"max": 50, "optional": True}}

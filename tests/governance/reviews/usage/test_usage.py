@@ -17,7 +17,7 @@ from governance.reviews.items.models import ReviewLine
 from governance.reviews.usage import replay as replay_actions
 from governance.reviews.usage import usage
 from governance.reviews.usage.models import UsageDay
-from governance.reviews.usage.tighter_limits import Used
+from governance.reviews.usage.tighter_limits import NumberRange
 from tests import make
 from tests.audit.make import Archive
 from tests.entitlements.api import client
@@ -149,7 +149,7 @@ def test_between_which_numbers_calls_were_is_known_over_days_sweeps_and_what_is_
 
     line = grant.lines.get(tool__name="now")
     told = usage.of_lines([grant.pk], clock.now())
-    assert told[grant.pk, line.tool_id].numbers == {"amount": Used(7, 250, 5), "days": Used(3, 3, 1)}
+    assert told[grant.pk, line.tool_id].numbers == {"amount": NumberRange(7, 250, 5), "days": NumberRange(3, 3, 1)}
     assert told[grant.pk, line.tool_id].ranges == {"amount": [7, 250], "days": [3, 3]}
     assert told[grant.pk, grant.lines.get(tool__name="convert").tool_id].ranges == {}
     page = visits.text(visits.as_(company.ana).get(f"/grants/{grant.pk}/", secure=True))
@@ -174,7 +174,7 @@ def test_of_days_from_before_numbers_were_counted_they_are_known_of_no_call(arch
     usage.roll_up()
     assert UsageDay.objects.get().ranges == {"amount": [10, 40, 2]}
     line = grant.lines.get(tool__name="now")
-    assert usage.of_lines([grant.pk], clock.now())[grant.pk, line.tool_id].numbers == {"amount": Used(10, 40, 2)}
+    assert usage.of_lines([grant.pk], clock.now())[grant.pk, line.tool_id].numbers == {"amount": NumberRange(10, 40, 2)}
 
 
 def test_calls_of_the_first_day_of_the_window_are_replayed_as_they_are_counted(archive: Archive, at: Move) -> None:

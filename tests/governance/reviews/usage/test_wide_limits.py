@@ -65,7 +65,7 @@ def test_a_limit_far_above_its_use_is_proposed_lower_with_its_numbers_and_its_re
     [told] = proposed().values()
 
     assert (told.grant, told.drop, told.keep) == (grant, ("convert", "remove", "wipe"), ("now",))
-    assert list(right_sizing.larger(Grant.objects.all())) == [grant], "the database goes by the same rule"
+    assert list(right_sizing.oversized(Grant.objects.all())) == [grant], "the database goes by the same rule"
     assert told.tighten == (Tightening("now", "amount", 10_000, 420, 3, 1_000),)
     assert (told.replay.calls, told.replay.denied, told.replay.undecided) == (3, 0, 0)
 
@@ -77,7 +77,7 @@ def test_a_limit_alone_is_reason_enough_to_be_listed_and_calls_without_its_numbe
         for name in UNUSED:
             used(each, name)
     call(unsure)  # before there was a bound, or without the argument: what was asked then is not known
-    assert list(proposed()) == list(right_sizing.larger(Grant.objects.all())) == [grant]
+    assert list(proposed()) == list(right_sizing.oversized(Grant.objects.all())) == [grant]
 
 
 @trying(max_examples=200)
