@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from typing import Final
 
 import pytest
+from django.db import IntegrityError, connection
 
 from governance.conflicts_of_interest import rules
 from governance.conflicts_of_interest.rules import Reason, Standing
@@ -83,3 +85,34 @@ def test_each_relation_alone_is_a_conflict_through_any_account(relation: str, re
     for account in ("ada", "ada.2"):
         spoiled = replace(allowed, **{relation: frozenset({account})})  # type: ignore[arg-type]
         assert rules.conflict(["ada", "ada.2"], spoiled) is reason
+
+
+@pytest.mark.django_db
+def test_the_database_says_what_the_kernel_says_of_generated_people() -> None:
+    world, numbers = random.Random(58), {login: number for number, login in enumerate(PEOPLE, start=1)}  # noqa: S311 - cases
+    cases = [(world.sample(PEOPLE, world.randrange(1, 4)), generated(world)) for _case in range(500)]
+    written = [
+        [
+            [numbers[account] for account in accounts],
+            {reason: [numbers[login] for login in getattr(standing, name)] for name, reason in RELATIONS.items()},
+            standing.asked_first and numbers[standing.asked_first],
+        ]
+        for accounts, standing in cases
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_THE_DATABASE, [json.dumps(written)])
+        by_database = [reason for (reason,) in cursor.fetchall()]
+    assert by_database == [rules.conflict(accounts, standing) for accounts, standing in cases]
+    assert set(by_database) == {None, *RELATIONS.values()}
+
+
+_BY_THE_DATABASE: Final = """
+SELECT governance_conflict(ARRAY(SELECT jsonb_array_elements_text(c -> 0)::bigint), c -> 1, (c ->> 2)::bigint)
+FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS written (c, place) ORDER BY place
+"""
+
+
+@pytest.mark.django_db
+def test_the_database_refuses_a_relation_that_it_does_not_know() -> None:
+    with pytest.raises(IntegrityError, match="no such relation"), connection.cursor() as cursor:
+        cursor.execute("""SELECT governance_conflict('{1}', '{"requested_lt": [1]}', NULL)""")
