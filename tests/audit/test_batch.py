@@ -14,7 +14,6 @@ from audit import batch, clock, context, redaction
 from audit.actions import Action
 from audit.draft import Draft, draft
 from audit.models import Event, Leaf, Pending
-from audit.refusals import refusals, strangers
 from tests.audit import make
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -226,45 +225,6 @@ def test_closing_writes_what_was_waiting_and_refuses_what_comes_after() -> None:
 
     asyncio.run(tell())
     assert Event.objects.count() == 1
-
-
-def test_strangers_at_the_gateway_are_one_event_a_source_and_minute(at: Callable[[object], datetime]) -> None:
-    async def story(writer: batch.Writer) -> None:
-        counts = strangers.Strangers(writer)
-        for source in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
-            counts.count("bad_token", source)
-        assert await counts.flush() == 0
-        at(timedelta(minutes=1))
-        assert await counts.flush() == 2
-        counts.count("bad_token", "192.0.2.3")
-        assert await counts.flush(everything=True) == 1
-
-    run(story)
-    events = Event.objects.filter(action=Action.AUTHENTICATION_FAILED)
-    assert sorted((event.detail["source"], event.detail["count"]) for event in events) == [
-        ("192.0.2.1", 2),
-        ("192.0.2.2", 1),
-        ("192.0.2.3", 1),
-    ]
-
-
-def test_strangers_with_many_addresses_share_a_row_and_are_kept_while_the_record_is_away(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(refusals, "MOST_SOURCES", 2)
-
-    async def tell() -> None:
-        async with batch.Writer("postgresql://nobody@127.0.0.1:1/none") as writer:
-            counts = strangers.Strangers(writer)
-            for n in range(5):
-                counts.count("bad_token", f"192.0.2.{n}")
-            with pytest.raises(batch.NotWritten):
-                await counts.flush(everything=True)
-            writer._address = os.environ["DATABASE_URL"]
-            assert await counts.flush(everything=True) == 3
-
-    asyncio.run(tell())
-    assert sorted(event.detail["count"] for event in Event.objects.all()) == [1, 1, 3]
 
 
 def test_without_a_database_a_call_is_refused_and_the_writer_recovers() -> None:

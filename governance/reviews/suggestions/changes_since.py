@@ -81,11 +81,6 @@ class Since:
     changed: tuple[Line, ...]
     facts: tuple[tuple[str, str, str], ...]
 
-    @property
-    def is_same(self) -> bool:
-        """Whether nothing is different."""
-        return not (self.added or self.removed or self.changed or self.facts)
-
 
 def earlier(item: ReviewItem) -> QuerySet[ReviewItem]:
     """Return the same access, or other thing, in other reviews, the last one first."""

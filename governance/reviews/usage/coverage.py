@@ -187,11 +187,6 @@ def coverage() -> Coverage:
         return Coverage(tuple((risks[position - 1], held, kept) for position, held, kept in cursor.fetchall()))
 
 
-def trend() -> list[tuple[date, int | None]]:
-    """Return the share at the end of each of the last twelve months; nothing in force is no number."""
-    return [(month, seen.percent) for month, seen in by_month()]
-
-
 def by_month() -> list[tuple[date, Coverage]]:
     """Count again for the end of each of the last twelve months, this one until now, in one statement."""
     risks = list(Risk)
