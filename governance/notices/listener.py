@@ -73,7 +73,7 @@ def tell_endpoints(event: Event) -> None:
     """Write down what an event tells endpoints, as `tell` does for people."""
     try:
         with transaction.atomic():
-            webhooks.note(event)
+            webhooks.queue(event)
     except Exception:  # as above
         logger.exception("event %s could not be told to endpoints", event.uuid)
 
