@@ -75,8 +75,7 @@ def events(leaves: range, actions: Collection[str] = ()) -> list[SealedEvent]:
     by_uuid = {event.uuid: event for event in kept}
     missing = next((leaf for leaf in rows if leaf.uuid not in by_uuid), None)
     if missing is not None:
-        message = f"leaf {missing.index}, event {missing.uuid}"
-        raise EventMissing(message)
+        raise EventMissing(f"leaf {missing.index}, event {missing.uuid}")
     return [SealedEvent(leaf.index, by_uuid[leaf.uuid]) for leaf in rows]
 
 

@@ -47,8 +47,7 @@ class Secret[T]:
         return bool(self._value)
 
     def __reduce__(self) -> str:
-        message = "A secret is not pickled."
-        raise TypeError(message)
+        raise TypeError("A secret is not pickled.")
 
 
 def text(name: str) -> str:
@@ -57,16 +56,13 @@ def text(name: str) -> str:
     value = os.environ.get(name)
     if path := os.environ.get(f"{name}_FILE", ""):
         if value is not None:
-            message = f"{name} and {name}_FILE are both set; keep one."
-            raise BadEnvironmentError(message)
+            raise BadEnvironmentError(f"{name} and {name}_FILE are both set; keep one.")
         try:
             value = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as problem:
-            message = f"{name}_FILE names {path}, which cannot be read: {problem}."
-            raise BadEnvironmentError(message) from problem
+            raise BadEnvironmentError(f"{name}_FILE names {path}, which cannot be read: {problem}.") from problem
     if not value and row.default is None:
-        message = f"{name} is not set. {row.meaning} Set {name} or {name}_FILE."
-        raise BadEnvironmentError(message)
+        raise BadEnvironmentError(f"{name} is not set. {row.meaning} Set {name} or {name}_FILE.")
     return value or row.default or ""
 
 
@@ -74,8 +70,7 @@ def flag(name: str) -> bool:
     """Return a yes or a no."""
     value = text(name).lower()
     if value not in YES | NO:
-        message = f"{name} must be true or false."
-        raise BadEnvironmentError(message)
+        raise BadEnvironmentError(f"{name} must be true or false.")
     return value in YES
 
 
@@ -83,8 +78,7 @@ def one_of(name: str, *allowed: str) -> str:
     """Return one of a few words."""
     value = text(name)
     if value not in allowed:
-        message = f"{name} must be one of {', '.join(allowed)}."
-        raise BadEnvironmentError(message)
+        raise BadEnvironmentError(f"{name} must be one of {', '.join(allowed)}.")
     return value
 
 
@@ -92,8 +86,7 @@ def count(name: str) -> int:
     """Return a whole number of at least one."""
     value = text(name)
     if not re.fullmatch(r"[1-9][0-9]{0,8}", value):
-        message = f"{name} must be a whole number, at least 1."
-        raise BadEnvironmentError(message)
+        raise BadEnvironmentError(f"{name} must be a whole number, at least 1.")
     return int(value)
 
 
@@ -102,8 +95,7 @@ def rising_days(**named: str) -> dict[str, timedelta]:
     days = [count(name) for name in named.values()]
     if any(later <= earlier for earlier, later in pairwise(days)):
         *before, last = named.values()
-        message = f"{', '.join(before)} and {last} must each be longer than the one before."
-        raise BadEnvironmentError(message)
+        raise BadEnvironmentError(f"{', '.join(before)} and {last} must each be longer than the one before.")
     return {step: timedelta(days=each) for step, each in zip(named, days, strict=True)}
 
 
@@ -116,8 +108,7 @@ def secret(name: str, *, at_least: int = 0) -> Secret[str]:
     """Return a secret of at least so many characters. Its repr is ***, and no error shows it."""
     value = text(name)
     if len(value) < at_least:
-        message = f"{name} must have at least {at_least} characters."
-        raise BadEnvironmentError(message)
+        raise BadEnvironmentError(f"{name} must have at least {at_least} characters.")
     return Secret(value)
 
 
@@ -131,8 +122,7 @@ def key(name: str) -> Secret[bytes]:
         with contextlib.suppress(binascii.Error):
             key = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
     if len(key) != KEY_BYTES:
-        message = f"{name} must be {KEY_BYTES} bytes in base64url."
-        raise BadEnvironmentError(message)
+        raise BadEnvironmentError(f"{name} must be {KEY_BYTES} bytes in base64url.")
     return Secret(key)
 
 
@@ -154,11 +144,9 @@ def public_url(name: str, *, allow_http: bool) -> str:
     value = text(name)
     parts = _split(name, value, ("https", "http"))
     if value != f"{parts.scheme}://{parts.netloc}" or parts.username is not None:
-        message = f"{name} must be a scheme and a host, like https://mandate.example, without a path."
-        raise BadEnvironmentError(message)
+        raise BadEnvironmentError(f"{name} must be a scheme and a host, like https://mandate.example, without a path.")
     if parts.scheme == "http" and not (allow_http or parts.hostname in LOOPBACK):
-        message = f"{name} must start with https:// (http:// is for this machine only, or with DEMO)."
-        raise BadEnvironmentError(message)
+        raise BadEnvironmentError(f"{name} must start with https:// (http:// is for this machine only, or with DEMO).")
     return value
 
 
@@ -185,8 +173,7 @@ def database(name: str) -> dict[str, Any]:
     hosts, ports, address = _hosts(text(name))
     parts = _split(name, address, ("postgresql", "postgres"))
     if not parts.username or not parts.path.strip("/"):
-        message = f"{name} must name a role and a database: postgresql://role:password@host/database."
-        raise BadEnvironmentError(message)
+        raise BadEnvironmentError(f"{name} must name a role and a database: postgresql://role:password@host/database.")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
@@ -221,8 +208,7 @@ def company_sign_in() -> dict[str, dict[str, object]]:
     if not issuer:
         return {}
     if not text("OIDC_CLIENT_ID"):
-        message = "OIDC_CLIENT_ID is not set; OIDC_ISSUER needs it."
-        raise BadEnvironmentError(message)
+        raise BadEnvironmentError("OIDC_CLIENT_ID is not set; OIDC_ISSUER needs it.")
     _split("OIDC_ISSUER", issuer, ("https",) if not flag("DEMO") else ("https", "http"))
     app = {
         "provider_id": "company",
@@ -238,8 +224,7 @@ def time_stamps() -> tuple[str, str]:
     """Return the address of the time-stamping authority and the file with its roots; both empty when none is set."""
     address, roots = text("TIME_STAMP_URL"), text("TIME_STAMP_CA_FILE")
     if address and not roots:
-        message = "TIME_STAMP_CA_FILE is not set; TIME_STAMP_URL needs it."
-        raise BadEnvironmentError(message)
+        raise BadEnvironmentError("TIME_STAMP_CA_FILE is not set; TIME_STAMP_URL needs it.")
     if address:
         _split("TIME_STAMP_URL", address, ("https",) if not flag("DEMO") else ("https", "http"))
     return address, roots
@@ -251,8 +236,7 @@ def mailers() -> dict[str, dict[str, Any]]:
     if not address:
         return {}
     if "@" not in text("MAIL_FROM"):
-        message = "MAIL_FROM must be an e-mail address; MAIL_URL needs it."
-        raise BadEnvironmentError(message)
+        raise BadEnvironmentError("MAIL_FROM must be an e-mail address; MAIL_URL needs it.")
     parts = _split("MAIL_URL", address, ("smtp", "smtps"))
     is_ssl = parts.scheme == "smtps"
     options = {
@@ -272,8 +256,7 @@ def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(part) for part in listed(name))
     except ValueError as problem:
-        message = f"{name} must be networks like 10.20.0.0/16: {problem}."
-        raise BadEnvironmentError(message) from problem
+        raise BadEnvironmentError(f"{name} must be networks like 10.20.0.0/16: {problem}.") from problem
 
 
 def role(name: str, default: str) -> str:

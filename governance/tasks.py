@@ -260,5 +260,5 @@ def send_notices() -> None:
 @shared_task(ignore_result=True)
 def post_webhooks() -> None:
     """Send the messages to endpoints that are due, until none is. Two at once share the work."""
-    while delivery.post_one():
+    while delivery.send_next():
         pass

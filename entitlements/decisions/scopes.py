@@ -81,29 +81,10 @@ def join(scopes: Iterable[str]) -> str:
     return " ".join(canonical(scopes))
 
 
-def is_entitlement(scope: str) -> bool:
-    """Whether this is well formed as the name of an entitlement: `system:name`, lower case."""
-    return _ENTITLEMENT.fullmatch(scope) is not None
-
-
-def named(system: str, name: str) -> str:
-    """Build the wire name of an entitlement. Raises ScopeMalformed when it would not be well formed."""
-    scope = f"{system}:{name}"
-    match = _ENTITLEMENT.fullmatch(scope)
-    if match is None or match.group(1) != system:
-        raise ScopeMalformed(f"{scope!r} is not a scope: use lower case letters, digits, '-', '.', '_' and ':'.")
-    return scope
-
-
 def system_of(scope: str) -> str | None:
     """Say which system an entitlement's scope belongs to; None for the protocols' own scopes."""
     match = _ENTITLEMENT.fullmatch(scope)
     return match.group(1) if match else None
-
-
-def is_subset(part: Collection[str], whole: Collection[str]) -> bool:
-    """Whether every scope of `part` is in `whole`."""
-    return set(part) <= set(whole)
 
 
 def narrow(

@@ -121,13 +121,6 @@ def jwks(issuer_path: str) -> dict[str, Any]:
     return {"keys": [key.public for key in keys.order_by("created_at", "kid")]}
 
 
-def public_keys(issuer_path: str) -> dict[str, jws.Key]:
-    """Return the keys whose signatures count now, by kid: for verifiers that keep them and follow the change feed."""
-    usable = Q(state=SigningKey.State.ACTIVE) | Q(state=SigningKey.State.RETIRED, retires_at__gt=clock.now())
-    rows = SigningKey.objects.filter(usable, issuer=issuer_path)
-    return {row.kid: public_keys_actions.read(row.public) for row in rows}
-
-
 def check_keys() -> None:
     """See that the key-encryption key opens our signing keys, by one of them. Raises SealBroken."""
     row = SigningKey.objects.filter(state=SigningKey.State.ACTIVE).first()

@@ -73,7 +73,7 @@ def notify_endpoints(event: Event) -> None:
     """Queue an event for webhook endpoints, as `notify` does for people."""
     try:
         with transaction.atomic():
-            webhooks.note(event)
+            webhooks.queue(event)
     except Exception:  # as above
         logger.exception("event %s could not be queued for endpoints", event.uuid)
 

@@ -23,7 +23,7 @@ _EVENTS = [(str(event), str(event)) for event in webhooks.EVENTS]
 
 
 class WebhookAsked(Strict):
-    """A new endpoint: where it listens, how it wants to be told, and of what."""
+    """A new endpoint: its address, the form of its messages, and the events it subscribes to."""
 
     slug = Slug()
     url = Text(max_length=2000)
@@ -32,7 +32,7 @@ class WebhookAsked(Strict):
 
 
 class WebhookShown(Shown):
-    """One endpoint. Its address beyond the host is never shown; `secret` is filled in when it was made just now."""
+    """One endpoint. Of its address only the host is shown; `secret` is filled in only when it was made just now."""
 
     slug = serializers.CharField()
     form = serializers.ChoiceField(choices=Webhook.Form.choices)
@@ -44,14 +44,14 @@ class WebhookShown(Shown):
     made_at = serializers.DateTimeField()
     secret = serializers.SerializerMethodField(allow_null=True)
 
-    def get_secret(self, _found: Webhook) -> str | None:
+    def get_secret(self, _webhook: Webhook) -> str | None:
         """Return the secret that was made in this request."""
         secret: str | None = self.context.get("secret")
         return secret
 
 
 class MessageShown(Shown):
-    """One message: to which endpoint, how far it came, and what was answered last."""
+    """One message: its endpoint, its state, and the last answer."""
 
     id = serializers.UUIDField()
     webhook = serializers.CharField(source="webhook.slug")
@@ -65,7 +65,7 @@ class MessageShown(Shown):
 
 
 class WebhookFilter(filters.FilterSet):
-    """Filters by form, and by whether it is told anything."""
+    """Filters by form, and by whether it is enabled."""
 
     form = filters.ChoiceFilter(choices=Webhook.Form.choices)
     enabled = filters.BooleanFilter()
@@ -98,14 +98,14 @@ class _OfWebhooks(Resource):
     def links(self, found: Webhook) -> list[str]:
         return [f"webhook:{found.slug}"]
 
-    def with_secret(self, found: Webhook, secret: str, status: int) -> Response:
+    def with_secret(self, webhook: Webhook, secret: str, status: int) -> Response:
         """Answer with an endpoint and the secret that was just made."""
         context = {**self.get_serializer_context(), "secret": secret}
-        return Response(WebhookShown(found, context=context).data, status=status)
+        return Response(WebhookShown(webhook, context=context).data, status=status)
 
 
 class Webhooks(_OfWebhooks, Listing):
-    """GET and POST /webhooks."""
+    """List the webhooks, or add one."""
 
     filterset_class = WebhookFilter
     ordering = ("slug",)
@@ -115,51 +115,51 @@ class Webhooks(_OfWebhooks, Listing):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Add an endpoint; its secret is in this answer alone."""
-        made, secret = webhooks.make(**self.body(WebhookAsked), by=self.principal)
-        return self.with_secret(made, secret, HTTPStatus.CREATED)
+        webhook, secret = webhooks.make(**self.body(WebhookAsked), by=self.principal)
+        return self.with_secret(webhook, secret, HTTPStatus.CREATED)
 
 
 class OneWebhook(_OfWebhooks, Look):
-    """GET /webhooks/{slug}."""
+    """Show a webhook."""
 
 
 class RotateWebhook(_OfWebhooks):
-    """POST /webhooks/{slug}/rotate."""
+    """Give a webhook a new secret, shown only in the answer."""
 
     asked = Reason
     shown_once = frozenset({"secret"})
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Give it another secret, shown in this answer alone; for a day the one before signs as well."""
-        found = self.found()
-        self.permit(found, *self.links(found))
+        """Give it a new secret, shown only in this answer; for a day the previous one signs as well."""
+        webhook = self.found()
+        self.permit(webhook, *self.links(webhook))
         self.body(Reason)
-        secret = webhooks.rotate(found, by=self.principal)
+        secret = webhooks.rotate(webhook, by=self.principal)
         return self.with_secret(self.found(), secret, HTTPStatus.OK)
 
 
 class TestWebhook(_OfWebhooks):
-    """POST /webhooks/{slug}/test."""
+    """Send a webhook a test message."""
 
     asked = Reason
 
     @extend_schema(responses=MessageShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Write down a message that says it is a test; how it went is in `/webhook-messages`."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        made = webhooks.say_test(found, by=self.principal, reason=self.body(Reason)["reason"])
-        return Response(MessageShown(made).data)
+        """Queue a message that says that it is a test; `/webhook-messages` shows what became of it."""
+        webhook = self.found()
+        self.permit(webhook, *self.links(webhook))
+        message = webhooks.queue_test(webhook, by=self.principal, reason=self.body(Reason)["reason"])
+        return Response(MessageShown(message).data)
 
 
 class StopWebhook(_OfWebhooks, Act):
-    """POST /webhooks/{slug}/stop."""
+    """Stop a webhook: nothing is sent to it any more."""
 
     verb = staticmethod(webhooks.stop)
 
 
 class StartWebhook(_OfWebhooks, Act):
-    """POST /webhooks/{slug}/start."""
+    """Start a stopped webhook."""
 
     verb = staticmethod(webhooks.start)
 
@@ -176,16 +176,16 @@ class _OfMessages(Resource):
 
 
 class Messages(_OfMessages, Listing):
-    """GET /webhook-messages."""
+    """List the messages to webhooks, newest first."""
 
     filterset_class = MessageFilter
     ordering = ("-made_at", "-id")
 
 
 class ReplayMessage(_OfMessages, Act):
-    """POST /webhook-messages/{id}/replay."""
+    """Try again a message that was given up."""
 
     @staticmethod
-    def verb(found: WebhookMessage, **said: Any) -> WebhookMessage:  # noqa: ANN401 - by and reason
-        """Try it anew."""
-        return delivery.replay(found.pk, **said)
+    def verb(message: WebhookMessage, **by_and_reason: Any) -> WebhookMessage:  # noqa: ANN401 - a person and a text
+        """Try it again."""
+        return delivery.replay(message.pk, **by_and_reason)

@@ -1,4 +1,4 @@
-"""Messages to endpoints leave: claimed and tried as mail is, until one is taken, or given up after ten times."""
+"""Messages to endpoints: claimed and sent as mail is, until the endpoint takes one, or given up after ten attempts."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ SECONDS: Final = 15.0
 _State = WebhookMessage.State
 
 
-def post_one() -> bool:
-    """Try the message that has waited longest; says whether there was one that is due."""
+def send_next() -> bool:
+    """Send the due message that has waited longest; return whether there was one."""
     claimed = _claim()
     if claimed is None:
         return False
@@ -52,7 +52,7 @@ def post_one() -> bool:
         _mine(claimed).update(state=_State.SENT, sent_at=clock.now(), answer=str(status))
     elif status == HTTPStatus.GONE:
         _mine(claimed).update(state=_State.DEAD, answer=str(status))
-        webhooks.stop(claimed.webhook, by=SYSTEM, reason="It answered 410: nobody wants to hear there any more.")
+        webhooks.stop(claimed.webhook, by=SYSTEM, reason="The endpoint answered 410 (gone).")
     else:
         _failed(claimed, str(status))
     return True
@@ -60,20 +60,20 @@ def post_one() -> bool:
 
 @transaction.atomic
 def _claim() -> WebhookMessage | None:
-    """Take what is due, and write down when it is tried again if this process says nothing more."""
+    """Claim the next due message, and set when another process tries it again if this one dies."""
     due = WebhookMessage.objects.filter(state=_State.WAITING, webhook__enabled=True, next_at__lte=clock.now())
     locked = due.order_by("next_at", "pk").select_for_update(of=("self",), skip_locked=True)
-    found = locked.select_related("webhook").first()
-    if found is None:
+    message = locked.select_related("webhook").first()
+    if message is None:
         return None
-    found.attempts += 1
-    found.next_at = clock.now() + outbox.retry_delay(found.attempts)
-    found.save(update_fields=["attempts", "next_at"])
-    return found
+    message.attempts += 1
+    message.next_at = clock.now() + outbox.retry_delay(message.attempts)
+    message.save(update_fields=["attempts", "next_at"])
+    return message
 
 
 def _mine(claimed: WebhookMessage) -> QuerySet[WebhookMessage]:
-    """Return the row while nobody else has taken it since."""
+    """Return the row, unless another process has claimed it since."""
     return WebhookMessage.objects.filter(pk=claimed.pk, state=_State.WAITING, attempts=claimed.attempts)
 
 
@@ -87,18 +87,18 @@ def _failed(claimed: WebhookMessage, answer: str) -> None:
 
 @transaction.atomic
 def replay(message_id: UUID, *, by: Principal, reason: str = "") -> WebhookMessage:
-    """Try anew what was given up. Raises NotFound, outbox.NotGivenUp, hooks.WebhookStopped."""
+    """Try again a message that was given up. Raises NotFound, outbox.NotGivenUp, webhooks.WebhookStopped."""
     rows = WebhookMessage.objects.select_for_update(of=("self",)).select_related("webhook")
-    if (found := rows.filter(pk=message_id).first()) is None:
+    if (message := rows.filter(pk=message_id).first()) is None:
         raise NotFound
-    if found.state != _State.DEAD:
+    if message.state != _State.DEAD:
         raise outbox.NotGivenUp
-    if not found.webhook.enabled:
+    if not message.webhook.enabled:
         raise webhooks.WebhookStopped
-    found.state, found.attempts, found.next_at = _State.WAITING, 0, clock.now()
-    found.save(update_fields=["state", "attempts", "next_at"])
-    log.record(Action.DELIVERY_REPLAYED, about=_about(found), by=by, reason=reason)
-    return found
+    message.state, message.attempts, message.next_at = _State.WAITING, 0, clock.now()
+    message.save(update_fields=["state", "attempts", "next_at"])
+    log.record(Action.DELIVERY_REPLAYED, about=_about(message), by=by, reason=reason)
+    return message
 
 
 def _about(message: WebhookMessage) -> list[str]:

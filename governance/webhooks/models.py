@@ -1,4 +1,4 @@
-"""Endpoints of other programs that are told of events, and each message to one of them until it is taken."""
+"""Endpoints of other programs that subscribe to events, and the messages to them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from django.db.models import Q
 
 
 class Webhook(models.Model):
-    """One endpoint: its address and secret lie sealed, since the address of a chat's webhook is its key as well.
+    """One endpoint. Its address and secret are stored sealed, since the address of a chat's webhook is its key as well.
 
-    After a rotation the secret before signs beside the new one until `previous_until`. A stopped endpoint is told
-    nothing; `answer` says why it was stopped.
+    After a rotation the previous secret signs beside the new one until `previous_until`. Nothing is sent to a stopped
+    endpoint; `answer` says why it was stopped.
     """
 
     class Form(models.TextChoices):
@@ -48,7 +48,7 @@ class Webhook(models.Model):
 
 
 class WebhookMessage(models.Model):
-    """One message to one endpoint; `dedupe` makes that an event is told it once. `body` holds a link and no secret."""
+    """One message to one endpoint; `dedupe` keeps an event from being sent twice. `body` holds a link and no secret."""
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"

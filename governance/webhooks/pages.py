@@ -29,7 +29,7 @@ class AddForm(forms.Form):
         r"^[a-z0-9][a-z0-9-]{0,63}\Z",
         label=gettext_lazy("Short name"),
         max_length=64,
-        help_text=gettext_lazy("Its name in the record, so it never changes."),
+        help_text=gettext_lazy("Its name in the audit log, so it never changes."),
     )
     form = forms.ChoiceField(
         label=gettext_lazy("Who listens"),
@@ -43,99 +43,103 @@ class AddForm(forms.Form):
         label=gettext_lazy("Address"),
         max_length=2000,
         widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}),
-        help_text=gettext_lazy("Starts with https://. It is kept sealed and shown to nobody again, only its host."),
+        help_text=gettext_lazy("Starts with https://. It is stored sealed, and only its host is shown again."),
     )
     events = forms.MultipleChoiceField(
-        label=gettext_lazy("Tell it that"),
-        choices=[(str(event), said) for event, said in webhooks.EVENTS.items()],
+        label=gettext_lazy("Events"),
+        choices=[(str(event), sentence) for event, sentence in webhooks.EVENTS.items()],
         widget=forms.CheckboxSelectMultiple,
-        help_text=gettext_lazy("It is told this sentence and a link to a page here; no name and no reason."),
+        help_text=gettext_lazy("It receives this sentence and a link to a page here, without a name or a reason."),
     )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
-    """List the endpoints, and add one; its secret is shown this once."""
+    """List the endpoints, and add one; its secret is shown only now."""
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
     if request.method == "POST":
         by = doors.person(request).principal
-        made = form_fields.submit(
-            request, form, lambda given: webhooks.make(given.pop("slug"), **given, by=by), _FIELDS
+        added = form_fields.submit(
+            request, form, lambda values: webhooks.make(values.pop("slug"), **values, by=by), _FIELDS
         )
-        if made is not None:
-            return _show(request, made[0], fresh=made[1])
-    told = {"page": paging.page(request, Webhook.objects.all(), ("slug", "id"))}
-    return form_fields.show(request, "console/webhooks/webhooks.html", form, told)
+        if added is not None:
+            return _show(request, added[0], fresh=added[1])
+    context = {"page": paging.page(request, Webhook.objects.all(), ("slug", "id"))}
+    return form_fields.show(request, "console/webhooks/webhooks.html", form, context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
-def one(request: HttpRequest, webhook: str) -> HttpResponse:
-    """Show an endpoint and what left for it; or act on it."""
-    found = doors.find(Webhook.objects.all(), slug=webhook)
+def endpoint_page(request: HttpRequest, webhook: str) -> HttpResponse:
+    """Show an endpoint and its messages, or act on it."""
+    endpoint = doors.find(Webhook.objects.all(), slug=webhook)
     if request.method != "POST":
-        return _show(request, found)
-    doors.about(request, f"webhook:{found.slug}")
+        return _show(request, endpoint)
+    doors.about(request, f"webhook:{endpoint.slug}")
     try:
-        return _act(request, found)
+        return _act(request, endpoint)
     except DomainError as refusal:
         doors.record(request, refusal)
-        return _show(request, found, problem=refusal)
+        return _show(request, endpoint, problem=refusal)
 
 
 _ACTS: Final = {
     **{verb: f"webhook-{verb}" for verb in ("rotate", "test", "stop", "start")},
     "replay": "webhook-message-replay",
 }
-"""What each button is called by the API."""
+"""The API's name of each button's act."""
 
 
-def _act(request: HttpRequest, found: Webhook) -> HttpResponse:
+def _act(request: HttpRequest, endpoint: Webhook) -> HttpResponse:
     verb, by, reason = request.POST.get("verb", ""), doors.person(request).principal, doors.reason(request)
     if (act := _ACTS.get(verb)) is None:
         raise Malformed
     doors.require_reauthentication(request, act)
     if verb == "rotate":
-        return _show(request, found, fresh=webhooks.rotate(found, by=by))
+        return _show(request, endpoint, fresh=webhooks.rotate(endpoint, by=by))
     if verb == "test":
-        webhooks.say_test(found, by=by)
-        doors.done(request, _("A test leaves within seconds. How it went is said below."))
+        webhooks.queue_test(endpoint, by=by)
+        doors.done(request, _("A test leaves within seconds. The list below shows what became of it."))
     elif verb == "stop":
-        webhooks.stop(found, by=by, reason=reason)
-        doors.done(request, _("It is told nothing more."))
+        webhooks.stop(endpoint, by=by, reason=reason)
+        doors.done(request, _("The webhook is stopped."))
     elif verb == "start":
-        webhooks.start(found, by=by, reason=reason)
-        doors.done(request, _("It is told what happens from now on."))
+        webhooks.start(endpoint, by=by, reason=reason)
+        doors.done(request, _("The webhook receives events from now on."))
     else:
-        delivery.replay(_message(request, found), by=by)
-        doors.done(request, _("It is tried again within seconds."))
-    return redirect(reverse("webhook-page", args=[found.slug]))
+        delivery.replay(_message(request, endpoint), by=by)
+        doors.done(request, _("The message is sent again within seconds."))
+    return redirect(reverse("webhook-page", args=[endpoint.slug]))
 
 
-def _message(request: HttpRequest, found: Webhook) -> UUID:
+def _message(request: HttpRequest, endpoint: Webhook) -> UUID:
     try:
-        asked = UUID(request.POST.get("message", ""))
+        key = UUID(request.POST.get("message", ""))
     except ValueError as why:
         raise Malformed from why
-    message: UUID = doors.find(found.messages.all(), pk=asked).pk
+    message: UUID = doors.find(endpoint.messages.all(), pk=key).pk
     return message
 
 
-def _show(request: HttpRequest, found: Webhook, *, fresh: str = "", problem: DomainError | None = None) -> HttpResponse:
-    found.refresh_from_db()
-    rows = found.messages.select_related("webhook")
-    told: dict[str, Any] = {
-        "webhook": found,
-        "events": [webhooks.EVENTS[event] for event in found.events if event in webhooks.EVENTS],
+def _show(
+    request: HttpRequest, endpoint: Webhook, *, fresh: str = "", problem: DomainError | None = None
+) -> HttpResponse:
+    endpoint.refresh_from_db()
+    rows = endpoint.messages.select_related("webhook")
+    context: dict[str, Any] = {
+        "webhook": endpoint,
+        "events": [webhooks.EVENTS[event] for event in endpoint.events if event in webhooks.EVENTS],
         "page": paging.page(request, rows, ("-made_at", "-id")),
         "words": {webhooks.TEST: _("A test"), **webhooks.EVENTS},
-        "fresh": fresh if found.form == Webhook.Form.STANDARD else "",
+        "fresh": fresh if endpoint.form == Webhook.Form.STANDARD else "",
         "problem": problem,
     }
-    for message in told["page"].rows:
-        message.says = told["words"].get(message.event, message.event)
-    answer = render(request, "console/webhooks/webhook.html", told, status=problem.status if problem else HTTPStatus.OK)
+    for message in context["page"].rows:
+        message.says = context["words"].get(message.event, message.event)
+    answer = render(
+        request, "console/webhooks/webhook.html", context, status=problem.status if problem else HTTPStatus.OK
+    )
     if fresh:
         answer["Cache-Control"] = "no-store"
     return answer

@@ -1,7 +1,7 @@
-"""Endpoints of other programs: add one, give it another secret, stop it; and what it is told of an event.
+"""Endpoints of other programs: add one, rotate its secret, stop it; and queue messages about events for it.
 
-A message is a sentence of ours and a link to a page of ours: no name, no reason and no secret leaves by it, and nothing
-is decided by opening the link. Messages are signed as https://www.standardwebhooks.com demands.
+A message is a fixed sentence and a link to a page of the console. It holds no name, no reason and no secret, and
+opening the link decides nothing. Messages are signed as https://www.standardwebhooks.com requires.
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ from governance.webhooks.models import Webhook, WebhookMessage
 
 PREFIX: Final = "whsec_"
 OVERLAP: Final = timedelta(hours=24)
-"""How long the secret before a rotation still signs."""
+"""How long the previous secret still signs after a rotation."""
 TEST: Final = "webhook.test"
 EVENTS: Final[Mapping[str, Any]] = {
-    Action.REQUEST_SUBMITTED: gettext_lazy("Somebody asks for access"),
+    Action.REQUEST_SUBMITTED: gettext_lazy("Access was requested"),
     Action.APPROVAL_GIVEN: gettext_lazy("A request was approved"),
     Action.APPROVAL_DENIED: gettext_lazy("A request was denied"),
     Action.REQUEST_EXPIRED: gettext_lazy("A request was not answered in time"),
     Action.GRANT_ISSUED: gettext_lazy("Access was given"),
-    Action.GRANT_REVOKED: gettext_lazy("Access was taken back"),
-    Action.GRANT_EXPIRED: gettext_lazy("Access ended in time"),
-    Action.AGENT_SUSPENDED: gettext_lazy("An agent was stopped"),
+    Action.GRANT_REVOKED: gettext_lazy("Access was revoked"),
+    Action.GRANT_EXPIRED: gettext_lazy("Access expired"),
+    Action.AGENT_SUSPENDED: gettext_lazy("An agent was suspended"),
     Action.EVERYTHING_STOPPED: gettext_lazy("Everything was stopped"),
-    Action.REVOCATION_SETTLED: gettext_lazy("A stop was carried out everywhere"),
-    Action.EMERGENCY_DECLARED: gettext_lazy("Access was given in an emergency, without approval"),
-    Action.EMERGENCY_OVER: gettext_lazy("Emergency access ended, and waits to be reviewed"),
-    Action.EMERGENCY_REVIEWED: gettext_lazy("Emergency access was reviewed"),
-    Action.TOOL_QUARANTINED: gettext_lazy("A tool was stopped until somebody looks"),
-    Action.SYSTEM_DISABLED: gettext_lazy("A system was stopped"),
-    Action.COMBINATION_EXCEPTION_GIVEN: gettext_lazy("An exception from a rule was given"),
-    Action.CAMPAIGN_ACTIVATED: gettext_lazy("A review began"),
-    Action.CAMPAIGN_CLOSED: gettext_lazy("A review was closed"),
+    Action.REVOCATION_SETTLED: gettext_lazy("A revocation was applied everywhere"),
+    Action.EMERGENCY_DECLARED: gettext_lazy("Break-glass access was given, without approval"),
+    Action.EMERGENCY_OVER: gettext_lazy("Break-glass access ended, and waits for its review"),
+    Action.EMERGENCY_REVIEWED: gettext_lazy("Break-glass access was reviewed"),
+    Action.TOOL_QUARANTINED: gettext_lazy("A tool was quarantined until a person reviews it"),
+    Action.SYSTEM_DISABLED: gettext_lazy("A system was disabled"),
+    Action.COMBINATION_EXCEPTION_GIVEN: gettext_lazy("An exception from an SoD policy was given"),
+    Action.CAMPAIGN_ACTIVATED: gettext_lazy("An access review began"),
+    Action.CAMPAIGN_CLOSED: gettext_lazy("An access review was closed"),
     Action.PEOPLE_SOURCE_PAUSED: gettext_lazy("A people source was paused"),
     Action.SETUP_TESTED: gettext_lazy("A part of the set-up was tested"),
 }
-"""What an endpoint can be told, in words."""
+"""The events that an endpoint can subscribe to, each with the sentence that is sent."""
 _PAGES: Final = {
     "emergency": "emergencies",
     "grant": "grants",
@@ -71,28 +71,28 @@ _KEY_BYTES: Final = 32
 
 
 class WebhookTaken(DomainError):
-    """A webhook of this short name exists."""
+    """A webhook with this short name exists. Choose another short name."""
 
     code, status = "webhook_taken", HTTPStatus.CONFLICT
 
 
 class UnknownEvent(DomainError):
-    """A webhook is told at least one of the events that are offered, and no other."""
+    """A webhook needs at least one event, and each must be one of those that are offered."""
 
     code, status = "unknown_event", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class WebhookStopped(DomainError):
-    """The webhook is stopped, so nothing is sent to it."""
+    """The webhook is stopped, so nothing is sent to it. Start it first."""
 
     code, status = "webhook_stopped", HTTPStatus.CONFLICT
 
 
 @transaction.atomic
 def make(slug: str, *, url: str, form: str, events: Collection[str], by: Principal) -> tuple[Webhook, str]:
-    """Add an endpoint; returns it with its secret, which is shown this once.
+    """Add an endpoint, and return it with its secret, which is shown only now.
 
-    Raises WebhookTaken, UnknownEvent and, for an address that we do not connect to, egress.ForbiddenAddress.
+    Raises WebhookTaken, UnknownEvent and, for an address that the product does not connect to, egress.ForbiddenAddress.
     """
     if not events or set(events) - set(EVENTS):
         raise UnknownEvent
@@ -107,17 +107,17 @@ def make(slug: str, *, url: str, form: str, events: Collection[str], by: Princip
     }
     try:
         with transaction.atomic():
-            made = Webhook.objects.create(slug=slug, **values)
+            webhook = Webhook.objects.create(slug=slug, **values)
     except IntegrityError as error:
         raise WebhookTaken(slug=slug) from error
     detail = {name: values[name] for name in ("form", "host", "events")}
     log.record(Action.WEBHOOK_MADE, about=[f"webhook:{slug}"], by=by, detail=detail)
-    return made, secret
+    return webhook, secret
 
 
 @transaction.atomic
 def rotate(webhook: Webhook, *, by: Principal) -> str:
-    """Give an endpoint another secret and return it, shown this once; the one before signs beside it for a day."""
+    """Give an endpoint a new secret and return it, shown only now; the previous one signs beside it for a day."""
     locked, secret = lock(webhook), _secret()
     locked.sealed_previous, locked.previous_until = locked.sealed_secret, clock.now() + OVERLAP
     locked.sealed_secret = seal.seal(secret.encode(), _place(locked.slug, "secret"))
@@ -128,7 +128,7 @@ def rotate(webhook: Webhook, *, by: Principal) -> str:
 
 @transaction.atomic
 def stop(webhook: Webhook, *, by: Principal, reason: str) -> Webhook:
-    """Tell an endpoint nothing more; what waited for it is given up. Twice records nothing. Raises ReasonRequired."""
+    """Stop an endpoint and drop the messages that wait for it. Twice records nothing. Raises ReasonRequired."""
     if not reason.strip():
         raise ReasonRequired
     locked = lock(webhook)
@@ -142,7 +142,7 @@ def stop(webhook: Webhook, *, by: Principal, reason: str) -> Webhook:
 
 @transaction.atomic
 def start(webhook: Webhook, *, by: Principal, reason: str) -> Webhook:
-    """Tell a stopped endpoint what happens from now on. Twice records nothing. Raises ReasonRequired."""
+    """Send a stopped endpoint the events from now on. Twice records nothing. Raises ReasonRequired."""
     if not reason.strip():
         raise ReasonRequired
     locked = lock(webhook)
@@ -154,56 +154,56 @@ def start(webhook: Webhook, *, by: Principal, reason: str) -> Webhook:
 
 
 @transaction.atomic
-def say_test(webhook: Webhook, *, by: Principal, reason: str = "") -> WebhookMessage:
-    """Write down a message that says it is a test; it leaves like any other. Raises WebhookStopped."""
+def queue_test(webhook: Webhook, *, by: Principal, reason: str = "") -> WebhookMessage:
+    """Queue a message that says that it is a test; it leaves like any other. Raises WebhookStopped."""
     locked = lock(webhook)
     if not locked.enabled:
         raise WebhookStopped
     log.record(Action.WEBHOOK_TESTED, about=[f"webhook:{locked.slug}"], by=by, reason=reason)
-    now, said = clock.now(), _("This is a test. If you can read it, Mandate reaches you.")
+    now, sentence = clock.now(), _("This is a test. If you can read it, Mandate reaches you.")
     url = f"{settings.CONSOLE_URL}/settings/notices/webhooks/{locked.slug}/"
     return WebhookMessage.objects.create(
         webhook=locked,
         event=TEST,
         dedupe=f"test {now.isoformat()} {secrets.token_hex(4)}",
-        body=_body(locked.form, TEST, now, said, url, {}),
+        body=_body(locked.form, TEST, now, sentence, url, {}),
         next_at=now,
         made_at=now,
     )
 
 
 def lock(webhook: Webhook) -> Webhook:
-    """Hold an endpoint until the transaction ends; returns the row as it is. Raises NotFound."""
-    found = Webhook.objects.select_for_update(no_key=True).filter(pk=webhook.pk).first()
-    if found is None:
+    """Lock an endpoint until the transaction ends, and return its current row. Raises NotFound."""
+    locked = Webhook.objects.select_for_update(no_key=True).filter(pk=webhook.pk).first()
+    if locked is None:
         raise NotFound
-    return found
+    return locked
 
 
-def note(event: Event) -> None:
-    """Write down what an event tells each endpoint that wants to hear of it. Needs the transaction of the reader."""
+def queue(event: Event) -> None:
+    """Queue a message for each endpoint that subscribes to an event, in the transaction of the log's reader."""
     if event.outcome == "refused" or event.action not in EVENTS:
         return
-    now, said, url = clock.now(), str(EVENTS[event.action]), _page(event)
+    now, sentence, url = clock.now(), str(EVENTS[event.action]), _page(event)
     about = {"id": str(event.uuid), "about": [link for link in event.about if not link.startswith("person:")]}
     WebhookMessage.objects.bulk_create(
         [
             WebhookMessage(
-                webhook=each,
+                webhook=webhook,
                 event=event.action,
                 dedupe=f"event {event.uuid}",
-                body=_body(each.form, event.action, event.at, said, url, about),
+                body=_body(webhook.form, event.action, event.at, sentence, url, about),
                 next_at=now,
                 made_at=now,
             )
-            for each in Webhook.objects.filter(enabled=True, events__contains=[str(event.action)])
+            for webhook in Webhook.objects.filter(enabled=True, events__contains=[str(event.action)])
         ],
         ignore_conflicts=True,
     )
 
 
 def _page(event: Event) -> str:
-    """Return the address of the page about it; else of the record, which shows whoever may what happened."""
+    """Return the address of the page about an event, or else of the audit log."""
     for link in event.about:
         kind, _colon, key = link.partition(":")
         if kind in _PAGES:
@@ -211,37 +211,37 @@ def _page(event: Event) -> str:
     return f"{settings.CONSOLE_URL}/audit/" + (f"?about={quote(event.about[0], safe=':')}" if event.about else "")
 
 
-def _body(form: str, event: str, at: datetime, said: str, url: str, about: Mapping[str, Any]) -> dict[str, Any]:
+def _body(form: str, event: str, at: datetime, sentence: str, url: str, about: Mapping[str, Any]) -> dict[str, Any]:
     """Write a message: for programs as Standard Webhooks does, for a chat as one line with a link."""
     if form == Webhook.Form.SLACK:
-        return {"text": f"{said}: <{url}|{_('look at it')}>"}
+        return {"text": f"{sentence}: <{url}|{_('look at it')}>"}
     if form == Webhook.Form.TEAMS:
         card = {
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "type": "AdaptiveCard",
             "version": "1.4",
-            "body": [{"type": "TextBlock", "text": said, "wrap": True}],
+            "body": [{"type": "TextBlock", "text": sentence, "wrap": True}],
             "actions": [{"type": "Action.OpenUrl", "title": _("Look at it"), "url": url}],
         }
         kind = "application/vnd.microsoft.card.adaptive"
         return {"type": "message", "attachments": [{"contentType": kind, "content": card}]}
-    return {"type": event, "timestamp": at.isoformat(), "data": {"says": said, "url": url, **about}}
+    return {"type": event, "timestamp": at.isoformat(), "data": {"says": sentence, "url": url, **about}}
 
 
-# ------------------------------------------------------------------------------------------------ what lies sealed
+# ------------------------------------------------------------------------------------------------ sealed values
 
 
 def address(webhook: Webhook) -> str:
-    """Return where a message is sent to. Raises SealBroken."""
+    """Return the address that messages are sent to. Raises SealBroken."""
     return seal.unseal(bytes(webhook.sealed_url), _place(webhook.slug, "address")).decode()
 
 
 def signatures(webhook: Webhook, message_id: str, at: int, body: bytes) -> str:
-    """Sign a message: one signature, and for a day after a rotation that of the secret before as well."""
+    """Sign a message: one signature, and for a day after a rotation also one by the previous secret."""
     sealed = [webhook.sealed_secret]
     if webhook.sealed_previous and webhook.previous_until and webhook.previous_until > clock.now():
         sealed.append(webhook.sealed_previous)
-    keys = [seal.unseal(bytes(each), _place(webhook.slug, "secret")).decode() for each in sealed]
+    keys = [seal.unseal(bytes(secret), _place(webhook.slug, "secret")).decode() for secret in sealed]
     return " ".join(f"v1,{_signature(key, message_id, at, body)}" for key in keys)
 
 
@@ -261,7 +261,7 @@ def _place(slug: str, what: str) -> str:
 
 @transaction.atomic
 def reseal(most: int) -> int:
-    """Seal anew up to `most` endpoints that lie under another key-encryption key; says how many. Raises SealBroken."""
+    """Reseal up to `most` endpoints that lie under another key-encryption key; return how many. Raises SealBroken."""
     others = Webhook.objects.annotate(
         begins=Substr("sealed_secret", 1, seal.BEGINNING, output_field=BinaryField())
     ).exclude(begins=seal.beginning())

@@ -167,14 +167,14 @@ def test_an_endpoint_and_a_chat_are_told_nothing_that_anybody_wrote(world: addre
     with transaction.atomic():
         said = {"reason": hostile.text(), "detail": {"name": hostile.text()}}
         log.record(Action.AGENT_SUSPENDED, about=about, by=SYSTEM, **said)  # type: ignore[arg-type]
-        webhooks.note(Event.objects.filter(action=Action.AGENT_SUSPENDED).latest("at"))
+        webhooks.queue(Event.objects.filter(action=Action.AGENT_SUSPENDED).latest("at"))
     told = {
         each.webhook.form: each.body
         for each in WebhookMessage.objects.select_related("webhook").exclude(event="webhook.test")
     }
     assert set(told) == set(Webhook.Form.values)
     page = f"{settings.CONSOLE_URL}/agents/research-bot/"
-    assert told["slack"] == {"text": f"An agent was stopped: <{page}|look at it>"}
+    assert told["slack"] == {"text": f"An agent was suspended: <{page}|look at it>"}
     assert told["teams"]["attachments"][0]["content"]["actions"][0]["url"] == page
     assert told["standard"]["data"]["url"] == page
     assert told["standard"]["data"]["about"] == about

@@ -164,7 +164,7 @@ def _webhook() -> str:
     made, _secret = webhooks.make(
         "ops", url="https://hooks.example.org/x", form="slack", events=["agent.suspended"], by=SYSTEM
     )
-    webhooks.say_test(made, by=SYSTEM)
+    webhooks.queue_test(made, by=SYSTEM)
     return made.slug
 
 

@@ -13,7 +13,6 @@ from django.db import connection, transaction
 from audit import clock
 from entitlements.agents.models import Agent
 from entitlements.grants.models import Grant
-from governance.deciders.review_rules import Verb
 from governance.reviews.event_triggered.models import ReviewTrigger
 
 Kind = ReviewTrigger.Kind
@@ -26,7 +25,6 @@ class KindRules:
 
     again_after: timedelta
     drop: str
-    suggests: Verb = Verb.CERTIFY
 
 
 _WEEK, _MONTH, _QUARTER = timedelta(days=7), timedelta(days=30), timedelta(days=90)
@@ -93,8 +91,3 @@ def known(kind: str, agent: Agent, **fact: object) -> bool:
 def in_force(agent: Agent) -> bool:
     """Whether an agent holds access that a review could ask about."""
     return Grant.objects.filter(agent=agent, ended_at=None, expires_at__gt=clock.now()).exists()
-
-
-def waiting_count() -> int:
-    """Count the causes whose review has not begun."""
-    return ReviewTrigger.objects.filter(state=ReviewTrigger.State.WAITING).count()

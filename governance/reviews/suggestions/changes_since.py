@@ -81,11 +81,6 @@ class Changes:
     changed: tuple[ToolChange, ...]
     facts: tuple[tuple[str, str, str], ...]
 
-    @property
-    def is_same(self) -> bool:
-        """Whether nothing changed."""
-        return not (self.added or self.removed or self.changed or self.facts)
-
 
 def earlier(item: ReviewItem) -> QuerySet[ReviewItem]:
     """Return the items about the same subject in other reviews, the latest first."""

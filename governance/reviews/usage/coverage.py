@@ -188,11 +188,6 @@ def coverage() -> Coverage:
         return Coverage(tuple((risks[position - 1], held, kept) for position, held, kept in cursor.fetchall()))
 
 
-def trend() -> list[tuple[date, int | None]]:
-    """Return the percentage at the end of each of the last twelve months; None where no access was in force."""
-    return [(month, month_coverage.percent) for month, month_coverage in by_month()]
-
-
 def by_month() -> list[tuple[date, Coverage]]:
     """Count for the end of each of the last twelve months, the present one until now, in one statement."""
     risks = list(Risk)

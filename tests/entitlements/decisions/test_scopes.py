@@ -68,17 +68,6 @@ def test_anything_outside_the_grammar_is_refused(written: str) -> None:
 )
 def test_a_scope_belongs_to_the_system_it_names(scope: str, system: str | None) -> None:
     assert scopes.system_of(scope) == system
-    assert scopes.is_entitlement(scope) is (system is not None)
-
-
-def test_a_wire_name_is_built_from_system_and_name() -> None:
-    assert scopes.named("time", "read") == "time:read"
-
-
-@pytest.mark.parametrize(("system", "name"), [("Time", "read"), ("time", ""), ("a:b", "c"), ("time", "re ad")])
-def test_a_wire_name_that_would_be_ambiguous_is_refused(system: str, name: str) -> None:
-    with pytest.raises(ScopeMalformed):
-        scopes.named(system, name)
 
 
 @given(sets)
@@ -124,8 +113,3 @@ def test_every_scope_says_why_it_was_left_out() -> None:
         "time:write": Outcome.NOT_HELD,
     }
     assert not narrowed.complete
-
-
-def test_a_part_is_a_subset() -> None:
-    assert scopes.is_subset(("a",), {"a", "b"})
-    assert not scopes.is_subset(("a", "c"), {"a", "b"})

@@ -91,12 +91,6 @@ def test_a_new_key_is_known_long_before_it_signs_and_the_old_one_until_its_token
         signing.verify(old, "idp", "jwt")
 
 
-def test_a_next_key_signs_for_nobody_yet() -> None:
-    token()
-    following = signing.rotate("idp", by=SYSTEM)
-    assert following.kid not in signing.public_keys("idp")
-
-
 def test_the_sweep_rotates_when_it_is_due_and_not_before(at: Clock) -> None:
     at(timedelta())
     make.system("time")

@@ -221,7 +221,7 @@ def _hook() -> Webhook:
     made, _ = webhooks.make(
         "ops", url="https://hooks.example.org/x", form="standard", events=["agent.suspended"], by=SYSTEM
     )
-    webhooks.say_test(made, by=SYSTEM)
+    webhooks.queue_test(made, by=SYSTEM)
     return made
 
 

@@ -97,17 +97,17 @@ def test_what_one_person_says_of_whom_an_agent_acts_for_is_no_review_of_its_acce
     item.refresh_from_db()
     assert item.state == "decided"
     assert coverage.coverage().percent == 0
-    assert [share for _month, share in coverage.trend()][-1:] == [0]
+    assert [seen.percent for _month, seen in coverage.by_month()][-1:] == [0]
 
 
 def test_the_headline_is_what_was_reviewed_and_it_can_be_counted_for_the_past() -> None:
     company = worlds.found()[0]
-    assert [share for _month, share in coverage.trend()][-1:] == [0]
+    assert [seen.percent for _month, seen in coverage.by_month()][-1:] == [0]
     campaign = worlds.campaign(company)
     item = worlds.item(campaign)
     worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
     worlds.answer(campaign, company.sam, [(item, worlds.KEEP)])
-    assert [share for _month, share in coverage.trend()][-1:] == [100]
+    assert [seen.percent for _month, seen in coverage.by_month()][-1:] == [100]
     assert coverage.coverage().percent == 100
     numbers = overview.numbers()
     assert (numbers["owned_percent"], numbers["access"].granted, numbers["access"].used) == (100, 4, 0)

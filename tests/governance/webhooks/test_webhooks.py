@@ -87,12 +87,12 @@ def test_after_a_rotation_both_secrets_sign_for_a_day(there: Receiver, at: Clock
     made, old = add(there)
     new = webhooks.rotate(made, by=SYSTEM)
     stop_an_agent()
-    delivery.post_one()
+    delivery.send_next()
     assert [is_signed(each, *there.taken[0]) for each in (old, new)] == [True, True]
 
     at(timedelta(hours=25))
-    webhooks.say_test(made, by=SYSTEM)
-    delivery.post_one()
+    webhooks.queue_test(made, by=SYSTEM)
+    delivery.send_next()
     assert [is_signed(each, *there.taken[1]) for each in (old, new)] == [False, True]
 
 
@@ -103,8 +103,8 @@ def test_what_is_not_taken_is_tried_later_then_given_up_and_replayed(there: Rece
     stop_an_agent()
     there.answer = answer
     for _ in range(outbox.MOST_ATTEMPTS):
-        assert delivery.post_one()
-        assert not delivery.post_one(), "it waits"
+        assert delivery.send_next()
+        assert not delivery.send_next(), "it waits"
         at(WebhookMessage.objects.get().next_at)
     found = WebhookMessage.objects.get()
     assert [found.state, found.attempts, found.answer] == ["dead", 10, str(answer)]
@@ -114,7 +114,7 @@ def test_what_is_not_taken_is_tried_later_then_given_up_and_replayed(there: Rece
     delivery.replay(found.pk, by=SYSTEM)
     with pytest.raises(outbox.NotGivenUp):
         delivery.replay(found.pk, by=SYSTEM)
-    assert delivery.post_one()
+    assert delivery.send_next()
     ids = {headers["webhook-id"] for headers, _ in there.taken}
     assert [len(ids), WebhookMessage.objects.get().state] == [1, "sent"], "the same message each time"
 
@@ -122,14 +122,14 @@ def test_what_is_not_taken_is_tried_later_then_given_up_and_replayed(there: Rece
 def test_a_410_stops_the_endpoint_until_a_person_starts_it(there: Receiver) -> None:
     made, _ = add(there)
     stop_an_agent()
-    waiting = webhooks.say_test(made, by=SYSTEM)
+    waiting = webhooks.queue_test(made, by=SYSTEM)
     there.answer = 410
     tasks.post_webhooks()
 
     made.refresh_from_db()
     assert [len(there.taken), made.enabled] == [1, False]
     with pytest.raises(webhooks.WebhookStopped):
-        webhooks.say_test(made, by=SYSTEM)
+        webhooks.queue_test(made, by=SYSTEM)
     with pytest.raises(webhooks.WebhookStopped):
         delivery.replay(waiting.pk, by=SYSTEM)
     webhooks.start(made, by=SYSTEM, reason="It is back.")
@@ -143,7 +143,7 @@ def test_a_410_stops_the_endpoint_until_a_person_starts_it(there: Receiver) -> N
 def test_a_chat_gets_a_line_with_a_link(there: Receiver, settings: Settings, form: str, part: str) -> None:
     add(there, form)
     stop_an_agent()
-    delivery.post_one()
+    delivery.send_next()
     [(headers, body)] = there.taken
     assert f"{settings.CONSOLE_URL}/agents/research-bot/" in str(json.loads(body)[part])
     assert not any(name.startswith("webhook-") for name in headers)
@@ -169,7 +169,7 @@ def test_address_and_secret_lie_sealed_and_are_sealed_anew(there: Receiver, sett
     begin, kept = seal.beginning(), (made.sealed_url, made.sealed_secret, made.sealed_previous)
     assert all(bytes(each or b"").startswith(begin) for each in kept)
     stop_an_agent()
-    delivery.post_one()
+    delivery.send_next()
     assert is_signed(secret, *there.taken[0])
 
 
