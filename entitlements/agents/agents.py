@@ -93,7 +93,7 @@ def register(  # noqa: PLR0913 - what an agent is
     staged: bool = False,
     by: Principal,
 ) -> Agent:
-    """Add an agent to the catalogue with the human who answers for it; `staged` leaves it out of use until `activate`.
+    """Register an agent with its sponsor; a `staged` one does not work until `activate`.
 
     Raises SponsorRequired, PurposeRequired, KindNotAllowed, EndRefused and SlugTaken.
     """
@@ -146,7 +146,7 @@ def _check_new(kind: str, sponsor: Person, purpose: str, ends_at: datetime | Non
 
 @transaction.atomic
 def activate(agent: Agent, *, by: Principal, reason: str) -> Agent:
-    """Put a staged agent into use: its sponsor accepted. The caller checks who may do this.
+    """Activate a staged agent: its sponsor accepted. The caller checks who may do this.
 
     Raises WrongState unless it is staged, SponsorRequired, OwnerLeft, and TwoMustAnswer where it already holds access
     of high risk and has no second responsible person.
@@ -179,7 +179,7 @@ def _check_answered_for(agent: Agent) -> None:
 
 
 class AgentChanges(TypedDict, total=False):
-    """What can be edited; sponsor and owner change by acts of their own."""
+    """What can be edited; sponsor and owner change by a transfer."""
 
     name: str
     purpose: str
@@ -187,7 +187,7 @@ class AgentChanges(TypedDict, total=False):
 
 @transaction.atomic
 def edit(agent: Agent, *, by: Principal, version: int, **fields: Unpack[AgentChanges]) -> Agent:
-    """Change name or purpose. `version` is what the change was made from. Raises Stale, NotFound."""
+    """Change name or purpose. `version` is the version that the change started from. Raises Stale, NotFound."""
     locked = _locked(agent)
     if locked.version != version:
         raise Stale
@@ -206,7 +206,7 @@ def edit(agent: Agent, *, by: Principal, version: int, **fields: Unpack[AgentCha
 
 @transaction.atomic
 def set_criticality(agent: Agent, *, business_critical: bool, by: Principal, reason: str) -> Agent:
-    """Say whether the business cannot do without an agent. The same again changes nothing. Raises ReasonRequired."""
+    """Set whether the business depends on an agent. The same again changes nothing. Raises ReasonRequired."""
     if not reason.strip():
         raise ReasonRequired
     locked = _locked(agent)
@@ -236,7 +236,7 @@ def suspend(agent: Agent, *, by: Principal, reason: str) -> Agent:
 
 @transaction.atomic
 def suspend_all(rows: QuerySet[Agent], *, by: Principal, reason: str, limit: int = 100) -> list[Agent]:
-    """Stop up to `limit` active agents of these, and return them: N rows, N events. Two at once stop each once."""
+    """Suspend up to `limit` active agents of these, and return them: N rows, N events. Two at once share the work."""
     active = rows.filter(status=Agent.Status.ACTIVE)
     chosen = list(active.order_by("pk").values_list("pk", flat=True)[:limit])
     locks.exclusive(*((Lock.AGENT, key) for key in chosen))

@@ -36,7 +36,7 @@ class AgentFilter(filters.FilterSet):
 
 
 class AgentShown(Shown):
-    """An agent and the humans who answer for it."""
+    """An agent and the people responsible for it."""
 
     slug = serializers.CharField()
     name = serializers.CharField()
@@ -54,7 +54,7 @@ class AgentShown(Shown):
 
 
 class AgentAsked(Strict):
-    """A new agent. An ephemeral one has an end; a staged one is not in use before its sponsor activates it."""
+    """A new agent. An ephemeral one has an end; a staged one works only after its sponsor activates it."""
 
     slug = Slug()
     name = Text(max_length=200)
@@ -74,7 +74,7 @@ class AgentEdited(Strict):
 
 
 class CriticalityAsked(Strict):
-    """Whether the business cannot do without the agent, and why."""
+    """Whether the business depends on the agent, and why."""
 
     business_critical = serializers.BooleanField()
     reason = Text(max_length=500)
@@ -92,7 +92,7 @@ class _Agents(Resource):
 
 
 class Agents(_Agents, Listing):
-    """List agents, or register one with the human who answers for it."""
+    """List agents, or register one with its sponsor."""
 
     filterset_class = AgentFilter
     ordering = ("slug",)
@@ -123,12 +123,12 @@ class One(_Agents, Look):
 
 
 class Criticality(_Agents):
-    """Say whether the business cannot do without an agent: then no review's deadline stops it by itself."""
+    """Set whether the business depends on an agent: then no deadline of a review takes its access by itself."""
 
     asked = CriticalityAsked
 
     def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Say it."""
+        """Set the criticality."""
         agent = self.found()
         self.permit(agent, *self.links(agent))
         preconditions.respect(request, agent.version)
@@ -137,7 +137,7 @@ class Criticality(_Agents):
 
 
 class Activate(_Agents, Act):
-    """Put a staged agent into use: its sponsor accepts to answer for it."""
+    """Activate a staged agent: its sponsor accepts the responsibility."""
 
     verb = staticmethod(agents.activate)
 
@@ -270,7 +270,7 @@ class Kind(Resource):
     asked = KindAsked
 
     def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Say it."""
+        """Set the rule of the kind."""
         rule_of_kind(key)
         values = self.body(KindAsked)
         lifecycle.set_kind_rule(key, **values, by=self.principal)

@@ -77,7 +77,7 @@ class ResultsShown(Shown):
 
 
 class Bulk(Endpoint):
-    """Does something to each thing of a list, in a transaction of its own."""
+    """Acts on each item of a list, in a transaction of its own."""
 
     shown: ClassVar[type[Shown]] = ResultsShown
     names: ClassVar[tuple[str, ...]]
@@ -122,7 +122,7 @@ class _Tools(Bulk):
 
 
 class ApproveTools(_Tools):
-    """Pin the definitions that were read, and let them be served: each for itself, with what became of it.
+    """Approve tools: pin the definitions that were read, and serve them. Each on its own, with its result.
 
     A tool with a flow label that is neither yes nor no is refused (`tool_flows_undecided`): say all three, or approve
     it alone.
@@ -140,7 +140,7 @@ class ApproveTools(_Tools):
 
 
 class DisableTools(_Tools):
-    """Stop tools until they are enabled: each for itself, with what became of it."""
+    """Disable tools until they are enabled: each on its own, with its result."""
 
     asked = ToolsStopAsked
 
@@ -179,7 +179,7 @@ class GrantResultsShown(Shown):
 
 
 class RevokeGrants(Bulk):
-    """End grants at once: each for itself, with what became of it."""
+    """Revoke grants at once: each on its own, with its result."""
 
     asked, shown, names = GrantsStopAsked, GrantResultsShown, ("id",)
 
@@ -224,7 +224,7 @@ class _Agents(Bulk):
     asked, shown, names = AgentsStopAsked, AgentResultsShown, ("slug",)
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Do it to each."""
+        """Suspend or retire each agent."""
         return self.each(**self.body(AgentsStopAsked))
 
     def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -238,7 +238,7 @@ class _Agents(Bulk):
 
 
 class SuspendAgents(_Agents):
-    """Stop agents at once: each for itself, with what became of it."""
+    """Suspend agents at once: each on its own, with its result."""
 
     def act(self, agent: Agent, reason: str) -> Agent:
         """Suspend one."""
@@ -246,7 +246,7 @@ class SuspendAgents(_Agents):
 
 
 class RetireAgents(_Agents):
-    """End agents for good, and what they hold: each for itself, with what became of it."""
+    """Retire agents for good, with all that they hold: each on its own, with its result."""
 
     def act(self, agent: Agent, reason: str) -> Agent:
         """Retire one."""

@@ -1,1 +1,1 @@
-"""Tool definitions: canonical form, schemas, suggested classes, offers."""
+"""Tool definitions: canonical form, schemas, suggested classes."""

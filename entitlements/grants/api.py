@@ -82,7 +82,7 @@ class One(_Grants, Look):
 
 
 class Revoke(_Grants, Act):
-    """End a grant at once."""
+    """Revoke a grant at once."""
 
     @staticmethod
     def verb(grant: Grant, *, by: Principal, reason: str) -> Grant:

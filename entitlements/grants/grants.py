@@ -179,7 +179,7 @@ def _check_terms(entitlement: Entitlement, terms: Terms) -> None:
 
 
 def revoke(grant_id: UUID, *, by: Principal, reason: str) -> Grant:
-    """End a grant at once. Raises NotFound, and AlreadyEnded when there is nothing to end."""
+    """Revoke a grant at once. Raises NotFound, and AlreadyEnded when it has ended."""
     return _end(grant_id, Grant.State.REVOKED, Action.GRANT_REVOKED, by=by, reason=reason)
 
 

@@ -81,7 +81,7 @@ class TargetAsked(Strict):
 
 
 class RevocationAsked(Strict):
-    """What to stop and why; `wait` for the nodes, or fetch the receipt later."""
+    """The target and the reason; `wait` for the nodes, or fetch the receipt later."""
 
     target = TargetAsked()
     reason = Text(max_length=500)
@@ -96,7 +96,7 @@ class TargetShown(Shown):
 
 
 class RevocationShown(Shown):
-    """What it ended, who obeyed after how long, who fell silent, what may outlive it elsewhere, and the signed receipt.
+    """What it ended, which nodes obeyed after how long, which are missing, the residual access, and the signed receipt.
 
     `covered` counts access tokens, ID-JAGs and sessions; it is empty on revocations from before they were counted.
     """
@@ -185,7 +185,7 @@ class EverythingShown(Shown):
 
 
 class RestoreEverything(Resource):
-    """Let agents work again after everything was stopped; never by the person who stopped it."""
+    """Let agents work again after everything was stopped. The person who stopped everything cannot."""
 
     shown = EverythingShown
     asked = Reason

@@ -94,7 +94,7 @@ class TokenFilter(filters.FilterSet):
 
 
 class TokenShown(Shown):
-    """What left us under this identifier."""
+    """A token or assertion that Mandate issued under this identifier."""
 
     jti = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=IssuedToken.Kind.choices)
@@ -123,18 +123,18 @@ class _Tokens(Resource):
 
 
 class Tokens(_Tokens, Listing):
-    """List what was issued, newest first."""
+    """List issued tokens, newest first."""
 
     filterset_class = TokenFilter
     ordering = ("-issued_at", "-jti")
 
 
 class OneToken(_Tokens, Look):
-    """Show what was issued under an identifier."""
+    """Show one issued token."""
 
 
 class Revoke(_Tokens, Act):
-    """Let a token die now, and what was issued for it."""
+    """Revoke a token now, with all that was issued for it."""
 
     @staticmethod
     def verb(token: IssuedToken, *, by: Principal, reason: str) -> IssuedToken:

@@ -219,7 +219,7 @@ class Test(_Systems):
     durable = True
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Try it."""
+        """Try to list the tools of the system, and report how it went."""
         system = self.found()
         self.permit(system, *self.links(system))
         began, result = time.monotonic(), TestResult()
@@ -250,7 +250,7 @@ class Credential(_Systems):
     asked = SecretAsked
 
     def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Store it."""
+        """Store the credential."""
         system = self.found()
         self.permit(system, *self.links(system))
         vault.set_secret(system, by=self.principal, **self.body(SecretAsked))

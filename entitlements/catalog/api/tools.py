@@ -192,7 +192,7 @@ class Approve(_Tools):
     asked = ApprovalAsked
 
     def post(self, request: Request, system: str, name: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Approve it."""
+        """Approve the tool."""
         tool = self.found()
         self.permit(tool, *self.links(tool))
         preconditions.respect(request, tool.version)

@@ -174,7 +174,7 @@ class Rotate(_Clients):
     shown_once = frozenset({"secret"})
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Rotate it."""
+        """Rotate the secret."""
         client = self.found()
         self.permit(client, *self.links(client))
         check_may_hold(self.caller, client)

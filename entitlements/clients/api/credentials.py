@@ -98,7 +98,7 @@ class Accept(_Credentials):
     """Accept a credential that waits; it works from then on. The secret or key before it opens nothing any longer."""
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - the framework's signature
-        """Accept it, in person."""
+        """Accept the credential, as a signed-in person."""
         credential = self.found()
         self.permit(credential, *self.links(credential))
         if self.caller.human is None:
@@ -112,5 +112,5 @@ class Refuse(_Credentials, Act):
 
     @staticmethod
     def verb(credential: ClientCredential, *, by: Any, reason: str) -> ClientCredential:  # noqa: ANN401 - a principal
-        """Refuse it."""
+        """Refuse the credential."""
         return acceptance.refuse(credential.pk, by=by, reason=reason)
