@@ -19,6 +19,7 @@ PAGES: Final = sorted(
         *(tree.ROOT / "docs" / name for name in ("architecture.md", "glossary.md", "threat-model.md")),
     ]
 )
+CREATED: Final = re.compile(r"^CREATE (?:OR REPLACE )?(?:CONSTRAINT )?(?:FUNCTION|TRIGGER|VIEW) (\w+)", re.MULTILINE)
 QUESTIONS: Final = 30
 NAMED: Final = re.compile(
     r"`([\w./-]+\.(?:py|sql|html|js|css)|(?:audit|entitlements|governance|tests|scripts)/[\w./-]*/)(?:::[\w.]+)?`"
@@ -43,9 +44,7 @@ def defined(path: Path) -> set[str]:
     """Return what a file defines: functions, classes, their methods and module constants, or what its SQL creates."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".sql":
-        return set(
-            re.findall(r"^CREATE (?:OR REPLACE )?(?:CONSTRAINT )?(?:FUNCTION|TRIGGER|VIEW) (\w+)", text, re.MULTILINE)
-        )
+        return set(CREATED.findall(text))
     names: set[str] = set()
     for node in ast.parse(text).body:
         match node:
