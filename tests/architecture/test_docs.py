@@ -1,4 +1,4 @@
-"""The pages that lead through the code name files and functions that exist."""
+"""The pages that lead through the code name files, functions, decisions and other pages that exist."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import pytest
 
 from tests.architecture import tree
 
+DECISIONS: Final = tree.ROOT / "docs" / "decisions"
 ARCHITECTURE: Final = tree.ROOT / "docs" / "architecture.md"
 PAGES: Final = sorted(
     [
         *(tree.ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
         *(tree.ROOT / "docs" / name for name in ("architecture.md", "glossary.md", "threat-model.md")),
+        *DECISIONS.glob("*.md"),
     ]
 )
 CREATED: Final = re.compile(r"^CREATE (?:OR REPLACE )?(?:CONSTRAINT )?(?:FUNCTION|TRIGGER|VIEW) (\w+)", re.MULTILINE)
@@ -26,6 +28,8 @@ NAMED: Final = re.compile(
 )
 ANSWER: Final = re.compile(r"`([\w./-]+/[\w.-]*|[\w-]+\.\w+|Makefile)(?:::([\w.]+))?`")
 """A path from the project's folder on, and what to look at in that file."""
+LINK: Final = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)[^)\s]*\)")
+TO_A_DECISION: Final = re.compile(r"decisions/(\d+)|\b[Dd]ecision (\d+)\b")
 
 
 def name_of(page: Path) -> str:
@@ -98,3 +102,27 @@ def test_a_renamed_file_or_function_breaks_the_answer_that_names_it() -> None:
         f"{here}::mended",
         "tests/architecture/docs.py",
     ]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted((tree.ROOT / "docs/operate").glob("*.md"))], ids=name_of)
+def test_a_link_leads_to_a_file_that_exists(page: Path) -> None:
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_each_decision_has_a_line_in_the_index_and_its_number_in_its_title() -> None:
+    decisions = sorted(path for path in DECISIONS.glob("*.md") if path.name != "README.md")
+    listed = re.findall(r"^\| \[(\d{4})\]\(([^)]+)\) \| ", (DECISIONS / "README.md").read_text(), re.MULTILINE)
+    assert listed == [(path.name[:4], path.name) for path in decisions]
+    assert [path.name for path in decisions if not path.read_text().startswith(f"# {int(path.name[:4])}. ")] == []
+
+
+def test_each_reference_to_a_decision_names_one_that_exists() -> None:
+    numbers = {int(path.name[:4]) for path in DECISIONS.glob("0*.md")}
+    texts = {
+        name_of(path): path.read_text(encoding="utf-8")
+        for path in tree.files()
+        if path.suffix in {".py", ".md", ".sql", ".html", ".toml"}
+    }
+    lost = {(name, int(a or b)) for name, text in texts.items() for a, b in TO_A_DECISION.findall(text)}
+    assert sorted(each for each in lost if each[1] not in numbers) == []

@@ -1,6 +1,6 @@
 """How long answers took once thirteen months are over: of several people together, and of nobody alone.
 
-What is put together is what pages and evidence say from then on (decision 0039). What each answer says is forgotten by
+What is put together is what pages and evidence say from then on (decision 28). What each answer says is forgotten by
 `governance/reviews/quality/retention.py`.
 """
 
