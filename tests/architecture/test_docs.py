@@ -30,6 +30,8 @@ ANSWER: Final = re.compile(r"`([\w./-]+/[\w.-]*|[\w-]+\.\w+|Makefile)(?:::([\w.]
 """A path from the project's folder on, and what to look at in that file."""
 LINK: Final = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)[^)\s]*\)")
 TO_A_DECISION: Final = re.compile(r"decisions/(\d+)|\b[Dd]ecision (\d+)\b")
+UNUSUAL: Final = re.compile(r"\b(?:whoever|whomever|somebody|nobody|said|told|hers|anew)\b", re.IGNORECASE)
+CODE: Final = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
 
 
 def name_of(page: Path) -> str:
@@ -126,3 +128,9 @@ def test_each_reference_to_a_decision_names_one_that_exists() -> None:
     }
     lost = {(name, int(a or b)) for name, text in texts.items() for a, b in TO_A_DECISION.findall(text)}
     assert sorted(each for each in lost if each[1] not in numbers) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_for_newcomers_uses_usual_words(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").partition("\n## What it does not do yet")[0]
+    assert UNUSUAL.findall(CODE.sub("", text)) == []
