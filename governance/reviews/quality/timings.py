@@ -1,6 +1,6 @@
 """How long answers took, after thirteen months: a summary over several people, never of one person.
 
-From then on pages and evidence show the summary (decision 0039). `governance/reviews/quality/retention.py` deletes the
+From then on pages and evidence show the summary (decision 28). `governance/reviews/quality/retention.py` deletes the
 time of each answer.
 """
 
