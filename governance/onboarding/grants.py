@@ -128,7 +128,7 @@ def named(plans: Iterable[Plan]) -> tuple[dict[int, str], dict[int, str]]:
 
 type _Subject = tuple[str, int]
 """A person or a group by key; or NO_SUBJECT, for an agent that acts on its own."""
-NO_SUBJECT: Final[_Subject] = ("nobody", 0)
+NO_SUBJECT: Final[_Subject] = ("none", 0)
 
 
 def plan(accesses: Iterable[SeenAccess], kind: str) -> Plan:

@@ -225,13 +225,13 @@ WITH campaign AS (
 ), found AS (
     SELECT campaign_id, 'items ' || outcome AS what, count(*) AS many FROM item GROUP BY 1, 2
     UNION ALL
-    SELECT i.campaign_id, 'items ' || a.state || ' to ' || coalesce(a.reviewer_id::text, 'nobody'), count(*)
+    SELECT i.campaign_id, 'items ' || a.state || ' to ' || coalesce(a.reviewer_id::text, 'no reviewer'), count(*)
       FROM governance_assignment a JOIN item i ON i.id = a.item_id WHERE a.replaced_by_id IS NULL GROUP BY 1, 2
 ), kept AS (
     SELECT campaign_id, 'items ' || outcome || coalesce(' on ' || day, '') AS what, sum(count) AS many
       FROM governance_itemtally WHERE campaign_id IN (SELECT id FROM campaign) GROUP BY 1, 2
     UNION ALL
-    SELECT campaign_id, 'items ' || state || ' to ' || coalesce(reviewer_id::text, 'nobody'), sum(count)
+    SELECT campaign_id, 'items ' || state || ' to ' || coalesce(reviewer_id::text, 'no reviewer'), sum(count)
       FROM governance_assignmenttally WHERE campaign_id IN (SELECT id FROM campaign) GROUP BY 1, 2
 )
 SELECT 'campaign ' || c.slug || ' says ' || coalesce(k.many, 0) || ' ' || what || ' and has ' || coalesce(i.many, 0)

@@ -120,7 +120,7 @@ def test_leaving_before_the_second_factor_does_not_go_round_it() -> None:
 
 def test_where_an_administrator_exists_it_takes_a_word_which_is_recorded() -> None:
     make.person("root", roles=["admin"], password=GOOD)
-    with pytest.raises(CommandError, match="There is an administrator already"):
+    with pytest.raises(CommandError, match="There already is an administrator"):
         link()
     assert not Person.objects.filter(login="ana-b").exists()
 
@@ -137,13 +137,13 @@ def test_after_a_first_link_that_was_never_used_another_is_made(at: Any) -> None
     at(timedelta(minutes=16))
     path = link()
     set_password(Client(), path)
-    with pytest.raises(CommandError, match="There is an administrator already"):
+    with pytest.raises(CommandError, match="There already is an administrator"):
         link()
 
 
 def test_an_administrator_who_only_comes_in_by_the_company_counts_too() -> None:
     make.person("root", roles=["admin"])
-    with pytest.raises(CommandError, match="There is an administrator already"):
+    with pytest.raises(CommandError, match="There already is an administrator"):
         link()
 
 

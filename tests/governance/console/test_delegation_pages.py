@@ -62,7 +62,7 @@ def test_a_delegation_is_taken_back_on_its_page(company: Company) -> None:
 def test_a_page_says_the_same_of_a_stranger_and_of_whoever_is_unfit(company: Company, login: str) -> None:
     answer = visits.as_(company.sofia).post("/settings/delegations/", form(login))
     assert answer.status_code == 422
-    assert "Only another person who is here" in visits.text(answer)
+    assert "The person cannot be your delegate" in visits.text(answer)
 
 
 def test_leaving_ones_place_asks_for_a_fresh_proof(company: Company) -> None:

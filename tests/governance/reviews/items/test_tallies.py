@@ -162,7 +162,7 @@ def test_putting_together_leaves_one_row_of_each_and_the_same_sums() -> None:
         ("DELETE FROM governance_assignmenttally WHERE state = 'submitted'", "says 0 items submitted to .* and has 1"),
         (
             "UPDATE governance_assignment SET state = 'assigned' WHERE state = 'submitted'",
-            "and somebody is asked about",
+            "and a reviewer is still assigned",
         ),
     ],
 )
