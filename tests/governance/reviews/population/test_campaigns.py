@@ -94,14 +94,10 @@ def test_the_population_is_hashed_row_by_row_and_as_a_whole_in_any_time_zone(com
         campaign = worlds.campaign(company)
 
     (row,) = PopulationRow.objects.filter(campaign=campaign)
-    payload = json.loads(row.payload)
-    assert payload["expires_at"] == grant.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    assert (payload["agent"], payload["subjects"], payload["entitlement"]) == (
-        "research-bot",
-        ["person:alice"],
-        "clock:use",
-    )
-    assert {line["tool"] for line in payload["lines"]} == {"now", "convert", "remove", "wipe"}
+    data = json.loads(row.payload)
+    assert data["expires_at"] == grant.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert (data["agent"], data["subjects"], data["entitlement"]) == ("research-bot", ["person:alice"], "clock:use")
+    assert {line["tool"] for line in data["lines"]} == {"now", "convert", "remove", "wipe"}
     assert row.row_sha256 == review_rules.row_digest(row.payload)
     assert campaign.population_sha256 == review_rules.population_digest([row.row_sha256])
 
