@@ -1,8 +1,7 @@
-"""Who checks an answer: found along the chain of the review, and neither asked about the item nor able to see it.
+"""Who makes a spot check: found along the chain of the review, neither asked about the item nor able to see the answer.
 
-What keeps a reviewer from an item keeps her from checking it, and so does having been asked about it, having said yes
-to the access at any time, and seeing what was answered: by a role that reads every review, by running this one, by
-standing in for somebody, or by another account. Who sees the answer is not blind.
+Every conflict of interest of a reviewer counts, and so do: having been asked about the item, having approved the access
+at any time, and seeing the answer by a role, by owning the campaign, as a delegate, or by another account.
 """
 
 from __future__ import annotations
@@ -38,14 +37,14 @@ JOIN entitlements_person b ON b.id IN (v.by_id, v.in_place_of_id) WHERE p.item_i
 def find(
     items: Sequence[UUID], *, load: Counter[str], cap: int | None, known: MutableMapping[str, Person]
 ) -> Iterator[tuple[UUID, Person | None, Choice]]:
-    """Yield for each item who checks its answer and how she was found; nobody where nobody is independent enough.
+    """Yield for each item who checks its answer, None where no person is independent enough, and how they were found.
 
-    `load` counts what each was asked, and grows; nobody gets more than `cap`. `known` keeps whoever was looked up.
+    `load` counts what each person was asked, and grows, up to `cap`. `known` keeps the people that were looked up.
     """
-    for some in batched(items, _AT_ONCE):
-        voices = _Voices(some)
-        for item, people in of_items(some):
-            busy = frozenset(who for who, count in load.items() if cap is not None and count >= cap)
+    for batch in batched(items, _AT_ONCE):
+        voices = _Voices(batch)
+        for item, people in of_items(batch):
+            busy = frozenset(login for login, count in load.items() if cap is not None and count >= cap)
             choice = _choose(item, replace(people, busy=busy), load, known, voices)
             if choice.reviewer:
                 load[choice.reviewer] += 1
@@ -72,49 +71,48 @@ class _Voices:
     """The accounts of people and which of some items they see: read once a person, since a few come up all the time."""
 
     def __init__(self, items: Sequence[UUID]) -> None:
-        """Begin with nobody."""
+        """Begin with no person read."""
         self._items, self._read = items, dict[str, tuple[list[Person], set[UUID]]]()
 
     def against(self, person: Person, item: UUID, people: Around) -> Bar | None:
-        """Say why somebody does not check an answer, through whichever account; None when nothing stands against it."""
+        """Return why a person may not check an answer, by any of their accounts; None where they may."""
         if person.login not in self._read:
             accounts, sees = independence.accounts_of(person), set[UUID]()
             for each in accounts:
                 sees |= set(visibility.items_visible_to(each).filter(pk__in=self._items).values_list("pk", flat=True))
             self._read[person.login] = accounts, sees
         accounts, sees = self._read[person.login]
-        why = assignment.against(person, people, accounts)
-        return why or (Bar.SEES_IT if item in sees else None)
+        return assignment.against(person, people, accounts) or (Bar.SEES_IT if item in sees else None)
 
 
 def _choose(
     item: UUID, people: Around, load: Counter[str], known: MutableMapping[str, Person], voices: _Voices
 ) -> Choice:
-    """Take the first whom nothing stands against, and pass over whoever the rules alone do not know of."""
+    """Take the first person without a conflict, also of those conflicts that the rules alone do not know."""
     while True:
         choice = review_rules.resolve(people, load)
-        who = choice.reviewer
-        if who is None:
+        login = choice.reviewer
+        if login is None:
             return choice
-        if who not in known:
-            known[who] = Person.objects.get(login=who)
-        why = voices.against(known[who], item, people)
-        if why is None:
+        if login not in known:
+            known[login] = Person.objects.get(login=login)
+        bar = voices.against(known[login], item, people)
+        if bar is None:
             return choice
-        sees = {who} if why == Bar.SEES_IT else set[str]()
-        people = replace(people, sees=people.sees | sees, answered=people.answered | ({who} - sees))
+        sees = {login} if bar == Bar.SEES_IT else set[str]()
+        people = replace(people, sees=people.sees | sees, answered=people.answered | ({login} - sees))
 
 
 def unfit(checks: Sequence[SpotCheck]) -> Iterator[tuple[SpotCheck, Bar]]:
     """Yield each of some open checks whose checker may not make it any more, with why."""
-    for some in batched(checks, _AT_ONCE):
-        items = [each.item_id for each in some]
+    for batch in batched(checks, _AT_ONCE):
+        items = [each.item_id for each in batch]
         voices, people = _Voices(items), dict(of_items(items))
-        for each in some:
-            if each.checker and (why := voices.against(each.checker, each.item_id, people[each.item_id])) is not None:
-                yield each, why
+        for each in batch:
+            if each.checker and (bar := voices.against(each.checker, each.item_id, people[each.item_id])) is not None:
+                yield each, bar
 
 
 def against(person: Person, item: UUID, people: Around) -> Bar | None:
-    """Say why somebody does not check an answer, through whichever account; None when nothing stands against her."""
+    """Return why a person may not check an answer, by any of their accounts; None where they may."""
     return _Voices([item]).against(person, item, people)
