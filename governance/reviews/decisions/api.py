@@ -1,4 +1,4 @@
-"""Access reviews over REST, what follows an answer: taking back, opening again, restoring, excepting; and in bulk."""
+"""Access reviews over REST, after an answer: recall, reopen, restore, except; and bulk decisions."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Claim(OfReviews):
 
     @extend_schema(request=MaybeWhy, responses=ItemShown)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
-        """Take an item that has no reviewer; whoever comes second is refused (`item_taken`)."""
+        """Claim an item that has no reviewer; of two who try, the second is refused (`item_taken`)."""
         item, body = self.item(key), self.body(MaybeWhy)
         claim.claim(item.pk, by=self.reviewer(), reason=body["reason"])
         return self.item_response(self.item(key))
@@ -108,7 +108,7 @@ class HandOn(OfReviews):
 
     @extend_schema(request=ItemReassignment, responses={204: None})
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
-        """Give an item that one is asked about to somebody in its chain; it is theirs to see from then on."""
+        """Give an item to another person of its chain, who sees and answers it from then on."""
         item, body = self.item(key), self.body(ItemReassignment)
         to = Person.objects.filter(login=body["to"]).first()
         if to is None:
@@ -122,7 +122,7 @@ class Recall(OfReviews):
 
     @extend_schema(request=MaybeWhy, responses=ItemShown)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
-        """Take one's own answer back, within fifteen minutes; what it cut works again."""
+        """Take your own answer back within fifteen minutes; what it cut works again."""
         item, body = self.item(key), self.body(MaybeWhy)
         recall.recall(item.pk, by=self.reviewer(), reason=body["reason"])
         return self.item_response(self.item(key))
@@ -144,7 +144,7 @@ class Restore(OfReviews):
 
     @extend_schema(request=Why, responses=ItemShown)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Put back what stopped because nobody answered, as a second person."""
+        """Restore what the deadline stopped without an answer, as a second person."""
         item, body = self.item(key), self.body(Why)
         restore.restore(item.pk, by=self.reviewer(), reason=body["reason"])
         return self.item_response(self.item(key))
@@ -155,7 +155,7 @@ class Release(OfReviews):
 
     @extend_schema(request=Why, responses=CampaignShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Let a deadline that was held take its course, as the owner of the campaign."""
+        """Release a deadline that was held, as the owner of the campaign."""
         campaign, body = self.campaign(key), self.body(Why)
         deadlines.release(campaign.pk, by=self.reviewer(), reason=body["reason"])
         return self.campaign_response(campaign)
@@ -176,7 +176,7 @@ class Retry(OfCuts):
 
     @extend_schema(request=None, responses=RemovalShown)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Prove a cut once more, now."""
+        """Verify a cut once more, now."""
         self.reviewer()
         cut = self.cut(key)
         self.body(Nothing)
@@ -200,13 +200,13 @@ class BulkPreview(OfReviews):
 
     @extend_schema(request=BulkAsked, responses=BulkShown)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Say which of the items one answer fits, and why the others need one of their own."""
+        """Return which of the items one answer fits, and why the others need one of their own."""
         campaign, body = self.campaign(key), self.body(BulkAsked)
         answer = answer_actions.Answer(body["verb"], body["reason_code"], body["comment"])
-        shown = bulk.preview(campaign, body["items"], answer, by=self.reviewer())
-        barred = [{"item": str(item), "why": why.value} for item, why in shown.barred.items()]
-        told = {"verb": shown.verb, "eligible": list(map(str, shown.eligible)), "barred": barred, "token": shown.token}
-        return Response(told)
+        preview = bulk.preview(campaign, body["items"], answer, by=self.reviewer())
+        barred = [{"item": str(item), "why": bar.value} for item, bar in preview.barred.items()]
+        eligible = list(map(str, preview.eligible))
+        return Response({"verb": preview.verb, "eligible": eligible, "barred": barred, "token": preview.token})
 
 
 class Bulk(OfReviews):
@@ -216,7 +216,7 @@ class Bulk(OfReviews):
 
     @extend_schema(request=BulkConfirmed, responses={207: BulkDoneShown})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Draft one answer for what was looked at; each item by itself, and nothing counts before it is submitted."""
+        """Draft one answer for what was previewed; each item by itself, and nothing counts before it is submitted."""
         campaign, body = self.campaign(key), self.body(BulkConfirmed)
         done = bulk.commit(campaign, body["token"], by=self.reviewer(), count=body["count"])
         results = [{"item": str(pk), "status": HTTPStatus.OK, "state": "drafted"} for pk in done.drafted]

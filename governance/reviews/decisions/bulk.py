@@ -1,12 +1,11 @@
-"""Many items with one answer: looked at first, then drafted by a signed token, with guard rails against waving through.
+"""Bulk decisions: one answer for many items, previewed first, then drafted by a signed token.
 
-Keeping in bulk is only for items that are alike and that nothing speaks against. What comes of it are drafts that carry
-the number of the operation: nothing counts before the reviewer submits them.
+Only items that are alike and have nothing against them are kept in bulk. The drafts carry the number of the operation;
+nothing counts before the reviewer submits them.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -39,7 +38,7 @@ from governance.reviews.suggestions.models import Suggestion
 from .submission import save_draft
 
 MOST: Final = {Verb.CERTIFY: 50, Verb.REVOKE: 200, Verb.REDUCE: 200}
-"""How many items one operation answers, by verb."""
+"""How many items one operation answers at most, by verb."""
 _SALT: Final = "governance.reviews.decisions.bulk"
 _LASTS: Final = timedelta(minutes=10)
 
@@ -78,7 +77,7 @@ class Done:
 
 
 def preview(campaign: Campaign, items: Sequence[UUID], answer: Answer, *, by: Person) -> Preview:
-    """Say which items one answer fits. A reduction takes what is suggested for each item.
+    """Return which items one answer fits. A reduction takes what is suggested for each item.
 
     Raises BadAnswer for a verb that is never for many or too many items, ReasonRequired.
     """
@@ -88,10 +87,10 @@ def preview(campaign: Campaign, items: Sequence[UUID], answer: Answer, *, by: Pe
     if not answer.reason_code:
         raise ReasonRequired
     eligible, barred = fits(campaign, items, Verb(answer.verb), by=by)
-    told: dict[str, Any] = {"by": by.login, "campaign": str(campaign.pk), "op": str(uuid4())}
-    told |= {"verb": answer.verb, "reason_code": answer.reason_code, "comment": answer.comment}
-    told["items"] = {str(pk): rev for pk, rev in eligible.items()}
-    return Preview(answer.verb, tuple(eligible), barred, signing.dumps(told, salt=_SALT, compress=True))
+    values: dict[str, Any] = {"by": by.login, "campaign": str(campaign.pk), "op": str(uuid4())}
+    values |= {"verb": answer.verb, "reason_code": answer.reason_code, "comment": answer.comment}
+    values["items"] = {str(pk): rev for pk, rev in eligible.items()}
+    return Preview(answer.verb, tuple(eligible), barred, signing.dumps(values, salt=_SALT, compress=True))
 
 
 def fits(
@@ -101,22 +100,22 @@ def fits(
 
     Raises BadAnswer for no items or too many.
     """
-    asked = list(dict.fromkeys(items))
-    if not 0 < len(asked) <= MOST[verb]:
+    keys = list(dict.fromkeys(items))
+    if not 0 < len(keys) <= MOST[verb]:
         raise BadAnswer(items_at_most=MOST[verb])
-    mine = {item.pk: item for item in _mine(campaign, asked, by)}
-    first = next((mine[pk] for pk in asked if pk in mine), None)
-    barred = {pk: Bar.NOT_YOURS for pk in asked if pk not in mine}
-    violating = _violating(mine, verb)
-    for pk, item in mine.items():
-        why = Bar.VIOLATION if pk in violating else _bar(item, verb, first=first or item)
-        if why is not None:
-            barred[pk] = why
-    return {pk: _rev(mine[pk]) for pk in asked if pk not in barred}, barred
+    assigned = {item.pk: item for item in _assigned(campaign, keys, by)}
+    first = next((assigned[pk] for pk in keys if pk in assigned), None)
+    barred = {pk: Bar.NOT_YOURS for pk in keys if pk not in assigned}
+    violating = _violating(assigned, verb)
+    for pk, item in assigned.items():
+        bar = Bar.VIOLATION if pk in violating else _bar(item, verb, first=first or item)
+        if bar is not None:
+            barred[pk] = bar
+    return {pk: _rev(assigned[pk]) for pk in keys if pk not in barred}, barred
 
 
 def _violating(items: Mapping[UUID, ReviewItem], verb: Verb) -> Collection[UUID]:
-    """Return the items of which a verb would keep a part of a violation, with or without an exception."""
+    """Return the items of which a verb would keep a side of a violation, with or without an exception."""
     if verb == Verb.REVOKE:
         return ()
     left = item_facts.lines_left(items)
@@ -128,15 +127,12 @@ def _violating(items: Mapping[UUID, ReviewItem], verb: Verb) -> Collection[UUID]
     return violations.of_items(items.values(), kept, cut)
 
 
-def _mine(campaign: Campaign, items: Sequence[UUID], by: Person) -> list[ReviewItem]:
+def _assigned(campaign: Campaign, items: Sequence[UUID], by: Person) -> list[ReviewItem]:
     live = Assignment.objects.filter(answerable_by(by), state=Assignment.State.ASSIGNED)
     rows = ReviewItem.objects.filter(pk__in=items, campaign=campaign, state=ReviewItem.State.IN_REVIEW)
-    found = (
-        rows.filter(pk__in=live.values("item"))
-        .select_related("suggestion", "newer_signal", "campaign")
-        .prefetch_related("lines__tool", Prefetch("assignments", live.select_related("draft"), to_attr="live"))
-    )
-    return list(found.order_by("number"))
+    rows = rows.filter(pk__in=live.values("item")).select_related("suggestion", "newer_signal", "campaign")
+    drafts = Prefetch("assignments", live.select_related("draft"), to_attr="live")
+    return list(rows.prefetch_related("lines__tool", drafts).order_by("number"))
 
 
 def _rev(item: ReviewItem) -> int:
@@ -148,28 +144,27 @@ def _bar(item: ReviewItem, verb: Verb, *, first: ReviewItem) -> Bar | None:
     if verb == Verb.REVOKE:
         return None
     if verb == Verb.REDUCE:
-        suggestion: Suggestion | None = getattr(item, "suggestion", None)
-        fits = item.has_parts and suggestion is not None and suggestion.verdict == Suggestion.Verdict.REDUCE
+        fits = item.has_parts and _suggested(item) == Suggestion.Verdict.REDUCE
         return None if fits else Bar.NOTHING_SUGGESTED
     lines = list(item.lines.all())
     bars = (
         (Risk(item.risk).rank >= Risk.HIGH.rank, Bar.TOO_RISKY),
         (any(line.usage_grade != ReviewLine.Grade.CALLS for line in lines), Bar.UNSEEN),
         (_tools(item) != _tools(first), Bar.OTHER_TOOLS),
-        (not _suggested_to_keep(item), Bar.NOT_SUGGESTED),
+        (_suggested(item) != Suggestion.Verdict.KEEP, Bar.NOT_SUGGESTED),
         (_found_since(item), Bar.FOUND),
         (not _is_as_reviewed(item), Bar.CHANGED),
     )
     return next((bar for stands, bar in bars if stands), None)
 
 
-def _suggested_to_keep(item: ReviewItem) -> bool:
+def _suggested(item: ReviewItem) -> str:
     suggestion: Suggestion | None = getattr(item, "suggestion", None)
-    return suggestion is not None and suggestion.verdict == Suggestion.Verdict.KEEP
+    return suggestion.verdict if suggestion else ""
 
 
 def _found_since(item: ReviewItem) -> bool:
-    """Whether something speaks against it that did not when its population was taken: a newer signal, or a tool."""
+    """Whether a newer signal or a changed tool has come up since the population was taken."""
     newer: NewerSignal | None = getattr(item, "newer_signal", None)
     if newer is not None and newer.stands and newer.verdict != Suggestion.Verdict.KEEP:
         return True
@@ -177,48 +172,41 @@ def _found_since(item: ReviewItem) -> bool:
     return any(tool.state == Tool.State.QUARANTINED or tool.seen_id != tool.approved_id for tool in tools)
 
 
-def _tools(item: ReviewItem) -> str:
-    names = sorted(f"{line.tool_id}:{line.limits}" for line in item.lines.all())
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+def _tools(item: ReviewItem) -> list[str]:
+    return sorted(f"{line.tool_id}:{line.limits}" for line in item.lines.all())
 
 
 def _is_as_reviewed(item: ReviewItem) -> bool:
     """Whether a person kept exactly these grants, at these versions, when they were last reviewed."""
     now = set(item.population.values_list("grant", "grant_version"))
-    last = (
-        ReviewDecision.objects.filter(
-            item__population__grant__in=[grant for grant, _ in now], taken_back=None, verb=Verb.CERTIFY
-        )
-        .exclude(item=item)
-        .order_by("-decided_at")
-        .values_list("item", flat=True)
-        .first()
+    kept = ReviewDecision.objects.filter(
+        item__population__grant__in=[grant for grant, _ in now], taken_back=None, verb=Verb.CERTIFY
     )
-    return last is not None and now == set(
-        PopulationRow.objects.filter(item=last).values_list("grant", "grant_version")
-    )
+    last = kept.exclude(item=item).order_by("-decided_at").values_list("item", flat=True).first()
+    before = PopulationRow.objects.filter(item=last).values_list("grant", "grant_version")
+    return last is not None and now == set(before)
 
 
 def commit(campaign: Campaign, token: str, *, by: Person, count: int | None = None) -> Done:
-    """Draft what was looked at; each item by itself, so that one that changed meanwhile keeps none of the others back.
+    """Draft what was previewed; each item by itself, so that one that changed meanwhile keeps none of the others back.
 
-    A token is for the campaign and the person that it was made for. A cut of many says again how many they are
-    (`count`). Raises BadBulk.
+    A token is for the campaign and the person that it was made for. A cut repeats how many items it is (`count`).
+    Raises BadBulk.
     """
     try:
-        told: dict[str, Any] = signing.loads(token, salt=_SALT, max_age=_LASTS)
+        values: dict[str, Any] = signing.loads(token, salt=_SALT, max_age=_LASTS)
     except signing.BadSignature as error:
         raise BadBulk from error
-    items: dict[str, int] = told["items"]
-    is_theirs = (told["by"], told["campaign"]) == (by.login, str(campaign.pk))
-    if not is_theirs or not items or (told["verb"] != Verb.CERTIFY and count != len(items)):
+    items: dict[str, int] = values["items"]
+    is_theirs = (values["by"], values["campaign"]) == (by.login, str(campaign.pk))
+    if not is_theirs or not items or (values["verb"] != Verb.CERTIFY and count != len(items)):
         raise BadBulk
-    done = Done(UUID(told["op"]))
+    done = Done(UUID(values["op"]))
     suggested = dict(Suggestion.objects.filter(item__in=[UUID(name) for name in items]).values_list("item", "kept"))
     for name, rev in items.items():
         pk = UUID(name)
-        kept = tuple(suggested.get(pk, ())) if told["verb"] == Verb.REDUCE else ()
-        answer = Answer(told["verb"], told["reason_code"], told["comment"], kept=kept)
+        kept = tuple(suggested.get(pk, ())) if values["verb"] == Verb.REDUCE else ()
+        answer = Answer(values["verb"], values["reason_code"], values["comment"], kept=kept)
         try:
             save_draft(pk, answer, by=by, rev=rev, bulk_op=done.bulk_op)
         except DomainError as refusal:

@@ -30,37 +30,38 @@ from governance.sod.models import CombinationException
 from . import rules
 from .rules import Case, Drafted, Earlier, Holdings, Revisions, Violation
 
-_NOTHING = ("", "")
-
 
 @dataclass(frozen=True, slots=True)
 class SubmissionFacts:
     """The rows that a submission writes from, and the case that is judged.
 
-    `suggested` has the verdict and the version of each item's suggestion; `exceptions` are those that cover what the
-    answer to an item keeps.
+    `versions` are those of the items' suggestions; `exceptions` are those that cover what the answer to an item keeps.
     """
 
     drafts: Sequence[Draft]
     ended: Sequence[ReviewItem]
-    suggested: Mapping[UUID, tuple[str, str]]
+    versions: Mapping[UUID, str]
     exceptions: Mapping[UUID, Sequence[CombinationException]]
     case: Case
 
     @classmethod
     def read(
-        cls, campaign: Campaign, drafts: Sequence[Draft], found: Revisions, *, by: Person, tag: str | None, proven: bool
+        cls,
+        campaign: Campaign,
+        drafts: Sequence[Draft],
+        listed: Revisions,
+        *,
+        by: Person,
+        tag: str | None,
+        proven: bool,
     ) -> Self:
-        """Read them for drafts that are held, with their items and the campaign. `found` is what was to be held."""
+        """Read them for drafts that are held, with their items and the campaign. `listed` is what was to be held."""
         answers = {draft.assignment.item_id: draft.answer for draft in drafts}
-        gone = ReviewItem.objects.filter(
-            pk__in=[item for item, _rev in found.values()], state=ReviewItem.State.SUPERSEDED
-        )
-        ended = list(gone.select_related("agent").order_by("number"))
-        rows = Suggestion.objects.filter(item__in=answers).values_list("item", "verdict", "version")
-        suggested = {item: (verdict, version) for item, verdict, version in rows}
-        held = holdings({draft.assignment.item_id: (draft.assignment.item, draft.answer) for draft in drafts})
-        people = _people(drafts)
+        items = ReviewItem.objects.filter(pk__in=[item for item, _rev in listed.values()])
+        ended = list(items.filter(state=ReviewItem.State.SUPERSEDED).select_related("agent").order_by("number"))
+        suggestions = Suggestion.objects.only("verdict", "version").in_bulk(list(answers))
+        held = holdings_of(drafts)
+        people = reviewer_facts.people_at((draft.assignment.item_id, draft.assignment.stage) for draft in drafts)
         voices, earlier = voices_of(drafts, by), _earlier(answers)
         violated = violations(drafts, {item: each.lines for item, each in held.items()})
         case = Case(
@@ -69,7 +70,7 @@ class SubmissionFacts:
             is_active=by.is_active,
             is_proven=proven,
             tag=tag,
-            found=found,
+            listed=listed,
             held={draft.pk: (draft.assignment.item_id, draft.rev) for draft in drafts},
             ended=frozenset(item.pk for item in ended),
             drafts=[
@@ -83,7 +84,7 @@ class SubmissionFacts:
                     holdings=held[item.pk],
                     people=people[item.pk],
                     voices=voices[item.pk],
-                    suggestion=suggested.get(item.pk, _NOTHING)[0],
+                    suggestion=suggestions[item.pk].verdict if item.pk in suggestions else "",
                     violations=judged(violated.get(item.pk, ())),
                     earlier=earlier[item.pk],
                 )
@@ -94,7 +95,7 @@ class SubmissionFacts:
             item: list({each.exception.pk: each.exception for each in of_item if each.exception}.values())
             for item, of_item in violated.items()
         }
-        return cls(drafts, ended, suggested, exceptions, case)
+        return cls(drafts, ended, {pk: each.version for pk, each in suggestions.items()}, exceptions, case)
 
 
 def holdings(answers: Mapping[UUID, tuple[ReviewItem, Answer]]) -> dict[UUID, Holdings]:
@@ -119,14 +120,16 @@ def holdings(answers: Mapping[UUID, tuple[ReviewItem, Answer]]) -> dict[UUID, Ho
     }
 
 
+def holdings_of(drafts: Iterable[Draft]) -> dict[UUID, Holdings]:
+    """Read what drafted answers are judged against."""
+    return holdings({draft.assignment.item_id: (draft.assignment.item, draft.answer) for draft in drafts})
+
+
 def outdated(drafts: Sequence[Draft]) -> dict[UUID, str]:
     """Return the part of each answer that does not fit its item any more, for the items that have one."""
-    held = holdings({draft.assignment.item_id: (draft.assignment.item, draft.answer) for draft in drafts})
-    parts = {
-        draft.assignment.item_id: rules.fit_again(draft.answer, held[draft.assignment.item_id], clock.now())[1]
-        for draft in drafts
-    }
-    return {item: part for item, part in parts.items() if part}
+    answers = {draft.assignment.item_id: draft.answer for draft in drafts}
+    parts = ((item, rules.fit_again(answers[item], held, clock.now())[1]) for item, held in holdings_of(drafts).items())
+    return {item: part for item, part in parts if part}
 
 
 def voices_of(drafts: Sequence[Draft], by: Person) -> dict[UUID, list[str]]:
@@ -146,15 +149,11 @@ def violations(
 
     A delegation that ends may go on for other people, so that it takes no tools from the agent.
     """
-    items = {draft.assignment.item_id: draft.assignment.item for draft in drafts}
-    kept = {draft.assignment.item_id: set(draft.answer.keeps(left[draft.assignment.item_id])) for draft in drafts}
-    cut = {
-        line
-        for draft in drafts
-        if draft.answer.cuts_now and draft.assignment.item.subject_kind == rules.ACCESS
-        for line in set(left[draft.assignment.item_id]) - kept[draft.assignment.item_id]
-    }
-    return item_violations.of_items([item for pk, item in items.items() if only in (None, pk)], kept, cut)
+    items = {draft.assignment.item: draft.answer for draft in drafts}
+    kept = {item.pk: set(answer.keeps(left[item.pk])) for item, answer in items.items()}
+    cutting = [item.pk for item, answer in items.items() if answer.cuts_now and item.subject_kind == rules.ACCESS]
+    cut = {line for item in cutting for line in set(left[item]) - kept[item]}
+    return item_violations.of_items([item for item in items if only in (None, item.pk)], kept, cut)
 
 
 def judged(completed: Iterable[PolicyViolation]) -> list[Violation]:
@@ -177,10 +176,8 @@ def _people(drafts: Sequence[Draft]) -> dict[UUID, ItemPeople]:
 
 
 def _earlier(items: Collection[UUID]) -> dict[UUID, list[Earlier]]:
-    rows = ReviewDecision.objects.filter(item__in=items).order_by("stage")
     earlier: dict[UUID, list[Earlier]] = defaultdict(list)
-    for item, pk, stage, verb, taken_back, successor in rows.values_list(
-        "item", "pk", "stage", "verb", "taken_back", "successor"
-    ):
-        earlier[item].append(Earlier(pk, stage, verb, taken_back is not None, successor is not None))
+    rows = ReviewDecision.objects.filter(item__in=items, successor=None).order_by("stage")
+    for item, pk, stage, verb, taken_back in rows.values_list("item", "pk", "stage", "verb", "taken_back"):
+        earlier[item].append(Earlier(pk, stage, verb, taken_back is not None))
     return earlier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -12,6 +12,9 @@ from django.db.models import F, Q
 
 from governance.deciders.review_rules import Verb
 from governance.reviews.items.answer import Answer
+
+PARTS: Final = ("verb", "kept_lines", "limits", "valid_until", "effective_at", "reason_code", "comment")
+"""The columns of an answer, which a draft and a decision share."""
 
 
 class Draft(models.Model):

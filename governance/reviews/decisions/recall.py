@@ -1,4 +1,4 @@
-"""Taking an answer back: the reviewer herself within fifteen minutes, the owner of the campaign later with a reason."""
+"""Recalls: the reviewer takes an answer back within fifteen minutes, the owner of the campaign later with a reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from governance.conflicts_of_interest.rules import Reason
 from governance.deciders.review_rules import RECALL
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
-from governance.reviews.decisions.models import Draft, ReviewDecision
+from governance.reviews.decisions.models import PARTS, Draft, ReviewDecision
 from governance.reviews.items import item_links, outcome
 from governance.reviews.items.errors import ConflictOfInterest, NothingLeft, NotTheOwner, NotUnderWay, TooLateToRecall
 from governance.reviews.items.models import ReviewItem
@@ -34,53 +34,49 @@ from governance.reviews.reviewers.models import Assignment
 from . import settlement
 
 RECALLED_IN: Final = (ReviewItem.State.IN_REVIEW, ReviewItem.State.DECIDED)
-"""What state an item is in while an answer to it may be taken back: an outcome that came by itself stays."""
+"""The states of an item whose answer may be taken back: an outcome without a decision stays."""
 
 
 @transaction.atomic
 def recall(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
-    """Take one's own last answer to an item back, and draft it anew; what it cut works again.
+    """Take the reviewer's own last answer to an item back, and make it a draft again; what it cut works again.
 
-    Raises NotFound, NotUnderWay, TooLateToRecall (also where its item got an outcome that is nobody's answer),
-    ConflictOfInterest when it cut something, and what the verbs on grants raise when access cannot be put back. What
-    somebody else stopped meanwhile stays stopped.
+    Raises NotFound, NotUnderWay, TooLateToRecall (also where the item got an outcome without a decision),
+    ConflictOfInterest when it cut something, and what the actions on grants raise when access cannot be put back. What
+    another person stopped meanwhile stays stopped.
     """
     item = _held(item_id)
-    said = _standing(item).filter(decided_by=by).order_by("-stage").first()
-    if said is None:
+    last = _standing(item).filter(decided_by=by).order_by("-stage").first()
+    if last is None:
         raise NotFound
-    later = _standing(item).filter(stage__gt=said.stage)
-    if item.state not in RECALLED_IN or clock.now() > said.decided_at + RECALL or later.exists():
+    later = _standing(item).filter(stage__gt=last.stage)
+    if item.state not in RECALLED_IN or clock.now() > last.decided_at + RECALL or later.exists():
         raise TooLateToRecall
-    cut = Remediation.objects.filter(decision=said).first()
+    cut = Remediation.objects.filter(decision=last).first()
     if cut is not None and cut.final_at is None:
         raise TooLateToRecall  # it cannot be put back
-    if cut is not None:
-        why = assignment.against(by, dict(reviewer_facts.people_around([item_id], said.stage))[item_id])
-        if why is not None:
-            raise ConflictOfInterest(who=by.login, why=why.value)
-    left = _take_back(item, [said], TakenBack.Kind.RECALL, by=by, undone_by=SYSTEM, reason=reason)
+    if cut is not None and (bar := assignment.against(by, reviewer_facts.people_of(item_id, last.stage))) is not None:
+        raise ConflictOfInterest(who=by.login, why=bar.value)
+    left = _take_back(item, [last], TakenBack.Kind.RECALL, by=by, undone_by=SYSTEM, reason=reason)
     Assignment.objects.filter(item=item, state=Assignment.State.ASSIGNED).update(state=Assignment.State.WITHDRAWN)
     again = Assignment.objects.create(
         item=item,
-        stage=said.stage,
-        reviewer=said.assignment.reviewer,
-        resolution=said.assignment.resolution,
+        stage=last.stage,
+        reviewer=last.assignment.reviewer,
+        resolution=last.assignment.resolution,
         assigned_at=clock.now(),
         opened_at=clock.now(),
     )
-    Assignment.objects.filter(pk=said.assignment_id).update(replaced_by=again)
-    copied = ("verb", "kept_lines", "limits", "valid_until", "effective_at", "reason_code", "comment")
-    Draft.objects.create(
-        assignment=again, saved_at=clock.now(), saved_by=by, **{name: getattr(said, name) for name in copied}
-    )
-    _record(Action.REVIEW_RECALLED, item, [said], left, by=by, reason=reason)
+    Assignment.objects.filter(pk=last.assignment_id).update(replaced_by=again)
+    parts = {name: getattr(last, name) for name in PARTS}
+    Draft.objects.create(assignment=again, saved_at=clock.now(), saved_by=by, **parts)
+    _record(Action.REVIEW_RECALLED, item, [last], left, by=by, reason=reason)
     return again
 
 
 @transaction.atomic
 def reopen(item_id: UUID, *, by: Person, reason: str) -> ReviewItem:
-    """Open a decided item again, as the owner of its campaign; its stages are asked anew. What is final stays cut.
+    """Open a decided item again, as the owner of its campaign; its stages are asked again. What is final stays cut.
 
     Raises ReasonRequired, NotFound, NotUnderWay, NotTheOwner, NothingLeft, and ConflictOfInterest where something cut
     would work again that the owner may not judge.
@@ -90,27 +86,26 @@ def reopen(item_id: UUID, *, by: Person, reason: str) -> ReviewItem:
     item = _held(item_id)
     if item.campaign.owner_id != by.pk:
         raise NotTheOwner
-    said = list(_standing(item).order_by("-stage"))
-    if item.state != ReviewItem.State.DECIDED or not said:
+    answers = list(_standing(item).order_by("-stage"))
+    if item.state != ReviewItem.State.DECIDED or not answers:
         raise NothingLeft
-    if Remediation.objects.filter(decision__in=said, finished_at=None, final_at__isnull=False).exists():
-        why = assignment.against(by, dict(reviewer_facts.people_around([item_id], said[0].stage))[item_id])
-        if why not in (None, Reason.ANSWERED_ALREADY):
-            raise ConflictOfInterest(who=by.login, why=str(why))
-    hers = {each.decided_by_id for each in said} == {by.pk}
-    left = _take_back(
-        item, said, TakenBack.Kind.REOPEN, by=by, undone_by=SYSTEM if hers else by.principal, reason=reason
-    )
+    if _cuts(answers).exists():
+        bar = assignment.against(by, reviewer_facts.people_of(item_id, answers[0].stage))
+        if bar not in (None, Reason.ANSWERED_ALREADY):
+            raise ConflictOfInterest(who=by.login, why=str(bar))
+    undone_by = SYSTEM if {each.decided_by_id for each in answers} == {by.pk} else by.principal
+    left = _take_back(item, answers, TakenBack.Kind.REOPEN, by=by, undone_by=undone_by, reason=reason)
     if not undecided.is_left(item):
         raise NothingLeft
     assignment.ask_next([item.pk], 1)
-    _record(Action.REVIEW_REOPENED, item, said, left, by=by, reason=reason)
+    _record(Action.REVIEW_REOPENED, item, answers, left, by=by, reason=reason)
     return item
 
 
 def _held(item_id: UUID) -> ReviewItem:
     """Hold the item alone and its campaign together with others."""
-    item = ReviewItem.objects.select_related("campaign__owner", "agent", "system", "holder").filter(pk=item_id).first()
+    rows = ReviewItem.objects.select_related("campaign__owner", "agent", "system", "holder").filter(pk=item_id)
+    item = rows.first()
     if item is None:
         raise NotFound
     with connection.cursor() as cursor:
@@ -118,11 +113,7 @@ def _held(item_id: UUID) -> ReviewItem:
         (state,) = cursor.fetchone()
     if state != Campaign.State.ACTIVE:
         raise NotUnderWay
-    return (
-        ReviewItem.objects.select_related("campaign__owner", "agent", "system", "holder")
-        .select_for_update(of=("self",))
-        .get(pk=item_id)
-    )
+    return rows.select_for_update(of=("self",)).get()
 
 
 def _standing(item: ReviewItem) -> QuerySet[ReviewDecision]:
@@ -130,9 +121,14 @@ def _standing(item: ReviewItem) -> QuerySet[ReviewDecision]:
     return rows.select_related("assignment__reviewer", "decided_by")
 
 
+def _cuts(answers: Iterable[ReviewDecision]) -> QuerySet[Remediation]:
+    """Return what these answers cut that is not final yet."""
+    return Remediation.objects.filter(decision__in=answers, finished_at=None, final_at__isnull=False)
+
+
 def _take_back(
     item: ReviewItem,
-    said: list[ReviewDecision],
+    answers: list[ReviewDecision],
     kind: TakenBack.Kind,
     *,
     by: Person,
@@ -141,26 +137,22 @@ def _take_back(
 ) -> list[str]:
     """Let these answers no longer count, undo what they cut where that is not final, and open the item.
 
-    Returns the grants, or the key of what is no grant, that stay stopped, since theirs was not the only stop.
+    Returns the grants, or the key of what is no grant, that stay stopped, since something else stopped them too.
     """
-    cuts = list(
-        Remediation.objects.filter(decision__in=said, finished_at=None, final_at__isnull=False)
-        .select_for_update(of=("self",))
-        .order_by("-decision__stage")
-    )
+    cuts = list(_cuts(answers).select_for_update(of=("self",)).order_by("-decision__stage"))
     if subjects.kind_of(item) is None:  # the others hold their own
         locks.exclusive(*((Lock.GRANT, UUID(grant)) for cut in cuts for grant in cut.before))
     try:
         with transaction.atomic():
             TakenBack.objects.bulk_create(
-                TakenBack(decision=each, kind=kind, by=by, reason=reason[:500], at=clock.now()) for each in said
+                TakenBack(decision=each, kind=kind, by=by, reason=reason[:500], at=clock.now()) for each in answers
             )
     except IntegrityError as error:
         raise TooLateToRecall from error
     under: dict[str, tuple[int, int]] = {}
-    told, left = f"Taken back by person:{by.login}. {reason}".strip()[:500], set[str]()
+    why, left = f"Taken back by person:{by.login}. {reason}".strip()[:500], set[str]()
     for cut in cuts:
-        left = set(remediation.undo(cut, by=undone_by, reason=told, under=under)) | left
+        left = set(remediation.undo(cut, by=undone_by, reason=why, under=under)) | left
         exceptions.end_with(cut, by=by.principal)
     left -= remediation.working(item, left)  # a cut below put it back
     if item.state == ReviewItem.State.DECIDED:
@@ -171,14 +163,8 @@ def _take_back(
 
 
 def _record(
-    action: Action, item: ReviewItem, said: Iterable[ReviewDecision], left: list[str], *, by: Person, reason: str
+    action: Action, item: ReviewItem, answers: Iterable[ReviewDecision], left: list[str], *, by: Person, reason: str
 ) -> None:
-    links = [f"decision:{each.pk}" for each in said]
-    detail = {"still_suspended": left} if left else {}
-    log.record(
-        action,
-        about=[*item_links.about(item, left if subjects.kind_of(item) is None else ()), *links],
-        by=by.principal,
-        reason=reason,
-        detail=detail,
-    )
+    grants = left if subjects.kind_of(item) is None else ()
+    about = [*item_links.about(item, grants), *(f"decision:{each.pk}" for each in answers)]
+    log.record(action, about=about, by=by.principal, reason=reason, detail={"still_suspended": left} if left else {})

@@ -64,13 +64,12 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A decision about the same item, made before; `is_superseded` by another one."""
+    """A decision about the same item, made before, that no other one has superseded."""
 
     decision: UUID
     stage: int
     verb: str
     is_taken_back: bool = False
-    is_superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ type Revisions = Mapping[UUID, tuple[UUID, int]]
 class Case:
     """All that is judged when a reviewer submits drafts, in the order of the items' numbers.
 
-    `found` are the drafts as they were before the locks, `held` as they are now; `tag` names those that the reviewer
+    `listed` are the drafts as they were before the locks, `held` as they are now; `tag` names those that the reviewer
     confirmed, None where they confirmed none. `is_proven`: the reviewer has re-authenticated.
     """
 
@@ -111,7 +110,7 @@ class Case:
     is_active: bool
     is_proven: bool
     tag: str | None
-    found: Revisions
+    listed: Revisions
     held: Revisions
     ended: frozenset[UUID]
     drafts: Sequence[Drafted]
@@ -144,7 +143,7 @@ class ItemVerdict:
 
 
 _ORDER: Final = {Outdated: 0, ConflictOfInterest: 1, ViolationOpen: 2}
-"""Which reason of an item is told first; a missing reason comes last."""
+"""Which reason of an item is named first; a missing reason comes last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +155,10 @@ class Verdict:
 
     @property
     def refusal(self) -> Reason | None:
-        """Return the reason to tell; None where all answers count.
+        """Return the reason to name; None where all answers count.
 
-        All outdated answers are told at once. Of violations it is that of the first item, of all else that of the first
-        item of the first stage.
+        All outdated answers are named at once. Of violations it is that of the first item, of other reasons that of
+        the first item of the first stage.
         """
         reasons = [
             (_ORDER.get(reason.error, len(_ORDER)), 0 if reason.violation else item.stage, reason)
@@ -184,15 +183,15 @@ def tag(revisions: Iterable[tuple[UUID, int]]) -> str:
 
 
 def _against(case: Case) -> Iterable[Reason]:
-    """Return what speaks against a submission as a whole, what to tell first first."""
-    left = {pk: revision for pk, revision in case.found.items() if revision[0] not in case.ended}
+    """Return what speaks against a submission as a whole, in the order in which it is named."""
+    left = {pk: revision for pk, revision in case.listed.items() if revision[0] not in case.ended}
     is_critical = any(draft.risk == Risk.CRITICAL for draft in case.drafts)
-    found = tag((pk, rev) for pk, (_item, rev) in case.found.items())
+    listed = tag((pk, rev) for pk, (_item, rev) in case.listed.items())
     reasons = (
         (not case.is_under_way, NotUnderWay),
         (not case.is_active, MayNotReview),
-        (not case.found, NothingToSubmit),
-        (case.tag not in (None, found), Stale),
+        (not case.listed, NothingToSubmit),
+        (case.tag not in (None, listed), Stale),
         (not case.held and not case.ended, NothingToSubmit),
         (case.tag is not None and left != case.held, Stale),
         (is_critical and not case.is_proven, Stale),
@@ -275,8 +274,8 @@ def _supersedes(draft: Drafted) -> UUID | None:
     """Return the decision of the same stage that was taken back; an abstention supersedes none."""
     if draft.answer.verb == Verb.ABSTAIN:
         return None
-    taken_back = (each for each in draft.earlier if each.is_taken_back and not each.is_superseded)
-    return next((each.decision for each in taken_back if each.stage == draft.stage), None)
+    taken_back = (each.decision for each in draft.earlier if each.is_taken_back and each.stage == draft.stage)
+    return next(taken_back, None)
 
 
 def _leads_to(draft: Drafted) -> tuple[int | None, UUID | None]:

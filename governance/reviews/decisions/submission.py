@@ -23,7 +23,7 @@ from governance.deciders import review_rules
 from governance.deciders.review_rules import Verb
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
-from governance.reviews.decisions.models import Draft, ReviewDecision
+from governance.reviews.decisions.models import PARTS, Draft, ReviewDecision
 from governance.reviews.items import event_details, item_links, violations
 from governance.reviews.items import facts as item_facts
 from governance.reviews.items.answer import Answer
@@ -164,9 +164,9 @@ def submit(
     """
     campaign = _lock_campaign(campaign_id)
     by.refresh_from_db(fields=["is_active"])
-    found = _lock_items(campaign, by, only)
-    drafts = _lock_drafts(campaign, by, [item for item, _rev in found.values()])
-    known = SubmissionFacts.read(campaign, drafts, found, by=by, tag=tag, proven=proven)
+    listed = _lock_items(campaign, by, only)
+    drafts = _lock_drafts(campaign, by, [item for item, _rev in listed.values()])
+    known = SubmissionFacts.read(campaign, drafts, listed, by=by, tag=tag, proven=proven)
     verdict = rules.judge(known.case)
     if verdict.refusal is not None:
         raise _refusal(verdict.refusal, known)
@@ -191,12 +191,12 @@ def _lock_items(campaign: Campaign, by: Person, only: Collection[UUID] | None) -
     if campaign.state != Campaign.State.ACTIVE or not by.is_active:
         return {}
     rows = drafts_of(campaign, by) if only is None else drafts_of(campaign, by).filter(assignment__item__in=only)
-    found = {pk: (item, rev) for pk, item, rev in rows.values_list("pk", "assignment__item", "rev")}
-    items = [item for item, _rev in found.values()]
+    listed = {pk: (item, rev) for pk, item, rev in rows.values_list("pk", "assignment__item", "rev")}
+    items = [item for item, _rev in listed.values()]
     if items:
         assignment_actions.hold(items)
         undecided.supersede(campaign, items)  # the reviewer's other items get it when they are next looked at
-    return found
+    return listed
 
 
 def _lock_drafts(campaign: Campaign, by: Person, items: Sequence[UUID]) -> list[Draft]:
@@ -215,8 +215,8 @@ def _lock_drafts(campaign: Campaign, by: Person, items: Sequence[UUID]) -> list[
 def _refusal(reason: Reason, known: SubmissionFacts) -> Exception:
     if reason.violation is None:
         return reason.error(**reason.detail)
-    items = {str(draft.assignment.item_id): draft.assignment.item for draft in known.drafts}
-    return _violation_open(items[reason.detail["item"]], reason.violation)
+    items = (draft.assignment.item for draft in known.drafts)
+    return _violation_open(next(each for each in items if str(each.pk) == reason.detail["item"]), reason.violation)
 
 
 def _violation_open(item: ReviewItem, violation: Violation) -> ViolationOpen:
@@ -258,22 +258,16 @@ def _write(
             assignment=draft.assignment,
             decided_by=by,
             via=via,
-            verb=draft.verb,
-            kept_lines=verdict.kept,
-            limits=draft.limits,
-            valid_until=draft.valid_until,
-            effective_at=draft.effective_at,
-            reason_code=draft.reason_code,
-            comment=draft.comment,
+            **{name: getattr(draft, name) for name in PARTS} | {"kept_lines": verdict.kept},
             amr=list(amr),
             **_attention(draft.assignment, via, by),
             bulk_op=draft.bulk_op,
-            suggestion=known.suggested.get(verdict.item, ("", ""))[0],
-            reco_version=known.suggested.get(verdict.item, ("", ""))[1],
+            suggestion=drafted.suggestion,
+            reco_version=known.versions.get(verdict.item, ""),
             supersedes_id=verdict.supersedes,
             decided_at=known.case.now,
         )
-        for draft, verdict in zip(known.drafts, verdicts, strict=True)
+        for draft, drafted, verdict in zip(known.drafts, known.case.drafts, verdicts, strict=True)
     ]
     try:
         with transaction.atomic():

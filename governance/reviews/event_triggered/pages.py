@@ -22,7 +22,7 @@ from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import attention
 from governance.reviews.decisions.models import ReviewDecision
-from governance.reviews.decisions.pages.submission import proofs, told_of
+from governance.reviews.decisions.pages.submission import message_of, proofs
 from governance.reviews.event_triggered import answer
 from governance.reviews.event_triggered import words as event_triggered_words
 from governance.reviews.event_triggered.causes import KIND_RULES
@@ -98,7 +98,7 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     via, amr = ReviewDecision.Via.UI, proofs(request)
     submission = answer.answer(campaign.pk, review_answer, by=by, via=via, amr=amr, proven=weighs)
     proven = [remediation.verify(cut) for cut in submission.removals]
-    doors.done(request, told_of(submission, sum(each.state == "verified" for each in proven)))
+    doors.done(request, message_of(submission, sum(each.state == "verified" for each in proven)))
     return redirect(f"/small-reviews/{campaign.slug}/")
 
 

@@ -33,7 +33,7 @@ def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, r
     if remediation.state != Remediation.State.FAILED:
         raise NotFailed
     item = remediation.decision.item_id
-    why = assignment.against(by, dict(reviewer_facts.people_around([item], review_rules.SECOND))[item])
+    why = assignment.against(by, reviewer_facts.people_of(item, review_rules.SECOND))
     if why is not None:
         raise ConflictOfInterest(who=by.login, why=why.value)
     now = clock.now()

@@ -1,4 +1,4 @@
-"""Who answers each stage of an item: resolved when it comes up, again when a reviewer leaves, or named by hand."""
+"""Reviewer assignment: each stage of an item is routed when it comes up and when a reviewer leaves, or reassigned."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
 from itertools import batched
@@ -41,9 +40,9 @@ _COPY: Final = "COPY governance_assignment (id, item_id, stage, reviewer_id, sta
 
 
 def assign(campaign: Campaign, *, after: int = 0, upto: int | None = None, load: Counter[str] | None = None) -> int:
-    """Assign each item of a campaign that is being staged, or those of some numbers; returns how many found nobody.
+    """Assign each item of a campaign that is being staged, or those of some numbers; returns how many got no reviewer.
 
-    Whoever goes on in steps hands in the `load` of each reviewer so far, which grows.
+    A caller that goes on in steps passes the `load` of each reviewer so far, which grows.
     """
     unresolved, load = 0, _load(campaign) if load is None else load
     items = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, number__gt=after)
@@ -60,9 +59,9 @@ def _load(campaign: Campaign) -> Counter[str]:
 
 
 def ask_next(items: Iterable[UUID], stage: int) -> None:
-    """Ask whoever is next in the chain of a stage, where nobody answered it or somebody could not judge.
+    """Ask the next reviewer in the chain of a stage, which no person has answered or one has abstained from.
 
-    The items are of one campaign, and nobody gets more of it than one person gets, at whichever stage.
+    The items are of one campaign, whose load cap counts the items of both stages.
     """
     if ids := list(items):
         campaign = Campaign.objects.get(items=ids[0])
@@ -70,15 +69,15 @@ def ask_next(items: Iterable[UUID], stage: int) -> None:
 
 
 def _kept_load(campaign: Campaign) -> Counter[str]:
-    """Return the same load once a campaign has begun: what is kept of it, since there may be a million items."""
+    """Return the load of a campaign that has begun, from its tallies, since there may be a million items."""
     return Counter({row["login"]: row["all"] for row in tallies.reviewers(campaign) if row["login"]})
 
 
 def _ask(ids: Iterable[UUID], stage: int, *, load: Counter[str], cap: int | None) -> int:
-    """Assign one stage of some items; `load` counts what each reviewer got, and grows. Returns how many got nobody.
+    """Assign one stage of some items; `load` counts what each reviewer got, and grows. Returns how many got none.
 
-    Where the people are the same, so is whom the chain comes to: that is found once, until somebody has as much as one
-    person gets. Of a group, who has least is taken anew for each item.
+    The chain is followed once for items with the same people, until a person reaches the `cap`. Of a group, the member
+    with the least is taken for each item.
     """
     now, rows = clock.now(), []
     busy = _full(load, cap)
@@ -126,11 +125,10 @@ def reassign(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignmen
     if not reason.strip():
         raise ReasonRequired
     old = locked(item_id)
-    people = dict(facts.people_around([item_id], old.stage))[item_id]
+    people = facts.people_of(item_id, old.stage)
     to.refresh_from_db(fields=["is_active"])
-    why = against(to, people)
-    if why is not None:
-        raise ConflictOfInterest(who=to.login, why=why.value)
+    if (bar := against(to, people)) is not None:
+        raise ConflictOfInterest(who=to.login, why=bar.value)
     return pass_to(old, to, by_hand(to, review_rules.ASSIGNED, people, by=by), by=by.principal, reason=reason)
 
 
@@ -147,7 +145,7 @@ def by_hand(to: Person, rule: str, people: ItemPeople, *, by: Person) -> dict[st
 
 
 def successors(item_id: UUID, *, by: Person) -> list[Person]:
-    """Return whom a reviewer may hand an item on to: who is in its chain, and nothing stands against."""
+    """Return whom a reviewer may hand an item on to: the people of its chain without a conflict of interest."""
     live = Assignment.objects.filter(item=item_id, state=Assignment.State.ASSIGNED).first()
     if live is None:
         return []
@@ -159,7 +157,7 @@ def successors(item_id: UUID, *, by: Person) -> list[Person]:
 
 @transaction.atomic
 def hand_on(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignment:
-    """Give an item that one is asked about to somebody in its chain, with a reason.
+    """Give an item that a reviewer is asked about to another person of its chain, with a reason.
 
     Raises NotFound, NotTheReviewer, ReasonRequired, NotUnderWay, ConflictOfInterest.
     """
@@ -173,10 +171,10 @@ def hand_on(item_id: UUID, to: Person, *, by: Person, reason: str) -> Assignment
 
 
 def hold(items: Iterable[UUID]) -> None:
-    """Hold items alone, and before them their campaign together with others.
+    """Hold items exclusively, and before them their campaign together with others.
 
-    The campaign, its items by their numbers, who is asked about them: whoever changes some of it holds it in this
-    order, so that of two who meet one waits for the other, and never each for the other.
+    Every writer holds in this order: the campaign, its items by their numbers, their assignments. So of two that meet
+    one waits for the other, and there is no deadlock.
     """
     ids = list(items)
     with connection.cursor() as cursor:
@@ -191,17 +189,17 @@ FOR SHARE
 
 
 def locked(item_id: UUID) -> Assignment:
-    """Lock an item, and who is to answer it now, or that nobody was found. Raises NotFound, NotUnderWay."""
+    """Lock an item and its live assignment, which may have no reviewer. Raises NotFound, NotUnderWay."""
     hold([item_id])
-    live = Assignment.objects.select_for_update(of=("self",)).select_related(
+    rows = Assignment.objects.select_for_update(of=("self",)).select_related(
         "item__campaign", "item__agent", "item__system", "reviewer"
     )
-    old = live.filter(item=item_id, state=Assignment.State.ASSIGNED, item__state=ReviewItem.State.IN_REVIEW).first()
-    if old is None:
+    live = rows.filter(item=item_id, state=Assignment.State.ASSIGNED, item__state=ReviewItem.State.IN_REVIEW).first()
+    if live is None:
         raise NotFound
-    if old.item.campaign.state not in (Campaign.State.STAGED, Campaign.State.ACTIVE, Campaign.State.PAUSED):
+    if live.item.campaign.state not in (Campaign.State.STAGED, Campaign.State.ACTIVE, Campaign.State.PAUSED):
         raise NotUnderWay
-    return old
+    return live
 
 
 def against(person: Person, people: ItemPeople, accounts: Sequence[Person] | None = None) -> Reason | None:
@@ -210,11 +208,6 @@ def against(person: Person, people: ItemPeople, accounts: Sequence[Person] | Non
         return Reason.INACTIVE
     accounts = independence.accounts_of(person) if accounts is None else accounts
     return rules.conflict([account.login for account in accounts], people)
-
-
-def with_active(people: ItemPeople, also: AbstractSet[str]) -> ItemPeople:
-    """Return the same people, with some more known to be active."""
-    return replace(people, active=people.active | also)
 
 
 def pass_to(
@@ -226,27 +219,22 @@ def pass_to(
     reason: str,
     action: Action = Action.REVIEW_REASSIGNED,
 ) -> Assignment:
-    """Let somebody else answer, or nobody, with how that came about; what was stays beside it."""
+    """Let another person answer, or leave it unassigned, with how that came about; the old assignment stays."""
     Assignment.objects.filter(pk=old.pk).update(state=Assignment.State.REASSIGNED)
     new = Assignment.objects.create(
         item=old.item, stage=old.stage, reviewer=to, resolution=resolution, assigned_at=clock.now()
     )
     Assignment.objects.filter(pk=old.pk).update(replaced_by=new)
-    people = [f"person:{who.login}" for who in (old.reviewer, to) if who]
-    log.record(
-        action,
-        about=[*item_links.about(old.item), *people],
-        by=by,
-        reason=reason,
-        detail={"from": old.reviewer.login if old.reviewer else None, "to": to.login if to else None, **resolution},
-    )
+    about = [*item_links.about(old.item), *(f"person:{person.login}" for person in (old.reviewer, to) if person)]
+    detail = {"from": old.reviewer.login if old.reviewer else None, "to": to.login if to else None, **resolution}
+    log.record(action, about=about, by=by, reason=reason, detail=detail)
     return new
 
 
 def reassign_leavers(limit: int = 500, *, who: str | None = None) -> int:
     """Find another reviewer for open items whose reviewer (`who`, or any) has left; returns how many changed hands.
 
-    So too where mail to her came back and she has not opened the item: nobody knows whether she will.
+    So too where mail to the reviewer came back and they have not opened the item.
     """
     live = Assignment.objects.filter(state=Assignment.State.ASSIGNED, item__campaign__state=Campaign.State.ACTIVE)
     live = live.filter(reviewer__login=who) if who else live
@@ -259,7 +247,7 @@ def reassign_leavers(limit: int = 500, *, who: str | None = None) -> int:
 
 
 def _full(load: Counter[str], cap: int | None) -> frozenset[str]:
-    return frozenset(who for who, count in load.items() if cap is not None and count >= cap)
+    return frozenset(login for login, count in load.items() if cap is not None and count >= cap)
 
 
 def _pass_on(rows: QuerySet[Assignment], limit: int, reason: str) -> int:
@@ -274,11 +262,11 @@ def _pass_on(rows: QuerySet[Assignment], limit: int, reason: str) -> int:
 
 @transaction.atomic
 def _pass_one_on(rows: QuerySet[Assignment], item_id: UUID, reason: str) -> bool:
-    """Ask whoever is next about one item, or nobody. Raises NotFound, NotUnderWay."""
+    """Ask the next reviewer about one item, or leave it unassigned. Raises NotFound, NotUnderWay."""
     old = locked(item_id)
     if not rows.filter(pk=old.pk).exists():
-        return False  # somebody else was quicker
-    people = dict(facts.people_around([item_id], old.stage))[item_id]
+        return False  # another worker was quicker
+    people = facts.people_of(item_id, old.stage)
     load = _kept_load(old.item.campaign)
     route = routing.reviewers(replace(people, busy=_full(load, old.item.campaign.load_cap)))
     who = routing.least_busy(route, load)

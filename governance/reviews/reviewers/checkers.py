@@ -1,8 +1,7 @@
-"""Who checks an answer: found along the chain of the review, and neither asked about the item nor able to see it.
+"""Who makes a spot check: found along the chain of the review, neither asked about the item nor able to see the answer.
 
-What keeps a reviewer from an item keeps her from checking it, and so does having been asked about it, having said yes
-to the access at any time, and seeing what was answered: by a role that reads every review, by running this one, by
-standing in for somebody, or by another account. Who sees the answer is not blind.
+Every conflict of interest of a reviewer counts, and so do: having been asked about the item, having approved the access
+at any time, and seeing the answer by a role, by owning the campaign, as a delegate, or by another account.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class _Voices:
     """The accounts of people and which of some items they see: read once a person, since a few come up all the time."""
 
     def __init__(self, items: Sequence[UUID]) -> None:
-        """Begin with nobody."""
+        """Begin with no person read."""
         self._items, self._read = items, dict[str, tuple[list[Person], set[UUID]]]()
 
     def against(self, person: Person, item: UUID, people: ItemPeople) -> Reason | None:
@@ -109,12 +108,12 @@ def _choose(
 
 def unfit(checks: Sequence[SpotCheck]) -> Iterator[tuple[SpotCheck, Reason]]:
     """Yield each of some open checks whose checker may not make it any more, with why."""
-    for some in batched(checks, _AT_ONCE):
-        items = [each.item_id for each in some]
+    for batch in batched(checks, _AT_ONCE):
+        items = [each.item_id for each in batch]
         voices, people = _Voices(items), dict(of_items(items))
-        for each in some:
-            if each.checker and (why := voices.against(each.checker, each.item_id, people[each.item_id])) is not None:
-                yield each, why
+        for each in batch:
+            if each.checker and (bar := voices.against(each.checker, each.item_id, people[each.item_id])) is not None:
+                yield each, bar
 
 
 def against(person: Person, item: UUID, people: ItemPeople) -> Reason | None:

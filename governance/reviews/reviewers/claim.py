@@ -1,7 +1,6 @@
-"""Taking an item for oneself that waits for nobody: no chain found a reviewer, and whoever runs reviews has named none.
+"""Claims: a person takes an unassigned item, for which no chain found a reviewer and none was named.
 
-Items never wait for a group, so nothing else is taken. Whoever takes one is independent of it as every reviewer is,
-and has not said that they cannot judge it; how much else they have to answer stands against nobody who wants more.
+They are independent of it as every reviewer is, and have not abstained from it; the load cap does not count here.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ from governance.reviews.reviewers.models import Assignment
 from . import assignment, facts
 
 MAY: Final = (Role.ANALYST, Role.SECURITY)
-"""Who sees what waits for nobody, and has a say in reviews."""
+"""Who sees unassigned items and may decide them."""
 
 
 class ItemTaken(DomainError):
-    """Somebody else has the item already, or it waits for nobody any more."""
+    """Another person has the item already, or it needs no reviewer any more."""
 
     code, status = "item_taken", HTTPStatus.CONFLICT
 
@@ -48,33 +47,28 @@ def claim(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
         raise Forbidden
     try:
         old = assignment.locked(item_id)
-    except NotFound as error:  # somebody was quicker, and it was another row that waited
+    except NotFound as error:  # another person was quicker
         raise ItemTaken from error
     if old.reviewer_id is not None:
         raise ItemTaken
     by.refresh_from_db(fields=["is_active"])
-    people = dict(facts.people_around([item_id], old.stage))[item_id]
-    if (why := _against(by, people, independence.accounts_of(by))) is not None:
-        raise ConflictOfInterest(who=by.login, why=why.value)
+    people = facts.people_of(item_id, old.stage)
+    if (bar := _against(by, people, independence.accounts_of(by))) is not None:
+        raise ConflictOfInterest(who=by.login, why=bar.value)
     resolution = assignment.by_hand(by, review_rules.CLAIMED, people, by=by)
     return assignment.pass_to(old, by, resolution, by=by.principal, reason=reason, action=Action.REVIEW_CLAIMED)
 
 
 def may_claim(waiting: Iterable[Assignment], person: Person) -> set[UUID]:
-    """Return which of the items that have no reviewer somebody may take."""
+    """Return which unassigned items a person may claim."""
     if not person.is_active or not person.has_role(*MAY):
         return set()
-    of_stage: dict[int, list[UUID]] = {}
-    for each in waiting:
-        if each.reviewer_id is None and each.state == Assignment.State.ASSIGNED:
-            of_stage.setdefault(each.stage, []).append(each.item_id)
-    accounts = independence.accounts_of(person)
-    return {
-        item
-        for stage, items in of_stage.items()
-        for item, people in facts.people_around(items, stage)
-        if _against(person, people, accounts) is None
-    }
+    unassigned = [each for each in waiting if each.reviewer_id is None and each.state == Assignment.State.ASSIGNED]
+    people_at, accounts = (
+        facts.people_at((each.item_id, each.stage) for each in unassigned),
+        independence.accounts_of(person),
+    )
+    return {item for item, people in people_at.items() if _against(person, people, accounts) is None}
 
 
 def _against(person: Person, people: ItemPeople, accounts: list[Person]) -> Reason | None:

@@ -145,6 +145,19 @@ def _of_requests(people: Mapping[UUID, set[str]], requests: Iterable[UUID]) -> f
     return frozenset[str]().union(*(people[request] for request in requests))
 
 
+def people_of(item: UUID, stage: int) -> ItemPeople:
+    """Read the people around a stage of one item."""
+    return dict(people_around([item], stage))[item]
+
+
+def people_at(items: Iterable[tuple[UUID, int]]) -> dict[UUID, ItemPeople]:
+    """Read the people around some items, each at a stage of its own."""
+    of_stage: dict[int, list[UUID]] = defaultdict(list)
+    for item, stage in items:
+        of_stage[stage].append(item)
+    return {item: people for stage, ids in sorted(of_stage.items()) for item, people in people_around(ids, stage)}
+
+
 def came_back() -> Q:
     """Select the people of whom mail to their present address came back."""
     return ~Q(notice_settings__bad_address="") & Q(notice_settings__bad_address=F("email"))

@@ -1,12 +1,7 @@
-"""Giving what waits for one reviewer to another, all at once: looked at first, and done as it was looked at.
-
-An answer is never given to many items by what they have in common; who answers them is.
-"""
+"""Handing over what waits for one reviewer to another, all at once: previewed first, and done as it was previewed."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import batched
 from typing import Final
@@ -28,14 +23,14 @@ from . import assignment, facts
 MOST: Final = 200
 """How many items change hands at once."""
 LOOKED_AT: Final = 4000
-"""How many are looked at to find as many."""
+"""How many items are looked at to find them."""
 
 
 @dataclass(slots=True)
 class Look:
-    """Which of the items that wait for somebody another may answer, and why not the others; the first of them all.
+    """Which items of one reviewer another may answer, and why not the others, of the first `LOOKED_AT`.
 
-    `waiting` says how many wait, looked at or not.
+    `waiting` counts all of them.
     """
 
     waiting: int
@@ -44,47 +39,36 @@ class Look:
 
     @property
     def looked_at(self) -> int:
-        """How many it was asked of."""
+        """How many items were looked at."""
         return len(self.fits) + len(self.barred)
 
 
 def look(campaign: Campaign, *, of: Person | None, to: Person) -> Look:
-    """Say what would change hands from somebody, or from nobody, to another. Raises NotFound where nothing waits."""
+    """Return what would change hands to a person, from another or unassigned. Raises NotFound where nothing waits."""
     rows = Assignment.objects.filter(
         item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED, reviewer=of
     )
     waiting = list(rows.order_by("item__number").values_list("item", "stage")[:LOOKED_AT])
     if not waiting or of == to:
         raise NotFound
-    found, accounts = Look(rows.count()), independence.accounts_of(to)
-    for some in batched(waiting, MOST):
-        for item, why in _against(some, to, accounts):
-            if why is not None:
-                found.barred[item] = why
-            elif len(found.fits) < MOST:
-                found.fits.append(item)
-        if len(found.fits) == MOST:
+    result, accounts = Look(rows.count()), independence.accounts_of(to)
+    for batch in batched(waiting, MOST):
+        for item, people in facts.people_at(batch).items():
+            bar = assignment.against(to, people, accounts)
+            if bar is not None:
+                result.barred[item] = bar
+            elif len(result.fits) < MOST:
+                result.fits.append(item)
+        if len(result.fits) == MOST:
             break
-    return found
-
-
-def _against(
-    waiting: Iterable[tuple[UUID, int]], to: Person, accounts: Sequence[Person]
-) -> Iterator[tuple[UUID, Reason | None]]:
-    """Say of each item at its stage what stands against somebody; None where nothing does."""
-    of_stage: dict[int, list[UUID]] = defaultdict(list)
-    for item, stage in waiting:
-        of_stage[stage].append(item)
-    for stage, items in sorted(of_stage.items()):
-        for item, people in facts.people_around(items, stage):
-            yield item, assignment.against(to, people, accounts)
+    return result
 
 
 @transaction.atomic
 def give(campaign: Campaign, *, of: Person | None, to: Person, count: int, by: Person, reason: str) -> int:
-    """Give another what she may answer of it; `count` is how many items that were when somebody looked.
+    """Give a person the items that they may answer; `count` is how many that were in the preview.
 
-    Raises NotFound, BadBulk where it is another number by now, and what giving a single item raises.
+    Raises NotFound, BadBulk where it is another number by now, and what `reassign` raises.
     """
     fits = look(campaign, of=of, to=to).fits
     if not fits or len(fits) != count:

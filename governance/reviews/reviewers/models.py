@@ -12,11 +12,11 @@ from entitlements.people.models import Person
 
 
 class Assignment(models.Model):
-    """Who is to answer an item, and why them: `resolution` holds the rule and everybody it passed over.
+    """The reviewer of an item at a stage. `resolution` holds the rule that chose them, and who was passed over and why.
 
-    Without a reviewer the item is unresolved: it waits for the owner of the campaign to name one. `evidence_opened_at`
-    and `dwell_ms` say when its evidence was first on her screen and for how long it had her attention, as her browser
-    tells (`governance/reviews/decisions/attention.py`); `looked_by` is whose screen and attention that was.
+    Without a reviewer the item is unassigned: it waits for the owner of the campaign to name one. `evidence_opened_at`
+    and `dwell_ms` say when its evidence was first on a screen and for how long it had attention, as the browser reports
+    (`governance/reviews/decisions/attention.py`); `looked_by` is whose screen and attention that was.
     """
 
     class State(models.TextChoices):
@@ -56,5 +56,5 @@ class Assignment(models.Model):
         return f"{self.item_id}:{self.reviewer_id}"
 
     def is_seen_by(self, person: Person | None) -> bool:
-        """Whether what is known of looking is hers; before anybody was named it was whoever answers."""
+        """Whether the attention is that of this person; without a `looked_by` it is that of who answers."""
         return self.looked_by_id is None or person is None or self.looked_by_id == person.pk

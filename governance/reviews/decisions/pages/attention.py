@@ -1,4 +1,4 @@
-"""What a reviewer does beside an item: her look at its evidence is noted, some is kept with limits, it is handed on."""
+"""What a reviewer does beside an item: look at its evidence, keep some of it with limits, hand it on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DIGITS: Final = 9
 @require_POST
 @doors.page
 def looked(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Note that the evidence was on the reviewer's screen, and for how long; without script she says so herself."""
+    """Note that the evidence was on the reviewer's screen, and for how long; without script they say so themselves."""
     find_campaign(request, slug)
     ms = request.POST.get("ms", "0")
     if not (ms.isascii() and ms.isdigit() and len(ms) <= _DIGITS):
@@ -50,9 +50,9 @@ def narrow(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     (row,) = read.rows(list(read.with_details(rows, person)), person)
     kept = tuple(line["row"].pk for line in row.lines if str(line["row"].pk) in request.POST.getlist("keep"))
     limits = {
-        each.line["row"].pk: said
+        each.line["row"].pk: limit
         for each in item_queries.narrowing(row, row.draft)
-        if each.line["row"].pk in kept and (said := _limits(request, each))
+        if each.line["row"].pk in kept and (limit := _limits(request, each))
     }
     answer = Answer(
         review_rules.Verb.REDUCE,
@@ -79,8 +79,8 @@ def _limits(request: HttpRequest, each: item_queries.Narrowing) -> dict[str, Any
 
 
 def _ticked(request: HttpRequest, each: item_queries.Narrowing) -> dict[str, tighter_limits.Figure]:
-    given = {name: request.POST.get(f"lower:{each.line['row'].pk}:{name}") for name in each.limits}
-    ticked = {name: tighter_limits.read(text) for name, text in given.items() if text}
+    texts = {name: request.POST.get(f"lower:{each.line['row'].pk}:{name}") for name in each.limits}
+    ticked = {name: tighter_limits.read(text) for name, text in texts.items() if text}
     if None in ticked.values():
         raise Malformed
     return {name: most for name, most in ticked.items() if most is not None}
@@ -89,7 +89,7 @@ def _ticked(request: HttpRequest, each: item_queries.Narrowing) -> dict[str, tig
 @require_POST
 @doors.page
 def hand_on(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Give an item to somebody else in its chain, with a reason."""
+    """Give an item to another person of its chain, with a reason."""
     find_campaign(request, slug)
     to = doors.find(Person.objects.all(), login=request.POST.get("to", "").strip())
     assignment.hand_on(item, to, by=doors.person(request), reason=doors.reason(request))

@@ -1,4 +1,4 @@
-"""Several items with one answer: which of them it fits and why not the others, then drafts of those it fits."""
+"""Bulk decisions: which items an answer fits and why not the others, then drafts of those that it fits."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _CODES: Final = {"certify": review_rules.KEEP, "reduce": review_rules.DROP, "rev
 @require_POST
 @doors.page
 def many(request: HttpRequest, slug: str) -> HttpResponse:
-    """Ask for the reason, say which items an answer fits, and draft it for them."""
+    """Ask for the reason, show which items an answer fits, and draft it for them."""
     campaign, person = find_campaign(request, slug), doors.person(request)
-    mine = read.assigned(campaign, person)
-    if not mine.exists():
+    items = read.assigned(campaign, person)
+    if not items.exists():
         raise NotFound
     if "token" in request.POST:
         return _commit(request, campaign)
@@ -53,22 +53,22 @@ def many(request: HttpRequest, slug: str) -> HttpResponse:
         request.POST.get("verb", ""), request.POST.get("reason", ""), request.POST.get("comment", "").strip()[:2000]
     )
     picked = _picked(request)
-    told: dict[str, Any] = {"campaign": campaign, "answer": answer, "picked": picked, "verbs": list(_CODES)}
-    told["reasons"] = [(code, REASONS[code]) for code in _CODES.get(answer.verb, ())]
-    told["most"] = bulk.MOST.get(review_rules.Verb(answer.verb)) if answer.verb in _CODES else None
-    told["lately"] = read.recent_comments(person)
+    context: dict[str, Any] = {"campaign": campaign, "answer": answer, "picked": picked, "verbs": list(_CODES)}
+    context["reasons"] = [(code, REASONS[code]) for code in _CODES.get(answer.verb, ())]
+    context["most"] = bulk.MOST.get(review_rules.Verb(answer.verb)) if answer.verb in _CODES else None
+    context["lately"] = read.recent_comments(person)
     if answer.verb in _CODES and picked:
         try:
             if answer.reason_code:
-                seen = bulk.preview(campaign, picked, answer, by=person)
-                told |= {"preview": seen, **_seen(mine, seen.eligible, seen.barred)}
+                preview = bulk.preview(campaign, picked, answer, by=person)
+                context |= {"preview": preview, **_previewed(items, preview.eligible, preview.barred)}
             else:
-                told |= _seen(mine, *bulk.fits(campaign, picked, review_rules.Verb(answer.verb), by=person))
+                context |= _previewed(items, *bulk.fits(campaign, picked, review_rules.Verb(answer.verb), by=person))
         except DomainError as refusal:
             doors.record(request, refusal)
-            told["problem"] = refusal
-            return render(request, "console/reviews/decisions/bulk.html", told, status=refusal.status)
-    return render(request, "console/reviews/decisions/bulk.html", told)
+            context["problem"] = refusal
+            return render(request, "console/reviews/decisions/bulk.html", context, status=refusal.status)
+    return render(request, "console/reviews/decisions/bulk.html", context)
 
 
 def _picked(request: HttpRequest) -> list[UUID]:
@@ -79,17 +79,16 @@ def _picked(request: HttpRequest) -> list[UUID]:
         raise Malformed from error
 
 
-def _seen(mine: QuerySet[ReviewItem], eligible: Iterable[UUID], barred: Mapping[UUID, Bar]) -> dict[str, Any]:
+def _previewed(assigned: QuerySet[ReviewItem], eligible: Iterable[UUID], barred: Mapping[UUID, Bar]) -> dict[str, Any]:
     """Return what is shown of the items: which of them the answer fits, and why not the others."""
-    asked = [*eligible, *barred]
-    rows = mine.filter(pk__in=asked).select_related("agent", "system").prefetch_related("lines")
+    rows = assigned.filter(pk__in=[*eligible, *barred]).select_related("agent", "system").prefetch_related("lines")
     items = {item.pk: item for item in rows.order_by("number")}
     fits = [items[pk] for pk in eligible if pk in items]
     people = {name for item in fits for name in item.subjects}
     return {
         "is_seen": True,
         "fits": fits,
-        "barred": [(items[pk], _WHY[why]) for pk, why in barred.items() if pk in items],
+        "barred": [(items[pk], _WHY[bar]) for pk, bar in barred.items() if pk in items],
         "people": len(people),
         "calls": sum(line.calls_window or 0 for item in fits for line in item.lines.all()),
     }
@@ -100,8 +99,8 @@ def _commit(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     typed = int(count) if count.isascii() and count.isdigit() and len(count) <= len("200") else None
     done = bulk.commit(campaign, request.POST["token"], by=doors.person(request), count=typed)
     drafted = len(done.drafted)
-    told = ngettext("%(n)d answer is drafted.", "%(n)d answers are drafted.", drafted) % {"n": drafted}
+    message = ngettext("%(n)d answer is drafted.", "%(n)d answers are drafted.", drafted) % {"n": drafted}
     if done.refused:
-        told = f"{told} " + _("%(n)d changed meanwhile and were left as they are.") % {"n": len(done.refused)}
-    doors.done(request, told)
+        message = f"{message} " + _("%(n)d changed meanwhile and were left as they are.") % {"n": len(done.refused)}
+    doors.done(request, message)
     return redirect(f"/reviews/{campaign.slug}/work/")

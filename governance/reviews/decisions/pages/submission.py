@@ -1,4 +1,4 @@
-"""Submitting: what one's answers will do, said before it is done; then it is done, and each removal is proven."""
+"""Submitting: a summary of what the answers will do; then they are submitted, and each removal is verified."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from entitlements.words import Risk
 from governance.console import doors
 from governance.console.tags import REASONS
 from governance.deciders import review_rules
+from governance.deciders.review_rules import Verb
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import facts, submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
+from governance.reviews.items.answer import lacking
 from governance.reviews.remediation import remediation
 from governance.reviews.usage import replay as replay_actions
 
@@ -30,7 +32,7 @@ from governance.reviews.usage import replay as replay_actions
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def submit(request: HttpRequest, slug: str) -> HttpResponse:
-    """Say what submitting will do; then do it, and prove the removals."""
+    """Show what submitting will do; then do it, and verify the removals."""
     campaign, person = find_campaign(request, slug), doors.person(request)
     drafts = read.drafted(campaign, person)
     problem: DomainError | None = None
@@ -51,41 +53,43 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
             problem = refusal
         else:
             proven = [remediation.verify(decision) for decision in done.removals]
-            doors.done(request, told_of(done, sum(each.state == "verified" for each in proven)))
+            doors.done(request, message_of(done, sum(each.state == "verified" for each in proven)))
             return redirect(f"/reviews/{slug}/")
-    told = _summary(campaign, drafts, request, problem)
-    return render(request, "console/reviews/decisions/submit.html", told, status=problem.status if problem else 200)
+    context = _summary(campaign, drafts, request, problem)
+    return render(request, "console/reviews/decisions/submit.html", context, status=problem.status if problem else 200)
 
 
 def proofs(request: HttpRequest) -> list[str]:
-    """Name how the person proved who she is, as her sign-in says."""
-    said = request.session.get("account_authentication_methods", [])
-    return sorted({str(proof.get("method", ""))[:32] for proof in said if proof.get("method")})
+    """Return the methods by which the person authenticated, as their session has them."""
+    methods = request.session.get("account_authentication_methods", [])
+    return sorted({str(proof.get("method", ""))[:32] for proof in methods if proof.get("method")})
 
 
-def told_of(done: submission.Submission, proven: int) -> str:
-    """Say what became of a submission, and which items had ended before they were answered."""
+def message_of(done: submission.Submission, proven: int) -> str:
+    """Return what became of a submission, and which items had ended before they were answered, as sentences."""
     decided, removals, ended = len(done.decided), len(done.removals), len(done.ended)
-    told = [ngettext("%(n)d answer counts now.", "%(n)d answers count now.", decided) % {"n": decided}]
+    sentences = [ngettext("%(n)d answer counts now.", "%(n)d answers count now.", decided) % {"n": decided}]
     if removals:
-        told.append(_("You can take them back for 15 minutes."))
-        told.append(_("%(proven)d of %(removals)d removals are proven.") % {"proven": proven, "removals": removals})
+        sentences.append(_("You can take them back for 15 minutes."))
+        sentences.append(
+            _("%(proven)d of %(removals)d removals are proven.") % {"proven": proven, "removals": removals}
+        )
     if done.settled:
         same = ngettext(
             "%(n)d item of another review asked about the same access, and is decided too.",
             "%(n)d items of other reviews asked about the same access, and are decided too.",
             len(done.settled),
         )
-        told.append(same % {"n": len(done.settled)})
+        sentences.append(same % {"n": len(done.settled)})
     if ended:
         names = ", ".join(item.name for item in done.ended[:_NAMED])
-        said = ngettext(
+        unanswered = ngettext(
             "%(n)d item was not answered, since its access has ended meanwhile: %(names)s.",
             "%(n)d items were not answered, since their access has ended meanwhile: %(names)s.",
             ended,
         )
-        told.append(said % {"n": ended, "names": names if ended <= _NAMED else f"{names}, ..."})
-    return " ".join(told)
+        sentences.append(unanswered % {"n": ended, "names": names if ended <= _NAMED else f"{names}, ..."})
+    return " ".join(sentences)
 
 
 _NAMED: Final = 5
@@ -101,7 +105,7 @@ _OTHERWISE: Final = gettext_lazy("the answer does not go with it any more")
 
 
 @dataclass(frozen=True)
-class _Said:
+class _DraftRow:
     """One drafted answer beside its item."""
 
     draft: Draft
@@ -121,14 +125,14 @@ class _Said:
 
     @property
     def drafted_by(self) -> str:
-        """The name of whoever drafted it, where that is not who submits it."""
+        """The name of the person who drafted it, where that is not who submits it."""
         other = self.draft.saved_by
         return other.name if other is not None and other != self.person else ""
 
     @property
     def dropped(self) -> list[dict[str, Any]]:
         """The lines that the answer takes away."""
-        keeps = self.draft.verb in (review_rules.Verb.CERTIFY, review_rules.Verb.ABSTAIN)
+        keeps = self.draft.verb in (Verb.CERTIFY, Verb.ABSTAIN)
         return [] if keeps else [line for line in self.row.lines if line["row"].pk not in self.draft.kept_lines]
 
     @property
@@ -148,33 +152,32 @@ class _Said:
         return review_rules.contradicts(self.draft.verb, self.row.verdict)
 
     @property
-    def lacks_reason(self) -> bool:
-        """Whether it needs a reason and has none."""
-        verb = review_rules.Verb(self.draft.verb)
-        needed = review_rules.needs_reason(verb, Risk(self.row.item.risk), self.row.verdict)
-        return needed and not self.draft.reason_code
+    def lacks(self) -> type[DomainError] | None:
+        """What it lacks before it counts: a reason, or one in the reviewer's own words."""
+        draft, risk = self.draft, Risk(self.row.item.risk)
+        return lacking(draft.verb, draft.reason_code, draft.comment, risk, self.row.verdict)
 
     @property
     def lacks_words(self) -> bool:
         """Whether it needs a reason in the reviewer's own words and has none."""
-        verb = review_rules.Verb(self.draft.verb)
-        return review_rules.needs_words(verb, Risk(self.row.item.risk)) and not review_rules.is_written(
-            self.draft.comment
-        )
+        is_needed = review_rules.needs_words(Verb(self.draft.verb), Risk(self.row.item.risk))
+        return is_needed and not review_rules.is_written(self.draft.comment)
 
 
 def _summary(
     campaign: Campaign, drafts: list[Draft], request: HttpRequest, problem: DomainError | None
 ) -> dict[str, Any]:
     person = doors.person(request)
-    mine = read.to_answer(campaign, person).filter(pk__in=[each.assignment.item_id for each in drafts])
-    items = {row.item.pk: row for row in read.rows(list(mine), person)}
-    amiss = facts.outdated(drafts)
+    waiting = read.to_answer(campaign, person).filter(pk__in=[each.assignment.item_id for each in drafts])
+    items = {row.item.pk: row for row in read.rows(list(waiting), person)}
+    outdated = facts.outdated(drafts)
     rows = [
-        _Said(each, items[pk], amiss.get(pk, ""), person) for each in drafts if (pk := each.assignment.item_id) in items
+        _DraftRow(draft, items[pk], outdated.get(pk, ""), person)
+        for draft in drafts
+        if (pk := draft.assignment.item_id) in items
     ]
-    order = [review_rules.Verb.REVOKE, review_rules.Verb.REDUCE, review_rules.Verb.CERTIFY, review_rules.Verb.ABSTAIN]
-    rows.sort(key=lambda each: order.index(review_rules.Verb(each.draft.verb)))
+    order = [Verb.REVOKE, Verb.REDUCE, Verb.CERTIFY, Verb.ABSTAIN]
+    rows.sort(key=lambda each: order.index(Verb(each.draft.verb)))
     by_verb = {verb.value: [each for each in rows if each.draft.verb == verb] for verb in order}
     cut = [*by_verb["revoke"], *by_verb["reduce"]]
     return {
@@ -187,20 +190,20 @@ def _summary(
         "cut": cut,
         "kept": len(by_verb["certify"]),
         "passed": len(by_verb["abstain"]),
-        "label": _label({verb: len(said) for verb, said in by_verb.items()}),
+        "label": _label({verb: len(drafted) for verb, drafted in by_verb.items()}),
         "people": len({name for each in cut for name in each.row.item.subjects}),
         "calls": sum(each.calls for each in cut),
         "all_calls": sum(each.row.calls for each in cut),
         "against": [each for each in rows if each.is_against],
         "blind": sum(not each.row.is_seen for each in cut),
         "outdated": [each for each in rows if each.amiss],
-        "missing": [each for each in rows if each.lacks_reason or each.lacks_words],
+        "missing": [each for each in rows if each.lacks],
         "tag": submission.drafts_tag(campaign, person),
     }
 
 
 def _label(counts: dict[str, int]) -> str:
-    """Say on the button what it does."""
+    """Return what the button does."""
     if counts["certify"] == sum(counts.values()):
         return ngettext("Keep %(n)d access", "Keep %(n)d accesses", counts["certify"]) % {"n": counts["certify"]}
     if not counts["reduce"] and not counts["abstain"]:
@@ -211,5 +214,5 @@ def _label(counts: dict[str, int]) -> str:
         (_("remove %(n)d"), counts["revoke"]),
         (_("pass on %(n)d"), counts["abstain"]),
     )
-    said = ", ".join(text % {"n": count} for text, count in parts if count)
-    return said[:1].upper() + said[1:]
+    label = ", ".join(text % {"n": count} for text, count in parts if count)
+    return label[:1].upper() + label[1:]

@@ -55,7 +55,7 @@ def work(request: HttpRequest, slug: str) -> HttpResponse:
     view = request.GET.get("view", "")
     waiting, answered = read.to_answer(campaign, person), read.answered_by(campaign, person)
     words, left = request.GET.get("q", "").strip()[:100], waiting.count()
-    told: dict[str, Any] = {
+    context: dict[str, Any] = {
         "campaign": campaign,
         "question": subject_words.QUESTIONS.get(campaign.kind),
         "view": view,
@@ -67,10 +67,11 @@ def work(request: HttpRequest, slug: str) -> HttpResponse:
     }
     if view == "answered":
         page = paging.page(request, answered, ("number", "id"), SIZE)
-        told |= {"page": page, "rows": read.rows(page.rows, person)}
+        context |= {"page": page, "rows": read.rows(page.rows, person)}
     else:
-        told |= _to_answer(request, groups_queries.view(view, groups_queries.matching(waiting, words), left), campaign)
-    return render(request, "console/reviews/decisions/work.html", told)
+        groups = groups_queries.view(view, groups_queries.matching(waiting, words), left)
+        context |= _to_answer(request, groups, campaign)
+    return render(request, "console/reviews/decisions/work.html", context)
 
 
 def _to_answer(request: HttpRequest, seen: groups_queries.View, campaign: Campaign) -> dict[str, Any]:
@@ -97,19 +98,19 @@ class _Reasons(dict[str, SafeString]):
     """The reasons to choose from, by the one that is chosen: drawn once for a page, however many rows it has."""
 
     def __missing__(self, chosen: str) -> SafeString:
-        told = {"keep": review_rules.KEEP, "drop": review_rules.DROP, "abstain": review_rules.ABSTAIN}
-        named = {verb: [(code, REASONS[code]) for code in codes] for verb, codes in told.items()}
+        known = {"keep": review_rules.KEEP, "drop": review_rules.DROP, "abstain": review_rules.ABSTAIN}
+        named = {verb: [(code, REASONS[code]) for code in codes] for verb, codes in known.items()}
         self[chosen] = drawn = render_to_string("console/reviews/reasons.html", {**named, "chosen": chosen})
         return drawn
 
 
 def _save_page(request: HttpRequest, campaign: Campaign) -> HttpResponse:
-    """Save every row of the form that differs from what is kept; one that somebody changed meanwhile is named."""
+    """Save every row of the form that differs from what is kept; one that another person changed meanwhile is named."""
     person, stale, saved = doors.person(request), 0, 0
     open_violations: list[str] = []
-    mine = {str(row.item.pk): row for row in read.rows(list(read.to_answer(campaign, person)), person)}
+    rows = {str(row.item.pk): row for row in read.rows(list(read.to_answer(campaign, person)), person)}
     for name in request.POST.getlist("item"):
-        row = mine.get(name)
+        row = rows.get(name)
         if row is None or row.item.state != ReviewItem.State.IN_REVIEW:
             continue
         try:
@@ -146,22 +147,22 @@ def _answer(request: HttpRequest, name: str, draft: Draft | None) -> Answer:
     The form of the grid has no limits: those that were drafted beside the item stay while their lines do, and its
     script sends them along, so that they come back with an answer that is undone.
     """
-    given = {part: request.POST.get(f"{part}:{name}", "").strip() for part in ("verb", "reason", "comment", "until")}
+    parts = {part: request.POST.get(f"{part}:{name}", "").strip() for part in ("verb", "reason", "comment", "until")}
     lines = [doors.number(line) for line in request.POST.getlist(f"keep:{name}")]
     if -1 in lines:
         raise Malformed
-    verb = given["verb"]
+    verb = parts["verb"]
     kept = tuple(sorted(lines)) if verb == review_rules.Verb.REDUCE else ()
     until = None
-    if given["until"] and verb in review_rules.STRICTNESS:
+    if parts["until"] and verb in review_rules.STRICTNESS:
         try:
-            day = parse_date(given["until"])
+            day = parse_date(parts["until"])
         except ValueError as error:
             raise Malformed from error
         until = datetime.combine(day, time.max, UTC) if day else None
-    limits = {line: caps for line, caps in _limits(request.POST.get(f"limits:{name}", ""), draft) if line in kept}
+    limits = {line: limit for line, limit in _limits(request.POST.get(f"limits:{name}", ""), draft) if line in kept}
     days = (None, until) if verb == review_rules.Verb.REVOKE else (until, None)
-    return Answer(verb, given["reason"], given["comment"][:2000], kept, limits, *days)
+    return Answer(verb, parts["reason"], parts["comment"][:2000], kept, limits, *days)
 
 
 def _limits(sent: str, draft: Draft | None) -> Iterable[tuple[int, Mapping[str, Any]]]:
@@ -169,13 +170,13 @@ def _limits(sent: str, draft: Draft | None) -> Iterable[tuple[int, Mapping[str, 
     if not sent:
         return _kept(draft).limits.items()
     try:
-        told = [(int(line), dict(caps)) for line, caps in json.loads(sent).items()]
-        json.dumps(told, allow_nan=False)
+        limits = [(int(line), dict(limit)) for line, limit in json.loads(sent).items()]
+        json.dumps(limits, allow_nan=False)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise Malformed from error
-    if not strict.is_storable(told):
+    if not strict.is_storable(limits):
         raise Malformed
-    return told
+    return limits
 
 
 def _rev(request: HttpRequest, name: str) -> int:
@@ -188,7 +189,7 @@ def _rev(request: HttpRequest, name: str) -> int:
 @require_POST
 @doors.page
 def draft(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Keep one answer as it is changed; a script asks, and gets the next revision or what stands in the way."""
+    """Keep one answer as it is changed; a script sends it, and gets the next revision or the refusal."""
     campaign, person = find_campaign(request, slug), doors.person(request)
     name = str(item)
     held = Draft.objects.filter(assignment__in=read.open_assignments(campaign, person), assignment__item=item).first()
@@ -196,8 +197,8 @@ def draft(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         kept = submission.save_draft(item, _answer(request, name, held), by=person, rev=_rev(request, name))
     except DomainError as refusal:
         doors.record(request, refusal)
-        told = {"code": refusal.code, "message": str(refusal.message), **_elsewhere(held)}
-        return JsonResponse(told, status=refusal.status)
+        problem = {"code": refusal.code, "message": str(refusal.message), **_elsewhere(held)}
+        return JsonResponse(problem, status=refusal.status)
     ms = request.POST.get("ms", "")
     if ms.isascii() and ms.isdigit() and len(ms) < 10:  # noqa: PLR2004 - milliseconds
         attention.looked(item, by=person, ms=int(ms))
@@ -206,7 +207,7 @@ def draft(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 
 
 def _elsewhere(held: Draft | None) -> dict[str, Any]:
-    """Say what stands instead of what somebody wanted to keep, so that she can confirm hers over it."""
+    """Return the draft that is kept instead, so that the reviewer can confirm theirs over it."""
     if held is None:
         return {"rev": 0}
     return {"rev": held.rev, "verb": held.verb, "saved_at": held.saved_at.isoformat()}
@@ -215,7 +216,7 @@ def _elsewhere(held: Draft | None) -> dict[str, Any]:
 @require_POST
 @doors.page
 def recall(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Take one's own answer back; it is a draft again."""
+    """Take the reviewer's own answer back; it is a draft again."""
     find_campaign(request, slug)
     recall_actions.recall(item, by=doors.person(request))
     doors.done(request, _("The answer is taken back: it is a draft again, and what it cut works."))

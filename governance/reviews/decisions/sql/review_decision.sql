@@ -7,7 +7,7 @@ DECLARE
     asked bigint;
     before uuid;
     lines_left bigint[];
-    said text;
+    bar text;
 BEGIN
     SELECT i.*, c.state AS campaign_state INTO item
     FROM governance_reviewitem i JOIN governance_campaign c ON c.id = i.campaign_id WHERE i.id = NEW.item_id FOR SHARE OF c;
@@ -16,12 +16,12 @@ BEGIN
     END IF;
     SELECT a.reviewer_id INTO asked FROM governance_assignment a
     WHERE a.id = NEW.assignment_id AND a.item_id = NEW.item_id AND a.stage = NEW.stage AND a.state = 'assigned';
-    said := governance_review_conflict(NEW.item_id, NEW.decided_by_id);
-    IF said IS NULL AND asked IS NOT NULL AND asked <> NEW.decided_by_id THEN
-        said := nullif(governance_review_conflict(NEW.item_id, asked), 'only an active person decides');
+    bar := governance_review_conflict(NEW.item_id, NEW.decided_by_id);
+    IF bar IS NULL AND asked IS NOT NULL AND asked <> NEW.decided_by_id THEN
+        bar := nullif(governance_review_conflict(NEW.item_id, asked), 'only an active person decides');
     END IF;
-    IF said IS NOT NULL THEN
-        PERFORM governance_review_refuses(said);
+    IF bar IS NOT NULL THEN
+        PERFORM governance_review_refuses(bar);
     END IF;
     IF asked IS NULL OR asked <> NEW.decided_by_id AND NOT EXISTS (
             SELECT FROM governance_delegation g WHERE g.delegator_id = asked AND g.delegate_id = NEW.decided_by_id

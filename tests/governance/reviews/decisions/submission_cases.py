@@ -32,8 +32,8 @@ OTHERS = ("ann", "bea", "carl", "dora")
 
 
 def tag(case: Case) -> str:
-    """Name the drafts that were found."""
-    lines = sorted((pk, rev) for pk, (_item, rev) in case.found.items())
+    """Name the drafts that were listed."""
+    lines = sorted((pk, rev) for pk, (_item, rev) in case.listed.items())
     return hashlib.sha256("\n".join(f"{pk}:{rev}" for pk, rev in lines).encode()).hexdigest()[:32]
 
 
@@ -50,8 +50,8 @@ def uuid(random: Random) -> UUID:
 def allowed(random: Random) -> Case:
     """Return a case in which each answer counts."""
     drafts = [allowed_draft(random, number) for number in range(random.choice((1, 1, 2, 3)))]
-    found = {uuid(random): (draft.item, random.randint(1, 5)) for draft in drafts}
-    case = Case(NOW, True, True, True, None, found, found, frozenset(), drafts)  # noqa: FBT003 - as the fields stand
+    listed = {uuid(random): (draft.item, random.randint(1, 5)) for draft in drafts}
+    case = Case(NOW, True, True, True, None, listed, listed, frozenset(), drafts)  # noqa: FBT003 - as the fields stand
     return replace(case, tag=tag(case)) if random.random() < 0.5 else case
 
 
@@ -79,9 +79,8 @@ def allowed_draft(random: Random, number: int) -> Drafted:
     )
     earlier = [Earlier(uuid(random), 1, random.choice(("certify", "reduce")))] if stage > 1 else []
     taken_back = Earlier(uuid(random), stage, random.choice(("certify", "reduce", "revoke")), is_taken_back=True)
-    superseded = replace(taken_back, decision=uuid(random), is_superseded=True)
     abstained = Earlier(uuid(random), stage, "abstain")
-    earlier += random.choice(([], [abstained], [taken_back], [superseded, taken_back]))
+    earlier += random.choice(([], [abstained], [taken_back]))
     excepted = [Violation("policy", "bot", "Bot", excepted_by=random.choice(OTHERS))]
     return Drafted(
         item=uuid(random),
@@ -191,7 +190,7 @@ def conflicts(name: str, why: str, **people: Any) -> Spoiler:  # noqa: ANN401 - 
 SPOILERS = (
     Spoiler("paused", "campaign_not_under_way", lambda case, _: replace(case, is_under_way=False)),
     Spoiler("left", "may_not_review", lambda case, _: replace(case, is_active=False)),
-    Spoiler("no drafts", "nothing_to_submit", lambda case, _: replace(case, found={}, held={}, tag=None, drafts=[])),
+    Spoiler("no drafts", "nothing_to_submit", lambda case, _: replace(case, listed={}, held={}, tag=None, drafts=[])),
     Spoiler("all decided", "nothing_to_submit", lambda case, _: replace(case, held={}, drafts=[])),
     Spoiler("other drafts", "stale", lambda case, _: replace(case, tag="0" * 32)),
     Spoiler("drafted again", "stale", drafted_again),

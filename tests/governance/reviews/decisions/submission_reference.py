@@ -18,14 +18,14 @@ def reference(case: Case) -> Reference:  # noqa: C901, PLR0911, PLR0912 - rule b
         return "campaign_not_under_way", None
     if not case.is_active:
         return "may_not_review", None
-    if len(case.found) == 0:
+    if len(case.listed) == 0:
         return "nothing_to_submit", None
     if case.tag is not None and case.tag != tag(case):
         return "stale", None
     if len(case.held) == 0 and len(case.ended) == 0:
         return "nothing_to_submit", None
     if case.tag is not None:
-        expected = {pk: (item, rev) for pk, (item, rev) in case.found.items() if item not in case.ended}
+        expected = {pk: (item, rev) for pk, (item, rev) in case.listed.items() if item not in case.ended}
         if expected != case.held:
             return "stale", None
     for draft in case.drafts:
@@ -140,7 +140,7 @@ def kept(draft: Drafted) -> list[int]:
 def superseded(draft: Drafted) -> UUID | None:
     """Return the decision of this stage that was taken back."""
     for each in draft.earlier:
-        if each.stage == draft.stage and each.is_taken_back and not each.is_superseded:
+        if each.stage == draft.stage and each.is_taken_back:
             return each.decision if draft.answer.verb != "abstain" else None
     return None
 

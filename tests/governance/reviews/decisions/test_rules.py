@@ -26,7 +26,10 @@ def as_reference(reason: Reason | None, verdict: Verdict, case: Case) -> Referen
     return code, items[detail["item"]] if detail else None
 
 
-@pytest.mark.parametrize(("first", "count"), [(0, 20_000), pytest.param(20_000, 1_000_000, marks=pytest.mark.soak)])
+SOAK = (pytest.mark.soak, pytest.mark.timeout(3_600))
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 20_000), pytest.param(20_000, 1_000_000, marks=SOAK)])
 def test_the_judge_agrees_with_the_reference(first: int, count: int) -> None:
     codes = set[str]()
     for number in range(first, first + count):
