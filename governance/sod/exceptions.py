@@ -92,7 +92,7 @@ def give(
 def cover(
     rule: CombinationRule, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str
 ) -> CombinationException:
-    """Except an agent, on whose word its caller has decided. Raises ExceptionGiven. Needs `separation.alone`."""
+    """Except an agent, on whose word its caller has decided. Raises ExceptionGiven. Needs `check.alone`."""
     now = clock.now()
     try:
         with transaction.atomic():
