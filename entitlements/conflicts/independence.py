@@ -1,7 +1,7 @@
-"""What nobody does alone: start again what they stopped, and give themselves an office that answers for others.
+"""What needs a second person: to start again what one stopped, and to take an office that answers for others.
 
 Asked by the verbs themselves, so that no door can leave it out. What the product does by itself needs no second person;
-a script is nobody's second person, since whoever is to be checked may hold its secret.
+a script is no second person, since the person to be checked may hold its secret.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from entitlements.people.models import Person, Role
 
 
 class SecondPersonNeeded(Forbidden):
-    """Whoever stopped it cannot be the one who starts it again; ask a second person."""
+    """You cannot start this again because you stopped it; ask a second person."""
 
     code = "second_person_required"
 
 
 class OwnAppointment(DomainError):
-    """Nobody makes themselves owner, sponsor or member, nor changes an address of their own: another person does."""
+    """You cannot make yourself owner, sponsor or member, nor change your own address; ask another person."""
 
     code, status = "own_appointment", HTTPStatus.FORBIDDEN
 
@@ -34,7 +34,7 @@ class OwnAppointment(DomainError):
 def accounts_of(person: Person) -> list[Person]:
     """Return every account of one human, this one first: those whose addresses lead to one mailbox, active or not.
 
-    Which addresses do is said by the database's function `entitlements_mailbox`, the rule of `mailboxes.mailbox`.
+    The database's function `entitlements_mailbox` decides which addresses do, the rule of `mailboxes.mailbox`.
     What stands against one account stands against all of them: a second account is no second person.
     """
     if not person.email:
@@ -48,20 +48,20 @@ def _mailbox(email: Expression | F) -> Func:
 
 
 def same_human(one: Person | None, other: Person | None) -> bool:
-    """Whether two accounts are one human's; nobody is the same as nobody."""
+    """Whether two accounts are one human's; no account is the same as none."""
     return one is not None and other is not None and other in accounts_of(one)
 
 
-def check_start(link: str, stopped: Action, by: Principal, **said: object) -> None:
+def check_start(link: str, stopped: Action, by: Principal, **detail: object) -> None:
     """Refuse to undo one's own stop: the record says who stopped the thing last. Raises SecondPersonNeeded.
 
-    `said` is what the detail of a stop holds, where its action tells of other things too.
+    `detail` is what the detail of a stop holds, where its action tells of other things too.
     """
     if by == SYSTEM:
         return
     stops = timeline.about(link).filter(action=stopped)
-    if said:
-        fitting = (each for each in stops.reverse() if said.items() <= each.detail.items())
+    if detail:
+        fitting = (each for each in stops.reverse() if detail.items() <= each.detail.items())
         last = next(fitting, None)
     else:
         last = stops.last()
@@ -87,13 +87,13 @@ def stopped_by(link: str, stopped: Action, started: Action) -> set[str]:
 
 
 def _names_of(by: Principal) -> set[str]:
-    """Name every account of whoever acts, as the record names them."""
+    """Name every account of the person who acts, as the audit log names them."""
     acts = Person.objects.filter(login=by.name).first()
     return {str(by), *(str(each.principal) for each in (accounts_of(acts) if acts else ()))}
 
 
 def check_appointment(new: Person, *, present: Person | None, by: Principal) -> None:
-    """Refuse an office to whoever gives it to an account of theirs, and to whoever may not give it.
+    """Refuse an office that a person gives to an account of theirs, or may not give.
 
     Raises OwnAppointment.
     """
@@ -109,7 +109,7 @@ def check_appointment(new: Person, *, present: Person | None, by: Principal) -> 
 def check_membership(people: Iterable[Person], *, by: Principal) -> None:
     """Refuse to put an account of one's own into a group, or to take it out: a group has access, and may answer.
 
-    A script does neither for whoever it acts for or has held its secret, an agent for nobody. Raises OwnAppointment.
+    A script does neither for a person behind it (see `behind`), an agent for no person. Raises OwnAppointment.
     """
     if by == SYSTEM or by.kind == "source":
         return
@@ -120,9 +120,9 @@ def check_membership(people: Iterable[Person], *, by: Principal) -> None:
 
 
 def behind(by: Principal) -> set[str]:
-    """Name by login who acts: a person, or whoever a script acts for, registered it, or was shown a secret of it."""
-    told = timeline.about(str(by)).filter(action__in=[Action.CLIENT_REGISTERED, Action.CLIENT_SECRET_ROTATED])
-    shown = [Principal.parse(each.actor) for each in told] if by.kind == "client" else []
+    """Name by login who acts: a person, or whom a script acts for, who registered it, or who has held its secret."""
+    events = timeline.about(str(by)).filter(action__in=[Action.CLIENT_REGISTERED, Action.CLIENT_SECRET_ROTATED])
+    shown = [Principal.parse(event.actor) for event in events] if by.kind == "client" else []
     acting = [by, context.current().on_behalf_of, *shown]
     return {each.name for each in acting if each is not None and each.kind == "person"}
 

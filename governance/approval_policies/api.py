@@ -48,7 +48,7 @@ class _Stages(Shown):
 
     def get_stages(self, found: ApprovalPolicy | PolicyProposal) -> dict[str, list[dict[str, Any]]]:
         """Say by risk which stages, with how many people each."""
-        return policies.said(found.stages)
+        return policies.counted(found.stages)
 
 
 class PolicyShown(_Stages):
@@ -61,7 +61,7 @@ class PolicyShown(_Stages):
 
 
 class PolicyProposalShown(_Stages):
-    """A next version as somebody proposed it, and what became of it."""
+    """A next version as a person proposed it, and what became of it."""
 
     id = serializers.UUIDField()
     reason = serializers.CharField()
@@ -175,7 +175,7 @@ class ApprovalRuleFilter(filters.FilterSet):
 
 
 class RuleApprovalFilter(filters.FilterSet):
-    """Filters of the list; `open` leaves what nobody has looked at."""
+    """Filters of the list; `open` leaves what no person has looked at."""
 
     rule = filters.UUIDFilter()
     agent = filters.CharFilter(field_name="request__agent__slug")
@@ -241,7 +241,7 @@ class OnePolicyProposal(_Proposals, Look):
 
 
 class ConfirmPolicy(_Proposals, PersonAction):
-    """Put it in force, as somebody else than who proposed it."""
+    """Put it in force, as another person than who proposed it."""
 
     verb = staticmethod(policies.confirm)
 
@@ -287,7 +287,7 @@ class OneApprovalRule(_ApprovalRules, Look):
 
 
 class ConfirmApprovalRule(_ApprovalRules, PersonAction):
-    """Put a rule in force, as somebody else than who proposed it."""
+    """Put a rule in force, as another person than who proposed it."""
 
     verb = staticmethod(auto_approval.confirm)
 

@@ -63,7 +63,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     found = ApprovalRule.objects.filter(state__in=["proposed", "in_force"], expires_at__gt=clock.now())
     rows = found.select_related("entitlement__system", "group", "proposed_by", "confirmed_by").order_by("-proposed_at")
     page = paging.page(request, current, ("created_at", "id"))
-    told = {
+    context = {
         "page": page,
         "policies": [(each, words(each.stages)) for each in page.rows],
         "proposals": [_proposal(each) for each in _waiting().order_by("proposed_at")[:_MOST_SHOWN]],
@@ -76,7 +76,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "may_rule": doors.may(caller, "approval-rules", None),
         "may_confirm_rule": doors.may(caller, "approval-rule-confirm", None),
     }
-    return render(request, "console/approval_policies/approvals.html", told)
+    return render(request, "console/approval_policies/approvals.html", context)
 
 
 def _waiting() -> Any:  # noqa: ANN401 - rows of proposals
@@ -193,8 +193,8 @@ def propose(request: HttpRequest) -> HttpResponse:
         if form_fields.submit(request, form, act, {"not_found": "entitlement"}) is not None:
             doors.done(request, _("Proposed. Another person confirms it."))
             return redirect(HERE)
-    told = {"groups": choices.groups(), "least": rules.DEFAULT_POLICY}
-    return form_fields.show(request, "console/approval_policies/approval_propose.html", form, told)
+    context = {"groups": choices.groups(), "least": rules.DEFAULT_POLICY}
+    return form_fields.show(request, "console/approval_policies/approval_propose.html", form, context)
 
 
 def _entitlement(request: HttpRequest, scope: str) -> Entitlement | None:
@@ -295,9 +295,9 @@ def decide_rule(request: HttpRequest, rule: UUID) -> HttpResponse:
         raise Malformed
     doors.permit(request, f"approval-rule-{verb}", found)
     doors.require_reauthentication(request, f"approval-rule-{verb}")
-    act, said = verbs[verb]
+    act, message = verbs[verb]
     act(found.pk, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, said)
+    doors.done(request, message)
     return redirect(HERE)
 
 

@@ -30,7 +30,7 @@ MAY: Final = (Role.ADMIN, Role.SECURITY)
 """Who proposes and confirms who must approve."""
 ANSWER_WITHIN: Final = timedelta(days=7)
 SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=30)
-type Said = Mapping[str, Sequence[Mapping[str, Any]]]
+type Counted = Mapping[str, Sequence[Mapping[str, Any]]]
 """A policy as people write it: by risk, stages with how many people each needs."""
 
 
@@ -53,7 +53,7 @@ class TimeToAnswer(DomainError):
 
 
 class GroupUnknown(DomainError):
-    """A stage names a group that there is not, or in which nobody is who could answer."""
+    """A stage names a group that there is not, or in which no person could answer."""
 
     code, status = "approval_group_unknown", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -236,11 +236,11 @@ def _create(
     confirmed_by: Person | None = None,
 ) -> ApprovalPolicy:
     last = ApprovalPolicy.objects.filter(entitlement=entitlement).order_by("-number").first()
-    said = _written(stages)
+    written = _written(stages)
     policy = ApprovalPolicy.objects.create(
         entitlement=entitlement,
         number=last.number + 1 if last else 1,
-        stages=said,
+        stages=written,
         answer_within=answer_within,
         created_at=clock.now(),
         created_by=str(by),
@@ -253,7 +253,7 @@ def _create(
         reason=reason,
         detail={
             "number": policy.number,
-            "stages": said,
+            "stages": written,
             "answer_within_seconds": int(answer_within.total_seconds()),
             "proposed_by": str(by),
             "confirmed_by": confirmed_by.login if confirmed_by else None,
@@ -276,7 +276,7 @@ def _written(stages: rules.Policy) -> dict[str, list[str]]:
     return {risk.value: [str(stage) for stage in stages[risk]] for risk in Risk}
 
 
-def said(stages: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:
+def counted(stages: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]:
     """Write stored stages as people do: by risk, each stage once with how many people it needs."""
     return {
         risk.value: [{"stage": stage, "people": count} for stage, count in Counter(stages.get(risk, ())).items()]
@@ -284,7 +284,7 @@ def said(stages: Mapping[str, Sequence[str]]) -> dict[str, list[dict[str, Any]]]
     }
 
 
-def read(given: Said) -> rules.Policy:
+def read(given: Counted) -> rules.Policy:
     """Read what people wrote; what a stage may be and how many it may need is for `rules.check_policy` to say."""
     return {
         risk: tuple(each["stage"] for each in given.get(risk, ()) for _ in range(each.get("people", 1)))

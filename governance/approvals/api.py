@@ -61,11 +61,11 @@ class ApproveRequests(_Answers):
         """Approve them."""
         return self.each(**self.body(AnswersAsked))
 
-    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    def one(self, named: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         """Approve one."""
         self.seen(named["id"])
-        version, by = version_of(said["etag"]), first_hand(self)
-        answered = approvals.approve(named["id"], by=by, expected_version=version, reason=said["reason"])
+        version, by = version_of(body["etag"]), first_hand(self)
+        answered = approvals.approve(named["id"], by=by, expected_version=version, reason=body["reason"])
         self.weigh(weighs=answered.risk in reauthentication.HIGH)  # without a proof it is undone
         return {"state": answered.state, "grant": answered.grant_id}
 
@@ -80,10 +80,10 @@ class DenyRequests(_Answers):
             raise ReasonRequired
         return self.each(**asked)
 
-    def one(self, named: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    def one(self, named: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         """Deny one."""
         self.seen(named["id"])
-        version, by = version_of(said["etag"]), first_hand(self)
-        words = {name: said[name] for name in ("reason", "because") if name in said}
+        version, by = version_of(body["etag"]), first_hand(self)
+        words = {name: body[name] for name in ("reason", "because") if name in body}
         answered = approvals.deny(named["id"], by=by, expected_version=version, **words)
         return {"state": answered.state}

@@ -69,7 +69,7 @@ class OutOfBounds(DomainError):
 
 
 class OwnRule(DomainError):
-    """Nobody confirms the rule that they proposed, nor looks at what their rule approved; another person does."""
+    """You cannot confirm a rule that you proposed, nor check what your rule approved; another person does."""
 
     code, status = "own_approval_rule", HTTPStatus.FORBIDDEN
 
@@ -81,7 +81,7 @@ class RuleNotWaiting(DomainError):
 
 
 class LookedAt(DomainError):
-    """Somebody has looked at it already."""
+    """Another person has checked it already."""
 
     code, status = "rule_approval_looked_at_already", HTTPStatus.CONFLICT
 
@@ -268,7 +268,7 @@ def _behind(rule: ApprovalRule) -> list[Person]:
 
 
 def _is_harmless(request: AccessRequest) -> bool:
-    """Whether it only reads, at low risk, completes no combination, and nobody said no to the like lately."""
+    """Whether it only reads, at low risk, completes no combination, and no like request was denied lately."""
     tools = [line.tool for line in request.lines.filter(kept=True).select_related("tool")]
     if not tools or any(tool.risk != Risk.LOW or tool.action != "read" for tool in tools):
         return False
@@ -287,7 +287,7 @@ def look(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> RuleApp
     """Say of access that a rule gave whether it stays; `revoke` takes it back in the same transaction.
 
     Raises NotFound, Forbidden, ReasonRequired, LookedAt, OwnRule for the two behind the rule, TooEarly for `keep`
-    before the week is over, and what stands against the person who looks, as against whoever approves.
+    before the week is over, and the conflicts of interest of the person who looks, as of an approver.
     """
     proposals.check(by, reason, MAY_PROPOSE)
     rows = RuleApproval.objects.select_related("request__agent__sponsor__manager", "request__agent__owner")
@@ -310,16 +310,16 @@ def look(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> RuleApp
 
 
 def stands_behind(approval_id: UUID, by: Person) -> bool:
-    """Whether somebody proposed or confirmed the rule that approved something, under whichever account."""
+    """Whether a person proposed or confirmed the rule that approved a request, by any of their accounts."""
     rows = RuleApproval.objects.select_related("rule__proposed_by", "rule__confirmed_by")
     return any(independence.same_human(by, each) for each in _behind(rows.get(pk=approval_id).rule))
 
 
 @transaction.atomic
 def looked_at(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> bool:
-    """Write down that somebody looked at what a rule approved; says whether they were the first."""
-    said = {"verdict": RuleApproval.Verdict(verdict), "looked_by": by, "looked_at": clock.now(), "finding": reason}
-    if not RuleApproval.objects.filter(pk=approval_id, verdict="").update(**said):
+    """Write down that a person looked at what a rule approved; returns whether they were the first."""
+    values = {"verdict": RuleApproval.Verdict(verdict), "looked_by": by, "looked_at": clock.now(), "finding": reason}
+    if not RuleApproval.objects.filter(pk=approval_id, verdict="").update(**values):
         return False
     found = RuleApproval.objects.select_related("request__agent", "request__entitlement__system").get(pk=approval_id)
     detail = {"verdict": verdict, "rule": str(found.rule_id)}
@@ -329,7 +329,7 @@ def looked_at(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> bo
 
 
 def due(person: Person | None = None) -> QuerySet[RuleApproval]:
-    """Return what nobody has looked at a week after a rule approved it, the oldest first; of other people's rules."""
+    """Return what is unchecked a week after a rule approved it, the oldest first; of other people's rules."""
     open_ones = RuleApproval.objects.filter(verdict="", look_from__lte=clock.now())
     if person is not None:
         own = independence.accounts_of(person)
@@ -342,18 +342,18 @@ def due(person: Person | None = None) -> QuerySet[RuleApproval]:
 
 def tell_due() -> int:
     """Tell analysts and security of what is due, but not of their own rules nor where a small review asks; how many."""
-    told = 0
+    notices = 0
     lookers = list(Person.objects.holding(*MAY_PROPOSE))
     asked = ReviewTrigger.objects.filter(kind=ReviewTrigger.Kind.BY_RULE).exclude(state=ReviewTrigger.State.DROPPED)
     asked = asked.exclude(campaign__state__in=[Campaign.State.CLOSING, Campaign.State.CLOSED, Campaign.State.CANCELLED])
     elsewhere = {subject.removeprefix("grant:") for subject in asked.values_list("subject", flat=True)}
-    said = Concat(Value("rule approval "), Cast(OuterRef("pk"), TextField()))
-    untold = due().filter(~Exists(Notice.objects.filter(person__in=lookers, dedupe=said)))  # nobody may ever look
-    for each in untold.iterator(chunk_size=500):
+    dedupe = Concat(Value("rule approval "), Cast(OuterRef("pk"), TextField()))
+    unnoticed = due().filter(~Exists(Notice.objects.filter(person__in=lookers, dedupe=dedupe)))  # a look may never come
+    for each in unnoticed.iterator(chunk_size=500):
         if str(each.request.grant_id) in elsewhere:
             continue
         with transaction.atomic():
-            told += queue.queue(
+            notices += queue.queue(
                 Kind.REVIEW_WAITING,
                 [who for who in lookers if not any(independence.same_human(who, own) for own in _behind(each.rule))],
                 about=f"request:{each.request_id}",
@@ -362,4 +362,4 @@ def tell_due() -> int:
                 url="/settings/approvals/",
                 dedupe=f"rule approval {each.pk}",
             )
-    return told
+    return notices

@@ -27,7 +27,7 @@ class Question(models.Model):
 
 
 class RequestQuestion(Question):
-    """One question of somebody whom a request waits for; whoever asked answers it once."""
+    """One question of a person whom a request waits for; the requester answers it once."""
 
     request = models.ForeignKey("governance.AccessRequest", on_delete=models.PROTECT, related_name="questions")
     answered_as = models.CharField(max_length=120, blank=True)
@@ -46,8 +46,8 @@ class RequestQuestion(Question):
 class Approval(models.Model):
     """One answer that a request needs: in which stage, whom it waits for and why them, and the answer that came.
 
-    A stage that needs several people has a row for each. `in_place_of` is who left their place to whoever answered.
-    `rule` is the explicit rule that approved, in nobody's name.
+    A stage that needs several people has a row for each. `in_place_of` is the person in whose place it was answered.
+    `rule` is the explicit rule that approved, without a person.
     """
 
     class Answer(models.TextChoices):

@@ -1,4 +1,4 @@
-"""What questions have in common, whoever asks whom about what: they say something, are few, and are answered once."""
+"""What all questions have in common: they say something, are few, and are answered once."""
 
 from __future__ import annotations
 

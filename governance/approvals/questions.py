@@ -1,4 +1,4 @@
-"""The verbs of asking back: somebody whom a request waits for asks, whoever asked for the access answers."""
+"""The verbs of asking back: a person whom a request waits for asks, the requester answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST: Final = 20
 
 @transaction.atomic
 def ask(request_id: UUID, *, by: Person, text: str) -> RequestQuestion:
-    """Ask whoever asked for the access something about it, as somebody whom it waits for; the time to answer goes on.
+    """Ask the requester something about a request that waits for you; the time to answer goes on.
 
     Raises what `questioning` raises, and what `approvals.approve` raises about person and state.
     """

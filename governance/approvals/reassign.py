@@ -1,4 +1,4 @@
-"""The verb that passes an answer on to somebody else who may give it."""
+"""The verb that passes an answer on to another person who may give it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def reassign(
     """Pass the answer that a request waits for from `by` on to another of those who may give it.
 
     Raises ReasonRequired, narrowing.ReasonTooLong, NotEligible, and what `approvals.approve` raises about person and
-    state. Whoever passes on is asked no more for this part.
+    state. The person who passes on is asked no more for this part.
     """
     narrowing.check_size({}, reason)
     request = requests.locked(request_id, also=by)

@@ -1,4 +1,4 @@
-"""Reminding those whom a request waits for: after two days, then once a day until somebody answers or time is over.
+"""Reminding those whom a request waits for: after two days, then once a day until a person answers or time is over.
 
 Each reminder is a notice, so quiet hours and the mail of the day apply; the day in its name keeps it from coming twice.
 """
@@ -35,12 +35,12 @@ def remind() -> int:
 
 @transaction.atomic
 def _remind(request: AccessRequest, now: datetime) -> int:
-    said = {"agent": request.agent.name, "what": request.entitlement.name, "day": f"{request.answer_by:%Y-%m-%d}"}
+    values = {"agent": request.agent.name, "what": request.entitlement.name, "day": f"{request.answer_by:%Y-%m-%d}"}
     return queue.queue(
         Kind.REQUEST_WAITING,
         _asked(request),
         about=f"request:{request.pk}",
-        sentence=_("Still waits for you, until %(day)s: %(agent)s asks for %(what)s.") % said,
+        sentence=_("Still waits for you, until %(day)s: %(agent)s asks for %(what)s.") % values,
         url=f"/requests/{request.pk}/",
         dedupe=f"request {request.pk} reminder {(now - request.asked_at).days}",
     )

@@ -1,4 +1,4 @@
-"""Finding the people of waiting stages again: after a person left or moved, and when nobody answered in time."""
+"""Finding the people of waiting stages again: after a person left or moved, and when no answer came in time."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from . import events
 
 @transaction.atomic
 def reroute(request_id: UUID, *, by: Principal = SYSTEM, reason: str) -> bool:
-    """Find the people of the waiting stages anew, after somebody left or changed their role; says whether it did.
+    """Find the people of the waiting stages again, after a person left or changed their role; returns whether it did.
 
-    Whoever answered already is not asked again. Where nobody is left the stage waits for nobody, and the request ends
+    A person who answered is not asked again. Where no person is left the stage waits for none, and the request ends
     when its time is over. A decided request is left alone.
     """
     request = requests.locked(request_id)
@@ -46,9 +46,9 @@ def reroute(request_id: UUID, *, by: Principal = SYSTEM, reason: str) -> bool:
 
 @transaction.atomic
 def escalate(request_id: UUID) -> bool:
-    """Ask the next in the chain of each waiting stage as well, once; says whether somebody was added.
+    """Ask the next in the chain of each waiting stage as well, once; returns whether anyone was added.
 
-    Whoever was asked before may still answer. A decided request is left alone, and so is a stage that was widened.
+    Those who were asked before may still answer. A decided request is left alone, and so is a stage that was widened.
     """
     request = requests.locked(request_id)
     if request.state != AccessRequest.State.IN_APPROVAL:

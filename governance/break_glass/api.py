@@ -53,7 +53,7 @@ class VerdictAsked(Strict):
 
 
 class EmergencyShown(Shown):
-    """Access that one person gave in an emergency, and what was said of it afterwards."""
+    """Break-glass access that one person gave, and the finding of its review."""
 
     id = serializers.UUIDField()
     grant = serializers.UUIDField(source="grant_id")
@@ -82,7 +82,7 @@ class EmergencyFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
     def not_reviewed(self, rows: QuerySet[EmergencyGrant], _name: str, wanted: bool) -> QuerySet[EmergencyGrant]:  # noqa: FBT001 - the framework's signature
-        """Keep what nobody has reviewed yet, or only what somebody has."""
+        """Keep what is not reviewed yet, or only what is."""
         return rows.filter(verdict="") if wanted else rows.exclude(verdict="")
 
 
@@ -129,8 +129,8 @@ class Emergencies(_Emergencies, Listing):
             tools=None if body["tools"] is None else frozenset(body["tools"]),
             limits=body["limits"],
         )
-        said = {name: body[name] for name in ("combinations", "before_setup")}
-        made = break_glass.give(agent, entitlement, ask, by=by, **said)
+        options = {name: body[name] for name in ("combinations", "before_setup")}
+        made = break_glass.give(agent, entitlement, ask, by=by, **options)
         return self.again(made, status=HTTPStatus.CREATED)
 
 
@@ -139,7 +139,7 @@ class OneEmergency(_Emergencies, Look):
 
 
 class ReviewEmergency(_Emergencies):
-    """Say of an emergency that is over whether it was justified, as somebody of security who has no part in it."""
+    """Say whether break-glass access that is over was justified, as a person of security who has no part in it."""
 
     asked = VerdictAsked
 

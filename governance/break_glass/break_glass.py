@@ -42,25 +42,25 @@ from governance.setup import readiness
 from governance.sod import check, exceptions
 
 MAY: Final = (Role.SECURITY, Role.ANALYST)
-"""Who declares an emergency at any system; besides them a system's owner at hers."""
+"""Who declares an emergency at any system; besides them a system's owner at that system."""
 REVIEWERS: Final = (Role.SECURITY,)
 ANSWER_WITHIN: Final = timedelta(days=2)
 SETUP: Final = "setup"
 _ASKED_LATELY: Final = timedelta(days=30)
-"""Whoever asked for the same within this time gives it to nobody in an emergency: that would be for oneself."""
+"""A person who requested the same within this time does not declare the emergency: it would be for themselves."""
 _CONTROL: Final = "Given in an emergency for an hour at most, and reviewed afterwards."
 
 type Verdict = EmergencyGrant.Verdict
 
 
 class SecondFactorNeeded(DomainError):
-    """Only somebody with an authenticator app or a passkey declares an emergency, and proves it then."""
+    """Break-glass access needs an authenticator app or a passkey, and that you confirm it with it."""
 
     code, status = "second_factor_needed", HTTPStatus.FORBIDDEN
 
 
 class OwnEmergency(DomainError):
-    """Nobody gives or reviews emergency access for an agent that they answer for, asked for, or benefit from."""
+    """You cannot give or review break-glass access for an agent that you answer for, requested for, or benefit from."""
 
     code, status = "own_emergency", HTTPStatus.FORBIDDEN
 
@@ -72,7 +72,7 @@ class EmergencyTooLong(DomainError):
 
 
 class ReviewOwed(DomainError):
-    """Your last emergency is not reviewed yet; until it is, somebody else declares the next."""
+    """Your last emergency is not reviewed yet; until it is, another person declares the next."""
 
     code, status = "emergency_review_owed", HTTPStatus.CONFLICT
 
@@ -84,7 +84,7 @@ class EmergencyNotOver(DomainError):
 
 
 class EmergencyReviewed(DomainError):
-    """Somebody has reviewed it already."""
+    """Another person has reviewed it already."""
 
     code, status = "emergency_reviewed_already", HTTPStatus.CONFLICT
 
@@ -102,9 +102,8 @@ def give(
     """Give access at once, within an entitlement, without an approval. The door has had the second factor proven.
 
     `combinations` names the rules that it completes, and `before_setup` says that the set-up lacks something: what is
-    not said is not exceeded. Raises Forbidden, SecondFactorNeeded, OwnEmergency, ReviewOwed, EmergencyTooLong, what the
-    checks in `asking` raise, readiness.SetupIncomplete, separation.CombinationCompleted, NotRecordable, and what
-    grants.issue raises.
+    not named is not exceeded. Raises Forbidden, SecondFactorNeeded, OwnEmergency, ReviewOwed, EmergencyTooLong,
+    readiness.SetupIncomplete, check.CombinationCompleted, NotRecordable, and what `eligibility` and grants.issue raise.
     """
     narrowing.check_size(ask.limits, ask.reason)
     _lock(agent, entitlement, ask, by)
@@ -128,8 +127,12 @@ def give(
     try:
         made.grant = grants.issue(agent, entitlement, terms, by=by.principal, reason=ask.reason)
         _store(made)
-        said = {"lasts_seconds": int(ask.lasts.total_seconds()), "exceeded": exceeded, "lines": sorted(map(str, lines))}
-        log.record(Action.EMERGENCY_DECLARED, about=about(made), by=by.principal, reason=ask.reason, detail=said)
+        detail = {
+            "lasts_seconds": int(ask.lasts.total_seconds()),
+            "exceeded": exceeded,
+            "lines": sorted(map(str, lines)),
+        }
+        log.record(Action.EMERGENCY_DECLARED, about=about(made), by=by.principal, reason=ask.reason, detail=detail)
     except (BadEvent, Unrepresentable) as error:
         raise NotRecordable from error
     return made
@@ -158,7 +161,7 @@ def _lock(agent: Agent, entitlement: Entitlement, ask: RequestTerms, by: Person)
 
 
 def givable(person: Person, among: QuerySet[Entitlement]) -> QuerySet[Entitlement]:
-    """Return the entitlements for which somebody may declare an emergency, before it is asked for which agent."""
+    """Return the entitlements for which a person may declare an emergency, before the agent is known."""
     return among if person.has_role(*MAY) else among.filter(system__owner=person, system__owner__is_active=True)
 
 
@@ -204,7 +207,7 @@ def _exceed(
     combinations: Collection[str],
     before_setup: bool,
 ) -> list[str]:
-    """Go beyond what was said, and only beyond what has to be; return what that is. Raises what stands in the way."""
+    """Exceed what was named, and only what has to be; return what that is. Raises what refuses it."""
     exceeded = []
     try:
         readiness.check_allows(policy_rules.highest(Risk(tool.risk) for tool in lines))
@@ -223,7 +226,7 @@ def _exceed(
 
 @transaction.atomic
 def review(emergency_id: UUID, *, by: Person, verdict: str, reason: str) -> EmergencyGrant:
-    """Say of an emergency that is over whether it was justified, as somebody of security who has no part in it.
+    """Say of an emergency that is over whether it was justified, as a person of security who has no part in it.
 
     Raises NotFound, Forbidden, OwnEmergency, ReasonRequired, EmergencyNotOver, EmergencyReviewed.
     """
@@ -259,7 +262,7 @@ def is_over(found: EmergencyGrant) -> bool:
 
 @transaction.atomic
 def open_reviews(limit: int = 100) -> int:
-    """Open the review of up to `limit` emergencies that are over, and return how many. Skips what somebody holds."""
+    """Open the review of up to `limit` emergencies that are over, and return how many; skips what is held."""
     over = Q(grant__ended_at__isnull=False) | Q(ends_at__lte=clock.now())
     rows = EmergencyGrant.objects.filter(over, verdict="", review_by=None).select_related(*_AROUND)
     due = list(rows.order_by("ends_at").select_for_update(of=("self",), skip_locked=True)[:limit])
@@ -275,7 +278,7 @@ _AROUND: Final = ("given_by", "reviewed_by", "grant__agent", "grant__entitlement
 
 
 def visible_to(person: Person) -> QuerySet[EmergencyGrant]:
-    """Return the emergencies somebody may see: her own, of her agents and systems, for her; some roles see all."""
+    """Return the emergencies a person may see: their own, of their agents and systems, for them; some roles see all."""
     rows = all_of_them()
     if person.has_role(*SEE_EVERYTHING):
         return rows
@@ -295,7 +298,7 @@ def all_of_them() -> QuerySet[EmergencyGrant]:
 
 
 def to_review(person: Person) -> QuerySet[EmergencyGrant]:
-    """Return what waits for a review by somebody of security, the most urgent first."""
+    """Return what waits for a review by a person of security, the most urgent first."""
     if not person.has_role(*REVIEWERS):
         return EmergencyGrant.objects.none()
     waiting = EmergencyGrant.objects.filter(verdict="", review_by__isnull=False)

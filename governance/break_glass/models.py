@@ -16,7 +16,7 @@ class EmergencyGrant(models.Model):
     """A grant that one person gave without approval, for an hour at most. Never deleted; another person looks at it.
 
     `exceeded` names what it says it goes beyond: rules on combinations, and `setup`. `review_by` is set when it is
-    over; until somebody has answered, whoever gave it gives no further one.
+    over; until it is reviewed, the person who gave it gives no further one.
     """
 
     class Verdict(models.TextChoices):

@@ -36,11 +36,11 @@ LENGTHS: Final = tuple(timedelta(minutes=each) for each in (15, 30, 60))
 def listing(request: HttpRequest) -> HttpResponse:
     """List the emergencies that the person may see, the newest first."""
     person = doors.person(request)
-    told = {
+    context = {
         "page": paging.page(request, break_glass.visible_to(person), ("-given_at", "-id")),
         "may_declare": _may_declare(request),
     }
-    return render(request, "console/break_glass/emergencies.html", told)
+    return render(request, "console/break_glass/emergencies.html", context)
 
 
 def _may_declare(request: HttpRequest) -> bool:
@@ -69,7 +69,7 @@ def declare(request: HttpRequest) -> HttpResponse:
         else:
             doors.done(request, _("Given. Security and everybody whom it concerns are told now."))
             return redirect(f"/emergencies/{made.pk}/")
-    told = {
+    context = {
         "agent": agent,
         "entitlement": entitlement,
         "entitlements": list(offered.prefetch_related(None)),
@@ -81,7 +81,7 @@ def declare(request: HttpRequest) -> HttpResponse:
         **(_rest(request, agent, entitlement) if agent and entitlement else {}),
     }
     return render(
-        request, "console/break_glass/emergency_declare.html", told, status=problem.status if problem else 200
+        request, "console/break_glass/emergency_declare.html", context, status=problem.status if problem else 200
     )
 
 
@@ -107,7 +107,7 @@ def _give(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> Emerg
 
 
 def _rest(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> dict[str, Any]:
-    """Return what the second step shows, with what a refused form had said."""
+    """Return what the second step shows, with what a refused form held."""
     ticked = request.POST.getlist("tool")
     lines = [
         {
@@ -133,15 +133,15 @@ def _completes(agent: Agent, tools: Sequence[Any]) -> list[dict[str, Any]]:
     """Say which rules could be broken by giving any of these tools, each once."""
     found = [each for each in check.would_violate(agent, tools) if each.exception is None]
     return [
-        {"name": name, "sentence": said}
-        for name, said in {each.rule.name: each.rule.sentence for each in found}.items()
+        {"name": name, "sentence": sentence}
+        for name, sentence in {each.rule.name: each.rule.sentence for each in found}.items()
     ]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def one(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show one emergency; somebody of security who has no part in it says there whether it was justified."""
+    """Show one emergency; a person of security who has no part in it says there whether it was justified."""
     person = doors.person(request)
     found = doors.find(break_glass.visible_to(person), pk=pk)
     if request.method == "POST":
@@ -154,7 +154,7 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
         doors.done(request, _("Kept. Whoever gave it is told what you found."))
         return redirect(f"/emergencies/{pk}/")
     over = break_glass.is_over(found)
-    told = {
+    context = {
         "found": found,
         "lines": found.grant.lines.select_related("tool"),
         "over": over,
@@ -162,4 +162,4 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
         "may_stop": not over and doors.may(doors.caller(request), "grant-revoke", found.grant),
         "timeline": events_queries.about(f"emergency:{pk}", request),
     }
-    return render(request, "console/break_glass/emergency.html", told)
+    return render(request, "console/break_glass/emergency.html", context)

@@ -1,6 +1,6 @@
 """Pure: who is asked to decide. A chain names the offices that are asked one after another; conflicts are passed over.
 
-Nothing here reads a row or a clock. People are logins. A route that asks nobody is a refusal with its reasons, or an
+Nothing here reads a row or a clock. People are logins. A route that asks no person is a refusal with its reasons, or an
 unassigned item; a stage is never left out.
 """
 
@@ -39,7 +39,7 @@ class Stage(StrEnum):
 type Chain = Sequence[tuple[str, ...]]
 """Offices in the order in which they are asked. A step of two offices waits for either of them."""
 
-# Each step is tried when the one before it has nobody left.
+# Each step is tried when the one before it has no person left.
 _APPROVERS: Final[Mapping[str, Chain]] = {
     Stage.SPONSOR: ((Stage.SPONSOR,), (Stage.SYSTEM_OWNER,), (Stage.SECURITY,)),
     Stage.MANAGER: ((Stage.MANAGER, Stage.SYSTEM_OWNER), (Stage.SECURITY,)),
@@ -141,7 +141,7 @@ class Skip:
 class Route:
     """Whom a stage asks, by which step of its chain, and who was passed over on the way.
 
-    It asks nobody where nobody is left. `widened` names the further step that was added when nobody answered in time.
+    It asks no person where none is left. `widened` names the further step that was added when no answer came in time.
     """
 
     stage: str
@@ -188,7 +188,7 @@ def reviewers(people: ItemPeople) -> Route:
 
 
 def least_busy(route: Route, load: Mapping[str, int]) -> str | None:
-    """Return who of those asked has the fewest items, of several the first by login; None where nobody is asked."""
+    """Return who of those asked has the fewest items, of several the first by login; None where no person is asked."""
     return min(route.asked, key=lambda login: (load.get(login, 0), login), default=None)
 
 
@@ -196,7 +196,7 @@ def approvers(stages: Sequence[str], people: People) -> tuple[Route, ...]:
     """Find the people of each stage so that distinct people can answer all of them, with as few stand-ins as possible.
 
     A person who is needed to complete another stage is left out, so that no order of answers ends in a dead end.
-    Where that cannot be, one route that asks nobody names the stage.
+    Where that cannot be, one route that asks no person names the stage.
     """
     steps = [_steps(stage, people) for stage in stages]
     for stage, possible in zip(stages, steps, strict=True):
@@ -213,7 +213,7 @@ def approvers(stages: Sequence[str], people: People) -> tuple[Route, ...]:
 
 
 def unassigned(routes: Iterable[Route]) -> Route | None:
-    """Return the route that asks nobody, if there is one."""
+    """Return the route that asks no person, if there is one."""
     return next((route for route in routes if not route.asked), None)
 
 

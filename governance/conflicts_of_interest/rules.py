@@ -68,7 +68,7 @@ class Standing[Id]:
 
     @property
     def conflicts(self) -> tuple[tuple[Reason, Collection[Id]], ...]:
-        """The relations in which nobody decides, in the order in which they are named."""
+        """The relations in which a person must not decide, in the order in which they are named."""
         return (
             (Reason.THEIR_OWN, self.own),
             (Reason.REQUESTED_IT, self.requesters),

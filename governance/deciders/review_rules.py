@@ -98,7 +98,7 @@ def stages(risk: Risk, chosen: Mapping[str, str]) -> int:
 
 
 def is_kept_by_silence(risk: Risk, chosen: Mapping[str, str]) -> bool:
-    """Whether what nobody answers goes on, as not reviewed; everything else stops."""
+    """Whether what gets no answer goes on, as not reviewed; everything else stops."""
     return risk == Risk.LOW and strategy(risk, chosen) != Strategy.ALL_MUST_KEEP
 
 
