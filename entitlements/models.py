@@ -3,10 +3,10 @@
 Django looks for the rows of an app here; nothing else imports this module.
 """
 
-from entitlements.agents.models import Agent, AgentVersion, KindRule
+from entitlements.agents.models import Agent, AgentTypeRule, AgentVersion
 from entitlements.api.models import IdempotentAnswer
 from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool, ToolVersion
-from entitlements.catalog_files.models import CatalogueImport
+from entitlements.catalog_files.models import CatalogImport
 from entitlements.clients.models import (
     AuthorizationCode,
     Client,
@@ -18,19 +18,19 @@ from entitlements.clients.models import (
     OAuthRefreshToken,
 )
 from entitlements.feed.models import Change, GatewayNode
-from entitlements.gateway.models import Guardrail, Hold, UpstreamSession
+from entitlements.gateway.models import Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.keys.models import SigningKey
 from entitlements.people.models import (
     ApiToken,
     Group,
+    GroupMapping,
     Identity,
     Membership,
     PeopleSource,
     Person,
     Role,
     RoleAssignment,
-    RoleMapping,
     SourcedGroup,
     SourcedPerson,
 )
@@ -39,14 +39,15 @@ from entitlements.secrets.models import Secret
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
 from entitlements.trusted_issuers.models import TrustedIssuer
-from entitlements.unmanaged_agents.models import PathTerms, SeenAgent, Workflow
+from entitlements.unmanaged_agents.models import PathTerms, UnmanagedAgent, Workflow
 
 __all__ = [
     "Agent",
+    "AgentTypeRule",
     "AgentVersion",
     "ApiToken",
     "AuthorizationCode",
-    "CatalogueImport",
+    "CatalogImport",
     "Change",
     "Client",
     "ClientAlias",
@@ -58,12 +59,12 @@ __all__ = [
     "GrantLine",
     "GrantSubject",
     "Group",
+    "GroupMapping",
     "Guardrail",
-    "Hold",
+    "HeldCall",
     "IdempotentAnswer",
     "Identity",
     "IssuedToken",
-    "KindRule",
     "Membership",
     "OAuthAccessToken",
     "OAuthDeviceGrant",
@@ -75,9 +76,7 @@ __all__ = [
     "Revocation",
     "Role",
     "RoleAssignment",
-    "RoleMapping",
     "Secret",
-    "SeenAgent",
     "Session",
     "SigningKey",
     "SourcedGroup",
@@ -87,6 +86,7 @@ __all__ = [
     "Tool",
     "ToolVersion",
     "TrustedIssuer",
+    "UnmanagedAgent",
     "UpstreamSession",
     "UsedAssertion",
     "Workflow",

@@ -3,14 +3,14 @@
 Django looks for the rows of an app here; nothing else imports this module.
 """
 
-from governance.approval_policies.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
+from governance.approval_policies.models import ApprovalPolicy, AutoApproval, AutoApprovalRule, PolicyProposal
 from governance.approvals.models import Approval, RequestQuestion
-from governance.break_glass.models import EmergencyGrant
+from governance.break_glass.models import BreakGlassGrant
 from governance.charts.models import Figure
 from governance.notices.models import Delivery, Notice, NoticeSettings
-from governance.onboarding.models import AdoptedAgent, AdoptionBatch, SeenAccess
-from governance.out_of_office.models import Delegation
-from governance.ownership.models import Dormancy, OfficeProposal
+from governance.onboarding.models import ExistingAccess, OnboardedAgent, OnboardingBatch
+from governance.out_of_office.models import OutOfOfficeDelegate
+from governance.ownership.models import Dormancy, OwnershipProposal
 from governance.requests.models import AccessRequest, RequestLine
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import Draft, ReviewDecision
@@ -22,44 +22,41 @@ from governance.reviews.newer_signals.models import NewerSignal, SignalRun
 from governance.reviews.pack.models import EvidencePack, EvidencePiece, EvidenceSealing
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.quality.models import Timing, TimingRun
-from governance.reviews.remediation.models import NoAnswer, Remediation, RemovalException, TakenBack
+from governance.reviews.remediation.models import NoAnswer, RecalledDecision, Remediation, RemediationException
 from governance.reviews.reviewers.models import Assignment
-from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
+from governance.reviews.spot_checks.models import SpotCheck, SpotCheckPlan
 from governance.reviews.staging.models import CampaignStaging, SnapshotRow
 from governance.reviews.suggestions.models import Suggestion
 from governance.reviews.templates.models import CampaignTemplate
 from governance.reviews.usage.models import UsageDay
 from governance.setup.models import Invitation, SetupCheck
-from governance.sod.models import AgentCall, CombinationException, CombinationRule
+from governance.sod.models import AgentCall, SodException, SodPolicy
 from governance.webhooks.models import Webhook, WebhookMessage
 
 __all__ = [
     "AccessRequest",
-    "AdoptedAgent",
-    "AdoptionBatch",
     "AgentCall",
     "Approval",
     "ApprovalPolicy",
-    "ApprovalRule",
     "Assignment",
     "AssignmentTally",
     "AuditMark",
     "AuditQuestion",
     "AuditSample",
+    "AutoApproval",
+    "AutoApprovalRule",
+    "BreakGlassGrant",
     "Campaign",
     "CampaignStaging",
     "CampaignTemplate",
-    "CombinationException",
-    "CombinationRule",
-    "Delegation",
     "Delivery",
     "Dormancy",
     "Draft",
-    "EmergencyGrant",
     "EvidencePack",
     "EvidencePiece",
     "EvidenceSealing",
     "EvidenceShare",
+    "ExistingAccess",
     "Figure",
     "Invitation",
     "ItemTally",
@@ -67,11 +64,15 @@ __all__ = [
     "NoAnswer",
     "Notice",
     "NoticeSettings",
-    "OfficeProposal",
+    "OnboardedAgent",
+    "OnboardingBatch",
+    "OutOfOfficeDelegate",
+    "OwnershipProposal",
     "PolicyProposal",
     "PopulationRow",
+    "RecalledDecision",
     "Remediation",
-    "RemovalException",
+    "RemediationException",
     "RequestLine",
     "RequestQuestion",
     "ReviewComment",
@@ -80,16 +81,15 @@ __all__ = [
     "ReviewLine",
     "ReviewQuestion",
     "ReviewTrigger",
-    "RuleApproval",
     "SampledItem",
-    "SeenAccess",
     "SetupCheck",
     "SignalRun",
     "SnapshotRow",
+    "SodException",
+    "SodPolicy",
     "SpotCheck",
-    "SpotPlan",
+    "SpotCheckPlan",
     "Suggestion",
-    "TakenBack",
     "Timing",
     "TimingRun",
     "UsageDay",

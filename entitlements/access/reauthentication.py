@@ -51,13 +51,13 @@ class SignInAgain(DomainError):
 class ProofNeeded(DomainError):
     """The action needs a fresh proof of who you are. Send one as Mandate-Proof, or use the page."""
 
-    code, status = "proof_needed", HTTPStatus.FORBIDDEN
+    code, status = "reauthentication_required", HTTPStatus.FORBIDDEN
 
 
 class ProofRefused(DomainError):
     """The proof is wrong: it must be the code that your authenticator app shows now, used once, or your password."""
 
-    code, status = "proof_refused", HTTPStatus.FORBIDDEN
+    code, status = "reauthentication_refused", HTTPStatus.FORBIDDEN
 
 
 def check(request: Request, caller: Caller) -> None:

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from audit.models import Event
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
-from entitlements.catalog_files.models import CatalogueImport
+from entitlements.catalog_files.models import CatalogImport
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.hooks import Hook
@@ -103,9 +103,9 @@ def systems(caller: Caller) -> QuerySet[System]:
     return rows.filter(owner=caller.human) if caller.human else rows.none()
 
 
-def imports(caller: Caller) -> QuerySet[CatalogueImport]:
+def imports(caller: Caller) -> QuerySet[CatalogImport]:
     """Imports: your own."""
-    rows = CatalogueImport.objects.select_related("owner").defer("offers")
+    rows = CatalogImport.objects.select_related("owner").defer("offers")
     return rows if caller.sees_everything else rows.filter(by=str(caller.principal))
 
 

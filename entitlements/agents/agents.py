@@ -14,7 +14,7 @@ from django.db.models import F, QuerySet
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements.agents.models import Agent, KindRule
+from entitlements.agents.models import Agent, AgentTypeRule
 from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.conflicts import independence
@@ -136,7 +136,7 @@ def _check_new(kind: str, sponsor: Person, purpose: str, ends_at: datetime | Non
         raise SponsorRequired
     if not purpose.strip():
         raise PurposeRequired
-    if KindRule.objects.filter(kind=kind, allowed=False).exists():
+    if AgentTypeRule.objects.filter(kind=kind, allowed=False).exists():
         raise KindNotAllowed(kind=kind)
     now, longest = clock.now(), settings.EPHEMERAL_AGENT_LONGEST
     ephemeral = kind == Agent.Kind.EPHEMERAL

@@ -13,10 +13,10 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.agents import agents, lifecycle, versions
-from entitlements.agents.models import Agent, AgentVersion, KindRule
+from entitlements.agents.models import Agent, AgentTypeRule, AgentVersion
 from entitlements.api import preconditions
 from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import Shown, Slug, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.errors import NotFound
 from entitlements.people.api import known_person
 
@@ -35,7 +35,7 @@ class AgentFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class AgentShown(Shown):
+class AgentSerializer(OutputSerializer):
     """An agent and the people responsible for it."""
 
     slug = serializers.CharField()
@@ -53,7 +53,7 @@ class AgentShown(Shown):
     business_critical = serializers.BooleanField()
 
 
-class AgentAsked(Strict):
+class AgentInputSerializer(InputSerializer):
     """A new agent. An ephemeral one has an end; a staged one works only after its sponsor activates it."""
 
     slug = Slug()
@@ -66,14 +66,14 @@ class AgentAsked(Strict):
     staged = serializers.BooleanField(default=False)
 
 
-class AgentEdited(Strict):
+class AgentChangesInputSerializer(InputSerializer):
     """What can be edited; sponsor and owner change by their own acts, with the consent of the new ones."""
 
     name = Text(max_length=200, required=False)
     purpose = Text(max_length=500, required=False, allow_blank=True)
 
 
-class CriticalityAsked(Strict):
+class CriticalityInputSerializer(InputSerializer):
     """Whether the business depends on the agent, and why."""
 
     business_critical = serializers.BooleanField()
@@ -81,7 +81,7 @@ class CriticalityAsked(Strict):
 
 
 class _Agents(Resource):
-    shown = AgentShown
+    shown = AgentSerializer
     lookup = "slug"
 
     def rows(self) -> QuerySet[Agent]:
@@ -96,12 +96,12 @@ class Agents(_Agents, Listing):
 
     filterset_class = AgentFilter
     ordering = ("slug",)
-    asked = AgentAsked
+    asked = AgentInputSerializer
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Register an agent."""
-        values = self.body(AgentAsked)
+        values = self.body(AgentInputSerializer)
         sponsor = known_person(values.pop("sponsor"))
         owner = known_person(login) if (login := values.pop("owner")) else None
         agent = agents.register(**values, sponsor=sponsor, owner=owner, by=self.principal)
@@ -111,28 +111,28 @@ class Agents(_Agents, Listing):
 class One(_Agents, Look):
     """Show an agent, or edit its name and purpose."""
 
-    asked = AgentEdited
+    asked = AgentChangesInputSerializer
 
     def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Edit it, from the version that If-Match names."""
         agent = self.found()
         self.permit(agent, *self.links(agent))
         preconditions.require(request, agent.version)
-        agents.edit(agent, by=self.principal, version=agent.version, **self.body(AgentEdited))
+        agents.edit(agent, by=self.principal, version=agent.version, **self.body(AgentChangesInputSerializer))
         return self.again(agent)
 
 
 class Criticality(_Agents):
     """Set whether the business depends on an agent: then no deadline of a review takes its access by itself."""
 
-    asked = CriticalityAsked
+    asked = CriticalityInputSerializer
 
     def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Set the criticality."""
         agent = self.found()
         self.permit(agent, *self.links(agent))
         preconditions.respect(request, agent.version)
-        agents.set_criticality(agent, by=self.principal, **self.body(CriticalityAsked))
+        agents.set_criticality(agent, by=self.principal, **self.body(CriticalityInputSerializer))
         return self.again(agent)
 
 
@@ -160,7 +160,7 @@ class Retire(_Agents, Act):
     verb = staticmethod(agents.retire)
 
 
-class AgentVersionShown(Shown):
+class AgentVersionSerializer(OutputSerializer):
     """What an agent runs since when, and who reported it."""
 
     model = serializers.CharField()
@@ -171,7 +171,7 @@ class AgentVersionShown(Shown):
     reported_by = serializers.CharField()
 
 
-class AgentVersionAsked(Strict):
+class AgentVersionInputSerializer(InputSerializer):
     """What an agent runs from now on. Prompt and metadata are given as their SHA-256 in hexadecimal."""
 
     model = Text(max_length=200)
@@ -195,10 +195,10 @@ class VersionFilter(filters.FilterSet):
 class Versions(Listing):
     """List what an agent ran, the latest first, or report what it runs now; the same again changes nothing."""
 
-    shown = AgentVersionShown
+    shown = AgentVersionSerializer
     filterset_class = VersionFilter
     ordering = ("-reported_at", "-id")
-    asked = AgentVersionAsked
+    asked = AgentVersionInputSerializer
     answers = HTTPStatus.CREATED
 
     def rows(self) -> QuerySet[AgentVersion]:
@@ -213,7 +213,7 @@ class Versions(Listing):
         """Report a version."""
         agent = self._agent()
         self.permit(agent, f"agent:{agent.slug}")
-        version = versions.Version(**self.body(AgentVersionAsked))
+        version = versions.Version(**self.body(AgentVersionInputSerializer))
         row, new = versions.report(agent, version, by=self.principal)
         return self.show(row, status=HTTPStatus.CREATED if new else HTTPStatus.OK)
 
@@ -221,7 +221,7 @@ class Versions(Listing):
         return self.find(visibility.agents(self.caller), slug=self.kwargs["key"])
 
 
-class KindShown(Shown):
+class AgentTypeSerializer(OutputSerializer):
     """A kind of agent, whether such agents may be registered, and who decided this when and why."""
 
     kind = serializers.ChoiceField(choices=Agent.Kind.choices)
@@ -231,47 +231,47 @@ class KindShown(Shown):
     changed_at = serializers.DateTimeField(allow_null=True)
 
 
-class KindsShown(Shown):
+class AgentTypesSerializer(OutputSerializer):
     """Every kind of agent; there is no next page."""
 
-    results = KindShown(many=True)
+    results = AgentTypeSerializer(many=True)
     next = serializers.CharField(allow_null=True)
 
 
-class KindAsked(Strict):
+class AgentTypeInputSerializer(InputSerializer):
     """Whether agents of the kind may be registered from now on, and why."""
 
     allowed = serializers.BooleanField()
     reason = Text(max_length=500)
 
 
-def rule_of_kind(kind: str) -> KindRule:
+def rule_of_kind(kind: str) -> AgentTypeRule:
     """Return the rule of a kind; a kind without one is allowed. Raises NotFound."""
     if kind not in Agent.Kind.values:
         raise NotFound
-    return lifecycle.kind_rules()[kind] or KindRule(kind=kind, allowed=True)
+    return lifecycle.kind_rules()[kind] or AgentTypeRule(kind=kind, allowed=True)
 
 
 class Kinds(Resource):
     """List the kinds of agents, and which of them may be registered."""
 
-    shown = KindsShown
+    shown = AgentTypesSerializer
 
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """List them."""
         rows = [rule_of_kind(kind) for kind in Agent.Kind.values]
-        return Response(KindsShown({"results": rows, "next": None}).data)
+        return Response(AgentTypesSerializer({"results": rows, "next": None}).data)
 
 
 class Kind(Resource):
     """Allow a kind of agent, or no longer; those that exist go on."""
 
-    shown = KindShown
-    asked = KindAsked
+    shown = AgentTypeSerializer
+    asked = AgentTypeInputSerializer
 
     def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Set the rule of the kind."""
         rule_of_kind(key)
-        values = self.body(KindAsked)
+        values = self.body(AgentTypeInputSerializer)
         lifecycle.set_kind_rule(key, **values, by=self.principal)
         return self.show(rule_of_kind(key))

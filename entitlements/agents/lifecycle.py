@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements.agents.models import Agent, KindRule
+from entitlements.agents.models import Agent, AgentTypeRule
 from entitlements.clients.models import Client
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.feed import changes, locks
@@ -32,7 +32,7 @@ class UnknownKind(DomainError):
 
 
 @transaction.atomic
-def set_kind_rule(kind: str, *, allowed: bool, by: Principal, reason: str) -> KindRule | None:
+def set_kind_rule(kind: str, *, allowed: bool, by: Principal, reason: str) -> AgentTypeRule | None:
     """Set whether agents of a kind may be registered; those that exist go on. Twice changes and records nothing.
 
     Returns the rule, or None where the kind never had one. Raises UnknownKind, ReasonRequired.
@@ -42,18 +42,18 @@ def set_kind_rule(kind: str, *, allowed: bool, by: Principal, reason: str) -> Ki
     if not reason.strip():
         raise ReasonRequired
     locks.exclusive((Lock.KEY, f"kind {kind}"))
-    before = KindRule.objects.filter(kind=kind).first()
+    before = AgentTypeRule.objects.filter(kind=kind).first()
     if allowed == (before is None or before.allowed):
         return before
     values = {"allowed": allowed, "reason": reason, "changed_by": str(by), "changed_at": clock.now()}
-    rule, _ = KindRule.objects.update_or_create(kind=kind, defaults=values)
+    rule, _ = AgentTypeRule.objects.update_or_create(kind=kind, defaults=values)
     log.record(Action.AGENT_KIND_RULED, by=by, reason=reason, detail={"kind": kind, "allowed": allowed})
     return rule
 
 
-def kind_rules() -> dict[str, KindRule | None]:
+def kind_rules() -> dict[str, AgentTypeRule | None]:
     """Return every kind with its rule; None where there is no rule, which allows the kind."""
-    ruled = {rule.kind: rule for rule in KindRule.objects.all()}
+    ruled = {rule.kind: rule for rule in AgentTypeRule.objects.all()}
     return {kind: ruled.get(kind) for kind in Agent.Kind.values}
 
 

@@ -76,7 +76,7 @@ class Agent(models.Model):
         return Principal("agent", self.slug)
 
 
-class KindRule(models.Model):
+class AgentTypeRule(models.Model):
     """Whether agents of a kind may be registered. A kind without a row is allowed."""
 
     kind = models.CharField(primary_key=True, max_length=16, choices=Agent.Kind.choices)
@@ -84,6 +84,9 @@ class KindRule(models.Model):
     reason = models.CharField(max_length=500)
     changed_by = models.CharField(max_length=200)
     changed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "entitlements_kindrule"
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.allowed}"

@@ -24,36 +24,36 @@ from entitlements.grants import grants
 
 from . import problems
 from .endpoints import Endpoint
-from .fields import Shown, Strict, Text
+from .fields import InputSerializer, OutputSerializer, Text
 
 MOST: Final = 200
 
 
-class NamedTool(Strict):
+class NamedTool(InputSerializer):
     """A tool, by its system and its name."""
 
     system = Text(max_length=64)
     name = Text(max_length=128)
 
 
-class ToolApprovalAsked(tools.ApprovalAsked, NamedTool):
+class ToolApprovalInputSerializer(tools.ApprovalInputSerializer, NamedTool):
     """One tool and a person's approval of it."""
 
 
-class ToolsApprovalAsked(Strict):
+class ToolsApprovalInputSerializer(InputSerializer):
     """Tools to approve."""
 
-    items = serializers.ListField(child=ToolApprovalAsked(), min_length=1, max_length=MOST)
+    items = serializers.ListField(child=ToolApprovalInputSerializer(), min_length=1, max_length=MOST)
 
 
-class ToolsStopAsked(Strict):
+class ToolsStopInputSerializer(InputSerializer):
     """Tools to disable, and why."""
 
     items = serializers.ListField(child=NamedTool(), min_length=1, max_length=MOST)
     reason = Text(max_length=500)
 
 
-class Outcome(Shown):
+class Outcome(OutputSerializer):
     """What became of one thing: 200 with its new state, or a problem's status, code and sentence."""
 
     status = serializers.IntegerField()
@@ -63,23 +63,23 @@ class Outcome(Shown):
     facts = serializers.DictField(allow_null=True, default=None)
 
 
-class ResultShown(Outcome):
+class ResultSerializer(Outcome):
     """What became of one tool: 200 with its new state, or a problem's status, code and sentence."""
 
     system = serializers.CharField()
     name = serializers.CharField()
 
 
-class ResultsShown(Shown):
+class ResultsSerializer(OutputSerializer):
     """What became of each, in the order in which they were named."""
 
-    results = ResultShown(many=True)
+    results = ResultSerializer(many=True)
 
 
 class Bulk(Endpoint):
     """Acts on each item of a list, in a transaction of its own."""
 
-    shown: ClassVar[type[Shown]] = ResultsShown
+    shown: ClassVar[type[OutputSerializer]] = ResultsSerializer
     names: ClassVar[tuple[str, ...]]
     answers = HTTPStatus.MULTI_STATUS
     durable = True
@@ -128,11 +128,11 @@ class ApproveTools(_Tools):
     it alone.
     """
 
-    asked = ToolsApprovalAsked
+    asked = ToolsApprovalInputSerializer
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Approve them."""
-        return self.each(self.body(ToolsApprovalAsked)["items"])
+        return self.each(self.body(ToolsApprovalInputSerializer)["items"])
 
     def act(self, tool: Tool, values: dict[str, Any]) -> Tool:
         """Approve one."""
@@ -142,50 +142,50 @@ class ApproveTools(_Tools):
 class DisableTools(_Tools):
     """Disable tools until they are enabled: each on its own, with its result."""
 
-    asked = ToolsStopAsked
+    asked = ToolsStopInputSerializer
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Disable them."""
-        return self.each(**self.body(ToolsStopAsked))
+        return self.each(**self.body(ToolsStopInputSerializer))
 
     def act(self, tool: Tool, values: dict[str, Any]) -> Tool:
         """Disable one."""
         return tools_actions.disable_tool(tool, by=self.principal, reason=values["reason"])
 
 
-class NamedGrant(Strict):
+class NamedGrant(InputSerializer):
     """A grant, by its id."""
 
     id = serializers.UUIDField()
 
 
-class GrantsStopAsked(Strict):
+class GrantsStopInputSerializer(InputSerializer):
     """Grants to end, and why."""
 
     items = serializers.ListField(child=NamedGrant(), min_length=1, max_length=MOST)
     reason = Text(max_length=500)
 
 
-class GrantResultShown(Outcome):
+class GrantResultSerializer(Outcome):
     """What became of one grant: 200 with its new state, or a problem's status, code and sentence."""
 
     id = serializers.UUIDField()
 
 
-class GrantResultsShown(Shown):
+class GrantResultsSerializer(OutputSerializer):
     """What became of each, in the order in which they were named."""
 
-    results = GrantResultShown(many=True)
+    results = GrantResultSerializer(many=True)
 
 
 class RevokeGrants(Bulk):
     """Revoke grants at once: each on its own, with its result."""
 
-    asked, shown, names = GrantsStopAsked, GrantResultsShown, ("id",)
+    asked, shown, names = GrantsStopInputSerializer, GrantResultsSerializer, ("id",)
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Revoke them."""
-        return self.each(**self.body(GrantsStopAsked))
+        return self.each(**self.body(GrantsStopInputSerializer))
 
     def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Revoke one."""
@@ -195,37 +195,37 @@ class RevokeGrants(Bulk):
         return {"state": grants.revoke(grant.pk, by=self.principal, reason=values["reason"]).state}
 
 
-class NamedAgent(Strict):
+class NamedAgent(InputSerializer):
     """An agent, by its slug."""
 
     slug = Text(max_length=64)
 
 
-class AgentsStopAsked(Strict):
+class AgentsStopInputSerializer(InputSerializer):
     """Agents to stop, and why."""
 
     items = serializers.ListField(child=NamedAgent(), min_length=1, max_length=MOST)
     reason = Text(max_length=500)
 
 
-class AgentResultShown(Outcome):
+class AgentResultSerializer(Outcome):
     """What became of one agent: 200 with its new state, or a problem's status, code and sentence."""
 
     slug = serializers.CharField()
 
 
-class AgentResultsShown(Shown):
+class AgentResultsSerializer(OutputSerializer):
     """What became of each, in the order in which they were named."""
 
-    results = AgentResultShown(many=True)
+    results = AgentResultSerializer(many=True)
 
 
 class _Agents(Bulk):
-    asked, shown, names = AgentsStopAsked, AgentResultsShown, ("slug",)
+    asked, shown, names = AgentsStopInputSerializer, AgentResultsSerializer, ("slug",)
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Suspend or retire each agent."""
-        return self.each(**self.body(AgentsStopAsked))
+        return self.each(**self.body(AgentsStopInputSerializer))
 
     def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         self.about = [f"agent:{named['slug']}"]

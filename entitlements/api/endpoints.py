@@ -29,7 +29,7 @@ from entitlements.access.caller import Caller
 from entitlements.errors import DomainError, Malformed, NotFound
 
 from . import idempotency, paging, permissions, preconditions, problems, throttling
-from .fields import Reason
+from .fields import ReasonInputSerializer
 from .matrix import MATRIX, WEIGHTY, Matrix, Row
 from .parsers import StrictJSON, Unstorable
 
@@ -323,7 +323,7 @@ class Look(Resource):
 class Act(Resource):
     """An action on one row, with the reason that the record keeps. `verb(row, by=..., reason=...)` does it."""
 
-    asked = Reason
+    asked = ReasonInputSerializer
     verb: ClassVar[Callable[..., Any]]
 
     def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
@@ -332,7 +332,7 @@ class Act(Resource):
         self.permit(row, *self.links(row))
         if (version := getattr(row, "version", None)) is not None:
             preconditions.respect(self.request, version)
-        reason = self.body(Reason)["reason"]
+        reason = self.body(ReasonInputSerializer)["reason"]
         self.check(row)
         type(self).verb(row, by=self.principal, reason=reason)
         return self.again(row)

@@ -15,7 +15,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 _LONGEST: Final = timedelta(days=3660)
 
 
-class Strict(serializers.Serializer[Any]):
+class InputSerializer(serializers.Serializer[Any]):
     """A body whose unknown fields are errors: what is ignored today is a right tomorrow."""
 
     def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401 - the framework's signature
@@ -30,11 +30,11 @@ class Strict(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
-class Nothing(Strict):
+class EmptyInputSerializer(InputSerializer):
     """The body of what takes none: whatever it names was meant to change something, and would not."""
 
 
-class Shown(serializers.Serializer[Any]):
+class OutputSerializer(serializers.Serializer[Any]):
     """A representation: it only goes out."""
 
 
@@ -91,20 +91,20 @@ def duration(value: timedelta) -> str:
     return f"P{day}{'T' if clock else ''}{clock}" if day or clock else "PT0S"
 
 
-class Reason(Strict):
+class ReasonInputSerializer(InputSerializer):
     """Why something is done; the record keeps it."""
 
     reason = Text(max_length=500)
 
 
-class LineShown(Shown):
+class LineShown(OutputSerializer):
     """One tool and its limits."""
 
     tool = serializers.CharField(source="tool.name")
     limits = serializers.JSONField()
 
 
-class LineAsked(Strict):
+class LineInputSerializer(InputSerializer):
     """One tool by name, and its limits."""
 
     tool = Text(max_length=128)

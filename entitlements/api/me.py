@@ -7,10 +7,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .endpoints import Endpoint
-from .fields import Shown
+from .fields import OutputSerializer
 
 
-class MeShown(Shown):
+class MeSerializer(OutputSerializer):
     """The caller. `roles` are a person's, `scopes` those of a script's or an agent's token."""
 
     principal = serializers.CharField()
@@ -23,7 +23,7 @@ class MeShown(Shown):
 class Me(Endpoint):
     """Say as whom the caller is known."""
 
-    shown = MeShown
+    shown = MeSerializer
 
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Show the caller."""
@@ -35,4 +35,4 @@ class Me(Endpoint):
             "client": caller.client.client_id if caller.client else None,
             "scopes": sorted(caller.scopes or ()),
         }
-        return Response(MeShown(values).data)
+        return Response(MeSerializer(values).data)

@@ -31,7 +31,7 @@ from entitlements.revocation.api import KINDS
 
 from . import paging
 from .endpoints import Endpoint
-from .fields import Shown
+from .fields import OutputSerializer
 
 READERS: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
 _PLACE: Final = 3
@@ -61,7 +61,7 @@ class BadLink(Malformed):
     code = "link_malformed"
 
 
-class EventShown(Shown):
+class EventSerializer(OutputSerializer):
     """One event, parsed from the very bytes that were sealed. `index` is null until it is sealed."""
 
     uuid = serializers.UUIDField()
@@ -79,10 +79,10 @@ class EventShown(Shown):
     detail = serializers.DictField()
 
 
-class EventPage(Shown):
+class EventPage(OutputSerializer):
     """A page of events."""
 
-    results = EventShown(many=True)
+    results = EventSerializer(many=True)
     next = serializers.CharField(allow_null=True)
 
 
@@ -226,7 +226,7 @@ class Export(Endpoint):
         first = _index(request.query_params.get("from"), 0)
         last = min(_index(request.query_params.get("to"), end := stream.end()), end)
         with transaction.atomic():
-            log.record(Action.RECORD_EXPORTED, by=self.principal, detail={"first": first, "last": last})
+            log.record(Action.AUDIT_LOG_EXPORTED, by=self.principal, detail={"first": first, "last": last})
         answer = StreamingHttpResponse(jsonl.lines(first, last), content_type="application/x-ndjson")
         answer["Content-Disposition"] = f'attachment; filename="record-{first}-{last}.jsonl"'
         return answer
@@ -246,7 +246,7 @@ def _index(value: str | None, otherwise: int) -> int:
         raise BadRange from error
 
 
-class ProofShown(Shown):
+class ProofSerializer(OutputSerializer):
     """Shows that an event is in the tree that the checkpoint signs (RFC 9162)."""
 
     index = serializers.IntegerField()
@@ -258,7 +258,7 @@ class ProofShown(Shown):
 class Proof(Endpoint):
     """Prove that the event with an index is in the newest checkpoint."""
 
-    @extend_schema(responses=ProofShown)
+    @extend_schema(responses=ProofSerializer)
     def get(self, request: Request, index: int) -> Response:  # noqa: ARG002 - as above
         """Answer with the inclusion proof, hashes in hexadecimal."""
         leaf = Leaf.objects.filter(index=index).first()

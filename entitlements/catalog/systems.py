@@ -100,7 +100,7 @@ def edit_system(
     Another owner or address needs a reason. A credential goes to the place that it was given for and to no other: with
     another host it is forgotten. What was approved at one address was never seen at another: its tools are quarantined
     until the new place has been asked (`record_seen`) and a person approves them again. `version` is what the change
-    was made from. Raises Stale, SystemMalformed, BuiltIn, NotFound, ReasonRequired, and OwnAppointment when the
+    was made from. Raises Stale, SystemMalformed, BuiltIn, NotFound, ReasonRequired, and SelfAppointment when the
     caller makes themselves the owner.
     """
     locked = _locked(system)

@@ -28,7 +28,7 @@ from entitlements import addresses
 from entitlements.catalog import discovery, new_tools, systems
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import offers
-from entitlements.catalog_files.models import CatalogueImport
+from entitlements.catalog_files.models import CatalogImport
 from entitlements.catalog_files.offers import Offer, Problem
 from entitlements.definitions import impressions
 from entitlements.errors import DomainError, NotFound
@@ -81,7 +81,7 @@ class _Difference:
 
 
 @transaction.atomic
-def preview(content: bytes, *, file_name: str, owner: Person, by: Principal) -> CatalogueImport:
+def preview(content: bytes, *, file_name: str, owner: Person, by: Principal) -> CatalogImport:
     """Read a file and keep what it offers and what importing it would change. Nothing else changes.
 
     `owner` will own the systems that are new. Raises what `offers.read` raises, SystemMalformed, Empty.
@@ -96,7 +96,7 @@ def preview(content: bytes, *, file_name: str, owner: Person, by: Principal) -> 
     )
     problems = [problem.as_json() for problem in catalogue.problems] + _problems(differences)
     now = clock.now()
-    return CatalogueImport.objects.create(
+    return CatalogImport.objects.create(
         file_name=impressions.visible(file_name)[:200],
         sha256=hashlib.sha256(content).hexdigest(),
         size=len(content),
@@ -115,13 +115,13 @@ def preview(content: bytes, *, file_name: str, owner: Person, by: Principal) -> 
 
 
 @transaction.atomic
-def confirm(previewed: CatalogueImport, *, by: Principal) -> CatalogueImport:
+def confirm(previewed: CatalogImport, *, by: Principal) -> CatalogImport:
     """Confirm an import; `continue_import` then imports it. Raises NotWaiting, NotFound, SystemMalformed."""
     locked = _locked(previewed.pk)
-    if locked.state != CatalogueImport.State.PREVIEW:
+    if locked.state != CatalogImport.State.PREVIEW:
         raise NotWaiting
     systems.check_owner(locked.owner)
-    locked.state, locked.by = CatalogueImport.State.RUNNING, str(by)
+    locked.state, locked.by = CatalogImport.State.RUNNING, str(by)
     locked.confirmed_at = locked.touched_at = clock.now()
     locked.counts = _counted(Counter(refused=locked.counts.get("refused", 0)))
     # The comparison with the catalogue is made again: it may have changed since the preview.
@@ -145,7 +145,7 @@ def continue_import(import_id: uuid.UUID) -> bool:
     return False
 
 
-def is_small(previewed: CatalogueImport) -> bool:
+def is_small(previewed: CatalogImport) -> bool:
     """Whether it can be imported while the person waits."""
     return previewed.systems + previewed.tools <= SMALL
 
@@ -153,27 +153,27 @@ def is_small(previewed: CatalogueImport) -> bool:
 def stalled() -> list[uuid.UUID]:
     """Return the running imports without progress for a while; after a day they stay as they are."""
     now = clock.now()
-    stuck = CatalogueImport.objects.filter(
-        state=CatalogueImport.State.RUNNING, touched_at__gt=now - GIVEN_UP, touched_at__lt=now - ABANDONED
+    stuck = CatalogImport.objects.filter(
+        state=CatalogImport.State.RUNNING, touched_at__gt=now - GIVEN_UP, touched_at__lt=now - ABANDONED
     )
     return list(stuck.order_by("touched_at").values_list("pk", flat=True)[:100])
 
 
 def delete_old_previews() -> int:
     """Delete the imports that were not confirmed in time. Returns how many."""
-    old = CatalogueImport.objects.filter(state=CatalogueImport.State.PREVIEW, touched_at__lt=clock.now() - FORGOTTEN)
+    old = CatalogImport.objects.filter(state=CatalogImport.State.PREVIEW, touched_at__lt=clock.now() - FORGOTTEN)
     return old.delete()[0]
 
 
-def about(row: CatalogueImport) -> list[str]:
+def about(row: CatalogImport) -> list[str]:
     """Return the links by which the record of an import is found again."""
     return [f"import:{row.pk}", f"person:{row.owner.login}"]
 
 
 @transaction.atomic
 def _batch(import_id: uuid.UUID) -> bool:
-    row = CatalogueImport.objects.select_for_update(skip_locked=True, of=("self",)).select_related("owner")
-    running = row.filter(pk=import_id, state=CatalogueImport.State.RUNNING).first()
+    row = CatalogImport.objects.select_for_update(skip_locked=True, of=("self",)).select_related("owner")
+    running = row.filter(pk=import_id, state=CatalogImport.State.RUNNING).first()
     if running is None:
         return False
     by = Principal.parse(running.by)
@@ -191,7 +191,7 @@ def _batch(import_id: uuid.UUID) -> bool:
     if more := len(batch) < len(remaining):
         running.save(update_fields=["position", "counts", "problems", "problems_left_out", "touched_at"])
     else:
-        running.state, running.finished_at, running.offers = CatalogueImport.State.DONE, running.touched_at, None
+        running.state, running.finished_at, running.offers = CatalogImport.State.DONE, running.touched_at, None
         running.save()
         detail = {"sha256": running.sha256, **running.counts}
         log.record(Action.IMPORT_FINISHED, about=about(running), by=by, detail=detail)
@@ -259,7 +259,7 @@ def _problems(differences: Iterable[_Difference]) -> list[dict[str, Any]]:
     return [problem.as_json() for difference in differences for problem in difference.problems]
 
 
-def _take_in(differences: Sequence[_Difference], running: CatalogueImport, *, by: Principal) -> None:
+def _take_in(differences: Sequence[_Difference], running: CatalogImport, *, by: Principal) -> None:
     created = System.objects.bulk_create(
         [_system(difference.offer, running.owner) for difference in differences if difference.system is None]
     )
@@ -294,7 +294,7 @@ def _system(offer: Offer, owner: Person) -> System:
     return System(slug=offer.slug, name=offer.name, kind=kind, owner=owner, upstream_url=offer.address)
 
 
-def _row(difference: _Difference, running: CatalogueImport) -> log.Row:
+def _row(difference: _Difference, running: CatalogImport) -> log.Row:
     """Say in one event what came of one system: how many tools, and a hash over their names and hashes."""
     digests = {raw["name"]: digest for digest, raw in difference.offer.tools}
     lines = "".join(sorted(f"{raw['name']} {digests[raw['name']]}\n" for raw in difference.new))
@@ -307,12 +307,12 @@ def _row(difference: _Difference, running: CatalogueImport) -> log.Row:
     return log.Row(about=links, detail=detail)
 
 
-def _kept(running: CatalogueImport) -> list[Offer]:
+def _kept(running: CatalogImport) -> list[Offer]:
     return [Offer(*fields) for fields in json.loads(zlib.decompress(bytes(running.offers or b"")))]
 
 
-def _locked(import_id: uuid.UUID) -> CatalogueImport:
-    rows = CatalogueImport.objects.select_for_update(of=("self",)).select_related("owner")
+def _locked(import_id: uuid.UUID) -> CatalogImport:
+    rows = CatalogImport.objects.select_for_update(of=("self",)).select_related("owner")
     row = rows.filter(pk=import_id).first()
     if row is None:
         raise NotFound

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 
-class CatalogueImport(models.Model):
+class CatalogImport(models.Model):
     """One file of systems and tools. `offers` holds what was read of it, without secrets, until it is taken in.
 
     `position` counts the systems that are taken in, `counts` says what became of them, `problems` lists the rows that
@@ -42,6 +42,7 @@ class CatalogueImport(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        db_table = "entitlements_catalogueimport"
         indexes: ClassVar = [
             models.Index(fields=["touched_at"], condition=~Q(state="done"), name="import_not_done"),
         ]

@@ -38,10 +38,10 @@ _COMMENT: Final = re.compile(r'("(?:\\.|[^"\\])*(?:"|\Z))|//[^\n]*|/\*.*?(?:\*/|
 _LAST_COMMA: Final = re.compile(r'("(?:\\.|[^"\\])*(?:"|\Z))|,(?=\s*[}\]])', re.DOTALL)
 
 
-class NotACatalogue(DomainError):
+class NotACatalog(DomainError):
     """The file is not a catalogue: it must be a list of systems or the configuration of an MCP client."""
 
-    code, status = "import_not_a_catalogue", HTTPStatus.UNPROCESSABLE_ENTITY
+    code, status = "import_not_a_catalog", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class TooMuch(DomainError):
@@ -87,7 +87,7 @@ class Offer:
 
 
 @dataclass(slots=True)
-class Catalogue:
+class Catalog:
     """What a file holds."""
 
     form: Form
@@ -103,12 +103,12 @@ class Catalogue:
         self.problems.append(Problem(row, system, "", code, message, refused=False))
 
 
-def read(content: bytes) -> Catalogue:
-    """Read a file into offers and problems. Raises NotACatalogue, TooMuch, and strict.NotStrictJson for no JSON."""
+def read(content: bytes) -> Catalog:
+    """Read a file into offers and problems. Raises NotACatalog, TooMuch, and strict.NotStrictJson for no JSON."""
     if len(content) > LARGEST:
         raise TooMuch(largest=LARGEST)
     form, rows = _rows(content.removeprefix(b"\xef\xbb\xbf"))
-    catalogue = Catalogue(form)
+    catalogue = Catalog(form)
     taken: set[str] = set()
     names: set[str] = set()
     tools = 0
@@ -160,7 +160,7 @@ def _rows(content: bytes) -> tuple[Form, _Rows]:
     if isinstance(value, list):
         return Form.LIST, _of_list(value)
     if not isinstance(value, dict):
-        raise NotACatalogue
+        raise NotACatalog
     nested = value.get("mcp")
     servers = nested.get("servers") if isinstance(nested, dict) else None
     for section in (value.get("mcpServers"), value.get("servers"), value.get("context_servers"), servers):
@@ -171,7 +171,7 @@ def _rows(content: bytes) -> tuple[Form, _Rows]:
             return Form.LIST, _of_list(section)
     if isinstance(value.get("tools"), list):
         return Form.LINES, _of_list([value])
-    raise NotACatalogue
+    raise NotACatalog
 
 
 def _of_list(listed: list[Any]) -> _Rows:
@@ -218,7 +218,7 @@ def _with_comments(content: bytes) -> Any:  # noqa: ANN401 - any JSON value
 # One row
 
 
-def _offer(catalogue: Catalogue, row: int, named: str, raw: object) -> Offer | None:
+def _offer(catalogue: Catalog, row: int, named: str, raw: object) -> Offer | None:
     if isinstance(raw, strict.NotStrictJson):
         catalogue.refuse(row, "row_not_json", raw.message)
         return None
@@ -243,7 +243,7 @@ def _offer(catalogue: Catalogue, row: int, named: str, raw: object) -> Offer | N
     return offer
 
 
-def _address(catalogue: Catalogue, row: int, named: str, raw: Mapping[str, Any]) -> str:
+def _address(catalogue: Catalog, row: int, named: str, raw: Mapping[str, Any]) -> str:
     """Return where the system listens, without what may be secret; empty when it has no address that can be used."""
     address = next((raw[key] for key in _ADDRESSES if isinstance(raw.get(key), str)), "").strip()
     if not address:
@@ -275,7 +275,7 @@ def _parts(written: str) -> SplitResult | None:
     return parts if usable else None
 
 
-def _take_tools(catalogue: Catalogue, offer: Offer, named: str, listed: list[Any]) -> None:
+def _take_tools(catalogue: Catalog, offer: Offer, named: str, listed: list[Any]) -> None:
     if len(listed) > MOST_TOOLS_OF_ONE:
         text = f"The system lists more than {MOST_TOOLS_OF_ONE} tools; none is taken in."
         catalogue.refuse(offer.row, "too_many_tools", text, system=named)

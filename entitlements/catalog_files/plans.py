@@ -279,7 +279,7 @@ def record_applied(plan: Plan, *, by: Principal, reason: str) -> None:
     slugs = {step.about.partition(":")[2].partition("/")[0].partition(":")[0] for step in plan.steps}
     detail = {"plan": plan.digest(), "steps": len(plan.steps), "losses": sum(len(step.losses) for step in plan.steps)}
     log.record(
-        Action.CATALOGUE_APPLIED,
+        Action.CATALOG_APPLIED,
         about=[f"system:{slug}" for slug in sorted(slugs)],
         by=by,
         reason=reason,

@@ -25,10 +25,10 @@ class SecondPersonNeeded(Forbidden):
     code = "second_person_required"
 
 
-class OwnAppointment(DomainError):
+class SelfAppointment(DomainError):
     """You cannot make yourself owner, sponsor or member, nor change your own address; ask another person."""
 
-    code, status = "own_appointment", HTTPStatus.FORBIDDEN
+    code, status = "self_appointment", HTTPStatus.FORBIDDEN
 
 
 def accounts_of(person: Person) -> list[Person]:
@@ -95,7 +95,7 @@ def _names_of(by: Principal) -> set[str]:
 def check_appointment(new: Person, *, present: Person | None, by: Principal) -> None:
     """Refuse an office that a person gives to an account of theirs, or may not give.
 
-    Raises OwnAppointment.
+    Raises SelfAppointment.
     """
     if by == SYSTEM or (by.kind == "person" and present is not None and by.name == present.login != new.login):
         return
@@ -103,20 +103,20 @@ def check_appointment(new: Person, *, present: Person | None, by: Principal) -> 
     own = [account.pk for account in accounts_of(new)]
     second = Person.objects.holding(*roles).filter(login=by.name).exclude(pk__in=own)
     if by.kind != "person" or not second.exists():
-        raise OwnAppointment
+        raise SelfAppointment
 
 
 def check_membership(people: Iterable[Person], *, by: Principal) -> None:
     """Refuse to put an account of one's own into a group, or to take it out: a group has access, and may answer.
 
-    A script does neither for a person behind it (see `behind`), an agent for no person. Raises OwnAppointment.
+    A script does neither for a person behind it (see `behind`), an agent for no person. Raises SelfAppointment.
     """
     if by == SYSTEM or by.kind == "source":
         return
     acting = Person.objects.filter(login__in=behind(by))
     own = {account.pk for person in acting for account in accounts_of(person)}
     if by.kind == "agent" or any(person.pk in own for person in people):
-        raise OwnAppointment
+        raise SelfAppointment
 
 
 def behind(by: Principal) -> set[str]:
@@ -128,8 +128,8 @@ def behind(by: Principal) -> set[str]:
 
 
 def check_address(person: Person, *, by: Principal) -> None:
-    """Refuse to change the address of an account of one's own: it says whose account it is. Raises OwnAppointment."""
+    """Refuse to change the address of an account of one's own: it says whose account it is. Raises SelfAppointment."""
     if by == SYSTEM or by.kind == "source":
         return
     if by.kind != "person" or by.name in {each.login for each in accounts_of(person)}:
-        raise OwnAppointment
+        raise SelfAppointment

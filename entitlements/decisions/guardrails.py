@@ -18,7 +18,7 @@ EVERYTHING = "everything"
 @transaction.atomic
 def stop_everything(*, by: Principal, reason: str) -> Guardrail:
     """Deny every call and every issuance until `restart_everything`. Doing it twice changes and records nothing."""
-    return _turn(on=True, action=Action.EVERYTHING_STOPPED, by=by, reason=reason)
+    return _turn(on=True, action=Action.KILL_SWITCH_ENGAGED, by=by, reason=reason)
 
 
 @transaction.atomic
@@ -26,8 +26,8 @@ def restart_everything(*, by: Principal, reason: str) -> Guardrail:
     """Lift the stop of everything, as another person than the one who stopped it. Raises SecondPersonNeeded."""
     locks.exclusive((Lock.EVERYTHING, EVERYTHING))
     if Guardrail.objects.filter(name=EVERYTHING, on=True).exists():
-        independence.check_start(f"guardrail:{EVERYTHING}", Action.EVERYTHING_STOPPED, by)
-    return _turn(on=False, action=Action.EVERYTHING_STARTED, by=by, reason=reason)
+        independence.check_start(f"guardrail:{EVERYTHING}", Action.KILL_SWITCH_ENGAGED, by)
+    return _turn(on=False, action=Action.KILL_SWITCH_RELEASED, by=by, reason=reason)
 
 
 def _turn(*, on: bool, action: Action, by: Principal, reason: str) -> Guardrail:

@@ -19,7 +19,7 @@ class Guardrail(models.Model):
         return self.name
 
 
-class Hold(models.Model):
+class HeldCall(models.Model):
     """A call that waits for a person's answer."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -30,6 +30,9 @@ class Hold(models.Model):
     expires_at = models.DateTimeField()
     answer = models.CharField(max_length=16, blank=True)
     answered_by = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        db_table = "entitlements_hold"
 
     def __str__(self) -> str:
         return str(self.id)

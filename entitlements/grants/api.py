@@ -11,7 +11,7 @@ from rest_framework import serializers
 from audit.context import Principal
 from entitlements.access import visibility
 from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import LineShown, Shown
+from entitlements.api.fields import LineShown, OutputSerializer
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 
@@ -34,7 +34,7 @@ class GrantFilter(filters.FilterSet):
         return rows.filter(visibility.naming(login))
 
 
-class GrantShown(Shown):
+class GrantSerializer(OutputSerializer):
     """A grant. `people` are named directly, `groups` bring theirs."""
 
     id = serializers.UUIDField()
@@ -61,7 +61,7 @@ class GrantShown(Shown):
 
 
 class _Grants(Resource):
-    shown = GrantShown
+    shown = GrantSerializer
 
     def rows(self) -> QuerySet[Grant]:
         return visibility.grants(self.caller)

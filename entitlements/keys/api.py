@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from entitlements import addresses
 from entitlements.api.endpoints import Listing, Resource
-from entitlements.api.fields import Reason, Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Text
 from entitlements.catalog.models import System
 from entitlements.errors import NotFound
 from entitlements.keys import signing
@@ -31,7 +31,7 @@ class KeyFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class KeyShown(Shown):
+class KeySerializer(OutputSerializer):
     """A key's public half and where it is in its life."""
 
     kid = serializers.CharField()
@@ -53,7 +53,7 @@ class KeyShown(Shown):
         return signing.pem(key.public).decode()
 
 
-class RotateAsked(Strict):
+class RotateInputSerializer(InputSerializer):
     """Which issuer takes the next step: `idp`, `as/<system>`, `receipts` or `evidence`.
 
     `now` is for a key that may have leaked.
@@ -64,7 +64,7 @@ class RotateAsked(Strict):
 
 
 class _Keys(Resource):
-    shown = KeyShown
+    shown = KeySerializer
     lookup = "kid"
 
     def rows(self) -> QuerySet[SigningKey]:
@@ -84,11 +84,11 @@ class Keys(_Keys, Listing):
 class Rotate(_Keys):
     """Publish an issuer's next key, or put it in use once it has been published long enough."""
 
-    asked = RotateAsked
+    asked = RotateInputSerializer
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Take the next step."""
-        values = self.body(RotateAsked)
+        values = self.body(RotateInputSerializer)
         known = {
             addresses.IDP,
             *record_keys.ISSUERS,
@@ -103,7 +103,7 @@ def _slugs(issuer: str) -> list[str]:
     return list(System.objects.filter(slug=issuer.removeprefix("as/")).values_list("slug", flat=True))
 
 
-class WithdrawAsked(Reason):
+class WithdrawInputSerializer(ReasonInputSerializer):
     """Why, and since when the key may have been in other hands; without that, since it was made."""
 
     compromised_since = serializers.DateTimeField(required=False)
@@ -112,13 +112,13 @@ class WithdrawAsked(Reason):
 class Withdraw(_Keys):
     """Deny a key at once: its tokens no longer count, and what it signed from `compromised_since` on is in doubt."""
 
-    asked = WithdrawAsked
+    asked = WithdrawInputSerializer
 
     def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
         """Deny it, and answer with the key as it is then."""
         key = self.found()
         self.permit(key, *self.links(key))
-        values = self.body(WithdrawAsked)
+        values = self.body(WithdrawInputSerializer)
         since = values.get("compromised_since")
         signing.withdraw(key.kid, by=self.principal, reason=values["reason"], since=since)
         return self.again(key)

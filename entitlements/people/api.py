@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import Shown, Slug, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.errors import DomainError, Forbidden
 from entitlements.people import people, roles
 from entitlements.people.models import Group, Person, Role, RoleAssignment
@@ -50,7 +50,7 @@ class PersonFilter(filters.FilterSet):
         return rows.filter(roles__in=RoleAssignment.objects.current().filter(role=role))
 
 
-class PersonShown(Shown):
+class PersonSerializer(OutputSerializer):
     """A person and their admin roles; `role_ends` gives the end of each role that has one."""
 
     login = serializers.CharField()
@@ -71,7 +71,7 @@ class PersonShown(Shown):
         return {assignment.role: assignment.expires_at for assignment in person.current_roles if assignment.expires_at}
 
 
-class PersonAsked(Strict):
+class PersonInputSerializer(InputSerializer):
     """A new person, who signs in through the organisation."""
 
     login = Slug()
@@ -80,7 +80,7 @@ class PersonAsked(Strict):
     manager = Text(max_length=64, allow_null=True, default=None)
 
 
-class PersonEdited(Strict):
+class PersonChangesInputSerializer(InputSerializer):
     """What can be edited."""
 
     name = Text(max_length=200, required=False)
@@ -88,21 +88,21 @@ class PersonEdited(Strict):
     manager = Text(max_length=64, allow_null=True, required=False)
 
 
-class RoleAsked(Strict):
+class RoleInputSerializer(InputSerializer):
     """A role, and why it is given or taken."""
 
     role = serializers.ChoiceField(choices=Role.choices)
     reason = Text(max_length=500)
 
 
-class RoleGiven(RoleAsked):
+class RoleAssignmentInputSerializer(RoleInputSerializer):
     """A role to give, until when (an auditor's: 30 days by default, at most 400), and why."""
 
     expires_at = serializers.DateTimeField(allow_null=True, default=None)
 
 
 class _People(Resource):
-    shown = PersonShown
+    shown = PersonSerializer
     lookup = "login"
 
     def rows(self) -> QuerySet[Person]:
@@ -117,27 +117,27 @@ class People(_People, Listing):
 
     filterset_class = PersonFilter
     ordering = ("login",)
-    asked = PersonAsked
+    asked = PersonInputSerializer
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Register a person."""
-        values = self.body(PersonAsked)
+        values = self.body(PersonInputSerializer)
         manager = known_person(login) if (login := values.pop("manager")) else None
         person = people.register(**values, manager=manager, by=self.principal)
         return self.again(person, status=HTTPStatus.CREATED)
 
 
-class OnePerson(_People, Look):
+class PersonDetail(_People, Look):
     """Show a person, or edit their name, e-mail and manager."""
 
-    asked = PersonEdited
+    asked = PersonChangesInputSerializer
 
     def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Edit the person."""
         person = self.found()
         self.permit(person, *self.links(person))
-        values = self.body(PersonEdited)
+        values = self.body(PersonChangesInputSerializer)
         if login := values.get("manager"):
             values["manager"] = known_person(login)
         people.edit(person, by=self.principal, **values)
@@ -147,7 +147,7 @@ class OnePerson(_People, Look):
 class _Roles(_People):
     """Only a signed-in person gives or takes a role: the actions check the roles of that person."""
 
-    asked = RoleAsked
+    asked = RoleInputSerializer
     verb: ClassVar[Callable[..., None]]
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
@@ -163,7 +163,7 @@ class _Roles(_People):
 class GiveRole(_Roles):
     """Give another person a role that you hold, or any role as a platform admin."""
 
-    asked = RoleGiven
+    asked = RoleAssignmentInputSerializer
     verb = staticmethod(roles.give)
 
 
@@ -195,7 +195,7 @@ class GroupFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class GroupShown(Shown):
+class GroupSerializer(OutputSerializer):
     """A group and who is in it."""
 
     slug = serializers.CharField()
@@ -207,7 +207,7 @@ class GroupShown(Shown):
         return sorted(person.login for person in group.people.all())
 
 
-class GroupAsked(Strict):
+class GroupInputSerializer(InputSerializer):
     """A new group."""
 
     slug = Slug()
@@ -215,7 +215,7 @@ class GroupAsked(Strict):
     people = serializers.ListField(child=Text(max_length=64), max_length=1000, default=list)
 
 
-class MemberAsked(Strict):
+class MemberInputSerializer(InputSerializer):
     """Who joins or leaves the group, and why."""
 
     person = Text(max_length=64)
@@ -223,7 +223,7 @@ class MemberAsked(Strict):
 
 
 class _Groups(Resource):
-    shown = GroupShown
+    shown = GroupSerializer
     lookup = "slug"
 
     def rows(self) -> QuerySet[Group]:
@@ -238,31 +238,31 @@ class Groups(_Groups, Listing):
 
     filterset_class = GroupFilter
     ordering = ("slug",)
-    asked = GroupAsked
+    asked = GroupInputSerializer
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Make a group."""
-        values = self.body(GroupAsked)
+        values = self.body(GroupInputSerializer)
         members = [known_person(login) for login in dict.fromkeys(values["people"])]
         group = people.make_group(values["slug"], name=values["name"], people=members, by=self.principal)
         return self.again(group, status=HTTPStatus.CREATED)
 
 
-class OneGroup(_Groups, Look):
+class GroupDetail(_Groups, Look):
     """Show a group."""
 
 
 class Join(_Groups):
     """Put a person into a group, and so into every grant that names it."""
 
-    asked = MemberAsked
+    asked = MemberInputSerializer
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Put the person in."""
         group = self.found()
         self.permit(group, *self.links(group))
-        values = self.body(MemberAsked)
+        values = self.body(MemberInputSerializer)
         people.join_group(group, known_person(values["person"]), by=self.principal, reason=values["reason"])
         return self.again(group)
 
@@ -270,12 +270,12 @@ class Join(_Groups):
 class Leave(_Groups):
     """Take a person out of a group, and so out of every grant that names it."""
 
-    asked = MemberAsked
+    asked = MemberInputSerializer
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Take the person out."""
         group = self.found()
         self.permit(group, *self.links(group))
-        values = self.body(MemberAsked)
+        values = self.body(MemberInputSerializer)
         people.leave_group(group, known_person(values["person"]), by=self.principal, reason=values["reason"])
         return self.again(group)

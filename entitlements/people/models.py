@@ -142,7 +142,7 @@ class RoleAssignment(models.Model):
     created_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(null=True, blank=True)
     mapped_by = models.ForeignKey(
-        "entitlements.RoleMapping", null=True, blank=True, on_delete=models.PROTECT, related_name="given"
+        "entitlements.GroupMapping", null=True, blank=True, on_delete=models.PROTECT, related_name="given"
     )
 
     objects: ClassVar[models.Manager[RoleAssignment]] = RoleQuerySet.as_manager()
@@ -326,7 +326,7 @@ class SourcedGroup(models.Model):
         return f"{self.group_id}@{self.source_id}"
 
 
-class RoleMappingQuerySet(models.QuerySet["RoleMapping"]):
+class RoleMappingQuerySet(models.QuerySet["GroupMapping"]):
     """Rows by what they do now."""
 
     def in_force(self) -> RoleMappingQuerySet:
@@ -334,7 +334,7 @@ class RoleMappingQuerySet(models.QuerySet["RoleMapping"]):
         return self.filter(confirmed_at__isnull=False, ended_at=None)
 
 
-class RoleMapping(models.Model):
+class GroupMapping(models.Model):
     """A claim's value at an issuer gives a role, from its confirmation by a second person until it is ended."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -348,9 +348,10 @@ class RoleMapping(models.Model):
     confirmed_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ClassVar[models.Manager[RoleMapping]] = RoleMappingQuerySet.as_manager()
+    objects: ClassVar[models.Manager[GroupMapping]] = RoleMappingQuerySet.as_manager()
 
     class Meta:
+        db_table = "entitlements_rolemapping"
         constraints: ClassVar = [
             models.UniqueConstraint(
                 name="a_group_gives_a_role_by_one_row",

@@ -118,7 +118,7 @@ class PersonChanges(TypedDict, total=False):
 def edit(person: Person, *, by: Principal, **fields: Unpack[PersonChanges]) -> Person:
     """Change name, e-mail or manager. What stays the same is not recorded.
 
-    Raises NotFound, ManagerLoop, KeptBySource, and OwnAppointment when the caller makes themselves a manager, or
+    Raises NotFound, ManagerLoop, KeptBySource, and SelfAppointment when the caller makes themselves a manager, or
     changes the address that ties an account to them.
     """
     locked = lock_to_edit(person)
@@ -288,7 +288,7 @@ def link_identity(person: Person, issuer: TrustedIssuer, subject: str, *, by: Pr
 
 @transaction.atomic
 def make_group(slug: str, *, name: str, people: list[Person], by: Principal) -> Group:
-    """Make a group of people. Raises GroupTaken, and OwnAppointment when the caller is one of them."""
+    """Make a group of people. Raises GroupTaken, and SelfAppointment when the caller is one of them."""
     if people:
         independence.check_membership(people, by=by)
     try:
@@ -317,7 +317,7 @@ def make_large_group(slug: str, *, name: str, people: list[Person], by: Principa
 def join_group(group: Group, person: Person, *, by: Principal, reason: str) -> None:
     """Put a person into a group, and so into every grant that names it. Twice changes and records nothing.
 
-    Raises KeptBySource where a people source says who is in the group, and OwnAppointment for the caller themselves.
+    Raises KeptBySource where a people source says who is in the group, and SelfAppointment for the caller themselves.
     """
     check_kept_by_hand(group)
     independence.check_membership([person], by=by)
@@ -344,7 +344,7 @@ def add_member(group: Group, person: Person, *, by: Principal, reason: str) -> N
 def leave_group(group: Group, person: Person, *, by: Principal, reason: str) -> None:
     """Take a person out of a group, and so out of every grant that names it. Raises NotFound when not a member.
 
-    Also KeptBySource where a people source says who is in the group, and OwnAppointment for the caller themselves.
+    Also KeptBySource where a people source says who is in the group, and SelfAppointment for the caller themselves.
     """
     check_kept_by_hand(group)
     independence.check_membership([person], by=by)

@@ -26,7 +26,7 @@ from audit import clock, context, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.conflicts import independence
-from entitlements.conflicts.independence import OwnAppointment
+from entitlements.conflicts.independence import SelfAppointment
 from entitlements.errors import DomainError, NotFound, Stale
 from entitlements.people.models import PeopleSource, Person, SourcedPerson
 
@@ -120,7 +120,7 @@ def plan(source: PeopleSource, text: str, *, complete: bool, by: Principal) -> P
                 rows.append(Row(0, gone, does="remove"))
     own = _OwnAppointments(source, rows, by)
     return Plan(
-        tuple(replace(row, does="refused", code=OwnAppointment.code) if own.is_in(row) else row for row in rows)
+        tuple(replace(row, does="refused", code=SelfAppointment.code) if own.is_in(row) else row for row in rows)
     )
 
 

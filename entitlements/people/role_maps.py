@@ -21,7 +21,7 @@ from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.people.models import Person, Role, RoleAssignment, RoleMapping
+from entitlements.people.models import GroupMapping, Person, Role, RoleAssignment
 from entitlements.trusted_issuers.models import TrustedIssuer
 
 from . import people, roles
@@ -35,7 +35,7 @@ _RENEWED: Final = LASTS / 2
 class RoleNotMappable(DomainError):
     """A group at the sign-in cannot give the platform admin or auditor role. A person must give it by hand."""
 
-    code, status = "role_not_mappable", HTTPStatus.UNPROCESSABLE_ENTITY
+    code, status = "group_mapping_not_allowed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class MappingTaken(DomainError):
@@ -57,7 +57,7 @@ class SecondPersonNeeded(DomainError):
 
 
 @transaction.atomic
-def propose(issuer: TrustedIssuer, claim: str, value: str, role: str, *, by: Person, reason: str) -> RoleMapping:
+def propose(issuer: TrustedIssuer, claim: str, value: str, role: str, *, by: Person, reason: str) -> GroupMapping:
     """Propose that a group at the sign-in gives a role. Raises ReasonRequired, RoleNotMappable, MappingTaken.
 
     Raises roles.RoleNotHeld when `by` neither holds the role nor is a platform admin.
@@ -66,17 +66,17 @@ def propose(issuer: TrustedIssuer, claim: str, value: str, role: str, *, by: Per
         raise RoleNotMappable(role=role)
     _check(role, by=by, reason=reason)
     now = clock.now()
-    mapping, is_new = RoleMapping.objects.get_or_create(
+    mapping, is_new = GroupMapping.objects.get_or_create(
         issuer=issuer, claim=claim, value=value, role=role, ended_at=None, defaults={"made_at": now, "proposed_by": by}
     )
     if not is_new:
         raise MappingTaken
-    _record(mapping, Action.ROLE_MAPPING_PROPOSED, by=by.principal, reason=reason)
+    _record(mapping, Action.GROUP_MAPPING_PROPOSED, by=by.principal, reason=reason)
     return mapping
 
 
 @transaction.atomic
-def confirm(mapping_id: UUID, *, by: Person, reason: str) -> RoleMapping:
+def confirm(mapping_id: UUID, *, by: Person, reason: str) -> GroupMapping:
     """Put a row in force, as a second person. Raises NotFound, MappingOver, SecondPersonNeeded, and as `propose`."""
     mapping = _lock(mapping_id)
     _check(mapping.role, by=by, reason=reason)
@@ -86,12 +86,12 @@ def confirm(mapping_id: UUID, *, by: Person, reason: str) -> RoleMapping:
         raise SecondPersonNeeded
     mapping.confirmed_by, mapping.confirmed_at = by, clock.now()
     mapping.save(update_fields=["confirmed_by", "confirmed_at"])
-    _record(mapping, Action.ROLE_MAPPING_CONFIRMED, by=by.principal, reason=reason)
+    _record(mapping, Action.GROUP_MAPPING_CONFIRMED, by=by.principal, reason=reason)
     return mapping
 
 
 @transaction.atomic
-def end(mapping_id: UUID, *, by: Person, reason: str) -> RoleMapping:
+def end(mapping_id: UUID, *, by: Person, reason: str) -> GroupMapping:
     """End a row, and take away at once every role that it gave. Raises NotFound, MappingOver, and as `propose`."""
     mapping = _lock(mapping_id)
     _check(mapping.role, by=by, reason=reason)
@@ -99,7 +99,7 @@ def end(mapping_id: UUID, *, by: Person, reason: str) -> RoleMapping:
         raise MappingOver
     mapping.ended_at = clock.now()
     mapping.save(update_fields=["ended_at"])
-    _record(mapping, Action.ROLE_MAPPING_ENDED, by=by.principal, reason=reason)
+    _record(mapping, Action.GROUP_MAPPING_ENDED, by=by.principal, reason=reason)
     _take(list(mapping.given.select_related("person")), by=by.principal, reason=reason)
     return mapping
 
@@ -111,8 +111,8 @@ def apply(person: Person, issuer: TrustedIssuer, claims: Mapping[str, Any]) -> N
     A claim that is not there, or is no text or list of texts, names no group. A platform admin or an auditor gets none.
     """
     locks.exclusive((Lock.PERSON, person.pk))
-    wanted: dict[str, RoleMapping] = {}
-    for row in RoleMapping.objects.in_force().filter(issuer=issuer).order_by("made_at", "pk"):
+    wanted: dict[str, GroupMapping] = {}
+    for row in GroupMapping.objects.in_force().filter(issuer=issuer).order_by("made_at", "pk"):
         if row.value in _groups(claims.get(row.claim)):
             wanted.setdefault(row.role, row)
     held = {assignment.role: assignment for assignment in person.roles.current().select_related("person")}
@@ -156,14 +156,14 @@ def _check(role: str, *, by: Person, reason: str) -> None:
         raise roles.RoleNotHeld(role=role)
 
 
-def _lock(mapping_id: UUID) -> RoleMapping:
-    rows = RoleMapping.objects.select_for_update(of=("self",), no_key=True).select_related("issuer", "proposed_by")
+def _lock(mapping_id: UUID) -> GroupMapping:
+    rows = GroupMapping.objects.select_for_update(of=("self",), no_key=True).select_related("issuer", "proposed_by")
     if (mapping := rows.filter(pk=mapping_id).first()) is None:
         raise NotFound
     return mapping
 
 
-def _record(row: RoleMapping, action: Action, *, by: Principal, reason: str) -> None:
+def _record(row: GroupMapping, action: Action, *, by: Principal, reason: str) -> None:
     detail = {"claim": row.claim, "value": row.value, "role": row.role}
     about = [f"mapping:{row.pk}", f"issuer:{row.issuer.issuer}"]
     log.record(action, about=about, by=by, reason=reason, detail=detail)

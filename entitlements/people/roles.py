@@ -23,10 +23,10 @@ ALONE: Final = frozenset({Role.ADMIN, Role.AUDITOR})
 """The roles that combine with no other: an admin runs the product and decides nothing, an auditor only reads."""
 
 
-class OwnRoles(DomainError):
+class SelfRoleChange(DomainError):
     """You cannot change your own roles. Ask another person who may change them."""
 
-    code, status = "own_roles", HTTPStatus.FORBIDDEN
+    code, status = "self_role_change", HTTPStatus.FORBIDDEN
 
 
 class RoleNotHeld(DomainError):
@@ -45,7 +45,7 @@ class RoleExcluded(DomainError):
 def give(person: Person, role: str, *, expires_at: datetime | None = None, by: Person, reason: str) -> None:
     """Give a person a role, until an end if given. Twice changes and records nothing; another end replaces the first.
 
-    Raises UnknownRole, ReasonRequired, OwnRoles, RoleNotHeld, RoleExcluded, RoleEndRefused, NotFound.
+    Raises UnknownRole, ReasonRequired, SelfRoleChange, RoleNotHeld, RoleExcluded, RoleEndRefused, NotFound.
     """
     _check(person, role, by=by, reason=reason)
     held = set(person.roles.current().values_list("role", flat=True)) - {role}
@@ -103,7 +103,7 @@ def _check(person: Person, role: str, *, by: Person, reason: str) -> None:
     if not reason.strip():
         raise ReasonRequired
     if independence.same_human(person, by):
-        raise OwnRoles
+        raise SelfRoleChange
     # Both are locked before anything is read: two admins who take the role from each other do not both succeed.
     locks.exclusive((Lock.PERSON, person.pk), (Lock.PERSON, by.pk))
     if not Person.objects.filter(pk=person.pk).exists():

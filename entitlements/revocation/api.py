@@ -19,7 +19,7 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
 from entitlements.api.endpoints import Listing, Look, Resource
-from entitlements.api.fields import Reason, Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Text
 from entitlements.api.matrix import ALWAYS, MATRIX, REVOKE, Row, row
 from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound
@@ -73,36 +73,36 @@ class RevocationFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class TargetAsked(Strict):
+class TargetInputSerializer(InputSerializer):
     """What to stop: `id` is a slug, login, client identifier, uuid, `system/tool`, or of everything that word."""
 
     type = serializers.ChoiceField(choices=[*KINDS, guardrails.EVERYTHING])
     id = Text(max_length=128, default="", allow_blank=True, trim_whitespace=False)
 
 
-class RevocationAsked(Strict):
+class RevocationInputSerializer(InputSerializer):
     """The target and the reason; `wait` for the nodes, or fetch the receipt later."""
 
-    target = TargetAsked()
+    target = TargetInputSerializer()
     reason = Text(max_length=500)
     wait = serializers.BooleanField(default=True)
 
 
-class TargetShown(Shown):
+class TargetSerializer(OutputSerializer):
     """What was stopped."""
 
     type = serializers.CharField(source="target_type")
     id = serializers.CharField(source="target_id")
 
 
-class RevocationShown(Shown):
+class RevocationSerializer(OutputSerializer):
     """What it ended, which nodes obeyed after how long, which are missing, the residual access, and the signed receipt.
 
     `covered` counts access tokens, ID-JAGs and sessions; it is empty on revocations from before they were counted.
     """
 
     id = serializers.UUIDField()
-    target = TargetShown(source="*")
+    target = TargetSerializer(source="*")
     by = serializers.CharField()
     reason = serializers.CharField()
     position = serializers.IntegerField(allow_null=True)
@@ -126,7 +126,7 @@ class RevocationShown(Shown):
 
 
 class _Revocations(Resource):
-    shown = RevocationShown
+    shown = RevocationSerializer
 
     def rows(self) -> QuerySet[Revocation]:
         rows = Revocation.objects.all()
@@ -141,13 +141,13 @@ class Revocations(_Revocations, Listing):
 
     filterset_class = RevocationFilter
     ordering = ("-committed_at", "-id")
-    asked = RevocationAsked
+    asked = RevocationInputSerializer
     answers = HTTPStatus.CREATED
     durable = True  # the nodes must see the change while we wait for them
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Stop the target, and answer with the receipt."""
-        values = self.body(RevocationAsked)
+        values = self.body(RevocationInputSerializer)
         if values["target"]["type"] == guardrails.EVERYTHING:
             permissions.permit(self.caller, EVERYTHING, None)
         target = revocation.Target(values["target"]["type"], values["target"]["id"])
@@ -176,7 +176,7 @@ class Revocations(_Revocations, Listing):
         return self.find(kind.rows(self.caller), **where)
 
 
-class EverythingShown(Shown):
+class KillSwitchSerializer(OutputSerializer):
     """Whether everything is stopped, why, and since when."""
 
     stopped = serializers.BooleanField(source="on")
@@ -187,8 +187,8 @@ class EverythingShown(Shown):
 class RestoreEverything(Resource):
     """Let agents work again after everything was stopped. The person who stopped everything cannot."""
 
-    shown = EverythingShown
-    asked = Reason
+    shown = KillSwitchSerializer
+    asked = ReasonInputSerializer
 
     def look_first(self) -> None:
         """Ask for the role before a proof is asked for."""
@@ -197,7 +197,7 @@ class RestoreEverything(Resource):
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Restore, as a second person with a fresh proof."""
         self.permit(None, f"guardrail:{guardrails.EVERYTHING}")
-        reason = self.body(Reason)["reason"]
+        reason = self.body(ReasonInputSerializer)["reason"]
         if not Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists():
             raise NothingStopped
         return self.show(guardrails.restart_everything(by=self.principal, reason=reason))

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from audit.context import Principal
 from entitlements.access import visibility
 from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import Shown
+from entitlements.api.fields import OutputSerializer
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.tokens import tokens
@@ -31,7 +31,7 @@ class SessionFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class SessionShown(Shown):
+class SessionSerializer(OutputSerializer):
     """One agent's run for one person across systems."""
 
     id = serializers.UUIDField()
@@ -48,7 +48,7 @@ class SessionShown(Shown):
 
 
 class _Sessions(Resource):
-    shown = SessionShown
+    shown = SessionSerializer
 
     def rows(self) -> QuerySet[Session]:
         return visibility.sessions(self.caller)
@@ -64,7 +64,7 @@ class Sessions(_Sessions, Listing):
     ordering = ("-started_at", "-id")
 
 
-class OneSession(_Sessions, Look):
+class SessionDetail(_Sessions, Look):
     """Show a session."""
 
 
@@ -93,7 +93,7 @@ class TokenFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class TokenShown(Shown):
+class TokenSerializer(OutputSerializer):
     """A token or assertion that Mandate issued under this identifier."""
 
     jti = serializers.UUIDField()
@@ -113,7 +113,7 @@ class TokenShown(Shown):
 
 
 class _Tokens(Resource):
-    shown = TokenShown
+    shown = TokenSerializer
 
     def rows(self) -> QuerySet[IssuedToken]:
         return visibility.tokens(self.caller)
@@ -129,7 +129,7 @@ class Tokens(_Tokens, Listing):
     ordering = ("-issued_at", "-jti")
 
 
-class OneToken(_Tokens, Look):
+class TokenDetail(_Tokens, Look):
     """Show one issued token."""
 
 

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 
-class SeenAgent(models.Model):
+class UnmanagedAgent(models.Model):
     """An agent that a file or a log names: one of ours, blocked, or unmatched. `key` is its name without its looks.
 
     `because` says by what it was matched. A blocked one stays listed, and no client registers under its name.
@@ -35,6 +35,7 @@ class SeenAgent(models.Model):
     reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
+        db_table = "entitlements_seenagent"
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="a_seen_agent_is_matched_exactly_when_it_is_ours",
@@ -69,7 +70,7 @@ class Workflow(models.Model):
     agent = models.ForeignKey(
         "entitlements.Agent", null=True, blank=True, on_delete=models.CASCADE, related_name="workflows"
     )
-    seen = models.ForeignKey(SeenAgent, null=True, blank=True, on_delete=models.CASCADE, related_name="workflows")
+    seen = models.ForeignKey(UnmanagedAgent, null=True, blank=True, on_delete=models.CASCADE, related_name="workflows")
     system = models.ForeignKey("entitlements.System", on_delete=models.CASCADE, related_name="workflows")
     origin = models.CharField(max_length=8, choices=Origin.choices)
     state = models.CharField(max_length=16, choices=State.choices)

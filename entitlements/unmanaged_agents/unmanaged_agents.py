@@ -15,9 +15,9 @@ from entitlements.definitions import impressions
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.unmanaged_agents.models import SeenAgent, Workflow
+from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 
-State = SeenAgent.State
+State = UnmanagedAgent.State
 
 
 class ClientBlocked(DomainError):
@@ -29,31 +29,31 @@ class ClientBlocked(DomainError):
 class SeenOtherwise(DomainError):
     """The seen agent is already matched or blocked."""
 
-    code, status = "seen_agent_decided", HTTPStatus.CONFLICT
+    code, status = "unmanaged_agent_decided", HTTPStatus.CONFLICT
 
 
 def check_not_blocked(client_id: str) -> None:
     """Refuse to register a client under a blocked name; who blocks it meanwhile waits. Raises ClientBlocked."""
     key = impressions.key(client_id)
     locks.shared([(Lock.CLIENT, f"seen:{key}")])
-    if SeenAgent.objects.filter(key=key, state=State.BLOCKED).exists():
+    if UnmanagedAgent.objects.filter(key=key, state=State.BLOCKED).exists():
         raise ClientBlocked(client_id=client_id)
 
 
 @transaction.atomic
-def match(seen: SeenAgent, agent: Agent, *, by: Principal, reason: str, because: str = "said") -> SeenAgent:
+def match(seen: UnmanagedAgent, agent: Agent, *, by: Principal, reason: str, because: str = "said") -> UnmanagedAgent:
     """Match a seen agent with one of ours; its paths become the agent's, known and not governed.
 
     Raises ReasonRequired, NotFound, SeenOtherwise.
     """
     locked = _open(seen, reason)
     locked.state, locked.agent, locked.because = State.MATCHED, agent, because
-    _decide(locked, Action.SEEN_AGENT_MATCHED, f"agent:{agent.slug}", by=by, reason=reason)
+    _decide(locked, Action.UNMANAGED_AGENT_MATCHED, f"agent:{agent.slug}", by=by, reason=reason)
     move(locked, agent)
     return locked
 
 
-def move(seen: SeenAgent, agent: Agent) -> None:
+def move(seen: UnmanagedAgent, agent: Agent) -> None:
     """Let the systems where something was seen be the agent's, as known; what is there already stays."""
     known = Workflow.objects.filter(agent=agent, origin=Workflow.Origin.SEEN).values("system")
     Workflow.objects.filter(seen=seen, system__in=known).delete()
@@ -61,40 +61,40 @@ def move(seen: SeenAgent, agent: Agent) -> None:
 
 
 @transaction.atomic
-def block(seen: SeenAgent, *, by: Principal, reason: str) -> SeenAgent:
+def block(seen: UnmanagedAgent, *, by: Principal, reason: str) -> UnmanagedAgent:
     """Block a seen agent: it stays listed, and no client can register under its name.
 
     Raises ReasonRequired, NotFound, SeenOtherwise.
     """
     locked = _open(seen, reason)
     locked.state = State.BLOCKED
-    _decide(locked, Action.SEEN_AGENT_BLOCKED, by=by, reason=reason)
+    _decide(locked, Action.UNMANAGED_AGENT_BLOCKED, by=by, reason=reason)
     return locked
 
 
 @transaction.atomic
-def unblock(seen: SeenAgent, *, by: Principal, reason: str) -> SeenAgent:
+def unblock(seen: UnmanagedAgent, *, by: Principal, reason: str) -> UnmanagedAgent:
     """Unblock a name, as another person than the one who blocked it.
 
     Raises ReasonRequired, NotFound, SeenOtherwise, SecondPersonNeeded.
     """
     locked = _open(seen, reason, State.BLOCKED)
-    independence.check_start(f"seen_agent:{locked.pk}", Action.SEEN_AGENT_BLOCKED, by)
+    independence.check_start(f"seen_agent:{locked.pk}", Action.UNMANAGED_AGENT_BLOCKED, by)
     locked.state = State.UNMATCHED
-    _decide(locked, Action.SEEN_AGENT_UNBLOCKED, by=by, reason=reason)
+    _decide(locked, Action.UNMANAGED_AGENT_UNBLOCKED, by=by, reason=reason)
     return locked
 
 
-def about(seen: SeenAgent) -> list[str]:
+def about(seen: UnmanagedAgent) -> list[str]:
     """Return the links by which the record of an agent that was seen is found again."""
     return [f"seen_agent:{seen.pk}", *([f"agent:{seen.agent.slug}"] if seen.agent else [])]
 
 
-def _open(seen: SeenAgent, reason: str, state: str = State.UNMATCHED) -> SeenAgent:
+def _open(seen: UnmanagedAgent, reason: str, state: str = State.UNMATCHED) -> UnmanagedAgent:
     if not reason.strip():
         raise ReasonRequired
     locks.exclusive((Lock.CLIENT, f"seen:{seen.key}"))
-    locked = SeenAgent.objects.select_for_update().filter(pk=seen.pk).first()
+    locked = UnmanagedAgent.objects.select_for_update().filter(pk=seen.pk).first()
     if locked is None:
         raise NotFound
     if locked.state != state:
@@ -102,7 +102,7 @@ def _open(seen: SeenAgent, reason: str, state: str = State.UNMATCHED) -> SeenAge
     return locked
 
 
-def _decide(locked: SeenAgent, action: Action, *links: str, by: Principal, reason: str) -> None:
+def _decide(locked: UnmanagedAgent, action: Action, *links: str, by: Principal, reason: str) -> None:
     locked.decided_by, locked.decided_at, locked.reason = str(by), clock.now(), reason
     locked.save(update_fields=["state", "agent", "because", "decided_by", "decided_at", "reason"])
     log.record(action, about=[f"seen_agent:{locked.pk}", *links], by=by, reason=reason, detail={"name": locked.name})

@@ -11,25 +11,25 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.api import preconditions
 from entitlements.api.bulk import MOST, Bulk, NamedAgent, NamedGrant, Outcome
-from entitlements.api.fields import Lasts, Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
 from entitlements.people.api import known_person
-from governance.approvals.api import AnswersAsked, RequestResultsShown
+from governance.approvals.api import AnswersInputSerializer, RequestResultsSerializer
 from governance.ownership import ownership
 from governance.ownership.api import first_hand, visible
-from governance.ownership.models import OfficeProposal
+from governance.ownership.models import OwnershipProposal
 from governance.requests import requests
-from governance.requests.api.bodies import Asked, Limits, Names
-from governance.requests.api.requests import OfRequests, version_of
+from governance.requests.api.bodies import Limits, Names, RequestInputSerializer
+from governance.requests.api.requests import RequestResource, version_of
 from governance.requests.models import AccessRequest
 
 from .matrix import MATRIX
 
 
-class RequestsAsked(Strict):
+class RequestsInputSerializer(InputSerializer):
     """Requests, each as it would be sent alone."""
 
-    items = serializers.ListField(child=Asked(), min_length=1, max_length=MOST)
+    items = serializers.ListField(child=RequestInputSerializer(), min_length=1, max_length=MOST)
 
 
 class Made(Outcome):
@@ -39,31 +39,31 @@ class Made(Outcome):
     etag = serializers.CharField(allow_null=True, default=None)
 
 
-class AskResultShown(Made):
+class AccessRequestResultSerializer(Made):
     """The result of the request for one agent."""
 
     agent = serializers.CharField()
     entitlement = serializers.CharField()
 
 
-class AskResultsShown(Shown):
+class AccessRequestResultsSerializer(OutputSerializer):
     """The result of each, in the order of the request."""
 
-    results = AskResultShown(many=True)
+    results = AccessRequestResultSerializer(many=True)
 
 
 def _made(request: AccessRequest) -> dict[str, Any]:
     return {"state": request.state, "request": request.pk, "etag": preconditions.etag(request.version)}
 
 
-class SubmitRequests(OfRequests, Bulk):
+class SubmitRequests(RequestResource, Bulk):
     """Submit several requests for access: each by itself, with the request that was made or the refusal."""
 
-    asked, shown, names = RequestsAsked, AskResultsShown, ("agent", "entitlement")
+    asked, shown, names = RequestsInputSerializer, AccessRequestResultsSerializer, ("agent", "entitlement")
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Ask for each."""
-        return self.each(**self.body(RequestsAsked))
+        return self.each(**self.body(RequestsInputSerializer))
 
     def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask once."""
@@ -77,7 +77,7 @@ class RenewedGrant(NamedGrant):
     limits = Limits(required=False, default=dict)
 
 
-class RenewalsAsked(Strict):
+class RenewalsInputSerializer(InputSerializer):
     """Grants that shall go on, for how long and why."""
 
     items = serializers.ListField(child=RenewedGrant(), min_length=1, max_length=MOST)
@@ -85,26 +85,26 @@ class RenewalsAsked(Strict):
     reason = Text(max_length=2000)
 
 
-class RenewalResultShown(Made):
+class RenewalResultSerializer(Made):
     """The result of one grant's renewal."""
 
     id = serializers.UUIDField()
 
 
-class RenewalResultsShown(Shown):
+class RenewalResultsSerializer(OutputSerializer):
     """The result of each, in the order of the request."""
 
-    results = RenewalResultShown(many=True)
+    results = RenewalResultSerializer(many=True)
 
 
-class RenewGrants(OfRequests, Bulk):
+class RenewGrants(RequestResource, Bulk):
     """Request the renewal of grants that end soon: each by itself, with the request that was made or the refusal."""
 
-    asked, shown, names = RenewalsAsked, RenewalResultsShown, ("id",)
+    asked, shown, names = RenewalsInputSerializer, RenewalResultsSerializer, ("id",)
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Ask for each."""
-        return self.each(**self.body(RenewalsAsked))
+        return self.each(**self.body(RenewalsInputSerializer))
 
     def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask for one."""
@@ -112,14 +112,14 @@ class RenewGrants(OfRequests, Bulk):
         return _made(self.renew(self.held(named["id"]), values))
 
 
-class CancelRequests(OfRequests, Bulk):
+class CancelRequests(RequestResource, Bulk):
     """Withdraw one's requests as they were read: each by itself, with its result."""
 
-    asked, shown, names = AnswersAsked, RequestResultsShown, ("id",)
+    asked, shown, names = AnswersInputSerializer, RequestResultsSerializer, ("id",)
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Withdraw them."""
-        return self.each(**self.body(AnswersAsked))
+        return self.each(**self.body(AnswersInputSerializer))
 
     def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Withdraw one."""
@@ -129,21 +129,21 @@ class CancelRequests(OfRequests, Bulk):
         return {"state": done.state}
 
 
-class OfficeAsked(NamedAgent):
+class OwnershipInputSerializer(NamedAgent):
     """An agent, a role, and the proposed person."""
 
-    office = serializers.ChoiceField(choices=OfficeProposal.Office.choices)
+    office = serializers.ChoiceField(choices=OwnershipProposal.Office.choices)
     person = Text(max_length=64)
 
 
-class OfficesAsked(Strict):
+class OwnershipsInputSerializer(InputSerializer):
     """Proposed owners by agent, and why."""
 
-    items = serializers.ListField(child=OfficeAsked(), min_length=1, max_length=MOST)
+    items = serializers.ListField(child=OwnershipInputSerializer(), min_length=1, max_length=MOST)
     reason = Text(max_length=500)
 
 
-class OfficeResultShown(Outcome):
+class OwnershipResultSerializer(Outcome):
     """What became of one: 200 with the proposal that waits for its answer, or a problem."""
 
     slug = serializers.CharField()
@@ -151,21 +151,21 @@ class OfficeResultShown(Outcome):
     proposal = serializers.UUIDField(allow_null=True, default=None)
 
 
-class OfficeResultsShown(Shown):
+class OwnershipResultsSerializer(OutputSerializer):
     """The result of each, in the order of the request."""
 
-    results = OfficeResultShown(many=True)
+    results = OwnershipResultSerializer(many=True)
 
 
 class ProposeOffices(Bulk):
     """Propose owners of agents: each by itself. Nothing changes before they have accepted."""
 
     matrix: ClassVar[Matrix] = MATRIX
-    asked, shown, names = OfficesAsked, OfficeResultsShown, ("slug", "office")
+    asked, shown, names = OwnershipsInputSerializer, OwnershipResultsSerializer, ("slug", "office")
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Ask them."""
-        return self.each(**self.body(OfficesAsked))
+        return self.each(**self.body(OwnershipsInputSerializer))
 
     def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask one."""
@@ -177,39 +177,39 @@ class ProposeOffices(Bulk):
         return {"state": proposal.state, "proposal": proposal.pk}
 
 
-class NamedProposal(Strict):
+class NamedProposal(InputSerializer):
     """A proposal, by its id."""
 
     id = serializers.UUIDField()
 
 
-class AcceptancesAsked(Strict):
+class AcceptancesInputSerializer(InputSerializer):
     """What one accepts."""
 
     items = serializers.ListField(child=NamedProposal(), min_length=1, max_length=MOST)
 
 
-class AcceptanceResultShown(Outcome):
+class AcceptanceResultSerializer(Outcome):
     """The result of one proposal: 200 with its new state, or a problem."""
 
     id = serializers.UUIDField()
 
 
-class AcceptanceResultsShown(Shown):
+class AcceptanceResultsSerializer(OutputSerializer):
     """The result of each, in the order of the request."""
 
-    results = AcceptanceResultShown(many=True)
+    results = AcceptanceResultSerializer(many=True)
 
 
 class AcceptOffices(Bulk):
     """Accept proposals of ownership: each by itself, with its result."""
 
     matrix: ClassVar[Matrix] = MATRIX
-    asked, shown, names = AcceptancesAsked, AcceptanceResultsShown, ("id",)
+    asked, shown, names = AcceptancesInputSerializer, AcceptanceResultsSerializer, ("id",)
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Accept them."""
-        return self.each(**self.body(AcceptancesAsked))
+        return self.each(**self.body(AcceptancesInputSerializer))
 
     def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - as above
         """Accept one."""

@@ -14,34 +14,34 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
 from entitlements.api.endpoints import Listing, Look, Resource
-from entitlements.api.fields import Lasts, Shown, Slug, Strict, Text
+from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
 from entitlements.catalog.models import Entitlement
 from entitlements.people.models import Group
 from governance.api.matrix import MATRIX
 from governance.approval_policies import policies
-from governance.approval_policies.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
+from governance.approval_policies.models import ApprovalPolicy, AutoApproval, AutoApprovalRule, PolicyProposal
 from governance.approvals import auto_approval
 from governance.sod.api.policies import PersonAction, first_hand
 
 
-class StageSaid(Strict):
+class StageInputSerializer(InputSerializer):
     """One stage: `sponsor`, `system_owner`, `security` or `group:<slug>`, and how many people it needs."""
 
     stage = Text(max_length=80)
     people = serializers.IntegerField(min_value=1, max_value=5, default=1)
 
 
-class StagesSaid(Strict):
+class StagesInputSerializer(InputSerializer):
     """The stages by risk."""
 
-    low = StageSaid(many=True)
-    medium = StageSaid(many=True)
-    high = StageSaid(many=True)
-    critical = StageSaid(many=True)
+    low = StageInputSerializer(many=True)
+    medium = StageInputSerializer(many=True)
+    high = StageInputSerializer(many=True)
+    critical = StageInputSerializer(many=True)
 
 
-class _Stages(Shown):
+class _Stages(OutputSerializer):
     entitlement = serializers.CharField(source="entitlement.scope", default=None, allow_null=True)
     stages = serializers.SerializerMethodField()
     answer_within = Lasts()
@@ -51,7 +51,7 @@ class _Stages(Shown):
         return policies.counted(found.stages)
 
 
-class PolicyShown(_Stages):
+class PolicySerializer(_Stages):
     """One version of an approval policy; without an entitlement it is the default."""
 
     id = serializers.IntegerField()
@@ -60,7 +60,7 @@ class PolicyShown(_Stages):
     created_by = serializers.CharField()
 
 
-class PolicyProposalShown(_Stages):
+class PolicyProposalSerializer(_Stages):
     """A next version as a person proposed it, and what became of it."""
 
     id = serializers.UUIDField()
@@ -73,16 +73,16 @@ class PolicyProposalShown(_Stages):
     policy = serializers.IntegerField(source="policy_id", allow_null=True)
 
 
-class PolicyProposalAsked(Strict):
+class PolicyProposalInputSerializer(InputSerializer):
     """The next version of the policy of an entitlement, or of the default without one; another person confirms it."""
 
     entitlement = Text(max_length=128, required=False, allow_null=True, default=None)
-    stages = StagesSaid()
+    stages = StagesInputSerializer()
     answer_within = Lasts(required=False, default=policies.ANSWER_WITHIN)
     reason = Text(max_length=500)
 
 
-class ApprovalRuleShown(Shown):
+class AutoApprovalRuleSerializer(OutputSerializer):
     """A rule that approves without a person: only low risk, only reading."""
 
     id = serializers.UUIDField()
@@ -92,7 +92,7 @@ class ApprovalRuleShown(Shown):
     group = serializers.CharField(source="group.slug", default=None, allow_null=True)
     expires_at = serializers.DateTimeField()
     reason = serializers.CharField()
-    state = serializers.ChoiceField(choices=ApprovalRule.State.choices)
+    state = serializers.ChoiceField(choices=AutoApprovalRule.State.choices)
     proposed_by = serializers.CharField(source="proposed_by.login")
     proposed_at = serializers.DateTimeField()
     confirmed_by = serializers.CharField(source="confirmed_by.login", default=None, allow_null=True)
@@ -101,7 +101,7 @@ class ApprovalRuleShown(Shown):
     end_reason = serializers.CharField()
 
 
-class ApprovalRuleAsked(Strict):
+class AutoApprovalRuleInputSerializer(InputSerializer):
     """What a rule shall approve: which entitlement, how long at most, for which kinds of agents, whom they act for."""
 
     entitlement = Text(max_length=128)
@@ -112,7 +112,7 @@ class ApprovalRuleAsked(Strict):
     reason = Text(max_length=500)
 
 
-class RuleApprovalShown(Shown):
+class AutoApprovalSerializer(OutputSerializer):
     """What a rule approved, and what a person found who looked at it."""
 
     id = serializers.UUIDField()
@@ -129,10 +129,10 @@ class RuleApprovalShown(Shown):
     finding = serializers.CharField()
 
 
-class LookAsked(Strict):
+class AutoApprovalReviewInputSerializer(InputSerializer):
     """Whether it stays, and why."""
 
-    verdict = serializers.ChoiceField(choices=RuleApproval.Verdict.choices)
+    verdict = serializers.ChoiceField(choices=AutoApproval.Verdict.choices)
     reason = Text(max_length=500)
 
 
@@ -163,18 +163,18 @@ class ProposalFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class ApprovalRuleFilter(filters.FilterSet):
+class AutoApprovalRuleFilter(filters.FilterSet):
     """Filters of the list."""
 
     entitlement = filters.CharFilter(field_name="entitlement__scope")
-    state = filters.ChoiceFilter(choices=ApprovalRule.State.choices)
+    state = filters.ChoiceFilter(choices=AutoApprovalRule.State.choices)
 
     class Meta:
-        model = ApprovalRule
+        model = AutoApprovalRule
         fields: ClassVar[list[str]] = []
 
 
-class RuleApprovalFilter(filters.FilterSet):
+class AutoApprovalFilter(filters.FilterSet):
     """Filters of the list; `open` leaves what no person has looked at."""
 
     rule = filters.UUIDFilter()
@@ -182,13 +182,13 @@ class RuleApprovalFilter(filters.FilterSet):
     open = filters.BooleanFilter(field_name="looked_at", lookup_expr="isnull")
 
     class Meta:
-        model = RuleApproval
+        model = AutoApproval
         fields: ClassVar[list[str]] = []
 
 
 class _Policies(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = PolicyShown
+    shown: ClassVar[type[OutputSerializer]] = PolicySerializer
 
     def rows(self) -> QuerySet[ApprovalPolicy]:
         return ApprovalPolicy.objects.select_related("entitlement")
@@ -201,13 +201,13 @@ class Policies(_Policies, Listing):
     ordering = ("-created_at", "-id")
 
 
-class OnePolicy(_Policies, Look):
+class PolicyDetail(_Policies, Look):
     """Show one version."""
 
 
 class _Proposals(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = PolicyProposalShown
+    shown: ClassVar[type[OutputSerializer]] = PolicyProposalSerializer
 
     def rows(self) -> QuerySet[PolicyProposal]:
         return PolicyProposal.objects.select_related("entitlement", "proposed_by", "decided_by")
@@ -221,12 +221,12 @@ class PolicyProposals(_Proposals, Listing):
 
     filterset_class = ProposalFilter
     ordering = ("-proposed_at", "-id")
-    asked = PolicyProposalAsked
+    asked = PolicyProposalInputSerializer
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Propose a version."""
-        asked = self.body(PolicyProposalAsked)
+        asked = self.body(PolicyProposalInputSerializer)
         scope, stages = asked.pop("entitlement"), policies.read(asked.pop("stages"))
         found: Entitlement | None = None
         if scope is not None:
@@ -236,7 +236,7 @@ class PolicyProposals(_Proposals, Listing):
         return self.again(made, status=HTTPStatus.CREATED)
 
 
-class OnePolicyProposal(_Proposals, Look):
+class PolicyProposalDetail(_Proposals, Look):
     """Show what was proposed."""
 
 
@@ -252,28 +252,28 @@ class WithdrawPolicy(_Proposals, PersonAction):
     verb = staticmethod(policies.withdraw)
 
 
-class _ApprovalRules(Resource):
+class _AutoApprovalRules(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = ApprovalRuleShown
+    shown: ClassVar[type[OutputSerializer]] = AutoApprovalRuleSerializer
 
-    def rows(self) -> QuerySet[ApprovalRule]:
-        return ApprovalRule.objects.select_related("entitlement", "group", "proposed_by", "confirmed_by")
+    def rows(self) -> QuerySet[AutoApprovalRule]:
+        return AutoApprovalRule.objects.select_related("entitlement", "group", "proposed_by", "confirmed_by")
 
     def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
         return auto_approval.about(found)
 
 
-class ApprovalRules(_ApprovalRules, Listing):
+class AutoApprovalRules(_AutoApprovalRules, Listing):
     """List the rules that approve without a person, or propose one."""
 
-    filterset_class = ApprovalRuleFilter
+    filterset_class = AutoApprovalRuleFilter
     ordering = ("-proposed_at", "-id")
-    asked = ApprovalRuleAsked
+    asked = AutoApprovalRuleInputSerializer
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Propose a rule."""
-        asked = self.body(ApprovalRuleAsked)
+        asked = self.body(AutoApprovalRuleInputSerializer)
         slug = asked.pop("group")
         group = self.find(Group.objects.all(), slug=slug) if slug is not None else None
         found = self.find(visibility.entitlements(self.caller), scope=asked.pop("entitlement"))
@@ -282,59 +282,59 @@ class ApprovalRules(_ApprovalRules, Listing):
         return self.again(made, status=HTTPStatus.CREATED)
 
 
-class OneApprovalRule(_ApprovalRules, Look):
+class AutoApprovalRuleDetail(_AutoApprovalRules, Look):
     """Show one rule."""
 
 
-class ConfirmApprovalRule(_ApprovalRules, PersonAction):
+class ConfirmAutoApprovalRule(_AutoApprovalRules, PersonAction):
     """Put a rule in force, as another person than who proposed it."""
 
     verb = staticmethod(auto_approval.confirm)
 
 
-class WithdrawApprovalRule(_ApprovalRules, PersonAction):
+class WithdrawAutoApprovalRule(_AutoApprovalRules, PersonAction):
     """Drop a proposed rule."""
 
     verb = staticmethod(auto_approval.withdraw)
 
 
-class EndApprovalRule(_ApprovalRules, PersonAction):
+class EndAutoApprovalRule(_AutoApprovalRules, PersonAction):
     """Let a rule approve nothing more."""
 
     verb = staticmethod(auto_approval.end)
 
 
-class _RuleApprovals(Resource):
+class _AutoApprovals(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = RuleApprovalShown
+    shown: ClassVar[type[OutputSerializer]] = AutoApprovalSerializer
 
-    def rows(self) -> QuerySet[RuleApproval]:
-        return RuleApproval.objects.select_related("request__agent", "request__entitlement", "looked_by")
+    def rows(self) -> QuerySet[AutoApproval]:
+        return AutoApproval.objects.select_related("request__agent", "request__entitlement", "looked_by")
 
     def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
         return [f"request:{found.request_id}", f"agent:{found.request.agent.slug}"]
 
 
-class RuleApprovals(_RuleApprovals, Listing):
+class AutoApprovals(_AutoApprovals, Listing):
     """List what rules approved."""
 
-    filterset_class = RuleApprovalFilter
+    filterset_class = AutoApprovalFilter
     ordering = ("-approved_at", "-id")
 
 
-class OneRuleApproval(_RuleApprovals, Look):
+class AutoApprovalDetail(_AutoApprovals, Look):
     """Show what a rule approved."""
 
 
-class LookAtRuleApproval(_RuleApprovals):
+class ReviewAutoApproval(_AutoApprovals):
     """Say what one found who looked at it."""
 
-    asked = LookAsked
+    asked = AutoApprovalReviewInputSerializer
 
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Keep it, or take it back."""
         found = self.found()
         self.permit(found, *self.links(found))
-        asked = self.body(LookAsked)
+        asked = self.body(AutoApprovalReviewInputSerializer)
         auto_approval.look(found.pk, by=first_hand(self), **asked)
         return self.again(found)

@@ -98,7 +98,7 @@ class PolicyProposal(models.Model):
         return f"{self.entitlement_id or 'default'}: {self.state}"
 
 
-class ApprovalRule(models.Model):
+class AutoApprovalRule(models.Model):
     """Requests for an entitlement that need no person: low risk, reading only, for agents of these kinds, this long.
 
     With a group, only those are acted for who are in it. One person proposes it and another confirms it; it ends by
@@ -129,6 +129,7 @@ class ApprovalRule(models.Model):
     end_reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
+        db_table = "governance_approvalrule"
         constraints: ClassVar = [
             models.CheckConstraint(name="an_approval_rule_says_why", condition=~Q(reason="")),
             models.CheckConstraint(
@@ -157,7 +158,7 @@ class ApprovalRule(models.Model):
         return str(self.id)
 
 
-class RuleApproval(models.Model):
+class AutoApproval(models.Model):
     """What a rule approved, and that a person looks at it after a week: once, and for good."""
 
     class Verdict(models.TextChoices):
@@ -166,7 +167,7 @@ class RuleApproval(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     request = models.OneToOneField("governance.AccessRequest", on_delete=models.PROTECT, related_name="by_rule")
-    rule = models.ForeignKey(ApprovalRule, on_delete=models.PROTECT, related_name="approved")
+    rule = models.ForeignKey(AutoApprovalRule, on_delete=models.PROTECT, related_name="approved")
     approved_at = models.DateTimeField()
     look_from = models.DateTimeField()
     verdict = models.CharField(max_length=16, choices=Verdict.choices, blank=True)
@@ -175,6 +176,7 @@ class RuleApproval(models.Model):
     finding = models.CharField(max_length=500, blank=True)
 
     class Meta:
+        db_table = "governance_ruleapproval"
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="whoever_looked_says_what_they_found",

@@ -23,7 +23,7 @@ from entitlements.errors import Malformed, NotFound
 from entitlements.people.models import Group
 from entitlements.words import Risk
 from governance.approval_policies import policies, rules
-from governance.approval_policies.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
+from governance.approval_policies.models import ApprovalPolicy, AutoApproval, AutoApprovalRule, PolicyProposal
 from governance.approvals import auto_approval
 from governance.conflicts_of_interest.routing import GROUP
 from governance.console import choices, doors, form_fields, paging
@@ -60,7 +60,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     policies.ensure_default()
     newest = ApprovalPolicy.objects.order_by("entitlement", "-number").distinct("entitlement").values("pk")
     current = ApprovalPolicy.objects.filter(pk__in=newest).select_related("entitlement__system")
-    found = ApprovalRule.objects.filter(state__in=["proposed", "in_force"], expires_at__gt=clock.now())
+    found = AutoApprovalRule.objects.filter(state__in=["proposed", "in_force"], expires_at__gt=clock.now())
     rows = found.select_related("entitlement__system", "group", "proposed_by", "confirmed_by").order_by("-proposed_at")
     page = paging.page(request, current, ("created_at", "id"))
     context = {
@@ -69,12 +69,12 @@ def listing(request: HttpRequest) -> HttpResponse:
         "proposals": [_proposal(each) for each in _waiting().order_by("proposed_at")[:_MOST_SHOWN]],
         "rules": list(rows[:_MOST_SHOWN]),
         "looks": list(auto_approval.due(caller.human)[:_MOST_SHOWN])
-        if doors.may(caller, "rule-approvals", None, "GET")
+        if doors.may(caller, "auto-approvals", None, "GET")
         else [],
         "me": doors.person(request),
         "may_propose": doors.may(caller, "policy-proposals", None),
-        "may_rule": doors.may(caller, "approval-rules", None),
-        "may_confirm_rule": doors.may(caller, "approval-rule-confirm", None),
+        "may_rule": doors.may(caller, "auto-approval-rules", None),
+        "may_confirm_rule": doors.may(caller, "auto-approval-rule-confirm", None),
     }
     return render(request, "console/approval_policies/approvals.html", context)
 
@@ -258,8 +258,8 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
     form = RuleForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
 
-        def act(given: dict[str, Any]) -> ApprovalRule:
-            doors.permit(request, "approval-rules", None)
+        def act(given: dict[str, Any]) -> AutoApprovalRule:
+            doors.permit(request, "auto-approval-rules", None)
             found = _entitlement(request, given["entitlement"])
             if found is None:
                 raise NotFound
@@ -273,7 +273,7 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
                 reason=given["reason"],
             )
 
-        if form_fields.submit(request, form, act, {"approval_rule_out_of_bounds": "days"}) is not None:
+        if form_fields.submit(request, form, act, {"auto_approval_rule_out_of_bounds": "days"}) is not None:
             doors.done(request, _("Proposed. Somebody of security confirms it."))
             return redirect(HERE)
     return form_fields.show(request, "console/approval_policies/approval_rule.html", form, {"groups": choices.groups()})
@@ -283,7 +283,7 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
 @doors.page
 def decide_rule(request: HttpRequest, rule: UUID) -> HttpResponse:
     """Confirm a rule, drop it, or end it."""
-    found = doors.find(ApprovalRule.objects.select_related("entitlement"), pk=rule)
+    found = doors.find(AutoApprovalRule.objects.select_related("entitlement"), pk=rule)
     doors.about(request, *auto_approval.about(found))
     verbs: dict[str, tuple[Any, str]] = {
         "confirm": (auto_approval.confirm, _("In force from now on.")),
@@ -305,12 +305,12 @@ def decide_rule(request: HttpRequest, rule: UUID) -> HttpResponse:
 @doors.page
 def look(request: HttpRequest, approval: UUID) -> HttpResponse:
     """Say of access that a rule gave whether it stays."""
-    found = doors.find(RuleApproval.objects.select_related("request__agent"), pk=approval)
+    found = doors.find(AutoApproval.objects.select_related("request__agent"), pk=approval)
     doors.about(request, f"request:{found.request_id}", f"agent:{found.request.agent.slug}")
-    doors.permit(request, "rule-approval-look", found)
+    doors.permit(request, "auto-approval-look", found)
     verdict = request.POST.get("verb", "")
-    if verdict not in RuleApproval.Verdict.values:
+    if verdict not in AutoApproval.Verdict.values:
         raise Malformed
     auto_approval.look(found.pk, by=doors.person(request), verdict=verdict, reason=doors.reason(request))
-    doors.done(request, _("Taken back.") if verdict == RuleApproval.Verdict.REVOKE else _("Kept."))
+    doors.done(request, _("Taken back.") if verdict == AutoApproval.Verdict.REVOKE else _("Kept."))
     return redirect(doors.back(request, HERE))

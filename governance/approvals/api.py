@@ -10,48 +10,48 @@ from rest_framework.response import Response
 
 from entitlements.access import reauthentication
 from entitlements.api.bulk import MOST, Bulk, Outcome
-from entitlements.api.fields import Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.errors import ReasonRequired
 from governance.approvals import approvals
 from governance.approvals.models import Approval
-from governance.requests.api.requests import OfRequests, first_hand, version_of
+from governance.requests.api.requests import RequestResource, first_hand, version_of
 
 
-class NamedRequest(Strict):
+class NamedRequest(InputSerializer):
     """A request, and the `etag` that it had when it was read: what is answered is what was read."""
 
     id = serializers.UUIDField()
     etag = Text(max_length=64)
 
 
-class AnswersAsked(Strict):
+class AnswersInputSerializer(InputSerializer):
     """Requests to answer, and why."""
 
     items = serializers.ListField(child=NamedRequest(), min_length=1, max_length=MOST)
     reason = Text(max_length=2000, required=False, allow_blank=True, default="")
 
 
-class DenialsAsked(AnswersAsked):
+class DenialsInputSerializer(AnswersInputSerializer):
     """Requests to deny, and why: a word for it, and a reason."""
 
     because = serializers.ChoiceField(choices=Approval.Because.choices, required=False, default="")
 
 
-class RequestResultShown(Outcome):
+class RequestResultSerializer(Outcome):
     """What became of one request: 200 with its state and the grant that it became, or a problem."""
 
     id = serializers.UUIDField()
     grant = serializers.UUIDField(allow_null=True, default=None)
 
 
-class RequestResultsShown(Shown):
+class RequestResultsSerializer(OutputSerializer):
     """What became of each, in the order in which they were named."""
 
-    results = RequestResultShown(many=True)
+    results = RequestResultSerializer(many=True)
 
 
-class _Answers(OfRequests, Bulk):
-    asked, shown, names = AnswersAsked, RequestResultsShown, ("id",)
+class _Answers(RequestResource, Bulk):
+    asked, shown, names = AnswersInputSerializer, RequestResultsSerializer, ("id",)
 
 
 class ApproveRequests(_Answers):
@@ -59,7 +59,7 @@ class ApproveRequests(_Answers):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Approve them."""
-        return self.each(**self.body(AnswersAsked))
+        return self.each(**self.body(AnswersInputSerializer))
 
     def one(self, named: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         """Approve one."""
@@ -75,7 +75,7 @@ class DenyRequests(_Answers):
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Deny them."""
-        asked = self.body(DenialsAsked)
+        asked = self.body(DenialsInputSerializer)
         if not asked["reason"].strip():
             raise ReasonRequired
         return self.each(**asked)

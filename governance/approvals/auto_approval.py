@@ -31,7 +31,7 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Group, Person, Role
 from entitlements.words import Risk
-from governance.approval_policies.models import LONGEST_BY_RULE, LONGEST_RULE, ApprovalRule, RuleApproval
+from governance.approval_policies.models import LONGEST_BY_RULE, LONGEST_RULE, AutoApproval, AutoApprovalRule
 from governance.approvals.models import Approval
 from governance.conflicts_of_interest import rules as conflict_rules
 from governance.conflicts_of_interest.rules import Reason
@@ -47,8 +47,8 @@ from governance.sod import check
 
 from . import facts, issue, rules
 
-type Verdict = RuleApproval.Verdict
-State = ApprovalRule.State
+type Verdict = AutoApproval.Verdict
+State = AutoApprovalRule.State
 MAY_PROPOSE: Final = (Role.ANALYST, Role.SECURITY)
 MAY_CONFIRM: Final = (Role.SECURITY,)
 STAGE: Final = "rule"
@@ -65,31 +65,31 @@ class OutOfBounds(DomainError):
     It ends within a year.
     """
 
-    code, status = "approval_rule_out_of_bounds", HTTPStatus.UNPROCESSABLE_ENTITY
+    code, status = "auto_approval_rule_out_of_bounds", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-class OwnRule(DomainError):
+class SelfConfirmationOfRule(DomainError):
     """You cannot confirm a rule that you proposed, nor check what your rule approved; another person does."""
 
-    code, status = "own_approval_rule", HTTPStatus.FORBIDDEN
+    code, status = "self_confirmation_of_rule", HTTPStatus.FORBIDDEN
 
 
 class RuleNotWaiting(DomainError):
     """The rule is confirmed, withdrawn or ended already."""
 
-    code, status = "approval_rule_decided", HTTPStatus.CONFLICT
+    code, status = "auto_approval_rule_decided", HTTPStatus.CONFLICT
 
 
 class LookedAt(DomainError):
     """Another person has checked it already."""
 
-    code, status = "rule_approval_looked_at_already", HTTPStatus.CONFLICT
+    code, status = "auto_approval_reviewed", HTTPStatus.CONFLICT
 
 
 class TooEarly(DomainError):
     """What a rule approved is kept from a week afterwards on, and taken back at any time."""
 
-    code, status = "rule_approval_too_early", HTTPStatus.CONFLICT
+    code, status = "auto_approval_too_early", HTTPStatus.CONFLICT
 
 
 @transaction.atomic
@@ -102,7 +102,7 @@ def propose(
     expires_at: datetime,
     by: Person,
     reason: str,
-) -> ApprovalRule:
+) -> AutoApprovalRule:
     """Propose a rule for an entitlement; it approves nothing until another person confirms it.
 
     `kinds` are the kinds of agents it is for; with `group` only its members are acted for. Raises Forbidden,
@@ -115,7 +115,7 @@ def propose(
         raise OutOfBounds
     if not now < expires_at <= now + LONGEST_RULE:
         raise OutOfBounds
-    rule = ApprovalRule.objects.create(
+    rule = AutoApprovalRule.objects.create(
         entitlement=entitlement,
         longest=longest,
         kinds=sorted(kinds),
@@ -125,15 +125,16 @@ def propose(
         proposed_by=by,
         proposed_at=now,
     )
-    _record(Action.APPROVAL_RULE_PROPOSED, rule, by, reason)
+    _record(Action.AUTO_APPROVAL_RULE_PROPOSED, rule, by, reason)
     return rule
 
 
 @transaction.atomic
-def confirm(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
+def confirm(rule_id: UUID, *, by: Person, reason: str) -> AutoApprovalRule:
     """Put a proposed rule in force, as a second person.
 
-    Raises NotFound, Forbidden, ReasonRequired, RuleNotWaiting, OwnRule, and OutOfBounds where its time is over by now.
+    Raises NotFound, Forbidden, ReasonRequired, RuleNotWaiting, SelfConfirmationOfRule, and OutOfBounds where its time
+    is over by now.
     """
     proposals.check(by, reason, MAY_CONFIRM)
     rule = _FOUND.held(rule_id, State.PROPOSED)
@@ -142,53 +143,53 @@ def confirm(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
         raise OutOfBounds
     rule.state, rule.confirmed_by, rule.confirmed_at = State.IN_FORCE, by, clock.now()
     rule.save(update_fields=["state", "confirmed_by", "confirmed_at"])
-    _record(Action.APPROVAL_RULE_CONFIRMED, rule, by, reason)
+    _record(Action.AUTO_APPROVAL_RULE_CONFIRMED, rule, by, reason)
     return rule
 
 
 @transaction.atomic
-def withdraw(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
+def withdraw(rule_id: UUID, *, by: Person, reason: str) -> AutoApprovalRule:
     """Drop a proposed rule. Raises NotFound, Forbidden, ReasonRequired, RuleNotWaiting."""
     proposals.check(by, reason, MAY_PROPOSE)
-    return _over(_FOUND.held(rule_id, State.PROPOSED), State.WITHDRAWN, Action.APPROVAL_RULE_WITHDRAWN, by, reason)
+    return _over(_FOUND.held(rule_id, State.PROPOSED), State.WITHDRAWN, Action.AUTO_APPROVAL_RULE_WITHDRAWN, by, reason)
 
 
 @transaction.atomic
-def end(rule_id: UUID, *, by: Person, reason: str) -> ApprovalRule:
+def end(rule_id: UUID, *, by: Person, reason: str) -> AutoApprovalRule:
     """Let a rule approve nothing more; what it approved stays.
 
     Raises NotFound, Forbidden, ReasonRequired, RuleNotWaiting.
     """
     proposals.check(by, reason, MAY_PROPOSE)
-    return _over(_FOUND.held(rule_id, State.IN_FORCE), State.ENDED, Action.APPROVAL_RULE_ENDED, by, reason)
+    return _over(_FOUND.held(rule_id, State.IN_FORCE), State.ENDED, Action.AUTO_APPROVAL_RULE_ENDED, by, reason)
 
 
 _FOUND: Final = proposals.TwoPersonProposal(
-    lambda: ApprovalRule.objects.select_related("entitlement", "group", "proposed_by"),
+    lambda: AutoApprovalRule.objects.select_related("entitlement", "group", "proposed_by"),
     lambda rule: locks.exclusive((Lock.REQUEST, f"approval-rule:{rule.pk}")),
     over=RuleNotWaiting,
-    own=OwnRule,
+    own=SelfConfirmationOfRule,
 )
 """A rule is held alone: what it is approving now waits, or sees what becomes of it."""
 
 
-def _over(rule: ApprovalRule, state: State, action: Action, by: Person, reason: str) -> ApprovalRule:
+def _over(rule: AutoApprovalRule, state: State, action: Action, by: Person, reason: str) -> AutoApprovalRule:
     rule.state, rule.ended_at, rule.end_reason = state, clock.now(), reason
     rule.save(update_fields=["state", "ended_at", "end_reason"])
     _record(action, rule, by, reason)
     return rule
 
 
-def about(rule: ApprovalRule) -> list[str]:
+def about(rule: AutoApprovalRule) -> list[str]:
     """Return the links by which the record of a rule is found again."""
     return [f"approval_rule:{rule.pk}", f"entitlement:{rule.entitlement.scope}"]
 
 
-def _record(action: Action, rule: ApprovalRule, by: Person, reason: str) -> None:
+def _record(action: Action, rule: AutoApprovalRule, by: Person, reason: str) -> None:
     log.record(action, about=about(rule), by=by.principal, reason=reason, detail=bounds(rule))
 
 
-def bounds(rule: ApprovalRule) -> dict[str, Any]:
+def bounds(rule: AutoApprovalRule) -> dict[str, Any]:
     """Say what a rule lets through, for the record."""
     return {
         "longest_seconds": int(rule.longest.total_seconds()),
@@ -213,11 +214,11 @@ def consider(request: AccessRequest) -> None:
     request.refresh_from_db()
 
 
-def _rules(request: AccessRequest) -> QuerySet[ApprovalRule]:
+def _rules(request: AccessRequest) -> QuerySet[AutoApprovalRule]:
     """Return the rules in force that a request fits by its own row."""
     if request.risk != Risk.LOW or request.renews_id is not None or request.appeals_id is not None:
-        return ApprovalRule.objects.none()
-    rows = ApprovalRule.objects.filter(
+        return AutoApprovalRule.objects.none()
+    rows = AutoApprovalRule.objects.filter(
         entitlement=request.entitlement, state=State.IN_FORCE, expires_at__gt=clock.now(), longest__gte=request.lasts
     )
     fitting = rows.filter(kinds__contains=[request.agent.kind]).order_by("confirmed_at")
@@ -244,7 +245,7 @@ def _approve(request_id: UUID) -> None:
         reason=rule.reason,
         resolution={"chosen": [], "rule": STAGE, "skipped": [], "evaluated_at": now.isoformat()},
     )
-    RuleApproval.objects.create(request=request, rule=rule, approved_at=now, look_from=now + LOOK_AFTER)
+    AutoApproval.objects.create(request=request, rule=rule, approved_at=now, look_from=now + LOOK_AFTER)
     detail = {"stage": STAGE, "rule": str(rule.pk), **bounds(rule), "state": AccessRequest.State.APPROVED}
     links = [*requests.about(request), f"grant:{grant_id}", f"approval_rule:{rule.pk}"]
     with requests.trace_of(request):
@@ -252,7 +253,7 @@ def _approve(request_id: UUID) -> None:
         issue.issue(grant, grant_id, by=SYSTEM)
 
 
-def _fits(rule: ApprovalRule, request: AccessRequest) -> bool:
+def _fits(rule: AutoApprovalRule, request: AccessRequest) -> bool:
     """Whether those acted for are in the rule's group, and neither of the two behind it gains by this request."""
     people = list(request.people.all())
     if rule.group is not None:
@@ -263,7 +264,7 @@ def _fits(rule: ApprovalRule, request: AccessRequest) -> bool:
     return _OWN.isdisjoint(conflict_rules.conflicts(behind, request_facts.people_of(request)))
 
 
-def _behind(rule: ApprovalRule) -> list[Person]:
+def _behind(rule: AutoApprovalRule) -> list[Person]:
     return [person for person in (rule.proposed_by, rule.confirmed_by) if person]
 
 
@@ -275,7 +276,7 @@ def _is_harmless(request: AccessRequest) -> bool:
     same = AccessRequest.objects.filter(agent=request.agent, entitlement=request.entitlement)
     since = clock.now() - _REMEMBERED
     denied = same.filter(state=AccessRequest.State.DENIED, decided_at__gt=since)
-    taken_back = same.filter(by_rule__verdict=RuleApproval.Verdict.REVOKE, by_rule__looked_at__gt=since)
+    taken_back = same.filter(by_rule__verdict=AutoApproval.Verdict.REVOKE, by_rule__looked_at__gt=since)
     return not (denied.exists() or taken_back.exists() or check.violations_of_request(request))
 
 
@@ -283,27 +284,27 @@ def _is_harmless(request: AccessRequest) -> bool:
 
 
 @transaction.atomic
-def look(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> RuleApproval:
+def look(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> AutoApproval:
     """Say of access that a rule gave whether it stays; `revoke` takes it back in the same transaction.
 
-    Raises NotFound, Forbidden, ReasonRequired, LookedAt, OwnRule for the two behind the rule, TooEarly for `keep`
-    before the week is over, and the conflicts of interest of the person who looks, as of an approver.
+    Raises NotFound, Forbidden, ReasonRequired, LookedAt, SelfConfirmationOfRule for the two behind the rule, TooEarly
+    for `keep` before the week is over, and the conflicts of interest of the person who looks, as of an approver.
     """
     proposals.check(by, reason, MAY_PROPOSE)
-    rows = RuleApproval.objects.select_related("request__agent__sponsor__manager", "request__agent__owner")
+    rows = AutoApproval.objects.select_related("request__agent__sponsor__manager", "request__agent__owner")
     found = rows.filter(pk=approval_id).first()
     if found is None:
         raise NotFound
     if refusal := rules.conflict(facts.voice(by), request_facts.people_of(found.request)):
         raise refusal
     if stands_behind(found.pk, by):
-        raise OwnRule
-    if verdict != RuleApproval.Verdict.REVOKE and clock.now() < found.look_from:
+        raise SelfConfirmationOfRule
+    if verdict != AutoApproval.Verdict.REVOKE and clock.now() < found.look_from:
         raise TooEarly
     if not looked_at(found.pk, by=by, verdict=verdict, reason=reason):
         raise LookedAt
     live = Grant.objects.filter(request_id=found.request_id, ended_at=None).first()
-    if verdict == RuleApproval.Verdict.REVOKE and live is not None:
+    if verdict == AutoApproval.Verdict.REVOKE and live is not None:
         grants.revoke(live.pk, by=by.principal, reason=reason)
     found.refresh_from_db()
     return found
@@ -311,26 +312,26 @@ def look(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> RuleApp
 
 def stands_behind(approval_id: UUID, by: Person) -> bool:
     """Whether a person proposed or confirmed the rule that approved a request, by any of their accounts."""
-    rows = RuleApproval.objects.select_related("rule__proposed_by", "rule__confirmed_by")
+    rows = AutoApproval.objects.select_related("rule__proposed_by", "rule__confirmed_by")
     return any(independence.same_human(by, each) for each in _behind(rows.get(pk=approval_id).rule))
 
 
 @transaction.atomic
 def looked_at(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> bool:
     """Write down that a person looked at what a rule approved; returns whether they were the first."""
-    values = {"verdict": RuleApproval.Verdict(verdict), "looked_by": by, "looked_at": clock.now(), "finding": reason}
-    if not RuleApproval.objects.filter(pk=approval_id, verdict="").update(**values):
+    values = {"verdict": AutoApproval.Verdict(verdict), "looked_by": by, "looked_at": clock.now(), "finding": reason}
+    if not AutoApproval.objects.filter(pk=approval_id, verdict="").update(**values):
         return False
-    found = RuleApproval.objects.select_related("request__agent", "request__entitlement__system").get(pk=approval_id)
+    found = AutoApproval.objects.select_related("request__agent", "request__entitlement__system").get(pk=approval_id)
     detail = {"verdict": verdict, "rule": str(found.rule_id)}
     links = [*requests.about(found.request), f"grant:{found.request.grant_id}", f"approval_rule:{found.rule_id}"]
-    log.record(Action.APPROVAL_RULE_LOOKED_AT, about=links, by=by.principal, reason=reason, detail=detail)
+    log.record(Action.AUTO_APPROVAL_RULE_LOOKED_AT, about=links, by=by.principal, reason=reason, detail=detail)
     return True
 
 
-def due(person: Person | None = None) -> QuerySet[RuleApproval]:
+def due(person: Person | None = None) -> QuerySet[AutoApproval]:
     """Return what is unchecked a week after a rule approved it, the oldest first; of other people's rules."""
-    open_ones = RuleApproval.objects.filter(verdict="", look_from__lte=clock.now())
+    open_ones = AutoApproval.objects.filter(verdict="", look_from__lte=clock.now())
     if person is not None:
         own = independence.accounts_of(person)
         open_ones = open_ones.exclude(rule__proposed_by__in=own).exclude(rule__confirmed_by__in=own)

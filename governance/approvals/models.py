@@ -77,7 +77,7 @@ class Approval(models.Model):
         "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     rule = models.ForeignKey(
-        "governance.ApprovalRule", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+        "governance.AutoApprovalRule", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     reason = models.TextField(max_length=2000, blank=True)
     denied_as = models.CharField(max_length=16, choices=Because.choices, blank=True, db_default="")

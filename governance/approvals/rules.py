@@ -23,10 +23,10 @@ WAITING: Final = "waiting"
 VOID: Final = "void"
 
 
-class OwnApproval(DomainError):
+class SelfApproval(DomainError):
     """You cannot answer this request because you made it; another person answers it."""
 
-    code, status = "own_approval", HTTPStatus.FORBIDDEN
+    code, status = "self_approval", HTTPStatus.FORBIDDEN
 
 
 class OwnerMayNotApprove(DomainError):
@@ -78,7 +78,7 @@ class StoppedSince(DomainError):
 
 
 _CONFLICTS: Final[Mapping[Reason | None, type[DomainError]]] = {
-    Reason.REQUESTED_IT: OwnApproval,
+    Reason.REQUESTED_IT: SelfApproval,
     Reason.OWNS_THE_AGENT: OwnerMayNotApprove,
     Reason.BENEFITS: BeneficiaryMayNotApprove,
     Reason.CAME_LATER: CameLater,

@@ -11,13 +11,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api.endpoints import Endpoint
-from entitlements.api.fields import Shown
+from entitlements.api.fields import OutputSerializer
 from entitlements.api.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.blast_radius import preview
 
 
-class TermShown(Shown):
+class TermSerializer(OutputSerializer):
     """One tool line in a blast radius; `tool` and `system` are null where the caller does not see the grant."""
 
     tool = serializers.CharField(source="tool.name", default=None, allow_null=True)
@@ -26,14 +26,14 @@ class TermShown(Shown):
     added = serializers.BooleanField()
 
 
-class OutlookShown(Shown):
+class RequestPreviewSerializer(OutputSerializer):
     """What approving a request would mean. It is for reading; no decision hangs on it."""
 
     before = serializers.IntegerField(min_value=0, max_value=100)
     after = serializers.IntegerField(min_value=0, max_value=100)
     rank = serializers.IntegerField(min_value=1)
     agents = serializers.IntegerField(min_value=1)
-    biggest = TermShown(many=True)
+    biggest = TermSerializer(many=True)
     holders = serializers.SerializerMethodField()
     outcomes = serializers.DictField(child=serializers.IntegerField())
 
@@ -43,13 +43,13 @@ class OutlookShown(Shown):
 
 
 class Outlook(Endpoint):
-    """GET /requests/{id}/outlook."""
+    """GET /requests/{id}/preview."""
 
     matrix: ClassVar[Matrix] = MATRIX
     parameters: ClassVar[frozenset[str]] = frozenset({"tools"})
 
     @extend_schema(
-        responses=OutlookShown,
+        responses=RequestPreviewSerializer,
         parameters=[OpenApiParameter("tools", str, description="What is kept, by name, between commas; else all.")],
     )
     def get(self, request: Request, asked: UUID) -> Response:
@@ -58,4 +58,4 @@ class Outlook(Endpoint):
         access_request = self.find(rows, pk=asked)
         named = request.query_params.get("tools")
         kept = access_request.lines.values_list("tool__name", flat=True) if named is None else named.split(",")
-        return Response(OutlookShown(preview.outlook_of(access_request, kept, self.caller)).data)
+        return Response(RequestPreviewSerializer(preview.outlook_of(access_request, kept, self.caller)).data)

@@ -14,19 +14,19 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.api.endpoints import Listing, Look, Resource
-from entitlements.api.fields import Lasts, Shown, Slug, Strict, Text
+from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
 from entitlements.errors import Forbidden
 from entitlements.people.models import Group, Person
 from governance.api.matrix import MATRIX
 from governance.break_glass import break_glass
-from governance.break_glass.models import EmergencyGrant
+from governance.break_glass.models import BreakGlassGrant
 from governance.eligibility import eligibility
 from governance.requests.api.bodies import Limits, Names
 from governance.requests.api.requests import named
 
 
-class EmergencyAsked(Strict):
+class BreakGlassGrantInputSerializer(InputSerializer):
     """What to give at once, to whom, for how long, why.
 
     `combinations` names rules that it completes and `before_setup` says that the set-up lacks something: nothing else
@@ -45,14 +45,14 @@ class EmergencyAsked(Strict):
     reason = Text(max_length=500)
 
 
-class VerdictAsked(Strict):
+class VerdictInputSerializer(InputSerializer):
     """Whether an emergency was justified, and why one thinks so."""
 
-    verdict = serializers.ChoiceField(choices=EmergencyGrant.Verdict.choices)
+    verdict = serializers.ChoiceField(choices=BreakGlassGrant.Verdict.choices)
     reason = Text(max_length=500)
 
 
-class EmergencyShown(Shown):
+class BreakGlassGrantSerializer(OutputSerializer):
     """Break-glass access that one person gave, and the finding of its review."""
 
     id = serializers.UUIDField()
@@ -71,29 +71,29 @@ class EmergencyShown(Shown):
     finding = serializers.CharField()
 
 
-class EmergencyFilter(filters.FilterSet):
+class BreakGlassGrantFilter(filters.FilterSet):
     """Filters by names, never by row numbers."""
 
     agent = filters.CharFilter(field_name="grant__agent__slug")
     open = filters.BooleanFilter(method="not_reviewed")
 
     class Meta:
-        model = EmergencyGrant
+        model = BreakGlassGrant
         fields: ClassVar[list[str]] = []
 
-    def not_reviewed(self, rows: QuerySet[EmergencyGrant], _name: str, wanted: bool) -> QuerySet[EmergencyGrant]:  # noqa: FBT001 - the framework's signature
+    def not_reviewed(self, rows: QuerySet[BreakGlassGrant], _name: str, wanted: bool) -> QuerySet[BreakGlassGrant]:  # noqa: FBT001 - the framework's signature
         """Keep what is not reviewed yet, or only what is."""
         return rows.filter(verdict="") if wanted else rows.exclude(verdict="")
 
 
-class _Emergencies(Resource):
+class _BreakGlassGrants(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = EmergencyShown
+    shown: ClassVar[type[OutputSerializer]] = BreakGlassGrantSerializer
 
-    def rows(self) -> QuerySet[EmergencyGrant]:
+    def rows(self) -> QuerySet[BreakGlassGrant]:
         """Return what the caller sees."""
         if self.caller.human is None:
-            return break_glass.all_of_them() if self.caller.is_script else EmergencyGrant.objects.none()
+            return break_glass.all_of_them() if self.caller.is_script else BreakGlassGrant.objects.none()
         return break_glass.visible_to(self.caller.human)
 
     def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
@@ -107,17 +107,17 @@ class _Emergencies(Resource):
         return self.caller.human
 
 
-class Emergencies(_Emergencies, Listing):
+class BreakGlassGrants(_BreakGlassGrants, Listing):
     """List emergencies, or declare one."""
 
-    filterset_class = EmergencyFilter
+    filterset_class = BreakGlassGrantFilter
     ordering = ("-given_at", "-id")
-    asked = EmergencyAsked
+    asked = BreakGlassGrantInputSerializer
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Give access at once."""
-        body, by = self.body(EmergencyAsked), self.who()
+        body, by = self.body(BreakGlassGrantInputSerializer), self.who()
         agent = self.find(visibility.agents(self.caller), slug=body["agent"])
         entitlement = self.find(visibility.entitlements(self.caller), scope=body["entitlement"])
         self.about = [f"agent:{agent.slug}", f"entitlement:{entitlement.scope}"]
@@ -134,20 +134,20 @@ class Emergencies(_Emergencies, Listing):
         return self.again(made, status=HTTPStatus.CREATED)
 
 
-class OneEmergency(_Emergencies, Look):
+class BreakGlassGrantDetail(_BreakGlassGrants, Look):
     """Show one emergency."""
 
 
-class ReviewEmergency(_Emergencies):
+class ReviewBreakGlass(_BreakGlassGrants):
     """Say whether break-glass access that is over was justified, as a person of security who has no part in it."""
 
-    asked = VerdictAsked
+    asked = VerdictInputSerializer
 
     def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
         """Review it."""
         found, by = self.found(), self.who()
         self.about = self.links(found)
-        return self.again(break_glass.review(found.pk, by=by, **self.body(VerdictAsked)))
+        return self.again(break_glass.review(found.pk, by=by, **self.body(VerdictInputSerializer)))
 
 
 def _each[M: Model](rows: QuerySet[M], field: str, key: str, body: dict[str, Any]) -> list[M]:

@@ -32,7 +32,7 @@ from entitlements.grants import grants
 from entitlements.people.models import Membership, Person, Role
 from entitlements.words import Risk
 from governance.approval_policies import rules as policy_rules
-from governance.break_glass.models import LONGEST_EMERGENCY, EmergencyGrant
+from governance.break_glass.models import LONGEST_EMERGENCY, BreakGlassGrant
 from governance.conflicts_of_interest import facts, rules
 from governance.conflicts_of_interest.rules import Reason, Standing
 from governance.eligibility import eligibility, narrowing
@@ -50,7 +50,7 @@ _ASKED_LATELY: Final = timedelta(days=30)
 """A person who requested the same within this time does not declare the emergency: it would be for themselves."""
 _CONTROL: Final = "Given in an emergency for an hour at most, and reviewed afterwards."
 
-type Verdict = EmergencyGrant.Verdict
+type Verdict = BreakGlassGrant.Verdict
 
 
 class SecondFactorNeeded(DomainError):
@@ -59,34 +59,34 @@ class SecondFactorNeeded(DomainError):
     code, status = "second_factor_needed", HTTPStatus.FORBIDDEN
 
 
-class OwnEmergency(DomainError):
+class SelfBreakGlass(DomainError):
     """You cannot give or review break-glass access for an agent that you answer for, requested for, or benefit from."""
 
-    code, status = "own_emergency", HTTPStatus.FORBIDDEN
+    code, status = "self_break_glass", HTTPStatus.FORBIDDEN
 
 
-class EmergencyTooLong(DomainError):
+class BreakGlassTooLong(DomainError):
     """Emergency access lasts an hour at most."""
 
-    code, status = "emergency_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
+    code, status = "break_glass_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class ReviewOwed(DomainError):
     """Your last emergency is not reviewed yet; until it is, another person declares the next."""
 
-    code, status = "emergency_review_owed", HTTPStatus.CONFLICT
+    code, status = "break_glass_review_owed", HTTPStatus.CONFLICT
 
 
-class EmergencyNotOver(DomainError):
+class BreakGlassNotOver(DomainError):
     """The emergency access is still in force: it is reviewed when it is over, or stopped now."""
 
-    code, status = "emergency_not_over", HTTPStatus.CONFLICT
+    code, status = "break_glass_not_over", HTTPStatus.CONFLICT
 
 
-class EmergencyReviewed(DomainError):
+class BreakGlassReviewed(DomainError):
     """Another person has reviewed it already."""
 
-    code, status = "emergency_reviewed_already", HTTPStatus.CONFLICT
+    code, status = "break_glass_reviewed_already", HTTPStatus.CONFLICT
 
 
 @transaction.atomic
@@ -98,12 +98,12 @@ def give(
     by: Person,
     combinations: Collection[str] = (),
     before_setup: bool = False,
-) -> EmergencyGrant:
+) -> BreakGlassGrant:
     """Give access at once, within an entitlement, without an approval. The door has had the second factor proven.
 
     `combinations` names the rules that it completes, and `before_setup` says that the set-up lacks something: what is
-    not named is not exceeded. Raises Forbidden, SecondFactorNeeded, OwnEmergency, ReviewOwed, EmergencyTooLong,
-    readiness.SetupIncomplete, check.CombinationCompleted, NotRecordable, and what `eligibility` and grants.issue raise.
+    not named is not exceeded. Raises Forbidden, SecondFactorNeeded, SelfBreakGlass, ReviewOwed, BreakGlassTooLong,
+    readiness.SetupIncomplete, check.SodPolicyViolated, NotRecordable, and what `eligibility` and grants.issue raise.
     """
     narrowing.check_size(ask.limits, ask.reason)
     _lock(agent, entitlement, ask, by)
@@ -111,14 +111,14 @@ def give(
     entitlement = Entitlement.objects.select_related("system__owner").get(pk=entitlement.pk)
     _check_giver(by, agent, entitlement, ask)
     if not timedelta(0) < ask.lasts <= LONGEST_EMERGENCY:
-        raise EmergencyTooLong
+        raise BreakGlassTooLong
     eligibility.check_people(agent, ask.people, ask.groups)
     eligibility.check_in_force(agent, entitlement, Person.objects.filter(pk__in=[each.pk for each in ask.people]))
     lines = eligibility.lines(entitlement, ask)
     eligibility.check_two_people(agent, (tool.risk for tool in lines))
     now = clock.now()
     exceeded = _exceed(agent, lines, ask, by=by, combinations=combinations, before_setup=before_setup)
-    made = EmergencyGrant(
+    made = BreakGlassGrant(
         given_by=by, given_at=now, ends_at=now + ask.lasts, reason=ask.reason, exceeded=exceeded, id=uuid4()
     )
     terms = grants.Terms(
@@ -132,13 +132,13 @@ def give(
             "exceeded": exceeded,
             "lines": sorted(map(str, lines)),
         }
-        log.record(Action.EMERGENCY_DECLARED, about=about(made), by=by.principal, reason=ask.reason, detail=detail)
+        log.record(Action.BREAK_GLASS_DECLARED, about=about(made), by=by.principal, reason=ask.reason, detail=detail)
     except (BadEvent, Unrepresentable) as error:
         raise NotRecordable from error
     return made
 
 
-def _store(made: EmergencyGrant) -> None:
+def _store(made: BreakGlassGrant) -> None:
     try:
         with transaction.atomic():
             made.save(force_insert=True)
@@ -181,7 +181,7 @@ def _check_giver(by: Person, agent: Agent, entitlement: Entitlement, ask: Reques
         beneficiaries=frozenset({*(person.pk for person in ask.people), *members}),
     )
     if _conflict(accounts, agent, standing):
-        raise OwnEmergency
+        raise SelfBreakGlass
     if owed(by):
         raise ReviewOwed
 
@@ -195,7 +195,7 @@ def _conflict(accounts: Sequence[Person], agent: Agent, standing: Standing[int])
 
 def owed(person: Person) -> bool:
     """Whether an emergency that this person declared is not reviewed yet."""
-    return EmergencyGrant.objects.filter(given_by__in=independence.accounts_of(person), verdict="").exists()
+    return BreakGlassGrant.objects.filter(given_by__in=independence.accounts_of(person), verdict="").exists()
 
 
 def _exceed(
@@ -225,12 +225,12 @@ def _exceed(
 
 
 @transaction.atomic
-def review(emergency_id: UUID, *, by: Person, verdict: str, reason: str) -> EmergencyGrant:
+def review(emergency_id: UUID, *, by: Person, verdict: str, reason: str) -> BreakGlassGrant:
     """Say of an emergency that is over whether it was justified, as a person of security who has no part in it.
 
-    Raises NotFound, Forbidden, OwnEmergency, ReasonRequired, EmergencyNotOver, EmergencyReviewed.
+    Raises NotFound, Forbidden, SelfBreakGlass, ReasonRequired, BreakGlassNotOver, BreakGlassReviewed.
     """
-    rows = EmergencyGrant.objects.select_for_update(of=("self",)).select_related(*_AROUND)
+    rows = BreakGlassGrant.objects.select_for_update(of=("self",)).select_related(*_AROUND)
     if (found := rows.filter(pk=emergency_id).first()) is None:
         raise NotFound
     if not by.has_role(*REVIEWERS):
@@ -240,22 +240,22 @@ def review(emergency_id: UUID, *, by: Person, verdict: str, reason: str) -> Emer
     beneficiaries = frozenset(account.pk for account in accounts) if served else frozenset[int]()
     standing = Standing(own=frozenset({found.given_by_id}), beneficiaries=beneficiaries)
     if _conflict(accounts, found.grant.agent, standing):
-        raise OwnEmergency
+        raise SelfBreakGlass
     if not reason.strip():
         raise ReasonRequired
     if not is_over(found):
-        raise EmergencyNotOver
+        raise BreakGlassNotOver
     if found.verdict:
-        raise EmergencyReviewed
-    found.verdict, found.finding = EmergencyGrant.Verdict(verdict), reason
+        raise BreakGlassReviewed
+    found.verdict, found.finding = BreakGlassGrant.Verdict(verdict), reason
     found.reviewed_by, found.reviewed_at = by, clock.now()
     found.save(update_fields=["verdict", "finding", "reviewed_by", "reviewed_at"])
     detail = {"verdict": found.verdict, "given_by": found.given_by.login}
-    log.record(Action.EMERGENCY_REVIEWED, about=about(found), by=by.principal, reason=reason, detail=detail)
+    log.record(Action.BREAK_GLASS_REVIEWED, about=about(found), by=by.principal, reason=reason, detail=detail)
     return found
 
 
-def is_over(found: EmergencyGrant) -> bool:
+def is_over(found: BreakGlassGrant) -> bool:
     """Whether the access has ended, by its time or before."""
     return found.grant.ended_at is not None or found.ends_at <= clock.now()
 
@@ -264,20 +264,20 @@ def is_over(found: EmergencyGrant) -> bool:
 def open_reviews(limit: int = 100) -> int:
     """Open the review of up to `limit` emergencies that are over, and return how many; skips what is held."""
     over = Q(grant__ended_at__isnull=False) | Q(ends_at__lte=clock.now())
-    rows = EmergencyGrant.objects.filter(over, verdict="", review_by=None).select_related(*_AROUND)
+    rows = BreakGlassGrant.objects.filter(over, verdict="", review_by=None).select_related(*_AROUND)
     due = list(rows.order_by("ends_at").select_for_update(of=("self",), skip_locked=True)[:limit])
     for found in due:
         found.review_by = (found.grant.ended_at or found.ends_at) + ANSWER_WITHIN
         found.save(update_fields=["review_by"])
         detail = {"review_by": found.review_by.isoformat()}
-        log.record(Action.EMERGENCY_OVER, about=about(found), by=SYSTEM, reason="The access is over.", detail=detail)
+        log.record(Action.BREAK_GLASS_ENDED, about=about(found), by=SYSTEM, reason="The access is over.", detail=detail)
     return len(due)
 
 
 _AROUND: Final = ("given_by", "reviewed_by", "grant__agent", "grant__entitlement__system")
 
 
-def visible_to(person: Person) -> QuerySet[EmergencyGrant]:
+def visible_to(person: Person) -> QuerySet[BreakGlassGrant]:
     """Return the emergencies a person may see: their own, of their agents and systems, for them; some roles see all."""
     rows = all_of_them()
     if person.has_role(*SEE_EVERYTHING):
@@ -286,26 +286,26 @@ def visible_to(person: Person) -> QuerySet[EmergencyGrant]:
     mine = Q(given_by=person) | offices | Q(grant__entitlement__system__owner=person)
     served = Q(grant__subjects__person=person) | Q(grant__subjects__group__people=person)
     return (
-        rows.filter(pk__in=EmergencyGrant.objects.filter(mine | served).values("pk"))
+        rows.filter(pk__in=BreakGlassGrant.objects.filter(mine | served).values("pk"))
         if person.is_active
         else rows.none()
     )
 
 
-def all_of_them() -> QuerySet[EmergencyGrant]:
+def all_of_them() -> QuerySet[BreakGlassGrant]:
     """Return every emergency, for those who may see everything."""
-    return EmergencyGrant.objects.select_related(*_AROUND)
+    return BreakGlassGrant.objects.select_related(*_AROUND)
 
 
-def to_review(person: Person) -> QuerySet[EmergencyGrant]:
+def to_review(person: Person) -> QuerySet[BreakGlassGrant]:
     """Return what waits for a review by a person of security, the most urgent first."""
     if not person.has_role(*REVIEWERS):
-        return EmergencyGrant.objects.none()
-    waiting = EmergencyGrant.objects.filter(verdict="", review_by__isnull=False)
+        return BreakGlassGrant.objects.none()
+    waiting = BreakGlassGrant.objects.filter(verdict="", review_by__isnull=False)
     waiting = waiting.exclude(given_by__in=independence.accounts_of(person))
     return waiting.select_related(*_AROUND).order_by("review_by")
 
 
-def about(found: EmergencyGrant) -> list[str]:
+def about(found: BreakGlassGrant) -> list[str]:
     """Return the links by which the record of an emergency is found again."""
     return [f"emergency:{found.pk}", *grants.about(found.grant)]

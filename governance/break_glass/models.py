@@ -12,7 +12,7 @@ from django.db.models import F, Q
 LONGEST_EMERGENCY: Final = timedelta(hours=1)
 
 
-class EmergencyGrant(models.Model):
+class BreakGlassGrant(models.Model):
     """A grant that one person gave without approval, for an hour at most. Never deleted; another person looks at it.
 
     `exceeded` names what it says it goes beyond: rules on combinations, and `setup`. `review_by` is set when it is
@@ -39,6 +39,7 @@ class EmergencyGrant(models.Model):
     finding = models.CharField(max_length=500, blank=True)
 
     class Meta:
+        db_table = "governance_emergencygrant"
         constraints: ClassVar = [
             models.CheckConstraint(name="an_emergency_says_why", condition=~Q(reason="")),
             models.CheckConstraint(

@@ -19,7 +19,7 @@ from entitlements.errors import DomainError, NotFound
 from entitlements.people.models import Role
 from governance.audit_log.queries import events as events_queries
 from governance.break_glass import break_glass
-from governance.break_glass.models import EmergencyGrant
+from governance.break_glass.models import BreakGlassGrant
 from governance.console import doors, paging
 from governance.eligibility import eligibility
 from governance.requests import queries as read
@@ -85,7 +85,7 @@ def declare(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _give(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> EmergencyGrant:
+def _give(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> BreakGlassGrant:
     given = request.POST
     service = agent.kind == Agent.Kind.SERVICE
     ask = eligibility.RequestTerms(
@@ -148,7 +148,7 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
         doors.about(request, *break_glass.about(found))
         doors.permit(request, "emergency-review", found)
         verdict = request.POST.get("verdict", "")
-        if verdict not in EmergencyGrant.Verdict.values:
+        if verdict not in BreakGlassGrant.Verdict.values:
             raise NotFound
         break_glass.review(pk, by=person, verdict=verdict, reason=doors.reason(request))
         doors.done(request, _("Kept. Whoever gave it is told what you found."))

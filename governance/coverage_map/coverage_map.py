@@ -25,7 +25,7 @@ from entitlements.errors import DomainError, Malformed, NotFound, ReasonRequired
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.sessions import sessions
-from entitlements.unmanaged_agents.models import PathTerms, SeenAgent, Workflow
+from entitlements.unmanaged_agents.models import PathTerms, UnmanagedAgent, Workflow
 from governance.charts import figures
 
 Path, Basis, Bypass = PathTerms.Path, PathTerms.Basis, PathTerms.Bypass
@@ -121,7 +121,7 @@ def headline(caller: Caller) -> Headline:
 def count() -> dict[str, Any]:
     """Count all agents and workflows, in the form in which it is kept."""
     agents, visible, paths = _count(_rows())
-    agents += SeenAgent.objects.filter(agent=None, workflows=None).count()
+    agents += UnmanagedAgent.objects.filter(agent=None, workflows=None).count()
     return {"agents": agents, "visible": visible, "paths": paths}
 
 

@@ -13,12 +13,12 @@ from typing import Any, Final
 from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery
 
 from entitlements.agents.models import Agent
-from entitlements.unmanaged_agents.models import SeenAgent
-from governance.onboarding.models import AdoptionBatch
+from entitlements.unmanaged_agents.models import UnmanagedAgent
+from governance.onboarding.models import OnboardingBatch
 from governance.reviews.usage.models import UsageDay
 
 BOTH, HERE, THERE = "both", "here", "there"
-SOURCES: Final = dict(AdoptionBatch.Source.choices)
+SOURCES: Final = dict(OnboardingBatch.Source.choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ def ours() -> QuerySet[Agent, Any]:
     )
 
 
-def elsewhere() -> QuerySet[SeenAgent]:
+def elsewhere() -> QuerySet[UnmanagedAgent]:
     """Return what was seen elsewhere and is no agent of ours in use."""
-    rows = SeenAgent.objects.filter(Q(agent=None) | Q(agent__status=Agent.Status.RETIRED))
+    rows = UnmanagedAgent.objects.filter(Q(agent=None) | Q(agent__status=Agent.Status.RETIRED))
     return rows.select_related("agent").order_by("name", "pk")
 
 
@@ -63,7 +63,7 @@ def compared_agent(row: dict[str, Any]) -> ComparedAgent:
     return ComparedAgent(known, row["slug"], *seen)
 
 
-def compared_unmanaged(row: SeenAgent) -> ComparedAgent:
+def compared_unmanaged(row: UnmanagedAgent) -> ComparedAgent:
     """Say of what was seen elsewhere that it is no agent of ours in use; one that is retired here is named."""
     slug = row.agent.slug if row.agent else ""
     return ComparedAgent(THERE, slug, row.name, row.state, row.source, row.first_seen_at, row.last_seen_at, None)
@@ -72,7 +72,7 @@ def compared_unmanaged(row: SeenAgent) -> ComparedAgent:
 def counts() -> dict[str, int]:
     """Count agents by where they are known."""
     live = Agent.objects.exclude(status=Agent.Status.RETIRED)
-    seen = live.filter(pk__in=SeenAgent.objects.filter(agent__isnull=False).values("agent")).count()
+    seen = live.filter(pk__in=UnmanagedAgent.objects.filter(agent__isnull=False).values("agent")).count()
     return {BOTH: seen, HERE: live.count() - seen, THERE: elsewhere().count()}
 
 

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api.endpoints import Act, Endpoint, Listing, Resource
-from entitlements.api.fields import Nothing, Shown, Strict, Text
+from entitlements.api.fields import EmptyInputSerializer, InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
 from entitlements.errors import Forbidden
 from entitlements.people.models import Person
@@ -26,7 +26,7 @@ from governance.notices.models import Delivery, Kind, Notice, NoticeSettings
 _LAST_HOUR = 23
 
 
-class NoticeShown(Shown):
+class NoticeSerializer(OutputSerializer):
     """One notice to the caller; `url` is a path of the console."""
 
     id = serializers.UUIDField()
@@ -50,7 +50,7 @@ class NoticeFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class SettingsAsked(Strict):
+class SettingsInputSerializer(InputSerializer):
     """The caller's mail preferences. Hours are in the time zone; without quiet hours both are null."""
 
     time_zone = Text(max_length=64)
@@ -60,7 +60,7 @@ class SettingsAsked(Strict):
     not_mailed = serializers.ListField(child=serializers.ChoiceField(choices=Kind.choices), max_length=50)
 
 
-class SettingsShown(Shown):
+class SettingsSerializer(OutputSerializer):
     """The caller's mail preferences; `bad_address` is an address from which mail came back."""
 
     time_zone = serializers.CharField()
@@ -71,13 +71,13 @@ class SettingsShown(Shown):
     bad_address = serializers.CharField()
 
 
-class Read(Shown):
+class Read(OutputSerializer):
     """How many notices were unread before."""
 
     read = serializers.IntegerField()
 
 
-class DeliveryShown(Shown):
+class DeliverySerializer(OutputSerializer):
     """One mail: its recipient, its state, and the mail server's last response."""
 
     id = serializers.UUIDField()
@@ -113,8 +113,8 @@ class _OnesOwn(Endpoint):
         return self.caller.human
 
 
-class _OfNotices(_OnesOwn, Resource):
-    shown: ClassVar[type[Shown]] = NoticeShown
+class _NoticeResource(_OnesOwn, Resource):
+    shown: ClassVar[type[OutputSerializer]] = NoticeSerializer
 
     def rows(self) -> QuerySet[Notice]:
         return Notice.objects.filter(person=self.caller.human) if self.caller.human else Notice.objects.none()
@@ -123,21 +123,21 @@ class _OfNotices(_OnesOwn, Resource):
         return [found.about]
 
 
-class Notices(_OfNotices, Listing):
+class Notices(_NoticeResource, Listing):
     """GET /notices."""
 
     filterset_class = NoticeFilter
     ordering = ("-made_at", "-id")
 
 
-class ReadOne(_OfNotices):
+class ReadOne(_NoticeResource):
     """POST /notices/{id}/read."""
 
-    @extend_schema(request=None, responses=NoticeShown)
+    @extend_schema(request=None, responses=NoticeSerializer)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
         """Mark one notice as read; a second call changes nothing."""
         found = self.found()
-        self.body(Nothing)
+        self.body(EmptyInputSerializer)
         queue.mark_read(self.person(), found.pk)
         return self.again(found)
 
@@ -148,31 +148,31 @@ class ReadAll(_OnesOwn):
     @extend_schema(request=None, responses=Read)
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Mark all notices as read."""
-        self.body(Nothing)
+        self.body(EmptyInputSerializer)
         return Response({"read": queue.mark_read(self.person())})
 
 
 class Settings(_OnesOwn):
     """GET and PUT /notice-settings."""
 
-    @extend_schema(responses=SettingsShown)
+    @extend_schema(responses=SettingsSerializer)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Show the caller's mail preferences."""
-        return Response(SettingsShown(preferences.for_person(self.person())).data)
+        return Response(SettingsSerializer(preferences.for_person(self.person())).data)
 
-    @extend_schema(request=SettingsAsked, responses=SettingsShown)
+    @extend_schema(request=SettingsInputSerializer, responses=SettingsSerializer)
     def put(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Change the caller's mail preferences. Mail about safety cannot be switched off."""
         person = self.person()
-        changed = preferences.change(person, **self.body(SettingsAsked), by=self.principal)
-        return Response(SettingsShown(changed).data)
+        changed = preferences.change(person, **self.body(SettingsInputSerializer), by=self.principal)
+        return Response(SettingsSerializer(changed).data)
 
 
 class Deliveries(Listing):
     """GET /deliveries."""
 
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = DeliveryShown
+    shown: ClassVar[type[OutputSerializer]] = DeliverySerializer
     filterset_class = DeliveryFilter
     ordering = ("-made_at", "-id")
 
@@ -185,7 +185,7 @@ class Replay(Act):
     """POST /deliveries/{id}/replay."""
 
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = DeliveryShown
+    shown: ClassVar[type[OutputSerializer]] = DeliverySerializer
 
     def rows(self) -> QuerySet[Delivery]:
         """Return all mails."""
@@ -205,7 +205,7 @@ class Bounced(Act):
     """POST /people/{login}/bounced."""
 
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = SettingsShown
+    shown: ClassVar[type[OutputSerializer]] = SettingsSerializer
     lookup = "login"
     verb: ClassVar[Callable[..., NoticeSettings]] = staticmethod(outbox.mark_bad)
 
@@ -219,4 +219,4 @@ class Bounced(Act):
 
     def again(self, row: Person, **kwargs: Any) -> Response:  # noqa: ANN401 - as the base's
         """Return the preferences after the change."""
-        return Response(SettingsShown(preferences.for_person(row)).data, status=HTTPStatus.OK, **kwargs)
+        return Response(SettingsSerializer(preferences.for_person(row)).data, status=HTTPStatus.OK, **kwargs)

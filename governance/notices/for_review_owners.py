@@ -115,5 +115,5 @@ NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.CAMPAIGN_SPOT_CHECKS_DRAWN: _spot_checks,
     Action.SPOT_CHECK_ANSWERED: _spot_checked,
     Action.SPOT_CHECK_REASSIGNED: _spot_check_passed_on,
-    Action.REMOVAL_FAILED: _not_proven,
+    Action.REMEDIATION_FAILED: _not_proven,
 }

@@ -26,12 +26,12 @@ from entitlements.catalog.models import Tool
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person, Role
 from governance.approvals.models import Approval
-from governance.break_glass.models import EmergencyGrant
+from governance.break_glass.models import BreakGlassGrant
 from governance.notices.models import Kind
-from governance.onboarding.models import AdoptedAgent
+from governance.onboarding.models import OnboardedAgent
 from governance.out_of_office import delegations
-from governance.out_of_office.models import Delegation
-from governance.ownership.models import OfficeProposal
+from governance.out_of_office.models import OutOfOfficeDelegate
+from governance.ownership.models import OwnershipProposal
 from governance.requests.models import AccessRequest
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.models import ReviewItem
@@ -197,7 +197,7 @@ def _grant_revoked(event: Event) -> Iterator[Message]:
 
 def _break_glass(event: Event) -> Iterator[Message]:
     """Tell security and all people whom break-glass access concerns at once; of the review due, only security."""
-    rows = EmergencyGrant.objects.select_related(
+    rows = BreakGlassGrant.objects.select_related(
         "given_by", "grant__agent__sponsor", "grant__agent__owner", "grant__agent__backup",
         "grant__entitlement__system__owner",
     )  # fmt: skip
@@ -206,14 +206,14 @@ def _break_glass(event: Event) -> Iterator[Message]:
     security = Person.objects.holding(Role.SECURITY)
     grant, names = emergency.grant, {**_names(emergency.grant), "name": emergency.given_by.name}
     about, url = f"emergency:{emergency.pk}", f"/emergencies/{emergency.pk}/"
-    if event.action == Action.EMERGENCY_OVER:
+    if event.action == Action.BREAK_GLASS_ENDED:
         sentence = _("Look at it within two days: %(name)s gave %(agent)s %(what)s in an emergency.") % names
         yield Message(Kind.EMERGENCY, security.exclude(pk=emergency.given_by_id), about, sentence, url, urgent=True)
         return
     offices = [grant.agent.sponsor, grant.agent.owner, grant.agent.backup, grant.entitlement.system.owner]
     served = Q(grant_subjects__grant=grant) | Q(memberships__group__grant_subjects__grant=grant)
-    if event.action == Action.EMERGENCY_REVIEWED:
-        justified = emergency.verdict == EmergencyGrant.Verdict.JUSTIFIED
+    if event.action == Action.BREAK_GLASS_REVIEWED:
+        justified = emergency.verdict == BreakGlassGrant.Verdict.JUSTIFIED
         sentence = _("Justified: what %(name)s gave %(agent)s in an emergency, %(what)s.") % names
         if not justified:
             sentence = _("Not justified: what %(name)s gave %(agent)s in an emergency, %(what)s.") % names
@@ -273,7 +273,7 @@ def _tool_changed(event: Event) -> Iterator[Message]:
 
 
 def _owner_proposed(event: Event) -> Iterator[Message]:
-    rows = OfficeProposal.objects.select_related("agent", "person")
+    rows = OwnershipProposal.objects.select_related("agent", "person")
     if (proposal := rows.filter(pk=str(event.detail.get("proposal"))).first()) is None:
         return
     yield Message(
@@ -286,7 +286,7 @@ def _owner_proposed(event: Event) -> Iterator[Message]:
 
 
 def _onboarding_asked(event: Event) -> Iterator[Message]:
-    waiting = AdoptedAgent.objects.filter(batch__pk=key(event, "adoption"), state=AdoptedAgent.State.ASKED)
+    waiting = OnboardedAgent.objects.filter(batch__pk=key(event, "adoption"), state=OnboardedAgent.State.ASKED)
     if not (people := list(Person.objects.filter(pk__in=waiting.values("sponsor")))):
         return
     batch = key(event, "adoption")
@@ -295,7 +295,7 @@ def _onboarding_asked(event: Event) -> Iterator[Message]:
 
 
 def _delegation_made(event: Event) -> Iterator[Message]:
-    rows = Delegation.objects.select_related("delegate", "delegator")
+    rows = OutOfOfficeDelegate.objects.select_related("delegate", "delegator")
     if (delegation := rows.filter(pk=key(event, "delegation")).first()) is None:
         return
     delegator, day = delegation.delegator, f"{delegation.starts_at:%Y-%m-%d}"
@@ -379,15 +379,15 @@ _NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.APPROVAL_GIVEN: _request_answered,
     **dict.fromkeys(_ANSWERS, _request_answered),
     Action.GRANT_REVOKED: _grant_revoked,
-    Action.EMERGENCY_DECLARED: _break_glass,
-    Action.EMERGENCY_OVER: _break_glass,
-    Action.EMERGENCY_REVIEWED: _break_glass,
+    Action.BREAK_GLASS_DECLARED: _break_glass,
+    Action.BREAK_GLASS_ENDED: _break_glass,
+    Action.BREAK_GLASS_REVIEWED: _break_glass,
     Action.AGENT_SUSPENDED: _agent_suspended,
     Action.TOOL_CHANGED: _tool_changed,
     Action.TOOL_QUARANTINED: _tool_changed,
-    Action.AGENT_OFFICE_PROPOSED: _owner_proposed,
-    Action.ADOPTION_SPONSORS_ASKED: _onboarding_asked,
-    Action.DELEGATION_MADE: _delegation_made,
+    Action.AGENT_OWNERSHIP_PROPOSED: _owner_proposed,
+    Action.ONBOARDING_SPONSORS_ASKED: _onboarding_asked,
+    Action.OUT_OF_OFFICE_MADE: _delegation_made,
     Action.CAMPAIGN_ACTIVATED: _review,
     Action.CAMPAIGN_REMINDED: _review,
     Action.REVIEW_REASSIGNED: _reassigned,

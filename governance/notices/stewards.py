@@ -17,7 +17,7 @@ from entitlements.clients.models import ClientCredential
 from entitlements.grants.models import Grant
 from entitlements.people.models import PeopleSource, Person, Role
 from governance.notices.models import Kind
-from governance.onboarding.models import AdoptionBatch
+from governance.onboarding.models import OnboardingBatch
 from governance.sod import exceptions
 
 from .audience import Message, Notifier, key
@@ -75,14 +75,14 @@ def _office_answered(event: Event) -> Iterator[Message]:
         return
     names = {"name": answerer.name, "agent": agent.name}
     sentence = _("%(name)s now answers for %(agent)s, as you proposed.") % names
-    if event.action == Action.AGENT_OFFICE_DECLINED:
+    if event.action == Action.AGENT_OWNERSHIP_DECLINED:
         sentence = _("%(name)s will not answer for %(agent)s. Propose another person.") % names
     yield Message(Kind.OFFICE_PROPOSED, [proposer], f"agent:{agent.slug}", sentence, f"/agents/{agent.slug}/")
 
 
 def _adoption_answered(event: Event) -> Iterator[Message]:
     """Tell the person who uploaded an onboarding file what a sponsor answered about their agents."""
-    batch = AdoptionBatch.objects.select_related("brought_by").filter(pk=key(event, "adoption")).first()
+    batch = OnboardingBatch.objects.select_related("brought_by").filter(pk=key(event, "adoption")).first()
     answerer, count = _person(event.actor), int(event.detail.get("agents", 0))
     if batch is None or answerer is None:
         return
@@ -170,9 +170,9 @@ NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.CLIENT_CREDENTIAL_LAPSED: _credential_answered,
     Action.CLIENT_REGISTERED: _credential_works,
     Action.CLIENT_SECRET_ROTATED: _credential_works,
-    Action.AGENT_OFFICE_DECLINED: _office_answered,
+    Action.AGENT_OWNERSHIP_DECLINED: _office_answered,
     Action.AGENT_SPONSOR_CHANGED: _office_answered,
     Action.AGENT_OWNER_CHANGED: _office_answered,
     Action.AGENT_BACKUP_CHANGED: _office_answered,
-    Action.ADOPTION_ANSWERED: _adoption_answered,
+    Action.ONBOARDING_ANSWERED: _adoption_answered,
 }

@@ -13,10 +13,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.access import visibility
-from entitlements.agents.api import AgentShown
+from entitlements.agents.api import AgentSerializer
 from entitlements.agents.models import Agent
 from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import Reason, Shown, Slug, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
 from entitlements.catalog.models import System
 from entitlements.catalog_files.api import imports
@@ -24,31 +24,31 @@ from entitlements.errors import Forbidden, NotFound
 from entitlements.people.api import known_person
 from entitlements.people.models import Person
 from entitlements.unmanaged_agents import unmanaged_agents
-from entitlements.unmanaged_agents.models import SeenAgent
+from entitlements.unmanaged_agents.models import UnmanagedAgent
 from governance.api.matrix import MATRIX
 from governance.onboarding import batches, files, move, queries
 from governance.onboarding import grants as grants_actions
-from governance.onboarding.models import AdoptedAgent, AdoptionBatch
+from governance.onboarding.models import OnboardedAgent, OnboardingBatch
 
 
-class BatchShown(Shown):
+class OnboardingBatchSerializer(OutputSerializer):
     """One file of access: how much was read of it, what was refused, and how far it has come."""
 
     id = serializers.UUIDField()
-    source = serializers.ChoiceField(choices=AdoptionBatch.Source.choices)  # type: ignore[assignment]  # a field's word
+    source = serializers.ChoiceField(choices=OnboardingBatch.Source.choices)  # type: ignore[assignment]  # a field's word
     file_name = serializers.CharField()
     sha256 = serializers.CharField()
     size = serializers.IntegerField()
     lines_read = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=AdoptionBatch.State.choices)
+    state = serializers.ChoiceField(choices=OnboardingBatch.State.choices)
     brought_by = serializers.CharField(source="brought_by.login")
     made_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
-    problems = imports.ProblemShown(many=True)
+    problems = imports.ProblemDetailsSerializer(many=True)
     problems_left_out = serializers.IntegerField()
 
 
-class PieceShown(Shown):
+class PieceSerializer(OutputSerializer):
     """One grant that would be made."""
 
     entitlement = serializers.CharField()
@@ -59,7 +59,7 @@ class PieceShown(Shown):
     group_slugs = serializers.ListField(child=serializers.CharField())
 
 
-class LeftShown(Shown):
+class LeftOutSerializer(OutputSerializer):
     """What needs a request instead, and how many lines say so."""
 
     code = serializers.CharField()
@@ -69,7 +69,7 @@ class LeftShown(Shown):
     message = serializers.CharField()
 
 
-class AdoptedAgentShown(Shown):
+class OnboardedAgentSerializer(OutputSerializer):
     """One agent of a file, by what it was matched, who is asked, and what would be made of its lines."""
 
     id = serializers.IntegerField(source="pk")
@@ -79,13 +79,13 @@ class AdoptedAgentShown(Shown):
     because = serializers.CharField(source="seen.because")
     sponsor = serializers.CharField(source="sponsor.login", allow_null=True, default=None)
     wanted = serializers.CharField()
-    state = serializers.ChoiceField(choices=AdoptedAgent.State.choices)
+    state = serializers.ChoiceField(choices=OnboardedAgent.State.choices)
     problem = serializers.CharField()
-    grants = PieceShown(many=True)
-    left = LeftShown(many=True)
+    grants = PieceSerializer(many=True)
+    left = LeftOutSerializer(many=True)
 
 
-class AccessFileAsked(Strict):
+class AccessFileInputSerializer(InputSerializer):
     """A file, as `text` or in a form as `file`. `agent` names whose a client configuration is."""
 
     text = Text(max_length=files.LARGEST, trim_whitespace=False)
@@ -93,14 +93,14 @@ class AccessFileAsked(Strict):
     agent = Text(max_length=200, required=False)
 
 
-class SponsorOf(Strict):
+class SponsorOf(InputSerializer):
     """The proposed sponsor of one agent of the file."""
 
     id = serializers.IntegerField(min_value=1, max_value=2**53)
     sponsor = Text(max_length=64)
 
 
-class SponsorsAsked(Strict):
+class SponsorsInputSerializer(InputSerializer):
     """One sponsor for all, one by agent, or whom the file names."""
 
     sponsor = Text(max_length=64, required=False)
@@ -108,7 +108,7 @@ class SponsorsAsked(Strict):
     reason = Text(max_length=500)
 
 
-class Answer(Strict):
+class Answer(InputSerializer):
     """Whether the caller accepts their agents of the file: all of them, or `agents` by id."""
 
     accept = serializers.BooleanField()
@@ -116,7 +116,7 @@ class Answer(Strict):
     reason = Text(max_length=500, required=False)
 
 
-class OutcomeShown(Shown):
+class OutcomeSerializer(OutputSerializer):
     """What was adopted, and by agent the rules that refused a grant."""
 
     agents = serializers.IntegerField()
@@ -124,13 +124,13 @@ class OutcomeShown(Shown):
     refused = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))
 
 
-class SeenAgentShown(Shown):
+class UnmanagedAgentSerializer(OutputSerializer):
     """An agent that was seen in a file or a log, and what was decided about it."""
 
     id = serializers.IntegerField(source="pk")
     name = serializers.CharField()
     client_id = serializers.CharField()
-    state = serializers.ChoiceField(choices=SeenAgent.State.choices)
+    state = serializers.ChoiceField(choices=UnmanagedAgent.State.choices)
     agent = serializers.CharField(source="agent.slug", allow_null=True, default=None)
     because = serializers.CharField()
     source = serializers.CharField()  # type: ignore[assignment]  # a field's word
@@ -140,13 +140,13 @@ class SeenAgentShown(Shown):
     reason = serializers.CharField()
 
 
-class MatchAsked(Reason):
+class MatchInputSerializer(ReasonInputSerializer):
     """Which agent of ours it is, and why."""
 
     agent = Slug()
 
 
-class MoveAsked(Reason):
+class CutOverInputSerializer(ReasonInputSerializer):
     """At which system, or at all; and why."""
 
     system = Slug(required=False)
@@ -155,35 +155,35 @@ class MoveAsked(Reason):
 class SeenFilter(filters.FilterSet):
     """Filters of the list."""
 
-    state = filters.ChoiceFilter(choices=SeenAgent.State.choices)
+    state = filters.ChoiceFilter(choices=UnmanagedAgent.State.choices)
     name = filters.CharFilter(lookup_expr="icontains")
 
     class Meta:
-        model = SeenAgent
+        model = UnmanagedAgent
         fields: ClassVar[list[str]] = []
 
 
 class BatchFilter(filters.FilterSet):
     """Filters of the list."""
 
-    state = filters.ChoiceFilter(choices=AdoptionBatch.State.choices)
+    state = filters.ChoiceFilter(choices=OnboardingBatch.State.choices)
 
     class Meta:
-        model = AdoptionBatch
+        model = OnboardingBatch
         fields: ClassVar[list[str]] = []
 
 
 class AdoptedFilter(filters.FilterSet):
     """Filters of the list."""
 
-    state = filters.ChoiceFilter(choices=AdoptedAgent.State.choices)
+    state = filters.ChoiceFilter(choices=OnboardedAgent.State.choices)
 
     class Meta:
-        model = AdoptedAgent
+        model = OnboardedAgent
         fields: ClassVar[list[str]] = []
 
 
-def with_plans(rows: list[AdoptedAgent]) -> list[AdoptedAgent]:
+def with_plans(rows: list[OnboardedAgent]) -> list[OnboardedAgent]:
     """Add to agents of a file the grants that would be made of their lines."""
     plans = batches.plans(rows)
     logins, slugs = grants_actions.named(plans.values())
@@ -206,9 +206,9 @@ def with_plans(rows: list[AdoptedAgent]) -> list[AdoptedAgent]:
 
 class _Batches(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = BatchShown
+    shown: ClassVar[type[OutputSerializer]] = OnboardingBatchSerializer
 
-    def rows(self) -> QuerySet[AdoptionBatch]:
+    def rows(self) -> QuerySet[OnboardingBatch]:
         return queries.files(self.caller.human, everything=self.caller.sees_everything)
 
     def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
@@ -221,37 +221,39 @@ class _Batches(Resource):
         return self.caller.human
 
 
-class Adoptions(_Batches, Listing):
+class OnboardingBatches(_Batches, Listing):
     """List files of access, newest first; or send one: it is read and matched, and nothing of it is in force."""
 
     parser_classes = (imports.JSON, imports.Form)  # type: ignore[assignment]  # wider than the base's
     filterset_class = BatchFilter
-    asked = AccessFileAsked
+    asked = AccessFileInputSerializer
     answers = HTTPStatus.CREATED
     ordering = ("-made_at", "-id")
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Look at a file. The same content again answers with the batch of before."""
-        body = self.body(AccessFileAsked)
+        body = self.body(AccessFileInputSerializer)
         name = body.get("file_name") or "access"
         batch = batches.prepare(body["text"].encode(), file_name=name, agent=body.get("agent", ""), by=self.person())
         return self.again(batch, status=HTTPStatus.CREATED)
 
 
-class OneAdoption(_Batches, Look):
+class OnboardingBatchDetail(_Batches, Look):
     """Show one file of access."""
 
 
-class AdoptionAgents(Listing):
+class OnboardingAgents(Listing):
     """List the agents of a file, with what would be made of their lines."""
 
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = AdoptedAgentShown
+    shown: ClassVar[type[OutputSerializer]] = OnboardedAgentSerializer
     filterset_class = AdoptedFilter
 
-    def rows(self) -> QuerySet[AdoptedAgent]:
+    def rows(self) -> QuerySet[OnboardedAgent]:
         """Return those that the caller sees. Raises NotFound where that is none of the file."""
-        rows = AdoptedAgent.objects.filter(batch=self.kwargs["key"]).select_related("seen", "agent", "sponsor", "batch")
+        rows = OnboardedAgent.objects.filter(batch=self.kwargs["key"]).select_related(
+            "seen", "agent", "sponsor", "batch"
+        )
         seen = queries.visible(rows, self.caller.human, everything=self.caller.sees_everything)
         if not self.caller.sees_everything and not seen.exists():
             raise NotFound
@@ -260,26 +262,26 @@ class AdoptionAgents(Listing):
     def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
         """Answer one page."""
         page = with_plans(self.paginate_queryset(self.filter_queryset(self.rows())) or [])
-        return self.get_paginated_response(AdoptedAgentShown(page, many=True).data)
+        return self.get_paginated_response(OnboardedAgentSerializer(page, many=True).data)
 
 
-class AdoptionAsk(_Batches):
+class RequestSponsors(_Batches):
     """Ask sponsors to accept the agents of a file. Nothing is active before they do."""
 
-    asked = SponsorsAsked
+    asked = SponsorsInputSerializer
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Ask them."""
         batch, by = self.found(), self.person()
         self.about = self.links(batch)
-        body = self.body(SponsorsAsked)
+        body = self.body(SponsorsInputSerializer)
         sponsor = known_person(body["sponsor"]) if "sponsor" in body else None
         sponsors = {entry["id"]: known_person(entry["sponsor"]) for entry in body.get("each", [])}
         batches.ask(batch, sponsor=sponsor, sponsors=sponsors, by=by, reason=body["reason"])
         return self.again(batch)
 
 
-class AdoptionAnswer(_Batches):
+class AnswerOnboarding(_Batches):
     """Accept or decline to sponsor one's agents of a file."""
 
     asked = Answer
@@ -293,22 +295,22 @@ class AdoptionAnswer(_Batches):
         return self.again(batch)
 
 
-class AdoptionConfirm(_Batches):
+class ConfirmOnboarding(_Batches):
     """Confirm what sponsors accepted: the listed lines become adopted grants."""
 
-    shown = OutcomeShown
-    asked = Reason
+    shown = OutcomeSerializer
+    asked = ReasonInputSerializer
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Adopt it."""
         batch, by = self.found(), self.person()
         self.about = self.links(batch)
-        return self.show(batches.confirm(batch, by=by, reason=self.body(Reason)["reason"]))
+        return self.show(batches.confirm(batch, by=by, reason=self.body(ReasonInputSerializer)["reason"]))
 
 
 class _Agents(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown = AgentShown
+    shown = AgentSerializer
     lookup = "slug"
 
     def rows(self) -> QuerySet[Agent]:
@@ -326,12 +328,12 @@ class _Agents(Resource):
 class CutOver(_Agents):
     """Say that an agent goes by the governed path now, where its access was adopted."""
 
-    asked = MoveAsked
+    asked = CutOverInputSerializer
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Move it, at one system or at all."""
         agent, by = self.acted()
-        body = self.body(MoveAsked)
+        body = self.body(CutOverInputSerializer)
         system = System.objects.filter(slug=body["system"]).first() if "system" in body else None
         if "system" in body and system is None:
             raise NotFound
@@ -342,28 +344,28 @@ class CutOver(_Agents):
 class RollBack(_Agents):
     """Undo an adoption: its grants end, and the paths are known and not governed again."""
 
-    asked = Reason
+    asked = ReasonInputSerializer
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Undo it."""
         agent, by = self.acted()
-        move.roll_back(agent, by=by, reason=self.body(Reason)["reason"])
+        move.roll_back(agent, by=by, reason=self.body(ReasonInputSerializer)["reason"])
         return self.again(agent)
 
 
 class _Seen(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = SeenAgentShown
+    shown: ClassVar[type[OutputSerializer]] = UnmanagedAgentSerializer
 
-    def rows(self) -> QuerySet[SeenAgent]:
-        rows = SeenAgent.objects.select_related("agent")
+    def rows(self) -> QuerySet[UnmanagedAgent]:
+        rows = UnmanagedAgent.objects.select_related("agent")
         return rows if self.caller.sees_everything else rows.none()
 
     def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
         return unmanaged_agents.about(row)
 
 
-class SeenAgents(_Seen, Listing):
+class UnmanagedAgents(_Seen, Listing):
     """List agents that were seen somewhere, last seen first."""
 
     filterset_class = SeenFilter
@@ -373,11 +375,11 @@ class SeenAgents(_Seen, Listing):
 class SeenMatch(_Seen):
     """Say that what was seen is an agent of ours."""
 
-    asked = MatchAsked
+    asked = MatchInputSerializer
 
     def post(self, request: Request, key: int) -> Response:  # noqa: ARG002 - as above
         """Match it."""
-        unmanaged, body = self.found(), self.body(MatchAsked)
+        unmanaged, body = self.found(), self.body(MatchInputSerializer)
         self.about = self.links(unmanaged)
         agent = self.find(visibility.agents(self.caller), slug=body["agent"])
         unmanaged_agents.match(unmanaged, agent, by=self.principal, reason=body["reason"])

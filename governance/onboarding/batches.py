@@ -29,10 +29,10 @@ from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
 from entitlements.unmanaged_agents import unmanaged_agents
-from entitlements.unmanaged_agents.models import SeenAgent, Workflow
-from governance.onboarding.models import AdoptedAgent, AdoptionBatch, SeenAccess
+from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
+from governance.onboarding.models import ExistingAccess, OnboardedAgent, OnboardingBatch
 from governance.ownership import ownership
-from governance.ownership.models import OfficeProposal
+from governance.ownership.models import OwnershipProposal
 
 from . import files as files_actions
 from . import grants as grants_actions
@@ -40,7 +40,7 @@ from . import matches
 from .grants import Plan
 from .stakes import Stakes
 
-State, Batch = AdoptedAgent.State, AdoptionBatch.State
+State, Batch = OnboardedAgent.State, OnboardingBatch.State
 MOST_PROBLEMS: Final = 500
 OPEN: Final = (State.LISTED, State.DECLINED)
 CHANGED: Final = "changed_since_accepted"
@@ -49,31 +49,31 @@ CHANGED: Final = "changed_since_accepted"
 class Empty(DomainError):
     """The file names no agent that could be onboarded."""
 
-    code, status = "adoption_empty", HTTPStatus.UNPROCESSABLE_ENTITY
+    code, status = "onboarding_empty", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class NothingToAsk(DomainError):
     """No agent of the file needs a sponsor who could be asked."""
 
-    code, status = "adoption_nothing_to_ask", HTTPStatus.CONFLICT
+    code, status = "onboarding_nothing_to_ask", HTTPStatus.CONFLICT
 
 
 class NotAsked(DomainError):
     """You cannot answer because you are not asked to sponsor an agent of this file."""
 
-    code, status = "adoption_not_asked", HTTPStatus.FORBIDDEN
+    code, status = "onboarding_not_asked", HTTPStatus.FORBIDDEN
 
 
 class NothingAccepted(DomainError):
     """There is nothing to confirm: no sponsor has accepted an agent that is not adopted yet."""
 
-    code, status = "adoption_nothing_accepted", HTTPStatus.CONFLICT
+    code, status = "onboarding_nothing_accepted", HTTPStatus.CONFLICT
 
 
 class OwnBenefit(Forbidden):
     """You cannot accept or adopt this access because you own the agent or it acts for you. Ask another person."""
 
-    code = "adoption_own_benefit"
+    code = "onboarding_own_benefit"
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Outcome:
 
 
 @transaction.atomic
-def prepare(content: bytes, *, file_name: str, agent: str = "", by: Person) -> AdoptionBatch:
+def prepare(content: bytes, *, file_name: str, agent: str = "", by: Person) -> OnboardingBatch:
     """Read a file and keep what it says; nothing of it is in force. The same content again is the batch of before.
 
     `agent` names whose a client configuration is. Raises reading.NotReadable, reading.TooMuch, reading.AgentNotNamed,
@@ -94,14 +94,14 @@ def prepare(content: bytes, *, file_name: str, agent: str = "", by: Person) -> A
     """
     digest = hashlib.sha256(content + b"\0" + agent.strip().encode()).hexdigest()
     locks.exclusive((Lock.REQUEST, f"adoption:{digest}"))
-    if (before := AdoptionBatch.objects.filter(sha256=digest).first()) is not None:
+    if (before := OnboardingBatch.objects.filter(sha256=digest).first()) is not None:
         return before
     contents = files_actions.read(content, agent=agent)
     if not contents.sightings:
         raise Empty(problems=[problem.as_json() for problem in contents.problems[:20]])
     now = clock.now()
     problems = [problem.as_json() for problem in contents.problems]
-    batch = AdoptionBatch.objects.create(
+    batch = OnboardingBatch.objects.create(
         source=contents.source.value,
         file_name=impressions.visible(file_name)[:200],
         sha256=digest,
@@ -115,16 +115,16 @@ def prepare(content: bytes, *, file_name: str, agent: str = "", by: Person) -> A
     _keep(batch, contents)
     detail = {"sha256": digest, "source": batch.source, "lines": batch.lines_read, "file_name": batch.file_name}
     counts = {"agents": batch.agents.count(), "refused": len(problems)}
-    log.record(Action.ADOPTION_PREPARED, about=about(batch), by=by.principal, detail=detail | counts)
+    log.record(Action.ONBOARDING_PREPARED, about=about(batch), by=by.principal, detail=detail | counts)
     return batch
 
 
-def about(batch: AdoptionBatch) -> list[str]:
+def about(batch: OnboardingBatch) -> list[str]:
     """Return the audit log's links of a batch."""
     return [f"adoption:{batch.pk}", f"person:{batch.brought_by.login}"]
 
 
-def _keep(batch: AdoptionBatch, contents: files_actions.Contents) -> None:
+def _keep(batch: OnboardingBatch, contents: files_actions.Contents) -> None:
     """Write what was read: agents that were seen, their lines, and where they are on the map."""
     rows = matches.agents(contents.sightings, source=contents.source, now=batch.made_at)
     known = matches.known(contents.sightings)
@@ -135,7 +135,7 @@ def _keep(batch: AdoptionBatch, contents: files_actions.Contents) -> None:
         wanted[key] = wanted.get(key) or sighting.sponsor
         system, because = known.system(sighting)
         lines.append(
-            SeenAccess(
+            ExistingAccess(
                 batch=batch,
                 row=sighting.row,
                 seen=rows[key],
@@ -151,20 +151,23 @@ def _keep(batch: AdoptionBatch, contents: files_actions.Contents) -> None:
                 calls=sighting.calls,
             )
         )
-    SeenAccess.objects.bulk_create(lines, batch_size=2000, ignore_conflicts=True)
-    AdoptedAgent.objects.bulk_create(
-        [AdoptedAgent(batch=batch, seen=row, agent=row.agent, wanted=wanted.get(key, "")) for key, row in rows.items()]
+    ExistingAccess.objects.bulk_create(lines, batch_size=2000, ignore_conflicts=True)
+    OnboardedAgent.objects.bulk_create(
+        [
+            OnboardedAgent(batch=batch, seen=row, agent=row.agent, wanted=wanted.get(key, ""))
+            for key, row in rows.items()
+        ]
     )
     reached = [(line.seen, line.system, line.last_used_at) for line in lines if line.system is not None]
     matches.workflows(reached, now=batch.made_at)
 
 
-def plans(rows: Iterable[AdoptedAgent]) -> dict[int, Plan]:
+def plans(rows: Iterable[OnboardedAgent]) -> dict[int, Plan]:
     """Return for each agent of a batch the plan for its lines."""
     listed = list(rows)
-    accesses: defaultdict[tuple[UUID, int], list[SeenAccess]] = defaultdict(list)
+    accesses: defaultdict[tuple[UUID, int], list[ExistingAccess]] = defaultdict(list)
     wanted = Q(batch__in={row.batch_id for row in listed}, seen__in={row.seen_id for row in listed})
-    for access in SeenAccess.objects.filter(wanted).select_related("system", "person", "group").order_by("pk"):
+    for access in ExistingAccess.objects.filter(wanted).select_related("system", "person", "group").order_by("pk"):
         accesses[access.batch_id, access.seen_id].append(access)
     result = {}
     for row in listed:
@@ -174,15 +177,15 @@ def plans(rows: Iterable[AdoptedAgent]) -> dict[int, Plan]:
     return result
 
 
-def _kind(lines: Iterable[SeenAccess]) -> str:
+def _kind(lines: Iterable[ExistingAccess]) -> str:
     """Return the kind of a new agent: shared when it acts for people, else a service agent."""
     return Agent.Kind.SHARED if any(line.person_name or line.group_name for line in lines) else Agent.Kind.SERVICE
 
 
 @transaction.atomic
 def ask(
-    batch: AdoptionBatch, *, sponsor: Person | None, sponsors: Mapping[int, Person], by: Person, reason: str
-) -> list[AdoptedAgent]:
+    batch: OnboardingBatch, *, sponsor: Person | None, sponsors: Mapping[int, Person], by: Person, reason: str
+) -> list[OnboardedAgent]:
     """Ask sponsors to accept the agents of a batch: one for all, one by agent, or the person that the file names.
 
     An agent that is new is made, not in use yet, under the analyst who asks, until its sponsor accepts. One of ours
@@ -192,7 +195,9 @@ def ask(
         raise ReasonRequired
     locked = _locked(batch)
     rows = list(
-        _rows(locked).filter(state__in=OPEN, seen__state__in=[SeenAgent.State.UNMATCHED, SeenAgent.State.MATCHED])
+        _rows(locked).filter(
+            state__in=OPEN, seen__state__in=[UnmanagedAgent.State.UNMATCHED, UnmanagedAgent.State.MATCHED]
+        )
     )
     named = matches.people(row.wanted for row in rows)
     proposed, plans_by_row, stakes = [], plans(rows), Stakes()
@@ -214,12 +219,12 @@ def ask(
     links = {f"person:{row.sponsor.login}" for row in proposed if row.sponsor}
     detail = {"agents": len(proposed), "not_asked": len(rows) - len(proposed)}
     log.record(
-        Action.ADOPTION_SPONSORS_ASKED, about=[*about(locked), *links], by=by.principal, reason=reason, detail=detail
+        Action.ONBOARDING_SPONSORS_ASKED, about=[*about(locked), *links], by=by.principal, reason=reason, detail=detail
     )
     return proposed
 
 
-def _ask_one(row: AdoptedAgent, person: Person | None, *, by: Person, reason: str) -> str:
+def _ask_one(row: OnboardedAgent, person: Person | None, *, by: Person, reason: str) -> str:
     """Ask for one agent; returns why no person was asked, or nothing."""
     if person is None:
         return "sponsor_missing"
@@ -228,7 +233,7 @@ def _ask_one(row: AdoptedAgent, person: Person | None, *, by: Person, reason: st
     if independence.same_human(row.batch.brought_by, person):
         return "sponsor_brought_it"
     if independence.same_human(by, person) and (row.agent is None or row.agent.status == Agent.Status.STAGED):
-        return "own_appointment"
+        return "self_appointment"
     try:
         with transaction.atomic():
             if row.agent is None:
@@ -241,12 +246,12 @@ def _ask_one(row: AdoptedAgent, person: Person | None, *, by: Person, reason: st
     return ""
 
 
-def _stage(row: AdoptedAgent, *, by: Person, reason: str) -> Agent:
+def _stage(row: OnboardedAgent, *, by: Person, reason: str) -> Agent:
     """Register a pending agent for an unmanaged one, with the asking person as sponsor."""
     base = offers.slug_of(row.seen.name)[:56] or "agent"
     taken = set(Agent.objects.filter(slug__startswith=base).values_list("slug", flat=True))
     slug = next(name for name in [base, *(f"{base}-{n}" for n in range(2, len(taken) + 3))] if name not in taken)
-    lines = SeenAccess.objects.filter(batch=row.batch, seen=row.seen)
+    lines = ExistingAccess.objects.filter(batch=row.batch, seen=row.seen)
     agent = agents.register(
         slug,
         name=row.seen.name,
@@ -264,8 +269,8 @@ def _stage(row: AdoptedAgent, *, by: Person, reason: str) -> Agent:
 
 @transaction.atomic
 def answer(
-    batch: AdoptionBatch, *, accept: bool, only: Iterable[int] | None = None, by: Person, reason: str = ""
-) -> list[AdoptedAgent]:
+    batch: OnboardingBatch, *, accept: bool, only: Iterable[int] | None = None, by: Person, reason: str = ""
+) -> list[OnboardedAgent]:
     """Accept or decline to sponsor one's agents of a batch, all or `only` some. A refusal needs a reason.
 
     Accepting takes the role of sponsor where it is new, and agrees to the planned grants. Raises NotFound,
@@ -283,8 +288,8 @@ def answer(
     if accept and any(stakes.has(by, row.agent, plans_by_row[row.pk]) for row in rows):
         raise OwnBenefit
     for row in rows:
-        waiting = OfficeProposal.objects.filter(
-            agent=row.agent, office="sponsor", person=by, state=OfficeProposal.State.WAITING
+        waiting = OwnershipProposal.objects.filter(
+            agent=row.agent, office="sponsor", person=by, state=OwnershipProposal.State.WAITING
         ).first()
         if waiting is not None and accept:
             ownership.accept(waiting.pk, by=by)
@@ -295,12 +300,14 @@ def answer(
         row.save(update_fields=["state", "answered_at", "accepted", "problem"])
     links = [f"agent:{row.agent.slug}" for row in rows[:200] if row.agent]
     detail = {"answer": "accepted" if accept else "declined", "agents": len(rows)}
-    log.record(Action.ADOPTION_ANSWERED, about=[*about(locked), *links], by=by.principal, reason=reason, detail=detail)
+    log.record(
+        Action.ONBOARDING_ANSWERED, about=[*about(locked), *links], by=by.principal, reason=reason, detail=detail
+    )
     return rows
 
 
 @transaction.atomic
-def confirm(batch: AdoptionBatch, *, by: Person, reason: str) -> Outcome:
+def confirm(batch: OnboardingBatch, *, by: Person, reason: str) -> Outcome:
     """Confirm what sponsors accepted: agents become active, and their listed lines become adopted grants.
 
     Where the plan is not the one that a sponsor accepted, nothing is adopted: they are asked again.
@@ -330,11 +337,11 @@ def confirm(batch: AdoptionBatch, *, by: Person, reason: str) -> Outcome:
         locked.state, locked.finished_at = Batch.DONE, clock.now()
         locked.save(update_fields=["state", "finished_at"])
     detail = {"agents": outcome.agents, "grants": outcome.grants, "refused": outcome.refused}
-    log.record(Action.ADOPTION_CONFIRMED, about=about(locked), by=by.principal, reason=reason, detail=detail)
+    log.record(Action.ONBOARDING_CONFIRMED, about=about(locked), by=by.principal, reason=reason, detail=detail)
     return outcome
 
 
-def _unfit(row: AdoptedAgent) -> str:
+def _unfit(row: OnboardedAgent) -> str:
     """Return why an accepted agent cannot be adopted now, or nothing."""
     agent = row.agent
     if agent is None or agent.status not in (Agent.Status.STAGED, Agent.Status.ACTIVE):
@@ -344,21 +351,21 @@ def _unfit(row: AdoptedAgent) -> str:
     return ""
 
 
-def _obstacle(row: AdoptedAgent, plan: Plan, stakes: Stakes, by: Person) -> str:
+def _obstacle(row: OnboardedAgent, plan: Plan, stakes: Stakes, by: Person) -> str:
     """Return why this person cannot adopt it, or that the plan has changed; or nothing."""
     if any(stakes.has(person, row.agent, plan) for person in (by, row.sponsor)):
         return OwnBenefit.code
     return "" if row.accepted == plan.digest() else CHANGED
 
 
-def _ask_again(row: AdoptedAgent, outcome: Outcome) -> None:
+def _ask_again(row: OnboardedAgent, outcome: Outcome) -> None:
     row.state, row.answered_at, row.accepted = State.ASKED, None, ""
     row.save(update_fields=["state", "answered_at", "accepted", "problem"])
     if row.agent is not None:
         outcome.refused[row.agent.slug] = [CHANGED]
 
 
-def _adopt(row: AdoptedAgent, plan: Plan, outcome: Outcome, *, by: Person, reason: str) -> None:
+def _adopt(row: OnboardedAgent, plan: Plan, outcome: Outcome, *, by: Person, reason: str) -> None:
     agent, now = row.agent, clock.now()
     if agent is None:
         raise NotFound
@@ -382,13 +389,15 @@ def _adopt(row: AdoptedAgent, plan: Plan, outcome: Outcome, *, by: Person, reaso
         outcome.refused[agent.slug] = sorted(set(refused))
 
 
-def _rows(batch: AdoptionBatch) -> QuerySet[AdoptedAgent]:
-    rows = AdoptedAgent.objects.filter(batch=batch)
+def _rows(batch: OnboardingBatch) -> QuerySet[OnboardedAgent]:
+    rows = OnboardedAgent.objects.filter(batch=batch)
     return rows.select_related("batch", "seen__agent__sponsor", "agent__sponsor", "sponsor").order_by("pk")
 
 
-def _locked(batch: AdoptionBatch) -> AdoptionBatch:
-    row = AdoptionBatch.objects.select_for_update(of=("self",)).select_related("brought_by").filter(pk=batch.pk).first()
+def _locked(batch: OnboardingBatch) -> OnboardingBatch:
+    row = (
+        OnboardingBatch.objects.select_for_update(of=("self",)).select_related("brought_by").filter(pk=batch.pk).first()
+    )
     if row is None:
         raise NotFound
     return row

@@ -35,19 +35,19 @@ EVERYTHING: Final = frozenset({"*", "all", "everything", "any"})
 class NotReadable(DomainError):
     """The file has no known form, or a column is missing. See the list of forms in the documentation."""
 
-    code, status = "adoption_not_readable", HTTPStatus.UNPROCESSABLE_ENTITY
+    code, status = "onboarding_not_readable", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class TooMuch(DomainError):
     """The file is too large, or has too many rows. Split it into several files."""
 
-    code, status = "adoption_too_large", HTTPStatus.UNPROCESSABLE_ENTITY
+    code, status = "onboarding_too_large", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class AgentNotNamed(DomainError):
     """The client configuration does not name its agent. Name the agent."""
 
-    code, status = "adoption_agent_not_named", HTTPStatus.UNPROCESSABLE_ENTITY
+    code, status = "onboarding_agent_not_named", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class Source(StrEnum):

@@ -28,7 +28,7 @@ from entitlements.people.models import Group, Membership, Person
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.conflicts_of_interest.routing import Stage
-from governance.onboarding.models import AdoptedAgent, AdoptionBatch, SeenAccess
+from governance.onboarding.models import ExistingAccess, OnboardedAgent, OnboardingBatch
 
 from .files import EVERYTHING
 
@@ -131,7 +131,7 @@ type _Subject = tuple[str, int]
 NO_SUBJECT: Final[_Subject] = ("none", 0)
 
 
-def plan(accesses: Iterable[SeenAccess], kind: str) -> Plan:
+def plan(accesses: Iterable[ExistingAccess], kind: str) -> Plan:
     """Return the plan for an agent's lines. Each tool goes to exactly the people with whom it is listed."""
     result = Plan()
     holders: defaultdict[int, defaultdict[int, set[_Subject]]] = defaultdict(lambda: defaultdict(set))
@@ -156,7 +156,7 @@ def plan(accesses: Iterable[SeenAccess], kind: str) -> Plan:
     return result
 
 
-def _problem(row: SeenAccess, kind: str) -> str:  # noqa: PLR0911 - one line a rule
+def _problem(row: ExistingAccess, kind: str) -> str:  # noqa: PLR0911 - one line a rule
     if row.system is None:
         return "system_unknown"
     if row.system.status != System.Status.ACTIVE:
@@ -187,7 +187,7 @@ def _tool_problem(name: str, tool: Tool | None) -> str:
     return "" if tool.risk in RISKS else "too_risky"
 
 
-def _subject(row: SeenAccess) -> _Subject:
+def _subject(row: ExistingAccess) -> _Subject:
     if row.person_id is not None:
         return ("person", row.person_id)
     return ("group", row.group_id) if row.group_id is not None else NO_SUBJECT
@@ -255,7 +255,9 @@ def _sponsors_enough(entitlement: Entitlement) -> frozenset[str]:
     return frozenset(risk for risk in RISKS if set(stages[risk]) <= {Stage.SPONSOR})
 
 
-def adopt(row: AdoptedAgent, agent: Agent, plan: Plan, *, by: Principal, reason: str) -> tuple[list[Grant], list[str]]:
+def adopt(
+    row: OnboardedAgent, agent: Agent, plan: Plan, *, by: Principal, reason: str
+) -> tuple[list[Grant], list[str]]:
     """Make the grants of a plan; returns them, and the codes of those that a rule refused. The caller holds the agent.
 
     Each passes what every grant passes, and is marked with the batch; the database bounds its length.
@@ -274,7 +276,7 @@ def adopt(row: AdoptedAgent, agent: Agent, plan: Plan, *, by: Principal, reason:
 
 
 def _grant(
-    batch: AdoptionBatch,
+    batch: OnboardingBatch,
     agent: Agent,
     piece: PlannedGrant,
     groups: dict[frozenset[int], Group],

@@ -19,11 +19,11 @@ from entitlements.catalog_files.offers import slug_of
 from entitlements.clients.models import Client, ClientAlias
 from entitlements.people.models import Group, Person
 from entitlements.unmanaged_agents import unmanaged_agents
-from entitlements.unmanaged_agents.models import SeenAgent, Workflow
+from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 
 from .files import Sighting, Source, key_of
 
-State = SeenAgent.State
+State = UnmanagedAgent.State
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def people(names: Iterable[str]) -> dict[str, Person]:
     return {**by_mail, **{person.login.casefold(): person for person in listed}}
 
 
-def agents(sightings: Sequence[Sighting], *, source: Source, now: datetime) -> dict[str, SeenAgent]:
+def agents(sightings: Sequence[Sighting], *, source: Source, now: datetime) -> dict[str, UnmanagedAgent]:
     """Keep the agents that sightings name, matched where they are known; returns them by key."""
     first: dict[str, Sighting] = {}
     used: dict[str, datetime] = {}
@@ -79,24 +79,26 @@ def agents(sightings: Sequence[Sighting], *, source: Source, now: datetime) -> d
         if sighting.last_used:
             used[key] = max(used.get(key, sighting.last_used), min(sighting.last_used, now))
     matches = _agents(first)
-    SeenAgent.objects.bulk_create(
+    UnmanagedAgent.objects.bulk_create(
         [
             _seen(key, first_sighting, matches.get(key), source, used.get(key, now), now)
             for key, first_sighting in first.items()
         ],
         ignore_conflicts=True,
     )
-    rows = {row.key: row for row in SeenAgent.objects.select_for_update().filter(key__in=first).order_by("pk")}
+    rows = {row.key: row for row in UnmanagedAgent.objects.select_for_update().filter(key__in=first).order_by("pk")}
     for key, row in rows.items():
         row.last_seen_at = max(row.last_seen_at, used.get(key, row.last_seen_at))
         if row.state == State.UNMATCHED and key in matches:
             row.state, (row.agent, row.because) = State.MATCHED, matches[key]
             unmanaged_agents.move(row, matches[key][0])
-    SeenAgent.objects.bulk_update(list(rows.values()), ["last_seen_at", "state", "agent", "because"], batch_size=1000)
+    UnmanagedAgent.objects.bulk_update(
+        list(rows.values()), ["last_seen_at", "state", "agent", "because"], batch_size=1000
+    )
     return rows
 
 
-def workflows(reached: Iterable[tuple[SeenAgent, System, datetime | None]], *, now: datetime) -> None:
+def workflows(reached: Iterable[tuple[UnmanagedAgent, System, datetime | None]], *, now: datetime) -> None:
     """Put where agents were seen on the map, as known and not governed; what is there only learns its last use."""
     last: dict[tuple[int | None, int | None, int], datetime | None] = {}
     for seen, system, used in reached:
@@ -156,8 +158,8 @@ def _agents(first: Mapping[str, Sighting]) -> dict[str, tuple[Agent, str]]:
 
 def _seen(
     key: str, sighting: Sighting, match: tuple[Agent, str] | None, source: Source, last: datetime, now: datetime
-) -> SeenAgent:
-    return SeenAgent(
+) -> UnmanagedAgent:
+    return UnmanagedAgent(
         key=key,
         name=sighting.agent,
         client_id=sighting.client_id,

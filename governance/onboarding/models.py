@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 
-class AdoptionBatch(models.Model):
+class OnboardingBatch(models.Model):
     """One file of existing access. Its lines say what was read; nothing of it is in force before an analyst confirms.
 
     The same content is read once. `problems` lists the rows that were refused, or of which something was left out.
@@ -40,6 +40,7 @@ class AdoptionBatch(models.Model):
     problems_left_out = models.PositiveIntegerField(default=0)
 
     class Meta:
+        db_table = "governance_adoptionbatch"
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="an_adoption_has_finished_exactly_when_it_is_done",
@@ -52,7 +53,7 @@ class AdoptionBatch(models.Model):
         return self.file_name
 
 
-class AdoptedAgent(models.Model):
+class OnboardedAgent(models.Model):
     """One agent of one batch, the sponsor who is asked to accept its planned grants, and their answer.
 
     `accepted` stands for what they accepted (grants.Plan.digest): when the plan has changed, they are asked again.
@@ -66,8 +67,8 @@ class AdoptedAgent(models.Model):
         ADOPTED = "adopted", "Adopted"
         RETURNED = "returned", "Rolled back"
 
-    batch = models.ForeignKey(AdoptionBatch, on_delete=models.PROTECT, related_name="agents")
-    seen = models.ForeignKey("entitlements.SeenAgent", on_delete=models.PROTECT, related_name="adoptions")
+    batch = models.ForeignKey(OnboardingBatch, on_delete=models.PROTECT, related_name="agents")
+    seen = models.ForeignKey("entitlements.UnmanagedAgent", on_delete=models.PROTECT, related_name="adoptions")
     agent = models.ForeignKey(
         "entitlements.Agent", null=True, blank=True, on_delete=models.PROTECT, related_name="adoptions"
     )
@@ -82,6 +83,7 @@ class AdoptedAgent(models.Model):
     problem = models.CharField(max_length=64, blank=True)
 
     class Meta:
+        db_table = "governance_adoptedagent"
         constraints: ClassVar = [
             models.UniqueConstraint(name="an_agent_is_in_a_batch_once", fields=["batch", "seen"]),
             models.CheckConstraint(
@@ -95,15 +97,15 @@ class AdoptedAgent(models.Model):
         return f"{self.batch_id}:{self.seen_id}"
 
 
-class SeenAccess(models.Model):
+class ExistingAccess(models.Model):
     """One line of a file: an agent, a system, the tools and the people that it names, and what became of it.
 
     `row` is the line in the file. `problem` says why it is not adopted; then it needs a request like any other access.
     """
 
-    batch = models.ForeignKey(AdoptionBatch, on_delete=models.CASCADE, related_name="accesses")
+    batch = models.ForeignKey(OnboardingBatch, on_delete=models.CASCADE, related_name="accesses")
     row = models.PositiveIntegerField()
-    seen = models.ForeignKey("entitlements.SeenAgent", on_delete=models.PROTECT, related_name="accesses")
+    seen = models.ForeignKey("entitlements.UnmanagedAgent", on_delete=models.PROTECT, related_name="accesses")
     system_name = models.CharField(max_length=200, blank=True)
     system = models.ForeignKey("entitlements.System", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     because = models.CharField(max_length=32, blank=True)
@@ -118,6 +120,7 @@ class SeenAccess(models.Model):
     problems = models.JSONField(default=dict)
 
     class Meta:
+        db_table = "governance_seenaccess"
         indexes: ClassVar = [models.Index(name="seen_access_page", fields=["batch", "id"])]
         constraints: ClassVar = [
             models.UniqueConstraint(

@@ -19,7 +19,7 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.unmanaged_agents.models import Workflow
-from governance.onboarding.models import AdoptedAgent
+from governance.onboarding.models import OnboardedAgent
 
 State, Origin = Workflow.State, Workflow.Origin
 
@@ -27,13 +27,13 @@ State, Origin = Workflow.State, Workflow.Origin
 class NothingToMove(DomainError):
     """The agent has no adopted access there that could be moved, or moved back."""
 
-    code, status = "adoption_nothing_to_move", HTTPStatus.CONFLICT
+    code, status = "onboarding_nothing_to_move", HTTPStatus.CONFLICT
 
 
 class NoGovernedPath(DomainError):
     """The system has no address behind the gateway yet, so there is no governed path to it."""
 
-    code, status = "adoption_no_governed_path", HTTPStatus.CONFLICT
+    code, status = "onboarding_no_governed_path", HTTPStatus.CONFLICT
 
 
 @transaction.atomic
@@ -69,13 +69,18 @@ def roll_back(agent: Agent, *, by: Person, reason: str) -> list[Grant]:
         raise NothingToMove
     ended = [grants.revoke(grant.pk, by=by.principal, reason=reason) for grant in held]
     _set(moved, State.KNOWN, by)
-    rows = AdoptedAgent.objects.filter(agent=locked, state=AdoptedAgent.State.ADOPTED)
+    rows = OnboardedAgent.objects.filter(agent=locked, state=OnboardedAgent.State.ADOPTED)
     is_new = rows.filter(seen__because="adopted").exists()
-    rows.update(state=AdoptedAgent.State.RETURNED)
+    rows.update(state=OnboardedAgent.State.RETURNED)
     if is_new and locked.status == Agent.Status.ACTIVE:
         agents.suspend(locked, by=by.principal, reason=reason)
     _record(
-        Action.ADOPTION_ROLLED_BACK, locked, moved, by=by, reason=reason, grants=[str(revoked.pk) for revoked in ended]
+        Action.ONBOARDING_ROLLED_BACK,
+        locked,
+        moved,
+        by=by,
+        reason=reason,
+        grants=[str(revoked.pk) for revoked in ended],
     )
     return ended
 

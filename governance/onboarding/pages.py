@@ -16,14 +16,14 @@ from entitlements.access import visibility
 from entitlements.errors import Malformed, NotFound
 from entitlements.people.models import Person
 from entitlements.unmanaged_agents import unmanaged_agents
-from entitlements.unmanaged_agents.models import SeenAgent
+from entitlements.unmanaged_agents.models import UnmanagedAgent
 from governance.console import doors, form_fields, paging
 from governance.onboarding import api, batches, queries
-from governance.onboarding.models import AdoptedAgent, AdoptionBatch
+from governance.onboarding.models import OnboardedAgent, OnboardingBatch
 
 _ABOUT: Final = dict.fromkeys(
-    ("adoption_not_readable", "adoption_too_large", "adoption_empty", "malformed"), "file"
-) | {"adoption_agent_not_named": "agent"}
+    ("onboarding_not_readable", "onboarding_too_large", "onboarding_empty", "malformed"), "file"
+) | {"onboarding_agent_not_named": "agent"}
 
 
 class FileForm(forms.Form):
@@ -48,16 +48,16 @@ class FileForm(forms.Form):
 def listing(request: HttpRequest) -> HttpResponse:
     """List unmanaged agents, and the files that were brought."""
     caller = doors.caller(request)
-    state = request.GET.get("state", SeenAgent.State.UNMATCHED)
-    seen = SeenAgent.objects.select_related("agent").prefetch_related("workflows__system")
+    state = request.GET.get("state", UnmanagedAgent.State.UNMATCHED)
+    seen = UnmanagedAgent.objects.select_related("agent").prefetch_related("workflows__system")
     seen = seen if caller.sees_everything else seen.none()
     context = {
         "page": paging.page(request, seen.filter(state=state), ("-last_seen_at", "-id")),
         "state": state,
-        "states": SeenAgent.State.choices,
+        "states": UnmanagedAgent.State.choices,
         "files": queries.files(caller.human, everything=caller.sees_everything).order_by("-made_at", "-id")[:20],
         "may_bring": doors.may(caller, "adoptions", None),
-        "seen_all": doors.may(caller, "seen-agents-compared", None, "GET"),
+        "seen_all": doors.may(caller, "unmanaged-agents-compared", None, "GET"),
         "may_match": doors.may(caller, "seen-agent-match", None),
         "may_block": doors.may(caller, "seen-agent-block", None),
     }
@@ -72,7 +72,7 @@ def add(request: HttpRequest) -> HttpResponse:
         return form_fields.show(request, "console/onboarding/add.html", FileForm(), {})
     form = FileForm(request.POST, request.FILES)
 
-    def look(data: dict[str, Any]) -> AdoptionBatch:
+    def look(data: dict[str, Any]) -> OnboardingBatch:
         doors.permit(request, "adoptions", None)
         file = data["file"]
         return batches.prepare(file.read(), file_name=file.name, agent=data["agent"], by=doors.person(request))
@@ -93,22 +93,22 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         doors.done(request, _act(request, batch, person))
         return redirect(f"/adoption/{batch.pk}/")
-    rows = AdoptedAgent.objects.filter(batch=batch).select_related("batch", "seen", "agent", "sponsor")
+    rows = OnboardedAgent.objects.filter(batch=batch).select_related("batch", "seen", "agent", "sponsor")
     page = paging.page(request, queries.visible(rows, caller.human, everything=caller.sees_everything), ("pk",))
     api.with_plans(page.rows)
     states = set(rows.values_list("state", flat=True))
     context = {
         "batch": batch,
         "page": page,
-        "mine": rows.filter(state=AdoptedAgent.State.ASKED, sponsor=person).count(),
+        "mine": rows.filter(state=OnboardedAgent.State.ASKED, sponsor=person).count(),
         "may_ask": bool(states & set(batches.OPEN)) and doors.may(caller, "adoption-ask", batch),
-        "may_confirm": AdoptedAgent.State.ACCEPTED in states and doors.may(caller, "adoption-confirm", batch),
+        "may_confirm": OnboardedAgent.State.ACCEPTED in states and doors.may(caller, "adoption-confirm", batch),
         "people": form_fields.people(),
     }
     return render(request, "console/onboarding/one.html", context)
 
 
-def _act(request: HttpRequest, batch: AdoptionBatch, person: Person) -> str:
+def _act(request: HttpRequest, batch: OnboardingBatch, person: Person) -> str:
     """Carry out the action of a button; returns the message."""
     reason = doors.reason(request)
     match request.POST.get("act"):
@@ -152,7 +152,7 @@ def _person(login: str) -> Person:
 def decide(request: HttpRequest, number: int) -> HttpResponse:
     """Match an unmanaged agent with one of ours, or block or unblock its name."""
     caller = doors.caller(request)
-    seen = doors.find(SeenAgent.objects.select_related("agent"), pk=number)
+    seen = doors.find(UnmanagedAgent.objects.select_related("agent"), pk=number)
     doors.about(request, *unmanaged_agents.about(seen))
     by, reason = doors.person(request).principal, doors.reason(request)
     match request.POST.get("act"):

@@ -5,17 +5,17 @@ from __future__ import annotations
 from django.db.models import QuerySet
 
 from entitlements.people.models import Person
-from governance.onboarding.models import AdoptedAgent, AdoptionBatch
+from governance.onboarding.models import OnboardedAgent, OnboardingBatch
 
 
-def visible(rows: QuerySet[AdoptedAgent], person: Person | None, *, everything: bool) -> QuerySet[AdoptedAgent]:
+def visible(rows: QuerySet[OnboardedAgent], person: Person | None, *, everything: bool) -> QuerySet[OnboardedAgent]:
     """Return the agents of batches that a person may see: all, or those of which they are asked to be sponsor."""
     return rows if everything else rows.filter(sponsor=person) if person else rows.none()
 
 
-def files(person: Person | None, *, everything: bool) -> QuerySet[AdoptionBatch]:
+def files(person: Person | None, *, everything: bool) -> QuerySet[OnboardingBatch]:
     """Return the batches that a person may see: all, or those with an agent of which they are asked to be sponsor."""
-    rows = AdoptionBatch.objects.select_related("brought_by")
+    rows = OnboardingBatch.objects.select_related("brought_by")
     if everything:
         return rows
-    return rows.filter(pk__in=AdoptedAgent.objects.filter(sponsor=person).values("batch")) if person else rows.none()
+    return rows.filter(pk__in=OnboardedAgent.objects.filter(sponsor=person).values("batch")) if person else rows.none()

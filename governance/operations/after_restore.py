@@ -59,6 +59,6 @@ def after_restore(*, by: Principal, reason: str) -> EndedCounts:
         personal_tokens=ApiToken.objects.filter(revoked_at=None).update(revoked_at=now),
         sign_ins=sign_ins,
     )
-    log.record(Action.RECORD_RESTORED, by=by, reason=reason, detail=asdict(ended))
+    log.record(Action.AUDIT_LOG_RESTORED, by=by, reason=reason, detail=asdict(ended))
     changes.note(changes.Kind.KEY, "key:all")
     return ended

@@ -13,16 +13,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api.endpoints import Listing, Look, Resource
-from entitlements.api.fields import Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
 from entitlements.errors import Forbidden
 from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.out_of_office import delegations
-from governance.out_of_office.models import Delegation
+from governance.out_of_office.models import OutOfOfficeDelegate
 
 
-class DelegationAsked(Strict):
+class OutOfOfficeDelegateInputSerializer(InputSerializer):
     """The caller's delegate, from when until when, and why."""
 
     delegate = Text(max_length=64)
@@ -31,13 +31,13 @@ class DelegationAsked(Strict):
     reason = Text(max_length=500)
 
 
-class EndAsked(Strict):
+class EndInputSerializer(InputSerializer):
     """Why it ends."""
 
     reason = Text(max_length=500)
 
 
-class DelegationShown(Shown):
+class OutOfOfficeDelegateSerializer(OutputSerializer):
     """Who answers in whose place, from when until when; `ended_at` where it was taken back."""
 
     id = serializers.UUIDField()
@@ -57,19 +57,19 @@ class DelegationFilter(filters.FilterSet):
     delegate = filters.CharFilter(field_name="delegate__login")
 
     class Meta:
-        model = Delegation
+        model = OutOfOfficeDelegate
         fields: ClassVar[list[str]] = []
 
 
-class _OfDelegations(Resource):
+class _OutOfOfficeDelegateResource(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = DelegationShown
+    shown: ClassVar[type[OutputSerializer]] = OutOfOfficeDelegateSerializer
 
-    def rows(self) -> QuerySet[Delegation]:
+    def rows(self) -> QuerySet[OutOfOfficeDelegate]:
         if self.caller.is_script:
-            return Delegation.objects.select_related("delegator", "delegate")
+            return OutOfOfficeDelegate.objects.select_related("delegator", "delegate")
         if self.caller.human is None:
-            return Delegation.objects.none()
+            return OutOfOfficeDelegate.objects.none()
         return delegations.visible_to(self.caller.human)
 
     def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
@@ -82,31 +82,31 @@ class _OfDelegations(Resource):
         return self.caller.human
 
 
-class Delegations(_OfDelegations, Listing):
+class Delegations(_OutOfOfficeDelegateResource, Listing):
     """GET and POST /delegations."""
 
     filterset_class = DelegationFilter
     ordering = ("-made_at", "-id")
 
-    @extend_schema(request=DelegationAsked, responses={201: DelegationShown})
+    @extend_schema(request=OutOfOfficeDelegateInputSerializer, responses={201: OutOfOfficeDelegateSerializer})
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Name an out-of-office delegate; they can also answer what already waits."""
-        body, by = self.body(DelegationAsked), self.at_first_hand()
+        body, by = self.body(OutOfOfficeDelegateInputSerializer), self.at_first_hand()
         delegation = delegations.make(delegations.delegate_by_login(body.pop("delegate")), by=by, **body)
         return self.again(delegation, status=HTTPStatus.CREATED)
 
 
-class OneDelegation(_OfDelegations, Look):
+class OutOfOfficeDelegateDetail(_OutOfOfficeDelegateResource, Look):
     """GET /delegations/{id}."""
 
 
-class EndDelegation(_OfDelegations):
+class EndDelegation(_OutOfOfficeDelegateResource):
     """POST /delegations/{id}/end."""
 
-    @extend_schema(request=EndAsked, responses=DelegationShown)
+    @extend_schema(request=EndInputSerializer, responses=OutOfOfficeDelegateSerializer)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Take it back, or give it back; answers that were given stay."""
         row = self.found()
         self.about = self.links(row)
-        delegations.end(row.pk, by=self.at_first_hand(), reason=self.body(EndAsked)["reason"])
+        delegations.end(row.pk, by=self.at_first_hand(), reason=self.body(EndInputSerializer)["reason"])
         return self.again(row)

@@ -20,7 +20,7 @@ from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people import roles
 from entitlements.people.models import Person, Role
-from governance.out_of_office.models import LONGEST, Delegation
+from governance.out_of_office.models import LONGEST, OutOfOfficeDelegate
 
 SEE_ALL: Final = (Role.ANALYST, Role.AUDITOR, Role.SECURITY)
 
@@ -34,23 +34,23 @@ class DelegateUnfit(DomainError):
 class DelegationTooLong(DomainError):
     """A delegation must end after it starts, end in the future, and last at most 90 days. Change the times."""
 
-    code, status = "delegation_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
+    code, status = "out_of_office_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class DelegationInRing(DomainError):
     """You already have a delegate in that time, or the delegations would form a ring. Choose another time or person."""
 
-    code, status = "delegation_in_ring", HTTPStatus.CONFLICT
+    code, status = "out_of_office_in_ring", HTTPStatus.CONFLICT
 
 
 class DelegationEnded(DomainError):
     """The delegation has already ended."""
 
-    code, status = "delegation_ended", HTTPStatus.CONFLICT
+    code, status = "out_of_office_ended", HTTPStatus.CONFLICT
 
 
 @transaction.atomic
-def make(delegate: Person, *, starts_at: datetime, ends_at: datetime, by: Person, reason: str) -> Delegation:
+def make(delegate: Person, *, starts_at: datetime, ends_at: datetime, by: Person, reason: str) -> OutOfOfficeDelegate:
     """Name an out-of-office delegate from one moment to another; they can also answer what already waits.
 
     Raises ReasonRequired, DelegateUnfit, DelegationTooLong, DelegationInRing, Malformed for years out of range.
@@ -69,13 +69,13 @@ def make(delegate: Person, *, starts_at: datetime, ends_at: datetime, by: Person
         raise DelegationTooLong
     try:
         with transaction.atomic():
-            delegation = Delegation.objects.create(
+            delegation = OutOfOfficeDelegate.objects.create(
                 delegator=by, delegate=delegate, starts_at=starts_at, ends_at=ends_at, reason=reason, made_at=now
             )
     except IntegrityError as error:
         raise DelegationInRing from error
     detail = {"starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat()}
-    log.record(Action.DELEGATION_MADE, about=about(delegation), by=by.principal, reason=reason, detail=detail)
+    log.record(Action.OUT_OF_OFFICE_MADE, about=about(delegation), by=by.principal, reason=reason, detail=detail)
     return delegation
 
 
@@ -88,23 +88,23 @@ def delegate_by_login(login: str) -> Person:
 
 
 @transaction.atomic
-def end(delegation_id: UUID, *, by: Person, reason: str) -> Delegation:
+def end(delegation_id: UUID, *, by: Person, reason: str) -> OutOfOfficeDelegate:
     """Take a delegation back, or give it back; answers that were given under it stay.
 
     Raises NotFound for anyone else than the two, ReasonRequired, DelegationEnded.
     """
     if not reason.strip():
         raise ReasonRequired
-    mine = Delegation.objects.filter(Q(delegator=by) | Q(delegate=by))
+    mine = OutOfOfficeDelegate.objects.filter(Q(delegator=by) | Q(delegate=by))
     delegation = mine.select_related("delegator", "delegate").filter(pk=delegation_id).first()
     if delegation is None:
         raise NotFound
     _lock(delegation.delegator, delegation.delegate)
     now = clock.now()
-    if not Delegation.objects.filter(pk=delegation.pk, ended_at=None, ends_at__gt=now).update(ended_at=now):
+    if not OutOfOfficeDelegate.objects.filter(pk=delegation.pk, ended_at=None, ends_at__gt=now).update(ended_at=now):
         raise DelegationEnded
     delegation.ended_at = now
-    log.record(Action.DELEGATION_ENDED, about=about(delegation), by=by.principal, reason=reason)
+    log.record(Action.OUT_OF_OFFICE_ENDED, about=about(delegation), by=by.principal, reason=reason)
     return delegation
 
 
@@ -113,7 +113,7 @@ def _lock(*people: Person) -> None:
     locks.exclusive(*((Lock.PERSON, person.pk) for person in people), (Lock.REQUEST, "delegations"))
 
 
-def about(delegation: Delegation) -> list[str]:
+def about(delegation: OutOfOfficeDelegate) -> list[str]:
     """Return the audit log's links of a delegation."""
     return [
         f"delegation:{delegation.pk}",
@@ -122,10 +122,10 @@ def about(delegation: Delegation) -> list[str]:
     ]
 
 
-def in_force(at: datetime | None = None) -> QuerySet[Delegation]:
+def in_force(at: datetime | None = None) -> QuerySet[OutOfOfficeDelegate]:
     """Return the delegations in force at a moment, now by default: both people are active, the delegate may decide."""
     at = at or clock.now()
-    rows = Delegation.objects.filter(starts_at__lte=at, ends_at__gt=at, ended_at=None)
+    rows = OutOfOfficeDelegate.objects.filter(starts_at__lte=at, ends_at__gt=at, ended_at=None)
     of_active_people = rows.filter(delegator__is_active=True, delegate__is_active=True)
     return of_active_people.exclude(delegate__in=_decide_nothing())
 
@@ -146,9 +146,9 @@ def delegators_of(person: Person) -> QuerySet[Person]:
     return Person.objects.filter(pk__in=in_force().filter(delegate=person).values("delegator"))
 
 
-def visible_to(person: Person) -> QuerySet[Delegation]:
+def visible_to(person: Person) -> QuerySet[OutOfOfficeDelegate]:
     """Return the delegations that a person may see: those from or to them; analysts, auditors and security see all."""
-    rows = Delegation.objects.select_related("delegator", "delegate")
+    rows = OutOfOfficeDelegate.objects.select_related("delegator", "delegate")
     if person.has_role(*SEE_ALL):
         return rows
     return rows.filter(Q(delegator=person) | Q(delegate=person))

@@ -12,7 +12,7 @@ from django.db.models import F, Q
 LONGEST: Final = timedelta(days=90)
 
 
-class Delegation(models.Model):
+class OutOfOfficeDelegate(models.Model):
     """One person's out-of-office delegate for a while. Never deleted; only its end can change.
 
     It is not transitive: a delegate cannot pass it on. The database refuses rings and two
@@ -29,6 +29,7 @@ class Delegation(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        db_table = "governance_delegation"
         constraints: ClassVar = [
             models.CheckConstraint(name="nobody_is_their_own_delegate", condition=~Q(delegator=F("delegate"))),
             models.CheckConstraint(

@@ -16,9 +16,9 @@ from audit import clock
 from entitlements.people.models import Person
 from governance.console import doors, form_fields
 from governance.out_of_office import delegations
-from governance.out_of_office.models import Delegation
+from governance.out_of_office.models import OutOfOfficeDelegate
 
-_FIELDS = {"delegate_unfit": "delegate", "delegation_too_long": "ends_at", "delegation_in_ring": "delegate"}
+_FIELDS = {"delegate_unfit": "delegate", "out_of_office_too_long": "ends_at", "out_of_office_in_ring": "delegate"}
 
 
 class DelegationForm(forms.Form):
@@ -71,7 +71,7 @@ def end(request: HttpRequest, delegation: UUID) -> HttpResponse:
     return redirect("/settings/delegations/")
 
 
-def _make(data: dict[str, Any], by: Person) -> Delegation:
+def _make(data: dict[str, Any], by: Person) -> OutOfOfficeDelegate:
     return delegations.make(delegations.delegate_by_login(data.pop("delegate")), by=by, **data)
 
 
@@ -80,7 +80,7 @@ def _now() -> dict[str, Any]:
 
 
 def _current(person: Person) -> dict[str, Any]:
-    rows = Delegation.objects.select_related("delegator", "delegate").order_by("-made_at")
+    rows = OutOfOfficeDelegate.objects.select_related("delegator", "delegate").order_by("-made_at")
     still = {"ended_at": None, "ends_at__gt": clock.now()}
     return {
         "given": rows.filter(delegator=person, **still),

@@ -14,36 +14,36 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.agents.api import AgentShown
+from entitlements.agents.api import AgentSerializer
 from entitlements.agents.models import Agent
 from entitlements.api.endpoints import Listing, Look, Resource
-from entitlements.api.fields import Reason, Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Text
 from entitlements.api.matrix import Matrix
 from entitlements.errors import Forbidden
 from entitlements.people.api import known_person
 from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.ownership import dormancy, ownership
-from governance.ownership.models import OfficeProposal
+from governance.ownership.models import OwnershipProposal
 
 
-class ProposedPerson(Strict):
+class ProposedPerson(InputSerializer):
     """The proposed person, and the reason."""
 
     person = Text(max_length=64)
     reason = Text(max_length=500)
 
 
-class ProposalShown(Shown):
+class OwnershipProposalSerializer(OutputSerializer):
     """A proposal of ownership: role, agent, person, proposer, deadline and state."""
 
     id = serializers.UUIDField()
     agent = serializers.CharField(source="agent.slug")
-    office = serializers.ChoiceField(choices=OfficeProposal.Office.choices)
+    office = serializers.ChoiceField(choices=OwnershipProposal.Office.choices)
     person = serializers.CharField(source="person.login")
     proposed_by = serializers.CharField()
     reason = serializers.CharField()
-    state = serializers.ChoiceField(choices=OfficeProposal.State.choices)
+    state = serializers.ChoiceField(choices=OwnershipProposal.State.choices)
     proposed_at = serializers.DateTimeField()
     answer_by = serializers.DateTimeField()
     answered_at = serializers.DateTimeField(allow_null=True)
@@ -52,18 +52,18 @@ class ProposalShown(Shown):
 class ProposalFilter(filters.FilterSet):
     """Filters of the list."""
 
-    state = filters.ChoiceFilter(choices=OfficeProposal.State.choices)
+    state = filters.ChoiceFilter(choices=OwnershipProposal.State.choices)
     agent = filters.CharFilter(field_name="agent__slug")
     person = filters.CharFilter(field_name="person__login")
 
     class Meta:
-        model = OfficeProposal
+        model = OwnershipProposal
         fields: ClassVar[list[str]] = []
 
 
-def visible(caller: Caller) -> QuerySet[OfficeProposal]:
+def visible(caller: Caller) -> QuerySet[OwnershipProposal]:
     """Proposals: those to oneself, and those about the agents that one sees."""
-    rows = OfficeProposal.objects.select_related("agent", "person")
+    rows = OwnershipProposal.objects.select_related("agent", "person")
     about = rows.filter(agent__in=visibility.agents(caller).values("pk"))
     return about | rows.filter(person=caller.human) if caller.human else about
 
@@ -87,10 +87,10 @@ class _Agents(Resource):
 
 
 class _Propose(_Agents):
-    shown = ProposalShown
+    shown = OwnershipProposalSerializer
     asked = ProposedPerson
     answers = HTTPStatus.CREATED
-    office: ClassVar[OfficeProposal.Office]
+    office: ClassVar[OwnershipProposal.Office]
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Ask the person, who has a week to answer. Nothing changes before they have accepted."""
@@ -106,40 +106,40 @@ class _Propose(_Agents):
 class Sponsor(_Propose):
     """Propose another sponsor of an agent."""
 
-    office = OfficeProposal.Office.SPONSOR
+    office = OwnershipProposal.Office.SPONSOR
 
 
 class Owner(_Propose):
     """Ask a person to become its technical owner, who then never approves for this agent."""
 
-    office = OfficeProposal.Office.OWNER
+    office = OwnershipProposal.Office.OWNER
 
 
 class Backup(_Propose):
     """Ask a person to become its backup owner."""
 
-    office = OfficeProposal.Office.BACKUP
+    office = OwnershipProposal.Office.BACKUP
 
 
 class Keep(_Agents):
     """Say that an unused agent is still needed."""
 
-    shown = AgentShown
-    asked = Reason
+    shown = AgentSerializer
+    asked = ReasonInputSerializer
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Keep it, with a reason; that counts as a use."""
         row = self.found()
         self.permit(row, *self.links(row))
-        dormancy.keep(row, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
+        dormancy.keep(row, by=first_hand(self.caller), reason=self.body(ReasonInputSerializer)["reason"])
         return self.again(row)
 
 
 class _Proposals(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown = ProposalShown
+    shown = OwnershipProposalSerializer
 
-    def rows(self) -> QuerySet[OfficeProposal]:
+    def rows(self) -> QuerySet[OwnershipProposal]:
         return visible(self.caller)
 
     def links(self, row: Any) -> list[str]:  # noqa: ANN401 - as above
@@ -153,7 +153,7 @@ class Proposals(_Proposals, Listing):
     ordering = ("-proposed_at", "-id")
 
 
-class OneProposal(_Proposals, Look):
+class OwnershipProposalDetail(_Proposals, Look):
     """Show a proposal of ownership."""
 
 
@@ -171,11 +171,11 @@ class Accept(_Proposals):
 class Decline(_Proposals):
     """Decline a proposal, with a reason."""
 
-    asked = Reason
+    asked = ReasonInputSerializer
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Decline what one was asked to do."""
         row = self.found()
         self.about = self.links(row)
-        ownership.decline(row.pk, by=first_hand(self.caller), reason=self.body(Reason)["reason"])
+        ownership.decline(row.pk, by=first_hand(self.caller), reason=self.body(ReasonInputSerializer)["reason"])
         return self.again(row)

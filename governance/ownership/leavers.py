@@ -13,7 +13,7 @@ from entitlements.agents import agents
 from entitlements.agents.models import Agent
 from entitlements.errors import DomainError
 from entitlements.people.models import Person
-from governance.ownership.models import OfficeProposal
+from governance.ownership.models import OwnershipProposal
 
 from . import ownership
 
@@ -43,13 +43,13 @@ def propose_new_owners(limit: int = 200) -> int:
 
 def _without_candidate(office: str) -> QuerySet[Agent]:
     """Return the agents with a candidate who can be asked now, and is not."""
-    since = OfficeProposal.objects.filter(agent=OuterRef("pk"), office=office)
+    since = OwnershipProposal.objects.filter(agent=OuterRef("pk"), office=office)
     answered = since.filter(proposed_at__gte=OuterRef(f"{office}__disabled_at"))
     manager = f"{office}__manager"
     possible = (Q(backup__is_active=True) & ~Exists(answered.filter(person=OuterRef("backup")))) | (
         Q(**{f"{manager}__is_active": True}) & ~Exists(answered.filter(person=OuterRef(manager)))
     )
-    rows = orphaned(office).filter(possible).exclude(Exists(since.filter(state=OfficeProposal.State.WAITING)))
+    rows = orphaned(office).filter(possible).exclude(Exists(since.filter(state=OwnershipProposal.State.WAITING)))
     if office == "sponsor":  # a personal agent goes with its user
         rows = rows.exclude(kind=Agent.Kind.PERSONAL)
     return rows.order_by("pk")
@@ -57,7 +57,7 @@ def _without_candidate(office: str) -> QuerySet[Agent]:
 
 def _ask(agent: Agent, office: str) -> bool:
     left: Person = getattr(agent, office)
-    before = OfficeProposal.objects.filter(agent=agent, office=office, proposed_at__gte=left.disabled_at)
+    before = OwnershipProposal.objects.filter(agent=agent, office=office, proposed_at__gte=left.disabled_at)
     passed = set(before.values_list("person", flat=True))
     candidates = [
         candidate

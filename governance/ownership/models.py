@@ -46,7 +46,7 @@ class Dormancy(models.Model):
         return f"{self.agent_id}: {self.step}"
 
 
-class OfficeProposal(models.Model):
+class OwnershipProposal(models.Model):
     """A proposal to one person to take one role for one agent, until `answer_by`. Never deleted."""
 
     class Office(models.TextChoices):
@@ -72,6 +72,7 @@ class OfficeProposal(models.Model):
     answered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        db_table = "governance_officeproposal"
         constraints: ClassVar = [
             models.UniqueConstraint(
                 name="one_person_at_a_time_is_asked_for_an_office",

@@ -24,7 +24,7 @@ from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.approvals import reroute
 from governance.eligibility import eligibility
-from governance.ownership.models import OfficeProposal
+from governance.ownership.models import OwnershipProposal
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 
@@ -58,7 +58,7 @@ class AgentRetired(DomainError):
 class NotAsked(DomainError):
     """You cannot answer this proposal because it was made to another person."""
 
-    code, status = "office_not_offered", HTTPStatus.FORBIDDEN
+    code, status = "ownership_not_offered", HTTPStatus.FORBIDDEN
 
 
 class AlreadyAnswered(DomainError):
@@ -68,11 +68,11 @@ class AlreadyAnswered(DomainError):
 
 
 @transaction.atomic
-def propose(agent: Agent, office: str, person: Person, *, by: Principal, reason: str) -> OfficeProposal:
+def propose(agent: Agent, office: str, person: Person, *, by: Principal, reason: str) -> OwnershipProposal:
     """Ask a person to take a role for an agent, within a week; an earlier proposal is replaced.
 
     Asking the same person twice changes and records nothing. Raises NotFound, ReasonRequired, AgentRetired,
-    SponsorRequired or OwnerRequired when the person is disabled, OwnAppointment for a person who proposes themselves,
+    SponsorRequired or OwnerRequired when the person is disabled, SelfAppointment for a person who proposes themselves,
     SponsorIsTheUser for a personal agent that holds a grant or asks for one.
     """
     if not reason.strip():
@@ -83,12 +83,14 @@ def propose(agent: Agent, office: str, person: Person, *, by: Principal, reason:
     _check(locked, office, person)
     independence.check_appointment(person, present=getattr(locked, office), by=by)
     now = clock.now()
-    before = OfficeProposal.objects.filter(agent=locked, office=office, state=OfficeProposal.State.WAITING).first()
+    before = OwnershipProposal.objects.filter(
+        agent=locked, office=office, state=OwnershipProposal.State.WAITING
+    ).first()
     if before is not None and before.person_id == person.pk:
         return before
     if before is not None:
-        _close(before, OfficeProposal.State.REPLACED)
-    proposal = OfficeProposal.objects.create(
+        _close(before, OwnershipProposal.State.REPLACED)
+    proposal = OwnershipProposal.objects.create(
         agent=locked,
         office=office,
         person=person,
@@ -103,22 +105,22 @@ def propose(agent: Agent, office: str, person: Person, *, by: Principal, reason:
         "proposal": str(proposal.pk),
         "answer_by": proposal.answer_by.isoformat(),
     }
-    log.record(Action.AGENT_OFFICE_PROPOSED, about=about(proposal), by=by, reason=reason, detail=detail)
+    log.record(Action.AGENT_OWNERSHIP_PROPOSED, about=about(proposal), by=by, reason=reason, detail=detail)
     return proposal
 
 
 @transaction.atomic
-def accept(proposal_id: UUID, *, by: Person) -> OfficeProposal:
+def accept(proposal_id: UUID, *, by: Person) -> OwnershipProposal:
     """Accept a proposal; open requests are routed to the new approvers in the same step.
 
     Raises NotFound, NotAsked, AlreadyAnswered, and what `change_sponsor` and its like raise about agent and person.
     """
-    unlocked = OfficeProposal.objects.select_related("agent").filter(pk=proposal_id).first()
+    unlocked = OwnershipProposal.objects.select_related("agent").filter(pk=proposal_id).first()
     if unlocked is None:
         raise NotFound
     locks.exclusive((Lock.AGENT, unlocked.agent_id))
     proposal = _waiting_for(proposal_id, by)
-    _close(proposal, OfficeProposal.State.ACCEPTED)
+    _close(proposal, OwnershipProposal.State.ACCEPTED)
     _take(
         unlocked.agent, proposal.office, by, by=by.principal, reason=proposal.reason, proposed_by=proposal.proposed_by
     )
@@ -126,18 +128,18 @@ def accept(proposal_id: UUID, *, by: Person) -> OfficeProposal:
 
 
 @transaction.atomic
-def decline(proposal_id: UUID, *, by: Person, reason: str) -> OfficeProposal:
+def decline(proposal_id: UUID, *, by: Person, reason: str) -> OwnershipProposal:
     """Decline a proposal. Raises ReasonRequired, NotFound, NotAsked, AlreadyAnswered."""
     if not reason.strip():
         raise ReasonRequired
     proposal = _waiting_for(proposal_id, by)
-    _close(proposal, OfficeProposal.State.DECLINED)
+    _close(proposal, OwnershipProposal.State.DECLINED)
     detail = {"office": proposal.office, "proposal": str(proposal.pk), "proposed_by": proposal.proposed_by}
-    log.record(Action.AGENT_OFFICE_DECLINED, about=about(proposal), by=by.principal, reason=reason, detail=detail)
+    log.record(Action.AGENT_OWNERSHIP_DECLINED, about=about(proposal), by=by.principal, reason=reason, detail=detail)
     return proposal
 
 
-def about(proposal: OfficeProposal) -> list[str]:
+def about(proposal: OwnershipProposal) -> list[str]:
     """Return the audit log's links of a proposal."""
     return [f"agent:{proposal.agent.slug}", f"person:{proposal.person.login}"]
 
@@ -145,7 +147,7 @@ def about(proposal: OfficeProposal) -> list[str]:
 def change_sponsor(agent: Agent, sponsor: Person, *, by: Principal, reason: str) -> Agent:
     """Change the sponsor of an agent; open requests are routed again. Doing it twice changes and records nothing.
 
-    Raises NotFound, ReasonRequired, AgentRetired, agents.SponsorRequired when the person is disabled, OwnAppointment
+    Raises NotFound, ReasonRequired, AgentRetired, agents.SponsorRequired when the person is disabled, SelfAppointment
     for a person who appoints themselves, SponsorIsTheUser for a personal agent that has a grant or an open request,
     eligibility.TwoPeopleRequired when high-risk access would be left to one person.
     """
@@ -155,7 +157,7 @@ def change_sponsor(agent: Agent, sponsor: Person, *, by: Principal, reason: str)
 def change_owner(agent: Agent, owner: Person, *, by: Principal, reason: str) -> Agent:
     """Name another technical owner, who then never approves for this agent. Doing it twice changes and records nothing.
 
-    Raises NotFound, ReasonRequired, AgentRetired, OwnerRequired when the person is disabled, OwnAppointment for a
+    Raises NotFound, ReasonRequired, AgentRetired, OwnerRequired when the person is disabled, SelfAppointment for a
     person who appoints themselves, eligibility.TwoPeopleRequired.
     """
     return _appoint(agent, "owner", owner, by=by, reason=reason)
@@ -212,20 +214,20 @@ def _read(agent: Agent) -> Agent:
     return row
 
 
-def _waiting_for(proposal_id: UUID, by: Person) -> OfficeProposal:
-    rows = OfficeProposal.objects.select_for_update(of=("self",)).select_related("agent", "person")
+def _waiting_for(proposal_id: UUID, by: Person) -> OwnershipProposal:
+    rows = OwnershipProposal.objects.select_for_update(of=("self",)).select_related("agent", "person")
     proposal = rows.filter(pk=proposal_id).first()
     if proposal is None:
         raise NotFound
     by.refresh_from_db(fields=["is_active"])
     if proposal.person_id != by.pk or not by.is_active:
         raise NotAsked
-    if proposal.state != OfficeProposal.State.WAITING:
+    if proposal.state != OwnershipProposal.State.WAITING:
         raise AlreadyAnswered
     return proposal
 
 
-def _close(proposal: OfficeProposal, state: OfficeProposal.State) -> None:
+def _close(proposal: OwnershipProposal, state: OwnershipProposal.State) -> None:
     proposal.state, proposal.answered_at = state, clock.now()
     proposal.save(update_fields=["state", "answered_at"])
 

@@ -13,17 +13,17 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
-from entitlements.api.fields import Lasts, Shown
+from entitlements.api.fields import Lasts, OutputSerializer
 from entitlements.catalog.models import Entitlement, Tool
 from entitlements.errors import Malformed
 from entitlements.grants.models import Grant
 from entitlements.oauth.door import known_uuid
 from governance.eligibility import eligibility
 from governance.request_suggestions import narrowest, precedents
-from governance.requests.api.requests import OfRequests
+from governance.requests.api.requests import RequestResource
 
 
-class LineSuggested(Shown):
+class SuggestedLineSerializer(OutputSerializer):
     """A tool that can be asked for: whether to begin with it, how many like agents hold it, and its past calls."""
 
     tool = serializers.CharField()
@@ -33,7 +33,7 @@ class LineSuggested(Shown):
     refused = serializers.IntegerField()
 
 
-class DenialShown(Shown):
+class DenialSerializer(OutputSerializer):
     """Why the call was denied. The reasons name arguments and limits, never a value."""
 
     at = serializers.DateTimeField()
@@ -43,7 +43,7 @@ class DenialShown(Shown):
     reasons = serializers.ListField(child=serializers.CharField())
 
 
-class NarrowestShown(Shown):
+class NarrowestSerializer(OutputSerializer):
     """The narrowest that a request could begin with, and why. It is only a proposal.
 
     `limits` are the entitlement's own for these tools. With `denied_call` it resumes that call, and `people` is whom
@@ -57,13 +57,13 @@ class NarrowestShown(Shown):
     by_purpose = serializers.BooleanField()
     time_by_peers = serializers.BooleanField()
     peers = serializers.IntegerField()
-    lines = LineSuggested(many=True)
+    lines = SuggestedLineSerializer(many=True)
     agent = serializers.CharField()
     entitlement = serializers.CharField()
     people = serializers.ListField(child=serializers.CharField())
     limits = serializers.DictField(child=serializers.DictField())
     denied_call = serializers.UUIDField(allow_null=True)
-    denial = DenialShown(allow_null=True)
+    denial = DenialSerializer(allow_null=True)
 
 
 class AgentNeeded(Malformed):
@@ -78,13 +78,13 @@ class EntitlementNeeded(Malformed):
     code = "entitlement_needed"
 
 
-class Narrowest(OfRequests):
+class Narrowest(RequestResource):
     """GET /requests/narrowest."""
 
     parameters: ClassVar[frozenset[str]] = frozenset({"agent", "entitlement", "tool", "denied_call"})
 
     @extend_schema(
-        responses=NarrowestShown,
+        responses=NarrowestSerializer,
         parameters=[
             OpenApiParameter("agent", str, description="For which agent: by default who asks, or theirs."),
             OpenApiParameter(
@@ -107,7 +107,7 @@ class Narrowest(OfRequests):
             raise eligibility.DenialUnknown
         entitlement = self._entitlement(query, denied)
         suggestion = precedents.suggest(entitlement, agent, query.get("tool", ""), by=by)
-        return Response(NarrowestShown(_suggestion_data(suggestion, agent, entitlement, denied)).data)
+        return Response(NarrowestSerializer(_suggestion_data(suggestion, agent, entitlement, denied)).data)
 
     def _denied(self, named: str, by: eligibility.Requester) -> precedents.DeniedCall | None:
         """Return the denied call that is named, if any. Raises DenialUnknown where the caller may resume none such."""

@@ -39,7 +39,7 @@ class CallEnded(DomainError):
 def allow(caller: Agent, callee: Agent, *, by: Principal, reason: str) -> AgentCall:
     """Let one agent hand work to another, directly or through others in a ring.
 
-    Raises ReasonRequired, CallsItself, CallAllowed, and separation.CombinationCompleted when the caller, or one that
+    Raises ReasonRequired, CallsItself, CallAllowed, and separation.SodPolicyViolated when the caller, or one that
     may call it, would then hold a combination without an exception.
     """
     if not reason.strip():

@@ -24,7 +24,7 @@ from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.words import Risk
 from governance.requests.models import AccessRequest
-from governance.sod.models import CombinationException, CombinationRule
+from governance.sod.models import SodException, SodPolicy
 
 from . import rules as sod_rules
 from .rules import MANDATE, HeldTool, Side
@@ -72,26 +72,26 @@ SELECT r.agent_id, m.id FROM reach r JOIN entitlements_client c ON c.agent_id = 
   JOIN unnest(%(scopes)s::text[], %(numbers)s::bigint[]) AS m(scope, id) ON c.api_scopes ? m.scope"""  # noqa: S608 - as above
 
 
-class CombinationCompleted(DomainError):
+class SodPolicyViolated(DomainError):
     """An agent would violate an SoD policy. Leave some tools out, or ask security for an exception."""
 
-    code, status = "combination_completed", HTTPStatus.CONFLICT
+    code, status = "sod_policy_violated", HTTPStatus.CONFLICT
 
 
 class ClassingCompletes(DomainError):
     """Agents that hold this tool would then violate an SoD policy. Look at them before you approve."""
 
-    code, status = "classing_completes_combination", HTTPStatus.CONFLICT
+    code, status = "reclassification_violates_sod_policy", HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyViolation:
     """A violation of a policy by an agent, now or after a change, the tools on each side, and its exception."""
 
-    rule: CombinationRule
+    rule: SodPolicy
     agent: Agent
     sides: tuple[tuple[HeldTool, ...], ...]
-    exception: CombinationException | None = None
+    exception: SodException | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the audit log and the API show it."""
@@ -123,18 +123,18 @@ class Split:
 def check(agent: Agent, tools: Iterable[Tool]) -> None:
     """Refuse these tools to an agent when it, or one that may call it, would violate a policy without an exception.
 
-    Checks wait for each other, so that two halves granted at once are seen together. Raises CombinationCompleted.
+    Checks wait for each other, so that two halves granted at once are seen together. Raises SodPolicyViolated.
     """
     _refuse(lambda: would_violate(agent, tools))
 
 
 def check_scopes(agent: Agent, scopes: Iterable[str]) -> None:
-    """Refuse a client of an agent scopes of our own API on the same terms. Raises CombinationCompleted."""
+    """Refuse a client of an agent scopes of our own API on the same terms. Raises SodPolicyViolated."""
     _refuse(lambda: _completed(agent, [_scope(scope) for scope in scopes], in_force()))
 
 
 def check_request(request: AccessRequest) -> None:
-    """Refuse what a request still asks for, on the terms of `check`. Raises CombinationCompleted."""
+    """Refuse what a request still asks for, on the terms of `check`. Raises SodPolicyViolated."""
     check(request.agent, _asked(request))
 
 
@@ -148,7 +148,7 @@ def _asked(request: AccessRequest) -> list[Tool]:
 
 
 def check_call(caller: Agent, callee: Agent) -> None:
-    """Refuse one agent the work of another on the same terms. Raises CombinationCompleted."""
+    """Refuse one agent the work of another on the same terms. Raises SodPolicyViolated."""
     _refuse(lambda: violations_by_call(caller, callee))
 
 
@@ -160,14 +160,14 @@ def violations_by_call(caller: Agent, callee: Agent) -> list[PolicyViolation]:
 def _refuse(completed: Callable[[], list[PolicyViolation]]) -> None:
     if hold() and (open_ones := [violation for violation in completed() if violation.exception is None]):
         first = open_ones[0].as_json()
-        raise CombinationCompleted(
+        raise SodPolicyViolated(
             rule=first["rule"], sentence=first["sentence"], holder=first["agent"], sides=first["sides"]
         )
 
 
 def hold() -> bool:
     """Lock the policies if one is in force; returns whether one is. One published meanwhile finds what this gives."""
-    if is_needed := CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True).exists():
+    if is_needed := SodPolicy.objects.filter(state=SodPolicy.State.PUBLISHED, on=True).exists():
         lock_policies()
     return is_needed
 
@@ -177,9 +177,9 @@ def lock_policies() -> None:
     locks.exclusive((Lock.COMBINATION, "all"))
 
 
-def in_force() -> list[CombinationRule]:
+def in_force() -> list[SodPolicy]:
     """Return the rules that are published and on, by name."""
-    return list(CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True).order_by("name"))
+    return list(SodPolicy.objects.filter(state=SodPolicy.State.PUBLISHED, on=True).order_by("name"))
 
 
 def would_violate(agent: Agent, tools: Iterable[Tool]) -> list[PolicyViolation]:
@@ -255,7 +255,7 @@ def held_by(agents: Collection[int]) -> Mapping[int, list[HeldTool]]:
     return _union(agents)
 
 
-def _completed(agent: Agent, new: Collection[HeldTool], rules: Sequence[CombinationRule]) -> list[PolicyViolation]:
+def _completed(agent: Agent, new: Collection[HeldTool], rules: Sequence[SodPolicy]) -> list[PolicyViolation]:
     read = {rule.pk: sod_rules.read(rule.sides) for rule in rules}
     touched = [rule for rule in rules if sod_rules.touches(read[rule.pk], new)]
     if not touched:
@@ -271,8 +271,8 @@ def _completed(agent: Agent, new: Collection[HeldTool], rules: Sequence[Combinat
     ]
 
 
-def _covers(rules: Iterable[CombinationRule], agents: Iterable[int]) -> dict[tuple[Any, int], CombinationException]:
-    rows = CombinationException.objects.filter(
+def _covers(rules: Iterable[SodPolicy], agents: Iterable[int]) -> dict[tuple[Any, int], SodException]:
+    rows = SodException.objects.filter(
         rule__in=list(rules), agent__in=list(agents), ended_at=None, expires_at__gt=clock.now()
     )
     return {(row.rule_id, row.agent_id): row for row in rows.select_related("rule", "given_by")}
@@ -349,7 +349,7 @@ def violations_by_classification(tool: Tool) -> list[PolicyViolation]:
     return violations[:MOST_SHOWN]
 
 
-def uncovered_agents(rule: CombinationRule) -> list[int]:
+def uncovered_agents(rule: SodPolicy) -> list[int]:
     """Return the keys of the agents that violate a rule without an exception."""
     keys = [pk for pk, _agents in _candidates(sod_rules.read(rule.sides), "held.agent_id")]
     covered = _covers([rule], keys)

@@ -21,7 +21,7 @@ from entitlements.grants.models import Grant
 from entitlements.people.models import Person, Role
 from governance.conflicts_of_interest import facts, rules
 from governance.proposals import proposals
-from governance.sod.models import LONGEST_EXCEPTION, CombinationException, CombinationRule
+from governance.sod.models import LONGEST_EXCEPTION, SodException, SodPolicy
 
 from . import check
 from . import rules as sod_rules
@@ -42,13 +42,13 @@ class ExceptionTooLong(DomainError):
 class RuleNotInForce(DomainError):
     """The policy version is not in force, so it cannot have exceptions."""
 
-    code, status = "combination_not_in_force", HTTPStatus.CONFLICT
+    code, status = "sod_policy_not_in_force", HTTPStatus.CONFLICT
 
 
-class OwnException(DomainError):
+class SelfException(DomainError):
     """You cannot give this exception because you own the agent, requested its access, or benefit from it."""
 
-    code, status = "own_exception", HTTPStatus.FORBIDDEN
+    code, status = "self_exception", HTTPStatus.FORBIDDEN
 
 
 class ExceptionGiven(DomainError):
@@ -64,12 +64,10 @@ class ExceptionEnded(DomainError):
 
 
 @transaction.atomic
-def give(
-    rule_id: UUID, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str
-) -> CombinationException:
+def give(rule_id: UUID, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str) -> SodException:
     """Let an agent violate a policy until a day; `control` is the mitigating control.
 
-    Raises Forbidden unless security does it, ReasonRequired, ExceptionTooLong, NotFound, RuleNotInForce, OwnException,
+    Raises Forbidden unless security does it, ReasonRequired, ExceptionTooLong, NotFound, RuleNotInForce, SelfException,
     ExceptionGiven.
     """
     proposals.check(by, reason, MAY)
@@ -79,32 +77,30 @@ def give(
     if not now < expires_at <= now + LONGEST_EXCEPTION:
         raise ExceptionTooLong
     check.lock_policies()
-    rule = CombinationRule.objects.filter(pk=rule_id).first()
+    rule = SodPolicy.objects.filter(pk=rule_id).first()
     if rule is None:
         raise NotFound
-    if rule.state != CombinationRule.State.PUBLISHED or not rule.on:
+    if rule.state != SodPolicy.State.PUBLISHED or not rule.on:
         raise RuleNotInForce
     if is_concerned(by, agent):
-        raise OwnException
+        raise SelfException
     return cover(rule, agent, control=control, expires_at=expires_at, by=by, reason=reason)
 
 
 def cover(
-    rule: CombinationRule, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str
-) -> CombinationException:
+    rule: SodPolicy, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str
+) -> SodException:
     """Store an exception; its caller has checked who gives it. Raises ExceptionGiven. Needs `check.lock_policies`."""
     now = clock.now()
     try:
         with transaction.atomic():
-            exception = CombinationException.objects.create(
+            exception = SodException.objects.create(
                 rule=rule, agent=agent, reason=reason, control=control, given_by=by, given_at=now, expires_at=expires_at
             )
     except IntegrityError as error:
         raise ExceptionGiven from error
     detail = {"version": rule.number, "control": control, "expires_at": expires_at.isoformat()}
-    log.record(
-        Action.COMBINATION_EXCEPTION_GIVEN, about=about(exception), by=by.principal, reason=reason, detail=detail
-    )
+    log.record(Action.SOD_EXCEPTION_GIVEN, about=about(exception), by=by.principal, reason=reason, detail=detail)
     return exception
 
 
@@ -119,21 +115,21 @@ def is_concerned(person: Person, agent: Agent) -> bool:
 
 
 @transaction.atomic
-def end(exception_id: UUID, *, by: Person, reason: str) -> CombinationException:
+def end(exception_id: UUID, *, by: Person, reason: str) -> SodException:
     """End an exception before its time; `settle` then suspends what it covered.
 
     Raises NotFound, Forbidden, ReasonRequired, ExceptionEnded.
     """
     proposals.check(by, reason, MAY)
     check.lock_policies()
-    exception = CombinationException.objects.select_related("rule", "agent").filter(pk=exception_id).first()
+    exception = SodException.objects.select_related("rule", "agent").filter(pk=exception_id).first()
     if exception is None:
         raise NotFound
     if exception.ended_at is not None:
         raise ExceptionEnded
     exception.ended_at, exception.end_reason = clock.now(), reason
     exception.save(update_fields=["ended_at", "end_reason"])
-    log.record(Action.COMBINATION_EXCEPTION_ENDED, about=about(exception), by=by.principal, reason=reason)
+    log.record(Action.SOD_EXCEPTION_ENDED, about=about(exception), by=by.principal, reason=reason)
     return exception
 
 
@@ -142,13 +138,13 @@ def expire_due(limit: int = 1000) -> int:
     """End up to `limit` exceptions whose time is over, and return how many."""
     check.lock_policies()
     now = clock.now()
-    due = CombinationException.objects.filter(ended_at=None, expires_at__lte=now).select_related("rule", "agent")
+    due = SodException.objects.filter(ended_at=None, expires_at__lte=now).select_related("rule", "agent")
     rows = list(due.order_by("expires_at")[:limit])
-    ended = CombinationException.objects.filter(pk__in=[row.pk for row in rows])
+    ended = SodException.objects.filter(pk__in=[row.pk for row in rows])
     ended.update(ended_at=now, end_reason="Its time is over.")
     log_rows = [log.Row(about=about(row), reason="Its time is over.") for row in rows]
     if log_rows:
-        log.record_many(Action.COMBINATION_EXCEPTION_EXPIRED, log_rows, by=SYSTEM)
+        log.record_many(Action.SOD_EXCEPTION_EXPIRED, log_rows, by=SYSTEM)
     return len(rows)
 
 
@@ -158,13 +154,13 @@ def settle() -> int:
     The newest grants of the agent go first, until it no longer violates the policy. What it holds through an agent
     that it may call stays a finding. Each suspension is a transaction of its own: so that no two of them deadlock.
     """
-    in_force = CombinationRule.objects.filter(state=CombinationRule.State.PUBLISHED, on=True)
-    ended = CombinationException.objects.filter(ended_at__gt=clock.now() - _LOOKS_BACK, rule__in=in_force)
+    in_force = SodPolicy.objects.filter(state=SodPolicy.State.PUBLISHED, on=True)
+    ended = SodException.objects.filter(ended_at__gt=clock.now() - _LOOKS_BACK, rule__in=in_force)
     pairs = ended.order_by("agent", "rule").distinct("agent", "rule").select_related("agent", "rule")
     return sum(_suspend(exception.agent, exception.rule) for exception in pairs)
 
 
-def _suspend(agent: Agent, rule: CombinationRule) -> int:
+def _suspend(agent: Agent, rule: SodPolicy) -> int:
     suspended = 0
     while _is_uncovered(agent, rule):
         newest = _newest(agent, sod_rules.read(rule.sides))
@@ -175,7 +171,7 @@ def _suspend(agent: Agent, rule: CombinationRule) -> int:
     return suspended
 
 
-def _is_uncovered(agent: Agent, rule: CombinationRule) -> bool:
+def _is_uncovered(agent: Agent, rule: SodPolicy) -> bool:
     return any(violation.rule == rule and violation.exception is None for violation in check.current_violations(agent))
 
 
@@ -188,10 +184,10 @@ def _newest(agent: Agent, sides: Sequence[sod_rules.Side]) -> Grant | None:
     return None
 
 
-def about(exception: CombinationException) -> list[str]:
+def about(exception: SodException) -> list[str]:
     """Return the audit log's links of an exception."""
     return [
-        f"combination_exception:{exception.pk}",
-        f"combination_rule:{exception.rule.name}",
+        f"sod_exception:{exception.pk}",
+        f"sod_policy:{exception.rule.name}",
         f"agent:{exception.agent.slug}",
     ]

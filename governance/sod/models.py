@@ -12,7 +12,7 @@ from django.db.models import F, Q
 LONGEST_EXCEPTION: Final = timedelta(days=180)
 
 
-class CombinationRule(models.Model):
+class SodPolicy(models.Model):
     """One version of a rule: `sides` of tools (as `rules.read` reads them) that no agent may hold together.
 
     One person proposes it and another publishes it. A change is a new version; the old one stays readable.
@@ -40,6 +40,7 @@ class CombinationRule(models.Model):
     published_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        db_table = "governance_combinationrule"
         constraints: ClassVar = [
             models.UniqueConstraint(name="combination_rule_versions_are_numbered", fields=["name", "number"]),
             models.UniqueConstraint(
@@ -64,15 +65,15 @@ class CombinationRule(models.Model):
         return f"{self.name} v{self.number}"
 
 
-class CombinationException(models.Model):
+class SodException(models.Model):
     """One agent may violate one SoD policy for a while, since a mitigating control makes up for it. Never deleted.
 
     It holds for one version of the rule: a changed rule needs a new exception.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    rule = models.ForeignKey(CombinationRule, on_delete=models.PROTECT, related_name="exceptions")
-    agent = models.ForeignKey("entitlements.Agent", on_delete=models.PROTECT, related_name="combination_exceptions")
+    rule = models.ForeignKey(SodPolicy, on_delete=models.PROTECT, related_name="exceptions")
+    agent = models.ForeignKey("entitlements.Agent", on_delete=models.PROTECT, related_name="sod_exceptions")
     reason = models.CharField(max_length=500)
     control = models.CharField(max_length=500)
     given_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+")
@@ -82,6 +83,7 @@ class CombinationException(models.Model):
     end_reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
+        db_table = "governance_combinationexception"
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="an_exception_says_why_and_what_makes_up_for_it", condition=~Q(reason="") & ~Q(control="")

@@ -13,12 +13,12 @@ from audit.actions import Action
 from entitlements.errors import DomainError
 from entitlements.people.models import Person, Role
 from governance.proposals import proposals
-from governance.sod.models import CombinationRule
+from governance.sod.models import SodPolicy
 
 from . import check
 from . import rules as sod_rules
 
-State = CombinationRule.State
+State = SodPolicy.State
 MAY: Final = (Role.ANALYST, Role.SECURITY)
 """Who proposes and publishes rules."""
 
@@ -26,33 +26,33 @@ MAY: Final = (Role.ANALYST, Role.SECURITY)
 class AlreadyProposed(DomainError):
     """The policy already has a proposed version. Publish or withdraw that one first."""
 
-    code, status = "combination_proposed_already", HTTPStatus.CONFLICT
+    code, status = "sod_policy_proposed_already", HTTPStatus.CONFLICT
 
 
 class NotProposed(DomainError):
     """The policy version is no longer a proposal."""
 
-    code, status = "combination_not_proposed", HTTPStatus.CONFLICT
+    code, status = "sod_policy_not_proposed", HTTPStatus.CONFLICT
 
 
-class OwnProposal(DomainError):
+class SelfConfirmation(DomainError):
     """You cannot publish this policy because you proposed it. Ask a second person."""
 
-    code, status = "own_proposal", HTTPStatus.FORBIDDEN
+    code, status = "self_confirmation", HTTPStatus.FORBIDDEN
 
 
 _RULES: Final = proposals.TwoPersonProposal(
-    lambda: CombinationRule.objects.select_related("proposed_by"),
+    lambda: SodPolicy.objects.select_related("proposed_by"),
     lambda _rule: check.lock_policies(),
     over=NotProposed,
-    own=OwnProposal,
+    own=SelfConfirmation,
 )
 
 
 @transaction.atomic
 def propose(
     name: str, *, sentence: str, sides: list[dict[str, Any]], on: bool = True, by: Person, reason: str
-) -> CombinationRule:
+) -> SodPolicy:
     """Propose the first or next version of a rule; it has no effect until another person publishes it.
 
     Raises Forbidden, ReasonRequired, rules.SidesMalformed, AlreadyProposed.
@@ -60,10 +60,10 @@ def propose(
     proposals.check(by, reason, MAY)
     sod_rules.read(sides)
     check.lock_policies()
-    last = CombinationRule.objects.filter(name=name).order_by("-number").first()
+    last = SodPolicy.objects.filter(name=name).order_by("-number").first()
     try:
         with transaction.atomic():
-            rule = CombinationRule.objects.create(
+            rule = SodPolicy.objects.create(
                 name=name,
                 number=last.number + 1 if last else 1,
                 sentence=sentence,
@@ -75,42 +75,42 @@ def propose(
             )
     except IntegrityError as error:
         raise AlreadyProposed from error
-    _record(Action.COMBINATION_RULE_PROPOSED, rule, by, reason)
+    _record(Action.SOD_POLICY_PROPOSED, rule, by, reason)
     return rule
 
 
 @transaction.atomic
-def publish(rule_id: UUID, *, by: Person, reason: str) -> CombinationRule:
+def publish(rule_id: UUID, *, by: Person, reason: str) -> SodPolicy:
     """Put a proposed version in force, in the place of the one before. Who holds it already shows as a finding.
 
-    Raises NotFound, Forbidden, ReasonRequired, NotProposed, OwnProposal.
+    Raises NotFound, Forbidden, ReasonRequired, NotProposed, SelfConfirmation.
     """
     proposals.check(by, reason, MAY)
     rule = _RULES.held(rule_id, State.PROPOSED)
     _RULES.second(rule, by)
-    CombinationRule.objects.filter(name=rule.name, state=State.PUBLISHED).update(state=State.REPLACED)
+    SodPolicy.objects.filter(name=rule.name, state=State.PUBLISHED).update(state=State.REPLACED)
     rule.state, rule.published_by, rule.published_at = State.PUBLISHED, by, clock.now()
     rule.save(update_fields=["state", "published_by", "published_at"])
-    _record(Action.COMBINATION_RULE_PUBLISHED, rule, by, reason)
+    _record(Action.SOD_POLICY_PUBLISHED, rule, by, reason)
     return rule
 
 
 @transaction.atomic
-def withdraw(rule_id: UUID, *, by: Person, reason: str) -> CombinationRule:
+def withdraw(rule_id: UUID, *, by: Person, reason: str) -> SodPolicy:
     """Drop a proposed version. Raises NotFound, Forbidden, ReasonRequired, NotProposed."""
     proposals.check(by, reason, MAY)
     rule = _RULES.held(rule_id, State.PROPOSED)
     rule.state = State.WITHDRAWN
     rule.save(update_fields=["state"])
-    _record(Action.COMBINATION_RULE_WITHDRAWN, rule, by, reason)
+    _record(Action.SOD_POLICY_WITHDRAWN, rule, by, reason)
     return rule
 
 
-def about(rule: CombinationRule) -> list[str]:
+def about(rule: SodPolicy) -> list[str]:
     """Return the audit log's links of a rule."""
-    return [f"combination_rule:{rule.name}"]
+    return [f"sod_policy:{rule.name}"]
 
 
-def _record(action: Action, rule: CombinationRule, by: Person, reason: str) -> None:
+def _record(action: Action, rule: SodPolicy, by: Person, reason: str) -> None:
     detail = {"number": rule.number, "sentence": rule.sentence, "sides": rule.sides, "on": rule.on}
     log.record(action, about=about(rule), by=by.principal, reason=reason, detail=detail)

@@ -31,7 +31,7 @@ _WORDS: Final[Mapping[str, frozenset[str]]] = {
 class SidesMalformed(DomainError):
     """A policy needs two to five sides, and each must select tools."""
 
-    code, status = "combination_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
+    code, status = "sod_policy_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True)

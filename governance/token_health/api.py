@@ -11,13 +11,13 @@ from rest_framework.response import Response
 
 from audit import clock
 from entitlements.api.endpoints import Endpoint
-from entitlements.api.fields import Shown
+from entitlements.api.fields import OutputSerializer
 from entitlements.api.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.token_health import token_health
 
 
-class TokenFindingShown(Shown):
+class TokenFindingSerializer(OutputSerializer):
     """Something to fix: of which kind it is, what it is about, why, and where in the console it is mended."""
 
     kind = serializers.ChoiceField(choices=[(kind, kind) for kind in token_health.KINDS])
@@ -26,11 +26,11 @@ class TokenFindingShown(Shown):
     address = serializers.CharField()
 
 
-class TokenHealthShown(Shown):
+class TokenHealthSerializer(OutputSerializer):
     """What to fix about tokens and credentials that the caller sees, the gravest first, as it is `at` that moment."""
 
     at = serializers.DateTimeField()
-    findings = TokenFindingShown(many=True)
+    findings = TokenFindingSerializer(many=True)
 
 
 class TokenHealth(Endpoint):
@@ -38,8 +38,8 @@ class TokenHealth(Endpoint):
 
     matrix: ClassVar[Matrix] = MATRIX
 
-    @extend_schema(responses=TokenHealthShown, operation_id="token_health_read")
+    @extend_schema(responses=TokenHealthSerializer, operation_id="token_health_read")
     def get(self, request: Request) -> Response:  # noqa: ARG002 - it asks nothing
         """Name it."""
         values = {"at": clock.now(), "findings": token_health.findings(self.caller)}
-        return Response(TokenHealthShown(values).data)
+        return Response(TokenHealthSerializer(values).data)

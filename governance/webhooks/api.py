@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import Reason, Shown, Slug, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.webhooks import delivery, webhooks
@@ -22,7 +22,7 @@ from governance.webhooks.models import Webhook, WebhookMessage
 _EVENTS = [(str(event), str(event)) for event in webhooks.EVENTS]
 
 
-class WebhookAsked(Strict):
+class WebhookInputSerializer(InputSerializer):
     """A new endpoint: its address, the form of its messages, and the events it subscribes to."""
 
     slug = Slug()
@@ -31,7 +31,7 @@ class WebhookAsked(Strict):
     events = serializers.ListField(child=serializers.ChoiceField(choices=_EVENTS), min_length=1, max_length=50)
 
 
-class WebhookShown(Shown):
+class WebhookSerializer(OutputSerializer):
     """One endpoint. Of its address only the host is shown; `secret` is filled in only when it was made just now."""
 
     slug = serializers.CharField()
@@ -50,7 +50,7 @@ class WebhookShown(Shown):
         return secret
 
 
-class MessageShown(Shown):
+class MessageSerializer(OutputSerializer):
     """One message: its endpoint, its state, and the last answer."""
 
     id = serializers.UUIDField()
@@ -87,9 +87,9 @@ class MessageFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class _OfWebhooks(Resource):
+class _WebhookResource(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = WebhookShown
+    shown: ClassVar[type[OutputSerializer]] = WebhookSerializer
     lookup = "slug"
 
     def rows(self) -> QuerySet[Webhook]:
@@ -101,72 +101,72 @@ class _OfWebhooks(Resource):
     def with_secret(self, webhook: Webhook, secret: str, status: int) -> Response:
         """Answer with an endpoint and the secret that was just made."""
         context = {**self.get_serializer_context(), "secret": secret}
-        return Response(WebhookShown(webhook, context=context).data, status=status)
+        return Response(WebhookSerializer(webhook, context=context).data, status=status)
 
 
-class Webhooks(_OfWebhooks, Listing):
+class Webhooks(_WebhookResource, Listing):
     """List the webhooks, or add one."""
 
     filterset_class = WebhookFilter
     ordering = ("slug",)
-    asked = WebhookAsked
+    asked = WebhookInputSerializer
     answers = HTTPStatus.CREATED
     shown_once = frozenset({"secret"})
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Add an endpoint; its secret is in this answer alone."""
-        webhook, secret = webhooks.make(**self.body(WebhookAsked), by=self.principal)
+        webhook, secret = webhooks.make(**self.body(WebhookInputSerializer), by=self.principal)
         return self.with_secret(webhook, secret, HTTPStatus.CREATED)
 
 
-class OneWebhook(_OfWebhooks, Look):
+class WebhookDetail(_WebhookResource, Look):
     """Show a webhook."""
 
 
-class RotateWebhook(_OfWebhooks):
+class RotateWebhook(_WebhookResource):
     """Give a webhook a new secret, shown only in the answer."""
 
-    asked = Reason
+    asked = ReasonInputSerializer
     shown_once = frozenset({"secret"})
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Give it a new secret, shown only in this answer; for a day the previous one signs as well."""
         webhook = self.found()
         self.permit(webhook, *self.links(webhook))
-        self.body(Reason)
+        self.body(ReasonInputSerializer)
         secret = webhooks.rotate(webhook, by=self.principal)
         return self.with_secret(self.found(), secret, HTTPStatus.OK)
 
 
-class TestWebhook(_OfWebhooks):
+class TestWebhook(_WebhookResource):
     """Send a webhook a test message."""
 
-    asked = Reason
+    asked = ReasonInputSerializer
 
-    @extend_schema(responses=MessageShown)
+    @extend_schema(responses=MessageSerializer)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Queue a message that says that it is a test; `/webhook-messages` shows what became of it."""
         webhook = self.found()
         self.permit(webhook, *self.links(webhook))
-        message = webhooks.queue_test(webhook, by=self.principal, reason=self.body(Reason)["reason"])
-        return Response(MessageShown(message).data)
+        message = webhooks.queue_test(webhook, by=self.principal, reason=self.body(ReasonInputSerializer)["reason"])
+        return Response(MessageSerializer(message).data)
 
 
-class StopWebhook(_OfWebhooks, Act):
+class StopWebhook(_WebhookResource, Act):
     """Stop a webhook: nothing is sent to it any more."""
 
     verb = staticmethod(webhooks.stop)
 
 
-class StartWebhook(_OfWebhooks, Act):
+class StartWebhook(_WebhookResource, Act):
     """Start a stopped webhook."""
 
     verb = staticmethod(webhooks.start)
 
 
-class _OfMessages(Resource):
+class _MessageResource(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = MessageShown
+    shown: ClassVar[type[OutputSerializer]] = MessageSerializer
 
     def rows(self) -> QuerySet[WebhookMessage]:
         return WebhookMessage.objects.select_related("webhook")
@@ -175,14 +175,14 @@ class _OfMessages(Resource):
         return [f"delivery:{found.pk}", f"webhook:{found.webhook.slug}"]
 
 
-class Messages(_OfMessages, Listing):
+class Messages(_MessageResource, Listing):
     """List the messages to webhooks, newest first."""
 
     filterset_class = MessageFilter
     ordering = ("-made_at", "-id")
 
 
-class ReplayMessage(_OfMessages, Act):
+class ReplayMessage(_MessageResource, Act):
     """Try again a message that was given up."""
 
     @staticmethod

@@ -23,7 +23,7 @@ from entitlements.agents.models import Agent
 from entitlements.catalog.models import Tool
 from entitlements.definitions import impressions
 from entitlements.people.models import Person
-from entitlements.unmanaged_agents.models import SeenAgent, Workflow
+from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 from governance import logs
 from governance.cli import output
 from governance.cli.exits import Ended, Exit
@@ -48,7 +48,17 @@ pytestmark = pytest.mark.django_db
 FORMULAS: Final = (*hostile.FORMULAS, "=1+1", "+1", "-1", "@x", "\n=1", " =1", "\u200b=1", '"=1')
 PATHS: Final = (
     *("agents/research-bot", "systems/clock", "tools/clock/now", "campaigns/q4/evidence", "audit-events", "people"),
-    *("agents", "grants", "requests", "clients", "sessions", "adoptions", "seen-agents", "coverage", "entitlements"),
+    *(
+        "agents",
+        "grants",
+        "requests",
+        "clients",
+        "sessions",
+        "adoptions",
+        "unmanaged-agents",
+        "coverage",
+        "entitlements",
+    ),
 )
 
 
@@ -106,7 +116,7 @@ def test_no_cell_of_a_table_is_a_formula(world: addresses.World) -> None:
 def test_no_cell_of_the_map_or_of_a_workpaper_is_a_formula(world: addresses.World) -> None:
     sample, now = AuditSample.objects.get(), clock.now()
     for number, begins in enumerate(FORMULAS):
-        seen = SeenAgent.objects.create(
+        seen = UnmanagedAgent.objects.create(
             key=f"seen {number}", name=begins, source="csv", first_seen_at=now, last_seen_at=now
         )
         Workflow.objects.create(seen=seen, system=world.company.system, origin="seen", state="known", changed_at=now)

@@ -40,7 +40,7 @@ CHECKS: Final[list[Any]] = [
     status_code_conformance,
 ]
 ROLES: Final = {"ana": ["analyst", "security"], "adele": ["admin", "auditor"], "sofia": [], "mallory": []}
-COMMON_WORDS: Final = ("audit/index", "agent-kinds/key", "tools/name", "approval-policies/key", "seen-agents/key")
+COMMON_WORDS: Final = ("audit/index", "agent-kinds/key", "tools/name", "approval-policies/key", "unmanaged-agents/key")
 """Parts of addresses that are said elsewhere too, or are numbers."""
 REACHES_OUT: Final = "/api/v1/systems/{key}/discover"
 """Its answer may be that the system cannot be reached (502, 504), which is no failure of ours."""

@@ -52,7 +52,7 @@ def test_whoever_owned_an_agent_when_it_asked_never_answers_for_it() -> None:
     ownership.change_owner(request.agent, make.person("bob"), by=SYSTEM, reason="she asked to be relieved")
 
     assert "mallory" not in waits_for(request)
-    with pytest.raises(approval_rules.OwnApproval):
+    with pytest.raises(approval_rules.SelfApproval):
         approvals.approve(request.pk, by=mallory)
 
 
@@ -66,7 +66,7 @@ def test_whoever_asked_does_not_answer_as_the_new_sponsor() -> None:
     ownership.change_sponsor(agent, mallory, by=SYSTEM, reason="she asked for it")
 
     assert "mallory" not in waits_for(request)
-    with pytest.raises(approval_rules.OwnApproval):
+    with pytest.raises(approval_rules.SelfApproval):
         approvals.approve(request.pk, by=mallory)
 
 
@@ -87,7 +87,7 @@ def test_an_analyst_who_becomes_the_systems_owner_does_not_answer_what_was_asked
     system = make.system(owner=make.person("sam"))
     request = make.request(make.entitlement(system, make.tool(system, risk="high")), robot(), by=make.analyst("asker"))
     patch = client.proven(ana).patch("/api/v1/systems/" + system.slug, {"owner": "ana", "reason": "x"}, headers=ETAG)
-    assert (patch.status_code, patch.json()["code"]) == (403, "own_appointment")
+    assert (patch.status_code, patch.json()["code"]) == (403, "self_appointment")
 
     owns_later(request, ana)
     reroute.reroute(request.pk, reason="the owner changed")

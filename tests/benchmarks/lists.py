@@ -106,8 +106,15 @@ LISTS: Final = (
     *("sessions", "sessions?agent=fleet-000007", "tokens", "tokens?agent=fleet-000007"),
     *("audit-events", "audit-events?action=grant.revoked", "audit-events?about=agent:fleet-000007"),
     *("audit-events?about=system:fleet-001", "campaigns", "revocations", "notices", "delegations", "proposals"),
-    *("coverage", "coverage/summary", "right-sizing", "micro-reviews", "seen-agents", "seen-agents/compared"),
-    *("adoptions", "rule-approvals", "review-items", "agents/fleet-000007/combinations"),
+    *(
+        "coverage",
+        "coverage/summary",
+        "right-sizing",
+        "event-triggered-reviews",
+        "unmanaged-agents",
+        "unmanaged-agents/compared",
+    ),
+    *("adoptions", "auto-approvals", "review-items", "agents/fleet-000007/combinations"),
 )
 
 PLAIN: Final = {

@@ -20,7 +20,7 @@ AGENTS: Final = 180_000
 """They hold about a million items."""
 PAGES: Final = (
     *("/", "/reviews/", "/reviews/fleet/", "/reviews/fleet/evidence/", "/reviews/templates/", "/coverage/"),
-    *("/api/v1/campaigns", "/api/v1/campaigns/fleet", "/api/v1/coverage/summary", "/api/v1/review-items"),
+    *("/api/v1/campaigns", "/api/v1/campaigns/fleet", "/api/v1/coverage-map/summary", "/api/v1/review-items"),
     *("/api/v1/review-items?campaign=fleet", "/api/v1/review-items?campaign=fleet&state=in_review"),
     "/api/v1/review-items?campaign=fleet&reviewer=fleet-person-000007",
 )

@@ -11,7 +11,7 @@ from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.approval_policies import rules as policy_rules
-from governance.approval_policies.models import ApprovalPolicy, ApprovalRule, RuleApproval
+from governance.approval_policies.models import ApprovalPolicy, AutoApproval, AutoApprovalRule
 from governance.approvals import auto_approval
 from tests import make
 
@@ -31,10 +31,10 @@ def policies_and_rules() -> ApprovalPolicy:
     _ruled(Entitlement.objects.get(scope="crm:use"), resa, "Asked for every day.")
     harmless = Tool.objects.filter(entitlements=use, action="read", risk="low").values_list("name")
     make.request(use, Agent.objects.get(slug="dunning"), by=otto, people=[bob], tools=[name for (name,) in harmless])
-    RuleApproval.objects.update(look_from=clock.now())
+    AutoApproval.objects.update(look_from=clock.now())
     return first
 
 
-def _ruled(use: Entitlement, by: Person, reason: str) -> ApprovalRule:
+def _ruled(use: Entitlement, by: Person, reason: str) -> AutoApprovalRule:
     ends, longest = clock.now() + timedelta(days=90), timedelta(days=7)
     return auto_approval.propose(use, kinds=["shared"], longest=longest, expires_at=ends, by=by, reason=reason)

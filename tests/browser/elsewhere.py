@@ -15,7 +15,7 @@ from entitlements.clients import clients
 from entitlements.people.models import Person
 from entitlements.unmanaged_agents.models import Workflow
 from governance.onboarding import batches
-from governance.onboarding.models import AdoptionBatch
+from governance.onboarding.models import OnboardingBatch
 from governance.reviews.discussion import comments
 from governance.reviews.discussion import questions as questions_actions
 from governance.reviews.evidence.models import AuditSample
@@ -50,7 +50,7 @@ def credentials() -> list[UUID]:
     return [keys.pk, secret.pk]
 
 
-def access() -> tuple[AdoptionBatch, list[Workflow]]:
+def access() -> tuple[OnboardingBatch, list[Workflow]]:
     """Bring two files; returns the one that waits for its sponsor, and the map."""
     ana, sofia = Person.objects.get(login="ana"), Person.objects.get(login="sofia")
     done = batches.prepare(_DONE.encode(), file_name="gateway.csv", by=ana)

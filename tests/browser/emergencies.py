@@ -12,13 +12,13 @@ from entitlements.grants import grants
 from entitlements.people.models import Person
 from governance.approvals import questions
 from governance.break_glass import break_glass
-from governance.break_glass.models import EmergencyGrant
+from governance.break_glass.models import BreakGlassGrant
 from governance.eligibility import eligibility
 from governance.requests.models import AccessRequest
 from tests import make
 
 
-def emergency_given() -> EmergencyGrant:
+def emergency_given() -> BreakGlassGrant:
     """Let rob give access in an emergency, and let it be over and wait for its review."""
     rob, bob = Person.objects.get(login="rob"), Person.objects.get(login="bob")
     Authenticator.objects.create(user=rob, type=Authenticator.Type.TOTP, data={})

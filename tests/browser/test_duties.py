@@ -16,7 +16,7 @@ from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.approvals.models import Approval
 from governance.break_glass import break_glass
-from governance.break_glass.models import EmergencyGrant
+from governance.break_glass.models import BreakGlassGrant
 from governance.ownership import leavers
 from governance.requests.models import AccessRequest
 from tests import second_factor
@@ -115,7 +115,7 @@ def _take_over(hands: Mouse, address: str, record: Record) -> None:
         ("ana", "person.disabled", "person:otto", "Otto has left the company."),
         ("ana", "revocation.committed", "person:otto", "Otto has left the company."),
         ("system:mandate", "revocation.settled", "revocation:", ""),
-        *(("system:mandate", "agent.office_proposed", f"agent:{slug}", "otto has left.") for slug in left),
+        *(("system:mandate", "agent.ownership_proposed", f"agent:{slug}", "otto has left.") for slug in left),
         ("mallory", "agent.owner_changed", "agent:dunning", "otto has left."),
     )
 
@@ -142,7 +142,7 @@ def _break_the_glass(hands: Mouse, address: str, record: Record) -> None:
     hands.write(page.get_by_label("What is the emergency?"), "The hotline is down, and a customer waits for help.")
     hands.press(page.get_by_role("button", name="Give it now"))
     expect(page.get_by_text("Security and everybody whom it concerns are told now.")).to_be_visible()
-    given = EmergencyGrant.objects.select_related("grant").get()
+    given = BreakGlassGrant.objects.select_related("grant").get()
     hands.press(page.get_by_role("link", name="Stop it now"))
     hands.write(page.locator("main").get_by_label("Reason", exact=True), "The hotline is back.")
     hands.press(page.locator("main form button.danger"))
@@ -156,12 +156,12 @@ def _break_the_glass(hands: Mouse, address: str, record: Record) -> None:
     grant = f"grant:{given.grant_id}"
     record.says(
         ("ana", "grant.issued", grant, given.reason),
-        ("ana", "emergency.declared", f"emergency:{given.pk}", given.reason),
+        ("ana", "break_glass.declared", f"emergency:{given.pk}", given.reason),
         ("ana", "grant.revoked", grant, "The hotline is back."),
         ("ana", "revocation.committed", grant, "The hotline is back."),
         ("system:mandate", "revocation.settled", "revocation:", ""),
-        ("system:mandate", "emergency.over", f"emergency:{given.pk}", "The access is over."),
-        ("resa", "emergency.reviewed", f"emergency:{given.pk}", "The call log bears it out."),
+        ("system:mandate", "break_glass.ended", f"emergency:{given.pk}", "The access is over."),
+        ("resa", "break_glass.reviewed", f"emergency:{given.pk}", "The call log bears it out."),
     )
 
 

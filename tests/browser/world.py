@@ -18,7 +18,7 @@ from entitlements.agents.models import Agent
 from entitlements.catalog import discovery
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.catalog_files import imports
-from entitlements.catalog_files.models import CatalogueImport
+from entitlements.catalog_files.models import CatalogImport
 from entitlements.clients.models import Client
 from entitlements.decisions import guardrails
 from entitlements.grants.models import Grant
@@ -34,7 +34,7 @@ from governance.approvals.models import Approval
 from governance.eligibility import eligibility
 from governance.out_of_office import delegations
 from governance.ownership import ownership
-from governance.ownership.models import Dormancy, OfficeProposal
+from governance.ownership.models import Dormancy, OwnershipProposal
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 from governance.reviews.campaigns.models import Campaign
@@ -45,7 +45,7 @@ from governance.reviews.population import campaigns
 from governance.reviews.staging import launch
 from governance.sod import exceptions, policies
 from governance.sod import rules as sod_rules
-from governance.sod.models import CombinationRule
+from governance.sod.models import SodPolicy
 from tests import make
 
 HOSTILE: Final = (
@@ -328,7 +328,7 @@ def review() -> Campaign:
     return begun
 
 
-def rules() -> list[CombinationRule]:
+def rules() -> list[SodPolicy]:
     """Put a rule in force that an agent breaks, by an exception, and that a request would break; propose another."""
     ana, resa, rob = (Person.objects.get(login=login) for login in ("ana", "resa", "rob"))
     sides = [{"systems": ["erp"], "actions": ["write"]}, {"tools": ["delete_*"]}]
@@ -348,7 +348,7 @@ def rules() -> list[CombinationRule]:
     return [first, policies.propose(begin.name, sentence=begin.sentence, sides=flows, by=resa, reason="Safer.")]
 
 
-def asked_of_sofia() -> OfficeProposal:
+def asked_of_sofia() -> OwnershipProposal:
     """Ask sofia to answer for an agent, and whether two are still needed; let her leave her place to sam."""
     ana, sofia, sam = (Person.objects.get(login=login) for login in ("ana", "sofia", "sam"))
     for agent in Agent.objects.filter(slug__in=["build-bot", "call-notes"]):
@@ -372,7 +372,7 @@ def directory() -> str:
     return source.slug
 
 
-def file_looked_at() -> CatalogueImport:
+def file_looked_at() -> CatalogImport:
     """Let ana look at a file that offers systems; one of its rows is refused."""
     ana = Person.objects.get(login="ana")
     offers = b'[{"name": "Payroll"}, {"name": "Travel"}, {"nonsense": true}]'

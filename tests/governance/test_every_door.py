@@ -128,9 +128,11 @@ def test_no_door_closes_a_ring_of_places(company: Company) -> None:
     now, form = clock.now(), "%Y-%m-%dT%H:%M"
     asked = {"delegate": "sofia", "reason": "on leave", "starts_at": f"{now:{form}}"}
     asked["ends_at"] = f"{now + timedelta(hours=2):{form}}"
-    assert "delegation_in_ring" in visits.text(visits.as_(company.bob).post("/settings/delegations/", asked))
+    assert "out_of_office_in_ring" in visits.text(visits.as_(company.bob).post("/settings/delegations/", asked))
     sent = {**asked, "starts_at": f"{asked['starts_at']}Z", "ends_at": f"{asked['ends_at']}Z"}
-    assert api.proven(company.bob).post("/api/v1/delegations", sent).json()["code"] == "delegation_in_ring"
+    assert (
+        api.proven(company.bob).post("/api/v1/out-of-office-delegates", sent).json()["code"] == "out_of_office_in_ring"
+    )
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -206,7 +208,7 @@ def test_a_second_account_is_no_second_person(company: Company, door: Door) -> N
     """Sofia is asked; she has the address of otto, who asked, or of sam, who answered another stage."""
     Person.objects.filter(login="otto").update(email="Human@Example.com")
     Person.objects.filter(login="sofia").update(email="human@example.com")
-    assert goes_through(door, company.ask(), company.sofia) == "own_approval"
+    assert goes_through(door, company.ask(), company.sofia) == "self_approval"
     Person.objects.filter(login="otto").update(email="otto@example.com")
     Person.objects.filter(login="sam").update(email="human@example.com")
     risky = company.ask("remove")

@@ -122,5 +122,5 @@ def test_a_review_survives_its_worker_while_it_is_staged_and_while_it_is_carried
         until(lambda: Remediation.objects.get(decision=removal).state == "verified")
 
     told = [event.action for event in timeline.of("campaign", "q4")]
-    for once in (Action.CAMPAIGN_STAGED, Action.REVIEW_DECIDED, Action.REMOVAL_VERIFIED):
+    for once in (Action.CAMPAIGN_STAGED, Action.REVIEW_DECIDED, Action.REMEDIATION_VERIFIED):
         assert told.count(once) == 1, once

@@ -157,7 +157,7 @@ def test_after_a_restore_no_key_token_session_or_sign_in_lives() -> None:
     assert not ApiToken.objects.filter(revoked_at=None).exists()
     here.agent.refresh_from_db()
     assert here.agent.tokens_valid_after is not None
-    event = Event.objects.get(action="record.restored")
+    event = Event.objects.get(action="audit_log.restored")
     assert (event.reason, event.detail["tokens"]) == ("the disk died", 1)
     assert "1 tokens ended" in said.getvalue()
     assert here.token(), "new keys are made on first use"

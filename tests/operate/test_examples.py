@@ -71,7 +71,9 @@ def test_each_example_of_a_catalogue_is_one(tmp_path: Path) -> None:
     found = [text for page in PAGES for language, text in blocks(page) if language == "yaml"]
     for text in found:
         (tmp_path / "catalogue.yaml").write_text(text)
-        plans.CatalogueDeclared(data=catalogue.read(tmp_path / "catalogue.yaml")).is_valid(raise_exception=True)
+        plans.CatalogFileInputSerializer(data=catalogue.read(tmp_path / "catalogue.yaml")).is_valid(
+            raise_exception=True
+        )
     assert found
 
 

@@ -131,7 +131,7 @@ def test_each_step_is_ticked_by_its_own_event() -> None:
     assert seen(GIVEN, STOP, SETTLED) == [1, 3]
     assert seen(GIVEN, STOP, SETTLED, REFUSED) == [1, 3, 4]
     assert seen((Action.REVIEW_DECIDED, "campaign:visit-1")) == [5]
-    assert seen((Action.RECORD_EXPORTED,)) == [6]
+    assert seen((Action.AUDIT_LOG_EXPORTED,)) == [6]
 
 
 def test_what_concerns_others_ticks_nothing() -> None:

@@ -42,7 +42,7 @@ class Command(BaseCommand):
         end = stream.end() if last is None else last
         with transaction.atomic():
             log.record(
-                Action.RECORD_EXPORTED,
+                Action.AUDIT_LOG_EXPORTED,
                 by=context.SYSTEM,
                 detail={"from": first, "to": end, "personal": openings is not None},
             )

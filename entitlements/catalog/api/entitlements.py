@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.api import preconditions
 from entitlements.api.endpoints import Listing, Look, Resource
-from entitlements.api.fields import Lasts, LineAsked, LineShown, Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, Lasts, LineInputSerializer, LineShown, OutputSerializer, Text
 from entitlements.catalog import entitlements, search
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.errors import DomainError
@@ -44,7 +44,7 @@ class EntitlementFilter(filters.FilterSet):
         return search.search(rows, text)
 
 
-class RuleFields(Strict):
+class RuleFields(InputSerializer):
     """Which approved tools fit: what they do, and how risky they may be."""
 
     actions = serializers.ListField(child=serializers.ChoiceField(choices=Tool.Does.choices), min_length=1)
@@ -52,7 +52,7 @@ class RuleFields(Strict):
     limits = serializers.DictField(required=False)
 
 
-class EntitlementShown(Shown):
+class EntitlementSerializer(OutputSerializer):
     """A bundle of tools of one system, and the limits that every grant starts from."""
 
     scope = serializers.CharField()
@@ -65,7 +65,7 @@ class EntitlementShown(Shown):
     lines = LineShown(many=True)
 
 
-class EntitlementAsked(Strict):
+class EntitlementInputSerializer(InputSerializer):
     """A new entitlement, with its tools or a rule for them. `scope` is `system:name`."""
 
     system = Text(max_length=64)
@@ -73,11 +73,11 @@ class EntitlementAsked(Strict):
     name = Text(max_length=200)
     sentence = Text(max_length=500, default="", allow_blank=True)
     longest = Lasts(required=False)
-    lines = serializers.ListField(child=LineAsked(), max_length=500, required=False)
+    lines = serializers.ListField(child=LineInputSerializer(), max_length=500, required=False)
     rule = RuleFields(required=False)
 
 
-class EntitlementEdited(Strict):
+class EntitlementChangesInputSerializer(InputSerializer):
     """What can be edited."""
 
     name = Text(max_length=200, required=False)
@@ -85,11 +85,11 @@ class EntitlementEdited(Strict):
     longest = Lasts(required=False)
     enabled = serializers.BooleanField(required=False)
     rule = RuleFields(required=False, allow_null=True)
-    lines = serializers.ListField(child=LineAsked(), required=False, max_length=500)
+    lines = serializers.ListField(child=LineInputSerializer(), required=False, max_length=500)
 
 
 class _Entitlements(Resource):
-    shown = EntitlementShown
+    shown = EntitlementSerializer
     lookup = "scope"
 
     def rows(self) -> QuerySet[Entitlement]:
@@ -104,12 +104,12 @@ class Entitlements(_Entitlements, Listing):
 
     filterset_class = EntitlementFilter
     ordering = ("scope",)
-    asked = EntitlementAsked
+    asked = EntitlementInputSerializer
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Make an entitlement."""
-        values = self.body(EntitlementAsked)
+        values = self.body(EntitlementInputSerializer)
         system = self.find(visibility.systems(self.caller), slug=values.pop("system"))
         self.permit(system, f"system:{system.slug}")
         tools = _tools(system, values.pop("lines", []))
@@ -122,14 +122,14 @@ class Entitlements(_Entitlements, Listing):
 class One(_Entitlements, Look):
     """Show an entitlement, or edit it."""
 
-    asked = EntitlementEdited
+    asked = EntitlementChangesInputSerializer
 
     def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Edit it, from the version that If-Match names."""
         entitlement = self.found()
         self.permit(entitlement, *self.links(entitlement))
         preconditions.require(request, entitlement.version)
-        values = self.body(EntitlementEdited)
+        values = self.body(EntitlementChangesInputSerializer)
         tools = _tools(entitlement.system, values.pop("lines")) if "lines" in values else None
         entitlements.edit_entitlement(
             entitlement, tools=tools, by=self.principal, version=entitlement.version, **values

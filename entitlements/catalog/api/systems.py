@@ -18,7 +18,7 @@ from entitlements import addresses
 from entitlements.access import visibility
 from entitlements.api import preconditions
 from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import Shown, Slug, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.catalog import discovery, systems
 from entitlements.catalog.models import System
 from entitlements.errors import DomainError
@@ -42,7 +42,7 @@ class SystemFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class SecretShown(Shown):
+class SecretSerializer(OutputSerializer):
     """All that is ever shown of a credential."""
 
     kind = serializers.CharField()
@@ -53,7 +53,7 @@ class SecretShown(Shown):
     withheld_at = serializers.DateTimeField(allow_null=True, help_text="When Mandate stopped sending it.")
 
 
-class SystemShown(Shown):
+class SystemSerializer(OutputSerializer):
     """A system, with the addresses that clients need."""
 
     slug = serializers.CharField()
@@ -71,7 +71,7 @@ class SystemShown(Shown):
     ask_again_at = serializers.DateTimeField(allow_null=True)
     failures = serializers.IntegerField()
     problem = serializers.CharField()
-    secret = SecretShown(allow_null=True, default=None)
+    secret = SecretSerializer(allow_null=True, default=None)
 
     def get_resource(self, system: System) -> str:
         """Return the resource identifier (RFC 8707)."""
@@ -82,7 +82,7 @@ class SystemShown(Shown):
         return addresses.issuer(addresses.issuer_path(system.slug))
 
 
-class SystemAsked(Strict):
+class SystemInputSerializer(InputSerializer):
     """A new system."""
 
     slug = Slug(max_length=63)
@@ -94,7 +94,7 @@ class SystemAsked(Strict):
     token_seconds = serializers.IntegerField(min_value=1, max_value=300, required=False)
 
 
-class SystemEdited(Strict):
+class SystemChangesInputSerializer(InputSerializer):
     """What can be edited; another owner or address needs a reason."""
 
     name = Text(max_length=200, required=False)
@@ -105,7 +105,7 @@ class SystemEdited(Strict):
     reason = Text(max_length=500, required=False)
 
 
-class SecretAsked(Strict):
+class SecretInputSerializer(InputSerializer):
     """A credential, written and never read again."""
 
     kind = serializers.ChoiceField(choices=Secret.Kind.choices, default=Secret.Kind.BEARER)
@@ -125,7 +125,7 @@ class TestResult:
     milliseconds: int = 0
 
 
-class TestShown(Shown):
+class TestSerializer(OutputSerializer):
     """How a try went: reached, with so many tools; or the stage at which it failed, with a code and a sentence."""
 
     reached = serializers.BooleanField()
@@ -136,7 +136,7 @@ class TestShown(Shown):
     milliseconds = serializers.IntegerField()
 
 
-class SeenShown(Shown):
+class DiscoverySerializer(OutputSerializer):
     """What a discovery found, by tool name."""
 
     added = serializers.ListField(child=serializers.CharField())
@@ -148,7 +148,7 @@ class SeenShown(Shown):
 
 
 class _Systems(Resource):
-    shown: ClassVar[type[Shown]] = SystemShown
+    shown: ClassVar[type[OutputSerializer]] = SystemSerializer
     lookup = "slug"
 
     def rows(self) -> QuerySet[System]:
@@ -163,12 +163,12 @@ class Systems(_Systems, Listing):
 
     filterset_class = SystemFilter
     ordering = ("slug",)
-    asked = SystemAsked
+    asked = SystemInputSerializer
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Register a system."""
-        values = self.body(SystemAsked)
+        values = self.body(SystemInputSerializer)
         owner = known_person(values.pop("owner"))
         system = systems.register_system(values.pop("slug"), owner=owner, by=self.principal, **values)
         return self.again(system, status=HTTPStatus.CREATED)
@@ -177,14 +177,14 @@ class Systems(_Systems, Listing):
 class One(_Systems, Look):
     """Show a system, or edit it."""
 
-    asked = SystemEdited
+    asked = SystemChangesInputSerializer
 
     def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Edit it, from the version that If-Match names."""
         system = self.found()
         self.permit(system, *self.links(system))
         preconditions.require(request, system.version)
-        values = self.body(SystemEdited)
+        values = self.body(SystemChangesInputSerializer)
         if "owner" in values:
             values["owner"] = known_person(values["owner"])
         systems.edit_system(system, by=self.principal, version=system.version, **values)
@@ -194,7 +194,7 @@ class One(_Systems, Look):
 class Discover(_Systems):
     """Ask the system for its tools now, and compare them with the pins."""
 
-    shown = SeenShown
+    shown = DiscoverySerializer
     durable = True
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
@@ -215,7 +215,7 @@ class Discover(_Systems):
 class Test(_Systems):
     """Try whether a system answers with its tools, and say at which stage it failed. Nothing is stored or recorded."""
 
-    shown = TestShown
+    shown = TestSerializer
     durable = True
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
@@ -247,11 +247,11 @@ class Enable(_Systems, Act):
 class Credential(_Systems):
     """Store the credential that the gateway sends upstream. It is never shown again."""
 
-    asked = SecretAsked
+    asked = SecretInputSerializer
 
     def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Store the credential."""
         system = self.found()
         self.permit(system, *self.links(system))
-        vault.set_secret(system, by=self.principal, **self.body(SecretAsked))
+        vault.set_secret(system, by=self.principal, **self.body(SecretInputSerializer))
         return self.again(system)

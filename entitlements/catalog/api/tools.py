@@ -14,7 +14,7 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import preconditions
 from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.catalog import discovery, tools
 from entitlements.catalog.models import Tool, ToolVersion
 from entitlements.definitions import classes, definitions, impressions
@@ -39,7 +39,7 @@ class ToolFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class VersionShown(Shown):
+class VersionSerializer(OutputSerializer):
     """A pinned definition, without its text."""
 
     sha256 = serializers.CharField()
@@ -47,7 +47,7 @@ class VersionShown(Shown):
     approved_at = serializers.DateTimeField(allow_null=True)
 
 
-class ToolShown(Shown):
+class ToolSerializer(OutputSerializer):
     """A tool: what a person agreed to (`approved`), and what the server offers now (`seen`)."""
 
     system = serializers.CharField(source="system.slug")
@@ -60,11 +60,11 @@ class ToolShown(Shown):
     reads_private = serializers.BooleanField(allow_null=True)
     ingests_untrusted = serializers.BooleanField(allow_null=True)
     egress_external = serializers.BooleanField(allow_null=True)
-    approved = VersionShown(allow_null=True)
-    seen = VersionShown(allow_null=True)
+    approved = VersionSerializer(allow_null=True)
+    seen = VersionSerializer(allow_null=True)
 
 
-class ReasonShown(Shown):
+class ReasonSerializer(OutputSerializer):
     """Which rule fired, on which word of which field, and what follows."""
 
     rule = serializers.CharField()
@@ -73,7 +73,7 @@ class ReasonShown(Shown):
     text = serializers.CharField()
 
 
-class SuggestionShown(Shown):
+class SuggestionShown(OutputSerializer):
     """What the rules suggest for the current definition; no person has confirmed it. A flow is null if unknown."""
 
     version = serializers.CharField()
@@ -84,10 +84,10 @@ class SuggestionShown(Shown):
     ingests_untrusted = serializers.BooleanField(allow_null=True)
     egress_external = serializers.BooleanField(allow_null=True)
     sentence = serializers.CharField()
-    because = ReasonShown(many=True)
+    because = ReasonSerializer(many=True)
 
 
-class ToolShownWhole(ToolShown):
+class ToolDetailSerializer(ToolSerializer):
     """A tool with its definitions, the difference in plain sentences, and what hides in its texts.
 
     Definitions and differences quote the server: they are data, to be escaped where they are shown.
@@ -123,11 +123,11 @@ def _definition(version: ToolVersion | None) -> dict[str, Any] | None:
     return dict(version.definition) if version else None
 
 
-class ApprovalAsked(Strict):
+class ApprovalInputSerializer(InputSerializer):
     """A person's approval. `sha256` is of the definition that they read.
 
-    If agents would then hold a combination that a SoD policy forbids, `classing_completes_combination` refuses it and
-    names them in its facts; sent again with the `accept` of those facts it is approved.
+    If agents would then violate an SoD policy, `reclassification_violates_sod_policy` refuses it and names them in its
+    facts; sent again with the `accept` of those facts it is approved.
     """
 
     sha256 = serializers.RegexField(r"^[0-9a-f]{64}$")
@@ -161,7 +161,7 @@ def approve(tool: Tool, values: dict[str, Any], *, by: Caller, among_others: boo
 
 
 class _Tools(Resource):
-    shown: ClassVar[Any] = ToolShown
+    shown: ClassVar[Any] = ToolSerializer
 
     def rows(self) -> QuerySet[Tool]:
         return visibility.tools(self.caller)
@@ -183,20 +183,20 @@ class Tools(_Tools, Listing):
 class One(_Tools, Look):
     """Show a tool with its definitions and what changed between them."""
 
-    shown = ToolShownWhole
+    shown = ToolDetailSerializer
 
 
 class Approve(_Tools):
     """Pin the definition that was read, and let it be served."""
 
-    asked = ApprovalAsked
+    asked = ApprovalInputSerializer
 
     def post(self, request: Request, system: str, name: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Approve the tool."""
         tool = self.found()
         self.permit(tool, *self.links(tool))
         preconditions.respect(request, tool.version)
-        approve(tool, self.body(ApprovalAsked), by=self.caller)
+        approve(tool, self.body(ApprovalInputSerializer), by=self.caller)
         return self.again(tool)
 
 

@@ -19,10 +19,10 @@ from rest_framework.response import Response
 from entitlements import strict, tasks
 from entitlements.access import visibility
 from entitlements.api.endpoints import Look, Resource
-from entitlements.api.fields import Nothing, Shown, Strict, Text
+from entitlements.api.fields import EmptyInputSerializer, InputSerializer, OutputSerializer, Text
 from entitlements.api.parsers import NotAnObject
 from entitlements.catalog_files import imports, offers
-from entitlements.catalog_files.models import CatalogueImport
+from entitlements.catalog_files.models import CatalogImport
 from entitlements.errors import Malformed
 from entitlements.people.api import known_person
 
@@ -86,7 +86,7 @@ class _InMemory(MemoryFileUploadHandler):
         self.activated = True
 
 
-class ProblemShown(Shown):
+class ProblemDetailsSerializer(OutputSerializer):
     """What was wrong with one row, or left out of it."""
 
     row = serializers.IntegerField()
@@ -97,7 +97,7 @@ class ProblemShown(Shown):
     refused = serializers.BooleanField()
 
 
-class CountsShown(Shown):
+class CountsSerializer(OutputSerializer):
     """What becomes of systems and tools: what would, before the yes, and what has, after it."""
 
     systems_new = serializers.IntegerField()
@@ -109,7 +109,7 @@ class CountsShown(Shown):
     refused = serializers.IntegerField()
 
 
-class ImportShown(Shown):
+class ImportSerializer(OutputSerializer):
     """One import: the file, how far it has come, and what stayed out. Names in it were written by strangers."""
 
     id = serializers.UUIDField()
@@ -119,19 +119,19 @@ class ImportShown(Shown):
     form = serializers.ChoiceField(choices=[form.value for form in offers.Form])
     owner = serializers.CharField(source="owner.login")
     by = serializers.CharField()
-    state = serializers.ChoiceField(choices=CatalogueImport.State.choices)
+    state = serializers.ChoiceField(choices=CatalogImport.State.choices)
     systems = serializers.IntegerField()
     tools = serializers.IntegerField()
     position = serializers.IntegerField()
-    counts = CountsShown()
-    problems = ProblemShown(many=True)
+    counts = CountsSerializer()
+    problems = ProblemDetailsSerializer(many=True)
     problems_left_out = serializers.IntegerField()
     made_at = serializers.DateTimeField()
     confirmed_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
 
 
-class ImportAsked(Strict):
+class ImportInputSerializer(InputSerializer):
     """A file to import. `owner` will own what is new; with `confirm` it is taken in without a second look."""
 
     owner = Text(max_length=64)
@@ -142,9 +142,9 @@ class ImportAsked(Strict):
 
 
 class _Imports(Resource):
-    shown: ClassVar[type[Shown]] = ImportShown
+    shown: ClassVar[type[OutputSerializer]] = ImportSerializer
 
-    def rows(self) -> QuerySet[CatalogueImport]:
+    def rows(self) -> QuerySet[CatalogImport]:
         return visibility.imports(self.caller)
 
     def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
@@ -159,12 +159,12 @@ class Imports(_Imports):
     """
 
     parser_classes = (JSON, Form)  # type: ignore[assignment]  # wider than the base's
-    asked = ImportAsked
+    asked = ImportInputSerializer
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Preview it, and import it where `confirm` is set."""
-        asked = self.body(ImportAsked)
+        asked = self.body(ImportInputSerializer)
         content = _content(asked)
         owner = known_person(asked["owner"])
         name = asked.get("file_name") or "catalogue.json"
@@ -181,17 +181,17 @@ class One(_Imports, Look):
 class Confirm(_Imports):
     """Confirm an import after its preview."""
 
-    asked = Nothing
+    asked = EmptyInputSerializer
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Begin it."""
         previewed = self.found()
-        self.body(Nothing)
+        self.body(EmptyInputSerializer)
         begin(previewed, by=self.principal)
         return self.again(previewed)
 
 
-def begin(previewed: CatalogueImport, *, by: Any) -> None:  # noqa: ANN401 - a principal
+def begin(previewed: CatalogImport, *, by: Any) -> None:  # noqa: ANN401 - a principal
     """Confirm an import, and take it in at once when it is small, else have a worker do it."""
     imports.confirm(previewed, by=by)
     if imports.is_small(previewed):

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.api import permissions
 from entitlements.api.endpoints import Endpoint
-from entitlements.api.fields import Shown, Slug, Strict, Text, duration
+from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text, duration
 from entitlements.api.matrix import MATRIX
 from entitlements.catalog.api import entitlements as entitlements_api
 from entitlements.catalog.api import tools
@@ -27,7 +27,7 @@ from entitlements.people.api import known_person
 from entitlements.people.models import Person
 
 
-class ToolDeclared(tools.ApprovalAsked):
+class DeclaredToolInputSerializer(tools.ApprovalInputSerializer):
     """A tool: what its approval says, or that it is disabled."""
 
     disabled = serializers.BooleanField(default=False)
@@ -47,7 +47,7 @@ class ToolDeclared(tools.ApprovalAsked):
         return attrs
 
 
-class EntitlementDeclared(entitlements_api.EntitlementEdited):
+class DeclaredEntitlementInputSerializer(entitlements_api.EntitlementChangesInputSerializer):
     """An entitlement; `tools` are limits by name, and all of its tools."""
 
     lines = None  # type: ignore[assignment]  # a mapping is read more easily where it is kept
@@ -60,21 +60,21 @@ class EntitlementDeclared(entitlements_api.EntitlementEdited):
         return attrs
 
 
-class SystemDeclared(Strict):
+class DeclaredSystemInputSerializer(InputSerializer):
     """A system; a new one needs name, kind and owner."""
 
     name = Text(max_length=200, required=False)
     kind = serializers.ChoiceField(choices=KINDS, required=False)
     owner = Text(max_length=64, required=False)
     upstream_url = Text(max_length=500, required=False)
-    tools = serializers.DictField(child=ToolDeclared(), required=False)
-    entitlements = serializers.DictField(child=EntitlementDeclared(), required=False)
+    tools = serializers.DictField(child=DeclaredToolInputSerializer(), required=False)
+    entitlements = serializers.DictField(child=DeclaredEntitlementInputSerializer(), required=False)
 
 
-class CatalogueDeclared(Strict):
+class CatalogFileInputSerializer(InputSerializer):
     """What a catalogue shall be, by the slugs of systems; what it leaves out stays as it is."""
 
-    systems = serializers.DictField(child=SystemDeclared(), allow_empty=False)
+    systems = serializers.DictField(child=DeclaredSystemInputSerializer(), allow_empty=False)
 
     def validate_systems(self, value: dict[str, Any]) -> dict[str, Any]:
         """Refuse what is no slug."""
@@ -83,14 +83,14 @@ class CatalogueDeclared(Strict):
         return value
 
 
-class PlanApplied(CatalogueDeclared):
+class PlanApplicationInputSerializer(CatalogFileInputSerializer):
     """What a catalogue shall be, the plan that was read, and why."""
 
     plan = serializers.RegexField(r"^[0-9a-f]{64}$")
     reason = Text(max_length=500)
 
 
-class GrantLossShown(Shown):
+class GrantLossSerializer(OutputSerializer):
     """What an open grant loses, and whom it serves."""
 
     grant = serializers.UUIDField()
@@ -100,34 +100,34 @@ class GrantLossShown(Shown):
     tools = serializers.ListField(child=serializers.CharField())
 
 
-class PlanStepShown(Shown):
+class PlanStepSerializer(OutputSerializer):
     """One change: the act, on what, each field from and to; who loses by it, and how many that one does not see."""
 
     act = serializers.CharField()
     about = serializers.CharField()
     change = serializers.DictField()
-    loses = GrantLossShown(many=True)
+    loses = GrantLossSerializer(many=True)
     others = serializers.IntegerField()
 
 
-class PlanUnreadyShown(Shown):
+class PlanUnreadySerializer(OutputSerializer):
     """What cannot be done yet, and why."""
 
     about = serializers.CharField()
     code = serializers.CharField()
 
 
-class CataloguePlanShown(Shown):
+class CatalogPlanSerializer(OutputSerializer):
     """What would change, or has. `plan` stands for just that, and is what is sent to apply it."""
 
     plan = serializers.CharField()
     applied = serializers.BooleanField()
-    steps = PlanStepShown(many=True)
-    unready = PlanUnreadyShown(many=True)
+    steps = PlanStepSerializer(many=True)
+    unready = PlanUnreadySerializer(many=True)
 
 
 class _Plans(Endpoint):
-    shown: ClassVar[type[Shown]] = CataloguePlanShown
+    shown: ClassVar[type[OutputSerializer]] = CatalogPlanSerializer
 
     def read(self, body: dict[str, Any]) -> dict[str, Any]:
         """Find the people who are named, and check the rights on each system. Raises NotFound, Forbidden."""
@@ -158,30 +158,30 @@ class _Plans(Endpoint):
         seen = set(visibility.grants(self.caller).filter(pk__in=losing).values_list("pk", flat=True))
         steps = [_step(step, seen) for step in plan.steps]
         answer = {"plan": plan.digest(), "applied": is_applied, "steps": steps, "unready": plan.unready}
-        return Response(CataloguePlanShown(answer).data)
+        return Response(CatalogPlanSerializer(answer).data)
 
 
-class PlanCatalogue(_Plans):
+class PlanCatalog(_Plans):
     """Plan what a catalogue that is kept elsewhere would change here, and who would lose what. Changes nothing."""
 
-    asked = CatalogueDeclared
+    asked = CatalogFileInputSerializer
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Make the plan."""
-        return self.plan_response(plans.make_plan(self.read(self.body(CatalogueDeclared))), is_applied=False)
+        return self.plan_response(plans.make_plan(self.read(self.body(CatalogFileInputSerializer))), is_applied=False)
 
 
-class ApplyCatalogue(_Plans):
+class ApplyCatalog(_Plans):
     """Apply a plan that you have read: all of it or nothing, each step by the rules and rights of the single act.
 
     If the catalogue changed since, nothing is applied (`plan_stale`). If nothing is left to change, nothing happens.
     """
 
-    asked = PlanApplied
+    asked = PlanApplicationInputSerializer
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Apply it."""
-        body = self.body(PlanApplied)
+        body = self.body(PlanApplicationInputSerializer)
         if not body["reason"].strip():
             raise ReasonRequired
         systems, reason = self.read(body), body["reason"]

@@ -17,16 +17,16 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
 from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import Reason, Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Text
 from entitlements.api.matrix import DECLARED
 from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.decisions import scopes
 from entitlements.errors import Forbidden
 
-from .credentials import CredentialShown
+from .credentials import CredentialSerializer
 
-_WAITS: Final[Mapping[int, type[serializers.BaseSerializer[Any]]]] = {HTTPStatus.ACCEPTED: CredentialShown}
+_WAITS: Final[Mapping[int, type[serializers.BaseSerializer[Any]]]] = {HTTPStatus.ACCEPTED: CredentialSerializer}
 """The other answer where a credential is made: it waits for acceptance."""
 
 
@@ -64,7 +64,7 @@ class ClientFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class ClientShown(Shown):
+class ClientSerializer(OutputSerializer):
     """A client. `secret` is shown in the answer that makes or rotates it and never again."""
 
     client_id = serializers.CharField()
@@ -89,7 +89,7 @@ class ClientShown(Shown):
         return secret
 
 
-class ClientAsked(Strict):
+class ClientInputSerializer(InputSerializer):
     """A new client: of an agent, or (without one) a script of the platform."""
 
     client_id = serializers.RegexField(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,98}$")
@@ -117,12 +117,12 @@ def _answer(registered: clients.Registered, context: Mapping[str, Any], status: 
     """Show a client with its new secret once; 202 and the credential where that waits for acceptance."""
     once = {**context, "secret": registered.secret}
     if registered.waiting is not None:
-        return Response(CredentialShown(registered.waiting, context=once).data, status=HTTPStatus.ACCEPTED)
-    return Response(ClientShown(registered.client, context=once).data, status=status)
+        return Response(CredentialSerializer(registered.waiting, context=once).data, status=HTTPStatus.ACCEPTED)
+    return Response(ClientSerializer(registered.client, context=once).data, status=status)
 
 
 class _Clients(Resource):
-    shown = ClientShown
+    shown = ClientSerializer
     lookup = "client_id"
 
     def rows(self) -> QuerySet[Client]:
@@ -137,14 +137,14 @@ class Clients(_Clients, Listing):
 
     filterset_class = ClientFilter
     ordering = ("client_id",)
-    asked = ClientAsked
+    asked = ClientInputSerializer
     answers = HTTPStatus.CREATED
     answers_also: ClassVar = _WAITS
     shown_once = frozenset({"secret"})
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Register a client. Of an agent, by others than its sponsor and owners: it waits for acceptance (202)."""
-        values = self.body(ClientAsked)
+        values = self.body(ClientInputSerializer)
         slug = values.pop("agent")
         agent = self.find(visibility.agents(self.caller), slug=slug) if slug else None
         self.permit(agent, *([f"agent:{agent.slug}"] if agent else []))
@@ -169,7 +169,7 @@ class Rotate(_Clients):
     A secret of an agent's client waits for acceptance (202), unless a person responsible for the agent asks for it.
     """
 
-    asked = Reason
+    asked = ReasonInputSerializer
     answers_also: ClassVar = _WAITS
     shown_once = frozenset({"secret"})
 
@@ -178,7 +178,7 @@ class Rotate(_Clients):
         client = self.found()
         self.permit(client, *self.links(client))
         check_may_hold(self.caller, client)
-        rotated = clients.rotate_secret(client, by=self.principal, reason=self.body(Reason)["reason"])
+        rotated = clients.rotate_secret(client, by=self.principal, reason=self.body(ReasonInputSerializer)["reason"])
         return _answer(rotated, self.get_serializer_context(), HTTPStatus.OK)
 
 

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import Shown
+from entitlements.api.fields import OutputSerializer
 from entitlements.clients import acceptance, credentials
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.errors import Forbidden
@@ -31,7 +31,7 @@ class CredentialFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class CredentialShown(Shown):
+class CredentialSerializer(OutputSerializer):
     """A key or secret for a client of an agent, who asked for it, and who accepts or accepted it.
 
     `secret` is shown in the answer to who asked for it and never again; it opens nothing before it is accepted.
@@ -74,7 +74,7 @@ class CredentialShown(Shown):
 
 
 class _Credentials(Resource):
-    shown = CredentialShown
+    shown = CredentialSerializer
 
     def rows(self) -> QuerySet[ClientCredential]:
         return visibility.client_credentials(self.caller)

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from entitlements.catalog_files import imports, offers
-from entitlements.catalog_files.models import CatalogueImport
+from entitlements.catalog_files.models import CatalogImport
 from entitlements.errors import DomainError
 from entitlements.people.models import Person
 
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         summary = {**file_facts, "counts": previewed.counts, "seconds": round(time.monotonic() - began, 1)}
         self.stdout.write(json.dumps({**summary, "problems": previewed.problems}))
 
-    def _import(self, previewed: CatalogueImport, by: Person) -> None:
+    def _import(self, previewed: CatalogImport, by: Person) -> None:
         imports.confirm(previewed, by=by.principal)
         while imports.continue_import(previewed.pk):
             previewed.refresh_from_db(fields=["position"])

@@ -25,7 +25,7 @@ from governance.audit_log.queries import events as events_queries
 from governance.clients.queries import credentials
 from governance.console import doors, paging
 from governance.ownership import dormancy
-from governance.ownership.models import Dormancy, OfficeProposal
+from governance.ownership.models import Dormancy, OwnershipProposal
 from governance.reviews.event_triggered import visibility as visibility_actions
 from governance.revocations.pages import stop_several as stop_several_pages
 from governance.sod import check
@@ -79,7 +79,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "agent": agent,
         "tabs": TABS,
         "tab": tab,
-        "proposals": agent.proposals.filter(state=OfficeProposal.State.WAITING).select_related("person"),
+        "proposals": agent.proposals.filter(state=OwnershipProposal.State.WAITING).select_related("person"),
         "unused": Dormancy.objects.filter(
             agent=agent, agent__status=Agent.Status.ACTIVE, step__gt=Dormancy.Step.IN_USE
         ).first(),

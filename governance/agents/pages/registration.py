@@ -23,7 +23,7 @@ from entitlements.people.models import Person
 from governance.console import doors, form_fields
 from governance.ownership import ownership
 from governance.ownership.api import visible
-from governance.ownership.models import OfficeProposal
+from governance.ownership.models import OwnershipProposal
 
 _RESERVED: Final = frozenset({"add"})
 _FIELDS: Final = {
@@ -174,7 +174,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 def appoint(request: HttpRequest, slug: str) -> HttpResponse:
     """Propose other owners of an agent; nothing changes before they accept."""
     agent = _agent(request, slug)
-    for office in OfficeProposal.Office.values:
+    for office in OwnershipProposal.Office.values:
         doors.permit(request, f"agent-{office}", agent)
     form = PeopleForm(request.POST)
     if form_fields.submit(request, form, lambda data: _propose(request, agent, data), _FIELDS) is not None:
@@ -187,7 +187,7 @@ def appoint(request: HttpRequest, slug: str) -> HttpResponse:
 def _propose(request: HttpRequest, agent: Agent, data: dict[str, Any]) -> Agent:
     """Propose the people who do not hold the role yet. Raises what `ownership.propose` raises."""
     by = doors.person(request).principal
-    for office in OfficeProposal.Office.values:
+    for office in OwnershipProposal.Office.values:
         person: Person | None = data[office]
         if person is not None and person != getattr(agent, office):
             ownership.propose(agent, office, person, by=by, reason=data["reason"])
@@ -210,7 +210,7 @@ def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
         ownership.decline(pk, by=doors.person(request), reason=doors.reason(request))
         doors.done(request, _("You declined. The person who asked you will ask another person."))
         return redirect("/")
-    mine = proposal.person_id == doors.person(request).pk and proposal.state == OfficeProposal.State.WAITING
+    mine = proposal.person_id == doors.person(request).pk and proposal.state == OwnershipProposal.State.WAITING
     asker = Person.objects.filter(login=proposal.proposed_by.removeprefix("person:")).first()
     context = {"proposal": proposal, "agent": proposal.agent, "mine": mine, "asker": asker or proposal.proposed_by}
     return render(request, "console/agents/proposal.html", context)
@@ -229,7 +229,7 @@ def _show(request: HttpRequest, agent: Agent, form: EditForm, appointing: People
 
 
 def _people_form(agent: Agent) -> PeopleForm:
-    held = {office: getattr(agent, office) for office in OfficeProposal.Office.values}
+    held = {office: getattr(agent, office) for office in OwnershipProposal.Office.values}
     return PeopleForm(initial={office: person.login if person else "" for office, person in held.items()})
 
 

@@ -15,10 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from entitlements.access import visibility
 from entitlements.catalog_files import imports
 from entitlements.catalog_files.api.imports import begin
-from entitlements.catalog_files.models import CatalogueImport
+from entitlements.catalog_files.models import CatalogImport
 from governance.console import doors, form_fields
 
-_WHERE = dict.fromkeys(("import_not_a_catalogue", "import_too_large", "import_empty", "malformed_call"), "file")
+_WHERE = dict.fromkeys(("import_not_a_catalog", "import_too_large", "import_empty", "malformed_call"), "file")
 
 
 class ImportForm(forms.Form):
@@ -44,7 +44,7 @@ def add(request: HttpRequest) -> HttpResponse:
         return _ask(request, form)
     form = ImportForm(request.POST, request.FILES)
 
-    def look(data: dict[str, Any]) -> CatalogueImport:
+    def look(data: dict[str, Any]) -> CatalogImport:
         doors.permit(request, "imports", None)
         file = data["file"]
         by = doors.person(request).principal
@@ -65,7 +65,7 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     return _show(request, doors.find(visibility.imports(doors.caller(request)), pk=pk))
 
 
-def _show(request: HttpRequest, catalogue_import: CatalogueImport) -> HttpResponse:
+def _show(request: HttpRequest, catalogue_import: CatalogImport) -> HttpResponse:
     counts = catalogue_import.counts
     rows = [
         (_("Systems that are new"), counts.get("systems_new", 0)),
@@ -79,8 +79,8 @@ def _show(request: HttpRequest, catalogue_import: CatalogueImport) -> HttpRespon
     context = {
         "imported": catalogue_import,
         "rows": rows,
-        "waits": catalogue_import.state == CatalogueImport.State.PREVIEW,
-        "runs": catalogue_import.state == CatalogueImport.State.RUNNING,
+        "waits": catalogue_import.state == CatalogImport.State.PREVIEW,
+        "runs": catalogue_import.state == CatalogImport.State.RUNNING,
         "may_confirm": doors.may(doors.caller(request), "import-confirm", catalogue_import),
     }
     return render(request, "console/catalog/import_one.html", context)

@@ -37,7 +37,7 @@ _FIELDS: Final = {
     "credential_malformed": "secret",
     "not_the_owner": "secret",
     "unknown_person": "owner",
-    "own_appointment": "owner",
+    "self_appointment": "owner",
     "reason_required": "reason",
 }
 

@@ -17,7 +17,7 @@ from entitlements import strict
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
 from entitlements.clients import clients, credentials
-from entitlements.clients.api.clients import ClientAsked
+from entitlements.clients.api.clients import ClientInputSerializer
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.errors import DomainError, Malformed, NotFound, ReasonRequired
 from entitlements.people.models import Person
@@ -79,7 +79,7 @@ class AddForm(forms.Form):
             self.add_error("client_id", forms.ValidationError(_("Choose another identifier."), "invalid"))
         if data["auth"] == Client.Auth.NONE and not values["redirect_uris"]:
             self.add_error("redirect_uris", forms.ValidationError(_("A public client needs an address."), "required"))
-        checked = ClientAsked(data=values)
+        checked = ClientInputSerializer(data=values)
         if not self.errors and not checked.is_valid():
             for name, problems in checked.errors.items():
                 messages = problems if isinstance(problems, list) else ["; ".join(map(str, problems.values()))]

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.api.endpoints import Endpoint, Listing, Resource
-from entitlements.api.fields import Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
 from entitlements.catalog.models import System
 from entitlements.errors import Forbidden
@@ -44,7 +44,7 @@ COLUMNS: Final = (
 )
 
 
-class RowShown(Shown):
+class CoverageRowSerializer(OutputSerializer):
     """One workflow. An unknown time is null; `token_basis` says how a token life is known."""
 
     id = serializers.IntegerField()
@@ -65,7 +65,7 @@ class RowShown(Shown):
     changed_by = serializers.CharField()
 
 
-class FindingShown(Shown):
+class FindingSerializer(OutputSerializer):
     """What does not fit together at one system: times of the governed path and of the one past us; null is unknown."""
 
     system = serializers.CharField(source="system.slug")
@@ -75,7 +75,7 @@ class FindingShown(Shown):
     agents = serializers.ListField(child=serializers.CharField())
 
 
-class SummaryShown(Shown):
+class SummarySerializer(OutputSerializer):
     """How many agents there are and are visible per call, workflows by path, and what does not fit.
 
     Of many workflows the numbers are those that a worker counted `as_of` then; null says that they are of now.
@@ -86,10 +86,10 @@ class SummaryShown(Shown):
     percent = serializers.IntegerField(allow_null=True)
     paths = serializers.DictField(child=serializers.IntegerField())
     as_of = serializers.DateTimeField(allow_null=True)
-    findings = FindingShown(many=True)
+    findings = FindingSerializer(many=True)
 
 
-class TermsShown(Shown):
+class PathTermsSerializer(OutputSerializer):
     """The terms of a path, as a person described them."""
 
     path = serializers.ChoiceField(choices=PathTerms.Path.choices)
@@ -104,7 +104,7 @@ class TermsShown(Shown):
     reason = serializers.CharField()
 
 
-class TermsAsked(Strict):
+class PathTermsInputSerializer(InputSerializer):
     """What holds on a path; what is left out is unknown from then on. On the gateway's only `bypass` can be set."""
 
     path = serializers.ChoiceField(choices=PathTerms.Path.choices)
@@ -170,7 +170,7 @@ class CoverageRows(Listing):
     """List the workflows that the caller sees, each with its path and its terms."""
 
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = RowShown
+    shown: ClassVar[type[OutputSerializer]] = CoverageRowSerializer
     filterset_class = CoverageFilter
 
     def rows(self) -> QuerySet[Workflow]:
@@ -180,7 +180,7 @@ class CoverageRows(Listing):
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Answer one page."""
         page = self.paginate_queryset(self.filter_queryset(self.rows())) or []
-        return self.get_paginated_response(RowShown(workflow_rows(page), many=True).data)
+        return self.get_paginated_response(CoverageRowSerializer(workflow_rows(page), many=True).data)
 
 
 class Summary(Endpoint):
@@ -188,21 +188,21 @@ class Summary(Endpoint):
 
     matrix: ClassVar[Matrix] = MATRIX
 
-    @extend_schema(responses=SummaryShown)
+    @extend_schema(responses=SummarySerializer)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Return how much of what one sees is visible per call, and what does not fit together."""
         head = coverage_map.headline(self.caller)
         findings = coverage_map.findings(self.caller)
         names = ("agents", "visible", "percent", "paths", "as_of")
-        return Response(SummaryShown({**{name: getattr(head, name) for name in names}, "findings": findings}).data)
+        return Response(SummarySerializer({**{name: getattr(head, name) for name in names}, "findings": findings}).data)
 
 
 class SystemPath(Resource):
     """Describe the terms of one path to a system."""
 
     matrix: ClassVar[Matrix] = MATRIX
-    shown = TermsShown
-    asked = TermsAsked
+    shown = PathTermsSerializer
+    asked = PathTermsInputSerializer
     lookup = "slug"
 
     def rows(self) -> QuerySet[System]:
@@ -215,6 +215,6 @@ class SystemPath(Resource):
         self.permit(row, f"system:{row.slug}")
         if self.caller.human is None:
             raise Forbidden
-        body = self.body(TermsAsked)
+        body = self.body(PathTermsInputSerializer)
         path, reason = body.pop("path"), body.pop("reason")
         return self.show(coverage_map.describe(row, path, by=self.caller.human, reason=reason, **body))

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api.endpoints import Endpoint
-from entitlements.api.fields import Shown
+from entitlements.api.fields import OutputSerializer
 from entitlements.api.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.coverage_map import reconciliation
@@ -18,7 +18,7 @@ from governance.coverage_map import reconciliation
 MOST: Final = 500
 
 
-class ComparedShown(Shown):
+class ComparedAgentSerializer(OutputSerializer):
     """One agent, known here and there, here alone, or there alone, with source and dates."""
 
     known = serializers.ChoiceField(choices=[(name, name) for name in ("both", "here", "there")])
@@ -31,22 +31,22 @@ class ComparedShown(Shown):
     last_call_at = serializers.DateTimeField(allow_null=True)
 
 
-class ComparisonShown(Shown):
+class ComparisonSerializer(OutputSerializer):
     """How many agents are known where, and the first 500 of each."""
 
     counts = serializers.DictField(child=serializers.IntegerField())
-    there = ComparedShown(many=True)
-    both = ComparedShown(many=True)
-    here = ComparedShown(many=True)
+    there = ComparedAgentSerializer(many=True)
+    both = ComparedAgentSerializer(many=True)
+    here = ComparedAgentSerializer(many=True)
 
 
 class AgentsCompared(Endpoint):
-    """GET /seen-agents/compared."""
+    """GET /unmanaged-agents/compared."""
 
     matrix: ClassVar[Matrix] = MATRIX
 
-    @extend_schema(responses=ComparisonShown)
+    @extend_schema(responses=ComparisonSerializer)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Compare the agents of Mandate with what files of other sources named."""
         sides = {name: reconciliation.listed(name, MOST) for name in ("there", "both", "here")}
-        return Response(ComparisonShown({"counts": reconciliation.counts(), **sides}).data)
+        return Response(ComparisonSerializer({"counts": reconciliation.counts(), **sides}).data)

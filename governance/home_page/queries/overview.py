@@ -16,17 +16,17 @@ from audit import clock
 from entitlements.agents.models import Agent
 from entitlements.revocation.models import Revocation
 from governance.deciders.review_rules import Verb
-from governance.ownership.models import OfficeProposal
+from governance.ownership.models import OwnershipProposal
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.deadlines import deadlines
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import tallies
 from governance.reviews.quality import care
-from governance.reviews.remediation.models import Remediation, RemovalException
+from governance.reviews.remediation.models import Remediation, RemediationException
 from governance.reviews.reports.queries import plots as plots_queries
 from governance.reviews.usage import coverage
-from governance.sod.models import CombinationException
+from governance.sod.models import SodException
 
 _SOON: Final = timedelta(days=14)
 _DEADLINE: Final = timedelta(hours=72)
@@ -131,7 +131,7 @@ def _passed_on() -> Iterator[Need]:
 
 
 def _sponsors() -> Iterator[Need]:
-    waiting = OfficeProposal.objects.filter(office="sponsor", state=OfficeProposal.State.WAITING)
+    waiting = OwnershipProposal.objects.filter(office="sponsor", state=OwnershipProposal.State.WAITING)
     rows = waiting.exclude(agent__status=Agent.Status.RETIRED).select_related("agent", "person")
     for proposal in rows.order_by("answer_by")[:_CAMPAIGNS]:
         sentence = _("%(person)s has not answered yet whether to own %(agent)s")
@@ -142,13 +142,13 @@ def _sponsors() -> Iterator[Need]:
 def _exceptions() -> Iterator[Need]:
     now = clock.now()
     soon = {"ended_at": None, "expires_at__gt": now, "expires_at__lte": now + _SOON}
-    cuts = RemovalException.objects.filter(**soon).select_related("remediation__decision__item__campaign")
+    cuts = RemediationException.objects.filter(**soon).select_related("remediation__decision__item__campaign")
     for cut in cuts.order_by("expires_at")[:_CAMPAIGNS]:
         item = cut.remediation.decision.item
         address = f"/reviews/{item.campaign.slug}/items/{item.pk}/"
         yield Need(_("An exception from a removal ends: %(name)s") % {"name": item.name}, address, cut.expires_at)
     for exception in (
-        CombinationException.objects.filter(**soon).select_related("rule", "agent").order_by("expires_at")[:_CAMPAIGNS]
+        SodException.objects.filter(**soon).select_related("rule", "agent").order_by("expires_at")[:_CAMPAIGNS]
     ):
         sentence = _("An exception from “%(rule)s” ends for %(agent)s") % {
             "rule": exception.rule.name,

@@ -15,10 +15,10 @@ from entitlements.catalog.models import System, Tool
 from entitlements.clients.models import ClientCredential
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
-from governance.approval_policies.models import RuleApproval
+from governance.approval_policies.models import AutoApproval
 from governance.approvals import auto_approval
 from governance.catalog.queries import systems
-from governance.ownership.models import Dormancy, OfficeProposal
+from governance.ownership.models import Dormancy, OwnershipProposal
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 from governance.reviews.campaigns.models import Campaign
@@ -27,7 +27,7 @@ from governance.reviews.discussion.models import ReviewQuestion
 from governance.reviews.event_triggered import visibility as visibility_actions
 from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items import visibility as visibility_module
-from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
+from governance.reviews.spot_checks.models import SpotCheck, SpotCheckPlan
 
 SOON: Final = timedelta(days=7)
 
@@ -63,24 +63,24 @@ def questions_for(person: Person) -> QuerySet[ReviewQuestion]:
     return questions.waiting_for(person)
 
 
-def checks_for(person: Person) -> QuerySet[SpotPlan]:
+def checks_for(person: Person) -> QuerySet[SpotCheckPlan]:
     """Return the reviews of which this person is asked to check answers, the most urgent first, with how many each."""
     mine = Count("checks", filter=Q(checks__checker=person, checks__answered_at=None))
-    rows = SpotPlan.objects.filter(due_at__gt=clock.now()).annotate(waiting=mine).filter(waiting__gt=0)
+    rows = SpotCheckPlan.objects.filter(due_at__gt=clock.now()).annotate(waiting=mine).filter(waiting__gt=0)
     return rows.select_related("campaign").order_by("due_at")
 
 
-def disagreements_for(person: Person) -> QuerySet[SpotPlan]:
+def disagreements_for(person: Person) -> QuerySet[SpotCheckPlan]:
     """Return the reviews that this person runs of which checks would take more away, with how many of how many."""
     left = SpotCheck.to_follow_up().filter(plan=OuterRef("pk")).order_by().values("plan")
-    rows = SpotPlan.objects.filter(campaign__owner=person, drawn_at__isnull=False)
+    rows = SpotCheckPlan.objects.filter(campaign__owner=person, drawn_at__isnull=False)
     counted = rows.annotate(differ=Subquery(left.annotate(n=Count("pk")).values("n")), sampled=Count("checks"))
     return counted.filter(differ__gt=0).select_related("campaign").order_by("-drawn_at")
 
 
-def proposals_for(person: Person) -> QuerySet[OfficeProposal]:
+def proposals_for(person: Person) -> QuerySet[OwnershipProposal]:
     """Return the proposals of ownership to this person, the most urgent first."""
-    waiting = OfficeProposal.objects.filter(person=person, state=OfficeProposal.State.WAITING)
+    waiting = OwnershipProposal.objects.filter(person=person, state=OwnershipProposal.State.WAITING)
     return waiting.select_related("agent").order_by("answer_by")
 
 
@@ -102,7 +102,7 @@ def unneeded(person: Person) -> QuerySet[Agent]:
     return idle.select_related("dormancy").order_by("slug")
 
 
-def by_rule(caller: Caller) -> QuerySet[RuleApproval]:
+def by_rule(caller: Caller) -> QuerySet[AutoApproval]:
     """Return auto-approvals of a week ago that are not yet reviewed, for people who review them."""
     due = auto_approval.due(caller.human)
     return due if caller.has(*auto_approval.MAY_PROPOSE) else due.none()

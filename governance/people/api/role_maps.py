@@ -12,10 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api.endpoints import Listing, Resource
-from entitlements.api.fields import Reason, Shown, Text
+from entitlements.api.fields import OutputSerializer, ReasonInputSerializer, Text
 from entitlements.api.matrix import Matrix
 from entitlements.people import role_maps
-from entitlements.people.models import Role, RoleMapping
+from entitlements.people.models import GroupMapping, Role
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
 from governance.sod.api.policies import PersonAction, first_hand
@@ -23,7 +23,7 @@ from governance.sod.api.policies import PersonAction, first_hand
 _ROLES = [(role.value, role.label) for role in Role]
 
 
-class MappingAsked(Reason):
+class GroupMappingInputSerializer(ReasonInputSerializer):
     """A new row: the issuer, the claim of its ID tokens, the value in it, the role, and why."""
 
     issuer = Text(max_length=300)
@@ -32,7 +32,7 @@ class MappingAsked(Reason):
     role = serializers.ChoiceField(choices=_ROLES)
 
 
-class MappingShown(Shown):
+class GroupMappingSerializer(OutputSerializer):
     """One row: what gives which role, who proposed it and who put it in force."""
 
     id = serializers.UUIDField()
@@ -54,44 +54,44 @@ class MappingFilter(filters.FilterSet):
     ended = filters.BooleanFilter(field_name="ended_at", lookup_expr="isnull", exclude=True)
 
     class Meta:
-        model = RoleMapping
+        model = GroupMapping
         fields: ClassVar[list[str]] = []
 
 
-class _OfMappings(Resource):
+class _GroupMappingResource(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = MappingShown
+    shown: ClassVar[type[OutputSerializer]] = GroupMappingSerializer
 
-    def rows(self) -> QuerySet[RoleMapping]:
-        return RoleMapping.objects.select_related("issuer", "proposed_by", "confirmed_by")
+    def rows(self) -> QuerySet[GroupMapping]:
+        return GroupMapping.objects.select_related("issuer", "proposed_by", "confirmed_by")
 
-    def links(self, mapping: RoleMapping) -> list[str]:
+    def links(self, mapping: GroupMapping) -> list[str]:
         return [f"mapping:{mapping.pk}"]
 
 
-class Mappings(_OfMappings, Listing):
+class Mappings(_GroupMappingResource, Listing):
     """GET and POST /role-mappings."""
 
     filterset_class = MappingFilter
     ordering = ("-made_at", "-id")
-    asked = MappingAsked
+    asked = GroupMappingInputSerializer
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Propose a row; it gives nothing before a second person has put it in force."""
-        body = self.body(MappingAsked)
+        body = self.body(GroupMappingInputSerializer)
         identity = TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True)
         issuer = self.find(identity, issuer=body.pop("issuer"))
         return self.again(role_maps.propose(issuer, **body, by=first_hand(self)), status=HTTPStatus.CREATED)
 
 
-class ConfirmMapping(_OfMappings, PersonAction):
+class ConfirmMapping(_GroupMappingResource, PersonAction):
     """Put a row in force, as a second person; each sign-in from now on is asked."""
 
     verb = staticmethod(role_maps.confirm)
 
 
-class EndMapping(_OfMappings, PersonAction):
+class EndMapping(_GroupMappingResource, PersonAction):
     """End a row; every role that it gave is taken away at once."""
 
     verb = staticmethod(role_maps.end)

@@ -14,7 +14,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import Nothing, Reason, Shown, Slug, Strict, Text
+from entitlements.api.fields import (
+    EmptyInputSerializer,
+    InputSerializer,
+    OutputSerializer,
+    ReasonInputSerializer,
+    Slug,
+    Text,
+)
 from entitlements.api.matrix import Matrix
 from entitlements.people import people_files, sources
 from entitlements.people.models import PeopleSource
@@ -22,7 +29,7 @@ from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
 
 
-class SourceAsked(Strict):
+class PeopleSourceInputSerializer(InputSerializer):
     """A new source; with `subjects_of` its external ids are subjects at that issuer."""
 
     slug = Slug()
@@ -30,7 +37,7 @@ class SourceAsked(Strict):
     subjects_of = Text(max_length=300, allow_null=True, default=None)
 
 
-class SourceShown(Shown):
+class PeopleSourceSerializer(OutputSerializer):
     """One source; `token` is filled in when it was made just now."""
 
     slug = serializers.CharField()
@@ -48,14 +55,14 @@ class SourceShown(Shown):
         return token
 
 
-class SourceTestResult(Shown):
+class SourceTestResult(OutputSerializer):
     """Whether a source delivers people; `problems` are codes of what prevents it."""
 
     ok = serializers.BooleanField()
     problems = serializers.ListField(child=serializers.CharField())
 
 
-class FileAsked(Strict):
+class FileInputSerializer(InputSerializer):
     """A file of people. Without `seen` it is only looked at; with the `digest` of that look it is taken in."""
 
     csv = serializers.CharField(max_length=people_files.LARGEST, trim_whitespace=False)
@@ -64,7 +71,7 @@ class FileAsked(Strict):
     reason = Text(max_length=500, default="", allow_blank=True)
 
 
-class FileRowShown(Shown):
+class FileRowSerializer(OutputSerializer):
     """One row of a file: what it does, and the code of why it is refused. Row 0 is a person who is left out."""
 
     row = serializers.IntegerField(source="number")
@@ -74,13 +81,13 @@ class FileRowShown(Shown):
     code = serializers.CharField()
 
 
-class PlanShown(Shown):
+class PeopleFilePlanSerializer(OutputSerializer):
     """What a file would do, or did."""
 
     applied = serializers.BooleanField()
     digest = serializers.CharField()
     counts = serializers.DictField(child=serializers.IntegerField())
-    rows = FileRowShown(many=True)
+    rows = FileRowSerializer(many=True)
 
 
 class SourceFilter(filters.FilterSet):
@@ -93,9 +100,9 @@ class SourceFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class _OfSources(Resource):
+class _PeopleSourceResource(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = SourceShown
+    shown: ClassVar[type[OutputSerializer]] = PeopleSourceSerializer
     lookup = "slug"
 
     def rows(self) -> QuerySet[PeopleSource]:
@@ -107,47 +114,47 @@ class _OfSources(Resource):
     def with_token(self, source: PeopleSource, token: str, status: int) -> Response:
         """Answer with a source and the token that was just made."""
         context = {**self.get_serializer_context(), "token": token}
-        return Response(SourceShown(source, context=context).data, status=status)
+        return Response(PeopleSourceSerializer(source, context=context).data, status=status)
 
 
-class Sources(_OfSources, Listing):
+class Sources(_PeopleSourceResource, Listing):
     """GET and POST /people-sources."""
 
     filterset_class = SourceFilter
     ordering = ("slug",)
-    asked = SourceAsked
+    asked = PeopleSourceInputSerializer
     answers = HTTPStatus.CREATED
     shown_once = frozenset({"token"})
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Connect a source; its token is in this answer alone."""
-        body = self.body(SourceAsked)
+        body = self.body(PeopleSourceInputSerializer)
         identity = TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True)
         issuer = self.find(identity, issuer=body["subjects_of"]) if body["subjects_of"] else None
         source, token = sources.make(body["slug"], name=body["name"], subjects_of=issuer, by=self.principal)
         return self.with_token(source, token, HTTPStatus.CREATED)
 
 
-class OneSource(_OfSources, Look):
+class PeopleSourceDetail(_PeopleSourceResource, Look):
     """GET /people-sources/{slug}."""
 
 
-class RotateSource(_OfSources):
+class RotateSource(_PeopleSourceResource):
     """POST /people-sources/{slug}/rotate."""
 
-    asked = Reason
+    asked = ReasonInputSerializer
     shown_once = frozenset({"token"})
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Give it another token, shown in this answer alone; the one before opens nothing from now on."""
         row = self.found()
         self.permit(row, *self.links(row))
-        self.body(Reason)
+        self.body(ReasonInputSerializer)
         token = sources.rotate(row, by=self.principal)
         return self.with_token(self.found(), token, HTTPStatus.OK)
 
 
-class TestSource(_OfSources):
+class TestSource(_PeopleSourceResource):
     """POST /people-sources/{slug}/test."""
 
     @extend_schema(request=None, responses=SourceTestResult)
@@ -155,46 +162,46 @@ class TestSource(_OfSources):
         """Test whether the source delivers people. Changes nothing."""
         row = self.found()
         self.permit(row, *self.links(row))
-        self.body(Nothing)
+        self.body(EmptyInputSerializer)
         problems = sources.check(row)
         return Response(SourceTestResult({"ok": not problems, "problems": problems}).data)
 
 
-class EndSource(_OfSources, Act):
+class EndSource(_PeopleSourceResource, Act):
     """POST /people-sources/{slug}/disable."""
 
     verb = staticmethod(sources.disable)
 
 
-class LetThrough(_OfSources, Act):
+class LetThrough(_PeopleSourceResource, Act):
     """POST /people-sources/{slug}/let-through."""
 
     durable = True
     verb: ClassVar[Callable[..., Any]] = staticmethod(sources.allow_removals)
 
 
-class Refuse(_OfSources, Act):
+class Refuse(_PeopleSourceResource, Act):
     """POST /people-sources/{slug}/keep."""
 
     verb: ClassVar[Callable[..., Any]] = staticmethod(sources.refuse_removals)
 
 
-class TakeFile(_OfSources):
+class TakeFile(_PeopleSourceResource):
     """POST /people-sources/{slug}/file."""
 
-    asked = FileAsked
+    asked = FileInputSerializer
     durable = True
 
-    @extend_schema(request=FileAsked, responses=PlanShown)
+    @extend_schema(request=FileInputSerializer, responses=PeopleFilePlanSerializer)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Look at a file of people, or take in what was seen; each row is done by itself."""
         row = self.found()
         self.permit(row, *self.links(row))
-        body = self.body(FileAsked)
+        body = self.body(FileInputSerializer)
         if body["seen"]:
             by = {"by": self.principal, "reason": body["reason"]}
             plan = people_files.apply(row, body["csv"], complete=body["complete"], seen=body["seen"], **by)
         else:
             plan = people_files.plan(row, body["csv"], complete=body["complete"], by=self.principal)
         values = {"applied": bool(body["seen"]), "digest": plan.digest, "counts": plan.counts, "rows": plan.rows}
-        return Response(PlanShown(values).data)
+        return Response(PeopleFilePlanSerializer(values).data)

@@ -20,7 +20,7 @@ from entitlements.people.models import Person, Role
 from governance.console import doors, form_fields
 
 _RESERVED: Final = frozenset({"add"})
-_FIELDS: Final = {"manager_loop": "manager", "own_appointment": "manager"}
+_FIELDS: Final = {"manager_loop": "manager", "self_appointment": "manager"}
 MEANINGS: Final = {
     Role.ANALYST: gettext_lazy("Registers systems, tools, agents, people; runs reviews; stops things."),
     Role.APPROVER: gettext_lazy("Answers requests where a rule names approvers."),

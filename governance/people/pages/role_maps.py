@@ -14,11 +14,11 @@ from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError, Malformed
 from entitlements.people import role_maps, roles
-from entitlements.people.models import Role, RoleMapping
+from entitlements.people.models import GroupMapping, Role
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.console import doors, form_fields, paging
 
-_FIELDS: Final = {"mapping_taken": "value", "role_not_mappable": "role", "role_not_held": "role"}
+_FIELDS: Final = {"mapping_taken": "value", "group_mapping_not_allowed": "role", "role_not_held": "role"}
 
 
 class ProposeForm(forms.Form):
@@ -69,7 +69,7 @@ def listing(request: HttpRequest) -> HttpResponse:
             except DomainError as refusal:
                 doors.record(request, refusal)
                 problem = refusal
-    rows = RoleMapping.objects.filter(ended_at=None).select_related("issuer", "proposed_by", "confirmed_by")
+    rows = GroupMapping.objects.filter(ended_at=None).select_related("issuer", "proposed_by", "confirmed_by")
     context: dict[str, Any] = {"page": paging.page(request, rows, ("-made_at", "-id")), "problem": problem}
     answer = form_fields.show(request, "console/people/role_map.html", form, context)
     if problem is not None:
@@ -82,7 +82,7 @@ def _act(request: HttpRequest, verb: str) -> HttpResponse:
     if verb not in acts:
         raise Malformed
     try:
-        mapping = doors.find(RoleMapping.objects.all(), pk=request.POST.get("mapping", ""))
+        mapping = doors.find(GroupMapping.objects.all(), pk=request.POST.get("mapping", ""))
     except ValueError as why:
         raise Malformed from why
     doors.about(request, f"mapping:{mapping.pk}")

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from entitlements.access.caller import Caller
 from entitlements.api import preconditions
-from entitlements.api.fields import Lasts, Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Text
 from governance.approvals.models import Approval, RequestQuestion
 from governance.requests.models import AccessRequest, RequestLine
 
@@ -49,7 +49,7 @@ class Limits(serializers.DictField):
     child = serializers.DictField()
 
 
-class Asked(Strict):
+class RequestInputSerializer(InputSerializer):
     """A request for access."""
 
     agent = Text(max_length=64)
@@ -63,7 +63,7 @@ class Asked(Strict):
     denied_call = serializers.UUIDField(required=False, allow_null=True, default=None)
 
 
-class NarrowingBody(Strict):
+class NarrowingBody(InputSerializer):
     """What to keep of a request, and why. What is left out stays as it is."""
 
     tools = Names(required=False, allow_null=True, default=None)
@@ -72,21 +72,21 @@ class NarrowingBody(Strict):
     reason = Text(max_length=2000, required=False, allow_blank=True, default="")
 
 
-class RenewalAsked(NarrowingBody):
+class RenewalInputSerializer(NarrowingBody):
     """How long access shall go on, and why; what is left out stays as it is."""
 
     lasts = Lasts()
     reason = Text(max_length=2000)
 
 
-class AgainAsked(Strict):
+class RepeatInputSerializer(InputSerializer):
     """Why it is asked for again; without a time, for as long as then."""
 
     lasts = Lasts(required=False, allow_null=True, default=None)
     reason = Text(max_length=2000)
 
 
-class OptionalReason(Strict):
+class OptionalReason(InputSerializer):
     """A reason that may be left out."""
 
     reason = Text(max_length=2000, required=False, allow_blank=True, default="")
@@ -98,7 +98,7 @@ class DenialBody(OptionalReason):
     because = serializers.ChoiceField(choices=Approval.Because.choices, required=False, default="")
 
 
-class LineShown(Shown):
+class LineShown(OutputSerializer):
     """One tool that was asked for, and what is left of it."""
 
     tool = serializers.CharField(source="tool.name")
@@ -108,7 +108,7 @@ class LineShown(Shown):
     limits = serializers.JSONField()
 
 
-class StageShown(Shown):
+class StageSerializer(OutputSerializer):
     """One stage: whom it waits for while it waits, then who answered what.
 
     `resolution` says why these people; it is for those who may see everything.
@@ -139,7 +139,7 @@ class StageShown(Shown):
         return {name: value for name, value in data.items() if name not in hidden}
 
 
-class QuestionShown(Shown):
+class QuestionShown(OutputSerializer):
     """What an approver asked back, and what was answered."""
 
     id = serializers.UUIDField()
@@ -151,7 +151,7 @@ class QuestionShown(Shown):
     answered_at = serializers.DateTimeField(allow_null=True)
 
 
-class RequestShown(Shown):
+class RequestSerializer(OutputSerializer):
     """A request: what was asked, what is left of it, whom it waits for, and the grant that it became."""
 
     id = serializers.UUIDField()
@@ -200,7 +200,7 @@ class RequestShown(Shown):
     def get_approvals(self, request: AccessRequest) -> list[dict[str, Any]]:
         """List the stages in order."""
         stages: list[Approval] = sorted(request.approvals.all(), key=lambda stage: stage.position)
-        return [StageShown(stage, context=self.context).data for stage in stages]
+        return [StageSerializer(stage, context=self.context).data for stage in stages]
 
     def get_questions(self, request: AccessRequest) -> list[dict[str, Any]]:
         """List what was asked back, in order."""

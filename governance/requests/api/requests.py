@@ -32,7 +32,15 @@ from governance.request_changes import renewal
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 
-from .bodies import AgainAsked, Asked, DenialBody, NarrowingBody, OptionalReason, RenewalAsked, RequestShown
+from .bodies import (
+    DenialBody,
+    NarrowingBody,
+    OptionalReason,
+    RenewalInputSerializer,
+    RepeatInputSerializer,
+    RequestInputSerializer,
+    RequestSerializer,
+)
 
 IF_MATCH: Final = OpenApiParameter(
     "If-Match", str, OpenApiParameter.HEADER, description="The `etag` of the request as it was read."
@@ -48,7 +56,7 @@ class UnknownName(DomainError):
     code, status = "unknown_name", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-class OfRequests(Endpoint):
+class RequestResource(Endpoint):
     """The base of the endpoints of requests: who asks, and what they may see."""
 
     matrix: ClassVar[Matrix] = MATRIX
@@ -77,7 +85,9 @@ class OfRequests(Endpoint):
         """Answer with a request as it is now."""
         access_request = self.find(self.visible(), pk=pk)
         return tagged(
-            RequestShown(access_request, context={"caller": self.caller}).data, access_request.version, status=status
+            RequestSerializer(access_request, context={"caller": self.caller}).data,
+            access_request.version,
+            status=status,
         )
 
     def seen(self, pk: UUID) -> None:
@@ -165,10 +175,10 @@ class RequestFilter(filters.FilterSet):
         return rows.filter(pk__in=stages.values("request"))
 
 
-class Requests(OfRequests, Listing):
+class Requests(RequestResource, Listing):
     """GET and POST /requests."""
 
-    serializer_class = RequestShown
+    serializer_class = RequestSerializer
     filterset_class = RequestFilter
     ordering = ("-asked_at", "-id")
 
@@ -176,31 +186,31 @@ class Requests(OfRequests, Listing):
         """Return the visible requests."""
         return self.visible()
 
-    @extend_schema(responses=RequestShown(many=True))
+    @extend_schema(responses=RequestSerializer(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """List requests by agent, entitlement, system, state, and by whom they wait for."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
-        return self.get_paginated_response(RequestShown(page, many=True, context={"caller": self.caller}).data)
+        return self.get_paginated_response(RequestSerializer(page, many=True, context={"caller": self.caller}).data)
 
-    @extend_schema(request=Asked, responses={201: RequestShown})
+    @extend_schema(request=RequestInputSerializer, responses={201: RequestSerializer})
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Ask for access: as a person, or as an agent for itself."""
-        return self.answer(self.ask(self.body(Asked)).pk, HTTPStatus.CREATED)
+        return self.answer(self.ask(self.body(RequestInputSerializer)).pk, HTTPStatus.CREATED)
 
 
-class One(OfRequests):
+class One(RequestResource):
     """GET /requests/{id}."""
 
-    @extend_schema(responses=RequestShown)
+    @extend_schema(responses=RequestSerializer)
     def get(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - the framework's signature
         """Show one request."""
         return self.answer(asked)
 
 
-class Approve(OfRequests):
+class Approve(RequestResource):
     """POST /requests/{id}/approve. If-Match is needed: what is approved is what was read."""
 
-    @extend_schema(request=NarrowingBody, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=NarrowingBody, responses=RequestSerializer, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:
         """Approve, taking away first where wished; the last approval issues the grant. Without a proof it is undone."""
         self.seen(asked)
@@ -222,10 +232,10 @@ class Approve(OfRequests):
         return self.answer(asked)
 
 
-class Deny(OfRequests):
+class Deny(RequestResource):
     """POST /requests/{id}/deny."""
 
-    @extend_schema(request=DenialBody, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=DenialBody, responses=RequestSerializer, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - the framework's signature
         """Deny, with a reason, which ends the request."""
         self.seen(asked)
@@ -233,10 +243,10 @@ class Deny(OfRequests):
         return self.answer(asked)
 
 
-class Narrow(OfRequests):
+class Narrow(RequestResource):
     """POST /requests/{id}/narrow."""
 
-    @extend_schema(request=NarrowingBody, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=NarrowingBody, responses=RequestSerializer, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """Narrow the request, as the requester or as an approver that it waits for."""
         self.seen(asked)
@@ -245,10 +255,10 @@ class Narrow(OfRequests):
         return self.answer(asked)
 
 
-class Cancel(OfRequests):
+class Cancel(RequestResource):
     """POST /requests/{id}/cancel."""
 
-    @extend_schema(request=OptionalReason, responses=RequestShown, parameters=[IF_MATCH])
+    @extend_schema(request=OptionalReason, responses=RequestSerializer, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """Withdraw the request, as its requester."""
         self.seen(asked)
@@ -257,29 +267,29 @@ class Cancel(OfRequests):
         return self.answer(asked)
 
 
-class Renew(OfRequests):
+class Renew(RequestResource):
     """POST /grants/{id}/renew."""
 
-    @extend_schema(request=RenewalAsked, responses={201: RequestShown})
+    @extend_schema(request=RenewalInputSerializer, responses={201: RequestSerializer})
     def post(self, request: Request, grant: UUID) -> Response:  # noqa: ARG002 - as above
         """Request that access which ends soon is renewed, unchanged or narrowed."""
         held = self.held(grant)
-        return self.answer(self.renew(held, self.body(RenewalAsked)).pk, HTTPStatus.CREATED)
+        return self.answer(self.renew(held, self.body(RenewalInputSerializer)).pk, HTTPStatus.CREATED)
 
 
-class Again(OfRequests):
+class Again(RequestResource):
     """POST /requests/{id}/again."""
 
-    @extend_schema(request=AgainAsked, responses={201: RequestShown})
+    @extend_schema(request=RepeatInputSerializer, responses={201: RequestSerializer})
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """Ask once more for what was denied, withdrawn or not answered in time."""
         self.seen(asked)
-        body, by = self.body(AgainAsked), self.requester()
+        body, by = self.body(RepeatInputSerializer), self.requester()
         new_request = renewal.ask_again(asked, by=by, on_behalf_of=self.acts_for(by), **body)
         return self.answer(new_request.pk, HTTPStatus.CREATED)
 
 
-def first_hand(view: OfRequests) -> Person:
+def first_hand(view: RequestResource) -> Person:
     """Return the person who answers. Raises NotAnApprover for an agent or a script."""
     if view.caller.human is None:
         raise NotAnApprover

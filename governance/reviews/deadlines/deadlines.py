@@ -36,7 +36,7 @@ from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects
 from governance.reviews.population import campaigns
 from governance.reviews.remediation import person_access, remediation
-from governance.reviews.remediation.models import NoAnswer, TakenBack
+from governance.reviews.remediation.models import NoAnswer, RecalledDecision
 
 from . import undecided
 
@@ -181,11 +181,13 @@ def extensions(campaign: Campaign) -> dict[UUID, datetime]:
     Each has the working days of grace once more. Only the first recall since the item was opened counts, or a reviewer
     could keep an item open without end. After a pause the days begin again.
     """
-    rows = TakenBack.objects.filter(decision__item__campaign=campaign, decision__item__state=ReviewItem.State.IN_REVIEW)
-    rows = rows.filter(Q(kind=TakenBack.Kind.REOPEN) | Q(at__gt=campaign.due_at)).order_by("at")
+    rows = RecalledDecision.objects.filter(
+        decision__item__campaign=campaign, decision__item__state=ReviewItem.State.IN_REVIEW
+    )
+    rows = rows.filter(Q(kind=RecalledDecision.Kind.REOPEN) | Q(at__gt=campaign.due_at)).order_by("at")
     since, recalled = dict[UUID, datetime](), set[UUID]()
     for item, kind, at in rows.values_list("decision__item", "kind", "at"):
-        if kind == TakenBack.Kind.REOPEN:
+        if kind == RecalledDecision.Kind.REOPEN:
             recalled.discard(item)
         elif item in recalled:
             continue

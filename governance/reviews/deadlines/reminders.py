@@ -25,7 +25,7 @@ from governance.out_of_office import delegations
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import tallies
 from governance.reviews.reviewers.models import Assignment
-from governance.reviews.spot_checks.models import SpotPlan
+from governance.reviews.spot_checks.models import SpotCheckPlan
 
 _WEEK, _DAY = timedelta(days=7), timedelta(days=1)
 SOON, LAST = timedelta(days=3), timedelta(days=1)
@@ -79,12 +79,12 @@ def remind() -> int:
     under_way = list(Campaign.objects.filter(state=Campaign.State.ACTIVE).select_related("owner"))
     left = tallies.still_open(under_way)
     queued = sum(_remind(campaign, now, left[campaign.pk]) for campaign in under_way if campaign.pk in left)
-    drawn = SpotPlan.objects.filter(due_at__gt=now).select_related("campaign")
+    drawn = SpotCheckPlan.objects.filter(due_at__gt=now).select_related("campaign")
     return queued + sum(_remind_of_checks(plan, now) for plan in drawn)
 
 
 @transaction.atomic
-def _remind_of_checks(plan: SpotPlan, now: datetime) -> int:
+def _remind_of_checks(plan: SpotCheckPlan, now: datetime) -> int:
     """Remind the people with open spot checks; their managers get no notice, and no deadline applies."""
     if plan.drawn_at is None or plan.due_at is None or (reached := step(plan.drawn_at, plan.due_at, now)) is None:
         return 0

@@ -25,7 +25,7 @@ from governance.reviews.population.models import PopulationRow
 from governance.reviews.reviewers import facts as reviewer_facts
 from governance.reviews.suggestions.models import Suggestion
 from governance.sod.check import PolicyViolation
-from governance.sod.models import CombinationException
+from governance.sod.models import SodException
 
 from . import rules
 from .rules import Case, Drafted, Earlier, Holdings, Revisions, Violation
@@ -41,7 +41,7 @@ class SubmissionFacts:
     drafts: Sequence[Draft]
     ended: Sequence[ReviewItem]
     versions: Mapping[UUID, str]
-    exceptions: Mapping[UUID, Sequence[CombinationException]]
+    exceptions: Mapping[UUID, Sequence[SodException]]
     case: Case
 
     @classmethod

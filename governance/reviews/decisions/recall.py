@@ -26,7 +26,7 @@ from governance.reviews.items.errors import ConflictOfInterest, NothingLeft, Not
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects
 from governance.reviews.remediation import exceptions, remediation
-from governance.reviews.remediation.models import Remediation, TakenBack
+from governance.reviews.remediation.models import RecalledDecision, Remediation
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers import facts as reviewer_facts
 from governance.reviews.reviewers.models import Assignment
@@ -57,7 +57,7 @@ def recall(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
         raise TooLateToRecall  # it cannot be put back
     if cut is not None and (bar := assignment.against(by, reviewer_facts.people_of(item_id, last.stage))) is not None:
         raise ConflictOfInterest(who=by.login, why=bar.value)
-    left = _take_back(item, [last], TakenBack.Kind.RECALL, by=by, undone_by=SYSTEM, reason=reason)
+    left = _take_back(item, [last], RecalledDecision.Kind.RECALL, by=by, undone_by=SYSTEM, reason=reason)
     Assignment.objects.filter(item=item, state=Assignment.State.ASSIGNED).update(state=Assignment.State.WITHDRAWN)
     again = Assignment.objects.create(
         item=item,
@@ -94,7 +94,7 @@ def reopen(item_id: UUID, *, by: Person, reason: str) -> ReviewItem:
         if bar not in (None, Reason.ANSWERED_ALREADY):
             raise ConflictOfInterest(who=by.login, why=str(bar))
     undone_by = SYSTEM if {each.decided_by_id for each in answers} == {by.pk} else by.principal
-    left = _take_back(item, answers, TakenBack.Kind.REOPEN, by=by, undone_by=undone_by, reason=reason)
+    left = _take_back(item, answers, RecalledDecision.Kind.REOPEN, by=by, undone_by=undone_by, reason=reason)
     if not undecided.is_left(item):
         raise NothingLeft
     assignment.ask_next([item.pk], 1)
@@ -129,7 +129,7 @@ def _cuts(answers: Iterable[ReviewDecision]) -> QuerySet[Remediation]:
 def _take_back(
     item: ReviewItem,
     answers: list[ReviewDecision],
-    kind: TakenBack.Kind,
+    kind: RecalledDecision.Kind,
     *,
     by: Person,
     undone_by: Principal,
@@ -144,8 +144,9 @@ def _take_back(
         locks.exclusive(*((Lock.GRANT, UUID(grant)) for cut in cuts for grant in cut.before))
     try:
         with transaction.atomic():
-            TakenBack.objects.bulk_create(
-                TakenBack(decision=each, kind=kind, by=by, reason=reason[:500], at=clock.now()) for each in answers
+            RecalledDecision.objects.bulk_create(
+                RecalledDecision(decision=each, kind=kind, by=by, reason=reason[:500], at=clock.now())
+                for each in answers
             )
     except IntegrityError as error:
         raise TooLateToRecall from error

@@ -37,7 +37,7 @@ from governance.reviews.items import outcome as outcome_actions
 from governance.reviews.items.answer import lacking
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.remediation import remediation
-from governance.reviews.remediation.models import TakenBack
+from governance.reviews.remediation.models import RecalledDecision
 from governance.reviews.reviewers import facts as reviewer_facts
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.suggestions.models import Suggestion
@@ -170,7 +170,7 @@ def reopen_due(items: Collection[UUID] | None = None) -> int:
     states = [Campaign.State.ACTIVE, Campaign.State.PAUSED]
     rows = ReviewItem.objects.filter(state=ReviewItem.State.CARRIED_FORWARD, campaign__state__in=states)
     if items is None:
-        rows = rows.filter(Exists(TakenBack.objects.filter(decision__item=OuterRef("carried_from__item"))))
+        rows = rows.filter(Exists(RecalledDecision.objects.filter(decision__item=OuterRef("carried_from__item"))))
     else:
         rows = rows.filter(carried_from__item__in=items)
     stands = ReviewItem.objects.filter(current_decision=OuterRef("carried_from"))
@@ -182,7 +182,7 @@ def reopen_due(items: Collection[UUID] | None = None) -> int:
 
 
 def _reopen(item: ReviewItem) -> None:
-    back = TakenBack.objects.filter(decision__item__decisions=item.carried_from_id).order_by("-at")
+    back = RecalledDecision.objects.filter(decision__item__decisions=item.carried_from_id).order_by("-at")
     last = back.select_related("by", "decision__item__campaign")[0]
     item.state, item.carried_from = ReviewItem.State.IN_REVIEW, None
     item.save(update_fields=["state", "carried_from"])

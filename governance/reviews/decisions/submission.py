@@ -238,7 +238,7 @@ def _violation_open(item: ReviewItem, violation: Violation) -> ViolationOpen:
         agent=violation.agent,
         policy=violation.policy,
         exception_at=link,
-        own_exception=bool(violation.excepted_by),
+        self_exception=bool(violation.excepted_by),
     )
 
 
@@ -322,7 +322,7 @@ def _record(decisions: Sequence[ReviewDecision], known: SubmissionFacts, *, by: 
                     about=[
                         *item_links.about(each.item, grants[each.item_id]),
                         f"decision:{each.pk}",
-                        *(f"combination_exception:{known.pk}" for known in exceptions),
+                        *(f"sod_exception:{known.pk}" for known in exceptions),
                     ],
                     reason=each.comment,
                     detail=event_details.detail(each, exceptions),

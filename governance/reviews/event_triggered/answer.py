@@ -36,7 +36,7 @@ LATER: Final = timedelta(days=14)
 class PostponedEnough(DomainError):
     """You cannot postpone this review again: it was postponed twice already. Answer it, or abstain."""
 
-    code, status = "micro_review_postponed_enough", HTTPStatus.CONFLICT
+    code, status = "review_postponed_enough", HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)

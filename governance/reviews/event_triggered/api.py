@@ -13,10 +13,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api.endpoints import Listing
-from entitlements.api.fields import Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from governance.deciders import review_rules
-from governance.reviews.campaigns.api.bodies import ItemShown, RemovalShown
-from governance.reviews.campaigns.api.campaigns import OfReviews
+from governance.reviews.campaigns.api.bodies import ItemSerializer, RemediationSerializer
+from governance.reviews.campaigns.api.campaigns import ReviewResource
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.api import Why
 from governance.reviews.decisions.models import ReviewDecision
@@ -26,7 +26,7 @@ from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.remediation import remediation
 
 
-class HappenedShown(Shown):
+class ReviewEventSerializer(OutputSerializer):
     """One event that the review is about, in words. `notes` are texts that a person or a server wrote."""
 
     said = serializers.CharField(source="sentence")
@@ -35,7 +35,7 @@ class HappenedShown(Shown):
     sides = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
 
 
-class MicroReviewShown(Shown):
+class EventTriggeredReviewSerializer(OutputSerializer):
     """An event-triggered review: its campaign by slug, what it is about, and when it is due."""
 
     slug = serializers.CharField(source="campaign.slug")
@@ -48,24 +48,24 @@ class MicroReviewShown(Shown):
     postponed = serializers.IntegerField()
     happened = serializers.SerializerMethodField()
 
-    @extend_schema_field(HappenedShown(many=True))
+    @extend_schema_field(ReviewEventSerializer(many=True))
     def get_happened(self, trigger: ReviewTrigger) -> list[dict[str, Any]]:
         """Describe what happened."""
-        return list(HappenedShown(event_triggered_words.happened(trigger), many=True).data)
+        return list(ReviewEventSerializer(event_triggered_words.happened(trigger), many=True).data)
 
 
-class MicroReviewInFull(MicroReviewShown):
+class EventTriggeredReviewDetailSerializer(EventTriggeredReviewSerializer):
     """An event-triggered review with the items that the caller sees, each with its lines."""
 
     items = serializers.SerializerMethodField()
 
-    @extend_schema_field(ItemShown(many=True))
+    @extend_schema_field(ItemSerializer(many=True))
     def get_items(self, _trigger: ReviewTrigger) -> list[dict[str, Any]]:
         """Show its items."""
-        return list(ItemShown(self.context["items"], many=True, context=self.context).data)
+        return list(ItemSerializer(self.context["items"], many=True, context=self.context).data)
 
 
-class MicroAnswerAsked(Strict):
+class EventTriggeredAnswerInputSerializer(InputSerializer):
     """One answer for all `items` that the caller read. To keep some, name the lines that stay in `kept`.
 
     Items that are not named stay open. `why_keep` is the reason code for items kept as they are, `why_drop` for what is
@@ -83,15 +83,15 @@ class MicroAnswerAsked(Strict):
     )
 
 
-class MicroAnswered(Shown):
+class EventTriggeredAnswerSerializer(OutputSerializer):
     """The decisions, the removals with their verifications, and the items of other reviews that they settle."""
 
     decided = serializers.ListField(child=serializers.DictField())
     settled = serializers.ListField(child=serializers.UUIDField())
-    removals = RemovalShown(many=True)
+    removals = RemediationSerializer(many=True)
 
 
-class MicroFilter(filters.FilterSet):
+class EventTriggeredFilter(filters.FilterSet):
     """Filters of event-triggered reviews."""
 
     cause = filters.ChoiceFilter(choices=ReviewTrigger.Kind.choices, field_name="kind")
@@ -103,7 +103,7 @@ class MicroFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class OfMicroReviews(OfReviews):
+class EventTriggeredReviewResource(ReviewResource):
     """What the addresses of event-triggered reviews share."""
 
     def triggers(self) -> QuerySet[ReviewTrigger]:
@@ -121,45 +121,47 @@ class OfMicroReviews(OfReviews):
         """Respond with an event-triggered review as it is now."""
         trigger = self.trigger(slug)
         items = list(self.items().filter(campaign=trigger.campaign_id).order_by("number"))
-        return Response(MicroReviewInFull(trigger, context={"items": items, "person": self.caller.human}).data)
+        return Response(
+            EventTriggeredReviewDetailSerializer(trigger, context={"items": items, "person": self.caller.human}).data
+        )
 
 
-class MicroReviews(OfMicroReviews, Listing):
+class EventTriggeredReviews(EventTriggeredReviewResource, Listing):
     """GET /micro-reviews."""
 
-    serializer_class = MicroReviewShown
-    filterset_class = MicroFilter
+    serializer_class = EventTriggeredReviewSerializer
+    filterset_class = EventTriggeredFilter
     ordering = ("-happened_at", "-id")
 
     def rows(self) -> QuerySet[ReviewTrigger]:
         """Return the reviews that the caller sees."""
         return self.triggers()
 
-    @extend_schema(responses=MicroReviewShown(many=True))
+    @extend_schema(responses=EventTriggeredReviewSerializer(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """List event-triggered reviews, the newest first."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
-        return self.get_paginated_response(MicroReviewShown(page, many=True).data)
+        return self.get_paginated_response(EventTriggeredReviewSerializer(page, many=True).data)
 
 
-class OneMicroReview(OfMicroReviews):
-    """GET /micro-reviews/{slug}."""
+class EventTriggeredReviewDetail(EventTriggeredReviewResource):
+    """GET /event-triggered-reviews/{slug}."""
 
-    @extend_schema(responses=MicroReviewInFull)
+    @extend_schema(responses=EventTriggeredReviewDetailSerializer)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Show an event-triggered review with its items."""
         return self.review_response(key)
 
 
-class MicroAnswer(OfMicroReviews):
-    """POST /micro-reviews/{slug}/answer."""
+class EventTriggeredAnswer(EventTriggeredReviewResource):
+    """POST /event-triggered-reviews/{slug}/answer."""
 
     durable = True
 
-    @extend_schema(request=MicroAnswerAsked, responses={201: MicroAnswered})
+    @extend_schema(request=EventTriggeredAnswerInputSerializer, responses={201: EventTriggeredAnswerSerializer})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Answer the named items: they are decided and removed in one transaction, then verified."""
-        trigger, body = self.trigger(key), self.body(MicroAnswerAsked)
+        trigger, body = self.trigger(key), self.body(EventTriggeredAnswerInputSerializer)
         body["abstain"], body["kept"] = body.pop("why_not"), frozenset(body["kept"])
         body["items"] = frozenset(body["items"])
         by, via = self.reviewer(), ReviewDecision.Via.API
@@ -169,15 +171,15 @@ class MicroAnswer(OfMicroReviews):
         decided = [
             {"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in submission.decided
         ]
-        removals = [RemovalShown(remediation.verify(cut)).data for cut in submission.removals]
+        removals = [RemediationSerializer(remediation.verify(cut)).data for cut in submission.removals]
         result = {"decided": decided, "settled": [str(each.pk) for each in submission.settled], "removals": removals}
         return Response(result, status=HTTPStatus.CREATED)
 
 
-class MicroPostpone(OfMicroReviews):
-    """POST /micro-reviews/{slug}/postpone."""
+class EventTriggeredPostpone(EventTriggeredReviewResource):
+    """POST /event-triggered-reviews/{slug}/postpone."""
 
-    @extend_schema(request=Why, responses=MicroReviewInFull)
+    @extend_schema(request=Why, responses=EventTriggeredReviewDetailSerializer)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Postpone the review by fourteen days; at most twice."""
         trigger, body = self.trigger(key), self.body(Why)

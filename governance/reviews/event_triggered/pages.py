@@ -94,7 +94,7 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         if ms > 0 and read.open_assignments(campaign, by).filter(item=item).exists():
             attention.looked(item, by=by, ms=ms)
     weighs = answer.has_critical_item(campaign.pk, by)
-    doors.require_reauthentication(request, "micro-review-answer", weighs=weighs)
+    doors.require_reauthentication(request, "event-triggered-review-answer", weighs=weighs)
     via, amr = ReviewDecision.Via.UI, proofs(request)
     submission = answer.answer(campaign.pk, review_answer, by=by, via=via, amr=amr, proven=weighs)
     proven = [remediation.verify(cut) for cut in submission.removals]

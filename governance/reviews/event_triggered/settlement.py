@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from audit import clock
-from governance.approval_policies.models import RuleApproval
+from governance.approval_policies.models import AutoApproval
 from governance.approvals import auto_approval
 from governance.deciders.review_rules import RECALL, Verb
 from governance.ownership import dormancy
@@ -87,7 +87,7 @@ def _keep_in_use(trigger: ReviewTrigger, decisions: list[ReviewDecision]) -> Non
 
 def _record_look(trigger: ReviewTrigger, decisions: list[ReviewDecision]) -> None:
     """Count the answer as the later check of an automatic approval, wherever that check was due."""
-    verdict = RuleApproval.Verdict.REVOKE if decisions[0].verb == Verb.REVOKE else RuleApproval.Verdict.KEEP
+    verdict = AutoApproval.Verdict.REVOKE if decisions[0].verb == Verb.REVOKE else AutoApproval.Verdict.KEEP
     pk, by = UUID(trigger.facts[0]["rule_approval"]), decisions[0].decided_by
     if not auto_approval.stands_behind(pk, by):  # a person does not check what their own rule approved
         auto_approval.looked_at(pk, by=by, verdict=verdict, reason=_reason(decisions[0]))

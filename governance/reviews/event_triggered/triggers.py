@@ -22,7 +22,7 @@ from entitlements.agents.models import Agent
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.people.models import Person
 from governance.sod import check
-from governance.sod.models import CombinationRule
+from governance.sod.models import SodPolicy
 
 from . import causes
 from .causes import Kind
@@ -170,11 +170,11 @@ def _combined(event: Event) -> None:
 def _ruled(event: Event) -> None:
     """Note the agents that violate an SoD policy after it was published, or after a tool was classified again."""
     for rule in check.in_force():
-        if _keys(event, "combination_rule") in ([], [rule.name]):
+        if _keys(event, "sod_policy") in ([], [rule.name]):
             _note_holders(event, rule)
 
 
-def _note_holders(event: Event, rule: CombinationRule) -> None:
+def _note_holders(event: Event, rule: SodPolicy) -> None:
     for broken in check.all_violating(rule.sides):
         _note_combination(event, broken.agent, rule, broken.sides)
 
@@ -184,7 +184,7 @@ def _note_combinations(event: Event, agent: Agent) -> None:
         _note_combination(event, each.agent, each.rule, each.sides)
 
 
-def _note_combination(event: Event, agent: Agent, rule: CombinationRule, sides: Iterable[Iterable[object]]) -> None:
+def _note_combination(event: Event, agent: Agent, rule: SodPolicy, sides: Iterable[Iterable[object]]) -> None:
     """Note a violation the first time that an agent has it under this version of the policy."""
     if causes.known(Kind.COMBINATION, agent, rule=rule.name, number=rule.number):
         return
@@ -205,7 +205,7 @@ _HANDLERS: Final[Mapping[Action, Callable[[Event], None]]] = {
     Action.GRANT_ISSUED: _granted,
     Action.GRANT_RESTORED: _combined,
     Action.AGENT_CALL_ALLOWED: _combined,
-    Action.COMBINATION_EXCEPTION_GIVEN: _combined,
-    Action.COMBINATION_RULE_PUBLISHED: _ruled,
+    Action.SOD_EXCEPTION_GIVEN: _combined,
+    Action.SOD_POLICY_PUBLISHED: _ruled,
     Action.TOOL_APPROVED: _ruled,
 }

@@ -31,7 +31,7 @@ from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack.models import EvidencePack
 from governance.reviews.pack.seal import NotClosed, answered_in
 from governance.reviews.pack_check import verify
-from governance.reviews.remediation.models import NoAnswer, RemovalException
+from governance.reviews.remediation.models import NoAnswer, RemediationException
 
 MOST_SAMPLED: Final = 500
 MOST_QUESTIONS: Final = 200
@@ -85,7 +85,7 @@ def had_part_in(campaign: Campaign, person: Person) -> bool:
     return (
         campaign.owner in accounts
         or answered_in(campaign, person)
-        or RemovalException.objects.filter(remediation__decision__item__campaign=campaign, by__in=accounts).exists()
+        or RemediationException.objects.filter(remediation__decision__item__campaign=campaign, by__in=accounts).exists()
         or NoAnswer.objects.filter(item__campaign=campaign, restored_by__in=accounts).exists()
         or EvidencePack.objects.filter(campaign=campaign, signed_off_by__in=accounts).exists()
     )

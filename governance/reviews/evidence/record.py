@@ -315,7 +315,7 @@ _ABOUT: Final = {
     Action.REVIEW_NOT_ANSWERED: (_OUTCOME, "item:"),
     Action.REVIEW_SETTLED: (_OUTCOME, "item:"),
     Action.REVIEW_SUPERSEDED: (_OUTCOME, "item:"),
-    Action.REMOVAL_VERIFIED: (_PROOF, "decision:"),
+    Action.REMEDIATION_VERIFIED: (_PROOF, "decision:"),
 }
 
 

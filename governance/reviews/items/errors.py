@@ -88,7 +88,7 @@ class BadScope(DomainError):
 class BadCampaignOptions(DomainError):
     """An option is unknown, or answers would be carried forward for longer than the framework allows."""
 
-    code, status = "review_manner_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
+    code, status = "review_settings_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class DueTooSoon(DomainError):
@@ -208,7 +208,7 @@ class DeadlineNotHeld(DomainError):
 class NotFailed(DomainError):
     """Only a remediation whose verification failed can be excepted, and this one has not failed."""
 
-    code, status = "removal_not_failed", HTTPStatus.CONFLICT
+    code, status = "remediation_not_failed", HTTPStatus.CONFLICT
 
 
 class ExceptionTooLong(DomainError):

@@ -8,7 +8,7 @@ from typing import Any
 from audit.actions import Action
 from governance.deciders.review_rules import Verb
 from governance.reviews.decisions.models import ReviewDecision
-from governance.sod.models import CombinationException
+from governance.sod.models import SodException
 
 
 def action(decision: ReviewDecision) -> Action:
@@ -16,7 +16,7 @@ def action(decision: ReviewDecision) -> Action:
     return Action.REVIEW_ABSTAINED if decision.verb == Verb.ABSTAIN else Action.REVIEW_DECIDED
 
 
-def _covered(exceptions: Sequence[CombinationException]) -> dict[str, Any]:
+def _covered(exceptions: Sequence[SodException]) -> dict[str, Any]:
     """Return the exceptions that the answer relies on, as they were then."""
     if not exceptions:
         return {}
@@ -35,7 +35,7 @@ def _covered(exceptions: Sequence[CombinationException]) -> dict[str, Any]:
     }
 
 
-def detail(decision: ReviewDecision, exceptions: Sequence[CombinationException]) -> dict[str, Any]:
+def detail(decision: ReviewDecision, exceptions: Sequence[SodException]) -> dict[str, Any]:
     """Return the detail of the event of an answer, with the exceptions that it relies on."""
     reviewer = decision.assignment.reviewer
     details: dict[str, Any] = {

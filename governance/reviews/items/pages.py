@@ -92,7 +92,7 @@ def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         "story": _story(row, person),
         "uncovered": (uncovered := [each for each in beside["row"].violations if not each.is_covered or each.is_own]),
         "security": violation_queries.security() if uncovered else [],
-        "may_give": bool(MATRIX["combination-exceptions", "POST"].roles & doors.caller(request).roles),
+        "may_give": bool(MATRIX["sod-exceptions", "POST"].roles & doors.caller(request).roles),
         **beside,
     }
     audit.record_access(row.campaign, person, f"item {row.number}")

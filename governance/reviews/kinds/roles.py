@@ -10,7 +10,7 @@ from typing import Any
 
 from entitlements.errors import NotFound
 from entitlements.people import roles
-from entitlements.people.models import Person, RoleAssignment, RoleMapping
+from entitlements.people.models import GroupMapping, Person, RoleAssignment
 from governance.reviews.items.models import ReviewItem
 
 from .kind import Cut, Kind
@@ -36,7 +36,7 @@ def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 
     holds = Person.objects.get(login=login).has_role(role)
     answers = [{"ask": "role", "person": login, "role": role, "allowed": holds, "holds": not holds}]
     payload = item.population.values_list("payload", flat=True).first() or ""
-    mappings = [row for row in RoleMapping.objects.in_force().filter(role=role) if str(row.pk) in payload]
+    mappings = [row for row in GroupMapping.objects.in_force().filter(role=role) if str(row.pk) in payload]
     returning = [
         {"ask": "sign_in", "group": row.value, "role": role, "allowed": True, "holds": False} for row in mappings
     ]

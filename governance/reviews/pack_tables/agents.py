@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.db.models import QuerySet
 
-from entitlements.unmanaged_agents.models import SeenAgent
+from entitlements.unmanaged_agents.models import UnmanagedAgent
 from governance.coverage_map import reconciliation
 from governance.reviews.campaigns.models import Campaign
 
@@ -23,11 +23,11 @@ def ours(rows: Iterable[dict[str, Any]]) -> Iterator[Row]:
     return (_row(reconciliation.compared_agent(row)) for row in rows)
 
 
-def _elsewhere(_campaign: Campaign) -> QuerySet[SeenAgent]:
+def _elsewhere(_campaign: Campaign) -> QuerySet[UnmanagedAgent]:
     return reconciliation.elsewhere()
 
 
-def elsewhere(rows: Iterable[SeenAgent]) -> Iterator[Row]:
+def elsewhere(rows: Iterable[UnmanagedAgent]) -> Iterator[Row]:
     """Each unmanaged agent that was seen elsewhere."""
     return (_row(reconciliation.compared_unmanaged(row)) for row in rows)
 

@@ -16,7 +16,7 @@ from governance.reviews.items.models import ReviewLine
 from governance.reviews.newer_signals import newer_signals as newer_signals_actions
 from governance.reviews.newer_signals.models import NewerSignal
 from governance.reviews.remediation import verification
-from governance.reviews.remediation.models import NoAnswer, Remediation, RemovalException
+from governance.reviews.remediation.models import NoAnswer, Remediation, RemediationException
 
 from .tables import Row, Table, utc
 
@@ -191,12 +191,12 @@ def remediation(rows: Iterable[Remediation]) -> Iterator[Row]:
         }
 
 
-def _exceptions(campaign: Campaign) -> QuerySet[RemovalException]:
-    rows = RemovalException.objects.filter(remediation__decision__item__campaign=campaign)
+def _exceptions(campaign: Campaign) -> QuerySet[RemediationException]:
+    rows = RemediationException.objects.filter(remediation__decision__item__campaign=campaign)
     return rows.select_related("by", "remediation__decision__item").order_by("made_at", "pk")
 
 
-def exceptions(rows: Iterable[RemovalException]) -> Iterator[Row]:
+def exceptions(rows: Iterable[RemediationException]) -> Iterator[Row]:
     """Each exception from a removal, with the person who made it and the mitigating control."""
     for row in rows:
         yield {

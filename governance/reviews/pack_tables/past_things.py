@@ -89,7 +89,7 @@ def _client(held: Things, event: Event, about: _About) -> None:
 
 
 def _token(held: Things, event: Event, about: _About) -> None:
-    if event.action == Action.RECORD_RESTORED:  # ends every token of a person
+    if event.action == Action.AUDIT_LOG_RESTORED:  # ends every token of a person
         held.clear()
         return
     key, detail = str(event.detail["number"]), event.detail
@@ -160,7 +160,7 @@ _FOLLOWED: Final[Mapping[str, _FollowedKind]] = {
         ),
         _client,
     ),
-    "api_token": _FollowedKind((Action.API_TOKEN_MADE, Action.API_TOKEN_REVOKED, Action.RECORD_RESTORED), _token),
+    "api_token": _FollowedKind((Action.API_TOKEN_MADE, Action.API_TOKEN_REVOKED, Action.AUDIT_LOG_RESTORED), _token),
     "upstream_secret": _FollowedKind(
         (
             Action.SECRET_SET,

@@ -8,7 +8,7 @@ from entitlements.catalog.models import Tool
 from entitlements.grants.models import GrantLine
 from governance.ownership.models import Dormancy
 from governance.sod import check
-from governance.sod.models import CombinationRule
+from governance.sod.models import SodPolicy
 
 
 def open_findings() -> Q:
@@ -27,6 +27,6 @@ def open_findings() -> Q:
     return selected
 
 
-def _breaking(rule: CombinationRule) -> Q:
+def _breaking(rule: SodPolicy) -> Q:
     """Select what an agent holds that breaks a rule without an exception."""
     return Q(agent__in=check.uncovered_agents(rule))

@@ -158,7 +158,7 @@ def seconds(campaign: Campaign, by: Person | None = None) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class OfReviewer:
+class ReviewerResource:
     """How one reviewer answered; `seconds` is the median time per item, None where no time was counted."""
 
     login: str
@@ -167,7 +167,7 @@ class OfReviewer:
     seconds: int | None
 
 
-def by_reviewer(campaign: Campaign) -> list[OfReviewer]:
+def by_reviewer(campaign: Campaign) -> list[ReviewerResource]:
     """Return the numbers of each reviewer with enough answers; the caller decides whether to show names."""
     rows = _answers(campaign, None).order_by("decided_by__name").values("decided_by__login", "decided_by__name")
     timed = _answers(campaign, None).filter(dwell_ms__isnull=False).exclude(verb="abstain").order_by()
@@ -177,7 +177,7 @@ def by_reviewer(campaign: Campaign) -> list[OfReviewer]:
         counts: dict[str, Any] = dict(row)
         login, name = counts.pop("decided_by__login"), counts.pop("decided_by__name")
         seconds = round(medians[login] / 1000) if login in medians else None
-        reviewers.append(OfReviewer(login, name, Care(**counts), seconds))
+        reviewers.append(ReviewerResource(login, name, Care(**counts), seconds))
     return [reviewer for reviewer in reviewers if reviewer.care.is_enough]
 
 
@@ -198,7 +198,7 @@ def context(campaign: Campaign) -> dict[str, Any]:
     if kept is None:
         return {"care": None, "care_waits": True, "reviewers": []}
     reviewers = [
-        OfReviewer(login, name, Care(**counts), median)
+        ReviewerResource(login, name, Care(**counts), median)
         for login, name, counts, median in kept.value.get("reviewers", [])
     ]
     return {

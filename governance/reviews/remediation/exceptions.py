@@ -15,13 +15,13 @@ from entitlements.people.models import Person
 from governance.deciders import review_rules
 from governance.reviews.items import best_effort, item_links
 from governance.reviews.items.errors import ConflictOfInterest, ExceptionTooLong, NotFailed
-from governance.reviews.remediation.models import Remediation, RemovalException
+from governance.reviews.remediation.models import Remediation, RemediationException
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers import facts as reviewer_facts
 
 
 @transaction.atomic
-def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, reason: str) -> RemovalException:
+def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, reason: str) -> RemediationException:
     """Except a failed removal until a day; `control` is the mitigating control until then.
 
     Raises ReasonRequired, NotFound, NotFailed, ExceptionTooLong, and ConflictOfInterest for the reviewer who decided
@@ -37,11 +37,11 @@ def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, r
     if why is not None:
         raise ConflictOfInterest(who=by.login, why=why.value)
     now = clock.now()
-    if not now < expires_at <= now + RemovalException.LONGEST:
+    if not now < expires_at <= now + RemediationException.LONGEST:
         raise ExceptionTooLong
     try:
         with transaction.atomic():
-            exception = RemovalException.objects.create(
+            exception = RemediationException.objects.create(
                 remediation=remediation, by=by, reason=reason, control=control, made_at=now, expires_at=expires_at
             )
     except IntegrityError as error:
@@ -49,13 +49,13 @@ def make(decision_id: UUID, *, control: str, expires_at: datetime, by: Person, r
     remediation.state = Remediation.State.EXCEPTED
     remediation.save(update_fields=["state"])
     detail = {"control": control, "expires_at": expires_at.isoformat()}
-    log.record(Action.REMOVAL_EXCEPTED, about=_about(remediation), by=by.principal, reason=reason, detail=detail)
+    log.record(Action.REMEDIATION_EXCEPTED, about=_about(remediation), by=by.principal, reason=reason, detail=detail)
     return exception
 
 
 def end_due() -> int:
     """End the exceptions whose day has come, so that their removals are verified again; return how many."""
-    due = RemovalException.objects.filter(ended_at=None, expires_at__lte=clock.now()).order_by("expires_at", "pk")
+    due = RemediationException.objects.filter(ended_at=None, expires_at__lte=clock.now()).order_by("expires_at", "pk")
     return len(best_effort.for_each(list(due.values_list("remediation", flat=True)[:500]), _end))
 
 
@@ -75,10 +75,10 @@ def end_with(remediation: Remediation, *, by: Principal) -> None:
 
 
 def _stop(remediation: Remediation, *, by: Principal, reason: str) -> bool:
-    standing = RemovalException.objects.filter(remediation=remediation, ended_at=None)
+    standing = RemediationException.objects.filter(remediation=remediation, ended_at=None)
     if not standing.update(ended_at=clock.now()):
         return False
-    log.record(Action.REMOVAL_EXCEPTION_ENDED, about=_about(remediation), by=by, reason=reason)
+    log.record(Action.REMEDIATION_EXCEPTION_ENDED, about=_about(remediation), by=by, reason=reason)
     return True
 
 

@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import F, Q
 
 
-class TakenBack(models.Model):
+class RecalledDecision(models.Model):
     """A decision that no longer counts: its reviewer recalled it, or the item was opened again. Append-only."""
 
     class Kind(models.TextChoices):
@@ -29,6 +29,7 @@ class TakenBack(models.Model):
     at = models.DateTimeField()
 
     class Meta:
+        db_table = "governance_takenback"
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="opening_an_item_again_says_why", condition=Q(kind="recall") | (Q(kind="reopen") & ~Q(reason=""))
@@ -139,7 +140,7 @@ class Remediation(models.Model):
         return f"{self.decision_id}:{self.state}"
 
 
-class RemovalException(models.Model):
+class RemediationException(models.Model):
     """An exception from a failed removal: a second person answers for it until a day. Never deleted."""
 
     LONGEST: ClassVar = timedelta(days=180)
@@ -153,6 +154,7 @@ class RemovalException(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        db_table = "governance_removalexception"
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="a_cut_is_excepted_for_a_while_and_says_why",

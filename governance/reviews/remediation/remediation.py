@@ -305,11 +305,11 @@ def _keep_proof(remediation: Remediation, held: Sequence[UUID], *, finished: boo
         "attempt": remediation.attempts,
     }
     if not holds:
-        log.record(Action.REMOVAL_FAILED, about=about, by=SYSTEM, outcome="failure", detail=detail)
+        log.record(Action.REMEDIATION_FAILED, about=about, by=SYSTEM, outcome="failure", detail=detail)
     elif was != _STATE.VERIFIED:
-        log.record(Action.REMOVAL_VERIFIED, about=about, by=SYSTEM, detail=detail)
+        log.record(Action.REMEDIATION_VERIFIED, about=about, by=SYSTEM, detail=detail)
     if finished:
-        log.record(Action.REMOVAL_FINISHED, about=about, by=SYSTEM, detail=detail)
+        log.record(Action.REMEDIATION_APPLIED, about=about, by=SYSTEM, detail=detail)
 
 
 def finish(campaign: Campaign, most: int = 200) -> None:

@@ -10,13 +10,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.fields import Shown
+from entitlements.api.fields import OutputSerializer
 from entitlements.errors import NotFound
-from governance.reviews.campaigns.api.campaigns import OfReviews
+from governance.reviews.campaigns.api.campaigns import ReviewResource
 from governance.reviews.quality import comparison, measures
 
 
-class DifferenceShown(Shown):
+class DifferenceSerializer(OutputSerializer):
     """One item that only one review has, or that was decided differently; a missing outcome is empty."""
 
     name = serializers.CharField()
@@ -28,7 +28,7 @@ class DifferenceShown(Shown):
     earlier_item = serializers.UUIDField(source="earlier", allow_null=True)
 
 
-class ContrastShown(Shown):
+class CampaignComparisonSerializer(OutputSerializer):
     """Two reviews compared; the first hundred items of each kind of difference are named."""
 
     campaign = serializers.CharField(source="now.slug")
@@ -37,16 +37,16 @@ class ContrastShown(Shown):
     outcomes = serializers.SerializerMethodField()
     coverage_percent_then = serializers.IntegerField(source="coverage.0", allow_null=True)
     coverage_percent_now = serializers.IntegerField(source="coverage.1", allow_null=True)
-    added = DifferenceShown(many=True, source="differences.added")
-    removed = DifferenceShown(many=True, source="differences.removed")
-    changed = DifferenceShown(many=True, source="differences.changed")
+    added = DifferenceSerializer(many=True, source="differences.added")
+    removed = DifferenceSerializer(many=True, source="differences.removed")
+    changed = DifferenceSerializer(many=True, source="differences.changed")
 
     def get_outcomes(self, contrast: comparison.Comparison) -> dict[str, dict[str, int]]:
         """Return the items of each outcome, then and now."""
         return {name: {"then": then, "now": now} for name, then, now in contrast.outcomes}
 
 
-class MeasuresShown(Shown):
+class MeasuresSerializer(OutputSerializer):
     """How a review went; `as_of` is when a worker counted it, null where it was counted just now."""
 
     counts = serializers.DictField(child=serializers.IntegerField(allow_null=True))
@@ -56,10 +56,10 @@ class MeasuresShown(Shown):
     as_of = serializers.DateTimeField(allow_null=True)
 
 
-class Measured(OfReviews):
+class Measured(ReviewResource):
     """GET /campaigns/{slug}/measures."""
 
-    @extend_schema(responses=MeasuresShown)
+    @extend_schema(responses=MeasuresSerializer)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Return how a review went: in time, reassigned, verified in how many seconds, granted again, stopped, used."""
         known = measures.known(self.evidence_of(key, "measures"))
@@ -67,16 +67,16 @@ class Measured(OfReviews):
             raise NotFound
         counted = known.measures
         shares = {name: getattr(counted, name) for name in ("in_time_percent", "used_percent", "used_left_percent")}
-        return Response(MeasuresShown({"counts": asdict(counted), "as_of": known.as_of, **shares}).data)
+        return Response(MeasuresSerializer({"counts": asdict(counted), "as_of": known.as_of, **shares}).data)
 
 
-class Comparison(OfReviews):
+class Comparison(ReviewResource):
     """GET /campaigns/{slug}/comparison."""
 
     parameters = frozenset({"with"})
 
     @extend_schema(
-        responses=ContrastShown,
+        responses=CampaignComparisonSerializer,
         parameters=[
             OpenApiParameter("with", OpenApiTypes.STR, description="Another review; by default the one before it.")
         ],
@@ -88,4 +88,6 @@ class Comparison(OfReviews):
         then = self.campaigns().filter(slug=wanted).first() if wanted else comparison.previous(now)
         if then is None:
             raise NotFound
-        return Response(ContrastShown(comparison.compare(now, self.evidence_of(then.slug, "comparison"))).data)
+        return Response(
+            CampaignComparisonSerializer(comparison.compare(now, self.evidence_of(then.slug, "comparison"))).data
+        )

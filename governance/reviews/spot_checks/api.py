@@ -14,10 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api.endpoints import Listing
-from entitlements.api.fields import Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from governance.deciders import review_rules
-from governance.reviews.campaigns.api.bodies import ReviewLineShown, SuggestionShown
-from governance.reviews.campaigns.api.campaigns import OfReviews
+from governance.reviews.campaigns.api.bodies import ReviewLineSerializer, SuggestionShown
+from governance.reviews.campaigns.api.campaigns import ReviewResource
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.event_triggered import follow_up
 from governance.reviews.items.models import ReviewLine
@@ -28,7 +28,7 @@ from governance.reviews.spot_checks.models import SpotCheck
 _REASONS = sorted({*review_rules.KEEP, *review_rules.DROP, *review_rules.ABSTAIN})
 
 
-class SpotPlanAsked(Strict):
+class SpotCheckPlanInputSerializer(InputSerializer):
     """The percentage of answers that are checked, and the days to answer."""
 
     share = serializers.IntegerField(min_value=1, max_value=100, required=False, default=plan_actions.SHARE)
@@ -36,7 +36,7 @@ class SpotPlanAsked(Strict):
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
-class AgreementShown(Shown):
+class AgreementSerializer(OutputSerializer):
     """How many pairs of answers agree, without abstentions; `kappa` (Cohen's) is null where it is not defined."""
 
     n = serializers.IntegerField()
@@ -46,7 +46,7 @@ class AgreementShown(Shown):
     is_low = serializers.BooleanField()
 
 
-class DoneCheckShown(Shown):
+class FinishedSpotCheckSerializer(OutputSerializer):
     """A spot check beside the reviewer's answer, for readers of the evidence."""
 
     id = serializers.UUIDField()
@@ -62,7 +62,7 @@ class DoneCheckShown(Shown):
     followed_because = serializers.CharField()
 
 
-class SpotPlanShown(Shown):
+class SpotCheckPlanSerializer(OutputSerializer):
     """The spot checks of a review: the digest of the seed at once, the seed after the draw, and the results.
 
     `sampled` is the sum of `answered`, `open`, `unanswered` and `nobody` (no checker is independent enough).
@@ -81,11 +81,11 @@ class SpotPlanShown(Shown):
     unanswered = serializers.IntegerField()
     nobody = serializers.IntegerField()
     could_not_judge = serializers.IntegerField()
-    agreement = AgreementShown()
-    checks = DoneCheckShown(many=True)
+    agreement = AgreementSerializer()
+    checks = FinishedSpotCheckSerializer(many=True)
 
 
-class CheckedItemShown(Shown):
+class CheckedItemSerializer(OutputSerializer):
     """The item to check, as it was when the review began, without the reviewer and their answer."""
 
     name = serializers.CharField()
@@ -100,7 +100,7 @@ class CheckedItemShown(Shown):
     def get_lines(self, item: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a review item
         """List all tools by name, whatever the reviewer answered."""
         lines: list[ReviewLine] = sorted(item.lines.all(), key=lambda line: line.tool.name)
-        return [ReviewLineShown(line).data for line in lines]
+        return [ReviewLineSerializer(line).data for line in lines]
 
     def get_suggestion(self, item: Any) -> dict[str, Any] | None:  # noqa: ANN401 - as above
         """Return the suggestion from when the review began."""
@@ -108,21 +108,21 @@ class CheckedItemShown(Shown):
         return SuggestionShown(suggestion).data if suggestion else None
 
 
-class SpotCheckShown(Shown):
+class SpotCheckSerializer(OutputSerializer):
     """One spot check of the caller's, with their own answer and no other."""
 
     id = serializers.UUIDField()
     review = serializers.CharField(source="plan.campaign.name")
     asked_at = serializers.DateTimeField()
     due_at = serializers.DateTimeField(source="plan.due_at")
-    item = CheckedItemShown()
+    item = CheckedItemSerializer()
     verb = serializers.CharField()
     reason_code = serializers.CharField()
     comment = serializers.CharField()
     answered_at = serializers.DateTimeField(allow_null=True)
 
 
-class SpotAnswerAsked(Strict):
+class SpotCheckAnswerInputSerializer(InputSerializer):
     """The checker's answer; every answer but `certify` needs a reason."""
 
     verb = serializers.ChoiceField(choices=[*review_rules.Verb])
@@ -130,27 +130,27 @@ class SpotAnswerAsked(Strict):
     comment = Text(max_length=2000, allow_blank=True, required=False, default="")
 
 
-class FollowUpAsked(Strict):
+class FollowUpInputSerializer(InputSerializer):
     """Whether an event-triggered review asks again, or the decision stays as it is, and the reason."""
 
     how = serializers.ChoiceField(choices=SpotCheck.Followed.choices)
     reason = Text(max_length=500)
 
 
-class CampaignSpotChecks(OfReviews):
+class CampaignSpotChecks(ReviewResource):
     """GET and POST /campaigns/{slug}/spot-checks."""
 
-    @extend_schema(responses=SpotPlanShown)
+    @extend_schema(responses=SpotCheckPlanSerializer)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Return the plan and the results of a review's spot checks; 404 where it has none."""
         campaign = self.evidence_of(key, "spot checks")
         self.find(Campaign.objects.exclude(spot_plan=None), pk=campaign.pk)
         return Response(_plan_as_json(campaign))
 
-    @extend_schema(request=SpotPlanAsked, responses={201: SpotPlanShown})
+    @extend_schema(request=SpotCheckPlanInputSerializer, responses={201: SpotCheckPlanSerializer})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Have some answers checked by another person once the review ends; this cannot be undone."""
-        campaign, body = self.campaign(key), self.body(SpotPlanAsked)
+        campaign, body = self.campaign(key), self.body(SpotCheckPlanInputSerializer)
         plan_actions.switch_on(campaign.pk, by=self.reviewer(), **body)
         return Response(_plan_as_json(campaign), status=HTTPStatus.CREATED)
 
@@ -163,7 +163,9 @@ def _plan_as_json(campaign: Campaign) -> dict[str, Any]:
     fields = {name: getattr(plan, name) for name in ("share", "days", "seed_sha256", "drawn_at", "due_at", "frame")}
     checks = plan.checks.select_related("item__current_decision", "checker").order_by("item__number")
     seed = plan.seed if plan.drawn_at else ""
-    data: dict[str, Any] = SpotPlanShown({**fields, "seed": seed, **result.as_json(), "checks": list(checks)}).data
+    data: dict[str, Any] = SpotCheckPlanSerializer(
+        {**fields, "seed": seed, **result.as_json(), "checks": list(checks)}
+    ).data
     return data
 
 
@@ -177,7 +179,7 @@ class SpotCheckFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class OfSpotChecks(OfReviews):
+class SpotCheckResource(ReviewResource):
     """The base of the addresses of the caller's spot checks."""
 
     def checks(self) -> QuerySet[SpotCheck]:
@@ -186,10 +188,10 @@ class OfSpotChecks(OfReviews):
         return rows.select_related("item__suggestion").prefetch_related("item__lines__tool")
 
 
-class SpotChecks(OfSpotChecks, Listing):
+class SpotChecks(SpotCheckResource, Listing):
     """GET /spot-checks."""
 
-    serializer_class = SpotCheckShown
+    serializer_class = SpotCheckSerializer
     filterset_class = SpotCheckFilter
     ordering = ("asked_at", "id")
 
@@ -197,43 +199,46 @@ class SpotChecks(OfSpotChecks, Listing):
         """Return the caller's spot checks."""
         return self.checks()
 
-    @extend_schema(responses=SpotCheckShown(many=True))
+    @extend_schema(responses=SpotCheckSerializer(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """List the caller's spot checks, the oldest first, without the reviewers' answers."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
-        return self.get_paginated_response(SpotCheckShown(page, many=True).data)
+        return self.get_paginated_response(SpotCheckSerializer(page, many=True).data)
 
 
-class OneSpotCheck(OfSpotChecks):
+class SpotCheckDetail(SpotCheckResource):
     """GET /spot-checks/{id}."""
 
-    @extend_schema(responses=SpotCheckShown)
+    @extend_schema(responses=SpotCheckSerializer)
     def get(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Show one of the caller's spot checks."""
-        return Response(SpotCheckShown(self.find(self.checks(), pk=key)).data)
+        return Response(SpotCheckSerializer(self.find(self.checks(), pk=key)).data)
 
 
-class AnswerSpotCheck(OfSpotChecks):
+class AnswerSpotCheck(SpotCheckResource):
     """POST /spot-checks/{id}/answer."""
 
-    @extend_schema(request=SpotAnswerAsked, responses=SpotCheckShown)
+    @extend_schema(request=SpotCheckAnswerInputSerializer, responses=SpotCheckSerializer)
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Answer a spot check, once; it changes no access."""
-        check, body = self.find(self.checks(), pk=key), self.body(SpotAnswerAsked)
+        check, body = self.find(self.checks(), pk=key), self.body(SpotCheckAnswerInputSerializer)
         self.about = [f"spot_check:{check.pk}"]
         spot_checks.answer(check.pk, by=self.reviewer(), **body)
-        return Response(SpotCheckShown(self.checks().get(pk=check.pk)).data)
+        return Response(SpotCheckSerializer(self.checks().get(pk=check.pk)).data)
 
 
-class FollowUpSpotCheck(OfReviews):
+class FollowUpSpotCheck(ReviewResource):
     """POST /spot-checks/{id}/follow-up."""
 
-    @extend_schema(request=FollowUpAsked, responses=DoneCheckShown)
+    @extend_schema(request=FollowUpInputSerializer, responses=FinishedSpotCheckSerializer)
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Follow up a check that would have removed more: ask again, or leave it, as the owner of the review."""
         rows = SpotCheck.objects.select_related("item__current_decision", "item__campaign", "checker")
-        check, body = self.find(rows.filter(item__campaign__in=self.campaigns()), pk=key), self.body(FollowUpAsked)
+        check, body = (
+            self.find(rows.filter(item__campaign__in=self.campaigns()), pk=key),
+            self.body(FollowUpInputSerializer),
+        )
         self.about = [f"campaign:{check.item.campaign.slug}", f"spot_check:{check.pk}"]
         follow_up.follow_up(check.pk, by=self.reviewer(), **body)
         check.refresh_from_db()
-        return Response(DoneCheckShown(check).data)
+        return Response(FinishedSpotCheckSerializer(check).data)

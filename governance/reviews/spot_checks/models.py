@@ -15,7 +15,7 @@ from django.db import models
 from django.db.models import F, Q
 
 
-class SpotPlan(models.Model):
+class SpotCheckPlan(models.Model):
     """The spot checks of a review: `share` per cent of its answers, `days` to answer.
 
     `seed_sha256` is shown when they are switched on, `seed` when they are drawn, so that no one knows or chooses which
@@ -36,6 +36,7 @@ class SpotPlan(models.Model):
     due_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        db_table = "governance_spotplan"
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="spot_checks_have_a_share_and_some_days",
@@ -71,7 +72,7 @@ class SpotCheck(models.Model):
         LEFT = "left", "Left as it is"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    plan = models.ForeignKey(SpotPlan, on_delete=models.PROTECT, related_name="checks")
+    plan = models.ForeignKey(SpotCheckPlan, on_delete=models.PROTECT, related_name="checks")
     item = models.OneToOneField("governance.ReviewItem", on_delete=models.PROTECT, related_name="spot_check")
     checker = models.ForeignKey(
         "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="spot_checks"

@@ -30,7 +30,7 @@ from governance.reviews.pack_check import verify
 from governance.reviews.population import campaigns
 from governance.reviews.quality import care
 from governance.reviews.reviewers import checkers
-from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
+from governance.reviews.spot_checks.models import SpotCheck, SpotCheckPlan
 
 SHARE: Final = 10
 """The default percentage of answers that are drawn."""
@@ -53,7 +53,9 @@ class SpotChecksOn(DomainError):
 
 
 @transaction.atomic
-def switch_on(campaign_id: UUID, *, by: Person, share: int = SHARE, days: int = DAYS, reason: str = "") -> SpotPlan:
+def switch_on(
+    campaign_id: UUID, *, by: Person, share: int = SHARE, days: int = DAYS, reason: str = ""
+) -> SpotCheckPlan:
     """Have some answers of a review checked once it ends; until then only the digest of the seed is shown.
 
     Raises NotFound, BadSpotChecks, NotUnderWay (it has ended), SpotChecksOn.
@@ -62,10 +64,10 @@ def switch_on(campaign_id: UUID, *, by: Person, share: int = SHARE, days: int = 
     check(share, days, campaign.kind)
     if campaign.state not in _OPEN:
         raise NotUnderWay
-    if SpotPlan.objects.filter(campaign=campaign).exists():
+    if SpotCheckPlan.objects.filter(campaign=campaign).exists():
         raise SpotChecksOn
     seed = secrets.token_hex(32)
-    plan = SpotPlan.objects.create(
+    plan = SpotCheckPlan.objects.create(
         campaign=campaign,
         share=share,
         days=days,
@@ -92,7 +94,7 @@ def may_begin(campaign: Campaign) -> bool:
     return campaign.state in _OPEN and campaign.kind != Campaign.Kind.MICRO
 
 
-def pick(plan: SpotPlan, hasty: Collection[str]) -> tuple[int, dict[int, UUID]]:
+def pick(plan: SpotCheckPlan, hasty: Collection[str]) -> tuple[int, dict[int, UUID]]:
     """Pick the items to check; return the number of answers, and the items in the order of their numbers.
 
     Picks the same as `verify.asked_again`, which repeats the draw from a pack, but by one statement that reads only the
@@ -137,7 +139,7 @@ def draw(campaign: Campaign, *, by: Principal) -> None:
 
     The caller holds the campaign's lock. Each check stores its checker, or that no person is independent enough.
     """
-    plan = SpotPlan.objects.select_for_update(of=("self",)).filter(campaign=campaign, drawn_at=None).first()
+    plan = SpotCheckPlan.objects.select_for_update(of=("self",)).filter(campaign=campaign, drawn_at=None).first()
     if plan is None:
         return
     hasty = [reviewer.login for reviewer in care.by_reviewer(campaign) if reviewer.care.level == "low"]

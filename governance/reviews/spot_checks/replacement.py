@@ -17,13 +17,13 @@ from audit.context import SYSTEM
 from governance.conflicts_of_interest.rules import Reason
 from governance.reviews.items import item_links
 from governance.reviews.reviewers import checkers
-from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
+from governance.reviews.spot_checks.models import SpotCheck, SpotCheckPlan
 
 
 def replace_checkers(*, login: str | None = None) -> int:
     """Replace the checker (`who`, or any) of each open check who may not check it any more; return how many changed."""
     changed = 0
-    for plan in SpotPlan.objects.filter(due_at__gt=clock.now()).select_related("campaign").order_by("due_at"):
+    for plan in SpotCheckPlan.objects.filter(due_at__gt=clock.now()).select_related("campaign").order_by("due_at"):
         rows = SpotCheck.objects.filter(plan=plan, answered_at=None, checker__isnull=False)
         rows = rows.filter(checker__login=login) if login else rows
         checks = list(rows.select_related("checker").order_by("item__number"))
@@ -31,7 +31,7 @@ def replace_checkers(*, login: str | None = None) -> int:
     return changed
 
 
-def _replace(plan: SpotPlan, check_id: UUID) -> bool:
+def _replace(plan: SpotCheckPlan, check_id: UUID) -> bool:
     """Replace the checker of one check; do nothing where they answered meanwhile or may check it again."""
     try:
         with transaction.atomic():
@@ -48,7 +48,7 @@ def _replace(plan: SpotPlan, check_id: UUID) -> bool:
     return True
 
 
-def _ask_another(plan: SpotPlan, check: SpotCheck, why: Reason) -> None:
+def _ask_another(plan: SpotCheckPlan, check: SpotCheck, why: Reason) -> None:
     now, before = clock.now(), check.checker
     counted = SpotCheck.objects.filter(plan=plan, checker__isnull=False).order_by().values_list("checker__login")
     load = Counter(dict(counted.annotate(n=Count("pk"))))

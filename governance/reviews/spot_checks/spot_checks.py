@@ -24,7 +24,7 @@ from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadAnswer, ConflictOfInterest, Refused
 from governance.reviews.quality.agreement import Agreement
 from governance.reviews.reviewers import checkers
-from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
+from governance.reviews.spot_checks.models import SpotCheck, SpotCheckPlan
 
 
 class NotTheChecker(DomainError):
@@ -121,7 +121,7 @@ def to_follow_up(campaign: Campaign) -> list[SpotCheck]:
 class Result:
     """The results of a review's spot checks. `nobody` counts checks without a checker; `sampled` is the sum."""
 
-    plan: SpotPlan
+    plan: SpotCheckPlan
     sampled: int
     answered: int
     open: int
@@ -143,7 +143,7 @@ class Result:
 
 def result(campaign: Campaign) -> Result | None:
     """Count the spot checks of a review as they are now; None where it has none."""
-    plan = SpotPlan.objects.select_related("made_by").filter(campaign=campaign).first()
+    plan = SpotCheckPlan.objects.select_related("made_by").filter(campaign=campaign).first()
     if plan is None:
         return None
     rows = SpotCheck.objects.filter(plan=plan)
@@ -164,7 +164,7 @@ def result(campaign: Campaign) -> Result | None:
     )
 
 
-def is_over(plan: SpotPlan, now: datetime) -> bool:
+def is_over(plan: SpotCheckPlan, now: datetime) -> bool:
     """Whether the time to answer is over."""
     return plan.due_at is not None and now >= plan.due_at
 

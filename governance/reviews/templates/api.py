@@ -16,11 +16,11 @@ from rest_framework.response import Response
 
 from entitlements.api import preconditions
 from entitlements.api.endpoints import Listing, tagged
-from entitlements.api.fields import Shown, Slug, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from governance.deciders import review_rules
-from governance.reviews.campaigns.api.bodies import CampaignShown
-from governance.reviews.campaigns.api.campaigns import OfReviews
-from governance.reviews.campaigns.api.options import MannerAsked, Scope, Strategies, options_of
+from governance.reviews.campaigns.api.bodies import CampaignSerializer
+from governance.reviews.campaigns.api.campaigns import ReviewResource
+from governance.reviews.campaigns.api.options import CampaignSettingsInputSerializer, Scope, Strategies, options_of
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.api import MaybeWhy
 from governance.reviews.population import campaigns
@@ -29,7 +29,7 @@ from governance.reviews.templates import templates
 from governance.reviews.templates.models import CampaignTemplate
 
 
-class TemplateAsked(MannerAsked):
+class TemplateInputSerializer(CampaignSettingsInputSerializer):
     """A new template; `first_on` is the day of the first campaign.
 
     Another person checks `spot_share` per cent of the answers of each campaign within `spot_days`; 0 for none.
@@ -47,7 +47,7 @@ class TemplateAsked(MannerAsked):
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
-class TemplateChanged(Strict):
+class TemplateChangesInputSerializer(InputSerializer):
     """Changes of a template; fields that are left out stay. `next_on` is the day of the next campaign."""
 
     name = Text(max_length=180, required=False)
@@ -67,7 +67,7 @@ class TemplateChanged(Strict):
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
-class TemplateShown(Shown):
+class TemplateSerializer(OutputSerializer):
     """A template; `refused` is the error code for which it makes no campaign until a person starts it."""
 
     slug = serializers.CharField()
@@ -95,7 +95,7 @@ class TemplateShown(Shown):
         return review_rules.strategies(held.strategies)
 
 
-class DuplicateAsked(Strict):
+class DuplicateInputSerializer(InputSerializer):
     """The name and due date of the new campaign."""
 
     slug = Slug()
@@ -114,10 +114,10 @@ class TemplateFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class Templates(OfReviews, Listing):
+class Templates(ReviewResource, Listing):
     """GET and POST /campaign-templates."""
 
-    serializer_class = TemplateShown
+    serializer_class = TemplateSerializer
     filterset_class = TemplateFilter
     ordering = ("slug",)
 
@@ -125,16 +125,16 @@ class Templates(OfReviews, Listing):
         """Return all templates."""
         return CampaignTemplate.objects.select_related("owner", "fallback_group")
 
-    @extend_schema(responses=TemplateShown(many=True))
+    @extend_schema(responses=TemplateSerializer(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """List templates by their short names."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
-        return self.get_paginated_response(TemplateShown(page, many=True).data)
+        return self.get_paginated_response(TemplateSerializer(page, many=True).data)
 
-    @extend_schema(request=TemplateAsked, responses={201: TemplateShown})
+    @extend_schema(request=TemplateInputSerializer, responses={201: TemplateSerializer})
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Save a template; a recurring one drafts, stages and begins a campaign each period from its first day on."""
-        body = self.body(TemplateAsked)
+        body = self.body(TemplateInputSerializer)
         saved = templates.save(
             body["slug"],
             name=body["name"],
@@ -144,24 +144,24 @@ class Templates(OfReviews, Listing):
             by=self.reviewer(),
             reason=body["reason"],
         )
-        return Response(TemplateShown(saved).data, status=HTTPStatus.CREATED)
+        return Response(TemplateSerializer(saved).data, status=HTTPStatus.CREATED)
 
 
-class OneTemplate(OfReviews):
+class TemplateDetail(ReviewResource):
     """GET and PATCH /campaign-templates/{slug}."""
 
-    @extend_schema(responses=TemplateShown)
+    @extend_schema(responses=TemplateSerializer)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Show one template."""
         template = self._found(key)
-        return tagged(TemplateShown(template).data, template.version)
+        return tagged(TemplateSerializer(template).data, template.version)
 
-    @extend_schema(request=TemplateChanged, responses=TemplateShown)
+    @extend_schema(request=TemplateChangesInputSerializer, responses=TemplateSerializer)
     def patch(self, request: Request, key: str) -> Response:
         """Change a template, from the version that If-Match names; the caller becomes its owner."""
         template = self._found(key)
         preconditions.require(request, template.version)
-        changes = self.body(TemplateChanged)
+        changes = self.body(TemplateChangesInputSerializer)
         values: dict[str, Any] = {name: getattr(template, name) for name in _EDITED} | asdict(
             campaigns.CampaignOptions.of(template)
         )
@@ -176,7 +176,7 @@ class OneTemplate(OfReviews):
             by=self.reviewer(),
             reason=changes["reason"],
         )
-        return tagged(TemplateShown(changed).data, changed.version)
+        return tagged(TemplateSerializer(changed).data, changed.version)
 
     def _found(self, key: str) -> CampaignTemplate:
         self.about = [f"template:{key}"]
@@ -191,10 +191,10 @@ def _recurrence(values: Mapping[str, Any], begins: str) -> templates.Recurrence:
     return templates.Recurrence(values["cadence"], values[begins], values["days"], *checked)
 
 
-class StartTemplate(OfReviews):
+class StartTemplate(ReviewResource):
     """POST /campaign-templates/{slug}/start."""
 
-    @extend_schema(request=MaybeWhy, responses={201: CampaignShown})
+    @extend_schema(request=MaybeWhy, responses={201: CampaignSerializer})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Draft a campaign from a template, due after the template's number of days."""
         self.about = [f"template:{key}"]
@@ -202,24 +202,24 @@ class StartTemplate(OfReviews):
         return self.campaign_response(campaign, HTTPStatus.CREATED)
 
 
-class StopTemplate(OfReviews):
+class StopTemplate(ReviewResource):
     """POST /campaign-templates/{slug}/stop."""
 
-    @extend_schema(request=MaybeWhy, responses=TemplateShown)
+    @extend_schema(request=MaybeWhy, responses=TemplateSerializer)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Stop a template; it makes no campaigns any more."""
         self.about = [f"template:{key}"]
         stopped = templates.stop(key, by=self.reviewer(), reason=self.body(MaybeWhy)["reason"])
-        return Response(TemplateShown(stopped).data)
+        return Response(TemplateSerializer(stopped).data)
 
 
-class Duplicate(OfReviews):
+class Duplicate(ReviewResource):
     """POST /campaigns/{slug}/duplicate."""
 
-    @extend_schema(request=DuplicateAsked, responses={201: CampaignShown})
+    @extend_schema(request=DuplicateInputSerializer, responses={201: CampaignSerializer})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Draft a campaign with the scope and options of this one."""
-        campaign, body = self.campaign(key), self.body(DuplicateAsked)
+        campaign, body = self.campaign(key), self.body(DuplicateInputSerializer)
         copy = templates.duplicate(
             campaign, body["slug"], name=body["name"], due_at=body["due_at"], by=self.reviewer(), reason=body["reason"]
         )

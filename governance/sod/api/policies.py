@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
 from entitlements.api.endpoints import Listing, Look, Resource
-from entitlements.api.fields import Reason, Shown, Slug, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
 from entitlements.catalog.models import Tool
 from entitlements.definitions.classes import DATA_CLASSES, FLOWS
@@ -24,7 +24,7 @@ from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.sod import agent_calls, check, exceptions, policies
 from governance.sod import rules as sod_rules
-from governance.sod.models import AgentCall, CombinationException, CombinationRule
+from governance.sod.models import AgentCall, SodException, SodPolicy
 
 
 def _names() -> serializers.ListField:
@@ -35,7 +35,7 @@ def _choices(words: Any) -> serializers.ListField:  # noqa: ANN401 - what the fr
     return serializers.ListField(child=serializers.ChoiceField(choices=words), max_length=10, required=False)
 
 
-class SideSelector(Strict):
+class SideSelector(InputSerializer):
     """Which tools belong to a side: all given selectors must fit. In names `*` stands for anything."""
 
     systems = _names()
@@ -46,7 +46,7 @@ class SideSelector(Strict):
     flows = _choices(FLOWS)
 
 
-class RuleShown(Shown):
+class SodPolicySerializer(OutputSerializer):
     """One version of a rule."""
 
     id = serializers.UUIDField()
@@ -55,7 +55,7 @@ class RuleShown(Shown):
     sentence = serializers.CharField()
     sides = serializers.ListField(child=SideSelector())
     on = serializers.BooleanField()
-    state = serializers.ChoiceField(choices=CombinationRule.State.choices)
+    state = serializers.ChoiceField(choices=SodPolicy.State.choices)
     reason = serializers.CharField()
     proposed_by = serializers.CharField(source="proposed_by.login")
     proposed_at = serializers.DateTimeField()
@@ -63,7 +63,7 @@ class RuleShown(Shown):
     published_at = serializers.DateTimeField(allow_null=True)
 
 
-class RuleAsked(Strict):
+class SodPolicyInputSerializer(InputSerializer):
     """The first or next version of a rule; another person publishes it."""
 
     name = Slug()
@@ -73,29 +73,29 @@ class RuleAsked(Strict):
     reason = Text(max_length=500)
 
 
-class HolderShown(Shown):
+class HolderSerializer(OutputSerializer):
     """An agent that violates a policy, and the tools on each side."""
 
     agent = serializers.CharField(source="agent.slug")
     sides = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
 
 
-class SplitShown(Shown):
+class SplitSerializer(OutputSerializer):
     """Agents of one owner that violate a policy together, and none of them alone."""
 
     owner = serializers.CharField()
     agents = serializers.ListField(child=serializers.CharField())
 
 
-class HoldersShown(Shown):
+class HoldersSerializer(OutputSerializer):
     """The current violations of a policy: how many, and the first of them."""
 
     count = serializers.IntegerField()
-    agents = HolderShown(many=True)
-    splits = SplitShown(many=True)
+    agents = HolderSerializer(many=True)
+    splits = SplitSerializer(many=True)
 
 
-class CompletedShown(Shown):
+class SodViolationSerializer(OutputSerializer):
     """A violation of an agent, and until when an exception covers it."""
 
     rule = serializers.CharField()
@@ -105,13 +105,13 @@ class CompletedShown(Shown):
     covered_until = serializers.DateTimeField(allow_null=True)
 
 
-class CombinationsShown(Shown):
+class SodViolationsSerializer(OutputSerializer):
     """The violations of an agent."""
 
-    combinations = CompletedShown(many=True)
+    combinations = SodViolationSerializer(many=True)
 
 
-class ExceptionShown(Shown):
+class SodExceptionSerializer(OutputSerializer):
     """An exception of one agent from one version of a rule."""
 
     id = serializers.UUIDField()
@@ -127,7 +127,7 @@ class ExceptionShown(Shown):
     end_reason = serializers.CharField()
 
 
-class ExceptionAsked(Strict):
+class SodExceptionInputSerializer(InputSerializer):
     """A new exception from the version of a rule that is in force; `control` says what makes up for it."""
 
     rule = serializers.UUIDField()
@@ -137,7 +137,7 @@ class ExceptionAsked(Strict):
     reason = Text(max_length=500)
 
 
-class CallShown(Shown):
+class AgentCallSerializer(OutputSerializer):
     """One agent may hand work to another."""
 
     id = serializers.UUIDField()
@@ -148,7 +148,7 @@ class CallShown(Shown):
     ended_at = serializers.DateTimeField(allow_null=True)
 
 
-class CallAsked(Strict):
+class AgentCallInputSerializer(InputSerializer):
     """Which agent shall hand work to which."""
 
     caller = Slug()
@@ -160,10 +160,10 @@ class RuleFilter(filters.FilterSet):
     """Filters of the list."""
 
     name = filters.CharFilter()
-    state = filters.ChoiceFilter(choices=CombinationRule.State.choices)
+    state = filters.ChoiceFilter(choices=SodPolicy.State.choices)
 
     class Meta:
-        model = CombinationRule
+        model = SodPolicy
         fields: ClassVar[list[str]] = []
 
 
@@ -175,7 +175,7 @@ class ExceptionFilter(filters.FilterSet):
     open = filters.BooleanFilter(field_name="ended_at", lookup_expr="isnull")
 
     class Meta:
-        model = CombinationException
+        model = SodException
         fields: ClassVar[list[str]] = []
 
 
@@ -202,14 +202,14 @@ class PersonAction(Resource):
     """An action of a person on one row, with a reason for the audit log."""
 
     matrix: ClassVar[Matrix] = MATRIX
-    asked = Reason
+    asked = ReasonInputSerializer
     verb: ClassVar[Callable[..., Any]]
 
     def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
         """Do it, and answer with the row as it is then."""
         row = self.found()
         self.permit(row, *self.links(row))
-        type(self).verb(row.pk, by=self.actor(), reason=self.body(Reason)["reason"])
+        type(self).verb(row.pk, by=self.actor(), reason=self.body(ReasonInputSerializer)["reason"])
         return self.again(row)
 
     def actor(self) -> Any:  # noqa: ANN401 - a person, or a principal
@@ -219,10 +219,10 @@ class PersonAction(Resource):
 
 class _Rules(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = RuleShown
+    shown: ClassVar[type[OutputSerializer]] = SodPolicySerializer
 
-    def rows(self) -> QuerySet[CombinationRule]:
-        return CombinationRule.objects.select_related("proposed_by", "published_by")
+    def rows(self) -> QuerySet[SodPolicy]:
+        return SodPolicy.objects.select_related("proposed_by", "published_by")
 
     def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
         return policies.about(row)
@@ -233,19 +233,19 @@ class Rules(_Rules, Listing):
 
     filterset_class = RuleFilter
     ordering = ("-proposed_at", "-id")
-    asked = RuleAsked
+    asked = SodPolicyInputSerializer
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Propose a version."""
-        body = self.body(RuleAsked)
-        self.about = [f"combination_rule:{body['name']}"]
+        body = self.body(SodPolicyInputSerializer)
+        self.about = [f"sod_policy:{body['name']}"]
         sides = [dict(side) for side in body.pop("sides")]
         rule = policies.propose(body.pop("name"), sides=sides, by=first_hand(self), **body)
         return self.again(rule, status=HTTPStatus.CREATED)
 
 
-class OneRule(_Rules, Look):
+class SodPolicyDetail(_Rules, Look):
     """Show one version of a rule."""
 
 
@@ -264,21 +264,21 @@ class WithdrawRule(_Rules, PersonAction):
 class RuleHolders(_Rules, Look):
     """Show the current violations of a version of a rule, proposed or in force."""
 
-    shown = HoldersShown
+    shown = HoldersSerializer
 
     def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
         """Look."""
         rule = self.found()
         count, broken = check.violating(rule.sides)
         holders = {"count": count, "agents": broken, "splits": check.splits(rule.sides)}
-        return Response(HoldersShown(holders).data)
+        return Response(HoldersSerializer(holders).data)
 
 
-class AgentCombinations(Look):
+class AgentSodViolations(Look):
     """Show the violations of an agent, by its own grants and by agents that it may call."""
 
     matrix: ClassVar[Matrix] = MATRIX
-    shown = CombinationsShown
+    shown = SodViolationsSerializer
     lookup = "slug"
 
     def rows(self) -> QuerySet[Agent]:
@@ -288,15 +288,15 @@ class AgentCombinations(Look):
     def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
         """Look."""
         held = [violation.as_json() for violation in check.current_violations(self.found())]
-        return Response(CombinationsShown({"combinations": held}).data)
+        return Response(SodViolationsSerializer({"combinations": held}).data)
 
 
 class _Exceptions(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = ExceptionShown
+    shown: ClassVar[type[OutputSerializer]] = SodExceptionSerializer
 
-    def rows(self) -> QuerySet[CombinationException]:
-        return CombinationException.objects.select_related("rule", "agent", "given_by")
+    def rows(self) -> QuerySet[SodException]:
+        return SodException.objects.select_related("rule", "agent", "given_by")
 
     def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
         return exceptions.about(row)
@@ -307,19 +307,19 @@ class Exceptions(_Exceptions, Listing):
 
     filterset_class = ExceptionFilter
     ordering = ("-given_at", "-id")
-    asked = ExceptionAsked
+    asked = SodExceptionInputSerializer
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Give an exception."""
-        body = self.body(ExceptionAsked)
+        body = self.body(SodExceptionInputSerializer)
         agent = self.find(visibility.agents(self.caller), slug=body.pop("agent"))
         self.about = [f"agent:{agent.slug}"]
         exception = exceptions.give(body.pop("rule"), agent, by=first_hand(self), **body)
         return self.again(exception, status=HTTPStatus.CREATED)
 
 
-class OneException(_Exceptions, Look):
+class SodExceptionDetail(_Exceptions, Look):
     """Show one exception."""
 
 
@@ -331,7 +331,7 @@ class EndException(_Exceptions, PersonAction):
 
 class _Calls(Resource):
     matrix: ClassVar[Matrix] = MATRIX
-    shown: ClassVar[type[Shown]] = CallShown
+    shown: ClassVar[type[OutputSerializer]] = AgentCallSerializer
 
     def rows(self) -> QuerySet[AgentCall]:
         seen = visibility.agents(self.caller)
@@ -347,19 +347,19 @@ class Calls(_Calls, Listing):
 
     filterset_class = CallFilter
     ordering = ("-made_at", "-id")
-    asked = CallAsked
+    asked = AgentCallInputSerializer
     answers = HTTPStatus.CREATED
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Let one agent hand work to another."""
-        body, seen = self.body(CallAsked), visibility.agents(self.caller)
+        body, seen = self.body(AgentCallInputSerializer), visibility.agents(self.caller)
         caller, callee = (self.find(seen, slug=body[name]) for name in ("caller", "callee"))
         self.about = [f"agent:{caller.slug}", f"agent:{callee.slug}"]
         call = agent_calls.allow(caller, callee, by=self.principal, reason=body["reason"])
         return self.again(call, status=HTTPStatus.CREATED)
 
 
-class OneCall(_Calls, Look):
+class AgentCallDetail(_Calls, Look):
     """Show that one agent may hand work to another."""
 
 

@@ -21,9 +21,9 @@ from governance.console import doors, paging, tags
 from governance.request_suggestions import queries as request_suggestion_queries
 from governance.sod import check, exceptions, policies
 from governance.sod import rules as sod_rules
-from governance.sod.models import CombinationException, CombinationRule
+from governance.sod.models import SodException, SodPolicy
 
-State = CombinationRule.State
+State = SodPolicy.State
 _SAYS: Final = {
     "systems": gettext_lazy("in the system"),
     "tools": gettext_lazy("named"),
@@ -59,15 +59,15 @@ def _word(name: str, values: Iterable[str]) -> str:
 def listing(request: HttpRequest) -> HttpResponse:
     """List the rules in force and proposed, those to begin with, and the register of exceptions."""
     caller = doors.caller(request)
-    now = CombinationRule.objects.filter(state__in=[State.PUBLISHED, State.PROPOSED]).order_by("name", "number")
-    known = set(CombinationRule.objects.values_list("name", flat=True))
-    exceptions_given = CombinationException.objects.select_related("rule", "agent", "given_by")
+    now = SodPolicy.objects.filter(state__in=[State.PUBLISHED, State.PROPOSED]).order_by("name", "number")
+    known = set(SodPolicy.objects.values_list("name", flat=True))
+    exceptions_given = SodException.objects.select_related("rule", "agent", "given_by")
     context = {
         "rules": [(rule, words(rule.sides)) for rule in now],
         "starters": [(starter, words(starter.sides)) for starter in sod_rules.STARTERS if starter.name not in known],
         "page": paging.page(request, exceptions_given, ("-given_at", "-id")),
-        "may_propose": doors.may(caller, "combination-rules", None),
-        "may_end": doors.may(caller, "combination-exception-end", None),
+        "may_propose": doors.may(caller, "sod-policies", None),
+        "may_end": doors.may(caller, "sod-exception-end", None),
     }
     return render(request, "console/sod/rules.html", context)
 
@@ -76,7 +76,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 @doors.page
 def propose(request: HttpRequest) -> HttpResponse:
     """Propose a rule to begin with, or that one in force is on or off."""
-    doors.permit(request, "combination-rules", None)
+    doors.permit(request, "sod-policies", None)
     by, reason = doors.person(request), doors.reason(request)
     starter = next(
         (candidate for candidate in sod_rules.STARTERS if candidate.name == request.POST.get("starter")), None
@@ -85,7 +85,7 @@ def propose(request: HttpRequest) -> HttpResponse:
         sides = [dict(side) for side in starter.sides]
         proposed = policies.propose(starter.name, sentence=starter.sentence, sides=sides, by=by, reason=reason)
     else:
-        rule = CombinationRule.objects.filter(name=request.POST.get("name", ""), state=State.PUBLISHED).first()
+        rule = SodPolicy.objects.filter(name=request.POST.get("name", ""), state=State.PUBLISHED).first()
         if rule is None:
             raise NotFound
         proposed = policies.propose(
@@ -111,10 +111,10 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "splits": check.splits(rule.sides),
         "may_publish": waits
         and rule.proposed_by_id != doors.person(request).pk
-        and doors.may(caller, "combination-rule-publish", rule),
-        "may_withdraw": waits and doors.may(caller, "combination-rule-withdraw", rule),
-        "may_turn": in_force and doors.may(caller, "combination-rules", None),
-        "may_except": in_force and rule.on and doors.may(caller, "combination-exceptions", None),
+        and doors.may(caller, "sod-policy-publish", rule),
+        "may_withdraw": waits and doors.may(caller, "sod-policy-withdraw", rule),
+        "may_turn": in_force and doors.may(caller, "sod-policies", None),
+        "may_except": in_force and rule.on and doors.may(caller, "sod-exceptions", None),
         "most_days": _MOST_DAYS,
         "asked_for": request.GET.get("agent", "").strip()[:64],
     }
@@ -126,7 +126,7 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
 def publish(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Put a proposed version in force, as a second person."""
     rule = _rule(request, pk)
-    doors.permit(request, "combination-rule-publish", rule)
+    doors.permit(request, "sod-policy-publish", rule)
     policies.publish(pk, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, _("In force from now on."))
     return redirect(f"/rules/{pk}/")
@@ -137,7 +137,7 @@ def publish(request: HttpRequest, pk: UUID) -> HttpResponse:
 def withdraw(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Drop a proposed version."""
     rule = _rule(request, pk)
-    doors.permit(request, "combination-rule-withdraw", rule)
+    doors.permit(request, "sod-policy-withdraw", rule)
     policies.withdraw(pk, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, _("Withdrawn."))
     return redirect("/rules/")
@@ -148,7 +148,7 @@ def withdraw(request: HttpRequest, pk: UUID) -> HttpResponse:
 def give(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Except an agent from a rule for some days."""
     rule = _rule(request, pk)
-    doors.permit(request, "combination-exceptions", rule)
+    doors.permit(request, "sod-exceptions", rule)
     agent = doors.find(visibility.agents(doors.caller(request)), slug=request.POST.get("agent", "").strip())
     exceptions.give(
         pk,
@@ -173,15 +173,15 @@ def _days(request: HttpRequest) -> int:
 @doors.page
 def end(request: HttpRequest, pk: UUID) -> HttpResponse:
     """End an exception; within a minute what it covered is suspended."""
-    exception = doors.find(CombinationException.objects.select_related("rule", "agent"), pk=pk)
+    exception = doors.find(SodException.objects.select_related("rule", "agent"), pk=pk)
     doors.about(request, *exceptions.about(exception))
-    doors.permit(request, "combination-exception-end", exception)
+    doors.permit(request, "sod-exception-end", exception)
     exceptions.end(pk, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, _("Ended. What it covered is suspended within a minute."))
     return redirect("/rules/")
 
 
-def _rule(request: HttpRequest, pk: UUID) -> CombinationRule:
-    rule = doors.find(CombinationRule.objects.select_related("proposed_by", "published_by"), pk=pk)
+def _rule(request: HttpRequest, pk: UUID) -> SodPolicy:
+    rule = doors.find(SodPolicy.objects.select_related("proposed_by", "published_by"), pk=pk)
     doors.about(request, *policies.about(rule))
     return rule

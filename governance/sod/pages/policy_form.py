@@ -20,14 +20,14 @@ from governance.console import doors, form_fields, tags
 from governance.request_suggestions import queries as request_suggestion_queries
 from governance.sod import check, policies
 from governance.sod import rules as sod_rules
-from governance.sod.models import CombinationRule
+from governance.sod.models import SodPolicy
 
 _NUMBERS: Final = range(1, sod_rules.MOST_SIDES + 1)
 _NAMED: Final = ("systems", "tools")
 _TICKED: Final = ("actions", "data_classes", "flows")
 _OF_RULE: Final = ("name", "sentence", "sides", "reason")
 _NAMES: Final = {"attrs": {"autocapitalize": "none", "spellcheck": "false"}}
-_FIELDS: Final = {"combination_proposed_already": "name"}
+_FIELDS: Final = {"sod_policy_proposed_already": "name"}
 
 
 def _side(number: int) -> dict[str, forms.Field]:
@@ -110,7 +110,7 @@ def _side_values(data: Mapping[str, Any], number: int) -> dict[str, Any]:
     return {name: value for name, value in side.items() if value}
 
 
-def _filled(rule: CombinationRule) -> dict[str, Any]:
+def _filled(rule: SodPolicy) -> dict[str, Any]:
     """Return the form's initial values from a version of a rule."""
     initial: dict[str, Any] = {"name": rule.name, "sentence": rule.sentence}
     for number, side in enumerate(rule.sides, start=1):
@@ -123,21 +123,21 @@ def _filled(rule: CombinationRule) -> dict[str, Any]:
 @doors.page
 def own(request: HttpRequest) -> HttpResponse:
     """Fill in a rule, preview its violations, and propose it; `?like=` starts from an existing rule."""
-    doors.permit(request, "combination-rules", None)
-    like = CombinationRule.objects.filter(name=request.GET.get("like", "")).order_by("-number").first()
+    doors.permit(request, "sod-policies", None)
+    like = SodPolicy.objects.filter(name=request.GET.get("like", "")).order_by("-number").first()
     form = OwnForm(request.POST or None, initial=_filled(like) if like else None)
     context: dict[str, Any] = {"like": like}
     if request.method == "POST":
         form = OwnForm(request.POST)
         proposes, by = request.POST.get("verb") == "propose", doors.person(request)
 
-        def act(data: dict[str, Any]) -> CombinationRule | tuple[int, Any]:
+        def act(data: dict[str, Any]) -> SodPolicy | tuple[int, Any]:
             if proposes:
                 return policies.propose(**{name: data[name] for name in _OF_RULE}, by=by)
             return check.violating(data["sides"])
 
         done = form_fields.submit(request, form, act, _FIELDS)
-        if isinstance(done, CombinationRule):
+        if isinstance(done, SodPolicy):
             doors.done(request, _("Proposed. Another person puts it in force."))
             return redirect(f"/rules/{done.pk}/")
         if done is not None:

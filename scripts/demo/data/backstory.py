@@ -40,7 +40,7 @@ from governance.reviews.spot_checks.models import SpotCheck
 from governance.reviews.staging import launch
 from governance.sod import exceptions, policies
 from governance.sod import rules as sod_rules
-from governance.sod.models import CombinationRule
+from governance.sod.models import SodPolicy
 from scripts.demo.data import builders, cast, company, history
 from scripts.demo.data.builders import days_ago, who
 from scripts.demo.servers import office
@@ -185,7 +185,7 @@ def _make_rules() -> None:
             policies.publish(policy.pk, by=resa, reason="Agreed.")
     with days_ago(company.RULES - 1):
         exceptions.give(
-            CombinationRule.objects.get(name="code-and-deployment").pk,
+            SodPolicy.objects.get(name="code-and-deployment").pk,
             Agent.objects.get(slug="release-bot"),
             control="Milan reads every release before it goes out.",
             expires_at=clock.now() + timedelta(days=150),

@@ -31,7 +31,7 @@ _ACTIONS: Final = (
     Action.REVOCATION_COMMITTED,
     Action.REVOCATION_SETTLED,
     Action.REVIEW_DECIDED,
-    Action.RECORD_EXPORTED,
+    Action.AUDIT_LOG_EXPORTED,
 )
 _AGENT: Final = f"agent:{AGENT}"
 _STOPPABLE: Final = frozenset(
@@ -70,7 +70,7 @@ class Progress:
                 self.denied = self.denied or self.stopped
             case Action.REVIEW_DECIDED if f"campaign:{visit.review}" in links:
                 self.reviewed = True
-            case Action.RECORD_EXPORTED:
+            case Action.AUDIT_LOG_EXPORTED:
                 self.verified = True
             case Action.REVOCATION_COMMITTED | Action.REVOCATION_SETTLED:
                 self._stop(event, set(event.about))

@@ -42,9 +42,9 @@ ORDER = (
     "campaign.activated",
     "review.decided",
     "grant.suspended",
-    "removal.verified",
+    "remediation.verified",
     "grant.revoked",
-    "removal.finished",
+    "remediation.applied",
     "campaign.closed",
     "evidence.sealed",
 )

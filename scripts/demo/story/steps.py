@@ -110,7 +110,7 @@ def request_is_approved(stage: Stage) -> None:
     """Step 4: the requester and the beneficiary cannot approve; the manager narrows, and her answer makes the grant."""
     request, where = stage.asked, f"requests/{stage.asked['id']}/approve"
     own = refused(
-        "The requester's approval", stage.api("otto").post(where, {}, etag=request["etag"]), 403, "own_approval"
+        "The requester's approval", stage.api("otto").post(where, {}, etag=request["etag"]), 403, "self_approval"
     )
     beneficiary = stage.api(USER).post(where, {}, etag=request["etag"])
     gains = refused("The beneficiary's approval", beneficiary, 403, "beneficiary_may_not_approve")

@@ -33,7 +33,7 @@ def test_a_token_alone_or_another_word_stops_nothing_and_a_second_person_restore
         answer = proven.post(REVOCATIONS, stop(key), format="json")
         assert (answer.status_code, answer.json()["code"]) == (400, "everything_not_named"), key
     alone = client.of(ana).post(REVOCATIONS, stop("everything"), format="json")
-    assert (alone.status_code, alone.json()["code"]) == (403, "proof_needed")
+    assert (alone.status_code, alone.json()["code"]) == (403, "reauthentication_required")
     assert "Mandate-Proof" in alone.json()["detail"]
     nobody = client.of(make.person()).post(REVOCATIONS, stop("anything"), format="json")
     assert (nobody.status_code, nobody.json()["code"]) == (403, "forbidden")
@@ -46,13 +46,15 @@ def test_a_token_alone_or_another_word_stops_nothing_and_a_second_person_restore
 
     own = proven.post(RESTORE, {"reason": "It was me."}, format="json")
     assert (own.status_code, own.json()["code"]) == (403, "second_person_required")
-    assert client.of(resa).post(RESTORE, {"reason": "Over."}, format="json").json()["code"] == "proof_needed"
+    assert (
+        client.of(resa).post(RESTORE, {"reason": "Over."}, format="json").json()["code"] == "reauthentication_required"
+    )
     assert client.of(make.person()).post(RESTORE, {"reason": "Over."}, format="json").json()["code"] == "forbidden"
     assert client.proven(resa).post(RESTORE, {"reason": ""}, format="json").status_code == 400
     assert is_stopped()
     restored = client.proven(resa).post(RESTORE, {"reason": "Over."}, format="json")
     assert (restored.status_code, restored.json()["stopped"]) == (200, False)
-    started = timeline.about("guardrail:everything").filter(action=Action.EVERYTHING_STARTED)
+    started = timeline.about("guardrail:everything").filter(action=Action.KILL_SWITCH_RELEASED)
     assert [(event.actor, event.reason) for event in started] == [(str(resa.principal), "Over.")]
 
 

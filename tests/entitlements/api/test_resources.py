@@ -290,7 +290,7 @@ def test_the_export_records_who_takes_a_copy() -> None:
     assert answer.status_code == 200
     assert b"".join(answer.streaming_content) == b""  # type: ignore[attr-defined]
 
-    assert timeline.of("person", "audrey").last().action == Action.RECORD_EXPORTED  # type: ignore[union-attr]
+    assert timeline.of("person", "audrey").last().action == Action.AUDIT_LOG_EXPORTED  # type: ignore[union-attr]
     assert audrey.get("/api/v1/audit/export?from=yesterday").json()["code"] == "range_malformed"
     assert audrey.get("/api/v1/audit/checkpoint").json()["code"] == "no_checkpoint"
     assert audrey.get("/api/v1/audit/proofs/0").json()["code"] == "proof_not_available"

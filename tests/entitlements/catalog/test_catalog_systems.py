@@ -11,7 +11,7 @@ from entitlements.catalog import discovery, errors, move, systems, tools
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import imports
 from entitlements.catalog_files.offers import Offer
-from entitlements.conflicts.independence import OwnAppointment
+from entitlements.conflicts.independence import SelfAppointment
 from entitlements.definitions import classes
 from entitlements.errors import NotFound, ReasonRequired, Stale
 from entitlements.feed.models import Change
@@ -119,9 +119,9 @@ def test_nobody_makes_themselves_the_owner_of_a_system() -> None:
     system, ana = _register(), make.person("ana", roles=["analyst", "admin"])
 
     for by in (ana.principal, Principal("client", "her-script"), Principal("agent", "her-bot")):
-        with pytest.raises(OwnAppointment):
+        with pytest.raises(SelfAppointment):
             _own(system, ana, by)
-    with pytest.raises(OwnAppointment):
+    with pytest.raises(SelfAppointment):
         _own(system, make.person("bob"), make.person("carl").principal)  # neither the owner nor of the office
     assert _own(system, ana, make.analyst("bea").principal).owner == ana
 

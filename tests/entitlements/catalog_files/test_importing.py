@@ -19,7 +19,7 @@ from entitlements.catalog import discovery, errors, systems
 from entitlements.catalog import tools as tools_actions
 from entitlements.catalog.models import System, Tool, ToolVersion
 from entitlements.catalog_files import imports, offers
-from entitlements.catalog_files.models import CatalogueImport
+from entitlements.catalog_files.models import CatalogImport
 from entitlements.keys.models import SigningKey
 from entitlements.people import people
 from entitlements.people.models import Person
@@ -42,15 +42,15 @@ def ana() -> Person:
     return make.analyst("ana")
 
 
-def look(value: object, owner: Person, by: Person) -> CatalogueImport:
+def look(value: object, owner: Person, by: Person) -> CatalogImport:
     return imports.preview(content(value), file_name="catalogue.json", owner=owner, by=by.principal)
 
 
-def take(value: object, owner: Person, by: Person) -> CatalogueImport:
+def take(value: object, owner: Person, by: Person) -> CatalogImport:
     return _take_in(content(value), owner, by)
 
 
-def _take_in(content: bytes, owner: Person, by: Person) -> CatalogueImport:
+def _take_in(content: bytes, owner: Person, by: Person) -> CatalogImport:
     looked = imports.preview(content, file_name="catalogue.json", owner=owner, by=by.principal)
     imports.confirm(looked, by=by.principal)
     while imports.continue_import(looked.pk):
@@ -59,7 +59,7 @@ def _take_in(content: bytes, owner: Person, by: Person) -> CatalogueImport:
     return looked
 
 
-def counts(of: CatalogueImport) -> dict[str, int]:
+def counts(of: CatalogImport) -> dict[str, int]:
     return {name: count for name, count in of.counts.items() if count}
 
 
@@ -229,9 +229,9 @@ def test_whoever_goes_on_after_a_killed_worker_does_nothing_twice(
     assert (looked.position, Tool.objects.count()) == (2, 8)
     assert imports.stalled() == []
 
-    CatalogueImport.objects.update(touched_at=clock.now() - imports.GIVEN_UP)
+    CatalogImport.objects.update(touched_at=clock.now() - imports.GIVEN_UP)
     assert imports.stalled() == []
-    CatalogueImport.objects.update(touched_at=clock.now() - imports.ABANDONED * 2)
+    CatalogImport.objects.update(touched_at=clock.now() - imports.ABANDONED * 2)
     assert imports.stalled() == [looked.pk]
     while imports.continue_import(looked.pk):
         pass
@@ -250,10 +250,10 @@ def test_a_preview_nobody_said_yes_to_is_forgotten(owner: Person, ana: Person) -
     looked = look([{"name": "time"}], owner, ana)
     assert imports.delete_old_previews() == 0
 
-    CatalogueImport.objects.update(touched_at=clock.now() - imports.FORGOTTEN * 2)
+    CatalogImport.objects.update(touched_at=clock.now() - imports.FORGOTTEN * 2)
 
     assert imports.delete_old_previews() == 1
-    assert not CatalogueImport.objects.filter(pk=looked.pk)
+    assert not CatalogImport.objects.filter(pk=looked.pk)
 
 
 def test_hostile_texts_are_kept_as_data_and_what_hides_is_made_visible(owner: Person, ana: Person) -> None:
@@ -296,10 +296,10 @@ def test_the_command_previews_and_refuses_with_a_code(owner: Person, ana: Person
     who = ["--owner", owner.login, "--by", ana.login]
     out = io.StringIO()
     call_command("import_catalogue", str(file), *who, "--preview", stdout=out)
-    assert (json.loads(out.getvalue())["counts"]["systems_new"], CatalogueImport.objects.count()) == (1, 0)
+    assert (json.loads(out.getvalue())["counts"]["systems_new"], CatalogImport.objects.count()) == (1, 0)
 
     file.write_text("{}")
-    with pytest.raises(CommandError, match="import_not_a_catalogue"):
+    with pytest.raises(CommandError, match="import_not_a_catalog"):
         call_command("import_catalogue", str(file), *who)
     with pytest.raises(CommandError, match="no active person"):
         call_command("import_catalogue", str(file), "--owner", "nobody", "--by", ana.login)

@@ -11,14 +11,14 @@ from audit.export import timeline
 from entitlements.catalog import systems
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import imports
-from entitlements.catalog_files.models import CatalogueImport
+from entitlements.catalog_files.models import CatalogImport
 from tests import make
 from tests.entitlements import catalogues
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
 
-def _confirmed(value: object) -> CatalogueImport:
+def _confirmed(value: object) -> CatalogImport:
     ana = make.analyst("ana")
     looked = imports.preview(catalogues.content(value), file_name="x", owner=make.person("olga"), by=ana.principal)
     return imports.confirm(looked, by=ana.principal)
@@ -28,7 +28,7 @@ def test_two_workers_at_once_take_each_system_in_once() -> None:
     running = _confirmed(catalogues.systems(200, 400))
 
     def work() -> None:
-        while not CatalogueImport.objects.filter(pk=running.pk, state="done").exists():
+        while not CatalogImport.objects.filter(pk=running.pk, state="done").exists():
             imports.continue_import(running.pk)
         connections.close_all()
 

@@ -10,7 +10,7 @@ from django.test import Client
 from entitlements import tasks
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import offers
-from entitlements.catalog_files.models import CatalogueImport
+from entitlements.catalog_files.models import CatalogImport
 from entitlements.people.models import Person
 from entitlements.upstream import upstream
 from entitlements.upstream.egress import Unreachable
@@ -88,7 +88,7 @@ def test_the_same_key_imports_once(ana: Person) -> None:
     first, again = (_post(ana, catalogue=TIME, confirm=True, headers={"Idempotency-Key": "k"}) for _ in range(2))
 
     assert first.json() == again.json()
-    assert CatalogueImport.objects.count() == 1
+    assert CatalogImport.objects.count() == 1
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_the_same_key_imports_once(ana: Person) -> None:
     [
         ({}, 400, "import_without_file"),
         ({"catalogue": TIME, "text": "[]"}, 400, "import_without_file"),
-        ({"catalogue": {}}, 422, "import_not_a_catalogue"),
+        ({"catalogue": {}}, 422, "import_not_a_catalog"),
         ({"catalogue": ["odd"]}, 422, "import_empty"),
         ({"text": "{"}, 400, "malformed_call"),
         ({"catalogue": TIME, "owner": "nobody"}, 422, "unknown_person"),
@@ -109,7 +109,7 @@ def test_what_cannot_be_imported_is_refused_with_a_code(
     refused = _post(ana, **body)
 
     assert (refused.status_code, refused.json()["code"]) == (status, code)
-    assert not CatalogueImport.objects.exists()
+    assert not CatalogImport.objects.exists()
 
 
 def test_what_is_too_large_or_not_text_is_refused(ana: Person, monkeypatch: pytest.MonkeyPatch) -> None:

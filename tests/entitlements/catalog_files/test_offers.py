@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entitlements.catalog_files import offers
-from entitlements.catalog_files.offers import Catalogue, Form, Offer, Problem
+from entitlements.catalog_files.offers import Catalog, Form, Offer, Problem
 from entitlements.strict import NotStrictJson
 
 SECRET = "sk-live-4242424242424242"
 
 
-def read(value: object) -> Catalogue:
+def read(value: object) -> Catalog:
     return offers.read(json.dumps(value).encode())
 
 
@@ -22,7 +22,7 @@ def tool(name: str = "get_time", **fields: Any) -> dict[str, Any]:  # noqa: ANN4
     return {"name": name, "description": "Gets it.", **fields}
 
 
-def codes(found: Catalogue) -> list[tuple[int, str, bool]]:
+def codes(found: Catalog) -> list[tuple[int, str, bool]]:
     return [(problem.row, problem.code, problem.refused) for problem in found.problems]
 
 
@@ -164,7 +164,7 @@ def test_two_names_that_come_out_the_same_are_two_systems_each_time() -> None:
 
 @pytest.mark.parametrize("value", [{}, 1, "x", {"mcpServers": []}, {"editor.fontSize": 12}])
 def test_anything_else_is_no_catalogue(value: object) -> None:
-    with pytest.raises(offers.NotACatalogue):
+    with pytest.raises(offers.NotACatalog):
         read(value)
 
 
@@ -204,7 +204,7 @@ JSON = st.recursive(
 def test_whatever_a_file_holds_it_is_read_or_refused(value: object) -> None:
     try:
         found = read(value)
-    except (offers.NotACatalogue, NotStrictJson):
+    except (offers.NotACatalog, NotStrictJson):
         return
     assert all(problem.as_json()["code"] for problem in found.problems)
     assert len({offer.slug for offer in found.offers}) == len(found.offers)
@@ -214,6 +214,6 @@ def test_whatever_a_file_holds_it_is_read_or_refused(value: object) -> None:
 def test_bytes_are_read_or_refused(content: bytes) -> None:
     try:
         found = offers.read(content)
-    except (offers.NotACatalogue, NotStrictJson):
+    except (offers.NotACatalog, NotStrictJson):
         return
-    assert isinstance(found, Catalogue)
+    assert isinstance(found, Catalog)

@@ -62,14 +62,14 @@ def tool(name: str, **said: str) -> dict[str, Any]:
 
 
 def plan(by: Person, clock: dict[str, Any], **others: object) -> dict[str, Any]:
-    answer = client.of(by).post("/api/v1/catalogue/plan", {"systems": {"clock": clock, **others}})
+    answer = client.of(by).post("/api/v1/catalog/plan", {"systems": {"clock": clock, **others}})
     found: dict[str, Any] = answer.json()
     return found
 
 
 def apply(by: Person, plan: str, clock: dict[str, Any], **others: object) -> dict[str, Any]:
     body = {"systems": {"clock": clock, **others}, "plan": plan, "reason": "As it is in git."}
-    found: dict[str, Any] = client.proven(by).post("/api/v1/catalogue/apply", body).json()
+    found: dict[str, Any] = client.proven(by).post("/api/v1/catalog/apply", body).json()
     return found
 
 
@@ -151,7 +151,7 @@ def test_what_was_planned_is_carried_out_once_each_step_with_its_event(ana: Pers
         Action.ENTITLEMENT_MADE,
         Action.GRANT_REDUCED,
         Action.ENTITLEMENT_EDITED,
-        Action.CATALOGUE_APPLIED,
+        Action.CATALOG_APPLIED,
     ]
     assert told[-1].detail == {"plan": found["plan"], "steps": 4, "losses": 1}
     assert [told[-1].reason, told[0].reason] == ["As it is in git."] * 2
@@ -191,7 +191,7 @@ def test_each_step_needs_the_right_to_the_single_act(ana: Person, sam: Person) -
     assert plan(make.person("audrey", roles=["auditor"]), said)["code"] == "forbidden"
     read = plan(sam, said)["plan"]
     body = {"systems": {"clock": said}, "plan": read, "reason": "x"}
-    assert client.of(sam).post("/api/v1/catalogue/apply", body).json()["code"] == "proof_needed"
+    assert client.of(sam).post("/api/v1/catalog/apply", body).json()["code"] == "reauthentication_required"
     assert apply(sam, read, said)["applied"]
     again = {"tools": {"wipe": tool("wipe")}}
     read = plan(sam, again)["plan"]
@@ -222,7 +222,7 @@ def test_a_script_needs_the_scopes_of_the_single_acts(
     script = client.of()
     script.credentials(HTTP_AUTHORIZATION="Bearer a.token.of-this-script")
     body = {"systems": {"clock": said}, "plan": read, "reason": "As it is in git."}
-    assert script.post("/api/v1/catalogue/apply", body).json().get("code") == code
+    assert script.post("/api/v1/catalog/apply", body).json().get("code") == code
     assert clock.tools.get(name="wipe").state == ("approved" if code else "disabled")
 
 

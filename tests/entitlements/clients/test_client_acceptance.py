@@ -36,7 +36,7 @@ def test_an_analyst_alone_gets_a_secret_that_opens_nothing_and_the_owner_lets_it
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     assert client.of(company.mallory).get(f"/api/v1/{address}").status_code == 404
     unproven = client.of(company.otto).post(f"/api/v1/{address}/accept", {}, format="json")
-    assert unproven.json()["code"] == "proof_needed"
+    assert unproven.json()["code"] == "reauthentication_required"
     accepted = post(company.otto, f"{address}/accept").json()
     assert (accepted["state"], accepted["answered_by"], accepted["acceptors"]) == ("accepted", "person:otto", [])
     waiting = post(company.ana, "clients/desk/secret", reason="It was in a log.")

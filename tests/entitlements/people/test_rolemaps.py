@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements.people import people, role_maps, roles
-from entitlements.people.models import Person, Role, RoleMapping
+from entitlements.people.models import GroupMapping, Person, Role
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
@@ -28,7 +28,7 @@ def issuer() -> TrustedIssuer:
 
 
 @pytest.fixture
-def row(issuer: TrustedIssuer) -> RoleMapping:
+def row(issuer: TrustedIssuer) -> GroupMapping:
     ada, ann = (make.person(login, roles=[Role.ADMIN]) for login in ("ada", "ann"))
     made = role_maps.propose(issuer, "groups", "SecOps", Role.SECURITY, by=ada, reason="They approve.")
     return role_maps.confirm(made.pk, by=ann, reason="Seen.")
@@ -50,13 +50,15 @@ def held(person: Person) -> list[str]:
         ({}, []),
     ],
 )
-def test_a_group_that_is_named_gives_the_role(row: RoleMapping, claims: dict[str, object], expected: list[str]) -> None:
+def test_a_group_that_is_named_gives_the_role(
+    row: GroupMapping, claims: dict[str, object], expected: list[str]
+) -> None:
     carol = make.person("carol")
     role_maps.apply(carol, row.issuer, claims)
     assert held(carol) == expected
 
 
-def test_the_role_goes_with_the_group_and_roles_by_hand_stay(row: RoleMapping) -> None:
+def test_the_role_goes_with_the_group_and_roles_by_hand_stay(row: GroupMapping) -> None:
     carol, rob = make.person("carol", roles=[Role.APPROVER]), make.security("rob")
     for person in (carol, rob):
         role_maps.apply(person, row.issuer, {"groups": ["SecOps"]})
@@ -69,7 +71,7 @@ def test_the_role_goes_with_the_group_and_roles_by_hand_stay(row: RoleMapping) -
     assert list(told)[-2:] == ["person.role_assigned", "person.role_removed"]
 
 
-def test_what_is_given_by_hand_afterwards_stays_as_well(row: RoleMapping) -> None:
+def test_what_is_given_by_hand_afterwards_stays_as_well(row: GroupMapping) -> None:
     carol = make.person("carol")
     role_maps.apply(carol, row.issuer, {"groups": ["SecOps"]})
     people.assign_role(carol, Role.SECURITY, by=SYSTEM, reason="by hand")
@@ -78,7 +80,7 @@ def test_what_is_given_by_hand_afterwards_stays_as_well(row: RoleMapping) -> Non
 
 
 def test_without_another_sign_in_the_role_is_over_after_a_week(
-    row: RoleMapping, at: Callable[[datetime | timedelta], datetime]
+    row: GroupMapping, at: Callable[[datetime | timedelta], datetime]
 ) -> None:
     at(timedelta())
     carol = make.person("carol")
@@ -92,11 +94,11 @@ def test_without_another_sign_in_the_role_is_over_after_a_week(
 
 
 @pytest.mark.parametrize("alone", [Role.ADMIN, Role.AUDITOR])
-def test_the_roles_that_stand_alone_are_neither_given_nor_joined(row: RoleMapping, alone: Role) -> None:
+def test_the_roles_that_stand_alone_are_neither_given_nor_joined(row: GroupMapping, alone: Role) -> None:
     with pytest.raises(role_maps.RoleNotMappable):
         role_maps.propose(row.issuer, "groups", "x", alone, by=Person.objects.get(login="ada"), reason="x")
     with pytest.raises(IntegrityError), transaction.atomic():
-        RoleMapping.objects.update(role=alone)
+        GroupMapping.objects.update(role=alone)
     eve = make.person("eve", roles=[alone])
     role_maps.apply(eve, row.issuer, {"groups": ["SecOps"]})
     assert held(eve) == [alone]
@@ -112,7 +114,7 @@ def test_a_second_person_puts_it_in_force_and_nobody_gives_what_they_lack(issuer
     with pytest.raises(role_maps.SecondPersonNeeded):
         role_maps.confirm(made.pk, by=ada, reason="me again")
     with pytest.raises(IntegrityError), transaction.atomic():
-        RoleMapping.objects.update(confirmed_by=ada, confirmed_at=made.made_at)
+        GroupMapping.objects.update(confirmed_by=ada, confirmed_at=made.made_at)
     role_maps.apply(carol, issuer, {"groups": ["SecOps"]})
     assert held(carol) == []
     role_maps.confirm(made.pk, by=sue, reason="Seen.")
@@ -125,7 +127,7 @@ def test_a_second_person_puts_it_in_force_and_nobody_gives_what_they_lack(issuer
         role_maps.end(made.pk, by=ada, reason="again")
 
 
-def test_another_issuer_gives_nothing(row: RoleMapping) -> None:
+def test_another_issuer_gives_nothing(row: GroupMapping) -> None:
     other = trust.begin("https://other.example.org", purpose=TrustedIssuer.Purpose.IDENTITY, jwks_uri=f"{ISSUER}/jwks",
                         by=make.analyst().principal)  # fmt: skip
     carol = make.person("carol")

@@ -15,7 +15,7 @@ from entitlements.clients import clients
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.people import people
 from governance.ownership import ownership
-from governance.ownership.models import OfficeProposal
+from governance.ownership.models import OwnershipProposal
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits
@@ -87,18 +87,18 @@ def test_an_analyst_asks_other_people_with_a_reason_and_never_herself(company: c
     form = {"sponsor": "mona", "owner": "otto", "reason": "Sofia moves on."}
     assert browser.post("/agents/research-bot/people/", {**form, "reason": ""}).status_code == 422
     assert browser.post("/agents/research-bot/people/", {**form, "sponsor": "ana"}).status_code == 403
-    assert visits.refusals() == [("person:ana", "own_appointment")]
+    assert visits.refusals() == [("person:ana", "self_appointment")]
     assert browser.post("/agents/research-bot/people/", form).status_code == 302
     company.bot.refresh_from_db()
     assert (company.bot.sponsor, company.bot.owner) == (company.sofia, company.otto)
-    proposal = OfficeProposal.objects.get()
+    proposal = OwnershipProposal.objects.get()
     assert (proposal.office, proposal.person, proposal.state) == ("sponsor", company.mona, "waiting")
 
 
 def test_who_is_asked_sees_it_at_home_and_accepts_or_declines(company: companies.Company) -> None:
     for office in ("sponsor", "backup"):
         ownership.propose(company.bot, office, company.mona, by=company.ana.principal, reason="Sofia moves on.")
-    asked = {each.office: f"/proposals/{each.pk}/" for each in OfficeProposal.objects.all()}
+    asked = {each.office: f"/proposals/{each.pk}/" for each in OwnershipProposal.objects.all()}
     browser = visits.as_(company.mona)
     home = visits.text(browser.get("/"))
     assert "You are asked to answer for" in home

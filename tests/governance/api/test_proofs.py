@@ -31,7 +31,7 @@ FIRST = [key for key, row in API.items() if row.proven == ALWAYS]
 FILES = [name for name, method in FIRST if method == "GET" and API[name, method].anybody]
 """What is found before a proof is asked: evidence, which is shared with anybody."""
 ADDRESSES = {name: f"/{_filled(address)}" for address, name, _, _ in _endpoints()}
-DOUBTS = {"proof_needed", "proof_refused", "step_up_required"}
+DOUBTS = {"reauthentication_required", "reauthentication_refused", "step_up_required"}
 PASSWORD = "correct horse battery staple"
 
 
@@ -54,12 +54,14 @@ def test_each_row_that_asks_for_a_proof_refuses_without_one(key: tuple[str, str]
         return _code(caller.generic(method, path, "{}", content_type="application/json", headers=headers))
 
     token = client.of(person)
-    assert by(token) == "proof_needed"
-    assert by(token, **{reauthentication.HEADER: "guessed"}) == "proof_refused"
+    assert by(token) == "reauthentication_required"
+    assert by(token, **{reauthentication.HEADER: "guessed"}) == "reauthentication_refused"
     assert by(token, **{reauthentication.HEADER: PASSWORD}) not in DOUBTS
     assert by(_session(person, fresh=False)) == "step_up_required"
     assert by(_session(person, fresh=True)) not in DOUBTS
-    assert {"proof_needed", "proof_refused", "step_up_required"} <= {event.code for event in Event.objects.all()}
+    assert {"reauthentication_required", "reauthentication_refused", "step_up_required"} <= {
+        event.code for event in Event.objects.all()
+    }
 
 
 def _of_evidence() -> dict[str, str]:
@@ -84,8 +86,8 @@ def test_who_may_not_read_evidence_is_told_so_before_a_proof_is_asked_and_who_ma
     people = {
         "nora, who has no part in it": (make.person("nora"), 404, "not_found"),
         "sofia, who answered": (Person.objects.get(login="sofia"), 403, "forbidden"),
-        "olga, with whom it is shared": (Person.objects.get(login="olga"), 403, "proof_needed"),
-        "rhea, who reads all evidence": (make.person("rhea", roles=["auditor"]), 403, "proof_needed"),
+        "olga, with whom it is shared": (Person.objects.get(login="olga"), 403, "reauthentication_required"),
+        "rhea, who reads all evidence": (make.person("rhea", roles=["auditor"]), 403, "reauthentication_required"),
     }
     for who, (person, status, code) in people.items():
         for path in addresses.values():
@@ -102,8 +104,8 @@ def test_who_may_not_read_evidence_is_told_so_before_a_proof_is_asked_and_who_ma
 def test_what_the_design_calls_weighty_is_marked() -> None:
     marked = {" ".join(key) for key, row in API.items() if row.proven}
     assert {
-        *("key-rotate POST", "key-withdraw POST", "policy-proposal-confirm POST", "approval-rule-confirm POST"),
-        *("role-mapping-confirm POST", "combination-rule-publish POST", "combination-exceptions POST"),
+        *("key-rotate POST", "key-withdraw POST", "policy-proposal-confirm POST", "auto-approval-rule-confirm POST"),
+        *("group-mapping-confirm POST", "sod-policy-publish POST", "sod-exceptions POST"),
         *("campaign-seal POST", "campaign-pack GET", "emergencies POST", "request-approve POST"),
         *("requests-approve POST", "campaign-submissions POST"),
     } <= marked
@@ -119,11 +121,13 @@ def test_approving_asks_by_risk_and_is_undone_without_a_proof(tool: str, *, asks
         return _code(caller.post(path, {}, format="json", headers={"If-Match": '"1"'}))
 
     if asks:
-        assert approve(client.of(company.sofia)) == "proof_needed"
+        assert approve(client.of(company.sofia)) == "reauthentication_required"
         several = client.of(company.sofia).post("/api/v1/requests/approve", {"items": [one]}, format="json").json()
-        assert [each["code"] for each in several["results"]] == ["proof_needed"]
+        assert [each["code"] for each in several["results"]] == ["reauthentication_required"]
         assert not Event.objects.filter(action="approval.given").exists()
-        assert approve(client.of(company.otto)) != "proof_needed"  # why somebody may not at all is said first
+        assert (
+            approve(client.of(company.otto)) != "reauthentication_required"
+        )  # why somebody may not at all is said first
     assert approve(client.proven(company.sofia)) == ""
 
 
@@ -137,14 +141,14 @@ def test_several_are_approved_with_one_code_of_the_app_which_counts_once() -> No
     assert [each["status"] for each in done] == [200, 200]
     again = [{"id": str(company.ask("remove", people=[company.bob]).pk), "etag": '"1"'}]
     done = sofia.post("/api/v1/requests/approve", {"items": again}, format="json", headers=headers).json()["results"]
-    assert [each["code"] for each in done] == ["proof_refused"]
+    assert [each["code"] for each in done] == ["reauthentication_refused"]
 
 
 def test_a_password_proves_nothing_for_whoever_has_a_second_factor() -> None:
     admin = make.person("adele", roles=["admin"], password=PASSWORD)
     second_factor.given_to(admin)
     answer = client.of(admin).post("/api/v1/keys/rotate", {}, headers={reauthentication.HEADER: PASSWORD})
-    assert _code(answer) == "proof_refused"
+    assert _code(answer) == "reauthentication_refused"
 
 
 def test_a_script_that_signs_for_itself_has_given_its_proof_and_one_with_a_stored_secret_has_none() -> None:
@@ -156,7 +160,7 @@ def test_a_script_that_signs_for_itself_has_given_its_proof_and_one_with_a_store
         caller = _with(_access_token(script, scope="mandate:write"))
         return caller.post("/api/v1/clients/desk/secret", {"reason": "Old."}, content_type="application/json")
 
-    assert _code(rotate(keeps)) == "proof_needed"
+    assert _code(rotate(keeps)) == "reauthentication_required"
     assert rotate(signs).status_code == 202
 
 

@@ -16,7 +16,7 @@ from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.approvals import approvals
 from governance.ownership import ownership
-from governance.ownership.models import OfficeProposal
+from governance.ownership.models import OwnershipProposal
 from governance.requests.models import AccessRequest
 from tests import make, shared
 from tests.entitlements.api import client
@@ -115,7 +115,7 @@ def test_none_at_all_or_more_than_two_hundred_or_an_unknown_word_is_refused_whol
         answer = ana.post(f"/api/v1/{address}", {"items": items, **body}, format="json")
         assert answer.status_code == 400, answer.content
     assert not AccessRequest.objects.exists()
-    assert not OfficeProposal.objects.exists()
+    assert not OwnershipProposal.objects.exists()
 
 
 def test_one_withdraws_what_one_asked_for_as_one_read_it(company: Company) -> None:
@@ -172,15 +172,15 @@ def test_an_analyst_asks_people_to_answer_for_many_agents_and_each_accepts_for_h
     assert [(each["code"], each["state"]) for each in found] == [
         (None, "waiting"),
         (None, "waiting"),
-        ("own_appointment", None),
+        ("self_appointment", None),
         ("not_found", None),
     ]
-    assert Event.objects.filter(action=Action.AGENT_OFFICE_PROPOSED).count() == 2
+    assert Event.objects.filter(action=Action.AGENT_OWNERSHIP_PROPOSED).count() == 2
     assert Agent.objects.get(slug="research-bot").owner == company.otto
 
     asked = [{"id": each["proposal"]} for each in found[:2]]
     theirs = several(company.ana, "proposals/accept", items=asked)
-    assert {each["code"] for each in theirs} == {"office_not_offered"}
+    assert {each["code"] for each in theirs} == {"ownership_not_offered"}
     accepted = several(company.bob, "proposals/accept", items=[*asked, asked[0]])
     assert [each["state"] or each["code"] for each in accepted] == [
         "accepted",
@@ -195,7 +195,7 @@ def test_nobody_but_an_analyst_proposes_however_many(company: Company) -> None:
     items = [{"slug": "research-bot", "office": "owner", "person": "bob"}]
     answer = client.of(company.sofia).post("/api/v1/bulk/agents/propose", {"items": items, "reason": "x"})
     assert answer.status_code == 403
-    assert not OfficeProposal.objects.exists()
+    assert not OwnershipProposal.objects.exists()
 
 
 def test_agents_are_retired_by_their_sponsor_each_for_itself(company: Company) -> None:
@@ -217,7 +217,7 @@ def test_agents_are_retired_by_their_sponsor_each_for_itself(company: Company) -
 
 @pytest.mark.parametrize("change", [ownership.decline, ownership.accept])
 def test_a_proposal_that_was_answered_meanwhile_is_not_taken_again(
-    company: Company, change: Callable[..., OfficeProposal]
+    company: Company, change: Callable[..., OwnershipProposal]
 ) -> None:
     made = ownership.propose(company.bot, "owner", company.bob, by=company.ana.principal, reason="x")
     said = {"reason": "No."} if change is ownership.decline else {}

@@ -6,7 +6,7 @@ import pytest
 
 from audit import clock
 from governance.approval_policies import policies
-from governance.approval_policies.models import ApprovalPolicy, ApprovalRule, PolicyProposal, RuleApproval
+from governance.approval_policies.models import ApprovalPolicy, AutoApproval, AutoApprovalRule, PolicyProposal
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -58,23 +58,23 @@ def test_one_proposes_and_another_confirms_who_approves(company: Company) -> Non
 def test_a_rule_is_made_by_two_and_what_it_approved_waits_at_home_to_be_looked_at(company: Company) -> None:
     ana, resa = visits.as_(company.ana), visits.as_(company.resa)
     said = {"entitlement": "clock:use", "kinds": "shared", "days": "1", "ends": "30", "reason": "It tells the time."}
-    assert "approval_rule_out_of_bounds" in visits.text(
+    assert "auto_approval_rule_out_of_bounds" in visits.text(
         ana.post(f"{HERE}rules/propose/", {**said, "days": "90", "entitlement": _short(company)})
     )
     ana.post(f"{HERE}rules/propose/", said)
-    rule = ApprovalRule.objects.get()
+    rule = AutoApprovalRule.objects.get()
     one = f"{HERE}rules/{rule.pk}/"
     assert ana.post(one, {"verb": "confirm", "reason": "Mine."}).status_code == 403
     resa.post(one, {"verb": "confirm", "reason": "Harmless."})
     request = company.ask("now")
     assert "A rule that two people made" in visits.text(ana.get(f"/requests/{request.pk}/"))
-    RuleApproval.objects.update(look_from=clock.now())
+    AutoApproval.objects.update(look_from=clock.now())
     assert "Approved by a rule: look at it" in visits.text(visits.as_(company.rob).get("/"))
     assert "Approved by a rule: look at it" not in visits.text(ana.get("/"))
     assert "Approved by a rule: look at it" not in visits.text(visits.as_(company.sofia).get("/"))
-    look = f"{HERE}looks/{RuleApproval.objects.get().pk}/"
+    look = f"{HERE}looks/{AutoApproval.objects.get().pk}/"
     visits.as_(company.rob).post(look, {"verb": "revoke", "reason": "Nobody uses it."})
-    assert RuleApproval.objects.get().verdict == "revoke"
+    assert AutoApproval.objects.get().verdict == "revoke"
     resa.post(one, {"verb": "end", "reason": "Enough."})
     assert "A person answers every request." in visits.text(ana.get(HERE))
 

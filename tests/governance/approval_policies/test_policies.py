@@ -11,7 +11,7 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.models import Event
 from entitlements.clients import clients
-from entitlements.conflicts.independence import OwnAppointment
+from entitlements.conflicts.independence import SelfAppointment
 from entitlements.errors import DomainError
 from entitlements.people import people
 from entitlements.people.models import Person
@@ -106,9 +106,9 @@ def test_nobody_puts_an_account_of_theirs_into_a_group_nor_takes_it_out(company:
     company.rob.refresh_from_db()
     for by, whom in ((company.ana.principal, company.ana), (company.ana.principal, company.rob), (script, company.bob)):
         for change in (people.join_group, people.leave_group):
-            with pytest.raises(OwnAppointment):
+            with pytest.raises(SelfAppointment):
                 change(group, whom, by=by, reason="Because.")
-        with pytest.raises(OwnAppointment):
+        with pytest.raises(SelfAppointment):
             people.make_group("other", name="Other", people=[whom], by=by)
     people.join_group(group, company.bob, by=company.ana.principal, reason="Joins.")
     people.join_group(group, company.alice, by=script, reason="Joins.")

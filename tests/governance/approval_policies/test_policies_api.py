@@ -63,19 +63,19 @@ def test_a_rule_is_proposed_and_confirmed_and_what_it_approved_is_looked_at(comp
         "expires_at": (clock.now() + timedelta(days=90)).isoformat(),
         **SAID,
     }
-    made = ana.post("/api/v1/approval-rules", asked, format="json")
+    made = ana.post("/api/v1/auto-approval-rules", asked, format="json")
     assert (made.status_code, made.json()["group"]) == (201, "readers")
-    one = f"/api/v1/approval-rules/{made.json()['id']}"
+    one = f"/api/v1/auto-approval-rules/{made.json()['id']}"
     assert ana.post(f"{one}/confirm", SAID, format="json").status_code == 403
     assert resa.post(f"{one}/confirm", SAID, format="json").json()["confirmed_by"] == "resa"
     request = company.ask("now")
-    (given,) = ana.get("/api/v1/rule-approvals?open=true").json()["results"]
+    (given,) = ana.get("/api/v1/auto-approvals?open=true").json()["results"]
     assert (given["request"], given["grant"]) == (str(request.pk), str(request.grant_id))
-    look = f"/api/v1/rule-approvals/{given['id']}/look"
+    look = f"/api/v1/auto-approvals/{given['id']}/look"
     assert client.of(company.sofia).post(look, {"verdict": "keep", **SAID}, format="json").status_code == 403
     rob = client.proven(company.rob)
-    assert ana.post(look, {"verdict": "keep", **SAID}, format="json").json()["code"] == "own_approval_rule"
-    assert rob.post(look, {"verdict": "keep", **SAID}, format="json").json()["code"] == "rule_approval_too_early"
+    assert ana.post(look, {"verdict": "keep", **SAID}, format="json").json()["code"] == "self_confirmation_of_rule"
+    assert rob.post(look, {"verdict": "keep", **SAID}, format="json").json()["code"] == "auto_approval_too_early"
     assert rob.post(look, {"verdict": "revoke", **SAID}, format="json").json()["looked_by"] == "rob"
     assert resa.post(f"{one}/end", SAID, format="json").json()["state"] == "ended"
     shown = client.of(company.otto).get(f"/api/v1/requests/{request.pk}").json()["approvals"]

@@ -16,7 +16,7 @@ from entitlements import errors
 from entitlements.catalog.models import Tool
 from entitlements.grants.models import Grant
 from entitlements.people import people
-from governance.approval_policies.models import ApprovalRule, RuleApproval
+from governance.approval_policies.models import AutoApproval, AutoApprovalRule
 from governance.approvals import approvals, auto_approval
 from governance.approvals import rules as approval_rules
 from governance.approvals.models import Approval
@@ -36,12 +36,12 @@ MONTH = timedelta(days=30)
 made_world, company = shared.world(companies.found)
 
 
-def propose(company: Company, **fields: object) -> ApprovalRule:
+def propose(company: Company, **fields: object) -> AutoApprovalRule:
     given = {"longest": timedelta(days=1), "kinds": ["shared"], "expires_at": clock.now() + MONTH, **fields}
     return auto_approval.propose(company.use, by=company.ana, reason="It only tells the time.", **given)  # type: ignore[arg-type]
 
 
-def in_force(company: Company, **fields: object) -> ApprovalRule:
+def in_force(company: Company, **fields: object) -> AutoApprovalRule:
     return auto_approval.confirm(propose(company, **fields).pk, by=company.resa, reason="Harmless.")
 
 
@@ -71,21 +71,21 @@ def _combine(company: Company) -> None:
 
 
 def _deny(company: Company) -> None:
-    ApprovalRule.objects.update(expires_at=clock.now() + MONTH, state="proposed")
+    AutoApprovalRule.objects.update(expires_at=clock.now() + MONTH, state="proposed")
     asked = company.ask("now", people=[company.bob])
     approvals.deny(asked.pk, by=company.sofia, reason="Not for a chat.")
-    ApprovalRule.objects.update(state="in_force")
+    AutoApprovalRule.objects.update(state="in_force")
 
 
 STANDS_IN_THE_WAY: dict[str, Callable[[Company], object]] = {
-    "too long": lambda _: ApprovalRule.objects.update(longest=timedelta(hours=1)),
-    "another kind": lambda _: ApprovalRule.objects.update(kinds=["service", "personal"]),
-    "over": lambda _: ApprovalRule.objects.update(
+    "too long": lambda _: AutoApprovalRule.objects.update(longest=timedelta(hours=1)),
+    "another kind": lambda _: AutoApprovalRule.objects.update(kinds=["service", "personal"]),
+    "over": lambda _: AutoApprovalRule.objects.update(
         proposed_at=clock.now() - MONTH, expires_at=clock.now() - timedelta(seconds=1)
     ),
-    "not in the group": lambda company: ApprovalRule.objects.update(group=make.group(company.bob)),
-    "asked by whoever proposed it": lambda company: ApprovalRule.objects.update(proposed_by=company.otto),
-    "for whoever confirmed it": lambda company: ApprovalRule.objects.update(confirmed_by=company.alice),
+    "not in the group": lambda company: AutoApprovalRule.objects.update(group=make.group(company.bob)),
+    "asked by whoever proposed it": lambda company: AutoApprovalRule.objects.update(proposed_by=company.otto),
+    "for whoever confirmed it": lambda company: AutoApprovalRule.objects.update(confirmed_by=company.alice),
     "writes": lambda _: Tool.objects.filter(name="now").update(action="write"),
     "riskier": lambda _: Tool.objects.filter(name="now").update(risk="medium"),
     "a combination": _combine,
@@ -99,7 +99,7 @@ def test_what_does_not_fit_a_rule_waits_for_people(company: Company, why: str) -
     STANDS_IN_THE_WAY[why](company)
     request = company.ask("now")
     assert (request.state, waiting(request)) == ("in_approval", {"sponsor": ["sofia"]})
-    assert not RuleApproval.objects.exists()
+    assert not AutoApproval.objects.exists()
 
 
 def test_a_rule_for_a_group_serves_its_members_alone(company: Company) -> None:
@@ -123,8 +123,8 @@ def test_two_people_make_a_rule_within_bounds_and_it_can_be_ended(company: Compa
     assert company.ask("now", people=[company.bob]).state == "in_approval"
     with pytest.raises(errors.Forbidden):
         auto_approval.confirm(rule.pk, by=company.ana, reason="Mine.")
-    ApprovalRule.objects.update(proposed_by=company.resa)
-    with pytest.raises(auto_approval.OwnRule):
+    AutoApprovalRule.objects.update(proposed_by=company.resa)
+    with pytest.raises(auto_approval.SelfConfirmationOfRule):
         auto_approval.confirm(rule.pk, by=company.resa, reason="Mine.")
     auto_approval.confirm(rule.pk, by=company.rob, reason="Yes.")
     auto_approval.end(rule.pk, by=company.ana, reason="Too much.")
@@ -139,15 +139,15 @@ def test_the_database_lets_no_rule_answer_beyond_its_bounds(company: Company) ->
     with pytest.raises(IntegrityError, match="beyond its bounds"), transaction.atomic():
         Approval.objects.create(request=request, **answer)
     with pytest.raises(IntegrityError), transaction.atomic():
-        ApprovalRule.objects.filter(pk=rule.pk).update(confirmed_by=company.ana)
+        AutoApprovalRule.objects.filter(pk=rule.pk).update(confirmed_by=company.ana)
 
 
 def test_somebody_looks_at_it_a_week_later_once_and_may_take_it_back(company: Company) -> None:
     in_force(company)
     request = company.ask("now")
-    found = RuleApproval.objects.get()
+    found = AutoApproval.objects.get()
     assert not auto_approval.due().exists()
-    RuleApproval.objects.update(look_from=clock.now())
+    AutoApproval.objects.update(look_from=clock.now())
     assert auto_approval.tell_due() == 1
     assert auto_approval.tell_due() == 0
     assert "look at it" in Notice.objects.get(person=company.rob).sentence
@@ -160,11 +160,11 @@ def test_somebody_looks_at_it_a_week_later_once_and_may_take_it_back(company: Co
     AccessRequest.objects.update(owner_then=make_analyst)
     with pytest.raises(approval_rules.OwnerMayNotApprove):
         auto_approval.look(found.pk, by=make_analyst, verdict="keep", reason="Fine.")
-    RuleApproval.objects.update(look_from=clock.now() + timedelta(seconds=9))
+    AutoApproval.objects.update(look_from=clock.now() + timedelta(seconds=9))
     with pytest.raises(auto_approval.TooEarly):
         auto_approval.look(found.pk, by=company.rob, verdict="keep", reason="Fine.")
     for behind in (company.ana, company.resa):
-        with pytest.raises(auto_approval.OwnRule):
+        with pytest.raises(auto_approval.SelfConfirmationOfRule):
             auto_approval.look(found.pk, by=behind, verdict="revoke", reason="Mine.")
     auto_approval.look(found.pk, by=company.rob, verdict="revoke", reason="Nobody knows why.")
     assert Grant.objects.get(request_id=request.pk).state == "revoked"

@@ -107,8 +107,8 @@ def test_distinct_people_answer_even_where_one_could_answer_twice(company: Compa
 
 
 FORBIDDEN: list[tuple[str, Callable[[Company], tuple[AccessRequest, Person]], str]] = [
-    ("own", lambda c: (c.ask(by=c.sofia), c.sofia), "own_approval"),
-    ("through the agent", lambda c: (_by_agent_for(c, c.sofia), c.sofia), "own_approval"),
+    ("own", lambda c: (c.ask(by=c.sofia), c.sofia), "self_approval"),
+    ("through the agent", lambda c: (_by_agent_for(c, c.sofia), c.sofia), "self_approval"),
     ("technical owner", lambda c: (c.ask(by=c.ana), c.otto), "owner_may_not_approve"),
     ("sponsor acted for", lambda c: (c.ask(people=[c.sofia, c.alice]), c.sofia), "beneficiary_may_not_approve"),
     ("user", lambda c: (c.ask(), c.alice), "beneficiary_may_not_approve"),

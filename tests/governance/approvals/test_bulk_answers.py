@@ -64,7 +64,7 @@ def test_what_one_may_not_approve_alone_one_may_not_among_others(company: Compan
 
     found = answers(company.sofia, "approve", *(read(each) for each in (own, for_herself, foreign, fine)))
 
-    assert [each["code"] for each in found] == ["own_approval", "beneficiary_may_not_approve", "not_found", None]
+    assert [each["code"] for each in found] == ["self_approval", "beneficiary_may_not_approve", "not_found", None]
     assert Grant.objects.count() == 1
 
 

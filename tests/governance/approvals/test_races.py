@@ -27,7 +27,7 @@ from entitlements.people.models import Person
 from governance.approvals import approvals
 from governance.approvals.models import Approval
 from governance.out_of_office import delegations
-from governance.out_of_office.models import Delegation
+from governance.out_of_office.models import OutOfOfficeDelegate
 from governance.ownership import ownership
 from governance.request_changes import renewal as renewal_actions
 from governance.requests import expiry, requests
@@ -233,8 +233,8 @@ def test_of_two_delegations_that_would_close_a_ring_one_is_made(racers: Racers) 
 
     for _ in range(40):
         made = racers.at_once(lend(company.sofia, company.sam), lend(company.sam, company.sofia))
-        assert sorted(made) == ["delegation_in_ring", "done"]
-        lent = Delegation.objects.get(ended_at=None)
+        assert sorted(made) == ["out_of_office_in_ring", "done"]
+        lent = OutOfOfficeDelegate.objects.get(ended_at=None)
         delegations.end(lent.pk, by=lent.delegator, reason="back")
 
 

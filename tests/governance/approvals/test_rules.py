@@ -104,7 +104,7 @@ def reference(facts: ApprovalFacts) -> Allowed | str:  # noqa: C901, PLR0911 - o
     for person in [case.by, voice]:
         for account in person.accounts:
             if account in people.requesters:
-                return "own_approval"
+                return "self_approval"
             if account in people.owners:
                 return "owner_may_not_approve"
             if account in people.beneficiaries:
@@ -181,7 +181,7 @@ def compare(seed: int, cases: int) -> dict[str, int]:
 
 OUTCOMES: Final = {
     "allowed",
-    "own_approval",
+    "self_approval",
     "owner_may_not_approve",
     "beneficiary_may_not_approve",
     "came_after_the_ask",
@@ -228,7 +228,7 @@ def spoiled() -> Iterator[tuple[str, ApprovalFacts]]:
     for account in ("ada", "ada.2", "bob", "bob.2"):
         logins = frozenset({account})
         for code, changes in (
-            ("own_approval", replace(answer.people, requesters=logins)),
+            ("self_approval", replace(answer.people, requesters=logins)),
             ("owner_may_not_approve", replace(answer.people, owners=logins)),
             ("beneficiary_may_not_approve", replace(answer.people, beneficiaries=logins)),
             ("came_after_the_ask", replace(answer.people, newcomers=logins)),

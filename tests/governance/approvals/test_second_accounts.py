@@ -13,7 +13,7 @@ from audit.context import SYSTEM, Principal
 from entitlements.agents import agents
 from entitlements.agents.models import Agent
 from entitlements.catalog import systems
-from entitlements.conflicts.independence import OwnAppointment, SecondPersonNeeded
+from entitlements.conflicts.independence import SecondPersonNeeded, SelfAppointment
 from entitlements.errors import DomainError
 from entitlements.grants import grants
 from entitlements.people import people, role_maps
@@ -26,7 +26,7 @@ from governance.approval_policies import rules as policy_rules
 from governance.approvals import approvals, auto_approval
 from governance.approvals.models import Approval
 from governance.break_glass import break_glass
-from governance.break_glass.models import EmergencyGrant
+from governance.break_glass.models import BreakGlassGrant
 from governance.eligibility import eligibility
 from governance.ownership import ownership
 from governance.request_changes import appeal as appeal_actions
@@ -88,7 +88,7 @@ def review_emergency(company: Company) -> object:
     day, now = timedelta(days=1), clock.now()
     grant = make.grant(company.bot, company.use, people=[company.alice])
     given = {"given_by": company.rob, "given_at": now - day, "ends_at": now - day + timedelta(minutes=9)}
-    found = EmergencyGrant.objects.create(grant=grant, reason="Fire.", exceeded=[], review_by=now, **given)
+    found = BreakGlassGrant.objects.create(grant=grant, reason="Fire.", exceeded=[], review_by=now, **given)
     assert not break_glass.to_review(company.resa).exists()
     return break_glass.review(found.pk, by=company.resa, verdict="justified", reason="Fine.")
 
@@ -98,9 +98,9 @@ def review_emergency(company: Company) -> object:
     [
         (confirm_policy, "second_person_required"),
         (publish_policy, "second_person_required"),
-        (confirm_rule, "own_approval_rule"),
+        (confirm_rule, "self_confirmation_of_rule"),
         (confirm_mapping, "second_person_needed"),
-        (review_emergency, "own_emergency"),
+        (review_emergency, "self_break_glass"),
     ],
 )
 def test_a_second_account_confirms_nothing(company: Company, verb: Callable[[Company], object], code: str) -> None:
@@ -132,13 +132,13 @@ def test_nobody_gives_an_office_to_another_account_of_theirs() -> None:
         lambda: systems.edit_system(company.system, owner=twin, by=by, reason="She will do it."),
     ]
     for give in offices:
-        with pytest.raises(OwnAppointment):
+        with pytest.raises(SelfAppointment):
             give()
 
 
 def test_nobody_makes_an_account_of_theirs_look_like_somebody_elses(company: Company) -> None:
     for by in (company.resa.principal, company.ana.principal, Principal("client", "script")):
-        with pytest.raises(OwnAppointment):
+        with pytest.raises(SelfAppointment):
             people.edit(company.rob, email="rob@example.org", by=by)
     people.edit(company.rob, name="Robert", by=company.resa.principal)
     people.edit(company.rob, email="rob@example.org", by=company.mona.principal)

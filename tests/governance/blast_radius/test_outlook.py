@@ -100,7 +100,7 @@ def test_it_costs_as_many_queries_for_many_agents_as_for_one(
 
 def test_over_rest_whoever_sees_the_request_reads_it_and_others_do_not_find_it(company: Company) -> None:
     asked = company.ask("now", "convert")
-    url = f"/api/v1/requests/{asked.pk}/outlook"
+    url = f"/api/v1/requests/{asked.pk}/preview"
     assert client.of(company.sofia).get(url).json() == {
         "before": 0,
         "after": blast_radius.score([1, 1]),

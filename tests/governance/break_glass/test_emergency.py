@@ -18,13 +18,13 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.break_glass import break_glass
-from governance.break_glass.models import EmergencyGrant
+from governance.break_glass.models import BreakGlassGrant
 from governance.eligibility import eligibility
 from governance.notices import listener
 from governance.notices.models import Notice
 from governance.setup import readiness
 from governance.sod import agent_calls, check, policies
-from governance.sod.models import CombinationException
+from governance.sod.models import SodException
 from tests import make, shared
 from tests.governance import companies
 
@@ -42,14 +42,14 @@ def _company() -> companies.Company:
 made_world, company = shared.world(_company)
 
 
-def give(company: companies.Company, by: Person, *tools: str, **said: Any) -> EmergencyGrant:  # noqa: ANN401 - what `emergency.give` takes
+def give(company: companies.Company, by: Person, *tools: str, **said: Any) -> BreakGlassGrant:  # noqa: ANN401 - what `emergency.give` takes
     lasts = said.pop("lasts", timedelta(hours=1))
     people = said.pop("people", (company.alice,))
     ask = eligibility.RequestTerms(lasts, REASON, people, tuple(said.pop("groups", ())), frozenset(tools or ("now",)))
     return break_glass.give(company.bot, company.use, ask, by=by, **said)
 
 
-def over(found: EmergencyGrant) -> None:
+def over(found: BreakGlassGrant) -> None:
     grants.revoke(found.grant_id, by=found.given_by.principal, reason="No longer needed.")
     assert break_glass.open_reviews() == 1
 
@@ -59,7 +59,7 @@ def test_one_person_gives_access_at_once_and_everybody_is_told(company: companie
     grant = Grant.objects.get(pk=found.grant_id)
     assert (grant.state, grant.request_id, grant.expires_at) == ("active", None, found.ends_at)
     assert found.ends_at == found.given_at + timedelta(hours=1)
-    event = Event.objects.get(action=Action.EMERGENCY_DECLARED)
+    event = Event.objects.get(action=Action.BREAK_GLASS_DECLARED)
     assert (event.actor, event.reason) == ("person:ana", REASON)
     assert {f"grant:{grant.pk}", f"emergency:{found.pk}", "agent:research-bot"} <= set(event.about)
     listener.notify(event)
@@ -72,8 +72,8 @@ def test_one_person_gives_access_at_once_and_everybody_is_told(company: companie
     [
         ("mallory", Forbidden),
         ("sofia", Forbidden),
-        ("rob", break_glass.OwnEmergency),
-        ("resa", break_glass.OwnEmergency),
+        ("rob", break_glass.SelfBreakGlass),
+        ("resa", break_glass.SelfBreakGlass),
         ("sam", None),
     ],
 )
@@ -95,15 +95,15 @@ def test_nobody_gives_it_for_an_agent_of_theirs_or_without_the_role(
 def test_nobody_gives_it_to_be_served_or_after_they_asked_for_it(company: companies.Company) -> None:
     group = make.group(company.rob)
     for by, said in ((company.resa, {"people": (company.resa,)}), (company.rob, {"groups": (group,), "people": ()})):
-        with pytest.raises(break_glass.OwnEmergency):
+        with pytest.raises(break_glass.SelfBreakGlass):
             give(company, by, **said)
     company.ask("now", by=company.ana)
-    with pytest.raises(break_glass.OwnEmergency):
+    with pytest.raises(break_glass.SelfBreakGlass):
         give(company, company.ana)
 
 
 def test_a_second_factor_is_needed_and_an_hour_is_the_most(company: companies.Company) -> None:
-    with pytest.raises(break_glass.EmergencyTooLong):
+    with pytest.raises(break_glass.BreakGlassTooLong):
         give(company, company.ana, lasts=timedelta(hours=1, seconds=1))
     Authenticator.objects.filter(user=company.ana).update(type=Authenticator.Type.RECOVERY_CODES)
     with pytest.raises(break_glass.SecondFactorNeeded):
@@ -111,7 +111,7 @@ def test_a_second_factor_is_needed_and_an_hour_is_the_most(company: companies.Co
 
 
 def test_the_database_knows_the_hour_and_that_nobody_reviews_their_own(company: companies.Company) -> None:
-    rows = EmergencyGrant.objects.filter(pk=give(company, company.ana).pk)
+    rows = BreakGlassGrant.objects.filter(pk=give(company, company.ana).pk)
     for fields in (
         {"ends_at": clock.now() + timedelta(hours=2)},
         {"verdict": "justified", "reviewed_by": company.ana, "reviewed_at": clock.now(), "finding": "Fine."},
@@ -140,11 +140,11 @@ def test_it_goes_beyond_a_rule_on_combinations_only_by_naming_it(company: compan
     sides = [{"tools": ["now"]}, {"tools": ["pay"]}]
     rule = policies.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="x")
     policies.publish(rule.pk, by=company.rob, reason="x")
-    with pytest.raises(check.CombinationCompleted):
+    with pytest.raises(check.SodPolicyViolated):
         give(company, company.resa, combinations=["another"])
     found = give(company, company.resa, combinations=["pair"])
     assert found.exceeded == ["combination pair of research-bot"]
-    assert CombinationException.objects.get().expires_at <= found.ends_at + timedelta(seconds=1)
+    assert SodException.objects.get().expires_at <= found.ends_at + timedelta(seconds=1)
 
 
 def test_the_review_is_forced_and_until_then_there_is_no_further_one(company: companies.Company) -> None:
@@ -152,30 +152,30 @@ def test_the_review_is_forced_and_until_then_there_is_no_further_one(company: co
     with pytest.raises(break_glass.ReviewOwed):
         give(company, company.resa, "convert")
     assert break_glass.open_reviews() == 0
-    with pytest.raises(break_glass.EmergencyNotOver):
+    with pytest.raises(break_glass.BreakGlassNotOver):
         break_glass.review(found.pk, by=company.rob, verdict="justified", reason="Seen.")
     over(found)
     found.refresh_from_db()
     ended = found.grant.ended_at
     assert ended is not None
     assert found.review_by == ended + timedelta(days=2)
-    listener.notify(Event.objects.get(action=Action.EMERGENCY_OVER))
+    listener.notify(Event.objects.get(action=Action.BREAK_GLASS_ENDED))
     assert [each.person.login for each in Notice.objects.filter(urgent=True)] == ["rob"]
     assert [list(break_glass.to_review(each)) for each in (company.rob, company.resa, company.ana)] == [[found], [], []]
     company.bot.backup = make.security("bess")
     company.bot.save()
     for by, reason, refusal in (
-        (company.resa, "Mine.", break_glass.OwnEmergency),
-        (company.bot.backup, "Ours.", break_glass.OwnEmergency),
+        (company.resa, "Mine.", break_glass.SelfBreakGlass),
+        (company.bot.backup, "Ours.", break_glass.SelfBreakGlass),
         (company.ana, "No.", Forbidden),
         (company.rob, " ", ReasonRequired),
     ):
         with pytest.raises(refusal):
             break_glass.review(found.pk, by=by, verdict="justified", reason=reason)
     break_glass.review(found.pk, by=company.rob, verdict="not_justified", reason="A request would have done.")
-    event = Event.objects.get(action=Action.EMERGENCY_REVIEWED)
+    event = Event.objects.get(action=Action.BREAK_GLASS_REVIEWED)
     assert (event.actor, event.detail["verdict"]) == ("person:rob", "not_justified")
-    with pytest.raises(break_glass.EmergencyReviewed):
+    with pytest.raises(break_glass.BreakGlassReviewed):
         break_glass.review(found.pk, by=company.rob, verdict="justified", reason="On second thoughts.")
     assert give(company, company.resa, "convert").verdict == ""
 

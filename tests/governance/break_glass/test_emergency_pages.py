@@ -11,7 +11,7 @@ from django.test import Client
 from entitlements.grants import grants
 from entitlements.people.models import Person
 from governance.break_glass import break_glass
-from governance.break_glass.models import EmergencyGrant
+from governance.break_glass.models import BreakGlassGrant
 from tests import shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -47,13 +47,13 @@ def test_it_is_declared_after_a_proof_and_reviewed_by_another_of_security(compan
     Authenticator.objects.create(user=company.resa, type=Authenticator.Type.TOTP, data={})
     asked = visits.as_(company.resa).post("/emergencies/declare/", FORM)  # a password alone is no proof of it
     assert (asked.status_code, "/login/" in asked["Location"] or "/sign-in/" in asked["Location"]) == (302, True)
-    assert not EmergencyGrant.objects.exists()
+    assert not BreakGlassGrant.objects.exists()
     Authenticator.objects.all().delete()
     resa, rob = _proven(company.resa), visits.as_(company.rob)
     page = visits.text(resa.get("/emergencies/declare/?agent=research-bot&entitlement=clock:use"))
     assert 'value="convert"' in page
     answer = resa.post("/emergencies/declare/", FORM)
-    found = EmergencyGrant.objects.get()
+    found = BreakGlassGrant.objects.get()
     assert answer["Location"] == f"/emergencies/{found.pk}/"
     assert [line.tool.name for line in found.grant.lines.all()] == ["now"]
     assert "without approval" in visits.text(resa.get(f"/grants/{found.grant_id}/"))

@@ -10,7 +10,7 @@ from entitlements import tasks
 from entitlements.catalog import discovery, discovery_schedule
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import imports
-from entitlements.catalog_files.models import CatalogueImport
+from entitlements.catalog_files.models import CatalogImport
 from entitlements.people.models import Person
 from tests import make
 from tests.entitlements import catalogues
@@ -44,7 +44,7 @@ def test_a_file_is_looked_at_then_taken_in_after_the_yes(ana: Person, send: Call
     assert "What it would change" in shown
     assert "row_malformed" in shown
     assert not System.objects.filter(slug="time")
-    looked = CatalogueImport.objects.get()
+    looked = CatalogImport.objects.get()
 
     done = visits.as_(ana).post(f"/systems/import/{looked.pk}/start/", follow=True)
 
@@ -57,7 +57,7 @@ def test_a_large_file_is_followed_by_looking_again(
 ) -> None:
     monkeypatch.setattr(tasks.run_import, "delay", lambda _id: None)
     send(content(catalogues.systems(60, 300)))
-    looked = CatalogueImport.objects.get()
+    looked = CatalogImport.objects.get()
     visits.as_(ana).post(f"/systems/import/{looked.pk}/start/")
     imports.continue_import(looked.pk)
 
@@ -80,7 +80,7 @@ def test_hostile_names_are_shown_as_text(send: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("file", "owner", "status", "told"),
     [
-        (b"{}", "olga", 422, "import_not_a_catalogue"),
+        (b"{}", "olga", 422, "import_not_a_catalog"),
         (b"{", "olga", 400, "malformed_call"),
         (b'["odd"]', "olga", 422, "import_empty"),
         (b"[]", "nobody", 422, "unknown_person"),
@@ -94,7 +94,7 @@ def test_what_cannot_be_imported_is_said_beside_its_field(
 
     assert page.status_code == status
     assert f"<code>{told}</code>" in visits.text(page)
-    assert not CatalogueImport.objects.exists()
+    assert not CatalogImport.objects.exists()
 
 
 def test_a_file_beyond_the_bound_is_not_taken(send: Callable[..., Any], settings: Any) -> None:  # noqa: ANN401
@@ -103,12 +103,12 @@ def test_a_file_beyond_the_bound_is_not_taken(send: Callable[..., Any], settings
     page = send(content([{"name": "time"}]))
 
     assert page.status_code == 422
-    assert not CatalogueImport.objects.exists()
+    assert not CatalogImport.objects.exists()
 
 
 def test_nobody_else_imports_or_looks(ana: Person, send: Callable[..., Any]) -> None:
     send(content([{"name": "time"}]))
-    address = f"/systems/import/{CatalogueImport.objects.get().pk}/"
+    address = f"/systems/import/{CatalogImport.objects.get().pk}/"
     mallory = visits.as_(make.person("mallory"))
 
     assert mallory.get("/systems/import/").status_code == 403

@@ -131,7 +131,7 @@ def test_an_analyst_makes_herself_the_owner_of_nothing(company: companies.Compan
         "version": company.system.version, "reason": "Mine now.",
     }  # fmt: skip
     response = visits.as_(company.ana).post("/systems/clock/edit/", form)
-    assert (response.status_code, visits.refusals()) == (403, [("person:ana", "own_appointment")])
+    assert (response.status_code, visits.refusals()) == (403, [("person:ana", "self_appointment")])
 
 
 @pytest.mark.django_db(transaction=True)

@@ -46,11 +46,11 @@ def test_of_much_access_pages_show_what_a_worker_counted_and_when(monkeypatch: p
         assert "ounted as of" in see(address)
     assert "counted as of" in see("/reviews/q4/")
     assert "1 of 1 agents use nothing but the gateway. Counted as of" in " ".join(see("/coverage/").split())
-    told = script.get("/api/v1/coverage/summary").json()
+    told = script.get("/api/v1/coverage-map/summary").json()
     assert (told["agents"], told["as_of"] is not None) == (1, True)
 
     monkeypatch.setattr(clock, "now", lambda: counted + timedelta(minutes=10))
     tasks.count_figures()
-    assert script.get("/api/v1/coverage/summary").json()["agents"] == 2
+    assert script.get("/api/v1/coverage-map/summary").json()["agents"] == 2
     assert "100 % of the access in force" not in see("/reviews/")
     assert Figure.objects.filter(as_of=counted + timedelta(minutes=10)).count() == 3

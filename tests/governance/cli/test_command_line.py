@@ -90,7 +90,7 @@ def test_what_is_risky_is_approved_with_a_proof_from_the_environment(
     asked = company.ask("remove")
     approve = ["requests", "approve", str(asked.pk), "--etag", '"1"']
     ended, _, problem = run(company.sofia, *approve)
-    assert (ended, json.loads(problem)["code"]) == (1, "proof_needed")
+    assert (ended, json.loads(problem)["code"]) == (1, "reauthentication_required")
     company.sofia.set_password("correct horse battery staple")
     company.sofia.save()
     monkeypatch.setenv("MANDATE_PROOF", "correct horse battery staple")

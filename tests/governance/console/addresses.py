@@ -24,20 +24,20 @@ from entitlements.people.models import ApiToken
 from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
-from entitlements.unmanaged_agents.models import SeenAgent, Workflow
+from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 from governance.approval_policies import policies
 from governance.approval_policies import rules as policy_rules
-from governance.approval_policies.models import RuleApproval
+from governance.approval_policies.models import AutoApproval
 from governance.approvals import auto_approval
 from governance.break_glass import break_glass
-from governance.break_glass.models import EmergencyGrant
+from governance.break_glass.models import BreakGlassGrant
 from governance.console import urls
 from governance.eligibility import eligibility
 from governance.notices import queue
 from governance.notices.models import Delivery, Kind, Notice
 from governance.onboarding import batches
 from governance.out_of_office import delegations
-from governance.out_of_office.models import Delegation
+from governance.out_of_office.models import OutOfOfficeDelegate
 from governance.ownership import ownership
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.discussion import questions
@@ -46,7 +46,7 @@ from governance.reviews.spot_checks.models import SpotCheck
 from governance.reviews.templates import templates
 from governance.sod import agent_calls, exceptions
 from governance.sod import policies as policies_actions
-from governance.sod.models import CombinationException
+from governance.sod.models import SodException
 from governance.webhooks import webhooks
 from governance.webhooks.models import Webhook
 from tests import make
@@ -112,7 +112,7 @@ def world() -> World:
         "rules/pk": _excepted(company).rule_id,
         "emergencies/pk": _declared(company).pk,
         "agent-calls/pk": agent_calls.allow(company.bot, make.agent(), by=company.ana.principal, reason="x").pk,
-        "exceptions/pk": CombinationException.objects.get().pk,
+        "exceptions/pk": SodException.objects.get().pk,
         **_waits(company),
         "people/login": company.bob.login,
         "groups/slug": make.group(company.bob).slug,
@@ -151,7 +151,7 @@ def _checked(company: companies.Company) -> dict[str, object]:
     return dict.fromkeys(("spot-checks/check", "reviews/check"), SpotCheck.objects.get(checker=company.sam).pk)
 
 
-def _excepted(company: companies.Company) -> CombinationException:
+def _excepted(company: companies.Company) -> SodException:
     sides = [{"tools": ["now"]}, {"tools": ["elsewhere"]}]
     rule = policies_actions.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="a sample")
     policies_actions.publish(rule.pk, by=company.resa, reason="seen")
@@ -159,7 +159,7 @@ def _excepted(company: companies.Company) -> CombinationException:
     return exceptions.give(rule.pk, company.bot, control="Looked at.", expires_at=ends, by=company.rob, reason="why")
 
 
-def _declared(company: companies.Company) -> EmergencyGrant:
+def _declared(company: companies.Company) -> BreakGlassGrant:
     Authenticator.objects.create(user=company.rob, type=Authenticator.Type.TOTP, data={})
     ask = eligibility.RequestTerms(timedelta(hours=1), "It burns.", (company.alice,), tools=frozenset({"now"}))
     return break_glass.give(company.bot, company.use, ask, by=company.rob)
@@ -171,7 +171,7 @@ def _brought(company: companies.Company) -> dict[str, object]:
     batch = batches.prepare(table, file_name="access.csv", by=company.ana)
     batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="a sample")
     flow = Workflow.objects.get(agent=company.bot, origin="grant")
-    return {"adoption/pk": batch.pk, "adoption/number": SeenAgent.objects.get().pk, "coverage/number": flow.pk}
+    return {"adoption/pk": batch.pk, "adoption/number": UnmanagedAgent.objects.get().pk, "coverage/number": flow.pk}
 
 
 def _settings(company: companies.Company) -> dict[str, object]:
@@ -199,17 +199,17 @@ def _proposed(company: companies.Company) -> dict[str, object]:
     rule = auto_approval.propose(company.use, **terms, by=company.ana, reason="a sample")  # type: ignore[arg-type]
     auto_approval.confirm(rule.pk, by=company.resa, reason="seen")
     company.ask("now", people=[company.bob])
-    RuleApproval.objects.update(look_from=clock.now())
+    AutoApproval.objects.update(look_from=clock.now())
     auto_approval.end(rule.pk, by=company.ana, reason="a sample")
     waits = auto_approval.propose(company.use, **terms, by=company.ana, reason="a sample")  # type: ignore[arg-type]
     return {
         "settings/proposal": proposal.pk,
         "settings/rule": waits.pk,
-        "settings/approval": RuleApproval.objects.get().pk,
+        "settings/approval": AutoApproval.objects.get().pk,
     }
 
 
-def _lent(company: companies.Company) -> Delegation:
+def _lent(company: companies.Company) -> OutOfOfficeDelegate:
     now = clock.now()
     return delegations.make(
         company.bob, starts_at=now, ends_at=now + timedelta(days=1), by=company.mona, reason="on leave"

@@ -46,10 +46,10 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "policy-proposal-confirm": {"verb": "confirm", "reason": "x"},
         "policy-proposal-withdraw": {"verb": "withdraw", "reason": "x"},
     },
-    "approval-rule-decide": {
-        "approval-rule-confirm": {"verb": "confirm", "reason": "x"},
-        "approval-rule-withdraw": {"verb": "withdraw", "reason": "x"},
-        "approval-rule-end": {"verb": "end", "reason": "x"},
+    "auto-approval-rule-decide": {
+        "auto-approval-rule-confirm": {"verb": "confirm", "reason": "x"},
+        "auto-approval-rule-withdraw": {"verb": "withdraw", "reason": "x"},
+        "auto-approval-rule-end": {"verb": "end", "reason": "x"},
     },
     "review-audit": {
         "campaign-samples": {"do": "draw"},

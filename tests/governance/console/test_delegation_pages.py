@@ -12,7 +12,7 @@ from audit import clock
 from entitlements.people import people
 from entitlements.people.models import Person
 from governance.out_of_office import delegations
-from governance.out_of_office.models import Delegation
+from governance.out_of_office.models import OutOfOfficeDelegate
 from tests import shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -52,7 +52,7 @@ def test_somebody_on_leave_lets_a_colleague_answer_what_waits(company: Company) 
 def test_a_delegation_is_taken_back_on_its_page(company: Company) -> None:
     browser = visits.as_(company.sofia)
     browser.post("/settings/delegations/", form("mallory"))
-    made = Delegation.objects.get()
+    made = OutOfOfficeDelegate.objects.get()
     assert visits.as_(company.bob).post(f"/settings/delegations/{made.pk}/end/", {"reason": "x"}).status_code == 404
     browser.post(f"/settings/delegations/{made.pk}/end/", {"reason": "back"})
     assert not delegations.in_force().exists()
@@ -68,7 +68,7 @@ def test_a_page_says_the_same_of_a_stranger_and_of_whoever_is_unfit(company: Com
 def test_leaving_ones_place_asks_for_a_fresh_proof(company: Company) -> None:
     answer = visits.as_(company.sofia, fresh=False).post("/settings/delegations/", form("mallory"))
     assert answer.status_code in (302, 403)
-    assert not Delegation.objects.exists()
+    assert not OutOfOfficeDelegate.objects.exists()
 
 
 def api(person: Person) -> Any:  # noqa: ANN401 - a caller of the API
@@ -82,7 +82,7 @@ def test_the_api_makes_shows_and_ends_them(company: Company) -> None:
     now = clock.now()
     body = {"delegate": "mallory", "starts_at": now, "ends_at": now + timedelta(days=1), "reason": "on leave"}
     script = api(company.sofia)
-    made = script.post("/api/v1/delegations", body, content_type="application/json")
+    made = script.post("/api/v1/out-of-office-delegates", body, content_type="application/json")
     assert (made.status_code, made.json()["delegate"]) == (201, "mallory")
     asked = company.ask()
     seen = api(company.mallory).get(f"/api/v1/requests/{asked.pk}")
@@ -90,15 +90,18 @@ def test_the_api_makes_shows_and_ends_them(company: Company) -> None:
         f"/api/v1/requests/{asked.pk}/approve", {}, content_type="application/json", headers={"If-Match": seen["ETag"]}
     )
     assert answer.json()["approvals"][0]["in_place_of"] == "sofia"
-    address = f"/api/v1/delegations/{made.json()['id']}"
+    address = f"/api/v1/out-of-office-delegates/{made.json()['id']}"
     assert api(company.bob).get(address).status_code == 404
     assert api(company.mallory).get(address).status_code == 200
-    assert api(company.ana).get("/api/v1/delegations?delegator=sofia").json()["results"][0]["delegate"] == "mallory"
+    assert (
+        api(company.ana).get("/api/v1/out-of-office-delegates?delegator=sofia").json()["results"][0]["delegate"]
+        == "mallory"
+    )
     ended = script.post(address + "/end", {"reason": "back"}, content_type="application/json")
     assert ended.json()["ended_at"] is not None
     again = script.post(address + "/end", {"reason": "back"}, content_type="application/json")
-    assert (again.status_code, again.json()["code"]) == (409, "delegation_ended")
+    assert (again.status_code, again.json()["code"]) == (409, "out_of_office_ended")
     ring = api(company.mallory).post(
-        "/api/v1/delegations", {**body, "delegate": "nobody"}, content_type="application/json"
+        "/api/v1/out-of-office-delegates", {**body, "delegate": "nobody"}, content_type="application/json"
     )
     assert (ring.status_code, ring.json()["code"]) == (422, "delegate_unfit")

@@ -91,7 +91,7 @@ def test_nobody_approves_their_own_request_and_the_attempt_is_recorded_once(comp
     asked = company.ask("now", by=company.sofia)
     response = _approve(visits.as_(company.sofia), asked)
     assert response.status_code == 403
-    assert visits.refusals() == [("person:sofia", "own_approval")]
+    assert visits.refusals() == [("person:sofia", "self_approval")]
 
 
 def test_denying_needs_a_reason_and_says_so_beside_what_was_filled_in(company: companies.Company) -> None:

@@ -10,7 +10,7 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements.agents import agents
 from entitlements.people.models import Person
-from entitlements.unmanaged_agents.models import SeenAgent
+from entitlements.unmanaged_agents.models import UnmanagedAgent
 from governance.coverage_map import reconciliation
 from tests import make
 from tests.entitlements.api import client as api
@@ -26,7 +26,7 @@ def audrey() -> Person:
     both, gone = make.agent("both-bot"), make.agent("gone-bot")
     now = clock.now()
     for name, agent in (("Both Bot", both), ("Gone Bot", gone), ("Stray", None)):
-        SeenAgent.objects.create(
+        UnmanagedAgent.objects.create(
             key=name.lower(),
             name=name,
             agent=agent,
@@ -40,14 +40,14 @@ def audrey() -> Person:
 
 
 def test_each_agent_is_known_here_there_or_on_both_sides(audrey: Person) -> None:
-    said = api.of(audrey).get("/api/v1/seen-agents/compared").json()
+    said = api.of(audrey).get("/api/v1/unmanaged-agents/compared").json()
     assert said["counts"] == {"both": 1, "here": 1, "there": 2}
     assert [row["agent"] for row in said["both"]] == ["both-bot"]
     assert [row["agent"] for row in said["here"]] == ["here-bot"]
     assert [(row["seen_as"], row["agent"]) for row in said["there"]] == [("Gone Bot", "gone-bot"), ("Stray", "")]
     assert {row["source"] for row in said["both"] + said["there"]} == {"identity_provider"}
     assert all(row["last_seen_at"] for row in said["both"] + said["there"])
-    assert api.of(make.person()).get("/api/v1/seen-agents/compared").status_code == 403
+    assert api.of(make.person()).get("/api/v1/unmanaged-agents/compared").status_code == 403
 
 
 def test_the_page_begins_with_what_is_not_known_here(audrey: Person) -> None:

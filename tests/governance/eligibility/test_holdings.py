@@ -11,7 +11,7 @@ from audit.context import SYSTEM
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from governance.approvals import approvals
-from governance.break_glass.models import EmergencyGrant
+from governance.break_glass.models import BreakGlassGrant
 from governance.requests.models import AccessRequest
 from tests import make, shared
 from tests.entitlements.api import client as api
@@ -49,7 +49,7 @@ def test_access_that_is_over_or_of_an_emergency_keeps_nobody_from_asking(company
     make.grant(company.bot, company.use, people=[company.alice], starts_at=past, lasts=timedelta(hours=1))
     given = make.grant(company.bot, company.use, people=[company.bob])
     now = clock.now()
-    EmergencyGrant.objects.create(
+    BreakGlassGrant.objects.create(
         grant=given, given_by=company.resa, given_at=now, ends_at=now + timedelta(hours=1), reason="x"
     )
 

@@ -177,5 +177,5 @@ def test_whoever_denied_hears_what_others_said_on_appeal(company: Company) -> No
 
 
 def test_other_programs_can_be_told_of_an_emergency() -> None:
-    assert {"emergency.declared", "emergency.over", "emergency.reviewed"} <= set(map(str, EVENTS))
+    assert {"break_glass.declared", "break_glass.ended", "break_glass.reviewed"} <= set(map(str, EVENTS))
     assert webhooks._PAGES["emergency"] == "emergencies"

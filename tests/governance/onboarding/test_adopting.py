@@ -15,13 +15,13 @@ from audit.models import Event
 from entitlements.agents.models import Agent
 from entitlements.clients import clients
 from entitlements.clients.models import Client
-from entitlements.conflicts.independence import OwnAppointment, SecondPersonNeeded
+from entitlements.conflicts.independence import SecondPersonNeeded, SelfAppointment
 from entitlements.errors import ReasonRequired
 from entitlements.grants.models import Grant
 from entitlements.people import people
 from entitlements.people.models import Group, Membership, Person
 from entitlements.unmanaged_agents import unmanaged_agents
-from entitlements.unmanaged_agents.models import SeenAgent, Workflow
+from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.approval_policies import rules as policy_rules
@@ -29,7 +29,7 @@ from governance.conflicts_of_interest.routing import Stage
 from governance.notices import listener
 from governance.notices.models import Notice
 from governance.onboarding import batches, move
-from governance.onboarding.models import AdoptedAgent, AdoptionBatch, SeenAccess
+from governance.onboarding.models import ExistingAccess, OnboardedAgent, OnboardingBatch
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -48,11 +48,11 @@ Desk helper,desk-1,mona,clock,now,ghost,
 made_world, company = shared.world(companies.found)
 
 
-def look(company: Company, content: bytes = TABLE, agent: str = "") -> AdoptionBatch:
+def look(company: Company, content: bytes = TABLE, agent: str = "") -> OnboardingBatch:
     return batches.prepare(content, file_name="all.csv", agent=agent, by=company.ana)
 
 
-def accepted(company: Company, content: bytes = TABLE) -> AdoptionBatch:
+def accepted(company: Company, content: bytes = TABLE) -> OnboardingBatch:
     batch = look(company, content)
     batches.ask(batch, sponsor=company.mona, sponsors={}, by=company.ana, reason="Day 30.")
     batches.answer(batch, accept=True, by=company.mona)
@@ -63,11 +63,11 @@ def test_looking_puts_nothing_in_force_and_the_same_file_is_the_same_batch(compa
     batch = look(company)
     assert look(company) == batch
     assert (Grant.objects.count(), Agent.objects.count()) == (0, 1)
-    assert [line.row for line in SeenAccess.objects.order_by("row")] == [2, 3, 4, 5, 6]
-    seen = SeenAgent.objects.get()
+    assert [line.row for line in ExistingAccess.objects.order_by("row")] == [2, 3, 4, 5, 6]
+    seen = UnmanagedAgent.objects.get()
     assert (seen.key, seen.state, seen.agent) == ("desk-1", "unmatched", None)
     assert (seen.last_seen_at.day, Workflow.objects.get().state) == (2, "known")
-    plan = batches.plans(AdoptedAgent.objects.all())[AdoptedAgent.objects.get().pk]
+    plan = batches.plans(OnboardedAgent.objects.all())[OnboardedAgent.objects.get().pk]
     named = dict(Person.objects.values_list("pk", "login"))
     made = {tuple(line.tool.name for line in each.lines): {named[pk] for pk in each.people} for each in plan.pieces}
     assert made == {("now",): {"alice", "bob"}, ("convert",): {"alice"}}
@@ -104,7 +104,7 @@ def test_a_sponsor_accepts_before_anything_is_active(company: Company) -> None:
 def test_who_is_asked_is_told_where_to_answer(company: Company) -> None:
     batch = look(company)
     batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
-    listener.notify(Event.objects.get(action=Action.ADOPTION_SPONSORS_ASKED))
+    listener.notify(Event.objects.get(action=Action.ONBOARDING_SPONSORS_ASKED))
     told = Notice.objects.get(url=f"/adoption/{batch.pk}/")
     assert (told.person, told.kind) == (company.mona, "office_proposed")
 
@@ -115,7 +115,7 @@ def test_a_sponsor_who_declines_leaves_it_to_another(company: Company) -> None:
     batches.answer(batch, accept=False, by=company.mona, reason="Not mine.")
     with pytest.raises(batches.NothingAccepted):
         batches.confirm(batch, by=company.ana, reason="x")
-    row = AdoptedAgent.objects.get()
+    row = OnboardedAgent.objects.get()
     batches.ask(batch, sponsor=None, sponsors={row.pk: company.sam}, by=company.ana, reason="Then sam.")
     row.refresh_from_db()
     assert (row.sponsor, Agent.objects.filter(slug__startswith="desk").count()) == (company.sam, 1)
@@ -137,10 +137,10 @@ def test_the_listed_lines_become_adopted_grants_that_end_and_say_where_they_come
     said = [event.action for event in events.order_by("at", "sequence")]
     assert said.count(Action.GRANT_ISSUED) == 2
     assert [each for each in said if each.startswith("adoption.")] == [
-        "adoption.prepared",
-        "adoption.sponsors_asked",
-        "adoption.answered",
-        "adoption.confirmed",
+        "onboarding.prepared",
+        "onboarding.sponsors_asked",
+        "onboarding.answered",
+        "onboarding.confirmed",
     ]
     batch.refresh_from_db()
     assert batch.state == "done"
@@ -156,7 +156,7 @@ def test_nobody_says_yes_to_what_serves_them_and_no_rule_is_passed_by(company: C
     served = look(company, TABLE.replace(b"bob", b"mona").replace(b"desk-1", b"desk-2"))
     with pytest.raises(batches.NothingToAsk) as refused:  # who is served is not asked to answer for it
         batches.ask(served, sponsor=company.mona, sponsors={}, by=company.ana, reason="x")
-    assert refused.value.detail["problems"] == ["adoption_own_benefit"]
+    assert refused.value.detail["problems"] == ["onboarding_own_benefit"]
     people.disable(company.mona, by=SYSTEM, reason="left")
     with pytest.raises(batches.NothingAccepted):
         batches.confirm(batch, by=company.ana, reason="Nobody answers for it.")
@@ -173,7 +173,7 @@ def test_a_sponsor_with_a_stake_neither_accepts_nor_is_enough(company: Company, 
     if stake in ("owner", "backup"):
         Agent.objects.filter(slug__startswith="desk").update(**{stake: company.mona})
     elif stake == "served":
-        SeenAccess.objects.filter(row=3).update(person=company.mona)
+        ExistingAccess.objects.filter(row=3).update(person=company.mona)
     else:
         Person.objects.filter(login="bob").update(email=company.mona.email)
     with pytest.raises(batches.OwnBenefit):
@@ -185,10 +185,10 @@ def test_a_sponsor_with_a_stake_neither_accepts_nor_is_enough(company: Company, 
 
 def test_what_is_not_what_the_sponsor_accepted_goes_back_to_them(company: Company) -> None:
     batch = accepted(company)
-    SeenAccess.objects.filter(row=3).update(person=company.mallory)
+    ExistingAccess.objects.filter(row=3).update(person=company.mallory)
     outcome = batches.confirm(batch, by=company.ana, reason="yes")
     assert (outcome.agents, outcome.refused) == (0, {"desk-helper": ["changed_since_accepted"]})
-    assert (Grant.objects.count(), AdoptedAgent.objects.get().state) == (0, "asked")
+    assert (Grant.objects.count(), OnboardedAgent.objects.get().state) == (0, "asked")
     batches.answer(batch, accept=True, by=company.mona)
     assert batches.confirm(batch, by=company.ana, reason="yes").grants == 2
 
@@ -213,7 +213,7 @@ def test_a_group_that_changed_since_is_asked_about_anew_and_nobody_is_served_by_
 def test_the_group_of_an_agents_users_is_made_as_every_group_is(company: Company) -> None:
     members = [make.person() for _ in range(6)]
     Person.objects.filter(pk=members[0].pk).update(email=company.ana.email)
-    with pytest.raises(OwnAppointment):
+    with pytest.raises(SelfAppointment):
         people.make_large_group("bot-users", name="x", people=members, by=company.ana.principal, reason="x")
     assert not Group.objects.exists()
 
@@ -223,7 +223,7 @@ def test_what_more_than_a_sponsor_approves_needs_a_request(company: Company) -> 
     strict[Risk.MEDIUM] = (Stage.SPONSOR, Stage.SYSTEM_OWNER)
     policies.publish(company.use, strict, by=company.resa, confirmed_by=company.rob, reason="Stricter.")
     batch = accepted(company)
-    plan = batches.plans(AdoptedAgent.objects.all())[AdoptedAgent.objects.get().pk]
+    plan = batches.plans(OnboardedAgent.objects.all())[OnboardedAgent.objects.get().pk]
     assert ("needs_approval", "clock", "convert") in plan.left
     assert batches.confirm(batch, by=company.ana, reason="yes").grants == 1
     assert [line.tool.name for line in Grant.objects.get().lines.all()] == ["now"]
@@ -231,7 +231,7 @@ def test_what_more_than_a_sponsor_approves_needs_a_request(company: Company) -> 
 
 def test_an_agent_of_ours_keeps_its_sponsor_who_is_asked(company: Company) -> None:
     batch = look(company, b"agent,system,tools,person\nresearch-bot,clock,now,alice\n")
-    row = AdoptedAgent.objects.get()
+    row = OnboardedAgent.objects.get()
     assert (row.agent, row.seen.because) == (company.bot, "slug")
     batches.ask(batch, sponsor=company.mona, sponsors={}, by=company.ana, reason="Day 30.")
     row.refresh_from_db()
@@ -271,9 +271,9 @@ def test_cutting_over_and_rolling_back_leave_who_and_when(company: Company) -> N
     assert not Grant.objects.filter(agent=agent, ended_at=None).exists()
     agent.refresh_from_db()
     row.refresh_from_db()
-    assert (agent.status, row.state, AdoptedAgent.objects.get().state) == ("suspended", "known", "returned")
+    assert (agent.status, row.state, OnboardedAgent.objects.get().state) == ("suspended", "known", "returned")
     assert timeline.of("agent", "desk-helper").filter(action=Action.PATH_CUT_OVER).count() == 1
-    assert timeline.of("agent", "desk-helper").filter(action=Action.ADOPTION_ROLLED_BACK).count() == 1
+    assert timeline.of("agent", "desk-helper").filter(action=Action.ONBOARDING_ROLLED_BACK).count() == 1
 
 
 def test_rolling_back_stops_no_agent_that_was_ours_before(company: Company) -> None:
@@ -289,7 +289,7 @@ def test_rolling_back_stops_no_agent_that_was_ours_before(company: Company) -> N
 
 def test_a_blocked_name_stays_listed_and_registers_no_client(company: Company) -> None:
     look(company)
-    seen = SeenAgent.objects.get()
+    seen = UnmanagedAgent.objects.get()
     unmanaged_agents.block(seen, by=company.ana.principal, reason="Not allowed here.")
     with pytest.raises(unmanaged_agents.ClientBlocked):
         clients.register(" Desk-1", agent=company.bot, auth=Client.Auth.NONE, by=company.sofia.principal)
@@ -297,7 +297,7 @@ def test_a_blocked_name_stays_listed_and_registers_no_client(company: Company) -
     with pytest.raises(unmanaged_agents.SeenOtherwise):
         unmanaged_agents.match(seen, company.bot, by=company.ana.principal, reason="x")
     with pytest.raises(batches.NothingToAsk):
-        batches.ask(AdoptionBatch.objects.get(), sponsor=company.mona, sponsors={}, by=company.ana, reason="x")
+        batches.ask(OnboardingBatch.objects.get(), sponsor=company.mona, sponsors={}, by=company.ana, reason="x")
     with pytest.raises(SecondPersonNeeded):
         unmanaged_agents.unblock(seen, by=company.ana.principal, reason="Oh.")
     unmanaged_agents.unblock(seen, by=company.resa.principal, reason="It is ours.")

@@ -11,7 +11,7 @@ import pytest
 from audit import clock
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
-from entitlements.unmanaged_agents.models import SeenAgent, Workflow
+from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -46,18 +46,18 @@ def test_a_file_goes_from_looking_to_adopted_and_back(company: Company) -> None:
     assert (piece["entitlement"], piece["tools"], piece["people"], piece["groups"]) == ("clock:use", ["now"], 1, 0)
     assert (piece["logins"], piece["group_slugs"]) == (["alice"], [])
     assert [(left["code"], left["tool"]) for left in row["left"]] == [("too_risky", "wipe")]
-    assert post(company.ana, f"{path}/confirm", reason="x").json()["code"] == "adoption_nothing_accepted"
+    assert post(company.ana, f"{path}/confirm", reason="x").json()["code"] == "onboarding_nothing_accepted"
     asked = post(company.ana, f"{path}/ask", each=[{"id": row["id"], "sponsor": "sam"}], reason="Day 30.")
     assert asked.json()["state"] == "asked"
     assert post(company.mona, f"{path}/answer", accept=True).status_code == 404  # she is not asked, so does not see it
-    assert post(company.ana, f"{path}/answer", accept=True).json()["code"] == "adoption_not_asked"
+    assert post(company.ana, f"{path}/answer", accept=True).json()["code"] == "onboarding_not_asked"
     assert [each["sponsor"] for each in client.of(company.sam).get(f"/api/v1/{path}/agents").json()["results"]] == [
         "sam"
     ]
     assert post(company.sam, f"{path}/answer", accept=True).status_code == 200
     assert post(company.ana, f"{path}/confirm", reason="yes").json() == {"agents": 1, "grants": 1, "refused": {}}
     assert post(company.ana, "agents/desk-helper/cut-over", system="clock", reason="New address.").status_code == 200
-    assert post(company.ana, "agents/desk-helper/adoption-undo", reason="Broken.").json()["status"] == "suspended"
+    assert post(company.ana, "agents/desk-helper/onboarding-undo", reason="Broken.").json()["status"] == "suspended"
 
 
 @pytest.mark.parametrize("login", ["sofia", "otto", "resa", "mallory"])
@@ -71,19 +71,19 @@ def test_only_analysts_bring_files_and_say_yes(company: Company, login: str) -> 
 
 def test_what_was_seen_is_matched_or_blocked(company: Company) -> None:
     text = '{"mcpServers": {"clock": {"url": "https://clock.example/mcp"}}}'
-    assert post(company.ana, "adoptions", text=text).json()["code"] == "adoption_agent_not_named"
+    assert post(company.ana, "adoptions", text=text).json()["code"] == "onboarding_agent_not_named"
     assert post(company.ana, "adoptions", text=text, agent="Shadow").status_code == 201
-    (seen,) = client.of(company.ana).get("/api/v1/seen-agents?state=unmatched").json()["results"]
-    assert client.of(company.mallory).get("/api/v1/seen-agents").status_code == 403
-    blocked = post(company.resa, f"seen-agents/{seen['id']}/block", reason="Not allowed.")
+    (seen,) = client.of(company.ana).get("/api/v1/unmanaged-agents?state=unmatched").json()["results"]
+    assert client.of(company.mallory).get("/api/v1/unmanaged-agents").status_code == 403
+    blocked = post(company.resa, f"unmanaged-agents/{seen['id']}/block", reason="Not allowed.")
     assert (blocked.json()["state"], blocked.json()["decided_by"]) == ("blocked", "person:resa")
     body = {"client_id": "shadow", "agent": "research-bot", "auth": "none"}
     refused = client.proven(company.ana).post("/api/v1/clients", body, format="json")
     assert (refused.status_code, refused.json()["code"]) == (409, "client_blocked")
-    own = post(company.resa, f"seen-agents/{seen['id']}/unblock", reason="x")
+    own = post(company.resa, f"unmanaged-agents/{seen['id']}/unblock", reason="x")
     assert own.json()["code"] == "second_person_required"
-    assert post(company.ana, f"seen-agents/{seen['id']}/unblock", reason="x").json()["state"] == "unmatched"
-    matched = post(company.ana, f"seen-agents/{seen['id']}/match", agent="research-bot", reason="x").json()
+    assert post(company.ana, f"unmanaged-agents/{seen['id']}/unblock", reason="x").json()["state"] == "unmatched"
+    matched = post(company.ana, f"unmanaged-agents/{seen['id']}/match", agent="research-bot", reason="x").json()
     assert (matched["state"], matched["agent"]) == ("matched", "research-bot")
 
 
@@ -93,7 +93,7 @@ def test_the_map_says_each_path_and_never_a_time_that_nobody_knows(company: Comp
     make.grant(make.agent("other-bot"), make.entitlement(vendor))
     lines = [{"client": "Shadow", "server": "clock", "tool": "now", "user": "bob", "ts": "2026-11-20T10:00:00Z"}]
     post(company.ana, "adoptions", text="\n".join(map(json.dumps, lines)))
-    rows = client.of(company.ana).get("/api/v1/coverage").json()["results"]
+    rows = client.of(company.ana).get("/api/v1/coverage-map").json()["results"]
     said = {row["agent"] or row["seen_as"]: row for row in rows}
     assert {name: (row["path"], row["usage_grade"]) for name, row in said.items()} == {
         "research-bot": ("gateway", "A"),
@@ -107,19 +107,19 @@ def test_the_map_says_each_path_and_never_a_time_that_nobody_knows(company: Comp
             None,
             None,
         )
-    whole = client.of(company.ana).get("/api/v1/coverage/summary").json()
+    whole = client.of(company.ana).get("/api/v1/coverage-map/summary").json()
     assert (whole["agents"], whole["visible_per_call"], whole["percent"]) == (3, 1, 33)
     assert {(each["system"], each["what"], each["governed"], each["known"]) for each in whole["findings"]} == {
         ("clock", "token_seconds", 300, None),
         ("clock", "session_seconds", 43200, None),
         ("clock", "stop_seconds", 2, None),
     }
-    mine = client.of(company.sofia).get("/api/v1/coverage").json()["results"]
+    mine = client.of(company.sofia).get("/api/v1/coverage-map").json()["results"]
     assert [row["agent"] for row in mine] == ["research-bot"]
-    assert client.of(company.sofia).get("/api/v1/coverage/summary").json()["percent"] == 100
-    assert [row["seen_as"] for row in client.of(company.ana).get("/api/v1/coverage?path=known").json()["results"]] == [
-        "Shadow"
-    ]
+    assert client.of(company.sofia).get("/api/v1/coverage-map/summary").json()["percent"] == 100
+    assert [
+        row["seen_as"] for row in client.of(company.ana).get("/api/v1/coverage-map?path=known").json()["results"]
+    ] == ["Shadow"]
 
 
 def test_whoever_answers_for_a_system_says_what_holds_on_its_paths(company: Company) -> None:
@@ -140,20 +140,20 @@ def test_a_workflow_that_is_used_past_us_after_the_move_is_a_finding(company: Co
     row = Workflow.objects.get(agent=Agent.objects.get(slug="desk-helper"))
     row.last_used_at = row.changed_at.replace(year=row.changed_at.year + 1)
     row.save()
-    found = client.of(company.ana).get("/api/v1/coverage/summary").json()["findings"]
+    found = client.of(company.ana).get("/api/v1/coverage-map/summary").json()["findings"]
     assert [(each["what"], each["agents"]) for each in found] == [("still_used", ["desk-helper"])]
-    assert SeenAgent.objects.get().state == "matched"
+    assert UnmanagedAgent.objects.get().state == "matched"
 
 
 def test_what_the_gateway_does_not_serve_counts_as_unseen_and_is_not_moved(company: Company) -> None:
     for kind in ("http", "stdio"):
         system = make.system(f"rest-{kind}", kind=kind)
         make.grant(make.agent(f"{kind}-bot"), make.entitlement(system))
-    rows = client.of(company.ana).get("/api/v1/coverage").json()["results"]
+    rows = client.of(company.ana).get("/api/v1/coverage-map").json()["results"]
     assert {(row["path"], row["usage_grade"]) for row in rows} == {("known", "C")}
-    assert client.of(company.ana).get("/api/v1/coverage/summary").json()["percent"] == 0
+    assert client.of(company.ana).get("/api/v1/coverage-map/summary").json()["percent"] == 0
     bot, http = make.agent("moving-bot"), System.objects.get(slug="rest-http")
     seen = {"origin": "seen", "state": "adopted", "adopted_from": uuid4(), "changed_at": clock.now()}
     Workflow.objects.create(agent=bot, system=http, **seen)
     refused = post(company.ana, "agents/moving-bot/cut-over", reason="The address is set.")
-    assert (refused.status_code, refused.json()["code"]) == (409, "adoption_no_governed_path")
+    assert (refused.status_code, refused.json()["code"]) == (409, "onboarding_no_governed_path")

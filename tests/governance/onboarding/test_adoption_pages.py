@@ -10,8 +10,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from entitlements.agents.models import Agent
 from entitlements.grants.models import Grant
-from entitlements.unmanaged_agents.models import SeenAgent, Workflow
-from governance.onboarding.models import AdoptedAgent, AdoptionBatch
+from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
+from governance.onboarding.models import OnboardedAgent, OnboardingBatch
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -28,12 +28,12 @@ made_world, company = shared.world(companies.found)
 def test_from_a_file_to_the_governed_path_and_back(company: Company) -> None:
     ana, mona = visits.as_(company.ana), visits.as_(company.mona)
     page = ana.post("/adoption/add/", {"file": SimpleUploadedFile("access.csv", TABLE), "agent": ""}, follow=True)
-    batch, shown = AdoptionBatch.objects.get(), visits.text(page)
+    batch, shown = OnboardingBatch.objects.get(), visits.text(page)
     assert "&lt;b&gt;Desk&lt;/b&gt;" in shown
     assert "<b>Desk" not in shown
     assert "Above medium risk." in shown
     assert "alice" in shown
-    row = AdoptedAgent.objects.get()
+    row = OnboardedAgent.objects.get()
     path = f"/adoption/{batch.pk}/"
     asked = ana.post(path, {"act": "ask", "reason": "Day 30.", f"sponsor-{row.pk}": "mona"}, follow=True)
     assert "One sponsor answer is asked for." in visits.text(asked)
@@ -82,7 +82,7 @@ def test_the_map_says_the_share_first_and_sends_what_one_sees(company: Company) 
 def test_what_was_seen_is_decided_on_its_page(company: Company) -> None:
     ana = visits.as_(company.ana)
     ana.post("/adoption/add/", {"file": SimpleUploadedFile("access.csv", TABLE), "agent": ""})
-    seen = SeenAgent.objects.get()
+    seen = UnmanagedAgent.objects.get()
     assert "&lt;b&gt;Desk" in visits.text(ana.get("/adoption/"))
     path = f"/adoption/seen/{seen.pk}/"
     assert visits.as_(company.sofia).post(path, {"act": "block", "reason": "x"}).status_code == 403

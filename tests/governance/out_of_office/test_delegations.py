@@ -20,7 +20,7 @@ from entitlements.people.models import Person, Role
 from governance.approvals import approvals
 from governance.approvals.models import Approval
 from governance.out_of_office import delegations
-from governance.out_of_office.models import Delegation
+from governance.out_of_office.models import OutOfOfficeDelegate
 from governance.requests import requests
 from tests import make, shared
 from tests.governance import companies
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 made_world, company = shared.world(companies.found)
 
 
-def leave(by: Person, to: Person, *, starts: float = -1, ends: float = 24) -> Delegation:
+def leave(by: Person, to: Person, *, starts: float = -1, ends: float = 24) -> OutOfOfficeDelegate:
     """Leave one's place to somebody, by default for a day from an hour ago."""
     now = clock.now()
     return delegations.make(
@@ -91,7 +91,7 @@ def test_one_voice_answers_one_stage_whoever_lends_it(company: Company) -> None:
 
 
 CONFLICTS = [
-    ("the delegate asked", "ana", "sofia", "own_approval", {"by": "ana"}),
+    ("the delegate asked", "ana", "sofia", "self_approval", {"by": "ana"}),
     ("the delegate owns the agent", "otto", "sofia", "owner_may_not_approve", {"by": "ana"}),
     ("the delegate gains from it", "alice", "sofia", "beneficiary_may_not_approve", {"by": "ana"}),
     ("whoever is away asked", "mallory", "sofia", "not_an_approver", {"by": "sofia"}),
@@ -135,7 +135,7 @@ def test_a_ring_is_refused_by_the_verb_and_by_the_database(company: Company, rin
         leave(company.named(last), company.named(first))
     now = clock.now()
     with pytest.raises(IntegrityError, match="no ring"), transaction.atomic():
-        Delegation.objects.create(
+        OutOfOfficeDelegate.objects.create(
             delegator=company.named(last),
             delegate=company.named(first),
             starts_at=now,
@@ -148,7 +148,7 @@ def test_a_ring_is_refused_by_the_verb_and_by_the_database(company: Company, rin
 def test_what_would_be_a_ring_at_different_times_is_none(company: Company) -> None:
     leave(company.sofia, company.sam, ends=2)
     leave(company.sam, company.sofia, starts=2, ends=4)
-    assert Delegation.objects.count() == 2
+    assert OutOfOfficeDelegate.objects.count() == 2
 
 
 def test_one_at_a_time_answers_in_a_place(company: Company) -> None:
@@ -169,8 +169,8 @@ def test_it_holds_from_its_start_to_its_end_and_not_after_it_is_taken_back(compa
     delegations.end(made.pk, by=company.sofia, reason="back")
     assert code_of(lambda: approvals.approve(request.pk, by=company.mallory)) == "not_an_approver"
     assert [event.action for event in timeline.of("delegation", made.pk)] == [
-        Action.DELEGATION_MADE,
-        Action.DELEGATION_ENDED,
+        Action.OUT_OF_OFFICE_MADE,
+        Action.OUT_OF_OFFICE_ENDED,
     ]
     with pytest.raises(delegations.DelegationEnded):
         delegations.end(made.pk, by=company.sofia, reason="again")
@@ -224,7 +224,7 @@ def test_it_says_why_ends_and_lasts_at_most_ninety_days(company: Company) -> Non
 def test_the_database_keeps_delegations_and_refuses_an_answer_in_a_place_that_was_not_left(company: Company) -> None:
     made = leave(company.sofia, company.mallory)
     with pytest.raises(IntegrityError, match="ended once"), transaction.atomic():
-        Delegation.objects.filter(pk=made.pk).update(ends_at=clock.now() + timedelta(days=2))
+        OutOfOfficeDelegate.objects.filter(pk=made.pk).update(ends_at=clock.now() + timedelta(days=2))
     with pytest.raises(IntegrityError, match="ended once"), transaction.atomic():
         made.delete()
     stage = company.ask().approvals.get()

@@ -14,7 +14,7 @@ from entitlements.people import people
 from entitlements.people.models import Person
 from governance import tasks
 from governance.ownership import leavers, ownership
-from governance.ownership.models import OfficeProposal
+from governance.ownership.models import OwnershipProposal
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -33,7 +33,7 @@ made_world, company = shared.world(_company)
 
 
 def _asked(company: Company) -> list[tuple[str, str]]:
-    waiting = OfficeProposal.objects.filter(agent=company.bot, state="waiting")
+    waiting = OwnershipProposal.objects.filter(agent=company.bot, state="waiting")
     return sorted(waiting.values_list("office", "person__login"))
 
 
@@ -42,7 +42,7 @@ def test_the_manager_is_asked_to_take_over_and_once(company: Company, office: st
     people.disable(getattr(company.bot, office), by=SYSTEM, reason="left")
     assert [leavers.propose_new_owners(), leavers.propose_new_owners()] == [1, 0]
     assert _asked(company) == [(office, "mona")]
-    event = timeline.of("agent", "research-bot").filter(action=Action.AGENT_OFFICE_PROPOSED).get()
+    event = timeline.of("agent", "research-bot").filter(action=Action.AGENT_OWNERSHIP_PROPOSED).get()
     left = {"sponsor": "sofia", "owner": "otto"}[office]
     assert (event.actor, event.reason) == (str(SYSTEM), f"{left} has left.")
 
@@ -52,10 +52,10 @@ def test_the_backup_comes_before_the_manager_who_is_asked_when_the_backup_declin
     people.disable(company.otto, by=SYSTEM, reason="left")
     leavers.propose_new_owners()
     assert _asked(company) == [("owner", "bob")]
-    ownership.decline(OfficeProposal.objects.get().pk, by=company.bob, reason="no time")
+    ownership.decline(OwnershipProposal.objects.get().pk, by=company.bob, reason="no time")
     leavers.propose_new_owners()
     assert _asked(company) == [("owner", "mona")]
-    ownership.decline(OfficeProposal.objects.get(state="waiting").pk, by=company.mona, reason="no time")
+    ownership.decline(OwnershipProposal.objects.get(state="waiting").pk, by=company.mona, reason="no time")
     assert leavers.propose_new_owners() == 0
 
 
@@ -83,7 +83,7 @@ def test_who_takes_over_keeps_it_running_and_who_comes_late_has_it_started_again
     leavers.suspend_orphans()
     with pytest.raises(agents.OwnerLeft):
         agents.restore(company.bot, by=company.ana.principal, reason="we need it")
-    ownership.accept(OfficeProposal.objects.get().pk, by=company.mona)
+    ownership.accept(OwnershipProposal.objects.get().pk, by=company.mona)
     agents.restore(company.bot, by=company.ana.principal, reason="mona took over")
     assert leavers.suspend_orphans() == 0
     assert Agent.objects.get(pk=company.bot.pk).status == "active"

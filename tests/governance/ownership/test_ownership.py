@@ -7,7 +7,7 @@ from audit.context import SYSTEM, Principal
 from audit.export import timeline
 from entitlements.agents import agents
 from entitlements.agents.models import Agent
-from entitlements.conflicts.independence import OwnAppointment
+from entitlements.conflicts.independence import SelfAppointment
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.feed.models import Change
 from entitlements.grants.models import Grant
@@ -62,9 +62,9 @@ def test_a_new_owner_no_longer_approves_for_the_agent(company: Company) -> None:
 def test_nobody_makes_themselves_sponsor_or_owner(company: Company, verb: Callable[..., Agent]) -> None:
     scripts = [Principal("client", "her-script"), Principal("agent", "research-bot")]
     for by, who in [(company.ana.principal, company.ana), *((script, company.ana) for script in scripts)]:
-        with pytest.raises(OwnAppointment):
+        with pytest.raises(SelfAppointment):
             verb(company.bot, who, by=by, reason="I do it best")
-    with pytest.raises(OwnAppointment):
+    with pytest.raises(SelfAppointment):
         verb(company.bot, company.bob, by=company.mallory.principal, reason="a stranger to the agent")
     changed = verb(company.bot, company.ana, by=make.analyst("bea").principal, reason="she does it best")
     assert company.ana in (changed.sponsor, changed.owner)
@@ -128,7 +128,7 @@ def test_nothing_changes_before_who_was_asked_accepts(company: Company) -> None:
     assert company.bot.sponsor == company.mona
     events = timeline.of("agent", "research-bot").filter(action__startswith="agent.")
     assert [(event.action, event.actor) for event in events][1:] == [
-        ("agent.office_proposed", "person:ana"),
+        ("agent.ownership_proposed", "person:ana"),
         ("agent.sponsor_changed", "person:mona"),
     ]
     with pytest.raises(ownership.AlreadyAnswered):
@@ -147,7 +147,7 @@ def test_somebody_else_may_be_asked_instead_and_the_first_no_longer_accepts(comp
 
 def test_nobody_proposes_themselves(company: Company) -> None:
     for office in ("sponsor", "owner", "backup"):
-        with pytest.raises(OwnAppointment):
+        with pytest.raises(SelfAppointment):
             ownership.propose(company.bot, office, company.ana, by=company.ana.principal, reason="I do it best")
 
 

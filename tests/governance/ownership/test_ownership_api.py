@@ -22,24 +22,26 @@ def test_an_analyst_asks_others_and_never_herself(company: companies.Company, of
     assert (asked.status_code, shown["office"], shown["person"], shown["state"]) == (201, office, "mona", "waiting")
     assert ana.get("/api/v1/agents/research-bot").json()[office] != "mona"
     own = ana.post(path, {"person": "ana", "reason": "Mine."}, format="json")
-    assert (own.status_code, own.json()["code"]) == (403, "own_appointment")
+    assert (own.status_code, own.json()["code"]) == (403, "self_appointment")
     assert ana.post(path, {"person": "nobody", "reason": "x"}, format="json").json()["code"] == "unknown_person"
     assert ana.post(path, {"person": "sam"}, format="json").status_code == 400
-    assert ana.post(f"/api/v1/proposals/{shown['id']}/accept").json()["code"] == "office_not_offered"
+    assert ana.post(f"/api/v1/ownership-proposals/{shown['id']}/accept").json()["code"] == "ownership_not_offered"
     mona = client.of(company.mona)
-    assert [each["id"] for each in mona.get("/api/v1/proposals?state=waiting").json()["results"]] == [shown["id"]]
-    assert mona.post(f"/api/v1/proposals/{shown['id']}/accept").json()["state"] == "accepted"
+    assert [each["id"] for each in mona.get("/api/v1/ownership-proposals?state=waiting").json()["results"]] == [
+        shown["id"]
+    ]
+    assert mona.post(f"/api/v1/ownership-proposals/{shown['id']}/accept").json()["state"] == "accepted"
     assert ana.get("/api/v1/agents/research-bot").json()[office] == "mona"
 
 
 def test_who_is_asked_declines_with_a_reason(company: companies.Company) -> None:
     body = {"person": "mona", "reason": "New team."}
     shown = client.of(company.ana).post("/api/v1/agents/research-bot/sponsor", body, format="json").json()
-    mona, path = client.of(company.mona), f"/api/v1/proposals/{shown['id']}/decline"
+    mona, path = client.of(company.mona), f"/api/v1/ownership-proposals/{shown['id']}/decline"
     assert mona.post(path, {}, format="json").status_code == 400
     assert mona.post(path, {"reason": "Too much."}, format="json").json()["state"] == "declined"
     assert mona.post(path, {"reason": "Too much."}, format="json").json()["code"] == "proposal_already_answered"
-    assert client.of(company.mallory).get(f"/api/v1/proposals/{shown['id']}").status_code == 404
+    assert client.of(company.mallory).get(f"/api/v1/ownership-proposals/{shown['id']}").status_code == 404
 
 
 @pytest.mark.parametrize(("login", "status"), [("otto", 403), ("sofia", 403), ("mallory", 403), ("resa", 403)])

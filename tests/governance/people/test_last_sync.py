@@ -6,7 +6,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from entitlements.people import sources
-from governance.onboarding.models import AdoptedAgent, AdoptionBatch
+from governance.onboarding.models import OnboardedAgent, OnboardingBatch
 from tests import make
 from tests.governance.console import visits
 from tests.governance.reviews import worlds
@@ -28,8 +28,8 @@ def test_reviewers_approvers_and_sponsors_see_it_where_they_answer() -> None:
     )
     table = b"agent,client_id,system,tools,person\nDesk,desk-1,clock,now,alice\n"
     ana.post("/adoption/add/", {"file": SimpleUploadedFile("access.csv", table), "agent": ""})
-    adoption = f"/adoption/{AdoptionBatch.objects.get().pk}/"
-    ana.post(adoption, {"act": "ask", "reason": "x", f"sponsor-{AdoptedAgent.objects.get().pk}": "mona"})
+    adoption = f"/adoption/{OnboardingBatch.objects.get().pk}/"
+    ana.post(adoption, {"act": "ask", "reason": "x", f"sponsor-{OnboardedAgent.objects.get().pk}": "mona"})
     pages = [
         (sofia, "/reviews/q4/work/"),
         (sofia, f"/reviews/q4/items/{item.pk}/"),

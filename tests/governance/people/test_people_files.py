@@ -84,11 +84,11 @@ def test_a_file_of_another_form_is_refused(admin: Any, text: str) -> None:  # no
 
 
 OWN = [
-    ("dave,Dave,dave@example.org,,,Board", "own_appointment"),  # a group for an account of her own
-    ("carol,Carol,,dave,,", "own_appointment"),  # the manager of somebody
-    ("dave,Dave,else@example.org,,,", "own_appointment"),  # the address that says whose account it is
-    ("erin,Erin,DAVE@example.org,,,All", "own_appointment"),  # an account that she makes for herself
-    ("carol,Carol,,dave,no,", "own_appointment"),
+    ("dave,Dave,dave@example.org,,,Board", "self_appointment"),  # a group for an account of her own
+    ("carol,Carol,,dave,,", "self_appointment"),  # the manager of somebody
+    ("dave,Dave,else@example.org,,,", "self_appointment"),  # the address that says whose account it is
+    ("erin,Erin,DAVE@example.org,,,All", "self_appointment"),  # an account that she makes for herself
+    ("carol,Carol,,dave,no,", "self_appointment"),
     ("dave,David,dave@example.org,,,", ""),
 ]
 

@@ -45,7 +45,7 @@ def test_an_analyst_corrects_a_person_and_the_record_keeps_it_apart(company: com
         ({"manager": "nobody"}, "unknown_person"),
         ({"manager": "mona"}, "manager_loop"),
         ({"manager": "alice"}, "manager_loop"),
-        ({"manager": "ana"}, "own_appointment"),
+        ({"manager": "ana"}, "self_appointment"),
         ({"email": "no mail"}, "invalid"),
         ({"name": ""}, "required"),
     ],
@@ -76,7 +76,7 @@ def test_nobody_changes_their_own_roles(company: companies.Company, admin: Perso
         before = set(person.roles.values_list("role", flat=True))
         response = _role(person, person.login, role, verb)
         assert response.status_code == 403
-        assert "own_roles" in visits.text(response)
+        assert "self_role_change" in visits.text(response)
         assert set(person.roles.values_list("role", flat=True)) == before
 
 

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
 from entitlements.people import people
-from entitlements.people.models import Person, Role, RoleMapping
+from entitlements.people.models import GroupMapping, Person, Role
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
@@ -72,7 +72,7 @@ def test_two_people_map_a_group_and_each_sign_in_gives_or_takes_the_role(provide
     people.link_identity(carol, issuer, "subject-1", by=SYSTEM)
     form = {"verb": "propose", "issuer": issuer.pk, "claim": "groups", "value": "SecOps", "role": "security"}
     visits.as_(ada).post(ADDRESS, {**form, "reason": "They approve."})
-    row = RoleMapping.objects.get()
+    row = GroupMapping.objects.get()
     provider.lie = {"groups": ["SecOps"]}
     sign_in(provider, "subject-1")
     assert roles("carol") == []
@@ -94,7 +94,7 @@ def test_without_a_fresh_proof_or_the_role_nothing_is_proposed() -> None:
     form = {"verb": "propose", "claim": "groups", "value": "x", "role": "security", "reason": "x"}
     assert visits.as_(make.person("ada", roles=[Role.ADMIN]), fresh=False).post(ADDRESS, form).status_code != 200
     assert visits.as_(make.person("mallory")).post(ADDRESS, form).status_code == 403
-    assert not RoleMapping.objects.exists()
+    assert not GroupMapping.objects.exists()
 
 
 def test_the_same_by_api() -> None:
@@ -102,13 +102,13 @@ def test_the_same_by_api() -> None:
     address = "https://login.example.org"
     trust.begin(address, purpose=TrustedIssuer.Purpose.IDENTITY, jwks_uri=f"{address}/jwks", by=ada.principal)
     body = {"issuer": address, "value": "SecOps", "role": "security", "reason": "They approve."}
-    assert client.of(make.person()).post("/api/v1/role-mappings", body, format="json").status_code == 403
-    admin = client.proven(ada).post("/api/v1/role-mappings", {**body, "role": "admin"}, format="json")
-    assert admin.json()["code"] == "role_not_mappable"
-    made = client.proven(ada).post("/api/v1/role-mappings", body, format="json")
+    assert client.of(make.person()).post("/api/v1/group-mappings", body, format="json").status_code == 403
+    admin = client.proven(ada).post("/api/v1/group-mappings", {**body, "role": "admin"}, format="json")
+    assert admin.json()["code"] == "group_mapping_not_allowed"
+    made = client.proven(ada).post("/api/v1/group-mappings", body, format="json")
     assert [made.status_code, made.json()["claim"], made.json()["confirmed_by"]] == [201, "groups", None]
-    path, why = f"/api/v1/role-mappings/{made.json()['id']}", {"reason": "Seen."}
+    path, why = f"/api/v1/group-mappings/{made.json()['id']}", {"reason": "Seen."}
     assert client.proven(ada).post(f"{path}/confirm", why, format="json").json()["code"] == "second_person_needed"
     assert client.proven(ann).post(f"{path}/confirm", why, format="json").json()["confirmed_by"] == "ann"
     assert client.proven(ann).post(f"{path}/end", why, format="json").json()["ended_at"] is not None
-    assert client.of(ann).get("/api/v1/role-mappings?ended=false").json()["results"] == []
+    assert client.of(ann).get("/api/v1/group-mappings?ended=false").json()["results"] == []

@@ -125,7 +125,7 @@ def test_nobody_renews_for_an_agent_that_they_do_not_answer_for_nor_approves_the
     with pytest.raises(Exception, match="cannot request access"):
         renew(company, old, by=company.mallory)
     asked = renew(company, old, by=company.sofia)
-    with pytest.raises(approval_rules.OwnApproval):
+    with pytest.raises(approval_rules.SelfApproval):
         approvals.approve(asked.pk, by=company.sofia)
 
 

@@ -84,7 +84,7 @@ def test_the_evidence_of_the_choice_is_for_those_who_see_everything(company: Com
 @pytest.mark.parametrize(
     ("who", "people", "status", "code"),
     [
-        ("otto", ["alice"], 403, "own_approval"),
+        ("otto", ["alice"], 403, "self_approval"),
         ("alice", ["alice"], 403, "beneficiary_may_not_approve"),
         ("sofia", ["alice", "sofia"], 403, "beneficiary_may_not_approve"),
         ("resa", ["alice"], 403, "not_an_approver"),

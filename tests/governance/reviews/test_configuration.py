@@ -26,7 +26,7 @@ def test_what_decides_who_answers_and_who_is_believed_counts_as_configuration() 
     counts = {
         *("agent.criticality_changed", "agent.sponsor_changed", "api_token.made", "approval_policy.published"),
         *("campaign_template.changed", "entitlement.edited", "evidence.shared", "group.joined", "issuer.trusted"),
-        *("key_encryption_key.replaced", "people_source.disabled", "person.role_assigned", "role_mapping.confirmed"),
+        *("key_encryption_key.replaced", "people_source.disabled", "person.role_assigned", "group_mapping.confirmed"),
         *("secret.set", "system.edited", "tool.approved", "webhook.made"),
     }
     assert counts - set(period.CONFIGURATION) == set()

@@ -26,8 +26,8 @@ from governance.eligibility.narrowing import Narrowing
 from governance.requests import requests
 from governance.sod import agent_calls, check, exceptions, policies
 from governance.sod import rules as sod_rules
-from governance.sod.check import CombinationCompleted
-from governance.sod.models import AgentCall, CombinationException, CombinationRule
+from governance.sod.check import SodPolicyViolated
+from governance.sod.models import AgentCall, SodException, SodPolicy
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.django_db
 SIDES: list[dict[str, Any]] = [{"tools": ["now"]}, {"tools": ["pay"]}]
 
 
-def rule(name: str = "now-and-pay", sides: list[dict[str, Any]] | None = None, *, on: bool = True) -> CombinationRule:
+def rule(name: str = "now-and-pay", sides: list[dict[str, Any]] | None = None, *, on: bool = True) -> SodPolicy:
     """Put a rule in force: one proposes, another publishes."""
     proposed = policies.propose(
         name, sentence="Tells the time and pays.", sides=sides or SIDES, on=on, by=make.analyst(), reason="a test"
@@ -50,9 +50,7 @@ def paying() -> Entitlement:
     return make.entitlement(bank, make.tool(bank, "pay"), scope="bank:pay")
 
 
-def excepted(
-    rule: CombinationRule, agent: Agent, by: Person | None = None, *, days: float = 30
-) -> CombinationException:
+def excepted(rule: SodPolicy, agent: Agent, by: Person | None = None, *, days: float = 30) -> SodException:
     return exceptions.give(
         rule.pk,
         agent,
@@ -67,7 +65,7 @@ def test_a_grant_that_completes_a_combination_is_refused_whoever_gives_it() -> N
     company, pay = companies.found(), paying()
     make.grant(company.bot, pay)
     rule()
-    with pytest.raises(CombinationCompleted) as refused:
+    with pytest.raises(SodPolicyViolated) as refused:
         make.grant(company.bot, company.use)
     assert refused.value.detail["sides"] == [["clock/now"], ["bank/pay"]]
     assert Grant.objects.filter(agent=company.bot).count() == 1
@@ -96,7 +94,7 @@ def test_a_suspended_grant_is_looked_at_again_before_it_is_restored() -> None:
     rule()
     grants.suspend(held.pk, by=SYSTEM, reason="paused")
     make.grant(company.bot, company.use)
-    with pytest.raises(CombinationCompleted):
+    with pytest.raises(SodPolicyViolated):
         grants.restore(held.pk, by=SYSTEM, reason="again")
 
 
@@ -109,7 +107,7 @@ def test_the_request_says_what_it_would_complete_and_no_approval_passes_it() -> 
     assert [(each["rule"], each["agent"], each["covered_until"]) for each in said] == [
         ("now-and-pay", "research-bot", None)
     ]
-    with pytest.raises(CombinationCompleted):
+    with pytest.raises(SodPolicyViolated):
         approvals.approve(request.pk, by=company.sofia)
     excepted(made, company.bot, company.rob)
     assert check.violations_of_request(request)[0].exception is not None
@@ -132,16 +130,16 @@ def test_an_agent_holds_what_those_hold_that_it_may_call_over_any_number_of_step
         agent_calls.allow(caller, callee, by=SYSTEM, reason="hands work on")
     make.grant(company.bot, company.use)
     rule()
-    with pytest.raises(CombinationCompleted):
+    with pytest.raises(SodPolicyViolated):
         make.grant(last, pay)
     for call in AgentCall.objects.all():
         agent_calls.end(call.pk, by=SYSTEM, reason="no more")
     make.grant(last, pay)
-    with pytest.raises(CombinationCompleted) as refused:
+    with pytest.raises(SodPolicyViolated) as refused:
         agent_calls.allow(company.bot, last, by=SYSTEM, reason="hands work on")
     assert refused.value.detail["holder"] == "research-bot"
     assert agent_calls.allow(middle, last, by=SYSTEM, reason="harmless").ended_at is None
-    with pytest.raises(CombinationCompleted):
+    with pytest.raises(SodPolicyViolated):
         agent_calls.allow(company.bot, middle, by=SYSTEM, reason="over one step more")
 
 
@@ -162,18 +160,18 @@ def test_what_an_agent_may_do_in_mandate_counts_beside_its_grants() -> None:
     starter = sod_rules.STARTERS[3]
     rule(starter.name, [dict(side) for side in starter.sides])
     make.client(company.bot, auth=Client.Auth.CLIENT_SECRET_BASIC, api_scopes=["mandate:write"])
-    with pytest.raises(CombinationCompleted):
+    with pytest.raises(SodPolicyViolated):
         make.grant(company.bot, company.use)
 
 
 def test_one_person_proposes_a_rule_and_another_publishes_it() -> None:
     ana, resa = make.analyst(), make.security()
     proposed = policies.propose("pair", sentence="x", sides=SIDES, by=ana, reason="why")
-    with pytest.raises(policies.OwnProposal):
+    with pytest.raises(policies.SelfConfirmation):
         policies.publish(proposed.pk, by=ana, reason="me")
     other = make.security()
     Person.objects.filter(pk__in=[ana.pk, other.pk]).update(email="ana@example.com")
-    with pytest.raises(policies.OwnProposal):
+    with pytest.raises(policies.SelfConfirmation):
         policies.publish(proposed.pk, by=Person.objects.get(pk=other.pk), reason="me, by another account")
     with pytest.raises(Forbidden):
         policies.publish(proposed.pk, by=make.person(roles=["auditor"]), reason="me")
@@ -186,11 +184,11 @@ def test_one_person_proposes_a_rule_and_another_publishes_it() -> None:
     assert check.in_force() == []
     with pytest.raises(policies.NotProposed):
         policies.withdraw(off.pk, by=ana, reason="no")
-    assert [event.action for event in timeline.about("combination_rule:pair").order_by("at")] == [
-        "combination_rule.proposed",
-        "combination_rule.published",
-        "combination_rule.proposed",
-        "combination_rule.published",
+    assert [event.action for event in timeline.about("sod_policy:pair").order_by("at")] == [
+        "sod_policy.proposed",
+        "sod_policy.published",
+        "sod_policy.proposed",
+        "sod_policy.published",
     ]
 
 
@@ -198,9 +196,7 @@ def test_the_database_knows_that_nobody_publishes_their_own_rule() -> None:
     ana = make.analyst()
     proposed = policies.propose("pair", sentence="x", sides=SIDES, by=ana, reason="why")
     with pytest.raises(IntegrityError, match="nobody_publishes_the_combination_rule_they_proposed"):
-        CombinationRule.objects.filter(pk=proposed.pk).update(
-            state="published", published_by=ana, published_at=clock.now()
-        )
+        SodPolicy.objects.filter(pk=proposed.pk).update(state="published", published_by=ana, published_at=clock.now())
 
 
 @pytest.mark.parametrize("who", ["otto", "sofia", "alice", "asker"])
@@ -212,10 +208,10 @@ def test_nobody_excepts_what_they_answer_for_asked_for_or_benefit_from(who: str)
     by = Person.objects.get(login=who)
     if who != "asker":
         by.roles.create(role="security")
-    with pytest.raises(exceptions.OwnException):
+    with pytest.raises(exceptions.SelfException):
         excepted(made, company.bot, by)
     with pytest.raises(IntegrityError, match="a person"), transaction.atomic():
-        CombinationException.objects.create(
+        SodException.objects.create(
             rule=made,
             agent=company.bot,
             reason="x",
@@ -237,11 +233,11 @@ def test_an_exception_is_security_s_alone_and_ends_within_180_days() -> None:
     with pytest.raises(exceptions.ExceptionGiven):
         excepted(made, company.bot)
     with pytest.raises(IntegrityError, match="given once"), transaction.atomic():
-        CombinationException.objects.filter(pk=given.pk).update(expires_at=clock.now() + timedelta(days=179))
+        SodException.objects.filter(pk=given.pk).update(expires_at=clock.now() + timedelta(days=179))
     with pytest.raises(IntegrityError, match="never deleted"), transaction.atomic():
         given.delete()
     with pytest.raises(IntegrityError, match="an_exception_ends_within_180_days"), transaction.atomic():
-        CombinationException.objects.create(
+        SodException.objects.create(
             rule=made,
             agent=make.agent(),
             reason="x",
@@ -257,7 +253,7 @@ def test_an_exception_holds_for_one_version_of_a_rule() -> None:
     excepted(made, company.bot)
     make.grant(company.bot, pay)
     rule(sides=[*SIDES, {"tools": ["convert"]}])
-    with pytest.raises(CombinationCompleted):
+    with pytest.raises(SodPolicyViolated):
         make.grant(company.bot, company.use)
     with pytest.raises(exceptions.RuleNotInForce):
         excepted(made, make.agent())
@@ -277,8 +273,8 @@ def test_when_an_exception_ends_the_newest_access_that_it_covered_is_suspended(
     states = dict(Grant.objects.values_list("pk", "state"))
     assert (states[first.pk], states[second.pk]) == ("active", "suspended")
     about = [event.action for event in timeline.about("agent:research-bot").order_by(*timeline.ORDER)]
-    assert about[-2:] == [Action.COMBINATION_EXCEPTION_EXPIRED, Action.GRANT_SUSPENDED]
-    with pytest.raises(CombinationCompleted):
+    assert about[-2:] == [Action.SOD_EXCEPTION_EXPIRED, Action.GRANT_SUSPENDED]
+    with pytest.raises(SodPolicyViolated):
         grants.restore(second.pk, by=SYSTEM, reason="again")
     excepted(made, company.bot)
     grants.restore(second.pk, by=SYSTEM, reason="excepted anew")
@@ -322,14 +318,14 @@ def test_a_client_gets_no_scopes_that_complete_a_combination_with_what_its_agent
     make.grant(company.bot, company.use, people=[company.alice])
     for holder, scopes in ((company.bot, ["mandate:read"]), (boss, ["mandate:write"]), (None, ["mandate:write"])):
         make.client(holder, auth=secret, api_scopes=scopes)
-    with pytest.raises(CombinationCompleted):
+    with pytest.raises(SodPolicyViolated):
         make.client(company.bot, auth=secret, api_scopes=["mandate:write"])
-    with pytest.raises(CombinationCompleted):
+    with pytest.raises(SodPolicyViolated):
         agent_calls.allow(boss, company.bot, by=SYSTEM, reason="It reports.")
     for client in Client.objects.filter(agent=boss):
         clients.disable(client, by=SYSTEM, reason="Then not.")
     agent_calls.allow(boss, company.bot, by=SYSTEM, reason="It reports.")
-    with pytest.raises(CombinationCompleted):
+    with pytest.raises(SodPolicyViolated):
         clients.enable(early, by=SYSTEM, reason="Again.")
     early.refresh_from_db()
     assert early.status == Client.Status.DISABLED

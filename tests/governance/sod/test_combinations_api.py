@@ -25,18 +25,18 @@ def test_a_rule_is_proposed_looked_at_and_published_and_then_refuses(company: co
     bank = make.system("bank")
     make.grant(company.bot, make.entitlement(bank, make.tool(bank, "pay")), people=[company.alice])
     request = company.ask("now")
-    made = ana.post("/api/v1/combination-rules", RULE, format="json")
+    made = ana.post("/api/v1/sod-policies", RULE, format="json")
     assert (made.status_code, made.json()["state"], made.json()["sides"]) == (201, "proposed", SIDES)
-    rule = f"/api/v1/combination-rules/{made.json()['id']}"
+    rule = f"/api/v1/sod-policies/{made.json()['id']}"
     assert ana.get(f"{rule}/holders").json() == {"count": 0, "agents": [], "splits": []}
     said = {"reason": "Yes."}
-    assert ana.post(f"{rule}/publish", said, format="json").json()["code"] == "own_proposal"
+    assert ana.post(f"{rule}/publish", said, format="json").json()["code"] == "self_confirmation"
     assert resa.post(f"{rule}/publish", said, format="json").json()["state"] == "published"
-    assert resa.post(f"{rule}/withdraw", said, format="json").json()["code"] == "combination_not_proposed"
+    assert resa.post(f"{rule}/withdraw", said, format="json").json()["code"] == "sod_policy_not_proposed"
     refused = sofia.post(f"/api/v1/requests/{request.pk}/approve", {}, format="json", HTTP_IF_MATCH='"1"').json()
-    assert (refused["code"], refused["facts"]["sides"]) == ("combination_completed", [["clock/now"], ["bank/pay"]])
+    assert (refused["code"], refused["facts"]["sides"]) == ("sod_policy_violated", [["clock/now"], ["bank/pay"]])
     excepted = resa.post(
-        "/api/v1/combination-exceptions",
+        "/api/v1/sod-exceptions",
         {
             "rule": made.json()["id"],
             "agent": "research-bot",
@@ -48,13 +48,13 @@ def test_a_rule_is_proposed_looked_at_and_published_and_then_refuses(company: co
     )
     assert (excepted.status_code, excepted.json()["agent"]) == (201, "research-bot")
     assert sofia.post(f"/api/v1/requests/{request.pk}/approve", {}, format="json", HTTP_IF_MATCH='"1"').json()["grant"]
-    held = sofia.get("/api/v1/agents/research-bot/combinations").json()["combinations"]
+    held = sofia.get("/api/v1/agents/research-bot/sod-violations").json()["combinations"]
     assert [(each["rule"], bool(each["covered_until"])) for each in held] == [("pair", True)]
     holders = ana.get(f"{rule}/holders").json()
     assert (holders["count"], holders["agents"][0]["sides"]) == (1, [["clock/now"], ["bank/pay"]])
-    path = f"/api/v1/combination-exceptions/{excepted.json()['id']}"
+    path = f"/api/v1/sod-exceptions/{excepted.json()['id']}"
     assert resa.post(f"{path}/end", said, format="json").json()["end_reason"] == "Yes."
-    assert resa.get("/api/v1/combination-exceptions?open=true").json()["results"] == []
+    assert resa.get("/api/v1/sod-exceptions?open=true").json()["results"] == []
 
 
 def test_one_agent_is_let_call_another_and_no_longer(company: companies.Company) -> None:
@@ -75,14 +75,14 @@ def test_one_agent_is_let_call_another_and_no_longer(company: companies.Company)
     "sides", [[{"tools": ["x"]}], [{"tools": ["x"]}, {}], [{"tools": ["x"]}, {"tool": ["x"]}], [1, 2], [SIDES[0]] * 6]
 )
 def test_a_rule_that_does_not_say_what_it_means_is_refused(company: companies.Company, sides: list[object]) -> None:
-    answer = client.of(company.ana).post("/api/v1/combination-rules", {**RULE, "sides": sides}, format="json")
+    answer = client.of(company.ana).post("/api/v1/sod-policies", {**RULE, "sides": sides}, format="json")
     assert answer.status_code in (400, 422)
 
 
 @pytest.mark.parametrize(("login", "status"), [("otto", 403), ("sofia", 403), ("mallory", 403)])
 def test_nobody_else_makes_rules_or_exceptions(company: companies.Company, login: str, status: int) -> None:
     who = client.proven(company.named(login))
-    assert who.post("/api/v1/combination-rules", RULE, format="json").status_code == status
-    assert who.get("/api/v1/combination-rules").status_code == status
-    assert who.post("/api/v1/combination-exceptions", {}, format="json").status_code == status
+    assert who.post("/api/v1/sod-policies", RULE, format="json").status_code == status
+    assert who.get("/api/v1/sod-policies").status_code == status
+    assert who.post("/api/v1/sod-exceptions", {}, format="json").status_code == status
     assert who.post("/api/v1/agent-calls", {}, format="json").status_code == status

@@ -11,7 +11,7 @@ from entitlements.catalog.models import Tool
 from entitlements.definitions import classes
 from entitlements.people.models import Person
 from governance.sod import agent_calls, check, exceptions, policies
-from governance.sod.models import CombinationRule
+from governance.sod.models import SodPolicy
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance import companies
@@ -33,7 +33,7 @@ def _company() -> Company:
 made_world, company = shared.world(_company)
 
 
-def rule(company: Company, **second: list[str]) -> CombinationRule:
+def rule(company: Company, **second: list[str]) -> SodPolicy:
     """Put in force that nobody tells the time and has what the second side says."""
     proposed = policies.propose(
         "pair", sentence="Tells the time and deletes.", sides=[{"tools": ["now"]}, second], on=True, by=company.ana,
@@ -59,7 +59,7 @@ def test_it_names_the_agents_first_and_does_it_once_that_is_known(company: Compa
     ana, was = visits.as_(company.ana), action()
     first = ana.post(page, form())
     assert (first.status_code, action()) == (409, was)
-    assert "classing_completes_combination" in visits.text(first)
+    assert "reclassification_violates_sod_policy" in visits.text(first)
     assert ana.post(page, form(combinations="known")).status_code == 409
     accept = by_rest(company.ana, many=False)["facts"]["accept"]
     assert (page == PAGE) == (f'name="combinations" value="{accept}"' in visits.text(first))
@@ -125,14 +125,14 @@ def test_rest_says_the_same_and_approves_what_was_accepted_alone(company: Compan
 
     refused = by_rest(company.ana, many=many)
 
-    assert (refused["code"], action()) == ("classing_completes_combination", was)
+    assert (refused["code"], action()) == ("reclassification_violates_sod_policy", was)
     facts = refused["facts"]
     assert [(each["agent"], each["sides"]) for each in facts["completed"]] == [
         ("research-bot", [["clock/now"], ["clock/remove"]])
     ]
     make.grant(make.agent("late-bot"), company.use)
     late = by_rest(company.ana, many=many, accept=facts["accept"])
-    assert (late["code"], len(late["facts"]["completed"]), action()) == ("classing_completes_combination", 2, was)
+    assert (late["code"], len(late["facts"]["completed"]), action()) == ("reclassification_violates_sod_policy", 2, was)
     assert by_rest(company.ana, many=many, accept=late["facts"]["accept"])["state"] == "approved"
     assert action() == "delete"
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from governance.sod import policies
-from governance.sod.models import AgentCall, CombinationRule
+from governance.sod.models import AgentCall, SodPolicy
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -54,24 +54,24 @@ def test_a_rule_of_ones_own_is_looked_at_then_proposed_and_its_next_version_begi
     looked = visits.text(ana.post("/rules/new/", {**RULE, "verb": "look"}))
     assert "0 agents would break it today" in looked
     assert 'value="now, conv*"' in looked
-    assert not CombinationRule.objects.exists()
+    assert not SodPolicy.objects.exists()
     ana.post("/agent-calls/", {"caller": "research-bot", "callee": "payer", "reason": "Invoices.", "verb": "allow"})
     looked = visits.text(ana.post("/rules/new/", {**RULE, "verb": "look"}))
     assert "1 agent would break it today" in looked
     assert "bank/pay" in looked
     made = ana.post("/rules/new/", {**RULE, "verb": "propose"}, follow=True)
     assert "Once in force, no agent may hold all of these" in visits.text(made)
-    rule = CombinationRule.objects.get()
+    rule = SodPolicy.objects.get()
     assert (rule.name, rule.sides, rule.state) == ("look-and-pay", SIDES, "proposed")
     twice = ana.post("/rules/new/", {**RULE, "verb": "propose"})
-    assert (twice.status_code, "combination_proposed_already" in visits.text(twice)) == (409, True)
+    assert (twice.status_code, "sod_policy_proposed_already" in visits.text(twice)) == (409, True)
     assert 'value="*pay*"' in visits.text(ana.get("/rules/new/?like=look-and-pay"))
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"tools-2": "", "actions-2": [], "risk_at_least-2": ""}, "combination_malformed"),
+        ({"tools-2": "", "actions-2": [], "risk_at_least-2": ""}, "sod_policy_malformed"),
         ({"tools-2": "pay me; now"}, 'id="id_tools-2_error"'),
         ({"name": "Look and pay"}, 'id="id_name_error"'),
         ({"reason": ""}, 'id="id_reason_error"'),
@@ -80,7 +80,7 @@ def test_a_rule_of_ones_own_is_looked_at_then_proposed_and_its_next_version_begi
 def test_what_is_no_rule_is_refused_beside_its_field(ana: Client, change: dict[str, object], said: str) -> None:
     answer = ana.post("/rules/new/", {**RULE, **change, "verb": "propose"})
     assert (answer.status_code, said in visits.text(answer)) == (422, True)
-    assert not CombinationRule.objects.exists()
+    assert not SodPolicy.objects.exists()
 
 
 def test_a_call_is_looked_at_refused_where_it_completes_a_combination_and_ended(company: Company, ana: Client) -> None:
@@ -91,7 +91,7 @@ def test_a_call_is_looked_at_refused_where_it_completes_a_combination_and_ended(
     assert "bank/pay" in looked
     assert "Looks and pays." in looked
     refused = ana.post("/agent-calls/", {**form, "verb": "allow"})
-    assert (refused.status_code, "combination_completed" in visits.text(refused)) == (409, True)
+    assert (refused.status_code, "sod_policy_violated" in visits.text(refused)) == (409, True)
     assert not AgentCall.objects.exists()
     assert ana.post("/agent-calls/", {**form, "callee": "research-bot", "verb": "allow"}).status_code == 422
     ana.post("/agent-calls/", {**form, "caller": "payer", "callee": make.agent("clerk").slug, "verb": "allow"})

@@ -6,7 +6,7 @@ import pytest
 
 from entitlements.people.models import Role
 from governance.sod import policies
-from governance.sod.models import CombinationException, CombinationRule
+from governance.sod.models import SodException, SodPolicy
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -27,7 +27,7 @@ def test_two_people_put_a_starter_in_force_and_security_excepts_an_agent(company
     answer = ana.post("/rules/propose/", {"starter": "lethal-trifecta", "reason": "Too easy."}, follow=True)
     assert "1 agent holds this today" in visits.text(answer)
     assert "Put in force" not in visits.text(answer)
-    rule = CombinationRule.objects.get()
+    rule = SodPolicy.objects.get()
     page = f"/rules/{rule.pk}/"
     assert ana.post(f"{page}publish/", {"reason": "Mine."}).status_code == 403
     assert "Put in force" in visits.text(resa.get(page))
@@ -40,19 +40,19 @@ def test_two_people_put_a_starter_in_force_and_security_excepts_an_agent(company
     assert resa.post(f"{page}except/", {**form, "days": "181"}).status_code == 400
     assert "All mail is read first." in visits.text(resa.post(f"{page}except/", form, follow=True))
     assert "An exception covers this" in visits.text(ana.get("/agents/research-bot/"))
-    given = CombinationException.objects.get()
+    given = SodException.objects.get()
     resa.post(f"/exceptions/{given.pk}/end/", {"reason": "Pilot over."})
     given.refresh_from_db()
     assert given.end_reason == "Pilot over."
     off = resa.post("/rules/propose/", {"name": "lethal-trifecta", "reason": "Too strict."}, follow=True)
     assert "off" in visits.text(off)
-    assert CombinationRule.objects.get(state="proposed").on is False
+    assert SodPolicy.objects.get(state="proposed").on is False
 
 
 def test_publishing_and_excepting_want_a_fresh_proof(company: Company) -> None:
     stale = visits.as_(company.resa, fresh=False)
     visits.as_(company.ana).post("/rules/propose/", {"starter": "vendor-and-payment", "reason": "Why not."})
-    rule = CombinationRule.objects.get()
+    rule = SodPolicy.objects.get()
     refused = visits.text(stale.post(f"/rules/{rule.pk}/publish/", {"reason": "Yes."}))
     assert "step_up_required" in refused
     rule.refresh_from_db()
@@ -77,4 +77,4 @@ def test_the_page_of_a_request_says_which_combination_it_would_complete(company:
     answer = visits.as_(company.sofia).post(
         f"/requests/{asked.pk}/", {"verb": "approve", "version": "1", "tool": "now"}
     )
-    assert (answer.status_code, "combination_completed" in visits.text(answer)) == (409, True)
+    assert (answer.status_code, "sod_policy_violated" in visits.text(answer)) == (409, True)

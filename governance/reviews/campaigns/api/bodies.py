@@ -8,14 +8,14 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from entitlements.api import preconditions
-from entitlements.api.fields import Shown, Slug, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.people.models import Person
 from governance.deciders import review_rules
 from governance.out_of_office import delegations
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
-from governance.reviews.discussion.api.bodies import CommentShown, ItemQuestionShown
+from governance.reviews.discussion.api.bodies import CommentSerializer, ItemQuestionSerializer
 from governance.reviews.discussion.models import ReviewComment, ReviewQuestion
 from governance.reviews.items import tallies
 from governance.reviews.items.models import ReviewItem, ReviewLine
@@ -27,12 +27,12 @@ from governance.reviews.staging import staging as staging_actions
 from governance.reviews.staging.models import CampaignStaging
 from governance.reviews.suggestions.models import Suggestion
 
-from .options import MannerAsked, Scope, Strategies
+from .options import CampaignSettingsInputSerializer, Scope, Strategies
 
 _REASONS = sorted({*review_rules.KEEP, *review_rules.DROP, *review_rules.ABSTAIN})
 
 
-class CampaignAsked(MannerAsked):
+class CampaignInputSerializer(CampaignSettingsInputSerializer):
     """A campaign to draft."""
 
     slug = Slug()
@@ -47,21 +47,21 @@ class CampaignAsked(MannerAsked):
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
-class CampaignActivation(Strict):
+class CampaignActivation(InputSerializer):
     """An optional reason; `acknowledge_unresolved` confirms that some items have no reviewer yet."""
 
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
     acknowledge_unresolved = serializers.BooleanField(required=False, default=False)
 
 
-class CampaignClosing(Strict):
+class CampaignClosing(InputSerializer):
     """Why a campaign ends. With `without_answer` its owner closes it although some items are open, once time is up."""
 
     reason = Text(max_length=500)
     without_answer = serializers.BooleanField(required=False, default=False)
 
 
-class DraftAsked(Strict):
+class DraftInputSerializer(InputSerializer):
     """A reviewer's draft answer; an empty verb removes the draft."""
 
     verb = serializers.ChoiceField(choices=[*review_rules.Verb], allow_blank=True)
@@ -81,14 +81,14 @@ class DraftAsked(Strict):
         return {int(line): caps for line, caps in value.items()}
 
 
-class ItemReassignment(Strict):
+class ItemReassignment(InputSerializer):
     """The new reviewer, and why."""
 
     to = Text(max_length=64)
     reason = Text(max_length=500)
 
 
-class StagingShown(Shown):
+class StagingSerializer(OutputSerializer):
     """The progress of a staging; `refused` is the error code that made the campaign a draft again."""
 
     step = serializers.ChoiceField(choices=CampaignStaging.Step.choices)
@@ -101,7 +101,7 @@ class StagingShown(Shown):
         return staging_actions.progress(run)
 
 
-class CampaignShown(Shown):
+class CampaignSerializer(OutputSerializer):
     """A campaign, the hash of its population, and its progress."""
 
     id = serializers.UUIDField()
@@ -143,18 +143,18 @@ class CampaignShown(Shown):
         person = self.context.get("person")
         return f'"{submission.drafts_tag(campaign, person)}"' if person is not None else None
 
-    @extend_schema_field(StagingShown(allow_null=True))
+    @extend_schema_field(StagingSerializer(allow_null=True))
     def get_staging(self, campaign: Campaign) -> dict[str, Any] | None:
         """Return the progress of the staging; null before it was requested."""
         run = CampaignStaging.objects.filter(campaign=campaign).first()
-        return StagingShown(run).data if run else None
+        return StagingSerializer(run).data if run else None
 
     def get_outcomes(self, campaign: Campaign) -> dict[str, int]:
         """Count the items by outcome."""
         return tallies.outcomes(campaign)
 
 
-class ReviewLineShown(Shown):
+class ReviewLineSerializer(OutputSerializer):
     """One tool, with its calls in the ninety days before; null where calls are not visible."""
 
     id = serializers.IntegerField()
@@ -169,7 +169,7 @@ class ReviewLineShown(Shown):
     last_call_at = serializers.DateTimeField(allow_null=True)
 
 
-class DraftShown(Shown):
+class DraftSerializer(OutputSerializer):
     """A reviewer's draft answer; send `etag` as If-Match to change it."""
 
     verb = serializers.CharField()
@@ -188,7 +188,7 @@ class DraftShown(Shown):
         return preconditions.etag(draft.rev)
 
 
-class DecisionShown(Shown):
+class DecisionSerializer(OutputSerializer):
     """A submitted decision."""
 
     id = serializers.UUIDField()
@@ -205,7 +205,7 @@ class DecisionShown(Shown):
     via = serializers.ChoiceField(choices=ReviewDecision.Via.choices)
 
 
-class SuggestionShown(Shown):
+class SuggestionShown(OutputSerializer):
     """The suggestion for an item; `kept` are the lines that a reduction keeps."""
 
     verdict = serializers.ChoiceField(choices=Suggestion.Verdict.choices)
@@ -215,7 +215,7 @@ class SuggestionShown(Shown):
     version = serializers.CharField()
 
 
-class NewerSignalShown(Shown):
+class NewerSignalSerializer(OutputSerializer):
     """The suggestion as of `seen_at`, where it differs from the frozen one; for information only."""
 
     verdict = serializers.ChoiceField(choices=Suggestion.Verdict.choices)
@@ -231,7 +231,7 @@ class NewerSignalShown(Shown):
         return [dict(each) for each in newer_signals.unlike(signal.reasons, signal.item.suggestion.reasons)]
 
 
-class ItemShown(Shown):
+class ItemSerializer(OutputSerializer):
     """One review item: an agent's access at a system for a set of people, or another subject by `key`; its decision."""
 
     id = serializers.UUIDField()
@@ -260,7 +260,7 @@ class ItemShown(Shown):
     def get_lines(self, item: ReviewItem) -> list[dict[str, Any]]:
         """List the tools by name."""
         lines: list[ReviewLine] = sorted(item.lines.all(), key=lambda line: line.tool.name)
-        return [ReviewLineShown(line).data for line in lines]
+        return [ReviewLineSerializer(line).data for line in lines]
 
     def get_stage(self, item: ReviewItem) -> int:
         """Return the stage that is open or was answered last: 1, or 2 where the risk is high."""
@@ -275,7 +275,7 @@ class ItemShown(Shown):
     def get_newer_signal(self, item: ReviewItem) -> dict[str, Any] | None:
         """Return the current suggestion where it differs from the frozen one."""
         signal: NewerSignal | None = getattr(item, "newer_signal", None)
-        return NewerSignalShown(signal).data if signal and signal.stands else None
+        return NewerSignalSerializer(signal).data if signal and signal.stands else None
 
     def get_reviewer(self, item: ReviewItem) -> str | None:
         """Return the reviewer; null where the item is unassigned."""
@@ -287,23 +287,23 @@ class ItemShown(Shown):
         last, person = self._last(item), self.context.get("person")
         is_own = last is not None and person is not None and last.reviewer_id in {person.pk, *self._places(person)}
         draft = getattr(last, "draft", None) if is_own else None
-        return DraftShown(draft).data if draft and item.state == ReviewItem.State.IN_REVIEW else None
+        return DraftSerializer(draft).data if draft and item.state == ReviewItem.State.IN_REVIEW else None
 
     def get_decision(self, item: ReviewItem) -> dict[str, Any] | None:
         """Return the decision of the item."""
-        return DecisionShown(item.current_decision).data if item.current_decision else None
+        return DecisionSerializer(item.current_decision).data if item.current_decision else None
 
-    @extend_schema_field(CommentShown(many=True))
+    @extend_schema_field(CommentSerializer(many=True))
     def get_comments(self, item: ReviewItem) -> list[dict[str, Any]]:
         """List the comments on it, the oldest first."""
         comments: list[ReviewComment] = sorted(item.comments.all(), key=lambda each: (each.at, each.pk))
-        return [CommentShown(each).data for each in comments]
+        return [CommentSerializer(each).data for each in comments]
 
-    @extend_schema_field(ItemQuestionShown(many=True))
+    @extend_schema_field(ItemQuestionSerializer(many=True))
     def get_questions(self, item: ReviewItem) -> list[dict[str, Any]]:
         """List the questions about it, the oldest first."""
         questions: list[ReviewQuestion] = sorted(item.questions.all(), key=lambda each: (each.asked_at, each.pk))
-        return [ItemQuestionShown(each).data for each in questions]
+        return [ItemQuestionSerializer(each).data for each in questions]
 
     def _places(self, person: Person) -> set[int]:
         """Return for whom the caller is the out-of-office delegate, read once per response."""
@@ -318,7 +318,7 @@ class ItemShown(Shown):
         return max(last, key=lambda each: (each.state == Assignment.State.ASSIGNED, each.stage), default=None)
 
 
-class RemovalShown(Shown):
+class RemediationSerializer(OutputSerializer):
     """A remediation and its verification."""
 
     decision = serializers.UUIDField(source="decision_id")
@@ -332,7 +332,7 @@ class RemovalShown(Shown):
     probe = serializers.JSONField()
 
 
-class DecidedShown(Shown):
+class SubmittedDecisionSerializer(OutputSerializer):
     """One decision of a submission."""
 
     item = serializers.UUIDField()
@@ -340,21 +340,21 @@ class DecidedShown(Shown):
     verb = serializers.CharField()
 
 
-class SubmissionShown(Shown):
+class SubmissionSerializer(OutputSerializer):
     """The result of a submission, item by item, and whether each removal is verified.
 
     `ended` are drafted items whose access has ended: they are not decided. `settled` are items of other reviews about
     the same access, which these decisions settle too.
     """
 
-    decided = DecidedShown(many=True)
+    decided = SubmittedDecisionSerializer(many=True)
     superseded = serializers.IntegerField()
     ended = serializers.ListField(child=serializers.UUIDField())
     settled = serializers.ListField(child=serializers.UUIDField())
-    removals = RemovalShown(many=True)
+    removals = RemediationSerializer(many=True)
 
 
-class EvidenceShown(Shown):
+class EvidenceSerializer(OutputSerializer):
     """The evidence of a campaign: each item with its decisions, and the frozen population with its hashes."""
 
     campaign = serializers.CharField()

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from entitlements.api import preconditions
 from entitlements.api.endpoints import Endpoint, Listing, tagged
-from entitlements.api.fields import Nothing
+from entitlements.api.fields import EmptyInputSerializer
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
 from entitlements.errors import Stale
@@ -40,21 +40,21 @@ from governance.reviews.staging import launch
 
 from .bodies import (
     CampaignActivation,
-    CampaignAsked,
     CampaignClosing,
-    CampaignShown,
-    DraftAsked,
-    DraftShown,
-    EvidenceShown,
+    CampaignInputSerializer,
+    CampaignSerializer,
+    DraftInputSerializer,
+    DraftSerializer,
+    EvidenceSerializer,
     ItemReassignment,
-    ItemShown,
-    RemovalShown,
-    SubmissionShown,
+    ItemSerializer,
+    RemediationSerializer,
+    SubmissionSerializer,
 )
 from .options import options_of
 
 
-class OfReviews(Endpoint):
+class ReviewResource(Endpoint):
     """What the addresses of reviews share: the rows that the caller sees, and the caller as a reviewer."""
 
     matrix: ClassVar[Matrix] = MATRIX
@@ -114,17 +114,17 @@ class OfReviews(Endpoint):
 
     def item_response(self, item: ReviewItem) -> Response:
         """Respond with an item."""
-        return Response(ItemShown(item, context={"person": self.caller.human}).data)
+        return Response(ItemSerializer(item, context={"person": self.caller.human}).data)
 
     def campaign_response(self, campaign: Campaign, status: HTTPStatus = HTTPStatus.OK) -> Response:
         """Respond with a campaign as it is now."""
         current = Campaign.objects.select_related("owner", "fallback_group").get(pk=campaign.pk)
         return tagged(
-            CampaignShown(current, context={"person": self.caller.human}).data, current.version, status=status
+            CampaignSerializer(current, context={"person": self.caller.human}).data, current.version, status=status
         )
 
 
-class EvidenceFile(OfReviews):
+class EvidenceFile(ReviewResource):
     """A file of the evidence of a campaign: a caller who may not read it is refused before step-up is asked for."""
 
     def look_first(self) -> None:
@@ -143,10 +143,10 @@ class CampaignFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class Campaigns(OfReviews, Listing):
+class Campaigns(ReviewResource, Listing):
     """GET and POST /campaigns."""
 
-    serializer_class = CampaignShown
+    serializer_class = CampaignSerializer
     filterset_class = CampaignFilter
     ordering = ("-created_at", "-id")
 
@@ -155,16 +155,16 @@ class Campaigns(OfReviews, Listing):
         small = self.request.query_params.get("kind") == Campaign.Kind.MICRO
         return self.campaigns() if small else self.campaigns().exclude(kind=Campaign.Kind.MICRO)
 
-    @extend_schema(responses=CampaignShown(many=True))
+    @extend_schema(responses=CampaignSerializer(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """List campaigns, the newest first."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
-        return self.get_paginated_response(CampaignShown(page, many=True).data)
+        return self.get_paginated_response(CampaignSerializer(page, many=True).data)
 
-    @extend_schema(request=CampaignAsked, responses={201: CampaignShown})
+    @extend_schema(request=CampaignInputSerializer, responses={201: CampaignSerializer})
     def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """Draft a campaign; its population is taken when it is staged."""
-        body = self.body(CampaignAsked)
+        body = self.body(CampaignInputSerializer)
         campaign = campaigns_actions.make(
             body["slug"],
             name=body["name"],
@@ -177,19 +177,19 @@ class Campaigns(OfReviews, Listing):
         return self.campaign_response(campaign, HTTPStatus.CREATED)
 
 
-class OneCampaign(OfReviews):
+class CampaignDetail(ReviewResource):
     """GET /campaigns/{slug}."""
 
-    @extend_schema(responses=CampaignShown)
+    @extend_schema(responses=CampaignSerializer)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Show one campaign."""
         return self.campaign_response(self.campaign(key))
 
 
-class Activate(OfReviews):
+class Activate(ReviewResource):
     """POST /campaigns/{slug}/activate."""
 
-    @extend_schema(request=CampaignActivation, responses=CampaignShown)
+    @extend_schema(request=CampaignActivation, responses=CampaignSerializer)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Begin a staged campaign; a draft of at most a few thousand grants is staged on the way."""
         campaign, body = self.campaign(key), self.body(CampaignActivation)
@@ -200,10 +200,10 @@ class Activate(OfReviews):
         return self.campaign_response(campaign)
 
 
-class Close(OfReviews):
+class Close(ReviewResource):
     """POST /campaigns/{slug}/close."""
 
-    @extend_schema(request=CampaignClosing, responses=CampaignShown)
+    @extend_schema(request=CampaignClosing, responses=CampaignSerializer)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Close a campaign whose items all have an outcome, or leave the open ones without an answer."""
         campaign, body = self.campaign(key), self.body(CampaignClosing)
@@ -212,16 +212,16 @@ class Close(OfReviews):
         return self.campaign_response(campaign)
 
 
-class Submissions(OfReviews):
+class Submissions(ReviewResource):
     """POST /campaigns/{slug}/submissions. If-Match may name the drafts as they were read (`drafts_etag`)."""
 
     durable = True
 
-    @extend_schema(request=None, responses={201: SubmissionShown}, parameters=[IF_MATCH])
+    @extend_schema(request=None, responses={201: SubmissionSerializer}, parameters=[IF_MATCH])
     def post(self, request: Request, key: str) -> Response:
         """Submit all of the caller's drafts: they are decided and removed in one transaction, then verified."""
         campaign, by = self.campaign(key), self.reviewer()
-        self.body(Nothing)
+        self.body(EmptyInputSerializer)
         if_match = request.headers.get("If-Match", "*").strip()
         weighs = submission.drafts_of(campaign, by).filter(assignment__item__risk=Risk.CRITICAL).exists()
         self.weigh(weighs=weighs)
@@ -237,7 +237,7 @@ class Submissions(OfReviews):
                 "superseded": submitted.superseded,
                 "ended": [str(each.pk) for each in submitted.ended],
                 "settled": [str(each.pk) for each in submitted.settled],
-                "removals": [RemovalShown(each).data for each in proven],
+                "removals": [RemediationSerializer(each).data for each in proven],
             },
             status=HTTPStatus.CREATED,
         )
@@ -246,7 +246,7 @@ class Submissions(OfReviews):
 class Evidence(EvidenceFile):
     """GET /campaigns/{slug}/evidence."""
 
-    @extend_schema(responses=EvidenceShown)
+    @extend_schema(responses=EvidenceSerializer)
     def get(self, request: Request, key: str) -> StreamingHttpResponse:  # noqa: ARG002 - as above
         """Return each item with its decisions and outcome, and the frozen population with its hashes."""
         kept = record.evidence(self.evidence_of(key, "evidence.json"))
@@ -265,7 +265,7 @@ class EvidenceTable(EvidenceFile):
         return answer
 
 
-class DueDate(OfReviews):
+class DueDate(ReviewResource):
     """GET /campaigns/{slug}/due.ics."""
 
     @extend_schema(responses={(200, "text/calendar"): OpenApiTypes.STR})
@@ -298,10 +298,10 @@ class ItemFilter(filters.FilterSet):
         return rows.filter(assignments__reviewer__login=login, assignments__replaced_by=None)
 
 
-class Items(OfReviews, Listing):
+class Items(ReviewResource, Listing):
     """GET /review-items."""
 
-    serializer_class = ItemShown
+    serializer_class = ItemSerializer
     filterset_class = ItemFilter
     ordering = ("campaign_id", "number")
 
@@ -309,29 +309,29 @@ class Items(OfReviews, Listing):
         """Return the visible items."""
         return self.items()
 
-    @extend_schema(responses=ItemShown(many=True))
+    @extend_schema(responses=ItemSerializer(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
         """List items, the highest risk of each campaign first."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
-        return self.get_paginated_response(ItemShown(page, many=True, context={"person": self.caller.human}).data)
+        return self.get_paginated_response(ItemSerializer(page, many=True, context={"person": self.caller.human}).data)
 
 
-class OneItem(OfReviews):
+class ItemDetail(ReviewResource):
     """GET /review-items/{id}."""
 
-    @extend_schema(responses=ItemShown)
+    @extend_schema(responses=ItemSerializer)
     def get(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Show one item."""
         return self.item_response(self.item(key))
 
 
-class ItemDraft(OfReviews):
+class ItemDraft(ReviewResource):
     """PUT /review-items/{id}/draft. If-Match names the revision that was read, `"0"` where there is none yet."""
 
-    @extend_schema(request=DraftAsked, responses=DraftShown)
+    @extend_schema(request=DraftInputSerializer, responses=DraftSerializer)
     def put(self, request: Request, key: object) -> Response:
         """Save a draft answer; it is no decision before it is submitted."""
-        item, body, by = self.item(key), self.body(DraftAsked), self.reviewer()
+        item, body, by = self.item(key), self.body(DraftInputSerializer), self.reviewer()
         if_match = request.headers.get("If-Match")
         if if_match is None:
             raise PreconditionRequired
@@ -341,13 +341,13 @@ class ItemDraft(OfReviews):
         draft = submission.save_draft(
             item.pk, answer_actions.Answer(**{**body, "kept": tuple(body["kept"])}), by=by, rev=int(digits)
         )
-        return tagged(DraftShown(draft).data, draft.rev)
+        return tagged(DraftSerializer(draft).data, draft.rev)
 
 
-class Reassign(OfReviews):
+class Reassign(ReviewResource):
     """POST /review-items/{id}/reassign."""
 
-    @extend_schema(request=ItemReassignment, responses=ItemShown)
+    @extend_schema(request=ItemReassignment, responses=ItemSerializer)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Assign the item to another reviewer who has no conflict of interest."""
         item, body = self.item(key), self.body(ItemReassignment)

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api import preconditions
-from entitlements.api.fields import Shown, Text
+from entitlements.api.fields import OutputSerializer, Text
 from entitlements.people.models import Person
 from governance import tasks
 from governance.conflicts_of_interest.rules import OF_REVIEWS
@@ -23,14 +23,14 @@ from governance.reviews.decisions.api import MaybeWhy, Why
 from governance.reviews.reviewers import handover
 from governance.reviews.staging import launch
 
-from .bodies import CampaignShown
-from .campaigns import OfReviews
+from .bodies import CampaignSerializer
+from .campaigns import ReviewResource
 
 
-class Stage(OfReviews):
+class Stage(ReviewResource):
     """POST /campaigns/{slug}/stage."""
 
-    @extend_schema(request=MaybeWhy, responses={202: CampaignShown})
+    @extend_schema(request=MaybeWhy, responses={202: CampaignSerializer})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Stage a campaign, or stage it again: take its population and prepare its items.
 
@@ -43,10 +43,10 @@ class Stage(OfReviews):
         return self.campaign_response(campaign, HTTPStatus.ACCEPTED)
 
 
-class Pause(OfReviews):
+class Pause(ReviewResource):
     """POST /campaigns/{slug}/pause."""
 
-    @extend_schema(request=Why, responses=CampaignShown)
+    @extend_schema(request=Why, responses=CampaignSerializer)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Pause a campaign: reviewers cannot answer and no deadline applies until it is resumed."""
         campaign, body = self.campaign(key), self.body(Why)
@@ -55,10 +55,10 @@ class Pause(OfReviews):
         return self.campaign_response(campaign)
 
 
-class Remind(OfReviews):
+class Remind(ReviewResource):
     """POST /campaigns/{slug}/remind."""
 
-    @extend_schema(request=MaybeWhy, responses=CampaignShown)
+    @extend_schema(request=MaybeWhy, responses=CampaignSerializer)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Remind each reviewer who has open items, at most once a day."""
         campaign, body = self.campaign(key), self.body(MaybeWhy)
@@ -80,14 +80,14 @@ class BulkReassignment(Why):
     )
 
 
-class NotGivenShown(Shown):
+class NotGivenSerializer(OutputSerializer):
     """An item that the new reviewer may not answer, and why."""
 
     item = serializers.UUIDField()
     why = serializers.ChoiceField(choices=OF_REVIEWS)
 
 
-class GivenShown(Shown):
+class ReassignmentSerializer(OutputSerializer):
     """Which items the new reviewer may answer, which not, and how many were reassigned.
 
     Where fewer items are named than are `waiting`, they are the first ones: reassign them, then ask again.
@@ -95,14 +95,14 @@ class GivenShown(Shown):
 
     waiting = serializers.IntegerField()
     fits = serializers.ListField(child=serializers.UUIDField())
-    barred = NotGivenShown(many=True)
+    barred = NotGivenSerializer(many=True)
     given = serializers.IntegerField()
 
 
-class ReassignAll(OfReviews):
+class ReassignAll(ReviewResource):
     """POST /campaigns/{slug}/reassign."""
 
-    @extend_schema(request=BulkReassignment, responses=GivenShown)
+    @extend_schema(request=BulkReassignment, responses=ReassignmentSerializer)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """List which open items of one reviewer another may answer; with their `count`, reassign them."""
         campaign, body = self.campaign(key), self.body(BulkReassignment)
@@ -120,10 +120,10 @@ class ReassignAll(OfReviews):
         return Response({"waiting": seen.waiting, "fits": fits, "barred": barred, "given": count_given})
 
 
-class Resume(OfReviews):
+class Resume(ReviewResource):
     """POST /campaigns/{slug}/resume."""
 
-    @extend_schema(request=MaybeWhy, responses=CampaignShown)
+    @extend_schema(request=MaybeWhy, responses=CampaignSerializer)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Resume a paused campaign; its due date moves by as long as it was paused."""
         campaign, body = self.campaign(key), self.body(MaybeWhy)
@@ -132,10 +132,10 @@ class Resume(OfReviews):
         return self.campaign_response(campaign)
 
 
-class Cancel(OfReviews):
+class Cancel(ReviewResource):
     """POST /campaigns/{slug}/cancel."""
 
-    @extend_schema(request=Why, responses=CampaignShown)
+    @extend_schema(request=Why, responses=CampaignSerializer)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Cancel a campaign that is not closing yet; it stays listed, with the reason."""
         campaign, body = self.campaign(key), self.body(Why)

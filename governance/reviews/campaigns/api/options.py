@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from rest_framework import serializers
 
-from entitlements.api.fields import Strict, Text
+from entitlements.api.fields import InputSerializer, Text
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.population import campaigns
@@ -16,7 +16,7 @@ from governance.reviews.population import campaigns
 _MOST: Final = 200
 
 
-class Scope(Strict):
+class Scope(InputSerializer):
     """What a campaign covers: systems and agents by slug, a condition, and exclusions with their reasons."""
 
     systems = serializers.ListField(child=Text(max_length=64), required=False, max_length=_MOST)
@@ -25,7 +25,7 @@ class Scope(Strict):
     exclude = serializers.ListField(child=serializers.DictField(), required=False, max_length=50)
 
 
-class Strategies(Strict):
+class Strategies(InputSerializer):
     """How many people answer by risk level and how answers combine; default: one person, two from high risk on."""
 
     low = serializers.ChoiceField(choices=[*review_rules.Strategy], required=False)
@@ -34,7 +34,7 @@ class Strategies(Strict):
     critical = serializers.ChoiceField(choices=[*review_rules.TWO], required=False)
 
 
-class MannerAsked(Strict):
+class CampaignSettingsInputSerializer(InputSerializer):
     """Options of a campaign. `fallback_group`, then its owner, review the items for which no reviewer is found."""
 
     mode = serializers.ChoiceField(choices=Campaign.Mode.choices, required=False, default=Campaign.Mode.FULL)

@@ -38,7 +38,7 @@ from governance.reviews.reviewers import assignment, claim
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.spot_checks import plan as plan_actions
 from governance.reviews.spot_checks import spot_checks
-from governance.reviews.spot_checks.models import SpotPlan
+from governance.reviews.spot_checks.models import SpotCheckPlan
 from governance.reviews.staging import preview
 from governance.reviews.staging.queries import launch
 from governance.reviews.templates import queries as template_queries
@@ -222,7 +222,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _spot_check_context(campaign: Campaign, person: Person, *, sees_all: bool, may_run: bool) -> dict[str, Any]:
     """Return the spot checks of a campaign, to a reviewer only of their own answers; and whether they may begin."""
-    plan = SpotPlan.objects.filter(campaign=campaign).first()
+    plan = SpotCheckPlan.objects.filter(campaign=campaign).first()
     context: dict[str, Any] = {
         "spot_plan": plan,
         "own_spot": spot_checks.own_agreement(campaign, person) if plan else None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from entitlements.api.fields import Shown
+from entitlements.api.fields import OutputSerializer
 
 
-class CommentShown(Shown):
+class CommentSerializer(OutputSerializer):
     """A comment on an item."""
 
     id = serializers.UUIDField()
@@ -16,7 +16,7 @@ class CommentShown(Shown):
     text = serializers.CharField()
 
 
-class ItemQuestionShown(Shown):
+class ItemQuestionSerializer(OutputSerializer):
     """A reviewer's question about an item, the person asked, and the answer, by that person or their delegate."""
 
     id = serializers.UUIDField()

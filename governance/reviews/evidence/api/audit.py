@@ -16,16 +16,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api.endpoints import Listing
-from entitlements.api.fields import Reason, Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Text
 from entitlements.errors import Malformed
 from entitlements.people.api import known_person
-from governance.reviews.campaigns.api.campaigns import OfReviews
+from governance.reviews.campaigns.api.campaigns import ReviewResource
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.evidence import audit, workpapers
 from governance.reviews.evidence.models import AuditMark, AuditQuestion, AuditSample, EvidenceShare, SampledItem
 
 
-class ShareShown(Shown):
+class ShareSerializer(OutputSerializer):
     """A share of the evidence of a review: the auditor, and the end."""
 
     id = serializers.UUIDField()
@@ -37,7 +37,7 @@ class ShareShown(Shown):
     ended_at = serializers.DateTimeField(allow_null=True)
 
 
-class ShareAsked(Strict):
+class ShareInputSerializer(InputSerializer):
     """The auditor, the end of the share (90 days at most), and the reason."""
 
     auditor = Text(max_length=150)
@@ -45,7 +45,7 @@ class ShareAsked(Strict):
     reason = Text(max_length=500)
 
 
-class SampleShown(Shown):
+class SampleSerializer(OutputSerializer):
     """How a sample was drawn: the same seed and the same items give the same sample."""
 
     id = serializers.UUIDField()
@@ -58,7 +58,7 @@ class SampleShown(Shown):
     drawn_at = serializers.DateTimeField()
 
 
-class SampleAsked(Strict):
+class SampleInputSerializer(InputSerializer):
     """The number of items, the strata, and the seed; without a seed a new one is made."""
 
     wanted = serializers.IntegerField(min_value=1, max_value=audit.MOST_SAMPLED)
@@ -66,7 +66,7 @@ class SampleAsked(Strict):
     seed = Text(max_length=64, required=False, allow_blank=True, default="")
 
 
-class MarkShown(Shown):
+class MarkSerializer(OutputSerializer):
     """The finding about one item."""
 
     item = serializers.IntegerField(source="sampled.item.number")
@@ -76,7 +76,7 @@ class MarkShown(Shown):
     at = serializers.DateTimeField()
 
 
-class MarkAsked(Strict):
+class MarkInputSerializer(InputSerializer):
     """The finding about an item, by its number; every finding but pass needs a note."""
 
     item = serializers.IntegerField(min_value=1)
@@ -84,7 +84,7 @@ class MarkAsked(Strict):
     note = Text(max_length=2000, required=False, allow_blank=True, default="")
 
 
-class QuestionShown(Shown):
+class QuestionShown(OutputSerializer):
     """An auditor's question, due in one working day, and its answer."""
 
     id = serializers.UUIDField()
@@ -98,14 +98,14 @@ class QuestionShown(Shown):
     answered_at = serializers.DateTimeField(allow_null=True)
 
 
-class QuestionAsked(Strict):
+class QuestionInputSerializer(InputSerializer):
     """A question about the review, or about one of its items."""
 
     text = Text(max_length=2000)
     item = serializers.UUIDField(required=False, allow_null=True, default=None)
 
 
-class AnswerAsked(Strict):
+class AnswerInputSerializer(InputSerializer):
     """The answer to a question."""
 
     text = Text(max_length=2000)
@@ -116,11 +116,11 @@ def _filter(rows: type[Any]) -> type[filters.FilterSet]:
     return type(f"{rows.__name__}Filter", (filters.FilterSet,), {"Meta": meta})
 
 
-class _OfOneCampaign(OfReviews, Listing):
+class _CampaignsResource(ReviewResource, Listing):
     """A list of objects of one campaign."""
 
     model_of: ClassVar[type[Any]]
-    kept: ClassVar[type[Shown]]
+    kept: ClassVar[type[OutputSerializer]]
 
     def rows(self) -> QuerySet[Any]:
         """Return the objects of the campaign in the address."""
@@ -133,60 +133,60 @@ class _OfOneCampaign(OfReviews, Listing):
         return self.get_paginated_response(self.kept(page, many=True).data)
 
 
-class Shares(_OfOneCampaign):
+class Shares(_CampaignsResource):
     """GET and POST /campaigns/{slug}/shares."""
 
-    model_of, kept = EvidenceShare, ShareShown
+    model_of, kept = EvidenceShare, ShareSerializer
     filterset_class = _filter(EvidenceShare)
     ordering = ("-made_at", "-id")
 
-    @extend_schema(responses=ShareShown(many=True))
+    @extend_schema(responses=ShareSerializer(many=True))
     def get(self, request: Request, key: str = "") -> Response:  # noqa: ARG002 - the framework's signature
         """List the present and past shares of the evidence."""
         return self.listed()
 
-    @extend_schema(request=ShareAsked, responses={201: ShareShown})
+    @extend_schema(request=ShareInputSerializer, responses={201: ShareSerializer})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Share the evidence of a closed review with an auditor until a day."""
-        campaign, body = self.campaign(key), self.body(ShareAsked)
+        campaign, body = self.campaign(key), self.body(ShareInputSerializer)
         body["auditor"] = known_person(body["auditor"])
         share = audit.share(campaign.pk, by=self.reviewer(), **body)
-        return Response(ShareShown(share).data, status=HTTPStatus.CREATED)
+        return Response(ShareSerializer(share).data, status=HTTPStatus.CREATED)
 
 
-class EndShare(OfReviews):
+class EndShare(ReviewResource):
     """POST /evidence-shares/{id}/end."""
 
-    @extend_schema(request=Reason, responses=ShareShown)
+    @extend_schema(request=ReasonInputSerializer, responses=ShareSerializer)
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """End a share early."""
         share = self.find(EvidenceShare.objects.select_related("campaign"), pk=key)
         self.campaign(share.campaign.slug)
-        ended = audit.end_share(share.pk, by=self.reviewer(), reason=self.body(Reason)["reason"])
-        return Response(ShareShown(ended).data)
+        ended = audit.end_share(share.pk, by=self.reviewer(), reason=self.body(ReasonInputSerializer)["reason"])
+        return Response(ShareSerializer(ended).data)
 
 
-class Samples(_OfOneCampaign):
+class Samples(_CampaignsResource):
     """GET and POST /campaigns/{slug}/samples."""
 
-    model_of, kept = AuditSample, SampleShown
+    model_of, kept = AuditSample, SampleSerializer
     filterset_class = _filter(AuditSample)
     ordering = ("-drawn_at", "-id")
 
-    @extend_schema(responses=SampleShown(many=True))
+    @extend_schema(responses=SampleSerializer(many=True))
     def get(self, request: Request, key: str = "") -> Response:  # noqa: ARG002 - as above
         """List the samples of a review."""
         return self.listed()
 
-    @extend_schema(request=SampleAsked, responses={201: SampleShown})
+    @extend_schema(request=SampleInputSerializer, responses={201: SampleSerializer})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Draw a random sample, as an auditor."""
         campaign = self.campaign(key)
-        sample = audit.draw(campaign.pk, by=self.reviewer(), **self.body(SampleAsked))
-        return Response(SampleShown(sample).data, status=HTTPStatus.CREATED)
+        sample = audit.draw(campaign.pk, by=self.reviewer(), **self.body(SampleInputSerializer))
+        return Response(SampleSerializer(sample).data, status=HTTPStatus.CREATED)
 
 
-class _OfSamples(OfReviews):
+class _OfSamples(ReviewResource):
     def look_first(self) -> None:
         """Refuse a caller who may not read it before step-up authentication is asked for."""
         self.readable(self._sample(self.kwargs["key"]).campaign.slug)
@@ -201,7 +201,7 @@ class _OfSamples(OfReviews):
         return self.find(AuditSample.objects.select_related("campaign", "drawn_by"), pk=key)
 
 
-class OneSample(_OfSamples):
+class SampleDetail(_OfSamples):
     """GET /audit-samples/{id}."""
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
@@ -225,18 +225,18 @@ class SampleTable(_OfSamples):
 class Marks(_OfSamples):
     """POST /audit-samples/{id}/marks."""
 
-    @extend_schema(request=MarkAsked, responses={201: MarkShown})
+    @extend_schema(request=MarkInputSerializer, responses={201: MarkSerializer})
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Mark the finding about an item; the latest mark counts, and all are kept."""
-        sample, body = self.sample(key, "sample"), self.body(MarkAsked)
+        sample, body = self.sample(key, "sample"), self.body(MarkInputSerializer)
         sampled = SampledItem.objects.filter(sample=sample, item__number=body.pop("item")).first()
         if sampled is None:
             raise Malformed("The sample does not have this item.")
         mark = audit.mark(sampled.pk, by=self.reviewer(), **body)
-        return Response(MarkShown(mark).data, status=HTTPStatus.CREATED)
+        return Response(MarkSerializer(mark).data, status=HTTPStatus.CREATED)
 
 
-class Questions(_OfOneCampaign):
+class Questions(_CampaignsResource):
     """GET and POST /campaigns/{slug}/questions."""
 
     model_of, kept = AuditQuestion, QuestionShown
@@ -248,21 +248,21 @@ class Questions(_OfOneCampaign):
         """List the auditors' questions about a review."""
         return self.listed()
 
-    @extend_schema(request=QuestionAsked, responses={201: QuestionShown})
+    @extend_schema(request=QuestionInputSerializer, responses={201: QuestionShown})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Ask the owner of the review, as an auditor."""
-        campaign, body = self.campaign(key), self.body(QuestionAsked)
+        campaign, body = self.campaign(key), self.body(QuestionInputSerializer)
         question = audit.ask(campaign.pk, by=self.reviewer(), text=body["text"], item_id=body["item"])
         return Response(QuestionShown(question).data, status=HTTPStatus.CREATED)
 
 
-class Answer(OfReviews):
+class Answer(ReviewResource):
     """POST /audit-questions/{id}/answer."""
 
-    @extend_schema(request=AnswerAsked, responses=QuestionShown)
+    @extend_schema(request=AnswerInputSerializer, responses=QuestionShown)
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Answer an auditor's question about the caller's review, once."""
         question = self.find(AuditQuestion.objects.select_related("campaign"), pk=key)
         self.campaign(question.campaign.slug)
-        answered = audit.answer(question.pk, by=self.reviewer(), text=self.body(AnswerAsked)["text"])
+        answered = audit.answer(question.pk, by=self.reviewer(), text=self.body(AnswerInputSerializer)["text"])
         return Response(QuestionShown(answered).data)

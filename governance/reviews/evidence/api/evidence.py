@@ -14,21 +14,21 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.fields import Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.errors import NotFound
 from governance import tasks
-from governance.reviews.campaigns.api.campaigns import EvidenceFile, OfReviews
+from governance.reviews.campaigns.api.campaigns import EvidenceFile, ReviewResource
 from governance.reviews.pack import seal
 from governance.reviews.pack.models import EvidencePack, EvidenceSealing
 
 
-class SealAsked(Strict):
+class SealInputSerializer(InputSerializer):
     """The statement that the caller signs, in their own words: complete, independent reviewers, removals done, kept."""
 
     statement = Text(max_length=2000)
 
 
-class FileShown(Shown):
+class FileSerializer(OutputSerializer):
     """One file of a pack."""
 
     name = serializers.CharField()
@@ -36,7 +36,7 @@ class FileShown(Shown):
     rows = serializers.IntegerField(allow_null=True)
 
 
-class PackShown(Shown):
+class PackSerializer(OutputSerializer):
     """A sealed pack; the archive itself is at `evidence.zip`."""
 
     sha256 = serializers.CharField()
@@ -46,10 +46,10 @@ class PackShown(Shown):
     signed_off_by = serializers.CharField(source="signed_off_by.login")
     statement = serializers.CharField()
     tie_out = serializers.DictField(child=serializers.IntegerField())
-    files = FileShown(many=True)
+    files = FileSerializer(many=True)
 
 
-class SealingShown(Shown):
+class SealingSerializer(OutputSerializer):
     """The progress of a sealing; `refused` is why there is no pack, `differences` what does not tie out."""
 
     step = serializers.ChoiceField(choices=EvidenceSealing.Step.choices)
@@ -66,36 +66,36 @@ class SealingShown(Shown):
         """Return the progress in per cent."""
         return seal.progress(run)
 
-    @extend_schema_field(PackShown(allow_null=True))
+    @extend_schema_field(PackSerializer(allow_null=True))
     def get_pack(self, run: EvidenceSealing) -> dict[str, Any] | None:
         """Return the pack; null before it is stored."""
         kept = EvidencePack.objects.select_related("signed_off_by").defer("content").filter(campaign=run.campaign_id)
-        return PackShown(pack).data if (pack := kept.first()) else None
+        return PackSerializer(pack).data if (pack := kept.first()) else None
 
 
-class Seal(OfReviews):
+class Seal(ReviewResource):
     """POST /campaigns/{slug}/seal."""
 
-    @extend_schema(request=SealAsked, responses={202: SealingShown})
+    @extend_schema(request=SealInputSerializer, responses={202: SealingSerializer})
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Sign off a closed review, and have its evidence sealed.
 
         A worker builds the pack; read `sealing` until its step is `done` or `refused` is set.
         """
-        campaign, body = self.campaign(key), self.body(SealAsked)
+        campaign, body = self.campaign(key), self.body(SealInputSerializer)
         run = seal.seal(campaign.pk, by=self.reviewer(), statement=body["statement"])
         transaction.on_commit(partial(tasks.seal_evidence.delay, str(campaign.pk)), robust=True)
-        return Response(SealingShown(run).data, status=HTTPStatus.ACCEPTED)
+        return Response(SealingSerializer(run).data, status=HTTPStatus.ACCEPTED)
 
 
-class Sealing(OfReviews):
+class Sealing(ReviewResource):
     """GET /campaigns/{slug}/sealing."""
 
-    @extend_schema(responses=SealingShown)
+    @extend_schema(responses=SealingSerializer)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Return the progress of the sealing, and the pack when it is done."""
         runs = EvidenceSealing.objects.select_related("asked_by")
-        return Response(SealingShown(self.find(runs, campaign=self.evidence_of(key, "sealing"))).data)
+        return Response(SealingSerializer(self.find(runs, campaign=self.evidence_of(key, "sealing"))).data)
 
 
 class PackFile(EvidenceFile):

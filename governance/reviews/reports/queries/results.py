@@ -46,7 +46,7 @@ def blast_radius(campaign: Campaign) -> BlastRadiusChanges | None:
     return BlastRadiusChanges(drawn, hidden) if drawn else None
 
 
-def care_of_reviewers(reviewers: Sequence[care.OfReviewer], *, named: bool) -> plots.Plot | None:
+def care_of_reviewers(reviewers: Sequence[care.ReviewerResource], *, named: bool) -> plots.Plot | None:
     """Draw seconds per item by share of removals, a dot for each reviewer; without names only for five or more.
 
     Reviewers with too few answers are left out, and those without counted time.

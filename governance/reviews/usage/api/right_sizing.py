@@ -14,10 +14,10 @@ from rest_framework.response import Response
 from audit import clock
 from entitlements.access import visibility
 from entitlements.api.endpoints import Endpoint, Listing
-from entitlements.api.fields import Shown, Strict, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
 from entitlements.grants import grants
-from entitlements.grants.api import GrantShown
+from entitlements.grants.api import GrantSerializer
 from entitlements.grants.models import Grant
 from governance.api.matrix import MATRIX
 from governance.requests.api.bodies import Names, Number
@@ -25,10 +25,10 @@ from governance.reviews.items import errors as item_errors
 from governance.reviews.usage import right_sizing, usage
 from governance.reviews.usage.models import UsageDay
 
-from .simulation import ReductionShown
+from .simulation import ReductionSerializer
 
 
-class TighteningShown(Shown):
+class TighteningSerializer(OutputSerializer):
     """A limit far above its use: the allowed maximum, the largest value used in so many calls, the proposed maximum."""
 
     tool = serializers.CharField()
@@ -39,7 +39,7 @@ class TighteningShown(Shown):
     proposed = Number()
 
 
-class LargerThanUsed(Shown):
+class RightSizingSerializer(OutputSerializer):
     """What could be removed from one grant: tools not called in ninety days, and limits far above their use.
 
     `replay` shows what all of it together would have denied.
@@ -51,16 +51,16 @@ class LargerThanUsed(Shown):
     entitlement = serializers.CharField(source="grant.entitlement.scope")
     drop = serializers.ListField(child=serializers.CharField())
     keep = serializers.ListField(child=serializers.CharField())
-    tighten = TighteningShown(many=True)
+    tighten = TighteningSerializer(many=True)
     replay = serializers.SerializerMethodField()
 
-    @extend_schema_field(ReductionShown)
+    @extend_schema_field(ReductionSerializer)
     def get_replay(self, proposal: right_sizing.Proposal) -> dict[str, Any]:
         """Replay the calls of the window."""
-        return dict(ReductionShown(proposal.replay.as_json()).data)
+        return dict(ReductionSerializer(proposal.replay.as_json()).data)
 
 
-class RightSizeAsked(Strict):
+class RightSizeInputSerializer(InputSerializer):
     """The tools to remove, all of them still unused; lower maximums by tool and argument; and the reason.
 
     A maximum must be at or above the one proposed now, and below the present limit.
@@ -71,7 +71,7 @@ class RightSizeAsked(Strict):
     reason = Text(max_length=500)
 
 
-class LineUseShown(Shown):
+class LineUseSerializer(OutputSerializer):
     """The use of one tool in ninety days. Numbers are null where calls bypass our gateway (grades B and C).
 
     `full_window`: the access, or what it renews, is older than that, so that no call means that it is unused.
@@ -92,7 +92,7 @@ class LineUseShown(Shown):
     )
 
 
-class DayShown(Shown):
+class DaySerializer(OutputSerializer):
     """The sealed calls of one tool on one day, in UTC; calls that are not added up yet are missing."""
 
     day = serializers.DateField()
@@ -106,12 +106,12 @@ class DayShown(Shown):
         return len(row.people)
 
 
-class UseShown(Shown):
+class UseSerializer(OutputSerializer):
     """The use of one grant. `arguments`: the audit log keeps a digest of them, and the numbers that a limit bounds."""
 
     since = serializers.DateTimeField()
-    lines = LineUseShown(many=True)
-    days = DayShown(many=True)
+    lines = LineUseSerializer(many=True)
+    days = DaySerializer(many=True)
     arguments = serializers.ChoiceField(choices=["bounded_numbers"])
 
 
@@ -120,7 +120,7 @@ class GrantUse(Endpoint):
 
     matrix: ClassVar[Matrix] = MATRIX
 
-    @extend_schema(responses=UseShown)
+    @extend_schema(responses=UseSerializer)
     def get(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Return how much each tool of a grant was used in ninety days, in total and by day."""
         grant, now = self.find(visibility.grants(self.caller), pk=key), clock.now()
@@ -134,7 +134,7 @@ class GrantUse(Endpoint):
             "days": days.order_by("day", "tool__name"),
             "arguments": "bounded_numbers",
         }
-        return Response(UseShown(detail).data)
+        return Response(UseSerializer(detail).data)
 
 
 class LargerFilter(filters.FilterSet):
@@ -152,7 +152,7 @@ class RightSizing(Listing):
     """GET /right-sizing."""
 
     matrix: ClassVar[Matrix] = MATRIX
-    serializer_class = LargerThanUsed
+    serializer_class = RightSizingSerializer
     filterset_class = LargerFilter
     ordering = ("-created_at", "-id")
 
@@ -160,11 +160,11 @@ class RightSizing(Listing):
         """Return the grants that the caller sees and that are larger than their use."""
         return right_sizing.oversized(visibility.grants(self.caller))
 
-    @extend_schema(responses=LargerThanUsed(many=True))
+    @extend_schema(responses=RightSizingSerializer(many=True))
     def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """List what could be removed or limited further without denying any call of the last ninety days."""
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
-        return self.get_paginated_response(LargerThanUsed(right_sizing.proposals(page or []), many=True).data)
+        return self.get_paginated_response(RightSizingSerializer(right_sizing.proposals(page or []), many=True).data)
 
 
 class RightSize(Endpoint):
@@ -172,7 +172,7 @@ class RightSize(Endpoint):
 
     matrix: ClassVar[Matrix] = MATRIX
 
-    @extend_schema(request=RightSizeAsked, responses=GrantShown)
+    @extend_schema(request=RightSizeInputSerializer, responses=GrantSerializer)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Remove unused tools from a grant and lower limits far above their use.
 
@@ -180,8 +180,8 @@ class RightSize(Endpoint):
         """
         grant = self.find(visibility.grants(self.caller), pk=key)
         self.permit(grant, *grants.about(grant))
-        body = self.body(RightSizeAsked)
+        body = self.body(RightSizeInputSerializer)
         if self.caller.human is None:
             raise item_errors.MayNotReview
         right_sizing.apply(grant, body["drop"], body["tighten"], by=self.caller.human, reason=body["reason"])
-        return Response(GrantShown(self.find(visibility.grants(self.caller), pk=key)).data)
+        return Response(GrantSerializer(self.find(visibility.grants(self.caller), pk=key)).data)

@@ -11,18 +11,18 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.api.endpoints import Endpoint
-from entitlements.api.fields import Shown, Strict
+from entitlements.api.fields import InputSerializer, OutputSerializer
 from entitlements.api.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.requests.api.bodies import Limits, Names
-from governance.reviews.campaigns.api.options import MannerAsked, Scope, options_of
+from governance.reviews.campaigns.api.options import CampaignSettingsInputSerializer, Scope, options_of
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import errors as item_errors
 from governance.reviews.staging import preview
 from governance.reviews.usage import replay
 
 
-class ReductionAsked(Strict):
+class ReductionInputSerializer(InputSerializer):
     """A reduction of one grant: tools to remove, and new limits by tool."""
 
     grant = serializers.UUIDField()
@@ -30,7 +30,7 @@ class ReductionAsked(Strict):
     limits = Limits(required=False, default=dict)
 
 
-class ReductionShown(Shown):
+class ReductionSerializer(OutputSerializer):
     """The effect that the reduction would have had.
 
     `undecided` calls went to a tool whose limits change, and the log cannot show the result. Numbers are null
@@ -52,22 +52,22 @@ class Reduction(Endpoint):
 
     matrix: ClassVar[Matrix] = MATRIX
 
-    @extend_schema(request=ReductionAsked, responses=ReductionShown)
+    @extend_schema(request=ReductionInputSerializer, responses=ReductionSerializer)
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Return how many calls of the last ninety days the reduction would have denied. Nothing is changed."""
-        body = self.body(ReductionAsked)
+        body = self.body(ReductionInputSerializer)
         grant = self.find(visibility.grants(self.caller), pk=body["grant"])
-        return Response(ReductionShown(replay.of_grant(grant, body["drop"], body["limits"]).as_json()).data)
+        return Response(ReductionSerializer(replay.of_grant(grant, body["drop"], body["limits"]).as_json()).data)
 
 
-class PreviewAsked(MannerAsked):
+class PreviewInputSerializer(CampaignSettingsInputSerializer):
     """The draft of a campaign."""
 
     scope = Scope(required=False, default=dict)
     kind = serializers.ChoiceField(choices=Campaign.Kind.choices, required=False, default=Campaign.Kind.AGENT_OWNER)
 
 
-class LoadShown(Shown):
+class LoadSerializer(OutputSerializer):
     """The number of items for one reviewer; an empty login stands for unassigned items."""
 
     login = serializers.CharField()
@@ -76,7 +76,7 @@ class LoadShown(Shown):
     level = serializers.ChoiceField(choices=["fine", "many", "too_many"])
 
 
-class PreviewShown(Shown):
+class PreviewSerializer(OutputSerializer):
     """The campaign as it would be. Where `staged` is false the population is too large to stage, and only counted."""
 
     grants = serializers.IntegerField()
@@ -94,7 +94,7 @@ class PreviewShown(Shown):
     risks = serializers.DictField(child=serializers.IntegerField())
     systems = serializers.DictField(child=serializers.IntegerField())
     suggestions = serializers.DictField(child=serializers.IntegerField(), source="verdicts")
-    reviewers = LoadShown(many=True, source="loads")
+    reviewers = LoadSerializer(many=True, source="loads")
 
 
 class CampaignPreview(Endpoint):
@@ -102,10 +102,10 @@ class CampaignPreview(Endpoint):
 
     matrix: ClassVar[Matrix] = MATRIX
 
-    @extend_schema(request=PreviewAsked, responses=PreviewShown)
+    @extend_schema(request=PreviewInputSerializer, responses=PreviewSerializer)
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Return the items and reviewers that a campaign would have if it began now. Nothing is stored."""
-        body, human = self.body(PreviewAsked), self.caller.human
+        body, human = self.body(PreviewInputSerializer), self.caller.human
         if human is None:
             raise item_errors.MayNotReview
-        return Response(PreviewShown(preview.preview(body["scope"], options_of(body), by=human)).data)
+        return Response(PreviewSerializer(preview.preview(body["scope"], options_of(body), by=human)).data)

@@ -112,7 +112,7 @@ def test_what_is_submitted_are_all_drafts_and_a_body_that_names_some_is_refused(
     assert (response.status_code, response.json()["code"]) == (400, "unknown_field")
     assert not ReviewDecision.objects.exists()
     decision = sofia.post(f"{URL}/q4/submissions", {}).json()["decided"][0]["decision"]
-    again = client.of(company.ana).post(f"/api/v1/review-cuts/{decision}/retry", {"force": True})
+    again = client.of(company.ana).post(f"/api/v1/remediations/{decision}/retry", {"force": True})
     assert again.json()["code"] == "unknown_field"
 
 
@@ -190,9 +190,9 @@ def test_part_of_it_is_kept_taken_back_and_opened_again_over_rest(company: Compa
     assert client.of(company.rob).post(f"{ITEMS}/{item}/reopen", {"reason": "x"}).status_code == 403
     opened = ana.post(f"{ITEMS}/{item}/reopen", {"reason": "She is on leave."})
     assert (opened.status_code, opened.json()["state"], Grant.objects.get().state) == (200, "in_review", "active")
-    assert ana.post(f"/api/v1/review-cuts/{cut['decision']}/retry").json()["state"] == "withdrawn"
+    assert ana.post(f"/api/v1/remediations/{cut['decision']}/retry").json()["state"] == "withdrawn"
     until = {"reason": "x", "control": "y", "expires_at": (clock.now() + timedelta(days=1)).isoformat()}
-    refused = ana.post(f"/api/v1/review-cuts/{cut['decision']}/except", until)
-    assert (refused.status_code, refused.json()["code"]) == (409, "removal_not_failed")
+    refused = ana.post(f"/api/v1/remediations/{cut['decision']}/except", until)
+    assert (refused.status_code, refused.json()["code"]) == (409, "remediation_not_failed")
     for path in (f"{ITEMS}/{item}/restore", f"{URL}/q4/release"):
         assert ana.post(path, {"reason": "x"}).status_code in {404, 409}, path

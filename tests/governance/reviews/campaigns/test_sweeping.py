@@ -18,7 +18,7 @@ from governance import tasks
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import recall
 from governance.reviews.remediation import exceptions, remediation, verification
-from governance.reviews.remediation.models import Remediation, RemovalException
+from governance.reviews.remediation.models import Remediation, RemediationException
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -79,8 +79,8 @@ def test_an_exception_ends_with_the_removal_that_is_taken_back(
         recall.recall(item.pk, by=company.sofia)
     else:
         recall.reopen(item.pk, by=company.ana, reason="It is needed after all.")
-    assert RemovalException.objects.get().ended_at is not None
-    assert timeline.of("decision", first).filter(action=Action.REMOVAL_EXCEPTION_ENDED).count() == 1
+    assert RemediationException.objects.get().ended_at is not None
+    assert timeline.of("decision", first).filter(action=Action.REMEDIATION_EXCEPTION_ENDED).count() == 1
 
     at(timedelta(days=3))
     tasks.prove_removals()
@@ -94,10 +94,12 @@ def test_an_exception_that_outlived_its_removal_ends_alone(company: Company, at:
     recall.recall(campaign.items.get(decisions=first).pk, by=company.sofia)
     now = clock.now()
     until = {"made_at": now, "expires_at": now + timedelta(days=1)}
-    RemovalException.objects.create(remediation_id=first, by=company.ana, reason="vendor", control="watched", **until)
+    RemediationException.objects.create(
+        remediation_id=first, by=company.ana, reason="vendor", control="watched", **until
+    )
     at(timedelta(days=2))
     tasks.prove_removals()
-    assert RemovalException.objects.get().ended_at is not None
+    assert RemediationException.objects.get().ended_at is not None
     assert Remediation.objects.get(pk=first).state == "withdrawn"
     assert Remediation.objects.get(pk=second).finished_at is not None
     assert Grant.objects.filter(ended_at=None).count() == 1

@@ -379,4 +379,4 @@ def test_a_cut_that_fails_is_excepted_by_a_second_person_until_a_day(
     assert sweeps.prove_due() == 1
 
     assert Remediation.objects.get().state == "verified"
-    assert timeline.of("decision", cut).filter(action=Action.REMOVAL_EXCEPTION_ENDED).count() == 1
+    assert timeline.of("decision", cut).filter(action=Action.REMEDIATION_EXCEPTION_ENDED).count() == 1

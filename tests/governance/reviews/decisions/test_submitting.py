@@ -192,5 +192,5 @@ def test_what_is_drafted_after_it_was_weighed_is_not_submitted_without_a_proof(m
     assert (answer.status_code, answer.json()["code"]) == (412, "stale")
     assert not ReviewDecision.objects.exists()
     again = client.of(company.sofia).post("/api/v1/campaigns/q4/submissions")
-    assert (again.status_code, again.json()["code"]) == (403, "proof_needed")
+    assert (again.status_code, again.json()["code"]) == (403, "reauthentication_required")
     assert client.proven(company.sofia).post("/api/v1/campaigns/q4/submissions").status_code == 201

@@ -14,7 +14,7 @@ from entitlements.people.models import Person
 from governance.notices import listener
 from governance.notices.models import Notice
 from governance.out_of_office import delegations
-from governance.out_of_office.models import Delegation
+from governance.out_of_office.models import OutOfOfficeDelegate
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.discussion import questions
 from governance.reviews.discussion.models import ReviewQuestion
@@ -40,7 +40,7 @@ def _review() -> Review:
 made_world, review = shared.world(_review)
 
 
-def leave(by: Person, to: Person) -> Delegation:
+def leave(by: Person, to: Person) -> OutOfOfficeDelegate:
     now = clock.now()
     over = timedelta(hours=1)
     return delegations.make(to, starts_at=now - over, ends_at=now + over, by=by, reason="On leave.")
@@ -130,7 +130,7 @@ def test_it_is_told_found_and_answered_on_the_page_by_who_stands_in(review: Revi
     assert heard.sentence.startswith(company.mallory.name)
     beside = visits.text(visits.as_(company.sofia).get(f"/reviews/q4/items/{item.pk}/?beside"))
     assert f"in place of {company.otto.name}" in beside
-    delegations.end(Delegation.objects.get().pk, by=company.otto, reason="I am back.")
+    delegations.end(OutOfOfficeDelegate.objects.get().pk, by=company.otto, reason="I am back.")
     assert mallory.get(page).status_code == 200, "what she answered she still reads"
 
 
@@ -161,7 +161,7 @@ def test_the_database_takes_an_answer_only_of_who_is_asked_or_stands_in(review: 
     leave(company.otto, company.sofia)
     with pytest.raises(DatabaseError, match="cannot answer their own question"), transaction.atomic():
         row.update(answer="x", answered_at=clock.now(), answered_by=company.sofia)
-    Delegation.objects.update(ended_at=clock.now())
+    OutOfOfficeDelegate.objects.update(ended_at=clock.now())
     leave(company.otto, company.mallory)
     with pytest.raises(DatabaseError, match="person asked or their delegate"), transaction.atomic():
         row.update(answer="x", answered_at=clock.now() + timedelta(days=1), answered_by=company.mallory)

@@ -128,8 +128,8 @@ def test_the_list_of_reviews_shows_small_ones_in_a_tab_of_their_own(asked: tuple
 @pytest.mark.django_db(transaction=True)
 def test_over_the_api_it_is_read_answered_and_put_off(asked: tuple[Company, Campaign]) -> None:
     company, campaign = asked
-    sofia, address = client.of(company.sofia), f"/api/v1/micro-reviews/{campaign.slug}"
-    [listed] = sofia.get("/api/v1/micro-reviews?cause=tool_changed").json()["results"]
+    sofia, address = client.of(company.sofia), f"/api/v1/event-triggered-reviews/{campaign.slug}"
+    [listed] = sofia.get("/api/v1/event-triggered-reviews?cause=tool_changed").json()["results"]
     assert (listed["slug"], listed["agent"], listed["state"]) == (campaign.slug, "research-bot", "active")
     [happened] = listed["happened"]
     assert happened["said"] == "clock/peek is no longer the tool that was approved."

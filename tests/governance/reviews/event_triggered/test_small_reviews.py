@@ -19,7 +19,7 @@ from entitlements.errors import Stale
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
-from governance.approval_policies.models import RuleApproval
+from governance.approval_policies.models import AutoApproval
 from governance.approvals import auto_approval
 from governance.notices import listener
 from governance.notices.models import Notice
@@ -332,7 +332,7 @@ def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Mov
     at(timedelta(minutes=16))
     settlement.settle_due()
 
-    look = RuleApproval.objects.get()
+    look = AutoApproval.objects.get()
     assert (look.verdict, look.looked_by, look.finding) == ("keep", company.sofia, "Still read daily.")
     assert not auto_approval.due().exists()
 
@@ -374,7 +374,7 @@ def test_whoever_stands_behind_a_rule_is_no_look_at_it_and_the_others_are_told(a
     answer.answer(campaign.pk, ReviewAnswer("certify", worlds.open_in(campaign)), by=company.resa, via=UI)
     at(timedelta(minutes=16))
     settlement.settle_due()
-    assert RuleApproval.objects.get().verdict == ""
+    assert AutoApproval.objects.get().verdict == ""
     assert auto_approval.tell_due() > 0
 
 

@@ -33,7 +33,7 @@ from governance.reviews.event_triggered import words as event_triggered_words
 from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.usage.models import UsageDay
 from governance.sod import check, policies
-from governance.sod.models import CombinationRule
+from governance.sod.models import SodPolicy
 from tests import make
 from tests.audit.make import Archive
 from tests.governance import companies
@@ -173,7 +173,7 @@ def test_a_tool_that_was_used_before_the_last_week_is_no_first_use() -> None:
     assert sweeps_actions.first_uses() == 0
 
 
-def rule(company: Company) -> CombinationRule:
+def rule(company: Company) -> SodPolicy:
     """Publish that nobody reads the clock and wipes it."""
     sides = [{"tools": ["now"]}, {"tools": ["wipe"]}]
     proposed = policies.propose(

@@ -18,7 +18,7 @@ from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.discussion.models import ReviewComment
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.population.models import PopulationRow
-from governance.reviews.remediation.models import Remediation, RemovalException, TakenBack
+from governance.reviews.remediation.models import RecalledDecision, Remediation, RemediationException
 from governance.reviews.reviewers.models import Assignment
 from tests import databases, make, shared
 from tests.governance.companies import Company
@@ -192,21 +192,21 @@ def test_a_second_decision_supersedes_what_was_taken_back_or_is_none(
         decision(item, company.sofia)
     with refused("taken back"), transaction.atomic():
         decision(item, company.sofia, supersedes=first)
-    TakenBack.objects.create(decision=first, kind="recall", by=company.sofia, at=clock.now())
+    RecalledDecision.objects.create(decision=first, kind="recall", by=company.sofia, at=clock.now())
     with refused("taken back"), transaction.atomic():
         decision(item, company.sofia)
     second = decision(item, company.sofia, supersedes=first)
     with refused("taken back|unique"), transaction.atomic():
         decision(item, company.sofia, supersedes=first)
     with refused("never changed"), transaction.atomic():
-        TakenBack.objects.update(reason="other")
+        RecalledDecision.objects.update(reason="other")
     later = {"decision": second, "by": company.sofia, "at": clock.now() + timedelta(minutes=16)}
     with refused("within fifteen minutes"), transaction.atomic():
-        TakenBack.objects.create(kind="recall", **later)
+        RecalledDecision.objects.create(kind="recall", **later)
     with refused("only the owner"), transaction.atomic():
-        TakenBack.objects.create(kind="reopen", reason="x", **later)
+        RecalledDecision.objects.create(kind="reopen", reason="x", **later)
     with refused("opening_an_item_again"), transaction.atomic():
-        TakenBack.objects.create(kind="reopen", **{**later, "by": company.ana})
+        RecalledDecision.objects.create(kind="reopen", **{**later, "by": company.ana})
     assert campaign.state == "active"
 
 
@@ -328,9 +328,9 @@ def test_a_cut_that_was_not_taken_back_is_not_withdrawn_and_none_is_excepted_by_
     now = clock.now()
     fields = {"remediation": Remediation.objects.get(), "reason": "x", "control": "x", "made_at": now}
     with refused("second person"), transaction.atomic():
-        RemovalException.objects.create(by=company.sofia, expires_at=now + timedelta(days=1), **fields)
+        RemediationException.objects.create(by=company.sofia, expires_at=now + timedelta(days=1), **fields)
     with refused("excepted_for_a_while"), transaction.atomic():
-        RemovalException.objects.create(by=company.ana, expires_at=now + timedelta(days=181), **fields)
-    made = RemovalException.objects.create(by=company.ana, expires_at=now + timedelta(days=1), **fields)
+        RemediationException.objects.create(by=company.ana, expires_at=now + timedelta(days=181), **fields)
+    made = RemediationException.objects.create(by=company.ana, expires_at=now + timedelta(days=1), **fields)
     with refused("never changed"):
-        RemovalException.objects.filter(pk=made.pk).update(expires_at=now + timedelta(days=2))
+        RemediationException.objects.filter(pk=made.pk).update(expires_at=now + timedelta(days=2))

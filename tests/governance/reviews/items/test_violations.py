@@ -27,7 +27,7 @@ from governance.reviews.items.errors import ViolationOpen
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.remediation.models import NoAnswer
 from governance.sod import agent_calls, exceptions
-from governance.sod.models import CombinationException
+from governance.sod.models import SodException
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits
@@ -76,7 +76,7 @@ class World:
         campaign = {"q4": self.campaign, "before": self.before}[review]
         return submission.submit(campaign.pk, by=self.company.sofia, via=ReviewDecision.Via.API)
 
-    def excepted(self, days: float = 30) -> CombinationException:
+    def excepted(self, days: float = 30) -> SodException:
         """Except the agent, as security."""
         return exceptions.give(
             self.rule.pk,
@@ -118,7 +118,7 @@ def test_an_exception_of_another_person_lets_it_pass_and_the_record_names_it(wor
     given = world.excepted()
     world.draft("bank", worlds.KEEP)
     world.submit()
-    event = timeline.of("combination_exception", str(given.pk)).get(action=Action.REVIEW_DECIDED)
+    event = timeline.of("sod_exception", str(given.pk)).get(action=Action.REVIEW_DECIDED)
     assert event.detail["exceptions"] == [
         {
             "exception": str(given.pk),
@@ -140,7 +140,7 @@ def test_an_exception_that_the_reviewer_gave_does_not_count_for_her_answer(world
     world.submit()
     with pytest.raises(ViolationOpen) as refused:
         submission.save_draft(world.item("bank").pk, worlds.KEEP, by=sam, rev=0)
-    assert refused.value.detail["own_exception"] is True
+    assert refused.value.detail["self_exception"] is True
     assert "You gave the exception that covers it" in visits.text(visits.as_(sam).get("/reviews/q4/work/"))
 
 

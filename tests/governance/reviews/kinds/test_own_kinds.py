@@ -15,7 +15,7 @@ from entitlements.agents.models import Agent
 from entitlements.clients.models import Client
 from entitlements.people import people, roles
 from entitlements.people.models import ApiToken, Role
-from governance.ownership.models import OfficeProposal
+from governance.ownership.models import OwnershipProposal
 from governance.reviews.campaigns import close
 from governance.reviews.deadlines import deadlines
 from governance.reviews.decisions import recall, submission
@@ -96,7 +96,7 @@ def test_an_agent_that_is_not_hers_gets_an_heir_asked_and_the_next_in_the_chain(
     campaign = begin(company, "ownership")
     item = of(campaign, "research-bot")
     worlds.answer(campaign, company.sofia, [(item, Answer("abstain", "not_mine"))])
-    assert OfficeProposal.objects.get(agent=company.bot).person == company.mona
+    assert OwnershipProposal.objects.get(agent=company.bot).person == company.mona
     assert worlds.live(item).reviewer == company.mona
 
 

@@ -79,7 +79,7 @@ def test_a_campaign_goes_from_draft_to_closed_and_the_record_tells_it(company: C
         Action.CAMPAIGN_CLOSED,
     ]
     assert actions.count(Action.REVIEW_DECIDED) == 2
-    assert actions.count(Action.REMOVAL_VERIFIED) == 1
+    assert actions.count(Action.REMEDIATION_VERIFIED) == 1
     decided = timeline.of("decision", submission.removals[0]).first()
     assert decided is not None
     assert (decided.actor, decided.reason, decided.detail["verb"]) == ("person:sofia", worlds.REMOVE.comment, "revoke")
@@ -377,7 +377,7 @@ def test_the_evidence_ties_out_names_its_events_and_changes_with_the_population(
     )
     decided = timeline.of("decision", removal)
     assert row["event"] == str(decided.get(action=Action.REVIEW_DECIDED).uuid)
-    assert row["proof_event"] == str(decided.get(action=Action.REMOVAL_VERIFIED).uuid)
+    assert row["proof_event"] == str(decided.get(action=Action.REMEDIATION_VERIFIED).uuid)
     assert '"\'=1+1"' in "".join(found.as_csv())
     assert json.loads("".join(found.as_json()))["rows"][0]["comment"] == "=1+1"
     other = worlds.campaign(company, start=False, slug="q5")

@@ -24,7 +24,7 @@ from governance.reviews.decisions import attention
 from governance.reviews.items.errors import ConflictOfInterest
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack.models import EvidencePack
-from governance.reviews.remediation.models import Remediation, RemovalException
+from governance.reviews.remediation.models import Remediation, RemediationException
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers.models import Assignment
 from tests import make
@@ -97,7 +97,7 @@ def test_a_second_account_excepts_no_cut_and_signs_nothing_off(review: tuple[Com
     now, twin = clock.now(), twin_of(company.sofia)
     fields = {"reason": "x", "control": "x", "made_at": now, "expires_at": now + timedelta(days=1)}
     with refused("second person"), transaction.atomic():
-        RemovalException.objects.create(remediation=Remediation.objects.get(), by=twin, **fields)
+        RemediationException.objects.create(remediation=Remediation.objects.get(), by=twin, **fields)
     close.close(campaign.pk, by=company.ana, reason="The quarter is over.")
     campaign.refresh_from_db()
     assert campaign.state == "closed"

@@ -16,7 +16,7 @@ from audit import clock
 from governance.reviews.campaigns import sweeps
 from governance.reviews.pack_check import verify
 from governance.reviews.spot_checks import spot_checks
-from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
+from governance.reviews.spot_checks.models import SpotCheck, SpotCheckPlan
 from tests.audit.make import Archive
 from tests.entitlements.api import client as api
 from tests.governance.console import visits
@@ -140,12 +140,12 @@ def test_spot_checks_are_switched_on_by_page_and_rest_and_the_seed_stays_until_t
     asked = {"share": 5, "days": 3}
     assert visits.as_(company.sofia).post("/reviews/q4/spot-checks/", asked, secure=True).status_code == 403
     visits.as_(company.ana).post("/reviews/q4/spot-checks/", asked, secure=True)
-    assert SpotPlan.objects.values_list("campaign__slug", "share", "days").get() == ("q4", 5, 3)
+    assert SpotCheckPlan.objects.values_list("campaign__slug", "share", "days").get() == ("q4", 5, 3)
     machine = api.of(company.ana)
     assert machine.get("/api/v1/campaigns/other/spot-checks", secure=True).status_code == 404
     made = machine.post("/api/v1/campaigns/other/spot-checks", {}, format="json", secure=True)
     assert (made.status_code, made.json()["share"], made.json()["seed"]) == (201, 10, "")
-    seeds = SpotPlan.objects.values_list("seed", flat=True)
+    seeds = SpotCheckPlan.objects.values_list("seed", flat=True)
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
     assert "5 % of its answers" in page
     assert not any(seed in page for seed in seeds)

@@ -35,7 +35,7 @@ from governance.reviews.quality import care
 from governance.reviews.reviewers import checkers
 from governance.reviews.spot_checks import plan as plan_actions
 from governance.reviews.spot_checks import spot_checks
-from governance.reviews.spot_checks.models import SpotCheck, SpotPlan
+from governance.reviews.spot_checks.models import SpotCheck, SpotCheckPlan
 from tests import databases, make
 from tests.governance import companies
 from tests.governance.reviews import worlds
@@ -54,7 +54,7 @@ def checked() -> Checked:
 def test_they_are_switched_on_once_before_a_review_ends_and_the_seed_is_not_told() -> None:
     checked = under_way()
     (event,) = timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_SPOT_CHECKS_ON)
-    plan = SpotPlan.objects.get()
+    plan = SpotCheckPlan.objects.get()
     assert (plan.share, plan.days, event.actor) == (10, 7, "person:ana")
     assert event.detail["seed_sha256"] == hashlib.sha256(plan.seed.encode()).hexdigest()
     assert plan.seed not in event.body
@@ -73,7 +73,7 @@ def test_they_are_switched_on_once_before_a_review_ends_and_the_seed_is_not_told
 
 def test_what_is_drawn_is_in_the_record_with_its_seed_and_asks_somebody_else(checked: Checked) -> None:
     (event,) = timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_SPOT_CHECKS_DRAWN)
-    plan = SpotPlan.objects.get()
+    plan = SpotCheckPlan.objects.get()
     assert event.detail["seed"] == plan.seed
     assert event.detail["items"] == [check.item.number for check in checked.checks] == list(range(1, 11))
     assert {check.checker for check in checked.checks} == {checked.company.sam}
@@ -102,7 +102,7 @@ def test_what_is_picked_is_what_the_seed_picks_and_no_answer_more_is_read(monkey
     plan_actions.switch_on(later.pk, by=checked.company.ana, share=5)
     worlds.answer(later, checked.company.mona, [(worlds.item(later, other.agent), worlds.KEEP)])
     end(Checked(checked.company, later), removed=15)
-    plan = SpotPlan.objects.get(campaign=later)
+    plan = SpotCheckPlan.objects.get(campaign=later)
     told = ReviewItem.objects.filter(campaign=later, current_decision__isnull=False)
     rows = told.values_list("number", "current_decision__verb", "current_decision__decided_by__login")
     answers = {number: (verb == "certify", login) for number, verb, login in rows}
@@ -224,7 +224,7 @@ def test_the_database_refuses_a_checker_who_is_not_independent_and_another_answe
     with pytest.raises(IntegrityError, match="only an active person"), transaction.atomic():
         SpotCheck.objects.filter(pk=second.pk).update(verb="certify", answered_at=clock.now())
     with pytest.raises(DatabaseError, match="drawn once"), transaction.atomic():
-        SpotPlan.objects.update(share=1)
+        SpotCheckPlan.objects.update(share=1)
     with pytest.raises(DatabaseError, match="never"), transaction.atomic():
         SpotCheck.objects.filter(pk=second.pk)._raw_delete("default")
     with psycopg.connect(roles.app) as app, pytest.raises(psycopg.errors.InsufficientPrivilege):

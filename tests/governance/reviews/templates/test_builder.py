@@ -95,9 +95,9 @@ def test_the_form_previews_what_it_says_and_drafts_exactly_that(company: Company
     ("wrong", "code"),
     [
         ({"older": "-1"}, "malformed"),
-        ({"mode": "delta", "framework": "sox", "carry_days": "30"}, "review_manner_malformed"),
+        ({"mode": "delta", "framework": "sox", "carry_days": "30"}, "review_settings_malformed"),
         ({"left_out": "helper"}, "scope_malformed"),
-        ({"kind": "other"}, "review_manner_malformed"),
+        ({"kind": "other"}, "review_settings_malformed"),
     ],
 )
 def test_a_form_that_means_nothing_says_so_in_the_preview_and_drafts_nothing(

@@ -19,7 +19,7 @@ from governance.reviews.items.errors import BadCadence, BadScope, NameTaken, Tem
 from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.spot_checks import plan as plan_actions
-from governance.reviews.spot_checks.models import SpotPlan
+from governance.reviews.spot_checks.models import SpotCheckPlan
 from governance.reviews.staging import launch
 from governance.reviews.templates import templates
 from governance.reviews.templates.models import CampaignTemplate
@@ -197,14 +197,14 @@ def test_each_review_of_a_template_has_its_spot_checks_and_each_its_own_seed(com
     at(timedelta(days=32))
     assert templates.launch_due() == 1
     templates.start("access", by=company.ana)
-    plans = list(SpotPlan.objects.all())
+    plans = list(SpotCheckPlan.objects.all())
     assert [(plan.share, plan.days, plan.made_by) for plan in plans] == [(15, 5, company.ana)] * 3
     assert len({plan.seed for plan in plans}) == 3
     for plan in plans:
         timeline.of("campaign", plan.campaign.slug).get(action=Action.CAMPAIGN_SPOT_CHECKS_ON)
     templates.save("plain", name="Plain", by=company.ana)
     templates.start("plain", by=company.ana)
-    assert SpotPlan.objects.count() == 3
+    assert SpotCheckPlan.objects.count() == 3
 
 
 def test_a_template_says_which_spot_checks_its_reviews_have_by_page_and_rest(company: Company) -> None:
