@@ -58,7 +58,9 @@ def listen() -> int:
 
 def notify(event: Event) -> None:
     """Queue the notices of an event. An event that fails is logged and does not block the next one."""
-    notifier = _NOTIFIERS.get(Action(event.action)) if event.outcome != "refused" else None
+    if event.outcome == "refused" or event.action not in Action:  # another release may know other events
+        return
+    notifier = _NOTIFIERS.get(Action(event.action))
     if notifier is None:
         return
     try:
