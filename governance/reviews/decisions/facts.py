@@ -90,11 +90,9 @@ class SubmissionFacts:
                 for draft in drafts
             ],
         )
-        exceptions = {
-            item: list({each.exception.pk: each.exception for each in of_item if each.exception}.values())
-            for item, of_item in violated.items()
-        }
-        return cls(drafts, ended, {pk: each.version for pk, each in suggestions.items()}, exceptions, case)
+        versions = {pk: each.version for pk, each in suggestions.items()}
+        exceptions = {item: _exceptions(completed) for item, completed in violated.items()}
+        return cls(drafts, ended, versions, exceptions, case)
 
 
 def holdings(answers: Mapping[UUID, tuple[ReviewItem, Answer]]) -> dict[UUID, Holdings]:
@@ -163,6 +161,10 @@ def judged(completed: Iterable[Completed]) -> list[Violation]:
         )
         for each in completed
     ]
+
+
+def _exceptions(completed: Iterable[Completed]) -> list[CombinationException]:
+    return list({each.exception.pk: each.exception for each in completed if each.exception}.values())
 
 
 def _earlier(items: Collection[UUID]) -> dict[UUID, list[Earlier]]:
