@@ -14,7 +14,6 @@ from audit import clock
 from entitlements.conflicts import independence
 from entitlements.people.models import Person
 from entitlements.words import Risk
-from governance.conflicts_of_interest.routing import ItemPeople
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import facts as item_facts
@@ -91,11 +90,9 @@ class SubmissionFacts:
                 for draft in drafts
             ],
         )
-        exceptions = {
-            item: list({each.exception.pk: each.exception for each in of_item if each.exception}.values())
-            for item, of_item in violated.items()
-        }
-        return cls(drafts, ended, {pk: each.version for pk, each in suggestions.items()}, exceptions, case)
+        versions = {pk: each.version for pk, each in suggestions.items()}
+        exceptions = {item: _exceptions(completed) for item, completed in violated.items()}
+        return cls(drafts, ended, versions, exceptions, case)
 
 
 def holdings(answers: Mapping[UUID, tuple[ReviewItem, Answer]]) -> dict[UUID, Holdings]:
@@ -166,13 +163,8 @@ def judged(completed: Iterable[PolicyViolation]) -> list[Violation]:
     ]
 
 
-def _people(drafts: Sequence[Draft]) -> dict[UUID, ItemPeople]:
-    of_stage: dict[int, list[UUID]] = defaultdict(list)
-    for draft in drafts:
-        of_stage[draft.assignment.stage].append(draft.assignment.item_id)
-    return {
-        item: people for stage, items in of_stage.items() for item, people in reviewer_facts.people_around(items, stage)
-    }
+def _exceptions(violations: Iterable[PolicyViolation]) -> list[SodException]:
+    return list({each.exception.pk: each.exception for each in violations if each.exception}.values())
 
 
 def _earlier(items: Collection[UUID]) -> dict[UUID, list[Earlier]]:
