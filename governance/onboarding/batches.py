@@ -370,8 +370,7 @@ def _adopt(row: OnboardedAgent, plan: Plan, outcome: Outcome, *, by: Person, rea
     if agent is None:
         raise NotFound
     known = Workflow.objects.filter(agent=agent, system__in=plan.systems, state=Workflow.State.KNOWN)
-    with_grants = {piece.entitlement.system_id for piece in plan.pieces}
-    known.filter(system__in=with_grants).update(
+    known.filter(system__in={piece.entitlement.system_id for piece in plan.pieces}).update(
         state=Workflow.State.ADOPTED, changed_at=now, changed_by=str(by.principal), adopted_from=row.batch_id
     )
     if agent.status == Agent.Status.STAGED:
@@ -395,9 +394,7 @@ def _rows(batch: OnboardingBatch) -> QuerySet[OnboardedAgent]:
 
 
 def _locked(batch: OnboardingBatch) -> OnboardingBatch:
-    row = (
-        OnboardingBatch.objects.select_for_update(of=("self",)).select_related("brought_by").filter(pk=batch.pk).first()
-    )
-    if row is None:
+    rows = OnboardingBatch.objects.select_for_update(of=("self",)).select_related("brought_by")
+    if (row := rows.filter(pk=batch.pk).first()) is None:
         raise NotFound
     return row

@@ -133,11 +133,6 @@ def check_scopes(agent: Agent, scopes: Iterable[str]) -> None:
     _refuse(lambda: _completed(agent, [_scope(scope) for scope in scopes], in_force()))
 
 
-def check_request(request: AccessRequest) -> None:
-    """Refuse what a request still asks for, on the terms of `check`. Raises SodPolicyViolated."""
-    check(request.agent, _asked(request))
-
-
 def violations_of_request(request: AccessRequest) -> list[PolicyViolation]:
     """Return the violations that granting the rest of a request would cause."""
     return would_violate(request.agent, _asked(request))
