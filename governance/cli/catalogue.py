@@ -21,13 +21,13 @@ _LOSSES: Final = ("about", "grant", "agent", "people", "groups", "tools")
 
 def plan(server: Server, arguments: Namespace) -> Exit:
     """Print what the file would change, who would lose what, and the hash of just that."""
-    return _print(server.change("POST", "catalogue/plan", read(Path(arguments.file))), arguments)
+    return _print(server.change("POST", "catalog/plan", read(Path(arguments.file))), arguments)
 
 
 def apply(server: Server, arguments: Namespace) -> Exit:
     """Carry out the plan of this hash, all of it or nothing."""
     body = {**read(Path(arguments.file)), "plan": arguments.plan, "reason": arguments.reason}
-    return _print(server.change("POST", "catalogue/apply", body), arguments)
+    return _print(server.change("POST", "catalog/apply", body), arguments)
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -83,18 +83,18 @@ def parser(words: Sequence[str]) -> ArgumentParser:
             continue
         under = noun.add_subparsers(required=True, metavar="VERB")
         for verb, operation in verbs.items():
-            if resource != "catalogue":
+            if resource != "catalog":
                 run = commands.revoke if (resource, verb) == ("grants", "revoke") else commands.call
                 _options(command(under, verb, operation.help, run, operation=operation), operation)
                 if run is commands.revoke:
                     under.choices[verb].add_argument("--wait", **_WAIT)
-        if resource == "catalogue":
+        if resource == "catalog":
             added = command(under, "plan", "print what a file would change, and who would lose what", catalogue.plan)
             added.add_argument("file", help="a catalogue in YAML or JSON")
             added = command(under, "apply", "carry out just the plan that was read", catalogue.apply)
             added.add_argument("file", help="as it was planned")
             added.add_argument("--reason", required=True, help=_REASON)
-            added.add_argument("--plan", required=True, help="the hash, as `catalogue plan` printed it")
+            added.add_argument("--plan", required=True, help="the hash, as `catalog plan` printed it")
         elif resource == "audit":
             events = resources["audit-events"]["list"]
             text = "print what the audit log holds about a thing"

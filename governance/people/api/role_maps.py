@@ -70,7 +70,7 @@ class _GroupMappingResource(Resource):
 
 
 class Mappings(_GroupMappingResource, Listing):
-    """GET and POST /role-mappings."""
+    """GET and POST /group-mappings."""
 
     filterset_class = MappingFilter
     ordering = ("-made_at", "-id")

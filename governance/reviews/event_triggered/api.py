@@ -127,7 +127,7 @@ class EventTriggeredReviewResource(ReviewResource):
 
 
 class EventTriggeredReviews(EventTriggeredReviewResource, Listing):
-    """GET /micro-reviews."""
+    """GET /event-triggered-reviews."""
 
     serializer_class = EventTriggeredReviewSerializer
     filterset_class = EventTriggeredFilter

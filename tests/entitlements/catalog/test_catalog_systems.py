@@ -213,8 +213,8 @@ def test_a_system_of_a_kind_that_is_not_served_is_registered_at_no_door(kind: st
     said = {"name": "Time", "kind": kind, "owner": ana.login, **address}
     for by, at, body in (
         (api.of(ana), "systems", {"slug": "time", **said}),
-        (api.of(ana), "catalogue/plan", {"systems": {"time": said}}),
-        (api.proven(ana), "catalogue/apply", {"systems": {"time": said}, "plan": "0" * 64, "reason": "x"}),
+        (api.of(ana), "catalog/plan", {"systems": {"time": said}}),
+        (api.proven(ana), "catalog/apply", {"systems": {"time": said}, "plan": "0" * 64, "reason": "x"}),
     ):
         answer = by.post(f"/api/v1/{at}", body, format="json")
         assert (answer.status_code, answer.json()["code"]) == (422, "system_kind_not_served"), at

@@ -55,19 +55,19 @@ def test_a_file_is_planned_read_and_applied(
     monkeypatch.setenv("MANDATE_TOKEN", people.make_api_token(company.ana, "cli", by=SYSTEM))
     monkeypatch.setenv("MANDATE_PROOF", "correct horse battery staple")
 
-    assert main.main(["catalogue", "plan", str(file)]) == 0
+    assert main.main(["catalog", "plan", str(file)]) == 0
     shown = capsys.readouterr().out
     *_, line, applied = shown.splitlines()
     assert (line.split()[0], applied.split()) == ("plan", ["applied", "no"])
     for lost in ("tool-disable", "research-bot", "alice", "convert, remove, wipe"):
         assert lost in shown
-    apply = ["catalogue", "apply", str(file), "--reason", "As it is in git.", "--plan"]
+    apply = ["catalog", "apply", str(file), "--reason", "As it is in git.", "--plan"]
     assert main.main([*apply, "0" * 64]) == 4
     assert "plan_stale" in capsys.readouterr().err
     assert main.main([*apply, line.split()[1]]) == 0
     assert "applied  yes" in capsys.readouterr().out
     assert Tool.objects.get(name="wipe").state == "disabled"
-    assert main.main(["catalogue", "plan", str(file), "--json"]) == 0
+    assert main.main(["catalog", "plan", str(file), "--json"]) == 0
     assert '"steps": []' in capsys.readouterr().out
 
 
