@@ -112,7 +112,7 @@ TEMPLATES = [
 # ------------------------------------------------------------------------------------------------ where rows live
 
 # Connections stay open per server thread and are checked once a request: a database that restarted costs no error.
-# A transaction pooler loses a server's cursor outside a transaction: `governance/cursors.py` opens them inside.
+# A transaction pooler loses a cursor outside a transaction: `governance/database/cursors.py` opens them inside.
 SERVING = {
     "CONN_MAX_AGE": 600,
     "CONN_HEALTH_CHECKS": True,

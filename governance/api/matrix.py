@@ -33,14 +33,30 @@ registers scripts, gives none what analysts lack."""
 _POLICIES: Final = row(Role.ADMIN, Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ)
 
 _KINDS: Final = {
-    **dict.fromkeys(("adoption", "adoptions", "agent-adoption", "agent-cut-over", "seen"), "adoption"),
+    **dict.fromkeys(
+        ("adoption", "adoptions", "agent-adoption", "agent-cut-over", "unmanaged-agent", "unmanaged-agents"), "adoption"
+    ),
     **dict.fromkeys(("coverage", "system-paths"), "coverage"),
     **dict.fromkeys(("approval", "policy", "auto-approval", "auto-approvals"), "approvals"),
     **dict.fromkeys(
-        ("campaign", "campaigns", "micro", "review", "right", "simulate", "spot", "evidence", "audit-sample"), "reviews"
+        (
+            "campaign",
+            "campaigns",
+            "event-triggered-review",
+            "event-triggered-reviews",
+            "review",
+            "right",
+            "simulate",
+            "spot",
+            "evidence",
+            "audit-sample",
+        ),
+        "reviews",
     ),
     **dict.fromkeys(("agent-call", "agent-calls"), "agent-calls"),
-    **dict.fromkeys(("combination", "agent-sod-violations"), "combinations"),
+    **dict.fromkeys(
+        ("sod-policy", "sod-policies", "sod-exception", "sod-exceptions", "agent-sod-violations"), "combinations"
+    ),
     **dict.fromkeys(("delegation", "delegations"), "delegations"),
     **dict.fromkeys(("notice", "notices"), "notices"),
     **dict.fromkeys(("delivery", "deliveries", "person-bounced"), "deliveries"),

@@ -293,8 +293,8 @@ def decide_rule(request: HttpRequest, rule: UUID) -> HttpResponse:
     verb = request.POST.get("verb", "")
     if verb not in verbs:
         raise Malformed
-    doors.permit(request, f"approval-rule-{verb}", found)
-    doors.require_reauthentication(request, f"approval-rule-{verb}")
+    doors.permit(request, f"auto-approval-rule-{verb}", found)
+    doors.require_reauthentication(request, f"auto-approval-rule-{verb}")
     act, message = verbs[verb]
     act(found.pk, by=doors.person(request), reason=doors.reason(request))
     doors.done(request, message)

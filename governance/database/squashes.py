@@ -12,4 +12,4 @@ def half_applied(connection: BaseDatabaseWrapper) -> list[str]:
     Django leaves such an app out of its graph, and would find nothing to apply. The replaced files are gone.
     """
     loader = MigrationLoader(connection)
-    return sorted({app for app, _ in loader.disk_migrations} - {app for app, _ in loader.graph.nodes})
+    return sorted({app for app, name in loader.disk_migrations if (app, name) not in loader.graph.nodes})

@@ -100,7 +100,7 @@ class Plan:
         groups = (self.members.get(group, ()) for piece in self.pieces for group in piece.groups)
         return frozenset[int]().union(*(piece.people for piece in self.pieces), *groups)
 
-    def said(self) -> list[dict[str, object]]:
+    def left_as_json(self) -> list[dict[str, object]]:
         """Return what needs a request as rows."""
         return [
             {"code": code, "system": system, "tool": tool, "lines": count, "message": REASONS[code]}

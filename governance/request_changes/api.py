@@ -28,7 +28,7 @@ class ChangeInputSerializer(InputSerializer):
     reason = Text(max_length=2000, required=False)
 
 
-class ReasonInputSerializer(InputSerializer):
+class RequestReasonInputSerializer(InputSerializer):
     """Why, in a sentence or two."""
 
     reason = Text(max_length=2000)
@@ -40,7 +40,7 @@ class QuestionTextInputSerializer(InputSerializer):
     text = Text(max_length=2000)
 
 
-class Reassignment(InputSerializer):
+class ReassignmentInputSerializer(InputSerializer):
     """To whom an answer is passed on, and why."""
 
     to = Slug()
@@ -88,11 +88,11 @@ class Answer(RequestResource):
 class Reassign(RequestResource):
     """POST /requests/{id}/reassign."""
 
-    @extend_schema(request=Reassignment, responses=RequestSerializer, parameters=[IF_MATCH])
+    @extend_schema(request=ReassignmentInputSerializer, responses=RequestSerializer, parameters=[IF_MATCH])
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """Pass the answer that the request waits for on to another of those who may give it."""
         self.seen(asked)
-        body, by = self.body(Reassignment), first_hand(self)
+        body, by = self.body(ReassignmentInputSerializer), first_hand(self)
         to = Person.objects.filter(login=body["to"]).first()
         if to is None:  # the answer does not reveal which logins exist
             raise reassign.NotEligible
@@ -103,11 +103,11 @@ class Reassign(RequestResource):
 class Appeal(RequestResource):
     """POST /requests/{id}/appeal."""
 
-    @extend_schema(request=ReasonInputSerializer, responses={201: RequestSerializer})
+    @extend_schema(request=RequestReasonInputSerializer, responses={201: RequestSerializer})
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """Appeal a denied or narrowed request: other people decide, security among them."""
         self.seen(asked)
-        reason, by = self.body(ReasonInputSerializer)["reason"], self.requester()
+        reason, by = self.body(RequestReasonInputSerializer)["reason"], self.requester()
         new_appeal = appeal.appeal(asked, by=by, reason=reason, on_behalf_of=self.acts_for(by))
         return self.answer(new_appeal.pk, HTTPStatus.CREATED)
 
@@ -115,9 +115,9 @@ class Appeal(RequestResource):
 class GiveBack(RequestResource):
     """POST /requests/{id}/give-back."""
 
-    @extend_schema(request=ReasonInputSerializer, responses=RequestSerializer)
+    @extend_schema(request=RequestReasonInputSerializer, responses=RequestSerializer)
     def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
         """End the access that came of one's request."""
         self.seen(asked)
-        appeal.give_back(asked, by=self.requester(), reason=self.body(ReasonInputSerializer)["reason"])
+        appeal.give_back(asked, by=self.requester(), reason=self.body(RequestReasonInputSerializer)["reason"])
         return self.answer(asked)

@@ -54,9 +54,9 @@ PATHS: Final = (
         "requests",
         "clients",
         "sessions",
-        "adoptions",
+        "onboarding-batches",
         "unmanaged-agents",
-        "coverage",
+        "coverage-map",
         "entitlements",
     ),
 )

@@ -34,7 +34,7 @@ def real(world: addresses.World) -> dict[str, object]:
     """Return what exists for each part of an address of the API, by the address's first word and the part."""
     company, samples = world.company, world.samples
     return {
-        "adoptions/key": samples["adoption/pk"],
+        "onboarding-batches/key": samples["adoption/pk"],
         "agents/key": company.bot.slug,
         "agent-kinds/key": "shared",
         "approval-policies/key": policies.ensure_default().pk,
@@ -49,9 +49,9 @@ def real(world: addresses.World) -> dict[str, object]:
         "clients/key": world.client.client_id,
         "sod-exceptions/key": samples["exceptions/pk"],
         "sod-policies/key": samples["rules/pk"],
-        "delegations/key": samples["settings/delegation"],
+        "out-of-office-delegates/key": samples["settings/delegation"],
         "deliveries/key": samples["settings/delivery"],
-        "emergency-grants/key": samples["emergencies/pk"],
+        "break-glass-grants/key": samples["emergencies/pk"],
         "entitlements/key": company.use.scope,
         "grants/grant": world.grant.pk,
         "grants/key": world.grant.pk,
@@ -62,7 +62,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "people/key": company.bob.login,
         "people-sources/key": samples["settings/slug"],
         "policy-proposals/key": samples["settings/proposal"],
-        "proposals/key": samples["proposals/pk"],
+        "ownership-proposals/key": samples["proposals/pk"],
         "requests/asked": samples["requests/pk"],
         "review-questions/key": samples["review-questions/question"],
         "spot-checks/key": samples["spot-checks/check"],
@@ -102,7 +102,7 @@ def _more(world: addresses.World) -> dict[str, object]:
         "agent-calls/key": agent_calls.allow(company.bot, helper, by=SYSTEM, reason="a sample").pk,
         "keys/key": SigningKey.objects.filter(state="active").earliest("kid").kid,
         "requests/question": question.pk,
-        "review-cuts/key": _cut(world).pk,
+        "remediations/key": _cut(world).pk,
         "group-mappings/key": mapped.pk,
         "tokens/key": token.jti,
     }

@@ -105,16 +105,23 @@ LISTS: Final = (
     *("systems", "tools", "tools?state=quarantined", "entitlements", "people", "groups", "clients"),
     *("sessions", "sessions?agent=fleet-000007", "tokens", "tokens?agent=fleet-000007"),
     *("audit-events", "audit-events?action=grant.revoked", "audit-events?about=agent:fleet-000007"),
-    *("audit-events?about=system:fleet-001", "campaigns", "revocations", "notices", "delegations", "proposals"),
     *(
-        "coverage",
-        "coverage/summary",
+        "audit-events?about=system:fleet-001",
+        "campaigns",
+        "revocations",
+        "notices",
+        "out-of-office-delegates",
+        "ownership-proposals",
+    ),
+    *(
+        "coverage-map",
+        "coverage-map/summary",
         "right-sizing",
         "event-triggered-reviews",
         "unmanaged-agents",
         "unmanaged-agents/compared",
     ),
-    *("adoptions", "auto-approvals", "review-items", "agents/fleet-000007/combinations"),
+    *("onboarding-batches", "auto-approvals", "review-items", "agents/fleet-000007/sod-violations"),
 )
 
 PLAIN: Final = {

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.db.transaction import TransactionManagementError
 
 from entitlements.people.models import Person
-from governance import cursors
+from governance.database import cursors
 from tests import make
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -76,9 +76,10 @@ def plan() -> list[str]:
 @pytest.mark.django_db(databases=["default", "owner"])
 def test_a_database_with_all_that_is_squashed_is_taken_as_migrated(squashed: list[str]) -> None:
     assert len(squashed) == 82
-    assert plan() == [f"{app}.0001_squashed" for app in sorted(release.LEAVES)]
+    later = [name for name in plan() if not name.endswith(".0001_squashed")]
+    assert plan() == [*(f"{app}.0001_squashed" for app in sorted(release.LEAVES)), *later]
     record(*squashed)
-    assert plan() == []
+    assert plan() == later
 
 
 @pytest.mark.django_db(databases=["default", "owner"])

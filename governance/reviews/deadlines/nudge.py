@@ -11,7 +11,7 @@ from audit import log
 from audit.actions import Action
 from entitlements.people.models import Person
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.items.errors import NobodyToRemind, NotUnderWay
+from governance.reviews.items.errors import NoReviewerToRemind, NotUnderWay
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
 from governance.reviews.reviewers.models import Assignment
@@ -29,13 +29,13 @@ def still_to_answer(campaign: Campaign) -> QuerySet[Person]:
 def remind(campaign_id: UUID, *, by: Person, reason: str = "") -> int:
     """Remind the reviewers with open items; returns how many. The event sends each at most one notice a day.
 
-    Raises NotFound, NotUnderWay, NobodyToRemind.
+    Raises NotFound, NotUnderWay, NoReviewerToRemind.
     """
     campaign = campaigns.locked(campaign_id)
     if campaign.state != Campaign.State.ACTIVE:
         raise NotUnderWay
     if not (count := still_to_answer(campaign).count()):
-        raise NobodyToRemind
+        raise NoReviewerToRemind
     detail = {"reviewers": count}
     log.record(Action.CAMPAIGN_REMINDED, about=campaigns.about(campaign), by=by.principal, reason=reason, detail=detail)
     return count

@@ -51,7 +51,7 @@ def restore(item_id: UUID, *, by: Person, reason: str) -> list[str]:
     now = clock.now()
     if row.did != NoAnswer.Outcome.SUSPENDED or row.restored_at or row.revoked_at or (row.revoke_at or now) <= now:
         raise NotSuspendedHere
-    people = dict(reviewer_facts.people_around([item_id], review_rules.SECOND))[item_id]
+    people = dict(reviewer_facts.people_of_items([item_id], review_rules.SECOND))[item_id]
     why = assignment.against(by, people)
     accounts = independence.accounts_of(by)
     if why is None and Assignment.objects.filter(item=item_id, reviewer__in=accounts).exists():

@@ -13,7 +13,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from audit import log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from governance import cursors
+from governance.database import cursors
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.item_links import NAMED, links_from
 from governance.reviews.items.models import ReviewItem

@@ -250,7 +250,7 @@ def _facts(held: _Items, sources: Sequence[_Source]) -> _Facts:
     live = Assignment.objects.filter(item__in=held, state=Assignment.State.ASSIGNED).select_related("reviewer")
     causes = ReviewTrigger.objects.filter(campaign__items__in=held)
     return _Facts(
-        people={stage: dict(reviewer_facts.people_around(held, stage)) for stage in {each.stage for each in answers}},
+        people={stage: dict(reviewer_facts.people_of_items(held, stage)) for stage in {each.stage for each in answers}},
         accounts={voice: independence.accounts_of(voice) for answer in answers for voice in _voices(answer)},
         answered=set(outcome_actions.standing().filter(item__in=held).values_list("item", flat=True)),
         asked={each.item_id: each for each in live},

@@ -61,7 +61,7 @@ class NotUnderWay(DomainError):
     code, status = "campaign_not_under_way", HTTPStatus.CONFLICT
 
 
-class NobodyToRemind(DomainError):
+class NoReviewerToRemind(DomainError):
     """There is no reviewer to remind: every item of this campaign is answered or unassigned."""
 
     code, status = "nobody_to_remind", HTTPStatus.CONFLICT

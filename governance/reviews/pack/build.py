@@ -32,7 +32,7 @@ from audit.seals import proofs
 from entitlements.errors import DomainError
 from entitlements.keys import signing
 from entitlements.revocation import record_keys
-from governance import cursors
+from governance.database import cursors
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.pack_check import verify

@@ -11,7 +11,7 @@ from django.db import transaction
 from audit.actions import Action
 from audit.export import timeline
 from audit.models import Event
-from governance import cursors
+from governance.database import cursors
 
 type Terms = dict[str, Any]
 

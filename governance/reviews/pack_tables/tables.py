@@ -21,7 +21,7 @@ from audit import clock
 from audit.actions import Action
 from audit.models import Event
 from entitlements.grants.models import Grant
-from governance import cursors
+from governance.database import cursors
 from governance.notices.models import Notice
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.models import ReviewItem

@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Max
 
 from entitlements.grants.models import Grant
-from governance import cursors
+from governance.database import cursors
 from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import violations

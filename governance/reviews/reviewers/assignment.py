@@ -21,10 +21,10 @@ from audit.context import SYSTEM, Principal
 from entitlements.conflicts import independence
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.people.models import Person
-from governance import cursors
 from governance.conflicts_of_interest import routing, rules
 from governance.conflicts_of_interest.routing import ItemPeople, Route
 from governance.conflicts_of_interest.rules import Reason
+from governance.database import cursors
 from governance.deciders import review_rules
 from governance.out_of_office import delegations
 from governance.reviews.campaigns.models import Campaign
@@ -82,7 +82,7 @@ def _ask(ids: Iterable[UUID], stage: int, *, load: Counter[str], cap: int | None
     now, rows = clock.now(), []
     busy = _full(load, cap)
     made: dict[ItemPeople, _Choosing] = {}
-    for item_id, people in facts.people_around(ids, stage):
+    for item_id, people in facts.people_of_items(ids, stage):
         if people not in made:
             made[people] = _Choosing(replace(people, busy=busy) if busy else people, now, load)
         who, why = made[people].next(load)
@@ -149,7 +149,7 @@ def successors(item_id: UUID, *, by: Person) -> list[Person]:
     live = Assignment.objects.filter(item=item_id, state=Assignment.State.ASSIGNED).first()
     if live is None:
         return []
-    people = dict(facts.people_around([item_id], live.stage))[item_id]
+    people = dict(facts.people_of_items([item_id], live.stage))[item_id]
     rows = Person.objects.filter(login__in=people.could_be_asked - people.abstained, is_active=True).exclude(pk=by.pk)
     rows = rows.exclude(pk=live.reviewer_id) if live.reviewer_id else rows
     return [each for each in rows.order_by("name") if against(each, people) is None]

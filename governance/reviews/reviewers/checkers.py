@@ -65,7 +65,7 @@ def of_items(items: Sequence[UUID]) -> list[tuple[UUID, ItemPeople]]:
             approved[item].add(login)
     return [
         (item, replace(people, answered=people.answered | asked[item], approvers=people.approvers | approved[item]))
-        for item, people in facts.people_around(items, SPOT_CHECK)
+        for item, people in facts.people_of_items(items, SPOT_CHECK)
     ]
 
 

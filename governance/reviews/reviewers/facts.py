@@ -91,7 +91,7 @@ def _is_one_persons(risk: str, strategy: str | None) -> bool:
     return review_rules.stages(Risk(risk), {risk: strategy} if strategy else {}) == 1
 
 
-def people_around(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, ItemPeople]]:
+def people_of_items(ids: Iterable[UUID], stage: int = 1) -> Iterator[tuple[UUID, ItemPeople]]:
     """Read the people around a stage of some items, in the order of their numbers."""
     ids = list(ids)
     rows = [_row(*columns) for columns in _read(_ITEMS, ids)]
@@ -147,7 +147,7 @@ def _of_requests(people: Mapping[UUID, set[str]], requests: Iterable[UUID]) -> f
 
 def people_of(item: UUID, stage: int) -> ItemPeople:
     """Read the people around a stage of one item."""
-    return dict(people_around([item], stage))[item]
+    return dict(people_of_items([item], stage))[item]
 
 
 def people_at(items: Iterable[tuple[UUID, int]]) -> dict[UUID, ItemPeople]:
@@ -155,7 +155,7 @@ def people_at(items: Iterable[tuple[UUID, int]]) -> dict[UUID, ItemPeople]:
     of_stage: dict[int, list[UUID]] = defaultdict(list)
     for item, stage in items:
         of_stage[stage].append(item)
-    return {item: people for stage, ids in sorted(of_stage.items()) for item, people in people_around(ids, stage)}
+    return {item: people for stage, ids in sorted(of_stage.items()) for item, people in people_of_items(ids, stage)}
 
 
 def came_back() -> Q:

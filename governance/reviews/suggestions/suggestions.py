@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import connection
 
 from audit import chain
-from governance import cursors
+from governance.database import cursors
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.suggestions.models import Suggestion

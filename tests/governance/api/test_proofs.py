@@ -94,7 +94,7 @@ def test_who_may_not_read_evidence_is_told_so_before_a_proof_is_asked_and_who_ma
             answer = client.of(person).get(path)
             assert (answer.status_code, answer.json()["code"]) == (status, code), (who, path)
             guessed = client.of(person).get(path, headers={reauthentication.HEADER: "guessed"})
-            assert guessed.json()["code"] == code.replace("needed", "refused"), (who, path)
+            assert guessed.json()["code"] == code.replace("required", "refused"), (who, path)
     assert not Event.objects.filter(action=Action.EVIDENCE_LOOKED_AT).exists(), "nothing was seen"
     auditor = client.proven(Person.objects.get(login="rhea"))
     for name, path in addresses.items():

@@ -104,7 +104,7 @@ def test_the_same_key_asks_once_and_answers_the_same(company: Company) -> None:
         ("grants/renew", {"id": str(uuid4())}, {"lasts": "P7D", "reason": "x"}),
         ("bulk/agents/propose", {"slug": "research-bot", "office": "owner", "person": "bob"}, {"reason": "x"}),
         ("bulk/agents/retire", {"slug": "research-bot"}, {"reason": "x"}),
-        ("proposals/accept", {"id": str(uuid4())}, {}),
+        ("ownership-proposals/accept", {"id": str(uuid4())}, {}),
     ],
 )
 def test_none_at_all_or_more_than_two_hundred_or_an_unknown_word_is_refused_whole(
@@ -179,9 +179,9 @@ def test_an_analyst_asks_people_to_answer_for_many_agents_and_each_accepts_for_h
     assert Agent.objects.get(slug="research-bot").owner == company.otto
 
     asked = [{"id": each["proposal"]} for each in found[:2]]
-    theirs = several(company.ana, "proposals/accept", items=asked)
+    theirs = several(company.ana, "ownership-proposals/accept", items=asked)
     assert {each["code"] for each in theirs} == {"ownership_not_offered"}
-    accepted = several(company.bob, "proposals/accept", items=[*asked, asked[0]])
+    accepted = several(company.bob, "ownership-proposals/accept", items=[*asked, asked[0]])
     assert [each["state"] or each["code"] for each in accepted] == [
         "accepted",
         "accepted",
@@ -223,6 +223,6 @@ def test_a_proposal_that_was_answered_meanwhile_is_not_taken_again(
     said = {"reason": "No."} if change is ownership.decline else {}
     change(made.pk, by=company.bob, **said)
 
-    (found,) = several(company.bob, "proposals/accept", items=[{"id": str(made.pk)}])
+    (found,) = several(company.bob, "ownership-proposals/accept", items=[{"id": str(made.pk)}])
 
     assert found["code"] == "proposal_already_answered"

@@ -136,7 +136,7 @@ def test_the_listed_lines_become_adopted_grants_that_end_and_say_where_they_come
     events = Event.objects.filter(links__contains=[f"adoption:{batch.pk}"])
     said = [event.action for event in events.order_by("at", "sequence")]
     assert said.count(Action.GRANT_ISSUED) == 2
-    assert [each for each in said if each.startswith("adoption.")] == [
+    assert [each for each in said if each.startswith("onboarding.")] == [
         "onboarding.prepared",
         "onboarding.sponsors_asked",
         "onboarding.answered",

@@ -30,17 +30,17 @@ def post(who: Any, path: str, /, **body: object) -> Any:  # noqa: ANN401 - a cli
 
 
 def adopted(company: Company) -> str:
-    batch: str = post(company.ana, "adoptions", text=TABLE).json()["id"]
-    assert post(company.ana, f"adoptions/{batch}/ask", reason="Day 30.").json()["state"] == "asked"
-    assert post(company.mona, f"adoptions/{batch}/answer", accept=True).status_code == 200
-    assert post(company.ana, f"adoptions/{batch}/confirm", reason="yes").json()["grants"] == 1
+    batch: str = post(company.ana, "onboarding-batches", text=TABLE).json()["id"]
+    assert post(company.ana, f"onboarding-batches/{batch}/ask", reason="Day 30.").json()["state"] == "asked"
+    assert post(company.mona, f"onboarding-batches/{batch}/answer", accept=True).status_code == 200
+    assert post(company.ana, f"onboarding-batches/{batch}/confirm", reason="yes").json()["grants"] == 1
     return batch
 
 
 def test_a_file_goes_from_looking_to_adopted_and_back(company: Company) -> None:
-    sent = post(company.ana, "adoptions", text=TABLE, file_name="access.csv")
+    sent = post(company.ana, "onboarding-batches", text=TABLE, file_name="access.csv")
     assert (sent.status_code, sent.json()["state"], sent.json()["lines_read"]) == (201, "preview", 1)
-    path = f"adoptions/{sent.json()['id']}"
+    path = f"onboarding-batches/{sent.json()['id']}"
     (row,) = client.of(company.ana).get(f"/api/v1/{path}/agents").json()["results"]
     (piece,) = row["grants"]
     assert (piece["entitlement"], piece["tools"], piece["people"], piece["groups"]) == ("clock:use", ["now"], 1, 0)
@@ -64,15 +64,15 @@ def test_a_file_goes_from_looking_to_adopted_and_back(company: Company) -> None:
 def test_only_analysts_bring_files_and_say_yes(company: Company, login: str) -> None:
     batch = adopted(company)
     who = company.named(login)
-    assert post(who, "adoptions", text=TABLE).status_code == 403
+    assert post(who, "onboarding-batches", text=TABLE).status_code == 403
     assert post(who, "agents/desk-helper/cut-over", reason="x").status_code == 403
-    assert post(who, f"adoptions/{batch}/confirm", reason="x").status_code in (403, 404)
+    assert post(who, f"onboarding-batches/{batch}/confirm", reason="x").status_code in (403, 404)
 
 
 def test_what_was_seen_is_matched_or_blocked(company: Company) -> None:
     text = '{"mcpServers": {"clock": {"url": "https://clock.example/mcp"}}}'
-    assert post(company.ana, "adoptions", text=text).json()["code"] == "onboarding_agent_not_named"
-    assert post(company.ana, "adoptions", text=text, agent="Shadow").status_code == 201
+    assert post(company.ana, "onboarding-batches", text=text).json()["code"] == "onboarding_agent_not_named"
+    assert post(company.ana, "onboarding-batches", text=text, agent="Shadow").status_code == 201
     (seen,) = client.of(company.ana).get("/api/v1/unmanaged-agents?state=unmatched").json()["results"]
     assert client.of(company.mallory).get("/api/v1/unmanaged-agents").status_code == 403
     blocked = post(company.resa, f"unmanaged-agents/{seen['id']}/block", reason="Not allowed.")
@@ -92,7 +92,7 @@ def test_the_map_says_each_path_and_never_a_time_that_nobody_knows(company: Comp
     vendor = make.system("vendor", kind="mcp")
     make.grant(make.agent("other-bot"), make.entitlement(vendor))
     lines = [{"client": "Shadow", "server": "clock", "tool": "now", "user": "bob", "ts": "2026-11-20T10:00:00Z"}]
-    post(company.ana, "adoptions", text="\n".join(map(json.dumps, lines)))
+    post(company.ana, "onboarding-batches", text="\n".join(map(json.dumps, lines)))
     rows = client.of(company.ana).get("/api/v1/coverage-map").json()["results"]
     said = {row["agent"] or row["seen_as"]: row for row in rows}
     assert {name: (row["path"], row["usage_grade"]) for name, row in said.items()} == {

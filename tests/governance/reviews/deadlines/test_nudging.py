@@ -12,7 +12,7 @@ from audit.models import Event
 from governance.notices import listener
 from governance.notices.models import Notice
 from governance.reviews.deadlines import nudge
-from governance.reviews.items.errors import NobodyToRemind, NotUnderWay
+from governance.reviews.items.errors import NoReviewerToRemind, NotUnderWay
 from governance.reviews.staging import launch
 from tests import make, shared
 from tests.governance import companies
@@ -64,7 +64,7 @@ def test_nobody_is_reminded_of_a_review_that_is_not_under_way_or_has_nothing_lef
         nudge.remind(campaign.pk, by=company.ana)
     launch.activate(campaign.pk, by=company.ana)
     campaign.items.update(state="superseded")
-    with pytest.raises(NobodyToRemind):
+    with pytest.raises(NoReviewerToRemind):
         nudge.remind(campaign.pk, by=company.ana)
 
 

@@ -173,8 +173,8 @@ def test_who_said_yes_to_the_access_checks_it_at_no_risk_and_at_no_time(monkeypa
     approvals.approve(company.ask().pk, by=company.sofia, reason="It is needed.")
     campaign = worlds.campaign(company)
     (item,) = campaign.items.all()
-    ((_pk, people_around),) = checkers.of_items([item.pk])
-    assert "sofia" in people_around.approvers
+    ((_pk, people_of_items),) = checkers.of_items([item.pk])
+    assert "sofia" in people_of_items.approvers
     long_ago = clock.now() + timedelta(days=200)
     monkeypatch.setattr(clock, "now", lambda: long_ago)
     ((_pk, later),) = checkers.of_items([item.pk])
