@@ -73,7 +73,9 @@ def test_the_page_of_a_request_says_which_combination_it_would_complete(company:
     assert "can carry data outside" in shown
     assert "Looks and waits." not in visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))
     policies.publish(rule.pk, by=company.resa, reason="yes")
-    assert "Looks and waits." in visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))
+    page = visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))
+    assert "Looks and waits." in page
+    assert "could then use all of this" in page
     answer = visits.as_(company.sofia).post(
         f"/requests/{asked.pk}/", {"verb": "approve", "version": "1", "tool": "now"}
     )
