@@ -44,7 +44,7 @@ def people(
 
 
 def members(stages: Iterable[str]) -> dict[str, list[Person]]:
-    """Read who is in the groups among these stages, by stage; a group that is gone has nobody."""
+    """Read who is in the groups among these stages, by stage; a group that is gone has no member."""
     by_stage = {stage: list[Person]() for stage in stages if stage.startswith(GROUP)}
     slugs = [stage.removeprefix(GROUP) for stage in by_stage]
     for membership in Membership.objects.filter(group__slug__in=slugs).select_related("person", "group"):

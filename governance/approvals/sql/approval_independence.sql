@@ -20,16 +20,16 @@ BEGIN
             'answered_another_stage', ARRAY(
                 SELECT unnest(ARRAY[p.by_id, p.in_place_of_id]) FROM governance_approval p
                  WHERE p.request_id = NEW.request_id AND p.id <> NEW.id)), NULL),
-            '{"requested_it": "nobody approves what they requested",
-              "owns_the_agent": "the technical owner never approves for that agent",
-              "benefits": "nobody approves what they benefit from",
-              "came_later": "nobody answers who came to their office or joined the group after the ask",
-              "answered_another_stage": "nobody answers a request twice, nor do two in one place"}');
+            '{"requested_it": "a person cannot approve what they requested",
+              "owns_the_agent": "the technical owner cannot approve for that agent",
+              "benefits": "a person cannot approve what they benefit from",
+              "came_later": "a person who came to an office or a group after the request cannot answer it",
+              "answered_another_stage": "a person answers a request once, and so do a person and their delegate"}');
         IF NEW.in_place_of_id IS NOT NULL AND NOT EXISTS (
             SELECT 1 FROM governance_delegation d WHERE d.delegator_id = NEW.in_place_of_id AND d.delegate_id = NEW.by_id
                AND d.starts_at <= NEW.answered_at AND d.ends_at > NEW.answered_at
                AND (d.ended_at IS NULL OR d.ended_at > NEW.answered_at)) THEN
-            RAISE EXCEPTION 'nobody answers in a place that was not left to them' USING ERRCODE = 'integrity_constraint_violation';
+            RAISE EXCEPTION 'only an out-of-office delegate answers for another person' USING ERRCODE = 'integrity_constraint_violation';
         END IF;
     END IF;
     IF TG_OP = 'UPDATE' AND OLD.answer <> 'waiting' AND NEW.answer <> OLD.answer AND NOT (

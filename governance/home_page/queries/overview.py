@@ -116,7 +116,7 @@ def _failed() -> Iterator[Need]:
 def _unresolved() -> Iterator[Need]:
     for campaign, count in tallies.unresolved():
         sentence = ngettext("%(n)d item has no reviewer", "%(n)d items have no reviewer", count) % {"n": count}
-        yield Need(sentence, f"/reviews/{campaign.slug}/#h-nobody", None, campaign.name)
+        yield Need(sentence, f"/reviews/{campaign.slug}/#h-unassigned", None, campaign.name)
 
 
 def _passed_on() -> Iterator[Need]:

@@ -127,7 +127,7 @@ def test_approving_asks_by_risk_and_is_undone_without_a_proof(tool: str, *, asks
         assert not Event.objects.filter(action="approval.given").exists()
         assert (
             approve(client.of(company.otto)) != "reauthentication_required"
-        )  # why somebody may not at all is said first
+        )  # the refusal comes before the question for a proof
     assert approve(client.proven(company.sofia)) == ""
 
 

@@ -186,9 +186,9 @@ def second_account(of: Person) -> Person:
     ("who", "said"),
     [
         ("ana", "what they requested"),
-        ("otto", "technical owner never"),
+        ("otto", "technical owner cannot"),
         ("alice", "what they benefit from"),
-        ("sofia", "answers a request twice"),
+        ("sofia", "a person answers a request once"),
     ],
 )
 def test_the_database_knows_the_second_account_of_whoever_may_not_answer(who: str, said: str) -> None:
@@ -217,11 +217,11 @@ def test_the_database_knows_who_joined_a_stages_group_after_the_ask() -> None:
         people.join_group(dpo, each, by=SYSTEM, reason="Joins.")
     of_group, of_sponsor = (request.approvals.filter(stage=stage) for stage in ("group:dpo", "sponsor"))
     for stage in (of_group, of_sponsor):
-        with pytest.raises(IntegrityError, match="joined the group after the ask"), transaction.atomic():
+        with pytest.raises(IntegrityError, match="a group after the request cannot answer it"), transaction.atomic():
             stage.update(answer="approved", by=late, answered_at=clock.now())
     twin = people.edit(make.person("dora-too"), email=dora.email.replace("@", "+too@"), by=SYSTEM)
     people.join_group(dpo, twin, by=SYSTEM, reason="Joins.")
-    with pytest.raises(IntegrityError, match="joined the group after the ask"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="a group after the request cannot answer it"), transaction.atomic():
         of_group.update(answer="approved", by=dora, answered_at=clock.now())
     of_sponsor.update(answer="approved", by=company.sofia, answered_at=clock.now())
     of_group.update(answer="approved", by=secure, answered_at=clock.now())

@@ -4,9 +4,10 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from audit.context import SYSTEM
+from audit.models import Event
 from entitlements.people import people
 from entitlements.people.models import Person
-from governance.notices import queue
+from governance.notices import listener, queue
 from governance.notices.models import Kind, Notice
 from tests import make
 
@@ -32,6 +33,11 @@ def test_each_person_who_is_here_is_told_the_same_once(ana: Person) -> None:
     assert tell(ana, bob) == 1
     assert tell(ana, dedupe="another") == 1
     assert sorted(Notice.objects.values_list("person__login", flat=True)) == ["ana", "ana", "bob"]
+
+
+def test_an_event_that_only_another_release_knows_causes_no_notice_and_blocks_none() -> None:
+    listener.notify(Event(action="an_action.of_another_release", body='{"outcome": "success"}'))
+    assert not Notice.objects.exists()
 
 
 def test_what_did_not_happen_is_not_told(ana: Person) -> None:

@@ -229,7 +229,7 @@ def test_the_database_keeps_delegations_and_refuses_an_answer_in_a_place_that_wa
         made.delete()
     stage = company.ask().approvals.get()
     said = {"answer": "approved", "by": company.bob, "in_place_of": company.sofia, "answered_at": clock.now()}
-    with pytest.raises(IntegrityError, match="not left to them"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="only an out-of-office delegate answers"), transaction.atomic():
         Approval.objects.filter(pk=stage.pk).update(**said)
     Agent.objects.update(owner=company.sofia)
     with pytest.raises(IntegrityError, match="technical owner"), transaction.atomic():

@@ -32,7 +32,7 @@ BEGIN
         PERFORM governance_review_refuses('an item with an outcome is decided again only by superseding');
     END IF;
     IF NEW.stage > 1 AND item.holder_id IN (NEW.decided_by_id, asked) THEN
-        PERFORM governance_review_refuses('nobody certifies what is their own');
+        PERFORM governance_review_refuses('a person cannot certify what is their own');
     END IF;
     IF item.subject_kind <> 'access' AND (NEW.limits <> '{}' OR NEW.valid_until IS NOT NULL
             OR NEW.verb = 'reduce' AND item.subject_kind <> 'entitlement') THEN

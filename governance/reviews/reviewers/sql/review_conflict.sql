@@ -9,12 +9,12 @@ BEGIN
         RETURN 'only an active person decides';
     END IF;
     SELECT i.* INTO item FROM governance_reviewitem i WHERE i.id = asked;
-    RETURN '{"their_own": "nobody certifies what is their own",
-             "owns_the_agent": "the technical owner never certifies for that agent",
-             "requested_it": "nobody certifies what they requested",
-             "approved_it_lately": "nobody certifies what they approved lately",
-             "benefits": "nobody certifies what they benefit from",
-             "gave_it_at_their_system": "who owns a system certifies what they gave only with a second person"}'::jsonb
+    RETURN '{"their_own": "a person cannot certify what is their own",
+             "owns_the_agent": "the technical owner cannot certify for that agent",
+             "requested_it": "a person cannot certify what they requested",
+             "approved_it_lately": "a person cannot certify what they approved lately",
+             "benefits": "a person cannot certify what they benefit from",
+             "gave_it_at_their_system": "a system owner certifies what they approved only with a second person"}'::jsonb
         ->> governance_conflict(voices, jsonb_build_object(
         'their_own', ARRAY[item.holder_id],
         'owns_the_agent', ARRAY(
@@ -36,14 +36,14 @@ BEGIN
               LEFT JOIN entitlements_membership m ON m.group_id = s.group_id
               JOIN unnest(voices) AS x (id) ON x.id IN (s.person_id, m.person_id) WHERE p.item_id = asked),
         'gave_it_at_their_system', ARRAY(
-            SELECT said.id FROM entitlements_system y
+            SELECT answered.id FROM entitlements_system y
               JOIN governance_populationrow p ON p.item_id = asked JOIN entitlements_grant g ON g.id = p.grant_id
               JOIN governance_accessrequest r ON r.id = g.request_id JOIN entitlements_agent a ON a.id = r.agent_id
               JOIN governance_approval v ON v.request_id = r.id
-             CROSS JOIN LATERAL (VALUES (v.by_id), (v.in_place_of_id)) AS said (id)
+             CROSS JOIN LATERAL (VALUES (v.by_id), (v.in_place_of_id)) AS answered (id)
              WHERE y.id = item.system_id AND y.owner_id = ANY (voices)
                AND governance_item_stages(item.holder_first, item.risk, item.campaign_id) = 1 AND v.answer = 'approved'
-               AND (v.stage <> 'sponsor' OR said.id <> coalesce(r.sponsor_then_id, a.sponsor_id)))),
+               AND (v.stage <> 'sponsor' OR answered.id <> coalesce(r.sponsor_then_id, a.sponsor_id)))),
         -- The holder is asked first about their own; their keeping it only asks the next.
         CASE WHEN item.holder_first AND EXISTS (SELECT FROM governance_assignment a
                   WHERE a.item_id = asked AND a.stage = 1 AND a.state = 'assigned') THEN item.holder_id END);

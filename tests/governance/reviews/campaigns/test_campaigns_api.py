@@ -153,7 +153,7 @@ def test_a_reviewer_hands_an_item_on_over_rest_within_its_chain_and_a_removal_ma
     responses = [
         sofia.post(address, {"to": to, "reason": "Your system."}) for to in ("nobody", "mallory", "sam", "sam")
     ]
-    assert [each.status_code for each in responses] == [422, 403, 204, 404], "then it is no longer hers to see"
+    assert [each.status_code for each in responses] == [422, 403, 204, 404], "then the first reviewer no longer sees it"
     assert client.of(company.ana).get(f"{ITEMS}/{item}").json()["reviewer"] == "sam"
     day = (clock.now() + timedelta(days=3)).isoformat()
     later = {"verb": "revoke", "reason_code": "unused", "effective_at": day}

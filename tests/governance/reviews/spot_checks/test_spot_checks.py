@@ -190,7 +190,7 @@ def test_the_database_refuses_a_checker_who_is_not_independent_and_another_answe
         company.sofia: "who was asked about an item does not check its answer",
         company.ana: "who sees every answer checks none",
         company.resa: "who sees every answer checks none",
-        company.alice: "nobody certifies what they benefit from",
+        company.alice: "a person cannot certify what they benefit from",
     }
     for person, why in refused.items():
         with connection.cursor() as cursor:
@@ -274,9 +274,9 @@ def test_each_sees_her_own_agreement_when_all_are_over_and_others_see_all_togeth
         verb = said(each)
         reason = "unused" if verb != "certify" else ""
         spot_checks.answer(each.pk, by=checked.company.sam, verb=verb, reason_code=reason)
-    hers = spot_checks.own_agreement(checked.campaign, checked.company.sofia)
-    assert hers is not None
-    assert (hers.n, hers.percent, spot_checks.own_agreement(checked.campaign, checked.company.mona)) == (9, 100, None)
+    own = spot_checks.own_agreement(checked.campaign, checked.company.sofia)
+    assert own is not None
+    assert (own.n, own.percent, spot_checks.own_agreement(checked.campaign, checked.company.mona)) == (9, 100, None)
     assert monkeypatch is not None
 
 
