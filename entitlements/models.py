@@ -21,19 +21,8 @@ from entitlements.feed.models import Change, GatewayNode
 from entitlements.gateway.models import Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.keys.models import SigningKey
-from entitlements.people.models import (
-    ApiToken,
-    Group,
-    GroupMapping,
-    Identity,
-    Membership,
-    PeopleSource,
-    Person,
-    Role,
-    RoleAssignment,
-    SourcedGroup,
-    SourcedPerson,
-)
+from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
+from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
 from entitlements.revocation.models import Revocation
 from entitlements.secrets.models import Secret
 from entitlements.sessions.models import Session

@@ -1,1 +1,1 @@
-"""People, their roles and groups, people sources, sign-ins."""
+"""People, their roles and groups, and their sign-ins."""

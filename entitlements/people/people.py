@@ -29,9 +29,8 @@ from entitlements.people.models import (
     Person,
     Role,
     RoleAssignment,
-    SourcedGroup,
-    SourcedPerson,
 )
+from entitlements.people_sources.models import SourcedGroup, SourcedPerson
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.trusted_issuers.models import TrustedIssuer

@@ -20,7 +20,8 @@ from audit import clock
 from entitlements.decisions import limits
 from entitlements.decisions.limits import LimitMalformed
 from entitlements.definitions import impressions
-from entitlements.people.models import Person, SourcedPerson
+from entitlements.people.models import Person
+from entitlements.people_sources.models import SourcedPerson
 from governance.conflicts_of_interest.routing import GROUP
 from governance.people import queries as people_queries
 from governance.reviews.decisions.models import Draft

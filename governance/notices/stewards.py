@@ -15,7 +15,8 @@ from entitlements.agents.models import Agent
 from entitlements.clients import credentials
 from entitlements.clients.models import ClientCredential
 from entitlements.grants.models import Grant
-from entitlements.people.models import PeopleSource, Person, Role
+from entitlements.people.models import Person, Role
+from entitlements.people_sources.models import PeopleSource
 from governance.notices.models import Kind
 from governance.onboarding.models import OnboardingBatch
 from governance.sod import exceptions

@@ -8,8 +8,8 @@ from datetime import datetime
 from django.db.models import Count, Q
 
 from audit import clock
-from entitlements.people import sources
-from entitlements.people.models import PeopleSource
+from entitlements.people_sources import sources
+from entitlements.people_sources.models import PeopleSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from audit.refusals import refusals
 from entitlements import ratelimits, strict
 from entitlements.api import problems
 from entitlements.errors import DomainError
-from entitlements.people import sources
-from entitlements.people.models import PeopleSource
+from entitlements.people_sources import sources
+from entitlements.people_sources.models import PeopleSource
 from governance.front import SIGNED_IN
 
 CONTENT: Final = "application/scim+json"

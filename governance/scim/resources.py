@@ -7,8 +7,8 @@ from typing import Any, Final, cast
 from django.conf import settings
 from scim2_models import Context, InvalidValueException
 
-from entitlements.people.models import SourcedGroup, SourcedPerson
-from entitlements.people.provisioning import DirectoryPerson
+from entitlements.people_sources.models import SourcedGroup, SourcedPerson
+from entitlements.people_sources.provisioning import DirectoryPerson
 
 from .shapes import PERSON, POLICY, EnterpriseUser, Group, Person
 

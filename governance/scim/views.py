@@ -1,4 +1,4 @@
-"""SCIM's endpoints: each translates and calls a verb of `entitlements.people.provisioning`."""
+"""SCIM's endpoints: each translates and calls a verb of `entitlements.people_sources.provisioning`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from scim2_models import (
 )
 
 from entitlements.errors import Malformed, NotFound, Stale
-from entitlements.people import provisioning
-from entitlements.people.models import PeopleSource, SourcedGroup, SourcedPerson
+from entitlements.people_sources import provisioning
+from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
 
 from . import filters, resources
 from .door import answer, body, door, failed, plain

@@ -11,7 +11,7 @@ from typing import Any
 from audit.context import SYSTEM
 from entitlements.catalog import discovery
 from entitlements.catalog_files import imports
-from entitlements.people import people_files
+from entitlements.people_sources import people_files
 from governance import tasks
 from governance.onboarding import batches
 from tests.attacks.texts import SPOILS, Answer, Case, Json

@@ -23,8 +23,8 @@ from entitlements.clients.models import Client
 from entitlements.decisions import guardrails
 from entitlements.grants.models import Grant
 from entitlements.keys import signing
-from entitlements.people import provisioning, sources
 from entitlements.people.models import Person, Role
+from entitlements.people_sources import provisioning, sources
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from entitlements.sessions import sessions

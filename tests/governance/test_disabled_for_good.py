@@ -10,8 +10,10 @@ from django.test import Client
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements.people import people, people_files
-from entitlements.people.models import ApiToken, PeopleSource, Person, Role
+from entitlements.people import people
+from entitlements.people.models import ApiToken, Person, Role
+from entitlements.people_sources import people_files
+from entitlements.people_sources.models import PeopleSource
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from governance.setup import first_admin

@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from audit.context import SYSTEM
 from entitlements.api.endpoints import Endpoint
-from entitlements.people import sources
+from entitlements.people_sources import sources
 from tests import make
 from tests.entitlements.api import client as api
 

@@ -23,8 +23,8 @@ from entitlements.api.fields import (
     Text,
 )
 from entitlements.api.matrix import Matrix
-from entitlements.people import people_files, sources
-from entitlements.people.models import PeopleSource
+from entitlements.people_sources import people_files, sources
+from entitlements.people_sources.models import PeopleSource
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
 

@@ -16,8 +16,9 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError, Malformed
-from entitlements.people import people_files, sources
-from entitlements.people.models import PeopleSource, Role
+from entitlements.people.models import Role
+from entitlements.people_sources import people_files, sources
+from entitlements.people_sources.models import PeopleSource
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.console import doors, form_fields
 from governance.people import queries as people_queries

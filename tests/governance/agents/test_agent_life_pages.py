@@ -14,7 +14,8 @@ from entitlements.agents import agents, lifecycle, versions
 from entitlements.agents.models import Agent
 from entitlements.clients.models import Client
 from entitlements.people import people
-from entitlements.people.models import PeopleSource, RoleAssignment, SourcedPerson
+from entitlements.people.models import RoleAssignment
+from entitlements.people_sources.models import PeopleSource, SourcedPerson
 from entitlements.tokens.models import IssuedToken
 from governance.agents.queries import agents as read
 from governance.reviews.usage.models import UsageDay

@@ -19,8 +19,9 @@ from entitlements.catalog_files import imports
 from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.grants.models import Grant
-from entitlements.people import people, sources
+from entitlements.people import people
 from entitlements.people.models import ApiToken
+from entitlements.people_sources import sources
 from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session

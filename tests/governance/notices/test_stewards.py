@@ -13,8 +13,8 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.clients import acceptance, clients
 from entitlements.grants import grants
-from entitlements.people import sources
 from entitlements.people.models import Person, Role
+from entitlements.people_sources import sources
 from governance import tasks
 from governance.approvals import approvals
 from governance.mail import outbox, preferences

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from entitlements.people import sources
+from entitlements.people_sources import sources
 from governance.onboarding.models import OnboardedAgent, OnboardingBatch
 from tests import make
 from tests.governance.console import visits

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from audit.models import Event
-from entitlements.people import people_files, provisioning
-from entitlements.people.models import Group, PeopleSource, Person, Role
+from entitlements.people.models import Group, Person, Role
+from entitlements.people_sources import people_files, provisioning
+from entitlements.people_sources.models import PeopleSource
 from tests import make
 from tests.entitlements.api import client
 

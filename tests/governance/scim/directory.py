@@ -10,8 +10,9 @@ from django.test import Client
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements.people import sources
-from entitlements.people.models import PeopleSource, Person, SourcedPerson
+from entitlements.people.models import Person
+from entitlements.people_sources import sources
+from entitlements.people_sources.models import PeopleSource, SourcedPerson
 from entitlements.trusted_issuers.models import TrustedIssuer
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"

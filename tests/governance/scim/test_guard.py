@@ -10,8 +10,8 @@ import pytest
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.errors import ReasonRequired
-from entitlements.people import sources
 from entitlements.people.models import Person
+from entitlements.people_sources import sources
 from tests.governance.scim.directory import Directory
 
 pytestmark = pytest.mark.django_db

@@ -7,8 +7,9 @@ from django.test import Client
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements.people import people, sources
+from entitlements.people import people
 from entitlements.people.models import Group, Identity, Person
+from entitlements.people_sources import sources
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 from tests.governance.scim.directory import ENTERPRISE, GROUP, USER, Directory

@@ -10,7 +10,7 @@ from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester import Status, check_server
 
 from audit.context import SYSTEM
-from entitlements.people import sources
+from entitlements.people_sources import sources
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.loopback, pytest.mark.slow]
 

@@ -22,9 +22,11 @@ from django.db.models import Q, QuerySet
 from audit import clock, log
 from audit.actions import Action
 from entitlements.errors import DomainError, Malformed, NotFound, Stale
-from entitlements.people.models import Group, Identity, PeopleSource, Person, SourcedGroup, SourcedPerson
+from entitlements.people import people
+from entitlements.people.models import Group, Identity, Person
+from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
 
-from . import people, sources
+from . import sources
 
 _REASON: Final = "The people source says so."
 _RESERVED: Final = frozenset({"add"})

@@ -28,9 +28,11 @@ from audit.context import Principal
 from entitlements.conflicts import independence
 from entitlements.conflicts.independence import SelfAppointment
 from entitlements.errors import DomainError, NotFound, Stale
-from entitlements.people.models import PeopleSource, Person, SourcedPerson
+from entitlements.people import mailboxes
+from entitlements.people.models import Person
+from entitlements.people_sources.models import PeopleSource, SourcedPerson
 
-from . import mailboxes, provisioning
+from . import provisioning
 from .provisioning import DirectoryPerson
 
 COLUMNS: Final = ("login", "name", "email", "manager", "active", "groups")

@@ -21,10 +21,10 @@ from audit.context import Principal
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.people.models import PeopleSource, Person, SourcedPerson
+from entitlements.people import people
+from entitlements.people.models import Person
+from entitlements.people_sources.models import PeopleSource, SourcedPerson
 from entitlements.trusted_issuers.models import TrustedIssuer
-
-from . import people
 
 PREFIX: Final = "mds_"
 WINDOW: Final = timedelta(hours=1)
