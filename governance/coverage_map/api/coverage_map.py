@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
@@ -14,6 +12,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from entitlements import spreadsheets
 from entitlements.access import visibility
 from entitlements.api.endpoints import Endpoint, Listing, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
@@ -23,7 +22,6 @@ from entitlements.errors import Forbidden
 from entitlements.unmanaged_agents.models import PathTerms, Workflow
 from governance.api.matrix import MATRIX
 from governance.coverage_map import coverage_map
-from governance.deciders import review_rules
 
 COLUMNS: Final = (
     "agent",
@@ -158,12 +156,8 @@ def workflow_rows(rows: Iterable[Workflow]) -> list[dict[str, Any]]:
 
 def as_csv(rows: Iterable[Workflow]) -> str:
     """Write workflows as a table in which no cell is a formula, and no unknown is a time."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\r\n")
-    table.writerow(COLUMNS)
-    for row in workflow_rows(rows):
-        table.writerow([review_rules.cell("unknown" if row[name] is None else row[name]) for name in COLUMNS])
-    return out.getvalue()
+    table = (["unknown" if row[name] is None else row[name] for name in COLUMNS] for row in workflow_rows(rows))
+    return "".join(map(spreadsheets.line, [COLUMNS, *table]))
 
 
 class CoverageRows(Listing):

@@ -15,13 +15,13 @@ from django.utils.translation import ngettext
 from audit import clock
 from entitlements.agents.models import Agent
 from entitlements.revocation.models import Revocation
-from governance.deciders.review_rules import Verb
 from governance.ownership.models import OwnershipProposal
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.deadlines import deadlines
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import tallies
+from governance.reviews.items.review_rules import Verb
 from governance.reviews.quality import care
 from governance.reviews.remediation.models import Remediation, RemediationException
 from governance.reviews.reports.queries import plots as plots_queries

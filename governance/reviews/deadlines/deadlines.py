@@ -28,9 +28,8 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.words import Risk
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.items import best_effort, holds, violations
+from governance.reviews.items import best_effort, holds, review_rules, violations
 from governance.reviews.items.errors import DeadlineNotHeld, NotTheOwner
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects

@@ -18,8 +18,7 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.conflicts_of_interest.rules import Reason
-from governance.deciders import review_rules
-from governance.reviews.items import holds, item_links
+from governance.reviews.items import holds, item_links, review_rules
 from governance.reviews.items.errors import ConflictOfInterest, NotSuspendedHere
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.kinds import subjects

@@ -14,7 +14,6 @@ from entitlements.api.bulk import Outcome
 from entitlements.api.fields import EmptyInputSerializer, InputSerializer, OutputSerializer, Text
 from entitlements.errors import DomainError
 from entitlements.people.models import Person
-from governance.deciders import review_rules
 from governance.requests.api.requests import UnknownName
 from governance.reviews.campaigns.api.bodies import (
     CampaignSerializer,
@@ -26,6 +25,7 @@ from governance.reviews.campaigns.api.campaigns import ReviewResource
 from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.decisions import bulk, recall
 from governance.reviews.items import answer as answer_actions
+from governance.reviews.items import review_rules
 from governance.reviews.remediation import exceptions, remediation
 from governance.reviews.remediation.models import Remediation
 from governance.reviews.reviewers import assignment, claim

@@ -21,7 +21,6 @@ from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.people.models import Person
 from entitlements.words import Risk
-from governance.deciders.review_rules import Verb
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import facts as item_facts
@@ -29,6 +28,7 @@ from governance.reviews.items import violations
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadAnswer, BadBulk
 from governance.reviews.items.models import ReviewItem, ReviewLine
+from governance.reviews.items.review_rules import Verb
 from governance.reviews.items.visibility import answerable_by
 from governance.reviews.newer_signals.models import NewerSignal
 from governance.reviews.population.models import PopulationRow

@@ -10,8 +10,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
-from governance.deciders.review_rules import Verb
 from governance.reviews.items.answer import Answer
+from governance.reviews.items.review_rules import Verb
 
 PARTS: Final = ("verb", "kept_lines", "limits", "valid_until", "effective_at", "reason_code", "comment")
 """The columns of an answer, which a draft and a decision share."""

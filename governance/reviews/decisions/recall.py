@@ -17,21 +17,20 @@ from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
 from governance.conflicts_of_interest.rules import Reason
-from governance.deciders.review_rules import RECALL
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
 from governance.reviews.decisions.models import PARTS, Draft, ReviewDecision
 from governance.reviews.items import item_links, outcome
 from governance.reviews.items.errors import ConflictOfInterest, NothingLeft, NotTheOwner, NotUnderWay, TooLateToRecall
 from governance.reviews.items.models import ReviewItem
+from governance.reviews.items.review_rules import RECALL
 from governance.reviews.kinds import subjects
 from governance.reviews.remediation import exceptions, remediation
 from governance.reviews.remediation.models import RecalledDecision, Remediation
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers import facts as reviewer_facts
 from governance.reviews.reviewers.models import Assignment
-
-from . import settlement
+from governance.reviews.same_access import settlement
 
 RECALLED_IN: Final = (ReviewItem.State.IN_REVIEW, ReviewItem.State.DECIDED)
 """The states of an item whose answer may be taken back: an outcome without a decision stays."""

@@ -19,7 +19,6 @@ from entitlements.errors import DomainError, Stale
 from entitlements.words import Risk
 from governance.conflicts_of_interest import rules as conflicts
 from governance.conflicts_of_interest.routing import ItemPeople
-from governance.deciders.review_rules import SECOND, STRICTNESS, Verb
 from governance.reviews.items.answer import Answer, lacking
 from governance.reviews.items.errors import (
     BadAnswer,
@@ -30,6 +29,7 @@ from governance.reviews.items.errors import (
     Outdated,
     ViolationOpen,
 )
+from governance.reviews.items.review_rules import SECOND, STRICTNESS, Verb
 
 ACCESS: Final = "access"
 ENTITLEMENT: Final = "entitlement"

@@ -16,7 +16,6 @@ from audit.actions import Action
 from entitlements.errors import DomainError, NotFound, ReasonRequired, Stale
 from entitlements.people.models import Person
 from entitlements.words import Risk
-from governance.deciders.review_rules import Verb
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
@@ -25,6 +24,7 @@ from governance.reviews.items import answer as answer_actions
 from governance.reviews.items import facts as item_facts
 from governance.reviews.items import visibility
 from governance.reviews.items.errors import BadAnswer, NotTheReviewer, NotUnderWay
+from governance.reviews.items.review_rules import Verb
 from governance.reviews.population import campaigns
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers.models import Assignment

@@ -14,7 +14,6 @@ from rest_framework.response import Response
 
 from entitlements.api.endpoints import Listing
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
-from governance.deciders import review_rules
 from governance.reviews.campaigns.api.bodies import ItemSerializer, RemediationSerializer
 from governance.reviews.campaigns.api.campaigns import ReviewResource
 from governance.reviews.campaigns.models import Campaign
@@ -23,6 +22,7 @@ from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import answer, visibility
 from governance.reviews.event_triggered import words as event_triggered_words
 from governance.reviews.event_triggered.models import ReviewTrigger
+from governance.reviews.items import review_rules
 from governance.reviews.remediation import remediation
 
 

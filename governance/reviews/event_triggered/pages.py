@@ -16,7 +16,6 @@ from entitlements.errors import DomainError, Malformed, NotFound
 from entitlements.people.models import Person
 from governance.console import doors
 from governance.console.tags import REASONS
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
@@ -27,7 +26,7 @@ from governance.reviews.event_triggered import answer
 from governance.reviews.event_triggered import words as event_triggered_words
 from governance.reviews.event_triggered.causes import KIND_RULES
 from governance.reviews.event_triggered.models import MOST_POSTPONED, ReviewTrigger
-from governance.reviews.items import visibility
+from governance.reviews.items import review_rules, visibility
 from governance.reviews.remediation import remediation
 
 _CALLS: Final = 10

@@ -13,18 +13,18 @@ from django.db.models import Exists, OuterRef, Q
 from audit import clock
 from governance.approval_policies.models import AutoApproval
 from governance.approvals import auto_approval
-from governance.deciders.review_rules import RECALL, Verb
 from governance.ownership import dormancy
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
-from governance.reviews.decisions import settlement
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items import best_effort
 from governance.reviews.items.models import ReviewItem
+from governance.reviews.items.review_rules import RECALL, Verb
 from governance.reviews.population import campaigns
 from governance.reviews.population.models import PopulationRow
+from governance.reviews.same_access import settlement
 
 from .causes import Kind
 

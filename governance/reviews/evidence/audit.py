@@ -23,10 +23,9 @@ from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.people.models import Person, Role
 from governance.approvals import question_rules
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.evidence.models import AuditMark, AuditQuestion, AuditSample, EvidenceShare, SampledItem
-from governance.reviews.items import visibility
+from governance.reviews.items import review_rules, visibility
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack.models import EvidencePack
 from governance.reviews.pack.seal import NotClosed, answered_in

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +16,7 @@ from django.db.models import Count, Model, Q, QuerySet
 
 from audit.actions import Action
 from audit.models import Event
-from governance.deciders import review_rules
+from entitlements import spreadsheets
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
 from governance.reviews.decisions.models import ReviewDecision
@@ -114,15 +112,9 @@ class Evidence:
 
     def as_csv(self) -> Iterator[str]:
         """Write the list as CSV, in which no cell is a formula."""
-        yield _line(COLUMNS)
+        yield spreadsheets.line(COLUMNS)
         for row in self.rows():
-            yield _line([review_rules.cell(_flat(row[name])) for name in COLUMNS])
-
-
-def _line(cells: Sequence[object]) -> str:
-    written = io.StringIO()
-    csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(cells)
-    return written.getvalue()
+            yield spreadsheets.line(_flat(row[name]) for name in COLUMNS)
 
 
 def _parts[M: Model](rows: QuerySet[M], key: str) -> Iterator[list[M]]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
-from governance.deciders import review_rules
+from entitlements import spreadsheets
 from governance.reviews.evidence.models import AuditQuestion, AuditSample
 from governance.reviews.pack.models import EvidencePack
 
@@ -76,11 +74,6 @@ def as_json(sample: AuditSample) -> dict[str, Any]:
 
 def as_csv(sample: AuditSample) -> str:
     """Return the items as CSV, in which no cell is a formula; each row names the seed."""
-    written = io.StringIO()
-    table = csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    for number, row in enumerate(rows(sample)):
-        cells = {"campaign": sample.campaign.slug, "seed": sample.seed, **row, "earlier": "; ".join(row["earlier"])}
-        if number == 0:
-            table.writerow(cells)
-        table.writerow([review_rules.cell(value) for value in cells.values()])
-    return written.getvalue()
+    head = {"campaign": sample.campaign.slug, "seed": sample.seed}
+    table = [{**head, **row, "earlier": "; ".join(row["earlier"])} for row in rows(sample)]
+    return "".join([*map(spreadsheets.line, table[:1]), *(spreadsheets.line(row.values()) for row in table)])

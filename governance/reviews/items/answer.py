@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.words import Risk
-from governance.deciders import review_rules
-from governance.deciders.review_rules import Verb
+from governance.reviews.items import review_rules
+from governance.reviews.items.review_rules import Verb
 
 from .errors import BadAnswer, WrittenReasonRequired
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from audit.actions import Action
-from governance.deciders.review_rules import Verb
 from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.items.review_rules import Verb
 from governance.sod.models import SodException
 
 

@@ -16,7 +16,7 @@ from django.db import models
 from django.db.models import Q
 
 from entitlements.words import Risk
-from governance.deciders import review_rules
+from governance.reviews.items import review_rules
 
 _OTHERS = ["delegation", "agent", "client", "api_token", "upstream_secret", "entitlement", "role"]
 

@@ -14,8 +14,8 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from governance.deciders.review_rules import Verb
 from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.items.review_rules import Verb
 from governance.reviews.remediation.models import Remediation
 
 CUTS: Final = Q(verb__in=[Verb.REVOKE, Verb.REDUCE]) | Q(valid_until__isnull=False)

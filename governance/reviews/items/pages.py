@@ -19,7 +19,6 @@ from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.console import doors
 from governance.console.tags import REASONS
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
@@ -29,7 +28,7 @@ from governance.reviews.decisions import recall
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.discussion import comments, questions
 from governance.reviews.evidence import audit
-from governance.reviews.items import violation_queries, visibility
+from governance.reviews.items import review_rules, violation_queries, visibility
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation import exceptions, remediation

@@ -14,9 +14,9 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import F, Q, Sum
 
-from governance.deciders.review_rules import Verb
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.models import AssignmentTally, ItemTally, ReviewItem
+from governance.reviews.items.review_rules import Verb
 from governance.reviews.reviewers.models import Assignment
 
 _OPEN, _ASSIGNED = ReviewItem.State.IN_REVIEW, Assignment.State.ASSIGNED

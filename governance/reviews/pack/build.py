@@ -7,7 +7,6 @@ little memory.
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
 import json
 import shutil
@@ -29,11 +28,11 @@ from audit import chain
 from audit.actions import Action
 from audit.models import Event
 from audit.seals import proofs
+from entitlements import spreadsheets
 from entitlements.errors import DomainError
 from entitlements.keys import signing
 from entitlements.revocation import record_keys
 from governance.database import cursors
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.pack_check import verify
 from governance.reviews.pack_tables import contents
@@ -161,11 +160,10 @@ def _write(folder: Path, name: str, rows: Iterable[Mapping[str, Any]]) -> int:
 
 
 def _also_as_csv(rows: Iterable[Mapping[str, Any]], sheet: Any) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401 - a text file
-    out = csv.writer(sheet, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     for number, row in enumerate(rows):
         if number == 0:
-            out.writerow(row)
-        out.writerow([review_rules.cell(_flat(value)) for value in row.values()])
+            sheet.write(spreadsheets.line(row))
+        sheet.write(spreadsheets.line(map(_flat, row.values())))
         yield row
 
 

@@ -17,9 +17,9 @@ from django.db import connection
 from audit.actions import Action
 from audit.models import Event
 from entitlements.definitions import impressions
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import undecided
+from governance.reviews.items import review_rules
 from governance.reviews.pack_check import verify
 from governance.reviews.pack_tables import contents, period, spot_checks
 from governance.reviews.pack_tables.tables import Table, issued_after, over_before, utc

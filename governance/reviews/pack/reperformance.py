@@ -18,8 +18,8 @@ from typing import Any, Final
 from audit.actions import Action
 from audit.models import Event
 from entitlements.grants.models import Grant
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items import review_rules
 from governance.reviews.pack_check import verify
 from governance.reviews.pack_tables import past_grants, past_things
 from governance.reviews.population import open_findings, scopes

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from django.db.models import QuerySet
 
-from governance.deciders.review_rules import Verb
 from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items.review_rules import Verb
 from governance.reviews.spot_checks import spot_checks
 from governance.reviews.spot_checks.models import SpotCheck
 

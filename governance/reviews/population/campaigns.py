@@ -15,8 +15,8 @@ from audit import chain, clock, log
 from audit.actions import Action
 from entitlements.errors import NotFound
 from entitlements.people.models import Person
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items import review_rules
 from governance.reviews.items.errors import BadCampaignOptions, DueTooLate, DueTooSoon, NameTaken
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import fallback

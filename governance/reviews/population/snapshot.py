@@ -17,9 +17,8 @@ from django.db.models import Max
 
 from entitlements.grants.models import Grant
 from governance.database import cursors
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.items import violations
+from governance.reviews.items import review_rules, violations
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.staging.models import SnapshotRow

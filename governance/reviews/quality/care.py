@@ -16,10 +16,9 @@ from django.db.models import Count, F, Q, QuerySet
 
 from entitlements.people.models import Person
 from governance.charts import figures
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import ReviewDecision
-from governance.reviews.items import tallies
+from governance.reviews.items import review_rules, tallies
 from governance.reviews.quality.models import TimingRun
 
 from . import timings

@@ -12,8 +12,7 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.people.models import Person
-from governance.deciders import review_rules
-from governance.reviews.items import best_effort, item_links
+from governance.reviews.items import best_effort, item_links, review_rules
 from governance.reviews.items.errors import ConflictOfInterest, ExceptionTooLong, NotFailed
 from governance.reviews.remediation.models import Remediation, RemediationException
 from governance.reviews.reviewers import assignment

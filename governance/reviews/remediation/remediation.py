@@ -23,12 +23,12 @@ from entitlements.feed.locks import Lock
 from entitlements.grants import batches, grants
 from entitlements.grants.models import Grant
 from entitlements.tokens.models import IssuedToken
-from governance.deciders.review_rules import RECALL, Verb
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import holds as holds_actions
 from governance.reviews.items import item_links
 from governance.reviews.items.models import ReviewItem, ReviewLine
+from governance.reviews.items.review_rules import RECALL, Verb
 from governance.reviews.kinds import subjects
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation.models import Remediation

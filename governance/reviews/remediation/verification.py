@@ -29,9 +29,9 @@ from entitlements.people.models import Membership, Person
 from entitlements.tokens import presented
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
-from governance.deciders.review_rules import Verb
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items.models import ReviewItem, ReviewLine
+from governance.reviews.items.review_rules import Verb
 from governance.reviews.kinds import subjects
 from governance.reviews.remediation.models import Remediation
 

@@ -25,10 +25,9 @@ from governance.conflicts_of_interest import routing, rules
 from governance.conflicts_of_interest.routing import ItemPeople, Route
 from governance.conflicts_of_interest.rules import Reason
 from governance.database import cursors
-from governance.deciders import review_rules
 from governance.out_of_office import delegations
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.items import item_links, tallies
+from governance.reviews.items import item_links, review_rules, tallies
 from governance.reviews.items.errors import ConflictOfInterest, NotTheReviewer, NotUnderWay
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers.models import Assignment

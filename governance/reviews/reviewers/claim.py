@@ -18,8 +18,7 @@ from entitlements.errors import DomainError, Forbidden, NotFound
 from entitlements.people.models import Person, Role
 from governance.conflicts_of_interest.routing import ItemPeople
 from governance.conflicts_of_interest.rules import Reason
-from governance.deciders import review_rules
-from governance.reviews.items import visibility
+from governance.reviews.items import review_rules, visibility
 from governance.reviews.items.errors import ConflictOfInterest
 from governance.reviews.reviewers.models import Assignment
 

@@ -17,8 +17,8 @@ from entitlements.people.models import Group, Membership, Person, Role
 from entitlements.words import Risk
 from governance.approvals.models import Approval
 from governance.conflicts_of_interest.routing import GROUP, SPOT_CHECK, ItemPeople, Stage
-from governance.deciders import review_rules
 from governance.requests.models import AccessRequest
+from governance.reviews.items import review_rules
 
 _ITEMS: Final = """
 SELECT i.id, i.risk, c.kind, i.holder_first, o.login, h.login,

@@ -15,11 +15,11 @@ from rest_framework.response import Response
 
 from entitlements.api.endpoints import Listing
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
-from governance.deciders import review_rules
 from governance.reviews.campaigns.api.bodies import ReviewLineSerializer, SuggestionShown
 from governance.reviews.campaigns.api.campaigns import ReviewResource
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.event_triggered import follow_up
+from governance.reviews.items import review_rules
 from governance.reviews.items.models import ReviewLine
 from governance.reviews.spot_checks import plan as plan_actions
 from governance.reviews.spot_checks import spot_checks

@@ -16,12 +16,12 @@ from audit import clock, log
 from audit.actions import Action
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.people.models import Person
-from governance.deciders.review_rules import Verb
 from governance.eligibility import narrowing
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import item_links
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadAnswer, ConflictOfInterest, Refused
+from governance.reviews.items.review_rules import Verb
 from governance.reviews.quality.agreement import Agreement
 from governance.reviews.reviewers import checkers
 from governance.reviews.spot_checks.models import SpotCheck, SpotCheckPlan

@@ -17,12 +17,12 @@ from rest_framework.response import Response
 from entitlements.api import preconditions
 from entitlements.api.endpoints import Listing, tagged
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
-from governance.deciders import review_rules
 from governance.reviews.campaigns.api.bodies import CampaignSerializer
 from governance.reviews.campaigns.api.campaigns import ReviewResource
 from governance.reviews.campaigns.api.options import CampaignSettingsInputSerializer, Scope, Strategies, options_of
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.api import MaybeWhy
+from governance.reviews.items import review_rules
 from governance.reviews.population import campaigns
 from governance.reviews.spot_checks import plan
 from governance.reviews.templates import templates

@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy
 
 from entitlements.errors import Malformed
 from entitlements.words import Risk
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
+from governance.reviews.items import review_rules
 from governance.reviews.items.errors import BadCadence, DueTooSoon
 from governance.reviews.population import scope_words
 from governance.reviews.population.campaigns import CampaignOptions

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,8 +9,8 @@ from entitlements.words import Risk
 from governance.conflicts_of_interest import routing
 from governance.conflicts_of_interest.routing import ItemPeople
 from governance.conflicts_of_interest.rules import Reason
-from governance.deciders import review_rules
-from governance.deciders.review_rules import Verb
+from governance.reviews.items import review_rules
+from governance.reviews.items.review_rules import Verb
 from governance.reviews.reviewers import assignment
 
 EVERYBODY = ItemPeople(
@@ -196,48 +194,6 @@ def test_only_keeping_what_is_critical_needs_words(verb: Verb, risk: Risk, neede
 )
 def test_ten_letters_or_digits_are_words(comment: str, written: bool) -> None:  # noqa: FBT001
     assert review_rules.is_written(comment) is written
-
-
-@pytest.mark.parametrize("hostile", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\u200b=1", "\uff1d1"])
-def test_no_cell_begins_like_a_formula(hostile: str) -> None:
-    assert review_rules.cell(hostile) == f"'{hostile}"
-
-
-@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-@pytest.mark.parametrize(
-    "hostile",
-    [
-        "x;=HYPERLINK(1);y",
-        "x; \u200b+1",
-        'x;"=1+1"',
-        "x\t@SUM(A1)",
-        "x|-1",
-        "x\n=1",
-        "x\r\n\uff1d1",
-        "\t=1",
-        "\r=1",
-        "';=1",
-        '=1;"";=1',
-    ],
-)
-def test_no_cell_begins_like_a_formula_whatever_a_program_takes_for_its_end(hostile: str, separator: str) -> None:
-    written = io.StringIO()
-    cells = ["before", review_rules.cell(hostile), "after;"]
-    csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(cells)
-    for row in csv.reader(io.StringIO(written.getvalue(), newline=""), delimiter=separator):
-        for cell in row:
-            assert not cell.lstrip(" \u200b\t\r\n").startswith(("=", "+", "-", "@", "\uff1d")), row
-
-
-def test_other_cells_stay_as_they_are() -> None:
-    assert [review_rules.cell(value) for value in ("plain; a=1", 3, None, "a=1", "", "no\x00nul")] == [
-        "plain; a=1",
-        "3",
-        "",
-        "a=1",
-        "",
-        "no\ufffdnul",
-    ]
 
 
 def test_a_population_digest_depends_on_the_order() -> None:

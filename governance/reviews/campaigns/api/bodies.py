@@ -10,14 +10,13 @@ from rest_framework import serializers
 from entitlements.api import preconditions
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.people.models import Person
-from governance.deciders import review_rules
 from governance.out_of_office import delegations
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.discussion.api.bodies import CommentSerializer, ItemQuestionSerializer
 from governance.reviews.discussion.models import ReviewComment, ReviewQuestion
-from governance.reviews.items import tallies
+from governance.reviews.items import review_rules, tallies
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.newer_signals import newer_signals
 from governance.reviews.newer_signals.models import NewerSignal

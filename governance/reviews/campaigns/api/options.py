@@ -9,8 +9,8 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from entitlements.api.fields import InputSerializer, Text
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
+from governance.reviews.items import review_rules
 from governance.reviews.population import campaigns
 
 _MOST: Final = 200

@@ -16,12 +16,19 @@ from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.charts import geometry, plots
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import reminders
 from governance.reviews.decisions import recall, submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
-from governance.reviews.items import facts, subject_words, tallies, violation_queries, violations, visibility
+from governance.reviews.items import (
+    facts,
+    review_rules,
+    subject_words,
+    tallies,
+    violation_queries,
+    violations,
+    visibility,
+)
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.newer_signals import queries as newer_signal_queries
 from governance.reviews.population import scopes, snapshot

@@ -13,11 +13,11 @@ from django.views.decorators.http import require_POST
 from entitlements.errors import Malformed
 from entitlements.people.models import Person
 from governance.console import doors, limit_fields
-from governance.deciders import review_rules
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.campaigns.queries import item as item_queries
 from governance.reviews.decisions import attention, submission
+from governance.reviews.items import review_rules
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import assignment

@@ -16,12 +16,12 @@ from django.views.decorators.http import require_POST
 from entitlements.errors import DomainError, Malformed, NotFound
 from governance.console import doors
 from governance.console.tags import REASONS
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import bulk
 from governance.reviews.decisions.bulk import Bar
+from governance.reviews.items import review_rules
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewItem
 

@@ -17,14 +17,14 @@ from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.console import doors
 from governance.console.tags import REASONS
-from governance.deciders import review_rules
-from governance.deciders.review_rules import Verb
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import facts, submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
+from governance.reviews.items import review_rules
 from governance.reviews.items.answer import lacking
+from governance.reviews.items.review_rules import Verb
 from governance.reviews.remediation import remediation
 from governance.reviews.usage import replay as replay_actions
 

@@ -22,7 +22,6 @@ from entitlements import strict
 from entitlements.errors import DomainError, Malformed, NotFound
 from governance.console import doors, paging
 from governance.console.tags import REASONS
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.campaigns.queries import campaigns as read
@@ -31,7 +30,7 @@ from governance.reviews.decisions import attention, submission
 from governance.reviews.decisions import recall as recall_actions
 from governance.reviews.decisions.models import Draft
 from governance.reviews.items import answer as answer_actions
-from governance.reviews.items import subject_words
+from governance.reviews.items import review_rules, subject_words
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import ViolationOpen
 from governance.reviews.items.models import ReviewItem

@@ -20,11 +20,11 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance import tasks
-from governance.deciders import review_rules
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.items import errors as item_errors
+from governance.reviews.items import review_rules
 from governance.reviews.items.errors import DeadlineAtWork, DeadlineNotHeld, NotSuspendedHere, NotTheOwner
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.population import campaigns

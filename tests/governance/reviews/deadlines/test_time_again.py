@@ -9,13 +9,13 @@ import pytest
 
 from audit import clock
 from entitlements.grants.models import Grant
-from governance.deciders import review_rules
 from governance.reviews.campaigns import close, pause
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.decisions import recall, submission
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import errors as item_errors
+from governance.reviews.items import review_rules
 from governance.reviews.items.models import ReviewItem
 from tests import make
 from tests.governance import companies

@@ -11,10 +11,10 @@ from entitlements.grants.models import Grant
 from governance.conflicts_of_interest import routing
 from governance.conflicts_of_interest.rules import OF_REVIEWS
 from governance.console import tags
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
+from governance.reviews.items import review_rules
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers.models import Assignment

@@ -17,14 +17,13 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people import people
 from entitlements.people.models import Role
-from governance.deciders import review_rules
 from governance.reviews.campaigns import close, sweeps
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission as submission_actions
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.evidence import record
 from governance.reviews.items import errors as item_errors
-from governance.reviews.items import visibility
+from governance.reviews.items import review_rules, visibility
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadAnswer, BadScope, NameTaken, NotTheReviewer
 from governance.reviews.items.models import ReviewItem, ReviewLine

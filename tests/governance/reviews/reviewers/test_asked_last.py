@@ -15,9 +15,8 @@ from entitlements.people import people
 from entitlements.people.models import Group, Membership, Person
 from governance.conflicts_of_interest import routing
 from governance.conflicts_of_interest.routing import ItemPeople, Route
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.items import answer
+from governance.reviews.items import answer, review_rules
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack import description
 from governance.reviews.population import campaigns

@@ -13,9 +13,8 @@ from audit.export import timeline
 from entitlements.errors import DomainError, Forbidden, NotFound
 from entitlements.people import people
 from entitlements.people.models import Person
-from governance.deciders import review_rules
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.items import errors
+from governance.reviews.items import errors, review_rules
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import claim

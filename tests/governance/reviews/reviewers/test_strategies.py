@@ -13,13 +13,12 @@ from audit import clock
 from audit.actions import Action
 from audit.export import timeline
 from entitlements.grants.models import Grant
-from governance.deciders import review_rules
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.decisions import submission
 from governance.reviews.decisions.models import ReviewDecision
-from governance.reviews.items import answer
+from governance.reviews.items import answer, review_rules
 from governance.reviews.items import errors as item_errors
 from governance.reviews.items.errors import BadCampaignOptions
 from governance.reviews.items.models import ReviewItem

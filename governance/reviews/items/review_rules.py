@@ -1,4 +1,4 @@
-"""Pure: what a reviewer's decision needs, and how a population and a table are written down.
+"""Pure: what a reviewer's decision needs, and how a population is written down.
 
 Nothing here reads a row or a clock. `governance/conflicts_of_interest` has who is asked.
 """
@@ -6,7 +6,6 @@ Nothing here reads a row or a clock. `governance/conflicts_of_interest` has who 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,11 +17,6 @@ ENGINE: Final = "resolve@6"
 _SATURDAY: Final = 5
 ASSIGNED: Final = "reassigned"
 CLAIMED: Final = "claimed"
-_LIVE_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet may take for the beginning of a formula, the full-width forms included."""
-_UNSEEN: Final = " \xa0\u200b\ufeff"
-_LIVE_WITHIN: Final = re.compile(rf"([;|\t\r\n])([{_UNSEEN}\"]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
-"""The same behind what some program takes for the end of a cell."""
 
 
 class Verb(StrEnum):
@@ -144,14 +138,3 @@ def population_digest(row_hashes: Iterable[str]) -> str:
 def row_digest(payload: str) -> str:
     """Return the SHA-256 of one row's stored text, in UTF-8."""
     return hashlib.sha256(payload.encode()).hexdigest()
-
-
-def cell(value: object) -> str:
-    """Write a value for a table that a spreadsheet will open: nothing in it becomes a formula.
-
-    A program whose separator is another one than the comma takes a cell apart at it, quoted or not, and at the ends of
-    lines: so nothing that follows one of these becomes a formula either.
-    """
-    text = "" if value is None else str(value)
-    text = _LIVE_WITHIN.sub(r"\1'\2", text.replace("\x00", "\ufffd"))
-    return f"'{text}" if text.lstrip(_UNSEEN).startswith(_LIVE_FORMULA) else text

@@ -1,1 +1,0 @@
-"""What a decision of a reviewer needs: pure rules."""
