@@ -13,7 +13,7 @@ from audit.context import SYSTEM, Principal
 from entitlements.errors import ReasonRequired
 from entitlements.people.models import Person
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.deadlines import deadlines, undecided
+from governance.reviews.deadlines import deadlines, effects, undecided
 from governance.reviews.items.errors import DeadlineAtWork, ItemsOpen, NotTheOwner, NotUnderWay
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
@@ -54,7 +54,7 @@ def _leave_unanswered(campaign: Campaign, still_open: int, *, by: Person, reason
     if campaign.owner_id != by.pk:
         raise NotTheOwner
     until = max([deadlines.grace_ends(campaign), *deadlines.extensions(campaign).values()])
-    if not campaign.is_rehearsal and (stopped := deadlines.effect(campaign).stopped):
+    if not campaign.is_rehearsal and (stopped := effects.effect(campaign).stopped):
         if clock.now() < until:
             raise ItemsOpen(open=stopped, until=until.isoformat())
         if stopped > deadlines.AT_ONCE:

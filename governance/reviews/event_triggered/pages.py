@@ -18,7 +18,6 @@ from governance.console import doors
 from governance.console.tags import REASONS
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import attention
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.decisions.pages.submission import message_of, proofs
@@ -28,6 +27,7 @@ from governance.reviews.event_triggered.causes import KIND_RULES
 from governance.reviews.event_triggered.models import MOST_POSTPONED, ReviewTrigger
 from governance.reviews.items import review_rules, visibility
 from governance.reviews.remediation import remediation
+from governance.reviews.workbench.queries import rows as item_rows
 
 _CALLS: Final = 10
 _DIGITS: Final = 9
@@ -51,9 +51,9 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         except DomainError as refusal:
             doors.record(request, refusal)
             problem = refusal
-    waiting = read.to_answer(campaign, person)
-    rows = read.rows(list(waiting[:_SHOWN]), person)
-    answered = read.rows(list(read.answered_by(campaign, person)), person)
+    waiting = item_rows.to_answer(campaign, person)
+    rows = item_rows.rows(list(waiting[:_SHOWN]), person)
+    answered = item_rows.rows(list(item_rows.answered_by(campaign, person)), person)
     context: dict[str, Any] = {
         "campaign": campaign,
         "trigger": trigger,
@@ -90,7 +90,7 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     review_answer = _read_answer(request)
     for item in review_answer.items:
         ms = doors.number(request.POST.get(f"ms:{item}", ""), _DIGITS)
-        if ms > 0 and read.open_assignments(campaign, by).filter(item=item).exists():
+        if ms > 0 and item_rows.open_assignments(campaign, by).filter(item=item).exists():
             attention.looked(item, by=by, ms=ms)
     weighs = answer.has_critical_item(campaign.pk, by)
     doors.require_reauthentication(request, "event-triggered-review-answer", weighs=weighs)

@@ -21,8 +21,6 @@ from governance.console import doors
 from governance.console.tags import REASONS
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.campaigns.queries import campaigns as read
-from governance.reviews.campaigns.queries import item as item_queries
 from governance.reviews.deadlines import deadlines, restore
 from governance.reviews.decisions import recall
 from governance.reviews.decisions.models import ReviewDecision
@@ -36,6 +34,8 @@ from governance.reviews.remediation.models import NoAnswer, Remediation
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers import claim as claim_actions
 from governance.reviews.reviewers.models import Assignment
+from governance.reviews.workbench.queries import item as item_queries
+from governance.reviews.workbench.queries import rows as item_rows
 
 _MOST_SHOWN: Final = 100
 _ACTS: Final = {
@@ -100,7 +100,7 @@ def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 
 def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
     """Return the evidence beside an item, and for its reviewer the forms that go with it."""
-    seen = item_queries.read_detail(read.with_details(ReviewItem.objects.filter(pk=row.pk), person).get(), person)
+    seen = item_queries.read_detail(item_rows.with_details(ReviewItem.objects.filter(pk=row.pk), person).get(), person)
     mine = item_queries.own_assignment(row, person) if row.campaign.state == Campaign.State.ACTIVE else None
     context: dict[str, Any] = {
         "detail": seen,

@@ -14,11 +14,11 @@ from entitlements.errors import DomainError
 from governance.console import doors
 from governance.console.tags import REASONS
 from governance.reviews.campaigns.pages.campaigns import find_campaign, permit
-from governance.reviews.campaigns.queries import item as item_queries
 from governance.reviews.event_triggered import follow_up as follow_up_actions
 from governance.reviews.items import review_rules
 from governance.reviews.spot_checks import plan, spot_checks
 from governance.reviews.spot_checks.models import SpotCheck
+from governance.reviews.workbench.queries import item as item_queries
 
 _MOST = 200
 

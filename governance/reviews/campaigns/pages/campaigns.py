@@ -44,6 +44,7 @@ from governance.reviews.staging.queries import launch
 from governance.reviews.templates import queries as template_queries
 from governance.reviews.templates import templates
 from governance.reviews.usage import coverage
+from governance.reviews.workbench.queries import rows as item_rows
 
 _USUAL: Final = timedelta(days=30)
 """How long a review usually runs."""
@@ -205,7 +206,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "asked_twice": sum(row["all"] for row in reviewers) > sum(part.count for part in parts) and not others,
         "claimable": claim.may_claim(unresolved, person) if campaign.state == Campaign.State.ACTIVE else set(),
         "over": read.ended_grants(campaign) if sees_all else [],
-        "mine": read.assigned(campaign, person).exists(),
+        "mine": item_rows.assigned(campaign, person).exists(),
         "waits": visibility_actions.waiting_for(person).filter(item__campaign=campaign).count(),
         "may_run": may(request, "campaign-close"),
         "may_evidence": may(request, "campaign-evidence", "GET") or visibility_actions.shared_with(person, campaign),

@@ -14,14 +14,14 @@ from entitlements.errors import Malformed
 from entitlements.people.models import Person
 from governance.console import doors, limit_fields
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.campaigns.queries import campaigns as read
-from governance.reviews.campaigns.queries import item as item_queries
 from governance.reviews.decisions import attention, submission
 from governance.reviews.items import review_rules
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import assignment
 from governance.reviews.usage import tighter_limits
+from governance.reviews.workbench.queries import item as item_queries
+from governance.reviews.workbench.queries import rows as item_rows
 
 _DIGITS: Final = 9
 
@@ -46,8 +46,8 @@ def narrow(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Draft keeping some of an item: the ticked lines, and those that are limited further."""
     campaign, person = find_campaign(request, slug), doors.person(request)
     rows = ReviewItem.objects.filter(pk=item, campaign=campaign)
-    doors.find(read.open_assignments(campaign, person), item=item)
-    (row,) = read.rows(list(read.with_details(rows, person)), person)
+    doors.find(item_rows.open_assignments(campaign, person), item=item)
+    (row,) = item_rows.rows(list(item_rows.with_details(rows, person)), person)
     kept = tuple(line["row"].pk for line in row.lines if str(line["row"].pk) in request.POST.getlist("keep"))
     limits = {
         each.line["row"].pk: limit

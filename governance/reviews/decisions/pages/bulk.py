@@ -18,12 +18,12 @@ from governance.console import doors
 from governance.console.tags import REASONS
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import bulk
 from governance.reviews.decisions.bulk import Bar
 from governance.reviews.items import review_rules
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewItem
+from governance.reviews.workbench.queries import rows as item_rows
 
 _WHY: Final = {
     Bar.NOT_YOURS: gettext_lazy("Not yours to answer, or answered already"),
@@ -44,7 +44,7 @@ _CODES: Final = {"certify": review_rules.KEEP, "reduce": review_rules.DROP, "rev
 def many(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask for the reason, show which items an answer fits, and draft it for them."""
     campaign, person = find_campaign(request, slug), doors.person(request)
-    items = read.assigned(campaign, person)
+    items = item_rows.assigned(campaign, person)
     if not items.exists():
         raise NotFound
     if "token" in request.POST:
@@ -56,7 +56,7 @@ def many(request: HttpRequest, slug: str) -> HttpResponse:
     context: dict[str, Any] = {"campaign": campaign, "answer": answer, "picked": picked, "verbs": list(_CODES)}
     context["reasons"] = [(code, REASONS[code]) for code in _CODES.get(answer.verb, ())]
     context["most"] = bulk.MOST.get(review_rules.Verb(answer.verb)) if answer.verb in _CODES else None
-    context["lately"] = read.recent_comments(person)
+    context["lately"] = item_rows.recent_comments(person)
     if answer.verb in _CODES and picked:
         try:
             if answer.reason_code:

@@ -19,7 +19,6 @@ from governance.console import doors
 from governance.console.tags import REASONS
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.decisions import facts, submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import review_rules
@@ -27,6 +26,7 @@ from governance.reviews.items.answer import lacking
 from governance.reviews.items.review_rules import Verb
 from governance.reviews.remediation import remediation
 from governance.reviews.usage import replay as replay_actions
+from governance.reviews.workbench.queries import rows as item_rows
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -34,7 +34,7 @@ from governance.reviews.usage import replay as replay_actions
 def submit(request: HttpRequest, slug: str) -> HttpResponse:
     """Show what submitting will do; then do it, and verify the removals."""
     campaign, person = find_campaign(request, slug), doors.person(request)
-    drafts = read.drafted(campaign, person)
+    drafts = item_rows.drafted(campaign, person)
     problem: DomainError | None = None
     if request.method == "POST":
         weighs = any(each.assignment.item.risk == Risk.CRITICAL for each in drafts)
@@ -109,7 +109,7 @@ class _DraftRow:
     """One drafted answer beside its item."""
 
     draft: Draft
-    row: read.Row
+    row: item_rows.Row
     amiss: str = ""
     person: Person | None = None
 
@@ -168,8 +168,8 @@ def _summary(
     campaign: Campaign, drafts: list[Draft], request: HttpRequest, problem: DomainError | None
 ) -> dict[str, Any]:
     person = doors.person(request)
-    waiting = read.to_answer(campaign, person).filter(pk__in=[each.assignment.item_id for each in drafts])
-    items = {row.item.pk: row for row in read.rows(list(waiting), person)}
+    waiting = item_rows.to_answer(campaign, person).filter(pk__in=[each.assignment.item_id for each in drafts])
+    items = {row.item.pk: row for row in item_rows.rows(list(waiting), person)}
     outdated = facts.outdated(drafts)
     rows = [
         _DraftRow(draft, items[pk], outdated.get(pk, ""), person)

@@ -24,8 +24,6 @@ from governance.console import doors, paging
 from governance.console.tags import REASONS
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.campaigns.queries import campaigns as read
-from governance.reviews.campaigns.queries import groups as groups_queries
 from governance.reviews.decisions import attention, submission
 from governance.reviews.decisions import recall as recall_actions
 from governance.reviews.decisions.models import Draft
@@ -34,6 +32,8 @@ from governance.reviews.items import review_rules, subject_words
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import ViolationOpen
 from governance.reviews.items.models import ReviewItem
+from governance.reviews.workbench.queries import groups as groups_queries
+from governance.reviews.workbench.queries import rows as item_rows
 
 SIZE: Final = 60
 """How many items stand on one page."""
@@ -44,7 +44,7 @@ SIZE: Final = 60
 def work(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the reviewer's items; without script the whole page is saved at once."""
     campaign, person = find_campaign(request, slug), doors.person(request)
-    items = read.assigned(campaign, person)
+    items = item_rows.assigned(campaign, person)
     if not items.exists():
         raise NotFound
     if campaign.kind == Campaign.Kind.MICRO:
@@ -52,7 +52,7 @@ def work(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST":
         return _save_page(request, campaign)
     view = request.GET.get("view", "")
-    waiting, answered = read.to_answer(campaign, person), read.answered_by(campaign, person)
+    waiting, answered = item_rows.to_answer(campaign, person), item_rows.answered_by(campaign, person)
     words, left = request.GET.get("q", "").strip()[:100], waiting.count()
     context: dict[str, Any] = {
         "campaign": campaign,
@@ -66,7 +66,7 @@ def work(request: HttpRequest, slug: str) -> HttpResponse:
     }
     if view == "answered":
         page = paging.page(request, answered, ("number", "id"), SIZE)
-        context |= {"page": page, "rows": read.rows(page.rows, person)}
+        context |= {"page": page, "rows": item_rows.rows(page.rows, person)}
     else:
         groups = groups_queries.view(view, groups_queries.matching(waiting, words), left)
         context |= _to_answer(request, groups, campaign)
@@ -77,7 +77,7 @@ def _to_answer(request: HttpRequest, seen: groups_queries.View, campaign: Campai
     """Return what the grid shows: its rows under their headings, and what its forms offer."""
     person = doors.person(request)
     page, drafts = paging.page(request, seen.rows, seen.order, SIZE), submission.drafts_of(campaign, person)
-    rows = read.rows(page.rows, person)
+    rows = item_rows.rows(page.rows, person)
     return {
         "page": page,
         "rows": rows,
@@ -89,7 +89,7 @@ def _to_answer(request: HttpRequest, seen: groups_queries.View, campaign: Campai
         "reasons": _Reasons(),
         "soonest": (clock.now() + timedelta(days=1)).date().isoformat(),
         "latest": (clock.now() + answer_actions.LATEST - timedelta(days=1)).date().isoformat(),
-        "lately": read.recent_comments(person),
+        "lately": item_rows.recent_comments(person),
     }
 
 
@@ -107,7 +107,7 @@ def _save_page(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     """Save every row of the form that differs from what is kept; one that another person changed meanwhile is named."""
     person, stale, saved = doors.person(request), 0, 0
     open_violations: list[str] = []
-    rows = {str(row.item.pk): row for row in read.rows(list(read.to_answer(campaign, person)), person)}
+    rows = {str(row.item.pk): row for row in item_rows.rows(list(item_rows.to_answer(campaign, person)), person)}
     for name in request.POST.getlist("item"):
         row = rows.get(name)
         if row is None or row.item.state != ReviewItem.State.IN_REVIEW:
@@ -191,7 +191,9 @@ def draft(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Keep one answer as it is changed; a script sends it, and gets the next revision or the refusal."""
     campaign, person = find_campaign(request, slug), doors.person(request)
     name = str(item)
-    held = Draft.objects.filter(assignment__in=read.open_assignments(campaign, person), assignment__item=item).first()
+    held = Draft.objects.filter(
+        assignment__in=item_rows.open_assignments(campaign, person), assignment__item=item
+    ).first()
     try:
         kept = submission.save_draft(item, _answer(request, name, held), by=person, rev=_rev(request, name))
     except DomainError as refusal:

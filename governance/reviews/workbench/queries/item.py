@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from audit import clock
 from audit.models import Event
-from entitlements.definitions import definitions
+from entitlements.definitions import differences
 from entitlements.grants.models import Grant, GrantLine
 from entitlements.people.models import Person
 from governance.console import limit_fields, side_by_side
@@ -28,8 +28,7 @@ from governance.reviews.reviewers.models import Assignment
 from governance.reviews.suggestions import changes_since
 from governance.reviews.usage import replay, right_sizing, tighter_limits, usage
 from governance.reviews.usage.tighter_limits import Tightening
-
-from . import campaigns as read
+from governance.reviews.workbench.queries import rows as item_rows
 
 _CALLS: Final = 10
 _BEFORE: Final = 5
@@ -60,7 +59,7 @@ class Flow:
 class Detail:
     """All evidence beside one item."""
 
-    row: read.Row
+    row: item_rows.Row
     whole: replay.Replay | None
     suggested: replay.Replay | None
     drafted: replay.Replay | None
@@ -80,7 +79,7 @@ class Detail:
 
 def read_detail(item: ReviewItem, person: Person, *, whole: bool = False) -> Detail:
     """Read it in a fixed number of statements; `item` comes from `campaigns.to_answer` or `with_details`."""
-    (row,) = read.rows([item], person, whole=whole)
+    (row,) = item_rows.rows([item], person, whole=whole)
     lines = [line["row"] for line in row.lines] if row.is_access else []
     grants = sorted({line.grant_id for line in lines if line.grant_id})
     _note_ranges(row, grants)
@@ -106,7 +105,7 @@ def read_blind_detail(item: ReviewItem, person: Person) -> Detail:
 
     It leaves out the flows as they are now and calls since then: calls denied by a removal would reveal it.
     """
-    row = read.with_details(ReviewItem.objects.filter(pk=item.pk), person).get()
+    row = item_rows.with_details(ReviewItem.objects.filter(pk=item.pk), person).get()
     row.past_decisions = []  # type: ignore[attr-defined]
     row.current_decision = None
     seen = read_detail(row, person, whole=True)
@@ -114,7 +113,7 @@ def read_blind_detail(item: ReviewItem, person: Person) -> Detail:
     return replace(seen, flows=[], calls=[call for call in seen.calls if frozen is not None and call.at <= frozen])
 
 
-def _note_ranges(row: read.Row, grants: Sequence[UUID]) -> None:
+def _note_ranges(row: item_rows.Row, grants: Sequence[UUID]) -> None:
     """Add to each line its usage up to now, and the range of each argument that a limit bounds."""
     if not any(line["row"].limits for line in row.lines):
         return
@@ -146,7 +145,7 @@ def _line(sign: str, line: changes_since.ToolChange) -> side_by_side.Change:
     same = 0
     if line.is_redefined:
         before, now = line.before or {}, line.now or {}
-        sentences = tuple(definitions.difference(before or None, now or None))
+        sentences = tuple(differences.difference(before or None, now or None))
         rows, same = side_by_side.definitions(before, now)
     if line.has_new_limits:
         rows = (side_by_side.row(about, *sides), *rows)
@@ -210,7 +209,7 @@ class Narrowing:
     lower: Sequence[Tightening] = ()
 
 
-def narrowing(row: read.Row, draft: Draft | None) -> list[Narrowing]:
+def narrowing(row: item_rows.Row, draft: Draft | None) -> list[Narrowing]:
     """Return the form that keeps some: each line with the limits that its tool's arguments can have."""
     held = draft.limits if draft else {}
     prefetch_related_objects([line["row"].tool for line in row.lines], "approved")
@@ -240,4 +239,4 @@ def lowered(form: Sequence[Narrowing]) -> replay.Replay | None:
 
 def own_assignment(item: ReviewItem, person: Person) -> Assignment | None:
     """Return the open assignment by which a person answers an item now."""
-    return read.open_assignments(item.campaign, person).filter(item=item).select_related("reviewer").first()
+    return item_rows.open_assignments(item.campaign, person).filter(item=item).select_related("reviewer").first()

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.suggestions import changes_since
 
-from .campaigns import Row
+from .rows import Row
 
 VIEWS: Final = {
     "risk": _("Riskiest first"),
