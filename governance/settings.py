@@ -199,7 +199,7 @@ MFA_FORMS = {
 }
 MFA_TOTP_ISSUER = "Mandate"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEMO
-SOCIALACCOUNT_ADAPTER = "governance.sign_in.allauth_adapter.CompanyAccountAdapter"
+SOCIALACCOUNT_ADAPTER = "governance.sign_in.company_sign_in.CompanyAccountAdapter"
 SOCIALACCOUNT_AUTO_SIGNUP = False
 SOCIALACCOUNT_LOGIN_ON_GET = True  # the policy lets no form lead to another site, not even through a redirect
 SOCIALACCOUNT_STORE_TOKENS = False

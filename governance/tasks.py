@@ -10,6 +10,7 @@ from uuid import UUID
 from celery import shared_task
 
 from audit.retention import partitions
+from governance.approvals import auto_approval_checks
 from governance.reviews.campaigns import sweeps as sweeps_actions
 from governance.reviews.deadlines import deadlines
 from governance.reviews.deadlines import reminders as reviewers
@@ -25,7 +26,7 @@ from governance.reviews.templates import templates
 from governance.reviews.usage import coverage as coverage_actions
 from governance.reviews.usage import usage
 
-from .approvals import auto_approval, reminders, reroute
+from .approvals import reminders, reroute
 from .break_glass import break_glass
 from .charts import figures
 from .coverage_map import coverage_map
@@ -156,7 +157,7 @@ def open_micro_reviews() -> None:
 @shared_task(ignore_result=True)
 def look_for_causes() -> None:
     """Sweep for triggers without an event of their own, such as a first use; send notices of waiting auto-approvals."""
-    _each(sweeps.find, _open_causes, auto_approval.tell_due)
+    _each(sweeps.find, _open_causes, auto_approval_checks.tell_due)
 
 
 def _each(*steps: Callable[[], object]) -> None:

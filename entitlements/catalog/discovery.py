@@ -13,7 +13,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.catalog.models import System, Tool, ToolVersion
-from entitlements.definitions import definitions
+from entitlements.definitions import definitions, differences
 from entitlements.definitions.definitions import Consequence
 from entitlements.errors import DomainError, Stale
 from entitlements.feed import changes, locks
@@ -139,7 +139,7 @@ def _changed(tool: Tool, raw: dict[str, Any], digest: str, result: Discovery, *,
         "change": change.value,
         "consequence": consequence.value if stops or consequence is Consequence.KEEP_SERVING else "none",
         "state": tool.state,
-        "difference": _cut(definitions.difference(pinned, raw)),
+        "difference": _cut(differences.difference(pinned, raw)),
     }
     log.record(Action.TOOL_CHANGED, about=tools.about(tool), by=by, detail=detail)
     if stops:
@@ -166,7 +166,7 @@ def _back(tool: Tool, raw: dict[str, Any], result: Discovery, *, by: Principal) 
     _save(tool, raw)
     result.returned.append(tool.name)
     pinned = tool.approved.definition if tool.approved else None
-    difference = _cut(definitions.difference(pinned, raw)) if pinned else []
+    difference = _cut(differences.difference(pinned, raw)) if pinned else []
     detail = {"sha256": tool.seen.sha256, "state": tool.state, "difference": difference}
     log.record(Action.TOOL_RETURNED, about=tools.about(tool), by=by, detail=detail)
 

@@ -30,10 +30,9 @@ _MOST_VALUES: Final = 20_000
 _EXACT: Final = 2**53 - 1
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _SHOWN: Final = ("name", "title", "description", "inputSchema", "outputSchema", "annotations", "execution")
-_TEXTS: Final = frozenset({"title", "description", "_meta"})
+TEXTS: Final = frozenset({"title", "description", "_meta"})
 _PICTURES: Final = frozenset({"icons"})
-_SCHEMAS: Final = ("inputSchema", "outputSchema")
-_LONGEST_QUOTE: Final = 160
+SCHEMAS: Final = ("inputSchema", "outputSchema")
 # What a missing hint means, by the specification of MCP: the worst.
 _HINTS: Final = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
 
@@ -85,7 +84,7 @@ def check(raw: object) -> dict[str, Any]:
         raise DefinitionMalformed("A tool's name has 1 to 128 letters, digits, '_', '.' or '-'.")
     if not isinstance(raw.get("inputSchema"), dict) or not isinstance(raw.get("outputSchema", {}), dict):
         raise DefinitionMalformed("A tool's schemas are objects, and the input schema is there.", tool=name)
-    for kind in _SCHEMAS:
+    for kind in SCHEMAS:
         for target in schemas.foreign_references(raw.get(kind)):
             raise DefinitionMalformed(f"The {kind} refers to something elsewhere.", tool=name, reference=target)
     if len(canonical(raw)) > _LARGEST:
@@ -130,8 +129,8 @@ def classify(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Ch
         return Change.NONE
     if schemas.key_of(hints(old)) != schemas.key_of(hints(new)):
         return Change.ANNOTATION_FLIP
-    fields = {key for key in old.keys() | new.keys() if not _same(old, new, key)}
-    unknown = fields - _TEXTS - _PICTURES - {*_SCHEMAS, "annotations"}
+    fields = {key for key in old.keys() | new.keys() if not is_same(old, new, key)}
+    unknown = fields - TEXTS - _PICTURES - {*SCHEMAS, "annotations"}
     if unknown:
         return Change.SCHEMA_CHANGED
     if way := _schema_change(old, new):
@@ -152,30 +151,6 @@ def consequence(change: Change, risk: Risk) -> Consequence:
     return Consequence.QUARANTINE
 
 
-def difference(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> list[str]:
-    """Say every difference in plain sentences; an empty list only when there is none.
-
-    The sentences quote the server's words, which are untrusted: escape them where they are shown.
-    """
-    if old is None or new is None:
-        change = classify(old, new)
-        return {
-            Change.ADDED: ["The server offers this tool for the first time."],
-            Change.REMOVED: ["The server no longer offers this tool."],
-        }.get(change, [])
-    sentences: list[str] = []
-    for field in sorted(key for key in old.keys() | new.keys() if not _same(old, new, key)):
-        if field in _SCHEMAS:
-            sentences += _schema_sentences(field, old.get(field), new.get(field))
-        elif field == "annotations":
-            sentences += _hint_sentences(old, new)
-        elif field in _TEXTS and field != "_meta":
-            sentences.append(_text_sentence(field, old.get(field), new.get(field)))
-        else:
-            sentences.append(f"The field {field} changed.")
-    return sentences
-
-
 def hints(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The behaviour a server claims for its tool, with what MCP says a missing hint means. Untrusted."""
     annotations = raw.get("annotations")
@@ -185,7 +160,8 @@ def hints(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {**_HINTS, **claimed}
 
 
-def _same(old: Mapping[str, Any], new: Mapping[str, Any], key: str) -> bool:
+def is_same(old: Mapping[str, Any], new: Mapping[str, Any], key: str) -> bool:
+    """Whether a field is the same in two versions."""
     return (key in old) == (key in new) and canonical({key: old.get(key)}) == canonical({key: new.get(key)})
 
 
@@ -232,73 +208,3 @@ def _rounded(value: Any, place: str, large: list[list[str]], depth: int) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise DefinitionMalformed("A number in the definition is not finite.")
     return value
-
-
-# Sentences
-
-
-def _quoted(value: object) -> str:
-    text = value if isinstance(value, str) else schemas.key_of(value)
-    return f"“{text}”" if len(text) <= _LONGEST_QUOTE else f"“{text[:_LONGEST_QUOTE]}…”"
-
-
-def _text_sentence(field: str, old: object, new: object) -> str:
-    if old is None or new is None:
-        return f"The {field} was {'added' if old is None else 'removed'}: {_quoted(new if old is None else old)}."
-    return f"The {field} changed from {_quoted(old)} to {_quoted(new)}."
-
-
-def _hint_sentences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    words = {
-        "readOnlyHint": ("says that the tool only reads", "no longer says that the tool only reads"),
-        "destructiveHint": ("says that the tool may destroy things", "says that the tool destroys nothing"),
-        "idempotentHint": ("says that repeating a call changes nothing", "says that repeating a call matters"),
-        "openWorldHint": ("says that the tool reaches the outside world", "says that the tool stays inside"),
-    }
-    before, after = hints(old), hints(new)
-    changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
-    sentences = [
-        f"The server now {words[key][0 if after.get(key) else 1]}." if key in words else f"The hint {key} changed."
-        for key in changed
-    ]
-    return sentences or ["The annotations changed in their wording."]
-
-
-def _schema_sentences(field: str, old: object, new: object) -> list[str]:
-    """Say what happened to each named argument, then whether anything else in the schema changed."""
-    word = "argument" if field == "inputSchema" else "result field"
-    before, after = schemas.properties(old), schemas.properties(new)
-    sentences: list[str] = []
-    for name in sorted(after.keys() - before.keys()):
-        must = " and must be given" if name in schemas.required(new) else ""
-        sentences.append(f"The {word} {_quoted(name)} was added{must}.")
-    sentences.extend(f"The {word} {_quoted(name)} was removed." for name in sorted(before.keys() - after.keys()))
-    for name in sorted(before.keys() & after.keys()):
-        sentences += _argument_sentences(f"The {word} {_quoted(name)}", before[name], after[name])
-        if (name in schemas.required(old)) != (name in schemas.required(new)):
-            sentences.append(
-                f"The {word} {_quoted(name)} {'must' if name in schemas.required(new) else 'need not'} be given."
-            )
-    rest = [_rest(old), _rest(new)]
-    if schemas.key_of(rest[0]) != schemas.key_of(rest[1]) or not sentences:
-        sentences.append(f"Something else in the {field} changed.")
-    return sentences
-
-
-def _argument_sentences(subject: str, old: object, new: object) -> list[str]:
-    if schemas.key_of(old) == schemas.key_of(new):
-        return []
-    ways = schemas.compare(schemas.skeleton(old), schemas.skeleton(new))
-    if not ways:
-        return [f"{subject} is described in other words."]
-    if ways == {Direction.WIDER}:
-        return [f"{subject} allows more than before."]
-    return [f"{subject} allows less than before." if ways == {Direction.NARROWER} else f"{subject} changed its form."]
-
-
-def _rest(schema: object) -> object:
-    return (
-        {k: v for k, v in schema.items() if k not in ("properties", "required")}
-        if isinstance(schema, Mapping)
-        else schema
-    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -19,8 +19,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from audit import clock, log
-from audit.actions import Action
+from audit import clock
 from entitlements.errors import DomainError, Malformed, NotFound, Stale
 from entitlements.people import people
 from entitlements.people.models import Group, Identity, Person
@@ -28,7 +27,7 @@ from entitlements.people_sources.models import PeopleSource, SourcedGroup, Sourc
 
 from . import sources
 
-_REASON: Final = "The people source says so."
+REASON: Final = "The people source says so."
 _RESERVED: Final = frozenset({"add"})
 _LONGEST: Final = 60
 _TRIES: Final = 1000
@@ -50,12 +49,6 @@ class SubjectStays(DomainError):
     """The external id cannot change, because it is the person's subject at the sign-in."""
 
     code, status = "subject_stays", HTTPStatus.UNPROCESSABLE_ENTITY
-
-
-class UnknownMember(DomainError):
-    """A member is not a person whom this source added. Groups inside groups are not supported."""
-
-    code, status = "unknown_member", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class RemovalHeld(DomainError):
@@ -111,7 +104,7 @@ def change_person(
     """
     with transaction.atomic():
         sources.lock(source)
-        entry = _entry(source.people.all(), pk, expected)
+        entry = entry_of(source.people.all(), pk, expected)
         _check(source, data, entry)
         is_held = entry.active and not data.active and sources.hold_removal(entry, by=source.principal)
         if not is_held:
@@ -127,75 +120,20 @@ def remove_person(source: PeopleSource, pk: UUID, *, expected: int | None = None
     """Disable at once a person whom a source deletes, and hide them from it. Raises NotFound, Stale, RemovalHeld."""
     with transaction.atomic():
         sources.lock(source)
-        entry = _entry(source.people.all(), pk, expected)
+        entry = entry_of(source.people.all(), pk, expected)
         is_held = entry.active and sources.hold_removal(entry, by=source.principal)
         if not is_held:
             for group in Group.objects.filter(people=entry.person, sourced__source=source):
-                people.remove_member(group, entry.person, by=source.principal, reason=_REASON)
-            sources.remove_now(entry, by=source.principal, reason=_REASON)
+                people.remove_member(group, entry.person, by=source.principal, reason=REASON)
+            sources.remove_now(entry, by=source.principal, reason=REASON)
             SourcedPerson.objects.filter(pk=pk).update(removed_at=clock.now())
-            _heard(source)
+            note_change(source)
     if is_held:
         raise RemovalHeld
 
 
-@transaction.atomic
-def add_group(source: PeopleSource, name: str, *, external_id: str, members: Iterable[str]) -> SourcedGroup:
-    """Add a group; a group of the same name that was made by hand stays what it is. Raises UnknownMember, Malformed."""
-    sources.lock(source)
-    if external_id and source.groups.filter(external_id=external_id, removed_at=None).exists():
-        raise UserNameTaken
-    slug = _free(_slug(name), lambda candidate: Group.objects.filter(slug=candidate).exists())
-    now, people_in_group = clock.now(), _members(source, members)
-    group = people.make_group(slug, name=name[:200], people=people_in_group, by=source.principal)
-    _heard(source)
-    return SourcedGroup.objects.create(
-        source=source, group=group, external_id=external_id, created_at=now, changed_at=now
-    )
-
-
-@transaction.atomic
-def change_group(
-    source: PeopleSource,
-    pk: UUID,
-    *,
-    name: str,
-    external_id: str,
-    members: Iterable[str],
-    expected: int | None = None,
-) -> SourcedGroup:
-    """Write a group's name and who is in it, and so in every grant that names it.
-
-    Raises NotFound, Stale, UnknownMember.
-    """
-    sources.lock(source)
-    entry = _entry(source.groups.all(), pk, expected)
-    group = entry.group
-    if group.name != name[:200]:
-        before, group.name = group.name, name[:200]
-        group.save(update_fields=["name"])
-        detail = {"from": before, "to": group.name}
-        log.record(Action.GROUP_RENAMED, about=[f"group:{group.slug}"], by=source.principal, detail=detail)
-    _set_members(entry, _members(source, members))
-    entry.external_id, entry.version, entry.changed_at = external_id, entry.version + 1, clock.now()
-    entry.save(update_fields=["external_id", "version", "changed_at"])
-    _heard(source)
-    return entry
-
-
-@transaction.atomic
-def close_group(source: PeopleSource, pk: UUID, *, expected: int | None = None) -> None:
-    """Take everybody out of a group that the source deletes; its name stays, since grants may name it."""
-    sources.lock(source)
-    entry = _entry(source.groups.all(), pk, expected)
-    _set_members(entry, [])
-    entry.removed_at = clock.now()
-    entry.save(update_fields=["removed_at"])
-    log.record(Action.GROUP_CLOSED, about=[f"group:{entry.group.slug}"], by=source.principal)
-    _heard(source)
-
-
-def _entry[E: (SourcedPerson, SourcedGroup)](rows: QuerySet[E], pk: UUID, expected: int | None) -> E:
+def entry_of[E: (SourcedPerson, SourcedGroup)](rows: QuerySet[E], pk: UUID, expected: int | None) -> E:
+    """Return an entry of a source at the version that the source saw. Raises NotFound, Stale."""
     entry = rows.filter(pk=pk, removed_at=None).first()
     if entry is None:
         raise NotFound
@@ -245,10 +183,10 @@ def _write(entry: SourcedPerson, data: DirectoryPerson) -> SourcedPerson:
         people.check_manager(locked, manager)
     people.write(locked, by=by, name=data.name, email=data.email, manager=manager)
     if leaves:
-        sources.remove_now(entry, by=by, reason=_REASON)
+        sources.remove_now(entry, by=by, reason=REASON)
     elif comes_back and was_here is not None:
-        people.enable(locked, by=by, reason=_REASON)
-    _heard(entry.source)
+        people.enable(locked, by=by, reason=REASON)
+    note_change(entry.source)
     return SourcedPerson.objects.select_related("person__manager", "source").get(pk=entry.pk)
 
 
@@ -283,42 +221,21 @@ def _settle_reports(entry: SourcedPerson) -> None:
         people.write(locked, by=entry.source.principal, manager=entry.person)
 
 
-def _members(source: PeopleSource, members: Iterable[str]) -> list[Person]:
-    keys = set(members)
-    try:
-        known = source.people.filter(pk__in=[UUID(key) for key in keys], removed_at=None).select_related("person")
-    except ValueError as error:
-        raise UnknownMember from error
-    people_found = [entry.person for entry in known]
-    if len(people_found) != len(keys):
-        raise UnknownMember
-    return people_found
-
-
-def _set_members(entry: SourcedGroup, wanted: list[Person]) -> None:
-    group, by = entry.group, entry.source.principal
-    before = {person.pk: person for person in group.people.all()}
-    after = {person.pk: person for person in wanted}
-    for pk in sorted(before.keys() - after.keys()):
-        people.remove_member(group, before[pk], by=by, reason=_REASON)
-    for pk in sorted(after.keys() - before.keys()):
-        people.add_member(group, after[pk], by=by, reason=_REASON)
-
-
 def _free_login(user_name: str) -> str:
     """Make a login of a user name; a login is never given again. Raises LoginKeptByHand."""
     login = login_of(user_name)
     if Person.objects.filter(login=login, sourced=None).exists():
         raise LoginKeptByHand(login=login)
-    return _free(login, lambda candidate: Person.objects.filter(login=candidate).exists())
+    return free(login, lambda candidate: Person.objects.filter(login=candidate).exists())
 
 
 def login_of(user_name: str) -> str:
     """Return the login that a user name asks for."""
-    return _slug(user_name.split("@", 1)[0])
+    return slug_of(user_name.split("@", 1)[0])
 
 
-def _free(name: str, is_taken: Callable[[str], bool]) -> str:
+def free(name: str, is_taken: Callable[[str], bool]) -> str:
+    """Return the name, with a number where it is taken or reserved. Raises UserNameTaken."""
     candidates = [name, *(f"{name}-{number}" for number in range(2, _TRIES))]
     for candidate in candidates:
         if candidate not in _RESERVED and not is_taken(candidate):
@@ -326,10 +243,12 @@ def _free(name: str, is_taken: Callable[[str], bool]) -> str:
     raise UserNameTaken
 
 
-def _slug(text: str) -> str:
+def slug_of(text: str) -> str:
+    """Make a short name of a text: small letters, digits and hyphens."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LONGEST].strip("-") or "person"
 
 
-def _heard(source: PeopleSource) -> None:
+def note_change(source: PeopleSource) -> None:
+    """Note that a source changed something now."""
     PeopleSource.objects.filter(pk=source.pk).update(changed_at=clock.now())

@@ -21,7 +21,7 @@ from entitlements.people.models import Group
 from governance.api.matrix import MATRIX
 from governance.approval_policies import policies
 from governance.approval_policies.models import ApprovalPolicy, AutoApproval, AutoApprovalRule, PolicyProposal
-from governance.approvals import auto_approval
+from governance.approvals import auto_approval, auto_approval_checks
 from governance.sod.api.policies import PersonAction, first_hand
 
 
@@ -336,5 +336,5 @@ class ReviewAutoApproval(_AutoApprovals):
         found = self.found()
         self.permit(found, *self.links(found))
         asked = self.body(AutoApprovalReviewInputSerializer)
-        auto_approval.look(found.pk, by=first_hand(self), **asked)
+        auto_approval_checks.look(found.pk, by=first_hand(self), **asked)
         return self.again(found)

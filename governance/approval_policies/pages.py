@@ -24,7 +24,7 @@ from entitlements.people.models import Group
 from entitlements.words import Risk
 from governance.approval_policies import policies, rules
 from governance.approval_policies.models import ApprovalPolicy, AutoApproval, AutoApprovalRule, PolicyProposal
-from governance.approvals import auto_approval
+from governance.approvals import auto_approval, auto_approval_checks
 from governance.conflicts_of_interest.routing import GROUP
 from governance.console import choices, doors, form_fields, paging
 
@@ -68,7 +68,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "policies": [(each, words(each.stages)) for each in page.rows],
         "proposals": [_proposal(each) for each in _waiting().order_by("proposed_at")[:_MOST_SHOWN]],
         "rules": list(rows[:_MOST_SHOWN]),
-        "looks": list(auto_approval.due(caller.human)[:_MOST_SHOWN])
+        "looks": list(auto_approval_checks.due(caller.human)[:_MOST_SHOWN])
         if doors.may(caller, "auto-approvals", None, "GET")
         else [],
         "me": doors.person(request),
@@ -311,6 +311,6 @@ def look(request: HttpRequest, approval: UUID) -> HttpResponse:
     verdict = request.POST.get("verb", "")
     if verdict not in AutoApproval.Verdict.values:
         raise Malformed
-    auto_approval.look(found.pk, by=doors.person(request), verdict=verdict, reason=doors.reason(request))
+    auto_approval_checks.look(found.pk, by=doors.person(request), verdict=verdict, reason=doors.reason(request))
     doors.done(request, _("Taken back.") if verdict == AutoApproval.Verdict.REVOKE else _("Kept."))
     return redirect(doors.back(request, HERE))

@@ -19,7 +19,7 @@ from entitlements.api.matrix import Matrix
 from entitlements.errors import Forbidden
 from entitlements.people.models import Group, Person
 from governance.api.matrix import MATRIX
-from governance.break_glass import break_glass
+from governance.break_glass import break_glass, queries
 from governance.break_glass.models import BreakGlassGrant
 from governance.eligibility import eligibility
 from governance.requests.api.bodies import Limits, Names
@@ -93,8 +93,8 @@ class _BreakGlassGrants(Resource):
     def rows(self) -> QuerySet[BreakGlassGrant]:
         """Return what the caller sees."""
         if self.caller.human is None:
-            return break_glass.all_of_them() if self.caller.is_script else BreakGlassGrant.objects.none()
-        return break_glass.visible_to(self.caller.human)
+            return queries.all_of_them() if self.caller.is_script else BreakGlassGrant.objects.none()
+        return queries.visible_to(self.caller.human)
 
     def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
         """Return the links of an emergency."""

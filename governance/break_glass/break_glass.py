@@ -20,7 +20,6 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
-from entitlements.access.caller import SEE_EVERYTHING
 from entitlements.access.reauthentication import has_second_factor
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, Tool
@@ -40,9 +39,11 @@ from governance.eligibility.eligibility import RequestTerms
 from governance.requests.models import AccessRequest
 from governance.setup import readiness
 from governance.sod import check, exceptions
+from governance.sod import facts as sod_facts
 
 MAY: Final = (Role.SECURITY, Role.ANALYST)
 """Who declares an emergency at any system; besides them a system's owner at that system."""
+AROUND: Final = ("given_by", "reviewed_by", "grant__agent", "grant__entitlement__system")
 REVIEWERS: Final = (Role.SECURITY,)
 ANSWER_WITHIN: Final = timedelta(days=2)
 SETUP: Final = "setup"
@@ -189,7 +190,7 @@ def _check_giver(by: Person, agent: Agent, entitlement: Entitlement, ask: Reques
 def _conflict(accounts: Sequence[Person], agent: Agent, standing: Standing[int]) -> Reason | None:
     """Return the rule by which a person has a part in an emergency, or in an agent that may have its agent work."""
     keys = [account.pk for account in accounts]
-    standings = itertools.chain([standing], (facts.of_agent(caller, accounts) for caller in check.callers(agent)))
+    standings = itertools.chain([standing], (facts.of_agent(caller, accounts) for caller in sod_facts.callers(agent)))
     return next(filter(None, (rules.conflict(keys, each) for each in standings)), None)
 
 
@@ -230,7 +231,7 @@ def review(emergency_id: UUID, *, by: Person, verdict: str, reason: str) -> Brea
 
     Raises NotFound, Forbidden, SelfBreakGlass, ReasonRequired, BreakGlassNotOver, BreakGlassReviewed.
     """
-    rows = BreakGlassGrant.objects.select_for_update(of=("self",)).select_related(*_AROUND)
+    rows = BreakGlassGrant.objects.select_for_update(of=("self",)).select_related(*AROUND)
     if (found := rows.filter(pk=emergency_id).first()) is None:
         raise NotFound
     if not by.has_role(*REVIEWERS):
@@ -264,7 +265,7 @@ def is_over(found: BreakGlassGrant) -> bool:
 def open_reviews(limit: int = 100) -> int:
     """Open the review of up to `limit` emergencies that are over, and return how many; skips what is held."""
     over = Q(grant__ended_at__isnull=False) | Q(ends_at__lte=clock.now())
-    rows = BreakGlassGrant.objects.filter(over, verdict="", review_by=None).select_related(*_AROUND)
+    rows = BreakGlassGrant.objects.filter(over, verdict="", review_by=None).select_related(*AROUND)
     due = list(rows.order_by("ends_at").select_for_update(of=("self",), skip_locked=True)[:limit])
     for found in due:
         found.review_by = (found.grant.ended_at or found.ends_at) + ANSWER_WITHIN
@@ -272,38 +273,6 @@ def open_reviews(limit: int = 100) -> int:
         detail = {"review_by": found.review_by.isoformat()}
         log.record(Action.BREAK_GLASS_ENDED, about=about(found), by=SYSTEM, reason="The access is over.", detail=detail)
     return len(due)
-
-
-_AROUND: Final = ("given_by", "reviewed_by", "grant__agent", "grant__entitlement__system")
-
-
-def visible_to(person: Person) -> QuerySet[BreakGlassGrant]:
-    """Return the emergencies a person may see: their own, of their agents and systems, for them; some roles see all."""
-    rows = all_of_them()
-    if person.has_role(*SEE_EVERYTHING):
-        return rows
-    offices = Q(grant__agent__sponsor=person) | Q(grant__agent__owner=person) | Q(grant__agent__backup=person)
-    mine = Q(given_by=person) | offices | Q(grant__entitlement__system__owner=person)
-    served = Q(grant__subjects__person=person) | Q(grant__subjects__group__people=person)
-    return (
-        rows.filter(pk__in=BreakGlassGrant.objects.filter(mine | served).values("pk"))
-        if person.is_active
-        else rows.none()
-    )
-
-
-def all_of_them() -> QuerySet[BreakGlassGrant]:
-    """Return every emergency, for those who may see everything."""
-    return BreakGlassGrant.objects.select_related(*_AROUND)
-
-
-def to_review(person: Person) -> QuerySet[BreakGlassGrant]:
-    """Return what waits for a review by a person of security, the most urgent first."""
-    if not person.has_role(*REVIEWERS):
-        return BreakGlassGrant.objects.none()
-    waiting = BreakGlassGrant.objects.filter(verdict="", review_by__isnull=False)
-    waiting = waiting.exclude(given_by__in=independence.accounts_of(person))
-    return waiting.select_related(*_AROUND).order_by("review_by")
 
 
 def about(found: BreakGlassGrant) -> list[str]:

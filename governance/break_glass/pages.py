@@ -18,7 +18,7 @@ from entitlements.catalog.models import Entitlement, Tool
 from entitlements.errors import DomainError, NotFound
 from entitlements.people.models import Role
 from governance.audit_log.queries import events as events_queries
-from governance.break_glass import break_glass
+from governance.break_glass import break_glass, queries
 from governance.break_glass.models import BreakGlassGrant
 from governance.console import doors, paging
 from governance.eligibility import eligibility
@@ -37,7 +37,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     """List the emergencies that the person may see, the newest first."""
     person = doors.person(request)
     context = {
-        "page": paging.page(request, break_glass.visible_to(person), ("-given_at", "-id")),
+        "page": paging.page(request, queries.visible_to(person), ("-given_at", "-id")),
         "may_declare": _may_declare(request),
     }
     return render(request, "console/break_glass/emergencies.html", context)
@@ -143,7 +143,7 @@ def _completes(agent: Agent, tools: Sequence[Any]) -> list[dict[str, Any]]:
 def one(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show one emergency; a person of security who has no part in it says there whether it was justified."""
     person = doors.person(request)
-    found = doors.find(break_glass.visible_to(person), pk=pk)
+    found = doors.find(queries.visible_to(person), pk=pk)
     if request.method == "POST":
         doors.about(request, *break_glass.about(found))
         doors.permit(request, "emergency-review", found)

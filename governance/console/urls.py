@@ -46,7 +46,7 @@ from governance.reviews.usage import pages as usage_pages
 from governance.revocations.pages import stop as stop_pages
 from governance.revocations.pages import stop_several as stop_several_pages
 from governance.setup import pages as setup_pages
-from governance.sign_in import allauth_adapter
+from governance.sign_in import company_sign_in
 from governance.sign_in.pages import company_proof as company_proof_pages
 from governance.sign_in.pages import passwords, profile, welcome
 from governance.sod.pages import agent_calls as agent_calls_pages
@@ -65,7 +65,7 @@ SIGN_IN: list[URLPattern | URLResolver] = [
     path("login/again/", account.reauthenticate, name="account_reauthenticate"),
     path("login/again/company/", company_proof_pages.at_the_company, name="company_again"),
     path("login/<slug:provider_id>/", company.login, name="openid_connect_login"),
-    path("login/<slug:provider_id>/callback/", allauth_adapter.answer, name="openid_connect_callback"),
+    path("login/<slug:provider_id>/callback/", company_sign_in.answer, name="openid_connect_callback"),
     path("settings/password/", passwords.change, name="account_change_password"),
     path("settings/sign-in/", include("allauth.mfa.urls")),
 ]

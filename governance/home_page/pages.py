@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from governance.api.matrix import MATRIX
-from governance.break_glass import break_glass
+from governance.break_glass import queries
 from governance.console import doors, shell
 from governance.home_page.queries import overview, waiting
 
@@ -29,7 +29,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "questions": waiting.questions_for(person),
         "checks": waiting.checks_for(person),
         "disagreements": waiting.disagreements_for(person),
-        "emergencies": break_glass.to_review(person),
+        "emergencies": queries.to_review(person),
         "proposals": waiting.proposals_for(person),
         "credentials": waiting.credentials_for(person),
         "unneeded": waiting.unneeded(person),

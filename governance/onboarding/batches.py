@@ -36,7 +36,7 @@ from governance.ownership.models import OwnershipProposal
 
 from . import files as files_actions
 from . import grants as grants_actions
-from . import matches
+from . import matches, sightings
 from .grants import Plan
 from .stakes import Stakes
 
@@ -124,14 +124,14 @@ def about(batch: OnboardingBatch) -> list[str]:
     return [f"adoption:{batch.pk}", f"person:{batch.brought_by.login}"]
 
 
-def _keep(batch: OnboardingBatch, contents: files_actions.Contents) -> None:
+def _keep(batch: OnboardingBatch, contents: sightings.Contents) -> None:
     """Write what was read: agents that were seen, their lines, and where they are on the map."""
     rows = matches.agents(contents.sightings, source=contents.source, now=batch.made_at)
     known = matches.known(contents.sightings)
     wanted: dict[str, str] = {}
     lines = []
     for sighting in contents.sightings:
-        key = files_actions.key_of(sighting.agent, sighting.client_id)
+        key = sightings.key_of(sighting.agent, sighting.client_id)
         wanted[key] = wanted.get(key) or sighting.sponsor
         system, because = known.system(sighting)
         lines.append(

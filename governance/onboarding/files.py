@@ -9,25 +9,18 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
-from audit import clock
 from entitlements import strict
 from entitlements.catalog_files import offers
-from entitlements.catalog_files.offers import Problem
-from entitlements.definitions import impressions
 from entitlements.errors import DomainError
 
+from .sightings import MOST_ROWS, Contents, Sighting, Source, TooMuch, bounded, key_of, moment, take
+
 LARGEST: Final = 8 * 1024 * 1024
-MOST_ROWS: Final = 100_000
-MOST_TOOLS: Final = 200
-_LONGEST: Final = 200
-_LONGEST_ID: Final = 255
 EVERYTHING: Final = frozenset({"*", "all", "everything", "any"})
 """What a file writes for all tools: nothing that could be adopted, since only listed tools are."""
 
@@ -38,55 +31,10 @@ class NotReadable(DomainError):
     code, status = "onboarding_not_readable", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-class TooMuch(DomainError):
-    """The file is too large, or has too many rows. Split it into several files."""
-
-    code, status = "onboarding_too_large", HTTPStatus.UNPROCESSABLE_ENTITY
-
-
 class AgentNotNamed(DomainError):
     """The client configuration does not name its agent. Name the agent."""
 
     code, status = "onboarding_agent_not_named", HTTPStatus.UNPROCESSABLE_ENTITY
-
-
-class Source(StrEnum):
-    """Where a file comes from."""
-
-    TABLE = "table"
-    CLIENT = "client_configuration"
-    PROVIDER = "identity_provider"
-    LOG = "gateway_log"
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """One row: which agent, answered for by whom, reaches which system with which tools for whom, when last."""
-
-    row: int
-    agent: str
-    client_id: str = ""
-    sponsor: str = ""
-    system: str = ""
-    address: str = ""
-    tools: tuple[str, ...] = ()
-    person: str = ""
-    group: str = ""
-    last_used: datetime | None = None
-    calls: int = 1
-
-
-@dataclass(slots=True)
-class Contents:
-    """What a file holds."""
-
-    source: Source
-    sightings: list[Sighting] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-
-    def refuse(self, row: int, code: str, message: str, *, system: str = "") -> None:
-        """Leave a row out, and say why."""
-        self.problems.append(Problem(row, system, "", code, message, refused=True))
 
 
 def read(content: bytes, *, agent: str = "") -> Contents:
@@ -106,11 +54,6 @@ def read(content: bytes, *, agent: str = "") -> Contents:
     if (apps := _apps(value)) is not None:
         return _provider(apps)
     return _client(content, agent)
-
-
-def key_of(name: str, client_id: str = "") -> str:
-    """Return the name under which an agent is found again: its client identifier, else its name."""
-    return impressions.key(client_id or name)
 
 
 # A table: one row for each access, the first row names the columns
@@ -147,19 +90,12 @@ def _table(content: bytes) -> Contents:
             raise NotReadable("The table has no column for the agent.")
         source = Source.PROVIDER if _PROVIDER_COLUMNS & set(names) else Source.TABLE
         contents = Contents(source)
-        for _count, cells in _bounded(rows):
+        for _count, cells in bounded(rows):
             if any(cell.strip() for cell in cells):
                 _row(contents, rows.line_num, {part: cells[at] for part, at in columns.items() if 0 <= at < len(cells)})
     except csv.Error as why:
         raise NotReadable("The table is not well-formed.") from why
     return contents
-
-
-def _bounded[T](rows: Iterable[T]) -> Iterator[tuple[int, T]]:
-    for number, row in enumerate(rows, 1):
-        if number > MOST_ROWS:
-            raise TooMuch("The file has too many rows.", most=MOST_ROWS)
-        yield number, row
 
 
 def _row(contents: Contents, number: int, cells: Mapping[str, str]) -> None:
@@ -173,52 +109,9 @@ def _row(contents: Contents, number: int, cells: Mapping[str, str]) -> None:
         tools=tuple(dict.fromkeys(tools)),
         person=cells.get("person", ""),
         group=cells.get("group", ""),
-        last_used=_moment(cells.get("last_used", "")),
+        last_used=moment(cells.get("last_used", "")),
     )
-    _take(contents, sighting)
-
-
-def _take(contents: Contents, seen: Sighting) -> None:
-    """Keep a sighting with its texts made visible and cut, or refuse its row."""
-    if not key_of(seen.agent, seen.client_id):
-        contents.refuse(seen.row, "agent_not_named", "The row names no agent.", system=seen.system)
-        return
-    if len(seen.tools) > MOST_TOOLS:
-        contents.refuse(seen.row, "too_many_tools", "The row lists too many tools.", system=seen.system)
-        return
-    contents.sightings.append(
-        replace(
-            seen,
-            agent=_text(seen.agent) or _text(seen.client_id),
-            client_id=_text(seen.client_id, _LONGEST_ID),
-            sponsor=_text(seen.sponsor),
-            system=_text(seen.system),
-            tools=tuple(_text(tool) for tool in seen.tools),
-            person=_text(seen.person),
-            group=_text(seen.group),
-        )
-    )
-
-
-def _text(value: object, longest: int = _LONGEST) -> str:
-    return impressions.visible(value.strip())[:longest] if isinstance(value, str) else ""
-
-
-_EARLIEST: Final = datetime(2000, 1, 2, tzinfo=UTC)
-"""An earlier time in a file is a mistake, or cannot be converted between time zones."""
-
-
-def _moment(value: object) -> datetime | None:
-    """Read when something was used last: ISO 8601, or seconds since 1970; None when it is neither, or cannot be."""
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            read = datetime.fromtimestamp(value / (1000 if value > 1e11 else 1), UTC)  # noqa: PLR2004 - milliseconds
-        else:
-            read = datetime.fromisoformat(value.strip()) if isinstance(value, str) else _EARLIEST
-    except (ValueError, OverflowError, OSError):
-        return None
-    read = read.replace(tzinfo=read.tzinfo or UTC)
-    return read if _EARLIEST < read <= clock.now() + timedelta(days=1) else None
+    take(contents, sighting)
 
 
 # The configuration of one client: the systems that it reaches, without tools
@@ -235,7 +128,7 @@ def _client(content: bytes, agent: str) -> Contents:
         raise AgentNotNamed
     contents = Contents(Source.CLIENT, problems=catalogue.problems)
     for offer in catalogue.offers:
-        _take(contents, Sighting(offer.row, agent, system=offer.slug, address=offer.address))
+        take(contents, Sighting(offer.row, agent, system=offer.slug, address=offer.address))
     return contents
 
 
@@ -253,12 +146,12 @@ def _apps(value: object) -> list[Any] | None:
 
 def _provider(apps: list[Any]) -> Contents:
     contents = Contents(Source.PROVIDER)
-    for number, app in _bounded(apps):
+    for number, app in bounded(apps):
         if not isinstance(app, dict):
             contents.refuse(number, "row_malformed", "An application is an object.")
             continue
         if "principalDisplayName" in app or "principalType" in app:
-            _take(contents, _assignment(number, app))
+            take(contents, _assignment(number, app))
         else:
             _application(contents, number, app)
     return contents
@@ -297,13 +190,13 @@ def _application(contents: Contents, number: int, app: Mapping[str, Any]) -> Non
     if len(contents.sightings) + len(lines) > MOST_ROWS:
         raise TooMuch("The file has too many rows.", most=MOST_ROWS)
     for line in lines or [sighting]:
-        _take(contents, line)
+        take(contents, line)
 
 
 def _reach(data: Mapping[str, Any]) -> dict[str, Any]:
     """Read what an application reaches, where the export has the added columns `system` and `tools`."""
     tools = tuple(tool for tool in _list(data, "tools") if isinstance(tool, str))
-    used = _moment(data.get("lastSignInDateTime") or data.get("last_used"))
+    used = moment(data.get("lastSignInDateTime") or data.get("last_used"))
     return {
         "system": _first(data, "system"),
         "tools": tools,
@@ -354,7 +247,7 @@ def _is_log(content: bytes) -> bool:
 def _log(content: bytes) -> Contents:
     contents = Contents(Source.LOG)
     seen: dict[tuple[str, str, str], Sighting] = {}
-    for number, line in _bounded(content.splitlines()):
+    for number, line in bounded(content.splitlines()):
         if not line.strip():
             continue
         try:
@@ -372,12 +265,12 @@ def _log(content: bytes) -> Contents:
             system=_first(call, *_SYSTEM),
             tools=(_first(call, *_TOOL),),
             person=_first(call, *_PERSON),
-            last_used=_moment(call.get("time", call.get("timestamp", call.get("ts", call.get("at"))))),
+            last_used=moment(call.get("time", call.get("timestamp", call.get("ts", call.get("at"))))),
         )
         at = (key_of(sighting.agent, sighting.client_id), sighting.system, sighting.person)
         seen[at] = _joined(seen[at], sighting) if at in seen else sighting
     for joined in seen.values():
-        _take(contents, joined)
+        take(contents, joined)
     return contents
 
 

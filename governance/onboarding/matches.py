@@ -21,7 +21,7 @@ from entitlements.people.models import Group, Person
 from entitlements.unmanaged_agents import unmanaged_agents
 from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 
-from .files import Sighting, Source, key_of
+from .sightings import Sighting, Source, key_of
 
 State = UnmanagedAgent.State
 

@@ -22,6 +22,7 @@ from scim2_models import (
 )
 
 from entitlements.errors import Malformed, NotFound, Stale
+from entitlements.people_sources import groups as group_actions
 from entitlements.people_sources import provisioning
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
 
@@ -80,7 +81,7 @@ def groups(request: HttpRequest, source: PeopleSource) -> HttpResponse:
     if request.method != "POST":
         return _not_allowed("GET", "POST")
     requested = Group.model_validate(body(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST, **_READ)
-    added = provisioning.add_group(source, **_of_group(requested))
+    added = group_actions.add_group(source, **_of_group(requested))
     return _shown(request, added, status=HTTPStatus.CREATED)
 
 
@@ -91,7 +92,7 @@ def group(request: HttpRequest, source: PeopleSource, pk: str) -> HttpResponse:
         return _not_allowed(*_OF_ONE)
     key = _key(pk)
     if request.method == "DELETE":
-        provisioning.close_group(source, key, expected=_expected(request))
+        group_actions.close_group(source, key, expected=_expected(request))
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     entry = source.groups.select_related("group", "source").filter(pk=key, removed_at=None).first()
     if entry is None:
@@ -100,7 +101,7 @@ def group(request: HttpRequest, source: PeopleSource, pk: str) -> HttpResponse:
         return _shown(request, entry)
     wanted = cast("Group", _wanted(request, resources.group(entry)))
     expected = _expected(request) or entry.version
-    return _shown(request, provisioning.change_group(source, key, **_of_group(wanted), expected=expected))
+    return _shown(request, group_actions.change_group(source, key, **_of_group(wanted), expected=expected))
 
 
 @door

@@ -23,7 +23,7 @@ from governance.console import doors
 from governance.setup import first_admin, readiness, setup
 from governance.setup import queries as read
 from governance.setup.models import SetupCheck
-from governance.sign_in import allauth_adapter
+from governance.sign_in import company_sign_in
 
 _SETUP: Final = "setup"
 
@@ -50,7 +50,7 @@ def _show(request: HttpRequest, *, problem: DomainError | None = None, **more: A
             "roles": [(role.value, role.label) for role in setup.INVITABLE],
             "today": clock.now().date(),
             "is_demo": readiness.is_demo(),
-            "may_link": allauth_adapter.may_link(request),
+            "may_link": company_sign_in.may_link(request),
             "link_address": f"{reverse('openid_connect_login', args=['company'])}?next={reverse(_SETUP)}",
         }
     return render(request, "console/setup/setup.html", context, status=problem.status if problem else 200)
@@ -97,7 +97,7 @@ def trust(request: HttpRequest) -> HttpResponse:
 @doors.page
 def link(request: HttpRequest) -> HttpResponse:
     """Link the account of the next company sign-in to this person."""
-    allauth_adapter.allow_link(request)
+    company_sign_in.allow_link(request)
     return redirect(f"{reverse(_SETUP)}#sign_in")
 
 

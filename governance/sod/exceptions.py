@@ -24,6 +24,7 @@ from governance.proposals import proposals
 from governance.sod.models import LONGEST_EXCEPTION, SodException, SodPolicy
 
 from . import check
+from . import facts as sod_facts
 from . import rules as sod_rules
 
 MAY: Final = (Role.SECURITY,)
@@ -179,7 +180,7 @@ def _newest(agent: Agent, sides: Sequence[sod_rules.Side]) -> Grant | None:
     """Return the newest grant in force that puts a tool on one of the sides."""
     held = Grant.objects.filter(agent=agent, state=Grant.State.ACTIVE, expires_at__gt=clock.now())
     for grant in held.order_by("-created_at").prefetch_related("lines__tool__system"):
-        if sod_rules.touches(sides, [check.held_tool(line.tool) for line in grant.lines.all()]):
+        if sod_rules.touches(sides, [sod_facts.held_tool(line.tool) for line in grant.lines.all()]):
             return grant
     return None
 

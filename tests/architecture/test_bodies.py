@@ -7,7 +7,7 @@ import pytest
 from tests.architecture import tree
 
 CAST = re.compile(r"\bbody\b[^;\n]{0,40}::\s*jsonb?\b|\bCAST\s*\(\s*(?:\w+\.)?body\b|convert_from\(", re.IGNORECASE)
-SUBSTITUTES = {"governance/operations/invariants.py", "audit/bodies.py"}
+SUBSTITUTES = {"governance/operations/invariants.py", "governance/operations/record_invariants.py", "audit/bodies.py"}
 """The invariants write the plain cast, and `check` puts the other in its place."""
 
 

@@ -17,7 +17,7 @@ from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.catalog import discovery, tools
 from entitlements.catalog.models import Tool, ToolVersion
-from entitlements.definitions import classes, definitions, impressions
+from entitlements.definitions import classes, differences, impressions
 from entitlements.hooks import Hook
 
 
@@ -111,7 +111,7 @@ class ToolDetailSerializer(ToolSerializer):
         """Say in plain sentences what changed since the approval."""
         if tool.approved is None or tool.seen is None:
             return []
-        return definitions.difference(tool.approved.definition, tool.seen.definition)
+        return differences.difference(tool.approved.definition, tool.seen.definition)
 
     def get_findings(self, tool: Tool) -> list[dict[str, Any]]:
         """List what hides in the texts that the server offers now."""

@@ -12,7 +12,7 @@ from django.db.models import Count, F, Q, QuerySet
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.catalog.models import System, Tool
-from entitlements.definitions import definitions, impressions
+from entitlements.definitions import definitions, differences, impressions
 from entitlements.definitions.impressions import Sign
 from entitlements.grants.models import GrantLine
 from governance.console import side_by_side
@@ -121,7 +121,7 @@ def _sides(tool: Tool, approved: Mapping[str, Any] | None, seen: Mapping[str, An
     if approved is None or seen is None or tool.approved_id == tool.seen_id:
         return []
     rows, same = side_by_side.definitions(approved, seen)
-    return [side_by_side.Change("~", tool.name, tuple(definitions.difference(approved, seen)), rows, same)]
+    return [side_by_side.Change("~", tool.name, tuple(differences.difference(approved, seen)), rows, same)]
 
 
 def words_of(tool: Tool) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def words_of(tool: Tool) -> dict[str, Any]:
         "approved": readable(tool.approved.definition, tool.approved.sha256) if tool.approved else None,
         "seen": readable(tool.seen.definition, tool.seen.sha256) if tool.seen else None,
         "moved": bool(approved and seen and tool.approved_id != tool.seen_id),
-        "difference": definitions.difference(approved, seen) if approved and seen else [],
+        "difference": differences.difference(approved, seen) if approved and seen else [],
         "sides": _sides(tool, approved, seen),
         **request_suggestion_queries.suggestion_of(tool),
     }

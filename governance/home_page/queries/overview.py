@@ -18,7 +18,7 @@ from entitlements.revocation.models import Revocation
 from governance.ownership.models import OwnershipProposal
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.queries import campaigns as read
-from governance.reviews.deadlines import deadlines
+from governance.reviews.deadlines import deadlines, effects
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import tallies
 from governance.reviews.items.review_rules import Verb
@@ -69,7 +69,7 @@ def _deadlines() -> Iterator[Need]:
         elif open_items > _FEW:  # counting what stops takes longer than this page may
             detail = _("%(n)s items are open, and unanswered ones stop by their risk level") % {"n": f"{open_items:,}"}
         else:
-            stops = deadlines.effect(campaign).grants
+            stops = effects.effect(campaign).grants
             detail = ngettext(
                 "%(n)d access stops unless it is answered", "%(n)d accesses stop unless they are answered", stops
             )

@@ -16,7 +16,7 @@ from entitlements.clients.models import ClientCredential
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.approval_policies.models import AutoApproval
-from governance.approvals import auto_approval
+from governance.approvals import auto_approval, auto_approval_checks
 from governance.catalog.queries import systems
 from governance.ownership.models import Dormancy, OwnershipProposal
 from governance.requests import requests
@@ -104,7 +104,7 @@ def unneeded(person: Person) -> QuerySet[Agent]:
 
 def by_rule(caller: Caller) -> QuerySet[AutoApproval]:
     """Return auto-approvals of a week ago that are not yet reviewed, for people who review them."""
-    due = auto_approval.due(caller.human)
+    due = auto_approval_checks.due(caller.human)
     return due if caller.has(*auto_approval.MAY_PROPOSE) else due.none()
 
 

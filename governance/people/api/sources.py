@@ -23,7 +23,7 @@ from entitlements.api.fields import (
     Text,
 )
 from entitlements.api.matrix import Matrix
-from entitlements.people_sources import people_files, sources
+from entitlements.people_sources import file_rows, people_files, sources
 from entitlements.people_sources.models import PeopleSource
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
@@ -65,7 +65,7 @@ class SourceTestResult(OutputSerializer):
 class FileInputSerializer(InputSerializer):
     """A file of people. Without `seen` it is only looked at; with the `digest` of that look it is taken in."""
 
-    csv = serializers.CharField(max_length=people_files.LARGEST, trim_whitespace=False)
+    csv = serializers.CharField(max_length=file_rows.LARGEST, trim_whitespace=False)
     complete = serializers.BooleanField(default=False)
     seen = Text(max_length=64, default="", allow_blank=True)
     reason = Text(max_length=500, default="", allow_blank=True)

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError, Malformed
 from entitlements.people.models import Role
-from entitlements.people_sources import people_files, sources
+from entitlements.people_sources import file_rows, people_files, sources
 from entitlements.people_sources.models import PeopleSource
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.console import doors, form_fields
@@ -123,12 +123,12 @@ def _file(request: HttpRequest, source: PeopleSource, *, take: bool) -> HttpResp
     complete = bool(request.POST.get("complete"))
     if not take:
         sent = request.FILES.get("file")
-        if not isinstance(sent, UploadedFile) or (sent.size or 0) > people_files.LARGEST:
-            raise people_files.FileTooLarge if sent else people_files.FileUnreadable
+        if not isinstance(sent, UploadedFile) or (sent.size or 0) > file_rows.LARGEST:
+            raise file_rows.FileTooLarge if sent else file_rows.FileUnreadable
         try:
             text = sent.read().decode()
         except UnicodeDecodeError as why:
-            raise people_files.FileUnreadable from why
+            raise file_rows.FileUnreadable from why
         plan = people_files.plan(source, text, complete=complete, by=doors.person(request).principal)
         return _show(request, source, look={"plan": plan, "text": text, "complete": complete})
     text = request.POST.get("text", "").replace("\r\n", "\n")

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from audit import clock
 from governance.approval_policies.models import AutoApproval
-from governance.approvals import auto_approval
+from governance.approvals import auto_approval_checks
 from governance.ownership import dormancy
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns.models import Campaign
@@ -89,8 +89,8 @@ def _record_look(trigger: ReviewTrigger, decisions: list[ReviewDecision]) -> Non
     """Count the answer as the later check of an automatic approval, wherever that check was due."""
     verdict = AutoApproval.Verdict.REVOKE if decisions[0].verb == Verb.REVOKE else AutoApproval.Verdict.KEEP
     pk, by = UUID(trigger.facts[0]["rule_approval"]), decisions[0].decided_by
-    if not auto_approval.stands_behind(pk, by):  # a person does not check what their own rule approved
-        auto_approval.looked_at(pk, by=by, verdict=verdict, reason=_reason(decisions[0]))
+    if not auto_approval_checks.stands_behind(pk, by):  # a person does not check what their own rule approved
+        auto_approval_checks.looked_at(pk, by=by, verdict=verdict, reason=_reason(decisions[0]))
 
 
 def _reason(decision: ReviewDecision) -> str:

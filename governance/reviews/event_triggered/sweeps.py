@@ -13,7 +13,7 @@ from django.db.models.functions import Cast, Concat
 from audit import clock
 from entitlements.agents.models import Agent
 from entitlements.grants.models import Grant
-from governance.approvals import auto_approval
+from governance.approvals import auto_approval_checks
 from governance.requests.models import AccessRequest
 from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items import best_effort
@@ -92,7 +92,7 @@ def looks_due() -> int:
     """Note access that a rule approved a week ago and that no person has checked."""
     noted = 0
     live = Grant.objects.filter(pk=OuterRef("request__grant_id"), ended_at=None)
-    owed = auto_approval.due().filter(Exists(live), ~Exists(_noted(Kind.BY_RULE, "request__grant_id")))
+    owed = auto_approval_checks.due().filter(Exists(live), ~Exists(_noted(Kind.BY_RULE, "request__grant_id")))
     for approval in owed[:AT_ONCE]:
         grant = Grant.objects.filter(request_id=approval.request_id, ended_at=None).select_related("agent").first()
         if grant is None:

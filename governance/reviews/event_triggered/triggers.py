@@ -22,6 +22,7 @@ from entitlements.agents.models import Agent
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.people.models import Person
 from governance.sod import check
+from governance.sod import facts as sod_facts
 from governance.sod.models import SodPolicy
 
 from . import causes
@@ -163,13 +164,13 @@ def _granted(event: Event) -> None:
 def _combined(event: Event) -> None:
     """Note SoD violations that an agent may have now: by new access, by an agent it may call, or by an exception."""
     for agent in _agents(event):
-        for holder in check.callers(agent):
+        for holder in sod_facts.callers(agent):
             _note_combinations(event, holder)
 
 
 def _ruled(event: Event) -> None:
     """Note the agents that violate an SoD policy after it was published, or after a tool was classified again."""
-    for rule in check.in_force():
+    for rule in sod_facts.in_force():
         if _keys(event, "sod_policy") in ([], [rule.name]):
             _note_holders(event, rule)
 

@@ -11,8 +11,7 @@ from itertools import batched
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 
 from audit.actions import Action
 from audit.models import Event
@@ -26,6 +25,8 @@ from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation import verification
 from governance.reviews.remediation.models import Remediation
 from governance.reviews.reviewers.models import Assignment
+
+from .tie_out import PROVEN, tie_out
 
 COLUMNS: Final = (
     "number",
@@ -159,34 +160,6 @@ def rows_of(items: Collection[ReviewItem]) -> list[dict[str, Any]]:
 _ENDED: Final = (ReviewItem.State.NO_RESPONSE, ReviewItem.State.SUPERSEDED, ReviewItem.State.CARRIED_FORWARD)
 
 
-def tie_out(campaign: Campaign) -> dict[str, int]:
-    """Return the differences between numbers that must be equal, counted by the database; all zero when complete."""
-    cuts = outcome.standing().filter(outcome.CUTS, item__campaign=campaign)  # also those of an earlier stage
-    made, proven = Q(remediation__isnull=False), Q(remediation__state__in=_PROVEN)
-    counted = cuts.aggregate(missing=Count("pk", filter=~made), unproven=Count("pk", filter=~proven))
-    waiting = ReviewItem.objects.filter(campaign=campaign, state=ReviewItem.State.IN_REVIEW, current_decision=None)
-    with connection.cursor() as cursor:
-        cursor.execute(_POPULATION, [campaign.pk])
-        count, changed, digest = cursor.fetchone()
-    return {
-        "population_rows_missing": (campaign.population_rows or 0) - count,
-        "population_rows_changed": changed,
-        "population_hash_differs": int(digest != campaign.population_sha256),
-        "items_without_outcome": waiting.count(),
-        "removals_without_remediation": counted["missing"],
-        "removals_not_proven": counted["unproven"],
-    }
-
-
-_PROVEN: Final = (Remediation.State.VERIFIED, Remediation.State.EXCEPTED)
-_POPULATION: Final = """
-SELECT count(*), count(*) FILTER (WHERE encode(sha256(convert_to(payload, 'UTF8')), 'hex') <> row_sha256),
-    encode(sha256(convert_to(coalesce(string_agg(row_sha256 || E'\\n', '' ORDER BY seq), ''), 'UTF8')), 'hex')
-FROM governance_populationrow WHERE campaign_id = %s
-"""
-"""The number of rows, the number that differ from their hash, and the hash over all."""
-
-
 def _rows(
     items: QuerySet[ReviewItem], removals: Mapping[UUID, Sequence[Remediation]], links: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
@@ -228,7 +201,7 @@ def _removed(removals: Sequence[Remediation], events: Mapping[tuple[str, str], s
     """
     if not removals:
         return dict.fromkeys(("removal", "removed_at", "proven_at", "residual_until", "proof_event", "untried"), "")
-    open_ = [removal for removal in removals if removal.state not in _PROVEN]
+    open_ = [removal for removal in removals if removal.state not in PROVEN]
     least = open_[0] if open_ else removals[-1]
     return {
         "removal": least.state,

@@ -16,6 +16,7 @@ from entitlements.words import Risk
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.sod import check as check_actions
+from governance.sod import facts as sod_facts
 from governance.sod import rules as sod_rules
 from governance.sod.check import PolicyViolation
 
@@ -46,7 +47,7 @@ def of_items(items: Iterable[ReviewItem], kept: Lines, cut: Collection[int] = ()
     if not broken:
         return {}
     lines = ReviewLine.objects.filter(pk__in=line_ids).select_related("tool__system")
-    held = {line.pk: check_actions.held_tool(line.tool) for line in lines}
+    held = {line.pk: sod_facts.held_tool(line.tool) for line in lines}
     result = dict[UUID, list[PolicyViolation]]()
     for pk, agent in of_agent.items():
         tools = [held[line] for line in kept.get(pk, ()) if line in held]

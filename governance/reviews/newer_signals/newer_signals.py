@@ -21,9 +21,10 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.newer_signals.models import NewerSignal, SignalRun
 from governance.reviews.population import campaigns
-from governance.reviews.suggestions import suggestions
+from governance.reviews.suggestions import judgement, suggestions
+from governance.reviews.suggestions.judgement import Judgement
 from governance.reviews.suggestions.models import Suggestion
-from governance.reviews.suggestions.suggestions import Judgement, Peers
+from governance.reviews.suggestions.suggestions import Peers
 from governance.reviews.usage import usage
 
 ITEMS: Final = 2000
@@ -111,7 +112,7 @@ def _weighed(ids: Sequence[UUID], now: datetime, peers: Peers) -> dict[UUID, tup
     uses = usage.of_lines({grant for grant, _ in lines.values()}, now)
     seen = {pk: uses[line] for pk, line in lines.items() if line in uses}
     return {
-        item: (frozen[item], suggestions.judge(_as_of_now(inputs, frozen[item].inputs, seen, now)))
+        item: (frozen[item], judgement.judge(_as_of_now(inputs, frozen[item].inputs, seen, now)))
         for item, inputs in suggestions.gather(ids, now, peers)
         if item in frozen
     }
@@ -143,7 +144,7 @@ def _keep(weighed: Mapping[UUID, tuple[Suggestion, Judgement]], now: datetime) -
             score=today.score,
             kept=list(today.kept),
             reasons=list(today.reasons),
-            version=suggestions.VERSION,
+            version=judgement.VERSION,
             seen_at=now,
             stands=differs(frozen, today),
         )

@@ -25,7 +25,7 @@ from governance.reviews.pack_tables import contents, period, spot_checks
 from governance.reviews.pack_tables.tables import Table, issued_after, over_before, utc
 from governance.reviews.population import scopes
 from governance.reviews.quality import blast_radius
-from governance.reviews.suggestions import suggestions
+from governance.reviews.suggestions import judgement
 from governance.reviews.suggestions.models import Suggestion
 
 from . import controls
@@ -96,7 +96,7 @@ def _program() -> dict[str, str]:
         "source_sha256": source_sha256(Path(__file__).parents[3]),
         "django": django.get_version(),
         "reviewers": review_rules.ENGINE,
-        "suggestions": suggestions.VERSION,
+        "suggestions": judgement.VERSION,
     }
 
 
@@ -123,7 +123,7 @@ def control(campaign: Campaign, data: dict[str, Any]) -> bytes:
         "population": campaign.population_rows,
         "items": sum(data["outcomes"].values()),
         "engine": review_rules.ENGINE,
-        "suggestions": ", ".join(engines.distinct()) or suggestions.VERSION,
+        "suggestions": ", ".join(engines.distinct()) or judgement.VERSION,
         "rehearsal": "yes, nothing was stopped" if campaign.is_rehearsal else "no",
     }
     return controls.CONTROL.format(**values).encode()

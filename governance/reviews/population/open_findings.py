@@ -8,6 +8,7 @@ from entitlements.catalog.models import Tool
 from entitlements.grants.models import GrantLine
 from governance.ownership.models import Dormancy
 from governance.sod import check
+from governance.sod import facts as sod_facts
 from governance.sod.models import SodPolicy
 
 
@@ -22,7 +23,7 @@ def open_findings() -> Q:
     orphaned = Q(agent__sponsor__is_active=False) | Q(agent__owner__is_active=False)
     dormant = Q(agent__dormancy__step__gt=Dormancy.Step.IN_USE)
     selected = Q(Exists(changed)) | orphaned | dormant
-    for rule in check.in_force():
+    for rule in sod_facts.in_force():
         selected |= _breaking(rule)
     return selected
 

@@ -20,7 +20,7 @@ from audit.context import SYSTEM, Principal
 from entitlements.errors import NotFound
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.grants import batches, grants
+from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.tokens.models import IssuedToken
 from governance.reviews.campaigns.models import Campaign
@@ -33,7 +33,7 @@ from governance.reviews.kinds import subjects
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation.models import Remediation
 
-from . import person_access, verification
+from . import cuts, person_access, verification
 
 WITHIN: Final = timedelta(days=3)
 """How soon a removal must be verified; it takes milliseconds unless something is broken."""
@@ -114,43 +114,7 @@ def _cut_grants(remediation: Remediation, held: Sequence[UUID]) -> None:
         if kept_lines:
             remediation.before[str(grant.pk)] = grants.reduce(grant.pk, kept_lines, by=by, reason=reason)
         else:
-            remediation.before[str(grant.pk)] = stop(decision.item, grant, by=by, reason=reason)
-
-
-def stop(item: ReviewItem, grant: Grant, *, by: Principal, reason: str) -> dict[str, Any]:
-    """Stop a grant for an item's people, all of them or one, and return the state before."""
-    if item.subject_kind == ReviewItem.Subject.DELEGATION:
-        return person_access.remove(item, grant, by=by, reason=reason)
-    if grant.state != Grant.State.ACTIVE:
-        return {holds_actions.SUSPENDED: False}
-    grants.suspend(grant.pk, by=by, reason=reason)
-    return {holds_actions.SUSPENDED: True, "version": grant.version + 1}
-
-
-def stop_all(
-    items: Iterable[ReviewItem], held: Mapping[UUID, Sequence[UUID]], *, by: Principal, reason: str
-) -> dict[UUID, dict[str, Any]]:
-    """Stop the grants of many items, as `stop` does for one; return the state before, by item.
-
-    Access items are stopped by one statement, the others grant by grant.
-    """
-    items = list(items)
-    of_all = [pk for item in items if item.subject_kind == ReviewItem.Subject.ACCESS for pk in held.get(item.pk, ())]
-    locks.exclusive(*((Lock.GRANT, grant) for grants_ in held.values() for grant in grants_))
-    versions = batches.suspend_all(of_all, by=by, reason=reason)
-    before: dict[UUID, dict[str, Any]] = {}
-    for item in items:
-        if item.subject_kind == ReviewItem.Subject.ACCESS:
-            before[item.pk] = {
-                str(pk): {holds_actions.SUSPENDED: True, "version": versions[pk]}
-                if pk in versions
-                else {holds_actions.SUSPENDED: False}
-                for pk in held.get(item.pk, ())
-            }
-        else:
-            rows = Grant.objects.filter(pk__in=held.get(item.pk, ()), ended_at=None).order_by("pk")
-            before[item.pk] = {str(grant.pk): stop(item, grant, by=by, reason=reason) for grant in rows}
-    return before
+            remediation.before[str(grant.pk)] = cuts.stop(decision.item, grant, by=by, reason=reason)
 
 
 def _reason(remediation: Remediation) -> str:

@@ -19,7 +19,7 @@ from audit import clock
 from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.deadlines import deadlines
+from governance.reviews.deadlines import effects
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.population import other_subjects, scopes, snapshot
 from governance.reviews.population.campaigns import CampaignOptions
@@ -165,7 +165,7 @@ def look(campaign: Campaign, now: datetime, grants: int, unresolved: int) -> Pre
     items = ReviewItem.objects.filter(campaign=campaign)
     open_items = items.filter(state=ReviewItem.State.IN_REVIEW)
     lines = ReviewLine.objects.filter(item__campaign=campaign)
-    silent = deadlines.effect(campaign)
+    silent = effects.effect(campaign)
     counted = lines.aggregate(all=Count("pk"), readable=Count("pk", filter=~Q(tool__sentence="")))
     last = comparison.previous(campaign)
     against = comparison.count(campaign, last) if last else Counter[str]()

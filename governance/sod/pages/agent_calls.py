@@ -18,6 +18,7 @@ from entitlements.access import visibility
 from entitlements.agents.models import Agent
 from governance.console import doors, form_fields, paging
 from governance.sod import agent_calls, check
+from governance.sod import facts as sod_facts
 from governance.sod.models import AgentCall
 
 _NAMES: Final = {"attrs": {"list": "agents-to-pick", "autocapitalize": "none", "spellcheck": "false"}}
@@ -75,7 +76,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 def _meaning(caller: Agent, callee: Agent) -> dict[str, Any]:
     """Return the tools that the caller gains, and the violations that this would cause."""
-    held = check.held_by([callee.pk])
+    held = sod_facts.held_by([callee.pk])
     return {
         "caller": caller,
         "callee": callee,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements.definitions import definitions
+from entitlements.definitions import definitions, differences
 from entitlements.definitions.definitions import Change, Consequence, DefinitionMalformed
 from entitlements.words import Risk
 
@@ -91,7 +91,7 @@ def test_every_change_is_seen_by_the_hash_has_its_class_and_its_sentence(
 
     assert definitions.digest(new) != definitions.digest(TOOL)
     assert definitions.classify(TOOL, new) is change
-    assert definitions.difference(TOOL, new)
+    assert differences.difference(TOOL, new)
 
 
 def test_the_hash_is_sha256_of_canonical_json() -> None:
@@ -103,7 +103,7 @@ def test_the_order_of_keys_is_not_a_change() -> None:
 
     assert definitions.digest(shuffled) == definitions.digest(TOOL)
     assert definitions.classify(TOOL, shuffled) is Change.NONE
-    assert definitions.difference(TOOL, shuffled) == []
+    assert differences.difference(TOOL, shuffled) == []
 
 
 def test_numbers_past_the_exact_ones_are_still_told_apart() -> None:
@@ -148,9 +148,9 @@ def test_tools_come_and_go() -> None:
     assert definitions.classify(None, TOOL) is Change.ADDED
     assert definitions.classify(TOOL, None) is Change.REMOVED
     assert definitions.classify(None, None) is Change.NONE
-    assert definitions.difference(None, TOOL) == ["The server offers this tool for the first time."]
-    assert definitions.difference(TOOL, None) == ["The server no longer offers this tool."]
-    assert definitions.difference(None, None) == []
+    assert differences.difference(None, TOOL) == ["The server offers this tool for the first time."]
+    assert differences.difference(TOOL, None) == ["The server no longer offers this tool."]
+    assert differences.difference(None, None) == []
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_tools_come_and_go() -> None:
     ],
 )
 def test_a_difference_reads_as_a_sentence(path: str, value: object, sentence: str) -> None:
-    assert definitions.difference(TOOL, changed(path, value)) == [sentence]
+    assert differences.difference(TOOL, changed(path, value)) == [sentence]
 
 
 def test_a_reviewer_is_shown_what_a_client_is_served() -> None:

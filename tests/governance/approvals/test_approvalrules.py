@@ -17,7 +17,7 @@ from entitlements.catalog.models import Tool
 from entitlements.grants.models import Grant
 from entitlements.people import people
 from governance.approval_policies.models import AutoApproval, AutoApprovalRule
-from governance.approvals import approvals, auto_approval
+from governance.approvals import approvals, auto_approval, auto_approval_checks
 from governance.approvals import rules as approval_rules
 from governance.approvals.models import Approval
 from governance.notices import listener
@@ -146,30 +146,30 @@ def test_somebody_looks_at_it_a_week_later_once_and_may_take_it_back(company: Co
     in_force(company)
     request = company.ask("now")
     found = AutoApproval.objects.get()
-    assert not auto_approval.due().exists()
+    assert not auto_approval_checks.due().exists()
     AutoApproval.objects.update(look_from=clock.now())
-    assert auto_approval.tell_due() == 1
-    assert auto_approval.tell_due() == 0
+    assert auto_approval_checks.tell_due() == 1
+    assert auto_approval_checks.tell_due() == 0
     assert "look at it" in Notice.objects.get(person=company.rob).sentence
-    assert [auto_approval.due(who).count() for who in (company.ana, company.resa, company.rob)] == [0, 0, 1]
+    assert [auto_approval_checks.due(who).count() for who in (company.ana, company.resa, company.rob)] == [0, 0, 1]
     twin = people.edit(make.security("resa-too"), email="resa@example.org", by=SYSTEM)
-    assert not auto_approval.due(twin).exists()
+    assert not auto_approval_checks.due(twin).exists()
     with pytest.raises(errors.Forbidden):
-        auto_approval.look(found.pk, by=company.sofia, verdict="keep", reason="Fine.")
+        auto_approval_checks.look(found.pk, by=company.sofia, verdict="keep", reason="Fine.")
     make_analyst = make.analyst("otto-too")
     AccessRequest.objects.update(owner_then=make_analyst)
     with pytest.raises(approval_rules.OwnerMayNotApprove):
-        auto_approval.look(found.pk, by=make_analyst, verdict="keep", reason="Fine.")
+        auto_approval_checks.look(found.pk, by=make_analyst, verdict="keep", reason="Fine.")
     AutoApproval.objects.update(look_from=clock.now() + timedelta(seconds=9))
-    with pytest.raises(auto_approval.TooEarly):
-        auto_approval.look(found.pk, by=company.rob, verdict="keep", reason="Fine.")
+    with pytest.raises(auto_approval_checks.TooEarly):
+        auto_approval_checks.look(found.pk, by=company.rob, verdict="keep", reason="Fine.")
     for behind in (company.ana, company.resa):
         with pytest.raises(auto_approval.SelfConfirmationOfRule):
-            auto_approval.look(found.pk, by=behind, verdict="revoke", reason="Mine.")
-    auto_approval.look(found.pk, by=company.rob, verdict="revoke", reason="Nobody knows why.")
+            auto_approval_checks.look(found.pk, by=behind, verdict="revoke", reason="Mine.")
+    auto_approval_checks.look(found.pk, by=company.rob, verdict="revoke", reason="Nobody knows why.")
     assert Grant.objects.get(request_id=request.pk).state == "revoked"
-    assert not auto_approval.due().exists()
-    with pytest.raises(auto_approval.LookedAt):
-        auto_approval.look(found.pk, by=company.rob, verdict="revoke", reason="Late.")
+    assert not auto_approval_checks.due().exists()
+    with pytest.raises(auto_approval_checks.LookedAt):
+        auto_approval_checks.look(found.pk, by=company.rob, verdict="revoke", reason="Late.")
     assert company.ask("now").state == "in_approval"
     assert requests.waiting_ids()

@@ -17,7 +17,7 @@ from entitlements.errors import DomainError, Forbidden, ReasonRequired
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
-from governance.break_glass import break_glass
+from governance.break_glass import break_glass, queries
 from governance.break_glass.models import BreakGlassGrant
 from governance.eligibility import eligibility
 from governance.notices import listener
@@ -161,7 +161,7 @@ def test_the_review_is_forced_and_until_then_there_is_no_further_one(company: co
     assert found.review_by == ended + timedelta(days=2)
     listener.notify(Event.objects.get(action=Action.BREAK_GLASS_ENDED))
     assert [each.person.login for each in Notice.objects.filter(urgent=True)] == ["rob"]
-    assert [list(break_glass.to_review(each)) for each in (company.rob, company.resa, company.ana)] == [[found], [], []]
+    assert [list(queries.to_review(each)) for each in (company.rob, company.resa, company.ana)] == [[found], [], []]
     company.bot.backup = make.security("bess")
     company.bot.save()
     for by, reason, refusal in (
@@ -183,5 +183,5 @@ def test_the_review_is_forced_and_until_then_there_is_no_further_one(company: co
 def test_who_sees_it(company: companies.Company) -> None:
     found = give(company, company.ana)
     seen = {login for login in ("sofia", "otto", "sam", "alice", "resa", "bob", "mallory")
-            if break_glass.visible_to(company.named(login)).filter(pk=found.pk).exists()}  # fmt: skip
+            if queries.visible_to(company.named(login)).filter(pk=found.pk).exists()}  # fmt: skip
     assert seen == {"sofia", "otto", "sam", "alice", "resa"}

@@ -17,7 +17,7 @@ from entitlements.catalog import tools
 from entitlements.grants import grants
 from governance.approvals import approvals
 from governance.eligibility.narrowing import Narrowing
-from governance.notices import listener
+from governance.notices import listener, notifiers
 from governance.notices.audience import Message
 from governance.notices.models import Notice
 from governance.ownership import ownership
@@ -96,7 +96,7 @@ def test_an_event_that_cannot_be_told_keeps_nobody_from_the_next(
     def breaks(_event: Event) -> list[Message]:
         raise ZeroDivisionError
 
-    monkeypatch.setitem(listener._NOTIFIERS, Action.AGENT_SUSPENDED, breaks)
+    monkeypatch.setitem(notifiers.NOTIFIERS, Action.AGENT_SUSPENDED, breaks)
     company.ask()
     agents.suspend(company.bot, by=company.ana.principal, reason="odd")
     proposal = ownership.propose(company.bot, "backup", company.mona, by=company.ana.principal, reason="leaves")

@@ -12,7 +12,7 @@ from entitlements.people import people
 from governance.notices import listener
 from governance.notices.models import Notice
 from governance.reviews.campaigns import close
-from governance.reviews.deadlines import deadlines
+from governance.reviews.deadlines import deadlines, effects
 from governance.reviews.remediation import remediation, verification
 from governance.reviews.remediation.models import Remediation
 from governance.reviews.reviewers import assignment
@@ -43,7 +43,7 @@ def test_who_runs_a_review_is_asked_at_once_where_too_much_would_stop(
     first = worlds.campaign(company, slug="first")
     close.close(first.pk, by=company.ana, reason="over", without_answer=True)
     worlds.campaign(company)
-    monkeypatch.setattr(deadlines, "MOST_GRANTS", 0)
+    monkeypatch.setattr(effects, "MOST_GRANTS", 0)
     at(timedelta(days=20))
     deadlines.apply_due()
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from governance.onboarding import files
-from governance.onboarding.files import Source
+from governance.onboarding import files, sightings
+from governance.onboarding.sightings import Source
 
 
 def test_a_table_names_agents_systems_tools_and_people() -> None:
@@ -102,9 +102,9 @@ def test_what_is_none_of_these_is_refused(content: bytes) -> None:
 
 def test_a_file_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MOST_ROWS", 2)
-    with pytest.raises(files.TooMuch):
+    with pytest.raises(sightings.TooMuch):
         files.read(b"agent\n1\n2\n3\n")
-    with pytest.raises(files.TooMuch):
+    with pytest.raises(sightings.TooMuch):
         files.read(b"x" * (files.LARGEST + 1))
 
 

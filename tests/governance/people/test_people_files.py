@@ -8,7 +8,7 @@ import pytest
 
 from audit.models import Event
 from entitlements.people.models import Group, Person, Role
-from entitlements.people_sources import people_files, provisioning
+from entitlements.people_sources import file_rows, people_files, provisioning
 from entitlements.people_sources.models import PeopleSource
 from tests import make
 from tests.entitlements.api import client
@@ -122,7 +122,7 @@ def test_whoever_is_gone_since_a_file_was_seen_is_passed_over(
     again = FILE.replace("Carol,", "Carola,")
     before = people_files._done
 
-    def gone(source: PeopleSource, row: people_files.Row) -> people_files.Row:
+    def gone(source: PeopleSource, row: file_rows.Row) -> file_rows.Row:
         for entry in source.people.filter(user_name="carol", removed_at=None):
             provisioning.remove_person(source, entry.pk)
         return before(source, row)
@@ -160,5 +160,5 @@ def test_only_administrators_come_in(admin: Any) -> None:  # noqa: ANN401 - as a
 
 
 def test_a_file_that_is_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch, admin: Any) -> None:  # noqa: ANN401 - as above
-    monkeypatch.setattr(people_files, "MOST", 1)
+    monkeypatch.setattr(file_rows, "MOST", 1)
     assert look(admin, FILE)["code"] == "people_file_too_large"

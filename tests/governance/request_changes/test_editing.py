@@ -18,7 +18,7 @@ from governance.approvals import rules as approval_rules
 from governance.approvals.models import Approval
 from governance.eligibility import narrowing
 from governance.eligibility.narrowing import Narrowing
-from governance.operations import invariants
+from governance.operations import invariants, record_invariants
 from governance.request_changes import appeal as appeal_actions
 from governance.request_changes import edit
 from governance.request_changes.edit import Change
@@ -50,7 +50,7 @@ def test_an_edit_voids_what_was_approved_and_everybody_answers_anew(company: Com
         approvals.approve(asked.pk, by=by)
     assert Grant.objects.get().lines.get().tool.name == "remove"
     with connection.cursor() as cursor:
-        cursor.execute(invariants.ONE_EVENT_PER_OUTCOME, {"since": invariants.BEGINNING})
+        cursor.execute(record_invariants.ONE_EVENT_PER_OUTCOME, {"since": invariants.BEGINNING})
         assert [row for (row,) in cursor.fetchall() if row.startswith("request:")] == []
 
 

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 from entitlements.people.models import Identity, Person
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
-from governance.sign_in import allauth_adapter
+from governance.sign_in import company_sign_in
 from tests import make
 from tests.governance import setups
 
@@ -39,7 +39,7 @@ def come_back(person: Person, session: SessionStore, *, nonce: str = "ours") -> 
         connect=lambda _request, whom: taken.append(whom.login),
     )
     with contextlib.suppress(ImmediateHttpResponse):
-        allauth_adapter.CompanyAccountAdapter().pre_social_login(request, login)
+        company_sign_in.CompanyAccountAdapter().pre_social_login(request, login)
     return taken
 
 
@@ -51,7 +51,7 @@ def session(ada: Person, settings: Settings) -> SessionStore:
     trust.begin(setups.ISSUER, purpose=purpose, jwks_uri=f"{setups.ISSUER}/jwks", by=ada.principal)
     request = RequestFactory().get("/")
     request.session, request.user = SessionStore(), ada
-    allauth_adapter.allow_link(request)
+    company_sign_in.allow_link(request)
     return request.session
 
 

@@ -19,7 +19,7 @@ from entitlements.people.models import Person
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.env import BadEnvironmentError, company_sign_in
-from governance.sign_in import allauth_adapter
+from governance.sign_in.company_sign_in import CompanyAccountAdapter
 from tests import make, second_factor
 from tests.governance.console import visits
 
@@ -110,7 +110,7 @@ def _company_login(subject: str, settings: Settings) -> None:
         user=None,
         connect=lambda _request, person: connected.append(person),
     )
-    allauth_adapter.CompanyAccountAdapter().pre_social_login(request, login)
+    CompanyAccountAdapter().pre_social_login(request, login)
     assert [person.login for person in connected] == ["carol"]
 
 

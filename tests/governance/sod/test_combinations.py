@@ -25,6 +25,7 @@ from governance.approvals import approvals
 from governance.eligibility.narrowing import Narrowing
 from governance.requests import requests
 from governance.sod import agent_calls, check, exceptions, policies
+from governance.sod import facts as sod_facts
 from governance.sod import rules as sod_rules
 from governance.sod.check import SodPolicyViolated
 from governance.sod.models import AgentCall, SodException, SodPolicy
@@ -179,9 +180,9 @@ def test_one_person_proposes_a_rule_and_another_publishes_it() -> None:
         policies.propose("pair", sentence="x", sides=SIDES, by=ana, reason="why")
     policies.publish(proposed.pk, by=resa, reason="yes")
     off = policies.propose("pair", sentence="x", sides=SIDES, on=False, by=resa, reason="too strict")
-    assert [each.number for each in check.in_force()] == [1]
+    assert [each.number for each in sod_facts.in_force()] == [1]
     policies.publish(off.pk, by=ana, reason="yes")
-    assert check.in_force() == []
+    assert sod_facts.in_force() == []
     with pytest.raises(policies.NotProposed):
         policies.withdraw(off.pk, by=ana, reason="no")
     assert [event.action for event in timeline.about("sod_policy:pair").order_by("at")] == [

@@ -18,7 +18,8 @@ from governance.api.matrix import MATRIX
 from governance.console import doors, paging
 from governance.reviews.campaigns.pages.campaigns import find_campaign, permit
 from governance.reviews.evidence import record
-from governance.reviews.evidence.record import items_of, rows_of, tie_out
+from governance.reviews.evidence.record import items_of, rows_of
+from governance.reviews.evidence.tie_out import tie_out
 from governance.reviews.pack import seal as seal_actions
 from governance.reviews.pack.models import EvidencePack, EvidenceSealing
 from governance.reviews.population import scope_words

@@ -13,7 +13,7 @@ from entitlements.agents import agents
 from entitlements.clients.models import Client
 from entitlements.grants.models import Grant
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.deadlines import deadlines
+from governance.reviews.deadlines import deadlines, effects
 from governance.reviews.population import campaigns
 from governance.reviews.remediation.models import NoAnswer
 from governance.reviews.staging import launch, preview
@@ -50,7 +50,7 @@ def test_the_breaker_trips_at_its_real_bounds_and_not_below_them() -> None:
             slug, name=slug, due_at=day + timedelta(days=9), scope={"agents": ["research-bot"]}, by=company.ana
         )
         launch.activate(made.pk, by=company.ana)
-        return deadlines.effect(made).exceeded_limits()
+        return effects.effect(made).exceeded_limits()
 
     assert why("a-fifth-and-a-thousand-calls-a-day") == []
     calls.calls = 90_001
@@ -80,11 +80,11 @@ def busy() -> tuple[Company, int]:
         grant = make.grant(company.bot, use, people=[company.alice], lasts=MONTHS)
         day = clock.now() - timedelta(days=1)
         line = {"agent": company.bot, "grant": grant, "tool": use.lines.order_by("pk")[0].tool}
-        calls = deadlines.MOST_CALLS_A_DAY * 45 + (name == "one")
+        calls = effects.MOST_CALLS_A_DAY * 45 + (name == "one")
         UsageDay.objects.create(**line, day=day.date(), calls=calls, denied=0, last_at=day)
     worlds.campaign(company, slug="rehearsal")
     Campaign.objects.filter(slug="rehearsal").update(due_at=clock.now() + MONTHS)
-    return company, deadlines.MOST_CALLS_A_DAY + 1
+    return company, effects.MOST_CALLS_A_DAY + 1
 
 
 @pytest.mark.parametrize("kind", ["ownership", "credential"])
@@ -94,7 +94,7 @@ def test_what_an_agent_holds_and_calls_counts_once_where_it_or_its_clients_stop(
     company, calls = busy
     scope: dict[str, Any] = {"agents": ["research-bot"]}
     campaign = begin(company, kind, **scope)
-    found = deadlines.effect(campaign)
+    found = effects.effect(campaign)
     assert (found.grants, found.calls, found.exceeded_limits()) == (2, calls, ["calls"])
     seen = preview.preview(scope, campaigns.CampaignOptions(kind=kind), by=company.ana)
     assert (seen.silent_grants, seen.silent_calls) == (found.grants, found.calls)
@@ -105,7 +105,7 @@ def test_what_stopped_with_agents_and_clients_within_a_day_counts_for_the_next_d
     busy: tuple[Company, int], kind: str, at: Move, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company, calls = busy
-    monkeypatch.setattr(deadlines, "MOST_CALLS_A_DAY", calls)
+    monkeypatch.setattr(effects, "MOST_CALLS_A_DAY", calls)
     first = begin(company, kind, agents=["research-bot"])
     later = campaigns.make(
         "later", name="Later", due_at=clock.now() + 2 * LATE, scope={"agents": ["other-1"]}, by=company.ana
@@ -115,7 +115,7 @@ def test_what_stopped_with_agents_and_clients_within_a_day_counts_for_the_next_d
     deadlines.apply_due()
     assert set(NoAnswer.objects.filter(item__campaign=first).values_list("calls_a_day", flat=True)) == {calls}
     gone = 2 if kind == "ownership" else 0
-    assert deadlines._stopped_lately() == (2, calls, gone)
+    assert effects._stopped_lately() == (2, calls, gone)
 
 
 def test_what_several_deadlines_stop_within_a_day_counts_together(at: Move, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,5 +137,5 @@ def test_what_several_deadlines_stop_within_a_day_counts_together(at: Move, monk
     assert [each.deadline_held["why"] for each in held if each.deadline_held] == [["grants"], ["grants"]]
     deadlines.release(held[0].pk, by=company.ana, reason="They had their time.")
     assert deadlines.apply_due() == 1
-    assert deadlines.effect(held[1]).lately[0] == 1, "what its owner let go was nobody's surprise"
+    assert effects.effect(held[1]).lately[0] == 1, "what its owner let go was nobody's surprise"
     assert sorted(states().values()) == ["active", "suspended", "suspended"]

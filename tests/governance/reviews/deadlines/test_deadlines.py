@@ -22,13 +22,13 @@ from entitlements.people.models import Person
 from governance import tasks
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.deadlines import deadlines, restore
+from governance.reviews.deadlines import deadlines, effects, restore
 from governance.reviews.items import errors as item_errors
 from governance.reviews.items import review_rules
 from governance.reviews.items.errors import DeadlineAtWork, DeadlineNotHeld, NotSuspendedHere, NotTheOwner
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.population import campaigns
-from governance.reviews.remediation import remediation
+from governance.reviews.remediation import cuts
 from governance.reviews.remediation.models import NoAnswer
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
@@ -56,7 +56,7 @@ def overdue(at: Move, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Campaig
     close.close(first.pk, by=company.ana, reason="over", without_answer=True)
     campaign = worlds.campaign(company)
     assert not campaign.is_rehearsal
-    monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
+    monkeypatch.setattr(effects, "MOST_SHARE", 1)
     at(LATE)
     return company, campaign
 
@@ -139,7 +139,7 @@ def test_a_deadline_goes_through_many_items_a_few_at_a_time_and_loses_none_where
 ) -> None:
     _, campaign = many
     with monkeypatch.context() as broken:
-        stop, turns = remediation.stop_all, list[int]()
+        stop, turns = cuts.stop_all, list[int]()
 
         def breaks(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever it is called with
             turns.append(1)
@@ -147,7 +147,7 @@ def test_a_deadline_goes_through_many_items_a_few_at_a_time_and_loses_none_where
                 raise RuntimeError
             return stop(*args, **kwargs)
 
-        broken.setattr(remediation, "stop_all", breaks)
+        broken.setattr(cuts, "stop_all", breaks)
         with pytest.RaisesGroup(RuntimeError):
             deadlines.apply_due()
     assert NoAnswer.objects.filter(item__campaign=campaign).count() == 2, "what was through stays"
@@ -165,7 +165,7 @@ def test_a_deadline_goes_through_many_items_a_few_at_a_time_and_loses_none_where
 
 def failing(monkeypatch: pytest.MonkeyPatch, slug: str) -> None:
     """Let whatever the deadline stops or revokes of an agent fail."""
-    suspend, revoke = remediation.stop_all, grants.revoke
+    suspend, revoke = cuts.stop_all, grants.revoke
 
     def stop_all(items: Sequence[ReviewItem], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as it is called
         if any(item.agent_slug == slug for item in items):
@@ -177,7 +177,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, slug: str) -> None:
             raise RuntimeError(slug)
         return revoke(grant_id, **kwargs)
 
-    monkeypatch.setattr(remediation, "stop_all", stop_all)
+    monkeypatch.setattr(cuts, "stop_all", stop_all)
     monkeypatch.setattr(grants, "revoke", ends)
 
 
@@ -220,7 +220,7 @@ def test_what_ended_meanwhile_is_no_answer_that_is_missing(many: tuple[Company, 
     for item in (first, second):
         for grant in Grant.objects.filter(agent=item.agent):
             grants.revoke(grant.pk, by=company.ana.principal, reason="gone")
-    assert deadlines.effect(campaign).stopped == 5
+    assert effects.effect(campaign).stopped == 5
     deadlines.apply_due()
     found = dict(campaign.items.values_list("number", "state"))
     assert (found[first.number], found[second.number]) == ("superseded", "superseded")
@@ -277,8 +277,8 @@ def test_the_breaker_holds_what_is_too_much_until_the_owner_says_so(
     monkeypatch.setattr(deadlines, bound, 0)
     if why == "calls":
         with monkeypatch.context() as many:
-            many.setattr(deadlines, "_WINDOW_DAYS", 1)
-            found = replace(deadlines.effect(campaign), calls=1)
+            many.setattr(effects, "_WINDOW_DAYS", 1)
+            found = replace(effects.effect(campaign), calls=1)
             assert found.exceeded_limits() == ["calls"]
         return
     with pytest.raises(DeadlineNotHeld):

@@ -11,7 +11,7 @@ from audit import clock
 from entitlements.grants.models import Grant
 from governance.reviews.campaigns import close, pause
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.deadlines import deadlines
+from governance.reviews.deadlines import deadlines, effects
 from governance.reviews.decisions import recall, submission
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import errors as item_errors
@@ -35,7 +35,7 @@ def answered(at: Move, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Campai
     first = worlds.campaign(company, slug="first")
     close.close(first.pk, by=company.ana, reason="over", without_answer=True)
     campaign = worlds.campaign(company)
-    monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
+    monkeypatch.setattr(effects, "MOST_SHARE", 1)
     item = worlds.item(campaign)
     for _ in range(2):
         by = worlds.live(item).reviewer

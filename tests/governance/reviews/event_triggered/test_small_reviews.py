@@ -20,13 +20,13 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.approval_policies.models import AutoApproval
-from governance.approvals import auto_approval
+from governance.approvals import auto_approval, auto_approval_checks
 from governance.notices import listener
 from governance.notices.models import Notice
 from governance.ownership import dormancy
 from governance.ownership.models import Dormancy
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.deadlines import deadlines, restore
+from governance.reviews.deadlines import deadlines, effects, restore
 from governance.reviews.decisions import recall, submission
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import answer, causes, settlement, start, sweeps
@@ -199,7 +199,7 @@ def test_without_an_answer_the_deadline_goes_by_risk_and_is_no_rehearsal(
     mild = make.grant(company.bot, worlds.low(company), people=[company.bob], lasts=MONTHS)
     campaign = asked(company)
     assert campaign.due_at - campaign.created_at == timedelta(days=2), "something of it is critical"
-    monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
+    monkeypatch.setattr(effects, "MOST_SHARE", 1)
     at(timedelta(days=7))
 
     assert deadlines.apply_due() == 2
@@ -219,8 +219,8 @@ def test_many_small_reviews_that_nobody_answers_trip_the_breaker_together(
 ) -> None:
     make.analyst("ana")
     use = make.entitlement(make.system("mail"), make.tool(make.system("other"), "send", risk="medium"))
-    monkeypatch.setattr(deadlines, "MOST_GRANTS", 2)
-    monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
+    monkeypatch.setattr(effects, "MOST_GRANTS", 2)
+    monkeypatch.setattr(effects, "MOST_SHARE", 1)
     for number in range(3):
         agent = make.agent(f"bot-{number}")
         make.grant(agent, use, lasts=MONTHS)
@@ -323,7 +323,7 @@ def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Mov
     at(timedelta(days=1, minutes=1))
     assert (sweeps.looks_due(), sweeps.looks_due()) == (1, 0)
     assert start.open_due() == 1
-    assert auto_approval.tell_due() == 0, "whoever is asked here is not told of it elsewhere"
+    assert auto_approval_checks.tell_due() == 0, "whoever is asked here is not told of it elsewhere"
     campaign = ReviewTrigger.objects.get().campaign
     assert campaign is not None
 
@@ -334,7 +334,7 @@ def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Mov
 
     look = AutoApproval.objects.get()
     assert (look.verdict, look.looked_by, look.finding) == ("keep", company.sofia, "Still read daily.")
-    assert not auto_approval.due().exists()
+    assert not auto_approval_checks.due().exists()
 
 
 def test_access_by_rule_that_ended_unlooked_or_was_told_of_keeps_no_other_from_being_asked_about(
@@ -353,9 +353,9 @@ def test_access_by_rule_that_ended_unlooked_or_was_told_of_keeps_no_other_from_b
     monkeypatch.setattr(sweeps, "AT_ONCE", 1)
     assert sweeps.looks_due() == 1
     assert ReviewTrigger.objects.get().grants == [second]
-    assert auto_approval.tell_due() > 0, "of the one that ended"
+    assert auto_approval_checks.tell_due() > 0, "of the one that ended"
     with CaptureQueriesContext(connection) as queries:
-        assert auto_approval.tell_due() == 0
+        assert auto_approval_checks.tell_due() == 0
     assert not any("INSERT" in each["sql"] for each in queries), "it is not walked through again"
 
 
@@ -375,7 +375,7 @@ def test_whoever_stands_behind_a_rule_is_no_look_at_it_and_the_others_are_told(a
     at(timedelta(minutes=16))
     settlement.settle_due()
     assert AutoApproval.objects.get().verdict == ""
-    assert auto_approval.tell_due() > 0
+    assert auto_approval_checks.tell_due() > 0
 
 
 def test_access_that_ends_meanwhile_is_asked_about_no_longer(low: tuple[Company, Campaign, list[Grant]]) -> None:

@@ -20,7 +20,7 @@ from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.deadlines import deadlines, restore
+from governance.reviews.deadlines import deadlines, effects, restore
 from governance.reviews.decisions import recall
 from governance.reviews.items import errors as item_errors
 from governance.reviews.items.errors import StoppedByReview
@@ -45,7 +45,7 @@ def silent(at: Move, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Grant]:
     first = worlds.campaign(company, slug="first")
     close.close(first.pk, by=company.ana, reason="over", without_answer=True)
     worlds.campaign(company)
-    monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
+    monkeypatch.setattr(effects, "MOST_SHARE", 1)
     at(timedelta(days=19))
     assert deadlines.apply_due() == 1
     return company, grant
@@ -184,7 +184,7 @@ def unanswered(kind: str, at: Move, monkeypatch: pytest.MonkeyPatch) -> tuple[Co
     first = worlds.campaign(company, slug="first")
     close.close(first.pk, by=company.ana, reason="over", without_answer=True)
     campaign = begin(company, kind)
-    monkeypatch.setattr(deadlines, "MOST_SHARE", 1)
+    monkeypatch.setattr(effects, "MOST_SHARE", 1)
     at(timedelta(days=19))
     deadlines.apply_due()
     return company, campaign

@@ -15,7 +15,7 @@ from audit.export import timeline
 from entitlements.people import people
 from entitlements.people.models import Role
 from governance.reviews.campaigns import close
-from governance.reviews.deadlines import deadlines
+from governance.reviews.deadlines import deadlines, effects
 from governance.reviews.decisions import bulk, submission
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import answer as answer_actions
@@ -199,7 +199,7 @@ def test_answers_for_many_leave_it_out_and_say_why(world: World) -> None:
 def test_the_deadline_stops_it_though_its_tools_are_of_low_risk(
     world: World, at: Callable[[datetime | timedelta], datetime]
 ) -> None:
-    before = deadlines.effect(world.before)
+    before = effects.effect(world.before)
     assert (before.kept, before.stopped, before.grants) == (0, 2, 2)
     at(timedelta(days=19))
     assert deadlines.carry_out(world.before, by=SYSTEM, reason="No person answered.") == 2

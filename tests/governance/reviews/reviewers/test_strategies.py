@@ -15,7 +15,7 @@ from audit.export import timeline
 from entitlements.grants.models import Grant
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.deadlines import deadlines
+from governance.reviews.deadlines import deadlines, effects
 from governance.reviews.decisions import submission
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import answer, review_rules
@@ -111,7 +111,7 @@ def test_where_all_must_keep_silence_of_one_stops_even_what_is_of_low_risk(
 ) -> None:
     campaign, item = begun(company, WHOLE)
     worlds.answer(campaign, company.sofia, [(item, KEEP)])
-    found = deadlines.effect(campaign)
+    found = effects.effect(campaign)
     assert (found.stopped, found.kept) == (1, 0)
     later = clock.now() + timedelta(days=30)
     monkeypatch.setattr(clock, "now", lambda: later)

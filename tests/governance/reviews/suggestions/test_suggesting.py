@@ -29,9 +29,9 @@ from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns
 from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.staging import launch
-from governance.reviews.suggestions import suggestions
+from governance.reviews.suggestions import judgement, suggestions
+from governance.reviews.suggestions.judgement import judge
 from governance.reviews.suggestions.models import Suggestion
-from governance.reviews.suggestions.suggestions import judge
 from governance.reviews.usage.models import UsageDay
 from tests import make
 from tests.governance import companies
@@ -141,7 +141,7 @@ def test_what_is_used_is_kept_and_the_rest_suggested_for_removal_with_the_frozen
 
     told = Suggestion.objects.get(item__campaign=campaign)
     kept = set(told.item.lines.filter(pk__in=told.kept).values_list("tool__name", flat=True))
-    assert (told.verdict, kept, told.version) == ("reduce", {"now", "convert"}, suggestions.VERSION)
+    assert (told.verdict, kept, told.version) == ("reduce", {"now", "convert"}, judgement.VERSION)
     assert {each["signal"] for each in told.reasons} == {"U1", "R1"}
     assert told.inputs_sha256 == hashlib.sha256(chain.canonical(told.inputs)).hexdigest()
     again = judge(told.inputs)
@@ -160,7 +160,7 @@ def test_to_keep_some_is_suggested_only_of_what_has_parts(
     until = clock.now() + timedelta(days=14)
     made = campaigns.make("q4", name="Q4", due_at=until, options=options, by=company.ana)
     with monkeypatch.context() as earlier:
-        earlier.setattr(suggestions, "judge", lambda inputs: judge({**inputs, "parts": True}))
+        earlier.setattr(judgement, "judge", lambda inputs: judge({**inputs, "parts": True}))
         campaign = launch.activate(made.pk, by=company.ana)
     item = worlds.item(campaign)
     by = Person.objects.get(review_assignments__item=item)
@@ -227,7 +227,7 @@ def test_a_decision_keeps_what_was_suggested_and_by_which_version() -> None:
     campaign = worlds.campaign(company)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign, helper), Answer("certify"))])
     decision = ReviewDecision.objects.get()
-    assert (decision.suggestion, decision.reco_version) == ("unknown", suggestions.VERSION)
+    assert (decision.suggestion, decision.reco_version) == ("unknown", judgement.VERSION)
 
 
 @pytest.mark.django_db
@@ -236,7 +236,7 @@ def test_what_an_earlier_table_suggested_is_answered_as_its_suggestion(monkeypat
     helper = make.agent("helper", sponsor=company.sofia)
     make.grant(helper, worlds.low(company), people=[company.bob])
     with monkeypatch.context() as earlier:
-        earlier.setattr(suggestions, "VERSION", "reco@0.9.0")
+        earlier.setattr(judgement, "VERSION", "reco@0.9.0")
         campaign = worlds.campaign(company)
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign, helper), Answer("certify"))])
     assert ReviewDecision.objects.get().reco_version == "reco@0.9.0"
@@ -313,7 +313,7 @@ def test_a_grown_schema_another_model_and_a_longer_reach_since_the_last_review_a
 
     assert {"F1", "F1+", "F2", "B1"} <= _signals(second)
     told = second.suggestion.inputs
-    assert told["blast_before"] == begun["blast"] <= told["blast"] - suggestions.FARTHER
+    assert told["blast_before"] == begun["blast"] <= told["blast"] - judgement.FARTHER
     assert told["blast"] == reach.score(Grant.objects.filter(agent=company.bot, ended_at=None), company.bot)
 
 

@@ -1,0 +1,41 @@
+"""Break-glass access as pages and the API read it."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+
+from entitlements.access.caller import SEE_EVERYTHING
+from entitlements.conflicts import independence
+from entitlements.people.models import Person
+from governance.break_glass.models import BreakGlassGrant
+
+from .break_glass import AROUND, REVIEWERS
+
+
+def visible_to(person: Person) -> QuerySet[BreakGlassGrant]:
+    """Return the emergencies a person may see: their own, of their agents and systems, for them; some roles see all."""
+    rows = all_of_them()
+    if person.has_role(*SEE_EVERYTHING):
+        return rows
+    offices = Q(grant__agent__sponsor=person) | Q(grant__agent__owner=person) | Q(grant__agent__backup=person)
+    mine = Q(given_by=person) | offices | Q(grant__entitlement__system__owner=person)
+    served = Q(grant__subjects__person=person) | Q(grant__subjects__group__people=person)
+    return (
+        rows.filter(pk__in=BreakGlassGrant.objects.filter(mine | served).values("pk"))
+        if person.is_active
+        else rows.none()
+    )
+
+
+def all_of_them() -> QuerySet[BreakGlassGrant]:
+    """Return every emergency, for those who may see everything."""
+    return BreakGlassGrant.objects.select_related(*AROUND)
+
+
+def to_review(person: Person) -> QuerySet[BreakGlassGrant]:
+    """Return what waits for a review by a person of security, the most urgent first."""
+    if not person.has_role(*REVIEWERS):
+        return BreakGlassGrant.objects.none()
+    waiting = BreakGlassGrant.objects.filter(verdict="", review_by__isnull=False)
+    waiting = waiting.exclude(given_by__in=independence.accounts_of(person))
+    return waiting.select_related(*AROUND).order_by("review_by")
