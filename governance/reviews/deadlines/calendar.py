@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from icalendar import Alarm, Calendar, Event
 
 from audit import clock
 from governance.notices import queue
 from governance.reviews.campaigns.models import Campaign
 
 TYPE: Final = "text/calendar; charset=utf-8"
-_LINE: Final = 75
-"""How many bytes a line has at most, without its end (section 3.1)."""
 _LASTS: Final = timedelta(minutes=30)
 _ENDED: Final = (Campaign.State.CANCELLED, Campaign.State.CLOSING, Campaign.State.CLOSED)
 
@@ -24,56 +23,28 @@ def due(campaign: Campaign) -> bytes:
     """Return a calendar entry that ends when a review is due, with a reminder a day before.
 
     By UID and SEQUENCE a calendar replaces the entry after the date has moved, and drops it after the review ended.
+    A name stands on one line, without hidden characters.
     """
-    site, path = (
-        settings.CONSOLE_URL,
-        "small-reviews/{}/" if campaign.kind == Campaign.Kind.MICRO else "reviews/{}/work/",
-    )
-    summary = _("Due: %(review)s") % {"review": campaign.name}
-    lines = [
-        "BEGIN:VCALENDAR",
-        "VERSION:2.0",
-        "PRODID:-//Mandate//Reviews//EN",
-        "BEGIN:VEVENT",
-        f"UID:review-{campaign.pk}@{urlsplit(site).hostname}",
-        f"DTSTAMP:{_moment(clock.now())}",
-        f"SEQUENCE:{campaign.version}",
-        f"STATUS:{'CANCELLED' if campaign.state in _ENDED else 'CONFIRMED'}",
-        f"DTSTART:{_moment(campaign.due_at - _LASTS)}",
-        f"DTEND:{_moment(campaign.due_at)}",
-        f"SUMMARY:{_text(summary)}",
-        f"URL:{site}/{path.format(campaign.slug)}",
-        "TRANSP:TRANSPARENT",
-        "BEGIN:VALARM",
-        "ACTION:DISPLAY",
-        "TRIGGER:-P1D",
-        f"DESCRIPTION:{_text(summary)}",
-        "END:VALARM",
-        "END:VEVENT",
-        "END:VCALENDAR",
-    ]
-    return b"".join(_folded(line) for line in lines)
-
-
-def _moment(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-
-
-def _text(words: str) -> str:
-    """Return a name as a text value: on one line, no hidden characters, separators escaped (section 3.3.11)."""
-    text = queue.plain(words)
-    for each in ("\\", ";", ","):
-        text = text.replace(each, f"\\{each}")
-    return text
-
-
-def _folded(line: str) -> bytes:
-    """Return a line, folded where it is too long, never within a character."""
-    parts, room = [b""], _LINE
-    for letter in line:
-        written = letter.encode()
-        if len(parts[-1]) + len(written) > room:
-            parts.append(b"")
-            room = _LINE - 1
-        parts[-1] += written
-    return b"\r\n ".join(parts) + b"\r\n"
+    site, ends = settings.CONSOLE_URL, campaign.due_at.astimezone(UTC)
+    path = "small-reviews/{}/" if campaign.kind == Campaign.Kind.MICRO else "reviews/{}/work/"
+    summary = queue.plain(_("Due: %(review)s") % {"review": campaign.name})
+    entry, reminder, calendar = Event(), Alarm(), Calendar()
+    for name, value in (
+        ("uid", f"review-{campaign.pk}@{urlsplit(site).hostname}"),
+        ("dtstamp", clock.now().astimezone(UTC)),
+        ("sequence", campaign.version),
+        ("status", "CANCELLED" if campaign.state in _ENDED else "CONFIRMED"),
+        ("dtstart", ends - _LASTS),
+        ("dtend", ends),
+        ("summary", summary),
+        ("url", f"{site}/{path.format(campaign.slug)}"),
+        ("transp", "TRANSPARENT"),
+    ):
+        entry.add(name, value)
+    for name, value in (("action", "DISPLAY"), ("trigger", timedelta(days=-1)), ("description", summary)):
+        reminder.add(name, value)
+    for name, value in (("version", "2.0"), ("prodid", "-//Mandate//Reviews//EN")):
+        calendar.add(name, value)
+    entry.add_component(reminder)
+    calendar.add_component(entry)
+    return calendar.to_ical()
