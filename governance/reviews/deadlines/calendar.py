@@ -41,10 +41,11 @@ def due(campaign: Campaign) -> bytes:
         ("transp", "TRANSPARENT"),
     ):
         entry.add(name, value)
-    for name, value in (("action", "DISPLAY"), ("trigger", timedelta(days=-1)), ("description", summary)):
-        reminder.add(name, value)
-    for name, value in (("version", "2.0"), ("prodid", "-//Mandate//Reviews//EN")):
-        calendar.add(name, value)
+    reminder.add("action", "DISPLAY")
+    reminder.add("trigger", timedelta(days=-1))
+    reminder.add("description", summary)
+    calendar.add("version", "2.0")
+    calendar.add("prodid", "-//Mandate//Reviews//EN")
     entry.add_component(reminder)
     calendar.add_component(entry)
-    return calendar.to_ical()
+    return bytes(calendar.to_ical())
