@@ -26,7 +26,7 @@ from entitlements.people.models import Person
 from entitlements.unmanaged_agents import unmanaged_agents
 from entitlements.unmanaged_agents.models import UnmanagedAgent
 from governance.api.matrix import MATRIX
-from governance.onboarding import batches, files, move, queries
+from governance.onboarding import batches, files, move, queries, sponsorship
 from governance.onboarding import grants as grants_actions
 from governance.onboarding.models import OnboardedAgent, OnboardingBatch
 
@@ -277,7 +277,7 @@ class RequestSponsors(_Batches):
         body = self.body(SponsorsInputSerializer)
         sponsor = known_person(body["sponsor"]) if "sponsor" in body else None
         sponsors = {entry["id"]: known_person(entry["sponsor"]) for entry in body.get("each", [])}
-        batches.ask(batch, sponsor=sponsor, sponsors=sponsors, by=by, reason=body["reason"])
+        sponsorship.ask(batch, sponsor=sponsor, sponsors=sponsors, by=by, reason=body["reason"])
         return self.again(batch)
 
 
@@ -291,7 +291,7 @@ class AnswerOnboarding(_Batches):
         batch, by = self.found(), self.person()
         self.about = self.links(batch)
         body = self.body(Answer)
-        batches.answer(batch, accept=body["accept"], only=body.get("agents"), by=by, reason=body.get("reason", ""))
+        sponsorship.answer(batch, accept=body["accept"], only=body.get("agents"), by=by, reason=body.get("reason", ""))
         return self.again(batch)
 
 

@@ -18,7 +18,7 @@ from entitlements.people.models import Person
 from entitlements.unmanaged_agents import unmanaged_agents
 from entitlements.unmanaged_agents.models import UnmanagedAgent
 from governance.console import doors, form_fields, paging
-from governance.onboarding import api, batches, queries
+from governance.onboarding import api, batches, queries, sponsorship
 from governance.onboarding.models import OnboardedAgent, OnboardingBatch
 
 _ABOUT: Final = dict.fromkeys(
@@ -119,7 +119,7 @@ def _act(request: HttpRequest, batch: OnboardingBatch, person: Person) -> str:
                 doors.number(row): _person(login) for row, login in named.items() if row.isdecimal() and login.strip()
             }
             login = request.POST.get("sponsor", "")
-            proposed = batches.ask(
+            proposed = sponsorship.ask(
                 batch, sponsor=_person(login) if login.strip() else None, sponsors=sponsors, by=person, reason=reason
             )
             count = len(proposed)
@@ -128,7 +128,7 @@ def _act(request: HttpRequest, batch: OnboardingBatch, person: Person) -> str:
             }
         case "accept" | "decline" as act:
             doors.permit(request, "adoption-answer", batch)
-            batches.answer(batch, accept=act == "accept", by=person, reason=reason)
+            sponsorship.answer(batch, accept=act == "accept", by=person, reason=reason)
             return _("Accepted. An analyst says yes next.") if act == "accept" else _("Declined.")
         case "confirm":
             doors.permit(request, "adoption-confirm", batch)

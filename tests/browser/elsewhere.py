@@ -14,7 +14,7 @@ from entitlements.catalog.models import System
 from entitlements.clients import clients
 from entitlements.people.models import Person
 from entitlements.unmanaged_agents.models import Workflow
-from governance.onboarding import batches
+from governance.onboarding import batches, sponsorship
 from governance.onboarding.models import OnboardingBatch
 from governance.reviews.discussion import comments
 from governance.reviews.discussion import questions as questions_actions
@@ -54,11 +54,11 @@ def access() -> tuple[OnboardingBatch, list[Workflow]]:
     """Bring two files; returns the one that waits for its sponsor, and the map."""
     ana, sofia = Person.objects.get(login="ana"), Person.objects.get(login="sofia")
     done = batches.prepare(_DONE.encode(), file_name="gateway.csv", by=ana)
-    batches.ask(done, sponsor=sofia, sponsors={}, by=ana, reason="Day 30.")
-    batches.answer(done, accept=True, by=sofia)
+    sponsorship.ask(done, sponsor=sofia, sponsors={}, by=ana, reason="Day 30.")
+    sponsorship.answer(done, accept=True, by=sofia)
     batches.confirm(done, by=ana, reason="Accepted by sofia.")
     waits = batches.prepare(_WAITS.encode(), file_name="desks.csv", by=ana)
-    batches.ask(waits, sponsor=sofia, sponsors={}, by=ana, reason="Day 30.")
+    sponsorship.ask(waits, sponsor=sofia, sponsors={}, by=ana, reason="Day 30.")
     return waits, list(Workflow.objects.order_by("state", "pk"))
 
 

@@ -36,7 +36,7 @@ from governance.console import urls
 from governance.eligibility import eligibility
 from governance.notices import queue
 from governance.notices.models import Delivery, Kind, Notice
-from governance.onboarding import batches
+from governance.onboarding import batches, sponsorship
 from governance.out_of_office import delegations
 from governance.out_of_office.models import OutOfOfficeDelegate
 from governance.ownership import ownership
@@ -170,7 +170,7 @@ def _brought(company: companies.Company) -> dict[str, object]:
     """Bring a file that names the bot, whose sponsor is asked; returns the samples of adoption and of the map."""
     table = b"agent,system,tools,person\nresearch-bot,clock,now,alice\n"
     batch = batches.prepare(table, file_name="access.csv", by=company.ana)
-    batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="a sample")
+    sponsorship.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="a sample")
     flow = Workflow.objects.get(agent=company.bot, origin="grant")
     return {"adoption/pk": batch.pk, "adoption/number": UnmanagedAgent.objects.get().pk, "coverage/number": flow.pk}
 

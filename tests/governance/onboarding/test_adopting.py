@@ -28,7 +28,7 @@ from governance.approval_policies import rules as policy_rules
 from governance.conflicts_of_interest.routing import Stage
 from governance.notices import listener
 from governance.notices.models import Notice
-from governance.onboarding import batches, move
+from governance.onboarding import batches, move, sponsorship
 from governance.onboarding.models import ExistingAccess, OnboardedAgent, OnboardingBatch
 from tests import make, shared
 from tests.governance import companies
@@ -54,8 +54,8 @@ def look(company: Company, content: bytes = TABLE, agent: str = "") -> Onboardin
 
 def accepted(company: Company, content: bytes = TABLE) -> OnboardingBatch:
     batch = look(company, content)
-    batches.ask(batch, sponsor=company.mona, sponsors={}, by=company.ana, reason="Day 30.")
-    batches.answer(batch, accept=True, by=company.mona)
+    sponsorship.ask(batch, sponsor=company.mona, sponsors={}, by=company.ana, reason="Day 30.")
+    sponsorship.answer(batch, accept=True, by=company.mona)
     return batch
 
 
@@ -82,20 +82,22 @@ def test_looking_puts_nothing_in_force_and_the_same_file_is_the_same_batch(compa
 def test_a_sponsor_accepts_before_anything_is_active(company: Company) -> None:
     batch = look(company)
     with pytest.raises(ReasonRequired):
-        batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason=" ")
-    with pytest.raises(batches.NothingToAsk):
-        batches.ask(look(company, b"agent\nNobody's\n"), sponsor=None, sponsors={}, by=company.ana, reason="x")
-    with pytest.raises(batches.NothingToAsk):  # who brought the file does not answer for it
-        batches.ask(look(company, b"agent\nMine\n"), sponsor=company.ana, sponsors={}, by=make.analyst(), reason="x")
-    (row,) = batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
+        sponsorship.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason=" ")
+    with pytest.raises(sponsorship.NothingToAsk):
+        sponsorship.ask(look(company, b"agent\nNobody's\n"), sponsor=None, sponsors={}, by=company.ana, reason="x")
+    with pytest.raises(sponsorship.NothingToAsk):  # who brought the file does not answer for it
+        sponsorship.ask(
+            look(company, b"agent\nMine\n"), sponsor=company.ana, sponsors={}, by=make.analyst(), reason="x"
+        )
+    (row,) = sponsorship.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
     staged = Agent.objects.get(slug="desk-helper")
     assert (staged.status, staged.sponsor, row.sponsor, row.state) == ("staged", company.ana, company.mona, "asked")
     with pytest.raises(batches.NothingAccepted):
         batches.confirm(batch, by=company.ana, reason="Too soon.")
     for other in (company.ana, company.sofia):
-        with pytest.raises(batches.NotAsked):
-            batches.answer(batch, accept=True, by=other)
-    batches.answer(batch, accept=True, by=company.mona)
+        with pytest.raises(sponsorship.NotAsked):
+            sponsorship.answer(batch, accept=True, by=other)
+    sponsorship.answer(batch, accept=True, by=company.mona)
     staged.refresh_from_db()
     assert (staged.status, staged.sponsor) == ("staged", company.mona)
     assert not Grant.objects.exists()
@@ -103,7 +105,7 @@ def test_a_sponsor_accepts_before_anything_is_active(company: Company) -> None:
 
 def test_who_is_asked_is_told_where_to_answer(company: Company) -> None:
     batch = look(company)
-    batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
+    sponsorship.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
     listener.notify(Event.objects.get(action=Action.ONBOARDING_SPONSORS_ASKED))
     told = Notice.objects.get(url=f"/adoption/{batch.pk}/")
     assert (told.person, told.kind) == (company.mona, "office_proposed")
@@ -111,12 +113,12 @@ def test_who_is_asked_is_told_where_to_answer(company: Company) -> None:
 
 def test_a_sponsor_who_declines_leaves_it_to_another(company: Company) -> None:
     batch = look(company)
-    batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
-    batches.answer(batch, accept=False, by=company.mona, reason="Not mine.")
+    sponsorship.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
+    sponsorship.answer(batch, accept=False, by=company.mona, reason="Not mine.")
     with pytest.raises(batches.NothingAccepted):
         batches.confirm(batch, by=company.ana, reason="x")
     row = OnboardedAgent.objects.get()
-    batches.ask(batch, sponsor=None, sponsors={row.pk: company.sam}, by=company.ana, reason="Then sam.")
+    sponsorship.ask(batch, sponsor=None, sponsors={row.pk: company.sam}, by=company.ana, reason="Then sam.")
     row.refresh_from_db()
     assert (row.sponsor, Agent.objects.filter(slug__startswith="desk").count()) == (company.sam, 1)
 
@@ -154,8 +156,8 @@ def test_nobody_says_yes_to_what_serves_them_and_no_rule_is_passed_by(company: C
     with pytest.raises(batches.OwnBenefit):
         batches.confirm(batch, by=company.alice, reason="For me.")
     served = look(company, TABLE.replace(b"bob", b"mona").replace(b"desk-1", b"desk-2"))
-    with pytest.raises(batches.NothingToAsk) as refused:  # who is served is not asked to answer for it
-        batches.ask(served, sponsor=company.mona, sponsors={}, by=company.ana, reason="x")
+    with pytest.raises(sponsorship.NothingToAsk) as refused:  # who is served is not asked to answer for it
+        sponsorship.ask(served, sponsor=company.mona, sponsors={}, by=company.ana, reason="x")
     assert refused.value.detail["problems"] == ["onboarding_own_benefit"]
     people.disable(company.mona, by=SYSTEM, reason="left")
     with pytest.raises(batches.NothingAccepted):
@@ -166,10 +168,10 @@ def test_nobody_says_yes_to_what_serves_them_and_no_rule_is_passed_by(company: C
 @pytest.mark.parametrize("stake", ["owner", "backup", "served", "second account"])
 def test_a_sponsor_with_a_stake_neither_accepts_nor_is_enough(company: Company, stake: str) -> None:
     batch = look(company)
-    batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
+    sponsorship.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
     other = look(company, TABLE.replace(b"desk-1", b"desk-2"))
-    batches.ask(other, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
-    batches.answer(batch, accept=True, by=company.mona)
+    sponsorship.ask(other, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
+    sponsorship.answer(batch, accept=True, by=company.mona)
     if stake in ("owner", "backup"):
         Agent.objects.filter(slug__startswith="desk").update(**{stake: company.mona})
     elif stake == "served":
@@ -177,7 +179,7 @@ def test_a_sponsor_with_a_stake_neither_accepts_nor_is_enough(company: Company, 
     else:
         Person.objects.filter(login="bob").update(email=company.mona.email)
     with pytest.raises(batches.OwnBenefit):
-        batches.answer(other, accept=True, by=company.mona)
+        sponsorship.answer(other, accept=True, by=company.mona)
     with pytest.raises(batches.OwnBenefit):
         batches.confirm(batch, by=company.ana, reason="yes")
     assert not Grant.objects.exists()
@@ -189,7 +191,7 @@ def test_what_is_not_what_the_sponsor_accepted_goes_back_to_them(company: Compan
     outcome = batches.confirm(batch, by=company.ana, reason="yes")
     assert (outcome.agents, outcome.refused) == (0, {"desk-helper": ["changed_since_accepted"]})
     assert (Grant.objects.count(), OnboardedAgent.objects.get().state) == (0, "asked")
-    batches.answer(batch, accept=True, by=company.mona)
+    sponsorship.answer(batch, accept=True, by=company.mona)
     assert batches.confirm(batch, by=company.ana, reason="yes").grants == 2
 
 
@@ -202,7 +204,7 @@ def test_a_group_that_changed_since_is_asked_about_anew_and_nobody_is_served_by_
     people.join_group(team, company.bob, by=SYSTEM, reason="Joins.")
     outcome = batches.confirm(batch, by=company.ana, reason="yes")
     assert (outcome.agents, outcome.refused) == (0, {"desk-helper": ["changed_since_accepted"]})
-    batches.answer(batch, accept=True, by=company.mona)
+    sponsorship.answer(batch, accept=True, by=company.mona)
     people.join_group(team, company.ana, by=SYSTEM, reason="Joins.")
     with pytest.raises(batches.OwnBenefit):
         batches.confirm(batch, by=company.ana, reason="yes")
@@ -233,10 +235,10 @@ def test_an_agent_of_ours_keeps_its_sponsor_who_is_asked(company: Company) -> No
     batch = look(company, b"agent,system,tools,person\nresearch-bot,clock,now,alice\n")
     row = OnboardedAgent.objects.get()
     assert (row.agent, row.seen.because) == (company.bot, "slug")
-    batches.ask(batch, sponsor=company.mona, sponsors={}, by=company.ana, reason="Day 30.")
+    sponsorship.ask(batch, sponsor=company.mona, sponsors={}, by=company.ana, reason="Day 30.")
     row.refresh_from_db()
     assert row.sponsor == company.sofia
-    batches.answer(batch, accept=True, by=company.sofia)
+    sponsorship.answer(batch, accept=True, by=company.sofia)
     assert batches.confirm(batch, by=company.ana, reason="yes").grants == 1
 
 
@@ -279,8 +281,8 @@ def test_cutting_over_and_rolling_back_leave_who_and_when(company: Company) -> N
 def test_rolling_back_stops_no_agent_that_was_ours_before(company: Company) -> None:
     batch = look(company, b"agent,system,tools,person\nresearch-bot,clock,now,alice\n")
     kept = make.grant(company.bot, company.use, people=[company.bob])
-    batches.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="x")
-    batches.answer(batch, accept=True, by=company.sofia)
+    sponsorship.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="x")
+    sponsorship.answer(batch, accept=True, by=company.sofia)
     batches.confirm(batch, by=company.ana, reason="yes")
     move.roll_back(company.bot, by=company.ana, reason="no")
     company.bot.refresh_from_db()
@@ -296,8 +298,8 @@ def test_a_blocked_name_stays_listed_and_registers_no_client(company: Company) -
     clients.register("desk-2", agent=company.bot, auth=Client.Auth.NONE, by=company.sofia.principal)
     with pytest.raises(unmanaged_agents.SeenOtherwise):
         unmanaged_agents.match(seen, company.bot, by=company.ana.principal, reason="x")
-    with pytest.raises(batches.NothingToAsk):
-        batches.ask(OnboardingBatch.objects.get(), sponsor=company.mona, sponsors={}, by=company.ana, reason="x")
+    with pytest.raises(sponsorship.NothingToAsk):
+        sponsorship.ask(OnboardingBatch.objects.get(), sponsor=company.mona, sponsors={}, by=company.ana, reason="x")
     with pytest.raises(SecondPersonNeeded):
         unmanaged_agents.unblock(seen, by=company.ana.principal, reason="Oh.")
     unmanaged_agents.unblock(seen, by=company.resa.principal, reason="It is ours.")
