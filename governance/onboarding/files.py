@@ -18,7 +18,8 @@ from entitlements import strict
 from entitlements.catalog_files import offers
 from entitlements.errors import DomainError
 
-from .sightings import MOST_ROWS, Contents, Sighting, Source, TooMuch, bounded, key_of, moment, take
+from . import sightings
+from .sightings import Contents, Sighting, Source, TooMuch, bounded, key_of, moment, take
 
 LARGEST: Final = 8 * 1024 * 1024
 EVERYTHING: Final = frozenset({"*", "all", "everything", "any"})
@@ -187,8 +188,8 @@ def _application(contents: Contents, number: int, app: Mapping[str, Any]) -> Non
     lines = [replace(sighting, person=who) for who in people if who] + [
         replace(sighting, group=who) for who in groups if who
     ]
-    if len(contents.sightings) + len(lines) > MOST_ROWS:
-        raise TooMuch("The file has too many rows.", most=MOST_ROWS)
+    if len(contents.sightings) + len(lines) > sightings.MOST_ROWS:
+        raise TooMuch("The file has too many rows.", most=sightings.MOST_ROWS)
     for line in lines or [sighting]:
         take(contents, line)
 

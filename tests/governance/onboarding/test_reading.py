@@ -101,7 +101,7 @@ def test_what_is_none_of_these_is_refused(content: bytes) -> None:
 
 
 def test_a_file_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MOST_ROWS", 2)
+    monkeypatch.setattr(sightings, "MOST_ROWS", 2)
     with pytest.raises(sightings.TooMuch):
         files.read(b"agent\n1\n2\n3\n")
     with pytest.raises(sightings.TooMuch):

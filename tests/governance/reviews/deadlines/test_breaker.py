@@ -130,7 +130,7 @@ def test_what_several_deadlines_stop_within_a_day_counts_together(at: Move, monk
         launch.activate(made.pk, by=company.ana)
     Campaign.objects.filter(slug="rehearsal").update(due_at=due + MONTHS)
     for bound in ("MOST_SHARE", "MOST_GRANTS"):
-        monkeypatch.setattr(deadlines, bound, 1)
+        monkeypatch.setattr(effects, bound, 1)
     at(LATE)
     assert deadlines.apply_due() == 1
     held = list(Campaign.objects.filter(deadline_held__isnull=False))

@@ -274,7 +274,7 @@ def test_the_breaker_holds_what_is_too_much_until_the_owner_says_so(
     overdue: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch, bound: str, why: str
 ) -> None:
     company, campaign = overdue
-    monkeypatch.setattr(deadlines, bound, 0)
+    monkeypatch.setattr(effects, bound, 0)
     if why == "calls":
         with monkeypatch.context() as many:
             many.setattr(effects, "_WINDOW_DAYS", 1)
