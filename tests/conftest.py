@@ -15,8 +15,9 @@ from pytest_django.plugin import DjangoDbBlocker
 from scripts import devstack
 from tests import databases
 from tests.again import pytest_sessionfinish, pytest_sessionstart
+from tests.durations import pytest_terminal_summary
 
-__all__ = ["pytest_sessionfinish", "pytest_sessionstart"]
+__all__ = ["pytest_sessionfinish", "pytest_sessionstart", "pytest_terminal_summary"]
 
 LONGEST = (
     "journeys/test_demo.py",
@@ -27,7 +28,7 @@ LONGEST = (
     "attacks/test_schema_fuzz.py",
     "scripts/test_planted_facts.py",
 )
-"""The modules that take longest, the longest first. `pytest --durations=40` says what belongs here."""
+"""The modules that take longest, the longest first, as the end of `make test` says."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LONG = ("slow", "soak", "browser", "fault")
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
@@ -146,6 +147,7 @@ def django_db_setup(
         yield
         request.config.stash[DATABASE] = None
         connections.close_all()
+        databases.close()
         databases.drop(databases.here())
 
 
