@@ -69,8 +69,9 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Make the worlds that tests before this one asked for."""
-    if (snapshots := sys.modules.get("tests.snapshots")) is not None and item.config.stash.get(DATABASE, None):
-        with item.config.stash[DATABASE].unblock():
+    snapshots, blocker = sys.modules.get("tests.snapshots"), item.config.stash.get(DATABASE, None)
+    if snapshots is not None and blocker is not None:
+        with blocker.unblock():
             snapshots.take_wanted()
 
 

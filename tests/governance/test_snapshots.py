@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import psycopg
 import pytest
 from django.db import transaction
 
@@ -70,3 +72,13 @@ def test_a_world_that_grew_old_is_made_again_and_then_wanted(snapshot: snapshots
     for is_wanted in (False, True):
         assert snapshot.put_back() is None
         assert snapshot.is_wanted is is_wanted
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_put_back_under_a_program_that_follows_the_database() -> None:
+    made = snapshots.Snapshot(build)
+    made.take()
+    with psycopg.connect(os.environ["DATABASE_URL"]):
+        assert made.put_back() is None
+    assert made.put_back() is not None
+    assert Person.objects.count() == 10
