@@ -27,7 +27,7 @@ def as_(person: Person, *, fresh: bool = True) -> Client:
         session["account_authentication_methods_user"] = str(person.pk)
     session.save()  # at once: Client.force_login and a change of its session take three times as many statements
     client = Client()
-    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
+    client.cookies[settings.SESSION_COOKIE_NAME] = str(session.session_key)
     return client
 
 
