@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Final
 
 from entitlements.codes import Code
@@ -58,8 +59,14 @@ def _copy(name: str, mutant: Mutant | None) -> ModuleType:
         source = source.replace(mutant.old, mutant.new)
     copy = ModuleType(f"entitlements_copy_{name}")
     sys.modules[copy.__name__] = copy
-    exec(compile(source, str(original.__file__), "exec"), copy.__dict__)  # noqa: S102 - our own source
+    exec(_compiled(source, str(original.__file__)), copy.__dict__)  # noqa: S102 - our own source
     return copy
+
+
+@cache
+def _compiled(source: str, file: str) -> CodeType:
+    """Compile a module; those without the mistake are compiled once."""
+    return compile(source, file, "exec")
 
 
 def complaints(policy: ModuleType, limits: ModuleType, arguments: ModuleType) -> Iterator[str]:

@@ -13,7 +13,7 @@ from governance.reviews.campaigns import close
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.spot_checks import plan
 from governance.reviews.spot_checks.models import SpotCheck
-from tests import make
+from tests import make, snapshots
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
@@ -33,6 +33,7 @@ class Checked:
         return list(SpotCheck.objects.select_related("item__current_decision").order_by("item__number"))
 
 
+@snapshots.restored
 def under_way(agents: int = 10, share: int = 10) -> Checked:
     company = companies.found()
     low = worlds.low(company)
