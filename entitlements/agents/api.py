@@ -15,8 +15,8 @@ from entitlements.access import visibility
 from entitlements.agents import agents, lifecycle, versions
 from entitlements.agents.models import Agent, AgentTypeRule, AgentVersion
 from entitlements.api import preconditions
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
+from entitlements.api.resources import Act, Detail, Listing, Resource
 from entitlements.errors import NotFound
 from entitlements.people.api import known_person
 
@@ -108,14 +108,14 @@ class Agents(_Agents, Listing):
         return self.again(agent, status=HTTPStatus.CREATED)
 
 
-class One(_Agents, Look):
+class One(_Agents, Detail):
     """Show an agent, or edit its name and purpose."""
 
     asked = AgentChangesInputSerializer
 
     def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Edit it, from the version that If-Match names."""
-        agent = self.found()
+        agent = self.find_row()
         self.permit(agent, *self.links(agent))
         preconditions.require(request, agent.version)
         agents.edit(agent, by=self.principal, version=agent.version, **self.body(AgentChangesInputSerializer))
@@ -129,7 +129,7 @@ class Criticality(_Agents):
 
     def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Set the criticality."""
-        agent = self.found()
+        agent = self.find_row()
         self.permit(agent, *self.links(agent))
         preconditions.respect(request, agent.version)
         agents.set_criticality(agent, by=self.principal, **self.body(CriticalityInputSerializer))

@@ -84,7 +84,7 @@ class Bulk(Endpoint):
     answers = HTTPStatus.MULTI_STATUS
     durable = True
 
-    def one(self, names: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, names: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Find one thing by its names, check the right to it, and act; return the fields of the answer."""
         raise NotImplementedError
 
@@ -99,7 +99,7 @@ class Bulk(Endpoint):
         self.about = []
         try:
             with transaction.atomic():
-                return {**names, "status": HTTPStatus.OK, **self.one(names, {**common, **item})}
+                return {**names, "status": HTTPStatus.OK, **self.act_on(names, {**common, **item})}
         except (DomainError, APIException, BadEvent, Unrepresentable) as error:
             refusal, status = problems.translate(error)
             problems.record(refusal, status, by=self.principal, about=self.about, changes=True)
@@ -110,7 +110,7 @@ class Bulk(Endpoint):
 class _Tools(Bulk):
     names = ("system", "name")
 
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         system, name = named["system"], named["name"]
         self.about = [f"tool:{system}/{name}", f"system:{system}"]
         tool = self.find(visibility.tools(self.caller), system__slug=system, name=name)
@@ -187,7 +187,7 @@ class RevokeGrants(Bulk):
         """Revoke them."""
         return self.each(**self.body(GrantsStopInputSerializer))
 
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Revoke one."""
         self.about = [f"grant:{named['id']}"]
         grant = self.find(visibility.grants(self.caller), pk=named["id"])
@@ -227,7 +227,7 @@ class _Agents(Bulk):
         """Suspend or retire each agent."""
         return self.each(**self.body(AgentsStopInputSerializer))
 
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         self.about = [f"agent:{named['slug']}"]
         agent = self.find(visibility.agents(self.caller), slug=named["slug"])
         self.permit(agent, *self.about)

@@ -10,8 +10,8 @@ from rest_framework import serializers
 
 from audit.context import Principal
 from entitlements.access import visibility
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import LineShown, OutputSerializer
+from entitlements.api.resources import Act, Detail, Listing, Resource
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 
@@ -77,7 +77,7 @@ class Grants(_Grants, Listing):
     ordering = ("-created_at", "-id")
 
 
-class One(_Grants, Look):
+class One(_Grants, Detail):
     """Show one grant."""
 
 

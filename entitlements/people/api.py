@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.access import visibility
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
+from entitlements.api.resources import Act, Detail, Listing, Resource
 from entitlements.errors import DomainError, Forbidden
 from entitlements.people import people, roles
 from entitlements.people.models import Group, Person, Role, RoleAssignment
@@ -128,14 +128,14 @@ class People(_People, Listing):
         return self.again(person, status=HTTPStatus.CREATED)
 
 
-class PersonDetail(_People, Look):
+class PersonDetail(_People, Detail):
     """Show a person, or edit their name, e-mail and manager."""
 
     asked = PersonChangesInputSerializer
 
     def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Edit the person."""
-        person = self.found()
+        person = self.find_row()
         self.permit(person, *self.links(person))
         values = self.body(PersonChangesInputSerializer)
         if login := values.get("manager"):
@@ -152,7 +152,7 @@ class _Roles(_People):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Give or take the role."""
-        person = self.found()
+        person = self.find_row()
         self.permit(person, *self.links(person))
         if self.caller.human is None:
             raise Forbidden
@@ -249,7 +249,7 @@ class Groups(_Groups, Listing):
         return self.again(group, status=HTTPStatus.CREATED)
 
 
-class GroupDetail(_Groups, Look):
+class GroupDetail(_Groups, Detail):
     """Show a group."""
 
 
@@ -260,7 +260,7 @@ class Join(_Groups):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Put the person in."""
-        group = self.found()
+        group = self.find_row()
         self.permit(group, *self.links(group))
         values = self.body(MemberInputSerializer)
         people.join_group(group, known_person(values["person"]), by=self.principal, reason=values["reason"])
@@ -274,7 +274,7 @@ class Leave(_Groups):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Take the person out."""
-        group = self.found()
+        group = self.find_row()
         self.permit(group, *self.links(group))
         values = self.body(MemberInputSerializer)
         people.leave_group(group, known_person(values["person"]), by=self.principal, reason=values["reason"])

@@ -18,9 +18,9 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
-from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Text
 from entitlements.api.matrix import ALWAYS, MATRIX, REVOKE, Row, row
+from entitlements.api.resources import Detail, Listing, Resource
 from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound
 from entitlements.gateway.models import Guardrail
@@ -203,7 +203,7 @@ class RestoreEverything(Resource):
         return self.show(guardrails.restart_everything(by=self.principal, reason=reason))
 
 
-class One(_Revocations, Look):
+class One(_Revocations, Detail):
     """Show a revocation with its receipt, once the nodes have answered."""
 
 

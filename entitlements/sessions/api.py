@@ -10,8 +10,8 @@ from rest_framework import serializers
 
 from audit.context import Principal
 from entitlements.access import visibility
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import OutputSerializer
+from entitlements.api.resources import Act, Detail, Listing, Resource
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.tokens import tokens
@@ -64,7 +64,7 @@ class Sessions(_Sessions, Listing):
     ordering = ("-started_at", "-id")
 
 
-class SessionDetail(_Sessions, Look):
+class SessionDetail(_Sessions, Detail):
     """Show a session."""
 
 
@@ -129,7 +129,7 @@ class Tokens(_Tokens, Listing):
     ordering = ("-issued_at", "-jti")
 
 
-class TokenDetail(_Tokens, Look):
+class TokenDetail(_Tokens, Detail):
     """Show one issued token."""
 
 

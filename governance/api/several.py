@@ -65,7 +65,7 @@ class SubmitRequests(RequestResource, Bulk):
         """Ask for each."""
         return self.each(**self.body(RequestsInputSerializer))
 
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask once."""
         return _made(self.ask({**named, **values}))
 
@@ -106,7 +106,7 @@ class RenewGrants(RequestResource, Bulk):
         """Ask for each."""
         return self.each(**self.body(RenewalsInputSerializer))
 
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask for one."""
         self.about = [f"grant:{named['id']}"]
         return _made(self.renew(self.held(named["id"]), values))
@@ -121,7 +121,7 @@ class CancelRequests(RequestResource, Bulk):
         """Withdraw them."""
         return self.each(**self.body(AnswersInputSerializer))
 
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Withdraw one."""
         self.seen(named["id"])
         read = version_of(values["etag"])
@@ -167,7 +167,7 @@ class ProposeOffices(Bulk):
         """Ask them."""
         return self.each(**self.body(OwnershipsInputSerializer))
 
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask one."""
         self.about = [f"agent:{named['slug']}"]
         agent = self.find(visibility.agents(self.caller), slug=named["slug"])
@@ -211,7 +211,7 @@ class AcceptOffices(Bulk):
         """Accept them."""
         return self.each(**self.body(AcceptancesInputSerializer))
 
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - as above
+    def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - as above
         """Accept one."""
         proposal = self.find(visible(self.caller), pk=named["id"])
         self.about = ownership.about(proposal)

@@ -13,9 +13,9 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
-from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import Detail, Listing, Resource
 from entitlements.catalog.models import Entitlement
 from entitlements.people.models import Group
 from governance.api.matrix import MATRIX
@@ -201,7 +201,7 @@ class Policies(_Policies, Listing):
     ordering = ("-created_at", "-id")
 
 
-class PolicyDetail(_Policies, Look):
+class PolicyDetail(_Policies, Detail):
     """Show one version."""
 
 
@@ -236,7 +236,7 @@ class PolicyProposals(_Proposals, Listing):
         return self.again(made, status=HTTPStatus.CREATED)
 
 
-class PolicyProposalDetail(_Proposals, Look):
+class PolicyProposalDetail(_Proposals, Detail):
     """Show what was proposed."""
 
 
@@ -282,7 +282,7 @@ class AutoApprovalRules(_AutoApprovalRules, Listing):
         return self.again(made, status=HTTPStatus.CREATED)
 
 
-class AutoApprovalRuleDetail(_AutoApprovalRules, Look):
+class AutoApprovalRuleDetail(_AutoApprovalRules, Detail):
     """Show one rule."""
 
 
@@ -322,7 +322,7 @@ class AutoApprovals(_AutoApprovals, Listing):
     ordering = ("-approved_at", "-id")
 
 
-class AutoApprovalDetail(_AutoApprovals, Look):
+class AutoApprovalDetail(_AutoApprovals, Detail):
     """Show what a rule approved."""
 
 
@@ -333,7 +333,7 @@ class ReviewAutoApproval(_AutoApprovals):
 
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Keep it, or take it back."""
-        found = self.found()
+        found = self.find_row()
         self.permit(found, *self.links(found))
         asked = self.body(AutoApprovalReviewInputSerializer)
         auto_approval.look(found.pk, by=first_hand(self), **asked)

@@ -61,7 +61,7 @@ class ApproveRequests(_Answers):
         """Approve them."""
         return self.each(**self.body(AnswersInputSerializer))
 
-    def one(self, named: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         """Approve one."""
         self.seen(named["id"])
         version, by = version_of(body["etag"]), first_hand(self)
@@ -80,7 +80,7 @@ class DenyRequests(_Answers):
             raise ReasonRequired
         return self.each(**asked)
 
-    def one(self, named: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         """Deny one."""
         self.seen(named["id"])
         version, by = version_of(body["etag"]), first_hand(self)

@@ -13,9 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.access import visibility
-from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import Detail, Listing, Resource
 from entitlements.errors import Forbidden
 from entitlements.people.models import Group, Person
 from governance.api.matrix import MATRIX
@@ -134,7 +134,7 @@ class BreakGlassGrants(_BreakGlassGrants, Listing):
         return self.again(made, status=HTTPStatus.CREATED)
 
 
-class BreakGlassGrantDetail(_BreakGlassGrants, Look):
+class BreakGlassGrantDetail(_BreakGlassGrants, Detail):
     """Show one emergency."""
 
 
@@ -145,7 +145,7 @@ class ReviewBreakGlass(_BreakGlassGrants):
 
     def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
         """Review it."""
-        found, by = self.found(), self.who()
+        found, by = self.find_row(), self.who()
         self.about = self.links(found)
         return self.again(break_glass.review(found.pk, by=by, **self.body(VerdictInputSerializer)))
 

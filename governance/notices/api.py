@@ -13,9 +13,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Act, Endpoint, Listing, Resource
+from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import EmptyInputSerializer, InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import Act, Listing, Resource
 from entitlements.errors import Forbidden
 from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
@@ -136,7 +137,7 @@ class ReadOne(_NoticeResource):
     @extend_schema(request=None, responses=NoticeSerializer)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
         """Mark one notice as read; a second call changes nothing."""
-        found = self.found()
+        found = self.find_row()
         self.body(EmptyInputSerializer)
         queue.mark_read(self.person(), found.pk)
         return self.again(found)

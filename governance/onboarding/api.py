@@ -15,9 +15,9 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.agents.api import AgentSerializer
 from entitlements.agents.models import Agent
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import Act, Detail, Listing, Resource
 from entitlements.catalog.models import System
 from entitlements.catalog_files.api import imports
 from entitlements.errors import Forbidden, NotFound
@@ -238,7 +238,7 @@ class OnboardingBatches(_Batches, Listing):
         return self.again(batch, status=HTTPStatus.CREATED)
 
 
-class OnboardingBatchDetail(_Batches, Look):
+class OnboardingBatchDetail(_Batches, Detail):
     """Show one file of access."""
 
 
@@ -272,7 +272,7 @@ class RequestSponsors(_Batches):
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Ask them."""
-        batch, by = self.found(), self.person()
+        batch, by = self.find_row(), self.person()
         self.about = self.links(batch)
         body = self.body(SponsorsInputSerializer)
         sponsor = known_person(body["sponsor"]) if "sponsor" in body else None
@@ -288,7 +288,7 @@ class AnswerOnboarding(_Batches):
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Answer for all of them, or for some."""
-        batch, by = self.found(), self.person()
+        batch, by = self.find_row(), self.person()
         self.about = self.links(batch)
         body = self.body(Answer)
         batches.answer(batch, accept=body["accept"], only=body.get("agents"), by=by, reason=body.get("reason", ""))
@@ -303,7 +303,7 @@ class ConfirmOnboarding(_Batches):
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Adopt it."""
-        batch, by = self.found(), self.person()
+        batch, by = self.find_row(), self.person()
         self.about = self.links(batch)
         return self.show(batches.confirm(batch, by=by, reason=self.body(ReasonInputSerializer)["reason"]))
 
@@ -318,7 +318,7 @@ class _Agents(Resource):
 
     def acted(self) -> tuple[Agent, Person]:
         """Return the agent that is moved, and who moves it. Raises Forbidden for scripts and agents."""
-        row = self.found()
+        row = self.find_row()
         self.about = [f"agent:{row.slug}"]
         if self.caller.human is None:
             raise Forbidden
@@ -379,7 +379,7 @@ class SeenMatch(_Seen):
 
     def post(self, request: Request, key: int) -> Response:  # noqa: ARG002 - as above
         """Match it."""
-        unmanaged, body = self.found(), self.body(MatchInputSerializer)
+        unmanaged, body = self.find_row(), self.body(MatchInputSerializer)
         self.about = self.links(unmanaged)
         agent = self.find(visibility.agents(self.caller), slug=body["agent"])
         unmanaged_agents.match(unmanaged, agent, by=self.principal, reason=body["reason"])

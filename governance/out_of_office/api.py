@@ -12,9 +12,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import Detail, Listing, Resource
 from entitlements.errors import Forbidden
 from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
@@ -96,7 +96,7 @@ class Delegations(_OutOfOfficeDelegateResource, Listing):
         return self.again(delegation, status=HTTPStatus.CREATED)
 
 
-class OutOfOfficeDelegateDetail(_OutOfOfficeDelegateResource, Look):
+class OutOfOfficeDelegateDetail(_OutOfOfficeDelegateResource, Detail):
     """GET /delegations/{id}."""
 
 
@@ -106,7 +106,7 @@ class EndDelegation(_OutOfOfficeDelegateResource):
     @extend_schema(request=EndInputSerializer, responses=OutOfOfficeDelegateSerializer)
     def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
         """Take it back, or give it back; answers that were given stay."""
-        row = self.found()
+        row = self.find_row()
         self.about = self.links(row)
         delegations.end(row.pk, by=self.at_first_hand(), reason=self.body(EndInputSerializer)["reason"])
         return self.again(row)

@@ -16,9 +16,9 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.api import AgentSerializer
 from entitlements.agents.models import Agent
-from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Text
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import Detail, Listing, Resource
 from entitlements.errors import Forbidden
 from entitlements.people.api import known_person
 from entitlements.people.models import Person
@@ -94,7 +94,7 @@ class _Propose(_Agents):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Ask the person, who has a week to answer. Nothing changes before they have accepted."""
-        row = self.found()
+        row = self.find_row()
         self.permit(row, *self.links(row))
         body = self.body(ProposedPerson)
         proposal = ownership.propose(
@@ -129,7 +129,7 @@ class Keep(_Agents):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Keep it, with a reason; that counts as a use."""
-        row = self.found()
+        row = self.find_row()
         self.permit(row, *self.links(row))
         dormancy.keep(row, by=first_hand(self.caller), reason=self.body(ReasonInputSerializer)["reason"])
         return self.again(row)
@@ -153,7 +153,7 @@ class Proposals(_Proposals, Listing):
     ordering = ("-proposed_at", "-id")
 
 
-class OwnershipProposalDetail(_Proposals, Look):
+class OwnershipProposalDetail(_Proposals, Detail):
     """Show a proposal of ownership."""
 
 
@@ -162,7 +162,7 @@ class Accept(_Proposals):
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Accept what one was asked to do."""
-        row = self.found()
+        row = self.find_row()
         self.about = self.links(row)
         ownership.accept(row.pk, by=first_hand(self.caller))
         return self.again(row)
@@ -175,7 +175,7 @@ class Decline(_Proposals):
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
         """Decline what one was asked to do."""
-        row = self.found()
+        row = self.find_row()
         self.about = self.links(row)
         ownership.decline(row.pk, by=first_hand(self.caller), reason=self.body(ReasonInputSerializer)["reason"])
         return self.again(row)

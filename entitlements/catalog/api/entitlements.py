@@ -14,8 +14,8 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.api import preconditions
-from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, Lasts, LineInputSerializer, LineShown, OutputSerializer, Text
+from entitlements.api.resources import Detail, Listing, Resource
 from entitlements.catalog import entitlements, search
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.errors import DomainError
@@ -119,14 +119,14 @@ class Entitlements(_Entitlements, Listing):
         return self.again(entitlement, status=HTTPStatus.CREATED)
 
 
-class One(_Entitlements, Look):
+class One(_Entitlements, Detail):
     """Show an entitlement, or edit it."""
 
     asked = EntitlementChangesInputSerializer
 
     def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Edit it, from the version that If-Match names."""
-        entitlement = self.found()
+        entitlement = self.find_row()
         self.permit(entitlement, *self.links(entitlement))
         preconditions.require(request, entitlement.version)
         values = self.body(EntitlementChangesInputSerializer)

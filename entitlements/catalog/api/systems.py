@@ -17,8 +17,8 @@ from rest_framework.response import Response
 from entitlements import addresses
 from entitlements.access import visibility
 from entitlements.api import preconditions
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
+from entitlements.api.resources import Act, Detail, Listing, Resource
 from entitlements.catalog import discovery, systems
 from entitlements.catalog.models import System
 from entitlements.errors import DomainError
@@ -174,14 +174,14 @@ class Systems(_Systems, Listing):
         return self.again(system, status=HTTPStatus.CREATED)
 
 
-class One(_Systems, Look):
+class One(_Systems, Detail):
     """Show a system, or edit it."""
 
     asked = SystemChangesInputSerializer
 
     def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Edit it, from the version that If-Match names."""
-        system = self.found()
+        system = self.find_row()
         self.permit(system, *self.links(system))
         preconditions.require(request, system.version)
         values = self.body(SystemChangesInputSerializer)
@@ -199,7 +199,7 @@ class Discover(_Systems):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Discover; the network is asked before the transaction begins. A list that breaks off is kept that far."""
-        system = self.found()
+        system = self.find_row()
         self.permit(system, *self.links(system))
         try:
             raw = asyncio.run(upstream.discover(system))
@@ -220,7 +220,7 @@ class Test(_Systems):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Try to list the tools of the system, and report how it went."""
-        system = self.found()
+        system = self.find_row()
         self.permit(system, *self.links(system))
         began, result = time.monotonic(), TestResult()
         try:
@@ -251,7 +251,7 @@ class Credential(_Systems):
 
     def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Store the credential."""
-        system = self.found()
+        system = self.find_row()
         self.permit(system, *self.links(system))
         vault.set_secret(system, by=self.principal, **self.body(SecretInputSerializer))
         return self.again(system)

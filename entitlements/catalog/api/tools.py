@@ -13,8 +13,8 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import preconditions
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
+from entitlements.api.resources import Act, Detail, Listing, Resource
 from entitlements.catalog import discovery, tools
 from entitlements.catalog.models import Tool, ToolVersion
 from entitlements.definitions import classes, definitions, impressions
@@ -180,7 +180,7 @@ class Tools(_Tools, Listing):
     ordering = ("system__slug", "name")
 
 
-class One(_Tools, Look):
+class One(_Tools, Detail):
     """Show a tool with its definitions and what changed between them."""
 
     shown = ToolDetailSerializer
@@ -193,7 +193,7 @@ class Approve(_Tools):
 
     def post(self, request: Request, system: str, name: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Approve the tool."""
-        tool = self.found()
+        tool = self.find_row()
         self.permit(tool, *self.links(tool))
         preconditions.respect(request, tool.version)
         approve(tool, self.body(ApprovalInputSerializer), by=self.caller)

@@ -18,9 +18,9 @@ from rest_framework.response import Response
 
 from entitlements import strict, tasks
 from entitlements.access import visibility
-from entitlements.api.endpoints import Look, Resource
 from entitlements.api.fields import EmptyInputSerializer, InputSerializer, OutputSerializer, Text
 from entitlements.api.parsers import NotAnObject
+from entitlements.api.resources import Detail, Resource
 from entitlements.catalog_files import imports, offers
 from entitlements.catalog_files.models import CatalogImport
 from entitlements.errors import Malformed
@@ -174,7 +174,7 @@ class Imports(_Imports):
         return self.again(previewed, status=HTTPStatus.CREATED)
 
 
-class One(_Imports, Look):
+class One(_Imports, Detail):
     """Show an import and how far it has come."""
 
 
@@ -185,7 +185,7 @@ class Confirm(_Imports):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Begin it."""
-        previewed = self.found()
+        previewed = self.find_row()
         self.body(EmptyInputSerializer)
         begin(previewed, by=self.principal)
         return self.again(previewed)

@@ -16,9 +16,9 @@ from entitlements import addresses
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Text
 from entitlements.api.matrix import DECLARED
+from entitlements.api.resources import Act, Detail, Listing, Resource
 from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.decisions import scopes
@@ -153,7 +153,7 @@ class Clients(_Clients, Listing):
         return _answer(registered, self.get_serializer_context(), HTTPStatus.CREATED)
 
 
-class One(_Clients, Look):
+class One(_Clients, Detail):
     """Show a client."""
 
 
@@ -175,7 +175,7 @@ class Rotate(_Clients):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
         """Rotate the secret."""
-        client = self.found()
+        client = self.find_row()
         self.permit(client, *self.links(client))
         check_may_hold(self.caller, client)
         rotated = clients.rotate_secret(client, by=self.principal, reason=self.body(ReasonInputSerializer)["reason"])

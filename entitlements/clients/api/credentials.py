@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.access import visibility
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import OutputSerializer
+from entitlements.api.resources import Act, Detail, Listing, Resource
 from entitlements.clients import acceptance, credentials
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.errors import Forbidden
@@ -90,7 +90,7 @@ class Credentials(_Credentials, Listing):
     ordering = ("-asked_at", "-id")
 
 
-class One(_Credentials, Look):
+class One(_Credentials, Detail):
     """Show a credential."""
 
 
@@ -99,7 +99,7 @@ class Accept(_Credentials):
 
     def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - the framework's signature
         """Accept the credential, as a signed-in person."""
-        credential = self.found()
+        credential = self.find_row()
         self.permit(credential, *self.links(credential))
         if self.caller.human is None:
             raise Forbidden

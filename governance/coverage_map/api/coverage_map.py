@@ -15,9 +15,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.access import visibility
-from entitlements.api.endpoints import Endpoint, Listing, Resource
+from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import Listing, Resource
 from entitlements.catalog.models import System
 from entitlements.errors import Forbidden
 from entitlements.unmanaged_agents.models import PathTerms, Workflow
@@ -211,7 +212,7 @@ class SystemPath(Resource):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Store the terms, with a reason; earlier terms are replaced."""
-        row = self.found()
+        row = self.find_row()
         self.permit(row, f"system:{row.slug}")
         if self.caller.human is None:
             raise Forbidden

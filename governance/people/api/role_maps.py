@@ -11,9 +11,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Listing, Resource
 from entitlements.api.fields import OutputSerializer, ReasonInputSerializer, Text
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import Listing, Resource
 from entitlements.people import role_maps
 from entitlements.people.models import GroupMapping, Role
 from entitlements.trusted_issuers.models import TrustedIssuer

@@ -13,7 +13,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import (
     EmptyInputSerializer,
     InputSerializer,
@@ -23,6 +22,7 @@ from entitlements.api.fields import (
     Text,
 )
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import Act, Detail, Listing, Resource
 from entitlements.people import people_files, sources
 from entitlements.people.models import PeopleSource
 from entitlements.trusted_issuers.models import TrustedIssuer
@@ -135,7 +135,7 @@ class Sources(_PeopleSourceResource, Listing):
         return self.with_token(source, token, HTTPStatus.CREATED)
 
 
-class PeopleSourceDetail(_PeopleSourceResource, Look):
+class PeopleSourceDetail(_PeopleSourceResource, Detail):
     """GET /people-sources/{slug}."""
 
 
@@ -147,11 +147,11 @@ class RotateSource(_PeopleSourceResource):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Give it another token, shown in this answer alone; the one before opens nothing from now on."""
-        row = self.found()
+        row = self.find_row()
         self.permit(row, *self.links(row))
         self.body(ReasonInputSerializer)
         token = sources.rotate(row, by=self.principal)
-        return self.with_token(self.found(), token, HTTPStatus.OK)
+        return self.with_token(self.find_row(), token, HTTPStatus.OK)
 
 
 class TestSource(_PeopleSourceResource):
@@ -160,7 +160,7 @@ class TestSource(_PeopleSourceResource):
     @extend_schema(request=None, responses=SourceTestResult)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Test whether the source delivers people. Changes nothing."""
-        row = self.found()
+        row = self.find_row()
         self.permit(row, *self.links(row))
         self.body(EmptyInputSerializer)
         problems = sources.check(row)
@@ -195,7 +195,7 @@ class TakeFile(_PeopleSourceResource):
     @extend_schema(request=FileInputSerializer, responses=PeopleFilePlanSerializer)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Look at a file of people, or take in what was seen; each row is done by itself."""
-        row = self.found()
+        row = self.find_row()
         self.permit(row, *self.links(row))
         body = self.body(FileInputSerializer)
         if body["seen"]:

@@ -14,9 +14,10 @@ from rest_framework.response import Response
 
 from entitlements.access import reauthentication, visibility
 from entitlements.agents.models import Agent
-from entitlements.api.endpoints import Endpoint, Listing, tagged
+from entitlements.api.endpoints import Endpoint
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
+from entitlements.api.resources import Listing, tagged
 from entitlements.catalog.models import Entitlement
 from entitlements.errors import DomainError, Stale
 from entitlements.grants import grants

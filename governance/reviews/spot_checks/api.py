@@ -13,8 +13,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Listing
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
+from entitlements.api.resources import Listing
 from governance.deciders import review_rules
 from governance.reviews.campaigns.api.bodies import ReviewLineSerializer, SuggestionShown
 from governance.reviews.campaigns.api.campaigns import ReviewResource

@@ -15,8 +15,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api import preconditions
-from entitlements.api.endpoints import Listing, tagged
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
+from entitlements.api.resources import Listing, tagged
 from governance.deciders import review_rules
 from governance.reviews.campaigns.api.bodies import CampaignSerializer
 from governance.reviews.campaigns.api.campaigns import ReviewResource

@@ -14,9 +14,9 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
-from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import Detail, Listing, Resource
 from entitlements.catalog.models import Tool
 from entitlements.definitions.classes import DATA_CLASSES, FLOWS
 from entitlements.errors import Forbidden
@@ -207,7 +207,7 @@ class PersonAction(Resource):
 
     def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
         """Do it, and answer with the row as it is then."""
-        row = self.found()
+        row = self.find_row()
         self.permit(row, *self.links(row))
         type(self).verb(row.pk, by=self.actor(), reason=self.body(ReasonInputSerializer)["reason"])
         return self.again(row)
@@ -245,7 +245,7 @@ class Rules(_Rules, Listing):
         return self.again(rule, status=HTTPStatus.CREATED)
 
 
-class SodPolicyDetail(_Rules, Look):
+class SodPolicyDetail(_Rules, Detail):
     """Show one version of a rule."""
 
 
@@ -261,20 +261,20 @@ class WithdrawRule(_Rules, PersonAction):
     verb = staticmethod(policies.withdraw)
 
 
-class RuleHolders(_Rules, Look):
+class RuleHolders(_Rules, Detail):
     """Show the current violations of a version of a rule, proposed or in force."""
 
     shown = HoldersSerializer
 
     def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
         """Look."""
-        rule = self.found()
+        rule = self.find_row()
         count, broken = check.violating(rule.sides)
         holders = {"count": count, "agents": broken, "splits": check.splits(rule.sides)}
         return Response(HoldersSerializer(holders).data)
 
 
-class AgentSodViolations(Look):
+class AgentSodViolations(Detail):
     """Show the violations of an agent, by its own grants and by agents that it may call."""
 
     matrix: ClassVar[Matrix] = MATRIX
@@ -287,7 +287,7 @@ class AgentSodViolations(Look):
 
     def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
         """Look."""
-        held = [violation.as_json() for violation in check.current_violations(self.found())]
+        held = [violation.as_json() for violation in check.current_violations(self.find_row())]
         return Response(SodViolationsSerializer({"combinations": held}).data)
 
 
@@ -319,7 +319,7 @@ class Exceptions(_Exceptions, Listing):
         return self.again(exception, status=HTTPStatus.CREATED)
 
 
-class SodExceptionDetail(_Exceptions, Look):
+class SodExceptionDetail(_Exceptions, Detail):
     """Show one exception."""
 
 
@@ -359,7 +359,7 @@ class Calls(_Calls, Listing):
         return self.again(call, status=HTTPStatus.CREATED)
 
 
-class AgentCallDetail(_Calls, Look):
+class AgentCallDetail(_Calls, Detail):
     """Show that one agent may hand work to another."""
 
 

@@ -14,10 +14,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.api import preconditions
-from entitlements.api.endpoints import Endpoint, Listing, tagged
+from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import EmptyInputSerializer
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
+from entitlements.api.resources import Listing, tagged
 from entitlements.errors import Stale
 from entitlements.people.models import Person
 from entitlements.words import Risk

@@ -12,8 +12,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Listing
 from entitlements.api.fields import InputSerializer, Text
+from entitlements.api.resources import Listing
 from entitlements.people.models import Person
 from governance.requests.api.requests import UnknownName
 from governance.reviews.campaigns.api.campaigns import ReviewResource

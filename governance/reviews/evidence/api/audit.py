@@ -15,8 +15,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Listing
 from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Text
+from entitlements.api.resources import Listing
 from entitlements.errors import Malformed
 from entitlements.people.api import known_person
 from governance.reviews.campaigns.api.campaigns import ReviewResource

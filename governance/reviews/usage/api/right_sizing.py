@@ -13,9 +13,10 @@ from rest_framework.response import Response
 
 from audit import clock
 from entitlements.access import visibility
-from entitlements.api.endpoints import Endpoint, Listing
+from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import Listing
 from entitlements.grants import grants
 from entitlements.grants.api import GrantSerializer
 from entitlements.grants.models import Grant
