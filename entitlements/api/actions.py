@@ -88,7 +88,8 @@ class Action:
     subject: Subject
     run: Callable[..., Any]
     _: KW_ONLY
-    input: type[InputSerializer] = ReasonInputSerializer
+    input: type[InputSerializer] | None = ReasonInputSerializer
+    """The fields that it takes beside `by`; None where it takes none."""
     by: Callable[[Caller], Any] = principal
     by_key: bool = False
     """Whether `run` takes the primary key, and reads the row itself under its locks."""

@@ -99,12 +99,17 @@ class Performs(Resource):
     action: ClassVar[Action]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401 - the language's signature
-        """Take subject and body from the action."""
+        """Take method, subject and body from the action."""
         super().__init_subclass__(**kwargs)
         if (action := cls.__dict__.get("action")) is not None:
             cls.asked = cls.__dict__.get("asked", action.input)
             if action.subject is not NEW:
                 cls.subject = action.subject
+            setattr(cls, action.method.lower(), cls.handle)
+
+    def handle(self, request: Request, **key: Any) -> Response:  # noqa: ANN401 - the framework's signature
+        """Do it, and answer."""
+        raise NotImplementedError
 
     def perform(self, row: Any, values: dict[str, Any] | None = None) -> Performed:  # noqa: ANN401 - a row
         """Do it to the row, by the caller, with the values of the body or those given."""
@@ -116,9 +121,13 @@ class Performs(Resource):
             if self.row.proven == WEIGHTY:
                 self.weigh(weighs=action.weighs(row))
         action.by(self.caller)  # who may not do it at all learns nothing of what is wrong with the body
-        values = self.body(action.input) if values is None else values
+        values = self.read() if values is None else values
         self.check(row)
         return action.perform(row, self.caller, values)
+
+    def read(self) -> dict[str, Any]:
+        """Return the values of the body, as the action takes them."""
+        return self.body(self.action.input) if self.action.input else {}
 
     def check(self, row: Any) -> None:  # noqa: ANN401 - a row
         """Check what else the action depends on."""
@@ -152,7 +161,7 @@ class Act(Resource):
 class ActionEndpoint(Performs):
     """An action on the row that the address names; the answer is the row as it is then."""
 
-    def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
+    def handle(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
         """Do it, and answer."""
         return self.answer(self.perform(self.find_row()))
 
@@ -161,12 +170,23 @@ class ActionEndpoint(Performs):
         return self.again(performed.row)
 
 
+class EditingEndpoint(ActionEndpoint):
+    """An edit of the row that the address names, from the version that If-Match names."""
+
+    def perform(self, row: Any, values: dict[str, Any] | None = None) -> Performed:  # noqa: ANN401 - a row
+        """Edit it. Raises PreconditionRequired, Stale."""
+        self.permit(self.action.subject.permitted_on(row), *self.action.subject.about(row))
+        preconditions.require(self.request, row.version)
+        values = self.read() if values is None else values
+        return super().perform(row, {**values, "version": row.version})
+
+
 class CreatingEndpoint(Performs):
     """An action that makes a row; the answer is that row."""
 
     answers: ClassVar[int] = HTTPStatus.CREATED
 
-    def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
+    def handle(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
         """Make it, and answer."""
         return self.answer(self.perform(None))
 

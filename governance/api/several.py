@@ -16,7 +16,8 @@ from entitlements.api.matrix import Matrix
 from entitlements.people.api import known_person
 from governance.approvals.api import AnswersInputSerializer, RequestResultsSerializer
 from governance.ownership import ownership
-from governance.ownership.api import first_hand, visible
+from governance.ownership.actions import visible
+from governance.ownership.api import first_hand
 from governance.ownership.models import OwnershipProposal
 from governance.requests import requests
 from governance.requests.api.bodies import Limits, Names, RequestInputSerializer

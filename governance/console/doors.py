@@ -203,7 +203,7 @@ def read(request: HttpRequest, action: Action) -> dict[str, Any]:
     Raises ReasonRequired, and Malformed for a choice that is not offered.
     """
     values: dict[str, Any] = {}
-    for name, field in action.input().fields.items():
+    for name, field in (action.input().fields if action.input else {}).items():
         text = request.POST.get(name, "").strip()
         if isinstance(field, BooleanField):
             values[name] = bool(text)
@@ -233,4 +233,5 @@ def post(action: Action, then: Callable[[Any], str]) -> Callable[..., HttpRespon
         perform(request, action, row)
         return redirect(back(request, then(row)))
 
+    view.action = action  # type: ignore[attr-defined]  # what a test reads
     return view
