@@ -89,7 +89,7 @@ class Action:
     run: Callable[..., Any]
     _: KW_ONLY
     input: type[InputSerializer] | None = ReasonInputSerializer
-    """The fields that it takes beside `by`; None where it takes none."""
+    """The fields that it takes beside `by`; None where it takes none, or where each door reads its own."""
     by: Callable[[Caller], Any] = principal
     by_key: bool = False
     """Whether `run` takes the primary key, and reads the row itself under its locks."""

@@ -127,7 +127,7 @@ class Performs(Resource):
 
     def read(self) -> dict[str, Any]:
         """Return the values of the body, as the action takes them."""
-        return self.body(self.action.input) if self.action.input else {}
+        return self.body(self.asked) if self.asked else {}
 
     def check(self, row: Any) -> None:  # noqa: ANN401 - a row
         """Check what else the action depends on."""

@@ -13,8 +13,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
 from entitlements.access import visibility
-from entitlements.errors import Forbidden, Malformed, ReasonRequired
-from entitlements.people import people
+from entitlements.errors import Forbidden, Malformed
+from entitlements.people import actions, people
 from entitlements.people.models import ApiToken, Role, RoleAssignment
 from governance.console import doors, paging
 
@@ -88,19 +88,4 @@ def listing(request: HttpRequest) -> HttpResponse:
     return render(request, "console/people/people.html", context)
 
 
-@require_POST
-@doors.page
-def enable(request: HttpRequest, login: str) -> HttpResponse:
-    """Let a disabled person in again."""
-    person = doors.find(visibility.people(doors.caller(request)), login=login)
-    doors.about(request, f"person:{login}")
-    doors.permit(request, "person-enable", person)
-    people.enable(person, by=doors.person(request).principal, reason=_required_reason(request))
-    doors.done(request, _("%(name)s can sign in again.") % {"name": person.name})
-    return redirect(f"/people/{login}/")
-
-
-def _required_reason(request: HttpRequest) -> str:
-    if not (reason := doors.reason(request)):
-        raise ReasonRequired
-    return reason
+enable = doors.post(actions.ENABLE, lambda person: f"/people/{person.login}/")
