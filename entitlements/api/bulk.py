@@ -17,6 +17,7 @@ from entitlements.access import visibility
 from entitlements.agents import agents
 from entitlements.agents.models import Agent
 from entitlements.catalog import tools as tools_actions
+from entitlements.catalog.actions import approve
 from entitlements.catalog.api import tools
 from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError
@@ -136,7 +137,7 @@ class ApproveTools(_Tools):
 
     def act(self, tool: Tool, values: dict[str, Any]) -> Tool:
         """Approve one."""
-        return tools.approve(tool, values, by=self.caller, among_others=True)
+        return approve(tool, **tools.approval_of(tool, values), by=self.caller, among_others=True)
 
 
 class DisableTools(_Tools):
