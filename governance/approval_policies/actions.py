@@ -1,0 +1,102 @@
+"""What people do about who must approve: each action declared once, for API and console."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from rest_framework import serializers
+
+from entitlements.api.actions import NEW, Action, Subject, person
+from entitlements.api.fields import InputSerializer, Text
+from governance.approval_policies import policies
+from governance.approval_policies.models import AutoApproval, AutoApprovalRule, PolicyProposal
+from governance.approvals import auto_approval
+
+
+class AutoApprovalReviewInputSerializer(InputSerializer):
+    """Whether it stays, and why."""
+
+    verdict = serializers.ChoiceField(choices=AutoApproval.Verdict.choices)
+    reason = Text(max_length=500)
+
+
+PROPOSAL = Subject(
+    lambda _caller: PolicyProposal.objects.select_related("entitlement", "proposed_by", "decided_by"), policies.about
+)
+RULE = Subject(
+    lambda _caller: AutoApprovalRule.objects.select_related("entitlement", "group", "proposed_by", "confirmed_by"),
+    auto_approval.about,
+)
+AUTO_APPROVAL = Subject(
+    lambda _caller: AutoApproval.objects.select_related("request__agent", "request__entitlement", "looked_by"),
+    lambda given: [f"request:{given.request_id}", f"agent:{given.request.agent.slug}"],
+)
+
+PROPOSE = Action(
+    "policy-proposals",
+    NEW,
+    policies.propose,
+    input=None,
+    by=person,
+    done=gettext_lazy("Proposed. Another person confirms it."),
+)
+CONFIRM = Action(
+    "policy-proposal-confirm",
+    PROPOSAL,
+    policies.confirm,
+    by=person,
+    by_key=True,
+    done=gettext_lazy("In force for all that is asked from now on."),
+)
+WITHDRAW = Action(
+    "policy-proposal-withdraw",
+    PROPOSAL,
+    policies.withdraw,
+    by=person,
+    by_key=True,
+    done=gettext_lazy("Withdrawn."),
+)
+
+PROPOSE_RULE = Action(
+    "auto-approval-rules",
+    NEW,
+    auto_approval.propose,
+    input=None,
+    by=person,
+    done=gettext_lazy("Proposed. Somebody of security confirms it."),
+)
+CONFIRM_RULE = Action(
+    "auto-approval-rule-confirm",
+    RULE,
+    auto_approval.confirm,
+    by=person,
+    by_key=True,
+    done=gettext_lazy("In force from now on."),
+)
+WITHDRAW_RULE = Action(
+    "auto-approval-rule-withdraw",
+    RULE,
+    auto_approval.withdraw,
+    by=person,
+    by_key=True,
+    done=gettext_lazy("Withdrawn."),
+)
+END_RULE = Action(
+    "auto-approval-rule-end",
+    RULE,
+    auto_approval.end,
+    by=person,
+    by_key=True,
+    done=gettext_lazy("It approves nothing more. What it approved stays."),
+)
+REVIEW = Action(
+    "auto-approval-look",
+    AUTO_APPROVAL,
+    auto_approval.look,
+    input=AutoApprovalReviewInputSerializer,
+    by=person,
+    by_key=True,
+    done=lambda performed: (
+        _("Taken back.") if performed.values["verdict"] == AutoApproval.Verdict.REVOKE else _("Kept.")
+    ),
+)
