@@ -116,14 +116,18 @@ class Performs(Resource):
         action = self.action
         if row is not None:
             self.permit(action.subject.permitted_on(row), *action.subject.about(row))
-            if (version := getattr(row, "version", None)) is not None:
-                preconditions.respect(self.request, version)
-            if self.row.proven == WEIGHTY:
-                self.weigh(weighs=action.weighs(row))
+            self.precheck(row)
         action.by(self.caller)  # who may not do it at all learns nothing of what is wrong with the body
         values = self.read() if values is None else values
         self.check(row)
         return action.perform(row, self.caller, values)
+
+    def precheck(self, row: Any) -> None:  # noqa: ANN401 - a row
+        """Check the version that If-Match names, and re-authentication. Raises Stale, and as reauthentication.check."""
+        if (version := getattr(row, "version", None)) is not None:
+            preconditions.respect(self.request, version)
+        if self.row.proven == WEIGHTY:
+            self.weigh(weighs=self.action.weighs(row))
 
     def read(self) -> dict[str, Any]:
         """Return the values of the body, as the action takes them."""

@@ -13,15 +13,18 @@ from entitlements.api import preconditions
 from entitlements.api.bulk import MOST, Bulk, NamedAgent, NamedGrant, Outcome
 from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
+from entitlements.grants import grants
 from entitlements.people.api import known_person
 from governance.approvals.api import AnswersInputSerializer, RequestResultsSerializer
 from governance.ownership import ownership
 from governance.ownership.actions import visible
 from governance.ownership.api import first_hand
 from governance.ownership.models import OwnershipProposal
+from governance.request_changes.actions import RENEW
 from governance.requests import requests
+from governance.requests.actions import SUBMIT, requester
 from governance.requests.api.bodies import Limits, Names, RequestInputSerializer
-from governance.requests.api.requests import RequestResource, version_of
+from governance.requests.api.requests import RequestResource, renewal_of, version_of
 from governance.requests.models import AccessRequest
 
 from .matrix import MATRIX
@@ -68,7 +71,7 @@ class SubmitRequests(RequestResource, Bulk):
 
     def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask once."""
-        return _made(self.ask({**named, **values}))
+        return _made(SUBMIT.perform(None, self.caller, self.terms({**named, **values})).result)
 
 
 class RenewedGrant(NamedGrant):
@@ -110,7 +113,9 @@ class RenewGrants(RequestResource, Bulk):
     def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask for one."""
         self.about = [f"grant:{named['id']}"]
-        return _made(self.renew(self.held(named["id"]), values))
+        grant = self.find(visibility.grants(self.caller), pk=named["id"])
+        self.about = grants.about(grant)
+        return _made(RENEW.perform(grant, self.caller, renewal_of(values)).result)
 
 
 class CancelRequests(RequestResource, Bulk):
@@ -126,7 +131,7 @@ class CancelRequests(RequestResource, Bulk):
         """Withdraw one."""
         self.seen(named["id"])
         read = version_of(values["etag"])
-        done = requests.cancel(named["id"], self.requester(), expected_version=read, reason=values["reason"])
+        done = requests.cancel(named["id"], requester(self.caller), expected_version=read, reason=values["reason"])
         return {"state": done.state}
 
 

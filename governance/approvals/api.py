@@ -14,7 +14,8 @@ from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.errors import ReasonRequired
 from governance.approvals import approvals
 from governance.approvals.models import Approval
-from governance.requests.api.requests import RequestResource, first_hand, version_of
+from governance.requests.actions import approver
+from governance.requests.api.requests import RequestResource, version_of
 
 
 class NamedRequest(InputSerializer):
@@ -64,7 +65,7 @@ class ApproveRequests(_Answers):
     def act_on(self, named: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         """Approve one."""
         self.seen(named["id"])
-        version, by = version_of(body["etag"]), first_hand(self)
+        version, by = version_of(body["etag"]), approver(self.caller)
         answered = approvals.approve(named["id"], by=by, expected_version=version, reason=body["reason"])
         self.weigh(weighs=answered.risk in reauthentication.HIGH)  # without a proof it is undone
         return {"state": answered.state, "grant": answered.grant_id}
@@ -83,7 +84,7 @@ class DenyRequests(_Answers):
     def act_on(self, named: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         """Deny one."""
         self.seen(named["id"])
-        version, by = version_of(body["etag"]), first_hand(self)
+        version, by = version_of(body["etag"]), approver(self.caller)
         words = {name: body[name] for name in ("reason", "because") if name in body}
         answered = approvals.deny(named["id"], by=by, expected_version=version, **words)
         return {"state": answered.state}
