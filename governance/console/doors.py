@@ -210,7 +210,7 @@ def read(request: HttpRequest, action: Action) -> dict[str, Any]:
             continue
         if isinstance(field, ChoiceField) and text not in field.choices:
             raise Malformed
-        if name == "reason" and not text and action.reason_in_form:
+        if name == "reason" and not text and field.required and action.reason_in_form:
             raise ReasonRequired
         values[name] = text[: getattr(field, "max_length", None)]
     return values

@@ -15,10 +15,10 @@ from rest_framework.response import Response
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.resources import Listing
 from governance.deciders import review_rules
+from governance.reviews.campaigns.actions import Why
 from governance.reviews.campaigns.api.bodies import ItemSerializer, RemediationSerializer
 from governance.reviews.campaigns.api.campaigns import ReviewResource
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.decisions.api import Why
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import answer, visibility
 from governance.reviews.event_triggered import words as event_triggered_words

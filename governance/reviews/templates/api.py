@@ -18,11 +18,11 @@ from entitlements.api import preconditions
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.api.resources import Listing, tagged
 from governance.deciders import review_rules
+from governance.reviews.campaigns.actions import MaybeWhy
 from governance.reviews.campaigns.api.bodies import CampaignSerializer
 from governance.reviews.campaigns.api.campaigns import ReviewResource
 from governance.reviews.campaigns.api.options import CampaignSettingsInputSerializer, Scope, Strategies, options_of
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.decisions.api import MaybeWhy
 from governance.reviews.population import campaigns
 from governance.reviews.spot_checks import plan
 from governance.reviews.templates import templates
