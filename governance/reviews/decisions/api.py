@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -179,7 +179,7 @@ class Bulk(CampaignAction):
 
     action = actions.DRAFT_MANY
     asked = BulkConfirmationInputSerializer
-    shown: ClassVar[Any] = BulkDoneSerializer
+    shown = BulkDoneSerializer
     answers = HTTPStatus.MULTI_STATUS
     durable = True
 

@@ -12,6 +12,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 
 from entitlements.api.actions import Performed
 from entitlements.api.endpoints import Endpoint
@@ -119,7 +120,7 @@ class ReviewResource(Endpoint):
 class CampaignAction(ReviewResource, ActionEndpoint):
     """An action on a campaign; the answer is the campaign as it is then."""
 
-    shown = CampaignSerializer
+    shown: ClassVar[type[BaseSerializer[Any]]] = CampaignSerializer
 
     def find_row(self) -> Campaign:
         """Return the campaign that the address names. Raises NotFound."""
@@ -133,7 +134,7 @@ class CampaignAction(ReviewResource, ActionEndpoint):
 class ItemAction(ReviewResource, ActionEndpoint):
     """An action on a review item; the answer is the item as it is then."""
 
-    shown: ClassVar[Any] = ItemSerializer
+    shown: ClassVar[type[BaseSerializer[Any]]] = ItemSerializer
 
     def find_row(self) -> Any:  # noqa: ANN401 - an item, or a thing beside it
         """Return the item that the address names. Raises NotFound."""
@@ -235,7 +236,7 @@ class Submissions(CampaignAction):
     """POST /campaigns/{slug}/submissions. If-Match may name the drafts as they were read (`drafts_etag`)."""
 
     action = decision_actions.SUBMIT
-    shown: ClassVar[Any] = SubmissionSerializer
+    shown = SubmissionSerializer
     answers = HTTPStatus.CREATED
     durable = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any
 
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -75,7 +75,7 @@ class ReassignAll(CampaignAction):
 
     action = actions.HAND_OVER
     asked = BulkReassignment
-    shown: ClassVar[Any] = ReassignmentSerializer
+    shown = ReassignmentSerializer
 
     def precheck(self, row: Campaign) -> None:
         """Leave the version: items are counted instead."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from django.db import transaction
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field
@@ -14,10 +12,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from entitlements.api.actions import Performed
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.errors import NotFound
-from governance import tasks
-from governance.reviews.campaigns.api.campaigns import EvidenceFile, ReviewResource
+from governance.reviews.campaigns.api.campaigns import CampaignAction, EvidenceFile, ReviewResource
+from governance.reviews.campaigns.models import Campaign
+from governance.reviews.evidence import actions
 from governance.reviews.pack import seal
 from governance.reviews.pack.models import EvidencePack, EvidenceSealing
 
@@ -73,19 +73,20 @@ class SealingSerializer(OutputSerializer):
         return PackSerializer(pack).data if (pack := kept.first()) else None
 
 
-class Seal(ReviewResource):
+class Seal(CampaignAction):
     """POST /campaigns/{slug}/seal."""
 
-    @extend_schema(request=SealInputSerializer, responses={202: SealingSerializer})
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Sign off a closed review, and have its evidence sealed.
+    action = actions.SEAL
+    asked = SealInputSerializer
+    shown = SealingSerializer
+    answers = HTTPStatus.ACCEPTED
 
-        A worker builds the pack; read `sealing` until its step is `done` or `refused` is set.
-        """
-        campaign, body = self.campaign(key), self.body(SealInputSerializer)
-        run = seal.seal(campaign.pk, by=self.reviewer(), statement=body["statement"])
-        transaction.on_commit(partial(tasks.seal_evidence.delay, str(campaign.pk)), robust=True)
-        return Response(SealingSerializer(run).data, status=HTTPStatus.ACCEPTED)
+    def precheck(self, row: Campaign) -> None:
+        """Leave the version: a closed review changes no more."""
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the sealing; read `sealing` until its step is `done` or `refused` is set."""
+        return Response(SealingSerializer(performed.result).data, status=HTTPStatus.ACCEPTED)
 
 
 class Sealing(ReviewResource):
