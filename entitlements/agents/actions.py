@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy
 from rest_framework import serializers
 
 from entitlements.access import visibility
-from entitlements.agents import agents, lifecycle
+from entitlements.agents import agents, lifecycle, versions
 from entitlements.agents.models import Agent, AgentTypeRule
 from entitlements.api.actions import NEW, Action, Performed, Subject
 from entitlements.api.fields import InputSerializer, Slug, Text
@@ -81,6 +81,7 @@ RESTORE = Action(
 RETIRE = Action(
     "agent-retire", AGENT, agents.retire, done=gettext_lazy("%(name)s is retired: no token any more, and no call.")
 )
+REPORT_VERSION = Action("agent-versions", AGENT, versions.report, input=None)
 SET_TYPE_RULE = Action(
     "kind-of-agents",
     KIND,

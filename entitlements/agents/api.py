@@ -140,13 +140,14 @@ class VersionFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class Versions(Listing):
+class Versions(Listing, ActionEndpoint):
     """List what an agent ran, the latest first, or report what it runs now; the same again changes nothing."""
 
+    action = actions.REPORT_VERSION
+    asked = AgentVersionInputSerializer
     shown = AgentVersionSerializer
     filterset_class = VersionFilter
     ordering = ("-reported_at", "-id")
-    asked = AgentVersionInputSerializer
     answers = HTTPStatus.CREATED
 
     def rows(self) -> QuerySet[AgentVersion]:
@@ -157,12 +158,20 @@ class Versions(Listing):
         """Answer one page."""
         return super().get(request)
 
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Report a version."""
-        agent = self._agent()
-        self.permit(agent, f"agent:{agent.slug}")
-        version = versions.Version(**self.body(AgentVersionInputSerializer))
-        row, new = versions.report(agent, version, by=self.principal)
+    def find_row(self) -> Agent:
+        """Return the agent that the address names. Raises NotFound."""
+        return self._agent()
+
+    def precheck(self, row: Agent) -> None:
+        """Leave the version of the agent: it stays as it is."""
+
+    def read(self) -> dict[str, Any]:
+        """Read what the agent runs now."""
+        return {"version": versions.Version(**super().read())}
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with what was reported; the same again is not new."""
+        row, new = performed.result
         return self.show(row, status=HTTPStatus.CREATED if new else HTTPStatus.OK)
 
     def _agent(self) -> Agent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -15,7 +15,6 @@ from rest_framework.serializers import BaseSerializer
 from . import paging, preconditions
 from .actions import NEW, Action, Performed, Subject
 from .endpoints import Endpoint
-from .fields import ReasonInputSerializer
 from .matrix import WEIGHTY
 
 
@@ -139,27 +138,6 @@ class Performs(Resource):
     def answer(self, performed: Performed) -> Response:
         """Answer with what was done."""
         raise NotImplementedError
-
-
-class Act(Resource):
-    """An action on one row, with the reason that the record keeps. `verb(row, by=..., reason=...)` does it."""
-
-    asked = ReasonInputSerializer
-    verb: ClassVar[Callable[..., Any]]
-
-    def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
-        """Do it, and answer with the row as it is then."""
-        row = self.find_row()
-        self.permit(row, *self.links(row))
-        if (version := getattr(row, "version", None)) is not None:
-            preconditions.respect(self.request, version)
-        reason = self.body(ReasonInputSerializer)["reason"]
-        self.check(row)
-        type(self).verb(row, by=self.principal, reason=reason)
-        return self.again(row)
-
-    def check(self, row: Any) -> None:  # noqa: ANN401 - a row
-        """Check what else the action depends on."""
 
 
 class ActionEndpoint(Performs):

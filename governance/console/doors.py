@@ -163,11 +163,6 @@ def number(text: str, digits: int = 18) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits else -1
 
 
-def done(request: HttpRequest, sentence: Any) -> None:  # noqa: ANN401 - a lazy translation
-    """Show a message of success on the next page."""
-    messages.success(request, sentence)
-
-
 def find_subject(request: HttpRequest, subject: Subject, *key: object) -> Any:  # noqa: ANN401 - a row
     """Return the row that an address names, and remember it for a refusal. Raises NotFound where it is not seen."""
     found = find(subject.rows(caller(request)), **subject.key(*key))
@@ -180,8 +175,10 @@ def perform(
     action: Action,
     row: Any,  # noqa: ANN401 - a row, or None where the action makes one
     values: dict[str, Any] | None = None,
+    *,
+    say: bool = True,
 ) -> Performed:
-    """Do what a button says to a row, with the values of its form or those given, and say so on the next page.
+    """Do what a button says to a row, with the values of its form or those given, and `say` so on the next page.
 
     Raises Forbidden, what re-authentication and `read` raise, and what the action itself refuses.
     """
@@ -192,7 +189,7 @@ def perform(
         values = read(request, action)
     require_reauthentication(request, action.address, action.method, weighs=row is not None and action.weighs(row))
     performed = action.perform(row, caller(request), values)
-    if action.done:
+    if say and action.done:
         messages.success(request, performed.sentence)
     return performed
 

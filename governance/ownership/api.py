@@ -9,16 +9,13 @@ from django_filters import rest_framework as filters
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from entitlements.access.caller import Caller
 from entitlements.agents.actions import AGENT
 from entitlements.agents.api import AgentSerializer
 from entitlements.api.actions import Performed
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
-from entitlements.errors import Forbidden
 from entitlements.people.api import known_person
-from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.ownership import actions
 from governance.ownership.models import OwnershipProposal
@@ -49,13 +46,6 @@ class ProposalFilter(filters.FilterSet):
     class Meta:
         model = OwnershipProposal
         fields: ClassVar[list[str]] = []
-
-
-def first_hand(caller: Caller) -> Person:
-    """Return the person who calls. Raises Forbidden for a script or an agent."""
-    if caller.human is None:
-        raise Forbidden
-    return caller.human
 
 
 class _Agents(Resource):

@@ -84,9 +84,11 @@ class RequestResource(Endpoint):
             status=status,
         )
 
-    def seen(self, pk: UUID) -> None:
-        """Check that the caller sees a request, and remember it for a refusal. Raises NotFound."""
-        self.about = requests.about(self.find(self.visible(), pk=pk))
+    def seen(self, pk: UUID) -> AccessRequest:
+        """Return a request that the caller sees, and remember it for a refusal. Raises NotFound."""
+        row = self.find(self.visible(), pk=pk)
+        self.about = requests.about(row)
+        return row
 
     def terms(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the request in a body, with all that it names. Raises UnknownName."""
@@ -196,7 +198,7 @@ class RequestAction(RequestResource, ActionEndpoint):
 
     def find_row(self) -> AccessRequest:
         """Return the request that the address names. Raises NotFound."""
-        return self.find(self.visible(), pk=self.kwargs["asked"])
+        return self.seen(self.kwargs["asked"])
 
     def precheck(self, row: AccessRequest) -> None:
         """Leave the version to the action."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from allauth.mfa.models import Authenticator
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -62,7 +63,7 @@ def revoke_token(request: HttpRequest, number: int) -> HttpResponse:
     """End one of the person's tokens."""
     person = doors.person(request)
     people.revoke_api_token(person, number, by=person.principal, reason=_("Ended in the console."))
-    doors.done(request, _("The token is dead."))
+    messages.success(request, _("The token is dead."))
     return redirect("/settings/")
 
 
