@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from entitlements.access import visibility
@@ -63,24 +62,16 @@ REGISTER = Action(
     NEW,
     agents.register,
     input=AgentInputSerializer,
-    done=gettext_lazy("Registered. Next, register the client with which it signs in."),
+    done=_("Registered. Next, register the client with which it signs in."),
 )
-EDIT = Action(
-    "agent", AGENT, agents.edit, input=AgentChangesInputSerializer, method="PATCH", done=gettext_lazy("Saved.")
-)
+EDIT = Action("agent", AGENT, agents.edit, input=AgentChangesInputSerializer, method="PATCH", done=_("Saved."))
 RATE = Action(
     "agent-criticality", AGENT, agents.set_criticality, input=CriticalityInputSerializer, method="PUT", done=_rated
 )
-ACTIVATE = Action(
-    "agent-activate", AGENT, agents.activate, done=gettext_lazy("%(name)s is in use, and you answer for it.")
-)
+ACTIVATE = Action("agent-activate", AGENT, agents.activate, done=_("%(name)s is in use, and you answer for it."))
 SUSPEND = Action("agent-suspend", AGENT, agents.suspend)
-RESTORE = Action(
-    "agent-restore", AGENT, agents.restore, done=gettext_lazy("%(name)s works again. Its old tokens stay dead.")
-)
-RETIRE = Action(
-    "agent-retire", AGENT, agents.retire, done=gettext_lazy("%(name)s is retired: no token any more, and no call.")
-)
+RESTORE = Action("agent-restore", AGENT, agents.restore, done=_("%(name)s works again. Its old tokens stay dead."))
+RETIRE = Action("agent-retire", AGENT, agents.retire, done=_("%(name)s is retired: no token any more, and no call."))
 REPORT_VERSION = Action("agent-versions", AGENT, versions.report, input=None)
 SET_TYPE_RULE = Action(
     "kind-of-agents",
@@ -88,5 +79,5 @@ SET_TYPE_RULE = Action(
     lifecycle.set_kind_rule,
     input=AgentTypeInputSerializer,
     method="PUT",
-    done=gettext_lazy("That holds for agents registered from now on."),
+    done=_("That holds for agents registered from now on."),
 )

@@ -144,6 +144,7 @@ class Versions(Listing, ActionEndpoint):
     """List what an agent ran, the latest first, or report what it runs now; the same again changes nothing."""
 
     action = actions.REPORT_VERSION
+    is_versioned = False
     asked = AgentVersionInputSerializer
     shown = AgentVersionSerializer
     filterset_class = VersionFilter
@@ -161,9 +162,6 @@ class Versions(Listing, ActionEndpoint):
     def find_row(self) -> Agent:
         """Return the agent that the address names. Raises NotFound."""
         return self._agent()
-
-    def precheck(self, row: Agent) -> None:
-        """Leave the version of the agent: it stays as it is."""
 
     def read(self) -> dict[str, Any]:
         """Read what the agent runs now."""

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from entitlements.people.models import Person
 
 
+type Sentence = str | Promise
+"""A text, or its translation later."""
+
+
 def principal(caller: Caller) -> Principal:
     """Return whom the audit log names as the actor."""
     return caller.principal
@@ -65,6 +69,10 @@ class Subject:
     lookup: tuple[str, ...] = ("pk",)
     permitted_on: Callable[[Any], object] = itself
     """The thing on which the caller's relation counts: of a request, its agent."""
+    by: Callable[[Caller], Any] = principal
+    """Who does it, as its actions take them: a principal, or the person at first hand."""
+    by_key: bool = False
+    """Whether its actions take the primary key, and read the row themselves under their locks."""
 
     def key(self, *parts: object) -> dict[str, object]:
         """Return the lookup for the parts of an address."""
@@ -90,12 +98,12 @@ class Action:
     _: KW_ONLY
     input: type[InputSerializer] | None = ReasonInputSerializer
     """The fields that it takes beside `by`; None where it takes none, or where each door reads its own."""
-    by: Callable[[Caller], Any] = principal
-    by_key: bool = False
-    """Whether `run` takes the primary key, and reads the row itself under its locks."""
+    by: Callable[[Caller], Any] | None = None
+    by_key: bool | None = None
+    """Both as for the subject, where they are not said."""
     weighs: Callable[[Any], bool] = never
     """Whether it is of high risk for this row, where the matrix asks for re-authentication only then."""
-    done: str | Promise | Callable[[Performed], str] = ""
+    done: Sentence | Callable[[Performed], Sentence] = ""
     """What the console says afterwards; `%(name)s` in it is the row's `name`."""
     method: str = "POST"
     reason_in_form: bool = True
@@ -103,9 +111,13 @@ class Action:
 
     def perform(self, row: Any, caller: Caller, values: dict[str, Any]) -> Performed:  # noqa: ANN401 - a row or None
         """Do it. Raises what `run` raises, and Forbidden where only a person may."""
-        actor = self.by(caller)
-        subjects = () if self.subject is NEW else (row.pk if self.by_key else row,)
-        return Performed(self, row, values, self.run(*subjects, by=actor, **values))
+        by_key = self.subject.by_key if self.by_key is None else self.by_key
+        subjects = () if self.subject is NEW else (row.pk if by_key else row,)
+        return Performed(self, row, values, self.run(*subjects, by=self.actor(caller), **values))
+
+    def actor(self, caller: Caller) -> Any:  # noqa: ANN401 - as the action takes them
+        """Return who does it. Raises Forbidden, or as `by` says, for a caller who may not do it at all."""
+        return (self.by or self.subject.by)(caller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +133,7 @@ class Performed:
     def sentence(self) -> str:
         """What a person is told."""
         done = self.action.done
-        return done(self) if callable(done) else str(done) % _Attributes(self.row)
+        return str(done(self)) if callable(done) else str(done) % _Attributes(self.row)
 
 
 class _Attributes:

@@ -96,6 +96,10 @@ class Performs(Resource):
     """An address whose POST performs an action, declared once for the API and the console."""
 
     action: ClassVar[Action]
+    shows_result: ClassVar[bool] = False
+    """Whether the answer is what the action returned, and not the row."""
+    is_versioned: ClassVar[bool] = True
+    """Whether If-Match names the version of the row."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401 - the language's signature
         """Take method, subject and body from the action."""
@@ -116,14 +120,14 @@ class Performs(Resource):
         if row is not None:
             self.permit(action.subject.permitted_on(row), *action.subject.about(row))
             self.precheck(row)
-        action.by(self.caller)  # who may not do it at all learns nothing of what is wrong with the body
+        action.actor(self.caller)  # who may not do it at all learns nothing of what is wrong with the body
         values = self.read() if values is None else values
         self.check(row)
         return action.perform(row, self.caller, values)
 
     def precheck(self, row: Any) -> None:  # noqa: ANN401 - a row
         """Check the version that If-Match names, and re-authentication. Raises Stale, and as reauthentication.check."""
-        if (version := getattr(row, "version", None)) is not None:
+        if self.is_versioned and (version := getattr(row, "version", None)) is not None:
             preconditions.respect(self.request, version)
         if self.row.proven == WEIGHTY:
             self.weigh(weighs=self.action.weighs(row))
@@ -148,7 +152,9 @@ class ActionEndpoint(Performs):
         return self.answer(self.perform(self.find_row()))
 
     def answer(self, performed: Performed) -> Response:
-        """Answer with the row, read again."""
+        """Answer with the row, read again, or with the result."""
+        if self.shows_result:
+            return self.show(performed.result, status=self.answers)
         return self.again(performed.row)
 
 
@@ -173,8 +179,9 @@ class CreatingEndpoint(Performs):
         return self.answer(self.perform(None))
 
     def answer(self, performed: Performed) -> Response:
-        """Answer with what was made."""
-        return self.again(performed.result, status=HTTPStatus.CREATED)
+        """Answer with what was made, read again, or as it was returned."""
+        answer = self.show if self.shows_result else self.again
+        return answer(performed.result, status=self.answers)
 
 
 def tagged(data: Any, version: int, **kwargs: Any) -> Response:  # noqa: ANN401 - serialised JSON

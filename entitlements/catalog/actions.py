@@ -69,59 +69,30 @@ ENTITLEMENT = Subject(
 )
 
 REGISTER = Action(
-    "systems",
-    NEW,
-    systems.register_system,
-    input=None,
-    done=_("Registered. Next, ask it for its tools."),
+    "systems", NEW, systems.register_system, input=None, done=_("Registered. Next, ask it for its tools.")
 )
 EDIT = Action("system", SYSTEM, systems.edit_system, input=None, method="PATCH", done=_("Saved."))
 DISCOVER = Action("system-discover", SYSTEM, _discover, input=None)
 DISABLE = Action("system-disable", SYSTEM, systems.disable_system)
 ENABLE = Action("system-enable", SYSTEM, systems.enable_system, done=_("%(name)s can be reached again."))
 SET_SECRET = Action(
-    "system-secret",
-    SYSTEM,
-    vault.set_secret,
-    input=None,
-    method="PUT",
-    done=_("Stored. It is never shown again."),
+    "system-secret", SYSTEM, vault.set_secret, input=None, method="PUT", done=_("Stored. It is never shown again.")
 )
 
 APPROVE_TOOL = Action(
-    "tool-approve",
-    TOOL,
-    approve,
-    input=None,
-    by=caller,
-    done=_("%(name)s is approved, exactly as you read it."),
+    "tool-approve", TOOL, approve, input=None, by=caller, done=_("%(name)s is approved, exactly as you read it.")
 )
 QUARANTINE_TOOL = Action(
-    "tool-quarantine",
-    TOOL,
-    tools.quarantine,
-    done=_("%(name)s is stopped until a person reviews it."),
+    "tool-quarantine", TOOL, tools.quarantine, done=_("%(name)s is stopped until a person reviews it.")
 )
 DISABLE_TOOL = Action("tool-disable", TOOL, tools.disable_tool, done=_("%(name)s stays stopped."))
 ENABLE_TOOL = Action(
-    "tool-enable",
-    TOOL,
-    tools.enable_tool,
-    done=_("The tool can be called again, unless it changed meanwhile."),
+    "tool-enable", TOOL, tools.enable_tool, done=_("The tool can be called again, unless it changed meanwhile.")
 )
 
 MAKE_ENTITLEMENT = Action(
-    "entitlements",
-    NEW,
-    entitlements.make_entitlement,
-    input=None,
-    done=_("Made. It can be asked for now."),
+    "entitlements", NEW, entitlements.make_entitlement, input=None, done=_("Made. It can be asked for now.")
 )
 EDIT_ENTITLEMENT = Action(
-    "entitlement",
-    ENTITLEMENT,
-    entitlements.edit_entitlement,
-    input=None,
-    method="PATCH",
-    done=_("Saved."),
+    "entitlement", ENTITLEMENT, entitlements.edit_entitlement, input=None, method="PATCH", done=_("Saved.")
 )

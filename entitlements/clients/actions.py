@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from entitlements import addresses
 from entitlements.access import visibility
-from entitlements.api.actions import NEW, Action, Subject, person
+from entitlements.api.actions import NEW, Action, Subject, person, principal
 from entitlements.api.fields import InputSerializer, Text
 from entitlements.clients import acceptance, clients, credentials
 from entitlements.clients.models import Client, ClientCredential
@@ -50,27 +49,23 @@ def _names(credential: ClientCredential) -> dict[str, str]:
 
 
 CLIENT = Subject(visibility.clients, _about, ("client_id",))
-CREDENTIAL = Subject(visibility.client_credentials, credentials.about)
+CREDENTIAL = Subject(visibility.client_credentials, credentials.about, by=person, by_key=True)
 
 REGISTER = Action("clients", NEW, clients.register, input=ClientInputSerializer)
 ROTATE = Action("client-secret", CLIENT, clients.rotate_secret)
 DISABLE = Action("client-disable", CLIENT, clients.disable)
-ENABLE = Action(
-    "client-enable", CLIENT, clients.enable, done=gettext_lazy("The client works again, with new tokens only.")
-)
+ENABLE = Action("client-enable", CLIENT, clients.enable, done=_("The client works again, with new tokens only."))
 ACCEPT = Action(
     "client-credential-accept",
     CREDENTIAL,
     acceptance.accept,
     input=None,
-    by=person,
-    by_key=True,
     done=lambda performed: _("Accepted. %(client)s works for %(agent)s from now on.") % _names(performed.row),
 )
 REFUSE = Action(
     "client-credential-refuse",
     CREDENTIAL,
     acceptance.refuse,
-    by_key=True,
     done=lambda performed: _("Refused. %(client)s gets no access to %(agent)s by it.") % _names(performed.row),
+    by=principal,
 )

@@ -8,14 +8,10 @@ from entitlements.access import visibility
 from entitlements.api.actions import Action, Subject
 from entitlements.grants import grants
 
-GRANT = Subject(visibility.grants, grants.about)
+GRANT = Subject(visibility.grants, grants.about, by_key=True)
 
-REVOKE = Action("grant-revoke", GRANT, grants.revoke, by_key=True)
+REVOKE = Action("grant-revoke", GRANT, grants.revoke)
 SUSPEND = Action(
-    "grant-suspend",
-    GRANT,
-    grants.suspend,
-    by_key=True,
-    done=_("The access is paused. It can be resumed until it ends."),
+    "grant-suspend", GRANT, grants.suspend, done=_("The access is paused. It can be resumed until it ends.")
 )
-RESTORE = Action("grant-restore", GRANT, grants.restore, by_key=True, done=_("The access works again."))
+RESTORE = Action("grant-restore", GRANT, grants.restore, done=_("The access works again."))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from entitlements.access import visibility
 from entitlements.api.actions import NEW, Action, Subject, person
@@ -19,14 +18,14 @@ REGISTER = Action(
     input=None,
     done=lambda performed: _("%(name)s was added.") % {"name": performed.result.name},
 )
-EDIT = Action("person", PERSON, people.edit, input=None, method="PATCH", done=gettext_lazy("Saved."))
+EDIT = Action("person", PERSON, people.edit, input=None, method="PATCH", done=_("Saved."))
 GIVE_ROLE = Action(
     "person-role-give",
     PERSON,
     roles.give,
     input=None,
     by=person,
-    done=gettext_lazy("The role is given. It holds from the next click on."),
+    done=_("The role is given. It holds from the next click on."),
 )
 TAKE_ROLE = Action(
     "person-role-take",
@@ -34,12 +33,12 @@ TAKE_ROLE = Action(
     roles.take,
     input=None,
     by=person,
-    done=gettext_lazy("The role is taken. It is gone from the next click on."),
+    done=_("The role is taken. It is gone from the next click on."),
 )
 DISABLE = Action("person-disable", PERSON, people.disable)
-ENABLE = Action("person-enable", PERSON, people.enable, done=gettext_lazy("%(name)s can sign in again."))
+ENABLE = Action("person-enable", PERSON, people.enable, done=_("%(name)s can sign in again."))
 
-MAKE_GROUP = Action("groups", NEW, people.make_group, input=None, done=gettext_lazy("Made. Next, put people into it."))
+MAKE_GROUP = Action("groups", NEW, people.make_group, input=None, done=_("Made. Next, put people into it."))
 JOIN = Action(
     "group-join",
     GROUP,

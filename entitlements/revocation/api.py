@@ -18,7 +18,6 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
-from entitlements.api.actions import Performed
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import ALWAYS, MATRIX, REVOKE, Row, row
 from entitlements.api.resources import CreatingEndpoint, Detail, Listing, Resource
@@ -189,6 +188,7 @@ class RestoreEverything(CreatingEndpoint):
     """Let agents work again after everything was stopped. The person who stopped everything cannot."""
 
     action = actions.RESTORE_EVERYTHING
+    shows_result = True
     shown = KillSwitchSerializer
     answers = HTTPStatus.OK
 
@@ -203,10 +203,6 @@ class RestoreEverything(CreatingEndpoint):
         if not Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists():
             raise NothingStopped
         return values
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the kill switch."""
-        return self.show(performed.result)
 
 
 class One(_Revocations, Detail):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from entitlements.access import reauthentication
-from entitlements.api.actions import Action, Performed
+from entitlements.api.actions import Action, Performed, Sentence
 from entitlements.people.models import Person
 from governance.approvals import approvals, questions, reassign
-from governance.requests.actions import REQUEST, approver, requester
+from governance.requests.actions import REQUEST, approver
 from governance.requests.models import AccessRequest
 
 
@@ -23,7 +22,7 @@ def _reassign(request_id: UUID, *, by: Person, to: str, reason: str, expected_ve
     return reassign.reassign(request_id, by=by, to=person, reason=reason, expected_version=expected_version)
 
 
-def _approved(performed: Performed) -> str:
+def _approved(performed: Performed) -> Sentence:
     if performed.result.grant_id:
         return _("Approved. The access is in force until it ends.")
     return _("Approved. Others must still answer before it is in force.")
@@ -35,18 +34,11 @@ APPROVE = Action(
     approvals.approve,
     input=None,
     by=approver,
-    by_key=True,
     weighs=lambda request: request.risk in reauthentication.HIGH,
     done=_approved,
 )
 DENY = Action(
-    "request-deny",
-    REQUEST,
-    approvals.deny,
-    input=None,
-    by=approver,
-    by_key=True,
-    done=gettext_lazy("Denied. The requester sees why."),
+    "request-deny", REQUEST, approvals.deny, input=None, by=approver, done=_("Denied. The requester sees why.")
 )
 ASK = Action(
     "request-question",
@@ -54,24 +46,9 @@ ASK = Action(
     questions.ask,
     input=None,
     by=approver,
-    by_key=True,
-    done=gettext_lazy("Asked. You get a notice when it is answered; the time to answer the request goes on."),
+    done=_("Asked. You get a notice when it is answered; the time to answer the request goes on."),
 )
-ANSWER = Action(
-    "request-question-answer",
-    REQUEST,
-    questions.answer,
-    input=None,
-    by=requester,
-    by_key=True,
-    done=gettext_lazy("Answered."),
-)
+ANSWER = Action("request-question-answer", REQUEST, questions.answer, input=None, done=_("Answered."))
 REASSIGN = Action(
-    "request-reassign",
-    REQUEST,
-    _reassign,
-    input=None,
-    by=approver,
-    by_key=True,
-    done=gettext_lazy("Passed on. It waits for you no longer."),
+    "request-reassign", REQUEST, _reassign, input=None, by=approver, done=_("Passed on. It waits for you no longer.")
 )

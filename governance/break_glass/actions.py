@@ -26,7 +26,7 @@ def _visible(caller: Caller) -> QuerySet[BreakGlassGrant]:
     return break_glass.all_of_them() if caller.is_script else BreakGlassGrant.objects.none()
 
 
-EMERGENCY = Subject(_visible, break_glass.about)
+EMERGENCY = Subject(_visible, break_glass.about, by=person, by_key=True)
 
 GIVE = Action(
     "emergencies",
@@ -41,7 +41,5 @@ REVIEW = Action(
     EMERGENCY,
     break_glass.review,
     input=VerdictInputSerializer,
-    by=person,
-    by_key=True,
     done=_("Kept. Whoever gave it is told what you found."),
 )

@@ -28,21 +28,17 @@ def _read_all(*, by: Person) -> int:
     return queue.mark_read(by)
 
 
-NOTICE = Subject(_own, lambda notice: [notice.about])
+NOTICE = Subject(_own, lambda notice: [notice.about], by=person, by_key=True)
 DELIVERY = Subject(
     lambda _caller: Delivery.objects.select_related("person"),
     lambda delivery: [f"delivery:{delivery.pk}", f"person:{delivery.person.login}"],
+    by_key=True,
 )
 RECIPIENT = Subject(lambda _caller: Person.objects.all(), lambda row: [f"person:{row.login}"], ("login",))
 
-READ = Action("notice-read", NOTICE, _read, input=EmptyInputSerializer, by=person, by_key=True)
+READ = Action("notice-read", NOTICE, _read, input=EmptyInputSerializer)
 READ_ALL = Action("notices-read", NEW, _read_all, input=EmptyInputSerializer, by=person)
 REPLAY = Action(
-    "delivery-replay",
-    DELIVERY,
-    outbox.replay,
-    by_key=True,
-    reason_in_form=False,
-    done=_("It is tried again within seconds."),
+    "delivery-replay", DELIVERY, outbox.replay, reason_in_form=False, done=_("It is tried again within seconds.")
 )
 BOUNCED = Action("person-bounced", RECIPIENT, outbox.mark_bad)

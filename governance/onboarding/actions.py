@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from entitlements.access.caller import Caller
 from entitlements.agents.actions import AGENT
@@ -31,39 +31,24 @@ def _confirmed(performed: Performed) -> str:
     }
 
 
-BATCH = Subject(
-    lambda caller: queries.files(caller.human, everything=caller.sees_everything),
-    batches.about,
-)
+BATCH = Subject(lambda caller: queries.files(caller.human, everything=caller.sees_everything), batches.about, by=person)
 SEEN = Subject(_seen, unmanaged_agents.about)
 
 BRING = Action("adoptions", NEW, batches.prepare, input=None, by=person)
-ASK_SPONSORS = Action("adoption-ask", BATCH, batches.ask, input=None, by=person, done=_asked)
+ASK_SPONSORS = Action("adoption-ask", BATCH, batches.ask, input=None, done=_asked)
 ANSWER = Action(
     "adoption-answer",
     BATCH,
     batches.answer,
     input=None,
-    by=person,
     done=lambda performed: _("Accepted. An analyst says yes next.") if performed.values["accept"] else _("Declined."),
 )
-CONFIRM = Action("adoption-confirm", BATCH, batches.confirm, by=person, done=_confirmed)
+CONFIRM = Action("adoption-confirm", BATCH, batches.confirm, done=_confirmed)
 
 CUT_OVER = Action(
-    "agent-cut-over",
-    AGENT,
-    move.cut_over,
-    input=None,
-    by=person,
-    done=gettext_lazy("It goes by the governed path from now on."),
+    "agent-cut-over", AGENT, move.cut_over, input=None, by=person, done=_("It goes by the governed path from now on.")
 )
-UNDO = Action(
-    "agent-adoption-undo",
-    AGENT,
-    move.roll_back,
-    by=person,
-    done=gettext_lazy("Undone: the adopted access has ended."),
-)
+UNDO = Action("agent-adoption-undo", AGENT, move.roll_back, by=person, done=_("Undone: the adopted access has ended."))
 
 MATCH = Action(
     "seen-agent-match",
@@ -73,9 +58,6 @@ MATCH = Action(
     done=lambda performed: _("It is %(name)s from now on.") % {"name": performed.values["agent"].name},
 )
 BLOCK = Action(
-    "seen-agent-block",
-    SEEN,
-    unmanaged_agents.block,
-    done=gettext_lazy("Blocked. No client registers under this name."),
+    "seen-agent-block", SEEN, unmanaged_agents.block, done=_("Blocked. No client registers under this name.")
 )
-UNBLOCK = Action("seen-agent-unblock", SEEN, unmanaged_agents.unblock, done=gettext_lazy("No longer blocked."))
+UNBLOCK = Action("seen-agent-unblock", SEEN, unmanaged_agents.unblock, done=_("No longer blocked."))

@@ -12,7 +12,6 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.agents.api import AgentSerializer
-from entitlements.api.actions import Performed
 from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Detail, Listing, Resource
@@ -280,11 +279,8 @@ class ConfirmOnboarding(_Batches, ActionEndpoint):
     """Confirm what sponsors accepted: the listed lines become adopted grants."""
 
     action = actions.CONFIRM
+    shows_result = True
     shown = OutcomeSerializer
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with what was adopted."""
-        return self.show(performed.result)
 
 
 class _Agents(ActionEndpoint):

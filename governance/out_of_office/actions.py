@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from entitlements.access.caller import Caller
@@ -44,7 +43,7 @@ def _make(*, delegate: str, by: Person, **when_and_why: Any) -> OutOfOfficeDeleg
     return delegations.make(delegations.delegate_by_login(delegate), by=by, **when_and_why)
 
 
-DELEGATION = Subject(_visible, delegations.about)
+DELEGATION = Subject(_visible, delegations.about, by=person, by_key=True)
 
 MAKE = Action(
     "delegations",
@@ -59,7 +58,5 @@ END = Action(
     DELEGATION,
     delegations.end,
     input=EndInputSerializer,
-    by=person,
-    by_key=True,
-    done=gettext_lazy("It is over. Answers that were given stay."),
+    done=_("It is over. Answers that were given stay."),
 )

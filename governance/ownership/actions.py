@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
@@ -38,7 +37,7 @@ def _propose(office: OwnershipProposal.Office) -> Action:
     )
 
 
-PROPOSAL = Subject(visible, ownership.about)
+PROPOSAL = Subject(visible, ownership.about, by=person, by_key=True)
 
 PROPOSE = {office: _propose(office) for office in OwnershipProposal.Office}
 """By office: ask a person, who has a week to answer."""
@@ -47,22 +46,12 @@ ACCEPT = Action(
     PROPOSAL,
     ownership.accept,
     input=None,
-    by=person,
-    by_key=True,
     done=lambda performed: _("You answer for %(name)s from now on.") % {"name": performed.row.agent.name},
 )
 DECLINE = Action(
     "proposal-decline",
     PROPOSAL,
     ownership.decline,
-    by=person,
-    by_key=True,
-    done=gettext_lazy("You declined. The person who asked you will ask another person."),
+    done=_("You declined. The person who asked you will ask another person."),
 )
-KEEP = Action(
-    "agent-keep",
-    AGENT,
-    dormancy.keep,
-    by=person,
-    done=gettext_lazy("%(name)s is kept. That counts as a use."),
-)
+KEEP = Action("agent-keep", AGENT, dormancy.keep, by=person, done=_("%(name)s is kept. That counts as a use."))

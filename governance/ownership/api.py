@@ -7,11 +7,9 @@ from typing import Any, ClassVar
 
 from django_filters import rest_framework as filters
 from rest_framework import serializers
-from rest_framework.response import Response
 
 from entitlements.agents.actions import AGENT
 from entitlements.agents.api import AgentSerializer
-from entitlements.api.actions import Performed
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
@@ -56,15 +54,12 @@ class _Agents(Resource):
 class _Propose(_Agents, ActionEndpoint):
     shown = OwnershipProposalSerializer
     answers = HTTPStatus.CREATED
+    shows_result = True
 
     def read(self) -> dict[str, Any]:
         """Read the person, by login."""
         values = super().read()
         return {**values, "person": known_person(values["person"])}
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the proposal. Nothing changes before the person has accepted."""
-        return self.show(performed.result, status=HTTPStatus.CREATED)
 
 
 class Sponsor(_Propose):

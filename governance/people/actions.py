@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from audit.context import Principal
 from entitlements.api.actions import NEW, Action, Subject, person
@@ -35,21 +36,18 @@ SOURCE = Subject(
 MAPPING = Subject(
     lambda _caller: GroupMapping.objects.select_related("issuer", "proposed_by", "confirmed_by"),
     lambda mapping: [f"mapping:{mapping.pk}"],
+    by=person,
+    by_key=True,
 )
 
 CONNECT = Action("people-sources", NEW, sources.make, input=None)
 TEST = Action("people-source-test", SOURCE, _check, input=None)
-ROTATE = Action(
-    "people-source-rotate",
-    SOURCE,
-    _rotate,
-    reason_in_form=False,
-)
+ROTATE = Action("people-source-rotate", SOURCE, _rotate, reason_in_form=False)
 END = Action(
     "people-source-disable",
     SOURCE,
     sources.disable,
-    done=gettext_lazy("%(name)s is let in no longer. Its people stay as they are."),
+    done=_("%(name)s is let in no longer. Its people stay as they are."),
 )
 LET_THROUGH = Action(
     "people-source-let-through",
@@ -76,21 +74,9 @@ PROPOSE = Action(
     role_maps.propose,
     input=None,
     by=person,
-    done=gettext_lazy("Proposed. It gives nothing before a second person puts it in force."),
+    done=_("Proposed. It gives nothing before a second person puts it in force."),
 )
-CONFIRM = Action(
-    "group-mapping-confirm",
-    MAPPING,
-    role_maps.confirm,
-    by=person,
-    by_key=True,
-    done=gettext_lazy("In force from the next sign-in on."),
-)
+CONFIRM = Action("group-mapping-confirm", MAPPING, role_maps.confirm, done=_("In force from the next sign-in on."))
 END_MAPPING = Action(
-    "group-mapping-end",
-    MAPPING,
-    role_maps.end,
-    by=person,
-    by_key=True,
-    done=gettext_lazy("Ended; the roles that it gave are taken away."),
+    "group-mapping-end", MAPPING, role_maps.end, done=_("Ended; the roles that it gave are taken away.")
 )

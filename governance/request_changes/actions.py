@@ -7,17 +7,10 @@ from django.utils.translation import gettext_lazy as _
 from entitlements.api.actions import Action
 from entitlements.grants.actions import GRANT
 from governance.request_changes import appeal, edit, renewal
-from governance.requests.actions import REQUEST, asking, in_session, requester
+from governance.requests.actions import REQUEST, asking, in_session
 
 EDIT = Action(
-    "request",
-    REQUEST,
-    edit.edit,
-    input=None,
-    by=requester,
-    by_key=True,
-    method="PATCH",
-    done=_("Changed. All approvers must answer again."),
+    "request", REQUEST, edit.edit, input=None, method="PATCH", done=_("Changed. All approvers must answer again.")
 )
 APPEAL = Action(
     "request-appeal",
@@ -25,17 +18,10 @@ APPEAL = Action(
     in_session(appeal.appeal),
     input=None,
     by=asking,
-    by_key=True,
     done=_("Appealed. Others look at it now, security among them."),
 )
 GIVE_BACK = Action(
-    "request-give-back",
-    REQUEST,
-    appeal.give_back,
-    input=None,
-    by=requester,
-    by_key=True,
-    done=_("Given back. The access has ended."),
+    "request-give-back", REQUEST, appeal.give_back, input=None, done=_("Given back. The access has ended.")
 )
 RENEW = Action(
     "grant-renew",
@@ -43,7 +29,6 @@ RENEW = Action(
     in_session(renewal.renew),
     input=None,
     by=asking,
-    by_key=True,
     done=_("Asked. The access goes on without a gap once all approvers have agreed."),
 )
 ASK_AGAIN = Action(
@@ -52,6 +37,5 @@ ASK_AGAIN = Action(
     in_session(renewal.ask_again),
     input=None,
     by=asking,
-    by_key=True,
     done=_("Asked again, as it was asked then. You see here whom it waits for."),
 )

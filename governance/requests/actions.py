@@ -55,7 +55,7 @@ def visible(caller: Caller) -> QuerySet[AccessRequest]:
     return AccessRequest.objects.all() if caller.is_script else requests.visible_to(requester(caller))
 
 
-REQUEST = Subject(visible, requests.about, permitted_on=attrgetter("agent"))
+REQUEST = Subject(visible, requests.about, permitted_on=attrgetter("agent"), by=requester, by_key=True)
 
 SUBMIT = Action(
     "requests",
@@ -65,5 +65,5 @@ SUBMIT = Action(
     by=asking,
     done=_("Asked. You see here whom it waits for."),
 )
-NARROW = Action("request-narrow", REQUEST, requests.narrow, input=None, by=requester, by_key=True)
-CANCEL = Action("request-cancel", REQUEST, requests.cancel, input=None, by=requester, by_key=True, done=_("Withdrawn."))
+NARROW = Action("request-narrow", REQUEST, requests.narrow, input=None)
+CANCEL = Action("request-cancel", REQUEST, requests.cancel, input=None, done=_("Withdrawn."))

@@ -19,22 +19,25 @@ def _calls(caller: Caller) -> QuerySet[AgentCall]:
     return rows.filter(caller__in=seen) | rows.filter(callee__in=seen)
 
 
-POLICY = Subject(lambda _caller: SodPolicy.objects.select_related("proposed_by", "published_by"), policies.about)
-EXCEPTION = Subject(lambda _caller: SodException.objects.select_related("rule", "agent", "given_by"), exceptions.about)
-CALL = Subject(_calls, agent_calls.about)
+POLICY = Subject(
+    lambda _caller: SodPolicy.objects.select_related("proposed_by", "published_by"),
+    policies.about,
+    by=person,
+    by_key=True,
+)
+EXCEPTION = Subject(
+    lambda _caller: SodException.objects.select_related("rule", "agent", "given_by"),
+    exceptions.about,
+    by=person,
+    by_key=True,
+)
+CALL = Subject(_calls, agent_calls.about, by_key=True)
 
 PROPOSE = Action(
-    "sod-policies",
-    NEW,
-    policies.propose,
-    input=None,
-    by=person,
-    done=_("Proposed. Another person puts it in force."),
+    "sod-policies", NEW, policies.propose, input=None, by=person, done=_("Proposed. Another person puts it in force.")
 )
-PUBLISH = Action(
-    "sod-policy-publish", POLICY, policies.publish, by=person, by_key=True, done=_("In force from now on.")
-)
-WITHDRAW = Action("sod-policy-withdraw", POLICY, policies.withdraw, by=person, by_key=True, done=_("Withdrawn."))
+PUBLISH = Action("sod-policy-publish", POLICY, policies.publish, done=_("In force from now on."))
+WITHDRAW = Action("sod-policy-withdraw", POLICY, policies.withdraw, done=_("Withdrawn."))
 
 GIVE_EXCEPTION = Action(
     "sod-exceptions",
@@ -45,25 +48,10 @@ GIVE_EXCEPTION = Action(
     done=_("The exception holds until its end, and what it covers no longer."),
 )
 END_EXCEPTION = Action(
-    "sod-exception-end",
-    EXCEPTION,
-    exceptions.end,
-    by=person,
-    by_key=True,
-    done=_("Ended. What it covered is suspended within a minute."),
+    "sod-exception-end", EXCEPTION, exceptions.end, done=_("Ended. What it covered is suspended within a minute.")
 )
 
 ALLOW_CALL = Action(
-    "agent-calls",
-    NEW,
-    agent_calls.allow,
-    input=None,
-    done=_("Allowed. What the one may do, the other can have done."),
+    "agent-calls", NEW, agent_calls.allow, input=None, done=_("Allowed. What the one may do, the other can have done.")
 )
-END_CALL = Action(
-    "agent-call-end",
-    CALL,
-    agent_calls.end,
-    by_key=True,
-    done=_("Ended. It can have nothing done there any more."),
-)
+END_CALL = Action("agent-call-end", CALL, agent_calls.end, done=_("Ended. It can have nothing done there any more."))

@@ -28,6 +28,7 @@ WEBHOOK = Subject(lambda _caller: Webhook.objects.all(), lambda webhook: [f"webh
 MESSAGE = Subject(
     lambda _caller: WebhookMessage.objects.select_related("webhook"),
     lambda message: [f"delivery:{message.pk}", f"webhook:{message.webhook.slug}"],
+    by_key=True,
 )
 
 ADD = Action("webhooks", NEW, webhooks.make, input=WebhookInputSerializer)
@@ -45,7 +46,6 @@ REPLAY = Action(
     "webhook-message-replay",
     MESSAGE,
     delivery.replay,
-    by_key=True,
     reason_in_form=False,
     done=_("The message is sent again within seconds."),
 )

@@ -118,11 +118,8 @@ class TestWebhook(_WebhookResource, ActionEndpoint):
     """Send a webhook a test message."""
 
     action = actions.TEST
+    shows_result = True
     shown = MessageSerializer
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the message, which says that it is a test; `/webhook-messages` shows what became of it."""
-        return self.show(performed.result)
 
 
 class StopWebhook(_WebhookResource, ActionEndpoint):

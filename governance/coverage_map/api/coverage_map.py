@@ -14,7 +14,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.actions import Performed
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
@@ -200,10 +199,7 @@ class SystemPath(ActionEndpoint):
     """Describe the terms of one path to a system."""
 
     action = actions.DESCRIBE
+    shows_result = True
     matrix: ClassVar[Matrix] = MATRIX
     shown = PathTermsSerializer
     asked = PathTermsInputSerializer
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the terms; earlier terms are replaced."""
-        return self.show(performed.result)

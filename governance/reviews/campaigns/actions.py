@@ -8,8 +8,8 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from entitlements.access.caller import Caller
 from entitlements.api.actions import NEW, Action, Performed, Subject
@@ -91,18 +91,16 @@ def _handed_over(performed: Performed) -> str:
     return message % {"n": n, "name": performed.values["to"].name}
 
 
-CAMPAIGN = Subject(_campaigns, lambda campaign: [f"campaign:{campaign.slug}"], ("slug",))
-ITEM = Subject(_items, item_links.about)
+CAMPAIGN = Subject(_campaigns, lambda campaign: [f"campaign:{campaign.slug}"], ("slug",), by=reviewer, by_key=True)
+ITEM = Subject(_items, item_links.about, by=reviewer, by_key=True)
 
 MAKE = Action("campaigns", NEW, campaigns.make, input=None, by=reviewer)
-STAGE = Action("campaign-stage", CAMPAIGN, _stage, input=MaybeWhy, by=reviewer, by_key=True)
+STAGE = Action("campaign-stage", CAMPAIGN, _stage, input=MaybeWhy)
 ACTIVATE = Action(
     "campaign-activate",
     CAMPAIGN,
     launch.activate,
     input=None,
-    by=reviewer,
-    by_key=True,
     done=lambda performed: (
         _("The review has begun with %(n)d accesses.") % {"n": performed.result.population_rows or 0}
     ),
@@ -112,54 +110,26 @@ PAUSE = Action(
     CAMPAIGN,
     pause.pause,
     input=Why,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("The review is paused. Reviewers cannot answer until it is resumed."),
+    done=_("The review is paused. Reviewers cannot answer until it is resumed."),
 )
-REMIND = Action("campaign-remind", CAMPAIGN, nudge.remind, input=MaybeWhy, by=reviewer, by_key=True, done=_reminded)
-RESUME = Action(
-    "campaign-resume",
-    CAMPAIGN,
-    pause.resume,
-    input=MaybeWhy,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("The review goes on."),
-)
+REMIND = Action("campaign-remind", CAMPAIGN, nudge.remind, input=MaybeWhy, done=_reminded)
+RESUME = Action("campaign-resume", CAMPAIGN, pause.resume, input=MaybeWhy, done=_("The review goes on."))
 CANCEL = Action(
-    "campaign-cancel",
-    CAMPAIGN,
-    pause.cancel,
-    input=Why,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("The review is cancelled. It stays listed."),
+    "campaign-cancel", CAMPAIGN, pause.cancel, input=Why, done=_("The review is cancelled. It stays listed.")
 )
-CLOSE = Action(
-    "campaign-close",
-    CAMPAIGN,
-    close.close,
-    input=None,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("The review is closed."),
-)
+CLOSE = Action("campaign-close", CAMPAIGN, close.close, input=None, done=_("The review is closed."))
 RELEASE = Action(
     "campaign-release",
     CAMPAIGN,
     deadlines.release,
     input=Why,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("Unanswered access is suspended within a quarter of an hour."),
+    done=_("Unanswered access is suspended within a quarter of an hour."),
 )
-HAND_OVER = Action("campaign-reassign", CAMPAIGN, _hand_over, input=None, by=reviewer, done=_handed_over)
+HAND_OVER = Action("campaign-reassign", CAMPAIGN, _hand_over, input=None, done=_handed_over, by_key=False)
 REASSIGN = Action(
     "review-item-reassign",
     ITEM,
     assignment.reassign,
     input=None,
-    by=reviewer,
-    by_key=True,
     done=lambda performed: _("%(name)s answers it now.") % {"name": performed.values["to"].name},
 )

@@ -5,11 +5,10 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from entitlements.access.caller import Caller
-from entitlements.api.actions import Action, Performed, Subject
+from entitlements.api.actions import Action, Performed, Sentence, Subject
 from entitlements.api.fields import EmptyInputSerializer
 from entitlements.people.models import Person
 from governance.reviews.campaigns.actions import CAMPAIGN, ITEM, MaybeWhy, Why, reviewer
@@ -28,40 +27,28 @@ def _verify(decision_id: UUID, *, by: Person) -> Remediation:  # noqa: ARG001 - 
     return remediation.verify(decision_id)
 
 
-def _restored(performed: Performed) -> str:
+def _restored(performed: Performed) -> Sentence:
     if performed.result:
         return _("This review restored it. It stays suspended: another person or review suspended it too.")
     return _("The access works again.")
 
 
-def _verified(performed: Performed) -> str:
+def _verified(performed: Performed) -> Sentence:
     is_verified = performed.result.state == Remediation.State.VERIFIED
     return _("The cut is proven.") if is_verified else _("The cut is still not proven.")
 
 
-CUT = Subject(_cuts, lambda cut: [f"decision:{cut.pk}"])
+CUT = Subject(_cuts, lambda cut: [f"decision:{cut.pk}"], by=reviewer, by_key=True)
 
-SAVE_DRAFT = Action(
-    "review-item-draft", ITEM, submission.save_draft, input=None, by=reviewer, by_key=True, method="PUT"
-)
-SUBMIT = Action("campaign-submissions", CAMPAIGN, submission.submit, input=None, by=reviewer, by_key=True)
-DRAFT_MANY = Action("campaign-bulk", CAMPAIGN, bulk.commit, input=None, by=reviewer)
-CLAIM = Action(
-    "review-item-claim",
-    ITEM,
-    claim.claim,
-    input=MaybeWhy,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("The item is yours to answer."),
-)
+SAVE_DRAFT = Action("review-item-draft", ITEM, submission.save_draft, input=None, method="PUT")
+SUBMIT = Action("campaign-submissions", CAMPAIGN, submission.submit, input=None)
+DRAFT_MANY = Action("campaign-bulk", CAMPAIGN, bulk.commit, input=None, by_key=False)
+CLAIM = Action("review-item-claim", ITEM, claim.claim, input=MaybeWhy, done=_("The item is yours to answer."))
 HAND_ON = Action(
     "review-item-hand-on",
     ITEM,
     assignment.hand_on,
     input=None,
-    by=reviewer,
-    by_key=True,
     done=lambda performed: _("%(name)s answers it now.") % {"name": performed.values["to"].name},
 )
 RECALL = Action(
@@ -69,27 +56,9 @@ RECALL = Action(
     ITEM,
     recall.recall,
     input=MaybeWhy,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("The answer is taken back: it is a draft again, and what it cut works."),
+    done=_("The answer is taken back: it is a draft again, and what it cut works."),
 )
-REOPEN = Action(
-    "review-item-reopen",
-    ITEM,
-    recall.reopen,
-    input=Why,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("The item is open again."),
-)
-RESTORE = Action("review-item-restore", ITEM, restore.restore, input=Why, by=reviewer, by_key=True, done=_restored)
-RETRY = Action("review-cut-retry", CUT, _verify, input=EmptyInputSerializer, by=reviewer, by_key=True, done=_verified)
-EXCEPT = Action(
-    "review-cut-except",
-    CUT,
-    exceptions.make,
-    input=None,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("The cut is excepted until that day."),
-)
+REOPEN = Action("review-item-reopen", ITEM, recall.reopen, input=Why, done=_("The item is open again."))
+RESTORE = Action("review-item-restore", ITEM, restore.restore, input=Why, done=_restored)
+RETRY = Action("review-cut-retry", CUT, _verify, input=EmptyInputSerializer, done=_verified)
+EXCEPT = Action("review-cut-except", CUT, exceptions.make, input=None, done=_("The cut is excepted until that day."))

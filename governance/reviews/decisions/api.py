@@ -23,7 +23,6 @@ from governance.reviews.campaigns.api.bodies import (
     RemediationSerializer,
 )
 from governance.reviews.campaigns.api.campaigns import CampaignAction, ItemAction, ReviewResource, person_named
-from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import actions, bulk
 from governance.reviews.items import answer as answer_actions
 from governance.reviews.remediation.models import Remediation
@@ -178,13 +177,11 @@ class Bulk(CampaignAction):
     """POST /campaigns/{slug}/bulk."""
 
     action = actions.DRAFT_MANY
+    is_versioned = False
     asked = BulkConfirmationInputSerializer
     shown = BulkDoneSerializer
     answers = HTTPStatus.MULTI_STATUS
     durable = True
-
-    def precheck(self, row: Campaign) -> None:
-        """Leave the version: the token names what was previewed."""
 
     def answer(self, performed: Performed) -> Response:
         """Answer with what became of each item; nothing counts before it is submitted."""

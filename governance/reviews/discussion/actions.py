@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from entitlements.access.caller import Caller
 from entitlements.api.actions import Action, Subject
@@ -24,24 +23,21 @@ def _questions(caller: Caller) -> QuerySet[ReviewQuestion]:
     return ReviewQuestion.objects.none() if caller.agent else questions.visible_to(caller.human)
 
 
-QUESTION = Subject(_questions, lambda question: [f"campaign:{question.item.campaign.slug}", f"item:{question.item_id}"])
-
-COMMENT = Action(
-    "review-item-comment",
-    ITEM,
-    comments.comment,
-    input=DiscussionText,
+QUESTION = Subject(
+    _questions,
+    lambda question: [f"campaign:{question.item.campaign.slug}", f"item:{question.item_id}"],
     by=reviewer,
     by_key=True,
-    done=gettext_lazy("Your comment is kept with the item."),
+)
+
+COMMENT = Action(
+    "review-item-comment", ITEM, comments.comment, input=DiscussionText, done=_("Your comment is kept with the item.")
 )
 ASK = Action(
     "review-item-ask",
     ITEM,
     questions.ask,
     input=None,
-    by=reviewer,
-    by_key=True,
     done=lambda performed: (
         _("%(name)s is asked. The item waits for your answer as before.") % {"name": performed.values["to"].name}
     ),
@@ -51,7 +47,5 @@ ANSWER = Action(
     QUESTION,
     questions.answer,
     input=DiscussionText,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("Your answer is with the reviewer."),
+    done=_("Your answer is with the reviewer."),
 )

@@ -24,24 +24,18 @@ def campaign_of(trigger: ReviewTrigger) -> UUID:
     return key
 
 
-REVIEW = Subject(
-    _triggers,
-    lambda trigger: [f"campaign:{trigger.campaign.slug}"],
-    ("campaign__slug",),
-)
+REVIEW = Subject(_triggers, lambda trigger: [f"campaign:{trigger.campaign.slug}"], ("campaign__slug",), by=reviewer)
 
 ANSWER = Action(
     "event-triggered-review-answer",
     REVIEW,
     lambda trigger, **values: answer.answer(campaign_of(trigger), **values),
     input=None,
-    by=reviewer,
 )
 POSTPONE = Action(
     "event-triggered-review-postpone",
     REVIEW,
     lambda trigger, **values: answer.postpone(campaign_of(trigger), **values),
     input=Why,
-    by=reviewer,
     done=_("You are asked again: it is due fourteen days later."),
 )

@@ -6,8 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from django.db import transaction
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from entitlements.api.actions import Action, Subject
 from entitlements.api.fields import ReasonInputSerializer
@@ -30,62 +29,36 @@ def _seal(campaign_id: UUID, *, by: Person, statement: str, amr: tuple[str, ...]
 SHARED = Subject(
     lambda caller: EvidenceShare.objects.filter(campaign__in=CAMPAIGN.rows(caller)).select_related("campaign"),
     lambda share: [f"campaign:{share.campaign.slug}"],
+    by=reviewer,
+    by_key=True,
 )
 QUESTION = Subject(
     lambda caller: AuditQuestion.objects.filter(campaign__in=CAMPAIGN.rows(caller)).select_related("campaign"),
     lambda question: [f"campaign:{question.campaign.slug}"],
+    by=reviewer,
+    by_key=True,
 )
 SAMPLED = Subject(
     lambda caller: SampledItem.objects.filter(sample__campaign__in=CAMPAIGN.rows(caller)),
     lambda sampled: [f"campaign:{sampled.sample.campaign.slug}"],
+    by=reviewer,
+    by_key=True,
 )
 
-SHARE = Action(
-    "campaign-shares",
-    CAMPAIGN,
-    audit.share,
-    input=None,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("Shared until that day."),
-)
+SHARE = Action("campaign-shares", CAMPAIGN, audit.share, input=None, done=_("Shared until that day."))
 END_SHARE = Action(
-    "evidence-share-end",
-    SHARED,
-    audit.end_share,
-    input=ReasonInputSerializer,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("No longer shared."),
+    "evidence-share-end", SHARED, audit.end_share, input=ReasonInputSerializer, done=_("No longer shared.")
 )
 DRAW = Action(
     "campaign-samples",
     CAMPAIGN,
     audit.draw,
     input=None,
-    by=reviewer,
-    by_key=True,
     done=lambda performed: _("Drawn with the seed %(seed)s.") % {"seed": performed.result.seed},
 )
-MARK = Action(
-    "audit-sample-marks", SAMPLED, audit.mark, input=None, by=reviewer, by_key=True, done=gettext_lazy("Kept.")
-)
+MARK = Action("audit-sample-marks", SAMPLED, audit.mark, input=None, done=_("Kept."))
 ASK = Action(
-    "campaign-questions",
-    CAMPAIGN,
-    audit.ask,
-    input=None,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("Asked. An answer is due in one working day."),
+    "campaign-questions", CAMPAIGN, audit.ask, input=None, done=_("Asked. An answer is due in one working day.")
 )
-ANSWER = Action(
-    "audit-question-answer",
-    QUESTION,
-    audit.answer,
-    input=None,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("Answered."),
-)
-SEAL = Action("campaign-seal", CAMPAIGN, _seal, input=None, by=reviewer, by_key=True)
+ANSWER = Action("audit-question-answer", QUESTION, audit.answer, input=None, done=_("Answered."))
+SEAL = Action("campaign-seal", CAMPAIGN, _seal, input=None)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from entitlements.access.caller import Caller
-from entitlements.api.actions import Action, Performed, Subject
+from entitlements.api.actions import Action, Performed, Sentence, Subject
 from governance.reviews.campaigns.actions import CAMPAIGN, reviewer
 from governance.reviews.event_triggered import follow_up
 from governance.reviews.spot_checks import plan, spot_checks
@@ -23,38 +22,27 @@ def _of_campaigns(caller: Caller) -> QuerySet[SpotCheck]:
     return rows.filter(item__campaign__in=CAMPAIGN.rows(caller))
 
 
-def _followed(performed: Performed) -> str:
+def _followed(performed: Performed) -> Sentence:
     again = performed.values["how"] == SpotCheck.Followed.ASKED_AGAIN
     return _("A reviewer is asked again within minutes.") if again else _("It stays as it is.")
 
 
-CHECK = Subject(_own, lambda check: [f"spot_check:{check.pk}"])
-FINISHED = Subject(_of_campaigns, lambda check: [f"campaign:{check.item.campaign.slug}", f"spot_check:{check.pk}"])
+CHECK = Subject(_own, lambda check: [f"spot_check:{check.pk}"], by=reviewer, by_key=True)
+FINISHED = Subject(
+    _of_campaigns,
+    lambda check: [f"campaign:{check.item.campaign.slug}", f"spot_check:{check.pk}"],
+    by=reviewer,
+    by_key=True,
+)
 
 SWITCH_ON = Action(
     "campaign-spot-checks",
     CAMPAIGN,
     plan.switch_on,
     input=None,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("Another person checks some answers once the review ends."),
+    done=_("Another person checks some answers once the review ends."),
 )
 ANSWER = Action(
-    "spot-check-answer",
-    CHECK,
-    spot_checks.answer,
-    input=None,
-    by=reviewer,
-    by_key=True,
-    done=gettext_lazy("Your answer is kept. It changes no access."),
+    "spot-check-answer", CHECK, spot_checks.answer, input=None, done=_("Your answer is kept. It changes no access.")
 )
-FOLLOW_UP = Action(
-    "spot-check-follow-up",
-    FINISHED,
-    follow_up.follow_up,
-    input=None,
-    by=reviewer,
-    by_key=True,
-    done=_followed,
-)
+FOLLOW_UP = Action("spot-check-follow-up", FINISHED, follow_up.follow_up, input=None, done=_followed)

@@ -141,12 +141,10 @@ class CampaignSpotChecks(CampaignAction):
     """GET and POST /campaigns/{slug}/spot-checks."""
 
     action = actions.SWITCH_ON
+    is_versioned = False
     asked = SpotCheckPlanInputSerializer
     shown = SpotCheckPlanSerializer
     answers = HTTPStatus.CREATED
-
-    def precheck(self, row: Campaign) -> None:
-        """Leave the version: this changes nothing that was read."""
 
     def answer(self, performed: Performed) -> Response:
         """Answer with the plan; this cannot be undone."""

@@ -29,25 +29,11 @@ TEMPLATE = Subject(
     lambda _caller: CampaignTemplate.objects.select_related("owner", "fallback_group"),
     lambda template: [f"template:{template.slug}"],
     ("slug",),
+    by=reviewer,
 )
 
 SAVE = Action("campaign-templates", NEW, templates.save, input=None, by=reviewer)
-EDIT = Action(
-    "campaign-template",
-    TEMPLATE,
-    _edit,
-    input=None,
-    by=reviewer,
-    method="PATCH",
-    done=_("The template is changed."),
-)
-START = Action("campaign-template-start", TEMPLATE, _start, input=MaybeWhy, by=reviewer)
-STOP = Action(
-    "campaign-template-stop",
-    TEMPLATE,
-    _stop,
-    input=MaybeWhy,
-    by=reviewer,
-    done=_("The template makes nothing any more."),
-)
-DUPLICATE = Action("campaign-duplicate", CAMPAIGN, templates.duplicate, input=None, by=reviewer)
+EDIT = Action("campaign-template", TEMPLATE, _edit, input=None, method="PATCH", done=_("The template is changed."))
+START = Action("campaign-template-start", TEMPLATE, _start, input=MaybeWhy)
+STOP = Action("campaign-template-stop", TEMPLATE, _stop, input=MaybeWhy, done=_("The template makes nothing any more."))
+DUPLICATE = Action("campaign-duplicate", CAMPAIGN, templates.duplicate, input=None, by_key=False)

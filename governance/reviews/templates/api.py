@@ -117,6 +117,7 @@ class Templates(ReviewResource, Listing, CreatingEndpoint):
     """GET and POST /campaign-templates."""
 
     action = actions.SAVE
+    shows_result = True
     asked = TemplateInputSerializer
     shown = serializer_class = TemplateSerializer
     filterset_class = TemplateFilter
@@ -137,10 +138,6 @@ class Templates(ReviewResource, Listing, CreatingEndpoint):
         body = super().read()
         values = {name: body[name] for name in ("slug", "name", "scope", "reason")}
         return {**values, "options": options_of(body), "recurrence": _recurrence(body, "first_on")}
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the template."""
-        return Response(TemplateSerializer(performed.result).data, status=HTTPStatus.CREATED)
 
 
 class TemplateDetail(ReviewResource, EditingEndpoint):
@@ -182,8 +179,7 @@ def _recurrence(values: Mapping[str, Any], begins: str) -> templates.Recurrence:
 
 
 class _TemplateAction(ReviewResource, ActionEndpoint):
-    def precheck(self, row: CampaignTemplate) -> None:
-        """Leave the version: what is done does not depend on what was read."""
+    is_versioned = False
 
 
 class StartTemplate(_TemplateAction):
@@ -202,11 +198,8 @@ class StopTemplate(_TemplateAction):
     """POST /campaign-templates/{slug}/stop."""
 
     action = actions.STOP
+    shows_result = True
     shown = TemplateSerializer
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the template; it makes no campaigns any more."""
-        return Response(TemplateSerializer(performed.result).data)
 
 
 class Duplicate(CampaignAction):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 
 from entitlements.api.actions import Action, Performed
 from entitlements.grants.actions import GRANT
@@ -18,4 +18,6 @@ def _right_sized(performed: Performed) -> str:
     return text % {"name": performed.row.agent.name}
 
 
-RIGHT_SIZE = Action("grant-right-size", GRANT, right_sizing.apply, input=None, by=reviewer, done=_right_sized)
+RIGHT_SIZE = Action(
+    "grant-right-size", GRANT, right_sizing.apply, input=None, by=reviewer, done=_right_sized, by_key=False
+)

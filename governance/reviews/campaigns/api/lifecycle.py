@@ -13,7 +13,6 @@ from entitlements.api.fields import OutputSerializer, Text
 from governance.conflicts_of_interest.rules import OF_REVIEWS
 from governance.reviews.campaigns import actions
 from governance.reviews.campaigns.actions import Why
-from governance.reviews.campaigns.models import Campaign
 from governance.reviews.reviewers import handover
 
 from .campaigns import CampaignAction, person_named
@@ -74,11 +73,9 @@ class ReassignAll(CampaignAction):
     """POST /campaigns/{slug}/reassign."""
 
     action = actions.HAND_OVER
+    is_versioned = False
     asked = BulkReassignment
     shown = ReassignmentSerializer
-
-    def precheck(self, row: Campaign) -> None:
-        """Leave the version: items are counted instead."""
 
     def read(self) -> dict[str, Any]:
         """Read from whom to whom, by login; with a `count` the items are reassigned, else only listed."""

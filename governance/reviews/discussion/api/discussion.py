@@ -12,7 +12,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.actions import Performed
 from entitlements.api.fields import Text
 from entitlements.api.resources import Listing
 from governance.reviews.campaigns.api.campaigns import ItemAction, ReviewResource, person_named
@@ -33,18 +32,16 @@ class Comment(ItemAction):
     """POST /review-items/{id}/comment."""
 
     action = actions.COMMENT
+    shows_result = True
     shown = CommentSerializer
     answers = HTTPStatus.CREATED
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the comment."""
-        return Response(CommentSerializer(performed.result).data, status=HTTPStatus.CREATED)
 
 
 class Ask(ItemAction):
     """POST /review-items/{id}/ask."""
 
     action = actions.ASK
+    shows_result = True
     asked = ItemQuestionInputSerializer
     shown = ItemQuestionSerializer
     answers = HTTPStatus.CREATED
@@ -53,10 +50,6 @@ class Ask(ItemAction):
         """Read the question, and the person asked by login."""
         body = super().read()
         return {"text": body["text"], "to": person_named("of", body["of"])}
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the question; the item stays open."""
-        return Response(ItemQuestionSerializer(performed.result).data, status=HTTPStatus.CREATED)
 
 
 class QuestionFilter(filters.FilterSet):
@@ -109,13 +102,10 @@ class Answer(ItemAction):
     """POST /review-questions/{id}/answer."""
 
     action = actions.ANSWER
+    shows_result = True
     shown = ItemQuestionSerializer
 
     def find_row(self) -> ReviewQuestion:
         """Return the question that the address names. Raises NotFound."""
         rows: QuerySet[ReviewQuestion] = actions.QUESTION.rows(self.caller)
         return self.find(rows, pk=self.kwargs["key"])
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the question; the item stays open."""
-        return Response(ItemQuestionSerializer(performed.result).data)

@@ -15,7 +15,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.actions import Performed
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.resources import ActionEndpoint, Listing
 from entitlements.errors import Malformed
@@ -138,13 +137,8 @@ class _CampaignsAction(_CampaignsResource, CampaignAction):
     """A list of objects of one campaign, and the action that makes one."""
 
     answers = HTTPStatus.CREATED
-
-    def precheck(self, row: Campaign) -> None:
-        """Leave the version: what is made does not depend on what was read."""
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with what was made."""
-        return Response(type(self).kept(performed.result).data, status=HTTPStatus.CREATED)
+    is_versioned = False
+    shows_result = True
 
 
 class Shares(_CampaignsAction):
@@ -171,11 +165,8 @@ class EndShare(ReviewResource, ActionEndpoint):
     """POST /evidence-shares/{id}/end."""
 
     action = actions.END_SHARE
+    shows_result = True
     shown = ShareSerializer
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the share."""
-        return Response(ShareSerializer(performed.result).data)
 
 
 class Samples(_CampaignsAction):
@@ -233,6 +224,7 @@ class Marks(_OfSamples, ActionEndpoint):
     """POST /audit-samples/{id}/marks."""
 
     action = actions.MARK
+    shows_result = True
     asked = MarkInputSerializer
     shown = MarkSerializer
     answers = HTTPStatus.CREATED
@@ -251,10 +243,6 @@ class Marks(_OfSamples, ActionEndpoint):
     def read(self) -> dict[str, Any]:
         """Return the finding; the latest counts, and all are kept."""
         return self.marked
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the mark."""
-        return Response(MarkSerializer(performed.result).data, status=HTTPStatus.CREATED)
 
 
 class Questions(_CampaignsAction):
@@ -281,9 +269,6 @@ class Answer(ReviewResource, ActionEndpoint):
     """POST /audit-questions/{id}/answer."""
 
     action = actions.ANSWER
+    shows_result = True
     asked = AnswerInputSerializer
     shown = QuestionShown
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the question."""
-        return Response(QuestionShown(performed.result).data)

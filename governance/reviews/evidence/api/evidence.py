@@ -12,11 +12,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.actions import Performed
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.errors import NotFound
 from governance.reviews.campaigns.api.campaigns import CampaignAction, EvidenceFile, ReviewResource
-from governance.reviews.campaigns.models import Campaign
 from governance.reviews.evidence import actions
 from governance.reviews.pack import seal
 from governance.reviews.pack.models import EvidencePack, EvidenceSealing
@@ -77,16 +75,11 @@ class Seal(CampaignAction):
     """POST /campaigns/{slug}/seal."""
 
     action = actions.SEAL
+    is_versioned = False
+    shows_result = True
     asked = SealInputSerializer
     shown = SealingSerializer
     answers = HTTPStatus.ACCEPTED
-
-    def precheck(self, row: Campaign) -> None:
-        """Leave the version: a closed review changes no more."""
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the sealing; read `sealing` until its step is `done` or `refused` is set."""
-        return Response(SealingSerializer(performed.result).data, status=HTTPStatus.ACCEPTED)
 
 
 class Sealing(ReviewResource):
