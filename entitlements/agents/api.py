@@ -16,7 +16,7 @@ from entitlements.agents import actions, lifecycle, versions
 from entitlements.agents.models import Agent, AgentTypeRule, AgentVersion
 from entitlements.api.actions import Performed
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Detail, EditingEndpoint, Listing, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, EditEndpoint, Listing, Resource
 from entitlements.errors import NotFound
 from entitlements.people.api import known_person
 
@@ -58,7 +58,7 @@ class _Agents(Resource):
     subject = actions.AGENT
 
 
-class Agents(_Agents, Listing, CreatingEndpoint):
+class Agents(_Agents, Listing, CreateEndpoint):
     """List agents, or register one with its sponsor."""
 
     action = actions.REGISTER
@@ -72,7 +72,7 @@ class Agents(_Agents, Listing, CreatingEndpoint):
         return {**values, "sponsor": known_person(values["sponsor"]), "owner": owner}
 
 
-class One(_Agents, Detail, EditingEndpoint):
+class One(_Agents, Detail, EditEndpoint):
     """Show an agent, or edit its name and purpose."""
 
     action = actions.EDIT

@@ -45,7 +45,7 @@ def caller(caller: Caller) -> Caller:
     return caller
 
 
-def no_links(_row: object) -> list[str]:
+def no_link(_row: object) -> list[str]:
     """Return no links: nothing is there yet that the audit log could name."""
     return []
 
@@ -55,7 +55,7 @@ def itself(row: Any) -> object:  # noqa: ANN401 - a row
     return row
 
 
-def never(_row: object) -> bool:
+def no_risk(_row: object) -> bool:
     """Return that nothing of it is of high risk."""
     return False
 
@@ -65,7 +65,7 @@ class Subject:
     """What actions are done to: the rows that a caller sees, how an address names one, and how the audit log does."""
 
     rows: Callable[[Caller], QuerySet[Any]]
-    about: Callable[[Any], list[str]] = no_links
+    about: Callable[[Any], list[str]] = no_link
     lookup: tuple[str, ...] = ("pk",)
     permitted_on: Callable[[Any], object] = itself
     """The thing on which the caller's relation counts: of a request, its agent."""
@@ -101,7 +101,7 @@ class Action:
     by: Callable[[Caller], Any] | None = None
     by_key: bool | None = None
     """Both as for the subject, where they are not said."""
-    weighs: Callable[[Any], bool] = never
+    weighs: Callable[[Any], bool] = no_risk
     """Whether it is of high risk for this row, where the matrix asks for re-authentication only then."""
     done: Sentence | Callable[[Performed], Sentence] = ""
     """What the console says afterwards; `%(name)s` in it is the row's `name`."""

@@ -92,7 +92,7 @@ class Detail(Resource):
         return self.show(self.find_row())
 
 
-class Performs(Resource):
+class PerformEndpoint(Resource):
     """An address whose POST performs an action, declared once for the API and the console."""
 
     action: ClassVar[Action]
@@ -119,13 +119,13 @@ class Performs(Resource):
         action = self.action
         if row is not None:
             self.permit(action.subject.permitted_on(row), *action.subject.about(row))
-            self.precheck(row)
+            self.check_preconditions(row)
         action.actor(self.caller)  # who may not do it at all learns nothing of what is wrong with the body
         values = self.read() if values is None else values
         self.check(row)
         return action.perform(row, self.caller, values)
 
-    def precheck(self, row: Any) -> None:  # noqa: ANN401 - a row
+    def check_preconditions(self, row: Any) -> None:  # noqa: ANN401 - a row
         """Check the version that If-Match names, and re-authentication. Raises Stale, and as reauthentication.check."""
         if self.is_versioned and (version := getattr(row, "version", None)) is not None:
             preconditions.respect(self.request, version)
@@ -144,7 +144,7 @@ class Performs(Resource):
         raise NotImplementedError
 
 
-class ActionEndpoint(Performs):
+class ActionEndpoint(PerformEndpoint):
     """An action on the row that the address names; the answer is the row as it is then."""
 
     def handle(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
@@ -158,7 +158,7 @@ class ActionEndpoint(Performs):
         return self.again(performed.row)
 
 
-class EditingEndpoint(ActionEndpoint):
+class EditEndpoint(ActionEndpoint):
     """An edit of the row that the address names, from the version that If-Match names."""
 
     def perform(self, row: Any, values: dict[str, Any] | None = None) -> Performed:  # noqa: ANN401 - a row
@@ -169,7 +169,7 @@ class EditingEndpoint(ActionEndpoint):
         return super().perform(row, {**values, "version": row.version})
 
 
-class CreatingEndpoint(Performs):
+class CreateEndpoint(PerformEndpoint):
     """An action that makes a row; the answer is that row."""
 
     answers: ClassVar[int] = HTTPStatus.CREATED

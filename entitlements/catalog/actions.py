@@ -24,14 +24,14 @@ BEFORE_CLASSING: Final[Hook[[Caller, tools.Approval, str], None]] = Hook("class 
 
 
 @dataclass(frozen=True, slots=True)
-class Discovered:
+class ToolDiscovery:
     """How many tools a system offered, and what became of them."""
 
     offered: int
     found: discovery.Discovery
 
 
-def _discover(system: System, *, by: Principal) -> Discovered:
+def _discover(system: System, *, by: Principal) -> ToolDiscovery:
     """Ask the system for its tools; a list that breaks off is kept that far. A refusal says at which stage."""
     try:
         offered = asyncio.run(upstream.discover(system))
@@ -40,7 +40,7 @@ def _discover(system: System, *, by: Principal) -> Discovered:
             discovery.record_discovery(system, refusal.listed, by=by, complete=False)
         refusal.detail["stage"] = reach.stage(refusal).value
         raise
-    return Discovered(len(offered), discovery.record_discovery(system, offered, by=by))
+    return ToolDiscovery(len(offered), discovery.record_discovery(system, offered, by=by))
 
 
 def approve(

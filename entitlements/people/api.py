@@ -11,7 +11,7 @@ from django_filters import rest_framework as filters
 from rest_framework import serializers
 
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Detail, Listing, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.errors import DomainError
 from entitlements.people import actions
 from entitlements.people.models import Group, Person, Role, RoleAssignment
@@ -102,7 +102,7 @@ class _People(Resource):
     subject = actions.PERSON
 
 
-class People(_People, Listing, CreatingEndpoint):
+class People(_People, Listing, CreateEndpoint):
     """List people, or register one."""
 
     action = actions.REGISTER
@@ -196,7 +196,7 @@ class _Groups(Resource):
     subject = actions.GROUP
 
 
-class Groups(_Groups, Listing, CreatingEndpoint):
+class Groups(_Groups, Listing, CreateEndpoint):
     """List groups, or make one."""
 
     action = actions.MAKE_GROUP

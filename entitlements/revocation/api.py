@@ -20,7 +20,7 @@ from entitlements.access.caller import Caller
 from entitlements.api import permissions
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import ALWAYS, MATRIX, REVOKE, Row, row
-from entitlements.api.resources import CreatingEndpoint, Detail, Listing, Resource
+from entitlements.api.resources import CreateEndpoint, Detail, Listing, Resource
 from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound
 from entitlements.gateway.models import Guardrail
@@ -184,7 +184,7 @@ class KillSwitchSerializer(OutputSerializer):
     changed_at = serializers.DateTimeField()
 
 
-class RestoreEverything(CreatingEndpoint):
+class RestoreEverything(CreateEndpoint):
     """Let agents work again after everything was stopped. The person who stopped everything cannot."""
 
     action = actions.RESTORE_EVERYTHING

@@ -12,7 +12,7 @@ from entitlements.access import visibility
 from entitlements.agents.models import Agent
 from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Detail, Listing, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.people.models import Group
 from governance.api.matrix import MATRIX
 from governance.approval_policies import actions, policies
@@ -198,7 +198,7 @@ class _Proposals(Resource):
     subject = actions.PROPOSAL
 
 
-class PolicyProposals(_Proposals, Listing, CreatingEndpoint):
+class PolicyProposals(_Proposals, Listing, CreateEndpoint):
     """List what was proposed, or propose the next version of a policy."""
 
     action = actions.PROPOSE
@@ -239,7 +239,7 @@ class _AutoApprovalRules(Resource):
     subject = actions.RULE
 
 
-class AutoApprovalRules(_AutoApprovalRules, Listing, CreatingEndpoint):
+class AutoApprovalRules(_AutoApprovalRules, Listing, CreateEndpoint):
     """List the rules that approve without a person, or propose one."""
 
     action = actions.PROPOSE_RULE

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from entitlements.access import visibility
 from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Detail, Listing, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.people.models import Group, Person
 from governance.api.matrix import MATRIX
 from governance.break_glass import actions
@@ -81,7 +81,7 @@ class _BreakGlassGrants(Resource):
     subject = actions.EMERGENCY
 
 
-class BreakGlassGrants(_BreakGlassGrants, Listing, CreatingEndpoint):
+class BreakGlassGrants(_BreakGlassGrants, Listing, CreateEndpoint):
     """List emergencies, or declare one."""
 
     action = actions.GIVE

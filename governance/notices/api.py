@@ -15,7 +15,7 @@ from entitlements.api.actions import Performed
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Listing, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, Resource
 from entitlements.errors import Forbidden
 from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
@@ -134,7 +134,7 @@ class ReadOne(_NoticeResource, ActionEndpoint):
 
 
 @extend_schema(request=None, responses=Read)
-class ReadAll(_OnesOwn, CreatingEndpoint):
+class ReadAll(_OnesOwn, CreateEndpoint):
     """POST /notices/read."""
 
     action = actions.READ_ALL

@@ -14,7 +14,7 @@ from entitlements.access import visibility
 from entitlements.agents.api import AgentSerializer
 from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Detail, Listing, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.catalog.models import System
 from entitlements.catalog_files.api import imports
 from entitlements.errors import NotFound
@@ -206,7 +206,7 @@ class _Batches(Resource):
     subject = actions.BATCH
 
 
-class OnboardingBatches(_Batches, Listing, CreatingEndpoint):
+class OnboardingBatches(_Batches, Listing, CreateEndpoint):
     """List files of access, newest first; or send one: it is read and matched, and nothing of it is in force."""
 
     parser_classes = (imports.JSON, imports.Form)  # type: ignore[assignment]  # wider than the base's

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.matrix import Matrix
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Detail, Listing, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from governance.api.matrix import MATRIX
 from governance.out_of_office import actions
 from governance.out_of_office.models import OutOfOfficeDelegate
@@ -45,7 +45,7 @@ class _OutOfOfficeDelegateResource(Resource):
     subject = actions.DELEGATION
 
 
-class Delegations(_OutOfOfficeDelegateResource, Listing, CreatingEndpoint):
+class Delegations(_OutOfOfficeDelegateResource, Listing, CreateEndpoint):
     """GET and POST /delegations."""
 
     action = actions.MAKE

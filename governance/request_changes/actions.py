@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from entitlements.api.actions import Action
 from entitlements.grants.actions import GRANT
 from governance.request_changes import appeal, edit, renewal
-from governance.requests.actions import REQUEST, asking, in_session
+from governance.requests.actions import REQUEST, in_session, may_request
 
 EDIT = Action(
     "request", REQUEST, edit.edit, input=None, method="PATCH", done=_("Changed. All approvers must answer again.")
@@ -17,7 +17,7 @@ APPEAL = Action(
     REQUEST,
     in_session(appeal.appeal),
     input=None,
-    by=asking,
+    by=may_request,
     done=_("Appealed. Others look at it now, security among them."),
 )
 GIVE_BACK = Action(
@@ -28,7 +28,7 @@ RENEW = Action(
     GRANT,
     in_session(renewal.renew),
     input=None,
-    by=asking,
+    by=may_request,
     done=_("Asked. The access goes on without a gap once all approvers have agreed."),
 )
 ASK_AGAIN = Action(
@@ -36,6 +36,6 @@ ASK_AGAIN = Action(
     REQUEST,
     in_session(renewal.ask_again),
     input=None,
-    by=asking,
+    by=may_request,
     done=_("Asked again, as it was asked then. You see here whom it waits for."),
 )

@@ -52,7 +52,7 @@ class One(requests.One, RequestAction):
     action = actions.EDIT
     asked = ChangeInputSerializer
 
-    def precheck(self, row: AccessRequest) -> None:  # noqa: ARG002 - the action compares the version
+    def check_preconditions(self, row: AccessRequest) -> None:  # noqa: ARG002 - the action compares the version
         """Demand If-Match. Raises PreconditionRequired."""
         if "If-Match" not in self.request.headers:
             raise PreconditionRequired

@@ -27,7 +27,7 @@ def requester(caller: Caller) -> eligibility.Requester:
     return asker
 
 
-def asking(caller: Caller) -> Caller:
+def may_request(caller: Caller) -> Caller:
     """Return a caller who may ask, with the session that an agent asks in. Raises MayNotRequest for a script."""
     requester(caller)
     return caller
@@ -62,7 +62,7 @@ SUBMIT = Action(
     NEW,
     in_session(requests.submit),
     input=None,
-    by=asking,
+    by=may_request,
     done=_("Asked. You see here whom it waits for."),
 )
 NARROW = Action("request-narrow", REQUEST, requests.narrow, input=None)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from entitlements.api.actions import Performed
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.matrix import Matrix
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Detail, Listing, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from governance.api.matrix import MATRIX
 from governance.webhooks import actions
 from governance.webhooks.models import Webhook, WebhookMessage
@@ -85,7 +85,7 @@ class _WebhookResource(Resource):
         return Response(WebhookSerializer(webhook, context=context).data, status=status)
 
 
-class Webhooks(_WebhookResource, Listing, CreatingEndpoint):
+class Webhooks(_WebhookResource, Listing, CreateEndpoint):
     """List the webhooks, or add one."""
 
     action = actions.ADD

@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from entitlements.api.actions import Action
 from entitlements.api.bulk import Bulk
-from entitlements.api.resources import Performs
+from entitlements.api.resources import PerformEndpoint
 from governance.console import matrix
 from tests.architecture import tree
 
@@ -64,7 +64,7 @@ def unmounted(api: Mapping[str, type], actions: Mapping[Key, tuple[str, Action]]
     for name, view in api.items():
         action = getattr(view, "action", None)
         several = issubclass(view, Bulk)
-        if not isinstance(action, Action) or not issubclass(view, Performs | Bulk):
+        if not isinstance(action, Action) or not issubclass(view, PerformEndpoint | Bulk):
             wrong.append(f"{name}: {view.__name__} performs no action")
         elif not several and action.address != name:
             wrong.append(f"{name}: {view.__name__} performs {action.address}")
@@ -105,5 +105,5 @@ def test_each_button_of_a_page_performs_what_the_api_performs() -> None:
 def test_an_action_that_is_not_declared_for_its_address_is_found(of: str) -> None:
     action = next(action for _name, action in declared().values())
     name = "elsewhere" if of == "another address" else action.address
-    view = type("View", (Performs,), {"action": action})
+    view = type("View", (PerformEndpoint,), {"action": action})
     assert len(unmounted({name: view}, {})) == 1

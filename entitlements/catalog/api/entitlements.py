@@ -12,7 +12,7 @@ from rest_framework import serializers
 
 from entitlements.access import visibility
 from entitlements.api.fields import InputSerializer, Lasts, LineInputSerializer, LineShown, OutputSerializer, Text
-from entitlements.api.resources import CreatingEndpoint, Detail, EditingEndpoint, Listing, Resource
+from entitlements.api.resources import CreateEndpoint, Detail, EditEndpoint, Listing, Resource
 from entitlements.catalog import actions, search
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.errors import DomainError
@@ -90,7 +90,7 @@ class _Entitlements(Resource):
     subject = actions.ENTITLEMENT
 
 
-class Entitlements(_Entitlements, Listing, CreatingEndpoint):
+class Entitlements(_Entitlements, Listing, CreateEndpoint):
     """List entitlements, or make one."""
 
     action = actions.MAKE_ENTITLEMENT
@@ -107,7 +107,7 @@ class Entitlements(_Entitlements, Listing, CreatingEndpoint):
         return {**values, "system": system, "tools": _tools(system, lines)}
 
 
-class One(_Entitlements, Detail, EditingEndpoint):
+class One(_Entitlements, Detail, EditEndpoint):
     """Show an entitlement, or edit it."""
 
     action = actions.EDIT_ENTITLEMENT

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from entitlements import addresses
 from entitlements.api.actions import Performed
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Detail, EditingEndpoint, Listing, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, EditEndpoint, Listing, Resource
 from entitlements.catalog import actions
 from entitlements.catalog.models import System
 from entitlements.errors import DomainError
@@ -148,7 +148,7 @@ class _Systems(Resource):
     subject = actions.SYSTEM
 
 
-class Systems(_Systems, Listing, CreatingEndpoint):
+class Systems(_Systems, Listing, CreateEndpoint):
     """List systems, or register one."""
 
     action = actions.REGISTER
@@ -162,7 +162,7 @@ class Systems(_Systems, Listing, CreatingEndpoint):
         return {**values, "owner": known_person(values["owner"])}
 
 
-class One(_Systems, Detail, EditingEndpoint):
+class One(_Systems, Detail, EditEndpoint):
     """Show a system, or edit it."""
 
     action = actions.EDIT

@@ -13,7 +13,7 @@ from rest_framework.parsers import BaseParser
 from entitlements import strict
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.parsers import NotAnObject
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Detail, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Resource
 from entitlements.catalog_files import actions, offers
 from entitlements.catalog_files.models import CatalogImport
 from entitlements.errors import Malformed
@@ -139,7 +139,7 @@ class _Imports(Resource):
     subject = actions.IMPORT_SUBJECT
 
 
-class Imports(_Imports, CreatingEndpoint):
+class Imports(_Imports, CreateEndpoint):
     """Import a catalogue: a form with a `file`, or JSON with the `catalogue` itself. Nothing is approved by it.
 
     Without `confirm` it is only looked at: the answer says what it would change. A small one is done when the answer

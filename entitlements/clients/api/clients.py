@@ -16,7 +16,7 @@ from entitlements.api import permissions
 from entitlements.api.actions import Performed
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.matrix import DECLARED
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Detail, Listing, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.clients import actions, clients
 from entitlements.clients.models import Client
 from entitlements.errors import Forbidden
@@ -99,7 +99,7 @@ class _Clients(Resource):
     subject = actions.CLIENT
 
 
-class Clients(_Clients, Listing, CreatingEndpoint):
+class Clients(_Clients, Listing, CreateEndpoint):
     """List clients, or register one."""
 
     filterset_class = ClientFilter

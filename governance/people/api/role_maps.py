@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from entitlements.api.fields import OutputSerializer, ReasonInputSerializer, Text
 from entitlements.api.matrix import Matrix
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Listing, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, Resource
 from entitlements.people.models import GroupMapping, Role
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
@@ -59,7 +59,7 @@ class _GroupMappingResource(Resource):
     subject = actions.MAPPING
 
 
-class Mappings(_GroupMappingResource, Listing, CreatingEndpoint):
+class Mappings(_GroupMappingResource, Listing, CreateEndpoint):
     """GET and POST /group-mappings."""
 
     action = actions.PROPOSE

@@ -18,7 +18,7 @@ from entitlements.api.fields import (
     Text,
 )
 from entitlements.api.matrix import Matrix
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Detail, Listing, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.people import people_files
 from entitlements.people.models import PeopleSource
 from entitlements.trusted_issuers.models import TrustedIssuer
@@ -108,7 +108,7 @@ class _PeopleSourceResource(Resource):
         return Response(PeopleSourceSerializer(source, context=context).data, status=status)
 
 
-class Sources(_PeopleSourceResource, Listing, CreatingEndpoint):
+class Sources(_PeopleSourceResource, Listing, CreateEndpoint):
     """GET and POST /people-sources."""
 
     action = actions.CONNECT

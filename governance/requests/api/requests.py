@@ -17,7 +17,7 @@ from entitlements.api.actions import Performed
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Listing, tagged
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, tagged
 from entitlements.catalog.models import Entitlement
 from entitlements.errors import DomainError, Stale
 from entitlements.people.models import Group, Person
@@ -153,7 +153,7 @@ class RequestFilter(filters.FilterSet):
         return rows.filter(pk__in=stages.values("request"))
 
 
-class Requests(RequestResource, Listing, CreatingEndpoint):
+class Requests(RequestResource, Listing, CreateEndpoint):
     """GET and POST /requests."""
 
     action = actions.SUBMIT
@@ -200,7 +200,7 @@ class RequestAction(RequestResource, ActionEndpoint):
         """Return the request that the address names. Raises NotFound."""
         return self.seen(self.kwargs["asked"])
 
-    def precheck(self, row: AccessRequest) -> None:
+    def check_preconditions(self, row: AccessRequest) -> None:
         """Leave the version to the action."""
 
     def answer(self, performed: Performed) -> Response:

@@ -40,7 +40,7 @@ class MaybeWhy(InputSerializer):
 
 
 @dataclass(frozen=True, slots=True)
-class HandedOver:
+class Handover:
     """Which open items of one reviewer another may answer, and how many were given."""
 
     seen: handover.Look
@@ -71,12 +71,12 @@ def _stage(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
 
 def _hand_over(
     campaign: Campaign, *, of: Person | None, to: Person, count: int | None, by: Person, reason: str
-) -> HandedOver:
+) -> Handover:
     """Give the open items of one reviewer to another; without a `count` only look which."""
     seen = handover.look(campaign, of=of, to=to)
     if count is None:
-        return HandedOver(seen, 0)
-    return HandedOver(seen, handover.give(campaign, of=of, to=to, count=count, by=by, reason=reason))
+        return Handover(seen, 0)
+    return Handover(seen, handover.give(campaign, of=of, to=to, count=count, by=by, reason=reason))
 
 
 def _reminded(performed: Performed) -> str:

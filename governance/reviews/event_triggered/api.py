@@ -160,7 +160,7 @@ class EventTriggeredAnswer(EventTriggeredReviewResource, ActionEndpoint):
     answers = HTTPStatus.CREATED
     durable = True
 
-    def precheck(self, row: ReviewTrigger) -> None:
+    def check_preconditions(self, row: ReviewTrigger) -> None:
         """Ask for a proof where an item is of critical risk."""
         self.weighs = answer.has_critical_item(actions.campaign_of(row), self.reviewer())
 

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from entitlements.api.actions import Performed
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, EditingEndpoint, Listing, tagged
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, EditEndpoint, Listing, tagged
 from governance.deciders import review_rules
 from governance.reviews.campaigns.api.bodies import CampaignSerializer
 from governance.reviews.campaigns.api.campaigns import CampaignAction, ReviewResource
@@ -113,7 +113,7 @@ class TemplateFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class Templates(ReviewResource, Listing, CreatingEndpoint):
+class Templates(ReviewResource, Listing, CreateEndpoint):
     """GET and POST /campaign-templates."""
 
     action = actions.SAVE
@@ -140,7 +140,7 @@ class Templates(ReviewResource, Listing, CreatingEndpoint):
         return {**values, "options": options_of(body), "recurrence": _recurrence(body, "first_on")}
 
 
-class TemplateDetail(ReviewResource, EditingEndpoint):
+class TemplateDetail(ReviewResource, EditEndpoint):
     """GET and PATCH /campaign-templates/{slug}."""
 
     action = actions.EDIT

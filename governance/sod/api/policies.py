@@ -14,7 +14,7 @@ from entitlements.access import visibility
 from entitlements.agents.models import Agent
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Detail, Listing, Resource
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.catalog.models import Tool
 from entitlements.definitions.classes import DATA_CLASSES, FLOWS
 from governance.api.matrix import MATRIX
@@ -193,7 +193,7 @@ class _Rules(Resource):
     subject = actions.POLICY
 
 
-class Rules(_Rules, Listing, CreatingEndpoint):
+class Rules(_Rules, Listing, CreateEndpoint):
     """List the versions of rules, or propose one."""
 
     action = actions.PROPOSE
@@ -260,7 +260,7 @@ class _Exceptions(Resource):
     subject = actions.EXCEPTION
 
 
-class Exceptions(_Exceptions, Listing, CreatingEndpoint):
+class Exceptions(_Exceptions, Listing, CreateEndpoint):
     """List the exceptions from rules, or give one."""
 
     action = actions.GIVE_EXCEPTION
@@ -293,7 +293,7 @@ class _Calls(Resource):
     subject = actions.CALL
 
 
-class Calls(_Calls, Listing, CreatingEndpoint):
+class Calls(_Calls, Listing, CreateEndpoint):
     """List which agent may hand work to which, or allow it."""
 
     action = actions.ALLOW_CALL

@@ -19,7 +19,7 @@ from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import EmptyInputSerializer
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
-from entitlements.api.resources import ActionEndpoint, CreatingEndpoint, Listing, tagged
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, tagged
 from entitlements.errors import Stale
 from entitlements.people.models import Person
 from entitlements.words import Risk
@@ -172,7 +172,7 @@ class CampaignFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class Campaigns(ReviewResource, Listing, CreatingEndpoint):
+class Campaigns(ReviewResource, Listing, CreateEndpoint):
     """GET and POST /campaigns."""
 
     action = actions.MAKE
@@ -240,7 +240,7 @@ class Submissions(CampaignAction):
     answers = HTTPStatus.CREATED
     durable = True
 
-    def precheck(self, row: Campaign) -> None:
+    def check_preconditions(self, row: Campaign) -> None:
         """Ask for a proof where an item of critical risk is among the drafts."""
         drafts = submission.drafts_of(row, self.reviewer())
         self.weighs = drafts.filter(assignment__item__risk=Risk.CRITICAL).exists()
