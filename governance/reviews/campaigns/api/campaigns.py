@@ -126,9 +126,9 @@ class CampaignAction(ReviewResource, ActionEndpoint):
         """Return the campaign that the address names. Raises NotFound."""
         return self.campaign(self.kwargs["key"])
 
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the campaign."""
-        return self.campaign_response(performed.row, self.answers)
+    def again(self, row: Campaign, **_kwargs: Any) -> Response:  # noqa: ANN401 - the base's signature
+        """Answer with the campaign, read again."""
+        return self.campaign_response(row, self.answers)
 
 
 class ItemAction(ReviewResource, ActionEndpoint):
@@ -140,9 +140,9 @@ class ItemAction(ReviewResource, ActionEndpoint):
         """Return the item that the address names. Raises NotFound."""
         return self.item(self.kwargs["key"])
 
-    def answer(self, performed: Performed) -> Response:
+    def again(self, row: ReviewItem, **_kwargs: Any) -> Response:  # noqa: ANN401 - the base's signature
         """Answer with the item, read again."""
-        return self.item_response(self.item(performed.row.pk))
+        return self.item_response(self.item(row.pk))
 
 
 def person_named(field: str, login: str) -> Person:
