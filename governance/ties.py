@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from entitlements.access import visibility
 from entitlements.agents import agents
-from entitlements.catalog.api import tools
+from entitlements.catalog.actions import BEFORE_CLASSING
 from entitlements.clients import clients
 from entitlements.grants import grants
 from entitlements.people import people
@@ -29,7 +29,7 @@ def register() -> None:
     visibility.HIDDEN.register("spot checks", spot_checks.hidden_from)
     grants.GUARD.register("combinations", check.check)
     clients.GUARD.register("combinations", check.check_scopes)
-    tools.BEFORE_CLASSING.register("combinations", reclassification_api.check)
+    BEFORE_CLASSING.register("combinations", reclassification_api.check)
     grants.START_GUARD.register("reviews", holds.check)
     agents.START_GUARD.register("reviews", holds.check_agent)
     clients.START_GUARD.register("reviews", holds.check_client)

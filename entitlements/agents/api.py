@@ -12,11 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.access import visibility
-from entitlements.agents import agents, lifecycle, versions
+from entitlements.agents import actions, lifecycle, versions
 from entitlements.agents.models import Agent, AgentTypeRule, AgentVersion
-from entitlements.api import preconditions
-from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
+from entitlements.api.actions import Performed
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, EditEndpoint, Listing, Resource
 from entitlements.errors import NotFound
 from entitlements.people.api import known_person
 
@@ -53,111 +53,59 @@ class AgentSerializer(OutputSerializer):
     business_critical = serializers.BooleanField()
 
 
-class AgentInputSerializer(InputSerializer):
-    """A new agent. An ephemeral one has an end; a staged one works only after its sponsor activates it."""
-
-    slug = Slug()
-    name = Text(max_length=200)
-    kind = serializers.ChoiceField(choices=Agent.Kind.choices)
-    purpose = Text(max_length=500, default="", allow_blank=True)
-    sponsor = Text(max_length=64)
-    owner = Text(max_length=64, allow_null=True, default=None)
-    ends_at = serializers.DateTimeField(allow_null=True, default=None)
-    staged = serializers.BooleanField(default=False)
-
-
-class AgentChangesInputSerializer(InputSerializer):
-    """What can be edited; sponsor and owner change by their own acts, with the consent of the new ones."""
-
-    name = Text(max_length=200, required=False)
-    purpose = Text(max_length=500, required=False, allow_blank=True)
-
-
-class CriticalityInputSerializer(InputSerializer):
-    """Whether the business depends on the agent, and why."""
-
-    business_critical = serializers.BooleanField()
-    reason = Text(max_length=500)
-
-
 class _Agents(Resource):
     shown = AgentSerializer
-    lookup = "slug"
-
-    def rows(self) -> QuerySet[Agent]:
-        return visibility.agents(self.caller)
-
-    def links(self, agent: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"agent:{agent.slug}"]
+    subject = actions.AGENT
 
 
-class Agents(_Agents, Listing):
+class Agents(_Agents, Listing, CreateEndpoint):
     """List agents, or register one with its sponsor."""
 
+    action = actions.REGISTER
     filterset_class = AgentFilter
     ordering = ("slug",)
-    asked = AgentInputSerializer
-    answers = HTTPStatus.CREATED
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Register an agent."""
-        values = self.body(AgentInputSerializer)
-        sponsor = known_person(values.pop("sponsor"))
+    def read(self) -> dict[str, Any]:
+        """Read the agent, with its people by login."""
+        values = super().read()
         owner = known_person(login) if (login := values.pop("owner")) else None
-        agent = agents.register(**values, sponsor=sponsor, owner=owner, by=self.principal)
-        return self.again(agent, status=HTTPStatus.CREATED)
+        return {**values, "sponsor": known_person(values["sponsor"]), "owner": owner}
 
 
-class One(_Agents, Look):
+class One(_Agents, Detail, EditEndpoint):
     """Show an agent, or edit its name and purpose."""
 
-    asked = AgentChangesInputSerializer
-
-    def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Edit it, from the version that If-Match names."""
-        agent = self.found()
-        self.permit(agent, *self.links(agent))
-        preconditions.require(request, agent.version)
-        agents.edit(agent, by=self.principal, version=agent.version, **self.body(AgentChangesInputSerializer))
-        return self.again(agent)
+    action = actions.EDIT
 
 
-class Criticality(_Agents):
+class Criticality(_Agents, ActionEndpoint):
     """Set whether the business depends on an agent: then no deadline of a review takes its access by itself."""
 
-    asked = CriticalityInputSerializer
-
-    def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Set the criticality."""
-        agent = self.found()
-        self.permit(agent, *self.links(agent))
-        preconditions.respect(request, agent.version)
-        agents.set_criticality(agent, by=self.principal, **self.body(CriticalityInputSerializer))
-        return self.again(agent)
+    action = actions.RATE
 
 
-class Activate(_Agents, Act):
+class Activate(_Agents, ActionEndpoint):
     """Activate a staged agent: its sponsor accepts the responsibility."""
 
-    verb = staticmethod(agents.activate)
+    action = actions.ACTIVATE
 
 
-class Suspend(_Agents, Act):
+class Suspend(_Agents, ActionEndpoint):
     """Suspend an agent at once: no token, no call."""
 
-    verb = staticmethod(agents.suspend)
+    action = actions.SUSPEND
 
 
-class Restore(_Agents, Act):
+class Restore(_Agents, ActionEndpoint):
     """Restore a suspended agent. The person who suspended it cannot."""
 
-    verb = staticmethod(agents.restore)
+    action = actions.RESTORE
 
 
-class Retire(_Agents, Act):
+class Retire(_Agents, ActionEndpoint):
     """End an agent for good, and with it what it holds and its clients."""
 
-    verb = staticmethod(agents.retire)
+    action = actions.RETIRE
 
 
 class AgentVersionSerializer(OutputSerializer):
@@ -192,13 +140,15 @@ class VersionFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class Versions(Listing):
+class Versions(Listing, ActionEndpoint):
     """List what an agent ran, the latest first, or report what it runs now; the same again changes nothing."""
 
+    action = actions.REPORT_VERSION
+    is_versioned = False
+    asked = AgentVersionInputSerializer
     shown = AgentVersionSerializer
     filterset_class = VersionFilter
     ordering = ("-reported_at", "-id")
-    asked = AgentVersionInputSerializer
     answers = HTTPStatus.CREATED
 
     def rows(self) -> QuerySet[AgentVersion]:
@@ -209,12 +159,17 @@ class Versions(Listing):
         """Answer one page."""
         return super().get(request)
 
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Report a version."""
-        agent = self._agent()
-        self.permit(agent, f"agent:{agent.slug}")
-        version = versions.Version(**self.body(AgentVersionInputSerializer))
-        row, new = versions.report(agent, version, by=self.principal)
+    def find_row(self) -> Agent:
+        """Return the agent that the address names. Raises NotFound."""
+        return self._agent()
+
+    def read(self) -> dict[str, Any]:
+        """Read what the agent runs now."""
+        return {"version": versions.Version(**super().read())}
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with what was reported; the same again is not new."""
+        row, new = performed.result
         return self.show(row, status=HTTPStatus.CREATED if new else HTTPStatus.OK)
 
     def _agent(self) -> Agent:
@@ -238,13 +193,6 @@ class AgentTypesSerializer(OutputSerializer):
     next = serializers.CharField(allow_null=True)
 
 
-class AgentTypeInputSerializer(InputSerializer):
-    """Whether agents of the kind may be registered from now on, and why."""
-
-    allowed = serializers.BooleanField()
-    reason = Text(max_length=500)
-
-
 def rule_of_kind(kind: str) -> AgentTypeRule:
     """Return the rule of a kind; a kind without one is allowed. Raises NotFound."""
     if kind not in Agent.Kind.values:
@@ -263,15 +211,16 @@ class Kinds(Resource):
         return Response(AgentTypesSerializer({"results": rows, "next": None}).data)
 
 
-class Kind(Resource):
+class Kind(ActionEndpoint):
     """Allow a kind of agent, or no longer; those that exist go on."""
 
+    action = actions.SET_TYPE_RULE
     shown = AgentTypeSerializer
-    asked = AgentTypeInputSerializer
 
-    def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Set the rule of the kind."""
-        rule_of_kind(key)
-        values = self.body(AgentTypeInputSerializer)
-        lifecycle.set_kind_rule(key, **values, by=self.principal)
-        return self.show(rule_of_kind(key))
+    def find_row(self) -> str:
+        """Return the kind that the address names. Raises NotFound."""
+        return str(rule_of_kind(self.kwargs["key"]).kind)
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the rule of the kind."""
+        return self.show(rule_of_kind(performed.row))

@@ -13,16 +13,15 @@ from rest_framework.response import Response
 
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
-from entitlements.access import visibility
-from entitlements.agents import agents
-from entitlements.agents.models import Agent
-from entitlements.catalog import tools as tools_actions
+from entitlements.agents import actions as agents
+from entitlements.catalog import actions as catalog
 from entitlements.catalog.api import tools
 from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError
-from entitlements.grants import grants
+from entitlements.grants import actions as grants
 
 from . import problems
+from .actions import Action
 from .endpoints import Endpoint
 from .fields import InputSerializer, OutputSerializer, Text
 
@@ -77,16 +76,34 @@ class ResultsSerializer(OutputSerializer):
 
 
 class Bulk(Endpoint):
-    """Acts on each item of a list, in a transaction of its own."""
+    """Does an action to each item of a list, in a transaction of its own."""
 
+    action: ClassVar[Action]
+    asked: ClassVar[type[InputSerializer]]
     shown: ClassVar[type[OutputSerializer]] = ResultsSerializer
     names: ClassVar[tuple[str, ...]]
+    links: ClassVar[tuple[str, ...]] = ()
+    """What the audit log names of an item that is not found, written with its names."""
+    state: ClassVar[str] = "state"
     answers = HTTPStatus.MULTI_STATUS
     durable = True
 
-    def one(self, names: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Do it to each item."""
+        return self.each(**self.body(type(self).asked))
+
+    def act_on(self, names: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Find one thing by its names, check the right to it, and act; return the fields of the answer."""
-        raise NotImplementedError
+        self.about = [link.format(**names) for link in self.links]
+        subject = self.action.subject
+        row = self.find(subject.rows(self.caller), **subject.key(*names.values()))
+        self.permit(subject.permitted_on(row), *subject.about(row))
+        result = self.action.perform(row, self.caller, self.values_of(row, values)).result
+        return {"state": getattr(result, self.state)}
+
+    def values_of(self, row: Any, values: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401, ARG002 - a row
+        """Return the values for one row, as the action takes them."""
+        return values
 
     def each(self, items: list[dict[str, Any]], **common: Any) -> Response:  # noqa: ANN401 - what holds for all
         """Act on each item for itself: one that is refused is recorded, and does not hold up the others."""
@@ -99,7 +116,7 @@ class Bulk(Endpoint):
         self.about = []
         try:
             with transaction.atomic():
-                return {**names, "status": HTTPStatus.OK, **self.one(names, {**common, **item})}
+                return {**names, "status": HTTPStatus.OK, **self.act_on(names, {**common, **item})}
         except (DomainError, APIException, BadEvent, Unrepresentable) as error:
             refusal, status = problems.translate(error)
             problems.record(refusal, status, by=self.principal, about=self.about, changes=True)
@@ -109,16 +126,7 @@ class Bulk(Endpoint):
 
 class _Tools(Bulk):
     names = ("system", "name")
-
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-        system, name = named["system"], named["name"]
-        self.about = [f"tool:{system}/{name}", f"system:{system}"]
-        tool = self.find(visibility.tools(self.caller), system__slug=system, name=name)
-        self.permit(tool, *self.about)
-        return {"state": self.act(tool, values).state}
-
-    def act(self, tool: Tool, values: dict[str, Any]) -> Tool:
-        raise NotImplementedError
+    links = ("tool:{system}/{name}", "system:{system}")
 
 
 class ApproveTools(_Tools):
@@ -128,29 +136,19 @@ class ApproveTools(_Tools):
     it alone.
     """
 
+    action = catalog.APPROVE_TOOL
     asked = ToolsApprovalInputSerializer
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Approve them."""
-        return self.each(self.body(ToolsApprovalInputSerializer)["items"])
-
-    def act(self, tool: Tool, values: dict[str, Any]) -> Tool:
-        """Approve one."""
-        return tools.approve(tool, values, by=self.caller, among_others=True)
+    def values_of(self, row: Tool, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the approval of one tool."""
+        return {**tools.approval_of(row, values), "among_others": True}
 
 
 class DisableTools(_Tools):
     """Disable tools until they are enabled: each on its own, with its result."""
 
+    action = catalog.DISABLE_TOOL
     asked = ToolsStopInputSerializer
-
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Disable them."""
-        return self.each(**self.body(ToolsStopInputSerializer))
-
-    def act(self, tool: Tool, values: dict[str, Any]) -> Tool:
-        """Disable one."""
-        return tools_actions.disable_tool(tool, by=self.principal, reason=values["reason"])
 
 
 class NamedGrant(InputSerializer):
@@ -181,18 +179,9 @@ class GrantResultsSerializer(OutputSerializer):
 class RevokeGrants(Bulk):
     """Revoke grants at once: each on its own, with its result."""
 
+    action = grants.REVOKE
     asked, shown, names = GrantsStopInputSerializer, GrantResultsSerializer, ("id",)
-
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Revoke them."""
-        return self.each(**self.body(GrantsStopInputSerializer))
-
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-        """Revoke one."""
-        self.about = [f"grant:{named['id']}"]
-        grant = self.find(visibility.grants(self.caller), pk=named["id"])
-        self.permit(grant, *grants.about(grant))
-        return {"state": grants.revoke(grant.pk, by=self.principal, reason=values["reason"]).state}
+    links = ("grant:{id}",)
 
 
 class NamedAgent(InputSerializer):
@@ -222,32 +211,17 @@ class AgentResultsSerializer(OutputSerializer):
 
 class _Agents(Bulk):
     asked, shown, names = AgentsStopInputSerializer, AgentResultsSerializer, ("slug",)
-
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Suspend or retire each agent."""
-        return self.each(**self.body(AgentsStopInputSerializer))
-
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-        self.about = [f"agent:{named['slug']}"]
-        agent = self.find(visibility.agents(self.caller), slug=named["slug"])
-        self.permit(agent, *self.about)
-        return {"state": self.act(agent, values["reason"]).status}
-
-    def act(self, agent: Agent, reason: str) -> Agent:
-        raise NotImplementedError
+    links = ("agent:{slug}",)
+    state = "status"
 
 
 class SuspendAgents(_Agents):
     """Suspend agents at once: each on its own, with its result."""
 
-    def act(self, agent: Agent, reason: str) -> Agent:
-        """Suspend one."""
-        return agents.suspend(agent, by=self.principal, reason=reason)
+    action = agents.SUSPEND
 
 
 class RetireAgents(_Agents):
     """Retire agents for good, with all that they hold: each on its own, with its result."""
 
-    def act(self, agent: Agent, reason: str) -> Agent:
-        """Retire one."""
-        return agents.retire(agent, by=self.principal, reason=reason)
+    action = agents.RETIRE

@@ -7,7 +7,6 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from django.db import DatabaseError, transaction
@@ -28,8 +27,7 @@ from entitlements.access.authentication import AUTHENTICATION
 from entitlements.access.caller import Caller
 from entitlements.errors import DomainError, Malformed, NotFound
 
-from . import idempotency, paging, permissions, preconditions, problems, throttling
-from .fields import ReasonInputSerializer
+from . import idempotency, permissions, problems, throttling
 from .matrix import MATRIX, WEIGHTY, Matrix, Row
 from .parsers import StrictJSON, Unstorable
 
@@ -129,7 +127,8 @@ class Endpoint(GenericAPIView[Any]):
         sent = [request.query_params.get(name, "") for name in self.parameters]  # a filter refuses its own by name
         if not strict.is_storable([*kwargs.values(), *sent]):
             raise Unstorable
-        unknown = set(request.query_params) - self._known_parameters()
+        known = self.known_parameters() if str(request.method) in _SAFE else frozenset()
+        unknown = set(request.query_params) - known
         if unknown:
             raise UnknownParameter(parameters=sorted(unknown))
         repeated = [name for name, values in request.query_params.lists() if len(values) > 1]
@@ -142,11 +141,9 @@ class Endpoint(GenericAPIView[Any]):
     def _filters(self) -> Mapping[str, object]:
         return getattr(getattr(self, "filterset_class", None), "base_filters", {})
 
-    def _known_parameters(self) -> frozenset[str]:
-        listed = frozenset({paging.CURSOR, paging.LIMIT}) if isinstance(self, Listing) else frozenset()
-        if str(self.request.method) not in _SAFE:
-            return frozenset()
-        return self.parameters | listed | frozenset(self._filters())
+    def known_parameters(self) -> frozenset[str]:
+        """Return the query parameters that a read of this address knows; a change knows none."""
+        return self.parameters | frozenset(self._filters())
 
     def _answer(self, request: Request) -> Response:
         handler = getattr(self, str(request.method).lower(), self.http_method_not_allowed)
@@ -251,99 +248,6 @@ class Endpoint(GenericAPIView[Any]):
         if not strict.is_storable(data):  # in a field of any form: those of text have refused it by name
             raise Unstorable
         return data
-
-
-class Resource(Endpoint):
-    """An address of one kind of row: which the caller sees, how each is found, named in the record and shown."""
-
-    lookup: ClassVar[str] = "pk"
-    shown: ClassVar[type[BaseSerializer[Any]]]
-    asked: ClassVar[type[BaseSerializer[Any]] | None] = None
-    answers: ClassVar[int] = HTTPStatus.OK
-    answers_also: ClassVar[Mapping[int, type[BaseSerializer[Any]]]] = MappingProxyType({})
-
-    def rows(self) -> QuerySet[Any]:
-        """Return what the caller sees."""
-        raise NotImplementedError
-
-    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
-        """Return the links by which the record names a row."""
-        raise NotImplementedError
-
-    def where(self) -> dict[str, Any]:
-        """Return the lookup of the row that the address names."""
-        return {self.lookup: self.kwargs["key"]}
-
-    def found(self) -> Any:  # noqa: ANN401 - as above
-        """Return the row that the address names. Raises NotFound."""
-        return self.find(self.rows(), **self.where())
-
-    def show(self, row: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - as above
-        """Answer with a row as it is now, with its ETag where it has versions."""
-        data = self.shown(row, context=self.get_serializer_context()).data
-        version = getattr(row, "version", None)
-        return Response(data, **kwargs) if version is None else tagged(data, version, **kwargs)
-
-    def again(self, row: Any, **kwargs: Any) -> Response:  # noqa: ANN401 - as above
-        """Answer with a row read again, as the caller sees it after the change."""
-        return self.show(self.find(self.rows(), pk=row.pk), **kwargs)
-
-
-class Listing(Resource):
-    """An address that lists what the caller sees, in pages."""
-
-    pagination_class = paging.Keyset
-
-    def get_queryset(self) -> QuerySet[Any]:
-        """Return what the caller sees; nothing while the schema is being written."""
-        if getattr(self, "swagger_fake_view", False):
-            return self.model().none()
-        return self.rows()
-
-    def model(self) -> QuerySet[Any]:
-        """Return all rows, for the schema."""
-        rows: QuerySet[Any] = self.filterset_class.Meta.model.objects.all()  # type: ignore[attr-defined]
-        return rows
-
-    def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Answer one page."""
-        page = self.paginate_queryset(self.filter_queryset(self.rows()))
-        serializer = self.shown(page, many=True, context=self.get_serializer_context())
-        return self.get_paginated_response(serializer.data)
-
-
-class Look(Resource):
-    """An address that shows one row."""
-
-    def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
-        """Show the row."""
-        return self.show(self.found())
-
-
-class Act(Resource):
-    """An action on one row, with the reason that the record keeps. `verb(row, by=..., reason=...)` does it."""
-
-    asked = ReasonInputSerializer
-    verb: ClassVar[Callable[..., Any]]
-
-    def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
-        """Do it, and answer with the row as it is then."""
-        row = self.found()
-        self.permit(row, *self.links(row))
-        if (version := getattr(row, "version", None)) is not None:
-            preconditions.respect(self.request, version)
-        reason = self.body(ReasonInputSerializer)["reason"]
-        self.check(row)
-        type(self).verb(row, by=self.principal, reason=reason)
-        return self.again(row)
-
-    def check(self, row: Any) -> None:  # noqa: ANN401 - a row
-        """Check what else the action depends on."""
-
-
-def tagged(data: Any, version: int, **kwargs: Any) -> Response:  # noqa: ANN401 - serialised JSON
-    """Answer with a representation and its ETag."""
-    return Response(data, headers={"ETag": preconditions.etag(version)}, **kwargs)
 
 
 def _trace(request: HttpRequest) -> str:

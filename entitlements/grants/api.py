@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
 
-from audit.context import Principal
 from entitlements.access import visibility
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import LineShown, OutputSerializer
-from entitlements.grants import grants
+from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
+from entitlements.grants import actions
 from entitlements.grants.models import Grant
 
 
@@ -62,12 +61,7 @@ class GrantSerializer(OutputSerializer):
 
 class _Grants(Resource):
     shown = GrantSerializer
-
-    def rows(self) -> QuerySet[Grant]:
-        return visibility.grants(self.caller)
-
-    def links(self, grant: Any) -> list[str]:  # noqa: ANN401 - a row
-        return grants.about(grant)
+    subject = actions.GRANT
 
 
 class Grants(_Grants, Listing):
@@ -77,32 +71,23 @@ class Grants(_Grants, Listing):
     ordering = ("-created_at", "-id")
 
 
-class One(_Grants, Look):
+class One(_Grants, Detail):
     """Show one grant."""
 
 
-class Revoke(_Grants, Act):
+class Revoke(_Grants, ActionEndpoint):
     """Revoke a grant at once."""
 
-    @staticmethod
-    def verb(grant: Grant, *, by: Principal, reason: str) -> Grant:
-        """Revoke it."""
-        return grants.revoke(grant.pk, by=by, reason=reason)
+    action = actions.REVOKE
 
 
-class Suspend(_Grants, Act):
+class Suspend(_Grants, ActionEndpoint):
     """Suspend a grant."""
 
-    @staticmethod
-    def verb(grant: Grant, *, by: Principal, reason: str) -> Grant:
-        """Suspend it."""
-        return grants.suspend(grant.pk, by=by, reason=reason)
+    action = actions.SUSPEND
 
 
-class Restore(_Grants, Act):
+class Restore(_Grants, ActionEndpoint):
     """Restore a suspended grant. The person who suspended it cannot."""
 
-    @staticmethod
-    def verb(grant: Grant, *, by: Principal, reason: str) -> Grant:
-        """Restore it."""
-        return grants.restore(grant.pk, by=by, reason=reason)
+    action = actions.RESTORE

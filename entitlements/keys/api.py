@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements import addresses
-from entitlements.api.endpoints import Listing, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Text
+from entitlements.api.resources import Listing, Resource
 from entitlements.catalog.models import System
 from entitlements.errors import NotFound
 from entitlements.keys import signing
@@ -116,7 +116,7 @@ class Withdraw(_Keys):
 
     def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
         """Deny it, and answer with the key as it is then."""
-        key = self.found()
+        key = self.find_row()
         self.permit(key, *self.links(key))
         values = self.body(WithdrawInputSerializer)
         since = values.get("compromised_since")

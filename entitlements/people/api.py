@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -10,14 +9,11 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
-from entitlements.access import visibility
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
-from entitlements.errors import DomainError, Forbidden
-from entitlements.people import people, roles
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
+from entitlements.errors import DomainError
+from entitlements.people import actions
 from entitlements.people.models import Group, Person, Role, RoleAssignment
 
 
@@ -103,86 +99,59 @@ class RoleAssignmentInputSerializer(RoleInputSerializer):
 
 class _People(Resource):
     shown = PersonSerializer
-    lookup = "login"
-
-    def rows(self) -> QuerySet[Person]:
-        return visibility.people(self.caller)
-
-    def links(self, person: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"person:{person.login}"]
+    subject = actions.PERSON
 
 
-class People(_People, Listing):
+class People(_People, Listing, CreateEndpoint):
     """List people, or register one."""
 
+    action = actions.REGISTER
+    asked = PersonInputSerializer
     filterset_class = PersonFilter
     ordering = ("login",)
-    asked = PersonInputSerializer
-    answers = HTTPStatus.CREATED
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Register a person."""
-        values = self.body(PersonInputSerializer)
-        manager = known_person(login) if (login := values.pop("manager")) else None
-        person = people.register(**values, manager=manager, by=self.principal)
-        return self.again(person, status=HTTPStatus.CREATED)
+    def read(self) -> dict[str, Any]:
+        """Read the person, and their manager by login."""
+        values = super().read()
+        return {**values, "manager": known_person(values["manager"]) if values["manager"] else None}
 
 
-class PersonDetail(_People, Look):
+class PersonDetail(_People, Detail, ActionEndpoint):
     """Show a person, or edit their name, e-mail and manager."""
 
+    action = actions.EDIT
     asked = PersonChangesInputSerializer
 
-    def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Edit the person."""
-        person = self.found()
-        self.permit(person, *self.links(person))
-        values = self.body(PersonChangesInputSerializer)
-        if login := values.get("manager"):
-            values["manager"] = known_person(login)
-        people.edit(person, by=self.principal, **values)
-        return self.again(person)
+    def read(self) -> dict[str, Any]:
+        """Read the changes, and the manager by login."""
+        values = super().read()
+        return {**values, "manager": known_person(values["manager"])} if values.get("manager") else values
 
 
-class _Roles(_People):
-    """Only a signed-in person gives or takes a role: the actions check the roles of that person."""
-
-    asked = RoleInputSerializer
-    verb: ClassVar[Callable[..., None]]
-
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Give or take the role."""
-        person = self.found()
-        self.permit(person, *self.links(person))
-        if self.caller.human is None:
-            raise Forbidden
-        type(self).verb(person, by=self.caller.human, **self.body(type(self).asked))
-        return self.again(person)
-
-
-class GiveRole(_Roles):
+class GiveRole(_People, ActionEndpoint):
     """Give another person a role that you hold, or any role as a platform admin."""
 
+    action = actions.GIVE_ROLE
     asked = RoleAssignmentInputSerializer
-    verb = staticmethod(roles.give)
 
 
-class TakeRole(_Roles):
+class TakeRole(_People, ActionEndpoint):
     """Take a role from a person, by the rules by which it is given."""
 
-    verb = staticmethod(roles.take)
+    action = actions.TAKE_ROLE
+    asked = RoleInputSerializer
 
 
-class Disable(_People, Act):
+class Disable(_People, ActionEndpoint):
     """Disable a person at once, with everything that acts for them."""
 
-    verb = staticmethod(people.disable)
+    action = actions.DISABLE
 
 
-class Enable(_People, Act):
+class Enable(_People, ActionEndpoint):
     """Enable a disabled person."""
 
-    verb = staticmethod(people.enable)
+    action = actions.ENABLE
 
 
 class GroupFilter(filters.FilterSet):
@@ -224,58 +193,43 @@ class MemberInputSerializer(InputSerializer):
 
 class _Groups(Resource):
     shown = GroupSerializer
-    lookup = "slug"
-
-    def rows(self) -> QuerySet[Group]:
-        return visibility.groups(self.caller)
-
-    def links(self, group: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"group:{group.slug}"]
+    subject = actions.GROUP
 
 
-class Groups(_Groups, Listing):
+class Groups(_Groups, Listing, CreateEndpoint):
     """List groups, or make one."""
 
+    action = actions.MAKE_GROUP
+    asked = GroupInputSerializer
     filterset_class = GroupFilter
     ordering = ("slug",)
-    asked = GroupInputSerializer
-    answers = HTTPStatus.CREATED
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Make a group."""
-        values = self.body(GroupInputSerializer)
-        members = [known_person(login) for login in dict.fromkeys(values["people"])]
-        group = people.make_group(values["slug"], name=values["name"], people=members, by=self.principal)
-        return self.again(group, status=HTTPStatus.CREATED)
+    def read(self) -> dict[str, Any]:
+        """Read the group, and its people by login."""
+        values = super().read()
+        return {**values, "people": [known_person(login) for login in dict.fromkeys(values["people"])]}
 
 
-class GroupDetail(_Groups, Look):
+class GroupDetail(_Groups, Detail):
     """Show a group."""
 
 
-class Join(_Groups):
+class _Membership(_Groups, ActionEndpoint):
+    def read(self) -> dict[str, Any]:
+        """Read the person, by login."""
+        values = super().read()
+        return {**values, "person": known_person(values["person"])}
+
+
+class Join(_Membership):
     """Put a person into a group, and so into every grant that names it."""
 
+    action = actions.JOIN
     asked = MemberInputSerializer
 
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Put the person in."""
-        group = self.found()
-        self.permit(group, *self.links(group))
-        values = self.body(MemberInputSerializer)
-        people.join_group(group, known_person(values["person"]), by=self.principal, reason=values["reason"])
-        return self.again(group)
 
-
-class Leave(_Groups):
+class Leave(_Membership):
     """Take a person out of a group, and so out of every grant that names it."""
 
+    action = actions.LEAVE
     asked = MemberInputSerializer
-
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Take the person out."""
-        group = self.found()
-        self.permit(group, *self.links(group))
-        values = self.body(MemberInputSerializer)
-        people.leave_group(group, known_person(values["person"]), by=self.principal, reason=values["reason"])
-        return self.again(group)

@@ -18,14 +18,14 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
-from entitlements.api.endpoints import Listing, Look, Resource
-from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import ALWAYS, MATRIX, REVOKE, Row, row
+from entitlements.api.resources import CreateEndpoint, Detail, Listing, Resource
 from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound
 from entitlements.gateway.models import Guardrail
 from entitlements.people.models import Role
-from entitlements.revocation import record_keys, revocation
+from entitlements.revocation import actions, record_keys, revocation
 from entitlements.revocation.models import Revocation
 
 
@@ -184,26 +184,28 @@ class KillSwitchSerializer(OutputSerializer):
     changed_at = serializers.DateTimeField()
 
 
-class RestoreEverything(Resource):
+class RestoreEverything(CreateEndpoint):
     """Let agents work again after everything was stopped. The person who stopped everything cannot."""
 
+    action = actions.RESTORE_EVERYTHING
+    shows_result = True
     shown = KillSwitchSerializer
-    asked = ReasonInputSerializer
+    answers = HTTPStatus.OK
 
     def look_first(self) -> None:
         """Ask for the role before a proof is asked for."""
         permissions.permit(self.caller, self.row, None)
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Restore, as a second person with a fresh proof."""
+    def read(self) -> dict[str, Any]:
+        """Read why. Raises NothingStopped."""
         self.permit(None, f"guardrail:{guardrails.EVERYTHING}")
-        reason = self.body(ReasonInputSerializer)["reason"]
+        values = super().read()
         if not Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists():
             raise NothingStopped
-        return self.show(guardrails.restart_everything(by=self.principal, reason=reason))
+        return values
 
 
-class One(_Revocations, Look):
+class One(_Revocations, Detail):
     """Show a revocation with its receipt, once the nodes have answered."""
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
 
-from audit.context import Principal
-from entitlements.access import visibility
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import OutputSerializer
-from entitlements.sessions import sessions
+from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
+from entitlements.sessions import actions
 from entitlements.sessions.models import Session
-from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 
 
@@ -49,12 +45,7 @@ class SessionSerializer(OutputSerializer):
 
 class _Sessions(Resource):
     shown = SessionSerializer
-
-    def rows(self) -> QuerySet[Session]:
-        return visibility.sessions(self.caller)
-
-    def links(self, session: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"session:{session.pk}", f"agent:{session.agent.slug}"]
+    subject = actions.SESSION
 
 
 class Sessions(_Sessions, Listing):
@@ -64,17 +55,14 @@ class Sessions(_Sessions, Listing):
     ordering = ("-started_at", "-id")
 
 
-class SessionDetail(_Sessions, Look):
+class SessionDetail(_Sessions, Detail):
     """Show a session."""
 
 
-class End(_Sessions, Act):
+class End(_Sessions, ActionEndpoint):
     """End a session, and with it every token that names it."""
 
-    @staticmethod
-    def verb(session: Session, *, by: Principal, reason: str) -> Session:
-        """End it."""
-        return sessions.end(session.pk, by=by, reason=reason)
+    action = actions.END
 
 
 class TokenFilter(filters.FilterSet):
@@ -114,12 +102,7 @@ class TokenSerializer(OutputSerializer):
 
 class _Tokens(Resource):
     shown = TokenSerializer
-
-    def rows(self) -> QuerySet[IssuedToken]:
-        return visibility.tokens(self.caller)
-
-    def links(self, token: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"token:{token.pk}", *([f"agent:{token.agent.slug}"] if token.agent else [])]
+    subject = actions.TOKEN
 
 
 class Tokens(_Tokens, Listing):
@@ -129,14 +112,11 @@ class Tokens(_Tokens, Listing):
     ordering = ("-issued_at", "-jti")
 
 
-class TokenDetail(_Tokens, Look):
+class TokenDetail(_Tokens, Detail):
     """Show one issued token."""
 
 
-class Revoke(_Tokens, Act):
+class Revoke(_Tokens, ActionEndpoint):
     """Revoke a token now, with all that was issued for it."""
 
-    @staticmethod
-    def verb(token: IssuedToken, *, by: Principal, reason: str) -> IssuedToken:
-        """Revoke it."""
-        return tokens.revoke(token.pk, by=by, reason=reason)
+    action = actions.REVOKE_TOKEN

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.api import preconditions
@@ -15,12 +13,12 @@ from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Te
 from entitlements.api.matrix import Matrix
 from entitlements.people.api import known_person
 from governance.approvals.api import AnswersInputSerializer, RequestResultsSerializer
-from governance.ownership import ownership
-from governance.ownership.api import first_hand, visible
+from governance.ownership.actions import ACCEPT, PROPOSE
 from governance.ownership.models import OwnershipProposal
-from governance.requests import requests
+from governance.request_changes.actions import RENEW
+from governance.requests.actions import CANCEL, SUBMIT
 from governance.requests.api.bodies import Limits, Names, RequestInputSerializer
-from governance.requests.api.requests import RequestResource, version_of
+from governance.requests.api.requests import RequestResource, renewal_of, version_of
 from governance.requests.models import AccessRequest
 
 from .matrix import MATRIX
@@ -59,15 +57,12 @@ def _made(request: AccessRequest) -> dict[str, Any]:
 class SubmitRequests(RequestResource, Bulk):
     """Submit several requests for access: each by itself, with the request that was made or the refusal."""
 
+    action = SUBMIT
     asked, shown, names = RequestsInputSerializer, AccessRequestResultsSerializer, ("agent", "entitlement")
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Ask for each."""
-        return self.each(**self.body(RequestsInputSerializer))
-
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask once."""
-        return _made(self.ask({**named, **values}))
+        return _made(self.action.perform(None, self.caller, self.terms({**named, **values})).result)
 
 
 class RenewedGrant(NamedGrant):
@@ -100,33 +95,28 @@ class RenewalResultsSerializer(OutputSerializer):
 class RenewGrants(RequestResource, Bulk):
     """Request the renewal of grants that end soon: each by itself, with the request that was made or the refusal."""
 
+    action = RENEW
     asked, shown, names = RenewalsInputSerializer, RenewalResultsSerializer, ("id",)
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Ask for each."""
-        return self.each(**self.body(RenewalsInputSerializer))
-
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask for one."""
         self.about = [f"grant:{named['id']}"]
-        return _made(self.renew(self.held(named["id"]), values))
+        grant = self.find(self.action.subject.rows(self.caller), pk=named["id"])
+        self.about = self.action.subject.about(grant)
+        return _made(self.action.perform(grant, self.caller, renewal_of(values)).result)
 
 
 class CancelRequests(RequestResource, Bulk):
     """Withdraw one's requests as they were read: each by itself, with its result."""
 
+    action = CANCEL
     asked, shown, names = AnswersInputSerializer, RequestResultsSerializer, ("id",)
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Withdraw them."""
-        return self.each(**self.body(AnswersInputSerializer))
-
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Withdraw one."""
-        self.seen(named["id"])
-        read = version_of(values["etag"])
-        done = requests.cancel(named["id"], self.requester(), expected_version=read, reason=values["reason"])
-        return {"state": done.state}
+        row, read = self.seen(named["id"]), version_of(values["etag"])
+        withdrawal = {"expected_version": read, "reason": values["reason"]}
+        return {"state": self.action.perform(row, self.caller, withdrawal).result.state}
 
 
 class OwnershipInputSerializer(NamedAgent):
@@ -161,19 +151,16 @@ class ProposeOffices(Bulk):
     """Propose owners of agents: each by itself. Nothing changes before they have accepted."""
 
     matrix: ClassVar[Matrix] = MATRIX
+    action = PROPOSE[OwnershipProposal.Office.SPONSOR]
     asked, shown, names = OwnershipsInputSerializer, OwnershipResultsSerializer, ("slug", "office")
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Ask them."""
-        return self.each(**self.body(OwnershipsInputSerializer))
-
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Ask one."""
         self.about = [f"agent:{named['slug']}"]
         agent = self.find(visibility.agents(self.caller), slug=named["slug"])
         self.permit(agent, *self.about)
-        person, by = known_person(values["person"]), self.principal
-        proposal = ownership.propose(agent, named["office"], person, by=by, reason=values["reason"])
+        proposed = {"person": known_person(values["person"]), "reason": values["reason"]}
+        proposal = PROPOSE[named["office"]].perform(agent, self.caller, proposed).result
         return {"state": proposal.state, "proposal": proposal.pk}
 
 
@@ -205,14 +192,11 @@ class AcceptOffices(Bulk):
     """Accept proposals of ownership: each by itself, with its result."""
 
     matrix: ClassVar[Matrix] = MATRIX
+    action = ACCEPT
     asked, shown, names = AcceptancesInputSerializer, AcceptanceResultsSerializer, ("id",)
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Accept them."""
-        return self.each(**self.body(AcceptancesInputSerializer))
-
-    def one(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - as above
+    def act_on(self, named: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - as above
         """Accept one."""
-        proposal = self.find(visible(self.caller), pk=named["id"])
-        self.about = ownership.about(proposal)
-        return {"state": ownership.accept(proposal.pk, by=first_hand(self.caller)).state}
+        proposal = self.find(self.action.subject.rows(self.caller), pk=named["id"])
+        self.about = self.action.subject.about(proposal)
+        return {"state": self.action.perform(proposal, self.caller, {}).result.state}

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.db.models import Max, Q, QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
-from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
-from entitlements.catalog.models import Entitlement
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.people.models import Group
 from governance.api.matrix import MATRIX
-from governance.approval_policies import policies
+from governance.approval_policies import actions, policies
 from governance.approval_policies.models import ApprovalPolicy, AutoApproval, AutoApprovalRule, PolicyProposal
-from governance.approvals import auto_approval, auto_approval_checks
-from governance.sod.api.policies import PersonAction, first_hand
 
 
 class StageInputSerializer(InputSerializer):
@@ -129,13 +123,6 @@ class AutoApprovalSerializer(OutputSerializer):
     finding = serializers.CharField()
 
 
-class AutoApprovalReviewInputSerializer(InputSerializer):
-    """Whether it stays, and why."""
-
-    verdict = serializers.ChoiceField(choices=AutoApproval.Verdict.choices)
-    reason = Text(max_length=500)
-
-
 class PolicyFilter(filters.FilterSet):
     """Filters of the list; `current` leaves the newest version of each."""
 
@@ -201,118 +188,101 @@ class Policies(_Policies, Listing):
     ordering = ("-created_at", "-id")
 
 
-class PolicyDetail(_Policies, Look):
+class PolicyDetail(_Policies, Detail):
     """Show one version."""
 
 
 class _Proposals(Resource):
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = PolicyProposalSerializer
-
-    def rows(self) -> QuerySet[PolicyProposal]:
-        return PolicyProposal.objects.select_related("entitlement", "proposed_by", "decided_by")
-
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return policies.about(found)
+    subject = actions.PROPOSAL
 
 
-class PolicyProposals(_Proposals, Listing):
+class PolicyProposals(_Proposals, Listing, CreateEndpoint):
     """List what was proposed, or propose the next version of a policy."""
 
+    action = actions.PROPOSE
+    asked = PolicyProposalInputSerializer
     filterset_class = ProposalFilter
     ordering = ("-proposed_at", "-id")
-    asked = PolicyProposalInputSerializer
-    answers = HTTPStatus.CREATED
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Propose a version."""
-        asked = self.body(PolicyProposalInputSerializer)
-        scope, stages = asked.pop("entitlement"), policies.read(asked.pop("stages"))
-        found: Entitlement | None = None
+    def read(self) -> dict[str, Any]:
+        """Read a version, and find its entitlement, if it is for one."""
+        values = super().read()
+        scope, found = values["entitlement"], None
+        stages = policies.read(values["stages"])
         if scope is not None:
             self.about = [f"entitlement:{scope}"]
             found = self.find(visibility.entitlements(self.caller), scope=scope)
-        made = policies.propose(found, stages, by=first_hand(self), **asked)
-        return self.again(made, status=HTTPStatus.CREATED)
+        return {**values, "entitlement": found, "stages": stages}
 
 
-class PolicyProposalDetail(_Proposals, Look):
+class PolicyProposalDetail(_Proposals, Detail):
     """Show what was proposed."""
 
 
-class ConfirmPolicy(_Proposals, PersonAction):
+class ConfirmPolicy(_Proposals, ActionEndpoint):
     """Put it in force, as another person than who proposed it."""
 
-    verb = staticmethod(policies.confirm)
+    action = actions.CONFIRM
 
 
-class WithdrawPolicy(_Proposals, PersonAction):
+class WithdrawPolicy(_Proposals, ActionEndpoint):
     """Drop it."""
 
-    verb = staticmethod(policies.withdraw)
+    action = actions.WITHDRAW
 
 
 class _AutoApprovalRules(Resource):
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = AutoApprovalRuleSerializer
-
-    def rows(self) -> QuerySet[AutoApprovalRule]:
-        return AutoApprovalRule.objects.select_related("entitlement", "group", "proposed_by", "confirmed_by")
-
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return auto_approval.about(found)
+    subject = actions.RULE
 
 
-class AutoApprovalRules(_AutoApprovalRules, Listing):
+class AutoApprovalRules(_AutoApprovalRules, Listing, CreateEndpoint):
     """List the rules that approve without a person, or propose one."""
 
+    action = actions.PROPOSE_RULE
+    asked = AutoApprovalRuleInputSerializer
     filterset_class = AutoApprovalRuleFilter
     ordering = ("-proposed_at", "-id")
-    asked = AutoApprovalRuleInputSerializer
-    answers = HTTPStatus.CREATED
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Propose a rule."""
-        asked = self.body(AutoApprovalRuleInputSerializer)
-        slug = asked.pop("group")
+    def read(self) -> dict[str, Any]:
+        """Read a rule, and find its group and entitlement."""
+        values = super().read()
+        slug = values["group"]
         group = self.find(Group.objects.all(), slug=slug) if slug is not None else None
-        found = self.find(visibility.entitlements(self.caller), scope=asked.pop("entitlement"))
+        found = self.find(visibility.entitlements(self.caller), scope=values["entitlement"])
         self.about = [f"entitlement:{found.scope}"]
-        made = auto_approval.propose(found, group=group, by=first_hand(self), **asked)
-        return self.again(made, status=HTTPStatus.CREATED)
+        return {**values, "group": group, "entitlement": found}
 
 
-class AutoApprovalRuleDetail(_AutoApprovalRules, Look):
+class AutoApprovalRuleDetail(_AutoApprovalRules, Detail):
     """Show one rule."""
 
 
-class ConfirmAutoApprovalRule(_AutoApprovalRules, PersonAction):
+class ConfirmAutoApprovalRule(_AutoApprovalRules, ActionEndpoint):
     """Put a rule in force, as another person than who proposed it."""
 
-    verb = staticmethod(auto_approval.confirm)
+    action = actions.CONFIRM_RULE
 
 
-class WithdrawAutoApprovalRule(_AutoApprovalRules, PersonAction):
+class WithdrawAutoApprovalRule(_AutoApprovalRules, ActionEndpoint):
     """Drop a proposed rule."""
 
-    verb = staticmethod(auto_approval.withdraw)
+    action = actions.WITHDRAW_RULE
 
 
-class EndAutoApprovalRule(_AutoApprovalRules, PersonAction):
+class EndAutoApprovalRule(_AutoApprovalRules, ActionEndpoint):
     """Let a rule approve nothing more."""
 
-    verb = staticmethod(auto_approval.end)
+    action = actions.END_RULE
 
 
 class _AutoApprovals(Resource):
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = AutoApprovalSerializer
-
-    def rows(self) -> QuerySet[AutoApproval]:
-        return AutoApproval.objects.select_related("request__agent", "request__entitlement", "looked_by")
-
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"request:{found.request_id}", f"agent:{found.request.agent.slug}"]
+    subject = actions.AUTO_APPROVAL
 
 
 class AutoApprovals(_AutoApprovals, Listing):
@@ -322,19 +292,11 @@ class AutoApprovals(_AutoApprovals, Listing):
     ordering = ("-approved_at", "-id")
 
 
-class AutoApprovalDetail(_AutoApprovals, Look):
+class AutoApprovalDetail(_AutoApprovals, Detail):
     """Show what a rule approved."""
 
 
-class ReviewAutoApproval(_AutoApprovals):
+class ReviewAutoApproval(_AutoApprovals, ActionEndpoint):
     """Say what one found who looked at it."""
 
-    asked = AutoApprovalReviewInputSerializer
-
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Keep it, or take it back."""
-        found = self.found()
-        self.permit(found, *self.links(found))
-        asked = self.body(AutoApprovalReviewInputSerializer)
-        auto_approval_checks.look(found.pk, by=first_hand(self), **asked)
-        return self.again(found)
+    action = actions.REVIEW

@@ -22,9 +22,9 @@ from entitlements.catalog.models import Entitlement
 from entitlements.errors import Malformed, NotFound
 from entitlements.people.models import Group
 from entitlements.words import Risk
-from governance.approval_policies import policies, rules
+from governance.approval_policies import actions, policies, rules
 from governance.approval_policies.models import ApprovalPolicy, AutoApproval, AutoApprovalRule, PolicyProposal
-from governance.approvals import auto_approval, auto_approval_checks
+from governance.approvals import auto_approval_checks
 from governance.conflicts_of_interest.routing import GROUP
 from governance.console import choices, doors, form_fields, paging
 
@@ -178,20 +178,21 @@ def _stages(given: Mapping[str, Any]) -> rules.Policy:
 @doors.page
 def propose(request: HttpRequest) -> HttpResponse:
     """Propose who must approve; a second person confirms it."""
-    by = doors.person(request)
     found = _entitlement(request, request.GET.get("entitlement", ""))
     now = policies.current_for(found) if found else policies.ensure_default()
     initial = {**_initial(now), "entitlement": found.scope if found else ""}
     form = PolicyForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST":
 
-        def act(given: dict[str, Any]) -> PolicyProposal:
-            doors.permit(request, "policy-proposals", None)
-            whose, within = _entitlement(request, given["entitlement"]), timedelta(days=given["days"])
-            return policies.propose(whose, _stages(given), answer_within=within, by=by, reason=given["reason"])
+        def values(given: dict[str, Any]) -> dict[str, Any]:
+            return {
+                "entitlement": _entitlement(request, given["entitlement"]),
+                "stages": _stages(given),
+                "answer_within": timedelta(days=given["days"]),
+                "reason": given["reason"],
+            }
 
-        if form_fields.submit(request, form, act, {"not_found": "entitlement"}) is not None:
-            doors.done(request, _("Proposed. Another person confirms it."))
+        if form_fields.perform(request, form, actions.PROPOSE, fields={"not_found": "entitlement"}, values=values):
             return redirect(HERE)
     context = {"groups": choices.groups(), "least": rules.DEFAULT_POLICY}
     return form_fields.show(request, "console/approval_policies/approval_propose.html", form, context)
@@ -204,21 +205,16 @@ def _entitlement(request: HttpRequest, scope: str) -> Entitlement | None:
     return doors.find(visibility.entitlements(doors.caller(request)), scope=scope.strip())
 
 
+BUTTONS: Final = {"confirm": actions.CONFIRM, "withdraw": actions.WITHDRAW}
+RULE_BUTTONS: Final = {"confirm": actions.CONFIRM_RULE, "withdraw": actions.WITHDRAW_RULE, "end": actions.END_RULE}
+
+
 @require_POST
 @doors.page
 def decide(request: HttpRequest, proposal: UUID) -> HttpResponse:
     """Confirm what another person proposed, or drop it."""
-    found = doors.find(PolicyProposal.objects.select_related("entitlement"), pk=proposal)
-    doors.about(request, *policies.about(found))
-    if request.POST.get("verb") == "confirm":
-        doors.permit(request, "policy-proposal-confirm", found)
-        doors.require_reauthentication(request, "policy-proposal-confirm")
-        policies.confirm(found.pk, by=doors.person(request), reason=doors.reason(request))
-        doors.done(request, _("In force for all that is asked from now on."))
-    else:
-        doors.permit(request, "policy-proposal-withdraw", found)
-        policies.withdraw(found.pk, by=doors.person(request), reason=doors.reason(request))
-        doors.done(request, _("Withdrawn."))
+    found = doors.find_subject(request, actions.PROPOSAL, proposal)
+    doors.perform(request, doors.pressed(request, BUTTONS), found)
     return redirect(HERE)
 
 
@@ -258,23 +254,21 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
     form = RuleForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
 
-        def act(given: dict[str, Any]) -> AutoApprovalRule:
-            doors.permit(request, "auto-approval-rules", None)
+        def values(given: dict[str, Any]) -> dict[str, Any]:
             found = _entitlement(request, given["entitlement"])
             if found is None:
                 raise NotFound
-            return auto_approval.propose(
-                found,
-                longest=timedelta(days=given["days"]),
-                kinds=given["kinds"],
-                group=doors.find(Group.objects.all(), slug=given["group"]) if given["group"] else None,
-                expires_at=clock.now() + timedelta(days=given["ends"]),
-                by=doors.person(request),
-                reason=given["reason"],
-            )
+            return {
+                "entitlement": found,
+                "longest": timedelta(days=given["days"]),
+                "kinds": given["kinds"],
+                "group": doors.find(Group.objects.all(), slug=given["group"]) if given["group"] else None,
+                "expires_at": clock.now() + timedelta(days=given["ends"]),
+                "reason": given["reason"],
+            }
 
-        if form_fields.submit(request, form, act, {"auto_approval_rule_out_of_bounds": "days"}) is not None:
-            doors.done(request, _("Proposed. Somebody of security confirms it."))
+        fields = {"auto_approval_rule_out_of_bounds": "days"}
+        if form_fields.perform(request, form, actions.PROPOSE_RULE, fields=fields, values=values):
             return redirect(HERE)
     return form_fields.show(request, "console/approval_policies/approval_rule.html", form, {"groups": choices.groups()})
 
@@ -283,21 +277,8 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
 @doors.page
 def decide_rule(request: HttpRequest, rule: UUID) -> HttpResponse:
     """Confirm a rule, drop it, or end it."""
-    found = doors.find(AutoApprovalRule.objects.select_related("entitlement"), pk=rule)
-    doors.about(request, *auto_approval.about(found))
-    verbs: dict[str, tuple[Any, str]] = {
-        "confirm": (auto_approval.confirm, _("In force from now on.")),
-        "withdraw": (auto_approval.withdraw, _("Withdrawn.")),
-        "end": (auto_approval.end, _("It approves nothing more. What it approved stays.")),
-    }
-    verb = request.POST.get("verb", "")
-    if verb not in verbs:
-        raise Malformed
-    doors.permit(request, f"auto-approval-rule-{verb}", found)
-    doors.require_reauthentication(request, f"auto-approval-rule-{verb}")
-    act, message = verbs[verb]
-    act(found.pk, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, message)
+    found = doors.find_subject(request, actions.RULE, rule)
+    doors.perform(request, doors.pressed(request, RULE_BUTTONS), found)
     return redirect(HERE)
 
 
@@ -305,12 +286,9 @@ def decide_rule(request: HttpRequest, rule: UUID) -> HttpResponse:
 @doors.page
 def look(request: HttpRequest, approval: UUID) -> HttpResponse:
     """Say of access that a rule gave whether it stays."""
-    found = doors.find(AutoApproval.objects.select_related("request__agent"), pk=approval)
-    doors.about(request, f"request:{found.request_id}", f"agent:{found.request.agent.slug}")
-    doors.permit(request, "auto-approval-look", found)
+    found = doors.find_subject(request, actions.AUTO_APPROVAL, approval)
     verdict = request.POST.get("verb", "")
     if verdict not in AutoApproval.Verdict.values:
         raise Malformed
-    auto_approval_checks.look(found.pk, by=doors.person(request), verdict=verdict, reason=doors.reason(request))
-    doors.done(request, _("Taken back.") if verdict == AutoApproval.Verdict.REVOKE else _("Kept."))
+    doors.perform(request, actions.REVIEW, found, {"verdict": verdict, "reason": doors.reason(request)})
     return redirect(doors.back(request, HERE))

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.access import reauthentication
 from entitlements.api.bulk import MOST, Bulk, Outcome
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.errors import ReasonRequired
-from governance.approvals import approvals
+from governance.approvals import actions
 from governance.approvals.models import Approval
-from governance.requests.api.requests import RequestResource, first_hand, version_of
+from governance.requests.api.requests import RequestResource, version_of
 
 
 class NamedRequest(InputSerializer):
@@ -57,33 +55,32 @@ class _Answers(RequestResource, Bulk):
 class ApproveRequests(_Answers):
     """Approve requests as they were read: each for itself, with what became of it."""
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Approve them."""
-        return self.each(**self.body(AnswersInputSerializer))
+    action = actions.APPROVE
 
-    def one(self, named: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    def act_on(self, named: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         """Approve one."""
-        self.seen(named["id"])
-        version, by = version_of(body["etag"]), first_hand(self)
-        answered = approvals.approve(named["id"], by=by, expected_version=version, reason=body["reason"])
-        self.weigh(weighs=answered.risk in reauthentication.HIGH)  # without a proof it is undone
+        row = self.seen(named["id"])
+        values = {"expected_version": version_of(body["etag"]), "reason": body["reason"]}
+        answered = self.action.perform(row, self.caller, values).result
+        self.weigh(weighs=self.action.weighs(answered))  # without a proof it is undone
         return {"state": answered.state, "grant": answered.grant_id}
 
 
 class DenyRequests(_Answers):
     """Deny requests as they were read, with a reason: each for itself, with what became of it."""
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Deny them."""
-        asked = self.body(DenialsInputSerializer)
-        if not asked["reason"].strip():
-            raise ReasonRequired
-        return self.each(**asked)
+    action = actions.DENY
+    asked = DenialsInputSerializer
 
-    def one(self, named: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    def each(self, items: list[dict[str, Any]], **common: Any) -> Response:  # noqa: ANN401 - as the base's
+        """Deny each. Raises ReasonRequired."""
+        if not common["reason"].strip():
+            raise ReasonRequired
+        return super().each(items, **common)
+
+    def act_on(self, named: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         """Deny one."""
-        self.seen(named["id"])
-        version, by = version_of(body["etag"]), first_hand(self)
-        words = {name: body[name] for name in ("reason", "because") if name in body}
-        answered = approvals.deny(named["id"], by=by, expected_version=version, **words)
-        return {"state": answered.state}
+        row = self.seen(named["id"])
+        words: dict[str, Any] = {name: body[name] for name in ("reason", "because") if name in body}
+        answered = self.action.perform(row, self.caller, {**words, "expected_version": version_of(body["etag"])})
+        return {"state": answered.result.state}

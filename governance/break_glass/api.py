@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from entitlements.access import visibility
-from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
-from entitlements.errors import Forbidden
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.people.models import Group, Person
 from governance.api.matrix import MATRIX
-from governance.break_glass import break_glass, queries
+from governance.break_glass import actions
 from governance.break_glass.models import BreakGlassGrant
 from governance.eligibility import eligibility
 from governance.requests.api.bodies import Limits, Names
@@ -42,13 +38,6 @@ class BreakGlassGrantInputSerializer(InputSerializer):
     lasts = Lasts(required=False, default=timedelta(hours=1))
     combinations = Names(required=False, default=list)
     before_setup = serializers.BooleanField(required=False, default=False)
-    reason = Text(max_length=500)
-
-
-class VerdictInputSerializer(InputSerializer):
-    """Whether an emergency was justified, and why one thinks so."""
-
-    verdict = serializers.ChoiceField(choices=BreakGlassGrant.Verdict.choices)
     reason = Text(max_length=500)
 
 
@@ -89,35 +78,20 @@ class BreakGlassGrantFilter(filters.FilterSet):
 class _BreakGlassGrants(Resource):
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = BreakGlassGrantSerializer
-
-    def rows(self) -> QuerySet[BreakGlassGrant]:
-        """Return what the caller sees."""
-        if self.caller.human is None:
-            return queries.all_of_them() if self.caller.is_script else BreakGlassGrant.objects.none()
-        return queries.visible_to(self.caller.human)
-
-    def links(self, found: Any) -> list[str]:  # noqa: ANN401 - a row
-        """Return the links of an emergency."""
-        return break_glass.about(found)
-
-    def who(self) -> Person:
-        """Return the person at first hand: no machine declares or reviews an emergency. Raises Forbidden."""
-        if self.caller.human is None:
-            raise Forbidden
-        return self.caller.human
+    subject = actions.EMERGENCY
 
 
-class BreakGlassGrants(_BreakGlassGrants, Listing):
+class BreakGlassGrants(_BreakGlassGrants, Listing, CreateEndpoint):
     """List emergencies, or declare one."""
 
+    action = actions.GIVE
+    asked = BreakGlassGrantInputSerializer
     filterset_class = BreakGlassGrantFilter
     ordering = ("-given_at", "-id")
-    asked = BreakGlassGrantInputSerializer
-    answers = HTTPStatus.CREATED
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Give access at once."""
-        body, by = self.body(BreakGlassGrantInputSerializer), self.who()
+    def read(self) -> dict[str, Any]:
+        """Read what is to be given at once, and to whom."""
+        body = super().read()
         agent = self.find(visibility.agents(self.caller), slug=body["agent"])
         entitlement = self.find(visibility.entitlements(self.caller), scope=body["entitlement"])
         self.about = [f"agent:{agent.slug}", f"entitlement:{entitlement.scope}"]
@@ -130,24 +104,17 @@ class BreakGlassGrants(_BreakGlassGrants, Listing):
             limits=body["limits"],
         )
         options = {name: body[name] for name in ("combinations", "before_setup")}
-        made = break_glass.give(agent, entitlement, ask, by=by, **options)
-        return self.again(made, status=HTTPStatus.CREATED)
+        return {"agent": agent, "entitlement": entitlement, "ask": ask, **options}
 
 
-class BreakGlassGrantDetail(_BreakGlassGrants, Look):
+class BreakGlassGrantDetail(_BreakGlassGrants, Detail):
     """Show one emergency."""
 
 
-class ReviewBreakGlass(_BreakGlassGrants):
+class ReviewBreakGlass(_BreakGlassGrants, ActionEndpoint):
     """Say whether break-glass access that is over was justified, as a person of security who has no part in it."""
 
-    asked = VerdictInputSerializer
-
-    def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
-        """Review it."""
-        found, by = self.found(), self.who()
-        self.about = self.links(found)
-        return self.again(break_glass.review(found.pk, by=by, **self.body(VerdictInputSerializer)))
+    action = actions.REVIEW
 
 
 def _each[M: Model](rows: QuerySet[M], field: str, key: str, body: dict[str, Any]) -> list[M]:

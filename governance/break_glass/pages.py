@@ -9,7 +9,6 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from entitlements.access import reauthentication, visibility
@@ -18,8 +17,7 @@ from entitlements.catalog.models import Entitlement, Tool
 from entitlements.errors import DomainError, NotFound
 from entitlements.people.models import Role
 from governance.audit_log.queries import events as events_queries
-from governance.break_glass import break_glass, queries
-from governance.break_glass.models import BreakGlassGrant
+from governance.break_glass import actions, break_glass, queries
 from governance.console import doors, paging
 from governance.eligibility import eligibility
 from governance.requests import queries as read
@@ -62,12 +60,11 @@ def declare(request: HttpRequest) -> HttpResponse:
             raise NotFound
         doors.about(request, f"agent:{agent.slug}", f"entitlement:{entitlement.scope}")
         try:
-            made = _give(request, agent, entitlement)
+            made = doors.perform(request, actions.GIVE, None, _sent(request, agent, entitlement)).result
         except DomainError as refusal:
             doors.record(request, refusal)
             problem = refusal
         else:
-            doors.done(request, _("Given. Security and everybody whom it concerns are told now."))
             return redirect(f"/emergencies/{made.pk}/")
     context = {
         "agent": agent,
@@ -85,7 +82,8 @@ def declare(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _give(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> BreakGlassGrant:
+def _sent(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> dict[str, Any]:
+    """Read what is to be given at once, and to whom."""
     given = request.POST
     service = agent.kind == Agent.Kind.SERVICE
     ask = eligibility.RequestTerms(
@@ -96,14 +94,13 @@ def _give(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> Break
         tools=frozenset(given.getlist("tool")),
         limits=limits_of(request, entitlement),
     )
-    return break_glass.give(
-        agent,
-        entitlement,
-        ask,
-        by=doors.person(request),
-        combinations=given.getlist("combination"),
-        before_setup="before_setup" in given,
-    )
+    return {
+        "agent": agent,
+        "entitlement": entitlement,
+        "ask": ask,
+        "combinations": given.getlist("combination"),
+        "before_setup": "before_setup" in given,
+    }
 
 
 def _rest(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> dict[str, Any]:
@@ -143,15 +140,9 @@ def _completes(agent: Agent, tools: Sequence[Any]) -> list[dict[str, Any]]:
 def one(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show one emergency; a person of security who has no part in it says there whether it was justified."""
     person = doors.person(request)
-    found = doors.find(queries.visible_to(person), pk=pk)
+    found = doors.find_subject(request, actions.EMERGENCY, pk)
     if request.method == "POST":
-        doors.about(request, *break_glass.about(found))
-        doors.permit(request, "emergency-review", found)
-        verdict = request.POST.get("verdict", "")
-        if verdict not in BreakGlassGrant.Verdict.values:
-            raise NotFound
-        break_glass.review(pk, by=person, verdict=verdict, reason=doors.reason(request))
-        doors.done(request, _("Kept. Whoever gave it is told what you found."))
+        doors.perform(request, actions.REVIEW, found)
         return redirect(f"/emergencies/{pk}/")
     over = break_glass.is_over(found)
     context = {

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Concatenate, Final
 
 from django.contrib import messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import resolve
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+from rest_framework.fields import BooleanField, ChoiceField
 
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
@@ -21,8 +23,9 @@ from entitlements.access import caller as callers
 from entitlements.access import reauthentication
 from entitlements.access.caller import Caller
 from entitlements.api import permissions, problems
+from entitlements.api.actions import Action, Performed, Subject
 from entitlements.api.matrix import Row
-from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
+from entitlements.errors import DomainError, Forbidden, Malformed, NotFound, ReasonRequired
 from entitlements.people.models import Person
 
 from . import matrix
@@ -160,6 +163,72 @@ def number(text: str, digits: int = 18) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits else -1
 
 
-def done(request: HttpRequest, sentence: Any) -> None:  # noqa: ANN401 - a lazy translation
-    """Show a message of success on the next page."""
-    messages.success(request, sentence)
+def find_subject(request: HttpRequest, subject: Subject, *key: object) -> Any:  # noqa: ANN401 - a row
+    """Return the row that an address names, and remember it for a refusal. Raises NotFound where it is not seen."""
+    found = find(subject.rows(caller(request)), **subject.key(*key))
+    about(request, *subject.about(found))
+    return found
+
+
+def perform(
+    request: HttpRequest,
+    action: Action,
+    row: Any,  # noqa: ANN401 - a row, or None where the action makes one
+    values: dict[str, Any] | None = None,
+    *,
+    say: bool = True,
+) -> Performed:
+    """Do what a button says to a row, with the values of its form or those given, and `say` so on the next page.
+
+    Raises Forbidden, what re-authentication and `read` raise, and what the action itself refuses.
+    """
+    if row is not None:
+        about(request, *action.subject.about(row))
+    permit(request, action.address, action.subject.permitted_on(row), action.method)
+    if values is None:
+        values = read(request, action)
+    require_reauthentication(request, action.address, action.method, weighs=row is not None and action.weighs(row))
+    performed = action.perform(row, caller(request), values)
+    if say and action.done:
+        messages.success(request, performed.sentence)
+    return performed
+
+
+def read(request: HttpRequest, action: Action) -> dict[str, Any]:
+    """Read the fields of an action from a form. Text is trimmed and cut to the length of its column.
+
+    Raises ReasonRequired, and Malformed for a choice that is not offered.
+    """
+    values: dict[str, Any] = {}
+    for name, field in (action.input().fields if action.input else {}).items():
+        text = request.POST.get(name, "").strip()
+        if isinstance(field, BooleanField):
+            values[name] = bool(text)
+            continue
+        if isinstance(field, ChoiceField) and text not in field.choices:
+            raise Malformed
+        if name == "reason" and not text and field.required and action.reason_in_form:
+            raise ReasonRequired
+        values[name] = text[: getattr(field, "max_length", None)]
+    return values
+
+
+def pressed(request: HttpRequest, buttons: Mapping[str, Action], name: str = "verb") -> Action:
+    """Return the action of the button that was pressed. Raises Malformed where the page has no such button."""
+    if (action := buttons.get(request.POST.get(name, ""))) is None:
+        raise Malformed
+    return action
+
+
+def post(action: Action, then: Callable[[Any], str]) -> Callable[..., HttpResponseBase]:
+    """Make the view of a button: it does the action to the row that the address names, and goes on to `then(row)`."""
+
+    @require_POST
+    @page
+    def view(request: HttpRequest, /, **key: object) -> HttpResponse:
+        row = find_subject(request, action.subject, *key.values())
+        perform(request, action, row)
+        return redirect(back(request, then(row)))
+
+    view.action = action  # type: ignore[attr-defined]  # what a test reads
+    return view

@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from entitlements.api.actions import Action, Performed
 from entitlements.errors import DomainError, Malformed
 from entitlements.people.models import Person
 
@@ -67,6 +68,19 @@ def submit[T](
         form.add_error(about if about in form.fields else None, forms.ValidationError(refusal.message, refusal.code))
         form.refused = refusal.status  # type: ignore[attr-defined]  # our own note on the form
         return None
+
+
+def perform(
+    request: HttpRequest,
+    form: forms.Form,
+    action: Action,
+    row: Any = None,  # noqa: ANN401 - a row, or None where the action makes one
+    *,
+    fields: Mapping[str, str],
+    values: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> Performed | None:
+    """Perform an action with the values of a valid form, which `values` may change. Returns None as `submit` does."""
+    return submit(request, form, lambda data: doors.perform(request, action, row, values(data)), fields)
 
 
 def show(request: HttpRequest, template: str, form: forms.Form, context: Mapping[str, Any]) -> HttpResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -35,7 +36,7 @@ def page(request: HttpRequest) -> HttpResponse:
             answer = redirect("/settings/keys/")
             kept = keys.Keys("on" in request.POST, "".join(letters)).written
             answer.set_cookie(keys.COOKIE, kept, max_age=365 * 24 * 3600, samesite="Lax", secure=request.is_secure())
-            doors.done(request, _("Your keys are kept in this browser."))
+            messages.success(request, _("Your keys are kept in this browser."))
             return answer
         problem = _("Each act needs one letter or digit of its own; j, k, x, c, g, o and n are taken.")
         chosen = keys.Keys("on" in request.POST, "".join(f"{letter:.1}" for letter in letters)[: len(keys.USUAL)])

@@ -5,13 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from entitlements.access import visibility
-from entitlements.errors import ReasonRequired
-from entitlements.grants import grants
+from entitlements.grants import actions
 from entitlements.grants.models import Grant
 from governance.audit_log.queries import events as events_queries
 from governance.console import doors, paging
@@ -64,31 +62,9 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "console/grants/grant.html", context)
 
 
-@require_POST
-@doors.page
-def suspend(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Pause a grant."""
-    grant = doors.find(visibility.grants(doors.caller(request)), pk=pk)
-    doors.about(request, f"grant:{pk}")
-    doors.permit(request, "grant-suspend", grant)
-    grants.suspend(pk, by=doors.person(request).principal, reason=_reason(request))
-    doors.done(request, _("The access is paused. It can be resumed until it ends."))
-    return redirect(f"/grants/{pk}/")
+def _address(grant: Grant) -> str:
+    return f"/grants/{grant.pk}/"
 
 
-@require_POST
-@doors.page
-def restore(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Let a paused grant work again until its old end."""
-    grant = doors.find(visibility.grants(doors.caller(request)), pk=pk)
-    doors.about(request, f"grant:{pk}")
-    doors.permit(request, "grant-restore", grant)
-    grants.restore(pk, by=doors.person(request).principal, reason=_reason(request))
-    doors.done(request, _("The access works again."))
-    return redirect(f"/grants/{pk}/")
-
-
-def _reason(request: HttpRequest) -> str:
-    if not (reason := doors.reason(request)):
-        raise ReasonRequired
-    return reason
+suspend = doors.post(actions.SUSPEND, _address)
+restore = doors.post(actions.RESTORE, _address)

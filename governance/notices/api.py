@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
@@ -13,15 +11,17 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Act, Endpoint, Listing, Resource
-from entitlements.api.fields import EmptyInputSerializer, InputSerializer, OutputSerializer, Text
+from entitlements.api.actions import Performed
+from entitlements.api.endpoints import Endpoint
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, Resource
 from entitlements.errors import Forbidden
 from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
-from governance.mail import outbox, preferences
-from governance.notices import queue
-from governance.notices.models import Delivery, Kind, Notice, NoticeSettings
+from governance.mail import preferences
+from governance.notices import actions
+from governance.notices.models import Delivery, Kind, Notice
 
 _LAST_HOUR = 23
 
@@ -116,11 +116,7 @@ class _OnesOwn(Endpoint):
 class _NoticeResource(_OnesOwn, Resource):
     shown: ClassVar[type[OutputSerializer]] = NoticeSerializer
 
-    def rows(self) -> QuerySet[Notice]:
-        return Notice.objects.filter(person=self.caller.human) if self.caller.human else Notice.objects.none()
-
-    def links(self, found: Notice) -> list[str]:
-        return [found.about]
+    subject = actions.NOTICE
 
 
 class Notices(_NoticeResource, Listing):
@@ -130,26 +126,22 @@ class Notices(_NoticeResource, Listing):
     ordering = ("-made_at", "-id")
 
 
-class ReadOne(_NoticeResource):
+@extend_schema(request=None)
+class ReadOne(_NoticeResource, ActionEndpoint):
     """POST /notices/{id}/read."""
 
-    @extend_schema(request=None, responses=NoticeSerializer)
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
-        """Mark one notice as read; a second call changes nothing."""
-        found = self.found()
-        self.body(EmptyInputSerializer)
-        queue.mark_read(self.person(), found.pk)
-        return self.again(found)
+    action = actions.READ
 
 
-class ReadAll(_OnesOwn):
+@extend_schema(request=None, responses=Read)
+class ReadAll(_OnesOwn, CreateEndpoint):
     """POST /notices/read."""
 
-    @extend_schema(request=None, responses=Read)
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Mark all notices as read."""
-        self.body(EmptyInputSerializer)
-        return Response({"read": queue.mark_read(self.person())})
+    action = actions.READ_ALL
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with how many were unread."""
+        return Response({"read": performed.result})
 
 
 class Settings(_OnesOwn):
@@ -181,42 +173,21 @@ class Deliveries(Listing):
         return Delivery.objects.select_related("person")
 
 
-class Replay(Act):
+class Replay(ActionEndpoint):
     """POST /deliveries/{id}/replay."""
 
+    action = actions.REPLAY
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = DeliverySerializer
 
-    def rows(self) -> QuerySet[Delivery]:
-        """Return all mails."""
-        return Delivery.objects.select_related("person")
 
-    def links(self, found: Delivery) -> list[str]:
-        """Return the links of the mail and of its recipient."""
-        return [f"delivery:{found.pk}", f"person:{found.person.login}"]
-
-    @staticmethod
-    def verb(found: Delivery, **values: Any) -> Delivery:  # noqa: ANN401 - by and reason
-        """Try the mail again."""
-        return outbox.replay(found.pk, **values)
-
-
-class Bounced(Act):
+class Bounced(ActionEndpoint):
     """POST /people/{login}/bounced."""
 
+    action = actions.BOUNCED
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = SettingsSerializer
-    lookup = "login"
-    verb: ClassVar[Callable[..., NoticeSettings]] = staticmethod(outbox.mark_bad)
 
-    def rows(self) -> QuerySet[Person]:
-        """Return all people."""
-        return Person.objects.all()
-
-    def links(self, found: Person) -> list[str]:
-        """Return the link of the person."""
-        return [f"person:{found.login}"]
-
-    def again(self, row: Person, **kwargs: Any) -> Response:  # noqa: ANN401 - as the base's
-        """Return the preferences after the change."""
-        return Response(SettingsSerializer(preferences.for_person(row)).data, status=HTTPStatus.OK, **kwargs)
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the preferences after the change."""
+        return Response(SettingsSerializer(preferences.for_person(performed.row)).data)

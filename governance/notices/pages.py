@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from uuid import UUID
 
 from django import forms
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from governance.console import doors, form_fields, paging
 from governance.mail import outbox, preferences
-from governance.notices import queue
+from governance.notices import actions
 from governance.notices.models import Delivery, Kind, Notice, NoticeSettings
 
 _FIELDS: Final = {
@@ -70,21 +70,14 @@ def inbox(request: HttpRequest) -> HttpResponse:
     return render(request, "console/notices/list.html", context)
 
 
-@require_POST
-@doors.page
-def read(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Mark one notice as read."""
-    person = doors.person(request)
-    notice = doors.find(Notice.objects.filter(person=person), pk=pk)
-    queue.mark_read(person, notice.pk)
-    return redirect(doors.back(request, "/inbox/"))
+read = doors.post(actions.READ, lambda _notice: "/inbox/")
 
 
 @require_POST
 @doors.page
 def read_all(request: HttpRequest) -> HttpResponse:
     """Mark all notices as read."""
-    queue.mark_read(doors.person(request))
+    doors.perform(request, actions.READ_ALL, None)
     return redirect("/inbox/")
 
 
@@ -100,7 +93,7 @@ def settings(request: HttpRequest) -> HttpResponse:
             request, form, lambda values: preferences.change(person, **values, by=person.principal), _FIELDS
         )
         if changed is not None:
-            doors.done(request, _("Kept."))
+            messages.success(request, _("Kept."))
             return redirect("/settings/notices/")
     context = {
         "person": person,
@@ -132,12 +125,4 @@ def deliveries(request: HttpRequest) -> HttpResponse:
     return render(request, "console/notices/deliveries.html", context)
 
 
-@require_POST
-@doors.page
-def replay(request: HttpRequest, delivery: UUID) -> HttpResponse:
-    """Try again a mail that was given up."""
-    doors.permit(request, "delivery-replay", None)
-    doors.about(request, f"delivery:{delivery}")
-    outbox.replay(delivery, by=doors.person(request).principal, reason=doors.reason(request))
-    doors.done(request, _("It is tried again within seconds."))
-    return redirect("/settings/deliveries/")
+replay = doors.post(actions.REPLAY, lambda _delivery: "/settings/deliveries/")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
@@ -14,19 +12,16 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.agents.api import AgentSerializer
-from entitlements.agents.models import Agent
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.catalog.models import System
 from entitlements.catalog_files.api import imports
-from entitlements.errors import Forbidden, NotFound
+from entitlements.errors import NotFound
 from entitlements.people.api import known_person
-from entitlements.people.models import Person
-from entitlements.unmanaged_agents import unmanaged_agents
 from entitlements.unmanaged_agents.models import UnmanagedAgent
 from governance.api.matrix import MATRIX
-from governance.onboarding import batches, files, move, queries, sponsorship
+from governance.onboarding import actions, batches, files, queries
 from governance.onboarding import grants as grants_actions
 from governance.onboarding.models import OnboardedAgent, OnboardingBatch
 
@@ -208,37 +203,26 @@ class _Batches(Resource):
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = OnboardingBatchSerializer
 
-    def rows(self) -> QuerySet[OnboardingBatch]:
-        return queries.files(self.caller.human, everything=self.caller.sees_everything)
-
-    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
-        return batches.about(row)
-
-    def person(self) -> Person:
-        """Return who acts. Raises Forbidden for scripts and agents: people adopt."""
-        if self.caller.human is None:
-            raise Forbidden
-        return self.caller.human
+    subject = actions.BATCH
 
 
-class OnboardingBatches(_Batches, Listing):
+class OnboardingBatches(_Batches, Listing, CreateEndpoint):
     """List files of access, newest first; or send one: it is read and matched, and nothing of it is in force."""
 
     parser_classes = (imports.JSON, imports.Form)  # type: ignore[assignment]  # wider than the base's
     filterset_class = BatchFilter
+    action = actions.BRING
     asked = AccessFileInputSerializer
-    answers = HTTPStatus.CREATED
     ordering = ("-made_at", "-id")
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Look at a file. The same content again answers with the batch of before."""
-        body = self.body(AccessFileInputSerializer)
-        name = body.get("file_name") or "access"
-        batch = batches.prepare(body["text"].encode(), file_name=name, agent=body.get("agent", ""), by=self.person())
-        return self.again(batch, status=HTTPStatus.CREATED)
+    def read(self) -> dict[str, Any]:
+        """Read the file. The same content again answers with the batch of before."""
+        body = super().read()
+        name, agent = body.get("file_name") or "access", body.get("agent", "")
+        return {"content": body["text"].encode(), "file_name": name, "agent": agent}
 
 
-class OnboardingBatchDetail(_Batches, Look):
+class OnboardingBatchDetail(_Batches, Detail):
     """Show one file of access."""
 
 
@@ -265,104 +249,69 @@ class OnboardingAgents(Listing):
         return self.get_paginated_response(OnboardedAgentSerializer(page, many=True).data)
 
 
-class RequestSponsors(_Batches):
+class RequestSponsors(_Batches, ActionEndpoint):
     """Ask sponsors to accept the agents of a file. Nothing is active before they do."""
 
+    action = actions.ASK_SPONSORS
     asked = SponsorsInputSerializer
 
-    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Ask them."""
-        batch, by = self.found(), self.person()
-        self.about = self.links(batch)
-        body = self.body(SponsorsInputSerializer)
+    def read(self) -> dict[str, Any]:
+        """Read the sponsors, by login."""
+        body = super().read()
         sponsor = known_person(body["sponsor"]) if "sponsor" in body else None
         sponsors = {entry["id"]: known_person(entry["sponsor"]) for entry in body.get("each", [])}
-        sponsorship.ask(batch, sponsor=sponsor, sponsors=sponsors, by=by, reason=body["reason"])
-        return self.again(batch)
+        return {"sponsor": sponsor, "sponsors": sponsors, "reason": body["reason"]}
 
 
-class AnswerOnboarding(_Batches):
+class AnswerOnboarding(_Batches, ActionEndpoint):
     """Accept or decline to sponsor one's agents of a file."""
 
+    action = actions.ANSWER
     asked = Answer
 
-    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Answer for all of them, or for some."""
-        batch, by = self.found(), self.person()
-        self.about = self.links(batch)
-        body = self.body(Answer)
-        sponsorship.answer(batch, accept=body["accept"], only=body.get("agents"), by=by, reason=body.get("reason", ""))
-        return self.again(batch)
+    def read(self) -> dict[str, Any]:
+        """Read the answer for all of them, or for some."""
+        body = super().read()
+        return {"accept": body["accept"], "only": body.get("agents"), "reason": body.get("reason", "")}
 
 
-class ConfirmOnboarding(_Batches):
+class ConfirmOnboarding(_Batches, ActionEndpoint):
     """Confirm what sponsors accepted: the listed lines become adopted grants."""
 
+    action = actions.CONFIRM
+    shows_result = True
     shown = OutcomeSerializer
-    asked = ReasonInputSerializer
-
-    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Adopt it."""
-        batch, by = self.found(), self.person()
-        self.about = self.links(batch)
-        return self.show(batches.confirm(batch, by=by, reason=self.body(ReasonInputSerializer)["reason"]))
 
 
-class _Agents(Resource):
+class _Agents(ActionEndpoint):
     matrix: ClassVar[Matrix] = MATRIX
     shown = AgentSerializer
-    lookup = "slug"
-
-    def rows(self) -> QuerySet[Agent]:
-        return visibility.agents(self.caller)
-
-    def acted(self) -> tuple[Agent, Person]:
-        """Return the agent that is moved, and who moves it. Raises Forbidden for scripts and agents."""
-        row = self.found()
-        self.about = [f"agent:{row.slug}"]
-        if self.caller.human is None:
-            raise Forbidden
-        return row, self.caller.human
 
 
 class CutOver(_Agents):
     """Say that an agent goes by the governed path now, where its access was adopted."""
 
+    action = actions.CUT_OVER
     asked = CutOverInputSerializer
 
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Move it, at one system or at all."""
-        agent, by = self.acted()
-        body = self.body(CutOverInputSerializer)
-        system = System.objects.filter(slug=body["system"]).first() if "system" in body else None
-        if "system" in body and system is None:
-            raise NotFound
-        move.cut_over(agent, system, by=by, reason=body["reason"])
-        return self.again(agent)
+    def read(self) -> dict[str, Any]:
+        """Read at which system, or at all."""
+        body = super().read()
+        system = self.find(System.objects.all(), slug=body["system"]) if "system" in body else None
+        return {"system": system, "reason": body["reason"]}
 
 
 class RollBack(_Agents):
     """Undo an adoption: its grants end, and the paths are known and not governed again."""
 
-    asked = ReasonInputSerializer
-
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Undo it."""
-        agent, by = self.acted()
-        move.roll_back(agent, by=by, reason=self.body(ReasonInputSerializer)["reason"])
-        return self.again(agent)
+    action = actions.UNDO
 
 
 class _Seen(Resource):
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = UnmanagedAgentSerializer
 
-    def rows(self) -> QuerySet[UnmanagedAgent]:
-        rows = UnmanagedAgent.objects.select_related("agent")
-        return rows if self.caller.sees_everything else rows.none()
-
-    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
-        return unmanaged_agents.about(row)
+    subject = actions.SEEN
 
 
 class UnmanagedAgents(_Seen, Listing):
@@ -372,27 +321,25 @@ class UnmanagedAgents(_Seen, Listing):
     ordering = ("-last_seen_at", "-id")
 
 
-class SeenMatch(_Seen):
+class SeenMatch(_Seen, ActionEndpoint):
     """Say that what was seen is an agent of ours."""
 
+    action = actions.MATCH
     asked = MatchInputSerializer
 
-    def post(self, request: Request, key: int) -> Response:  # noqa: ARG002 - as above
-        """Match it."""
-        unmanaged, body = self.found(), self.body(MatchInputSerializer)
-        self.about = self.links(unmanaged)
-        agent = self.find(visibility.agents(self.caller), slug=body["agent"])
-        unmanaged_agents.match(unmanaged, agent, by=self.principal, reason=body["reason"])
-        return self.again(unmanaged)
+    def read(self) -> dict[str, Any]:
+        """Read the agent, by name."""
+        body = super().read()
+        return {**body, "agent": self.find(visibility.agents(self.caller), slug=body["agent"])}
 
 
-class SeenBlock(_Seen, Act):
+class SeenBlock(_Seen, ActionEndpoint):
     """Block a name: it stays listed, and no client can register under it."""
 
-    verb = unmanaged_agents.block
+    action = actions.BLOCK
 
 
-class SeenUnblock(_Seen, Act):
+class SeenUnblock(_Seen, ActionEndpoint):
     """Unblock a name. The person who blocked it cannot do this."""
 
-    verb = unmanaged_agents.unblock
+    action = actions.UNBLOCK

@@ -9,17 +9,17 @@ from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from entitlements.access import visibility
-from entitlements.errors import Malformed, NotFound
+from entitlements.api.actions import Action
+from entitlements.errors import NotFound
 from entitlements.people.models import Person
-from entitlements.unmanaged_agents import unmanaged_agents
 from entitlements.unmanaged_agents.models import UnmanagedAgent
 from governance.console import doors, form_fields, paging
-from governance.onboarding import api, batches, queries, sponsorship
-from governance.onboarding.models import OnboardedAgent, OnboardingBatch
+from governance.onboarding import actions, api, batches, queries
+from governance.onboarding.models import OnboardedAgent
 
 _ABOUT: Final = dict.fromkeys(
     ("onboarding_not_readable", "onboarding_too_large", "onboarding_empty", "malformed"), "file"
@@ -72,15 +72,15 @@ def add(request: HttpRequest) -> HttpResponse:
         return form_fields.show(request, "console/onboarding/add.html", FileForm(), {})
     form = FileForm(request.POST, request.FILES)
 
-    def look(data: dict[str, Any]) -> OnboardingBatch:
-        doors.permit(request, "adoptions", None)
-        file = data["file"]
-        return batches.prepare(file.read(), file_name=file.name, agent=data["agent"], by=doors.person(request))
-
-    looked = form_fields.submit(request, form, look, _ABOUT)
+    looked = form_fields.perform(request, form, actions.BRING, fields=_ABOUT, values=_sent)
     if looked is None:
         return form_fields.show(request, "console/onboarding/add.html", form, {})
-    return redirect(f"/adoption/{looked.pk}/")
+    return redirect(f"/adoption/{looked.result.pk}/")
+
+
+def _sent(data: dict[str, Any]) -> dict[str, Any]:
+    file = data["file"]
+    return {"content": file.read(), "file_name": file.name, "agent": data["agent"]}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -88,10 +88,10 @@ def add(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show what a file says and what would be made of it; ask, answer, or say yes."""
     caller, person = doors.caller(request), doors.person(request)
-    batch = doors.find(queries.files(caller.human, everything=caller.sees_everything), pk=pk)
-    doors.about(request, *batches.about(batch))
+    batch = doors.find_subject(request, actions.BATCH, pk)
     if request.method == "POST":
-        doors.done(request, _act(request, batch, person))
+        action = doors.pressed(request, BUTTONS, "act")
+        doors.perform(request, action, batch, _values(request, action))
         return redirect(f"/adoption/{batch.pk}/")
     rows = OnboardedAgent.objects.filter(batch=batch).select_related("batch", "seen", "agent", "sponsor")
     page = paging.page(request, queries.visible(rows, caller.human, everything=caller.sees_everything), ("pk",))
@@ -108,36 +108,28 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "console/onboarding/one.html", context)
 
 
-def _act(request: HttpRequest, batch: OnboardingBatch, person: Person) -> str:
-    """Carry out the action of a button; returns the message."""
-    reason = doors.reason(request)
-    match request.POST.get("act"):
-        case "ask":
-            doors.permit(request, "adoption-ask", batch)
-            named = {name.removeprefix("sponsor-"): request.POST.get(name, "") for name in request.POST}
-            sponsors = {
-                doors.number(row): _person(login) for row, login in named.items() if row.isdecimal() and login.strip()
-            }
-            login = request.POST.get("sponsor", "")
-            proposed = sponsorship.ask(
-                batch, sponsor=_person(login) if login.strip() else None, sponsors=sponsors, by=person, reason=reason
-            )
-            count = len(proposed)
-            return ngettext("One sponsor answer is asked for.", "%(n)d sponsor answers are asked for.", count) % {
-                "n": count
-            }
-        case "accept" | "decline" as act:
-            doors.permit(request, "adoption-answer", batch)
-            sponsorship.answer(batch, accept=act == "accept", by=person, reason=reason)
-            return _("Accepted. An analyst says yes next.") if act == "accept" else _("Declined.")
-        case "confirm":
-            doors.permit(request, "adoption-confirm", batch)
-            done = batches.confirm(batch, by=person, reason=reason)
-            return _("Adopted: %(agents)d agents with %(grants)d grants. They end within 30 days.") % {
-                "agents": done.agents,
-                "grants": done.grants,
-            }
-    raise Malformed
+BUTTONS: Final = {
+    "ask": actions.ASK_SPONSORS,
+    "accept": actions.ANSWER,
+    "decline": actions.ANSWER,
+    "confirm": actions.CONFIRM,
+}
+DECISIONS: Final = {"match": actions.MATCH, "block": actions.BLOCK, "unblock": actions.UNBLOCK}
+
+
+def _values(request: HttpRequest, action: Action) -> dict[str, Any]:
+    """Read the form of a button."""
+    values: dict[str, Any] = {"reason": doors.reason(request)}
+    if action is actions.ANSWER:
+        values["accept"] = request.POST["act"] == "accept"
+    elif action is actions.ASK_SPONSORS:
+        named = {name.removeprefix("sponsor-"): request.POST.get(name, "") for name in request.POST}
+        values["sponsors"] = {
+            doors.number(row): _person(login) for row, login in named.items() if row.isdecimal() and login.strip()
+        }
+        login = request.POST.get("sponsor", "")
+        values["sponsor"] = _person(login) if login.strip() else None
+    return values
 
 
 def _person(login: str) -> Person:
@@ -151,24 +143,12 @@ def _person(login: str) -> Person:
 @doors.page
 def decide(request: HttpRequest, number: int) -> HttpResponse:
     """Match an unmanaged agent with one of ours, or block or unblock its name."""
-    caller = doors.caller(request)
-    seen = doors.find(UnmanagedAgent.objects.select_related("agent"), pk=number)
-    doors.about(request, *unmanaged_agents.about(seen))
-    by, reason = doors.person(request).principal, doors.reason(request)
-    match request.POST.get("act"):
-        case "match":
-            doors.permit(request, "seen-agent-match", seen)
-            agent = doors.find(visibility.agents(caller), slug=request.POST.get("agent", "").strip())
-            unmanaged_agents.match(seen, agent, by=by, reason=reason)
-            doors.done(request, _("It is %(name)s from now on.") % {"name": agent.name})
-        case "block":
-            doors.permit(request, "seen-agent-block", seen)
-            unmanaged_agents.block(seen, by=by, reason=reason)
-            doors.done(request, _("Blocked. No client registers under this name."))
-        case "unblock":
-            doors.permit(request, "seen-agent-unblock", seen)
-            unmanaged_agents.unblock(seen, by=by, reason=reason)
-            doors.done(request, _("No longer blocked."))
-        case _other:
-            raise Malformed
+    seen = doors.find_subject(request, actions.SEEN, number)
+    action = doors.pressed(request, DECISIONS, "act")
+    doors.permit(request, action.address, seen)
+    values: dict[str, Any] = {"reason": doors.reason(request)}
+    if action is actions.MATCH:
+        agents = visibility.agents(doors.caller(request))
+        values["agent"] = doors.find(agents, slug=request.POST.get("agent", "").strip())
+    doors.perform(request, action, seen, values)
     return redirect("/adoption/")

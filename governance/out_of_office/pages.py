@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from audit import clock
 from entitlements.people.models import Person
 from governance.console import doors, form_fields
-from governance.out_of_office import delegations
+from governance.out_of_office import actions
 from governance.out_of_office.models import OutOfOfficeDelegate
 
 _FIELDS = {"delegate_unfit": "delegate", "out_of_office_too_long": "ends_at", "out_of_office_in_ring": "delegate"}
@@ -48,31 +46,15 @@ def listing(request: HttpRequest) -> HttpResponse:
     """Show one's delegates and for whom one is a delegate; name a delegate."""
     person = doors.person(request)
     form = DelegationForm(request.POST) if request.method == "POST" else DelegationForm(initial=_now())
-    if request.method == "POST":
-        created = form_fields.submit(request, form, lambda data: _make(data, person), _FIELDS)
-        if created is not None:
-            doors.done(request, _("%(name)s answers in your place then.") % {"name": created.delegate.name})
-            return redirect("/settings/delegations/")
+    if request.method == "POST" and form_fields.perform(request, form, actions.MAKE, fields=_FIELDS):
+        return redirect("/settings/delegations/")
     offered = form_fields.people() if doors.caller(request).sees_everything else []
     return form_fields.show(
         request, "console/out_of_office/delegations.html", form, {**_current(person), "people": offered}
     )
 
 
-@require_POST
-@doors.page
-def end(request: HttpRequest, delegation: UUID) -> HttpResponse:
-    """End a delegation from or to oneself."""
-    person = doors.person(request)
-    row = doors.find(delegations.visible_to(person), pk=delegation)
-    doors.about(request, *delegations.about(row))
-    delegations.end(row.pk, by=person, reason=doors.reason(request))
-    doors.done(request, _("It is over. Answers that were given stay."))
-    return redirect("/settings/delegations/")
-
-
-def _make(data: dict[str, Any], by: Person) -> OutOfOfficeDelegate:
-    return delegations.make(delegations.delegate_by_login(data.pop("delegate")), by=by, **data)
+end = doors.post(actions.END, lambda _delegation: "/settings/delegations/")
 
 
 def _now() -> dict[str, Any]:

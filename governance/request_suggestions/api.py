@@ -20,6 +20,7 @@ from entitlements.grants.models import Grant
 from entitlements.oauth.door import known_uuid
 from governance.eligibility import eligibility
 from governance.request_suggestions import narrowest, precedents
+from governance.requests.actions import requester
 from governance.requests.api.requests import RequestResource
 
 
@@ -98,7 +99,7 @@ class Narrowest(RequestResource):
     )
     def get(self, request: Request) -> Response:
         """Suggest the fewest tools and the shortest time to ask for; past calls count for the agent's owners."""
-        query, by = request.query_params.dict(), self.requester()
+        query, by = request.query_params.dict(), requester(self.caller)
         denied = self._denied(query.get("denied_call", ""), by)
         if denied is not None:
             query = {"agent": denied.agent, "tool": denied.tool, **query}

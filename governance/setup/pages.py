@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.core.validators import validate_email
@@ -79,7 +80,7 @@ def attest(request: HttpRequest) -> HttpResponse:
         setup.attest_backup(made_at, by=doors.person(request), where=where)
     except ValueError as problem:
         raise Malformed(_("The day is written like 2026-11-24.")) from problem
-    doors.done(request, _("Noted."))
+    messages.success(request, _("Noted."))
     return redirect(f"{reverse(_SETUP)}#backup")
 
 
@@ -89,7 +90,7 @@ def trust(request: HttpRequest) -> HttpResponse:
     """Trust the issuer that was tested, after step-up authentication."""
     doors.about(request, "setup:sign_in")
     setup.trust_company(by=doors.person(request))
-    doors.done(request, _("Trusted. Now say which of its accounts is yours, by signing in there."))
+    messages.success(request, _("Trusted. Now say which of its accounts is yours, by signing in there."))
     return redirect(f"{reverse(_SETUP)}#sign_in")
 
 
@@ -121,7 +122,7 @@ def invite(request: HttpRequest) -> HttpResponse:
         return _show(request, problem=refusal)
     address = f"{settings.CONSOLE_URL}{reverse('welcome', args=[token])}"
     if setup.mail().is_green and _mailed(person, address):
-        doors.done(request, _("%(email)s was sent a link.") % {"email": email})
+        messages.success(request, _("%(email)s was sent a link.") % {"email": email})
         return redirect(f"{reverse(_SETUP)}#second_admin")
     answer = _show(request, fresh=address, fresh_for=person)
     answer["Cache-Control"] = "no-store"

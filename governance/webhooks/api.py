@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.db.models import QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Slug, Text
+from entitlements.api.actions import Performed
+from entitlements.api.fields import OutputSerializer
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from governance.api.matrix import MATRIX
-from governance.webhooks import delivery, webhooks
+from governance.webhooks import actions
 from governance.webhooks.models import Webhook, WebhookMessage
-
-_EVENTS = [(str(event), str(event)) for event in webhooks.EVENTS]
-
-
-class WebhookInputSerializer(InputSerializer):
-    """A new endpoint: its address, the form of its messages, and the events it subscribes to."""
-
-    slug = Slug()
-    url = Text(max_length=2000)
-    form = serializers.ChoiceField(choices=Webhook.Form.choices, default=Webhook.Form.STANDARD)
-    events = serializers.ListField(child=serializers.ChoiceField(choices=_EVENTS), min_length=1, max_length=50)
 
 
 class WebhookSerializer(OutputSerializer):
@@ -89,14 +76,8 @@ class MessageFilter(filters.FilterSet):
 
 class _WebhookResource(Resource):
     matrix: ClassVar[Matrix] = MATRIX
+    subject = actions.WEBHOOK
     shown: ClassVar[type[OutputSerializer]] = WebhookSerializer
-    lookup = "slug"
-
-    def rows(self) -> QuerySet[Webhook]:
-        return Webhook.objects.all()
-
-    def links(self, found: Webhook) -> list[str]:
-        return [f"webhook:{found.slug}"]
 
     def with_secret(self, webhook: Webhook, secret: str, status: int) -> Response:
         """Answer with an endpoint and the secret that was just made."""
@@ -104,75 +85,59 @@ class _WebhookResource(Resource):
         return Response(WebhookSerializer(webhook, context=context).data, status=status)
 
 
-class Webhooks(_WebhookResource, Listing):
+class Webhooks(_WebhookResource, Listing, CreateEndpoint):
     """List the webhooks, or add one."""
 
+    action = actions.ADD
     filterset_class = WebhookFilter
     ordering = ("slug",)
-    asked = WebhookInputSerializer
-    answers = HTTPStatus.CREATED
     shown_once = frozenset({"secret"})
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Add an endpoint; its secret is in this answer alone."""
-        webhook, secret = webhooks.make(**self.body(WebhookInputSerializer), by=self.principal)
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the endpoint; its secret is in this answer alone."""
+        webhook, secret = performed.result
         return self.with_secret(webhook, secret, HTTPStatus.CREATED)
 
 
-class WebhookDetail(_WebhookResource, Look):
+class WebhookDetail(_WebhookResource, Detail):
     """Show a webhook."""
 
 
-class RotateWebhook(_WebhookResource):
+class RotateWebhook(_WebhookResource, ActionEndpoint):
     """Give a webhook a new secret, shown only in the answer."""
 
-    asked = ReasonInputSerializer
+    action = actions.ROTATE
     shown_once = frozenset({"secret"})
 
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Give it a new secret, shown only in this answer; for a day the previous one signs as well."""
-        webhook = self.found()
-        self.permit(webhook, *self.links(webhook))
-        self.body(ReasonInputSerializer)
-        secret = webhooks.rotate(webhook, by=self.principal)
-        return self.with_secret(self.found(), secret, HTTPStatus.OK)
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the new secret; for a day the previous one signs as well."""
+        return self.with_secret(self.find_row(), performed.result, HTTPStatus.OK)
 
 
-class TestWebhook(_WebhookResource):
+class TestWebhook(_WebhookResource, ActionEndpoint):
     """Send a webhook a test message."""
 
-    asked = ReasonInputSerializer
-
-    @extend_schema(responses=MessageSerializer)
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Queue a message that says that it is a test; `/webhook-messages` shows what became of it."""
-        webhook = self.found()
-        self.permit(webhook, *self.links(webhook))
-        message = webhooks.queue_test(webhook, by=self.principal, reason=self.body(ReasonInputSerializer)["reason"])
-        return Response(MessageSerializer(message).data)
+    action = actions.TEST
+    shows_result = True
+    shown = MessageSerializer
 
 
-class StopWebhook(_WebhookResource, Act):
+class StopWebhook(_WebhookResource, ActionEndpoint):
     """Stop a webhook: nothing is sent to it any more."""
 
-    verb = staticmethod(webhooks.stop)
+    action = actions.STOP
 
 
-class StartWebhook(_WebhookResource, Act):
+class StartWebhook(_WebhookResource, ActionEndpoint):
     """Start a stopped webhook."""
 
-    verb = staticmethod(webhooks.start)
+    action = actions.START
 
 
 class _MessageResource(Resource):
     matrix: ClassVar[Matrix] = MATRIX
+    subject = actions.MESSAGE
     shown: ClassVar[type[OutputSerializer]] = MessageSerializer
-
-    def rows(self) -> QuerySet[WebhookMessage]:
-        return WebhookMessage.objects.select_related("webhook")
-
-    def links(self, found: WebhookMessage) -> list[str]:
-        return [f"delivery:{found.pk}", f"webhook:{found.webhook.slug}"]
 
 
 class Messages(_MessageResource, Listing):
@@ -182,10 +147,7 @@ class Messages(_MessageResource, Listing):
     ordering = ("-made_at", "-id")
 
 
-class ReplayMessage(_MessageResource, Act):
+class ReplayMessage(_MessageResource, ActionEndpoint):
     """Try again a message that was given up."""
 
-    @staticmethod
-    def verb(message: WebhookMessage, **by_and_reason: Any) -> WebhookMessage:  # noqa: ANN401 - a person and a text
-        """Try it again."""
-        return delivery.replay(message.pk, **by_and_reason)
+    action = actions.REPLAY

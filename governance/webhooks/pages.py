@@ -16,8 +16,8 @@ from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError, Malformed
 from governance.console import doors, form_fields, paging
-from governance.webhooks import delivery, webhooks
-from governance.webhooks.models import Webhook
+from governance.webhooks import actions, webhooks
+from governance.webhooks.models import Webhook, WebhookMessage
 
 _FIELDS: Final = {"webhook_taken": "slug", "forbidden_address": "url", "unknown_event": "events"}
 
@@ -58,13 +58,9 @@ class AddForm(forms.Form):
 def listing(request: HttpRequest) -> HttpResponse:
     """List the endpoints, and add one; its secret is shown only now."""
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
-    if request.method == "POST":
-        by = doors.person(request).principal
-        added = form_fields.submit(
-            request, form, lambda values: webhooks.make(values.pop("slug"), **values, by=by), _FIELDS
-        )
-        if added is not None:
-            return _show(request, added[0], fresh=added[1])
+    if request.method == "POST" and (added := form_fields.perform(request, form, actions.ADD, fields=_FIELDS)):
+        endpoint, secret = added.result
+        return _show(request, endpoint, fresh=secret)
     context = {"page": paging.page(request, Webhook.objects.all(), ("slug", "id"))}
     return form_fields.show(request, "console/webhooks/webhooks.html", form, context)
 
@@ -73,10 +69,9 @@ def listing(request: HttpRequest) -> HttpResponse:
 @doors.page
 def endpoint_page(request: HttpRequest, webhook: str) -> HttpResponse:
     """Show an endpoint and its messages, or act on it."""
-    endpoint = doors.find(Webhook.objects.all(), slug=webhook)
+    endpoint = doors.find_subject(request, actions.WEBHOOK, webhook)
     if request.method != "POST":
         return _show(request, endpoint)
-    doors.about(request, f"webhook:{endpoint.slug}")
     try:
         return _act(request, endpoint)
     except DomainError as refusal:
@@ -84,42 +79,30 @@ def endpoint_page(request: HttpRequest, webhook: str) -> HttpResponse:
         return _show(request, endpoint, problem=refusal)
 
 
-_ACTS: Final = {
-    **{verb: f"webhook-{verb}" for verb in ("rotate", "test", "stop", "start")},
-    "replay": "webhook-message-replay",
+BUTTONS: Final = {
+    "rotate": actions.ROTATE,
+    "test": actions.TEST,
+    "stop": actions.STOP,
+    "start": actions.START,
+    "replay": actions.REPLAY,
 }
-"""The API's name of each button's act."""
 
 
 def _act(request: HttpRequest, endpoint: Webhook) -> HttpResponse:
-    verb, by, reason = request.POST.get("verb", ""), doors.person(request).principal, doors.reason(request)
-    if (act := _ACTS.get(verb)) is None:
-        raise Malformed
-    doors.require_reauthentication(request, act)
-    if verb == "rotate":
-        return _show(request, endpoint, fresh=webhooks.rotate(endpoint, by=by))
-    if verb == "test":
-        webhooks.queue_test(endpoint, by=by)
-        doors.done(request, _("A test leaves within seconds. The list below shows what became of it."))
-    elif verb == "stop":
-        webhooks.stop(endpoint, by=by, reason=reason)
-        doors.done(request, _("The webhook is stopped."))
-    elif verb == "start":
-        webhooks.start(endpoint, by=by, reason=reason)
-        doors.done(request, _("The webhook receives events from now on."))
-    else:
-        delivery.replay(_message(request, endpoint), by=by)
-        doors.done(request, _("The message is sent again within seconds."))
+    action = doors.pressed(request, BUTTONS)
+    row = _message(request, endpoint) if action is actions.REPLAY else endpoint
+    performed = doors.perform(request, action, row)
+    if action is actions.ROTATE:
+        return _show(request, endpoint, fresh=performed.result)
     return redirect(reverse("webhook-page", args=[endpoint.slug]))
 
 
-def _message(request: HttpRequest, endpoint: Webhook) -> UUID:
+def _message(request: HttpRequest, endpoint: Webhook) -> WebhookMessage:
     try:
         key = UUID(request.POST.get("message", ""))
     except ValueError as why:
         raise Malformed from why
-    message: UUID = doors.find(endpoint.messages.all(), pk=key).pk
-    return message
+    return doors.find(endpoint.messages.select_related("webhook"), pk=key)
 
 
 def _show(

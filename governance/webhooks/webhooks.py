@@ -116,13 +116,13 @@ def make(slug: str, *, url: str, form: str, events: Collection[str], by: Princip
 
 
 @transaction.atomic
-def rotate(webhook: Webhook, *, by: Principal) -> str:
+def rotate(webhook: Webhook, *, by: Principal, reason: str = "") -> str:
     """Give an endpoint a new secret and return it, shown only now; the previous one signs beside it for a day."""
     locked, secret = lock(webhook), _secret()
     locked.sealed_previous, locked.previous_until = locked.sealed_secret, clock.now() + OVERLAP
     locked.sealed_secret = seal.seal(secret.encode(), _place(locked.slug, "secret"))
     locked.save(update_fields=["sealed_previous", "previous_until", "sealed_secret"])
-    log.record(Action.WEBHOOK_SECRET_ROTATED, about=[f"webhook:{locked.slug}"], by=by)
+    log.record(Action.WEBHOOK_SECRET_ROTATED, about=[f"webhook:{locked.slug}"], by=by, reason=reason)
     return secret
 
 

@@ -9,14 +9,11 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from entitlements.access import visibility
-from entitlements.api import preconditions
-from entitlements.api.endpoints import Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, Lasts, LineInputSerializer, LineShown, OutputSerializer, Text
-from entitlements.catalog import entitlements, search
+from entitlements.api.resources import CreateEndpoint, Detail, EditEndpoint, Listing, Resource
+from entitlements.catalog import actions, search
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.errors import DomainError
 
@@ -90,51 +87,38 @@ class EntitlementChangesInputSerializer(InputSerializer):
 
 class _Entitlements(Resource):
     shown = EntitlementSerializer
-    lookup = "scope"
-
-    def rows(self) -> QuerySet[Entitlement]:
-        return visibility.entitlements(self.caller)
-
-    def links(self, entitlement: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"entitlement:{entitlement.scope}", f"system:{entitlement.system.slug}"]
+    subject = actions.ENTITLEMENT
 
 
-class Entitlements(_Entitlements, Listing):
+class Entitlements(_Entitlements, Listing, CreateEndpoint):
     """List entitlements, or make one."""
 
+    action = actions.MAKE_ENTITLEMENT
+    asked = EntitlementInputSerializer
     filterset_class = EntitlementFilter
     ordering = ("scope",)
-    asked = EntitlementInputSerializer
-    answers = HTTPStatus.CREATED
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Make an entitlement."""
-        values = self.body(EntitlementInputSerializer)
-        system = self.find(visibility.systems(self.caller), slug=values.pop("system"))
+    def read(self) -> dict[str, Any]:
+        """Read the entitlement, with its system and tools; the caller must have a right to the system."""
+        values = super().read()
+        system = self.find(visibility.systems(self.caller), slug=values["system"])
         self.permit(system, f"system:{system.slug}")
-        tools = _tools(system, values.pop("lines", []))
-        entitlement = entitlements.make_entitlement(
-            system, values.pop("scope"), tools=tools, by=self.principal, **values
-        )
-        return self.again(entitlement, status=HTTPStatus.CREATED)
+        lines = values.pop("lines", [])
+        return {**values, "system": system, "tools": _tools(system, lines)}
 
 
-class One(_Entitlements, Look):
+class One(_Entitlements, Detail, EditEndpoint):
     """Show an entitlement, or edit it."""
 
+    action = actions.EDIT_ENTITLEMENT
     asked = EntitlementChangesInputSerializer
 
-    def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Edit it, from the version that If-Match names."""
-        entitlement = self.found()
-        self.permit(entitlement, *self.links(entitlement))
-        preconditions.require(request, entitlement.version)
-        values = self.body(EntitlementChangesInputSerializer)
-        tools = _tools(entitlement.system, values.pop("lines")) if "lines" in values else None
-        entitlements.edit_entitlement(
-            entitlement, tools=tools, by=self.principal, version=entitlement.version, **values
-        )
-        return self.again(entitlement)
+    def read(self) -> dict[str, Any]:
+        """Read the changes, with the tools."""
+        values = super().read()
+        lines = values.pop("lines", None)
+        tools = None if lines is None else _tools(self.find_row().system, lines)
+        return {**values, "tools": tools}
 
 
 def _tools(system: System, lines: Iterable[Mapping[str, Any]]) -> dict[Tool, Mapping[str, Any]]:

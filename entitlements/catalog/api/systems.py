@@ -5,25 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import asdict, dataclass
-from http import HTTPStatus
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements import addresses
-from entitlements.access import visibility
-from entitlements.api import preconditions
-from entitlements.api.endpoints import Act, Listing, Look, Resource
+from entitlements.api.actions import Performed
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
-from entitlements.catalog import discovery, systems
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, EditEndpoint, Listing, Resource
+from entitlements.catalog import actions
 from entitlements.catalog.models import System
 from entitlements.errors import DomainError
 from entitlements.people.api import known_person
-from entitlements.secrets import vault
 from entitlements.secrets.models import Secret
 from entitlements.upstream import reach, upstream
 
@@ -149,67 +145,45 @@ class DiscoverySerializer(OutputSerializer):
 
 class _Systems(Resource):
     shown: ClassVar[type[OutputSerializer]] = SystemSerializer
-    lookup = "slug"
-
-    def rows(self) -> QuerySet[System]:
-        return visibility.systems(self.caller)
-
-    def links(self, system: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"system:{system.slug}"]
+    subject = actions.SYSTEM
 
 
-class Systems(_Systems, Listing):
+class Systems(_Systems, Listing, CreateEndpoint):
     """List systems, or register one."""
 
+    action = actions.REGISTER
+    asked = SystemInputSerializer
     filterset_class = SystemFilter
     ordering = ("slug",)
-    asked = SystemInputSerializer
-    answers = HTTPStatus.CREATED
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Register a system."""
-        values = self.body(SystemInputSerializer)
-        owner = known_person(values.pop("owner"))
-        system = systems.register_system(values.pop("slug"), owner=owner, by=self.principal, **values)
-        return self.again(system, status=HTTPStatus.CREATED)
+    def read(self) -> dict[str, Any]:
+        """Read the system, and its owner by login."""
+        values = super().read()
+        return {**values, "owner": known_person(values["owner"])}
 
 
-class One(_Systems, Look):
+class One(_Systems, Detail, EditEndpoint):
     """Show a system, or edit it."""
 
+    action = actions.EDIT
     asked = SystemChangesInputSerializer
 
-    def patch(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Edit it, from the version that If-Match names."""
-        system = self.found()
-        self.permit(system, *self.links(system))
-        preconditions.require(request, system.version)
-        values = self.body(SystemChangesInputSerializer)
-        if "owner" in values:
-            values["owner"] = known_person(values["owner"])
-        systems.edit_system(system, by=self.principal, version=system.version, **values)
-        return self.again(system)
+    def read(self) -> dict[str, Any]:
+        """Read the changes, and the owner by login."""
+        values = super().read()
+        return {**values, "owner": known_person(values["owner"])} if "owner" in values else values
 
 
-class Discover(_Systems):
+class Discover(_Systems, ActionEndpoint):
     """Ask the system for its tools now, and compare them with the pins."""
 
+    action = actions.DISCOVER
     shown = DiscoverySerializer
     durable = True
 
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Discover; the network is asked before the transaction begins. A list that breaks off is kept that far."""
-        system = self.found()
-        self.permit(system, *self.links(system))
-        try:
-            raw = asyncio.run(upstream.discover(system))
-        except DomainError as refusal:
-            if isinstance(refusal, upstream.PartialList):
-                discovery.record_discovery(system, refusal.listed, by=self.principal, complete=False)
-            refusal.detail["stage"] = reach.stage(refusal).value
-            raise
-        result = discovery.record_discovery(system, raw, by=self.principal)
-        return Response(asdict(result))
+    def answer(self, performed: Performed) -> Response:
+        """Answer with what was found; the network was asked before the transaction began."""
+        return Response(asdict(performed.result.found))
 
 
 class Test(_Systems):
@@ -220,7 +194,7 @@ class Test(_Systems):
 
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Try to list the tools of the system, and report how it went."""
-        system = self.found()
+        system = self.find_row()
         self.permit(system, *self.links(system))
         began, result = time.monotonic(), TestResult()
         try:
@@ -232,26 +206,20 @@ class Test(_Systems):
         return Response(asdict(result))
 
 
-class Disable(_Systems, Act):
+class Disable(_Systems, ActionEndpoint):
     """Stop a system at once: no token for it, no call to it."""
 
-    verb = staticmethod(systems.disable_system)
+    action = actions.DISABLE
 
 
-class Enable(_Systems, Act):
+class Enable(_Systems, ActionEndpoint):
     """Enable a disabled system. The person who disabled it cannot."""
 
-    verb = staticmethod(systems.enable_system)
+    action = actions.ENABLE
 
 
-class Credential(_Systems):
+class Credential(_Systems, ActionEndpoint):
     """Store the credential that the gateway sends upstream. It is never shown again."""
 
+    action = actions.SET_SECRET
     asked = SecretInputSerializer
-
-    def put(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Store the credential."""
-        system = self.found()
-        self.permit(system, *self.links(system))
-        vault.set_secret(system, by=self.principal, **self.body(SecretInputSerializer))
-        return self.again(system)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
-from entitlements.access import visibility
-from entitlements.access.caller import Caller
-from entitlements.api import preconditions
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
-from entitlements.catalog import discovery, tools
+from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
+from entitlements.catalog import actions, discovery, tools
 from entitlements.catalog.models import Tool, ToolVersion
 from entitlements.definitions import classes, differences, impressions
-from entitlements.hooks import Hook
 
 
 class ToolFilter(filters.FilterSet):
@@ -142,35 +136,17 @@ class ApprovalInputSerializer(InputSerializer):
     accept = serializers.RegexField(r"^[0-9a-f]{64}$", default="", allow_blank=True)
 
 
-BEFORE_CLASSING: Final[Hook[[Caller, tools.Approval, str], None]] = Hook("class a tool", "combinations")
-"""What refuses to class a tool before the caller, who says what they accept, knows what follows."""
-
-
-def approve(tool: Tool, values: dict[str, Any], *, by: Caller, among_others: bool = False) -> Tool:
-    """Approve a tool as a body of the API says, alone or as one of many.
-
-    Raises what the looks raise, and catalog.approve_tool or, of many, catalog.approve_tools.
-    """
+def approval_of(tool: Tool, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of an approval as the action takes them."""
     reason, accepted = values.pop("reason"), values.pop("accept")
     flows: dict[str, bool | None] = {flow: values.pop(flow) for flow in classes.FLOWS if flow in values}
-    approval = tools.Approval(tool, **values, flows=flows)
-    BEFORE_CLASSING.ask(by, approval, accepted)
-    if among_others:
-        return tools.approve_tools([approval], by=by.principal, reason=reason)[0]
-    return tools.approve_tool(approval, by=by.principal, reason=reason)
+    return {"approval": tools.Approval(tool, **values, flows=flows), "accept": accepted, "reason": reason}
 
 
 class _Tools(Resource):
     shown: ClassVar[Any] = ToolSerializer
 
-    def rows(self) -> QuerySet[Tool]:
-        return visibility.tools(self.caller)
-
-    def where(self) -> dict[str, Any]:
-        return {"system__slug": self.kwargs["system"], "name": self.kwargs["name"]}
-
-    def links(self, tool: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"tool:{tool.system.slug}/{tool.name}", f"system:{tool.system.slug}"]
+    subject = actions.TOOL
 
 
 class Tools(_Tools, Listing):
@@ -180,39 +156,36 @@ class Tools(_Tools, Listing):
     ordering = ("system__slug", "name")
 
 
-class One(_Tools, Look):
+class One(_Tools, Detail):
     """Show a tool with its definitions and what changed between them."""
 
     shown = ToolDetailSerializer
 
 
-class Approve(_Tools):
+class Approve(_Tools, ActionEndpoint):
     """Pin the definition that was read, and let it be served."""
 
+    action = actions.APPROVE_TOOL
     asked = ApprovalInputSerializer
 
-    def post(self, request: Request, system: str, name: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Approve the tool."""
-        tool = self.found()
-        self.permit(tool, *self.links(tool))
-        preconditions.respect(request, tool.version)
-        approve(tool, self.body(ApprovalInputSerializer), by=self.caller)
-        return self.again(tool)
+    def read(self) -> dict[str, Any]:
+        """Read the approval."""
+        return approval_of(self.find_row(), super().read())
 
 
-class Quarantine(_Tools, Act):
+class Quarantine(_Tools, ActionEndpoint):
     """Stop a tool until a person has reviewed it again."""
 
-    verb = staticmethod(tools.quarantine)
+    action = actions.QUARANTINE_TOOL
 
 
-class Disable(_Tools, Act):
+class Disable(_Tools, ActionEndpoint):
     """Stop a tool until it is enabled."""
 
-    verb = staticmethod(tools.disable_tool)
+    action = actions.DISABLE_TOOL
 
 
-class Enable(_Tools, Act):
+class Enable(_Tools, ActionEndpoint):
     """Enable a disabled tool. The person who disabled it cannot."""
 
-    verb = staticmethod(tools.enable_tool)
+    action = actions.ENABLE_TOOL

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
-from http import HTTPStatus
 from typing import IO, Any, ClassVar, Final
 
 from django.core.files.uploadhandler import MemoryFileUploadHandler
-from django.db import transaction
-from django.db.models import QuerySet
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser
-from rest_framework.request import Request
-from rest_framework.response import Response
 
-from entitlements import strict, tasks
-from entitlements.access import visibility
-from entitlements.api.endpoints import Look, Resource
-from entitlements.api.fields import EmptyInputSerializer, InputSerializer, OutputSerializer, Text
+from entitlements import strict
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.parsers import NotAnObject
-from entitlements.catalog_files import imports, offers
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Resource
+from entitlements.catalog_files import actions, offers
 from entitlements.catalog_files.models import CatalogImport
 from entitlements.errors import Malformed
 from entitlements.people.api import known_person
@@ -143,15 +136,10 @@ class ImportInputSerializer(InputSerializer):
 
 class _Imports(Resource):
     shown: ClassVar[type[OutputSerializer]] = ImportSerializer
-
-    def rows(self) -> QuerySet[CatalogImport]:
-        return visibility.imports(self.caller)
-
-    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
-        return imports.about(row)
+    subject = actions.IMPORT_SUBJECT
 
 
-class Imports(_Imports):
+class Imports(_Imports, CreateEndpoint):
     """Import a catalogue: a form with a `file`, or JSON with the `catalogue` itself. Nothing is approved by it.
 
     Without `confirm` it is only looked at: the answer says what it would change. A small one is done when the answer
@@ -159,46 +147,28 @@ class Imports(_Imports):
     """
 
     parser_classes = (JSON, Form)  # type: ignore[assignment]  # wider than the base's
+    action = actions.IMPORT
     asked = ImportInputSerializer
-    answers = HTTPStatus.CREATED
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Preview it, and import it where `confirm` is set."""
-        asked = self.body(ImportInputSerializer)
-        content = _content(asked)
-        owner = known_person(asked["owner"])
-        name = asked.get("file_name") or "catalogue.json"
-        previewed = imports.preview(content, file_name=name, owner=owner, by=self.principal)
-        if asked["confirm"]:
-            begin(previewed, by=self.principal)
-        return self.again(previewed, status=HTTPStatus.CREATED)
+    def read(self) -> dict[str, Any]:
+        """Read the file, and the owner by login."""
+        asked = super().read()
+        return {
+            "content": _content(asked),
+            "file_name": asked.get("file_name") or "catalogue.json",
+            "owner": known_person(asked["owner"]),
+            "confirm": asked["confirm"],
+        }
 
 
-class One(_Imports, Look):
+class One(_Imports, Detail):
     """Show an import and how far it has come."""
 
 
-class Confirm(_Imports):
+class Confirm(_Imports, ActionEndpoint):
     """Confirm an import after its preview."""
 
-    asked = EmptyInputSerializer
-
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Begin it."""
-        previewed = self.found()
-        self.body(EmptyInputSerializer)
-        begin(previewed, by=self.principal)
-        return self.again(previewed)
-
-
-def begin(previewed: CatalogImport, *, by: Any) -> None:  # noqa: ANN401 - a principal
-    """Confirm an import, and take it in at once when it is small, else have a worker do it."""
-    imports.confirm(previewed, by=by)
-    if imports.is_small(previewed):
-        while imports.continue_import(previewed.pk):
-            pass
-    else:  # a message that is lost is made up for by the sweep
-        transaction.on_commit(partial(tasks.run_import.delay, str(previewed.pk)), robust=True)
+    action = actions.CONFIRM
 
 
 def _content(asked: Mapping[str, Any]) -> bytes:

@@ -16,6 +16,7 @@ from entitlements.api import permissions
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text, duration
 from entitlements.api.matrix import MATRIX
+from entitlements.catalog import actions
 from entitlements.catalog.api import entitlements as entitlements_api
 from entitlements.catalog.api import tools
 from entitlements.catalog.api.systems import KINDS
@@ -208,7 +209,8 @@ class ApplyCatalog(_Plans):
 
     def approve(self, tool: Tool, approval: dict[str, Any], reason: str) -> Tool:
         """Approve a tool as the single act does."""
-        return tools.approve(tool, {**approval, "reason": reason, "accept": ""}, by=self.caller)
+        values = tools.approval_of(tool, {**approval, "reason": reason, "accept": ""})
+        return actions.approve(tool, **values, by=self.caller)
 
 
 def _step(step: plans.Step, seen: set[Any]) -> dict[str, Any]:

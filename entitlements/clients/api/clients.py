@@ -6,22 +6,19 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
-from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements import addresses
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
-from entitlements.api.endpoints import Act, Listing, Look, Resource
-from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Text
+from entitlements.api.actions import Performed
+from entitlements.api.fields import OutputSerializer
 from entitlements.api.matrix import DECLARED
-from entitlements.clients import clients
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
+from entitlements.clients import actions, clients
 from entitlements.clients.models import Client
-from entitlements.decisions import scopes
 from entitlements.errors import Forbidden
 
 from .credentials import CredentialSerializer
@@ -89,30 +86,6 @@ class ClientSerializer(OutputSerializer):
         return secret
 
 
-class ClientInputSerializer(InputSerializer):
-    """A new client: of an agent, or (without one) a script of the platform."""
-
-    client_id = serializers.RegexField(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,98}$")
-    agent = Text(max_length=64, allow_null=True, default=None)
-    auth = serializers.ChoiceField(choices=Client.Auth.choices, default=Client.Auth.PRIVATE_KEY_JWT)
-    name = Text(max_length=200, default="", allow_blank=True)
-    jwks = serializers.DictField(allow_null=True, default=None)
-    redirect_uris = serializers.ListField(child=serializers.URLField(max_length=500), default=list, max_length=20)
-    api_scopes = serializers.ListField(child=Text(max_length=128), default=list, max_length=20)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Check that a method has its credential, and that scopes are of our own API."""
-        keys = (attrs["jwks"] or {}).get("keys", [])
-        if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
-            raise serializers.ValidationError({"jwks": "A key set holds a list of keys, each an object (RFC 7517)."})
-        has_keys = bool(keys)
-        if (attrs["auth"] == Client.Auth.PRIVATE_KEY_JWT) != has_keys:
-            raise serializers.ValidationError({"jwks": "Public keys go with private_key_jwt, and with nothing else."})
-        if any(scopes.system_of(scope) != addresses.MANDATE for scope in attrs["api_scopes"]):
-            raise serializers.ValidationError({"api_scopes": "These are scopes of Mandate's own API."})
-        return attrs
-
-
 def _answer(registered: clients.Registered, context: Mapping[str, Any], status: HTTPStatus) -> Response:
     """Show a client with its new secret once; 202 and the credential where that waits for acceptance."""
     once = {**context, "secret": registered.secret}
@@ -123,69 +96,65 @@ def _answer(registered: clients.Registered, context: Mapping[str, Any], status: 
 
 class _Clients(Resource):
     shown = ClientSerializer
-    lookup = "client_id"
-
-    def rows(self) -> QuerySet[Client]:
-        return visibility.clients(self.caller)
-
-    def links(self, client: Any) -> list[str]:  # noqa: ANN401 - a row
-        return [f"client:{client.client_id}", *([f"agent:{client.agent.slug}"] if client.agent else [])]
+    subject = actions.CLIENT
 
 
-class Clients(_Clients, Listing):
+class Clients(_Clients, Listing, CreateEndpoint):
     """List clients, or register one."""
 
     filterset_class = ClientFilter
     ordering = ("client_id",)
-    asked = ClientInputSerializer
-    answers = HTTPStatus.CREATED
+    action = actions.REGISTER
     answers_also: ClassVar = _WAITS
     shown_once = frozenset({"secret"})
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Register a client. Of an agent, by others than its sponsor and owners: it waits for acceptance (202)."""
-        values = self.body(ClientInputSerializer)
-        slug = values.pop("agent")
+    def read(self) -> dict[str, Any]:
+        """Read the client, and find its agent, to which the caller must have a right."""
+        values = super().read()
+        slug = values["agent"]
         agent = self.find(visibility.agents(self.caller), slug=slug) if slug else None
         self.permit(agent, *([f"agent:{agent.slug}"] if agent else []))
         check_gives(self.caller, values["api_scopes"])
-        registered = clients.register(values.pop("client_id"), agent=agent, by=self.principal, **values)
-        return _answer(registered, self.get_serializer_context(), HTTPStatus.CREATED)
+        return {**values, "agent": agent}
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the client. Of an agent, by others than its sponsor and owners: it waits (202)."""
+        return _answer(performed.result, self.get_serializer_context(), HTTPStatus.CREATED)
 
 
-class One(_Clients, Look):
+class One(_Clients, Detail):
     """Show a client."""
 
 
-class Disable(_Clients, Act):
+class Disable(_Clients, ActionEndpoint):
     """Stop a client at once; its tokens die."""
 
-    verb = staticmethod(clients.disable)
+    action = actions.DISABLE
 
 
-class Rotate(_Clients):
+class Rotate(_Clients, ActionEndpoint):
     """Give a client another secret, shown in this answer alone; the one before opens nothing once this one works.
 
     A secret of an agent's client waits for acceptance (202), unless a person responsible for the agent asks for it.
     """
 
-    asked = ReasonInputSerializer
+    action = actions.ROTATE
     answers_also: ClassVar = _WAITS
     shown_once = frozenset({"secret"})
 
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Rotate the secret."""
-        client = self.found()
-        self.permit(client, *self.links(client))
-        check_may_hold(self.caller, client)
-        rotated = clients.rotate_secret(client, by=self.principal, reason=self.body(ReasonInputSerializer)["reason"])
-        return _answer(rotated, self.get_serializer_context(), HTTPStatus.OK)
+    def check(self, row: Client) -> None:
+        """Check that the caller has the scopes of the client."""
+        check_may_hold(self.caller, row)
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the secret, or with the credential that waits."""
+        return _answer(performed.result, self.get_serializer_context(), HTTPStatus.OK)
 
 
-class Enable(_Clients, Act):
+class Enable(_Clients, ActionEndpoint):
     """Enable a client that is disabled or was closed for lack of use. It needs new tokens."""
 
-    verb = staticmethod(clients.enable)
+    action = actions.ENABLE
 
     def check(self, row: Client) -> None:
         """Check that the caller has the scopes of the client."""

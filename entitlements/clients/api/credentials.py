@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-from uuid import UUID
+from typing import ClassVar
 
-from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
-from entitlements.access import visibility
-from entitlements.api.endpoints import Act, Listing, Look, Resource
 from entitlements.api.fields import OutputSerializer
-from entitlements.clients import acceptance, credentials
+from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
+from entitlements.clients import actions, credentials
 from entitlements.clients.models import Client, ClientCredential
-from entitlements.errors import Forbidden
 
 
 class CredentialFilter(filters.FilterSet):
@@ -75,12 +69,7 @@ class CredentialSerializer(OutputSerializer):
 
 class _Credentials(Resource):
     shown = CredentialSerializer
-
-    def rows(self) -> QuerySet[ClientCredential]:
-        return visibility.client_credentials(self.caller)
-
-    def links(self, credential: Any) -> list[str]:  # noqa: ANN401 - a row
-        return credentials.about(credential)
+    subject = actions.CREDENTIAL
 
 
 class Credentials(_Credentials, Listing):
@@ -90,27 +79,17 @@ class Credentials(_Credentials, Listing):
     ordering = ("-asked_at", "-id")
 
 
-class One(_Credentials, Look):
+class One(_Credentials, Detail):
     """Show a credential."""
 
 
-class Accept(_Credentials):
+class Accept(_Credentials, ActionEndpoint):
     """Accept a credential that waits; it works from then on. The secret or key before it opens nothing any longer."""
 
-    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - the framework's signature
-        """Accept the credential, as a signed-in person."""
-        credential = self.found()
-        self.permit(credential, *self.links(credential))
-        if self.caller.human is None:
-            raise Forbidden
-        acceptance.accept(credential.pk, by=self.caller.human)
-        return self.again(credential)
+    action = actions.ACCEPT
 
 
-class Refuse(_Credentials, Act):
+class Refuse(_Credentials, ActionEndpoint):
     """Refuse a credential that waits, for good."""
 
-    @staticmethod
-    def verb(credential: ClientCredential, *, by: Any, reason: str) -> ClientCredential:  # noqa: ANN401 - a principal
-        """Refuse the credential."""
-        return acceptance.refuse(credential.pk, by=by, reason=reason)
+    action = actions.REFUSE

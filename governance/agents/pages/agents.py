@@ -15,16 +15,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.agents import agents, lifecycle
+from entitlements.agents import actions, lifecycle
 from entitlements.agents.models import Agent
-from entitlements.errors import ReasonRequired
-from entitlements.sessions import sessions
+from entitlements.sessions import actions as session_actions
 from governance.agents.queries import access_map as access_map_queries
 from governance.agents.queries import agents as read
 from governance.audit_log.queries import events as events_queries
 from governance.clients.queries import credentials
 from governance.console import doors, paging
-from governance.ownership import dormancy
+from governance.ownership import actions as ownership_actions
 from governance.ownership.models import Dormancy, OwnershipProposal
 from governance.reviews.event_triggered import visibility as visibility_actions
 from governance.revocations.pages import stop_several as stop_several_pages
@@ -46,6 +45,10 @@ MEANINGS: Final = {
     Agent.Kind.EPHEMERAL: gettext_lazy("For one task; it ends by itself."),
 }
 """For whom agents of each kind work."""
+
+
+def _address(agent: Agent) -> str:
+    return f"/agents/{agent.slug}/"
 
 
 @require_safe
@@ -124,79 +127,36 @@ def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dic
     }
 
 
-@require_POST
-@doors.page
-def restore(request: HttpRequest, slug: str) -> HttpResponse:
-    """Restore a suspended agent, with a reason."""
-    agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
-    doors.about(request, f"agent:{slug}")
-    doors.permit(request, "agent-restore", agent)
-    if not doors.reason(request):
-        raise ReasonRequired
-    agents.restore(agent, by=doors.person(request).principal, reason=doors.reason(request))
-    doors.done(request, _("%(name)s works again. Its old tokens stay dead.") % {"name": agent.name})
-    return redirect(f"/agents/{slug}/")
-
-
-@require_POST
-@doors.page
-def activate(request: HttpRequest, slug: str) -> HttpResponse:
-    """Activate a pending agent, as its sponsor."""
-    agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
-    doors.about(request, f"agent:{slug}")
-    doors.permit(request, "agent-activate", agent)
-    if not doors.reason(request):
-        raise ReasonRequired
-    agents.activate(agent, by=doors.person(request).principal, reason=doors.reason(request))
-    doors.done(request, _("%(name)s is in use, and you answer for it.") % {"name": agent.name})
-    return redirect(f"/agents/{slug}/")
-
-
-@require_POST
-@doors.page
-def rate(request: HttpRequest, slug: str) -> HttpResponse:
-    """Set whether an agent is business-critical."""
-    agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
-    doors.about(request, f"agent:{slug}")
-    doors.permit(request, "agent-criticality", agent, "PUT")
-    critical, by = request.POST.get("critical") == "yes", doors.person(request).principal
-    agents.set_criticality(agent, business_critical=critical, by=by, reason=doors.reason(request))
-    said = _("No review stops %(name)s by itself any more.") if critical else _("A review may stop %(name)s by itself.")
-    doors.done(request, said % {"name": agent.name})
-    return redirect(f"/agents/{slug}/")
-
-
-@require_POST
-@doors.page
-def needed(request: HttpRequest, slug: str) -> HttpResponse:
-    """Keep an unused agent, or end it for good; both with a reason."""
-    agent = doors.find(visibility.agents(doors.caller(request)), slug=slug)
-    doors.about(request, f"agent:{slug}")
-    by, reason = doors.person(request), doors.reason(request)
-    doors.permit(request, "agent-retire" if "retire" in request.POST else "agent-keep", agent)
-    if not reason:
-        raise ReasonRequired
-    if "retire" in request.POST:
-        agents.retire(agent, by=by.principal, reason=reason)
-        doors.done(request, _("%(name)s is retired: no token any more, and no call.") % {"name": agent.name})
-    else:
-        dormancy.keep(agent, by=by, reason=reason)
-        doors.done(request, _("%(name)s is kept. That counts as a use.") % {"name": agent.name})
-    return redirect(f"/agents/{slug}/")
+restore = doors.post(actions.RESTORE, _address)
+activate = doors.post(actions.ACTIVATE, _address)
 
 
 @require_POST
 @doors.page
 def end_session(request: HttpRequest, session: UUID) -> HttpResponse:
     """End one session, and every token of it."""
-    row = doors.find(visibility.sessions(doors.caller(request)), pk=session)
-    doors.about(request, f"session:{session}", f"agent:{row.agent.slug}")
-    doors.permit(request, "session-end", row)
-    sessions.end(
-        session, by=doors.person(request).principal, reason=doors.reason(request) or _("Ended in the console.")
-    )
-    doors.done(request, _("The session has ended, and with it its tokens."))
-    return redirect(doors.back(request, f"/agents/{row.agent.slug}/?tab=tokens"))
+    row = doors.find_subject(request, session_actions.SESSION, session)
+    doors.perform(request, session_actions.END, row, {"reason": doors.reason(request) or _("Ended in the console.")})
+    return redirect(doors.back(request, f"{_address(row.agent)}?tab=tokens"))
+
+
+@require_POST
+@doors.page
+def rate(request: HttpRequest, slug: str) -> HttpResponse:
+    """Set whether an agent is business-critical."""
+    agent = doors.find_subject(request, actions.AGENT, slug)
+    critical = request.POST.get("critical") == "yes"
+    doors.perform(request, actions.RATE, agent, {"business_critical": critical, "reason": doors.reason(request)})
+    return redirect(_address(agent))
+
+
+@require_POST
+@doors.page
+def needed(request: HttpRequest, slug: str) -> HttpResponse:
+    """Keep an unused agent, or end it for good; both with a reason."""
+    agent = doors.find_subject(request, actions.AGENT, slug)
+    doors.perform(request, actions.RETIRE if "retire" in request.POST else ownership_actions.KEEP, agent)
+    return redirect(_address(agent))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -204,10 +164,8 @@ def end_session(request: HttpRequest, session: UUID) -> HttpResponse:
 def kinds(request: HttpRequest) -> HttpResponse:
     """Show which kinds of agents may be registered, and take another word on one of them."""
     if request.method == "POST":
-        kind, allowed, by = request.POST.get("kind", ""), "allow" in request.POST, doors.person(request).principal
-        doors.permit(request, "kind-of-agents", None, "PUT")
-        lifecycle.set_kind_rule(kind, allowed=allowed, by=by, reason=doors.reason(request))
-        doors.done(request, _("That holds for agents registered from now on."))
+        values = {"allowed": "allow" in request.POST, "reason": doors.reason(request)}
+        doors.perform(request, actions.SET_TYPE_RULE, request.POST.get("kind", ""), values)
         return redirect(reverse("agent-kinds-page"))
     context = {
         "kinds": [(kind.value, kind.label, MEANINGS[kind], lifecycle.kind_rules()[kind]) for kind in Agent.Kind],

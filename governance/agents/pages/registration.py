@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django import forms
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.text import slugify
@@ -16,13 +17,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from audit import clock
-from entitlements.access import visibility
-from entitlements.agents import agents, lifecycle
+from entitlements.agents import actions, agents, lifecycle
 from entitlements.agents.models import Agent
 from entitlements.people.models import Person
 from governance.console import doors, form_fields
-from governance.ownership import ownership
-from governance.ownership.api import visible
+from governance.ownership import actions as ownership_actions
 from governance.ownership.models import OwnershipProposal
 
 _RESERVED: Final = frozenset({"add"})
@@ -136,12 +135,8 @@ def add(request: HttpRequest) -> HttpResponse:
     """Register an agent with its sponsor."""
     doors.permit(request, "agents", None)
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
-    if request.method == "POST":
-        by = doors.person(request).principal
-        created = form_fields.submit(request, form, lambda data: agents.register(**data, by=by), _FIELDS)
-        if created is not None:
-            doors.done(request, _("Registered. Next, register the client with which it signs in."))
-            return redirect(f"/agents/{created.slug}/")
+    if request.method == "POST" and (created := form_fields.perform(request, form, actions.REGISTER, fields=_FIELDS)):
+        return redirect(f"/agents/{created.result.slug}/")
     context = {
         "title": _("Add agent"),
         "crumbs": [("/agents/", _("Agents"))],
@@ -162,9 +157,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     form = EditForm(initial={"name": agent.name, "purpose": agent.purpose, "version": agent.version})
     if request.method == "POST":
         form = EditForm(request.POST)
-        by = doors.person(request).principal
-        if form_fields.submit(request, form, lambda data: agents.edit(agent, by=by, **data), _FIELDS) is not None:
-            doors.done(request, _("Saved."))
+        if form_fields.perform(request, form, actions.EDIT, agent, fields=_FIELDS):
             return redirect(f"/agents/{slug}/")
     return _show(request, agent, form, _people_form(agent))
 
@@ -174,11 +167,11 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 def appoint(request: HttpRequest, slug: str) -> HttpResponse:
     """Propose other owners of an agent; nothing changes before they accept."""
     agent = _agent(request, slug)
-    for office in OwnershipProposal.Office.values:
-        doors.permit(request, f"agent-{office}", agent)
+    for action in ownership_actions.PROPOSE.values():
+        doors.permit(request, action.address, agent)
     form = PeopleForm(request.POST)
     if form_fields.submit(request, form, lambda data: _propose(request, agent, data), _FIELDS) is not None:
-        doors.done(request, _("Asked. Nothing changes before they accept."))
+        messages.success(request, _("Asked. Nothing changes before they accept."))
         return redirect(f"/agents/{slug}/")
     described = EditForm(initial={"name": agent.name, "purpose": agent.purpose, "version": agent.version})
     return _show(request, agent, described, form)
@@ -186,11 +179,10 @@ def appoint(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _propose(request: HttpRequest, agent: Agent, data: dict[str, Any]) -> Agent:
     """Propose the people who do not hold the role yet. Raises what `ownership.propose` raises."""
-    by = doors.person(request).principal
-    for office in OwnershipProposal.Office.values:
+    for office, action in ownership_actions.PROPOSE.items():
         person: Person | None = data[office]
         if person is not None and person != getattr(agent, office):
-            ownership.propose(agent, office, person, by=by, reason=data["reason"])
+            doors.perform(request, action, agent, {"person": person, "reason": data["reason"]})
     return agent
 
 
@@ -198,17 +190,12 @@ def _propose(request: HttpRequest, agent: Agent, data: dict[str, Any]) -> Agent:
 @doors.page
 def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show a proposal of ownership, and take the answer."""
-    proposal = doors.find(visible(doors.caller(request)), pk=pk)
-    doors.about(request, *ownership.about(proposal))
+    proposal = doors.find_subject(request, ownership_actions.PROPOSAL, pk)
     if request.method == "POST" and "accept" in request.POST:
-        doors.permit(request, "proposal-accept", proposal)
-        ownership.accept(pk, by=doors.person(request))
-        doors.done(request, _("You answer for %(name)s from now on.") % {"name": proposal.agent.name})
+        doors.perform(request, ownership_actions.ACCEPT, proposal)
         return redirect(f"/agents/{proposal.agent.slug}/")
     if request.method == "POST":
-        doors.permit(request, "proposal-decline", proposal)
-        ownership.decline(pk, by=doors.person(request), reason=doors.reason(request))
-        doors.done(request, _("You declined. The person who asked you will ask another person."))
+        doors.perform(request, ownership_actions.DECLINE, proposal)
         return redirect("/")
     mine = proposal.person_id == doors.person(request).pk and proposal.state == OwnershipProposal.State.WAITING
     asker = Person.objects.filter(login=proposal.proposed_by.removeprefix("person:")).first()
@@ -234,5 +221,5 @@ def _people_form(agent: Agent) -> PeopleForm:
 
 
 def _agent(request: HttpRequest, slug: str) -> Agent:
-    doors.about(request, f"agent:{slug}")
-    return doors.find(visibility.agents(doors.caller(request)), slug=slug)
+    agent: Agent = doors.find_subject(request, actions.AGENT, slug)
+    return agent

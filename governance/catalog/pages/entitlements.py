@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from entitlements.access import visibility
-from entitlements.catalog import entitlements, membership
+from entitlements.catalog import actions, membership
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.decisions.limits import compile as compile_limits
 from entitlements.errors import DomainError
@@ -160,11 +160,16 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
     doors.permit(request, "entitlements", system)
     made_by: type[AddForm] = RuleAddForm if request.GET.get("by") == "rule" else AddForm
     form = made_by(request.POST) if request.method == "POST" else made_by()
-    if request.method == "POST" and "preview" not in request.POST:
-        created = form_fields.submit(request, form, lambda data: _make(request, system, form, data), _FIELDS)
-        if created is not None:
-            doors.done(request, _("Made. It can be asked for now."))
-            return redirect(f"/systems/{slug}/?tab=entitlements")
+    saves = request.method == "POST" and "preview" not in request.POST
+    if saves and form_fields.perform(
+        request,
+        form,
+        actions.MAKE_ENTITLEMENT,
+        system,
+        fields=_FIELDS,
+        values=lambda data: _made(request, system, form, data),
+    ):
+        return redirect(f"/systems/{slug}/?tab=entitlements")
     return _show(request, system, form, None)
 
 
@@ -180,11 +185,14 @@ def edit(request: HttpRequest, slug: str, scope: str) -> HttpResponse:
     initial = {name: getattr(entitlement, name) for name in names}
     form = _form(entitlement, initial, request.POST if request.method == "POST" else None)
     saves = request.method == "POST" and "preview" not in request.POST
-    if (
-        saves
-        and form_fields.submit(request, form, lambda data: _edit(request, entitlement, form, data), _FIELDS) is not None
+    if saves and form_fields.perform(
+        request,
+        form,
+        actions.EDIT_ENTITLEMENT,
+        entitlement,
+        fields=_FIELDS,
+        values=lambda data: _edited(request, entitlement, form, data),
     ):
-        doors.done(request, _("Saved."))
         return redirect(f"/systems/{slug}/?tab=entitlements")
     return _show(request, system, form, entitlement)
 
@@ -201,20 +209,17 @@ def _form(entitlement: Entitlement, initial: dict[str, Any], data: QueryDict | N
     return form
 
 
-def _make(request: HttpRequest, system: System, form: forms.Form, data: dict[str, Any]) -> Entitlement:
-    scope, by = f"{system.slug}:{data.pop('scope')}", doors.person(request).principal
+def _made(request: HttpRequest, system: System, form: forms.Form, data: dict[str, Any]) -> dict[str, Any]:
+    named = {**data, "system": system, "scope": f"{system.slug}:{data['scope']}"}
     if isinstance(form, _RuleFields):
-        return entitlements.make_entitlement(system, scope, rule=form.rule(), by=by, **_without_rule(data))
-    return entitlements.make_entitlement(system, scope, tools=_picked(request, system, None), by=by, **data)
+        return {**_without_rule(named), "rule": form.rule()}
+    return {**named, "tools": _picked(request, system, None)}
 
 
-def _edit(request: HttpRequest, entitlement: Entitlement, form: forms.Form, data: dict[str, Any]) -> Entitlement:
-    by = doors.person(request).principal
+def _edited(request: HttpRequest, entitlement: Entitlement, form: forms.Form, data: dict[str, Any]) -> dict[str, Any]:
     if isinstance(form, _RuleFields):
-        return entitlements.edit_entitlement(entitlement, rule=form.rule(), by=by, **_without_rule(data))
-    return entitlements.edit_entitlement(
-        entitlement, tools=_picked(request, entitlement.system, entitlement), by=by, **data
-    )
+        return {**_without_rule(data), "rule": form.rule()}
+    return {**data, "tools": _picked(request, entitlement.system, entitlement)}
 
 
 def _without_rule(data: dict[str, Any]) -> dict[str, Any]:

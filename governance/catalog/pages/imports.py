@@ -10,11 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from entitlements.access import visibility
-from entitlements.catalog_files import imports
-from entitlements.catalog_files.api.imports import begin
+from entitlements.catalog_files import actions
 from entitlements.catalog_files.models import CatalogImport
 from governance.console import doors, form_fields
 
@@ -44,14 +43,13 @@ def add(request: HttpRequest) -> HttpResponse:
         return _ask(request, form)
     form = ImportForm(request.POST, request.FILES)
 
-    def look(data: dict[str, Any]) -> CatalogImport:
-        doors.permit(request, "imports", None)
-        file = data["file"]
-        by = doors.person(request).principal
-        return imports.preview(file.read(), file_name=file.name, owner=data["owner"], by=by)
+    looked = form_fields.perform(request, form, actions.IMPORT, fields=_WHERE, values=_sent)
+    return redirect(f"/systems/import/{looked.result.pk}/") if looked else _ask(request, form)
 
-    looked = form_fields.submit(request, form, look, _WHERE)
-    return _ask(request, form) if looked is None else redirect(f"/systems/import/{looked.pk}/")
+
+def _sent(data: dict[str, Any]) -> dict[str, Any]:
+    file = data["file"]
+    return {"content": file.read(), "file_name": file.name, "owner": data["owner"]}
 
 
 def _ask(request: HttpRequest, form: ImportForm) -> HttpResponse:
@@ -86,13 +84,4 @@ def _show(request: HttpRequest, catalogue_import: CatalogImport) -> HttpResponse
     return render(request, "console/catalog/import_one.html", context)
 
 
-@require_POST
-@doors.page
-def start(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Confirm the import that was shown."""
-    catalogue_import = doors.find(visibility.imports(doors.caller(request)), pk=pk)
-    doors.about(request, f"import:{catalogue_import.pk}")
-    doors.permit(request, "import-confirm", catalogue_import)
-    begin(catalogue_import, by=doors.person(request).principal)
-    doors.done(request, _("The import has begun. Nothing is approved by it."))
-    return redirect(f"/systems/import/{catalogue_import.pk}/")
+start = doors.post(actions.CONFIRM, lambda catalogue_import: f"/systems/import/{catalogue_import.pk}/")

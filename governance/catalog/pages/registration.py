@@ -15,11 +15,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from entitlements.access import visibility
-from entitlements.catalog import systems
+from entitlements.catalog import actions
 from entitlements.catalog.models import System
 from entitlements.errors import DomainError, Forbidden
 from entitlements.people.models import Person
-from entitlements.secrets import vault
 from entitlements.secrets.models import Secret
 from governance.console import doors, form_fields
 
@@ -141,7 +140,6 @@ def add(request: HttpRequest) -> HttpResponse:
         form = AddForm(request.POST)
         created = form_fields.submit(request, form, lambda data: _register(request, data), _FIELDS)
         if created is not None:
-            doors.done(request, _("Registered. Next, ask it for its tools."))
             return redirect(f"/systems/{created.slug}/")
     context = {
         "kinds": [(value, label, value in System.SERVED) for value, label in System.Kind.choices if value != "builtin"],
@@ -153,23 +151,19 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @transaction.atomic
 def _register(request: HttpRequest, data: dict[str, Any]) -> System:
-    by = doors.person(request).principal
-    system = systems.register_system(
-        data["slug"], name=data["name"], kind=data["kind"], owner=data["owner"],
-        upstream_url=data["upstream_url"], by=by,
-    )  # fmt: skip
+    described = {name: data[name] for name in ("slug", "name", "kind", "owner", "upstream_url")}
+    system: System = doors.perform(request, actions.REGISTER, None, described).result
     if data["secret"]:
         _store(request, system, data["secret"])
     return system
 
 
-def _store(request: HttpRequest, system: System, secret: str) -> Secret:
-    doors.require_reauthentication(request, "system-secret", "PUT")
+def _store(request: HttpRequest, system: System, secret: str) -> None:
+    doors.require_reauthentication(request, actions.SET_SECRET.address, actions.SET_SECRET.method)
     try:
-        doors.permit(request, "system-secret", system, "PUT")
+        doors.perform(request, actions.SET_SECRET, system, {"kind": Secret.Kind.BEARER, "value": secret})
     except Forbidden as refusal:
         raise NotTheOwner from refusal
-    return vault.set_secret(system, kind=Secret.Kind.BEARER, value=secret, by=doors.person(request).principal)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -184,8 +178,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     form = EditForm(initial={**known, "owner": _login(system.owner)})
     if request.method == "POST":
         form = EditForm(request.POST)
-        if form_fields.submit(request, form, lambda data: _edit(request, system, data), _FIELDS) is not None:
-            doors.done(request, _("Saved."))
+        if form_fields.perform(request, form, actions.EDIT, system, fields=_FIELDS):
             return redirect(f"/systems/{slug}/")
     context = {
         "system": system,
@@ -197,20 +190,12 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     return form_fields.show(request, "console/catalog/system_edit.html", form, context)
 
 
-def _edit(request: HttpRequest, system: System, data: dict[str, Any]) -> System:
-    changed = {name: data[name] for name in ("name", "upstream_url", "owner")}
-    by, details = doors.person(request).principal, {"version": data["version"], "reason": data["reason"]}
-    return systems.edit_system(system, by=by, **details, **changed)
-
-
 @require_POST
 @doors.page
 def secret(request: HttpRequest, slug: str) -> HttpResponse:
     """Store what opens the system, in the place of what was stored before."""
-    system = doors.find(visibility.systems(doors.caller(request)), slug=slug)
-    doors.about(request, f"system:{slug}")
+    system = doors.find_subject(request, actions.SYSTEM, slug)
     _store(request, system, request.POST.get("secret", ""))
-    doors.done(request, _("Stored. It is never shown again."))
     return redirect(f"/systems/{slug}/")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -12,18 +12,18 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from entitlements.access import visibility
-from entitlements.catalog import discovery, systems
+from entitlements.api.actions import Action
+from entitlements.catalog import actions
 from entitlements.catalog import tools as tools_actions
 from entitlements.catalog.models import System, Tool
 from entitlements.definitions import impressions
-from entitlements.errors import DomainError, ReasonRequired
-from entitlements.upstream import reach, upstream
+from entitlements.errors import DomainError, Forbidden
+from entitlements.upstream import reach
 from governance.audit_log.queries import events as events_queries
 from governance.catalog.queries import systems as read
 from governance.catalog.queries import triage
 from governance.console import doors, paging
 from governance.request_suggestions import queries as request_suggestion_queries
-from governance.sod.api import reclassification as reclassification_api
 
 DATA_CLASSES = ("public", "internal", "confidential", "restricted")
 STOPPABLE = (Tool.State.APPROVED, Tool.State.PENDING, Tool.State.QUARANTINED)
@@ -112,19 +112,16 @@ def _tools(request: HttpRequest, system: System) -> dict[str, Any]:
 @doors.page
 def discover(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask the system for its tools now. What failed says at which stage; a list that broke off is kept that far."""
-    caller = doors.caller(request)
-    system = doors.find(visibility.systems(caller), slug=slug)
-    doors.about(request, f"system:{slug}")
-    doors.permit(request, "system-discover", system)
+    system = doors.find_subject(request, actions.SYSTEM, slug)
     try:
-        offered = asyncio.run(upstream.discover(system))
-        seen_tools = discovery.record_discovery(system, offered, by=caller.principal)
+        discovered = doors.perform(request, actions.DISCOVER, system).result
+    except Forbidden:
+        raise
     except DomainError as refusal:
-        if isinstance(refusal, upstream.PartialList):
-            discovery.record_discovery(system, refusal.listed, by=caller.principal, complete=False)
         doors.record(request, refusal)
         return show(request, system, refusal, reach.stage(refusal))
-    if not offered:
+    seen_tools = discovered.found
+    if not discovered.offered:
         messages.warning(request, _("The server offers no tools to us. Check what the secret is allowed to see."))
         return redirect(f"/systems/{slug}/")
     summary = _("%(added)d new, %(changed)d changed, %(removed)d no longer offered.") % {
@@ -132,7 +129,7 @@ def discover(request: HttpRequest, slug: str) -> HttpResponse:
         "changed": len(seen_tools.changed),
         "removed": len(seen_tools.removed),
     }
-    doors.done(request, summary)
+    messages.success(request, summary)
     if seen_tools.malformed:
         warning = _("%(n)d could not be read and were left out: %(names)s") % {
             "n": len(seen_tools.malformed),
@@ -142,18 +139,7 @@ def discover(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect(f"/systems/{slug}/")
 
 
-@require_POST
-@doors.page
-def start(request: HttpRequest, slug: str) -> HttpResponse:
-    """Enable a disabled system."""
-    system = doors.find(visibility.systems(doors.caller(request)), slug=slug)
-    doors.about(request, f"system:{slug}")
-    doors.permit(request, "system-enable", system)
-    if not doors.reason(request):
-        raise ReasonRequired
-    systems.enable_system(system, by=doors.person(request).principal, reason=doors.reason(request))
-    doors.done(request, _("%(name)s can be reached again.") % {"name": system.name})
-    return redirect(f"/systems/{slug}/")
+start = doors.post(actions.ENABLE, lambda system: f"/systems/{system.slug}/")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -161,19 +147,17 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
 def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """Show a tool, the approved definition beside the one that is offered now; approve, quarantine, disable, enable."""
     caller = doors.caller(request)
-    tool = doors.find(visibility.tools(caller), system__slug=slug, name=name)
+    tool = doors.find_subject(request, actions.TOOL, slug, name)
     context: dict[str, Any] = {"problem": None}
     status = 200
     if request.method == "POST":
-        doors.about(request, f"tool:{slug}/{name}", f"system:{slug}")
         try:
-            done = _change(request, tool)
+            decide(request, tool, BUTTONS)
         except DomainError as refusal:
             doors.record(request, refusal)
             tool = doors.find(visibility.tools(caller), system__slug=slug, name=name)
             context["problem"], status = refusal, refusal.status
         else:
-            doors.done(request, done)
             return redirect(f"/systems/{slug}/tools/{name}/")
     context |= {
         "tool": tool,
@@ -205,32 +189,18 @@ def approval(request: HttpRequest, tool: Tool) -> tools_actions.Approval:
     )
 
 
-def approve(request: HttpRequest, tool: Tool) -> None:
-    """Approve a tool as a form says, after the violations that this causes are accepted.
-
-    Raises separation.ClassingCompletes, and what approving raises.
-    """
-    doors.permit(request, "tool-approve", tool)
-    tool_approval = approval(request, tool)
-    reclassification_api.check(doors.caller(request), tool_approval, request.POST.get("combinations", ""))
-    tools_actions.approve_tool(tool_approval, by=doors.person(request).principal, reason=doors.reason(request))
+BUTTONS: Final = {
+    "approve": actions.APPROVE_TOOL,
+    "quarantine": actions.QUARANTINE_TOOL,
+    "enable": actions.ENABLE_TOOL,
+}
 
 
-def _change(request: HttpRequest, tool: Tool) -> str:
-    """Carry out what the button says, by the API's rows and verbs."""
-    by, data = doors.person(request).principal, request.POST
-    verb = data.get("verb")
-    if verb == "approve":
-        approve(request, tool)
-        return _("Approved. Agents are shown exactly the definition that you read.")
-    if not doors.reason(request):
-        raise ReasonRequired
-    if verb == "quarantine":
-        doors.permit(request, "tool-quarantine", tool)
-        tools_actions.quarantine(tool, by=by, reason=doors.reason(request))
-        return _("It cannot be called until a person has reviewed it.")
-    if verb == "enable":
-        doors.permit(request, "tool-enable", tool)
-        tools_actions.enable_tool(tool, by=by, reason=doors.reason(request))
-        return _("The tool can be called again, unless it changed meanwhile.")
-    raise DomainError(_("There is no such button."))
+def decide(request: HttpRequest, tool: Tool, buttons: Mapping[str, Action], reason: str = "") -> None:
+    """Do what a button says to a tool, for the reason in the form, or else the one given."""
+    action = doors.pressed(request, buttons)
+    values: dict[str, Any] | None = {"reason": doors.reason(request) or reason} if reason else None
+    if action is actions.APPROVE_TOOL:
+        accepted = request.POST.get("combinations", "")
+        values = {"approval": approval(request, tool), "accept": accepted, "reason": doors.reason(request)}
+    doors.perform(request, action, tool, values)

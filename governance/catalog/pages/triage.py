@@ -9,11 +9,11 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from entitlements.access import visibility
-from entitlements.catalog import discovery, move, tools
+from entitlements.catalog import actions, discovery, move, tools
 from entitlements.catalog import errors as catalog_errors
 from entitlements.catalog.models import System, Tool
 from entitlements.errors import DomainError, Malformed, ReasonRequired
@@ -44,7 +44,7 @@ def approve_easy(request: HttpRequest, slug: str) -> HttpResponse:
         doors.record(request, refusal, [f"tool:{slug}/{tool.name}", f"system:{slug}"])
         messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
     done = tools.approve_tools(approvals, by=caller.principal, reason=_("Reads only, of low risk."))
-    doors.done(request, _("%(n)d tools approved.") % {"n": len(done)})
+    messages.success(request, _("%(n)d tools approved.") % {"n": len(done)})
     return redirect(f"/systems/{slug}/")
 
 
@@ -56,7 +56,7 @@ def approve_unchanged(request: HttpRequest, slug: str) -> HttpResponse:
     doors.permit(request, "tool-approve", system)
     reason = _("Offered at the new address exactly as it was approved.")
     done = move.approve_unchanged(system, by=doors.person(request).principal, reason=reason)
-    doors.done(request, ngettext("%(n)d tool approved.", "%(n)d tools approved.", len(done)) % {"n": len(done)})
+    messages.success(request, ngettext("%(n)d tool approved.", "%(n)d tools approved.", len(done)) % {"n": len(done)})
     return redirect(f"/systems/{slug}/")
 
 
@@ -65,15 +65,12 @@ def approve_unchanged(request: HttpRequest, slug: str) -> HttpResponse:
 def decide(request: HttpRequest, slug: str) -> HttpResponse:
     """Approve a tool as it is offered now, in the words given; or keep it disabled until a person enables it again."""
     system = _system(request, slug)
-    name = request.POST.get("tool", "")
-    tool = doors.find(visibility.tools(doors.caller(request)).filter(system=system), name=name)
-    doors.about(request, f"tool:{slug}/{name}", f"system:{slug}")
+    tool = doors.find_subject(request, actions.TOOL, slug, request.POST.get("tool", ""))
     try:
-        done = _decide(request, tool)
+        _decide(request, tool)
     except DomainError as refusal:
         doors.record(request, refusal)
         return systems.show(request, system, refusal)
-    doors.done(request, done)
     return redirect(f"/systems/{slug}/#h-waiting")
 
 
@@ -83,16 +80,13 @@ def changes(request: HttpRequest) -> HttpResponse:
     """List the tools of all systems that changed since their approval, and decide about one."""
     caller, problem = doors.caller(request), None
     if request.method == "POST":
-        slug, name = request.POST.get("system", ""), request.POST.get("tool", "")
-        tool = doors.find(visibility.tools(caller), system__slug=slug, name=name)
-        doors.about(request, f"tool:{slug}/{name}", f"system:{slug}")
+        tool = doors.find_subject(request, actions.TOOL, request.POST.get("system", ""), request.POST.get("tool", ""))
         try:
-            done = _decide(request, tool)
+            _decide(request, tool)
         except DomainError as refusal:
             doors.record(request, refusal)
             problem = refusal
         else:
-            doors.done(request, done)
             return redirect("/tool-changes/")
     rows = visibility.tools(caller).filter(discovery.changed(), seen__isnull=False)
     if (state := request.GET.get("state")) in (Tool.State.QUARANTINED, Tool.State.APPROVED):
@@ -112,20 +106,20 @@ def changes(request: HttpRequest) -> HttpResponse:
     return render(request, "console/catalog/tool_changes.html", context, status=problem.status if problem else 200)
 
 
-def _decide(request: HttpRequest, tool: Tool) -> str:
-    by, verb, reason = doors.person(request).principal, request.POST.get("verb"), doors.reason(request)
-    if verb == "approve":
-        systems.approve(request, tool)
-        return _("%(name)s is approved, exactly as you read it.") % {"name": tool.name}
-    if verb == "keep":
-        doors.permit(request, "tool-disable", tool)
-        tools.disable_tool(tool, by=by, reason=reason or _("Looked at, and kept stopped."))
-        return _("%(name)s stays stopped.") % {"name": tool.name}
-    if verb == "quarantine":
-        doors.permit(request, "tool-quarantine", tool)
-        tools.quarantine(tool, by=by, reason=reason or _("It changed since it was approved."))
-        return _("%(name)s is stopped until a person reviews it.") % {"name": tool.name}
-    raise Malformed
+_BUTTONS: Final = {
+    "approve": actions.APPROVE_TOOL,
+    "keep": actions.DISABLE_TOOL,
+    "quarantine": actions.QUARANTINE_TOOL,
+}
+_REASONS: Final = {
+    "keep": gettext_lazy("Looked at, and kept stopped."),
+    "quarantine": gettext_lazy("It changed since it was approved."),
+}
+"""What is recorded where the form gives no reason."""
+
+
+def _decide(request: HttpRequest, tool: Tool) -> None:
+    systems.decide(request, tool, _BUTTONS, str(_REASONS.get(request.POST.get("verb", ""), "")))
 
 
 @require_POST
@@ -152,10 +146,10 @@ def stop(request: HttpRequest, slug: str) -> HttpResponse:
             messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
         else:
             stopped += 1
-    doors.done(request, ngettext("%(n)d tool is stopped.", "%(n)d tools are stopped.", stopped) % {"n": stopped})
+    messages.success(request, ngettext("%(n)d tool is stopped.", "%(n)d tools are stopped.", stopped) % {"n": stopped})
     return redirect(f"/systems/{slug}/")
 
 
 def _system(request: HttpRequest, slug: str) -> System:
-    doors.about(request, f"system:{slug}")
-    return doors.find(visibility.systems(doors.caller(request)), slug=slug)
+    system: System = doors.find_subject(request, actions.SYSTEM, slug)
+    return system

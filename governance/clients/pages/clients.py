@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django import forms
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,11 +16,12 @@ from django.views.decorators.http import require_http_methods
 from audit import clock
 from entitlements import strict
 from entitlements.access import visibility
+from entitlements.agents import actions as agent_actions
 from entitlements.agents.models import Agent
-from entitlements.clients import clients, credentials
-from entitlements.clients.api.clients import ClientInputSerializer
+from entitlements.clients import actions, clients, credentials
+from entitlements.clients.actions import ClientInputSerializer
 from entitlements.clients.models import Client, ClientCredential
-from entitlements.errors import DomainError, Malformed, NotFound, ReasonRequired
+from entitlements.errors import DomainError, NotFound
 from entitlements.people.models import Person
 from governance.console import doors, form_fields
 
@@ -108,10 +110,11 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
     doors.permit(request, "clients", agent)
     form = AddForm(request.POST) if request.method == "POST" else AddForm(initial={"client_id": slug})
     if request.method == "POST":
-        by = doors.person(request).principal
-        created = form_fields.submit(request, form, lambda data: clients.register(agent=agent, by=by, **data), _FIELDS)
-        if created is not None:
-            return _show_registered(request, created)
+        created = form_fields.perform(
+            request, form, actions.REGISTER, agent, fields=_FIELDS, values=lambda data: {**data, "agent": agent}
+        )
+        if created:
+            return _show_registered(request, created.result)
     context = {
         "title": _("Add client"),
         "crumbs": [("/agents/", _("Agents")), (f"/agents/{slug}/", agent.name)],
@@ -138,25 +141,22 @@ def detail(request: HttpRequest, slug: str, client_id: str) -> HttpResponse:
         return _show(request, client, problem=refusal)
 
 
+BUTTONS: Final = {"rotate": actions.ROTATE, "enable": actions.ENABLE}
+
+
 def _change(request: HttpRequest, client: Client) -> HttpResponse:
-    by, verb, reason = doors.person(request).principal, request.POST.get("verb"), doors.reason(request)
-    if verb not in ("rotate", "enable"):
-        raise Malformed
-    doors.permit(request, "client-secret" if verb == "rotate" else "client-enable", client)
-    if not reason:
-        raise ReasonRequired
-    if verb == "rotate":
-        doors.require_reauthentication(request, "client-secret")
-        return _show_registered(request, clients.rotate_secret(client, by=by, reason=reason))
-    clients.enable(client, by=by, reason=reason)
-    doors.done(request, _("The client works again, with new tokens only."))
-    return redirect(_address(client))
+    performed = doors.perform(request, doors.pressed(request, BUTTONS), client)
+    return (
+        _show_registered(request, performed.result)
+        if performed.action is actions.ROTATE
+        else redirect(_address(client))
+    )
 
 
 def _show_registered(request: HttpRequest, registered: clients.Registered) -> HttpResponse:
     """Show what came of asking for a client or a secret, and the secret this once."""
     if registered.waiting is not None and registered.secret is None:
-        doors.done(request, _("Asked. It works once the sponsor or an owner of the agent accepts it."))
+        messages.success(request, _("Asked. It works once the sponsor or an owner of the agent accepts it."))
         return redirect(reverse("credential-page", args=[registered.waiting.pk]))
     if registered.waiting is not None:
         return waiting.show(request, registered.waiting, secret=registered.secret or "")
@@ -164,7 +164,7 @@ def _show_registered(request: HttpRequest, registered: clients.Registered) -> Ht
     if client is None:  # neither works nor waits: a mistake of ours
         raise NotFound
     if registered.secret is None:
-        doors.done(request, _("Registered. It can sign in with what it proves itself by."))
+        messages.success(request, _("Registered. It can sign in with what it proves itself by."))
         return redirect(_address(client))
     return _show(request, client, secret=registered.secret)
 
@@ -202,8 +202,8 @@ def _show(
 
 
 def _agent(request: HttpRequest, slug: str) -> Agent:
-    doors.about(request, f"agent:{slug}")
-    return doors.find(visibility.agents(doors.caller(request)), slug=slug)
+    agent: Agent = doors.find_subject(request, agent_actions.AGENT, slug)
+    return agent
 
 
 def _address(client: Client) -> str:

@@ -8,11 +8,9 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from entitlements.access import visibility
-from entitlements.clients import acceptance, credentials
+from entitlements.clients import acceptance, actions
 from entitlements.clients.models import ClientCredential
 from entitlements.errors import DomainError
 from governance.clients.queries import credentials as read
@@ -34,8 +32,7 @@ class CredentialPage:
 @doors.page
 def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show a credential; accept or refuse it while it waits."""
-    credential = doors.find(visibility.client_credentials(doors.caller(request)), pk=pk)
-    doors.about(request, *credentials.about(credential))
+    credential = doors.find_subject(request, actions.CREDENTIAL, pk)
     if request.method != "POST":
         return show(request, credential)
     try:
@@ -47,16 +44,10 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, credential: ClientCredential) -> HttpResponse:
-    person, names = doors.person(request), {"client": credential.client_id, "agent": credential.agent.name}
     if "accept" in request.POST:
-        doors.permit(request, "client-credential-accept", credential)
-        doors.require_reauthentication(request, "client-credential-accept")
-        acceptance.accept(credential.pk, by=person)
-        doors.done(request, _("Accepted. %(client)s works for %(agent)s from now on.") % names)
+        doors.perform(request, actions.ACCEPT, credential)
         return redirect(reverse("client-page", args=[credential.agent.slug, credential.client_id]))
-    doors.permit(request, "client-credential-refuse", credential)
-    acceptance.refuse(credential.pk, by=person.principal, reason=doors.reason(request))
-    doors.done(request, _("Refused. %(client)s gets no access to %(agent)s by it.") % names)
+    doors.perform(request, actions.REFUSE, credential)
     return redirect(reverse("agent-page", args=[credential.agent.slug]))
 
 

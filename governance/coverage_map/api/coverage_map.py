@@ -13,15 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements import spreadsheets
-from entitlements.access import visibility
-from entitlements.api.endpoints import Endpoint, Listing, Resource
+from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
-from entitlements.catalog.models import System
-from entitlements.errors import Forbidden
+from entitlements.api.resources import ActionEndpoint, Listing
 from entitlements.unmanaged_agents.models import PathTerms, Workflow
 from governance.api.matrix import MATRIX
-from governance.coverage_map import coverage_map
+from governance.coverage_map import actions, coverage_map
 
 COLUMNS: Final = (
     "agent",
@@ -191,24 +189,11 @@ class Summary(Endpoint):
         return Response(SummarySerializer({**{name: getattr(head, name) for name in names}, "findings": findings}).data)
 
 
-class SystemPath(Resource):
+class SystemPath(ActionEndpoint):
     """Describe the terms of one path to a system."""
 
+    action = actions.DESCRIBE
+    shows_result = True
     matrix: ClassVar[Matrix] = MATRIX
     shown = PathTermsSerializer
     asked = PathTermsInputSerializer
-    lookup = "slug"
-
-    def rows(self) -> QuerySet[System]:
-        """Return the systems that the caller sees."""
-        return visibility.systems(self.caller)
-
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Store the terms, with a reason; earlier terms are replaced."""
-        row = self.found()
-        self.permit(row, f"system:{row.slug}")
-        if self.caller.human is None:
-            raise Forbidden
-        body = self.body(PathTermsInputSerializer)
-        path, reason = body.pop("path"), body.pop("reason")
-        return self.show(coverage_map.describe(row, path, by=self.caller.human, reason=reason, **body))

@@ -19,9 +19,9 @@ from entitlements.catalog.models import System
 from entitlements.errors import Malformed, NotFound
 from entitlements.unmanaged_agents.models import PathTerms, Workflow
 from governance.console import doors, paging
-from governance.coverage_map import coverage_map
+from governance.coverage_map import actions, coverage_map
 from governance.coverage_map.api import coverage_map as api
-from governance.onboarding import move
+from governance.onboarding import actions as onboarding_actions
 from governance.reviews.campaigns.queries.campaigns import WIDTH, Part
 
 MOST_IN_CSV: Final = 10_000
@@ -128,7 +128,7 @@ def detail(request: HttpRequest, number: int) -> HttpResponse:
     row = doors.find(coverage_map.rows(caller), pk=number)
     doors.about(request, f"system:{row.system.slug}", *([f"agent:{row.agent.slug}"] if row.agent else []))
     if request.method == "POST":
-        doors.done(request, _act(request, row))
+        _act(request, row)
         return redirect(f"/coverage/{number}/")
     path: str = row.path  # type: ignore[attr-defined]  # annotated by coverage.rows
     described = PathTerms.objects.filter(system=row.system, path=path).first()
@@ -152,25 +152,23 @@ def detail(request: HttpRequest, number: int) -> HttpResponse:
     return render(request, "console/coverage_map/one.html", context)
 
 
-def _act(request: HttpRequest, row: Workflow) -> str:
-    by, reason = doors.person(request), doors.reason(request)
-    match request.POST.get("act"):
-        case "cut-over":
-            agent = _agent(row)
-            doors.permit(request, "agent-cut-over", agent)
-            move.cut_over(agent, row.system, by=by, reason=reason)
-            return _("It goes by the governed path from now on.")
-        case "undo":
-            agent = _agent(row)
-            doors.permit(request, "agent-adoption-undo", agent)
-            move.roll_back(agent, by=by, reason=reason)
-            return _("Undone: the adopted access has ended.")
-        case "describe":
-            doors.permit(request, "system-paths", row.system)
-            path: str = row.path  # type: ignore[attr-defined]  # annotated by coverage.rows
-            coverage_map.describe(row.system, path, by=by, reason=reason, **_terms_sent(request, path))
-            return _("Noted, with your name.")
-    raise Malformed
+BUTTONS: Final = {
+    "cut-over": onboarding_actions.CUT_OVER,
+    "undo": onboarding_actions.UNDO,
+    "describe": actions.DESCRIBE,
+}
+
+
+def _act(request: HttpRequest, row: Workflow) -> None:
+    action, values = doors.pressed(request, BUTTONS, "act"), {"reason": doors.reason(request)}
+    if action is actions.DESCRIBE:
+        path: str = row.path  # type: ignore[attr-defined]  # annotated by coverage.rows
+        doors.permit(request, action.address, row.system)
+        doors.perform(request, action, row.system, {**values, "path": path, **_terms_sent(request, path)})
+    elif action is onboarding_actions.CUT_OVER:
+        doors.perform(request, action, _agent(row), {**values, "system": row.system})
+    else:
+        doors.perform(request, action, _agent(row), values)
 
 
 def _agent(row: Workflow) -> Agent:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
 
-from entitlements.api.endpoints import Listing, Resource
 from entitlements.api.fields import OutputSerializer, ReasonInputSerializer, Text
 from entitlements.api.matrix import Matrix
-from entitlements.people import role_maps
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, Resource
 from entitlements.people.models import GroupMapping, Role
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
-from governance.sod.api.policies import PersonAction, first_hand
+from governance.people import actions
 
 _ROLES = [(role.value, role.label) for role in Role]
 
@@ -61,37 +56,31 @@ class MappingFilter(filters.FilterSet):
 class _GroupMappingResource(Resource):
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = GroupMappingSerializer
-
-    def rows(self) -> QuerySet[GroupMapping]:
-        return GroupMapping.objects.select_related("issuer", "proposed_by", "confirmed_by")
-
-    def links(self, mapping: GroupMapping) -> list[str]:
-        return [f"mapping:{mapping.pk}"]
+    subject = actions.MAPPING
 
 
-class Mappings(_GroupMappingResource, Listing):
+class Mappings(_GroupMappingResource, Listing, CreateEndpoint):
     """GET and POST /group-mappings."""
 
+    action = actions.PROPOSE
+    asked = GroupMappingInputSerializer
     filterset_class = MappingFilter
     ordering = ("-made_at", "-id")
-    asked = GroupMappingInputSerializer
-    answers = HTTPStatus.CREATED
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Propose a row; it gives nothing before a second person has put it in force."""
-        body = self.body(GroupMappingInputSerializer)
+    def read(self) -> dict[str, Any]:
+        """Read the row, and its issuer by name. It gives nothing before a second person has put it in force."""
+        values = super().read()
         identity = TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True)
-        issuer = self.find(identity, issuer=body.pop("issuer"))
-        return self.again(role_maps.propose(issuer, **body, by=first_hand(self)), status=HTTPStatus.CREATED)
+        return {**values, "issuer": self.find(identity, issuer=values["issuer"])}
 
 
-class ConfirmMapping(_GroupMappingResource, PersonAction):
+class ConfirmMapping(_GroupMappingResource, ActionEndpoint):
     """Put a row in force, as a second person; each sign-in from now on is asked."""
 
-    verb = staticmethod(role_maps.confirm)
+    action = actions.CONFIRM
 
 
-class EndMapping(_GroupMappingResource, PersonAction):
+class EndMapping(_GroupMappingResource, ActionEndpoint):
     """End a row; every role that it gave is taken away at once."""
 
-    verb = staticmethod(role_maps.end)
+    action = actions.END_MAPPING

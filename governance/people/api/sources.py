@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Act, Listing, Look, Resource
+from entitlements.api.actions import Performed
 from entitlements.api.fields import (
     EmptyInputSerializer,
     InputSerializer,
     OutputSerializer,
-    ReasonInputSerializer,
     Slug,
     Text,
 )
 from entitlements.api.matrix import Matrix
-from entitlements.people_sources import file_rows, people_files, sources
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
+from entitlements.people_sources import file_rows
 from entitlements.people_sources.models import PeopleSource
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
+from governance.people import actions
 
 
 class PeopleSourceInputSerializer(InputSerializer):
@@ -103,13 +100,7 @@ class SourceFilter(filters.FilterSet):
 class _PeopleSourceResource(Resource):
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = PeopleSourceSerializer
-    lookup = "slug"
-
-    def rows(self) -> QuerySet[PeopleSource]:
-        return PeopleSource.objects.select_related("subjects_of")
-
-    def links(self, source: PeopleSource) -> list[str]:
-        return [str(source.principal)]
+    subject = actions.SOURCE
 
     def with_token(self, source: PeopleSource, token: str, status: int) -> Response:
         """Answer with a source and the token that was just made."""
@@ -117,91 +108,93 @@ class _PeopleSourceResource(Resource):
         return Response(PeopleSourceSerializer(source, context=context).data, status=status)
 
 
-class Sources(_PeopleSourceResource, Listing):
+class Sources(_PeopleSourceResource, Listing, CreateEndpoint):
     """GET and POST /people-sources."""
 
+    action = actions.CONNECT
+    asked = PeopleSourceInputSerializer
     filterset_class = SourceFilter
     ordering = ("slug",)
-    asked = PeopleSourceInputSerializer
-    answers = HTTPStatus.CREATED
     shown_once = frozenset({"token"})
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Connect a source; its token is in this answer alone."""
-        body = self.body(PeopleSourceInputSerializer)
+    def read(self) -> dict[str, Any]:
+        """Read the source, and the issuer of its subjects by name."""
+        values = super().read()
         identity = TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True)
-        issuer = self.find(identity, issuer=body["subjects_of"]) if body["subjects_of"] else None
-        source, token = sources.make(body["slug"], name=body["name"], subjects_of=issuer, by=self.principal)
+        issuer = self.find(identity, issuer=values["subjects_of"]) if values["subjects_of"] else None
+        return {**values, "subjects_of": issuer}
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the source; its token is in this answer alone."""
+        source, token = performed.result
         return self.with_token(source, token, HTTPStatus.CREATED)
 
 
-class PeopleSourceDetail(_PeopleSourceResource, Look):
+class PeopleSourceDetail(_PeopleSourceResource, Detail):
     """GET /people-sources/{slug}."""
 
 
-class RotateSource(_PeopleSourceResource):
+class RotateSource(_PeopleSourceResource, ActionEndpoint):
     """POST /people-sources/{slug}/rotate."""
 
-    asked = ReasonInputSerializer
+    action = actions.ROTATE
     shown_once = frozenset({"token"})
 
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Give it another token, shown in this answer alone; the one before opens nothing from now on."""
-        row = self.found()
-        self.permit(row, *self.links(row))
-        self.body(ReasonInputSerializer)
-        token = sources.rotate(row, by=self.principal)
-        return self.with_token(self.found(), token, HTTPStatus.OK)
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the other token, shown here alone; the one before opens nothing from now on."""
+        return self.with_token(self.find_row(), performed.result, HTTPStatus.OK)
 
 
-class TestSource(_PeopleSourceResource):
+class TestSource(_PeopleSourceResource, ActionEndpoint):
     """POST /people-sources/{slug}/test."""
 
-    @extend_schema(request=None, responses=SourceTestResult)
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Test whether the source delivers people. Changes nothing."""
-        row = self.found()
-        self.permit(row, *self.links(row))
-        self.body(EmptyInputSerializer)
-        problems = sources.check(row)
-        return Response(SourceTestResult({"ok": not problems, "problems": problems}).data)
+    action = actions.TEST
+    shown = SourceTestResult
+
+    def read(self) -> dict[str, Any]:
+        """Refuse a body: the test takes nothing."""
+        return self.body(EmptyInputSerializer)
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer whether the source delivers people. Nothing was changed."""
+        return Response(SourceTestResult({"ok": not performed.result, "problems": performed.result}).data)
 
 
-class EndSource(_PeopleSourceResource, Act):
+class EndSource(_PeopleSourceResource, ActionEndpoint):
     """POST /people-sources/{slug}/disable."""
 
-    verb = staticmethod(sources.disable)
+    action = actions.END
 
 
-class LetThrough(_PeopleSourceResource, Act):
+class LetThrough(_PeopleSourceResource, ActionEndpoint):
     """POST /people-sources/{slug}/let-through."""
 
+    action = actions.LET_THROUGH
     durable = True
-    verb: ClassVar[Callable[..., Any]] = staticmethod(sources.allow_removals)
 
 
-class Refuse(_PeopleSourceResource, Act):
+class Refuse(_PeopleSourceResource, ActionEndpoint):
     """POST /people-sources/{slug}/keep."""
 
-    verb: ClassVar[Callable[..., Any]] = staticmethod(sources.refuse_removals)
+    action = actions.KEEP
 
 
-class TakeFile(_PeopleSourceResource):
+class TakeFile(_PeopleSourceResource, ActionEndpoint):
     """POST /people-sources/{slug}/file."""
 
+    action = actions.TAKE_FILE
     asked = FileInputSerializer
+    shown = PeopleFilePlanSerializer
     durable = True
 
-    @extend_schema(request=FileInputSerializer, responses=PeopleFilePlanSerializer)
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Look at a file of people, or take in what was seen; each row is done by itself."""
-        row = self.found()
-        self.permit(row, *self.links(row))
-        body = self.body(FileInputSerializer)
-        if body["seen"]:
-            by = {"by": self.principal, "reason": body["reason"]}
-            plan = people_files.apply(row, body["csv"], complete=body["complete"], seen=body["seen"], **by)
-        else:
-            plan = people_files.plan(row, body["csv"], complete=body["complete"], by=self.principal)
-        values = {"applied": bool(body["seen"]), "digest": plan.digest, "counts": plan.counts, "rows": plan.rows}
+    def read(self) -> dict[str, Any]:
+        """Read the file, and the digest of what was seen of it."""
+        values = super().read()
+        text = values.pop("csv")
+        return {**values, "text": text}
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with what the file would do, or did; each row is done by itself."""
+        plan, applied = performed.result, bool(performed.values["seen"])
+        values = {"applied": applied, "digest": plan.digest, "counts": plan.counts, "rows": plan.rows}
         return Response(PeopleFilePlanSerializer(values).data)

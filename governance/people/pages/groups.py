@@ -15,9 +15,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from entitlements.access import visibility
+from entitlements.api.actions import Action
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.grants.models import Grant
-from entitlements.people import people
+from entitlements.people import actions
 from entitlements.people.api import known_person
 from entitlements.people.models import Group
 from governance.console import doors, form_fields, paging
@@ -71,11 +72,11 @@ def add(request: HttpRequest) -> HttpResponse:
     doors.permit(request, "groups", None)
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
     if request.method == "POST":
-        by = doors.person(request).principal
-        created = form_fields.submit(request, form, lambda data: people.make_group(**data, people=[], by=by), _FIELDS)
-        if created is not None:
-            doors.done(request, _("Made. Next, put people into it."))
-            return redirect(f"/groups/{created.slug}/")
+        created = form_fields.perform(
+            request, form, actions.MAKE_GROUP, fields=_FIELDS, values=lambda data: {**data, "people": []}
+        )
+        if created:
+            return redirect(f"/groups/{created.result.slug}/")
     context = {
         "title": _("Add group"),
         "crumbs": [("/people/", _("People and roles")), ("/groups/", _("Groups"))],
@@ -97,29 +98,24 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def join(request: HttpRequest, slug: str) -> HttpResponse:
     """Put a person into the group, and so into every access that names it."""
-    return _change(request, slug, "group-join")
+    return _change(request, slug, actions.JOIN)
 
 
 @require_POST
 @doors.page
 def leave(request: HttpRequest, slug: str) -> HttpResponse:
     """Take a person out of the group, and so out of every access that names it, at once."""
-    return _change(request, slug, "group-leave")
+    return _change(request, slug, actions.LEAVE)
 
 
-def _change(request: HttpRequest, slug: str, act: str) -> HttpResponse:
-    group, by, login = _group(request, slug), doors.person(request).principal, request.POST.get("person", "").strip()
-    doors.permit(request, act, group)
+def _change(request: HttpRequest, slug: str, action: Action) -> HttpResponse:
+    group = _group(request, slug)
+    doors.permit(request, action.address, group)
     try:
         if not (reason := doors.reason(request)):
             raise ReasonRequired
-        person = known_person(login)
-        if act == "group-join":
-            people.join_group(group, person, by=by, reason=reason)
-            doors.done(request, _("%(name)s is in the group.") % {"name": person.name})
-        else:
-            people.leave_group(group, person, by=by, reason=reason)
-            doors.done(request, _("%(name)s has left the group.") % {"name": person.name})
+        person = known_person(request.POST.get("person", "").strip())
+        doors.perform(request, action, group, {"person": person, "reason": reason})
     except DomainError as refusal:
         doors.record(request, refusal)
         return _show(request, group, refusal)
@@ -144,5 +140,5 @@ def _show(request: HttpRequest, group: Group, problem: DomainError | None = None
 
 
 def _group(request: HttpRequest, slug: str) -> Group:
-    doors.about(request, f"group:{slug}")
-    return doors.find(visibility.groups(doors.caller(request)), slug=slug)
+    group: Group = doors.find_subject(request, actions.GROUP, slug)
+    return group

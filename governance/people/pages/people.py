@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from entitlements.access import visibility
-from entitlements.errors import DomainError, Malformed
-from entitlements.people import people, roles
+from entitlements.errors import DomainError, Forbidden
+from entitlements.people import actions, people
 from entitlements.people.models import Person, Role
 from governance.console import doors, form_fields
 
@@ -72,13 +72,9 @@ def add(request: HttpRequest) -> HttpResponse:
     doors.permit(request, "people", None)
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
     if request.method == "POST":
-        by = doors.person(request).principal
-        created = form_fields.submit(
-            request, form, lambda data: people.register(data.pop("login"), by=by, **data), {"login_taken": "login"}
-        )
-        if created is not None:
-            doors.done(request, _("%(name)s was added.") % {"name": created.name})
-            return redirect(f"/people/{created.login}/")
+        created = form_fields.perform(request, form, actions.REGISTER, fields={"login_taken": "login"})
+        if created:
+            return redirect(f"/people/{created.result.login}/")
     context = {
         "title": _("Add person"),
         "crumbs": [("/people/", _("People and roles"))],
@@ -138,16 +134,12 @@ def _givable_roles(request: HttpRequest, person: Person) -> set[str]:
 @doors.page
 def edit(request: HttpRequest, login: str) -> HttpResponse:
     """Change name, e-mail or manager of a person."""
-    person = doors.find(visibility.people(doors.caller(request)), login=login)
-    doors.about(request, f"person:{login}")
+    person = doors.find_subject(request, actions.PERSON, login)
     doors.permit(request, "person", person, "PATCH")
     known = {"name": person.name, "email": person.email, "manager": person.manager.login if person.manager else ""}
     form = EditForm(request.POST) if request.method == "POST" else EditForm(initial=known)
-    if request.method == "POST":
-        by = doors.person(request).principal
-        if form_fields.submit(request, form, lambda data: people.edit(person, by=by, **data), _FIELDS) is not None:
-            doors.done(request, _("Saved."))
-            return redirect(f"/people/{login}/")
+    if request.method == "POST" and form_fields.perform(request, form, actions.EDIT, person, fields=_FIELDS):
+        return redirect(f"/people/{login}/")
     context = {
         "title": _("Edit %(name)s") % {"name": person.name},
         "crumbs": [("/people/", _("People and roles")), (f"/people/{login}/", person.name)],
@@ -158,24 +150,22 @@ def edit(request: HttpRequest, login: str) -> HttpResponse:
     return form_fields.show(request, "console/form.html", form, context)
 
 
+BUTTONS: Final = {"give": actions.GIVE_ROLE, "take": actions.TAKE_ROLE}
+
+
 @require_POST
 @doors.page
 def change_role(request: HttpRequest, login: str) -> HttpResponse:
     """Give a person an admin role, or take one, after step-up authentication."""
-    person = doors.find(visibility.people(doors.caller(request)), login=login)
-    doors.about(request, f"person:{login}")
-    verb, role, by = request.POST.get("verb"), request.POST.get("role", ""), doors.person(request)
-    doors.permit(request, "person-role-give" if verb == "give" else "person-role-take", person)
+    person = doors.find_subject(request, actions.PERSON, login)
     try:
-        if verb == "give":
-            ends = _end(request.POST.get("until", ""))
-            roles.give(person, role, expires_at=ends, by=by, reason=doors.reason(request))
-            doors.done(request, _("The role is given. It holds from the next click on."))
-        elif verb == "take":
-            roles.take(person, role, by=by, reason=doors.reason(request))
-            doors.done(request, _("The role is taken. It is gone from the next click on."))
-        else:
-            raise Malformed
+        action = doors.pressed(request, BUTTONS)
+        values: dict[str, Any] = {"role": request.POST.get("role", ""), "reason": doors.reason(request)}
+        if action is actions.GIVE_ROLE:
+            values["expires_at"] = _end(request.POST.get("until", ""))
+        doors.perform(request, action, person, values)
+    except Forbidden:
+        raise
     except DomainError as refusal:
         doors.record(request, refusal)
         return _show(request, person, refusal)

@@ -8,15 +8,15 @@ from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from entitlements.errors import DomainError, Malformed
-from entitlements.people import role_maps, roles
+from entitlements.people import roles
 from entitlements.people.models import GroupMapping, Role
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.console import doors, form_fields, paging
+from governance.people import actions
 
 _FIELDS: Final = {"mapping_taken": "value", "group_mapping_not_allowed": "role", "role_not_held": "role"}
 
@@ -54,21 +54,15 @@ def listing(request: HttpRequest) -> HttpResponse:
     verb = request.POST.get("verb", "")
     form = ProposeForm(request.POST) if verb == "propose" else ProposeForm()
     problem = None
-    if request.method == "POST":
-        person = doors.person(request)
-        if verb == "propose":
-            created = form_fields.submit(
-                request, form, lambda data: role_maps.propose(data.pop("issuer"), **data, by=person), _FIELDS
-            )
-            if created is not None:
-                doors.done(request, _("Proposed. It gives nothing before a second person puts it in force."))
-                return redirect(reverse("role-map"))
-        else:
-            try:
-                return _act(request, verb)
-            except DomainError as refusal:
-                doors.record(request, refusal)
-                problem = refusal
+    if verb == "propose":
+        if form_fields.perform(request, form, actions.PROPOSE, fields=_FIELDS):
+            return redirect(reverse("role-map"))
+    elif request.method == "POST":
+        try:
+            return _act(request)
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem = refusal
     rows = GroupMapping.objects.filter(ended_at=None).select_related("issuer", "proposed_by", "confirmed_by")
     context: dict[str, Any] = {"page": paging.page(request, rows, ("-made_at", "-id")), "problem": problem}
     answer = form_fields.show(request, "console/people/role_map.html", form, context)
@@ -77,19 +71,14 @@ def listing(request: HttpRequest) -> HttpResponse:
     return answer
 
 
-def _act(request: HttpRequest, verb: str) -> HttpResponse:
-    acts = {"confirm": role_maps.confirm, "end": role_maps.end}
-    if verb not in acts:
-        raise Malformed
+BUTTONS: Final = {"confirm": actions.CONFIRM, "end": actions.END_MAPPING}
+
+
+def _act(request: HttpRequest) -> HttpResponse:
+    action = doors.pressed(request, BUTTONS)
     try:
-        mapping = doors.find(GroupMapping.objects.all(), pk=request.POST.get("mapping", ""))
+        mapping = doors.find_subject(request, actions.MAPPING, request.POST.get("mapping", ""))
     except ValueError as why:
         raise Malformed from why
-    doors.about(request, f"mapping:{mapping.pk}")
-    acts[verb](mapping.pk, by=doors.person(request), reason=doors.reason(request))
-    done = {
-        "confirm": _("In force from the next sign-in on."),
-        "end": _("Ended; the roles that it gave are taken away."),
-    }
-    doors.done(request, done[verb])
+    doors.perform(request, action, mapping)
     return redirect(reverse("role-map"))

@@ -12,15 +12,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from entitlements.errors import DomainError, Malformed
+from entitlements.errors import DomainError
 from entitlements.people.models import Role
-from entitlements.people_sources import file_rows, people_files, sources
+from entitlements.people_sources import file_rows, sources
 from entitlements.people_sources.models import PeopleSource
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.console import doors, form_fields
+from governance.people import actions
 from governance.people import queries as people_queries
 
 _FIELDS: Final = {"source_taken": "slug"}
@@ -51,11 +52,9 @@ def listing(request: HttpRequest) -> HttpResponse:
     """List the directories, and connect one; its token is shown this once."""
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
     context = {"syncs": people_queries.last(), "ended": _ended(), "may_change": _may_change(request)}
-    if request.method == "POST":
-        by = doors.person(request).principal
-        created = form_fields.submit(request, form, lambda data: sources.make(data.pop("slug"), **data, by=by), _FIELDS)
-        if created is not None:
-            return _show(request, created[0], fresh=created[1])
+    if request.method == "POST" and (made := form_fields.perform(request, form, actions.CONNECT, fields=_FIELDS)):
+        source, token = made.result
+        return _show(request, source, fresh=token)
     return form_fields.show(request, "console/people/sources.html", form, context)
 
 
@@ -71,10 +70,9 @@ def _ended() -> list[PeopleSource]:
 @doors.page
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a directory: its address, what it did, what is held, and how to set it up; or act on it."""
-    source = doors.find(PeopleSource.objects.all(), slug=slug)
+    source = doors.find_subject(request, actions.SOURCE, slug)
     if request.method != "POST":
         return _show(request, source)
-    doors.about(request, str(source.principal))
     try:
         return _act(request, source)
     except DomainError as refusal:
@@ -82,59 +80,55 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         return _show(request, source, problem=refusal)
 
 
-_ACTS: Final = {
-    "look": "file",
-    "take": "file",
-    "test": "test",
-    "rotate": "rotate",
-    "end": "disable",
-    "let": "let-through",
-    "refuse": "keep",
+BUTTONS: Final = {
+    "look": actions.TAKE_FILE,
+    "take": actions.TAKE_FILE,
+    "test": actions.TEST,
+    "rotate": actions.ROTATE,
+    "end": actions.END,
+    "let": actions.LET_THROUGH,
+    "refuse": actions.KEEP,
 }
-"""What each button is called by the API."""
 
 
 def _act(request: HttpRequest, source: PeopleSource) -> HttpResponse:
-    verb, by, reason = request.POST.get("verb", ""), doors.person(request).principal, doors.reason(request)
-    if (act := _ACTS.get(verb)) is None:
-        raise Malformed
-    doors.require_reauthentication(request, f"people-source-{act}")
-    if verb in {"look", "take"}:
-        return _file(request, source, take=verb == "take")
-    if verb == "test":
-        return _show(request, source, checked=sources.check(source))
-    if verb == "rotate":
-        return _show(request, source, fresh=sources.rotate(source, by=by))
-    if verb == "end":
-        sources.disable(source, by=by, reason=reason)
-        doors.done(request, _("%(name)s is let in no longer. Its people stay as they are.") % {"name": source.name})
-    elif verb == "let":
-        count = sources.allow_removals(source, by=by, reason=reason)
-        said = ngettext("%(n)d person was shut out.", "%(n)d people were shut out.", count)
-        doors.done(request, said % {"n": count})
-    else:
-        count = sources.refuse_removals(source, by=by, reason=reason)
-        doors.done(request, ngettext("%(n)d person stays.", "%(n)d people stay.", count) % {"n": count})
+    action = doors.pressed(request, BUTTONS)
+    if action is actions.TAKE_FILE:
+        return _file(request, source)
+    performed = doors.perform(request, action, source)
+    if action is actions.TEST:
+        return _show(request, source, checked=performed.result)
+    if action is actions.ROTATE:
+        return _show(request, source, fresh=performed.result)
     return redirect(reverse("source-page", args=[source.slug]))
 
 
-def _file(request: HttpRequest, source: PeopleSource, *, take: bool) -> HttpResponse:
+def _file(request: HttpRequest, source: PeopleSource) -> HttpResponse:
     """Look at a file of people, or take in what was seen of it."""
-    complete = bool(request.POST.get("complete"))
-    if not take:
-        sent = request.FILES.get("file")
-        if not isinstance(sent, UploadedFile) or (sent.size or 0) > file_rows.LARGEST:
-            raise file_rows.FileTooLarge if sent else file_rows.FileUnreadable
-        try:
-            text = sent.read().decode()
-        except UnicodeDecodeError as why:
-            raise file_rows.FileUnreadable from why
-        plan = people_files.plan(source, text, complete=complete, by=doors.person(request).principal)
-        return _show(request, source, look={"plan": plan, "text": text, "complete": complete})
-    text = request.POST.get("text", "").replace("\r\n", "\n")
-    by, seen = doors.person(request).principal, request.POST.get("seen", "")
-    plan = people_files.apply(source, text, complete=complete, seen=seen, by=by, reason=_("By a file, in the console."))
-    return _show(request, source, look={"plan": plan, "text": "", "complete": complete})
+    doors.require_reauthentication(request, actions.TAKE_FILE.address)
+    complete, takes = bool(request.POST.get("complete")), request.POST.get("verb") == "take"
+    values: dict[str, Any] = {"complete": complete}
+    if takes:
+        values |= {
+            "text": request.POST.get("text", "").replace("\r\n", "\n"),
+            "seen": request.POST.get("seen") or "nothing",
+            "reason": _("By a file, in the console."),
+        }
+    else:
+        values["text"] = _sent(request)
+    plan = doors.perform(request, actions.TAKE_FILE, source, values).result
+    return _show(request, source, look={"plan": plan, "text": "" if takes else values["text"], "complete": complete})
+
+
+def _sent(request: HttpRequest) -> str:
+    """Return the text of the file that was sent. Raises FileTooLarge, FileUnreadable."""
+    sent = request.FILES.get("file")
+    if not isinstance(sent, UploadedFile) or (sent.size or 0) > file_rows.LARGEST:
+        raise file_rows.FileTooLarge if sent else file_rows.FileUnreadable
+    try:
+        return str(sent.read(), "utf-8")
+    except UnicodeDecodeError as why:
+        raise file_rows.FileUnreadable from why
 
 
 _PROBLEMS: Final = {

@@ -10,12 +10,12 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from entitlements.catalog.models import EntitlementTool, Tool
 from entitlements.errors import DomainError, NotFound
 from governance.console import doors, limit_fields
+from governance.request_changes import actions
 from governance.request_changes import edit as edit_actions
 from governance.requests import queries as read
 from governance.requests import requests
@@ -36,12 +36,12 @@ def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         doors.about(request, *requests.about(access_request))
         try:
-            edit_actions.edit(pk, _change(request, access_request), by=person, expected_version=version(request.POST))
+            values = {"change": _change(request, access_request), "expected_version": version(request.POST)}
+            doors.perform(request, actions.EDIT, access_request, values)
         except DomainError as refusal:
             doors.record(request, refusal)
             problem, access_request = refusal, doors.find(read.visible(person), pk=pk)
         else:
-            doors.done(request, _("Changed. All approvers must answer again."))
             return redirect(f"/requests/{pk}/")
     data = request.POST if request.method == "POST" else None
     context = {

@@ -7,14 +7,12 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from entitlements.access import visibility
-from entitlements.grants import grants
+from entitlements.grants.actions import GRANT
 from governance.console import doors
-from governance.request_changes import renewal
-from governance.requests import requests
+from governance.request_changes import actions
+from governance.requests.actions import REQUEST
 from governance.requests.pages.requests import lasts
 
 
@@ -22,22 +20,16 @@ from governance.requests.pages.requests import lasts
 @doors.page
 def renew(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Ask that access which ends soon goes on."""
-    grant = doors.find(visibility.grants(doors.caller(request)), pk=pk)
-    doors.about(request, *grants.about(grant))
-    access_request = renewal.renew(
-        pk, by=doors.person(request), lasts=lasts(request) or timedelta(0), reason=doors.reason(request)
-    )
-    doors.done(request, _("Asked. The access goes on without a gap once all approvers have agreed."))
-    return redirect(f"/requests/{access_request.pk}/")
+    grant = doors.find_subject(request, GRANT, pk)
+    values = {"lasts": lasts(request) or timedelta(0), "reason": doors.reason(request)}
+    made = doors.perform(request, actions.RENEW, grant, values)
+    return redirect(f"/requests/{made.result.pk}/")
 
 
 @require_POST
 @doors.page
 def again(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Ask once more for what was denied, withdrawn or not answered in time."""
-    person = doors.person(request)
-    old = doors.find(requests.visible_to(person), pk=pk)
-    doors.about(request, *requests.about(old))
-    access_request = renewal.ask_again(pk, by=person, reason=doors.reason(request))
-    doors.done(request, _("Asked again, as it was asked then. You see here whom it waits for."))
-    return redirect(f"/requests/{access_request.pk}/")
+    old = doors.find_subject(request, REQUEST, pk)
+    made = doors.perform(request, actions.ASK_AGAIN, old, {"reason": doors.reason(request)})
+    return redirect(f"/requests/{made.result.pk}/")

@@ -12,24 +12,22 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.access import reauthentication, visibility
 from entitlements.agents.models import Agent
-from entitlements.api.endpoints import Endpoint, Listing, tagged
+from entitlements.api.actions import Performed
+from entitlements.api.endpoints import Endpoint
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, tagged
 from entitlements.catalog.models import Entitlement
 from entitlements.errors import DomainError, Stale
-from entitlements.grants import grants
-from entitlements.grants.models import Grant
 from entitlements.people.models import Group, Person
 from governance.api.matrix import MATRIX
-from governance.approvals import approvals
+from governance.approvals import actions as approval_actions
 from governance.approvals.models import Approval
-from governance.approvals.rules import NotAnApprover
 from governance.eligibility import eligibility
 from governance.eligibility.narrowing import Narrowing
-from governance.request_changes import renewal
-from governance.requests import requests
+from governance.request_changes import actions as change_actions
+from governance.requests import actions, requests
 from governance.requests.models import AccessRequest
 
 from .bodies import (
@@ -61,27 +59,23 @@ class RequestResource(Endpoint):
 
     matrix: ClassVar[Matrix] = MATRIX
 
-    def requester(self) -> eligibility.Requester:
-        """Return the person or the agent that acts. Raises MayNotRequest for a script."""
-        asker = self.caller.agent or self.caller.human
-        if asker is None:
-            raise eligibility.MayNotRequest
-        return asker
-
     def visible(self) -> QuerySet[AccessRequest]:
         """Return what the caller may see."""
-        rows = AccessRequest.objects.all() if self.caller.is_script else requests.visible_to(self.requester())
-        return rows.select_related("agent", "entitlement__system", "requested_by").prefetch_related(
-            "people",
-            "groups",
-            "lines__tool",
-            "approvals__waiting_for",
-            "approvals__by",
-            "approvals__in_place_of",
-            "questions__asked_by",
+        return (
+            actions.visible(self.caller)
+            .select_related("agent", "entitlement__system", "requested_by")
+            .prefetch_related(
+                "people",
+                "groups",
+                "lines__tool",
+                "approvals__waiting_for",
+                "approvals__by",
+                "approvals__in_place_of",
+                "questions__asked_by",
+            )
         )
 
-    def answer(self, pk: UUID, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    def show_request(self, pk: UUID, status: int = HTTPStatus.OK) -> Response:
         """Answer with a request as it is now."""
         access_request = self.find(self.visible(), pk=pk)
         return tagged(
@@ -90,13 +84,14 @@ class RequestResource(Endpoint):
             status=status,
         )
 
-    def seen(self, pk: UUID) -> None:
-        """Check that the caller sees a request, and remember it for a refusal. Raises NotFound."""
-        self.about = requests.about(self.find(self.visible(), pk=pk))
+    def seen(self, pk: UUID) -> AccessRequest:
+        """Return a request that the caller sees, and remember it for a refusal. Raises NotFound."""
+        row = self.find(self.visible(), pk=pk)
+        self.about = requests.about(row)
+        return row
 
-    def ask(self, body: dict[str, Any]) -> AccessRequest:
-        """Submit the request in a body. Raises what requests.submit raises, and UnknownName."""
-        by = self.requester()
+    def terms(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the request in a body, with all that it names. Raises UnknownName."""
         agent = named(Agent.objects.all(), "agent", "slug", [body["agent"]])[0]
         entitlement = named(Entitlement.objects.all(), "entitlement", "scope", [body["entitlement"]])[0]
         self.about = [f"agent:{agent.slug}", f"entitlement:{entitlement.scope}"]
@@ -110,28 +105,11 @@ class RequestResource(Endpoint):
             limits=body["limits"],
             denied_call=body["denied_call"],
         )
-        return requests.submit(agent, entitlement, ask, by=by, on_behalf_of=self.acts_for(by))
-
-    def held(self, grant_id: UUID) -> Grant:
-        """Return a grant, and remember its links. Raises NotFound before the body is read."""
-        grant = self.find(visibility.grants(self.caller), pk=grant_id)
-        self.about = grants.about(grant)
-        return grant
-
-    def renew(self, grant: Grant, body: dict[str, Any]) -> AccessRequest:
-        """Request the renewal of a grant, as a body says. Raises what renewal.renew raises."""
-        by = self.requester()
-        narrowing = Narrowing(None if body["tools"] is None else frozenset(body["tools"]), body["limits"])
-        details = {"lasts": body["lasts"], "reason": body["reason"], "what": narrowing}
-        return renewal.renew(grant.pk, by=by, on_behalf_of=self.acts_for(by), **details)
-
-    def acts_for(self, by: eligibility.Requester) -> Person | None:
-        """Return the user in whose session an agent asks; a person asks for themselves."""
-        return self.caller.person if isinstance(by, Agent) else None
+        return {"agent": agent, "entitlement": entitlement, "ask": ask}
 
     def _named_people(self, agent: Agent, body: dict[str, Any]) -> tuple[tuple[Person, ...], tuple[Group, ...]]:
         """Find whom the agent shall act for. Strangers do not learn whether a login exists: they get MayNotRequest."""
-        by = self.requester()
+        by = actions.requester(self.caller)
         try:
             people = named(Person.objects.all(), "people", "login", body["people"])
             groups = named(Group.objects.all(), "groups", "slug", body["groups"])
@@ -175,9 +153,12 @@ class RequestFilter(filters.FilterSet):
         return rows.filter(pk__in=stages.values("request"))
 
 
-class Requests(RequestResource, Listing):
+class Requests(RequestResource, Listing, CreateEndpoint):
     """GET and POST /requests."""
 
+    action = actions.SUBMIT
+    asked = RequestInputSerializer
+    shown = RequestSerializer
     serializer_class = RequestSerializer
     filterset_class = RequestFilter
     ordering = ("-asked_at", "-id")
@@ -192,10 +173,13 @@ class Requests(RequestResource, Listing):
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
         return self.get_paginated_response(RequestSerializer(page, many=True, context={"caller": self.caller}).data)
 
-    @extend_schema(request=RequestInputSerializer, responses={201: RequestSerializer})
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Ask for access: as a person, or as an agent for itself."""
-        return self.answer(self.ask(self.body(RequestInputSerializer)).pk, HTTPStatus.CREATED)
+    def read(self) -> dict[str, Any]:
+        """Read the request: of a person, or of an agent for itself."""
+        return self.terms(super().read())
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the request that was made."""
+        return self.show_request(performed.result.pk, HTTPStatus.CREATED)
 
 
 class One(RequestResource):
@@ -204,96 +188,121 @@ class One(RequestResource):
     @extend_schema(responses=RequestSerializer)
     def get(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - the framework's signature
         """Show one request."""
-        return self.answer(asked)
+        return self.show_request(asked)
 
 
-class Approve(RequestResource):
+class RequestAction(RequestResource, ActionEndpoint):
+    """An action on a request; it compares the version that If-Match names under its own locks."""
+
+    shown = RequestSerializer
+
+    def find_row(self) -> AccessRequest:
+        """Return the request that the address names. Raises NotFound."""
+        return self.seen(self.kwargs["asked"])
+
+    def check_preconditions(self, row: AccessRequest) -> None:
+        """Leave the version to the action."""
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the request, or with the one that came of it."""
+        new = performed.result
+        return self.show_request(new.pk if isinstance(new, AccessRequest) else performed.row.pk, self.answers)
+
+
+@extend_schema(parameters=[IF_MATCH])
+class Approve(RequestAction):
     """POST /requests/{id}/approve. If-Match is needed: what is approved is what was read."""
 
-    @extend_schema(request=NarrowingBody, responses=RequestSerializer, parameters=[IF_MATCH])
-    def post(self, request: Request, asked: UUID) -> Response:
-        """Approve, taking away first where wished; the last approval issues the grant. Without a proof it is undone."""
-        self.seen(asked)
-        body, by = self.body(NarrowingBody), first_hand(self)
-        unread = "If-Match" not in request.headers
+    action = approval_actions.APPROVE
+    asked = NarrowingBody
+
+    def read(self) -> dict[str, Any]:
+        """Read what is taken away first."""
+        body = super().read()
+        version = self.version() if "If-Match" in self.request.headers else _NO_VERSION
+        return {"narrow": _narrowing(body), "reason": body["reason"], "expected_version": version}
+
+    def perform(self, row: AccessRequest, values: dict[str, Any] | None = None) -> Performed:
+        """Approve. Raises PreconditionRequired where nothing else is wrong."""
         try:
-            answered = approvals.approve(
-                asked,
-                by=by,
-                expected_version=_NO_VERSION if unread else self.version(),
-                narrow=_narrowing(body),
-                reason=body["reason"],
-            )
+            return super().perform(row, values)
         except Stale as stale:
-            if unread:
+            if "If-Match" not in self.request.headers:
                 raise PreconditionRequired from stale
             raise
-        self.weigh(weighs=answered.risk in reauthentication.HIGH)
-        return self.answer(asked)
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the request; without a proof its approval is undone where its risk is high by now."""
+        self.weigh(weighs=self.action.weighs(performed.result))
+        return super().answer(performed)
 
 
-class Deny(RequestResource):
+@extend_schema(parameters=[IF_MATCH])
+class Deny(RequestAction):
     """POST /requests/{id}/deny."""
 
-    @extend_schema(request=DenialBody, responses=RequestSerializer, parameters=[IF_MATCH])
-    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - the framework's signature
-        """Deny, with a reason, which ends the request."""
-        self.seen(asked)
-        approvals.deny(asked, by=first_hand(self), expected_version=self.version(), **self.body(DenialBody))
-        return self.answer(asked)
+    action = approval_actions.DENY
+    asked = DenialBody
+
+    def read(self) -> dict[str, Any]:
+        """Read the reason, which ends the request."""
+        return {**super().read(), "expected_version": self.version()}
 
 
-class Narrow(RequestResource):
+@extend_schema(parameters=[IF_MATCH])
+class Narrow(RequestAction):
     """POST /requests/{id}/narrow."""
 
-    @extend_schema(request=NarrowingBody, responses=RequestSerializer, parameters=[IF_MATCH])
-    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
-        """Narrow the request, as the requester or as an approver that it waits for."""
-        self.seen(asked)
-        body, by = self.body(NarrowingBody), self.requester()
-        requests.narrow(asked, by, _narrowing(body), expected_version=self.version(), reason=body["reason"])
-        return self.answer(asked)
+    action = actions.NARROW
+    asked = NarrowingBody
+
+    def read(self) -> dict[str, Any]:
+        """Read what is taken away, by the requester or by an approver that it waits for."""
+        body = super().read()
+        return {"what": _narrowing(body), "reason": body["reason"], "expected_version": self.version()}
 
 
-class Cancel(RequestResource):
+@extend_schema(parameters=[IF_MATCH])
+class Cancel(RequestAction):
     """POST /requests/{id}/cancel."""
 
-    @extend_schema(request=OptionalReason, responses=RequestSerializer, parameters=[IF_MATCH])
-    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
-        """Withdraw the request, as its requester."""
-        self.seen(asked)
-        reason = self.body(OptionalReason)["reason"]
-        requests.cancel(asked, self.requester(), expected_version=self.version(), reason=reason)
-        return self.answer(asked)
+    action = actions.CANCEL
+    asked = OptionalReason
+
+    def read(self) -> dict[str, Any]:
+        """Read why its requester withdraws it."""
+        return {**super().read(), "expected_version": self.version()}
 
 
-class Renew(RequestResource):
+class Renew(RequestResource, ActionEndpoint):
     """POST /grants/{id}/renew."""
 
-    @extend_schema(request=RenewalInputSerializer, responses={201: RequestSerializer})
-    def post(self, request: Request, grant: UUID) -> Response:  # noqa: ARG002 - as above
-        """Request that access which ends soon is renewed, unchanged or narrowed."""
-        held = self.held(grant)
-        return self.answer(self.renew(held, self.body(RenewalInputSerializer)).pk, HTTPStatus.CREATED)
+    action = change_actions.RENEW
+    asked = RenewalInputSerializer
+    shown = RequestSerializer
+    answers = HTTPStatus.CREATED
+
+    def read(self) -> dict[str, Any]:
+        """Read how the access goes on, unchanged or narrowed."""
+        return renewal_of(super().read())
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the request that was made."""
+        return self.show_request(performed.result.pk, HTTPStatus.CREATED)
 
 
-class Again(RequestResource):
+class Again(RequestAction):
     """POST /requests/{id}/again."""
 
-    @extend_schema(request=RepeatInputSerializer, responses={201: RequestSerializer})
-    def post(self, request: Request, asked: UUID) -> Response:  # noqa: ARG002 - as above
-        """Ask once more for what was denied, withdrawn or not answered in time."""
-        self.seen(asked)
-        body, by = self.body(RepeatInputSerializer), self.requester()
-        new_request = renewal.ask_again(asked, by=by, on_behalf_of=self.acts_for(by), **body)
-        return self.answer(new_request.pk, HTTPStatus.CREATED)
+    action = change_actions.ASK_AGAIN
+    asked = RepeatInputSerializer
+    answers = HTTPStatus.CREATED
 
 
-def first_hand(view: RequestResource) -> Person:
-    """Return the person who answers. Raises NotAnApprover for an agent or a script."""
-    if view.caller.human is None:
-        raise NotAnApprover
-    return view.caller.human
+def renewal_of(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what the body of a renewal asks for."""
+    what = Narrowing(None if body["tools"] is None else frozenset(body["tools"]), body["limits"])
+    return {"lasts": body["lasts"], "reason": body["reason"], "what": what}
 
 
 def _narrowing(body: dict[str, Any]) -> Narrowing:

@@ -20,8 +20,8 @@ from governance.console import doors
 from governance.console import limit_fields as limit_fields_actions
 from governance.eligibility import eligibility
 from governance.request_suggestions import narrowest, precedents
+from governance.requests import actions
 from governance.requests import queries as read
-from governance.requests import requests
 from governance.requests.pages.requests import lasts, uuid_of
 
 
@@ -41,12 +41,12 @@ def ask(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and agent and entitlement:
         doors.about(request, f"agent:{agent.slug}", f"entitlement:{entitlement.scope}")
         try:
-            access_request = requests.submit(agent, entitlement, _ask(request, agent, entitlement), by=person)
+            values = {"agent": agent, "entitlement": entitlement, "ask": _ask(request, agent, entitlement)}
+            access_request = doors.perform(request, actions.SUBMIT, None, values).result
         except DomainError as refusal:
             doors.record(request, refusal)
             problem = refusal
         else:
-            doors.done(request, _("Asked. You see here whom it waits for."))
             return redirect(f"/requests/{access_request.pk}/")
     context = {**_choices(request), "agent": agent, "entitlement": entitlement, "problem": problem}
     context |= {"denied": _denied(request), "denied_call": request.POST.get("denied_call", "")}

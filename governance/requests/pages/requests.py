@@ -14,19 +14,22 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from entitlements.access import reauthentication, visibility
+from entitlements.api.actions import Action
 from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError, Malformed
 from entitlements.people.models import Person
-from governance.approvals import approvals, questions, reassign
+from governance.approvals import actions as approval_actions
+from governance.approvals import reassign
 from governance.approvals.models import Approval, RequestQuestion
 from governance.audit_log.queries import events as events_queries
 from governance.blast_radius import preview
 from governance.console import doors, limit_fields, paging
 from governance.eligibility.narrowing import Narrowing
+from governance.request_changes import actions as change_actions
 from governance.request_changes import appeal, renewal
 from governance.request_suggestions import precedents
+from governance.requests import actions, requests
 from governance.requests import queries as read
-from governance.requests import requests
 from governance.requests.models import AccessRequest
 from governance.sod import check
 
@@ -63,12 +66,11 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST" and request.POST.get("verb") != "look":
         doors.about(request, *requests.about(access_request))
         try:
-            done = _answer(request, access_request, person)
+            _answer(request, access_request)
         except DomainError as refusal:
             doors.record(request, refusal)
             problem, access_request = refusal, doors.find(read.visible(person), pk=pk)
         else:
-            doors.done(request, done)
             return redirect(f"/requests/{pk}/")
     return _show(request, access_request, person, problem)
 
@@ -141,73 +143,58 @@ def _chosen(request: HttpRequest, access_request: AccessRequest) -> timedelta:
         return access_request.lasts
 
 
-def _answer(request: HttpRequest, access_request: AccessRequest, person: Person) -> str:
+def _answer(request: HttpRequest, access_request: AccessRequest) -> None:
     """Carry out what the button says. What is answered is the version that was shown."""
-    data = request.POST
-    shown_version = version(data)
-    verb, reason = data.get("verb"), data.get("reason", "").strip()[:2000]
-    if verb in _FURTHER:
-        return str(_FURTHER[verb](access_request, person, data, reason))
-    if verb == "deny":
-        because = data.get("because", "")
-        if because and because not in Approval.Because.values:
-            raise Malformed
-        approvals.deny(access_request.pk, by=person, reason=reason, because=because, expected_version=shown_version)
-        return _("Denied. The requester sees why.")
-    if verb == "withdraw":
-        requests.cancel(access_request.pk, person, expected_version=shown_version, reason=reason)
-        return _("Withdrawn.")
-    if verb != "approve":
+    if (button := BUTTONS.get(request.POST.get("verb", ""))) is None:
         raise Malformed
-    doors.require_reauthentication(request, "request-approve", weighs=access_request.risk in reauthentication.HIGH)
-    left = approvals.approve(
-        access_request.pk,
-        by=person,
-        expected_version=shown_version,
-        narrow=narrowing(request, access_request),
-        reason=reason,
-    )
-    if left.grant_id:
-        return _("Approved. The access is in force until it ends.")
-    return _("Approved. Others must still answer before it is in force.")
+    action, read_values = button
+    doors.perform(request, action, access_request, read_values(request, access_request))
 
 
-def _ask_back(access_request: AccessRequest, person: Person, data: QueryDict, _reason: str) -> str:
-    questions.ask(access_request.pk, by=person, text=data.get("text", "").strip()[:2000])
-    return _("Asked. You get a notice when it is answered; the time to answer the request goes on.")
+def _approval(request: HttpRequest, access_request: AccessRequest) -> dict[str, Any]:
+    return {**_versioned(request, access_request), "narrow": narrowing(request, access_request)}
 
 
-def _answer_back(access_request: AccessRequest, person: Person, data: QueryDict, _reason: str) -> str:
-    question = doors.find(RequestQuestion.objects.filter(request=access_request), pk=uuid_of(data.get("question", "")))
-    questions.answer(access_request.pk, question.pk, by=person, text=data.get("text", "").strip()[:2000])
-    return _("Answered.")
+def _denial(request: HttpRequest, access_request: AccessRequest) -> dict[str, Any]:
+    because = request.POST.get("because", "")
+    if because and because not in Approval.Because.values:
+        raise Malformed
+    return {**_versioned(request, access_request), "because": because}
 
 
-def _pass_on(access_request: AccessRequest, person: Person, data: QueryDict, reason: str) -> str:
-    to = Person.objects.filter(login=data.get("to", "")).first()
-    if to is None:
-        raise reassign.NotEligible
-    reassign.reassign(access_request.pk, by=person, to=to, reason=reason, expected_version=version(data))
-    return _("Passed on. It waits for you no longer.")
+def _versioned(request: HttpRequest, access_request: AccessRequest) -> dict[str, Any]:
+    return {**_reason(request, access_request), "expected_version": version(request.POST)}
 
 
-def _appeal(access_request: AccessRequest, person: Person, _given: QueryDict, reason: str) -> str:
-    appeal.appeal(access_request.pk, by=person, reason=reason)
-    return _("Appealed. Others look at it now, security among them.")
+def _reason(request: HttpRequest, _request: AccessRequest) -> dict[str, Any]:
+    return {"reason": request.POST.get("reason", "").strip()[:2000]}
 
 
-def _give_back(access_request: AccessRequest, person: Person, _given: QueryDict, reason: str) -> str:
-    appeal.give_back(access_request.pk, by=person, reason=reason)
-    return _("Given back. The access has ended.")
+def _text(request: HttpRequest, _request: AccessRequest) -> dict[str, Any]:
+    return {"text": request.POST.get("text", "").strip()[:2000]}
 
 
-_FURTHER: Final[Mapping[str | None, Callable[[AccessRequest, Person, QueryDict, str], str]]] = {
-    "ask": _ask_back,
-    "answer": _answer_back,
-    "reassign": _pass_on,
-    "appeal": _appeal,
-    "give_back": _give_back,
+def _answer_back(request: HttpRequest, access_request: AccessRequest) -> dict[str, Any]:
+    asked = uuid_of(request.POST.get("question", ""))
+    question = doors.find(RequestQuestion.objects.filter(request=access_request), pk=asked)
+    return {**_text(request, access_request), "question_id": question.pk}
+
+
+def _pass_on(request: HttpRequest, access_request: AccessRequest) -> dict[str, Any]:
+    return {**_versioned(request, access_request), "to": request.POST.get("to", "")}
+
+
+BUTTONS: Final[Mapping[str, tuple[Action, Callable[[HttpRequest, AccessRequest], dict[str, Any]]]]] = {
+    "approve": (approval_actions.APPROVE, _approval),
+    "deny": (approval_actions.DENY, _denial),
+    "withdraw": (actions.CANCEL, _versioned),
+    "ask": (approval_actions.ASK, _text),
+    "answer": (approval_actions.ANSWER, _answer_back),
+    "reassign": (approval_actions.REASSIGN, _pass_on),
+    "appeal": (change_actions.APPEAL, _reason),
+    "give_back": (change_actions.GIVE_BACK, _reason),
 }
+"""What each button does, and how its form is read."""
 
 
 def version(data: QueryDict) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -10,39 +11,23 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from entitlements.api.actions import Performed
 from entitlements.api.bulk import Outcome
-from entitlements.api.fields import EmptyInputSerializer, InputSerializer, OutputSerializer, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.errors import DomainError
-from entitlements.people.models import Person
-from governance.requests.api.requests import UnknownName
+from governance.reviews.campaigns import actions as campaign_actions
+from governance.reviews.campaigns.actions import Why
 from governance.reviews.campaigns.api.bodies import (
-    CampaignSerializer,
     ItemReassignment,
-    ItemSerializer,
     RemediationSerializer,
 )
-from governance.reviews.campaigns.api.campaigns import ReviewResource
-from governance.reviews.deadlines import deadlines, restore
-from governance.reviews.decisions import bulk, recall
+from governance.reviews.campaigns.api.campaigns import CampaignAction, ItemAction, ReviewResource, person_named
+from governance.reviews.decisions import actions, bulk
 from governance.reviews.items import answer as answer_actions
 from governance.reviews.items import review_rules
-from governance.reviews.remediation import exceptions, remediation
 from governance.reviews.remediation.models import Remediation
-from governance.reviews.reviewers import assignment, claim
 
 _REASONS = sorted({*review_rules.KEEP, *review_rules.DROP})
-
-
-class Why(InputSerializer):
-    """Why."""
-
-    reason = Text(max_length=500)
-
-
-class MaybeWhy(InputSerializer):
-    """Why, if there is something to say."""
-
-    reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
 class RemediationExceptionInputSerializer(Why):
@@ -97,107 +82,81 @@ class BulkDoneSerializer(OutputSerializer):
     results = DraftResultSerializer(many=True)
 
 
-class Claim(ReviewResource):
+class Claim(ItemAction):
     """POST /review-items/{id}/claim."""
 
-    @extend_schema(request=MaybeWhy, responses=ItemSerializer)
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
-        """Claim an item that has no reviewer; of two who try, the second is refused (`item_taken`)."""
-        item, body = self.item(key), self.body(MaybeWhy)
-        claim.claim(item.pk, by=self.reviewer(), reason=body["reason"])
-        return self.item_response(self.item(key))
+    action = actions.CLAIM
 
 
-class HandOn(ReviewResource):
+@extend_schema(responses={204: None})
+class HandOn(ItemAction):
     """POST /review-items/{id}/hand-on."""
 
-    @extend_schema(request=ItemReassignment, responses={204: None})
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
-        """Give an item to another person of its chain, who sees and answers it from then on."""
-        item, body = self.item(key), self.body(ItemReassignment)
-        to = Person.objects.filter(login=body["to"]).first()
-        if to is None:
-            raise UnknownName(field="to", name=body["to"])
-        assignment.hand_on(item.pk, to, by=self.reviewer(), reason=body["reason"])
+    action = actions.HAND_ON
+    asked = ItemReassignment
+
+    def read(self) -> dict[str, Any]:
+        """Read to whom of its chain, by login."""
+        body = super().read()
+        return {**body, "to": person_named("to", body["to"])}
+
+    def answer(self, performed: Performed) -> Response:  # noqa: ARG002 - the item is another person's now
+        """Answer with nothing."""
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
-class Recall(ReviewResource):
+class Recall(ItemAction):
     """POST /review-items/{id}/recall."""
 
-    @extend_schema(request=MaybeWhy, responses=ItemSerializer)
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
-        """Take your own answer back within fifteen minutes; what it cut works again."""
-        item, body = self.item(key), self.body(MaybeWhy)
-        recall.recall(item.pk, by=self.reviewer(), reason=body["reason"])
-        return self.item_response(self.item(key))
+    action = actions.RECALL
 
 
-class Reopen(ReviewResource):
+class Reopen(ItemAction):
     """POST /review-items/{id}/reopen."""
 
-    @extend_schema(request=Why, responses=ItemSerializer)
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Open a decided item again, as the owner of its campaign."""
-        item, body = self.item(key), self.body(Why)
-        recall.reopen(item.pk, by=self.reviewer(), reason=body["reason"])
-        return self.item_response(self.item(key))
+    action = actions.REOPEN
 
 
-class Restore(ReviewResource):
+class Restore(ItemAction):
     """POST /review-items/{id}/restore."""
 
-    @extend_schema(request=Why, responses=ItemSerializer)
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Restore what the deadline stopped without an answer, as a second person."""
-        item, body = self.item(key), self.body(Why)
-        restore.restore(item.pk, by=self.reviewer(), reason=body["reason"])
-        return self.item_response(self.item(key))
+    action = actions.RESTORE
 
 
-class Release(ReviewResource):
+class Release(CampaignAction):
     """POST /campaigns/{slug}/release."""
 
-    @extend_schema(request=Why, responses=CampaignSerializer)
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Release a deadline that was held, as the owner of the campaign."""
-        campaign, body = self.campaign(key), self.body(Why)
-        deadlines.release(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.campaign_response(campaign)
+    action = campaign_actions.RELEASE
 
 
-class RemediationResource(ReviewResource):
-    """What acts on one cut."""
+class _Cut(ItemAction):
+    shown = RemediationSerializer
 
-    def cut(self, key: object) -> Remediation:
-        """Find a cut among the visible items, and remember what a refusal is about. Raises NotFound."""
-        self.about = [f"decision:{key}"]
-        rows: QuerySet[Remediation] = Remediation.objects.filter(decision__item__in=self.items())
-        return self.find(rows, pk=key)
+    def find_row(self) -> Remediation:
+        """Return a cut among the visible items. Raises NotFound."""
+        self.about = [f"decision:{self.kwargs['key']}"]
+        rows: QuerySet[Remediation] = actions.CUT.rows(self.caller)
+        return self.find(rows, pk=self.kwargs["key"])
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the cut as it is now."""
+        performed.row.refresh_from_db()
+        return Response(RemediationSerializer(performed.row).data, status=self.answers)
 
 
-class Retry(RemediationResource):
+@extend_schema(request=None)
+class Retry(_Cut):
     """POST /remediations/{decision}/retry."""
 
-    @extend_schema(request=None, responses=RemediationSerializer)
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Verify a cut once more, now."""
-        self.reviewer()
-        cut = self.cut(key)
-        self.body(EmptyInputSerializer)
-        return Response(RemediationSerializer(remediation.verify(cut.pk)).data)
+    action = actions.RETRY
 
 
-class Except(RemediationResource):
+class Except(_Cut):
     """POST /remediations/{decision}/except."""
 
-    @extend_schema(request=RemediationExceptionInputSerializer, responses={201: RemediationSerializer})
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Let a cut that failed stand open until a day, as a second person."""
-        cut, body = self.cut(key), self.body(RemediationExceptionInputSerializer)
-        exceptions.make(cut.pk, by=self.reviewer(), **body)
-        cut.refresh_from_db()
-        return Response(RemediationSerializer(cut).data, status=HTTPStatus.CREATED)
+    action = actions.EXCEPT
+    asked = RemediationExceptionInputSerializer
+    answers = HTTPStatus.CREATED
 
 
 class BulkPreview(ReviewResource):
@@ -214,16 +173,19 @@ class BulkPreview(ReviewResource):
         return Response({"verb": preview.verb, "eligible": eligible, "barred": barred, "token": preview.token})
 
 
-class Bulk(ReviewResource):
+class Bulk(CampaignAction):
     """POST /campaigns/{slug}/bulk."""
 
+    action = actions.DRAFT_MANY
+    is_versioned = False
+    asked = BulkConfirmationInputSerializer
+    shown = BulkDoneSerializer
+    answers = HTTPStatus.MULTI_STATUS
     durable = True
 
-    @extend_schema(request=BulkConfirmationInputSerializer, responses={207: BulkDoneSerializer})
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Draft one answer for what was previewed; each item by itself, and nothing counts before it is submitted."""
-        campaign, body = self.campaign(key), self.body(BulkConfirmationInputSerializer)
-        done = bulk.commit(campaign, body["token"], by=self.reviewer(), count=body["count"])
+    def answer(self, performed: Performed) -> Response:
+        """Answer with what became of each item; nothing counts before it is submitted."""
+        done = performed.result
         results = [{"item": str(pk), "status": HTTPStatus.OK, "state": "drafted"} for pk in done.drafted]
         results += [_refused(str(pk), refusal) for pk, refusal in done.refused.items()]
         return Response({"bulk_op": str(done.bulk_op), "results": results}, status=HTTPStatus.MULTI_STATUS)

@@ -7,12 +7,11 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from entitlements.people.models import Person
 from governance.console import doors
-from governance.reviews.discussion import comments, questions
+from governance.reviews.discussion import actions, comments, questions
 from governance.reviews.items import visibility
 from governance.reviews.items.models import ReviewLine
 from governance.reviews.items.pages import item_of
@@ -25,8 +24,7 @@ _LINES: Final = 50
 def comment(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Comment on an item, then go back to the page before."""
     row = item_of(request, slug, item)
-    comments.comment(row.pk, by=doors.person(request), text=request.POST.get("text", ""))
-    doors.done(request, _("Your comment is kept with the item."))
+    doors.perform(request, actions.COMMENT, row, {"text": request.POST.get("text", "")})
     return redirect(doors.back(request, f"/reviews/{slug}/items/{item}/"))
 
 
@@ -38,8 +36,7 @@ def ask(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     to = Person.objects.filter(login=login).first()
     if to is None:
         raise questions.NotToBeAsked(who=login)
-    questions.ask(row.pk, to=to, by=doors.person(request), text=request.POST.get("text", ""))
-    doors.done(request, _("%(name)s is asked. The item waits for your answer as before.") % {"name": to.name})
+    doors.perform(request, actions.ASK, row, {"to": to, "text": request.POST.get("text", "")})
     return redirect(doors.back(request, f"/reviews/{slug}/items/{item}/"))
 
 
@@ -48,10 +45,9 @@ def ask(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 def question(request: HttpRequest, question: UUID) -> HttpResponse:
     """Show a question about an item, and take the answer of the person asked or their delegate."""
     person = doors.person(request)
-    row = doors.find(questions.visible_to(person), pk=question)
+    row = doors.find_subject(request, actions.QUESTION, question)
     if request.method == "POST":
-        questions.answer(row.pk, by=person, text=request.POST.get("text", ""))
-        doors.done(request, _("Your answer is with the reviewer."))
+        doors.perform(request, actions.ANSWER, row, {"text": request.POST.get("text", "")})
         return redirect(f"/review-questions/{question}/")
     context = {
         "question": row,

@@ -12,14 +12,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Listing
+from entitlements.api.actions import Performed
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
+from entitlements.api.resources import ActionEndpoint, Listing
 from governance.reviews.campaigns.api.bodies import ItemSerializer, RemediationSerializer
 from governance.reviews.campaigns.api.campaigns import ReviewResource
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.decisions.api import Why
 from governance.reviews.decisions.models import ReviewDecision
-from governance.reviews.event_triggered import answer, visibility
+from governance.reviews.event_triggered import actions, answer
 from governance.reviews.event_triggered import words as event_triggered_words
 from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.items import review_rules
@@ -108,9 +108,7 @@ class EventTriggeredReviewResource(ReviewResource):
 
     def triggers(self) -> QuerySet[ReviewTrigger]:
         """Return the event-triggered reviews that the caller sees."""
-        if self.caller.agent is not None:
-            return ReviewTrigger.objects.none()
-        return visibility.visible_to(self.caller.human)
+        return actions.REVIEW.rows(self.caller)
 
     def trigger(self, slug: str) -> ReviewTrigger:
         """Find a review that the caller sees, and note what a refusal is about. Raises NotFound."""
@@ -153,21 +151,31 @@ class EventTriggeredReviewDetail(EventTriggeredReviewResource):
         return self.review_response(key)
 
 
-class EventTriggeredAnswer(EventTriggeredReviewResource):
+class EventTriggeredAnswer(EventTriggeredReviewResource, ActionEndpoint):
     """POST /event-triggered-reviews/{slug}/answer."""
 
+    action = actions.ANSWER
+    asked = EventTriggeredAnswerInputSerializer
+    shown = EventTriggeredAnswerSerializer
+    answers = HTTPStatus.CREATED
     durable = True
 
-    @extend_schema(request=EventTriggeredAnswerInputSerializer, responses={201: EventTriggeredAnswerSerializer})
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Answer the named items: they are decided and removed in one transaction, then verified."""
-        trigger, body = self.trigger(key), self.body(EventTriggeredAnswerInputSerializer)
+    def check_preconditions(self, row: ReviewTrigger) -> None:
+        """Ask for a proof where an item is of critical risk."""
+        self.weighs = answer.has_critical_item(actions.campaign_of(row), self.reviewer())
+
+    def read(self) -> dict[str, Any]:
+        """Read the answer for the named items."""
+        body = super().read()
         body["abstain"], body["kept"] = body.pop("why_not"), frozenset(body["kept"])
         body["items"] = frozenset(body["items"])
-        by, via = self.reviewer(), ReviewDecision.Via.API
-        weighs = answer.has_critical_item(_campaign(trigger), by)
-        self.weigh(weighs=weighs)
-        submission = answer.answer(_campaign(trigger), answer.ReviewAnswer(**body), by=by, via=via, proven=weighs)
+        self.weigh(weighs=self.weighs)
+        review_answer = answer.ReviewAnswer(**body)
+        return {"review_answer": review_answer, "via": ReviewDecision.Via.API, "proven": self.weighs}
+
+    def answer(self, performed: Performed) -> Response:
+        """Verify what was removed, and answer with it: all was decided and removed in one transaction."""
+        submission = performed.result
         decided = [
             {"item": str(each.item_id), "decision": str(each.pk), "verb": each.verb} for each in submission.decided
         ]
@@ -176,16 +184,12 @@ class EventTriggeredAnswer(EventTriggeredReviewResource):
         return Response(result, status=HTTPStatus.CREATED)
 
 
-class EventTriggeredPostpone(EventTriggeredReviewResource):
+class EventTriggeredPostpone(EventTriggeredReviewResource, ActionEndpoint):
     """POST /event-triggered-reviews/{slug}/postpone."""
 
-    @extend_schema(request=Why, responses=EventTriggeredReviewDetailSerializer)
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Postpone the review by fourteen days; at most twice."""
-        trigger, body = self.trigger(key), self.body(Why)
-        answer.postpone(_campaign(trigger), by=self.reviewer(), reason=body["reason"])
-        return self.review_response(key)
+    action = actions.POSTPONE
+    shown = EventTriggeredReviewDetailSerializer
 
-
-def _campaign(trigger: ReviewTrigger) -> Any:  # noqa: ANN401 - a key; what is visible has a campaign
-    return trigger.campaign_id
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the review."""
+        return self.review_response(performed.row.campaign.slug)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from audit.actions import Action
@@ -21,7 +21,7 @@ from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.decisions import attention
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.decisions.pages.submission import message_of, proofs
-from governance.reviews.event_triggered import answer
+from governance.reviews.event_triggered import actions, answer
 from governance.reviews.event_triggered import words as event_triggered_words
 from governance.reviews.event_triggered.causes import KIND_RULES
 from governance.reviews.event_triggered.models import MOST_POSTPONED, ReviewTrigger
@@ -82,10 +82,9 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
-    by = doors.person(request)
+    by, trigger = doors.person(request), doors.find_subject(request, actions.REVIEW, campaign.slug)
     if "postpone" in request.POST:
-        answer.postpone(campaign.pk, by=by, reason=doors.reason(request))
-        doors.done(request, _("You are asked again: it is due fourteen days later."))
+        doors.perform(request, actions.POSTPONE, trigger, {"reason": doors.reason(request)})
         return redirect(f"/small-reviews/{campaign.slug}/")
     review_answer = _read_answer(request)
     for item in review_answer.items:
@@ -93,11 +92,11 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         if ms > 0 and item_rows.open_assignments(campaign, by).filter(item=item).exists():
             attention.looked(item, by=by, ms=ms)
     weighs = answer.has_critical_item(campaign.pk, by)
-    doors.require_reauthentication(request, "event-triggered-review-answer", weighs=weighs)
-    via, amr = ReviewDecision.Via.UI, proofs(request)
-    submission = answer.answer(campaign.pk, review_answer, by=by, via=via, amr=amr, proven=weighs)
+    doors.require_reauthentication(request, actions.ANSWER.address, weighs=weighs)
+    values = {"via": ReviewDecision.Via.UI, "amr": proofs(request), "proven": weighs}
+    submission = doors.perform(request, actions.ANSWER, trigger, {"review_answer": review_answer, **values}).result
     proven = [remediation.verify(cut) for cut in submission.removals]
-    doors.done(request, message_of(submission, sum(each.state == "verified" for each in proven)))
+    messages.success(request, message_of(submission, sum(each.state == "verified" for each in proven)))
     return redirect(f"/small-reviews/{campaign.slug}/")
 
 

@@ -9,7 +9,6 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.dateparse import parse_date
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
@@ -19,17 +18,16 @@ from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.console import doors
 from governance.console.tags import REASONS
+from governance.reviews.campaigns import actions as campaign_actions
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.deadlines import deadlines, restore
-from governance.reviews.decisions import recall
+from governance.reviews.decisions import actions as decision_actions
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.discussion import comments, questions
 from governance.reviews.evidence import audit
 from governance.reviews.items import review_rules, violation_queries, visibility
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.population.models import PopulationRow
-from governance.reviews.remediation import exceptions, remediation
 from governance.reviews.remediation.models import NoAnswer, Remediation
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers import claim as claim_actions
@@ -38,16 +36,16 @@ from governance.reviews.workbench.queries import item as item_queries
 from governance.reviews.workbench.queries import rows as item_rows
 
 _MOST_SHOWN: Final = 100
-_ACTS: Final = {
-    "reopen": "review-item-reopen",
-    "restore": "review-item-restore",
-    "retry": "review-cut-retry",
-    "except": "review-cut-except",
+BUTTONS: Final = {
+    "reopen": decision_actions.REOPEN,
+    "restore": decision_actions.RESTORE,
+    "retry": decision_actions.RETRY,
+    "except": decision_actions.EXCEPT,
 }
 
 
-def _may(request: HttpRequest, act: str) -> bool:
-    return bool(MATRIX[_ACTS[act], "POST"].roles & doors.caller(request).roles)
+def _may(request: HttpRequest, button: str) -> bool:
+    return bool(MATRIX[BUTTONS[button].address, "POST"].roles & doors.caller(request).roles)
 
 
 def item_of(request: HttpRequest, slug: str, pk: UUID) -> ReviewItem:
@@ -143,8 +141,7 @@ def _is_stopped(deadline: NoAnswer) -> bool:
 def claim(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Claim an unassigned item, and go to answer it."""
     row = item_of(request, slug, item)
-    claim_actions.claim(row.pk, by=doors.person(request), reason=request.POST.get("reason", "").strip()[:500])
-    doors.done(request, _("The item is yours to answer."))
+    doors.perform(request, decision_actions.CLAIM, row)
     return redirect(f"/reviews/{slug}/work/#item-{item}")
 
 
@@ -152,28 +149,20 @@ def claim(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 @doors.page
 def act(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Reopen the item, restore what was suspended, verify a remediation again, or except it."""
-    row, name, by = item_of(request, slug, item), request.POST.get("do", ""), doors.person(request)
-    if not any(_may(request, each) for each in ([name] if name in _ACTS else _ACTS)):
+    row, name = item_of(request, slug, item), request.POST.get("do", "")
+    if not any(_may(request, each) for each in ([name] if name in BUTTONS else BUTTONS)):
         raise Forbidden
-    if name not in _ACTS:
-        raise Malformed
-    if name == "reopen":
-        recall.reopen(row.pk, by=by, reason=doors.reason(request))
-        doors.done(request, _("The item is open again."))
-    elif name == "restore":
-        left = restore.restore(row.pk, by=by, reason=doors.reason(request))
-        message = _("This review restored it. It stays suspended: another person or review suspended it too.")
-        doors.done(request, message if left else _("The access works again."))
-    else:
+    if name in ("retry", "except"):
         _cut(request, row, name)
+    else:
+        doors.perform(request, doors.pressed(request, BUTTONS, "do"), row)
     return redirect(f"/reviews/{slug}/items/{item}/")
 
 
 def _cut(request: HttpRequest, row: ReviewItem, name: str) -> None:
     failed = doors.find(Remediation.objects.filter(decision__item=row), state=Remediation.State.FAILED)
     if name == "retry":
-        proven = remediation.verify(failed.pk).state == Remediation.State.VERIFIED
-        doors.done(request, _("The cut is proven.") if proven else _("The cut is still not proven."))
+        doors.perform(request, decision_actions.RETRY, failed)
         return
     try:
         day = parse_date(request.POST.get("until", ""))
@@ -181,23 +170,12 @@ def _cut(request: HttpRequest, row: ReviewItem, name: str) -> None:
         raise Malformed from error
     if day is None:
         raise Malformed
-    exceptions.make(
-        failed.pk,
-        by=doors.person(request),
-        reason=doors.reason(request),
-        control=request.POST.get("control", "").strip()[:500],
-        expires_at=datetime.combine(day, time(), UTC),
-    )
-    doors.done(request, _("The cut is excepted until that day."))
+    values = {
+        "reason": doors.reason(request),
+        "control": request.POST.get("control", "").strip()[:500],
+        "expires_at": datetime.combine(day, time(), UTC),
+    }
+    doors.perform(request, decision_actions.EXCEPT, failed, values)
 
 
-@require_POST
-@doors.page
-def release(request: HttpRequest, slug: str) -> HttpResponse:
-    """Release a deadline that was held."""
-    campaign = find_campaign(request, slug)
-    if not MATRIX["campaign-release", "POST"].roles & doors.caller(request).roles:
-        raise Forbidden
-    deadlines.release(campaign.pk, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, _("Unanswered access is suspended within a quarter of an hour."))
-    return redirect(f"/reviews/{slug}/")
+release = doors.post(campaign_actions.RELEASE, lambda campaign: f"/reviews/{campaign.slug}/")

@@ -13,16 +13,16 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Listing
+from entitlements.api.actions import Performed
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
+from entitlements.api.resources import ActionEndpoint, Listing
 from governance.reviews.campaigns.api.bodies import ReviewLineSerializer, SuggestionShown
-from governance.reviews.campaigns.api.campaigns import ReviewResource
+from governance.reviews.campaigns.api.campaigns import CampaignAction, ReviewResource
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.event_triggered import follow_up
 from governance.reviews.items import review_rules
 from governance.reviews.items.models import ReviewLine
+from governance.reviews.spot_checks import actions, spot_checks
 from governance.reviews.spot_checks import plan as plan_actions
-from governance.reviews.spot_checks import spot_checks
 from governance.reviews.spot_checks.models import SpotCheck
 
 _REASONS = sorted({*review_rules.KEEP, *review_rules.DROP, *review_rules.ABSTAIN})
@@ -137,8 +137,18 @@ class FollowUpInputSerializer(InputSerializer):
     reason = Text(max_length=500)
 
 
-class CampaignSpotChecks(ReviewResource):
+class CampaignSpotChecks(CampaignAction):
     """GET and POST /campaigns/{slug}/spot-checks."""
+
+    action = actions.SWITCH_ON
+    is_versioned = False
+    asked = SpotCheckPlanInputSerializer
+    shown = SpotCheckPlanSerializer
+    answers = HTTPStatus.CREATED
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the plan; this cannot be undone."""
+        return Response(_plan_as_json(performed.row), status=HTTPStatus.CREATED)
 
     @extend_schema(responses=SpotCheckPlanSerializer)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
@@ -146,13 +156,6 @@ class CampaignSpotChecks(ReviewResource):
         campaign = self.evidence_of(key, "spot checks")
         self.find(Campaign.objects.exclude(spot_plan=None), pk=campaign.pk)
         return Response(_plan_as_json(campaign))
-
-    @extend_schema(request=SpotCheckPlanInputSerializer, responses={201: SpotCheckPlanSerializer})
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Have some answers checked by another person once the review ends; this cannot be undone."""
-        campaign, body = self.campaign(key), self.body(SpotCheckPlanInputSerializer)
-        plan_actions.switch_on(campaign.pk, by=self.reviewer(), **body)
-        return Response(_plan_as_json(campaign), status=HTTPStatus.CREATED)
 
 
 def _plan_as_json(campaign: Campaign) -> dict[str, Any]:
@@ -184,8 +187,7 @@ class SpotCheckResource(ReviewResource):
 
     def checks(self) -> QuerySet[SpotCheck]:
         """Return the caller's spot checks, open and answered."""
-        rows = spot_checks.visible_to(self.caller.human if self.caller.agent is None else None)
-        return rows.select_related("item__suggestion").prefetch_related("item__lines__tool")
+        return actions.CHECK.rows(self.caller).select_related("item__suggestion").prefetch_related("item__lines__tool")
 
 
 class SpotChecks(SpotCheckResource, Listing):
@@ -215,30 +217,26 @@ class SpotCheckDetail(SpotCheckResource):
         return Response(SpotCheckSerializer(self.find(self.checks(), pk=key)).data)
 
 
-class AnswerSpotCheck(SpotCheckResource):
+class AnswerSpotCheck(SpotCheckResource, ActionEndpoint):
     """POST /spot-checks/{id}/answer."""
 
-    @extend_schema(request=SpotCheckAnswerInputSerializer, responses=SpotCheckSerializer)
-    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Answer a spot check, once; it changes no access."""
-        check, body = self.find(self.checks(), pk=key), self.body(SpotCheckAnswerInputSerializer)
-        self.about = [f"spot_check:{check.pk}"]
-        spot_checks.answer(check.pk, by=self.reviewer(), **body)
-        return Response(SpotCheckSerializer(self.checks().get(pk=check.pk)).data)
+    action = actions.ANSWER
+    asked = SpotCheckAnswerInputSerializer
+    shown = SpotCheckSerializer
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the check; it changes no access."""
+        return Response(SpotCheckSerializer(self.checks().get(pk=performed.row.pk)).data)
 
 
-class FollowUpSpotCheck(ReviewResource):
+class FollowUpSpotCheck(ReviewResource, ActionEndpoint):
     """POST /spot-checks/{id}/follow-up."""
 
-    @extend_schema(request=FollowUpInputSerializer, responses=FinishedSpotCheckSerializer)
-    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Follow up a check that would have removed more: ask again, or leave it, as the owner of the review."""
-        rows = SpotCheck.objects.select_related("item__current_decision", "item__campaign", "checker")
-        check, body = (
-            self.find(rows.filter(item__campaign__in=self.campaigns()), pk=key),
-            self.body(FollowUpInputSerializer),
-        )
-        self.about = [f"campaign:{check.item.campaign.slug}", f"spot_check:{check.pk}"]
-        follow_up.follow_up(check.pk, by=self.reviewer(), **body)
-        check.refresh_from_db()
-        return Response(FinishedSpotCheckSerializer(check).data)
+    action = actions.FOLLOW_UP
+    asked = FollowUpInputSerializer
+    shown = FinishedSpotCheckSerializer
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the check as it is now."""
+        performed.row.refresh_from_db()
+        return Response(FinishedSpotCheckSerializer(performed.row).data)

@@ -7,16 +7,14 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from entitlements.errors import DomainError
 from governance.console import doors
 from governance.console.tags import REASONS
-from governance.reviews.campaigns.pages.campaigns import find_campaign, permit
-from governance.reviews.event_triggered import follow_up as follow_up_actions
+from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.items import review_rules
-from governance.reviews.spot_checks import plan, spot_checks
+from governance.reviews.spot_checks import actions, spot_checks
 from governance.reviews.spot_checks.models import SpotCheck
 from governance.reviews.workbench.queries import item as item_queries
 
@@ -66,16 +64,13 @@ def check(request: HttpRequest, check: UUID) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, spot_check: SpotCheck) -> HttpResponse:
-    person = doors.person(request)
-    spot_checks.answer(
-        spot_check.pk,
-        by=person,
-        verb=request.POST.get("verb", ""),
-        reason_code=request.POST.get("why", ""),
-        comment=request.POST.get("comment", "").strip()[:2000],
-    )
-    following = spot_checks.waiting_for(person).first()
-    doors.done(request, _("Your answer is kept. It changes no access."))
+    values = {
+        "verb": request.POST.get("verb", ""),
+        "reason_code": request.POST.get("why", ""),
+        "comment": request.POST.get("comment", "").strip()[:2000],
+    }
+    doors.perform(request, actions.ANSWER, spot_check, values)
+    following = spot_checks.waiting_for(doors.person(request)).first()
     return redirect(f"/spot-checks/{following.pk}/" if following else "/spot-checks/")
 
 
@@ -84,11 +79,9 @@ def _answer(request: HttpRequest, spot_check: SpotCheck) -> HttpResponse:
 def switch_on(request: HttpRequest, slug: str) -> HttpResponse:
     """Switch on spot checks for a review."""
     campaign = find_campaign(request, slug)
-    permit(request, "campaign-spot-checks")
     share, days = (doors.number(request.POST.get(name, ""), 4) for name in ("share", "days"))
-    why = doors.reason(request)
-    plan.switch_on(campaign.pk, by=doors.person(request), share=share, days=days, reason=why)
-    doors.done(request, _("Another person checks some answers once the review ends."))
+    values = {"share": share, "days": days, "reason": doors.reason(request)}
+    doors.perform(request, actions.SWITCH_ON, campaign, values)
     return redirect(f"/reviews/{slug}/#spot-checks")
 
 
@@ -97,10 +90,7 @@ def switch_on(request: HttpRequest, slug: str) -> HttpResponse:
 def follow_up(request: HttpRequest, slug: str, check: UUID) -> HttpResponse:
     """Follow up a check that would have removed more: ask again, or leave it."""
     campaign = find_campaign(request, slug)
-    permit(request, "spot-check-follow-up")
-    spot_check = doors.find(SpotCheck.objects.all(), pk=check, plan=campaign.pk)
-    how = request.POST.get("how", "")
-    follow_up_actions.follow_up(spot_check.pk, by=doors.person(request), how=how, reason=doors.reason(request))
-    again = how == SpotCheck.Followed.ASKED_AGAIN
-    doors.done(request, _("A reviewer is asked again within minutes.") if again else _("It stays as it is."))
+    spot_check = doors.find(SpotCheck.objects.select_related("item__campaign"), pk=check, plan=campaign.pk)
+    values = {"how": request.POST.get("how", ""), "reason": doors.reason(request)}
+    doors.perform(request, actions.FOLLOW_UP, spot_check, values)
     return redirect(f"/reviews/{slug}/#spot-checks")

@@ -14,18 +14,17 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api import preconditions
-from entitlements.api.endpoints import Listing, tagged
+from entitlements.api.actions import Performed
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, EditEndpoint, Listing, tagged
 from governance.reviews.campaigns.api.bodies import CampaignSerializer
-from governance.reviews.campaigns.api.campaigns import ReviewResource
+from governance.reviews.campaigns.api.campaigns import CampaignAction, ReviewResource
 from governance.reviews.campaigns.api.options import CampaignSettingsInputSerializer, Scope, Strategies, options_of
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.decisions.api import MaybeWhy
 from governance.reviews.items import review_rules
 from governance.reviews.population import campaigns
 from governance.reviews.spot_checks import plan
-from governance.reviews.templates import templates
+from governance.reviews.templates import actions, templates
 from governance.reviews.templates.models import CampaignTemplate
 
 
@@ -114,10 +113,13 @@ class TemplateFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class Templates(ReviewResource, Listing):
+class Templates(ReviewResource, Listing, CreateEndpoint):
     """GET and POST /campaign-templates."""
 
-    serializer_class = TemplateSerializer
+    action = actions.SAVE
+    shows_result = True
+    asked = TemplateInputSerializer
+    shown = serializer_class = TemplateSerializer
     filterset_class = TemplateFilter
     ordering = ("slug",)
 
@@ -131,56 +133,41 @@ class Templates(ReviewResource, Listing):
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
         return self.get_paginated_response(TemplateSerializer(page, many=True).data)
 
-    @extend_schema(request=TemplateInputSerializer, responses={201: TemplateSerializer})
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Save a template; a recurring one drafts, stages and begins a campaign each period from its first day on."""
-        body = self.body(TemplateInputSerializer)
-        saved = templates.save(
-            body["slug"],
-            name=body["name"],
-            scope=body["scope"],
-            options=options_of(body),
-            recurrence=_recurrence(body, "first_on"),
-            by=self.reviewer(),
-            reason=body["reason"],
-        )
-        return Response(TemplateSerializer(saved).data, status=HTTPStatus.CREATED)
+    def read(self) -> dict[str, Any]:
+        """Read a template; a recurring one begins a campaign each period from its first day on."""
+        body = super().read()
+        values = {name: body[name] for name in ("slug", "name", "scope", "reason")}
+        return {**values, "options": options_of(body), "recurrence": _recurrence(body, "first_on")}
 
 
-class TemplateDetail(ReviewResource):
+class TemplateDetail(ReviewResource, EditEndpoint):
     """GET and PATCH /campaign-templates/{slug}."""
+
+    action = actions.EDIT
+    asked = TemplateChangesInputSerializer
+    shown = TemplateSerializer
 
     @extend_schema(responses=TemplateSerializer)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
         """Show one template."""
-        template = self._found(key)
+        self.about = [f"template:{key}"]
+        template: CampaignTemplate = self.find_row()
         return tagged(TemplateSerializer(template).data, template.version)
 
-    @extend_schema(request=TemplateChangesInputSerializer, responses=TemplateSerializer)
-    def patch(self, request: Request, key: str) -> Response:
-        """Change a template, from the version that If-Match names; the caller becomes its owner."""
-        template = self._found(key)
-        preconditions.require(request, template.version)
-        changes = self.body(TemplateChangesInputSerializer)
+    def read(self) -> dict[str, Any]:
+        """Read the changes; the caller becomes its owner."""
+        template, changes = self.find_row(), super().read()
         values: dict[str, Any] = {name: getattr(template, name) for name in _EDITED} | asdict(
             campaigns.CampaignOptions.of(template)
         )
         values |= {name: value for name, value in changes.items() if name in values}
-        changed = templates.edit(
-            key,
-            name=values["name"],
-            scope=values["scope"],
-            options=options_of(values),
-            recurrence=_recurrence(values, "next_on"),
-            version=template.version,
-            by=self.reviewer(),
-            reason=changes["reason"],
-        )
-        return tagged(TemplateSerializer(changed).data, changed.version)
+        named = {"name": values["name"], "scope": values["scope"], "reason": changes["reason"]}
+        return {**named, "options": options_of(values), "recurrence": _recurrence(values, "next_on")}
 
-    def _found(self, key: str) -> CampaignTemplate:
-        self.about = [f"template:{key}"]
-        return self.find(CampaignTemplate.objects.select_related("owner", "fallback_group"), slug=key)
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the template, and its version."""
+        changed = performed.result
+        return tagged(TemplateSerializer(changed).data, changed.version)
 
 
 _EDITED: Final = ("name", "scope", "cadence", "next_on", "days", "spot_share", "spot_days")
@@ -191,36 +178,37 @@ def _recurrence(values: Mapping[str, Any], begins: str) -> templates.Recurrence:
     return templates.Recurrence(values["cadence"], values[begins], values["days"], *checked)
 
 
-class StartTemplate(ReviewResource):
+class _TemplateAction(ReviewResource, ActionEndpoint):
+    is_versioned = False
+
+
+class StartTemplate(_TemplateAction):
     """POST /campaign-templates/{slug}/start."""
 
-    @extend_schema(request=MaybeWhy, responses={201: CampaignSerializer})
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Draft a campaign from a template, due after the template's number of days."""
-        self.about = [f"template:{key}"]
-        campaign = templates.start(key, by=self.reviewer(), reason=self.body(MaybeWhy)["reason"])
-        return self.campaign_response(campaign, HTTPStatus.CREATED)
+    action = actions.START
+    shown = CampaignSerializer
+    answers = HTTPStatus.CREATED
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the campaign, due after the template's number of days."""
+        return self.campaign_response(performed.result, HTTPStatus.CREATED)
 
 
-class StopTemplate(ReviewResource):
+class StopTemplate(_TemplateAction):
     """POST /campaign-templates/{slug}/stop."""
 
-    @extend_schema(request=MaybeWhy, responses=TemplateSerializer)
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Stop a template; it makes no campaigns any more."""
-        self.about = [f"template:{key}"]
-        stopped = templates.stop(key, by=self.reviewer(), reason=self.body(MaybeWhy)["reason"])
-        return Response(TemplateSerializer(stopped).data)
+    action = actions.STOP
+    shows_result = True
+    shown = TemplateSerializer
 
 
-class Duplicate(ReviewResource):
+class Duplicate(CampaignAction):
     """POST /campaigns/{slug}/duplicate."""
 
-    @extend_schema(request=DuplicateInputSerializer, responses={201: CampaignSerializer})
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Draft a campaign with the scope and options of this one."""
-        campaign, body = self.campaign(key), self.body(DuplicateInputSerializer)
-        copy = templates.duplicate(
-            campaign, body["slug"], name=body["name"], due_at=body["due_at"], by=self.reviewer(), reason=body["reason"]
-        )
-        return self.campaign_response(copy, HTTPStatus.CREATED)
+    action = actions.DUPLICATE
+    asked = DuplicateInputSerializer
+    answers = HTTPStatus.CREATED
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with a campaign that has the scope and options of this one."""
+        return self.campaign_response(performed.result, HTTPStatus.CREATED)

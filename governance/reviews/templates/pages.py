@@ -16,8 +16,8 @@ from entitlements.access import visibility
 from entitlements.errors import DomainError, Malformed, NotFound
 from governance.console import choices, doors
 from governance.reviews.campaigns.pages.campaigns import find_campaign, may, permit
+from governance.reviews.templates import actions, templates
 from governance.reviews.templates import queries as template_queries
-from governance.reviews.templates import templates
 from governance.reviews.templates.models import CampaignTemplate
 
 
@@ -49,7 +49,6 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
             doors.record(request, refusal)
             problem = refusal
         else:
-            doors.done(request, _("The template is changed."))
             return redirect("/reviews/templates/")
     named = ("version", "name", "kind", "mode", "framework", "cadence", "days", "spot_share", "spot_days")
     own = {name: getattr(template, name) for name in named}
@@ -88,37 +87,26 @@ def _change(request: HttpRequest, template: CampaignTemplate, *, keeps_scope: bo
         next_on = parse_date(sent.get("next_on", ""))
     except ValueError:
         next_on = None
-    templates.edit(
-        template.slug,
-        name=form.name[:180] or template.name,
-        scope=template.scope if keeps_scope else form.scope,
-        options=form.options,
-        recurrence=templates.Recurrence(sent.get("cadence", "none"), next_on, days, *checked),
-        version=version,
-        by=doors.person(request),
-        reason=sent.get("reason", "").strip()[:500],
-    )
+    values = {
+        "name": form.name[:180] or template.name,
+        "scope": template.scope if keeps_scope else form.scope,
+        "options": form.options,
+        "recurrence": templates.Recurrence(sent.get("cadence", "none"), next_on, days, *checked),
+        "version": version,
+        "reason": sent.get("reason", "").strip()[:500],
+    }
+    doors.perform(request, actions.EDIT, template, values)
 
 
 @require_POST
 @doors.page
 def start(request: HttpRequest, slug: str) -> HttpResponse:
     """Draft a review from a template."""
-    doors.about(request, f"template:{slug}")
-    permit(request, "campaign-template-start")
-    campaign = templates.start(slug, by=doors.person(request))
-    return redirect(f"/reviews/{campaign.slug}/")
+    made = doors.perform(request, actions.START, doors.find_subject(request, actions.TEMPLATE, slug))
+    return redirect(f"/reviews/{made.result.slug}/")
 
 
-@require_POST
-@doors.page
-def stop(request: HttpRequest, slug: str) -> HttpResponse:
-    """Stop a template."""
-    doors.about(request, f"template:{slug}")
-    permit(request, "campaign-template-stop")
-    templates.stop(slug, by=doors.person(request))
-    doors.done(request, _("The template makes nothing any more."))
-    return redirect("/reviews/templates/")
+stop = doors.post(actions.STOP, lambda _template: "/reviews/templates/")
 
 
 @require_POST
@@ -126,7 +114,6 @@ def stop(request: HttpRequest, slug: str) -> HttpResponse:
 def duplicate(request: HttpRequest, slug: str) -> HttpResponse:
     """Draft a review with the scope and options of another."""
     campaign = find_campaign(request, slug)
-    permit(request, "campaign-duplicate")
     name = request.POST.get("name", "").strip()[:200]
     try:
         day = parse_date(request.POST.get("due", ""))
@@ -135,5 +122,6 @@ def duplicate(request: HttpRequest, slug: str) -> HttpResponse:
     if not slugify(name) or day is None:
         raise Malformed(_("Say how it is called and when it is due."))
     due = datetime.combine(day, time.max, UTC)
-    copy = templates.duplicate(campaign, slugify(name)[:64], name=name, due_at=due, by=doors.person(request))
+    values = {"slug": slugify(name)[:64], "name": name, "due_at": due}
+    copy = doors.perform(request, actions.DUPLICATE, campaign, values).result
     return redirect(f"/reviews/{copy.slug}/")

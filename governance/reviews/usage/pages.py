@@ -12,8 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from entitlements.access import visibility
 from entitlements.errors import Malformed
+from entitlements.grants.actions import GRANT
 from governance.console import doors, paging
-from governance.reviews.usage import right_sizing, tighter_limits
+from governance.reviews.usage import actions, right_sizing, tighter_limits
 
 _SIZE = 20
 _MOST = 12
@@ -45,21 +46,14 @@ def listing(request: HttpRequest) -> HttpResponse:
 @doors.page
 def apply(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Apply a right-sizing proposal to one grant: drop tools, lower limits, or both, by the button that was pressed."""
-    grant = doors.find(visibility.grants(doors.caller(request)), pk=pk)
-    doors.about(request, f"grant:{pk}", f"agent:{grant.agent.slug}")
-    doors.permit(request, "grant-right-size", grant)
-    do, by = request.POST.get("do", ""), doors.person(request)
+    grant = doors.find_subject(request, GRANT, pk)
+    do = request.POST.get("do", "")
     drop = request.POST.getlist("drop") if do != "tighten" else []
     tighten = _lowered(request) if do != "drop" else {}
     reason = doors.reason(request) or (
         _("Not called in ninety days.") if drop else _("Far above what was used in ninety days.")
     )
-    right_sizing.apply(grant, drop, tighten, by=by, reason=reason)
-    if drop:
-        text = _("Removed from %(name)s, at once. Nothing it did in ninety days needed it.")
-    else:
-        text = _("Lowered for %(name)s, at once. Nothing it did in ninety days went beyond.")
-    doors.done(request, text % {"name": grant.agent.name})
+    doors.perform(request, actions.RIGHT_SIZE, grant, {"drop": drop, "tighten": tighten, "reason": reason})
     return redirect(doors.back(request, "/right-sizing/"))
 
 

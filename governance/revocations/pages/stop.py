@@ -14,11 +14,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
-from entitlements.api.matrix import MATRIX
 from entitlements.decisions import guardrails
-from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.errors import DomainError, NotFound
 from entitlements.gateway.models import Guardrail
 from entitlements.revocation import revocation
+from entitlements.revocation.actions import RESTORE_EVERYTHING
 from entitlements.revocation.api import EVERYTHING, KINDS
 from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
@@ -40,8 +40,6 @@ NAMES: Final = {
 }
 TYPED: Final = frozenset({"everything", "system", "person"})
 """Revocations with a large effect: the name must be typed."""
-
-START_AGAIN: Final = MATRIX["revocations-everything-restore", "POST"]
 
 
 class NotTyped(DomainError):
@@ -157,10 +155,5 @@ def _visible(caller: Caller) -> Any:  # noqa: ANN401 - a queryset of Revocation
 @doors.page
 def start_again(request: HttpRequest) -> HttpResponse:
     """Let what grants allow pass again: a second person, with a reason and step-up authentication."""
-    caller = doors.caller(request)
-    permissions.permit(caller, START_AGAIN, None)
-    if not doors.reason(request):
-        raise ReasonRequired
-    guardrails.restart_everything(by=caller.principal, reason=doors.reason(request))
-    doors.done(request, _("Agents work again, within what their access allows."))
+    doors.perform(request, RESTORE_EVERYTHING, None)
     return redirect("/stop/")

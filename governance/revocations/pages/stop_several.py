@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,13 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from audit.context import Principal
-from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.agents import agents
+from entitlements.agents import actions as agents
 from entitlements.agents.models import Agent
+from entitlements.api.actions import Action, Subject
 from entitlements.errors import DomainError, Malformed, ReasonRequired
-from entitlements.grants import grants
+from entitlements.grants import actions as grants
 from entitlements.grants.models import Grant
 from governance.console import doors, paging
 from governance.revocations.queries import effects
@@ -31,11 +29,10 @@ from .stop import name_of
 
 @dataclass(frozen=True, slots=True)
 class StopAction:
-    """One action on a row: the API's row that allows it, the label of its button, and the function."""
+    """One action on a row, and the label of its button."""
 
-    row: str
+    action: Action
     label: Any
-    verb: Callable[..., Any]
     is_last: bool = False
     """Whether it cannot be undone."""
 
@@ -44,34 +41,28 @@ class StopAction:
 class Kind:
     """A kind of rows in a list: how they are read, and the actions on them."""
 
-    rows: Callable[[Caller], Any]
+    subject: Subject
     key: str
     acts: dict[str, StopAction]
     page: str
     title: Any
 
 
-def _on_grant(verb: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda grant, *, by, reason: verb(grant.pk, by=by, reason=reason)
-
-
 KINDS: Final = {
     "grant": Kind(
-        visibility.grants,
+        grants.GRANT,
         "pk",
         {
-            "pause": StopAction("grant-suspend", gettext_lazy("Pause them"), _on_grant(grants.suspend)),
-            "remove": StopAction(
-                "grant-revoke", gettext_lazy("Remove them for good"), _on_grant(grants.revoke), is_last=True
-            ),
+            "pause": StopAction(grants.SUSPEND, gettext_lazy("Pause them")),
+            "remove": StopAction(grants.REVOKE, gettext_lazy("Remove them for good"), is_last=True),
         },
         "/grants/",
         gettext_lazy("Stop this access?"),
     ),
     "agent": Kind(
-        visibility.agents,
+        agents.AGENT,
         "slug",
-        {"stop": StopAction("agent-suspend", gettext_lazy("Stop these agents"), agents.suspend)},
+        {"stop": StopAction(agents.SUSPEND, gettext_lazy("Stop these agents"))},
         "/agents/",
         gettext_lazy("Stop these agents?"),
     ),
@@ -81,7 +72,7 @@ KINDS: Final = {
 def stoppable(caller: Caller, kind: str, rows: list[Any]) -> set[Any]:
     """Return the keys of the rows of a list that the caller may suspend or revoke, and that are active."""
     listed = KINDS[kind]
-    first = next(iter(listed.acts.values())).row
+    first = next(iter(listed.acts.values())).action.address
     return {getattr(thing, listed.key) for thing in rows if _is_live(thing) and doors.may(caller, first, thing)}
 
 
@@ -133,18 +124,16 @@ def _ticked(request: HttpRequest, known: Kind) -> list[Any]:
             raise Malformed from error
     by_key = {
         str(getattr(thing, known.key)): thing
-        for thing in known.rows(doors.caller(request)).filter(**{f"{known.key}__in": keys})
+        for thing in known.subject.rows(doors.caller(request)).filter(**{f"{known.key}__in": keys})
     }
     return [by_key[key] for key in keys if key in by_key]
 
 
 def _one(request: HttpRequest, act: StopAction, kind: str, thing: Any, reason: str) -> DomainError | None:  # noqa: ANN401 - a row
     """Stop one, in a transaction of its own; return why not, which is recorded as for one alone."""
-    by: Principal = doors.person(request).principal
     try:
         with transaction.atomic():
-            doors.permit(request, act.row, thing)
-            act.verb(thing, by=by, reason=reason)
+            doors.perform(request, act.action, thing, {"reason": reason}, say=False)
     except DomainError as refusal:
         doors.record(request, refusal, [_link(kind, thing)])
         return refusal

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from allauth.mfa.models import Authenticator
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -13,8 +14,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
 from entitlements.access import visibility
-from entitlements.errors import Forbidden, Malformed, ReasonRequired
-from entitlements.people import people
+from entitlements.errors import Forbidden, Malformed
+from entitlements.people import actions, people
 from entitlements.people.models import ApiToken, Role, RoleAssignment
 from governance.console import doors, paging
 
@@ -62,7 +63,7 @@ def revoke_token(request: HttpRequest, number: int) -> HttpResponse:
     """End one of the person's tokens."""
     person = doors.person(request)
     people.revoke_api_token(person, number, by=person.principal, reason=_("Ended in the console."))
-    doors.done(request, _("The token is dead."))
+    messages.success(request, _("The token is dead."))
     return redirect("/settings/")
 
 
@@ -88,19 +89,4 @@ def listing(request: HttpRequest) -> HttpResponse:
     return render(request, "console/people/people.html", context)
 
 
-@require_POST
-@doors.page
-def enable(request: HttpRequest, login: str) -> HttpResponse:
-    """Let a disabled person in again."""
-    person = doors.find(visibility.people(doors.caller(request)), login=login)
-    doors.about(request, f"person:{login}")
-    doors.permit(request, "person-enable", person)
-    people.enable(person, by=doors.person(request).principal, reason=_required_reason(request))
-    doors.done(request, _("%(name)s can sign in again.") % {"name": person.name})
-    return redirect(f"/people/{login}/")
-
-
-def _required_reason(request: HttpRequest) -> str:
-    if not (reason := doors.reason(request)):
-        raise ReasonRequired
-    return reason
+enable = doors.post(actions.ENABLE, lambda person: f"/people/{person.login}/")

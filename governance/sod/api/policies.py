@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -14,15 +12,13 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
-from entitlements.api.endpoints import Listing, Look, Resource
-from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Slug, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.api.matrix import Matrix
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.catalog.models import Tool
 from entitlements.definitions.classes import DATA_CLASSES, FLOWS
-from entitlements.errors import Forbidden
-from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
-from governance.sod import agent_calls, check, exceptions, policies
+from governance.sod import actions, check
 from governance.sod import rules as sod_rules
 from governance.sod.models import AgentCall, SodException, SodPolicy
 
@@ -191,90 +187,57 @@ class CallFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-def first_hand(view: Resource) -> Person:
-    """Return the person who calls. Raises Forbidden for a script or an agent."""
-    if view.caller.human is None:
-        raise Forbidden
-    return view.caller.human
-
-
-class PersonAction(Resource):
-    """An action of a person on one row, with a reason for the audit log."""
-
-    matrix: ClassVar[Matrix] = MATRIX
-    asked = ReasonInputSerializer
-    verb: ClassVar[Callable[..., Any]]
-
-    def post(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
-        """Do it, and answer with the row as it is then."""
-        row = self.found()
-        self.permit(row, *self.links(row))
-        type(self).verb(row.pk, by=self.actor(), reason=self.body(ReasonInputSerializer)["reason"])
-        return self.again(row)
-
-    def actor(self) -> Any:  # noqa: ANN401 - a person, or a principal
-        """Return who acts, as the verb wants it."""
-        return first_hand(self)
-
-
 class _Rules(Resource):
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = SodPolicySerializer
-
-    def rows(self) -> QuerySet[SodPolicy]:
-        return SodPolicy.objects.select_related("proposed_by", "published_by")
-
-    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
-        return policies.about(row)
+    subject = actions.POLICY
 
 
-class Rules(_Rules, Listing):
+class Rules(_Rules, Listing, CreateEndpoint):
     """List the versions of rules, or propose one."""
 
+    action = actions.PROPOSE
+    asked = SodPolicyInputSerializer
     filterset_class = RuleFilter
     ordering = ("-proposed_at", "-id")
-    asked = SodPolicyInputSerializer
-    answers = HTTPStatus.CREATED
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
-        """Propose a version."""
-        body = self.body(SodPolicyInputSerializer)
-        self.about = [f"sod_policy:{body['name']}"]
-        sides = [dict(side) for side in body.pop("sides")]
-        rule = policies.propose(body.pop("name"), sides=sides, by=first_hand(self), **body)
-        return self.again(rule, status=HTTPStatus.CREATED)
+    def read(self) -> dict[str, Any]:
+        """Read a version of a rule."""
+        values = super().read()
+        self.about = [f"sod_policy:{values['name']}"]
+        return {**values, "sides": [dict(side) for side in values["sides"]]}
 
 
-class SodPolicyDetail(_Rules, Look):
+class SodPolicyDetail(_Rules, Detail):
     """Show one version of a rule."""
 
 
-class PublishRule(_Rules, PersonAction):
+class PublishRule(_Rules, ActionEndpoint):
     """Put a proposed version in force. The person who proposed it cannot do this."""
 
-    verb = staticmethod(policies.publish)
+    action = actions.PUBLISH
 
 
-class WithdrawRule(_Rules, PersonAction):
+class WithdrawRule(_Rules, ActionEndpoint):
     """Drop a proposed version."""
 
-    verb = staticmethod(policies.withdraw)
+    action = actions.WITHDRAW
 
 
-class RuleHolders(_Rules, Look):
+class RuleHolders(_Rules, Detail):
     """Show the current violations of a version of a rule, proposed or in force."""
 
     shown = HoldersSerializer
 
     def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - the framework's signature
         """Look."""
-        rule = self.found()
+        rule = self.find_row()
         count, broken = check.violating(rule.sides)
         holders = {"count": count, "agents": broken, "splits": check.splits(rule.sides)}
         return Response(HoldersSerializer(holders).data)
 
 
-class AgentSodViolations(Look):
+class AgentSodViolations(Detail):
     """Show the violations of an agent, by its own grants and by agents that it may call."""
 
     matrix: ClassVar[Matrix] = MATRIX
@@ -287,87 +250,70 @@ class AgentSodViolations(Look):
 
     def get(self, request: Request, **_key: Any) -> Response:  # noqa: ANN401, ARG002 - as above
         """Look."""
-        held = [violation.as_json() for violation in check.current_violations(self.found())]
+        held = [violation.as_json() for violation in check.current_violations(self.find_row())]
         return Response(SodViolationsSerializer({"combinations": held}).data)
 
 
 class _Exceptions(Resource):
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = SodExceptionSerializer
-
-    def rows(self) -> QuerySet[SodException]:
-        return SodException.objects.select_related("rule", "agent", "given_by")
-
-    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
-        return exceptions.about(row)
+    subject = actions.EXCEPTION
 
 
-class Exceptions(_Exceptions, Listing):
+class Exceptions(_Exceptions, Listing, CreateEndpoint):
     """List the exceptions from rules, or give one."""
 
+    action = actions.GIVE_EXCEPTION
+    asked = SodExceptionInputSerializer
     filterset_class = ExceptionFilter
     ordering = ("-given_at", "-id")
-    asked = SodExceptionInputSerializer
-    answers = HTTPStatus.CREATED
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Give an exception."""
-        body = self.body(SodExceptionInputSerializer)
-        agent = self.find(visibility.agents(self.caller), slug=body.pop("agent"))
+    def read(self) -> dict[str, Any]:
+        """Read the exception, and find its agent."""
+        values = super().read()
+        agent = self.find(visibility.agents(self.caller), slug=values["agent"])
         self.about = [f"agent:{agent.slug}"]
-        exception = exceptions.give(body.pop("rule"), agent, by=first_hand(self), **body)
-        return self.again(exception, status=HTTPStatus.CREATED)
+        rule = values.pop("rule")
+        return {**values, "rule_id": rule, "agent": agent}
 
 
-class SodExceptionDetail(_Exceptions, Look):
+class SodExceptionDetail(_Exceptions, Detail):
     """Show one exception."""
 
 
-class EndException(_Exceptions, PersonAction):
+class EndException(_Exceptions, ActionEndpoint):
     """End an exception; within a minute what it covered is suspended."""
 
-    verb = staticmethod(exceptions.end)
+    action = actions.END_EXCEPTION
 
 
 class _Calls(Resource):
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = AgentCallSerializer
-
-    def rows(self) -> QuerySet[AgentCall]:
-        seen = visibility.agents(self.caller)
-        rows = AgentCall.objects.select_related("caller", "callee")
-        return rows.filter(caller__in=seen) | rows.filter(callee__in=seen)
-
-    def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
-        return agent_calls.about(row)
+    subject = actions.CALL
 
 
-class Calls(_Calls, Listing):
+class Calls(_Calls, Listing, CreateEndpoint):
     """List which agent may hand work to which, or allow it."""
 
+    action = actions.ALLOW_CALL
+    asked = AgentCallInputSerializer
     filterset_class = CallFilter
     ordering = ("-made_at", "-id")
-    asked = AgentCallInputSerializer
-    answers = HTTPStatus.CREATED
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Let one agent hand work to another."""
-        body, seen = self.body(AgentCallInputSerializer), visibility.agents(self.caller)
-        caller, callee = (self.find(seen, slug=body[name]) for name in ("caller", "callee"))
-        self.about = [f"agent:{caller.slug}", f"agent:{callee.slug}"]
-        call = agent_calls.allow(caller, callee, by=self.principal, reason=body["reason"])
-        return self.again(call, status=HTTPStatus.CREATED)
+    def read(self) -> dict[str, Any]:
+        """Read which agent hands work to which, and find both."""
+        values, seen = super().read(), visibility.agents(self.caller)
+        found = {name: self.find(seen, slug=values[name]) for name in ("caller", "callee")}
+        self.about = [f"agent:{agent.slug}" for agent in found.values()]
+        return {**values, **found}
 
 
-class AgentCallDetail(_Calls, Look):
+class AgentCallDetail(_Calls, Detail):
     """Show that one agent may hand work to another."""
 
 
-class EndCall(_Calls, PersonAction):
+class EndCall(_Calls, ActionEndpoint):
     """Let one agent no longer hand work to another."""
 
-    verb = staticmethod(agent_calls.end)
-
-    def actor(self) -> Any:  # noqa: ANN401 - as above
-        """Return the principal."""
-        return self.principal
+    action = actions.END_CALL

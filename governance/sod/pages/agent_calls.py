@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-from uuid import UUID
+from typing import Any, Final, cast
 
 from django import forms
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
 from governance.console import doors, form_fields, paging
-from governance.sod import agent_calls, check
+from governance.sod import actions, check
 from governance.sod import facts as sod_facts
 from governance.sod.models import AgentCall
 
@@ -52,16 +50,16 @@ def listing(request: HttpRequest) -> HttpResponse:
         form, allows = AllowForm(request.POST), request.POST.get("verb") == "allow"
 
         def act(data: dict[str, Any]) -> AgentCall | dict[str, Any]:
-            doors.permit(request, "agent-calls", None)
+            doors.permit(request, actions.ALLOW_CALL.address, None)
             doors.about(request, f"agent:{data['caller']}", f"agent:{data['callee']}")
             caller, callee = (doors.find(seen, slug=data[name]) for name in ("caller", "callee"))
             if allows:
-                return agent_calls.allow(caller, callee, by=doors.person(request).principal, reason=data["reason"])
+                values = {"caller": caller, "callee": callee, "reason": data["reason"]}
+                return cast("AgentCall", doors.perform(request, actions.ALLOW_CALL, None, values).result)
             return _meaning(caller, callee)
 
         done = form_fields.submit(request, form, act, _FIELDS)
         if isinstance(done, AgentCall):
-            doors.done(request, _("Allowed. What the one may do, the other can have done."))
             return redirect(reverse("agent-call-list"))
         context["meaning"] = done
     calls = _calls(seen)
@@ -90,13 +88,4 @@ def _calls(seen: QuerySet[Agent]) -> QuerySet[AgentCall]:
     return AgentCall.objects.filter(Q(caller__in=seen) | Q(callee__in=seen)).select_related("caller", "callee")
 
 
-@require_POST
-@doors.page
-def end(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Let one agent no longer hand work to another."""
-    call = doors.find(_calls(visibility.agents(doors.caller(request))), pk=pk)
-    doors.about(request, *agent_calls.about(call))
-    doors.permit(request, "agent-call-end", call)
-    agent_calls.end(pk, by=doors.person(request).principal, reason=doors.reason(request))
-    doors.done(request, _("Ended. It can have nothing done there any more."))
-    return redirect(reverse("agent-call-list"))
+end = doors.post(actions.END_CALL, lambda _call: reverse("agent-call-list"))

@@ -19,7 +19,7 @@ from entitlements.access import visibility
 from entitlements.errors import Malformed, NotFound
 from governance.console import doors, paging, tags
 from governance.request_suggestions import queries as request_suggestion_queries
-from governance.sod import check, exceptions, policies
+from governance.sod import actions, check
 from governance.sod import rules as sod_rules
 from governance.sod.models import SodException, SodPolicy
 
@@ -77,22 +77,23 @@ def listing(request: HttpRequest) -> HttpResponse:
 def propose(request: HttpRequest) -> HttpResponse:
     """Propose a rule to begin with, or that one in force is on or off."""
     doors.permit(request, "sod-policies", None)
-    by, reason = doors.person(request), doors.reason(request)
     starter = next(
         (candidate for candidate in sod_rules.STARTERS if candidate.name == request.POST.get("starter")), None
     )
+    values: dict[str, Any]
     if starter is not None:
-        sides = [dict(side) for side in starter.sides]
-        proposed = policies.propose(starter.name, sentence=starter.sentence, sides=sides, by=by, reason=reason)
+        values = {
+            "name": starter.name,
+            "sentence": starter.sentence,
+            "sides": [dict(side) for side in starter.sides],
+        }
     else:
         rule = SodPolicy.objects.filter(name=request.POST.get("name", ""), state=State.PUBLISHED).first()
         if rule is None:
             raise NotFound
-        proposed = policies.propose(
-            rule.name, sentence=rule.sentence, sides=rule.sides, on=not rule.on, by=by, reason=reason
-        )
-    doors.done(request, _("Proposed. Another person puts it in force."))
-    return redirect(f"/rules/{proposed.pk}/")
+        values = {"name": rule.name, "sentence": rule.sentence, "sides": rule.sides, "on": not rule.on}
+    proposed = doors.perform(request, actions.PROPOSE, None, {**values, "reason": doors.reason(request)})
+    return redirect(f"/rules/{proposed.result.pk}/")
 
 
 @require_safe
@@ -121,26 +122,8 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "console/sod/rule.html", context, status=HTTPStatus.OK)
 
 
-@require_POST
-@doors.page
-def publish(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Put a proposed version in force, as a second person."""
-    rule = _rule(request, pk)
-    doors.permit(request, "sod-policy-publish", rule)
-    policies.publish(pk, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, _("In force from now on."))
-    return redirect(f"/rules/{pk}/")
-
-
-@require_POST
-@doors.page
-def withdraw(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Drop a proposed version."""
-    rule = _rule(request, pk)
-    doors.permit(request, "sod-policy-withdraw", rule)
-    policies.withdraw(pk, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, _("Withdrawn."))
-    return redirect("/rules/")
+publish = doors.post(actions.PUBLISH, lambda rule: f"/rules/{rule.pk}/")
+withdraw = doors.post(actions.WITHDRAW, lambda _rule: "/rules/")
 
 
 @require_POST
@@ -148,17 +131,15 @@ def withdraw(request: HttpRequest, pk: UUID) -> HttpResponse:
 def give(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Except an agent from a rule for some days."""
     rule = _rule(request, pk)
-    doors.permit(request, "sod-exceptions", rule)
     agent = doors.find(visibility.agents(doors.caller(request)), slug=request.POST.get("agent", "").strip())
-    exceptions.give(
-        pk,
-        agent,
-        control=request.POST.get("control", "").strip()[:500],
-        expires_at=clock.now() + timedelta(days=_days(request)),
-        by=doors.person(request),
-        reason=doors.reason(request),
-    )
-    doors.done(request, _("The exception holds until its end, and what it covers no longer."))
+    values = {
+        "rule_id": pk,
+        "agent": agent,
+        "control": request.POST.get("control", "").strip()[:500],
+        "expires_at": clock.now() + timedelta(days=_days(request)),
+        "reason": doors.reason(request),
+    }
+    doors.perform(request, actions.GIVE_EXCEPTION, rule, values)
     return redirect("/rules/")
 
 
@@ -169,19 +150,9 @@ def _days(request: HttpRequest) -> int:
     return int(days[:4])
 
 
-@require_POST
-@doors.page
-def end(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """End an exception; within a minute what it covered is suspended."""
-    exception = doors.find(SodException.objects.select_related("rule", "agent"), pk=pk)
-    doors.about(request, *exceptions.about(exception))
-    doors.permit(request, "sod-exception-end", exception)
-    exceptions.end(pk, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, _("Ended. What it covered is suspended within a minute."))
-    return redirect("/rules/")
+end = doors.post(actions.END_EXCEPTION, lambda _exception: "/rules/")
 
 
 def _rule(request: HttpRequest, pk: UUID) -> SodPolicy:
-    rule = doors.find(SodPolicy.objects.select_related("proposed_by", "published_by"), pk=pk)
-    doors.about(request, *policies.about(rule))
+    rule: SodPolicy = doors.find_subject(request, actions.POLICY, pk)
     return rule

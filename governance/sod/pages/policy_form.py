@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django import forms
 from django.forms.boundfield import BoundField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
@@ -18,7 +17,7 @@ from entitlements.definitions.classes import DATA_CLASSES
 from entitlements.words import Action, Risk
 from governance.console import doors, form_fields, tags
 from governance.request_suggestions import queries as request_suggestion_queries
-from governance.sod import check, policies
+from governance.sod import actions, check
 from governance.sod import rules as sod_rules
 from governance.sod.models import SodPolicy
 
@@ -129,16 +128,16 @@ def own(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"like": like}
     if request.method == "POST":
         form = OwnForm(request.POST)
-        proposes, by = request.POST.get("verb") == "propose", doors.person(request)
+        proposes = request.POST.get("verb") == "propose"
 
         def act(data: dict[str, Any]) -> SodPolicy | tuple[int, Any]:
             if proposes:
-                return policies.propose(**{name: data[name] for name in _OF_RULE}, by=by)
+                values = {name: data[name] for name in _OF_RULE}
+                return cast("SodPolicy", doors.perform(request, actions.PROPOSE, None, values).result)
             return check.violating(data["sides"])
 
         done = form_fields.submit(request, form, act, _FIELDS)
         if isinstance(done, SodPolicy):
-            doors.done(request, _("Proposed. Another person puts it in force."))
             return redirect(f"/rules/{done.pk}/")
         if done is not None:
             context["looked"], (context["count"], context["broken"]) = True, done

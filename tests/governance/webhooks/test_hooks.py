@@ -15,6 +15,7 @@ from entitlements import hooks
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents import agents
+from entitlements.catalog import actions
 from entitlements.catalog.api import tools
 from entitlements.clients import clients
 from entitlements.grants import grants
@@ -55,7 +56,7 @@ def _enabled_client() -> Act:
 def _classed() -> Act:
     tool = make.tool(make.system())
     said = {"reason": "", "accept": "", "sha256": "", "sentence": "", "action": "read", "risk": "low"}
-    return lambda: tools.approve(tool, said, by=_caller())
+    return lambda: actions.approve(tool, **tools.approval_of(tool, said), by=_caller())
 
 
 def _requested() -> Act:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
@@ -12,31 +12,30 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 
-from entitlements.api import preconditions
-from entitlements.api.endpoints import Endpoint, Listing, tagged
+from entitlements.api.actions import Performed
+from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import EmptyInputSerializer
 from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, tagged
 from entitlements.errors import Stale
 from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.api.matrix import MATRIX
 from governance.requests.api.requests import IF_MATCH, UnknownName
-from governance.reviews.campaigns import close
+from governance.reviews.campaigns import actions
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import calendar
+from governance.reviews.decisions import actions as decision_actions
 from governance.reviews.decisions import submission
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.evidence import audit, record
 from governance.reviews.items import answer as answer_actions
-from governance.reviews.items import errors as item_errors
-from governance.reviews.items import item_links, visibility
+from governance.reviews.items import item_links
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.population import campaigns as campaigns_actions
 from governance.reviews.remediation import remediation
-from governance.reviews.reviewers import assignment
-from governance.reviews.staging import launch
 
 from .bodies import (
     CampaignActivation,
@@ -60,22 +59,16 @@ class ReviewResource(Endpoint):
     matrix: ClassVar[Matrix] = MATRIX
 
     def reviewer(self) -> Person:
-        """Return the caller as a reviewer. Raises MayNotReview for scripts and agents: only people review."""
-        if self.caller.human is None:
-            raise item_errors.MayNotReview
-        return self.caller.human
+        """Return the caller as a reviewer. Raises MayNotReview."""
+        return actions.reviewer(self.caller)
 
     def campaigns(self) -> QuerySet[Campaign]:
         """Return the campaigns that the caller sees."""
-        if self.caller.agent is not None:
-            return Campaign.objects.none()
-        return visibility.campaigns_visible_to(self.caller.human)
+        return actions.CAMPAIGN.rows(self.caller)
 
     def items(self) -> QuerySet[ReviewItem]:
         """Return the items that the caller sees."""
-        if self.caller.agent is not None:
-            return ReviewItem.objects.none()
-        return visibility.items_visible_to(self.caller.human).prefetch_related(
+        return actions.ITEM.rows(self.caller).prefetch_related(
             "lines__tool",
             "assignments__reviewer",
             "assignments__draft",
@@ -116,12 +109,48 @@ class ReviewResource(Endpoint):
         """Respond with an item."""
         return Response(ItemSerializer(item, context={"person": self.caller.human}).data)
 
-    def campaign_response(self, campaign: Campaign, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    def campaign_response(self, campaign: Campaign, status: int = HTTPStatus.OK) -> Response:
         """Respond with a campaign as it is now."""
         current = Campaign.objects.select_related("owner", "fallback_group").get(pk=campaign.pk)
         return tagged(
             CampaignSerializer(current, context={"person": self.caller.human}).data, current.version, status=status
         )
+
+
+class CampaignAction(ReviewResource, ActionEndpoint):
+    """An action on a campaign; the answer is the campaign as it is then."""
+
+    shown: ClassVar[type[BaseSerializer[Any]]] = CampaignSerializer
+
+    def find_row(self) -> Campaign:
+        """Return the campaign that the address names. Raises NotFound."""
+        return self.campaign(self.kwargs["key"])
+
+    def again(self, row: Campaign, **_kwargs: Any) -> Response:  # noqa: ANN401 - the base's signature
+        """Answer with the campaign, read again."""
+        return self.campaign_response(row, self.answers)
+
+
+class ItemAction(ReviewResource, ActionEndpoint):
+    """An action on a review item; the answer is the item as it is then."""
+
+    shown: ClassVar[type[BaseSerializer[Any]]] = ItemSerializer
+
+    def find_row(self) -> Any:  # noqa: ANN401 - an item, or a thing beside it
+        """Return the item that the address names. Raises NotFound."""
+        return self.item(self.kwargs["key"])
+
+    def again(self, row: ReviewItem, **_kwargs: Any) -> Response:  # noqa: ANN401 - the base's signature
+        """Answer with the item, read again."""
+        return self.item_response(self.item(row.pk))
+
+
+def person_named(field: str, login: str) -> Person:
+    """Return the person with a login. Raises UnknownName."""
+    person = Person.objects.filter(login=login).first()
+    if person is None:
+        raise UnknownName(field=field, name=login)
+    return person
 
 
 class EvidenceFile(ReviewResource):
@@ -143,10 +172,12 @@ class CampaignFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class Campaigns(ReviewResource, Listing):
+class Campaigns(ReviewResource, Listing, CreateEndpoint):
     """GET and POST /campaigns."""
 
-    serializer_class = CampaignSerializer
+    action = actions.MAKE
+    asked = CampaignInputSerializer
+    shown = serializer_class = CampaignSerializer
     filterset_class = CampaignFilter
     ordering = ("-created_at", "-id")
 
@@ -161,20 +192,15 @@ class Campaigns(ReviewResource, Listing):
         page = self.paginate_queryset(self.filter_queryset(self.rows()))
         return self.get_paginated_response(CampaignSerializer(page, many=True).data)
 
-    @extend_schema(request=CampaignInputSerializer, responses={201: CampaignSerializer})
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """Draft a campaign; its population is taken when it is staged."""
-        body = self.body(CampaignInputSerializer)
-        campaign = campaigns_actions.make(
-            body["slug"],
-            name=body["name"],
-            due_at=body["due_at"],
-            scope=body["scope"],
-            options=options_of(body),
-            by=self.reviewer(),
-            reason=body["reason"],
-        )
-        return self.campaign_response(campaign, HTTPStatus.CREATED)
+    def read(self) -> dict[str, Any]:
+        """Read a draft; its population is taken when it is staged."""
+        body = super().read()
+        values = {name: body[name] for name in ("slug", "name", "due_at", "scope", "reason")}
+        return {**values, "options": options_of(body)}
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the campaign."""
+        return self.campaign_response(performed.result, HTTPStatus.CREATED)
 
 
 class CampaignDetail(ReviewResource):
@@ -186,47 +212,50 @@ class CampaignDetail(ReviewResource):
         return self.campaign_response(self.campaign(key))
 
 
-class Activate(ReviewResource):
+class Activate(CampaignAction):
     """POST /campaigns/{slug}/activate."""
 
-    @extend_schema(request=CampaignActivation, responses=CampaignSerializer)
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Begin a staged campaign; a draft of at most a few thousand grants is staged on the way."""
-        campaign, body = self.campaign(key), self.body(CampaignActivation)
-        preconditions.respect(self.request, campaign.version)
-        launch.activate(
-            campaign.pk, by=self.reviewer(), reason=body["reason"], acknowledged=body["acknowledge_unresolved"]
-        )
-        return self.campaign_response(campaign)
+    action = actions.ACTIVATE
+    asked = CampaignActivation
+
+    def read(self) -> dict[str, Any]:
+        """Read whether the caller has seen which items have no reviewer."""
+        body = super().read()
+        return {"reason": body["reason"], "acknowledged": body["acknowledge_unresolved"]}
 
 
-class Close(ReviewResource):
+class Close(CampaignAction):
     """POST /campaigns/{slug}/close."""
 
-    @extend_schema(request=CampaignClosing, responses=CampaignSerializer)
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Close a campaign whose items all have an outcome, or leave the open ones without an answer."""
-        campaign, body = self.campaign(key), self.body(CampaignClosing)
-        preconditions.respect(self.request, campaign.version)
-        close.close(campaign.pk, by=self.reviewer(), **body)
-        return self.campaign_response(campaign)
+    action = actions.CLOSE
+    asked = CampaignClosing
 
 
-class Submissions(ReviewResource):
+@extend_schema(request=None, parameters=[IF_MATCH])
+class Submissions(CampaignAction):
     """POST /campaigns/{slug}/submissions. If-Match may name the drafts as they were read (`drafts_etag`)."""
 
+    action = decision_actions.SUBMIT
+    shown = SubmissionSerializer
+    answers = HTTPStatus.CREATED
     durable = True
 
-    @extend_schema(request=None, responses={201: SubmissionSerializer}, parameters=[IF_MATCH])
-    def post(self, request: Request, key: str) -> Response:
-        """Submit all of the caller's drafts: they are decided and removed in one transaction, then verified."""
-        campaign, by = self.campaign(key), self.reviewer()
+    def check_preconditions(self, row: Campaign) -> None:
+        """Ask for a proof where an item of critical risk is among the drafts."""
+        drafts = submission.drafts_of(row, self.reviewer())
+        self.weighs = drafts.filter(assignment__item__risk=Risk.CRITICAL).exists()
+        self.weigh(weighs=self.weighs)
+
+    def read(self) -> dict[str, Any]:
+        """Read which drafts were seen; the body is empty."""
         self.body(EmptyInputSerializer)
-        if_match = request.headers.get("If-Match", "*").strip()
-        weighs = submission.drafts_of(campaign, by).filter(assignment__item__risk=Risk.CRITICAL).exists()
-        self.weigh(weighs=weighs)
+        if_match = self.request.headers.get("If-Match", "*").strip()
         tag = None if if_match == "*" else if_match.strip('"')
-        submitted = submission.submit(campaign.pk, by=by, via=ReviewDecision.Via.API, tag=tag, proven=weighs)
+        return {"via": ReviewDecision.Via.API, "tag": tag, "proven": self.weighs}
+
+    def answer(self, performed: Performed) -> Response:
+        """Verify what was removed, and answer with it: all was decided and removed in one transaction."""
+        submitted = performed.result
         proven = [remediation.verify(decision) for decision in submitted.removals]
         return Response(
             {
@@ -325,34 +354,36 @@ class ItemDetail(ReviewResource):
         return self.item_response(self.item(key))
 
 
-class ItemDraft(ReviewResource):
+class ItemDraft(ItemAction):
     """PUT /review-items/{id}/draft. If-Match names the revision that was read, `"0"` where there is none yet."""
 
-    @extend_schema(request=DraftInputSerializer, responses=DraftSerializer)
-    def put(self, request: Request, key: object) -> Response:
-        """Save a draft answer; it is no decision before it is submitted."""
-        item, body, by = self.item(key), self.body(DraftInputSerializer), self.reviewer()
-        if_match = request.headers.get("If-Match")
+    action = decision_actions.SAVE_DRAFT
+    asked = DraftInputSerializer
+    shown = DraftSerializer
+
+    def read(self) -> dict[str, Any]:
+        """Read a draft answer; it is no decision before it is submitted."""
+        body = super().read()
+        if_match = self.request.headers.get("If-Match")
         if if_match is None:
             raise PreconditionRequired
         digits = if_match.strip().removeprefix('"').removesuffix('"')
         if not (digits.isascii() and digits.isdigit() and len(digits) < 10):  # noqa: PLR2004 - a revision
             raise Stale
-        draft = submission.save_draft(
-            item.pk, answer_actions.Answer(**{**body, "kept": tuple(body["kept"])}), by=by, rev=int(digits)
-        )
-        return tagged(DraftSerializer(draft).data, draft.rev)
+        return {"answer": answer_actions.Answer(**{**body, "kept": tuple(body["kept"])}), "rev": int(digits)}
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the draft, and its revision."""
+        return tagged(DraftSerializer(performed.result).data, performed.result.rev)
 
 
-class Reassign(ReviewResource):
+class Reassign(ItemAction):
     """POST /review-items/{id}/reassign."""
 
-    @extend_schema(request=ItemReassignment, responses=ItemSerializer)
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Assign the item to another reviewer who has no conflict of interest."""
-        item, body = self.item(key), self.body(ItemReassignment)
-        to = Person.objects.filter(login=body["to"]).first()
-        if to is None:
-            raise UnknownName(field="to", name=body["to"])
-        assignment.reassign(item.pk, to, by=self.reviewer(), reason=body["reason"])
-        return self.item_response(self.item(key))
+    action = actions.REASSIGN
+    asked = ItemReassignment
+
+    def read(self) -> dict[str, Any]:
+        """Read to whom, by login."""
+        body = super().read()
+        return {**body, "to": person_named("to", body["to"])}

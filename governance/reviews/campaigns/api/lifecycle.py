@@ -2,69 +2,39 @@
 
 from __future__ import annotations
 
-from functools import partial
 from http import HTTPStatus
+from typing import Any
 
-from django.db import transaction
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api import preconditions
+from entitlements.api.actions import Performed
 from entitlements.api.fields import OutputSerializer, Text
-from entitlements.people.models import Person
-from governance import tasks
 from governance.conflicts_of_interest.rules import OF_REVIEWS
-from governance.requests.api.requests import UnknownName
-from governance.reviews.campaigns import pause
-from governance.reviews.deadlines import nudge
-from governance.reviews.decisions.api import MaybeWhy, Why
+from governance.reviews.campaigns import actions
+from governance.reviews.campaigns.actions import Why
 from governance.reviews.reviewers import handover
-from governance.reviews.staging import launch
 
-from .bodies import CampaignSerializer
-from .campaigns import ReviewResource
+from .campaigns import CampaignAction, person_named
 
 
-class Stage(ReviewResource):
+class Stage(CampaignAction):
     """POST /campaigns/{slug}/stage."""
 
-    @extend_schema(request=MaybeWhy, responses={202: CampaignSerializer})
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Stage a campaign, or stage it again: take its population and prepare its items.
-
-        A worker does it; poll the campaign until its state is `staged`.
-        """
-        campaign, body = self.campaign(key), self.body(MaybeWhy)
-        preconditions.respect(self.request, campaign.version)
-        launch.stage(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        transaction.on_commit(partial(tasks.stage_campaign.delay, str(campaign.pk)), robust=True)
-        return self.campaign_response(campaign, HTTPStatus.ACCEPTED)
+    action = actions.STAGE
+    answers = HTTPStatus.ACCEPTED
 
 
-class Pause(ReviewResource):
+class Pause(CampaignAction):
     """POST /campaigns/{slug}/pause."""
 
-    @extend_schema(request=Why, responses=CampaignSerializer)
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Pause a campaign: reviewers cannot answer and no deadline applies until it is resumed."""
-        campaign, body = self.campaign(key), self.body(Why)
-        preconditions.respect(self.request, campaign.version)
-        pause.pause(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.campaign_response(campaign)
+    action = actions.PAUSE
 
 
-class Remind(ReviewResource):
+class Remind(CampaignAction):
     """POST /campaigns/{slug}/remind."""
 
-    @extend_schema(request=MaybeWhy, responses=CampaignSerializer)
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Remind each reviewer who has open items, at most once a day."""
-        campaign, body = self.campaign(key), self.body(MaybeWhy)
-        preconditions.respect(self.request, campaign.version)
-        nudge.remind(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.campaign_response(campaign)
+    action = actions.REMIND
 
 
 class BulkReassignment(Why):
@@ -99,46 +69,35 @@ class ReassignmentSerializer(OutputSerializer):
     given = serializers.IntegerField()
 
 
-class ReassignAll(ReviewResource):
+class ReassignAll(CampaignAction):
     """POST /campaigns/{slug}/reassign."""
 
-    @extend_schema(request=BulkReassignment, responses=ReassignmentSerializer)
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """List which open items of one reviewer another may answer; with their `count`, reassign them."""
-        campaign, body = self.campaign(key), self.body(BulkReassignment)
-        people = {name: Person.objects.filter(login=body[name]).first() for name in ("of", "to")}
-        to = people["to"]
-        if to is None or (people["of"] is None and body["of"]):
-            wrong = "to" if to is None else "of"
-            raise UnknownName(field=wrong, name=body[wrong])
-        seen, count_given = handover.look(campaign, of=people["of"], to=to), 0
-        if body["count"] is not None:
-            details = {"count": body["count"], "reason": body["reason"]}
-            count_given = handover.give(campaign, of=people["of"], to=to, by=self.reviewer(), **details)
+    action = actions.HAND_OVER
+    is_versioned = False
+    asked = BulkReassignment
+    shown = ReassignmentSerializer
+
+    def read(self) -> dict[str, Any]:
+        """Read from whom to whom, by login; with a `count` the items are reassigned, else only listed."""
+        body = super().read()
+        to = person_named("to", body["to"])
+        return {**body, "of": person_named("of", body["of"]) if body["of"] else None, "to": to}
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer which items the new reviewer may answer, and how many were given."""
+        seen, given = performed.result.seen, performed.result.given
         barred = [{"item": str(item), "why": why.value} for item, why in seen.barred.items()]
         fits = list(map(str, seen.fits))
-        return Response({"waiting": seen.waiting, "fits": fits, "barred": barred, "given": count_given})
+        return Response({"waiting": seen.waiting, "fits": fits, "barred": barred, "given": given})
 
 
-class Resume(ReviewResource):
+class Resume(CampaignAction):
     """POST /campaigns/{slug}/resume."""
 
-    @extend_schema(request=MaybeWhy, responses=CampaignSerializer)
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Resume a paused campaign; its due date moves by as long as it was paused."""
-        campaign, body = self.campaign(key), self.body(MaybeWhy)
-        preconditions.respect(self.request, campaign.version)
-        pause.resume(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.campaign_response(campaign)
+    action = actions.RESUME
 
 
-class Cancel(ReviewResource):
+class Cancel(CampaignAction):
     """POST /campaigns/{slug}/cancel."""
 
-    @extend_schema(request=Why, responses=CampaignSerializer)
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Cancel a campaign that is not closing yet; it stays listed, with the reason."""
-        campaign, body = self.campaign(key), self.body(Why)
-        preconditions.respect(self.request, campaign.version)
-        pause.cancel(campaign.pk, by=self.reviewer(), reason=body["reason"])
-        return self.campaign_response(campaign)
+    action = actions.CANCEL

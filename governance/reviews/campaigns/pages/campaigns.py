@@ -22,7 +22,7 @@ from governance.api.matrix import MATRIX
 from governance.charts import geometry
 from governance.console import choices, doors, form_fields, paging
 from governance.home_page.queries import overview
-from governance.reviews.campaigns import close as close_actions
+from governance.reviews.campaigns import actions
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.deadlines import deadlines
@@ -34,7 +34,7 @@ from governance.reviews.quality import care, measures, timings
 from governance.reviews.reports.queries import plots as plots_queries
 from governance.reviews.reports.queries import results as results_queries
 from governance.reviews.reports.queries import trends as trends_queries
-from governance.reviews.reviewers import assignment, claim
+from governance.reviews.reviewers import claim
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.spot_checks import plan as plan_actions
 from governance.reviews.spot_checks import spot_checks
@@ -64,8 +64,8 @@ def permit(request: HttpRequest, name: str, method: str = "POST") -> None:
 
 def find_campaign(request: HttpRequest, slug: str) -> Campaign:
     """Find a campaign that the person sees, and note what a refusal is about. Raises NotFound."""
-    doors.about(request, f"campaign:{slug}")
-    return doors.find(visibility_actions.campaigns_visible_to(doors.person(request)), slug=slug)
+    campaign: Campaign = doors.find_subject(request, actions.CAMPAIGN, slug)
+    return campaign
 
 
 @require_safe
@@ -165,8 +165,9 @@ def _keep(request: HttpRequest, form: template_queries.Form) -> None:
 def _make(request: HttpRequest, form: template_queries.Form) -> Campaign:
     if not form.slug:
         raise Malformed(_("Give the review a name with letters or digits."))
-    by = doors.person(request)
-    return campaigns.make(form.slug, name=form.name, due_at=form.due_at, scope=form.scope, options=form.options, by=by)
+    values = {name: getattr(form, name) for name in ("slug", "name", "due_at", "scope", "options")}
+    made: Campaign = doors.perform(request, actions.MAKE, None, values).result
+    return made
 
 
 def _preview_context(seen: preview.Preview | None) -> dict[str, Any]:
@@ -268,13 +269,8 @@ def close(request: HttpRequest, slug: str) -> HttpResponse:
     """Close a campaign."""
     campaign = find_campaign(request, slug)
     permit(request, "campaign-close")
-    close_actions.close(
-        campaign.pk,
-        by=doors.person(request),
-        reason=doors.reason(request),
-        without_answer="without_answer" in request.POST,
-    )
-    doors.done(request, _("The review is closed."))
+    values = {"reason": doors.reason(request), "without_answer": "without_answer" in request.POST}
+    doors.perform(request, actions.CLOSE, campaign, values)
     return redirect(f"/reviews/{slug}/")
 
 
@@ -284,8 +280,8 @@ def reassign(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Assign an item to a reviewer."""
     campaign = find_campaign(request, slug)
     permit(request, "review-item-reassign")
-    doors.find(Assignment.objects.filter(item__campaign=campaign), item=item, state=Assignment.State.ASSIGNED)
+    open_items = Assignment.objects.filter(item__campaign=campaign).select_related("item__campaign")
+    row = doors.find(open_items, item=item, state=Assignment.State.ASSIGNED).item
     to = doors.find(Person.objects.all(), login=request.POST.get("to", "").strip())
-    assignment.reassign(item, to, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, _("%(name)s answers it now.") % {"name": to.name})
+    doors.perform(request, actions.REASSIGN, row, {"to": to, "reason": doors.reason(request)})
     return redirect(f"/reviews/{slug}/")

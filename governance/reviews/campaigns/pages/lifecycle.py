@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from entitlements.errors import Malformed
 from entitlements.people.models import Person
-from governance import tasks
 from governance.console import doors
-from governance.reviews.campaigns import pause as pause_actions
+from governance.reviews.campaigns import actions
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.deadlines import calendar, nudge
+from governance.reviews.deadlines import calendar
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import handover
 from governance.reviews.staging import launch as launch_actions
@@ -28,15 +24,15 @@ from governance.reviews.staging.queries import launch
 from .campaigns import find_campaign, permit
 
 
-@require_POST
-@doors.page
-def stage(request: HttpRequest, slug: str) -> HttpResponse:
-    """Stage a campaign; a worker does it."""
-    campaign = find_campaign(request, slug)
-    permit(request, "campaign-stage")
-    launch_actions.stage(campaign.pk, by=doors.person(request))
-    transaction.on_commit(partial(tasks.stage_campaign.delay, str(campaign.pk)), robust=True)
-    return redirect(f"/reviews/{slug}/")
+def _address(campaign: Campaign) -> str:
+    return f"/reviews/{campaign.slug}/"
+
+
+stage = doors.post(actions.STAGE, _address)
+pause = doors.post(actions.PAUSE, _address)
+remind = doors.post(actions.REMIND, _address)
+resume = doors.post(actions.RESUME, _address)
+cancel = doors.post(actions.CANCEL, _address)
 
 
 @require_POST
@@ -55,8 +51,7 @@ def activate(request: HttpRequest, slug: str) -> HttpResponse:
         typed = request.POST.get("typed", "").strip()
         if run and launch.must_type(preview.Preview.from_json(run.summary)) and typed != campaign.name:
             raise Malformed(_("Type the name of the review to begin it: it is large, or access would stop."))
-        begun = launch_actions.activate(campaign.pk, by=person, acknowledged=seen_all)
-    doors.done(request, _("The review has begun with %(n)d accesses.") % {"n": begun.population_rows or 0})
+        doors.perform(request, actions.ACTIVATE, campaign, {"acknowledged": seen_all})
     return redirect(f"/reviews/{slug}/")
 
 
@@ -70,51 +65,6 @@ def due(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 @doors.page
-def pause(request: HttpRequest, slug: str) -> HttpResponse:
-    """Pause a campaign."""
-    campaign = find_campaign(request, slug)
-    permit(request, "campaign-pause")
-    pause_actions.pause(campaign.pk, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, _("The review is paused. Reviewers cannot answer until it is resumed."))
-    return redirect(doors.back(request, f"/reviews/{slug}/"))
-
-
-@require_POST
-@doors.page
-def remind(request: HttpRequest, slug: str) -> HttpResponse:
-    """Remind the reviewers who have open items."""
-    campaign = find_campaign(request, slug)
-    permit(request, "campaign-remind")
-    n = nudge.remind(campaign.pk, by=doors.person(request))
-    message = ngettext("%(n)d reviewer of “%(name)s” is reminded.", "%(n)d reviewers of “%(name)s” are reminded.", n)
-    doors.done(request, message % {"n": n, "name": campaign.name})
-    return redirect(doors.back(request, f"/reviews/{slug}/"))
-
-
-@require_POST
-@doors.page
-def resume(request: HttpRequest, slug: str) -> HttpResponse:
-    """Resume a campaign."""
-    campaign = find_campaign(request, slug)
-    permit(request, "campaign-resume")
-    pause_actions.resume(campaign.pk, by=doors.person(request))
-    doors.done(request, _("The review goes on."))
-    return redirect(doors.back(request, f"/reviews/{slug}/"))
-
-
-@require_POST
-@doors.page
-def cancel(request: HttpRequest, slug: str) -> HttpResponse:
-    """Cancel a campaign."""
-    campaign = find_campaign(request, slug)
-    permit(request, "campaign-cancel")
-    pause_actions.cancel(campaign.pk, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, _("The review is cancelled. It stays listed."))
-    return redirect(f"/reviews/{slug}/")
-
-
-@require_POST
-@doors.page
 def give(request: HttpRequest, slug: str) -> HttpResponse:
     """Show which open items of one reviewer another may answer, then reassign them."""
     campaign = find_campaign(request, slug)
@@ -124,9 +74,8 @@ def give(request: HttpRequest, slug: str) -> HttpResponse:
     to = doors.find(people, login=request.POST.get("to", "").strip())
     count = request.POST.get("count", "")
     if count.isascii() and count.isdigit() and len(count) <= len(str(handover.MOST)):
-        count_given = handover.give(campaign, of=current, to=to, count=int(count), by=doors.person(request), reason=why)
-        message = ngettext("%(name)s answers %(n)d item now.", "%(name)s answers %(n)d items now.", count_given)
-        doors.done(request, message % {"n": count_given, "name": to.name})
+        values = {"of": current, "to": to, "count": int(count), "reason": why}
+        doors.perform(request, actions.HAND_OVER, campaign, values)
         return redirect(f"/reviews/{slug}/")
     seen = handover.look(campaign, of=current, to=to)
     rows = ReviewItem.objects.filter(pk__in=seen.barred).select_related("agent", "system").order_by("number")

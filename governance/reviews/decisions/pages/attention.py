@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -14,11 +15,11 @@ from entitlements.errors import Malformed
 from entitlements.people.models import Person
 from governance.console import doors, limit_fields
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.decisions import attention, submission
+from governance.reviews.decisions import actions, attention
 from governance.reviews.items import review_rules
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.reviewers import assignment
+from governance.reviews.items.pages import item_of
 from governance.reviews.usage import tighter_limits
 from governance.reviews.workbench.queries import item as item_queries
 from governance.reviews.workbench.queries import rows as item_rows
@@ -62,8 +63,8 @@ def narrow(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         limits,
         row.draft.valid_until if row.draft else None,
     )
-    submission.save_draft(item, answer, by=person, rev=row.rev)
-    doors.done(request, _("Keeping some of %(name)s is drafted.") % {"name": row.name})
+    doors.perform(request, actions.SAVE_DRAFT, row.item, {"answer": answer, "rev": row.rev})
+    messages.success(request, _("Keeping some of %(name)s is drafted.") % {"name": row.name})
     return redirect(f"/reviews/{slug}/work/#item-{item}")
 
 
@@ -90,8 +91,7 @@ def _ticked(request: HttpRequest, each: item_queries.Narrowing) -> dict[str, tig
 @doors.page
 def hand_on(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Give an item to another person of its chain, with a reason."""
-    find_campaign(request, slug)
+    row = item_of(request, slug, item)
     to = doors.find(Person.objects.all(), login=request.POST.get("to", "").strip())
-    assignment.hand_on(item, to, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, _("%(name)s answers it now.") % {"name": to.name})
+    doors.perform(request, actions.HAND_ON, row, {"to": to, "reason": doors.reason(request)})
     return redirect(f"/reviews/{slug}/work/")

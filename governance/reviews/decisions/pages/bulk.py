@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,7 +19,7 @@ from governance.console import doors
 from governance.console.tags import REASONS
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.decisions import bulk
+from governance.reviews.decisions import actions, bulk
 from governance.reviews.decisions.bulk import Bar
 from governance.reviews.items import review_rules
 from governance.reviews.items.answer import Answer
@@ -97,10 +98,11 @@ def _previewed(assigned: QuerySet[ReviewItem], eligible: Iterable[UUID], barred:
 def _commit(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     count = request.POST.get("count", "").strip()
     typed = int(count) if count.isascii() and count.isdigit() and len(count) <= len("200") else None
-    done = bulk.commit(campaign, request.POST["token"], by=doors.person(request), count=typed)
+    values = {"token": request.POST["token"], "count": typed}
+    done = doors.perform(request, actions.DRAFT_MANY, campaign, values).result
     drafted = len(done.drafted)
     message = ngettext("%(n)d answer is drafted.", "%(n)d answers are drafted.", drafted) % {"n": drafted}
     if done.refused:
         message = f"{message} " + _("%(n)d changed meanwhile and were left as they are.") % {"n": len(done.refused)}
-    doors.done(request, message)
+    messages.success(request, message)
     return redirect(f"/reviews/{campaign.slug}/work/")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -19,7 +20,7 @@ from governance.console import doors
 from governance.console.tags import REASONS
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.decisions import facts, submission
+from governance.reviews.decisions import actions, facts, submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import review_rules
 from governance.reviews.items.answer import lacking
@@ -40,20 +41,15 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
         weighs = any(each.assignment.item.risk == Risk.CRITICAL for each in drafts)
         doors.require_reauthentication(request, "campaign-submissions", weighs=weighs)
         try:
-            done = submission.submit(
-                campaign.pk,
-                by=person,
-                via=ReviewDecision.Via.UI,
-                tag=request.POST.get("tag", ""),
-                amr=proofs(request),
-                proven=weighs,
-            )
+            values = {"via": ReviewDecision.Via.UI, "tag": request.POST.get("tag", "")}
+            how = {"amr": proofs(request), "proven": weighs}
+            done = doors.perform(request, actions.SUBMIT, campaign, {**values, **how}).result
         except DomainError as refusal:
             doors.record(request, refusal)
             problem = refusal
         else:
             proven = [remediation.verify(decision) for decision in done.removals]
-            doors.done(request, message_of(done, sum(each.state == "verified" for each in proven)))
+            messages.success(request, message_of(done, sum(each.state == "verified" for each in proven)))
             return redirect(f"/reviews/{slug}/")
     context = _summary(campaign, drafts, request, problem)
     return render(request, "console/reviews/decisions/submit.html", context, status=problem.status if problem else 200)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -24,14 +25,14 @@ from governance.console import doors, paging
 from governance.console.tags import REASONS
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.decisions import attention, submission
-from governance.reviews.decisions import recall as recall_actions
+from governance.reviews.decisions import actions, attention, submission
 from governance.reviews.decisions.models import Draft
 from governance.reviews.items import answer as answer_actions
 from governance.reviews.items import review_rules, subject_words
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import ViolationOpen
 from governance.reviews.items.models import ReviewItem
+from governance.reviews.items.pages import item_of
 from governance.reviews.workbench.queries import groups as groups_queries
 from governance.reviews.workbench.queries import rows as item_rows
 
@@ -116,7 +117,7 @@ def _save_page(request: HttpRequest, campaign: Campaign) -> HttpResponse:
             answer = _answer(request, name, row.draft)
             if answer == _kept(row.draft):
                 continue
-            submission.save_draft(row.item.pk, answer, by=person, rev=_rev(request, name))
+            doors.perform(request, actions.SAVE_DRAFT, row.item, {"answer": answer, "rev": _rev(request, name)})
             saved += 1
         except DomainError as refusal:
             doors.record(request, refusal)
@@ -125,14 +126,14 @@ def _save_page(request: HttpRequest, campaign: Campaign) -> HttpResponse:
             else:
                 stale += 1
     if stale:
-        doors.done(
+        messages.success(
             request, _("Some answers could not be kept: they changed elsewhere, or have the wrong reason or day.")
         )
     for message in dict.fromkeys(open_violations):
-        doors.done(request, message)
+        messages.success(request, message)
     if "submit" in request.POST:
         return redirect(f"/reviews/{campaign.slug}/submit/")
-    doors.done(request, ngettext("%(n)d answer is kept.", "%(n)d answers are kept.", saved) % {"n": saved})
+    messages.success(request, ngettext("%(n)d answer is kept.", "%(n)d answers are kept.", saved) % {"n": saved})
     return redirect(request.get_full_path())
 
 
@@ -218,7 +219,5 @@ def _elsewhere(held: Draft | None) -> dict[str, Any]:
 @doors.page
 def recall(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Take the reviewer's own answer back; it is a draft again."""
-    find_campaign(request, slug)
-    recall_actions.recall(item, by=doors.person(request))
-    doors.done(request, _("The answer is taken back: it is a draft again, and what it cut works."))
+    doors.perform(request, actions.RECALL, item_of(request, slug, item))
     return redirect(f"/reviews/{slug}/work/#item-{item}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -12,22 +12,14 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Listing
-from entitlements.api.fields import InputSerializer, Text
-from entitlements.people.models import Person
-from governance.requests.api.requests import UnknownName
-from governance.reviews.campaigns.api.campaigns import ReviewResource
-from governance.reviews.discussion import comments
-from governance.reviews.discussion import questions as questions_actions
+from entitlements.api.fields import Text
+from entitlements.api.resources import Listing
+from governance.reviews.campaigns.api.campaigns import ItemAction, ReviewResource, person_named
+from governance.reviews.discussion import actions
+from governance.reviews.discussion.actions import DiscussionText
 from governance.reviews.discussion.models import ReviewQuestion
 
 from .bodies import CommentSerializer, ItemQuestionSerializer
-
-
-class DiscussionText(InputSerializer):
-    """The text of a comment or an answer."""
-
-    text = Text(max_length=2000)
 
 
 class ItemQuestionInputSerializer(DiscussionText):
@@ -36,29 +28,28 @@ class ItemQuestionInputSerializer(DiscussionText):
     of = Text(max_length=64)
 
 
-class Comment(ReviewResource):
+class Comment(ItemAction):
     """POST /review-items/{id}/comment."""
 
-    @extend_schema(request=DiscussionText, responses={201: CommentSerializer})
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - the framework's signature
-        """Comment on an item, as its reviewer, the owner of its campaign, or a person who runs reviews."""
-        item, body = self.item(key), self.body(DiscussionText)
-        comment = comments.comment(item.pk, by=self.reviewer(), text=body["text"])
-        return Response(CommentSerializer(comment).data, status=HTTPStatus.CREATED)
+    action = actions.COMMENT
+    shows_result = True
+    shown = CommentSerializer
+    answers = HTTPStatus.CREATED
 
 
-class Ask(ReviewResource):
+class Ask(ItemAction):
     """POST /review-items/{id}/ask."""
 
-    @extend_schema(request=ItemQuestionInputSerializer, responses={201: ItemQuestionSerializer})
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Ask a person about an item that waits for the caller's answer; the item stays open."""
-        item, body = self.item(key), self.body(ItemQuestionInputSerializer)
-        to = Person.objects.filter(login=body["of"]).first()
-        if to is None:
-            raise UnknownName(field="of", name=body["of"])
-        question = questions_actions.ask(item.pk, to=to, by=self.reviewer(), text=body["text"])
-        return Response(ItemQuestionSerializer(question).data, status=HTTPStatus.CREATED)
+    action = actions.ASK
+    shows_result = True
+    asked = ItemQuestionInputSerializer
+    shown = ItemQuestionSerializer
+    answers = HTTPStatus.CREATED
+
+    def read(self) -> dict[str, Any]:
+        """Read the question, and the person asked by login."""
+        body = super().read()
+        return {"text": body["text"], "to": person_named("of", body["of"])}
 
 
 class QuestionFilter(filters.FilterSet):
@@ -77,9 +68,7 @@ class QuestionResource(ReviewResource):
 
     def questions(self) -> QuerySet[ReviewQuestion]:
         """Return the questions that the caller sees."""
-        if self.caller.agent is not None:
-            return ReviewQuestion.objects.none()
-        return questions_actions.visible_to(self.caller.human)
+        return actions.QUESTION.rows(self.caller)
 
 
 class Questions(QuestionResource, Listing):
@@ -109,13 +98,14 @@ class QuestionDetail(QuestionResource):
         return Response(ItemQuestionSerializer(self.find(self.questions(), pk=key)).data)
 
 
-class Answer(QuestionResource):
+class Answer(ItemAction):
     """POST /review-questions/{id}/answer."""
 
-    @extend_schema(request=DiscussionText, responses=ItemQuestionSerializer)
-    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Answer a question about an item, once; the item stays open."""
-        question = self.find(self.questions(), pk=key)
-        self.about = [f"campaign:{question.item.campaign.slug}", f"item:{question.item_id}"]
-        answered = questions_actions.answer(question.pk, by=self.reviewer(), text=self.body(DiscussionText)["text"])
-        return Response(ItemQuestionSerializer(answered).data)
+    action = actions.ANSWER
+    shows_result = True
+    shown = ItemQuestionSerializer
+
+    def find_row(self) -> ReviewQuestion:
+        """Return the question that the address names. Raises NotFound."""
+        rows: QuerySet[ReviewQuestion] = actions.QUESTION.rows(self.caller)
+        return self.find(rows, pk=self.kwargs["key"])

@@ -15,13 +15,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from entitlements.api.endpoints import Listing
-from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text
+from entitlements.api.resources import ActionEndpoint, Listing
 from entitlements.errors import Malformed
 from entitlements.people.api import known_person
-from governance.reviews.campaigns.api.campaigns import ReviewResource
+from governance.reviews.campaigns.api.campaigns import CampaignAction, ReviewResource
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.evidence import audit, workpapers
+from governance.reviews.evidence import actions, audit, workpapers
 from governance.reviews.evidence.models import AuditMark, AuditQuestion, AuditSample, EvidenceShare, SampledItem
 
 
@@ -133,10 +133,20 @@ class _CampaignsResource(ReviewResource, Listing):
         return self.get_paginated_response(self.kept(page, many=True).data)
 
 
-class Shares(_CampaignsResource):
+class _CampaignsAction(_CampaignsResource, CampaignAction):
+    """A list of objects of one campaign, and the action that makes one."""
+
+    answers = HTTPStatus.CREATED
+    is_versioned = False
+    shows_result = True
+
+
+class Shares(_CampaignsAction):
     """GET and POST /campaigns/{slug}/shares."""
 
-    model_of, kept = EvidenceShare, ShareSerializer
+    action = actions.SHARE
+    asked = ShareInputSerializer
+    model_of, kept, shown = EvidenceShare, ShareSerializer, ShareSerializer
     filterset_class = _filter(EvidenceShare)
     ordering = ("-made_at", "-id")
 
@@ -145,31 +155,26 @@ class Shares(_CampaignsResource):
         """List the present and past shares of the evidence."""
         return self.listed()
 
-    @extend_schema(request=ShareInputSerializer, responses={201: ShareSerializer})
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Share the evidence of a closed review with an auditor until a day."""
-        campaign, body = self.campaign(key), self.body(ShareInputSerializer)
-        body["auditor"] = known_person(body["auditor"])
-        share = audit.share(campaign.pk, by=self.reviewer(), **body)
-        return Response(ShareSerializer(share).data, status=HTTPStatus.CREATED)
+    def read(self) -> dict[str, Any]:
+        """Read with whom the evidence of a closed review is shared until which day."""
+        body = super().read()
+        return {**body, "auditor": known_person(body["auditor"])}
 
 
-class EndShare(ReviewResource):
+class EndShare(ReviewResource, ActionEndpoint):
     """POST /evidence-shares/{id}/end."""
 
-    @extend_schema(request=ReasonInputSerializer, responses=ShareSerializer)
-    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """End a share early."""
-        share = self.find(EvidenceShare.objects.select_related("campaign"), pk=key)
-        self.campaign(share.campaign.slug)
-        ended = audit.end_share(share.pk, by=self.reviewer(), reason=self.body(ReasonInputSerializer)["reason"])
-        return Response(ShareSerializer(ended).data)
+    action = actions.END_SHARE
+    shows_result = True
+    shown = ShareSerializer
 
 
-class Samples(_CampaignsResource):
+class Samples(_CampaignsAction):
     """GET and POST /campaigns/{slug}/samples."""
 
-    model_of, kept = AuditSample, SampleSerializer
+    action = actions.DRAW
+    asked = SampleInputSerializer
+    model_of, kept, shown = AuditSample, SampleSerializer, SampleSerializer
     filterset_class = _filter(AuditSample)
     ordering = ("-drawn_at", "-id")
 
@@ -177,13 +182,6 @@ class Samples(_CampaignsResource):
     def get(self, request: Request, key: str = "") -> Response:  # noqa: ARG002 - as above
         """List the samples of a review."""
         return self.listed()
-
-    @extend_schema(request=SampleInputSerializer, responses={201: SampleSerializer})
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Draw a random sample, as an auditor."""
-        campaign = self.campaign(key)
-        sample = audit.draw(campaign.pk, by=self.reviewer(), **self.body(SampleInputSerializer))
-        return Response(SampleSerializer(sample).data, status=HTTPStatus.CREATED)
 
 
 class _OfSamples(ReviewResource):
@@ -222,24 +220,37 @@ class SampleTable(_OfSamples):
         return answer
 
 
-class Marks(_OfSamples):
+class Marks(_OfSamples, ActionEndpoint):
     """POST /audit-samples/{id}/marks."""
 
-    @extend_schema(request=MarkInputSerializer, responses={201: MarkSerializer})
-    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Mark the finding about an item; the latest mark counts, and all are kept."""
-        sample, body = self.sample(key, "sample"), self.body(MarkInputSerializer)
-        sampled = SampledItem.objects.filter(sample=sample, item__number=body.pop("item")).first()
+    action = actions.MARK
+    shows_result = True
+    asked = MarkInputSerializer
+    shown = MarkSerializer
+    answers = HTTPStatus.CREATED
+
+    def find_row(self) -> SampledItem:
+        """Return the item of the sample that the body names. Raises Malformed where the sample does not have it."""
+        self.reviewer()
+        sample = self.sample(self.kwargs["key"], "sample")
+        self.marked = self.body(MarkInputSerializer)
+        rows = SampledItem.objects.filter(sample=sample).select_related("sample__campaign")
+        sampled = rows.filter(item__number=self.marked.pop("item")).first()
         if sampled is None:
             raise Malformed("The sample does not have this item.")
-        mark = audit.mark(sampled.pk, by=self.reviewer(), **body)
-        return Response(MarkSerializer(mark).data, status=HTTPStatus.CREATED)
+        return sampled
+
+    def read(self) -> dict[str, Any]:
+        """Return the finding; the latest counts, and all are kept."""
+        return self.marked
 
 
-class Questions(_CampaignsResource):
+class Questions(_CampaignsAction):
     """GET and POST /campaigns/{slug}/questions."""
 
-    model_of, kept = AuditQuestion, QuestionShown
+    action = actions.ASK
+    asked = QuestionInputSerializer
+    model_of, kept, shown = AuditQuestion, QuestionShown, QuestionShown
     filterset_class = _filter(AuditQuestion)
     ordering = ("-asked_at", "-id")
 
@@ -248,21 +259,16 @@ class Questions(_CampaignsResource):
         """List the auditors' questions about a review."""
         return self.listed()
 
-    @extend_schema(request=QuestionInputSerializer, responses={201: QuestionShown})
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
-        """Ask the owner of the review, as an auditor."""
-        campaign, body = self.campaign(key), self.body(QuestionInputSerializer)
-        question = audit.ask(campaign.pk, by=self.reviewer(), text=body["text"], item_id=body["item"])
-        return Response(QuestionShown(question).data, status=HTTPStatus.CREATED)
+    def read(self) -> dict[str, Any]:
+        """Read the question, about the review or one of its items."""
+        body = super().read()
+        return {"text": body["text"], "item_id": body["item"]}
 
 
-class Answer(ReviewResource):
+class Answer(ReviewResource, ActionEndpoint):
     """POST /audit-questions/{id}/answer."""
 
-    @extend_schema(request=AnswerInputSerializer, responses=QuestionShown)
-    def post(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
-        """Answer an auditor's question about the caller's review, once."""
-        question = self.find(AuditQuestion.objects.select_related("campaign"), pk=key)
-        self.campaign(question.campaign.slug)
-        answered = audit.answer(question.pk, by=self.reviewer(), text=self.body(AnswerInputSerializer)["text"])
-        return Response(QuestionShown(answered).data)
+    action = actions.ANSWER
+    shows_result = True
+    asked = AnswerInputSerializer
+    shown = QuestionShown

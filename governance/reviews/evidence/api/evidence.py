@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from django.db import transaction
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field
@@ -16,8 +14,8 @@ from rest_framework.response import Response
 
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.errors import NotFound
-from governance import tasks
-from governance.reviews.campaigns.api.campaigns import EvidenceFile, ReviewResource
+from governance.reviews.campaigns.api.campaigns import CampaignAction, EvidenceFile, ReviewResource
+from governance.reviews.evidence import actions
 from governance.reviews.pack import seal
 from governance.reviews.pack.models import EvidencePack, EvidenceSealing
 
@@ -73,19 +71,15 @@ class SealingSerializer(OutputSerializer):
         return PackSerializer(pack).data if (pack := kept.first()) else None
 
 
-class Seal(ReviewResource):
+class Seal(CampaignAction):
     """POST /campaigns/{slug}/seal."""
 
-    @extend_schema(request=SealInputSerializer, responses={202: SealingSerializer})
-    def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
-        """Sign off a closed review, and have its evidence sealed.
-
-        A worker builds the pack; read `sealing` until its step is `done` or `refused` is set.
-        """
-        campaign, body = self.campaign(key), self.body(SealInputSerializer)
-        run = seal.seal(campaign.pk, by=self.reviewer(), statement=body["statement"])
-        transaction.on_commit(partial(tasks.seal_evidence.delay, str(campaign.pk)), robust=True)
-        return Response(SealingSerializer(run).data, status=HTTPStatus.ACCEPTED)
+    action = actions.SEAL
+    is_versioned = False
+    shows_result = True
+    asked = SealInputSerializer
+    shown = SealingSerializer
+    answers = HTTPStatus.ACCEPTED
 
 
 class Sealing(ReviewResource):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audit import clock
-from entitlements.errors import Forbidden, Malformed
+from entitlements.errors import Malformed
 from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.console import doors
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.evidence import audit, workpapers
+from governance.reviews.evidence import actions, audit, workpapers
 from governance.reviews.evidence.models import AuditQuestion, AuditSample, EvidenceShare, SampledItem
 from governance.reviews.items import visibility
 
@@ -40,7 +40,7 @@ def workspace(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the samples, questions and shares of a review, and carry out its forms."""
     if request.method == "POST":
         campaign = find_campaign(request, slug)
-        _ACTS.get(request.POST.get("do", ""), _unknown)(request, campaign)
+        _act(request, campaign)
         return redirect(f"/reviews/{slug}/audit/")
     campaign, person, now = readable(request, slug, "workspace"), doors.person(request), clock.now()
     samples = AuditSample.objects.filter(campaign=campaign).select_related("drawn_by").order_by("-drawn_at", "-id")
@@ -76,37 +76,30 @@ def _progress(sample: AuditSample) -> dict[str, int]:
     }
 
 
-def _unknown(_request: HttpRequest, _campaign: Campaign) -> None:
-    raise Malformed
+def _act(request: HttpRequest, campaign: Campaign) -> None:
+    """Do what the button says."""
+    action = doors.pressed(request, BUTTONS, "do")
+    doors.permit(request, action.address, campaign)
+    doors.require_reauthentication(request, action.address)
+    row: Campaign | AuditQuestion | EvidenceShare = campaign
+    if action is actions.ANSWER:
+        row = doors.find(AuditQuestion.objects.filter(campaign=campaign), pk=_uuid(request, "question"))
+    elif action is actions.END_SHARE:
+        row = doors.find(EvidenceShare.objects.filter(campaign=campaign), pk=_uuid(request, "share"))
+    read = _READ.get(action.address)
+    doors.perform(request, action, row, read(request) if read else None)
 
 
-def _draw(request: HttpRequest, campaign: Campaign) -> None:
-    sample = audit.draw(
-        campaign.pk,
-        by=doors.person(request),
-        wanted=doors.number(request.POST.get("wanted", ""), digits=3),
-        strata=request.POST.get("strata", ""),
-        seed=request.POST.get("seed", ""),
-    )
-    doors.done(request, _("Drawn with the seed %(seed)s.") % {"seed": sample.seed})
+def _draw(request: HttpRequest) -> dict[str, Any]:
+    wanted = doors.number(request.POST.get("wanted", ""), digits=3)
+    return {"wanted": wanted, "strata": request.POST.get("strata", ""), "seed": request.POST.get("seed", "")}
 
 
-def _ask(request: HttpRequest, campaign: Campaign) -> None:
-    text = request.POST.get("text", "").strip()[:2000]
-    audit.ask(campaign.pk, by=doors.person(request), text=text)
-    doors.done(request, _("Asked. An answer is due in one working day."))
+def _text(request: HttpRequest) -> dict[str, Any]:
+    return {"text": request.POST.get("text", "").strip()[:2000]}
 
 
-def _answer(request: HttpRequest, campaign: Campaign) -> None:
-    question = doors.find(AuditQuestion.objects.filter(campaign=campaign), pk=_uuid(request, "question"))
-    audit.answer(question.pk, by=doors.person(request), text=request.POST.get("text", "").strip()[:2000])
-    doors.done(request, _("Answered."))
-
-
-def _share(request: HttpRequest, campaign: Campaign) -> None:
-    if not _may_share(request):
-        raise Forbidden
-    doors.require_reauthentication(request, "campaign-shares")
+def _share(request: HttpRequest) -> dict[str, Any]:
     try:
         day = parse_date(request.POST.get("until", ""))
     except ValueError as error:
@@ -116,22 +109,7 @@ def _share(request: HttpRequest, campaign: Campaign) -> None:
     auditor = Person.objects.filter(login=request.POST.get("auditor", "").strip()).first()
     if auditor is None:
         raise Malformed(_("No person has this login."))
-    audit.share(
-        campaign.pk,
-        auditor=auditor,
-        expires_at=datetime.combine(day, time(), UTC),
-        by=doors.person(request),
-        reason=doors.reason(request),
-    )
-    doors.done(request, _("Shared until that day."))
-
-
-def _end_share(request: HttpRequest, campaign: Campaign) -> None:
-    if not _may_share(request):
-        raise Forbidden
-    share = doors.find(EvidenceShare.objects.filter(campaign=campaign), pk=_uuid(request, "share"))
-    audit.end_share(share.pk, by=doors.person(request), reason=doors.reason(request))
-    doors.done(request, _("No longer shared."))
+    return {"auditor": auditor, "expires_at": datetime.combine(day, time(), UTC), "reason": doors.reason(request)}
 
 
 def _uuid(request: HttpRequest, name: str) -> UUID:
@@ -141,7 +119,20 @@ def _uuid(request: HttpRequest, name: str) -> UUID:
         raise Malformed from error
 
 
-_ACTS = {"draw": _draw, "ask": _ask, "answer": _answer, "share": _share, "end-share": _end_share}
+BUTTONS: Final = {
+    "draw": actions.DRAW,
+    "ask": actions.ASK,
+    "answer": actions.ANSWER,
+    "share": actions.SHARE,
+    "end-share": actions.END_SHARE,
+}
+_READ: Final = {
+    actions.DRAW.address: _draw,
+    actions.ASK.address: _text,
+    actions.ANSWER.address: _text,
+    actions.SHARE.address: _share,
+}
+"""How the form of a button is read, where it asks more than why."""
 
 
 def _sample(request: HttpRequest, pk: UUID) -> AuditSample:
@@ -156,12 +147,10 @@ def sample(request: HttpRequest, sample: UUID) -> HttpResponse:
     drawn = _sample(request, sample)
     campaign = drawn.campaign
     if request.method == "POST":
-        sampled = doors.find(
-            SampledItem.objects.filter(sample=drawn), item__number=doors.number(request.POST.get("item", ""))
-        )
-        finding, note = request.POST.get("finding", ""), request.POST.get("note", "").strip()[:2000]
-        audit.mark(sampled.pk, by=doors.person(request), finding=finding, note=note)
-        doors.done(request, _("Kept."))
+        rows = SampledItem.objects.filter(sample=drawn).select_related("sample__campaign", "item")
+        sampled = doors.find(rows, item__number=doors.number(request.POST.get("item", "")))
+        values = {"finding": request.POST.get("finding", ""), "note": request.POST.get("note", "").strip()[:2000]}
+        doors.perform(request, actions.MARK, sampled, values)
         return redirect(f"/audit/samples/{sample}/#item-{sampled.item.number}")
     readable(request, campaign.slug, "sample")
     context = {

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
-from django.db import transaction
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -13,11 +12,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from entitlements.keys import signing
 from entitlements.revocation import record_keys
-from governance import tasks
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
-from governance.reviews.campaigns.pages.campaigns import find_campaign, permit
-from governance.reviews.evidence import record
+from governance.reviews.campaigns.pages.campaigns import find_campaign
+from governance.reviews.evidence import actions, record
 from governance.reviews.evidence.record import items_of, rows_of
 from governance.reviews.evidence.tie_out import tie_out
 from governance.reviews.pack import seal as seal_actions
@@ -37,12 +35,10 @@ _ROWS: Final = 50
 def seal(request: HttpRequest, slug: str) -> HttpResponse:
     """Sign the review off, and have a worker seal it. It cannot be undone, so it needs re-authentication."""
     campaign = find_campaign(request, slug)
-    permit(request, "campaign-seal")
     proofs = request.session.get("account_authentication_methods", [])
     amr = sorted({str(proof.get("method", ""))[:32] for proof in proofs if proof.get("method")})
     statement = request.POST.get("statement", "").strip()[:2000]
-    seal_actions.seal(campaign.pk, by=doors.person(request), statement=statement, amr=amr)
-    transaction.on_commit(partial(tasks.seal_evidence.delay, str(campaign.pk)), robust=True)
+    doors.perform(request, actions.SEAL, campaign, {"statement": statement, "amr": amr})
     return redirect(f"/reviews/{slug}/evidence/")
 
 
@@ -53,7 +49,7 @@ def pack(request: HttpRequest, slug: str) -> HttpResponseBase:
     campaign = readable(request, slug, "evidence.zip")
     sealed = EvidencePack.objects.filter(campaign=campaign).first()
     if sealed is None:
-        doors.done(request, _("This review is not sealed yet, so there is no pack."))
+        messages.success(request, _("This review is not sealed yet, so there is no pack."))
         return redirect(f"/reviews/{slug}/evidence/")
     answer = StreamingHttpResponse(sealed.archive(), content_type="application/zip")
     answer["Content-Disposition"] = f'attachment; filename="evidence-{slug}.zip"'

@@ -13,16 +13,15 @@ from rest_framework.response import Response
 
 from audit import clock
 from entitlements.access import visibility
-from entitlements.api.endpoints import Endpoint, Listing
+from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.matrix import Matrix
-from entitlements.grants import grants
+from entitlements.api.resources import ActionEndpoint, Listing
 from entitlements.grants.api import GrantSerializer
 from entitlements.grants.models import Grant
 from governance.api.matrix import MATRIX
 from governance.requests.api.bodies import Names, Number
-from governance.reviews.items import errors as item_errors
-from governance.reviews.usage import right_sizing, usage
+from governance.reviews.usage import actions, right_sizing, usage
 from governance.reviews.usage.models import UsageDay
 
 from .simulation import ReductionSerializer
@@ -167,21 +166,10 @@ class RightSizing(Listing):
         return self.get_paginated_response(RightSizingSerializer(right_sizing.proposals(page or []), many=True).data)
 
 
-class RightSize(Endpoint):
+class RightSize(ActionEndpoint):
     """POST /grants/{id}/right-size."""
 
+    action = actions.RIGHT_SIZE
     matrix: ClassVar[Matrix] = MATRIX
-
-    @extend_schema(request=RightSizeInputSerializer, responses=GrantSerializer)
-    def post(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Remove unused tools from a grant and lower limits far above their use.
-
-        Removing all of its tools revokes the grant.
-        """
-        grant = self.find(visibility.grants(self.caller), pk=key)
-        self.permit(grant, *grants.about(grant))
-        body = self.body(RightSizeInputSerializer)
-        if self.caller.human is None:
-            raise item_errors.MayNotReview
-        right_sizing.apply(grant, body["drop"], body["tighten"], by=self.caller.human, reason=body["reason"])
-        return Response(GrantSerializer(self.find(visibility.grants(self.caller), pk=key)).data)
+    asked = RightSizeInputSerializer
+    shown = GrantSerializer

@@ -1,0 +1,98 @@
+"""What people and programs do with systems, tools and entitlements: each action declared once, for API and console."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from django.utils.translation import gettext_lazy as _
+
+from audit.context import Principal
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.api.actions import NEW, Action, Subject, caller
+from entitlements.catalog import discovery, entitlements, systems, tools
+from entitlements.catalog.models import System, Tool
+from entitlements.errors import DomainError
+from entitlements.hooks import Hook
+from entitlements.secrets import vault
+from entitlements.upstream import reach, upstream
+
+BEFORE_CLASSING: Final[Hook[[Caller, tools.Approval, str], None]] = Hook("class a tool", "combinations")
+"""What refuses to class a tool before the caller, who says what they accept, knows what follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDiscovery:
+    """How many tools a system offered, and what became of them."""
+
+    offered: int
+    found: discovery.Discovery
+
+
+def _discover(system: System, *, by: Principal) -> ToolDiscovery:
+    """Ask the system for its tools; a list that breaks off is kept that far. A refusal says at which stage."""
+    try:
+        offered = asyncio.run(upstream.discover(system))
+    except DomainError as refusal:
+        if isinstance(refusal, upstream.PartialList):
+            discovery.record_discovery(system, refusal.listed, by=by, complete=False)
+        refusal.detail["stage"] = reach.stage(refusal).value
+        raise
+    return ToolDiscovery(len(offered), discovery.record_discovery(system, offered, by=by))
+
+
+def approve(
+    _tool: Tool, *, approval: tools.Approval, accept: str, reason: str, by: Caller, among_others: bool = False
+) -> Tool:
+    """Approve a tool, after the violations that this causes are accepted.
+
+    Raises what the looks raise, and catalog.approve_tool or, of many, catalog.approve_tools.
+    """
+    BEFORE_CLASSING.ask(by, approval, accept)
+    if among_others:
+        return tools.approve_tools([approval], by=by.principal, reason=reason)[0]
+    return tools.approve_tool(approval, by=by.principal, reason=reason)
+
+
+SYSTEM = Subject(visibility.systems, lambda system: [f"system:{system.slug}"], ("slug",))
+TOOL = Subject(
+    visibility.tools,
+    lambda tool: [f"tool:{tool.system.slug}/{tool.name}", f"system:{tool.system.slug}"],
+    ("system__slug", "name"),
+)
+ENTITLEMENT = Subject(
+    visibility.entitlements,
+    lambda entitlement: [f"entitlement:{entitlement.scope}", f"system:{entitlement.system.slug}"],
+    ("scope",),
+)
+
+REGISTER = Action(
+    "systems", NEW, systems.register_system, input=None, done=_("Registered. Next, ask it for its tools.")
+)
+EDIT = Action("system", SYSTEM, systems.edit_system, input=None, method="PATCH", done=_("Saved."))
+DISCOVER = Action("system-discover", SYSTEM, _discover, input=None)
+DISABLE = Action("system-disable", SYSTEM, systems.disable_system)
+ENABLE = Action("system-enable", SYSTEM, systems.enable_system, done=_("%(name)s can be reached again."))
+SET_SECRET = Action(
+    "system-secret", SYSTEM, vault.set_secret, input=None, method="PUT", done=_("Stored. It is never shown again.")
+)
+
+APPROVE_TOOL = Action(
+    "tool-approve", TOOL, approve, input=None, by=caller, done=_("%(name)s is approved, exactly as you read it.")
+)
+QUARANTINE_TOOL = Action(
+    "tool-quarantine", TOOL, tools.quarantine, done=_("%(name)s is stopped until a person reviews it.")
+)
+DISABLE_TOOL = Action("tool-disable", TOOL, tools.disable_tool, done=_("%(name)s stays stopped."))
+ENABLE_TOOL = Action(
+    "tool-enable", TOOL, tools.enable_tool, done=_("The tool can be called again, unless it changed meanwhile.")
+)
+
+MAKE_ENTITLEMENT = Action(
+    "entitlements", NEW, entitlements.make_entitlement, input=None, done=_("Made. It can be asked for now.")
+)
+EDIT_ENTITLEMENT = Action(
+    "entitlement", ENTITLEMENT, entitlements.edit_entitlement, input=None, method="PATCH", done=_("Saved.")
+)

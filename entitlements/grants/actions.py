@@ -1,0 +1,17 @@
+"""What people and programs do with grants: each action declared once, for API and console."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from entitlements.access import visibility
+from entitlements.api.actions import Action, Subject
+from entitlements.grants import grants
+
+GRANT = Subject(visibility.grants, grants.about, by_key=True)
+
+REVOKE = Action("grant-revoke", GRANT, grants.revoke)
+SUSPEND = Action(
+    "grant-suspend", GRANT, grants.suspend, done=_("The access is paused. It can be resumed until it ends.")
+)
+RESTORE = Action("grant-restore", GRANT, grants.restore, done=_("The access works again."))

@@ -1,0 +1,15 @@
+"""What people do about revocations: each action declared once, for API and console."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from entitlements.api.actions import NEW, Action
+from entitlements.decisions import guardrails
+
+RESTORE_EVERYTHING = Action(
+    "revocations-everything-restore",
+    NEW,
+    guardrails.restart_everything,
+    done=_("Agents work again, within what their access allows."),
+)

@@ -1,0 +1,57 @@
+"""What people do about separation of duties: each action declared once, for API and console."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.api.actions import NEW, Action, Subject, person
+from governance.sod import agent_calls, exceptions, policies
+from governance.sod.models import AgentCall, SodException, SodPolicy
+
+
+def _calls(caller: Caller) -> QuerySet[AgentCall]:
+    """Return the calls from or to an agent that the caller sees."""
+    seen = visibility.agents(caller)
+    rows = AgentCall.objects.select_related("caller", "callee")
+    return rows.filter(caller__in=seen) | rows.filter(callee__in=seen)
+
+
+POLICY = Subject(
+    lambda _caller: SodPolicy.objects.select_related("proposed_by", "published_by"),
+    policies.about,
+    by=person,
+    by_key=True,
+)
+EXCEPTION = Subject(
+    lambda _caller: SodException.objects.select_related("rule", "agent", "given_by"),
+    exceptions.about,
+    by=person,
+    by_key=True,
+)
+CALL = Subject(_calls, agent_calls.about, by_key=True)
+
+PROPOSE = Action(
+    "sod-policies", NEW, policies.propose, input=None, by=person, done=_("Proposed. Another person puts it in force.")
+)
+PUBLISH = Action("sod-policy-publish", POLICY, policies.publish, done=_("In force from now on."))
+WITHDRAW = Action("sod-policy-withdraw", POLICY, policies.withdraw, done=_("Withdrawn."))
+
+GIVE_EXCEPTION = Action(
+    "sod-exceptions",
+    NEW,
+    exceptions.give,
+    input=None,
+    by=person,
+    done=_("The exception holds until its end, and what it covers no longer."),
+)
+END_EXCEPTION = Action(
+    "sod-exception-end", EXCEPTION, exceptions.end, done=_("Ended. What it covered is suspended within a minute.")
+)
+
+ALLOW_CALL = Action(
+    "agent-calls", NEW, agent_calls.allow, input=None, done=_("Allowed. What the one may do, the other can have done.")
+)
+END_CALL = Action("agent-call-end", CALL, agent_calls.end, done=_("Ended. It can have nothing done there any more."))
