@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,8 +15,9 @@ from pytest_django.plugin import DjangoDbBlocker
 from scripts import devstack
 from tests import databases
 from tests.again import pytest_sessionfinish, pytest_sessionstart
+from tests.durations import pytest_terminal_summary
 
-__all__ = ["pytest_sessionfinish", "pytest_sessionstart"]
+__all__ = ["pytest_sessionfinish", "pytest_sessionstart", "pytest_terminal_summary"]
 
 LONGEST = (
     "journeys/test_demo.py",
@@ -26,11 +28,13 @@ LONGEST = (
     "attacks/test_schema_fuzz.py",
     "scripts/test_planted_facts.py",
 )
-"""The modules that take longest, the longest first. `pytest --durations=40` says what belongs here."""
+"""The modules that take longest, the longest first, as the end of `make test` says."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LONG = ("slow", "soak", "browser", "fault")
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 STACK: pytest.StashKey[devstack.Stack] = pytest.StashKey()
+DATABASE: pytest.StashKey[DjangoDbBlocker | None] = pytest.StashKey()
+"""What opens this worker's database, while there is one."""
 hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -62,11 +66,22 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Make the worlds that tests before this one asked for."""
+    if (snapshots := sys.modules.get("tests.snapshots")) is not None and item.config.stash.get(DATABASE, None):
+        with item.config.stash[DATABASE].unblock():
+            snapshots.take_wanted()
+
+
 def _spare_the_tests() -> None:
     """Hash passwords fast, serve static files from where they lie, limit no rates, be set up; else be production."""
     from django.conf import settings  # noqa: PLC0415 - the environment is complete only now
     from django.core.servers.basehttp import WSGIRequestHandler  # noqa: PLC0415 - as above
 
+    from tests import savepoints  # noqa: PLC0415 - as above
+
+    savepoints.send_directly()
     # An answer leaves in two parts, and the second would wait 40 ms for the first to be acknowledged.
     WSGIRequestHandler.disable_nagle_algorithm = True
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -116,7 +131,11 @@ def _long_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:  # noqa: ARG001
+def django_db_setup(
+    request: pytest.FixtureRequest,
+    django_test_environment: None,  # noqa: ARG001
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[None]:
     """Make this worker's database, and let transactional tests be emptied by its owner."""
     from django.db import connections  # noqa: PLC0415 - the settings are known only now
     from django.test import TransactionTestCase  # noqa: PLC0415
@@ -124,8 +143,11 @@ def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBl
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
         databases.create()
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: databases.empty())
+        request.config.stash[DATABASE] = django_db_blocker
         yield
+        request.config.stash[DATABASE] = None
         connections.close_all()
+        databases.close()
         databases.drop(databases.here())
 
 

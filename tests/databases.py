@@ -3,6 +3,7 @@
 Tests connect as the roles of production do, so a right that is missing in production is missing here.
 """
 
+import contextlib
 import os
 import secrets
 from dataclasses import dataclass
@@ -18,8 +19,12 @@ KEPT = ("django_migrations", "django_content_type", "auth_permission", "sql_file
 SEED = "test_seed"
 SUPERUSER = "ADMIN_DATABASE_URL"
 """Where our own server's superuser connects; a server that we were given may name none."""
+PATIENCE = "-c lock_timeout=10s"
 GROWN = 4 * 1024 * 1024
 """So many bytes take longer to delete from, and to read past what was deleted, than to truncate."""
+
+_open: dict[str, psycopg.Connection] = {}
+"""The superuser's connection by database, while one is open."""
 
 
 @dataclass(frozen=True)
@@ -132,31 +137,26 @@ def _filled_tables(owner: psycopg.Connection) -> list[str]:
     return [name for (name,) in owner.execute(sql.SQL(" UNION ALL ").join(questions))]
 
 
-def _delete_rows() -> list[str] | None:
+def _delete_rows(admin: psycopg.Connection) -> list[str]:
     """Delete the rows of small tables past triggers and references, quicker by far than truncating them.
 
     Their files end empty, as truncated: rows of the next test come in the order in which they are written.
 
-    Returns the tables that still hold rows: what nobody may delete from and what has grown. Without a superuser
-    nothing is done, and nothing returned.
+    Returns the tables that still hold rows: what nobody may delete from and what has grown.
     """
-    if (address := os.environ.get(SUPERUSER)) is None:
-        return None
-    with psycopg.connect(at(address, here()), options="-c lock_timeout=10s", autocommit=True) as admin:
-        admin.execute("SET session_replication_role = replica")
-        kept = admin.execute(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
-            " AND (pg_total_relation_size(oid) > %s"
-            " OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = pg_class.oid AND tgenabled = 'A'))",
-            [GROWN],
-        ).fetchall()
-        filled, left = _filled_tables(admin), {name for (name,) in kept}
-        small = [sql.Identifier("public", name) for name in filled if name not in left]
-        with admin.transaction():
-            for name in small:
-                admin.execute(sql.SQL("DELETE FROM {}").format(name))
-        if small:
-            admin.execute(sql.SQL("VACUUM {}").format(sql.SQL(", ").join(small)))
+    filled = _filled_tables(admin)
+    kept = admin.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+        " AND relname = ANY(%s) AND (pg_total_relation_size(oid) > %s"
+        " OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = pg_class.oid AND tgenabled = 'A'))",
+        [filled, GROWN],
+    ).fetchall()
+    left = {name for (name,) in kept}
+    small = [sql.Identifier("public", name) for name in filled if name not in left]
+    if small:
+        deletes = [sql.SQL("DELETE FROM {}").format(name) for name in small]
+        admin.execute(sql.SQL("; ").join(deletes))  # one message, and one transaction
+        admin.execute(sql.SQL("VACUUM {}").format(sql.SQL(", ").join(small)))
     return [name for name in filled if name in left]
 
 
@@ -175,11 +175,46 @@ def empty() -> None:
     from audit import producers  # noqa: PLC0415 - its models need the settings
 
     producers.forget(connections["default"])  # an empty record knows no events of this connection
-    rest = _delete_rows()
-    with psycopg.connect(os.environ["MIGRATE_DATABASE_URL"], options="-c lock_timeout=10s") as owner:
-        if filled := [sql.Identifier("public", name) for name in (_filled_tables(owner) if rest is None else rest)]:
-            owner.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(filled)))
-        seeded = owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [SEED]).fetchall()
-        for (name,) in seeded:
-            restore = sql.SQL("INSERT INTO {} SELECT * FROM {}")
-            owner.execute(restore.format(sql.Identifier("public", name), sql.Identifier(SEED, name)))
+    if (admin := _superuser()) is None:
+        with psycopg.connect(os.environ["MIGRATE_DATABASE_URL"], options=PATIENCE) as owner:
+            _truncate(owner, _filled_tables(owner))
+            _restore_seed(owner)
+        return
+    if rest := _delete_rows(admin):
+        with psycopg.connect(os.environ["MIGRATE_DATABASE_URL"], options=PATIENCE) as owner:
+            _truncate(owner, rest)
+    _restore_seed(admin)
+
+
+def _superuser() -> psycopg.Connection | None:
+    """Return the superuser's connection to this process's database, past triggers; nothing where there is none.
+
+    It is kept open: a new one reads the catalog again, which takes longer than all that it is asked to do.
+    """
+    if (address := os.environ.get(SUPERUSER)) is None:
+        return None
+    with contextlib.suppress(KeyError, psycopg.OperationalError):
+        _open[here()].execute("SELECT 1")
+        return _open[here()]
+    admin = psycopg.connect(at(address, here()), options=PATIENCE, autocommit=True)
+    admin.execute("SET session_replication_role = replica")
+    _open[here()] = admin
+    return admin
+
+
+def close() -> None:
+    """Close the connection that was kept open."""
+    while _open:
+        _open.popitem()[1].close()
+
+
+def _truncate(owner: psycopg.Connection, tables: list[str]) -> None:
+    if names := [sql.Identifier("public", name) for name in tables]:
+        owner.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(names)))
+
+
+def _restore_seed(owner: psycopg.Connection) -> None:
+    seeded = owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [SEED]).fetchall()
+    restore = sql.SQL("INSERT INTO {} SELECT * FROM {}")
+    statements = [restore.format(sql.Identifier("public", name), sql.Identifier(SEED, name)) for (name,) in seeded]
+    owner.execute(sql.SQL("; ").join(statements))

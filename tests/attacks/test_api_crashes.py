@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from django.urls import resolve
 from rest_framework.test import APIClient
 
 from entitlements.clients.models import Client
@@ -164,7 +165,8 @@ def test_no_field_of_no_body_brings_the_api_down(method: str, given: object) -> 
     }
     for address, body in fields.items():
         still = {"wait": False} if address == "revocations" else {}  # to wait needs a transaction of its own
-        for name in body:
+        is_read = hasattr(resolve(f"/api/v1/{address}").func.cls, method)
+        for name in list(body) if is_read else list(body)[:1]:  # another method is refused before its body is read
             sent = json.dumps({**body, name: given, **still})  # in ASCII, which can carry half a surrogate pair
             answer = getattr(ana, method)(
                 f"/api/v1/{address}", sent, content_type="application/json", headers={"If-Match": "*"}

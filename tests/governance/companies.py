@@ -11,7 +11,7 @@ from entitlements.catalog.models import Entitlement, System
 from entitlements.people.models import Person
 from governance.approvals.models import Approval
 from governance.requests.models import AccessRequest
-from tests import make
+from tests import make, snapshots
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Company:
         return Person.objects.get(login=login)
 
 
+@snapshots.restored
 def found() -> Company:
     """Make the company. Its tools: now (low), convert (medium, limited to Paris), remove (high), wipe (critical)."""
     sofia, otto, sam, mona = (make.person(login) for login in ("sofia", "otto", "sam", "mona"))

@@ -30,7 +30,7 @@ from entitlements.people.models import Person
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken, UsedAssertion
 from entitlements.trusted_issuers.models import TrustedIssuer
-from tests import make
+from tests import make, snapshots
 
 STUB = "https://sso.example.org"
 PARTNER = "https://idp.partner.example"
@@ -166,6 +166,7 @@ class World:
         return self.post(f"/as/{self.system.slug}/token", sent)
 
 
+@snapshots.restored
 def world(*, slug: str = "time", person: str = "alice") -> World:
     stub_key, client_key = new_key("stub"), new_key("c1")
     alice, agent, system = make.person(person), make.agent("expense-bot"), make.system(slug)

@@ -20,8 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_of_much_access_pages_show_what_a_worker_counted_and_when(monkeypatch: pytest.MonkeyPatch) -> None:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     item = worlds.item(campaign)
     for who in (company.sofia, company.sam):
         worlds.answer(campaign, who, [(item, worlds.KEEP)])

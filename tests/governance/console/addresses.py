@@ -49,7 +49,7 @@ from governance.sod import policies as policies_actions
 from governance.sod.models import SodException
 from governance.webhooks import webhooks
 from governance.webhooks.models import Webhook
-from tests import make
+from tests import make, snapshots
 from tests.governance import companies
 from tests.governance.reviews import worlds
 
@@ -81,6 +81,7 @@ class World:
         return "/" + PART.sub(sample, route)
 
 
+@snapshots.restored
 def world() -> World:
     """Make it."""
     company, grant = worlds.found()

@@ -138,8 +138,7 @@ def test_a_heat_map_tells_used_unused_and_unseen_apart() -> None:
 
 
 def test_cuts_are_drawn_by_how_long_their_proof_took() -> None:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     assert plots_queries.remediation(campaign) is None
     done = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
     for each in done.removals:

@@ -15,8 +15,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.parametrize("comment", ["", "  \t ", ". . . . . . . . . .", "Needed."])
 def test_what_is_critical_is_kept_in_writing_and_nothing_else_has_to_be(comment: str) -> None:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     item = worlds.item(campaign)
     with pytest.raises(WrittenReasonRequired):
         worlds.answer(campaign, company.sofia, [(item, Answer("certify", "mandated", comment))])

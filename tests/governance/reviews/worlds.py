@@ -27,7 +27,7 @@ from governance.reviews.population import campaigns
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.spot_checks import plan
 from governance.reviews.staging import launch
-from tests import make
+from tests import make, snapshots
 from tests.governance import companies
 from tests.governance.companies import Company
 
@@ -36,10 +36,18 @@ KEEP = Answer("certify", "business_need", "The team works with it every day.")
 REMOVE = Answer("revoke", "unused", "No calls in ninety days.")
 
 
+@snapshots.restored
 def found() -> tuple[Company, Grant]:
     """Make the company, with one grant of all four tools for alice."""
     company = companies.found()
     return company, granted(company)
+
+
+@snapshots.restored
+def reviewed() -> tuple[Company, Campaign]:
+    """Make it, with a campaign over everything that has begun."""
+    company, _grant = found()
+    return company, campaign(company)
 
 
 def granted(company: Company) -> Grant:

@@ -22,8 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def _review() -> tuple[Company, Campaign, ReviewItem]:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     return company, campaign, worlds.item(campaign)
 
 

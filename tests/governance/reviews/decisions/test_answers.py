@@ -40,8 +40,7 @@ DAY = timedelta(days=1)
 
 
 def _review() -> tuple[Company, Campaign, ReviewItem]:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     return company, campaign, worlds.item(campaign)
 
 

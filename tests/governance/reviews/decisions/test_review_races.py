@@ -108,8 +108,8 @@ def test_closing_while_somebody_submits_leaves_no_item_with_two_outcomes(at: Cal
 
 
 def test_two_windows_that_save_the_same_draft_are_told_apart() -> None:
-    company, _ = worlds.found()
-    item = worlds.item(worlds.campaign(company))
+    company, campaign = worlds.reviewed()
+    item = worlds.item(campaign)
 
     told = at_once(*[lambda: submission.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=0)] * 2)
 

@@ -18,7 +18,7 @@ from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers.models import Assignment
-from tests import make
+from tests import make, snapshots
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -30,6 +30,7 @@ WORK = "/reviews/q4/work/"
 type Move = Callable[[datetime | timedelta], datetime]
 
 
+@snapshots.restored
 def _easy(bots: int = 2) -> tuple[Company, Campaign, list[ReviewItem]]:
     """Make a review of agents whose one harmless tool was used and kept before, so that they may be kept together."""
     company = companies.found()
@@ -45,8 +46,8 @@ def _easy(bots: int = 2) -> tuple[Company, Campaign, list[ReviewItem]]:
 
 
 def test_what_is_of_high_risk_is_kept_only_after_a_look() -> None:
-    company, _ = worlds.found()
-    item = worlds.item(worlds.campaign(company))
+    company, campaign = worlds.reviewed()
+    item = worlds.item(campaign)
     sofia, keep = visits.as_(company.sofia), f'name="verb:{item.pk}" value="certify" disabled'
     assert keep in visits.text(sofia.get(WORK, secure=True))
     page = visits.text(sofia.get(f"/reviews/q4/items/{item.pk}/", secure=True))
@@ -166,8 +167,8 @@ def test_items_are_found_by_agent_system_and_tool() -> None:
 
 
 def test_a_reviewer_gives_an_item_away_to_somebody_in_its_chain_alone() -> None:
-    company, _ = worlds.found()
-    item = worlds.item(worlds.campaign(company))
+    company, campaign = worlds.reviewed()
+    item = worlds.item(campaign)
     sofia, address = visits.as_(company.sofia), f"/reviews/q4/items/{item.pk}/hand-on/"
     assert sofia.post(address, {"to": "mallory", "reason": "x"}, secure=True).status_code == 403
     assert visits.as_(company.mona).post(address, {"to": "sam", "reason": "x"}, secure=True).status_code in {403, 404}
@@ -176,8 +177,8 @@ def test_a_reviewer_gives_an_item_away_to_somebody_in_its_chain_alone() -> None:
 
 
 def test_a_conflict_says_what_is_kept_instead_so_that_it_can_be_confirmed_over() -> None:
-    company, _ = worlds.found()
-    item = worlds.item(worlds.campaign(company))
+    company, campaign = worlds.reviewed()
+    item = worlds.item(campaign)
     submission.save_draft(item.pk, worlds.REMOVE, by=company.sofia, rev=0)
     sofia, address = visits.as_(company.sofia), f"/reviews/q4/items/{item.pk}/draft/"
     form = {f"verb:{item.pk}": "certify", f"reason:{item.pk}": "mandated", f"rev:{item.pk}": "0"}
@@ -202,8 +203,8 @@ def test_whoever_keeps_against_the_suggestion_is_told_so_and_says_why() -> None:
 
 
 def test_what_is_critical_asks_for_words_before_it_can_be_submitted() -> None:
-    company, _ = worlds.found()
-    item = worlds.item(worlds.campaign(company))
+    company, campaign = worlds.reviewed()
+    item = worlds.item(campaign)
     sofia = visits.as_(company.sofia)
     assert "data-words" in visits.text(sofia.get(WORK, secure=True))
     submission.save_draft(item.pk, Answer("certify", "mandated"), by=company.sofia, rev=0)

@@ -39,8 +39,7 @@ ITEMS = "/api/v1/review-items"
 
 @pytest.fixture
 def review() -> Review:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     return company, campaign, worlds.item(campaign)
 
 

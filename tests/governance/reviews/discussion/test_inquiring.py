@@ -38,8 +38,7 @@ HOSTILE = "=1+1 \u202e<script>window.owned=1</script>"
 
 
 def _review() -> Review:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     return company, campaign, worlds.item(campaign)
 
 

@@ -32,8 +32,7 @@ QUESTIONS = "/api/v1/review-questions"
 
 
 def _review() -> Review:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     return company, campaign, worlds.item(campaign)
 
 

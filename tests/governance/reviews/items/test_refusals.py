@@ -28,8 +28,7 @@ pytestmark = pytest.mark.django_db
 
 
 def review_of_one() -> tuple[Company, Campaign, ReviewItem]:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     return company, campaign, worlds.item(campaign)
 
 

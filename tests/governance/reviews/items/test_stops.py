@@ -150,8 +150,7 @@ def test_whoever_runs_a_review_opens_no_cut_again_that_is_about_her_own() -> Non
 
 
 def test_whoever_has_a_conflict_does_not_except_a_cut() -> None:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     (cut,) = worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)]).removals
     Remediation.objects.filter(pk=cut).update(state="failed")
     until = clock.now() + timedelta(days=30)

@@ -28,8 +28,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def review() -> tuple[Company, Campaign, ReviewItem]:
     """A review of one item of critical risk, which sofia and then sam answer."""
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     return company, campaign, worlds.item(campaign)
 
 

@@ -227,8 +227,7 @@ def test_nobody_is_asked_before_a_campaign_begins() -> None:
 
 
 def test_a_paused_campaign_takes_no_answer_and_is_due_later_when_it_goes_on(at: Move) -> None:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     item, due = worlds.item(campaign), campaign.due_at
     with pytest.raises(ReasonRequired):
         pause.pause(campaign.pk, by=company.ana, reason=" ")
@@ -245,8 +244,7 @@ def test_a_paused_campaign_takes_no_answer_and_is_due_later_when_it_goes_on(at: 
 
 
 def test_a_cancelled_campaign_stays_listed_with_its_reason_and_waits_for_nobody() -> None:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     pause.cancel(campaign.pk, by=company.ana, reason="The wrong scope.")
     campaign.refresh_from_db()
     assert (campaign.state, campaign.state_reason) == ("cancelled", "The wrong scope.")

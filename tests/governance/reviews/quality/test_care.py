@@ -56,8 +56,7 @@ def test_the_levels_begin_where_they_should(level: str, index: int, monkeypatch:
 
 @pytest.mark.django_db
 def test_answers_are_counted_and_those_taken_back_are_not() -> None:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     item = worlds.item(campaign)
     worlds.answer(campaign, company.sofia, [(item, worlds.KEEP)])
     ReviewDecision.objects.get()
@@ -74,8 +73,7 @@ def test_answers_are_counted_and_those_taken_back_are_not() -> None:
 
 @pytest.mark.django_db
 def test_a_person_sees_her_own_numbers_and_others_see_them_together(settings: Settings) -> None:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.KEEP)])
     hers = visits.text(visits.as_(company.sofia).get("/reviews/q4/", secure=True))
     assert ("only you see this" in hers, "all reviewers together" in hers) == (True, False)
@@ -90,8 +88,7 @@ def test_a_person_sees_her_own_numbers_and_others_see_them_together(settings: Se
 def test_names_are_shown_only_where_the_installation_says_so(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.KEEP)])
     monkeypatch.setattr(care, "ENOUGH", 1)
     ana = visits.as_(company.ana)

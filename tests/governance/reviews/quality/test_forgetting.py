@@ -168,8 +168,7 @@ def test_what_is_younger_stays_until_its_time_has_come(at: Move) -> None:
 
 
 def test_a_clock_that_runs_ahead_forgets_nothing_that_the_database_would_keep(at: Move) -> None:
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     item = worlds.item(campaign)
     at(timedelta(minutes=1))
     attention.looked(item.pk, by=company.sofia, ms=4_000, evidence=True)

@@ -19,7 +19,7 @@ from governance.reviews.decisions import recall
 from governance.reviews.items.errors import NothingLeft, StoppedByReview
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.remediation.models import Remediation
-from tests import make
+from tests import make, snapshots
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
@@ -28,6 +28,7 @@ from tests.governance.reviews.kinds.subjects import begin, of, remove
 pytestmark = pytest.mark.django_db
 
 
+@snapshots.restored
 def serving(*logins: str) -> tuple[Company, Grant]:
     """An agent that acts for these people under one grant of medium risk."""
     company = companies.found()

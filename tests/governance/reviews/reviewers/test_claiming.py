@@ -33,8 +33,7 @@ type Review = tuple[Company, Campaign, ReviewItem]
 @pytest.fixture
 def review() -> Review:
     """An item that waits for nobody."""
-    company, _ = worlds.found()
-    campaign = worlds.campaign(company)
+    company, campaign = worlds.reviewed()
     item = worlds.item(campaign)
     Assignment.objects.filter(item=item).update(reviewer=None)
     return company, campaign, item

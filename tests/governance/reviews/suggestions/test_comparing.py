@@ -11,7 +11,7 @@ from entitlements.grants.models import Grant, GrantLine
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.suggestions import changes_since
-from tests import make
+from tests import make, snapshots
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -20,6 +20,7 @@ from tests.governance.reviews import worlds
 pytestmark = pytest.mark.django_db
 
 
+@snapshots.restored
 def _kept_before() -> tuple[Company, Grant]:
     """Make a company in which a person kept one harmless access in an earlier review."""
     company = companies.found()

@@ -33,7 +33,7 @@ from governance.reviews.suggestions import suggestions
 from governance.reviews.suggestions.models import Suggestion
 from governance.reviews.suggestions.suggestions import judge
 from governance.reviews.usage.models import UsageDay
-from tests import make
+from tests import make, snapshots
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
@@ -120,6 +120,7 @@ def used(grant: Grant, name: str, calls: int) -> None:
     )
 
 
+@snapshots.restored
 def old_company() -> tuple[Company, Grant]:
     company = companies.found()
     company.use.longest = 2 * OLD
