@@ -151,7 +151,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def visitor(context: BrowserContext, live_server: LiveServer) -> Visitor:
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(30_000)
     found = Visitor(page, live_server.url.replace("127.0.0.1", "localhost"))
     page.on("pageerror", lambda error: found.wrong.append(str(error)))
     page.on("console", lambda said: found.wrong.append(said.text) if said.type == "error" else None)
