@@ -23,8 +23,11 @@ LONGEST = (
     "journeys/test_demo.py",
     "browser/test_gallery.py",
     "browser/test_reviews.py",
-    "browser/test_workbench.py",
+    "operate/test_pages.py",
+    "operate/test_first_fifteen.py",
     "operate/test_upgrade.py",
+    "browser/test_duties.py",
+    "browser/test_workbench.py",
     "attacks/test_schema_fuzz.py",
     "scripts/test_planted_facts.py",
 )

@@ -113,7 +113,7 @@ class Migration(migrations.Migration):
                     ('role', models.CharField(choices=[('analyst', 'Analyst'), ('approver', 'Approver'), ('security', 'Security approver'), ('responder', 'Responder'), ('auditor', 'Auditor'), ('admin', 'Platform admin')], max_length=16)),
                     ('created_at', models.DateTimeField(default=audit.clock.now)),
                     ('expires_at', models.DateTimeField(blank=True, null=True)),
-                    ('mapped_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='given', to='entitlements.rolemapping')),
+                    ('mapped_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='given', to='entitlements.groupmapping')),
                 ],
                 options={
                     'constraints': [models.UniqueConstraint(fields=('person', 'role'), name='a_person_holds_a_role_once'), models.CheckConstraint(condition=models.Q(models.Q(('role', 'auditor'), _negated=True), models.Q(('expires_at__isnull', False), ('expires_at__lte', django.db.models.expressions.CombinedExpression(models.F('created_at'), '+', models.Value(datetime.timedelta(days=400))))), _connector='OR'), name='an_auditor_is_one_for_a_while'), models.CheckConstraint(condition=models.Q(('role__in', ['analyst', 'approver', 'security', 'responder', 'auditor', 'admin'])), name='role_is_known')],
@@ -206,7 +206,7 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
-                name='KindRule',
+                name='AgentTypeRule',
                 fields=[
                     ('kind', models.CharField(choices=[('personal', 'Personal'), ('shared', 'Shared'), ('service', 'Service'), ('ephemeral', 'Ephemeral')], max_length=16, primary_key=True, serialize=False)),
                     ('allowed', models.BooleanField()),
@@ -214,6 +214,9 @@ class Migration(migrations.Migration):
                     ('changed_by', models.CharField(max_length=200)),
                     ('changed_at', models.DateTimeField()),
                 ],
+                options={
+                    'db_table': 'entitlements_kindrule',
+                },
             ),
             migrations.CreateModel(
                 name='AgentVersion',
@@ -553,7 +556,7 @@ class Migration(migrations.Migration):
                 ],
             ),
             migrations.CreateModel(
-                name='Hold',
+                name='HeldCall',
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                     ('agent', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='holds', to='entitlements.agent')),
@@ -564,6 +567,9 @@ class Migration(migrations.Migration):
                     ('answer', models.CharField(blank=True, max_length=16)),
                     ('answered_by', models.CharField(blank=True, max_length=120)),
                 ],
+                options={
+                    'db_table': 'entitlements_hold',
+                },
             ),
             migrations.CreateModel(
                 name='UpstreamSession',
@@ -627,7 +633,7 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
-                name='CatalogueImport',
+                name='CatalogImport',
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                     ('file_name', models.CharField(max_length=200)),
@@ -650,6 +656,7 @@ class Migration(migrations.Migration):
                     ('finished_at', models.DateTimeField(blank=True, null=True)),
                 ],
                 options={
+                    'db_table': 'entitlements_catalogueimport',
                     'indexes': [models.Index(condition=models.Q(('state', 'done'), _negated=True), fields=['touched_at'], name='import_not_done')],
                     'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('offers__isnull', True), ('state', 'done')), models.Q(models.Q(('state', 'done'), _negated=True), ('offers__isnull', False)), _connector='OR'), name='an_import_holds_what_it_still_has_to_take_in')],
                 },
@@ -688,7 +695,7 @@ class Migration(migrations.Migration):
                 ],
             ),
             migrations.CreateModel(
-                name='RoleMapping',
+                name='GroupMapping',
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                     ('issuer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='entitlements.trustedissuer')),
@@ -702,6 +709,7 @@ class Migration(migrations.Migration):
                     ('ended_at', models.DateTimeField(blank=True, null=True)),
                 ],
                 options={
+                    'db_table': 'entitlements_rolemapping',
                     'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('issuer', 'claim', 'value', 'role'), name='a_group_gives_a_role_by_one_row'), models.CheckConstraint(condition=models.Q(('role__in', ['analyst', 'approver', 'security', 'responder'])), name='a_group_gives_no_role_that_stands_alone'), models.CheckConstraint(condition=models.Q(models.Q(('confirmed_at', None), ('confirmed_by', None)), models.Q(('confirmed_at__isnull', False), ('confirmed_by__isnull', False), models.Q(('confirmed_by', models.F('proposed_by')), _negated=True)), _connector='OR'), name='two_people_put_a_mapping_in_force')],
                 },
             ),
@@ -846,7 +854,7 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
-                name='SeenAgent',
+                name='UnmanagedAgent',
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                     ('key', models.CharField(max_length=300, unique=True)),
@@ -863,6 +871,7 @@ class Migration(migrations.Migration):
                     ('reason', models.CharField(blank=True, max_length=500)),
                 ],
                 options={
+                    'db_table': 'entitlements_seenagent',
                     'indexes': [models.Index(fields=['-last_seen_at', '-id'], name='seen_agent_page')],
                     'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('agent__isnull', False), ('state', 'matched')), models.Q(models.Q(('state', 'matched'), _negated=True), ('agent', None)), _connector='OR'), name='a_seen_agent_is_matched_exactly_when_it_is_ours'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'blocked'), _negated=True), models.Q(models.Q(('decided_by', ''), _negated=True), models.Q(('reason', ''), _negated=True), ('decided_at__isnull', False)), _connector='OR'), name='whoever_blocks_a_seen_agent_says_why')],
                 },
@@ -872,7 +881,7 @@ class Migration(migrations.Migration):
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                     ('agent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='workflows', to='entitlements.agent')),
-                    ('seen', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='workflows', to='entitlements.seenagent')),
+                    ('seen', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='workflows', to='entitlements.unmanagedagent')),
                     ('system', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='workflows', to='entitlements.system')),
                     ('origin', models.CharField(choices=[('grant', 'A grant'), ('seen', 'Seen elsewhere')], max_length=8)),
                     ('state', models.CharField(choices=[('known', 'Known, not governed'), ('adopted', 'Adopted, not moved yet'), ('governed', 'Governed')], max_length=16)),

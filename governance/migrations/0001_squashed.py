@@ -89,7 +89,7 @@ class Migration(migrations.Migration):
     operations = [
         Tables([
             migrations.CreateModel(
-                name='AdoptionBatch',
+                name='OnboardingBatch',
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                     ('source', models.CharField(choices=[('table', 'Table of access'), ('client_configuration', 'Configuration of an MCP client'), ('identity_provider', 'Applications of an identity provider'), ('gateway_log', 'Log of calls')], max_length=32)),
@@ -105,16 +105,17 @@ class Migration(migrations.Migration):
                     ('problems_left_out', models.PositiveIntegerField(default=0)),
                 ],
                 options={
+                    'db_table': 'governance_adoptionbatch',
                     'indexes': [models.Index(fields=['-made_at', '-id'], name='adoption_page')],
                     'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', False), ('state', 'done')), models.Q(models.Q(('state', 'done'), _negated=True), ('finished_at', None)), _connector='OR'), name='an_adoption_has_finished_exactly_when_it_is_done')],
                 },
             ),
             migrations.CreateModel(
-                name='AdoptedAgent',
+                name='OnboardedAgent',
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                    ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='agents', to='governance.adoptionbatch')),
-                    ('seen', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='adoptions', to='entitlements.seenagent')),
+                    ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='agents', to='governance.onboardingbatch')),
+                    ('seen', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='adoptions', to='entitlements.unmanagedagent')),
                     ('agent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='adoptions', to='entitlements.agent')),
                     ('sponsor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='adoptions', to=settings.AUTH_USER_MODEL)),
                     ('wanted', models.CharField(blank=True, max_length=200)),
@@ -125,16 +126,17 @@ class Migration(migrations.Migration):
                     ('problem', models.CharField(blank=True, max_length=64)),
                 ],
                 options={
+                    'db_table': 'governance_adoptedagent',
                     'constraints': [models.UniqueConstraint(fields=('batch', 'seen'), name='an_agent_is_in_a_batch_once'), models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['accepted', 'adopted', 'returned']), _negated=True), models.Q(('agent__isnull', False), ('answered_at__isnull', False), ('sponsor__isnull', False)), _connector='OR'), name='nothing_is_adopted_before_a_sponsor_accepted')],
                 },
             ),
             migrations.CreateModel(
-                name='SeenAccess',
+                name='ExistingAccess',
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                    ('batch', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='accesses', to='governance.adoptionbatch')),
+                    ('batch', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='accesses', to='governance.onboardingbatch')),
                     ('row', models.PositiveIntegerField()),
-                    ('seen', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='accesses', to='entitlements.seenagent')),
+                    ('seen', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='accesses', to='entitlements.unmanagedagent')),
                     ('system_name', models.CharField(blank=True, max_length=200)),
                     ('system', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='entitlements.system')),
                     ('because', models.CharField(blank=True, max_length=32)),
@@ -149,6 +151,7 @@ class Migration(migrations.Migration):
                     ('problems', models.JSONField(default=dict)),
                 ],
                 options={
+                    'db_table': 'governance_seenaccess',
                     'indexes': [models.Index(fields=['batch', 'id'], name='seen_access_page')],
                     'constraints': [models.UniqueConstraint(fields=('batch', 'row', 'seen', 'system_name', 'person_name', 'group_name'), name='a_line_is_read_once')],
                 },
@@ -228,7 +231,7 @@ class Migration(migrations.Migration):
                     ('answer', models.CharField(choices=[('waiting', 'Waiting'), ('approved', 'Approved'), ('denied', 'Denied'), ('void', 'No longer needed')], default='waiting', max_length=16)),
                     ('by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='approvals_given', to=settings.AUTH_USER_MODEL)),
                     ('in_place_of', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                    ('rule', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='governance.approvalrule')),
+                    ('rule', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='governance.autoapprovalrule')),
                     ('reason', models.TextField(blank=True, max_length=2000)),
                     ('denied_as', models.CharField(blank=True, choices=[('not_needed', 'Not needed'), ('too_much', 'Too much at once'), ('too_long', 'For too long'), ('wrong_people', 'For the wrong people'), ('too_risky', 'Too risky'), ('unclear', 'Unclear what for')], db_default='', max_length=16)),
                     ('answered_at', models.DateTimeField(blank=True, null=True)),
@@ -259,7 +262,7 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
-                name='ApprovalRule',
+                name='AutoApprovalRule',
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                     ('entitlement', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='approval_rules', to='entitlements.entitlement')),
@@ -277,16 +280,17 @@ class Migration(migrations.Migration):
                     ('end_reason', models.CharField(blank=True, max_length=500)),
                 ],
                 options={
+                    'db_table': 'governance_approvalrule',
                     'indexes': [models.Index(fields=['-proposed_at', '-id'], name='approval_rule_page')],
                     'constraints': [models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='an_approval_rule_says_why'), models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('proposed_at')), ('expires_at__lte', django.db.models.expressions.CombinedExpression(models.F('proposed_at'), '+', models.Value(datetime.timedelta(days=366)))), ('longest__gt', datetime.timedelta(0)), ('longest__lte', datetime.timedelta(days=90))), name='an_approval_rule_is_bounded'), models.CheckConstraint(condition=models.Q(('state__in', ['proposed', 'withdrawn']), models.Q(('confirmed_at__isnull', False), ('confirmed_by__isnull', False), models.Q(('confirmed_by', models.F('proposed_by')), _negated=True)), _connector='OR'), name='a_second_person_confirms_an_approval_rule'), models.CheckConstraint(condition=models.Q(models.Q(('ended_at', None), ('state__in', ['proposed', 'in_force'])), models.Q(('ended_at__isnull', False), ('state__in', ['withdrawn', 'ended']), models.Q(('end_reason', ''), _negated=True)), _connector='OR'), name='an_ended_approval_rule_says_when_and_why')],
                 },
             ),
             migrations.CreateModel(
-                name='RuleApproval',
+                name='AutoApproval',
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                     ('request', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='by_rule', to='governance.accessrequest')),
-                    ('rule', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='approved', to='governance.approvalrule')),
+                    ('rule', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='approved', to='governance.autoapprovalrule')),
                     ('approved_at', models.DateTimeField()),
                     ('look_from', models.DateTimeField()),
                     ('verdict', models.CharField(blank=True, choices=[('keep', 'Keep it'), ('revoke', 'Take it back')], max_length=16)),
@@ -295,6 +299,7 @@ class Migration(migrations.Migration):
                     ('finding', models.CharField(blank=True, max_length=500)),
                 ],
                 options={
+                    'db_table': 'governance_ruleapproval',
                     'indexes': [models.Index(fields=['-approved_at', '-id'], name='rule_approval_page'), models.Index(condition=models.Q(('verdict', '')), fields=['look_from'], name='rule_approval_due')],
                     'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('finding', ''), ('looked_at', None), ('looked_by', None), ('verdict', '')), models.Q(('looked_at__isnull', False), ('looked_by__isnull', False), ('verdict__in', ['keep', 'revoke']), models.Q(('finding', ''), _negated=True)), _connector='OR'), name='whoever_looked_says_what_they_found')],
                 },
@@ -563,7 +568,7 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
-                name='CombinationRule',
+                name='SodPolicy',
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                     ('name', models.SlugField(max_length=64)),
@@ -579,16 +584,17 @@ class Migration(migrations.Migration):
                     ('published_at', models.DateTimeField(blank=True, null=True)),
                 ],
                 options={
+                    'db_table': 'governance_combinationrule',
                     'indexes': [models.Index(fields=['-proposed_at', '-id'], name='combination_rule_page')],
                     'constraints': [models.UniqueConstraint(fields=('name', 'number'), name='combination_rule_versions_are_numbered'), models.UniqueConstraint(condition=models.Q(('state', 'published')), fields=('name',), name='one_version_of_a_combination_rule_is_in_force'), models.UniqueConstraint(condition=models.Q(('state', 'proposed')), fields=('name',), name='one_version_of_a_combination_rule_is_proposed'), models.CheckConstraint(condition=models.Q(('published_by', None), models.Q(('published_by', models.F('proposed_by')), _negated=True), _connector='OR'), name='nobody_publishes_the_combination_rule_they_proposed'), models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['published', 'replaced']), _negated=True), models.Q(('published_at__isnull', False), ('published_by__isnull', False)), _connector='OR'), name='a_published_combination_rule_says_by_whom_and_when')],
                 },
             ),
             migrations.CreateModel(
-                name='CombinationException',
+                name='SodException',
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                    ('rule', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='exceptions', to='governance.combinationrule')),
-                    ('agent', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='combination_exceptions', to='entitlements.agent')),
+                    ('rule', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='exceptions', to='governance.sodpolicy')),
+                    ('agent', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sod_exceptions', to='entitlements.agent')),
                     ('reason', models.CharField(max_length=500)),
                     ('control', models.CharField(max_length=500)),
                     ('given_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
@@ -598,6 +604,7 @@ class Migration(migrations.Migration):
                     ('end_reason', models.CharField(blank=True, max_length=500)),
                 ],
                 options={
+                    'db_table': 'governance_combinationexception',
                     'indexes': [models.Index(fields=['-given_at', '-id'], name='combination_exception_page'), models.Index(condition=models.Q(('ended_at', None)), fields=['expires_at'], name='combination_exception_due')],
                     'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('reason', ''), _negated=True), models.Q(('control', ''), _negated=True)), name='an_exception_says_why_and_what_makes_up_for_it'), models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('given_at')), ('expires_at__lte', django.db.models.expressions.CombinedExpression(models.F('given_at'), '+', models.Value(datetime.timedelta(days=180))))), name='an_exception_ends_within_180_days'), models.CheckConstraint(condition=models.Q(('ended_at', None), models.Q(('end_reason', ''), _negated=True), _connector='OR'), name='an_ended_exception_says_why'), models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('rule', 'agent'), name='one_open_exception_per_rule_and_agent')],
                 },
@@ -619,7 +626,7 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
-                name='TakenBack',
+                name='RecalledDecision',
                 fields=[
                     ('decision', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='taken_back', serialize=False, to='governance.reviewdecision')),
                     ('kind', models.CharField(choices=[('recall', 'Recalled'), ('reopen', 'Opened again')], max_length=16)),
@@ -628,6 +635,7 @@ class Migration(migrations.Migration):
                     ('at', models.DateTimeField()),
                 ],
                 options={
+                    'db_table': 'governance_takenback',
                     'constraints': [models.CheckConstraint(condition=models.Q(('kind', 'recall'), models.Q(('kind', 'reopen'), models.Q(('reason', ''), _negated=True)), _connector='OR'), name='opening_an_item_again_says_why')],
                 },
             ),
@@ -674,7 +682,7 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
-                name='RemovalException',
+                name='RemediationException',
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                     ('remediation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='exceptions', to='governance.remediation')),
@@ -686,11 +694,12 @@ class Migration(migrations.Migration):
                     ('ended_at', models.DateTimeField(blank=True, null=True)),
                 ],
                 options={
+                    'db_table': 'governance_removalexception',
                     'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('reason', ''), _negated=True), models.Q(('control', ''), _negated=True), ('expires_at__gt', models.F('made_at')), ('expires_at__lte', django.db.models.expressions.CombinedExpression(models.F('made_at'), '+', models.Value(datetime.timedelta(days=180))))), name='a_cut_is_excepted_for_a_while_and_says_why'), models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('remediation',), name='one_open_exception_per_cut')],
                 },
             ),
             migrations.CreateModel(
-                name='Delegation',
+                name='OutOfOfficeDelegate',
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                     ('delegator', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='delegations_given', to=settings.AUTH_USER_MODEL)),
@@ -702,6 +711,7 @@ class Migration(migrations.Migration):
                     ('ended_at', models.DateTimeField(blank=True, null=True)),
                 ],
                 options={
+                    'db_table': 'governance_delegation',
                     'indexes': [models.Index(fields=['-made_at', '-id'], name='delegation_page')],
                     'constraints': [models.CheckConstraint(condition=models.Q(('delegator', models.F('delegate')), _negated=True), name='nobody_is_their_own_delegate'), models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('starts_at')), ('ends_at__lte', django.db.models.expressions.CombinedExpression(models.F('starts_at'), '+', models.Value(datetime.timedelta(days=90))))), name='a_delegation_lasts_some_time_and_at_most_ninety_days'), models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='a_delegation_says_why')],
                 },
@@ -722,7 +732,7 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
-                name='EmergencyGrant',
+                name='BreakGlassGrant',
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                     ('grant', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='emergency', to='entitlements.grant')),
@@ -738,6 +748,7 @@ class Migration(migrations.Migration):
                     ('finding', models.CharField(blank=True, max_length=500)),
                 ],
                 options={
+                    'db_table': 'governance_emergencygrant',
                     'indexes': [models.Index(fields=['-given_at', '-id'], name='emergency_page'), models.Index(condition=models.Q(('verdict', '')), fields=['ends_at'], name='emergency_open')],
                     'constraints': [models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='an_emergency_says_why'), models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('given_at')), ('ends_at__lte', django.db.models.expressions.CombinedExpression(models.F('given_at'), '+', models.Value(datetime.timedelta(seconds=3600))))), name='an_emergency_lasts_an_hour_at_most'), models.CheckConstraint(condition=models.Q(('reviewed_by', None), models.Q(('reviewed_by', models.F('given_by')), _negated=True), _connector='OR'), name='nobody_reviews_the_emergency_they_declared'), models.CheckConstraint(condition=models.Q(models.Q(('finding', ''), ('reviewed_at', None), ('reviewed_by', None), ('verdict', '')), models.Q(('reviewed_at__isnull', False), ('reviewed_by__isnull', False), ('verdict__in', ['justified', 'not_justified']), models.Q(('finding', ''), _negated=True)), _connector='OR'), name='a_reviewed_emergency_says_by_whom_when_and_why'), models.UniqueConstraint(condition=models.Q(('verdict', '')), fields=('given_by',), name='one_emergency_at_a_time_that_nobody_reviewed')],
                 },
@@ -960,7 +971,7 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
-                name='OfficeProposal',
+                name='OwnershipProposal',
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                     ('agent', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='proposals', to='entitlements.agent')),
@@ -974,6 +985,7 @@ class Migration(migrations.Migration):
                     ('answered_at', models.DateTimeField(blank=True, null=True)),
                 ],
                 options={
+                    'db_table': 'governance_officeproposal',
                     'indexes': [models.Index(fields=['-proposed_at', '-id'], name='proposal_page')],
                     'constraints': [models.UniqueConstraint(condition=models.Q(('state', 'waiting')), fields=('agent', 'office'), name='one_person_at_a_time_is_asked_for_an_office'), models.CheckConstraint(condition=models.Q(('office__in', ['sponsor', 'owner', 'backup'])), name='office_is_known'), models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='a_proposal_says_why'), models.CheckConstraint(condition=models.Q(('answer_by__gt', models.F('proposed_at'))), name='a_proposal_leaves_time_to_answer'), models.CheckConstraint(condition=models.Q(models.Q(('answered_at', None), ('state', 'waiting')), models.Q(models.Q(('state', 'waiting'), _negated=True), ('answered_at__isnull', False)), _connector='OR'), name='a_proposal_is_answered_exactly_when_it_no_longer_waits')],
                 },
@@ -1024,7 +1036,7 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
-                name='SpotPlan',
+                name='SpotCheckPlan',
                 fields=[
                     ('campaign', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='spot_plan', serialize=False, to='governance.campaign')),
                     ('share', models.PositiveSmallIntegerField(default=10)),
@@ -1038,6 +1050,7 @@ class Migration(migrations.Migration):
                     ('due_at', models.DateTimeField(blank=True, null=True)),
                 ],
                 options={
+                    'db_table': 'governance_spotplan',
                     'constraints': [models.CheckConstraint(condition=models.Q(('days__gte', 1), ('days__lte', 28), ('share__gte', 1), ('share__lte', 100), ('seed__regex', '^[0-9a-f]{64}$'), ('seed_sha256__regex', '^[0-9a-f]{64}$')), name='spot_checks_have_a_share_and_some_days'), models.CheckConstraint(condition=models.Q(models.Q(('drawn_at', None), ('due_at', None), ('frame', None)), models.Q(('drawn_at__isnull', False), ('due_at__gt', models.F('drawn_at')), ('due_at__lte', django.db.models.expressions.CombinedExpression(models.F('drawn_at'), '+', models.Value(datetime.timedelta(days=28)))), ('frame__isnull', False)), _connector='OR'), name='spot_checks_are_drawn_whole')],
                 },
             ),
@@ -1045,7 +1058,7 @@ class Migration(migrations.Migration):
                 name='SpotCheck',
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                    ('plan', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='checks', to='governance.spotplan')),
+                    ('plan', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='checks', to='governance.spotcheckplan')),
                     ('item', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='spot_check', to='governance.reviewitem')),
                     ('checker', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='spot_checks', to=settings.AUTH_USER_MODEL)),
                     ('resolution', models.JSONField(default=dict)),

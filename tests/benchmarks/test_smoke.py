@@ -18,11 +18,8 @@ def run(*chosen: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_decisions_and_revocations_are_still_measured() -> None:
-    said = run("decision", "revoke")
-    for title in ("Decision in process", "Revoke to deny"):
-        assert title in said
+def test_decisions_are_still_measured() -> None:
+    assert "Decision in process" in run("decision")
 
 
 @pytest.mark.soak  # it starts every server several times

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,7 +14,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from scripts.devservers import until
+from tests.browser.contrast import Looks
 from tests.conftest import BROWSERS
 
 # Playwright's synchronous interface runs a loop in this thread, which Django would take for an asynchronous caller.
@@ -47,6 +48,7 @@ class Visitor:
     page: Page
     address: str
     wrong: list[str] = field(default_factory=list)
+    looks: Looks = field(default_factory=Looks)
 
     def go(self, path: str) -> int:
         """Open a page of ours; returns the status of the answer."""
@@ -70,10 +72,17 @@ class Visitor:
 
     def until(self, expression: str) -> None:
         """Wait until an expression is true, asked from outside: our policy forbids a page to evaluate text."""
-        assert until(lambda: bool(self.page.evaluate(expression)), 10), expression
+        deadline = time.monotonic() + 10
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < deadline, expression
+            self.page.wait_for_timeout(30)  # each question keeps the browser busy
 
     def sign_in(self, login: str) -> None:
-        """Sign in through the page, by keyboard alone."""
+        """Let somebody in who signed in a moment ago; by the page itself: `sign_in_by_keys` and `test_story`."""
+        let_in(self.page, self.address, login)
+
+    def sign_in_by_keys(self, login: str) -> None:
+        """Sign in through the page, by keyboard alone; leads home."""
         self.go("/login/")
         self.until("document.activeElement.matches('input')")
         self.page.keyboard.type(login)
@@ -83,19 +92,34 @@ class Visitor:
         self.page.wait_for_url(self.address + "/")
 
 
-def complaints(page: Page, rules: Sequence[str] = RULES, kind: str = "tag") -> list[str]:
+def complaints(page: Page, rules: Sequence[str] = RULES, kind: str = "tag", *, looks: Looks | None = None) -> list[str]:
     """Return what axe says of a page as it stands, each with the first element that it says it of.
 
     It is put into a page once. It fetches no stylesheet anew: that is for a rule on trial, which is not among these.
+    With `looks`, contrast is asked about where text looks as it did on no page before, since it takes most of the time.
     """
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(AXE_SCRIPT)
-    options: dict[str, Any] = {"runOnly": {"type": kind, "values": [*rules]}, "resultTypes": ["violations"]}
-    options |= {"preload": False, "iframes": False}
+    options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False, "iframes": False}
+    contrast = {**options, "runOnly": {"type": "rule", "values": ["color-contrast"]}}
+    said = looks.violations(page, contrast) if looks is not None else []
+    if looks is None or kind == "tag":
+        options |= {"runOnly": {"type": kind, "values": [*rules]}}
+        options |= {"rules": {"color-contrast": {"enabled": looks is None}}} if kind == "tag" else {}
+        said += page.evaluate("async (options) => (await axe.run(options)).violations", options)
     return [
         f"{each['id']}: {each['nodes'][0]['html'][:200]} {each['nodes'][0].get('failureSummary', '')[:200]}"
-        for each in page.evaluate("async (options) => (await axe.run(options)).violations", options)
+        for each in said
     ]
+
+
+def let_in(page: Page, address: str, login: str) -> None:
+    """Give a browser the session of somebody who signed in by password a moment ago."""
+    from entitlements.people.models import Person  # noqa: PLC0415 - the product can be imported only now
+    from tests.governance.console import visits  # noqa: PLC0415
+
+    cookies = visits.as_(Person.objects.get(login=login)).cookies
+    page.context.add_cookies([{"name": name, "value": each.value, "url": address} for name, each in cookies.items()])
 
 
 def leave(page: Page) -> None:
@@ -127,7 +151,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def visitor(context: BrowserContext, live_server: LiveServer) -> Visitor:
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(30_000)
     found = Visitor(page, live_server.url.replace("127.0.0.1", "localhost"))
     page.on("pageerror", lambda error: found.wrong.append(str(error)))
     page.on("console", lambda said: found.wrong.append(said.text) if said.type == "error" else None)

@@ -14,7 +14,7 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.newer_signals.models import NewerSignal
 from governance.reviews.population import campaigns
 from governance.reviews.staging import launch
-from tests import make
+from tests import make, snapshots
 from tests.browser.world import HOSTILE
 
 _JOBS = ("Invoice matcher", "Expense helper", "Travel planner", "Contract reader", "Ticket sorter", "Release notes")
@@ -23,6 +23,7 @@ _RISKY = 24
 """Among the first of them half are of high or critical risk, and after them none."""
 
 
+@snapshots.restored
 def fill(password: str, items: int = 120) -> Campaign:
     """Make the people, the agents and the campaign; sofia answers nearly everything."""
     people = {name: make.person(name, password=password) for name in ("sofia", "otto", "sam", "mona", "alice", "bob")}

@@ -13,9 +13,10 @@ from entitlements.grants.models import Grant, GrantLine
 from governance.ownership.models import Dormancy
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.event_triggered import causes, start
-from tests import make
+from tests import make, snapshots
 
 
+@snapshots.restored
 def fill(password: str) -> Grant:
     """Make an agent of sofia's with three tools, of which one changed and one is used; she is asked about it."""
     sofia, alice = (make.person(name, password=password) for name in ("sofia", "alice"))

@@ -20,12 +20,19 @@ from governance.break_glass.models import BreakGlassGrant
 from governance.ownership import leavers
 from governance.requests.models import AccessRequest
 from tests import second_factor
-from tests.browser.conftest import PASSWORD, leave
+from tests.browser.conftest import PASSWORD, leave, let_in
 from tests.browser.hands import Mouse
-from tests.browser.test_story import WAYS, _sign_in
+from tests.browser.test_story import WAYS
 from tests.browser.told import Record
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("company")]
+
+
+def _sign_in(hands: Mouse, address: str, login: str) -> None:
+    """Come home as somebody else; signing in by keys and by touch is the story's."""
+    leave(hands.page)
+    let_in(hands.page, address, login)
+    hands.page.goto(f"{address}/")
 
 
 def _asked(hands: Mouse, request: AccessRequest) -> None:

@@ -14,7 +14,7 @@ from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients import acceptance
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.people.models import Person
-from tests.browser.conftest import PASSWORD, Visitor
+from tests.browser.conftest import Visitor, let_in
 from tests.browser.hands import Finger, Keys, Mouse
 from tests.browser.told import Record
 from tests.conformance import servers
@@ -33,15 +33,6 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Upstream
 @pytest.fixture
 def here(settings: Settings) -> None:
     settings.DEMO = True  # a server on loopback, over http
-
-
-def _sign_in(hands: Mouse, address: str) -> None:
-    page = hands.page
-    page.goto(f"{address}/login/")
-    hands.write(page.get_by_label("Login"), "ana")
-    hands.write(page.get_by_label("Password"), PASSWORD)
-    hands.press(page.get_by_role("button", name="Sign in", exact=True))
-    page.wait_for_url(f"{address}/")
 
 
 def _go(hands: Mouse, address: str, path: str, link: str) -> None:
@@ -126,7 +117,7 @@ def _agent_and_client(hands: Mouse, address: str) -> str:
 
 def _all(hands: Mouse, address: str, clock: servers.Upstream) -> None:
     record = Record()
-    _sign_in(hands, address)
+    let_in(hands.page, address, "ana")
     _register(hands, address, clock)
     record.says(
         ("system:mandate", "key.made", "issuer:", ""),

@@ -173,7 +173,7 @@ def test_a_passkey_is_registered_signs_in_despite_strangers_and_proves_it_again(
     from entitlements.people.models import ApiToken  # noqa: PLC0415
 
     _authenticator(visitor)
-    visitor.sign_in("carol")
+    visitor.sign_in_by_keys("carol")
     visitor.go("/settings/sign-in/webauthn/add/")
     if "again" in visitor.page.url:
         visitor.page.locator("input[name=password]").fill(PASSWORD)
@@ -211,7 +211,7 @@ def test_an_authenticator_app_is_asked_for_and_the_password_alone_proves_nothing
 
     from entitlements.people.models import ApiToken  # noqa: PLC0415
 
-    visitor.sign_in("carol")
+    visitor.sign_in_by_keys("carol")
     visitor.go("/settings/sign-in/totp/activate/")
     if "again" in visitor.page.url:
         visitor.page.locator("input[name=password]").fill(PASSWORD)

@@ -49,6 +49,7 @@ def test_from_the_home_page_each_answer_takes_three_clicks_at_most(
 
     small.fill(PASSWORD)
     visitor.sign_in("sofia")
+    visitor.go("/")
     asked = "A tool it uses changed: Letter writer"
     clicks = [lambda: visitor.page.get_by_role("link", name=asked), *_way(answer, visitor)]
     for number, click in enumerate(clicks):
@@ -88,6 +89,7 @@ def test_a_spot_check_is_answered_by_keys_alone(
     sofia = make.person("sofia", password=PASSWORD)
     worlds.spot_checked(make.system("front-desk", owner=sofia), sponsor=make.person("otto"), by=make.analyst("ana"))
     visitor.sign_in("sofia")
+    visitor.go("/")
     visitor.tab_to("a[href^='/spot-checks/']")
     press = visitor.page.keyboard.press
     press("Enter")

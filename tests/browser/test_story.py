@@ -205,6 +205,7 @@ def test_the_first_tab_leads_past_the_navigation(visitor: Visitor) -> None:
 
 def test_escape_closes_the_command_bar_and_gives_the_focus_back(visitor: Visitor) -> None:
     visitor.sign_in("ana")
+    visitor.go("/")
     visitor.tab_to("[data-command]")
     _press(visitor, "Enter")
     expect(visitor.page.locator("#command-q")).to_be_focused()
@@ -214,6 +215,7 @@ def test_escape_closes_the_command_bar_and_gives_the_focus_back(visitor: Visitor
 
 def test_the_chosen_theme_outlives_the_page(visitor: Visitor) -> None:
     visitor.sign_in("ana")
+    visitor.go("/")
     visitor.tab_to("[data-theme-form] button")
     _press(visitor, "Enter", "Enter")
     visitor.go("/agents/")

@@ -71,7 +71,7 @@ def _wrong(visitor: Visitor, name: str) -> list[str]:
     for scheme, width in WAYS:
         visitor.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         visitor.page.set_viewport_size({"width": width, "height": 900})
-        found += [f"{width} {each}" for each in complaints(visitor.page)]
+        found += [f"{width} {each}" for each in complaints(visitor.page, looks=visitor.looks)]
         across = visitor.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         found += [f"{width}: scrolls {across} px to the side"] if across > 0 else []
         if SHOTS:

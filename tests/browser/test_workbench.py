@@ -29,7 +29,7 @@ def _complaints(visitor: Visitor) -> list[str]:
     for scheme, width in ways:
         visitor.page.emulate_media(color_scheme=scheme, forced_colors="none", reduced_motion="reduce")
         visitor.page.set_viewport_size({"width": width, "height": 900})
-        found += [f"{width} {each}" for each in complaints(visitor.page)]
+        found += [f"{width} {each}" for each in complaints(visitor.page, looks=visitor.looks)]
         across = visitor.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         found += [f"{width}: scrolls {across} px to the side"] if across > 0 else []
     visitor.page.emulate_media(color_scheme="light")
@@ -87,10 +87,15 @@ def test_an_item_that_changed_in_another_window_keeps_both_until_one_is_confirme
     visitor.page.keyboard.press("u")
     mine.locator("select").select_option("need_info")
     mine.get_by_text("changed elsewhere at").wait_for()
-    assert Draft.objects.get().verb == "revoke"
+    said = Draft.objects.get()
+    assert said.verb == "revoke", "what the other window said stands"
+    assert mine.get_attribute("data-verb") == "abstain", "what was pressed here is still here"
+    assert _complaints(visitor) == []
     mine.get_by_role("button", name="Keep mine").click()
+    mine.locator("[data-conflict]").wait_for(state="hidden")
     mine.get_by_text("Kept as a draft").wait_for()
-    assert (Draft.objects.get().verb, Draft.objects.get().reason_code) == ("abstain", "need_info")
+    kept = Draft.objects.get()
+    assert (kept.verb, kept.reason_code, kept.rev) == ("abstain", "need_info", said.rev + 1)
 
 
 def test_what_was_not_sent_before_a_reload_is_sent_after_it(visitor: Visitor, review: None) -> None:  # noqa: ARG001
@@ -250,7 +255,7 @@ def test_who_signed_in_anew_elsewhere_loses_no_answer(visitor: Visitor, review: 
     visitor.go(WORK)
     page.context.clear_cookies()
     other = Visitor(page.context.new_page(), visitor.address)
-    other.sign_in("sofia")
+    other.sign_in_by_keys("sofia")
     page.locator("tr[data-item]").nth(2).focus()
     page.keyboard.press("u")
     page.get_by_text("You are signed out.").first.wait_for()

@@ -62,7 +62,7 @@ def look(guest: Visitor, name: str) -> list[str]:
     for scheme, width in (("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390), ("light", 320)):
         guest.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
         guest.page.set_viewport_size({"width": width, "height": 900 if width > 400 else 844})
-        seen = [] if width == 390 else complaints(guest.page)
+        seen = [] if width == 390 else complaints(guest.page, looks=guest.looks)
         found += [f"{name} {scheme} {width} {each}" for each in seen]
         across = guest.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         found += [f"{name} {width}: scrolls {across} px to the side"] if across > 0 else []

@@ -1,8 +1,7 @@
-"""The compose file's rules, read from the file; and its own commands, run without an engine on the private stack."""
+"""The compose file's rules, read from the file; and its services as processes without an engine: `test_pages.py`."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -11,12 +10,11 @@ import sysconfig
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import uvicorn
 import yaml
@@ -25,7 +23,6 @@ from governance import edge, variables
 from scripts import devstack
 from scripts.devservers import free_port, until
 from tests.architecture import tree
-from tests.operate import outside
 
 COMPOSE: dict[str, Any] = yaml.safe_load((tree.ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -257,11 +254,15 @@ class Deployment:
         return str(self.folder / f"{name}-alive")
 
     def comes_up(self, name: str, seconds: float = 90) -> bool:
-        """Wait until its own check says that it is well. That is a process: what listens is first asked without one."""
+        """Wait until its own check says that it is well. It is a process: it is asked seldom, or another way first."""
         end = time.monotonic() + seconds
         if port := LISTENING.get(name):
             until(lambda: self.children[name].poll() is not None or self._answers(port), seconds)
-        return until(lambda: self.healthy(name), max(0, end - time.monotonic()))
+        while not self.healthy(name):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.3)
+        return True
 
     def _answers(self, port: str) -> bool:
         try:
@@ -297,93 +298,3 @@ def substituted(text: str, values: Mapping[str, str]) -> str:
         return value or (found[3] if found[2] == ":-" else "")
 
     return re.sub(r"\$\{(\w+)(?:(:-|:\?)([^}]*))?\}", put, text)
-
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    folder = tmp_path_factory.mktemp("deployment")
-    given = {name: os.environ.pop(name) for name in devstack._TAKEN_AS_GIVEN if name in os.environ}
-    try:
-        with devstack.stack(fast=True) as stack:
-            os.environ.update(given)
-            made = Deployment(stack, folder)
-            try:
-                yield made
-            finally:
-                made.stop()
-    finally:
-        os.environ.update(given)
-
-
-@pytest.mark.slow
-@pytest.mark.loopback
-@pytest.mark.timeout(300)
-def test_the_files_own_commands_serve_on_an_empty_database(deployment: Deployment) -> None:
-    outside.collect_static(deployment)
-    unready = deployment.run("web", OURS["web"]["healthcheck"]["test"][1:])
-    assert unready.returncode == 1
-
-    migrated = deployment.run("migrate", OURS["migrate"]["command"], 120)
-    assert migrated.returncode == 0, migrated.stderr
-    for name in ("web", "gateway", "sealer", "worker", "beat"):
-        deployment.start(name)
-
-    for name in ("web", "gateway", "sealer", "worker", "beat"):
-        assert deployment.comes_up(name, 60), name
-    served(deployment)
-    sealed(deployment)
-    checked = deployment.run("web", ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"])
-    assert checked.returncode == 0, checked.stderr
-
-
-def served(deployment: Deployment) -> None:
-    """The proxy's headers open the sign-in page; without TLS and for foreign hosts there is nothing."""
-    console = {"Host": "mandate.example", "X-Forwarded-Proto": "https"}
-    status, page = deployment.get("8000", "/login/", **console)
-    assert (status, "</form>" in page) == (200, True)
-    style = re.search(r'href="(/static/console\.[0-9a-f]{12}\.css)"', page)
-    assert style, "the style sheet has no hash in its name"
-    assert deployment.get("8000", style[1], **console)[0] == 200
-    assert deployment.get("8000", "/login/", **{**console, "Host": "evil.example"})[0] == 400
-    status, said = deployment.get("8000", "/idp/.well-known/openid-configuration", **console)
-    assert status == 404 or json.loads(said)["issuer"].startswith("https://mandate.example")
-    for port, number in {"8000": "mandate_sealing_lag_seconds", "8001": "mandate_lease_age_seconds"}.items():
-        assert deployment.get(port, "/metrics")[0] == 401
-        status, said = deployment.get(port, "/metrics", Authorization="Bearer a-token-for-prometheus")
-        assert (status, number in said) == (200, True)
-
-
-def sealed(deployment: Deployment) -> None:
-    """What is recorded reaches the anchor, and verifies with the sealer's own variables."""
-    made = deployment.run("web", ["python", "manage.py", "signing_keys", "--rotate", "idp"])
-    assert made.returncode == 0, made.stderr
-    assert until((deployment.folder / "checkpoints").exists, 10)
-    time.sleep(1.5)
-    verified = deployment.run("sealer", ["python", "manage.py", "verify_record"])
-    assert verified.stdout.startswith("OK:"), verified.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.loopback
-def test_the_roles_script_makes_the_three_roles(deployment: Deployment, tmp_path: Path) -> None:
-    """psql may not be at hand, so its statements are run by the driver, with psql's own substitution."""
-    statements = (DEPLOY / "roles.sh").read_text().partition("<<'SQL'\n")[2].partition("SQL\n")[0]
-    first, second = statements.split("\\connect mandate\n")
-    for name in ("owner", "app", "seal"):
-        first = first.replace(f":'{name}'", f"'{name}-password'")
-    renamed = {"mandate_": "tried_", "DATABASE mandate ": "DATABASE tried "}
-    for was, now in renamed.items():
-        first, second = first.replace(was, now), second.replace(was, now)
-    admin = deployment.stack["ADMIN_DATABASE_URL"]
-    with psycopg.connect(admin, autocommit=True) as connection:
-        for statement in filter(str.strip, first.split(";")):
-            connection.execute(statement)
-    with psycopg.connect(admin.rpartition("/")[0] + "/tried", autocommit=True) as connection:
-        for statement in filter(str.strip, second.split(";")):
-            connection.execute(statement)
-        rights = connection.execute(
-            "SELECT has_schema_privilege(r, 'public', 'CREATE'), has_database_privilege(r, 'tried', 'CONNECT')"
-            " FROM unnest(ARRAY['tried_owner', 'tried_app', 'tried_seal']) AS r"
-        ).fetchall()
-    assert rights == [(True, True), (False, True), (False, True)]
-    assert tmp_path.is_dir()

@@ -1,4 +1,4 @@
-"""The commands that docs/operate shows: each exists, and each that needs no container engine is run as it stands.
+"""The commands of the compose file and of docs/operate: what needs no container engine is run as it stands.
 
 `docker compose exec SERVICE COMMAND` is run as COMMAND with the service's own variables and secret files; `docker
 compose up` starts the service's own command, or starts it again. Backup and restore: test_backup.py. scripts/install:
@@ -14,20 +14,22 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.management import get_commands, load_command_class
 
 from scripts import devstack
-from scripts.devservers import free_port
+from scripts.devservers import free_port, until
 from tests.architecture import tree
 from tests.benchmarks import gateway
 from tests.operate import outside
 from tests.operate.release import ask
-from tests.operate.test_compose import OURS, SERVICES, Deployment
+from tests.operate.test_compose import DEPLOY, OURS, SERVICES, Deployment
 
 PAGES = sorted((tree.ROOT / "docs/operate").glob("*.md"))
 PAGES.remove(tree.ROOT / "docs/operate/scripts.md")  # run whole, beside the main job
@@ -87,7 +89,7 @@ def test_a_command_of_the_pages_exists_and_takes_what_it_is_given(page: str, com
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A deployment of its own, migrated, with nothing serving yet."""
+    """A deployment of its own, not ready before it is migrated, with nothing serving yet."""
     folder = tmp_path_factory.mktemp("pages")
     given = {name: os.environ.pop(name) for name in devstack._TAKEN_AS_GIVEN if name in os.environ}
     stack = devstack.Stack(fast=True)
@@ -95,13 +97,91 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     try:
         made = Deployment(stack, folder)
         (folder / "secrets").symlink_to(folder)
+        outside.collect_static(made)
+        assert made.run("web", OURS["web"]["healthcheck"]["test"][1:]).returncode == 1
         migrated = made.run("migrate", OURS["migrate"]["command"], 120)
         assert migrated.returncode == 0, migrated.stderr
-        outside.collect_static(made)
         yield made
         made.stop()
     finally:
         stack.close()
+
+
+def started(deployment: Deployment, *names: str) -> None:
+    """Let these services run, and no others."""
+    for name in [name for name in deployment.children if name not in names]:
+        child = deployment.children.pop(name)
+        child.terminate()
+        child.wait(20)
+    for name in names:
+        if name not in deployment.children or deployment.children[name].poll() is not None:
+            deployment.start(name)
+    for name in names:
+        assert deployment.comes_up(name), name
+
+
+@pytest.mark.slow
+@pytest.mark.loopback
+@pytest.mark.timeout(300)
+def test_the_files_own_commands_serve_on_a_new_database(deployment: Deployment) -> None:
+    started(deployment, "web", "gateway", "sealer", "worker", "beat")
+    served(deployment)
+    sealed(deployment)
+    checked = deployment.run("web", ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"])
+    assert checked.returncode == 0, checked.stderr
+
+
+def served(deployment: Deployment) -> None:
+    """The proxy's headers open the sign-in page; without TLS and for foreign hosts there is nothing."""
+    console = {"Host": "mandate.example", "X-Forwarded-Proto": "https"}
+    status, page = deployment.get("8000", "/login/", **console)
+    assert (status, "</form>" in page) == (200, True)
+    style = re.search(r'href="(/static/console\.[0-9a-f]{12}\.css)"', page)
+    assert style, "the style sheet has no hash in its name"
+    assert deployment.get("8000", style[1], **console)[0] == 200
+    assert deployment.get("8000", "/login/", **{**console, "Host": "evil.example"})[0] == 400
+    status, said = deployment.get("8000", "/idp/.well-known/openid-configuration", **console)
+    assert status == 404 or json.loads(said)["issuer"].startswith("https://mandate.example")
+    for port, number in {"8000": "mandate_sealing_lag_seconds", "8001": "mandate_lease_age_seconds"}.items():
+        assert deployment.get(port, "/metrics")[0] == 401
+        status, said = deployment.get(port, "/metrics", Authorization="Bearer a-token-for-prometheus")
+        assert (status, number in said) == (200, True)
+
+
+def sealed(deployment: Deployment) -> None:
+    """What is recorded reaches the anchor, and verifies with the sealer's own variables."""
+    made = deployment.run("web", ["python", "manage.py", "signing_keys", "--rotate", "idp"])
+    assert made.returncode == 0, made.stderr
+    assert until((deployment.folder / "checkpoints").exists, 10)
+    time.sleep(1.5)
+    verified = deployment.run("sealer", ["python", "manage.py", "verify_record"])
+    assert verified.stdout.startswith("OK:"), verified.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.loopback
+def test_the_roles_script_makes_the_three_roles(deployment: Deployment, tmp_path: Path) -> None:
+    """psql may not be at hand, so its statements are run by the driver, with psql's own substitution."""
+    statements = (DEPLOY / "roles.sh").read_text().partition("<<'SQL'\n")[2].partition("SQL\n")[0]
+    first, second = statements.split("\\connect mandate\n")
+    for name in ("owner", "app", "seal"):
+        first = first.replace(f":'{name}'", f"'{name}-password'")
+    renamed = {"mandate_": "tried_", "DATABASE mandate ": "DATABASE tried "}
+    for was, now in renamed.items():
+        first, second = first.replace(was, now), second.replace(was, now)
+    admin = deployment.stack["ADMIN_DATABASE_URL"]
+    with psycopg.connect(admin, autocommit=True) as connection:
+        for statement in filter(str.strip, first.split(";")):
+            connection.execute(statement)
+    with psycopg.connect(admin.rpartition("/")[0] + "/tried", autocommit=True) as connection:
+        for statement in filter(str.strip, second.split(";")):
+            connection.execute(statement)
+        rights = connection.execute(
+            "SELECT has_schema_privilege(r, 'public', 'CREATE'), has_database_privilege(r, 'tried', 'CONNECT')"
+            " FROM unnest(ARRAY['tried_owner', 'tried_app', 'tried_seal']) AS r"
+        ).fetchall()
+    assert rights == [(True, True), (False, True), (False, True)]
+    assert tmp_path.is_dir()
 
 
 def type_in(deployment: Deployment, command: str) -> str:
@@ -128,9 +208,7 @@ def type_in(deployment: Deployment, command: str) -> str:
 @pytest.mark.loopback
 @pytest.mark.timeout(300)
 def test_the_keys_are_looked_at_rotated_withdrawn_and_replaced_as_the_page_says(deployment: Deployment) -> None:
-    for name in ("web", "gateway"):
-        deployment.start(name)
-        assert deployment.comes_up(name), name
+    started(deployment, "web", "gateway")
     type_in(deployment, "docker compose exec web python manage.py signing_keys --rotate idp --now")
     before = (deployment.folder / "key_encryption_key").read_text()
     said: list[str] = []
@@ -166,14 +244,14 @@ def test_what_the_pages_type_inside_a_service_works(deployment: Deployment, page
 def copies(deployment: Deployment) -> dict[str, list[Deployment]]:
     """Start as many of each as the page on scaling says, each on ports of its own."""
     page = (tree.ROOT / "docs/operate/scaling.md").read_text()
-    started: dict[str, list[Deployment]] = {}
+    running: dict[str, list[Deployment]] = {}
     for name, count in re.findall(r"\b([A-Z]+)_REPLICAS=(\d)", page):
         for _ in range(int(count)):
             one = copy.copy(deployment)
             one.ports, one.children = {port: str(free_port()) for port in deployment.ports}, {}
             one.start(name.lower())
-            started.setdefault(name.lower(), []).append(one)
-    return started
+            running.setdefault(name.lower(), []).append(one)
+    return running
 
 
 @pytest.mark.slow
