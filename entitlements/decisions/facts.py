@@ -19,6 +19,7 @@ from entitlements import prepared
 from entitlements.words import Action, Risk, Status, ToolState
 
 from . import arguments, limits
+from .reads import Reads
 from .snapshot import AgentFacts, Line, SessionFacts, ToolFacts
 
 OWNER_UNTIL: Final = """
@@ -128,12 +129,12 @@ def keep_schemas(rows: Iterable[Row]) -> None:
         _schemas.pop(sha256, None)
 
 
-def without_narrowed_grants(known: AgentFacts, system: str) -> AgentFacts:
+async def without_narrowed_grants(reads: Reads, known: AgentFacts, system: str) -> AgentFacts:
     """Leave out the grants that give less than the scope that names them, for a system that looks at scopes alone.
 
     Such a grant has not all of the entitlement's tools, or narrower limits, or a tool of it is stopped.
     """
-    narrower = {grant for (grant,) in prepared.rows(_NARROWER, [known.agent, system])}
+    narrower = {grant for (grant,) in await reads.rows(_NARROWER, [known.agent, system])}
     lines = {key: tuple(line for line in held if line.grant not in narrower) for key, held in known.lines.items()}
     return replace(known, lines=lines)
 

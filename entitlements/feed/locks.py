@@ -47,6 +47,11 @@ def number(lock: Lock, key: object) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
+def numbers(keys: Iterable[Key]) -> list[int]:
+    """Return the numbers of locks in the order in which everybody takes them, each once."""
+    return [number(lock, key) for lock, key in sorted(set(keys), key=lambda pair: (pair[0], str(pair[1])))]
+
+
 def shared(keys: Iterable[Key]) -> None:
     """Share every key with other issuers until the transaction ends; waits while another holds one exclusively."""
     _take(_SHARED, keys)
@@ -60,7 +65,5 @@ def exclusive(*keys: Key) -> None:
 def _take(statement: str, keys: Iterable[Key]) -> None:
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("locks live in a transaction")
-    numbers = [number(lock, key) for lock, key in sorted(set(keys), key=lambda pair: (pair[0], str(pair[1])))]
-    if not numbers:
-        return
-    prepared.rows(statement, [numbers])
+    if in_order := numbers(keys):
+        prepared.rows(statement, [in_order])

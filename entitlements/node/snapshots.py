@@ -118,14 +118,16 @@ class Snapshots:
 
     async def query(self, statement: str, values: Values) -> Rows:
         """Run one read. Raises Closed (facts unknown) when the database does not answer in time."""
-        return await self._in_time(self._rows(statement, values))
+        (rows,) = await self.query_many((statement, values))
+        return rows
 
-    async def _rows(self, statement: str, values: Values) -> Rows:
-        async def read(connection: Connection) -> Rows:
-            (rows,) = await read_only(connection, (statement, values))
-            return rows
+    async def query_many(self, *reads: tuple[str, Values]) -> list[Rows]:
+        """Run reads in this order in one round trip. Raises Closed (facts unknown), as `query` does."""
 
-        return await self._on_connection(read)
+        async def read(connection: Connection) -> list[Rows]:
+            return await read_only(connection, *reads)
+
+        return await self._in_time(self._on_connection(read))
 
     async def _on_connection[T](self, read: Callable[[Connection], Awaitable[T]]) -> T:
         """Read over a connection of the pool. Where it turns out to be dead, replace all that are, and read once more.

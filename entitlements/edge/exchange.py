@@ -13,22 +13,22 @@ from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.decisions import scopes
-from entitlements.keys import jws, signing
+from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
-from entitlements.people.models import Person
 from entitlements.sessions import sessions
-from entitlements.tokens import id_tokens, tokens
+from entitlements.tokens import id_tokens
 from entitlements.tokens.issue import SignIn, Subject
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
 
-from . import door, refusals
+from . import door, issue, refusals
 from .door import Attempt
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_JAG: Final = "urn:ietf:params:oauth:token-type:id-jag"
 ID_TOKEN: Final = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - a name
 _OWN_TYP: Final = "jwt"
+_PERSON: Final = "SELECT id, login, is_active, sign_ins_valid_after FROM entitlements_person WHERE login = %s"
 _NOT_TAKEN: Final = ("authorization_details", "actor_token", "actor_token_type")
 
 
@@ -47,16 +47,17 @@ class Assertion:
         return sign_in_of(self.issuer, self.subject, self.signed_in, agent)
 
 
-def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
+async def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
     """Answer a token exchange of an authenticated client. Raises Refused and what issuing raises."""
     _check_form(attempt)
     agent = _agent(caller)
-    target, name_there = _target(attempt, caller)
+    target, name_there = await _target(attempt, caller)
     resource = resource_of(attempt, target)
     requested = scopes.parse(attempt.form.get("scope"))
-    assertion = _identity(attempt, caller)
+    assertion = await _identity(attempt, caller)
     attempt.about.append(f"person:{assertion.person.login}")
-    token, minted = tokens.issue_id_jag(
+    token, minted = await issue.id_jag(
+        attempt,
         caller,
         target,
         assertion.person,
@@ -100,11 +101,11 @@ def _agent(caller: Caller) -> str:
     return caller.agent
 
 
-def _target(attempt: Attempt, caller: Caller) -> tuple[Target, str]:
+async def _target(attempt: Attempt, caller: Caller) -> tuple[Target, str]:
     """Find the system whose issuer the audience is, compared byte by byte (EMA-I-2), and the client's name there."""
     audience, prefix = attempt.form["audience"], addresses.issuer("as/")
     slug = audience.removeprefix(prefix)
-    target, name = callers.target(slug, caller) if audience.startswith(prefix) else (None, "")
+    target, name = await callers.find_target(attempt.reads, slug, caller) if audience.startswith(prefix) else (None, "")
     if target is None or addresses.issuer(target.issuer_path) != audience:
         raise refusals.invalid_target("The audience is not a resource authorization server that is registered here.")
     attempt.about.append(f"system:{target.slug}")
@@ -124,60 +125,64 @@ def resource_of(attempt: Attempt, target: Target) -> str:
     return resource
 
 
-def _identity(attempt: Attempt, caller: Caller) -> Assertion:
+async def _identity(attempt: Attempt, caller: Caller) -> Assertion:
     """Check the subject token, an ID token of ours or of a trusted issuer, and find its person."""
     try:
-        return _check(jws.read(attempt.form["subject_token"]), caller)
+        return await _check(attempt, jws.read(attempt.form["subject_token"]), caller)
     except jws.BadToken as error:
         raise refusals.invalid_grant(error.message, str(error.code)) from error
 
 
-def _check(unverified: jws.Unverified, caller: Caller) -> Assertion:
+async def _check(attempt: Attempt, unverified: jws.Unverified, caller: Caller) -> Assertion:
     ours = unverified.claims.get("iss") == addresses.issuer(addresses.IDP)
-    issuer = None if ours else _issuer(unverified)
-    claims = _verified(unverified, issuer)
+    issuer = None if ours else await _issuer(attempt, unverified)
+    claims = await _verified(attempt, unverified, issuer)
     if jws.sole_audience(claims) != caller.client_id:
         raise refusals.invalid_grant("The ID token is for another client.", "audience_mismatch")
     if "cnf" in claims:  # a bound token taken without its proof would be a bearer one
         raise refusals.invalid_grant("The ID token is bound to a key, which is not supported here.", "proof_invalid")
     signed_in = id_tokens.check(unverified.typ, claims, clock.now().timestamp(), sign_ins.max_age())
-    person = person_of(issuer, claims) if issuer is not None else _own_person(claims)
+    person = await (person_of(attempt, issuer, claims) if issuer is not None else _own_person(attempt, claims))
     name = issuer.issuer if issuer is not None else addresses.issuer(addresses.IDP)
     return Assertion(name, jws.text(claims, "sub"), person, claims, signed_in)
 
 
-def _issuer(unverified: jws.Unverified) -> issuers.ActiveIssuer:
+async def _issuer(attempt: Attempt, unverified: jws.Unverified) -> issuers.ActiveIssuer:
     """Find the trusted issuer that a token claims to be from, before any key is asked for."""
-    issuer = issuers.trusted(unverified.claims.get("iss"), TrustedIssuer.Purpose.IDENTITY)
+    issuer = await issuers.trusted(attempt.reads, unverified.claims.get("iss"), TrustedIssuer.Purpose.IDENTITY)
     if issuer is None:
         raise refusals.invalid_grant("The ID token's issuer is not trusted here.", "issuer_not_trusted")
     return issuer
 
 
-def _verified(unverified: jws.Unverified, issuer: issuers.ActiveIssuer | None) -> Mapping[str, Any]:
+async def _verified(
+    attempt: Attempt, unverified: jws.Unverified, issuer: issuers.ActiveIssuer | None
+) -> Mapping[str, Any]:
     """Return the claims that the issuer signed; without an issuer, that we signed."""
     if issuer is not None:
-        return issuers.check(unverified, issuer)
-    return signing.verify_read(unverified, addresses.IDP, _OWN_TYP)
+        return await issuers.check(unverified, issuer, attempt.outside.document)
+    return await in_use.verify_read(attempt.reads, unverified, addresses.IDP, _OWN_TYP)
 
 
-def _own_person(claims: Mapping[str, Any]) -> Subject:
+async def _own_person(attempt: Attempt, claims: Mapping[str, Any]) -> Subject:
     """Find the person that one of our own ID tokens is about."""
-    login = jws.text(claims, "sub")
-    person = Person.objects.filter(login=login).first()
-    if person is None:
+    asked = [jws.text(claims, "sub")]
+    rows = await attempt.reads.kept(_PERSON, asked, lambda rows: [("person_id", rows[0][0])])
+    if not rows:
         raise refusals.invalid_grant("No person is known under this subject.", "person_unknown")
-    subject = Subject.of(person)
-    _check_after(claims, subject, person.sign_ins_valid_after)
+    pk, login, is_active, valid_after = rows[0]
+    subject = Subject(pk, login, is_active)
+    _check_after(claims, subject, valid_after)
     return subject
 
 
-def person_of(issuer: issuers.ActiveIssuer, claims: Mapping[str, Any]) -> Subject:
+async def person_of(attempt: Attempt, issuer: issuers.ActiveIssuer, claims: Mapping[str, Any]) -> Subject:
     """Find the person behind an issuer's subject: by both, never by the subject or an e-mail alone (EMA-R-15)."""
-    row = issuers.person(issuer, jws.text(claims, "sub"))
+    row = await issuers.person(attempt.reads, issuer, jws.text(claims, "sub"))
     if row is None:
         raise refusals.invalid_grant("No person is known under this issuer's subject.", "person_unknown")
-    pk, login, is_active, valid_after = row
+    pk, login, is_active, valid_after, link = row
+    attempt.trusted_issuer, attempt.identity_link = issuer.pk, link
     subject = Subject(pk, login, is_active)
     _check_after(claims, subject, valid_after)
     return subject

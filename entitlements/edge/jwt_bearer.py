@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 from audit import clock, context
-from entitlements import addresses, prepared
+from entitlements import addresses
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
-from entitlements.keys import jws, signing
+from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
-from entitlements.tokens import assertions, id_tokens, tokens
+from entitlements.tokens import id_tokens, tokens
 from entitlements.tokens.issue import RedeemedToken, SignIn, Subject, TokenRequest
+from entitlements.tokens.issuing import Claim
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.words import Flow
 
-from . import exchange, refusals
+from . import exchange, issue, refusals
 from .door import Attempt
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_PURPOSE: Final = TrustedIssuer.Purpose.ID_JAG.value
 _LONGEST: Final = 300.0
 """Seconds between `iat` and `exp` of an ID-JAG, ours or a trusted issuer's (EMA-I-13)."""
 _ID_JAG: Final = """
@@ -46,7 +49,7 @@ class CheckedAssertion:
     is_used_once: bool = True
 
 
-def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) -> Mapping[str, Any]:
+async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) -> Mapping[str, Any]:
     """Answer a jwt-bearer request of a client whose identifier here is `name`. Raises Refused, NotIssued."""
     attempt.need("assertion")
     if "authorization_details" in attempt.form:
@@ -55,7 +58,7 @@ def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) -> Mappi
         raise refusals.Refused("unauthorized_client", "client_without_agent", "The client belongs to no agent.")
     requested = frozenset(scopes.parse(attempt.form.get("scope"))) or None
     try:
-        checked = _check(attempt, caller, target, name)
+        checked = await _check(attempt, caller, target, name)
     except jws.BadToken as error:
         raise refusals.invalid_grant(error.message, str(error.code)) from error
     attempt.about.append(f"person:{checked.subject.login}")
@@ -74,11 +77,14 @@ def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) -> Mappi
         session=checked.session,
         sign_in=checked.sign_in,
         redeemed=checked.redeemed,
-        claim=_claim(checked) if checked.is_used_once else None,
         detail={"resource": resource, "assertion": {"iss": checked.claims["iss"], "jti": checked.redeemed.jti}},
     )
+    if checked.is_used_once:
+        expires = datetime.fromtimestamp(checked.redeemed.expires, UTC)
+        attempt.assertion = Claim(str(checked.claims["iss"]), checked.redeemed.jti, expires)
     with context.acting(trace=attempt.trace):
-        token, minted = tokens.redeem(token_request, resource, exchange.sign_in_claims(checked.claims))
+        signed_in = exchange.sign_in_claims(checked.claims)
+        token, minted = await issue.access_token(attempt, token_request, resource, signed_in)
     return access_token_answer(token, minted.expires - minted.issued, minted.scopes, resource)
 
 
@@ -93,16 +99,16 @@ def access_token_answer(token: str, seconds: int, granted: tuple[str, ...], reso
     }
 
 
-def _check(attempt: Attempt, caller: Caller, target: Target, name: str) -> CheckedAssertion:
+async def _check(attempt: Attempt, caller: Caller, target: Target, name: str) -> CheckedAssertion:
     unverified = jws.read(attempt.form["assertion"])
     if unverified.typ != tokens.ID_JAG_TYP:  # before anything is verified: other types will be other doors (EMA-R-16)
         raise jws.BadToken("The assertion's typ is not that of an ID-JAG.")
     ours = unverified.claims.get("iss") == addresses.issuer(addresses.IDP)
-    issuer = None if ours else issuers.trusted(unverified.claims.get("iss"), TrustedIssuer.Purpose.ID_JAG)
+    issuer = None if ours else await issuers.trusted(attempt.reads, unverified.claims.get("iss"), _PURPOSE)
     if issuer is not None:
-        claims = issuers.check(unverified, issuer)
+        claims = await issuers.check(unverified, issuer, attempt.outside.document)
     elif ours:
-        claims = signing.verify_read(unverified, addresses.IDP, tokens.ID_JAG_TYP)
+        claims = await in_use.verify_read(attempt.reads, unverified, addresses.IDP, tokens.ID_JAG_TYP)
     else:
         raise refusals.invalid_grant("The assertion's issuer is not trusted here.", "issuer_not_trusted")
     now = clock.now().timestamp()
@@ -114,29 +120,31 @@ def _check(attempt: Attempt, caller: Caller, target: Target, name: str) -> Check
     if "cnf" in claims:  # a bound assertion taken without its proof would be a bearer one (EMA-R-11)
         raise refusals.invalid_grant("The assertion is bound to a key, which is not supported here.", "proof_invalid")
     signed_in = id_tokens.signed_in(claims, now, sign_ins.max_age())
-    return _own(attempt, claims, caller) if issuer is None else _foreign(claims, caller, issuer, signed_in)
+    if issuer is None:
+        return await _own(attempt, claims, caller)
+    return await _foreign(attempt, claims, caller, issuer, signed_in)
 
 
-def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> CheckedAssertion:
+async def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> CheckedAssertion:
     """Take up where leg 1 left off: the row of the ID-JAG names its client, person, session and trace."""
     try:
         jti = UUID(jws.text(claims, "jti"))
     except ValueError as error:
         raise jws.BadToken from error
-    row = prepared.row(_ID_JAG, [jti, caller.pk])
-    if row is None:
+    rows = await attempt.reads.rows(_ID_JAG, [jti, caller.pk])
+    if not rows:
         raise jws.BadToken("The assertion is not one that we issued to this client.")
-    issued, expires, scope, session, trace, *person = row
+    issued, expires, scope, session, trace, *person = rows[0]
     attempt.trace = trace or attempt.trace
     attempt.about.append(f"token:{jti}")
     redeemed = RedeemedToken(str(jti), issued, expires, frozenset(scopes.parse(scope)), jti)
     return CheckedAssertion(claims, redeemed, Subject(*person), session=session)
 
 
-def _foreign(
-    claims: Mapping[str, Any], caller: Caller, issuer: issuers.ActiveIssuer, signed_in: id_tokens.SignedIn
+async def _foreign(
+    attempt: Attempt, claims: Mapping[str, Any], caller: Caller, issuer: issuers.ActiveIssuer, signed_in: id_tokens.SignedIn
 ) -> CheckedAssertion:
-    subject = exchange.person_of(issuer, claims)
+    subject = await exchange.person_of(attempt, issuer, claims)
     scope = claims.get("scope")
     if scope is not None and not isinstance(scope, str):
         raise jws.BadToken("The assertion's scope is not a text.")
@@ -149,13 +157,6 @@ def _foreign(
     )
     sign_in = exchange.sign_in_of(issuer.issuer, jws.text(claims, "sub"), signed_in, caller.agent or "")
     return CheckedAssertion(claims, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
-
-
-def _claim(checked: CheckedAssertion) -> Any:  # noqa: ANN401 - a call without arguments
-    def claim() -> None:
-        assertions.claim(str(checked.claims["iss"]), checked.redeemed.jti, checked.redeemed.expires)
-
-    return claim
 
 
 def _resource(attempt: Attempt, target: Target, claims: Mapping[str, Any]) -> str:

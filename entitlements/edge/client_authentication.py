@@ -7,15 +7,16 @@ import binascii
 import functools
 import hmac
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from audit import clock
-from entitlements import addresses, ratelimits, strict
+from entitlements import addresses, strict
 from entitlements.clients import callers, clients
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.keys import jws, public_keys
-from entitlements.tokens import assertions
+from entitlements.tokens.issuing import Claim
 
 from . import forms, refusals
 from .door import Attempt
@@ -27,21 +28,21 @@ _LEEWAY: Final = 30.0
 _LONGEST: Final = 600.0
 
 
-def caller(attempt: Attempt, issuer_path: str, *, allow_public: bool = False) -> Caller:
+async def caller(attempt: Attempt, issuer_path: str, *, allow_public: bool = False) -> Caller:
     """Return the client that calls at the identity issuer. Raises Refused; then the attempt has no `by`."""
-    client, _, _ = _authenticate(attempt, issuer_path, None, allow_public=allow_public)
+    client, _, _ = await _authenticate(attempt, issuer_path, None, allow_public=allow_public)
     return client
 
 
-def caller_at(attempt: Attempt, slug: str) -> tuple[Caller, Target, str]:
+async def caller_at(attempt: Attempt, slug: str) -> tuple[Caller, Target, str]:
     """Return the client that calls at a system's authorization server, the system, and the client's name there."""
-    client, target, name = _authenticate(attempt, addresses.issuer_path(slug), slug, allow_public=False)
+    client, target, name = await _authenticate(attempt, addresses.issuer_path(slug), slug, allow_public=False)
     if target is None:
         raise refusals.invalid_target("There is no such issuer.", "system_unknown")
     return client, target, name
 
 
-def _authenticate(
+async def _authenticate(
     attempt: Attempt, issuer_path: str, slug: str | None, *, allow_public: bool
 ) -> tuple[Caller, Target | None, str]:
     form, scheme = attempt.form, attempt.authorization.partition(" ")[0].lower()
@@ -52,28 +53,30 @@ def _authenticate(
     if offered[0]:
         client_id, secret = _basic(attempt.authorization)
         _same(form, client_id)
-        match = _by_secret(_find(client_id, slug), secret)
+        match = _by_secret(await _find(attempt, client_id, slug), secret)
     elif offered[1]:
-        match = _by_assertion(form, issuer_path, slug)
+        match = await _by_assertion(attempt, issuer_path, slug)
     elif offered[2]:
-        match = _by_secret(_find(attempt.need("client_id"), slug), form["client_secret"])
+        match = _by_secret(await _find(attempt, attempt.need("client_id"), slug), form["client_secret"])
     else:
-        match = _by_name(form, slug, allow_public=allow_public)
+        match = await _by_name(attempt, slug, allow_public=allow_public)
     attempt.by, attempt.about = match[0].principal, [*match[0].links]
     if not match[0].is_active:
         raise refusals.invalid_client("The client is disabled.", "client_disabled")
-    ratelimits.check(ratelimits.TOKENS, match[0].client_id)
+    if not attempt.is_counted:
+        attempt.is_counted = True
+        attempt.outside.check_rate(match[0].client_id)
     return match
 
 
 type _ClientMatch = tuple[Caller, Target | None, str]
 
 
-def _find(client_id: str, slug: str | None) -> _ClientMatch:
+async def _find(attempt: Attempt, client_id: str, slug: str | None) -> _ClientMatch:
     if slug is None:
-        client, target, name = callers.by_id(client_id), None, client_id
+        client, target, name = await callers.find(attempt.reads, client_id), None, client_id
     else:
-        target, client, name = callers.at_system(client_id, slug)
+        target, client, name = await callers.find_at(attempt.reads, client_id, slug)
     if client is None:
         raise refusals.invalid_client("The client could not be authenticated.")
     return client, target, name
@@ -87,41 +90,41 @@ def _by_secret(match: _ClientMatch, secret: str) -> _ClientMatch:
     return match
 
 
-def _by_name(form: Mapping[str, str], slug: str | None, *, allow_public: bool) -> _ClientMatch:
-    if not form.get("client_id"):
+async def _by_name(attempt: Attempt, slug: str | None, *, allow_public: bool) -> _ClientMatch:
+    if not attempt.form.get("client_id"):
         raise refusals.invalid_client("Authenticate the client.")
-    match = _find(form["client_id"], slug)
+    match = await _find(attempt, attempt.form["client_id"], slug)
     if match[0].auth != Client.Auth.NONE or not allow_public:
         raise refusals.invalid_client("The client must authenticate here.")
     return match
 
 
-def _by_assertion(form: Mapping[str, str], issuer_path: str, slug: str | None) -> _ClientMatch:
+async def _by_assertion(attempt: Attempt, issuer_path: str, slug: str | None) -> _ClientMatch:
     """Check a client assertion (RFC 7523 section 2.2): for this issuer alone, short, with the client's key, once."""
+    form = attempt.form
     if form.get("client_assertion_type") != ASSERTION_TYPE or "client_assertion" not in form:
         raise refusals.invalid_client("The client assertion's type is missing or not supported.")
     try:
-        return _assertion(form, addresses.issuer(issuer_path), slug)
+        return await _assertion(attempt, addresses.issuer(issuer_path), slug)
     except (jws.BadToken, public_keys.BadKey) as error:
         raise refusals.invalid_client(error.message) from error
-    except assertions.AlreadyUsed as error:
-        raise refusals.invalid_client(error.message, error.code) from error
 
 
-def _assertion(form: Mapping[str, str], issuer: str, slug: str | None) -> _ClientMatch:
-    unverified = jws.read(form["client_assertion"])
+async def _assertion(attempt: Attempt, issuer: str, slug: str | None) -> _ClientMatch:
+    unverified = jws.read(attempt.form["client_assertion"])
     client_id = jws.text(unverified.claims, "sub")
     if unverified.typ not in _TYPS or unverified.claims.get("iss") != client_id:
         raise jws.BadToken("The client assertion's type, iss or sub is not that of a client.")
-    _same(form, client_id)
-    match = _find(client_id, slug)
+    _same(attempt.form, client_id)
+    match = await _find(attempt, client_id, slug)
     if match[0].auth != Client.Auth.PRIVATE_KEY_JWT:
         raise refusals.invalid_client("The client could not be authenticated.")
     claims = jws.check(unverified, jws.choose(unverified, _keys(match[0].jwks)))
     if claims.get("aud") != issuer:
         raise jws.BadToken("The client assertion must name this issuer as its only audience, as a string.")
     expires = jws.check_times(claims, clock.now().timestamp(), leeway=_LEEWAY, longest=_LONGEST)
-    assertions.claim(f"client:{match[0].client_id}", jws.text(claims, "jti"), expires)
+    until = datetime.fromtimestamp(expires, UTC)
+    attempt.proof = Claim(f"client:{match[0].client_id}", jws.text(claims, "jti"), until)
     return match
 
 

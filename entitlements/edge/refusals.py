@@ -23,6 +23,10 @@ _STATUS: Final = {
 }
 
 
+USED: Final = ("The assertion was used before. Make a new one.", assertions.AlreadyUsed.code)
+CODE_UNKNOWN: Final = ("The code is not known, or was used before.", "code_unknown")
+
+
 class Refused(DomainError):
     """The request is refused."""
 
