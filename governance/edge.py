@@ -1,6 +1,6 @@
-"""Serve a gateway node: uvicorn, and a deadline for each request.
+"""Serve an edge node: uvicorn, and a deadline for each request.
 
-    python -m governance.edge --host 0.0.0.0 --port 8001
+    python -m governance.edge --roles issuer,gateway --host 0.0.0.0 --port 8001
 
 uvicorn closes a connection that is idle between two requests, and waits for the rest of a request for ever. Here a
 connection ends whose headers, or whose body, do not come in time.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 from pathlib import Path
 from typing import Final
 
@@ -81,13 +82,16 @@ class Deadlines(HttpToolsProtocol):
 
 def main() -> None:
     """Read the command line and serve until a signal ends it."""
-    parser = argparse.ArgumentParser(prog="python -m governance.edge", description="Serve a gateway node.")
+    parser = argparse.ArgumentParser(prog="python -m governance.edge", description="Serve an edge node.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8001)
     parser.add_argument("--stop-seconds", type=int, default=10, help="how long open calls may take after SIGTERM")
     parser.add_argument("--header-seconds", type=float, default=HEADER_SECONDS)
     parser.add_argument("--log-level", default="info")
+    parser.add_argument("--roles", default="", help="issuer, gateway or both, separated by a comma; else EDGE_ROLES")
     options = parser.parse_args()
+    if options.roles:
+        os.environ["EDGE_ROLES"] = options.roles
     Deadlines.header_seconds = options.header_seconds
     uvicorn.run(
         "governance.asgi:application",

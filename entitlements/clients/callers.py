@@ -13,7 +13,7 @@ from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.clients.models import Client
 from entitlements.decisions import own_connection
-from entitlements.decisions.reads import Reads, Rows, Subject
+from entitlements.decisions.reads import FeedSubject, Reads, Rows
 
 _CLIENT: Final = """
 c.id, c.client_id, c.auth, c.status, c.jwks::text, c.secret_sha256, c.api_scopes::text, a.id, a.slug, a.sponsor_id,
@@ -173,17 +173,17 @@ def _caller(row: tuple[Any, ...]) -> Caller:
     return Caller(pk, client_id, auth, status, jwks, secret, scopes, agent_pk, agent, sponsor_pk, owner_pk)
 
 
-def _subjects(columns: tuple[Any, ...]) -> list[Subject]:
+def _subjects(columns: tuple[Any, ...]) -> list[FeedSubject]:
     """Name whom the columns of a client are about."""
     return [("client_id", columns[0]), ("agent_id", columns[7])] if columns[0] is not None else []
 
 
-def _subjects_at(rows: Rows) -> list[Subject]:
+def _subjects_at(rows: Rows) -> list[FeedSubject]:
     """Name whom a client at a system is about; a name that means nobody there is asked for again each time."""
     return [("system_id", rows[0][0]), *_subjects(rows[0][7:])] if rows[0][7] is not None else []
 
 
-def _subjects_of_token(rows: Rows) -> list[Subject]:
+def _subjects_of_token(rows: Rows) -> list[FeedSubject]:
     row = rows[0]
     person, parent = row[24:26]
     about = [("system_id", row[0]), *_subjects(row[6:17]), ("token_id", row[17])]

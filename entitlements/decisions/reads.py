@@ -15,9 +15,9 @@ from .snapshot import AgentFacts
 type Values = Sequence[Any] | Mapping[str, Any]
 type Row = tuple[Any, ...]
 type Rows = list[Row]
-type Subject = tuple[str, object]
+type FeedSubject = tuple[str, object]
 """Whom a kept fact is about: a typed column of the change feed and the key in it; None stands for every key."""
-type About = Callable[[Rows], Iterable[Subject]]
+type About = Callable[[Rows], Iterable[FeedSubject]]
 
 
 class Reads(Protocol):

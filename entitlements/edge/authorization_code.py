@@ -38,7 +38,7 @@ SECONDS: Final = 300
 _ATTEMPTS: Final = 4
 _CODE: Final = r"""
 SELECT c.expires, c.redirect_uri, c.scope, c.code_challenge, c.code_challenge_method, c.nonce, c.auth_time, c.created,
-       p.id, p.login, coalesce((regexp_split_to_array(trim(a.redirect_uris), '\s+'))[1], '')
+       p.id, p.login, CASE WHEN trim(a.redirect_uris) !~ '\s' THEN trim(a.redirect_uris) ELSE '' END
 FROM entitlements_authorizationcode c JOIN entitlements_person p ON p.id = c.user_id
 JOIN entitlements_client a ON a.id = c.application_id
 WHERE c.code = %s AND c.application_id = %s
@@ -47,7 +47,7 @@ WHERE c.code = %s AND c.application_id = %s
 
 @dataclass(frozen=True, slots=True)
 class PendingCode:
-    """An authorization code as its page left it; `challenge` is that of PKCE, `usual_uri` the client's first address."""
+    """An authorization code as its page left it; `challenge` is that of PKCE, `usual_uri` the client's only address."""
 
     expires: datetime
     redirect_uri: str
@@ -96,6 +96,8 @@ def check(pending: PendingCode, form: Mapping[str, str], verifier: str, moment: 
         raise refusals.invalid_grant("The code is refused.", "code_refused")
     if not moment < pending.expires:
         raise refusals.invalid_grant("The code is refused.", "code_refused")
+    if "redirect_uri" not in form and not pending.usual_uri:
+        raise refusals.invalid_request("Missing redirect URI.", "code_refused")
     if form.get("redirect_uri", pending.usual_uri) != pending.redirect_uri:
         raise refusals.invalid_request("Mismatching redirect URI.", "code_refused")
 
@@ -189,4 +191,3 @@ def _basis(attempt: Attempt, caller: Caller, pending: PendingCode, moment: datet
         people=sorted(people),
         signing_key=key.kid,
     )
-

@@ -9,7 +9,7 @@ from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.decisions import scopes
 
-from . import exchange, jwt_bearer, issue, refusals
+from . import exchange, issue, jwt_bearer, refusals
 from .door import Attempt
 
 GRANT: Final = "client_credentials"

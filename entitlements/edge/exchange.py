@@ -16,10 +16,12 @@ from entitlements.decisions import scopes
 from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
 from entitlements.sessions import sessions
-from entitlements.tokens import id_tokens
-from entitlements.tokens.issue import SignIn, Subject
+from entitlements.tokens import id_tokens, tokens
+from entitlements.tokens.issue import SignIn, Subject, TokenRequest
+from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.words import Flow
 
 from . import door, issue, refusals
 from .door import Attempt
@@ -56,17 +58,18 @@ async def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
     requested = scopes.parse(attempt.form.get("scope"))
     assertion = await _identity(attempt, caller)
     attempt.about.append(f"person:{assertion.person.login}")
-    token, minted = await issue.id_jag(
-        attempt,
+    token_request = TokenRequest(
+        Flow.TOKEN_EXCHANGE,
+        IssuedToken.Kind.ID_JAG,
         caller,
         target,
         assertion.person,
-        assertion.sign_in(agent),
-        name_there=name_there,
-        resource=resource,
-        requested=frozenset(requested) if requested else None,
-        signed_in=sign_in_claims(assertion.claims),
+        frozenset(requested) if requested else None,
+        tokens.ID_JAG_SECONDS,
+        sign_in=assertion.sign_in(agent),
+        detail={"resource": resource},
     )
+    token, minted = await issue.id_jag(attempt, token_request, name_there, resource, sign_in_claims(assertion.claims))
     return {
         "issued_token_type": ID_JAG,
         "access_token": token,

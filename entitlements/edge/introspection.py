@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
-from uuid import UUID
 
 from audit import clock
 from entitlements import addresses
@@ -16,6 +15,7 @@ from entitlements.decisions.reads import Reads, Row
 from entitlements.decisions.snapshot import Token
 from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
+from entitlements.strict import known_uuid
 from entitlements.tokens import presented, tokens
 
 from . import client_authentication
@@ -72,11 +72,8 @@ def _active(token: presented.LiveToken, token_type: str) -> dict[str, Any]:
 
 async def own_token(reads: Reads, claims: Mapping[str, Any], caller: Caller) -> Issued | None:
     """Find the client's own token that claims of ours name."""
-    try:
-        jti = UUID(str(claims.get("jti")))
-    except ValueError:
-        return None
-    issued = await callers.of_token(reads, jti)
+    jti = known_uuid(str(claims.get("jti")))
+    issued = await callers.of_token(reads, jti) if jti is not None else None
     return issued if issued is not None and issued.caller.pk == caller.pk else None
 
 

@@ -20,7 +20,7 @@ from entitlements.keys import in_use, jws
 from entitlements.sessions import sessions
 from entitlements.tokens import issue as rules
 from entitlements.tokens import tokens
-from entitlements.tokens.issue import Candidates, NewToken, NotIssued, SignIn, Subject, TokenRequest
+from entitlements.tokens.issue import Candidates, NewToken, NotIssued, SignIn, TokenRequest
 from entitlements.tokens.issuing import Basis, BegunSession, Outcome, TokenRow
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
@@ -32,34 +32,12 @@ _ATTEMPTS: Final = 4
 
 
 async def id_jag(
-    attempt: Attempt,
-    caller: Caller,
-    target: Target,
-    subject: Subject,
-    sign_in: SignIn,
-    *,
-    name_there: str,
-    resource: str,
-    requested: frozenset[str] | None,
-    signed_in: Mapping[str, Any],
+    attempt: Attempt, token_request: TokenRequest, name_there: str, resource: str, signed_in: Mapping[str, Any]
 ) -> tuple[str, NewToken]:
     """Issue an ID-JAG to the person's agent; what is passed is said at `tokens.id_jag_claims`."""
-    token_request = TokenRequest(
-        Flow.TOKEN_EXCHANGE,
-        IssuedToken.Kind.ID_JAG,
-        caller,
-        target,
-        subject,
-        requested,
-        tokens.ID_JAG_SECONDS,
-        sign_in=sign_in,
-        detail={"resource": resource},
-    )
     key = await in_use.signer(attempt.reads, addresses.IDP)
     new = await issue(attempt, token_request, key)
-    claims = tokens.id_jag_claims(
-        caller, target, subject, new, name_there=name_there, resource=resource, signed_in=signed_in
-    )
+    claims = tokens.id_jag_claims(token_request, new, name_there=name_there, resource=resource, signed_in=signed_in)
     return jws.sign(claims, key, tokens.ID_JAG_TYP), new
 
 
@@ -70,16 +48,14 @@ async def access_token(
     target = token_request.target
     key = await in_use.signer(attempt.reads, target.issuer_path)
     new = await issue(attempt, token_request, key)
-    claims = tokens.access_token_claims(
-        token_request.caller, target, token_request.subject, new, resource=resource, signed_in=signed_in
-    )
+    claims = tokens.access_token_claims(token_request, new, resource=resource, signed_in=signed_in)
     return jws.sign(claims, key, tokens.ACCESS_TOKEN_TYP), new
 
 
 async def to_client(
     attempt: Attempt, caller: Caller, target: Target, *, resource: str, requested: frozenset[str] | None
 ) -> tuple[str, NewToken]:
-    """Issue an access token to a client that acts for no person: by its agent's grants, at our own API by its scopes."""
+    """Issue an access token to a client that acts for no person, by its agent's grants; our own API asks its scopes."""
     token_request = TokenRequest(
         Flow.CLIENT_CREDENTIALS,
         IssuedToken.Kind.ACCESS_TOKEN,
@@ -149,7 +125,12 @@ async def _write(
 
 
 def _basis(
-    attempt: Attempt, token_request: TokenRequest, found: Candidates, session: UUID | None, moment: datetime, key: jws.Key
+    attempt: Attempt,
+    token_request: TokenRequest,
+    found: Candidates,
+    session: UUID | None,
+    moment: datetime,
+    key: jws.Key,
 ) -> Basis:
     caller, target, subject = token_request.caller, token_request.target, token_request.subject
     people = {subject.pk if subject else None, caller.sponsor_pk, caller.owner_pk} - {None}
@@ -188,4 +169,3 @@ def _event(token_request: TokenRequest, issued: Issue, row: TokenRow) -> Draft:
     with context.acting(session=str(row.session or ""), on_behalf_of=rules.person_of(token_request)):
         detail = rules.detail_of(token_request, issued, row.parent)
         return draft.draft(Action.TOKEN_ISSUED, by=token_request.caller.principal, about=links, detail=detail)
-

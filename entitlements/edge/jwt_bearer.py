@@ -142,7 +142,11 @@ async def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> C
 
 
 async def _foreign(
-    attempt: Attempt, claims: Mapping[str, Any], caller: Caller, issuer: issuers.ActiveIssuer, signed_in: id_tokens.SignedIn
+    attempt: Attempt,
+    claims: Mapping[str, Any],
+    caller: Caller,
+    issuer: issuers.ActiveIssuer,
+    signed_in: id_tokens.SignedIn,
 ) -> CheckedAssertion:
     subject = await exchange.person_of(attempt, issuer, claims)
     scope = claims.get("scope")

@@ -1,59 +1,48 @@
-"""What our issuers publish: metadata (RFC 8414, OpenID Connect Discovery) and key sets (RFC 7517)."""
+"""What our issuers publish: metadata (RFC 8414, OpenID Connect Discovery) and key sets (RFC 7517).
+
+It stands on the issuers' own host and on the edge, by this one function; the endpoints that it names are the edge's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-import msgspec
-from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError, InterfaceError
-from django.http import HttpRequest, HttpResponse
-
 from entitlements import addresses
-from entitlements.catalog.models import System
-from entitlements.keys import jws, signing
-from entitlements.revocation import record_keys as record_keys_actions
+from entitlements.decisions.reads import Reads
+from entitlements.gateway.http import JSON, Answer, encode
+from entitlements.keys import in_use, jws, signing
 
-from . import authentication, bearer, code, door, exchange
+from . import authorization_code, client_authentication, client_credentials, exchange, jwt_bearer
 
-CLIENT_CREDENTIALS: Final = "client_credentials"
 GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
+_SYSTEM: Final = "SELECT id FROM entitlements_system WHERE slug = %s"
+_READING: Final = frozenset({"GET", "HEAD"})
+_ANY_ORIGIN: Final = (b"access-control-allow-origin", b"*")
 
 
-def document(make: Callable[..., Mapping[str, Any] | None]) -> Callable[..., HttpResponse]:
-    """Make a public view that only reads: of a function that returns a document, or None where there is none."""
-
-    @login_not_required
-    def view(request: HttpRequest, **where: str) -> HttpResponse:
-        if request.method not in {"GET", "HEAD"}:
-            return HttpResponse(status=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET, HEAD"})
-        try:
-            content = make(**where)
-        except (DatabaseError, InterfaceError) as error:
-            return door.unavailable(error)
-        if content is None:
-            body, status, caching = {"error": "not_found"}, HTTPStatus.NOT_FOUND, "no-store"
-        else:
-            is_kept = content.get("keys") != []  # the first key is made with the first token, or by the sweep
-            body, status = dict(content), HTTPStatus.OK
-            caching = f"public, max-age={signing.JWKS_SECONDS}" if is_kept else "no-store"
-        headers = {"Cache-Control": caching, "Access-Control-Allow-Origin": "*"}
-        return HttpResponse(msgspec.json.encode(body), status=status, content_type="application/json", headers=headers)
-
-    return view
+def answer(method: str, document: Mapping[str, Any] | None) -> Answer:
+    """Answer a request for a document; None where there is none."""
+    if method not in _READING:
+        return Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"", ((b"allow", b"GET, HEAD"),))
+    if document is None:
+        body, status, caching = encode({"error": "not_found"}), HTTPStatus.NOT_FOUND, "no-store"
+    else:
+        is_kept = document.get("keys") != []  # the first key is made with the system, or by the sweep
+        body, status = encode(document), HTTPStatus.OK
+        caching = f"public, max-age={signing.JWKS_SECONDS}" if is_kept else "no-store"
+    return Answer(status, body, (JSON, (b"cache-control", caching.encode()), _ANY_ORIGIN))
 
 
-@document
-def idp_metadata() -> Mapping[str, Any]:
+async def idp(reads: Reads) -> Mapping[str, Any]:
     """Describe the identity issuer."""
-    issuer = addresses.issuer(addresses.IDP)
+    del reads
     return {
-        **_endpoints(issuer, [*authentication.METHODS, "none"]),
+        **_endpoints(addresses.IDP, [*client_authentication.METHODS, "none"]),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": [code.GRANT, exchange.GRANT],
+        "grant_types_supported": [authorization_code.GRANT, exchange.GRANT],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "identity_chaining_requested_token_types_supported": [exchange.ID_JAG],
@@ -64,50 +53,45 @@ def idp_metadata() -> Mapping[str, Any]:
     }
 
 
-@document
-def system_metadata(system: str) -> Mapping[str, Any] | None:
+async def system(reads: Reads, system: str) -> Mapping[str, Any] | None:
     """Describe the authorization server of one system. It never says whom it trusts (EMA-R-13).
 
     Nothing answers at its `authorization_endpoint`; clients of MCP refuse metadata without one.
     """
-    if not System.objects.filter(slug=system).exists():
+    if not await _is_known(reads, system):
         return None
     return {
-        **_endpoints(addresses.issuer(addresses.issuer_path(system)), [*authentication.METHODS]),
+        **_endpoints(addresses.issuer_path(system), [*client_authentication.METHODS]),
         "response_types_supported": [],
-        "grant_types_supported": [bearer.GRANT, CLIENT_CREDENTIALS],
+        "grant_types_supported": [jwt_bearer.GRANT, client_credentials.GRANT],
         "authorization_grant_profiles_supported": [GRANT_PROFILE],
         "code_challenge_methods_supported": ["S256"],
     }
 
 
-@document
-def idp_jwks() -> Mapping[str, Any]:
+async def idp_keys(reads: Reads) -> Mapping[str, Any]:
     """Publish the identity issuer's keys."""
-    return signing.jwks(addresses.IDP)
+    return await in_use.jwks(reads, addresses.IDP)
 
 
-@document
-def record_keys() -> Mapping[str, Any]:
-    """Publish the keys that signed what is kept: for receipts and evidence packs, never for tokens."""
-    return record_keys_actions.published()
-
-
-@document
-def system_jwks(system: str) -> Mapping[str, Any] | None:
+async def system_keys(reads: Reads, system: str) -> Mapping[str, Any] | None:
     """Publish the keys of a system's authorization server."""
-    return signing.jwks(addresses.issuer_path(system)) if System.objects.filter(slug=system).exists() else None
+    return await in_use.jwks(reads, addresses.issuer_path(system)) if await _is_known(reads, system) else None
 
 
-def _endpoints(issuer: str, methods: list[str]) -> dict[str, Any]:
-    confidential = [*authentication.METHODS]
+async def _is_known(reads: Reads, system: str) -> bool:
+    return bool(await reads.kept(_SYSTEM, [system], lambda rows: [("system_id", rows[0][0])]))
+
+
+def _endpoints(path: str, methods: list[str]) -> dict[str, Any]:
+    issuer, edge, confidential = addresses.issuer(path), addresses.endpoints(path), [*client_authentication.METHODS]
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
-        "token_endpoint": f"{issuer}/token",
+        "token_endpoint": f"{edge}/token",
         "jwks_uri": f"{issuer}/jwks.json",
-        "introspection_endpoint": f"{issuer}/introspect",
-        "revocation_endpoint": f"{issuer}/revoke",
+        "introspection_endpoint": f"{edge}/introspect",
+        "revocation_endpoint": f"{edge}/revoke",
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": sorted(jws.ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": confidential,

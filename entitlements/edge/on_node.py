@@ -9,12 +9,11 @@ from django.conf import settings
 from audit.draft import Draft
 from entitlements.node.node import Node, database_address
 from entitlements.node.reading import Reading
-from entitlements.tokens import issuing
+from entitlements.tokens import ending, issuing
+from entitlements.tokens.ending import Ending
 from entitlements.tokens.issuing import Answer, Basis, Claim, Claims, Outcome, TokenRow
 from entitlements.upstream import egress
 
-from . import ending
-from .outside import Ending
 from .rate_limits import RateLimits
 from .used_here import UsedHere
 from .writer import Writer

@@ -5,12 +5,11 @@ A node answers it from its pool, its memory and its record (`on_node.py`). Tests
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import UUID
 
 from audit.draft import Draft
 from entitlements.decisions.reads import Reads
+from entitlements.tokens.ending import Ending
 from entitlements.tokens.issuing import Answer, Basis, Claim, Claims, TokenRow
 
 
@@ -25,16 +24,6 @@ class RequestReads(Reads, Protocol):
     def anew(self) -> RequestReads:
         """Return reads for the same request that take nothing from memory."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What a revocation ends: the token that was `named` with what was issued for it, or one of the code flow."""
-
-    named: UUID | None = None
-    jtis: tuple[UUID, ...] = ()
-    opaque: int | None = None
-    reason: str = ""
 
 
 class Outside(Protocol):

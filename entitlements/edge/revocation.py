@@ -5,27 +5,29 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from audit import draft
+from audit import clock, draft
 from audit.actions import Action
 from audit.draft import Draft
 from entitlements import addresses
 from entitlements.clients.callers import Caller
 from entitlements.codes import Code
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
 from entitlements.gateway.http import Answer
 from entitlements.keys import in_use, jws
 from entitlements.node.refusals import Closed
 from entitlements.tokens import tokens
+from entitlements.tokens.ending import Ending
 from entitlements.tokens.issuing import Outcome
 
 from . import client_authentication, door, introspection
 from .door import Attempt
-from .outside import Ending
 
 DONE: Final = Answer(HTTPStatus.OK, b"", ((b"content-type", b"text/html; charset=utf-8"),))
 _REASON: Final = "Revoked by its client."
 _ATTEMPTS: Final = 4
 _LIVING: Final = """
-SELECT jti FROM entitlements_issuedtoken WHERE (jti = %s OR parent = %s) AND revoked_at IS NULL ORDER BY parent NULLS FIRST
+SELECT jti FROM entitlements_issuedtoken WHERE (jti = %s OR parent = %s) AND revoked_at IS NULL ORDER BY jti
 """
 
 
@@ -55,10 +57,11 @@ async def _revoke(attempt: Attempt, issuer_path: str, typ: str, caller: Caller) 
         if issued is None or not rows:
             attempt.use_up_here()
             return DONE
-        jtis = tuple(row[0] for row in rows)
-        links = [f"token:{jti}" for jti in jtis] + caller.links
+        living = tuple(row[0] for row in rows)
+        links = [f"token:{jti}" for jti in living] + caller.links
         event = draft.draft(Action.TOKEN_REVOKED, by=caller.principal, about=links, reason=_REASON)
-        ending = Ending(named=issued.jti, jtis=jtis, reason=_REASON)
+        lock = locks.number(Lock.TOKEN, issued.jti)
+        ending = Ending(clock.now(), caller.pk, _REASON, issued.jti, living, lock)
         if await _is_written(attempt, ending, event):
             return DONE
     raise Closed(Code.FEED_UNKNOWN)
@@ -70,7 +73,7 @@ async def _end_opaque(attempt: Attempt, caller: Caller) -> Answer:
         attempt.use_up_here()
         return DONE
     event = draft.draft(Action.TOKEN_REVOKED, by=caller.principal, about=caller.links, reason=_REASON)
-    await _is_written(attempt, Ending(opaque=row[0], reason=_REASON), event)
+    await _is_written(attempt, Ending(clock.now(), caller.pk, _REASON, opaque=row[0]), event)
     return DONE
 
 

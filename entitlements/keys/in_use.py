@@ -15,7 +15,7 @@ from joserfc import jwk
 
 from audit import clock
 from entitlements import addresses
-from entitlements.decisions.reads import Reads, Rows, Subject
+from entitlements.decisions.reads import FeedSubject, Reads, Rows
 from entitlements.errors import DomainError
 from entitlements.secrets import seal
 
@@ -104,7 +104,7 @@ def _counts(state: str, until: float | None) -> bool:
     return state != "retired" or (until is not None and until > clock.now().timestamp())
 
 
-def _of_keys(_: Rows) -> list[Subject]:
+def _of_keys(_: Rows) -> list[FeedSubject]:
     """Whichever key changes, the set may be another."""
     return [("signing_key_id", None)]
 

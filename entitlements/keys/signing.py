@@ -16,7 +16,7 @@ import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.db import transaction
-from django.db.models import BinaryField, Q
+from django.db.models import BinaryField
 from django.db.models.functions import Substr
 from joserfc import jwk
 
@@ -41,6 +41,7 @@ LEAD: Final = timedelta(seconds=2 * JWKS_SECONDS)
 TAIL: Final = timedelta(seconds=JWKS_SECONDS + 300)
 """The longest token and one cache: so long a retired key stays published."""
 ROTATE_AFTER: Final = timedelta(days=30)
+
 
 class AlreadyWithdrawn(DomainError):
     """The key was already withdrawn."""

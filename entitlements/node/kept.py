@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from entitlements.codes import Code
-from entitlements.decisions.reads import About, Rows, Subject, Values
+from entitlements.decisions.reads import About, FeedSubject, Rows, Values
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
 
@@ -27,7 +27,7 @@ type _Key = tuple[str, tuple[object, ...]]
 class _KeptRows:
     rows: Rows
     position: int
-    about: frozenset[Subject]
+    about: frozenset[FeedSubject]
 
 
 class KeptRows:
@@ -36,8 +36,8 @@ class KeptRows:
     def __init__(self, snapshots: Snapshots) -> None:
         self._snapshots = snapshots
         self._kept: dict[_Key, _KeptRows] = {}
-        self._of: dict[Subject, set[_Key]] = {}
-        self._passed: dict[Subject, int] = {}
+        self._of: dict[FeedSubject, set[_Key]] = {}
+        self._passed: dict[FeedSubject, int] = {}
         self._passed_all = 0
         self._generation = 0
 
@@ -64,7 +64,7 @@ class KeptRows:
                 return rows
         raise Closed(Code.FEED_UNKNOWN)
 
-    def drop(self, subjects: Iterable[Subject], seq: int) -> None:
+    def drop(self, subjects: Iterable[FeedSubject], seq: int) -> None:
         """Throw away what was read about any of these before the change `seq`."""
         for column, key in subjects:
             for subject in ((column, key), (column, None)):
@@ -114,4 +114,3 @@ class KeptRows:
 
 def _key(statement: str, values: Values) -> _Key:
     return statement, tuple(values.values() if isinstance(values, dict) else values)
-

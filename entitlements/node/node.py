@@ -26,6 +26,8 @@ from entitlements.feed.changes import Kind
 from entitlements.node.bearer import Bearers
 from entitlements.node.directory import Directory
 from entitlements.node.feed import Change, Feed
+from entitlements.node.kept import KeptRows
+from entitlements.node.reading import Reading
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import SnapshotInUse, Snapshots
@@ -64,6 +66,7 @@ class Node:
             kwargs={"autocommit": True},
         )
         self.snapshots = Snapshots(self.pool)
+        self.kept = KeptRows(self.snapshots)
         self.directory = Directory(self.snapshots)
         self.bearers = Bearers(self.snapshots, self.directory)
         confirms = None if feed_address == address else self._sees_feed
@@ -102,6 +105,10 @@ class Node:
         await self.strangers.close()
         await self.pool.close()
         clock.forget()
+
+    def reading(self) -> Reading:
+        """Return the reads of one request at an issuer."""
+        return Reading(self.snapshots, self.kept)
 
     def check_open(self) -> None:
         """Refuse to serve without a living lease and a trustworthy clock. Raises Closed."""
@@ -160,11 +167,13 @@ class Node:
         """Apply what the feed says; called in its order, before it acknowledges. Waits for nothing."""
         if changes is None:
             self.snapshots.forget()
+            self.kept.forget()
             self._forget_shared()
             self._run(self._recheck(None))
             return
         agents: set[str] = set()
         for change in changes:
+            self.kept.drop_all(change.seq)
             if change.agent is None:
                 self.snapshots.drop_all(change.seq)
             else:

@@ -18,7 +18,7 @@ from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code, Next, meaning
 from entitlements.decisions import facts, guardrails, policy, scopes
-from entitlements.decisions.reads import Reads, Subject
+from entitlements.decisions.reads import FeedSubject, Reads
 from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
 from entitlements.errors import DomainError
@@ -46,6 +46,8 @@ GROUP BY g.id
 _LATEST: Final = """
 SELECT id FROM entitlements_session WHERE client_id = %s AND sign_in_sha256 = %s ORDER BY started_at DESC LIMIT 1
 """
+
+
 class NotIssued(DomainError):
     """The token may not be issued."""
 
@@ -144,7 +146,7 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The grants that a token could stand on, with their tools and the groups they are given to: what must be locked."""
+    """The grants that a token could stand on, with their tools and the groups that they are given to."""
 
     grants: tuple[UUID, ...]
     tools: tuple[int, ...]
@@ -210,7 +212,7 @@ async def candidates(reads: Reads, token_request: TokenRequest) -> Candidates:
     if caller.agent_pk is None:
         return Candidates((), (), ())
     known = {"agent": caller.agent_pk, "system": target.pk, "person": person.pk if person else None}
-    about: list[Subject] = [("agent_id", caller.agent_pk), ("system_id", target.pk)]
+    about: list[FeedSubject] = [("agent_id", caller.agent_pk), ("system_id", target.pk)]
     about += [("person_id", person.pk)] if person else []
     rows = await reads.kept(_CANDIDATES, known, lambda _: about)
     tools, groups = {tool for row in rows for tool in row[1]}, {group for row in rows for group in row[2]}
@@ -222,7 +224,7 @@ async def session_of(reads: Reads, token_request: TokenRequest) -> UUID | None:
     if token_request.session is not None or token_request.sign_in is None:
         return token_request.session
     asked = [token_request.caller.pk, token_request.sign_in.digest]
-    about: list[Subject] = [("client_id", token_request.caller.pk), ("agent_id", token_request.caller.agent_pk)]
+    about: list[FeedSubject] = [("client_id", token_request.caller.pk), ("agent_id", token_request.caller.agent_pk)]
     rows = await reads.kept(_LATEST, asked, lambda rows: [*about, ("session_id", rows[0][0])])
     return rows[0][0] if rows else None
 

@@ -12,11 +12,10 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements import addresses
-from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code, meaning
 from entitlements.decisions import policy, scopes
-from entitlements.decisions.reads import Reads, Subject
+from entitlements.decisions.reads import FeedSubject, Reads
 from entitlements.decisions.snapshot import AgentFacts, Issuance
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
 from entitlements.errors import NotFound
@@ -25,7 +24,7 @@ from entitlements.feed.locks import Lock
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow, Status
 
-from .issue import NewToken, Subject, TokenRequest
+from .issue import NewToken, TokenRequest
 
 ID_JAG_TYP: Final = "oauth-id-jag+jwt"
 ACCESS_TOKEN_TYP: Final = "at+jwt"  # noqa: S105 - a media type
@@ -42,41 +41,29 @@ FROM entitlements_client c, entitlements_system y WHERE c.id = %s AND y.id = %s
 
 
 def id_jag_claims(
-    caller: Caller,
-    target: Target,
-    subject: Subject,
-    new_token: NewToken,
-    *,
-    name_there: str,
-    resource: str,
-    signed_in: Mapping[str, Any],
+    token_request: TokenRequest, new_token: NewToken, *, name_there: str, resource: str, signed_in: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the claims of an ID-JAG (draft -04) for the authorization server and one resource of `target`.
+    """Return the claims of an ID-JAG (draft -04) for the system's authorization server and one resource of it.
 
     `name_there` is the client's identifier at that server (EMA-I-10); `signed_in` holds the claims about the sign-in.
     """
-    audience = addresses.issuer(target.issuer_path)
+    subject = token_request.subject.login if token_request.subject else ""
+    audience = addresses.issuer(token_request.target.issuer_path)
     return {
-        **_common(addresses.IDP, new_token, subject.login, audience, name_there),
-        **_delegated(caller, new_token, signed_in),
+        **_common(addresses.IDP, new_token, subject, audience, name_there),
+        **_delegated(token_request.caller, new_token, signed_in),
         "resource": resource,
     }
 
 
 def access_token_claims(
-    caller: Caller,
-    target: Target,
-    subject: Subject | None,
-    new_token: NewToken,
-    *,
-    resource: str,
-    signed_in: Mapping[str, Any],
+    token_request: TokenRequest, new_token: NewToken, *, resource: str, signed_in: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the claims of an access token (RFC 9068), acting for its person, or of a client for itself."""
-    if subject is not None:
-        common = _common(target.issuer_path, new_token, subject.login, resource, caller.client_id)
+    caller, person, path = token_request.caller, token_request.subject, token_request.target.issuer_path
+    common = _common(path, new_token, person.login if person else caller.client_id, resource, caller.client_id)
+    if person is not None:
         return {**common, **_delegated(caller, new_token, signed_in)}
-    common = _common(target.issuer_path, new_token, caller.client_id, resource, caller.client_id)
     return {**common, "sub_profile": AI_AGENT} if caller.agent is not None else common
 
 
@@ -167,7 +154,7 @@ async def facts_of_script(reads: Reads, caller: Caller, target: Target) -> Agent
     )
 
 
-def _about_script(caller: Caller, target: Target) -> list[Subject]:
+def _about_script(caller: Caller, target: Target) -> list[FeedSubject]:
     return [("client_id", caller.pk), ("system_id", target.pk)]
 
 

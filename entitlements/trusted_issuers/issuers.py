@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from entitlements import strict
-from entitlements.decisions.reads import Reads, Rows, Subject
+from entitlements.decisions.reads import FeedSubject, Reads, Rows
 from entitlements.errors import DomainError
 from entitlements.keys import jws, public_keys
 from entitlements.upstream import egress
@@ -100,11 +100,11 @@ async def check(unverified: jws.Unverified, issuer: ActiveIssuer, fetch: Fetch) 
     return jws.check(unverified, jws.choose(unverified, fitting))
 
 
-def _about(rows: Rows) -> list[Subject]:
+def _about(rows: Rows) -> list[FeedSubject]:
     return [("trusted_issuer_id", rows[0][0])]
 
 
-def _about_person(rows: Rows) -> list[Subject]:
+def _about_person(rows: Rows) -> list[FeedSubject]:
     pk, _, _, _, link, issuer = rows[0]
     return [("person_id", pk), ("identity_link_id", link), ("trusted_issuer_id", issuer)]
 

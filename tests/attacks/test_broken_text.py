@@ -20,8 +20,8 @@ from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 from tests.attacks.texts import percent
 from tests.entitlements.api import client as api
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import World
 from tests.governance.console import visits
 from tests.governance.scim.directory import PATCH, USER, Directory
 

@@ -29,7 +29,7 @@ from governance.setup import first_admin
 from governance.sign_in import sessions
 from tests import make, second_factor
 from tests.entitlements.api import client as api
-from tests.entitlements.oauth.worlds import World
+from tests.entitlements.edge.worlds import World
 from tests.governance.console import visits
 
 pytestmark = [pytest.mark.django_db, pytest.mark.loopback]

@@ -11,12 +11,12 @@ from audit.context import SYSTEM
 from entitlements.catalog.models import System
 from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.edge import bearer, exchange
 from entitlements.keys import jws, signing
-from entitlements.oauth import bearer, exchange
 from entitlements.tokens.models import IssuedToken
 from tests import make, shared
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import World
 
 REQUIRED = ("requested_token_type", "audience", "subject_token", "subject_token_type")
 

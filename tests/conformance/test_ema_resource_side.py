@@ -10,14 +10,14 @@ import pytest
 
 from audit.context import SYSTEM
 from entitlements.clients import clients
+from entitlements.edge import bearer, documents
 from entitlements.keys import jws, signing
-from entitlements.oauth import bearer, documents
 from entitlements.people import people
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make, shared
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import World
 
 PARTNER_KEY = worlds.new_key("partner")
 

@@ -32,8 +32,8 @@ from entitlements.tokens.models import IssuedToken
 from governance.operations import after_restore
 from scripts import devstack
 from tests.architecture import tree
+from tests.entitlements.edge import worlds
 from tests.entitlements.gateway import world
-from tests.entitlements.oauth import worlds
 from tests.operate import outside
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -40,9 +40,9 @@ from tests import databases, make
 from tests.architecture import tree
 from tests.attacks.web import web
 from tests.audit.make import Archive
+from tests.entitlements.edge import worlds as oauth
 from tests.entitlements.gateway import scripted, world
 from tests.entitlements.gateway.world import Gateway
-from tests.entitlements.oauth import worlds as oauth
 from tests.governance import companies
 from tests.governance.reviews import worlds as reviews
 from tests.journeys.test_queue_faults import due

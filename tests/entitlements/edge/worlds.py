@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from django.test import Client as Browser
 from joserfc import jwk
 
 from audit.context import SYSTEM
@@ -22,15 +21,16 @@ from entitlements import addresses
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System
 from entitlements.clients.models import Client
+from entitlements.edge import client_authentication, exchange, jwt_bearer
 from entitlements.grants.models import Grant
-from entitlements.keys import jws
-from entitlements.oauth import authentication, bearer, exchange
+from entitlements.keys import jws, signing
 from entitlements.people import people
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken, UsedAssertion
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
+from tests.edge import Browser
 
 STUB = "https://sso.example.org"
 PARTNER = "https://idp.partner.example"
@@ -115,7 +115,7 @@ class World:
 
     def credentials(self, audience: str, **claims: Any) -> dict[str, str]:
         return {
-            "client_assertion_type": authentication.ASSERTION_TYPE,
+            "client_assertion_type": client_authentication.ASSERTION_TYPE,
             "client_assertion": self.assertion(audience, **claims),
         }
 
@@ -146,7 +146,7 @@ class World:
         return str(answer.body["access_token"])
 
     def redeem(self, assertion: str, **form: str | None) -> Answer:
-        usual: dict[str, str | None] = {"grant_type": bearer.GRANT, "assertion": assertion}
+        usual: dict[str, str | None] = {"grant_type": jwt_bearer.GRANT, "assertion": assertion}
         if "client_id" not in form and "client_assertion" not in form:
             usual |= self.credentials(self.audience)
         sent = {name: value for name, value in {**usual, **form}.items() if value is not None}
@@ -176,6 +176,8 @@ def world(*, slug: str = "time", person: str = "alice") -> World:
     )
     people.link_identity(alice, issuer, "u-alice", by=SYSTEM)
     grant = make.grant(agent, entitlement, people=[alice])
+    for path in (addresses.IDP, addresses.issuer_path(slug)):
+        signing.ensure(path)
     return World(alice, agent, client, system, entitlement, grant, issuer, client_key, stub_key)
 
 

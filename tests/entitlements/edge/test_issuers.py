@@ -14,8 +14,8 @@ from django.conf import settings
 from entitlements.keys import jws
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import World
 
 pytestmark = pytest.mark.loopback
 

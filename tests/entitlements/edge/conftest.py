@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from tests import shared
 
 if TYPE_CHECKING:
-    from tests.entitlements.oauth import worlds
+    from tests.entitlements.edge import worlds
 
 
 def _world() -> worlds.World:
-    from tests.entitlements.oauth import worlds  # noqa: PLC0415 - the settings are known only now
+    from tests.entitlements.edge import worlds  # noqa: PLC0415 - the settings are known only now
 
     return worlds.world()
 

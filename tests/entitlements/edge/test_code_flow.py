@@ -25,8 +25,8 @@ from entitlements.clients.models import AuthorizationCode, Client, OAuthAccessTo
 from entitlements.keys import signing
 from entitlements.people import people
 from tests import make
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import Answer, World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import Answer, World
 
 BACK = "http://127.0.0.1:7777/back"
 VERIFIER = "v" * 64

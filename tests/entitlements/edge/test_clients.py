@@ -11,11 +11,11 @@ import pytest
 from joserfc.jws import serialize_compact
 
 from audit.models import Event
-from entitlements.oauth import authentication
+from entitlements.edge.client_authentication import ASSERTION_TYPE
 from entitlements.tokens.models import UsedAssertion
 from tests import make
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import World
 
 
 def _basic(client_id: str, secret: str) -> str:
@@ -127,10 +127,14 @@ def test_an_unknown_grant_type_is_refused_and_recorded(world: World) -> None:
 
 
 def test_an_assertion_that_names_no_key_serves_a_client_that_has_only_one(world: World) -> None:
-    form = world.exchange_form(client_assertion_type=authentication.ASSERTION_TYPE, client_assertion=_nameless(world))
+    form = world.exchange_form(
+        client_assertion_type=ASSERTION_TYPE, client_assertion=_nameless(world)
+    )
     assert world.post("/idp/token", form).status == 200
     make.rewrite(world.client, jwks=worlds.key_set(world.client_key, worlds.new_key("c2")))
-    form = world.exchange_form(client_assertion_type=authentication.ASSERTION_TYPE, client_assertion=_nameless(world))
+    form = world.exchange_form(
+        client_assertion_type=ASSERTION_TYPE, client_assertion=_nameless(world)
+    )
     assert world.post("/idp/token", form).error[:2] == (401, "invalid_client")
 
 

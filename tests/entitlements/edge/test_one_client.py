@@ -20,8 +20,8 @@ from entitlements.revocation.revocation import Target
 from entitlements.sessions.models import Session
 from entitlements.tokens import presented
 from tests import make
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import World
 
 
 @pytest.fixture

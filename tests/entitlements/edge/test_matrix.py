@@ -22,8 +22,8 @@ from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
 from tests import make
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import Answer, World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import Answer, World
 
 WHY = "for the test"
 

@@ -8,9 +8,9 @@ import pytest
 from django.db import InterfaceError, InternalError, OperationalError
 
 from audit.refusals import refusals
+from entitlements.edge import forms
 from entitlements.keys import signing
-from entitlements.oauth import forms
-from tests.entitlements.oauth.worlds import Answer, World
+from tests.entitlements.edge.worlds import Answer, World
 
 CLEAN = {"error": "temporarily_unavailable", "code": "record_unavailable"}
 DOORS = ["/idp/token", "/idp/introspect", "/idp/revoke", "/as/time/token", "/as/time/introspect", "/as/time/revoke"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from entitlements.oauth import forms
+from entitlements.edge import forms
 
 FORM = "application/x-www-form-urlencoded"
 

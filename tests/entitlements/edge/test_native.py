@@ -11,8 +11,8 @@ from entitlements.catalog import tools
 from entitlements.catalog.models import EntitlementTool, System, Tool
 from entitlements.grants.models import GrantLine
 from tests import make
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import World
 
 pytestmark = pytest.mark.django_db
 REFUSED = (400, "access_denied", "grant_narrower_than_scope")

@@ -22,8 +22,8 @@ from entitlements.sessions.models import Session
 from entitlements.tokens import presented, tokens
 from entitlements.tokens.models import IssuedToken
 from tests import make
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import Answer, World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import Answer, World
 
 API = "http://localhost:8000/api/v1"
 

@@ -20,9 +20,9 @@ from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
-from tests.entitlements.oauth import test_code_flow as flow
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import PARTNER, World
+from tests.entitlements.edge import test_code_flow as flow
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import PARTNER, World
 
 HOUR, DAY = 3600, 24 * 3600
 LOGOUT: dict[str, Any] = {"http://schemas.openid.net/event/backchannel-logout": {}}

@@ -18,8 +18,8 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.tokens.models import IssuedToken, TokenGrant
 from tests import databases, make, shared
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import World
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
