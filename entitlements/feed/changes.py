@@ -42,7 +42,9 @@ class Kind(StrEnum):
 
 def note(kind: Kind, subject: str, *, agent_id: int | None = None) -> int:
     """Note one change in the running transaction; returns the row's id, from which `position` finds its place."""
-    change = Change.objects.create(kind=kind, subject=subject, agent_id=agent_id, noted_at=clock.now())
+    change = Change.objects.create(
+        kind=kind, subject=subject, agent_id=agent_id, concerns_all=agent_id is None, noted_at=clock.now()
+    )
     return int(change.pk)
 
 
