@@ -18,6 +18,7 @@ APP: Final = {
     "leaves": "SELECT",
     "nodes": "SELECT",
     "checkpoints": "SELECT",
+    "producers": "SELECT",
     "cursors": "SELECT, INSERT, UPDATE, DELETE",
     "subject_keys": "SELECT, INSERT, UPDATE",
     "stranger_counts": "SELECT, INSERT, UPDATE, DELETE",
@@ -31,6 +32,8 @@ SEAL: Final = {
     "nodes": "SELECT, INSERT",
     "checkpoints": "SELECT, INSERT",
 }
+FUNCTIONS: Final = ("ensure_event_months", "issue_token_v1")
+"""What runs with the owner's rights; the application may call it."""
 ORDINARY: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 
@@ -74,4 +77,5 @@ def _statements(
         if allowed:
             yield sql.SQL("GRANT " + allowed + " ON {} TO {}").format(thing, to)
     if other:
-        yield sql.SQL("GRANT EXECUTE ON FUNCTION ensure_event_months TO {}").format(to)
+        for name in FUNCTIONS:
+            yield sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(sql.Identifier(name), to)
