@@ -32,7 +32,7 @@ SEAL: Final = {
     "nodes": "SELECT, INSERT",
     "checkpoints": "SELECT, INSERT",
 }
-FUNCTIONS: Final = ("ensure_event_months", "issue_token_v1")
+FUNCTIONS: Final = ("ensure_event_months", "issue_token_v1", "revoke_tokens_v1")
 """What runs with the owner's rights; the application may call it."""
 ORDINARY: Final = "SELECT, INSERT, UPDATE, DELETE"
 

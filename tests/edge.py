@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -16,13 +18,15 @@ from django.test import Client
 
 from audit.draft import Draft
 from audit.refusals import refusals
-from entitlements import prepared, ratelimits
+from entitlements import addresses, prepared, ratelimits
+from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.decisions import own_connection
 from entitlements.decisions.own_connection import OwnConnection
 from entitlements.edge import issuer
 from entitlements.edge.door import Received
 from entitlements.edge.used_here import UsedHere
+from entitlements.keys import signing
 from entitlements.node.refusals import Closed
 from entitlements.tokens import ending, issuing
 from entitlements.tokens.ending import Ending
@@ -70,13 +74,19 @@ class OwnTransaction:
         return self._used.claim(claim)
 
     async def mint(self, basis: Basis, row: TokenRow, event: Draft, claims: Claims) -> Answer:
-        return _written(issuing.PSYCOPG, issuing.mint(basis, row, event, uuid4(), claims))
+        moved, basis = basis.decided, replace(basis, decided=datetime.now(UTC))
+        if abs((moved - basis.decided).total_seconds()) < 1:
+            basis = replace(basis, decided=moved)
+        written = write(issuing.PSYCOPG, issuing.mint(basis, row, event, uuid4(), claims))
+        if moved != basis.decided and written.outcome is Outcome.ISSUED:
+            _move(row, moved)
+        return written
 
     async def end(self, what: Ending, event: Draft, proof: Claim | None) -> Answer:
-        return _written(ending.PSYCOPG, ending.parameters(what, event, uuid4(), proof))
+        return write(ending.PSYCOPG, ending.parameters(what, event, uuid4(), proof))
 
     async def refuse(self, event: Draft, proof: Claim | None) -> bool:
-        written = _written(issuing.PSYCOPG, issuing.refuse(event, uuid4(), Claims(proof=proof)))
+        written = write(issuing.PSYCOPG, issuing.refuse(event, uuid4(), Claims(proof=proof)))
         return written.outcome is not Outcome.REPLAYED
 
     async def count_stranger(self, kind: str, source: str) -> None:
@@ -106,10 +116,19 @@ def request(
     method: str, path: str, headers: dict[str, str], body: bytes = b"", source: str = "127.0.0.1"
 ) -> HttpResponse:
     """Answer one request as the edge does."""
+    _make_key(path)
     received = Received(method, path, headers, body, source)
     answer = own_connection.run(issuer.answer(OUTSIDE, received))
     given = {name.decode().title(): value.decode() for name, value in answer.headers}
     return HttpResponse(answer.body, status=answer.status, headers=given)
+
+
+def _make_key(path: str) -> None:
+    """Give the issuer its key: registering a system does, and rows that a test makes without are given one here."""
+    name, slug, endpoint = issuer.parts(path)
+    where = addresses.IDP if name == addresses.IDP else addresses.issuer_path(slug)
+    if endpoint == "token" and (name == addresses.IDP or System.objects.filter(slug=slug).exists()):
+        signing.ensure(where)
 
 
 @contextlib.contextmanager
@@ -121,7 +140,16 @@ def closed() -> Iterator[None]:
         raise Closed(Code.RECORD_UNAVAILABLE) from why
 
 
-def _written(statement: str, values: list[Any]) -> Answer:
+def _move(row: TokenRow, moved: datetime) -> None:
+    """Let a token be of the time that the test has moved the clock to: the database's own cannot be moved."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE entitlements_issuedtoken SET issued_at = %s WHERE jti = %s", [moved, row.jti])
+        if row.begins:
+            cursor.execute("UPDATE entitlements_session SET started_at = %s WHERE id = %s", [moved, row.session])
+        cursor.execute("UPDATE entitlements_session SET last_used_at = %s WHERE id = %s", [moved, row.session])
+
+
+def write(statement: str, values: list[Any]) -> Answer:
     with closed(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, values)
         return issuing.answer(cursor.fetchone())

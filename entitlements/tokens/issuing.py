@@ -85,6 +85,7 @@ class Outcome(StrEnum):
     REPLAYED = "replayed"
     BEHIND = "behind"
     STALE = "stale"
+    REVOKED = "revoked"
 
 
 @dataclass(frozen=True, slots=True)

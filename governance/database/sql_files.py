@@ -32,6 +32,7 @@ FILES: Final = (
     "entitlements/clients/sql/client_credential_acceptance.sql",
     "entitlements/clients/sql/client_credential_in_use.sql",
     "entitlements/tokens/sql/issue_token_v1.sql",
+    "entitlements/tokens/sql/revoke_tokens_v1.sql",
     "governance/people/sql/person_accounts.sql",
     "governance/conflicts_of_interest/sql/conflict.sql",
     "governance/out_of_office/sql/delegation.sql",

@@ -166,9 +166,7 @@ def _present(world: worlds.World, kind: str, token: str) -> Any:  # noqa: ANN401
         case "id-jag":
             return world.redeem(token).response
         case "assertion":
-            return world.alone(
-                client_assertion_type=ASSERTION_TYPE, client_assertion=token
-            ).response
+            return world.alone(client_assertion_type=ASSERTION_TYPE, client_assertion=token).response
     return world.http.get("/api/v1/agents", headers={"Authorization": f"Bearer {token}"})
 
 

@@ -127,14 +127,10 @@ def test_an_unknown_grant_type_is_refused_and_recorded(world: World) -> None:
 
 
 def test_an_assertion_that_names_no_key_serves_a_client_that_has_only_one(world: World) -> None:
-    form = world.exchange_form(
-        client_assertion_type=ASSERTION_TYPE, client_assertion=_nameless(world)
-    )
+    form = world.exchange_form(client_assertion_type=ASSERTION_TYPE, client_assertion=_nameless(world))
     assert world.post("/idp/token", form).status == 200
     make.rewrite(world.client, jwks=worlds.key_set(world.client_key, worlds.new_key("c2")))
-    form = world.exchange_form(
-        client_assertion_type=ASSERTION_TYPE, client_assertion=_nameless(world)
-    )
+    form = world.exchange_form(client_assertion_type=ASSERTION_TYPE, client_assertion=_nameless(world))
     assert world.post("/idp/token", form).error[:2] == (401, "invalid_client")
 
 

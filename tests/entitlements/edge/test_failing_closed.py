@@ -8,8 +8,8 @@ import pytest
 from django.db import InterfaceError, InternalError, OperationalError
 
 from audit.refusals import refusals
-from entitlements.edge import forms
-from entitlements.keys import signing
+from entitlements import prepared
+from tests import edge
 from tests.entitlements.edge.worlds import Answer, World
 
 CLEAN = {"error": "temporarily_unavailable", "code": "record_unavailable"}
@@ -30,8 +30,12 @@ def test_a_refusal_that_cannot_be_recorded_is_not_given(
     def fails(*_: object, **__: object) -> None:
         raise failure
 
+    def fails_cleanly(*_: object) -> None:
+        with edge.closed():
+            raise failure
+
     monkeypatch.setattr(refusals, "count_stranger", fails)
-    monkeypatch.setattr(refusals, "record", fails)
+    monkeypatch.setattr(edge, "write", fails_cleanly)
 
     says_nothing_else(world.post(door, {"grant_type": "none"}))  # of a stranger
     form = {"grant_type": "none", **world.credentials(world.idp if "idp" in door else world.audience)}
@@ -46,9 +50,9 @@ def test_a_database_that_fails_in_the_middle_is_no_error_of_the_program(
     def fails(*_: object, **__: object) -> None:
         raise InternalError("cannot execute INSERT in a read-only transaction")
 
-    monkeypatch.setattr(forms, "read", fails)
+    monkeypatch.setattr(prepared, "rows", fails)
 
-    says_nothing_else(world.post(door, {"grant_type": "none"}))
+    says_nothing_else(world.post(door, {"grant_type": "none", "client_id": "x", "client_secret": "y"}))
 
 
 @pytest.mark.parametrize("address", ["/idp/jwks.json", "/as/time/jwks.json"])
@@ -56,7 +60,7 @@ def test_key_sets_fail_cleanly_too(world: World, monkeypatch: pytest.MonkeyPatch
     def fails(*_: object) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(signing, "jwks", fails)
+    monkeypatch.setattr(prepared, "rows", fails)
 
     answer = world.http.get(address)
 
