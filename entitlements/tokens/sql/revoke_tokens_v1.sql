@@ -38,8 +38,8 @@ BEGIN
     END IF;
     IF p_named IS NOT NULL THEN
         UPDATE entitlements_issuedtoken t SET revoked_at = p_at, revoke_reason = p_reason WHERE t.jti = ANY(p_living);
-        INSERT INTO entitlements_change (kind, subject, agent_id, client_id, token_id, concerns_all, noted_at)
-        SELECT 'token', 'token:' || p_named, t.agent_id, t.client_id, p_named, false, p_at
+        INSERT INTO entitlements_change (kind, subject, agent_id, token_id, concerns_all, noted_at)
+        SELECT 'token', 'token:' || p_named, t.agent_id, p_named, false, p_at
         FROM entitlements_issuedtoken t WHERE t.jti = p_named;
     ELSE
         UPDATE entitlements_oauthaccesstoken t SET expires = p_at, updated = p_at

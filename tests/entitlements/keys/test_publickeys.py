@@ -170,6 +170,6 @@ def test_a_weak_key_that_was_stored_before_checks_no_signature() -> None:
     )
     trusted = own_connection.run(issuers.trusted(own_connection.READS, "https://a.example", "id_jag"))
     assert trusted is not None
+    token = jws.read(jws.sign({"iss": "a"}, key, "JWT"))
     with pytest.raises(public_keys.BadKey):
-        token = jws.read(jws.sign({"iss": "a"}, key, "JWT"))
         own_connection.run(issuers.check(token, trusted, egress.fetch_json))
