@@ -2,14 +2,15 @@
 -- that nothing is issued on facts that were taken away meanwhile. Call it as one statement, in autocommit.
 --
 -- In. `p_action`: 'token.issued' mints; 'token.refused' records what the node decided itself, and 'producer.ended' a
---   lost producer. `p_decided`: the node's clock when it decided; also the time of the token, the session and the event.
+--   lost producer. `p_decided`: the node's clock when it decided; also the time of token, session and event.
 --   `p_position`: the place in the feed up to which all its facts held. `p_locks`: numbers of advisory locks, in the
---   order of `Lock`. p_agent .. p_token: the primary keys of all that the decision stood on, for the feed (`p_people`:
---   subject, sponsor, owner; `p_grants`, `p_tools`, `p_groups`: all that were locked). p_jti .. p_parent: the row of the
---   token. `p_session`: the session of the token; with `p_sign_in` it begins now. `p_proof_*`: the client's assertion,
---   `p_claim_*`: the assertion that is redeemed, `p_authorization_code`: the digest of an authorization code: each is used once.
---   Events are canonical bytes in two halves around the number: `p_event_*` is what happens, `p_used_*` what happens
---   instead when `p_claim_*` or `p_authorization_code` was used before, `p_begun_*` the beginning of the session.
+--   order of `Lock`. p_agent .. p_signing_key: the primary keys of all that the decision stood on, which the feed must
+--   not have named since (`p_people`: subject, sponsor, owner; `p_grants`, `p_tools`, `p_groups`: all that were looked
+--   at). p_jti .. p_parent: the row of the token. `p_session`: its session; with `p_sign_in` it begins now.
+--   Used once: `p_proof_*`, the client's own assertion; `p_claim_*`, the assertion that is redeemed;
+--   `p_authorization_code`, a code's digest. Events are canonical bytes in two halves around the number: `p_event_*`
+--   is what happens; `p_used_*` happens instead when `p_claim_*` or the code was used before; `p_begun_*` is the
+--   beginning of the session.
 -- Out. `outcome`: 'issued' or 'refused': as asked. 'used': the assertion or code was used before; `p_used_*` is in the
 --   record. 'replayed': the client's own assertion was used before; nothing is written: count a stranger. 'behind': a
 --   fact changed (`code` says which): read anew, decide again. 'stale': decided over 2 s ago, or in the future. These
@@ -59,7 +60,12 @@ BEGIN
             outcome := 'stale';
             RETURN;
         END IF;
-        PERFORM FROM entitlements_change c WHERE c.seq > p_position AND (c.agent_id IS NULL OR c.agent_id = p_agent);
+        PERFORM FROM entitlements_change c WHERE c.seq > p_position AND (
+            c.concerns_all OR c.agent_id = p_agent OR c.client_id = p_client OR c.system_id = p_system
+            OR c.person_id = ANY(p_people) OR c.group_id = ANY(p_groups) OR c.tool_id = ANY(p_tools)
+            OR c.grant_id = ANY(p_grants) OR c.session_id = p_session OR c.token_id = p_parent
+            OR c.trusted_issuer_id = p_trusted_issuer OR c.identity_link_id = p_identity_link
+            OR c.signing_key_id = p_signing_key);
         IF FOUND THEN
             outcome := 'behind';
             code := 'feed';
@@ -118,7 +124,8 @@ BEGIN
         END IF;
     END IF;
     IF p_authorization_code IS NOT NULL THEN
-        DELETE FROM entitlements_authorizationcode c WHERE c.code = p_authorization_code AND c.application_id = p_client;
+        DELETE FROM entitlements_authorizationcode c
+         WHERE c.code = p_authorization_code AND c.application_id = p_client;
         IF NOT FOUND THEN
             outcome := 'used';
         END IF;
@@ -139,14 +146,16 @@ BEGIN
             RETURN;
         END IF;
     ELSIF outcome = 'issued' AND p_session IS NOT NULL THEN
-        UPDATE entitlements_session n SET last_used_at = p_decided WHERE n.id = p_session AND n.last_used_at < p_decided;
+        UPDATE entitlements_session n SET last_used_at = p_decided
+         WHERE n.id = p_session AND n.last_used_at < p_decided;
     END IF;
     IF outcome = 'issued' AND p_kind = 'id_token' THEN
         INSERT INTO entitlements_oauthidtoken (jti, user_id, application_id, expires, scope, created, updated)
         VALUES (p_jti, p_person, p_client, p_expires, p_scope, p_decided, p_decided) RETURNING id INTO id_token;
         INSERT INTO entitlements_oauthaccesstoken (token, token_checksum, user_id, application_id, id_token_id, expires,
                                                    scope, resource, created, updated)
-        VALUES ('', p_opaque_sha256, p_person, p_client, id_token, p_opaque_expires, p_scope, '[]', p_decided, p_decided);
+        VALUES ('', p_opaque_sha256, p_person, p_client, id_token, p_opaque_expires, p_scope, '[]', p_decided,
+                p_decided);
     ELSIF outcome = 'issued' THEN
         INSERT INTO entitlements_issuedtoken (jti, kind, system_id, client_id, agent_id, person_id, session_id, scope,
                                               parent, issued_at, expires_at, revoke_reason, trace)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 from django.db import connection
@@ -16,6 +16,7 @@ from audit import clock
 from audit.actions import Action
 from audit.context import Principal
 from audit.draft import Draft, draft
+from audit.models import Event, Pending
 from entitlements.agents.models import Agent
 from entitlements.clients.models import Client
 from entitlements.decisions import guardrails
@@ -23,9 +24,10 @@ from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
+from entitlements.sessions.models import Session
 from entitlements.tokens import issuing
 from entitlements.tokens.issuing import Answer, Basis, BegunSession, Claim, Claims, Producer, TokenRow
-from entitlements.tokens.models import IssuedToken
+from entitlements.tokens.models import IssuedToken, UsedAssertion
 from tests import make
 
 
@@ -132,7 +134,17 @@ def used() -> Draft:
     return event(Action.TOKEN_REFUSED, code="assertion_replayed")
 
 
-def ids(answer: Answer) -> UUID:
-    """Return the session that an answer names."""
-    assert answer.session is not None
-    return answer.session
+def recorded(node: Node) -> list[Event]:
+    """Return the events of a node's producer, in their order."""
+    return list(Event.objects.filter(producer=node.producer.uuid).order_by("sequence"))
+
+
+def nothing_was_written(node: Node) -> bool:
+    """Tell whether nothing at all is left of a node's calls."""
+    return not (
+        recorded(node)
+        or IssuedToken.objects.exists()
+        or UsedAssertion.objects.exists()
+        or Session.objects.exists()
+        or Pending.objects.filter(producer=node.producer.uuid).exists()
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -14,13 +13,7 @@ from django.db import transaction
 from audit import clock
 from audit.actions import Action
 from audit.models import Event, Pending
-from entitlements.agents.models import Agent
-from entitlements.catalog.models import System
-from entitlements.clients.models import AuthorizationCode, Client, OAuthAccessToken
-from entitlements.feed import changes
-from entitlements.feed.models import Change
-from entitlements.grants.models import Grant
-from entitlements.people.models import Person
+from entitlements.clients.models import AuthorizationCode, OAuthAccessToken
 from entitlements.sessions.models import Session
 from entitlements.tokens import issuing
 from entitlements.tokens.issuing import Answer, Claims, Outcome, OutOfOrder, Producer
@@ -34,21 +27,6 @@ pytestmark = pytest.mark.django_db
 made_world, world = shared.world(nodes.node)
 
 
-def recorded(node: Node) -> list[Event]:
-    """Return the events of a node's producer, in their order."""
-    return list(Event.objects.filter(producer=node.producer.uuid).order_by("sequence"))
-
-
-def nothing_was_written(node: Node) -> bool:
-    return not (
-        recorded(node)
-        or IssuedToken.objects.exists()
-        or UsedAssertion.objects.exists()
-        or Session.objects.exists()
-        or Pending.objects.filter(producer=node.producer.uuid).exists()
-    )
-
-
 # ---------------------------------------------------------------------------------------------------------- issued
 
 
@@ -59,7 +37,7 @@ def test_a_token_its_grants_its_event_and_its_pending_row_are_written_in_one_cal
     token = IssuedToken.objects.get(pk=row.jti)
     assert (token.issued_at, token.expires_at, token.scope) == (basis.decided, row.expires, row.scope)
     assert TokenGrant.objects.get(token=token).grant_id == world.grant.pk
-    (event,) = recorded(world)
+    (event,) = nodes.recorded(world)
     assert (event.action, event.at, event.sequence) == ("token.issued", basis.decided, 1)
     assert f"token:{row.jti}" in event.links
     assert event.parsed["producer"] == str(world.producer.uuid)
@@ -83,7 +61,8 @@ def test_a_session_begins_with_its_first_token_and_is_touched_by_the_next(world:
     first = world.row(session=uuid4(), begins=world.begins())
     answer = world.mint(row=first)
     assert (answer.outcome, answer.session, answer.sequence) == (Outcome.ISSUED, first.session, 2)
-    assert [(event.sequence, event.action) for event in recorded(world)] == [(1, "session.begun"), (2, "token.issued")]
+    numbered = [(event.sequence, event.action) for event in nodes.recorded(world)]
+    assert numbered == [(1, "session.begun"), (2, "token.issued")]
     session = Session.objects.get(pk=first.session)
     assert (session.agent, session.person, session.client) == (world.agent, world.person, world.client)
     assert IssuedToken.objects.get(pk=first.jti).session_id == session.pk
@@ -129,7 +108,7 @@ def test_an_assertion_is_used_once_and_its_second_use_is_recorded_as_refused(wor
     assert world.mint(claims=claims).outcome is Outcome.ISSUED
     answer = world.mint(row=world.row(session=uuid4(), begins=world.begins()), claims=claims)
     assert (answer.outcome, answer.sequence) == (Outcome.USED, 2)
-    assert [(event.action, event.code) for event in recorded(world)][1] == ("token.refused", "assertion_replayed")
+    assert [(event.action, event.code) for event in nodes.recorded(world)][1] == ("token.refused", "assertion_replayed")
     assert IssuedToken.objects.count() == 1
     assert not Session.objects.exists()
 
@@ -142,14 +121,14 @@ def test_a_claim_is_kept_when_the_request_is_refused(world: Node) -> None:
     assert claims.proof is not None
     assert (claim.jti, claim.expires_at) == ("p", claims.proof.expires + issuing.MARGIN)
     assert world.mint(claims=replace(claims, proof=None)).outcome is Outcome.USED
-    assert [event.code for event in recorded(world)] == ["no_grant", "assertion_replayed"]
+    assert [event.code for event in nodes.recorded(world)] == ["no_grant", "assertion_replayed"]
 
 
 def test_a_refusal_on_a_used_assertion_says_that_it_was_used(world: Node) -> None:
     claims = Claims(assertion=nodes.claim("a"), used=nodes.used())
     world.refuse(claims)
     assert world.refuse(claims).outcome is Outcome.USED
-    assert [event.code for event in recorded(world)] == ["no_grant", "assertion_replayed"]
+    assert [event.code for event in nodes.recorded(world)] == ["no_grant", "assertion_replayed"]
 
 
 def test_a_client_whose_own_assertion_was_used_is_a_stranger_and_writes_nothing(world: Node) -> None:
@@ -159,103 +138,7 @@ def test_a_client_whose_own_assertion_was_used_is_a_stranger_and_writes_nothing(
     for answer in (world.mint(claims=claims), world.refuse(claims)):
         assert (answer.outcome, answer.sequence) == (Outcome.REPLAYED, None)
     assert UsedAssertion.objects.count() == 1
-    assert recorded(world) == []
-
-
-# ------------------------------------------------------------------------------------------------- behind and stale
-
-
-@pytest.mark.parametrize("ago", [timedelta(seconds=2.5), timedelta(seconds=-1.5)])
-def test_what_was_decided_long_ago_or_in_the_future_is_stale(world: Node, ago: timedelta) -> None:
-    claims = Claims(assertion=nodes.claim("a"), used=nodes.used())
-    answer = world.mint(world.basis(decided=clock.now() - ago), claims=claims)
-    assert (answer.outcome, answer.sequence) == (Outcome.STALE, None)
-    assert nothing_was_written(world)
-
-
-def behind(node: Node, code: str) -> bool:
-    """Tell whether a token is refused as decided on facts that have changed, and nothing is left of the call."""
-    claims = Claims(proof=nodes.claim("p", "client:c"), assertion=nodes.claim("a"), used=nodes.used())
-    answer = node.mint(claims=claims)
-    assert (answer.outcome, answer.code, answer.sequence) == (Outcome.BEHIND, code, None)
-    return not (recorded(node) or IssuedToken.objects.exists() or UsedAssertion.objects.exists())
-
-
-def test_a_change_past_the_nodes_position_that_concerns_the_request_leaves_it_behind(world: Node) -> None:
-    basis = world.basis()
-    Change.objects.create(seq=basis.position + 1, kind="agent", subject="a", agent=world.agent, noted_at=clock.now())
-    answer = world.mint(basis)
-    assert (answer.outcome, answer.code) == (Outcome.BEHIND, "feed")
-    assert nothing_was_written(world)
-    assert world.mint().outcome is Outcome.ISSUED, "it has read anew"
-
-
-def test_a_change_of_others_holds_nothing_up(world: Node) -> None:
-    basis = world.basis()
-    Change.objects.create(seq=basis.position + 1, kind="agent", subject="b", agent=make.agent(), noted_at=clock.now())
-    assert world.mint(basis).outcome is Outcome.ISSUED
-
-
-def test_a_change_that_concerns_all_leaves_everybody_behind(world: Node) -> None:
-    basis = world.basis()
-    Change.objects.create(seq=basis.position + 1, kind="guardrail", subject="everything", noted_at=clock.now())
-    assert world.mint(basis).outcome is Outcome.BEHIND
-
-
-type Spoil = Any
-
-SPOILT: dict[str, tuple[str, Spoil]] = {
-    "client disabled": ("client", lambda n: Client.objects.filter(pk=n.client.pk).update(status="disabled")),
-    "system disabled": ("system", lambda _: System.objects.update(status="disabled")),
-    "agent suspended": ("agent", lambda _: Agent.objects.update(status="suspended", status_reason="x")),
-    "sponsor disabled": ("agent", lambda n: _disable(n.agent.sponsor_id)),
-    "person disabled": ("person", lambda n: _disable(n.person.pk)),
-    "grant suspended": ("grant", lambda _: Grant.objects.update(state="suspended")),
-    "grant.issued": (
-        "grant",
-        lambda _: Grant.objects.update(state="revoked", ended_at=clock.now(), end_reason="x"),
-    ),
-    "grant ends before the token": (
-        "grant",
-        lambda _: Grant.objects.update(expires_at=clock.now() + timedelta(seconds=30)),
-    ),
-    "grant of another agent": ("grant", lambda _: Grant.objects.update(agent=make.agent())),
-}
-
-
-def _disable(pk: int) -> None:
-    Person.objects.filter(pk=pk).update(is_active=False, disabled_at=clock.now())
-
-
-@pytest.mark.parametrize("name", SPOILT)
-def test_a_row_that_changed_without_a_note_is_met_by_the_last_look(world: Node, name: str) -> None:
-    code, spoil = SPOILT[name]
-    spoil(world)
-    assert behind(world, code)
-
-
-@pytest.mark.parametrize(
-    "ended",
-    [{"ended_at": clock.now(), "end_reason": "x"}, {"expires_at": clock.now()}],
-    ids=["ended", "out of time"],
-)
-def test_a_session_that_ended_issues_nothing(world: Node, ended: dict[str, Any]) -> None:
-    first = world.row(session=uuid4(), begins=world.begins())
-    world.mint(row=first)
-    Session.objects.update(**ended)
-    answer = world.mint(row=world.row(session=first.session))
-    assert (answer.outcome, answer.code) == (Outcome.BEHIND, "session")
-    again = world.mint(row=world.row(session=uuid4(), begins=world.begins()))
-    assert (again.outcome, again.code, again.session) == (Outcome.BEHIND, "sign_in", first.session)
-
-
-def test_a_redeemed_token_that_was_revoked_issues_nothing(world: Node) -> None:
-    first = world.row(kind=IssuedToken.Kind.ID_JAG)
-    world.mint(row=first)
-    assert world.mint(row=world.row(parent=first.jti)).outcome is Outcome.ISSUED
-    IssuedToken.objects.filter(pk=first.jti).update(revoked_at=clock.now(), revoke_reason="x")
-    answer = world.mint(row=world.row(parent=first.jti))
-    assert (answer.outcome, answer.code) == (Outcome.BEHIND, "parent")
+    assert nodes.recorded(world) == []
 
 
 # ---------------------------------------------------------------------------------------------------------- numbers
@@ -270,8 +153,8 @@ def test_numbers_are_dense_whatever_becomes_of_the_calls(world: Node) -> None:
     with pytest.raises(psycopg.errors.UniqueViolation), transaction.atomic():
         world.mint(row=world.row(jti=IssuedToken.objects.get().pk))
     world.mint(row=world.row(session=uuid4(), begins=world.begins()))
-    assert [event.sequence for event in recorded(world)] == [1, 2, 3, 4, 5]
-    assert [event.action for event in recorded(world)] == [
+    assert [event.sequence for event in nodes.recorded(world)] == [1, 2, 3, 4, 5]
+    assert [event.action for event in nodes.recorded(world)] == [
         "token.issued",
         "token.refused",
         "token.refused",
@@ -285,7 +168,7 @@ def test_a_lost_producer_is_ended_by_a_marker_of_the_next() -> None:
     node.mint()
     lost = node.producer.uuid
     node.call(issuing.refuse(node.producer.end(2), node.producer.uuid))
-    (marker,) = recorded(node)
+    (marker,) = nodes.recorded(node)
     assert (marker.action, marker.outcome, marker.sequence) == ("producer.ended", "unknown", 1)
     assert marker.detail == {"producer": str(lost), "committed": 1, "attempted": 3}
 
@@ -309,7 +192,3 @@ def test_an_event_of_another_kind_is_not_recorded(world: Node, which: str) -> No
     parameters[0] = "grant.issued"
     with pytest.raises(psycopg.errors.InvalidParameterValue), transaction.atomic():
         world.call(parameters)
-
-
-def test_the_position_of_the_feed_is_what_a_decision_stands_on(world: Node) -> None:
-    assert world.basis().position == changes.position(None)
