@@ -3,6 +3,8 @@
 What a test made in its own transaction is seen, and what the edge writes is rolled back with it.
 """
 
+# ruff: noqa: ANN401 - as Django's client says them
+
 from __future__ import annotations
 
 import contextlib
@@ -42,11 +44,11 @@ class Reads(OwnConnection):
     def anew(self) -> Reads:
         return self
 
-    async def rows(self, statement: str, values: Any = ()) -> Any:  # noqa: ANN401 - as of the class above
+    async def rows(self, statement: str, values: Any = ()) -> Any:
         with closed():
             return await super().rows(statement, values)
 
-    async def kept(self, statement: str, values: Any, about: Any) -> Any:  # noqa: ANN401 - as above
+    async def kept(self, statement: str, values: Any, about: Any) -> Any:
         with closed():
             return await super().kept(statement, values, about)
 
@@ -64,7 +66,7 @@ class OwnTransaction:
     def reads(self) -> Reads:
         return Reads()
 
-    async def document(self, url: str) -> Any:  # noqa: ANN401 - any JSON
+    async def document(self, url: str) -> Any:
         return egress.read_json(url)
 
     def check_rate(self, client_id: str) -> None:
@@ -97,7 +99,9 @@ class OwnTransaction:
 class Browser(Client):
     """A browser of the console, and a client of the edge: each address is answered by what serves it."""
 
-    def generic(self, method: str, path: str, data: Any = "", *args: Any, **more: Any) -> Any:  # noqa: ANN401
+    def generic(  # type: ignore[override]  # what all callers give by name, it gives on by name
+        self, method: str, path: str, data: Any = "", *args: Any, **more: Any
+    ) -> Any:
         """Answer machine endpoints on the edge; documents stand on the console's host too, and are asked for there."""
         where = path.partition("?")[0]
         if not issuer.serves(where) or issuer.document(where) is not None:

@@ -146,14 +146,13 @@ async def _answered(outside: Outside, received: Received, trace: str, endpoint: 
         attempt.form = forms.read(received.body, received.header("content-type"))
         try:
             answer = await endpoint(attempt)
-            is_final = not attempt.reads.is_from_memory or not _says_inactive(answer)
+            if not (attempt.reads.is_from_memory and _says_inactive(answer)):
+                return _made(answer)
         except DomainError as error:
             if not attempt.reads.is_from_memory or isinstance(error, ratelimits.TooMany):
                 raise
-            is_final = False
-        if not is_final:
-            attempt = _again(attempt)
-            answer = await endpoint(attempt)
+        attempt = _again(attempt)
+        return _made(await endpoint(attempt))
     except ratelimits.TooMany as error:
         await outside.count_stranger(error.code, str(attempt.by))  # by minute: a flood must not flood the record
         body = {"error": "slow_down", "error_description": error.message, "code": error.code}
@@ -162,6 +161,9 @@ async def _answered(outside: Outside, received: Received, trace: str, endpoint: 
         return _refusal(attempt, refused.error, str(refused.event))
     except DomainError as error:
         return await refuse(attempt, error)
+
+
+def _made(answer: Mapping[str, Any] | Answer) -> Answer:
     return answer if isinstance(answer, Answer) else json(answer)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ _PREFLIGHT: Final = (
     (b"access-control-max-age", b"600"),
 )
 
-type Document = Callable[[Reads], Awaitable[Mapping[str, Any] | None]]
+type Document = Callable[[Reads], Coroutine[Any, Any, Mapping[str, Any] | None]]
 
 
 def document(path: str) -> Document | None:

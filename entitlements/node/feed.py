@@ -285,6 +285,4 @@ def _change(row: tuple[Any, ...]) -> Change:
     seq, kind, concerns_all, agent, person, group, client, system, *keys = row
     subjects = [(column, key) for column, key in zip(_KEYS, keys, strict=True) if key is not None]
     subjects += [("group_id", group)] if group is not None else []
-    return Change(
-        seq, kind, concerns_all or kind not in KINDS, agent, person, group, client, system, tuple(subjects)
-    )
+    return Change(seq, kind, concerns_all or kind not in KINDS, agent, person, group, client, system, tuple(subjects))
