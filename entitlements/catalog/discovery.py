@@ -16,7 +16,7 @@ from entitlements.catalog.models import System, Tool, ToolVersion
 from entitlements.definitions import definitions
 from entitlements.definitions.definitions import Consequence
 from entitlements.errors import DomainError, Stale
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.words import Risk
 
@@ -143,7 +143,7 @@ def _changed(tool: Tool, raw: dict[str, Any], digest: str, result: Discovery, *,
     }
     log.record(Action.TOOL_CHANGED, about=tools.about(tool), by=by, detail=detail)
     if stops:
-        changes.note(changes.Kind.TOOL, tools.about(tool)[0])
+        changes.note(subjects.tool(tool.pk))
 
 
 def _gone(tool: Tool, result: Discovery, *, by: Principal) -> None:
@@ -156,7 +156,7 @@ def _gone(tool: Tool, result: Discovery, *, by: Principal) -> None:
     tool.save(update_fields=["state", "version"])
     result.removed.append(tool.name)
     log.record(Action.TOOL_REMOVED, about=tools.about(tool), by=by, detail={"from": was})
-    changes.note(changes.Kind.TOOL, tools.about(tool)[0])
+    changes.note(subjects.tool(tool.pk))
 
 
 def _back(tool: Tool, raw: dict[str, Any], result: Discovery, *, by: Principal) -> None:

@@ -16,7 +16,7 @@ from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.conflicts import independence
 from entitlements.errors import NotFound, ReasonRequired, Stale
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.keys import signing
 from entitlements.people.models import Person
@@ -127,7 +127,7 @@ def edit_system(
         move.quarantine_all(locked, by=by, reason=reason)
         discovery_schedule.schedule_now(locked)
     if changed.keys() & _TIGHTENS:
-        changes.note(changes.Kind.SYSTEM, f"system:{locked.slug}")
+        changes.note(subjects.system(locked.pk))
     return locked
 
 
@@ -156,7 +156,7 @@ def _set(system: System, status: System.Status, action: Action, *, by: Principal
     locked.version += 1
     locked.save(update_fields=["status", "version"])
     log.record(action, about=[f"system:{locked.slug}"], by=by, reason=reason)
-    changes.note(changes.Kind.SYSTEM, f"system:{locked.slug}")
+    changes.note(subjects.system(locked.pk))
     return locked
 
 

@@ -25,7 +25,7 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements import addresses, prepared
 from entitlements.errors import DomainError, NotFound
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.keys.models import SigningKey
 from entitlements.secrets import seal
@@ -187,7 +187,7 @@ def withdraw(kid: str, *, by: Principal, reason: str, since: datetime | None = N
     key.save(update_fields=["state", "sealed_private", "withdrawn_at", "compromised_since"])
     detail = {"was": was, "compromised_since": key.compromised_since.isoformat()}
     log.record(Action.KEY_WITHDRAWN, about=_about(key), by=by, reason=reason, detail=detail)
-    changes.note(changes.Kind.KEY, f"key:{kid}")
+    changes.note(subjects.signing_key(kid, issuer_path))
     if was == SigningKey.State.ACTIVE:
         rotate(issuer_path, by=by, now=True)
     return key
@@ -207,13 +207,14 @@ def reseal(most: int) -> int:
 
 def _activate(key: SigningKey, *, by: Principal) -> None:
     moment = clock.now()
-    SigningKey.objects.filter(issuer=key.issuer, algorithm=key.algorithm, state=SigningKey.State.ACTIVE).update(
-        state=SigningKey.State.RETIRED, retires_at=moment + TAIL
-    )
+    active = SigningKey.objects.filter(issuer=key.issuer, algorithm=key.algorithm, state=SigningKey.State.ACTIVE)
+    retiring = list(active.values_list("kid", flat=True))
+    active.update(state=SigningKey.State.RETIRED, retires_at=moment + TAIL)
     key.state, key.activates_at = SigningKey.State.ACTIVE, moment
     key.save(update_fields=["state", "activates_at"])
     log.record(Action.KEY_ACTIVATED, about=_about(key), by=by)
-    changes.note(changes.Kind.KEY, f"key:{key.kid}")
+    for kid in [key.kid, *retiring]:
+        changes.note(subjects.signing_key(kid, key.issuer))
 
 
 def _make(issuer_path: str, state: SigningKey.State, *, by: Principal) -> SigningKey:
@@ -232,7 +233,7 @@ def _make(issuer_path: str, state: SigningKey.State, *, by: Principal) -> Signin
         activates_at=now if state == SigningKey.State.ACTIVE else now + LEAD,
     )
     log.record(Action.KEY_MADE, about=_about(key), by=by, detail={"state": str(state)})
-    changes.note(changes.Kind.KEY, f"key:{kid}")
+    changes.note(subjects.signing_key(kid, issuer_path))
     return key
 
 

@@ -24,6 +24,7 @@ from psycopg import conninfo
 
 from audit import clock
 from entitlements.feed.changes import CHANNEL, LEASE_SECONDS
+from entitlements.feed.subjects import KINDS
 
 POLL_SECONDS: Final = 0.5
 POLL_WITHIN: Final = 1.5
@@ -33,10 +34,22 @@ HEAR_WITHIN: Final = 0.3
 MOST_ROWS: Final = 20_000
 
 _READ: Final = """
-SELECT clock_timestamp(), (SELECT coalesce(max(seq), 0) FROM entitlements_change), c.seq, c.kind, a.slug, c.subject
-FROM (SELECT 1) AS one LEFT JOIN entitlements_change c ON c.seq > %s LEFT JOIN entitlements_agent a ON a.id = c.agent_id
+SELECT clock_timestamp(), (SELECT coalesce(max(seq), 0) FROM entitlements_change), c.seq, c.kind,
+       c.concerns_all OR num_nonnulls(c.agent_id, c.person_id, c.group_id, c.client_id, c.system_id, c.tool_id,
+           c.grant_id, c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id) = 0
+         OR num_nonnulls(c.agent_id, c.person_id, c.client_id, c.system_id, c.tool_id)
+            <> num_nonnulls(a.slug, p.login, k.client_id, y.slug, x.slug)
+         OR num_nonnulls(c.grant_id, c.session_id) > 0 AND c.agent_id IS NULL,
+       a.slug, p.login, c.group_id, k.client_id, coalesce(y.slug, x.slug)
+FROM (SELECT 1) AS one LEFT JOIN entitlements_change c ON c.seq > %s
+LEFT JOIN entitlements_agent a ON a.id = c.agent_id
+LEFT JOIN entitlements_person p ON p.id = c.person_id
+LEFT JOIN entitlements_client k ON k.id = c.client_id
+LEFT JOIN entitlements_system y ON y.id = c.system_id
+LEFT JOIN (entitlements_tool t JOIN entitlements_system x ON x.id = t.system_id) ON t.id = c.tool_id
 ORDER BY c.seq LIMIT %s
 """
+"""A change of one that is no longer there, or of something whose agent it does not name, concerns all."""
 _ACKNOWLEDGE: Final = """
 INSERT INTO entitlements_gatewaynode (id, started_at, polled_at, position)
 SELECT %s, %s, clock_timestamp(), %s FROM set_config('synchronous_commit', 'off', true)
@@ -68,12 +81,19 @@ logger = logging.getLogger(__name__)
 
 
 class Change(NamedTuple):
-    """One row of the feed; without an agent it concerns everybody."""
+    """One row of the feed: whom it concerns, by the names that cached facts are kept under.
+
+    `system` is also that of a tool which changed. What this release does not know concerns all.
+    """
 
     seq: int
     kind: str
-    agent: str | None
-    subject: str
+    concerns_all: bool
+    agent: str | None = None
+    person: str | None = None
+    group: int | None = None
+    client: str | None = None
+    system: str | None = None
 
 
 class OtherDatabase(OSError):
@@ -201,7 +221,7 @@ class Feed:
         now, newest = rows[0][:2]
         clock.set_offset(now)
         self._started = self._started or now
-        self._take(newest, [Change(*row[2:]) for row in rows if row[2] is not None])
+        self._take(newest, [_change(row[2:]) for row in rows if row[2] is not None])
         cursor = await connection.execute(_ACKNOWLEDGE, [self.node, self._started, self.position], prepare=True)
         if not self._is_confirmed:
             await self._confirm(await cursor.fetchall())
@@ -240,3 +260,8 @@ class Feed:
         elif changes:
             self._apply(changes)
         self.position = newest
+
+
+def _change(row: tuple[Any, ...]) -> Change:
+    seq, kind, concerns_all, *names = row
+    return Change(seq, kind, concerns_all or kind not in KINDS, *names)

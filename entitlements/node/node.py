@@ -22,7 +22,6 @@ from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
-from entitlements.feed.changes import Kind
 from entitlements.node.bearer import Bearers
 from entitlements.node.directory import Directory
 from entitlements.node.feed import Change, Feed
@@ -163,20 +162,27 @@ class Node:
             self._forget_shared()
             self._run(self._recheck(None))
             return
-        agents: set[str] = set()
         for change in changes:
-            if change.agent is None:
-                self.snapshots.drop_all(change.seq)
-            else:
-                self.snapshots.drop(change.agent, change.seq)
-                agents.add(change.agent)
-        if any(change.agent is None or change.kind in (Kind.KEY, Kind.CLIENT) for change in changes):
-            self._forget_shared()
-        if any(change.agent is None for change in changes):
-            self._run(self._recheck(None))
-        else:
-            for agent in agents:
+            self._apply_one(change)
+        if all(change.agent is not None and not change.concerns_all for change in changes):
+            for agent in {change.agent for change in changes}:
                 self._run(self._recheck(agent))
+        else:
+            self._run(self._recheck(None))
+
+    def _apply_one(self, change: Change) -> None:
+        if change.concerns_all:
+            self.snapshots.drop_all(change.seq)
+            self._forget_shared()
+            return
+        named = (("agent", change.agent), ("person", change.person), ("group", change.group), ("system", change.system))
+        self.snapshots.drop([(kind, name) for kind, name in named if name is not None], change.seq)
+        if change.kind == "signing_key":
+            self.bearers.forget()
+        if change.client is not None:
+            self.bearers.forget_client(change.client)
+        if change.system is not None:
+            self.directory.forget_system(change.system)
 
     def _forget_shared(self) -> None:
         self.directory.forget()

@@ -19,7 +19,7 @@ from entitlements.decisions import facts, policy, scopes
 from entitlements.decisions.snapshot import AgentFacts, Issuance
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
 from entitlements.errors import NotFound
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.keys import signing
 from entitlements.tokens.models import IssuedToken
@@ -136,18 +136,22 @@ def revoke(jti: UUID, *, by: Principal, reason: str) -> IssuedToken:
     if token is None:
         raise NotFound
     living = IssuedToken.objects.filter(revoked_at=None)
-    dying = [
-        pk for which in ({"pk": jti}, {"parent": jti}) for pk in living.filter(**which).values_list("pk", flat=True)
-    ]
+    dying = {
+        pk: agent
+        for which in ({"pk": jti}, {"parent": jti})
+        for pk, agent in living.filter(**which).values_list("pk", "agent")
+    }
     if not dying:
         return token
+    locks.exclusive(*((Lock.TOKEN, pk) for pk in dying))
     now = clock.now()
     token.revoked_at, token.revoke_reason = token.revoked_at or now, token.revoke_reason or reason
     IssuedToken.objects.filter(pk__in=dying).update(revoked_at=now, revoke_reason=reason)
     links = [f"token:{pk}" for pk in dying] + [f"client:{token.client.client_id}"]
     links += [f"agent:{token.agent.slug}"] if token.agent else []
     log.record(Action.TOKEN_REVOKED, about=links, by=by, reason=reason)
-    changes.note(changes.Kind.TOKEN, f"token:{jti}", agent_id=token.agent_id)
+    for pk, agent in dying.items():
+        changes.note(subjects.token(pk), of=[] if agent is None else [subjects.agent(agent)])
     return token
 
 
