@@ -94,10 +94,10 @@ class Attempt:
         """Use the client's assertion up in this process: for what mints and ends nothing. Raises Refused."""
         if self.proof is None or self.is_used_up:
             return
-        self.is_used_up = True
         if not self.outside.claim_here(self.proof):
             self.by = None
             raise _replayed()
+        self.is_used_up = True
 
 
 class AlreadyRefused(Exception):
