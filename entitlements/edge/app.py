@@ -23,7 +23,6 @@ from .on_node import OnNode
 ISSUER: Final = "issuer"
 GATEWAY: Final = "gateway"
 ROLES: Final = (ISSUER, GATEWAY)
-_ONCE: Final = frozenset({b"authorization", b"content-type", b"dpop"})
 NOT_HERE: Final = {"error": "There is nothing at this address."}
 
 logger = logging.getLogger(__name__)
@@ -76,22 +75,22 @@ class Application:
 
 async def _issue(outside: OnNode, request: Request) -> None:
     try:
-        await request.answer(await issuer.answer(outside, await received(request)))
+        answer = await issuer.answer(outside, received(request, await request.body(issuer.LARGEST_BODY)))
     except Disconnected:
         return
     except Refused as why:
         body = {"error": "invalid_request", "error_description": why.message, "code": why.code.value}
-        await request.answer(Answer.of(why.status, body))
+        answer = Answer.of(why.status, body)
     except Exception:
         logger.exception("issuer_failed")
-        if not request.has_begun:
-            body = {"error": "server_error", "code": Code.FEED_UNKNOWN.value}
-            await request.answer(Answer.of(HTTPStatus.INTERNAL_SERVER_ERROR, body))
+        answer = Answer.of(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "server_error", "code": Code.FEED_UNKNOWN})
+    await request.answer(answer)
 
 
-async def received(request: Request) -> Received:
-    """Read a whole request. Raises Refused for a repeated header or a body that is too large, and Disconnected."""
-    if twice := request.repeated & _ONCE:
-        raise Refused(Code.HEADER_MISMATCH, f"The header {min(twice).decode()} is there more than once.")
-    headers = {name.decode("latin-1"): value.decode("latin-1").strip() for name, value in request.headers.items()}
-    return Received(request.method, request.path, headers, await request.body(issuer.LARGEST_BODY), request.source)
+def received(request: Request, body: bytes) -> Received:
+    """Return a request as the endpoints take it: a repeated header is joined by commas (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in request.raw:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip()
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return Received(request.method, request.path, headers, body, request.source)

@@ -126,7 +126,7 @@ async def _write(
     key: jws.Key,
 ) -> Mapping[str, Any] | None:
     """Use the code up and write what it becomes; None when what was decided on is no longer so."""
-    opaque, ends, jti = secrets.token_urlsafe(24), moment + timedelta(seconds=SECONDS), uuid4()
+    opaque, ends, jti = secrets.token_urlsafe(24)[:30], moment + timedelta(seconds=SECONDS), uuid4()
     row = TokenRow(
         jti=jti,
         kind="id_token",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from entitlements.oauth import bearer, exchange
+from entitlements.edge import exchange, jwt_bearer
 
 from . import drafts
 from .drafts import Change, Draft, Value
@@ -82,7 +82,7 @@ REDEEM = Base(
     "redeem",
     "/as/time/token",
     (
-        ("grant_type", bearer.GRANT),
+        ("grant_type", jwt_bearer.GRANT),
         ("assertion", lambda scene: scene.id_jag().text()),
         ("scope", "time:read"),
         ("resource", lambda scene: scene.world.resource("time")),
@@ -92,13 +92,13 @@ REDEEM = Base(
 REDEEM_FOREIGN = Base(
     "redeem a partner's",
     "/as/time/token",
-    (("grant_type", bearer.GRANT), ("assertion", lambda scene: scene.foreign_jag().text())),
+    (("grant_type", jwt_bearer.GRANT), ("assertion", lambda scene: scene.foreign_jag().text())),
     jwts={"assertion": lambda scene: scene.foreign_jag()},
 )
 REDEEM_NATIVE = Base(
     "redeem at maps",
     "/as/maps/token",
-    (("grant_type", bearer.GRANT), ("assertion", lambda scene: scene.id_jag("maps").text())),
+    (("grant_type", jwt_bearer.GRANT), ("assertion", lambda scene: scene.id_jag("maps").text())),
     drafts.by_basic(),
     jwts={"assertion": lambda scene: scene.id_jag("maps")},
 )

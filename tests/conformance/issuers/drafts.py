@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import quote_plus
 
-from entitlements.oauth import authentication
+from entitlements.edge import client_authentication
 
 from .lanes import Request
 from .scenes import Jwt, Scene
@@ -169,7 +169,7 @@ def by_key(client: str = "key-client", make: Callable[[Scene], str] | None = Non
     def change(draft: Draft) -> None:
         no_credentials(draft)
         draft.scene.client = client
-        draft.form.append(("client_assertion_type", authentication.ASSERTION_TYPE))
+        draft.form.append(("client_assertion_type", client_authentication.ASSERTION_TYPE))
         draft.form.append(("client_assertion", make or (lambda scene: scene.assertion(client).text())))
 
     return change

@@ -3,6 +3,8 @@
 A new lane is one small class with these two methods, named where `test_recorded.py` names its lanes.
 """
 
+# ruff: noqa: ANN401 - what ASGI and Django say is any
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -12,7 +14,11 @@ from urllib.parse import unquote_to_bytes
 from django.test import Client as Browser
 from django.test.client import FakePayload
 
+from entitlements.decisions import own_connection
+from entitlements.edge import app, issuer
+from entitlements.gateway import http
 from entitlements.trusted_issuers import issuers
+from tests import edge
 
 type Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -90,3 +96,31 @@ def _environ(request: Request) -> dict[str, Any]:
         value = raw_value.decode("latin-1")
         environ[key] = f"{environ[key]},{value}" if key in environ else value
     return environ
+
+
+class EdgeLane:
+    """The edge's endpoints over the connection of the test, and Django's for what stands on the issuers' own host."""
+
+    commits = False
+
+    def __init__(self) -> None:
+        self._django = DjangoLane()
+
+    def begin(self) -> None:
+        """Forget the key sets that were fetched; nothing else is cached over the connection of a test."""
+        issuers.forget()
+
+    def answer(self, request: Request) -> Response:
+        """Answer one request."""
+        path = unquote_to_bytes(request.target.partition(b"?")[0]).decode("latin-1")
+        if not issuer.serves(path) or issuer.document(path) is not None:
+            return self._django.answer(request)
+        headers = [(name.lower(), value) for name, value in request.headers]
+        scope: Any = {"method": request.method, "path": path, "headers": headers, "client": (SOURCE, 1)}
+        received = app.received(http.Request.of(scope, _unused, _unused), request.body)
+        answer = own_connection.run(issuer.answer(edge.OUTSIDE, received))
+        return Response(answer.status, answer.headers, answer.body)
+
+
+async def _unused(*_: Any) -> Any:
+    raise AssertionError("the body is there already, and the answer is returned")

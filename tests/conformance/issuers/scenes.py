@@ -20,8 +20,8 @@ import msgspec
 
 from entitlements import addresses
 from entitlements.clients.models import AuthorizationCode, OAuthAccessToken
+from entitlements.edge import authorization_code
 from entitlements.keys import jws, signing
-from entitlements.oauth import toolkit
 from entitlements.sessions.models import Session
 from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken, TokenGrant
@@ -224,7 +224,7 @@ class Scene:
             "auth_time": datetime.fromtimestamp(self.auth_time, UTC),
         }
         AuthorizationCode.objects.create(
-            code=toolkit.digest(made),
+            code=authorization_code.digest(made),
             application=self.world.clients[self.owner(client)],
             user=self.world.people[person],
             **{**usual, **columns},

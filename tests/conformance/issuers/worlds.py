@@ -10,8 +10,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from tests.entitlements.oauth import worlds
-
 from audit import clock
 from audit.context import SYSTEM
 from entitlements import addresses
@@ -27,6 +25,7 @@ from entitlements.people import people
 from entitlements.people.models import Person
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
+from tests.entitlements.edge import worlds
 
 STUB, PARTNER, LENIENT = "https://sso.example.org", "https://idp.partner.example", "https://idp.lenient.example"
 UNREACHABLE, ENDED = "https://idp.unreachable.example", "https://idp.ended.example"
