@@ -119,7 +119,7 @@ CASES: dict[str, tuple[Callable[[World], object], set[tuple[str, str]]]] = {
     "a new member": (lambda w: people.join_group(w.group, w.bob, **WHY), {("writer", "mail")}),
     "a sponsor": (lambda w: people.disable(w.writer.sponsor, **WHY), {("writer", "mail")}),
     "an owner": (
-        lambda w: people.disable(Person.objects.get(pk=w.reader.owner_id), **WHY),
+        lambda w: people.disable(Person.objects.get(owned_agents=w.reader), **WHY),
         {("reader", "mail"), ("reader", "files")},
     ),
     "a system": (lambda w: systems.disable_system(w.files, **WHY), {("reader", "files")}),
