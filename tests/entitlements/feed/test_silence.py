@@ -83,7 +83,8 @@ def world() -> World:
     system = make.system("time", upstream_url="https://time.example/mcp")
     tool, changed = make.tool(system, "now"), make.tool(system, "convert")
     entitlement = make.entitlement(system, tool, changed)
-    discovery.record_discovery(system, [definition("now", "Does now."), definition("convert", "Else.")], by=SYSTEM)
+    discovery.record_discovery(system, [*OFFERED, definition("gone", "Is gone.")], by=SYSTEM)
+    discovery.record_discovery(system, OFFERED, by=SYSTEM)
     clients.name_at(client, system, "bot-there", by=SYSTEM)
     secret = vault.set_secret(system, kind="bearer", value="one-secret", by=SYSTEM)
     make.grant(agent, make.entitlement(system, tool), groups=[group])
@@ -132,6 +133,9 @@ def definition(name: str, description: str, *required: str) -> dict[str, object]
     return {"name": name, "description": description, "inputSchema": schema}
 
 
+OFFERED = [definition("now", "Does now."), definition("convert", "Else."), definition("draft", "Reads a file.")]
+
+
 def approval(tool: Tool) -> tools.Approval:
     assert tool.seen is not None
     return tools.Approval(tool, tool.seen.sha256, "Does it.", "write", "high")
@@ -172,9 +176,15 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "a credential is withheld": lambda w: vault.withhold(w.system, w.fingerprint, **WHY),
     "a tool is quarantined": lambda w: tools.quarantine(w.tool, **WHY),
     "a tool is approved": lambda w: tools.approve_tool(approval(w.changed), **WHY),
-    "a tool is gone": lambda w: discovery.record_discovery(w.system, [definition("now", "Does now.")], by=SYSTEM),
+    "a tool is gone": lambda w: discovery.record_discovery(w.system, OFFERED[1:], by=SYSTEM),
     "a tool is another": lambda w: discovery.record_discovery(
-        w.system, [definition("now", "Does now.", "zone"), definition("convert", "Else.")], by=SYSTEM
+        w.system, [definition("now", "Does now.", "zone"), *OFFERED[1:]], by=SYSTEM
+    ),
+    "a tool is back": lambda w: discovery.record_discovery(
+        w.system, [*OFFERED, definition("gone", "Is gone.")], by=SYSTEM
+    ),
+    "a draft is another": lambda w: discovery.record_discovery(
+        w.system, [*OFFERED[:2], definition("draft", "Deletes all files for good.")], by=SYSTEM
     ),
     "an entitlement is off": lambda w: entitlement_actions.edit_entitlement(w.entitlement, enabled=False, by=SYSTEM),
     "an entitlement is wider": lambda w: entitlement_actions.edit_entitlement(

@@ -108,7 +108,7 @@ def write(kind: str, **columns: object) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO entitlements_change ({names}, noted_at) VALUES ({places}, now())",  # noqa: S608 - of this module
-            list(values.values()),
+            [*map(str, values.values())],
         )
 
 
@@ -118,7 +118,10 @@ CASES: dict[str, tuple[Callable[[World], object], set[tuple[str, str]]]] = {
     "a member of a group": (lambda w: people.leave_group(w.group, w.carol, **WHY), {("writer", "mail")}),
     "a new member": (lambda w: people.join_group(w.group, w.bob, **WHY), {("writer", "mail")}),
     "a sponsor": (lambda w: people.disable(w.writer.sponsor, **WHY), {("writer", "mail")}),
-    "an owner": (lambda w: people.disable(w.reader.owner, **WHY), {("reader", "mail"), ("reader", "files")}),
+    "an owner": (
+        lambda w: people.disable(Person.objects.get(owned_agents=w.reader), **WHY),
+        {("reader", "mail"), ("reader", "files")},
+    ),
     "a system": (lambda w: systems.disable_system(w.files, **WHY), {("reader", "files")}),
     "a tool": (lambda w: tools.quarantine(w.tool, **WHY), {("reader", "mail"), ("writer", "mail")}),
     "a grant": (lambda w: grants.revoke(w.grant.pk, **WHY), {("reader", "mail"), ("reader", "files")}),
