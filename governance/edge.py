@@ -1,6 +1,6 @@
 """Serve an edge node: uvicorn, and a deadline for each request.
 
-    python -m governance.edge --roles issuer,gateway --host 0.0.0.0 --port 8001
+    python -m governance.edge --host 0.0.0.0 --port 8001
 
 uvicorn closes a connection that is idle between two requests, and waits for the rest of a request for ever. Here a
 connection ends whose headers, or whose body, do not come in time.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 from pathlib import Path
 from typing import Final
 
@@ -88,10 +87,7 @@ def main() -> None:
     parser.add_argument("--stop-seconds", type=int, default=10, help="how long open calls may take after SIGTERM")
     parser.add_argument("--header-seconds", type=float, default=HEADER_SECONDS)
     parser.add_argument("--log-level", default="info")
-    parser.add_argument("--roles", default="", help="issuer, gateway or both, separated by a comma; else EDGE_ROLES")
     options = parser.parse_args()
-    if options.roles:
-        os.environ["EDGE_ROLES"] = options.roles
     Deadlines.header_seconds = options.header_seconds
     uvicorn.run(
         "governance.asgi:application",

@@ -58,7 +58,15 @@ TABLE: Mapping[str, Variable] = {
         Variable("CONSOLE_URL", "Public address of the console, the API and the issuers.", "http://localhost:8000"),
         Variable("GATEWAY_URL", "Public address of the gateway.", "http://localhost:8001"),
         Variable(
-            "EDGE_URL", "Public address of the issuers' machine endpoints, where it is another than GATEWAY_URL.", ""
+            "EDGE_URL",
+            "Public address at which the issuers' machine endpoints are advertised, where it is not CONSOLE_URL. Some "
+            "clients, the official MCP client among them, take them on the issuer's own origin alone.",
+            "",
+        ),
+        Variable(
+            "RELAY_URL",
+            "Where the web process reaches the edge, for machine requests that come to CONSOLE_URL; else GATEWAY_URL.",
+            "",
         ),
         Variable("ALLOWED_HOSTS", "Host names to answer to, separated by commas; else the one of CONSOLE_URL.", ""),
         Variable(

@@ -12,14 +12,12 @@ import functools
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from entitlements import prepared
 from entitlements.words import Action, Risk, Status, ToolState
 
 from . import arguments, limits
-from .reads import Reads
 from .snapshot import AgentFacts, Line, SessionFacts, ToolFacts
 
 OWNER_UNTIL: Final = """
@@ -83,17 +81,6 @@ WHERE y.slug = %s AND v.sha256 = ANY(%s)
 """
 MOST_SCHEMAS: Final = 20_000
 
-_NARROWER: Final = """
-SELECT g.id::text FROM entitlements_grant g
-JOIN entitlements_agent a ON a.id = g.agent_id
-JOIN entitlements_entitlement e ON e.id = g.entitlement_id
-JOIN entitlements_system y ON y.id = e.system_id
-WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND EXISTS (
-  SELECT FROM entitlements_entitlementtool w JOIN entitlements_tool t ON t.id = w.tool_id
-  LEFT JOIN entitlements_grantline l ON l.grant_id = g.id AND l.tool_id = t.id AND l.limits = w.limits
-  WHERE w.entitlement_id = e.id AND t.state <> 'removed' AND (l.id IS NULL OR t.state <> 'approved'))
-"""
-
 type Row = Sequence[Any]
 
 _schemas: dict[str, arguments.Schema] = {}
@@ -127,16 +114,6 @@ def keep_schemas(rows: Iterable[Row]) -> None:
         _schemas[sha256] = arguments.Schema(text or "null")
     for sha256 in list(_schemas)[: max(0, len(_schemas) - MOST_SCHEMAS)]:
         _schemas.pop(sha256, None)
-
-
-async def without_narrowed_grants(reads: Reads, known: AgentFacts, system: str) -> AgentFacts:
-    """Leave out the grants that give less than the scope that names them, for a system that looks at scopes alone.
-
-    Such a grant has not all of the entitlement's tools, or narrower limits, or a tool of it is stopped.
-    """
-    narrower = {grant for (grant,) in await reads.rows(_NARROWER, [known.agent, system])}
-    lines = {key: tuple(line for line in held if line.grant not in narrower) for key, held in known.lines.items()}
-    return replace(known, lines=lines)
 
 
 def build(

@@ -9,8 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from entitlements.decisions import own_connection
 from entitlements.decisions.own_connection import READS
 from entitlements.edge import door, issuer, metadata
-from entitlements.gateway.http import Answer
 from entitlements.revocation import record_keys as record_keys_actions
+
+from .relay import response
 
 
 @login_not_required
@@ -20,19 +21,14 @@ def published(request: HttpRequest, **_: str) -> HttpResponse:
     try:
         found = None if find is None else own_connection.run(find(READS))
     except (DatabaseError, InterfaceError) as error:
-        return _response(door.unavailable(error))
-    return _response(metadata.answer(str(request.method), found))
+        return response(door.unavailable(error))
+    return response(metadata.answer(str(request.method), found))
 
 
 @login_not_required
 def record_keys(request: HttpRequest) -> HttpResponse:
     """Publish the keys that signed what is kept: for receipts and evidence packs, never for tokens."""
     try:
-        return _response(metadata.answer(str(request.method), record_keys_actions.published()))
+        return response(metadata.answer(str(request.method), record_keys_actions.published()))
     except (DatabaseError, InterfaceError) as error:
-        return _response(door.unavailable(error))
-
-
-def _response(answer: Answer) -> HttpResponse:
-    headers = {name.decode().title(): value.decode() for name, value in answer.headers}
-    return HttpResponse(answer.body, status=answer.status, headers=headers)
+        return response(door.unavailable(error))

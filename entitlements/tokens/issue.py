@@ -17,7 +17,7 @@ from audit import context
 from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code, Next, meaning
-from entitlements.decisions import facts, guardrails, policy, scopes
+from entitlements.decisions import guardrails, narrowed_grants, policy, scopes
 from entitlements.decisions.reads import FeedSubject, Reads
 from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
@@ -188,7 +188,7 @@ async def decide(reads: Reads, token_request: TokenRequest, session: UUID | None
     )
     if token_request.target.kind != System.Kind.MCP:  # through our gateway each call is held against the lines
         return policy.may_issue(issuance, known, now)
-    whole = await facts.without_narrowed_grants(reads, known, token_request.target.slug)
+    whole = await narrowed_grants.left_out(reads, known, token_request.target.slug)
     decided = policy.may_issue(issuance, whole, now)
     would_do = decided.code is Code.NO_GRANT and policy.may_issue(issuance, known, now).issue is not None
     return _narrower(decided) if would_do else decided

@@ -17,7 +17,7 @@ from entitlements.catalog.models import System
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Issued
 from entitlements.codes import Code, meaning
-from entitlements.decisions import facts, own_connection, policy, scopes
+from entitlements.decisions import narrowed_grants, own_connection, policy, scopes
 from entitlements.decisions.own_connection import READS
 from entitlements.decisions.reads import Reads
 from entitlements.decisions.snapshot import Call, Token
@@ -115,7 +115,7 @@ async def _verdict(reads: Reads, issued: Issued) -> Verdict:
             return Verdict(Effect.DENY, Code.TOKEN_REVOKED, ())
         return tokens.own_rights(caller, target, known, now.timestamp(), 1.0 + tokens.ID_JAG_SECONDS)
     if target.kind == System.Kind.MCP:
-        known = await facts.without_narrowed_grants(reads, known, target.slug)
+        known = await narrowed_grants.left_out(reads, known, target.slug)
     token = Token(str(issued.jti), issued.issued.timestamp(), issued.expires.timestamp(), held)
     session = str(issued.session) if issued.session else None
     call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session)

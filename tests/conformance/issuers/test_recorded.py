@@ -25,9 +25,6 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 INTENDED = (
     "browser.",  # what Django's middleware adds for browsers: the edge serves no pages
     "headers.access-control-",  # any origin may ask, without credentials
-    "body.introspection_endpoint: ",  # the endpoints are advertised on the edge
-    "body.revocation_endpoint: ",
-    "body.token_endpoint: ",
 )
 """What the edge answers otherwise than the release before (docs/decisions/0061-the-edge.md)."""
 

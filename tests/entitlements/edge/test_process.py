@@ -88,7 +88,7 @@ def test_a_node_whose_database_is_gone_answers_that_it_cannot(world: World) -> N
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'mandate-%'")
     deadline = time.monotonic() + 5
-    statuses = []
+    statuses: list[int] = []
     while time.monotonic() < deadline and (not statuses or statuses[-1] != 200):
         statuses.append(world.exchange().status)
     assert statuses[-1] == 200
