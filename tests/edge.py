@@ -41,7 +41,7 @@ class Reads(OwnConnection):
 
     is_from_memory = False
 
-    def anew(self) -> Reads:
+    def fresh(self) -> Reads:
         return self
 
     async def rows(self, statement: str, values: Any = ()) -> Any:

@@ -1,7 +1,7 @@
 """How a rule gets its facts: by one small interface, whoever runs it.
 
 On the edge a node answers it from its pool and from what it keeps in memory, exact to the change feed
-(`entitlements/node/reading.py`). In Django the connection and transaction of the caller answers it
+(`entitlements/node/reads.py`). In Django the connection and transaction of the caller answers it
 (`own_connection.py`), so that a rule which both lanes ask is written once.
 """
 

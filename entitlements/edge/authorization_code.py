@@ -85,7 +85,7 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
         answer = await _write(attempt, caller, code, pending, auth_time, moment, key)
         if answer is not None:
             return answer
-        attempt.read_anew()
+        attempt.read_again()
     raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), list(attempt.about))
 
 

@@ -86,9 +86,9 @@ class Attempt:
             raise refusals.invalid_request(f"The parameter {name} is missing.", "parameter_missing")
         return self.form[name]
 
-    def read_anew(self) -> None:
+    def read_again(self) -> None:
         """Take nothing from memory any more. Raises Closed."""
-        self.reads, self.position = self.reads.anew(), self.outside.position()
+        self.reads, self.position = self.reads.fresh(), self.outside.position()
 
     def use_up_here(self) -> None:
         """Use the client's assertion up in this process: for what mints and ends nothing. Raises Refused."""
@@ -175,7 +175,7 @@ def _again(attempt: Attempt) -> Attempt:
     """Begin the same request again on facts of now: a refusal is final on no others."""
     return Attempt(
         attempt.outside,
-        attempt.reads.anew(),
+        attempt.reads.fresh(),
         attempt.form,
         attempt.authorization,
         attempt.has_dpop,

@@ -86,7 +86,7 @@ async def issue(attempt: Attempt, token_request: TokenRequest, key: jws.Key) -> 
             new = await _write(attempt, token_request, verdict.issue, found, session, moment, key)
             if new is not None:
                 return new
-        attempt.read_anew()
+        attempt.read_again()
     raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), token_request.links)
 
 

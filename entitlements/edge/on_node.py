@@ -8,7 +8,7 @@ from django.conf import settings
 
 from audit.draft import Draft
 from entitlements.node.node import Node, database_address
-from entitlements.node.reading import Reading
+from entitlements.node.reads import NodeReads
 from entitlements.tokens import ending, issuing
 from entitlements.tokens.ending import Ending
 from entitlements.tokens.issuing import Answer, Basis, Claim, Claims, Outcome, TokenRow
@@ -42,9 +42,9 @@ class OnNode:
         self._node.check_open()
         return self._node.feed.position
 
-    def reads(self) -> Reading:
+    def reads(self) -> NodeReads:
         """Return the reads of one request."""
-        return self._node.reading()
+        return self._node.reads()
 
     async def document(self, url: str) -> Any:  # noqa: ANN401 - any JSON
         """GET a JSON document of another issuer. Raises ForbiddenAddress, Unreachable, NotStrictJson."""

@@ -21,7 +21,7 @@ class RequestReads(Reads, Protocol):
         """Whether an answer came from what was known before the request arrived."""
         ...
 
-    def anew(self) -> RequestReads:
+    def fresh(self) -> RequestReads:
         """Return reads for the same request that take nothing from memory."""
         ...
 

@@ -26,7 +26,7 @@ from entitlements.node.bearer import Bearers
 from entitlements.node.directory import Directory
 from entitlements.node.feed import Change, Feed
 from entitlements.node.kept import KeptRows
-from entitlements.node.reading import Reading
+from entitlements.node.reads import NodeReads
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import SnapshotInUse, Snapshots
@@ -105,9 +105,9 @@ class Node:
         await self.pool.close()
         clock.forget()
 
-    def reading(self) -> Reading:
+    def reads(self) -> NodeReads:
         """Return the reads of one request at an issuer."""
-        return Reading(self.snapshots, self.kept)
+        return NodeReads(self.snapshots, self.kept)
 
     def check_open(self) -> None:
         """Refuse to serve without a living lease and a trustworthy clock. Raises Closed."""

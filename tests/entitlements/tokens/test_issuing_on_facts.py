@@ -91,7 +91,7 @@ def test_a_change_of_others_holds_nothing_up(world: Node, subject: str) -> None:
     assert world.mint(basis).outcome is Outcome.ISSUED
 
 
-def test_a_change_that_concerns_all_leaves_everybody_behind_until_they_read_anew(world: Node) -> None:
+def test_a_change_that_concerns_all_leaves_everybody_behind_until_they_read_afresh(world: Node) -> None:
     basis = world.basis()
     noted(basis)
     assert world.mint(basis).outcome is Outcome.BEHIND
