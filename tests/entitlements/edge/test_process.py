@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx2
 import pytest
+from django.conf import LazySettings as Settings
 from django.db import connection
+from django.test import Client as Browser
 from pytest_django.plugin import DjangoDbBlocker
 
 from audit.context import SYSTEM
@@ -17,6 +19,7 @@ from entitlements.clients import clients
 from entitlements.grants import grants
 from entitlements.keys import signing
 from entitlements.tokens.models import IssuedToken
+from scripts.devservers import free_port
 from tests import databases, make
 from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import World
@@ -107,6 +110,18 @@ def test_a_person_signs_in_and_what_was_issued_dies_at_once(world: World) -> Non
     answer = world.exchange()
     assert answer.error == (400, "access_denied", "no_grant"), answer.body
     assert str(Event.objects.filter(action="token.refused").latest("at").uuid) == answer.body["evaluation_id"]
+
+
+def test_what_comes_to_the_issuers_own_host_is_answered_by_the_edge(world: World, settings: Settings) -> None:
+    settings.RELAY_URL = str(world.http.http.base_url)  # type: ignore[attr-defined]  # it is a Wire
+    there = world.post("/as/time/token", {"grant_type": "client_credentials"})
+    kind = "application/x-www-form-urlencoded"
+    here = Browser().post("/as/time/token", "grant_type=client_credentials", content_type=kind)
+    assert (here.status_code, here.json()) == (there.status, there.body) == (401, here.json())
+    assert here["Access-Control-Allow-Origin"] == "*"
+    settings.RELAY_URL = f"http://127.0.0.1:{free_port()}"
+    gone = Browser().post("/as/time/token", "grant_type=client_credentials", content_type=kind)
+    assert (gone.status_code, gone.json()["error"], gone["Retry-After"]) == (503, "temporarily_unavailable", "2")
 
 
 def _inspected(world: World, token: str) -> dict[str, Any]:
