@@ -266,6 +266,13 @@ def test_without_its_note_each_action_is_found_silent(world: World, monkeypatch:
     assert {found.partition(":")[0] for found in silent} == ACTIONS.keys()
 
 
+def test_a_client_whose_own_name_means_another_at_a_system_is_named_too(world: World) -> None:
+    clients.name_at(world.client, world.system, "taken", by=SYSTEM)
+
+    last = Change.objects.order_by("-pk").values_list("client_id", flat=True)[:2]
+    assert set(last) == {world.client.pk, world.namesake.pk}
+
+
 @pytest.mark.parametrize(
     ("statement", "columns"),
     [
