@@ -175,7 +175,10 @@ def _caller(row: tuple[Any, ...]) -> Caller:
 
 def _subjects(columns: tuple[Any, ...]) -> list[FeedSubject]:
     """Name whom the columns of a client are about."""
-    return [("client_id", columns[0]), ("agent_id", columns[7])] if columns[0] is not None else []
+    if columns[0] is None:
+        return []
+    about: list[FeedSubject] = [("client_id", columns[0])]
+    return about + ([("agent_id", columns[7])] if columns[7] is not None else [])
 
 
 def _subjects_at(rows: Rows) -> list[FeedSubject]:

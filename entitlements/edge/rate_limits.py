@@ -94,7 +94,8 @@ class RateLimits:
 
     async def _exchange(self, server: Any) -> None:  # noqa: ANN401 - the client is generic in its answers
         window = self._window
-        due = {who: count for who, count in self._counts.items() if count.here > count.sent}
+        near = settings.RATE_LIMITS[TOKENS] // STRICTER  # of those far from the limit, only what is new
+        due = {who: count for who, count in self._counts.items() if count.here > count.sent or count.now >= near}
         async with server.pipeline(transaction=False) as pipeline:
             numbers = {who: count.here - count.sent for who, count in due.items()}
             pipeline.ping()
