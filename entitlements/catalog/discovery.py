@@ -142,8 +142,6 @@ def _changed(tool: Tool, raw: dict[str, Any], digest: str, result: Discovery, *,
         "difference": _cut(definitions.difference(pinned, raw)),
     }
     log.record(Action.TOOL_CHANGED, about=tools.about(tool), by=by, detail=detail)
-    if stops:
-        changes.note(subjects.tool(tool.pk))
 
 
 def _gone(tool: Tool, result: Discovery, *, by: Principal) -> None:
@@ -182,6 +180,7 @@ def _save(tool: Tool, raw: Mapping[str, Any]) -> None:
     new_tools.store_suggestion(tool, raw)
     tool.version += 1
     tool.save(update_fields=["seen", "state", "version", "suggestion", "sentence", "action", "risk", "data_class"])
+    changes.note(subjects.tool(tool.pk))
 
 
 def _cut(sentences: list[str]) -> list[str]:

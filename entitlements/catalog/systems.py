@@ -25,8 +25,6 @@ from entitlements.secrets.models import Secret
 from . import discovery_schedule, errors, move
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_TIGHTENS: Final = frozenset({"owner", "upstream_url", "token_seconds"})
-"""What gateways keep in memory: a change of it is noted, so that they read it again."""
 
 
 class SystemOptions(TypedDict, total=False):
@@ -126,8 +124,7 @@ def edit_system(
     if "upstream_url" in changed:
         move.quarantine_all(locked, by=by, reason=reason)
         discovery_schedule.schedule_now(locked)
-    if changed.keys() & _TIGHTENS:
-        changes.note(subjects.system(locked.pk))
+    changes.note(subjects.system(locked.pk))
     return locked
 
 

@@ -50,9 +50,10 @@ def expire_due(limit: int = 1000) -> int:
 
     Skips those that another transaction is working on; a later sweep finds them.
     """
-    due = Grant.objects.filter(ended_at=None, expires_at__lte=clock.now()).order_by("expires_at")
-    free = locks.try_exclusive((Lock.GRANT, pk) for pk in due.values_list("pk", flat=True)[:limit])
-    return _expire([pk for _, pk in free])
+    over = Grant.objects.filter(ended_at=None, expires_at__lte=clock.now()).order_by("expires_at")
+    due = list(over.values_list("pk", flat=True)[:limit])
+    free = set(locks.try_exclusive((Lock.GRANT, pk) for pk in due))
+    return _expire([pk for pk in due if (Lock.GRANT, pk) in free])
 
 
 @transaction.atomic

@@ -136,11 +136,7 @@ def revoke(jti: UUID, *, by: Principal, reason: str) -> IssuedToken:
     if token is None:
         raise NotFound
     living = IssuedToken.objects.filter(revoked_at=None)
-    dying = {
-        pk: agent
-        for which in ({"pk": jti}, {"parent": jti})
-        for pk, agent in living.filter(**which).values_list("pk", "agent")
-    }
+    dying = {row.pk: row for which in ({"pk": jti}, {"parent": jti}) for row in living.filter(**which)}
     if not dying:
         return token
     locks.exclusive(*((Lock.TOKEN, pk) for pk in dying))
@@ -150,8 +146,8 @@ def revoke(jti: UUID, *, by: Principal, reason: str) -> IssuedToken:
     links = [f"token:{pk}" for pk in dying] + [f"client:{token.client.client_id}"]
     links += [f"agent:{token.agent.slug}"] if token.agent else []
     log.record(Action.TOKEN_REVOKED, about=links, by=by, reason=reason)
-    for pk, agent in dying.items():
-        changes.note(subjects.token(pk), of=[] if agent is None else [subjects.agent(agent)])
+    for pk, row in dying.items():
+        changes.note(subjects.token(pk), of=[] if row.agent_id is None else [subjects.agent(row.agent_id)])
     return token
 
 
