@@ -70,6 +70,26 @@ class World:
     fingerprint: str
 
 
+def unused_script() -> None:
+    script, _ = make.client(None, "script", auth="client_secret_basic")
+    long_ago = clock.now() - timedelta(days=2000)
+    Client.objects.filter(pk=script.pk).update(created=long_ago, idle="hidden", idle_since=long_ago)
+
+
+def access_token(session: Session, system: System) -> IssuedToken:
+    return IssuedToken.objects.create(
+        kind="access_token",
+        system=system,
+        client=session.client,
+        agent=session.agent,
+        person=session.person,
+        session=session,
+        scope="time:read",
+        issued_at=session.started_at,
+        expires_at=session.started_at + timedelta(minutes=5),
+    )
+
+
 @pytest.fixture
 def world() -> World:
     """Make it: also a grant whose time is over, a script unused for years, a tool that its server changed."""
@@ -77,9 +97,7 @@ def world() -> World:
     group, agent = make.group(alice, make.person("carol")), make.agent("bot")
     client, _ = make.client(agent, "bot-client", auth="client_secret_basic")
     namesake, _ = make.client(make.agent("other"), "taken")
-    script, _ = make.client(None, "script", auth="client_secret_basic")
-    long_ago = now - timedelta(days=2000)
-    Client.objects.filter(pk=script.pk).update(created=long_ago, idle="hidden", idle_since=long_ago)
+    unused_script()
     system = make.system("time", upstream_url="https://time.example/mcp")
     tool, changed = make.tool(system, "now"), make.tool(system, "convert")
     entitlement = make.entitlement(system, tool, changed)
@@ -91,17 +109,6 @@ def world() -> World:
     make.grant(agent, make.entitlement(system, tool), starts_at=now - timedelta(hours=9))
     grant = make.grant(agent, entitlement, people=[alice, bob])
     session, _ = sessions.begin(client, alice, "0" * 64, auth_time=now, now=now)
-    token = IssuedToken.objects.create(
-        kind="access_token",
-        system=system,
-        client=client,
-        agent=agent,
-        person=alice,
-        session=session,
-        scope=entitlement.scope,
-        issued_at=now,
-        expires_at=now + timedelta(minutes=5),
-    )
     issuer = trust.begin("https://login.example", purpose="identity", jwks={"keys": [KEY]}, by=SYSTEM)
     signing.ensure("as/time")
     return World(
@@ -118,7 +125,7 @@ def world() -> World:
         group,
         grant,
         session,
-        token,
+        access_token(session, system),
         issuer,
         signing.active_kid("as/time"),
         secret.fingerprint,
