@@ -131,11 +131,16 @@ if env.text("MIGRATE_DATABASE_URL"):  # absent where the product serves: those p
 
 # What the gateway's change feed uses alone: it listens for notifications, which need a connection of its own.
 FEED_DATABASE: dict[str, Any] = env.database("FEED_DATABASE_URL" if env.text("FEED_DATABASE_URL") else "DATABASE_URL")
+# Where the edge's issuers read and write: a role that may execute the functions that issue, and write nothing else.
+ISSUE_DATABASE: dict[str, Any] = env.database(
+    "ISSUE_DATABASE_URL" if env.text("ISSUE_DATABASE_URL") else "DATABASE_URL"
+)
 SEAL_DATABASE_URL = env.secret("SEAL_DATABASE_URL")
 DATABASE_ROLES = {
     "owner": env.role("MIGRATE_DATABASE_URL", "mandate_owner"),
     "app": env.role("DATABASE_URL", "mandate_app"),
     "seal": env.role("SEAL_DATABASE_URL", "mandate_seal"),
+    "issue": env.role("ISSUE_DATABASE_URL", "mandate_issue"),
 }
 REDIS_URL = env.redis_url("REDIS_URL")
 

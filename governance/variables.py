@@ -43,6 +43,12 @@ TABLE: Mapping[str, Variable] = {
             is_secret=True,
         ),
         Variable(
+            "ISSUE_DATABASE_URL",
+            "The same database as the issuers' role, for the edge's issuers alone; else `DATABASE_URL`.",
+            "",
+            is_secret=True,
+        ),
+        Variable(
             "MIGRATE_DATABASE_URL",
             "PostgreSQL as the owner, without a pooler; only `migrate` needs it.",
             "",

@@ -53,6 +53,7 @@ class RateLimits:
 
     def start(self) -> None:
         """Exchange counts with the other processes from now on."""
+        self._answered = time.monotonic()
         self._task = asyncio.create_task(self._exchange_always(), name="rate-limits")
 
     async def stop(self) -> None:

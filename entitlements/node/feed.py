@@ -53,16 +53,8 @@ LEFT JOIN (entitlements_tool t JOIN entitlements_system x ON x.id = t.system_id)
 ORDER BY c.seq LIMIT %s
 """
 """A change of one that is no longer there, or of something whose agent it does not name, concerns all."""
-_ACKNOWLEDGE: Final = """
-INSERT INTO entitlements_gatewaynode (id, started_at, polled_at, position)
-SELECT %s, %s, clock_timestamp(), %s FROM set_config('synchronous_commit', 'off', true)
-ON CONFLICT (id) DO UPDATE SET position = EXCLUDED.position, polled_at = EXCLUDED.polled_at, stopped_at = NULL,
-       started_at = EXCLUDED.started_at
-RETURNING polled_at
-"""
-"""An acknowledgement that is lost with the database's memory makes a revoker wait for a lease: it need not touch the
-disk. That is set for this transaction alone, because a pooler lends the connection to others afterwards."""
-_STOP: Final = "UPDATE entitlements_gatewaynode SET stopped_at = clock_timestamp() WHERE id = %s"
+_ACKNOWLEDGE: Final = "SELECT acknowledge_v1(%s, %s, %s)"
+_STOP: Final = "SELECT stop_node_v1(%s)"
 _SESSION: Final[dict[str, Any]] = {
     "keepalives_idle": 2,
     "keepalives_interval": 1,

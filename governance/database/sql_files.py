@@ -21,7 +21,9 @@ from audit import roles
 ROOT: Final = Path(__file__).resolve().parents[2]
 FILES: Final = (
     "audit/sql/append_only.sql",
+    "audit/sql/count_strangers_v1.sql",
     "entitlements/people/sql/mailbox.sql",
+    "entitlements/feed/sql/acknowledge_v1.sql",
     "entitlements/feed/sql/change_order.sql",
     "entitlements/catalog/sql/tool_definition.sql",
     "entitlements/grants/sql/grant_end.sql",

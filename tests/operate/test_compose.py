@@ -108,7 +108,7 @@ def test_only_migrate_holds_the_owners_key_and_only_the_sealer_its_own() -> None
     holders = {secret: {name for name in OURS if secret in OURS[name]["secrets"]} for secret in COMPOSE["secrets"]}
     assert holders["migrate_database_url"] == {"migrate"}
     assert holders["seal_database_url"] == {"sealer"}
-    assert holders["feed_database_url"] == {"gateway"}
+    assert holders["feed_database_url"] == holders["issue_database_url"] == {"gateway"}
     assert {name for name in OURS if "seal" in {volume["source"] for volume in OURS[name].get("volumes", [])}} == {
         "sealer"
     }
@@ -211,7 +211,14 @@ class Deployment:
             (folder / name).write_text(value)
 
     def secrets(self) -> dict[str, str]:
-        names = ("SECRET_KEY", "KEY_ENCRYPTION_KEY", "DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL")
+        names = (
+            "SECRET_KEY",
+            "KEY_ENCRYPTION_KEY",
+            "DATABASE_URL",
+            "MIGRATE_DATABASE_URL",
+            "SEAL_DATABASE_URL",
+            "ISSUE_DATABASE_URL",
+        )
         told = {name.lower(): self.stack[name] for name in (*names, "REDIS_URL")}
         return {**told, "metrics_token": "a-token-for-prometheus", **dict.fromkeys(MAY_BE_EMPTY, ""), "mail_url": ""}
 
@@ -365,11 +372,11 @@ def sealed(deployment: Deployment) -> None:
 
 @pytest.mark.slow
 @pytest.mark.loopback
-def test_the_roles_script_makes_the_three_roles(deployment: Deployment, tmp_path: Path) -> None:
+def test_the_roles_script_makes_the_four_roles(deployment: Deployment, tmp_path: Path) -> None:
     """psql may not be at hand, so its statements are run by the driver, with psql's own substitution."""
     statements = (DEPLOY / "roles.sh").read_text().partition("<<'SQL'\n")[2].partition("SQL\n")[0]
     first, second = statements.split("\\connect mandate\n")
-    for name in ("owner", "app", "seal"):
+    for name in ("owner", "app", "seal", "issue"):
         first = first.replace(f":'{name}'", f"'{name}-password'")
     renamed = {"mandate_": "tried_", "DATABASE mandate ": "DATABASE tried "}
     for was, now in renamed.items():
@@ -383,7 +390,7 @@ def test_the_roles_script_makes_the_three_roles(deployment: Deployment, tmp_path
             connection.execute(statement)
         rights = connection.execute(
             "SELECT has_schema_privilege(r, 'public', 'CREATE'), has_database_privilege(r, 'tried', 'CONNECT')"
-            " FROM unnest(ARRAY['tried_owner', 'tried_app', 'tried_seal']) AS r"
+            " FROM unnest(ARRAY['tried_owner', 'tried_app', 'tried_seal', 'tried_issue']) AS r"
         ).fetchall()
-    assert rights == [(True, True), (False, True), (False, True)]
+    assert rights == [(True, True), (False, True), (False, True), (False, True)]
     assert tmp_path.is_dir()

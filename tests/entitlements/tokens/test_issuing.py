@@ -58,12 +58,13 @@ def test_the_record_holds_the_canonical_bytes(world: Node) -> None:
 
 
 def test_a_session_begins_with_its_first_token_and_is_touched_by_the_next(world: Node) -> None:
-    first = world.row(session=uuid4(), begins=world.begins())
+    began = uuid4()
+    first = world.row(session=began, begins=world.begins())
     answer = world.mint(row=first)
-    assert (answer.outcome, answer.session, answer.sequence) == (Outcome.ISSUED, first.session, 2)
+    assert (answer.outcome, answer.session, answer.sequence) == (Outcome.ISSUED, began, 2)
     numbered = [(event.sequence, event.action) for event in nodes.recorded(world)]
     assert numbered == [(1, "session.begun"), (2, "token.issued")]
-    session = Session.objects.get(pk=first.session)
+    session = Session.objects.get(pk=began)
     assert (session.agent, session.person, session.client) == (world.agent, world.person, world.client)
     assert IssuedToken.objects.get(pk=first.jti).session_id == session.pk
     basis = world.basis()

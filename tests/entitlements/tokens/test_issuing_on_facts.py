@@ -45,6 +45,7 @@ def behind(node: Node, code: str) -> bool:
     return not (nodes.recorded(node) or IssuedToken.objects.exists() or UsedAssertion.objects.exists())
 
 
+SESSION, PARENT = uuid4(), uuid4()
 SUBJECTS: dict[str, Callable[[Node], Any]] = {
     "agent_id": lambda n: n.agent.pk,
     "person_id": lambda n: n.agent.sponsor_id,
@@ -59,7 +60,6 @@ SUBJECTS: dict[str, Callable[[Node], Any]] = {
     "session_id": lambda _: SESSION,
     "token_id": lambda _: PARENT,
 }
-SESSION, PARENT = uuid4(), uuid4()
 ELSE: dict[type, Any] = {int: 2**40, str: "other", UUID: uuid4()}
 
 
