@@ -8,6 +8,7 @@ What a test made in its own transaction is seen, and what the edge writes is rol
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -113,7 +114,9 @@ class Browser(Client):
         }
         body = data if isinstance(data, bytes) else str(data).encode()
         source = str(more.get("REMOTE_ADDR", self.defaults.get("REMOTE_ADDR", "127.0.0.1")))
-        return request(method, where, {"content-type": kind, **headers}, body, source)
+        answer = request(method, where, {"content-type": kind, **headers}, body, source)
+        answer.json = lambda: json.loads(answer.content)  # type: ignore[attr-defined]  # as Django's client gives it
+        return answer
 
 
 def request(

@@ -24,7 +24,7 @@ class OnNode:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._writer = Writer(database_address(settings.DATABASES["default"]))
+        self._writer = Writer(database_address(settings.ISSUE_DATABASE))
         self._limits = RateLimits(settings.REDIS_URL.reveal())
         self._used = UsedHere()
 

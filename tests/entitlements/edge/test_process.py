@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx2
+import psycopg
 import pytest
 from django.conf import LazySettings as Settings
-from django.db import connection
+from django.conf import settings as configured
 from django.test import Client as Browser
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -18,6 +19,7 @@ from audit.models import Event
 from entitlements.clients import clients
 from entitlements.grants import grants
 from entitlements.keys import signing
+from entitlements.node.node import database_address
 from entitlements.tokens.models import IssuedToken
 from scripts.devservers import free_port
 from tests import databases, make
@@ -26,6 +28,12 @@ from tests.entitlements.edge.worlds import World
 from tests.entitlements.gateway import world as gateways
 
 pytestmark = pytest.mark.loopback
+
+
+CUT = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name LIKE 'mandate-%' AND usename = current_user AND pid <> pg_backend_pid()
+"""
 
 
 class Wire:
@@ -88,8 +96,9 @@ def test_a_token_that_its_client_revokes_is_dead(world: World) -> None:
 
 def test_a_node_whose_database_is_gone_answers_that_it_cannot(world: World) -> None:
     assert world.exchange().status == 200
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'mandate-%'")
+    for role in (configured.DATABASES["default"], configured.ISSUE_DATABASE):
+        with psycopg.connect(database_address(role), autocommit=True) as connection:
+            connection.execute(CUT)
     deadline = time.monotonic() + 5
     statuses: list[int] = []
     while time.monotonic() < deadline and (not statuses or statuses[-1] != 200):

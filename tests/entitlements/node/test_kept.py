@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from django.conf import LazySettings as Settings
+from django.db import connections
 
 from audit.context import SYSTEM
 from entitlements.clients import callers, clients
@@ -40,6 +41,18 @@ def on_a_node[T](ask: Callable[[Node], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
+async def aside[T](do: Callable[[], T]) -> T:
+    """Do something over a connection of Django's, which belongs to a thread and ends with it."""
+
+    def work() -> T:
+        try:
+            return do()
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(work)
+
+
 def rotated() -> tuple[Client, Callable[[], str]]:
     """Return a script, and what gives it another secret and returns the digest of that."""
     script, _ = make.client(None, "script", auth="client_secret_basic")
@@ -61,8 +74,8 @@ def test_a_client_is_kept_until_a_change_names_it_and_no_other_drops_it() -> Non
 
     async def ask(node: Node) -> tuple[str, str, str, str]:
         first = (await known(node)).secret_sha256
-        new = await asyncio.to_thread(rotate)
-        position = await asyncio.to_thread(changes.position, None)
+        new = await aside(rotate)
+        position = await aside(lambda: changes.position(None))
         node.kept.drop([("client_id", script.pk + 1), ("agent_id", script.pk)], position)
         still = (await known(node)).secret_sha256
         node.kept.drop([("client_id", script.pk)], position)
@@ -90,7 +103,7 @@ def test_what_the_feed_has_passed_is_not_answered() -> None:
 def test_what_is_not_there_is_asked_for_each_time_and_a_refusal_reads_again() -> None:
     async def ask(node: Node) -> None:
         assert await callers.find(node.reads(), "script") is None
-        await asyncio.to_thread(rotated)
+        await aside(rotated)
         reads = node.reads()
         assert await callers.find(reads, "script") is not None
         assert not reads.is_from_memory
@@ -106,9 +119,9 @@ def test_another_signing_key_drops_the_keys_of_every_issuer() -> None:
 
     async def ask(node: Node) -> list[str]:
         first = (await in_use.signer(node.reads(), "idp")).kid
-        key = await asyncio.to_thread(lambda: signing.withdraw(first, by=SYSTEM, reason="leaked"))
+        key = await aside(lambda: signing.withdraw(first, by=SYSTEM, reason="leaked"))
         assert (await in_use.signer(node.reads(), "idp")).kid == key.kid == first
-        node.kept.drop([("signing_key_id", "another")], await asyncio.to_thread(changes.position, None))
+        node.kept.drop([("signing_key_id", "another")], await aside(lambda: changes.position(None)))
         return [first, (await in_use.signer(node.reads(), "idp")).kid]
 
     first, second = on_a_node(ask)
