@@ -41,4 +41,4 @@ def test_another_answer_is_shown_where_it_differs(world: World) -> None:
     answered["left"] = {}
     report = recording.report("clients", [(name, answered)])
     assert 'headers.cache-control: "no-store" -> null' in report
-    assert "left.strangers.client_not_authenticated from 127.0.0.1: 1 -> null" in report
+    assert 'left.strangers: {"client_not_authenticated from 127.0.0.1": 1} -> null' in report
