@@ -29,7 +29,12 @@ from .outside import Outside, RequestReads
 
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}")
-_NOT_STORED: Final[tuple[Header, ...]] = (JSON, (b"cache-control", b"no-store"), (b"pragma", b"no-cache"))
+_NOT_STORED: Final[tuple[Header, ...]] = (
+    JSON,
+    (b"cache-control", b"no-store"),
+    (b"pragma", b"no-cache"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 logger = logging.getLogger(__name__)
 

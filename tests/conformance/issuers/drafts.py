@@ -27,7 +27,7 @@ class Draft:
     method: str = "POST"
     query: str = ""
     form: list[tuple[str, Value]] = field(default_factory=list)
-    headers: list[tuple[str, str | Callable[[Scene], str]]] = field(default_factory=lambda: [("Content-Type", FORM)])
+    headers: list[tuple[str, Value]] = field(default_factory=lambda: [("Content-Type", FORM)])
     body: bytes | Callable[[bytes], bytes] | None = None
     host: str = "localhost:8000"
 
@@ -36,20 +36,24 @@ class Draft:
         self.scene.path = self.path
         written = b"&".join(_pair(name, self._value(value)) for name, value in self.form)
         body = written if self.body is None else self.body(written) if callable(self.body) else self.body
-        headers = [("Host", self.host), *self.headers]
+        headers: list[tuple[str, Value]] = [("Host", self.host), *self.headers]
         if body or self.method not in {"GET", "HEAD", "OPTIONS"}:
             headers.append(("Content-Length", str(len(body))))
-        raw = tuple((name.encode(), self._value(value).encode()) for name, value in headers)
+        raw = tuple((name.encode(), _raw(self._value(value))) for name, value in headers)
         target = self.path + (f"?{self.query}" if self.query else "")
         return Request(self.method, target.encode(), raw, body)
 
-    def _value[T: (str, bytes)](self, value: T | Callable[[Scene], str]) -> T | str:
+    def _value(self, value: Value) -> str | bytes:
         return value(self.scene) if callable(value) else value
 
 
 def _pair(name: str, value: str | bytes) -> bytes:
     """Write one parameter; bytes stand as they are."""
     return quote_plus(name, safe="[]").encode() + b"=" + (value if isinstance(value, bytes) else _quoted(value))
+
+
+def _raw(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
 
 
 def _quoted(value: str) -> bytes:

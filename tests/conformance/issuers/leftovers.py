@@ -74,8 +74,10 @@ def marks() -> Marks:
     now = clock.now()
     with connection.cursor() as cursor:
         cursor.execute(_MARKS, {"at": now})
-        *numbers, strangers = cursor.fetchone() or ()
-    return Marks(now, *numbers, strangers=json.loads(strangers))
+        row = cursor.fetchone()
+    assert row is not None
+    claims, changes, codes, opaque, living, id_tokens, strangers = row
+    return Marks(now, claims, changes, codes, opaque, living, id_tokens, json.loads(strangers))
 
 
 def since(before: Marks) -> dict[str, Any]:
@@ -83,8 +85,9 @@ def since(before: Marks) -> dict[str, Any]:
     after = marks()
     with connection.cursor() as cursor:
         cursor.execute(_ROWS, {"since": before.at, "claims": before.claims, "changes": before.changes})
-        (found,) = cursor.fetchone() or ("{}",)
-    left = {name: rows for name, rows in json.loads(found).items() if rows}
+        row = cursor.fetchone()
+    assert row is not None
+    left: dict[str, Any] = {name: rows for name, rows in json.loads(row[0]).items() if rows}
     if "events" in left:
         left["events"] = [_event(json.loads(body)) for body in left["events"]]
     counts = {

@@ -70,12 +70,12 @@ class Namer:
         if name in {"expires_in", "seconds"}:
             return span(number)
         begun, ended = self.scene.asked, self.scene.answered
-        if begun - 1 <= number <= ended + 1:
+        if self.scene.now <= number <= ended + 1:
             return "<now>"
         for longest in LIFETIMES:
             if begun + longest * 0.9 - 2 <= number <= ended + longest + 1:
                 return f"<now + {longest * 9 // 10}..{longest} s>"
-        if (known := self.scene.times.get(int(number))) is not None:
+        if (known := (self.scene.times | self.scene.world.times).get(int(number))) is not None:
             return known
         if abs(number - begun) > _DAYS:
             return number
@@ -130,17 +130,38 @@ def answer(response: Response, left: Mapping[str, Any], scene: Scene) -> dict[st
         "headers": dict(sorted(headers.items())),
         "browser": dict(sorted(browser.items())),
         "body": body,
-        "left": _short(namer.value(left)),
+        "left": _short(namer.value(left), body),
     }
 
 
-def _short(left: dict[str, Any]) -> dict[str, Any]:
-    """Leave out of events and rows what goes without saying: success, one new trace, our source, a name not answered."""
+def _short(left: dict[str, Any], body: Any) -> dict[str, Any]:
+    """Leave out of events and rows what goes without saying: success, one new trace, our source.
+
+    A refusal that says in the audit log what it says to the client is `as answered`.
+    """
+    if isinstance(body, dict):
+        left["events"] = [_as_answered(event, body) for event in left.get("events", ())]
     for row in (*left.get("events", ()), *left.get("issued", ())):
         usual = {"outcome": "success", "source": SOURCE, "trace": NEW_TRACE}
         for name in [name for name, value in usual.items() if row.get(name) == value]:
             del row[name]
-    return left
+    left["claimed"] = [" ".join(map(str, row.values())) for row in left.get("claimed", ())]
+    return {name: rows for name, rows in left.items() if rows}
+
+
+def _as_answered(event: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    said = {
+        "outcome": "refused",
+        "code": body.get("code"),
+        "reason": body.get("error_description"),
+        "uuid": body.get("evaluation_id"),
+    }
+    detail = event.get("detail", {})
+    if any(event.get(name) != value for name, value in said.items()) or detail.get("error") != body.get("error"):
+        return event
+    rest = {name: value for name, value in detail.items() if name != "error" and value != body.get(name)}
+    kept = {name: value for name, value in event.items() if name not in {*said, "detail"}}
+    return {**kept, **({"detail": rest} if rest else {}), "refusal": "as answered"}
 
 
 def _body(response: Response, namer: Namer) -> Any:

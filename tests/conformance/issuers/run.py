@@ -25,7 +25,7 @@ def rolled_back(cases: Iterable[Case], lane: Lane, world: World) -> Iterator[tup
     """Answer cases in one world on one connection, and undo each of them. Yields name and answer."""
     lane.begin()
     for number, case in enumerate(cases):
-        known, public = dict(world.known), dict(world.public)
+        known, times, public = dict(world.known), dict(world.times), dict(world.public)
         around = transaction.atomic()
         around._from_testcase = True  # type: ignore[attr-defined] # what is durable may be made within
         with around:
@@ -35,7 +35,7 @@ def rolled_back(cases: Iterable[Case], lane: Lane, world: World) -> Iterator[tup
             yield case.name, _answer(case, request, scene, lane)
             transaction.set_rollback(True)
         settings.RATE_LIMITS["tokens"] = 0
-        world.known, world.public = known, public
+        world.known, world.times, world.public = known, times, public
 
 
 def committed(cases: Iterable[Case], lane: Lane, empty: Callable[[], None]) -> Iterator[tuple[str, Answer]]:

@@ -196,12 +196,12 @@ class Scene:
         TokenGrant.objects.bulk_create(TokenGrant(token=made, grant=grant) for grant in grants)
         return made
 
-    def session(self, person: str, client: str, **columns: Any) -> Session:
+    def session(self, login: str, client: str, **columns: Any) -> Session:
         """Write the row of a session of this case's sign-in."""
         owner, began = self.world.clients[client], datetime.fromtimestamp(self.now - 60, UTC)
         usual = {
             "agent": owner.agent,
-            "person": self.world.people[person],
+            "person": self.world.people[login],
             "sign_in_sha256": hashlib.sha256(f"{self.number}{uuid.uuid4()}".encode()).hexdigest(),
             "started_at": began,
             "last_used_at": began,
@@ -236,12 +236,9 @@ class Scene:
         made = f"opaque{self.number}{uuid.uuid4().hex}"
         self.known[made] = "<opaque>"
         expires = datetime.fromtimestamp(self.at(240, "opaque.exp"), UTC)
-        usual = {"scope": "openid", "expires": expires, "token": made}
-        OAuthAccessToken.objects.create(
-            application=self.world.clients[self.owner(client)],
-            user=self.world.people[person],
-            **{**usual, **columns},
-        )
+        usual = {"user": self.world.people[person], "scope": "openid", "expires": expires, "token": made}
+        application = self.world.clients[self.owner(client)]
+        OAuthAccessToken.objects.create(application=application, **{**usual, **columns})
         return made
 
     def _jag_claims(self, system: str, person: str, scope: str) -> dict[str, Any]:

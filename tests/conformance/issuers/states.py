@@ -28,11 +28,12 @@ from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
+from tests.entitlements.edge import worlds as oauth_worlds
 
 from . import worlds
 from .worlds import WHY, World
 
-type State = Callable[[World], None]
+type State = Callable[[World], object]
 
 _ANOTHER: Final = Principal("person", "another")
 
@@ -64,6 +65,10 @@ def _agent_staged(world: World) -> None:
     Agent.objects.filter(pk=_agent(world).pk).update(status=Agent.Status.STAGED, activated_at=None)
 
 
+def _agent_at_its_end(world: World) -> None:
+    Agent.objects.filter(pk=_agent(world).pk).update(kind=Agent.Kind.EPHEMERAL, ends_at=clock.now())
+
+
 def _owner_gone(_world: World) -> None:
     Person.objects.filter(login="owner").update(is_active=False, disabled_at=clock.now() - timedelta(days=8))
 
@@ -89,7 +94,7 @@ def _secrets_rotated(world: World) -> None:
 
 
 def _keys_replaced(world: World) -> None:
-    other = worlds.worlds.key_set(worlds.worlds.new_key("key-client"))
+    other = oauth_worlds.key_set(oauth_worlds.new_key("key-client"))
     make.rewrite(world.clients["key-client"], jwks=other)
 
 
@@ -122,6 +127,10 @@ def _grants_over(world: World) -> None:
 
 def _grants_not_begun(world: World) -> None:
     Grant.objects.filter(agent=_agent(world)).update(starts_at=F("expires_at") - timedelta(seconds=1))
+
+
+def _grant_ends_soon(world: World) -> None:
+    Grant.objects.filter(pk=world.grants["time:brief"].pk).update(expires_at=clock.now() + timedelta(seconds=60))
 
 
 def _tools(state: str) -> State:
@@ -208,11 +217,12 @@ def _signing_keys(step: str) -> State:
 STATES: Final[dict[str, State]] = {
     "person disabled": _person_disabled,
     "person enabled again": _person_enabled_again,
-    "agent suspended": lambda world: agents.suspend(_agent(world), by=SYSTEM, reason=WHY) and None,
+    "agent suspended": lambda world: agents.suspend(_agent(world), by=SYSTEM, reason=WHY),
     "agent restored": _agent_restored,
-    "agent retired": lambda world: agents.retire(_agent(world), by=SYSTEM, reason=WHY) and None,
+    "agent retired": lambda world: agents.retire(_agent(world), by=SYSTEM, reason=WHY),
     "agent staged": _agent_staged,
-    "sponsor disabled": lambda world: people.disable(world.people["sponsor"], by=SYSTEM, reason=WHY) and None,
+    "agent at its end": _agent_at_its_end,
+    "sponsor disabled": lambda world: people.disable(world.people["sponsor"], by=SYSTEM, reason=WHY),
     "owner gone": _owner_gone,
     "owner just gone": _owner_just_gone,
     "client disabled": _clients_disabled,
@@ -221,7 +231,7 @@ STATES: Final[dict[str, State]] = {
     "key replaced": _keys_replaced,
     "api scopes narrowed": _api_scopes_narrowed,
     "system disabled": _systems_disabled,
-    "everything stopped": lambda _world: guardrails.stop_everything(by=SYSTEM, reason=WHY) and None,
+    "everything stopped": lambda _world: guardrails.stop_everything(by=SYSTEM, reason=WHY),
     "grants revoked": _grants_revoked,
     "grants suspended": _grants_suspended,
     "grants over": _grants_over,
@@ -247,9 +257,11 @@ STATES: Final[dict[str, State]] = {
 }
 """Each is made after the case's own tokens, so that it meets them."""
 LIMITED: Final = "a limit of one"
+SOON: Final = "a grant ends soon"
+"""States that only some requests notice."""
 
 
 def change(world: World, state: str) -> None:
     """Bring the world into a state; several are joined by " + "."""
     for each in state.split(" + "):
-        (_limit_of_one if each == LIMITED else STATES[each])(world)
+        ({LIMITED: _limit_of_one, SOON: _grant_ends_soon} | STATES)[each](world)

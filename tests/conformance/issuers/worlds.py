@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.db.models import F
+
 from audit import clock
 from audit.context import SYSTEM
 from entitlements import addresses
@@ -47,6 +49,7 @@ class World:
     keys: dict[str, jws.Key] = field(default_factory=dict)
     known: dict[str, str] = field(default_factory=dict)
     """Volatile values, and what is written in their place."""
+    times: dict[int, str] = field(default_factory=dict)
     public: dict[str, jws.Key] = field(default_factory=dict)
     """Our issuers' public keys by their identifier: what a signature in an answer is checked with."""
 
@@ -157,19 +160,16 @@ def _grants(world: World) -> None:
     time, maps, git = world.systems["time"], world.systems["maps"], world.systems["git"]
     clock_tool, write_tool = make.tool(time, "get_current_time"), make.tool(time, "set_time")
 
-    def grant(
-        scope: str, *tools: Tool, persons: list[Person], starts_at: datetime | None = None, hours: float = 8
-    ) -> None:
+    def grant(scope: str, *tools: Tool, persons: list[Person], starts_at: datetime | None = None) -> None:
         system = world.systems[scope.partition(":")[0]]
         entitlement = make.entitlement(system, *tools, scope=scope)
-        lasts = timedelta(hours=hours)
-        made = make.grant(agent, entitlement, people=persons, lasts=lasts, starts_at=starts_at)
+        made = make.grant(agent, entitlement, people=persons, starts_at=starts_at)
         world.grants[scope] = made
 
     grant("time:read", clock_tool, persons=[*alice, world.people["carol"], world.people["dave"]])
     grant("time:write", write_tool, persons=[world.people["bob"]])
     grant("time:solo", clock_tool, persons=[])
-    grant("time:brief", clock_tool, persons=alice, hours=0.05)
+    grant("time:brief", clock_tool, persons=alice)
     grant("time:later", clock_tool, persons=alice, starts_at=now + timedelta(hours=1))
     grant("git:read", make.tool(git, "log"), persons=alice)
     grant("maps:read", make.tool(maps, "find"), persons=[*alice, world.people["carol"]])
@@ -192,6 +192,8 @@ def _narrow(world: World, maps: System) -> None:
 
 def _keys(world: World) -> None:
     signing.ensure("receipts")
+    hour = timedelta(hours=1)  # ago, so that no moment of a case is taken for it
+    SigningKey.objects.update(created_at=F("created_at") - hour, activates_at=F("activates_at") - hour)
     note_keys(world)
     for scope, grant in world.grants.items():
         world.known[str(grant.pk)] = f"<grant {scope}>"
@@ -205,4 +207,6 @@ def note_keys(world: World) -> None:
         name = key.issuer if numbers[key.issuer] == 1 else f"{key.issuer} {numbers[key.issuer]}"
         world.known[key.kid] = f"<kid {name}>"
         world.known |= {key.public[member]: f"<{member} {name}>" for member in ("x", "y")}
+        if key.activates_at < clock.now() - timedelta(minutes=30):
+            world.times[int(key.activates_at.timestamp())] = "<when keys were made>"
         world.public[key.kid] = public_keys.read(key.public)

@@ -8,19 +8,15 @@ import pytest
 
 from tests import shared
 from tests.conformance.issuers import corpus, recording, run, worlds
-from tests.conformance.issuers.lanes import DjangoLane
+from tests.conformance.issuers.lanes import EdgeLane
 from tests.conformance.issuers.worlds import World
 
 made_world, world = shared.world(worlds.build)
 
 
-@pytest.fixture(autouse=True)
-def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Log no refusals: there are thousands."""
-    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
-
-
 @pytest.mark.loopback
-@pytest.mark.timeout(900)
-def test_writes_the_record(world: World) -> None:
-    recording.write(dict(run.rolled_back(corpus.all_cases(), DjangoLane(), world)))
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("family", corpus.FAMILIES)
+def test_writes_the_record(world: World, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
+    recording.write(family, dict(run.rolled_back(corpus.FAMILIES[family](), EdgeLane(), world)))
