@@ -44,7 +44,8 @@ from governance.ownership import ownership
 from tests import make
 from tests.entitlements.feed import edge_columns
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
+"""Each action in a transaction of its own, so that it must take the lock of what it notes by itself."""
 
 
 @dataclass
@@ -108,7 +109,8 @@ def world() -> World:
     make.grant(agent, make.entitlement(system, tool), groups=[group])
     make.grant(agent, make.entitlement(system, tool), starts_at=now - timedelta(hours=9))
     grant = make.grant(agent, entitlement, people=[alice, bob])
-    session, _ = sessions.begin(client, alice, "0" * 64, auth_time=now, now=now)
+    with transaction.atomic():
+        session, _ = sessions.begin(client, alice, "0" * 64, auth_time=now, now=now)
     issuer = trust.begin("https://login.example", purpose="identity", jwks={"keys": [KEY]}, by=SYSTEM)
     signing.ensure("as/time")
     return World(
