@@ -24,7 +24,7 @@ from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.decisions import guardrails
-from entitlements.feed import changes
+from entitlements.feed import changes, locks
 from entitlements.feed.models import SUBJECTS, Change
 from entitlements.grants import batches, grants
 from entitlements.grants import subjects as grant_subjects
@@ -44,7 +44,8 @@ from governance.ownership import ownership
 from tests import make
 from tests.entitlements.feed import edge_columns
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
+"""Each action in a transaction of its own, so that it must take the lock of what it notes by itself."""
 
 
 @dataclass
@@ -108,7 +109,8 @@ def world() -> World:
     make.grant(agent, make.entitlement(system, tool), groups=[group])
     make.grant(agent, make.entitlement(system, tool), starts_at=now - timedelta(hours=9))
     grant = make.grant(agent, entitlement, people=[alice, bob])
-    session, _ = sessions.begin(client, alice, "0" * 64, auth_time=now, now=now)
+    with transaction.atomic():
+        session, _ = sessions.begin(client, alice, "0" * 64, auth_time=now, now=now)
     issuer = trust.begin("https://login.example", purpose="identity", jwks={"keys": [KEY]}, by=SYSTEM)
     signing.ensure("as/time")
     return World(
@@ -266,21 +268,23 @@ def test_without_its_note_each_action_is_found_silent(world: World, monkeypatch:
     assert {found.partition(":")[0] for found in silent} == ACTIONS.keys()
 
 
+def test_without_its_lock_each_action_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "exclusive", lambda *_: None)
+    monkeypatch.setattr(locks, "try_exclusive", list)
+    refused = set[str]()
+    for name, act in ACTIONS.items():
+        with transaction.atomic():
+            try:
+                act(world)
+            except changes.NotLocked:
+                refused.add(name)
+            transaction.set_rollback(True)
+
+    assert refused == ACTIONS.keys()
+
+
 def test_a_client_whose_own_name_means_another_at_a_system_is_named_too(world: World) -> None:
     clients.name_at(world.client, world.system, "taken", by=SYSTEM)
 
     last = Change.objects.order_by("-pk").values_list("client_id", flat=True)[:2]
     assert set(last) == {world.client.pk, world.namesake.pk}
-
-
-@pytest.mark.parametrize(
-    ("statement", "columns"),
-    [
-        ("SELECT email FROM entitlements_person WHERE login = %s", {"email", "login"}),
-        ("SELECT 1 FROM (SELECT p.* FROM entitlements_person p) AS q WHERE q.is_active", {"is_active"}),
-        ("SELECT (SELECT p.email FROM entitlements_person p LIMIT 1) WHERE %(name)s = 'a'", {"email"}),
-    ],
-)
-def test_each_column_that_a_statement_names_is_found(statement: str, columns: set[str]) -> None:
-    found = {column for table, column in edge_columns.columns_of(statement) if table == "entitlements_person"}
-    assert found >= columns
