@@ -70,10 +70,7 @@ _TYPES: Final = {
 _BETWEEN: Final = [*_TYPES].index("proof_issuer") - [*_TYPES].index("client") - 1
 
 PSYCOPG: Final = f"SELECT * FROM issue_token_v1({', '.join(f'%s::{kind}' for kind in _TYPES.values())})"  # noqa: S608
-ASYNCPG: Final = (
-    f"SELECT * FROM issue_token_v1({', '.join(f'${n}::{kind}' for n, kind in enumerate(_TYPES.values(), 1))})"  # noqa: S608
-)
-"""The statement for either driver; `parameters` returns what belongs to it, in order."""
+"""The statement; `mint` and `refuse` return what belongs to it, in order."""
 
 
 class Outcome(StrEnum):
