@@ -79,7 +79,7 @@ def is_farewell(error: psycopg.Error, connection: psycopg.AsyncConnection[Any]) 
     return connection.closed or (error.sqlstate or _SHUTDOWN).startswith(_SHUTDOWN)
 
 
-def _is_cut(connection: psycopg.AsyncConnection[Any]) -> bool:
+def is_cut(connection: psycopg.AsyncConnection[Any]) -> bool:
     """Tell, without waiting for the server, whether it has ended an idle connection.
 
     To an idle connection it sends nothing but its farewell, so whatever is there to read means the end; writing first
@@ -212,7 +212,7 @@ class Writer:
         raise FateUnknown(str(error)) from error
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        if self._connection is not None and not _is_cut(self._connection):
+        if self._connection is not None and not is_cut(self._connection):
             return self._connection
         if self._connection is not None:  # lost while idle: nothing is in doubt, but its life is over
             await self._disconnect()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
@@ -14,6 +14,7 @@ from audit.actions import Action
 
 SCHEMA: Final = 1
 MAX_BODY: Final = 64 * 1024
+_NUMBER: Final = "sequence"
 _LAST: Final = (UUID(int=0), 2**53 - 1)
 """A producer and sequence whose text is as long as any can be."""
 _encode: Final = msgspec.json.Encoder().encode
@@ -52,6 +53,25 @@ class Draft:
             message = f"the event is {len(encoded)} bytes, more than {MAX_BODY}"
             raise BadEvent(message)
         return encoded.decode()
+
+    def moved(self, at: datetime) -> "Draft":
+        """Return the event as of another moment: that of the decision that it tells of."""
+        return replace(self, at=at, fields={**self.fields, "at": redaction.moment(at)})
+
+    def halves(self, producer: UUID) -> tuple[str, str]:
+        """Return the canonical text before and after the number, for where the database gives it.
+
+        For each number n, `body(producer, n)` is the first half, n and the second half. Raises BadEvent beyond MAX_BODY
+        bytes, counted with the longest number.
+        """
+        fields = {**self.fields, "personal": {}, "producer": str(producer)}
+        before = chain.canonical({name: value for name, value in fields.items() if name < _NUMBER})
+        after = chain.canonical({name: value for name, value in fields.items() if name > _NUMBER})
+        first, second = f'{before[:-1].decode()},"{_NUMBER}":', f",{after[1:].decode()}"
+        if (size := len(before) + len(after) + len(f'"{_NUMBER}":{_LAST[1]}')) > MAX_BODY:
+            message = f"the event is {size} bytes, more than {MAX_BODY}"
+            raise BadEvent(message)
+        return first, second
 
     def check_size(self) -> None:
         """Raise BadEvent when the body would be over the limit whichever number the event gets.

@@ -108,6 +108,22 @@ class Pending(models.Model):
         return f"pending {self.uuid}"
 
 
+class ProducerNumber(models.Model):
+    """How far a producer has come whose events the database numbers, in the transaction that writes them.
+
+    A row is kept for good: one that begins again under the same name would number its events twice.
+    """
+
+    uuid = models.UUIDField(primary_key=True)
+    sequence = models.BigIntegerField()
+
+    class Meta:
+        db_table = "producers"
+
+    def __str__(self) -> str:
+        return f"{self.uuid} at {self.sequence}"
+
+
 class Leaf(models.Model):
     """An event's final place in the log: dense from 0, one for each event."""
 

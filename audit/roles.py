@@ -1,7 +1,8 @@
 """What each database role may touch. `migrate` applies it, so that a new table is never left open or shut.
 
 The owner migrates. The application's role uses ordinary tables freely, and of the record it may append and read. The
-sealer's role moves pending rows to leaves and writes checkpoints. No role updates or deletes what is recorded.
+sealer's role moves pending rows to leaves and writes checkpoints. The issuers' role reads what tokens are decided on,
+and writes by functions alone, which run with the owner's rights. No role updates or deletes what is recorded.
 """
 
 from collections.abc import Iterable
@@ -12,17 +13,18 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
+_MIGRATED: Final = {"django_migrations": "SELECT", "sql_files": "SELECT"}
 APP: Final = {
     "events": "SELECT, INSERT",
     "pending": "SELECT, INSERT",
     "leaves": "SELECT",
     "nodes": "SELECT",
     "checkpoints": "SELECT",
+    "producers": "SELECT",
     "cursors": "SELECT, INSERT, UPDATE, DELETE",
     "subject_keys": "SELECT, INSERT, UPDATE",
     "stranger_counts": "SELECT, INSERT, UPDATE, DELETE",
-    "django_migrations": "SELECT",
-    "sql_files": "SELECT",
+    **_MIGRATED,
 }
 SEAL: Final = {
     "events": "SELECT",
@@ -31,6 +33,26 @@ SEAL: Final = {
     "nodes": "SELECT, INSERT",
     "checkpoints": "SELECT, INSERT",
 }
+ISSUE: Final = {
+    **dict.fromkeys(
+        (
+            *("agent", "authorizationcode", "change", "client", "clientalias", "entitlement", "entitlementtool"),
+            *("gatewaynode", "grant", "grantline", "grantsubject", "group", "guardrail", "identity", "issuedtoken"),
+            *("membership", "oauthaccesstoken", "oauthidtoken", "session", "signingkey", "system", "tokengrant"),
+            *("tool", "toolversion", "trustedissuer"),
+        ),
+        "SELECT",
+    ),
+    "person": "SELECT (id, login, is_active, disabled_at, sign_ins_valid_after)",
+}
+"""Tables of `entitlements`: neither passwords and mail addresses, nor the secrets of the systems behind the gateway."""
+NODES: Final = ("acknowledge_v1", "count_strangers_v1", "stop_node_v1")
+"""What a node says of itself."""
+FUNCTIONS: Final = ("ensure_event_months", "issue_token_v1", "revoke_tokens_v1")
+"""What runs with the owner's rights; the application may call it.
+
+The issuers may call what has a version in its name, because nodes of two releases call it during an upgrade.
+"""
 ORDINARY: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 
@@ -51,8 +73,15 @@ def apply(connection: BaseDatabaseWrapper) -> None:
         if "events" not in {name for name, _, _ in owned}:
             return
         roles = settings.DATABASE_ROLES
-        for role, grants, other in ((roles["app"], APP, ORDINARY), (roles["seal"], SEAL, "")):
-            if role == owner:
+        cursor.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[*roles.values()]])
+        made = {name for (name,) in cursor.fetchall()}
+        issue = {f"entitlements_{name}": allowed for name, allowed in ISSUE.items()}
+        for role, grants, other in (
+            (roles["issue"], {**issue, **_MIGRATED}, ""),
+            (roles["seal"], SEAL, ""),
+            (roles["app"], APP, ORDINARY),
+        ):
+            if role == owner or role not in made:
                 continue  # one role for everything: nothing to grant, and checks complain elsewhere
             cursor.execute(
                 sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), sql.Identifier(role))
@@ -73,5 +102,6 @@ def _statements(
             allowed = "USAGE, SELECT" if other else ""
         if allowed:
             yield sql.SQL("GRANT " + allowed + " ON {} TO {}").format(thing, to)
-    if other:
-        yield sql.SQL("GRANT EXECUTE ON FUNCTION ensure_event_months TO {}").format(to)
+    for name in (*FUNCTIONS, *NODES):
+        if other or (grants is not SEAL and name.endswith("_v1")):
+            yield sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(sql.Identifier(name), to)

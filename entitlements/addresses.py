@@ -19,6 +19,11 @@ def issuer(path: str) -> str:
     return f"{settings.CONSOLE_URL}/{path}"
 
 
+def endpoints(path: str) -> str:
+    """Return where the machine endpoints of an issuer are: on the edge, under the issuer's own path."""
+    return f"{settings.EDGE_URL}/{path}"
+
+
 def issuer_path(system_slug: str) -> str:
     """Return the issuer path of a system's resource authorization server."""
     return f"as/{system_slug}"

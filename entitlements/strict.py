@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
+from uuid import UUID
 
 import msgspec
 
@@ -66,6 +67,14 @@ def is_storable(value: object) -> bool:
     if isinstance(value, Mapping):
         return all(is_storable(name) and is_storable(inner) for name, inner in value.items())
     return not isinstance(value, list | tuple) or all(map(is_storable, value))
+
+
+def known_uuid(text: str) -> UUID | None:
+    """Read a UUID; None when it is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def dumps(value: object) -> bytes:

@@ -1,4 +1,4 @@
-"""The gateway process, as ASGI: no Django middleware, no URL resolver; Django is set up for its settings only."""
+"""The edge process, as ASGI: no Django middleware, no URL resolver; Django is set up for its settings only."""
 
 import os
 
@@ -7,9 +7,12 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
 django.setup()
 
+from django.conf import settings  # noqa: E402 - needs the settings
+
 from entitlements import hooks  # noqa: E402 - needs the settings
-from entitlements.gateway.app import application  # noqa: E402 - needs the settings
+from entitlements.edge.app import Application  # noqa: E402 - needs the settings
 
 hooks.require_all()
+application = Application(settings.EDGE_ROLES)
 
 __all__ = ["application"]

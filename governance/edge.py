@@ -1,4 +1,4 @@
-"""Serve a gateway node: uvicorn, and a deadline for each request.
+"""Serve an edge node: uvicorn, and a deadline for each request.
 
     python -m governance.edge --host 0.0.0.0 --port 8001
 
@@ -81,7 +81,7 @@ class Deadlines(HttpToolsProtocol):
 
 def main() -> None:
     """Read the command line and serve until a signal ends it."""
-    parser = argparse.ArgumentParser(prog="python -m governance.edge", description="Serve a gateway node.")
+    parser = argparse.ArgumentParser(prog="python -m governance.edge", description="Serve an edge node.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8001)
     parser.add_argument("--stop-seconds", type=int, default=10, help="how long open calls may take after SIGTERM")

@@ -21,6 +21,8 @@ DEBUG = env.flag("DEBUG")
 DEMO = env.flag("DEMO")
 CONSOLE_URL = env.public_url("CONSOLE_URL", allow_http=DEMO)
 GATEWAY_URL = env.public_url("GATEWAY_URL", allow_http=DEMO)
+EDGE_URL = env.public_url("EDGE_URL" if env.text("EDGE_URL") else "CONSOLE_URL", allow_http=DEMO)
+RELAY_URL = env.text("RELAY_URL") or GATEWAY_URL
 env.for_this_machine_alone({"DEMO": DEMO, "DEBUG": DEBUG}, CONSOLE_URL, GATEWAY_URL)
 IS_HTTPS = CONSOLE_URL.startswith("https://")
 SECRET_KEY = env.secret("SECRET_KEY", at_least=50).reveal()
@@ -31,6 +33,7 @@ SEAL_KEY_FILE = env.text("SEAL_KEY_FILE")
 ALIVE_FILE = env.text("ALIVE_FILE")
 TIME_STAMP_URL, TIME_STAMP_CA_FILE = env.time_stamps()
 NODE_ID = env.text("NODE_ID")
+EDGE_ROLES = tuple(env.listed("EDGE_ROLES"))
 PRIVATE_NETWORKS = env.networks("PRIVATE_NETWORKS")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 # High-risk access is refused until the set-up page's first lines are green (governance/setup/readiness.py).
@@ -132,11 +135,16 @@ if env.text("MIGRATE_DATABASE_URL"):  # absent where the product serves: those p
 
 # What the gateway's change feed uses alone: it listens for notifications, which need a connection of its own.
 FEED_DATABASE: dict[str, Any] = env.database("FEED_DATABASE_URL" if env.text("FEED_DATABASE_URL") else "DATABASE_URL")
+# Where the edge's issuers read and write: a role that may execute the functions that issue, and write nothing else.
+ISSUE_DATABASE: dict[str, Any] = env.database(
+    "ISSUE_DATABASE_URL" if env.text("ISSUE_DATABASE_URL") else "DATABASE_URL"
+)
 SEAL_DATABASE_URL = env.secret("SEAL_DATABASE_URL")
 DATABASE_ROLES = {
     "owner": env.role("MIGRATE_DATABASE_URL", "mandate_owner"),
     "app": env.role("DATABASE_URL", "mandate_app"),
     "seal": env.role("SEAL_DATABASE_URL", "mandate_seal"),
+    "issue": env.role("ISSUE_DATABASE_URL", "mandate_issue"),
 }
 REDIS_URL = env.redis_url("REDIS_URL")
 

@@ -43,6 +43,12 @@ TABLE: Mapping[str, Variable] = {
             is_secret=True,
         ),
         Variable(
+            "ISSUE_DATABASE_URL",
+            "The same database as the issuers' role, for the edge's issuers alone; else `DATABASE_URL`.",
+            "",
+            is_secret=True,
+        ),
+        Variable(
             "MIGRATE_DATABASE_URL",
             "PostgreSQL as the owner, without a pooler; only `migrate` needs it.",
             "",
@@ -57,6 +63,17 @@ TABLE: Mapping[str, Variable] = {
         Variable("REDIS_URL", "Redis or Valkey: task queue and rate limits, never authority.", is_secret=True),
         Variable("CONSOLE_URL", "Public address of the console, the API and the issuers.", "http://localhost:8000"),
         Variable("GATEWAY_URL", "Public address of the gateway.", "http://localhost:8001"),
+        Variable(
+            "EDGE_URL",
+            "Public address at which the issuers' machine endpoints are advertised, where it is not CONSOLE_URL. Some "
+            "clients, the official MCP client among them, take them on the issuer's own origin alone.",
+            "",
+        ),
+        Variable(
+            "RELAY_URL",
+            "Where the web process reaches the edge, for machine requests that come to CONSOLE_URL; else GATEWAY_URL.",
+            "",
+        ),
         Variable("ALLOWED_HOSTS", "Host names to answer to, separated by commas; else the one of CONSOLE_URL.", ""),
         Variable(
             "BEHIND_TLS_PROXY",
@@ -102,7 +119,8 @@ TABLE: Mapping[str, Variable] = {
             "company's own MCP servers and issuers. Still https alone.",
             "",
         ),
-        Variable("NODE_ID", "Name of this gateway node in receipts; else made of host and process.", ""),
+        Variable("EDGE_ROLES", "What an edge process is: `issuer`, `gateway`, or both.", "issuer,gateway"),
+        Variable("NODE_ID", "Name of this edge node in receipts; else made of host and process.", ""),
         Variable(
             "METRICS_TOKEN",
             "What Prometheus sends as `Authorization: Bearer`; without it `/metrics` is not served (but for DEMO).",

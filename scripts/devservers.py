@@ -20,7 +20,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 DATABASE = "mandate"
-ROLES = {"mandate_owner": "MIGRATE_DATABASE_URL", "mandate_app": "DATABASE_URL", "mandate_seal": "SEAL_DATABASE_URL"}
+ROLES = {
+    "mandate_owner": "MIGRATE_DATABASE_URL",
+    "mandate_app": "DATABASE_URL",
+    "mandate_seal": "SEAL_DATABASE_URL",
+    "mandate_issue": "ISSUE_DATABASE_URL",
+}
 OLDEST_POSTGRES = 15
 BUILTIN_LOCALE_SINCE = 17
 PORTS = range(12_000, 32_000)
@@ -268,7 +273,7 @@ class Server:
 
 
 class Postgres(Server):
-    """PostgreSQL on 127.0.0.1 and on a unix socket in its folder, with the three roles of the product."""
+    """PostgreSQL on 127.0.0.1 and on a unix socket in its folder, with the four roles of the product."""
 
     name = "postgres"
 
@@ -297,7 +302,7 @@ class Postgres(Server):
         self.account.run(initdb)
         password.unlink()
         statements = [f"CREATE ROLE {role} LOGIN PASSWORD '{self.passwords[role]}'" for role in ROLES]
-        # The owner may create databases, since each test worker has one; the other two may not.
+        # The owner may create databases, since each test worker has one; the others may not.
         statements += ["ALTER ROLE mandate_owner CREATEDB", f"CREATE DATABASE {DATABASE} OWNER mandate_owner"]
         alone = [str(self.binaries / "postgres"), "--single", "-j", "-F", "-D", str(self.data), "postgres"]
         output = self.account.run(alone, "".join(f"{statement};\n\n" for statement in statements).encode())

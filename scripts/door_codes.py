@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DOORS = "entitlements/oauth"
+DOORS = "entitlements/edge"
 PAGES = "governance"
 _INVALID = "invalid_"
 

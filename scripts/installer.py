@@ -30,6 +30,7 @@ ROLES = {
     "database_url": ("mandate_app", "postgres_app"),
     "migrate_database_url": ("mandate_owner", "postgres_owner"),
     "seal_database_url": ("mandate_seal", "postgres_seal"),
+    "issue_database_url": ("mandate_issue", "postgres_issue"),
 }
 NEXT = """
 Next:

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 RUN, ADMIN, WORKER = "MANDATE_TEST_RUN", "MANDATE_TEST_ADMIN_URL", "PYTEST_XDIST_WORKER"
-ADDRESSES = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL")
+ADDRESSES = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL", "ISSUE_DATABASE_URL")
 # Written by migrate itself, the same in each test.
 KEPT = ("django_migrations", "django_content_type", "auth_permission", "sql_files")
 SEED = "test_seed"
@@ -34,6 +34,7 @@ class Addresses:
     app: str
     owner: str
     seal: str
+    issue: str
 
 
 def begin_run() -> None:

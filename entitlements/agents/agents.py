@@ -19,7 +19,7 @@ from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired, Stale
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
@@ -249,7 +249,8 @@ def suspend_all(rows: QuerySet[Agent], *, by: Principal, reason: str, limit: int
     )
     links = [log.Row(about=(f"agent:{agent.slug}",), reason=reason) for agent in stopped]
     log.record_many(Action.AGENT_SUSPENDED, links, by=by)
-    changes.note_many(changes.Kind.AGENT, {agent.pk for agent in stopped}, "agent:suspended")
+    named = [subjects.agent(agent.pk) for agent in stopped]
+    changes.note_many(named, of=named)
     return stopped
 
 
@@ -304,5 +305,5 @@ def _set(agent: Agent, status: Agent.Status, action: Action, *, by: Principal, r
         agent.tokens_valid_after = clock.now()  # being restored later does not bring old tokens back
     agent.save(update_fields=["status", "status_reason", "version", "tokens_valid_after", "activated_at"])
     log.record(action, about=[f"agent:{agent.slug}"], by=by, reason=reason)
-    changes.note(changes.Kind.AGENT, f"agent:{agent.slug}", agent_id=agent.pk)
+    changes.note(subjects.agent(agent.pk))
     return agent

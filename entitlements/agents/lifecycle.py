@@ -19,7 +19,7 @@ from audit.context import SYSTEM, Principal
 from entitlements.agents.models import Agent, AgentTypeRule
 from entitlements.clients.models import Client
 from entitlements.errors import DomainError, ReasonRequired
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 
 from . import agents
@@ -94,7 +94,7 @@ UPDATE entitlements_client c SET idle = due.next, idle_since = %(now)s,
        status = CASE WHEN due.next IN ('closed', 'deleted') THEN 'disabled' ELSE c.status END
 FROM due LEFT JOIN entitlements_agent a ON a.id = (SELECT agent_id FROM entitlements_client x WHERE x.id = due.id)
 WHERE c.id = due.id AND c.idle <> due.next
-RETURNING c.client_id, due.next, c.agent_id, a.slug
+RETURNING c.id, c.client_id, due.next, c.agent_id, a.slug
 """  # noqa: S608 - made of constants
 
 _EVENTS: Final = {
@@ -120,12 +120,11 @@ def advance_idle_clients(limit: int = 500) -> int:
         cursor.execute(_MOVE, {**values, "chosen": chosen})
         moved = cursor.fetchall()
     for step, action in _EVENTS.items():
-        taking_step = [(client, slug) for client, taken, _agent, slug in moved if taken == step]
+        taking_step = [(client, slug) for _pk, client, taken, _agent, slug in moved if taken == step]
         rows = [
             log.Row(about=(f"client:{client}", *((f"agent:{slug}",) if slug else ()))) for client, slug in taking_step
         ]
         log.record_many(action, rows, by=SYSTEM)
-    closed = {agent for _client, taken, agent, _slug in moved if taken == Client.Idle.CLOSED and agent is not None}
-    if closed:
-        changes.note_many(changes.Kind.AGENT, closed, "client:closed")
+    for pk, agent in [(pk, agent) for pk, _client, taken, agent, _slug in moved if taken == Client.Idle.CLOSED]:
+        changes.note(subjects.client(pk), of=[] if agent is None else [subjects.agent(agent)])
     return len(moved)

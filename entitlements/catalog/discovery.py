@@ -16,7 +16,7 @@ from entitlements.catalog.models import System, Tool, ToolVersion
 from entitlements.definitions import definitions, differences
 from entitlements.definitions.definitions import Consequence
 from entitlements.errors import DomainError, Stale
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.words import Risk
 
@@ -142,8 +142,6 @@ def _changed(tool: Tool, raw: dict[str, Any], digest: str, result: Discovery, *,
         "difference": _cut(differences.difference(pinned, raw)),
     }
     log.record(Action.TOOL_CHANGED, about=tools.about(tool), by=by, detail=detail)
-    if stops:
-        changes.note(changes.Kind.TOOL, tools.about(tool)[0])
 
 
 def _gone(tool: Tool, result: Discovery, *, by: Principal) -> None:
@@ -156,7 +154,7 @@ def _gone(tool: Tool, result: Discovery, *, by: Principal) -> None:
     tool.save(update_fields=["state", "version"])
     result.removed.append(tool.name)
     log.record(Action.TOOL_REMOVED, about=tools.about(tool), by=by, detail={"from": was})
-    changes.note(changes.Kind.TOOL, tools.about(tool)[0])
+    changes.note(subjects.tool(tool.pk))
 
 
 def _back(tool: Tool, raw: dict[str, Any], result: Discovery, *, by: Principal) -> None:
@@ -182,6 +180,7 @@ def _save(tool: Tool, raw: Mapping[str, Any]) -> None:
     new_tools.store_suggestion(tool, raw)
     tool.version += 1
     tool.save(update_fields=["seen", "state", "version", "suggestion", "sentence", "action", "risk", "data_class"])
+    changes.note(subjects.tool(tool.pk))
 
 
 def _cut(sentences: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ from entitlements.catalog.models import Entitlement, EntitlementTool, System, To
 from entitlements.conflicts import independence
 from entitlements.decisions import limits, scopes
 from entitlements.errors import NotFound, Stale
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.grants.models import GrantLine
 
@@ -125,7 +125,7 @@ def edit_entitlement(
     values = {name: str(value) if isinstance(value, timedelta) else value for name, value in changed.items()}
     detail = {**values, **({"lines": _limits_by_tool(tools)} if tools is not None and moved else {})}
     log.record(Action.ENTITLEMENT_EDITED, about=about(locked), by=by, detail=detail)
-    changes.note(changes.Kind.SYSTEM, about(locked)[0])
+    changes.note(subjects.system(locked.system_id))
     if locked.rule is not None:
         membership.update_members([locked.system_id], by=by)
     return locked

@@ -14,7 +14,7 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements.catalog.models import Entitlement, EntitlementTool, Tool
 from entitlements.decisions import limits
-from entitlements.feed import changes
+from entitlements.feed import changes, subjects
 from entitlements.words import Risk
 
 from . import errors
@@ -91,4 +91,4 @@ def _follow(entitlement: Entitlement, *, by: Principal) -> None:
     about = [f"entitlement:{entitlement.scope}", f"system:{entitlement.system.slug}"]
     names = {"added": [tool.name for tool in added], "removed": sorted(line.tool.name for line in left)}
     log.record(Action.ENTITLEMENT_EDITED, about=about, by=by, detail={"rule": dict(rule), **names})
-    changes.note(changes.Kind.SYSTEM, about[0])
+    changes.note(subjects.system(entitlement.system_id))

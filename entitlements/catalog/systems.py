@@ -16,7 +16,7 @@ from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.conflicts import independence
 from entitlements.errors import NotFound, ReasonRequired, Stale
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.keys import signing
 from entitlements.people.models import Person
@@ -25,8 +25,6 @@ from entitlements.secrets.models import Secret
 from . import discovery_schedule, errors, move
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_TIGHTENS: Final = frozenset({"owner", "upstream_url", "token_seconds"})
-"""What gateways keep in memory: a change of it is noted, so that they read it again."""
 
 
 class SystemOptions(TypedDict, total=False):
@@ -126,8 +124,7 @@ def edit_system(
     if "upstream_url" in changed:
         move.quarantine_all(locked, by=by, reason=reason)
         discovery_schedule.schedule_now(locked)
-    if changed.keys() & _TIGHTENS:
-        changes.note(changes.Kind.SYSTEM, f"system:{locked.slug}")
+    changes.note(subjects.system(locked.pk))
     return locked
 
 
@@ -156,7 +153,7 @@ def _set(system: System, status: System.Status, action: Action, *, by: Principal
     locked.version += 1
     locked.save(update_fields=["status", "version"])
     log.record(action, about=[f"system:{locked.slug}"], by=by, reason=reason)
-    changes.note(changes.Kind.SYSTEM, f"system:{locked.slug}")
+    changes.note(subjects.system(locked.pk))
     return locked
 
 

@@ -15,7 +15,7 @@ from entitlements.catalog.models import Tool, ToolVersion
 from entitlements.conflicts import independence
 from entitlements.definitions import classes
 from entitlements.errors import NotFound
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
 
@@ -114,7 +114,7 @@ def _approve(approval: Approval, approver: Person | None, *, by: Principal, reas
         **{flow: getattr(tool, flow) for flow in classes.FLOWS},
     }
     log.record(Action.TOOL_APPROVED, about=about(tool), by=by, reason=reason, detail=detail)
-    changes.note(changes.Kind.TOOL, about(tool)[0])
+    changes.note(subjects.tool(tool.pk))
     return tool
 
 
@@ -163,7 +163,7 @@ def _set(tool: Tool, state: Tool.State, action: Action, *, by: Principal, reason
     tool.version += 1
     tool.save(update_fields=["state", "version"])
     log.record(action, about=about(tool), by=by, reason=reason, detail={"from": was, "to": tool.state})
-    changes.note(changes.Kind.TOOL, about(tool)[0])
+    changes.note(subjects.tool(tool.pk))
     return tool
 
 

@@ -9,12 +9,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from audit.context import Principal
-from entitlements import addresses, prepared
+from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.clients.models import Client
+from entitlements.decisions import own_connection
+from entitlements.decisions.reads import FeedSubject, Reads, Rows
 
 _CLIENT: Final = """
-c.id, c.client_id, c.auth, c.status, c.jwks::text, c.secret_sha256, c.api_scopes::text, a.id, a.slug, a.sponsor_id
+c.id, c.client_id, c.auth, c.status, c.jwks::text, c.secret_sha256, c.api_scopes::text, a.id, a.slug, a.sponsor_id,
+a.owner_id
 """
 _SYSTEM: Final = "y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status"
 
@@ -39,7 +42,8 @@ SELECT {_SYSTEM},
 FROM entitlements_system y WHERE y.slug = %(system)s
 """  # noqa: S608 - the columns are constants
 _OF_TOKEN: Final = f"""
-SELECT {_SYSTEM}, {_CLIENT}, t.jti, t.issued_at, t.expires_at, t.revoked_at, t.scope, t.session_id, p.login
+SELECT {_SYSTEM}, {_CLIENT}, t.jti, t.issued_at, t.expires_at, t.revoked_at, t.scope, t.session_id, p.login,
+       t.person_id, t.parent
 FROM entitlements_issuedtoken t
 JOIN entitlements_system y ON y.id = t.system_id
 JOIN entitlements_client c ON c.id = t.client_id
@@ -63,6 +67,7 @@ class Caller:
     agent_pk: int | None
     agent: str | None
     sponsor_pk: int | None
+    owner_pk: int | None
 
     @property
     def principal(self) -> Principal:
@@ -117,43 +122,74 @@ class Issued:
     person: str | None
 
 
-def by_id(client_id: str) -> Caller | None:
+async def find(reads: Reads, client_id: str) -> Caller | None:
     """Find a client by its identifier."""
-    row = prepared.row(_BY_ID, [client_id])
-    return _caller(row) if row else None
+    rows = await reads.kept(_BY_ID, [client_id], lambda rows: _subjects(rows[0]))
+    return _caller(rows[0]) if rows else None
 
 
-def at_system(client_id: str, slug: str) -> tuple[Target | None, Caller | None, str]:
+async def find_at(reads: Reads, client_id: str, slug: str) -> tuple[Target | None, Caller | None, str]:
     """Find a system and a client by its identifier there; also returns that identifier (EMA-I-10).
 
     An alias comes first: where another client's alias is `client_id`, that name means the other client.
     """
-    row = prepared.row(_AT_SYSTEM, {"client": client_id, "system": slug})
-    if row is None:
+    rows = await reads.kept(_AT_SYSTEM, {"client": client_id, "system": slug}, _subjects_at)
+    if not rows:
         return None, None, ""
-    target, foreign, rest = Target(*row[:6]), row[6], row[7:]
+    target, foreign, rest = Target(*rows[0][:6]), rows[0][6], rows[0][7:]
     if rest[0] is None:
         return target, None, ""
     caller = _caller(rest)
     return target, caller, foreign or caller.client_id
 
 
-def target(slug: str, caller: Caller) -> tuple[Target | None, str]:
+async def find_target(reads: Reads, slug: str, caller: Caller) -> tuple[Target | None, str]:
     """Find a system and the client's identifier there, empty when that identifier means another client there."""
-    row = prepared.row(_TARGET, {"system": slug, "pk": caller.pk, "client": caller.client_id})
-    if row is None:
+    asked = {"system": slug, "pk": caller.pk, "client": caller.client_id}
+    rows = await reads.kept(_TARGET, asked, lambda rows: [("system_id", rows[0][0]), ("client_id", caller.pk)])
+    if not rows:
         return None, ""
-    *columns, foreign, taken = row
+    *columns, foreign, taken = rows[0]
     return Target(*columns), foreign or ("" if taken else caller.client_id)
 
 
-def of_token(jti: UUID) -> Issued | None:
+async def of_token(reads: Reads, jti: UUID) -> Issued | None:
     """Find a token of ours with its client and system, all at once: introspection asks this every time."""
-    row = prepared.row(_OF_TOKEN, [jti])
-    return Issued(Target(*row[:6]), _caller(row[6:16]), *row[16:]) if row else None
+    rows = await reads.kept(_OF_TOKEN, [jti], _subjects_of_token)
+    if not rows:
+        return None
+    row = rows[0]
+    return Issued(Target(*row[:6]), _caller(row[6:17]), *row[17:24])
+
+
+def by_id(client_id: str) -> Caller | None:
+    """Do as `find` on Django's own connection."""
+    return own_connection.run(find(own_connection.READS, client_id))
 
 
 def _caller(row: tuple[Any, ...]) -> Caller:
-    pk, client_id, auth, status, jwks, secret, api_scopes, agent_pk, agent, sponsor_pk = row
+    pk, client_id, auth, status, jwks, secret, api_scopes, agent_pk, agent, sponsor_pk, owner_pk = row
     scopes = tuple(json.loads(api_scopes))
-    return Caller(pk, client_id, auth, status, jwks, secret, scopes, agent_pk, agent, sponsor_pk)
+    return Caller(pk, client_id, auth, status, jwks, secret, scopes, agent_pk, agent, sponsor_pk, owner_pk)
+
+
+def _subjects(columns: tuple[Any, ...]) -> list[FeedSubject]:
+    """Name whom the columns of a client are about."""
+    if columns[0] is None:
+        return []
+    about: list[FeedSubject] = [("client_id", columns[0])]
+    return about + ([("agent_id", columns[7])] if columns[7] is not None else [])
+
+
+def _subjects_at(rows: Rows) -> list[FeedSubject]:
+    """Name whom a client at a system is about; a name that means nobody there is asked for again each time."""
+    return [("system_id", rows[0][0]), *_subjects(rows[0][7:])] if rows[0][7] is not None else []
+
+
+def _subjects_of_token(rows: Rows) -> list[FeedSubject]:
+    row = rows[0]
+    person, parent = row[24:26]
+    about = [("system_id", row[0]), *_subjects(row[6:17]), ("token_id", row[17])]
+    about += [("session_id", row[22])] if row[22] else []
+    about += [("person_id", person)] if person else []
+    return about + ([("token_id", parent)] if parent else [])

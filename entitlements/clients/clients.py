@@ -19,7 +19,7 @@ from entitlements.catalog.models import System
 from entitlements.clients.models import Client, ClientAlias, ClientCredential
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.hooks import Hook
 from entitlements.keys import public_keys
@@ -239,6 +239,7 @@ def _set_secret(locked: Client, wanted: ClientCredential, *, by: Principal) -> C
     locked.save(update_fields=["secret_sha256", "updated"])  # reviews tell the age of a secret by it
     detail = _proposal(wanted, by)
     log.record(Action.CLIENT_SECRET_ROTATED, about=_about(locked), by=by, reason=wanted.reason, detail=detail)
+    _note(locked)
     return locked
 
 
@@ -265,9 +266,8 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
     locked.tokens_valid_after = clock.now()
     locked.save(update_fields=["status", "idle", "tokens_valid_after"])
     log.record(Action.CLIENT_DISABLED, about=_about(locked), by=by, reason=reason)
-    subject = f"client:{locked.client_id}"
-    sessions.end_all_of(Session.objects.filter(client=locked), subject, by=by, reason=reason)
-    changes.note(changes.Kind.CLIENT, subject, agent_id=locked.agent_id)
+    sessions.end_all_of(Session.objects.filter(client=locked), subjects.client(locked.pk), by=by, reason=reason)
+    _note(locked)
     return locked
 
 
@@ -294,7 +294,7 @@ def enable(client: Client, *, by: Principal, reason: str) -> Client:
     locked.status, locked.idle, locked.idle_since = Client.Status.ACTIVE, "", clock.now()
     locked.save(update_fields=["status", "idle", "idle_since"])
     log.record(Action.CLIENT_ENABLED, about=_about(locked), by=by, reason=reason)
-    changes.note(changes.Kind.CLIENT, f"client:{locked.client_id}", agent_id=locked.agent_id)
+    _note(locked)
     return locked
 
 
@@ -306,7 +306,13 @@ def disabled_by(client_id: str) -> set[str]:
 @transaction.atomic
 def name_at(client: Client, system: System, foreign_id: str, *, by: Principal) -> ClientAlias:
     """Say under which identifier a system's authorization server knows the client (EMA-I-10)."""
+    # Whoever has this name here is known by it there no longer.
+    namesake = Client.objects.filter(client_id=foreign_id).exclude(pk=client.pk).first()
+    both = [client, *([namesake] if namesake else [])]
+    locks.exclusive(*((Lock.CLIENT, each.pk) for each in both))
     alias, _ = ClientAlias.objects.update_or_create(client=client, system=system, defaults={"foreign_id": foreign_id})
+    for each in both:
+        _note(each)
     log.record(
         Action.CLIENT_NAMED_AT_SYSTEM,
         about=[*_about(client), f"system:{system.slug}"],
@@ -314,6 +320,11 @@ def name_at(client: Client, system: System, foreign_id: str, *, by: Principal) -
         detail={"foreign_id": foreign_id},
     )
     return alias
+
+
+def _note(client: Client) -> None:
+    """Tell the nodes that a client changed, and with it what its agent may do."""
+    changes.note(subjects.client(client.pk), of=[] if client.agent_id is None else [subjects.agent(client.agent_id)])
 
 
 def _check_not_retired(agent_pk: int) -> None:

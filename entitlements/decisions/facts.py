@@ -12,7 +12,6 @@ import functools
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from entitlements import prepared
@@ -42,7 +41,7 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
          WHERE n.agent_id = a.id AND n.expires_at > now() - interval '10 minutes')::text,
        (SELECT json_agg(t.jti) FROM entitlements_issuedtoken t
          WHERE t.agent_id = a.id AND t.revoked_at IS NOT NULL AND t.expires_at > now() - interval '1 minute')::text,
-       {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8
+       {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8, s.login, o.login
 FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id
 LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_system y
 WHERE a.slug = %s AND y.slug = %s
@@ -50,7 +49,7 @@ WHERE a.slug = %s AND y.slug = %s
 
 LINES: Final = """
 SELECT t.name, p.login, p.is_active, g.id::text, e.scope, extract(epoch FROM g.starts_at)::float8,
-       extract(epoch FROM g.expires_at)::float8, g.state, l.limits::text
+       extract(epoch FROM g.expires_at)::float8, g.state, l.limits::text, u.group_id
 FROM entitlements_grant g
 JOIN entitlements_agent a ON a.id = g.agent_id
 JOIN entitlements_entitlement e ON e.id = g.entitlement_id AND e.enabled
@@ -81,17 +80,6 @@ JOIN entitlements_tool t ON t.id = v.tool_id JOIN entitlements_system y ON y.id 
 WHERE y.slug = %s AND v.sha256 = ANY(%s)
 """
 MOST_SCHEMAS: Final = 20_000
-
-_NARROWER: Final = """
-SELECT g.id::text FROM entitlements_grant g
-JOIN entitlements_agent a ON a.id = g.agent_id
-JOIN entitlements_entitlement e ON e.id = g.entitlement_id
-JOIN entitlements_system y ON y.id = e.system_id
-WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND EXISTS (
-  SELECT FROM entitlements_entitlementtool w JOIN entitlements_tool t ON t.id = w.tool_id
-  LEFT JOIN entitlements_grantline l ON l.grant_id = g.id AND l.tool_id = t.id AND l.limits = w.limits
-  WHERE w.entitlement_id = e.id AND t.state <> 'removed' AND (l.id IS NULL OR t.state <> 'approved'))
-"""
 
 type Row = Sequence[Any]
 
@@ -128,26 +116,19 @@ def keep_schemas(rows: Iterable[Row]) -> None:
         _schemas.pop(sha256, None)
 
 
-def without_narrowed_grants(known: AgentFacts, system: str) -> AgentFacts:
-    """Leave out the grants that give less than the scope that names them, for a system that looks at scopes alone.
-
-    Such a grant has not all of the entitlement's tools, or narrower limits, or a tool of it is stopped.
-    """
-    narrower = {grant for (grant,) in prepared.rows(_NARROWER, [known.agent, system])}
-    lines = {key: tuple(line for line in held if line.grant not in narrower) for key, held in known.lines.items()}
-    return replace(known, lines=lines)
-
-
 def build(
     principals: Row, lines: Iterable[Row], tools: Iterable[Row], people: Iterable[tuple[str, bool]] = ()
 ) -> AgentFacts:
     """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return."""
     position, agent, status, sponsor_active, valid_after, system, system_status, stopped, registered, *rest = principals
     clients = json.loads(registered or "[]")
-    sessions, dead, owner_until, agent_until = rest
+    sessions, dead, owner_until, agent_until, sponsor, owner = rest
     known = {login: _active(is_active) for login, is_active in people}
     held: dict[tuple[str, str, str | None], list[Line]] = {}
-    for tool, login, is_active, grant, scope, starts, ends, state, caps in lines:
+    groups: set[int] = set()
+    for tool, login, is_active, grant, scope, starts, ends, state, caps, group in lines:
+        if group is not None:
+            groups.add(group)
         if login is not None:
             known[login] = _active(is_active)
         line = Line(grant, scope, starts, ends, _limits(caps), suspended=state == "suspended")
@@ -176,6 +157,8 @@ def build(
         client_tokens_valid_after={name: moment for name, _, moment in clients if moment is not None},
         stopped=stopped or "",
         offers=offers,
+        answer_for_it=frozenset(person for person in (sponsor, owner) if person is not None),
+        groups=frozenset(groups),
     )
 
 

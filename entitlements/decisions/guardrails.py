@@ -8,11 +8,11 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.conflicts import independence
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.gateway.models import Guardrail
 
-EVERYTHING = "everything"
+EVERYTHING = subjects.EVERYTHING
 
 
 @transaction.atomic
@@ -40,5 +40,5 @@ def _turn(*, on: bool, action: Action, by: Principal, reason: str) -> Guardrail:
     guardrail.on, guardrail.reason, guardrail.changed_at = on, reason, clock.now()
     guardrail.save(update_fields=["on", "reason", "changed_at"])
     log.record(action, about=[f"guardrail:{EVERYTHING}"], by=by, reason=reason)
-    changes.note(changes.Kind.GUARDRAIL, f"guardrail:{EVERYTHING}")
+    changes.note(subjects.ALL)
     return guardrail

@@ -175,7 +175,7 @@ def describe(limits: Mapping[str, object]) -> list[str]:
     return list(_sentences(compiled.root)) if not compiled.free else ["Any arguments."]
 
 
-# Reading
+# NodeReads
 
 
 def _place(root: _Node, name: object, written: object) -> None:

@@ -164,7 +164,8 @@ class AgentFacts:
     works on until then, so that an heir can be found, and no longer. `tokens_valid_after`:
     whatever was issued at or before it is dead, so that restoring an agent does not bring old tokens back;
     `client_tokens_valid_after` says the same of what one client was issued. `offers`
-    lists the entitlements that could be requested for a tool; it only serves remedies.
+    lists the entitlements that could be requested for a tool; it only serves remedies. `answer_for_it` (the logins of
+    sponsor and owner) and `groups` (the keys of those that grants name) say whose changes concern these facts.
     """
 
     agent: str
@@ -185,6 +186,8 @@ class AgentFacts:
     stopped: str = ""
     guardrails: tuple[Guardrail, ...] = ()
     offers: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    answer_for_it: frozenset[str] = frozenset()
+    groups: frozenset[int] = frozenset()
     held: Mapping[tuple[str, str | None], tuple[tuple[str, Line], ...]] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -8,15 +8,16 @@ number and nothing else.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from enum import StrEnum
+from collections.abc import Collection, Iterable
 
 from django.db import connection
 from django.db.models import Max
 from django.db.models.functions import Coalesce
 
 from audit import clock
+from entitlements.feed import locks
 from entitlements.feed.models import Change
+from entitlements.feed.subjects import Subject
 
 CHANNEL = "mandate_changes"
 LEASE_SECONDS = 2.0
@@ -24,34 +25,48 @@ _SOON, _PATIENCE, _LATER = 0.002, 0.2, 0.02
 """Seconds between two looks at the nodes: often while an answer is a matter of milliseconds, then seldom."""
 
 
-class Kind(StrEnum):
-    """What changed; a reader drops what it knows about the agent, or about everybody when there is none."""
-
-    AGENT = "agent"
-    CLIENT = "client"
-    GRANT = "grant"
-    GUARDRAIL = "guardrail"
-    KEY = "key"
-    PERSON = "person"
-    SESSION = "session"
-    SYSTEM = "system"
-    TOKEN = "token"  # noqa: S105 - a kind of change
-    TOOL = "tool"
-    VAULT = "vault"
+class NotLocked(RuntimeError):
+    """A change was noted without the lock that keeps issuers away: a right could be used while it is taken away."""
 
 
-def note(kind: Kind, subject: str, *, agent_id: int | None = None) -> int:
-    """Note one change in the running transaction; returns the row's id, from which `position` finds its place."""
-    change = Change.objects.create(kind=kind, subject=subject, agent_id=agent_id, noted_at=clock.now())
+def note(*changed: Subject, of: Iterable[Subject] = ()) -> int:
+    """Note one change in the running transaction; returns the row's id, from which `position` finds its place.
+
+    `of` names whose cached facts hold what changed: the agent of a grant, for example. Raises NotLocked unless the
+    transaction holds the exclusive lock of each of `changed`.
+    """
+    _check_locked(changed)
+    change = _change(changed[0], {*changed, *of})
+    change.save(force_insert=True)
     return int(change.pk)
 
 
-def note_many(kind: Kind, agents: Iterable[int], subject: str) -> None:
-    """Note one change row for each agent in a single statement."""
-    now = clock.now()
-    Change.objects.bulk_create(
-        [Change(kind=kind, subject=subject, agent_id=agent_id, noted_at=now) for agent_id in sorted(set(agents))]
-    )
+def note_many(changed: Iterable[Subject], *, of: Iterable[Subject]) -> None:
+    """Note that things of one kind changed: a row for each of `of` in a single statement. Raises NotLocked.
+
+    A single thing is named in each row; of several only whose they are.
+    """
+    if not (all_changed := list(changed)):
+        return
+    _check_locked(all_changed)
+    only = all_changed if len(all_changed) == 1 else []
+    rows = [_change(all_changed[0], {*only, owner}) for owner in sorted(set(of), key=lambda owner: str(owner.key))]
+    Change.objects.bulk_create(rows)
+
+
+def _check_locked(changed: Iterable[Subject]) -> None:
+    keys = [subject.lock for subject in changed]
+    unguarded = None in keys or not keys
+    if unguarded or (missing := locks.not_held(key for key in keys if key is not None)):
+        raise NotLocked("nothing that a lock guards" if unguarded else f"not locked: {missing}")
+
+
+def _change(first: Subject, named: Collection[Subject]) -> Change:
+    about = first.kind if first.key is None else f"{first.kind}:{first.key}"
+    columns = {subject.column: subject.value for subject in named}
+    if len(columns) != len(set(named)):
+        raise ValueError("a row names one subject of a kind")
+    return Change(kind=first.kind, subject=about, noted_at=clock.now(), **columns)
 
 
 def last_noted() -> int | None:

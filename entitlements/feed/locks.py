@@ -18,7 +18,10 @@ from entitlements import prepared
 
 
 class Lock(IntEnum):
-    """What can be locked, in the one fixed order of taking."""
+    """What can be locked, in the one fixed order of taking.
+
+    Its number is part of what is locked, and the release before locks the same: new kinds come last.
+    """
 
     EVERYTHING = 0
     AGENT = 1
@@ -32,11 +35,22 @@ class Lock(IntEnum):
     REQUEST = 9
     KEY = 10
     COMBINATION = 11
+    TRUSTED_ISSUER = 12
+    IDENTITY_LINK = 13
 
 
 # WITH ORDINALITY keeps the order of taking.
 _SHARED = "SELECT pg_advisory_xact_lock_shared(n) FROM unnest(%s::bigint[]) WITH ORDINALITY AS t(n, i) ORDER BY i"
 _ALONE = "SELECT pg_advisory_xact_lock(n) FROM unnest(%s::bigint[]) WITH ORDINALITY AS t(n, i) ORDER BY i"
+
+_TRIED = "SELECT i FROM unnest(%s::bigint[]) WITH ORDINALITY AS t(n, i) WHERE pg_try_advisory_xact_lock(n) ORDER BY i"
+_NOT_HELD = """
+SELECT i FROM unnest(%s::bigint[]) WITH ORDINALITY AS t(n, i) WHERE NOT EXISTS (
+    SELECT FROM pg_locks l
+    WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.mode = 'ExclusiveLock' AND l.granted
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = n)
+"""
 
 type Key = tuple[Lock, object]
 
@@ -45,6 +59,11 @@ def number(lock: Lock, key: object) -> int:
     """Return the signed 64-bit number of a lock."""
     digest = hashlib.blake2b(f"{lock.value}:{key}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
+
+
+def numbers(keys: Iterable[Key]) -> list[int]:
+    """Return the numbers of locks in the order in which everybody takes them, each once."""
+    return [number(lock, key) for lock, key in _ordered(keys)]
 
 
 def shared(keys: Iterable[Key]) -> None:
@@ -57,10 +76,29 @@ def exclusive(*keys: Key) -> None:
     _take(_ALONE, keys)
 
 
-def _take(statement: str, keys: Iterable[Key]) -> None:
+def try_exclusive(keys: Iterable[Key]) -> list[Key]:
+    """Hold alone those of the keys that nobody else holds at this moment, and return them. Waits for nothing."""
+    return _take(_TRIED, keys)
+
+
+def not_held(keys: Iterable[Key]) -> list[Key]:
+    """Return those of the keys that the transaction does not hold alone at this moment.
+
+    PostgreSQL is asked, since it alone knows which locks went with a savepoint that was rolled back.
+    """
+    return _take(_NOT_HELD, keys)
+
+
+def _take(statement: str, keys: Iterable[Key]) -> list[Key]:
+    """Run a statement on the numbers of the keys, in the order of taking; returns the keys that it names by place."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("locks live in a transaction")
-    numbers = [number(lock, key) for lock, key in sorted(set(keys), key=lambda pair: (pair[0], str(pair[1])))]
-    if not numbers:
-        return
-    prepared.rows(statement, [numbers])
+    ordered = _ordered(keys)
+    if not ordered:
+        return []
+    rows = prepared.rows(statement, [[number(lock, key) for lock, key in ordered]])
+    return [ordered[place - 1] for place, *_ in rows if isinstance(place, int)]
+
+
+def _ordered(keys: Iterable[Key]) -> list[Key]:
+    return sorted(set(keys), key=lambda pair: (pair[0], str(pair[1])))

@@ -1,17 +1,16 @@
-"""The gateway as one ASGI callable: which address goes where, and an answer in JSON-RPC for whatever is refused."""
+"""The role `gateway`: which address goes where, and an answer in JSON-RPC for whatever is refused."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import MutableMapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from audit import clock
 from entitlements.codes import Code
 from entitlements.gateway import answers, authzen, mcp, metadata
-from entitlements.gateway.http import Answer, Disconnected, Receive, Request, Send
+from entitlements.gateway.http import Answer, Disconnected, Request
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
 
@@ -24,72 +23,51 @@ _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 logger = logging.getLogger(__name__)
 
 
-class Application:
-    """ASGI 3: `lifespan` starts and stops the node, `http` is served by it."""
-
-    def __init__(self) -> None:
-        self._node: Node | None = None
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Serve one connection's scope."""
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        elif scope["type"] == "http":
-            await self._serve(Request.of(scope, receive, send))
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        self._node = Node()
-        await self._node.start()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self._node.stop()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    async def _serve(self, request: Request) -> None:
-        node = self._node
-        if node is None:
-            await request.answer(Answer.of(HTTPStatus.SERVICE_UNAVAILABLE, {"ready": False, "missing": ["start"]}))
-            return
-        slug = mcp_system(request.path)
-        try:
-            if slug:
-                await mcp.serve(node, request, slug)
-            elif request.path.startswith("/access/v1/") or request.path == authzen.METADATA:
-                await authzen.serve(node, request)
-            else:
-                await self._page(node, request)
-        except Disconnected:
-            return
-        except Refused as why:
-            if why.status == HTTPStatus.UNAUTHORIZED and not isinstance(why, Closed):
-                node.strangers.count(why.code, request.source)
-            await _answer(request, answers.refused(why, slug=slug))
-        except clock.ClockUnknown:
-            await _answer(request, answers.refused(Closed(Code.CLOCK_UNKNOWN)))
-        except Exception:
-            logger.exception("gateway_failed")
-            failed = Refused(Code.FEED_UNKNOWN, "The gateway failed.", status=HTTPStatus.INTERNAL_SERVER_ERROR)
-            await _answer(request, answers.refused(failed))
-
-    async def _page(self, node: Node, request: Request) -> None:
-        path = request.path
-        if request.method not in _READING and (path in _PAGES or path.startswith(_METADATA)):
-            body = {"error": "This address is only read."}
-            answer = Answer.of(HTTPStatus.METHOD_NOT_ALLOWED, body, (b"allow", b"GET, HEAD"))
-        elif path == "/healthz":
-            answer = Answer(HTTPStatus.OK, b"ok\n", (_TEXT,))
-        elif path == "/readyz":
-            answer = metadata.readiness(node)
-        elif path == "/metrics":
-            answer = metadata.metrics(node, request.header("authorization") or "")
-        elif path.startswith(_METADATA) and (slug := mcp_system("/" + path.removeprefix(_METADATA))):
-            answer = await metadata.resource_metadata(node, slug)
+async def serve(node: Node, request: Request) -> None:
+    """Answer one request at an address of the gateway, or at a page that every process has."""
+    slug = mcp_system(request.path)
+    try:
+        if slug:
+            await mcp.serve(node, request, slug)
+        elif request.path.startswith("/access/v1/") or request.path == authzen.METADATA:
+            await authzen.serve(node, request)
         else:
-            answer = Answer.of(HTTPStatus.NOT_FOUND, {"error": "There is nothing at this address."})
-        await request.answer(answer)
+            await _page(node, request)
+    except Disconnected:
+        return
+    except Refused as why:
+        if why.status == HTTPStatus.UNAUTHORIZED and not isinstance(why, Closed):
+            node.strangers.count(why.code, request.source)
+        await _answer(request, answers.refused(why, slug=slug))
+    except clock.ClockUnknown:
+        await _answer(request, answers.refused(Closed(Code.CLOCK_UNKNOWN)))
+    except Exception:
+        logger.exception("gateway_failed")
+        failed = Refused(Code.FEED_UNKNOWN, "The gateway failed.", status=HTTPStatus.INTERNAL_SERVER_ERROR)
+        await _answer(request, answers.refused(failed))
+
+
+def is_page(path: str) -> bool:
+    """Say whether an address is one that every process has: its health and its numbers."""
+    return path in _PAGES
+
+
+async def _page(node: Node, request: Request) -> None:
+    path = request.path
+    if request.method not in _READING and (path in _PAGES or path.startswith(_METADATA)):
+        body = {"error": "This address is only read."}
+        answer = Answer.of(HTTPStatus.METHOD_NOT_ALLOWED, body, (b"allow", b"GET, HEAD"))
+    elif path == "/healthz":
+        answer = Answer(HTTPStatus.OK, b"ok\n", (_TEXT,))
+    elif path == "/readyz":
+        answer = metadata.readiness(node)
+    elif path == "/metrics":
+        answer = metadata.metrics(node, request.header("authorization") or "")
+    elif path.startswith(_METADATA) and (slug := mcp_system("/" + path.removeprefix(_METADATA))):
+        answer = await metadata.resource_metadata(node, slug)
+    else:
+        answer = Answer.of(HTTPStatus.NOT_FOUND, {"error": "There is nothing at this address."})
+    await request.answer(answer)
 
 
 async def _answer(request: Request, answer: Answer) -> None:
@@ -106,6 +84,3 @@ def mcp_system(path: str) -> str:
     parts = path.split("/")
     is_mcp = len(parts) == 4 and parts[:2] == ["", "gw"] and parts[3] == "mcp"  # noqa: PLR2004 - the address's form
     return parts[2] if is_mcp and _SLUG.fullmatch(parts[2]) else ""
-
-
-application = Application()

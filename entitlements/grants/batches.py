@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from typing import Final
 from uuid import UUID
 
@@ -11,8 +11,9 @@ from django.db import connection, transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
+from entitlements.grants.models import Grant
 
 
 @transaction.atomic
@@ -30,7 +31,7 @@ def suspend_all(ids: Collection[UUID], *, by: Principal, reason: str) -> dict[UU
         for pk, _, _, agent, scope, system in rows
     ]
     log.record_many(Action.GRANT_SUSPENDED, events, by=by)
-    changes.note_many(changes.Kind.GRANT, {agent_id for _, _, agent_id, *_ in rows}, "grant:suspended")
+    _note((pk, agent_id) for pk, _, agent_id, *_ in rows)
     return {pk: version for pk, version, *_ in rows}
 
 
@@ -49,7 +50,10 @@ def expire_due(limit: int = 1000) -> int:
 
     Skips those that another transaction is working on; a later sweep finds them.
     """
-    return _expire("TRUE", "LIMIT %(limit)s FOR UPDATE SKIP LOCKED", {"limit": limit})
+    over = Grant.objects.filter(ended_at=None, expires_at__lte=clock.now()).order_by("expires_at")
+    due = list(over.values_list("pk", flat=True)[:limit])
+    free = set(locks.try_exclusive((Lock.GRANT, pk) for pk in due))
+    return _expire([pk for pk in due if (Lock.GRANT, pk) in free])
 
 
 @transaction.atomic
@@ -58,14 +62,16 @@ def expire_conflicting(agent_pk: int, entitlement_pk: int, subjects_digest: str)
 
     Waits for a sweep that is ending it, so that it ends once.
     """
-    same = "agent_id = %(agent)s AND entitlement_id = %(entitlement)s AND subjects_digest = %(subjects)s"
-    values: dict[str, int | str] = {"agent": agent_pk, "entitlement": entitlement_pk, "subjects": subjects_digest}
-    return _expire(same, "FOR UPDATE", values)
+    same = Grant.objects.filter(agent=agent_pk, entitlement=entitlement_pk, subjects_digest=subjects_digest)
+    over = list(same.filter(ended_at=None, expires_at__lte=clock.now()).values_list("pk", flat=True))
+    locks.exclusive(*((Lock.GRANT, pk) for pk in over))
+    return _expire(over)
 
 
-def _expire(which: str, how: str, values: Mapping[str, int | str]) -> int:
+def _expire(ids: Collection[UUID]) -> int:
+    """End those of some grants that are still due, by one statement; the caller has locked them."""
     with connection.cursor() as cursor:
-        cursor.execute(_EXPIRE.format(which=which, how=how), {"now": clock.now(), **values})
+        cursor.execute(_EXPIRE, {"now": clock.now(), "ids": list(ids)})
         ended = cursor.fetchall()
     if ended:
         log.record_many(
@@ -76,18 +82,21 @@ def _expire(which: str, how: str, values: Mapping[str, int | str]) -> int:
             ],
             by=SYSTEM,
         )
-        changes.note_many(changes.Kind.GRANT, {agent_id for _, agent_id, _, _ in ended}, "grant:expired")
+        _note((grant, agent_id) for grant, agent_id, *_ in ended)
     return len(ended)
 
 
+def _note(changed: Iterable[tuple[UUID, int]]) -> None:
+    """Note that grants changed, by a row for each of their agents."""
+    rows = list(changed)
+    changes.note_many((subjects.grant(pk) for pk, _ in rows), of={subjects.agent(agent_id) for _, agent_id in rows})
+
+
 _EXPIRE: Final = """
-WITH due AS (
-    SELECT id FROM entitlements_grant WHERE ended_at IS NULL AND expires_at <= %(now)s AND {which}
-    ORDER BY expires_at {how}
-)
 UPDATE entitlements_grant g SET state = 'expired', ended_at = %(now)s, end_reason = 'its time has passed',
        version = g.version + 1
-FROM due, entitlements_agent a, entitlements_entitlement e
-WHERE g.id = due.id AND a.id = g.agent_id AND e.id = g.entitlement_id
+FROM entitlements_agent a, entitlements_entitlement e
+WHERE g.id = ANY(%(ids)s::uuid[]) AND g.ended_at IS NULL AND g.expires_at <= %(now)s
+    AND a.id = g.agent_id AND e.id = g.entitlement_id
 RETURNING g.id, g.agent_id, a.slug, e.scope
 """

@@ -20,7 +20,7 @@ from entitlements.catalog.models import Entitlement, Tool
 from entitlements.conflicts import independence
 from entitlements.decisions import limits
 from entitlements.errors import DomainError, NotFound
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.hooks import Hook
@@ -116,10 +116,11 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
     raise. Ends an earlier grant whose time has passed where the sweep has not come to it yet.
     """
     locks.shared([(Lock.SYSTEM, entitlement.system_id)])  # an edit of the entitlement waits for us, or we see it
+    locks.exclusive((Lock.GRANT, terms.grant_id))
     _check_terms(entitlement, terms)
-    GUARD.ask(agent, terms.lines)
     digest = subjects_digest(terms.people, terms.groups, beside=terms.beside)
     batches.expire_conflicting(agent.pk, entitlement.pk, digest)
+    GUARD.ask(agent, terms.lines)  # after all grants, in the order of locks
     grant = Grant(
         id=terms.grant_id,
         agent=agent,
@@ -153,7 +154,7 @@ def issue(agent: Agent, entitlement: Entitlement, terms: Terms, *, by: Principal
             "expires_at": terms.expires_at.isoformat(),
         },
     )
-    changes.note(changes.Kind.GRANT, f"grant:{grant.pk}", agent_id=agent.pk)
+    changes.note(subjects.grant(grant.pk), of=[subjects.agent(agent.pk)])
     return grant
 
 
@@ -193,7 +194,7 @@ def _end(grant_id: UUID, state: Grant.State, action: Action, *, by: Principal, r
     grant.version += 1
     grant.save(update_fields=["state", "ended_at", "end_reason", "version"])
     log.record(action, about=about(grant), by=by, reason=reason)
-    changes.note(changes.Kind.GRANT, f"grant:{grant.pk}", agent_id=grant.agent_id)
+    changes.note(subjects.grant(grant.pk), of=[subjects.agent(grant.agent_id)])
     return grant
 
 
@@ -306,7 +307,7 @@ def _set_terms(
     grant.version += 1
     grant.save(update_fields=["expires_at", "version"])
     log.record(action, about=about(grant), by=by, reason=reason, detail=detail)
-    changes.note(changes.Kind.GRANT, f"grant:{grant.pk}", agent_id=grant.agent_id)
+    changes.note(subjects.grant(grant.pk), of=[subjects.agent(grant.agent_id)])
     return grant
 
 
@@ -315,7 +316,7 @@ def _set_state(grant: Grant, state: Grant.State, action: Action, *, by: Principa
     grant.version += 1
     grant.save(update_fields=["state", "version"])
     log.record(action, about=about(grant), by=by, reason=reason)
-    changes.note(changes.Kind.GRANT, f"grant:{grant.pk}", agent_id=grant.agent_id)
+    changes.note(subjects.grant(grant.pk), of=[subjects.agent(grant.agent_id)])
     return grant
 
 

@@ -14,6 +14,7 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements.errors import NotFound
 from entitlements.feed import changes, locks
+from entitlements.feed import subjects as feed_subjects
 from entitlements.feed.locks import Lock
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.people.models import Person
@@ -77,4 +78,4 @@ def _save(grant: Grant) -> None:
 def _record(grant: Grant, action: Action, person: Person, *, by: Principal, reason: str) -> None:
     links = [*grants.about(grant), f"person:{person.login}"]
     log.record(action, about=links, by=by, reason=reason, detail={"person": person.login})
-    changes.note(changes.Kind.GRANT, f"grant:{grant.pk}", agent_id=grant.agent_id)
+    changes.note(feed_subjects.grant(grant.pk), of=[feed_subjects.agent(grant.agent_id)])

@@ -16,21 +16,23 @@ import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.db import transaction
-from django.db.models import BinaryField, Q
+from django.db.models import BinaryField
 from django.db.models.functions import Substr
 from joserfc import jwk
 
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements import addresses, prepared
+from entitlements import addresses
+from entitlements.decisions import own_connection
+from entitlements.decisions.own_connection import READS
 from entitlements.errors import DomainError, NotFound
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.keys.models import SigningKey
 from entitlements.secrets import seal
 
-from . import jws
+from . import in_use, jws
 from . import public_keys as public_keys_actions
 
 JWKS_SECONDS: Final = 300
@@ -39,15 +41,6 @@ LEAD: Final = timedelta(seconds=2 * JWKS_SECONDS)
 TAIL: Final = timedelta(seconds=JWKS_SECONDS + 300)
 """The longest token and one cache: so long a retired key stays published."""
 ROTATE_AFTER: Final = timedelta(days=30)
-
-_ACTIVE: Final = "SELECT kid FROM entitlements_signingkey WHERE issuer = %s AND algorithm = %s AND state = 'active'"
-_USABLE: Final = (
-    "SELECT 1 FROM entitlements_signingkey WHERE kid = %s AND issuer = %s"
-    " AND (state = 'active' OR (state = 'retired' AND retires_at > %s))"
-)
-_private: dict[str, jws.Key] = {}
-_public: dict[str, jws.Key] = {}
-_MOST_CACHED: Final = 1000
 
 
 class AlreadyWithdrawn(DomainError):
@@ -63,16 +56,17 @@ class SinceInFuture(DomainError):
 
 
 def sign(issuer_path: str, claims: Mapping[str, Any], typ: str) -> str:
-    """Sign claims as the issuer (`idp`, `as/<slug>`) with its active key, made on first use. Returns a compact JWS.
-
-    `iss` is the caller's to set. Needs a transaction only when the key is made.
-    """
-    return jws.sign(claims, _private_key(_active_kid(issuer_path)), typ)
+    """Do as `in_use.sign` on Django's own connection; the key is made on first use, within a transaction."""
+    try:
+        return own_connection.run(in_use.sign(READS, issuer_path, claims, typ))
+    except in_use.KeyMissing:
+        ensure(issuer_path)
+        return own_connection.run(in_use.sign(READS, issuer_path, claims, typ))
 
 
 def active_kid(issuer_path: str) -> str:
     """Name the key that signs for an issuer now; made on first use, within a transaction."""
-    return _active_kid(issuer_path)
+    return (_active(issuer_path) or ensure(issuer_path)).kid
 
 
 def sign_bytes(kid: str, data: bytes) -> bytes:
@@ -94,38 +88,20 @@ def pem(public: Mapping[str, Any]) -> bytes:
 
 
 def verify(token: str, issuer_path: str, typ: str) -> Mapping[str, Any]:
-    """Return the claims of a token of this issuer and `typ`, in time. Raises BadToken, TokenExpired."""
-    return verify_read(jws.read(token), issuer_path, typ)
-
-
-def verify_read(unverified: jws.Unverified, issuer_path: str, typ: str) -> Mapping[str, Any]:
-    """Do as `verify` with a token that was read already."""
-    if unverified.typ != typ:
-        raise jws.BadToken("The token is of another type.")
-    if unverified.claims.get("iss") != addresses.issuer(issuer_path):
-        raise jws.BadToken("The token is of another issuer.")
-    claims = jws.check(unverified, _usable_key(unverified.kid, issuer_path))
-    jws.check_times(claims, clock.now().timestamp())
-    return claims
+    """Do as `in_use.verify` on Django's own connection."""
+    return own_connection.run(in_use.verify(READS, token, issuer_path, typ))
 
 
 def jwks(issuer_path: str) -> dict[str, Any]:
-    """Return the issuer's public key set (RFC 7517): what signs, what will, and what did until its tokens died.
-
-    It only reads, since strangers ask: an issuer that has signed nothing yet may have none.
-    """
-    keys = SigningKey.objects.filter(issuer=issuer_path).filter(
-        Q(state__in=[SigningKey.State.ACTIVE, SigningKey.State.NEXT])
-        | Q(state=SigningKey.State.RETIRED, retires_at__gt=clock.now())
-    )
-    return {"keys": [key.public for key in keys.order_by("created_at", "kid")]}
+    """Do as `in_use.jwks` on Django's own connection."""
+    return own_connection.run(in_use.jwks(READS, issuer_path))
 
 
 def check_keys() -> None:
     """See that the key-encryption key opens our signing keys, by one of them. Raises SealBroken."""
     row = SigningKey.objects.filter(state=SigningKey.State.ACTIVE).first()
     if row is not None:
-        seal.unseal(bytes(row.sealed_private), _place(row.kid))
+        seal.unseal(bytes(row.sealed_private), in_use.place(row.kid))
 
 
 @transaction.atomic
@@ -187,7 +163,7 @@ def withdraw(kid: str, *, by: Principal, reason: str, since: datetime | None = N
     key.save(update_fields=["state", "sealed_private", "withdrawn_at", "compromised_since"])
     detail = {"was": was, "compromised_since": key.compromised_since.isoformat()}
     log.record(Action.KEY_WITHDRAWN, about=_about(key), by=by, reason=reason, detail=detail)
-    changes.note(changes.Kind.KEY, f"key:{kid}")
+    changes.note(subjects.signing_key(kid, issuer_path))
     if was == SigningKey.State.ACTIVE:
         rotate(issuer_path, by=by, now=True)
     return key
@@ -200,20 +176,21 @@ def reseal(most: int) -> int:
     others = SigningKey.objects.exclude(sealed_private=b"").annotate(begins=begins).exclude(begins=seal.beginning())
     rows = others.order_by("pk").select_for_update()[:most]
     for row in rows:
-        row.sealed_private = seal.reseal(bytes(row.sealed_private), _place(row.kid))
+        row.sealed_private = seal.reseal(bytes(row.sealed_private), in_use.place(row.kid))
         row.save(update_fields=["sealed_private"])
     return len(rows)
 
 
 def _activate(key: SigningKey, *, by: Principal) -> None:
     moment = clock.now()
-    SigningKey.objects.filter(issuer=key.issuer, algorithm=key.algorithm, state=SigningKey.State.ACTIVE).update(
-        state=SigningKey.State.RETIRED, retires_at=moment + TAIL
-    )
+    active = SigningKey.objects.filter(issuer=key.issuer, algorithm=key.algorithm, state=SigningKey.State.ACTIVE)
+    retiring = list(active.values_list("kid", flat=True))
+    active.update(state=SigningKey.State.RETIRED, retires_at=moment + TAIL)
     key.state, key.activates_at = SigningKey.State.ACTIVE, moment
     key.save(update_fields=["state", "activates_at"])
     log.record(Action.KEY_ACTIVATED, about=_about(key), by=by)
-    changes.note(changes.Kind.KEY, f"key:{key.kid}")
+    for kid in [key.kid, *retiring]:
+        changes.note(subjects.signing_key(kid, key.issuer))
 
 
 def _make(issuer_path: str, state: SigningKey.State, *, by: Principal) -> SigningKey:
@@ -226,13 +203,13 @@ def _make(issuer_path: str, state: SigningKey.State, *, by: Principal) -> Signin
         issuer=issuer_path,
         algorithm=jws.ES256,
         public=private.as_dict(private=False),
-        sealed_private=seal.seal(msgspec.json.encode(private.as_dict(private=True)), _place(kid)),
+        sealed_private=seal.seal(msgspec.json.encode(private.as_dict(private=True)), in_use.place(kid)),
         state=state,
         created_at=now,
         activates_at=now if state == SigningKey.State.ACTIVE else now + LEAD,
     )
     log.record(Action.KEY_MADE, about=_about(key), by=by, detail={"state": str(state)})
-    changes.note(changes.Kind.KEY, f"key:{kid}")
+    changes.note(subjects.signing_key(kid, issuer_path))
     return key
 
 
@@ -240,36 +217,9 @@ def _active(issuer_path: str) -> SigningKey | None:
     return SigningKey.objects.filter(issuer=issuer_path, algorithm=jws.ES256, state=SigningKey.State.ACTIVE).first()
 
 
-def _active_kid(issuer_path: str) -> str:
-    row = prepared.row(_ACTIVE, [issuer_path, jws.ES256])
-    return str(row[0]) if row else ensure(issuer_path).kid
-
-
-def _usable_key(kid: str | None, issuer_path: str) -> jws.Key:
-    if kid is None or prepared.row(_USABLE, [kid, issuer_path, clock.now()]) is None:
-        raise jws.BadToken("The token's key is not one that signs for its issuer.")
-    if kid not in _public:
-        _keep(_public, kid, public_keys_actions.read(SigningKey.objects.values_list("public", flat=True).get(kid=kid)))
-    return _public[kid]
-
-
 def _private_key(kid: str) -> jws.Key:
-    """Decrypt a private key, once in the life of the process."""
-    if kid not in _private:
-        sealed = SigningKey.objects.values_list("sealed_private", flat=True).get(kid=kid)
-        material = jwk.import_key(msgspec.json.decode(seal.unseal(bytes(sealed), _place(kid))))
-        _keep(_private, kid, jws.Key(kid, jws.ES256, material))
-    return _private[kid]
-
-
-def _keep(kept: dict[str, jws.Key], kid: str, key: jws.Key) -> None:
-    if len(kept) >= _MOST_CACHED:
-        kept.clear()
-    kept[kid] = key
-
-
-def _place(kid: str) -> str:
-    return f"signing-key:{kid}"
+    sealed = SigningKey.objects.values_list("sealed_private", flat=True).get(kid=kid)
+    return in_use.private(kid, bytes(sealed))
 
 
 def _about(key: SigningKey) -> list[str]:

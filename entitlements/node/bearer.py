@@ -77,8 +77,13 @@ class Bearers:
         self._reading: dict[str, asyncio.Task[_Keys]] = {}
         self._generation = 0
 
+    def forget_client(self, client: str) -> None:
+        """Check the tokens of one client again: it changed, or its name at a system."""
+        self._generation += 1
+        self._checked = {digest: bearer for digest, bearer in self._checked.items() if bearer.client != client}
+
     def forget(self) -> None:
-        """Check every token again: a key or a client changed."""
+        """Check every token again: a key changed."""
         self._generation += 1
         self._checked.clear()
         self._keys.clear()

@@ -61,7 +61,7 @@ class ServedSystem:
 
 
 class Directory:
-    """Reads systems on first use and keeps them until a change of any system, tool or credential.
+    """Reads systems on first use and keeps each until a change of it, of a tool of it or of its credential.
 
     The names of all systems are read together, so that a client that asks for unknown names costs only some
     statements a second, however often it asks. Each system is read once at a time.
@@ -98,6 +98,12 @@ class Directory:
                 return slug in self._names
             await self._read_names()
         raise Closed(Code.FEED_UNKNOWN)
+
+    def forget_system(self, slug: str) -> None:
+        """Read one system again from now on."""
+        self._generation += 1
+        self._entries.pop(slug, None)
+        self._reading.pop(slug, None)
 
     def forget(self) -> None:
         """Read everything again from now on."""

@@ -23,7 +23,9 @@ import psycopg
 from psycopg import conninfo
 
 from audit import clock
+from entitlements.decisions.reads import FeedSubject
 from entitlements.feed.changes import CHANNEL, LEASE_SECONDS
+from entitlements.feed.subjects import KINDS
 
 POLL_SECONDS: Final = 0.5
 POLL_WITHIN: Final = 1.5
@@ -33,20 +35,26 @@ HEAR_WITHIN: Final = 0.3
 MOST_ROWS: Final = 20_000
 
 _READ: Final = """
-SELECT clock_timestamp(), (SELECT coalesce(max(seq), 0) FROM entitlements_change), c.seq, c.kind, a.slug, c.subject
-FROM (SELECT 1) AS one LEFT JOIN entitlements_change c ON c.seq > %s LEFT JOIN entitlements_agent a ON a.id = c.agent_id
+SELECT clock_timestamp(), (SELECT coalesce(max(seq), 0) FROM entitlements_change), c.seq, c.kind,
+       c.concerns_all OR num_nonnulls(c.agent_id, c.person_id, c.group_id, c.client_id, c.system_id, c.tool_id,
+           c.grant_id, c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id) = 0
+         OR num_nonnulls(c.agent_id, c.person_id, c.client_id, c.system_id, c.tool_id)
+            <> num_nonnulls(a.slug, p.login, k.client_id, y.slug, x.slug)
+         OR num_nonnulls(c.grant_id, c.session_id) > 0 AND c.agent_id IS NULL,
+       a.slug, p.login, c.group_id, k.client_id, coalesce(y.slug, x.slug),
+       c.agent_id, c.person_id, c.client_id, coalesce(c.system_id, t.system_id), c.tool_id, c.grant_id,
+       c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id
+FROM (SELECT 1) AS one LEFT JOIN entitlements_change c ON c.seq > %s
+LEFT JOIN entitlements_agent a ON a.id = c.agent_id
+LEFT JOIN entitlements_person p ON p.id = c.person_id
+LEFT JOIN entitlements_client k ON k.id = c.client_id
+LEFT JOIN entitlements_system y ON y.id = c.system_id
+LEFT JOIN (entitlements_tool t JOIN entitlements_system x ON x.id = t.system_id) ON t.id = c.tool_id
 ORDER BY c.seq LIMIT %s
 """
-_ACKNOWLEDGE: Final = """
-INSERT INTO entitlements_gatewaynode (id, started_at, polled_at, position)
-SELECT %s, %s, clock_timestamp(), %s FROM set_config('synchronous_commit', 'off', true)
-ON CONFLICT (id) DO UPDATE SET position = EXCLUDED.position, polled_at = EXCLUDED.polled_at, stopped_at = NULL,
-       started_at = EXCLUDED.started_at
-RETURNING polled_at
-"""
-"""An acknowledgement that is lost with the database's memory makes a revoker wait for a lease: it need not touch the
-disk. That is set for this transaction alone, because a pooler lends the connection to others afterwards."""
-_STOP: Final = "UPDATE entitlements_gatewaynode SET stopped_at = clock_timestamp() WHERE id = %s"
+"""A change of one that is no longer there, or of something whose agent it does not name, concerns all."""
+_ACKNOWLEDGE: Final = "SELECT acknowledge_v1(%s, %s, %s)"
+_STOP: Final = "SELECT stop_node_v1(%s)"
 _SESSION: Final[dict[str, Any]] = {
     "keepalives_idle": 2,
     "keepalives_interval": 1,
@@ -64,16 +72,39 @@ _ELSEWHERE: Final = (
     " database; this node refuses all calls until they do."
 )
 
+_KEYS: Final = (
+    "agent_id",
+    "person_id",
+    "client_id",
+    "system_id",
+    "tool_id",
+    "grant_id",
+    "trusted_issuer_id",
+    "identity_link_id",
+    "signing_key_id",
+    "session_id",
+    "token_id",
+)
+"""The keys that _READ returns last, in its order."""
+
 logger = logging.getLogger(__name__)
 
 
 class Change(NamedTuple):
-    """One row of the feed; without an agent it concerns everybody."""
+    """One row of the feed: whom it concerns, by the names that cached facts are kept under, and by their keys.
+
+    `system` is also that of a tool which changed. What this release does not know concerns all.
+    """
 
     seq: int
     kind: str
-    agent: str | None
-    subject: str
+    concerns_all: bool
+    agent: str | None = None
+    person: str | None = None
+    group: int | None = None
+    client: str | None = None
+    system: str | None = None
+    subjects: tuple[FeedSubject, ...] = ()
 
 
 class OtherDatabase(OSError):
@@ -201,7 +232,7 @@ class Feed:
         now, newest = rows[0][:2]
         clock.set_offset(now)
         self._started = self._started or now
-        self._take(newest, [Change(*row[2:]) for row in rows if row[2] is not None])
+        self._take(newest, [_change(row[2:]) for row in rows if row[2] is not None])
         cursor = await connection.execute(_ACKNOWLEDGE, [self.node, self._started, self.position], prepare=True)
         if not self._is_confirmed:
             await self._confirm(await cursor.fetchall())
@@ -240,3 +271,10 @@ class Feed:
         elif changes:
             self._apply(changes)
         self.position = newest
+
+
+def _change(row: tuple[Any, ...]) -> Change:
+    seq, kind, concerns_all, agent, person, group, client, system, *keys = row
+    subjects = [(column, key) for column, key in zip(_KEYS, keys, strict=True) if key is not None]
+    subjects += [("group_id", group)] if group is not None else []
+    return Change(seq, kind, concerns_all or kind not in KINDS, agent, person, group, client, system, tuple(subjects))

@@ -22,10 +22,11 @@ from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
-from entitlements.feed.changes import Kind
 from entitlements.node.bearer import Bearers
 from entitlements.node.directory import Directory
 from entitlements.node.feed import Change, Feed
+from entitlements.node.kept import KeptRows
+from entitlements.node.reads import NodeReads
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import SnapshotInUse, Snapshots
@@ -64,6 +65,7 @@ class Node:
             kwargs={"autocommit": True},
         )
         self.snapshots = Snapshots(self.pool)
+        self.kept = KeptRows(self.snapshots)
         self.directory = Directory(self.snapshots)
         self.bearers = Bearers(self.snapshots, self.directory)
         confirms = None if feed_address == address else self._sees_feed
@@ -102,6 +104,10 @@ class Node:
         await self.strangers.close()
         await self.pool.close()
         clock.forget()
+
+    def reads(self) -> NodeReads:
+        """Return the reads of one request at an issuer."""
+        return NodeReads(self.snapshots, self.kept)
 
     def check_open(self) -> None:
         """Refuse to serve without a living lease and a trustworthy clock. Raises Closed."""
@@ -160,23 +166,33 @@ class Node:
         """Apply what the feed says; called in its order, before it acknowledges. Waits for nothing."""
         if changes is None:
             self.snapshots.forget()
+            self.kept.forget()
             self._forget_shared()
             self._run(self._recheck(None))
             return
-        agents: set[str] = set()
         for change in changes:
-            if change.agent is None:
-                self.snapshots.drop_all(change.seq)
-            else:
-                self.snapshots.drop(change.agent, change.seq)
-                agents.add(change.agent)
-        if any(change.agent is None or change.kind in (Kind.KEY, Kind.CLIENT) for change in changes):
-            self._forget_shared()
-        if any(change.agent is None for change in changes):
-            self._run(self._recheck(None))
-        else:
-            for agent in agents:
+            self._apply_one(change)
+        if all(change.agent is not None and not change.concerns_all for change in changes):
+            for agent in {change.agent for change in changes}:
                 self._run(self._recheck(agent))
+        else:
+            self._run(self._recheck(None))
+
+    def _apply_one(self, change: Change) -> None:
+        if change.concerns_all:
+            self.snapshots.drop_all(change.seq)
+            self.kept.drop_all(change.seq)
+            self._forget_shared()
+            return
+        self.kept.drop(change.subjects, change.seq)
+        named = (("agent", change.agent), ("person", change.person), ("group", change.group), ("system", change.system))
+        self.snapshots.drop([(kind, name) for kind, name in named if name is not None], change.seq)
+        if change.kind == "signing_key":
+            self.bearers.forget()
+        if change.client is not None:
+            self.bearers.forget_client(change.client)
+        if change.system is not None:
+            self.directory.forget_system(change.system)
 
     def _forget_shared(self) -> None:
         self.directory.forget()

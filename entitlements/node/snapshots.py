@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from entitlements.words import Status
 MOST_KEPT: Final = 20_000
 READ_WITHIN: Final = 2.0
 _MOST_TRIES: Final = 10
+_MOST_PASSED: Final = 100_000
 _PERSON: Final = "SELECT is_active FROM entitlements_person WHERE login = %s"
 _BEGIN: Final = "BEGIN TRANSACTION READ ONLY"
 _END: Final = "COMMIT"
@@ -32,6 +33,8 @@ _END: Final = "COMMIT"
 type Connection = psycopg.AsyncConnection[Any]
 type Pool = psycopg_pool.AsyncConnectionPool[Connection]
 type Key = tuple[str, str]
+type Subject = tuple[str, str | int]
+"""Whose change concerns a snapshot: what it is, and the name or key that the facts have of it."""
 type Values = Sequence[object] | Mapping[str, object]
 type Rows = list[tuple[Any, ...]]
 
@@ -41,6 +44,7 @@ class SnapshotInUse:
     """A snapshot in use. `is_dropped` turns true the moment the feed passes it."""
 
     facts: AgentFacts
+    system: str
     read_after: float = 0.0
     """Epoch seconds when reading it began."""
     read_at: float = field(default_factory=time.monotonic)
@@ -60,7 +64,8 @@ class Snapshots:
         self._held: dict[str, dict[str, SnapshotInUse]] = {}
         self._count = 0
         self._reading: dict[Key, asyncio.Task[SnapshotInUse | None]] = {}
-        self._passed: dict[str, int] = {}
+        self._of: dict[Subject, set[SnapshotInUse]] = {}
+        self._passed: dict[Subject, int] = {}
         self._passed_all = 0
         self._generation = 0
         self._given_up: set[asyncio.Task[Any]] = set()
@@ -87,45 +92,51 @@ class Snapshots:
             )
         return await asyncio.shield(task)
 
-    def drop(self, agent: str, seq: int) -> None:
-        """Throw away what was read about an agent before the change `seq`."""
-        self._passed[agent] = seq
-        self._drop_older(agent, seq)
+    def drop(self, subjects: Iterable[Subject], seq: int) -> None:
+        """Throw away what was read before the change `seq` about any of these subjects."""
+        if len(self._passed) >= _MOST_PASSED:  # what is being read at this moment is read again, whomever it is about
+            self._passed_all = max(self._passed.values())
+            self._passed.clear()
+        for subject in subjects:
+            self._passed[subject] = seq
+            self._drop_older(self._of.get(subject, ()), seq)
 
     def drop_all(self, seq: int) -> None:
         """Throw away what was read about anybody before the change `seq`."""
         self._passed_all = seq
         self._passed.clear()
-        for agent in list(self._held):
-            self._drop_older(agent, seq)
+        self._drop_older(self._all(), seq)
 
     def forget(self) -> None:
         """Throw everything away, what is being read too: the feed begins again."""
         self._generation += 1
         self._passed.clear()
         self._passed_all = 0
-        for agent in list(self._held):
-            self._drop_older(agent, None)
+        self._drop_older(self._all(), None)
 
     async def know_person(self, held: SnapshotInUse, login: str) -> None:
         """Learn about a person who holds nothing here, so that the answer can tell unknown from without a grant."""
         if login in held.facts.people:
             return
+        passed = self._passed.get(("person", login))
         rows = await self.query(_PERSON, [login])
-        if rows:
+        if rows and not held.is_dropped and passed == self._passed.get(("person", login)):
             status = Status.ACTIVE if rows[0][0] else Status.DISABLED
             held.facts.people = {**held.facts.people, login: status}
+            self._of.setdefault(("person", login), set()).add(held)
 
     async def query(self, statement: str, values: Values) -> Rows:
         """Run one read. Raises Closed (facts unknown) when the database does not answer in time."""
-        return await self._in_time(self._rows(statement, values))
+        (rows,) = await self.query_many((statement, values))
+        return rows
 
-    async def _rows(self, statement: str, values: Values) -> Rows:
-        async def read(connection: Connection) -> Rows:
-            (rows,) = await read_only(connection, (statement, values))
-            return rows
+    async def query_many(self, *reads: tuple[str, Values]) -> list[Rows]:
+        """Run reads in this order in one round trip. Raises Closed (facts unknown), as `query` does."""
 
-        return await self._on_connection(read)
+        async def read(connection: Connection) -> list[Rows]:
+            return await read_only(connection, *reads)
+
+        return await self._in_time(self._on_connection(read))
 
     async def _on_connection[T](self, read: Callable[[Connection], Awaitable[T]]) -> T:
         """Read over a connection of the pool. Where it turns out to be dead, replace all that are, and read once more.
@@ -167,9 +178,8 @@ class Snapshots:
             agent_facts = await self._in_time(self._query_facts(key))
             if agent_facts is None:
                 return None
-            passed = max(self._passed.get(key[0], 0), self._passed_all)
-            if generation == self._generation and agent_facts.position >= passed:
-                held = SnapshotInUse(agent_facts, began)
+            if generation == self._generation and agent_facts.position >= self._passed_of(agent_facts, key[1]):
+                held = SnapshotInUse(agent_facts, key[1], began)
                 self._keep(key, held)
                 return held
         raise Closed(Code.FEED_UNKNOWN)
@@ -193,26 +203,50 @@ class Snapshots:
 
         return await self._on_connection(read)
 
-    def _drop_older(self, agent: str, seq: int | None) -> None:
-        of_agent = self._held.get(agent, {})
-        for system, held in list(of_agent.items()):
+    def _passed_of(self, known: AgentFacts, system: str) -> int:
+        """Return the last change that concerns these facts."""
+        return max(self._passed_all, *(self._passed.get(subject, 0) for subject in _subjects(known, system)))
+
+    def _all(self) -> list[SnapshotInUse]:
+        return [held for of_agent in self._held.values() for held in of_agent.values()]
+
+    def _drop_older(self, which: Iterable[SnapshotInUse], seq: int | None) -> None:
+        for held in list(which):
             if seq is None or held.facts.position < seq:
-                held.is_dropped = True
-                del of_agent[system]
-                self._count -= 1
+                self._drop(held)
+
+    def _drop(self, held: SnapshotInUse) -> None:
+        held.is_dropped = True
+        agent = held.facts.agent
+        of_agent = self._held[agent]
+        del of_agent[held.system]
+        self._count -= 1
         if not of_agent:
-            self._held.pop(agent, None)
+            del self._held[agent]
+        for subject in _subjects(held.facts, held.system):
+            concerned = self._of.get(subject, set())
+            concerned.discard(held)
+            if not concerned:
+                self._of.pop(subject, None)
 
     def _keep(self, key: Key, held: SnapshotInUse) -> None:
         agent, system = key
-        if self._count >= MOST_KEPT:
-            self._drop_older(next(iter(self._held)), None)
-        of_agent = self._held.setdefault(agent, {})
-        if (before := of_agent.get(system)) is not None:
-            before.is_dropped = True
-        else:
-            self._count += 1
-        of_agent[system] = held
+        if (before := self.current(agent, system)) is not None:
+            self._drop(before)
+        while self._count >= MOST_KEPT:
+            self._drop_older(list(self._held[next(iter(self._held))].values()), None)
+        self._held.setdefault(agent, {})[system] = held
+        self._count += 1
+        for subject in _subjects(held.facts, system):
+            self._of.setdefault(subject, set()).add(held)
+
+
+def _subjects(known: AgentFacts, system: str) -> Iterator[Subject]:
+    """Name everybody whose change concerns these facts. A tool's names its system, a grant's its agent."""
+    yield "agent", known.agent
+    yield "system", system
+    yield from (("group", group) for group in known.groups)
+    yield from (("person", login) for login in known.people.keys() | known.answer_for_it)
 
 
 async def read_only(connection: Connection, *reads: tuple[str, Values]) -> list[Rows]:

@@ -13,10 +13,7 @@ from audit import client_address, clock
 
 MOST_SOURCES: Final = 1000
 
-_COUNT: Final = """
-INSERT INTO stranger_counts (minute, kind, source, count) VALUES (%s, %s, %s, %s)
-ON CONFLICT (minute, kind, source) DO UPDATE SET count = stranger_counts.count + EXCLUDED.count
-"""
+_COUNT: Final = "SELECT count_strangers_v1(%s, %s, %s, %s)"
 
 
 class Strangers:

@@ -1,55 +1,28 @@
-"""django-oauth-toolkit, tamed: its code flow with our authentication and keys, hashed codes, no refresh tokens."""
+"""django-oauth-toolkit, tamed: the authorization endpoint of its code flow, with hashed codes.
+
+What a code is redeemed for is the edge's (`entitlements/edge/authorization_code.py`): it reads the rows that are left
+here.
+"""
 
 # ruff: noqa: ANN401 - the toolkit and oauthlib come without types
 
 from __future__ import annotations
 
-import hashlib
-import uuid
-from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
-from django.http import HttpRequest
-from oauth2_provider.oauth2_backends import OAuthLibCore
 from oauth2_provider.oauth2_validators import OAuth2Validator
-from oauth2_provider.settings import oauth2_settings
 from oauthlib.oauth2 import InvalidScopeError
-from oauthlib.openid import Server
 
-from audit import clock
-from entitlements import addresses
-from entitlements.clients.models import AuthorizationCode, Client, OAuthIDToken
-from entitlements.keys import signing
-
-ID_TOKEN_SECONDS: Final = 300
-
-
-def digest(code: str) -> str:
-    """Return what is stored of an authorization code: codes open doors, so they are kept like passwords."""
-    return hashlib.sha256(code.encode()).hexdigest()
+from entitlements.clients.models import AuthorizationCode, Client
+from entitlements.edge.authorization_code import digest
 
 
 class Validator(OAuth2Validator):
-    """Answers oauthlib's questions. At the token endpoint the client is the one that our code authenticated."""
+    """Answers oauthlib's questions at the authorization endpoint, where no client authenticates."""
 
-    def __init__(self, client: Client | None = None, auth_time: datetime | None = None) -> None:
-        """Take the authenticated client, or none at the authorization endpoint, which needs none.
-
-        `auth_time` is the one that the redeemed code keeps.
-        """
-        super().__init__()
-        self.client = client
-        self.auth_time = auth_time
-        self.id_token = ""
-
-    def client_authentication_required(self, *_: Any, **__: Any) -> bool:
-        """Always: whether a client may be public was decided before."""
-        return True
-
-    def authenticate_client(self, request: Any, *_: Any, **__: Any) -> bool:
-        """Hand the authenticated client in."""
-        request.client = self.client
-        return self.client is not None
+    def authenticate_client(self, *_: Any, **__: Any) -> bool:
+        """Never: our own code authenticates clients."""
+        return False
 
     def authenticate_client_id(self, *_: Any, **__: Any) -> bool:
         """Never take a client's word for who it is."""
@@ -94,64 +67,3 @@ class Validator(OAuth2Validator):
         stored = digest(code["code"])
         super().save_authorization_code(client_id, {**code, "code": stored}, request, *args, **kw)
         AuthorizationCode.objects.filter(code=stored).update(auth_time=request.auth_time)
-
-    def save_bearer_token(self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any) -> Any:
-        """Issue no refresh token: the next sign-in asks everybody again."""
-        token.pop("refresh_token", None)
-        return super().save_bearer_token(token, request, *args, **kwargs)
-
-    def get_claim_dict(self, request: Any) -> dict[str, Any]:
-        """Say who signed in, by login; never by row number, and nothing personal."""
-        return {"sub": request.user.login}
-
-    def finalize_id_token(self, id_token: dict[str, Any], _token: Any, _handler: Any, request: Any) -> str:
-        """Sign the ID token with the identity issuer's key. Raises ValueError when nothing says who signed in when."""
-        now, auth_time = clock.now(), self.auth_time
-        if auth_time is None:
-            raise ValueError("An ID token says when the person signed in.")
-        id_token.update(
-            iss=addresses.issuer(addresses.IDP),
-            sub=request.user.login,
-            iat=int(now.timestamp()),
-            exp=int(now.timestamp()) + ID_TOKEN_SECONDS,
-            auth_time=int(auth_time.timestamp()),
-            jti=str(uuid.uuid4()),
-        )
-        if request.nonce:
-            id_token["nonce"] = request.nonce
-        self.id_token = id_token["jti"]
-        OAuthIDToken.objects.create(
-            user=request.user,
-            application=request.client,
-            jti=id_token["jti"],
-            scope=" ".join(request.scopes),
-            expires=now + timedelta(seconds=ID_TOKEN_SECONDS),
-        )
-        return signing.sign(addresses.IDP, id_token, "JWT")
-
-    def _load_id_token(self, _token: str) -> OAuthIDToken | None:
-        """Find the row of the ID token that was just signed."""
-        return OAuthIDToken.objects.filter(jti=self.id_token).first() if self.id_token else None
-
-
-def redeem_code(client: Client, auth_time: datetime, body: list[tuple[str, str]]) -> tuple[Validator, str, int]:
-    """Let the toolkit answer a code request of this client; returns the validator, the JSON text and the status."""
-    validator, request = Validator(client, auth_time), HttpRequest()
-    request.method, request.path = "POST", "/idp/token"
-    core = _Core(body, Server(validator, **oauth2_settings.server_kwargs))
-    _, _, answer, status = core.create_token_response(request)
-    return validator, answer, status
-
-
-class _Core(OAuthLibCore):
-    """Hands oauthlib the form that we parsed, and none of the request's headers."""
-
-    def __init__(self, body: list[tuple[str, str]], server: Server) -> None:
-        super().__init__(server)
-        self._body = body
-
-    def extract_body(self, _request: HttpRequest) -> list[tuple[str, str]]:
-        return self._body
-
-    def extract_headers(self, _request: HttpRequest) -> dict[str, str]:
-        return {"X_DJANGO_OAUTH_TOOLKIT_SECURE": "1"}

@@ -17,7 +17,7 @@ from audit.context import SYSTEM, Principal
 from entitlements.agents.models import Agent
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.hooks import Hook
 from entitlements.people.models import (
@@ -182,9 +182,9 @@ def disable(person: Person, *, by: Principal, reason: str) -> Person:
     locked.save(update_fields=["is_active", "disabled_at", "sign_ins_valid_after"])
     log.record(Action.PERSON_DISABLED, about=[f"person:{locked.login}"], by=by, reason=reason)
     _end_api_tokens(locked, by=by, reason=reason)
-    sessions.end_all_of(Session.objects.filter(person=locked), f"person:{locked.login}", by=by, reason=reason)
+    sessions.end_all_of(Session.objects.filter(person=locked), subjects.person(locked.pk), by=by, reason=reason)
     Agent.objects.filter(sponsor=locked).update(tokens_valid_after=locked.disabled_at)
-    changes.note(changes.Kind.PERSON, f"person:{locked.login}")
+    changes.note(subjects.person(locked.pk))
     for tell in WHEN_DISABLED.answers():  # afterwards, since they take locks that others hold while they wait for ours
         transaction.on_commit(partial(tell, locked.login), robust=True)
     return locked
@@ -208,7 +208,7 @@ def enable(person: Person, *, by: Principal, reason: str) -> Person:
     locked.save(update_fields=["is_active", "disabled_at", "sign_ins_valid_after"])
     log.record(Action.PERSON_ENABLED, about=[f"person:{locked.login}"], by=by, reason=reason)
     _end_api_tokens(locked, by=by, reason=reason)  # of those who were disabled before their tokens ended with that
-    changes.note(changes.Kind.PERSON, f"person:{locked.login}")
+    changes.note(subjects.person(locked.pk))
     return locked
 
 
@@ -271,11 +271,14 @@ def end_roles(keys: list[int]) -> int:
 @transaction.atomic
 def link_identity(person: Person, issuer: TrustedIssuer, subject: str, *, by: Principal) -> Identity:
     """Say that an issuer's subject is this person. Raises IdentityTaken; never resolved by e-mail (EMA-R-15)."""
+    locks.exclusive((Lock.PERSON, person.pk))
     try:
         with transaction.atomic():
             identity = Identity.objects.create(person=person, issuer=issuer, subject=subject)
     except IntegrityError as error:
         raise IdentityTaken from error
+    locks.exclusive((Lock.IDENTITY_LINK, identity.pk))
+    changes.note(subjects.identity_link(identity.pk), subjects.person(person.pk))
     log.record(
         Action.PERSON_IDENTITY_LINKED,
         about=[f"person:{person.login}", f"issuer:{issuer.issuer}"],
@@ -336,7 +339,7 @@ def add_member(group: Group, person: Person, *, by: Principal, reason: str) -> N
     if created:
         links = [f"group:{group.slug}", f"person:{person.login}"]
         log.record(Action.GROUP_JOINED, about=links, by=by, reason=reason)
-        changes.note(changes.Kind.PERSON, f"person:{person.login}")
+        changes.note(subjects.person(person.pk), of=[subjects.group(group.pk)])
 
 
 @transaction.atomic
@@ -357,7 +360,7 @@ def remove_member(group: Group, person: Person, *, by: Principal, reason: str) -
     if not removed:
         raise NotFound
     log.record(Action.GROUP_LEFT, about=[f"group:{group.slug}", f"person:{person.login}"], by=by, reason=reason)
-    changes.note(changes.Kind.PERSON, f"person:{person.login}")
+    changes.note(subjects.person(person.pk), of=[subjects.group(group.pk)])
 
 
 @transaction.atomic

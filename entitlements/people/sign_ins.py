@@ -12,11 +12,11 @@ from allauth.account.internal.flows import login
 from django.conf import settings
 from django.http import HttpRequest
 
-from entitlements import prepared
 from entitlements.clients.callers import Caller
 from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.facts import OWNER_UNTIL
+from entitlements.decisions.reads import Reads
 from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.words import Flow, Status
@@ -58,12 +58,12 @@ def signed_in_at(request: HttpRequest) -> datetime | None:
     return datetime.fromtimestamp(max(known), UTC) if known else None
 
 
-def may_sign_in(caller: Caller, person_pk: int, code: Token, now: float) -> Verdict:
+async def may_sign_in(reads: Reads, caller: Caller, person_pk: int, code: Token, now: float) -> Verdict:
     """Decide about an ID token for a person who signed in at a client, with facts read now; `code` is redeemed."""
-    row = prepared.row(_PRINCIPALS, [caller.pk, person_pk])
-    if row is None:
+    rows = await reads.rows(_PRINCIPALS, [caller.pk, person_pk])
+    if not rows:
         return Verdict(Effect.DENY, Code.PERSON_UNKNOWN, ())
-    client, agent, is_sponsored, valid_after, login, is_active, stopped, owner_until, agent_until = row
+    client, agent, is_sponsored, valid_after, login, is_active, stopped, owner_until, agent_until = rows[0]
     known = AgentFacts(
         agent=caller.agent or "",
         position=0,

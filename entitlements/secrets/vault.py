@@ -21,7 +21,8 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements.catalog.models import System
 from entitlements.errors import DomainError
-from entitlements.feed import changes
+from entitlements.feed import changes, locks, subjects
+from entitlements.feed.locks import Lock
 from entitlements.secrets.models import Secret
 
 from . import seal
@@ -79,6 +80,7 @@ def set_secret(system: System, *, kind: str, value: str, by: Principal, header: 
     if header.lower().startswith("mcp-") or not _SHORTEST <= len(value) <= _LONGEST or not _VALUE.fullmatch(value):
         raise CredentialMalformed
     printed = fingerprint(value.encode())
+    _lock(system)
     secret, _ = Secret.objects.update_or_create(
         system=system,
         defaults={
@@ -97,13 +99,14 @@ def set_secret(system: System, *, kind: str, value: str, by: Principal, header: 
         by=by,
         detail={"kind": kind, "header": header, "fingerprint": printed},
     )
-    changes.note(changes.Kind.VAULT, f"system:{system.slug}")
+    changes.note(subjects.system(system.pk))
     return secret
 
 
 @transaction.atomic
 def withhold(system: System, printed: str, *, by: Principal, reason: str) -> bool:
     """Stop sending a credential, and keep it. Returns whether it was in use; another one by now is left alone."""
+    _lock(system)
     rows = Secret.objects.filter(system=system, fingerprint=printed, withheld_at=None)
     return _changed(Action.SECRET_WITHHELD, rows.update(withheld_at=clock.now()), system, printed, by, reason)
 
@@ -111,6 +114,7 @@ def withhold(system: System, printed: str, *, by: Principal, reason: str) -> boo
 @transaction.atomic
 def resume(system: System, printed: str, *, by: Principal, reason: str) -> bool:
     """Send a credential again that was withheld. Says whether it is there; another one by now is left alone."""
+    _lock(system)
     rows = Secret.objects.filter(system=system, fingerprint=printed, withheld_at__isnull=False)
     return _changed(Action.SECRET_GIVEN_BACK, rows.update(withheld_at=None), system, printed, by, reason)
 
@@ -118,8 +122,13 @@ def resume(system: System, printed: str, *, by: Principal, reason: str) -> bool:
 @transaction.atomic
 def forget(system: System, printed: str, *, by: Principal, reason: str) -> bool:
     """Forget a credential that is withheld, for good. Says whether it was there; another one by now is left alone."""
+    _lock(system)
     gone, _ = Secret.objects.filter(system=system, fingerprint=printed, withheld_at__isnull=False).delete()
     return _changed(Action.SECRET_FORGOTTEN, gone, system, printed, by, reason)
+
+
+def _lock(system: System) -> None:
+    locks.exclusive((Lock.SYSTEM, system.pk))
 
 
 def _changed(action: Action, count: int, system: System, printed: str, by: Principal, reason: str) -> bool:
@@ -127,7 +136,7 @@ def _changed(action: Action, count: int, system: System, printed: str, by: Princ
     if not count:
         return False
     log.record(action, about=[f"system:{system.slug}"], by=by, reason=reason, detail={"fingerprint": printed})
-    changes.note(changes.Kind.VAULT, f"system:{system.slug}")
+    changes.note(subjects.system(system.pk))
     return True
 
 

@@ -40,6 +40,7 @@ class Session(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(name="session_of_agent", fields=["agent"], condition=Q(ended_at=None)),
+            models.Index(name="session_of_sign_in", fields=["client", "sign_in_sha256", "started_at"]),
             models.Index(name="session_page", fields=["-started_at", "-id"]),
         ]
 

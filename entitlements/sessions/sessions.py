@@ -15,8 +15,9 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements.clients.models import Client
 from entitlements.errors import DomainError, NotFound
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
+from entitlements.feed.subjects import Subject
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
 
@@ -89,14 +90,14 @@ def end(session_id: UUID, *, by: Principal, reason: str) -> Session:
     person = session.person.login if session.person else None
     links = _about(session.pk, session.agent.slug, client=session.client.client_id, person=person)
     log.record(Action.SESSION_ENDED, about=links, by=by, reason=reason)
-    changes.note(changes.Kind.SESSION, f"session:{session.pk}", agent_id=session.agent_id)
+    changes.note(subjects.session(session.pk), of=[subjects.agent(session.agent_id)])
     return session
 
 
-def end_all_of(which: QuerySet[Session], subject: str, *, by: Principal, reason: str) -> int:
+def end_all_of(which: QuerySet[Session], changed: Subject, *, by: Principal, reason: str) -> int:
     """End the open ones of some sessions, in the running transaction; returns how many.
 
-    `subject` names in the change feed whose sessions they were, as "kind:name".
+    `changed` is whose sessions they were: a client or a person, whose lock the caller holds, as issuers share it.
     """
     rows = list(
         which.filter(ended_at=None)
@@ -109,7 +110,7 @@ def end_all_of(which: QuerySet[Session], subject: str, *, by: Principal, reason:
         for pk, agent, client, person, _ in rows
     ]
     log.record_many(Action.SESSION_ENDED, events, by=by)
-    changes.note_many(changes.Kind.SESSION, {row[-1] for row in rows}, subject)
+    changes.note_many([changed], of={subjects.agent(row[-1]) for row in rows})
     return len(rows)
 
 

@@ -1,43 +1,38 @@
-"""The one place where a token comes to be: locks, facts, the decision, rows and one event, in one transaction.
+"""What a client asks for, and whether it may have it: the rule for every token that stands on grants.
 
-Every grant type comes through `issue`. Shared locks are held on all that could be taken away before its state is read,
-so that a revocation either comes before the read, or waits for the commit and then finds the token.
+The token is written by `sql/issue_token_v1.sql`, which holds shared locks on all that could be taken away before it
+looks again: a revocation either comes before that look, or waits for the commit and then finds the token.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any, Final
-from uuid import UUID, uuid4
+from datetime import datetime
+from typing import Final
+from uuid import UUID
 
-from django.db import transaction
-
-from audit import clock, context, log
-from audit.actions import Action
-from entitlements import prepared
+from audit import context
 from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
-from entitlements.clients.models import Client
 from entitlements.codes import Code, Next, meaning
-from entitlements.decisions import facts, guardrails, policy, scopes
+from entitlements.decisions import guardrails, narrowed_grants, policy, scopes
+from entitlements.decisions.reads import FeedSubject, Reads
 from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
 from entitlements.errors import DomainError
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
-from entitlements.sessions import sessions
-from entitlements.words import Flow
+from entitlements.words import Flow, Status
 
 JITTER: Final = 0.1
 """Lifetimes vary by so much downward, so that what was issued together does not come back together."""
-_ATTEMPTS: Final = 3
 
 _CANDIDATES: Final = """
-SELECT g.id, array_agg(l.tool_id)
+SELECT g.id, array_agg(l.tool_id),
+       array(SELECT u.group_id FROM entitlements_grantsubject u WHERE u.grant_id = g.id AND u.group_id IS NOT NULL)
 FROM entitlements_grant g
 JOIN entitlements_entitlement e ON e.id = g.entitlement_id AND e.system_id = %(system)s
 JOIN entitlements_grantline l ON l.grant_id = g.id
@@ -50,17 +45,6 @@ GROUP BY g.id
 """
 _LATEST: Final = """
 SELECT id FROM entitlements_session WHERE client_id = %s AND sign_in_sha256 = %s ORDER BY started_at DESC LIMIT 1
-"""
-_INSERT: Final = """
-WITH token AS (
-  INSERT INTO entitlements_issuedtoken (jti, kind, system_id, client_id, agent_id, person_id, session_id, scope, parent,
-                                        issued_at, expires_at, revoke_reason, trace)
-  VALUES (%(jti)s, %(kind)s, %(system)s, %(client)s, %(agent)s, %(person)s, %(session)s, %(scope)s, %(parent)s,
-          %(issued)s, %(expires)s, '', %(trace)s)
-), touched AS (
-  UPDATE entitlements_session SET last_used_at = %(issued)s WHERE id = %(session)s AND ended_at IS NULL
-)
-INSERT INTO entitlements_tokengrant (token_id, grant_id) SELECT %(jti)s, g FROM unnest(%(grants)s::uuid[]) AS t(g)
 """
 
 
@@ -122,10 +106,7 @@ class RedeemedToken:
 
 @dataclass(slots=True)
 class TokenRequest:
-    """One token that a client asks for.
-
-    `claim` uses an assertion up, in the transaction that mints; `rule` replaces `decide` where rights are not grants.
-    """
+    """One token that a client asks for; `rule` replaces `decide` where rights are not grants."""
 
     flow: Flow
     kind: str
@@ -137,7 +118,6 @@ class TokenRequest:
     session: UUID | None = None
     sign_in: SignIn | None = None
     redeemed: RedeemedToken | None = None
-    claim: Callable[[], None] | None = None
     rule: Rule | None = None
     detail: dict[str, object] = field(default_factory=dict)
 
@@ -164,52 +144,32 @@ class NewToken:
     session: UUID | None
 
 
-type Rule = Callable[[TokenRequest, UUID | None, float], Verdict]
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The grants that a token could stand on, with their tools and the groups that they are given to."""
+
+    grants: tuple[UUID, ...]
+    tools: tuple[int, ...]
+    groups: tuple[int, ...]
 
 
-class _GrantAppeared(Exception):
-    """A grant appeared between choosing the locks and reading the facts."""
+type Rule = Callable[[Reads, TokenRequest, UUID | None, float], Awaitable[Verdict]]
 
 
-def issue(token_request: TokenRequest) -> NewToken:
-    """Decide, write and record one token. Raises NotIssued, SessionEnded, and what `token_request.claim` raises.
-
-    Nothing is changed when it raises. The caller signs, in its own time: the row is what makes a token live.
-    """
-    for _ in range(_ATTEMPTS):
-        try:
-            with transaction.atomic():
-                return _issue(token_request)
-        except _GrantAppeared:
-            continue
-    raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), token_request.links)
+async def verdict(reads: Reads, token_request: TokenRequest, session: UUID | None, now: float) -> Verdict:
+    """Ask the rule that the token stands on."""
+    return await (token_request.rule or decide)(reads, token_request, session, now)
 
 
-def _issue(token_request: TokenRequest) -> NewToken:
-    candidates = _candidates(token_request)
-    session = _session_of(token_request)
-    _lock(token_request, candidates, session)
-    if token_request.claim is not None:
-        token_request.claim()
-    moment = clock.now()
-    verdict = (token_request.rule or decide)(token_request, session, moment.timestamp())
-    if verdict.issue is None:
-        raise NotIssued(verdict, token_request.links)
-    if not candidates.keys() >= {UUID(grant) for grant in verdict.issue.grants}:
-        raise _GrantAppeared
-    if token_request.sign_in is not None and token_request.subject is not None and session is None:
-        session = _begin(token_request, token_request.subject, token_request.sign_in, moment)
-    return _write(token_request, verdict.issue, session, moment)
-
-
-def decide(token_request: TokenRequest, session: UUID | None, now: float) -> Verdict:
-    """Ask the policy, with facts read now: the rule for every token that stands on grants. Runs after the locks."""
+async def decide(reads: Reads, token_request: TokenRequest, session: UUID | None, now: float) -> Verdict:
+    """Ask the policy: the rule for every token that stands on grants."""
     agent, person, redeemed = token_request.caller.agent or "", token_request.subject, token_request.redeemed
-    known = facts.load(
-        agent, token_request.target.slug, [(person.login, person.is_active)] if person else [], schemas=False
-    )
+    known = await reads.facts(agent, token_request.target.slug)
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
+    if person is not None and person.login not in known.people:
+        status = Status.ACTIVE if person.is_active else Status.DISABLED
+        known = replace(known, people={**known.people, person.login: status})
     token = None
     if redeemed is not None:
         ceiling = redeemed.scopes if redeemed.scopes is not None else _held(known)
@@ -228,9 +188,10 @@ def decide(token_request: TokenRequest, session: UUID | None, now: float) -> Ver
     )
     if token_request.target.kind != System.Kind.MCP:  # through our gateway each call is held against the lines
         return policy.may_issue(issuance, known, now)
-    verdict = policy.may_issue(issuance, facts.without_narrowed_grants(known, token_request.target.slug), now)
-    would_do = verdict.code is Code.NO_GRANT and policy.may_issue(issuance, known, now).issue is not None
-    return _narrower(verdict) if would_do else verdict
+    whole = await narrowed_grants.left_out(reads, known, token_request.target.slug)
+    decided = policy.may_issue(issuance, whole, now)
+    would_do = decided.code is Code.NO_GRANT and policy.may_issue(issuance, known, now).issue is not None
+    return _narrower(decided) if would_do else decided
 
 
 def _narrower(verdict: Verdict) -> Verdict:
@@ -245,22 +206,34 @@ def _held(known: AgentFacts) -> frozenset[str]:
     return frozenset(line.scope for lines in known.lines.values() for line in lines)
 
 
-def _candidates(token_request: TokenRequest) -> dict[UUID, list[int]]:
-    """Find the grants, with their tools, that the token could stand on: what must be locked."""
-    person = token_request.subject.pk if token_request.subject else None
-    known = {"agent": token_request.caller.agent_pk, "system": token_request.target.pk, "person": person}
-    return dict(prepared.rows(_CANDIDATES, known))
+async def candidates(reads: Reads, token_request: TokenRequest) -> Candidates:
+    """Find the grants that the token could stand on."""
+    caller, target, person = token_request.caller, token_request.target, token_request.subject
+    if caller.agent_pk is None:
+        return Candidates((), (), ())
+    known = {"agent": caller.agent_pk, "system": target.pk, "person": person.pk if person else None}
+    about: list[FeedSubject] = [("agent_id", caller.agent_pk), ("system_id", target.pk)]
+    about += [("person_id", person.pk)] if person else []
+    rows = await reads.kept(_CANDIDATES, known, lambda _: about)
+    tools, groups = {tool for row in rows for tool in row[1]}, {group for row in rows for group in row[2]}
+    return Candidates(tuple(row[0] for row in rows), tuple(sorted(tools)), tuple(sorted(groups)))
 
 
-def _session_of(token_request: TokenRequest) -> UUID | None:
+async def session_of(reads: Reads, token_request: TokenRequest) -> UUID | None:
     """Return the session that is named, or the latest of this sign-in, ended or not."""
     if token_request.session is not None or token_request.sign_in is None:
         return token_request.session
-    row = prepared.row(_LATEST, [token_request.caller.pk, token_request.sign_in.digest])
-    return row[0] if row else None
+    asked = [token_request.caller.pk, token_request.sign_in.digest]
+    about: list[FeedSubject] = [("client_id", token_request.caller.pk), ("agent_id", token_request.caller.agent_pk)]
+    rows = await reads.kept(_LATEST, asked, lambda rows: [*about, ("session_id", rows[0][0])])
+    return rows[0][0] if rows else None
 
 
-def _lock(token_request: TokenRequest, candidates: dict[UUID, list[int]], session: UUID | None) -> None:
+def locks_of(token_request: TokenRequest, found: Candidates, session: UUID | None) -> list[int]:
+    """Number what is locked before anything is written, in the one order.
+
+    Tools are locked where a scope of them is all that their system looks at; our gateway decides each call again.
+    """
     caller = token_request.caller
     keys: list[locks.Key] = [
         (Lock.EVERYTHING, guardrails.EVERYTHING),
@@ -271,51 +244,18 @@ def _lock(token_request: TokenRequest, candidates: dict[UUID, list[int]], sessio
         keys += [(Lock.AGENT, caller.agent_pk), (Lock.PERSON, caller.sponsor_pk)]
     if token_request.subject is not None:
         keys.append((Lock.PERSON, token_request.subject.pk))
-    for grant, tools in candidates.items():
-        keys.append((Lock.GRANT, grant))
-        keys += [(Lock.TOOL, tool) for tool in tools]
+    keys += [(Lock.GRANT, grant) for grant in found.grants]
+    if token_request.target.kind == System.Kind.MCP:
+        keys += [(Lock.TOOL, tool) for tool in found.tools]
     if session is not None:
         keys.append((Lock.SESSION, session))
     if token_request.redeemed is not None and token_request.redeemed.row is not None:
         keys.append((Lock.TOKEN, token_request.redeemed.row))
-    locks.shared(keys)
+    return locks.numbers(keys)
 
 
-def _begin(token_request: TokenRequest, subject: Subject, sign_in: SignIn, now: datetime) -> UUID:
-    client = Client.objects.select_related("agent").get(pk=token_request.caller.pk)
-    person = Person.objects.get(pk=subject.pk)
-    begun, _ = sessions.begin(client, person, sign_in.digest, auth_time=sign_in.auth_time, now=now)
-    return begun.pk
-
-
-def _write(token_request: TokenRequest, issued: Issue, session: UUID | None, moment: datetime) -> NewToken:
-    jti, caller = uuid4(), token_request.caller
-    parent = token_request.redeemed.row if token_request.redeemed else None
-    row: dict[str, Any] = {
-        "jti": jti,
-        "kind": str(token_request.kind),
-        "system": token_request.target.pk,
-        "client": caller.pk,
-        "agent": caller.agent_pk,
-        "person": token_request.subject.pk if token_request.subject else None,
-        "session": session,
-        "scope": scopes.join(issued.scopes),
-        "parent": parent,
-        "issued": moment,
-        "expires": datetime.fromtimestamp(issued.expires, UTC),
-        "trace": context.current().trace,
-        "grants": [UUID(grant) for grant in issued.grants],
-    }
-    prepared.rows(_INSERT, row)
-    links = [f"token:{jti}", *token_request.links, *(f"grant:{grant}" for grant in issued.grants)]
-    links += [f"session:{session}"] if session else []
-    links += [f"token:{parent}"] if parent else []
-    with context.acting(session=str(session or ""), on_behalf_of=_person(token_request)):
-        log.record(Action.TOKEN_ISSUED, by=caller.principal, about=links, detail=_detail(token_request, issued, parent))
-    return NewToken(jti, issued.scopes, int(moment.timestamp()), issued.expires, session)
-
-
-def _detail(token_request: TokenRequest, issued: Issue, parent: UUID | None) -> dict[str, object]:
+def detail_of(token_request: TokenRequest, issued: Issue, parent: UUID | None) -> dict[str, object]:
+    """Return what the event says of a token."""
     return {
         "kind": str(token_request.kind),
         "flow": str(token_request.flow),
@@ -334,5 +274,6 @@ def _sign_in(sign_in: SignIn | None) -> dict[str, object]:
     return {"sign_in": {"at": int(sign_in.auth_time.timestamp()), "claim": sign_in.claim}}
 
 
-def _person(token_request: TokenRequest) -> context.Principal | None:
+def person_of(token_request: TokenRequest) -> context.Principal | None:
+    """Return whom the token acts for."""
     return context.Principal("person", token_request.subject.login) if token_request.subject else None

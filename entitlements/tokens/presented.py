@@ -17,11 +17,13 @@ from entitlements.catalog.models import System
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Issued
 from entitlements.codes import Code, meaning
-from entitlements.decisions import facts, policy, scopes
+from entitlements.decisions import narrowed_grants, own_connection, policy, scopes
+from entitlements.decisions.own_connection import READS
+from entitlements.decisions.reads import Reads
 from entitlements.decisions.snapshot import Call, Token
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.errors import DomainError
-from entitlements.keys import jws, signing
+from entitlements.keys import in_use, jws
 
 from . import tokens
 
@@ -55,18 +57,22 @@ def access_token(token: str, slug: str, resource: str) -> LiveToken:
 
     Raises BadToken (also as TokenExpired, NotLive). For our own API: `slug` is `addresses.MANDATE`.
     """
-    claims = signing.verify(token, addresses.issuer_path(slug), tokens.ACCESS_TOKEN_TYP)
+    return own_connection.run(_access_token(token, slug, resource))
+
+
+async def _access_token(token: str, slug: str, resource: str) -> LiveToken:
+    claims = await in_use.verify(READS, token, addresses.issuer_path(slug), tokens.ACCESS_TOKEN_TYP)
     if claims.get("aud") != resource:
         raise AudienceMismatch
-    return live(claims, slug)
+    return await live(READS, claims, slug)
 
 
-def live(claims: Mapping[str, Any], slug: str) -> LiveToken:
+async def live(reads: Reads, claims: Mapping[str, Any], slug: str) -> LiveToken:
     """Ask the rows about a token of this system whose signature was checked. Raises NotLive, BadToken."""
-    issued = _issued(claims)
+    issued = await _issued(reads, claims)
     if issued.target.slug != slug:
         raise jws.BadToken
-    verdict = _verdict(issued)
+    verdict = await _verdict(reads, issued)
     if not verdict.allowed:
         raise NotLive(verdict)
     return LiveToken(claims, issued.caller, issued.person, scopes.parse(issued.scope))
@@ -78,18 +84,18 @@ class AudienceMismatch(jws.BadToken):
     code = Code.AUDIENCE_MISMATCH
 
 
-def _issued(claims: Mapping[str, Any]) -> Issued:
+async def _issued(reads: Reads, claims: Mapping[str, Any]) -> Issued:
     try:
         jti = UUID(jws.text(claims, "jti"))
     except ValueError as error:
         raise jws.BadToken from error
-    issued = callers.of_token(jti)
+    issued = await callers.of_token(reads, jti)
     if issued is None:
         raise jws.BadToken("The token is not one that we recorded.")
     return issued
 
 
-def _verdict(issued: Issued) -> Verdict:
+async def _verdict(reads: Reads, issued: Issued) -> Verdict:
     now, caller, target, person = clock.now(), issued.caller, issued.target, issued.person
     if issued.revoked is not None or not now < issued.expires:
         code = Code.TOKEN_EXPIRED if issued.revoked is None else Code.TOKEN_REVOKED
@@ -99,9 +105,9 @@ def _verdict(issued: Issued) -> Verdict:
     if stands_on_api_scopes and not held <= set(caller.api_scopes):
         return Verdict(Effect.DENY, Code.NO_GRANT, ())
     if stands_on_api_scopes and caller.agent is None:
-        known = tokens.facts_of_script(caller, target)
+        known = await tokens.facts_of_script(reads, caller, target)
     else:
-        known = facts.load(caller.agent or "", target.slug, schemas=False)
+        known = await reads.facts(caller.agent or "", target.slug)
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
     if stands_on_api_scopes:
@@ -109,7 +115,7 @@ def _verdict(issued: Issued) -> Verdict:
             return Verdict(Effect.DENY, Code.TOKEN_REVOKED, ())
         return tokens.own_rights(caller, target, known, now.timestamp(), 1.0 + tokens.ID_JAG_SECONDS)
     if target.kind == System.Kind.MCP:
-        known = facts.without_narrowed_grants(known, target.slug)
+        known = await narrowed_grants.left_out(reads, known, target.slug)
     token = Token(str(issued.jti), issued.issued.timestamp(), issued.expires.timestamp(), held)
     session = str(issued.session) if issued.session else None
     call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session)

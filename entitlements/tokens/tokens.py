@@ -1,4 +1,4 @@
-"""Actions on tokens: issue an ID-JAG, issue an access token for one, issue to a client on its own, revoke."""
+"""What our tokens say, what a client may have for itself, and how a token is revoked in Django."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements import addresses, prepared
-from entitlements.catalog.models import System
+from entitlements import addresses
 from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code, meaning
-from entitlements.decisions import facts, policy, scopes
+from entitlements.decisions import policy, scopes
+from entitlements.decisions.reads import FeedSubject, Reads
 from entitlements.decisions.snapshot import AgentFacts, Issuance
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
 from entitlements.errors import NotFound
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
-from entitlements.keys import signing
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow, Status
 
-from . import issue
-from .issue import NewToken, SignIn, Subject, TokenRequest
+from .issue import NewToken, TokenRequest
 
 ID_JAG_TYP: Final = "oauth-id-jag+jwt"
 ACCESS_TOKEN_TYP: Final = "at+jwt"  # noqa: S105 - a media type
@@ -42,87 +40,31 @@ FROM entitlements_client c, entitlements_system y WHERE c.id = %s AND y.id = %s
 """
 
 
-def issue_id_jag(
-    caller: Caller,
-    target: Target,
-    subject: Subject,
-    sign_in: SignIn,
-    *,
-    name_there: str,
-    resource: str,
-    requested: frozenset[str] | None,
-    signed_in: Mapping[str, Any],
-) -> tuple[str, NewToken]:
-    """Issue an ID-JAG (draft -04) to the person's agent, for the authorization server and one resource of `target`.
+def id_jag_claims(
+    token_request: TokenRequest, new_token: NewToken, *, name_there: str, resource: str, signed_in: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the claims of an ID-JAG (draft -04) for the system's authorization server and one resource of it.
 
     `name_there` is the client's identifier at that server (EMA-I-10); `signed_in` holds the claims about the sign-in.
-    Returns the signed assertion and what was recorded. Raises what `issue.issue` raises.
     """
-    token_request = TokenRequest(
-        Flow.TOKEN_EXCHANGE,
-        IssuedToken.Kind.ID_JAG,
-        caller,
-        target,
-        subject,
-        requested,
-        ID_JAG_SECONDS,
-        sign_in=sign_in,
-        detail={"resource": resource},
-    )
-    new_token = issue.issue(token_request)
-    audience = addresses.issuer(target.issuer_path)
-    claims = {
-        **_common(addresses.IDP, new_token, subject.login, audience, name_there),
-        **_delegated(caller, new_token, signed_in),
+    subject = token_request.subject.login if token_request.subject else ""
+    audience = addresses.issuer(token_request.target.issuer_path)
+    return {
+        **_common(addresses.IDP, new_token, subject, audience, name_there),
+        **_delegated(token_request.caller, new_token, signed_in),
         "resource": resource,
     }
-    return signing.sign(addresses.IDP, claims, ID_JAG_TYP), new_token
 
 
-def redeem(token_request: TokenRequest, resource: str, signed_in: Mapping[str, Any]) -> tuple[str, NewToken]:
-    """Issue an access token (RFC 9068) for an assertion that was checked (RFC 7523), acting for its person.
-
-    Raises what `issue.issue` raises.
-    """
-    if token_request.subject is None:
-        raise NotFound
-    new_token = issue.issue(token_request)
-    claims = {
-        **_common(
-            token_request.target.issuer_path,
-            new_token,
-            token_request.subject.login,
-            resource,
-            token_request.caller.client_id,
-        ),
-        **_delegated(token_request.caller, new_token, signed_in),
-    }
-    return signing.sign(token_request.target.issuer_path, claims, ACCESS_TOKEN_TYP), new_token
-
-
-def issue_to_client(
-    caller: Caller, target: Target, *, resource: str, requested: frozenset[str] | None
-) -> tuple[str, NewToken]:
-    """Issue an access token to a client that acts for no person: by its agent's grants, at our own API by `api_scopes`.
-
-    Raises what `issue.issue` raises.
-    """
-    token_request = TokenRequest(
-        Flow.CLIENT_CREDENTIALS,
-        IssuedToken.Kind.ACCESS_TOKEN,
-        caller,
-        target,
-        None,
-        requested,
-        target.token_seconds,
-        rule=_by_api_scopes if target.kind == System.Kind.BUILTIN else None,
-        detail={"resource": resource},
-    )
-    new_token = issue.issue(token_request)
-    claims = _common(target.issuer_path, new_token, caller.client_id, resource, caller.client_id)
-    if caller.agent is not None:
-        claims["sub_profile"] = AI_AGENT
-    return signing.sign(target.issuer_path, claims, ACCESS_TOKEN_TYP), new_token
+def access_token_claims(
+    token_request: TokenRequest, new_token: NewToken, *, resource: str, signed_in: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the claims of an access token (RFC 9068), acting for its person, or of a client for itself."""
+    caller, person, path = token_request.caller, token_request.subject, token_request.target.issuer_path
+    common = _common(path, new_token, person.login if person else caller.client_id, resource, caller.client_id)
+    if person is not None:
+        return {**common, **_delegated(caller, new_token, signed_in)}
+    return {**common, "sub_profile": AI_AGENT} if caller.agent is not None else common
 
 
 @transaction.atomic
@@ -136,24 +78,24 @@ def revoke(jti: UUID, *, by: Principal, reason: str) -> IssuedToken:
     if token is None:
         raise NotFound
     living = IssuedToken.objects.filter(revoked_at=None)
-    dying = [
-        pk for which in ({"pk": jti}, {"parent": jti}) for pk in living.filter(**which).values_list("pk", flat=True)
-    ]
+    dying = {row.pk: row for which in ({"pk": jti}, {"parent": jti}) for row in living.filter(**which)}
     if not dying:
         return token
+    locks.exclusive(*((Lock.TOKEN, pk) for pk in dying))
     now = clock.now()
     token.revoked_at, token.revoke_reason = token.revoked_at or now, token.revoke_reason or reason
     IssuedToken.objects.filter(pk__in=dying).update(revoked_at=now, revoke_reason=reason)
     links = [f"token:{pk}" for pk in dying] + [f"client:{token.client.client_id}"]
     links += [f"agent:{token.agent.slug}"] if token.agent else []
     log.record(Action.TOKEN_REVOKED, about=links, by=by, reason=reason)
-    changes.note(changes.Kind.TOKEN, f"token:{jti}", agent_id=token.agent_id)
+    for pk, row in dying.items():
+        changes.note(subjects.token(pk), of=[] if row.agent_id is None else [subjects.agent(row.agent_id)])
     return token
 
 
-def _by_api_scopes(token_request: TokenRequest, _session: UUID | None, now: float) -> Verdict:
+async def by_api_scopes(reads: Reads, token_request: TokenRequest, _session: UUID | None, now: float) -> Verdict:
     """Decide about a token for our own API: the client's `api_scopes` are its rights; its principals are checked."""
-    known = _known(token_request)
+    known = await _known(reads, token_request)
     if known is None:
         return Verdict(Effect.DENY, Code.CLIENT_UNKNOWN, ())
     verdict = own_rights(token_request.caller, token_request.target, known, now, token_request.lifetime)
@@ -185,18 +127,18 @@ def own_rights(caller: Caller, target: Target, known: AgentFacts, now: float, li
     return policy.may_issue(issuance, known, now)
 
 
-def _known(token_request: TokenRequest) -> AgentFacts | None:
+async def _known(reads: Reads, token_request: TokenRequest) -> AgentFacts | None:
     if token_request.caller.agent is not None:
-        return facts.load(token_request.caller.agent, token_request.target.slug, schemas=False)
-    return facts_of_script(token_request.caller, token_request.target)
+        return await reads.facts(token_request.caller.agent, token_request.target.slug)
+    return await facts_of_script(reads, token_request.caller, token_request.target)
 
 
-def facts_of_script(caller: Caller, target: Target) -> AgentFacts | None:
+async def facts_of_script(reads: Reads, caller: Caller, target: Target) -> AgentFacts | None:
     """Read the facts about a client that belongs to no agent: it can be suspended only by itself."""
-    row = prepared.row(_SCRIPT, [caller.pk, target.pk])
-    if row is None:
+    rows = await reads.kept(_SCRIPT, [caller.pk, target.pk], lambda _: _about_script(caller, target))
+    if not rows:
         return None
-    client, valid_after, system, stopped = row
+    client, valid_after, system, stopped = rows[0]
     return AgentFacts(
         agent="",
         position=0,
@@ -210,6 +152,10 @@ def facts_of_script(caller: Caller, target: Target) -> AgentFacts | None:
         tokens_valid_after=float("-inf") if valid_after is None else valid_after,
         stopped=stopped or "",
     )
+
+
+def _about_script(caller: Caller, target: Target) -> list[FeedSubject]:
+    return [("client_id", caller.pk), ("system_id", target.pk)]
 
 
 def _common(issuer_path: str, new_token: NewToken, subject: str, audience: str, client_id: str) -> dict[str, Any]:

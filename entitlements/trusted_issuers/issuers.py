@@ -9,13 +9,14 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-from entitlements import prepared, strict
+from entitlements import strict
+from entitlements.decisions.reads import FeedSubject, Reads, Rows
 from entitlements.errors import DomainError
 from entitlements.keys import jws, public_keys
 from entitlements.upstream import egress
@@ -26,6 +27,10 @@ STALE_SECONDS: Final = 3600.0
 PAUSE_SECONDS: Final = 2.0
 USUAL: Final = (jws.ES256,)
 """What an issuer may sign with when its row does not say."""
+
+
+type Fetch = Callable[[str], Awaitable[Any]]
+"""GETs a JSON document. Raises what `egress.fetch_json` raises."""
 
 
 class KeysUnreachable(DomainError):
@@ -39,7 +44,7 @@ SELECT id, issuer, jwks_uri, jwks::text, algorithms::text, strict_single_use FRO
 WHERE issuer = %s AND purpose = %s AND enabled
 """
 _PERSON: Final = """
-SELECT p.id, p.login, p.is_active, p.sign_ins_valid_after
+SELECT p.id, p.login, p.is_active, p.sign_ins_valid_after, i.id, i.issuer_id
 FROM entitlements_identity i JOIN entitlements_person p ON p.id = i.person_id
 WHERE i.issuer_id = %s AND i.subject = %s
 """
@@ -68,29 +73,40 @@ class _CachedKeySet:
 _kept: dict[int, _CachedKeySet] = {}
 
 
-def trusted(issuer: object, purpose: str) -> ActiveIssuer | None:
+async def trusted(reads: Reads, issuer: object, purpose: str) -> ActiveIssuer | None:
     """Return the enabled issuer of exactly this name, for this purpose."""
-    row = prepared.row(_TRUSTED, [issuer, str(purpose)]) if isinstance(issuer, str) else None
-    if row is None:
+    rows = await reads.kept(_TRUSTED, [issuer, str(purpose)], _about) if isinstance(issuer, str) else []
+    if not rows:
         return None
-    pk, name, jwks_uri, jwks, algorithms, is_used_once = row
+    pk, name, jwks_uri, jwks, algorithms, is_used_once = rows[0]
     return ActiveIssuer(pk, name, jwks_uri, jwks, tuple(json.loads(algorithms)) or USUAL, is_used_once)
 
 
-def person(issuer: ActiveIssuer, subject: str) -> tuple[int, str, bool, datetime | None] | None:
+async def person(
+    reads: Reads, issuer: ActiveIssuer, subject: str
+) -> tuple[int, str, bool, datetime | None, int] | None:
     """Find the person of an issuer's subject: by both, never by one of them (EMA-R-15).
 
-    Returns key, login, whether they are active, and after which moment their sign-ins count.
+    Returns key, login, whether they are active, after which moment their sign-ins count, and the key of the link.
     """
-    row = prepared.row(_PERSON, [issuer.pk, subject])
-    return (row[0], row[1], row[2], row[3]) if row else None
+    rows = await reads.kept(_PERSON, [issuer.pk, subject], _about_person)
+    return (rows[0][0], rows[0][1], rows[0][2], rows[0][3], rows[0][4]) if rows else None
 
 
-def check(unverified: jws.Unverified, issuer: ActiveIssuer) -> Mapping[str, Any]:
+async def check(unverified: jws.Unverified, issuer: ActiveIssuer, fetch: Fetch) -> Mapping[str, Any]:
     """Return the claims if a key of the issuer signed them. Raises BadToken, KeysUnreachable."""
-    keys = _fetched(issuer, unverified.kid) if issuer.jwks is None else _pinned(issuer.jwks)
+    keys = await _fetched(issuer, unverified.kid, fetch) if issuer.jwks is None else _pinned(issuer.jwks)
     fitting = [key for key in keys if key.algorithm in issuer.algorithms]
     return jws.check(unverified, jws.choose(unverified, fitting))
+
+
+def _about(rows: Rows) -> list[FeedSubject]:
+    return [("trusted_issuer_id", rows[0][0])]
+
+
+def _about_person(rows: Rows) -> list[FeedSubject]:
+    pk, _, _, _, link, issuer = rows[0]
+    return [("person_id", pk), ("identity_link_id", link), ("trusted_issuer_id", issuer)]
 
 
 @functools.lru_cache(maxsize=1000)
@@ -104,7 +120,7 @@ def forget() -> None:
     _kept.clear()
 
 
-def _fetched(issuer: ActiveIssuer, kid: str | None) -> tuple[jws.Key, ...]:
+async def _fetched(issuer: ActiveIssuer, kid: str | None, fetch: Fetch) -> tuple[jws.Key, ...]:
     kept, now = _kept.get(issuer.pk), time.monotonic()
     if kept is None or kept.uri != issuer.jwks_uri:
         kept = _kept[issuer.pk] = _CachedKeySet(issuer.jwks_uri, (), -STALE_SECONDS + now - 1, now - PAUSE_SECONDS)
@@ -112,7 +128,7 @@ def _fetched(issuer: ActiveIssuer, kid: str | None) -> tuple[jws.Key, ...]:
     if (not is_known or now - kept.fetched > FRESH_SECONDS) and now - kept.tried >= PAUSE_SECONDS:
         kept.tried = now
         try:
-            kept.keys, kept.fetched = public_keys.read_set(egress.read_json(issuer.jwks_uri)), now
+            kept.keys, kept.fetched = public_keys.read_set(await fetch(issuer.jwks_uri)), now
         except (egress.ForbiddenAddress, egress.Unreachable, strict.NotStrictJson, public_keys.BadKey) as error:
             if now - kept.fetched > STALE_SECONDS:
                 raise KeysUnreachable from error

@@ -14,6 +14,8 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements import addresses
 from entitlements.errors import DomainError, NotFound
+from entitlements.feed import changes, locks, subjects
+from entitlements.feed.locks import Lock
 from entitlements.keys import public_keys
 from entitlements.trusted_issuers.models import TrustedIssuer
 
@@ -65,6 +67,7 @@ def begin(
     except IntegrityError as error:
         raise IssuerTaken(issuer=issuer) from error
     detail = {"purpose": purpose, "jwks_uri": jwks_uri, "pinned": jwks is not None, "algorithms": list(algorithms)}
+    _note(row)
     log.record(Action.ISSUER_TRUSTED, about=[f"issuer:{issuer}"], by=by, detail=detail)
     return row
 
@@ -72,14 +75,22 @@ def begin(
 @transaction.atomic
 def end(issuer: TrustedIssuer, *, by: Principal, reason: str) -> TrustedIssuer:
     """Accept nothing from this issuer any more. Twice changes and records nothing. Raises NotFound."""
-    locked = TrustedIssuer.objects.select_for_update().filter(pk=issuer.pk).first()
+    locks.exclusive((Lock.TRUSTED_ISSUER, issuer.pk))
+    locked = TrustedIssuer.objects.filter(pk=issuer.pk).first()
     if locked is None:
         raise NotFound
     if locked.enabled:
         locked.enabled = False
         locked.save(update_fields=["enabled"])
         log.record(Action.ISSUER_DISTRUSTED, about=[f"issuer:{locked.issuer}"], by=by, reason=reason)
+        _note(locked)
     return locked
+
+
+def _note(issuer: TrustedIssuer) -> None:
+    """Tell the nodes; a new issuer is nobody else's to lock yet."""
+    locks.exclusive((Lock.TRUSTED_ISSUER, issuer.pk))
+    changes.note(subjects.trusted_issuer(issuer.pk))
 
 
 def _is_address(text: str) -> bool:

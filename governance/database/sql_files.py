@@ -21,7 +21,9 @@ from audit import roles
 ROOT: Final = Path(__file__).resolve().parents[2]
 FILES: Final = (
     "audit/sql/append_only.sql",
+    "audit/sql/count_strangers_v1.sql",
     "entitlements/people/sql/mailbox.sql",
+    "entitlements/feed/sql/acknowledge_v1.sql",
     "entitlements/feed/sql/change_order.sql",
     "entitlements/catalog/sql/tool_definition.sql",
     "entitlements/grants/sql/grant_end.sql",
@@ -31,6 +33,8 @@ FILES: Final = (
     "entitlements/agents/sql/agent_retirement.sql",
     "entitlements/clients/sql/client_credential_acceptance.sql",
     "entitlements/clients/sql/client_credential_in_use.sql",
+    "entitlements/tokens/sql/issue_token_v1.sql",
+    "entitlements/tokens/sql/revoke_tokens_v1.sql",
     "governance/people/sql/person_accounts.sql",
     "governance/conflicts_of_interest/sql/conflict.sql",
     "governance/out_of_office/sql/delegation.sql",

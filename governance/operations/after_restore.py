@@ -13,7 +13,8 @@ from audit.context import Principal
 from entitlements.agents.models import Agent
 from entitlements.clients.models import Client
 from entitlements.errors import ReasonRequired
-from entitlements.feed import changes
+from entitlements.feed import changes, locks, subjects
+from entitlements.feed.locks import Lock
 from entitlements.feed.models import GatewayNode
 from entitlements.keys.models import SigningKey
 from entitlements.people.models import ApiToken
@@ -42,6 +43,7 @@ def after_restore(*, by: Principal, reason: str) -> EndedCounts:
     """
     if not reason.strip():
         raise ReasonRequired
+    locks.exclusive((Lock.EVERYTHING, subjects.EVERYTHING))
     now, why = clock.now(), f"restored from a backup: {reason}"[:500]
     sign_ins, _ = SignIn.objects.all().delete()
     Invitation.objects.filter(used_at=None, expires_at__gt=now).update(expires_at=now)
@@ -60,5 +62,5 @@ def after_restore(*, by: Principal, reason: str) -> EndedCounts:
         sign_ins=sign_ins,
     )
     log.record(Action.AUDIT_LOG_RESTORED, by=by, reason=reason, detail=asdict(ended))
-    changes.note(changes.Kind.KEY, "key:all")
+    changes.note(subjects.ALL)
     return ended

@@ -123,7 +123,7 @@ def _secrets() -> dict[str, str]:
     """Return the secrets that must differ, as text."""
     databases = {
         f"the password of {row['USER']}": str(row["PASSWORD"])
-        for row in (*settings.DATABASES.values(), _sealers())
+        for row in (*settings.DATABASES.values(), settings.ISSUE_DATABASE, _sealers())
         if row
     }
     return {
@@ -149,7 +149,8 @@ def roles_are_apart(app_configs: Sequence[AppConfig] | None, **_: object) -> lis
     del app_configs
     roles, errors = settings.DATABASE_ROLES, list[checks.CheckMessage]()
     for other, what in {"owner": "owns the tables", "seal": "seals the record"}.items():
-        for role in sorted({roles["app"], str(settings.FEED_DATABASE["USER"])}):
+        serving = (settings.FEED_DATABASE, settings.ISSUE_DATABASE)
+        for role in sorted({roles["app"], *(str(each["USER"]) for each in serving)}):
             if role == roles[other]:
                 message = f"The role that serves ({role}) also {what}; give it a role of its own (deploy/roles.sh)."
                 errors.append(checks.Error(message, id="mandate.E011"))

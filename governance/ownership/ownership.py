@@ -18,7 +18,7 @@ from entitlements.agents.agents import SponsorRequired
 from entitlements.agents.models import Agent
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
-from entitlements.feed import changes, locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
@@ -201,7 +201,7 @@ def _take(agent: Agent, office: str, person: Person, *, by: Principal, reason: s
             **({"proposed_by": proposed_by} if proposed_by else {}),
         },
     )
-    changes.note(changes.Kind.AGENT, f"agent:{locked.slug}", agent_id=locked.pk)
+    changes.note(subjects.agent(locked.pk))
     for request_id in waiting:
         reroute.reroute(request_id, by=by, reason="An owner of the agent has changed.")
     return locked

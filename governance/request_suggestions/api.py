@@ -17,7 +17,7 @@ from entitlements.api.fields import Lasts, OutputSerializer
 from entitlements.catalog.models import Entitlement, Tool
 from entitlements.errors import Malformed
 from entitlements.grants.models import Grant
-from entitlements.oauth.door import known_uuid
+from entitlements.strict import known_uuid
 from governance.eligibility import eligibility
 from governance.request_suggestions import narrowest, precedents
 from governance.requests.actions import requester

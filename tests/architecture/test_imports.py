@@ -1,3 +1,4 @@
+import ast
 import shutil
 import subprocess
 import sys
@@ -43,3 +44,16 @@ def test_an_import_upward_fails(copy: Path, module: str, upward: str) -> None:
     with (copy / module).open("a") as source:
         source.write(f"\nimport {upward}\n")
     assert _lint(copy).returncode != 0
+
+
+def test_the_edge_touches_no_connection_of_django() -> None:
+    rooms = ("entitlements/edge/", "entitlements/gateway/", "entitlements/node/")
+    asked = {
+        name
+        for name, module, _ in tree.modules("entitlements")
+        if name.startswith(rooms) and not name.endswith("/models.py")
+        for node in ast.walk(module)
+        if (isinstance(node, ast.ImportFrom) and str(node.module).startswith("django.db"))
+        or (isinstance(node, ast.Import) and any(each.name.startswith("django.db") for each in node.names))
+    }
+    assert asked == set()

@@ -11,8 +11,8 @@ from pytest_django.plugin import DjangoDbBlocker
 from tests import databases
 
 if TYPE_CHECKING:
+    from tests.entitlements.edge import worlds
     from tests.entitlements.gateway.world import Gateway
-    from tests.entitlements.oauth import worlds
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,6 @@ def node(database: None) -> Iterator[Gateway]:  # noqa: ARG001 - it reads the da
 @pytest.fixture
 def world(db: None) -> worlds.World:  # noqa: ARG001
     """Make a small company whose agent may use one tool for alice."""
-    from tests.entitlements.oauth import worlds  # noqa: PLC0415
+    from tests.entitlements.edge import worlds  # noqa: PLC0415
 
     return worlds.world()

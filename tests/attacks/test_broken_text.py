@@ -20,8 +20,8 @@ from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 from tests.attacks.texts import percent
 from tests.entitlements.api import client as api
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import World
 from tests.governance.console import visits
 from tests.governance.scim.directory import PATCH, USER, Directory
 
@@ -136,7 +136,7 @@ def test_an_address_without_parts_is_refused_wherever_one_is_given(address: str)
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("host", ["evil.example", "a\x00b", "[::1", "x" * 5000])
-@pytest.mark.parametrize("path", ["/", "/login/", "/api/v1/agents", "/idp/token", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/login/", "/api/v1/agents", "/idp/jwks.json", "/nothing"])
 def test_a_host_that_is_not_ours_gets_one_answer_one_count_and_one_line(
     path: str, host: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -165,7 +165,6 @@ def kinds_of_answer(world: addresses.World) -> dict[str, Any]:
         "api": api.of(world.company.ana).get("/api/v1/agents"),
         "api problem": Client().get("/api/v1/agents"),
         "api page": Client().get("/api/v1/docs"),
-        "token endpoint": Client().post("/idp/token"),
         "consent": ana.get("/idp/authorize"),
         "metadata": Client().get("/.well-known/oauth-authorization-server/idp"),
         "health": Client().get("/healthz"),
@@ -201,7 +200,7 @@ def test_what_is_somebodys_is_never_stored_on_the_way(world: addresses.World) ->
 )
 def test_an_unknown_host_gets_nothing(host: str, world: addresses.World) -> None:
     browser = signed_in(world.company.ana, raise_request_exception=False)
-    for path in ("/", "/login/", "/api/v1/agents", "/idp/token", "/.well-known/oauth-authorization-server/idp"):
+    for path in ("/", "/login/", "/api/v1/agents", "/idp/jwks.json", "/.well-known/oauth-authorization-server/idp"):
         answer = browser.get(path, headers={"host": host})
         assert answer.status_code == 400, path
         assert host not in answer.headers.get("Location", "") or not host

@@ -14,9 +14,9 @@ from entitlements import addresses
 from entitlements.keys import jws, signing
 from entitlements.tokens.models import IssuedToken
 from tests.attacks.test_tokens_elsewhere import forgeries, part
+from tests.entitlements.edge.worlds import header, new_key, peek
 from tests.entitlements.gateway import world as worlds
 from tests.entitlements.gateway.world import META, MODERN, Gateway, World
-from tests.entitlements.oauth.worlds import header, new_key, peek
 
 pytestmark = [pytest.mark.loopback, pytest.mark.slow]
 

@@ -16,7 +16,6 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
 from django.db import connection
-from django.test import Client as Browser
 
 from audit.context import SYSTEM
 from entitlements import ratelimits
@@ -28,8 +27,9 @@ from governance import logs
 from governance.setup import first_admin
 from governance.sign_in import sessions
 from tests import make, second_factor
+from tests.edge import Browser
 from tests.entitlements.api import client as api
-from tests.entitlements.oauth.worlds import World
+from tests.entitlements.edge.worlds import World
 from tests.governance.console import visits
 
 pytestmark = [pytest.mark.django_db, pytest.mark.loopback]

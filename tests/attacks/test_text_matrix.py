@@ -22,9 +22,9 @@ from entitlements.people.models import Person, Role
 from tests import make
 from tests.attacks import deliveries, survey, texts, wire
 from tests.attacks.texts import Answer, Case
+from tests.entitlements.edge import worlds
 from tests.entitlements.gateway import scripted, world
 from tests.entitlements.gateway.world import Gateway, World
-from tests.entitlements.oauth import worlds
 from tests.governance.console import addresses
 from tests.governance.scim.directory import Directory
 

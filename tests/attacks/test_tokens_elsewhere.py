@@ -19,8 +19,8 @@ from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import Answer, World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import Answer, World
 
 pytestmark = pytest.mark.django_db
 

@@ -23,15 +23,15 @@ from django.test import Client as Browser
 
 from audit.context import SYSTEM
 from entitlements import addresses
+from entitlements.edge.client_authentication import ASSERTION_TYPE
 from entitlements.errors import DomainError
 from entitlements.keys import jws
-from entitlements.oauth import authentication
 from entitlements.people import people
 from entitlements.people.models import Person
 from governance.console import matrix
 from tests.architecture import tree
 from tests.attacks import things
-from tests.entitlements.oauth import worlds
+from tests.entitlements.edge import worlds
 from tests.governance.console import addresses as pages
 from tests.governance.console import visits
 from tests.governance.scim.directory import ENTERPRISE, GROUP, PATCH, USER, Directory
@@ -166,7 +166,7 @@ def _present(world: worlds.World, kind: str, token: str) -> Any:  # noqa: ANN401
         case "id-jag":
             return world.redeem(token).response
         case "assertion":
-            return world.alone(client_assertion_type=authentication.ASSERTION_TYPE, client_assertion=token).response
+            return world.alone(client_assertion_type=ASSERTION_TYPE, client_assertion=token).response
     return world.http.get("/api/v1/agents", headers={"Authorization": f"Bearer {token}"})
 
 
@@ -323,6 +323,6 @@ def console(world: pages.World, person: Person) -> Iterator[Case]:
 def hosts() -> Iterator[Case]:
     """Yield hosts that are none of ours, at an address of each door."""
     for host in ("evil.example", "a\x00b", "[::1", "a:99999", "x" * 5000, "\ufffe", "testserver.evil.example", ""):
-        for path in ("/", "/login/", "/api/v1/agents", "/idp/token", "/scim/v2/Users", "/healthz", "/admin/"):
+        for path in ("/", "/login/", "/api/v1/agents", "/idp/jwks.json", "/scim/v2/Users", "/healthz", "/admin/"):
             browser = Browser(raise_request_exception=False)
             yield Case(f"{path} {host[:20]!r}", partial(browser.get, path, headers={"Host": host}), bool(host))

@@ -1,4 +1,4 @@
-"""Reading the record: timelines, the stream of leaves, refusals, strangers, partitions, context and clock."""
+"""NodeReads the record: timelines, the stream of leaves, refusals, strangers, partitions, context and clock."""
 
 import os
 import time

@@ -29,6 +29,8 @@ def test_each_bench_still_runs_and_prints_its_table() -> None:
     for title in (
         "Decision in process",
         "tools/call",
+        "issue_token_v1",
+        "16 issuers",
         "Exchange with redemption",
         "Introspection",
         "Revoke to deny",

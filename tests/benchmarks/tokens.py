@@ -89,21 +89,22 @@ class Stock:
 def run(stage: Stage, made: Mapping[str, Any], *, count: int, rounds: int) -> None:
     """Measure and print; `count` exchanges a turn."""
     with contextlib.ExitStack() as stack:
-        web = stack.enter_context(processes.running(processes.web(stage.web), stage.web, stage.environment))
+        command = processes.gateway(stage.gateway)
+        edge = stack.enter_context(processes.running(command, stage.gateway, stage.environment))
         environment = stage.stock()
         port = free_port()
         command = processes.granian("tests.benchmarks.stock.wsgi:application", port)
         other = stack.enter_context(processes.running(command, port, {**stage.environment, **environment}))
-        ours, theirs = Ours(web, made), Stock(other)
+        ours, theirs = Ours(edge, made), Stock(other)
 
         def turn(server: Server, operation: load.Operation, times: int = 1, least: int = 20) -> Times:
             return load.drive(server, operation, max(count * times, least), connections=CONNECTIONS)
 
-        turn(web, ours.exchange)
+        turn(edge, ours.exchange)
         turn(other, theirs.credentials("plain"))
         issuing = measure.interleaved(
             {
-                "ours: exchange and redemption": lambda: turn(web, ours.exchange),
+                "ours: exchange and redemption": lambda: turn(edge, ours.exchange),
                 "django-oauth-toolkit, plain secret": lambda: turn(other, theirs.credentials("plain")),
                 "django-oauth-toolkit, as shipped": lambda: load.drive(
                     other, theirs.credentials("hashed"), max(count // 50, 4), connections=4
@@ -113,7 +114,7 @@ def run(stage: Stage, made: Mapping[str, Any], *, count: int, rounds: int) -> No
         )
         asking = measure.interleaved(
             {
-                "ours: introspection": lambda: turn(web, ours.introspect, 2),
+                "ours: introspection": lambda: turn(edge, ours.introspect, 2),
                 "django-oauth-toolkit: introspection": lambda: turn(other, theirs.introspect, 2),
             },
             rounds,

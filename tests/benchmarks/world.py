@@ -7,13 +7,12 @@ import os
 import sys
 import time
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.db import connection, transaction
-from django.test import Client as Browser
 from joserfc import jwk
 
 from audit.context import SYSTEM
@@ -28,8 +27,9 @@ from entitlements.people import people
 from entitlements.people.models import Person, Role
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
-from tests.benchmarks import reviewing
+from tests.benchmarks import issuing_calls, reviewing
 from tests.benchmarks.forms import BEARER, basic, leg_1
+from tests.edge import Browser
 from tests.governance.console import visits
 
 PEOPLE = 20
@@ -103,7 +103,7 @@ def _id_token(key: dict[str, Any], client_id: str, login: str) -> str:
 
 
 def _both_legs(made: dict[str, Any]) -> list[str]:
-    browser = Browser(headers={"host": urlsplit(settings.CONSOLE_URL).netloc})
+    browser = Browser()
 
     def post(path: str, **fields: str) -> str:
         headers = basic(made["client"], made["secret"])
@@ -196,5 +196,6 @@ def main() -> None:
         "count": reviewing.count,
         "answer-review": reviewing.answer,
         "close-review": reviewing.close,
+        "issue": issuing_calls.main,
     }[sys.argv[1]](*sys.argv[2:])  # type: ignore[operator]  # each says in its signature what it wants
     json.dump(made, sys.stdout)

@@ -58,7 +58,7 @@ def _answered(ana: Person) -> str:
         items = list(ReviewItem.objects.filter(campaign=made).order_by("agent__slug"))
         first = items[0].lines.order_by("tool__name").first()
         assert first is not None
-        some = Answer("reduce", "unused", "Reading is enough.", (first.pk,))
+        some = Answer("reduce", "unused", "NodeReads is enough.", (first.pk,))
         said = [some if slug == "desk-spring" else worlds.KEEP, worlds.REMOVE, worlds.KEEP]
         worlds.answer(made, sofia, list(zip(items, said, strict=False)))
         if slug == "desk-spring":

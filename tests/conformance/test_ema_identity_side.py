@@ -11,12 +11,12 @@ from audit.context import SYSTEM
 from entitlements.catalog.models import System
 from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.edge import exchange, jwt_bearer
 from entitlements.keys import jws, signing
-from entitlements.oauth import bearer, exchange
 from entitlements.tokens.models import IssuedToken
 from tests import make, shared
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import World
 
 REQUIRED = ("requested_token_type", "audience", "subject_token", "subject_token_type")
 
@@ -172,7 +172,7 @@ def test_ema_i_13_it_lives_at_most_300_seconds_and_never_longer_than_its_grant(w
 
 def test_ema_i_14_the_identity_side_never_redeems_its_own_assertion(world: World) -> None:
     token = world.id_jag()
-    form = {"grant_type": bearer.GRANT, "assertion": token, **world.credentials(world.idp)}
+    form = {"grant_type": jwt_bearer.GRANT, "assertion": token, **world.credentials(world.idp)}
     assert world.post("/idp/token", form).error == (400, "invalid_grant", "issuer_redeems_not")
     assert not IssuedToken.objects.filter(kind=IssuedToken.Kind.ACCESS_TOKEN).exists()
 

@@ -10,14 +10,14 @@ import pytest
 
 from audit.context import SYSTEM
 from entitlements.clients import clients
+from entitlements.edge import jwt_bearer, metadata
 from entitlements.keys import jws, signing
-from entitlements.oauth import bearer, documents
 from entitlements.people import people
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make, shared
-from tests.entitlements.oauth import worlds
-from tests.entitlements.oauth.worlds import World
+from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import World
 
 PARTNER_KEY = worlds.new_key("partner")
 
@@ -70,7 +70,7 @@ def test_ema_r_3_the_audience_is_this_server_alone(world: World, partner: Truste
 
 def test_ema_r_3_an_assertion_for_another_system_is_refused(world: World) -> None:
     make.system("git")
-    form = {"grant_type": bearer.GRANT, "assertion": world.id_jag()}
+    form = {"grant_type": jwt_bearer.GRANT, "assertion": world.id_jag()}
     credentials = world.credentials("http://localhost:8000/as/git")
     assert world.post("/as/git/token", {**form, **credentials}).error == (400, "invalid_grant", "audience_mismatch")
 
@@ -183,8 +183,8 @@ def test_ema_r_13_the_metadata_says_the_profile_and_not_whom_it_trusts(world: Wo
     answer = world.http.get("/.well-known/oauth-authorization-server/as/time")
     said = answer.json()
     assert said["issuer"] == world.audience
-    assert said["authorization_grant_profiles_supported"] == [documents.GRANT_PROFILE]
-    assert bearer.GRANT in said["grant_types_supported"]
+    assert said["authorization_grant_profiles_supported"] == [metadata.GRANT_PROFILE]
+    assert jwt_bearer.GRANT in said["grant_types_supported"]
     assert partner.issuer not in answer.content.decode()
     empty = [name for name, value in said.items() if value == []]
     assert empty == ["response_types_supported"]

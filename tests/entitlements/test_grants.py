@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from django.db import IntegrityError, transaction
 
@@ -15,11 +16,13 @@ from audit.models import Event
 from entitlements import errors
 from entitlements.catalog.models import Tool
 from entitlements.conflicts.independence import SecondPersonNeeded
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
 from entitlements.feed.models import Change
 from entitlements.grants import batches, grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
-from tests import make
+from tests import databases, make
 
 pytestmark = pytest.mark.django_db
 
@@ -130,7 +133,7 @@ def test_a_grant_whose_time_is_over_gives_way_to_a_new_one_before_any_sweep(*, s
     assert (over.state, over.end_reason, new.state) == ("expired", "its time has passed", "active")
     events = Event.objects.filter(links__contains=[f"grant:{over.pk}"], action="grant.expired")
     assert [event.actor for event in events] == ["system:mandate"]
-    assert Change.objects.filter(subject="grant:expired", agent_id=over.agent_id).count() == 1
+    assert Change.objects.filter(grant_id=over.pk, agent_id=over.agent_id).count() == (3 if suspended else 2)
     assert batches.expire_due() == 1  # the other people's is the sweep's, and nothing ends twice
     assert Grant.objects.get(pk=other.pk).state == "expired"
     assert events.count() == 1
@@ -153,6 +156,20 @@ def test_a_grant_stays_within_its_entitlement() -> None:
 def test_a_grant_lasts_no_longer_than_its_entitlement_allows() -> None:
     with pytest.raises(grants.TooLong):
         make.grant(lasts=timedelta(days=91))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_grant_that_somebody_works_on_is_left_to_the_next_sweep() -> None:
+    past = clock.now() - timedelta(hours=3)
+    used, free = (make.grant(starts_at=past, lasts=timedelta(hours=1)) for _ in range(2))
+    with psycopg.connect(databases.addresses().app) as issuer:
+        issuer.execute("SELECT pg_advisory_xact_lock_shared(%s)", [locks.number(Lock.GRANT, used.pk)])
+
+        assert batches.expire_due() == 1
+
+        assert set(Grant.objects.filter(ended_at=None).values_list("pk", flat=True)) == {used.pk}
+        assert Change.objects.filter(grant_id=free.pk, agent_id=free.agent_id).count() == 2  # issued, expired
+    assert batches.expire_due() == 1
 
 
 def test_expiring_ends_what_is_due_and_nothing_else() -> None:

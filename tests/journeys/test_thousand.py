@@ -27,7 +27,7 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.tokens.models import IssuedToken
 from tests import make
-from tests.entitlements.oauth import worlds
+from tests.entitlements.edge import worlds
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault, pytest.mark.slow]
 

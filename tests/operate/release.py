@@ -84,10 +84,10 @@ class Tree:
                 child.terminate()
                 child.wait(30)
 
-    def web(self, port: int) -> Any:  # noqa: ANN401 - a context manager
-        """Serve the console, the API and the issuers."""
+    def web(self, port: int, **more: str) -> Any:  # noqa: ANN401 - a context manager
+        """Serve the console, the API and the issuers; from this release on, the issuers' endpoints by an edge node."""
         command = ["-m", "granian", "--host", "127.0.0.1", "--port", str(port), *layout.FRONT, layout.WEB]
-        return self.serving(command, port)
+        return self.serving(command, port, **more)
 
     def gateway(self, port: int, name: str) -> Any:  # noqa: ANN401 - a context manager
         """Serve a gateway node."""

@@ -32,8 +32,8 @@ from entitlements.tokens.models import IssuedToken
 from governance.operations import after_restore
 from scripts import devstack
 from tests.architecture import tree
+from tests.entitlements.edge import worlds
 from tests.entitlements.gateway import world
-from tests.entitlements.oauth import worlds
 from tests.operate import outside
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -102,7 +102,7 @@ def recorded(token: str) -> str:
 
 @pytest.fixture
 def fresh_cluster() -> Iterator[devstack.Stack]:
-    """Another cluster, which knows the three roles and nothing else."""
+    """Another cluster, which knows the four roles and nothing else."""
     given = {name: os.environ.pop(name) for name in devstack._TAKEN_AS_GIVEN if name in os.environ}
     stack = devstack.Stack(fast=True)
     os.environ.update(given)
@@ -130,7 +130,7 @@ def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
     agents.suspend(kept.agent, by=SYSTEM, reason="after the backup")
     run("python manage.py seal --once", here, tmp_path)
 
-    names = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL", "REDIS_URL")
+    names = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL", "ISSUE_DATABASE_URL", "REDIS_URL")
     there = {**here, **{name: fresh_cluster[name] for name in names}}
     said = [run(command, there, tmp_path) for command in commands("Restore")]
 

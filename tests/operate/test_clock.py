@@ -57,8 +57,6 @@ def off(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
 def doors() -> list[tuple[str, Any]]:
     """A token is issued, a request approved, a right taken away, a page shown."""
     return [
-        ("issuing", lambda: Client().post("/idp/token", {"grant_type": "x"})),
-        ("redeeming", lambda: Client().post("/as/time/token", {"grant_type": "x"})),
         ("approving", lambda: Client().post("/api/v1/requests/1/approve", "{}", content_type="application/json")),
         ("revoking", lambda: Client().post("/api/v1/revocations", "{}", content_type="application/json")),
         ("a page", lambda: Client().get("/login/")),

@@ -105,7 +105,7 @@ def test_only_migrate_holds_the_owners_key_and_only_the_sealer_its_own() -> None
     holders = {secret: {name for name in OURS if secret in OURS[name]["secrets"]} for secret in COMPOSE["secrets"]}
     assert holders["migrate_database_url"] == {"migrate"}
     assert holders["seal_database_url"] == {"sealer"}
-    assert holders["feed_database_url"] == {"gateway"}
+    assert holders["feed_database_url"] == holders["issue_database_url"] == {"gateway"}
     assert {name for name in OURS if "seal" in {volume["source"] for volume in OURS[name].get("volumes", [])}} == {
         "sealer"
     }
@@ -208,7 +208,14 @@ class Deployment:
             (folder / name).write_text(value)
 
     def secrets(self) -> dict[str, str]:
-        names = ("SECRET_KEY", "KEY_ENCRYPTION_KEY", "DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL")
+        names = (
+            "SECRET_KEY",
+            "KEY_ENCRYPTION_KEY",
+            "DATABASE_URL",
+            "MIGRATE_DATABASE_URL",
+            "SEAL_DATABASE_URL",
+            "ISSUE_DATABASE_URL",
+        )
         told = {name.lower(): self.stack[name] for name in (*names, "REDIS_URL")}
         return {**told, "metrics_token": "a-token-for-prometheus", **dict.fromkeys(MAY_BE_EMPTY, ""), "mail_url": ""}
 

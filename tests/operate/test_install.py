@@ -69,8 +69,9 @@ def test_each_secret_is_new_and_fits_where_it_goes(place: Path) -> None:
     assert read["postgres_app"] in read["database_url"]
     assert read["redis_password"] in read["redis_url"]
     assert f"requirepass {read['redis_password']}" in read["redis_conf"]
-    passwords = [read[name] for name in ("postgres_superuser", "postgres_owner", "postgres_app", "postgres_seal")]
-    assert len(set(passwords)) == 4
+    assert read["postgres_issue"] in read["issue_database_url"]
+    passwords = [read[f"postgres_{name}"] for name in ("superuser", "owner", "app", "seal", "issue")]
+    assert len(set(passwords)) == 5
     assert not any(secret in done for secret in passwords for done in [install(place).stdout])
 
 

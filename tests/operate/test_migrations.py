@@ -77,7 +77,7 @@ def plan() -> list[str]:
 def test_a_database_with_all_that_is_squashed_is_taken_as_migrated(squashed: list[str]) -> None:
     assert len(squashed) == 82
     later = [name for name in plan() if not name.endswith(".0001_squashed")]
-    assert plan() == [*(f"{app}.0001_squashed" for app in sorted(release.LEAVES)), *later]
+    assert [name for name in plan() if name not in later] == [f"{app}.0001_squashed" for app in sorted(release.LEAVES)]
     record(*squashed)
     assert plan() == later
 

@@ -160,11 +160,11 @@ def sealed(deployment: Deployment) -> None:
 
 @pytest.mark.slow
 @pytest.mark.loopback
-def test_the_roles_script_makes_the_three_roles(deployment: Deployment, tmp_path: Path) -> None:
+def test_the_roles_script_makes_the_four_roles(deployment: Deployment, tmp_path: Path) -> None:
     """psql may not be at hand, so its statements are run by the driver, with psql's own substitution."""
     statements = (DEPLOY / "roles.sh").read_text().partition("<<'SQL'\n")[2].partition("SQL\n")[0]
     first, second = statements.split("\\connect mandate\n")
-    for name in ("owner", "app", "seal"):
+    for name in ("owner", "app", "seal", "issue"):
         first = first.replace(f":'{name}'", f"'{name}-password'")
     renamed = {"mandate_": "tried_", "DATABASE mandate ": "DATABASE tried "}
     for was, now in renamed.items():
@@ -178,9 +178,9 @@ def test_the_roles_script_makes_the_three_roles(deployment: Deployment, tmp_path
             connection.execute(statement)
         rights = connection.execute(
             "SELECT has_schema_privilege(r, 'public', 'CREATE'), has_database_privilege(r, 'tried', 'CONNECT')"
-            " FROM unnest(ARRAY['tried_owner', 'tried_app', 'tried_seal']) AS r"
+            " FROM unnest(ARRAY['tried_owner', 'tried_app', 'tried_seal', 'tried_issue']) AS r"
         ).fetchall()
-    assert rights == [(True, True), (False, True), (False, True)]
+    assert rights == [(True, True), (False, True), (False, True), (False, True)]
     assert tmp_path.is_dir()
 
 

@@ -40,9 +40,9 @@ from tests import databases, make
 from tests.architecture import tree
 from tests.attacks.web import web
 from tests.audit.make import Archive
+from tests.entitlements.edge import worlds as oauth
 from tests.entitlements.gateway import scripted, world
 from tests.entitlements.gateway.world import Gateway
-from tests.entitlements.oauth import worlds as oauth
 from tests.governance import companies
 from tests.governance.reviews import worlds as reviews
 from tests.journeys.test_queue_faults import due
@@ -278,7 +278,9 @@ def test_a_feed_through_a_pooler_knows_whether_it_hears_and_obeys_a_revocation_i
             await feed.stop()
 
     asyncio.run(follow())
-    assert f"grant:{grant.pk}" in {change.subject for batch in seen if batch is not None for change in batch}
+    assert ("grant", grant.agent.slug) in {
+        (change.kind, change.agent) for batch in seen if batch is not None for change in batch
+    }
     with contextlib.ExitStack() as stack:
         for _ in range(SHARED):  # each transaction holds one of the shared connections: so all of them are looked at
             client = stack.enter_context(psycopg.connect(pooler.address))

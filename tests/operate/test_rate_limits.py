@@ -15,6 +15,7 @@ from entitlements import ratelimits
 from entitlements.people import people
 from governance import env
 from tests import make
+from tests.edge import Browser
 
 pytestmark = [pytest.mark.django_db, pytest.mark.loopback]
 GOOD = "correct horse battery staple"
@@ -97,7 +98,7 @@ def test_the_token_endpoint_tells_a_client_to_slow_down_and_counts_it_by_minute(
     client, secret = make.client(None, f"script-{time.time_ns()}", auth="client_secret_basic", api_scopes=["x"])
     form = urlencode({"grant_type": "nothing", "client_id": client.client_id, "client_secret": secret})
     kind = "application/x-www-form-urlencoded"
-    answers = [Client().post("/idp/token", form, content_type=kind) for _ in range(10)]
+    answers = [Browser().post("/idp/token", form, content_type=kind) for _ in range(10)]
     assert [answer.status_code for answer in answers[-2:]] == [429, 429], answers[-1].content
     assert answers[-1].json()["error"] == "slow_down"
     assert "Retry-After" in answers[-1]

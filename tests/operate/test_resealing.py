@@ -19,7 +19,7 @@ from django.core.management import CommandError, call_command
 from audit import personal_data
 from audit.context import SYSTEM
 from audit.models import Event, SubjectKey
-from entitlements.keys import signing
+from entitlements.keys import in_use, signing
 from entitlements.keys.models import SigningKey
 from entitlements.secrets import seal, vault
 from entitlements.secrets.models import Secret
@@ -35,7 +35,7 @@ NONE: env.Secret[bytes] = env.Secret(b"")
 @pytest.fixture(autouse=True)
 def fresh() -> None:
     """No process of this kind has opened a key yet."""
-    signing._private.clear()
+    in_use._private.clear()
 
 
 def reseal() -> str:
@@ -60,7 +60,7 @@ def sealed() -> dict[str, Any]:
 
 def opens(sealed: dict[str, Any]) -> None:
     """Everything can still be read."""
-    signing._private.clear()
+    in_use._private.clear()
     assert vault.open_for(sealed["system"]).value == "Bearer open-sesame"  # type: ignore[union-attr]
     assert signing.sign("idp", {"a": 1}, "at+jwt")
     for row in Authenticator.objects.all():

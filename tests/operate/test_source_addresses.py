@@ -33,8 +33,6 @@ def behind_a_proxy(settings: Settings) -> None:
     ("method", "address", "body", "kind"),
     [
         ("POST", "/login/", "login=no-such-login&password=wrong", FORM),
-        ("POST", "/idp/token", "grant_type=client_credentials&client_id=no-such-client", FORM),
-        ("POST", "/idp/introspect", "token=x&client_id=no-such-client", FORM),
         ("GET", "/api/v1/agents", "", FORM),
         ("GET", "/scim/v2/Users", "", "application/scim+json"),
     ],

@@ -227,7 +227,7 @@ def migrates_under_load(company: Company, now: Tree, owner: str) -> None:
 def takes_over(company: Company, now: Tree, old: ExitStack) -> None:
     """What the release before began goes on at this one, and what it ended stays ended."""
     of_before, ports = company.token, (free_port(), free_port())
-    with now.web(ports[0]) as web, now.gateway(ports[1], "new") as node:
+    with now.gateway(ports[1], "new") as node, now.web(ports[0], RELAY_URL=node) as web:
         company.web = web
         load = Load(company.kinds)
         with load.going():

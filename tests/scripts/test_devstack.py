@@ -19,7 +19,7 @@ from scripts import devservers, devstack
 pytestmark = pytest.mark.fault
 
 PROGRAM = Path(devstack.__file__)
-ADDRESSES = ("DATABASE_URL", "REDIS_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL")
+ADDRESSES = ("DATABASE_URL", "REDIS_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL", "ISSUE_DATABASE_URL")
 SAY_WHERE = "echo $DATABASE_URL; exec sleep 60"
 
 
@@ -157,7 +157,7 @@ def test_valkey_is_flushed_paused_and_restarted() -> None:
 
 def test_neither_the_application_nor_the_sealer_may_create_tables_or_databases() -> None:
     with devstack.stack(fast=True) as stack:
-        for name in ("DATABASE_URL", "SEAL_DATABASE_URL"):
+        for name in ("DATABASE_URL", "SEAL_DATABASE_URL", "ISSUE_DATABASE_URL"):
             for statement in ("CREATE TABLE t (n int)", "CREATE DATABASE d"):
                 with (
                     psycopg.connect(stack[name], autocommit=True) as connection,

@@ -21,7 +21,7 @@ from django.db.models import QuerySet
 
 from audit import clock
 from entitlements.clients.models import Client
-from entitlements.decisions import facts, limits, policy
+from entitlements.decisions import facts, limits, own_connection, policy
 from entitlements.decisions.snapshot import AgentFacts, Call, Issuance
 from entitlements.grants.models import Grant, GrantLine
 from entitlements.keys import jws
@@ -217,7 +217,7 @@ def _tokens(item: ReviewItem) -> tuple[int, list[dict[str, Any]]]:
 
 def _alive(jti: UUID, system: str) -> bool:
     try:
-        presented.live({"jti": str(jti)}, system)
+        own_connection.run(presented.live(own_connection.READS, {"jti": str(jti)}, system))
     except jws.BadToken:
         return False
     return True

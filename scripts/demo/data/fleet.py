@@ -29,7 +29,7 @@ from entitlements.catalog import discovery, entitlements  # noqa: E402
 from entitlements.catalog import tools as tools_actions  # noqa: E402
 from entitlements.catalog.models import System, Tool  # noqa: E402
 from entitlements.definitions import classes  # noqa: E402
-from entitlements.feed import changes  # noqa: E402
+from entitlements.feed import changes, locks, subjects  # noqa: E402
 from entitlements.people.models import Person  # noqa: E402
 from governance.approval_policies import policies  # noqa: E402
 from scripts.demo.data import builders, bulk_load, cast, fleet_rows  # noqa: E402
@@ -130,7 +130,8 @@ def _run(values: dict[str, Any], tables: str) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
             events = _fill(cursor, values)
     with transaction.atomic():
-        changes.note(changes.Kind.AGENT, "agent:fleet")  # without one agent it concerns everybody
+        locks.exclusive((locks.Lock.EVERYTHING, subjects.EVERYTHING))
+        changes.note(subjects.ALL)
     return events
 
 

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection, connections, transaction
 
-from entitlements.feed import changes
+from entitlements.feed import changes, locks, subjects
+from entitlements.feed.locks import Lock
 from tests.entitlements.gateway.world import Gateway, World, build, wait_until
 
 pytestmark = pytest.mark.loopback
@@ -33,8 +34,9 @@ def cut() -> None:
 def forget(worlds: list[World]) -> None:
     """Have the node read the facts of these agents anew at their next call."""
     with transaction.atomic():
+        locks.exclusive(*((Lock.AGENT, world.agent.pk) for world in worlds))
         for world in worlds:
-            changes.note(changes.Kind.GRANT, f"grant:{world.grant.pk}", agent_id=world.agent.pk)
+            changes.note(subjects.agent(world.agent.pk))
 
 
 def test_calls_after_every_connection_was_cut_are_answered(node: Gateway, here: World) -> None:

@@ -15,9 +15,11 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.decisions import own_connection
 from entitlements.keys import jws, public_keys
 from entitlements.trusted_issuers import issuers, trust
 from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.upstream import egress
 from tests import make
 from tests.entitlements.api import client as api
 
@@ -166,7 +168,8 @@ def test_a_weak_key_that_was_stored_before_checks_no_signature() -> None:
     TrustedIssuer.objects.create(
         issuer="https://a.example", purpose="id_jag", jwks={"keys": [public, rsa_key(1024)]}, algorithms=["ES256"]
     )
-    trusted = issuers.trusted("https://a.example", "id_jag")
+    trusted = own_connection.run(issuers.trusted(own_connection.READS, "https://a.example", "id_jag"))
     assert trusted is not None
+    token = jws.read(jws.sign({"iss": "a"}, key, "JWT"))
     with pytest.raises(public_keys.BadKey):
-        issuers.check(jws.read(jws.sign({"iss": "a"}, key, "JWT")), trusted)
+        own_connection.run(issuers.check(token, trusted, egress.fetch_json))

@@ -35,7 +35,7 @@ def test_setting_it_is_recorded_without_it_and_noted_in_the_feed() -> None:
 
     (event,) = Event.objects.filter(action="secret.set")
     assert VALUE not in event.body
-    assert Change.objects.filter(kind="vault", subject=f"system:{system.slug}", agent=None).exists()
+    assert Change.objects.filter(system_id=system.pk, agent=None).exists()
 
 
 def test_a_sealed_credential_does_not_open_in_another_row() -> None:

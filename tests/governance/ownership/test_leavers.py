@@ -71,7 +71,7 @@ def test_whom_nobody_took_over_within_a_week_is_stopped_once(company: Company, a
     stopped = Agent.objects.get(pk=company.bot.pk)
     assert (stopped.status, Agent.objects.get(pk=healthy.pk).status) == ("suspended", "active")
     assert timeline.of("agent", "research-bot").filter(action=Action.AGENT_SUSPENDED).count() == 1
-    assert Change.objects.filter(agent=company.bot, subject="agent:suspended").count() == 1
+    assert Change.objects.filter(agent=company.bot, kind="agent").count() == 1
 
 
 def test_who_takes_over_keeps_it_running_and_who_comes_late_has_it_started_again(

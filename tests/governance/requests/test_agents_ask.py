@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import pytest
 from django.db import transaction
-from django.test import Client as Browser
 
 from audit import context, log
 from audit.actions import Action
@@ -16,6 +15,7 @@ from entitlements.catalog import systems
 from entitlements.clients.models import Client
 from governance.approvals import approvals
 from tests import make
+from tests.edge import Browser
 from tests.governance import companies
 
 pytestmark = pytest.mark.django_db

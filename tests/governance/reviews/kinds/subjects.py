@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, transaction
-from django.test import Client as Browser
 
 from audit import clock
 from entitlements.people.models import Person
@@ -27,6 +26,7 @@ from governance.reviews.remediation import remediation
 from governance.reviews.remediation.models import Remediation
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
+from tests.edge import Browser
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 from tests.governance.reviews.worlds import REMOVE

@@ -29,7 +29,7 @@ from governance.reviews.remediation.models import Remediation
 from governance.reviews.staging import launch
 from governance.reviews.usage import replay
 from tests import make
-from tests.entitlements.oauth import worlds as oauth
+from tests.entitlements.edge import worlds as oauth
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits

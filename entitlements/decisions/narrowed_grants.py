@@ -1,0 +1,30 @@
+"""Grants that give less than their scope says: where a system looks at scopes alone, they give nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from .reads import Reads
+from .snapshot import AgentFacts
+
+_NARROWER: Final = """
+SELECT g.id::text FROM entitlements_grant g
+JOIN entitlements_agent a ON a.id = g.agent_id
+JOIN entitlements_entitlement e ON e.id = g.entitlement_id
+JOIN entitlements_system y ON y.id = e.system_id
+WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND EXISTS (
+  SELECT FROM entitlements_entitlementtool w JOIN entitlements_tool t ON t.id = w.tool_id
+  LEFT JOIN entitlements_grantline l ON l.grant_id = g.id AND l.tool_id = t.id AND l.limits = w.limits
+  WHERE w.entitlement_id = e.id AND t.state <> 'removed' AND (l.id IS NULL OR t.state <> 'approved'))
+"""
+
+
+async def left_out(reads: Reads, known: AgentFacts, system: str) -> AgentFacts:
+    """Leave out the grants that give less than the scope that names them, for a system that looks at scopes alone.
+
+    Such a grant has not all of the entitlement's tools, or narrower limits, or a tool of it is stopped.
+    """
+    narrower = {grant for (grant,) in await reads.rows(_NARROWER, [known.agent, system])}
+    lines = {key: tuple(line for line in held if line.grant not in narrower) for key, held in known.lines.items()}
+    return replace(known, lines=lines)

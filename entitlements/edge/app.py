@@ -1,0 +1,96 @@
+"""The edge as one ASGI callable: by its roles, the machine endpoints of our issuers, the gateway, or both.
+
+`issuer` needs the signing keys and the database's issuing functions, `gateway` the secrets of the systems behind it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from entitlements.codes import Code
+from entitlements.gateway import app
+from entitlements.gateway.http import Answer, Disconnected, Receive, Request, Send
+from entitlements.node.node import Node
+from entitlements.node.refusals import Refused
+
+from . import issuer
+from .door import Received
+from .on_node import OnNode
+
+ISSUER: Final = "issuer"
+GATEWAY: Final = "gateway"
+ROLES: Final = (ISSUER, GATEWAY)
+NOT_HERE: Final = {"error": "There is nothing at this address."}
+
+logger = logging.getLogger(__name__)
+
+
+class Application:
+    """ASGI 3: `lifespan` starts and stops the node, `http` is served by it."""
+
+    def __init__(self, roles: tuple[str, ...] = ROLES) -> None:
+        """Take some of ROLES. Raises ValueError for none, or another."""
+        if not roles or not set(roles) <= set(ROLES):
+            message = f"an edge process has the roles {', '.join(ROLES)}, or one of them"
+            raise ValueError(message)
+        self.roles = roles
+        self._node: Node | None = None
+        self._outside: OnNode | None = None
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one connection's scope."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(Request.of(scope, receive, send))
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._node = Node()
+        self._outside = OnNode(self._node)
+        await self._node.start()
+        self._outside.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._outside.stop()
+        await self._node.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, request: Request) -> None:
+        node, outside = self._node, self._outside
+        if node is None or outside is None:
+            await request.answer(Answer.of(HTTPStatus.SERVICE_UNAVAILABLE, {"ready": False, "missing": ["start"]}))
+        elif ISSUER in self.roles and issuer.serves(request.path):
+            await _issue(outside, request)
+        elif GATEWAY in self.roles or app.is_page(request.path):
+            await app.serve(node, request)
+        else:
+            await request.answer(Answer.of(HTTPStatus.NOT_FOUND, NOT_HERE))
+
+
+async def _issue(outside: OnNode, request: Request) -> None:
+    try:
+        answer = await issuer.answer(outside, received(request, await request.body(issuer.LARGEST_BODY)))
+    except Disconnected:
+        return
+    except Refused as why:
+        body = {"error": "invalid_request", "error_description": why.message, "code": why.code.value}
+        answer = Answer.of(why.status, body)
+    except Exception:
+        logger.exception("issuer_failed")
+        answer = Answer.of(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "server_error", "code": Code.FEED_UNKNOWN})
+    await request.answer(answer)
+
+
+def received(request: Request, body: bytes) -> Received:
+    """Return a request as the endpoints take it: a repeated header is joined by commas (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in request.raw:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip()
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return Received(request.method, request.path, headers, body, request.source)

@@ -1,0 +1,290 @@
+"""What every machine endpoint of our issuers shares: a strict form in, JSON out, one trace, refusals recorded once."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+from uuid import UUID
+
+from audit import clock, context, draft
+from audit.actions import Action
+from audit.context import Principal
+from audit.draft import Draft
+from entitlements import addresses, ratelimits
+from entitlements.codes import Code
+from entitlements.errors import DomainError
+from entitlements.gateway.http import JSON, Answer, Header, encode
+from entitlements.node.refusals import Closed
+from entitlements.tokens.issue import NotIssued
+from entitlements.tokens.issuing import Claim, Claims, Outcome
+
+from . import forms, refusals
+from .outside import Outside, RequestReads
+
+_TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+_NOT_STORED: Final[tuple[Header, ...]] = (
+    JSON,
+    (b"cache-control", b"no-store"),
+    (b"pragma", b"no-cache"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request as it came in: header names in lower case, each once."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    source: str
+
+    def header(self, name: str) -> str:
+        """Return a header's value, empty when it is absent."""
+        return self.headers.get(name, "")
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One request at an endpoint, as far as it has come: what a refusal will be recorded about.
+
+    `by` is None until the client has proven who it is; until then nothing it says goes into the record. `proof` is the
+    client's own assertion and `assertion` what it redeems: each is used up by the one write.
+    """
+
+    outside: Outside
+    reads: RequestReads
+    form: Mapping[str, str]
+    authorization: str
+    has_dpop: bool
+    trace: str
+    source: str
+    by: Principal | None = None
+    about: list[str] = field(default_factory=list)
+    position: int = 0
+    """How far the feed had come when the first fact was read."""
+    proof: Claim | None = None
+    assertion: Claim | None = None
+    code: str | None = None
+    trusted_issuer: int | None = None
+    identity_link: int | None = None
+    used_header: bool = False
+    is_counted: bool = False
+    is_used_up: bool = False
+    used: Draft | None = None
+    ask: Callable[[], str] | None = None
+    """Makes the address at which missing access can be requested."""
+
+    def need(self, name: str) -> str:
+        """Return a parameter that must be there. Raises Refused."""
+        if not self.form.get(name):
+            raise refusals.invalid_request(f"The parameter {name} is missing.", "parameter_missing")
+        return self.form[name]
+
+    def read_again(self) -> None:
+        """Take nothing from memory any more. Raises Closed."""
+        self.reads, self.position = self.reads.fresh(), self.outside.position()
+
+    def use_up_here(self) -> None:
+        """Use the client's assertion up in this process: for what mints and ends nothing. Raises Refused."""
+        if self.proof is None or self.is_used_up:
+            return
+        if not self.outside.claim_here(self.proof):
+            self.by = None
+            raise _replayed()
+        self.is_used_up = True
+
+
+class AlreadyRefused(Exception):
+    """The request was refused and the refusal recorded by the write itself; `event` is the record's."""
+
+    def __init__(self, error: DomainError, event: UUID) -> None:
+        super().__init__(error.message)
+        self.error, self.event = error, event
+
+
+type Endpoint = Callable[..., Awaitable[Mapping[str, Any] | Answer]]
+
+
+async def serve(outside: Outside, received: Received, endpoint: Endpoint, **where: str) -> Answer:
+    """Answer one request at an endpoint that takes an Attempt and returns the JSON of its answer."""
+    if received.method != "POST":
+        body = {"error": "invalid_request", "code": "method_not_allowed"}
+        return json(body, HTTPStatus.METHOD_NOT_ALLOWED, (b"allow", b"POST"))
+    trace = new_trace(received.header("traceparent"))
+    with context.acting(trace=trace, request_id=_request_id(received), source=received.source):
+        try:
+            return await _answered(outside, received, trace, functools.partial(endpoint, **where))
+        except (Closed, clock.ClockUnknown) as error:
+            return unavailable(error)  # even a refusal could not be recorded
+
+
+def unavailable(error: Exception) -> Answer:
+    """Answer that nothing was done, since nothing could be looked up or recorded; it is logged with its cause."""
+    logger.error("door_failed", exc_info=error)
+    body = {"error": "temporarily_unavailable", "code": Code.RECORD_UNAVAILABLE.value}
+    return json(body, HTTPStatus.SERVICE_UNAVAILABLE, (b"retry-after", b"2"))
+
+
+async def _answered(outside: Outside, received: Received, trace: str, endpoint: Endpoint) -> Answer:
+    attempt = Attempt(
+        outside,
+        outside.reads(),
+        {},
+        received.header("authorization"),
+        "dpop" in received.headers,
+        trace,
+        received.source,
+        position=outside.position(),
+    )
+    try:
+        attempt.form = forms.read(received.body, received.header("content-type"))
+        try:
+            answer = await endpoint(attempt)
+            if not (attempt.reads.is_from_memory and _says_inactive(answer)):
+                return _made(answer)
+        except DomainError as error:
+            if not attempt.reads.is_from_memory or isinstance(error, ratelimits.TooMany):
+                raise
+        attempt = _again(attempt)
+        return _made(await endpoint(attempt))
+    except ratelimits.TooMany as error:
+        await outside.count_stranger(error.code, str(attempt.by))  # by minute: a flood must not flood the record
+        body = {"error": "slow_down", "error_description": error.message, "code": error.code}
+        return json(body, error.status, (b"retry-after", str(error.wait).encode()))
+    except AlreadyRefused as refused:
+        return _refusal(attempt, refused.error, str(refused.event))
+    except DomainError as error:
+        return await refuse(attempt, error)
+
+
+def _made(answer: Mapping[str, Any] | Answer) -> Answer:
+    return answer if isinstance(answer, Answer) else json(answer)
+
+
+def _says_inactive(answer: Mapping[str, Any] | Answer) -> bool:
+    return not isinstance(answer, Answer) and answer.get("active") is False
+
+
+def _again(attempt: Attempt) -> Attempt:
+    """Begin the same request again on facts of now: a refusal is final on no others."""
+    return Attempt(
+        attempt.outside,
+        attempt.reads.fresh(),
+        attempt.form,
+        attempt.authorization,
+        attempt.has_dpop,
+        attempt.trace,
+        attempt.source,
+        position=attempt.outside.position(),
+        is_counted=attempt.is_counted,
+        is_used_up=attempt.is_used_up,
+    )
+
+
+def claims_of(attempt: Attempt, links: list[str]) -> Claims:
+    """Return what the request uses up when a token is written, and the refusal where it was used before."""
+    if attempt.assertion is None and attempt.code is None:
+        return Claims(proof=attempt.proof)
+    attempt.used = _event(attempt, _used_before(attempt), links)
+    return Claims(attempt.proof, attempt.assertion, attempt.code, attempt.used)
+
+
+def check_used(attempt: Attempt, outcome: Outcome) -> None:
+    """Raise what became of a write that used an assertion up a second time; nothing for every other outcome."""
+    if outcome is Outcome.REPLAYED:
+        attempt.by = attempt.proof = None
+        raise _replayed()
+    if outcome is Outcome.USED and attempt.used is not None:
+        raise AlreadyRefused(_used_before(attempt), attempt.used.uuid)
+
+
+def _replayed() -> refusals.Refused:
+    return refusals.invalid_client(*refusals.USED)
+
+
+def _used_before(attempt: Attempt) -> refusals.Refused:
+    return refusals.invalid_grant(*(refusals.CODE_UNKNOWN if attempt.code is not None else refusals.USED))
+
+
+async def refuse(attempt: Attempt, error: DomainError) -> Answer:
+    """Record a refusal, once and durably, and answer it. The answer names the event as `evaluation_id`.
+
+    A client's assertion is used up also by what is refused. Raises Closed: a refusal that is not in the record is not
+    given.
+    """
+    if attempt.by is not None:
+        event = _event(attempt, error, error.links if isinstance(error, NotIssued) else [])
+        if await attempt.outside.refuse(event, None if attempt.is_used_up else attempt.proof):
+            return _refusal(attempt, error, str(event.uuid))
+        attempt.by, error = None, _replayed()
+    await attempt.outside.count_stranger(str(error.code), attempt.source)
+    return _refusal(attempt, error, "")
+
+
+def _refusal(attempt: Attempt, error: DomainError, evaluation: str) -> Answer:
+    body: dict[str, Any] = {
+        "error": refusals.word(error),
+        "error_description": _plain(error.message),
+        "code": str(error.code),
+    }
+    if evaluation:
+        body["evaluation_id"] = evaluation
+    if "max_age" in error.detail:  # how old a sign-in may be (RFC 9470 section 3)
+        body["max_age"] = error.detail["max_age"]
+    if isinstance(error, NotIssued):
+        body["reasons"] = error.detail["reasons"]
+        if error.requestable and attempt.ask is not None:
+            body["error_uri"] = body["request_access"] = attempt.ask()
+    is_challenge = attempt.used_header and body["error"] == "invalid_client"
+    headers: tuple[Header, ...] = ((b"www-authenticate", b'Basic realm="oauth"'),) if is_challenge else ()
+    return json(body, refusals.status(error), *headers)
+
+
+def _event(attempt: Attempt, error: DomainError, links: Iterable[str]) -> Draft:
+    with context.acting(trace=attempt.trace):
+        return draft.draft(
+            Action.TOKEN_REFUSED,
+            by=attempt.by or context.SYSTEM,
+            about=dict.fromkeys([*attempt.about, *links]),
+            outcome="refused",
+            code=str(error.code),
+            reason=str(error),
+            detail={"error": refusals.word(error), **error.detail},
+        )
+
+
+def json(body: Mapping[str, Any], status: int = HTTPStatus.OK, *headers: Header) -> Answer:
+    """Return JSON that must not be stored (RFC 6749 section 5.1)."""
+    return Answer(status, encode(body), (*_NOT_STORED, *headers))
+
+
+def new_trace(unverified_traceparent: str) -> str:
+    """Return the trace that a W3C `traceparent` names, else a new one."""
+    match = _TRACEPARENT.fullmatch(unverified_traceparent)
+    return match[1] if match and match[1].strip("0") else secrets.token_hex(16)
+
+
+def request_link(agent: str | None, system: str) -> Callable[[], str]:
+    """Return what makes the address at which missing access can be requested."""
+    return functools.partial(addresses.request_access, agent or "", system)
+
+
+def _request_id(received: Received) -> str:
+    request_id = received.header("x-request-id")
+    return request_id if _REQUEST_ID.fullmatch(request_id) else ""
+
+
+def _plain(message: str) -> str:
+    """Keep to the characters that RFC 6749 section 5.2 allows in `error_description`."""
+    return "".join(char if " " <= char <= "~" and char not in '"\\' else "'" for char in message)

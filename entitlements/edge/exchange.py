@@ -1,0 +1,225 @@
+"""Leg 1: the identity side exchanges a person's ID token for an ID-JAG (RFC 8693, ID-JAG draft -04)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from audit import clock
+from entitlements import addresses
+from entitlements.clients import callers
+from entitlements.clients.callers import Caller, Target
+from entitlements.clients.models import Client
+from entitlements.decisions import scopes
+from entitlements.keys import in_use, jws
+from entitlements.people import sign_ins
+from entitlements.sessions import sessions
+from entitlements.tokens import id_tokens, tokens
+from entitlements.tokens.issue import SignIn, Subject, TokenRequest
+from entitlements.tokens.models import IssuedToken
+from entitlements.trusted_issuers import issuers
+from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.words import Flow
+
+from . import door, issue, refusals
+from .door import Attempt
+
+GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+ID_JAG: Final = "urn:ietf:params:oauth:token-type:id-jag"
+ID_TOKEN: Final = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - a name
+_OWN_TYP: Final = "jwt"
+_PERSON: Final = "SELECT id, login, is_active, sign_ins_valid_after FROM entitlements_person WHERE login = %s"
+_NOT_TAKEN: Final = ("authorization_details", "actor_token", "actor_token_type")
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """A checked identity assertion: who signed in, where and when."""
+
+    issuer: str
+    subject: str
+    person: Subject
+    claims: Mapping[str, Any]
+    signed_in: id_tokens.SignedIn
+
+    def sign_in(self, agent: str) -> SignIn:
+        """Name the sign-in behind it. Without `auth_time` each ID token is one of its own, at its `iat`."""
+        return sign_in_of(self.issuer, self.subject, self.signed_in, agent)
+
+
+async def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
+    """Answer a token exchange of an authenticated client. Raises Refused and what issuing raises."""
+    _check_form(attempt)
+    agent = _agent(caller)
+    target, name_there = await _target(attempt, caller)
+    resource = resource_of(attempt, target)
+    requested = scopes.parse(attempt.form.get("scope"))
+    assertion = await _identity(attempt, caller)
+    attempt.about.append(f"person:{assertion.person.login}")
+    token_request = TokenRequest(
+        Flow.TOKEN_EXCHANGE,
+        IssuedToken.Kind.ID_JAG,
+        caller,
+        target,
+        assertion.person,
+        frozenset(requested) if requested else None,
+        tokens.ID_JAG_SECONDS,
+        sign_in=assertion.sign_in(agent),
+        detail={"resource": resource},
+    )
+    token, minted = await issue.id_jag(attempt, token_request, name_there, resource, sign_in_claims(assertion.claims))
+    return {
+        "issued_token_type": ID_JAG,
+        "access_token": token,
+        "token_type": "N_A",
+        "expires_in": minted.expires - minted.issued,
+        "scope": scopes.join(minted.scopes),
+    }
+
+
+def _check_form(attempt: Attempt) -> None:
+    for name in ("requested_token_type", "audience", "subject_token", "subject_token_type"):
+        attempt.need(name)
+    if "actor_token" in attempt.form and "actor_token_type" not in attempt.form:
+        raise refusals.invalid_request("actor_token needs actor_token_type.", "parameter_missing")
+    for name in _NOT_TAKEN:
+        if name in attempt.form:
+            message = f"{name} is not supported: the actor is the client's agent."
+            raise refusals.invalid_request(message, "not_supported")
+    if attempt.form["requested_token_type"] != ID_JAG:
+        raise refusals.invalid_request("Only ID-JAGs are issued here.", "requested_token_type_not_supported")
+    if attempt.form["subject_token_type"] != ID_TOKEN:
+        raise refusals.invalid_request("Only ID tokens are exchanged here.", "subject_token_type_not_supported")
+
+
+def _agent(caller: Caller) -> str:
+    """Return the client's agent. Public clients prove nothing, so they exchange nothing (EMA-I-5)."""
+    if caller.auth == Client.Auth.NONE:
+        message = "Only confidential clients exchange tokens."
+        raise refusals.Refused("unauthorized_client", "client_not_confidential", message)
+    if caller.agent is None:
+        raise refusals.Refused("unauthorized_client", "client_without_agent", "The client belongs to no agent.")
+    return caller.agent
+
+
+async def _target(attempt: Attempt, caller: Caller) -> tuple[Target, str]:
+    """Find the system whose issuer the audience is, compared byte by byte (EMA-I-2), and the client's name there."""
+    audience, prefix = attempt.form["audience"], addresses.issuer("as/")
+    slug = audience.removeprefix(prefix)
+    target, name = await callers.find_target(attempt.reads, slug, caller) if audience.startswith(prefix) else (None, "")
+    if target is None or addresses.issuer(target.issuer_path) != audience:
+        raise refusals.invalid_target("The audience is not a resource authorization server that is registered here.")
+    attempt.about.append(f"system:{target.slug}")
+    attempt.ask = door.request_link(caller.agent, target.slug)
+    if not name:
+        raise refusals.invalid_target("The client's identifier means another client there.", "client_name_taken")
+    return target, name
+
+
+def resource_of(attempt: Attempt, target: Target) -> str:
+    """Return the resource that is asked for, or the only one there is (EMA-I-6). Raises Refused."""
+    resource, known = attempt.form.get("resource"), target.resources
+    if resource is None and len(known) == 1:
+        return known[0]
+    if resource is None or resource not in known:
+        raise refusals.invalid_target("The resource is not registered with this audience.")
+    return resource
+
+
+async def _identity(attempt: Attempt, caller: Caller) -> Assertion:
+    """Check the subject token, an ID token of ours or of a trusted issuer, and find its person."""
+    try:
+        return await _check(attempt, jws.read(attempt.form["subject_token"]), caller)
+    except jws.BadToken as error:
+        raise refusals.invalid_grant(error.message, str(error.code)) from error
+
+
+async def _check(attempt: Attempt, unverified: jws.Unverified, caller: Caller) -> Assertion:
+    ours = unverified.claims.get("iss") == addresses.issuer(addresses.IDP)
+    issuer = None if ours else await _issuer(attempt, unverified)
+    claims = await _verified(attempt, unverified, issuer)
+    if jws.sole_audience(claims) != caller.client_id:
+        raise refusals.invalid_grant("The ID token is for another client.", "audience_mismatch")
+    if "cnf" in claims:  # a bound token taken without its proof would be a bearer one
+        raise refusals.invalid_grant("The ID token is bound to a key, which is not supported here.", "proof_invalid")
+    signed_in = id_tokens.check(unverified.typ, claims, clock.now().timestamp(), sign_ins.max_age())
+    person = await (person_of(attempt, issuer, claims) if issuer is not None else _own_person(attempt, claims))
+    name = issuer.issuer if issuer is not None else addresses.issuer(addresses.IDP)
+    return Assertion(name, jws.text(claims, "sub"), person, claims, signed_in)
+
+
+async def _issuer(attempt: Attempt, unverified: jws.Unverified) -> issuers.ActiveIssuer:
+    """Find the trusted issuer that a token claims to be from, before any key is asked for."""
+    issuer = await issuers.trusted(attempt.reads, unverified.claims.get("iss"), TrustedIssuer.Purpose.IDENTITY)
+    if issuer is None:
+        raise refusals.invalid_grant("The ID token's issuer is not trusted here.", "issuer_not_trusted")
+    return issuer
+
+
+async def _verified(
+    attempt: Attempt, unverified: jws.Unverified, issuer: issuers.ActiveIssuer | None
+) -> Mapping[str, Any]:
+    """Return the claims that the issuer signed; without an issuer, that we signed."""
+    if issuer is not None:
+        return await issuers.check(unverified, issuer, attempt.outside.document)
+    return await in_use.verify_read(attempt.reads, unverified, addresses.IDP, _OWN_TYP)
+
+
+async def _own_person(attempt: Attempt, claims: Mapping[str, Any]) -> Subject:
+    """Find the person that one of our own ID tokens is about."""
+    asked = [jws.text(claims, "sub")]
+    rows = await attempt.reads.kept(_PERSON, asked, lambda rows: [("person_id", rows[0][0])])
+    if not rows:
+        raise refusals.invalid_grant("No person is known under this subject.", "person_unknown")
+    pk, login, is_active, valid_after = rows[0]
+    subject = Subject(pk, login, is_active)
+    _check_after(claims, subject, valid_after)
+    return subject
+
+
+async def person_of(attempt: Attempt, issuer: issuers.ActiveIssuer, claims: Mapping[str, Any]) -> Subject:
+    """Find the person behind an issuer's subject: by both, never by the subject or an e-mail alone (EMA-R-15)."""
+    row = await issuers.person(attempt.reads, issuer, jws.text(claims, "sub"))
+    if row is None:
+        raise refusals.invalid_grant("No person is known under this issuer's subject.", "person_unknown")
+    pk, login, is_active, valid_after, link = row
+    attempt.trusted_issuer, attempt.identity_link = issuer.pk, link
+    subject = Subject(pk, login, is_active)
+    _check_after(claims, subject, valid_after)
+    return subject
+
+
+def _check_after(claims: Mapping[str, Any], subject: Subject, valid_after: datetime | None) -> None:
+    """Refuse what an issuer signed before the person was last disabled and is active again, in whole seconds.
+
+    Whether the person is disabled now is left to the decision.
+    """
+    if (
+        valid_after is not None
+        and subject.is_active
+        and not (jws.moment(claims, "iat") or 0.0) >= int(valid_after.timestamp())
+    ):
+        raise refusals.invalid_grant(
+            "The person was disabled after this sign-in. They must sign in again.", "token_revoked"
+        )
+
+
+def sign_in_of(issuer: str, subject: str, signed_in: id_tokens.SignedIn, agent: str) -> SignIn:
+    """Name one sign-in of one person with one agent, so that the same sign-in continues its session."""
+    digest = sessions.sign_in_digest(issuer, subject, signed_in.at, agent)
+    return SignIn(digest, datetime.fromtimestamp(signed_in.at, UTC), signed_in.claim)
+
+
+def sign_in_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is passed on about the sign-in, each only in its proper form."""
+    passed_on: dict[str, Any] = {}
+    if (moment := jws.moment(claims, "auth_time")) is not None:
+        passed_on["auth_time"] = int(moment)
+    if isinstance(acr := claims.get("acr"), str) and acr.isprintable():
+        passed_on["acr"] = acr[:255]
+    amr = claims.get("amr")
+    if isinstance(amr, list) and all(isinstance(method, str) and method.isprintable() for method in amr):
+        passed_on["amr"] = [method[:64] for method in amr[:16]]
+    return passed_on

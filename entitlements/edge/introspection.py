@@ -1,0 +1,105 @@
+"""Introspection (RFC 7662): of a client's own tokens, and of those it may inspect at a system. From memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from audit import clock
+from entitlements import addresses
+from entitlements.clients import callers
+from entitlements.clients.callers import Caller, Issued
+from entitlements.decisions import scopes
+from entitlements.decisions.reads import Reads, Row
+from entitlements.decisions.snapshot import Token
+from entitlements.keys import in_use, jws
+from entitlements.people import sign_ins
+from entitlements.strict import known_uuid
+from entitlements.tokens import presented, tokens
+
+from . import client_authentication
+from .door import Attempt
+
+INACTIVE: Final = {"active": False}
+_WHO: Final = ("iss", "sub", "aud", "client_id", "act", "sid", "sub_profile")
+_SHOWN: Final = (*_WHO, "jti", "iat", "exp", *tokens.AUTHENTICATION)
+_OPAQUE: Final = """
+SELECT t.id, p.id, p.login, t.scope, t.created, t.expires
+FROM entitlements_oauthaccesstoken t LEFT JOIN entitlements_person p ON p.id = t.user_id
+WHERE t.token_checksum = %s AND t.application_id = %s AND t.expires > %s
+"""
+
+
+async def system_introspect(attempt: Attempt, system: str) -> Mapping[str, Any]:
+    """Say what an access token of this system is worth now, to its own client or to one that may inspect.
+
+    A resource server's client has `introspect:<system>` among its `api_scopes`; to others every token is inactive.
+    """
+    caller, target, _ = await client_authentication.caller_at(attempt, system)
+    attempt.use_up_here()
+    try:
+        claims = await in_use.verify(attempt.reads, attempt.need("token"), target.issuer_path, tokens.ACCESS_TOKEN_TYP)
+        token = await presented.live(attempt.reads, claims, system)
+    except jws.BadToken:
+        return INACTIVE
+    if token.caller.pk != caller.pk and f"introspect:{system}" not in caller.api_scopes:
+        return INACTIVE
+    return _active(token, "Bearer")
+
+
+async def idp_introspect(attempt: Attempt) -> Mapping[str, Any]:
+    """Say what an ID-JAG, or an access token of the code flow, is worth now: to its own client alone."""
+    caller = await client_authentication.caller(attempt, addresses.IDP)
+    attempt.use_up_here()
+    token = attempt.need("token")
+    if "." not in token:
+        return await _opaque(attempt.reads, token, caller)
+    try:
+        claims = await in_use.verify(attempt.reads, token, addresses.IDP, tokens.ID_JAG_TYP)
+        issued = await own_token(attempt.reads, claims, caller)
+        if issued is None:
+            return INACTIVE
+        return _active(await presented.live(attempt.reads, claims, issued.target.slug), "N_A")
+    except jws.BadToken:
+        return INACTIVE
+
+
+def _active(token: presented.LiveToken, token_type: str) -> dict[str, Any]:
+    claims = {name: token.claims[name] for name in _SHOWN if name in token.claims}
+    return {"active": True, "token_type": token_type, "scope": scopes.join(token.scopes), **claims}
+
+
+async def own_token(reads: Reads, claims: Mapping[str, Any], caller: Caller) -> Issued | None:
+    """Find the client's own token that claims of ours name."""
+    jti = known_uuid(str(claims.get("jti")))
+    issued = await callers.of_token(reads, jti) if jti is not None else None
+    return issued if issued is not None and issued.caller.pk == caller.pk else None
+
+
+async def opaque_token(reads: Reads, token: str, caller: Caller) -> Row | None:
+    """Find a client's own access token of the code flow that has not expired: as the columns of the statement."""
+    checksum = hashlib.sha256(token.encode()).hexdigest()
+    rows = await reads.rows(_OPAQUE, [checksum, caller.pk, clock.now()])
+    return rows[0] if rows else None
+
+
+async def _opaque(reads: Reads, token: str, caller: Caller) -> Mapping[str, Any]:
+    row = await opaque_token(reads, token, caller)
+    if row is None or row[1] is None:
+        return INACTIVE
+    pk, person, login, scope, created, expires = row
+    held = frozenset(scope.split())
+    live = Token(str(pk), created.timestamp(), expires.timestamp(), held)
+    verdict = await sign_ins.may_sign_in(reads, caller, person, live, clock.now().timestamp())
+    if not verdict.allowed:
+        return INACTIVE
+    return {
+        "active": True,
+        "token_type": "Bearer",
+        "iss": addresses.issuer(addresses.IDP),
+        "sub": login,
+        "client_id": caller.client_id,
+        "scope": scopes.join(held),
+        "exp": int(expires.timestamp()),
+    }

@@ -1,0 +1,171 @@
+"""Write a token: decide on facts, call `issue_token_v1` once, and decide anew where a fact changed meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from audit import clock, context, draft
+from audit.actions import Action
+from audit.draft import Draft
+from entitlements import addresses
+from entitlements.catalog.models import System
+from entitlements.clients.callers import Caller, Target
+from entitlements.codes import Code
+from entitlements.decisions import scopes
+from entitlements.decisions.verdicts import Effect, Issue, Verdict
+from entitlements.keys import in_use, jws
+from entitlements.sessions import sessions
+from entitlements.tokens import issue as rules
+from entitlements.tokens import tokens
+from entitlements.tokens.issue import Candidates, NewToken, NotIssued, SignIn, TokenRequest
+from entitlements.tokens.issuing import Basis, BegunSession, Outcome, TokenRow
+from entitlements.tokens.models import IssuedToken
+from entitlements.words import Flow
+
+from . import door
+from .door import Attempt
+
+_ATTEMPTS: Final = 4
+
+
+async def id_jag(
+    attempt: Attempt, token_request: TokenRequest, name_there: str, resource: str, signed_in: Mapping[str, Any]
+) -> tuple[str, NewToken]:
+    """Issue an ID-JAG to the person's agent; what is passed is said at `tokens.id_jag_claims`."""
+    key = await in_use.signer(attempt.reads, addresses.IDP)
+    new = await issue(attempt, token_request, key)
+    claims = tokens.id_jag_claims(token_request, new, name_there=name_there, resource=resource, signed_in=signed_in)
+    return jws.sign(claims, key, tokens.ID_JAG_TYP), new
+
+
+async def access_token(
+    attempt: Attempt, token_request: TokenRequest, resource: str, signed_in: Mapping[str, Any]
+) -> tuple[str, NewToken]:
+    """Issue an access token (RFC 9068): for an assertion that was checked, or to a client for itself."""
+    target = token_request.target
+    key = await in_use.signer(attempt.reads, target.issuer_path)
+    new = await issue(attempt, token_request, key)
+    claims = tokens.access_token_claims(token_request, new, resource=resource, signed_in=signed_in)
+    return jws.sign(claims, key, tokens.ACCESS_TOKEN_TYP), new
+
+
+async def to_client(
+    attempt: Attempt, caller: Caller, target: Target, *, resource: str, requested: frozenset[str] | None
+) -> tuple[str, NewToken]:
+    """Issue an access token to a client that acts for no person, by its agent's grants; our own API asks its scopes."""
+    token_request = TokenRequest(
+        Flow.CLIENT_CREDENTIALS,
+        IssuedToken.Kind.ACCESS_TOKEN,
+        caller,
+        target,
+        None,
+        requested,
+        target.token_seconds,
+        rule=tokens.by_api_scopes if target.kind == System.Kind.BUILTIN else None,
+        detail={"resource": resource},
+    )
+    return await access_token(attempt, token_request, resource, {})
+
+
+async def issue(attempt: Attempt, token_request: TokenRequest, key: jws.Key) -> NewToken:
+    """Decide, write and record one token. Raises NotIssued, and AlreadyRefused where an assertion was used before.
+
+    Nothing is changed when it raises. The caller signs, in its own time: the row is what makes a token live.
+    """
+    for _ in range(_ATTEMPTS):
+        moment = clock.now()
+        found = await rules.candidates(attempt.reads, token_request)
+        session = await rules.session_of(attempt.reads, token_request)
+        verdict = await rules.verdict(attempt.reads, token_request, session, moment.timestamp())
+        if verdict.issue is None:
+            raise NotIssued(verdict, token_request.links)
+        if set(found.grants) >= {UUID(grant) for grant in verdict.issue.grants}:
+            new = await _write(attempt, token_request, verdict.issue, found, session, moment, key)
+            if new is not None:
+                return new
+        attempt.read_again()
+    raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), token_request.links)
+
+
+async def _write(
+    attempt: Attempt,
+    token_request: TokenRequest,
+    issued: Issue,
+    found: Candidates,
+    session: UUID | None,
+    moment: datetime,
+    key: jws.Key,
+) -> NewToken | None:
+    """Write the token; None when what was decided on is no longer so."""
+    jti, begins = uuid4(), None
+    if session is None and token_request.sign_in is not None and token_request.subject is not None:
+        session = uuid4()
+        begins = _begun(token_request, token_request.sign_in, session, moment)
+    row = TokenRow(
+        jti=jti,
+        kind=str(token_request.kind),
+        scope=scopes.join(issued.scopes),
+        expires=datetime.fromtimestamp(issued.expires, UTC),
+        person=token_request.subject.pk if token_request.subject else None,
+        drawn=[UUID(grant) for grant in issued.grants],
+        parent=token_request.redeemed.row if token_request.redeemed else None,
+        session=session,
+        begins=begins,
+    )
+    basis = _basis(attempt, token_request, found, None if begins else session, moment, key)
+    event = _event(token_request, issued, row)
+    answer = await attempt.outside.mint(basis, row, event, door.claims_of(attempt, token_request.links))
+    if answer.outcome is Outcome.ISSUED:
+        return NewToken(jti, issued.scopes, int(moment.timestamp()), issued.expires, session)
+    door.check_used(attempt, answer.outcome)
+    return None
+
+
+def _basis(
+    attempt: Attempt,
+    token_request: TokenRequest,
+    found: Candidates,
+    session: UUID | None,
+    moment: datetime,
+    key: jws.Key,
+) -> Basis:
+    caller, target, subject = token_request.caller, token_request.target, token_request.subject
+    people = {subject.pk if subject else None, caller.sponsor_pk, caller.owner_pk} - {None}
+    return Basis(
+        decided=moment,
+        position=attempt.position,
+        locks=rules.locks_of(token_request, found, session),
+        client=caller.pk,
+        agent=caller.agent_pk,
+        system=target.pk,
+        people=sorted(pk for pk in people if pk is not None),
+        groups=found.groups,
+        tools=found.tools if target.kind == System.Kind.MCP else (),
+        grants=found.grants,
+        trusted_issuer=attempt.trusted_issuer,
+        identity_link=attempt.identity_link,
+        signing_key=key.kid,
+    )
+
+
+def _begun(token_request: TokenRequest, sign_in: SignIn, session: UUID, moment: datetime) -> BegunSession:
+    person = f"person:{token_request.subject.login}" if token_request.subject else ""
+    event = draft.draft(
+        Action.SESSION_BEGUN,
+        by=token_request.caller.principal,
+        about=[f"session:{session}", *token_request.caller.links, *([person] if person else [])],
+    )
+    idle = int(sessions.IDLE.total_seconds())
+    return BegunSession(sign_in.digest, sign_in.auth_time, idle, moment + sessions.ABSOLUTE, event)
+
+
+def _event(token_request: TokenRequest, issued: Issue, row: TokenRow) -> Draft:
+    links = [f"token:{row.jti}", *token_request.links, *(f"grant:{grant}" for grant in issued.grants)]
+    links += [f"session:{row.session}"] if row.session else []
+    links += [f"token:{row.parent}"] if row.parent else []
+    with context.acting(session=str(row.session or ""), on_behalf_of=rules.person_of(token_request)):
+        detail = rules.detail_of(token_request, issued, row.parent)
+        return draft.draft(Action.TOKEN_ISSUED, by=token_request.caller.principal, about=links, detail=detail)

@@ -1,0 +1,96 @@
+"""The role `issuer`: which address leads to which endpoint. The parts are compared, not patterns."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from entitlements import addresses
+from entitlements.decisions.reads import Reads
+from entitlements.gateway.http import Answer
+from entitlements.node.refusals import Closed
+
+from . import door, introspection, metadata, revocation, token
+from .door import Endpoint, Received
+from .outside import Outside
+
+LARGEST_BODY: Final = 128 * 1024
+"""Bytes of a body that is read at all; the form says what is too large."""
+_SLUG: Final = re.compile(r"[-a-zA-Z0-9_]+")
+_WELL_KNOWN: Final = "/.well-known/"
+_METADATA: Final = ("oauth-authorization-server/idp", "openid-configuration/idp")
+_SYSTEM_METADATA: Final = "oauth-authorization-server/as/"
+_IDP: Final[Mapping[str, Endpoint]] = {
+    "token": token.idp_token,
+    "introspect": introspection.idp_introspect,
+    "revoke": revocation.idp,
+}
+_SYSTEM: Final[Mapping[str, Endpoint]] = {
+    "token": token.system_token,
+    "introspect": introspection.system_introspect,
+    "revoke": revocation.system,
+}
+_FROM_BROWSERS: Final = frozenset({"token", "revoke"})
+_CORS: Final = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"WWW-Authenticate"),
+)
+_PREFLIGHT: Final = (
+    *_CORS,
+    (b"access-control-allow-methods", b"POST"),
+    (b"access-control-allow-headers", b"Authorization, Content-Type, DPoP, Traceparent, X-Request-ID"),
+    (b"access-control-max-age", b"600"),
+)
+
+type Document = Callable[[Reads], Coroutine[Any, Any, Mapping[str, Any] | None]]
+
+
+def document(path: str) -> Document | None:
+    """Return what is published at an address; None where nothing is."""
+    if path in (*(_WELL_KNOWN + name for name in _METADATA), f"/idp{_WELL_KNOWN}openid-configuration"):
+        return metadata.idp
+    if path.startswith(_WELL_KNOWN + _SYSTEM_METADATA):
+        slug = path.removeprefix(_WELL_KNOWN + _SYSTEM_METADATA)
+        return functools.partial(metadata.system, system=slug) if _SLUG.fullmatch(slug) else None
+    issuer, slug, name = parts(path)
+    if name != "jwks.json":
+        return None
+    return metadata.idp_keys if issuer == addresses.IDP else functools.partial(metadata.system_keys, system=slug)
+
+
+def parts(path: str) -> tuple[str, str, str]:
+    """Take `/idp/<name>` and `/as/<system>/<name>` apart: issuer, system, name; three empty texts for another."""
+    match path.split("/"):
+        case ["", "idp", name]:
+            return addresses.IDP, "", name
+        case ["", "as", slug, name] if _SLUG.fullmatch(slug):
+            return "as", slug, name
+    return "", "", ""
+
+
+def serves(path: str) -> bool:
+    """Say whether this role answers at an address."""
+    issuer, _, name = parts(path)
+    return name in (_IDP if issuer == addresses.IDP else _SYSTEM if issuer else ()) or document(path) is not None
+
+
+async def answer(outside: Outside, received: Received) -> Answer:
+    """Answer a request at an address that this role serves."""
+    if (found := document(received.path)) is not None:
+        try:
+            outside.position()  # without a lease nothing that is kept may be shown
+            return metadata.answer(received.method, await found(outside.reads()))
+        except Closed as error:
+            return door.unavailable(error)
+    issuer, slug, name = parts(received.path)
+    cors = _CORS if name in _FROM_BROWSERS else ()
+    if cors and received.method == "OPTIONS":
+        return Answer(HTTPStatus.NO_CONTENT, b"", _PREFLIGHT)
+    if issuer == addresses.IDP:
+        answered = await door.serve(outside, received, _IDP[name])
+    else:
+        answered = await door.serve(outside, received, _SYSTEM[name], system=slug)
+    return Answer(answered.status, answered.body, (*answered.headers, *cors)) if cors else answered

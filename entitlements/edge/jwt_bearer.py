@@ -1,0 +1,173 @@
+"""Leg 2: a system's authorization server takes an ID-JAG for an access token (RFC 7523, ID-JAG draft -04)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from audit import clock, context
+from entitlements import addresses
+from entitlements.clients.callers import Caller, Target
+from entitlements.decisions import scopes
+from entitlements.keys import in_use, jws
+from entitlements.people import sign_ins
+from entitlements.tokens import id_tokens, tokens
+from entitlements.tokens.issue import RedeemedToken, SignIn, Subject, TokenRequest
+from entitlements.tokens.issuing import Claim
+from entitlements.tokens.models import IssuedToken
+from entitlements.trusted_issuers import issuers
+from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.words import Flow
+
+from . import exchange, issue, refusals
+from .door import Attempt
+
+GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_PURPOSE: Final = TrustedIssuer.Purpose.ID_JAG.value
+_LONGEST: Final = 300.0
+"""Seconds between `iat` and `exp` of an ID-JAG, ours or a trusted issuer's (EMA-I-13)."""
+_ID_JAG: Final = """
+SELECT extract(epoch FROM t.issued_at)::float8, extract(epoch FROM t.expires_at)::float8, t.scope, t.session_id,
+       t.trace, p.id, p.login, p.is_active
+FROM entitlements_issuedtoken t JOIN entitlements_person p ON p.id = t.person_id
+WHERE t.jti = %s AND t.client_id = %s AND t.kind = 'id_jag' AND t.session_id IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedAssertion:
+    """An ID-JAG whose signature, times and client were checked: what is redeemed, for whom, in which session."""
+
+    claims: Mapping[str, Any]
+    redeemed: RedeemedToken
+    subject: Subject
+    session: UUID | None = None
+    sign_in: SignIn | None = None
+    is_used_once: bool = True
+
+
+async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) -> Mapping[str, Any]:
+    """Answer a jwt-bearer request of a client whose identifier here is `name`. Raises Refused, NotIssued."""
+    attempt.need("assertion")
+    if "authorization_details" in attempt.form:
+        raise refusals.invalid_request("authorization_details is not supported.", "not_supported")
+    if caller.agent is None:
+        raise refusals.Refused("unauthorized_client", "client_without_agent", "The client belongs to no agent.")
+    requested = frozenset(scopes.parse(attempt.form.get("scope"))) or None
+    try:
+        checked = await _check(attempt, caller, target, name)
+    except jws.BadToken as error:
+        raise refusals.invalid_grant(error.message, str(error.code)) from error
+    attempt.about.append(f"person:{checked.subject.login}")
+    resource = _resource(attempt, target, checked.claims)
+    ceiling = checked.redeemed.scopes
+    if requested is not None and ceiling is not None and not requested & ceiling:
+        raise refusals.Refused("invalid_scope", "scope_missing", "The assertion allows none of the requested scopes.")
+    token_request = TokenRequest(
+        Flow.JWT_BEARER,
+        IssuedToken.Kind.ACCESS_TOKEN,
+        caller,
+        target,
+        checked.subject,
+        requested,
+        target.token_seconds,
+        session=checked.session,
+        sign_in=checked.sign_in,
+        redeemed=checked.redeemed,
+        detail={"resource": resource, "assertion": {"iss": checked.claims["iss"], "jti": checked.redeemed.jti}},
+    )
+    if checked.is_used_once:
+        expires = datetime.fromtimestamp(checked.redeemed.expires, UTC)
+        attempt.assertion = Claim(str(checked.claims["iss"]), checked.redeemed.jti, expires)
+    with context.acting(trace=attempt.trace):
+        signed_in = exchange.sign_in_claims(checked.claims)
+        token, minted = await issue.access_token(attempt, token_request, resource, signed_in)
+    return access_token_answer(token, minted.expires - minted.issued, minted.scopes, resource)
+
+
+def access_token_answer(token: str, seconds: int, granted: tuple[str, ...], resource: str) -> dict[str, Any]:
+    """Return the members of a token answer (RFC 6749 section 5.1) with the granted resource (EMA-R-9)."""
+    return {
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": seconds,
+        "scope": scopes.join(granted),
+        "resource": resource,
+    }
+
+
+async def _check(attempt: Attempt, caller: Caller, target: Target, name: str) -> CheckedAssertion:
+    unverified = jws.read(attempt.form["assertion"])
+    if unverified.typ != tokens.ID_JAG_TYP:  # before anything is verified: other types will be other doors (EMA-R-16)
+        raise jws.BadToken("The assertion's typ is not that of an ID-JAG.")
+    ours = unverified.claims.get("iss") == addresses.issuer(addresses.IDP)
+    issuer = None if ours else await issuers.trusted(attempt.reads, unverified.claims.get("iss"), _PURPOSE)
+    if issuer is not None:
+        claims = await issuers.check(unverified, issuer, attempt.outside.document)
+    elif ours:
+        claims = await in_use.verify_read(attempt.reads, unverified, addresses.IDP, tokens.ID_JAG_TYP)
+    else:
+        raise refusals.invalid_grant("The assertion's issuer is not trusted here.", "issuer_not_trusted")
+    now = clock.now().timestamp()
+    jws.check_times(claims, now, leeway=0.0 if ours else id_tokens.LEEWAY, longest=_LONGEST)
+    if jws.sole_audience(claims) != addresses.issuer(target.issuer_path):
+        raise refusals.invalid_grant("The assertion is for another authorization server.", "audience_mismatch")
+    if claims.get("client_id") != name:
+        raise refusals.invalid_grant("The assertion is for another client.", "client_mismatch")
+    if "cnf" in claims:  # a bound assertion taken without its proof would be a bearer one (EMA-R-11)
+        raise refusals.invalid_grant("The assertion is bound to a key, which is not supported here.", "proof_invalid")
+    signed_in = id_tokens.signed_in(claims, now, sign_ins.max_age())
+    if issuer is None:
+        return await _own(attempt, claims, caller)
+    return await _foreign(attempt, claims, caller, issuer, signed_in)
+
+
+async def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> CheckedAssertion:
+    """Take up where leg 1 left off: the row of the ID-JAG names its client, person, session and trace."""
+    try:
+        jti = UUID(jws.text(claims, "jti"))
+    except ValueError as error:
+        raise jws.BadToken from error
+    rows = await attempt.reads.rows(_ID_JAG, [jti, caller.pk])
+    if not rows:
+        raise jws.BadToken("The assertion is not one that we issued to this client.")
+    issued, expires, scope, session, trace, *person = rows[0]
+    attempt.trace = trace or attempt.trace
+    attempt.about.append(f"token:{jti}")
+    redeemed = RedeemedToken(str(jti), issued, expires, frozenset(scopes.parse(scope)), jti)
+    return CheckedAssertion(claims, redeemed, Subject(*person), session=session)
+
+
+async def _foreign(
+    attempt: Attempt,
+    claims: Mapping[str, Any],
+    caller: Caller,
+    issuer: issuers.ActiveIssuer,
+    signed_in: id_tokens.SignedIn,
+) -> CheckedAssertion:
+    subject = await exchange.person_of(attempt, issuer, claims)
+    scope = claims.get("scope")
+    if scope is not None and not isinstance(scope, str):
+        raise jws.BadToken("The assertion's scope is not a text.")
+    issued = jws.moment(claims, "iat") or 0.0
+    redeemed = RedeemedToken(
+        jws.text(claims, "jti"),
+        issued,
+        jws.moment(claims, "exp") or 0.0,
+        None if scope is None else frozenset(scopes.parse(scope)),
+    )
+    sign_in = exchange.sign_in_of(issuer.issuer, jws.text(claims, "sub"), signed_in, caller.agent or "")
+    return CheckedAssertion(claims, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
+
+
+def _resource(attempt: Attempt, target: Target, claims: Mapping[str, Any]) -> str:
+    """Return the assertion's resource, which must be ours and the one asked for, if one is (EMA-R-7)."""
+    resource = claims.get("resource")
+    if not isinstance(resource, str):
+        raise refusals.invalid_grant("The assertion names no resource.", "resource_missing")
+    if resource not in target.resources or attempt.form.get("resource", resource) != resource:
+        raise refusals.invalid_target("The resource is not the one that the assertion is for.")
+    return resource

@@ -1,0 +1,101 @@
+"""What our issuers publish: metadata (RFC 8414, OpenID Connect Discovery) and key sets (RFC 7517).
+
+It stands on the issuers' own host and on the edge, by this one function; the endpoints that it names are the edge's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from entitlements import addresses
+from entitlements.decisions.reads import Reads
+from entitlements.gateway.http import JSON, Answer, encode
+from entitlements.keys import in_use, jws, signing
+
+from . import authorization_code, client_authentication, client_credentials, exchange, jwt_bearer
+
+GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
+_SYSTEM: Final = "SELECT id FROM entitlements_system WHERE slug = %s"
+_READING: Final = frozenset({"GET", "HEAD"})
+_ANY_ORIGIN: Final = (b"access-control-allow-origin", b"*")
+
+
+def answer(method: str, document: Mapping[str, Any] | None) -> Answer:
+    """Answer a request for a document; None where there is none."""
+    if method not in _READING:
+        return Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"", ((b"allow", b"GET, HEAD"),))
+    if document is None:
+        body, status, caching = encode({"error": "not_found"}), HTTPStatus.NOT_FOUND, "no-store"
+    else:
+        is_kept = document.get("keys") != []  # the first key is made with the system, or by the sweep
+        body, status = encode(document), HTTPStatus.OK
+        caching = f"public, max-age={signing.JWKS_SECONDS}" if is_kept else "no-store"
+    return Answer(status, body, (JSON, (b"cache-control", caching.encode()), _ANY_ORIGIN))
+
+
+async def idp(reads: Reads) -> Mapping[str, Any]:
+    """Describe the identity issuer."""
+    del reads
+    return {
+        **_endpoints(addresses.IDP, [*client_authentication.METHODS, "none"]),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": [authorization_code.GRANT, exchange.GRANT],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "identity_chaining_requested_token_types_supported": [exchange.ID_JAG],
+        "scopes_supported": ["openid"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [jws.ES256],
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "jti"],
+    }
+
+
+async def system(reads: Reads, system: str) -> Mapping[str, Any] | None:
+    """Describe the authorization server of one system. It never says whom it trusts (EMA-R-13).
+
+    Nothing answers at its `authorization_endpoint`; clients of MCP refuse metadata without one.
+    """
+    if not await _is_known(reads, system):
+        return None
+    return {
+        **_endpoints(addresses.issuer_path(system), [*client_authentication.METHODS]),
+        "response_types_supported": [],
+        "grant_types_supported": [jwt_bearer.GRANT, client_credentials.GRANT],
+        "authorization_grant_profiles_supported": [GRANT_PROFILE],
+        "code_challenge_methods_supported": ["S256"],
+    }
+
+
+async def idp_keys(reads: Reads) -> Mapping[str, Any]:
+    """Publish the identity issuer's keys."""
+    return await in_use.jwks(reads, addresses.IDP)
+
+
+async def system_keys(reads: Reads, system: str) -> Mapping[str, Any] | None:
+    """Publish the keys of a system's authorization server."""
+    return await in_use.jwks(reads, addresses.issuer_path(system)) if await _is_known(reads, system) else None
+
+
+async def _is_known(reads: Reads, system: str) -> bool:
+    return bool(await reads.kept(_SYSTEM, [system], lambda rows: [("system_id", rows[0][0])]))
+
+
+def _endpoints(path: str, methods: list[str]) -> dict[str, Any]:
+    issuer, edge, confidential = addresses.issuer(path), addresses.endpoints(path), [*client_authentication.METHODS]
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{edge}/token",
+        "jwks_uri": f"{issuer}/jwks.json",
+        "introspection_endpoint": f"{edge}/introspect",
+        "revocation_endpoint": f"{edge}/revoke",
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": sorted(jws.ALGORITHMS),
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "introspection_endpoint_auth_signing_alg_values_supported": sorted(jws.ALGORITHMS),
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": sorted(jws.ALGORITHMS),
+    }

@@ -1,0 +1,81 @@
+"""`outside.py` on a node: its pool and memory, its change feed, its record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+from audit.draft import Draft
+from entitlements.node.node import Node, database_address
+from entitlements.node.reads import NodeReads
+from entitlements.tokens import ending, issuing
+from entitlements.tokens.ending import Ending
+from entitlements.tokens.issuing import Answer, Basis, Claim, Claims, Outcome, TokenRow
+from entitlements.upstream import egress
+
+from .rate_limits import RateLimits
+from .used_here import UsedHere
+from .writer import Writer
+
+
+class OnNode:
+    """Serves the issuers' endpoints of one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._writer = Writer(database_address(settings.ISSUE_DATABASE))
+        self._limits = RateLimits(settings.REDIS_URL.reveal())
+        self._used = UsedHere()
+
+    def start(self) -> None:
+        """Begin what runs beside the requests."""
+        self._limits.start()
+
+    async def stop(self) -> None:
+        """Let go of what is held."""
+        await self._limits.stop()
+        await self._writer.close()
+
+    def position(self) -> int:
+        """Return how far the change feed has been applied to what `reads` knows. Raises Closed without a lease."""
+        self._node.check_open()
+        return self._node.feed.position
+
+    def reads(self) -> NodeReads:
+        """Return the reads of one request."""
+        return self._node.reads()
+
+    async def document(self, url: str) -> Any:  # noqa: ANN401 - any JSON
+        """GET a JSON document of another issuer. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
+        return await egress.fetch_json(url)
+
+    def check_rate(self, client_id: str) -> None:
+        """Count one request of a client. Raises TooMany."""
+        self._limits.check(client_id)
+
+    def claim_here(self, claim: Claim) -> bool:
+        """Use an assertion up in this process alone; False when it was used here before."""
+        return self._used.claim(claim)
+
+    async def mint(self, basis: Basis, row: TokenRow, event: Draft, claims: Claims) -> Answer:
+        """Write a token with its event. Raises Closed."""
+        self._node.check_open()
+        events = 2 if row.begins else 1
+        return await self._writer.write(lambda producer: issuing.mint(basis, row, event, producer, claims), events)
+
+    async def end(self, what: Ending, event: Draft, proof: Claim | None) -> Answer:
+        """Write the end of tokens with its event. Raises Closed."""
+        return await self._writer.write(
+            lambda producer: ending.parameters(what, event, producer, proof), 1, ending.PSYCOPG
+        )
+
+    async def refuse(self, event: Draft, proof: Claim | None) -> bool:
+        """Record a refusal, durable when this returns; False when the client's assertion was used before."""
+        claims = Claims(proof=proof)
+        answer = await self._writer.write(lambda producer: issuing.refuse(event, producer, claims), 1)
+        return answer.outcome is not Outcome.REPLAYED
+
+    async def count_stranger(self, kind: str, source: str) -> None:
+        """Count a failure of somebody whom we do not know."""
+        self._node.strangers.count(kind, source)

@@ -1,0 +1,66 @@
+"""What an endpoint may ask of the world: reads, documents of other issuers, and one write. Nothing else reaches out.
+
+A node answers it from its pool, its memory and its record (`on_node.py`). Tests answer it from one transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from audit.draft import Draft
+from entitlements.decisions.reads import Reads
+from entitlements.tokens.ending import Ending
+from entitlements.tokens.issuing import Answer, Basis, Claim, Claims, TokenRow
+
+
+class RequestReads(Reads, Protocol):
+    """The reads of one request."""
+
+    @property
+    def is_from_memory(self) -> bool:
+        """Whether an answer came from what was known before the request arrived."""
+        ...
+
+    def fresh(self) -> RequestReads:
+        """Return reads for the same request that take nothing from memory."""
+        ...
+
+
+class Outside(Protocol):
+    """Every method raises Closed when it cannot know or cannot write, and has then changed nothing that counts."""
+
+    def position(self) -> int:
+        """Return how far the change feed has been applied to what `reads` knows."""
+        ...
+
+    def reads(self) -> RequestReads:
+        """Return the reads of one request."""
+        ...
+
+    async def document(self, url: str) -> Any:  # noqa: ANN401 - any JSON
+        """GET a JSON document of another issuer. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
+        ...
+
+    def check_rate(self, client_id: str) -> None:
+        """Count one request of a client. Raises TooMany."""
+        ...
+
+    def claim_here(self, claim: Claim) -> bool:
+        """Use an assertion up in this process alone; False when it was used here before."""
+        ...
+
+    async def mint(self, basis: Basis, row: TokenRow, event: Draft, claims: Claims) -> Answer:
+        """Write a token with its event."""
+        ...
+
+    async def end(self, ending: Ending, event: Draft, proof: Claim | None) -> Answer:
+        """Write the end of tokens with its event."""
+        ...
+
+    async def refuse(self, event: Draft, proof: Claim | None) -> bool:
+        """Record a refusal, durable when this returns; False when the client's assertion was used before."""
+        ...
+
+    async def count_stranger(self, kind: str, source: str) -> None:
+        """Count a failure of somebody whom we do not know."""
+        ...

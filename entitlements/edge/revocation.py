@@ -1,0 +1,83 @@
+"""Revocation (RFC 7009): a client ends a token of its own, and is told nothing about any other."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from audit import clock, draft
+from audit.actions import Action
+from audit.draft import Draft
+from entitlements import addresses
+from entitlements.clients.callers import Caller
+from entitlements.codes import Code
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.gateway.http import Answer
+from entitlements.keys import in_use, jws
+from entitlements.node.refusals import Closed
+from entitlements.tokens import tokens
+from entitlements.tokens.ending import Ending
+from entitlements.tokens.issuing import Outcome
+
+from . import client_authentication, door, introspection
+from .door import Attempt
+
+DONE: Final = Answer(HTTPStatus.OK, b"", ((b"content-type", b"text/html; charset=utf-8"),))
+_REASON: Final = "Revoked by its client."
+_ATTEMPTS: Final = 4
+_LIVING: Final = """
+SELECT jti FROM entitlements_issuedtoken WHERE (jti = %s OR parent = %s) AND revoked_at IS NULL ORDER BY jti
+"""
+
+
+async def system(attempt: Attempt, system: str) -> Answer:
+    """Revoke an access token of the calling client; says nothing about any other (RFC 7009 section 2.2)."""
+    caller, target, _ = await client_authentication.caller_at(attempt, system)
+    return await _revoke(attempt, target.issuer_path, tokens.ACCESS_TOKEN_TYP, caller)
+
+
+async def idp(attempt: Attempt) -> Answer:
+    """Revoke an ID-JAG, with what was issued for it, or an access token of the code flow, of the calling client."""
+    caller = await client_authentication.caller(attempt, addresses.IDP, allow_public=True)
+    if "." in attempt.need("token"):
+        return await _revoke(attempt, addresses.IDP, tokens.ID_JAG_TYP, caller)
+    return await _end_opaque(attempt, caller)
+
+
+async def _revoke(attempt: Attempt, issuer_path: str, typ: str, caller: Caller) -> Answer:
+    try:
+        claims = await in_use.verify(attempt.reads, attempt.need("token"), issuer_path, typ)
+    except jws.BadToken:
+        attempt.use_up_here()
+        return DONE
+    issued = await introspection.own_token(attempt.reads, claims, caller)
+    for _ in range(_ATTEMPTS):
+        rows = await attempt.reads.rows(_LIVING, [issued.jti, issued.jti]) if issued is not None else []
+        if issued is None or not rows:
+            attempt.use_up_here()
+            return DONE
+        living = tuple(row[0] for row in rows)
+        links = [f"token:{jti}" for jti in living] + caller.links
+        event = draft.draft(Action.TOKEN_REVOKED, by=caller.principal, about=links, reason=_REASON)
+        lock = locks.number(Lock.TOKEN, issued.jti)
+        ending = Ending(clock.now(), caller.pk, _REASON, issued.jti, living, lock)
+        if await _is_written(attempt, ending, event):
+            return DONE
+    raise Closed(Code.FEED_UNKNOWN)
+
+
+async def _end_opaque(attempt: Attempt, caller: Caller) -> Answer:
+    row = await introspection.opaque_token(attempt.reads, attempt.form["token"], caller)
+    if row is None:
+        attempt.use_up_here()
+        return DONE
+    event = draft.draft(Action.TOKEN_REVOKED, by=caller.principal, about=caller.links, reason=_REASON)
+    await _is_written(attempt, Ending(clock.now(), caller.pk, _REASON, opaque=row[0]), event)
+    return DONE
+
+
+async def _is_written(attempt: Attempt, ending: Ending, event: Draft) -> bool:
+    answer = await attempt.outside.end(ending, event, None if attempt.is_used_up else attempt.proof)
+    door.check_used(attempt, answer.outcome)
+    return answer.outcome is not Outcome.BEHIND

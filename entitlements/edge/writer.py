@@ -1,0 +1,142 @@
+"""The issuers' one write: a statement on a connection of its own, whose producer the database numbers.
+
+Where the fate of a statement is not known, its request fails closed, nothing is written twice, and the connection's
+next life begins with an event that ends the one before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+from audit import batch
+from audit.draft import Draft
+from entitlements.codes import Code
+from entitlements.node.refusals import Closed
+from entitlements.tokens import issuing
+from entitlements.tokens.issuing import Answer, Producer
+
+LINES: Final = 4
+"""Statements under way at a time: PostgreSQL groups their commits."""
+MOST_WAITING: Final = 1000
+COMMIT_WITHIN: Final = 5.0
+WAIT_WITHIN: Final = 2.0
+
+logger = logging.getLogger(__name__)
+
+type Parameters = Callable[[UUID], list[Any]]
+
+
+class _Line:
+    """One connection and the producer that shares its life."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._producer = Producer()
+        self._ended: list[Draft] = []
+
+    async def call(self, statement: str, parameters: Parameters, events: int) -> Answer:
+        """Run one statement. Raises Closed: then it is undone, or its fate is unknown."""
+        connection = await self._connect()
+        while self._ended:
+            marker = self._ended[0]
+            await self._run(connection, issuing.PSYCOPG, lambda producer, at=marker: issuing.refuse(at, producer), 1)  # type: ignore[misc]
+            self._ended.pop(0)
+        return await self._run(connection, statement, parameters, events)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(psycopg.Error, OSError):
+                await connection.close()
+
+    async def _run(
+        self, connection: psycopg.AsyncConnection[Any], statement: str, parameters: Parameters, events: int
+    ) -> Answer:
+        values = parameters(self._producer.uuid)
+        try:
+            async with asyncio.timeout(COMMIT_WITHIN):
+                cursor = await connection.execute(statement, values, prepare=True)
+                row = await cursor.fetchone()
+        except (psycopg.Error, TimeoutError) as why:
+            if isinstance(why, TimeoutError) or batch.is_farewell(why, connection):
+                await self._lose(events)
+            logger.warning("issuer_write_failed", extra={"error": repr(why)})
+            raise Closed(Code.RECORD_UNAVAILABLE) from why
+        except BaseException:
+            await self._lose(events)
+            raise
+        answer = issuing.answer(row or ())
+        try:
+            self._producer.take(answer, events)
+        except issuing.OutOfOrder as why:
+            logger.exception("issuer_out_of_order")
+            await self._lose(0)
+            raise Closed(Code.RECORD_UNAVAILABLE) from why
+        return answer
+
+    async def _lose(self, in_doubt: int) -> None:
+        self._ended.append(self._producer.end(in_doubt))
+        await self.close()
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        if self._connection is not None and not batch.is_cut(self._connection):
+            return self._connection
+        if self._connection is not None:  # lost while idle: nothing is in doubt, but its life is over
+            await self.close()
+            self._producer = Producer()
+        try:
+            self._connection = await psycopg.AsyncConnection.connect(
+                self._address, autocommit=True, connect_timeout=2, application_name="mandate-issuer"
+            )
+        except (psycopg.Error, OSError) as why:
+            raise Closed(Code.RECORD_UNAVAILABLE) from why
+        return self._connection
+
+
+class Writer:
+    """Hands each write to a line that is free, the one used last first."""
+
+    def __init__(self, address: str, *, lines: int = LINES) -> None:
+        self._lines = [_Line(address) for _ in range(lines)]
+        self._free: asyncio.LifoQueue[_Line] = asyncio.LifoQueue()
+        for line in self._lines:
+            self._free.put_nowait(line)
+        self._waiting = 0
+
+    async def write(self, parameters: Parameters, events: int, statement: str = issuing.PSYCOPG) -> Answer:
+        """Write; `events` is how many the statement numbers when it succeeds. Raises Closed.
+
+        A request that is cancelled does not cut the statement short: a client who leaves must not put a write in doubt.
+        """
+        if self._waiting >= MOST_WAITING:
+            raise Closed(Code.RECORD_UNAVAILABLE)
+        self._waiting += 1
+        try:
+            return await asyncio.shield(asyncio.create_task(self._write(parameters, events, statement)))
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """Disconnect."""
+        for line in self._lines:
+            await line.close()
+
+    async def _write(self, parameters: Parameters, events: int, statement: str) -> Answer:
+        try:
+            async with asyncio.timeout(WAIT_WITHIN):
+                line = await self._free.get()
+        except TimeoutError as why:
+            raise Closed(Code.RECORD_UNAVAILABLE) from why
+        try:
+            return await line.call(statement, parameters, events)
+        finally:
+            self._free.put_nowait(line)

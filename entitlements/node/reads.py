@@ -1,0 +1,44 @@
+"""What one request reads on a node (`entitlements/decisions/reads.py`): from memory first, and anew when it is refused.
+
+A refusal is final only on facts that were read after the request arrived: whoever refuses looks at `is_from_memory`,
+and asks again with `fresh()`.
+"""
+
+from __future__ import annotations
+
+from entitlements.decisions.reads import About, Rows, Values
+from entitlements.decisions.snapshot import AgentFacts
+
+from .kept import KeptRows
+from .snapshots import Snapshots
+
+
+class NodeReads:
+    """The reads of one request. Raises Closed when the database does not answer in time."""
+
+    def __init__(self, snapshots: Snapshots, kept: KeptRows, *, is_fresh: bool = False) -> None:
+        self._snapshots, self._kept, self._is_fresh = snapshots, kept, is_fresh
+        self.is_from_memory = False
+
+    def fresh(self) -> NodeReads:
+        """Return reads for the same request that take nothing from memory."""
+        return NodeReads(self._snapshots, self._kept, is_fresh=True)
+
+    async def rows(self, statement: str, values: Values = ()) -> Rows:
+        """Return the rows as they are now."""
+        return await self._snapshots.query(statement, values)
+
+    async def kept(self, statement: str, values: Values, about: About) -> Rows:
+        """Return the rows as they were after the last change of any of their subjects."""
+        if not self._is_fresh and (rows := self._kept.current(statement, values)) is not None:
+            self.is_from_memory = True
+            return rows
+        return await self._kept.get(statement, values, about)
+
+    async def facts(self, agent: str, system: str) -> AgentFacts | None:
+        """Return the facts about an agent at a system."""
+        if not self._is_fresh and (held := self._snapshots.current(agent, system)) is not None:
+            self.is_from_memory = True
+            return held.facts
+        read = await self._snapshots.get(agent, system, fresh=self._is_fresh)
+        return None if read is None else read.facts

@@ -1,0 +1,62 @@
+-- Ends tokens at their client's request (RFC 7009): one call is one transaction, one change and one numbered event. Call
+-- it as one statement, in autocommit.
+--
+-- In. `p_named`: the token that the client named, `p_living`: those that live of it and of what was issued for it, in
+--   the order of their ids; or `p_opaque`: an access token of the code flow. `p_lock`: the number of the lock on the
+--   named token. The rest is as in `issue_token_v1`.
+-- Out. `outcome`: 'revoked'. 'behind': other tokens live by now: read anew. 'replayed': the client's assertion was used
+--   before. The last two change nothing and use no number.
+CREATE OR REPLACE FUNCTION revoke_tokens_v1(
+    p_named uuid, p_living uuid[], p_opaque bigint, p_client bigint, p_lock bigint, p_at timestamptz, p_reason text,
+    p_proof_issuer text, p_proof_jti text, p_proof_until timestamptz, p_producer uuid, p_trace text,
+    p_event_uuid uuid, p_event_links text[], p_event_head text, p_event_tail text,
+    OUT outcome text, OUT code text, OUT session uuid, OUT sequence bigint, OUT moment timestamptz
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    outcome := 'revoked';
+    code := '';
+    IF NOT starts_with(p_event_head, '{"action":"token.revoked",') THEN
+        RAISE EXCEPTION 'this function does not record such an event' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF p_named IS NOT NULL THEN  -- whoever redeems it at this moment is waited for
+        PERFORM pg_advisory_xact_lock(p_lock);
+        IF p_living IS DISTINCT FROM (SELECT array_agg(t.jti ORDER BY t.jti) FROM entitlements_issuedtoken t
+                                       WHERE (t.jti = p_named OR t.parent = p_named) AND t.revoked_at IS NULL
+                                         AND t.client_id = p_client) THEN
+            outcome := 'behind';
+            RETURN;
+        END IF;
+    END IF;
+    IF p_proof_jti IS NOT NULL THEN
+        INSERT INTO entitlements_usedassertion (issuer, jti, expires_at)
+        VALUES (p_proof_issuer, p_proof_jti, p_proof_until) ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            outcome := 'replayed';
+            RETURN;
+        END IF;
+    END IF;
+    IF p_named IS NOT NULL THEN
+        UPDATE entitlements_issuedtoken t SET revoked_at = p_at, revoke_reason = p_reason WHERE t.jti = ANY(p_living);
+        INSERT INTO entitlements_change (kind, subject, agent_id, token_id, concerns_all, noted_at)
+        SELECT 'token', 'token:' || p_named, t.agent_id, p_named, false, p_at
+        FROM entitlements_issuedtoken t WHERE t.jti = p_named;
+    ELSE
+        UPDATE entitlements_oauthaccesstoken t SET expires = p_at, updated = p_at
+         WHERE t.id = p_opaque AND t.application_id = p_client;
+    END IF;
+    UPDATE producers p SET sequence = p.sequence + 1 WHERE p.uuid = p_producer RETURNING p.sequence INTO sequence;
+    IF NOT FOUND THEN
+        sequence := 1;
+        INSERT INTO producers (uuid, sequence) VALUES (p_producer, 1);
+    END IF;
+    WITH event AS (
+        INSERT INTO events (at, uuid, action, links, trace, producer, sequence, body)
+        VALUES (p_at, p_event_uuid, 'token.revoked', p_event_links, p_trace, p_producer, revoke_tokens_v1.sequence,
+                p_event_head || revoke_tokens_v1.sequence || p_event_tail)
+    )
+    INSERT INTO pending (at, uuid, producer, sequence)
+    VALUES (p_at, p_event_uuid, p_producer, revoke_tokens_v1.sequence);
+    moment := clock_timestamp();
+END $$;
+REVOKE ALL ON FUNCTION revoke_tokens_v1 FROM PUBLIC;

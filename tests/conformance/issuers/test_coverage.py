@@ -1,0 +1,83 @@
+"""The corpus leaves nothing out: every code that an endpoint can answer, every grant type by every method."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import Any, Final
+
+from entitlements.codes import Code
+from tests.architecture import tree
+from tests.architecture.test_codes import WORD, raised
+from tests.conformance.issuers import corpus, recording
+from tests.conformance.issuers.families import clients, pairs
+
+ROOMS: Final = ("entitlements/oauth/", "entitlements/tokens/", "entitlements/keys/jws.py", "entitlements/ratelimits.py")
+MORE: Final = ("entitlements/trusted_issuers/issuers.py", "entitlements/sessions/sessions.py", "governance/hosts.py")
+
+
+def codes_in_source() -> set[str]:
+    """Return the codes that are written in the modules behind the endpoints, and those that decisions can have."""
+    modules = (
+        module for name, module, _ in tree.modules("entitlements", "governance") if name.startswith(ROOMS + MORE)
+    )
+    written = {code for module in modules for code in raised(module) if WORD.fullmatch(code)}
+    return written | {str(code) for code in Code}
+
+
+def codes_in(answer: Any) -> set[str]:  # noqa: ANN401 - any JSON
+    """Return the codes and errors of a recorded answer, and the kinds of strangers that it counted."""
+    body, left = answer.get("body"), answer.get("left") or {}
+    said = {str(body[name]) for name in ("code", "error") if name in body} if isinstance(body, dict) else set()
+    strangers = {kind.partition(" from ")[0] for kind in left.get("strangers", {})}
+    return said | strangers | {event.get("code", "") for event in left.get("events", ())}
+
+
+def everything() -> dict[str, recording.Answer]:
+    """Return every recorded answer by the name of its case."""
+    return {name: answer for family in corpus.FAMILIES for name, answer in recording.read(family).items()}
+
+
+_OF_CALLS: Final = (
+    "allowed approval_of_call_required argument_not_declared argument_not_valid argument_outside_limit call_withdrawn "
+    "guardrail header_mismatch lease_lapsed malformed_call tool_changed tool_definition_unusable tool_disabled "
+    "tool_not_approved tool_quarantined tool_removed unknown_method unknown_tool unsupported_version "
+    "upstream_unavailable"
+)
+"""Codes of calls: a token is decided without a tool, so one that is stopped leaves `no_grant`."""
+ELSEWHERE: Final[dict[str, str]] = {
+    **dict.fromkeys(_OF_CALLS.split(), "only a call has it"),
+    **dict.fromkeys(["definition_malformed", "limit_malformed"], "what is written in the catalogue"),
+    **dict.fromkeys(["clock_unknown", "record_unavailable"], "an outage: tests/entitlements/oauth/test_failing_closed"),
+    **dict.fromkeys(["client_unknown", "feed_unknown"], "a race: tests/entitlements/oauth/test_races"),
+    "sponsor_missing": "each agent has a sponsor in the database",
+    "token_missing": "the endpoints ask for the parameter first",
+    "client_not_confidential": "a public client is refused before: only the code flow lets it in",
+    "system_unknown": "no client is found at a system that is not there",
+}
+"""Codes that no request here can get, and why."""
+
+
+def test_every_code_that_the_endpoints_can_answer_is_answered_in_the_corpus() -> None:
+    answered = set().union(*map(codes_in, everything().values()))
+    assert sorted(codes_in_source() - answered - ELSEWHERE.keys()) == []
+    assert sorted(answered & ELSEWHERE.keys()) == []
+
+
+def test_every_grant_type_is_tried_by_every_way_of_authenticating() -> None:
+    recorded = everything()
+    for endpoint in pairs.ENDPOINTS[:2]:
+        pairs_here = itertools.product(pairs.GRANTS, clients.METHODS)
+        missing = [pair for pair in pairs_here if f"grant: {pair[0]}, {pair[1]}, {endpoint}" not in recorded]
+        assert missing == []
+
+
+def test_no_two_cases_have_the_same_name_and_each_is_recorded() -> None:
+    names = Counter(case.name for case in corpus.all_cases())
+    assert [name for name, times in names.items() if times > 1] == []
+    assert names.keys() == everything().keys()
+    assert len(names) > 4000
+
+
+def test_the_record_is_small_enough_to_be_read() -> None:
+    assert sum(recording.file_of(family).stat().st_size for family in corpus.FAMILIES) < recording.LARGEST

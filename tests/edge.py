@@ -1,0 +1,165 @@
+"""The edge without its process: the same endpoints, in the thread and over the connection of the test.
+
+What a test made in its own transaction is seen, and what the edge writes is rolled back with it.
+"""
+
+# ruff: noqa: ANN401 - as Django's client says them
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.http import HttpResponse
+from django.test import Client
+
+from audit.draft import Draft
+from audit.refusals import refusals
+from entitlements import addresses, prepared, ratelimits
+from entitlements.catalog.models import System
+from entitlements.codes import Code
+from entitlements.decisions import own_connection
+from entitlements.decisions.own_connection import OwnConnection
+from entitlements.edge import issuer
+from entitlements.edge.door import Received
+from entitlements.edge.used_here import UsedHere
+from entitlements.keys import signing
+from entitlements.node.refusals import Closed
+from entitlements.tokens import ending, issuing
+from entitlements.tokens.ending import Ending
+from entitlements.tokens.issuing import Answer, Basis, Claim, Claims, Outcome, TokenRow
+from entitlements.upstream import egress
+
+
+class Reads(OwnConnection):
+    """Reads what is there now, and says so."""
+
+    is_from_memory = False
+
+    def fresh(self) -> Reads:
+        return self
+
+    async def rows(self, statement: str, values: Any = ()) -> Any:
+        with closed():
+            return await super().rows(statement, values)
+
+    async def kept(self, statement: str, values: Any, about: Any) -> Any:
+        with closed():
+            return await super().kept(statement, values, about)
+
+
+class OwnTransaction:
+    """`entitlements/edge/outside.py` over Django's own connection."""
+
+    def __init__(self) -> None:
+        self._used = UsedHere()
+
+    def position(self) -> int:
+        with closed():
+            return int(prepared.rows("SELECT coalesce(max(seq), 0) FROM entitlements_change")[0][0])
+
+    def reads(self) -> Reads:
+        return Reads()
+
+    async def document(self, url: str) -> Any:
+        return egress.read_json(url)
+
+    def check_rate(self, client_id: str) -> None:
+        ratelimits.check(ratelimits.TOKENS, client_id)
+
+    def claim_here(self, claim: Claim) -> bool:
+        return self._used.claim(claim)
+
+    async def mint(self, basis: Basis, row: TokenRow, event: Draft, claims: Claims) -> Answer:
+        moved, basis = basis.decided, replace(basis, decided=datetime.now(UTC))
+        if abs((moved - basis.decided).total_seconds()) < 1:
+            basis = replace(basis, decided=moved)
+        written = write(issuing.PSYCOPG, issuing.mint(basis, row, event, uuid4(), claims))
+        if moved != basis.decided and written.outcome is Outcome.ISSUED:
+            _move(row, moved)
+        return written
+
+    async def end(self, what: Ending, event: Draft, proof: Claim | None) -> Answer:
+        return write(ending.PSYCOPG, ending.parameters(what, event, uuid4(), proof))
+
+    async def refuse(self, event: Draft, proof: Claim | None) -> bool:
+        written = write(issuing.PSYCOPG, issuing.refuse(event, uuid4(), Claims(proof=proof)))
+        return written.outcome is not Outcome.REPLAYED
+
+    async def count_stranger(self, kind: str, source: str) -> None:
+        with closed():
+            refusals.count_stranger(kind, source)
+
+
+class Browser(Client):
+    """A browser of the console, and a client of the edge: each address is answered by what serves it."""
+
+    def generic(  # type: ignore[override]  # what all callers give by name, it gives on by name
+        self, method: str, path: str, data: Any = "", *args: Any, **more: Any
+    ) -> Any:
+        """Answer machine endpoints on the edge; documents stand on the console's host too, and are asked for there."""
+        where = path.partition("?")[0]
+        if not issuer.serves(where) or issuer.document(where) is not None:
+            return super().generic(method, path, data, *args, **more)
+        kind = args[0] if args else more.get("content_type", "application/octet-stream")
+        headers = {name.lower(): str(value) for name, value in (more.get("headers") or {}).items()}
+        headers |= {
+            name[5:].lower().replace("_", "-"): str(value) for name, value in more.items() if name[:5] == "HTTP_"
+        }
+        body = data if isinstance(data, bytes) else str(data).encode()
+        source = str(more.get("REMOTE_ADDR", self.defaults.get("REMOTE_ADDR", "127.0.0.1")))
+        answer = request(method, where, {"content-type": kind, **headers}, body, source)
+        answer.json = lambda: json.loads(answer.content)  # type: ignore[attr-defined]  # as Django's client gives it
+        return answer
+
+
+def request(
+    method: str, path: str, headers: dict[str, str], body: bytes = b"", source: str = "127.0.0.1"
+) -> HttpResponse:
+    """Answer one request as the edge does."""
+    _make_key(path)
+    received = Received(method, path, headers, body, source)
+    answer = own_connection.run(issuer.answer(OUTSIDE, received))
+    given = {name.decode().title(): value.decode() for name, value in answer.headers}
+    return HttpResponse(answer.body, status=answer.status, headers=given)
+
+
+def _make_key(path: str) -> None:
+    """Give the issuer its key: registering a system does, and rows that a test makes without are given one here."""
+    name, slug, endpoint = issuer.parts(path)
+    where = addresses.IDP if name == addresses.IDP else addresses.issuer_path(slug)
+    if endpoint == "token" and (name == addresses.IDP or System.objects.filter(slug=slug).exists()):
+        signing.ensure(where)
+
+
+@contextlib.contextmanager
+def closed() -> Iterator[None]:
+    """Say what a node says when its database fails."""
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as why:
+        raise Closed(Code.RECORD_UNAVAILABLE) from why
+
+
+def _move(row: TokenRow, moved: datetime) -> None:
+    """Let a token be of the time that the test has moved the clock to: the database's own cannot be moved."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE entitlements_issuedtoken SET issued_at = %s WHERE jti = %s", [moved, row.jti])
+        if row.begins:
+            cursor.execute("UPDATE entitlements_session SET started_at = %s WHERE id = %s", [moved, row.session])
+        cursor.execute("UPDATE entitlements_session SET last_used_at = %s WHERE id = %s", [moved, row.session])
+
+
+def write(statement: str, values: list[Any]) -> Answer:
+    with closed(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return issuing.answer(cursor.fetchone())
+
+
+OUTSIDE = OwnTransaction()
