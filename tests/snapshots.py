@@ -31,7 +31,7 @@ BEGIN
     FOR name IN SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
         AND relname <> ALL({kept}) ORDER BY relname
     LOOP
-        RETURN QUERY EXECUTE format('SELECT %L, row::text FROM public.%I AS row', name, name);
+        RETURN QUERY EXECUTE format('SELECT %L, "whole row"::text FROM public.%I AS "whole row"', name, name);
     END LOOP;
 END $$
 """
@@ -158,7 +158,7 @@ def _prepared(admin: psycopg.Connection) -> dict[str, list[str]]:
         admin.execute(sql.SQL(_READER).format(schema=schema, kept=sql.Literal(list(databases.KEPT))))
         admin.commit()
     tables = admin.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [databases.SEED]).fetchall()
-    select = sql.SQL("SELECT row::text FROM {} AS row")
+    select = sql.SQL('SELECT "whole row"::text FROM {} AS "whole row"')  # no column is called so
     return {
         name: [line for (line,) in admin.execute(select.format(sql.Identifier(databases.SEED, name)))]
         for (name,) in tables

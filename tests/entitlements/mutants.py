@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Final
 
 from entitlements.codes import Code
@@ -26,6 +26,8 @@ from tests.entitlements.worlds import CALL_SPOILERS, NOW, PERSON_SPOILERS, SPOIL
 
 _LISTED: Final = {Code.ALLOWED, Code.TOOL_CHANGED, Code.ARGUMENT_NOT_DECLARED, Code.ARGUMENT_NOT_VALID}
 """What a call may be answered whose tool is in the list."""
+_compiled: Final = cache(compile)
+"""Compiles a module; those without the mistake once."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,8 @@ def _copy(name: str, mutant: Mutant | None) -> ModuleType:
         source = source.replace(mutant.old, mutant.new)
     copy = ModuleType(f"entitlements_copy_{name}")
     sys.modules[copy.__name__] = copy
-    exec(_compiled(source, str(original.__file__)), copy.__dict__)  # noqa: S102 - our own source
+    exec(_compiled(source, str(original.__file__), "exec"), copy.__dict__)  # noqa: S102 - our own source
     return copy
-
-
-@cache
-def _compiled(source: str, file: str) -> CodeType:
-    """Compile a module; those without the mistake are compiled once."""
-    return compile(source, file, "exec")
 
 
 def complaints(policy: ModuleType, limits: ModuleType, arguments: ModuleType) -> Iterator[str]:

@@ -15,6 +15,7 @@ from entitlements.people.models import Person
 from tests import make, snapshots
 from tests.governance import companies
 from tests.governance.companies import Company
+from tests.governance.console import addresses
 
 type Move = Callable[[datetime | timedelta], datetime]
 pytestmark = pytest.mark.django_db
@@ -50,6 +51,18 @@ def test_what_is_put_back_is_what_is_made(snapshot: snapshots.Snapshot) -> None:
     make.grant(company.bot, company.use, people=[company.alice])
     numbers = Event.objects.values_list("producer", "sequence")
     assert len(set(numbers)) == len(numbers) == made["pending"] + 1
+
+
+def test_a_world_of_everything_is_put_back_whole() -> None:
+    made = snapshots.Snapshot(addresses.world.__wrapped__)  # type: ignore[attr-defined]
+    made.take()
+    with transaction.atomic():
+        made.build()
+        sizes_made = sizes()
+        transaction.set_rollback(True)
+
+    assert made.put_back() is not None
+    assert sizes() == sizes_made
 
 
 def test_nothing_is_put_back_where_something_is(snapshot: snapshots.Snapshot) -> None:
