@@ -1,6 +1,5 @@
 """The one settings file. It is safe as it stands; `governance/env.py` lists what the environment may decide."""
 
-import gc
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,6 @@ from django.utils.csp import CSP
 from governance import env, logs
 
 BASE_DIR = Path(__file__).resolve().parents[1]
-
-# Hardly anything is garbage while a process starts or migrates, and to look for it took a quarter of that time.
-gc.set_threshold(200_000, 50, 50)
 
 # ------------------------------------------------------------------------------------------------- what we are
 
@@ -147,7 +143,6 @@ DATABASE_ROLES = {
     "issue": env.role("ISSUE_DATABASE_URL", "mandate_issue"),
 }
 REDIS_URL = env.redis_url("REDIS_URL")
-
 DISCOVERY_EVERY = timedelta(minutes=env.count("DISCOVERY_MINUTES"))
 
 # How long an agent goes unused before it is shown as such, asked about, and suspended
