@@ -28,9 +28,25 @@ DECIDED = (
 """What the edge answers otherwise than the release before (docs/decisions/0061-the-edge.md)."""
 
 
+CASES = (
+    *("preflight: ", "method: alone, OPTIONS", "method: revoke opaque, OPTIONS"),  # preflights are answered
+    *(
+        "address: exchange, another host",
+        "address: exchange of ours, another host",
+        "address: introspect, another host",
+    ),
+    *("body: exchange, 3 MiB", "body: redeem, 3 MiB"),  # a body of any size is refused as a form that is too large
+    "code: code, without openid",  # no page makes such a code: it is refused
+    "state: exchange, a limit of one",  # a limited request does not use its assertion up
+)
+"""Cases, by the beginning of their names, that are answered otherwise; the edge looks at no Host, for example."""
+
+
 def is_decided(case: str, line: str) -> bool:
-    """Tell whether a difference was decided. An assertion for introspection is used up in memory alone."""
-    return line.startswith(DECIDED) or ("introspect" in case and line.startswith('left.claimed: [{"issuer": "client:'))
+    """Tell whether a difference was decided. An assertion for what mints and ends nothing is used up in memory."""
+    if case.startswith(CASES) or line.startswith(DECIDED):
+        return True
+    return ("introspect" in case or "revoke" in case) and line.startswith('left.claimed: ["client:')
 
 
 @pytest.mark.parametrize("family", corpus.FAMILIES)
