@@ -28,8 +28,7 @@ ANCHOR_FILE = env.text("ANCHOR_FILE")
 SEAL_KEY_FILE = env.text("SEAL_KEY_FILE")
 ALIVE_FILE = env.text("ALIVE_FILE")
 TIME_STAMP_URL, TIME_STAMP_CA_FILE = env.time_stamps()
-NODE_ID = env.text("NODE_ID")
-EDGE_ROLES = tuple(env.listed("EDGE_ROLES"))
+NODE_ID, EDGE_ROLES = env.text("NODE_ID"), tuple(env.listed("EDGE_ROLES"))
 PRIVATE_NETWORKS = env.networks("PRIVATE_NETWORKS")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 # High-risk access is refused until the set-up page's first lines are green (governance/setup/readiness.py).
@@ -132,9 +131,7 @@ if env.text("MIGRATE_DATABASE_URL"):  # absent where the product serves: those p
 # What the gateway's change feed uses alone: it listens for notifications, which need a connection of its own.
 FEED_DATABASE: dict[str, Any] = env.database("FEED_DATABASE_URL" if env.text("FEED_DATABASE_URL") else "DATABASE_URL")
 # Where the edge's issuers read and write: a role that may execute the functions that issue, and write nothing else.
-ISSUE_DATABASE: dict[str, Any] = env.database(
-    "ISSUE_DATABASE_URL" if env.text("ISSUE_DATABASE_URL") else "DATABASE_URL"
-)
+ISSUE_DATABASE = env.database("ISSUE_DATABASE_URL" if env.text("ISSUE_DATABASE_URL") else "DATABASE_URL")
 SEAL_DATABASE_URL = env.secret("SEAL_DATABASE_URL")
 DATABASE_ROLES = {
     "owner": env.role("MIGRATE_DATABASE_URL", "mandate_owner"),

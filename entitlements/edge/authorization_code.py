@@ -77,9 +77,8 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
         if not rows:
             raise refusals.invalid_grant(*refusals.CODE_UNKNOWN)
         pending = PendingCode(*rows[0])
+        moment, auth_time = clock.now(), _auth_time(pending)
         attempt.about = [*caller.links, f"person:{pending.login}"]
-        moment = clock.now()
-        auth_time = _auth_time(pending)
         await _check_rights(attempt, caller, code, pending, moment)
         check(pending, attempt.form, verifier, moment)
         answer = await _write(attempt, caller, code, pending, auth_time, moment, key)
@@ -91,6 +90,10 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
 
 def check(pending: PendingCode, form: Mapping[str, str], verifier: str, moment: datetime) -> None:
     """Check what the client sends against what its code was made for. Pure. Raises Refused."""
+    if "openid" not in pending.scope.split():  # no page makes such a code
+        raise refusals.invalid_grant("The code is refused.", "code_refused")
+    if not pending.challenge:
+        raise refusals.invalid_grant("Challenge not found", "code_refused")
     made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     if pending.method != "S256" or not hmac.compare_digest(made, pending.challenge):
         raise refusals.invalid_grant("The code is refused.", "code_refused")

@@ -7,7 +7,7 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -120,7 +120,8 @@ async def serve(outside: Outside, received: Received, endpoint: Endpoint, **wher
     """Answer one request at an endpoint that takes an Attempt and returns the JSON of its answer."""
     if received.method != "POST":
         body = {"error": "invalid_request", "code": "method_not_allowed"}
-        return json(body, HTTPStatus.METHOD_NOT_ALLOWED, (b"allow", b"POST"))
+        refused = json(body, HTTPStatus.METHOD_NOT_ALLOWED, (b"allow", b"POST"))
+        return replace(refused, body=b"") if received.method == "HEAD" else refused
     trace = new_trace(received.header("traceparent"))
     with context.acting(trace=trace, request_id=_request_id(received), source=received.source):
         try:

@@ -159,8 +159,8 @@ def test_the_proxy_alone_says_where_a_request_comes_from_and_its_address_is_its_
     assert ip_address(address) not in others, "another container could have taken it first"
     assert ip_address(address) != subnet.network_address + 1, "the engine's own"
     rules = (DEPLOY / "Caddyfile").read_text()
-    assert rules.count("header_up X-Forwarded-For {remote_host}") == rules.count("reverse_proxy ") == 2
-    assert rules.count("header_up -*_*") == rules.count("header_up -Forwarded") == 2
+    assert rules.count("header_up X-Forwarded-For {remote_host}") == rules.count("reverse_proxy ") == 3
+    assert rules.count("header_up -*_*") == rules.count("header_up -Forwarded") == 3
 
 
 def test_the_redirect_to_https_names_its_port() -> None:

@@ -12,7 +12,7 @@ from tests.architecture.test_codes import WORD, raised
 from tests.conformance.issuers import corpus, recording
 from tests.conformance.issuers.families import clients, pairs
 
-ROOMS: Final = ("entitlements/oauth/", "entitlements/tokens/", "entitlements/keys/jws.py", "entitlements/ratelimits.py")
+ROOMS: Final = ("entitlements/edge/", "entitlements/tokens/", "entitlements/keys/jws.py", "entitlements/ratelimits.py")
 MORE: Final = ("entitlements/trusted_issuers/issuers.py", "entitlements/sessions/sessions.py", "governance/hosts.py")
 
 
@@ -48,8 +48,11 @@ _OF_CALLS: Final = (
 ELSEWHERE: Final[dict[str, str]] = {
     **dict.fromkeys(_OF_CALLS.split(), "only a call has it"),
     **dict.fromkeys(["definition_malformed", "limit_malformed"], "what is written in the catalogue"),
-    **dict.fromkeys(["clock_unknown", "record_unavailable"], "an outage: tests/entitlements/oauth/test_failing_closed"),
-    **dict.fromkeys(["client_unknown", "feed_unknown"], "a race: tests/entitlements/oauth/test_races"),
+    **dict.fromkeys(
+        ["clock_unknown", "record_out_of_order", "record_unavailable"],
+        "an outage: tests/entitlements/edge/test_failing_closed",
+    ),
+    **dict.fromkeys(["client_unknown", "feed_unknown"], "a race: tests/entitlements/edge/test_races"),
     "sponsor_missing": "each agent has a sponsor in the database",
     "token_missing": "the endpoints ask for the parameter first",
     "client_not_confidential": "a public client is refused before: only the code flow lets it in",
