@@ -22,7 +22,7 @@ def system() -> System:
 
 
 @pytest.fixture
-def reads(system: System) -> Entitlement:
+def reading(system: System) -> Entitlement:
     make.tool(system, "now")
     return entitlements.make_entitlement(system, "time:read", name="Read", rule=READ_ONLY, by=SYSTEM)
 

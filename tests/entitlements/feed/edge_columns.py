@@ -20,6 +20,11 @@ Rows = dict[tuple[str, str], tuple[dict[str, Any], dict[str, str | None]]]
 ELSEWHERE = {"entitlements.agents.lifecycle._DUE": "a sweep of the control lane reads it"}
 OWN = {"entitlements_change", "entitlements_gatewaynode"}
 """The feed itself."""
+NEVER_KEPT = {
+    "entitlements_authorizationcode": "a code is read when it is redeemed, and its row is taken in the write",
+    "entitlements_oauthaccesstoken": "the access token beside an ID token is read whenever it is presented",
+}
+"""Tables of which no node keeps a row."""
 
 _OF_ENTITLEMENT = "(SELECT e.system_id FROM entitlements_entitlement e WHERE e.id = t.entitlement_id)"
 _OF_GRANT = "(SELECT g.agent_id FROM entitlements_grant g WHERE g.id = t.grant_id)"
@@ -59,6 +64,7 @@ STAYS: Mapping[str, str] = {
     "client.auth": "it is set at the registration",
     "client.client_id": _KEY,
     "client.jwks": "it is set at the registration; another key is another client",
+    "client.redirect_uris": "it is set at the registration",
     "entitlement.scope": _KEY,
     "entitlement.system_id": _PLACE,
     "issuedtoken.agent_id": _ISSUED,
@@ -66,6 +72,7 @@ STAYS: Mapping[str, str] = {
     "issuedtoken.expires_at": _ISSUED,
     "issuedtoken.issued_at": _ISSUED,
     "issuedtoken.kind": _ISSUED,
+    "issuedtoken.parent": _ISSUED,
     "issuedtoken.person_id": _ISSUED,
     "issuedtoken.scope": _ISSUED,
     "issuedtoken.session_id": _ISSUED,
@@ -126,7 +133,7 @@ def columns_of(statement: str) -> set[Column]:
 def edge_columns() -> dict[str, list[str]]:
     """Return what the edge reads: by table, its columns."""
     found = {column for name, text in statements() if name not in ELSEWHERE for column in columns_of(text)}
-    tables = sorted({table for table, _ in found} - OWN)
+    tables = sorted({table for table, _ in found} - OWN - NEVER_KEPT.keys())
     return {table: sorted(column for of, column in found if of == table) for table in tables}
 
 
