@@ -122,6 +122,14 @@ def take_wanted() -> None:
         Snapshot.taking = False
 
 
+def forget() -> None:
+    """Drop what is set aside in this database: for tests that look at all that is in it."""
+    with _superuser() as admin:
+        admin.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(SCHEMA)))
+    for snapshot in Snapshot.every:
+        snapshot.taken = None
+
+
 def _is_watched() -> bool:
     """Whether another program reads what is committed here: it would not hear of rows that are put back."""
     if connection.in_atomic_block:

@@ -164,7 +164,7 @@ def test_it_says_why() -> None:
         call_command("reseal", "--reason", " ")
 
 
-SEALS = r"\bseal\.seal\((?!campaign\.pk, by=)"
+SEALS = r"\bseal\.seal\((?!campaign_id, by=)"
 """Signing the evidence of a campaign off is called so as well, and keeps nothing secret."""
 
 

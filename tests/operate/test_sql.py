@@ -20,6 +20,7 @@ from governance.database import sql_files, squashes
 from governance.database.sql_files import SqlFile
 from governance.management.commands import migrate
 from governance.operations import health
+from tests import snapshots
 from tests.architecture import tree
 
 pytestmark = pytest.mark.django_db(databases=["default", "owner"])
@@ -63,6 +64,7 @@ def differences(made: dict[str, str]) -> list[str]:
 @pytest.fixture(scope="module")
 def made(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> dict[str, str]:  # noqa: ARG001
     """What the files make where there is nothing: in a transaction that is rolled back."""
+    snapshots.forget()
     with django_db_blocker.unblock(), transaction.atomic("owner"), connections["owner"].cursor() as cursor:
         for name in facts():
             kind, _, which = name.partition(" ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from entitlements.people import people
 from entitlements.people.models import Person
 from governance.cli import main, operations
 from tests import make
+from tests.entitlements.gateway import world
 from tests.governance import companies
 from tests.governance.companies import Company
 
@@ -35,6 +36,14 @@ def company(live_server: LiveServer, settings: Settings, monkeypatch: pytest.Mon
     settings.CONSOLE_URL = live_server.url
     monkeypatch.setenv("MANDATE_URL", live_server.url)
     return companies.found()
+
+
+@pytest.fixture
+def edge(company: Company, settings: Settings) -> Iterator[None]:  # noqa: ARG001 - whose address the issuers bear
+    """Run a node that issues tokens under the console's address, which hands it what comes there."""
+    with world.gateway("node-cli", CONSOLE_URL=settings.CONSOLE_URL) as node:
+        settings.RELAY_URL = node.base
+        yield
 
 
 @pytest.fixture
@@ -154,6 +163,7 @@ def test_agents_are_stopped_and_lists_are_followed_page_by_page(
     assert Agent.objects.get(slug="bot-b").status == "suspended"
 
 
+@pytest.mark.usefixtures("edge")
 def test_a_script_signs_for_itself_and_answers_nothing(
     company: Company, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

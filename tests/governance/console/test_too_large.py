@@ -21,7 +21,7 @@ def test_a_page_says_that_it_cannot_be_recorded(monkeypatch: pytest.MonkeyPatch,
         raise error
 
     agents.suspend(company.bot, by=company.ana.principal, reason="odd")
-    monkeypatch.setattr(agents, "restore", fails)
+    monkeypatch.setattr(agents, "_check_answered_for", fails)
 
     page = visits.as_(company.resa).post("/agents/research-bot/restore/", {"reason": "fine"})
 

@@ -19,6 +19,8 @@ from entitlements.agents import versions
 from entitlements.agents.models import Agent
 from entitlements.catalog import discovery, tools
 from entitlements.catalog.models import Tool
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people import people
@@ -66,6 +68,7 @@ def drifted(tool: Tool, **changes: object) -> None:
     """Let a server offer another definition of a tool than the approved one."""
     raw = {**(tool.approved.definition if tool.approved else {}), **changes}
     with transaction.atomic():
+        locks.exclusive((Lock.TOOL, tool.pk))
         discovery.update_tool(tool, raw, discovery.Discovery(), by=SYSTEM)
 
 
