@@ -113,14 +113,18 @@ _USES = ("signature", "commitment", "keys", "data", "agreement", "cert", "crl", 
 
 
 @contextlib.contextmanager
-def proxy(certificates: Certificates, ports: dict[int, int]) -> Iterator[None]:
-    """Do on loopback what deploy/Caddyfile does: end TLS and say so, dropping what a client claims. {port: behind}."""
+def proxy(certificates: Certificates, ports: dict[int, int], edge: int) -> Iterator[None]:
+    """Do on loopback what deploy/Caddyfile does: end TLS and say so, dropping what a client claims. {port: behind}.
+
+    The issuers' machine endpoints go to `edge`, whichever port they come to.
+    """
+    issuers = re.compile(_issuers())
     started, stopped = threading.Event(), threading.Event()
 
     async def serve() -> None:
         tls, servers = certificates.context(), []
         for port, behind in ports.items():
-            servers.append(await asyncio.start_server(_handler(behind), "localhost", port, ssl=tls))
+            servers.append(await asyncio.start_server(_handler(issuers, behind, edge), "localhost", port, ssl=tls))
         started.set()
         await asyncio.to_thread(stopped.wait)
         for server in servers:
@@ -139,7 +143,15 @@ def proxy(certificates: Certificates, ports: dict[int, int]) -> Iterator[None]:
         thread.join(10)
 
 
-def _handler(behind: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - asyncio's own callback
+def _issuers() -> str:
+    """Return the pattern of the paths that deploy/Caddyfile sends from the console's host to the edge."""
+    said = (tree.ROOT / "deploy/Caddyfile").read_text()
+    found = re.search(r"@issuers path_regexp (\S+)\n\s+reverse_proxy @issuers gateway:8001", said)
+    assert found, "the proxy sends no machine endpoint to the edge"
+    return found[1]
+
+
+def _handler(issuers: re.Pattern[str], behind: int, edge: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - asyncio's own callback
     async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
@@ -152,7 +164,8 @@ def _handler(behind: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - asy
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             head = re.sub(r"(?im)^(connection|x-forwarded-\w+|forwarded):.*\r\n", "", head)
             head = head.replace("\r\n", "\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n", 1)
-            inward, outward = await asyncio.open_connection("127.0.0.1", behind)
+            path = head.split(" ", 2)[1].partition("?")[0]
+            inward, outward = await asyncio.open_connection("127.0.0.1", edge if issuers.search(path) else behind)
             opened.append(outward)
             outward.write(head.encode("latin-1"))
             sending = asyncio.create_task(pipe(reader, outward))

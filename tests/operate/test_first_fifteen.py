@@ -145,7 +145,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
                 "REQUESTS_CA_BUNDLE": str(certificates.authority),
             }
             try:
-                with outside.proxy(certificates, {console: int(made.ports["8000"]), gateway: int(made.ports["8001"])}):
+                web, edge = int(made.ports["8000"]), int(made.ports["8001"])
+                with outside.proxy(certificates, {console: web, gateway: edge}, edge):
                     _up(made)
                     addresses = (f"https://localhost:{console}", f"https://localhost:{gateway}")
                     yield Installation(made, *addresses, letters, system, certificates.authority)
