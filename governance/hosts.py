@@ -10,9 +10,11 @@ from django.core.exceptions import DisallowedHost
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from audit import clock
 from audit.refusals import refusals
 from entitlements.api import problems
 from entitlements.errors import DomainError
+from governance.operations import health
 
 
 class UnknownHost(DomainError):
@@ -38,8 +40,9 @@ class KnownHostMiddleware:
 
 def _refused(refusal: UnknownHost, source: str) -> HttpResponse:
     try:
+        health.knows_the_time()  # measures it where this is the first request of a process
         refusals.count_stranger(refusal.code, source)
-    except Error as error:  # it is refused all the same
+    except (Error, clock.ClockUnknown) as error:  # it is refused all the same
         problems.logger.warning("stranger_not_counted", extra={"error": repr(error)})
     document = problems.document(refusal, refusal.status)
     headers = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": settings.SECURE_REFERRER_POLICY}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client, override_settings
 
 from audit import clock
@@ -89,6 +90,20 @@ def test_a_process_that_never_compared_its_clock_does_so_first_and_else_refuses(
         assert Client().get("/login/").status_code == 503
     assert Client().get("/login/").status_code == 200
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=1)
+
+
+def test_a_host_that_we_do_not_know_is_refused_and_counted_by_a_process_that_never_compared_its_clock(
+    off: Callable[[timedelta], None],
+) -> None:
+    browser, counted = Client(raise_request_exception=False), []
+    for move in (lambda: None, lambda: off(timedelta(seconds=5))):
+        move()
+        answer = browser.get("/login/", headers={"host": "evil.example"})
+        assert (answer.status_code, answer.json()["code"]) == (400, "unknown_host")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT coalesce(sum(count), 0) FROM stranger_counts WHERE kind = 'unknown_host'")
+            counted.append(int(cursor.fetchone()[0]))
+    assert counted == [1, 1], "nobody can say in which minute the second came"
 
 
 @pytest.mark.loopback
