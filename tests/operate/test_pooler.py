@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import configparser
 import contextlib
 import hashlib
-import os
-import shutil
 import signal
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx2
 import psycopg
@@ -25,108 +19,52 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 
+from audit.actions import Action
 from audit.context import SYSTEM
-from entitlements import tasks
+from audit.models import Event
+from entitlements import addresses, tasks
+from entitlements.edge.writer import Writer
 from entitlements.feed import changes
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
+from entitlements.keys import signing
 from entitlements.node.feed import Feed
+from entitlements.node.refusals import Closed
 from entitlements.people import people
+from entitlements.tokens import issuing
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.reviews.pack import seal
 from governance.reviews.pack.models import EvidencePack
-from scripts.devservers import Account, free_port
 from tests import databases, make
-from tests.architecture import tree
 from tests.attacks.web import web
 from tests.audit.make import Archive
 from tests.entitlements.edge import worlds as oauth
 from tests.entitlements.gateway import scripted, world
 from tests.entitlements.gateway.world import Gateway
+from tests.entitlements.tokens import nodes
 from tests.governance import companies
 from tests.governance.reviews import worlds as reviews
 from tests.journeys.test_queue_faults import due
+from tests.operate.pgbouncer import PROGRAM, SHARED, Pooler, pgbouncer
 
-PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-SHARED = 4
-"""Connections for all processes together, so that they do share them."""
 _LEFT_BEHIND = """
 SELECT current_setting('synchronous_commit'), current_setting('statement_timeout'),
        current_setting('default_transaction_read_only'),
        ARRAY(SELECT channel FROM pg_listening_channels() AS channel WHERE channel !~ '^mandate_probe_')
+"""
+_LENT = """
+SELECT count(*) FROM pg_stat_activity
+WHERE usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()
+"""
+_CUT_WHO_WAITS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE usename = current_user AND datname = current_database() AND wait_event_type = 'Lock'
 """
 pytestmark = [
     pytest.mark.loopback,
     pytest.mark.slow,
     pytest.mark.skipif(PROGRAM is None, reason="there is no pgbouncer: install it (apt-get install pgbouncer)"),
 ]
-
-
-def documented() -> configparser.ConfigParser:
-    """Return the configuration that the documentation shows."""
-    page = (tree.ROOT / "docs/operate/scaling.md").read_text(encoding="utf-8")
-    shown = configparser.ConfigParser(interpolation=None)
-    shown.read_string(page.partition("```ini\n")[2].partition("```")[0])
-    return shown
-
-
-@dataclass
-class Pooler:
-    """PgBouncer in front of this process's database."""
-
-    port: int
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def address(self) -> str:
-        """Where the role that serves connects."""
-        parts = urlsplit(databases.addresses().app)
-        login = parts.netloc.rpartition("@")[0]
-        return parts._replace(netloc=f"{login}@127.0.0.1:{self.port}", path="/mandate").geturl()
-
-
-@contextlib.contextmanager
-def pgbouncer() -> Iterator[Pooler]:
-    """Run PgBouncer until the block ends, as an ordinary user: it refuses root."""
-    account, server, port = Account(), urlsplit(databases.addresses().app), free_port()
-    with tempfile.TemporaryDirectory(prefix="mandate-pooler-") as made:
-        folder = Path(made)
-        config = documented()
-        where = f"host={server.hostname} port={server.port} dbname={databases.here()}"
-        config["databases"] = {"mandate": where, "by_session": f"{where} pool_mode=session"}
-        config["pgbouncer"].update(
-            {
-                "listen_addr": "127.0.0.1",
-                "listen_port": str(port),
-                "unix_socket_dir": "",
-                "auth_file": str(folder / "userlist.txt"),
-                "default_pool_size": str(SHARED),
-            }
-        )
-        (folder / "userlist.txt").write_text(f'"{server.username}" "{server.password}"\n')
-        with (folder / "pgbouncer.ini").open("w") as file:
-            config.write(file)
-        for path in (folder, *folder.iterdir()):
-            os.chown(path, account.uid, account.gid)
-        log = folder / "log"
-        with log.open("wb") as out:
-            process = account.popen([str(PROGRAM), str(folder / "pgbouncer.ini")], stdout=out, stderr=out)
-        pooler = Pooler(port, process, log)
-        try:
-            world.wait_until(lambda: answers(pooler))
-            yield pooler
-        finally:
-            process.send_signal(signal.SIGCONT)
-            process.terminate()
-            process.wait(10)
-
-
-def answers(pooler: Pooler) -> bool:
-    assert pooler.process.poll() is None, pooler.log.read_text()
-    with contextlib.suppress(psycopg.OperationalError), psycopg.connect(pooler.address):
-        return True
-    return False
 
 
 @pytest.fixture(scope="module")
@@ -147,13 +85,15 @@ def pooler(database: None) -> Iterator[Pooler]:  # noqa: ARG001
 def node(pooler: Pooler) -> Iterator[Gateway]:
     """Run a gateway that uses the pooler for everything but its feed."""
     direct = databases.addresses().app
-    with world.gateway("node-pooled", DATABASE_URL=pooler.address, FEED_DATABASE_URL=direct) as running:
+    pooled = {"DATABASE_URL": pooler.address, "ISSUE_DATABASE_URL": pooler.issuers}
+    with world.gateway("node-pooled", FEED_DATABASE_URL=direct, **pooled) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def console(pooler: Pooler, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with web(tmp_path_factory.mktemp("web") / "log", DATABASE_URL=pooler.address) as address:
+def console(pooler: Pooler, node: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    log = tmp_path_factory.mktemp("web") / "log"
+    with web(log, DATABASE_URL=pooler.address, RELAY_URL=node.base) as address:
         yield address
 
 
@@ -166,15 +106,8 @@ def upstream() -> Iterator[scripted.Scripted]:
 @pytest.fixture
 def here_pooled(pooler: Pooler) -> Iterator[None]:
     """Let this process use the pooler too."""
-    direct = connections["default"]
-    parts = urlsplit(pooler.address)
-    row = {**direct.settings_dict, "HOST": "127.0.0.1", "PORT": str(parts.port), "NAME": "mandate"}
-    connections["default"] = pooled = type(direct)(row, "default")
-    try:
+    with pooler.for_this_process():
         yield
-    finally:
-        pooled.close()
-        connections["default"] = direct
 
 
 class Remote:
@@ -188,7 +121,7 @@ class Remote:
         return httpx2.post(f"{self.base}{path}", content=body.encode(), headers=sent, timeout=20)
 
 
-def issuing(here: world.World, base: str) -> oauth.World:
+def trusted(here: world.World, base: str) -> oauth.World:
     """Give the world's agent a client that can sign, and trust a company sign-in, so that `base` issues tokens."""
     stub_key, client_key = oauth.new_key("stub"), oauth.new_key("c1")
     client, _ = make.client(here.agent, "pooled-client", jwks=oauth.key_set(client_key))
@@ -199,6 +132,8 @@ def issuing(here: world.World, base: str) -> oauth.World:
         algorithms=["ES256"],
     )
     people.link_identity(here.person, issuer, "u-alice", by=SYSTEM)
+    for path in (addresses.IDP, addresses.issuer_path(here.system.slug)):
+        signing.ensure(path)
     remote: Any = Remote(base)
     return oauth.World(
         *(here.person, here.agent, client, here.system, here.entitlement, here.grant, issuer),
@@ -219,7 +154,7 @@ def test_tokens_calls_revocations_and_jobs_work_through_a_transaction_pooler(
 ) -> None:
     here = world.build(upstream.url)
     ana = make.analyst()
-    token = issuing(here, console).access_token()
+    token = trusted(here, console).access_token()
     assert [code_of(node.call(here, token)) for _ in range(3)] == [""] * 3
 
     signed_in = {"Authorization": f"Bearer {people.make_api_token(ana, 'laptop', by=SYSTEM)}"}
@@ -253,6 +188,70 @@ def test_a_call_is_refused_in_time_while_the_pooler_stalls_and_the_node_heals(
         pooler.process.send_signal(signal.SIGCONT)
     world.wait_until(lambda: code_of(node.call(other, unknown)) == "", 10)
     assert [code_of(node.call(*each)) for each in ((here, known), (other, unknown))] == ["", ""]
+
+
+def refusal(producer: UUID) -> list[Any]:
+    return issuing.refuse(nodes.event(Action.TOKEN_REFUSED, code="no_grant"), producer)
+
+
+def numbers() -> dict[UUID, list[int]]:
+    """Return the numbers of what was recorded, in order, by producer."""
+    found = dict[UUID, list[int]]()
+    for producer, number in Event.objects.order_by("sequence").values_list("producer", "sequence"):
+        found.setdefault(producer, []).append(number)
+    return found
+
+
+def test_issuers_number_what_they_write_whichever_connection_they_are_lent(pooler: Pooler) -> None:
+    databases.empty()
+    lines, writes = 2 * SHARED, 16 * SHARED
+
+    async def issue() -> None:
+        writer = Writer(pooler.issuers, lines=lines)
+        try:
+            for _ in range(2):
+                answers = [writer.write(refusal, 1) for _ in range(writes)]
+                assert {each.outcome for each in await asyncio.gather(*answers)} == {issuing.Outcome.REFUSED}
+        finally:
+            await writer.close()
+
+    asyncio.run(issue())
+    with psycopg.connect(databases.addresses().issue) as connection:
+        lent = connection.execute(_LENT).fetchone()
+    assert lent is not None
+    assert 1 < lent[0] <= SHARED, "fewer connections than lines: so they were lent in turn"
+    found = numbers()
+    assert (len(found), sum(map(len, found.values()))) == (lines, 2 * writes)
+    assert all(each == [*range(1, len(each) + 1)] for each in found.values())
+
+
+def test_a_write_whose_connection_ends_behind_the_pooler_is_in_doubt_and_its_producer_ends(pooler: Pooler) -> None:
+    databases.empty()
+
+    def is_cut() -> bool:
+        with psycopg.connect(databases.addresses().issue, autocommit=True) as role:
+            return role.execute(_CUT_WHO_WAITS).rowcount == 1
+
+    async def issue() -> None:
+        writer = Writer(pooler.issuers, lines=1)
+        try:
+            await writer.write(refusal, 1)
+            async with await psycopg.AsyncConnection.connect(databases.addresses().owner) as holder:
+                await holder.execute("SELECT FROM producers FOR UPDATE")
+                cut = asyncio.create_task(writer.write(refusal, 1))
+                await asyncio.to_thread(world.wait_until, is_cut)
+                with pytest.raises(Closed):
+                    await cut
+            await writer.write(refusal, 1)
+        finally:
+            await writer.close()
+
+    asyncio.run(asyncio.wait_for(issue(), 20))
+    marker = Event.objects.get(action=Action.PRODUCER_ENDED)
+    found = numbers()
+    assert found.pop(marker.producer) == [1, 2], "the end of the one before, and then what was asked for"
+    assert {str(producer): each for producer, each in found.items()} == {marker.detail["producer"]: [1]}
+    assert (marker.detail["committed"], marker.detail["attempted"]) == (1, 2)
 
 
 @pytest.mark.parametrize(("name", "hears"), [("mandate", False), ("by_session", True)])
