@@ -6,6 +6,7 @@ import base64
 import json
 import time
 import uuid
+from urllib.parse import urlencode
 
 import pytest
 from joserfc.jws import serialize_compact
@@ -113,8 +114,16 @@ def test_a_disabled_client_is_named_in_the_record_because_it_proved_itself(world
     assert worlds.refusals()[-1].code == "client_disabled"
 
 
-def test_get_and_other_content_types_are_refused(world: World) -> None:
-    assert world.http.get("/idp/token").status_code == 405
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "PROPFIND"])
+@pytest.mark.parametrize("endpoint", ["token", "introspect", "revoke"])
+def test_every_endpoint_takes_post_alone_and_says_so(world: World, endpoint: str, method: str) -> None:
+    for issuer in ("/idp", "/as/time"):
+        answer = world.http.generic(method, f"{issuer}/{endpoint}", urlencode(world.exchange_form()))
+        assert (answer.status_code, answer["Allow"]) == (405, "POST")
+        assert not answer.content if method == "HEAD" else answer.json()["code"] == "method_not_allowed"
+
+
+def test_other_content_types_are_refused(world: World) -> None:
     answer = world.post("/idp/token", "{}", content_type="application/json")
     assert answer.error == (400, "invalid_request", "malformed_form")
 

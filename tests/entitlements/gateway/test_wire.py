@@ -340,6 +340,11 @@ def test_every_address_says_what_it_allows_where_it_refuses_a_method(node: Gatew
         "/access/v1/evaluation": "POST",
         "/access/v1/evaluations": "POST",
         f"/gw/{slug}/mcp": "POST",
+        **{
+            f"{issuer}/{name}": "POST"
+            for issuer in ("/idp", f"/as/{slug}")
+            for name in ("token", "introspect", "revoke")
+        },
     }
     for address, methods in allowed.items():
         answer = httpx2.put(f"{node.base}{address}", timeout=20)
