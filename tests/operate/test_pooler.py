@@ -84,9 +84,12 @@ def pooler(database: None) -> Iterator[Pooler]:  # noqa: ARG001
 @pytest.fixture(scope="module")
 def node(pooler: Pooler) -> Iterator[Gateway]:
     """Run a gateway that uses the pooler for everything but its feed."""
-    direct = databases.addresses().app
-    pooled = {"DATABASE_URL": pooler.address, "ISSUE_DATABASE_URL": pooler.issuers}
-    with world.gateway("node-pooled", FEED_DATABASE_URL=direct, **pooled) as running:
+    with world.gateway(
+        "node-pooled",
+        DATABASE_URL=pooler.address,
+        ISSUE_DATABASE_URL=pooler.issuers,
+        FEED_DATABASE_URL=databases.addresses().app,
+    ) as running:
         yield running
 
 
