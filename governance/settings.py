@@ -67,7 +67,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "governance.console.middleware.ClientAddressMiddleware",  # first: all others read where a request comes from
-    "governance.hosts.KnownHostMiddleware",
+    "governance.operations.hosts.KnownHostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -49,7 +50,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def company() -> Company:
     """A company in which one request was approved, one cancelled, one denied, and its grant was used and revoked."""
-    found = companies.found.__wrapped__()  # made now: one that is put back has events that wait for long
+    found: Company = inspect.unwrap(companies.found)()  # made now: one that is put back has events that wait for long
     ended = approve(found, found.ask("now"))
     token(found, ended)
     call(found, ended)
