@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 STACK := $(PYTHON) scripts/devstack.py run --fast --
 PYTEST := $(PYTHON) -m pytest
-WORKERS ?= 2
+WORKERS ?= 3
 
 # Tests and the demo start many a Python, and each would compile the product and its packages again, half of its time.
 unexport PYTHONDONTWRITEBYTECODE
