@@ -33,6 +33,12 @@ def keep_our_logging(**_: Any) -> None:  # noqa: ANN401 - celery's
     """Let Celery set up no logging: Django's settings already write each line as JSON."""
 
 
+@signals.worker_ready.connect
+def make_missing_keys(**_: Any) -> None:  # noqa: ANN401 - celery's
+    """Look at the signing keys once a worker is up: a new installation issues tokens before the first sweep."""
+    app.send_task("entitlements.tasks.rotate_signing_keys")
+
+
 @signals.heartbeat_sent.connect
 def show_that_the_worker_is_alive(**_: Any) -> None:  # noqa: ANN401 - celery's
     """Touch the file of the health check every two seconds, while the worker reaches the queue."""

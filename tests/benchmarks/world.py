@@ -22,7 +22,7 @@ from entitlements.catalog import systems
 from entitlements.catalog.models import Entitlement, System
 from entitlements.clients.models import Client
 from entitlements.grants import batches
-from entitlements.keys import jws
+from entitlements.keys import jws, signing
 from entitlements.people import people
 from entitlements.people.models import Person, Role
 from entitlements.trusted_issuers.models import TrustedIssuer
@@ -51,6 +51,8 @@ def tokens() -> dict[str, Any]:
     agent, system = make.agent("assistant"), make.system("time")
     client, secret = make.client(agent, "assistant-client", auth=Client.Auth.CLIENT_SECRET_BASIC)
     make.grant(agent, make.entitlement(system, make.tool(system, "get"), scope="time:read"), people=persons)
+    for path in (addresses.IDP, addresses.issuer_path(system.slug)):
+        signing.ensure(path)
     return {
         "client": client.client_id,
         "secret": secret,
