@@ -143,7 +143,7 @@ def _delete_rows(admin: psycopg.Connection) -> list[str]:
 
     Their files end empty, as truncated: rows of the next test come in the order in which they are written.
 
-    Returns the tables that still hold rows: what nobody may delete from and what has grown.
+    Returns the tables that still hold rows: those from which no role may delete, and those that have grown.
     """
     filled = _filled_tables(admin)
     kept = admin.execute(

@@ -31,9 +31,9 @@ from entitlements.edge.door import Received
 from entitlements.edge.used_here import UsedHere
 from entitlements.keys import signing
 from entitlements.node.refusals import Closed
-from entitlements.tokens import ending, issuing
-from entitlements.tokens.ending import Ending
-from entitlements.tokens.issuing import Answer, Basis, Claim, Claims, Outcome, TokenRow
+from entitlements.tokens import issue_token, revoke_tokens
+from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, Outcome, TokenRow
+from entitlements.tokens.revoke_tokens import TokenRevocation
 from entitlements.upstream import egress
 
 
@@ -80,16 +80,16 @@ class OwnTransaction:
         moved, basis = basis.decided, replace(basis, decided=datetime.now(UTC))
         if abs((moved - basis.decided).total_seconds()) < 1:
             basis = replace(basis, decided=moved)
-        written = write(issuing.PSYCOPG, issuing.mint(basis, row, event, uuid4(), claims))
+        written = write(issue_token.PSYCOPG, issue_token.mint(basis, row, event, uuid4(), claims))
         if moved != basis.decided and written.outcome is Outcome.ISSUED:
             _move(row, moved)
         return written
 
-    async def end(self, what: Ending, event: Draft, proof: Claim | None) -> Answer:
-        return write(ending.PSYCOPG, ending.parameters(what, event, uuid4(), proof))
+    async def end(self, what: TokenRevocation, event: Draft, proof: Claim | None) -> Answer:
+        return write(revoke_tokens.PSYCOPG, revoke_tokens.parameters(what, event, uuid4(), proof))
 
     async def refuse(self, event: Draft, proof: Claim | None) -> bool:
-        written = write(issuing.PSYCOPG, issuing.refuse(event, uuid4(), Claims(proof=proof)))
+        written = write(issue_token.PSYCOPG, issue_token.refuse(event, uuid4(), Claims(proof=proof)))
         return written.outcome is not Outcome.REPLAYED
 
     async def count_stranger(self, kind: str, source: str) -> None:
@@ -159,7 +159,7 @@ def _move(row: TokenRow, moved: datetime) -> None:
 def write(statement: str, values: list[Any]) -> Answer:
     with closed(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, values)
-        return issuing.answer(cursor.fetchone())
+        return issue_token.answer(cursor.fetchone())
 
 
 OUTSIDE = OwnTransaction()

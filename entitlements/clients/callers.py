@@ -182,7 +182,7 @@ def _subjects(columns: tuple[Any, ...]) -> list[FeedSubject]:
 
 
 def _subjects_at(rows: Rows) -> list[FeedSubject]:
-    """Name whom a client at a system is about; a name that means nobody there is asked for again each time."""
+    """Name whom a client at a system is about; a name that no client has there is asked for again each time."""
     return [("system_id", rows[0][0]), *_subjects(rows[0][7:])] if rows[0][7] is not None else []
 
 

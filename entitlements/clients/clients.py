@@ -306,7 +306,7 @@ def disabled_by(client_id: str) -> set[str]:
 @transaction.atomic
 def name_at(client: Client, system: System, foreign_id: str, *, by: Principal) -> ClientAlias:
     """Say under which identifier a system's authorization server knows the client (EMA-I-10)."""
-    # Whoever has this name here is known by it there no longer.
+    # The client that has this name here is known by it there no longer.
     namesake = Client.objects.filter(client_id=foreign_id).exclude(pk=client.pk).first()
     both = [client, *([namesake] if namesake else [])]
     locks.exclusive(*((Lock.CLIENT, each.pk) for each in both))

@@ -1,4 +1,4 @@
-"""How a rule gets its facts: by one small interface, whoever runs it.
+"""How a rule gets its facts: by one small interface, in both lanes.
 
 On the edge a node answers it from its pool and from what it keeps in memory, exact to the change feed
 (`entitlements/node/reads.py`). In Django the connection and transaction of the caller answers it

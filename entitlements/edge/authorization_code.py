@@ -27,7 +27,7 @@ from entitlements.feed.locks import Lock
 from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
 from entitlements.tokens.issue import NotIssued
-from entitlements.tokens.issuing import Basis, Outcome, TokenRow
+from entitlements.tokens.issue_token import Basis, Outcome, TokenRow
 
 from . import door, refusals
 from .door import Attempt

@@ -16,7 +16,7 @@ from entitlements.clients import callers, clients
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.keys import jws, public_keys
-from entitlements.tokens.issuing import Claim
+from entitlements.tokens.issue_token import Claim
 
 from . import forms, refusals
 from .door import Attempt

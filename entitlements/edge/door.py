@@ -22,7 +22,7 @@ from entitlements.errors import DomainError
 from entitlements.gateway.http import JSON, Answer, Header, encode
 from entitlements.node.refusals import Closed
 from entitlements.tokens.issue import NotIssued
-from entitlements.tokens.issuing import Claim, Claims, Outcome
+from entitlements.tokens.issue_token import Claim, Claims, Outcome
 
 from . import forms, refusals
 from .outside import Outside, RequestReads

@@ -21,7 +21,7 @@ from entitlements.sessions import sessions
 from entitlements.tokens import issue as rules
 from entitlements.tokens import tokens
 from entitlements.tokens.issue import Candidates, NewToken, NotIssued, SignIn, TokenRequest
-from entitlements.tokens.issuing import Basis, BegunSession, Outcome, TokenRow
+from entitlements.tokens.issue_token import Basis, BegunSession, Outcome, TokenRow
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
 

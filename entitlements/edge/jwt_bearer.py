@@ -16,7 +16,7 @@ from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
 from entitlements.tokens import id_tokens, tokens
 from entitlements.tokens.issue import RedeemedToken, SignIn, Subject, TokenRequest
-from entitlements.tokens.issuing import Claim
+from entitlements.tokens.issue_token import Claim
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer

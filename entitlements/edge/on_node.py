@@ -9,9 +9,9 @@ from django.conf import settings
 from audit.draft import Draft
 from entitlements.node.node import Node, database_address
 from entitlements.node.reads import NodeReads
-from entitlements.tokens import ending, issuing
-from entitlements.tokens.ending import Ending
-from entitlements.tokens.issuing import Answer, Basis, Claim, Claims, Outcome, TokenRow
+from entitlements.tokens import issue_token, revoke_tokens
+from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, Outcome, TokenRow
+from entitlements.tokens.revoke_tokens import TokenRevocation
 from entitlements.upstream import egress
 
 from .rate_limits import RateLimits
@@ -62,20 +62,20 @@ class OnNode:
         """Write a token with its event. Raises Closed."""
         self._node.check_open()
         events = 2 if row.begins else 1
-        return await self._writer.write(lambda producer: issuing.mint(basis, row, event, producer, claims), events)
+        return await self._writer.write(lambda producer: issue_token.mint(basis, row, event, producer, claims), events)
 
-    async def end(self, what: Ending, event: Draft, proof: Claim | None) -> Answer:
+    async def end(self, what: TokenRevocation, event: Draft, proof: Claim | None) -> Answer:
         """Write the end of tokens with its event. Raises Closed."""
         return await self._writer.write(
-            lambda producer: ending.parameters(what, event, producer, proof), 1, ending.PSYCOPG
+            lambda producer: revoke_tokens.parameters(what, event, producer, proof), 1, revoke_tokens.PSYCOPG
         )
 
     async def refuse(self, event: Draft, proof: Claim | None) -> bool:
         """Record a refusal, durable when this returns; False when the client's assertion was used before."""
         claims = Claims(proof=proof)
-        answer = await self._writer.write(lambda producer: issuing.refuse(event, producer, claims), 1)
+        answer = await self._writer.write(lambda producer: issue_token.refuse(event, producer, claims), 1)
         return answer.outcome is not Outcome.REPLAYED
 
     async def count_stranger(self, kind: str, source: str) -> None:
-        """Count a failure of somebody whom we do not know."""
+        """Count a failure of an unknown caller."""
         self._node.strangers.count(kind, source)

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from audit.draft import Draft
 from entitlements.decisions.reads import Reads
-from entitlements.tokens.ending import Ending
-from entitlements.tokens.issuing import Answer, Basis, Claim, Claims, TokenRow
+from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, TokenRow
+from entitlements.tokens.revoke_tokens import TokenRevocation
 
 
 class RequestReads(Reads, Protocol):
@@ -53,7 +53,7 @@ class Outside(Protocol):
         """Write a token with its event."""
         ...
 
-    async def end(self, ending: Ending, event: Draft, proof: Claim | None) -> Answer:
+    async def end(self, ending: TokenRevocation, event: Draft, proof: Claim | None) -> Answer:
         """Write the end of tokens with its event."""
         ...
 
@@ -62,5 +62,5 @@ class Outside(Protocol):
         ...
 
     async def count_stranger(self, kind: str, source: str) -> None:
-        """Count a failure of somebody whom we do not know."""
+        """Count a failure of an unknown caller."""
         ...

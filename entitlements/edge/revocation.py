@@ -17,8 +17,8 @@ from entitlements.gateway.http import Answer
 from entitlements.keys import in_use, jws
 from entitlements.node.refusals import Closed
 from entitlements.tokens import tokens
-from entitlements.tokens.ending import Ending
-from entitlements.tokens.issuing import Outcome
+from entitlements.tokens.issue_token import Outcome
+from entitlements.tokens.revoke_tokens import TokenRevocation
 
 from . import client_authentication, door, introspection
 from .door import Attempt
@@ -61,7 +61,7 @@ async def _revoke(attempt: Attempt, issuer_path: str, typ: str, caller: Caller) 
         links = [f"token:{jti}" for jti in living] + caller.links
         event = draft.draft(Action.TOKEN_REVOKED, by=caller.principal, about=links, reason=_REASON)
         lock = locks.number(Lock.TOKEN, issued.jti)
-        ending = Ending(clock.now(), caller.pk, _REASON, issued.jti, living, lock)
+        ending = TokenRevocation(clock.now(), caller.pk, _REASON, issued.jti, living, lock)
         if await _is_written(attempt, ending, event):
             return DONE
     raise Closed(Code.FEED_UNKNOWN)
@@ -73,11 +73,11 @@ async def _end_opaque(attempt: Attempt, caller: Caller) -> Answer:
         attempt.use_up_here()
         return DONE
     event = draft.draft(Action.TOKEN_REVOKED, by=caller.principal, about=caller.links, reason=_REASON)
-    await _is_written(attempt, Ending(clock.now(), caller.pk, _REASON, opaque=row[0]), event)
+    await _is_written(attempt, TokenRevocation(clock.now(), caller.pk, _REASON, opaque=row[0]), event)
     return DONE
 
 
-async def _is_written(attempt: Attempt, ending: Ending, event: Draft) -> bool:
+async def _is_written(attempt: Attempt, ending: TokenRevocation, event: Draft) -> bool:
     answer = await attempt.outside.end(ending, event, None if attempt.is_used_up else attempt.proof)
     door.check_used(attempt, answer.outcome)
     if attempt.proof is not None and answer.outcome is Outcome.REVOKED:

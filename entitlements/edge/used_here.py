@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from audit import clock
-from entitlements.tokens.issuing import MARGIN, Claim
+from entitlements.tokens.issue_token import MARGIN, Claim
 
 MOST_KEPT: Final = 100_000
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any, Final
@@ -19,8 +20,8 @@ from audit import batch
 from audit.draft import Draft
 from entitlements.codes import Code
 from entitlements.node.refusals import Closed
-from entitlements.tokens import issuing
-from entitlements.tokens.issuing import Answer, Producer
+from entitlements.tokens import issue_token
+from entitlements.tokens.issue_token import Answer, Producer
 
 LINES: Final = 4
 """Statements under way at a time: PostgreSQL groups their commits."""
@@ -47,7 +48,7 @@ class _Line:
         connection = await self._connect()
         while self._ended:
             marker = self._ended[0]
-            await self._run(connection, issuing.PSYCOPG, lambda producer, at=marker: issuing.refuse(at, producer), 1)  # type: ignore[misc]
+            await self._run(connection, issue_token.PSYCOPG, functools.partial(issue_token.refuse, marker), 1)
             self._ended.pop(0)
         return await self._run(connection, statement, parameters, events)
 
@@ -74,10 +75,10 @@ class _Line:
         except BaseException:
             await self._lose(events)
             raise
-        answer = issuing.answer(row or ())
+        answer = issue_token.answer(row or ())
         try:
             self._producer.take(answer, events)
-        except issuing.OutOfOrder as why:
+        except issue_token.OutOfOrder as why:
             logger.exception("issuer_out_of_order")
             await self._lose(0)
             raise Closed(Code.RECORD_UNAVAILABLE) from why
@@ -112,7 +113,7 @@ class Writer:
             self._free.put_nowait(line)
         self._waiting = 0
 
-    async def write(self, parameters: Parameters, events: int, statement: str = issuing.PSYCOPG) -> Answer:
+    async def write(self, parameters: Parameters, events: int, statement: str = issue_token.PSYCOPG) -> Answer:
         """Write; `events` is how many the statement numbers when it succeeds. Raises Closed.
 
         A request that is cancelled does not cut the statement short: a client who leaves must not put a write in doubt.

@@ -77,7 +77,7 @@ def exclusive(*keys: Key) -> None:
 
 
 def try_exclusive(keys: Iterable[Key]) -> list[Key]:
-    """Hold alone those of the keys that nobody else holds at this moment, and return them. Waits for nothing."""
+    """Hold alone those of the keys that no other transaction holds, and return them. Waits for nothing."""
     return _take(_TRIED, keys)
 
 

@@ -17,7 +17,7 @@ KINDS: Final = frozenset({EVERYTHING, *(name.removesuffix("_id") for name in mod
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A row by its table's name and its primary key, with the lock that whoever changes it holds alone.
+    """A row by its table's name and its primary key, with the lock that each change of it holds alone.
 
     `lock` is None for what others guard: it can only be named beside what changed.
     """

@@ -1,7 +1,7 @@
 """What one request reads on a node (`entitlements/decisions/reads.py`): from memory first, and anew when it is refused.
 
-A refusal is final only on facts that were read after the request arrived: whoever refuses looks at `is_from_memory`,
-and asks again with `fresh()`.
+A refusal is final only on facts that were read after the request arrived: an endpoint that refuses looks at
+`is_from_memory`, and asks again with `fresh()`.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def end(issuer: TrustedIssuer, *, by: Principal, reason: str) -> TrustedIssuer:
 
 
 def _note(issuer: TrustedIssuer) -> None:
-    """Tell the nodes; a new issuer is nobody else's to lock yet."""
+    """Tell the nodes; no other transaction can hold the lock of a new issuer yet."""
     locks.exclusive((Lock.TRUSTED_ISSUER, issuer.pk))
     changes.note(subjects.trusted_issuer(issuer.pk))
 

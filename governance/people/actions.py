@@ -13,7 +13,7 @@ from entitlements.people_sources import people_files, sources
 from entitlements.people_sources.models import PeopleSource
 
 
-def _check(source: PeopleSource, *, by: Principal) -> list[str]:  # noqa: ARG001 - a look, which nobody is recorded for
+def _check(source: PeopleSource, *, by: Principal) -> list[str]:  # noqa: ARG001 - a look records no actor
     return sources.check(source)
 
 

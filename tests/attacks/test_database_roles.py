@@ -7,7 +7,7 @@ import pytest
 from psycopg import errors
 
 from audit import roles as grants
-from entitlements.tokens.issuing import Outcome
+from entitlements.tokens.issue_token import Outcome
 from tests.audit import make
 from tests.databases import Addresses
 from tests.entitlements.tokens import nodes

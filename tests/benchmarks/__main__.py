@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 
-from tests.benchmarks import gateway, issuing, lists, measure, processes, reviews, revoke, stage, tokens
+from tests.benchmarks import gateway, issue, lists, measure, processes, reviews, revoke, stage, tokens
 
 BENCHES = ("decision", "gateway", "tokens", "revoke", "lists", "reviews")
 FLEET = 100_000
@@ -51,7 +51,7 @@ def main() -> None:
             reviews.run(ready, int(reviews.AGENTS * scale) or 40, rounds=8 if scale == 1 else 4)
     if "tokens" in chosen:
         with stage.ready() as ready:  # its company has names of its own
-            issuing.run(ready, calls=int(5_000 * scale) or 3, revocations=int(200 * scale) or 3)
+            issue.run(ready, calls=int(5_000 * scale) or 3, revocations=int(200 * scale) or 3)
     if {*chosen} - {"decision", "reviews"}:
         with stage.ready() as ready:
             made = ready.make("tokens")

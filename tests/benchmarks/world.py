@@ -27,7 +27,7 @@ from entitlements.people import people
 from entitlements.people.models import Person, Role
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
-from tests.benchmarks import issuing_calls, reviewing
+from tests.benchmarks import issue_calls, reviewing
 from tests.benchmarks.forms import BEARER, basic, leg_1
 from tests.edge import Browser
 from tests.governance.console import visits
@@ -198,6 +198,6 @@ def main() -> None:
         "count": reviewing.count,
         "answer-review": reviewing.answer,
         "close-review": reviewing.close,
-        "issue": issuing_calls.main,
+        "issue": issue_calls.main,
     }[sys.argv[1]](*sys.argv[2:])  # type: ignore[operator]  # each says in its signature what it wants
     json.dump(made, sys.stdout)

@@ -78,7 +78,7 @@ class Visitor:
             self.page.wait_for_timeout(30)  # each question keeps the browser busy
 
     def sign_in(self, login: str) -> None:
-        """Let somebody in who signed in a moment ago; by the page itself: `sign_in_by_keys` and `test_story`."""
+        """Let a person in who signed in a moment ago; by the page itself: `sign_in_by_keys` and `test_story`."""
         let_in(self.page, self.address, login)
 
     def sign_in_by_keys(self, login: str) -> None:
@@ -114,7 +114,7 @@ def complaints(page: Page, rules: Sequence[str] = RULES, kind: str = "tag", *, l
 
 
 def let_in(page: Page, address: str, login: str) -> None:
-    """Give a browser the session of somebody who signed in by password a moment ago."""
+    """Give a browser the session of a person who signed in by password a moment ago."""
     from entitlements.people.models import Person  # noqa: PLC0415 - the product can be imported only now
     from tests.governance.console import visits  # noqa: PLC0415
 

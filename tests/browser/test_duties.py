@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("co
 
 
 def _sign_in(hands: Mouse, address: str, login: str) -> None:
-    """Come home as somebody else; signing in by keys and by touch is the story's."""
+    """Come home as another person; signing in by keys and by touch is the story's."""
     leave(hands.page)
     let_in(hands.page, address, login)
     hands.page.goto(f"{address}/")

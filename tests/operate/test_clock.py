@@ -104,7 +104,7 @@ def test_a_host_that_we_do_not_know_is_refused_and_counted_by_a_process_that_nev
         with connection.cursor() as cursor:
             cursor.execute("SELECT coalesce(sum(count), 0) FROM stranger_counts WHERE kind = 'unknown_host'")
             counted.append(int(cursor.fetchone()[0]))
-    assert counted == [1, 1], "nobody can say in which minute the second came"
+    assert counted == [1, 1], "the minute of the second is not known"
 
 
 @pytest.mark.loopback

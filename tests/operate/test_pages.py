@@ -142,7 +142,7 @@ def served(deployment: Deployment) -> None:
     assert deployment.get("8000", "/login/", **{**console, "Host": "evil.example"})[0] == 400
     status, said = deployment.get("8000", "/idp/.well-known/openid-configuration", **console)
     assert status == 404 or json.loads(said)["issuer"].startswith("https://mandate.example")
-    # Nobody has to wait for the sweep: a worker that starts makes the keys that are missing.
+    # No client has to wait for the sweep: a worker that starts makes the keys that are missing.
     assert until(lambda: json.loads(deployment.get("8000", "/idp/jwks.json", **console)[1])["keys"], 10)
     for port, number in {"8000": "mandate_sealing_lag_seconds", "8001": "mandate_lease_age_seconds"}.items():
         assert deployment.get(port, "/metrics")[0] == 401

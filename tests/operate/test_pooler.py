@@ -31,7 +31,7 @@ from entitlements.keys import signing
 from entitlements.node.feed import Feed
 from entitlements.node.refusals import Closed
 from entitlements.people import people
-from entitlements.tokens import issuing
+from entitlements.tokens import issue_token
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.reviews.pack import seal
 from governance.reviews.pack.models import EvidencePack
@@ -194,7 +194,7 @@ def test_a_call_is_refused_in_time_while_the_pooler_stalls_and_the_node_heals(
 
 
 def refusal(producer: UUID) -> list[Any]:
-    return issuing.refuse(nodes.event(Action.TOKEN_REFUSED, code="no_grant"), producer)
+    return issue_token.refuse(nodes.event(Action.TOKEN_REFUSED, code="no_grant"), producer)
 
 
 def numbers() -> dict[UUID, list[int]]:
@@ -214,7 +214,7 @@ def test_issuers_number_what_they_write_whichever_connection_they_are_lent(poole
         try:
             for _ in range(2):
                 answers = [writer.write(refusal, 1) for _ in range(writes)]
-                assert {each.outcome for each in await asyncio.gather(*answers)} == {issuing.Outcome.REFUSED}
+                assert {each.outcome for each in await asyncio.gather(*answers)} == {issue_token.Outcome.REFUSED}
         finally:
             await writer.close()
 

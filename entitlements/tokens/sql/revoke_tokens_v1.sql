@@ -19,7 +19,7 @@ BEGIN
     IF NOT starts_with(p_event_head, '{"action":"token.revoked",') THEN
         RAISE EXCEPTION 'this function does not record such an event' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF p_named IS NOT NULL THEN  -- whoever redeems it at this moment is waited for
+    IF p_named IS NOT NULL THEN  -- a redemption under way is waited for
         PERFORM pg_advisory_xact_lock(p_lock);
         IF p_living IS DISTINCT FROM (SELECT array_agg(t.jti ORDER BY t.jti) FROM entitlements_issuedtoken t
                                        WHERE (t.jti = p_named OR t.parent = p_named) AND t.revoked_at IS NULL

@@ -99,7 +99,7 @@ STAYS: Mapping[str, str] = {
     "toolversion.tool_id": _PLACE,
 }
 ADDS: Mapping[str, str] = {
-    "entitlements_tool": "a tool that nobody has approved gives nothing",
+    "entitlements_tool": "a tool without an approval gives nothing",
     "entitlements_toolversion": "a version gives nothing until a tool has it as approved, which is noted of the tool",
 }
 """Tables of which a new row takes nothing away."""

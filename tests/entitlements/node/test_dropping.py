@@ -40,7 +40,7 @@ WHY: dict[str, Any] = {"by": SYSTEM, "reason": "for a test"}
 
 @dataclass
 class World:
-    """Two agents at two systems: one for alice at the mail, one for a group there; bob is in nobody's facts."""
+    """Two agents at two systems: one for alice at the mail, one for a group there; bob is in no agent's facts."""
 
     alice: Person
     bob: Person
@@ -97,7 +97,7 @@ async def done[T](act: Callable[[], T], node: Node) -> None:
 
     position = await asyncio.to_thread(taken)
     async with asyncio.timeout(5):
-        while node.feed.position < position:  # noqa: ASYNC110 - the feed reports it to nobody
+        while node.feed.position < position:  # noqa: ASYNC110 - the feed reports it to no caller
             await asyncio.sleep(0.005)
 
 
@@ -114,7 +114,7 @@ def write(kind: str, **columns: object) -> None:
 
 CASES: dict[str, tuple[Callable[[World], object], set[tuple[str, str]]]] = {
     "a person whom a grant serves": (lambda w: people.disable(w.alice, **WHY), {("reader", "mail")}),
-    "a person in nobody's facts": (lambda w: people.disable(w.bob, **WHY), set()),
+    "a person in no agent's facts": (lambda w: people.disable(w.bob, **WHY), set()),
     "a member of a group": (lambda w: people.leave_group(w.group, w.carol, **WHY), {("writer", "mail")}),
     "a new member": (lambda w: people.join_group(w.group, w.bob, **WHY), {("writer", "mail")}),
     "a sponsor": (lambda w: people.disable(w.writer.sponsor, **WHY), {("writer", "mail")}),
@@ -132,7 +132,7 @@ CASES: dict[str, tuple[Callable[[World], object], set[tuple[str, str]]]] = {
     "what the release before writes": (lambda _: write("vault", concerns_all=True), ALL),
     "what a newer release knows": (lambda w: write("token_family", agent_id=w.reader.pk), ALL),
     "a person who is not there": (lambda _: write("person", person_id=10**9), ALL),
-    "a grant of nobody": (lambda w: write("grant", grant_id=w.grant.pk), ALL),
+    "a grant without an agent": (lambda w: write("grant", grant_id=w.grant.pk), ALL),
 }
 
 

@@ -25,8 +25,8 @@ from entitlements.feed.locks import Lock
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
-from entitlements.tokens import issuing
-from entitlements.tokens.issuing import Answer, Basis, BegunSession, Claim, Claims, Producer, TokenRow
+from entitlements.tokens import issue_token
+from entitlements.tokens.issue_token import Answer, Basis, BegunSession, Claim, Claims, Producer, TokenRow
 from entitlements.tokens.models import IssuedToken, UsedAssertion
 from tests import make
 
@@ -86,27 +86,29 @@ class Node:
         now = clock.now()
         return BegunSession(sign_in, now, 3600, now + timedelta(hours=12), event(Action.SESSION_BEGUN))
 
-    def mint(self, basis: Basis | None = None, row: TokenRow | None = None, claims: Claims = issuing.NOTHING) -> Answer:
+    def mint(
+        self, basis: Basis | None = None, row: TokenRow | None = None, claims: Claims = issue_token.NOTHING
+    ) -> Answer:
         """Issue a token."""
         row = row or self.row()
         issued = event(Action.TOKEN_ISSUED, f"token:{row.jti}")
-        parameters = issuing.mint(basis or self.basis(), row, issued, self.producer.uuid, claims)
+        parameters = issue_token.mint(basis or self.basis(), row, issued, self.producer.uuid, claims)
         return self.call(parameters, events=2 if row.begins else 1)
 
-    def refuse(self, claims: Claims = issuing.NOTHING, code: str = "no_grant") -> Answer:
+    def refuse(self, claims: Claims = issue_token.NOTHING, code: str = "no_grant") -> Answer:
         """Record a refusal."""
         refused = event(Action.TOKEN_REFUSED, code=code)
-        return self.call(issuing.refuse(refused, self.producer.uuid, claims, client=self.client.pk))
+        return self.call(issue_token.refuse(refused, self.producer.uuid, claims, client=self.client.pk))
 
     def call(self, parameters: list[Any], events: int = 1) -> Answer:
         """Call the function, and note the number that the event got."""
         if self.raw is None:
             connection.ensure_connection()
         with psycopg.Cursor(self.raw or connection.connection) as cursor:
-            cursor.execute(issuing.PSYCOPG, parameters, prepare=True)
+            cursor.execute(issue_token.PSYCOPG, parameters, prepare=True)
             row = cursor.fetchone()
         assert row is not None
-        answer = issuing.answer(row)
+        answer = issue_token.answer(row)
         self.producer.take(answer, events)
         return answer
 

@@ -15,8 +15,8 @@ from django.db import connections
 from audit import clock
 from audit.models import Event
 from entitlements.sessions.models import Session
-from entitlements.tokens import issuing
-from entitlements.tokens.issuing import Answer, Claims, Outcome, Producer
+from entitlements.tokens import issue_token
+from entitlements.tokens.issue_token import Answer, Claims, Outcome, Producer
 from entitlements.tokens.models import IssuedToken, UsedAssertion
 from tests import databases
 from tests.audit import make as record
@@ -36,7 +36,9 @@ def beside(lanes: Lanes) -> Node:
     return Node(node.person, node.agent, node.client, node.grant, raw)
 
 
-def both(lanes: Lanes, first: tuple[issuing.TokenRow, Claims], second: tuple[issuing.TokenRow, Claims]) -> list[Answer]:
+def both(
+    lanes: Lanes, first: tuple[issue_token.TokenRow, Claims], second: tuple[issue_token.TokenRow, Claims]
+) -> list[Answer]:
     """Let a second node call while the first has written all but its event; returns both answers."""
     other = beside(lanes)
     assert other.raw is not None
@@ -64,7 +66,7 @@ def test_of_two_calls_that_begin_one_sessions_one_begins_it_and_the_other_keeps_
     node, mine, theirs = lanes.node, uuid4(), uuid4()
     rows = [node.row(session=session, begins=node.begins()) for session in (mine, theirs)]
     claims = Claims(proof=nodes.claim("p", "client:c"), assertion=nodes.claim("a"), used=nodes.used())
-    first, second = both(lanes, (rows[0], issuing.NOTHING), (rows[1], claims))
+    first, second = both(lanes, (rows[0], issue_token.NOTHING), (rows[1], claims))
     assert (first.outcome, first.session) == (Outcome.ISSUED, mine)
     assert (second.outcome, second.code, second.session) == (Outcome.BEHIND, "sign_in", mine)
     assert Session.objects.get().pk == mine
@@ -85,7 +87,7 @@ def test_a_connection_that_is_cut_during_a_call_leaves_nothing_and_its_number_is
     assert IssuedToken.objects.count() == 1
     assert not UsedAssertion.objects.exists()
     with psycopg.connect(databases.addresses().app, autocommit=True) as node.raw:
-        node.call(issuing.refuse(node.producer.end(1), node.producer.uuid))
+        node.call(issue_token.refuse(node.producer.end(1), node.producer.uuid))
         assert node.mint(claims=claims).outcome is Outcome.ISSUED
         node.producer = Producer(lost, committed=1)
         assert node.mint().sequence == 2, "who goes on under the old name meets no gap either"
@@ -109,7 +111,7 @@ def test_many_nodes_at_once_leave_a_record_in_which_the_verifier_finds_no_gap(la
     with ThreadPoolExecutor(NODES) as pool:
         list(pool.map(serve, together))
     for node in together[::2]:
-        node.call(issuing.refuse(node.producer.end(2), node.producer.uuid))
+        node.call(issue_token.refuse(node.producer.end(2), node.producer.uuid))
     for node in together:
         assert node.raw is not None
         node.raw.close()
@@ -127,5 +129,5 @@ def test_a_node_sees_that_its_count_was_set_back(lanes: Lanes) -> None:
     node.mint()
     lanes.gate.execute("UPDATE producers SET sequence = 1 WHERE uuid = %s", [node.producer.uuid])
     lanes.gate.commit()
-    with pytest.raises(issuing.OutOfOrder):
+    with pytest.raises(issue_token.OutOfOrder):
         node.mint()

@@ -1,6 +1,6 @@
-"""Issue against whoever takes away, in every order in which the two can meet: each order is forced, not found by luck.
+"""Issue against an action that takes away, in each order in which the two can meet. Each is forced, not found by luck.
 
-`issue_token_v1` has no hook for this. It stops where somebody holds what it wants next: a lock at the head or at the
+`issue_token_v1` has no hook for this. It stops where the test holds what it wants next: a lock at the head or at the
 end of those that it was given, the claim of its assertion, the row of its producer. A test holds that, sees in
 PostgreSQL's own table of waits that the call has come so far, lets the other side run, and lets go.
 """
@@ -25,7 +25,7 @@ from entitlements.clients import clients
 from entitlements.feed import locks
 from entitlements.feed.locks import Key, Lock
 from entitlements.grants import grants
-from entitlements.tokens.issuing import Basis, Claims, Outcome
+from entitlements.tokens.issue_token import Basis, Claims, Outcome
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer

@@ -18,7 +18,7 @@ from entitlements.feed.models import Change
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
-from entitlements.tokens.issuing import Basis, Claims, Outcome
+from entitlements.tokens.issue_token import Basis, Claims, Outcome
 from entitlements.tokens.models import IssuedToken, UsedAssertion
 from tests import make, shared
 from tests.entitlements.tokens import nodes

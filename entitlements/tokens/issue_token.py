@@ -1,7 +1,7 @@
 """The node's side of `issue_token_v1`: its parameters from typed values, and what it answered. Without Django or I/O.
 
 A node holds one producer a connection. The database gives each event its number, and the node checks it: one that is
-not the next says that an event was taken out of the record, or was written by somebody else under this name.
+not the next says that an event was taken out of the record, or that another producer wrote under this name.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from audit.actions import Action
 from audit.models import Event, Pending
 from entitlements.clients.models import AuthorizationCode, OAuthAccessToken
 from entitlements.sessions.models import Session
-from entitlements.tokens import issuing
-from entitlements.tokens.issuing import Answer, Claims, Outcome, OutOfOrder, Producer
+from entitlements.tokens import issue_token
+from entitlements.tokens.issue_token import Answer, Claims, Outcome, OutOfOrder, Producer
 from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
 from tests import make, shared
 from tests.entitlements.tokens import nodes
@@ -50,7 +50,7 @@ def test_the_record_holds_the_canonical_bytes(world: Node) -> None:
     basis = world.basis()
     for number in range(1, 12):  # to a number of two digits
         row = world.row()
-        parameters = issuing.mint(basis, row, event, world.producer.uuid)
+        parameters = issue_token.mint(basis, row, event, world.producer.uuid)
         world.call(parameters)
         stored = Event.objects.get(producer=world.producer.uuid, sequence=number)
         assert stored.body == event.moved(basis.decided).body(world.producer.uuid, number)
@@ -120,7 +120,7 @@ def test_a_claim_is_kept_when_the_request_is_refused(world: Node) -> None:
     assert UsedAssertion.objects.count() == 2
     claim = UsedAssertion.objects.get(issuer="client:c")
     assert claims.proof is not None
-    assert (claim.jti, claim.expires_at) == ("p", claims.proof.expires + issuing.MARGIN)
+    assert (claim.jti, claim.expires_at) == ("p", claims.proof.expires + issue_token.MARGIN)
     assert world.mint(claims=replace(claims, proof=None)).outcome is Outcome.USED
     assert [event.code for event in nodes.recorded(world)] == ["no_grant", "assertion_replayed"]
 
@@ -168,7 +168,7 @@ def test_a_lost_producer_is_ended_by_a_marker_of_the_next() -> None:
     node = nodes.node()
     node.mint()
     lost = node.producer.uuid
-    node.call(issuing.refuse(node.producer.end(2), node.producer.uuid))
+    node.call(issue_token.refuse(node.producer.end(2), node.producer.uuid))
     (marker,) = nodes.recorded(node)
     assert (marker.action, marker.outcome, marker.sequence) == ("producer.ended", "unknown", 1)
     assert marker.detail == {"producer": str(lost), "committed": 1, "attempted": 3}
@@ -185,7 +185,7 @@ def test_a_number_that_was_not_due_is_seen(number: int) -> None:
 @pytest.mark.parametrize("which", ["event", "used", "begun"])
 def test_an_event_of_another_kind_is_not_recorded(world: Node, which: str) -> None:
     wrong = nodes.event(Action.GRANT_ISSUED)
-    parameters = issuing.mint(world.basis(), world.row(), nodes.event(Action.TOKEN_ISSUED), world.producer.uuid)
+    parameters = issue_token.mint(world.basis(), world.row(), nodes.event(Action.TOKEN_ISSUED), world.producer.uuid)
     head = {"event": -10, "used": -6, "begun": -2}[which]
     parameters[head], parameters[head + 1] = wrong.halves(world.producer.uuid)
     with pytest.raises(psycopg.errors.InvalidParameterValue), transaction.atomic():

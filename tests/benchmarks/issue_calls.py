@@ -21,8 +21,8 @@ from audit.context import SYSTEM
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
-from entitlements.tokens import issuing
-from entitlements.tokens.issuing import Basis, Outcome, TokenRow
+from entitlements.tokens import issue_token
+from entitlements.tokens.issue_token import Basis, Outcome, TokenRow
 from tests import make
 from tests.entitlements.tokens import nodes
 from tests.entitlements.tokens.nodes import Node
@@ -72,8 +72,8 @@ def _seconds(schedule: Path) -> float:
 
 def _issue(raw: psycopg.Connection[Any], basis: Basis, row: TokenRow, producer: UUID) -> None:
     row = replace(row, jti=uuid4())
-    parameters = issuing.mint(basis, row, nodes.event(Action.TOKEN_ISSUED, f"token:{row.jti}"), producer)
-    answer = issuing.answer(raw.execute(issuing.PSYCOPG, parameters, prepare=True).fetchone() or ())
+    parameters = issue_token.mint(basis, row, nodes.event(Action.TOKEN_ISSUED, f"token:{row.jti}"), producer)
+    answer = issue_token.answer(raw.execute(issue_token.PSYCOPG, parameters, prepare=True).fetchone() or ())
     if answer.outcome is not Outcome.ISSUED:
         raise RuntimeError(str(answer))
 

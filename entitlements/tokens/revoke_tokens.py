@@ -9,7 +9,7 @@ from uuid import UUID
 
 from audit.draft import Draft
 
-from .issuing import MARGIN, Claim
+from .issue_token import MARGIN, Claim
 
 _TYPES: Final = (
     *("uuid", "uuid[]", "bigint", "bigint", "bigint", "timestamptz", "text"),
@@ -20,7 +20,7 @@ PSYCOPG: Final = f"SELECT * FROM revoke_tokens_v1({', '.join(f'%s::{kind}' for k
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class TokenRevocation:
     """What a client ends: the token that it `named`, with all that live of it and its children, or an `opaque` one.
 
     `living` is in the order of the ids; `lock` is the number of the lock on the named token.
@@ -35,7 +35,7 @@ class Ending:
     opaque: int | None = None
 
 
-def parameters(what: Ending, event: Draft, producer: UUID, proof: Claim | None) -> list[Any]:
+def parameters(what: TokenRevocation, event: Draft, producer: UUID, proof: Claim | None) -> list[Any]:
     """Return the parameters of a call. Raises BadEvent."""
     return [
         what.named,
