@@ -80,7 +80,7 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
         moment, auth_time = clock.now(), _auth_time(pending)
         attempt.about = [*caller.links, f"person:{pending.login}"]
         await _check_rights(attempt, caller, code, pending, moment)
-        check(pending, attempt.form, verifier, moment)
+        check(pending, attempt.form, verifier)
         answer = await _write(attempt, caller, code, pending, auth_time, moment, key)
         if answer is not None:
             return answer
@@ -88,16 +88,17 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
     raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), list(attempt.about))
 
 
-def check(pending: PendingCode, form: Mapping[str, str], verifier: str, moment: datetime) -> None:
-    """Check what the client sends against what its code was made for. Pure. Raises Refused."""
+def check(pending: PendingCode, form: Mapping[str, str], verifier: str) -> None:
+    """Check what the client sends against what its code was made for; its end was checked with the rights. Pure.
+
+    Raises Refused.
+    """
     if "openid" not in pending.scope.split():  # no page makes such a code
         raise refusals.invalid_grant("The code is refused.", "code_refused")
     if not pending.challenge:
         raise refusals.invalid_grant("Challenge not found", "code_refused")
     made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     if pending.method != "S256" or not hmac.compare_digest(made, pending.challenge):
-        raise refusals.invalid_grant("The code is refused.", "code_refused")
-    if not moment < pending.expires:
         raise refusals.invalid_grant("The code is refused.", "code_refused")
     if "redirect_uri" not in form and not pending.usual_uri:
         raise refusals.invalid_request("Missing redirect URI.", "code_refused")

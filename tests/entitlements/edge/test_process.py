@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -17,12 +19,15 @@ from pytest_django.plugin import DjangoDbBlocker
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.clients import clients
+from entitlements.edge import door, issuer
+from entitlements.edge.on_node import OnNode
 from entitlements.grants import grants
 from entitlements.keys import signing
-from entitlements.node.node import database_address
+from entitlements.node.node import Node, database_address
 from entitlements.tokens.models import IssuedToken
 from scripts.devservers import free_port
 from tests import databases, make
+from tests.edge import Browser as OtherNode
 from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import World
 from tests.entitlements.gateway import world as gateways
@@ -105,6 +110,25 @@ def test_a_node_whose_database_is_gone_answers_that_it_cannot(world: World) -> N
         statuses.append(world.exchange().status)
     assert statuses[-1] == 200
     assert set(statuses) <= {200, 503}
+
+
+def test_a_token_that_another_node_issued_in_a_new_session_is_active(world: World) -> None:
+    """A new session notes no change, so that what this node keeps of the agent does not know it."""
+    assert _inspected(world, world.access_token())["active"] is True
+    elsewhere = replace(world, http=OtherNode(enforce_csrf_checks=True))
+    jag = elsewhere.id_jag(subject_token=world.id_token(auth_time=int(time.time()) - 180))
+    token = str(elsewhere.redeem(jag).body["access_token"])
+    assert _inspected(world, token)["active"] is True
+
+
+def test_a_node_without_a_lease_publishes_nothing() -> None:
+    """A node that never followed the feed knows nothing that it may show, were it as constant as an address."""
+    asked = door.Received("GET", "/.well-known/oauth-authorization-server/idp", {}, b"", "")
+
+    async def answer() -> int:
+        return int((await issuer.answer(OnNode(Node()), asked)).status)
+
+    assert asyncio.run(answer()) == 503
 
 
 def test_a_person_signs_in_and_what_was_issued_dies_at_once(world: World) -> None:
