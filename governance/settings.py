@@ -13,8 +13,7 @@ BASE_DIR = Path(__file__).resolve().parents[1]
 
 # ------------------------------------------------------------------------------------------------- what we are
 
-DEBUG = env.flag("DEBUG")
-DEMO = env.flag("DEMO")
+DEBUG, DEMO = env.flag("DEBUG"), env.flag("DEMO")
 CONSOLE_URL = env.public_url("CONSOLE_URL", allow_http=DEMO)
 GATEWAY_URL = env.public_url("GATEWAY_URL", allow_http=DEMO)
 EDGE_URL = env.public_url(env.first_set("EDGE_URL", "CONSOLE_URL"), allow_http=DEMO)
@@ -72,6 +71,8 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "governance.operations.health.ClockMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "entitlements.oauth.documents.DocumentsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -84,7 +85,6 @@ MIDDLEWARE = [
     # Every view asks for a person unless it says `login_not_required`: a forgotten decorator then closes a door.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 

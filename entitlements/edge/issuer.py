@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Coroutine, Mapping
-from http import HTTPStatus
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from entitlements import addresses
-from entitlements.decisions.reads import Reads
+from entitlements.gateway import cors
 from entitlements.gateway.http import Answer
 from entitlements.node.refusals import Closed
 
 from . import door, introspection, metadata, revocation, token
 from .door import Endpoint, Received
+from .metadata import Document
 from .outside import Outside
 
 LARGEST_BODY: Final = 128 * 1024
@@ -34,18 +34,6 @@ _SYSTEM: Final[Mapping[str, Endpoint]] = {
     "revoke": revocation.system,
 }
 _FROM_BROWSERS: Final = frozenset({"token", "revoke"})
-_CORS: Final = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"WWW-Authenticate"),
-)
-_PREFLIGHT: Final = (
-    *_CORS,
-    (b"access-control-allow-methods", b"POST"),
-    (b"access-control-allow-headers", b"Authorization, Content-Type, DPoP, Traceparent, X-Request-ID"),
-    (b"access-control-max-age", b"600"),
-)
-
-type Document = Callable[[Reads], Coroutine[Any, Any, Mapping[str, Any] | None]]
 
 
 def document(path: str) -> Document | None:
@@ -82,15 +70,17 @@ async def answer(outside: Outside, received: Received) -> Answer:
     if (found := document(received.path)) is not None:
         try:
             outside.position()  # without a lease nothing that is kept may be shown
-            return metadata.answer(received.method, await found(outside.reads()))
+            return await metadata.answer(received.method, found, outside.reads())
         except Closed as error:
             return door.unavailable(error)
     issuer, slug, name = parts(received.path)
-    cors = _CORS if name in _FROM_BROWSERS else ()
-    if cors and received.method == "OPTIONS":
-        return Answer(HTTPStatus.NO_CONTENT, b"", _PREFLIGHT)
+    is_from_browsers = name in _FROM_BROWSERS
+    if is_from_browsers and received.method == "OPTIONS":
+        return cors.preflight(b"POST")
     if issuer == addresses.IDP:
         answered = await door.serve(outside, received, _IDP[name])
     else:
         answered = await door.serve(outside, received, _SYSTEM[name], system=slug)
-    return Answer(answered.status, answered.body, (*answered.headers, *cors)) if cors else answered
+    if not is_from_browsers:
+        return answered
+    return Answer(answered.status, answered.body, (*answered.headers, *cors.ANY_ORIGIN))

@@ -5,34 +5,39 @@ It stands on the issuers' own host and on the edge, by this one function; the en
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 from entitlements import addresses
 from entitlements.decisions.reads import Reads
-from entitlements.gateway.http import JSON, Answer, encode
+from entitlements.gateway import cors
+from entitlements.gateway.http import JSON, NO_STORE, Answer, encode
 from entitlements.keys import in_use, jws, signing
 
 from . import authorization_code, client_authentication, client_credentials, exchange, jwt_bearer
 
 GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
 _SYSTEM: Final = "SELECT id FROM entitlements_system WHERE slug = %s"
-_READING: Final = frozenset({"GET", "HEAD"})
-_ANY_ORIGIN: Final = (b"access-control-allow-origin", b"*")
+READING: Final = frozenset({"GET", "HEAD"})
+CACHED: Final = (b"cache-control", f"public, max-age={signing.JWKS_SECONDS}".encode())
+"""What stands in an answer that others may keep."""
+_ALLOW: Final = b"GET, HEAD"
+
+type Document = Callable[[Reads], Coroutine[Any, Any, Mapping[str, Any] | None]]
 
 
-def answer(method: str, document: Mapping[str, Any] | None) -> Answer:
-    """Answer a request for a document; None where there is none."""
-    if method not in _READING:
-        return Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"", ((b"allow", b"GET, HEAD"),))
+async def answer(method: str, find: Document, reads: Reads) -> Answer:
+    """Answer a request for a document, in either lane."""
+    if method == "OPTIONS":
+        return cors.preflight(_ALLOW)
+    if method not in READING:
+        return Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"", ((b"allow", _ALLOW), *cors.ANY_ORIGIN))
+    document = await find(reads)
     if document is None:
-        body, status, caching = encode({"error": "not_found"}), HTTPStatus.NOT_FOUND, "no-store"
-    else:
-        is_kept = document.get("keys") != []  # the first key is made with the system, or by the sweep
-        body, status = encode(document), HTTPStatus.OK
-        caching = f"public, max-age={signing.JWKS_SECONDS}" if is_kept else "no-store"
-    return Answer(status, body, (JSON, (b"cache-control", caching.encode()), _ANY_ORIGIN))
+        return Answer(HTTPStatus.NOT_FOUND, encode({"error": "not_found"}), (JSON, NO_STORE, *cors.ANY_ORIGIN))
+    is_cached = document.get("keys") != []  # the first key is made with the system, or by the sweep
+    return Answer(HTTPStatus.OK, encode(document), (JSON, CACHED if is_cached else NO_STORE, *cors.ANY_ORIGIN))
 
 
 async def idp(reads: Reads) -> Mapping[str, Any]:

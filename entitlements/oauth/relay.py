@@ -49,7 +49,10 @@ def forward(request: HttpRequest, **_: str) -> HttpResponse:
 def response(answer: Answer) -> HttpResponse:
     """Return an answer of the edge as one of Django's."""
     headers = {name.decode("latin-1").title(): value.decode("latin-1") for name, value in answer.headers}
-    return HttpResponse(answer.body, status=answer.status, headers=headers)
+    made = HttpResponse(answer.body, status=answer.status, headers=headers)
+    if "Content-Type" not in headers:
+        del made["Content-Type"]  # which Django gives to whatever has none
+    return made
 
 
 def _ask(request: HttpRequest) -> Answer:

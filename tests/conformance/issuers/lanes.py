@@ -67,11 +67,12 @@ class DjangoLane:
     commits = False
 
     def __init__(self) -> None:
-        self.browser = Browser(enforce_csrf_checks=True, raise_request_exception=False)
+        self.begin()
 
     def begin(self) -> None:
-        """Forget the key sets that were fetched; Django caches nothing else."""
+        """Forget the key sets that were fetched, and the documents, which the middleware keeps."""
         issuers.forget()
+        self.browser = Browser(enforce_csrf_checks=True, raise_request_exception=False)
 
     def answer(self, request: Request) -> Response:
         """Answer one request."""
@@ -107,8 +108,8 @@ class EdgeLane:
         self._django = DjangoLane()
 
     def begin(self) -> None:
-        """Forget the key sets that were fetched; nothing else is cached over the connection of a test."""
-        issuers.forget()
+        """Forget what the other lane does; nothing else is cached over the connection of a test."""
+        self._django.begin()
 
     def answer(self, request: Request) -> Response:
         """Answer one request."""

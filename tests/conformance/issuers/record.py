@@ -1,4 +1,4 @@
-"""Write the record anew, then read the difference: `python -m tests.conformance.issuers.record`.
+"""Write what is answered otherwise, then read the difference: `python -m tests.conformance.issuers.record`.
 
 Names of families, as arguments, write these alone.
 """

@@ -66,7 +66,11 @@ def _answers(family: str) -> dict[str, Answer]:
     if not file_of(family).exists():
         return {}
     (_, usual), *lines = (json.loads(line) for line in file_of(family).read_text().splitlines())
-    return {key: {**usual, **answer} for key, answer, *_ in lines if isinstance(answer, dict)}
+    return {
+        key: {**usual, **answer, "left": answer.get("left", {})}
+        for key, answer, *_ in lines
+        if isinstance(answer, dict)
+    }
 
 
 def _write(family: str, answers: Mapping[str, Answer], lines: list[list[str]]) -> None:

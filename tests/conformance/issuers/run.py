@@ -34,6 +34,8 @@ def rolled_back(cases: Iterable[Case], lane: Lane, world: World) -> Iterator[tup
             _change(case.state, lane, world)
             yield case.name, _answer(case, request, scene, lane)
             transaction.set_rollback(True)
+        if case.state:
+            lane.begin()
         settings.RATE_LIMITS["tokens"] = 0
         world.known, world.times, world.public = known, times, public
 

@@ -1,4 +1,4 @@
-"""The edge answers each case as recorded. `python -m tests.conformance.issuers.record` writes the record anew."""
+"""The edge answers each case as recorded. `python -m tests.conformance.issuers.record` writes what changed."""
 
 from __future__ import annotations
 
