@@ -131,7 +131,7 @@ def resource_of(attempt: Attempt, target: Target) -> str:
 async def _identity(attempt: Attempt, caller: Caller) -> Assertion:
     """Check the subject token, an ID token of ours or of a trusted issuer, and find its person."""
     try:
-        return await _check(attempt, jws.read(attempt.form["subject_token"]), caller)
+        return await _check(attempt, jws.recall(attempt.form["subject_token"]), caller)
     except jws.BadToken as error:
         raise refusals.invalid_grant(error.message, str(error.code)) from error
 

@@ -40,7 +40,7 @@ async def id_jag(
     claims = tokens.id_jag_claims(
         token_request, new, name_there=name_there, resource=resource, signed_in=signed_in, trace=attempt.trace
     )
-    return jws.sign(claims, key, tokens.ID_JAG_TYP), new
+    return in_use.signed(claims, key, tokens.ID_JAG_TYP), new
 
 
 async def access_token(
@@ -51,7 +51,7 @@ async def access_token(
     key = await in_use.signer(attempt.reads, target.issuer_path)
     new = await issue(attempt, token_request, key)
     claims = tokens.access_token_claims(token_request, new, resource=resource, signed_in=signed_in)
-    return jws.sign(claims, key, tokens.ACCESS_TOKEN_TYP), new
+    return in_use.signed(claims, key, tokens.ACCESS_TOKEN_TYP), new
 
 
 async def to_client(

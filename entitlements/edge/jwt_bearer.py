@@ -100,7 +100,7 @@ def access_token_answer(token: str, seconds: int, granted: tuple[str, ...], reso
 
 
 async def _check(attempt: Attempt, caller: Caller, target: Target, name: str) -> CheckedAssertion:
-    unverified = jws.read(attempt.form["assertion"])
+    unverified = jws.recall(attempt.form["assertion"])
     if unverified.typ != tokens.ID_JAG_TYP:  # before anything is verified: other types will be other doors (EMA-R-16)
         raise jws.BadToken("The assertion's typ is not that of an ID-JAG.")
     ours = unverified.claims.get("iss") == addresses.issuer(addresses.IDP)
