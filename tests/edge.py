@@ -38,12 +38,26 @@ from entitlements.upstream import egress
 
 
 class Reads(OwnConnection):
-    """Reads what is there now, and says so."""
+    """Reads what is there now, but assumes what a node would."""
 
-    is_from_memory = False
+    def __init__(self, *, is_fresh: bool = False) -> None:
+        self.is_fresh, self.is_from_memory = is_fresh, False
 
     def fresh(self) -> Reads:
-        return self
+        return Reads(is_fresh=True)
+
+    def may_assume(self) -> bool:
+        self.is_from_memory |= not self.is_fresh
+        return not self.is_fresh
+
+    def known(self, *_: Any) -> None:
+        """Know nothing without reading it."""
+
+    def learn(self, *what: Any) -> None:
+        """Keep nothing."""
+
+    def learn_session(self, *what: Any) -> None:
+        """Keep nothing."""
 
     async def rows(self, statement: str, values: Any = ()) -> Any:
         with closed():

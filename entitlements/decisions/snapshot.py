@@ -177,7 +177,7 @@ class AgentFacts:
     systems: Mapping[str, Status]
     tools: Mapping[tuple[str, str], ToolFacts]
     lines: Mapping[tuple[str, str, str | None], tuple[Line, ...]]
-    sessions: Mapping[str, SessionFacts] = field(default_factory=dict)
+    sessions: dict[str, SessionFacts] = field(default_factory=dict)
     dead_tokens: AbstractSet[str] = frozenset()
     owner_until: float = math.inf
     agent_until: float = math.inf

@@ -131,7 +131,7 @@ def resource_of(attempt: Attempt, target: Target) -> str:
 async def _identity(attempt: Attempt, caller: Caller) -> Assertion:
     """Check the subject token, an ID token of ours or of a trusted issuer, and find its person."""
     try:
-        return await _check(attempt, jws.read(attempt.form["subject_token"]), caller)
+        return await _check(attempt, jws.recall(attempt.form["subject_token"]), caller)
     except jws.BadToken as error:
         raise refusals.invalid_grant(error.message, str(error.code)) from error
 
@@ -169,14 +169,18 @@ async def _verified(
 
 async def _own_person(attempt: Attempt, claims: Mapping[str, Any]) -> Subject:
     """Find the person that one of our own ID tokens is about."""
-    asked = [jws.text(claims, "sub")]
-    rows = await attempt.reads.kept(_PERSON, asked, lambda rows: [("person_id", rows[0][0])])
-    if not rows:
+    found = await person_of_login(attempt, jws.text(claims, "sub"))
+    if found is None:
         raise refusals.invalid_grant("No person is known under this subject.", "person_unknown")
-    pk, login, is_active, valid_after = rows[0]
-    subject = Subject(pk, login, is_active)
+    subject, valid_after = found
     _check_after(claims, subject, valid_after)
     return subject
+
+
+async def person_of_login(attempt: Attempt, login: str) -> tuple[Subject, datetime | None] | None:
+    """Find the person who has a login now, and after which moment their sign-ins count."""
+    rows = await attempt.reads.kept(_PERSON, [login], lambda rows: [("person_id", rows[0][0])])
+    return (Subject(*rows[0][:3]), rows[0][3]) if rows else None
 
 
 async def person_of(attempt: Attempt, issuer: issuers.ActiveIssuer, claims: Mapping[str, Any]) -> Subject:

@@ -19,13 +19,13 @@ from entitlements.decisions.verdicts import Effect, Issue, Verdict
 from entitlements.keys import in_use, jws
 from entitlements.sessions import sessions
 from entitlements.tokens import issue as rules
-from entitlements.tokens import tokens
+from entitlements.tokens import issue_token, tokens
 from entitlements.tokens.issue import Candidates, NewToken, NotIssued, SignIn, TokenRequest
 from entitlements.tokens.issue_token import Basis, BegunSession, Outcome, TokenRow
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
 
-from . import door
+from . import door, sign_in_session
 from .door import Attempt
 
 _ATTEMPTS: Final = 4
@@ -37,8 +37,10 @@ async def id_jag(
     """Issue an ID-JAG to the person's agent; what is passed is said at `tokens.id_jag_claims`."""
     key = await in_use.signer(attempt.reads, addresses.IDP)
     new = await issue(attempt, token_request, key)
-    claims = tokens.id_jag_claims(token_request, new, name_there=name_there, resource=resource, signed_in=signed_in)
-    return jws.sign(claims, key, tokens.ID_JAG_TYP), new
+    claims = tokens.id_jag_claims(
+        token_request, new, name_there=name_there, resource=resource, signed_in=signed_in, trace=attempt.trace
+    )
+    return in_use.signed(claims, key, tokens.ID_JAG_TYP), new
 
 
 async def access_token(
@@ -49,7 +51,7 @@ async def access_token(
     key = await in_use.signer(attempt.reads, target.issuer_path)
     new = await issue(attempt, token_request, key)
     claims = tokens.access_token_claims(token_request, new, resource=resource, signed_in=signed_in)
-    return jws.sign(claims, key, tokens.ACCESS_TOKEN_TYP), new
+    return in_use.signed(claims, key, tokens.ACCESS_TOKEN_TYP), new
 
 
 async def to_client(
@@ -75,17 +77,22 @@ async def issue(attempt: Attempt, token_request: TokenRequest, key: jws.Key) -> 
 
     Nothing is changed when it raises. The caller signs, in its own time: the row is what makes a token live.
     """
+    continued: UUID | None = None
     for _ in range(_ATTEMPTS):
         moment = clock.now()
         found = await rules.candidates(attempt.reads, token_request)
-        session = await rules.session_of(attempt.reads, token_request)
+        session = continued or await sign_in_session.find(attempt, token_request)
         verdict = await rules.verdict(attempt.reads, token_request, session, moment.timestamp())
         if verdict.issue is None:
             raise NotIssued(verdict, token_request.links)
         if set(found.grants) >= {UUID(grant) for grant in verdict.issue.grants}:
-            new = await _write(attempt, token_request, verdict.issue, found, session, moment, key)
+            new, continued = await _write(attempt, token_request, verdict.issue, found, session, moment, key)
             if new is not None:
                 return new
+            if continued is not None and session is None:
+                continue  # nothing else has changed: another node began the session
+        if attempt.reads.is_from_memory:
+            break  # the door begins the whole request again, on facts of now
         attempt.read_again()
     raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), token_request.links)
 
@@ -98,8 +105,11 @@ async def _write(
     session: UUID | None,
     moment: datetime,
     key: jws.Key,
-) -> NewToken | None:
-    """Write the token; None when what was decided on is no longer so."""
+) -> tuple[NewToken | None, UUID | None]:
+    """Write the token; None when what was decided on is no longer so.
+
+    Beside it stands the session that the sign-in had already, where one would have begun.
+    """
     jti, begins = uuid4(), None
     if session is None and token_request.sign_in is not None and token_request.subject is not None:
         session = uuid4()
@@ -119,9 +129,11 @@ async def _write(
     event = _event(token_request, issued, row)
     answer = await attempt.outside.mint(basis, row, event, door.claims_of(attempt, token_request.links))
     if answer.outcome is Outcome.ISSUED:
-        return NewToken(jti, issued.scopes, int(moment.timestamp()), issued.expires, session)
+        if begins is not None and session is not None:
+            sign_in_session.learn(attempt, token_request, session, begins, basis.position, moment)
+        return NewToken(jti, issued.scopes, int(moment.timestamp()), issued.expires, session), None
     door.check_used(attempt, answer.outcome)
-    return None
+    return None, answer.session if answer.code == issue_token.OTHER_SESSION else None
 
 
 def _basis(

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from audit.draft import Draft
-from entitlements.decisions.reads import Reads
+from entitlements.decisions.reads import About, Reads, Rows, Values
+from entitlements.decisions.snapshot import SessionFacts
 from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, TokenRow
 from entitlements.tokens.revoke_tokens import TokenRevocation
 
@@ -23,6 +24,22 @@ class RequestReads(Reads, Protocol):
 
     def fresh(self) -> RequestReads:
         """Return reads for the same request that take nothing from memory."""
+        ...
+
+    def may_assume(self) -> bool:
+        """Whether a fact may be taken from elsewhere than the database, as from memory; notes that one was."""
+        ...
+
+    def known(self, statement: str, values: Values) -> Rows | None:
+        """Return the rows that are kept, without waiting; None where they are not."""
+        ...
+
+    def learn(self, statement: str, values: Values, rows: Rows, about: About, position: int) -> None:
+        """Keep rows that this process wrote itself, on facts of that position of the feed."""
+        ...
+
+    def learn_session(self, agent: str, session: str, facts: SessionFacts) -> None:
+        """Know a session that this process began."""
         ...
 
 

@@ -16,12 +16,13 @@ from uuid import UUID
 
 import psycopg
 
-from audit import batch
 from audit.draft import Draft
 from entitlements.codes import Code
 from entitlements.node.refusals import Closed
 from entitlements.tokens import issue_token
 from entitlements.tokens.issue_token import Answer, Producer
+
+from .libpq import Connection
 
 LINES: Final = 4
 """Statements under way at a time: PostgreSQL groups their commits."""
@@ -39,7 +40,7 @@ class _Line:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._connection: Connection | None = None
         self._producer = Producer()
         self._ended: list[Draft] = []
 
@@ -56,26 +57,22 @@ class _Line:
         """Disconnect."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(psycopg.Error, OSError):
-                await connection.close()
+            await connection.close()
 
-    async def _run(
-        self, connection: psycopg.AsyncConnection[Any], statement: str, parameters: Parameters, events: int
-    ) -> Answer:
+    async def _run(self, connection: Connection, statement: str, parameters: Parameters, events: int) -> Answer:
         values = parameters(self._producer.uuid)
         try:
             async with asyncio.timeout(COMMIT_WITHIN):
-                cursor = await connection.execute(statement, values, prepare=True)
-                row = await cursor.fetchone()
+                row = await connection.call(statement, values)
         except (psycopg.Error, TimeoutError) as why:
-            if isinstance(why, TimeoutError) or batch.is_farewell(why, connection):
+            if isinstance(why, TimeoutError) or connection.is_farewell(why):
                 await self._lose(events)
             logger.warning("issuer_write_failed", extra={"error": repr(why)})
             raise Closed(Code.RECORD_UNAVAILABLE) from why
         except BaseException:
             await self._lose(events)
             raise
-        answer = issue_token.answer(row or ())
+        answer = issue_token.answer(row)
         try:
             self._producer.take(answer, events)
         except issue_token.OutOfOrder as why:
@@ -88,16 +85,14 @@ class _Line:
         self._ended.append(self._producer.end(in_doubt))
         await self.close()
 
-    async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        if self._connection is not None and not batch.is_cut(self._connection):
+    async def _connect(self) -> Connection:
+        if self._connection is not None and not self._connection.is_cut:
             return self._connection
         if self._connection is not None:  # lost while idle: nothing is in doubt, but its life is over
             await self.close()
             self._producer = Producer()
         try:
-            self._connection = await psycopg.AsyncConnection.connect(
-                self._address, autocommit=True, connect_timeout=2, application_name="mandate-issuer"
-            )
+            self._connection = await Connection.connect(self._address, "mandate-issuer")
         except (psycopg.Error, OSError) as why:
             raise Closed(Code.RECORD_UNAVAILABLE) from why
         return self._connection
@@ -132,12 +127,17 @@ class Writer:
             await line.close()
 
     async def _write(self, parameters: Parameters, events: int, statement: str) -> Answer:
-        try:
-            async with asyncio.timeout(WAIT_WITHIN):
-                line = await self._free.get()
-        except TimeoutError as why:
-            raise Closed(Code.RECORD_UNAVAILABLE) from why
+        line = await self._take()
         try:
             return await line.call(statement, parameters, events)
         finally:
             self._free.put_nowait(line)
+
+    async def _take(self) -> _Line:
+        with contextlib.suppress(asyncio.QueueEmpty):
+            return self._free.get_nowait()
+        try:
+            async with asyncio.timeout(WAIT_WITHIN):
+                return await self._free.get()
+        except TimeoutError as why:
+            raise Closed(Code.RECORD_UNAVAILABLE) from why

@@ -3,15 +3,19 @@
 joserfc does the cryptography. It checks neither `typ` nor duplicate names nor finite numbers, and would read headers
 that let the sender choose the key, so the reading is ours: `read` refuses all of that, and `check` takes the algorithm
 from the key, never from the token (RFC 8725 sections 3.1, 3.10, 3.11).
+
+A token that comes again is taken apart and its signature checked once: what was proven by a key is kept under the
+token's SHA-256, never under itself. Which key counts, and the times, are looked at each time.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -29,12 +33,14 @@ LARGEST: Final = 16 * 1024
 _LARGEST_HEADER: Final = 2048
 _DEEPEST: Final = 12
 _LATEST: Final = 2**53
+MOST_PROVEN: Final = 10_000
 
 ALGORITHMS: Final = frozenset({"ES256", "ES384", "ES512", "EdDSA", "RS256", "PS256"})
 _REGISTRY: Final = JWSRegistry(algorithms=sorted(ALGORITHMS))
 # `x5t` names a certificate without carrying one; widely sent, never looked at.
 _HEADERS: Final = frozenset({"alg", "typ", "kid", "cty", "x5t", "x5t#S256"})
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
+_proven: dict[bytes, tuple[Mapping[str, Any], Mapping[str, Any], Key]] = {}
 
 
 class BadToken(DomainError):
@@ -50,8 +56,19 @@ class Unverified:
 
     header: Mapping[str, Any]
     claims: Mapping[str, Any]
-    signed: bytes
-    signature: bytes
+    token: str = field(repr=False)
+    proven_by: Key | None = None
+    """The key that was seen to have signed it; None before."""
+
+    @property
+    def signed(self) -> bytes:
+        """What the signature is over."""
+        return self.token.rpartition(".")[0].encode()
+
+    @property
+    def signature(self) -> bytes:
+        """The signature. Raises BadToken."""
+        return _decode(self.token.rpartition(".")[2])
 
     @property
     def kid(self) -> str | None:
@@ -95,11 +112,30 @@ def read(token: str) -> Unverified:
         raise BadToken("The token's header holds a member that is refused.")
     if not all(isinstance(value, str) for value in header.values()) or header.get("alg") not in ALGORITHMS:
         raise BadToken("The token's header is malformed, or names an algorithm that is refused.")
-    return Unverified(header, claims, signed.encode(), _decode(signature))
+    _decode(signature)
+    return Unverified(header, claims, token)
 
 
-def check(unverified: Unverified, key: Key) -> Mapping[str, Any]:
-    """Return the claims if `key` signed them with its own algorithm. Raises BadToken."""
+def recall(token: str) -> Unverified:
+    """Do as `read`. A token that was proven here is not taken apart again."""
+    proven = _proven.get(_digest(token)) if token.isascii() else None
+    return Unverified(proven[0], proven[1], token, proven[2]) if proven else read(token)
+
+
+def keep(unverified: Unverified, key: Key) -> None:
+    """Note that this key signed the token; the oldest notes go."""
+    while len(_proven) >= MOST_PROVEN:
+        del _proven[next(iter(_proven))]
+    _proven[_digest(unverified.token)] = unverified.header, unverified.claims, key
+
+
+def check(unverified: Unverified, key: Key, *, comes_again: bool = False) -> Mapping[str, Any]:
+    """Return the claims if `key` signed them with its own algorithm. Raises BadToken.
+
+    With `comes_again` a success is kept for `recall`.
+    """
+    if unverified.proven_by is key:
+        return unverified.claims
     if unverified.header["alg"] != key.algorithm:
         raise BadToken("The token names another algorithm than its key is for.")
     try:
@@ -108,6 +144,8 @@ def check(unverified: Unverified, key: Key) -> Mapping[str, Any]:
         raise BadToken("The token's key is not for checking signatures.") from error
     if not fits:
         raise BadToken("The token's signature does not fit.")
+    if comes_again:
+        keep(unverified, key)
     return unverified.claims
 
 
@@ -123,9 +161,15 @@ def choose(unverified: Unverified, keys: Iterable[Key]) -> Key:
 
 def sign(claims: Mapping[str, Any], key: Key, typ: str) -> str:
     """Return the claims as a compact JWS with `alg`, `kid` and `typ` in its header."""
-    head = _encode({"alg": key.algorithm, "kid": key.kid, "typ": typ})
-    signed = _text(head) + b"." + _text(_encode(claims))
-    return (signed + b"." + _text(_REGISTRY.get_alg(key.algorithm).sign(signed, key.material))).decode()
+    return signed(claims, key, typ).token
+
+
+def signed(claims: Mapping[str, Any], key: Key, typ: str) -> Unverified:
+    """Do as `sign`; returns the token as `read` would."""
+    header = {"alg": key.algorithm, "kid": key.kid, "typ": typ}
+    text = _text(_encode(header)) + b"." + _text(_encode(claims))
+    token = text + b"." + _text(_REGISTRY.get_alg(key.algorithm).sign(text, key.material))
+    return Unverified(header, claims, token.decode())
 
 
 def moment(claims: Mapping[str, Any], name: str) -> float | None:
@@ -180,6 +224,10 @@ class TokenExpired(BadToken):
     """The token has expired."""
 
     code = Code.TOKEN_EXPIRED
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def _object(part: str) -> dict[str, Any]:

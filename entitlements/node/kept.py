@@ -57,12 +57,17 @@ class KeptRows:
             (found,), rows = await self._snapshots.query_many((_POSITION, ()), (statement, values))
             position = int(found[0])
             subjects = frozenset(about(rows)) if rows else frozenset()
-            passed = max((self._passed.get(subject, 0) for subject in subjects), default=0)
-            if generation == self._generation and position >= max(passed, self._passed_all):
+            if generation == self._generation and self._is_current(subjects, position):
                 if subjects:
                     self._keep(key, _KeptRows(rows, position, subjects))
                 return rows
         raise Closed(Code.FEED_UNKNOWN)
+
+    def learn(self, statement: str, values: Values, rows: Rows, about: About, position: int) -> None:
+        """Keep rows that this process wrote itself; `position` is how far the feed had come at least, then."""
+        subjects = frozenset(about(rows))
+        if self._is_current(subjects, position):
+            self._keep(_key(statement, values), _KeptRows(rows, position, subjects))
 
     def drop(self, subjects: Iterable[FeedSubject], seq: int) -> None:
         """Throw away what was read about any of these before the change `seq`."""
@@ -88,6 +93,10 @@ class KeptRows:
         self._of.clear()
         self._passed.clear()
         self._passed_all = 0
+
+    def _is_current(self, subjects: Iterable[FeedSubject], position: int) -> bool:
+        passed = max((self._passed.get(subject, 0) for subject in subjects), default=0)
+        return position >= max(passed, self._passed_all)
 
     def _keep(self, key: _Key, kept: _KeptRows) -> None:
         self._remove(key)

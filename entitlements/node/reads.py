@@ -7,7 +7,7 @@ A refusal is final only on facts that were read after the request arrived: an en
 from __future__ import annotations
 
 from entitlements.decisions.reads import About, Rows, Values
-from entitlements.decisions.snapshot import AgentFacts
+from entitlements.decisions.snapshot import AgentFacts, SessionFacts
 
 from .kept import KeptRows
 from .snapshots import Snapshots
@@ -23,6 +23,26 @@ class NodeReads:
     def fresh(self) -> NodeReads:
         """Return reads for the same request that take nothing from memory."""
         return NodeReads(self._snapshots, self._kept, is_fresh=True)
+
+    def may_assume(self) -> bool:
+        """Whether a fact may be taken from elsewhere than the database, as from memory; notes that one was."""
+        if not self._is_fresh:
+            self.is_from_memory = True
+        return not self._is_fresh
+
+    def known(self, statement: str, values: Values) -> Rows | None:
+        """Return the rows that are kept, without waiting; None where they are not."""
+        rows = None if self._is_fresh else self._kept.current(statement, values)
+        self.is_from_memory |= rows is not None
+        return rows
+
+    def learn(self, statement: str, values: Values, rows: Rows, about: About, position: int) -> None:
+        """Keep rows that this process wrote itself, on facts of that position of the feed."""
+        self._kept.learn(statement, values, rows, about, position)
+
+    def learn_session(self, agent: str, session: str, facts: SessionFacts) -> None:
+        """Know a session that this process began."""
+        self._snapshots.learn_session(agent, session, facts)
 
     async def rows(self, statement: str, values: Values = ()) -> Rows:
         """Return the rows as they are now."""

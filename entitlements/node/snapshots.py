@@ -18,7 +18,7 @@ import psycopg_pool
 from audit import batch, clock
 from entitlements.codes import Code
 from entitlements.decisions import facts
-from entitlements.decisions.snapshot import AgentFacts
+from entitlements.decisions.snapshot import AgentFacts, SessionFacts
 from entitlements.node.refusals import Closed
 from entitlements.words import Status
 
@@ -26,6 +26,7 @@ MOST_KEPT: Final = 20_000
 READ_WITHIN: Final = 2.0
 _MOST_TRIES: Final = 10
 _MOST_PASSED: Final = 100_000
+_MOST_SESSIONS: Final = 10_000
 _PERSON: Final = "SELECT is_active FROM entitlements_person WHERE login = %s"
 _BEGIN: Final = "BEGIN TRANSACTION READ ONLY"
 _END: Final = "COMMIT"
@@ -124,6 +125,13 @@ class Snapshots:
             status = Status.ACTIVE if rows[0][0] else Status.DISABLED
             held.facts.people = {**held.facts.people, login: status}
             self._of.setdefault(("person", login), set()).add(held)
+
+    def learn_session(self, agent: str, session: str, known: SessionFacts) -> None:
+        """Know a session that this process began. Facts read since then know it already, as it is now."""
+        for held in [*self._held.get(agent, {}).values()]:
+            held.facts.sessions.setdefault(session, known)
+            if len(held.facts.sessions) > _MOST_SESSIONS:  # most have ended: the database knows which
+                self._drop(held)
 
     async def query(self, statement: str, values: Values) -> Rows:
         """Run one read. Raises Closed (facts unknown) when the database does not answer in time."""

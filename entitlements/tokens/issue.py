@@ -43,9 +43,6 @@ WHERE g.agent_id = %(agent)s AND g.ended_at IS NULL AND CASE WHEN %(person)s::bi
                WHERE u.grant_id = g.id AND coalesce(u.person_id, m.person_id) = %(person)s) END
 GROUP BY g.id
 """
-_LATEST: Final = """
-SELECT id FROM entitlements_session WHERE client_id = %s AND sign_in_sha256 = %s ORDER BY started_at DESC LIMIT 1
-"""
 
 
 class NotIssued(DomainError):
@@ -217,16 +214,6 @@ async def candidates(reads: Reads, token_request: TokenRequest) -> Candidates:
     rows = await reads.kept(_CANDIDATES, known, lambda _: about)
     tools, groups = {tool for row in rows for tool in row[1]}, {group for row in rows for group in row[2]}
     return Candidates(tuple(row[0] for row in rows), tuple(sorted(tools)), tuple(sorted(groups)))
-
-
-async def session_of(reads: Reads, token_request: TokenRequest) -> UUID | None:
-    """Return the session that is named, or the latest of this sign-in, ended or not."""
-    if token_request.session is not None or token_request.sign_in is None:
-        return token_request.session
-    asked = [token_request.caller.pk, token_request.sign_in.digest]
-    about: list[FeedSubject] = [("client_id", token_request.caller.pk), ("agent_id", token_request.caller.agent_pk)]
-    rows = await reads.kept(_LATEST, asked, lambda rows: [*about, ("session_id", rows[0][0])])
-    return rows[0][0] if rows else None
 
 
 def locks_of(token_request: TokenRequest, found: Candidates, session: UUID | None) -> list[int]:

@@ -41,11 +41,18 @@ FROM entitlements_client c, entitlements_system y WHERE c.id = %s AND y.id = %s
 
 
 def id_jag_claims(
-    token_request: TokenRequest, new_token: NewToken, *, name_there: str, resource: str, signed_in: Mapping[str, Any]
+    token_request: TokenRequest,
+    new_token: NewToken,
+    *,
+    name_there: str,
+    resource: str,
+    signed_in: Mapping[str, Any],
+    trace: str,
 ) -> dict[str, Any]:
     """Return the claims of an ID-JAG (draft -04) for the system's authorization server and one resource of it.
 
     `name_there` is the client's identifier at that server (EMA-I-10); `signed_in` holds the claims about the sign-in.
+    `txn` (RFC 8417 section 2.2) is the trace that the redemption goes on with.
     """
     subject = token_request.subject.login if token_request.subject else ""
     audience = addresses.issuer(token_request.target.issuer_path)
@@ -53,6 +60,7 @@ def id_jag_claims(
         **_common(addresses.IDP, new_token, subject, audience, name_there),
         **_delegated(token_request.caller, new_token, signed_in),
         "resource": resource,
+        "txn": trace,
     }
 
 

@@ -97,7 +97,7 @@ async def check(unverified: jws.Unverified, issuer: ActiveIssuer, fetch: Fetch) 
     """Return the claims if a key of the issuer signed them. Raises BadToken, KeysUnreachable."""
     keys = await _fetched(issuer, unverified.kid, fetch) if issuer.jwks is None else _pinned(issuer.jwks)
     fitting = [key for key in keys if key.algorithm in issuer.algorithms]
-    return jws.check(unverified, jws.choose(unverified, fitting))
+    return jws.check(unverified, jws.choose(unverified, fitting), comes_again=True)
 
 
 def _about(rows: Rows) -> list[FeedSubject]:

@@ -121,12 +121,15 @@ def drive(
     connections: int,
     begin: int = 0,
     measured: Server | None = None,
+    database: Server | None = None,
 ) -> Times:
     """Do `count` operations, numbered from `begin`, and return their times and the CPU time of the server.
 
-    `measured` names another server whose CPU time counts, where the one that is called is not the one in question.
+    `measured` names another server whose CPU time counts, where the one that is called is not the one in question;
+    `database` the PostgreSQL whose time is kept beside it.
     """
-    watched = measured or server
-    before = watched.cpu()
+    watched = [measured or server, *([database] if database else [])]
+    before = [each.cpu() for each in watched]
     taken = asyncio.run(_drive(server, operation, count, connections, begin))
-    return Times(taken, watched.cpu() - before, count)
+    cpu, *rest = [each.cpu() - then for each, then in zip(watched, before, strict=True)]
+    return Times(taken, cpu, count, sum(rest))

@@ -13,12 +13,17 @@ from pathlib import Path
 
 @dataclass
 class Times:
-    """What one contender took: seconds of single operations, and its servers' core-seconds for `counted` of them."""
+    """What one contender took: seconds of single operations, and its servers' core-seconds for `counted` of them.
+
+    `database` are the core-seconds of PostgreSQL meanwhile, zero where they were not asked for.
+    """
 
     seconds: list[float] = field(default_factory=list)
     cpu: float = 0.0
     counted: int = 0
+    database: float = 0.0
     rounds: list[float] = field(default_factory=list)
+    rounds_with_database: list[float] = field(default_factory=list)
 
     def add(self, other: Times) -> None:
         """Take in another turn."""
@@ -27,6 +32,8 @@ class Times:
         self.counted += other.counted
         if other.cpu:
             self.rounds.append(other.counted / other.cpu)
+        if other.database:
+            self.rounds_with_database.append(other.counted / (other.cpu + other.database))
 
     def at(self, share: float) -> float:
         """Return the time in seconds that this share of the operations stayed within."""
@@ -37,6 +44,11 @@ class Times:
     def per_core_second(self) -> float:
         """Return operations for each core-second of the servers: the median of the turns."""
         return statistics.median(self.rounds) if self.rounds else 0.0
+
+    @property
+    def with_database(self) -> float:
+        """Return operations for each core-second of the servers and PostgreSQL: the median of the turns."""
+        return statistics.median(self.rounds_with_database) if self.rounds_with_database else 0.0
 
 
 def interleaved(contenders: Mapping[str, Callable[[], Times]], rounds: int) -> dict[str, Times]:
@@ -101,8 +113,12 @@ def missing(what: str, why: str) -> None:
 
 
 def served(title: str, found: Mapping[str, Times]) -> None:
-    """Print what servers did; the first is ours, and each ratio says how many times as much we do per core-second."""
+    """Print what servers did; the first is ours, and each ratio says how many times as much we do per core-second.
+
+    Where PostgreSQL's time was measured, the same stands beside it with that time counted on both sides.
+    """
     ours = next(iter(found.values()))
+    counted = ours.with_database > 0
     rows = [
         (
             name,
@@ -110,7 +126,9 @@ def served(title: str, found: Mapping[str, Times]) -> None:
             milliseconds(times.at(0.99)),
             f"{times.per_core_second:,.0f}",
             ratio(ours.per_core_second, times.per_core_second),
+            *((f"{times.with_database:,.0f}", ratio(ours.with_database, times.with_database)) if counted else ()),
         )
         for name, times in found.items()
     ]
-    table(title, ("", "p50", "p99", "per core-second", "ours / theirs"), rows)
+    more = ("with PostgreSQL's", "ours / theirs") if counted else ()
+    table(title, ("", "p50", "p99", "per core-second", "ours / theirs", *more), rows)

@@ -56,12 +56,12 @@ class Server:
         return f"http://{HOST}:{self.port}"
 
     def cpu(self) -> float:
-        """Return the core-seconds it has used so far, user and system."""
+        """Return the core-seconds it has used so far, user and system, with those of its workers that have ended."""
         spent = 0
         for pid in family(self.pid):
             with contextlib.suppress(OSError):
                 fields = _fields(Path(f"/proc/{pid}/stat"))
-                spent += int(fields[11]) + int(fields[12])
+                spent += sum(map(int, fields[11:15] if pid == self.pid else fields[11:13]))
         return spent / TICKS
 
     def resident(self) -> int:

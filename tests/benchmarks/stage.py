@@ -59,6 +59,14 @@ class Stage:
         assert found is not None
         return float(found[0])
 
+    def postgres(self) -> processes.Server:
+        """Return PostgreSQL as a server to be watched."""
+        with psycopg.connect(self.environment["ADMIN_DATABASE_URL"]) as connection:
+            found = connection.execute("SELECT pg_read_file('postmaster.pid')").fetchone()
+        assert found is not None
+        lines = str(found[0]).splitlines()  # its process, its folder, since when, its port
+        return processes.Server(int(lines[0]), int(lines[3]))
+
     def migrate(self) -> None:
         """Make the product's tables."""
         self._run("manage.py", "migrate", "--database", "owner", "--verbosity", "0")

@@ -22,18 +22,17 @@ from entitlements.catalog import systems
 from entitlements.catalog.models import Entitlement, System
 from entitlements.clients.models import Client
 from entitlements.grants import batches
-from entitlements.keys import jws, signing
+from entitlements.keys import signing
 from entitlements.people import people
 from entitlements.people.models import Person, Role
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 from tests.benchmarks import issue_calls, reviewing
-from tests.benchmarks.forms import BEARER, basic, leg_1
+from tests.benchmarks.forms import BEARER, STUB, basic, id_token, leg_1
 from tests.edge import Browser
 from tests.governance.console import visits
 
 PEOPLE = 20
-STUB = "https://sso.example.org"
 
 
 def tokens() -> dict[str, Any]:
@@ -59,6 +58,7 @@ def tokens() -> dict[str, Any]:
         "audience": addresses.issuer(addresses.issuer_path(system.slug)),
         "resource": addresses.resources(system)[0],
         "key": key,
+        "people": PEOPLE,
         "id_tokens": [_id_token(key, client.client_id, person.login) for person in persons],
     }
 
@@ -99,9 +99,7 @@ def _persons(prefix: str, count: int, issuer: TrustedIssuer) -> list[Person]:
 
 
 def _id_token(key: dict[str, Any], client_id: str, login: str) -> str:
-    now = int(time.time())
-    said = {"iss": STUB, "aud": client_id, "iat": now, "exp": now + 3600, "auth_time": now - 60, "sub": login}
-    return jws.sign(said, jws.Key("stub", "ES256", jwk.import_key(key)), "JWT")
+    return id_token(jwk.import_key(key), client_id, login, int(time.time()) - 60)
 
 
 def _both_legs(made: dict[str, Any]) -> list[str]:

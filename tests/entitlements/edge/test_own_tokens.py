@@ -15,8 +15,10 @@ from audit.models import Event
 from entitlements.catalog.models import System
 from entitlements.clients import clients
 from entitlements.clients.models import Client
-from entitlements.decisions import guardrails
-from entitlements.keys import signing
+from entitlements.decisions import guardrails, own_connection
+from entitlements.decisions.own_connection import READS
+from entitlements.keys import in_use, signing
+from entitlements.people.models import Person
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.tokens import presented, tokens
@@ -133,6 +135,28 @@ def test_one_trace_runs_from_the_exchange_to_the_redemption(world: World) -> Non
     world.redeem(jag)
     assert worlds.refusals()[-1].trace == trace
     assert set(IssuedToken.objects.values_list("trace", flat=True)) == {trace}
+
+
+def test_an_assertion_is_redeemed_for_the_person_it_was_issued_for_and_not_for_whoever_has_the_login_now(
+    world: World,
+) -> None:
+    """Its claims are taken for its row, until the write finds that a name in them means another."""
+    other, jag = make.person("other"), world.id_jag()
+    make.grant(world.agent, world.entitlement, people=[other])
+    for person, login in ((world.alice, "alice.before"), (other, "alice")):
+        Person.objects.filter(pk=person.pk).update(login=login)
+    answer = world.redeem(jag)
+    assert (answer.status, worlds.peek(answer.body["access_token"])["sub"]) == (200, "alice.before")
+    assert IssuedToken.objects.get(kind="access_token").person_id == world.alice.pk
+
+
+def test_an_assertion_without_a_trace_inside_is_redeemed_by_its_row(world: World) -> None:
+    """As one of the release before."""
+    jag = world.id_jag()
+    claims = {name: value for name, value in worlds.peek(jag).items() if name != "txn"}
+    old = own_connection.run(in_use.sign(READS, "idp", claims, tokens.ID_JAG_TYP))
+    assert world.redeem(old).status == 200
+    assert len(set(IssuedToken.objects.values_list("trace", flat=True))) == 1
 
 
 def test_an_issue_is_recorded_with_everything_that_it_touches(world: World) -> None:

@@ -35,6 +35,32 @@ def test_what_we_sign_reads_back() -> None:
     assert jws.check(unverified, KEY) == CLAIMS
 
 
+def test_what_was_proven_is_proven_for_the_same_key_alone() -> None:
+    token = jws.sign(CLAIMS, KEY, "at+jwt")
+    assert jws.recall(token).proven_by is None
+    jws.check(jws.recall(token), KEY, comes_again=True)
+    recalled = jws.recall(token)
+    assert (recalled.proven_by, recalled.typ, jws.check(recalled, KEY)) == (KEY, "at+jwt", CLAIMS)
+    other = jws.Key(KEY.kid, KEY.algorithm, jwk.ECKey.generate_key("P-256"))
+    with pytest.raises(jws.BadToken, match="does not fit"):
+        jws.check(recalled, other)
+    with pytest.raises(jws.BadToken, match="another algorithm"):
+        jws.check(recalled, jws.Key(KEY.kid, "ES384", KEY.material))
+
+
+def test_only_what_was_proven_is_kept_and_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jws, "MOST_PROVEN", 2)
+    unproven = jws.Key("k", "ES256", jwk.ECKey.generate_key("P-256"))
+    tokens = [jws.sign({**CLAIMS, "jti": str(number)}, KEY, "at+jwt") for number in range(4)]
+    for token in tokens:
+        with pytest.raises(jws.BadToken):
+            jws.check(jws.recall(token), unproven, comes_again=True)
+        assert jws.recall(token).proven_by is None
+        jws.check(jws.recall(token), KEY, comes_again=True)
+    assert [jws.recall(token).proven_by for token in tokens] == [None, None, KEY, KEY]
+    assert jws.recall(tokens[3] + "A").proven_by is None
+
+
 @pytest.mark.parametrize("member", ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc", "epk", "unheard-of"])
 def test_a_header_member_that_could_choose_the_key_is_refused(member: str) -> None:
     with pytest.raises(jws.BadToken):

@@ -153,3 +153,14 @@ def test_a_redeemed_token_that_was_revoked_issues_nothing(world: Node) -> None:
     IssuedToken.objects.filter(pk=first.jti).update(revoked_at=clock.now(), revoke_reason="x")
     answer = world.mint(row=world.row(parent=first.jti))
     assert (answer.outcome, answer.code) == (Outcome.BEHIND, "parent")
+
+
+def test_a_token_is_redeemed_by_its_own_client_and_for_its_own_person(world: Node) -> None:
+    first, client = world.row(kind=IssuedToken.Kind.ID_JAG), make.client(world.agent)[0]
+    world.mint(row=first)
+    for basis, row in (
+        (world.basis(client=client.pk), world.row(parent=first.jti)),
+        (world.basis(), world.row(parent=first.jti, person=make.person().pk)),
+    ):
+        answer = world.mint(basis, row)
+        assert (answer.outcome, answer.code) == (Outcome.BEHIND, "parent")
