@@ -23,8 +23,9 @@ from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.node.bearer import Bearers
+from entitlements.node.change import Change
 from entitlements.node.directory import Directory
-from entitlements.node.feed import Change, Feed
+from entitlements.node.feed import Feed
 from entitlements.node.kept import KeptRows
 from entitlements.node.reads import NodeReads
 from entitlements.node.records import Recorder

@@ -1,0 +1,48 @@
+"""How long a node may serve: two seconds from the beginning of the last poll that it applied and acknowledged."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from entitlements.feed.changes import LEASE_SECONDS
+
+NEVER: Final = float("-inf")
+
+
+class Lease:
+    """What the rest of a node asks about the change feed, whoever reads it. All moments are of the monotonic clock."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        self.position = 0
+        self.is_listening = False
+        self._polled = NEVER
+
+    @property
+    def lease_age(self) -> float:
+        """Seconds since the last successful poll began; infinite before the first."""
+        return time.monotonic() - self._polled
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether this node may serve."""
+        return time.monotonic() - self._polled <= LEASE_SECONDS
+
+
+class Acknowledged:
+    """Whether a revoker has seen this node without a break, so that a lease may rest on its last acknowledgement.
+
+    A revoker waits for a node until what the node said last is older than a lease. A poll that read before a change was
+    committed, and is acknowledged after the lease before it has lapsed, was waited for by nobody: it gives no lease,
+    the next one does.
+    """
+
+    def __init__(self) -> None:
+        self._sent = NEVER
+
+    def follows(self, sent: float) -> bool:
+        """Note an acknowledgement that is committed now and was sent then; say whether a lease may rest on it."""
+        is_unbroken = time.monotonic() - self._sent <= LEASE_SECONDS
+        self._sent = sent
+        return is_unbroken
