@@ -55,7 +55,7 @@ _DEAF: Final = (
     "The feed's connection goes through a pooler that delivers no notifications. Set FEED_DATABASE_URL to the address"
     " of PostgreSQL itself; until then this node looks for changes every 500 ms."
 )
-_ELSEWHERE: Final = (
+ELSEWHERE: Final = (
     "What this node writes over FEED_DATABASE_URL does not appear over DATABASE_URL. Both must lead to the same"
     " database; this node refuses all calls until they do."
 )
@@ -111,8 +111,12 @@ class Feed(Lease):
                 if self._connection is None or self._connection.closed:
                     await self._connect()
                 assert self._connection is not None  # noqa: S101 - for the type checker: _connect has just set it
-                await self._note_stopped(self._connection, [self.node])
+                await self._note_stopped(self._connection, self._nodes())
         await self._disconnect()
+
+    def _nodes(self) -> list[str]:
+        """Name those whom revocations need not wait for once this has stopped."""
+        return [self.node]
 
     async def _follow(self) -> None:
         while True:
@@ -184,7 +188,7 @@ class Feed(Lease):
         """Acknowledge what was applied, and renew the lease; False where nobody would have waited for this node."""
         sent = time.monotonic()
         acknowledged = await self._acknowledge(connection, [self.node], [started], [self.position])
-        is_unbroken = self._acknowledged.follows(sent)
+        is_unbroken = self._acknowledged.note(sent)
         if not self._is_confirmed:
             await self._confirm(acknowledged)
         self._polled = began if is_unbroken else self._polled
@@ -206,7 +210,7 @@ class Feed(Lease):
         """Raise OtherDatabase unless the readers see what was just acknowledged: revocations would not reach us."""
         assert self._confirms is not None  # noqa: S101 - for the type checker: without it nothing is to be confirmed
         if not await self._confirms(acknowledged[0][0]):
-            raise OtherDatabase(_ELSEWHERE)
+            raise OtherDatabase(ELSEWHERE)
         self._is_confirmed = True
 
     async def _in_time(self, polling: Coroutine[Any, Any, None]) -> None:

@@ -20,6 +20,11 @@ class Lease:
         self._polled = NEVER
 
     @property
+    def held_since(self) -> float:
+        """When the poll that the lease rests on began."""
+        return self._polled
+
+    @property
     def lease_age(self) -> float:
         """Seconds since the last successful poll began; infinite before the first."""
         return time.monotonic() - self._polled
@@ -41,7 +46,7 @@ class Acknowledged:
     def __init__(self) -> None:
         self._sent = NEVER
 
-    def follows(self, sent: float) -> bool:
+    def note(self, sent: float) -> bool:
         """Note an acknowledgement that is committed now and was sent then; say whether a lease may rest on it."""
         is_unbroken = time.monotonic() - self._sent <= LEASE_SECONDS
         self._sent = sent

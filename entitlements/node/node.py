@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
-import secrets
-import socket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -26,7 +23,9 @@ from entitlements.node.bearer import Bearers
 from entitlements.node.change import Change
 from entitlements.node.directory import Directory
 from entitlements.node.feed import Feed
+from entitlements.node.host_messages import Numbers
 from entitlements.node.kept import KeptRows
+from entitlements.node.names import own_name
 from entitlements.node.reads import NodeReads
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
@@ -34,6 +33,7 @@ from entitlements.node.snapshots import SnapshotInUse, Snapshots
 from entitlements.node.strangers import Strangers
 from entitlements.node.streams import ClientSessions, OpenRequest, OpenRequests
 from entitlements.node.upstreams import Connections
+from entitlements.node.worker_feed import Worker, WorkerFeed
 
 READERS: Final = 4
 SWEEP_SECONDS: Final = 1.0
@@ -47,10 +47,11 @@ type Rule = Callable[[Call, AgentFacts, float], Verdict]
 class Node:
     """Everything that requests share. `start` and `stop` belong to the life of the server."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: Worker | None = None) -> None:
+        """Follow the change feed; as one worker of several, the listener of its host."""
         address = database_address(settings.DATABASES["default"])
         feed_address = database_address(settings.FEED_DATABASE)
-        self.name = settings.NODE_ID or f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.name = own_name() if worker is None else worker.name
         self.pool: psycopg_pool.AsyncConnectionPool[Any] = psycopg_pool.AsyncConnectionPool(
             conninfo.make_conninfo(
                 address,
@@ -70,7 +71,11 @@ class Node:
         self.directory = Directory(self.snapshots)
         self.bearers = Bearers(self.snapshots, self.directory)
         confirms = None if feed_address == address else self._sees_feed
-        self.feed = Feed(feed_address, self.name, self.apply, confirms)
+        self.feed: Feed | WorkerFeed = (
+            Feed(feed_address, self.name, self.apply, confirms)
+            if worker is None
+            else WorkerFeed(worker.link, self.name, self.apply, confirms, self.numbers)
+        )
         self.writer = batch.Writer(address)
         self.recorder = Recorder(self.writer)
         self.strangers = Strangers(address)
@@ -143,6 +148,24 @@ class Node:
     def count(self, verdict: Verdict) -> None:
         """Count a decision for the metrics."""
         self.decisions[verdict.effect.value, verdict.code.value] += 1
+
+    def numbers(self) -> Numbers:
+        """Return what this process counts."""
+        return Numbers(
+            self.name,
+            [(effect, code, count) for (effect, code), count in self.decisions.items()],
+            self.feed.held_since,
+            self.feed.position,
+            self.feed.is_listening,
+            len(self.snapshots),
+            len(self.opened.of(None)),
+            self.recorder.lost,
+        )
+
+    def numbers_of_host(self) -> list[Numbers]:
+        """Return what each process of this host counts: this one now, another when its lease was renewed last."""
+        others = self.feed.of_host if isinstance(self.feed, WorkerFeed) else []
+        return [self.numbers(), *(each for each in others if each.node != self.name)]
 
     async def _ask(self, rule: Rule, call: Call) -> tuple[Verdict, SnapshotInUse | None]:
         self.check_open()
