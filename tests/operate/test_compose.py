@@ -143,7 +143,9 @@ def test_the_proxy_hides_numbers_and_says_that_it_ended_tls() -> None:
 def test_the_gateway_believes_no_header_about_where_a_request_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
     served: dict[str, Any] = {}
     monkeypatch.setattr(uvicorn, "run", lambda _app, **how: served.update(how))
-    monkeypatch.setattr(sys, "argv", ["governance.edge", *OURS["gateway"]["command"][3:]])
+    monkeypatch.setattr(
+        sys, "argv", ["governance.edge", *(substituted(each, {}) for each in OURS["gateway"]["command"][3:])]
+    )
     edge.main()
     assert OURS["gateway"]["command"][:3] == ["python", "-m", "governance.edge"]
     assert (served["proxy_headers"], served["port"], served["http"]) == (False, 8001, edge.Deadlines)
