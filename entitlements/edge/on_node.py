@@ -38,8 +38,12 @@ class OnNode:
         await self._writer.close()
 
     def position(self) -> int:
-        """Return how far the change feed has been applied to what `reads` knows. Raises Closed without a lease."""
+        """Return how far the change feed has been applied to what `reads` knows.
+
+        Raises Closed without a lease, and without the time: even a refusal could not be counted.
+        """
         self._node.check_open()
+        self._node.now()
         return self._node.feed.position
 
     def reads(self) -> NodeReads:
