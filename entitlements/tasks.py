@@ -25,7 +25,7 @@ from .catalog_files import imports
 from .clients import acceptance
 from .errors import DomainError
 from .grants import batches
-from .keys import signing
+from .keys import session_keys, signing
 from .people import roles
 from .revocation import record_keys, revocation
 from .tokens import assertions
@@ -124,6 +124,7 @@ def settle_revocations() -> None:
 def rotate_signing_keys() -> None:
     """Take the step that is due in the life of each issuer's keys."""
     signing.rotate_due(addresses.IDP)
+    signing.rotate_due(session_keys.ISSUER)
     for issuer in SigningKey.objects.filter(issuer__in=record_keys.ISSUERS).values_list("issuer", flat=True).distinct():
         signing.rotate_due(issuer)
     # A local server without an address is known and not governed: nothing is issued for it.
