@@ -14,6 +14,7 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.refusals import refusals
 from entitlements.catalog.models import System
+from entitlements.gateway.models import EndedClientSession, UpstreamSession
 from entitlements.keys.models import SigningKey
 from entitlements.revocation.models import Revocation
 
@@ -33,6 +34,8 @@ from .upstream import reach, upstream
 
 UNSETTLED = timedelta(seconds=10)
 """After this long no caller waits for the nodes of a revocation any more."""
+KEPT_FOR = timedelta(days=1)
+"""How long the row of an ended upstream session says when it ended."""
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +141,14 @@ def forget_used_assertions() -> None:
     """Delete the claims of assertions that are dead anyway."""
     while assertions.forget_expired():
         pass
+
+
+@shared_task(ignore_result=True)
+def forget_ended_sessions() -> None:
+    """Delete ended client sessions whose names no node would open any more, and upstream sessions ended a day ago."""
+    now = clock.now()
+    EndedClientSession.objects.filter(expires_at__lt=now).delete()
+    UpstreamSession.objects.filter(ended_at__lt=now - KEPT_FOR).delete()
 
 
 @shared_task(ignore_result=True)

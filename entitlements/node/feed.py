@@ -30,6 +30,8 @@ from entitlements.feed.subjects import KINDS
 POLL_SECONDS: Final = 0.5
 POLL_WITHIN: Final = 1.5
 RETRY_SECONDS: Final = 0.2
+CANCELLATIONS: Final = "mandate_cancelled_calls"
+"""The channel by which a node hands over a client's wish to cancel a call that another node carries."""
 HEAR_WITHIN: Final = 0.3
 """Seconds that a notification of our own may take."""
 MOST_ROWS: Final = 20_000
@@ -37,13 +39,14 @@ MOST_ROWS: Final = 20_000
 _READ: Final = """
 SELECT clock_timestamp(), (SELECT coalesce(max(seq), 0) FROM entitlements_change), c.seq, c.kind,
        c.concerns_all OR num_nonnulls(c.agent_id, c.person_id, c.group_id, c.client_id, c.system_id, c.tool_id,
-           c.grant_id, c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id) = 0
+           c.grant_id, c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id,
+           c.client_session_id) = 0
          OR num_nonnulls(c.agent_id, c.person_id, c.client_id, c.system_id, c.tool_id)
             <> num_nonnulls(a.slug, p.login, k.client_id, y.slug, x.slug)
          OR num_nonnulls(c.grant_id, c.session_id) > 0 AND c.agent_id IS NULL,
        a.slug, p.login, c.group_id, k.client_id, coalesce(y.slug, x.slug),
        c.agent_id, c.person_id, c.client_id, coalesce(c.system_id, t.system_id), c.tool_id, c.grant_id,
-       c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id
+       c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id, c.client_session_id
 FROM (SELECT 1) AS one LEFT JOIN entitlements_change c ON c.seq > %s
 LEFT JOIN entitlements_agent a ON a.id = c.agent_id
 LEFT JOIN entitlements_person p ON p.id = c.person_id
@@ -84,6 +87,7 @@ _KEYS: Final = (
     "signing_key_id",
     "session_id",
     "token_id",
+    "client_session_id",
 )
 """The keys that _READ returns last, in its order."""
 
@@ -115,7 +119,7 @@ class Feed:
     """Follows the feed for one node. `apply` gets the changes of one poll in order, or None: forget everything.
 
     `confirms`, where given, says whether the readers see this node's acknowledgement of that moment. It is asked once a
-    connection, before the first lease.
+    connection, before the first lease. `cancelled` gets what other nodes hand over.
     """
 
     def __init__(
@@ -124,11 +128,13 @@ class Feed:
         node: str,
         apply: Callable[[Sequence[Change] | None], None],
         confirms: Callable[[datetime], Awaitable[bool]] | None = None,
+        cancelled: Callable[[str], None] | None = None,
     ) -> None:
         self.node = node
         self.position = 0
         self.is_listening = False
         self._confirms = confirms
+        self._cancelled = cancelled
         self._is_confirmed = False
         self._address = conninfo.make_conninfo(address, **_SESSION)
         self._apply = apply
@@ -189,6 +195,7 @@ class Feed:
             self.is_listening = await self._hears(connection)
             if self.is_listening:
                 await connection.execute(f"LISTEN {CHANNEL}")
+                await connection.execute(f"LISTEN {CANCELLATIONS}")
             else:
                 logger.warning("feed_is_deaf", extra={"node": self.node, "error": _DEAF})
 
@@ -219,8 +226,9 @@ class Feed:
 
     async def _wait(self) -> None:
         assert self._connection is not None  # noqa: S101 - for the type checker
-        async for _ in self._connection.notifies(timeout=POLL_SECONDS, stop_after=1):
-            pass
+        async for notice in self._connection.notifies(timeout=POLL_SECONDS, stop_after=1):
+            if notice.channel == CANCELLATIONS and self._cancelled is not None:
+                self._cancelled(notice.payload)
 
     async def _poll(self) -> None:
         """Read, apply, acknowledge. The lease is renewed only when all three are done."""
