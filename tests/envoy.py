@@ -79,67 +79,52 @@ def balancing(folder: Path, *ports: int) -> Iterator[Balancer]:
 
 def configuration(port: int, admin: int, ports: tuple[int, ...], log: Path) -> dict[str, Any]:
     """Return Envoy's bootstrap: one listener, one route, one cluster; streams are never cut for their length."""
-    route = {
-        "match": {"prefix": "/"},
-        "route": {
-            "cluster": "nodes",
-            "timeout": "0s",
-            "retry_policy": {
-                "retry_on": RETRIED,
-                "num_retries": 2,
-                "retry_host_predicate": [
-                    {
-                        "name": "another node",
-                        "typed_config": {"@type": _type("retry.host.previous_hosts.v3.PreviousHostsPredicate")},
-                    }
-                ],
-                "host_selection_retry_max_attempts": 5,
-            },
-        },
-    }
-    logged = {"status": "%RESPONSE_CODE%", "flags": "%RESPONSE_FLAGS%", "node": "%UPSTREAM_HOST%"}
     manager = {
         "@type": _type("filters.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": "nodes",
-        "route_config": {"virtual_hosts": [{"name": "nodes", "domains": ["*"], "routes": [route]}]},
-        "access_log": [
-            {
-                "name": "file",
-                "typed_config": {
-                    "@type": _type("access_loggers.file.v3.FileAccessLog"),
-                    "path": str(log),
-                    "log_format": {"json_format": logged},
-                },
-            }
-        ],
-        "http_filters": [
-            {"name": "router", "typed_config": {"@type": _type("filters.http.router.v3.Router")}},
-        ],
+        "route_config": {"virtual_hosts": [{"name": "nodes", "domains": ["*"], "routes": [_route()]}]},
+        "access_log": [{"name": "file", "typed_config": _log(log)}],
+        "http_filters": [{"name": "router", "typed_config": {"@type": _type("filters.http.router.v3.Router")}}],
     }
+    filters = [{"name": "http", "typed_config": manager}]
     return {
         "admin": {"address": _address(admin)},
         "static_resources": {
-            "listeners": [
-                {
-                    "name": "edge",
-                    "address": _address(port),
-                    "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-                }
-            ],
-            "clusters": [
-                {
-                    "name": "nodes",
-                    "type": "STATIC",
-                    "lb_policy": "ROUND_ROBIN",
-                    "connect_timeout": "1s",
-                    "circuit_breakers": {"thresholds": [{"max_retries": 1000}]},  # of all calls together
-                    "load_assignment": {
-                        "cluster_name": "nodes",
-                        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(each)}} for each in ports]}],
-                    },
-                }
-            ],
+            "listeners": [{"name": "edge", "address": _address(port), "filter_chains": [{"filters": filters}]}],
+            "clusters": [_cluster(ports)],
         },
+    }
+
+
+def _route() -> dict[str, Any]:
+    another = {"@type": _type("retry.host.previous_hosts.v3.PreviousHostsPredicate")}
+    retries = {
+        "retry_on": RETRIED,
+        "num_retries": 2,
+        "retry_host_predicate": [{"name": "another node", "typed_config": another}],
+        "host_selection_retry_max_attempts": 5,
+    }
+    return {"match": {"prefix": "/"}, "route": {"cluster": "nodes", "timeout": "0s", "retry_policy": retries}}
+
+
+def _log(path: Path) -> dict[str, Any]:
+    logged = {"status": "%RESPONSE_CODE%", "flags": "%RESPONSE_FLAGS%", "node": "%UPSTREAM_HOST%"}
+    return {
+        "@type": _type("access_loggers.file.v3.FileAccessLog"),
+        "path": str(path),
+        "log_format": {"json_format": logged},
+    }
+
+
+def _cluster(ports: tuple[int, ...]) -> dict[str, Any]:
+    nodes = [{"endpoint": {"address": _address(port)}} for port in ports]
+    return {
+        "name": "nodes",
+        "type": "STATIC",
+        "lb_policy": "ROUND_ROBIN",
+        "connect_timeout": "1s",
+        "circuit_breakers": {"thresholds": [{"max_retries": 1000}]},  # of all calls together; 3 otherwise
+        "load_assignment": {"cluster_name": "nodes", "endpoints": [{"lb_endpoints": nodes}]},
     }
 
 

@@ -17,8 +17,7 @@ from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.reads import FeedSubject, Reads
 from entitlements.decisions.snapshot import AgentFacts
-from entitlements.feed import locks
-from entitlements.feed.locks import Lock
+from entitlements.feed import locks, subjects
 from entitlements.gateway import messages
 from entitlements.keys import in_use, session_keys
 from entitlements.node.bearer import Bearer
@@ -34,7 +33,7 @@ ended AS (
     ON CONFLICT DO NOTHING RETURNING id
 )
 INSERT INTO entitlements_change (kind, subject, client_session_id, concerns_all, noted_at)
-SELECT 'client_session', 'client_session:' || id, id, false, clock_timestamp() FROM ended
+SELECT %(kind)s::text, %(kind)s::text || ':' || id, id, false, clock_timestamp() FROM ended
 """
 """As `changes.note` would: under the lock of what changed."""
 
@@ -81,22 +80,35 @@ async def begin(node: Node, bearer: Bearer, system: str, version: str, facts: Ag
 
 
 async def find(node: Node, name: str, bearer: Bearer, system: str) -> ClientSession:
+    """Return the session that a name stands for, if it goes on. Raises as `open_name` and `check` do."""
+    session = await open_name(node, name, bearer, system)
+    await check(node, session)
+    return session
+
+
+async def open_name(node: Node, name: str, bearer: Bearer, system: str) -> ClientSession:
     """Open the name of a session that this caller began at this system. Raises Refused (404), Closed."""
-    reads = node.reads()
     try:
-        session = _decode(await session_keys.opened(reads, name))
+        session = _decode(await session_keys.opened(node.reads(), name))
     except (session_keys.NotOurs, msgspec.MsgspecError) as why:
         raise unknown() from why
     if (session.agent, session.person, session.client) != bearer.key or session.system != system:
         raise unknown()
-    if not node.now() < session.until or await _is_ended(reads, session):
-        raise unknown()
-    held = await node.snapshots.get(session.agent, system)
-    if held is not None and is_over(session, held.facts, node.now()):
-        held = await node.snapshots.get(session.agent, system, fresh=True)
-    if held is not None and is_over(session, held.facts, node.now()):
-        raise unknown()
     return session
+
+
+async def check(node: Node, session: ClientSession) -> None:
+    """See that a session goes on. Raises Refused (404) when it is over, Closed.
+
+    The database is asked only where this node has not met the session or the agent, or says that rights are gone.
+    """
+    if not node.now() < session.until or await _is_ended(node.reads(), session):
+        raise unknown()
+    for is_last_look in (False, True):
+        held = await node.snapshots.get(session.agent, session.system, fresh=is_last_look)
+        if held is None or not is_over(session, held.facts, node.now()):
+            return
+    raise unknown()
 
 
 def is_over(session: ClientSession, facts: AgentFacts, now: float) -> bool:
@@ -117,9 +129,15 @@ def is_over(session: ClientSession, facts: AgentFacts, now: float) -> bool:
 
 async def end(node: Node, session: ClientSession) -> None:
     """End a session on every node, before its time. Raises Closed: then it may live on."""
-    lock = locks.number(Lock.CLIENT_SESSION, session.id)
-    await node.writes.run(END, {"lock": lock, "id": session.id, "until": session.until})
+    await node.writes.run(END, ending(session.id, session.until))
     node.kept.remove(_IS_ENDED, [session.id])
+
+
+def ending(session: UUID, until: float) -> dict[str, object]:
+    """Return the values of `END`."""
+    subject = subjects.client_session(session)
+    assert subject.lock is not None  # noqa: S101 - for the type checker
+    return {"lock": locks.number(*subject.lock), "kind": subject.kind, "id": session, "until": until}
 
 
 def unknown() -> Refused:

@@ -269,23 +269,22 @@ async def _get(node: Node, request: Request, entry: ServedSystem, bearer: Bearer
             raise _session_missing()
         await request.answer(_not_allowed())
         return
-    session = await client_sessions.find(node, name, bearer, entry.slug)
     policy_call = PolicyCall(
         bearer.agent, bearer.client, bearer.person, entry.slug, "", {}, bearer.token, bearer.session
     )
-    verdict, _ = await node.admits(policy_call)
-    if not _may_see(verdict):
-        about = CallDetails(bearer, entry.slug, "GET", source=request.source)
-        await node.recorder.durably(records.decision(about, verdict, {}))
-        await request.answer(answers.denied(entry, bearer, verdict, about.evaluation, answers.NULL))
-        return
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - for the type checker
+    session = await client_sessions.open_name(node, name, bearer, entry.slug)
     open_stream = OpenRequest(policy_call, task, is_call=False, session=session.id)
-    node.opened.add(open_stream)
+    node.opened.add(open_stream)  # from now on the feed ends it: what it says before is seen below
     try:
-        # Once more, since it may have been ended before the stream could be found by the feed.
-        await client_sessions.find(node, name, bearer, entry.slug)
+        await client_sessions.check(node, session)
+        verdict, _ = await node.admits(policy_call)
+        if not _may_see(verdict):
+            about = CallDetails(bearer, entry.slug, "GET", source=request.source)
+            await node.recorder.durably(records.decision(about, verdict, {}))
+            await request.answer(answers.denied(entry, bearer, verdict, about.evaluation, answers.NULL))
+            return
         await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _STREAM})
         await _keep_open(request)
     except asyncio.CancelledError:

@@ -26,6 +26,7 @@ from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.decisions import guardrails
 from entitlements.feed import changes, locks
+from entitlements.feed.locks import Lock
 from entitlements.feed.models import SUBJECTS, Change
 from entitlements.gateway import client_sessions
 from entitlements.grants import batches, grants
@@ -221,8 +222,10 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
 
 
 def delete_client_session(_: World) -> None:
+    session = uuid.uuid4()
     with connection.cursor() as cursor:
-        cursor.execute(client_sessions.END, {"lock": 1, "id": uuid.uuid4(), "until": 1.0})
+        cursor.execute(client_sessions.END, client_sessions.ending(session, 1.0))
+    assert locks.not_held([(Lock.CLIENT_SESSION, session)]) == []
 
 
 ON_NODES: Mapping[str, Callable[[World], object]] = {"a client deletes its session": delete_client_session}

@@ -78,6 +78,8 @@ def test_a_session_begun_at_one_node_is_served_by_another_until_it_is_deleted_at
         assert next(staying) == ""  # what ends a comment; the stream itself goes on
     world.wait_until(lambda: statuses(here, token, session, node, second) == [404, 404], 1)
     assert delete(node, here, token, session) == 404
+    headers = {"Authorization": f"Bearer {token}", "Mcp-Session-Id": session}
+    assert httpx2.get(f"{node.base}/gw/{here.system.slug}/mcp", headers=headers).status_code == 404
     assert statuses(here, token, stays, node, second) == [200, 200]
 
 
@@ -101,13 +103,15 @@ def test_what_ends_a_session_ends_it_at_each_node_for_good(
     token = here.token()
     session = begin(node, here, token)
     assert statuses(here, token, session, node, second) == [200, 200]
-    if what == "agent":
-        agents.suspend(here.agent, by=SYSTEM, reason="test")
-        agents.restore(here.agent, by=SYSTEM, reason="test is over")
-    elif what == "session":
-        sessions.end(here.session.pk, by=SYSTEM, reason="test")
-    else:
-        grants.revoke(here.grant.pk, by=SYSTEM, reason="test")
+    with listening(second, here, token, session) as lines:
+        if what == "agent":
+            agents.suspend(here.agent, by=SYSTEM, reason="test")
+            agents.restore(here.agent, by=SYSTEM, reason="test is over")
+        elif what == "session":
+            sessions.end(here.session.pk, by=SYSTEM, reason="test")
+        else:
+            grants.revoke(here.grant.pk, by=SYSTEM, reason="test")
+        assert list(lines) in ([], [""])
     world.wait_until(lambda: statuses(here, token, session, node, second) == [404, 404], 2)
     if what == "grant":  # a new session is told why, instead of being sent round in a circle
         again = begin(node, here, token)

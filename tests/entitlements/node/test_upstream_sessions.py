@@ -18,6 +18,7 @@ from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node
 from entitlements.node.upstreams import Connection
 from entitlements.secrets import seal
+from governance.operations import invariants
 from tests.entitlements.gateway import scripted, world
 from tests.entitlements.gateway.scripted import Scripted
 from tests.entitlements.gateway.world import World
@@ -68,6 +69,12 @@ def rows() -> list[UpstreamSession]:
     return list(UpstreamSession.objects.order_by("opened_at"))
 
 
+def unused() -> timedelta:
+    used_at = rows()[0].used_at
+    assert used_at is not None
+    return clock.now() - used_at
+
+
 def age(minutes: float) -> None:
     UpstreamSession.objects.update(used_at=clock.now() - timedelta(minutes=minutes))
 
@@ -101,10 +108,10 @@ def test_use_is_noted_so_that_a_session_in_use_never_counts_as_idle(old: Scripte
         held = await connection(node, here)
         await aside(lambda: age(9))
         assert await connection(node, here) is held
-        assert (await aside(rows))[0].used_at < clock.now() - timedelta(minutes=8)  # not with each call
+        assert await aside(unused) > timedelta(minutes=8)  # not with each call
         held.touched_at -= upstream_sessions.TOUCH_SECONDS
         assert await connection(node, here) is held
-        assert (await aside(rows))[0].used_at > clock.now() - timedelta(minutes=1)
+        assert await aside(unused) < timedelta(minutes=1)
 
     on_nodes(1, used)
     # A call that was about to begin when its session was noted for the last time is over before it counts as idle.
@@ -134,6 +141,8 @@ def test_a_row_that_opens_nothing_here_is_ended_and_replaced(old: Scripted) -> N
         on_nodes(1, lambda node: connection(node, here))
     assert [each.ended_at is None for each in rows()] == [False, False, True]
     assert len(old.sessions) == 3
+    UpstreamSession.objects.update(sealed=b"session-0 of an upstream in plain text")
+    assert invariants.check(only={"11"})[0].count == 3
 
 
 async def until(is_so: Callable[[], bool]) -> None:
