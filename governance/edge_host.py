@@ -27,7 +27,7 @@ django.setup()
 from django.conf import settings  # noqa: E402 - needs the settings
 
 from entitlements.node.host_feed import HostFeed  # noqa: E402 - needs the settings
-from entitlements.node.names import of_worker, own_name  # noqa: E402 - needs the settings
+from entitlements.node.lease import of_worker, own_name  # noqa: E402 - needs the settings
 from entitlements.node.node import database_address  # noqa: E402 - needs the settings
 
 RESTART_SECONDS: Final = 1.0

@@ -14,9 +14,11 @@ from entitlements import addresses, monitoring
 from entitlements.codes import Code
 from entitlements.gateway import answers
 from entitlements.gateway.http import Answer
-from entitlements.node import names
+from entitlements.node import lease
+from entitlements.node.host_messages import Numbers
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
+from entitlements.node.worker_feed import WorkerFeed
 
 _GAUGES: Final = (
     ("mandate_lease_age_seconds", "Since the last successful poll of the feed."),
@@ -70,18 +72,20 @@ class _Numbers:
     """What Prometheus collects, read from the node when it asks: of every worker of its host, if there are several."""
 
     def __init__(self, node: Node) -> None:
-        self._all = sorted(node.numbers_of_host(), key=lambda each: each.node)
+        others = node.feed.of_host if isinstance(node.feed, WorkerFeed) else []
+        every = [Numbers.of(node), *(each for each in others if each.node != node.name)]
+        self._all = sorted(every, key=lambda each: each.node)
 
     def collect(self) -> list[Metric]:
         """Return the numbers as they are now."""
-        label = ["worker"] if names.worker(self._all[0].node) else []
+        label = ["worker"] if lease.worker(self._all[0].node) else []
         decisions = CounterMetricFamily(
             "mandate_decisions", "Decisions by effect and code.", labels=["effect", "code", *label]
         )
         gauges = [GaugeMetricFamily(name, meaning, labels=label) for name, meaning in _GAUGES]
         lost = CounterMetricFamily("mandate_lost_endings", "Endings that were not recorded.", labels=label)
         for each in self._all:
-            worker = [names.worker(each.node)] if label else []
+            worker = [lease.worker(each.node)] if label else []
             for effect, code, count in each.decisions:
                 decisions.add_metric([effect, code, *worker], count)
             age = min(time.monotonic() - each.began, 1e9)

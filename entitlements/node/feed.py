@@ -34,6 +34,8 @@ from .lease import NEVER, Acknowledged, Lease
 POLL_SECONDS: Final = 0.5
 POLL_WITHIN: Final = 1.5
 RETRY_SECONDS: Final = 0.2
+CANCELLATIONS: Final = "mandate_cancelled_calls"
+"""The channel by which a node hands over a client's wish to cancel a call that another node carries."""
 HEAR_WITHIN: Final = 0.3
 """Seconds that a notification of our own may take."""
 MOST_ROWS: Final = 20_000
@@ -71,7 +73,7 @@ class Feed(Lease):
     """Follows the feed for one node. `apply` gets the changes of one poll in order, or None: forget everything.
 
     `confirms`, where given, says whether the readers see this node's acknowledgement of that moment. It is asked once a
-    connection, before the first lease.
+    connection, before the first lease. `cancelled` gets what other nodes hand over.
     """
 
     def __init__(
@@ -80,9 +82,11 @@ class Feed(Lease):
         node: str,
         apply: Callable[[Sequence[Change] | None], None],
         confirms: Callable[[datetime], Awaitable[bool]] | None = None,
+        cancelled: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__(node)
         self._confirms = confirms
+        self._cancelled = cancelled
         self._is_confirmed = False
         self._address = conninfo.make_conninfo(address, **_SESSION)
         self._apply = apply
@@ -137,6 +141,7 @@ class Feed(Lease):
             self.is_listening = await self._hears(connection)
             if self.is_listening:
                 await connection.execute(f"LISTEN {CHANNEL}")
+                await connection.execute(f"LISTEN {CANCELLATIONS}")
             else:
                 logger.warning("feed_is_deaf", extra={"node": self.node, "error": _DEAF})
 
@@ -167,8 +172,9 @@ class Feed(Lease):
 
     async def _wait(self) -> None:
         assert self._connection is not None  # noqa: S101 - for the type checker
-        async for _ in self._connection.notifies(timeout=POLL_SECONDS, stop_after=1):
-            pass
+        async for notice in self._connection.notifies(timeout=POLL_SECONDS, stop_after=1):
+            if notice.channel == CANCELLATIONS and self._cancelled is not None:
+                self._cancelled(notice.payload)
 
     async def _poll(self) -> None:
         """Read, apply, acknowledge, until a lease rests on it. The lease is renewed only when all three are done."""

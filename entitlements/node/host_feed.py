@@ -23,7 +23,7 @@ from audit import clock
 from . import host_messages
 from .change import Change
 from .feed import MOST_ROWS, Feed
-from .host_messages import Applied, Batch, Numbers, Renewed
+from .host_messages import Applied, Batch, Cancelled, Numbers, Renewed
 from .lease import Acknowledged
 
 ANSWER_WITHIN: Final = 0.1
@@ -94,6 +94,11 @@ class Worker:
             self._writer.write(host_messages.encode(message))
         return is_unbroken
 
+    def pass_on(self, notice: str) -> None:
+        """Hand over what another node cancels, unless this one hangs: then there is nobody to cancel it."""
+        if not (self.must_answer or self.has_stopped):
+            self._writer.write(host_messages.encode(Cancelled(notice)))
+
     def stop(self) -> None:
         """Expect nothing more of it."""
         self.has_stopped, self.applied = True, None
@@ -103,7 +108,7 @@ class HostFeed(Feed):
     """Follows the feed for the workers of one host."""
 
     def __init__(self, address: str, host: str) -> None:
-        super().__init__(address, host, self._keep)
+        super().__init__(address, host, self._keep, cancelled=self._pass_on)
         self.connections = 0
         self._workers: dict[str, Worker] = {}
         self._gone: set[str] = set()
@@ -152,6 +157,10 @@ class HostFeed(Feed):
     def _keep(self, changes: Sequence[Change] | None) -> None:
         for worker in self._workers.values():
             worker.keep(changes)
+
+    def _pass_on(self, notice: str) -> None:
+        for worker in self._workers.values():
+            worker.pass_on(notice)
 
     async def _renew(self, connection: psycopg.AsyncConnection[Any], began: float, started: datetime) -> bool:
         """Hand out what was read, acknowledge for each worker what it applied, and renew its lease."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgspec
 
 from .change import Change
+
+if TYPE_CHECKING:
+    from .node import Node
 
 _LENGTH: Final = 4
 
@@ -32,6 +35,20 @@ class Numbers(msgspec.Struct, array_like=True, frozen=True):
     snapshots: int
     opened: int
     lost: int
+
+    @classmethod
+    def of(cls, node: Node) -> Numbers:
+        """Return what a node counts now."""
+        return cls(
+            node.name,
+            [(effect, code, count) for (effect, code), count in node.decisions.items()],
+            node.feed.held_since,
+            node.feed.position,
+            node.feed.is_listening,
+            len(node.snapshots),
+            len(node.opened.of(None)),
+            node.recorder.lost,
+        )
 
 
 class Batch(msgspec.Struct, tag="batch", array_like=True, frozen=True):
@@ -68,6 +85,12 @@ class Renewed(msgspec.Struct, tag="renewed", array_like=True, frozen=True):
     numbers: list[Numbers]
 
 
+class Cancelled(msgspec.Struct, tag="cancelled", array_like=True, frozen=True):
+    """A client cancels a call that a worker of this host may carry: what another node handed over."""
+
+    notice: str
+
+
 class Applied(msgspec.Struct, tag="applied", array_like=True, frozen=True):
     """The worker has applied the last batch; without a batch before it: it has started."""
 
@@ -78,11 +101,11 @@ class Stopped(msgspec.Struct, tag="stopped", array_like=True, frozen=True):
     """The worker serves no more, and revocations need not wait for it."""
 
 
-type ToWorker = Batch | Renewed
+type ToWorker = Batch | Renewed | Cancelled
 type ToListener = Applied | Stopped
 
 _encoder: Final = msgspec.msgpack.Encoder(uuid_format="bytes")  # so that a key is told from a text after decoding
-_for_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(Batch | Renewed)
+_for_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(Batch | Renewed | Cancelled)
 _for_listener: msgspec.msgpack.Decoder[ToListener] = msgspec.msgpack.Decoder(Applied | Stopped)
 
 

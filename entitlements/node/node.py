@@ -8,7 +8,9 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg_pool
 from django.conf import settings
@@ -22,23 +24,25 @@ from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.node.bearer import Bearers
 from entitlements.node.change import Change
 from entitlements.node.directory import Directory
-from entitlements.node.feed import Feed
+from entitlements.node.feed import CANCELLATIONS, Feed
 from entitlements.node.host_messages import Numbers
 from entitlements.node.kept import KeptRows
-from entitlements.node.names import own_name
+from entitlements.node.lease import own_name
 from entitlements.node.reads import NodeReads
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import SnapshotInUse, Snapshots
 from entitlements.node.strangers import Strangers
-from entitlements.node.streams import ClientSessions, OpenRequest, OpenRequests
+from entitlements.node.streams import OpenRequest, OpenRequests, digest_of
 from entitlements.node.upstreams import Connections
 from entitlements.node.worker_feed import Worker, WorkerFeed
+from entitlements.node.writes import Writes
 
 READERS: Final = 4
 SWEEP_SECONDS: Final = 1.0
 OLD_SECONDS: Final = 1.0
 """A denial on facts older than this is decided again on fresh ones."""
+_HAND_OVER: Final = "SELECT pg_notify(%s, %s)"
 _ACKNOWLEDGED: Final = "SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s"
 
 type Rule = Callable[[Call, AgentFacts, float], Verdict]
@@ -71,17 +75,18 @@ class Node:
         self.directory = Directory(self.snapshots)
         self.bearers = Bearers(self.snapshots, self.directory)
         confirms = None if feed_address == address else self._sees_feed
+        cancel = self._take_cancellation
         self.feed: Feed | WorkerFeed = (
-            Feed(feed_address, self.name, self.apply, confirms)
+            Feed(feed_address, self.name, self.apply, confirms, cancel)
             if worker is None
-            else WorkerFeed(worker.link, self.name, self.apply, confirms, self.numbers)
+            else WorkerFeed(worker.link, self.name, self.apply, confirms, cancel, partial(Numbers.of, self))
         )
         self.writer = batch.Writer(address)
         self.recorder = Recorder(self.writer)
         self.strangers = Strangers(address)
-        self.upstreams = Connections()
+        self.writes = Writes(self.pool)
+        self.upstreams = Connections(self.snapshots, self.writes, self.directory)
         self.opened = OpenRequests()
-        self.sessions = ClientSessions()
         self.decisions: Counter[tuple[str, str]] = Counter()
         self._background: set[asyncio.Task[None]] = set()
 
@@ -140,6 +145,16 @@ class Node:
         """Decide whether the caller may see this system at all; having no grant yet is no hindrance. Raises Closed."""
         return await self._ask(policy.still_live, call)
 
+    async def cancel(self, session: UUID, request_id: bytes) -> None:
+        """Cut a legacy client's own call short: here, or at the node that carries it. Raises Closed."""
+        digest = digest_of(request_id)
+        if not self.opened.cancel(session, digest):
+            await self.writes.run(_HAND_OVER, [CANCELLATIONS, f"{session} {digest}"])
+
+    def _take_cancellation(self, notice: str) -> None:
+        session, _, digest = notice.partition(" ")
+        self.opened.cancel(UUID(session), digest)
+
     @property
     def writer_is_running(self) -> bool:
         """Whether events can be handed to the record."""
@@ -148,24 +163,6 @@ class Node:
     def count(self, verdict: Verdict) -> None:
         """Count a decision for the metrics."""
         self.decisions[verdict.effect.value, verdict.code.value] += 1
-
-    def numbers(self) -> Numbers:
-        """Return what this process counts."""
-        return Numbers(
-            self.name,
-            [(effect, code, count) for (effect, code), count in self.decisions.items()],
-            self.feed.held_since,
-            self.feed.position,
-            self.feed.is_listening,
-            len(self.snapshots),
-            len(self.opened.of(None)),
-            self.recorder.lost,
-        )
-
-    def numbers_of_host(self) -> list[Numbers]:
-        """Return what each process of this host counts: this one now, another when its lease was renewed last."""
-        others = self.feed.of_host if isinstance(self.feed, WorkerFeed) else []
-        return [self.numbers(), *(each for each in others if each.node != self.name)]
 
     async def _ask(self, rule: Rule, call: Call) -> tuple[Verdict, SnapshotInUse | None]:
         self.check_open()
@@ -209,6 +206,9 @@ class Node:
             self._forget_shared()
             return
         self.kept.drop(change.subjects, change.seq)
+        for column, key in change.subjects:
+            if column == "client_session_id" and isinstance(key, UUID):
+                self.opened.end_streams(key)
         named = (("agent", change.agent), ("person", change.person), ("group", change.group), ("system", change.system))
         self.snapshots.drop([(kind, name) for kind, name in named if name is not None], change.seq)
         if change.kind == "signing_key":
@@ -225,11 +225,8 @@ class Node:
     async def _recheck(self, agent: str | None) -> None:
         """Cut what is open and no longer allowed, and end the sessions that no right stands behind."""
         for request in self.opened.of(agent):
-            if not await self._may_go_on(request):
+            if not await self._may_go_on(request) or not await self._keeps_stream(request):
                 request.end(Code.CALL_WITHDRAWN)
-        for name, session in self.sessions:
-            if agent in (None, session.bearer.agent) and not await self._is_live(session.system, session.bearer.key):
-                self.sessions.end(name)
         for system, key in self.upstreams.held():
             if agent in (None, key[0]) and not await self._is_live(system, key):
                 self.upstreams.end(system, key)
@@ -242,6 +239,11 @@ class Node:
             verdict, _ = await self.decide(request.call)
             return verdict.allowed or verdict.code is Code.TOKEN_EXPIRED
         return True  # we cannot know now; the lease decides, and the sweep asks again
+
+    async def _keeps_stream(self, request: OpenRequest) -> bool:
+        """Say whether what changed leaves a stream its reason: it ends with the last grant, and may be opened again."""
+        call = request.call
+        return request.is_call or await self._is_live(call.system, (call.agent, call.person, call.client))
 
     async def _is_live(self, system: str, key: tuple[str, str | None, str]) -> bool:
         agent, person, client = key
@@ -261,7 +263,6 @@ class Node:
             else:
                 for request in self.opened.of(None):
                     request.end(Code.LEASE_LAPSED)
-            self.sessions.sweep()
             self.upstreams.sweep()
             with contextlib.suppress(Exception):
                 await self.strangers.flush()

@@ -20,7 +20,7 @@ from audit import clock
 from . import host_messages
 from .change import Change
 from .feed import ELSEWHERE
-from .host_messages import Applied, Batch, Numbers, Renewed, Stopped
+from .host_messages import Applied, Batch, Cancelled, Numbers, Renewed, Stopped
 from .lease import NEVER, Lease
 
 START_WITHIN: Final = 2.0
@@ -37,7 +37,7 @@ class Worker(NamedTuple):
 
 
 class WorkerFeed(Lease):
-    """Takes changes from a listener. `apply` and `confirms` as for `Feed`; `numbers` goes to the other workers.
+    """Takes changes from a listener. `apply`, `confirms` and `cancelled` as for `Feed`; `numbers` is for all workers.
 
     `confirms` is asked again for each connection of the listener, since that may lead elsewhere after a failover.
     """
@@ -48,13 +48,14 @@ class WorkerFeed(Lease):
         node: str,
         apply: Callable[[Sequence[Change] | None], None],
         confirms: Callable[[datetime], Awaitable[bool]] | None,
+        cancelled: Callable[[str], None],
         numbers: Callable[[], Numbers],
     ) -> None:
         super().__init__(node)
         self.of_host: list[Numbers] = []
         """What every worker of the host counted when this one's lease was renewed last."""
         self._link = link
-        self._apply, self._confirms, self._numbers = apply, confirms, numbers
+        self._apply, self._confirms, self._cancelled, self._numbers = apply, confirms, cancelled, numbers
         self._confirmed = 0
         self._has_lease = asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
@@ -87,6 +88,8 @@ class WorkerFeed(Lease):
                 message = await host_messages.read_as_worker(reader)
                 if isinstance(message, Batch):
                     self._take(message)
+                elif isinstance(message, Cancelled):
+                    self._cancelled(message.notice)
                 else:
                     await self._renew(message)
         except (asyncio.IncompleteReadError, OSError):

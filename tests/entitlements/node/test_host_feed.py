@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
-from django.db import connections
+from django.db import connection, connections
 
 from audit import clock
 from audit.context import SYSTEM
@@ -182,10 +182,16 @@ def test_no_revocation_waits_for_a_worker_that_has_stopped(*, is_said: bool) -> 
     with_host(story)
 
 
+def notify(notice: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [feed.CANCELLATIONS, notice])
+    connections.close_all()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_follows_confirms_each_connection_and_forgets_only_at_first() -> None:
     first, second = make.grant(), make.grant()
-    applied, asked = list[Sequence[Change] | None](), list[datetime]()
+    applied, asked, cancelled = list[Sequence[Change] | None](), list[datetime](), list[str]()
 
     async def confirms(noted: datetime) -> bool:
         asked.append(noted)
@@ -194,7 +200,7 @@ def test_a_worker_follows_confirms_each_connection_and_forgets_only_at_first() -
     async def story() -> None:
         listener = HostFeed(database_address(settings.FEED_DATABASE), "host")
         ours, theirs = socket.socketpair()
-        worker = WorkerFeed(theirs, "host/1", applied.append, confirms, lambda: numbers("host/1"))
+        worker = WorkerFeed(theirs, "host/1", applied.append, confirms, cancelled.append, lambda: numbers("host/1"))
         await listener.start()
         serving = asyncio.create_task(listener.listen_to("host/1", ours))
         try:
@@ -205,6 +211,10 @@ def test_a_worker_follows_confirms_each_connection_and_forgets_only_at_first() -
             assert worker.position == listener.position
             await listener._disconnect()
             assert await revoke(second) == (["host/1"], [])
+            await asyncio.to_thread(notify, "a call")
+            async with asyncio.timeout(5):
+                while not cancelled:  # noqa: ASYNC110 - the feed reports it to no caller
+                    await asyncio.sleep(0.005)
             assert len(asked) == 3, "it asks again for another connection"
             assert asked == sorted(asked)
             assert asked[0] <= datetime.now(UTC)
@@ -216,14 +226,14 @@ def test_a_worker_follows_confirms_each_connection_and_forgets_only_at_first() -
             clock.forget()
 
     asyncio.run(story())
-    assert applied[0] is None
+    assert (applied[0], cancelled) == (None, ["a call"])
     assert [change.kind for batch in applied[1:] for change in batch or ()] == ["grant", "grant"]
 
 
 def test_a_worker_whose_listener_is_gone_serves_no_more_and_asks_its_server_to_end() -> None:
     async def story() -> bool:
         ours, theirs = socket.socketpair()
-        worker, asked = WorkerFeed(theirs, "host/1", print, None, lambda: numbers("host/1")), asyncio.Event()
+        worker, asked = WorkerFeed(theirs, "host/1", print, None, print, lambda: numbers("host/1")), asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
         started = asyncio.create_task(worker.start())
         ours.sendall(host_messages.encode(Renewed(time.monotonic(), clock.now(), 1, is_listening=True, numbers=[])))
