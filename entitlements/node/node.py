@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import psycopg_pool
 from django.conf import settings
 from psycopg import conninfo
 
-from audit import batch, clock
+from audit import batch, clock, database
 from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
@@ -47,8 +47,8 @@ class Node:
     """Everything that requests share. `start` and `stop` belong to the life of the server."""
 
     def __init__(self) -> None:
-        address = database_address(settings.DATABASES["default"])
-        feed_address = database_address(settings.FEED_DATABASE)
+        address = database.address(settings.DATABASES["default"])
+        feed_address = database.address(settings.FEED_DATABASE)
         self.name = settings.NODE_ID or f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(3)}"
         self.pool: psycopg_pool.AsyncConnectionPool[Any] = psycopg_pool.AsyncConnectionPool(
             conninfo.make_conninfo(
@@ -259,9 +259,3 @@ def _may_be_outdated(held: SnapshotInUse, call: Call) -> bool:
 def unknown() -> Verdict:
     """Deny a caller whose agent or system is not there."""
     return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, (Reason(Code.AGENT_UNKNOWN, "No such agent is registered."),))
-
-
-def database_address(row: Mapping[str, Any]) -> str:
-    """Return the address of a database for connections that are not Django's, from its entry in the settings."""
-    named = {"host": row["HOST"], "port": row["PORT"], "user": row["USER"], "password": row["PASSWORD"]}
-    return conninfo.make_conninfo(dbname=row["NAME"], **{k: v for k, v in named.items() if v}, **row.get("OPTIONS", {}))
