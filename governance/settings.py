@@ -132,7 +132,6 @@ FEED_DATABASE: dict[str, Any] = env.database("FEED_DATABASE_URL" if env.text("FE
 # Where the edge's issuers read and write: a role that may execute the functions that issue, and write nothing else.
 ISSUE_DATABASE = env.database("ISSUE_DATABASE_URL" if env.text("ISSUE_DATABASE_URL") else "DATABASE_URL")
 DATABASE_FAILOVER = env.one_of("DATABASE_FAILOVER", "auto", "yes", "no")
-SEAL_DATABASE_URL = env.secret("SEAL_DATABASE_URL")
 SEAL_DATABASE = env.database("SEAL_DATABASE_URL") if env.text("SEAL_DATABASE_URL") else None
 DATABASE_ROLES = {
     "owner": env.role("MIGRATE_DATABASE_URL", "mandate_owner"),

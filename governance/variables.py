@@ -37,8 +37,8 @@ TABLE: Mapping[str, Variable] = {
         ),
         Variable(
             "DATABASE_URL",
-            "PostgreSQL as the role that serves: `postgresql://mandate_app:...`. Each database address may name several "
-            "hosts, `@one:5432,two:5432/mandate`: the one that takes writes is used.",
+            "PostgreSQL as the role that serves: `postgresql://mandate_app:...`. Each database address may name "
+            "several hosts, `@one:5432,two:5432/mandate`: the one that takes writes is used.",
             is_secret=True,
         ),
         Variable(
