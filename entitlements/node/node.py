@@ -35,10 +35,14 @@ from entitlements.node.streams import ClientSessions, OpenRequest, OpenRequests
 from entitlements.node.upstreams import Connections
 
 READERS: Final = 4
+RECONNECT_WITHIN: Final = 3.0
+"""Seconds for which the pool tries again, ever more seldom; after that the next reader tries at once."""
 SWEEP_SECONDS: Final = 1.0
 OLD_SECONDS: Final = 1.0
 """A denial on facts older than this is decided again on fresh ones."""
-_ACKNOWLEDGED: Final = "SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s"
+_ACKNOWLEDGED: Final = """
+SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s AND NOT pg_is_in_recovery()
+"""
 
 type Rule = Callable[[Call, AgentFacts, float], Verdict]
 
@@ -61,6 +65,7 @@ class Node:
             max_size=READERS,
             timeout=1.5,
             max_waiting=1000,
+            reconnect_timeout=RECONNECT_WITHIN,
             open=False,
             kwargs={"autocommit": True},
         )
