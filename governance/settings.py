@@ -25,8 +25,7 @@ SECRET_KEY = env.secret("SECRET_KEY", at_least=50).reveal()
 KEY_ENCRYPTION_KEY = env.key("KEY_ENCRYPTION_KEY")
 KEY_ENCRYPTION_KEY_PREVIOUS = env.key("KEY_ENCRYPTION_KEY_PREVIOUS")
 ANCHOR_FILE = env.text("ANCHOR_FILE")
-SEAL_KEY_FILE = env.text("SEAL_KEY_FILE")
-ALIVE_FILE = env.text("ALIVE_FILE")
+SEAL_KEY_FILE, ALIVE_FILE = env.text("SEAL_KEY_FILE"), env.text("ALIVE_FILE")
 TIME_STAMP_URL, TIME_STAMP_CA_FILE = env.time_stamps()
 NODE_ID, EDGE_ROLES = env.text("NODE_ID"), tuple(env.listed("EDGE_ROLES"))
 PRIVATE_NETWORKS = env.networks("PRIVATE_NETWORKS")
@@ -132,7 +131,8 @@ if env.text("MIGRATE_DATABASE_URL"):  # absent where the product serves: those p
 FEED_DATABASE: dict[str, Any] = env.database("FEED_DATABASE_URL" if env.text("FEED_DATABASE_URL") else "DATABASE_URL")
 # Where the edge's issuers read and write: a role that may execute the functions that issue, and write nothing else.
 ISSUE_DATABASE = env.database("ISSUE_DATABASE_URL" if env.text("ISSUE_DATABASE_URL") else "DATABASE_URL")
-SEAL_DATABASE_URL = env.secret("SEAL_DATABASE_URL")
+DATABASE_FAILOVER = env.one_of("DATABASE_FAILOVER", "auto", "yes", "no")
+SEAL_DATABASE = env.database("SEAL_DATABASE_URL") if env.text("SEAL_DATABASE_URL") else None
 DATABASE_ROLES = {
     "owner": env.role("MIGRATE_DATABASE_URL", "mandate_owner"),
     "app": env.role("DATABASE_URL", "mandate_app"),

@@ -29,6 +29,7 @@ from entitlements.feed.changes import CHANNEL
 
 from . import change
 from .change import Change
+from .history import History
 from .lease import NEVER, Acknowledged, Lease
 
 POLL_SECONDS: Final = 0.5
@@ -89,9 +90,12 @@ class Feed(Lease):
         self._cancelled = cancelled
         self._is_confirmed = False
         self._address = conninfo.make_conninfo(address, **_SESSION)
+        dead_hosts = str(conninfo.conninfo_to_dict(address).get("host", "")).count(",")
+        self._connect_within = POLL_WITHIN + 1 + dead_hosts * float(_SESSION["connect_timeout"])
         self._apply = apply
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._is_placed = False
+        self._history = History()
         self._started: datetime | None = None
         self._acknowledged = Acknowledged()
         self._task: asyncio.Task[None] | None = None
@@ -135,7 +139,7 @@ class Feed(Lease):
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _connect(self) -> None:
-        async with asyncio.timeout(POLL_WITHIN + 1):
+        async with asyncio.timeout(self._connect_within):
             self._connection = connection = await psycopg.AsyncConnection.connect(self._address, autocommit=True)
             self._is_confirmed = self._confirms is None
             self.is_listening = await self._hears(connection)
@@ -187,6 +191,9 @@ class Feed(Lease):
             now, newest = rows[0][:2]
             clock.set_offset(now)
             self._started = self._started or now
+            if not await self._history.goes_on(connection, self.position, newest):
+                logger.warning("feed_begins_anew", extra={"node": self.node, "position": self.position})
+                self._is_placed = False
             self._take(newest, [change.of_row(row[2:]) for row in rows if row[2] is not None])
             is_renewed = await self._renew(connection, began, self._started)
 
@@ -239,7 +246,7 @@ class Feed(Lease):
 
     def _take(self, newest: int, changes: Sequence[Change]) -> None:
         if not self._is_placed or newest < self.position or len(changes) > MOST_ROWS:
-            # The first poll, a database put back to an earlier state, or so much that a fresh start is cheaper.
+            # The first poll, a database that lacks what this node has seen, or so much that a fresh start is cheaper.
             self._apply(None)
             self._is_placed = True
         elif changes:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -16,7 +16,7 @@ import psycopg_pool
 from django.conf import settings
 from psycopg import conninfo
 
-from audit import batch, clock
+from audit import batch, clock, database
 from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
@@ -39,11 +39,15 @@ from entitlements.node.worker_feed import Worker, WorkerFeed
 from entitlements.node.writes import Writes
 
 READERS: Final = 4
+RECONNECT_WITHIN: Final = 3.0
+"""Seconds for which the pool tries again, ever more seldom; after that the next reader tries at once."""
 SWEEP_SECONDS: Final = 1.0
 OLD_SECONDS: Final = 1.0
 """A denial on facts older than this is decided again on fresh ones."""
 _HAND_OVER: Final = "SELECT pg_notify(%s, %s)"
-_ACKNOWLEDGED: Final = "SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s"
+_ACKNOWLEDGED: Final = """
+SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s AND NOT pg_is_in_recovery()
+"""
 
 type Rule = Callable[[Call, AgentFacts, float], Verdict]
 
@@ -53,8 +57,8 @@ class Node:
 
     def __init__(self, worker: Worker | None = None) -> None:
         """Follow the change feed; as one worker of several, the listener of its host."""
-        address = database_address(settings.DATABASES["default"])
-        feed_address = database_address(settings.FEED_DATABASE)
+        address = database.address(settings.DATABASES["default"])
+        feed_address = database.address(settings.FEED_DATABASE)
         self.name = own_name() if worker is None else worker.name
         self.pool: psycopg_pool.AsyncConnectionPool[Any] = psycopg_pool.AsyncConnectionPool(
             conninfo.make_conninfo(
@@ -67,6 +71,7 @@ class Node:
             max_size=READERS,
             timeout=1.5,
             max_waiting=1000,
+            reconnect_timeout=RECONNECT_WITHIN,
             open=False,
             kwargs={"autocommit": True},
         )
@@ -284,9 +289,3 @@ def _may_be_outdated(held: SnapshotInUse, call: Call) -> bool:
 def unknown() -> Verdict:
     """Deny a caller whose agent or system is not there."""
     return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, (Reason(Code.AGENT_UNKNOWN, "No such agent is registered."),))
-
-
-def database_address(row: Mapping[str, Any]) -> str:
-    """Return the address of a database for connections that are not Django's, from its entry in the settings."""
-    named = {"host": row["HOST"], "port": row["PORT"], "user": row["USER"], "password": row["PASSWORD"]}
-    return conninfo.make_conninfo(dbname=row["NAME"], **{k: v for k, v in named.items() if v}, **row.get("OPTIONS", {}))

@@ -165,12 +165,12 @@ class Line:
 def line(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Line]:  # noqa: ARG001
     with django_db_blocker.unblock(), cables.cable() as feed, cables.cable() as rest:
         at = databases.addresses()
-        addresses = {
-            "DATABASE_URL": rest.leads_to(at.app),
-            "ISSUE_DATABASE_URL": rest.leads_to(at.issue),
-            "FEED_DATABASE_URL": feed.leads_to(at.app),
-        }
-        with gateways.gateway("edge-1", **addresses) as node:
+        with gateways.gateway(
+            "edge-1",
+            DATABASE_URL=rest.leads_to(at.app),
+            ISSUE_DATABASE_URL=rest.leads_to(at.issue),
+            FEED_DATABASE_URL=feed.leads_to(at.app),
+        ) as node:
             made = worlds.world()
             make.grant(made.agent, made.entitlement)
             yield Line(node, feed, rest, Clients(node.base, made))
