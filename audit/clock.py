@@ -48,6 +48,18 @@ def set_offset(database_now: datetime) -> None:
     _state.offset = database_now.timestamp() - _state.measured
 
 
+def offset() -> float:
+    """Return database time less local monotonic time, in seconds. Raises ClockUnknown before it was measured."""
+    if _state.offset is None:
+        raise ClockUnknown
+    return _state.offset
+
+
+def adopt_offset(seconds: float) -> None:
+    """Take the offset that another process of this machine has just measured: all share its monotonic clock."""
+    _state.offset, _state.measured = seconds, time.monotonic()
+
+
 def offset_age() -> float:
     """Seconds since the offset was measured; infinite when it never was."""
     return float("inf") if _state.offset is None else time.monotonic() - _state.measured

@@ -18,7 +18,7 @@ from entitlements.clients.models import (
     OAuthRefreshToken,
 )
 from entitlements.feed.models import Change, GatewayNode
-from entitlements.gateway.models import Guardrail, HeldCall, UpstreamSession
+from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.keys.models import SigningKey
 from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
@@ -41,6 +41,7 @@ __all__ = [
     "Client",
     "ClientAlias",
     "ClientCredential",
+    "EndedClientSession",
     "Entitlement",
     "EntitlementTool",
     "GatewayNode",

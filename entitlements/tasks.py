@@ -14,6 +14,7 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.refusals import refusals
 from entitlements.catalog.models import System
+from entitlements.gateway.models import EndedClientSession, UpstreamSession
 from entitlements.keys.models import SigningKey
 from entitlements.revocation.models import Revocation
 
@@ -25,7 +26,7 @@ from .catalog_files import imports
 from .clients import acceptance
 from .errors import DomainError
 from .grants import batches
-from .keys import signing
+from .keys import session_keys, signing
 from .people import roles
 from .revocation import record_keys, revocation
 from .tokens import assertions
@@ -33,6 +34,8 @@ from .upstream import reach, upstream
 
 UNSETTLED = timedelta(seconds=10)
 """After this long no caller waits for the nodes of a revocation any more."""
+KEPT_FOR = timedelta(days=1)
+"""How long the row of an ended upstream session says when it ended."""
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +127,7 @@ def settle_revocations() -> None:
 def rotate_signing_keys() -> None:
     """Take the step that is due in the life of each issuer's keys."""
     signing.rotate_due(addresses.IDP)
+    signing.rotate_due(session_keys.ISSUER)
     for issuer in SigningKey.objects.filter(issuer__in=record_keys.ISSUERS).values_list("issuer", flat=True).distinct():
         signing.rotate_due(issuer)
     # A local server without an address is known and not governed: nothing is issued for it.
@@ -137,6 +141,14 @@ def forget_used_assertions() -> None:
     """Delete the claims of assertions that are dead anyway."""
     while assertions.forget_expired():
         pass
+
+
+@shared_task(ignore_result=True)
+def forget_ended_sessions() -> None:
+    """Delete ended client sessions whose names no node would open any more, and upstream sessions ended a day ago."""
+    now = clock.now()
+    EndedClientSession.objects.filter(expires_at__lt=now).delete()
+    UpstreamSession.objects.filter(ended_at__lt=now - KEPT_FOR).delete()
 
 
 @shared_task(ignore_result=True)

@@ -12,6 +12,16 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
+@signals.worker_init.connect
+def refuse_asynchronous_commits(**_: Any) -> None:  # noqa: ANN401 - celery's
+    """End the worker, with a sentence, where what it commits would not survive a failover."""
+    from django.conf import settings  # noqa: PLC0415 - the settings are known only in a running worker
+
+    from audit import replication  # noqa: PLC0415 - as above
+
+    replication.refuse(settings.DATABASES["default"])
+
+
 @signals.worker_process_init.connect
 def trust_no_clock(**_: Any) -> None:  # noqa: ANN401 - celery's
     """In a worker every job measures the clock first; one that is wrong ends no right before its time."""
@@ -69,6 +79,7 @@ app.conf.beat_schedule = {
     "resume-imports": {"task": "entitlements.tasks.resume_imports", "schedule": MINUTE},
     "rotate-signing-keys": {"task": "entitlements.tasks.rotate_signing_keys", "schedule": 5 * MINUTE},
     "forget-used-assertions": {"task": "entitlements.tasks.forget_used_assertions", "schedule": 10 * MINUTE},
+    "forget-ended-sessions": {"task": "entitlements.tasks.forget_ended_sessions", "schedule": HOUR},
     "forget-idempotent-answers": {"task": "entitlements.tasks.forget_idempotent_answers", "schedule": HOUR},
     "clear-sessions": {"task": "governance.tasks.clear_sessions", "schedule": HOUR},
     "make-event-months": {"task": "governance.tasks.make_event_months", "schedule": 24 * HOUR},

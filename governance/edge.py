@@ -1,6 +1,6 @@
 """Serve an edge node: uvicorn, and a deadline for each request.
 
-    python -m governance.edge --host 0.0.0.0 --port 8001
+    python -m governance.edge --host 0.0.0.0 --port 8001 --workers 2
 
 uvicorn closes a connection that is idle between two requests, and waits for the rest of a request for ever. Here a
 connection ends whose headers, or whose body, do not come in time.
@@ -10,12 +10,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import socket
+import sys
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+APPLICATION: Final = "governance.asgi:application"
+NOT_STARTED: Final = 3
+"""The status of a process that could not start, as uvicorn has it."""
 HEADER_SECONDS: Final = 10.0
 """Seconds for the headers of a request, from the opening of the connection or their first byte."""
 BODY_SECONDS: Final = 30.0
@@ -84,24 +91,63 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m governance.edge", description="Serve an edge node.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8001)
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the port and one change feed")
     parser.add_argument("--stop-seconds", type=int, default=10, help="how long open calls may take after SIGTERM")
     parser.add_argument("--header-seconds", type=float, default=HEADER_SECONDS)
     parser.add_argument("--log-level", default="info")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)  # as edge_host.py starts one: its name, and its link
+    parser.add_argument("--link", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     Deadlines.header_seconds = options.header_seconds
-    uvicorn.run(
-        "governance.asgi:application",
-        host=options.host,
-        port=options.port,
-        http=Deadlines,
-        loop="uvloop",
-        log_level=options.log_level,
-        log_config=str(Path(__file__).with_name("logs.json")),
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=options.stop_seconds,
-    )
+    how: dict[str, Any] = {
+        "host": options.host,
+        "port": options.port,
+        "http": Deadlines,
+        "loop": "uvloop",
+        "lifespan": "on",
+        "log_level": options.log_level,
+        "log_config": str(Path(__file__).with_name("logs.json")),
+        "access_log": False,
+        "proxy_headers": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": options.stop_seconds,
+    }
+    if options.worker:
+        _work(how, options.worker, options.link)
+    elif options.workers > 1:
+        _watch(how, options)
+    else:
+        uvicorn.run(APPLICATION, **how)
+
+
+def _work(how: Mapping[str, Any], name: str, link: int) -> None:
+    """Be the worker of this name; `link` is the file descriptor that leads to the listener of the change feed."""
+    config = uvicorn.Config(APPLICATION, **how)
+    import_module("governance.asgi").application.be_worker(name, socket.socket(fileno=link))
+    server = uvicorn.Server(config)
+    server.run([_shared_port(config)])
+    if not server.started:
+        sys.exit(NOT_STARTED)
+
+
+def _watch(how: Mapping[str, Any], options: argparse.Namespace) -> None:
+    """Be the process that starts the workers and watches over them. It holds the port, and never listens at it."""
+    config = uvicorn.Config(APPLICATION, **how)
+    config.bind_socket().close()  # it ends this process with a sentence where another has the port
+    passed = ("host", "port", "stop_seconds", "header_seconds", "log_level")
+    arguments = [f"--{name.replace('_', '-')}={getattr(options, name)}" for name in passed]
+    host = import_module("governance.edge_host")  # it reads the settings, which a single process does elsewhere
+    with _shared_port(config):
+        sys.exit(host.run(options.workers, arguments, options.stop_seconds))
+
+
+def _shared_port(config: uvicorn.Config) -> socket.socket:
+    """Return a socket that the kernel gives its share of the connections, from when it listens until it is closed."""
+    port = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        port.setsockopt(socket.SOL_SOCKET, option, 1)
+    port.bind((config.host, config.port))
+    return port
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,6 +16,7 @@ from entitlements.gateway import app
 from entitlements.gateway.http import Answer, Disconnected, Receive, Request, Send
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
+from entitlements.node.worker_feed import Worker
 
 from . import issuer
 from .door import Received
@@ -39,6 +41,11 @@ class Application:
         self.roles = roles
         self._node: Node | None = None
         self._outside: OnNode | None = None
+        self._worker: Worker | None = None
+
+    def be_worker(self, name: str, link: socket.socket) -> None:
+        """Be one worker of several: the node of this name, whose change feed the listener beyond this socket reads."""
+        self._worker = Worker(name, link)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection's scope."""
@@ -51,7 +58,7 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        node = self._node = Node()
+        node = self._node = Node(self._worker)
         outside = self._outside = OnNode(node) if ISSUER in self.roles else None
         await node.start()
         if outside is not None:

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.conf import settings
 
+from audit import database
 from audit.draft import Draft
-from entitlements.node.node import Node, database_address
+from entitlements.node.node import Node
 from entitlements.node.reads import NodeReads
 from entitlements.tokens import issue_token, revoke_tokens
 from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, Outcome, TokenRow
@@ -24,7 +25,7 @@ class OnNode:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._writer = Writer(database_address(settings.ISSUE_DATABASE))
+        self._writer = Writer(database.address(settings.ISSUE_DATABASE))
         self._limits = RateLimits(settings.REDIS_URL.reveal())
         self._used = UsedHere()
 
@@ -38,8 +39,12 @@ class OnNode:
         await self._writer.close()
 
     def position(self) -> int:
-        """Return how far the change feed has been applied to what `reads` knows. Raises Closed without a lease."""
+        """Return how far the change feed has been applied to what `reads` knows.
+
+        Raises Closed without a lease, and without the time: even a refusal could not be counted.
+        """
         self._node.check_open()
+        self._node.now()
         return self._node.feed.position
 
     def reads(self) -> NodeReads:

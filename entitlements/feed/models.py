@@ -20,6 +20,7 @@ SUBJECTS: Final = (
     "signing_key_id",
     "session_id",
     "token_id",
+    "client_session_id",
 )
 """The columns of a change that name whom it concerns, each by the primary key of its row."""
 
@@ -46,6 +47,7 @@ class Change(models.Model):
     signing_key_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - null: it names no key
     session_id = models.UUIDField(null=True, blank=True)
     token_id = models.UUIDField(null=True, blank=True)
+    client_session_id = models.UUIDField(null=True, blank=True)
     concerns_all = models.BooleanField(default=False, db_default=True)
     subject = models.CharField(max_length=200)
     noted_at = models.DateTimeField()

@@ -86,6 +86,11 @@ def token(jti: UUID) -> Subject:
     return Subject("token", jti, (Lock.TOKEN, jti))
 
 
+def client_session(pk: UUID) -> Subject:
+    """Name a client's session with the gateway, by the id that its sealed name holds."""
+    return Subject("client_session", pk, (Lock.CLIENT_SESSION, pk))
+
+
 def trusted_issuer(pk: int) -> Subject:
     """Name an issuer whose assertions are accepted."""
     return Subject("trusted_issuer", pk, (Lock.TRUSTED_ISSUER, pk))

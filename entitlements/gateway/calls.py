@@ -7,6 +7,7 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from audit.actions import Action
 from audit.draft import Draft
@@ -48,7 +49,7 @@ class ToolCall:
     request: Request
     call: Call
     about: CallDetails
-    session: str = ""
+    session: UUID | None = None
     policy_call: PolicyCall = field(init=False)
     responder: relay.Responder = field(init=False)
     _held: SnapshotInUse | None = None
@@ -85,7 +86,7 @@ class ToolCall:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker
         self._open = open_request = OpenRequest(
-            self.policy_call, task, is_call=True, request=(self.session, self.call.request_id)
+            self.policy_call, task, is_call=True, session=self.session, request_id=self.call.request_id
         )
         watching = self._watch(open_request) if self.call.is_modern else None
         self.node.opened.add(open_request)

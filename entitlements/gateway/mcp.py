@@ -17,8 +17,9 @@ from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.gateway import answers, messages
+from entitlements.gateway import answers, client_sessions, messages
 from entitlements.gateway.calls import ToolCall
+from entitlements.gateway.client_sessions import ClientSession
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
 from entitlements.gateway.messages import Call
 from entitlements.node import records
@@ -68,7 +69,7 @@ class Exchange:
 
     def __init__(self, node: Node, request: Request, entry: ServedSystem, bearer: Bearer, call: Call) -> None:
         self.node, self.request, self.entry, self.bearer, self.call = node, request, entry, bearer, call
-        self.session = ""
+        self.session: ClientSession | None = None
         self.is_modern = messages.is_modern(call, request)
         trace = trace_of(call.meta, request.headers.get(b"traceparent", b"").decode("latin-1"))
         request_id = request.headers.get(b"x-request-id", b"").decode("latin-1")[:128]
@@ -119,9 +120,9 @@ async def _dispatch(exchange: Exchange) -> None:
     call = exchange.call
     if not exchange.is_modern:
         messages.check_legacy(exchange.request)
-        _check_session(exchange)
+        await _check_session(exchange)
     if call.id is None or not call.method:
-        _take_notification(exchange)
+        await _take_notification(exchange)
         await exchange.request.answer(_ACCEPTED)
         return
     if exchange.is_modern:
@@ -132,36 +133,30 @@ async def _dispatch(exchange: Exchange) -> None:
     await handler(exchange)
 
 
-def _check_session(exchange: Exchange) -> None:
-    """Find the legacy client's session: 400 without one, 404 when it is dead or another's (GW-16)."""
+async def _check_session(exchange: Exchange) -> None:
+    """Find the legacy client's session: 400 without one, 404 when it is over or another's (GW-16)."""
     name = exchange.request.header(mcp_headers.SESSION)
     if exchange.call.method == "initialize":
         return
     if name is None:
-        raise Refused(
-            Code.MALFORMED_CALL, "The header mcp-session-id is missing.", jsonrpc=messages.INVALID_REQUEST
-        )  # fmt: skip
-    if exchange.node.sessions.get(name, exchange.bearer, exchange.entry.slug) is None:
-        raise _no_session()
-    exchange.session = name
+        raise _session_missing()
+    exchange.session = await client_sessions.find(exchange.node, name, exchange.bearer, exchange.entry.slug)
 
 
-def _no_session() -> Refused:
+def _session_missing() -> Refused:
     return Refused(
-        Code.SESSION_UNKNOWN, "There is no such session.", status=HTTPStatus.NOT_FOUND, jsonrpc=messages.INVALID_REQUEST
-    )
+        Code.MALFORMED_CALL, "The header mcp-session-id is missing.", jsonrpc=messages.INVALID_REQUEST
+    )  # fmt: skip
 
 
-def _take_notification(exchange: Exchange) -> None:
+async def _take_notification(exchange: Exchange) -> None:
     """Take a notification: only a legacy client's wish to cancel its own call means anything to us."""
     call = exchange.call
-    if call.method != "notifications/cancelled" or not exchange.session:
+    if call.method != "notifications/cancelled" or exchange.session is None:
         return
     request_id = call.params.get("requestId")
     if isinstance(request_id, str | int) and not isinstance(request_id, bool):
-        open_call = exchange.node.opened.find((exchange.session, encode(request_id)), exchange.bearer.agent)
-        if open_call is not None:
-            open_call.end("cancelled by the client")
+        await exchange.node.cancel(exchange.session.id, encode(request_id))
 
 
 async def _call_tool(exchange: Exchange) -> None:
@@ -172,7 +167,7 @@ async def _call_tool(exchange: Exchange) -> None:
         exchange.request,
         exchange.call,
         exchange.about,
-        exchange.session,
+        None if exchange.session is None else exchange.session.id,
     ).run()
 
 
@@ -213,13 +208,16 @@ async def _discover(exchange: Exchange) -> None:
 
 
 async def _initialize(exchange: Exchange) -> None:
-    verdict, _ = await exchange.node.admits(exchange.policy_call)
+    verdict, held = await exchange.node.admits(exchange.policy_call)
     if not _may_see(verdict):
         await exchange.deny(verdict)
         return
+    assert held is not None  # noqa: S101 - for the type checker: a caller without facts may see nothing
     requested_version = exchange.call.params.get("protocolVersion")
     version = requested_version if requested_version in upstream.LEGACY else upstream.LEGACY[0]
-    name = exchange.node.sessions.begin(exchange.entry.slug, exchange.bearer, version)
+    name = await client_sessions.begin(
+        exchange.node, exchange.bearer, exchange.entry.slug, version, held.facts, had_grant=verdict.allowed
+    )
     initialization = {
         "protocolVersion": version,
         "capabilities": _CAPABILITIES,
@@ -258,9 +256,7 @@ async def _delete(node: Node, request: Request, entry: ServedSystem, bearer: Bea
     if name is None:
         await request.answer(_not_allowed())
         return
-    if node.sessions.get(name, bearer, entry.slug) is None:
-        raise _no_session()
-    node.sessions.end(name)
+    await client_sessions.end(node, await client_sessions.find(node, name, bearer, entry.slug))
     await request.answer(_EMPTY_OK)
 
 
@@ -270,43 +266,36 @@ async def _get(node: Node, request: Request, entry: ServedSystem, bearer: Bearer
     if name is None:
         version = request.header(mcp_headers.VERSION)
         if version is not None and version in upstream.LEGACY:
-            raise Refused(
-                Code.MALFORMED_CALL, "The header mcp-session-id is missing.", jsonrpc=messages.INVALID_REQUEST
-            )
+            raise _session_missing()
         await request.answer(_not_allowed())
         return
-    session = node.sessions.get(name, bearer, entry.slug)
-    if session is None:
-        raise _no_session()
     policy_call = PolicyCall(
         bearer.agent, bearer.client, bearer.person, entry.slug, "", {}, bearer.token, bearer.session
     )
-    verdict, _ = await node.admits(policy_call)
-    if not _may_see(verdict):
-        about = CallDetails(bearer, entry.slug, "GET", source=request.source)
-        await node.recorder.durably(records.decision(about, verdict, {}))
-        await request.answer(answers.denied(entry, bearer, verdict, about.evaluation, answers.NULL))
-        return
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - for the type checker
-    open_stream = OpenRequest(policy_call, task, is_call=False)
-
-    def end() -> None:
-        open_stream.end("the session ended")
-
-    node.opened.add(open_stream)
-    session.on_end.add(end)
+    session = await client_sessions.open_name(node, name, bearer, entry.slug)
+    open_stream = OpenRequest(policy_call, task, is_call=False, session=session.id)
+    node.opened.add(open_stream)  # from now on the feed ends it: what it says before is seen below
     try:
+        await client_sessions.check(node, session)
+        verdict, _ = await node.admits(policy_call)
+        if not _may_see(verdict):
+            about = CallDetails(bearer, entry.slug, "GET", source=request.source)
+            await node.recorder.durably(records.decision(about, verdict, {}))
+            await request.answer(answers.denied(entry, bearer, verdict, about.evaluation, answers.NULL))
+            return
         await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _STREAM})
         await _keep_open(request)
     except asyncio.CancelledError:
         if not open_stream.stop:
             raise
         task.uncancel()
+        if not request.has_begun:
+            raise client_sessions.unknown() from None
         await request.send({"type": "http.response.body", "body": b""})
     finally:
         node.opened.remove(open_stream)
-        session.on_end.discard(end)
 
 
 async def _keep_open(request: Request) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
 from typing import Final
 
@@ -13,9 +14,19 @@ from entitlements import addresses, monitoring
 from entitlements.codes import Code
 from entitlements.gateway import answers
 from entitlements.gateway.http import Answer
+from entitlements.node import lease
+from entitlements.node.host_messages import Numbers
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
+from entitlements.node.worker_feed import WorkerFeed
 
+_GAUGES: Final = (
+    ("mandate_lease_age_seconds", "Since the last successful poll of the feed."),
+    ("mandate_feed_position", "How far this node has applied."),
+    ("mandate_feed_listens", "1 where notifications wake this node, 0 where it only polls."),
+    ("mandate_snapshots", "Facts held about agents."),
+    ("mandate_open", "Calls and streams under way."),
+)
 _TEXT: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _PUBLIC: Final = (b"cache-control", b"max-age=60")
 
@@ -58,31 +69,31 @@ def readiness(node: Node) -> Answer:
 
 
 class _Numbers:
-    """What Prometheus collects, read from the node when it asks."""
+    """What Prometheus collects, read from the node when it asks: of every worker of its host, if there are several."""
 
     def __init__(self, node: Node) -> None:
-        self._node = node
+        others = node.feed.of_host if isinstance(node.feed, WorkerFeed) else []
+        every = [Numbers.of(node), *(each for each in others if each.node != node.name)]
+        self._all = sorted(every, key=lambda each: each.node)
 
     def collect(self) -> list[Metric]:
         """Return the numbers as they are now."""
-        node = self._node
-        decisions = CounterMetricFamily("mandate_decisions", "Decisions by effect and code.", labels=["effect", "code"])
-        for (effect, code), count in node.decisions.items():
-            decisions.add_metric([effect, code], count)
-        age = min(node.feed.lease_age, 1e9)
-        return [
-            decisions,
-            GaugeMetricFamily("mandate_lease_age_seconds", "Since the last successful poll of the feed.", value=age),
-            GaugeMetricFamily("mandate_feed_position", "How far this node has applied.", value=node.feed.position),
-            GaugeMetricFamily(
-                "mandate_feed_listens",
-                "1 where notifications wake this node, 0 where it only polls.",
-                value=int(node.feed.is_listening),
-            ),
-            GaugeMetricFamily("mandate_snapshots", "Facts held about agents.", value=len(node.snapshots)),
-            GaugeMetricFamily("mandate_open", "Calls and streams under way.", value=len(node.opened.of(None))),
-            CounterMetricFamily("mandate_lost_endings", "Endings that were not recorded.", value=node.recorder.lost),
-        ]
+        label = ["worker"] if lease.worker(self._all[0].node) else []
+        decisions = CounterMetricFamily(
+            "mandate_decisions", "Decisions by effect and code.", labels=["effect", "code", *label]
+        )
+        gauges = [GaugeMetricFamily(name, meaning, labels=label) for name, meaning in _GAUGES]
+        lost = CounterMetricFamily("mandate_lost_endings", "Endings that were not recorded.", labels=label)
+        for each in self._all:
+            worker = [lease.worker(each.node)] if label else []
+            for effect, code, count in each.decisions:
+                decisions.add_metric([effect, code, *worker], count)
+            age = min(time.monotonic() - each.began, 1e9)
+            values = (age, each.position, int(each.is_listening), each.snapshots, each.opened)
+            for gauge, value in zip(gauges, values, strict=True):
+                gauge.add_metric(worker, value)
+            lost.add_metric(worker, each.lost)
+        return [decisions, *gauges, lost]
 
 
 def metrics(node: Node, authorization: str) -> Answer:

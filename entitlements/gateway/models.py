@@ -1,10 +1,12 @@
-"""Guardrails, held calls, and sessions with upstream servers."""
+"""Guardrails, held calls, sessions with upstream servers, and clients' sessions that were ended."""
 
 from __future__ import annotations
 
 import uuid
+from typing import ClassVar
 
 from django.db import models
+from django.db.models import Q
 
 
 class Guardrail(models.Model):
@@ -39,17 +41,43 @@ class HeldCall(models.Model):
 
 
 class UpstreamSession(models.Model):
-    """An MCP session of ours at a legacy upstream: it belongs to exactly one agent, person and client."""
+    """An MCP session of ours at a legacy upstream: it belongs to exactly one agent, person and client.
+
+    Every node uses it. `sealed` is the name that the upstream gave it, which opens it, with a digest of where it was
+    begun. `used_at` lags behind its use by two minutes at most (`entitlements/node/upstream_sessions.py`).
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     system = models.ForeignKey("entitlements.System", on_delete=models.CASCADE, related_name="+")
     agent = models.ForeignKey("entitlements.Agent", on_delete=models.CASCADE, related_name="+")
     person = models.ForeignKey("entitlements.Person", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     client = models.ForeignKey("entitlements.Client", on_delete=models.CASCADE, related_name="+")
-    upstream_id = models.CharField(max_length=300, blank=True)
+    sealed = models.BinaryField(default=b"")
     protocol = models.CharField(max_length=16)
     opened_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="one_open_session_of_a_caller_at_a_system",
+                fields=["system", "agent", "person", "client"],
+                condition=Q(ended_at=None),
+                nulls_distinct=False,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class EndedClientSession(models.Model):
+    """A client's session that its client ended before its time. Until `expires_at` no node opens its sealed name."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    ended_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
         return str(self.id)

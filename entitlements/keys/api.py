@@ -15,7 +15,7 @@ from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInp
 from entitlements.api.resources import Listing, Resource
 from entitlements.catalog.models import System
 from entitlements.errors import NotFound
-from entitlements.keys import signing
+from entitlements.keys import session_keys, signing
 from entitlements.keys.models import SigningKey
 from entitlements.revocation import record_keys
 
@@ -38,7 +38,9 @@ class KeySerializer(OutputSerializer):
     issuer = serializers.CharField()
     algorithm = serializers.CharField()
     public = serializers.JSONField()
-    pem = serializers.SerializerMethodField(help_text="The same in PEM, as openssl takes it.")
+    pem = serializers.SerializerMethodField(
+        help_text="The same in PEM, as openssl takes it; empty for a key of `sessions`."
+    )
     state = serializers.ChoiceField(choices=SigningKey.State.choices)
     created_at = serializers.DateTimeField()
     activates_at = serializers.DateTimeField()
@@ -49,12 +51,12 @@ class KeySerializer(OutputSerializer):
     )
 
     def get_pem(self, key: SigningKey) -> str:
-        """Write it as openssl reads it."""
-        return signing.pem(key.public).decode()
+        """Write it as openssl reads it. A key that only seals has nothing to show."""
+        return "" if key.algorithm == session_keys.ALGORITHM else signing.pem(key.public).decode()
 
 
 class RotateInputSerializer(InputSerializer):
-    """Which issuer takes the next step: `idp`, `as/<system>`, `receipts` or `evidence`.
+    """Which issuer takes the next step: `idp`, `as/<system>`, `receipts`, `evidence`, or `sessions`.
 
     `now` is for a key that may have leaked.
     """
@@ -92,6 +94,7 @@ class Rotate(_Keys):
         known = {
             addresses.IDP,
             *record_keys.ISSUERS,
+            session_keys.ISSUER,
             *(addresses.issuer_path(slug) for slug in _slugs(values["issuer"])),
         }
         if values["issuer"] not in known:

@@ -42,7 +42,7 @@ class KeyMissing(DomainError):
 
 async def signer(reads: Reads, issuer_path: str) -> jws.Key:
     """Return the private key that signs for an issuer (`idp`, `as/<slug>`) now. Raises KeyMissing."""
-    rows = await reads.kept(_ACTIVE, [issuer_path, jws.ES256], _of_keys)
+    rows = await reads.kept(_ACTIVE, [issuer_path, jws.ES256], about_keys)
     if not rows:
         raise KeyMissing
     kid, sealed = rows[0]
@@ -83,7 +83,7 @@ async def jwks(reads: Reads, issuer_path: str) -> dict[str, Any]:
 
     It only reads, since strangers ask: an issuer that has signed nothing yet may have none.
     """
-    rows = await reads.kept(_PUBLISHED, [issuer_path], _of_keys)
+    rows = await reads.kept(_PUBLISHED, [issuer_path], about_keys)
     return {"keys": [msgspec.json.decode(public) for _, public, state, until in rows if _counts(state, until)]}
 
 
@@ -100,8 +100,13 @@ def place(kid: str) -> str:
     return f"signing-key:{kid}"
 
 
+def about_keys(_: Rows) -> list[FeedSubject]:
+    """Name what a kept set of keys is about: whichever key changes, the set may be another."""
+    return [("signing_key_id", None)]
+
+
 async def _usable(reads: Reads, kid: str | None, issuer_path: str) -> jws.Key:
-    for known, public, state, until in await reads.kept(_PUBLISHED, [issuer_path], _of_keys):
+    for known, public, state, until in await reads.kept(_PUBLISHED, [issuer_path], about_keys):
         if known == kid and state != "next" and _counts(state, until):
             if known not in _public:
                 _keep(_public, known, public_keys.read(msgspec.json.decode(public)))
@@ -111,11 +116,6 @@ async def _usable(reads: Reads, kid: str | None, issuer_path: str) -> jws.Key:
 
 def _counts(state: str, until: float | None) -> bool:
     return state != "retired" or (until is not None and until > clock.now().timestamp())
-
-
-def _of_keys(_: Rows) -> list[FeedSubject]:
-    """Whichever key changes, the set may be another."""
-    return [("signing_key_id", None)]
 
 
 def _keep(kept: dict[str, jws.Key], kid: str, key: jws.Key) -> None:

@@ -1,7 +1,8 @@
-"""Our own signing keys, one set per issuer: signing, checking, publishing, and a key's life from `next` to gone.
+"""Our own keys, one set per issuer: signing, checking, publishing, and a key's life from `next` to gone.
 
 A key is published for two lives of a cached key set before it signs, and until its last token died after it stopped.
-The row's state is the authority: each use asks for it, and only the decrypted key is kept in the process.
+The row's state is the authority: each use asks for it, and only the decrypted key is kept in the process. The keys that
+seal the names of client sessions (`session_keys.py`) live the same life.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from entitlements.keys.models import SigningKey
 from entitlements.secrets import seal
 from entitlements.secrets.seal import RootKey
 
-from . import in_use, jws
+from . import in_use, jws, session_keys
 from . import public_keys as public_keys_actions
 
 JWKS_SECONDS: Final = 300
@@ -102,7 +103,7 @@ def check_keys() -> None:
     """See that the key-encryption key opens our signing keys, by one of them. Raises SealBroken."""
     row = SigningKey.objects.filter(state=SigningKey.State.ACTIVE).first()
     if row is not None:
-        seal.unseal(bytes(row.sealed_private), in_use.place(row.kid), RootKey.SIGNING)
+        seal.unseal(bytes(row.sealed_private), in_use.place(row.kid), _root_key(row.issuer))
 
 
 @transaction.atomic
@@ -174,23 +175,27 @@ def withdraw(kid: str, *, by: Principal, reason: str, since: datetime | None = N
 def reseal(most: int) -> int:
     """Seal up to `most` private keys again that lie under another key-encryption key; returns how many."""
     begins = Substr("sealed_private", 1, seal.BEGINNING, output_field=BinaryField())
-    others = (
-        SigningKey.objects.exclude(sealed_private=b"")
-        .annotate(begins=begins)
-        .exclude(begins=seal.beginning(RootKey.SIGNING))
-    )
+    of_sessions = Q(issuer=session_keys.ISSUER)
+    is_current = of_sessions & Q(begins=seal.beginning()) | ~of_sessions & Q(begins=seal.beginning(RootKey.SIGNING))
+    others = SigningKey.objects.exclude(sealed_private=b"").annotate(begins=begins).exclude(is_current)
     rows = others.order_by("pk").select_for_update()[:most]
     for row in rows:
-        row.sealed_private = seal.reseal(bytes(row.sealed_private), in_use.place(row.kid), RootKey.SIGNING)
+        row.sealed_private = seal.reseal(bytes(row.sealed_private), in_use.place(row.kid), _root_key(row.issuer))
         row.save(update_fields=["sealed_private"])
     return len(rows)
+
+
+def _root_key(issuer_path: str) -> RootKey:
+    """Say under which key-encryption key a key lies: every gateway opens those of sessions, and no other."""
+    return RootKey.GENERAL if issuer_path == session_keys.ISSUER else RootKey.SIGNING
 
 
 def _activate(key: SigningKey, *, by: Principal) -> None:
     moment = clock.now()
     active = SigningKey.objects.filter(issuer=key.issuer, algorithm=key.algorithm, state=SigningKey.State.ACTIVE)
     retiring = list(active.values_list("kid", flat=True))
-    active.update(state=SigningKey.State.RETIRED, retires_at=moment + TAIL)
+    tail = session_keys.TAIL if key.issuer == session_keys.ISSUER else TAIL
+    active.update(state=SigningKey.State.RETIRED, retires_at=moment + tail)
     key.state, key.activates_at = SigningKey.State.ACTIVE, moment
     key.save(update_fields=["state", "activates_at"])
     log.record(Action.KEY_ACTIVATED, about=_about(key), by=by)
@@ -200,17 +205,13 @@ def _activate(key: SigningKey, *, by: Principal) -> None:
 
 def _make(issuer_path: str, state: SigningKey.State, *, by: Principal) -> SigningKey:
     kid, now = secrets.token_urlsafe(12), clock.now()
-    private = jwk.ECKey.generate_key(
-        "P-256", parameters={"kid": kid, "use": "sig", "alg": jws.ES256}, private=True, auto_kid=False
-    )
+    algorithm, public, private = _material(kid, issuer_path)
     key = SigningKey.objects.create(
         kid=kid,
         issuer=issuer_path,
-        algorithm=jws.ES256,
-        public=private.as_dict(private=False),
-        sealed_private=seal.seal(
-            msgspec.json.encode(private.as_dict(private=True)), in_use.place(kid), RootKey.SIGNING
-        ),
+        algorithm=algorithm,
+        public=public,
+        sealed_private=seal.seal(private, in_use.place(kid), _root_key(issuer_path)),
         state=state,
         created_at=now,
         activates_at=now if state == SigningKey.State.ACTIVE else now + LEAD,
@@ -220,8 +221,18 @@ def _make(issuer_path: str, state: SigningKey.State, *, by: Principal) -> Signin
     return key
 
 
+def _material(kid: str, issuer_path: str) -> tuple[str, Mapping[str, Any], bytes]:
+    """Make a key: its algorithm, what everybody may know of it, and what is sealed."""
+    if issuer_path == session_keys.ISSUER:
+        return session_keys.ALGORITHM, session_keys.described(kid), session_keys.new_secret()
+    private = jwk.ECKey.generate_key(
+        "P-256", parameters={"kid": kid, "use": "sig", "alg": jws.ES256}, private=True, auto_kid=False
+    )
+    return jws.ES256, private.as_dict(private=False), msgspec.json.encode(private.as_dict(private=True))
+
+
 def _active(issuer_path: str) -> SigningKey | None:
-    return SigningKey.objects.filter(issuer=issuer_path, algorithm=jws.ES256, state=SigningKey.State.ACTIVE).first()
+    return SigningKey.objects.filter(issuer=issuer_path, state=SigningKey.State.ACTIVE).first()
 
 
 def _private_key(kid: str) -> jws.Key:

@@ -1,5 +1,7 @@
 """A node's place in the change feed: read every change, apply it, then say so; and the lease that rests on it.
 
+Where several worker processes share a host, one listener reads for all of them: see `host_feed.py`.
+
 A notification wakes the reader, and every half second it reads anyway. A change is acknowledged only after it was
 applied, and the lease counts from the *beginning* of the last poll that succeeded, so a node that is cut off stops
 serving by itself.
@@ -17,44 +19,33 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import psycopg
 from psycopg import conninfo
 
 from audit import clock
-from entitlements.decisions.reads import FeedSubject
-from entitlements.feed.changes import CHANNEL, LEASE_SECONDS
-from entitlements.feed.subjects import KINDS
+from entitlements.feed.changes import CHANNEL
+
+from . import change
+from .change import Change
+from .history import History
+from .lease import NEVER, Acknowledged, Lease
 
 POLL_SECONDS: Final = 0.5
 POLL_WITHIN: Final = 1.5
 RETRY_SECONDS: Final = 0.2
+CANCELLATIONS: Final = "mandate_cancelled_calls"
+"""The channel by which a node hands over a client's wish to cancel a call that another node carries."""
 HEAR_WITHIN: Final = 0.3
 """Seconds that a notification of our own may take."""
 MOST_ROWS: Final = 20_000
 
-_READ: Final = """
-SELECT clock_timestamp(), (SELECT coalesce(max(seq), 0) FROM entitlements_change), c.seq, c.kind,
-       c.concerns_all OR num_nonnulls(c.agent_id, c.person_id, c.group_id, c.client_id, c.system_id, c.tool_id,
-           c.grant_id, c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id) = 0
-         OR num_nonnulls(c.agent_id, c.person_id, c.client_id, c.system_id, c.tool_id)
-            <> num_nonnulls(a.slug, p.login, k.client_id, y.slug, x.slug)
-         OR num_nonnulls(c.grant_id, c.session_id) > 0 AND c.agent_id IS NULL,
-       a.slug, p.login, c.group_id, k.client_id, coalesce(y.slug, x.slug),
-       c.agent_id, c.person_id, c.client_id, coalesce(c.system_id, t.system_id), c.tool_id, c.grant_id,
-       c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id
-FROM (SELECT 1) AS one LEFT JOIN entitlements_change c ON c.seq > %s
-LEFT JOIN entitlements_agent a ON a.id = c.agent_id
-LEFT JOIN entitlements_person p ON p.id = c.person_id
-LEFT JOIN entitlements_client k ON k.id = c.client_id
-LEFT JOIN entitlements_system y ON y.id = c.system_id
-LEFT JOIN (entitlements_tool t JOIN entitlements_system x ON x.id = t.system_id) ON t.id = c.tool_id
-ORDER BY c.seq LIMIT %s
+_ACKNOWLEDGE: Final = """
+SELECT acknowledge_v1(node, started, position)
+FROM unnest(%s::text[], %s::timestamptz[], %s::bigint[]) AS of_node (node, started, position)
 """
-"""A change of one that is no longer there, or of something whose agent it does not name, concerns all."""
-_ACKNOWLEDGE: Final = "SELECT acknowledge_v1(%s, %s, %s)"
-_STOP: Final = "SELECT stop_node_v1(%s)"
+_STOP: Final = "SELECT stop_node_v1(node) FROM unnest(%s::text[]) AS node"
 _SESSION: Final[dict[str, Any]] = {
     "keepalives_idle": 2,
     "keepalives_interval": 1,
@@ -67,55 +58,23 @@ _DEAF: Final = (
     "The feed's connection goes through a pooler that delivers no notifications. Set FEED_DATABASE_URL to the address"
     " of PostgreSQL itself; until then this node looks for changes every 500 ms."
 )
-_ELSEWHERE: Final = (
+ELSEWHERE: Final = (
     "What this node writes over FEED_DATABASE_URL does not appear over DATABASE_URL. Both must lead to the same"
     " database; this node refuses all calls until they do."
 )
 
-_KEYS: Final = (
-    "agent_id",
-    "person_id",
-    "client_id",
-    "system_id",
-    "tool_id",
-    "grant_id",
-    "trusted_issuer_id",
-    "identity_link_id",
-    "signing_key_id",
-    "session_id",
-    "token_id",
-)
-"""The keys that _READ returns last, in its order."""
-
 logger = logging.getLogger(__name__)
-
-
-class Change(NamedTuple):
-    """One row of the feed: whom it concerns, by the names that cached facts are kept under, and by their keys.
-
-    `system` is also that of a tool which changed. What this release does not know concerns all.
-    """
-
-    seq: int
-    kind: str
-    concerns_all: bool
-    agent: str | None = None
-    person: str | None = None
-    group: int | None = None
-    client: str | None = None
-    system: str | None = None
-    subjects: tuple[FeedSubject, ...] = ()
 
 
 class OtherDatabase(OSError):
     """The feed follows another database than the one that decisions and events use."""
 
 
-class Feed:
+class Feed(Lease):
     """Follows the feed for one node. `apply` gets the changes of one poll in order, or None: forget everything.
 
     `confirms`, where given, says whether the readers see this node's acknowledgement of that moment. It is asked once a
-    connection, before the first lease.
+    connection, before the first lease. `cancelled` gets what other nodes hand over.
     """
 
     def __init__(
@@ -124,30 +83,23 @@ class Feed:
         node: str,
         apply: Callable[[Sequence[Change] | None], None],
         confirms: Callable[[datetime], Awaitable[bool]] | None = None,
+        cancelled: Callable[[str], None] | None = None,
     ) -> None:
-        self.node = node
-        self.position = 0
-        self.is_listening = False
+        super().__init__(node)
         self._confirms = confirms
+        self._cancelled = cancelled
         self._is_confirmed = False
         self._address = conninfo.make_conninfo(address, **_SESSION)
+        dead_hosts = str(conninfo.conninfo_to_dict(address).get("host", "")).count(",")
+        self._connect_within = POLL_WITHIN + 1 + dead_hosts * float(_SESSION["connect_timeout"])
         self._apply = apply
         self._connection: psycopg.AsyncConnection[Any] | None = None
-        self._polled = float("-inf")
         self._is_placed = False
+        self._history = History()
         self._started: datetime | None = None
+        self._acknowledged = Acknowledged()
         self._task: asyncio.Task[None] | None = None
         self._given_up: set[asyncio.Task[None]] = set()
-
-    @property
-    def lease_age(self) -> float:
-        """Seconds since the last successful poll began; infinite before the first."""
-        return time.monotonic() - self._polled
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether this node may serve."""
-        return time.monotonic() - self._polled <= LEASE_SECONDS
 
     async def start(self) -> None:
         """Take a place in the feed, if the database answers, and follow it from now on."""
@@ -158,7 +110,7 @@ class Feed:
 
     async def stop(self) -> None:
         """Stop serving at once, and note that revocations need not wait for this node any more."""
-        self._polled = float("-inf")
+        self._polled = NEVER
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -167,8 +119,12 @@ class Feed:
                 if self._connection is None or self._connection.closed:
                     await self._connect()
                 assert self._connection is not None  # noqa: S101 - for the type checker: _connect has just set it
-                await self._connection.execute(_STOP, [self.node])
+                await self._note_stopped(self._connection, self._nodes())
         await self._disconnect()
+
+    def _nodes(self) -> list[str]:
+        """Name those whom revocations need not wait for once this has stopped."""
+        return [self.node]
 
     async def _follow(self) -> None:
         while True:
@@ -183,12 +139,13 @@ class Feed:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _connect(self) -> None:
-        async with asyncio.timeout(POLL_WITHIN + 1):
+        async with asyncio.timeout(self._connect_within):
             self._connection = connection = await psycopg.AsyncConnection.connect(self._address, autocommit=True)
             self._is_confirmed = self._confirms is None
             self.is_listening = await self._hears(connection)
             if self.is_listening:
                 await connection.execute(f"LISTEN {CHANNEL}")
+                await connection.execute(f"LISTEN {CANCELLATIONS}")
             else:
                 logger.warning("feed_is_deaf", extra={"node": self.node, "error": _DEAF})
 
@@ -219,30 +176,54 @@ class Feed:
 
     async def _wait(self) -> None:
         assert self._connection is not None  # noqa: S101 - for the type checker
-        async for _ in self._connection.notifies(timeout=POLL_SECONDS, stop_after=1):
-            pass
+        async for notice in self._connection.notifies(timeout=POLL_SECONDS, stop_after=1):
+            if notice.channel == CANCELLATIONS and self._cancelled is not None:
+                self._cancelled(notice.payload)
 
     async def _poll(self) -> None:
-        """Read, apply, acknowledge. The lease is renewed only when all three are done."""
+        """Read, apply, acknowledge, until a lease rests on it. The lease is renewed only when all three are done."""
         assert self._connection is not None  # noqa: S101 - for the type checker
-        began = time.monotonic()
-        connection = self._connection
-        cursor = await connection.execute(_READ, [self.position, MOST_ROWS + 1], prepare=True)
-        rows = await cursor.fetchall()
-        now, newest = rows[0][:2]
-        clock.set_offset(now)
-        self._started = self._started or now
-        self._take(newest, [_change(row[2:]) for row in rows if row[2] is not None])
-        cursor = await connection.execute(_ACKNOWLEDGE, [self.node, self._started, self.position], prepare=True)
+        connection, is_renewed = self._connection, False
+        while not is_renewed:
+            began = time.monotonic()
+            cursor = await connection.execute(change.READ, [self.position, MOST_ROWS + 1], prepare=True)
+            rows = await cursor.fetchall()
+            now, newest = rows[0][:2]
+            clock.set_offset(now)
+            self._started = self._started or now
+            if not await self._history.goes_on(connection, self.position, newest):
+                logger.warning("feed_begins_anew", extra={"node": self.node, "position": self.position})
+                self._is_placed = False
+            self._take(newest, [change.of_row(row[2:]) for row in rows if row[2] is not None])
+            is_renewed = await self._renew(connection, began, self._started)
+
+    async def _renew(self, connection: psycopg.AsyncConnection[Any], began: float, started: datetime) -> bool:
+        """Acknowledge what was applied, and renew the lease; False where nobody would have waited for this node."""
+        sent = time.monotonic()
+        acknowledged = await self._acknowledge(connection, [self.node], [started], [self.position])
+        is_unbroken = self._acknowledged.note(sent)
         if not self._is_confirmed:
-            await self._confirm(await cursor.fetchall())
-        self._polled = began
+            await self._confirm(acknowledged)
+        self._polled = began if is_unbroken else self._polled
+        return is_unbroken
+
+    @staticmethod
+    async def _acknowledge(
+        connection: psycopg.AsyncConnection[Any], nodes: list[str], started: list[datetime], positions: list[int]
+    ) -> list[tuple[datetime]]:
+        """Say how far these nodes have applied; returns the moment that is noted of each."""
+        return await (await connection.execute(_ACKNOWLEDGE, [nodes, started, positions], prepare=True)).fetchall()
+
+    @staticmethod
+    async def _note_stopped(connection: psycopg.AsyncConnection[Any], nodes: list[str]) -> None:
+        """Note that revocations need not wait for these nodes any more."""
+        await connection.execute(_STOP, [nodes])
 
     async def _confirm(self, acknowledged: Sequence[tuple[datetime]]) -> None:
         """Raise OtherDatabase unless the readers see what was just acknowledged: revocations would not reach us."""
         assert self._confirms is not None  # noqa: S101 - for the type checker: without it nothing is to be confirmed
         if not await self._confirms(acknowledged[0][0]):
-            raise OtherDatabase(_ELSEWHERE)
+            raise OtherDatabase(ELSEWHERE)
         self._is_confirmed = True
 
     async def _in_time(self, polling: Coroutine[Any, Any, None]) -> None:
@@ -265,16 +246,9 @@ class Feed:
 
     def _take(self, newest: int, changes: Sequence[Change]) -> None:
         if not self._is_placed or newest < self.position or len(changes) > MOST_ROWS:
-            # The first poll, a database put back to an earlier state, or so much that a fresh start is cheaper.
+            # The first poll, a database that lacks what this node has seen, or so much that a fresh start is cheaper.
             self._apply(None)
             self._is_placed = True
         elif changes:
             self._apply(changes)
         self.position = newest
-
-
-def _change(row: tuple[Any, ...]) -> Change:
-    seq, kind, concerns_all, agent, person, group, client, system, *keys = row
-    subjects = [(column, key) for column, key in zip(_KEYS, keys, strict=True) if key is not None]
-    subjects += [("group_id", group)] if group is not None else []
-    return Change(seq, kind, concerns_all or kind not in KINDS, agent, person, group, client, system, tuple(subjects))

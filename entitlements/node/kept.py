@@ -79,6 +79,10 @@ class KeptRows:
         while len(self._passed) > MOST_PASSED:
             self._passed_all = max(self._passed_all, self._passed.pop(next(iter(self._passed))))
 
+    def remove(self, statement: str, values: Values) -> None:
+        """Read these rows again when they are asked for next: this node has changed them itself."""
+        self._remove(_key(statement, values))
+
     def drop_all(self, seq: int) -> None:
         """Throw away what was read about anybody before the change `seq`."""
         self._passed_all = seq

@@ -5,40 +5,49 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
-import secrets
-import socket
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg_pool
 from django.conf import settings
 from psycopg import conninfo
 
-from audit import batch, clock
+from audit import batch, clock, database
 from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.node.bearer import Bearers
+from entitlements.node.change import Change
 from entitlements.node.directory import Directory
-from entitlements.node.feed import Change, Feed
+from entitlements.node.feed import CANCELLATIONS, Feed
+from entitlements.node.host_messages import Numbers
 from entitlements.node.kept import KeptRows
+from entitlements.node.lease import own_name
 from entitlements.node.reads import NodeReads
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import SnapshotInUse, Snapshots
 from entitlements.node.strangers import Strangers
-from entitlements.node.streams import ClientSessions, OpenRequest, OpenRequests
+from entitlements.node.streams import OpenRequest, OpenRequests, digest_of
 from entitlements.node.upstreams import Connections
+from entitlements.node.worker_feed import Worker, WorkerFeed
+from entitlements.node.writes import Writes
 
 READERS: Final = 4
+RECONNECT_WITHIN: Final = 3.0
+"""Seconds for which the pool tries again, ever more seldom; after that the next reader tries at once."""
 SWEEP_SECONDS: Final = 1.0
 OLD_SECONDS: Final = 1.0
 """A denial on facts older than this is decided again on fresh ones."""
-_ACKNOWLEDGED: Final = "SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s"
+_HAND_OVER: Final = "SELECT pg_notify(%s, %s)"
+_ACKNOWLEDGED: Final = """
+SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s AND NOT pg_is_in_recovery()
+"""
 
 type Rule = Callable[[Call, AgentFacts, float], Verdict]
 
@@ -46,10 +55,11 @@ type Rule = Callable[[Call, AgentFacts, float], Verdict]
 class Node:
     """Everything that requests share. `start` and `stop` belong to the life of the server."""
 
-    def __init__(self) -> None:
-        address = database_address(settings.DATABASES["default"])
-        feed_address = database_address(settings.FEED_DATABASE)
-        self.name = settings.NODE_ID or f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(3)}"
+    def __init__(self, worker: Worker | None = None) -> None:
+        """Follow the change feed; as one worker of several, the listener of its host."""
+        address = database.address(settings.DATABASES["default"])
+        feed_address = database.address(settings.FEED_DATABASE)
+        self.name = own_name() if worker is None else worker.name
         self.pool: psycopg_pool.AsyncConnectionPool[Any] = psycopg_pool.AsyncConnectionPool(
             conninfo.make_conninfo(
                 address,
@@ -61,6 +71,7 @@ class Node:
             max_size=READERS,
             timeout=1.5,
             max_waiting=1000,
+            reconnect_timeout=RECONNECT_WITHIN,
             open=False,
             kwargs={"autocommit": True},
         )
@@ -69,13 +80,18 @@ class Node:
         self.directory = Directory(self.snapshots)
         self.bearers = Bearers(self.snapshots, self.directory)
         confirms = None if feed_address == address else self._sees_feed
-        self.feed = Feed(feed_address, self.name, self.apply, confirms)
+        cancel = self._take_cancellation
+        self.feed: Feed | WorkerFeed = (
+            Feed(feed_address, self.name, self.apply, confirms, cancel)
+            if worker is None
+            else WorkerFeed(worker.link, self.name, self.apply, confirms, cancel, partial(Numbers.of, self))
+        )
         self.writer = batch.Writer(address)
         self.recorder = Recorder(self.writer)
         self.strangers = Strangers(address)
-        self.upstreams = Connections()
+        self.writes = Writes(self.pool)
+        self.upstreams = Connections(self.snapshots, self.writes, self.directory)
         self.opened = OpenRequests()
-        self.sessions = ClientSessions()
         self.decisions: Counter[tuple[str, str]] = Counter()
         self._background: set[asyncio.Task[None]] = set()
 
@@ -134,6 +150,16 @@ class Node:
         """Decide whether the caller may see this system at all; having no grant yet is no hindrance. Raises Closed."""
         return await self._ask(policy.still_live, call)
 
+    async def cancel(self, session: UUID, request_id: bytes) -> None:
+        """Cut a legacy client's own call short: here, or at the node that carries it. Raises Closed."""
+        digest = digest_of(request_id)
+        if not self.opened.cancel(session, digest):
+            await self.writes.run(_HAND_OVER, [CANCELLATIONS, f"{session} {digest}"])
+
+    def _take_cancellation(self, notice: str) -> None:
+        session, _, digest = notice.partition(" ")
+        self.opened.cancel(UUID(session), digest)
+
     @property
     def writer_is_running(self) -> bool:
         """Whether events can be handed to the record."""
@@ -185,6 +211,9 @@ class Node:
             self._forget_shared()
             return
         self.kept.drop(change.subjects, change.seq)
+        for column, key in change.subjects:
+            if column == "client_session_id" and isinstance(key, UUID):
+                self.opened.end_streams(key)
         named = (("agent", change.agent), ("person", change.person), ("group", change.group), ("system", change.system))
         self.snapshots.drop([(kind, name) for kind, name in named if name is not None], change.seq)
         if change.kind == "signing_key":
@@ -201,11 +230,8 @@ class Node:
     async def _recheck(self, agent: str | None) -> None:
         """Cut what is open and no longer allowed, and end the sessions that no right stands behind."""
         for request in self.opened.of(agent):
-            if not await self._may_go_on(request):
+            if not await self._may_go_on(request) or not await self._keeps_stream(request):
                 request.end(Code.CALL_WITHDRAWN)
-        for name, session in self.sessions:
-            if agent in (None, session.bearer.agent) and not await self._is_live(session.system, session.bearer.key):
-                self.sessions.end(name)
         for system, key in self.upstreams.held():
             if agent in (None, key[0]) and not await self._is_live(system, key):
                 self.upstreams.end(system, key)
@@ -218,6 +244,11 @@ class Node:
             verdict, _ = await self.decide(request.call)
             return verdict.allowed or verdict.code is Code.TOKEN_EXPIRED
         return True  # we cannot know now; the lease decides, and the sweep asks again
+
+    async def _keeps_stream(self, request: OpenRequest) -> bool:
+        """Say whether what changed leaves a stream its reason: it ends with the last grant, and may be opened again."""
+        call = request.call
+        return request.is_call or await self._is_live(call.system, (call.agent, call.person, call.client))
 
     async def _is_live(self, system: str, key: tuple[str, str | None, str]) -> bool:
         agent, person, client = key
@@ -237,7 +268,6 @@ class Node:
             else:
                 for request in self.opened.of(None):
                     request.end(Code.LEASE_LAPSED)
-            self.sessions.sweep()
             self.upstreams.sweep()
             with contextlib.suppress(Exception):
                 await self.strangers.flush()
@@ -259,9 +289,3 @@ def _may_be_outdated(held: SnapshotInUse, call: Call) -> bool:
 def unknown() -> Verdict:
     """Deny a caller whose agent or system is not there."""
     return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, (Reason(Code.AGENT_UNKNOWN, "No such agent is registered."),))
-
-
-def database_address(row: Mapping[str, Any]) -> str:
-    """Return the address of a database for connections that are not Django's, from its entry in the settings."""
-    named = {"host": row["HOST"], "port": row["PORT"], "user": row["USER"], "password": row["PASSWORD"]}
-    return conninfo.make_conninfo(dbname=row["NAME"], **{k: v for k, v in named.items() if v}, **row.get("OPTIONS", {}))

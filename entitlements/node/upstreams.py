@@ -1,7 +1,8 @@
-"""How this node speaks to each upstream: one pool per system, its era found once, its legacy sessions never shared.
+"""How this node speaks to each upstream: one pool per system, its era found once, no legacy session for two callers.
 
-A legacy session belongs to exactly one agent, person and client, is used for those alone, and is forgotten with their
-rights. It lives on this node only; another node begins its own.
+A legacy session belongs to exactly one agent, person and client, is used for those alone, and is ended with their
+rights. All nodes use the same one (`upstream_sessions.py`); a node remembers it for a while. Where the upstream gives a
+session no name, or its caller is no row, there is nothing to share, and it lives on this node only.
 """
 
 from __future__ import annotations
@@ -9,72 +10,97 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import secrets
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
+from uuid import UUID
 
 import aiohttp
 
 from entitlements import strict
+from entitlements.node import upstream_sessions
 from entitlements.node.bearer import Bearer
-from entitlements.node.directory import ServedSystem
+from entitlements.node.directory import Directory, ServedSystem
+from entitlements.node.refusals import Closed
+from entitlements.node.snapshots import Snapshots
+from entitlements.node.upstream_sessions import IDLE_SECONDS, TOUCH_SECONDS, IdleSession, Key, UpstreamSessions
+from entitlements.node.writes import Writes
 from entitlements.upstream import egress, upstream
 
 CALL_SECONDS: Final = 300.0
-IDLE_SECONDS: Final = 600.0
 MOST_SESSIONS: Final = 5_000
+SWEEP_SECONDS: Final = 30.0
 _SOON: Final = aiohttp.ClientTimeout(total=5)
+_TRIES: Final = 3
 
-type Key = tuple[str, str | None, str]
+
+def _request_numbers() -> Iterator[int]:
+    """Count from a place of this node's own, since request ids of one session must differ between nodes.
+
+    Numbers stay below 2**53, which every JSON reader keeps exact.
+    """
+    return itertools.count((secrets.randbits(32) << 20) + 1)
 
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """A conversation with an upstream, with its pool and its request numbers."""
+    """A conversation with an upstream, with its pool and its request numbers; `row` is that of a shared session."""
 
     http: aiohttp.ClientSession
     conversation: upstream.Conversation
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    row: UUID | None = None
+    numbers: Iterator[int] = field(default_factory=_request_numbers)
     used_at: float = field(default_factory=time.monotonic)
+    touched_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it may be used without a look at its row."""
+        return self.row is None or time.monotonic() - self.touched_at < TOUCH_SECONDS
 
 
 @dataclass(slots=True, eq=False)
 class _Upstream:
-    """What is known about one upstream."""
+    """What is known about one upstream. `lost` are the rows of sessions that it does not know any more."""
 
     target: upstream.Target
     http: aiohttp.ClientSession
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    locks: weakref.WeakValueDictionary[Key, asyncio.Lock] = field(default_factory=weakref.WeakValueDictionary)
     modern: Connection | None = None
     is_legacy: bool = False
     sessions: dict[Key, Connection] = field(default_factory=dict)
+    lost: dict[Key, UUID] = field(default_factory=dict)
+
+    def lock_of(self, key: Key) -> asyncio.Lock:
+        """Return what one caller's session is begun under; while the era is not known, all wait for each other."""
+        return self.locks.setdefault(key, asyncio.Lock()) if self.is_legacy else self.lock
 
 
 class Connections:
     """The connections of this node to all its upstreams."""
 
-    def __init__(self) -> None:
+    def __init__(self, snapshots: Snapshots, writes: Writes, directory: Directory) -> None:
         self._upstreams: dict[str, _Upstream] = {}
+        self._shared = UpstreamSessions(snapshots, writes)
+        self._directory = directory
         self._under_way: set[asyncio.Task[None]] = set()
+        self._next_sweep = time.monotonic() + secrets.randbelow(int(SWEEP_SECONDS))
 
     async def get(self, entry: ServedSystem, bearer: Bearer) -> Connection:
-        """Return the conversation for this caller, begun if need be. Raises Unreachable, ForbiddenAddress."""
+        """Return the conversation for this caller, begun if need be. Raises Unreachable, ForbiddenAddress, Closed."""
         peer = self._upstreams.get(entry.slug)
         if peer is None or peer.target != entry.target:
             peer = self._open(entry)
-        if peer.modern is not None:
-            return peer.modern
-        connection = peer.sessions.get(bearer.key)
+        connection = _kept(peer, bearer.key)
         if connection is None:
-            async with peer.lock:
-                connection = self._kept(peer, bearer.key) or await self._begin(peer, bearer.key)
+            async with peer.lock_of(bearer.key):
+                connection = _kept(peer, bearer.key) or await self._find_or_begin(entry.slug, peer, bearer.key)
         connection.used_at = time.monotonic()
         return connection
-
-    @staticmethod
-    def _kept(peer: _Upstream, key: Key) -> Connection | None:
-        return peer.modern or peer.sessions.get(key)
 
     def lose(self, entry: ServedSystem, bearer: Bearer, connection: Connection) -> None:
         """Forget a session that the upstream no longer knows, or an era that no longer fits."""
@@ -85,25 +111,29 @@ class Connections:
             peer.modern = None
         elif peer.sessions.get(bearer.key) is connection:
             del peer.sessions[bearer.key]
+            if connection.row is not None:
+                peer.lost[bearer.key] = connection.row
 
     def end(self, system: str, key: Key) -> None:
         """End the legacy session of someone whose rights are gone."""
         peer = self._upstreams.get(system)
         if peer is not None and (connection := peer.sessions.pop(key, None)) is not None:
-            self._later(connection)
+            self._track(asyncio.create_task(self._end(connection)))
 
     def held(self) -> list[tuple[str, Key]]:
-        """Name every legacy session by system and owner."""
+        """Name every legacy session that this node remembers, by system and owner."""
         return [(system, key) for system, peer in self._upstreams.items() for key in peer.sessions]
 
     def sweep(self) -> None:
-        """End the legacy sessions that were not used for a while."""
-        before = time.monotonic() - IDLE_SECONDS
+        """Forget the legacy sessions that this node did not use for a while, and end those that no node uses."""
+        now = time.monotonic()
         for peer in self._upstreams.values():
             for key, connection in list(peer.sessions.items()):
-                if connection.used_at < before:
-                    del peer.sessions[key]
-                    self._later(connection)
+                if connection.used_at < now - IDLE_SECONDS:
+                    self._forget(peer, key)
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_SECONDS
+            self._track(asyncio.create_task(self.end_idle()))
 
     def cancel(self, connection: Connection, number: int) -> None:
         """Tell a legacy upstream that the client no longer waits; a modern one sees the connection close."""
@@ -111,10 +141,10 @@ class Connections:
             self._track(asyncio.create_task(_cancelled(connection, number)))
 
     async def close(self) -> None:
-        """End every session, as far as the upstreams listen, and close every pool."""
+        """Close every pool. Sessions that other nodes may use stay; the rest end, as far as the upstreams listen."""
         for peer in self._upstreams.values():
-            for connection in peer.sessions.values():
-                self._later(connection)
+            for key in list(peer.sessions):
+                self._forget(peer, key)
         if self._under_way:
             _, slow = await asyncio.wait(self._under_way, timeout=1)
             for task in slow:
@@ -131,17 +161,72 @@ class Connections:
             self._track(asyncio.create_task(_close_later(before)))
         return peer
 
-    async def _begin(self, peer: _Upstream, key: Key) -> Connection:
+    async def _find_or_begin(self, system: str, peer: _Upstream, key: Key) -> Connection:
+        known = peer.sessions.get(key)
+        if known is not None and known.row is not None and await self._shared.touch(known.row):
+            known.touched_at = time.monotonic()
+            return known
+        if (lost := peer.lost.get(key)) is not None:
+            await self._shared.end(lost)
+            peer.lost.pop(key, None)
+        if (shared := await self._shared.find(system, key, peer.target)) is not None:
+            return self._remember(peer, key, Connection(peer.http, shared[1], shared[0]))
+        return await self._begin(system, peer, key)
+
+    async def _begin(self, system: str, peer: _Upstream, key: Key) -> Connection:
         greet = upstream.greet if peer.is_legacy else upstream.begin
         connection = Connection(peer.http, await greet(peer.http, peer.target))
         if connection.conversation.is_modern:
             peer.modern = connection
             return connection
+        if connection.conversation.session:
+            connection = await self._agreed(system, peer, key, connection)
+        return self._remember(peer, key, connection)
+
+    async def _agreed(self, system: str, peer: _Upstream, key: Key, own: Connection) -> Connection:
+        """Share a session that was begun, or take the one that another node has shared meanwhile and end our own."""
+        for _ in range(_TRIES):
+            own.row = await self._shared.keep(system, key, own.conversation)
+            if own.row is not None:
+                return own
+            if (theirs := await self._shared.find(system, key, peer.target)) is not None:
+                self._later(own)
+                return Connection(peer.http, theirs[1], theirs[0])
+        return own
+
+    def _remember(self, peer: _Upstream, key: Key, connection: Connection) -> Connection:
         peer.is_legacy = True
         while len(peer.sessions) >= MOST_SESSIONS:
-            self._later(peer.sessions.pop(next(iter(peer.sessions))))
+            self._forget(peer, next(iter(peer.sessions)))
         peer.sessions[key] = connection
         return connection
+
+    def _forget(self, peer: _Upstream, key: Key) -> None:
+        connection = peer.sessions.pop(key)
+        if connection.row is None:
+            self._later(connection)
+
+    async def _end(self, connection: Connection) -> None:
+        with contextlib.suppress(Closed):
+            if connection.row is None or await self._shared.end(connection.row):
+                await connection.conversation.end(connection.http)
+
+    async def end_idle(self) -> None:
+        """End some of the sessions that no node has used for long."""
+        with contextlib.suppress(Closed):
+            for idle in await self._shared.end_idle():
+                self._track(asyncio.create_task(self._end_at_system(idle)))
+
+    async def _end_at_system(self, idle: IdleSession) -> None:
+        """Tell a system that a session is over, unless its address or credential is another by now."""
+        with contextlib.suppress(Closed, egress.ForbiddenAddress):
+            entry = await self._directory.get(idle.system)
+            if entry is None:
+                return
+            conversation = upstream_sessions.opened(idle.row, idle.sealed, idle.protocol, entry.target)
+            peer = self._upstreams.get(entry.slug)
+            if conversation is not None:
+                await conversation.end((peer or self._open(entry)).http)
 
     def _later(self, connection: Connection) -> None:
         self._track(asyncio.create_task(connection.conversation.end(connection.http)))
@@ -149,6 +234,12 @@ class Connections:
     def _track(self, task: asyncio.Task[None]) -> None:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
+
+
+def _kept(peer: _Upstream, key: Key) -> Connection | None:
+    """Return what is used without asking anybody."""
+    connection = peer.modern or peer.sessions.get(key)
+    return connection if connection is not None and connection.is_fresh else None
 
 
 async def _cancelled(connection: Connection, number: int) -> None:

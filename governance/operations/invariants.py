@@ -231,8 +231,11 @@ SELECT 'secret of system ' || system_id FROM entitlements_secret
  WHERE substr(sealed, 1, 1) <> '\\x01' OR length(sealed) < 33
 UNION ALL
 SELECT 'private key ' || kid FROM entitlements_signingkey
- WHERE public ? 'd'
+ WHERE public ? 'd' OR public ? 'k'
     OR (length(sealed_private) > 0 AND (substr(sealed_private, 1, 1) <> '\\x01' OR length(sealed_private) < 33))
+UNION ALL
+SELECT 'upstream session ' || id FROM entitlements_upstreamsession
+ WHERE substr(sealed, 1, 1) <> '\\x01' OR length(sealed) < 33
 UNION ALL
 SELECT 'client ' || client_id FROM entitlements_client
  WHERE (secret_sha256 <> '' AND secret_sha256 !~ '^[0-9a-f]{64}$') OR client_secret <> ''

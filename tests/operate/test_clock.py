@@ -25,6 +25,7 @@ from tests.entitlements.gateway import world
 from tests.operate.release import Tree, ask
 
 pytestmark = pytest.mark.django_db(transaction=True)
+FORM = "application/x-www-form-urlencoded"
 A_DAY_OFF = """
 import sys, time
 real = time.time
@@ -159,3 +160,6 @@ def test_a_node_whose_clock_is_a_day_off_serves_nothing_and_says_why() -> None:
         headers = {**gateway.HEADERS, "authorization": f"Bearer {here.token()}"}
         status, said = ask(f"{node}/gw/{here.system.slug}/mcp", gateway.body(), headers)
         assert (status, b"clock_unknown" in said) == (503, True), (status, said)
+        for door in ("token", "introspect", "revoke"):
+            status, said = ask(f"{node}/idp/{door}", b"grant_type=none", {"Content-Type": FORM})
+            assert (status, b"temporarily_unavailable" in said) == (503, True), (door, status, said)

@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Read what to do; without an argument the keys are listed."""
-        parser.add_argument("--rotate", metavar="ISSUER", help="idp, or as/<system>")
+        parser.add_argument("--rotate", metavar="ISSUER", help="idp, as/<system>, receipts, evidence or sessions")
         parser.add_argument("--now", action="store_true", help="with --rotate: do not wait until others know the key")
         parser.add_argument("--withdraw", metavar="KID")
         parser.add_argument("--reason", default="")

@@ -311,6 +311,8 @@ def test_keys_are_shown_by_their_public_halves_and_rotated_by_admins() -> None:
     assert all("d" not in key["public"] for key in listed)
     assert [key["pem"] for key in listed] == [signing.public_pem(key["kid"]).decode() for key in listed]
     assert "PRIVATE" not in listed[0]["pem"]
+    seals = admin.post("/api/v1/keys/rotate", {"issuer": "sessions", "now": True}).json()
+    assert (seals["state"], seals["pem"], seals["public"].keys()) == ("active", "", {"kty", "use", "alg", "kid"})
 
 
 def test_people_and_groups_are_registered_without_passwords_and_stopped_with_a_reason() -> None:

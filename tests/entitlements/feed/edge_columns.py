@@ -22,6 +22,7 @@ OWN = {"entitlements_change", "entitlements_gatewaynode"}
 """The feed itself."""
 NEVER_KEPT = {
     "entitlements_authorizationcode": "a code is read when it is redeemed, and its row is taken in the write",
+    "entitlements_upstreamsession": "it carries no right, and a node looks at it every two minutes",
     "entitlements_oauthaccesstoken": "the access token beside an ID token is read whenever it is presented",
 }
 """Tables of which no node keeps a row."""
@@ -33,6 +34,7 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_agent": {"agent_id": "t.id", "person_id": "t.sponsor_id"},
     "entitlements_client": {"client_id": "t.id"},
     "entitlements_clientalias": {"client_id": "t.client_id"},
+    "entitlements_endedclientsession": {"client_session_id": "t.id"},
     "entitlements_entitlement": {"system_id": "t.system_id"},
     "entitlements_entitlementtool": {"system_id": _OF_ENTITLEMENT},
     "entitlements_grant": {"agent_id": "t.agent_id"},

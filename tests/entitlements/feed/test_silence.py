@@ -6,13 +6,14 @@ from the same world; a column that none of them changes is listed with the reaso
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from audit import clock
 from audit.context import SYSTEM
@@ -25,7 +26,9 @@ from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.decisions import guardrails
 from entitlements.feed import changes, locks
+from entitlements.feed.locks import Lock
 from entitlements.feed.models import SUBJECTS, Change
+from entitlements.gateway import client_sessions
 from entitlements.grants import batches, grants
 from entitlements.grants import subjects as grant_subjects
 from entitlements.grants.models import Grant
@@ -218,11 +221,22 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
 }
 
 
-def look(world: World) -> tuple[set[str], set[str]]:
+def delete_client_session(_: World) -> None:
+    session = uuid.uuid4()
+    with connection.cursor() as cursor:
+        cursor.execute(client_sessions.END, client_sessions.ending(session, 1.0))
+    assert locks.not_held([(Lock.CLIENT_SESSION, session)]) == []
+
+
+ON_NODES: Mapping[str, Callable[[World], object]] = {"a client deletes its session": delete_client_session}
+"""What a node writes by a statement of its own, which notes and locks by itself."""
+
+
+def look(world: World, actions: Mapping[str, Callable[[World], object]] = ACTIONS) -> tuple[set[str], set[str]]:
     """Take each action from the same world; returns the columns that changed, and each silence."""
     read = edge_columns.edge_columns()
     before, moved, silent = edge_columns.rows(read), set[str](), set[str]()
-    for name, act in ACTIONS.items():
+    for name, act in actions.items():
         with transaction.atomic():
             known = set(Change.objects.values_list("pk", flat=True))
             act(world)
@@ -245,7 +259,7 @@ def look(world: World) -> tuple[set[str], set[str]]:
 
 
 def test_nothing_that_the_edge_reads_changes_in_silence(world: World) -> None:
-    moved, silent = look(world)
+    moved, silent = look(world, {**ACTIONS, **ON_NODES})
 
     read = {
         f"{table.removeprefix('entitlements_')}.{column}"

@@ -23,6 +23,8 @@ class Scripted:
         self.headers: list[dict[str, str]] = []
         self.sessions: list[str] = []
         self.dead: set[str] = set()
+        self.deleted: list[str] = []
+        self.meet_at_greeting: threading.Barrier | None = None
         self.cancelled = threading.Event()
         self.started = threading.Event()
         self.url = ""
@@ -36,6 +38,8 @@ class Scripted:
         """Answer one request."""
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
         if request.method == "DELETE":
+            self.deleted.append(request.headers.get("mcp-session-id", ""))
+            self.dead.add(self.deleted[-1])
             return web.Response(status=200)
         body = await request.json()
         self.requests.append(body)
@@ -46,6 +50,8 @@ class Scripted:
         if not self.is_modern:
             session = request.headers.get("mcp-session-id", "")
             if body["method"] == "initialize":
+                if self.meet_at_greeting is not None:
+                    await asyncio.to_thread(self.meet_at_greeting.wait, 5)
                 self.sessions.append(f"session-{len(self.sessions)}")
                 said = {
                     "protocolVersion": "2025-11-25",

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import psycopg
 import pytest
+from django.conf import settings
+from django.db import connections
 
+from audit import database
+from audit.context import SYSTEM
+from entitlements.feed import changes
+from entitlements.grants import grants
 from entitlements.node import snapshots
+from entitlements.node.change import Change
 from entitlements.node.feed import Feed
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed
-from tests import databases
+from tests import databases, make
 
 pytestmark = pytest.mark.django_db(transaction=True)
 _COUNT = "SELECT count(*) FROM entitlements_agent"
@@ -65,7 +73,7 @@ def test_a_reader_that_waits_for_a_lock_is_refused_in_time_and_leaves_no_connect
 
 def test_a_feed_gets_no_lease_until_the_readers_see_what_it_writes() -> None:
     async def follows(node: Node) -> None:
-        feed = Feed(node.feed._address, node.name, lambda _: None, node._sees_feed)
+        feed = Feed(database.address(settings.FEED_DATABASE), node.name, lambda _: None, node._sees_feed)
         await feed.start()
         assert (feed.is_alive, feed.is_listening) == (True, True)
         await feed.stop()
@@ -77,10 +85,46 @@ def test_a_feed_gets_no_lease_until_the_readers_see_what_it_writes() -> None:
                 asked_twice.set()
             return await node._sees_feed(polled + timedelta(microseconds=1))
 
-        apart = Feed(node.feed._address, node.name, lambda _: None, sees_another)
+        apart = Feed(database.address(settings.FEED_DATABASE), node.name, lambda _: None, sees_another)
         await apart.start()
         await asyncio.wait_for(asked_twice.wait(), 5)
         assert not apart.is_alive
         await apart.stop()
+
+    with_node(follows)
+
+
+def test_a_lease_never_rests_on_a_poll_that_a_revoker_did_not_wait_for() -> None:
+    """A node that comes back reads, then a grant ends and is waited for by nobody, then the node acknowledges."""
+    grant, receipts = make.grant(), list[object]()
+
+    def revoke() -> int:
+        grants.revoke(grant.pk, by=SYSTEM, reason="leak")
+        position = changes.position(None)
+        receipts.append(changes.wait_for_nodes(position, time.monotonic()))
+        connections.close_all()
+        return position
+
+    async def follows(_: Node) -> None:
+        ended = list[int]()
+
+        def apply(_: Sequence[Change] | None) -> None:
+            if not ended:
+                with ThreadPoolExecutor(1) as elsewhere:
+                    ended.append(elsewhere.submit(revoke).result())
+
+        feed = Feed(database.address(settings.FEED_DATABASE), "node-late", apply)
+        polled = list[tuple[bool, bool]]()
+
+        async def note(connection: object, began: float, started: datetime) -> bool:
+            renewed = await renew(connection, began, started)  # type: ignore[arg-type]  # passed through
+            polled.append((feed.is_alive, feed.position >= ended[0]))
+            return renewed
+
+        renew, feed._renew = feed._renew, note  # type: ignore[method-assign]  # to look after each
+        await feed.start()
+        await feed.stop()
+        assert receipts == [([], [])]
+        assert polled == [(False, False), (True, True)]
 
     with_node(follows)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 import httpx2
 import psycopg
@@ -27,10 +25,10 @@ from entitlements.revocation.revocation import Target
 from governance.reviews.population import campaigns
 from governance.reviews.remediation import remediation
 from governance.reviews.staging import launch
-from scripts.devservers import free_port
 from tests import databases, make
 from tests.conformance import servers
-from tests.entitlements.gateway import scripted, world
+from tests.entitlements.gateway import cables, scripted, world
+from tests.entitlements.gateway.cables import Cable
 from tests.entitlements.gateway.scripted import Scripted
 from tests.entitlements.gateway.world import Gateway, World
 from tests.governance.reviews import worlds
@@ -223,82 +221,15 @@ def hello(node: Gateway, here: World, token: str) -> str:
     return str(node.post(here.system.slug, body, token).headers["mcp-session-id"])
 
 
-class Cable:
-    """A TCP relay between a node and its database, which can be pulled."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.port = free_port()
-        self._to = (host, port)
-        self._loop = asyncio.new_event_loop()
-        self._plugged = asyncio.Event()
-        self._plugged.set()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def pull(self) -> None:
-        """Let nothing through any more, without closing anything: the worst kind of cut."""
-        self._loop.call_soon_threadsafe(self._plugged.clear)
-
-    def plug(self) -> None:
-        """Let new connections through; the old ones are dead."""
-        self._loop.call_soon_threadsafe(self._plugged.set)
-        self._loop.call_soon_threadsafe(self._drop)
-
-    def _drop(self) -> None:
-        for writer in list(self._writers):
-            writer.close()
-
-    def close(self) -> None:
-        """End the relay."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._accept, "127.0.0.1", self.port))
-        self._loop.run_forever()
-        server.close()
-        for writer in self._writers:
-            writer.close()
-        left = asyncio.all_tasks(self._loop)
-        for task in left:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        self._loop.run_until_complete(asyncio.sleep(0.05))
-        self._loop.close()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(*self._to)
-        self._writers |= {writer, back}
-        await asyncio.gather(self._pump(reader, back), self._pump(there, writer), return_exceptions=True)
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                await self._plugged.wait()
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-
 @pytest.fixture
 def cable() -> Iterator[Cable]:
-    parts = urlsplit(databases.addresses().app)
-    relay = Cable(parts.hostname or "127.0.0.1", parts.port or 5432)
-    yield relay
-    relay.close()
-
-
-def through(cable: Cable) -> str:
-    parts = urlsplit(databases.addresses().app)
-    user = parts.netloc.rpartition("@")[0]
-    return parts._replace(netloc=f"{user}@127.0.0.1:{cable.port}").geturl()
+    with cables.cable() as relay:
+        yield relay
 
 
 def test_a_node_that_is_cut_off_refuses_within_two_seconds_and_comes_back(here: World, cable: Cable) -> None:
     token = here.token()
-    with world.gateway("node-cut", DATABASE_URL=through(cable)) as node:
+    with world.gateway("node-cut", DATABASE_URL=cable.leads_to(databases.addresses().app)) as node:
         assert denial(node.call(here, token)) == ""
 
         cable.pull()
@@ -317,7 +248,7 @@ def test_a_node_that_is_cut_off_refuses_within_two_seconds_and_comes_back(here: 
 
 def test_a_node_that_is_cut_off_is_missing_from_the_receipt(here: World, cable: Cable, node: Gateway) -> None:
     del node
-    with world.gateway("node-deaf", DATABASE_URL=through(cable)) as deaf:
+    with world.gateway("node-deaf", DATABASE_URL=cable.leads_to(databases.addresses().app)) as deaf:
         deaf.call(here)
         cable.pull()
 
@@ -329,7 +260,7 @@ def test_a_node_that_is_cut_off_is_missing_from_the_receipt(here: World, cable: 
 
 
 def test_an_agent_without_facts_is_not_let_through_when_the_database_hangs(here: World, cable: Cable) -> None:
-    with world.gateway("node-slow", DATABASE_URL=through(cable)) as node:
+    with world.gateway("node-slow", DATABASE_URL=cable.leads_to(databases.addresses().app)) as node:
         node.modern(here.system.slug, "server/discover", here.token())
         other = world.build(here.system.upstream_url)
         token = other.token()

@@ -26,7 +26,7 @@ from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients.models import Client
 from entitlements.grants.models import Grant
-from entitlements.keys import signing
+from entitlements.keys import session_keys, signing
 from entitlements.people.models import Person
 from entitlements.secrets import vault
 from entitlements.sessions.models import Session
@@ -208,6 +208,7 @@ def build(
     person = make.person(f"alice-{uuid.uuid4().hex[:8]}")
     client, _ = make.client(agent, f"client-{uuid.uuid4().hex[:8]}")
     grant = make.grant(agent, entitlement, people=[person])
+    signing.ensure(session_keys.ISSUER)
     now = clock.now()
     session = Session.objects.create(
         agent=agent,

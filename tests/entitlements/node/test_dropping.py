@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection, connections
@@ -127,6 +128,7 @@ CASES: dict[str, tuple[Callable[[World], object], set[tuple[str, str]]]] = {
     "a grant": (lambda w: grants.revoke(w.grant.pk, **WHY), {("reader", "mail"), ("reader", "files")}),
     "a script": (lambda w: clients.disable(w.script, **WHY), set()),
     "a trusted issuer": (lambda w: trust.end(w.issuer, **WHY), set()),
+    "a client's session": (lambda _: write("client_session", client_session_id=uuid4()), set()),
     "a key": (lambda _: signing.rotate("as/mail", by=SYSTEM, now=True), set()),
     "everything": (lambda _: guardrails.stop_everything(**WHY), ALL),
     "what the release before writes": (lambda _: write("vault", concerns_all=True), ALL),

@@ -1,0 +1,88 @@
+"""The keys that seal the names of client sessions: our own keys, symmetric, with the same life as those that sign.
+
+Sealed is what every node must open again and nobody else read or change: AES-256-GCM, the key's own name as associated
+data. A key that no longer seals opens until what it sealed last is over. Its row's state is the authority: a node
+keeps the rows until the change feed names a key.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import os
+from datetime import timedelta
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from audit import clock
+from entitlements.decisions.reads import Reads
+from entitlements.secrets import seal
+
+from . import in_use
+
+ISSUER: Final = "sessions"
+"""What these keys are of, where others name an issuer. It issues no token, and no key set holds them."""
+ALGORITHM: Final = "A256GCM"
+LIFE: Final = timedelta(hours=12)
+"""The longest that anything sealed lives: as long as an agent's session (`entitlements/sessions/sessions.py`)."""
+TAIL: Final = LIFE + timedelta(minutes=1)
+"""How long a retired key opens. A node seals by it until it has applied the change, which a lease bounds."""
+_NONCE: Final = 12
+_KEYS: Final = """
+SELECT kid, sealed_private, state, extract(epoch FROM retires_at)::float8 FROM entitlements_signingkey
+WHERE issuer = %s AND state IN ('active', 'next', 'retired')
+"""
+
+
+class NotOurs(ValueError):
+    """The text is not one that we sealed, or the key that sealed it is none any more."""
+
+
+async def sealed(reads: Reads, plain: bytes) -> str:
+    """Seal for every node: URL-safe characters alone. Raises KeyMissing."""
+    for kid, secret, state, _ in await _keys(reads):
+        if state == "active":
+            nonce = os.urandom(_NONCE)
+            locked = nonce + _cipher(kid, bytes(secret)).encrypt(nonce, plain, kid.encode())
+            return f"{kid}.{base64.urlsafe_b64encode(locked).decode().rstrip('=')}"
+    raise in_use.KeyMissing
+
+
+async def opened(reads: Reads, text: str) -> bytes:
+    """Return what was sealed. Raises NotOurs; asks the database only where no key is known yet."""
+    name, _, rest = text.partition(".")
+    for kid, secret, state, until in await _keys(reads):
+        if kid == name and (state != "retired" or (until is not None and until > clock.now().timestamp())):
+            return _unlocked(_cipher(kid, bytes(secret)), kid, rest)
+    raise NotOurs
+
+
+def new_secret() -> bytes:
+    """Make a key."""
+    return AESGCM.generate_key(256)
+
+
+def described(kid: str) -> dict[str, str]:
+    """Say what people may know of a key, as a JSON Web Key without its secret (RFC 7517, RFC 7518 section 5.3)."""
+    return {"kty": "oct", "use": "enc", "alg": ALGORITHM, "kid": kid}
+
+
+def _unlocked(cipher: AESGCM, kid: str, rest: str) -> bytes:
+    try:
+        locked = base64.b64decode(rest + "=" * (-len(rest) % 4), altchars=b"-_", validate=True)
+        return cipher.decrypt(locked[:_NONCE], locked[_NONCE:], kid.encode())
+    except (binascii.Error, ValueError, InvalidTag) as why:
+        raise NotOurs from why
+
+
+@functools.lru_cache(maxsize=32)
+def _cipher(kid: str, secret: bytes) -> AESGCM:
+    """Decrypt a key, once in the life of the process. Raises SealBroken."""
+    return AESGCM(seal.unseal(secret, in_use.place(kid)))
+
+
+async def _keys(reads: Reads) -> Any:  # noqa: ANN401 - rows
+    return await reads.kept(_KEYS, [ISSUER], in_use.about_keys)
