@@ -15,7 +15,7 @@ from audit.actions import Action
 SCHEMA: Final = 1
 MAX_BODY: Final = 64 * 1024
 _NUMBER: Final = "sequence"
-_LAST: Final = (UUID(int=0), 2**53 - 1)
+LAST: Final = (UUID(int=0), 2**53 - 1)
 """A producer and sequence whose text is as long as any can be."""
 _encode: Final = msgspec.json.Encoder().encode
 _LINK = re.compile(r"[a-z][a-z_]*:[^\x00-\x20\x7f]{1,500}")
@@ -38,6 +38,11 @@ class Draft:
     links: list[str]
     trace: str
     fields: dict[str, redaction.Json]
+
+    @property
+    def moment(self) -> str:
+        """The time as the record writes it."""
+        return redaction.moment(self.at)
 
     def body(self, producer: UUID, sequence: int, commitments: Mapping[str, str] | None = None) -> str:
         """Return the canonical JSON text: the bytes that the leaf hashes. Raises BadEvent beyond MAX_BODY bytes."""
@@ -68,7 +73,7 @@ class Draft:
         before = chain.canonical({name: value for name, value in fields.items() if name < _NUMBER})
         after = chain.canonical({name: value for name, value in fields.items() if name > _NUMBER})
         first, second = f'{before[:-1].decode()},"{_NUMBER}":', f",{after[1:].decode()}"
-        if (size := len(before) + len(after) + len(f'"{_NUMBER}":{_LAST[1]}')) > MAX_BODY:
+        if (size := len(before) + len(after) + len(f'"{_NUMBER}":{LAST[1]}')) > MAX_BODY:
             message = f"the event is {size} bytes, more than {MAX_BODY}"
             raise BadEvent(message)
         return first, second
@@ -79,7 +84,7 @@ class Draft:
         Canonical text costs an event loop dearly, so only what a quick encoder finds large is written out for it.
         """
         if len(_encode(self.fields)) > MAX_BODY // 2:
-            self.body(*_LAST)
+            self.body(*LAST)
 
 
 def draft(
@@ -100,7 +105,7 @@ def draft(
     Raises BadEvent for a malformed link or outcome, redaction.Unrepresentable for a number JSON cannot carry.
     """
     acting = context.current()
-    links = {_link(link) for link in about}
+    links = {link(each) for each in about}
     if outcome not in _OUTCOMES:
         message = f"{outcome!r} is no outcome"
         raise BadEvent(message)
@@ -142,9 +147,10 @@ def _all_links(links: set[str], by: context.Principal, acting: context.Context) 
     return sorted(links | who | ({redaction.text(f"session:{acting.session}")} if acting.session else set()))
 
 
-def _link(link: str) -> str:
-    cleaned = redaction.text(link)
-    if not _LINK.fullmatch(link) or not _LINK.fullmatch(cleaned):  # what holds NUL is the name of nothing
+def link(named: str) -> str:
+    """Check and redact a link. Raises BadEvent."""
+    cleaned = redaction.text(named)
+    if not _LINK.fullmatch(named) or not _LINK.fullmatch(cleaned):  # what holds NUL is the name of nothing
         message = f"{cleaned!r} is no link: write kind:id"
         raise BadEvent(message)
     return cleaned
