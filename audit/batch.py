@@ -14,7 +14,6 @@ import select
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final, Self
 from uuid import UUID, uuid4
 
@@ -24,6 +23,7 @@ from audit import context
 from audit.actions import Action
 from audit.draft import BadEvent, Draft, draft
 from audit.statements import INSERT_MANY, columns
+from audit.template import TextDraft
 
 MAX_BATCH: Final = 500
 MAX_WAITING: Final = 5000
@@ -60,14 +60,6 @@ class FateUnknown(RuntimeError):
     code = "record_fate_unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A committed event."""
-
-    uuid: UUID
-    at: datetime
-
-
 @dataclass(slots=True)
 class _Producer:
     uuid: UUID = field(default_factory=uuid4)
@@ -92,7 +84,8 @@ def is_cut(connection: psycopg.AsyncConnection[Any]) -> bool:
     return bool(unread.poll(0))
 
 
-type _Call = tuple[Draft, asyncio.Future[Written]]
+type Event = Draft | TextDraft
+type _Call = tuple[Event, asyncio.Future[None]]
 
 
 def _fail(calls: Iterable[_Call], error: Exception) -> None:
@@ -135,8 +128,12 @@ class Writer:
             await self._task
         await self._disconnect()
 
-    async def write(self, event: Draft) -> Written:
-        """Return when the event is durable. Raises Busy or NotWritten (it is not in the record), or FateUnknown.
+    async def write(self, event: Event) -> None:
+        """Return when the event is durable. Raises Busy or NotWritten (it is not in the record), or FateUnknown."""
+        await self.enqueue(event)
+
+    def enqueue(self, event: Event) -> asyncio.Future[None]:
+        """Hand over an event; what comes of it is the future's, as `write` has it. Raises Busy, NotWritten.
 
         An event over the size limit is refused here, alone: inside a batch it would fail its neighbours.
         """
@@ -148,10 +145,10 @@ class Writer:
             raise NotWritten
         if len(self._waiting) >= self._max_waiting:
             raise Busy
-        done: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((event, done))
         self._wake.set()
-        return await done
+        return done
 
     async def _run(self) -> None:
         batch: list[_Call] = []
@@ -181,11 +178,11 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it was, every call in the batch must hear of it
             logger.warning("record_batch_failed", extra={"events": len(batch), "error": repr(error)})
             _fail(batch, error if isinstance(error, NotWritten | FateUnknown) else NotWritten(str(error)))
-        for event, done in batch:
+        for _, done in batch:
             if not done.done():
-                done.set_result(Written(event.uuid, event.at))
+                done.set_result(None)
 
-    async def _write_batch(self, events: list[Draft]) -> None:
+    async def _write_batch(self, events: list[Event]) -> None:
         connection = await self._connect()
         events = [*map(_marker, self._ended), *events]
         values = columns(events, self._producer.uuid, self._producer.committed + 1)

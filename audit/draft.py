@@ -17,7 +17,7 @@ SCHEMA: Final = 1
 MAX_BODY: Final = 64 * 1024
 _NUMBER: Final = "sequence"
 _NAMED: Final = f'"{_NUMBER}":'
-_LAST: Final = (UUID(int=0), 2**53 - 1)
+LAST: Final = (UUID(int=0), 2**53 - 1)
 """A producer and sequence whose text is as long as any can be."""
 _encode: Final = msgspec.json.Encoder().encode
 _LINK = re.compile(r"[a-z][a-z_]*:[^\x00-\x20\x7f]{1,500}")
@@ -41,6 +41,11 @@ class Draft:
     trace: str
     fields: dict[str, redaction.Json]
 
+    @property
+    def moment(self) -> str:
+        """The time as the record writes it."""
+        return redaction.moment(self.at)
+
     def body(self, producer: UUID, sequence: int, commitments: Mapping[str, str] | None = None) -> str:
         """Return the canonical JSON text: the bytes that the leaf hashes. Raises BadEvent beyond MAX_BODY bytes."""
         encoded = chain.canonical(
@@ -63,7 +68,7 @@ class Draft:
         half, n and the second half are the `body` then. Raises BadEvent beyond MAX_BODY bytes, counted with the longest
         number.
         """
-        number = _LAST[1]
+        number = LAST[1]
         fields = {"at": redaction.moment(at), "personal": {}, "producer": str(producer), _NUMBER: number}
         encoded = chain.canonical(self.fields | fields)
         if len(encoded) > MAX_BODY:
@@ -79,7 +84,7 @@ class Draft:
         Canonical text costs an event loop dearly, so only what a quick encoder finds large is written out for it.
         """
         if len(_encode(self.fields)) > MAX_BODY // 2:
-            self.body(*_LAST)
+            self.body(*LAST)
 
 
 def draft(
@@ -100,7 +105,7 @@ def draft(
     Raises BadEvent for a malformed link or outcome, redaction.Unrepresentable for a number JSON cannot carry.
     """
     acting = context.current()
-    links = {_link(link) for link in about}
+    links = {link(each) for each in about}
     if outcome not in _OUTCOMES:
         message = f"{outcome!r} is no outcome"
         raise BadEvent(message)
@@ -143,9 +148,10 @@ def _all_links(links: set[str], by: context.Principal, acting: context.Context) 
 
 
 @lru_cache(maxsize=4096)
-def _link(link: str) -> str:
-    cleaned = redaction.text(link)
-    if not _LINK.fullmatch(link) or not _LINK.fullmatch(cleaned):  # what holds NUL is the name of nothing
+def link(named: str) -> str:
+    """Check and redact a link. Raises BadEvent."""
+    cleaned = redaction.text(named)
+    if not _LINK.fullmatch(named) or not _LINK.fullmatch(cleaned):  # what holds NUL is the name of nothing
         message = f"{cleaned!r} is no link: write kind:id"
         raise BadEvent(message)
     return cleaned

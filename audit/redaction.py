@@ -152,16 +152,22 @@ def _name_kind(name: str) -> tuple[bool, bool]:
 
 def moment(at: datetime) -> str:
     """Write a moment the one way the record writes it: UTC, microseconds, Z."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return f"{at.isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def arguments(values: Mapping[str, object], allowed: Collection[str] = ()) -> dict[str, Json]:
     """Describe a call's arguments: the digest of all, the values of the allow-listed fields alone."""
-    try:
-        digest = hashlib.sha256(chain.canonical(dict(values))).hexdigest()
-    except ValueError:
-        digest = ""  # no canonical form, so nothing to compare it with
     return {
-        "digest": digest,
+        "digest": digest(values),
         "shown": _clean_mapping({k: v for k, v in values.items() if k in allowed}, "arguments", 1),
     }
+
+
+def digest(values: Mapping[str, object]) -> str:
+    """Return the SHA-256 of a call's arguments in canonical JSON; empty where they have no such form."""
+    try:
+        return hashlib.sha256(chain.canonical(values if type(values) is dict else dict(values))).hexdigest()
+    except ValueError:
+        return ""  # nothing to compare it with

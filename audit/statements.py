@@ -1,13 +1,14 @@
 """The two statements that write events, each with its pending row. Shared by the transactional and the batch writer."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from psycopg.types.json import Json
 
-from audit import redaction
 from audit.draft import Draft
+from audit.template import TextDraft
 
 INSERT_ONE: Final = """
 WITH event AS (
@@ -32,11 +33,11 @@ SELECT at, uuid, %(producer)s, sequence FROM given ORDER BY sequence
 """
 
 
-def columns(drafts: list[Draft], producer: UUID, first: int) -> dict[str, Any]:
+def columns(drafts: Sequence[Draft | TextDraft], producer: UUID, first: int) -> dict[str, Any]:
     """Turn drafts into the parameters of INSERT_MANY, numbered from `first`."""
     rows = [
         {
-            "at": redaction.moment(event.at),
+            "at": event.moment,
             "uuid": event.uuid,
             "action": event.action,
             "links": event.links,

@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from audit.actions import Action
-from audit.draft import Draft
+from audit.template import TextDraft
 from entitlements import codes
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call as PolicyCall
@@ -59,7 +59,7 @@ class ToolCall:
     async def run(self) -> None:
         """Carry the call through. Raises Refused and Closed while nothing has been answered."""
         arguments = relay.arguments_of(self.call)
-        self.about.name_tool(self.call.params["name"])
+        self.about.tool = self.call.params["name"]
         self.responder = relay.Responder(self.request.send)
         tool = self.entry.tools.get(self.about.tool)
         check_params(self.call, self.request, tool.mirrored if tool else {})
@@ -207,12 +207,12 @@ class ToolCall:
         )  # fmt: skip
         await self.responder.finish(answer)
 
-    def _end(self, action: Action, outcome: str, code: str, began: float, **detail: object) -> None:
+    def _end(self, action: Action, outcome: str, code: str, began: float, **detail: int | str) -> None:
         detail["milliseconds"] = round((time.monotonic() - began) * 1000)
         if (event := self._ending(action, outcome, code, detail)) is not None:
             self.node.recorder.eventually(event)
 
-    def _ending(self, action: Action, outcome: str, code: str, detail: dict[str, object]) -> Draft | None:
+    def _ending(self, action: Action, outcome: str, code: str, detail: dict[str, int | str]) -> TextDraft | None:
         """Claim the end of this call and return its event; None when the call has ended. Every end comes from here."""
         return records.ending(self.about, action, outcome, code, detail) if self._open.claim_end() else None
 

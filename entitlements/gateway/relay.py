@@ -22,6 +22,7 @@ from entitlements.gateway.messages import Call
 from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
 from entitlements.upstream import egress, mcp_headers, sse, upstream
+from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 
 KEEP_ALIVE_SECONDS: Final = 15.0
 _PASSED: Final = frozenset({"notifications/progress", "notifications/message"})
@@ -151,16 +152,10 @@ class UpstreamCall:
         headers = conversation.headers("tools/call", params["name"])
         if conversation.is_modern:
             self._mirror(headers, params)
-        token = egress.GATE.set(self._pass)
         try:
-            async with self.connection.http.post(
-                conversation.target.url, data=body, headers=headers, allow_redirects=False
-            ) as answer:
-                return await self._pass_on(answer)
+            return await conversation.endpoint.post(self.connection.http, headers, body, self._pass_on, gate=self._pass)
         except (aiohttp.ClientError, TimeoutError, OSError, *_UNREADABLE) as why:
             raise egress.Unreachable from why
-        finally:
-            egress.GATE.reset(token)
 
     def _pass(self) -> None:
         self.gate()
@@ -173,19 +168,24 @@ class UpstreamCall:
             if value is not None:
                 headers[f"Mcp-Param-{token}"] = mcp_headers.encode(value)
 
-    async def _pass_on(self, answer: aiohttp.ClientResponse) -> CallEnd:
+    async def _pass_on(self, answer: UpstreamAnswer) -> CallEnd:
         status = answer.status
         if status == HTTPStatus.NOT_FOUND and self.connection.conversation.session:
             raise SessionLost
         if status in _REFUSED or status // 100 in (3, 5):
             raise egress.Unreachable(status=status)
-        async for text in upstream.messages(answer):
-            message = _read_message.decode(text)
-            if not message.method and bytes(message.id) == str(self.number).encode():
-                return await self._last(message)
-            if message.method in _PASSED and not bytes(message.id):
-                await self.responder.event(self._clean(text))
-        raise egress.Unreachable("The system ended its answer too early.", status=status)
+        ended = await upstream.first(answer, self._take)
+        if ended is None:
+            raise egress.Unreachable("The system ended its answer too early.", status=status)
+        return ended
+
+    async def _take(self, text: bytes) -> CallEnd | None:
+        message = _read_message.decode(text)
+        if not message.method and bytes(message.id) == str(self.number).encode():
+            return await self._last(message)
+        if message.method in _PASSED and not bytes(message.id):
+            await self.responder.event(self._clean(text))
+        return None
 
     async def _last(self, message: _UpstreamMessage) -> CallEnd:
         request_id = self.call.request_id

@@ -17,7 +17,7 @@ import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.db import transaction
-from django.db.models import BinaryField
+from django.db.models import BinaryField, Q
 from django.db.models.functions import Substr
 from joserfc import jwk
 

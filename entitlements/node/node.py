@@ -115,7 +115,6 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.upstreams.close()
-        await self.recorder.settle()
         await self.writer.close()
         await self.strangers.close()
         await self.pool.close()

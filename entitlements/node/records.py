@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
-from uuid import UUID, uuid5
 
-from audit import batch, context, draft, redaction
+from audit import batch, redaction, template
 from audit.actions import Action
 from audit.context import Principal
+from audit.template import TextDraft
 from entitlements.codes import Code
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.node.bearer import Bearer
@@ -20,6 +21,9 @@ from entitlements.node.refusals import Closed
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _LINKABLE: Final = re.compile(r"[^\x00-\x20\x7f]{1,300}")
 _MOST_REASONS: Final = 8
+
+type Who = tuple[str, str, str | None, str, str]
+"""Who calls: agent, client, person, session, and the id of the token."""
 
 
 @dataclass(slots=True)
@@ -34,89 +38,102 @@ class CallDetails:
     request_id: str = ""
     source: str = ""
     evaluation: str = ""
-    links: list[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Name what the call touches; a name that no tool can have is not linked."""
-        bearer = self.bearer
-        self.links = [f"client:{bearer.client}", f"token:{bearer.token.jti}"]
-        self.link("system", self.system)
-        if self.tool:
-            self.name_tool(self.tool)
+    named: tuple[str, ...] = ()
 
     def link(self, kind: str, name: str) -> None:
-        """Let the event be found by a name that a client chose; a name that nothing can have is not linked."""
+        """Let the events be found by a name that a client chose; a name that nothing can have is not linked."""
         if _LINKABLE.fullmatch(name):
-            self.links.append(f"{kind}:{name}")
+            self.named += (f"{kind}:{name}",)
 
-    def name_tool(self, tool: str) -> None:
-        """Say which tool is called."""
-        self.tool = tool
-        if _NAME.fullmatch(tool):
-            self.link("tool", f"{self.system}/{tool}")
+    def shared(self, grant: str | None) -> template.Shared:
+        """Return what its events share with those of other calls of the same caller to the same tool."""
+        bearer = self.bearer
+        who = (bearer.agent, bearer.client, bearer.person, bearer.session or "", bearer.token.jti)
+        return _shared(who, self.system, self.tool, grant, self.named)
 
 
 def decision(
     about: CallDetails, verdict: Verdict, arguments: Mapping[str, object], action: Action | None = None
-) -> draft.Draft:
+) -> TextDraft:
     """Say what was decided, why, and about which arguments: a digest, and of an allowed call the numbers under a bound.
 
     Its uuid is the evaluation's id.
     """
     is_allowed = verdict.effect is Effect.ALLOW
     action = action or (Action.CALL_ALLOWED if is_allowed else Action.CALL_DENIED)
-    detail: dict[str, object] = {"method": about.method, "arguments": redaction.arguments(arguments)["digest"]}
+    digest = redaction.digest(arguments)
+    if is_allowed and not verdict.measured:
+        detail = f'{{"arguments":"{digest}",{_called(about.method, about.tool, verdict.tool_version or "")}'
+    else:
+        detail = template.canonical(_whole(about, verdict, digest))
+    about.evaluation = template.new_uuid()
+    what = (action, "success", "") if is_allowed else (action, "refused", verdict.code.value)
+    return _event(about, verdict.grant, what, detail, about.evaluation)
+
+
+def refusal(about: CallDetails, code: Code, message: str) -> TextDraft:
+    """Say that a message of a known caller was refused before anything could be decided."""
+    detail = template.canonical({"method": about.method[:128], "reasons": [message]})
+    about.evaluation = template.new_uuid()
+    return _event(about, None, (Action.CALL_DENIED, "refused", code.value), detail, about.evaluation)
+
+
+def ending(about: CallDetails, action: Action, outcome: str, code: str, detail: Mapping[str, int | str]) -> TextDraft:
+    """Say how an allowed call ended. Its uuid follows from the evaluation's, so that the database refuses a second."""
+    if any(type(value) is str for value in detail.values()):
+        text = template.canonical({"evaluation": about.evaluation, **detail})
+    else:
+        written = {"evaluation": f'"{about.evaluation}"', **detail}
+        text = "{" + ",".join([f'"{name}":{written[name]}' for name in sorted(written)]) + "}"
+    return _event(about, None, (action, outcome, code), text, template.following_uuid(about.evaluation, b"end"))
+
+
+def _event(about: CallDetails, grant: str | None, what: template.What, detail: str, uuid: str) -> TextDraft:
+    return template.event(
+        about.shared(grant),
+        what,
+        detail,
+        uuid=uuid,
+        trace=about.trace,
+        request_id=about.request_id,
+        source=about.source,
+    )
+
+
+def _whole(about: CallDetails, verdict: Verdict, digest: str) -> dict[str, object]:
+    detail: dict[str, object] = {"method": about.method, "arguments": digest}
     if about.tool:
         detail["tool"] = about.tool
     if verdict.measured:
         detail["measured"] = verdict.measured
     if verdict.tool_version:
         detail["version"] = verdict.tool_version
-    if not is_allowed:
+    if verdict.effect is not Effect.ALLOW:
         detail["effect"] = verdict.effect.value
         detail["reasons"] = [f"{reason.code}: {reason.sentence}" for reason in verdict.reasons[:_MOST_REASONS]]
-    links = [*about.links, f"grant:{verdict.grant}"] if verdict.grant else about.links
-    outcome = "success" if is_allowed else "refused"
-    event = _draft(about, action, links, outcome, "" if is_allowed else verdict.code.value, detail)
-    about.evaluation = str(event.uuid)
-    return event
+    return detail
 
 
-def refusal(about: CallDetails, code: Code, message: str) -> draft.Draft:
-    """Say that a message of a known caller was refused before anything could be decided."""
-    detail: dict[str, object] = {"method": about.method[:128], "reasons": [message]}
-    event = _draft(about, Action.CALL_DENIED, about.links, "refused", code.value, detail)
-    about.evaluation = str(event.uuid)
-    return event
+@lru_cache(maxsize=template.MOST_KEPT)
+def _called(method: str, tool: str, version: str) -> str:
+    """Return the rest of an allowed call's detail, after the digest of its arguments."""
+    named = {"method": method, "tool": tool, "version": version}
+    return template.canonical({name: value for name, value in named.items() if value or name == "method"})[1:]
 
 
-def ending(about: CallDetails, action: Action, outcome: str, code: str, detail: dict[str, object]) -> draft.Draft:
-    """Say how an allowed call ended. Its uuid follows from the evaluation's, so that the database refuses a second."""
-    uuid = uuid5(UUID(about.evaluation), "end")
-    return _draft(about, action, about.links, outcome, code, {"evaluation": about.evaluation, **detail}, uuid)
-
-
-def _draft(
-    about: CallDetails,
-    action: Action,
-    links: list[str],
-    outcome: str,
-    code: str,
-    detail: dict[str, object],
-    uuid: UUID | None = None,
-) -> draft.Draft:
-    bearer = about.bearer
-    person = None if bearer.person is None else Principal("person", bearer.person)
-    with context.acting(
-        trace=about.trace,
-        request_id=about.request_id,
-        on_behalf_of=person,
-        source=about.source,
-        session=bearer.session or "",
-    ):
-        return draft.draft(
-            action, by=bearer.principal, about=links, outcome=outcome, code=code, detail=detail, uuid=uuid
-        )
+@lru_cache(maxsize=template.MOST_KEPT)
+def _shared(who: Who, system: str, tool: str, grant: str | None, named: tuple[str, ...]) -> template.Shared:
+    """Name what a call touches; a name that no tool or system can have is not linked. Raises draft.BadEvent."""
+    agent, client, person, session, jti = who
+    links = [f"client:{client}", f"token:{jti}"]
+    if _LINKABLE.fullmatch(system):
+        links.append(f"system:{system}")
+    if _NAME.fullmatch(tool) and _LINKABLE.fullmatch(f"{system}/{tool}"):
+        links.append(f"tool:{system}/{tool}")
+    if grant:
+        links.append(f"grant:{grant}")
+    actor = Principal("agent", agent) if agent else Principal("client", client)
+    return template.shared(str(actor), person, session, (*links, *named))
 
 
 class Recorder:
@@ -124,7 +141,6 @@ class Recorder:
 
     def __init__(self, writer: batch.Writer) -> None:
         self._writer = writer
-        self._under_way: set[asyncio.Task[None]] = set()
         self.lost = 0
 
     @property
@@ -133,25 +149,20 @@ class Recorder:
         task = self._writer._task  # noqa: SLF001 - it shows no more
         return task is not None and not task.done()
 
-    async def durably(self, event: draft.Draft) -> None:
+    async def durably(self, event: TextDraft) -> None:
         """Return when the event is in the record for good. Raises Closed (record unavailable)."""
         try:
             await self._writer.write(event)
         except (batch.NotWritten, batch.FateUnknown, ValueError) as why:
             raise Closed(Code.RECORD_UNAVAILABLE) from why
 
-    def eventually(self, event: draft.Draft) -> None:
+    def eventually(self, event: TextDraft) -> None:
         """Let the event follow with the next batch; when it cannot, it is counted as lost."""
-        task = asyncio.create_task(self._try(event))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-
-    async def settle(self) -> None:
-        """Wait for what is under way."""
-        await asyncio.gather(*self._under_way, return_exceptions=True)
-
-    async def _try(self, event: draft.Draft) -> None:
         try:
-            await self._writer.write(event)
-        except (batch.NotWritten, batch.FateUnknown, ValueError):
+            self._writer.enqueue(event).add_done_callback(self._note)
+        except batch.NotWritten:
+            self.lost += 1
+
+    def _note(self, done: asyncio.Future[None]) -> None:
+        if done.cancelled() or done.exception() is not None:
             self.lost += 1

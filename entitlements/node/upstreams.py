@@ -29,11 +29,13 @@ from entitlements.node.snapshots import Snapshots
 from entitlements.node.upstream_sessions import IDLE_SECONDS, TOUCH_SECONDS, IdleSession, Key, UpstreamSessions
 from entitlements.node.writes import Writes
 from entitlements.upstream import egress, upstream
+from entitlements.upstream.endpoint import Answer
 
 CALL_SECONDS: Final = 300.0
 MOST_SESSIONS: Final = 5_000
 SWEEP_SECONDS: Final = 30.0
-_SOON: Final = aiohttp.ClientTimeout(total=5)
+_SOON: Final = 5.0
+"""Seconds for what nobody waits for."""
 _TRIES: Final = 3
 
 
@@ -246,14 +248,12 @@ async def _cancelled(connection: Connection, number: int) -> None:
     notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}}
     conversation = connection.conversation
     with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-        async with connection.http.post(
-            conversation.target.url,
-            data=strict.dumps(notice),
-            headers=conversation.headers(),
-            allow_redirects=False,
-            timeout=_SOON,
-        ):
-            pass
+        async with asyncio.timeout(_SOON):
+            await conversation.endpoint.post(connection.http, conversation.headers(), strict.dumps(notice), _ignored)
+
+
+async def _ignored(_answer: Answer) -> None:
+    """Read nothing of an answer."""
 
 
 async def _close_later(peer: _Upstream) -> None:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import SplitResult
 
 import aiohttp
@@ -29,9 +28,6 @@ LARGEST_DOCUMENT: Final = 256 * 1024
 DOCUMENT_SECONDS: Final = 5.0
 _OK: Final = HTTPStatus.OK
 _HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-GATE: ContextVar[Callable[[], None] | None] = ContextVar("egress_gate", default=None)
-"""Called after a connection is there and synchronously before the first byte of the request; it may raise."""
 
 
 class ForbiddenAddress(DomainError):
@@ -53,6 +49,18 @@ class Unreachable(DomainError):
 
 class AnswerTooLarge(Unreachable):
     """The answer is too large."""
+
+
+class Body(Protocol):
+    """An answer whose body is still to be read."""
+
+    @property
+    def content_length(self) -> int | None:
+        """The length that its headers name."""
+
+    @property
+    def content(self) -> aiohttp.StreamReader:
+        """The body as it arrives."""
 
 
 class _Vetted(AbstractResolver):
@@ -92,15 +100,6 @@ def _vetted_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     return socket.socket(kind, form, protocol)
 
 
-class _GatedRequest(aiohttp.ClientRequest):
-    """A request that asks the gate of its task once it holds a connection, just before it writes."""
-
-    async def send(self, conn: Any) -> aiohttp.ClientResponse:  # noqa: ANN401 - aiohttp does not export the type
-        if (gate := GATE.get()) is not None:
-            gate()
-        return await super().send(conn)
-
-
 def check_url(url: str) -> SplitResult:
     """Take apart an address that we are to connect to. Raises ForbiddenAddress; a name is vetted when resolved."""
     parts = addresses.parts(url)
@@ -133,7 +132,6 @@ def client(
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=connect_seconds),
-        request_class=_GatedRequest,
         skip_auto_headers=("User-Agent", "Accept-Encoding"),
         trust_env=False,
         raise_for_status=False,
@@ -184,12 +182,12 @@ def read_json(url: str, *, largest: int = LARGEST_DOCUMENT, seconds: float = DOC
     return asyncio.run(fetch_json(url, largest=largest, seconds=seconds))
 
 
-async def read(answer: aiohttp.ClientResponse, largest: int) -> bytes:
+async def read(answer: Body, largest: int) -> bytes:
     """Read a body of at most `largest` bytes. Raises Unreachable beyond."""
     if (answer.content_length or 0) > largest:
         raise AnswerTooLarge
     body = bytearray()
-    async for chunk in answer.content.iter_any():
+    while chunk := await answer.content.readany():
         body += chunk
         if len(body) > largest:
             raise AnswerTooLarge

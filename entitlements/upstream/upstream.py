@@ -7,7 +7,7 @@ back is data.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -20,6 +20,7 @@ from entitlements.secrets import vault
 
 from . import egress, mcp_headers, sse
 from .egress import Unreachable
+from .endpoint import Answer, Endpoint
 
 MODERN: Final = "2026-07-28"
 LEGACY: Final = ("2025-11-25", "2025-06-18", "2025-03-26")
@@ -58,6 +59,11 @@ class Conversation:
     version: str = MODERN
     session: str = ""
     capabilities: Mapping[str, Any] = field(default_factory=dict)
+    endpoint: Endpoint = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Know where every request goes."""
+        self.endpoint = Endpoint(self.target.url)
 
     @property
     def is_modern(self) -> bool:
@@ -88,19 +94,25 @@ class Conversation:
     async def ask(self, http: aiohttp.ClientSession, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Send one request and return its result. Raises Unreachable, with the server's error, if any, as detail."""
         body = self.body(1, method, params)
-        try:
-            async with http.post(
-                self.target.url, data=body, headers=self.headers(method), allow_redirects=False
-            ) as answer:
-                if method == "initialize":
-                    self.session = _session_id(answer)
-                async for text in messages(answer):
-                    message = self._without_credential(strict.loads(text, largest=LARGEST_MESSAGE))
-                    if isinstance(message, dict) and message.get("id") == 1 and "method" not in message:
-                        return _result(message, answer.status)
+
+        async def take(answer: Answer) -> dict[str, Any]:
+            if method == "initialize":
+                self.session = _session_id(answer)
+            result = await first(answer, lambda text: self._result(text, answer.status))
+            if result is None:
                 raise Unreachable("The system sent no answer.", status=answer.status)
+            return result
+
+        try:
+            return await self.endpoint.post(http, self.headers(method), body, take)
         except (aiohttp.ClientError, TimeoutError, OSError, sse.TooLarge, strict.NotStrictJson) as why:
             raise Unreachable from why
+
+    async def _result(self, text: bytes, status: int) -> dict[str, Any] | None:
+        message = self._without_credential(strict.loads(text, largest=LARGEST_MESSAGE))
+        if isinstance(message, dict) and message.get("id") == 1 and "method" not in message:
+            return _result(message, status)
+        return None
 
     def _without_credential(self, message: Any) -> Any:  # noqa: ANN401 - any JSON
         """Take our own credential out of what comes back: it is stored and shown, as definition or as error."""
@@ -145,27 +157,36 @@ async def greet(http: aiohttp.ClientSession, target: Target) -> Conversation:
         raise Unreachable("The system speaks no version of MCP that we know.")
     conversation.version = initialized["protocolVersion"]
     ready = strict.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"})
+
+    async def take(answer: Answer) -> None:
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise Unreachable(status=answer.status)
+
     try:
-        async with http.post(target.url, data=ready, headers=conversation.headers(), allow_redirects=False) as answer:
-            if answer.status >= HTTPStatus.BAD_REQUEST:
-                raise Unreachable(status=answer.status)
+        await conversation.endpoint.post(http, conversation.headers(), ready, take)
     except (aiohttp.ClientError, TimeoutError, OSError) as why:
         raise Unreachable from why
     return conversation
 
 
-async def messages(answer: aiohttp.ClientResponse, largest: int = LARGEST_MESSAGE) -> AsyncIterator[bytes]:
-    """Yield each JSON-RPC message of an answer as it arrives: a body, or events. Raises Unreachable, sse.TooLarge."""
+async def first[T](
+    answer: Answer, take: Callable[[bytes], Awaitable[T | None]], largest: int = LARGEST_MESSAGE
+) -> T | None:
+    """Hand on each JSON-RPC message of an answer as it arrives, a body or events, until `take` returns something.
+
+    Raises Unreachable, sse.TooLarge.
+    """
     kind = answer.content_type
     if kind == "application/json":
-        yield await egress.read(answer, largest)
-    elif kind == "text/event-stream":
-        reader = sse.Reader(largest)
-        async for chunk in answer.content.iter_any():
-            for data in reader.feed(chunk):
-                yield data
-    else:
+        return await take(await egress.read(answer, largest))
+    if kind != "text/event-stream":
         raise Unreachable("The system answered with something else than MCP.", status=answer.status)
+    reader = sse.Reader(largest)
+    while chunk := await answer.content.readany():
+        for data in reader.feed(chunk):
+            if (found := await take(data)) is not None:
+                return found
+    return None
 
 
 def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
@@ -214,6 +235,6 @@ def _result(message: Mapping[str, Any], status: int) -> dict[str, Any]:
     raise Unreachable("The system answered with an error.", status=status, error=message.get("error"))
 
 
-def _session_id(answer: aiohttp.ClientResponse) -> str:
+def _session_id(answer: Answer) -> str:
     value = answer.headers.get("Mcp-Session-Id", "")
     return value if value.isascii() and value.isprintable() and len(value) <= 300 else ""  # noqa: PLR2004 - the column

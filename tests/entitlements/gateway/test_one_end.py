@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from audit import batch, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from audit.draft import Draft
+from audit.template import TextDraft
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
@@ -75,19 +75,22 @@ class Story:
     sending: Callable[[], Awaitable[None]] = nothing
     fates: list[Exception] = field(default_factory=list)
     is_sent: bool = False
-    events: list[Draft] = field(default_factory=list)
+    events: list[TextDraft] = field(default_factory=list)
     answered: list[Message] = field(default_factory=list)
     opened: OpenRequests = field(default_factory=OpenRequests)
     verdicts: list[Verdict] = field(default_factory=lambda: [ALLOWED, DENIED])
 
-    async def write(self, event: Draft) -> batch.Written:
+    def enqueue(self, event: TextDraft) -> asyncio.Future[None]:
+        """Be the writer: take an event that nobody waits for."""
+        return asyncio.ensure_future(self.write(event))
+
+    async def write(self, event: TextDraft) -> None:
         """Be the writer: keep the event, then wait, then meet its fate."""
         self.events.append(event)
         if event.action != "call.allowed":
             await self.recording()
             if self.fates:
                 raise self.fates.pop(0)
-        return batch.Written(event.uuid, event.at)
 
     async def decide(self, _: object) -> tuple[Verdict, SnapshotInUse | None]:
         """Be the node: allow, then deny."""
