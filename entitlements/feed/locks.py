@@ -37,6 +37,7 @@ class Lock(IntEnum):
     COMBINATION = 11
     TRUSTED_ISSUER = 12
     IDENTITY_LINK = 13
+    TOKEN_FAMILY = 14
 
 
 # WITH ORDINALITY keeps the order of taking.

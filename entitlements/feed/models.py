@@ -20,8 +20,11 @@ SUBJECTS: Final = (
     "signing_key_id",
     "session_id",
     "token_id",
+    "token_family_id",
 )
 """The columns of a change that name whom it concerns, each by the primary key of its row."""
+_ALONE: Final = tuple(name for name in SUBJECTS if name != "token_family_id")
+"""A change of a token family always names its agent too."""
 
 
 class Change(models.Model):
@@ -46,6 +49,7 @@ class Change(models.Model):
     signing_key_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - null: it names no key
     session_id = models.UUIDField(null=True, blank=True)
     token_id = models.UUIDField(null=True, blank=True)
+    token_family_id = models.UUIDField(null=True, blank=True)
     concerns_all = models.BooleanField(default=False, db_default=True)
     subject = models.CharField(max_length=200)
     noted_at = models.DateTimeField()
@@ -54,7 +58,7 @@ class Change(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="a_change_names_a_subject_or_concerns_all",
-                condition=Q(concerns_all=True) | Q(*((f"{name}__isnull", False) for name in SUBJECTS), _connector=Q.OR),
+                condition=Q(concerns_all=True) | Q(*((f"{name}__isnull", False) for name in _ALONE), _connector=Q.OR),
             ),
         ]
 

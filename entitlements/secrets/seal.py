@@ -20,6 +20,7 @@ from django.conf import settings
 
 from entitlements.errors import DomainError
 
+_PURPOSE: Final = b"mandate sealing"
 _VERSION: Final = b"\x01"
 _NAME: Final = 4
 _NONCE: Final = 12
@@ -67,9 +68,17 @@ def beginning() -> bytes:
     return _VERSION + _name(_keys()[0])
 
 
+def derived(purpose: bytes) -> list[bytes]:
+    """Derive 32 bytes for one purpose, from the key-encryption key and then from the one before it, while there is one.
+
+    No other purpose shares them.
+    """
+    return [_derived(root, purpose) for name in ("", "_PREVIOUS") if (root := _root(f"KEY_ENCRYPTION_KEY{name}"))]
+
+
 def _keys() -> list[bytes]:
-    """Derive the keys of this module, the one that seals first: no other use of the key-encryption key shares them."""
-    return [_derived(root) for name in ("", "_PREVIOUS") if (root := _root(f"KEY_ENCRYPTION_KEY{name}"))]
+    """Return the keys of this module, the one that seals first."""
+    return derived(_PURPOSE)
 
 
 def _root(name: str) -> bytes:
@@ -78,8 +87,8 @@ def _root(name: str) -> bytes:
 
 
 @functools.lru_cache(maxsize=8)
-def _derived(root: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"mandate sealing").derive(root)
+def _derived(root: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(root)
 
 
 def _name(key: bytes) -> bytes:

@@ -27,6 +27,8 @@ from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
 from entitlements.words import Flow, Status
 
+from .issue_family_token import FamilyStep
+
 JITTER: Final = 0.1
 """Lifetimes vary by so much downward, so that what was issued together does not come back together."""
 
@@ -119,6 +121,7 @@ class TokenRequest:
     sign_in: SignIn | None = None
     redeemed: RedeemedToken | None = None
     rule: Rule | None = None
+    family: FamilyStep | None = None
     detail: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -130,7 +133,8 @@ class TokenRequest:
     def links(self) -> list[str]:
         """How the event of this token, or of its refusal, is found again."""
         person = [f"person:{self.subject.login}"] if self.subject else []
-        return [*self.caller.links, *person, f"system:{self.target.slug}"]
+        family = [f"token_family:{self.family.family}"] if self.family else []
+        return [*self.caller.links, *person, f"system:{self.target.slug}", *family]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +255,8 @@ def locks_of(token_request: TokenRequest, found: Candidates, session: UUID | Non
         keys.append((Lock.SESSION, session))
     if token_request.redeemed is not None and token_request.redeemed.row is not None:
         keys.append((Lock.TOKEN, token_request.redeemed.row))
+    if token_request.family is not None and token_request.family.begins is None:
+        keys.append((Lock.TOKEN_FAMILY, token_request.family.family))
     return locks.numbers(keys)
 
 
