@@ -7,7 +7,7 @@ from django.urls import path
 
 from entitlements.revocation import record_keys
 
-from . import documents, pages, relay
+from . import documents, pages, relay, system_pages
 
 WELL_KNOWN = ".well-known"
 
@@ -22,6 +22,7 @@ urlpatterns = [
     path("idp/jwks.json", documents.published),
     path(record_keys.PATH, documents.record_keys),
     path(f"{WELL_KNOWN}/oauth-authorization-server/as/<slug:system>", documents.published),
+    path("as/<slug:system>/authorize", system_pages.Authorize.as_view(), name="system-authorize"),
     path("as/<slug:system>/jwks.json", documents.published),
     path("as/<slug:system>/token", relay.forward),
     path("as/<slug:system>/introspect", relay.forward),
