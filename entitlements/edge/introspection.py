@@ -21,9 +21,10 @@ from entitlements.token_families.rules import IDLE, Use
 from entitlements.tokens import issue as rules
 from entitlements.tokens import presented, tokens
 
-from . import client_authentication, refresh
+from . import client_authentication
 from .door import Attempt
 from .refusals import Refused
+from .sign_in import refresh
 
 INACTIVE: Final = {"active": False}
 _WHO: Final = ("iss", "sub", "aud", "client_id", "act", "sid", "sub_profile")

@@ -15,7 +15,8 @@ from entitlements.decisions.reads import Reads
 from entitlements.gateway.http import JSON, Answer, encode
 from entitlements.keys import in_use, jws, signing
 
-from . import authorization_code, client_authentication, client_credentials, exchange, jwt_bearer, refresh
+from . import authorization_code, client_authentication, client_credentials, exchange, jwt_bearer
+from .sign_in import refresh
 
 GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
 _SYSTEM: Final = "SELECT id, kind FROM entitlements_system WHERE slug = %s"

@@ -21,8 +21,9 @@ from entitlements.tokens import tokens
 from entitlements.tokens.issue_token import Outcome
 from entitlements.tokens.revoke_tokens import TokenRevocation
 
-from . import client_authentication, door, families, introspection, refresh
+from . import client_authentication, door, introspection
 from .door import Attempt
+from .sign_in import families, refresh
 
 DONE: Final = Answer(HTTPStatus.OK, b"", ((b"content-type", b"text/html; charset=utf-8"),))
 _REASON: Final = "Revoked by its client."

@@ -14,11 +14,10 @@ from . import (
     door,
     exchange,
     jwt_bearer,
-    refresh,
     refusals,
-    sign_in,
 )
 from .door import Attempt
+from .sign_in import code, refresh
 
 
 async def idp_token(attempt: Attempt) -> Mapping[str, Any]:
@@ -45,7 +44,7 @@ async def system_token(attempt: Attempt, system: str) -> Mapping[str, Any]:
     attempt.ask = door.request_link(caller.agent, target.slug)
     grant = attempt.need("grant_type")
     if grant == authorization_code.GRANT:
-        return await sign_in.redeem(attempt, caller, target)
+        return await code.redeem(attempt, caller, target)
     if grant == refresh.GRANT:
         return await refresh.refresh(attempt, caller, target)
     if grant == jwt_bearer.GRANT:

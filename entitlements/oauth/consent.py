@@ -22,7 +22,7 @@ from entitlements.decisions import facts, own_connection, policy
 from entitlements.decisions.own_connection import READS
 from entitlements.decisions.snapshot import Call
 from entitlements.decisions.verdicts import Verdict
-from entitlements.edge import sign_in as edge_sign_in
+from entitlements.edge.sign_in import code
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
 from entitlements.tokens import issue
@@ -52,7 +52,7 @@ class Consent:
         return self.client.auth == Client.Auth.NONE
 
     @property
-    def lasting(self) -> str:
+    def lasts(self) -> str:
         """How long the client stays signed in, in a sentence."""
         if self.is_claimed:
             return _("The client stays signed in for 12 hours at most.")
@@ -74,7 +74,7 @@ def client_at(client_id: str, system: System) -> tuple[Caller | None, Target | N
 def is_ended(client: Client, person: Person, auth_time: datetime) -> bool:
     """Whether the session of this sign-in with the client's agent was ended: then a new sign-in is due."""
     agent = client.agent.slug if client.agent else ""
-    digest = edge_sign_in.sign_in_digest(person.login, auth_time, agent)
+    digest = code.sign_in_digest(person.login, auth_time, agent)
     latest = Session.objects.filter(client=client, sign_in_sha256=digest).order_by("-started_at").first()
     return latest is not None and latest.ended_at is not None
 
@@ -87,13 +87,20 @@ def ask(client: Client, person: Person, system: System, asked: Iterable[str]) ->
         return Consent(client, person, system, agent)
     verdict = _verdict(caller, target, person, frozenset(asked) or None)
     if verdict.issue is None:
-        denied = NotIssued(verdict, [])
-        request = addresses.request_access(caller.agent, system.slug) if denied.requestable else ""
-        return Consent(client, person, system, agent, refusal=denied.message, request=request)
+        return Consent(client, person, system, agent, **_refused(verdict, caller, system, agent))
     names = _tools(caller, person, system, frozenset(verdict.issue.scopes))
     return Consent(
         client, person, system, agent, list(Tool.objects.filter(system=system, name__in=names).order_by("name"))
     )
+
+
+def _refused(verdict: Verdict, caller: Caller, system: System, agent: str) -> dict[str, str]:
+    """Say why there is nothing to agree to, and where to request what is missing."""
+    denied = NotIssued(verdict, [])
+    if not denied.requestable:
+        return {"refusal": denied.message}
+    missing = _("%(agent)s has no access to %(system)s for you now.") % {"agent": agent, "system": system.name}
+    return {"refusal": missing, "request": addresses.request_access(caller.agent or "", system.slug)}
 
 
 def _verdict(caller: Caller, target: Target, person: Person, requested: frozenset[str] | None) -> Verdict:

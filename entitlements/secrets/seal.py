@@ -68,7 +68,7 @@ def beginning() -> bytes:
     return _VERSION + _name(_keys()[0])
 
 
-def derived(purpose: bytes) -> list[bytes]:
+def keys_for(purpose: bytes) -> list[bytes]:
     """Derive 32 bytes for one purpose, from the key-encryption key and then from the one before it, while there is one.
 
     No other purpose shares them.
@@ -78,7 +78,7 @@ def derived(purpose: bytes) -> list[bytes]:
 
 def _keys() -> list[bytes]:
     """Return the keys of this module, the one that seals first."""
-    return derived(_PURPOSE)
+    return keys_for(_PURPOSE)
 
 
 def _root(name: str) -> bytes:

@@ -8,7 +8,6 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
 
 from audit import clock, log
 from audit.actions import Action
@@ -50,14 +49,13 @@ def revoke(family_id: UUID, *, by: Principal, reason: str) -> TokenFamily:
     return family
 
 
-def end_all_of(which: QuerySet[TokenFamily], changed: Subject, *, by: Principal, reason: str) -> int:
-    """End the open ones of some families, in the running transaction; returns how many.
+def end_all_of(changed: Subject, *, by: Principal, reason: str) -> int:
+    """End the open families of a client or a person, in the running transaction; returns how many.
 
-    `changed` is whose families they were: a client or a person, whose lock the caller holds, as a refresh shares it.
-    What stops their tokens is that stop itself.
+    The caller holds the lock of whom it names, as a refresh shares it. What stops their tokens is that stop itself.
     """
     rows = list(
-        which.filter(ended_at=None)
+        TokenFamily.objects.filter(**{changed.column: changed.key}, ended_at=None)
         .select_for_update(of=("self",))
         .values_list("pk", "agent__slug", "client__client_id", "person__login", "system__slug", "agent_id")
     )

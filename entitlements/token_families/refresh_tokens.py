@@ -36,7 +36,7 @@ class Presented:
 def make(family: UUID, generation: int, issuer_path: str) -> str:
     """Return the refresh token of a generation: the same each time."""
     body = _BODY.pack(family.bytes, generation)
-    return _written(body + _mac(seal.derived(_PURPOSE)[0], body, issuer_path))
+    return _written(body + _mac(seal.keys_for(_PURPOSE)[0], body, issuer_path))
 
 
 def is_one(token: str) -> bool:
@@ -54,7 +54,7 @@ def read(token: str, issuer_path: str) -> Presented | None:
     body, mac = raw[: _BODY.size], raw[_BODY.size :]
     if len(mac) != _MAC or _written(raw) != token:  # written in one way alone
         return None
-    if not any(hmac.compare_digest(mac, _mac(key, body, issuer_path)) for key in seal.derived(_PURPOSE)):
+    if not any(hmac.compare_digest(mac, _mac(key, body, issuer_path)) for key in seal.keys_for(_PURPOSE)):
         return None
     family, generation = _BODY.unpack(body)
     return Presented(UUID(bytes=family), generation)

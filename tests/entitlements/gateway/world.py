@@ -81,9 +81,11 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def gateway(name: str = "node-1", *, more: tuple[str, ...] = (), **environment: str) -> Iterator[Gateway]:
+def gateway(
+    name: str = "node-1", *, more: tuple[str, ...] = (), port: int | None = None, **environment: str
+) -> Iterator[Gateway]:
     """Run one node until the block ends, as production runs it."""
-    port = free_port()
+    port = port or free_port()
     command = ["-m", "governance.edge", "--port", str(port), "--log-level", "warning", "--stop-seconds", "2", *more]
     child = subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, env={**os.environ, "NODE_ID": name, "DEMO": "1", **environment}

@@ -12,6 +12,9 @@ from audit.actions import Action
 from entitlements import addresses
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
+from entitlements.edge import authorization_code, door, issue, jwt_bearer, refusals
+from entitlements.edge.authorization_code import PendingCode
+from entitlements.edge.door import Attempt
 from entitlements.sessions import sessions
 from entitlements.token_families import refresh_tokens, rules
 from entitlements.tokens.issue import RedeemedToken, Subject, TokenRequest
@@ -19,9 +22,7 @@ from entitlements.tokens.issue_family_token import FamilyStep, NewFamily
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
 
-from . import authorization_code, door, families, issue, jwt_bearer, refusals
-from .authorization_code import PendingCode
-from .door import Attempt
+from . import families
 
 _CODE: Final = f"""
 SELECT {authorization_code.COLUMNS}, c.resource ->> 0, p.is_active, p.sign_ins_valid_after

@@ -20,6 +20,8 @@ from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code
 from entitlements.decisions import scopes
 from entitlements.decisions.verdicts import Effect, Verdict
+from entitlements.edge import issue, jwt_bearer, refusals
+from entitlements.edge.door import Attempt
 from entitlements.token_families import refresh_tokens, rules
 from entitlements.token_families.rules import Use
 from entitlements.tokens.issue import NotIssued, RedeemedToken, Subject, TokenRequest
@@ -27,8 +29,7 @@ from entitlements.tokens.issue_family_token import FamilyMoved, FamilyStep
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
 
-from . import families, issue, jwt_bearer, refusals, sign_in
-from .door import Attempt
+from . import code, families
 
 GRANT: Final = "refresh_token"
 REUSED: Final = "A refresh token was used again after it had been replaced."
@@ -91,7 +92,7 @@ async def refresh(attempt: Attempt, caller: Caller, target: Target) -> Mapping[s
             continue
         seconds = minted.expires - minted.issued
         answer = jwt_bearer.access_token_answer(token, seconds, minted.scopes, family.resource)
-        return {**answer, "refresh_token": sign_in.refresh_token(token_request, target)}
+        return {**answer, "refresh_token": code.refresh_token(token_request, target)}
     raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), list(attempt.about))
 
 
@@ -114,8 +115,10 @@ def check_open(family: Family) -> None:
     if family.is_ended:
         raise refusals.invalid_grant("The sign-in was ended. The person must sign in again.", "token_family_ended")
     if rules.is_over(family.last_used, family.expires, clock.now()):
-        message = "The sign-in has reached its longest life, or was not used. The person must sign in again."
-        raise refusals.invalid_grant(message, "token_family_expired")
+        raise refusals.invalid_grant(
+            "The sign-in has reached its longest life, or was not used. The person must sign in again.",
+            "token_family_expired",
+        )
     families.check_person(family.subject, family.valid_after, family.started)
 
 

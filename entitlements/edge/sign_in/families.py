@@ -11,14 +11,13 @@ from audit import clock, draft
 from audit.actions import Action
 from entitlements.clients.callers import Caller
 from entitlements.clients.models import Client
+from entitlements.edge import door, refusals
+from entitlements.edge.door import Attempt
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.tokens.issue import SignIn, Subject
 from entitlements.tokens.issue_token import Outcome
 from entitlements.tokens.revoke_family import FamilyRevocation
-
-from . import door, refusals
-from .door import Attempt
 
 _SESSION: Final = """
 SELECT n.id, n.ended_at IS NOT NULL, n.last_used_at + make_interval(secs => n.idle_seconds), n.expires_at
