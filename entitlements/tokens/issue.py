@@ -192,7 +192,8 @@ async def decide(reads: Reads, token_request: TokenRequest, session: UUID | None
     )
     if token_request.target.kind != System.Kind.MCP:  # through our gateway each call is held against the lines
         return policy.may_issue(issuance, known, now)
-    whole = await narrowed_grants.left_out(reads, known, token_request.target.slug)
+    client = token_request.caller.client_id
+    whole = await narrowed_grants.left_out(reads, known, token_request.target.slug, client)
     decided = policy.may_issue(issuance, whole, now)
     would_do = decided.code is Code.NO_GRANT and policy.may_issue(issuance, known, now).issue is not None
     return _narrower(decided) if would_do else decided

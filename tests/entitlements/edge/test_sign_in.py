@@ -10,7 +10,7 @@ from django.conf import settings
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements.catalog.models import System
+from entitlements.catalog.models import System, Tool
 from entitlements.clients.models import AuthorizationCode, Client
 from entitlements.grants import grants
 from entitlements.keys import signing
@@ -288,4 +288,26 @@ def test_a_client_without_an_agent_acts_for_nobody(world: World, desk: Client) -
     Client.objects.filter(pk=script.pk).update(redirect_uris=sign_ins.REGISTERED)
     answer = ask(world, client_id="script")
     assert sign_ins.sent_back(answer)["error"] == "unauthorized_client"
+    assert desk.pk
+
+
+def test_a_public_client_is_offered_no_tool_of_high_risk(world: World, desk: Client) -> None:
+    tool = world.entitlement.lines.get().tool
+    Tool.objects.filter(pk=tool.pk).update(risk="high")
+    assert tool.sentence not in ask(world).content.decode()
+    make.rewrite(world.client, redirect_uris=BACK)
+    assert tool.sentence in ask(world, client_id=world.client.client_id).content.decode()
+    assert desk.pk
+
+
+def test_a_system_that_looks_at_scopes_alone_gets_no_scope_of_high_risk_from_a_public_client(
+    world: World, desk: Client
+) -> None:
+    System.objects.filter(pk=world.system.pk).update(kind="mcp", upstream_url="https://time.example/mcp")
+    world.system.refresh_from_db()
+    token = str(signed_in(world).body["refresh_token"])
+    Tool.objects.filter(system=world.system).update(risk="critical")
+    assert sign_ins.refresh(world, token).error[:2] == (400, "access_denied")
+    Tool.objects.filter(system=world.system).update(risk="medium")
+    assert sign_ins.refresh(world, token).status == 200
     assert desk.pk
