@@ -87,20 +87,21 @@ def ask(client: Client, person: Person, system: System, asked: Iterable[str]) ->
         return Consent(client, person, system, agent)
     verdict = _verdict(caller, target, person, frozenset(asked) or None)
     if verdict.issue is None:
-        return Consent(client, person, system, agent, **_refused(verdict, caller, system, agent))
+        refusal, request = _refused(verdict, caller, system, agent)
+        return Consent(client, person, system, agent, refusal=refusal, request=request)
     names = _tools(caller, person, system, frozenset(verdict.issue.scopes))
     return Consent(
         client, person, system, agent, list(Tool.objects.filter(system=system, name__in=names).order_by("name"))
     )
 
 
-def _refused(verdict: Verdict, caller: Caller, system: System, agent: str) -> dict[str, str]:
+def _refused(verdict: Verdict, caller: Caller, system: System, agent: str) -> tuple[str, str]:
     """Say why there is nothing to agree to, and where to request what is missing."""
     denied = NotIssued(verdict, [])
     if not denied.requestable:
-        return {"refusal": denied.message}
+        return denied.message, ""
     missing = _("%(agent)s has no access to %(system)s for you now.") % {"agent": agent, "system": system.name}
-    return {"refusal": missing, "request": addresses.request_access(caller.agent or "", system.slug)}
+    return missing, addresses.request_access(caller.agent or "", system.slug)
 
 
 def _verdict(caller: Caller, target: Target, person: Person, requested: frozenset[str] | None) -> Verdict:

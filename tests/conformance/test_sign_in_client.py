@@ -1,4 +1,4 @@
-"""The official Python client, unmodified: a 401 at the gateway leads a person to the question, and a refresh goes on."""
+"""The official Python client, unmodified: a 401 leads a person to the one question, and a refresh goes on."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from mcp import Client as McpClient
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from pydantic import AnyUrl
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from audit.context import SYSTEM
+from scripts.devservers import free_port
 from tests.conformance import servers
 
 if TYPE_CHECKING:
     from tests.entitlements.gateway.world import Gateway, World
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
-BACK = "http://127.0.0.1:53124/callback"
+BACK = AnyUrl("http://127.0.0.1:53124/callback")
 CLIENT = "desk-client"
 
 
@@ -39,7 +41,7 @@ def node(live_server: LiveServer, settings: Settings) -> Iterator[Gateway]:
     """Run a node beside the console: each is told where the other is."""
     from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
 
-    port = world.free_port()
+    port = free_port()
     settings.CONSOLE_URL = live_server.url.replace("127.0.0.1", "localhost")
     settings.GATEWAY_URL = settings.RELAY_URL = f"http://127.0.0.1:{port}"
     settings.EDGE_URL = settings.CONSOLE_URL
@@ -95,7 +97,7 @@ class Desk:
         return OAuthClientInformationFull(
             client_id=CLIENT,
             redirect_uris=[BACK],
-            token_endpoint_auth_method="none",  # type: ignore[list-item]
+            token_endpoint_auth_method="none",
         )
 
     async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
@@ -121,7 +123,7 @@ class Desk:
 
     def provider(self, server: str) -> OAuthClientProvider:
         """Return the SDK's own sign-in, as it is."""
-        metadata = OAuthClientMetadata(redirect_uris=[BACK], token_endpoint_auth_method="none")  # type: ignore[list-item]
+        metadata = OAuthClientMetadata(redirect_uris=[BACK], token_endpoint_auth_method="none")
         return OAuthClientProvider(
             server, metadata, self, redirect_handler=self.open_browser, callback_handler=self.wait
         )
