@@ -98,6 +98,7 @@ def address(back: str) -> str:
 def test_a_person_reads_the_question_and_the_client_gets_the_answer(
     visitor: Visitor, grant: Grant, listeners: dict[str, _Listener]
 ) -> None:
+    assert grant.agent.slug == "desk-bot"
     visitor.sign_in("alice")
     for host, listener in listeners.items():
         back = f"http://{host}:{listener.server_port}/callback"
@@ -112,7 +113,6 @@ def test_a_person_reads_the_question_and_the_client_gets_the_answer(
         (brought,) = listener.brought
         assert (brought["state"], brought["iss"]) == (["s1"], [addresses.issuer("as/crm")])
         assert brought["code"]
-    assert grant.pk
 
 
 def test_a_person_without_access_is_led_to_the_request(

@@ -154,7 +154,7 @@ PATHS = {
     "code at a system": _sign_in,
     "refresh": _refresh,
 }
-SOONER = {("refresh", _disable_person): "token_family_ended"}
+SOONER: dict[tuple[str, Callable[[World], None]], str] = {("refresh", _disable_person): "token_family_ended"}
 """Where something is met before what stands in the way: what a person signed in to has ended with them."""
 
 

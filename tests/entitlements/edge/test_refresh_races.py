@@ -41,7 +41,7 @@ def test_five_refresh_at_once_and_go_on_with_one_successor() -> None:
         (current,) = {token for _, token in answers}
         family = TokenFamily.objects.get()
         assert (family.generation, len(family.retired), family.ended_at) == (generation, generation - 1, None)
-    tokens = IssuedToken.objects.filter(family=family.pk).count()
+    tokens = IssuedToken.objects.filter(family=TokenFamily.objects.get().pk).count()
     assert tokens == Event.objects.filter(action="token.issued").count() == 1 + PROCESSES * ROUNDS
 
 

@@ -191,6 +191,7 @@ def test_of_a_sign_in_that_two_used_its_people_and_the_person_hear() -> None:
 
     heard = {who: " ".join(sentences) for who, sentences in told().items()}
 
+    assert agent.owner is not None
     for who in (agent.sponsor.login, agent.owner.login, "ada"):
         assert "desk-client" in heard[who], who
         assert "was used twice and has ended" in heard[who]
