@@ -214,6 +214,8 @@ class Action(StrEnum):
     TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an event
     TOKEN_REFUSED = "token.refused"  # noqa: S105 - the name of an event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event
+    TOKEN_FAMILY_REUSED = "token_family.reused"  # noqa: S105 - the name of an event
+    TOKEN_FAMILY_REVOKED = "token_family.revoked"  # noqa: S105 - the name of an event
     TOOL_APPROVED = "tool.approved"
     TOOL_CHANGED = "tool.changed"
     TOOL_DISABLED = "tool.disabled"

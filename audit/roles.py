@@ -40,8 +40,8 @@ ISSUE: Final = {
         (
             *("agent", "authorizationcode", "change", "client", "clientalias", "entitlement", "entitlementtool"),
             *("gatewaynode", "grant", "grantline", "grantsubject", "guardrail", "identity", "issuedtoken"),
-            *("membership", "oauthaccesstoken", "session", "signingkey", "system", "tool", "toolversion"),
-            "trustedissuer",
+            *("membership", "oauthaccesstoken", "session", "signingkey", "system", "tokenfamily", "tool"),
+            *("toolversion", "trustedissuer"),
         ),
         "SELECT",
     ),
@@ -50,7 +50,10 @@ ISSUE: Final = {
 """Tables of `entitlements`: neither passwords and mail addresses, nor the secrets of the systems behind the gateway."""
 NODES: Final = ("acknowledge_v1", "count_strangers_v1", "stop_node_v1")
 """What a node says of itself."""
-FUNCTIONS: Final = ("ensure_event_months", "issue_token_v1", "revoke_tokens_v1")
+FUNCTIONS: Final = (
+    *("ensure_event_months", "issue_family_token_v1", "issue_token_v1", "revoke_token_family_v1"),
+    "revoke_tokens_v1",
+)
 """What runs with the owner's rights; the application may call it.
 
 The issuers may call what has a version in its name, because nodes of two releases call it during an upgrade.

@@ -36,6 +36,7 @@ class Code(StrEnum):
     OWNER_DISABLED = "owner_disabled"
     CLIENT_UNKNOWN = "client_unknown"
     CLIENT_DISABLED = "client_disabled"
+    CLIENT_UNPROVEN = "client_unproven"
     PERSON_UNKNOWN = "person_unknown"
     PERSON_DISABLED = "person_disabled"
 
@@ -198,6 +199,10 @@ TABLE: Final[dict[Code, Meaning]] = {
     ),
     Code.CLIENT_UNKNOWN: _refused("No such client belongs to this agent.", oauth="invalid_client"),
     Code.CLIENT_DISABLED: _refused("The client is disabled.", oauth="invalid_client"),
+    Code.CLIENT_UNPROVEN: _refused(
+        "The client does not prove who it is, so it calls no tool of high or critical risk.",
+        "Use a client with a key or a secret.",
+    ),
     Code.PERSON_UNKNOWN: _refused(
         "The person is not known here.", "Have the person registered and linked to their sign-in."
     ),

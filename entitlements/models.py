@@ -26,6 +26,7 @@ from entitlements.people_sources.models import PeopleSource, SourcedGroup, Sourc
 from entitlements.revocation.models import Revocation
 from entitlements.secrets.models import Secret
 from entitlements.sessions.models import Session
+from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.unmanaged_agents.models import PathTerms, UnmanagedAgent, Workflow
@@ -72,6 +73,7 @@ __all__ = [
     "SourcedGroup",
     "SourcedPerson",
     "System",
+    "TokenFamily",
     "TokenGrant",
     "Tool",
     "ToolVersion",

@@ -105,6 +105,14 @@ def count(name: str) -> int:
     return int(value)
 
 
+def up_to(name: str, most: int) -> int:
+    """Return a whole number from 0 to `most`."""
+    value = text(name)
+    if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) > most:
+        raise BadEnvironmentError(f"{name} must be a whole number from 0 to {most}.")
+    return int(value)
+
+
 def rising_days(**named: str) -> dict[str, timedelta]:
     """Return lengths of time by step, each of the variable named for it and longer than the one before."""
     days = [count(name) for name in named.values()]

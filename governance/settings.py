@@ -151,6 +151,7 @@ DORMANT_AFTER = env.rising_days(warn="DORMANT_WARN_DAYS", ask="DORMANT_ASK_DAYS"
 # The greatest age of a sign-in that an ID token may tell of, wherever one comes in
 # (`entitlements/tokens/id_tokens.py`).
 SIGN_IN_MAX_AGE = timedelta(minutes=env.count("SIGN_IN_MAX_AGE_MINUTES"))
+REFRESH_REUSE_WINDOW = timedelta(seconds=env.up_to("REFRESH_REUSE_SECONDS", 1800))
 
 # How long an ephemeral agent may exist, and an unused client is kept as it is (`entitlements/agents/lifecycle.py`).
 EPHEMERAL_AGENT_LONGEST = timedelta(hours=env.count("EPHEMERAL_AGENT_HOURS"))

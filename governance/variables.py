@@ -163,6 +163,12 @@ TABLE: Mapping[str, Variable] = {
             "How old a person's sign-in may be when an ID token or an ID-JAG tells of it; then they sign in again.",
             "720",
         ),
+        Variable(
+            "REFRESH_REUSE_SECONDS",
+            "How long a refresh token that was replaced still gets its successor, so that several processes of one "
+            "client stay signed in: 0 to 1800. Later use ends the sign-in.",
+            "60",
+        ),
         Variable("EPHEMERAL_AGENT_HOURS", "How long an ephemeral agent may exist at most.", "24"),
         Variable("CLIENT_HIDE_DAYS", "After so many days without use an agent's client is shown as unused.", "30"),
         Variable("CLIENT_CLOSE_DAYS", "After so many it gets no token any more, until a person starts it.", "90"),

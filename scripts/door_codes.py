@@ -15,7 +15,7 @@ _INVALID = "invalid_"
 def at_the_machine_doors() -> list[tuple[str, str, str]]:
     """Return code, the protocol's `error` and the sentences of each refusal that the machine doors make, in order."""
     sentences_by_code: dict[tuple[str, str], set[str]] = {}
-    for path in sorted((ROOT / DOORS).glob("*.py")):
+    for path in sorted((ROOT / DOORS).rglob("*.py")):
         for code, oauth, sentence in _refusals_in(ast.parse(path.read_text(encoding="utf-8"))):
             sentences_by_code.setdefault((code, oauth), set()).add(sentence)
     return [

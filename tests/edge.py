@@ -31,8 +31,10 @@ from entitlements.edge.door import Received
 from entitlements.edge.used_here import UsedHere
 from entitlements.keys import signing
 from entitlements.node.refusals import Closed
-from entitlements.tokens import issue_token, revoke_tokens
+from entitlements.tokens import issue_family_token, issue_token, revoke_family, revoke_tokens
+from entitlements.tokens.issue_family_token import FamilyStep
 from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, Outcome, TokenRow
+from entitlements.tokens.revoke_family import FamilyRevocation
 from entitlements.tokens.revoke_tokens import TokenRevocation
 from entitlements.upstream import egress
 
@@ -90,17 +92,27 @@ class OwnTransaction:
     def claim_here(self, claim: Claim) -> bool:
         return self._used.claim(claim)
 
-    async def mint(self, basis: Basis, row: TokenRow, event: Draft, claims: Claims) -> Answer:
+    async def mint(
+        self, basis: Basis, row: TokenRow, event: Draft, claims: Claims, family: FamilyStep | None = None
+    ) -> Answer:
         moved, basis = basis.decided, replace(basis, decided=datetime.now(UTC))
         if abs((moved - basis.decided).total_seconds()) < 1:
             basis = replace(basis, decided=moved)
-        written = write(issue_token.PSYCOPG, issue_token.mint(basis, row, event, uuid4(), claims))
+        token = issue_token.mint(basis, row, event, uuid4(), claims)
+        if family is None:
+            written = write(issue_token.PSYCOPG, token)
+        else:
+            written = write(issue_family_token.PSYCOPG, issue_family_token.parameters(token, family))
         if moved != basis.decided and written.outcome is Outcome.ISSUED:
             _move(row, moved)
+            _move_family(family, moved)
         return written
 
     async def end(self, what: TokenRevocation, event: Draft, proof: Claim | None) -> Answer:
         return write(revoke_tokens.PSYCOPG, revoke_tokens.parameters(what, event, uuid4(), proof))
+
+    async def end_family(self, what: FamilyRevocation, event: Draft, proof: Claim | None) -> Answer:
+        return write(revoke_family.PSYCOPG, revoke_family.parameters(what, event, uuid4(), proof))
 
     async def refuse(self, event: Draft, proof: Claim | None) -> bool:
         written = write(issue_token.PSYCOPG, issue_token.refuse(event, uuid4(), Claims(proof=proof)))
@@ -168,6 +180,18 @@ def _move(row: TokenRow, moved: datetime) -> None:
         if row.begins:
             cursor.execute("UPDATE entitlements_session SET started_at = %s WHERE id = %s", [moved, row.session])
         cursor.execute("UPDATE entitlements_session SET last_used_at = %s WHERE id = %s", [moved, row.session])
+
+
+def _move_family(step: FamilyStep | None, moved: datetime) -> None:
+    """Let what a step wrote of its family be of that time too."""
+    if step is None:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE entitlements_tokenfamily SET last_used_at = %s WHERE id = %s", [moved, step.family])
+        if step.begins:
+            cursor.execute("UPDATE entitlements_tokenfamily SET started_at = %s WHERE id = %s", [moved, step.family])
+        if step.rotates:
+            cursor.execute("UPDATE entitlements_tokenfamily SET retired[1] = %s WHERE id = %s", [moved, step.family])
 
 
 def write(statement: str, values: list[Any]) -> Answer:

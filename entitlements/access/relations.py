@@ -11,6 +11,7 @@ from entitlements.clients.models import Client, ClientCredential
 from entitlements.grants.models import Grant
 from entitlements.people.models import Group, Person
 from entitlements.sessions.models import Session
+from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
 
 from .caller import Caller
@@ -42,7 +43,7 @@ def _named(person: Person, thing: Any) -> Iterable[str]:  # noqa: ANN401, PLR091
             return _named(person, thing.agent) if thing.agent else []
         case Session():
             return [*_named(person, thing.agent), *(["person"] if thing.person_id == person.pk else [])]
-        case IssuedToken():
+        case IssuedToken() | TokenFamily():
             own = ["person"] if thing.person_id == person.pk else []
             return [*own, *_named(person, thing.system), *(_named(person, thing.agent) if thing.agent else [])]
         case Group():
@@ -54,6 +55,6 @@ def _agent_of(thing: object) -> int | None:
     match thing:
         case Agent():
             return thing.pk
-        case Grant() | Session() | IssuedToken() | Client() | ClientCredential():
+        case Grant() | Session() | IssuedToken() | TokenFamily() | Client() | ClientCredential():
             return thing.agent_id
     return None

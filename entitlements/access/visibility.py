@@ -16,6 +16,7 @@ from entitlements.grants.models import Grant, GrantSubject
 from entitlements.hooks import Hook
 from entitlements.people.models import Group, Person
 from entitlements.sessions.models import Session
+from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
 
 from .caller import Caller
@@ -77,6 +78,15 @@ def sessions(caller: Caller) -> QuerySet[Session]:
 def tokens(caller: Caller) -> QuerySet[IssuedToken]:
     """Tokens of your agents, at your systems, and those that name you."""
     rows = IssuedToken.objects.select_related("agent", "person", "client", "system", "session")
+    if caller.sees_everything:
+        return rows
+    at_mine = Q(system__owner=caller.human) if caller.human else Q(pk=None)
+    return rows.filter(_mine(caller, "agent__") | _acted_for(caller) | at_mine)
+
+
+def token_families(caller: Caller) -> QuerySet[TokenFamily]:
+    """Sign-ins at clients of your agents, at your systems, and your own."""
+    rows = TokenFamily.objects.select_related("agent", "person", "client", "system")
     if caller.sees_everything:
         return rows
     at_mine = Q(system__owner=caller.human) if caller.human else Q(pk=None)

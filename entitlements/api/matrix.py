@@ -184,6 +184,9 @@ _ROWS: Final[Matrix] = {
     ("tokens", "GET"): READABLE,
     ("token", "GET"): READABLE,
     ("token-revoke", "POST"): row(*_STOPS, related="sponsor owner person system_owner", scope=REVOKE),
+    ("token-families", "GET"): READABLE,
+    ("token-family", "GET"): READABLE,
+    ("token-family-revoke", "POST"): row(*_STOPS, related="sponsor owner person system_owner", scope=REVOKE),
     ("clients", "GET"): READABLE,
     ("clients", "POST"): replace(
         row(Role.ANALYST, related=_RESPONSIBLE, scope=WRITE, proven=ALWAYS), shut_to_agents=True

@@ -18,6 +18,7 @@ from entitlements.keys import api as key_api
 from entitlements.people import api as people_api
 from entitlements.revocation import api as revocation_api
 from entitlements.sessions import api as session_api
+from entitlements.token_families import api as token_family_api
 
 from . import bulk, docs, me, record
 
@@ -91,6 +92,9 @@ urlpatterns: list[URLPattern] = [
     at("tokens", session_api.Tokens, "tokens"),
     at("tokens/<uuid:key>", session_api.TokenDetail, "token"),
     at("tokens/<uuid:key>/revoke", session_api.Revoke, "token-revoke"),
+    at("token-families", token_family_api.TokenFamilies, "token-families"),
+    at("token-families/<uuid:key>", token_family_api.TokenFamilyDetail, "token-family"),
+    at("token-families/<uuid:key>/revoke", token_family_api.Revoke, "token-family-revoke"),
     at("clients", clients.Clients, "clients"),
     at("clients/<str:key>", clients.One, "client"),
     at("clients/<str:key>/disable", clients.Disable, "client-disable"),

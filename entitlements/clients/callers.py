@@ -43,7 +43,7 @@ FROM entitlements_system y WHERE y.slug = %(system)s
 """  # noqa: S608 - the columns are constants
 _OF_TOKEN: Final = f"""
 SELECT {_SYSTEM}, {_CLIENT}, t.jti, t.issued_at, t.expires_at, t.revoked_at, t.scope, t.session_id, p.login,
-       t.person_id, t.parent
+       t.person_id, t.parent, t.family
 FROM entitlements_issuedtoken t
 JOIN entitlements_system y ON y.id = t.system_id
 JOIN entitlements_client c ON c.id = t.client_id
@@ -190,8 +190,9 @@ def _subjects_at(rows: Rows) -> list[FeedSubject]:
 
 def _subjects_of_token(rows: Rows) -> list[FeedSubject]:
     row = rows[0]
-    person, parent = row[24:26]
+    person, parent, family = row[24:27]
     about = [("system_id", row[0]), *_subjects(row[6:17]), ("token_id", row[17])]
     about += [("session_id", row[22])] if row[22] else []
     about += [("person_id", person)] if person else []
+    about += [("token_family_id", family)] if family else []
     return about + ([("token_id", parent)] if parent else [])

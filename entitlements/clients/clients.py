@@ -25,6 +25,7 @@ from entitlements.hooks import Hook
 from entitlements.keys import public_keys
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
+from entitlements.token_families import families
 from entitlements.unmanaged_agents import unmanaged_agents
 
 from . import credentials
@@ -267,6 +268,7 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
     locked.save(update_fields=["status", "idle", "tokens_valid_after"])
     log.record(Action.CLIENT_DISABLED, about=_about(locked), by=by, reason=reason)
     sessions.end_all_of(Session.objects.filter(client=locked), subjects.client(locked.pk), by=by, reason=reason)
+    families.end_all_of(subjects.client(locked.pk), by=by, reason=reason)
     _note(locked)
     return locked
 

@@ -18,6 +18,8 @@ from oauth2_provider.models import (
 
 from audit import clock
 
+from . import redirects
+
 
 class Client(AbstractApplication):
     """How an agent (or a script of a person) authenticates. Its secret, if any, is 256 random bits under SHA-256.
@@ -73,6 +75,10 @@ class Client(AbstractApplication):
     def is_usable_now(self) -> bool:
         """Whether the client may authenticate at all."""
         return self.status == self.Status.ACTIVE
+
+    def redirect_uri_allowed(self, uri: str) -> bool:
+        """Say whether people may be sent to an address; the toolkit asks, whose own comparison is looser."""
+        return redirects.allows(self.redirect_uris.split(), uri)
 
 
 class ClientCredential(models.Model):
@@ -155,10 +161,12 @@ class ClientCredential(models.Model):
 class AuthorizationCode(AbstractGrant):
     """A pending authorization code (django-oauth-toolkit's `Grant`; our word Grant means something else).
 
-    `auth_time` is when the person signed in, in the browser session in which they agreed.
+    `auth_time` is when the person signed in, in the browser session in which they agreed. `system` is the one at whose
+    authorization server the code is redeemed; without one that is the identity side.
     """
 
     auth_time = models.DateTimeField(null=True, blank=True)
+    system = models.ForeignKey("entitlements.System", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
 
     objects: ClassVar[models.Manager[AuthorizationCode]] = models.Manager()
 

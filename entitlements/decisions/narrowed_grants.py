@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from . import policy
 from .reads import Reads
 from .snapshot import AgentFacts
 
@@ -20,11 +21,15 @@ WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND EXISTS (
 """
 
 
-async def left_out(reads: Reads, known: AgentFacts, system: str) -> AgentFacts:
+async def left_out(reads: Reads, known: AgentFacts, system: str, client: str) -> AgentFacts:
     """Leave out the grants that give less than the scope that names them, for a system that looks at scopes alone.
 
-    Such a grant has not all of the entitlement's tools, or narrower limits, or a tool of it is stopped.
+    Such a grant has not all of the entitlement's tools, or narrower limits, or a tool of it is stopped, or one that the
+    client may not call.
     """
     narrower = {grant for (grant,) in await reads.rows(_NARROWER, [known.agent, system])}
+    if client in known.unproven_clients:
+        risky = {key for key, tool in known.tools.items() if policy.is_too_risky(tool)}
+        narrower |= {line.grant for (*tool, _), held in known.lines.items() if tuple(tool) in risky for line in held}
     lines = {key: tuple(line for line in held if line.grant not in narrower) for key, held in known.lines.items()}
     return replace(known, lines=lines)

@@ -17,12 +17,13 @@ from entitlements.decisions import scopes
 from entitlements.decisions.limits import NotCovered
 from entitlements.decisions.snapshot import AgentFacts, Call, Guardrail, Issuance, Line, SessionFacts, ToolFacts
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Remedy, Verdict
-from entitlements.words import REDEEMING, Status, ToolState
+from entitlements.words import REDEEMING, Risk, Status, ToolState
 
 # Read once: looking an enum member up costs more than comparing it.
 _ACTIVE: Final = Status.ACTIVE
 _APPROVED: Final = ToolState.APPROVED
 _ALLOW: Final = Effect.ALLOW
+_MEDIUM: Final = Risk.MEDIUM.rank
 
 _AGENT: Final = {
     Status.STAGED: Code.AGENT_STAGED,
@@ -101,6 +102,11 @@ def is_revoked_by_stop(client: str, issued: float, facts: AgentFacts) -> bool:
     return not (issued > facts.tokens_valid_after and issued > valid_after)
 
 
+def is_too_risky(tool: ToolFacts) -> bool:
+    """Whether a tool is more than a client may call that does not prove who it is: any program can claim its name."""
+    return tool.risk.rank > _MEDIUM
+
+
 def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
     """Decide what one token may carry and how long it may live; the same rule for every grant type.
 
@@ -139,6 +145,8 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
         return _denied(call, facts, _TOOL.get(tool.state, Code.TOOL_DISABLED))
     if call.definition is not None and call.definition != tool.definition:
         return _denied(call, facts, Code.TOOL_CHANGED)
+    if call.client in facts.unproven_clients and is_too_risky(tool):
+        return _denied(call, facts, Code.CLIENT_UNPROVEN)
     token = call.token
     asking: Line | None = None
     missed: list[Reason] = []

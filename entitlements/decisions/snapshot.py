@@ -163,9 +163,10 @@ class AgentFacts:
     `agent_until`: the end of an ephemeral agent. `owner_until`: an agent whose owner left
     works on until then, so that an heir can be found, and no longer. `tokens_valid_after`:
     whatever was issued at or before it is dead, so that restoring an agent does not bring old tokens back;
-    `client_tokens_valid_after` says the same of what one client was issued. `offers`
-    lists the entitlements that could be requested for a tool; it only serves remedies. `answer_for_it` (the logins of
-    sponsor and owner) and `groups` (the keys of those that grants name) say whose changes concern these facts.
+    `client_tokens_valid_after` says the same of what one client was issued. `unproven_clients` are the public ones,
+    which prove nothing when they call. `offers` lists the entitlements that could be requested for a tool; it only
+    serves remedies. `answer_for_it` (the logins of sponsor and owner) and `groups` (the keys of those that grants
+    name) say whose changes concern these facts.
     """
 
     agent: str
@@ -183,6 +184,7 @@ class AgentFacts:
     agent_until: float = math.inf
     tokens_valid_after: float = -math.inf
     client_tokens_valid_after: Mapping[str, float] = field(default_factory=dict)
+    unproven_clients: AbstractSet[str] = frozenset()
     stopped: str = ""
     guardrails: tuple[Guardrail, ...] = ()
     offers: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)

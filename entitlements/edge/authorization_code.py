@@ -36,13 +36,17 @@ GRANT: Final = "authorization_code"
 SECONDS: Final = 300
 """How long the ID token lives, and the access token beside it."""
 _ATTEMPTS: Final = 4
-_CODE: Final = r"""
-SELECT c.expires, c.redirect_uri, c.scope, c.code_challenge, c.code_challenge_method, c.nonce, c.auth_time, c.created,
-       p.id, p.login, CASE WHEN trim(a.redirect_uris) !~ '\s' THEN trim(a.redirect_uris) ELSE '' END
+COLUMNS: Final = r"""
+c.expires, c.redirect_uri, c.scope, c.code_challenge, c.code_challenge_method, c.nonce, c.auth_time, c.created, p.id,
+p.login, CASE WHEN trim(a.redirect_uris) !~ '\s' THEN trim(a.redirect_uris) ELSE '' END
+"""
+"""What `PendingCode` is made of."""
+_CODE: Final = f"""
+SELECT {COLUMNS}
 FROM entitlements_authorizationcode c JOIN entitlements_person p ON p.id = c.user_id
 JOIN entitlements_client a ON a.id = c.application_id
-WHERE c.code = %s AND c.application_id = %s
-"""
+WHERE c.code = %s AND c.application_id = %s AND c.system_id IS NULL
+"""  # noqa: S608 - the columns are constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,13 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
         if not rows:
             raise refusals.invalid_grant(*refusals.CODE_UNKNOWN)
         pending = PendingCode(*rows[0])
-        moment, auth_time = clock.now(), _auth_time(pending)
+        moment, signed_in_at = clock.now(), auth_time(pending)
         attempt.about = [*caller.links, f"person:{pending.login}"]
         await _check_rights(attempt, caller, code, pending, moment)
+        if "openid" not in pending.scope.split():  # no page makes such a code
+            raise refusals.invalid_grant("The code is refused.", "code_refused")
         check(pending, attempt.form, verifier)
-        answer = await _write(attempt, caller, code, pending, auth_time, moment, key)
+        answer = await _write(attempt, caller, code, pending, signed_in_at, moment, key)
         if answer is not None:
             return answer
         attempt.read_again()
@@ -93,8 +99,6 @@ def check(pending: PendingCode, form: Mapping[str, str], verifier: str) -> None:
 
     Raises Refused.
     """
-    if "openid" not in pending.scope.split():  # no page makes such a code
-        raise refusals.invalid_grant("The code is refused.", "code_refused")
     if not pending.challenge:
         raise refusals.invalid_grant("Challenge not found", "code_refused")
     made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -106,7 +110,8 @@ def check(pending: PendingCode, form: Mapping[str, str], verifier: str) -> None:
         raise refusals.invalid_request("Mismatching redirect URI.", "code_refused")
 
 
-def _auth_time(pending: PendingCode) -> datetime:
+def auth_time(pending: PendingCode) -> datetime:
+    """Return when the person signed in. Raises Refused where the code does not say."""
     if pending.auth_time is None:  # made by the release before, within the last minute
         raise refusals.invalid_grant("The code does not say when the person signed in. Begin again.", "code_refused")
     return pending.auth_time
@@ -125,7 +130,7 @@ async def _write(
     caller: Caller,
     code: str,
     pending: PendingCode,
-    auth_time: datetime,
+    signed_in_at: datetime,
     moment: datetime,
     key: jws.Key,
 ) -> Mapping[str, Any] | None:
@@ -153,7 +158,7 @@ async def _write(
         "aud": caller.client_id,
         "iat": int(moment.timestamp()),
         "exp": int(moment.timestamp()) + SECONDS,
-        "auth_time": int(auth_time.timestamp()),
+        "auth_time": int(signed_in_at.timestamp()),
         "jti": str(jti),
         **({"nonce": pending.nonce} if pending.nonce else {}),
     }

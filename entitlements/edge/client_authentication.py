@@ -34,9 +34,9 @@ async def caller(attempt: Attempt, issuer_path: str, *, allow_public: bool = Fal
     return client
 
 
-async def caller_at(attempt: Attempt, slug: str) -> tuple[Caller, Target, str]:
+async def caller_at(attempt: Attempt, slug: str, *, allow_public: bool = False) -> tuple[Caller, Target, str]:
     """Return the client that calls at a system's authorization server, the system, and the client's name there."""
-    client, target, name = await _authenticate(attempt, addresses.issuer_path(slug), slug, allow_public=False)
+    client, target, name = await _authenticate(attempt, addresses.issuer_path(slug), slug, allow_public=allow_public)
     if target is None:
         raise refusals.invalid_target("There is no such issuer.", "system_unknown")
     return client, target, name

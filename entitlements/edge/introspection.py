@@ -9,17 +9,22 @@ from typing import Any, Final
 from audit import clock
 from entitlements import addresses
 from entitlements.clients import callers
-from entitlements.clients.callers import Caller, Issued
+from entitlements.clients.callers import Caller, Issued, Target
 from entitlements.decisions import scopes
 from entitlements.decisions.reads import Reads, Row
 from entitlements.decisions.snapshot import Token
 from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
 from entitlements.strict import known_uuid
+from entitlements.token_families import refresh_tokens
+from entitlements.token_families.rules import IDLE, Use
+from entitlements.tokens import issue as rules
 from entitlements.tokens import presented, tokens
 
 from . import client_authentication
 from .door import Attempt
+from .refusals import Refused
+from .sign_in import refresh
 
 INACTIVE: Final = {"active": False}
 _WHO: Final = ("iss", "sub", "aud", "client_id", "act", "sid", "sub_profile")
@@ -38,6 +43,8 @@ async def system_introspect(attempt: Attempt, system: str) -> Mapping[str, Any]:
     """
     caller, target, _ = await client_authentication.caller_at(attempt, system)
     attempt.use_up_here()
+    if refresh_tokens.is_one(attempt.need("token")):
+        return await _refresh_token(attempt, caller, target)
     try:
         claims = await in_use.verify(attempt.reads, attempt.need("token"), target.issuer_path, tokens.ACCESS_TOKEN_TYP)
         token = await presented.live(attempt.reads, claims, system)
@@ -46,6 +53,36 @@ async def system_introspect(attempt: Attempt, system: str) -> Mapping[str, Any]:
     if token.caller.pk != caller.pk and f"introspect:{system}" not in caller.api_scopes:
         return INACTIVE
     return _active(token, "Bearer")
+
+
+async def _refresh_token(attempt: Attempt, caller: Caller, target: Target) -> Mapping[str, Any]:
+    """Say what a refresh token is worth, to its own client alone: whether it would be exchanged now, and for what."""
+    shown = refresh_tokens.read(attempt.need("token"), target.issuer_path)
+    family = await refresh.read(attempt, caller, target, shown.family) if shown is not None else None
+    if shown is None or family is None:
+        return INACTIVE
+    try:
+        refresh.check_open(family)
+    except Refused:
+        return INACTIVE
+    if refresh.use_of(family, shown.generation) not in (Use.CURRENT, Use.AGAIN):
+        return INACTIVE
+    asked = await refresh.token_request_of(attempt, caller, target, family, None)
+    session = await rules.session_of(attempt.reads, asked)
+    verdict = await rules.verdict(attempt.reads, asked, session, clock.now().timestamp())
+    if verdict.issue is None:
+        return INACTIVE
+    return {
+        "active": True,
+        "token_type": "refresh_token",
+        "iss": addresses.issuer(target.issuer_path),
+        "sub": family.subject.login,
+        "aud": family.resource,
+        "client_id": caller.client_id,
+        "scope": scopes.join(verdict.issue.scopes),
+        "iat": int(family.started.timestamp()),
+        "exp": int(min(family.expires, family.last_used + IDLE).timestamp()),
+    }
 
 
 async def idp_introspect(attempt: Attempt) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from entitlements.sessions import sessions
 from entitlements.tokens import issue as rules
 from entitlements.tokens import issue_token, tokens
 from entitlements.tokens.issue import Candidates, NewToken, NotIssued, SignIn, TokenRequest
+from entitlements.tokens.issue_family_token import MOVED, FamilyMoved
 from entitlements.tokens.issue_token import Basis, BegunSession, Outcome, TokenRow
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
@@ -127,12 +128,15 @@ async def _write(
     )
     basis = _basis(attempt, token_request, found, None if begins else session, moment, key)
     event = _event(token_request, issued, row)
-    answer = await attempt.outside.mint(basis, row, event, door.claims_of(attempt, token_request.links))
+    claims = door.claims_of(attempt, token_request.links)
+    answer = await attempt.outside.mint(basis, row, event, claims, token_request.family)
     if answer.outcome is Outcome.ISSUED:
         if begins is not None and session is not None:
             sign_in_session.learn(attempt, token_request, session, begins, basis.position, moment)
         return NewToken(jti, issued.scopes, int(moment.timestamp()), issued.expires, session), None
     door.check_used(attempt, answer.outcome)
+    if answer.code == MOVED:
+        raise FamilyMoved
     return None, answer.session if answer.code == issue_token.OTHER_SESSION else None
 
 

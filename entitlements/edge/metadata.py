@@ -10,15 +10,19 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from entitlements import addresses
+from entitlements.catalog.models import System
 from entitlements.decisions.reads import Reads
 from entitlements.gateway import cors
 from entitlements.gateway.http import JSON, NO_STORE, Answer, encode
 from entitlements.keys import in_use, jws, signing
 
 from . import authorization_code, client_authentication, client_credentials, exchange, jwt_bearer
+from .sign_in import refresh
 
 GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
-_SYSTEM: Final = "SELECT id FROM entitlements_system WHERE slug = %s"
+_SYSTEM: Final = "SELECT id, kind FROM entitlements_system WHERE slug = %s"
+_ANSWERS: Final = {"response_modes_supported": ["query"], "authorization_response_iss_parameter_supported": True}
+"""How a page of ours answers a client."""
 READING: Final = frozenset({"GET", "HEAD"})
 CACHED: Final = (b"cache-control", f"public, max-age={signing.JWKS_SECONDS}".encode())
 """What stands in an answer that others may keep."""
@@ -46,10 +50,9 @@ async def idp(reads: Reads) -> Mapping[str, Any]:
     return {
         **_endpoints(addresses.IDP, [*client_authentication.METHODS, "none"]),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        **_ANSWERS,
         "grant_types_supported": [authorization_code.GRANT, exchange.GRANT],
         "code_challenge_methods_supported": ["S256"],
-        "authorization_response_iss_parameter_supported": True,
         "identity_chaining_requested_token_types_supported": [exchange.ID_JAG],
         "scopes_supported": ["openid"],
         "subject_types_supported": ["public"],
@@ -61,17 +64,22 @@ async def idp(reads: Reads) -> Mapping[str, Any]:
 async def system(reads: Reads, system: str) -> Mapping[str, Any] | None:
     """Describe the authorization server of one system. It never says whom it trusts (EMA-R-13).
 
-    Nothing answers at its `authorization_endpoint`; clients of MCP refuse metadata without one.
+    People sign in at each but our own (`mandate`). There nothing answers at the `authorization_endpoint`, without which
+    clients of MCP refuse metadata.
     """
-    if not await _is_known(reads, system):
+    kind = await _kind(reads, system)
+    if kind is None:
         return None
-    return {
-        **_endpoints(addresses.issuer_path(system), [*client_authentication.METHODS]),
-        "response_types_supported": [],
-        "grant_types_supported": [jwt_bearer.GRANT, client_credentials.GRANT],
+    signs_in, own = kind != System.Kind.BUILTIN, [jwt_bearer.GRANT, client_credentials.GRANT]
+    methods = [*client_authentication.METHODS, "none"] if signs_in else [*client_authentication.METHODS]
+    described = {
+        **_endpoints(addresses.issuer_path(system), methods),
+        "response_types_supported": ["code"] if signs_in else [],
+        "grant_types_supported": [authorization_code.GRANT, refresh.GRANT, *own] if signs_in else own,
         "authorization_grant_profiles_supported": [GRANT_PROFILE],
         "code_challenge_methods_supported": ["S256"],
     }
+    return {**described, **_ANSWERS} if signs_in else described
 
 
 async def idp_keys(reads: Reads) -> Mapping[str, Any]:
@@ -81,11 +89,12 @@ async def idp_keys(reads: Reads) -> Mapping[str, Any]:
 
 async def system_keys(reads: Reads, system: str) -> Mapping[str, Any] | None:
     """Publish the keys of a system's authorization server."""
-    return await in_use.jwks(reads, addresses.issuer_path(system)) if await _is_known(reads, system) else None
+    return await in_use.jwks(reads, addresses.issuer_path(system)) if await _kind(reads, system) else None
 
 
-async def _is_known(reads: Reads, system: str) -> bool:
-    return bool(await reads.kept(_SYSTEM, [system], lambda rows: [("system_id", rows[0][0])]))
+async def _kind(reads: Reads, system: str) -> str | None:
+    rows = await reads.kept(_SYSTEM, [system], lambda rows: [("system_id", rows[0][0])])
+    return rows[0][1] if rows else None
 
 
 def _endpoints(path: str, methods: list[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
@@ -10,8 +11,10 @@ from audit import database
 from audit.draft import Draft
 from entitlements.node.node import Node
 from entitlements.node.reads import NodeReads
-from entitlements.tokens import issue_token, revoke_tokens
+from entitlements.tokens import issue_family_token, issue_token, revoke_family, revoke_tokens
+from entitlements.tokens.issue_family_token import FamilyStep
 from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, Outcome, TokenRow
+from entitlements.tokens.revoke_family import FamilyRevocation
 from entitlements.tokens.revoke_tokens import TokenRevocation
 from entitlements.upstream import egress
 
@@ -63,16 +66,30 @@ class OnNode:
         """Use an assertion up in this process alone; False when it was used here before."""
         return self._used.claim(claim)
 
-    async def mint(self, basis: Basis, row: TokenRow, event: Draft, claims: Claims) -> Answer:
-        """Write a token with its event. Raises Closed."""
+    async def mint(
+        self, basis: Basis, row: TokenRow, event: Draft, claims: Claims, family: FamilyStep | None = None
+    ) -> Answer:
+        """Write a token with its event, and its place in a family. Raises Closed."""
         self._node.check_open()
         events = 2 if row.begins else 1
-        return await self._writer.write(lambda producer: issue_token.mint(basis, row, event, producer, claims), events)
+
+        def parameters(producer: UUID) -> list[Any]:
+            token = issue_token.mint(basis, row, event, producer, claims)
+            return token if family is None else issue_family_token.parameters(token, family)
+
+        statement = issue_token.PSYCOPG if family is None else issue_family_token.PSYCOPG
+        return await self._writer.write(parameters, events, statement)
 
     async def end(self, what: TokenRevocation, event: Draft, proof: Claim | None) -> Answer:
         """Write the end of tokens with its event. Raises Closed."""
         return await self._writer.write(
             lambda producer: revoke_tokens.parameters(what, event, producer, proof), 1, revoke_tokens.PSYCOPG
+        )
+
+    async def end_family(self, what: FamilyRevocation, event: Draft, proof: Claim | None) -> Answer:
+        """Write the end of a token family with its event. Raises Closed."""
+        return await self._writer.write(
+            lambda producer: revoke_family.parameters(what, event, producer, proof), 1, revoke_family.PSYCOPG
         )
 
     async def refuse(self, event: Draft, proof: Claim | None) -> bool:

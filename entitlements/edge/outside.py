@@ -10,7 +10,9 @@ from typing import Any, Protocol
 from audit.draft import Draft
 from entitlements.decisions.reads import About, Reads, Rows, Values
 from entitlements.decisions.snapshot import SessionFacts
+from entitlements.tokens.issue_family_token import FamilyStep
 from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, TokenRow
+from entitlements.tokens.revoke_family import FamilyRevocation
 from entitlements.tokens.revoke_tokens import TokenRevocation
 
 
@@ -66,12 +68,18 @@ class Outside(Protocol):
         """Use an assertion up in this process alone; False when it was used here before."""
         ...
 
-    async def mint(self, basis: Basis, row: TokenRow, event: Draft, claims: Claims) -> Answer:
-        """Write a token with its event."""
+    async def mint(
+        self, basis: Basis, row: TokenRow, event: Draft, claims: Claims, family: FamilyStep | None = None
+    ) -> Answer:
+        """Write a token with its event, and its place in a family."""
         ...
 
     async def end(self, ending: TokenRevocation, event: Draft, proof: Claim | None) -> Answer:
         """Write the end of tokens with its event."""
+        ...
+
+    async def end_family(self, ending: FamilyRevocation, event: Draft, proof: Claim | None) -> Answer:
+        """Write the end of a token family with its event."""
         ...
 
     async def refuse(self, event: Draft, proof: Claim | None) -> bool:

@@ -9,19 +9,21 @@ from audit import clock, draft
 from audit.actions import Action
 from audit.draft import Draft
 from entitlements import addresses
-from entitlements.clients.callers import Caller
+from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.gateway.http import Answer
 from entitlements.keys import in_use, jws
 from entitlements.node.refusals import Closed
+from entitlements.token_families import refresh_tokens
 from entitlements.tokens import tokens
 from entitlements.tokens.issue_token import Outcome
 from entitlements.tokens.revoke_tokens import TokenRevocation
 
 from . import client_authentication, door, introspection
 from .door import Attempt
+from .sign_in import families, refresh
 
 DONE: Final = Answer(HTTPStatus.OK, b"", ((b"content-type", b"text/html; charset=utf-8"),))
 _REASON: Final = "Revoked by its client."
@@ -32,8 +34,13 @@ SELECT jti FROM entitlements_issuedtoken WHERE (jti = %s OR parent = %s) AND rev
 
 
 async def system(attempt: Attempt, system: str) -> Answer:
-    """Revoke an access token of the calling client; says nothing about any other (RFC 7009 section 2.2)."""
-    caller, target, _ = await client_authentication.caller_at(attempt, system)
+    """Revoke an access token of the calling client, or with a refresh token all that came of its sign-in.
+
+    Says nothing about any other (RFC 7009 section 2.2).
+    """
+    caller, target, _ = await client_authentication.caller_at(attempt, system, allow_public=True)
+    if refresh_tokens.is_one(token := attempt.need("token")):
+        return await _end_family(attempt, caller, target, token)
     return await _revoke(attempt, target.issuer_path, tokens.ACCESS_TOKEN_TYP, caller)
 
 
@@ -65,6 +72,17 @@ async def _revoke(attempt: Attempt, issuer_path: str, typ: str, caller: Caller) 
         if await _is_written(attempt, ending, event):
             return DONE
     raise Closed(Code.FEED_UNKNOWN)
+
+
+async def _end_family(attempt: Attempt, caller: Caller, target: Target, token: str) -> Answer:
+    presented = refresh_tokens.read(token, target.issuer_path)
+    family = await refresh.read(attempt, caller, target, presented.family) if presented is not None else None
+    if family is not None:
+        attempt.about = [f"person:{family.subject.login}", f"system:{target.slug}"]
+        if await families.end(attempt, caller, family.pk, Action.TOKEN_FAMILY_REVOKED, _REASON):
+            return DONE
+    attempt.use_up_here()
+    return DONE
 
 
 async def _end_opaque(attempt: Attempt, caller: Caller) -> Answer:

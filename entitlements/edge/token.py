@@ -17,6 +17,7 @@ from . import (
     refusals,
 )
 from .door import Attempt
+from .sign_in import code, refresh
 
 
 async def idp_token(attempt: Attempt) -> Mapping[str, Any]:
@@ -35,12 +36,17 @@ async def idp_token(attempt: Attempt) -> Mapping[str, Any]:
 
 
 async def system_token(attempt: Attempt, system: str) -> Mapping[str, Any]:
-    """Answer at `/as/<system>/token`: ID-JAGs, and agents on their own."""
+    """Answer at `/as/<system>/token`: people who signed in, ID-JAGs, and agents on their own."""
     _no_proof(attempt)
-    caller, target, name = await client_authentication.caller_at(attempt, system)
+    of_people = attempt.form.get("grant_type") in (authorization_code.GRANT, refresh.GRANT)
+    caller, target, name = await client_authentication.caller_at(attempt, system, allow_public=of_people)
     attempt.about.append(f"system:{target.slug}")
     attempt.ask = door.request_link(caller.agent, target.slug)
     grant = attempt.need("grant_type")
+    if grant == authorization_code.GRANT:
+        return await code.redeem(attempt, caller, target)
+    if grant == refresh.GRANT:
+        return await refresh.refresh(attempt, caller, target)
     if grant == jwt_bearer.GRANT:
         return await jwt_bearer.redeem(attempt, caller, target, name)
     if grant == client_credentials.GRANT:

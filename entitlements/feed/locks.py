@@ -39,6 +39,7 @@ class Lock(IntEnum):
     TRUSTED_ISSUER = 12
     IDENTITY_LINK = 13
     CLIENT_SESSION = 14
+    TOKEN_FAMILY = 15
 
 
 # WITH ORDINALITY keeps the order of taking.

@@ -21,8 +21,11 @@ SUBJECTS: Final = (
     "session_id",
     "token_id",
     "client_session_id",
+    "token_family_id",
 )
 """The columns of a change that name whom it concerns, each by the primary key of its row."""
+_ALONE: Final = tuple(name for name in SUBJECTS if name != "token_family_id")
+"""A change of a token family always names its agent too."""
 
 
 class Change(models.Model):
@@ -48,6 +51,7 @@ class Change(models.Model):
     session_id = models.UUIDField(null=True, blank=True)
     token_id = models.UUIDField(null=True, blank=True)
     client_session_id = models.UUIDField(null=True, blank=True)
+    token_family_id = models.UUIDField(null=True, blank=True)
     concerns_all = models.BooleanField(default=False, db_default=True)
     subject = models.CharField(max_length=200)
     noted_at = models.DateTimeField()
@@ -56,7 +60,7 @@ class Change(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="a_change_names_a_subject_or_concerns_all",
-                condition=Q(concerns_all=True) | Q(*((f"{name}__isnull", False) for name in SUBJECTS), _connector=Q.OR),
+                condition=Q(concerns_all=True) | Q(*((f"{name}__isnull", False) for name in _ALONE), _connector=Q.OR),
             ),
         ]
 

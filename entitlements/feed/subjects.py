@@ -91,6 +91,11 @@ def client_session(pk: UUID) -> Subject:
     return Subject("client_session", pk, (Lock.CLIENT_SESSION, pk))
 
 
+def token_family(pk: UUID) -> Subject:
+    """Name what one sign-in of a person at a client made: its refresh token, and every token of it."""
+    return Subject("token_family", pk, (Lock.TOKEN_FAMILY, pk))
+
+
 def trusted_issuer(pk: int) -> Subject:
     """Name an issuer whose assertions are accepted."""
     return Subject("trusted_issuer", pk, (Lock.TRUSTED_ISSUER, pk))

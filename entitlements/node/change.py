@@ -11,13 +11,14 @@ READ: Final = """
 SELECT clock_timestamp(), (SELECT coalesce(max(seq), 0) FROM entitlements_change), c.seq, c.kind,
        c.concerns_all OR num_nonnulls(c.agent_id, c.person_id, c.group_id, c.client_id, c.system_id, c.tool_id,
            c.grant_id, c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id,
-           c.client_session_id) = 0
+           c.client_session_id, c.token_family_id) = 0
          OR num_nonnulls(c.agent_id, c.person_id, c.client_id, c.system_id, c.tool_id)
             <> num_nonnulls(a.slug, p.login, k.client_id, y.slug, x.slug)
-         OR num_nonnulls(c.grant_id, c.session_id) > 0 AND c.agent_id IS NULL,
+         OR num_nonnulls(c.grant_id, c.session_id, c.token_family_id) > 0 AND c.agent_id IS NULL,
        a.slug, p.login, c.group_id, k.client_id, coalesce(y.slug, x.slug),
        c.agent_id, c.person_id, c.client_id, coalesce(c.system_id, t.system_id), c.tool_id, c.grant_id,
-       c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id, c.client_session_id
+       c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id, c.client_session_id,
+       c.token_family_id
 FROM (SELECT 1) AS one LEFT JOIN entitlements_change c ON c.seq > %s
 LEFT JOIN entitlements_agent a ON a.id = c.agent_id
 LEFT JOIN entitlements_person p ON p.id = c.person_id
@@ -41,6 +42,7 @@ _KEYS: Final = (
     "session_id",
     "token_id",
     "client_session_id",
+    "token_family_id",
 )
 """The keys that READ returns last, in its order."""
 

@@ -1,4 +1,4 @@
-"""The page of the identity side that people see: agree that a client may know who they are."""
+"""The pages of a browser sign-in that people see: agree that a client may know who they are, or may act for them."""
 
 # ruff: noqa: ANN401 - the toolkit comes without types
 
@@ -10,9 +10,11 @@ from typing import Any, Final, cast
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.decorators import method_decorator
 from oauth2_provider.exceptions import OAuthToolkitError
 from oauth2_provider.oauth2_backends import _add_iss_to_redirect
 from oauth2_provider.views.base import AuthorizationView
@@ -21,7 +23,9 @@ from oauthlib.openid import Server
 from oauthlib.openid.connect.core.exceptions import LoginRequired
 
 from audit import clock
+from entitlements import addresses
 from entitlements.access import reauthentication
+from entitlements.clients.models import Client
 from entitlements.people import sign_ins
 
 from .toolkit import Validator
@@ -31,13 +35,20 @@ _LONGEST_MAX_AGE: Final = 10
 """Digits of a `max_age`."""
 
 
-class Authorize(AuthorizationView):
-    """The authorization endpoint: code with PKCE S256 only, `iss` in every answer (RFC 9207)."""
+@method_decorator(login_not_required, name="dispatch")
+class AuthorizationPage(AuthorizationView):
+    """What each authorization endpoint does: code with PKCE S256 only, `iss` in every answer (RFC 9207).
 
-    template_name = "oauth/authorize.html"
-    server_class = Server
-    validator_class = Validator
+    A stranger is answered here, since `prompt=none` is no reason to ask for a sign-in. The toolkit keeps a server in
+    the class, so endpoints with servers of their own are no subclasses of each other.
+    """
+
     http_method_names: Final = ["get", "head", "post"]
+
+    @property
+    def issuer(self) -> str:
+        """The issuer that answers."""
+        raise NotImplementedError
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Refuse a parameter that is sent twice or cannot be honoured, before anybody reads it."""
@@ -47,15 +58,24 @@ class Authorize(AuthorizationView):
         response: HttpResponse = super().dispatch(request, *args, **kwargs)
         return response
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def get(self, request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
         """Ask the person whether the client may know who they are, after a new sign-in where one is due."""
         try:
-            _, credentials = self.validate_authorization_request(request)
-            if _must_sign_in_again(request, credentials):
+            scopes, credentials = self.validate_authorization_request(request)
+            if self.must_sign_in_again(request, credentials):
                 return self._sign_in_again(credentials)
+            return self.ask(request, scopes, credentials)
         except OAuthToolkitError as error:
             return cast("HttpResponse", self.error_response(error, application=None))
-        return cast("HttpResponse", super().get(request, *args, **kwargs))
+
+    def must_sign_in_again(self, request: HttpRequest, credentials: dict[str, Any]) -> bool:
+        """Whether the client or our own rule asks for a newer sign-in. Raises OAuthToolkitError."""
+        return _must_sign_in_again(request, credentials)
+
+    def ask(self, request: HttpRequest, scopes: list[str], credentials: dict[str, Any]) -> HttpResponse:
+        """Show the question. Raises OAuthToolkitError."""
+        del scopes, credentials
+        return cast("HttpResponse", super().get(request))
 
     def handle_no_permission(self) -> HttpResponse:
         """Lead a person who is not signed in to the sign-in page; what asks for a new sign-in is answered by that."""
@@ -99,12 +119,17 @@ class Authorize(AuthorizationView):
             error = context["error"]
             return render(self.request, "oauth/refused.html", {"error": error.error}, status=HTTPStatus.BAD_REQUEST)
         response: HttpResponse = super().render_to_response(context, **kwargs)
-        back = urlsplit(str(context.get("redirect_uri", "")))
-        # Browsers apply form-action to the redirect that answers the form as well.
         usual: list[str] = [*settings.SECURE_CSP["form-action"]]  # type: ignore[misc]
-        allowed = [*usual, f"{back.scheme}://{back.netloc}"]
+        allowed = [*usual, _source(str(context.get("redirect_uri", "")))]
         response._csp_config = {**settings.SECURE_CSP, "form-action": allowed}  # type: ignore[attr-defined]  # noqa: SLF001
         return response
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Take an answer that still names the client and an address of it; who changed them is sent nowhere."""
+        client = Client.objects.filter(client_id=form.cleaned_data["client_id"]).first()
+        if client is None or not client.redirect_uri_allowed(form.cleaned_data["redirect_uri"]):
+            return self.form_invalid(form)
+        return cast("HttpResponse", super().form_valid(form))
 
     def form_invalid(self, form: Any) -> HttpResponse:
         """Refuse an answer that is not one of our form; showing the question again would say nothing."""
@@ -113,9 +138,30 @@ class Authorize(AuthorizationView):
 
     def redirect(self, redirect_to: str, application: Any) -> HttpResponse:
         """Add `iss` where the toolkit leaves it out: in error answers."""
-        issuer = f"{settings.CONSOLE_URL}/idp"
-        response: HttpResponse = super().redirect(_add_iss_to_redirect(redirect_to, issuer), application)
+        response: HttpResponse = super().redirect(_add_iss_to_redirect(redirect_to, self.issuer), application)
         return response
+
+
+class Authorize(AuthorizationPage):
+    """The authorization endpoint of the identity side: the client learns who the person is."""
+
+    template_name = "oauth/authorize.html"
+    server_class = Server
+    validator_class = Validator
+
+    @property
+    def issuer(self) -> str:
+        """The identity issuer."""
+        return addresses.issuer(addresses.IDP)
+
+
+def _source(redirect_uri: str) -> str:
+    """Return the source that a form may lead to: browsers apply form-action to the redirect that answers it as well.
+
+    A policy cannot name an IPv6 address (CSP Level 3 section 2.3.1), so it names the scheme of that loopback.
+    """
+    back = urlsplit(redirect_uri)
+    return f"{back.scheme}:" if "[" in back.netloc else f"{back.scheme}://{back.netloc}"
 
 
 def _must_sign_in_again(request: HttpRequest, credentials: dict[str, Any]) -> bool:

@@ -5,13 +5,14 @@ Machine endpoints have no trailing slash; the edge answers them (`entitlements/e
 
 from django.urls import path
 
-from . import pages, relay
+from . import pages, relay, system_pages
 
 urlpatterns = [
     path("idp/authorize", pages.Authorize.as_view(), name="idp-authorize"),
     path("idp/token", relay.forward),
     path("idp/introspect", relay.forward),
     path("idp/revoke", relay.forward),
+    path("as/<slug:system>/authorize", system_pages.Authorize.as_view(), name="system-authorize"),
     path("as/<slug:system>/token", relay.forward),
     path("as/<slug:system>/introspect", relay.forward),
     path("as/<slug:system>/revoke", relay.forward),

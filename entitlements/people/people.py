@@ -33,6 +33,7 @@ from entitlements.people.models import (
 from entitlements.people_sources.models import SourcedGroup, SourcedPerson
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
+from entitlements.token_families import families
 from entitlements.trusted_issuers.models import TrustedIssuer
 
 DEFAULT_AUDIT: Final = timedelta(days=30)
@@ -183,6 +184,7 @@ def disable(person: Person, *, by: Principal, reason: str) -> Person:
     log.record(Action.PERSON_DISABLED, about=[f"person:{locked.login}"], by=by, reason=reason)
     _end_api_tokens(locked, by=by, reason=reason)
     sessions.end_all_of(Session.objects.filter(person=locked), subjects.person(locked.pk), by=by, reason=reason)
+    families.end_all_of(subjects.person(locked.pk), by=by, reason=reason)
     Agent.objects.filter(sponsor=locked).update(tokens_valid_after=locked.disabled_at)
     changes.note(subjects.person(locked.pk))
     for tell in WHEN_DISABLED.answers():  # afterwards, since they take locks that others hold while they wait for ours

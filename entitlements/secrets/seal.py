@@ -22,6 +22,7 @@ from django.conf import settings
 
 from entitlements.errors import DomainError
 
+_PURPOSE: Final = b"mandate sealing"
 _VERSION: Final = b"\x01"
 _NAME: Final = 4
 _NONCE: Final = 12
@@ -77,11 +78,19 @@ def beginning(under: RootKey = RootKey.GENERAL) -> bytes:
     return _VERSION + _name(_keys(under)[0])
 
 
-def _keys(under: RootKey) -> list[bytes]:
-    """Derive the keys of this module, the one that seals first: no other use of a key-encryption key shares them."""
+def keys_for(purpose: bytes, under: RootKey) -> list[bytes]:
+    """Derive 32 bytes for one purpose, from each key-encryption key that counts, the one that seals first.
+
+    No other purpose shares them.
+    """
     roots = dict.fromkeys((under, RootKey.GENERAL))
     names = [f"{root}{suffix}" for suffix in ("", "_PREVIOUS") for root in roots]
-    return [_derived(root) for name in names if (root := _root(name))]
+    return [_derived(root, purpose) for name in names if (root := _root(name))]
+
+
+def _keys(under: RootKey) -> list[bytes]:
+    """Return the keys of this module, the one that seals first."""
+    return keys_for(_PURPOSE, under)
 
 
 def _root(name: str) -> bytes:
@@ -90,8 +99,8 @@ def _root(name: str) -> bytes:
 
 
 @functools.lru_cache(maxsize=8)
-def _derived(root: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"mandate sealing").derive(root)
+def _derived(root: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(root)
 
 
 def _name(key: bytes) -> bytes:

@@ -27,6 +27,8 @@ from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
 from entitlements.words import Flow, Status
 
+from .issue_family_token import FamilyStep
+
 JITTER: Final = 0.1
 """Lifetimes vary by so much downward, so that what was issued together does not come back together."""
 
@@ -116,6 +118,7 @@ class TokenRequest:
     sign_in: SignIn | None = None
     redeemed: RedeemedToken | None = None
     rule: Rule | None = None
+    family: FamilyStep | None = None
     detail: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -127,7 +130,8 @@ class TokenRequest:
     def links(self) -> list[str]:
         """How the event of this token, or of its refusal, is found again."""
         person = [f"person:{self.subject.login}"] if self.subject else []
-        return [*self.caller.links, *person, f"system:{self.target.slug}"]
+        family = [f"token_family:{self.family.family}"] if self.family else []
+        return [*self.caller.links, *person, f"system:{self.target.slug}", *family]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,8 @@ async def decide(reads: Reads, token_request: TokenRequest, session: UUID | None
     )
     if token_request.target.kind != System.Kind.MCP:  # through our gateway each call is held against the lines
         return policy.may_issue(issuance, known, now)
-    whole = await narrowed_grants.left_out(reads, known, token_request.target.slug)
+    client = token_request.caller.client_id
+    whole = await narrowed_grants.left_out(reads, known, token_request.target.slug, client)
     decided = policy.may_issue(issuance, whole, now)
     would_do = decided.code is Code.NO_GRANT and policy.may_issue(issuance, known, now).issue is not None
     return _narrower(decided) if would_do else decided
@@ -238,6 +243,8 @@ def locks_of(token_request: TokenRequest, found: Candidates, session: UUID | Non
         keys.append((Lock.SESSION, session))
     if token_request.redeemed is not None and token_request.redeemed.row is not None:
         keys.append((Lock.TOKEN, token_request.redeemed.row))
+    if token_request.family is not None and token_request.family.begins is None:
+        keys.append((Lock.TOKEN_FAMILY, token_request.family.family))
     return locks.numbers(keys)
 
 

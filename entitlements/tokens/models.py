@@ -10,7 +10,10 @@ from django.db.models import F, Q
 
 
 class IssuedToken(models.Model):
-    """One ID-JAG or access token that left us. Only its identifier is kept, never the token."""
+    """One ID-JAG or access token that left us. Only its identifier is kept, never the token.
+
+    `parent` is the token that was redeemed for it, `family` the sign-in that it came of (`token_families`).
+    """
 
     class Kind(models.TextChoices):
         ID_JAG = "id_jag", "ID-JAG"
@@ -29,6 +32,7 @@ class IssuedToken(models.Model):
     )
     scope = models.TextField(blank=True)
     parent = models.UUIDField(null=True, blank=True)
+    family = models.UUIDField(null=True, blank=True)
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -44,6 +48,7 @@ class IssuedToken(models.Model):
             models.Index(name="token_page", fields=["-issued_at", "-jti"]),
             models.Index(name="token_of_agent", fields=["agent", "expires_at"], condition=Q(revoked_at=None)),
             models.Index(name="token_of_session", fields=["session"], condition=Q(revoked_at=None)),
+            models.Index(name="token_of_family", fields=["family", "expires_at"], condition=Q(family__isnull=False)),
             models.Index(name="token_of_parent", fields=["parent"], condition=Q(parent__isnull=False)),
         ]
 

@@ -115,7 +115,7 @@ async def _verdict(reads: Reads, issued: Issued) -> Verdict:
             return Verdict(Effect.DENY, Code.TOKEN_REVOKED, ())
         return tokens.own_rights(caller, target, known, now.timestamp(), 1.0 + tokens.ID_JAG_SECONDS)
     if target.kind == System.Kind.MCP:
-        known = await narrowed_grants.left_out(reads, known, target.slug)
+        known = await narrowed_grants.left_out(reads, known, target.slug, caller.client_id)
     token = Token(str(issued.jti), issued.issued.timestamp(), issued.expires.timestamp(), held)
     session = str(issued.session) if issued.session else None
     call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session)

@@ -147,6 +147,23 @@ def _agent_suspended(event: Event) -> Iterator[Message]:
     yield Message(Kind.AGENT_STOPPED, people, f"agent:{agent.slug}", sentence, f"/agents/{agent.slug}/", urgent=True)
 
 
+def _refresh_token_reused(event: Event) -> Iterator[Message]:
+    """Tell who answers for an agent, and the person it acted for, that a sign-in of theirs was used by two."""
+    rows = Agent.objects.select_related("sponsor", "owner", "backup")
+    if (agent := rows.filter(slug=key(event, "agent")).first()) is None:
+        return
+    values = {"client": key(event, "client"), "agent": agent.name}
+    about = f"token_family:{key(event, 'token_family')}"
+    sentence = (
+        _("A sign-in at %(client)s, of %(agent)s, was used twice and has ended: it may have been stolen.") % values
+    )
+    people = [agent.sponsor, agent.owner, agent.backup]
+    yield Message(Kind.CREDENTIAL, people, about, sentence, f"/agents/{agent.slug}/", urgent=True)
+    signed_in = Person.objects.filter(login=key(event, "person"))
+    sentence = _("Your sign-in at %(client)s was used twice and has ended: it may have been stolen.") % values
+    yield Message(Kind.CREDENTIAL, signed_in, about, sentence, "/", urgent=True)
+
+
 def _client_unused(event: Event) -> Iterator[Message]:
     """Tell an agent's owners that an unused client is about to lose its tokens, and again when it does."""
     agent = Agent.objects.select_related("sponsor", "owner").filter(slug=key(event, "agent")).first()
@@ -259,6 +276,7 @@ NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.BREAK_GLASS_ENDED: _break_glass,
     Action.BREAK_GLASS_REVIEWED: _break_glass,
     Action.AGENT_SUSPENDED: _agent_suspended,
+    Action.TOKEN_FAMILY_REUSED: _refresh_token_reused,
     Action.TOOL_CHANGED: _tool_changed,
     Action.TOOL_QUARANTINED: _tool_changed,
     Action.AGENT_OWNERSHIP_PROPOSED: _owner_proposed,

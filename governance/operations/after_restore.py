@@ -19,6 +19,7 @@ from entitlements.feed.models import GatewayNode
 from entitlements.keys.models import SigningKey
 from entitlements.people.models import ApiToken
 from entitlements.sessions.models import Session
+from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
 from governance.setup.models import Invitation
 
@@ -50,6 +51,7 @@ def after_restore(*, by: Principal, reason: str) -> EndedCounts:
     GatewayNode.objects.all().delete()
     Agent.objects.update(tokens_valid_after=now)
     Client.objects.update(tokens_valid_after=now)
+    TokenFamily.objects.filter(ended_at=None).update(ended_at=now, end_reason=why)
     ended = EndedCounts(
         keys=SigningKey.objects.exclude(state=SigningKey.State.WITHDRAWN).update(
             state=SigningKey.State.WITHDRAWN, sealed_private=b"", withdrawn_at=now

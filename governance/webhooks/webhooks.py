@@ -45,6 +45,7 @@ EVENTS: Final[Mapping[str, Any]] = {
     Action.GRANT_REVOKED: gettext_lazy("Access was revoked"),
     Action.GRANT_EXPIRED: gettext_lazy("Access expired"),
     Action.AGENT_SUSPENDED: gettext_lazy("An agent was suspended"),
+    Action.TOKEN_FAMILY_REUSED: gettext_lazy("A sign-in at a client was used twice, and ended"),
     Action.KILL_SWITCH_ENGAGED: gettext_lazy("Everything was stopped"),
     Action.REVOCATION_SETTLED: gettext_lazy("A revocation was applied everywhere"),
     Action.BREAK_GLASS_DECLARED: gettext_lazy("Break-glass access was given, without approval"),

@@ -254,6 +254,8 @@ MUTANTS: Final = (
         ("if tool is None:\n        return _denied(call, facts, Code.UNKNOWN_TOOL)", "if tool is None:\n        pass"),
         ("    if tool.state is not _APPROVED:", "    if tool.state is ToolState.PENDING:"),
         ("call.definition != tool.definition", "False"),
+        ("call.client in facts.unproven_clients and", "False and"),
+        ("call.client in facts.unproven_clients and is_too_risky(tool)", "False"),
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not line.starts <= now <= line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not line.starts < now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501

@@ -153,6 +153,12 @@ def _both(world: World, **changes: object) -> None:
         setattr(world.issuance, name, value)
 
 
+def _by_a_public_client(world: World, risk: Risk) -> None:
+    """Let the client be a public one, and the tool be of a risk."""
+    world.facts.unproven_clients = frozenset({world.call.client})
+    _tool(world, risk=risk)
+
+
 def _set(world: World, **changes: object) -> None:
     for name, value in changes.items():
         setattr(world.facts, name, value)
@@ -205,6 +211,7 @@ PERSON_SPOILERS: tuple[Spoiler, ...] = (
 )
 
 CALL_SPOILERS: tuple[Spoiler, ...] = (
+    Spoiler("client proves nothing", Code.CLIENT_UNPROVEN, lambda w: _by_a_public_client(w, Risk.HIGH)),
     Spoiler("tool changed", Code.TOOL_CHANGED, lambda w: setattr(w.call, "definition", "hash-2")),
     Spoiler("grant is another person's", Code.NO_GRANT, lambda w: _move_line(w, "time", "get_current_time", "bob")),
     Spoiler("grant is for another tool", Code.NO_GRANT, lambda w: _move_line(w, "time", "convert_time", w.call.person)),

@@ -74,15 +74,15 @@ SELECT 'client' AS kind, c.client_id AS key, c.client_id AS label, a.id AS agent
        jsonb_build_object('client', c.client_id, 'agent', a.slug, 'sponsor', s.login, 'owner', o.login, 'auth', c.auth,
            'state', c.status, 'scopes', c.api_scopes, 'made_at', {_AT.format("c.created")},
            'changed_at', {_AT.format("c.updated")},
-           'refresh_tokens', (SELECT count(*) FROM entitlements_oauthrefreshtoken r
-                              WHERE r.application_id = c.id AND r.revoked IS NULL),
+           'refresh_tokens', (SELECT count(*) FROM entitlements_tokenfamily r
+                              WHERE r.client_id = c.id AND r.ended_at IS NULL AND r.expires_at > %(now)s),
            'last_token_at', (SELECT {_AT.format("max(k.issued_at)")} FROM entitlements_issuedtoken k
                              WHERE k.client_id = c.id)) AS detail
 FROM entitlements_client c LEFT JOIN entitlements_agent a ON a.id = c.agent_id
 LEFT JOIN entitlements_person s ON s.id = a.sponsor_id LEFT JOIN entitlements_person o ON o.id = a.owner_id
 WHERE c.status = 'active' AND (a.id IN (@scope) OR a.id IS NULL AND %(everything)s)
-  AND (c.auth <> 'none' OR EXISTS (SELECT FROM entitlements_oauthrefreshtoken r
-                                   WHERE r.application_id = c.id AND r.revoked IS NULL))
+  AND (c.auth <> 'none' OR EXISTS (SELECT FROM entitlements_tokenfamily r
+                                   WHERE r.client_id = c.id AND r.ended_at IS NULL AND r.expires_at > %(now)s))
 """  # noqa: S608 - made of constants
 
 _TOKEN: Final = f"""

@@ -102,7 +102,7 @@ def client(
     if auth == Client.Auth.PRIVATE_KEY_JWT:
         more["jwks"] = {"keys": [key.as_dict(private=False)]}
     if auth == Client.Auth.NONE:
-        more["redirect_uris"] = [cast.CALLBACK]
+        more["redirect_uris"] = [cast.CALLBACKS[client_id]]
     by = owner_agent.sponsor if owner_agent else who(cast.ANALYST)
     registration = clients.register(client_id, agent=owner_agent, auth=auth, by=by.principal, **more)
     assert registration.client is not None

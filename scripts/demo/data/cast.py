@@ -156,6 +156,15 @@ AGENTS: Final = (
         {"research-bot": "private_key_jwt", "research-desktop": "none"},
     ),
     AgentSpec(
+        "desk-bot",
+        "Desk assistant",
+        "shared",
+        "sofia",
+        "otto",
+        "Works at people's desks, in any client of MCP that they sign in at.",
+        {"desk-client": "none"},
+    ),
+    AgentSpec(
         "stale-bot",
         "Last year's pilot",
         "shared",
@@ -177,8 +186,11 @@ AGENTS: Final = (
 SCRIPT: Final = "inventory-script"
 """A client without an agent: a script of the platform team, at /as/mandate."""
 SCRIPT_SCOPES: Final = ("mandate:read", "mandate:write", "mandate:revoke")
-CALLBACK: Final = "http://localhost/callback"
-"""Where the public client takes its authorization code: loopback, on any port (RFC 8252, section 7.3)."""
+CALLBACKS: Final[Mapping[str, str]] = {
+    "research-desktop": "http://localhost/callback",
+    "desk-client": "http://127.0.0.1/callback",
+}
+"""Where each public client takes its authorization code: loopback, on any port (RFC 8252, section 7.3)."""
 
 
 @dataclass(frozen=True)
@@ -272,6 +284,7 @@ OLD: Final = frozenset({"stale-bot", "orphan-bot"})
 ACCESS_REQUESTS: Final = (
     AccessRequestSpec("build-bot", "git:read", 30, "The build report quotes the commits since the last release."),
     AccessRequestSpec("research-bot", "time:read", 30, "Meetings across time zones.", groups=("research",)),
+    AccessRequestSpec("desk-bot", "time:read", 30, "Times of colleagues elsewhere.", people=("alice",)),
     AccessRequestSpec(
         "research-bot",
         "git:write",

@@ -65,6 +65,18 @@ def test_a_tool_that_cannot_be_called_is_not_listed(spoil: Spoiler) -> None:
     assert spoil(worlds.allowed()).seen() == set()
 
 
+@pytest.mark.parametrize("risk", Risk)
+def test_a_client_that_proves_nothing_calls_tools_of_medium_risk_at_most(risk: Risk) -> None:
+    world = worlds.allowed()
+    world.facts.tools = {key: replace(tool, risk=risk) for key, tool in world.facts.tools.items()}
+    assert world.decide().allowed
+    world.facts.unproven_clients = frozenset({world.call.client})
+    assert world.decide().allowed is (risk in {Risk.LOW, Risk.MEDIUM})
+    assert bool(world.seen()) is world.decide().allowed
+    world.facts.unproven_clients = frozenset({"another"})
+    assert world.decide().allowed
+
+
 def test_the_list_leaves_out_arguments_and_nothing_else() -> None:
     world = worlds.allowed()
     world.call.arguments = {"timezone": "Mars/Olympus"}

@@ -23,6 +23,7 @@ OWN = {"entitlements_change", "entitlements_gatewaynode"}
 NEVER_KEPT = {
     "entitlements_authorizationcode": "a code is read when it is redeemed, and its row is taken in the write",
     "entitlements_upstreamsession": "it carries no right, and a node looks at it every two minutes",
+    "entitlements_tokenfamily": "a family is read whenever its refresh token is presented",
     "entitlements_oauthaccesstoken": "the access token beside an ID token is read whenever it is presented",
 }
 """Tables of which no node keeps a row."""
@@ -42,7 +43,7 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_grantsubject": {"agent_id": _OF_GRANT},
     "entitlements_guardrail": {"concerns_all": "'true'"},
     "entitlements_identity": {"identity_link_id": "t.id"},
-    "entitlements_issuedtoken": {"token_id": "t.jti"},
+    "entitlements_issuedtoken": {"token_id": "t.jti", "token_family_id": "t.family"},
     "entitlements_membership": {"person_id": "t.person_id"},
     "entitlements_person": {"person_id": "t.id"},
     "entitlements_secret": {"system_id": "t.system_id"},
@@ -72,6 +73,7 @@ STAYS: Mapping[str, str] = {
     "issuedtoken.agent_id": _ISSUED,
     "issuedtoken.client_id": _ISSUED,
     "issuedtoken.expires_at": _ISSUED,
+    "issuedtoken.family": _ISSUED,
     "issuedtoken.issued_at": _ISSUED,
     "issuedtoken.kind": _ISSUED,
     "issuedtoken.parent": _ISSUED,

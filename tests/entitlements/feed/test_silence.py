@@ -38,6 +38,8 @@ from entitlements.people.models import Group, Person
 from entitlements.secrets import vault
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
+from entitlements.token_families import families
+from entitlements.token_families.models import TokenFamily
 from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import trust
@@ -80,6 +82,25 @@ def unused_script() -> None:
     Client.objects.filter(pk=script.pk).update(created=long_ago, idle="hidden", idle_since=long_ago)
 
 
+def family(session: Session, system: System) -> TokenFamily:
+    assert session.person is not None
+    began = session.started_at
+    return TokenFamily.objects.create(
+        client=session.client,
+        agent=session.agent,
+        person=session.person,
+        system=system,
+        session=session,
+        resource="https://time.example/mcp",
+        code_sha256="0" * 64,
+        sign_in_sha256="0" * 64,
+        auth_time=began,
+        started_at=began,
+        last_used_at=began,
+        expires_at=began + timedelta(hours=12),
+    )
+
+
 def access_token(session: Session, system: System) -> IssuedToken:
     return IssuedToken.objects.create(
         kind="access_token",
@@ -89,6 +110,7 @@ def access_token(session: Session, system: System) -> IssuedToken:
         person=session.person,
         session=session,
         scope="time:read",
+        family=family(session, system).pk,
         issued_at=session.started_at,
         expires_at=session.started_at + timedelta(minutes=5),
     )
@@ -215,6 +237,7 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     ),
     "a grant serves one person less": lambda w: grant_subjects.remove_person(w.grant.pk, w.alice, **WHY),
     "a session is ended": lambda w: sessions.end(w.session.pk, **WHY),
+    "a token family is revoked": lambda _: families.revoke(TokenFamily.objects.get().pk, **WHY),
     "a token is revoked": lambda w: tokens.revoke(w.token.pk, **WHY),
     "a key is replaced": lambda _: signing.rotate("as/time", by=SYSTEM, now=True),
     "a key is withdrawn": lambda w: signing.withdraw(w.kid, **WHY),

@@ -82,10 +82,15 @@ class Gateway:
 
 @contextlib.contextmanager
 def gateway(
-    name: str = "node-1", *, more: tuple[str, ...] = (), only: Mapping[str, str] | None = None, **environment: str
+    name: str = "node-1",
+    *,
+    more: tuple[str, ...] = (),
+    only: Mapping[str, str] | None = None,
+    port: int | None = None,
+    **environment: str,
 ) -> Iterator[Gateway]:
     """Run one node until the block ends, as production runs it; with `only`, in an environment of nothing else."""
-    port = free_port()
+    port = port or free_port()
     command = ["-m", "governance.edge", "--port", str(port), "--log-level", "warning", "--stop-seconds", "2", *more]
     child = subprocess.Popen(
         [sys.executable, *command],

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 from pytest_django.fixtures import Settings
 
-from audit import clock
+from audit import clock, log
+from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.clients import acceptance, clients
@@ -179,3 +180,19 @@ def test_whoever_denied_hears_what_others_said_on_appeal(company: Company) -> No
 def test_other_programs_can_be_told_of_an_emergency() -> None:
     assert {"break_glass.declared", "break_glass.ended", "break_glass.reviewed"} <= set(map(str, EVENTS))
     assert webhooks._PAGES["emergency"] == "emergencies"
+
+
+@pytest.mark.usefixtures("company")
+def test_of_a_sign_in_that_two_used_its_people_and_the_person_hear() -> None:
+    agent = make.agent("desk-bot")
+    make.person("ada")
+    links = ["token_family:7", "client:desk-client", f"agent:{agent.slug}", "person:ada"]
+    log.record(Action.TOKEN_FAMILY_REUSED, about=links, by=agent.principal, reason="It was used again.")
+
+    heard = {who: " ".join(sentences) for who, sentences in told().items()}
+
+    assert agent.owner is not None
+    for who in (agent.sponsor.login, agent.owner.login, "ada"):
+        assert "desk-client" in heard[who], who
+        assert "was used twice and has ended" in heard[who]
+    assert heard["ada"].startswith("Your sign-in")

@@ -1,0 +1,84 @@
+"""What the code and the refresh token of one sign-in share: its session, its person, and the end of all it made."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from audit import clock, draft
+from audit.actions import Action
+from entitlements.clients.callers import Caller
+from entitlements.clients.models import Client
+from entitlements.edge import door, refusals
+from entitlements.edge.door import Attempt
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.tokens.issue import SignIn, Subject
+from entitlements.tokens.issue_token import Outcome
+from entitlements.tokens.revoke_family import FamilyRevocation
+
+_SESSION: Final = """
+SELECT n.id, n.ended_at IS NOT NULL, n.last_used_at + make_interval(secs => n.idle_seconds), n.expires_at
+FROM entitlements_session n WHERE n.id IN (
+    SELECT s.id FROM entitlements_session s WHERE s.client_id = %s AND s.sign_in_sha256 = %s
+    UNION ALL SELECT f.session_id FROM entitlements_tokenfamily f
+    WHERE f.client_id = %s AND f.person_id = %s AND f.sign_in_sha256 = %s)
+ORDER BY n.started_at DESC LIMIT 1
+"""
+
+
+def agent_of(caller: Caller) -> str:
+    """Return the agent through which a client acts for people. Raises Refused for a client without one."""
+    if caller.agent is None:
+        raise refusals.Refused("unauthorized_client", "client_without_agent", "The client belongs to no agent.")
+    return caller.agent
+
+
+def is_proven(caller: Caller) -> bool:
+    """Whether a client proves who it is when it calls."""
+    return caller.auth != Client.Auth.NONE
+
+
+async def session_of(
+    attempt: Attempt, caller: Caller, person: int, sign_in: str, signed_in_at: datetime
+) -> tuple[UUID | None, SignIn | None]:
+    """Return the session in which a sign-in goes on, or the one that begins: all its systems share it.
+
+    One that lapsed with time has a successor, for a sign-in outlasts the sessions in which it is used. One that was
+    ended has none: it is returned, and the decision refuses it.
+    """
+    rows = await attempt.reads.rows(_SESSION, [caller.pk, sign_in, caller.pk, person, sign_in])
+    if not rows:
+        return None, SignIn(sign_in, signed_in_at)
+    session, is_ended, idle_at, expires = rows[0]
+    if is_ended or clock.now() < min(idle_at, expires):
+        return session, None
+    successor = hashlib.sha256(f"{sign_in}\n{session}".encode()).hexdigest()
+    return None, SignIn(successor, signed_in_at)
+
+
+def check_person(subject: Subject, valid_after: datetime | None, since: datetime) -> None:
+    """Refuse what is from before the person was last disabled and is active again. Raises Refused.
+
+    Whether the person is disabled now is left to the decision.
+    """
+    if valid_after is not None and subject.is_active and not since > valid_after:
+        raise refusals.invalid_grant(
+            "The person was disabled after this sign-in. They must sign in again.", "token_revoked"
+        )
+
+
+async def end(attempt: Attempt, caller: Caller, family: UUID, action: Action, reason: str) -> bool:
+    """End a family of the calling client, with every token of it; False when it had ended before."""
+    links = [*caller.links, *attempt.about, f"token_family:{family}"]
+    event = draft.draft(action, by=caller.principal, about=dict.fromkeys(links), reason=reason)
+    ending = FamilyRevocation(clock.now(), caller.pk, reason, family, locks.number(Lock.TOKEN_FAMILY, family))
+    proof = None if attempt.is_used_up else attempt.proof
+    answer = await attempt.outside.end_family(ending, event, proof)
+    door.check_used(attempt, answer.outcome)
+    if proof is not None and answer.outcome is Outcome.REVOKED:
+        attempt.outside.claim_here(proof)
+        attempt.is_used_up = True  # by this write: the refusal that follows must not find it used
+    return answer.outcome is Outcome.REVOKED

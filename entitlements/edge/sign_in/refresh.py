@@ -1,0 +1,167 @@
+"""The refresh grant at a system (RFC 6749 section 6): rights are decided anew, and the refresh token is replaced.
+
+Where nothing but the token says which client refreshes, each generation is used once. Several processes of one client
+share a token, and one that has not heard of the successor gets it again for a moment; later use ends the family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.conf import settings
+
+from audit import clock
+from audit.actions import Action
+from entitlements.clients.callers import Caller, Target
+from entitlements.codes import Code
+from entitlements.decisions import scopes
+from entitlements.decisions.verdicts import Effect, Verdict
+from entitlements.edge import issue, jwt_bearer, refusals
+from entitlements.edge.door import Attempt
+from entitlements.token_families import refresh_tokens, rules
+from entitlements.token_families.rules import Use
+from entitlements.tokens.issue import NotIssued, RedeemedToken, Subject, TokenRequest
+from entitlements.tokens.issue_family_token import FamilyMoved, FamilyStep
+from entitlements.tokens.models import IssuedToken
+from entitlements.words import Flow
+
+from . import code, families
+
+GRANT: Final = "refresh_token"
+REUSED: Final = "A refresh token was used again after it had been replaced."
+_ATTEMPTS: Final = 10
+"""How often another process of the same client may come first."""
+_FAMILY: Final = """
+SELECT f.id, f.scope, f.resource, f.sign_in_sha256, f.auth_time, f.generation, f.retired, f.started_at, f.last_used_at,
+       f.expires_at, f.ended_at IS NOT NULL, p.id, p.login, p.is_active, p.sign_ins_valid_after
+FROM entitlements_tokenfamily f JOIN entitlements_person p ON p.id = f.person_id
+WHERE f.id = %s AND f.client_id = %s AND f.system_id = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One row, as it was read; what was signed in before `valid_after` counts no more."""
+
+    subject: Subject
+    valid_after: datetime | None
+    pk: UUID
+    scope: str
+    resource: str
+    sign_in: str
+    auth_time: datetime
+    generation: int
+    retired: list[datetime]
+    started: datetime
+    last_used: datetime
+    expires: datetime
+    is_ended: bool
+
+    @property
+    def ceiling(self) -> frozenset[str] | None:
+        """The scopes that the person agreed to; None for whatever the agent holds."""
+        return frozenset(scopes.parse(self.scope)) or None
+
+
+async def refresh(attempt: Attempt, caller: Caller, target: Target) -> Mapping[str, Any]:
+    """Answer a refresh request of a client at a system. Raises Refused, NotIssued."""
+    families.agent_of(caller)
+    presented = refresh_tokens.read(attempt.need("refresh_token"), target.issuer_path)
+    if presented is None:
+        raise _unknown()
+    requested = frozenset(scopes.parse(attempt.form.get("scope"))) or None
+    for _ in range(_ATTEMPTS):
+        family = await read(attempt, caller, target, presented.family)
+        if family is None:
+            raise _unknown()
+        step = await _step(attempt, caller, family, presented.generation)
+        if attempt.form.get("resource", family.resource) != family.resource:
+            raise refusals.invalid_target("The resource is not the one that the person signed in to.")
+        token_request = await token_request_of(attempt, caller, target, family, requested)
+        token_request.family = step
+        try:
+            token, minted = await issue.access_token(
+                attempt, token_request, family.resource, {"auth_time": int(family.auth_time.timestamp())}
+            )
+        except FamilyMoved:
+            attempt.read_again()
+            continue
+        seconds = minted.expires - minted.issued
+        answer = jwt_bearer.access_token_answer(token, seconds, minted.scopes, family.resource)
+        return {**answer, "refresh_token": code.refresh_token(token_request, target)}
+    raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), list(attempt.about))
+
+
+async def read(attempt: Attempt, caller: Caller, target: Target, pk: UUID) -> Family | None:
+    """Read a family of a client at a system, as it is now."""
+    rows = await attempt.reads.rows(_FAMILY, [pk, caller.pk, target.pk])
+    if not rows:
+        return None
+    *columns, person, login, is_active, valid_after = rows[0]
+    return Family(Subject(person, login, is_active), valid_after, *columns)
+
+
+def use_of(family: Family, generation: int) -> Use:
+    """Say what presenting a generation of a family means now."""
+    return rules.use(generation, family.generation, family.retired, clock.now(), settings.REFRESH_REUSE_WINDOW)
+
+
+def check_open(family: Family) -> None:
+    """Refuse a family that has ended, by an act or by time. Raises Refused."""
+    if family.is_ended:
+        raise refusals.invalid_grant("The sign-in was ended. The person must sign in again.", "token_family_ended")
+    if rules.is_over(family.last_used, family.expires, clock.now()):
+        raise refusals.invalid_grant(
+            "The sign-in has reached its longest life, or was not used. The person must sign in again.",
+            "token_family_expired",
+        )
+    families.check_person(family.subject, family.valid_after, family.started)
+
+
+async def token_request_of(
+    attempt: Attempt, caller: Caller, target: Target, family: Family, requested: frozenset[str] | None
+) -> TokenRequest:
+    """Return what a refresh asks for: what was agreed to, or a part of it."""
+    subject = family.subject
+    session, begins = await families.session_of(attempt, caller, subject.pk, family.sign_in, family.auth_time)
+    redeemed = RedeemedToken(str(family.pk), family.started.timestamp(), family.expires.timestamp(), family.ceiling)
+    return TokenRequest(
+        Flow.REFRESH,
+        IssuedToken.Kind.ACCESS_TOKEN,
+        caller,
+        target,
+        subject,
+        family.ceiling if requested is None else requested,
+        target.token_seconds,
+        session=session,
+        sign_in=begins,
+        redeemed=redeemed,
+        detail={"resource": family.resource},
+    )
+
+
+async def _step(attempt: Attempt, caller: Caller, family: Family, generation: int) -> FamilyStep:
+    for link in (f"person:{family.subject.login}", f"token_family:{family.pk}"):
+        if link not in attempt.about:
+            attempt.about.append(link)
+    check_open(family)
+    use = use_of(family, generation)
+    if use is Use.UNKNOWN:
+        raise _unknown()
+    if use is Use.REPLAYED:
+        if not attempt.reads.is_from_memory:  # else the same request begins again on facts of now
+            await families.end(attempt, caller, family.pk, Action.TOKEN_FAMILY_REUSED, REUSED)
+        raise refusals.invalid_grant(
+            "The refresh token was used before, so the sign-in was ended. The person must sign in again.",
+            "refresh_token_reused",
+        )
+    rotates = use is Use.CURRENT and not families.is_proven(caller)
+    return FamilyStep(family.pk, family.generation, rotates)
+
+
+def _unknown() -> refusals.Refused:
+    return refusals.invalid_grant("The refresh token is not one of this client.", "refresh_token_unknown")

@@ -1,0 +1,129 @@
+"""What the consent page of a system says: which client, as whom, and what its agent may do there for this person.
+
+It asks the same rule as the token that follows, so what is shown is what is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from django.utils.translation import gettext as _
+
+from audit import clock
+from entitlements import addresses
+from entitlements.catalog.models import Entitlement, System, Tool
+from entitlements.clients import callers
+from entitlements.clients.callers import Caller, Target
+from entitlements.clients.models import Client
+from entitlements.decisions import facts, own_connection, policy
+from entitlements.decisions.own_connection import READS
+from entitlements.decisions.snapshot import Call
+from entitlements.decisions.verdicts import Verdict
+from entitlements.edge.sign_in import code
+from entitlements.people.models import Person
+from entitlements.sessions.models import Session
+from entitlements.tokens import issue
+from entitlements.tokens.issue import NotIssued, RedeemedToken, SignIn, Subject, TokenRequest
+from entitlements.tokens.models import IssuedToken
+from entitlements.words import Flow
+
+SECONDS: Final = 60
+"""How long the code lives that an agreement makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What the person is asked. Without tools nothing can be agreed to: `refusal` says why, `request` what helps."""
+
+    client: Client
+    person: Person
+    system: System
+    agent: str
+    tools: list[Tool] = field(default_factory=list)
+    refusal: str = ""
+    request: str = ""
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the client's name is only its own word."""
+        return self.client.auth == Client.Auth.NONE
+
+    @property
+    def lasts(self) -> str:
+        """How long the client stays signed in, in a sentence."""
+        if self.is_claimed:
+            return _("The client stays signed in for 12 hours at most.")
+        return _("The client stays signed in for 30 days at most, and for 14 days without use.")
+
+
+def known_scopes(system: System, asked: Iterable[str]) -> list[str]:
+    """Return those of the scopes that are asked for which the system offers."""
+    offered = set(Entitlement.objects.filter(system=system, enabled=True).values_list("scope", flat=True))
+    return [scope for scope in asked if scope in offered]
+
+
+def client_at(client_id: str, system: System) -> tuple[Caller | None, Target | None]:
+    """Return the client that an identifier means at a system, as its token endpoint will find it (EMA-I-10)."""
+    target, caller, _ = own_connection.run(callers.find_at(READS, client_id, system.slug))
+    return caller, target
+
+
+def is_ended(client: Client, person: Person, auth_time: datetime) -> bool:
+    """Whether the session of this sign-in with the client's agent was ended: then a new sign-in is due."""
+    agent = client.agent.slug if client.agent else ""
+    digest = code.sign_in_digest(person.login, auth_time, agent)
+    latest = Session.objects.filter(client=client, sign_in_sha256=digest).order_by("-started_at").first()
+    return latest is not None and latest.ended_at is not None
+
+
+def ask(client: Client, person: Person, system: System, asked: Iterable[str]) -> Consent:
+    """Say what a client asks of a person at a system, with the scopes that it asks for; without any, all."""
+    agent = client.agent.name if client.agent else ""
+    caller, target = client_at(client.client_id, system)
+    if caller is None or target is None or caller.agent is None:
+        return Consent(client, person, system, agent)
+    verdict = _verdict(caller, target, person, frozenset(asked) or None)
+    if verdict.issue is None:
+        refusal, request = _refused(verdict, caller, system, agent)
+        return Consent(client, person, system, agent, refusal=refusal, request=request)
+    names = _tools(caller, person, system, frozenset(verdict.issue.scopes))
+    return Consent(
+        client, person, system, agent, list(Tool.objects.filter(system=system, name__in=names).order_by("name"))
+    )
+
+
+def _refused(verdict: Verdict, caller: Caller, system: System, agent: str) -> tuple[str, str]:
+    """Say why there is nothing to agree to, and where to request what is missing."""
+    denied = NotIssued(verdict, [])
+    if not denied.requestable:
+        return denied.message, ""
+    missing = _("%(agent)s has no access to %(system)s for you now.") % {"agent": agent, "system": system.name}
+    return missing, addresses.request_access(caller.agent or "", system.slug)
+
+
+def _verdict(caller: Caller, target: Target, person: Person, requested: frozenset[str] | None) -> Verdict:
+    now = clock.now()
+    token_request = TokenRequest(
+        Flow.AUTHORIZATION_CODE,
+        IssuedToken.Kind.ACCESS_TOKEN,
+        caller,
+        target,
+        Subject.of(person),
+        requested,
+        target.token_seconds,
+        sign_in=SignIn("", datetime.now(UTC)),
+        redeemed=RedeemedToken("", now.timestamp(), now.timestamp() + SECONDS, requested),
+    )
+    return own_connection.run(issue.decide(READS, token_request, None, now.timestamp()))
+
+
+def _tools(caller: Caller, person: Person, system: System, granted: frozenset[str]) -> set[str]:
+    known = facts.load(caller.agent or "", system.slug)
+    if known is None:
+        return set()
+    carried = {tool for tool, line in known.held.get((system.slug, person.login), ()) if line.scope in granted}
+    call = Call(caller.agent or "", caller.client_id, person.login, system.slug, "", {})
+    return {tool.name for tool in policy.visible_tools(call, known, clock.now().timestamp())} & carried

@@ -1,0 +1,19 @@
+"""What people and programs do with token families: each action declared once, for API and console."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from entitlements.access import visibility
+from entitlements.api.actions import Action, Subject
+from entitlements.token_families import families
+
+TOKEN_FAMILY = Subject(
+    visibility.token_families,
+    lambda family: [f"token_family:{family.pk}", f"agent:{family.agent.slug}"],
+    by_key=True,
+)
+
+REVOKE = Action(
+    "token-family-revoke", TOKEN_FAMILY, families.revoke, done=_("The sign-in has ended, and with it its tokens.")
+)

@@ -1,0 +1,67 @@
+"""Token families: list, look, revoke. A refresh token is never shown, nor what it is made of."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+
+from entitlements.api.fields import OutputSerializer
+from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
+from entitlements.token_families import actions
+from entitlements.token_families.models import TokenFamily
+
+
+class TokenFamilyFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    agent = filters.CharFilter(field_name="agent__slug")
+    person = filters.CharFilter(field_name="person__login")
+    client = filters.CharFilter(field_name="client__client_id")
+    system = filters.CharFilter(field_name="system__slug")
+    open = filters.BooleanFilter(field_name="ended_at", lookup_expr="isnull")
+
+    class Meta:
+        model = TokenFamily
+        fields: ClassVar[list[str]] = []
+
+
+class TokenFamilySerializer(OutputSerializer):
+    """A sign-in of a person at a client of one system, for as long as it is refreshed."""
+
+    id = serializers.UUIDField()
+    client = serializers.CharField(source="client.client_id")
+    agent = serializers.CharField(source="agent.slug")
+    person = serializers.CharField(source="person.login")
+    system = serializers.CharField(source="system.slug")
+    session = serializers.UUIDField(source="session_id")
+    scope = serializers.CharField()
+    auth_time = serializers.DateTimeField()
+    started_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+    end_reason = serializers.CharField()
+
+
+class _TokenFamilies(Resource):
+    shown = TokenFamilySerializer
+    subject = actions.TOKEN_FAMILY
+
+
+class TokenFamilies(_TokenFamilies, Listing):
+    """List sign-ins of people at clients by agent, person, client, system and whether they are open, newest first."""
+
+    filterset_class = TokenFamilyFilter
+    ordering = ("-started_at", "-id")
+
+
+class TokenFamilyDetail(_TokenFamilies, Detail):
+    """Show a sign-in of a person at a client."""
+
+
+class Revoke(_TokenFamilies, ActionEndpoint):
+    """End a sign-in of a person at a client: its refresh token, and every token that came of it."""
+
+    action = actions.REVOKE

@@ -1,0 +1,130 @@
+"""A person answers the one question of a sign-in: the page is accessible, and leads to the client that listens."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+
+from audit.context import SYSTEM
+from entitlements import addresses
+from entitlements.clients.models import Client
+from entitlements.grants import grants
+from entitlements.grants.models import Grant
+from tests import make
+from tests.browser.conftest import PASSWORD, Visitor
+from tests.browser.test_gallery import look_at
+from tests.entitlements.edge.sign_ins import CHALLENGE
+
+pytestmark = [pytest.mark.browser, pytest.mark.loopback]
+
+
+class _Listener(HTTPServer):
+    """A native client: it waits on whatever port it is given for what the browser brings."""
+
+    def __init__(self, host: str) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.brought: list[dict[str, list[str]]] = []
+        super().__init__((host, 0), _Callback)
+
+    def server_bind(self) -> None:
+        """Take the address without asking for its name."""
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+
+class _Callback(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """Note what is brought."""
+        server: Any = self.server
+        if self.path.startswith("/callback"):
+            server.brought.append(parse_qs(urlsplit(self.path).query))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>Done</title><p>You can close this window.")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def listeners() -> Iterator[dict[str, _Listener]]:
+    running = {"127.0.0.1": _Listener("127.0.0.1"), "[::1]": _Listener("::1")}
+    for each in running.values():
+        threading.Thread(target=each.serve_forever, daemon=True).start()
+    yield running
+    for each in running.values():
+        each.shutdown()
+        each.server_close()
+
+
+@pytest.fixture
+def grant(transactional_db: None) -> Grant:  # noqa: ARG001 - the server reads what is committed
+    alice = make.person("alice", password=PASSWORD)
+    alice.name = "Alice Adams"
+    alice.save()
+    system = make.system("crm")
+    system.name = "Customers"
+    system.save()
+    sentences = {"find_customer": "Finds a customer by name or number.", "send_letter": "Sends a letter to a customer."}
+    tools = [make.tool(system, name, sentence=sentence) for name, sentence in sentences.items()]
+    agent = make.agent("desk-bot")
+    agent.name = "Desk assistant"
+    agent.save()
+    client, _ = make.client(agent, "desk-client", auth=Client.Auth.NONE)
+    make.rewrite(client, name="Desk client", redirect_uris="http://127.0.0.1/callback http://[::1]/callback")
+    return make.grant(agent, make.entitlement(system, *tools, scope="crm:use"), people=[alice])
+
+
+def address(back: str) -> str:
+    asked = {
+        "response_type": "code",
+        "client_id": "desk-client",
+        "redirect_uri": back,
+        "state": "s1",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+    return f"/as/crm/authorize?{urlencode(asked)}"
+
+
+def test_a_person_reads_the_question_and_the_client_gets_the_answer(
+    visitor: Visitor, grant: Grant, listeners: dict[str, _Listener]
+) -> None:
+    assert grant.agent.slug == "desk-bot"
+    visitor.sign_in("alice")
+    for host, listener in listeners.items():
+        back = f"http://{host}:{listener.server_port}/callback"
+        wrong = look_at(visitor, "consent", address(back)) if host != "[::1]" else []
+        assert not wrong, "\n".join(wrong)
+        assert not visitor.wrong
+
+        visitor.go(address(back))
+        visitor.page.get_by_role("button", name="Allow").click()
+        visitor.page.wait_for_url(f"{back}?**")
+
+        (brought,) = listener.brought
+        assert (brought["state"], brought["iss"]) == (["s1"], [addresses.issuer("as/crm")])
+        assert brought["code"]
+
+
+def test_a_person_without_access_is_led_to_the_request(
+    visitor: Visitor, grant: Grant, listeners: dict[str, _Listener]
+) -> None:
+    grants.revoke(grant.pk, by=SYSTEM, reason="over")
+    visitor.sign_in("alice")
+    listener = listeners["127.0.0.1"]
+    back = f"http://127.0.0.1:{listener.server_port}/callback"
+    wrong = look_at(visitor, "consent-empty", address(back))
+    assert not wrong, "\n".join(wrong)
+    assert visitor.page.get_by_role("button", name="Allow").count() == 0
+    visitor.page.get_by_role("button", name="Back to the client").click()
+    visitor.page.wait_for_url(f"{back}?**")
+    assert listener.brought[0]["error"] == ["access_denied"]
