@@ -37,9 +37,9 @@ ISSUE: Final = {
     **dict.fromkeys(
         (
             *("agent", "authorizationcode", "change", "client", "clientalias", "entitlement", "entitlementtool"),
-            *("gatewaynode", "grant", "grantline", "grantsubject", "group", "guardrail", "identity", "issuedtoken"),
-            *("membership", "oauthaccesstoken", "oauthidtoken", "session", "signingkey", "system", "tokengrant"),
-            *("tool", "toolversion", "trustedissuer"),
+            *("gatewaynode", "grant", "grantline", "grantsubject", "guardrail", "identity", "issuedtoken"),
+            *("membership", "oauthaccesstoken", "session", "signingkey", "system", "tool", "toolversion"),
+            "trustedissuer",
         ),
         "SELECT",
     ),

@@ -66,6 +66,11 @@ def text(name: str) -> str:
     return value or row.default or ""
 
 
+def first_set(name: str, otherwise: str) -> str:
+    """Return the first of two variables if it has a value, else the name of the second."""
+    return name if text(name) else otherwise
+
+
 def flag(name: str) -> bool:
     """Return a yes or a no."""
     value = text(name).lower()
@@ -112,10 +117,11 @@ def secret(name: str, *, at_least: int = 0) -> Secret[str]:
     return Secret(value)
 
 
-def key(name: str) -> Secret[bytes]:
+def key(name: str, *, is_needed: bool = True) -> Secret[bytes]:
     """Return 32 bytes given in base64url, with or without padding; none where it may be left out and is."""
-    value = text(name).rstrip("=")
-    if not value and TABLE[name].default is not None:
+    is_given = any(os.environ.get(each) for each in (name, f"{name}_FILE"))
+    value = text(name).rstrip("=") if is_needed or is_given else ""
+    if not value and (not is_needed or TABLE[name].default is not None):
         return Secret(b"")
     key = b""
     if re.fullmatch(r"[A-Za-z0-9_-]+", value):  # Python's decoder would take characters of other alphabets too
@@ -124,6 +130,11 @@ def key(name: str) -> Secret[bytes]:
     if len(key) != KEY_BYTES:
         raise BadEnvironmentError(f"{name} must be {KEY_BYTES} bytes in base64url.")
     return Secret(key)
+
+
+def keys(name: str, *, is_needed: bool = True) -> tuple[Secret[bytes], Secret[bytes]]:
+    """Return a key and the one before it, which may both be read while the first replaces the second."""
+    return key(name, is_needed=is_needed), key(f"{name}_PREVIOUS")
 
 
 def _split(name: str, value: str, schemes: tuple[str, ...]) -> SplitResult:

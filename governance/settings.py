@@ -17,18 +17,18 @@ DEBUG = env.flag("DEBUG")
 DEMO = env.flag("DEMO")
 CONSOLE_URL = env.public_url("CONSOLE_URL", allow_http=DEMO)
 GATEWAY_URL = env.public_url("GATEWAY_URL", allow_http=DEMO)
-EDGE_URL = env.public_url("EDGE_URL" if env.text("EDGE_URL") else "CONSOLE_URL", allow_http=DEMO)
+EDGE_URL = env.public_url(env.first_set("EDGE_URL", "CONSOLE_URL"), allow_http=DEMO)
 RELAY_URL = env.text("RELAY_URL") or GATEWAY_URL
 env.for_this_machine_alone({"DEMO": DEMO, "DEBUG": DEBUG}, CONSOLE_URL, GATEWAY_URL)
 IS_HTTPS = CONSOLE_URL.startswith("https://")
 SECRET_KEY = env.secret("SECRET_KEY", at_least=50).reveal()
-KEY_ENCRYPTION_KEY = env.key("KEY_ENCRYPTION_KEY")
-KEY_ENCRYPTION_KEY_PREVIOUS = env.key("KEY_ENCRYPTION_KEY_PREVIOUS")
-ANCHOR_FILE = env.text("ANCHOR_FILE")
-SEAL_KEY_FILE = env.text("SEAL_KEY_FILE")
-ALIVE_FILE = env.text("ALIVE_FILE")
-TIME_STAMP_URL, TIME_STAMP_CA_FILE = env.time_stamps()
 NODE_ID, EDGE_ROLES = env.text("NODE_ID"), tuple(env.listed("EDGE_ROLES"))
+ISSUES_ALONE = EDGE_ROLES == ("issuer",)  # such a node has the issuers' database role and key, and needs no other
+SIGNING_KEY_ENCRYPTION_KEY, SIGNING_KEY_ENCRYPTION_KEY_PREVIOUS = env.keys("SIGNING_KEY_ENCRYPTION_KEY")
+_is_needed = not (ISSUES_ALONE and SIGNING_KEY_ENCRYPTION_KEY)
+KEY_ENCRYPTION_KEY, KEY_ENCRYPTION_KEY_PREVIOUS = env.keys("KEY_ENCRYPTION_KEY", is_needed=_is_needed)
+ANCHOR_FILE, SEAL_KEY_FILE, ALIVE_FILE = map(env.text, ("ANCHOR_FILE", "SEAL_KEY_FILE", "ALIVE_FILE"))
+TIME_STAMP_URL, TIME_STAMP_CA_FILE = env.time_stamps()
 PRIVATE_NETWORKS = env.networks("PRIVATE_NETWORKS")
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 # High-risk access is refused until the set-up page's first lines are green (governance/setup/readiness.py).
@@ -121,7 +121,8 @@ SERVING = {
     "ATOMIC_REQUESTS": False,
     "DISABLE_SERVER_SIDE_CURSORS": True,
 }
-DATABASES: dict[str, dict[str, Any]] = {"default": {**env.database("DATABASE_URL"), **SERVING}}
+OWN_ADDRESS = env.first_set("ISSUE_DATABASE_URL", "DATABASE_URL") if ISSUES_ALONE else "DATABASE_URL"
+DATABASES: dict[str, dict[str, Any]] = {"default": {**env.database(OWN_ADDRESS), **SERVING}}
 if env.text("MIGRATE_DATABASE_URL"):  # absent where the product serves: those processes must not hold the owner's key
     DATABASES["owner"] = env.database("MIGRATE_DATABASE_URL")
     # A migration that waits for a table keeps all others behind it waiting too: it gives up soon and is tried again,
@@ -129,13 +130,13 @@ if env.text("MIGRATE_DATABASE_URL"):  # absent where the product serves: those p
     DATABASES["owner"]["OPTIONS"].setdefault("options", "-c lock_timeout=300ms")
 
 # What the gateway's change feed uses alone: it listens for notifications, which need a connection of its own.
-FEED_DATABASE: dict[str, Any] = env.database("FEED_DATABASE_URL" if env.text("FEED_DATABASE_URL") else "DATABASE_URL")
-# Where the edge's issuers read and write: a role that may execute the functions that issue, and write nothing else.
-ISSUE_DATABASE = env.database("ISSUE_DATABASE_URL" if env.text("ISSUE_DATABASE_URL") else "DATABASE_URL")
+FEED_DATABASE: dict[str, Any] = env.database(env.first_set("FEED_DATABASE_URL", OWN_ADDRESS))
+# Where the edge's issuers write: a role that may execute the functions that issue, and write nothing else.
+ISSUE_DATABASE = env.database(env.first_set("ISSUE_DATABASE_URL", "DATABASE_URL"))
 SEAL_DATABASE_URL = env.secret("SEAL_DATABASE_URL")
 DATABASE_ROLES = {
     "owner": env.role("MIGRATE_DATABASE_URL", "mandate_owner"),
-    "app": env.role("DATABASE_URL", "mandate_app"),
+    "app": env.role(OWN_ADDRESS, "mandate_app"),
     "seal": env.role("SEAL_DATABASE_URL", "mandate_seal"),
     "issue": env.role("ISSUE_DATABASE_URL", "mandate_issue"),
 }

@@ -35,16 +35,36 @@ TABLE: Mapping[str, Variable] = {
             "",
             is_secret=True,
         ),
-        Variable("DATABASE_URL", "PostgreSQL as the role that serves: `postgresql://mandate_app:...`.", is_secret=True),
+        Variable(
+            "SIGNING_KEY_ENCRYPTION_KEY",
+            "Encrypts signing keys instead of `KEY_ENCRYPTION_KEY`, which an edge node with the role `issuer` alone "
+            "then does without. For every process but edge nodes with the role `gateway` alone.",
+            "",
+            is_secret=True,
+        ),
+        Variable(
+            "SIGNING_KEY_ENCRYPTION_KEY_PREVIOUS",
+            "What `KEY_ENCRYPTION_KEY_PREVIOUS` is to `KEY_ENCRYPTION_KEY`.",
+            "",
+            is_secret=True,
+        ),
+        Variable(
+            "DATABASE_URL",
+            "PostgreSQL as the role that serves: `postgresql://mandate_app:...`. An edge node with the role `issuer` "
+            "alone does not read it where it has ISSUE_DATABASE_URL.",
+            is_secret=True,
+        ),
         Variable(
             "FEED_DATABASE_URL",
-            "The same database and role without a pooler, for the gateway's change feed alone; else `DATABASE_URL`.",
+            "The same database and role without a pooler, for the edge's change feed alone; else the address by which "
+            "the node reads.",
             "",
             is_secret=True,
         ),
         Variable(
             "ISSUE_DATABASE_URL",
-            "The same database as the issuers' role, for the edge's issuers alone; else `DATABASE_URL`.",
+            "The same database as the issuers' role, for the edge's issuers alone; else `DATABASE_URL`. A node with "
+            "the role `issuer` alone also reads by it.",
             "",
             is_secret=True,
         ),

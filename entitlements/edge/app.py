@@ -51,21 +51,23 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        self._node = Node()
-        self._outside = OnNode(self._node)
-        await self._node.start()
-        self._outside.start()
+        node = self._node = Node()
+        outside = self._outside = OnNode(node) if ISSUER in self.roles else None
+        await node.start()
+        if outside is not None:
+            outside.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._outside.stop()
-        await self._node.stop()
+        if outside is not None:
+            await outside.stop()
+        await node.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, request: Request) -> None:
         node, outside = self._node, self._outside
-        if node is None or outside is None:
+        if node is None:
             await request.answer(Answer.of(HTTPStatus.SERVICE_UNAVAILABLE, {"ready": False, "missing": ["start"]}))
-        elif ISSUER in self.roles and issuer.serves(request.path):
+        elif outside is not None and issuer.serves(request.path):
             await _issue(outside, request)
         elif GATEWAY in self.roles or app.is_page(request.path):
             await app.serve(node, request)

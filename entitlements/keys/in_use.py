@@ -18,6 +18,7 @@ from entitlements import addresses
 from entitlements.decisions.reads import FeedSubject, Reads, Rows
 from entitlements.errors import DomainError
 from entitlements.secrets import seal
+from entitlements.secrets.seal import RootKey
 
 from . import jws, public_keys
 
@@ -81,7 +82,7 @@ async def jwks(reads: Reads, issuer_path: str) -> dict[str, Any]:
 def private(kid: str, sealed: bytes) -> jws.Key:
     """Decrypt a private key, once in the life of the process. Raises SealBroken."""
     if kid not in _private:
-        material = jwk.import_key(msgspec.json.decode(seal.unseal(sealed, place(kid))))
+        material = jwk.import_key(msgspec.json.decode(seal.unseal(sealed, place(kid), RootKey.SIGNING)))
         _keep(_private, kid, jws.Key(kid, jws.ES256, material))
     return _private[kid]
 

@@ -31,6 +31,7 @@ from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.keys.models import SigningKey
 from entitlements.secrets import seal
+from entitlements.secrets.seal import RootKey
 
 from . import in_use, jws
 from . import public_keys as public_keys_actions
@@ -101,7 +102,7 @@ def check_keys() -> None:
     """See that the key-encryption key opens our signing keys, by one of them. Raises SealBroken."""
     row = SigningKey.objects.filter(state=SigningKey.State.ACTIVE).first()
     if row is not None:
-        seal.unseal(bytes(row.sealed_private), in_use.place(row.kid))
+        seal.unseal(bytes(row.sealed_private), in_use.place(row.kid), RootKey.SIGNING)
 
 
 @transaction.atomic
@@ -173,10 +174,14 @@ def withdraw(kid: str, *, by: Principal, reason: str, since: datetime | None = N
 def reseal(most: int) -> int:
     """Seal up to `most` private keys again that lie under another key-encryption key; returns how many."""
     begins = Substr("sealed_private", 1, seal.BEGINNING, output_field=BinaryField())
-    others = SigningKey.objects.exclude(sealed_private=b"").annotate(begins=begins).exclude(begins=seal.beginning())
+    others = (
+        SigningKey.objects.exclude(sealed_private=b"")
+        .annotate(begins=begins)
+        .exclude(begins=seal.beginning(RootKey.SIGNING))
+    )
     rows = others.order_by("pk").select_for_update()[:most]
     for row in rows:
-        row.sealed_private = seal.reseal(bytes(row.sealed_private), in_use.place(row.kid))
+        row.sealed_private = seal.reseal(bytes(row.sealed_private), in_use.place(row.kid), RootKey.SIGNING)
         row.save(update_fields=["sealed_private"])
     return len(rows)
 
@@ -203,7 +208,9 @@ def _make(issuer_path: str, state: SigningKey.State, *, by: Principal) -> Signin
         issuer=issuer_path,
         algorithm=jws.ES256,
         public=private.as_dict(private=False),
-        sealed_private=seal.seal(msgspec.json.encode(private.as_dict(private=True)), in_use.place(kid)),
+        sealed_private=seal.seal(
+            msgspec.json.encode(private.as_dict(private=True)), in_use.place(kid), RootKey.SIGNING
+        ),
         state=state,
         created_at=now,
         activates_at=now if state == SigningKey.State.ACTIVE else now + LEAD,

@@ -15,6 +15,7 @@ from django.core import checks
 from django.db import Error, connection
 
 from entitlements import hooks
+from entitlements.secrets.seal import RootKey
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance import env
 
@@ -106,10 +107,11 @@ def secrets_are_secrets(app_configs: Sequence[AppConfig] | None, **_: object) ->
     """Refuse a key that is not random, and one secret for two purposes."""
     del app_configs
     errors: list[checks.CheckMessage] = []
-    key: bytes = settings.KEY_ENCRYPTION_KEY.reveal()
-    if len(set(key)) < FEWEST_BYTES:
-        message = "KEY_ENCRYPTION_KEY is not random: take 32 bytes of a random generator (scripts/install does)."
-        errors.append(checks.Error(message, id="mandate.E009"))
+    for name in RootKey:
+        key: bytes = getattr(settings, name).reveal()
+        if key and len(set(key)) < FEWEST_BYTES:
+            message = f"{name} is not random: take 32 bytes of a random generator (scripts/install does)."
+            errors.append(checks.Error(message, id="mandate.E009"))
     kept: dict[str, str] = {}
     for name, secret in _secrets().items():
         if secret and secret in kept:
@@ -128,7 +130,10 @@ def _secrets() -> dict[str, str]:
     }
     return {
         "SECRET_KEY": settings.SECRET_KEY,
-        "KEY_ENCRYPTION_KEY": base64.urlsafe_b64encode(settings.KEY_ENCRYPTION_KEY.reveal()).decode().rstrip("="),
+        **{
+            str(name): base64.urlsafe_b64encode(getattr(settings, name).reveal()).decode().rstrip("=")
+            for name in RootKey
+        },
         "METRICS_TOKEN": settings.METRICS_TOKEN.reveal(),
         "the password of REDIS_URL": urlsplit(settings.REDIS_URL.reveal()).password or "",
         **databases,

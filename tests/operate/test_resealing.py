@@ -94,6 +94,17 @@ def test_both_keys_are_read_until_everything_lies_under_the_new_one(sealed: dict
         personal_data.openings(sealed["event"])
 
 
+def test_signing_keys_go_under_a_key_of_their_own_and_back(sealed: dict[str, Any], settings: Any) -> None:  # noqa: ANN401
+    alone = env.Secret(os.urandom(32))
+    for now, before in ((alone, NONE), (NONE, alone)):
+        settings.SIGNING_KEY_ENCRYPTION_KEY, settings.SIGNING_KEY_ENCRYPTION_KEY_PREVIOUS = now, before
+        opens(sealed)
+        moved = {what for count, what in re.findall(r"(\d+) (.*) sealed anew", reseal()) if count != "0"}
+        assert moved == {"signing keys"}
+        settings.SIGNING_KEY_ENCRYPTION_KEY_PREVIOUS = NONE
+        opens(sealed)
+
+
 def test_one_event_says_it_and_a_second_run_finds_nothing(sealed: dict[str, Any], settings: Any) -> None:  # noqa: ANN401
     del sealed
     replace(settings)

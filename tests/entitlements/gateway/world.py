@@ -81,12 +81,16 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def gateway(name: str = "node-1", *, more: tuple[str, ...] = (), **environment: str) -> Iterator[Gateway]:
-    """Run one node until the block ends, as production runs it."""
+def gateway(
+    name: str = "node-1", *, more: tuple[str, ...] = (), only: Mapping[str, str] | None = None, **environment: str
+) -> Iterator[Gateway]:
+    """Run one node until the block ends, as production runs it; with `only`, in an environment of nothing else."""
     port = free_port()
     command = ["-m", "governance.edge", "--port", str(port), "--log-level", "warning", "--stop-seconds", "2", *more]
     child = subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, env={**os.environ, "NODE_ID": name, "DEMO": "1", **environment}
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**(only or {**os.environ, "DEMO": "1"}), "NODE_ID": name, **environment},
     )
     base = f"http://127.0.0.1:{port}"
     try:
