@@ -122,11 +122,16 @@ def test_each_role_of_the_database_and_each_key_has_its_holders(case: str) -> No
     assert holders["migrate_database_url"] == {"migrate"}
     assert holders["seal_database_url"] == holders["seal_key"] == {"sealer"}
     assert holders["issue_database_url"] == {"issuer"}
+    assert holders["database_url"] == holders["key_encryption_key"] == set(held) - {"issuer"}
+    assert holders["signing_key_encryption_key"] == {"web", "issuer", "worker"}
     assert holders["metrics_token"] == SERVING
-    assert holders.get("feed_database_url") == ({"issuer", "gateway"} if case in ("pooler", "everything") else None)
+    feeds = {"issuer", "gateway", "sealer"} if case in ("pooler", "everything") else None
+    assert holders.get("feed_database_url") == feeds
     assert holders.get("oidc_client_secret") == ({"web"} if case == "everything" else None)
     assert holders.get("mail_url") == ({"web", "worker"} if case == "everything" else None)
-    assert ("key_encryption_key_previous" in holders) is (case in ("external-secrets", "everything"))
+    for key in ("key_encryption_key", "signing_key_encryption_key"):
+        is_replaced = case in ("external-secrets", "everything")
+        assert holders.get(f"{key}_previous") == (holders[key] if is_replaced else None)
     if case == "external-secrets":
         names = {name for pod in pods(case).values() for name in helm.secrets(pod)}
         assert names == {"vault-mandate", "vault-mandate-issuer", "vault-mandate-sealer", "vault-mandate-migrate"}

@@ -31,21 +31,30 @@ labels:
 {{- end -}}
 {{- end }}
 
-{{/* Which values of which existing Secret each workload holds: {workload: {secret: [key]}}. */}}
+{{/* Which values of which existing Secret each workload holds: {workload: {secret: [key]}}. An issuer reads and writes by
+     a role of the database of its own, and opens signing keys alone; a gateway opens all but them. */}}
 {{- define "mandate.secrets" -}}
-{{- $any := list "secret_key" "key_encryption_key" "database_url" "redis_url" -}}
-{{- if .Values.replacesKey }}{{ $any = append $any "key_encryption_key_previous" }}{{ end -}}
+{{- $any := list "secret_key" "redis_url" -}}
+{{- $key := list "key_encryption_key" -}}
+{{- $signing := list "signing_key_encryption_key" -}}
+{{- if .Values.replacesKey }}
+{{- $key = append $key "key_encryption_key_previous" }}
+{{- $signing = append $signing "signing_key_encryption_key_previous" }}
+{{- end }}
+{{- $all := concat $any $key (list "database_url") -}}
 {{- $feed := ternary (list "feed_database_url") list .Values.pooler -}}
 {{- $mail := ternary (list "mail_url") list (hasKey .Values.config "MAIL_FROM") -}}
 {{- $oidc := ternary (list "oidc_client_secret") list (hasKey .Values.config "OIDC_ISSUER") -}}
 {{- $metrics := list "metrics_token" -}}
-web: { shared: {{ concat $any $metrics $oidc $mail | toJson }} }
-issuer: { shared: {{ concat $any $metrics $feed | toJson }}, issuer: [issue_database_url] }
-gateway: { shared: {{ concat $any $metrics $feed | toJson }} }
-worker: { shared: {{ concat $any $mail | toJson }} }
-beat: { shared: {{ $any | toJson }} }
-sealer: { shared: {{ $any | toJson }}, sealer: [seal_database_url, seal_key] }
-migrate: { shared: {{ $any | toJson }}, migrate: [migrate_database_url] }
+web: { shared: {{ concat $all $metrics $oidc $mail | toJson }}, issuer: {{ toJson $signing }} }
+issuer:
+  shared: {{ concat $any $metrics | toJson }}
+  issuer: {{ concat $signing (list "issue_database_url") $feed | toJson }}
+gateway: { shared: {{ concat $all $metrics $feed | toJson }} }
+worker: { shared: {{ concat $all $mail | toJson }}, issuer: {{ toJson $signing }} }
+beat: { shared: {{ $all | toJson }} }
+sealer: { shared: {{ concat $all $feed | toJson }}, sealer: [seal_database_url, seal_key] }
+migrate: { shared: {{ $all | toJson }}, migrate: [migrate_database_url] }
 {{- end }}
 
 {{/* The host of consoleUrl or gatewayUrl, which must differ. Takes root, url. */}}
