@@ -89,9 +89,9 @@ def of_kind(case: str, kind: str) -> dict[str, Object]:
     return {each["metadata"]["name"].removeprefix("mandate-"): each for each in found}
 
 
-def pods(case: str) -> dict[str, Object]:
+def pods(case: str, *more: str) -> dict[str, Object]:
     """Return the pod of each workload: its `metadata` and its `spec`."""
-    found = [each for each in rendered(case) if each["kind"] in WORKLOADS]
+    found = [each for each in rendered(case, *more) if each["kind"] in WORKLOADS]
     return {each["metadata"]["name"].removeprefix("mandate-"): each["spec"]["template"] for each in found}
 
 
