@@ -4,6 +4,7 @@ import logging
 import signal
 import threading
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from audit import alive, chain
-from audit.seals import anchors, seal_key, seals
+from audit.seals import anchors, seal_key, seals, standby
 
 RECONNECT_AFTER = 1.0
 
@@ -49,7 +50,8 @@ class Command(BaseCommand):
         while not stop.is_set():
             try:
                 with _connect() as connection:
-                    sealer = seals.begin(connection, origin, key, to, restored_as=restored_as, wait=stop.wait_or_exit)
+                    wait = partial(stop.wait_or_exit, standby.Standby(connection, key, to))
+                    sealer = seals.begin(connection, origin, key, to, restored_as=restored_as, wait=wait)
                     seal_key.export(key_file, sealer.origin, key)
                     restored_as = ""
                     if once:
@@ -79,8 +81,9 @@ class _Stop(threading.Event):
         alive.touch()
         return super().is_set()
 
-    def wait_or_exit(self, seconds: float) -> None:
-        """Wait while another sealer holds the lock, and end the process when it shall stop."""
+    def wait_or_exit(self, waiting: standby.Standby, seconds: float) -> None:
+        """Wait while another sealer holds the lock, and end the process when it shall stop. Raises RecordDamaged."""
+        waiting.follow()
         if self.is_set() or self.wait(seconds):
             raise SystemExit(0)
 
