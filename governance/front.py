@@ -57,6 +57,8 @@ LARGEST: Final = 10 * 1024 * 1024
 MOST_OF_STRANGERS: Final = 64 * 1024 * 1024
 """Bytes of bodies that are kept for strangers at once."""
 
+ALIVE: Final = b"/healthz"
+"""Where a supervisor asks whether the process lives: answered at once, for any host, without thread or database."""
 WHOLE: Final = 256 * 1024
 """An answer up to this size is sent in one piece; its thread is free before the client has read it."""
 SEND_SECONDS: Final = 60.0
@@ -126,6 +128,8 @@ class Front:
         """Serve one connection's scope."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
+        elif scope["type"] == "http" and scope["raw_path"] == ALIVE:
+            await _send(send, _LIVES if scope["method"] in ("GET", "HEAD") else _ONLY_READ)
         elif scope["type"] == "http":
             with contextlib.suppress(Gone):
                 await self._serve(_environ(scope), receive, send)
@@ -376,3 +380,14 @@ def _digest(credential: str) -> bytes:
 
 _DIGITS: Final = 15
 _FAILED: Final = Whole(HTTPStatus.INTERNAL_SERVER_ERROR, [(b"content-length", b"0")], b"")
+_LIVES: Final = Whole(
+    HTTPStatus.OK,
+    [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"3"),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ],
+    b"ok\n",
+)
+_ONLY_READ: Final = Whole(HTTPStatus.METHOD_NOT_ALLOWED, [(b"allow", b"GET, HEAD"), (b"content-length", b"0")], b"")

@@ -11,7 +11,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("entitlements.api.urls")),
     path("", include("governance.api.urls")),
     path("scim/v2/", include("governance.scim.urls")),
-    path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
     path("admin/", admin.site.urls),

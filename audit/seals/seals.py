@@ -186,7 +186,7 @@ def begin(
             continue
         _tell(connection, anchor, last)
         if last and last.startswith(f"{origin}\n"):
-            _check_follows(connection, chain.open_note(last, origin, key.public_key()), frontier, str(anchor))
+            check_anchor(connection, chain.open_note(last, origin, key.public_key()), frontier.size, str(anchor))
     sealer = Sealer(connection, lock, origin, key, to, frontier, note)
     sealer.publish()
     return sealer
@@ -222,12 +222,11 @@ def _head(connection: psycopg.Connection[Any], key: Ed25519PrivateKey) -> tuple[
     return frontier, note
 
 
-def _check_follows(
-    connection: psycopg.Connection[Any], anchored: chain.Checkpoint, frontier: chain.Frontier, anchor: str
-) -> None:
+def check_anchor(connection: psycopg.Connection[Any], anchored: chain.Checkpoint, size: int, anchor: str) -> None:
+    """Check that a log of `size` events goes on from what an anchor has seen. Raises RecordDamaged."""
     row = connection.execute("SELECT root FROM checkpoints WHERE size = %s", [anchored.size]).fetchone()
-    if anchored.size > frontier.size:
-        message = f"{anchor} has seen {anchored.size} events, the database holds {frontier.size}: a restored backup?"
+    if anchored.size > size:
+        message = f"{anchor} has seen {anchored.size} events, the database holds {size}: a restored backup?"
         raise RecordDamaged(message)
     if anchored.size and (row is None or bytes(row[0]) != anchored.root):
         message = f"{anchor} and the database disagree about the first {anchored.size} events"

@@ -54,7 +54,9 @@ def read(token: str, issuer_path: str) -> Presented | None:
     body, mac = raw[: _BODY.size], raw[_BODY.size :]
     if len(mac) != _MAC or _written(raw) != token:  # written in one way alone
         return None
-    if not any(hmac.compare_digest(mac, _mac(key, body, issuer_path)) for key in seal.keys_for(_PURPOSE, seal.RootKey.SIGNING)):
+    if not any(
+        hmac.compare_digest(mac, _mac(key, body, issuer_path)) for key in seal.keys_for(_PURPOSE, seal.RootKey.SIGNING)
+    ):
         return None
     family, generation = _BODY.unpack(body)
     return Presented(UUID(bytes=family), generation)

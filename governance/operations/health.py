@@ -1,4 +1,4 @@
-"""Whether the web process lives, and whether it can serve: for load balancers and supervisors, without sign-in."""
+"""Whether the web process can serve: for load balancers, without sign-in. `governance/front.py` says that it lives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from governance.database import sql_files, squashes
 MEASURE_EVERY: Final = 30.0
 MEASURE_AGAIN: Final = 1.0
 """Seconds between two measurements of the clock, while it is right and while it is not."""
-INSIDE: Final = frozenset({"/healthz", "/readyz"})
+READY: Final = "/readyz"
 CLOCK: Final = "This machine's clock is more than a second from the database's. Nothing was changed; set the clock."
 
 _seen: set[str] = set()
@@ -53,18 +53,10 @@ class ClockMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer 503 while this machine's clock is over a second from the database's, or the difference is unknown."""
-        if request.path in INSIDE or knows_the_time():
+        if request.path == READY or knows_the_time():
             return self.get_response(request)
         body = {"error": "temporarily_unavailable", "code": clock.ClockUnknown.code, "detail": CLOCK}
         return JsonResponse(body, status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": "5"})
-
-
-@login_not_required
-@require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer as long as the process does."""
-    del request
-    return HttpResponse("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
 
 
 @login_not_required

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Final
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
@@ -15,6 +16,9 @@ from audit.refusals import refusals
 from entitlements.api import problems
 from entitlements.errors import DomainError
 from governance.operations import health
+
+INSIDE: Final = frozenset({health.READY, "/metrics"})
+"""Pages for the inside, which are asked for by any address of the process."""
 
 
 class UnknownHost(DomainError):
@@ -30,10 +34,16 @@ class KnownHostMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer 400 to a request that names a host that is not ours, and count the stranger."""
+        """Answer 400 to a request that names a host that is not ours, and count the stranger.
+
+        A kubelet and Prometheus name the address of a pod. Nothing in their pages depends on the host.
+        """
         try:
             request.get_host()
         except DisallowedHost:
+            if request.path in INSIDE:
+                request.META["HTTP_HOST"] = settings.ALLOWED_HOSTS[0]
+                return self.get_response(request)
             return _refused(UnknownHost(), str(request.META.get("REMOTE_ADDR", "")))
         return self.get_response(request)
 

@@ -167,7 +167,7 @@ def kinds_of_answer(world: addresses.World) -> dict[str, Any]:
         "api page": Client().get("/api/v1/docs"),
         "consent": ana.get("/idp/authorize"),
         "metadata": Client().get("/.well-known/oauth-authorization-server/idp"),
-        "health": Client().get("/healthz"),
+        "health": Client().get("/readyz"),
     }
 
 

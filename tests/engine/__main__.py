@@ -1,7 +1,8 @@
-"""`make engine`: the compose file in a real container engine, as root and as an ordinary user.
+"""`make engine`: the compose file in a real container engine, as root and as an ordinary user; then the chart's pods.
 
 Builds the image, brings everything up, walks the first fifteen minutes in a browser, kills each container, takes all
-down and up, backs up and restores, doubles what can be doubled, and upgrades under load. Prints each step with its
+down and up, backs up and restores, doubles what can be doubled, and upgrades under load. Then starts every workload of
+the Helm chart from the same image (`chart.py`; alone with ARGS=--chart). Prints each step with its
 time; exits 1 at the first that fails. Wants root, Docker 25 or later with Compose, Chromium, and
 mmdebstrap where the public images are out of reach.
 """
@@ -28,7 +29,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser import company_idp
 from tests.conftest import BROWSERS
-from tests.engine import bases
+from tests.engine import bases, chart
 from tests.engine.deployment import (
     COMPANY,
     COMPANY_ADDRESS,
@@ -66,6 +67,7 @@ def main() -> int:
     """Run for each user that was asked for."""
     parser = argparse.ArgumentParser(prog="make engine", description=__doc__)
     parser.add_argument("--uid", type=int, action="append", help="only as this user (default: 0 and 1500)")
+    parser.add_argument("--chart", action="store_true", help="the workloads of the chart alone")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mandate-engine-", dir="/var/tmp")))
@@ -79,8 +81,9 @@ def main() -> int:
         images = bases.provide()
         print(f"on {', '.join(images.values())}", flush=True)
         try:
-            for uid in options.uid or (0, ORDINARY):
+            for uid in () if options.chart else options.uid or (0, ORDINARY):
                 _run(folder, uid, images)
+            _run_chart(folder, images)
         except (Failed, AssertionError) as problem:
             print(f"FAILED: {problem}", file=sys.stderr)
             return 1
@@ -120,6 +123,19 @@ def _run(folder: Path, uid: int, images: dict[str, str]) -> None:
         step("back up and restore", lambda: _restored(made))
         step("two replicas of web, gateway and worker", lambda: _doubled(made))
         step(f"upgrade under {A_SECOND} requests a second", lambda: _upgraded(made, home))
+
+
+def _run_chart(folder: Path, images: dict[str, str]) -> None:
+    print("The workloads of the chart:", flush=True)
+    home = folder / "chart"
+    home.mkdir()
+    machine = {"machine": Path("/etc/ssl/certs/ca-certificates.crt")}
+    made = Deployment(home, 0, images, machine)
+    step("clone and install", made.install)
+    step("docker compose build", lambda: made.compose("build --quiet web"))
+    with chart.pods(made) as found:
+        for what, do in chart.run(found):
+            step(what, do)
 
 
 def _up(made: Deployment) -> str:

@@ -70,6 +70,16 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("HEAD", 200), ("POST", 405)])
+def test_a_process_says_that_it_lives_without_a_thread_for_any_host(method: str, status: int) -> None:
+    def unasked(environ: Environ, start_response: object) -> list[bytes]:
+        raise AssertionError(environ, start_response)
+
+    visit = Visit(host="10.244.1.7:8000")
+    visit.scope |= {"raw_path": front.ALIVE, "method": method}
+    assert run(visit.through(entry(unasked)))[0] == status
+
+
 def test_the_application_sees_the_request_as_it_was_sent() -> None:
     visit = Visit(b"one ", b"two", x_one="1", cookie="a=1")
     visit.scope["raw_path"] = b"/caf%C3%A9/%FF"

@@ -6,6 +6,7 @@ import signal
 import threading
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from audit import alive, chain, database, replication
-from audit.seals import anchors, seal_key, seals
+from audit.seals import anchors, seal_key, seals, standby
 
 RECONNECT_AFTER = 1.0
 
@@ -57,7 +58,7 @@ class Command(BaseCommand):
         while not stop.is_set():
             try:
                 with _connect(database.address(settings.SEAL_DATABASE)) as connection, _lock(connection) as lock:
-                    wait = stop.wait_or_exit
+                    wait = partial(stop.wait_or_exit, standby.Standby(connection, key, to))
                     sealer = seals.begin(connection, origin, key, to, lock=lock, restored_as=restored_as, wait=wait)
                     seal_key.export(key_file, sealer.origin, key)
                     restored_as = ""
@@ -88,8 +89,9 @@ class _Stop(threading.Event):
         alive.touch()
         return super().is_set()
 
-    def wait_or_exit(self, seconds: float) -> None:
-        """Wait while another sealer holds the lock, and end the process when it shall stop."""
+    def wait_or_exit(self, waiting: standby.Standby, seconds: float) -> None:
+        """Wait while another sealer holds the lock, and end the process when it shall stop. Raises RecordDamaged."""
+        waiting.follow()
         if self.is_set() or self.wait(seconds):
             raise SystemExit(0)
 
