@@ -47,6 +47,7 @@ KINDS: Final = {
     "grant": _TargetKind(visibility.grants, "pk", _stop("grant-revoke"), is_uuid=True),
     "session": _TargetKind(visibility.sessions, "pk", _stop("session-end"), is_uuid=True),
     "token": _TargetKind(visibility.tokens, "pk", _stop("token-revoke"), is_uuid=True),
+    "token_family": _TargetKind(visibility.token_families, "pk", _stop("token-family-revoke"), is_uuid=True),
     "tool": _TargetKind(visibility.tools, "name", _stop("tool-disable")),
     "system": _TargetKind(visibility.systems, "slug", _stop("system-disable")),
     "client": _TargetKind(visibility.clients, "client_id", _stop("client-disable")),

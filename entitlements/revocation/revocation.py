@@ -38,6 +38,7 @@ from entitlements.people.models import Person
 from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
+from entitlements.token_families import families
 from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 
@@ -173,6 +174,10 @@ def _token(key: str, by: Principal, reason: str) -> None:
     tokens.revoke(_uuid(key), by=by, reason=reason)
 
 
+def _token_family(key: str, by: Principal, reason: str) -> None:
+    families.revoke(_uuid(key), by=by, reason=reason)
+
+
 def _agent(key: str, by: Principal, reason: str) -> None:
     agents.suspend(_get(Agent, slug=key), by=by, reason=reason)
 
@@ -202,6 +207,7 @@ VERBS: Final[dict[str, Callable[[str, Principal, str], None]]] = {
     "grant": _grant,
     "session": _session,
     "token": _token,
+    "token_family": _token_family,
     "tool": _tool,
     "system": _system,
     "client": _client,
@@ -265,7 +271,7 @@ def residual(target: Target) -> list[dict[str, Any]]:
 
 def _touched(target: Target) -> Q:
     """Select the tokens that the target's stop concerns."""
-    by_uuid = {"grant": "draws_on__grant_id", "session": "session_id", "token": "pk"}
+    by_uuid = {"grant": "draws_on__grant_id", "session": "session_id", "token": "pk", "token_family": "family"}
     if target.type in by_uuid:
         return Q(**{by_uuid[target.type]: _uuid(target.id)})
     system, _, tool = target.id.partition("/")

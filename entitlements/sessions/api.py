@@ -73,6 +73,7 @@ class TokenFilter(filters.FilterSet):
     system = filters.CharFilter(field_name="system__slug")
     client = filters.CharFilter(field_name="client__client_id")
     session = filters.UUIDFilter(field_name="session")
+    family = filters.UUIDFilter(field_name="family")
     kind = filters.ChoiceFilter(choices=IssuedToken.Kind.choices)
     revoked = filters.BooleanFilter(field_name="revoked_at", lookup_expr="isnull", exclude=True)
 
@@ -93,6 +94,7 @@ class TokenSerializer(OutputSerializer):
     session = serializers.UUIDField(source="session_id", allow_null=True)
     scope = serializers.CharField()
     parent = serializers.UUIDField(allow_null=True)  # type: ignore[assignment]  # a field, whatever the base calls so
+    family = serializers.UUIDField(allow_null=True)
     issued_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     revoked_at = serializers.DateTimeField(allow_null=True)

@@ -70,6 +70,10 @@ SELECT t.jti || ' was issued after ' || e.action || ' of ' || link FROM entitlem
   JOIN events e ON e.links @> ARRAY[link] AND e.action = stop
  WHERE t.issued_at >= %(since)s AND x.status = 'disabled' AND t.issued_at > e.at + %(skew)s
    AND e.at = (SELECT max(l.at) FROM events l WHERE l.links @> ARRAY[link] AND l.action = stop)
+UNION ALL
+SELECT t.jti || ' was issued to a sign-in that had ended: ' || f.id FROM entitlements_issuedtoken t
+  JOIN entitlements_tokenfamily f ON f.id = t.family
+ WHERE t.issued_at >= %(since)s AND t.issued_at > f.ended_at + %(skew)s
 """
 
 TOKENS_STAND_ON_GRANTS: Final = """

@@ -10,7 +10,9 @@ from django.db import connections
 
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements.token_families import families
+from entitlements.revocation import revocation
+from entitlements.revocation.models import Revocation
+from entitlements.revocation.revocation import Target
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
 from tests import shared
@@ -61,7 +63,7 @@ def test_nothing_is_issued_to_a_family_after_it_was_revoked() -> None:
 
         def revoke(family: TokenFamily = family, start: threading.Barrier = start) -> None:
             start.wait()
-            families.revoke(family.pk, by=SYSTEM, reason="race")
+            revocation.revoke(Target("token_family", str(family.pk)), by=SYSTEM, reason="race")
             connections.close_all()
 
         with ThreadPoolExecutor(3) as lanes:
@@ -69,3 +71,5 @@ def test_nothing_is_issued_to_a_family_after_it_was_revoked() -> None:
             lanes.submit(revoke).result()
             assert {each.result() for each in refreshing} <= {200, 400}
         assert not IssuedToken.objects.filter(family=family.pk, revoked_at=None).exists()
+        receipt = Revocation.objects.get(target_id=str(family.pk))
+        assert receipt.covered["access_tokens"] == IssuedToken.objects.filter(family=family.pk).count()

@@ -11,9 +11,11 @@ from django.conf import settings
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.catalog.models import System, Tool
+from entitlements.clients import clients
 from entitlements.clients.models import AuthorizationCode, Client
 from entitlements.grants import grants
 from entitlements.keys import signing
+from entitlements.people import people
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
@@ -311,3 +313,16 @@ def test_a_system_that_looks_at_scopes_alone_gets_no_scope_of_high_risk_from_a_p
     Tool.objects.filter(system=world.system).update(risk="medium")
     assert sign_ins.refresh(world, token).status == 200
     assert desk.pk
+
+
+@pytest.mark.parametrize("who", ["person", "client"])
+def test_a_code_from_before_a_stop_stays_dead_when_the_stop_is_over(world: World, desk: Client, who: str) -> None:
+    code = agree(world)["code"]
+    if who == "person":
+        people.disable(world.alice, by=SYSTEM, reason="left")
+        people.enable(world.alice, by=SYSTEM, reason="back")
+    else:
+        clients.disable(desk, by=SYSTEM, reason="leaked")
+        clients.enable(desk, by=world.agent.sponsor.principal, reason="looked at")
+    assert redeem(world, code).error == (400, "invalid_grant", "token_revoked")
+    assert not TokenFamily.objects.exists()
