@@ -17,7 +17,8 @@ import psycopg_pool
 from django.conf import settings
 from psycopg import conninfo
 
-from audit import batch, clock, database
+from audit import batch, clock
+from audit.database import libpq
 from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
@@ -51,8 +52,8 @@ class Node:
     """Everything that requests share. `start` and `stop` belong to the life of the server."""
 
     def __init__(self) -> None:
-        address = database.address(settings.DATABASES["default"])
-        feed_address = database.address(settings.FEED_DATABASE)
+        address = libpq.address(settings.DATABASES["default"])
+        feed_address = libpq.address(settings.FEED_DATABASE)
         self.name = settings.NODE_ID or f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(3)}"
         self.pool: psycopg_pool.AsyncConnectionPool[Any] = psycopg_pool.AsyncConnectionPool(
             conninfo.make_conninfo(
