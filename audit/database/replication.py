@@ -100,7 +100,7 @@ def of(row: tuple[Any, ...] | None) -> State:
 def problems(*databases: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with the databases of these entries of the settings, as each entry's role sees it.
 
-    A server that does not answer says nothing: `mandate_database_synchronous` and the node's log tell later.
+    A server that does not answer says nothing: `mandate_database_synchronous` tells later.
     """
     found: list[Problem] = []
     for address in dict.fromkeys(map(libpq.address, databases)):

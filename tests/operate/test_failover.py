@@ -48,6 +48,7 @@ pytestmark = [
     pytest.mark.loopback,
     pytest.mark.slow,
     pytest.mark.fault,
+    pytest.mark.timeout(480),
     pytest.mark.skipif(
         None in (PATRONI, ETCD, PROGRAM),
         reason="there is no Patroni, etcd or PgBouncer: apt-get install patroni python3-etcd etcd-server pgbouncer",
