@@ -70,7 +70,11 @@ class Host:
     async def _keep(self, name: str) -> None:
         """Run one worker, and another in its place whenever it ends."""
         while not self._is_stopping.is_set():
-            status = await self._run_one(name)
+            try:
+                status = await self._run_one(name)
+            except OSError:  # no memory, or no process, for another one now
+                logger.exception("worker_not_started", extra={"node": name})
+                status = 1
             if self._is_stopping.is_set():
                 return
             if name not in self._started:
@@ -84,10 +88,12 @@ class Host:
     async def _run_one(self, name: str) -> int:
         """Run one process to its end; returns its status, negative for a signal."""
         ours, theirs = socket.socketpair()
-        with theirs:
+        with contextlib.ExitStack() as stack, theirs:
+            stack.enter_context(ours)
             link = theirs.fileno()
             command = ["-m", "governance.edge", *self._arguments, "--worker", name, "--link", str(link)]
             process = await asyncio.create_subprocess_exec(sys.executable, *command, pass_fds=[link])
+            stack.pop_all()  # from here on the feed closes it
         self._running[name] = process
         if self._is_stopping.is_set():
             process.terminate()
@@ -109,7 +115,8 @@ class Host:
             await asyncio.sleep(LOOK_SECONDS)
             for name in self._feed.silent():
                 logger.error("worker_hangs", extra={"node": name})
-                self._running[name].kill()
+                with contextlib.suppress(ProcessLookupError):
+                    self._running[name].kill()
 
     async def _stop(self) -> None:
         """Let every worker finish its calls; kill what does not end."""

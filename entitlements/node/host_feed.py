@@ -101,7 +101,7 @@ class Worker:
 
     def stop(self) -> None:
         """Expect nothing more of it."""
-        self.has_stopped, self.applied = True, None
+        self.has_stopped, self.applied, self._handed = True, None, None
 
 
 class HostFeed(Feed):

@@ -7,9 +7,9 @@ import json
 import subprocess
 import sys
 
-from tests.benchmarks import gateway, issue, lists, measure, processes, reviews, revoke, stage, tokens
+from tests.benchmarks import gateway, issue, lists, measure, processes, reviews, revoke, stage, tokens, workers
 
-BENCHES = ("decision", "gateway", "tokens", "revoke", "lists", "reviews")
+BENCHES = ("decision", "gateway", "tokens", "revoke", "lists", "reviews", "workers")
 FLEET = 100_000
 CEDAR, PLAIN = "cedarpy", "policy, plain grant"
 
@@ -66,6 +66,8 @@ def main() -> None:
                 lists.run(ready, int(FLEET * scale) or 40, rounds=4 * rounds, every=1 if scale else 12)
             if "tokens" in chosen:
                 tokens.run(ready, made, count=int(400 * scale) or 3, rounds=rounds)
+            if "workers" in chosen:
+                workers.run(ready, made, count=int(2_000 * scale) or 3, rounds=rounds)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ def test_each_bench_still_runs_and_prints_its_table() -> None:
         "16 clients",
         "Lists, slowest first",
         "Expiry and sealing",
+        "with one worker and with two",
         "Staging a review",
         "Answering and closing",
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import psycopg
@@ -23,8 +25,9 @@ from entitlements.revocation import revocation
 from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
 from scripts.devservers import free_port
-from tests import databases
+from tests import databases, envoy
 from tests.conformance import servers
+from tests.conformance.test_two_nodes import session
 from tests.entitlements.gateway import scripted, world
 from tests.entitlements.gateway.world import Gateway, World
 
@@ -108,10 +111,11 @@ def named(rows: list[dict[str, object]]) -> list[str]:
     return sorted(str(each["node"]) for each in rows if str(each["node"]).startswith("host/"))
 
 
+@pytest.mark.timeout(150)
 def test_a_worker_that_cannot_start_ends_the_whole_with_its_sentence() -> None:
     command = [sys.executable, "-m", "governance.edge", "--workers", "2", "--port", str(free_port())]
     environment = {**os.environ, "EDGE_ROLES": "issuer,something", "DEMO": "1"}
-    ended = subprocess.run(command, cwd=world.ROOT, env=environment, capture_output=True, timeout=60, check=False)
+    ended = subprocess.run(command, cwd=world.ROOT, env=environment, capture_output=True, timeout=120, check=False)
     assert ended.returncode not in {0, None}
     assert b"an edge process has the roles issuer, gateway, or one of them" in ended.stderr
 
@@ -192,6 +196,33 @@ def test_a_worker_that_hangs_for_long_is_replaced(host: Gateway) -> None:
     with frozen(before["host/2"]):
         world.wait_until(lambda: workers(host).get("host/2") not in {None, before["host/2"]}, 30)
     assert workers(host)["host/1"] == before["host/1"]
+
+
+def test_a_session_of_2025_behind_envoy_is_served_by_both_workers(
+    host: Gateway, here: World, tmp_path: Path, clients: dict[str, httpx2.Client]
+) -> None:
+    token = here.token()
+
+    async def forty(base: str) -> list[bool]:
+        async with session(base, here, token) as client:
+            calls = (client.call_tool(here.tool.name, here.arguments) for _ in range(40))
+            return [result.is_error for result in await asyncio.gather(*calls)]
+
+    before = {name: allowed(client) for name, client in clients.items()}
+    with envoy.balancing(tmp_path, urlsplit(host.base).port or 0) as balancer:
+        assert asyncio.run(forty(balancer.base)) == [False] * 40
+    served = {name: allowed(client) - before[name] for name, client in clients.items()}
+    assert sum(served.values()) == 40
+    assert min(served.values()) > 0, served
+
+
+def allowed(client: httpx2.Client) -> int:
+    """Return how many calls the worker at the other end has allowed."""
+    own = client.get("/readyz").json()["node"].partition("/")[2]
+    found = re.findall(
+        rf'^mandate_decisions_total{{.*effect="allow",worker="{own}"}} (\d+)', client.get("/metrics").text, re.MULTILINE
+    )
+    return int(found[0]) if found else 0
 
 
 def test_a_stop_lets_calls_finish_and_ends_all(host: Gateway) -> None:

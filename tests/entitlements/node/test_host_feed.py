@@ -22,7 +22,7 @@ from entitlements.feed import changes
 from entitlements.feed.changes import LEASE_SECONDS
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
-from entitlements.node import feed, host_messages
+from entitlements.node import feed, host_feed, host_messages
 from entitlements.node.change import Change
 from entitlements.node.host_feed import HostFeed
 from entitlements.node.host_messages import Applied, Batch, Numbers, Renewed, Stopped
@@ -165,17 +165,20 @@ def test_a_worker_that_owes_an_answer_is_handed_nothing_and_then_all_that_it_mis
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("is_said", [True, False], ids=["it says that it stops", "its process ends"])
-def test_no_revocation_waits_for_a_worker_that_has_stopped(*, is_said: bool) -> None:
+def test_no_revocation_waits_for_a_worker_that_has_stopped(monkeypatch: pytest.MonkeyPatch, *, is_said: bool) -> None:
     grant = make.grant()
 
     async def story(listener: HostFeed, worker: ByHand) -> None:
         if is_said:
+            await worker.next(Batch)
             worker.say(Stopped())
         else:
             listener.leave(worker.name)
         began = time.monotonic()
         acknowledged, _ = await revoke(grant)
         assert acknowledged == []
+        monkeypatch.setattr(host_feed, "SILENT_SECONDS", 0.0)
+        assert listener.silent() == [], "one that stops is not taken for one that hangs"
         assert time.monotonic() - began < LEASE_SECONDS / 2
 
     with_host(story)
