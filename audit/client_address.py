@@ -29,11 +29,18 @@ def resolve(peer: str, forwarded_for: str) -> str:
     address = _address(peer)
     if address is None:
         return peer
+    if not forwarded_for:
+        return _plain(peer)
     for entry in reversed(forwarded_for.rsplit(",", _MOST_HOPS)):
         if not _is_trusted(address) or (before := _address(entry)) is None:
             break
         address = before
     return str(address)
+
+
+@lru_cache(maxsize=4096)
+def _plain(peer: str) -> str:
+    return str(_address(peer))
 
 
 @lru_cache(maxsize=4096)
