@@ -30,6 +30,9 @@ MAX_WAITING: Final = 5000
 COMMIT_WITHIN: Final = 5.0
 """Seconds after which a commit's fate is called unknown."""
 
+FOLLOWS_WITHIN: Final = 0.01
+"""Seconds that an event which nobody waits for leaves to those that are waited for, so that it holds up none."""
+
 _OF_THE_CONTENT: Final = ("22", "23")
 """Classes of refusals of a value or by a constraint, which other events of the batch did not cause."""
 _SHUTDOWN: Final = "57P"
@@ -112,6 +115,7 @@ class Writer:
         self._producer = _Producer()
         self._ended: list[dict[str, object]] = []
         self._task: asyncio.Task[None] | None = None
+        self._following: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="audit-writer")
@@ -123,6 +127,8 @@ class Writer:
     async def close(self) -> None:
         """Write what is waiting, then disconnect."""
         self._closing = True
+        if self._following is not None:
+            self._following.cancel()
         self._wake.set()
         if self._task is not None:
             await self._task
@@ -130,10 +136,26 @@ class Writer:
 
     async def write(self, event: Event) -> None:
         """Return when the event is durable. Raises Busy or NotWritten (it is not in the record), or FateUnknown."""
-        await self.enqueue(event)
+        done = self._enqueue(event)
+        self._wake.set()
+        await done
 
-    def enqueue(self, event: Event) -> asyncio.Future[None]:
-        """Hand over an event; what comes of it is the future's, as `write` has it. Raises Busy, NotWritten.
+    def follow(self, event: Event) -> asyncio.Future[None]:
+        """Let an event that nobody waits for go with the next batch, at most FOLLOWS_WITHIN later.
+
+        What becomes of it is the future's, as `write` has it. Raises Busy, NotWritten.
+        """
+        done = self._enqueue(event)
+        if self._following is None:
+            self._following = asyncio.get_running_loop().call_later(FOLLOWS_WITHIN, self._begin_following)
+        return done
+
+    def _begin_following(self) -> None:
+        self._following = None
+        self._wake.set()
+
+    def _enqueue(self, event: Event) -> asyncio.Future[None]:
+        """Put an event at the end of those that wait.
 
         An event over the size limit is refused here, alone: inside a batch it would fail its neighbours.
         """
@@ -147,19 +169,18 @@ class Writer:
             raise Busy
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((event, done))
-        self._wake.set()
         return done
 
     async def _run(self) -> None:
         batch: list[_Call] = []
         try:
             while self._waiting or not self._closing:
-                if not self._waiting:
-                    self._wake.clear()
-                    await self._wake.wait()
-                    continue
+                await self._wake.wait()
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
-                await self._write_or_halve(batch)
+                if not self._waiting and not self._closing:
+                    self._wake.clear()
+                if batch:
+                    await self._write_or_halve(batch)
         finally:  # cancelled: what was on its way is in doubt, what waited was not written
             _fail(batch, FateUnknown("the writer was stopped"))
             _fail(self._waiting, NotWritten("the writer was stopped"))

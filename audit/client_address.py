@@ -31,6 +31,8 @@ def resolve(peer: str, forwarded_for: str) -> str:
     address = _address(peer)
     if address is None:
         return peer
+    if not forwarded_for:
+        return _plain(peer)
     for entry in reversed(forwarded_for.rsplit(",", _MOST_HOPS)):
         if not _is_trusted(address) or (before := _address(entry)) is None:
             break

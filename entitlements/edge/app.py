@@ -74,6 +74,8 @@ class Application:
         node, outside = self._node, self._outside
         if node is None:
             await request.answer(Answer.of(HTTPStatus.SERVICE_UNAVAILABLE, {"ready": False, "missing": ["start"]}))
+        elif GATEWAY in self.roles and request.path.startswith(app.SYSTEMS):
+            await app.serve(node, request)  # first, since most are calls
         elif outside is not None and issuer.serves(request.path):
             await _issue(outside, request)
         elif GATEWAY in self.roles or app.is_page(request.path):

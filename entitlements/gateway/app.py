@@ -14,6 +14,8 @@ from entitlements.gateway.http import Answer, Disconnected, Request
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
 
+SYSTEMS: Final = "/gw/"
+"""What the addresses of systems begin with; no issuer's address does."""
 _METADATA: Final = "/.well-known/oauth-protected-resource/"
 _SLUG: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PAGES: Final = frozenset({"/healthz", "/readyz", "/metrics"})

@@ -29,7 +29,7 @@ from entitlements.node.streams import OpenRequest
 from entitlements.upstream import egress
 
 WATCH_AFTER: Final = 0.05
-"""Seconds before we look whether a modern client has gone away: most calls are over sooner."""
+"""Seconds before we look after a call that is not over: most are over sooner."""
 GONE: Final = "the client went away"
 _MOST_TRIES: Final = 5
 _FORWARDED_PARAMS: Final = b"mcp-param-"
@@ -88,7 +88,7 @@ class ToolCall:
         self._open = open_request = OpenRequest(
             self.policy_call, task, is_call=True, session=self.session, request_id=self.call.request_id
         )
-        watching = self._watch(open_request) if self.call.is_modern else None
+        watching = asyncio.get_running_loop().call_later(WATCH_AFTER, self._watch)
         self.node.opened.add(open_request)
         began = time.monotonic()
         try:
@@ -102,11 +102,9 @@ class ToolCall:
         finally:
             self.node.opened.remove(open_request)
             self.responder.close()
-            if watching is not None:
-                watching.cancel()
+            watching.cancel()
 
     async def _until_sent(self, began: float) -> None:
-        self.responder.keep_alive()
         try:
             await self._retry_while_rights_change(began)
         except Closed as why:
@@ -220,17 +218,17 @@ class ToolCall:
         if self._upstream_call is not None:
             self.node.upstreams.lose(self.entry, self.bearer, self._upstream_call.connection)
 
-    def _watch(self, open_request: OpenRequest) -> asyncio.TimerHandle:
-        """Cancel the upstream call when a modern client goes away (GW-6); to a legacy one that means nothing."""
-        loop = asyncio.get_running_loop()
+    def _watch(self) -> None:
+        """Keep the answer's connection alive from now on, and cancel the call when a modern client goes away (GW-6).
 
-        async def until_gone() -> None:
-            while (await self.request.receive())["type"] != "http.disconnect":
-                pass
-            open_request.end(GONE)
+        To a legacy client going away means nothing.
+        """
+        self.responder.keep_alive()
+        if self.call.is_modern:
+            watcher = asyncio.get_running_loop().create_task(self._until_gone())
+            self._open.task.add_done_callback(lambda _: watcher.cancel())
 
-        def start() -> None:
-            watcher = loop.create_task(until_gone())
-            open_request.task.add_done_callback(lambda _: watcher.cancel())
-
-        return loop.call_later(WATCH_AFTER, start)
+    async def _until_gone(self) -> None:
+        while (await self.request.receive())["type"] != "http.disconnect":
+            pass
+        self._open.end(GONE)

@@ -76,9 +76,11 @@ class Request:
     @classmethod
     def of(cls, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Request:
         """Return the request of an ASGI scope."""
-        peer, forwarded = scope.get("client"), [value for name, value in scope["headers"] if name == FORWARDED_FOR]
-        source = client_address.resolve(str(peer[0]) if peer else "", b",".join(forwarded).decode("latin-1"))
-        request = cls(scope["method"], scope["path"], scope["headers"], receive, send, source)
+        request = cls(scope["method"], scope["path"], scope["headers"], receive, send)
+        peer, forwarded = scope.get("client"), request.headers.get(FORWARDED_FOR, b"")
+        if FORWARDED_FOR in request.repeated:
+            forwarded = b",".join([value for name, value in request.raw if name == FORWARDED_FOR])
+        request.source = client_address.resolve(str(peer[0]) if peer else "", forwarded.decode("latin-1"))
 
         async def send_and_note(message: Message) -> None:
             request.has_begun = True

@@ -159,7 +159,7 @@ class Recorder:
     def eventually(self, event: TextDraft) -> None:
         """Let the event follow with the next batch; when it cannot, it is counted as lost."""
         try:
-            self._writer.enqueue(event).add_done_callback(self._note)
+            self._writer.follow(event).add_done_callback(self._note)
         except batch.NotWritten:
             self.lost += 1
 

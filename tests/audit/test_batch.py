@@ -10,6 +10,7 @@ from uuid import UUID, uuid4, uuid5
 
 import psycopg
 import pytest
+from django.db import connection
 
 from audit import batch, clock, context, redaction
 from audit.actions import Action
@@ -222,6 +223,27 @@ def test_closing_writes_what_was_waiting_and_refuses_what_comes_after() -> None:
 
     asyncio.run(tell())
     assert Event.objects.count() == 1
+
+
+def test_an_event_that_nobody_waits_for_goes_with_the_next_batch_or_soon_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story(writer: batch.Writer) -> None:
+        await writer.follow(said(1))
+        monkeypatch.setattr(batch, "FOLLOWS_WITHIN", 60)
+        following = writer.follow(said(2))
+        await asyncio.sleep(0.05)
+        assert not following.done(), "it left the writer to others"
+        await writer.write(said(3))
+        assert following.done()
+        writer.follow(said(4))  # closing writes it
+
+    run(story)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT string_agg(body::jsonb->'detail'->>'n', ' ' ORDER BY sequence) FROM events GROUP BY xmin::text"
+        )
+        assert sorted(cursor.fetchall()) == [("1",), ("2 3",), ("4",)]
 
 
 def test_without_a_database_a_call_is_refused_and_the_writer_recovers() -> None:

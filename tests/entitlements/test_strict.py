@@ -89,6 +89,32 @@ def test_what_was_read_is_written_back_the_same(value: object) -> None:
     assert strict.loads(strict.dumps(strict.loads(text))) == value
 
 
+@given(VALUES, st.data())
+def test_the_quick_way_reads_what_the_strict_way_reads_or_nothing(value: object, data: st.DataObject) -> None:
+    """Once as our encoder writes it, and once with a byte of it changed."""
+    text = bytearray(strict.dumps(value))
+    place = data.draw(st.integers(0, len(text) - 1))
+    text[place] = data.draw(st.sampled_from([text[place], *b'0159-.eE"\\:,[]{} a\xc3']))
+
+    quick = strict._as_written_here(bytes(text))
+
+    if quick is not strict._UNKNOWN:
+        read = strict._DECODER.decode(bytes(text).decode())
+        assert (quick, _kinds(quick)) == (read, _kinds(read))
+
+
+@pytest.mark.parametrize("text", [b'{"a":1,"b":[0.5,null,"\xc3\xa4"]}', b"1", b'""'])
+def test_compact_text_is_read_the_quick_way(text: bytes) -> None:
+    assert strict._as_written_here(text) == json.loads(text)
+
+
+def _kinds(value: object) -> object:
+    """Say of what type each part of a value is."""
+    if isinstance(value, dict):
+        return {name: _kinds(inner) for name, inner in value.items()}
+    return [_kinds(inner) for inner in value] if isinstance(value, list) else type(value)
+
+
 def test_wide_bodies_cost_little_and_deep_ones_nothing() -> None:
     began = time.monotonic()
     with pytest.raises(strict.NotStrictJson):

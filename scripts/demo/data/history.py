@@ -19,6 +19,7 @@ from django.db import connection, transaction
 
 from audit import clock, context, draft, producers, statements
 from audit.actions import Action
+from audit.template import TextDraft
 from entitlements.clients.models import Client
 from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import AgentFacts, Call, Token
@@ -43,7 +44,7 @@ class WrittenUse:
     sessions: list[Session] = field(default_factory=list)
     tokens: list[IssuedToken] = field(default_factory=list)
     stands_on: list[TokenGrant] = field(default_factory=list)
-    drafts: list[draft.Draft] = field(default_factory=list)
+    drafts: list[draft.Draft | TextDraft] = field(default_factory=list)
 
     @transaction.atomic
     def flush(self) -> int:
@@ -51,10 +52,10 @@ class WrittenUse:
         Session.objects.bulk_create(self.sessions)
         IssuedToken.objects.bulk_create(self.tokens)
         TokenGrant.objects.bulk_create(self.stands_on)
-        self.drafts.sort(key=lambda event: event.at)
+        self.drafts.sort(key=lambda event: event.moment)
         for batch in batched(self.drafts, _AT_ONCE):
             with (
-                producers.numbers(connection, len(batch), batch[0].at) as (producer, first),
+                producers.numbers(connection, len(batch), datetime.fromisoformat(batch[0].moment)) as (producer, first),
                 connection.cursor() as cursor,
             ):
                 cursor.execute(statements.INSERT_MANY, statements.columns(list(batch), producer, first))
@@ -191,7 +192,7 @@ def _of_token(token: IssuedToken, flow: str) -> dict[str, Any]:
 _WAITS: Final = cycle((38, 61, 44, 120, 52, 75, 47))
 
 
-def _call(holder: GrantUser, bearer: Bearer, tool: str, moment: datetime, trace: str) -> Iterator[draft.Draft]:
+def _call(holder: GrantUser, bearer: Bearer, tool: str, moment: datetime, trace: str) -> Iterator[TextDraft]:
     """Decide one call, and tell of it as the gateway does: the decision, and how an allowed call ended."""
     call = Call(bearer.agent, bearer.client, bearer.person, bearer.resource, tool, holder.arguments)
     verdict = policy.decide(call, holder.facts, moment.timestamp())
@@ -201,5 +202,5 @@ def _call(holder: GrantUser, bearer: Bearer, tool: str, moment: datetime, trace:
     if verdict.allowed:
         took = next(_WAITS)
         clock.set_offset(moment + timedelta(milliseconds=took))
-        detail: dict[str, object] = {"bytes": 300 + took, "milliseconds": took}
+        detail: dict[str, int | str] = {"bytes": 300 + took, "milliseconds": took}
         yield records.ending(about, Action.CALL_FINISHED, "success", "", detail)

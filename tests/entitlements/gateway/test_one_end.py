@@ -80,7 +80,7 @@ class Story:
     opened: OpenRequests = field(default_factory=OpenRequests)
     verdicts: list[Verdict] = field(default_factory=lambda: [ALLOWED, DENIED])
 
-    def enqueue(self, event: TextDraft) -> asyncio.Future[None]:
+    def follow(self, event: TextDraft) -> asyncio.Future[None]:
         """Be the writer: take an event that nobody waits for."""
         return asyncio.ensure_future(self.write(event))
 

@@ -86,7 +86,7 @@ def test_what_the_gate_raises_comes_when_a_connection_is_there_and_before_any_by
     async def play(endpoint: Endpoint, http: aiohttp.ClientSession) -> None:
         def gate() -> None:
             assert http.connector is not None
-            assert http.connector._acquired  # type: ignore[attr-defined]
+            assert http.connector._acquired
             raise ClosedGateError
 
         with pytest.raises(ClosedGateError):
