@@ -26,6 +26,8 @@ def resolve(peer: str, forwarded_for: str) -> str:
     `forwarded_for` is the value of every `X-Forwarded-For` line, in order, joined by commas (RFC 9110, section 5.3).
     An entry that is no address ends the reading: then the last proxy that is known is where the request comes from.
     """
+    if not forwarded_for:
+        return _plain(peer)
     address = _address(peer)
     if address is None:
         return peer
@@ -34,6 +36,12 @@ def resolve(peer: str, forwarded_for: str) -> str:
             break
         address = before
     return str(address)
+
+
+@lru_cache(maxsize=4096)
+def _plain(peer: str) -> str:
+    address = _address(peer)
+    return peer if address is None else str(address)
 
 
 @lru_cache(maxsize=4096)

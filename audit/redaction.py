@@ -74,11 +74,11 @@ def clean(value: object, where: str = "detail", depth: int = 0) -> Json:
     """
     if isinstance(value, Enum):
         value = value.value
+    if isinstance(value, str):
+        return text(value)
     match value:
         case None | bool():
             return value
-        case str():
-            return text(value)
         case UUID():
             return str(value)
         case datetime():
@@ -119,7 +119,7 @@ def _clean_mapping(value: Mapping[object, object], where: str, depth: int) -> di
             message = f"{where}: the key {name!r} is not text"
             raise Unrepresentable(message)
         is_secret = (private and name in _PRIVATE_JWK) or (_is_secret_name(name, held) and held not in (None, ""))
-        cleaned[_free(text(name), cleaned)] = REDACTED if is_secret else clean(held, f"{where}.{name}", depth)
+        cleaned[_free(_name(name), cleaned)] = REDACTED if is_secret else clean(held, f"{where}.{name}", depth)
     return cleaned
 
 
@@ -137,6 +137,11 @@ def _is_secret_name(name: str, held: object) -> bool:
     if isinstance(held, bool) or (isinstance(held, int) and is_count):
         return False  # `has_secret: true` and `live_tokens: 3` say nothing that opens a door
     return is_secret or (is_count and isinstance(held, str))
+
+
+@lru_cache(maxsize=1024)
+def _name(name: str) -> str:
+    return text(name)
 
 
 @lru_cache(maxsize=1024)

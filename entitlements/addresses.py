@@ -31,15 +31,20 @@ def issuer_path(system_slug: str) -> str:
 
 def resources(system: System) -> tuple[str, ...]:
     """Return the resource identifiers (RFC 8707) that a system's tokens may be bound to, the usual one first."""
-    match system.kind:
+    return resources_of(system.slug, system.kind, system.upstream_url)
+
+
+def resources_of(slug: str, kind: str, upstream_url: str) -> tuple[str, ...]:
+    """Do as `resources` with what it looks at."""
+    match kind:
         case System.Kind.BUILTIN:
             return (f"{settings.CONSOLE_URL}/api/v1", f"{settings.GATEWAY_URL}/access/v1")
         case System.Kind.MCP:
-            return (system.upstream_url,)
+            return (upstream_url,)
         case System.Kind.HTTP:
-            return (f"{settings.GATEWAY_URL}/gw/{system.slug}/http",)
+            return (f"{settings.GATEWAY_URL}/gw/{slug}/http",)
         case _:
-            return (f"{settings.GATEWAY_URL}/gw/{system.slug}/mcp",)
+            return (f"{settings.GATEWAY_URL}/gw/{slug}/mcp",)
 
 
 def request_access(agent: str, system: str, tool: str = "", denied_call: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +11,6 @@ from uuid import UUID
 
 from audit.context import Principal
 from entitlements import addresses
-from entitlements.catalog.models import System
 from entitlements.clients.models import Client
 from entitlements.decisions import own_connection
 from entitlements.decisions.reads import FeedSubject, Reads, Rows
@@ -104,7 +104,7 @@ class Target:
     @property
     def resources(self) -> tuple[str, ...]:
         """The resource identifiers that are registered with it (EMA-I-6)."""
-        return addresses.resources(System(slug=self.slug, kind=self.kind, upstream_url=self.upstream_url))
+        return addresses.resources_of(self.slug, self.kind, self.upstream_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,9 @@ def by_id(client_id: str) -> Caller | None:
     return own_connection.run(find(own_connection.READS, client_id))
 
 
+@functools.lru_cache(maxsize=10_000)
 def _caller(row: tuple[Any, ...]) -> Caller:
+    """Read a client's columns; the same ones are read once."""
     pk, client_id, auth, status, jwks, secret, api_scopes, agent_pk, agent, sponsor_pk, owner_pk = row
     scopes = tuple(json.loads(api_scopes))
     return Caller(pk, client_id, auth, status, jwks, secret, scopes, agent_pk, agent, sponsor_pk, owner_pk)

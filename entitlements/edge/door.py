@@ -194,9 +194,12 @@ def _again(attempt: Attempt) -> Attempt:
 
 
 def claims_of(attempt: Attempt, links: list[str]) -> Claims:
-    """Return what the request uses up when a token is written, and the refusal where it was used before."""
-    if attempt.assertion is None and attempt.code is None:
-        return Claims(proof=attempt.proof)
+    """Return what the request uses up when a token is written, and the refusal where its code was used before.
+
+    The refusal of an assertion is written by itself, since hardly any was used before.
+    """
+    if attempt.code is None:
+        return Claims(attempt.proof, attempt.assertion)
     attempt.used = _event(attempt, _used_before(attempt), links)
     return Claims(attempt.proof, attempt.assertion, attempt.code, attempt.used)
 
@@ -208,6 +211,9 @@ def check_used(attempt: Attempt, outcome: Outcome) -> None:
         raise _replayed()
     if outcome is Outcome.USED and attempt.used is not None:
         raise AlreadyRefused(_used_before(attempt), attempt.used.uuid)
+    if outcome is Outcome.USED:
+        attempt.read_again()  # that it was used before is certain: nothing need be asked again
+        raise _used_before(attempt)
 
 
 def _replayed() -> refusals.Refused:

@@ -60,17 +60,19 @@ class Connection:
         """Tell whether an error came because the connection ended, rather than as the answer to a call."""
         return self._is_cut or batch.is_farewell(error, self._raw)
 
-    async def call(self, statement: str, values: Sequence[Any]) -> Row:
+    async def call(self, statement: str, values: Sequence[Any], within: float) -> Row:
         """Run a statement as psycopg writes it, whose placeholders have casts, and return its only row.
 
-        Raises psycopg.Error: the server's answer, or the end of the connection. Cancelled, it leaves the call under
-        way; then `close`.
+        Raises psycopg.Error: the server's answer, or the end of the connection. Raises TimeoutError after `within`
+        seconds; then, or cancelled, it leaves the call under way: `close`.
         """
         parameters = [encoded(value) for value in values]
         name = self._prepared.get(statement)
         if name is None:
-            name = await self._prepare(statement)
-        return await self._send(lambda: self._pgconn.send_query_prepared(name, parameters, result_format=_BINARY))
+            name = await self._prepare(statement, within)
+        return await self._send(
+            lambda: self._pgconn.send_query_prepared(name, parameters, result_format=_BINARY), within
+        )
 
     async def close(self) -> None:
         """Disconnect. What is under way is cancelled first, where the server still listens."""
@@ -83,30 +85,35 @@ class Connection:
         with contextlib.suppress(psycopg.Error, OSError):
             await self._raw.close()
 
-    async def _prepare(self, statement: str) -> bytes:
+    async def _prepare(self, statement: str, within: float) -> bytes:
         name = f"call_{len(self._prepared)}".encode()
-        await self._send(lambda: self._pgconn.send_prepare(name, _numbered(statement)))
+        await self._send(lambda: self._pgconn.send_prepare(name, _numbered(statement)), within)
         self._prepared[statement] = name
         return name
 
-    async def _send(self, send: Callable[[], None]) -> Row:
+    async def _send(self, send: Callable[[], None], within: float) -> Row:
         answer = self._answer = self._loop.create_future()
         self._results = []
         send()
-        while self._pgconn.flush():  # the socket is full: large values, and a server that is slow to read
-            await self._writable()
-        results: list[pq.abc.PGresult] = await answer
+        late = self._loop.call_later(within, _give_up, answer)
+        try:
+            while self._pgconn.flush():  # the socket is full: large values, and a server that is slow to read
+                await self._writable(within)
+            results = await answer
+        finally:
+            late.cancel()
         self._answer = None
         for result in results:
             if result.status not in _WELL:
                 raise errors.error_from_result(result)
         return tuple(_decoded(result.get_value(0, at), result.ftype(at)) for at in range(result.nfields))
 
-    async def _writable(self) -> None:
+    async def _writable(self, within: float) -> None:
         event = asyncio.Event()
         self._loop.add_writer(self._socket, event.set)
         try:
-            await event.wait()
+            async with asyncio.timeout(within):
+                await event.wait()
         finally:
             self._loop.remove_writer(self._socket)
 
@@ -132,6 +139,11 @@ class Connection:
     def _end(self) -> None:
         self._is_cut = True
         self._loop.remove_reader(self._socket)
+
+
+def _give_up(answer: asyncio.Future[list[pq.abc.PGresult]]) -> None:
+    if not answer.done():
+        answer.set_exception(TimeoutError())
 
 
 def encoded(value: object) -> bytes | None:

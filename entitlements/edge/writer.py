@@ -7,9 +7,9 @@ next life begins with an event that ends the one before.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 from uuid import UUID
@@ -62,8 +62,7 @@ class _Line:
     async def _run(self, connection: Connection, statement: str, parameters: Parameters, events: int) -> Answer:
         values = parameters(self._producer.uuid)
         try:
-            async with asyncio.timeout(COMMIT_WITHIN):
-                row = await connection.call(statement, values)
+            row = await connection.call(statement, values, COMMIT_WITHIN)
         except (psycopg.Error, TimeoutError) as why:
             if isinstance(why, TimeoutError) or connection.is_farewell(why):
                 await self._lose(events)
@@ -103,9 +102,8 @@ class Writer:
 
     def __init__(self, address: str, *, lines: int = LINES) -> None:
         self._lines = [_Line(address) for _ in range(lines)]
-        self._free: asyncio.LifoQueue[_Line] = asyncio.LifoQueue()
-        for line in self._lines:
-            self._free.put_nowait(line)
+        self._free = [*self._lines]
+        self._queue: deque[asyncio.Future[_Line]] = deque()
         self._waiting = 0
 
     async def write(self, parameters: Parameters, events: int, statement: str = issue_token.PSYCOPG) -> Answer:
@@ -131,13 +129,28 @@ class Writer:
         try:
             return await line.call(statement, parameters, events)
         finally:
-            self._free.put_nowait(line)
+            self._give_back(line)
 
     async def _take(self) -> _Line:
-        with contextlib.suppress(asyncio.QueueEmpty):
-            return self._free.get_nowait()
+        if self._free:
+            return self._free.pop()
+        turn: asyncio.Future[_Line] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        late = turn.get_loop().call_later(WAIT_WITHIN, _give_up, turn)
         try:
-            async with asyncio.timeout(WAIT_WITHIN):
-                return await self._free.get()
-        except TimeoutError as why:
-            raise Closed(Code.RECORD_UNAVAILABLE) from why
+            return await turn
+        finally:
+            late.cancel()
+
+    def _give_back(self, line: _Line) -> None:
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(line)
+                return
+        self._free.append(line)
+
+
+def _give_up(turn: asyncio.Future[_Line]) -> None:
+    if not turn.done():
+        turn.set_exception(Closed(Code.RECORD_UNAVAILABLE))

@@ -8,6 +8,7 @@ holder committed.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable
 from enum import IntEnum
@@ -55,6 +56,7 @@ SELECT i FROM unnest(%s::bigint[]) WITH ORDINALITY AS t(n, i) WHERE NOT EXISTS (
 type Key = tuple[Lock, object]
 
 
+@functools.lru_cache(maxsize=10_000)
 def number(lock: Lock, key: object) -> int:
     """Return the signed 64-bit number of a lock."""
     digest = hashlib.blake2b(f"{lock.value}:{key}".encode(), digest_size=8).digest()

@@ -102,17 +102,16 @@ class Request:
 
     async def body(self, largest: int = LARGEST_BODY) -> bytes:
         """Read the body. Raises Refused when it is too large or too slow, Disconnected."""
-        too_large = Refused(Code.MALFORMED_CALL, "The body is too large.", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         length = self.headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > largest:
-            raise too_large
+            raise _too_large()
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                return await self._pieces(largest, too_large)
+                return await self._pieces(largest)
         except TimeoutError as why:
             raise Refused(Code.MALFORMED_CALL, "The body takes too long.", status=HTTPStatus.REQUEST_TIMEOUT) from why
 
-    async def _pieces(self, largest: int, too_large: Refused) -> bytes:
+    async def _pieces(self, largest: int) -> bytes:
         parts = bytearray()
         while True:
             message = await self.receive()
@@ -120,7 +119,7 @@ class Request:
                 raise Disconnected
             piece: bytes = message.get("body", b"")
             if len(parts) + len(piece) > largest:
-                raise too_large
+                raise _too_large()
             if not message.get("more_body"):
                 return bytes(parts) + piece if parts else piece
             parts += piece
@@ -130,6 +129,10 @@ class Request:
         length = (b"content-length", str(len(answer.body)).encode())
         await self.send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
         await self.send({"type": "http.response.body", "body": answer.body})
+
+
+def _too_large() -> Refused:
+    return Refused(Code.MALFORMED_CALL, "The body is too large.", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def trace_of(meta: object, header: str | None) -> str:

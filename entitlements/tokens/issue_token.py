@@ -286,4 +286,4 @@ def _claims(claims: Claims) -> list[Any]:
 
 
 def _event(event: Draft | None, producer: UUID, at: datetime) -> list[Any]:
-    return [event.uuid, event.links, *event.moved(at).halves(producer)] if event else [None] * 4
+    return [event.uuid, event.links, *event.halves(producer, at)] if event else [None] * 4

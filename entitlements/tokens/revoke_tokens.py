@@ -50,5 +50,5 @@ def parameters(what: TokenRevocation, event: Draft, producer: UUID, proof: Claim
         event.trace,
         event.uuid,
         event.links,
-        *event.moved(what.at).halves(producer),
+        *event.halves(producer, what.at),
     ]

@@ -76,9 +76,13 @@ _kept: dict[int, _CachedKeySet] = {}
 async def trusted(reads: Reads, issuer: object, purpose: str) -> ActiveIssuer | None:
     """Return the enabled issuer of exactly this name, for this purpose."""
     rows = await reads.kept(_TRUSTED, [issuer, str(purpose)], _about) if isinstance(issuer, str) else []
-    if not rows:
-        return None
-    pk, name, jwks_uri, jwks, algorithms, is_used_once = rows[0]
+    return _issuer(rows[0]) if rows else None
+
+
+@functools.lru_cache(maxsize=1000)
+def _issuer(row: tuple[Any, ...]) -> ActiveIssuer:
+    """Read an issuer's columns; the same ones are read once."""
+    pk, name, jwks_uri, jwks, algorithms, is_used_once = row
     return ActiveIssuer(pk, name, jwks_uri, jwks, tuple(json.loads(algorithms)) or USUAL, is_used_once)
 
 

@@ -9,8 +9,8 @@
 --   at). p_jti .. p_parent: the row of the token. `p_session`: its session; with `p_sign_in` it begins now.
 --   Used once: `p_proof_*`, the client's own assertion; `p_claim_*`, the assertion that is redeemed;
 --   `p_authorization_code`, a code's digest. Events are canonical bytes in two halves around the number: `p_event_*`
---   is what happens; `p_used_*` happens instead when `p_claim_*` or the code was used before; `p_begun_*` is the
---   beginning of the session.
+--   is what happens; `p_used_*` happens instead when `p_claim_*` or the code was used before; without it nothing is
+--   written then where it was `p_claim_*`. `p_begun_*` is the beginning of the session.
 -- Out. `outcome`: 'issued' or 'refused': as asked. 'used': the assertion or code was used before; `p_used_*` is in the
 --   record. 'replayed': the client's own assertion was used before; nothing is written: count a stranger. 'behind': a
 --   fact changed (`code` says which): read anew, decide again. 'stale': decided over 2 s ago, or in the future. These
@@ -122,6 +122,10 @@ BEGIN
         VALUES (p_claim_issuer, p_claim_jti, p_claim_until) ON CONFLICT DO NOTHING;
         IF NOT FOUND THEN
             outcome := 'used';
+            IF p_used_uuid IS NULL THEN  -- the caller records it, and uses its assertion up with that
+                DELETE FROM entitlements_usedassertion a WHERE (a.issuer, a.jti) = (p_proof_issuer, p_proof_jti);
+                RETURN;
+            END IF;
         END IF;
     END IF;
     IF p_authorization_code IS NOT NULL THEN

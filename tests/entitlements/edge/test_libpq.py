@@ -54,7 +54,7 @@ def end(pid: int) -> None:
 
 
 async def pid_of(connection: Connection) -> int:
-    (pid,) = await connection.call("SELECT pg_backend_pid()::bigint", ())
+    (pid,) = await connection.call("SELECT pg_backend_pid()::bigint", (), 5)
     return int(pid)
 
 
@@ -62,11 +62,11 @@ def test_values_arrive_and_come_back_as_they_are() -> None:
     async def story(connection: Connection) -> None:
         statement, sent = f"SELECT {', '.join(f'%s::{kind}' for kind, _ in VALUES)}", [value for _, value in VALUES]
         for _ in range(2):  # the second time it is prepared
-            assert [*await connection.call(statement, sent)] == sent
+            assert [*await connection.call(statement, sent, 5)] == sent
         for kind, value in LISTS:
             with psycopg.connect(ADDRESS) as other:
                 (text,) = other.execute(f"SELECT %s::{kind}::text", [value]).fetchone() or ()  # type: ignore[call-overload]
-            assert await connection.call(f"SELECT %s::{kind}::text", [value]) == (text,)
+            assert await connection.call(f"SELECT %s::{kind}::text", [value], 5) == (text,)
 
     run(story)
 
@@ -75,8 +75,8 @@ def test_a_text_with_nul_is_refused_and_not_cut_off() -> None:
     async def story(connection: Connection) -> None:
         for kind, value in (("text", "a\0b"), ("text[]", ["a\0b"])):
             with pytest.raises(psycopg.DataError):
-                await connection.call(f"SELECT %s::{kind}::text", [value])
-        assert await connection.call("SELECT %s::text", ["c"]) == ("c",)
+                await connection.call(f"SELECT %s::{kind}::text", [value], 5)
+        assert await connection.call("SELECT %s::text", ["c"], 5) == ("c",)
 
     run(story)
 
@@ -85,11 +85,11 @@ def test_an_answer_of_the_server_is_no_farewell() -> None:
     async def story(connection: Connection) -> None:
         for statement in ("SELECT 1 / %s::bigint", "SELECT no_such_thing(%s::bigint)"):
             with pytest.raises(psycopg.Error) as raised:
-                await connection.call(statement, [0])
+                await connection.call(statement, [0], 5)
             assert raised.value.sqlstate in {"22012", "42883"}
             assert not connection.is_farewell(raised.value)
         assert not connection.is_cut
-        assert await connection.call("SELECT %s::text", ["still there"]) == ("still there",)
+        assert await connection.call("SELECT %s::text", ["still there"], 5) == ("still there",)
 
     run(story)
 
@@ -110,7 +110,7 @@ def test_the_end_of_an_idle_connection_is_known_without_a_call() -> None:
 def test_the_end_of_a_connection_during_a_call_is_a_farewell() -> None:
     async def story(connection: Connection) -> None:
         pid = await pid_of(connection)
-        calling = asyncio.create_task(connection.call("SELECT pg_sleep(20)::text", ()))
+        calling = asyncio.create_task(connection.call("SELECT pg_sleep(20)::text", (), 30))
         await asyncio.sleep(0.05)
         await asyncio.to_thread(end, pid)
         with pytest.raises(psycopg.Error) as raised:
@@ -132,8 +132,7 @@ def test_what_is_given_up_is_cancelled_at_the_server() -> None:
 
     async def story(connection: Connection) -> None:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
-                await connection.call(f"SELECT pg_sleep(20)::text, '{mark}'", ())
+            await connection.call(f"SELECT pg_sleep(20)::text, '{mark}'", (), 0.2)
         assert not await asyncio.to_thread(is_over)
         await connection.close()
         assert await asyncio.to_thread(until, is_over, 5)

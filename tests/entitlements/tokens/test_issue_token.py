@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from django.db import transaction
 
-from audit import clock
+from audit import clock, redaction
 from audit.actions import Action
 from audit.models import Event, Pending
 from entitlements.clients.models import AuthorizationCode, OAuthAccessToken
@@ -53,7 +53,8 @@ def test_the_record_holds_the_canonical_bytes(world: Node) -> None:
         parameters = issue_token.mint(basis, row, event, world.producer.uuid)
         world.call(parameters)
         stored = Event.objects.get(producer=world.producer.uuid, sequence=number)
-        assert stored.body == event.moved(basis.decided).body(world.producer.uuid, number)
+        moved = replace(event, fields={**event.fields, "at": redaction.moment(basis.decided)})
+        assert stored.body == moved.body(world.producer.uuid, number)
         event = nodes.event(Action.TOKEN_ISSUED, "token:1")
 
 
@@ -182,12 +183,22 @@ def test_a_number_that_was_not_due_is_seen(number: int) -> None:
     assert producer.committed == 2
 
 
+def test_an_assertion_that_was_used_before_leaves_the_record_and_the_proof_to_its_caller(world: Node) -> None:
+    assertion = nodes.claim("a")
+    world.mint(claims=Claims(assertion=assertion))
+    answer = world.mint(claims=Claims(proof=nodes.claim("p", "client:c"), assertion=assertion))
+    assert (answer.outcome, answer.sequence) == (Outcome.USED, None)
+    assert len(nodes.recorded(world)) == 1
+    assert list(UsedAssertion.objects.values_list("jti", flat=True)) == ["a"]
+    assert world.refuse(Claims(proof=nodes.claim("p", "client:c"))).outcome is Outcome.REFUSED
+
+
 @pytest.mark.parametrize("which", ["event", "used", "begun"])
 def test_an_event_of_another_kind_is_not_recorded(world: Node, which: str) -> None:
     wrong = nodes.event(Action.GRANT_ISSUED)
     parameters = issue_token.mint(world.basis(), world.row(), nodes.event(Action.TOKEN_ISSUED), world.producer.uuid)
     head = {"event": -10, "used": -6, "begun": -2}[which]
-    parameters[head], parameters[head + 1] = wrong.halves(world.producer.uuid)
+    parameters[head], parameters[head + 1] = wrong.halves(world.producer.uuid, wrong.at)
     with pytest.raises(psycopg.errors.InvalidParameterValue), transaction.atomic():
         world.call(parameters)
     parameters[0] = "grant.issued"
