@@ -1,6 +1,7 @@
 """What decisions need to know about one agent at one system: three queries, one snapshot.
 
 A fourth reads the schemas of approved tools that this process has not met: they are kept by the hash of the definition.
+What a caller presents beside its rights, its session and its token, is read by its id.
 
 The SQL is shared by the Django side (`load`) and the gateway's own connections, which run the same statements and
 hand the rows to `build`. The feed position is read in the first statement, so a snapshot is never newer than it says.
@@ -12,9 +13,11 @@ import functools
 import json
 import math
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from entitlements import prepared
+from entitlements.strict import known_uuid
 from entitlements.words import Action, Risk, Status, ToolState
 
 from . import arguments, limits
@@ -33,15 +36,6 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
        (SELECT json_agg(json_build_array(c.client_id, c.status, extract(epoch FROM c.tokens_valid_after)::float8,
                 c.auth = 'none'))
           FROM entitlements_client c WHERE c.agent_id = a.id)::text,
-       (SELECT json_agg(json_build_array(n.id, p.login, p.is_active,
-                extract(epoch FROM n.last_used_at)::float8 + n.idle_seconds,
-                extract(epoch FROM n.expires_at)::float8,
-                extract(epoch FROM coalesce(n.auth_time, n.started_at))::float8,
-                n.ended_at IS NOT NULL, n.risk, n.labels))
-          FROM entitlements_session n LEFT JOIN entitlements_person p ON p.id = n.person_id
-         WHERE n.agent_id = a.id AND n.expires_at > now() - interval '10 minutes')::text,
-       (SELECT json_agg(t.jti) FROM entitlements_issuedtoken t
-         WHERE t.agent_id = a.id AND t.revoked_at IS NOT NULL AND t.expires_at > now() - interval '1 minute')::text,
        {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8, s.login, o.login
 FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id
 LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_system y
@@ -80,6 +74,15 @@ SELECT v.sha256, (v.definition -> 'inputSchema')::text FROM entitlements_toolver
 JOIN entitlements_tool t ON t.id = v.tool_id JOIN entitlements_system y ON y.id = t.system_id
 WHERE y.slug = %s AND v.sha256 = ANY(%s)
 """
+SESSION: Final = """
+SELECT n.id::text, p.login, extract(epoch FROM n.last_used_at)::float8 + n.idle_seconds,
+       extract(epoch FROM n.expires_at)::float8, extract(epoch FROM coalesce(n.auth_time, n.started_at))::float8,
+       n.ended_at IS NOT NULL, n.risk, to_json(n.labels)::text
+FROM entitlements_session n JOIN entitlements_agent a ON a.id = n.agent_id
+LEFT JOIN entitlements_person p ON p.id = n.person_id WHERE n.id = %s AND a.slug = %s
+"""
+REVOKED: Final = "SELECT 1 FROM entitlements_issuedtoken WHERE jti = %s AND revoked_at IS NOT NULL"
+PERSON: Final = "SELECT is_active FROM entitlements_person WHERE login = %s"
 MOST_SCHEMAS: Final = 20_000
 
 type Row = Sequence[Any]
@@ -88,12 +91,18 @@ _schemas: dict[str, arguments.Schema] = {}
 
 
 def load(
-    agent: str, system: str, people: Iterable[tuple[str, bool]] = (), *, schemas: bool = True
+    agent: str,
+    system: str,
+    people: Iterable[tuple[str, bool]] = (),
+    *,
+    session: str | None = None,
+    token: str | None = None,
+    schemas: bool = True,
 ) -> AgentFacts | None:
     """Read the facts about an agent at a system, by their slugs; None when either is unknown.
 
-    `people` adds persons (login, active) who are asked about without holding anything. `schemas` reads what a decision
-    about the arguments of a call needs; issuing does without.
+    `people` adds persons (login, active) who are asked about without holding anything, `session` and `token` what is
+    presented, by id. `schemas` reads what a decision about the arguments of a call needs; issuing does without.
     """
     principals = prepared.row(PRINCIPALS, [agent, system])
     if principals is None:
@@ -101,7 +110,10 @@ def load(
     lines, tools = prepared.rows(LINES, [agent, system]), prepared.rows(TOOLS, [system])
     if schemas and (unread := unread_schemas(tools)):
         keep_schemas(prepared.rows(SCHEMAS, [system, unread]))
-    return build(principals, lines, tools, people)
+    sid, jti = known_uuid(session or ""), known_uuid(token or "")
+    sessions = dict(map(session_of, prepared.rows(SESSION, [sid, agent]))) if sid is not None else {}
+    is_dead = jti is not None and prepared.row(REVOKED, [jti]) is not None
+    return build(principals, lines, tools, people, sessions, frozenset({token or ""} if is_dead else ()))
 
 
 def unread_schemas(tools: Iterable[Row]) -> list[str]:
@@ -117,13 +129,25 @@ def keep_schemas(rows: Iterable[Row]) -> None:
         _schemas.pop(sha256, None)
 
 
+def session_of(row: Row) -> tuple[str, SessionFacts]:
+    """Return what a row of SESSION says, by the session's id."""
+    sid, login, idle, absolute, signed_in, ended, risk, labels = row
+    known = SessionFacts(login, idle, absolute, signed_in, ended, risk=Risk(risk), labels=frozenset(json.loads(labels)))
+    return sid, known
+
+
 def build(
-    principals: Row, lines: Iterable[Row], tools: Iterable[Row], people: Iterable[tuple[str, bool]] = ()
+    principals: Row,
+    lines: Iterable[Row],
+    tools: Iterable[Row],
+    people: Iterable[tuple[str, bool]] = (),
+    sessions: dict[str, SessionFacts] | None = None,
+    dead_tokens: AbstractSet[str] = frozenset(),
 ) -> AgentFacts:
-    """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return."""
+    """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return, with what is presented."""
     position, agent, status, sponsor_active, valid_after, system, system_status, stopped, registered, *rest = principals
     clients = json.loads(registered or "[]")
-    sessions, dead, owner_until, agent_until, sponsor, owner = rest
+    owner_until, agent_until, sponsor, owner = rest
     known = {login: _active(is_active) for login, is_active in people}
     held: dict[tuple[str, str, str | None], list[Line]] = {}
     groups: set[int] = set()
@@ -134,11 +158,6 @@ def build(
             known[login] = _active(is_active)
         line = Line(grant, scope, starts, ends, _limits(caps), suspended=state == "suspended")
         held.setdefault((system, tool, login), []).append(line)
-    runs: dict[str, SessionFacts] = {}
-    for sid, login, is_active, idle, absolute, signed_in, ended, risk, labels in json.loads(sessions or "[]"):
-        if login is not None:
-            known[login] = _active(is_active)
-        runs[sid] = SessionFacts(login, idle, absolute, signed_in, ended, risk=Risk(risk), labels=frozenset(labels))
     catalogue, offers = _catalogue(system, tools)
     return AgentFacts(
         agent=agent,
@@ -150,8 +169,8 @@ def build(
         systems={system: Status(system_status)},
         tools=catalogue,
         lines={key: tuple(lines_held) for key, lines_held in held.items()},
-        sessions=runs,
-        dead_tokens=frozenset(json.loads(dead or "[]")),
+        sessions={} if sessions is None else sessions,
+        dead_tokens=dead_tokens,
         owner_until=math.inf if owner_until is None else owner_until,
         agent_until=math.inf if agent_until is None else agent_until,
         tokens_valid_after=float("-inf") if valid_after is None else valid_after,

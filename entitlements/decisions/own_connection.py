@@ -24,9 +24,19 @@ class OwnConnection:
         del about
         return prepared.rows(statement, values)
 
-    async def facts(self, agent: str, system: str) -> AgentFacts | None:
+    async def facts(
+        self,
+        agent: str,
+        system: str,
+        *,
+        person: str | None = None,
+        session: str | None = None,
+        token: str | None = None,
+    ) -> AgentFacts | None:
         """Return the facts as the transaction sees them, without the schemas of arguments."""
-        return facts.load(agent, system, schemas=False)
+        rows = prepared.rows(facts.PERSON, [person]) if person is not None else []
+        people = [(str(person), bool(is_active)) for (is_active,) in rows]
+        return facts.load(agent, system, people, session=session, token=token, schemas=False)
 
 
 READS: Final = OwnConnection()

@@ -31,6 +31,18 @@ class Reads(Protocol):
         """Return the rows as they were after the last change of any of their subjects; none are never kept."""
         ...
 
-    async def facts(self, agent: str, system: str) -> AgentFacts | None:
-        """Return the facts about an agent at a system, by their slugs; None when either is unknown."""
+    async def facts(
+        self,
+        agent: str,
+        system: str,
+        *,
+        person: str | None = None,
+        session: str | None = None,
+        token: str | None = None,
+    ) -> AgentFacts | None:
+        """Return the facts about an agent at a system, by their slugs; None when either is unknown.
+
+        They know the person, the session and the token that are asked about. A token may be known as revoked later than
+        the rest, where the write looks at it once more.
+        """
         ...

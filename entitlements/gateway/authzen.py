@@ -188,9 +188,6 @@ class Evaluator:
             return unknown(), call
         call.agent, client = rows[-1]
         call.client = call.client or client or ""
-        held = await self._node.snapshots.get(call.agent, call.system)
-        if held is not None and call.person is not None:
-            await self._node.snapshots.know_person(held, call.person)
         verdict, _ = await self._node.decide(call)
         return verdict, call
 

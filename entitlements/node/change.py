@@ -15,7 +15,7 @@ SELECT clock_timestamp(), (SELECT coalesce(max(seq), 0) FROM entitlements_change
          OR num_nonnulls(c.agent_id, c.person_id, c.client_id, c.system_id, c.tool_id)
             <> num_nonnulls(a.slug, p.login, k.client_id, y.slug, x.slug)
          OR num_nonnulls(c.grant_id, c.session_id, c.token_family_id) > 0 AND c.agent_id IS NULL,
-       a.slug, p.login, c.group_id, k.client_id, coalesce(y.slug, x.slug),
+       a.slug, p.login, c.group_id, k.client_id, coalesce(y.slug, x.slug, z.slug),
        c.agent_id, c.person_id, c.client_id, coalesce(c.system_id, t.system_id), c.tool_id, c.grant_id,
        c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id, c.client_session_id,
        c.token_family_id
@@ -25,6 +25,8 @@ LEFT JOIN entitlements_person p ON p.id = c.person_id
 LEFT JOIN entitlements_client k ON k.id = c.client_id
 LEFT JOIN entitlements_system y ON y.id = c.system_id
 LEFT JOIN (entitlements_tool t JOIN entitlements_system x ON x.id = t.system_id) ON t.id = c.tool_id
+LEFT JOIN (entitlements_grant g JOIN entitlements_entitlement e ON e.id = g.entitlement_id
+           JOIN entitlements_system z ON z.id = e.system_id) ON g.id = c.grant_id AND c.system_id IS NULL
 ORDER BY c.seq LIMIT %s
 """
 """A change of one that is no longer there, or of something whose agent it does not name, concerns all."""
@@ -50,7 +52,7 @@ _KEYS: Final = (
 class Change(NamedTuple):
     """One row of the feed: whom it concerns, by the names that cached facts are kept under, and by their keys.
 
-    `system` is also that of a tool which changed. What this release does not know concerns all.
+    `system` is also that of a tool or a grant which changed. What this release does not know concerns all.
     """
 
     seq: int

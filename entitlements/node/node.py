@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -43,8 +44,10 @@ READERS: Final = 4
 RECONNECT_WITHIN: Final = 3.0
 """Seconds for which the pool tries again, ever more seldom; after that the next reader tries at once."""
 SWEEP_SECONDS: Final = 1.0
-OLD_SECONDS: Final = 1.0
-"""A denial on facts older than this is decided again on fresh ones."""
+FOR_GOOD: Final = frozenset({Code.TOKEN_REVOKED, Code.SESSION_ENDED})
+"""What never comes back, and so may be denied from memory."""
+GRANT, SESSION, TOKEN = "grant", "session", "token"
+"""Kinds of a change (`entitlements/feed/subjects.py`)."""
 _HAND_OVER: Final = "SELECT pg_notify(%s, %s)"
 _ACKNOWLEDGED: Final = """
 SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s AND NOT pg_is_in_recovery()
@@ -170,15 +173,32 @@ class Node:
         self.decisions[verdict.effect.value, verdict.code.value] += 1
 
     async def _ask(self, rule: Rule, call: Call) -> tuple[Verdict, SnapshotInUse | None]:
+        """Ask a rule about facts from memory; a denial is final only on facts that are read from now on."""
         self.check_open()
+        arrived = time.monotonic()
         held = self.snapshots.current(call.agent, call.system) or await self.snapshots.get(call.agent, call.system)
         if held is None:
             return unknown(), None
+        was_known = await self._learn(held, call)
         verdict = rule(call, held.facts, self.now())
-        if verdict.effect is Effect.DENY and _may_be_outdated(held, call):
+        if verdict.effect is not Effect.DENY or verdict.code in FOR_GOOD or (held.began > arrived and not was_known):
+            return verdict, held
+        if held.began <= arrived:
             held = await self.snapshots.get(call.agent, call.system, fresh=True)
-            return (unknown(), None) if held is None else (rule(call, held.facts, self.now()), held)
-        return verdict, held
+            if held is None:
+                return unknown(), None
+        await self._learn(held, call, again=was_known)
+        return rule(call, held.facts, self.now()), held
+
+    async def _learn(self, held: SnapshotInUse, call: Call, *, again: bool = False) -> bool:
+        """Know the session, the token and the person of a call, as they are now if `again`; say whether all were."""
+        presented, token = self.snapshots.presented, None if call.token is None else call.token.jti
+        if call.person is not None:
+            await self.snapshots.know_person(held, call.person)
+        was_known = presented.is_known(call.agent, call.session, token)
+        if again or not was_known:
+            await presented.learn(call.agent, call.session, token)
+        return was_known
 
     async def _sees_feed(self, polled: datetime) -> bool:
         """Say whether the readers see this node's acknowledgement, so that both addresses lead to one database."""
@@ -210,10 +230,18 @@ class Node:
             self.kept.drop_all(change.seq)
             self._forget_shared()
             return
+        if change.kind in {SESSION, TOKEN} and any(name == f"{change.kind}_id" for name, _ in change.subjects):
+            self._end_by_id(change)
+            return
         self.kept.drop(change.subjects, change.seq)
         for column, key in change.subjects:
             if column == "client_session_id" and isinstance(key, UUID):
                 self.opened.end_streams(key)
+        if change.kind == GRANT and change.system is not None:
+            self.snapshots.drop([("grants", f"{change.agent} {change.system}")], change.seq)
+            return
+        if change.agent is not None:
+            self.snapshots.presented.look_again(change.agent)
         named = (("agent", change.agent), ("person", change.person), ("group", change.group), ("system", change.system))
         self.snapshots.drop([(kind, name) for kind, name in named if name is not None], change.seq)
         if change.kind == "signing_key":
@@ -222,6 +250,17 @@ class Node:
             self.bearers.forget_client(change.client)
         if change.system is not None:
             self.directory.forget_system(change.system)
+
+    def _end_by_id(self, change: Change) -> None:
+        """Deny a session or a token from now on; no right of its agent is dropped."""
+        column, presented = f"{change.kind}_id", self.snapshots.presented
+        keys = [key for name, key in change.subjects if name == column]
+        self.kept.drop([(column, key) for key in keys], change.seq)
+        for key in keys:
+            if change.kind == TOKEN:
+                presented.end_token(str(key))
+            else:
+                presented.end_session(str(key), change.agent or "")
 
     def _forget_shared(self) -> None:
         self.directory.forget()
@@ -276,14 +315,6 @@ class Node:
         task = asyncio.create_task(job)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-def _may_be_outdated(held: SnapshotInUse, call: Call) -> bool:
-    """Whether what was added since might turn a denial around: a second has passed, or the token is newer.
-
-    What takes rights away is in the feed; the session that a new token names is not.
-    """
-    return held.age > OLD_SECONDS or (call.token is not None and held.read_after < call.token.issued + 1)
 
 
 def unknown() -> Verdict:

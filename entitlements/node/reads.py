@@ -42,7 +42,7 @@ class NodeReads:
 
     def learn_session(self, agent: str, session: str, facts: SessionFacts) -> None:
         """Know a session that this process began."""
-        self._snapshots.learn_session(agent, session, facts)
+        self._snapshots.presented.learn_session(agent, session, facts)
 
     async def rows(self, statement: str, values: Values = ()) -> Rows:
         """Return the rows as they are now."""
@@ -55,10 +55,26 @@ class NodeReads:
             return rows
         return await self._kept.get(statement, values, about)
 
-    async def facts(self, agent: str, system: str) -> AgentFacts | None:
-        """Return the facts about an agent at a system."""
-        if not self._is_fresh and (held := self._snapshots.current(agent, system)) is not None:
+    async def facts(
+        self,
+        agent: str,
+        system: str,
+        *,
+        person: str | None = None,
+        session: str | None = None,
+        token: str | None = None,
+    ) -> AgentFacts | None:
+        """Return the facts about an agent at a system, with what is asked about."""
+        held = None if self._is_fresh else self._snapshots.current(agent, system)
+        self.is_from_memory |= held is not None
+        held = held or await self._snapshots.get(agent, system, fresh=self._is_fresh)
+        if held is None:
+            return None
+        if person is not None:
+            await self._snapshots.know_person(held, person)
+        presented = self._snapshots.presented
+        if self._is_fresh or not presented.is_known(agent, session, None):
+            await presented.learn(agent, session, token)
+        else:
             self.is_from_memory = True
-            return held.facts
-        read = await self._snapshots.get(agent, system, fresh=self._is_fresh)
-        return None if read is None else read.facts
+        return held.facts

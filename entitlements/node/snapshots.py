@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
 import psycopg_pool
 
-from audit import batch, clock
+from audit import batch
 from entitlements.codes import Code
 from entitlements.decisions import facts
-from entitlements.decisions.snapshot import AgentFacts, SessionFacts
+from entitlements.decisions.snapshot import AgentFacts
+from entitlements.node.presented import Presented
 from entitlements.node.refusals import Closed
 from entitlements.words import Status
 
@@ -26,8 +27,6 @@ MOST_KEPT: Final = 20_000
 READ_WITHIN: Final = 2.0
 _MOST_TRIES: Final = 10
 _MOST_PASSED: Final = 100_000
-_MOST_SESSIONS: Final = 10_000
-_PERSON: Final = "SELECT is_active FROM entitlements_person WHERE login = %s"
 _BEGIN: Final = "BEGIN TRANSACTION READ ONLY"
 _END: Final = "COMMIT"
 
@@ -46,15 +45,9 @@ class SnapshotInUse:
 
     facts: AgentFacts
     system: str
-    read_after: float = 0.0
-    """Epoch seconds when reading it began."""
-    read_at: float = field(default_factory=time.monotonic)
+    began: float = 0.0
+    """When reading it began, by the monotonic clock."""
     is_dropped: bool = False
-
-    @property
-    def age(self) -> float:
-        """Seconds since it was read."""
-        return time.monotonic() - self.read_at
 
 
 class Snapshots:
@@ -62,6 +55,7 @@ class Snapshots:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self.presented = Presented(self.query_many)
         self._held: dict[str, dict[str, SnapshotInUse]] = {}
         self._count = 0
         self._reading: dict[Key, asyncio.Task[SnapshotInUse | None]] = {}
@@ -104,6 +98,7 @@ class Snapshots:
 
     def drop_all(self, seq: int) -> None:
         """Throw away what was read about anybody before the change `seq`."""
+        self.presented.forget()
         self._passed_all = seq
         self._passed.clear()
         self._drop_older(self._all(), seq)
@@ -111,6 +106,7 @@ class Snapshots:
     def forget(self) -> None:
         """Throw everything away, what is being read too: the feed begins again."""
         self._generation += 1
+        self.presented.forget()
         self._passed.clear()
         self._passed_all = 0
         self._drop_older(self._all(), None)
@@ -120,18 +116,11 @@ class Snapshots:
         if login in held.facts.people:
             return
         passed = self._passed.get(("person", login))
-        rows = await self.query(_PERSON, [login])
+        rows = await self.query(facts.PERSON, [login])
         if rows and not held.is_dropped and passed == self._passed.get(("person", login)):
             status = Status.ACTIVE if rows[0][0] else Status.DISABLED
             held.facts.people = {**held.facts.people, login: status}
             self._of.setdefault(("person", login), set()).add(held)
-
-    def learn_session(self, agent: str, session: str, known: SessionFacts) -> None:
-        """Know a session that this process began. Facts read since then know it already, as it is now."""
-        for held in [*self._held.get(agent, {}).values()]:
-            held.facts.sessions.setdefault(session, known)
-            if len(held.facts.sessions) > _MOST_SESSIONS:  # most have ended: the database knows which
-                self._drop(held)
 
     async def query(self, statement: str, values: Values) -> Rows:
         """Run one read. Raises Closed (facts unknown) when the database does not answer in time."""
@@ -182,7 +171,7 @@ class Snapshots:
 
     async def _read(self, key: Key) -> SnapshotInUse | None:
         for _ in range(_MOST_TRIES):
-            generation, began = self._generation, clock.now().timestamp()
+            generation, began = self._generation, time.monotonic()
             agent_facts = await self._in_time(self._query_facts(key))
             if agent_facts is None:
                 return None
@@ -207,7 +196,10 @@ class Snapshots:
             if unread := facts.unread_schemas(tools):
                 (schemas,) = await read_only(connection, (facts.SCHEMAS, [system, unread]))
                 facts.keep_schemas(schemas)
-            return facts.build(principals[0], lines, tools)
+            known = self.presented
+            return facts.build(
+                principals[0], lines, tools, sessions=known.sessions_of(agent), dead_tokens=known.revoked_tokens
+            )
 
         return await self._on_connection(read)
 
@@ -250,9 +242,10 @@ class Snapshots:
 
 
 def _subjects(known: AgentFacts, system: str) -> Iterator[Subject]:
-    """Name everybody whose change concerns these facts. A tool's names its system, a grant's its agent."""
+    """Name everybody whose change concerns these facts. A tool's names its system, a grant's its agent there."""
     yield "agent", known.agent
     yield "system", system
+    yield "grants", f"{known.agent} {system}"
     yield from (("group", group) for group in known.groups)
     yield from (("person", login) for login in known.people.keys() | known.answer_for_it)
 

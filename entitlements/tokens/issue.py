@@ -165,7 +165,12 @@ async def verdict(reads: Reads, token_request: TokenRequest, session: UUID | Non
 async def decide(reads: Reads, token_request: TokenRequest, session: UUID | None, now: float) -> Verdict:
     """Ask the policy: the rule for every token that stands on grants."""
     agent, person, redeemed = token_request.caller.agent or "", token_request.subject, token_request.redeemed
-    known = await reads.facts(agent, token_request.target.slug)
+    known = await reads.facts(
+        agent,
+        token_request.target.slug,
+        session=str(session) if session else None,
+        token=str(redeemed.row) if redeemed is not None and redeemed.row else None,
+    )
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
     if person is not None and person.login not in known.people:

@@ -104,10 +104,13 @@ async def _verdict(reads: Reads, issued: Issued) -> Verdict:
     stands_on_api_scopes = person is None and target.kind == System.Kind.BUILTIN
     if stands_on_api_scopes and not held <= set(caller.api_scopes):
         return Verdict(Effect.DENY, Code.NO_GRANT, ())
+    session = str(issued.session) if issued.session else None
     if stands_on_api_scopes and caller.agent is None:
         known = await tokens.facts_of_script(reads, caller, target)
     else:
-        known = await reads.facts(caller.agent or "", target.slug)
+        known = await reads.facts(
+            caller.agent or "", target.slug, person=person, session=session, token=str(issued.jti)
+        )
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
     if stands_on_api_scopes:
@@ -117,7 +120,6 @@ async def _verdict(reads: Reads, issued: Issued) -> Verdict:
     if target.kind == System.Kind.MCP:
         known = await narrowed_grants.left_out(reads, known, target.slug, caller.client_id)
     token = Token(str(issued.jti), issued.issued.timestamp(), issued.expires.timestamp(), held)
-    session = str(issued.session) if issued.session else None
     call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session)
     return policy.still_live(call, known, now.timestamp())
 

@@ -1,5 +1,5 @@
--- Ends tokens at their client's request (RFC 7009): one call is one transaction, one change and one numbered event. Call
--- it as one statement, in autocommit.
+-- Ends tokens at their client's request (RFC 7009): one call is one transaction, a change for each token and one numbered
+-- event. Call it as one statement, in autocommit.
 --
 -- In. `p_named`: the token that the client named, `p_living`: those that live of it and of what was issued for it, in
 --   the order of their ids; or `p_opaque`: an access token of the code flow. `p_lock`: the number of the lock on the
@@ -39,8 +39,8 @@ BEGIN
     IF p_named IS NOT NULL THEN
         UPDATE entitlements_issuedtoken t SET revoked_at = p_at, revoke_reason = p_reason WHERE t.jti = ANY(p_living);
         INSERT INTO entitlements_change (kind, subject, agent_id, token_id, concerns_all, noted_at)
-        SELECT 'token', 'token:' || p_named, t.agent_id, p_named, false, p_at
-        FROM entitlements_issuedtoken t WHERE t.jti = p_named;
+        SELECT 'token', 'token:' || t.jti, t.agent_id, t.jti, false, p_at
+        FROM entitlements_issuedtoken t WHERE t.jti = ANY(p_living);
     ELSE
         UPDATE entitlements_oauthaccesstoken t SET expires = p_at, updated = p_at
          WHERE t.id = p_opaque AND t.application_id = p_client;

@@ -159,8 +159,9 @@ def test_stops_tool_states_sessions_and_dead_tokens_are_facts(
     Guardrail.objects.create(name="everything", on=True, reason="drill", changed_at=now)
     Tool.objects.filter(name="get_time").update(state="quarantined")
 
-    found = load(agent)
+    found = facts.load(agent.slug, "time", session=str(session.pk), token=str(dead.pk))
 
+    assert found is not None
     assert (found.stopped, found.dead_tokens) == ("drill", {str(dead.pk)})
     assert found.tools["time", "get_time"].state == ToolState.QUARANTINED
     assert found.sessions[str(session.pk)].person == "alice"

@@ -22,6 +22,7 @@ from audit.models import Event
 from entitlements.clients import clients
 from entitlements.edge import door, issuer
 from entitlements.edge.on_node import OnNode
+from entitlements.feed.models import Change
 from entitlements.grants import grants
 from entitlements.keys import signing
 from entitlements.node.node import Node
@@ -95,6 +96,8 @@ def test_a_token_that_its_client_revokes_is_dead(world: World) -> None:
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, "*")
     ended = {worlds.peek(each)["jti"] for each in (jag, token)}
     assert {str(row.pk) for row in IssuedToken.objects.exclude(revoked_at=None)} == ended
+    noted = Change.objects.filter(kind="token").values_list("token_id", flat=True)
+    assert sorted(map(str, noted)) == sorted(ended), "a gateway keeps tokens by their ids"
     gateways.wait_until(lambda: _inspected(world, token) == {"active": False}, 1.0)
     assert world.redeem(jag).error[:2] == (400, "invalid_grant")
     assert Event.objects.filter(action="token.revoked").count() == 1

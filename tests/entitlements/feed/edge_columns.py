@@ -70,7 +70,6 @@ STAYS: Mapping[str, str] = {
     "client.redirect_uris": "it is set at the registration",
     "entitlement.scope": _KEY,
     "entitlement.system_id": _PLACE,
-    "issuedtoken.agent_id": _ISSUED,
     "issuedtoken.client_id": _ISSUED,
     "issuedtoken.expires_at": _ISSUED,
     "issuedtoken.family": _ISSUED,

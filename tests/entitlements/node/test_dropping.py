@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from django.db import connection, connections
 
 from audit.context import SYSTEM
+from entitlements.agents import agents
 from entitlements.agents.models import Agent
 from entitlements.catalog import systems, tools
 from entitlements.catalog.models import System, Tool
@@ -125,7 +127,12 @@ CASES: dict[str, tuple[Callable[[World], object], set[tuple[str, str]]]] = {
     ),
     "a system": (lambda w: systems.disable_system(w.files, **WHY), {("reader", "files")}),
     "a tool": (lambda w: tools.quarantine(w.tool, **WHY), {("reader", "mail"), ("writer", "mail")}),
-    "a grant": (lambda w: grants.revoke(w.grant.pk, **WHY), {("reader", "mail"), ("reader", "files")}),
+    "a grant": (lambda w: grants.revoke(w.grant.pk, **WHY), {("reader", "mail")}),
+    "a grant that is not there": (
+        lambda w: write("grant", grant_id=uuid.uuid4(), agent_id=w.reader.pk),
+        {("reader", "mail"), ("reader", "files")},
+    ),
+    "an agent": (lambda w: agents.suspend(w.reader, **WHY), {("reader", "mail"), ("reader", "files")}),
     "a script": (lambda w: clients.disable(w.script, **WHY), set()),
     "a trusted issuer": (lambda w: trust.end(w.issuer, **WHY), set()),
     "a client's session": (lambda _: write("client_session", client_session_id=uuid4()), set()),
