@@ -14,7 +14,8 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import chain
-from audit.seals import anchors, seals
+from audit.seals import seals
+from audit.seals.anchors import Anchor
 
 SETTLED: Final = 5.0
 """Seconds after which the active sealer has written a checkpoint to an anchor that both share."""
@@ -34,7 +35,7 @@ class Standby:
 
     connection: psycopg.Connection[Any]
     key: Ed25519PrivateKey
-    anchors: Sequence[anchors.Anchor]
+    anchors: Sequence[Anchor]
     _due: float = 0.0
 
     def follow(self) -> None:
@@ -55,7 +56,7 @@ class Standby:
             except OSError:
                 logger.exception("anchor_unreachable", extra={"anchor": str(anchor)})
 
-    def _publish(self, anchor: anchors.Anchor, note: str, newest: int) -> None:
+    def _publish(self, anchor: Anchor, note: str, newest: int) -> None:
         origin = note.partition("\n")[0]
         public = self.key.public_key()
         try:

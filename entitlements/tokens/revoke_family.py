@@ -44,5 +44,5 @@ def parameters(what: FamilyRevocation, event: Draft, producer: UUID, proof: Clai
         event.trace,
         event.uuid,
         event.links,
-        *event.moved(what.at).halves(producer),
+        *event.halves(producer, what.at),
     ]

@@ -112,11 +112,12 @@ def _issuing(web: Server, made: Mapping[str, Any]) -> Iterator[None]:
 
 def _issue(web: Server, made: Mapping[str, Any], begun: Event, over: Event) -> None:
     ours = tokens.Ours(web, made)
+    ours.sign_in(1)
 
     async def work() -> None:
         caller = load.Caller(web)
         while not over.is_set():
-            await ours.exchange(caller, len(ours.first))
+            await ours.exchange(caller, 0)
             begun.set()
         caller.close()
 

@@ -91,7 +91,7 @@ def here(entry: dict[str, Any]) -> Iterator[None]:
         connections["default"] = direct
 
 
-def serving(cluster: Cluster, pooler: Pooler | None) -> dict[str, str]:
+def serving(cluster: Cluster, pooler: Pooler | None) -> dict[str, Any]:
     """Return the addresses of a node: each names both servers, or leads through the pooler but for the feed."""
     direct = {role: cluster.url(role) for role in ROLES}
     app, issue, seal = (pooler.of(cluster.url(role, "x")) if pooler else direct[role] for role in ROLES)
