@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,8 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people import people
 from entitlements.people.models import Group, Person, Role
+from entitlements.sessions.models import Session
+from entitlements.token_families.models import TokenFamily
 from governance.eligibility import eligibility
 from governance.requests import requests
 from governance.requests.models import AccessRequest
@@ -162,6 +165,25 @@ def client(
     made = clients.register(client_id, agent=of, auth=auth, jwks=jwks, api_scopes=api_scopes, by=by)
     assert made.client is not None
     return made.client, made.secret or ""
+
+
+def token_family(of: Session, system: System) -> TokenFamily:
+    """Make what a sign-in at the session's client left, when the session began."""
+    assert of.person is not None
+    return TokenFamily.objects.create(
+        client=of.client,
+        agent=of.agent,
+        person=of.person,
+        system=system,
+        session=of,
+        resource=f"https://{system.slug}.example/mcp",
+        code_sha256=uuid.uuid4().hex * 2,
+        sign_in_sha256=of.sign_in_sha256,
+        auth_time=of.started_at,
+        started_at=of.started_at,
+        last_used_at=of.started_at,
+        expires_at=of.started_at + timedelta(hours=12),
+    )
 
 
 def rewrite(of: Client, **fields: Any) -> Client:  # noqa: ANN401 - columns of a client

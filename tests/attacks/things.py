@@ -105,6 +105,7 @@ def _more(world: addresses.World) -> dict[str, object]:
         "remediations/key": _cut(world).pk,
         "group-mappings/key": mapped.pk,
         "tokens/key": token.jti,
+        "token-families/key": make.token_family(world.session, company.system).pk,
     }
 
 

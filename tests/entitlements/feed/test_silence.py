@@ -82,25 +82,6 @@ def unused_script() -> None:
     Client.objects.filter(pk=script.pk).update(created=long_ago, idle="hidden", idle_since=long_ago)
 
 
-def family(session: Session, system: System) -> TokenFamily:
-    assert session.person is not None
-    began = session.started_at
-    return TokenFamily.objects.create(
-        client=session.client,
-        agent=session.agent,
-        person=session.person,
-        system=system,
-        session=session,
-        resource="https://time.example/mcp",
-        code_sha256="0" * 64,
-        sign_in_sha256="0" * 64,
-        auth_time=began,
-        started_at=began,
-        last_used_at=began,
-        expires_at=began + timedelta(hours=12),
-    )
-
-
 def access_token(session: Session, system: System) -> IssuedToken:
     return IssuedToken.objects.create(
         kind="access_token",
@@ -110,7 +91,7 @@ def access_token(session: Session, system: System) -> IssuedToken:
         person=session.person,
         session=session,
         scope="time:read",
-        family=family(session, system).pk,
+        family=make.token_family(session, system).pk,
         issued_at=session.started_at,
         expires_at=session.started_at + timedelta(minutes=5),
     )
