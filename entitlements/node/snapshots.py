@@ -126,7 +126,7 @@ class Snapshots:
             held.facts.people = {**held.facts.people, login: status}
             self._of.setdefault(("person", login), set()).add(held)
 
-    def learn_session(self, agent: str, session: str, known: SessionFacts) -> None:
+    def keep_session(self, agent: str, session: str, known: SessionFacts) -> None:
         """Know a session that this process began. Facts read since then know it already, as it is now."""
         for held in [*self._held.get(agent, {}).values()]:
             held.facts.sessions.setdefault(session, known)
