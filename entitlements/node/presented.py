@@ -84,7 +84,7 @@ class Presented:
         elif token not in self._dead:
             self._room().setdefault(agent, _OfAgent()).live.add(token)
 
-    def learn_session(self, agent: str, session: str, known: SessionFacts) -> None:
+    def keep_session(self, agent: str, session: str, known: SessionFacts) -> None:
         """Know a session that this process began; one that was read since then is known already, as it is now."""
         if session not in self.sessions_of(agent):
             self._keep_session(agent, session, known)
