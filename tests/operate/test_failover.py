@@ -40,6 +40,8 @@ BACK_WITHIN = 30.0
 """Seconds from the loss of the primary until everything works again."""
 UNSENT = 0.5
 """Seconds before its loss in which the primary sends nothing to the standby: without waiting it would answer all."""
+REVOKED = 20
+"""How many grants are revoked before, and around, each failover."""
 KEPT = 2
 """Grants that are not revoked, by which it shows that calls are allowed again."""
 ROLES = ("mandate_app", "mandate_issue", "mandate_seal")
@@ -171,13 +173,14 @@ def test_a_failover_under_load_loses_no_answered_revocation_and_allows_nothing_a
     """The long form waits for the lost primary's lease in etcd, as production does, and fails over again and back."""
     cluster, nodes = installation.cluster, installation.nodes
     with scripted.upstream() as upstream:
-        worlds = [world.build(upstream.url) for _ in range(KEPT + 24 * failovers)]
+        worlds = [world.build(upstream.url) for _ in range(KEPT + REVOKED * (failovers + 1))]
         first = clients.trusted(world.build(upstream.url), nodes["node-direct"].base)
         issuers = {name: replace(first, http=remote(node.base)) for name, node in nodes.items()}
         traffic = load.Load(worlds, [each.token() for each in worlds])
         began = clock.now()  # the tokens above were signed by the test, without an event
         databases = [row(serving(cluster, None)["DATABASE_URL"]), row(installation.pooled)]
         with traffic.running(nodes, issuers, databases, KEPT):
+            traffic.most = REVOKED
             cluster.wait(lambda: len(traffic.receipts) > 4 and len(traffic.issued) > 8)
             for _ in range(failovers):
                 fail_over(cluster, traffic, quickly=failovers == 1)
@@ -203,6 +206,8 @@ def fail_over(cluster: Cluster, traffic: load.Load, *, quickly: bool) -> None:
     cluster.wait(lambda: cluster.is_synchronous)
     lost = cluster.primary
     assert lost is not None
+    traffic.most = len(traffic.receipts) + REVOKED
+    time.sleep(UNSENT)
     lost.send_no_more()
     time.sleep(UNSENT)
     lost.kill()
