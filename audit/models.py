@@ -175,6 +175,21 @@ class Checkpoint(models.Model):
         return f"checkpoint of {self.size}"
 
 
+class AnchorState(models.Model):
+    """What the sealer last saw in one anchor, for pages. It proves nothing: an auditor reads the anchor itself."""
+
+    name = models.TextField(primary_key=True)
+    note = models.TextField(blank=True)
+    problem = models.TextField(blank=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "anchor_states"
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Cursor(models.Model):
     """How far a reader of the log has read: the index of the next leaf it wants."""
 

@@ -20,6 +20,7 @@ APP: Final = {
     "leaves": "SELECT",
     "nodes": "SELECT",
     "checkpoints": "SELECT",
+    "anchor_states": "SELECT",
     "producers": "SELECT",
     "cursors": "SELECT, INSERT, UPDATE, DELETE",
     "subject_keys": "SELECT, INSERT, UPDATE",
@@ -32,6 +33,7 @@ SEAL: Final = {
     "leaves": "SELECT, INSERT",
     "nodes": "SELECT, INSERT",
     "checkpoints": "SELECT, INSERT",
+    "anchor_states": "SELECT, INSERT, UPDATE, DELETE",
 }
 ISSUE: Final = {
     **dict.fromkeys(

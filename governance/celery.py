@@ -12,6 +12,16 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
+@signals.worker_init.connect
+def refuse_asynchronous_commits(**_: Any) -> None:  # noqa: ANN401 - celery's
+    """End the worker, with a sentence, where what it commits would not survive a failover."""
+    from django.conf import settings  # noqa: PLC0415 - the settings are known only in a running worker
+
+    from audit.database import replication  # noqa: PLC0415 - as above
+
+    replication.refuse(settings.DATABASES["default"])
+
+
 @signals.worker_process_init.connect
 def trust_no_clock(**_: Any) -> None:  # noqa: ANN401 - celery's
     """In a worker every job measures the clock first; one that is wrong ends no right before its time."""

@@ -22,6 +22,16 @@ from .variables import TABLE
 YES, NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 KEY_BYTES = 32
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+DEAD_HOST: Mapping[str, str] = {
+    "connect_timeout": "3",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+"""libpq's settings for a host that vanished without a word: 3 s until the next one is tried, 11 s for a connection."""
+WRITABLE = {"read-write", "primary"}
+"""Values of target_session_attrs that never take a standby. What was revoked may not have reached a standby yet."""
 
 
 class BadEnvironmentError(Exception):
@@ -179,12 +189,15 @@ def redis_url(name: str) -> Secret[str]:
 def database(name: str) -> dict[str, Any]:
     """Return one entry for Django's DATABASES; query parameters of the address go to libpq (sslmode, ...).
 
-    The address may name several hosts, separated by commas, each with its port: libpq takes the first that serves.
+    The address may name several hosts, separated by commas, each with its port: the one that takes writes is used.
     """
     hosts, ports, address = _hosts(text(name))
     parts = _split(name, address, ("postgresql", "postgres"))
     if not parts.username or not parts.path.strip("/"):
         raise BadEnvironmentError(f"{name} must name a role and a database: postgresql://role:password@host/database.")
+    options = {**DEAD_HOST, **dict(parse_qsl(parts.query))}
+    if len(hosts) > 1 and options.setdefault("target_session_attrs", "read-write") not in WRITABLE:
+        raise BadEnvironmentError(f"{name} must lead to the server that takes writes: leave target_session_attrs out.")
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
@@ -192,7 +205,7 @@ def database(name: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": ",".join(hosts) if len(hosts) > 1 else parts.hostname,
         "PORT": ",".join(ports) if len(hosts) > 1 else str(parts.port or ""),
-        "OPTIONS": dict(parse_qsl(parts.query)),
+        "OPTIONS": options,
     }
 
 

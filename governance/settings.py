@@ -13,8 +13,7 @@ BASE_DIR = Path(__file__).resolve().parents[1]
 
 # ------------------------------------------------------------------------------------------------- what we are
 
-DEBUG = env.flag("DEBUG")
-DEMO = env.flag("DEMO")
+DEBUG, DEMO = map(env.flag, ("DEBUG", "DEMO"))
 CONSOLE_URL = env.public_url("CONSOLE_URL", allow_http=DEMO)
 GATEWAY_URL = env.public_url("GATEWAY_URL", allow_http=DEMO)
 EDGE_URL = env.public_url(env.first_set("EDGE_URL", "CONSOLE_URL"), allow_http=DEMO)
@@ -129,11 +128,12 @@ if env.text("MIGRATE_DATABASE_URL"):  # absent where the product serves: those p
     # sooner than PostgreSQL looks for deadlocks (1 s): of two who wait for each other the migration is the one to go.
     DATABASES["owner"]["OPTIONS"].setdefault("options", "-c lock_timeout=300ms")
 
-# What the gateway's change feed uses alone: it listens for notifications, which need a connection of its own.
+# What the edge's change feed and the sealer's lock use alone: notifications and a lock need a connection of their own.
 FEED_DATABASE: dict[str, Any] = env.database(env.first_set("FEED_DATABASE_URL", OWN_ADDRESS))
-# Where the edge's issuers write: a role that may execute the functions that issue, and write nothing else.
+# Where the edge's issuers read and write: a role that may execute the functions that issue, and write nothing else.
 ISSUE_DATABASE = env.database(env.first_set("ISSUE_DATABASE_URL", "DATABASE_URL"))
-SEAL_DATABASE_URL = env.secret("SEAL_DATABASE_URL")
+DATABASE_FAILOVER = env.one_of("DATABASE_FAILOVER", "auto", "yes", "no")
+SEAL_DATABASE = env.database("SEAL_DATABASE_URL") if env.text("SEAL_DATABASE_URL") else None
 DATABASE_ROLES = {
     "owner": env.role("MIGRATE_DATABASE_URL", "mandate_owner"),
     "app": env.role(OWN_ADDRESS, "mandate_app"),

@@ -51,13 +51,14 @@ TABLE: Mapping[str, Variable] = {
         Variable(
             "DATABASE_URL",
             "PostgreSQL as the role that serves: `postgresql://mandate_app:...`. An edge node with the role `issuer` "
-            "alone does not read it where it has ISSUE_DATABASE_URL.",
+            "alone does not read it where it has ISSUE_DATABASE_URL. Each database address may name several hosts, "
+            "`@one:5432,two:5432/mandate`: the one that takes writes is used.",
             is_secret=True,
         ),
         Variable(
             "FEED_DATABASE_URL",
-            "The same database and role without a pooler, for the edge's change feed alone; else the address by which "
-            "the node reads.",
+            "The same database and role without a pooler, for the edge's change feed and the sealer's lock alone; else "
+            "the address by which the node reads, and the sealer's own connection.",
             "",
             is_secret=True,
         ),
@@ -76,9 +77,15 @@ TABLE: Mapping[str, Variable] = {
         ),
         Variable(
             "SEAL_DATABASE_URL",
-            "PostgreSQL as the sealer's role, without a pooler; only `manage.py seal` needs it.",
+            "PostgreSQL as the sealer's role; only `manage.py seal` needs it.",
             "",
             is_secret=True,
+        ),
+        Variable(
+            "DATABASE_FAILOVER",
+            "Whether another server may take the primary's place: `auto` (it may while a standby replicates from it), "
+            "`yes`, or `no` (what replicates is never promoted). Where it may, commits must be synchronous to start.",
+            "auto",
         ),
         Variable("REDIS_URL", "Redis or Valkey: task queue and rate limits, never authority.", is_secret=True),
         Variable("CONSOLE_URL", "Public address of the console, the API and the issuers.", "http://localhost:8000"),

@@ -1,8 +1,9 @@
 """The sealer: pending rows become leaves of the tree, the tree a signed checkpoint, the checkpoint an anchored note.
 
-One active at a time, by advisory lock on its own connection: who loses the connection loses the lock, and with it
-the transaction that would have written. A batch is one transaction, so a killed sealer loses and doubles nothing; what
-it committed and did not publish, the next one publishes first.
+One active at a time, by an advisory lock that lives as long as a connection to PostgreSQL itself. What is written may
+go through a pooler: a batch is one transaction, which waits for the batch of another sealer, then looks whether the log
+still ends where this one thinks. So a killed or overtaken sealer loses and doubles nothing; what it committed and did
+not publish, the next one publishes first.
 """
 
 import logging
@@ -26,11 +27,17 @@ PUBLISH_EVERY: Final = 1.0
 HEARTBEAT: Final = 300.0
 """Seconds after which an unchanged head is signed again, so that silence differs from a dead sealer."""
 LOCK: Final = 0x4D414E44  # "MAND"
+_BATCH_LOCK: Final = 0x4D414E45
 
 logger = logging.getLogger(__name__)
 
+_TELL: Final = """
+INSERT INTO anchor_states AS a (name, note, problem, seen_at) VALUES (%s, %s, %s, %s)
+ON CONFLICT (name) DO UPDATE SET problem = EXCLUDED.problem, seen_at = EXCLUDED.seen_at,
+   note = CASE EXCLUDED.problem WHEN '' THEN EXCLUDED.note ELSE a.note END
+"""
 _PENDING: Final = """
-SELECT p.id, p.at, p.uuid, p.producer, p.sequence, e.body
+SELECT p.id, p.at, p.uuid, p.producer, p.sequence, e.body, (SELECT coalesce(max(size), 0) FROM checkpoints)
   FROM (SELECT * FROM pending ORDER BY id LIMIT %s) p
   LEFT JOIN events e ON e.at = p.at AND e.uuid = p.uuid AND e.producer = p.producer AND e.sequence = p.sequence
  ORDER BY p.id
@@ -43,11 +50,16 @@ class RecordDamaged(RuntimeError):
     code = "record_damaged"
 
 
+class Overtaken(psycopg.OperationalError):
+    """Another sealer has gone on with the log: this one lost its lock, and begins anew."""
+
+
 @dataclass(slots=True)
 class Sealer:
-    """A sealer on an open connection that holds the lock. Make one with `begin`."""
+    """A sealer that writes over `connection` while `lock` holds the lock. Make one with `begin`."""
 
     connection: psycopg.Connection[Any]
+    lock: psycopg.Connection[Any]
     origin: str
     key: Ed25519PrivateKey
     anchors: Sequence[anchors.Anchor]
@@ -56,12 +68,17 @@ class Sealer:
     published_at: float = 0.0
 
     def seal_batch(self) -> int:
-        """Seal up to BATCH pending events in one transaction; returns how many. Raises RecordDamaged."""
+        """Seal up to BATCH pending events in one transaction; returns how many. Raises RecordDamaged, psycopg.Error."""
+        self.lock.execute("SELECT 1")  # where its connection has ended, so has the lock
         grown = chain.Frontier(self.frontier.size, list(self.frontier.hashes))
         with self.connection.transaction():
+            self.connection.execute("SELECT pg_advisory_xact_lock(%s)", [_BATCH_LOCK])
             rows = self.connection.execute(_PENDING, [BATCH], prepare=True).fetchall()
             if not rows:
                 return 0
+            if rows[0][-1] != self.frontier.size:
+                message = f"the log has {rows[0][-1]} events, this sealer knows {self.frontier.size}"
+                raise Overtaken(message)
             note = self._write(rows, grown)
         self.frontier, self.note = grown, note
         return len(rows)
@@ -71,7 +88,7 @@ class Sealer:
         cursor = self.connection.cursor()
         with cursor.copy("COPY leaves (index, at, uuid, hash, producer, sequence) FROM STDIN (FORMAT binary)") as copy:
             copy.set_types(["int8", "timestamptz", "uuid", "bytea", "uuid", "int8"])
-            for _, at, uuid, producer, sequence, body in rows:
+            for _, at, uuid, producer, sequence, body, _ in rows:
                 if body is None:
                     message = f"event {uuid} of {at.isoformat()} (producer {producer}, {sequence}) is missing"
                     raise RecordDamaged(message)
@@ -108,8 +125,10 @@ class Sealer:
             try:
                 if anchor.last() != self.note:
                     anchor.publish(self.note)
-            except OSError:
+                _tell(self.connection, anchor, anchor.last())
+            except OSError as problem:
                 logger.exception("anchor_unreachable", extra={"anchor": str(anchor)})
+                _tell(self.connection, anchor, "", str(problem))
                 everywhere = False
         return everywhere
 
@@ -133,36 +152,50 @@ def begin(
     key: Ed25519PrivateKey,
     to: Sequence[anchors.Anchor],
     *,
+    lock: psycopg.Connection[Any] | None = None,
     restored_as: str = "",
     wait: Callable[[float], object] = time.sleep,
 ) -> Sealer:
     """Wait for the lock, take up the log where it ends, check it against the anchors, publish what they lack.
 
-    `connection` is the sealer's role, in autocommit mode; `origin` names a log that is only beginning, a log that
-    exists keeps its name. After a backup was restored, what the anchors saw beyond it is lost: `restored_as` then
-    begins a new name, whose first checkpoint is the restored head. `wait` is called with seconds while another
-    sealer holds the lock. Raises RecordDamaged when the stored head was not signed by this key, does not follow from
-    its frontier, or is behind or beside what an anchor has.
+    `connection` is the sealer's role, in autocommit mode; `lock` is a connection to PostgreSQL itself, where the first
+    goes through a pooler. `origin` names a log that is only beginning, a log that exists keeps its name. After a backup
+    was restored, what the anchors saw beyond it is lost: `restored_as` then begins a new name, whose first checkpoint
+    is the restored head. `wait` is called with seconds while another sealer holds the lock. Raises RecordDamaged when
+    the stored head was not signed by this key, does not follow from its frontier, or is behind or beside what an
+    anchor has.
     """
-    while not _takes_lock(connection):
+    lock = lock or connection
+    while not _takes_lock(lock):
         wait(PAUSE)
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_BATCH_LOCK])
     frontier, note = _head(connection, key)
+    connection.execute("DELETE FROM anchor_states WHERE name <> ALL(%s)", [[str(anchor) for anchor in to]])
     if restored_as:
-        sealer = Sealer(connection, restored_as, key, to, frontier)
+        sealer = Sealer(connection, lock, restored_as, key, to, frontier)
         sealer.publish(heartbeat=True)
         return sealer
     origin = note.partition("\n")[0] or origin
     for anchor in to:
         try:
             last = anchor.last()
-        except OSError:
+        except OSError as problem:
             logger.exception("anchor_unreachable", extra={"anchor": str(anchor)})
+            _tell(connection, anchor, "", str(problem))
             continue
+        # This commit waits for a standby, and so for all before it: no anchor gets a head that one server alone has.
+        _tell(connection, anchor, last)
         if last and last.startswith(f"{origin}\n"):
             check_anchor(connection, chain.open_note(last, origin, key.public_key()), frontier.size, str(anchor))
-    sealer = Sealer(connection, origin, key, to, frontier, note)
+    sealer = Sealer(connection, lock, origin, key, to, frontier, note)
     sealer.publish()
     return sealer
+
+
+def _tell(connection: psycopg.Connection[Any], anchor: anchors.Anchor, note: str, problem: str = "") -> None:
+    """Write down for pages what is in an anchor, or why it cannot be read."""
+    connection.execute(_TELL, [str(anchor), note, problem, clock.now()])
 
 
 def _takes_lock(connection: psycopg.Connection[Any]) -> bool:

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.conf import settings
 
+from audit.database import libpq
 from audit.draft import Draft
-from entitlements.node.node import Node, database_address
+from entitlements.node.node import Node
 from entitlements.node.reads import NodeReads
 from entitlements.tokens import issue_token, revoke_tokens
 from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, Outcome, TokenRow
@@ -24,7 +25,7 @@ class OnNode:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._writer = Writer(database_address(settings.ISSUE_DATABASE))
+        self._writer = Writer(libpq.address(settings.ISSUE_DATABASE))
         self._limits = RateLimits(settings.REDIS_URL.reveal())
         self._used = UsedHere()
 

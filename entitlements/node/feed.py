@@ -27,6 +27,8 @@ from entitlements.decisions.reads import FeedSubject
 from entitlements.feed.changes import CHANNEL, LEASE_SECONDS
 from entitlements.feed.subjects import KINDS
 
+from .history import History
+
 POLL_SECONDS: Final = 0.5
 POLL_WITHIN: Final = 1.5
 RETRY_SECONDS: Final = 0.2
@@ -131,10 +133,13 @@ class Feed:
         self._confirms = confirms
         self._is_confirmed = False
         self._address = conninfo.make_conninfo(address, **_SESSION)
+        dead_hosts = str(conninfo.conninfo_to_dict(address).get("host", "")).count(",")
+        self._connect_within = POLL_WITHIN + 1 + dead_hosts * float(_SESSION["connect_timeout"])
         self._apply = apply
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._polled = float("-inf")
         self._is_placed = False
+        self._history = History()
         self._started: datetime | None = None
         self._task: asyncio.Task[None] | None = None
         self._given_up: set[asyncio.Task[None]] = set()
@@ -183,7 +188,7 @@ class Feed:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _connect(self) -> None:
-        async with asyncio.timeout(POLL_WITHIN + 1):
+        async with asyncio.timeout(self._connect_within):
             self._connection = connection = await psycopg.AsyncConnection.connect(self._address, autocommit=True)
             self._is_confirmed = self._confirms is None
             self.is_listening = await self._hears(connection)
@@ -232,6 +237,9 @@ class Feed:
         now, newest = rows[0][:2]
         clock.set_offset(now)
         self._started = self._started or now
+        if not await self._history.goes_on(connection, self.position, newest):
+            logger.warning("feed_begins_anew", extra={"node": self.node, "position": self.position})
+            self._is_placed = False
         self._take(newest, [_change(row[2:]) for row in rows if row[2] is not None])
         cursor = await connection.execute(_ACKNOWLEDGE, [self.node, self._started, self.position], prepare=True)
         if not self._is_confirmed:
@@ -265,7 +273,7 @@ class Feed:
 
     def _take(self, newest: int, changes: Sequence[Change]) -> None:
         if not self._is_placed or newest < self.position or len(changes) > MOST_ROWS:
-            # The first poll, a database put back to an earlier state, or so much that a fresh start is cheaper.
+            # The first poll, a database that lacks what this node has seen, or so much that a fresh start is cheaper.
             self._apply(None)
             self._is_placed = True
         elif changes:

@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from django.conf import settings
 from psycopg import conninfo
 
 from audit import batch, clock
+from audit.database import libpq
 from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
@@ -35,10 +36,14 @@ from entitlements.node.streams import ClientSessions, OpenRequest, OpenRequests
 from entitlements.node.upstreams import Connections
 
 READERS: Final = 4
+RECONNECT_WITHIN: Final = 3.0
+"""Seconds for which the pool tries again, ever more seldom; after that the next reader tries at once."""
 SWEEP_SECONDS: Final = 1.0
 OLD_SECONDS: Final = 1.0
 """A denial on facts older than this is decided again on fresh ones."""
-_ACKNOWLEDGED: Final = "SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s"
+_ACKNOWLEDGED: Final = """
+SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s AND NOT pg_is_in_recovery()
+"""
 
 type Rule = Callable[[Call, AgentFacts, float], Verdict]
 
@@ -47,8 +52,8 @@ class Node:
     """Everything that requests share. `start` and `stop` belong to the life of the server."""
 
     def __init__(self) -> None:
-        address = database_address(settings.DATABASES["default"])
-        feed_address = database_address(settings.FEED_DATABASE)
+        address = libpq.address(settings.DATABASES["default"])
+        feed_address = libpq.address(settings.FEED_DATABASE)
         self.name = settings.NODE_ID or f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(3)}"
         self.pool: psycopg_pool.AsyncConnectionPool[Any] = psycopg_pool.AsyncConnectionPool(
             conninfo.make_conninfo(
@@ -61,6 +66,7 @@ class Node:
             max_size=READERS,
             timeout=1.5,
             max_waiting=1000,
+            reconnect_timeout=RECONNECT_WITHIN,
             open=False,
             kwargs={"autocommit": True},
         )
@@ -259,9 +265,3 @@ def _may_be_outdated(held: SnapshotInUse, call: Call) -> bool:
 def unknown() -> Verdict:
     """Deny a caller whose agent or system is not there."""
     return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, (Reason(Code.AGENT_UNKNOWN, "No such agent is registered."),))
-
-
-def database_address(row: Mapping[str, Any]) -> str:
-    """Return the address of a database for connections that are not Django's, from its entry in the settings."""
-    named = {"host": row["HOST"], "port": row["PORT"], "user": row["USER"], "password": row["PASSWORD"]}
-    return conninfo.make_conninfo(dbname=row["NAME"], **{k: v for k, v in named.items() if v}, **row.get("OPTIONS", {}))

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core import checks
 from django.db import Error, connection
 
+from audit.database import replication
 from entitlements import hooks
 from entitlements.secrets.seal import RootKey
 from entitlements.trusted_issuers.models import TrustedIssuer
@@ -125,7 +126,7 @@ def _secrets() -> dict[str, str]:
     """Return the secrets that must differ, as text."""
     databases = {
         f"the password of {row['USER']}": str(row["PASSWORD"])
-        for row in (*settings.DATABASES.values(), settings.ISSUE_DATABASE, _sealers())
+        for row in (*settings.DATABASES.values(), settings.ISSUE_DATABASE, settings.SEAL_DATABASE)
         if row
     }
     return {
@@ -138,11 +139,6 @@ def _secrets() -> dict[str, str]:
         "the password of REDIS_URL": urlsplit(settings.REDIS_URL.reveal()).password or "",
         **databases,
     }
-
-
-def _sealers() -> dict[str, str] | None:
-    parts = urlsplit(settings.SEAL_DATABASE_URL.reveal())
-    return {"USER": parts.username or "", "PASSWORD": parts.password or ""} if parts.username else None
 
 
 @checks.register(checks.Tags.security, deploy=True)
@@ -176,6 +172,15 @@ def roles_are_apart(app_configs: Sequence[AppConfig] | None, **_: object) -> lis
             if is_so
         ]
     return errors
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def commits_survive_a_failover(app_configs: Sequence[AppConfig] | None, **_: object) -> list[checks.CheckMessage]:
+    """Refuse a standby, and commits that only the primary has where a standby may take its place."""
+    del app_configs
+    rows = (settings.DATABASES["default"], settings.FEED_DATABASE, settings.ISSUE_DATABASE, settings.SEAL_DATABASE)
+    found = replication.problems(*filter(None, rows))
+    return [checks.Error(each.sentence, id=each.check) for each in dict.fromkeys(found)]
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from audit import bodies, clock
+from audit.database import replication
 from entitlements import monitoring
 from governance.operations import invariants
 
@@ -110,6 +111,9 @@ class _Numbers:
             [((work,), late or 0) for work, late in _rows(_OVERDUE, {"now": clock.now()})],
         )
         yield GaugeMetricFamily("mandate_event_months_ahead", "Months to come with a partition.", value=months_ahead())
+        yield GaugeMetricFamily(
+            "mandate_database_synchronous", "Whether a commit survives a failover.", value=float(not asynchronous())
+        )
         length = queue_length()
         yield GaugeMetricFamily("mandate_queue_up", "Whether the queue answers.", value=float(length is not None))
         yield GaugeMetricFamily("mandate_queue_length", "Messages that wait in it.", value=float(length or 0))
@@ -125,6 +129,12 @@ def months_ahead() -> int:
     """Return how many months in a row after this one have a partition of events."""
     ((months,),) = _rows(_MONTHS, {"now": clock.now()})
     return int(months)
+
+
+def asynchronous() -> replication.Problem | None:
+    """Return why a commit would not survive a failover; a process asks at its start too, and refuses to serve then."""
+    state = replication.of(_rows(replication.STATE)[0])
+    return replication.problem(state, replication.Failover(settings.DATABASE_FAILOVER))
 
 
 def queue_length() -> int | None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final
 
 from allauth.mfa.models import Authenticator
@@ -18,8 +17,7 @@ from django.db.models import F, Min
 from django.utils.translation import gettext as _
 
 from audit import chain, clock
-from audit.models import Checkpoint
-from audit.seals import anchors
+from audit.models import AnchorState, Checkpoint
 from entitlements.errors import DomainError
 from entitlements.people import mailboxes
 from entitlements.people.models import Identity, Person, Role
@@ -158,16 +156,23 @@ def second_admin() -> State:
 
 
 def anchor() -> State:
-    """Return whether the newest checkpoints are outside the database, as read from the anchor itself."""
+    """Return whether the newest checkpoints are outside the database, as the sealer last saw each anchor."""
+    states = [_anchor(seen) for seen in AnchorState.objects.order_by("name")]
+    if not states:
+        return State(SetupCheck.Line.ANCHOR, Progress.NOT_YET, _("No sealer has looked at an anchor yet: start it."))
+    return next((state for state in states if not state.is_green), states[0])
+
+
+def _anchor(seen: AnchorState) -> State:
+    """Return the state of one anchor, as the sealer last saw it."""
     line = SetupCheck.Line.ANCHOR
-    if not settings.ANCHOR_FILE:
-        return State(line, Progress.NOT_YET, _("ANCHOR_FILE is not set for this process."))
+    problem, kept = seen.problem, None
     try:
-        note = anchors.File(Path(settings.ANCHOR_FILE)).last()
-        kept = chain.Checkpoint.parse(note.partition("\n\n")[0] + "\n") if note else None
-    except (OSError, chain.BadNote) as problem:
-        sentence = _("The anchor cannot be read: %(problem)s.") % {"problem": problem}
-        return State(line, Progress.FAILED, sentence)
+        kept = chain.Checkpoint.parse(seen.note.partition("\n\n")[0] + "\n") if seen.note else None
+    except chain.BadNote as bad:
+        problem = str(bad)
+    if problem:
+        return State(line, Progress.FAILED, _("The anchor cannot be read: %(problem)s.") % {"problem": problem})
     if kept is None:
         return State(line, Progress.NOT_YET, _("No checkpoint has reached the anchor yet."))
     return _compare(kept)

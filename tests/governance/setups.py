@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import psycopg
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
@@ -68,18 +66,18 @@ def note(head: chain.Checkpoint) -> str:
     return f"{head.text()}\n\u2014 mandate.example/record AAAA\n"
 
 
-def anchored(settings: Settings, folder: Path, head: chain.Checkpoint | None = None) -> Path:
-    """Let a checkpoint be in the anchor."""
-    place = folder / "checkpoints"
-    place.write_text(note(head or checkpoint()) + "\n")
-    settings.ANCHOR_FILE = str(place)
-    return place
+def anchored(text: str | None = None, problem: str = "") -> None:
+    """Let the sealer have seen a note in the anchor: the one of a checkpoint, if none is given."""
+    with psycopg.connect(databases.addresses().seal) as sealer:
+        values = [text if text is not None else note(checkpoint()), problem, clock.now()]
+        sealer.execute("DELETE FROM anchor_states")
+        sealer.execute("INSERT INTO anchor_states (name, note, problem, seen_at) VALUES ('file', %s, %s, %s)", values)
 
 
-def complete(settings: Settings, folder: Path) -> tuple[Person, Person]:
+def complete(settings: Settings) -> tuple[Person, Person]:
     """Make the first lines green, and return the two administrators."""
     settings.SETUP_FIRST = True
     first, second = admin("ada"), admin("bea")
     company_sign_in(settings, first)
-    anchored(settings, folder)
+    anchored()
     return first, second

@@ -104,7 +104,12 @@ def test_a_database_address_is_taken_apart_and_unquoted(monkeypatch: pytest.Monk
     monkeypatch.setenv("DATABASE_URL", "postgresql://app:p%40ss@db.example:6432/mandate?sslmode=verify-full")
     found = env.database("DATABASE_URL")
     assert (found["USER"], found["PASSWORD"], found["PORT"]) == ("app", "p@ss", "6432")
-    assert found["OPTIONS"] == {"sslmode": "verify-full"}
+    assert found["OPTIONS"] == {**env.DEAD_HOST, "sslmode": "verify-full"}
+
+
+def test_a_database_address_overrides_what_is_done_about_dead_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app@db.example/mandate?connect_timeout=9")
+    assert env.database("DATABASE_URL")["OPTIONS"] == {**env.DEAD_HOST, "connect_timeout": "9"}
 
 
 @pytest.mark.parametrize(
@@ -117,11 +122,18 @@ def test_a_database_address_is_taken_apart_and_unquoted(monkeypatch: pytest.Monk
 def test_a_database_address_may_name_several_hosts(
     monkeypatch: pytest.MonkeyPatch, hosts: str, host: str, port: str
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", f"postgresql://app:p%40ss@{hosts}/mandate?target_session_attrs=read-write")
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://app:p%40ss@{hosts}/mandate")
     found = env.database("DATABASE_URL")
     assert (found["HOST"], found["PORT"], found["NAME"]) == (host, port, "mandate")
     assert (found["USER"], found["PASSWORD"]) == ("app", "p@ss")
-    assert found["OPTIONS"] == {"target_session_attrs": "read-write"}
+    assert found["OPTIONS"] == {**env.DEAD_HOST, "target_session_attrs": "read-write"}
+
+
+@pytest.mark.parametrize("wanted", ["any", "standby", "prefer-standby", "read-only"])
+def test_of_several_hosts_a_standby_is_never_wanted(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://app@one,two/mandate?target_session_attrs={wanted}")
+    with pytest.raises(BadEnvironmentError, match="takes writes"):
+        env.database("DATABASE_URL")
 
 
 @pytest.mark.parametrize(

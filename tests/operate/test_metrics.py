@@ -73,6 +73,12 @@ def test_every_number_that_the_operators_page_names_is_told() -> None:
     assert named == {name.partition("{")[0] for name in numbers()}
 
 
+def test_commits_that_a_failover_would_lose_show_while_everything_serves(settings) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    assert numbers()["mandate_database_synchronous"] == 1
+    settings.DATABASE_FAILOVER = "yes"
+    assert numbers()["mandate_database_synchronous"] == 0
+
+
 def test_what_waits_is_counted_and_has_an_age() -> None:
     make.grant()
     with psycopg.connect(databases.addresses().owner) as owner:

@@ -1,12 +1,14 @@
 """`manage.py seal`: the sealer process. One is active; another waits for its lock, and takes over within a moment."""
 
+import contextlib
 import logging
 import signal
 import threading
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import psycopg
@@ -14,9 +16,15 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from audit import alive, chain
+from audit.database import libpq, replication
 from audit.seals import anchors, seal_key, seals, standby
 
 RECONNECT_AFTER = 1.0
+
+_POOLED = (
+    "A pooler stands between the sealer and PostgreSQL, and the sealer's lock would be lent to others. Set"
+    " FEED_DATABASE_URL to the address of PostgreSQL itself; SEAL_DATABASE_URL may then go through the pooler."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +54,14 @@ class Command(BaseCommand):
             self.stdout.write(chain.vkey(origin, key.public_key()))
             return
         to = [anchors.File(Path(settings.ANCHOR_FILE or _refuse("ANCHOR_FILE")))]
+        row = settings.SEAL_DATABASE or _refuse("SEAL_DATABASE_URL")
+        replication.refuse(row, settings.FEED_DATABASE)
         stop = _Stop()
         while not stop.is_set():
             try:
-                with _connect() as connection:
+                with _connect(libpq.address(row)) as connection, _lock(connection) as lock:
                     wait = partial(stop.wait_or_exit, standby.Standby(connection, key, to))
-                    sealer = seals.begin(connection, origin, key, to, restored_as=restored_as, wait=wait)
+                    sealer = seals.begin(connection, origin, key, to, lock=lock, restored_as=restored_as, wait=wait)
                     seal_key.export(key_file, sealer.origin, key)
                     restored_as = ""
                     if once:
@@ -88,10 +98,20 @@ class _Stop(threading.Event):
             raise SystemExit(0)
 
 
-def _connect() -> psycopg.Connection[Any]:
-    address = settings.SEAL_DATABASE_URL.reveal() or _refuse("SEAL_DATABASE_URL")
-    return psycopg.connect(address, autocommit=True, application_name="mandate-sealer", connect_timeout=5)
+def _connect(address: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(address, autocommit=True, application_name="mandate-sealer")
 
 
-def _refuse(name: str) -> str:
+@contextlib.contextmanager
+def _lock(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
+    """Connect for the lock: by FEED_DATABASE_URL where that is an address of its own, else the connection itself."""
+    feed, serving = map(libpq.address, (settings.FEED_DATABASE, settings.DATABASES["default"]))
+    with contextlib.nullcontext(connection) if feed == serving else _connect(feed) as lock:
+        pid = lock.execute("SELECT pg_backend_pid()").fetchone()
+        if pid != (lock.info.backend_pid,):
+            raise CommandError(_POOLED)
+        yield lock
+
+
+def _refuse(name: str) -> NoReturn:
     raise CommandError(f"{name} is not set; the sealer needs it.")

@@ -1,11 +1,10 @@
--- What a node of the edge says of itself in the change feed, for roles that may write no table. An acknowledgement that
--- is lost with the database's memory makes a revoker wait for a lease, so it need not touch the disk; that is set for
--- this transaction alone, because a pooler lends the connection to others afterwards.
+-- What a node of the edge says of itself in the change feed, for roles that may write no table. It is as durable as any
+-- commit: a node serves until two seconds after it was acknowledged, and a revoker must know of that lease on the server
+-- that takes over, or on the one that comes back, too.
 CREATE OR REPLACE FUNCTION acknowledge_v1(p_node text, p_started timestamptz, p_position bigint)
 RETURNS timestamptz LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE polled timestamptz := clock_timestamp();
 BEGIN
-    PERFORM set_config('synchronous_commit', 'off', true);
     INSERT INTO entitlements_gatewaynode AS n (id, started_at, polled_at, position)
     VALUES (p_node, p_started, polled, p_position)
     ON CONFLICT (id) DO UPDATE SET position = EXCLUDED.position, polled_at = EXCLUDED.polled_at, stopped_at = NULL,

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import chain
-from audit.models import Checkpoint, Event, Leaf, Pending
+from audit.models import AnchorState, Checkpoint, Event, Leaf, Pending
 from audit.seals import anchors, proofs, seal_key, seals
 from tests.audit import make
 
@@ -153,6 +153,40 @@ def test_one_sealer_is_active_at_a_time(
     with make.connect(os.environ["SEAL_DATABASE_URL"]) as other:
         assert archive.sealer(other, wait=wait).seal_batch() == 0
     assert len(waits) >= 2
+
+
+def test_a_sealer_whose_lock_is_lost_writes_nothing_beside_the_one_that_took_over(
+    archive: make.Archive, connection: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    address = os.environ["SEAL_DATABASE_URL"]
+    with make.connect(address) as lock, make.connect(address) as unaware, make.connect(address) as other:
+        first = archive.sealer(connection, lock=lock)
+        make.events(3)
+        assert first.seal_batch() == 3
+        lock.close()
+        make.events(2)
+        assert archive.sealer(other).seal_batch() == 2
+        make.event()
+        with pytest.raises(psycopg.OperationalError, match="closed"):
+            first.seal_batch()
+        first.lock = unaware  # as if it had looked a moment before
+        with pytest.raises(seals.Overtaken):
+            first.seal_batch()
+    archive.seal()
+    assert archive.verify()[1].startswith("OK: 6 of 6 events")
+
+
+def test_pages_are_told_what_is_in_each_anchor_and_when_it_is_out_of_reach(archive: make.Archive) -> None:
+    make.events(3)
+    archive.seal()
+    told = AnchorState.objects.get()
+    assert (told.note, told.problem) == (anchors.File(archive.anchor).last(), "")
+    archive.folder = archive.folder / "away"
+    make.event()
+    archive.seal()
+    away = AnchorState.objects.get()
+    assert "No such file" in away.problem
+    assert str(archive.anchor) in away.name
 
 
 def test_an_anchor_out_of_reach_stops_no_sealing_and_is_tried_again(

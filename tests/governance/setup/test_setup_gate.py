@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,8 +75,8 @@ def test_denying_needs_no_set_up(company: companies.Company) -> None:
 
 
 @sealed
-def test_a_complete_set_up_lets_high_risk_pass(company: companies.Company, settings: Settings, tmp_path: Path) -> None:
-    setups.complete(settings, tmp_path)
+def test_a_complete_set_up_lets_high_risk_pass(company: companies.Company, settings: Settings) -> None:
+    setups.complete(settings)
     assert lacking() == []
     asked = company.ask("remove")
     approvals.approve(asked.pk, by=company.sofia)
@@ -85,10 +84,8 @@ def test_a_complete_set_up_lets_high_risk_pass(company: companies.Company, setti
 
 
 @sealed
-def test_what_is_lost_between_two_answers_stops_the_second(
-    company: companies.Company, settings: Settings, tmp_path: Path
-) -> None:
-    _first, second = setups.complete(settings, tmp_path)
+def test_what_is_lost_between_two_answers_stops_the_second(company: companies.Company, settings: Settings) -> None:
+    _first, second = setups.complete(settings)
     asked = company.ask("remove")
     approvals.approve(asked.pk, by=company.sofia)
     people.disable(second, by=SYSTEM, reason="left")
@@ -178,40 +175,45 @@ def test_a_failed_test_is_said_in_its_words(settings: Settings) -> None:
 
 
 @sealed
-def test_an_anchor_counts_while_checkpoints_reach_it(settings: Settings, tmp_path: Path, at: Move) -> None:
-    assert "ANCHOR_FILE is not set" in readiness.anchor().sentence
-    place = setups.anchored(settings, tmp_path)
+def test_an_anchor_counts_while_checkpoints_reach_it(at: Move) -> None:
+    assert "No sealer has looked at an anchor yet" in readiness.anchor().sentence
+    setups.anchored()
     assert readiness.anchor().is_green
 
     at(readiness.SILENCE + timedelta(seconds=2))
     assert (readiness.anchor().word, lacking()) == (Progress.FAILED, ["sign_in", "second_admin", "anchor"])
 
-    place.write_text(place.read_text() + setups.note(setups.checkpoint(4)) + "\n")
+    setups.anchored(setups.note(setups.checkpoint(4)))
     assert readiness.anchor().is_green
 
 
 @sealed
-def test_a_checkpoint_on_its_way_is_not_missed_yet(settings: Settings, tmp_path: Path, at: Move) -> None:
-    setups.anchored(settings, tmp_path)
+def test_a_checkpoint_on_its_way_is_not_missed_yet(at: Move) -> None:
+    setups.anchored()
     at(timedelta(minutes=10))
     setups.checkpoint(9)
     assert readiness.anchor().is_green
 
 
 @sealed
-def test_an_anchor_that_contradicts_the_database_is_no_anchor(settings: Settings, tmp_path: Path) -> None:
+def test_an_anchor_that_contradicts_the_database_is_no_anchor() -> None:
     setups.checkpoint(3)
     other = setups.checkpoint(5, root=b"x" * 32)
-    place = setups.anchored(settings, tmp_path, other)
-    place.write_text(place.read_text().replace("\n5\n", "\n3\n"))
+    setups.anchored(setups.note(other).replace("\n5\n", "\n3\n"))
     assert "disagree about the first 3 events" in readiness.anchor().sentence
 
 
+@sealed
 @pytest.mark.parametrize("text", ["", "half of a note", "x\n\n\u2014 x y\n\n"])
-def test_an_anchor_with_nothing_whole_in_it_is_not_green(settings: Settings, tmp_path: Path, text: str) -> None:
-    (tmp_path / "checkpoints").write_text(text)
-    settings.ANCHOR_FILE = str(tmp_path / "checkpoints")
+def test_an_anchor_with_nothing_whole_in_it_is_not_green(text: str) -> None:
+    setups.anchored(text)
     assert not readiness.anchor().is_green
+
+
+@sealed
+def test_an_anchor_out_of_the_sealers_reach_is_not_green() -> None:
+    setups.anchored(problem="No such device")
+    assert (readiness.anchor().word, "No such device" in readiness.anchor().sentence) == (Progress.FAILED, True)
 
 
 # ---------------------------------------------------------------------------------------------------------- the demo

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import smtplib
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,13 +134,11 @@ def test_the_banner_is_on_every_page_of_those_who_can_do_something_about_it(brow
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_banner_goes_with_the_last_line_and_comes_back_when_the_anchor_is_lost(
-    settings: Settings, tmp_path: Path
-) -> None:
-    ada, _bea = setups.complete(settings, tmp_path)
+def test_the_banner_goes_with_the_last_line_and_comes_back_when_the_anchor_is_lost(settings: Settings) -> None:
+    ada, _bea = setups.complete(settings)
     browser = visits.as_(ada)
     assert "Go on setting up" not in visits.text(browser.get("/"))
-    (tmp_path / "checkpoints").unlink()
+    setups.anchored("")
     assert "No checkpoint has reached the anchor yet." in visits.text(browser.get("/"))
 
 
