@@ -13,7 +13,7 @@ BASE_DIR = Path(__file__).resolve().parents[1]
 
 # ------------------------------------------------------------------------------------------------- what we are
 
-DEBUG, DEMO = env.flag("DEBUG"), env.flag("DEMO")
+DEBUG, DEMO = map(env.flag, ("DEBUG", "DEMO"))
 CONSOLE_URL = env.public_url("CONSOLE_URL", allow_http=DEMO)
 GATEWAY_URL = env.public_url("GATEWAY_URL", allow_http=DEMO)
 EDGE_URL = env.public_url(env.first_set("EDGE_URL", "CONSOLE_URL"), allow_http=DEMO)

@@ -35,7 +35,7 @@ class Standby:
 
     connection: psycopg.Connection[Any]
     key: Ed25519PrivateKey
-    anchors: Sequence[Anchor]
+    to: Sequence[Anchor]
     _due: float = 0.0
 
     def follow(self) -> None:
@@ -50,7 +50,7 @@ class Standby:
         if row is None:
             return
         note, newest = row
-        for anchor in self.anchors:
+        for anchor in self.to:
             try:
                 self._publish(anchor, note, newest)
             except OSError:

@@ -153,8 +153,8 @@ class Installation:
 @pytest.fixture
 def installation(cluster: Cluster, pooler: Pooler, tmp_path: Path) -> Iterator[Installation]:
     with contextlib.ExitStack() as stack:
-        direct = stack.enter_context(world.gateway("node-direct", more=(), **serving(cluster, None)))
-        pooled = stack.enter_context(world.gateway("node-pooled", more=(), **serving(cluster, pooler)))
+        direct = stack.enter_context(world.gateway("node-direct", more=(), only=None, **serving(cluster, None)))
+        pooled = stack.enter_context(world.gateway("node-pooled", more=(), only=None, **serving(cluster, pooler)))
         places = {"ANCHOR_FILE": str(tmp_path / "anchor"), "SEAL_KEY_FILE": str(tmp_path / "seal.pem")}
         given = {**os.environ, **serving(cluster, pooler), **places}
         sealer = subprocess.Popen([sys.executable, "manage.py", "seal"], cwd=tree.ROOT, env=given)
