@@ -8,7 +8,7 @@ another. What a client deleted is a row that the change feed names.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 import msgspec
@@ -133,7 +133,7 @@ async def end(node: Node, session: ClientSession) -> None:
     node.kept.remove(_IS_ENDED, [session.id])
 
 
-def ending(session: UUID, until: float) -> dict[str, Any]:
+def ending(session: UUID, until: float) -> dict[str, int | str | UUID | float]:
     """Return the values of `END`."""
     subject = subjects.client_session(session)
     assert subject.lock is not None  # noqa: S101 - for the type checker
