@@ -13,7 +13,7 @@ from entitlements.clients.callers import Caller
 from entitlements.codes import Code
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.gateway.http import Answer
+from entitlements.gateway.http import NO_STORE, Answer
 from entitlements.keys import in_use, jws
 from entitlements.node.refusals import Closed
 from entitlements.tokens import tokens
@@ -23,7 +23,7 @@ from entitlements.tokens.revoke_tokens import TokenRevocation
 from . import client_authentication, door, introspection
 from .door import Attempt
 
-DONE: Final = Answer(HTTPStatus.OK, b"", ((b"content-type", b"text/html; charset=utf-8"),))
+DONE: Final = Answer(HTTPStatus.OK, b"", (NO_STORE,))
 _REASON: Final = "Revoked by its client."
 _ATTEMPTS: Final = 4
 _LIVING: Final = """
