@@ -107,7 +107,7 @@ def check(pending: PendingCode, form: Mapping[str, str], verifier: str) -> None:
     if "redirect_uri" not in form and not pending.usual_uri:
         raise refusals.invalid_request("Missing redirect URI.", "code_refused")
     if form.get("redirect_uri", pending.usual_uri) != pending.redirect_uri:
-        raise refusals.invalid_request("Mismatching redirect URI.", "code_refused")
+        raise refusals.invalid_grant("Mismatching redirect URI.", "code_refused")
 
 
 def auth_time(pending: PendingCode) -> datetime:

@@ -37,8 +37,7 @@ async def caller(attempt: Attempt, issuer_path: str, *, allow_public: bool = Fal
 async def caller_at(attempt: Attempt, slug: str, *, allow_public: bool = False) -> tuple[Caller, Target, str]:
     """Return the client that calls at a system's authorization server, the system, and the client's name there."""
     client, target, name = await _authenticate(attempt, addresses.issuer_path(slug), slug, allow_public=allow_public)
-    if target is None:
-        raise refusals.invalid_target("There is no such issuer.", "system_unknown")
+    assert target is not None  # noqa: S101 - for the type checker: `_find` raises where there is no such system
     return client, target, name
 
 
@@ -46,7 +45,6 @@ async def _authenticate(
     attempt: Attempt, issuer_path: str, slug: str | None, *, allow_public: bool
 ) -> tuple[Caller, Target | None, str]:
     form, scheme = attempt.form, attempt.authorization.partition(" ")[0].lower()
-    attempt.used_header = bool(scheme)
     offered = [bool(scheme), "client_assertion" in form or "client_assertion_type" in form, "client_secret" in form]
     if sum(offered) > 1:
         raise refusals.invalid_request("Authenticate the client in one way, not in several.", "several_credentials")
@@ -77,6 +75,8 @@ async def _find(attempt: Attempt, client_id: str, slug: str | None) -> _ClientMa
         client, target, name = await callers.find(attempt.reads, client_id), None, client_id
     else:
         target, client, name = await callers.find_at(attempt.reads, client_id, slug)
+        if target is None:
+            raise refusals.no_issuer()
     if client is None:
         raise refusals.invalid_client("The client could not be authenticated.")
     return client, target, name

@@ -36,6 +36,9 @@ _NOT_STORED: Final[tuple[Header, ...]] = (
     (b"x-content-type-options", b"nosniff"),
 )
 
+_CHALLENGE: Final[Header] = (b"www-authenticate", b'Basic realm="oauth"')
+"""In each 401, however the client tried (RFC 9110 section 15.5.2)."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -78,7 +81,6 @@ class Attempt:
     code: str | None = None
     trusted_issuer: int | None = None
     identity_link: int | None = None
-    used_header: bool = False
     is_counted: bool = False
     is_used_up: bool = False
     used: Draft | None = None
@@ -253,9 +255,8 @@ def _refusal(attempt: Attempt, error: DomainError, evaluation: str) -> Answer:
         body["reasons"] = error.detail["reasons"]
         if error.requestable and attempt.ask is not None:
             body["error_uri"] = body["request_access"] = attempt.ask()
-    is_challenge = attempt.used_header and body["error"] == "invalid_client"
-    headers: tuple[Header, ...] = ((b"www-authenticate", b'Basic realm="oauth"'),) if is_challenge else ()
-    return json(body, refusals.status(error), *headers)
+    status = refusals.status(error)
+    return json(body, status, *([_CHALLENGE] if status == HTTPStatus.UNAUTHORIZED else []))
 
 
 def _event(attempt: Attempt, error: DomainError, links: Iterable[str]) -> Draft:

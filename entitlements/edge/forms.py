@@ -16,7 +16,7 @@ from entitlements.errors import DomainError
 
 LARGEST: Final = 64 * 1024
 _MOST: Final = 50
-_TYPE: Final = re.compile(r"application/x-www-form-urlencoded(?:\s*;\s*charset=\"?utf-8\"?)?", re.IGNORECASE)
+_TYPE: Final = re.compile(r"application/x-www-form-urlencoded(?:\s*;\s*charset=(?:utf-8|\"utf-8\"))?", re.IGNORECASE)
 _BROKEN: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _USUAL: Final = (b"urn%3A", b"urn:", b"http")
 """How values begin that clients send again and again, and that are no secrets: names of grants, tokens, resources."""
@@ -40,7 +40,7 @@ def read(body: bytes, content_type: str) -> dict[str, str]:
         raise BadForm("Send the parameters as application/x-www-form-urlencoded.")
     if len(body) > LARGEST:
         raise BadForm("The form is too large.")
-    pairs = body.split(b"&") if body else []
+    pairs = [pair for pair in body.split(b"&") if pair]
     if len(pairs) > _MOST:
         raise BadForm("The form has too many parameters.")
     parameters: dict[str, str] = {}

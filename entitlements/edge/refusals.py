@@ -17,6 +17,7 @@ _WORDS: Final = {
     sessions.SessionEnded.code: "invalid_grant",
 }
 _STATUS: Final = {
+    "not_found": HTTPStatus.NOT_FOUND,
     "invalid_client": HTTPStatus.UNAUTHORIZED,
     "temporarily_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "slow_down": HTTPStatus.TOO_MANY_REQUESTS,
@@ -54,6 +55,11 @@ def invalid_grant(message: str, code: str = "invalid_grant") -> Refused:
 def invalid_target(message: str, code: str = "invalid_target") -> Refused:
     """Return the refusal of an audience or a resource (RFC 8693 section 2.2.2, RFC 8707 section 2)."""
     return Refused("invalid_target", code, message)
+
+
+def no_issuer() -> Refused:
+    """Return the refusal at an address below which no issuer is."""
+    return Refused("not_found", "system_unknown", "There is no such issuer.")
 
 
 def word(error: DomainError) -> str:

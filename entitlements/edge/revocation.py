@@ -13,7 +13,7 @@ from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.gateway.http import Answer
+from entitlements.gateway.http import NO_STORE, Answer
 from entitlements.keys import in_use, jws
 from entitlements.node.refusals import Closed
 from entitlements.token_families import refresh_tokens
@@ -25,7 +25,7 @@ from . import client_authentication, door, introspection
 from .door import Attempt
 from .sign_in import families, refresh
 
-DONE: Final = Answer(HTTPStatus.OK, b"", ((b"content-type", b"text/html; charset=utf-8"),))
+DONE: Final = Answer(HTTPStatus.OK, b"", (NO_STORE,))
 _REASON: Final = "Revoked by its client."
 _ATTEMPTS: Final = 4
 _LIVING: Final = """

@@ -43,6 +43,17 @@ def test_a_wrong_secret_is_challenged_and_only_counted(world: World) -> None:
     assert not Event.objects.filter(action="token.refused").exists()
 
 
+@pytest.mark.parametrize("tried", [{}, {"client_id": "nobody", "client_secret": "x"}], ids=["nothing", "a form"])
+def test_each_failure_of_a_client_is_challenged_and_below_no_issuer_there_is_none(
+    world: World, tried: dict[str, str]
+) -> None:
+    form = {"grant_type": "client_credentials", **tried}
+    answer = world.post("/as/time/token", form)
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Basic realm="oauth"')
+    if tried:
+        assert world.post("/as/nowhere/token", form).error == (404, "not_found", "system_unknown")
+
+
 @pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic Og", "Bearer abc", "Basic /w=="])
 def test_a_malformed_header_is_refused(world: World, header: str) -> None:
     assert world.post("/idp/token", world.exchange_form(client_id="x"), Authorization=header).status == 401

@@ -139,7 +139,7 @@ def test_a_code_works_once_for_its_client_with_its_proof(world: World, public: C
     code = agree(world)["code"]
     assert redeem(world, code, code_verifier="w" * 64).error[:2] == (400, "invalid_grant")
     assert redeem(world, code, code_verifier=None).error[:2] == (400, "invalid_request")
-    assert redeem(world, code, redirect_uri="http://127.0.0.1:7777/other").error[0] == 400
+    assert redeem(world, code, redirect_uri="http://127.0.0.1:7777/other").error[:2] == (400, "invalid_grant")
     assert redeem(world, code, client_id=None, **world.credentials(world.idp)).error == (
         400,
         "invalid_grant",

@@ -10,7 +10,8 @@ FORM = "application/x-www-form-urlencoded"
 def test_a_form_is_read_and_an_empty_parameter_counts_as_left_out() -> None:
     assert forms.read(b"a=1&b=x%20y+z&c=&d", FORM) == {"a": "1", "b": "x y z"}
     assert forms.read(b"", FORM) == {}
-    assert forms.read(b"a=%C3%A9", f"{FORM}; charset=UTF-8") == {"a": "é"}
+    for kind in ("UTF-8", '"utf-8"'):
+        assert forms.read(b"&a=%C3%A9&&", f"{FORM}; charset={kind}") == {"a": "é"}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,10 @@ def test_a_form_that_two_parsers_could_read_differently_is_refused(body: bytes) 
         forms.read(body, FORM)
 
 
-@pytest.mark.parametrize("kind", ["", "application/json", "multipart/form-data; boundary=x", f"{FORM}; charset=utf-16"])
+@pytest.mark.parametrize(
+    "kind",
+    ["", "application/json", "multipart/form-data; boundary=x", f"{FORM}; charset=utf-16", f'{FORM}; charset="utf-8'],
+)
 def test_another_content_type_is_refused(kind: str) -> None:
     with pytest.raises(forms.BadForm):
         forms.read(b"a=1", kind)

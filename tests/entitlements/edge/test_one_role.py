@@ -32,7 +32,7 @@ OF_THE_GATEWAY = ("entitlements.node.directory.", "entitlements.gateway.")
 """Whose statements a node without the role `gateway` never runs."""
 
 
-def _encoded(key: bytes) -> str:
+def _as_text(key: bytes) -> str:
     return base64.urlsafe_b64encode(key).decode().rstrip("=")
 
 
@@ -43,7 +43,7 @@ def given(*names: str, **more: str) -> dict[str, str]:
 
 
 def issuers_environment() -> dict[str, str]:
-    return given("ISSUE_DATABASE_URL", EDGE_ROLES="issuer", SIGNING_KEY_ENCRYPTION_KEY=_encoded(SIGNING_KEY))
+    return given("ISSUE_DATABASE_URL", EDGE_ROLES="issuer", SIGNING_KEY_ENCRYPTION_KEY=_as_text(SIGNING_KEY))
 
 
 def gateways_environment() -> dict[str, str]:
