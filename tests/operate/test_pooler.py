@@ -28,8 +28,8 @@ from entitlements.feed import changes
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.keys import signing
-from entitlements.node.feed import Feed
 from entitlements.node.refusals import Closed
+from entitlements.node_feed.feed import Feed
 from entitlements.people import people
 from entitlements.tokens import issue_token
 from entitlements.trusted_issuers.models import TrustedIssuer
