@@ -3,7 +3,7 @@
     python -m governance.edge --workers 2
 
 This process accepts no connection: each worker listens at the port by itself (SO_REUSEPORT), so that one that has ended
-is given none. It reads the change feed for them (`entitlements/node/host_feed.py`), and watches over them.
+is given none. It reads the change feed for them (`entitlements/node_feed/host_feed.py`), and watches over them.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ django.setup()
 from django.conf import settings  # noqa: E402 - needs the settings
 
 from audit.database import libpq  # noqa: E402 - needs the settings
-from entitlements.node.host_feed import HostFeed  # noqa: E402 - needs the settings
-from entitlements.node.lease import of_worker, own_name  # noqa: E402 - needs the settings
+from entitlements.node_feed.host_feed import HostFeed  # noqa: E402 - needs the settings
+from entitlements.node_feed.lease import of_worker, own_name  # noqa: E402 - needs the settings
 
 RESTART_SECONDS: Final = 1.0
 """Seconds before a worker that has ended is replaced: one that ends at once must not keep a core busy."""

@@ -16,7 +16,7 @@ from entitlements.gateway import app
 from entitlements.gateway.http import Answer, Disconnected, Receive, Request, Send
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
-from entitlements.node.worker_feed import Worker
+from entitlements.node_feed.worker_feed import Worker
 
 from . import issuer
 from .door import Received

@@ -14,11 +14,11 @@ from entitlements import addresses, monitoring
 from entitlements.codes import Code
 from entitlements.gateway import answers
 from entitlements.gateway.http import Answer
-from entitlements.node import lease
-from entitlements.node.host_messages import Numbers
+from entitlements.node import numbers
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
-from entitlements.node.worker_feed import WorkerFeed
+from entitlements.node_feed import lease
+from entitlements.node_feed.worker_feed import WorkerFeed
 
 _GAUGES: Final = (
     ("mandate_lease_age_seconds", "Since the last successful poll of the feed."),
@@ -73,7 +73,7 @@ class _Numbers:
 
     def __init__(self, node: Node) -> None:
         others = node.feed.of_host if isinstance(node.feed, WorkerFeed) else []
-        every = [Numbers.of(node), *(each for each in others if each.node != node.name)]
+        every = [numbers.count(node), *(each for each in others if each.node != node.name)]
         self._all = sorted(every, key=lambda each: each.node)
 
     def collect(self) -> list[Metric]:

@@ -23,13 +23,10 @@ from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
+from entitlements.node import numbers
 from entitlements.node.bearer import Bearers
-from entitlements.node.change import Change
 from entitlements.node.directory import Directory
-from entitlements.node.feed import CANCELLATIONS, Feed
-from entitlements.node.host_messages import Numbers
 from entitlements.node.kept import KeptRows
-from entitlements.node.lease import own_name
 from entitlements.node.reads import NodeReads
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
@@ -37,8 +34,11 @@ from entitlements.node.snapshots import SnapshotInUse, Snapshots
 from entitlements.node.strangers import Strangers
 from entitlements.node.streams import OpenRequest, OpenRequests, digest_of
 from entitlements.node.upstreams import Connections
-from entitlements.node.worker_feed import Worker, WorkerFeed
 from entitlements.node.writes import Writes
+from entitlements.node_feed.change import Change
+from entitlements.node_feed.feed import CANCELLATIONS, Feed
+from entitlements.node_feed.lease import own_name
+from entitlements.node_feed.worker_feed import Worker, WorkerFeed
 
 READERS: Final = 4
 RECONNECT_WITHIN: Final = 3.0
@@ -88,7 +88,7 @@ class Node:
         self.feed: Feed | WorkerFeed = (
             Feed(feed_address, self.name, self.apply, confirms, cancel)
             if worker is None
-            else WorkerFeed(worker.link, self.name, self.apply, confirms, cancel, partial(Numbers.of, self))
+            else WorkerFeed(worker.link, self.name, self.apply, confirms, cancel, partial(numbers.count, self))
         )
         self.writer = batch.Writer(address)
         self.recorder = Recorder(self.writer)

@@ -40,19 +40,25 @@ class Contender:
         self.fresh_until = 0.0
         self.issuer = tokens.Ours(server, made)
         self.rates: dict[str, list[float]] = {}
-        load.drive(server, self.issuer.exchange, 20, connections=4)
 
     def call(self, count: int) -> Times:
-        """Call the tool through the gateway; the tokens of a bench live for five minutes."""
-        if time.monotonic() > self.fresh_until:
-            self.fresh_until = time.monotonic() + FRESH_SECONDS
-            self.calls = gateway.ours(self.server, self.stage, self.made)
+        """Call the tool through the gateway."""
+        self._refresh()
         return self._timed("call", count, lambda: self.calls.turn(count, CONNECTIONS))
 
     def introspect(self, count: int) -> Times:
         """Ask about living tokens."""
+        self._refresh()
         asked = self.issuer.introspect
         return self._timed("introspect", count, lambda: load.drive(self.server, asked, count, connections=CONNECTIONS))
+
+    def _refresh(self) -> None:
+        """Get tokens anew from time to time: they live for five minutes."""
+        if time.monotonic() > self.fresh_until:
+            self.fresh_until = time.monotonic() + FRESH_SECONDS
+            self.calls = gateway.ours(self.server, self.stage, self.made)
+            self.issuer.live.clear()
+            load.drive(self.server, self.issuer.exchange, 20, connections=4)
 
     def _timed(self, what: str, count: int, turn: Callable[[], Times]) -> Times:
         began = time.monotonic()

@@ -30,8 +30,8 @@ from entitlements.edge.writer import Writer
 from entitlements.feed import changes
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
-from entitlements.node.feed import Feed
 from entitlements.node.refusals import Closed
+from entitlements.node_feed.feed import Feed
 from entitlements.people import people
 from entitlements.tokens import issue_token
 from governance.reviews.pack import seal

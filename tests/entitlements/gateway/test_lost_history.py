@@ -14,8 +14,8 @@ from audit.context import SYSTEM
 from entitlements.feed import changes
 from entitlements.feed.models import Change as Row
 from entitlements.grants import grants
-from entitlements.node.change import Change
-from entitlements.node.feed import Feed
+from entitlements.node_feed.change import Change
+from entitlements.node_feed.feed import Feed
 from tests import databases, make
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.loopback]

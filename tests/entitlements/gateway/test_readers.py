@@ -18,10 +18,10 @@ from audit.database import libpq
 from entitlements.feed import changes
 from entitlements.grants import grants
 from entitlements.node import snapshots
-from entitlements.node.change import Change
-from entitlements.node.feed import Feed
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed
+from entitlements.node_feed.change import Change
+from entitlements.node_feed.feed import Feed
 from tests import databases, make
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -23,11 +23,11 @@ from entitlements.feed import changes
 from entitlements.feed.changes import LEASE_SECONDS
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
-from entitlements.node import feed, host_feed, host_messages
-from entitlements.node.change import Change
-from entitlements.node.host_feed import HostFeed
-from entitlements.node.host_messages import Applied, Batch, Numbers, Renewed, Stopped
-from entitlements.node.worker_feed import WorkerFeed
+from entitlements.node_feed import feed, host_feed, host_messages
+from entitlements.node_feed.change import Change
+from entitlements.node_feed.host_feed import HostFeed
+from entitlements.node_feed.host_messages import Applied, Batch, Numbers, Renewed, Stopped
+from entitlements.node_feed.worker_feed import WorkerFeed
 from tests import make
 
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
 from .change import Change
-
-if TYPE_CHECKING:
-    from .node import Node
 
 _LENGTH: Final = 4
 
@@ -35,20 +32,6 @@ class Numbers(msgspec.Struct, array_like=True, frozen=True):
     snapshots: int
     opened: int
     lost: int
-
-    @classmethod
-    def of(cls, node: Node) -> Numbers:
-        """Return what a node counts now."""
-        return cls(
-            node.name,
-            [(effect, code, count) for (effect, code), count in node.decisions.items()],
-            node.feed.held_since,
-            node.feed.position,
-            node.feed.is_listening,
-            len(node.snapshots),
-            len(node.opened.of(None)),
-            node.recorder.lost,
-        )
 
 
 class Batch(msgspec.Struct, tag="batch", array_like=True, frozen=True):
