@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from audit.actions import Action
-from audit.template import TextDraft
+from audit.draft import TextDraft
 from entitlements import codes
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call as PolicyCall
