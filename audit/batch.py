@@ -21,9 +21,8 @@ import psycopg
 
 from audit import context
 from audit.actions import Action
-from audit.draft import BadEvent, Draft, draft
+from audit.draft import BadEvent, Draft, TextDraft, draft
 from audit.statements import INSERT_MANY, columns
-from audit.template import TextDraft
 
 MAX_BATCH: Final = 500
 MAX_WAITING: Final = 5000

@@ -7,8 +7,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Json
 
-from audit.draft import Draft
-from audit.template import TextDraft
+from audit.draft import Draft, TextDraft
 
 INSERT_ONE: Final = """
 WITH event AS (

@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from audit.actions import Action
-from audit.template import TextDraft
+from audit.draft import TextDraft
 from entitlements import codes
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call as PolicyCall

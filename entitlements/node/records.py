@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from audit import batch, redaction, template
+from audit import batch, draft, redaction
 from audit.actions import Action
 from audit.context import Principal
-from audit.template import TextDraft
+from audit.draft import TextDraft
 from entitlements.codes import Code
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.node.bearer import Bearer
@@ -45,7 +45,7 @@ class CallDetails:
         if _LINKABLE.fullmatch(name):
             self.named += (f"{kind}:{name}",)
 
-    def shared(self, grant: str | None) -> template.Shared:
+    def shared(self, grant: str | None) -> draft.Shared:
         """Return what its events share with those of other calls of the same caller to the same tool."""
         bearer = self.bearer
         who = (bearer.agent, bearer.client, bearer.person, bearer.session or "", bearer.token.jti)
@@ -65,31 +65,31 @@ def decision(
     if is_allowed and not verdict.measured:
         detail = f'{{"arguments":"{digest}",{_called(about.method, about.tool, verdict.tool_version or "")}'
     else:
-        detail = template.canonical(_whole(about, verdict, digest))
-    about.evaluation = template.new_uuid()
+        detail = draft.canonical(_whole(about, verdict, digest))
+    about.evaluation = draft.new_uuid()
     what = (action, "success", "") if is_allowed else (action, "refused", verdict.code.value)
     return _event(about, verdict.grant, what, detail, about.evaluation)
 
 
 def refusal(about: CallDetails, code: Code, message: str) -> TextDraft:
     """Say that a message of a known caller was refused before anything could be decided."""
-    detail = template.canonical({"method": about.method[:128], "reasons": [message]})
-    about.evaluation = template.new_uuid()
+    detail = draft.canonical({"method": about.method[:128], "reasons": [message]})
+    about.evaluation = draft.new_uuid()
     return _event(about, None, (Action.CALL_DENIED, "refused", code.value), detail, about.evaluation)
 
 
 def ending(about: CallDetails, action: Action, outcome: str, code: str, detail: Mapping[str, int | str]) -> TextDraft:
     """Say how an allowed call ended. Its uuid follows from the evaluation's, so that the database refuses a second."""
     if any(type(value) is str for value in detail.values()):
-        text = template.canonical({"evaluation": about.evaluation, **detail})
+        text = draft.canonical({"evaluation": about.evaluation, **detail})
     else:
         written = {"evaluation": f'"{about.evaluation}"', **detail}
         text = "{" + ",".join([f'"{name}":{written[name]}' for name in sorted(written)]) + "}"
-    return _event(about, None, (action, outcome, code), text, template.following_uuid(about.evaluation, b"end"))
+    return _event(about, None, (action, outcome, code), text, draft.following_uuid(about.evaluation, b"end"))
 
 
-def _event(about: CallDetails, grant: str | None, what: template.What, detail: str, uuid: str) -> TextDraft:
-    return template.event(
+def _event(about: CallDetails, grant: str | None, what: draft.What, detail: str, uuid: str) -> TextDraft:
+    return draft.event(
         about.shared(grant),
         what,
         detail,
@@ -114,15 +114,15 @@ def _whole(about: CallDetails, verdict: Verdict, digest: str) -> dict[str, objec
     return detail
 
 
-@lru_cache(maxsize=template.MOST_KEPT)
+@lru_cache(maxsize=draft.MOST_KEPT)
 def _called(method: str, tool: str, version: str) -> str:
     """Return the rest of an allowed call's detail, after the digest of its arguments."""
     named = {"method": method, "tool": tool, "version": version}
-    return template.canonical({name: value for name, value in named.items() if value or name == "method"})[1:]
+    return draft.canonical({name: value for name, value in named.items() if value or name == "method"})[1:]
 
 
-@lru_cache(maxsize=template.MOST_KEPT)
-def _shared(who: Who, system: str, tool: str, grant: str | None, named: tuple[str, ...]) -> template.Shared:
+@lru_cache(maxsize=draft.MOST_KEPT)
+def _shared(who: Who, system: str, tool: str, grant: str | None, named: tuple[str, ...]) -> draft.Shared:
     """Name what a call touches; a name that no tool or system can have is not linked. Raises draft.BadEvent."""
     agent, client, person, session, jti = who
     links = [f"client:{client}", f"token:{jti}"]
@@ -133,7 +133,7 @@ def _shared(who: Who, system: str, tool: str, grant: str | None, named: tuple[st
     if grant:
         links.append(f"grant:{grant}")
     actor = Principal("agent", agent) if agent else Principal("client", client)
-    return template.shared(str(actor), person, session, (*links, *named))
+    return draft.shared(str(actor), person, session, (*links, *named))
 
 
 class Recorder:

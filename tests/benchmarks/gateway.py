@@ -1,7 +1,8 @@
 """`tools/call` through a gateway: ours governed and recorded, the others as they are, all before one fast upstream.
 
 Added time is the p50 at one connection less the direct call's, from the same turns. Calls per core-second count the
-gateway's own CPU time, at sixteen connections; the upstream's, PostgreSQL's and the client's are not in it.
+gateway's own CPU time, at sixteen connections; the upstream's, PostgreSQL's and the client's are not in it. At the end
+ours goes on to twenty times the calls of a turn, 100,000 in the long form, and its memory is printed on the way.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ SHARES: Mapping[str, float] = {DIRECT: 1, "nginx": 1, OURS: 1, "FastMCP proxy": 
 
 
 def body(tool: str = "get", **meta: object) -> bytes:
-    """Return the call of the one tool."""
+    """Return the call of the one tool, as compact as the SDKs of MCP write it."""
     params = {"name": tool, "arguments": {"timezone": "Europe/Paris"}, "_meta": {**META, **meta}}
-    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    return json.dumps(message, separators=(",", ":")).encode()
 
 
 @dataclass
@@ -121,6 +123,18 @@ def run(
         contenders[OURS] = ours(gateway, stage, made)
         together = turns(CONNECTIONS)
         _print(alone, together, {name: (before[name], each.server.resident()) for name, each in contenders.items()})
+        _print_memory(gateway, lambda: ours(gateway, stage, made), before[OURS], count, count // 2 + 2 * rounds * count)
+
+
+def _print_memory(gateway: Server, fresh: Callable[[], Contender], begun: int, count: int, calls: int) -> None:
+    """Go on from so many calls to twenty turns, each two with fresh tokens, and print the memory on the way."""
+    memory = [(count // 2, begun), (calls, gateway.resident())]
+    while calls < 20 * count:
+        fresh().turn(2 * count, CONNECTIONS)
+        calls += 2 * count
+        memory.append((calls, gateway.resident()))
+    rows = [(f"{made:,}", f"{resident} MiB") for made, resident in memory]
+    measure.table("Memory of our gateway, by calls in this run", ("calls", "resident"), rows)
 
 
 def _contextforge(server: Server, token: str) -> Contender:

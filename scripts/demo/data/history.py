@@ -19,7 +19,7 @@ from django.db import connection, transaction
 
 from audit import clock, context, draft, producers, statements
 from audit.actions import Action
-from audit.template import TextDraft
+from audit.draft import TextDraft
 from entitlements.clients.models import Client
 from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import AgentFacts, Call, Token

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from audit import batch, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from audit.template import TextDraft
+from audit.draft import TextDraft
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Reason, Verdict

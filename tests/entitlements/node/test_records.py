@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from audit import clock, context, draft, redaction
 from audit.actions import Action
-from audit.template import TextDraft
+from audit.draft import TextDraft
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.records import CallDetails
-from tests.audit.test_template import AWKWARD, PRODUCER, texts
+from tests.audit.test_draft import AWKWARD, PRODUCER, texts
 
 AT = datetime(2026, 11, 28, 9, 30, 1, 20, UTC)
 plain = st.sampled_from(["crm", "bot", "get_time", "a b", "x" * 301]) | texts

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from audit import clock, context, draft, redaction, template
+from audit import clock, context, draft, redaction
 from audit.actions import Action
 from audit.draft import LAST, MAX_BODY, BadEvent
 
@@ -83,10 +83,10 @@ def test_it_has_the_bytes_and_the_row_of_a_draft(  # noqa: PLR0913, PLR0917 - ev
     by, whom = context.Principal(kind, name), None if person is None else context.Principal("person", person)
     with context.acting(trace=trace, request_id=request_id, on_behalf_of=whom, source=source, session=session):
         expected = draft.draft(action, by=by, about=about, outcome=outcome, code=code, detail=detail, uuid=uuid)
-    made = template.event(
-        template.shared(str(by), person, session, tuple(about)),
+    made = draft.event(
+        draft.shared(str(by), person, session, tuple(about)),
         (action, outcome, code),
-        template.canonical(detail),
+        draft.canonical(detail),
         uuid=str(uuid),
         trace=trace,
         request_id=request_id,
@@ -101,18 +101,18 @@ def test_it_has_the_bytes_and_the_row_of_a_draft(  # noqa: PLR0913, PLR0917 - ev
 @example("deadbeef" * 12)
 @example("AKIA0123456789ABCDEF")
 def test_what_is_called_harmless_is_left_as_it_is_and_needs_no_escape(text: str) -> None:
-    if template._HARMLESS.fullmatch(text):
+    if draft._HARMLESS.fullmatch(text):
         assert redaction.text(text) == text
-        assert template.json(text) == f'"{text}"'
+        assert draft.json(text) == f'"{text}"'
 
 
 def test_no_hint_of_a_secret_is_spelled_with_harmless_characters() -> None:
-    assert not [hint for hint in redaction._HINTS if template._HARMLESS.fullmatch(hint)]
+    assert not [hint for hint in redaction._HINTS if draft._HARMLESS.fullmatch(hint)]
 
 
 def test_a_malformed_link_is_refused_as_a_draft_refuses_it() -> None:
     with pytest.raises(BadEvent):
-        template.shared("agent:bot", None, "", ("no link",))
+        draft.shared("agent:bot", None, "", ("no link",))
 
 
 @pytest.mark.parametrize("filler", ["x", "ä", "\u0001", "\U0001f600"])
@@ -120,29 +120,29 @@ def test_an_event_is_too_large_exactly_where_a_draft_is(filler: str) -> None:
     def fits(make: object, count: int) -> bool:
         detail = {"filler": [filler * 500] * count}
         try:
-            if make is draft:
+            if make is draft.draft:
                 draft.draft(Action.REFUSED, by=context.SYSTEM, detail=detail).check_size()
             else:
-                common = template.Shared('"system:mandate"', "null", '""', "[]", [])
+                common = draft.Shared('"system:mandate"', "null", '""', "[]", [])
                 what = (Action.REFUSED, "success", "")
-                text = template.canonical(detail)
-                uuid = template.new_uuid()
-                template.event(common, what, text, uuid=uuid, trace="", request_id="", source="").check_size()
+                text = draft.canonical(detail)
+                uuid = draft.new_uuid()
+                draft.event(common, what, text, uuid=uuid, trace="", request_id="", source="").check_size()
         except BadEvent:
             return False
         return True
 
-    most = bisect.bisect_left(range(1, 200), 1, key=lambda count: int(not fits(draft, count)))
+    most = bisect.bisect_left(range(1, 200), 1, key=lambda count: int(not fits(draft.draft, count)))
     assert 1 < most < 199
-    assert [fits(template, most), fits(template, most + 1)] == [True, False]
+    assert [fits(draft.event, most), fits(draft.event, most + 1)] == [True, False]
 
 
 def test_the_longest_number_and_producer_are_counted() -> None:
-    common = template.Shared('"system:mandate"', "null", '""', "[]", [])
-    what, uuid = (Action.REFUSED, "success", ""), template.new_uuid()
+    common = draft.Shared('"system:mandate"', "null", '""', "[]", [])
+    what, uuid = (Action.REFUSED, "success", ""), draft.new_uuid()
 
-    def event(size: int) -> template.TextDraft:
-        return template.event(common, what, f'"{"x" * size}"', uuid=uuid, trace="", request_id="", source="")
+    def event(size: int) -> draft.TextDraft:
+        return draft.event(common, what, f'"{"x" * size}"', uuid=uuid, trace="", request_id="", source="")
 
     over = MAX_BODY - len(event(0).body(*LAST))
     event(over).check_size()
@@ -151,7 +151,7 @@ def test_the_longest_number_and_producer_are_counted() -> None:
 
 
 def test_a_new_uuid_is_random_and_of_version_4() -> None:
-    made = [template.new_uuid() for _ in range(200)]
+    made = [draft.new_uuid() for _ in range(200)]
     assert len(set(made)) == 200
     for text in made:
         assert str(UUID(text)) == text
@@ -161,10 +161,10 @@ def test_a_new_uuid_is_random_and_of_version_4() -> None:
 
 @given(ids, st.binary(max_size=20))
 def test_a_uuid_that_follows_is_that_of_the_standard(namespace: UUID, name: bytes) -> None:
-    assert template.following_uuid(str(namespace), name) == str(uuid5(namespace, name))
+    assert draft.following_uuid(str(namespace), name) == str(uuid5(namespace, name))
 
 
 def test_a_random_uuid_takes_all_its_bits_but_six_from_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     for byte in (0x00, 0xFF):
         monkeypatch.setattr(os, "urandom", lambda size, byte=byte: bytes([byte]) * size)
-        assert template.new_uuid() == str(UUID(bytes=bytes([byte]) * 16, version=4))
+        assert draft.new_uuid() == str(UUID(bytes=bytes([byte]) * 16, version=4))
