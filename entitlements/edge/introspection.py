@@ -21,7 +21,7 @@ from entitlements.token_families.rules import IDLE, Use
 from entitlements.tokens import issue as rules
 from entitlements.tokens import presented, tokens
 
-from . import client_authentication, sign_in_session
+from . import client_authentication, issue
 from .door import Attempt
 from .refusals import Refused
 from .sign_in import refresh
@@ -68,7 +68,7 @@ async def _refresh_token(attempt: Attempt, caller: Caller, target: Target) -> Ma
     if refresh.use_of(family, shown.generation) not in (Use.CURRENT, Use.AGAIN):
         return INACTIVE
     asked = await refresh.token_request_of(attempt, caller, target, family, None)
-    session = await sign_in_session.find(attempt, asked)
+    session = await issue.session_of(attempt, asked)
     verdict = await rules.verdict(attempt.reads, asked, session, clock.now().timestamp())
     if verdict.issue is None:
         return INACTIVE

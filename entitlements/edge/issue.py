@@ -87,7 +87,7 @@ async def issue(attempt: Attempt, token_request: TokenRequest, key: jws.Key) -> 
     for _ in range(_ATTEMPTS):
         moment = clock.now()
         found = await rules.candidates(attempt.reads, token_request)
-        session = continued or await _session_of(attempt, token_request)
+        session = continued or await session_of(attempt, token_request)
         verdict = await rules.verdict(attempt.reads, token_request, session, moment.timestamp())
         if verdict.issue is None:
             raise NotIssued(verdict, token_request.links)
@@ -192,7 +192,7 @@ def _event(token_request: TokenRequest, issued: Issue, row: TokenRow) -> Draft:
         return draft.draft(Action.TOKEN_ISSUED, by=token_request.caller.principal, about=links, detail=detail)
 
 
-async def _session_of(attempt: Attempt, token_request: TokenRequest) -> UUID | None:
+async def session_of(attempt: Attempt, token_request: TokenRequest) -> UUID | None:
     """Return the session that is named, or the latest of this sign-in, ended or not; None where one would begin.
 
     A sign-in that is not known here is taken for a new one: the write begins a session only where there is none, and

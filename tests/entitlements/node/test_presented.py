@@ -248,7 +248,7 @@ def test_facts_of_an_agent_hold_what_is_learned_later_and_nothing_is_kept_withou
     monkeypatch.setattr(presented, "MOST_KEPT", 3)
     session = held[SESSION]
     for number in range(9):
-        known.learn_session("reader", str(number), session)
+        known.keep_session("reader", str(number), session)
         known.end_token(str(number))
     assert held is known.sessions_of("reader")
     assert 0 < len(held) <= 3
