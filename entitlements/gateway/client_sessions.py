@@ -133,7 +133,7 @@ async def end(node: Node, session: ClientSession) -> None:
     node.kept.remove(_IS_ENDED, [session.id])
 
 
-def ending(session: UUID, until: float) -> dict[str, object]:
+def ending(session: UUID, until: float) -> dict[str, int | str | UUID | float]:
     """Return the values of `END`."""
     subject = subjects.client_session(session)
     assert subject.lock is not None  # noqa: S101 - for the type checker

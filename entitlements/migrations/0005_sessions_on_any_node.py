@@ -20,7 +20,6 @@ ALTER TABLE entitlements_upstreamsession
     ADD COLUMN sealed bytea DEFAULT '' NOT NULL,
     ADD COLUMN used_at timestamptz,
     ALTER COLUMN upstream_id SET DEFAULT '';
-ALTER TABLE entitlements_upstreamsession ALTER COLUMN sealed DROP DEFAULT;
 CREATE UNIQUE INDEX one_open_session_of_a_caller_at_a_system
     ON entitlements_upstreamsession (system_id, agent_id, person_id, client_id) NULLS NOT DISTINCT
     WHERE ended_at IS NULL;

@@ -268,7 +268,8 @@ class Node:
             else:
                 for request in self.opened.of(None):
                     request.end(Code.LEASE_LAPSED)
-            self.upstreams.sweep()
+            if "gateway" in settings.EDGE_ROLES:  # an issuer alone speaks to no upstream, and may not write their rows
+                self.upstreams.sweep()
             with contextlib.suppress(Exception):
                 await self.strangers.flush()
 

@@ -135,9 +135,11 @@ def test_a_session_that_another_node_ended_is_found_to_be_so_and_replaced(old: S
 def test_a_row_that_opens_nothing_here_is_ended_and_replaced(old: Scripted) -> None:
     here = world.build(old.url)
     on_nodes(1, lambda node: connection(node, here))
-    (row,) = rows()
-    for sealed in (bytes(row.sealed)[:-1] + b"x", seal.seal(b'["session-0",""]', upstream_sessions.place(row.pk))):
-        UpstreamSession.objects.filter(pk=rows()[-1].pk).update(sealed=sealed)
+    for altered in (True, False):
+        row = rows()[-1]
+        of_another_address = seal.seal(b'["session-0","another"]', upstream_sessions.place(row.pk))
+        sealed = bytes(row.sealed)[:-1] + b"x" if altered else of_another_address
+        UpstreamSession.objects.filter(pk=row.pk).update(sealed=sealed)
         on_nodes(1, lambda node: connection(node, here))
     assert [each.ended_at is None for each in rows()] == [False, False, True]
     assert len(old.sessions) == 3
