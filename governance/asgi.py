@@ -9,7 +9,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402 - needs the settings
 
-from audit import replication  # noqa: E402 - needs the settings
+from audit.database import replication  # noqa: E402 - needs the settings
 from entitlements import hooks  # noqa: E402 - needs the settings
 from entitlements.edge.app import Application  # noqa: E402 - needs the settings
 

@@ -17,7 +17,7 @@ def refuse_asynchronous_commits(**_: Any) -> None:  # noqa: ANN401 - celery's
     """End the worker, with a sentence, where what it commits would not survive a failover."""
     from django.conf import settings  # noqa: PLC0415 - the settings are known only in a running worker
 
-    from audit import replication  # noqa: PLC0415 - as above
+    from audit.database import replication  # noqa: PLC0415 - as above
 
     replication.refuse(settings.DATABASES["default"])
 

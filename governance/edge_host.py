@@ -26,7 +26,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402 - needs the settings
 
-from audit import database  # noqa: E402 - needs the settings
+from audit.database import libpq  # noqa: E402 - needs the settings
 from entitlements.node_feed.host_feed import HostFeed  # noqa: E402 - needs the settings
 from entitlements.node_feed.lease import of_worker, own_name  # noqa: E402 - needs the settings
 
@@ -47,7 +47,7 @@ class Host:
         self._arguments = arguments
         self._stop_within = stop_seconds + CLEAR_UP_SECONDS
         self._name = own_name()
-        self._feed = HostFeed(database.address(settings.FEED_DATABASE), self._name)
+        self._feed = HostFeed(libpq.address(settings.FEED_DATABASE), self._name)
         self._running: dict[str, Process] = {}
         self._started: set[str] = set()
         self._is_stopping = asyncio.Event()

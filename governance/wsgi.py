@@ -14,7 +14,8 @@ _application = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402 - needs the settings
 
-from audit import clock, replication  # noqa: E402 - needs the settings
+from audit import clock  # noqa: E402 - needs the settings
+from audit.database import replication  # noqa: E402 - needs the settings
 from entitlements import hooks  # noqa: E402 - needs the settings
 from governance.operations import health  # noqa: E402 - needs the settings
 

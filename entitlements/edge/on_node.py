@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from audit import database
+from audit.database import libpq
 from audit.draft import Draft
 from entitlements.node.node import Node
 from entitlements.node.reads import NodeReads
@@ -25,7 +25,7 @@ class OnNode:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._writer = Writer(database.address(settings.ISSUE_DATABASE))
+        self._writer = Writer(libpq.address(settings.ISSUE_DATABASE))
         self._limits = RateLimits(settings.REDIS_URL.reveal())
         self._used = UsedHere()
 

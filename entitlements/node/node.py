@@ -16,7 +16,8 @@ import psycopg_pool
 from django.conf import settings
 from psycopg import conninfo
 
-from audit import batch, clock, database
+from audit import batch, clock
+from audit.database import libpq
 from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
@@ -57,8 +58,8 @@ class Node:
 
     def __init__(self, worker: Worker | None = None) -> None:
         """Follow the change feed; as one worker of several, the listener of its host."""
-        address = database.address(settings.DATABASES["default"])
-        feed_address = database.address(settings.FEED_DATABASE)
+        address = libpq.address(settings.DATABASES["default"])
+        feed_address = libpq.address(settings.FEED_DATABASE)
         self.name = own_name() if worker is None else worker.name
         self.pool: psycopg_pool.AsyncConnectionPool[Any] = psycopg_pool.AsyncConnectionPool(
             conninfo.make_conninfo(

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core import checks
 from django.db import Error, connection
 
-from audit import replication
+from audit.database import replication
 from entitlements import hooks
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance import env

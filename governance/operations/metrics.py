@@ -21,7 +21,8 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from audit import bodies, clock, replication
+from audit import bodies, clock
+from audit.database import replication
 from entitlements import monitoring
 from governance.operations import invariants
 

@@ -166,7 +166,7 @@ def anchor() -> State:
 def _anchor(seen: AnchorState) -> State:
     """Return the state of one anchor, as the sealer last saw it."""
     line = SetupCheck.Line.ANCHOR
-    problem = seen.problem
+    problem, kept = seen.problem, None
     try:
         kept = chain.Checkpoint.parse(seen.note.partition("\n\n")[0] + "\n") if seen.note else None
     except chain.BadNote as bad:

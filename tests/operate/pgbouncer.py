@@ -23,6 +23,7 @@ from tests.architecture import tree
 from tests.entitlements.gateway import world
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+INI, PID_FILE = "pgbouncer.ini", "pgbouncer.pid"
 SHARED = 4
 """Connections for all processes together, so that they do share them."""
 
@@ -73,13 +74,17 @@ class Pooler:
 
 
 @contextlib.contextmanager
-def pgbouncer() -> Iterator[Pooler]:
-    """Run PgBouncer until the block ends, as an ordinary user: it refuses root."""
-    account, server, port = Account(), urlsplit(databases.addresses().app), free_port()
+def pgbouncer(*others: str, app: str = "", database: str = "") -> Iterator[Pooler]:
+    """Run PgBouncer until the block ends, as an ordinary user: it refuses root.
+
+    It stands before this process's database and its roles, or before that of `app` and of the `others`.
+    """
+    app, others = app or databases.addresses().app, others or (databases.addresses().issue, databases.addresses().seal)
+    account, server, port = Account(), urlsplit(app), free_port()
     with tempfile.TemporaryDirectory(prefix="mandate-pooler-") as made:
         folder = Path(made)
         config = documented()
-        where = f"host={server.hostname} port={server.port} dbname={databases.here()}"
+        where = f"host={server.hostname} port={server.port} dbname={database or databases.here()}"
         config["databases"] = {"mandate": where, "by_session": f"{where} pool_mode=session"}
         config["pgbouncer"].update(
             {
@@ -87,22 +92,23 @@ def pgbouncer() -> Iterator[Pooler]:
                 "listen_port": str(port),
                 "unix_socket_dir": "",
                 "auth_file": str(folder / "userlist.txt"),
+                "pidfile": str(folder / PID_FILE),
                 "default_pool_size": str(SHARED),
             }
         )
-        roles = [urlsplit(each) for each in (databases.addresses().app, databases.addresses().issue)]
+        roles = [urlsplit(each) for each in (app, *others)]
         users = "".join(f'"{role.username}" "{role.password}"\n' for role in roles)
         (folder / "userlist.txt").write_text(users)
-        with (folder / "pgbouncer.ini").open("w") as file:
+        with (folder / INI).open("w") as file:
             config.write(file)
         for path in (folder, *folder.iterdir()):
             os.chown(path, account.uid, account.gid)
         log = folder / "log"
         with log.open("wb") as out:
-            process = account.popen([str(PROGRAM), str(folder / "pgbouncer.ini")], stdout=out, stderr=out)
+            process = account.popen([str(PROGRAM), str(folder / INI)], stdout=out, stderr=out)
         pooler = Pooler(port, process, log)
         try:
-            world.wait_until(lambda: answers(pooler))
+            world.wait_until(lambda: answers(pooler, app))
             yield pooler
         finally:
             process.send_signal(signal.SIGCONT)
@@ -110,8 +116,8 @@ def pgbouncer() -> Iterator[Pooler]:
             process.wait(10)
 
 
-def answers(pooler: Pooler) -> bool:
+def answers(pooler: Pooler, app: str) -> bool:
     assert pooler.process.poll() is None, pooler.log.read_text()
-    with contextlib.suppress(psycopg.OperationalError), psycopg.connect(pooler.address):
+    with contextlib.suppress(psycopg.OperationalError), psycopg.connect(pooler.of(app)):
         return True
     return False

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,30 +24,29 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from audit.actions import Action
 from audit.context import SYSTEM
-from audit.models import Event
-from entitlements import addresses, tasks
+from audit.models import Event, Leaf, Pending
+from entitlements import tasks
 from entitlements.edge.writer import Writer
 from entitlements.feed import changes
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
-from entitlements.keys import signing
 from entitlements.node.refusals import Closed
 from entitlements.node_feed.feed import Feed
 from entitlements.people import people
 from entitlements.tokens import issue_token
-from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.reviews.pack import seal
 from governance.reviews.pack.models import EvidencePack
 from tests import databases, make
+from tests.architecture import tree
 from tests.attacks.web import web
 from tests.audit.make import Archive
-from tests.entitlements.edge import worlds as oauth
 from tests.entitlements.gateway import scripted, world
 from tests.entitlements.gateway.world import Gateway
 from tests.entitlements.tokens import nodes
 from tests.governance import companies
 from tests.governance.reviews import worlds as reviews
 from tests.journeys.test_queue_faults import due
+from tests.operate.clients import code_of, trusted
 from tests.operate.pgbouncer import PROGRAM, SHARED, Pooler, pgbouncer
 
 _LEFT_BEHIND = """
@@ -111,44 +113,6 @@ def here_pooled(pooler: Pooler) -> Iterator[None]:
     """Let this process use the pooler too."""
     with pooler.for_this_process():
         yield
-
-
-class Remote:
-    """Posts the forms of a `worlds.World` to a web process."""
-
-    def __init__(self, base: str) -> None:
-        self.base = base
-
-    def post(self, path: str, body: str, *, content_type: str, headers: Mapping[str, str]) -> httpx2.Response:
-        sent = {"Content-Type": content_type, **headers}
-        return httpx2.post(f"{self.base}{path}", content=body.encode(), headers=sent, timeout=20)
-
-
-def trusted(here: world.World, base: str) -> oauth.World:
-    """Give the world's agent a client that can sign, and trust a company sign-in, so that `base` issues tokens."""
-    stub_key, client_key = oauth.new_key("stub"), oauth.new_key("c1")
-    client, _ = make.client(here.agent, "pooled-client", jwks=oauth.key_set(client_key))
-    issuer = TrustedIssuer.objects.create(
-        issuer=oauth.STUB,
-        purpose=TrustedIssuer.Purpose.IDENTITY,
-        jwks=oauth.key_set(stub_key),
-        algorithms=["ES256"],
-    )
-    people.link_identity(here.person, issuer, "u-alice", by=SYSTEM)
-    for path in (addresses.IDP, addresses.issuer_path(here.system.slug)):
-        signing.ensure(path)
-    remote: Any = Remote(base)
-    return oauth.World(
-        *(here.person, here.agent, client, here.system, here.entitlement, here.grant, issuer),
-        *(client_key, stub_key, remote),
-    )
-
-
-def code_of(answer: httpx2.Response) -> str:
-    """Return the code of a denial; empty for an allowed call."""
-    body = answer.json()
-    denial = body["error"]["data"] if "error" in body else body["result"].get("_meta", {}).get("mandate/denial", {})
-    return str(denial.get("code", ""))
 
 
 @pytest.mark.usefixtures("here_pooled")
@@ -287,6 +251,32 @@ def test_a_feed_through_a_pooler_knows_whether_it_hears_and_obeys_a_revocation_i
         for _ in range(SHARED):  # each transaction holds one of the shared connections: so all of them are looked at
             client = stack.enter_context(psycopg.connect(pooler.address))
             assert client.execute(_LEFT_BEHIND).fetchone() == ("on", "0", "off", [])
+
+
+def test_the_sealer_writes_through_the_pooler_and_refuses_to_hold_its_lock_there(
+    pooler: Pooler, tmp_path: Path
+) -> None:
+    databases.empty()
+    make.analyst()
+    given = {
+        **os.environ,
+        "DATABASE_URL": pooler.address,
+        "SEAL_DATABASE_URL": pooler.of(databases.addresses().seal),
+        "ANCHOR_FILE": str(tmp_path / "anchor"),
+        "SEAL_KEY_FILE": str(tmp_path / "seal.pem"),
+    }
+
+    def seal_once(**more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "manage.py", "seal", "--once"]
+        return subprocess.run(
+            command, cwd=tree.ROOT, env={**given, **more}, capture_output=True, text=True, check=False
+        )
+
+    refused = seal_once()
+    assert refused.returncode, refused.stderr
+    assert "A pooler stands between the sealer and PostgreSQL" in refused.stderr
+    assert seal_once(FEED_DATABASE_URL=databases.addresses().app).returncode == 0
+    assert (Pending.objects.count(), Leaf.objects.count()) == (0, Event.objects.count())
 
 
 @pytest.mark.usefixtures("here_pooled")

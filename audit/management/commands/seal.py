@@ -7,14 +7,15 @@ import threading
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from audit import alive, chain, database, replication
+from audit import alive, chain
+from audit.database import libpq, replication
 from audit.seals import anchors, seal_key, seals
 
 RECONNECT_AFTER = 1.0
@@ -52,11 +53,12 @@ class Command(BaseCommand):
             self.stdout.write(chain.vkey(origin, key.public_key()))
             return
         to = [anchors.File(Path(settings.ANCHOR_FILE or _refuse("ANCHOR_FILE")))]
-        replication.refuse(settings.SEAL_DATABASE or _refuse("SEAL_DATABASE_URL"), settings.FEED_DATABASE)
+        row = settings.SEAL_DATABASE or _refuse("SEAL_DATABASE_URL")
+        replication.refuse(row, settings.FEED_DATABASE)
         stop = _Stop()
         while not stop.is_set():
             try:
-                with _connect(database.address(settings.SEAL_DATABASE)) as connection, _lock(connection) as lock:
+                with _connect(libpq.address(row)) as connection, _lock(connection) as lock:
                     wait = stop.wait_or_exit
                     sealer = seals.begin(connection, origin, key, to, lock=lock, restored_as=restored_as, wait=wait)
                     seal_key.export(key_file, sealer.origin, key)
@@ -101,7 +103,7 @@ def _connect(address: str) -> psycopg.Connection[Any]:
 @contextlib.contextmanager
 def _lock(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
     """Connect for the lock: by FEED_DATABASE_URL where that is an address of its own, else the connection itself."""
-    feed, serving = map(database.address, (settings.FEED_DATABASE, settings.DATABASES["default"]))
+    feed, serving = map(libpq.address, (settings.FEED_DATABASE, settings.DATABASES["default"]))
     with contextlib.nullcontext(connection) if feed == serving else _connect(feed) as lock:
         pid = lock.execute("SELECT pg_backend_pid()").fetchone()
         if pid != (lock.info.backend_pid,):
@@ -109,5 +111,5 @@ def _lock(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[An
         yield lock
 
 
-def _refuse(name: str) -> str:
+def _refuse(name: str) -> NoReturn:
     raise CommandError(f"{name} is not set; the sealer needs it.")

@@ -16,8 +16,8 @@ from django.conf import settings as configured
 from django.test import Client as Browser
 from pytest_django.plugin import DjangoDbBlocker
 
-from audit import database
 from audit.context import SYSTEM
+from audit.database import libpq
 from audit.models import Event
 from entitlements.clients import clients
 from entitlements.edge import door, issuer
@@ -103,7 +103,7 @@ def test_a_token_that_its_client_revokes_is_dead(world: World) -> None:
 def test_a_node_whose_database_is_gone_answers_that_it_cannot(world: World) -> None:
     assert world.exchange().status == 200
     for role in (configured.DATABASES["default"], configured.ISSUE_DATABASE):
-        with psycopg.connect(database.address(role), autocommit=True) as connection:
+        with psycopg.connect(libpq.address(role), autocommit=True) as connection:
             connection.execute(CUT)
     deadline = time.monotonic() + 5
     statuses: list[int] = []

@@ -13,8 +13,8 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from audit import database
 from audit.context import SYSTEM
+from audit.database import libpq
 from entitlements.feed import changes
 from entitlements.grants import grants
 from entitlements.node import snapshots
@@ -73,7 +73,7 @@ def test_a_reader_that_waits_for_a_lock_is_refused_in_time_and_leaves_no_connect
 
 def test_a_feed_gets_no_lease_until_the_readers_see_what_it_writes() -> None:
     async def follows(node: Node) -> None:
-        feed = Feed(database.address(settings.FEED_DATABASE), node.name, lambda _: None, node._sees_feed)
+        feed = Feed(libpq.address(settings.FEED_DATABASE), node.name, lambda _: None, node._sees_feed)
         await feed.start()
         assert (feed.is_alive, feed.is_listening) == (True, True)
         await feed.stop()
@@ -85,7 +85,7 @@ def test_a_feed_gets_no_lease_until_the_readers_see_what_it_writes() -> None:
                 asked_twice.set()
             return await node._sees_feed(polled + timedelta(microseconds=1))
 
-        apart = Feed(database.address(settings.FEED_DATABASE), node.name, lambda _: None, sees_another)
+        apart = Feed(libpq.address(settings.FEED_DATABASE), node.name, lambda _: None, sees_another)
         await apart.start()
         await asyncio.wait_for(asked_twice.wait(), 5)
         assert not apart.is_alive
@@ -113,7 +113,7 @@ def test_a_lease_never_rests_on_a_poll_that_a_revoker_did_not_wait_for() -> None
                 with ThreadPoolExecutor(1) as elsewhere:
                     ended.append(elsewhere.submit(revoke).result())
 
-        feed = Feed(database.address(settings.FEED_DATABASE), "node-late", apply)
+        feed = Feed(libpq.address(settings.FEED_DATABASE), "node-late", apply)
         polled = list[tuple[bool, bool]]()
 
         async def note(connection: object, began: float, started: datetime) -> bool:

@@ -16,8 +16,9 @@ import pytest
 from django.conf import settings
 from django.db import connection, connections
 
-from audit import clock, database
+from audit import clock
 from audit.context import SYSTEM
+from audit.database import libpq
 from entitlements.feed import changes
 from entitlements.feed.changes import LEASE_SECONDS
 from entitlements.grants import grants
@@ -86,7 +87,7 @@ def with_host(test: Callable[[HostFeed, ByHand], Awaitable[None]]) -> None:
     """Run a test with a listener and one worker that is placed in the feed and has a lease."""
 
     async def run() -> None:
-        listener, worker = HostFeed(database.address(settings.FEED_DATABASE), "host"), ByHand("host/1")
+        listener, worker = HostFeed(libpq.address(settings.FEED_DATABASE), "host"), ByHand("host/1")
         await listener.start()
         serving = asyncio.create_task(listener.listen_to(worker.name, worker.listener))
         await worker.start()
@@ -200,7 +201,7 @@ def test_a_worker_follows_confirms_each_connection_and_forgets_only_at_first() -
         return len(asked) > 1
 
     async def story() -> None:
-        listener = HostFeed(database.address(settings.FEED_DATABASE), "host")
+        listener = HostFeed(libpq.address(settings.FEED_DATABASE), "host")
         ours, theirs = socket.socketpair()
         worker = WorkerFeed(theirs, "host/1", applied.append, confirms, cancelled.append, lambda: numbers("host/1"))
         await listener.start()

@@ -9,8 +9,8 @@ import pytest
 from django.conf import LazySettings as Settings
 from django.conf import settings as configured
 
-from audit import replication
-from audit.replication import Failover, State
+from audit.database import replication
+from audit.database.replication import Failover, State
 
 ALONE = State(is_standby=False, role="mandate_app", commit="on", names="", standbys=0)
 ASYNCHRONOUS = State(is_standby=False, role="mandate_app", commit="on", names="", standbys=1)

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from django.conf import settings
 
-from audit import database
+from . import libpq
 
 CHECK: Final = "mandate.E016"
 STANDBY_CHECK: Final = "mandate.E017"
@@ -100,10 +100,10 @@ def of(row: tuple[Any, ...] | None) -> State:
 def problems(*databases: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with the databases of these entries of the settings, as each entry's role sees it.
 
-    A server that does not answer says nothing: `mandate_database_synchronous` and the node's log tell later.
+    A server that does not answer says nothing: `mandate_database_synchronous` tells later.
     """
     found: list[Problem] = []
-    for address in dict.fromkeys(map(database.address, databases)):
+    for address in dict.fromkeys(map(libpq.address, databases)):
         with contextlib.suppress(psycopg.Error):
             found += filter(None, [problem(read(address), Failover(settings.DATABASE_FAILOVER))])
     return found
