@@ -44,10 +44,15 @@ READERS: Final = 4
 RECONNECT_WITHIN: Final = 3.0
 """Seconds for which the pool tries again, ever more seldom; after that the next reader tries at once."""
 SWEEP_SECONDS: Final = 1.0
+<<<<<<< HEAD
 FOR_GOOD: Final = frozenset({Code.TOKEN_REVOKED, Code.SESSION_ENDED})
 """What never comes back, and so may be denied from memory."""
 GRANT, SESSION, TOKEN = "grant", "session", "token"
 """Kinds of a change (`entitlements/feed/subjects.py`)."""
+=======
+OLD_SECONDS: Final = 1.0
+"""A denial on facts older than this is decided again on fresh ones."""
+>>>>>>> workers
 _HAND_OVER: Final = "SELECT pg_notify(%s, %s)"
 _ACKNOWLEDGED: Final = """
 SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s AND NOT pg_is_in_recovery()
