@@ -107,10 +107,10 @@ def secrets_are_secrets(app_configs: Sequence[AppConfig] | None, **_: object) ->
     """Refuse a key that is not random, and one secret for two purposes."""
     del app_configs
     errors: list[checks.CheckMessage] = []
-    for name in RootKey:
-        key: bytes = getattr(settings, name).reveal()
+    for root in RootKey:
+        key: bytes = getattr(settings, root).reveal()
         if key and len(set(key)) < FEWEST_BYTES:
-            message = f"{name} is not random: take 32 bytes of a random generator (scripts/install does)."
+            message = f"{root} is not random: take 32 bytes of a random generator (scripts/install does)."
             errors.append(checks.Error(message, id="mandate.E009"))
     kept: dict[str, str] = {}
     for name, secret in _secrets().items():
