@@ -46,17 +46,17 @@ class Reads(OwnConnection):
     def fresh(self) -> Reads:
         return Reads(is_fresh=True)
 
-    def may_assume(self) -> bool:
+    def may_trust(self) -> bool:
         self.is_from_memory |= not self.is_fresh
         return not self.is_fresh
 
     def known(self, *_: Any) -> None:
         """Know nothing without reading it."""
 
-    def learn(self, *what: Any) -> None:
+    def keep(self, *what: Any) -> None:
         """Keep nothing."""
 
-    def learn_session(self, *what: Any) -> None:
+    def keep_session(self, *what: Any) -> None:
         """Keep nothing."""
 
     async def rows(self, statement: str, values: Any = ()) -> Any:

@@ -15,6 +15,8 @@ from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code
 from entitlements.decisions import scopes
+from entitlements.decisions.reads import FeedSubject, Rows
+from entitlements.decisions.snapshot import SessionFacts
 from entitlements.decisions.verdicts import Effect, Issue, Verdict
 from entitlements.keys import in_use, jws
 from entitlements.sessions import sessions
@@ -25,10 +27,13 @@ from entitlements.tokens.issue_token import Basis, BegunSession, Outcome, TokenR
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
 
-from . import door, sign_in_session
+from . import door
 from .door import Attempt
 
 _ATTEMPTS: Final = 4
+_LATEST: Final = """
+SELECT id FROM entitlements_session WHERE client_id = %s AND sign_in_sha256 = %s ORDER BY started_at DESC LIMIT 1
+"""
 
 
 async def id_jag(
@@ -81,7 +86,7 @@ async def issue(attempt: Attempt, token_request: TokenRequest, key: jws.Key) -> 
     for _ in range(_ATTEMPTS):
         moment = clock.now()
         found = await rules.candidates(attempt.reads, token_request)
-        session = continued or await sign_in_session.find(attempt, token_request)
+        session = continued or await _session_of(attempt, token_request)
         verdict = await rules.verdict(attempt.reads, token_request, session, moment.timestamp())
         if verdict.issue is None:
             raise NotIssued(verdict, token_request.links)
@@ -130,7 +135,7 @@ async def _write(
     answer = await attempt.outside.mint(basis, row, event, door.claims_of(attempt, token_request.links))
     if answer.outcome is Outcome.ISSUED:
         if begins is not None and session is not None:
-            sign_in_session.learn(attempt, token_request, session, begins, basis.position, moment)
+            _learn(attempt, token_request, session, begins, basis.position, moment)
         return NewToken(jti, issued.scopes, int(moment.timestamp()), issued.expires, session), None
     door.check_used(attempt, answer.outcome)
     return None, answer.session if answer.code == issue_token.OTHER_SESSION else None
@@ -181,3 +186,45 @@ def _event(token_request: TokenRequest, issued: Issue, row: TokenRow) -> Draft:
     with context.acting(session=str(row.session or ""), on_behalf_of=rules.person_of(token_request)):
         detail = rules.detail_of(token_request, issued, row.parent)
         return draft.draft(Action.TOKEN_ISSUED, by=token_request.caller.principal, about=links, detail=detail)
+
+
+async def _session_of(attempt: Attempt, token_request: TokenRequest) -> UUID | None:
+    """Return the session that is named, or the latest of this sign-in, ended or not; None where one would begin.
+
+    A sign-in that is not known here is taken for a new one: the write begins a session only where there is none, and
+    otherwise says which there is.
+    """
+    if token_request.session is not None or token_request.sign_in is None:
+        return token_request.session
+    asked = _sign_in_asked(token_request, token_request.sign_in)
+    rows = attempt.reads.known(_LATEST, asked)
+    if rows is None and not attempt.reads.may_trust():
+        rows = await attempt.reads.kept(_LATEST, asked, lambda found: _session_about(token_request, found))
+    return rows[0][0] if rows else None
+
+
+def _learn(
+    attempt: Attempt, token_request: TokenRequest, session: UUID, begun: BegunSession, position: int, moment: datetime
+) -> None:
+    """Know the session that was begun at this moment, on facts of this position of the feed, when it is named again."""
+    caller, subject = token_request.caller, token_request.subject
+    authenticated = begun.auth_time or moment
+    facts = SessionFacts(
+        subject.login if subject else None,
+        moment.timestamp() + begun.idle_seconds,
+        begun.expires.timestamp(),
+        authenticated.timestamp(),
+    )
+    attempt.reads.keep_session(caller.agent or "", str(session), facts)
+    if token_request.sign_in is not None:
+        asked = _sign_in_asked(token_request, token_request.sign_in)
+        attempt.reads.keep(_LATEST, asked, [(session,)], lambda found: _session_about(token_request, found), position)
+
+
+def _sign_in_asked(token_request: TokenRequest, sign_in: SignIn) -> list[object]:
+    return [token_request.caller.pk, sign_in.digest]
+
+
+def _session_about(token_request: TokenRequest, found: Rows) -> list[FeedSubject]:
+    caller = token_request.caller
+    return [("client_id", caller.pk), ("agent_id", caller.agent_pk), ("session_id", found[0][0])]

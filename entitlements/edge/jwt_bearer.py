@@ -134,7 +134,7 @@ async def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> C
         jti = UUID(jws.text(claims, "jti"))
     except ValueError as error:
         raise jws.BadToken from error
-    if attempt.reads.may_assume() and (checked := await _as_signed(attempt, claims, jti)) is not None:
+    if attempt.reads.may_trust() and (checked := await _as_signed(attempt, claims, jti)) is not None:
         return checked
     rows = await attempt.reads.rows(_ID_JAG, [jti, caller.pk])
     if not rows:

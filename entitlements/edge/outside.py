@@ -26,7 +26,7 @@ class RequestReads(Reads, Protocol):
         """Return reads for the same request that take nothing from memory."""
         ...
 
-    def may_assume(self) -> bool:
+    def may_trust(self) -> bool:
         """Whether a fact may be taken from elsewhere than the database, as from memory; notes that one was."""
         ...
 
@@ -34,11 +34,11 @@ class RequestReads(Reads, Protocol):
         """Return the rows that are kept, without waiting; None where they are not."""
         ...
 
-    def learn(self, statement: str, values: Values, rows: Rows, about: About, position: int) -> None:
+    def keep(self, statement: str, values: Values, rows: Rows, about: About, position: int) -> None:
         """Keep rows that this process wrote itself, on facts of that position of the feed."""
         ...
 
-    def learn_session(self, agent: str, session: str, facts: SessionFacts) -> None:
+    def keep_session(self, agent: str, session: str, facts: SessionFacts) -> None:
         """Know a session that this process began."""
         ...
 

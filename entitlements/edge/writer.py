@@ -18,11 +18,10 @@ import psycopg
 
 from audit.draft import Draft
 from entitlements.codes import Code
+from entitlements.node.libpq import Connection
 from entitlements.node.refusals import Closed
 from entitlements.tokens import issue_token
 from entitlements.tokens.issue_token import Answer, Producer
-
-from .libpq import Connection
 
 LINES: Final = 4
 """Statements under way at a time: PostgreSQL groups their commits."""

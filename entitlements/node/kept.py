@@ -63,7 +63,7 @@ class KeptRows:
                 return rows
         raise Closed(Code.FEED_UNKNOWN)
 
-    def learn(self, statement: str, values: Values, rows: Rows, about: About, position: int) -> None:
+    def keep(self, statement: str, values: Values, rows: Rows, about: About, position: int) -> None:
         """Keep rows that this process wrote itself; `position` is how far the feed had come at least, then."""
         subjects = frozenset(about(rows))
         if self._is_current(subjects, position):

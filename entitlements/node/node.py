@@ -153,7 +153,7 @@ class Node:
         held = self.snapshots.current(call.agent, call.system) or await self.snapshots.get(call.agent, call.system)
         if held is None:
             return unknown(), None
-        was_known = await self._learn(held, call)
+        was_known = await self._look_up(held, call)
         verdict = rule(call, held.facts, self.now())
         if verdict.effect is not Effect.DENY or verdict.code in FOR_GOOD or (held.began > arrived and not was_known):
             return verdict, held
@@ -161,17 +161,17 @@ class Node:
             held = await self.snapshots.get(call.agent, call.system, fresh=True)
             if held is None:
                 return unknown(), None
-        await self._learn(held, call, again=was_known)
+        await self._look_up(held, call, again=was_known)
         return rule(call, held.facts, self.now()), held
 
-    async def _learn(self, held: SnapshotInUse, call: Call, *, again: bool = False) -> bool:
+    async def _look_up(self, held: SnapshotInUse, call: Call, *, again: bool = False) -> bool:
         """Know the session, the token and the person of a call, as they are now if `again`; say whether all were."""
         presented, token = self.snapshots.presented, None if call.token is None else call.token.jti
         if call.person is not None:
             await self.snapshots.know_person(held, call.person)
         was_known = presented.is_known(call.agent, call.session, token)
         if again or not was_known:
-            await presented.learn(call.agent, call.session, token)
+            await presented.look_up(call.agent, call.session, token)
         return was_known
 
     async def _sees_feed(self, polled: datetime) -> bool:

@@ -63,7 +63,7 @@ class Presented:
             return False
         return token is None or token in of_agent.live or token in self._dead
 
-    async def learn(self, agent: str, session: str | None, token: str | None) -> None:
+    async def look_up(self, agent: str, session: str | None, token: str | None) -> None:
         """Read both, as they are now. Raises Closed (facts unknown)."""
         if session is None and token is None:
             return
@@ -84,7 +84,7 @@ class Presented:
         elif token not in self._dead:
             self._room().setdefault(agent, _OfAgent()).live.add(token)
 
-    def learn_session(self, agent: str, session: str, known: SessionFacts) -> None:
+    def keep_session(self, agent: str, session: str, known: SessionFacts) -> None:
         """Know a session that this process began; one that was read since then is known already, as it is now."""
         if session not in self.sessions_of(agent):
             self._keep_session(agent, session, known)

@@ -24,7 +24,7 @@ class NodeReads:
         """Return reads for the same request that take nothing from memory."""
         return NodeReads(self._snapshots, self._kept, is_fresh=True)
 
-    def may_assume(self) -> bool:
+    def may_trust(self) -> bool:
         """Whether a fact may be taken from elsewhere than the database, as from memory; notes that one was."""
         if not self._is_fresh:
             self.is_from_memory = True
@@ -36,13 +36,13 @@ class NodeReads:
         self.is_from_memory |= rows is not None
         return rows
 
-    def learn(self, statement: str, values: Values, rows: Rows, about: About, position: int) -> None:
+    def keep(self, statement: str, values: Values, rows: Rows, about: About, position: int) -> None:
         """Keep rows that this process wrote itself, on facts of that position of the feed."""
-        self._kept.learn(statement, values, rows, about, position)
+        self._kept.keep(statement, values, rows, about, position)
 
-    def learn_session(self, agent: str, session: str, facts: SessionFacts) -> None:
+    def keep_session(self, agent: str, session: str, facts: SessionFacts) -> None:
         """Know a session that this process began."""
-        self._snapshots.presented.learn_session(agent, session, facts)
+        self._snapshots.presented.keep_session(agent, session, facts)
 
     async def rows(self, statement: str, values: Values = ()) -> Rows:
         """Return the rows as they are now."""
@@ -74,7 +74,7 @@ class NodeReads:
             await self._snapshots.know_person(held, person)
         presented = self._snapshots.presented
         if self._is_fresh or not presented.is_known(agent, session, None):
-            await presented.learn(agent, session, token)
+            await presented.look_up(agent, session, token)
         else:
             self.is_from_memory = True
         return held.facts

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import multiprocessing
 import time
@@ -111,12 +112,13 @@ def _issuing(web: Server, made: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _issue(web: Server, made: Mapping[str, Any], begun: Event, over: Event) -> None:
-    ours = tokens.Ours(web, made)
+    ours, numbers = tokens.Ours(web, made), itertools.count()
+    ours.sign_in(tokens.EXCHANGES * ISSUERS)
 
     async def work() -> None:
         caller = load.Caller(web)
         while not over.is_set():
-            await ours.exchange(caller, len(ours.first))
+            await ours.exchange(caller, next(numbers))
             begun.set()
         caller.close()
 

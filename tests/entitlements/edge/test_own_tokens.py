@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any, NoReturn
 
 import jwt
 import pytest
@@ -23,7 +24,7 @@ from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.tokens import presented, tokens
 from entitlements.tokens.models import IssuedToken
-from tests import make
+from tests import edge, make
 from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import Answer, World
 
@@ -148,6 +149,26 @@ def test_an_assertion_is_redeemed_for_the_person_it_was_issued_for_and_not_for_w
     answer = world.redeem(jag)
     assert (answer.status, worlds.peek(answer.body["access_token"])["sub"]) == (200, "alice.before")
     assert IssuedToken.objects.get(kind="access_token").person_id == world.alice.pk
+
+
+def test_an_exchange_and_its_redemption_read_nothing_that_a_node_does_not_keep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor the session of a sign-in that no session is known of: so that both are two calls of the database."""
+    asked: list[str] = []
+    kept = edge.Reads.kept
+
+    async def rows(*_: object) -> NoReturn:
+        raise AssertionError("read anew")
+
+    async def noted(reads: edge.Reads, statement: str, values: Any, about: Any) -> Any:  # noqa: ANN401 - as it is
+        asked.append(statement)
+        return await kept(reads, statement, values, about)
+
+    monkeypatch.setattr(edge.Reads, "rows", rows)
+    monkeypatch.setattr(edge.Reads, "kept", noted)
+    world.access_token()
+    assert not [statement for statement in asked if "_session" in statement or "_issuedtoken" in statement]
 
 
 def test_an_assertion_without_a_trace_inside_is_redeemed_by_its_row(world: World) -> None:

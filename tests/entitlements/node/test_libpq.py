@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from entitlements.edge.libpq import Connection
+from entitlements.node.libpq import Connection
 from scripts.devservers import until
 
 pytestmark = pytest.mark.django_db
@@ -65,7 +65,7 @@ def test_values_arrive_and_come_back_as_they_are() -> None:
             assert [*await connection.call(statement, sent, 5)] == sent
         for kind, value in LISTS:
             with psycopg.connect(ADDRESS) as other:
-                (text,) = other.execute(f"SELECT %s::{kind}::text", [value]).fetchone() or ()  # type: ignore[call-overload]
+                (text,) = other.execute(f"SELECT %s::{kind}::text", [value]).fetchone() or ()
             assert await connection.call(f"SELECT %s::{kind}::text", [value], 5) == (text,)
 
     run(story)

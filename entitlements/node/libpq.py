@@ -66,7 +66,7 @@ class Connection:
         Raises psycopg.Error: the server's answer, or the end of the connection. Raises TimeoutError after `within`
         seconds; then, or cancelled, it leaves the call under way: `close`.
         """
-        parameters = [encoded(value) for value in values]
+        parameters = [encode(value) for value in values]
         name = self._prepared.get(statement)
         if name is None:
             name = await self._prepare(statement, within)
@@ -146,26 +146,25 @@ def _give_up(answer: asyncio.Future[list[pq.abc.PGresult]]) -> None:
         answer.set_exception(TimeoutError())
 
 
-def encoded(value: object) -> bytes | None:
+def encode(value: object) -> bytes | None:
     """Write a value as PostgreSQL reads it where the type is cast to. Raises psycopg.DataError for a text with NUL."""
-    kind = type(value)
     if value is None:
         return None
-    if kind is str:
-        if "\0" in value:  # type: ignore[operator]
+    if isinstance(value, str):
+        if "\0" in value:
             raise psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
-        return value.encode()  # type: ignore[attr-defined]
-    if kind is int:
+        return value.encode()
+    if isinstance(value, int):
         return b"%d" % value
-    if kind is datetime:
-        return value.isoformat().encode()  # type: ignore[attr-defined]
-    if kind is list:
-        return b"{" + b",".join(map(_element, value)) + b"}"  # type: ignore[arg-type]
+    if isinstance(value, datetime):
+        return value.isoformat().encode()
+    if isinstance(value, list):
+        return b"{" + b",".join(map(_element, value)) + b"}"
     return str(value).encode()
 
 
 def _element(value: object) -> bytes:
-    plain = encoded(value)
+    plain = encode(value)
     if plain is None:
         return b"NULL"
     return b'"' + _QUOTED.sub(rb"\\\1", plain) + b'"' if isinstance(value, str) else plain
