@@ -44,15 +44,10 @@ READERS: Final = 4
 RECONNECT_WITHIN: Final = 3.0
 """Seconds for which the pool tries again, ever more seldom; after that the next reader tries at once."""
 SWEEP_SECONDS: Final = 1.0
-<<<<<<< HEAD
 FOR_GOOD: Final = frozenset({Code.TOKEN_REVOKED, Code.SESSION_ENDED})
 """What never comes back, and so may be denied from memory."""
 GRANT, SESSION, TOKEN = "grant", "session", "token"
 """Kinds of a change (`entitlements/feed/subjects.py`)."""
-=======
-OLD_SECONDS: Final = 1.0
-"""A denial on facts older than this is decided again on fresh ones."""
->>>>>>> workers
 _HAND_OVER: Final = "SELECT pg_notify(%s, %s)"
 _ACKNOWLEDGED: Final = """
 SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s AND NOT pg_is_in_recovery()
@@ -184,7 +179,7 @@ class Node:
         held = self.snapshots.current(call.agent, call.system) or await self.snapshots.get(call.agent, call.system)
         if held is None:
             return unknown(), None
-        was_known = await self._learn(held, call)
+        was_known = await self._look_up(held, call)
         verdict = rule(call, held.facts, self.now())
         if verdict.effect is not Effect.DENY or verdict.code in FOR_GOOD or (held.began > arrived and not was_known):
             return verdict, held
@@ -192,17 +187,17 @@ class Node:
             held = await self.snapshots.get(call.agent, call.system, fresh=True)
             if held is None:
                 return unknown(), None
-        await self._learn(held, call, again=was_known)
+        await self._look_up(held, call, again=was_known)
         return rule(call, held.facts, self.now()), held
 
-    async def _learn(self, held: SnapshotInUse, call: Call, *, again: bool = False) -> bool:
+    async def _look_up(self, held: SnapshotInUse, call: Call, *, again: bool = False) -> bool:
         """Know the session, the token and the person of a call, as they are now if `again`; say whether all were."""
         presented, token = self.snapshots.presented, None if call.token is None else call.token.jti
         if call.person is not None:
             await self.snapshots.know_person(held, call.person)
         was_known = presented.is_known(call.agent, call.session, token)
         if again or not was_known:
-            await presented.learn(call.agent, call.session, token)
+            await presented.look_up(call.agent, call.session, token)
         return was_known
 
     async def _sees_feed(self, polled: datetime) -> bool:

@@ -63,7 +63,7 @@ class Presented:
             return False
         return token is None or token in of_agent.live or token in self._dead
 
-    async def learn(self, agent: str, session: str | None, token: str | None) -> None:
+    async def look_up(self, agent: str, session: str | None, token: str | None) -> None:
         """Read both, as they are now. Raises Closed (facts unknown)."""
         if session is None and token is None:
             return

@@ -74,7 +74,7 @@ class NodeReads:
             await self._snapshots.know_person(held, person)
         presented = self._snapshots.presented
         if self._is_fresh or not presented.is_known(agent, session, None):
-            await presented.learn(agent, session, token)
+            await presented.look_up(agent, session, token)
         else:
             self.is_from_memory = True
         return held.facts

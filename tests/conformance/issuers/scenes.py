@@ -98,8 +98,8 @@ class Scene:
 
     @property
     def auth_time(self) -> int:
-        """When the person of this case signed in: for each case another second, so that no two share a session."""
-        return self.at(-600 - self.number, "auth_time")
+        """When the person of this case signed in: for each case a later second, so that no two share a session."""
+        return self.at(-20_000 + self.number, "auth_time")
 
     def owner(self, client: str = "") -> str:
         """Return a client that has things of its own: the named or calling one, if it is registered at all."""

@@ -166,7 +166,7 @@ def test_a_session_of_another_agent_is_none(world: World) -> None:
     foreign = world.begin(agent=make.agent("writer"))
 
     async def story(node: Node) -> None:
-        await node.snapshots.presented.learn("writer", str(foreign.pk), None)
+        await node.snapshots.presented.look_up("writer", str(foreign.pk), None)
         assert (await node.decide(world.call(world_token, foreign)))[0].code is Code.SESSION_UNKNOWN
 
     world_token = world.token()
@@ -218,7 +218,7 @@ def of_rows(meanwhile: Callable[[Presented], None] = lambda _: None, *, revoked:
 
 
 def learned(known: Presented) -> Presented:
-    asyncio.run(known.learn("reader", SESSION, TOKEN))
+    asyncio.run(known.look_up("reader", SESSION, TOKEN))
     return known
 
 
