@@ -16,7 +16,8 @@ from entitlements.gateway import cors
 from entitlements.gateway.http import JSON, NO_STORE, Answer, encode
 from entitlements.keys import in_use, jws, signing
 
-from . import authorization_code, client_authentication, client_credentials, exchange, jwt_bearer
+from . import client_authentication
+from .grant_types import authorization_code, client_credentials, exchange, jwt_bearer
 from .sign_in import refresh
 
 GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"

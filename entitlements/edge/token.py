@@ -7,16 +7,9 @@ from typing import Any
 
 from entitlements import addresses
 
-from . import (
-    authorization_code,
-    client_authentication,
-    client_credentials,
-    door,
-    exchange,
-    jwt_bearer,
-    refusals,
-)
+from . import client_authentication, door, refusals
 from .door import Attempt
+from .grant_types import authorization_code, client_credentials, exchange, jwt_bearer
 from .sign_in import code, refresh
 
 

@@ -1,7 +1,7 @@
 """django-oauth-toolkit, tamed: the authorization endpoint of its code flow, with hashed codes.
 
-What a code is redeemed for is the edge's (`entitlements/edge/authorization_code.py`): it reads the rows that are left
-here.
+What a code is redeemed for is the edge's (`entitlements/edge/grant_types/authorization_code.py`): it reads the rows that are
+left here.
 """
 
 # ruff: noqa: ANN401 - the toolkit and oauthlib come without types
@@ -15,7 +15,7 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauthlib.oauth2 import InvalidScopeError
 
 from entitlements.clients.models import AuthorizationCode, Client
-from entitlements.edge.authorization_code import digest
+from entitlements.edge.grant_types.authorization_code import digest
 
 
 class Validator(OAuth2Validator):

@@ -47,7 +47,7 @@ def test_an_import_upward_fails(copy: Path, module: str, upward: str) -> None:
 
 
 def test_the_edge_touches_no_connection_of_django() -> None:
-    rooms = ("entitlements/edge/", "entitlements/gateway/", "entitlements/node/")
+    rooms = ("entitlements/edge/", "entitlements/gateway/", "entitlements/node/", "entitlements/node_feed/")
     asked = {
         name
         for name, module, _ in tree.modules("entitlements")

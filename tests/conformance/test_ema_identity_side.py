@@ -11,7 +11,7 @@ from audit.context import SYSTEM
 from entitlements.catalog.models import System
 from entitlements.clients import clients
 from entitlements.clients.models import Client
-from entitlements.edge import exchange, jwt_bearer
+from entitlements.edge.grant_types import exchange, jwt_bearer
 from entitlements.keys import jws, signing
 from entitlements.tokens.models import IssuedToken
 from tests import make, shared

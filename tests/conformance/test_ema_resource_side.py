@@ -10,7 +10,8 @@ import pytest
 
 from audit.context import SYSTEM
 from entitlements.clients import clients
-from entitlements.edge import jwt_bearer, metadata
+from entitlements.edge import metadata
+from entitlements.edge.grant_types import jwt_bearer
 from entitlements.keys import jws, signing
 from entitlements.people import people
 from entitlements.tokens.models import IssuedToken

@@ -12,9 +12,10 @@ from audit.actions import Action
 from entitlements import addresses
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
-from entitlements.edge import authorization_code, door, issue, jwt_bearer, refusals
-from entitlements.edge.authorization_code import PendingCode
+from entitlements.edge import door, issue, refusals
 from entitlements.edge.door import Attempt
+from entitlements.edge.grant_types import authorization_code, jwt_bearer
+from entitlements.edge.grant_types.authorization_code import PendingCode
 from entitlements.sessions import sessions
 from entitlements.token_families import refresh_tokens, rules
 from entitlements.tokens.issue import RedeemedToken, Subject, TokenRequest

@@ -20,8 +20,9 @@ from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code
 from entitlements.decisions import scopes
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.edge import issue, jwt_bearer, refusals
+from entitlements.edge import issue, refusals
 from entitlements.edge.door import Attempt
+from entitlements.edge.grant_types import jwt_bearer
 from entitlements.token_families import refresh_tokens, rules
 from entitlements.token_families.rules import Use
 from entitlements.tokens.issue import NotIssued, RedeemedToken, Subject, TokenRequest

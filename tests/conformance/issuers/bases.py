@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from entitlements.edge import exchange, jwt_bearer
+from entitlements.edge.grant_types import exchange, jwt_bearer
 
 from . import drafts
 from .drafts import Change, Draft, Value

@@ -20,7 +20,7 @@ import msgspec
 
 from entitlements import addresses
 from entitlements.clients.models import AuthorizationCode, OAuthAccessToken
-from entitlements.edge import authorization_code
+from entitlements.edge.grant_types import authorization_code
 from entitlements.keys import jws, signing
 from entitlements.sessions.models import Session
 from entitlements.tokens import tokens

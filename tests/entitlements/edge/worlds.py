@@ -21,7 +21,8 @@ from entitlements import addresses
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System
 from entitlements.clients.models import Client
-from entitlements.edge import client_authentication, exchange, jwt_bearer
+from entitlements.edge import client_authentication
+from entitlements.edge.grant_types import exchange, jwt_bearer
 from entitlements.grants.models import Grant
 from entitlements.keys import jws, signing
 from entitlements.people import people

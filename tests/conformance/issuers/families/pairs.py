@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Final
 
-from entitlements.edge import exchange, jwt_bearer
+from entitlements.edge.grant_types import exchange, jwt_bearer
 from tests.conformance.issuers import bases, drafts
 from tests.conformance.issuers.bases import Base
 from tests.conformance.issuers.cases import Case

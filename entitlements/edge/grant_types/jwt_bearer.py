@@ -12,6 +12,8 @@ from audit import clock, context
 from entitlements import addresses, strict
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
+from entitlements.edge import issue, refusals
+from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
 from entitlements.tokens import id_tokens, tokens
@@ -22,8 +24,7 @@ from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.words import Flow
 
-from . import exchange, issue, refusals
-from .door import Attempt
+from . import exchange
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _PURPOSE: Final = TrustedIssuer.Purpose.ID_JAG.value

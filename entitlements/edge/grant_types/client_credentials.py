@@ -8,9 +8,10 @@ from typing import Any, Final
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.decisions import scopes
+from entitlements.edge import issue, refusals
+from entitlements.edge.door import Attempt
 
-from . import exchange, issue, jwt_bearer, refusals
-from .door import Attempt
+from . import exchange, jwt_bearer
 
 GRANT: Final = "client_credentials"
 

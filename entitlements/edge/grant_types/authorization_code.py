@@ -22,15 +22,14 @@ from entitlements.codes import Code
 from entitlements.decisions import guardrails
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Verdict
+from entitlements.edge import door, refusals
+from entitlements.edge.door import Attempt
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
 from entitlements.tokens.issue import NotIssued
 from entitlements.tokens.issue_token import Basis, Outcome, TokenRow
-
-from . import door, refusals
-from .door import Attempt
 
 GRANT: Final = "authorization_code"
 SECONDS: Final = 300

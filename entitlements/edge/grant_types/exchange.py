@@ -13,6 +13,8 @@ from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.decisions import scopes
+from entitlements.edge import door, issue, refusals
+from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
 from entitlements.sessions import sessions
@@ -22,9 +24,6 @@ from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.words import Flow
-
-from . import door, issue, refusals
-from .door import Attempt
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_JAG: Final = "urn:ietf:params:oauth:token-type:id-jag"
