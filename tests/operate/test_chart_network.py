@@ -229,6 +229,7 @@ def test_an_ingress_names_the_certificates() -> None:
 
 
 REFUSED = {
+    "images.repository=x": "at '': additional properties 'images' not allowed",
     "image.repositry=x": "/image': additional properties 'repositry' not allowed",
     "web.minreplicas=2": "/web': additional properties 'minreplicas' not allowed",
     "config.DEBUG=true": "/config': additional properties 'DEBUG' not allowed",
