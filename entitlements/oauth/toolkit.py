@@ -1,7 +1,7 @@
 """django-oauth-toolkit, tamed: the authorization endpoint of its code flow, with hashed codes.
 
-What a code is redeemed for is the edge's (`entitlements/edge/grant_types/authorization_code.py`): it reads the rows that are
-left here.
+What a code is redeemed for is the edge's (`entitlements/edge/grant_types/authorization_code.py`): it reads the rows
+that are left here.
 """
 
 # ruff: noqa: ANN401 - the toolkit and oauthlib come without types
