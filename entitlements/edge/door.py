@@ -133,8 +133,11 @@ async def serve(outside: Outside, received: Received, endpoint: Endpoint, **wher
 
 
 def unavailable(error: Exception) -> Answer:
-    """Answer that nothing was done, since nothing could be looked up or recorded; it is logged with its cause."""
-    logger.error("door_failed", exc_info=error)
+    """Answer that nothing was done, since nothing could be looked up or recorded; it is logged with its cause.
+
+    In an outage each request comes here: one line each, and no traceback.
+    """
+    logger.warning("issuer_closed", extra={"error": repr(error), "cause": repr(error.__cause__)})
     body = {"error": "temporarily_unavailable", "code": Code.RECORD_UNAVAILABLE.value}
     return json(body, HTTPStatus.SERVICE_UNAVAILABLE, (b"retry-after", b"2"))
 

@@ -26,7 +26,8 @@ from entitlements.tokens.issue_token import Answer, Producer
 LINES: Final = 4
 """Statements under way at a time: PostgreSQL groups their commits."""
 MOST_WAITING: Final = 1000
-COMMIT_WITHIN: Final = 5.0
+COMMIT_WITHIN: Final = 2.0
+"""Seconds for one statement: a node that cannot write says so as soon as one that hears of no change."""
 WAIT_WITHIN: Final = 2.0
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class _Line:
         self._connection: Connection | None = None
         self._producer = Producer()
         self._ended: list[Draft] = []
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def call(self, statement: str, parameters: Parameters, events: int) -> Answer:
         """Run one statement. Raises Closed: then it is undone, or its fate is unknown."""
@@ -54,9 +56,8 @@ class _Line:
 
     async def close(self) -> None:
         """Disconnect."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        self._leave()
+        await asyncio.gather(*self._closing)
 
     async def _run(self, connection: Connection, statement: str, parameters: Parameters, events: int) -> Answer:
         values = parameters(self._producer.uuid)
@@ -64,30 +65,38 @@ class _Line:
             row = await connection.call(statement, values, COMMIT_WITHIN)
         except (psycopg.Error, TimeoutError) as why:
             if isinstance(why, TimeoutError) or connection.is_farewell(why):
-                await self._lose(events)
+                self._lose(events)
             logger.warning("issuer_write_failed", extra={"error": repr(why)})
             raise Closed(Code.RECORD_UNAVAILABLE) from why
         except BaseException:
-            await self._lose(events)
+            self._lose(events)
             raise
         answer = issue_token.answer(row)
         try:
             self._producer.take(answer, events)
         except issue_token.OutOfOrder as why:
             logger.exception("issuer_out_of_order")
-            await self._lose(0)
+            self._lose(0)
             raise Closed(Code.RECORD_UNAVAILABLE) from why
         return answer
 
-    async def _lose(self, in_doubt: int) -> None:
+    def _lose(self, in_doubt: int) -> None:
         self._ended.append(self._producer.end(in_doubt))
-        await self.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Disconnect, and let no request wait for it: where the server is out of reach, cancelling takes its time."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            task = asyncio.create_task(connection.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     async def _connect(self) -> Connection:
         if self._connection is not None and not self._connection.is_cut:
             return self._connection
         if self._connection is not None:  # lost while idle: nothing is in doubt, but its life is over
-            await self.close()
+            self._leave()
             self._producer = Producer()
         try:
             self._connection = await Connection.connect(self._address, "mandate-issuer")

@@ -68,6 +68,7 @@ async def begin(node: Node, bearer: Bearer, system: str, version: str, facts: Ag
     """
     now = node.now()
     until = now + session_keys.LIFE.total_seconds()
+    await _know_session(node, bearer.agent, bearer.session)
     if bearer.session is not None and (within := facts.sessions.get(bearer.session)) is not None:
         until = min(until, within.absolute_until)
     session = ClientSession(
@@ -104,6 +105,7 @@ async def check(node: Node, session: ClientSession) -> None:
     """
     if not node.now() < session.until or await _is_ended(node.reads(), session):
         raise unknown()
+    await _know_session(node, session.agent, session.session)
     for is_last_look in (False, True):
         held = await node.snapshots.get(session.agent, session.system, fresh=is_last_look)
         if held is None or not is_over(session, held.facts, node.now()):
@@ -125,6 +127,13 @@ def is_over(session: ClientSession, facts: AgentFacts, now: float) -> bool:
     return session.had_grant and not any(
         line.starts <= now < line.expires and not line.suspended for _, line in held
     )  # fmt: skip
+
+
+async def _know_session(node: Node, agent: str, session: str | None) -> None:
+    """See that this node knows the agent's session, whose facts all rights of the agent share. Raises Closed."""
+    presented = node.snapshots.presented
+    if not presented.is_known(agent, session, None):
+        await presented.look_up(agent, session, None)
 
 
 async def end(node: Node, session: ClientSession) -> None:

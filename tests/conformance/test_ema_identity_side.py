@@ -126,7 +126,7 @@ def test_ema_i_8_the_assertion_holds_the_required_claims_and_nothing_personal(wo
     assert (head["typ"], head["alg"]) == ("oauth-id-jag+jwt", "ES256")
     assert claims.keys() == {
         *("iss", "sub", "aud", "client_id", "jti", "exp", "iat"),
-        *("resource", "scope", "auth_time", "acr", "amr", "act", "sid"),
+        *("resource", "scope", "auth_time", "acr", "amr", "act", "sid", "txn"),
     }
     assert (claims["iss"], claims["sub"], claims["acr"], claims["amr"]) == (
         world.idp,

@@ -44,8 +44,8 @@ def everything() -> dict[str, recording.Answer]:
 
 _OF_CALLS: Final = (
     "allowed approval_of_call_required argument_not_declared argument_not_valid argument_outside_limit call_withdrawn "
-    "guardrail header_mismatch lease_lapsed malformed_call tool_changed tool_definition_unusable tool_disabled "
-    "tool_not_approved tool_quarantined tool_removed unknown_method unknown_tool unsupported_version "
+    "client_unproven guardrail header_mismatch lease_lapsed malformed_call tool_changed tool_definition_unusable "
+    "tool_disabled tool_not_approved tool_quarantined tool_removed unknown_method unknown_tool unsupported_version "
     "upstream_unavailable"
 )
 """Codes of calls: a token is decided without a tool, so one that is stopped leaves `no_grant`."""
@@ -57,10 +57,13 @@ ELSEWHERE: Final[dict[str, str]] = {
         "an outage: tests/entitlements/edge/test_failing_closed",
     ),
     **dict.fromkeys(["client_unknown", "feed_unknown"], "a race: tests/entitlements/edge/test_races"),
+    **dict.fromkeys(
+        ["refresh_token_reused", "token_family_ended", "token_family_expired"],
+        "the life of a sign-in: tests/entitlements/edge/test_refresh",
+    ),
     "sponsor_missing": "each agent has a sponsor in the database",
     "token_missing": "the endpoints ask for the parameter first",
     "client_not_confidential": "a public client is refused before: only the code flow lets it in",
-    "system_unknown": "no client is found at a system that is not there",
 }
 """Codes that no request here can get, and why."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import os
 from collections.abc import Iterator
 
@@ -28,7 +29,7 @@ from tests.entitlements.gateway.world import Gateway
 pytestmark = pytest.mark.loopback
 
 SIGNING_KEY = os.urandom(32)
-OF_THE_GATEWAY = ("entitlements.node.directory.", "entitlements.gateway.")
+OF_THE_GATEWAY = ("entitlements.node.directory.", "entitlements.node.upstream_sessions.", "entitlements.gateway.")
 """Whose statements a node without the role `gateway` never runs."""
 
 
@@ -75,7 +76,7 @@ def gateway(two_keys: None) -> Iterator[Gateway]:  # noqa: ARG001
 
 @pytest.fixture(scope="module")
 def world(issuer: Gateway) -> Iterator[World]:
-    made = worlds.world()
+    made: World = inspect.unwrap(worlds.world)()  # made now: keys that are put back lie under the general key
     wire = Wire(issuer.base)
     made.http = wire  # type: ignore[assignment]  # it posts, and does nothing else
     yield made

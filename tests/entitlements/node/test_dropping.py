@@ -139,7 +139,11 @@ CASES: dict[str, tuple[Callable[[World], object], set[tuple[str, str]]]] = {
     "a key": (lambda _: signing.rotate("as/mail", by=SYSTEM, now=True), set()),
     "everything": (lambda _: guardrails.stop_everything(**WHY), ALL),
     "what the release before writes": (lambda _: write("vault", concerns_all=True), ALL),
-    "what a newer release knows": (lambda w: write("token_family", agent_id=w.reader.pk), ALL),
+    "what a newer release knows": (lambda w: write("weather", agent_id=w.reader.pk), ALL),
+    "a token family": (
+        lambda w: write("token_family", token_family_id=uuid.uuid4(), agent_id=w.reader.pk),
+        {("reader", "mail"), ("reader", "files")},
+    ),
     "a person who is not there": (lambda _: write("person", person_id=10**9), ALL),
     "a grant without an agent": (lambda w: write("grant", grant_id=w.grant.pk), ALL),
 }
