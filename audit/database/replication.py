@@ -29,8 +29,11 @@ SELECT pg_is_in_recovery(), current_user, current_setting('synchronous_commit'),
          WHERE NOT EXISTS (SELECT FROM pg_stat_progress_basebackup b WHERE b.pid = r.pid)
            AND NOT EXISTS (SELECT FROM pg_replication_slots s
                             WHERE s.active_pid = r.pid AND (s.temporary OR s.slot_type = 'logical')))
+       + (SELECT count(*) FROM pg_replication_slots s
+           WHERE s.slot_type = 'physical' AND NOT s.temporary AND NOT s.active)
 """
-"""A base backup and a logical subscriber are no standbys. Any role may read these views' numbers."""
+"""A base backup and a logical subscriber are no standbys; one that is away, and has its slot kept, is. Any role may
+read these views' numbers."""
 
 
 class Failover(StrEnum):
