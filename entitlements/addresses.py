@@ -29,6 +29,14 @@ def issuer_path(system_slug: str) -> str:
     return f"as/{system_slug}"
 
 
+def sign_in_page(system_slug: str) -> str:
+    """Return where the page of `/as/<slug>/authorize` stands a second time, outside `/as`.
+
+    A proxy without patterns sends all of `/as` to the edge, which has no pages and leads browsers there.
+    """
+    return f"{settings.CONSOLE_URL}/authorize/{system_slug}"
+
+
 def resources(system: System) -> tuple[str, ...]:
     """Return the resource identifiers (RFC 8707) that a system's tokens may be bound to, the usual one first."""
     return resources_of(system.slug, system.kind, system.upstream_url)

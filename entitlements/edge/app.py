@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from entitlements.codes import Code
 from entitlements.gateway import app
-from entitlements.gateway.http import Answer, Disconnected, Receive, Request, Send
+from entitlements.gateway.http import NO_STORE, Answer, Disconnected, Receive, Request, Send
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
 from entitlements.node_feed.worker_feed import Worker
@@ -78,6 +78,8 @@ class Application:
             await app.serve(node, request)  # first, since most are calls
         elif outside is not None and issuer.serves(request.path):
             await _issue(outside, request)
+        elif outside is not None and (page := issuer.page(request.path)) is not None:
+            await request.answer(_led_to(page, request.query))
         elif GATEWAY in self.roles or app.is_page(request.path):
             await app.serve(node, request)
         else:
@@ -96,6 +98,12 @@ async def _issue(outside: OnNode, request: Request) -> None:
         logger.exception("issuer_failed")
         answer = Answer.of(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "server_error", "code": Code.FEED_UNKNOWN})
     await request.answer(answer)
+
+
+def _led_to(page: str, query: bytes) -> Answer:
+    """Lead a browser to a page of the console's process, with its question and its method as they are."""
+    location = page.encode() + (b"?" + query if query else b"")
+    return Answer(HTTPStatus.TEMPORARY_REDIRECT, headers=((b"location", location), NO_STORE))
 
 
 def received(request: Request, body: bytes) -> Received:

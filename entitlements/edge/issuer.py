@@ -65,6 +65,12 @@ def serves(path: str) -> bool:
     return name in (_IDP if issuer == addresses.IDP else _SYSTEM if issuer else ()) or document(path) is not None
 
 
+def page(path: str) -> str | None:
+    """Return where a browser finds the page that was asked for here; None for what is no page of a system's issuer."""
+    issuer, slug, name = parts(path)
+    return addresses.sign_in_page(slug) if issuer == "as" and name == "authorize" else None
+
+
 async def answer(outside: Outside, received: Received) -> Answer:
     """Answer a request at an address that this role serves."""
     if (found := document(received.path)) is not None:

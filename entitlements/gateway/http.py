@@ -60,6 +60,7 @@ class Request:
     receive: Receive
     send: Send
     source: str = ""
+    query: bytes = b""
     has_begun: bool = False
     headers: dict[bytes, bytes] = field(init=False)
     repeated: set[bytes] = field(init=False)
@@ -80,6 +81,7 @@ class Request:
         peer, forwarded = scope.get("client"), request.headers.get(FORWARDED_FOR, b"")
         if FORWARDED_FOR in request.repeated:
             forwarded = b",".join([value for name, value in request.raw if name == FORWARDED_FOR])
+        request.query = scope.get("query_string", b"")
         request.source = client_address.resolve(str(peer[0]) if peer else "", forwarded.decode("latin-1"))
 
         async def send_and_note(message: Message) -> None:

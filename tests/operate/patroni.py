@@ -23,7 +23,7 @@ from psycopg import sql
 
 from scripts import devservers
 from scripts.devservers import Account, free_port
-from tests import databases
+from tests import databases, snapshots
 from tests.architecture import tree
 from tests.operate.pgbouncer import INI, PID_FILE
 
@@ -200,7 +200,8 @@ class Cluster:
             admin.execute(
                 f"CREATE DATABASE {devservers.DATABASE} OWNER mandate_owner TEMPLATE template0 ENCODING 'UTF8'"
             )
-        dump = [str(self.tools / "pg_dump"), "--exclude-schema", databases.SEED, databases.addresses().owner]
+        of_tests = [f"--exclude-schema={schema}" for schema in (databases.SEED, snapshots.SCHEMA)]
+        dump = [str(self.tools / "pg_dump"), *of_tests, databases.addresses().owner]
         restore = [str(self.tools / "psql"), "--quiet", "--set", "ON_ERROR_STOP=1", self.url("mandate_owner", here)]
         with subprocess.Popen(dump, stdout=subprocess.PIPE) as dumped:
             subprocess.run(restore, stdin=dumped.stdout, stdout=subprocess.DEVNULL, check=True)

@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from django.conf import settings
 from django.urls import URLPattern
 
 from entitlements.edge import issuer
@@ -194,17 +196,20 @@ def by_route(host: str) -> list[tuple[str, str, str]]:
 def test_the_routes_lead_where_those_of_compose_lead(routes: Any) -> None:  # noqa: ANN401 - one of two functions
     for path in paths():
         led = leads(path, routes("mandate.example"))
+        if page := led == "issuer" and issuer.page(path):
+            led = leads(urlsplit(page).path, routes("mandate.example"))
         assert led == by_caddy(path) or (led == "issuer" and issuer.serves(path)), path
     assert {
         leads(path, routes("gateway.mandate.example")) for path in ("/gw/clock/mcp", "/access/v1/evaluation", "/")
     } == {"gateway"}
 
 
-def test_whatever_stands_below_as_is_answered_by_the_issuers() -> None:
-    """Else the prefix would lead a page of the console's process to a process that has no pages."""
+def test_whatever_stands_below_as_is_answered_by_the_issuers_or_led_on() -> None:
+    """Else the prefix would lead to a process that knows nothing of the address."""
     below = [path for path in paths() if path.startswith("/as/")]
     assert len(below) == 4
-    assert all(issuer.serves(path) for path in below)
+    assert [path for path in below if not issuer.serves(path)] == ["/as/clock/authorize"]
+    assert issuer.page("/as/clock/authorize") == f"{settings.CONSOLE_URL}/authorize/clock"
     relayed = {str(each.pattern) for each in urlpatterns if getattr(each, "callback", None) is relay.forward}
     assert len(relayed) == 6, "what a route does not know is handed on"
 

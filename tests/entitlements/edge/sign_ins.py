@@ -53,13 +53,15 @@ def sent_back(answer: Any) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(answer["Location"]).query).items()}
 
 
-def agree(world: World, *, allow: bool = True, browser: Browser | None = None, **changes: str | None) -> dict[str, str]:
+def agree(
+    world: World, *, allow: bool = True, browser: Browser | None = None, at: str = "", **changes: str | None
+) -> dict[str, str]:
     """Answer the consent page and return what the client's address is sent."""
-    http = browser or world.http
-    page = http.get(address(world), question(world, **changes))
+    http, at = browser or world.http, at or address(world)
+    page = http.get(at, question(world, **changes))
     assert page.status_code == 200, (page.status_code, page.get("Location"), page.content)
     sent = flow.form(page.content.decode()) | ({"allow": "1"} if allow else {})
-    answer = http.post(f"{address(world)}?{urlencode(question(world, **changes))}", sent)
+    answer = http.post(f"{at}?{urlencode(question(world, **changes))}", sent)
     assert answer.status_code == 302, answer.content
     assert answer["Location"].startswith(changes.get("redirect_uri") or BACK)
     return sent_back(answer)

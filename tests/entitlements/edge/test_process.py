@@ -89,6 +89,14 @@ def test_a_rotated_secret_opens_nothing_as_soon_as_the_change_is_applied(world: 
     assert ask(new) == 200
 
 
+def test_a_browser_that_was_sent_to_the_edge_is_led_to_the_page(world: World) -> None:
+    wire = world.http.http  # type: ignore[attr-defined]  # as above
+    answer = wire.get("/as/time/authorize?state=a%2Fb&scope=x+y")
+    page = f"{configured.CONSOLE_URL}/authorize/time?state=a%2Fb&scope=x+y"
+    assert (answer.status_code, answer.headers["location"]) == (307, page)
+    assert wire.get("/as/no.slug/authorize").status_code == 404
+
+
 def test_a_token_that_its_client_revokes_is_dead(world: World) -> None:
     jag = world.id_jag()
     token = str(world.redeem(jag).body["access_token"])

@@ -58,6 +58,13 @@ def test_a_person_signs_in_and_the_client_gets_a_token_of_this_system(world: Wor
     assert issued.detail["flow"] == "authorization_code"
 
 
+def test_a_person_signs_in_as_well_where_the_edge_leads_browsers(world: World, desk: Client) -> None:
+    back = agree(world, at=f"/authorize/{world.system.slug}")
+    assert (back["state"], back["iss"]) == ("s1", world.audience)
+    assert redeem(world, back["code"]).body["token_type"] == "Bearer"
+    assert desk.pk
+
+
 def test_metadata_says_what_answers(world: World) -> None:
     said = world.http.get(f"/.well-known/oauth-authorization-server/as/{world.system.slug}").json()
     assert said["authorization_endpoint"] == f"{world.audience}/authorize"
