@@ -190,11 +190,17 @@ class Cluster:
         """Whether each commit waits for the standby, and Patroni would promote it."""
         return any(each.status().get("sync_standby") for each in self.servers)
 
+    @property
+    def admin(self) -> str:
+        """The superuser's address at the primary."""
+        assert self.primary is not None
+        return f"postgresql://postgres:{self.password}@{self.primary.address}/postgres"
+
     def create(self) -> None:
         """Make the roles of the product, and its database from a dump of this test process's."""
         assert self.primary is not None
         here = self.primary.address
-        with psycopg.connect(f"postgresql://postgres:{self.password}@{here}/postgres", autocommit=True) as admin:
+        with psycopg.connect(self.admin, autocommit=True) as admin:
             for role, password in self.passwords.items():
                 admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), password))
             admin.execute(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import LazySettings as Settings
 from django.db import connections
@@ -116,6 +117,11 @@ def test_of_two_servers_the_one_that_takes_writes_is_used_and_a_standby_is_refus
 def test_nothing_starts_where_a_failover_would_bring_revoked_rights_back(cluster: Cluster, settings: Settings) -> None:
     both = row(cluster.url("mandate_app"))
     assert replication.problems(both) == []
+    with psycopg.connect(cluster.admin, autocommit=True) as admin:
+        before = replication.of(admin.execute(replication.STATE).fetchone()).standbys
+        admin.execute("SELECT pg_create_physical_replication_slot('away')")
+        assert replication.of(admin.execute(replication.STATE).fetchone()).standbys == before + 1
+        admin.execute("SELECT pg_drop_replication_slot('away')")
     cluster.configure(synchronous_mode=False)
     cluster.wait(lambda: bool(replication.problems(both)))
     given = {**os.environ, **serving(cluster, None), "SEAL_KEY_FILE": "/nowhere", "ANCHOR_FILE": "/nowhere"}
