@@ -87,7 +87,8 @@ BEGIN
                                 AND n.expires_at > moment)
                  AND p_session IS NOT NULL AND p_sign_in IS NULL THEN 'session'
             WHEN NOT EXISTS (SELECT FROM entitlements_issuedtoken t
-                              WHERE t.jti = p_parent AND t.client_id = p_client AND t.person_id = p_person
+                              WHERE t.jti = p_parent AND t.kind = 'id_jag' AND t.client_id = p_client
+                                AND t.person_id = p_person AND t.system_id = p_system AND t.session_id = p_session
                                 AND t.revoked_at IS NULL AND t.expires_at > moment)
                  AND p_parent IS NOT NULL THEN 'parent'
             WHEN EXISTS (SELECT FROM unnest(p_drawn) AS d(id) LEFT JOIN entitlements_grant g
