@@ -130,8 +130,8 @@ BEGIN
         END IF;
     END IF;
     IF p_authorization_code IS NOT NULL THEN
-        DELETE FROM entitlements_authorizationcode c
-         WHERE c.code = p_authorization_code AND c.application_id = p_client;
+        PERFORM FROM entitlements_authorizationcode c
+          WHERE c.code = p_authorization_code AND c.application_id = p_client FOR UPDATE;  -- it is used up below
         IF NOT FOUND THEN
             outcome := 'used';
         END IF;
@@ -154,6 +154,10 @@ BEGIN
     ELSIF outcome = 'issued' AND p_session IS NOT NULL THEN
         UPDATE entitlements_session n SET last_used_at = p_decided
          WHERE n.id = p_session AND n.last_used_at < p_decided;
+    END IF;
+    IF p_authorization_code IS NOT NULL THEN
+        DELETE FROM entitlements_authorizationcode c
+         WHERE c.code = p_authorization_code AND c.application_id = p_client;
     END IF;
     IF outcome = 'issued' AND p_kind = 'id_token' THEN
         INSERT INTO entitlements_oauthidtoken (jti, user_id, application_id, expires, scope, created, updated)

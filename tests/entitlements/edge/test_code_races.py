@@ -1,4 +1,4 @@
-"""Two requests meet at one authorization code, with real transactions."""
+"""Two requests meet at one authorization code, or at one session that begins, with real transactions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 
 import psycopg
 import pytest
 from django.db import connections, transaction
 
+from audit import clock
 from audit.models import Event
 from entitlements.clients.models import AuthorizationCode
+from entitlements.edge.sign_in.code import sign_in_digest
+from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
 from tests import databases, make
@@ -80,3 +84,29 @@ def test_a_code_that_two_redeem_at_one_moment_gives_one_token_and_ends_its_famil
     assert not IssuedToken.objects.filter(revoked_at=None).exists()
     assert Event.objects.filter(action="token_family.reused").count() == 1
     assert [event.code for event in worlds.refusals()] == ["code_unknown"]
+
+
+def test_a_code_is_not_lost_where_another_node_begins_the_session_at_this_moment() -> None:
+    world = worlds.world()
+    desk = sign_ins.public_client(world)
+    code = agree(world)["code"]
+    auth_time, now = AuthorizationCode.objects.get().auth_time, clock.now()
+    assert auth_time is not None
+    with lanes(1) as send:
+        with transaction.atomic():
+            session = Session.objects.create(
+                client=desk,
+                agent=world.agent,
+                person=world.alice,
+                sign_in_sha256=sign_in_digest("alice", auth_time, world.agent.slug),
+                started_at=now,
+                last_used_at=now,
+                auth_time=auth_time,
+                expires_at=now + timedelta(hours=8),
+                idle_seconds=3600,
+            )
+            answer = send(lambda: redeem(world, code))
+            wait_until_blocked(1)
+        assert answer.result().status == 200, answer.result().body
+    assert TokenFamily.objects.get().session == session
+    assert redeem(world, code).error == (400, "invalid_grant", "code_unknown")
