@@ -36,13 +36,17 @@ SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What the person is asked. Without tools nothing can be agreed to: `refusal` says why, `request` what helps."""
+    """What the person is asked. Without tools nothing can be agreed to: `refusal` says why, `request` what helps.
+
+    `is_open` says that no scope was asked for: then what is granted later is agreed to as well (decision 73).
+    """
 
     client: Client
     person: Person
     system: System
     agent: str
     tools: list[Tool] = field(default_factory=list)
+    is_open: bool = False
     refusal: str = ""
     request: str = ""
 
@@ -85,14 +89,14 @@ def ask(client: Client, person: Person, system: System, asked: Iterable[str]) ->
     caller, target = client_at(client.client_id, system)
     if caller is None or target is None or caller.agent is None:
         return Consent(client, person, system, agent)
-    verdict = _verdict(caller, target, person, frozenset(asked) or None)
+    requested = frozenset(asked) or None
+    verdict = _verdict(caller, target, person, requested)
     if verdict.issue is None:
         refusal, request = _refused(verdict, caller, system, agent)
         return Consent(client, person, system, agent, refusal=refusal, request=request)
     names = _tools(caller, person, system, frozenset(verdict.issue.scopes))
-    return Consent(
-        client, person, system, agent, list(Tool.objects.filter(system=system, name__in=names).order_by("name"))
-    )
+    tools = list(Tool.objects.filter(system=system, name__in=names).order_by("name"))
+    return Consent(client, person, system, agent, tools, is_open=requested is None)
 
 
 def _refused(verdict: Verdict, caller: Caller, system: System, agent: str) -> tuple[str, str]:

@@ -104,6 +104,22 @@ def test_the_page_says_who_asks_as_whom_and_for_what(world: World, desk: Client)
     assert desk.pk
 
 
+@pytest.mark.parametrize(
+    ("scope", "says_so"), [(None, True), ("openid offline_access", True), ("time:read", False)], ids=str
+)
+def test_the_page_says_that_later_access_is_included_where_no_scope_is_asked_for(
+    world: World,
+    desk: Client,
+    scope: str | None,
+    says_so: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    said = f"what is granted to {world.agent.name} for you later at {world.system.name}"
+    assert (said in ask(world, scope=scope).content.decode()) is says_so
+    signed_in(world, scope=scope)
+    assert (TokenFamily.objects.get().scope == "") is says_so
+    assert desk.pk
+
+
 def test_a_confidential_clients_name_is_not_claimed(world: World) -> None:
     sign_ins.public_client(world)
     make.rewrite(world.client, redirect_uris=BACK, name="Expense client")
