@@ -220,6 +220,19 @@ def test_a_newer_sign_in_is_asked_for_where_the_client_wants_one(
     assert desk.pk
 
 
+@pytest.mark.parametrize("asked", [{"max_age": "30"}, {"prompt": "none login"}, {}], ids=str)
+def test_a_silent_question_leads_nowhere_where_a_newer_sign_in_is_due(
+    world: World, desk: Client, asked: dict[str, str | None]
+) -> None:
+    world.alice.set_password("correct horse battery")
+    world.alice.save()
+    flow.sign_in(world, ago=120 if asked else 13 * 3600)
+    answer = ask(world, **{"prompt": "none", **asked})
+    assert answer["Location"].startswith(f"{BACK}?")
+    assert sign_ins.sent_back(answer)["error"] == "login_required"
+    assert desk.pk
+
+
 def test_an_ended_session_asks_for_a_new_sign_in(world: World, desk: Client) -> None:
     world.alice.set_password("correct horse battery")
     world.alice.save()
