@@ -22,9 +22,8 @@ from entitlements.decisions import facts, own_connection, policy
 from entitlements.decisions.own_connection import READS
 from entitlements.decisions.snapshot import Call
 from entitlements.decisions.verdicts import Verdict
-from entitlements.edge.sign_in import code
+from entitlements.edge.sign_in import code, families
 from entitlements.people.models import Person
-from entitlements.sessions.models import Session
 from entitlements.tokens import issue
 from entitlements.tokens.issue import NotIssued, RedeemedToken, SignIn, Subject, TokenRequest
 from entitlements.tokens.models import IssuedToken
@@ -76,11 +75,14 @@ def client_at(client_id: str, system: System) -> tuple[Caller | None, Target | N
 
 
 def is_ended(client: Client, person: Person, auth_time: datetime) -> bool:
-    """Whether the session of this sign-in with the client's agent was ended: then a new sign-in is due."""
+    """Whether the last session of this sign-in with the client's agent was ended: then a new sign-in is due."""
     agent = client.agent.slug if client.agent else ""
     digest = code.sign_in_digest(person.login, auth_time, agent)
-    latest = Session.objects.filter(client=client, sign_in_sha256=digest).order_by("-started_at").first()
-    return latest is not None and latest.ended_at is not None
+    latest = own_connection.run(families.latest_session(READS, client.pk, person.pk, digest))
+    if latest is None:
+        return False
+    _, was_ended, _, _ = latest
+    return was_ended
 
 
 def ask(client: Client, person: Person, system: System, asked: Iterable[str]) -> Consent:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
 
+from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.catalog.models import System, Tool
@@ -241,6 +243,24 @@ def test_an_ended_session_asks_for_a_new_sign_in(world: World, desk: Client) -> 
     sessions.end(Session.objects.get().pk, by=SYSTEM, reason="odd")
     answer = ask(world)
     assert answer.status_code == 302
+    assert "/login/again/" in answer["Location"]
+    assert desk.pk
+
+
+def test_an_ended_successor_of_the_session_asks_for_a_new_sign_in_too(world: World, desk: Client) -> None:
+    world.alice.set_password("correct horse battery")
+    world.alice.save()
+    flow.sign_in(world)
+    token = str(signed_in(world).body["refresh_token"])
+    long_ago = clock.now() - timedelta(hours=2)
+    Session.objects.update(started_at=long_ago, last_used_at=long_ago)
+    assert sign_ins.refresh(world, token).status == 200
+    assert ask(world).status_code == 200
+    first, successor = Session.objects.order_by("started_at")
+    assert first.ended_at is None
+    sessions.end(successor.pk, by=SYSTEM, reason="odd")
+    answer = ask(world)
+    assert answer.status_code == 302, "its codes would be refused"
     assert "/login/again/" in answer["Location"]
     assert desk.pk
 
