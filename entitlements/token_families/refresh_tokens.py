@@ -1,7 +1,7 @@
 """Refresh tokens: a family's id and a generation under a MAC, so that none is stored and none can be made up.
 
-The key is derived from the key-encryption key of signing keys, and the MAC also covers the issuer: a token of one system's server says
-nothing at another's. While the key-encryption key is replaced the one before still counts.
+The key is derived from the key-encryption key of signing keys, and the MAC also covers the issuer: a token of one
+system's server says nothing at another's. While the key-encryption key is replaced the one before still counts.
 """
 
 from __future__ import annotations
