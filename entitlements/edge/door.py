@@ -215,6 +215,7 @@ def check_used(attempt: Attempt, outcome: Outcome) -> None:
         attempt.by = attempt.proof = None
         raise _replayed()
     if outcome is Outcome.USED and attempt.used is not None:
+        attempt.is_used_up = True  # the write kept the client's assertion; what follows must not find it used
         raise AlreadyRefused(_used_before(attempt), attempt.used.uuid)
     if outcome is Outcome.USED:
         attempt.read_again()  # that it was used before is certain: nothing need be asked again

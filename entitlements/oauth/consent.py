@@ -22,9 +22,8 @@ from entitlements.decisions import facts, own_connection, policy
 from entitlements.decisions.own_connection import READS
 from entitlements.decisions.snapshot import Call
 from entitlements.decisions.verdicts import Verdict
-from entitlements.edge.sign_in import code
+from entitlements.edge.sign_in import code, families
 from entitlements.people.models import Person
-from entitlements.sessions.models import Session
 from entitlements.tokens import issue
 from entitlements.tokens.issue import NotIssued, RedeemedToken, SignIn, Subject, TokenRequest
 from entitlements.tokens.models import IssuedToken
@@ -36,13 +35,17 @@ SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What the person is asked. Without tools nothing can be agreed to: `refusal` says why, `request` what helps."""
+    """What the person is asked. Without tools nothing can be agreed to: `refusal` says why, `request` what helps.
+
+    `is_open` says that no scope was asked for: then what is granted later is agreed to as well (decision 73).
+    """
 
     client: Client
     person: Person
     system: System
     agent: str
     tools: list[Tool] = field(default_factory=list)
+    is_open: bool = False
     refusal: str = ""
     request: str = ""
 
@@ -72,11 +75,14 @@ def client_at(client_id: str, system: System) -> tuple[Caller | None, Target | N
 
 
 def is_ended(client: Client, person: Person, auth_time: datetime) -> bool:
-    """Whether the session of this sign-in with the client's agent was ended: then a new sign-in is due."""
+    """Whether the last session of this sign-in with the client's agent was ended: then a new sign-in is due."""
     agent = client.agent.slug if client.agent else ""
     digest = code.sign_in_digest(person.login, auth_time, agent)
-    latest = Session.objects.filter(client=client, sign_in_sha256=digest).order_by("-started_at").first()
-    return latest is not None and latest.ended_at is not None
+    latest = own_connection.run(families.latest_session(READS, client.pk, person.pk, digest))
+    if latest is None:
+        return False
+    _, was_ended, _, _ = latest
+    return was_ended
 
 
 def ask(client: Client, person: Person, system: System, asked: Iterable[str]) -> Consent:
@@ -85,14 +91,14 @@ def ask(client: Client, person: Person, system: System, asked: Iterable[str]) ->
     caller, target = client_at(client.client_id, system)
     if caller is None or target is None or caller.agent is None:
         return Consent(client, person, system, agent)
-    verdict = _verdict(caller, target, person, frozenset(asked) or None)
+    requested = frozenset(asked) or None
+    verdict = _verdict(caller, target, person, requested)
     if verdict.issue is None:
         refusal, request = _refused(verdict, caller, system, agent)
         return Consent(client, person, system, agent, refusal=refusal, request=request)
     names = _tools(caller, person, system, frozenset(verdict.issue.scopes))
-    return Consent(
-        client, person, system, agent, list(Tool.objects.filter(system=system, name__in=names).order_by("name"))
-    )
+    tools = list(Tool.objects.filter(system=system, name__in=names).order_by("name"))
+    return Consent(client, person, system, agent, tools, is_open=requested is None)
 
 
 def _refused(verdict: Verdict, caller: Caller, system: System, agent: str) -> tuple[str, str]:

@@ -84,7 +84,7 @@ class AuthorizationPage(AuthorizationView):
         return redirect_to_login(_onward(self.request), self.get_login_url())
 
     def _sign_in_again(self, credentials: dict[str, Any]) -> HttpResponse:
-        where = reauthentication.address(self.request)
+        where = None if must_be_silent(self.request) else reauthentication.address(self.request)
         if where is None:
             raise _login_required(credentials)
         return redirect(f"{where}?{urlencode({'next': _onward(self.request)})}")
@@ -153,6 +153,11 @@ class Authorize(AuthorizationPage):
     def issuer(self) -> str:
         """The identity issuer."""
         return addresses.issuer(addresses.IDP)
+
+
+def must_be_silent(request: HttpRequest) -> bool:
+    """Whether the client wants its answer without any page (OpenID Connect Core 3.1.2.1)."""
+    return "none" in request.GET.get("prompt", "").split()
 
 
 def _source(redirect_uri: str) -> str:

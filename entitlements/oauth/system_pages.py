@@ -24,7 +24,7 @@ from entitlements.decisions.scopes import PROTOCOL_SCOPES
 from entitlements.people import sign_ins
 
 from . import consent
-from .pages import AuthorizationPage
+from .pages import AuthorizationPage, must_be_silent
 from .toolkit import SystemValidator
 
 
@@ -73,7 +73,7 @@ class Authorize(AuthorizationPage):
 
     def ask(self, request: HttpRequest, scopes: list[str], credentials: dict[str, Any]) -> HttpResponse:
         """Show what the client asks for."""
-        if "none" in request.GET.get("prompt", "").split():
+        if must_be_silent(request):
             raise self._error(ConsentRequired(description="Each sign-in asks the person."), credentials)
         client = Client.objects.select_related("agent").get(client_id=credentials["client_id"])
         resource = " ".join(credentials["resource"])

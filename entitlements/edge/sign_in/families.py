@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
 from audit import clock, draft
 from audit.actions import Action
 from entitlements.clients.callers import Caller
 from entitlements.clients.models import Client
+from entitlements.decisions.reads import Reads
 from entitlements.edge import door, refusals
 from entitlements.edge.door import Attempt
 from entitlements.feed import locks
@@ -41,6 +42,17 @@ def is_proven(caller: Caller) -> bool:
     return caller.auth != Client.Auth.NONE
 
 
+async def latest_session(
+    reads: Reads, client: int, person: int, sign_in: str
+) -> tuple[UUID, bool, datetime, datetime] | None:
+    """Return the last session of a sign-in at a client, its first or a successor; None where none has begun.
+
+    Beside it stand whether it was ended, when it lapses without use, and when it ends at the latest.
+    """
+    rows = await reads.rows(_SESSION, [client, sign_in, client, person, sign_in])
+    return cast("tuple[UUID, bool, datetime, datetime]", rows[0]) if rows else None
+
+
 async def session_of(
     attempt: Attempt, caller: Caller, person: int, sign_in: str, signed_in_at: datetime
 ) -> tuple[UUID | None, SignIn | None]:
@@ -49,10 +61,10 @@ async def session_of(
     One that lapsed with time has a successor, for a sign-in outlasts the sessions in which it is used. One that was
     ended has none: it is returned, and the decision refuses it.
     """
-    rows = await attempt.reads.rows(_SESSION, [caller.pk, sign_in, caller.pk, person, sign_in])
-    if not rows:
+    latest = await latest_session(attempt.reads, caller.pk, person, sign_in)
+    if latest is None:
         return None, SignIn(sign_in, signed_in_at)
-    session, is_ended, idle_at, expires = rows[0]
+    session, is_ended, idle_at, expires = latest
     if is_ended or clock.now() < min(idle_at, expires):
         return session, None
     successor = hashlib.sha256(f"{sign_in}\n{session}".encode()).hexdigest()

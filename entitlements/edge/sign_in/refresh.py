@@ -79,11 +79,13 @@ async def refresh(attempt: Attempt, caller: Caller, target: Target) -> Mapping[s
         family = await read(attempt, caller, target, presented.family)
         if family is None:
             raise _unknown()
-        step = await _step(attempt, caller, family, presented.generation)
+        use = await _use(attempt, caller, family, presented.generation)
         if attempt.form.get("resource", family.resource) != family.resource:
             raise refusals.invalid_target("The resource is not the one that the person signed in to.")
         token_request = await token_request_of(attempt, caller, target, family, requested)
-        token_request.family = step
+        rotates = use is Use.CURRENT and not families.is_proven(caller)
+        token_request.family = FamilyStep(family.pk, family.generation, rotates)
+        token_request.detail["use"] = str(use)
         try:
             token, minted = await issue.access_token(
                 attempt, token_request, family.resource, {"auth_time": int(family.auth_time.timestamp())}
@@ -145,7 +147,8 @@ async def token_request_of(
     )
 
 
-async def _step(attempt: Attempt, caller: Caller, family: Family, generation: int) -> FamilyStep:
+async def _use(attempt: Attempt, caller: Caller, family: Family, generation: int) -> Use:
+    """Return what a presented generation means where a token follows. Raises Refused, and ends a family by a replay."""
     for link in (f"person:{family.subject.login}", f"token_family:{family.pk}"):
         if link not in attempt.about:
             attempt.about.append(link)
@@ -160,8 +163,7 @@ async def _step(attempt: Attempt, caller: Caller, family: Family, generation: in
             "The refresh token was used before, so the sign-in was ended. The person must sign in again.",
             "refresh_token_reused",
         )
-    rotates = use is Use.CURRENT and not families.is_proven(caller)
-    return FamilyStep(family.pk, family.generation, rotates)
+    return use
 
 
 def _unknown() -> refusals.Refused:

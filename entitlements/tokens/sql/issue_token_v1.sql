@@ -87,7 +87,8 @@ BEGIN
                                 AND n.expires_at > moment)
                  AND p_session IS NOT NULL AND p_sign_in IS NULL THEN 'session'
             WHEN NOT EXISTS (SELECT FROM entitlements_issuedtoken t
-                              WHERE t.jti = p_parent AND t.client_id = p_client AND t.person_id = p_person
+                              WHERE t.jti = p_parent AND t.kind = 'id_jag' AND t.client_id = p_client
+                                AND t.person_id = p_person AND t.system_id = p_system AND t.session_id = p_session
                                 AND t.revoked_at IS NULL AND t.expires_at > moment)
                  AND p_parent IS NOT NULL THEN 'parent'
             WHEN EXISTS (SELECT FROM unnest(p_drawn) AS d(id) LEFT JOIN entitlements_grant g
@@ -129,8 +130,8 @@ BEGIN
         END IF;
     END IF;
     IF p_authorization_code IS NOT NULL THEN
-        DELETE FROM entitlements_authorizationcode c
-         WHERE c.code = p_authorization_code AND c.application_id = p_client;
+        PERFORM FROM entitlements_authorizationcode c
+          WHERE c.code = p_authorization_code AND c.application_id = p_client FOR UPDATE;  -- it is used up below
         IF NOT FOUND THEN
             outcome := 'used';
         END IF;
@@ -153,6 +154,10 @@ BEGIN
     ELSIF outcome = 'issued' AND p_session IS NOT NULL THEN
         UPDATE entitlements_session n SET last_used_at = p_decided
          WHERE n.id = p_session AND n.last_used_at < p_decided;
+    END IF;
+    IF p_authorization_code IS NOT NULL THEN
+        DELETE FROM entitlements_authorizationcode c
+         WHERE c.code = p_authorization_code AND c.application_id = p_client;
     END IF;
     IF outcome = 'issued' AND p_kind = 'id_token' THEN
         INSERT INTO entitlements_oauthidtoken (jti, user_id, application_id, expires, scope, created, updated)

@@ -90,6 +90,8 @@ def test_for_a_moment_a_used_token_gets_its_successor_again_and_then_ends_the_si
     later(timedelta(seconds=55))
     assert refreshed(world, first) == second
     assert TokenFamily.objects.get().generation == 2
+    issued = Event.objects.filter(action="token.issued").order_by("at")
+    assert [event.detail.get("use") for event in issued] == [None, "current", "again"]
     later(timedelta(seconds=10))
 
     assert refresh(world, first).error == (400, "invalid_grant", "refresh_token_reused")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
 
+from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.catalog.models import System, Tool
@@ -111,6 +113,22 @@ def test_the_page_says_who_asks_as_whom_and_for_what(world: World, desk: Client)
     assert desk.pk
 
 
+@pytest.mark.parametrize(
+    ("scope", "says_so"), [(None, True), ("openid offline_access", True), ("time:read", False)], ids=str
+)
+def test_the_page_says_that_later_access_is_included_where_no_scope_is_asked_for(
+    world: World,
+    desk: Client,
+    scope: str | None,
+    says_so: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    said = f"what is granted to {world.agent.name} for you later at {world.system.name}"
+    assert (said in ask(world, scope=scope).content.decode()) is says_so
+    signed_in(world, scope=scope)
+    assert (TokenFamily.objects.get().scope == "") is says_so
+    assert desk.pk
+
+
 def test_a_confidential_clients_name_is_not_claimed(world: World) -> None:
     sign_ins.public_client(world)
     make.rewrite(world.client, redirect_uris=BACK, name="Expense client")
@@ -211,6 +229,19 @@ def test_a_newer_sign_in_is_asked_for_where_the_client_wants_one(
     assert desk.pk
 
 
+@pytest.mark.parametrize("asked", [{"max_age": "30"}, {"prompt": "none login"}, {}], ids=str)
+def test_a_silent_question_leads_nowhere_where_a_newer_sign_in_is_due(
+    world: World, desk: Client, asked: dict[str, str | None]
+) -> None:
+    world.alice.set_password("correct horse battery")
+    world.alice.save()
+    flow.sign_in(world, ago=120 if asked else 13 * 3600)
+    answer = ask(world, **{"prompt": "none", **asked})
+    assert answer["Location"].startswith(f"{BACK}?")
+    assert sign_ins.sent_back(answer)["error"] == "login_required"
+    assert desk.pk
+
+
 def test_an_ended_session_asks_for_a_new_sign_in(world: World, desk: Client) -> None:
     world.alice.set_password("correct horse battery")
     world.alice.save()
@@ -219,6 +250,24 @@ def test_an_ended_session_asks_for_a_new_sign_in(world: World, desk: Client) -> 
     sessions.end(Session.objects.get().pk, by=SYSTEM, reason="odd")
     answer = ask(world)
     assert answer.status_code == 302
+    assert "/login/again/" in answer["Location"]
+    assert desk.pk
+
+
+def test_an_ended_successor_of_the_session_asks_for_a_new_sign_in_too(world: World, desk: Client) -> None:
+    world.alice.set_password("correct horse battery")
+    world.alice.save()
+    flow.sign_in(world)
+    token = str(signed_in(world).body["refresh_token"])
+    long_ago = clock.now() - timedelta(hours=2)
+    Session.objects.update(started_at=long_ago, last_used_at=long_ago)
+    assert sign_ins.refresh(world, token).status == 200
+    assert ask(world).status_code == 200
+    first, successor = Session.objects.order_by("started_at")
+    assert first.ended_at is None
+    sessions.end(successor.pk, by=SYSTEM, reason="odd")
+    answer = ask(world)
+    assert answer.status_code == 302, "its codes would be refused"
     assert "/login/again/" in answer["Location"]
     assert desk.pk
 

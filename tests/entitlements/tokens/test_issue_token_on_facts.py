@@ -18,7 +18,7 @@ from entitlements.feed.models import Change
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
-from entitlements.tokens.issue_token import Basis, Claims, Outcome
+from entitlements.tokens.issue_token import Basis, Claims, Outcome, TokenRow
 from entitlements.tokens.models import IssuedToken, UsedAssertion
 from tests import make, shared
 from tests.entitlements.tokens import nodes
@@ -148,21 +148,34 @@ def test_a_session_that_ended_issues_nothing(world: Node, ended: dict[str, Any])
     assert (again.outcome, again.code, again.session) == (Outcome.BEHIND, "sign_in", first.session)
 
 
+def id_jag(node: Node) -> TokenRow:
+    """Issue an ID-JAG, in a session that begins with it."""
+    row = node.row(kind=IssuedToken.Kind.ID_JAG, session=uuid4(), begins=node.begins())
+    assert node.mint(row=row).outcome is Outcome.ISSUED
+    return row
+
+
 def test_a_redeemed_token_that_was_revoked_issues_nothing(world: Node) -> None:
-    first = world.row(kind=IssuedToken.Kind.ID_JAG)
-    world.mint(row=first)
-    assert world.mint(row=world.row(parent=first.jti)).outcome is Outcome.ISSUED
+    first = id_jag(world)
+    assert world.mint(row=world.row(parent=first.jti, session=first.session)).outcome is Outcome.ISSUED
     IssuedToken.objects.filter(pk=first.jti).update(revoked_at=clock.now(), revoke_reason="x")
-    answer = world.mint(row=world.row(parent=first.jti))
+    answer = world.mint(row=world.row(parent=first.jti, session=first.session))
     assert (answer.outcome, answer.code) == (Outcome.BEHIND, "parent")
 
 
-def test_a_token_is_redeemed_by_its_own_client_and_for_its_own_person(world: Node) -> None:
-    first, client = world.row(kind=IssuedToken.Kind.ID_JAG), make.client(world.agent)[0]
-    world.mint(row=first)
+def test_a_token_is_redeemed_as_what_it_is_alone(world: Node) -> None:
+    """By its own client, for its own person, at its own system and in its own session; and only an ID-JAG."""
+    first, client = id_jag(world), make.client(world.agent)[0]
+    other = world.row(session=uuid4(), begins=world.begins("b" * 64))
+    assert world.mint(row=other).outcome is Outcome.ISSUED
+    mine = {"parent": first.jti, "session": first.session}
     for basis, row in (
-        (world.basis(client=client.pk), world.row(parent=first.jti)),
-        (world.basis(), world.row(parent=first.jti, person=make.person().pk)),
+        (world.basis(client=client.pk), world.row(**mine)),
+        (world.basis(system=make.system().pk), world.row(**mine)),
+        (world.basis(), world.row(**mine, person=make.person().pk)),
+        (world.basis(), world.row(**{**mine, "session": other.session})),
+        (world.basis(), world.row(**{**mine, "session": None})),
+        (world.basis(), world.row(parent=other.jti, session=other.session)),
     ):
         answer = world.mint(basis, row)
-        assert (answer.outcome, answer.code) == (Outcome.BEHIND, "parent")
+        assert (answer.outcome, answer.code) == (Outcome.BEHIND, "parent"), row
