@@ -176,21 +176,22 @@ class Node:
         """Ask a rule about facts from memory; a denial is final only on facts that are read from now on."""
         self.check_open()
         arrived = time.monotonic()
-        held = self.snapshots.current(call.agent, call.system) or await self.snapshots.get(call.agent, call.system)
-        if held is None:
-            return unknown(), None
-        was_known = await self._look_up(held, call)
-        verdict = rule(call, held.facts, self.now())
-        if verdict.effect is not Effect.DENY or verdict.code in FOR_GOOD or (held.began > arrived and not was_known):
+        get = self.snapshots.get_with
+        held, was_known = await get(call.agent, call.system, partial(self._look_up, call))
+        verdict = self._verdict(rule, call, held)
+        if held is None or verdict.effect is not Effect.DENY or verdict.code in FOR_GOOD:
             return verdict, held
-        if held.began <= arrived:
-            held = await self.snapshots.get(call.agent, call.system, fresh=True)
-            if held is None:
-                return unknown(), None
-        await self._look_up(held, call, again=was_known)
-        return rule(call, held.facts, self.now()), held
+        if held.began > arrived and not was_known:
+            return verdict, held
+        held, _ = await get(call.agent, call.system, partial(self._look_up, call, again=was_known), after=arrived)
+        return self._verdict(rule, call, held), held
 
-    async def _look_up(self, held: SnapshotInUse, call: Call, *, again: bool = False) -> bool:
+    def _verdict(self, rule: Rule, call: Call, held: SnapshotInUse | None) -> Verdict:
+        """Ask a rule now: the lease may have lapsed while the facts were read. Raises Closed."""
+        self.check_open()
+        return unknown() if held is None else rule(call, held.facts, self.now())
+
+    async def _look_up(self, call: Call, held: SnapshotInUse, *, again: bool = False) -> bool:
         """Know the session, the token and the person of a call, as they are now if `again`; say whether all were."""
         presented, token = self.snapshots.presented, None if call.token is None else call.token.jti
         if call.person is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from entitlements.grants.models import Grant
 from entitlements.node import presented
 from entitlements.node.node import Node
 from entitlements.node.presented import Presented
+from entitlements.node.refusals import Closed
 from entitlements.people import people
 from entitlements.people.models import Person
 from entitlements.sessions import sessions
@@ -196,6 +197,65 @@ def test_sessions_that_end_with_their_person_or_client_are_denied(world: World) 
         await done(lambda: grants.revoke(world.grant.pk, **WHY), node)
         await done(lambda: make.grant(world.agent, world.grant.entitlement, people=[world.alice]), node)
         assert (await node.decide(call))[0].code is Code.SESSION_ENDED
+
+    with_node(story)
+
+
+async def decided(node: Node, call: Call) -> bool:
+    verdict, held = await node.decide(call)
+    return verdict.allowed or held is None or held.is_dropped
+
+
+async def admitted(node: Node, call: Call) -> bool:
+    verdict, held = await node.admits(call)
+    return verdict.allowed or held is None or held.is_dropped
+
+
+async def read(node: Node, call: Call) -> bool:
+    assert call.token is not None
+    found = await node.reads().facts("reader", "mail", session=call.session, token=call.token.jti)
+    return found is None or bool(found.lines)
+
+
+async def after_a_look_up(node: Node, asking: Coroutine[Any, Any, bool], meanwhile: Awaitable[None]) -> bool:
+    """Return the answer to a question, after something that happens between what it reads and what it does with it."""
+    query, has_read, may_answer = node.snapshots.presented._query_many, asyncio.Event(), asyncio.Event()
+
+    async def late(*reads: tuple[str, Any]) -> Any:  # noqa: ANN401
+        rows = await query(*reads)
+        has_read.set()
+        await may_answer.wait()
+        return rows
+
+    node.snapshots.presented._query_many = late
+    answer = asyncio.create_task(asking)
+    await has_read.wait()
+    await meanwhile
+    may_answer.set()
+    return await answer
+
+
+@pytest.mark.parametrize("ask", [decided, admitted, read])
+def test_facts_that_are_dropped_during_a_look_up_decide_nothing(
+    world: World, ask: Callable[[Node, Call], Coroutine[Any, Any, bool]]
+) -> None:
+    call = world.call(world.token())
+
+    async def story(node: Node) -> None:
+        await node.snapshots.get("reader", "mail")
+        revoked = done(lambda: grants.revoke(world.grant.pk, **WHY), node)
+        assert not await after_a_look_up(node, ask(node, call), revoked)
+
+    with_node(story)
+
+
+def test_nothing_is_decided_when_the_lease_lapses_during_a_look_up(world: World) -> None:
+    call = world.call(world.token())
+
+    async def story(node: Node) -> None:
+        with pytest.raises(Closed) as closed:
+            await after_a_look_up(node, decided(node, call), node.feed.stop())
+        assert closed.value.code is Code.LEASE_LAPSED
 
     with_node(story)
 
