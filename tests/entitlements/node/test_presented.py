@@ -296,6 +296,31 @@ def test_what_changes_while_it_is_read_is_read_again() -> None:
         assert TOKEN in known.revoked_tokens
 
 
+def test_a_revoked_token_is_read_again_once_so_many_others_ended_that_its_name_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(presented, "MOST_KEPT", 3)
+    known = learned(of_rows())
+    assert known.is_known("reader", SESSION, TOKEN)
+    known.end_token(TOKEN)
+    assert known.is_known("reader", SESSION, TOKEN)
+    for number in range(3):
+        known.end_token(str(number))
+    assert TOKEN not in known.revoked_tokens
+    assert not known.is_known("reader", None, TOKEN)
+    assert known.is_known("reader", SESSION, None)
+
+
+@pytest.mark.parametrize("agent", ["reader", "writer"])
+def test_a_living_token_is_known_of_its_agent_until_that_is_to_be_looked_at_again(agent: str) -> None:
+    known = learned(of_rows())
+    assert not known.is_known("writer", None, TOKEN)
+    known.look_again(agent)
+    assert known.is_known("reader", None, TOKEN) is (agent == "writer")
+    learned(known)
+    assert known.is_known("reader", None, TOKEN)
+
+
 def test_facts_of_an_agent_hold_what_is_learned_later_and_nothing_is_kept_without_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
