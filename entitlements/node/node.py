@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ from entitlements.node_feed.change import Change
 from entitlements.node_feed.feed import CANCELLATIONS, Feed
 from entitlements.node_feed.lease import own_name
 from entitlements.node_feed.worker_feed import Worker, WorkerFeed
+from entitlements.strict import known_uuid
 
 READERS: Final = 4
 RECONNECT_WITHIN: Final = 3.0
@@ -52,6 +54,8 @@ _HAND_OVER: Final = "SELECT pg_notify(%s, %s)"
 _ACKNOWLEDGED: Final = """
 SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s AND NOT pg_is_in_recovery()
 """
+
+logger = logging.getLogger(__name__)
 
 type Rule = Callable[[Call, AgentFacts, float], Verdict]
 
@@ -96,6 +100,7 @@ class Node:
         self.writes = Writes(self.pool)
         self.upstreams = Connections(self.snapshots, self.writes, self.directory)
         self.opened = OpenRequests()
+        self._has_warned = False
         self.decisions: Counter[tuple[str, str]] = Counter()
         self._background: set[asyncio.Task[None]] = set()
 
@@ -160,8 +165,13 @@ class Node:
             await self.writes.run(_HAND_OVER, [CANCELLATIONS, f"{session} {digest}"])
 
     def _take_cancellation(self, notice: str) -> None:
+        """Take what another node hands over. Anybody who may connect to the database can write to its channel."""
         session, _, digest = notice.partition(" ")
-        self.opened.cancel(UUID(session), digest)
+        if (key := known_uuid(session)) is not None:
+            self.opened.cancel(key, digest)
+        elif not self._has_warned:
+            self._has_warned = True
+            logger.warning("cancellation_unreadable", extra={"node": self.name})
 
     @property
     def writer_is_running(self) -> bool:
