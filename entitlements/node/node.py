@@ -33,7 +33,7 @@ from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import SnapshotInUse, Snapshots
 from entitlements.node.strangers import Strangers
-from entitlements.node.streams import OpenRequest, OpenRequests, digest_of
+from entitlements.node.streams import CancelledCounts, OpenRequest, OpenRequests, digest_of
 from entitlements.node.upstreams import Connections
 from entitlements.node.writes import Writes
 from entitlements.node_feed.change import Change
@@ -100,6 +100,7 @@ class Node:
         self.writes = Writes(self.pool)
         self.upstreams = Connections(self.snapshots, self.writes, self.directory)
         self.opened = OpenRequests()
+        self.cancelled_counts = CancelledCounts()
         self._has_warned = False
         self.decisions: Counter[tuple[str, str]] = Counter()
         self._background: set[asyncio.Task[None]] = set()
@@ -159,9 +160,12 @@ class Node:
         return await self._ask(policy.still_live, call)
 
     async def cancel(self, session: UUID, request_id: bytes) -> None:
-        """Cut a legacy client's own call short: here, or at the node that carries it. Raises Closed."""
+        """Cut a legacy client's own call short: here, or at the node that carries it. Raises Closed.
+
+        Of a session that hands over more than `MOST_CANCELLED` a second the others are not heard.
+        """
         digest = digest_of(request_id)
-        if not self.opened.cancel(session, digest):
+        if not self.opened.cancel(session, digest) and self.cancelled_counts.take(session):
             await self.writes.run(_HAND_OVER, [CANCELLATIONS, f"{session} {digest}"])
 
     def _take_cancellation(self, notice: str) -> None:

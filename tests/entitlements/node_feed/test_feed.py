@@ -15,6 +15,7 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.database import libpq
 from entitlements.grants import grants
+from entitlements.node import streams
 from entitlements.node.node import Node
 from entitlements.node_feed import feed
 from entitlements.node_feed.change import Change
@@ -64,6 +65,25 @@ def test_a_cancellation_makes_no_node_look_for_changes(monkeypatch: pytest.Monke
         await until(lambda: taken == ["a", "b"])
         await asyncio.sleep(0.1)
         assert node.feed.held_since == polled
+
+    with_node(story)
+
+
+def test_a_session_hands_over_so_many_cancellations_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, one, other = list[str](), uuid4(), uuid4()
+    monkeypatch.setattr(streams, "MOST_CANCELLED", 2)
+
+    async def story(node: Node) -> None:
+        monkeypatch.setattr(node.feed, "_cancelled", taken.append)
+        for number in range(4):
+            await node.cancel(one, b"%d" % number)
+        await node.cancel(other, b"last")
+        last = f"{other} {streams.digest_of(b'last')}"
+        await until(lambda: last in taken)
+        assert taken == [*(f"{one} {streams.digest_of(name)}" for name in (b"0", b"1")), last]
+        node.cancelled_counts._began -= 1
+        await node.cancel(one, b"5")
+        await until(lambda: len(taken) == 4)
 
     with_node(story)
 
