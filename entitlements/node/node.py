@@ -132,7 +132,7 @@ class Node:
 
     def reads(self) -> NodeReads:
         """Return the reads of one request at an issuer."""
-        return NodeReads(self.snapshots, self.kept)
+        return NodeReads(self.snapshots, self.kept, self.check_open)
 
     def check_open(self) -> None:
         """Refuse to serve without a living lease and a trustworthy clock. Raises Closed."""

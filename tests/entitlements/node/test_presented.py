@@ -249,12 +249,15 @@ def test_facts_that_are_dropped_during_a_look_up_decide_nothing(
     with_node(story)
 
 
-def test_nothing_is_decided_when_the_lease_lapses_during_a_look_up(world: World) -> None:
+@pytest.mark.parametrize("ask", [decided, read])
+def test_nothing_is_decided_when_the_lease_lapses_during_a_look_up(
+    world: World, ask: Callable[[Node, Call], Coroutine[Any, Any, bool]]
+) -> None:
     call = world.call(world.token())
 
     async def story(node: Node) -> None:
         with pytest.raises(Closed) as closed:
-            await after_a_look_up(node, decided(node, call), node.feed.stop())
+            await after_a_look_up(node, ask(node, call), node.feed.stop())
         assert closed.value.code is Code.LEASE_LAPSED
 
     with_node(story)
