@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -32,13 +33,14 @@ from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import SnapshotInUse, Snapshots
 from entitlements.node.strangers import Strangers
-from entitlements.node.streams import OpenRequest, OpenRequests, digest_of
+from entitlements.node.streams import CancelledCounts, OpenRequest, OpenRequests, digest_of
 from entitlements.node.upstreams import Connections
 from entitlements.node.writes import Writes
 from entitlements.node_feed.change import Change
 from entitlements.node_feed.feed import CANCELLATIONS, Feed
 from entitlements.node_feed.lease import own_name
 from entitlements.node_feed.worker_feed import Worker, WorkerFeed
+from entitlements.strict import known_uuid
 
 READERS: Final = 4
 RECONNECT_WITHIN: Final = 3.0
@@ -52,6 +54,8 @@ _HAND_OVER: Final = "SELECT pg_notify(%s, %s)"
 _ACKNOWLEDGED: Final = """
 SELECT 1 FROM entitlements_gatewaynode WHERE id = %s AND polled_at = %s AND NOT pg_is_in_recovery()
 """
+
+logger = logging.getLogger(__name__)
 
 type Rule = Callable[[Call, AgentFacts, float], Verdict]
 
@@ -96,6 +100,8 @@ class Node:
         self.writes = Writes(self.pool)
         self.upstreams = Connections(self.snapshots, self.writes, self.directory)
         self.opened = OpenRequests()
+        self.cancelled_counts = CancelledCounts()
+        self._has_warned = False
         self.decisions: Counter[tuple[str, str]] = Counter()
         self._background: set[asyncio.Task[None]] = set()
 
@@ -126,7 +132,7 @@ class Node:
 
     def reads(self) -> NodeReads:
         """Return the reads of one request at an issuer."""
-        return NodeReads(self.snapshots, self.kept)
+        return NodeReads(self.snapshots, self.kept, self.check_open)
 
     def check_open(self) -> None:
         """Refuse to serve without a living lease and a trustworthy clock. Raises Closed."""
@@ -154,14 +160,22 @@ class Node:
         return await self._ask(policy.still_live, call)
 
     async def cancel(self, session: UUID, request_id: bytes) -> None:
-        """Cut a legacy client's own call short: here, or at the node that carries it. Raises Closed."""
+        """Cut a legacy client's own call short: here, or at the node that carries it. Raises Closed.
+
+        Of a session that hands over more than `MOST_CANCELLED` a second the others are not heard.
+        """
         digest = digest_of(request_id)
-        if not self.opened.cancel(session, digest):
+        if not self.opened.cancel(session, digest) and self.cancelled_counts.take(session):
             await self.writes.run(_HAND_OVER, [CANCELLATIONS, f"{session} {digest}"])
 
     def _take_cancellation(self, notice: str) -> None:
+        """Take what another node hands over. Anybody who may connect to the database can write to its channel."""
         session, _, digest = notice.partition(" ")
-        self.opened.cancel(UUID(session), digest)
+        if (key := known_uuid(session)) is not None:
+            self.opened.cancel(key, digest)
+        elif not self._has_warned:
+            self._has_warned = True
+            logger.warning("cancellation_unreadable", extra={"node": self.name})
 
     @property
     def writer_is_running(self) -> bool:
@@ -176,21 +190,22 @@ class Node:
         """Ask a rule about facts from memory; a denial is final only on facts that are read from now on."""
         self.check_open()
         arrived = time.monotonic()
-        held = self.snapshots.current(call.agent, call.system) or await self.snapshots.get(call.agent, call.system)
-        if held is None:
-            return unknown(), None
-        was_known = await self._look_up(held, call)
-        verdict = rule(call, held.facts, self.now())
-        if verdict.effect is not Effect.DENY or verdict.code in FOR_GOOD or (held.began > arrived and not was_known):
+        get = self.snapshots.get_with
+        held, was_known = await get(call.agent, call.system, partial(self._look_up, call))
+        verdict = self._verdict(rule, call, held)
+        if held is None or verdict.effect is not Effect.DENY or verdict.code in FOR_GOOD:
             return verdict, held
-        if held.began <= arrived:
-            held = await self.snapshots.get(call.agent, call.system, fresh=True)
-            if held is None:
-                return unknown(), None
-        await self._look_up(held, call, again=was_known)
-        return rule(call, held.facts, self.now()), held
+        if held.began > arrived and not was_known:
+            return verdict, held
+        held, _ = await get(call.agent, call.system, partial(self._look_up, call, again=was_known), after=arrived)
+        return self._verdict(rule, call, held), held
 
-    async def _look_up(self, held: SnapshotInUse, call: Call, *, again: bool = False) -> bool:
+    def _verdict(self, rule: Rule, call: Call, held: SnapshotInUse | None) -> Verdict:
+        """Ask a rule now: the lease may have lapsed while the facts were read. Raises Closed."""
+        self.check_open()
+        return unknown() if held is None else rule(call, held.facts, self.now())
+
+    async def _look_up(self, call: Call, held: SnapshotInUse, *, again: bool = False) -> bool:
         """Know the session, the token and the person of a call, as they are now if `again`; say whether all were."""
         presented, token = self.snapshots.presented, None if call.token is None else call.token.jti
         if call.person is not None:

@@ -27,11 +27,12 @@ type QueryMany = Callable[..., Awaitable[list[list[tuple[Any, ...]]]]]
 @dataclass(slots=True)
 class _OfAgent:
     sessions: dict[str, SessionFacts] = field(default_factory=dict)
-    live: set[str] = field(default_factory=set)
+    looked: int = 0
+    """How often all that the agent presents was to be looked at again."""
 
     def clear(self) -> None:
         self.sessions.clear()
-        self.live.clear()
+        self.looked += 1
 
 
 class Presented:
@@ -40,6 +41,8 @@ class Presented:
     def __init__(self, query_many: QueryMany) -> None:
         self._query_many = query_many
         self._of: dict[str, _OfAgent] = {}
+        self._live: dict[str, tuple[str, int]] = {}
+        """Tokens that were found alive: of which agent, and how often that had been looked at again before."""
         self._ended: dict[str, None] = {}
         self._dead: dict[str, None] = {}
         self._count = 0
@@ -61,7 +64,7 @@ class Presented:
             return session is None and token is None
         if session is not None and session not in of_agent.sessions:
             return False
-        return token is None or token in of_agent.live or token in self._dead
+        return token is None or self._live.get(token) == (agent, of_agent.looked) or token in self._dead
 
     async def look_up(self, agent: str, session: str | None, token: str | None) -> None:
         """Read both, as they are now. Raises Closed (facts unknown)."""
@@ -82,7 +85,7 @@ class Presented:
         if revoked:
             self.end_token(token)
         elif token not in self._dead:
-            self._room().setdefault(agent, _OfAgent()).live.add(token)
+            self._live[token] = agent, self._room().setdefault(agent, _OfAgent()).looked
 
     def keep_session(self, agent: str, session: str, known: SessionFacts) -> None:
         """Know a session that this process began; one that was read since then is known already, as it is now."""
@@ -98,6 +101,7 @@ class Presented:
 
     def end_token(self, token: str) -> None:
         """Deny a token from now on, also one that is being read at this moment."""
+        self._live.pop(token, None)  # its name makes room for others one day, and then it is to be read again
         _add(self._dead, token)
 
     def look_again(self, agent: str) -> None:
@@ -126,6 +130,7 @@ class Presented:
     def _look_at_all_again(self) -> None:
         """Empty what is kept; the facts about an agent hold the same objects, so these stay."""
         self._count = 0
+        self._live.clear()
         for of_agent in self._of.values():
             of_agent.clear()
 

@@ -6,23 +6,31 @@ A refusal is final only on facts that were read after the request arrived: an en
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from entitlements.decisions.reads import About, Rows, Values
 from entitlements.decisions.snapshot import AgentFacts, SessionFacts
 
 from .kept import KeptRows
-from .snapshots import Snapshots
+from .snapshots import NEVER, SnapshotInUse, Snapshots
 
 
 class NodeReads:
-    """The reads of one request. Raises Closed when the database does not answer in time."""
+    """The reads of one request. Raises Closed when the database does not answer in time.
 
-    def __init__(self, snapshots: Snapshots, kept: KeptRows, *, is_fresh: bool = False) -> None:
-        self._snapshots, self._kept, self._is_fresh = snapshots, kept, is_fresh
+    `check_open` raises Closed when the lease has lapsed, as it may while facts are read.
+    """
+
+    def __init__(
+        self, snapshots: Snapshots, kept: KeptRows, check_open: Callable[[], None], *, is_fresh: bool = False
+    ) -> None:
+        self._snapshots, self._kept, self._check_open, self._is_fresh = snapshots, kept, check_open, is_fresh
         self.is_from_memory = False
 
     def fresh(self) -> NodeReads:
         """Return reads for the same request that take nothing from memory."""
-        return NodeReads(self._snapshots, self._kept, is_fresh=True)
+        return NodeReads(self._snapshots, self._kept, self._check_open, is_fresh=True)
 
     def may_trust(self) -> bool:
         """Whether a fact may be taken from elsewhere than the database, as from memory; notes that one was."""
@@ -65,16 +73,22 @@ class NodeReads:
         token: str | None = None,
     ) -> AgentFacts | None:
         """Return the facts about an agent at a system, with what is asked about."""
-        held = None if self._is_fresh else self._snapshots.current(agent, system)
-        self.is_from_memory |= held is not None
-        held = held or await self._snapshots.get(agent, system, fresh=self._is_fresh)
+
+        async def look_up(held: SnapshotInUse) -> bool:
+            if person is not None:
+                await self._snapshots.know_person(held, person)
+            presented = self._snapshots.presented
+            was_known = presented.is_known(agent, session, None)
+            if self._is_fresh or not was_known:
+                await presented.look_up(agent, session, token)
+            return was_known
+
+        began = time.monotonic()
+        held, was_known = await self._snapshots.get_with(
+            agent, system, look_up, after=began if self._is_fresh else NEVER
+        )
+        self._check_open()
         if held is None:
             return None
-        if person is not None:
-            await self._snapshots.know_person(held, person)
-        presented = self._snapshots.presented
-        if self._is_fresh or not presented.is_known(agent, session, None):
-            await presented.look_up(agent, session, token)
-        else:
-            self.is_from_memory = True
+        self.is_from_memory |= not self._is_fresh and (was_known or held.began <= began)
         return held.facts

@@ -25,6 +25,7 @@ from entitlements.words import Status
 
 MOST_KEPT: Final = 20_000
 READ_WITHIN: Final = 2.0
+NEVER: Final = float("-inf")
 _MOST_TRIES: Final = 10
 _MOST_PASSED: Final = 100_000
 _BEGIN: Final = "BEGIN TRANSACTION READ ONLY"
@@ -37,6 +38,7 @@ type Subject = tuple[str, str | int]
 """Whose change concerns a snapshot: what it is, and the name or key that the facts have of it."""
 type Values = Sequence[object] | Mapping[str, object]
 type Rows = list[tuple[Any, ...]]
+type LookUp = Callable[[SnapshotInUse], Awaitable[bool]]
 
 
 @dataclass(slots=True, eq=False)
@@ -86,6 +88,25 @@ class Snapshots:
                 lambda done: self._reading.pop(key, None) if self._reading.get(key) is done else None
             )
         return await asyncio.shield(task)
+
+    async def get_with(
+        self, agent: str, system: str, look_up: LookUp, *, after: float = NEVER
+    ) -> tuple[SnapshotInUse | None, bool]:
+        """Return facts with what `look_up` adds to them, and its answer; None when agent or system do not exist.
+
+        What the feed passes during a look-up decides nothing: it is read again and looked up anew. `after`, a moment of
+        the monotonic clock, asks for facts whose reading began later. Raises Closed (facts unknown).
+        """
+        for _ in range(_MOST_TRIES):
+            held = self.current(agent, system)
+            if held is None or held.began <= after:
+                held = await self.get(agent, system, fresh=after > NEVER)
+            if held is None:
+                return None, False
+            answer = await look_up(held)
+            if not held.is_dropped:
+                return held, answer
+        raise Closed(Code.FEED_UNKNOWN)
 
     def drop(self, subjects: Iterable[Subject], seq: int) -> None:
         """Throw away what was read before the change `seq` about any of these subjects."""

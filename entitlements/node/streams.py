@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,8 @@ STREAMS_OF_AN_AGENT: Final = 500
 STREAMS_OF_A_NODE: Final = 5_000
 CANCELLED: Final = "cancelled by the client"
 SESSION_OVER: Final = "the session ended"
+MOST_CANCELLED: Final = 10
+"""Cancellations that a client's session may hand over to other nodes within a second; each costs them all a little."""
 ROOM_AFTER: Final = 10
 """Seconds after which a client that found no room for a stream may ask again."""
 
@@ -108,6 +111,22 @@ class OpenRequests:
                 opened.end(CANCELLED)
                 return True
         return False
+
+
+class CancelledCounts:
+    """Counts the cancellations that each client session hands over, second by second."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[UUID] = Counter()
+        self._began = 0.0
+
+    def take(self, session: UUID) -> bool:
+        """Count one of a session; False when it has had enough for now."""
+        if time.monotonic() - self._began >= 1:
+            self._began = time.monotonic()
+            self._counts.clear()
+        self._counts[session] += 1
+        return self._counts[session] <= MOST_CANCELLED
 
 
 def digest_of(request_id: bytes) -> str:

@@ -135,8 +135,15 @@ class Feed(Lease):
                 await self._wait()
             except (psycopg.Error, OSError, TimeoutError) as why:
                 logger.warning("feed_lost", extra={"node": self.node, "error": repr(why)})
-                await self._disconnect()
-                await asyncio.sleep(RETRY_SECONDS)
+                await self._begin_again()
+            except Exception:
+                logger.exception("feed_lost", extra={"node": self.node})
+                self._is_placed = False  # what it was about to apply may be applied in part
+                await self._begin_again()
+
+    async def _begin_again(self) -> None:
+        await self._disconnect()
+        await asyncio.sleep(RETRY_SECONDS)
 
     async def _connect(self) -> None:
         async with asyncio.timeout(self._connect_within):
@@ -175,10 +182,14 @@ class Feed(Lease):
                 await connection.close()
 
     async def _wait(self) -> None:
+        """Wait for a change or for the next poll, and hand on what other nodes cancel meanwhile."""
         assert self._connection is not None  # noqa: S101 - for the type checker
-        async for notice in self._connection.notifies(timeout=POLL_SECONDS, stop_after=1):
-            if notice.channel == CANCELLATIONS and self._cancelled is not None:
-                self._cancelled(notice.payload)
+        until, has_changed = time.monotonic() + POLL_SECONDS, False
+        while not has_changed and (seconds := until - time.monotonic()) > 0:
+            async for notice in self._connection.notifies(timeout=seconds, stop_after=1):
+                has_changed |= notice.channel == CHANNEL
+                if notice.channel == CANCELLATIONS and self._cancelled is not None:
+                    self._cancelled(notice.payload)
 
     async def _poll(self) -> None:
         """Read, apply, acknowledge, until a lease rests on it. The lease is renewed only when all three are done."""

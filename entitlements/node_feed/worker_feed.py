@@ -93,9 +93,16 @@ class WorkerFeed(Lease):
                 else:
                     await self._renew(message)
         except (asyncio.IncompleteReadError, OSError):
-            self._polled = NEVER
             logger.error("listener_lost", extra={"node": self.node})  # noqa: TRY400 - there is no more to say
-            signal.raise_signal(signal.SIGTERM)
+            self._end()
+        except Exception:
+            logger.exception("feed_lost", extra={"node": self.node})
+            self._end()
+
+    def _end(self) -> None:
+        """Serve no more, and ask the server to end: the host starts another worker in place of this one."""
+        self._polled = NEVER
+        signal.raise_signal(signal.SIGTERM)
 
     def _take(self, batch: Batch) -> None:
         clock.adopt_offset(batch.offset)

@@ -29,6 +29,7 @@ from entitlements.node import snapshots
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed
+from entitlements.node.snapshots import SnapshotInUse
 from entitlements.people import people
 from entitlements.people.models import Group, Person
 from entitlements.trusted_issuers import trust
@@ -214,5 +215,17 @@ def test_what_is_dropped_leaves_nothing_behind(world: World) -> None:
         assert held.is_dropped
         await done(lambda: guardrails.stop_everything(**WHY), node)
         assert (len(node.snapshots), node.snapshots._of, node.snapshots._held) == (0, {}, {})
+
+    with_node(story)
+
+
+def test_facts_that_are_dropped_whenever_they_are_looked_at_decide_nothing(world: World) -> None:  # noqa: ARG001 - rows
+    async def story(node: Node) -> None:
+        async def replace(_: SnapshotInUse) -> bool:
+            await node.snapshots.get("reader", "mail", fresh=True)
+            return True
+
+        with pytest.raises(Closed):
+            await node.snapshots.get_with("reader", "mail", replace)
 
     with_node(story)

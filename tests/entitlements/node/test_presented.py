@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from entitlements.grants.models import Grant
 from entitlements.node import presented
 from entitlements.node.node import Node
 from entitlements.node.presented import Presented
+from entitlements.node.refusals import Closed
 from entitlements.people import people
 from entitlements.people.models import Person
 from entitlements.sessions import sessions
@@ -200,6 +201,68 @@ def test_sessions_that_end_with_their_person_or_client_are_denied(world: World) 
     with_node(story)
 
 
+async def decided(node: Node, call: Call) -> bool:
+    verdict, held = await node.decide(call)
+    return verdict.allowed or held is None or held.is_dropped
+
+
+async def admitted(node: Node, call: Call) -> bool:
+    verdict, held = await node.admits(call)
+    return verdict.allowed or held is None or held.is_dropped
+
+
+async def read(node: Node, call: Call) -> bool:
+    assert call.token is not None
+    found = await node.reads().facts("reader", "mail", session=call.session, token=call.token.jti)
+    return found is None or bool(found.lines)
+
+
+async def after_a_look_up(node: Node, asking: Coroutine[Any, Any, bool], meanwhile: Awaitable[None]) -> bool:
+    """Return the answer to a question, after something that happens between what it reads and what it does with it."""
+    query, has_read, may_answer = node.snapshots.presented._query_many, asyncio.Event(), asyncio.Event()
+
+    async def late(*reads: tuple[str, Any]) -> Any:  # noqa: ANN401
+        rows = await query(*reads)
+        has_read.set()
+        await may_answer.wait()
+        return rows
+
+    node.snapshots.presented._query_many = late
+    answer = asyncio.create_task(asking)
+    await has_read.wait()
+    await meanwhile
+    may_answer.set()
+    return await answer
+
+
+@pytest.mark.parametrize("ask", [decided, admitted, read])
+def test_facts_that_are_dropped_during_a_look_up_decide_nothing(
+    world: World, ask: Callable[[Node, Call], Coroutine[Any, Any, bool]]
+) -> None:
+    call = world.call(world.token())
+
+    async def story(node: Node) -> None:
+        await node.snapshots.get("reader", "mail")
+        revoked = done(lambda: grants.revoke(world.grant.pk, **WHY), node)
+        assert not await after_a_look_up(node, ask(node, call), revoked)
+
+    with_node(story)
+
+
+@pytest.mark.parametrize("ask", [decided, read])
+def test_nothing_is_decided_when_the_lease_lapses_during_a_look_up(
+    world: World, ask: Callable[[Node, Call], Coroutine[Any, Any, bool]]
+) -> None:
+    call = world.call(world.token())
+
+    async def story(node: Node) -> None:
+        with pytest.raises(Closed) as closed:
+            await after_a_look_up(node, ask(node, call), node.feed.stop())
+        assert closed.value.code is Code.LEASE_LAPSED
+
+    with_node(story)
+
+
 # ----------------------------------------------------------------------------- without a database
 
 
@@ -234,6 +297,31 @@ def test_what_changes_while_it_is_read_is_read_again() -> None:
         known = of_rows(forget, revoked=True)
         learned(known)
         assert TOKEN in known.revoked_tokens
+
+
+def test_a_revoked_token_is_read_again_once_so_many_others_ended_that_its_name_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(presented, "MOST_KEPT", 3)
+    known = learned(of_rows())
+    assert known.is_known("reader", SESSION, TOKEN)
+    known.end_token(TOKEN)
+    assert known.is_known("reader", SESSION, TOKEN)
+    for number in range(3):
+        known.end_token(str(number))
+    assert TOKEN not in known.revoked_tokens
+    assert not known.is_known("reader", None, TOKEN)
+    assert known.is_known("reader", SESSION, None)
+
+
+@pytest.mark.parametrize("agent", ["reader", "writer"])
+def test_a_living_token_is_known_of_its_agent_until_that_is_to_be_looked_at_again(agent: str) -> None:
+    known = learned(of_rows())
+    assert not known.is_known("writer", None, TOKEN)
+    known.look_again(agent)
+    assert known.is_known("reader", None, TOKEN) is (agent == "writer")
+    learned(known)
+    assert known.is_known("reader", None, TOKEN)
 
 
 def test_facts_of_an_agent_hold_what_is_learned_later_and_nothing_is_kept_without_end(

@@ -249,3 +249,25 @@ def test_a_worker_whose_listener_is_gone_serves_no_more_and_asks_its_server_to_e
         return is_alive
 
     assert asyncio.run(story()) is False
+
+
+def test_a_worker_that_fails_unexpectedly_serves_no_more_and_asks_its_server_to_end() -> None:
+    def apply(_: Sequence[Change] | None) -> None:
+        raise ValueError("nobody expected this")
+
+    async def story() -> bool:
+        ours, theirs = socket.socketpair()
+        worker, asked = WorkerFeed(theirs, "host/1", apply, None, print, lambda: numbers("host/1")), asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
+        started = asyncio.create_task(worker.start())
+        ours.sendall(host_messages.encode(Renewed(time.monotonic(), clock.now(), 1, is_listening=True, numbers=[])))
+        await started
+        ours.sendall(host_messages.encode(Batch.of(1, 0.0, None)))
+        await asyncio.wait_for(asked.wait(), 5)
+        is_alive = worker.is_alive
+        await worker.stop()
+        ours.close()
+        clock.forget()
+        return is_alive
+
+    assert asyncio.run(story()) is False
