@@ -58,7 +58,8 @@ class Contender:
             self.fresh_until = time.monotonic() + FRESH_SECONDS
             self.calls = gateway.ours(self.server, self.stage, self.made)
             self.issuer.live.clear()
-            load.drive(self.server, self.issuer.exchange, 20, connections=4)
+            self.issuer.sign_in(tokens.LIVE)
+            load.drive(self.server, self.issuer.exchange, tokens.LIVE, connections=4)
 
     def _timed(self, what: str, count: int, turn: Callable[[], Times]) -> Times:
         began = time.monotonic()
