@@ -28,6 +28,8 @@ from tests.architecture import tree
 from tests.operate.pgbouncer import INI, PID_FILE
 
 PATRONI, ETCD = shutil.which("patroni"), shutil.which("etcd")
+SPEAKS_TO_ETCD = Path("/usr/lib/python3/dist-packages/etcd").is_dir()
+"""Whether Debian's Patroni finds `python3-etcd`, which it only recommends."""
 PROGRAMS = ("postgres", "initdb", "pg_ctl", "pg_basebackup", "pg_controldata", "pg_isready", "pg_rewind")
 START_SECONDS = 30.0
 QUICK = {"fsync": "off", "unix_socket_directories": ""}

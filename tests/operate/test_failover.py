@@ -34,7 +34,7 @@ from tests.architecture import tree
 from tests.entitlements.gateway import scripted, world
 from tests.entitlements.gateway.world import Gateway
 from tests.operate import clients, load
-from tests.operate.patroni import ETCD, PATRONI, Cluster, patroni
+from tests.operate.patroni import ETCD, PATRONI, SPEAKS_TO_ETCD, Cluster, patroni
 from tests.operate.pgbouncer import PROGRAM, Pooler, pgbouncer
 
 BACK_WITHIN = 30.0
@@ -53,7 +53,7 @@ pytestmark = [
     pytest.mark.fault,
     pytest.mark.timeout(480),
     pytest.mark.skipif(
-        None in (PATRONI, ETCD, PROGRAM),
+        None in (PATRONI, ETCD, PROGRAM) or not SPEAKS_TO_ETCD,
         reason="there is no Patroni, etcd or PgBouncer: apt-get install patroni python3-etcd etcd-server pgbouncer",
     ),
 ]
