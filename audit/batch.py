@@ -30,7 +30,7 @@ COMMIT_WITHIN: Final = 5.0
 """Seconds after which a commit's fate is called unknown."""
 
 FOLLOWS_WITHIN: Final = 0.01
-"""Seconds that an event which nobody waits for leaves to those that are waited for, so that it holds up none."""
+"""Seconds that an event without a waiting call leaves to those that have one, so that it holds up none."""
 
 _OF_THE_CONTENT: Final = ("22", "23")
 """Classes of refusals of a value or by a constraint, which other events of the batch did not cause."""
@@ -140,7 +140,7 @@ class Writer:
         await done
 
     def follow(self, event: Event) -> asyncio.Future[None]:
-        """Let an event that nobody waits for go with the next batch, at most FOLLOWS_WITHIN later.
+        """Let an event without a waiting call go with the next batch, at most FOLLOWS_WITHIN later.
 
         What becomes of it is the future's, as `write` has it. Raises Busy, NotWritten.
         """

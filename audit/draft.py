@@ -27,7 +27,7 @@ LAST: Final = (UUID(int=0), 2**53 - 1)
 """A producer and sequence whose text is as long as any can be."""
 MOST_KEPT: Final = 4096
 _HARMLESS: Final = re.compile(r"[0-9a-f-]{0,100}")
-"""Digests, traces, UUIDs: with these characters nobody writes a secret that `redaction.text` knows, nor an escape."""
+"""Digests, traces, UUIDs: no secret that `redaction.text` knows is written in these characters, nor an escape."""
 _VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 _LONGEST_CHARACTER: Final = 4
 """Bytes of one character in UTF-8 at most."""

@@ -1,8 +1,8 @@
 """The keys that seal the names of client sessions: our own keys, symmetric, with the same life as those that sign.
 
-Sealed is what every node must open again and nobody else read or change: AES-256-GCM, the key's own name as associated
-data. A key that no longer seals opens until what it sealed last is over. Its row's state is the authority: a node
-keeps the rows until the change feed names a key.
+Sealed is what each node must open again, and what no other may read or change: AES-256-GCM, with the key's own name as
+associated data. A key that no longer seals opens until what it sealed last is over. Its row's state is the authority: a
+node keeps the rows until the change feed names a key.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class OpenRequests:
         return [opened for of_agent in self._by_agent.values() for opened in of_agent]
 
     def end_streams(self, session: UUID) -> None:
-        """End the streams of a client session that was ended. Its calls go on: nobody cancelled them."""
+        """End the streams of a client session that was ended. Its calls go on: they were not cancelled."""
         for opened in list(self._by_session.get(session, ())):
             if not opened.is_call:
                 opened.end(SESSION_OVER)

@@ -35,7 +35,7 @@ CALL_SECONDS: Final = 300.0
 MOST_SESSIONS: Final = 5_000
 SWEEP_SECONDS: Final = 30.0
 _SOON: Final = 5.0
-"""Seconds for what nobody waits for."""
+"""Seconds for a notice without an answer."""
 _TRIES: Final = 3
 
 

@@ -23,7 +23,7 @@ class Writes:
         self._pool = pool
 
     async def run(self, statement: str, values: Values) -> Rows:
-        """Run one statement and return its rows. Raises Closed: then it did not happen, or nobody knows."""
+        """Run one statement and return its rows. Raises Closed: then it did not happen, or its fate is unknown."""
         try:
             async with asyncio.timeout(WRITE_WITHIN):
                 try:

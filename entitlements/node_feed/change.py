@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from entitlements.decisions.reads import FeedSubject
+from entitlements.feed.models import SUBJECTS
 from entitlements.feed.subjects import KINDS
 
 READ: Final = """
@@ -31,21 +32,7 @@ ORDER BY c.seq LIMIT %s
 """
 """A change of one that is no longer there, or of something whose agent it does not name, concerns all."""
 
-_KEYS: Final = (
-    "agent_id",
-    "person_id",
-    "client_id",
-    "system_id",
-    "tool_id",
-    "grant_id",
-    "trusted_issuer_id",
-    "identity_link_id",
-    "signing_key_id",
-    "session_id",
-    "token_id",
-    "client_session_id",
-    "token_family_id",
-)
+_KEYS: Final = tuple(name for name in SUBJECTS if name != "group_id")
 """The keys that READ returns last, in its order."""
 
 

@@ -209,7 +209,7 @@ class Feed(Lease):
             is_renewed = await self._renew(connection, began, self._started)
 
     async def _renew(self, connection: psycopg.AsyncConnection[Any], began: float, started: datetime) -> bool:
-        """Acknowledge what was applied, and renew the lease; False where nobody would have waited for this node."""
+        """Acknowledge what was applied, and renew the lease; False where no revocation waited for this node."""
         sent = time.monotonic()
         acknowledged = await self._acknowledge(connection, [self.node], [started], [self.position])
         is_unbroken = self._acknowledged.note(sent)

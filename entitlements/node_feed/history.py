@@ -1,7 +1,7 @@
 """Whether the feed goes on where this node stands, or its server never had what an earlier one showed.
 
-A server that takes over may lack the last rows that the lost one showed though nobody was answered: it recovered from a
-crash, or somebody cancelled the wait for a standby. It gives their numbers to other changes, which a node that only
+A server that takes over may lack the last rows that the lost one showed before it answered: it recovered from a
+crash, or the wait for a standby was cancelled. It gives their numbers to other changes, which a node that only
 compares numbers would miss.
 """
 

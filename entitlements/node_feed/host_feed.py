@@ -2,7 +2,7 @@
 
 Each worker is a node of its own: it applies what it is handed, this listener acknowledges for it what it said that it
 applied, and only then its lease is renewed. So a receipt says of each worker what it says of any node, and a worker
-that hangs holds up nobody else (docs/decisions/0068-one-listener-a-host.md).
+that hangs holds up no other (docs/decisions/0068-one-listener-a-host.md).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .host_messages import Applied, Batch, Cancelled, Numbers, Renewed
 from .lease import Acknowledged
 
 ANSWER_WITHIN: Final = 0.1
-"""Seconds that a poll waits for its workers. A later answer wakes the listener, and nobody waits for it."""
+"""Seconds that a poll waits for its workers. A later answer wakes the listener, and no worker waits for it."""
 SILENT_SECONDS: Final = 10.0
 """After so many seconds without an answer a worker counts as hung. It has served nothing for eight of them."""
 
@@ -85,7 +85,7 @@ class Worker:
             self.applied, self._handed = self._handed[:2], None
 
     def renew(self, sent: float, noted: datetime, listener: HostFeed) -> bool:
-        """Renew its lease, unless nobody would have waited for it; its acknowledgement was sent then."""
+        """Renew its lease, unless no revocation would have waited for it; its acknowledgement was sent then."""
         assert self.applied is not None  # noqa: S101 - for the type checker: what is acknowledged was applied
         (_, began), self.applied = self.applied, None
         if is_unbroken := self._acknowledged.note(sent):
@@ -95,7 +95,7 @@ class Worker:
         return is_unbroken
 
     def pass_on(self, notice: str) -> None:
-        """Hand over what another node cancels, unless this one hangs: then there is nobody to cancel it."""
+        """Hand over what another node cancels, unless this one hangs and cannot cancel it."""
         if not (self.must_answer or self.has_stopped):
             self._writer.write(host_messages.encode(Cancelled(notice)))
 

@@ -1,4 +1,4 @@
-"""What the listener of a host and its workers say to each other, over a socket that nobody else holds.
+"""What the listener of a host and its workers say to each other, over a socket that no other process holds.
 
 Each message is one msgpack value, with its length before it.
 """

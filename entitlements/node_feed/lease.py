@@ -32,7 +32,7 @@ def worker(node: str) -> str:
 
 
 class Lease:
-    """What the rest of a node asks about the change feed, whoever reads it. All moments are of the monotonic clock."""
+    """What the rest of a node asks about the change feed. All moments are of the monotonic clock."""
 
     def __init__(self, node: str) -> None:
         self.node = node
@@ -60,8 +60,8 @@ class Acknowledged:
     """Whether a revoker has seen this node without a break, so that a lease may rest on its last acknowledgement.
 
     A revoker waits for a node until what the node said last is older than a lease. A poll that read before a change was
-    committed, and is acknowledged after the lease before it has lapsed, was waited for by nobody: it gives no lease,
-    the next one does.
+    committed, and is acknowledged after the lease before it has lapsed, had no revocation wait for it: it gives no
+    lease, the next one does.
     """
 
     def __init__(self) -> None:

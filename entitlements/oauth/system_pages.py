@@ -29,7 +29,7 @@ from .toolkit import SystemValidator
 
 
 class _Form(AllowForm):
-    """What the page hands on to its answer; whoever asks for no scope asks for all that there is."""
+    """What the page hands on to its answer; a client that asks for no scope asks for all that there is."""
 
     scope = forms.CharField(widget=forms.HiddenInput(), required=False)
 

@@ -1,4 +1,4 @@
-"""Actions on token families: revoke one with every token of it, or end those of somebody who was stopped."""
+"""Actions on token families: revoke one with every token of it, or end those of a person or client that was stopped."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 FILES: Final = (
     "audit/sql/append_only.sql",
     "audit/sql/count_strangers_v1.sql",
+    "audit/sql/record_event_v1.sql",
     "entitlements/people/sql/mailbox.sql",
     "entitlements/feed/sql/acknowledge_v1.sql",
     "entitlements/feed/sql/change_order.sql",
@@ -35,8 +36,8 @@ FILES: Final = (
     "entitlements/clients/sql/client_credential_in_use.sql",
     "entitlements/tokens/sql/issue_token_v1.sql",
     "entitlements/tokens/sql/revoke_tokens_v1.sql",
-    "entitlements/token_families/sql/issue_family_token_v1.sql",
-    "entitlements/token_families/sql/revoke_token_family_v1.sql",
+    "entitlements/tokens/sql/issue_family_token_v1.sql",
+    "entitlements/tokens/sql/revoke_token_family_v1.sql",
     "governance/people/sql/person_accounts.sql",
     "governance/conflicts_of_interest/sql/conflict.sql",
     "governance/out_of_office/sql/delegation.sql",

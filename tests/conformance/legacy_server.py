@@ -1,6 +1,6 @@
 """A server of the 2025 protocol, with sessions: `python -m tests.conformance.legacy_server PORT`.
 
-It is the official SDK's server without the era that it learned since. `wait` answers when somebody posts to
+It is the official SDK's server without the era that it learned since. `wait` answers after a post to
 `/release`; `/seen` tells what arrived.
 """
 

@@ -1,7 +1,7 @@
 """Two nodes behind a balancer that sends each request to the next: an official client of 2025 notices nothing of it.
 
 A call has begun when the balancer has sent it to a node. One that has not is sent to another node when its own is
-killed; of one that has, nobody knows whether it was carried out, so nobody may try it again.
+killed; of one that has, it is unknown whether it was carried out, so it may not be tried again.
 """
 
 from __future__ import annotations

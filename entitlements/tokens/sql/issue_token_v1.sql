@@ -174,36 +174,15 @@ BEGIN
         INSERT INTO entitlements_tokengrant (token_id, grant_id) SELECT p_jti, d FROM unnest(p_drawn) AS t(d);
     END IF;
 
-    -- The row is locked until the commit, so that whichever way a lost one ended, no number is missing or doubled.
-    UPDATE producers p SET sequence = p.sequence + CASE WHEN outcome = 'issued' AND begins THEN 2 ELSE 1 END
-     WHERE p.uuid = p_producer RETURNING p.sequence INTO sequence;
-    IF NOT FOUND THEN
-        sequence := CASE WHEN outcome = 'issued' AND begins THEN 2 ELSE 1 END;
-        INSERT INTO producers (uuid, sequence) VALUES (p_producer, issue_token_v1.sequence);
-    END IF;
     IF outcome = 'issued' AND begins THEN
-        WITH event AS (
-            INSERT INTO events (at, uuid, action, links, trace, producer, sequence, body)
-            VALUES (p_decided, p_begun_uuid, 'session.begun', p_begun_links, p_trace, p_producer,
-                    issue_token_v1.sequence - 1, p_begun_head || (issue_token_v1.sequence - 1) || p_begun_tail)
-        )
-        INSERT INTO pending (at, uuid, producer, sequence)
-        VALUES (p_decided, p_begun_uuid, p_producer, issue_token_v1.sequence - 1);
+        PERFORM record_event_v1(p_producer, p_decided, 'session.begun', p_begun_uuid, p_begun_links, p_trace,
+                                p_begun_head, p_begun_tail);
     END IF;
-    IF outcome = 'used' THEN
-        p_action := 'token.refused';
-        p_event_uuid := p_used_uuid;
-        p_event_links := p_used_links;
-        p_event_head := p_used_head;
-        p_event_tail := p_used_tail;
-    END IF;
-    WITH event AS (
-        INSERT INTO events (at, uuid, action, links, trace, producer, sequence, body)
-        VALUES (p_decided, p_event_uuid, p_action, p_event_links, p_trace, p_producer, issue_token_v1.sequence,
-                p_event_head || issue_token_v1.sequence || p_event_tail)
-    )
-    INSERT INTO pending (at, uuid, producer, sequence)
-    VALUES (p_decided, p_event_uuid, p_producer, issue_token_v1.sequence);
+    sequence := CASE WHEN outcome = 'used'
+        THEN record_event_v1(p_producer, p_decided, 'token.refused', p_used_uuid, p_used_links, p_trace, p_used_head,
+                             p_used_tail)
+        ELSE record_event_v1(p_producer, p_decided, p_action, p_event_uuid, p_event_links, p_trace, p_event_head,
+                             p_event_tail) END;
     moment := clock_timestamp();
 END $$;
 REVOKE ALL ON FUNCTION issue_token_v1 FROM PUBLIC;

@@ -45,18 +45,8 @@ BEGIN
         UPDATE entitlements_oauthaccesstoken t SET expires = p_at, updated = p_at
          WHERE t.id = p_opaque AND t.application_id = p_client;
     END IF;
-    UPDATE producers p SET sequence = p.sequence + 1 WHERE p.uuid = p_producer RETURNING p.sequence INTO sequence;
-    IF NOT FOUND THEN
-        sequence := 1;
-        INSERT INTO producers (uuid, sequence) VALUES (p_producer, 1);
-    END IF;
-    WITH event AS (
-        INSERT INTO events (at, uuid, action, links, trace, producer, sequence, body)
-        VALUES (p_at, p_event_uuid, 'token.revoked', p_event_links, p_trace, p_producer, revoke_tokens_v1.sequence,
-                p_event_head || revoke_tokens_v1.sequence || p_event_tail)
-    )
-    INSERT INTO pending (at, uuid, producer, sequence)
-    VALUES (p_at, p_event_uuid, p_producer, revoke_tokens_v1.sequence);
+    sequence := record_event_v1(p_producer, p_at, 'token.revoked', p_event_uuid, p_event_links, p_trace, p_event_head,
+                                p_event_tail);
     moment := clock_timestamp();
 END $$;
 REVOKE ALL ON FUNCTION revoke_tokens_v1 FROM PUBLIC;

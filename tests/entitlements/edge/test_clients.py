@@ -43,7 +43,7 @@ def test_a_wrong_secret_is_challenged_and_only_counted(world: World) -> None:
     assert not Event.objects.filter(action="token.refused").exists()
 
 
-@pytest.mark.parametrize("tried", [{}, {"client_id": "nobody", "client_secret": "x"}], ids=["nothing", "a form"])
+@pytest.mark.parametrize("tried", [{}, {"client_id": "no-client", "client_secret": "x"}], ids=["nothing", "a form"])
 def test_each_failure_of_a_client_is_challenged_and_below_no_issuer_there_is_none(
     world: World, tried: dict[str, str]
 ) -> None:

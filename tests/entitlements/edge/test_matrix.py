@@ -155,7 +155,7 @@ PATHS = {
     "refresh": _refresh,
 }
 SOONER: dict[tuple[str, Callable[[World], None]], str] = {("refresh", _disable_person): "token_family_ended"}
-"""Where something is met before what stands in the way: what a person signed in to has ended with them."""
+"""Where another reason comes first: what a person signed in to has ended with them."""
 
 
 def _changed() -> tuple[int, int, int]:

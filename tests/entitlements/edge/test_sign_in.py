@@ -333,7 +333,7 @@ def test_an_answer_from_elsewhere_is_no_consent(world: World, desk: Client) -> N
     assert world.http.post(where, without).status_code == 403
     moved = world.http.post(where, {**sent, "redirect_uri": "https://evil.example/"})
     assert (moved.status_code, "Location" in moved.headers) == (400, False)
-    stranger = world.http.post(where, {**sent, "client_id": "nobody"})
+    stranger = world.http.post(where, {**sent, "client_id": "no-client"})
     assert (stranger.status_code, "Location" in stranger.headers) == (400, False)
     wrong = world.http.post(where, {**sent, "resource": "https://elsewhere.example/mcp"})
     assert sign_ins.sent_back(wrong)["error"] == "invalid_target"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -22,6 +21,7 @@ from entitlements.node.refusals import Closed, Refused
 from entitlements.words import Status
 from tests.entitlements.gateway import world
 from tests.entitlements.gateway.world import World
+from tests.entitlements.node.unfed import on_a_node
 
 Clock = Callable[[datetime | timedelta], datetime]
 BEGAN = 1000.0
@@ -91,21 +91,6 @@ def test_a_session_goes_on_when(since: str) -> None:
 def test_a_session_that_began_without_a_grant_goes_on_without_one() -> None:
     assert not client_sessions.is_over(session(had_grant=False), facts(lines={}), 2000.0)
     assert client_sessions.is_over(session(had_grant=False), facts(lines={}, sessions=ENDED), 2000.0)
-
-
-# On a node of this process, which follows no feed
-
-
-def on_a_node[T](ask: Callable[[Node], Awaitable[T]]) -> T:
-    async def run() -> T:
-        node = Node()
-        await node.pool.open()
-        try:
-            return await ask(node)
-        finally:
-            await node.pool.close()
-
-    return asyncio.run(run())
 
 
 def bearer(here: World, **changes: str | None) -> Bearer:

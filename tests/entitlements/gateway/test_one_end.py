@@ -81,7 +81,7 @@ class Story:
     verdicts: list[Verdict] = field(default_factory=lambda: [ALLOWED, DENIED])
 
     def follow(self, event: TextDraft) -> asyncio.Future[None]:
-        """Be the writer: take an event that nobody waits for."""
+        """Be the writer: take an event without a waiting call."""
         return asyncio.ensure_future(self.write(event))
 
     async def write(self, event: TextDraft) -> None:

@@ -95,7 +95,7 @@ def test_a_feed_gets_no_lease_until_the_readers_see_what_it_writes() -> None:
 
 
 def test_a_lease_never_rests_on_a_poll_that_a_revoker_did_not_wait_for() -> None:
-    """A node that comes back reads, then a grant ends and is waited for by nobody, then the node acknowledges."""
+    """A node that comes back reads, then a grant ends without waiting for it, then the node acknowledges."""
     grant, receipts = make.grant(), list[object]()
 
     def revoke() -> int:

@@ -1,4 +1,4 @@
-"""The keys that seal the names of client sessions: any node opens, nobody else reads, and a key has its life."""
+"""The keys that seal the names of client sessions: nodes alone open them, each of them, and a key has its life."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_nothing_opens_that_was_altered_moved_to_another_key_or_never_ours() -> 
         f"{other}.{rest}",
         f"{kid}.{rest[:-4]}",
         f"{kid}.",
-        f"nobody.{rest}",
+        f"unknown.{rest}",
         kid,
         "",
         ".",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import pytest
 from django.conf import LazySettings as Settings
@@ -23,22 +23,9 @@ from entitlements.node.node import Node
 from entitlements.node.refusals import Closed
 from entitlements.ratelimits import TooMany
 from tests import make
+from tests.entitlements.node.unfed import on_a_node
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.loopback]
-
-
-def on_a_node[T](ask: Callable[[Node], Awaitable[T]]) -> T:
-    """Ask a node that follows no feed: what it is told to drop, it drops."""
-
-    async def run() -> T:
-        node = Node()
-        await node.pool.open()
-        try:
-            return await ask(node)
-        finally:
-            await node.pool.close()
-
-    return asyncio.run(run())
 
 
 async def aside[T](do: Callable[[], T]) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -23,6 +23,7 @@ from tests.entitlements.gateway import scripted, world
 from tests.entitlements.gateway.scripted import Scripted
 from tests.entitlements.gateway.world import World
 from tests.entitlements.node.test_kept import aside
+from tests.entitlements.node.unfed import on_nodes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.loopback]
 
@@ -37,23 +38,6 @@ def _this_machine(settings: Settings) -> None:
 def old() -> Iterator[Scripted]:
     with scripted.upstream(is_modern=False) as server:
         yield server
-
-
-def on_nodes[T](count: int, ask: Callable[..., Awaitable[T]]) -> T:
-    """Ask with nodes of this process that follow no feed."""
-
-    async def run() -> T:
-        nodes = [Node() for _ in range(count)]
-        for node in nodes:
-            await node.pool.open()
-        try:
-            return await ask(*nodes)
-        finally:
-            for node in nodes:
-                await node.upstreams.close()
-                await node.pool.close()
-
-    return asyncio.run(run())
 
 
 async def connection(node: Node, here: World) -> Connection:

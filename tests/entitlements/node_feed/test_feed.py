@@ -1,4 +1,4 @@
-"""A node follows its feed whatever strangers say on its channels, and begins anew after what nobody expected."""
+"""A node follows its feed whatever strangers say on its channels, and begins anew after an unexpected error."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_feed_that_fails_unexpectedly_begins_anew(caplog: pytest.LogCaptureFix
     def apply(changes: Sequence[Change] | None) -> None:
         applied.append(changes)
         if changes is not None:
-            raise ValueError("nobody expected this")
+            raise ValueError("unexpected")
 
     async def story() -> None:
         follower = Feed(libpq.address(settings.FEED_DATABASE), "node", apply)

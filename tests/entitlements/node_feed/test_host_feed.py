@@ -92,7 +92,7 @@ def with_host(test: Callable[[HostFeed, ByHand], Awaitable[None]]) -> None:
         serving = asyncio.create_task(listener.listen_to(worker.name, worker.listener))
         await worker.start()
         try:
-            for _ in range(2):  # nobody waited for the first acknowledgement, so no lease rests on it
+            for _ in range(2):  # no revocation waited for the first acknowledgement, so no lease rests on it
                 assert (await worker.next(Batch)).rows in (None, [])
                 worker.answer()
             await worker.next(Renewed)
@@ -157,7 +157,7 @@ def test_a_worker_that_owes_an_answer_is_handed_nothing_and_then_all_that_it_mis
         missed = await worker.next(Batch)
         assert [change.kind for change in missed.changes] == ["grant", "grant"]
         worker.answer()
-        assert (await worker.next(Batch)).rows == [], "nobody waited for it, so its lease waits for another poll"
+        assert (await worker.next(Batch)).rows == [], "no revocation waited for it, so its lease waits for another poll"
         worker.answer()
         await worker.next(Renewed)
 
@@ -253,7 +253,7 @@ def test_a_worker_whose_listener_is_gone_serves_no_more_and_asks_its_server_to_e
 
 def test_a_worker_that_fails_unexpectedly_serves_no_more_and_asks_its_server_to_end() -> None:
     def apply(_: Sequence[Change] | None) -> None:
-        raise ValueError("nobody expected this")
+        raise ValueError("unexpected")
 
     async def story() -> bool:
         ours, theirs = socket.socketpair()

@@ -8,7 +8,7 @@
 --   written then.
 --
 -- Of those who refresh at one moment the first holds the row until its commit; the others then find another generation.
--- The advisory locks come first, as whoever ends a family takes them: the lock of the family is among them.
+-- The advisory locks come first, as the end of a family takes them: the lock of the family is among them.
 CREATE OR REPLACE FUNCTION issue_family_token_v1(
     text, timestamptz, bigint, bigint[], bigint, bigint, bigint, bigint[], bigint[], bigint[], uuid[], bigint, bigint,
     text, uuid, text, bigint, text, timestamptz, uuid[], uuid, uuid, text, timestamptz, integer, timestamptz,

@@ -41,18 +41,8 @@ BEGIN
      WHERE t.family = p_family AND t.revoked_at IS NULL AND t.expires_at > p_at - interval '1 minute';
     INSERT INTO entitlements_change (kind, subject, agent_id, token_family_id, concerns_all, noted_at)
     VALUES ('token_family', 'token_family:' || p_family, agent, p_family, false, p_at);
-    UPDATE producers p SET sequence = p.sequence + 1 WHERE p.uuid = p_producer RETURNING p.sequence INTO sequence;
-    IF NOT FOUND THEN
-        sequence := 1;
-        INSERT INTO producers (uuid, sequence) VALUES (p_producer, 1);
-    END IF;
-    WITH event AS (
-        INSERT INTO events (at, uuid, action, links, trace, producer, sequence, body)
-        VALUES (p_at, p_event_uuid, p_action, p_event_links, p_trace, p_producer, revoke_token_family_v1.sequence,
-                p_event_head || revoke_token_family_v1.sequence || p_event_tail)
-    )
-    INSERT INTO pending (at, uuid, producer, sequence)
-    VALUES (p_at, p_event_uuid, p_producer, revoke_token_family_v1.sequence);
+    sequence := record_event_v1(p_producer, p_at, p_action, p_event_uuid, p_event_links, p_trace, p_event_head,
+                                p_event_tail);
     moment := clock_timestamp();
 END $$;
 REVOKE ALL ON FUNCTION revoke_token_family_v1 FROM PUBLIC;
