@@ -46,11 +46,6 @@ class Lease:
         return self._polled
 
     @property
-    def lease_age(self) -> float:
-        """Seconds since the last successful poll began; infinite before the first."""
-        return time.monotonic() - self._polled
-
-    @property
     def is_alive(self) -> bool:
         """Whether this node may serve."""
         return time.monotonic() - self._polled <= LEASE_SECONDS

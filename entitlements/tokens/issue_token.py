@@ -19,8 +19,6 @@ from audit.draft import Draft, draft
 
 MARGIN: Final = timedelta(minutes=2)
 """How much longer than an assertion its claim is kept: more than any leeway of a clock."""
-DECISION_SECONDS: Final = 2.0
-"""How old a decision may be when it is written, by the database's clock."""
 OTHER_SESSION: Final = "sign_in"
 """The answer's code where a session would have begun and the sign-in has one already, which the answer names."""
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from entitlements.clients.callers import Caller, Target
-from entitlements.clients.models import Client
 from entitlements.decisions import scopes
-from entitlements.edge import issue, refusals
+from entitlements.edge import issue
 from entitlements.edge.door import Attempt
 
 from . import exchange, jwt_bearer
@@ -18,8 +17,6 @@ GRANT: Final = "client_credentials"
 
 async def answer(attempt: Attempt, caller: Caller, target: Target) -> Mapping[str, Any]:
     """Answer a client that asks for a token of its own at one system. Raises Refused and what issuing raises."""
-    if caller.auth == Client.Auth.NONE:
-        raise refusals.Refused("unauthorized_client", "client_not_confidential", "Only confidential clients act alone.")
     resource = exchange.resource_of(attempt, target) if "resource" in attempt.form else target.resources[0]
     requested = frozenset(scopes.parse(attempt.form.get("scope"))) or None
     token, minted = await issue.to_client(attempt, caller, target, resource=resource, requested=requested)

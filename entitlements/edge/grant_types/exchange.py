@@ -11,7 +11,6 @@ from audit import clock
 from entitlements import addresses
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
-from entitlements.clients.models import Client
 from entitlements.decisions import scopes
 from entitlements.edge import door, issue, refusals
 from entitlements.edge.door import Attempt
@@ -94,10 +93,7 @@ def _check_form(attempt: Attempt) -> None:
 
 
 def _agent(caller: Caller) -> str:
-    """Return the client's agent. Public clients prove nothing, so they exchange nothing (EMA-I-5)."""
-    if caller.auth == Client.Auth.NONE:
-        message = "Only confidential clients exchange tokens."
-        raise refusals.Refused("unauthorized_client", "client_not_confidential", message)
+    """Return the client's agent. The token endpoint lets no public client in for this (EMA-I-5)."""
     if caller.agent is None:
         raise refusals.Refused("unauthorized_client", "client_without_agent", "The client belongs to no agent.")
     return caller.agent

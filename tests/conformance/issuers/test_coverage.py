@@ -63,7 +63,6 @@ ELSEWHERE: Final[dict[str, str]] = {
     ),
     "sponsor_missing": "each agent has a sponsor in the database",
     "token_missing": "the endpoints ask for the parameter first",
-    "client_not_confidential": "a public client is refused before: only the code flow lets it in",
 }
 """Codes that no request here can get, and why."""
 
