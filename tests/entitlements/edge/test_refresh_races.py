@@ -108,8 +108,8 @@ def test_a_family_that_its_client_and_a_person_end_at_one_moment_ends_once() -> 
     with lanes(1) as send, ThreadPoolExecutor(1) as person:
         with transaction.atomic():
             TokenFamily.objects.select_for_update().get()
-            ended = [send(lambda: world.post(f"/as/{world.system.slug}/revoke", form)), person.submit(end)]
+            mine, theirs = send(lambda: world.post(f"/as/{world.system.slug}/revoke", form)), person.submit(end)
             wait_until_blocked(2)  # both have read that it goes on, or would
-        for each in ended:
-            each.result()
+        mine.result()
+        theirs.result()
     assert Event.objects.filter(action="token_family.revoked").count() == 1

@@ -113,6 +113,15 @@ def test_the_page_says_who_asks_as_whom_and_for_what(world: World, desk: Client)
     assert desk.pk
 
 
+def test_the_page_shows_the_tools_of_the_scopes_that_are_asked_for_alone(world: World, desk: Client) -> None:
+    other = make.tool(world.system, "other_tool")
+    make.grant(world.agent, make.entitlement(world.system, other, scope="time:more"), people=[world.alice])
+    assert other.sentence in ask(world).content.decode()
+    text = ask(world, scope="time:read").content.decode()
+    assert (world.entitlement.lines.get().tool.sentence in text, other.sentence in text) == (True, False)
+    assert desk.pk
+
+
 @pytest.mark.parametrize(
     ("scope", "says_so"), [(None, True), ("openid offline_access", True), ("time:read", False)], ids=str
 )
@@ -178,6 +187,7 @@ def test_saying_no_tells_the_client_so(world: World, desk: Client) -> None:
         ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
         ({"code_challenge": sign_ins.VERIFIER, "code_challenge_method": "plain"}, "invalid_request"),
         ({"code_challenge_method": None}, "invalid_request"),
+        ({"code_challenge": None}, "invalid_request"),
         ({"response_type": "token"}, "unauthorized_client"),
         ({"resource": "https://elsewhere.example/mcp"}, "invalid_target"),
         ({"scope": "other:read"}, "invalid_scope"),
@@ -372,6 +382,9 @@ def test_an_answer_from_elsewhere_is_no_consent(world: World, desk: Client) -> N
     wrong = world.http.post(where, {**sent, "resource": "https://elsewhere.example/mcp"})
     assert sign_ins.sent_back(wrong)["error"] == "invalid_target"
     assert not AuthorizationCode.objects.exists()
+    more = world.http.post(where, {**sent, "scope": "time:read other:read"})
+    assert "code" in sign_ins.sent_back(more)
+    assert AuthorizationCode.objects.get().scope == "time:read", "what the system offers later was not agreed to"
     assert desk.pk
 
 
