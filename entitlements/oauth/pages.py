@@ -31,8 +31,6 @@ from entitlements.people import sign_ins
 from .toolkit import Validator
 
 _REFUSED: Final = frozenset({"request", "request_uri", "registration"})
-_LONGEST_MAX_AGE: Final = 10
-"""Digits of a `max_age`."""
 
 
 @method_decorator(login_not_required, name="dispatch")
@@ -176,7 +174,7 @@ def _must_sign_in_again(request: HttpRequest, credentials: dict[str, Any]) -> bo
     """
     requested_age, oldest = request.GET.get("max_age", ""), sign_ins.max_age()
     if requested_age:
-        if not (requested_age.isascii() and requested_age.isdigit() and len(requested_age) <= _LONGEST_MAX_AGE):
+        if not (requested_age.isascii() and requested_age.isdigit()):
             error = InvalidRequestError(description="max_age is a number of seconds.", state=credentials.get("state"))
             raise OAuthToolkitError(error=error, redirect_uri=credentials["redirect_uri"])
         oldest = min(oldest, float(requested_age))

@@ -104,7 +104,7 @@ class Authorize(AuthorizationPage):
 
     def _resource(self, asked_for: str, credentials: dict[str, Any]) -> str:
         known = addresses.resources(self.system)
-        if not asked_for and len(known) == 1:
+        if not asked_for:
             return known[0]
         if asked_for not in known:
             message = "The resource is not one of this server."

@@ -31,7 +31,7 @@ FROM entitlements_authorizationcode c JOIN entitlements_person p ON p.id = c.use
 JOIN entitlements_client a ON a.id = c.application_id
 WHERE c.code = %s AND c.application_id = %s AND c.system_id = %s
 """  # noqa: S608 - the columns are constants
-_BEGUN: Final = "SELECT f.id FROM entitlements_tokenfamily f WHERE f.code_sha256 = %s AND f.client_id = %s"
+_BEGUN: Final = "SELECT f.id FROM entitlements_tokenfamily f WHERE f.code_sha256 = %s"
 REPLAYED: Final = "Its authorization code was used a second time."
 
 
@@ -125,6 +125,6 @@ async def _token_request(
 
 async def _end_what_came_of(attempt: Attempt, caller: Caller, digest: str) -> None:
     """End the family that a code began which is used again: the code, or its first use, was stolen (RFC 9700)."""
-    rows = await attempt.reads.rows(_BEGUN, [digest, caller.pk])
+    rows = await attempt.reads.rows(_BEGUN, [digest])
     for (family,) in rows:
         await families.end(attempt, caller, UUID(str(family)), Action.TOKEN_FAMILY_REUSED, REPLAYED)

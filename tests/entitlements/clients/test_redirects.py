@@ -73,3 +73,7 @@ def test_it_is_not(asked: str) -> None:
 
 def test_nothing_is_allowed_where_nothing_is_registered() -> None:
     assert not redirects.allows([], "http://127.0.0.1/callback")
+
+
+def test_no_address_with_a_fragment_is_allowed_even_where_it_is_registered() -> None:
+    assert not redirects.allows(["https://app.example/back#x"], "https://app.example/back#x")

@@ -247,14 +247,14 @@ def test_an_answer_to_the_question_grants_no_scope_that_its_form_was_made_to_hol
     assert AuthorizationCode.objects.count() == 1
 
 
-@pytest.mark.parametrize("changes", [{"redirect_uri": "https://evil.example/"}, {"client_id": "nobody"}], ids=str)
-def test_an_unknown_client_or_address_is_never_sent_anybody(
-    world: World, public: Client, changes: dict[str, str]
-) -> None:
-    answer = world.http.get("/idp/authorize", question(**changes))
-    assert answer.status_code == 400
-    assert "Location" not in answer.headers
-    assert public.pk
+def test_an_unknown_client_or_address_is_never_sent_anybody(world: World, public: Client) -> None:
+    answers = [
+        world.http.get("/idp/authorize", question(**changes))
+        for changes in ({"redirect_uri": "https://evil.example/"}, {"client_id": "nobody"})
+    ]
+    Client.objects.filter(pk=public.pk).update(status="disabled")
+    answers.append(world.http.get("/idp/authorize", question()))
+    assert [(each.status_code, "Location" in each.headers) for each in answers] == [(400, False)] * 3
 
 
 def test_a_parameter_sent_twice_is_refused(world: World, public: Client) -> None:

@@ -56,12 +56,16 @@ def wait_until_blocked(many: int) -> None:
             time.sleep(0.001)
 
 
-@pytest.mark.parametrize("is_proven", [False, True], ids=["public", "proven"])
+@pytest.mark.parametrize(
+    ("is_proven", "has_session"), [(False, False), (True, False), (False, True)], ids=["public", "proven", "session"]
+)
 def test_a_code_that_two_redeem_at_one_moment_gives_one_token_and_ends_its_family(
-    is_proven: bool,  # noqa: FBT001 - a parameter
+    *, is_proven: bool, has_session: bool
 ) -> None:
     world = worlds.world()
     sign_ins.public_client(world)
+    if has_session:
+        sign_ins.signed_in(world)
     make.rewrite(world.client, redirect_uris=BACK)
     client_id = world.client.client_id if is_proven else sign_ins.CLIENT
     code = agree(world, client_id=client_id)["code"]
@@ -79,9 +83,8 @@ def test_a_code_that_two_redeem_at_one_moment_gives_one_token_and_ends_its_famil
 
     assert first.status == 200, first.body
     assert second.error == (400, "invalid_grant", "code_unknown")
-    family = TokenFamily.objects.get()
-    assert family.ended_at is not None
-    assert not IssuedToken.objects.filter(revoked_at=None).exists()
+    family = TokenFamily.objects.exclude(ended_at=None).get()
+    assert not IssuedToken.objects.filter(family=family.pk, revoked_at=None).exists()
     assert Event.objects.filter(action="token_family.reused").count() == 1
     assert [event.code for event in worlds.refusals()] == ["code_unknown"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import override_settings
@@ -20,9 +21,10 @@ from entitlements.keys import signing
 from entitlements.people import people
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
+from entitlements.token_families import refresh_tokens
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
-from tests import make
+from tests import edge, make
 from tests.entitlements.edge import sign_ins, worlds
 from tests.entitlements.edge.sign_ins import refresh, signed_in
 from tests.entitlements.edge.worlds import World
@@ -118,6 +120,32 @@ def test_a_generation_far_behind_ends_the_sign_in_too(world: World, desk: Client
     assert desk.pk
 
 
+@pytest.mark.parametrize("used", ["code", "refresh_token"])
+def test_no_sign_in_is_ended_for_a_client_that_a_node_only_remembers(
+    world: World, desk: Client, later: Move, monkeypatch: pytest.MonkeyPatch, used: str
+) -> None:
+    """The node has not heard yet that the client was disabled; a second look tells it."""
+    code = sign_ins.agree(world)["code"]
+    first = str(sign_ins.redeem(world, code).body["refresh_token"])
+    refreshed(world, first)
+    later(timedelta(minutes=2))
+
+    def fresh(_: edge.Reads) -> edge.Reads:
+        Client.objects.filter(pk=desk.pk).update(status="disabled")
+        return edge.Reads(is_fresh=True)
+
+    async def rows(self: edge.Reads, statement: str, values: Any = ()) -> Any:  # noqa: ANN401 - as its own
+        self.is_from_memory |= not self.is_fresh
+        return await real(self, statement, values)
+
+    real = edge.Reads.rows
+    monkeypatch.setattr(edge.Reads, "rows", rows)
+    monkeypatch.setattr(edge.Reads, "fresh", fresh)
+    answer = refresh(world, first) if used == "refresh_token" else sign_ins.redeem(world, code)
+    assert answer.error == (401, "invalid_client", "client_disabled")
+    assert not Event.objects.filter(action="token_family.reused").exists()
+
+
 @override_settings(REFRESH_REUSE_WINDOW=timedelta(0))
 def test_the_window_is_a_setting(world: World, desk: Client, later: Move) -> None:
     first = token(world)
@@ -204,9 +232,11 @@ def test_a_refresh_token_is_its_own_clients_at_its_own_system(world: World, desk
     elsewhere = make.system("elsewhere")
     current = token(world)
     assert refresh(world, current, client_id=other.client_id).error == (400, "invalid_grant", "refresh_token_unknown")
-    form = {"grant_type": "refresh_token", "refresh_token": current, "client_id": desk.client_id}
-    answer = world.post(f"/as/{elsewhere.slug}/token", form)
-    assert answer.error == (400, "invalid_grant", "refresh_token_unknown")
+    form = {"grant_type": "refresh_token", "client_id": desk.client_id}
+    as_of_there = refresh_tokens.make(TokenFamily.objects.get().pk, 1, f"as/{elsewhere.slug}")
+    for token_there in (current, as_of_there):
+        answer = world.post(f"/as/{elsewhere.slug}/token", {**form, "refresh_token": token_there})
+        assert answer.error == (400, "invalid_grant", "refresh_token_unknown")
     assert refresh(world, current, resource="https://elsewhere.example").error[1] == "invalid_target"
     assert refresh(world, "mrt1.AAAA").error == (400, "invalid_grant", "refresh_token_unknown")
     assert refresh(world, current, grant_type="password").error[0] in {400, 401}

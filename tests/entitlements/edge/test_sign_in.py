@@ -113,6 +113,15 @@ def test_the_page_says_who_asks_as_whom_and_for_what(world: World, desk: Client)
     assert desk.pk
 
 
+def test_the_page_shows_the_tools_of_the_scopes_that_are_asked_for_alone(world: World, desk: Client) -> None:
+    other = make.tool(world.system, "other_tool")
+    make.grant(world.agent, make.entitlement(world.system, other, scope="time:more"), people=[world.alice])
+    assert other.sentence in ask(world).content.decode()
+    text = ask(world, scope="time:read").content.decode()
+    assert (world.entitlement.lines.get().tool.sentence in text, other.sentence in text) == (True, False)
+    assert desk.pk
+
+
 @pytest.mark.parametrize(
     ("scope", "says_so"), [(None, True), ("openid offline_access", True), ("time:read", False)], ids=str
 )
@@ -178,11 +187,13 @@ def test_saying_no_tells_the_client_so(world: World, desk: Client) -> None:
         ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
         ({"code_challenge": sign_ins.VERIFIER, "code_challenge_method": "plain"}, "invalid_request"),
         ({"code_challenge_method": None}, "invalid_request"),
+        ({"code_challenge": None}, "invalid_request"),
         ({"response_type": "token"}, "unauthorized_client"),
         ({"resource": "https://elsewhere.example/mcp"}, "invalid_target"),
         ({"scope": "other:read"}, "invalid_scope"),
         ({"prompt": "none"}, "consent_required"),
         ({"max_age": "soon"}, "invalid_request"),
+        ({"max_age": "\u00b2"}, "invalid_request"),
     ],
     ids=str,
 )
@@ -194,6 +205,17 @@ def test_what_is_not_offered_is_refused_at_the_clients_address(
     assert answer["Location"].startswith(f"{BACK}?")
     back = sign_ins.sent_back(answer)
     assert (back["error"], back["state"], back["iss"]) == (error, "s1", world.audience)
+    assert not AuthorizationCode.objects.exists()
+    assert desk.pk
+
+
+@pytest.mark.parametrize("more", ["resource=https://elsewhere.example/mcp", "scope=&scope=", "request_uri=x"])
+def test_what_is_said_twice_or_cannot_be_honoured_is_sent_nowhere(world: World, desk: Client, more: str) -> None:
+    where = f"{sign_ins.address(world)}?{urlencode(question(world))}"
+    sent = urlencode({**flow.form(world.http.get(where).content.decode()), "allow": "1"})
+    answers = [world.http.get(f"{where}&{more}")]
+    answers.append(world.http.post(where, f"{sent}&{more}", content_type="application/x-www-form-urlencoded"))
+    assert [(each.status_code, "Location" in each.headers) for each in answers] == [(400, False)] * 2
     assert not AuthorizationCode.objects.exists()
     assert desk.pk
 
@@ -283,7 +305,9 @@ def test_a_code_opens_its_own_issuer_for_its_own_client_alone(world: World, desk
     other = sign_ins.public_client(world, "other-client")
     elsewhere = make.system("elsewhere")
     code = agree(world)["code"]
-    assert redeem(world, code, client_id=other.client_id).error == (400, "invalid_grant", "code_unknown")
+    for verifier in (sign_ins.VERIFIER, "w" * 64):  # nobody else is told what a code is good for
+        answer = redeem(world, code, client_id=other.client_id, code_verifier=verifier)
+        assert answer.error == (400, "invalid_grant", "code_unknown")
     form = {"grant_type": "authorization_code", "code": code, "code_verifier": sign_ins.VERIFIER}
     form |= {"redirect_uri": BACK, "client_id": desk.client_id}
     assert world.post("/idp/token", form).error == (400, "invalid_grant", "code_unknown")
@@ -316,6 +340,26 @@ def test_a_code_used_twice_ends_all_that_came_of_it(world: World, desk: Client) 
     assert sign_ins.refresh(world, first.body["refresh_token"]).error == (400, "invalid_grant", "token_family_ended")
 
 
+def test_a_client_that_proves_itself_is_told_of_a_second_use_as_well(world: World, desk: Client) -> None:
+    make.rewrite(world.client, redirect_uris=BACK)
+    code = agree(world, client_id=world.client.client_id)["code"]
+    for status, error in ((200, None), (400, "code_unknown")):
+        answer = redeem(world, code, client_id=None, **world.credentials(world.audience))
+        assert (answer.status, answer.body.get("code")) == (status, error)
+    assert TokenFamily.objects.get().ended_at is not None
+    assert desk.pk
+
+
+def test_a_code_counts_for_a_minute(world: World, desk: Client) -> None:
+    code = agree(world)["code"]
+    made = AuthorizationCode.objects.get()
+    assert made.expires - made.created <= timedelta(seconds=61)
+    AuthorizationCode.objects.update(expires=clock.now())
+    assert redeem(world, code).error == (400, "invalid_grant", "token_expired")
+    assert not TokenFamily.objects.exists()
+    assert desk.pk
+
+
 def test_another_clients_use_of_a_code_ends_nothing(world: World, desk: Client) -> None:
     other = sign_ins.public_client(world, "other-client")
     code = agree(world)["code"]
@@ -331,13 +375,16 @@ def test_an_answer_from_elsewhere_is_no_consent(world: World, desk: Client) -> N
     where = f"{sign_ins.address(world)}?{urlencode(question(world))}"
     without = {name: value for name, value in sent.items() if name != "csrfmiddlewaretoken"}
     assert world.http.post(where, without).status_code == 403
-    moved = world.http.post(where, {**sent, "redirect_uri": "https://evil.example/"})
-    assert (moved.status_code, "Location" in moved.headers) == (400, False)
-    stranger = world.http.post(where, {**sent, "client_id": "no-client"})
-    assert (stranger.status_code, "Location" in stranger.headers) == (400, False)
+    evil = {"redirect_uri": "https://evil.example/"}
+    for changed in (evil, {**evil, "resource": "https://elsewhere.example/mcp"}, {"client_id": "no-client"}):
+        moved = world.http.post(where, {**sent, **changed})
+        assert (moved.status_code, "Location" in moved.headers) == (400, False), changed
     wrong = world.http.post(where, {**sent, "resource": "https://elsewhere.example/mcp"})
     assert sign_ins.sent_back(wrong)["error"] == "invalid_target"
     assert not AuthorizationCode.objects.exists()
+    more = world.http.post(where, {**sent, "scope": "time:read other:read"})
+    assert "code" in sign_ins.sent_back(more)
+    assert AuthorizationCode.objects.get().scope == "time:read", "what the system offers later was not agreed to"
     assert desk.pk
 
 
@@ -346,7 +393,19 @@ def test_a_client_without_an_agent_acts_for_nobody(world: World, desk: Client) -
     Client.objects.filter(pk=script.pk).update(redirect_uris=sign_ins.REGISTERED)
     answer = ask(world, client_id="script")
     assert sign_ins.sent_back(answer)["error"] == "unauthorized_client"
+    refused = (400, "unauthorized_client", "client_without_agent")
+    assert redeem(world, "of another", client_id="script").error == refused
+    assert sign_ins.refresh(world, "of another", client_id="script").error == refused
     assert desk.pk
+
+
+def test_a_client_whose_name_means_another_one_at_the_system_is_not_asked_for(world: World, desk: Client) -> None:
+    sent = {**flow.form(ask(world).content.decode()), "allow": "1"}
+    clients.name_at(world.client, world.system, desk.client_id, by=SYSTEM)
+    answer = world.http.post(f"{sign_ins.address(world)}?{urlencode(question(world))}", sent)
+    for refused in (answer, ask(world)):
+        assert sign_ins.sent_back(refused)["error"] == "unauthorized_client"
+    assert not AuthorizationCode.objects.exists()
 
 
 def test_a_public_client_is_offered_no_tool_of_high_risk(world: World, desk: Client) -> None:

@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
+from django.test import override_settings
 
 from entitlements.token_families import refresh_tokens, rules
 from entitlements.token_families.rules import Use
+from governance import env
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 WINDOW = timedelta(seconds=60)
@@ -59,3 +62,14 @@ def test_a_refresh_token_is_read_at_its_own_issuer_and_no_bit_of_it_can_be_chang
         assert read is None, place
     for broken in ("", "mrt1.", token[:-1], token + "A", token + "=", f" {token}", "mrt1.é", "a.b.c"):
         assert refresh_tokens.read(broken, "as/time") is None, broken
+
+
+def test_a_refresh_token_outlives_the_key_under_which_it_was_made_while_that_one_still_counts() -> None:
+    before, family = settings.KEY_ENCRYPTION_KEY, uuid4()
+    token = refresh_tokens.make(family, 1, "as/time")
+    now, none = env.Secret(b"n" * 32), env.Secret(b"")
+    with override_settings(KEY_ENCRYPTION_KEY=now, KEY_ENCRYPTION_KEY_PREVIOUS=before):
+        assert refresh_tokens.read(token, "as/time") == refresh_tokens.Presented(family, 1)
+        assert refresh_tokens.make(family, 1, "as/time") != token
+    with override_settings(KEY_ENCRYPTION_KEY=now, KEY_ENCRYPTION_KEY_PREVIOUS=none):
+        assert refresh_tokens.read(token, "as/time") is None

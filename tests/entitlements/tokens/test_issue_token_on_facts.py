@@ -163,6 +163,13 @@ def test_a_redeemed_token_that_was_revoked_issues_nothing(world: Node) -> None:
     assert (answer.outcome, answer.code) == (Outcome.BEHIND, "parent")
 
 
+def test_a_redeemed_token_that_is_over_issues_nothing(world: Node) -> None:
+    first, long_ago = id_jag(world), clock.now() - timedelta(minutes=5)
+    IssuedToken.objects.filter(pk=first.jti).update(issued_at=long_ago, expires_at=clock.now())
+    answer = world.mint(row=world.row(parent=first.jti, session=first.session))
+    assert (answer.outcome, answer.code) == (Outcome.BEHIND, "parent")
+
+
 def test_a_token_is_redeemed_as_what_it_is_alone(world: Node) -> None:
     """By its own client, for its own person, at its own system and in its own session; and only an ID-JAG."""
     first, client = id_jag(world), make.client(world.agent)[0]
