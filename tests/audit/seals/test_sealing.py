@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -174,6 +175,38 @@ def test_a_sealer_whose_lock_is_lost_writes_nothing_beside_the_one_that_took_ove
             first.seal_batch()
     archive.seal()
     assert archive.verify()[1].startswith("OK: 6 of 6 events")
+
+
+def test_a_sealer_waits_for_the_batch_of_one_that_lost_its_lock_before_it_looks_where_the_log_ends(
+    archive: make.Archive, connection: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    sealer = archive.sealer(connection)
+    make.event()
+    connection.execute("SET lock_timeout = '50ms'")
+    with make.connect(os.environ["SEAL_DATABASE_URL"]) as other:
+        with other.transaction():
+            other.execute("SELECT pg_advisory_xact_lock(%s)", [seals._BATCH_LOCK])
+            for begins in (sealer.seal_batch, lambda: archive.sealer(connection)):
+                with pytest.raises(psycopg.errors.LockNotAvailable):
+                    begins()
+        assert sealer.seal_batch() == 1
+
+
+def test_an_event_that_is_pending_no_more_when_its_leaf_is_written_stops_the_sealer(
+    archive: make.Archive, connection: psycopg.Connection[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealer, now = archive.sealer(connection), seals.clock.now
+    make.events(2)
+
+    def delete() -> datetime:
+        with make.connect(os.environ["MIGRATE_DATABASE_URL"]) as owner:
+            owner.execute("DELETE FROM pending WHERE sequence = 1")
+        return now()
+
+    monkeypatch.setattr(seals.clock, "now", delete)
+    with pytest.raises(seals.RecordDamaged, match="2 pending rows were read and 1 were there"):
+        sealer.seal_batch()
+    assert not Leaf.objects.exists()
 
 
 def test_pages_are_told_what_is_in_each_anchor_and_when_it_is_out_of_reach(archive: make.Archive) -> None:

@@ -87,6 +87,31 @@ def test_a_database_that_is_behind_or_beside_its_anchor_stops_it(
         Standby(connection, archive.key, [own]).follow()
 
 
+def test_an_anchor_that_has_seen_what_is_not_settled_yet_is_not_ahead_of_the_log(
+    archive: make.Archive, connection: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    make.events(3)
+    archive.seal()
+    make.tamper("UPDATE checkpoints SET signed_at = signed_at - interval '1 minute'")
+    make.events(2)
+    archive.seal()
+    before = archive.anchor.read_text()
+    Standby(connection, archive.key, [anchors.File(archive.anchor)]).follow()
+    assert archive.anchor.read_text() == before
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_an_anchor_has_of_the_name_before_a_restore_is_no_damage(
+    archive: make.Archive, connection: psycopg.Connection[tuple[object, ...]], tmp_path: Path
+) -> None:
+    make.events(3)
+    archive.seal()
+    own = anchors.File(tmp_path / "own")
+    own.publish(chain.sign(chain.Checkpoint("before.example/record", 9, chain.EMPTY_ROOT), archive.key))
+    Standby(connection, archive.key, [own]).follow()
+    assert own.last() == anchors.File(archive.anchor).last()
+
+
 @pytest.mark.usefixtures("at_once")
 def test_an_anchor_out_of_reach_ends_nothing(
     archive: make.Archive, connection: psycopg.Connection[tuple[object, ...]], tmp_path: Path

@@ -10,17 +10,21 @@ from uuid import uuid4
 
 import pytest
 
+from audit.context import SYSTEM
 from entitlements.decisions.snapshot import AgentFacts, Line, SessionFacts, Token
 from entitlements.gateway import client_sessions
 from entitlements.gateway.client_sessions import ClientSession
+from entitlements.grants.models import Grant
 from entitlements.keys import session_keys
 from entitlements.keys.models import SigningKey
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
+from entitlements.sessions import sessions
 from entitlements.words import Status
 from tests.entitlements.gateway import world
 from tests.entitlements.gateway.world import World
+from tests.entitlements.node.test_kept import aside
 from tests.entitlements.node.unfed import on_a_node
 
 Clock = Callable[[datetime | timedelta], datetime]
@@ -141,6 +145,34 @@ def test_a_name_serves_who_began_it_at_its_system_until_its_time_is_over(at: Clo
     assert on_a_node(known) == [False, True]
     at(session_keys.LIFE - timedelta(hours=1))
     assert on_a_node(known) == [False, False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_node_that_never_met_the_agents_session_finds_that_it_was_ended() -> None:
+    here = world.build("https://time.example/mcp")
+    who = bearer(here)
+    name = on_a_node(lambda node: begin(node, here, who))
+    assert on_a_node(lambda node: is_known(node, here, name, who))
+    sessions.end(here.session.pk, by=SYSTEM, reason="odd")
+    assert not on_a_node(lambda node: is_known(node, here, name, who))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_session_is_over_by_what_a_node_remembers_alone() -> None:
+    here = world.build("https://time.example/mcp")
+    who = bearer(here)
+
+    def become(state: str) -> None:
+        Grant.objects.filter(pk=here.grant.pk).update(state=state)
+
+    async def known(node: Node) -> bool:
+        name = await begin(node, here, who)
+        await aside(lambda: become("suspended"))
+        await node.snapshots.get(here.agent.slug, here.system.slug, fresh=True)
+        await aside(lambda: become("active"))
+        return await is_known(node, here, name, who)
+
+    assert on_a_node(known)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -120,6 +120,24 @@ def test_a_worker_that_cannot_start_ends_the_whole_with_its_sentence() -> None:
     assert b"an edge process has the roles issuer, gateway, or one of them" in ended.stderr
 
 
+def test_a_worker_for_which_there_is_no_process_ends_the_host_only_where_none_ever_ran(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from governance import edge_host  # noqa: PLC0415 - the settings are known only now
+
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+
+    async def keep(*started: str) -> tuple[bool, int]:
+        host = edge_host.Host(1, [], 1.0)
+        host._started.update(started)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(host._keep("host/1"), 0.3)
+        return host._is_stopping.is_set(), host._status
+
+    assert asyncio.run(keep()) == (True, 1)
+    assert asyncio.run(keep("host/1")) == (False, 0), "it tries again after a moment"
+
+
 @pytest.mark.usefixtures("host")
 def test_a_receipt_names_each_worker_and_none_allows_the_next_call(
     here: World, clients: dict[str, httpx2.Client]

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.conf import LazySettings as Settings
@@ -16,6 +17,7 @@ from entitlements.gateway.models import UpstreamSession
 from entitlements.node import upstream_sessions, upstreams
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node
+from entitlements.node.upstream_sessions import Key, UpstreamSessions
 from entitlements.node.upstreams import Connection
 from entitlements.secrets import seal
 from governance.operations import invariants
@@ -129,6 +131,27 @@ def test_a_row_that_opens_nothing_here_is_ended_and_replaced(old: Scripted) -> N
     assert len(old.sessions) == 3
     UpstreamSession.objects.update(sealed=b"session-0 of an upstream in plain text")
     assert invariants.check(only={"11"})[0].count == 3
+
+
+def test_a_session_is_found_by_its_own_caller_at_its_own_system_in_its_own_row_alone(old: Scripted) -> None:
+    here = world.build(old.url)
+    agent, person, client = key = (here.agent.slug, here.person.login, here.client.client_id)
+
+    async def found(node: Node) -> list[bool]:
+        target = (await connection(node, here)).conversation.target
+        shared, (row,) = UpstreamSessions(node.snapshots, node.writes), await aside(rows)
+        assert upstream_sessions.opened(uuid4(), bytes(row.sealed), row.protocol, target) is None
+        asked: list[tuple[str, Key]] = [
+            (here.system.slug, key),
+            ("another", key),
+            (here.system.slug, ("another", person, client)),
+            (here.system.slug, (agent, "another", client)),
+            (here.system.slug, (agent, None, client)),
+            (here.system.slug, (agent, person, "another")),
+        ]
+        return [await shared.find(*each, target) is not None for each in asked]
+
+    assert on_nodes(1, found) == [True, *[False] * 5]
 
 
 async def until(is_so: Callable[[], bool]) -> None:
