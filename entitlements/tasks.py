@@ -21,7 +21,7 @@ from entitlements.revocation.models import Revocation
 from . import addresses
 from .agents import lifecycle
 from .api import stored_answers as stored_answers_api
-from .catalog import discovery, discovery_schedule
+from .catalog import discovery, discovery_schedule, systems
 from .catalog_files import imports
 from .clients import acceptance
 from .errors import DomainError
@@ -125,7 +125,9 @@ def settle_revocations() -> None:
 
 @shared_task(ignore_result=True)
 def rotate_signing_keys() -> None:
-    """Take the step that is due in the life of each issuer's keys."""
+    """Take the step that is due in the life of each issuer's keys. A new installation gets its built-in systems now."""
+    systems.ensure_builtin()
+    systems.ensure_all_systems()
     signing.rotate_due(addresses.IDP)
     signing.rotate_due(session_keys.ISSUER)
     for issuer in SigningKey.objects.filter(issuer__in=record_keys.ISSUERS).values_list("issuer", flat=True).distinct():

@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+ALL_SYSTEMS: Final = "all"
+"""The name of the built-in system that stands for every system behind the gateway."""
+
 
 class Status(StrEnum):
     """The state of a principal or a system. Only `active` lets anything pass."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.db.models import Q, QuerySet
 
 from audit.models import Event
+from entitlements import addresses
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.catalog_files.models import CatalogImport
@@ -107,7 +108,7 @@ def client_credentials(caller: Caller) -> QuerySet[ClientCredential]:
 
 def systems(caller: Caller) -> QuerySet[System]:
     """Systems: all for a person responsible for an agent, who must choose what to request; else your own."""
-    rows = System.objects.select_related("owner", "secret")
+    rows = System.objects.select_related("owner", "secret").exclude(slug=addresses.ALL)  # it stands for the others
     if caller.sees_everything or _answers_for_an_agent(caller):
         return rows
     return rows.filter(owner=caller.human) if caller.human else rows.none()
