@@ -11,6 +11,7 @@ from uuid import UUID
 
 from audit.context import Principal
 from entitlements import addresses
+from entitlements.catalog.models import System
 from entitlements.clients.models import Client
 from entitlements.decisions import own_connection
 from entitlements.decisions.reads import FeedSubject, Reads, Rows
@@ -95,6 +96,16 @@ class Target:
     upstream_url: str
     token_seconds: int
     status: str
+
+    @property
+    def is_own_api(self) -> bool:
+        """Whether its resources are our own API and decision point: its scopes are what clients are registered for."""
+        return self.kind == System.Kind.BUILTIN and not self.is_all_systems
+
+    @property
+    def is_all_systems(self) -> bool:
+        """Whether it stands for every system behind the gateway at once."""
+        return self.kind == System.Kind.BUILTIN and self.slug == addresses.ALL
 
     @property
     def issuer_path(self) -> str:

@@ -112,8 +112,8 @@ def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
 
     Granted = requested, within what is redeemed, within what is held. A scope ends with the
     latest of the live grants that carry it; a token ends with the *earliest* of its scopes, so it
-    outlives none of the grants it stands on (`issue.grants`), nor its session. Nothing left over
-    is a denial with the request that would help. `issue.expires` is rounded down to a second.
+    outlives none of the grants it stands on (`issue.grants`), nor its session. One for all systems stands on none.
+    Nothing left over is a denial with the request that would help. `issue.expires` is rounded down to a second.
     """
     if issuance.flow in REDEEMING and issuance.token is None:
         return _denied(issuance, facts, Code.TOKEN_MISSING)
@@ -124,10 +124,13 @@ def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
         return _sign_in(issuance, facts, now)
     best = _best_lines(facts, issuance.system, issuance.person, now)
     ceiling = issuance.token.scopes if issuance.token and issuance.flow in REDEEMING else None
-    narrowed = scopes.narrow(issuance.requested, best, system=issuance.system, ceiling=ceiling)
+    system = None if issuance.for_all_systems else issuance.system
+    narrowed = scopes.narrow(issuance.requested, best, system=system, ceiling=ceiling)
     chosen = [best[scope] for scope in narrowed.granted]
     if not chosen:
         return _no_line(issuance, facts, _near_misses(issuance, facts, narrowed.outcomes, now))
+    if issuance.for_all_systems:
+        return _minted(issuance, facts, now, math.inf, Issue(narrowed.granted, 0, (), narrowed.outcomes))
     ends = min(line.expires for line in chosen)
     grants = tuple(sorted({line.grant for line in chosen}))
     return _minted(issuance, facts, now, ends, Issue(narrowed.granted, 0, grants, narrowed.outcomes))

@@ -39,6 +39,7 @@ class Outcome(StrEnum):
     NOT_HELD = "not_held"
     OUTSIDE_CEILING = "outside_ceiling"
     OTHER_SYSTEM = "other_system"
+    TOO_MANY = "too_many"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +92,37 @@ def narrow(
     requested: Collection[str] | None,
     held: Collection[str],
     *,
-    system: str,
+    system: str | None,
     ceiling: Collection[str] | None = None,
 ) -> Narrowed:
     """Intersect a request with what is held, and say for every requested scope what became of it.
 
     `requested` None asks for everything held (an absent scope parameter means the
     scopes of what is redeemed, the protocols' own left out). `ceiling` is what the redeemed code, refresh token or
-    ID-JAG carries; nothing outside it is granted, and nothing outside `system` ever is.
+    ID-JAG carries; nothing outside it is granted, and nothing outside `system` ever is. `system` None stands for all
+    systems: of what is held there no more is granted than one list of scopes can carry.
     """
     wanted = requested if requested is not None else set(held if ceiling is None else ceiling) - PROTOCOL_SCOPES
     outcomes = {scope: _outcome(scope, held, system, ceiling) for scope in canonical(wanted)}
+    if system is None:
+        _fit(outcomes)
     return Narrowed(tuple(scope for scope, outcome in outcomes.items() if outcome is Outcome.GRANTED), outcomes)
 
 
-def _outcome(scope: str, held: Collection[str], system: str, ceiling: Collection[str] | None) -> Outcome:
-    if system_of(scope) != system:
+def _fit(outcomes: dict[str, Outcome]) -> None:
+    """Leave out, from the end, what `parse` would refuse to read."""
+    count, length = 0, -1
+    for scope, outcome in outcomes.items():
+        if outcome is not Outcome.GRANTED:
+            continue
+        count, length = count + 1, length + len(scope) + 1
+        if count > _MOST_SCOPES or length > _LONGEST_LINE:
+            outcomes[scope] = Outcome.TOO_MANY
+
+
+def _outcome(scope: str, held: Collection[str], system: str | None, ceiling: Collection[str] | None) -> Outcome:
+    owner = system_of(scope)
+    if owner is None or (system is not None and owner != system):
         return Outcome.OTHER_SYSTEM
     if ceiling is not None and scope not in ceiling:
         return Outcome.OUTSIDE_CEILING

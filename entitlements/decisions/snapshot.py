@@ -63,7 +63,9 @@ class Issuance:
     `token` is what is redeemed (code, refresh token, ID-JAG) and is the ceiling of the
     scopes; in a token exchange it may be absent or a subject token of ours, and is no ceiling.
     `requested` None asks for all. `lifetime` is in seconds, already jittered by the door.
-    `begins_session` says that the door opens a new session in this very transaction.
+    `begins_session` says that the door opens a new session in this very transaction. `for_all_systems` says that the
+    facts are those of all systems together: the gateway decides each call of such a token by the grant that covers it,
+    so the token itself stands on none and ends with none.
     """
 
     flow: Flow
@@ -76,6 +78,7 @@ class Issuance:
     token: Token | None = None
     session: str | None = None
     begins_session: bool = False
+    for_all_systems: bool = False
 
 
 @dataclass(frozen=True, slots=True)

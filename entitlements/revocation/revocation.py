@@ -21,6 +21,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.models import Event
+from entitlements import addresses
 from entitlements.agents import agents
 from entitlements.agents.models import Agent
 from entitlements.catalog import systems, tools
@@ -255,6 +256,7 @@ def residual(target: Target) -> list[dict[str, Any]]:
     `dies_at` is None where the lifetime is not known; an unknown lifetime never gets a time of death (promise 2).
     """
     living = IssuedToken.objects.filter(expires_at__gt=clock.now(), revoked_at=None).filter(_touched(target))
+    living = living.exclude(system__slug=addresses.ALL)  # nothing but our gateway is their audience
     rows = living.values("system__slug", "system__kind", "kind").annotate(count=Count("pk"), last=Max("expires_at"))
     left: list[dict[str, Any]] = []
     for row in rows.order_by("system__slug", "kind"):

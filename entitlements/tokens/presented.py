@@ -25,7 +25,7 @@ from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.errors import DomainError
 from entitlements.keys import in_use, jws
 
-from . import tokens
+from . import issue, tokens
 
 
 class NotLive(jws.BadToken):
@@ -101,15 +101,15 @@ async def _verdict(reads: Reads, issued: Issued) -> Verdict:
         code = Code.TOKEN_EXPIRED if issued.revoked is None else Code.TOKEN_REVOKED
         return Verdict(Effect.DENY, code, (Reason(code, meaning(code).sentence),))
     held = frozenset(scopes.parse(issued.scope))
-    stands_on_api_scopes = person is None and target.kind == System.Kind.BUILTIN
+    stands_on_api_scopes = person is None and target.is_own_api
     if stands_on_api_scopes and not held <= set(caller.api_scopes):
         return Verdict(Effect.DENY, Code.NO_GRANT, ())
     session = str(issued.session) if issued.session else None
     if stands_on_api_scopes and caller.agent is None:
         known = await tokens.facts_of_script(reads, caller, target)
     else:
-        known = await reads.facts(
-            caller.agent or "", target.slug, person=person, session=session, token=str(issued.jti)
+        known = await issue.facts_of(
+            reads, caller.agent or "", target, person=person, session=session, token=str(issued.jti)
         )
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
