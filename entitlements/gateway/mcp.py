@@ -1,4 +1,4 @@
-"""The door /gw/<system>/mcp: MCP over Streamable HTTP, of 2026-07-28 (stateless) and of 2025-11-25 (sessions).
+"""The doors /gw/<system>/mcp and /gw/mcp: MCP over HTTP, of 2026-07-28 (stateless) and of 2025-11-25 (sessions).
 
 Whatever method is not answered here is refused: a method that we do not know is one that we do not govern (COAZ).
 """
@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from entitlements import addresses
 from entitlements.codes import Code
-from entitlements.decisions import policy
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.gateway import answers, client_sessions, messages
+from entitlements.gateway import all_systems, answers, client_sessions, messages, tool_lists
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.client_sessions import ClientSession
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
@@ -48,7 +48,7 @@ type Handler = Callable[[Exchange], Awaitable[None]]
 
 
 async def serve(node: Node, request: Request, slug: str) -> None:
-    """Answer one request at a system's MCP address. Raises Refused and Closed for `app` to answer."""
+    """Answer one request at the MCP address of a system, or of all. Raises Refused and Closed for `app` to answer."""
     origin = request.headers.get(b"origin")
     if origin is not None and origin.decode("latin-1") not in (settings.CONSOLE_URL, settings.GATEWAY_URL):
         raise Refused(Code.MALFORMED_CALL, "Requests from this origin are not accepted.", status=HTTPStatus.FORBIDDEN)
@@ -58,7 +58,7 @@ async def serve(node: Node, request: Request, slug: str) -> None:
     node.check_open()
     request.header("authorization")
     bearer = await node.bearers.check(request.headers.get(b"authorization"), slug, answers.resource(slug))
-    entry = await node.directory.get(slug)
+    entry = await all_systems.entry(node, slug)
     if entry is None:
         raise Refused(Code.SYSTEM_UNKNOWN)
     await {"POST": _post, "GET": _get, "DELETE": _delete}[request.method](node, request, entry, bearer)
@@ -160,14 +160,13 @@ async def _take_notification(exchange: Exchange) -> None:
 
 
 async def _call_tool(exchange: Exchange) -> None:
+    entry, call = exchange.entry, exchange.call
+    if entry.slug == addresses.ALL:
+        entry, call = await all_systems.called(exchange.node, call)
+        exchange.about.system = entry.slug
+    session = None if exchange.session is None else exchange.session.id
     await ToolCall(
-        exchange.node,
-        exchange.entry,
-        exchange.bearer,
-        exchange.request,
-        exchange.call,
-        exchange.about,
-        None if exchange.session is None else exchange.session.id,
+        exchange.node, entry, exchange.bearer, exchange.request, call, exchange.about, session, at=exchange.entry.slug
     ).run()
 
 
@@ -180,12 +179,11 @@ async def _list_tools(exchange: Exchange) -> None:
         await exchange.deny(verdict)
         return
     assert held is not None  # noqa: S101 - for the type checker: a caller without facts may see nothing
-    definitions: list[bytes] = []
-    for tool in policy.visible_tools(exchange.policy_call, held.facts, exchange.node.now()):
-        pinned = exchange.entry.tools.get(tool.name)
-        if pinned is not None and pinned.version == tool.version and pinned.is_listable:
-            definitions.append(pinned.definition)
-    listed = b'{"tools":[' + b",".join(definitions) + b"]"
+    if exchange.entry.slug == addresses.ALL:
+        definitions = await tool_lists.at_all_systems(exchange.node, exchange.policy_call)
+    else:
+        definitions = tool_lists.at_system(exchange.entry, exchange.policy_call, held.facts, exchange.node.now())
+    listed = b'{"tools":[' + b",".join(definitions.values()) + b"]"
     if exchange.is_modern:
         listed += b',"resultType":"complete","cacheScope":"private","ttlMs":%d' % (LIST_SECONDS * 1000)
     await exchange.send(listed + b"}")

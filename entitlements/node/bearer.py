@@ -136,7 +136,7 @@ class Bearers:
             raise jws.BadToken
         kid = unverified.kid or ""
         keys = self._keys.get(path)
-        if keys is None and system != addresses.MANDATE and not await self._directory.knows(system):
+        if keys is None and system not in addresses.RESERVED and not await self._directory.knows(system):
             raise Refused(Code.SYSTEM_UNKNOWN)
         if keys is None or (kid not in keys.by_kid and time.monotonic() - keys.read_at > _KEYS_AGAIN_AFTER):
             keys = await self._read_keys(path)

@@ -20,6 +20,7 @@ from psycopg import conninfo
 
 from audit import batch, clock
 from audit.database import libpq
+from entitlements import addresses
 from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
@@ -302,6 +303,8 @@ class Node:
     async def _keeps_stream(self, request: OpenRequest) -> bool:
         """Say whether what changed leaves a stream its reason: it ends with the last grant, and may be opened again."""
         call = request.call
+        if call.system == addresses.ALL:  # it lasts as long as what was presented: no single grant is its reason
+            return True
         return request.is_call or await self._is_live(call.system, (call.agent, call.person, call.client))
 
     async def _is_live(self, system: str, key: tuple[str, str | None, str]) -> bool:
