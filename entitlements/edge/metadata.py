@@ -71,7 +71,8 @@ async def system(reads: Reads, system: str) -> Mapping[str, Any] | None:
     kind = await _kind(reads, system)
     if kind is None:
         return None
-    signs_in, own = kind != System.Kind.BUILTIN, [jwt_bearer.GRANT, client_credentials.GRANT]
+    signs_in = kind != System.Kind.BUILTIN or system == addresses.ALL
+    own = [jwt_bearer.GRANT, client_credentials.GRANT]
     methods = [*client_authentication.METHODS, "none"] if signs_in else [*client_authentication.METHODS]
     described = {
         **_endpoints(addresses.issuer_path(system), methods),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from audit import clock
@@ -18,7 +19,7 @@ from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
-from entitlements.decisions import facts, own_connection, policy
+from entitlements.decisions import all_systems, facts, own_connection, policy
 from entitlements.decisions.own_connection import READS
 from entitlements.decisions.snapshot import Call
 from entitlements.decisions.verdicts import Verdict
@@ -55,6 +56,11 @@ class Consent:
         return self.client.auth == Client.Auth.NONE
 
     @property
+    def is_for_all_systems(self) -> bool:
+        """Whether the client asks for every system behind the gateway at once."""
+        return self.system.slug == addresses.ALL
+
+    @property
     def lasts(self) -> str:
         """How long the client stays signed in, in a sentence."""
         if self.is_claimed:
@@ -64,7 +70,8 @@ class Consent:
 
 def known_scopes(system: System, asked: Iterable[str]) -> list[str]:
     """Return those of the scopes that are asked for which the system offers."""
-    offered = set(Entitlement.objects.filter(system=system, enabled=True).values_list("scope", flat=True))
+    at = {"system__kind__in": System.SERVED} if system.slug == addresses.ALL else {"system": system}
+    offered = set(Entitlement.objects.filter(enabled=True, **at).values_list("scope", flat=True))
     return [scope for scope in asked if scope in offered]
 
 
@@ -96,8 +103,7 @@ def ask(client: Client, person: Person, system: System, asked: Iterable[str]) ->
     if verdict.issue is None:
         refusal, request = _refused(verdict, caller, system, agent)
         return Consent(client, person, system, agent, refusal=refusal, request=request)
-    names = _tools(caller, person, system, frozenset(verdict.issue.scopes))
-    tools = list(Tool.objects.filter(system=system, name__in=names).order_by("name"))
+    tools = _tools(caller, person, target, frozenset(verdict.issue.scopes))
     return Consent(client, person, system, agent, tools, is_open=requested is None)
 
 
@@ -126,10 +132,21 @@ def _verdict(caller: Caller, target: Target, person: Person, requested: frozense
     return own_connection.run(issue.decide(READS, token_request, None, now.timestamp()))
 
 
-def _tools(caller: Caller, person: Person, system: System, granted: frozenset[str]) -> set[str]:
-    known = facts.load(caller.agent or "", system.slug)
+def _tools(caller: Caller, person: Person, target: Target, granted: frozenset[str]) -> list[Tool]:
+    """Return the tools that these scopes carry, system by system."""
+    slugs = [target.slug]
+    if target.is_all_systems:
+        slugs = own_connection.run(all_systems.slugs(READS, caller.agent or "", System.SERVED))
+    carried = Q(pk=None)
+    for slug in slugs:
+        carried |= Q(system__slug=slug, name__in=_names(caller, person, slug, granted))
+    return list(Tool.objects.filter(carried).select_related("system").order_by("system__name", "system", "name"))
+
+
+def _names(caller: Caller, person: Person, system: str, granted: frozenset[str]) -> set[str]:
+    known = facts.load(caller.agent or "", system)
     if known is None:
         return set()
-    carried = {tool for tool, line in known.held.get((system.slug, person.login), ()) if line.scope in granted}
-    call = Call(caller.agent or "", caller.client_id, person.login, system.slug, "", {})
+    carried = {tool for tool, line in known.held.get((system, person.login), ()) if line.scope in granted}
+    call = Call(caller.agent or "", caller.client_id, person.login, system, "", {})
     return {tool.name for tool in policy.visible_tools(call, known, clock.now().timestamp())} & carried
