@@ -52,9 +52,11 @@ def node(live_server: LiveServer, settings: Settings) -> Iterator[Gateway]:
 
 @pytest.fixture
 def here(node: Gateway, tmp_path: Path) -> Iterator[World]:
-    """Grant alice's agent one tool of a real server, and register its public client."""
+    """Grant alice's agent one tool of a real server, at two systems, and register its public client."""
+    from entitlements.catalog import systems  # noqa: PLC0415
     from entitlements.clients.models import Client  # noqa: PLC0415
     from entitlements.keys import signing  # noqa: PLC0415
+    from entitlements.secrets import vault  # noqa: PLC0415
     from entitlements.upstream import upstream  # noqa: PLC0415
     from tests import make  # noqa: PLC0415
     from tests.entitlements.gateway import world  # noqa: PLC0415
@@ -68,6 +70,11 @@ def here(node: Gateway, tmp_path: Path) -> Iterator[World]:
         tool = make.tool(made.system, "get_current_time", definition=raw[0])
         made.entitlement = make.entitlement(made.system, tool, scope=f"{made.system.slug}:time")
         make.grant(made.agent, made.entitlement, people=[made.person])
+        systems.ensure_all_systems()
+        clock = make.system("clock", upstream_url=server.url)
+        vault.set_secret(clock, kind="bearer", value=server.secret, by=SYSTEM)
+        tool = make.tool(clock, "get_current_time", definition=raw[0])
+        make.grant(made.agent, make.entitlement(clock, tool, scope="clock:time"), people=[made.person])
         client, _ = make.client(made.agent, CLIENT, auth=Client.Auth.NONE)
         make.rewrite(client, redirect_uris="http://127.0.0.1/callback")
         signing.ensure(f"as/{made.system.slug}")
@@ -138,8 +145,8 @@ async def session(server: str, provider: OAuthClientProvider) -> AsyncIterator[M
         yield client
 
 
-async def call(client: McpClient) -> Any:  # noqa: ANN401 - a result of the SDK
-    result = await client.call_tool("get_current_time", {"timezone": "Europe/Paris"})
+async def call(client: McpClient, name: str = "get_current_time") -> Any:  # noqa: ANN401 - a result of the SDK
+    result = await client.call_tool(name, {"timezone": "Europe/Paris"})
     assert not result.is_error, result
     return result.structured_content
 
@@ -178,3 +185,30 @@ def test_it_signs_in_calls_refreshes_and_signs_in_again_after_a_revocation(node:
 
     asyncio.run(story())
     assert TokenFamily.objects.count() == 2
+    assert_one_sign_in_serves_every_system(node, here, Desk(cookies))
+
+
+def assert_one_sign_in_serves_every_system(node: Gateway, here: World, desk: Desk) -> None:
+    """At the address of all: two systems, one question, each call at its own system, and a refresh for both."""
+    from audit.models import Event  # noqa: PLC0415
+
+    names = sorted(f"{slug}__get_current_time" for slug in (here.system.slug, "clock"))
+
+    async def story() -> None:
+        provider = desk.provider(f"{node.base}/gw/mcp")
+        async with session(f"{node.base}/gw/mcp", provider) as client:
+            listed = [tool.name for tool in (await client.list_tools()).tools]
+            assert set(names) <= set(listed)
+            for name in names:
+                await call(client, name)
+            assert desk.tokens is not None
+            first = desk.tokens
+            provider.context.token_expiry_time = 1.0
+            for name in names:
+                await call(client, name)
+            assert desk.tokens.access_token != first.access_token
+            assert len(desk.visits) == 1
+
+    asyncio.run(story())
+    for slug in (here.system.slug, "clock"):
+        assert Event.objects.filter(action="call.allowed", links__contains=[f"system:{slug}"]).count() >= 2
