@@ -17,7 +17,7 @@ from entitlements import addresses
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.gateway import all_systems, answers, client_sessions, messages, tool_lists
+from entitlements.gateway import all_systems, answers, client_sessions, messages, tool_list
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.client_sessions import ClientSession
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
@@ -180,9 +180,9 @@ async def _list_tools(exchange: Exchange) -> None:
         return
     assert held is not None  # noqa: S101 - for the type checker: a caller without facts may see nothing
     if exchange.entry.slug == addresses.ALL:
-        definitions = await tool_lists.at_all_systems(exchange.node, exchange.policy_call)
+        definitions = await tool_list.at_all_systems(exchange.node, exchange.policy_call)
     else:
-        definitions = tool_lists.at_system(exchange.entry, exchange.policy_call, held.facts, exchange.node.now())
+        definitions = tool_list.at_system(exchange.entry, exchange.policy_call, held.facts, exchange.node.now())
     listed = b'{"tools":[' + b",".join(definitions.values()) + b"]"
     if exchange.is_modern:
         listed += b',"resultType":"complete","cacheScope":"private","ttlMs":%d' % (LIST_SECONDS * 1000)
