@@ -17,6 +17,7 @@ from entitlements.clients.models import (
     OAuthIDToken,
     OAuthRefreshToken,
 )
+from entitlements.connections.models import Connection
 from entitlements.feed.models import Change, GatewayNode
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
@@ -42,6 +43,7 @@ __all__ = [
     "Client",
     "ClientAlias",
     "ClientCredential",
+    "Connection",
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",

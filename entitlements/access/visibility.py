@@ -13,6 +13,7 @@ from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.catalog_files.models import CatalogImport
 from entitlements.clients.models import Client, ClientCredential
+from entitlements.connections.models import Connection
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.hooks import Hook
 from entitlements.people.models import Group, Person
@@ -92,6 +93,12 @@ def token_families(caller: Caller) -> QuerySet[TokenFamily]:
         return rows
     at_mine = Q(system__owner=caller.human) if caller.human else Q(pk=None)
     return rows.filter(_mine(caller, "agent__") | _acted_for(caller) | at_mine)
+
+
+def connections(caller: Caller) -> QuerySet[Connection]:
+    """Connections of your agents, and your own."""
+    rows = Connection.objects.select_related("agent", "person", "client")
+    return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__") | _acted_for(caller))
 
 
 def clients(caller: Caller) -> QuerySet[Client]:

@@ -61,6 +61,7 @@ _KINDS: Final = {
     **dict.fromkeys(("session", "sessions"), "sessions"),
     **dict.fromkeys(("token", "tokens"), "tokens"),
     **dict.fromkeys(("client", "clients"), "clients"),
+    **dict.fromkeys(("connection", "connections"), "connections"),
     **dict.fromkeys(("revocation", "revocations"), "revocations"),
     **dict.fromkeys(("import", "imports"), "imports"),
     **dict.fromkeys(("key", "keys"), "keys"),
@@ -187,6 +188,8 @@ _ROWS: Final[Matrix] = {
     ("token-families", "GET"): READABLE,
     ("token-family", "GET"): READABLE,
     ("token-family-revoke", "POST"): row(*_STOPS, related="sponsor owner person system_owner", scope=REVOKE),
+    **dict.fromkeys((("connections", "GET"), ("connection", "GET")), READABLE),
+    ("connection-end", "POST"): row(*_STOPS, related="sponsor owner person", scope=REVOKE),
     ("clients", "GET"): READABLE,
     ("clients", "POST"): replace(
         row(Role.ANALYST, related=_RESPONSIBLE, scope=WRITE, proven=ALWAYS), shut_to_agents=True

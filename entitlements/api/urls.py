@@ -13,6 +13,7 @@ from entitlements.catalog.api import systems, tools
 from entitlements.catalog_files.api import imports, plans
 from entitlements.clients.api import clients
 from entitlements.clients.api import credentials as credentials_api
+from entitlements.connections import api as connections_api
 from entitlements.grants import api as grant_api
 from entitlements.keys import api as key_api
 from entitlements.people import api as people_api
@@ -92,6 +93,9 @@ urlpatterns: list[URLPattern] = [
     at("tokens", session_api.Tokens, "tokens"),
     at("tokens/<uuid:key>", session_api.TokenDetail, "token"),
     at("tokens/<uuid:key>/revoke", session_api.Revoke, "token-revoke"),
+    at("connections", connections_api.Connections, "connections"),
+    at("connections/<uuid:key>", connections_api.ConnectionDetail, "connection"),
+    at("connections/<uuid:key>/end", connections_api.End, "connection-end"),
     at("token-families", token_family_api.TokenFamilies, "token-families"),
     at("token-families/<uuid:key>", token_family_api.TokenFamilyDetail, "token-family"),
     at("token-families/<uuid:key>/revoke", token_family_api.Revoke, "token-family-revoke"),

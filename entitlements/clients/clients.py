@@ -43,6 +43,12 @@ class NoSecret(DomainError):
     code, status = "client_has_no_secret", HTTPStatus.CONFLICT
 
 
+class ServesPersonalAgents(DomainError):
+    """A client that acts through personal agents has no agent and no API scopes of its own. Leave them out."""
+
+    code, status = "client_serves_personal_agents", HTTPStatus.CONFLICT
+
+
 class AgentRetired(DomainError):
     """The agent is retired, so it cannot have clients."""
 
@@ -79,7 +85,7 @@ class Registered:
 
 
 @transaction.atomic
-def register(
+def register(  # noqa: PLR0913 - what a client is
     client_id: str,
     *,
     agent: Agent | None,
@@ -88,13 +94,19 @@ def register(
     jwks: Mapping[str, Any] | None = None,
     redirect_uris: Sequence[str] = (),
     api_scopes: Sequence[str] = (),
+    serves: str = Client.Serves.OWN_AGENT,
     by: Principal,
 ) -> Registered:
     """Register a client. A client of an agent works at once if `by` is responsible for the agent, else once accepted.
 
-    Raises ClientIdTaken, AgentRetired, credentials.NoAcceptor, unmanaged_agents.ClientBlocked for a name that was seen
-    and blocked, public_keys.BadKey and PrivateKeyGiven for keys that cannot be used; and what the guards raise.
+    One that `serves` personal agents has no agent, and acts through that of each person who connects with it.
+
+    Raises ServesPersonalAgents, ClientIdTaken, AgentRetired, credentials.NoAcceptor, unmanaged_agents.ClientBlocked for
+    a name that was seen and blocked, public_keys.BadKey and PrivateKeyGiven for keys that cannot be used; and what the
+    guards raise.
     """
+    if serves == Client.Serves.PERSONAL_AGENTS and (agent is not None or api_scopes):
+        raise ServesPersonalAgents
     if agent is not None:
         locks.shared([(Lock.AGENT, agent.pk)])  # a retirement waits for us, or we see it
     if jwks or auth == Client.Auth.PRIVATE_KEY_JWT:
@@ -114,7 +126,7 @@ def register(
     )
     _check_new(credential)
     if agent is None:
-        return Registered(_create(credential, by=by), secret)
+        return Registered(_create(credential, serves=serves, by=by), secret)
     return _ask(credential, secret, by=by)
 
 
@@ -209,7 +221,7 @@ def _check_new(wanted: ClientCredential) -> None:
     _pass_guards(wanted.agent if wanted.agent_id else None, wanted.api_scopes)
 
 
-def _create(wanted: ClientCredential, *, by: Principal) -> Client:
+def _create(wanted: ClientCredential, *, serves: str = Client.Serves.OWN_AGENT, by: Principal) -> Client:
     client = Client(
         client_id=wanted.client_id,
         name=wanted.name,
@@ -224,13 +236,20 @@ def _create(wanted: ClientCredential, *, by: Principal) -> Client:
         redirect_uris=wanted.redirect_uris,
         api_scopes=wanted.api_scopes,
         algorithm=Client.NO_ALGORITHM,
+        serves=serves,
     )
     try:
         with transaction.atomic():
             client.save(force_insert=True)
     except IntegrityError as error:
         raise ClientIdTaken(client_id=wanted.client_id) from error
-    detail = {"auth": wanted.auth, "api_scopes": list(wanted.api_scopes), **_proposal(wanted, by)}
+    detail = {
+        "auth": wanted.auth,
+        "name_is_claimed": client.name_is_claimed,
+        "serves": str(serves),
+        "api_scopes": list(wanted.api_scopes),
+        **_proposal(wanted, by),
+    }
     log.record(Action.CLIENT_REGISTERED, about=_about(client), by=by, detail=detail)
     return client
 

@@ -26,6 +26,7 @@ class Client(AbstractApplication):
 
     `idle` says what became of it for lack of use, since `idle_since`; with an empty `idle`, when it was last kept.
     Whatever was issued to the client at or before `tokens_valid_after` is dead, so that enabling it brings none back.
+    `serves` says through which agent it acts for a person: its own, or the person's (`Connection`).
     """
 
     class Auth(models.TextChoices):
@@ -42,6 +43,10 @@ class Client(AbstractApplication):
         CLOSED = "closed", "Unused and closed"
         DELETED = "deleted", "Unused and put away for good"
 
+    class Serves(models.TextChoices):
+        OWN_AGENT = "own_agent", "One agent, shared by all its people"
+        PERSONAL_AGENTS = "personal_agents", "A personal agent of each person"
+
     agent = models.ForeignKey(
         "entitlements.Agent", null=True, blank=True, on_delete=models.PROTECT, related_name="clients"
     )
@@ -53,6 +58,9 @@ class Client(AbstractApplication):
     idle = models.CharField(max_length=16, choices=Idle.choices, blank=True, default="", db_default="")
     idle_since = models.DateTimeField(null=True, blank=True)
     tokens_valid_after = models.DateTimeField(null=True, blank=True)
+    serves = models.CharField(
+        max_length=16, choices=Serves.choices, default=Serves.OWN_AGENT, db_default=Serves.OWN_AGENT
+    )
 
     objects: ClassVar[models.Manager[Client]] = models.Manager()
 
@@ -69,7 +77,16 @@ class Client(AbstractApplication):
                 name="an_unused_client_that_is_closed_is_disabled",
                 condition=Q(idle__in=["", "hidden"]) | Q(idle__in=["closed", "deleted"], status="disabled"),
             ),
+            models.CheckConstraint(
+                name="client_of_personal_agents_has_no_agent_of_its_own",
+                condition=Q(serves="own_agent") | Q(serves="personal_agents", agent=None, api_scopes=[]),
+            ),
         ]
+
+    @property
+    def name_is_claimed(self) -> bool:
+        """Whether the client's name is only its own word: nothing that it sends proves that it is this client."""
+        return self.auth == self.Auth.NONE
 
     @property
     def is_usable_now(self) -> bool:

@@ -63,6 +63,7 @@ async def _refresh_token(attempt: Attempt, caller: Caller, target: Target) -> Ma
         return INACTIVE
     try:
         refresh.check_open(family)
+        caller = await refresh.agent_of(attempt, caller, target, family)
     except Refused:
         return INACTIVE
     if refresh.use_of(family, shown.generation) not in (Use.CURRENT, Use.AGAIN):

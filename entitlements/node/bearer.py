@@ -30,7 +30,11 @@ SELECT kid, public, extract(epoch FROM retires_at)::float8 FROM entitlements_sig
 WHERE issuer = %s AND state IN ('active', 'retired')
 """
 _CLIENT: Final = """
-SELECT c.client_id, a.slug FROM entitlements_system y
+SELECT c.client_id, coalesce(a.slug, (
+    SELECT b.slug FROM entitlements_connection k JOIN entitlements_person p ON p.id = k.person_id
+    JOIN entitlements_agent b ON b.id = k.agent_id
+    WHERE k.client_id = c.id AND p.login = %(person)s AND k.ended_at IS NULL))
+FROM entitlements_system y
 LEFT JOIN entitlements_clientalias l ON l.system_id = y.id AND l.foreign_id = %(client)s
 JOIN entitlements_client c
   ON c.id = coalesce(l.client_id, (SELECT id FROM entitlements_client WHERE client_id = %(client)s))
@@ -165,15 +169,14 @@ class Bearers:
         if "cnf" in claims:  # bound to a key; without the proof it is worth nothing (RFC 9449 section 7.1)
             raise Refused(Code.PROOF_INVALID)
         presented = jws.text(claims, "client_id", longest=300)
-        rows = await self._snapshots.query(_CLIENT, {"client": presented, "system": system})
+        act = claims.get("act")
+        person = None if act is None else jws.text(claims, "sub")
+        rows = await self._snapshots.query(_CLIENT, {"client": presented, "system": system, "person": person})
         if not rows:
             raise Refused(Code.CLIENT_UNKNOWN)
         client, agent = rows[0]
-        act, person = claims.get("act"), None
-        if act is not None:
-            if not isinstance(act, Mapping) or act.get("sub") != agent:
-                raise jws.BadToken
-            person = jws.text(claims, "sub")
+        if act is not None and (not isinstance(act, Mapping) or agent is None or act.get("sub") != agent):
+            raise jws.BadToken
         issued, expires = jws.moment(claims, "iat"), jws.moment(claims, "exp")
         scopes = frozenset(_words(claims.get("scope", "")))
         token = Token(jws.text(claims, "jti"), issued or 0.0, expires or 0.0, scopes)

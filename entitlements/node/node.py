@@ -258,7 +258,10 @@ class Node:
             return
         if change.agent is not None:
             self.snapshots.presented.look_again(change.agent)
-        named = (("agent", change.agent), ("person", change.person), ("group", change.group), ("system", change.system))
+        named = (
+            *(("agent", change.agent), ("person", change.person), ("group", change.group)),
+            *(("client", change.client), ("system", change.system)),
+        )
         self.snapshots.drop([(kind, name) for kind, name in named if name is not None], change.seq)
         if change.kind == "signing_key":
             self.bearers.forget()

@@ -15,10 +15,12 @@ from django.utils.translation import gettext as _
 
 from audit import clock
 from entitlements import addresses
+from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
+from entitlements.connections import acting, connections
 from entitlements.decisions import all_systems, facts, own_connection, policy
 from entitlements.decisions.own_connection import READS
 from entitlements.decisions.snapshot import Call
@@ -39,6 +41,7 @@ class Consent:
     """What the person is asked. Without tools nothing can be agreed to: `refusal` says why, `request` what helps.
 
     `is_open` says that no scope was asked for: then what is granted later is agreed to as well (decision 73).
+    `needs_connection` says that consent first registers an agent of the person's own, through which the client acts.
     """
 
     client: Client
@@ -49,11 +52,12 @@ class Consent:
     is_open: bool = False
     refusal: str = ""
     request: str = ""
+    needs_connection: bool = False
 
     @property
     def is_claimed(self) -> bool:
         """Whether the client's name is only its own word."""
-        return self.client.auth == Client.Auth.NONE
+        return self.client.name_is_claimed
 
     @property
     def is_for_all_systems(self) -> bool:
@@ -81,10 +85,23 @@ def client_at(client_id: str, system: System) -> tuple[Caller | None, Target | N
     return caller, target
 
 
+def agent_for(client: Client, person: Person) -> Agent | None:
+    """Return the agent through which a client acts for a person: its own, or the one of their open connection."""
+    if client.serves != Client.Serves.PERSONAL_AGENTS:
+        return client.agent
+    connection = connections.latest(client, person)
+    return connection.agent if connection is not None and connection.ended_at is None else None
+
+
+def needs_connection(client: Client, person: Person) -> bool:
+    """Whether a person's consent first connects them with a client, through an agent of their own."""
+    return client.serves == Client.Serves.PERSONAL_AGENTS and agent_for(client, person) is None
+
+
 def is_ended(client: Client, person: Person, auth_time: datetime) -> bool:
     """Whether the last session of this sign-in with the client's agent was ended: then a new sign-in is due."""
-    agent = client.agent.slug if client.agent else ""
-    digest = code.sign_in_digest(person.login, auth_time, agent)
+    agent = agent_for(client, person)
+    digest = code.sign_in_digest(person.login, auth_time, agent.slug if agent else "")
     latest = own_connection.run(families.latest_session(READS, client.pk, person.pk, digest))
     if latest is None:
         return False
@@ -94,10 +111,13 @@ def is_ended(client: Client, person: Person, auth_time: datetime) -> bool:
 
 def ask(client: Client, person: Person, system: System, asked: Iterable[str]) -> Consent:
     """Say what a client asks of a person at a system, with the scopes that it asks for; without any, all."""
-    agent = client.agent.name if client.agent else ""
+    acting_as = agent_for(client, person)
+    agent = acting_as.name if acting_as else ""
     caller, target = client_at(client.client_id, system)
+    if caller is not None:
+        caller = own_connection.run(acting.for_person(READS, caller, person.pk))
     if caller is None or target is None or caller.agent is None:
-        return Consent(client, person, system, agent)
+        return Consent(client, person, system, agent, needs_connection=needs_connection(client, person))
     requested = frozenset(asked) or None
     verdict = _verdict(caller, target, person, requested)
     if verdict.issue is None:

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from django import forms
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
 from oauth2_provider.exceptions import OAuthToolkitError
 from oauth2_provider.forms import AllowForm
@@ -16,11 +18,14 @@ from oauthlib.oauth2 import AccessDeniedError, InvalidScopeError, Server, Unauth
 from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error
 from oauthlib.openid.connect.core.exceptions import ConsentRequired
 
+from audit.refusals import refusals
 from entitlements import addresses
+from entitlements.agents import personal_agents
 from entitlements.catalog.models import System
 from entitlements.clients import redirects
 from entitlements.clients.models import Client
 from entitlements.decisions.scopes import PROTOCOL_SCOPES
+from entitlements.errors import DomainError
 from entitlements.people import sign_ins
 
 from . import consent
@@ -43,6 +48,8 @@ class Authorize(AuthorizationPage):
     validator_class = SystemValidator
     form_class = _Form
     system: System
+    refusal: DomainError | None = None
+    """Why the person could not be connected with the client."""
 
     @property
     def issuer(self) -> str:
@@ -79,10 +86,32 @@ class Authorize(AuthorizationPage):
         resource = " ".join(credentials["resource"])
         self.oauth2_data = {**credentials, "scope": scopes, "resource": resource}
         asked = consent.ask(client, cast("Any", request.user), self.system, scopes)
+        if self.refusal is not None:
+            asked = replace(asked, refusal=self.refusal.message, needs_connection=False)
         back = credentials["redirect_uri"]
         shown = {"consent": asked, "redirect_uri": back, "leads_home": redirects.is_loopback(back)}
         shown["form"] = self.get_form()
         return self.render_to_response(self.get_context_data(**shown))
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Take the answer. Where it connects the person with the client, the page then asks what the client may do."""
+        said, person = form.cleaned_data, cast("Any", self.request.user)
+        client = Client.objects.filter(client_id=said["client_id"]).first()
+        if not said["allow"] or client is None or not consent.needs_connection(client, person):
+            return super().form_valid(form)
+        if not client.redirect_uri_allowed(said["redirect_uri"]):
+            return self.form_invalid(form)
+        try:
+            if not self.must_sign_in_again(self.request, said):
+                personal_agents.connect(client, person)
+        except DomainError as refusal:
+            self.refusal = refusal
+            about = [f"client:{client.client_id}", f"person:{person.login}", f"system:{self.system.slug}"]
+            refusals.record(refusal, by=person.principal, about=about)
+            response = self.get(self.request)
+            response.status_code = refusal.status
+            return response
+        return redirect(self.request.get_full_path())
 
     def create_authorization_response(
         self,
@@ -115,7 +144,8 @@ class Authorize(AuthorizationPage):
         """Return the client, which means the same at the system, and acts through an agent."""
         client = Client.objects.select_related("agent").get(client_id=credentials["client_id"])
         caller, _ = consent.client_at(client.client_id, self.system)
-        if caller is None or caller.pk != client.pk or caller.agent is None:
+        acts = client.agent is not None or client.serves == Client.Serves.PERSONAL_AGENTS
+        if caller is None or caller.pk != client.pk or not acts:
             raise self._error(UnauthorizedClientError(description="The client has no agent here."), credentials)
         return client
 

@@ -16,6 +16,7 @@ from uuid import UUID
 from audit import context
 from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
+from entitlements.clients.models import Client
 from entitlements.codes import Code, Next, meaning
 from entitlements.decisions import all_systems, guardrails, narrowed_grants, policy, scopes
 from entitlements.decisions.reads import FeedSubject, Reads
@@ -280,6 +281,7 @@ def detail_of(token_request: TokenRequest, issued: Issue, parent: UUID | None) -
         "left_out": {scope: str(outcome) for scope, outcome in issued.outcomes.items() if scope not in issued.scopes},
         "expires": issued.expires,
         "parent": str(parent) if parent else None,
+        **({"name_is_claimed": True} if token_request.caller.auth == Client.Auth.NONE else {}),
         **_sign_in(token_request.sign_in),
         **token_request.detail,
     }

@@ -147,6 +147,20 @@ def _credential_works(event: Event) -> Iterator[Message]:
     yield Message(Kind.CREDENTIAL, people, f"client:{names['client']}", sentence % names, url)
 
 
+def _connection_begun(event: Event) -> Iterator[Message]:
+    """Tell a person's manager, else the analysts, that the person has a personal agent from now on."""
+    agent = Agent.objects.filter(slug=key(event, "agent")).first()
+    person = Person.objects.select_related("manager").filter(login=key(event, "person")).first()
+    if agent is None or person is None or not event.detail.get("agent_registered"):
+        return
+    manager, values = person.manager, {"name": person.name, "client": key(event, "client")}
+    sentence = (
+        _("%(name)s has a personal agent from now on, by a sign-in at %(client)s. It has no access yet.") % values
+    )
+    people = [manager] if manager is not None and manager.is_active else Person.objects.holding(Role.ANALYST)
+    yield Message(Kind.CREDENTIAL, people, f"agent:{agent.slug}", sentence, f"/agents/{agent.slug}/")
+
+
 def _credential(event: Event) -> ClientCredential | None:
     rows = ClientCredential.objects.select_related("agent__sponsor", "agent__owner", "agent__backup")
     return rows.filter(pk=str(event.detail.get("proposal"))).first()
@@ -171,6 +185,7 @@ NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.CLIENT_CREDENTIAL_LAPSED: _credential_answered,
     Action.CLIENT_REGISTERED: _credential_works,
     Action.CLIENT_SECRET_ROTATED: _credential_works,
+    Action.CONNECTION_BEGUN: _connection_begun,
     Action.AGENT_OWNERSHIP_DECLINED: _office_answered,
     Action.AGENT_SPONSOR_CHANGED: _office_answered,
     Action.AGENT_OWNER_CHANGED: _office_answered,

@@ -12,7 +12,7 @@ from entitlements import addresses
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
-from entitlements.edge import door, issue, refusals
+from entitlements.edge import agents, door, issue, refusals
 from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
@@ -48,14 +48,18 @@ class Assertion:
 
 
 async def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
-    """Answer a token exchange of an authenticated client. Raises Refused and what issuing raises."""
+    """Answer a token exchange of an authenticated client. Raises Refused and what issuing raises.
+
+    The token endpoint lets no public client in for this (EMA-I-5).
+    """
     _check_form(attempt)
-    agent = _agent(caller)
+    agents.check_agent(caller)
     target, name_there = await _target(attempt, caller)
     resource = resource_of(attempt, target)
     requested = scopes.parse(attempt.form.get("scope"))
     assertion = await _identity(attempt, caller)
     attempt.about.append(f"person:{assertion.person.login}")
+    caller = await agents.for_person(attempt, caller, assertion.person.pk, target.slug)
     token_request = TokenRequest(
         Flow.TOKEN_EXCHANGE,
         IssuedToken.Kind.ID_JAG,
@@ -64,7 +68,7 @@ async def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
         assertion.person,
         frozenset(requested) if requested else None,
         tokens.ID_JAG_SECONDS,
-        sign_in=assertion.sign_in(agent),
+        sign_in=assertion.sign_in(caller.agent or ""),
         detail={"resource": resource},
     )
     token, minted = await issue.id_jag(attempt, token_request, name_there, resource, sign_in_claims(assertion.claims))
@@ -90,13 +94,6 @@ def _check_form(attempt: Attempt) -> None:
         raise refusals.invalid_request("Only ID-JAGs are issued here.", "requested_token_type_not_supported")
     if attempt.form["subject_token_type"] != ID_TOKEN:
         raise refusals.invalid_request("Only ID tokens are exchanged here.", "subject_token_type_not_supported")
-
-
-def _agent(caller: Caller) -> str:
-    """Return the client's agent. The token endpoint lets no public client in for this (EMA-I-5)."""
-    if caller.agent is None:
-        raise refusals.Refused("unauthorized_client", "client_without_agent", "The client belongs to no agent.")
-    return caller.agent
 
 
 async def _target(attempt: Attempt, caller: Caller) -> tuple[Target, str]:

@@ -11,8 +11,9 @@ from uuid import UUID, uuid4
 from audit.actions import Action
 from entitlements import addresses
 from entitlements.clients.callers import Caller, Target
+from entitlements.connections import acting
 from entitlements.decisions import scopes
-from entitlements.edge import door, issue, refusals
+from entitlements.edge import agents, door, issue, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import authorization_code, jwt_bearer
 from entitlements.edge.grant_types.authorization_code import PendingCode
@@ -31,7 +32,7 @@ FROM entitlements_authorizationcode c JOIN entitlements_person p ON p.id = c.use
 JOIN entitlements_client a ON a.id = c.application_id
 WHERE c.code = %s AND c.application_id = %s AND c.system_id = %s
 """  # noqa: S608 - the columns are constants
-_BEGUN: Final = "SELECT f.id FROM entitlements_tokenfamily f WHERE f.code_sha256 = %s"
+_BEGUN: Final = "SELECT f.id, f.person_id FROM entitlements_tokenfamily f WHERE f.code_sha256 = %s"
 REPLAYED: Final = "Its authorization code was used a second time."
 
 
@@ -54,13 +55,14 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target) -> Mapping[st
     """Answer a code request of a client at a system. Raises Refused, NotIssued, AlreadyRefused."""
     digest = authorization_code.digest(attempt.need("code"))
     verifier = attempt.need("code_verifier")
-    agent = families.agent_of(caller)
+    agents.check_agent(caller)
     code = await _read(attempt, caller, target, digest)
+    caller = await agents.for_person(attempt, caller, code.subject.pk, target.slug)
     authorization_code.check(code.pending, attempt.form, verifier)
     if attempt.form.get("resource", code.resource) != code.resource:
         raise refusals.invalid_target("The resource is not the one that the code is for.")
     attempt.code = digest
-    token_request = await _token_request(attempt, caller, target, code, agent)
+    token_request = await _token_request(attempt, caller, target, code)
     signed_in = {"auth_time": int(code.auth_time.timestamp())}
     try:
         token, minted = await issue.access_token(attempt, token_request, code.resource, signed_in)
@@ -98,11 +100,9 @@ async def _read(attempt: Attempt, caller: Caller, target: Target, digest: str) -
     return CodeAtSystem(pending, resource, subject, authorization_code.auth_time(pending))
 
 
-async def _token_request(
-    attempt: Attempt, caller: Caller, target: Target, code: CodeAtSystem, agent: str
-) -> TokenRequest:
+async def _token_request(attempt: Attempt, caller: Caller, target: Target, code: CodeAtSystem) -> TokenRequest:
     pending, family, subject = code.pending, uuid4(), code.subject
-    digest = sign_in_digest(subject.login, code.auth_time, agent)
+    digest = sign_in_digest(subject.login, code.auth_time, caller.agent or "")
     session, sign_in = await families.session_of(attempt, caller, subject.pk, digest, code.auth_time)
     expires = rules.ends(pending.created, is_proven=families.is_proven(caller))
     begins = NewFamily(code.resource, pending.scope, digest, code.auth_time, expires)
@@ -126,5 +126,6 @@ async def _token_request(
 async def _end_what_came_of(attempt: Attempt, caller: Caller, digest: str) -> None:
     """End the family that a code began which is used again: the code, or its first use, was stolen (RFC 9700)."""
     rows = await attempt.reads.rows(_BEGUN, [digest])
-    for (family,) in rows:
+    for family, person in rows:
+        caller = await acting.for_person(attempt.reads, caller, person)
         await families.end(attempt, caller, UUID(str(family)), Action.TOKEN_FAMILY_REUSED, REPLAYED)

@@ -30,13 +30,6 @@ ORDER BY n.started_at DESC LIMIT 1
 """
 
 
-def agent_of(caller: Caller) -> str:
-    """Return the agent through which a client acts for people. Raises Refused for a client without one."""
-    if caller.agent is None:
-        raise refusals.Refused("unauthorized_client", "client_without_agent", "The client belongs to no agent.")
-    return caller.agent
-
-
 def is_proven(caller: Caller) -> bool:
     """Whether a client proves who it is when it calls."""
     return caller.auth != Client.Auth.NONE
