@@ -7,6 +7,8 @@ from typing import Final
 
 ALL_SYSTEMS: Final = "all"
 """The name of the built-in system that stands for every system behind the gateway."""
+LONGEST_CLIENT_ID: Final = 1_000
+"""Characters of a client's identifier: it may be the address of its document, or its sealed registration."""
 
 
 class Status(StrEnum):

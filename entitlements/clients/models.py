@@ -17,6 +17,7 @@ from oauth2_provider.models import (
 )
 
 from audit import clock
+from entitlements.words import LONGEST_CLIENT_ID
 
 from . import redirects
 
@@ -47,6 +48,7 @@ class Client(AbstractApplication):
         OWN_AGENT = "own_agent", "One agent, shared by all its people"
         PERSONAL_AGENTS = "personal_agents", "A personal agent of each person"
 
+    client_id = models.CharField(max_length=LONGEST_CLIENT_ID, unique=True, verbose_name="client ID")
     agent = models.ForeignKey(
         "entitlements.Agent", null=True, blank=True, on_delete=models.PROTECT, related_name="clients"
     )
@@ -108,6 +110,7 @@ class ClientCredential(models.Model):
     class Purpose(models.TextChoices):
         CLIENT = "client", "New client"
         SECRET = "secret", "New secret"
+        DOCUMENT = "document", "Changed metadata document"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting for acceptance"
@@ -118,7 +121,7 @@ class ClientCredential(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     agent = models.ForeignKey("entitlements.Agent", on_delete=models.PROTECT, related_name="credentials")
-    client_id = models.CharField(max_length=100)
+    client_id = models.CharField(max_length=LONGEST_CLIENT_ID)
     purpose = models.CharField(max_length=16, choices=Purpose.choices)
     name = models.CharField(max_length=255, blank=True)
     auth = models.CharField(max_length=32, choices=Client.Auth.choices)

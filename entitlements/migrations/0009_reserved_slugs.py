@@ -9,7 +9,7 @@ from django.db.models import Q
 class Migration(migrations.Migration):
     """Add the constraint. It fails where a system has such a name already, which must be registered under another."""
 
-    dependencies: ClassVar = [("entitlements", "0006_token_families")]
+    dependencies: ClassVar = [("entitlements", "0008_client_documents")]
 
     operations: ClassVar = [
         migrations.AddConstraint(
