@@ -29,6 +29,7 @@ from .grants import batches
 from .keys import session_keys, signing
 from .people import roles
 from .revocation import record_keys, revocation
+from .token_families import connections
 from .tokens import assertions
 from .upstream import reach, upstream
 
@@ -145,7 +146,12 @@ def forget_used_assertions() -> None:
 
 @shared_task(ignore_result=True)
 def forget_ended_sessions() -> None:
-    """Delete ended client sessions whose names no node would open any more, and upstream sessions ended a day ago."""
+    """Delete ended client sessions whose names no node would open any more, and upstream sessions ended a day ago.
+
+    Of sign-ins at clients that ended with time, the address that they were last used from is forgotten.
+    """
+    while connections.forget_addresses_of_lapsed():
+        pass
     now = clock.now()
     EndedClientSession.objects.filter(expires_at__lt=now).delete()
     UpstreamSession.objects.filter(ended_at__lt=now - KEPT_FOR).delete()
