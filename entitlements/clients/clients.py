@@ -105,7 +105,7 @@ def register(
         agent=agent,
         client_id=client_id,
         purpose=ClientCredential.Purpose.CLIENT,
-        name=name or client_id,
+        name=name or client_id[:200],
         auth=auth,
         jwks=dict(jwks or {}),
         secret_sha256=secret_digest(secret) if secret else "",
