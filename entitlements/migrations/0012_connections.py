@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Add the address, which the release before leaves empty; widen what a revocation was of."""
 
-    dependencies: ClassVar = [("entitlements", "0006_token_families")]
+    dependencies: ClassVar = [("entitlements", "0008_client_documents")]
 
     operations: ClassVar = [
         migrations.AddField(
