@@ -93,6 +93,7 @@ class ClientCredential(models.Model):
     class Purpose(models.TextChoices):
         CLIENT = "client", "New client"
         SECRET = "secret", "New secret"
+        DOCUMENT = "document", "Changed metadata document"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting for acceptance"
