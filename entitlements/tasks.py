@@ -129,6 +129,8 @@ def rotate_signing_keys() -> None:
     """Take the step that is due in the life of each issuer's keys."""
     signing.rotate_due(addresses.IDP)
     signing.rotate_due(session_keys.ISSUER)
+    if settings.DYNAMIC_REGISTRATION:
+        signing.rotate_due(session_keys.REGISTRATIONS)
     for issuer in SigningKey.objects.filter(issuer__in=record_keys.ISSUERS).values_list("issuer", flat=True).distinct():
         signing.rotate_due(issuer)
     # A local server without an address is known and not governed: nothing is issued for it.
