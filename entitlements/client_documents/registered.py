@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from django.conf import settings
+
 from audit import clock
 from entitlements import addresses
 from entitlements.client_documents.models import ClientDocument
@@ -22,7 +24,12 @@ _FOREVER: Final = timedelta(days=365 * 100)
 
 
 def read(client_id: str, issuer: str) -> ReadDocument:
-    """Return what a client says that registered itself at this issuer in the last hour. Raises RegistrationUnknown."""
+    """Return what a client says that registered itself at this issuer in the last hour. Raises RegistrationUnknown.
+
+    While clients may not register themselves, none is met for the first time.
+    """
+    if not settings.DYNAMIC_REGISTRATION:
+        raise RegistrationUnknown
     registration = own_connection.run(registrations.opened(READS, client_id, _path(issuer), clock.now()))
     document = registrations.document(client_id, registration)
     return ReadDocument(document, rules.read(client_id, document), kept_for=_FOREVER)
