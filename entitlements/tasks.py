@@ -29,6 +29,7 @@ from .grants import batches
 from .keys import session_keys, signing
 from .people import roles
 from .revocation import record_keys, revocation
+from .token_families import connections
 from .tokens import assertions
 from .upstream import reach, upstream
 
@@ -130,6 +131,8 @@ def rotate_signing_keys() -> None:
     systems.ensure_all_systems()
     signing.rotate_due(addresses.IDP)
     signing.rotate_due(session_keys.ISSUER)
+    if settings.DYNAMIC_REGISTRATION:
+        signing.rotate_due(session_keys.REGISTRATIONS)
     for issuer in SigningKey.objects.filter(issuer__in=record_keys.ISSUERS).values_list("issuer", flat=True).distinct():
         signing.rotate_due(issuer)
     # A local server without an address is known and not governed: nothing is issued for it.
@@ -147,7 +150,12 @@ def forget_used_assertions() -> None:
 
 @shared_task(ignore_result=True)
 def forget_ended_sessions() -> None:
-    """Delete ended client sessions whose names no node would open any more, and upstream sessions ended a day ago."""
+    """Delete ended client sessions whose names no node would open any more, and upstream sessions ended a day ago.
+
+    Of sign-ins at clients that ended with time, the address that they were last used from is forgotten.
+    """
+    while connections.forget_addresses_of_lapsed():
+        pass
     now = clock.now()
     EndedClientSession.objects.filter(expires_at__lt=now).delete()
     UpstreamSession.objects.filter(ended_at__lt=now - KEPT_FOR).delete()

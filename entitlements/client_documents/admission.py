@@ -21,7 +21,7 @@ from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
 
-from . import documents, fetch, rules
+from . import documents, fetch, registered, rules
 from .fetch import ReadDocument
 
 MOST_WAITING: Final = 10
@@ -56,15 +56,21 @@ class Admitted:
     admission: Admission
 
 
-def admit(client_id: str, *, by: Person) -> Admitted:
+def admit(client_id: str, *, by: Person, issuer: str = "") -> Admitted:
     """Say whether a signed-in person may go on to a client; fetches its document where that is due.
 
-    A client of a host that is not allowed waits for an analyst, once for all who try. Raises what `fetch.fetch` raises,
-    ratelimits.TooMany, TooManyWaiting.
+    A client of a host that is not allowed waits for an analyst, once for all who try; so does one that registered
+    itself at `issuer`, which has no host. Raises what `fetch.fetch` raises, ratelimits.TooMany, TooManyWaiting,
+    registrations.RegistrationUnknown.
     """
     known = ClientDocument.objects.filter(client_id=client_id).first()
     read: ReadDocument | None = None
-    if known is None or known.is_due(clock.now()):
+    is_registered = registered.is_one(client_id)
+    if known is not None and is_registered:
+        registered.check_issuer(known, issuer)
+    elif is_registered:
+        read = registered.read(client_id, issuer)
+    elif known is None or known.is_due(clock.now()):
         rules.check_address(client_id)
         ratelimits.check(ratelimits.API, str(by.principal))
         read = fetch.fetch(client_id)

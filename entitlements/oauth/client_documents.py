@@ -18,8 +18,9 @@ from audit.refusals import refusals
 from entitlements.client_documents import admission, rules
 from entitlements.client_documents.admission import Admission, Admitted
 from entitlements.client_documents.models import ClientDocument
-from entitlements.clients import redirects
+from entitlements.clients import redirects, registrations
 from entitlements.clients.models import AuthorizationCode
+from entitlements.clients.registrations import RegistrationUnknown
 from entitlements.errors import DomainError
 from entitlements.people.models import Person
 
@@ -42,15 +43,16 @@ def answer(request: HttpRequest, issuer: str, go_on: Callable[[], HttpResponse])
     Nothing is fetched or kept for a stranger, and what a first sign-in shows is undone unless the person agrees.
     """
     client_id = (request.POST if request.method == "POST" else request.GET).get("client_id", "")
-    if not rules.is_address(client_id) or not request.user.is_authenticated:
+    is_described = rules.is_address(client_id) or registrations.is_one(client_id)
+    if not is_described or not request.user.is_authenticated:
         return go_on()
     person = cast("Person", request.user)
     try:
-        admitted = admission.admit(client_id, by=person)
+        admitted = admission.admit(client_id, by=person, issuer=issuer)
         if admitted.admission is Admission.NEW:
             return _first(admitted.document, person, go_on)
     except DomainError as refusal:
-        about = [f"client:{client_id}"] if not isinstance(refusal, rules.BadAddress) else []
+        about = [] if isinstance(refusal, rules.BadAddress | RegistrationUnknown) else [f"client:{client_id}"]
         refusals.record(refusal, by=person.principal, about=about)
         page = DocumentPage(client_id, client_id, refusal.message, str(refusal.code))
         return render(request, "oauth/client_document.html", {"page": page}, status=HTTPStatus.BAD_REQUEST)

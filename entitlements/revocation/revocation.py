@@ -39,13 +39,16 @@ from entitlements.people.models import Person
 from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
-from entitlements.token_families import families
+from entitlements.token_families import connections, families
+from entitlements.token_families.connections import Whose
 from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 
 from . import record_keys
 
 RECEIPT_TYP: Final = "mandate-receipt+jwt"
+CONNECTIONS: Final = "connections"
+"""The kind of target that is all which is connected as one person, or what of it is at one client."""
 
 
 class UnknownTarget(DomainError):
@@ -62,9 +65,10 @@ class EverythingNotNamed(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to stop: `type` is one of TYPES; `id` is a slug, login, client identifier, uuid, or `system/tool`.
+    """What to stop: `type` is one of VERBS; `id` is a slug, login, client identifier, uuid, or `system/tool`.
 
-    The id of everything is that word. Raises EverythingNotNamed.
+    The id of everything is that word; that of connections is whose they are: `login`, or `login/client identifier`.
+    Raises EverythingNotNamed.
     """
 
     type: str
@@ -179,6 +183,10 @@ def _token_family(key: str, by: Principal, reason: str) -> None:
     families.revoke(_uuid(key), by=by, reason=reason)
 
 
+def _connections(key: str, by: Principal, reason: str) -> None:
+    connections.end(Whose.named(key), by=by, reason=reason)
+
+
 def _agent(key: str, by: Principal, reason: str) -> None:
     agents.suspend(_get(Agent, slug=key), by=by, reason=reason)
 
@@ -209,6 +217,7 @@ VERBS: Final[dict[str, Callable[[str, Principal, str], None]]] = {
     "session": _session,
     "token": _token,
     "token_family": _token_family,
+    CONNECTIONS: _connections,
     "tool": _tool,
     "system": _system,
     "client": _client,
@@ -233,6 +242,9 @@ def _uuid(text: str) -> UUID:
 
 
 def _links(target: Target) -> list[str]:
+    if target.type == CONNECTIONS:
+        whose = Whose.named(target.id)
+        return [f"person:{whose.login}", *([f"client:{whose.client_id}"] if whose.client_id else [])]
     return [] if target.type == "everything" else [str(target)]
 
 
@@ -242,7 +254,10 @@ def _covered(target: Target, began: datetime) -> dict[str, int]:
     rows = tokens_then.filter(_touched(target)).values_list("kind").annotate(Count("pk", distinct=True))
     counts = dict(rows.order_by("kind"))
     whose = {"session": "pk", "client": "client__client_id", "person": "person__login"}.get(target.type)
-    ended = Session.objects.filter(ended_at__gte=began, **{whose: target.id}) if whose else Session.objects.none()
+    of_target = Q(**{whose: target.id}) if whose else Q(pk=None)
+    if target.type == CONNECTIONS:
+        of_target = Whose.named(target.id).condition
+    ended = Session.objects.filter(of_target, ended_at__gte=began)
     return {
         "access_tokens": counts.get(IssuedToken.Kind.ACCESS_TOKEN, 0),
         "id_jags": counts.get(IssuedToken.Kind.ID_JAG, 0),
@@ -284,5 +299,6 @@ def _touched(target: Target) -> Q:
         "person": Q(person__login=target.id) | Q(agent__sponsor__login=target.id),
         "tool": Q(system__slug=system, draws_on__grant__lines__tool__name=tool),
         "everything": Q(),
+        CONNECTIONS: Whose.named(target.id).condition,
     }
     return by_name[target.type]

@@ -15,6 +15,7 @@ class TokenFamily(models.Model):
 
     `generation` is the one that is in use. `retired` says when those before it were replaced, the latest first. `scope`
     is what was asked for and agreed to, the ceiling of each token; empty, whatever the agent holds at that moment.
+    `last_used_from` is the address from which its client last came for a token, kept while the family is open.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -32,6 +33,7 @@ class TokenFamily(models.Model):
     retired = ArrayField(models.DateTimeField(), default=list, blank=True)
     started_at = models.DateTimeField()
     last_used_at = models.DateTimeField()
+    last_used_from = models.CharField(max_length=64, blank=True, default="", db_default="")
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=500, blank=True)

@@ -16,6 +16,7 @@ from governance.catalog.pages import entitlements as entitlements_pages
 from governance.catalog.pages import registration as registration_pages_pages
 from governance.clients.pages import clients, connect, credentials
 from governance.clients.pages import documents as client_documents
+from governance.connections import pages as connections_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
 from governance.grants import pages as grant_pages
@@ -156,6 +157,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("client-credentials/<uuid:pk>/", credentials.detail, name="credential-page"),
     path("agents/<slug:slug>/restore/", agents.restore, name="agent-start"),
     path("my-agents/", agents.mine, name="my-agents"),
+    path("connections/", connections_pages.mine, name="connections"),
+    path("people/<slug:login>/connections/", connections_pages.of_person, name="person-connections"),
     path("sessions/<uuid:session>/end/", agents.end_session, name="end-session"),
     path("grants/", grant_pages.listing, name="grant-list"),
     path("grants/<uuid:pk>/", grant_pages.detail, name="grant-page"),

@@ -162,7 +162,7 @@ def _refresh_token_reused(event: Event) -> Iterator[Message]:
     yield Message(Kind.CREDENTIAL, people, about, sentence, f"/agents/{agent.slug}/", urgent=True)
     signed_in = Person.objects.filter(login=key(event, "person"))
     sentence = _("Your sign-in at %(client)s was used twice and has ended: it may have been stolen.") % values
-    yield Message(Kind.CREDENTIAL, signed_in, about, sentence, "/", urgent=True)
+    yield Message(Kind.CREDENTIAL, signed_in, about, sentence, "/connections/", urgent=True)
 
 
 def _client_unused(event: Event) -> Iterator[Message]:

@@ -70,6 +70,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "connect-light": [],  # a part of a page
     "group-page": ["/groups/research/"],
     "person-page": ["/people/sofia/"],
+    "person-connections": ["/people/alice/connections/"],
     "person-edit": ["/people/sofia/edit/"],
     "openid_connect_login": [],  # leads to the company
     "openid_connect_callback": ["/login/company/callback/"],

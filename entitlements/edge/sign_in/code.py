@@ -118,7 +118,7 @@ async def _token_request(attempt: Attempt, caller: Caller, target: Target, code:
         session=session,
         sign_in=sign_in,
         redeemed=RedeemedToken(name, pending.created.timestamp(), pending.expires.timestamp(), code.requested),
-        family=FamilyStep(family, begins=begins),
+        family=FamilyStep(family, begins=begins, source=attempt.source),
         detail={"resource": code.resource},
     )
 

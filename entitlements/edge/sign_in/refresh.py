@@ -87,7 +87,7 @@ async def refresh(attempt: Attempt, caller: Caller, target: Target) -> Mapping[s
             raise refusals.invalid_target("The resource is not the one that the person signed in to.")
         token_request = await token_request_of(attempt, caller, target, family, requested)
         rotates = use is Use.CURRENT and not families.is_proven(caller)
-        token_request.family = FamilyStep(family.pk, family.generation, rotates)
+        token_request.family = FamilyStep(family.pk, family.generation, rotates, source=attempt.source)
         token_request.detail["use"] = str(use)
         try:
             token, minted = await issue.access_token(

@@ -37,7 +37,7 @@ RELATED: Final = {
     "sam": "spot-check review-question grant-page emergency-page request-page system-page tool-page system-edit"
     " entitlement-add entitlement-edit",
     "alice": "grant-page emergency-page request-page",
-    "bob": "person-page group-page",
+    "bob": "person-page person-connections group-page",
     "mallory": "",
 }
 """Which pages about the one agent, system, request of this world are there for whom, by what they are to it."""

@@ -1,0 +1,116 @@
+"""What is connected as a person ends as a whole, at one client or one by one, and its address is forgotten with it."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+
+from audit import clock
+from audit.context import SYSTEM
+from audit.models import Event
+from audit.retention import erasure
+from entitlements.clients.models import Client
+from entitlements.errors import NotFound
+from entitlements.feed.models import Change
+from entitlements.people.models import Person
+from entitlements.sessions import sessions
+from entitlements.sessions.models import Session
+from entitlements.tasks import forget_ended_sessions
+from entitlements.token_families import connections, families
+from entitlements.token_families.connections import Whose
+from entitlements.token_families.models import TokenFamily
+from tests import make
+
+pytestmark = pytest.mark.django_db
+HERE = "192.0.2.7"
+
+
+def session(client: Client, person: Person) -> Session:
+    with transaction.atomic():
+        begun, _ = sessions.begin(client, person, uuid.uuid4().hex * 2, auth_time=None, now=clock.now())
+    return begun
+
+
+def family(client: Client, person: Person) -> TokenFamily:
+    made = make.token_family(session(client, person), make.system())
+    TokenFamily.objects.filter(pk=made.pk).update(last_used_from=HERE)
+    return made
+
+
+def addresses() -> dict[uuid.UUID, str]:
+    return dict(TokenFamily.objects.values_list("pk", "last_used_from"))
+
+
+@pytest.mark.parametrize("at_one_client", [True, False])
+def test_all_of_a_person_ends_or_what_of_it_is_at_one_client_and_nothing_of_another_person(at_one_client: bool) -> None:  # noqa: FBT001
+    alice, bob = make.person("alice"), make.person("bob")
+    first, second = (make.client(make.agent())[0] for _ in range(2))
+    hers, elsewhere, his = family(first, alice), family(second, alice), family(first, bob)
+    alone = session(first, alice)
+    whose = Whose("alice", first.client_id if at_one_client else "")
+
+    ended = connections.end(whose, by=SYSTEM, reason="lost")
+
+    assert ended == (3 if at_one_client else 5)  # each family's session ends with it
+    assert TokenFamily.objects.get(pk=hers.pk).end_reason == "lost"
+    assert Session.objects.get(pk=alone.pk).end_reason == "lost"
+    assert (TokenFamily.objects.get(pk=elsewhere.pk).ended_at is None) is at_one_client
+    left = TokenFamily.objects.get(pk=his.pk)
+    assert (left.ended_at, left.session.ended_at) == (None, None)
+    recorded = Event.objects.filter(action__in=["token_family.revoked", "session.ended"])
+    assert recorded.count() == ended
+    assert not [event for event in recorded if "person:alice" not in event.links]
+    noted = Change.objects.filter(token_family_id=hers.pk)
+    assert [(change.agent_id, change.concerns_all) for change in noted] == [(first.agent_id, False)]
+    with pytest.raises(connections.NothingConnected):
+        connections.end(whose, by=SYSTEM, reason="again")
+
+
+def test_what_has_lapsed_is_neither_connected_nor_ended_again() -> None:
+    client, _ = make.client(make.agent())
+    lapsed = family(client, make.person("alice"))
+    rows, now = TokenFamily.objects.all(), clock.now()
+    Session.objects.update(expires_at=now)
+    for column, value in (("expires_at", now), ("last_used_at", now - timedelta(days=14))):
+        rows.update(expires_at=lapsed.expires_at, last_used_at=lapsed.last_used_at)
+        assert connections.open_families(rows, now).exists()
+        rows.update(**{column: value, "started_at": now - timedelta(days=15)})
+        assert not connections.open_families(rows, now).exists()
+        with pytest.raises(connections.NothingConnected):
+            connections.end(Whose("alice"), by=SYSTEM, reason="x")
+
+
+def test_a_session_of_a_sign_in_at_a_client_is_no_connection_of_its_own() -> None:
+    client, _ = make.client(make.agent())
+    alice = make.person("alice")
+    signed_in, alone = family(client, alice), session(client, alice)
+    successor = session(client, alice)
+    TokenFamily.objects.filter(pk=signed_in.pk).update(session=successor)
+    shown = connections.open_sessions(Session.objects.all(), clock.now())
+    assert [row.pk for row in shown] == [alone.pk]
+    Session.objects.filter(pk=alone.pk).update(last_used_at=clock.now() - timedelta(hours=2))
+    assert not connections.open_sessions(Session.objects.all(), clock.now()).exists()
+
+
+def test_nothing_of_an_unknown_person_ends() -> None:
+    with pytest.raises(NotFound):
+        connections.end(Whose("nobody-here"), by=SYSTEM, reason="x")
+
+
+def test_the_address_goes_with_the_end_of_a_sign_in_with_time_and_with_the_persons_data() -> None:
+    client, _ = make.client(make.agent())
+    alice, bob = make.person("alice"), make.person("bob")
+    ended, lapsed, erased, left = family(client, bob), family(client, bob), family(client, alice), family(client, bob)
+    assert set(addresses().values()) == {HERE}
+
+    families.revoke(ended.pk, by=SYSTEM, reason="x")
+    TokenFamily.objects.filter(pk=lapsed.pk).update(last_used_at=clock.now() - timedelta(days=14))
+    forget_ended_sessions()
+    assert addresses() == {ended.pk: "", lapsed.pk: "", erased.pk: HERE, left.pk: HERE}
+
+    assert erasure.erase("person:alice", by=SYSTEM, reason="asked to")
+    assert not erasure.erase("agent:alice", by=SYSTEM, reason="asked to")
+    assert addresses() == {ended.pk: "", lapsed.pk: "", erased.pk: "", left.pk: HERE}
