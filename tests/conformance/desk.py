@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from django.conf import settings
+from django.db import connections
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from audit.context import SYSTEM
 from scripts.devservers import free_port
 from tests.conformance import servers
 
@@ -47,9 +49,7 @@ def node(live_server: LiveServer, settings: Settings) -> Iterator[Gateway]:
 
 @pytest.fixture
 def here(node: Gateway, tmp_path: Path) -> Iterator[World]:
-    """Grant alice's agent one tool of a real server, and register its public client."""
-    from entitlements.clients.models import Client  # noqa: PLC0415
-    from entitlements.keys import signing  # noqa: PLC0415
+    """Grant alice's agent a tool of a real server, and register its public client."""
     from entitlements.upstream import upstream  # noqa: PLC0415
     from tests import make  # noqa: PLC0415
     from tests.entitlements.gateway import world  # noqa: PLC0415
@@ -63,11 +63,40 @@ def here(node: Gateway, tmp_path: Path) -> Iterator[World]:
         tool = make.tool(made.system, TOOL, definition=raw[0])
         made.entitlement = make.entitlement(made.system, tool, scope=f"{made.system.slug}:time")
         make.grant(made.agent, made.entitlement, people=[made.person])
-        client, _ = make.client(made.agent, CLIENT, auth=Client.Auth.NONE)
-        make.rewrite(client, redirect_uris=REDIRECT)
-        signing.ensure(f"as/{made.system.slug}")
+        _register(made)
         assert node.base
         yield made
+
+
+@pytest.fixture
+def uncalled(node: Gateway) -> World:
+    """The same for sign-ins that call nothing: no server stands behind the node."""
+    from tests.entitlements.gateway import world  # noqa: PLC0415
+
+    made = world.build("http://localhost:1/mcp", tool=TOOL)
+    _register(made)
+    assert node.base
+    return made
+
+
+def _register(made: World) -> None:
+    from entitlements.clients.models import Client  # noqa: PLC0415
+    from entitlements.keys import signing  # noqa: PLC0415
+    from tests import make  # noqa: PLC0415
+
+    client, _ = make.client(made.agent, CLIENT, auth=Client.Auth.NONE)
+    make.rewrite(client, redirect_uris=REDIRECT)
+    for issuer in ("idp", f"as/{made.system.slug}"):
+        signing.ensure(issuer)
+
+
+def end_sign_in() -> None:
+    """End the one sign-in that still lives."""
+    from entitlements.token_families import families  # noqa: PLC0415
+    from entitlements.token_families.models import TokenFamily  # noqa: PLC0415
+
+    families.revoke(TokenFamily.objects.get(ended_at=None).pk, by=SYSTEM, reason="lost")
+    connections.close_all()
 
 
 @dataclass

@@ -7,17 +7,25 @@ import functools
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from threading import Timer
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from tests.architecture import tree
 
+if TYPE_CHECKING:
+    from tests.conformance.desk import Browser
+
 SOURCE: Final = Path(__file__).with_name("node")
 INSTALL_SECONDS: Final = 300
+RUN_SECONDS: Final = 60
 RETRIES: Final = ("--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000")
 UNREACHABLE: Final = (
     "ENOTFOUND",
@@ -30,6 +38,7 @@ UNREACHABLE: Final = (
     "E403",
 )
 """What npm says where there is no registry, or one without these packages. A wrong digest is a failure."""
+_SIGN_IN: Final = re.compile(r"https?://\S+/authorize\?\S+")
 
 
 @functools.cache
@@ -76,18 +85,56 @@ def _install(node: Path, folder: Path) -> str:
     return ""
 
 
-def start(folder: Path, script: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start a script of ours, or of a package (`package/path`), in a folder of the test's own, which is its home."""
+@dataclass(frozen=True)
+class Ended:
+    """A program that has ended: its code, and what it wrote to both of its outputs."""
+
+    code: int
+    output: str
+
+
+def run(
+    folder: Path,
+    script: str,
+    *arguments: str,
+    browser: Browser | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Ended:
+    """Run a script of ours, or of a package (`package/path`), in a folder of the test's own, which is its home.
+
+    Where it writes the address of a sign-in, `browser` opens it and brings the answer back. Its input is a terminal,
+    since some programs open no sign-in without one; nothing is typed there.
+    """
+    folder.mkdir(exist_ok=True)
     link = folder / "node_modules"
     if not link.exists():
         link.symlink_to(modules())
     path = Path(shutil.copy(SOURCE / script, folder)) if script.endswith(".mjs") else link / script
-    environment = {"PATH": f"{program().parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(folder), "NO_COLOR": "1"}
-    return subprocess.Popen(
+    path_first = f"{program().parent}{os.pathsep}{os.environ['PATH']}"
+    output, (keyboard, terminal) = "", os.openpty()
+    with subprocess.Popen(
         [program(), path, *arguments],
         cwd=folder,
-        env=environment,
+        env={"PATH": path_first, "HOME": str(folder), "NO_COLOR": "1", **(environment or {})},
+        stdin=terminal,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as client:
+        assert client.stdout is not None
+        timer = Timer(RUN_SECONDS, client.kill)
+        timer.start()
+        try:
+            for line in client.stdout:
+                output += line
+                if asked := _SIGN_IN.search(line):
+                    assert browser is not None, output
+                    browser.bring(asked[0])
+        except BaseException:
+            client.kill()
+            raise
+        finally:
+            timer.cancel()
+            os.close(keyboard)
+            os.close(terminal)
+    return Ended(client.returncode, output)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,37 +13,20 @@ from django.db import connections
 from joserfc.jwk import ECKey
 
 from audit import clock
-from audit.context import SYSTEM
 from tests.conformance import desk, nodejs
 
 if TYPE_CHECKING:
     from tests.entitlements.gateway.world import Gateway, World
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
-node, here = desk.node, desk.here
+node, here, uncalled = desk.node, desk.here, desk.uncalled
 
 
 def run(folder: Path, script: str, *arguments: str, browser: desk.Browser | None = None) -> dict[str, Any]:
-    """Run a client, open what it asks to open, and return what it prints at the end."""
-    with nodejs.start(folder, script, *arguments) as client:
-        assert client.stderr is not None
-        errors = ""
-        for line in client.stderr:
-            errors += line
-            if asked := re.match(r"Open (\S+)", line):
-                assert browser is not None, line
-                browser.bring(asked[1])
-        output, _ = client.communicate(timeout=30)
-    assert client.returncode == 0, errors
-    return dict(json.loads(output))
-
-
-def end_sign_in() -> None:
-    from entitlements.token_families import families  # noqa: PLC0415 - the settings are known only now
-    from entitlements.token_families.models import TokenFamily  # noqa: PLC0415
-
-    families.revoke(TokenFamily.objects.get().pk, by=SYSTEM, reason="lost")
-    connections.close_all()
+    """Run a client to its end, and return what it prints last."""
+    ended = nodejs.run(folder, script, *arguments, browser=browser)
+    assert ended.code == 0, ended.output
+    return dict(json.loads(ended.output.splitlines()[-1]))
 
 
 def let_a_minute_pass() -> None:
@@ -75,24 +57,24 @@ def test_the_typescript_client_signs_in_refreshes_and_signs_in_again(
     assert not run(tmp_path, "sign_in.mjs", *arguments)["result"].get("isError")
     assert json.loads(stored.read_text())["refresh_token"] not in {None, first["refresh_token"]}
 
-    end_sign_in()
+    desk.end_sign_in()
     assert desk.TOOL in run(tmp_path, "sign_in.mjs", *arguments, browser=browser)["tools"]
     assert len(browser.visits) == 2
 
 
 def test_openid_client_signs_in_refreshes_and_is_refused_a_replaced_token(
-    node: Gateway, here: World, tmp_path: Path
+    node: Gateway, uncalled: World, tmp_path: Path
 ) -> None:
     from entitlements import addresses  # noqa: PLC0415 - the settings are known only now
 
-    browser, issuer = desk.Browser(here.person), addresses.issuer(f"as/{here.system.slug}")
+    browser, issuer = desk.Browser(uncalled.person), addresses.issuer(f"as/{uncalled.system.slug}")
     client = (issuer, desk.CLIENT, "-")
-    first = run(tmp_path, "openid_client.mjs", "code", *client, here.entitlement.scope, browser=browser)
-    assert first["scope"] == here.entitlement.scope
+    first = run(tmp_path, "openid_client.mjs", "code", *client, uncalled.entitlement.scope, browser=browser)
+    assert first["scope"] == uncalled.entitlement.scope
     second = run(tmp_path, "openid_client.mjs", "refresh", *client, first["refresh_token"])
     assert second["refresh_token"] != first["refresh_token"]
     assert run(tmp_path, "openid_client.mjs", "refresh", *client, first["refresh_token"])["access_token"]
-    assert node.modern(here.system.slug, "tools/list", second["access_token"]).status_code == 200
+    assert node.modern(uncalled.system.slug, "tools/list", second["access_token"]).status_code == 200
 
     let_a_minute_pass()
     refused = {"error": "invalid_grant", "status": 400}
@@ -100,29 +82,27 @@ def test_openid_client_signs_in_refreshes_and_is_refused_a_replaced_token(
     assert reused == {**refused, "code": "refresh_token_reused"}
     ended = run(tmp_path, "openid_client.mjs", "refresh", *client, second["refresh_token"])
     assert ended == {**refused, "code": "token_family_ended"}
-    assert node.modern(here.system.slug, "tools/list", second["access_token"]).status_code == 401
+    assert node.modern(uncalled.system.slug, "tools/list", second["access_token"]).status_code == 401
 
 
 def test_openid_client_signs_in_with_a_key_at_a_system_and_at_the_identity_side(
-    node: Gateway, here: World, tmp_path: Path
+    node: Gateway, uncalled: World, tmp_path: Path
 ) -> None:
     from entitlements import addresses  # noqa: PLC0415 - the settings are known only now
-    from entitlements.keys import signing  # noqa: PLC0415
     from tests import make  # noqa: PLC0415
 
     key = ECKey.generate_key("P-256", {"kid": "desk", "use": "sig", "alg": "ES256"})
     private = tmp_path / "key.json"
     private.write_text(json.dumps(key.as_dict(private=True)))
-    client, _ = make.client(here.agent, "key-client", jwks={"keys": [key.as_dict(private=False)]})
+    client, _ = make.client(uncalled.agent, "key-client", jwks={"keys": [key.as_dict(private=False)]})
     make.rewrite(client, redirect_uris=desk.REDIRECT)
-    browser, system = desk.Browser(here.person), addresses.issuer(f"as/{here.system.slug}")
+    browser, system = desk.Browser(uncalled.person), addresses.issuer(f"as/{uncalled.system.slug}")
 
     first = run(tmp_path, "openid_client.mjs", "code", system, "key-client", str(private), "", browser=browser)
     again = run(tmp_path, "openid_client.mjs", "refresh", system, "key-client", str(private), first["refresh_token"])
     assert again["refresh_token"] == first["refresh_token"]
-    assert node.modern(here.system.slug, "tools/list", again["access_token"]).status_code == 200
+    assert node.modern(uncalled.system.slug, "tools/list", again["access_token"]).status_code == 200
 
-    signing.ensure("idp")
     idp = addresses.issuer("idp")
     known = run(tmp_path, "openid_client.mjs", "code", idp, "key-client", str(private), "openid", browser=browser)
-    assert (known["claims"]["iss"], known["claims"]["sub"]) == (idp, here.person.login)
+    assert (known["claims"]["iss"], known["claims"]["sub"]) == (idp, uncalled.person.login)
