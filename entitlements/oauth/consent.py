@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from audit import clock
 from entitlements import addresses
 from entitlements.catalog.models import Entitlement, System, Tool
+from entitlements.client_documents import rules as document_rules
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
@@ -53,6 +54,12 @@ class Consent:
     def is_claimed(self) -> bool:
         """Whether the client's name is only its own word."""
         return self.client.auth == Client.Auth.NONE
+
+    @property
+    def client_host(self) -> str:
+        """The host at which the client describes itself; empty for one that was registered."""
+        client_id = str(self.client.client_id)
+        return document_rules.host(client_id) if document_rules.is_address(client_id) else ""
 
     @property
     def lasts(self) -> str:

@@ -27,6 +27,7 @@ from entitlements.access import reauthentication
 from entitlements.clients.models import Client
 from entitlements.people import sign_ins
 
+from . import client_documents
 from .toolkit import IdentityServer, Validator
 
 _REFUSED: Final = frozenset({"request", "request_uri", "registration"})
@@ -52,8 +53,10 @@ class AuthorizationPage(AuthorizationView):
         query = request.GET if request.method != "POST" else request.POST
         if any(len(values) > 1 for _, values in query.lists()) or _REFUSED & set(query):
             return render(request, "oauth/refused.html", {"error": "invalid_request"}, status=HTTPStatus.BAD_REQUEST)
-        response: HttpResponse = super().dispatch(request, *args, **kwargs)
-        return response
+        go_on = super().dispatch
+        return client_documents.answer(
+            request, self.issuer, lambda: cast("HttpResponse", go_on(request, *args, **kwargs))
+        )
 
     def get(self, request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
         """Ask the person whether the client may know who they are, after a new sign-in where one is due."""

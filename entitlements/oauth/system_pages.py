@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib.auth.decorators import login_not_required
@@ -81,6 +82,7 @@ class Authorize(AuthorizationPage):
         asked = consent.ask(client, cast("Any", request.user), self.system, scopes)
         back = credentials["redirect_uri"]
         shown = {"consent": asked, "redirect_uri": back, "leads_home": redirects.is_loopback(back)}
+        shown["redirect_host"] = urlsplit(back).netloc
         shown["form"] = self.get_form()
         return self.render_to_response(self.get_context_data(**shown))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -143,7 +144,7 @@ def _credential_works(event: Event) -> Iterator[Message]:
     if event.action == Action.CLIENT_SECRET_ROTATED:
         sentence = _("%(client)s of %(agent)s has a new secret. The secret before it no longer works.")
     people = [agent.sponsor, agent.owner, agent.backup, _person(str(event.detail.get("asked_by", "")))]
-    url = f"/agents/{agent.slug}/clients/{names['client']}/"
+    url = reverse("client-page", args=[agent.slug, names["client"]])
     yield Message(Kind.CREDENTIAL, people, f"client:{names['client']}", sentence % names, url)
 
 
