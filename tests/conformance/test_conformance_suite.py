@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scripts.devservers import free_port
-from tests.conformance import desk, nodejs
+from tests.conformance import client_site, desk, nodejs
 
 if TYPE_CHECKING:
     from tests.entitlements.gateway.world import World
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
-node, uncalled = desk.node, desk.uncalled
+node, uncalled, described = desk.node, desk.uncalled, client_site.described
 PROGRAM = "@modelcontextprotocol/conformance/dist/index.js"
 METADATA, DOCUMENTS = "authorization-server-metadata", "authorization-server-metadata-cimd"
 CODE = "authorization-code-grant"
-PASSED = {METADATA: "SUCCESS", DOCUMENTS: "WARNING", CODE: "SUCCESS"}
-"""That a client's metadata document is not supported is a warning, and no failure."""
+PASSED = dict.fromkeys((METADATA, DOCUMENTS, CODE), "SUCCESS")
 
 
 @pytest.fixture
@@ -50,6 +49,14 @@ def statuses(found: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 def test_it_passes_with_a_public_client(uncalled: World, issuers: list[str], tmp_path: Path) -> None:
     for issuer in issuers:
         found = checks(tmp_path, issuer, desk.CLIENT, uncalled)
+        assert statuses(found) == PASSED, found
+
+
+def test_it_passes_with_a_client_that_describes_itself(
+    uncalled: World, issuers: list[str], described: str, tmp_path: Path
+) -> None:
+    for issuer in issuers:
+        found = checks(tmp_path, issuer, described, uncalled)
         assert statuses(found) == PASSED, found
 
 

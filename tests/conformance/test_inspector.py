@@ -6,17 +6,18 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
 from scripts.devservers import free_port
-from tests.conformance import desk, nodejs
+from tests.conformance import client_site, desk, nodejs
 
 if TYPE_CHECKING:
     from tests.entitlements.gateway.world import Gateway, World
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
-node, here, uncalled = desk.node, desk.here, desk.uncalled
+node, here, uncalled, described = desk.node, desk.here, desk.uncalled, client_site.described
 PROGRAM = "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
 LIST = ("--method", "tools/list")
 CALL = ("--method", "tools/call", "--tool-name", desk.TOOL, "--tool-arg", "timezone=UTC")
@@ -89,3 +90,12 @@ def test_it_signs_in_at_the_company_and_gets_an_assertion_for_the_system(
     assert "scope=openid+offline_access" in visit
     kinds = IssuedToken.objects.filter(client=client).values_list("kind", flat=True)
     assert set(kinds) == {"id_jag", "access_token"}
+
+
+def test_it_signs_in_as_a_client_that_describes_itself(
+    node: Gateway, uncalled: World, described: str, tmp_path: Path
+) -> None:
+    browser, server = desk.Browser(uncalled.person), f"{node.base}/gw/{uncalled.system.slug}/mcp"
+    inspector = Inspector(tmp_path, browser, ("--server-url", server, "--client-metadata-url", described))
+    assert desk.TOOL in [tool["name"] for tool in inspector.run(*LIST)["tools"]]
+    assert f"client_id={quote(described, safe='')}&" in browser.visits[0]
