@@ -66,17 +66,27 @@ def _installed() -> tuple[Path, str]:
     folder = cache / f"node-{hashlib.sha256(lock).hexdigest()[:16]}"
     with (cache / "node.lock").open("w") as one_at_a_time:
         fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
-        return folder, "" if folder.exists() else _install(node, folder)
+        return folder, "" if folder.exists() else install(node, SOURCE, folder)
 
 
-def _install(node: Path, folder: Path) -> str:
+def install(node: Path, source: Path, folder: Path) -> str:
+    """Install the packages of a lock; return why that cannot be done where there is no registry, else nothing."""
     made = folder.with_suffix(".made")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
     for name in ("package.json", "package-lock.json"):
-        shutil.copy(SOURCE / name, made)
+        shutil.copy(source / name, made)
     npm = node.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
-    command = [node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *RETRIES]
+    command: list[str | Path] = [
+        node,
+        npm,
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+        *RETRIES,
+    ]
     done = subprocess.run(command, cwd=made, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
     if done.returncode and any(code in done.stderr for code in UNREACHABLE):
         return f"the npm registry cannot be reached: {done.stderr.strip().splitlines()[0]}"

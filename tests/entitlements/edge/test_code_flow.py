@@ -218,11 +218,10 @@ def test_what_we_do_not_offer_is_refused_at_the_clients_address(
 
 @pytest.mark.parametrize("scope", [None, ""])
 def test_a_client_that_names_no_scope_asks_who_signs_in(world: World, public: Client, scope: str | None) -> None:
-    asked = {"scope": scope, "nonce": "n-0S6_WzA2Mj"}
-    answer = redeem(world, agree(world, **asked)["code"])
+    answer = redeem(world, agree(world, scope=scope, nonce="n-0S6_WzA2Mj")["code"])
     assert (answer.status, answer.body["scope"]) == (200, "openid")
     claims = signing.verify(answer.body["id_token"], "idp", "jwt")
-    assert (claims["sub"], claims["nonce"], claims["aud"]) == ("alice", asked["nonce"], public.client_id)
+    assert (claims["sub"], claims["nonce"], claims["aud"]) == ("alice", "n-0S6_WzA2Mj", public.client_id)
     refused = world.http.get("/idp/authorize", question(scope=scope, prompt="none"))
     assert "error=consent_required" in refused["Location"]
 
