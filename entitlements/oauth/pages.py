@@ -19,7 +19,6 @@ from oauth2_provider.exceptions import OAuthToolkitError
 from oauth2_provider.oauth2_backends import _add_iss_to_redirect
 from oauth2_provider.views.base import AuthorizationView
 from oauthlib.oauth2 import InvalidRequestError
-from oauthlib.openid import Server
 from oauthlib.openid.connect.core.exceptions import LoginRequired
 
 from audit import clock
@@ -29,7 +28,7 @@ from entitlements.clients.models import Client
 from entitlements.people import sign_ins
 
 from . import client_documents
-from .toolkit import Validator
+from .toolkit import IdentityServer, Validator
 
 _REFUSED: Final = frozenset({"request", "request_uri", "registration"})
 
@@ -147,7 +146,7 @@ class Authorize(AuthorizationPage):
     """The authorization endpoint of the identity side: the client learns who the person is."""
 
     template_name = "oauth/authorize.html"
-    server_class = Server
+    server_class = IdentityServer
     validator_class = Validator
 
     @property
