@@ -35,9 +35,11 @@ SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What the person is asked. Without tools nothing can be agreed to: `refusal` says why, `request` what helps.
+    """What the person is asked. Without tools `is_empty` says that access can be requested by the client itself.
 
-    `is_open` says that no scope was asked for: then what is granted later is agreed to as well (decision 73).
+    Else nothing can be agreed to: `refusal` says why, `request` what helps. `is_open` says that no scope was asked
+    for: then what is granted later is agreed to as well (decision 73); else `later` names the entitlements that are
+    asked for and not held.
     """
 
     client: Client
@@ -46,8 +48,15 @@ class Consent:
     agent: str
     tools: list[Tool] = field(default_factory=list)
     is_open: bool = False
+    is_empty: bool = False
+    later: list[str] = field(default_factory=list)
     refusal: str = ""
     request: str = ""
+
+    @property
+    def can_be_allowed(self) -> bool:
+        """Whether there is something to agree to: tools, or that the client may request access."""
+        return bool(self.tools) or self.is_empty
 
     @property
     def is_claimed(self) -> bool:
@@ -96,9 +105,13 @@ def ask(client: Client, person: Person, system: System, asked: Iterable[str]) ->
     if verdict.issue is None:
         refusal, request = _refused(verdict, caller, system, agent)
         return Consent(client, person, system, agent, refusal=refusal, request=request)
+    is_open, missing = requested is None, (requested or frozenset()) - set(verdict.issue.scopes)
+    later = list(Entitlement.objects.filter(scope__in=missing).order_by("name").values_list("name", flat=True))
+    if not verdict.issue.scopes:
+        return Consent(client, person, system, agent, is_open=is_open, is_empty=True, later=later)
     names = _tools(caller, person, system, frozenset(verdict.issue.scopes))
     tools = list(Tool.objects.filter(system=system, name__in=names).order_by("name"))
-    return Consent(client, person, system, agent, tools, is_open=requested is None)
+    return Consent(client, person, system, agent, tools, is_open=is_open, later=later)
 
 
 def _refused(verdict: Verdict, caller: Caller, system: System, agent: str) -> tuple[str, str]:
