@@ -112,6 +112,11 @@ class Target:
         return self.kind == System.Kind.BUILTIN and self.slug == addresses.ALL
 
     @property
+    def is_decided_by_gateway(self) -> bool:
+        """Whether our gateway holds each call against the grants, so that a token opens nothing by itself."""
+        return self.is_all_systems or self.kind in System.SERVED
+
+    @property
     def issuer_path(self) -> str:
         """The path of its resource authorization server."""
         return addresses.issuer_path(self.slug)

@@ -22,6 +22,10 @@ _ENTITLEMENT: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,62}):[a-z0-9][a-z0-9._:-
 _LONGEST_LINE: Final = 8192
 _MOST_SCOPES: Final = 200
 
+AGREED: Final = "agreed_scope"
+"""The claim of an access token for our gateway: to which scopes the person agreed, granted yet or not."""
+WHATEVER: Final = "*"
+"""Its value where the person agreed to whatever is granted; no entitlement has this name."""
 PROTOCOL_SCOPES: Final = frozenset({"openid", "offline_access", "profile", "email"})
 
 
@@ -80,6 +84,20 @@ def canonical(scopes: Iterable[str]) -> tuple[str, ...]:
 def join(scopes: Iterable[str]) -> str:
     """Write scopes as a `scope` parameter or claim, in canonical order."""
     return " ".join(canonical(scopes))
+
+
+def opened(carried: Iterable[str], agreed: object) -> tuple[frozenset[str], bool]:
+    """Return the scopes that a token of ours opens at our gateway, and whether it opens all that is granted.
+
+    `agreed` is the value of its claim AGREED, None in a token that opens what it carries and no more.
+    Raises ScopeMalformed.
+    """
+    scopes = frozenset(carried)
+    if agreed is None or agreed == WHATEVER:
+        return scopes, agreed == WHATEVER
+    if not isinstance(agreed, str):
+        raise ScopeMalformed
+    return scopes.union(parse(agreed)), False
 
 
 def system_of(scope: str) -> str | None:

@@ -17,6 +17,7 @@ from audit import clock
 from audit.context import Principal
 from entitlements import addresses
 from entitlements.codes import Code
+from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Token
 from entitlements.keys import jws, public_keys
 from entitlements.node.directory import Directory
@@ -132,7 +133,7 @@ class Bearers:
             return await self._bearer(claims, system, resource)
         except jws.TokenExpired as why:
             raise Refused(Code.TOKEN_EXPIRED) from why
-        except (jws.BadToken, UnicodeDecodeError) as why:
+        except (jws.BadToken, scopes.ScopeMalformed, UnicodeDecodeError) as why:
             raise Refused(Code.TOKEN_INVALID) from why
 
     async def _verified(self, unverified: jws.Unverified, system: str) -> Mapping[str, Any]:
@@ -179,8 +180,8 @@ class Bearers:
         if act is not None and (not isinstance(act, Mapping) or agent is None or act.get("sub") != agent):
             raise jws.BadToken
         issued, expires = jws.moment(claims, "iat"), jws.moment(claims, "exp")
-        scopes = frozenset(_words(claims.get("scope", "")))
-        token = Token(jws.text(claims, "jti"), issued or 0.0, expires or 0.0, scopes)
+        opened, covers_all = scopes.opened(_words(claims.get("scope", "")), claims.get(scopes.AGREED))
+        token = Token(jws.text(claims, "jti"), issued or 0.0, expires or 0.0, opened, covers_all)
         session = jws.text(claims, "sid") if "sid" in claims else None
         return Bearer(resource, token, agent or "", client, person, session)
 

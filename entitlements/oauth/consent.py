@@ -40,10 +40,12 @@ SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What the person is asked. Without tools nothing can be agreed to: `refusal` says why, `request` what helps.
+    """What the person is asked. Without tools `is_empty` says that access can be requested by the client itself.
 
-    `is_open` says that no scope was asked for: then what is granted later is agreed to as well (decision 73).
-    `needs_connection` says that consent first registers an agent of the person's own, through which the client acts.
+    Else nothing can be agreed to: `refusal` says why, `request` what helps. `is_open` says that no scope was asked
+    for: then what is granted later is agreed to as well (decision 73); else `later` names the entitlements that are
+    asked for and not held. `needs_connection` says that consent first registers an agent of the person's own, through
+    which the client acts.
     """
 
     client: Client
@@ -52,9 +54,16 @@ class Consent:
     agent: str
     tools: list[Tool] = field(default_factory=list)
     is_open: bool = False
+    is_empty: bool = False
+    later: list[str] = field(default_factory=list)
     refusal: str = ""
     request: str = ""
     needs_connection: bool = False
+
+    @property
+    def can_be_allowed(self) -> bool:
+        """Whether there is something to agree to: tools, or that the client may request access."""
+        return bool(self.tools) or self.is_empty
 
     @property
     def is_claimed(self) -> bool:
@@ -146,8 +155,12 @@ def ask(client: Client, person: Person, system: System, asked: Iterable[str]) ->
     if verdict.issue is None:
         refusal, request = _refused(verdict, caller, system, agent)
         return Consent(client, person, system, agent, refusal=refusal, request=request)
+    is_open, missing = requested is None, (requested or frozenset()) - set(verdict.issue.scopes)
+    later = list(Entitlement.objects.filter(scope__in=missing).order_by("name").values_list("name", flat=True))
+    if not verdict.issue.scopes:
+        return Consent(client, person, system, agent, is_open=is_open, is_empty=True, later=later)
     tools = _tools(caller, person, target, frozenset(verdict.issue.scopes))
-    return Consent(client, person, system, agent, tools, is_open=requested is None)
+    return Consent(client, person, system, agent, tools, is_open=is_open, later=later)
 
 
 def _refused(verdict: Verdict, caller: Caller, system: System, agent: str) -> tuple[str, str]:

@@ -132,7 +132,7 @@ class Authorize(AuthorizationPage):
         client = self._check_client(credentials)
         known = self._scopes(scopes.split(), credentials)
         asked = consent.ask(client, cast("Any", request.user), self.system, known)
-        if allow and not asked.tools:
+        if allow and not asked.can_be_allowed:
             raise self._error(AccessDeniedError(description=asked.refusal or None), credentials)
         more = {**credentials, "system": self.system, "scope": " ".join(known)}  # else the toolkit takes the address's
         return super().create_authorization_response(request, " ".join(known), more, allow)

@@ -123,6 +123,12 @@ class TokenRequest:
     detail: dict[str, object] = field(default_factory=dict)
 
     @property
+    def agreed(self) -> frozenset[str] | None:
+        """The scopes that the token may open for as long as it lives; None for whatever is granted meanwhile."""
+        ceiling = self.redeemed.scopes if self.redeemed else None
+        return self.requested if ceiling is None else ceiling & (ceiling if self.requested is None else self.requested)
+
+    @property
     def lifetime(self) -> float:
         """The seconds to live, a little less each time."""
         return self.seconds * (1 - JITTER * random.random())  # noqa: S311 - it spreads load and keeps no secret
@@ -194,6 +200,7 @@ async def decide(reads: Reads, token_request: TokenRequest, session: UUID | None
         session=str(session) if session else None,
         begins_session=token_request.sign_in is not None and session is None,
         for_all_systems=token_request.target.is_all_systems,
+        may_be_empty=may_be_empty(token_request.flow, token_request.target),
     )
     if token_request.target.kind != System.Kind.MCP:  # through our gateway each call is held against the lines
         return policy.may_issue(issuance, known, now)
@@ -218,6 +225,14 @@ async def facts_of(
     if known is None or not target.is_all_systems:
         return known
     return await all_systems.with_all(reads, known, target.slug, System.SERVED)
+
+
+def may_be_empty(flow: Flow, target: Target) -> bool:
+    """Whether a token may be issued that draws on no grant: to a person who signed in, where our gateway decides.
+
+    A system that looks at tokens itself may take any that is valid; it gets none that opens nothing.
+    """
+    return target.is_decided_by_gateway and flow in (Flow.AUTHORIZATION_CODE, Flow.REFRESH)
 
 
 def _narrower(verdict: Verdict) -> Verdict:

@@ -180,6 +180,33 @@ def _about_issuing(policy: ModuleType) -> Iterator[str]:
     if policy.may_issue(empty.issuance, empty.facts, empty.now).code is not Code.TOKEN_MISSING:
         yield "issue: nothing presented"
     yield from _about_ends(policy)
+    yield from _about_empty_hands(policy)
+
+
+def _about_empty_hands(policy: ModuleType) -> Iterator[str]:
+    """A token that carries nothing, and one that covers whatever is held."""
+    for name, changes, lines, expected in (
+        ("nothing held", {}, (), True),
+        ("not for this flow", {"may_be_empty": False}, (), False),
+        ("for no person", {"person": None, "session": None}, (), False),
+        ("above the ceiling", {"requested": frozenset({"time:other"})}, (), False),
+        ("suspended", {}, (Line("g", "time:read", NOW - 1, NOW + 90, suspended=True),), False),
+    ):
+        world = worlds.allowed()
+        world.facts.lines = {world.key: lines}
+        world.facts.__post_init__()
+        world.issuance.may_be_empty = True
+        for field, value in changes.items():
+            setattr(world.issuance, field, value)
+        if policy.may_issue(world.issuance, world.facts, world.now).allowed is not expected:
+            yield f"empty: {name}"
+    for covers_all in (True, False):
+        world = worlds.allowed()
+        assert world.call.token is not None
+        world.call.token = replace(world.call.token, scopes=frozenset(), covers_all=covers_all)
+        decided, live = (ask(*_asked(world)).allowed for ask in (policy.decide, policy.still_live))
+        if {decided, live, bool(policy.live_scopes(*_asked(world)))} != {covers_all}:
+            yield f"covers all: {covers_all}"
 
 
 def _about_ends(policy: ModuleType) -> Iterator[str]:
@@ -272,7 +299,8 @@ MUTANTS: Final = (
         ("if isinstance(covered, NotCovered):", "if False:"),
         ("if not line.limits.free and (not listing or line.limits.broken):", "if not line.limits.free:"),
         ("(not listing or line.limits.broken)", "not listing"),
-        ("if token is not None and line.scope not in token.scopes:", "if False:"),
+        ("if token is not None and line.scope not in token.scopes and not token.covers_all:", "if False:"),
+        ("line.scope not in token.scopes and not token.covers_all", "line.scope not in token.scopes"),
         ("if line.ask:\n            asking", "if False:\n            asking"),
         ("elif facts.guardrails:", "elif False:"),
         ("facts.lines.get((call.system, call.tool, call.person), ())", "facts.lines.get((call.system, call.tool, call.person)) or next(iter(facts.lines.values()), ())"),  # noqa: E501
@@ -288,7 +316,13 @@ MUTANTS: Final = (
         ("if issuance.flow in REDEEMING and issuance.token is None:", "if False:"),
         ("    if code is not None:\n        return _denied(issuance, facts, code)", "    if False:\n        return _denied(issuance, facts, code)"),  # noqa: E501
         ("    code = _blocking_code(call, facts, now)\n    if code is not None:\n        return _denied(call, facts, code)\n    best", "    best"),  # noqa: E501
-        ("if call.token is None or scope in call.token.scopes:", "if True:"),
+        ("if call.token is None or call.token.covers_all or scope in call.token.scopes:", "if True:"),
+        ("call.token is None or call.token.covers_all or scope", "call.token is None or scope"),
+        ("held if token is None or token.covers_all else token.scopes & held.keys()", "held"),
+        ("return issuance.may_be_empty and issuance.person", "return issuance.person"),
+        ("and issuance.person is not None and verdict.code in _MISSING", "and verdict.code in _MISSING"),
+        ("verdict.code in _MISSING and could_be_held", "could_be_held"),
+        ("verdict.code in _MISSING and could_be_held", "verdict.code in _MISSING"),
         ("if issuance.token and issuance.flow in REDEEMING else None", "if False else None"),
         ("ends = min(line.expires", "ends = max(line.expires"),
         ("line.expires > best[line.scope].expires", "line.expires < best[line.scope].expires"),

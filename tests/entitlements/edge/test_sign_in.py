@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +13,7 @@ from django.conf import settings
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements.catalog.models import System, Tool
+from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients import clients
 from entitlements.clients.models import AuthorizationCode, Client
 from entitlements.grants import grants
@@ -148,31 +149,56 @@ def test_a_confidential_clients_name_is_not_claimed(world: World) -> None:
     assert answer.status == 200, answer.body
 
 
-def test_a_person_without_access_is_told_where_to_request_it(world: World, desk: Client) -> None:
-    page = ask(world)
+def test_a_person_without_access_reads_so_and_lets_the_client_request_it(world: World, desk: Client) -> None:
     grants.revoke(world.grant.pk, by=SYSTEM, reason="over")
+    text = ask(world).content.decode()
+    assert f"{world.agent.name} has no access to {world.system.name} for you yet." in text
+    assert f"what is granted to {world.agent.name} for you later at {world.system.name}" in text
+    assert "It may</th>" not in text
 
-    empty = ask(world)
-    text = empty.content.decode()
-    sent = flow.form(page.content.decode())
-    answer = world.http.post(f"{sign_ins.address(world)}?{urlencode(question(world))}", {**sent, "allow": "1"})
+    answer = redeem(world, agree(world)["code"])
 
+    assert (answer.status, answer.body["scope"]) == (200, "")
+    assert worlds.peek(answer.body["access_token"])["agreed_scope"] == "*"
+    assert TokenFamily.objects.get().client == desk
+
+
+def test_the_page_names_what_is_asked_for_and_not_held(world: World, desk: Client) -> None:
+    more = make.entitlement(world.system, scope="time:more")
+    Entitlement.objects.filter(pk=more.pk).update(name="Change the clock")
+    asked_for = "of this, without asking you again: Change the clock."
+    assert asked_for in ask(world, scope="time:read time:more").content.decode()
+    assert asked_for not in ask(world, scope="time:read").content.decode()
+    answer = redeem(world, agree(world, scope="time:more")["code"])
+    assert (answer.body["scope"], worlds.peek(answer.body["access_token"])["agreed_scope"]) == ("", "time:more")
+    assert desk.pk
+
+
+def test_what_no_request_would_change_is_refused_on_the_page(world: World, desk: Client) -> None:
+    refused_for(world, lambda: grants.suspend(world.grant.pk, by=SYSTEM, reason="for now"), "The grant is suspended.")
+    assert desk.pk
+
+
+def test_at_a_system_that_looks_at_tokens_itself_a_person_is_led_to_the_request(world: World, desk: Client) -> None:
+    System.objects.filter(pk=world.system.pk).update(kind="mcp", upstream_url="https://time.example/mcp")
+    world.system.refresh_from_db()
+    text = refused_for(world, lambda: grants.revoke(world.grant.pk, by=SYSTEM, reason="over"), "has no access")
     assert f"/requests/new/?agent={world.agent.slug}&amp;system={world.system.slug}" in text
+    assert desk.pk
+
+
+def refused_for(world: World, spoil: Callable[[], object], sentence: str) -> str:
+    """Show that nothing can be agreed to any more, nor by the form of before; return the page."""
+    form = {**flow.form(ask(world).content.decode()), "allow": "1"}
+    spoil()
+    text: str = ask(world).content.decode()
+    answer = world.http.post(f"{sign_ins.address(world)}?{urlencode(question(world))}", form)
+
+    assert sentence in text
     assert 'name="allow"' not in text
     assert sign_ins.sent_back(answer)["error"] == "access_denied"
     assert not AuthorizationCode.objects.exists()
-    assert desk.pk
-
-
-def test_a_right_that_ends_after_the_page_is_missed_at_the_token_endpoint(world: World, desk: Client) -> None:
-    code = agree(world)["code"]
-    grants.revoke(world.grant.pk, by=SYSTEM, reason="over")
-    answer = redeem(world, code)
-    assert answer.error == (400, "access_denied", "no_grant")
-    assert "/requests/new/" in answer.body["request_access"]
-    assert not TokenFamily.objects.exists()
-    assert [event.code for event in worlds.refusals()] == ["no_grant"]
-    assert desk.pk
+    return text
 
 
 def test_saying_no_tells_the_client_so(world: World, desk: Client) -> None:
