@@ -324,7 +324,7 @@ MUTANTS: Final = (
         ("verdict.code in _MISSING and could_be_held", "could_be_held"),
         ("verdict.code in _MISSING and could_be_held", "verdict.code in _MISSING"),
         ("if issuance.token and issuance.flow in REDEEMING else None", "if False else None"),
-        ("ends = min(line.expires", "ends = max(line.expires"),
+        ("else min(line.expires", "else max(line.expires"),
         ("line.expires > best[line.scope].expires", "line.expires < best[line.scope].expires"),
         ("limit = min(now + issuance.lifetime, ends, facts.agent_until)", "limit = now + issuance.lifetime"),
         ("limit = min(now + issuance.lifetime, ends, facts.agent_until)", "limit = ends"),

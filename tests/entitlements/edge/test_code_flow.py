@@ -291,7 +291,7 @@ def test_the_toolkits_own_addresses_are_not_there(world: World) -> None:
     modules = {getattr(view, "__module__", "") for view in _views(get_resolver())}
     assert modules
     assert not {module for module in modules if module.startswith("oauth2_provider")}
-    for path in ("/o/token/", "/o/introspect/", "/oauth/token", "/idp/device_authorization", "/idp/register"):
+    for path in ("/o/token/", "/o/introspect/", "/oauth/token", "/idp/device_authorization"):
         assert world.http.post(path).status_code in {403, 404}
 
 
