@@ -14,7 +14,7 @@ from entitlements.agents.models import Agent
 from entitlements.clients.models import Client
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
-from entitlements.token_families import connections
+from entitlements.token_families import person_sign_ins
 from entitlements.token_families.models import TokenFamily
 from entitlements.token_families.rules import IDLE
 from entitlements.tokens.models import IssuedToken
@@ -63,8 +63,8 @@ class ConnectedClient:
 def connected_as(person: Person) -> list[ConnectedClient]:
     """Return what is connected as a person now, the client that was used last first."""
     now = clock.now()
-    families = connections.open_families(TokenFamily.objects.filter(person=person), now)
-    sessions = list(connections.open_sessions(Session.objects.filter(person=person), now).select_related(*_NAMES))
+    families = person_sign_ins.open_families(TokenFamily.objects.filter(person=person), now)
+    sessions = list(person_sign_ins.open_sessions(Session.objects.filter(person=person), now).select_related(*_NAMES))
     systems = _systems_of(sessions)
     groups: dict[tuple[int, int], ConnectedClient] = {}
     rows: list[tuple[TokenFamily | Session, Connection]] = [
