@@ -21,7 +21,7 @@ from tests.benchmarks.measure import Times
 from tests.benchmarks.processes import NotStartedError, Server
 from tests.benchmarks.stage import Stage
 
-SIGN_INS = 16
+CONNECTIONS = 16
 OURS, DIRECT = "ours: governed and recorded", "upstream, direct"
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -107,7 +107,7 @@ def run(
             measure.missing("ContextForge", "left out of the quick form: it takes most of a minute to start")
         else:
             _add(contenders, "ContextForge", lambda: _contextforge(*enter(anchors.contextforge(upstream, folder))))
-        contenders[OURS].turn(count // 2, SIGN_INS)
+        contenders[OURS].turn(count // 2, CONNECTIONS)
         before = {name: each.server.resident() for name, each in contenders.items()}
 
         def turns(connections: int) -> dict[str, Times]:
@@ -121,7 +121,7 @@ def run(
 
         alone = turns(1)
         contenders[OURS] = ours(gateway, stage, made)
-        together = turns(SIGN_INS)
+        together = turns(CONNECTIONS)
         _print(alone, together, {name: (before[name], each.server.resident()) for name, each in contenders.items()})
         _print_memory(gateway, lambda: ours(gateway, stage, made), before[OURS], count, count // 2 + 2 * rounds * count)
 
@@ -130,7 +130,7 @@ def _print_memory(gateway: Server, fresh: Callable[[], Contender], begun: int, c
     """Go on from so many calls to twenty turns, each two with fresh tokens, and print the memory on the way."""
     memory = [(count // 2, begun), (calls, gateway.resident())]
     while calls < 20 * count:
-        fresh().turn(2 * count, SIGN_INS)
+        fresh().turn(2 * count, CONNECTIONS)
         calls += 2 * count
         memory.append((calls, gateway.resident()))
     rows = [(f"{made:,}", f"{resident} MiB") for made, resident in memory]
@@ -163,7 +163,7 @@ def _print(alone: Mapping[str, Times], together: Mapping[str, Times], memory: Ma
         "p50",
         "added p50",
         "p99",
-        f"p99 at {SIGN_INS}",
+        f"p99 at {CONNECTIONS}",
         "per core-second",
         "ours / theirs",
         "MiB before/after",

@@ -26,7 +26,7 @@ from tests.benchmarks.measure import Times
 from tests.benchmarks.processes import Server
 from tests.benchmarks.stage import Stage
 
-SIGN_INS = 16
+CONNECTIONS = 16
 EXCHANGES = 4
 """How often each ID token is exchanged."""
 LIVE = 20
@@ -118,7 +118,7 @@ def run(stage: Stage, made: Mapping[str, Any], *, count: int, rounds: int) -> No
 
         def turn(server: Server, operation: load.Operation, times: int = 1, least: int = 20) -> Times:
             operations = max(count * times, least)
-            return load.drive(server, operation, operations, connections=SIGN_INS, database=database)
+            return load.drive(server, operation, operations, connections=CONNECTIONS, database=database)
 
         def exchanges() -> Times:
             ours.sign_in(max(count, 20))

@@ -19,7 +19,7 @@ from tests.benchmarks.measure import Times
 from tests.benchmarks.processes import Server
 from tests.benchmarks.stage import Stage
 
-SIGN_INS = 16
+CONNECTIONS = 16
 FRESH_SECONDS = 120.0
 ONE, TWO, GRANIAN = "one worker (uvicorn)", "two workers (uvicorn)", "one process, granian ASGI"
 
@@ -44,13 +44,13 @@ class Contender:
     def call(self, count: int) -> Times:
         """Call the tool through the gateway."""
         self._refresh()
-        return self._timed("call", count, lambda: self.calls.turn(count, SIGN_INS))
+        return self._timed("call", count, lambda: self.calls.turn(count, CONNECTIONS))
 
     def introspect(self, count: int) -> Times:
         """Ask about living tokens."""
         self._refresh()
         asked = self.issuer.introspect
-        return self._timed("introspect", count, lambda: load.drive(self.server, asked, count, connections=SIGN_INS))
+        return self._timed("introspect", count, lambda: load.drive(self.server, asked, count, connections=CONNECTIONS))
 
     def _refresh(self) -> None:
         """Get tokens anew from time to time: they live for five minutes."""
@@ -70,7 +70,7 @@ class Contender:
 
 def run(stage: Stage, made: Mapping[str, Any], *, count: int, rounds: int) -> None:
     """Measure and print; `count` requests a turn."""
-    count = max(count, SIGN_INS)
+    count = max(count, CONNECTIONS)
     with contextlib.ExitStack() as stack:
 
         def start(command: list[str], port: int, **environment: str) -> Server:
