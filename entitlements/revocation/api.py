@@ -219,7 +219,7 @@ def permitted(caller: Caller, target: revocation.Target) -> Any:  # noqa: ANN401
         system, _, name = target.id.partition("/")
         where = {"system__slug": system, "name": name}
     elif target.type == revocation.SIGN_INS:
-        where = {kind.lookup: person_sign_ins.Whose.named(target.id).login}
+        where = {kind.lookup: person_sign_ins.PersonClient.named(target.id).login}
     thing = kind.rows(caller).filter(**where).first()
     if thing is None:
         raise NotFound

@@ -39,7 +39,7 @@ from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.token_families import families, person_sign_ins
-from entitlements.token_families.person_sign_ins import Whose
+from entitlements.token_families.person_sign_ins import PersonClient
 from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 
@@ -183,7 +183,7 @@ def _token_family(key: str, by: Principal, reason: str) -> None:
 
 
 def _sign_ins(key: str, by: Principal, reason: str) -> None:
-    person_sign_ins.end(Whose.named(key), by=by, reason=reason)
+    person_sign_ins.end(PersonClient.named(key), by=by, reason=reason)
 
 
 def _agent(key: str, by: Principal, reason: str) -> None:
@@ -242,7 +242,7 @@ def _uuid(text: str) -> UUID:
 
 def _links(target: Target) -> list[str]:
     if target.type == SIGN_INS:
-        whose = Whose.named(target.id)
+        whose = PersonClient.named(target.id)
         return [f"person:{whose.login}", *([f"client:{whose.client_id}"] if whose.client_id else [])]
     return [] if target.type == "everything" else [str(target)]
 
@@ -255,7 +255,7 @@ def _covered(target: Target, began: datetime) -> dict[str, int]:
     whose = {"session": "pk", "client": "client__client_id", "person": "person__login"}.get(target.type)
     of_target = Q(**{whose: target.id}) if whose else Q(pk=None)
     if target.type == SIGN_INS:
-        of_target = Whose.named(target.id).condition
+        of_target = PersonClient.named(target.id).condition
     ended = Session.objects.filter(of_target, ended_at__gte=began)
     return {
         "access_tokens": counts.get(IssuedToken.Kind.ACCESS_TOKEN, 0),
@@ -297,6 +297,6 @@ def _touched(target: Target) -> Q:
         "person": Q(person__login=target.id) | Q(agent__sponsor__login=target.id),
         "tool": Q(system__slug=system, draws_on__grant__lines__tool__name=tool),
         "everything": Q(),
-        SIGN_INS: Whose.named(target.id).condition,
+        SIGN_INS: PersonClient.named(target.id).condition,
     }
     return by_name[target.type]

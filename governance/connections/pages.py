@@ -17,7 +17,7 @@ from entitlements.revocation import api as revocation_api
 from entitlements.revocation import revocation
 from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
-from entitlements.token_families.person_sign_ins import Whose
+from entitlements.token_families.person_sign_ins import PersonClient
 from governance.connections import queries
 from governance.console import doors
 
@@ -53,7 +53,7 @@ def _show(request: HttpRequest, person: Person, *, is_own: bool) -> HttpResponse
         "count": sum(len(each.connections) for each in connected),
         "may_end": is_own or bool(kind.row.roles & doors.caller(request).roles),
         "ended": _just_ended(request) if is_own else None,
-        "ended_lately": queries.ended_lately(person),
+        "latest_ended": queries.latest_ended(person),
     }
     return render(request, "console/connections/connections.html", context)
 
@@ -67,7 +67,7 @@ def _end(request: HttpRequest, person: Person) -> Revocation:
     if kind in _ONE:
         target = Target(kind, key)
     elif kind == "client" and key:
-        target = Target(revocation.SIGN_INS, str(Whose(person.login, key)))
+        target = Target(revocation.SIGN_INS, str(PersonClient(person.login, key)))
     elif kind == "everything":
         target = Target(revocation.SIGN_INS, person.login)
     else:

@@ -19,7 +19,7 @@ from entitlements.token_families.models import TokenFamily
 from entitlements.token_families.rules import IDLE
 from entitlements.tokens.models import IssuedToken
 
-LATELY: Final = timedelta(days=7)
+_SHOWN_FOR: Final = timedelta(days=7)
 _MOST_ENDED: Final = 10
 
 
@@ -77,9 +77,9 @@ def connected_as(person: Person) -> list[ConnectedClient]:
     return list(groups.values())
 
 
-def ended_lately(person: Person) -> list[TokenFamily]:
+def latest_ended(person: Person) -> list[TokenFamily]:
     """Return the sign-ins that were ended in the last days, the latest first."""
-    since = clock.now() - LATELY
+    since = clock.now() - _SHOWN_FOR
     rows = TokenFamily.objects.filter(person=person, ended_at__gt=since).select_related("client", "system")
     return list(rows.order_by("-ended_at")[:_MOST_ENDED])
 

@@ -22,7 +22,7 @@ from entitlements.revocation.actions import RESTORE_EVERYTHING
 from entitlements.revocation.api import EVERYTHING, permitted
 from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
-from entitlements.token_families.person_sign_ins import Whose
+from entitlements.token_families.person_sign_ins import PersonClient
 from governance.audit_log.queries import events as events_queries
 from governance.console import doors
 from governance.revocations.queries import effects
@@ -105,7 +105,7 @@ def _permitted(caller: Caller, kind: str, key: str) -> Any:  # noqa: ANN401 - an
 def page_of(kind: str, key: str) -> str:
     """Return where the thing is shown."""
     if kind == revocation.SIGN_INS:
-        return f"/people/{Whose.named(key).login}/connections/"
+        return f"/people/{PersonClient.named(key).login}/connections/"
     return "/stop/" if kind == "everything" else events_queries.link_to(f"{kind}:{key}").address
 
 
@@ -115,7 +115,7 @@ def name_of(kind: str, thing: Any, key: str) -> str:  # noqa: ANN401 - as above
         return _("Everything")
     if kind == "grant":
         return f"{thing.agent.name}: {thing.entitlement.name}"
-    if kind == revocation.SIGN_INS and (client := Whose.named(key).client_id):
+    if kind == revocation.SIGN_INS and (client := PersonClient.named(key).client_id):
         return _("%(name)s at %(client)s") % {"name": thing.name, "client": client}
     if kind in ("session", "token", "token_family"):
         who = thing.person.name if thing.person else _("no person")
