@@ -29,7 +29,7 @@ from .grants import batches
 from .keys import session_keys, signing
 from .people import roles
 from .revocation import record_keys, revocation
-from .token_families import connections
+from .token_families import person_sign_ins
 from .tokens import assertions
 from .upstream import reach, upstream
 
@@ -154,7 +154,7 @@ def forget_ended_sessions() -> None:
 
     Of sign-ins at clients that ended with time, the address that they were last used from is forgotten.
     """
-    while connections.forget_addresses_of_lapsed():
+    while person_sign_ins.forget_addresses_of_lapsed():
         pass
     now = clock.now()
     EndedClientSession.objects.filter(expires_at__lt=now).delete()

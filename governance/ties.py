@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from audit.retention import erasure
 from entitlements.access import visibility
 from entitlements.agents import agents
 from entitlements.catalog.actions import BEFORE_CLASSING
@@ -12,7 +11,6 @@ from entitlements.clients import clients
 from entitlements.grants import grants
 from entitlements.people import people
 from entitlements.people.models import Person
-from entitlements.token_families import connections
 from governance.approvals.models import Approval
 from governance.requests.models import AccessRequest
 from governance.reviews.items import holds
@@ -27,7 +25,6 @@ from .sod import check
 
 def register() -> None:
     """Answer every hook of the floor below, once, when the process starts; `checks` sees that none is missing."""
-    erasure.BESIDE["addresses of sign-ins"] = connections.forget_addresses_of
     visibility.TIES.register("answered", answered)
     visibility.HIDDEN.register("spot checks", spot_checks.hidden_from)
     grants.GUARD.register("combinations", check.check)

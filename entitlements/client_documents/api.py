@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django_filters import rest_framework as filters
 from rest_framework import serializers
@@ -149,3 +149,17 @@ class RefuseDocument(_Documents, ActionEndpoint):
     """Refuse a client that waits."""
 
     action = actions.REFUSE
+
+
+ADDRESSES: Final = (
+    ("client-hosts", Hosts, "client-hosts"),
+    ("client-hosts/<uuid:key>", HostDetail, "client-host"),
+    ("client-hosts/<uuid:key>/confirm", ConfirmHost, "client-host-confirm"),
+    ("client-hosts/<uuid:key>/withdraw", WithdrawHost, "client-host-withdraw"),
+    ("client-hosts/<uuid:key>/end", EndHost, "client-host-end"),
+    ("client-documents", Documents, "client-documents"),
+    ("client-documents/<int:key>", DocumentDetail, "client-document"),
+    ("client-documents/<int:key>/approve", ApproveDocument, "client-document-approve"),
+    ("client-documents/<int:key>/refuse", RefuseDocument, "client-document-refuse"),
+)
+"""Address, view and name of each, as the API mounts them."""

@@ -27,7 +27,7 @@ from entitlements.gateway.models import Guardrail
 from entitlements.people.models import Role
 from entitlements.revocation import actions, record_keys, revocation
 from entitlements.revocation.models import Revocation
-from entitlements.token_families import connections
+from entitlements.token_families import person_sign_ins
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ KINDS: Final = {
     "session": _TargetKind(visibility.sessions, "pk", _stop("session-end"), is_uuid=True),
     "token": _TargetKind(visibility.tokens, "pk", _stop("token-revoke"), is_uuid=True),
     "token_family": _TargetKind(visibility.token_families, "pk", _stop("token-family-revoke"), is_uuid=True),
-    revocation.CONNECTIONS: _TargetKind(
+    revocation.SIGN_INS: _TargetKind(
         visibility.people, "login", replace(_stop("session-end"), related=frozenset({"themselves"}))
     ),
     "tool": _TargetKind(visibility.tools, "name", _stop("tool-disable")),
@@ -81,7 +81,7 @@ class RevocationFilter(filters.FilterSet):
 class TargetInputSerializer(InputSerializer):
     """What to stop: `id` is a slug, login, client identifier, uuid, `system/tool`, or of everything that word.
 
-    Of `connections`, what is connected as a person: their login, or `login/client identifier` for one client.
+    Of `sign_ins`, all that is connected as a person: their login, or `login/client identifier` for one client.
     """
 
     type = serializers.ChoiceField(choices=[*KINDS, guardrails.EVERYTHING])
@@ -218,8 +218,8 @@ def permitted(caller: Caller, target: revocation.Target) -> Any:  # noqa: ANN401
     if target.type == "tool":
         system, _, name = target.id.partition("/")
         where = {"system__slug": system, "name": name}
-    elif target.type == revocation.CONNECTIONS:
-        where = {kind.lookup: connections.Whose.named(target.id).login}
+    elif target.type == revocation.SIGN_INS:
+        where = {kind.lookup: person_sign_ins.PersonClient.named(target.id).login}
     thing = kind.rows(caller).filter(**where).first()
     if thing is None:
         raise NotFound

@@ -39,16 +39,16 @@ from entitlements.people.models import Person
 from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
-from entitlements.token_families import connections, families
-from entitlements.token_families.connections import Whose
+from entitlements.token_families import families, person_sign_ins
+from entitlements.token_families.person_sign_ins import PersonClient
 from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 
 from . import record_keys
 
 RECEIPT_TYP: Final = "mandate-receipt+jwt"
-CONNECTIONS: Final = "connections"
-"""The kind of target that is all which is connected as one person, or what of it is at one client."""
+SIGN_INS: Final = "sign_ins"
+"""The kind of target that is all sign-ins of a person at clients, or at one client."""
 
 
 class UnknownTarget(DomainError):
@@ -67,7 +67,7 @@ class EverythingNotNamed(DomainError):
 class Target:
     """What to stop: `type` is one of VERBS; `id` is a slug, login, client identifier, uuid, or `system/tool`.
 
-    The id of everything is that word; that of connections is whose they are: `login`, or `login/client identifier`.
+    The id of everything is that word; that of sign-ins is whose they are: `login`, or `login/client identifier`.
     Raises EverythingNotNamed.
     """
 
@@ -183,8 +183,8 @@ def _token_family(key: str, by: Principal, reason: str) -> None:
     families.revoke(_uuid(key), by=by, reason=reason)
 
 
-def _connections(key: str, by: Principal, reason: str) -> None:
-    connections.end(Whose.named(key), by=by, reason=reason)
+def _sign_ins(key: str, by: Principal, reason: str) -> None:
+    person_sign_ins.end(PersonClient.named(key), by=by, reason=reason)
 
 
 def _agent(key: str, by: Principal, reason: str) -> None:
@@ -217,7 +217,7 @@ VERBS: Final[dict[str, Callable[[str, Principal, str], None]]] = {
     "session": _session,
     "token": _token,
     "token_family": _token_family,
-    CONNECTIONS: _connections,
+    SIGN_INS: _sign_ins,
     "tool": _tool,
     "system": _system,
     "client": _client,
@@ -242,8 +242,8 @@ def _uuid(text: str) -> UUID:
 
 
 def _links(target: Target) -> list[str]:
-    if target.type == CONNECTIONS:
-        whose = Whose.named(target.id)
+    if target.type == SIGN_INS:
+        whose = PersonClient.named(target.id)
         return [f"person:{whose.login}", *([f"client:{whose.client_id}"] if whose.client_id else [])]
     return [] if target.type == "everything" else [str(target)]
 
@@ -255,8 +255,8 @@ def _covered(target: Target, began: datetime) -> dict[str, int]:
     counts = dict(rows.order_by("kind"))
     whose = {"session": "pk", "client": "client__client_id", "person": "person__login"}.get(target.type)
     of_target = Q(**{whose: target.id}) if whose else Q(pk=None)
-    if target.type == CONNECTIONS:
-        of_target = Whose.named(target.id).condition
+    if target.type == SIGN_INS:
+        of_target = PersonClient.named(target.id).condition
     ended = Session.objects.filter(of_target, ended_at__gte=began)
     return {
         "access_tokens": counts.get(IssuedToken.Kind.ACCESS_TOKEN, 0),
@@ -299,6 +299,6 @@ def _touched(target: Target) -> Q:
         "person": Q(person__login=target.id) | Q(agent__sponsor__login=target.id),
         "tool": Q(system__slug=system, draws_on__grant__lines__tool__name=tool),
         "everything": Q(),
-        CONNECTIONS: Whose.named(target.id).condition,
+        SIGN_INS: PersonClient.named(target.id).condition,
     }
     return by_name[target.type]

@@ -17,7 +17,7 @@ from entitlements.revocation import api as revocation_api
 from entitlements.revocation import revocation
 from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
-from entitlements.token_families.connections import Whose
+from entitlements.token_families.person_sign_ins import PersonClient
 from governance.connections import queries
 from governance.console import doors
 
@@ -45,7 +45,7 @@ def of_person(request: HttpRequest, login: str) -> HttpResponse:
 
 def _show(request: HttpRequest, person: Person, *, is_own: bool) -> HttpResponse:
     connected = queries.connected_as(person)
-    kind = revocation_api.KINDS[revocation.CONNECTIONS]
+    kind = revocation_api.KINDS[revocation.SIGN_INS]
     context: dict[str, Any] = {
         "person": person,
         "is_own": is_own,
@@ -53,7 +53,7 @@ def _show(request: HttpRequest, person: Person, *, is_own: bool) -> HttpResponse
         "count": sum(len(each.connections) for each in connected),
         "may_end": is_own or bool(kind.row.roles & doors.caller(request).roles),
         "ended": _just_ended(request) if is_own else None,
-        "ended_lately": queries.ended_lately(person),
+        "latest_ended": queries.latest_ended(person),
     }
     return render(request, "console/connections/connections.html", context)
 
@@ -67,9 +67,9 @@ def _end(request: HttpRequest, person: Person) -> Revocation:
     if kind in _ONE:
         target = Target(kind, key)
     elif kind == "client" and key:
-        target = Target(revocation.CONNECTIONS, str(Whose(person.login, key)))
+        target = Target(revocation.SIGN_INS, str(PersonClient(person.login, key)))
     elif kind == "everything":
-        target = Target(revocation.CONNECTIONS, person.login)
+        target = Target(revocation.SIGN_INS, person.login)
     else:
         raise Malformed
     doors.about(request, f"{kind}:{key}" if kind in _ONE else f"person:{person.login}")

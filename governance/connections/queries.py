@@ -14,12 +14,12 @@ from entitlements.agents.models import Agent
 from entitlements.clients.models import Client
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
-from entitlements.token_families import connections
+from entitlements.token_families import person_sign_ins
 from entitlements.token_families.models import TokenFamily
 from entitlements.token_families.rules import IDLE
 from entitlements.tokens.models import IssuedToken
 
-LATELY: Final = timedelta(days=7)
+_SHOWN_FOR: Final = timedelta(days=7)
 _MOST_ENDED: Final = 10
 
 
@@ -63,8 +63,8 @@ class ConnectedClient:
 def connected_as(person: Person) -> list[ConnectedClient]:
     """Return what is connected as a person now, the client that was used last first."""
     now = clock.now()
-    families = connections.open_families(TokenFamily.objects.filter(person=person), now)
-    sessions = list(connections.open_sessions(Session.objects.filter(person=person), now).select_related(*_NAMES))
+    families = person_sign_ins.open_families(TokenFamily.objects.filter(person=person), now)
+    sessions = list(person_sign_ins.open_sessions(Session.objects.filter(person=person), now).select_related(*_NAMES))
     systems = _systems_of(sessions)
     groups: dict[tuple[int, int], ConnectedClient] = {}
     rows: list[tuple[TokenFamily | Session, Connection]] = [
@@ -77,9 +77,9 @@ def connected_as(person: Person) -> list[ConnectedClient]:
     return list(groups.values())
 
 
-def ended_lately(person: Person) -> list[TokenFamily]:
+def latest_ended(person: Person) -> list[TokenFamily]:
     """Return the sign-ins that were ended in the last days, the latest first."""
-    since = clock.now() - LATELY
+    since = clock.now() - _SHOWN_FOR
     rows = TokenFamily.objects.filter(person=person, ended_at__gt=since).select_related("client", "system")
     return list(rows.order_by("-ended_at")[:_MOST_ENDED])
 

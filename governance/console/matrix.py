@@ -185,7 +185,7 @@ PAGES: Final[Pages] = {
     ("credential-page", "POST"): like("client-credential-accept", "client-credential-refuse"),
     ("agent-start", "POST"): like("agent-restore"),
     ("my-agents", "GET"): ONES_OWN,
-    **_both(ONES_OWN, "connections"),
+    **_both(ONES_OWN, "my-connections"),
     ("person-connections", "GET"): like("person GET"),
     ("end-session", "POST"): like("session-end"),
     ("token-health", "GET"): like("tokens GET", also=("clients GET",)),

@@ -41,7 +41,7 @@ class ShownHost:
 class HostsPage:
     """What the list shows."""
 
-    page: paging.Page
+    page: paging.Page[ClientDocument]
     hosts: list[ShownHost]
     waiting: list[ClientDocument]
     may_propose: bool
@@ -96,7 +96,7 @@ class HostForm(forms.Form):
         max_length=260,
         widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false"}),
     )
-    agent = forms.ModelChoiceField(label=gettext_lazy("Its clients join the shared agent"), queryset=None)
+    agent: Any = forms.ModelChoiceField(label=gettext_lazy("Its clients join the shared agent"), queryset=None)
     reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
 
     def __init__(self, *args: Any, agents: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature

@@ -22,7 +22,7 @@ from entitlements.revocation.actions import RESTORE_EVERYTHING
 from entitlements.revocation.api import EVERYTHING, permitted
 from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
-from entitlements.token_families.connections import Whose
+from entitlements.token_families.person_sign_ins import PersonClient
 from governance.audit_log.queries import events as events_queries
 from governance.console import doors
 from governance.revocations.queries import effects
@@ -35,7 +35,7 @@ NAMES: Final = {
     "person": gettext_lazy("this person"),
     "session": gettext_lazy("this session"),
     "token_family": gettext_lazy("this sign-in"),
-    "connections": gettext_lazy("these connections"),
+    "sign_ins": gettext_lazy("these sign-ins"),
     "token": gettext_lazy("this token"),
     "system": gettext_lazy("this system"),
     "tool": gettext_lazy("this tool"),
@@ -104,8 +104,8 @@ def _permitted(caller: Caller, kind: str, key: str) -> Any:  # noqa: ANN401 - an
 
 def page_of(kind: str, key: str) -> str:
     """Return where the thing is shown."""
-    if kind == "connections":
-        return f"/people/{Whose.named(key).login}/connections/"
+    if kind == revocation.SIGN_INS:
+        return f"/people/{PersonClient.named(key).login}/connections/"
     return "/stop/" if kind == "everything" else events_queries.link_to(f"{kind}:{key}").address
 
 
@@ -115,7 +115,7 @@ def name_of(kind: str, thing: Any, key: str) -> str:  # noqa: ANN401 - as above
         return _("Everything")
     if kind == "grant":
         return f"{thing.agent.name}: {thing.entitlement.name}"
-    if kind == "connections" and (client := Whose.named(key).client_id):
+    if kind == revocation.SIGN_INS and (client := PersonClient.named(key).client_id):
         return _("%(name)s at %(client)s") % {"name": thing.name, "client": client}
     if kind in ("session", "token", "token_family"):
         who = thing.person.name if thing.person else _("no person")

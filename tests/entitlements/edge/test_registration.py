@@ -19,6 +19,7 @@ from entitlements.clients import registrations
 from entitlements.clients.registrations import RegistrationUnknown
 from entitlements.decisions import own_connection
 from entitlements.decisions.own_connection import READS
+from entitlements.edge import issuer
 from entitlements.keys import session_keys, signing
 from entitlements.keys.models import SigningKey
 from entitlements.words import LONGEST_CLIENT_ID
@@ -97,7 +98,7 @@ def test_it_is_advertised_where_it_answers_and_nowhere_while_it_is_off(world: Wo
         assert register(f"/{path}/register")[0].status_code == 201
         with override_settings(DYNAMIC_REGISTRATION=False):
             assert "registration_endpoint" not in json.loads(edge.request("GET", address, {}).content)
-            assert not edge.issuer.serves(f"/{path}/register")
+            assert not issuer.serves(f"/{path}/register")
     assert "registration_endpoint" not in json.loads(
         edge.request("GET", "/.well-known/oauth-authorization-server/as/mandate", {}).content
     )
@@ -159,7 +160,7 @@ def test_a_thousand_registrations_by_a_stranger_are_bounded_and_write_nothing(wo
 def test_an_identifier_that_we_did_not_make_for_this_issuer_is_none(world: World, trick: str) -> None:
     path = f"as/{world.system.slug}"
     client_id = str(register(at(world))[1]["client_id"])
-    assert opened(client_id, path)
+    assert opened(client_id, path).issuer_path == path
     kid = client_id.split(".")[1]
     signing.ensure(session_keys.ISSUER)
     other = own_connection.run(session_keys.sealed(READS, b"\x96", session_keys.ISSUER))
@@ -180,7 +181,7 @@ def test_an_identifier_opens_for_an_hour_and_its_key_longer(world: World) -> Non
     path, made = f"as/{world.system.slug}", clock.now()
     client_id = str(register(at(world))[1]["client_id"])
     signing.rotate(session_keys.REGISTRATIONS, by=SYSTEM, now=True)
-    assert opened(client_id, path, made + timedelta(minutes=59))
+    assert opened(client_id, path, made + timedelta(minutes=59)).issuer_path == path
     for moment in (made + timedelta(minutes=61), made - timedelta(hours=1)):
         with pytest.raises(RegistrationUnknown):
             opened(client_id, path, moment)

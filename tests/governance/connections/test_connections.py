@@ -108,7 +108,7 @@ def test_a_person_without_roles_ends_their_own_and_an_analyst_anothers_with_a_re
     assert TokenFamily.objects.get(pk=his.pk).ended_at is None
 
     ana, second = visits.as_(company.ana), family(desk, alice, company)
-    for target, ended in ((f"token_family/{his.pk}", his), ("connections/alice/desk-client", second)):
+    for target, ended in ((f"token_family/{his.pk}", his), ("sign_ins/alice/desk-client", second)):
         assert ana.post(f"/stop/{target}/", {"reason": " "}).status_code == 422
         at = ana.post(f"/stop/{target}/", {"reason": "Odd."})["Location"]
         assert "Odd." in shown(ana, at)
@@ -120,7 +120,7 @@ def test_a_person_without_roles_ends_their_own_and_an_analyst_anothers_with_a_re
 def test_the_page_says_which_gateways_have_not_answered(company: Company) -> None:
     by, now = str(company.mallory.principal), clock.now()
     row = Revocation.objects.create(
-        target_type="connections", target_id="mallory", reason="x", by=by, committed_at=now, receipt=""
+        target_type="sign_ins", target_id="mallory", reason="x", by=by, committed_at=now, receipt=""
     )
     browser, at = visits.as_(company.mallory), f"/connections/?ended={row.pk}"
     assert "have not answered yet" in shown(browser, at)
@@ -155,7 +155,7 @@ def test_an_analyst_reaches_them_from_the_persons_page(company: Company, desk: C
     assert f'href="{at}"' in shown(ana, "/people/alice/")
     page = shown(ana, at)
     assert HERE in page
-    for target in (f"token_family/{first.pk}", "connections/alice/desk-client", "connections/alice"):
+    for target in (f"token_family/{first.pk}", "sign_ins/alice/desk-client", "sign_ins/alice"):
         assert f'href="/stop/{target}/' in page
         assert "This happens at once" in shown(ana, f"/stop/{target}/")
 
@@ -163,7 +163,7 @@ def test_an_analyst_reaches_them_from_the_persons_page(company: Company, desk: C
 def test_who_has_no_role_finds_the_connections_of_no_other_person(company: Company, desk: Client) -> None:
     his = family(desk, company.alice, company)
     mallory = visits.as_(company.mallory)
-    for address in ("/people/alice/connections/", "/stop/connections/alice/", f"/stop/token_family/{his.pk}/"):
+    for address in ("/people/alice/connections/", "/stop/sign_ins/alice/", f"/stop/token_family/{his.pk}/"):
         assert mallory.get(address).status_code == 404
         assert mallory.post(address, {"reason": "x"}).status_code in (404, 405)
     assert "My connections" in shown(mallory, "/people/mallory/connections/")
@@ -188,7 +188,7 @@ def test_over_the_api_a_person_sees_and_ends_exactly_their_own(company: Company,
         assert answer.status_code == status
     again = family(desk, company.mallory, company)
     for target, status in (("alice", 404), ("mallory/other", 409), ("mallory/desk-client", 201)):
-        asked = {"target": {"type": "connections", "id": target}, "reason": "x", "wait": False}
+        asked = {"target": {"type": "sign_ins", "id": target}, "reason": "x", "wait": False}
         assert browser.post("/api/v1/revocations", asked, "application/json").status_code == status
     ended = dict(TokenFamily.objects.values_list("pk", "ended_at"))
     assert (ended[his.pk], ended[again.pk] is None) == (None, False)

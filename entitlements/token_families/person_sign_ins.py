@@ -34,14 +34,14 @@ class NothingConnected(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Whose:
+class PersonClient:
     """A person, and of what is connected as them all, or what one client is."""
 
     login: str
     client_id: str = ""
 
     @classmethod
-    def named(cls, key: str) -> Whose:
+    def named(cls, key: str) -> PersonClient:
         """Read `login` or `login/client_id`."""
         login, _slash, client_id = key.partition("/")
         return cls(login, client_id)
@@ -73,7 +73,7 @@ def open_sessions(rows: QuerySet[Session], now: datetime) -> QuerySet[Session]:
 
 
 @transaction.atomic
-def end(whose: Whose, *, by: Principal, reason: str) -> int:
+def end(whose: PersonClient, *, by: Principal, reason: str) -> int:
     """End what is connected as a person, with every token of it; one event each. Returns how many ended.
 
     A sign-in or a refresh of theirs under way is waited for. Raises NotFound, NothingConnected.
@@ -90,11 +90,9 @@ def end(whose: Whose, *, by: Principal, reason: str) -> int:
     return len(left)
 
 
-def forget_addresses_of(subject: str) -> int:
+def forget_addresses_of(login: str) -> int:
     """Forget where sign-ins of a person were used from, when their personal data are erased; returns of how many."""
-    kind, _colon, login = subject.partition(":")
-    rows = TokenFamily.objects.filter(person__login=login).exclude(last_used_from="")
-    return rows.update(last_used_from="") if kind == "person" else 0
+    return TokenFamily.objects.filter(person__login=login).exclude(last_used_from="").update(last_used_from="")
 
 
 def forget_addresses_of_lapsed() -> int:
@@ -105,7 +103,7 @@ def forget_addresses_of_lapsed() -> int:
     return TokenFamily.objects.filter(pk__in=list(pks)).update(last_used_from="")
 
 
-def _open(whose: Whose) -> list[tuple[Lock, UUID]]:
+def _open(whose: PersonClient) -> list[tuple[Lock, UUID]]:
     """Return what has not ended, in the order of its locks; the sessions of sign-ins at clients among it."""
     now = clock.now()
     going_on = Session.objects.filter(whose.condition, ended_at=None, expires_at__gt=now)

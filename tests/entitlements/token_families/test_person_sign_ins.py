@@ -11,17 +11,17 @@ from django.db import transaction
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from audit.retention import erasure
 from entitlements.clients.models import Client
 from entitlements.errors import NotFound
 from entitlements.feed.models import Change
+from entitlements.people import erasure
 from entitlements.people.models import Person
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.tasks import forget_ended_sessions
-from entitlements.token_families import connections, families
-from entitlements.token_families.connections import Whose
+from entitlements.token_families import families, person_sign_ins
 from entitlements.token_families.models import TokenFamily
+from entitlements.token_families.person_sign_ins import PersonClient
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -50,9 +50,9 @@ def test_all_of_a_person_ends_or_what_of_it_is_at_one_client_and_nothing_of_anot
     first, second = (make.client(make.agent())[0] for _ in range(2))
     hers, elsewhere, his = family(first, alice), family(second, alice), family(first, bob)
     alone = session(first, alice)
-    whose = Whose("alice", first.client_id if at_one_client else "")
+    whose = PersonClient("alice", first.client_id if at_one_client else "")
 
-    ended = connections.end(whose, by=SYSTEM, reason="lost")
+    ended = person_sign_ins.end(whose, by=SYSTEM, reason="lost")
 
     assert ended == (3 if at_one_client else 5)  # each family's session ends with it
     assert TokenFamily.objects.get(pk=hers.pk).end_reason == "lost"
@@ -65,8 +65,8 @@ def test_all_of_a_person_ends_or_what_of_it_is_at_one_client_and_nothing_of_anot
     assert not [event for event in recorded if "person:alice" not in event.links]
     noted = Change.objects.filter(token_family_id=hers.pk)
     assert [(change.agent_id, change.concerns_all) for change in noted] == [(first.agent_id, False)]
-    with pytest.raises(connections.NothingConnected):
-        connections.end(whose, by=SYSTEM, reason="again")
+    with pytest.raises(person_sign_ins.NothingConnected):
+        person_sign_ins.end(whose, by=SYSTEM, reason="again")
 
 
 def test_what_has_lapsed_is_neither_connected_nor_ended_again() -> None:
@@ -76,11 +76,11 @@ def test_what_has_lapsed_is_neither_connected_nor_ended_again() -> None:
     Session.objects.update(expires_at=now)
     for column, value in (("expires_at", now), ("last_used_at", now - timedelta(days=14))):
         rows.update(expires_at=lapsed.expires_at, last_used_at=lapsed.last_used_at)
-        assert connections.open_families(rows, now).exists()
+        assert person_sign_ins.open_families(rows, now).exists()
         rows.update(**{column: value, "started_at": now - timedelta(days=15)})
-        assert not connections.open_families(rows, now).exists()
-        with pytest.raises(connections.NothingConnected):
-            connections.end(Whose("alice"), by=SYSTEM, reason="x")
+        assert not person_sign_ins.open_families(rows, now).exists()
+        with pytest.raises(person_sign_ins.NothingConnected):
+            person_sign_ins.end(PersonClient("alice"), by=SYSTEM, reason="x")
 
 
 def test_a_session_of_a_sign_in_at_a_client_is_no_connection_of_its_own() -> None:
@@ -89,15 +89,15 @@ def test_a_session_of_a_sign_in_at_a_client_is_no_connection_of_its_own() -> Non
     signed_in, alone = family(client, alice), session(client, alice)
     successor = session(client, alice)
     TokenFamily.objects.filter(pk=signed_in.pk).update(session=successor)
-    shown = connections.open_sessions(Session.objects.all(), clock.now())
+    shown = person_sign_ins.open_sessions(Session.objects.all(), clock.now())
     assert [row.pk for row in shown] == [alone.pk]
     Session.objects.filter(pk=alone.pk).update(last_used_at=clock.now() - timedelta(hours=2))
-    assert not connections.open_sessions(Session.objects.all(), clock.now()).exists()
+    assert not person_sign_ins.open_sessions(Session.objects.all(), clock.now()).exists()
 
 
 def test_nothing_of_an_unknown_person_ends() -> None:
     with pytest.raises(NotFound):
-        connections.end(Whose("nobody-here"), by=SYSTEM, reason="x")
+        person_sign_ins.end(PersonClient("nobody-here"), by=SYSTEM, reason="x")
 
 
 def test_the_address_goes_with_the_end_of_a_sign_in_with_time_and_with_the_persons_data() -> None:
@@ -111,6 +111,11 @@ def test_the_address_goes_with_the_end_of_a_sign_in_with_time_and_with_the_perso
     forget_ended_sessions()
     assert addresses() == {ended.pk: "", lapsed.pk: "", erased.pk: HERE, left.pk: HERE}
 
-    assert erasure.erase("person:alice", by=SYSTEM, reason="asked to")
-    assert not erasure.erase("agent:alice", by=SYSTEM, reason="asked to")
+    assert erasure.erase("alice", by=SYSTEM, reason="asked to")
     assert addresses() == {ended.pk: "", lapsed.pk: "", erased.pk: "", left.pk: HERE}
+    assert not erasure.erase("alice", by=SYSTEM, reason="again")
+    TokenFamily.objects.filter(pk=erased.pk).update(last_used_from=HERE)  # a refresh after the erasure
+    assert erasure.erase("alice", by=SYSTEM, reason="once more")
+    assert addresses()[erased.pk] == ""
+    erasures = Event.objects.filter(action="subject.erased", links__contains=["person:alice"])
+    assert [event.reason for event in erasures.order_by("at")] == ["asked to", "once more"]
