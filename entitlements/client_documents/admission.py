@@ -109,7 +109,7 @@ def join(document: ClientDocument, *, by: Principal) -> Client:
         return client
     if fresh is None or policy is None or policy.confirmed_by is None:
         raise documents.NotWaiting
-    wanted = documents.wanted_of(fresh, policy.agent)
+    wanted = documents.described(fresh, policy.agent)
     documents.accept_for(wanted, policy.confirmed_by, policy.proposed_by)
     return clients.put_in_force(wanted, by=by)
 

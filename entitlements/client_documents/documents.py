@@ -90,7 +90,7 @@ def _change(document: ClientDocument, *, is_same: bool) -> None:
         if not is_same and document.state in (_State.APPROVED, _State.REFUSED):
             _ask_again(document)
         return
-    wanted, acceptor = wanted_of(document, client.agent), _acceptor(document, client)
+    wanted, acceptor = described(document, client.agent), _acceptor(document, client)
     if not is_same:
         clients.stop_changed(client, by=SYSTEM, reason=CHANGED)
     if acceptor is None or (not is_same and policy_of(document) is None):
@@ -117,7 +117,7 @@ def _acceptor(document: ClientDocument, client: Client) -> Person | None:
     return latest.acceptor if latest.acceptor in credentials.responsible(latest.agent) else None
 
 
-def wanted_of(document: ClientDocument, agent: Agent) -> ClientCredential:
+def described(document: ClientDocument, agent: Agent) -> ClientCredential:
     """Return, unsaved, what a client holds that a document describes."""
     read = rules.read(document.client_id, document.document)
     is_known = Client.objects.filter(client_id=document.client_id).exists()
@@ -173,7 +173,7 @@ def approve(document_id: int, *, agent: Agent, by: Person) -> ClientDocument:
     if fresh.kind != Agent.Kind.SHARED or fresh.status != Agent.Status.ACTIVE:
         raise NotShared
     _decide(document, _State.APPROVED, by, agent=agent)
-    wanted = wanted_of(document, agent)
+    wanted = described(document, agent)
     if wanted.purpose == ClientCredential.Purpose.DOCUMENT:
         clients.take_over(wanted, by=by.principal)
         return document

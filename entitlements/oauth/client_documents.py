@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import cast
 from urllib.parse import urlencode
 
 from django.db import transaction
@@ -44,7 +43,7 @@ def answer(request: HttpRequest, issuer: str, go_on: Callable[[], HttpResponse])
     client_id = (request.POST if request.method == "POST" else request.GET).get("client_id", "")
     if not rules.is_address(client_id) or not request.user.is_authenticated:
         return go_on()
-    person = cast("Person", request.user)
+    person = request.user
     try:
         admitted = admission.admit(client_id, by=person)
         if admitted.admission is Admission.NEW:
@@ -72,7 +71,7 @@ def _first(document: ClientDocument, person: Person, go_on: Callable[[], HttpRes
 def _waits(request: HttpRequest, issuer: str, admitted: Admitted) -> HttpResponse:
     document = admitted.document
     if is_waiting := admitted.admission is Admission.WAITING:
-        message, code = _("An analyst decides about this client first. You are told when it is decided."), "waiting"
+        message, code = _("An analyst decides about this client first. You get a notice of the decision."), "waiting"
     else:
         message, code = _("An analyst refused this client."), "refused"
     back = _back(request, issuer, document, message)

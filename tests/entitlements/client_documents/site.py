@@ -52,7 +52,7 @@ def served() -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             site.visits.append(self.path)
-            page = site.pages.get(self.path, Page(b"", {}, 404))
+            page = site.pages.get(self.path.partition("?")[0], Page(b"", {}, 404))
             self.send_response(page.status)
             for name, value in page.headers.items():
                 self.send_header(name, value)

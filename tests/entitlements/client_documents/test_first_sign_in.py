@@ -33,7 +33,7 @@ def ask(world: World, client_id: str, browser: Browser | None = None, **changes:
 
 def rows() -> tuple[int, ...]:
     kinds = (ClientDocument, Client, ClientCredential, AuthorizationCode, Event)
-    return tuple(kind.objects.count() for kind in kinds)  # type: ignore[attr-defined]
+    return tuple(kind.objects.count() for kind in kinds)
 
 
 def test_a_person_signs_in_to_a_client_never_seen_before(world: World, site: Site, allowed: ClientHost) -> None:
