@@ -95,6 +95,11 @@ def install(node: Path, source: Path, folder: Path) -> str:
     return ""
 
 
+def copy(script: str, folder: Path) -> Path:
+    """Copy a script of ours to where it finds the packages, and return its place."""
+    return Path(shutil.copy(SOURCE / script, folder))
+
+
 @dataclass(frozen=True)
 class Ended:
     """A program that has ended: its code, and what it wrote to both of its outputs."""
@@ -119,7 +124,7 @@ def run(
     link = folder / "node_modules"
     if not link.exists():
         link.symlink_to(modules())
-    path = Path(shutil.copy(SOURCE / script, folder)) if script.endswith(".mjs") else link / script
+    path = copy(script, folder) if script.endswith(".mjs") else link / script
     path_first = f"{program().parent}{os.pathsep}{os.environ['PATH']}"
     output, (keyboard, terminal) = "", os.openpty()
     with subprocess.Popen(

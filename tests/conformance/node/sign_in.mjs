@@ -11,7 +11,7 @@ const [server, clientId, file, tool, given = "{}"] = process.argv.slice(2);
 const listener = createServer().listen(0, "127.0.0.1");
 await once(listener, "listening");
 
-const desk = {
+const provider = {
   redirectUrl: `http://127.0.0.1:${listener.address().port}/callback`,
   get clientMetadata() {
     return { redirect_uris: [this.redirectUrl], token_endpoint_auth_method: "none" };
@@ -35,20 +35,22 @@ const desk = {
 async function returned() {
   const [request, response] = await once(listener, "request");
   response.end("Signed in. You can close this page.");
-  const parameters = new URL(request.url, desk.redirectUrl).searchParams;
-  if (parameters.get("state") !== desk.sent) throw new Error("This answer is to another question.");
+  const parameters = new URL(request.url, provider.redirectUrl).searchParams;
+  if (parameters.get("state") !== provider.sent) throw new Error("This answer is to another question.");
+  if (parameters.has("error")) throw new Error(parameters.get("error_description") ?? parameters.get("error"));
   return parameters;
 }
 
 async function connect() {
   const client = new Client({ name: "sign-in", version: "1.0.0" }, { versionNegotiation: { mode: "auto" } });
-  const transport = new StreamableHTTPClientTransport(new URL(server), { authProvider: desk });
+  const transport = new StreamableHTTPClientTransport(new URL(server), { authProvider: provider });
   try {
     await client.connect(transport);
     return client;
   } catch (error) {
     if (!(error instanceof UnauthorizedError)) throw error;
-    await transport.finishAuth(await returned());
+    const parameters = await returned();
+    await transport.finishAuth(parameters.get("code"), parameters.get("iss"));
     return connect();
   }
 }
