@@ -113,6 +113,12 @@ TABLE: Mapping[str, Variable] = {
             "from the right and past those named here; empty: from none.",
             "",
         ),
+        Variable(
+            "MCP_REGISTRY_READERS",
+            "Networks, separated by commas, whose programs may read the MCP registry at `/v0.1/servers` without a "
+            "credential: the names and addresses of the systems that are served. Empty: none; `0.0.0.0/0,::/0`: all.",
+            "",
+        ),
         Variable("ANCHOR_FILE", "Append-only file, kept elsewhere, that receives each signed checkpoint.", ""),
         Variable(
             "SEAL_KEY_FILE", "PEM file with the sealer's Ed25519 private key; only `manage.py seal` needs it.", ""

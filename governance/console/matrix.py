@@ -140,8 +140,9 @@ PAGES: Final[Pages] = {
     ("delivery-again", "POST"): like("delivery-replay"),
     ("make-token", "POST"): Page(Row(anybody=True, proven=ALWAYS)),
     ("end-token", "POST"): ONES_OWN,
-    ("connect", "GET"): like("clients GET"),
-    ("connect-light", "GET"): like("client GET"),
+    ("connect", "GET"): ONES_OWN,
+    ("connect-light", "GET"): ONES_OWN,
+    **dict.fromkeys([("rollout", "GET"), ("rollout-file", "GET")], like("systems")),
     # Asking and answering
     ("catalogue", "GET"): like("entitlements GET"),
     ("request-list", "GET"): like("requests GET"),

@@ -14,8 +14,9 @@ from governance.break_glass import pages as break_glass_pages
 from governance.catalog.pages import catalogue, imports, systems, triage
 from governance.catalog.pages import entitlements as entitlements_pages
 from governance.catalog.pages import registration as registration_pages_pages
-from governance.clients.pages import clients, connect, credentials
+from governance.clients.pages import clients, credentials
 from governance.clients.pages import documents as client_documents
+from governance.connect.pages import connect, rollout
 from governance.connections import pages as connections_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
@@ -210,7 +211,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rules/<uuid:pk>/except/", policies_pages.give, name="rule-except"),
     path("exceptions/<uuid:pk>/end/", policies_pages.end, name="exception-end"),
     path("connect/", connect.connect, name="connect"),
-    path("connect/light/<str:client_id>/", connect.light, name="connect-light"),
+    path("connect/light/<path:client_id>/", connect.light, name="connect-light"),
+    path("connect/rollout/", rollout.rollout, name="rollout"),
+    path("connect/rollout/<str:name>", rollout.download, name="rollout-file"),
     path("inbox/", notice_pages.inbox, name="inbox"),
     path("inbox/read/", notice_pages.read_all, name="inbox-read-all"),
     path("inbox/<uuid:pk>/read/", notice_pages.read, name="inbox-read"),

@@ -66,8 +66,14 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "review-work": ["/reviews/q4/work/", "/reviews/q4/work/?view=answered"],
     "review-submit": ["/reviews/q4/submit/"],
     "stop": ["/stop/agent/expense-bot/", "/stop/system/erp/", "/agents/nobody/"],
-    "connect": ["/connect/", *(f"/connect/?agent=expense-bot&how={how}" for how in ("claude", "curl"))],
+    "connect": [
+        "/connect/",
+        "/connect/?agent=expense-bot",
+        "/connect/?agent=expense-bot&how=python-sdk&where=ssh",
+        "/connect/?agent=build-bot&how=curl-key",
+    ],
     "connect-light": [],  # a part of a page
+    "rollout-file": [],  # a file
     "group-page": ["/groups/research/"],
     "person-page": ["/people/sofia/"],
     "person-connections": ["/people/alice/connections/"],

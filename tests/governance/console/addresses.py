@@ -118,6 +118,7 @@ def world() -> World:
         "exceptions/pk": SodException.objects.get().pk,
         **_waits(company),
         "people/login": company.bob.login,
+        "connect/name": "copilot-managed-settings.json",
         "groups/slug": make.group(company.bob).slug,
         "sessions/session": session.pk,
         "stop/pk": stop.pk,
