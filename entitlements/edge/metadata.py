@@ -15,6 +15,7 @@ from entitlements.decisions.reads import Reads
 from entitlements.gateway import cors
 from entitlements.gateway.http import JSON, NO_STORE, Answer, encode
 from entitlements.keys import in_use, jws, signing
+from entitlements.people import authentication
 
 from . import client_authentication
 from .grant_types import authorization_code, client_credentials, exchange, jwt_bearer
@@ -52,13 +53,14 @@ async def idp(reads: Reads) -> Mapping[str, Any]:
         **_endpoints(addresses.IDP, [*client_authentication.METHODS, "none"]),
         "response_types_supported": ["code"],
         **_ANSWERS,
-        "grant_types_supported": [authorization_code.GRANT, exchange.GRANT],
+        "grant_types_supported": [authorization_code.GRANT, refresh.GRANT, exchange.GRANT],
         "code_challenge_methods_supported": ["S256"],
         "identity_chaining_requested_token_types_supported": [exchange.ID_JAG],
-        "scopes_supported": ["openid"],
+        "scopes_supported": ["openid", authorization_code.OFFLINE],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [jws.ES256],
-        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "jti"],
+        "acr_values_supported": [*authentication.OWN],
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "jti", "sid"],
     }
 
 
@@ -80,7 +82,7 @@ async def system(reads: Reads, system: str) -> Mapping[str, Any] | None:
         "authorization_grant_profiles_supported": [GRANT_PROFILE],
         "code_challenge_methods_supported": ["S256"],
     }
-    return {**described, **_ANSWERS} if signs_in else described
+    return {**described, **_ANSWERS, "acr_values_supported": [*authentication.OWN]} if signs_in else described
 
 
 async def idp_keys(reads: Reads) -> Mapping[str, Any]:

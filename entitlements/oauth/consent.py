@@ -22,7 +22,7 @@ from entitlements.decisions import facts, own_connection, policy
 from entitlements.decisions.own_connection import READS
 from entitlements.decisions.snapshot import Call
 from entitlements.decisions.verdicts import Verdict
-from entitlements.edge.sign_in import code, families
+from entitlements.edge.sign_in import families
 from entitlements.people.models import Person
 from entitlements.tokens import issue
 from entitlements.tokens.issue import NotIssued, RedeemedToken, SignIn, Subject, TokenRequest
@@ -57,9 +57,14 @@ class Consent:
     @property
     def lasts(self) -> str:
         """How long the client stays signed in, in a sentence."""
-        if self.is_claimed:
-            return _("The client stays signed in for 12 hours at most.")
-        return _("The client stays signed in for 30 days at most, and for 14 days without use.")
+        return lasts(self.client)
+
+
+def lasts(client: Client) -> str:
+    """Say how long a client stays signed in whose sign-in lasts, in a sentence."""
+    if client.auth == Client.Auth.NONE:
+        return _("The client stays signed in for 12 hours at most.")
+    return _("The client stays signed in for 30 days at most, and for 14 days without use.")
 
 
 def known_scopes(system: System, asked: Iterable[str]) -> list[str]:
@@ -77,7 +82,7 @@ def client_at(client_id: str, system: System) -> tuple[Caller | None, Target | N
 def is_ended(client: Client, person: Person, auth_time: datetime) -> bool:
     """Whether the last session of this sign-in with the client's agent was ended: then a new sign-in is due."""
     agent = client.agent.slug if client.agent else ""
-    digest = code.sign_in_digest(person.login, auth_time, agent)
+    digest = families.sign_in_digest(person.login, auth_time, agent)
     latest = own_connection.run(families.latest_session(READS, client.pk, person.pk, digest))
     if latest is None:
         return False

@@ -218,7 +218,7 @@ def test_what_we_do_not_offer_is_refused_at_the_clients_address(
     assert public.pk
 
 
-@pytest.mark.parametrize("scope", ["openid offline_access", "openid profile email", "everything openid", "openid"])
+@pytest.mark.parametrize("scope", ["openid profile email", "everything openid", "openid"])
 def test_scopes_that_are_not_known_are_ignored_and_the_answer_says_what_was_granted(
     world: World, public: Client, scope: str
 ) -> None:
