@@ -350,7 +350,7 @@ OAUTH2_PROVIDER: dict[str, Any] = {
     "AUTHORIZATION_CODE_EXPIRE_SECONDS": 60,
     # Without this a request that names no scope is given every scope there is.
     "DEFAULT_SCOPES": [],
-    "SCOPES": {"openid": "Sign in"},
+    "SCOPES": {"openid": "Sign in", "offline_access": "Stay signed in"},
     # Its own addresses are never included; entitlements.oauth stands in front.
     "OIDC_ISS_ENDPOINT": f"{CONSOLE_URL}/idp",
     "OAUTH2_VALIDATOR_CLASS": "entitlements.oauth.toolkit.Validator",

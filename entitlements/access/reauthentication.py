@@ -29,8 +29,8 @@ from rest_framework.request import Request
 from entitlements.clients.models import Client
 from entitlements.errors import DomainError
 from entitlements.people import attempts
+from entitlements.people.authentication import COMPANY
 from entitlements.people.models import Person
-from entitlements.people.sign_ins import COMPANY
 from entitlements.words import Risk
 
 from .authentication import ConsoleSession

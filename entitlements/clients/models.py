@@ -181,11 +181,14 @@ class ClientCredential(models.Model):
 class AuthorizationCode(AbstractGrant):
     """A pending authorization code (django-oauth-toolkit's `Grant`; our word Grant means something else).
 
-    `auth_time` is when the person signed in, in the browser session in which they agreed. `system` is the one at whose
-    authorization server the code is redeemed; without one that is the identity side.
+    `auth_time` is when the person signed in, in the browser session in which they agreed, `acr` and `amr` how; empty
+    where that is not known. `system` is the one at whose authorization server the code is redeemed; without one that is
+    the identity side.
     """
 
     auth_time = models.DateTimeField(null=True, blank=True)
+    acr = models.CharField(max_length=255, blank=True, db_default="")
+    amr = models.TextField(blank=True, db_default="")
     system = models.ForeignKey("entitlements.System", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
 
     objects: ClassVar[models.Manager[AuthorizationCode]] = models.Manager()
@@ -195,12 +198,20 @@ class AuthorizationCode(AbstractGrant):
 
 
 class OAuthAccessToken(AbstractAccessToken):
-    """What django-oauth-toolkit keeps for its own code flow at the identity issuer; no resource accepts it."""
+    """What django-oauth-toolkit keeps for its own code flow at the identity issuer; no resource accepts it.
+
+    `family` is the sign-in that it came of, where that lasts.
+    """
+
+    family = models.UUIDField(null=True, blank=True)
 
     objects: ClassVar[models.Manager[OAuthAccessToken]] = models.Manager()
 
     class Meta(AbstractAccessToken.Meta):
         abstract = False
+        indexes: ClassVar = [
+            models.Index(name="access_token_of_family", fields=["family"], condition=Q(family__isnull=False))
+        ]
 
 
 class OAuthRefreshToken(AbstractRefreshToken):

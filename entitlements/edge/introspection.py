@@ -24,7 +24,8 @@ from entitlements.tokens import presented, tokens
 from . import client_authentication, issue
 from .door import Attempt
 from .refusals import Refused
-from .sign_in import refresh
+from .sign_in import id_token_refresh, refresh
+from .sign_in.refresh import Family
 
 INACTIVE: Final = {"active": False}
 _WHO: Final = ("iss", "sub", "aud", "client_id", "act", "sid", "sub_profile")
@@ -59,38 +60,59 @@ async def _refresh_token(attempt: Attempt, caller: Caller, target: Target) -> Ma
     """Say what a refresh token is worth, to its own client alone: whether it would be exchanged now, and for what."""
     shown = refresh_tokens.read(attempt.need("token"), target.issuer_path)
     family = await refresh.read(attempt, caller, target, shown.family) if shown is not None else None
-    if shown is None or family is None:
+    if shown is None or family is None or not _is_usable(family, shown.generation):
         return INACTIVE
     try:
-        refresh.check_open(family)
         caller = await refresh.agent_of(attempt, caller, target, family)
     except Refused:
-        return INACTIVE
-    if refresh.use_of(family, shown.generation) not in (Use.CURRENT, Use.AGAIN):
         return INACTIVE
     asked = await refresh.token_request_of(attempt, caller, target, family, None)
     session = await issue.session_of(attempt, asked)
     verdict = await rules.verdict(attempt.reads, asked, session, clock.now().timestamp())
     if verdict.issue is None:
         return INACTIVE
+    return _live(
+        family, caller, target.issuer_path, {"aud": family.resource, "scope": scopes.join(verdict.issue.scopes)}
+    )
+
+
+async def _idp_refresh_token(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
+    """Say the same of a refresh token of the identity side."""
+    known = await id_token_refresh.read(attempt, caller, attempt.need("token"))
+    if known is None or not _is_usable(*known) or not await id_token_refresh.is_live(attempt, caller, known[0]):
+        return INACTIVE
+    return _live(known[0], caller, addresses.IDP, {"scope": known[0].scope})
+
+
+def _is_usable(family: Family, generation: int) -> bool:
+    """Whether a generation of a family would be exchanged now, as far as the family is asked about."""
+    try:
+        refresh.check_open(family)
+    except Refused:
+        return False
+    return refresh.use_of(family, generation) in (Use.CURRENT, Use.AGAIN)
+
+
+def _live(family: Family, caller: Caller, issuer_path: str, more: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "active": True,
         "token_type": "refresh_token",
-        "iss": addresses.issuer(target.issuer_path),
+        "iss": addresses.issuer(issuer_path),
         "sub": family.subject.login,
-        "aud": family.resource,
         "client_id": caller.client_id,
-        "scope": scopes.join(verdict.issue.scopes),
+        **more,
         "iat": int(family.started.timestamp()),
         "exp": int(min(family.expires, family.last_used + IDLE).timestamp()),
     }
 
 
 async def idp_introspect(attempt: Attempt) -> Mapping[str, Any]:
-    """Say what an ID-JAG, or an access token of the code flow, is worth now: to its own client alone."""
+    """Say what an ID-JAG, a refresh token or an access token of the code flow is worth now: to its own client alone."""
     caller = await client_authentication.caller(attempt, addresses.IDP)
     attempt.use_up_here()
     token = attempt.need("token")
+    if refresh_tokens.is_one(token):
+        return await _idp_refresh_token(attempt, caller)
     if "." not in token:
         return await _opaque(attempt.reads, token, caller)
     try:

@@ -17,6 +17,7 @@ from entitlements.decisions.reads import Reads
 from entitlements.gateway import cors
 from entitlements.gateway.http import JSON, NO_STORE, Answer, encode
 from entitlements.keys import in_use, jws, signing
+from entitlements.people import authentication
 
 from . import client_authentication
 from .grant_types import authorization_code, client_credentials, exchange, jwt_bearer
@@ -59,13 +60,14 @@ async def idp(reads: Reads) -> Mapping[str, Any]:
         "response_types_supported": ["code"],
         **_ANSWERS,
         **_registration(addresses.IDP),
-        "grant_types_supported": [authorization_code.GRANT, exchange.GRANT],
+        "grant_types_supported": [authorization_code.GRANT, refresh.GRANT, exchange.GRANT],
         "code_challenge_methods_supported": ["S256"],
         "identity_chaining_requested_token_types_supported": [exchange.ID_JAG],
-        "scopes_supported": ["openid"],
+        "scopes_supported": ["openid", authorization_code.OFFLINE],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [jws.ES256],
-        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "jti"],
+        "acr_values_supported": [*authentication.OWN],
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "jti", "sid"],
     }
 
 
@@ -88,7 +90,10 @@ async def system(reads: Reads, system: str) -> Mapping[str, Any] | None:
         "authorization_grant_profiles_supported": [GRANT_PROFILE],
         "code_challenge_methods_supported": ["S256"],
     }
-    return {**described, **_ANSWERS, **_registration(addresses.issuer_path(system))} if signs_in else described
+    if not signs_in:
+        return described
+    values = {"acr_values_supported": [*authentication.OWN]}
+    return {**described, **_ANSWERS, **values, **_registration(addresses.issuer_path(system))}
 
 
 async def idp_keys(reads: Reads) -> Mapping[str, Any]:

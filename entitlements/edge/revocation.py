@@ -46,9 +46,14 @@ async def system(attempt: Attempt, system: str) -> Answer:
 
 
 async def idp(attempt: Attempt) -> Answer:
-    """Revoke an ID-JAG, with what was issued for it, or an access token of the code flow, of the calling client."""
+    """Revoke an ID-JAG, with what was issued for it, or an access token of the code flow, of the calling client.
+
+    With a refresh token all that came of its sign-in.
+    """
     caller = await client_authentication.caller(attempt, addresses.IDP, allow_public=True)
-    if "." in attempt.need("token"):
+    if refresh_tokens.is_one(token := attempt.need("token")):
+        return await _end_family(attempt, caller, None, token)
+    if "." in token:
         return await _revoke(attempt, addresses.IDP, tokens.ID_JAG_TYP, caller)
     return await _end_opaque(attempt, caller)
 
@@ -75,12 +80,12 @@ async def _revoke(attempt: Attempt, issuer_path: str, typ: str, caller: Caller) 
     raise Closed(Code.FEED_UNKNOWN)
 
 
-async def _end_family(attempt: Attempt, caller: Caller, target: Target, token: str) -> Answer:
-    presented = refresh_tokens.read(token, target.issuer_path)
+async def _end_family(attempt: Attempt, caller: Caller, target: Target | None, token: str) -> Answer:
+    presented = refresh_tokens.read(token, target.issuer_path if target else addresses.IDP)
     family = await refresh.read(attempt, caller, target, presented.family) if presented is not None else None
     if family is not None:
         caller = await acting.for_person(attempt.reads, caller, family.subject.pk)
-        attempt.about = [f"person:{family.subject.login}", f"system:{target.slug}"]
+        attempt.about = [f"person:{family.subject.login}", *([f"system:{target.slug}"] if target else [])]
         if await families.end(attempt, caller, family.pk, Action.TOKEN_FAMILY_REVOKED, _REASON):
             return DONE
     attempt.use_up_here()

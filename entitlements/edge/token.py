@@ -10,19 +10,22 @@ from entitlements import addresses
 from . import client_authentication, door, refusals
 from .door import Attempt
 from .grant_types import authorization_code, client_credentials, exchange, jwt_bearer
-from .sign_in import code, refresh
+from .sign_in import code, id_token_refresh, refresh, subject_tokens
 
 
 async def idp_token(attempt: Attempt) -> Mapping[str, Any]:
-    """Answer at `/idp/token`: token exchange and the code flow."""
+    """Answer at `/idp/token`: token exchange, the code flow and its refresh."""
     _no_proof(attempt)
     grant = attempt.form.get("grant_type", "")
-    caller = await client_authentication.caller(attempt, addresses.IDP, allow_public=grant == authorization_code.GRANT)
+    of_people = grant in (authorization_code.GRANT, refresh.GRANT)
+    caller = await client_authentication.caller(attempt, addresses.IDP, allow_public=of_people)
     attempt.need("grant_type")
     if grant == exchange.GRANT:
-        return await exchange.exchange(attempt, caller)
+        return await subject_tokens.exchange(attempt, caller)
     if grant == authorization_code.GRANT:
         return await authorization_code.redeem(attempt, caller)
+    if grant == refresh.GRANT:
+        return await id_token_refresh.refresh(attempt, caller)
     if grant == jwt_bearer.GRANT:  # an issuer never redeems its own ID-JAG (EMA-I-14)
         raise refusals.invalid_grant("An ID-JAG is redeemed at the server that it is for.", "issuer_redeems_not")
     raise _unknown(grant)

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Add the address, which the release before leaves empty; widen what a revocation was of."""
 
-    dependencies: ClassVar = [("entitlements", "0009_reserved_slugs")]
+    dependencies: ClassVar = [("entitlements", "0011_identity_families_and_how_people_signed_in")]
 
     operations: ClassVar = [
         migrations.AddField(

@@ -26,7 +26,7 @@ from entitlements.decisions import all_systems, facts, own_connection, policy
 from entitlements.decisions.own_connection import READS
 from entitlements.decisions.snapshot import Call
 from entitlements.decisions.verdicts import Verdict
-from entitlements.edge.sign_in import code, families
+from entitlements.edge.sign_in import families
 from entitlements.people.models import Person
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens import issue
@@ -84,9 +84,14 @@ class Consent:
     @property
     def lasts(self) -> str:
         """How long the client stays signed in, in a sentence."""
-        if self.is_claimed:
-            return _("The client stays signed in for 12 hours at most.")
-        return _("The client stays signed in for 30 days at most, and for 14 days without use.")
+        return lasts(self.client)
+
+
+def lasts(client: Client) -> str:
+    """Say how long a client stays signed in whose sign-in lasts, in a sentence."""
+    if client.auth == Client.Auth.NONE:
+        return _("The client stays signed in for 12 hours at most.")
+    return _("The client stays signed in for 30 days at most, and for 14 days without use.")
 
 
 def known_scopes(system: System, asked: Iterable[str]) -> list[str]:
@@ -118,7 +123,7 @@ def needs_connection(client: Client, person: Person) -> bool:
 def is_ended(client: Client, person: Person, auth_time: datetime) -> bool:
     """Whether the last session of this sign-in with the client's agent was ended: then a new sign-in is due."""
     agent = agent_for(client, person)
-    digest = code.sign_in_digest(person.login, auth_time, agent.slug if agent else "")
+    digest = families.sign_in_digest(person.login, auth_time, agent.slug if agent else "")
     latest = own_connection.run(families.latest_session(READS, client.pk, person.pk, digest))
     if latest is None:
         return False

@@ -25,9 +25,10 @@ from audit import clock
 from entitlements import addresses
 from entitlements.access import reauthentication
 from entitlements.clients.models import Client
+from entitlements.edge.grant_types.authorization_code import OFFLINE
 from entitlements.people import sign_ins
 
-from . import client_documents
+from . import client_documents, consent, step_up
 from .toolkit import IdentityServer, Validator
 
 _REFUSED: Final = frozenset({"request", "request_uri", "registration"})
@@ -64,6 +65,8 @@ class AuthorizationPage(AuthorizationView):
             scopes, credentials = self.validate_authorization_request(request)
             if self.must_sign_in_again(request, credentials):
                 return self._sign_in_again(credentials)
+            if not step_up.is_enough(request):
+                return self._sign_in_stronger(credentials)
             return self.ask(request, scopes, credentials)
         except OAuthToolkitError as error:
             return cast("HttpResponse", self.error_response(error, application=None))
@@ -89,6 +92,14 @@ class AuthorizationPage(AuthorizationView):
             raise _login_required(credentials)
         return redirect(f"{where}?{urlencode({'next': _onward(self.request)})}")
 
+    def _sign_in_stronger(self, credentials: dict[str, Any]) -> HttpResponse:
+        where = step_up.address(self.request)
+        if where is None:
+            raise _unmet(credentials)
+        if must_be_silent(self.request):
+            raise _login_required(credentials)
+        return redirect(f"{where}?{urlencode({'next': _onward(self.request)})}")
+
     def create_authorization_response(
         self,
         request: HttpRequest,
@@ -96,12 +107,14 @@ class AuthorizationPage(AuthorizationView):
         credentials: dict[str, Any],
         allow: bool,  # noqa: FBT001 - the toolkit's signature
     ) -> tuple[Any, ...]:
-        """Make the code. It keeps when the person signed in, in this browser session and in no other."""
+        """Make the code. It keeps when and how the person signed in, in this browser session and in no other."""
         auth_time = sign_ins.signed_in_at(request)
         if allow and _is_too_old(auth_time, sign_ins.max_age()):
             raise _login_required(credentials)
+        if allow and not step_up.is_enough(request):
+            raise _unmet(credentials)
         response: tuple[Any, ...] = super().create_authorization_response(
-            request, scopes, {**credentials, "auth_time": auth_time}, allow
+            request, scopes, {**credentials, "auth_time": auth_time, **step_up.kept(request)}, allow
         )
         return response
 
@@ -154,6 +167,12 @@ class Authorize(AuthorizationPage):
         """The identity issuer."""
         return addresses.issuer(addresses.IDP)
 
+    def ask(self, request: HttpRequest, scopes: list[str], credentials: dict[str, Any]) -> HttpResponse:
+        """Show the question, and for how long the client stays signed in where it asks for that."""
+        if OFFLINE in scopes:
+            self.extra_context = {"lasts": consent.lasts(Client.objects.get(client_id=credentials["client_id"]))}
+        return super().ask(request, scopes, credentials)
+
 
 def must_be_silent(request: HttpRequest) -> bool:
     """Whether the client wants its answer without any page (OpenID Connect Core 3.1.2.1)."""
@@ -191,6 +210,11 @@ def _login_required(credentials: dict[str, Any]) -> OAuthToolkitError:
     """Return the error of a person whose sign-in is too old (OpenID Connect Core 3.1.2.6)."""
     error = LoginRequired(description="The person must sign in again.", state=credentials.get("state"))
     return OAuthToolkitError(error=error, redirect_uri=credentials["redirect_uri"])
+
+
+def _unmet(credentials: dict[str, Any]) -> OAuthToolkitError:
+    """Return the error of a person who cannot sign in as the client asks."""
+    return OAuthToolkitError(error=step_up.refusal(credentials.get("state")), redirect_uri=credentials["redirect_uri"])
 
 
 def _onward(request: HttpRequest) -> str:

@@ -61,12 +61,12 @@ class Validator(OAuth2Validator):
     ) -> bool:
         """Ignore the scopes that are not known here (OpenID Connect Core 3.1.2.1); the token's answer names the rest.
 
-        Raises InvalidScopeError when none is left, which is answered at the client's address.
+        Raises InvalidScopeError without `openid`, which is answered at the client's address.
         """
         known = [
             scope for scope in scopes if super(Validator, self).validate_scopes(client_id, [scope], client, request)
         ]
-        if not known:
+        if "openid" not in known:
             raise InvalidScopeError(description="Ask for the scope openid.", request=request)
         request.scopes = known
         return True
@@ -82,11 +82,13 @@ class Validator(OAuth2Validator):
     def save_authorization_code(
         self, client_id: str, code: dict[str, Any], request: Any, *args: Any, **kw: Any
     ) -> None:
-        """Store the digest of the code alone, with the time of the sign-in in the session that agreed."""
+        """Store the digest of the code alone, with time and manner of the sign-in in the session that agreed."""
         stored, system = digest(code["code"]), getattr(request, "system", None)
         with transaction.atomic():
             super().save_authorization_code(client_id, {**code, "code": stored}, request, *args, **kw)
-            AuthorizationCode.objects.filter(code=stored).update(auth_time=request.auth_time, system=system)
+            AuthorizationCode.objects.filter(code=stored).update(
+                auth_time=request.auth_time, acr=request.acr, amr=request.amr, system=system
+            )
 
 
 class SystemValidator(Validator):

@@ -6,7 +6,7 @@ For the last, every principal is asked about and no grant is needed.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from allauth.account.internal.flows import login
 from django.conf import settings
@@ -21,9 +21,10 @@ from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.words import Flow, Status
 
+from . import authentication
+from .authentication import COMPANY, Authentication
+
 SECONDS: Final = 300.0
-COMPANY: Final = "socialaccount"
-"""What allauth calls a sign-in at the company."""
 SIGNED_IN_AT: Final = "signed_in_at"
 """Where the session keeps when the person signed in at the company, which may be hours before they came here."""
 
@@ -52,14 +53,35 @@ def signed_in_at(request: HttpRequest) -> datetime | None:
     A sign-in of the same person in another browser changes nothing here. For a sign-in at the company it is the time
     that the company names, not the time at which the person came back from there.
     """
-    records = login.get_authentication_records(request, request.user if request.user.is_authenticated else None)
-    times = [record.get(SIGNED_IN_AT) if record["method"] == COMPANY else record["at"] for record in records]
+    times = [record.get(SIGNED_IN_AT) if record["method"] == COMPANY else record["at"] for record in _records(request)]
     known = [float(moment) for moment in times if moment is not None]
     return datetime.fromtimestamp(max(known), UTC) if known else None
 
 
-async def may_sign_in(reads: Reads, caller: Caller, person_pk: int, code: Token, now: float) -> Verdict:
-    """Decide about an ID token for a person who signed in at a client, with facts read now; `code` is redeemed."""
+def authentication_of(request: HttpRequest) -> Authentication:
+    """Return how the person signed in in this browser session."""
+    return authentication.from_records(_records(request))
+
+
+def _records(request: HttpRequest) -> list[dict[str, Any]]:
+    person = request.user if request.user.is_authenticated else None
+    records: list[dict[str, Any]] = login.get_authentication_records(request, person)
+    return records
+
+
+async def may_sign_in(
+    reads: Reads,
+    caller: Caller,
+    person_pk: int,
+    redeemed: Token,
+    now: float,
+    *,
+    flow: Flow = Flow.AUTHORIZATION_CODE,
+) -> Verdict:
+    """Decide about an ID token for a person who signed in at a client, with facts read now.
+
+    `redeemed` is the code, or the refresh token of the sign-in that it began.
+    """
     rows = await reads.rows(_PRINCIPALS, [caller.pk, person_pk])
     if not rows:
         return Verdict(Effect.DENY, Code.PERSON_UNKNOWN, ())
@@ -79,8 +101,8 @@ async def may_sign_in(reads: Reads, caller: Caller, person_pk: int, code: Token,
         tokens_valid_after=float("-inf") if valid_after is None else valid_after,
         stopped=stopped or "",
     )
-    flow, agent_name = Flow.AUTHORIZATION_CODE, caller.agent or ""
+    agent_name = caller.agent or ""
     issuance = Issuance(
-        flow, agent_name, caller.client_id, login, None, code.scopes, SECONDS, code, begins_session=True
+        flow, agent_name, caller.client_id, login, None, redeemed.scopes, SECONDS, redeemed, begins_session=True
     )
     return policy.may_issue(issuance, known, now)

@@ -10,7 +10,7 @@ from entitlements.token_families import families
 
 TOKEN_FAMILY = Subject(
     visibility.token_families,
-    lambda family: [f"token_family:{family.pk}", f"agent:{family.agent.slug}"],
+    lambda family: [f"token_family:{family.pk}", *([f"agent:{family.agent.slug}"] if family.agent else [])],
     by_key=True,
 )
 

@@ -30,16 +30,18 @@ class TokenFamilyFilter(filters.FilterSet):
 
 
 class TokenFamilySerializer(OutputSerializer):
-    """A sign-in of a person at a client of one system, for as long as it is refreshed."""
+    """A sign-in of a person at a client, for as long as it is refreshed: to one system, or to the identity side."""
 
     id = serializers.UUIDField()
     client = serializers.CharField(source="client.client_id")
-    agent = serializers.CharField(source="agent.slug")
+    agent = serializers.CharField(source="agent.slug", allow_null=True, default=None)
     person = serializers.CharField(source="person.login")
-    system = serializers.CharField(source="system.slug")
-    session = serializers.UUIDField(source="session_id")
+    system = serializers.CharField(source="system.slug", allow_null=True, default=None)
+    session = serializers.UUIDField(source="session_id", allow_null=True)
     scope = serializers.CharField()
     auth_time = serializers.DateTimeField()
+    acr = serializers.CharField()
+    amr = serializers.ListField(child=serializers.CharField(), source="methods")
     started_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField()
     last_used_from = serializers.SerializerMethodField(

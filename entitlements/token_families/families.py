@@ -1,8 +1,11 @@
-"""Actions on token families: revoke one with every token of it, or end those of a person or client that was stopped."""
+"""Actions on token families: revoke one with every token of it, or end those of a person or client that was stopped.
+
+A family at the identity side names no system, and no agent where its client has none.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
@@ -13,6 +16,7 @@ from django.db.models import QuerySet
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.clients.models import OAuthAccessToken
 from entitlements.errors import DomainError, NotFound
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
@@ -42,11 +46,11 @@ def revoke(family_id: UUID, *, by: Principal, reason: str) -> TokenFamily:
     now = clock.now()
     family.ended_at, family.end_reason = now, reason
     family.save(update_fields=["ended_at", "end_reason"])
-    living = IssuedToken.objects.filter(family=family.pk, revoked_at=None, expires_at__gt=now - _LEEWAY)
-    living.update(revoked_at=now, revoke_reason=reason)
-    row = (family.pk, family.agent.slug, family.client.client_id, family.person.login, family.system.slug)
-    log.record(Action.TOKEN_FAMILY_REVOKED, about=_about(*row), by=by, reason=reason)
-    changes.note(subjects.token_family(family.pk), of=[subjects.agent(family.agent_id)])
+    _end_tokens(family.pk, now, reason)
+    agent, system = family.agent.slug if family.agent else None, family.system.slug if family.system else None
+    about = _about(family.pk, agent, family.client.client_id, family.person.login, system)
+    log.record(Action.TOKEN_FAMILY_REVOKED, about=about, by=by, reason=reason)
+    changes.note(subjects.token_family(family.pk), of=[_whose(family.agent_id, family.client_id)])
     return family
 
 
@@ -59,15 +63,29 @@ def end_all_of(changed: Subject, *, by: Principal, reason: str, which: QuerySet[
         (TokenFamily.objects.all() if which is None else which)
         .filter(**{changed.column: changed.key}, ended_at=None)
         .select_for_update(of=("self",))
-        .values_list("pk", "agent__slug", "client__client_id", "person__login", "system__slug", "agent_id")
+        .values_list("pk", "agent__slug", "client__client_id", "person__login", "system__slug", "agent_id", "client_id")
     )
     TokenFamily.objects.filter(pk__in=[row[0] for row in rows]).update(ended_at=clock.now(), end_reason=reason)
     events = [log.Row(about=_about(*row[:5]), reason=reason) for row in rows]
     log.record_many(Action.TOKEN_FAMILY_REVOKED, events, by=by)
-    changes.note_many([changed], of={subjects.agent(row[-1]) for row in rows})
+    changes.note_many([changed], of={_whose(*row[5:]) for row in rows})
     return len(rows)
 
 
-def _about(pk: UUID, agent: str, client: str, person: str, system: str) -> list[str]:
+def _end_tokens(family: UUID, now: datetime, reason: str) -> None:
+    """Let every token of a family die now. What is redeemed at this moment for an ID-JAG is waited for, and found."""
+    living = IssuedToken.objects.filter(family=family, revoked_at=None, expires_at__gt=now - _LEEWAY)
+    list(living.filter(kind=IssuedToken.Kind.ID_JAG).select_for_update().values_list("pk"))
+    living.update(revoked_at=now, revoke_reason=reason)
+    OAuthAccessToken.objects.filter(family=family, expires__gt=now).update(expires=now, updated=now)
+
+
+def _whose(agent: int | None, client: int) -> Subject:
+    """Return whose facts a node drops at the end of a family: its agent's, or its client's where that has none."""
+    return subjects.agent(agent) if agent is not None else subjects.client(client)
+
+
+def _about(pk: UUID, agent: str | None, client: str, person: str, system: str | None) -> list[str]:
     """Return how the events of a family are found again."""
-    return [f"token_family:{pk}", f"agent:{agent}", f"client:{client}", f"person:{person}", f"system:{system}"]
+    links = {"token_family": pk, "agent": agent, "client": client, "person": person, "system": system}
+    return [f"{kind}:{name}" for kind, name in links.items() if name]

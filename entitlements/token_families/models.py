@@ -1,4 +1,4 @@
-"""Token families: one row for each sign-in of a person at a client of one system."""
+"""Token families: one row for each sign-in of a person at a client, to one system or to the identity side."""
 
 from __future__ import annotations
 
@@ -16,19 +16,27 @@ class TokenFamily(models.Model):
     `generation` is the one that is in use. `retired` says when those before it were replaced, the latest first. `scope`
     is what was asked for and agreed to, the ceiling of each token; empty, whatever the agent holds at that moment.
     `last_used_from` is the address from which its client last came for a token, kept while the family is open.
+    Without `system` it is a sign-in at `/idp`: its agent may be missing, and its session begins with an ID-JAG. `acr`
+    and `amr`, methods between spaces, say how the person signed in (OpenID Connect Core 2), if it is known.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     client = models.ForeignKey("entitlements.Client", on_delete=models.PROTECT, related_name="token_families")
-    agent = models.ForeignKey("entitlements.Agent", on_delete=models.PROTECT, related_name="token_families")
+    agent = models.ForeignKey(
+        "entitlements.Agent", null=True, blank=True, on_delete=models.PROTECT, related_name="token_families"
+    )
     person = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="token_families")
-    system = models.ForeignKey("entitlements.System", on_delete=models.PROTECT, related_name="+")
-    session = models.ForeignKey("entitlements.Session", on_delete=models.PROTECT, related_name="+")
-    resource = models.CharField(max_length=500)
+    system = models.ForeignKey("entitlements.System", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    session = models.ForeignKey(
+        "entitlements.Session", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    resource = models.CharField(max_length=500, blank=True)
     scope = models.TextField(blank=True)
     code_sha256 = models.CharField(max_length=64)
     sign_in_sha256 = models.CharField(max_length=64)
     auth_time = models.DateTimeField()
+    acr = models.CharField(max_length=255, blank=True, db_default="")
+    amr = models.TextField(blank=True, db_default="")
     generation = models.PositiveIntegerField(default=1)
     retired = ArrayField(models.DateTimeField(), default=list, blank=True)
     started_at = models.DateTimeField()
@@ -46,8 +54,17 @@ class TokenFamily(models.Model):
             models.CheckConstraint(
                 name="token_family_ends_after_it_begins", condition=Q(expires_at__gt=F("started_at"))
             ),
+            models.CheckConstraint(
+                name="token_family_of_a_system_has_its_agent_session_and_resource",
+                condition=Q(system=None) | Q(agent__isnull=False, session__isnull=False) & ~Q(resource=""),
+            ),
         ]
         indexes: ClassVar = [models.Index(name="token_family_page", fields=["-started_at", "-id"])]
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @property
+    def methods(self) -> list[str]:
+        """How the person signed in: values of RFC 8176, or what their company says."""
+        return self.amr.split()

@@ -30,6 +30,7 @@ ID_JAG_TYP: Final = "oauth-id-jag+jwt"
 ACCESS_TOKEN_TYP: Final = "at+jwt"  # noqa: S105 - a media type
 ID_JAG_SECONDS: Final = 300
 AI_AGENT: Final = "ai_agent"
+FAMILY: Final = "token_family"
 AUTHENTICATION: Final = ("auth_time", "acr", "amr")
 """The claims about the person's sign-in that travel from the ID token to the ID-JAG and on to the access token."""
 
@@ -52,8 +53,9 @@ def id_jag_claims(
     """Return the claims of an ID-JAG (draft -04) for the system's authorization server and one resource of it.
 
     `name_there` is the client's identifier at that server (EMA-I-10); `signed_in` holds the claims about the sign-in.
-    `txn` (RFC 8417 section 2.2) is the trace that the redemption goes on with.
+    `txn` (RFC 8417 section 2.2) is the trace that the redemption goes on with. FAMILY names a sign-in that lasts.
     """
+    family = {FAMILY: str(token_request.family.family)} if token_request.family else {}
     subject = token_request.subject.login if token_request.subject else ""
     audience = addresses.issuer(token_request.target.issuer_path)
     return {
@@ -61,6 +63,7 @@ def id_jag_claims(
         **_delegated(token_request.caller, new_token, signed_in),
         "resource": resource,
         "txn": trace,
+        **family,
     }
 
 

@@ -29,7 +29,7 @@ from django.shortcuts import render
 from audit.refusals import refusals
 from entitlements.access import reauthentication
 from entitlements.keys import jws
-from entitlements.people import people, role_maps, sign_ins
+from entitlements.people import authentication, people, role_maps, sign_ins
 from entitlements.people.models import Identity, Person
 from entitlements.tokens import id_tokens
 from entitlements.trusted_issuers.models import TrustedIssuer
@@ -168,16 +168,18 @@ def _proven(request: HttpRequest, person: Person, claims: Mapping[str, Any], sta
     at = claims.get("auth_time")
     if request.user.pk != person.pk or not isinstance(at, int) or at < state["asked_at"] - _CLOCKS_DIFFER:
         return _unknown_identity(request)
-    record_authentication(request, person, sign_ins.COMPANY, reauthenticated=True, **{sign_ins.SIGNED_IN_AT: at})
+    known = {sign_ins.SIGNED_IN_AT: at, authentication.COMPANY_CLAIMS: authentication.company_claims(claims)}
+    record_authentication(request, person, authentication.COMPANY, reauthenticated=True, **known)
     return reauthentication.resume(request, str(state.get("next", "/")))
 
 
 def keep_time(request: HttpRequest, claims: Mapping[str, Any]) -> None:
-    """Write into the session's newest record, which is the company's, when the person signed in there."""
+    """Write into the session's newest record, which is the company's, when and how the person signed in there."""
     proofs = request.session.get(middleware.PROOFS) or []
-    if proofs and proofs[-1].get("method") == sign_ins.COMPANY:
+    if proofs and proofs[-1].get("method") == authentication.COMPANY:
         signed_in = id_tokens.signed_in(claims, time.time(), sign_ins.max_age())
         proofs[-1] |= {sign_ins.SIGNED_IN_AT: signed_in.at, _CLAIM: signed_in.claim}
+        proofs[-1] |= {authentication.COMPANY_CLAIMS: authentication.company_claims(claims)}
         request.session[middleware.PROOFS] = proofs
 
 
@@ -185,7 +187,7 @@ def company_time(request: HttpRequest, person: Person) -> dict[str, object]:
     """Return for the audit log when the person signed in at the company; nothing after a sign-in here."""
     records = get_authentication_records(request, person)
     newest: dict[str, Any] = next(
-        (record for record in reversed(records) if record.get("method") == sign_ins.COMPANY), {}
+        (record for record in reversed(records) if record.get("method") == authentication.COMPANY), {}
     )
     known = {"at": newest.get(sign_ins.SIGNED_IN_AT), "claim": newest.get(_CLAIM)}
     return {"sign_in": known} if known["claim"] else {}

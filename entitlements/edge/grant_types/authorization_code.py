@@ -1,43 +1,46 @@
-"""The code flow's second half at `/idp/token` (RFC 6749 section 4.1.3, RFC 7636): an ID token for who signed in."""
+"""The code flow's second half at `/idp/token` (RFC 6749 section 4.1.3, RFC 7636): an ID token for who signed in.
+
+With the scope `offline_access` the sign-in lasts (OpenID Connect Core 11): the code begins a token family.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from audit import clock, context, draft
-from audit.actions import Action
-from audit.context import Principal
-from audit.draft import Draft
+from audit import clock
 from entitlements import addresses
 from entitlements.clients.callers import Caller
 from entitlements.codes import Code
-from entitlements.decisions import guardrails
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.edge import door, refusals
 from entitlements.edge.door import Attempt
-from entitlements.feed import locks
-from entitlements.feed.locks import Lock
-from entitlements.keys import in_use, jws
-from entitlements.people import sign_ins
+from entitlements.edge.sign_in import families
+from entitlements.keys import in_use
+from entitlements.people import authentication
+from entitlements.token_families import rules
 from entitlements.tokens.issue import NotIssued
-from entitlements.tokens.issue_token import Basis, Outcome, TokenRow
+from entitlements.tokens.issue_family_token import FamilyStep, NewFamily
+from entitlements.words import Flow
+
+from . import id_token
+from .id_token import Grant
 
 GRANT: Final = "authorization_code"
-SECONDS: Final = 300
-"""How long the ID token lives, and the access token beside it."""
+OFFLINE: Final = "offline_access"
 _ATTEMPTS: Final = 4
+_LONGEST_RESOURCE: Final = 500
 COLUMNS: Final = r"""
-c.expires, c.redirect_uri, c.scope, c.code_challenge, c.code_challenge_method, c.nonce, c.auth_time, c.created, p.id,
-p.login, CASE WHEN trim(a.redirect_uris) !~ '\s' THEN trim(a.redirect_uris) ELSE '' END
+c.expires, c.redirect_uri, c.scope, c.code_challenge, c.code_challenge_method, c.nonce, c.auth_time, c.acr, c.amr,
+c.created, coalesce(c.resource ->> 0, ''), p.id, p.login,
+CASE WHEN trim(a.redirect_uris) !~ '\s' THEN trim(a.redirect_uris) ELSE '' END
 """
 """What `PendingCode` is made of."""
 _CODE: Final = f"""
@@ -59,10 +62,18 @@ class PendingCode:
     method: str
     nonce: str
     auth_time: datetime | None
+    acr: str
+    amr: str
     created: datetime
+    resource: str
     person: int
     login: str
     usual_uri: str
+
+    @property
+    def signed_in(self) -> dict[str, Any]:
+        """What the tokens of this code say of the sign-in."""
+        return authentication.claims(auth_time(self), self.acr, self.amr)
 
 
 def digest(code: str) -> str:
@@ -71,22 +82,29 @@ def digest(code: str) -> str:
 
 
 async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
-    """Answer a code request of an authenticated client with an ID token. Raises Refused, NotIssued."""
+    """Answer a code request of an authenticated client with an ID token. Raises Refused, NotIssued, AlreadyRefused."""
     code = digest(attempt.need("code"))
     verifier = attempt.need("code_verifier")
     key = await in_use.signer(attempt.reads, addresses.IDP)
     for _ in range(_ATTEMPTS):
         rows = await attempt.reads.rows(_CODE, [code, caller.pk])
         if not rows:
+            if not attempt.reads.is_from_memory:  # else the same request begins again on facts of now
+                await families.end_what_came_of(attempt, caller, code)
             raise refusals.invalid_grant(*refusals.CODE_UNKNOWN)
-        pending = PendingCode(*rows[0])
-        moment, signed_in_at = clock.now(), auth_time(pending)
+        pending, moment = PendingCode(*rows[0]), clock.now()
+        grant = _grant(attempt, caller, pending)
         attempt.about = [*caller.links, f"person:{pending.login}"]
-        await _check_rights(attempt, caller, code, pending, moment)
+        await id_token.check_rights(attempt, caller, grant, _redeemed(code, pending), moment)
         if "openid" not in pending.scope.split():  # no page makes such a code
             raise refusals.invalid_grant("The code is refused.", "code_refused")
         check(pending, attempt.form, verifier)
-        answer = await _write(attempt, caller, code, pending, signed_in_at, moment, key)
+        attempt.code = code
+        try:
+            answer = await id_token.write(attempt, caller, grant, moment, key)
+        except door.AlreadyRefused:
+            await families.end_what_came_of(attempt, caller, code)
+            raise
         if answer is not None:
             return answer
         attempt.read_again()
@@ -116,86 +134,29 @@ def auth_time(pending: PendingCode) -> datetime:
     return pending.auth_time
 
 
-async def _check_rights(attempt: Attempt, caller: Caller, code: str, pending: PendingCode, moment: datetime) -> None:
+def _redeemed(code: str, pending: PendingCode) -> Token:
     held = frozenset(pending.scope.split())
-    token = Token(code[:16], pending.created.timestamp(), pending.expires.timestamp(), held)
-    verdict = await sign_ins.may_sign_in(attempt.reads, caller, pending.person, token, moment.timestamp())
-    if verdict.issue is None:
-        raise NotIssued(verdict, list(attempt.about))
+    return Token(code[:16], pending.created.timestamp(), pending.expires.timestamp(), held)
 
 
-async def _write(
-    attempt: Attempt,
-    caller: Caller,
-    code: str,
-    pending: PendingCode,
-    signed_in_at: datetime,
-    moment: datetime,
-    key: jws.Key,
-) -> Mapping[str, Any] | None:
-    """Use the code up and write what it becomes; None when what was decided on is no longer so."""
-    opaque, ends, jti = secrets.token_urlsafe(24)[:30], moment + timedelta(seconds=SECONDS), uuid4()
-    row = TokenRow(
-        jti=jti,
-        kind="id_token",
-        scope=pending.scope,
-        expires=ends,
-        person=pending.person,
-        opaque_sha256=hashlib.sha256(opaque.encode()).hexdigest(),
-        opaque_expires=ends,
+def _grant(attempt: Attempt, caller: Caller, pending: PendingCode) -> Grant:
+    """Return what a code is for. Raises Refused where it does not say when the person signed in."""
+    return Grant(
+        Flow.AUTHORIZATION_CODE,
+        pending.person,
+        pending.login,
+        pending.scope,
+        pending.signed_in,
+        pending.nonce,
+        _begins(attempt, caller, pending) if OFFLINE in pending.scope.split() else None,
     )
-    attempt.code = code
-    event = _event(attempt, caller, pending, str(jti))
-    claims = door.claims_of(attempt, [])
-    written = await attempt.outside.mint(_basis(attempt, caller, pending, moment, key), row, event, claims)
-    if written.outcome is not Outcome.ISSUED:
-        door.check_used(attempt, written.outcome)
-        return None
-    said = {
-        "iss": addresses.issuer(addresses.IDP),
-        "sub": pending.login,
-        "aud": caller.client_id,
-        "iat": int(moment.timestamp()),
-        "exp": int(moment.timestamp()) + SECONDS,
-        "auth_time": int(signed_in_at.timestamp()),
-        "jti": str(jti),
-        **({"nonce": pending.nonce} if pending.nonce else {}),
-    }
-    return {
-        "access_token": opaque,
-        "expires_in": SECONDS,
-        "token_type": "Bearer",
-        "scope": pending.scope,
-        "id_token": jws.sign({**said, "at_hash": _half(opaque)}, key, "JWT"),
-    }
 
 
-def _half(token: str) -> str:
-    """Return the `at_hash` of an access token (OpenID Connect Core 3.1.3.6)."""
-    whole = hashlib.sha256(token.encode()).digest()
-    return base64.urlsafe_b64encode(whole[: len(whole) // 2]).rstrip(b"=").decode()
-
-
-def _event(attempt: Attempt, caller: Caller, pending: PendingCode, jti: str) -> Draft:
-    with context.acting(on_behalf_of=Principal("person", pending.login)):
-        detail = {"kind": "id_token", "flow": GRANT, "scope": pending.scope}
-        links = [*attempt.about, f"token:{jti}"]
-        return draft.draft(Action.TOKEN_ISSUED, by=caller.principal, about=links, detail=detail)
-
-
-def _basis(attempt: Attempt, caller: Caller, pending: PendingCode, moment: datetime, key: jws.Key) -> Basis:
-    keys: list[locks.Key] = [(Lock.EVERYTHING, guardrails.EVERYTHING), (Lock.CLIENT, caller.pk)]
-    keys.append((Lock.PERSON, pending.person))
-    people = {pending.person}
-    if caller.agent_pk is not None:
-        keys += [(Lock.AGENT, caller.agent_pk), (Lock.PERSON, caller.sponsor_pk)]
-        people |= {pk for pk in (caller.sponsor_pk, caller.owner_pk) if pk is not None}
-    return Basis(
-        decided=moment,
-        position=attempt.position,
-        locks=locks.numbers(keys),
-        client=caller.pk,
-        agent=caller.agent_pk,
-        people=sorted(people),
-        signing_key=key.kid,
-    )
+def _begins(attempt: Attempt, caller: Caller, pending: PendingCode) -> FamilyStep:
+    if len(pending.resource) > _LONGEST_RESOURCE:
+        raise refusals.invalid_target("The resource is too long.")
+    signed_in_at = auth_time(pending)
+    digest = families.sign_in_digest(pending.login, signed_in_at, caller.agent or "")
+    expires = rules.ends(pending.created, is_proven=families.is_proven(caller))
+    begins = NewFamily(pending.resource, pending.scope, digest, signed_in_at, expires)
+    return FamilyStep(uuid4(), begins=begins, source=attempt.source)

@@ -1,11 +1,17 @@
-"""Leg 1: the identity side exchanges a person's ID token for an ID-JAG (RFC 8693, ID-JAG draft -04)."""
+"""Leg 1: the identity side exchanges a person's subject token for an ID-JAG (RFC 8693, ID-JAG draft -04).
+
+An ID token is checked here; whether the sign-in behind it still counts, and a refresh token, at
+`entitlements/edge/sign_in/subject_tokens.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from audit import clock
 from entitlements import addresses
@@ -15,10 +21,11 @@ from entitlements.decisions import scopes
 from entitlements.edge import agents, door, issue, refusals
 from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
-from entitlements.people import sign_ins
+from entitlements.people import authentication, sign_ins
 from entitlements.sessions import sessions
 from entitlements.tokens import id_tokens, tokens
-from entitlements.tokens.issue import SignIn, Subject, TokenRequest
+from entitlements.tokens.issue import RedeemedToken, SignIn, Subject, TokenRequest
+from entitlements.tokens.issue_family_token import FamilyStep
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
@@ -27,6 +34,7 @@ from entitlements.words import Flow
 GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_JAG: Final = "urn:ietf:params:oauth:token-type:id-jag"
 ID_TOKEN: Final = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - a name
+REFRESH_TOKEN: Final = "urn:ietf:params:oauth:token-type:refresh_token"  # noqa: S105 - a name
 _OWN_TYP: Final = "jwt"
 _PERSON: Final = "SELECT id, login, is_active, sign_ins_valid_after FROM entitlements_person WHERE login = %s"
 _NOT_TAKEN: Final = ("authorization_details", "actor_token", "actor_token_type")
@@ -42,12 +50,43 @@ class Assertion:
     claims: Mapping[str, Any]
     signed_in: id_tokens.SignedIn
 
+    @property
+    def family(self) -> str:
+        """The token family that an ID token of ours came of; empty for every other."""
+        return str(self.claims.get("sid") or "") if self.issuer == addresses.issuer(addresses.IDP) else ""
+
     def sign_in(self, agent: str) -> SignIn:
         """Name the sign-in behind it. Without `auth_time` each ID token is one of its own, at its `iat`."""
         return sign_in_of(self.issuer, self.subject, self.signed_in, agent)
 
 
-async def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who signed in, by a subject token: the person, what is passed on of the sign-in, and its session or beginning.
+
+    Of a sign-in that lasts there are also its place in the family, and the life of that as `redeemed`; of any other the
+    `assertion` that names it.
+    """
+
+    person: Subject
+    signed_in: Mapping[str, Any]
+    session: UUID | None = None
+    sign_in: SignIn | None = None
+    family: FamilyStep | None = None
+    redeemed: RedeemedToken | None = None
+    resource: str = ""
+    assertion: Assertion | None = None
+
+    def sign_in_with(self, agent: str) -> SignIn | None:
+        """Name the sign-in that begins a session of an agent; None where its session is known."""
+        return self.assertion.sign_in(agent) if self.assertion is not None else self.sign_in
+
+
+type Identify = Callable[[Attempt, Caller], Awaitable[Identity]]
+"""Checks the subject token of a client. Raises Refused."""
+
+
+async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapping[str, Any]:
     """Answer a token exchange of an authenticated client. Raises Refused and what issuing raises.
 
     The token endpoint lets no public client in for this (EMA-I-5).
@@ -57,21 +96,26 @@ async def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
     target, name_there = await _target(attempt, caller)
     resource = resource_of(attempt, target)
     requested = scopes.parse(attempt.form.get("scope"))
-    assertion = await _identity(attempt, caller)
-    attempt.about.append(f"person:{assertion.person.login}")
-    caller = await agents.for_person(attempt, caller, assertion.person.pk, target.slug)
+    identity = await identify(attempt, caller)
+    if identity.resource and identity.resource != resource:
+        raise refusals.invalid_target("The resource is not the one that the sign-in is for.")
+    attempt.about.append(f"person:{identity.person.login}")
+    caller = await agents.for_person(attempt, caller, identity.person.pk, target.slug)
     token_request = TokenRequest(
         Flow.TOKEN_EXCHANGE,
         IssuedToken.Kind.ID_JAG,
         caller,
         target,
-        assertion.person,
+        identity.person,
         frozenset(requested) if requested else None,
         tokens.ID_JAG_SECONDS,
-        sign_in=assertion.sign_in(caller.agent or ""),
+        session=identity.session,
+        sign_in=identity.sign_in_with(caller.agent or ""),
+        redeemed=identity.redeemed,
+        family=identity.family,
         detail={"resource": resource},
     )
-    token, minted = await issue.id_jag(attempt, token_request, name_there, resource, sign_in_claims(assertion.claims))
+    token, minted = await issue.id_jag(attempt, token_request, name_there, resource, identity.signed_in)
     return {
         "issued_token_type": ID_JAG,
         "access_token": token,
@@ -92,8 +136,10 @@ def _check_form(attempt: Attempt) -> None:
             raise refusals.invalid_request(message, "not_supported")
     if attempt.form["requested_token_type"] != ID_JAG:
         raise refusals.invalid_request("Only ID-JAGs are issued here.", "requested_token_type_not_supported")
-    if attempt.form["subject_token_type"] != ID_TOKEN:
-        raise refusals.invalid_request("Only ID tokens are exchanged here.", "subject_token_type_not_supported")
+    if attempt.form["subject_token_type"] not in (ID_TOKEN, REFRESH_TOKEN):
+        raise refusals.invalid_request(
+            "Only ID tokens and refresh tokens are exchanged here.", "subject_token_type_not_supported"
+        )
 
 
 async def _target(attempt: Attempt, caller: Caller) -> tuple[Target, str]:
@@ -120,8 +166,11 @@ def resource_of(attempt: Attempt, target: Target) -> str:
     return resource
 
 
-async def _identity(attempt: Attempt, caller: Caller) -> Assertion:
-    """Check the subject token, an ID token of ours or of a trusted issuer, and find its person."""
+async def assertion(attempt: Attempt, caller: Caller) -> Assertion:
+    """Check the subject token, an ID token of ours or of a trusted issuer, and find its person. Raises Refused.
+
+    How old a sign-in may be that lasts, its family says.
+    """
     try:
         return await _check(attempt, jws.recall(attempt.form["subject_token"]), caller)
     except jws.BadToken as error:
@@ -136,7 +185,8 @@ async def _check(attempt: Attempt, unverified: jws.Unverified, caller: Caller) -
         raise refusals.invalid_grant("The ID token is for another client.", "audience_mismatch")
     if "cnf" in claims:  # a bound token taken without its proof would be a bearer one
         raise refusals.invalid_grant("The ID token is bound to a key, which is not supported here.", "proof_invalid")
-    signed_in = id_tokens.check(unverified.typ, claims, clock.now().timestamp(), sign_ins.max_age())
+    oldest = math.inf if ours and "sid" in claims else sign_ins.max_age()
+    signed_in = id_tokens.check(unverified.typ, claims, clock.now().timestamp(), oldest)
     person = await (person_of(attempt, issuer, claims) if issuer is not None else _own_person(attempt, claims))
     name = issuer.issuer if issuer is not None else addresses.issuer(addresses.IDP)
     return Assertion(name, jws.text(claims, "sub"), person, claims, signed_in)
@@ -210,12 +260,6 @@ def sign_in_of(issuer: str, subject: str, signed_in: id_tokens.SignedIn, agent: 
 
 def sign_in_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is passed on about the sign-in, each only in its proper form."""
-    passed_on: dict[str, Any] = {}
-    if (moment := jws.moment(claims, "auth_time")) is not None:
-        passed_on["auth_time"] = int(moment)
-    if isinstance(acr := claims.get("acr"), str) and acr.isprintable():
-        passed_on["acr"] = acr[:255]
-    amr = claims.get("amr")
-    if isinstance(amr, list) and all(isinstance(method, str) and method.isprintable() for method in amr):
-        passed_on["amr"] = [method[:64] for method in amr[:16]]
-    return passed_on
+    moment = jws.moment(claims, "auth_time")
+    auth_time = {"auth_time": int(moment)} if moment is not None else {}
+    return {**auth_time, **authentication.company_claims(claims)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -121,7 +122,8 @@ async def _check(attempt: Attempt, caller: Caller, target: Target, name: str) ->
         raise refusals.invalid_grant("The assertion is for another client.", "client_mismatch")
     if "cnf" in claims:  # a bound assertion taken without its proof would be a bearer one (EMA-R-11)
         raise refusals.invalid_grant("The assertion is bound to a key, which is not supported here.", "proof_invalid")
-    signed_in = id_tokens.signed_in(claims, now, sign_ins.max_age())
+    lasts = ours and tokens.FAMILY in claims  # how old such a sign-in may get was asked when we issued it, a moment ago
+    signed_in = id_tokens.signed_in(claims, now, math.inf if lasts else sign_ins.max_age())
     if issuer is None:
         return await _own(attempt, claims, caller)
     return await _foreign(attempt, claims, caller, issuer, signed_in)

@@ -6,18 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from audit.actions import Action
-from entitlements import addresses
 from entitlements.clients.callers import Caller, Target
-from entitlements.connections import acting
 from entitlements.decisions import scopes
 from entitlements.edge import agents, door, issue, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import authorization_code, jwt_bearer
 from entitlements.edge.grant_types.authorization_code import PendingCode
-from entitlements.sessions import sessions
 from entitlements.token_families import refresh_tokens, rules
 from entitlements.tokens.issue import RedeemedToken, Subject, TokenRequest
 from entitlements.tokens.issue_family_token import FamilyStep, NewFamily
@@ -27,13 +23,11 @@ from entitlements.words import Flow
 from . import families
 
 _CODE: Final = f"""
-SELECT {authorization_code.COLUMNS}, c.resource ->> 0, p.is_active, p.sign_ins_valid_after
+SELECT {authorization_code.COLUMNS}, p.is_active, p.sign_ins_valid_after
 FROM entitlements_authorizationcode c JOIN entitlements_person p ON p.id = c.user_id
 JOIN entitlements_client a ON a.id = c.application_id
 WHERE c.code = %s AND c.application_id = %s AND c.system_id = %s
 """  # noqa: S608 - the columns are constants
-_BEGUN: Final = "SELECT f.id, f.person_id FROM entitlements_tokenfamily f WHERE f.code_sha256 = %s"
-REPLAYED: Final = "Its authorization code was used a second time."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +57,10 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target) -> Mapping[st
         raise refusals.invalid_target("The resource is not the one that the code is for.")
     attempt.code = digest
     token_request = await _token_request(attempt, caller, target, code)
-    signed_in = {"auth_time": int(code.auth_time.timestamp())}
     try:
-        token, minted = await issue.access_token(attempt, token_request, code.resource, signed_in)
+        token, minted = await issue.access_token(attempt, token_request, code.resource, code.pending.signed_in)
     except door.AlreadyRefused:
-        await _end_what_came_of(attempt, caller, digest)
+        await families.end_what_came_of(attempt, caller, digest)
         raise
     answer = jwt_bearer.access_token_answer(token, minted.expires - minted.issued, minted.scopes, code.resource)
     return {**answer, "refresh_token": refresh_token(token_request, target)}
@@ -81,28 +74,23 @@ def refresh_token(token_request: TokenRequest, target: Target) -> str:
     return refresh_tokens.make(step.family, step.next_generation, target.issuer_path)
 
 
-def sign_in_digest(login: str, auth_time: datetime, agent: str) -> str:
-    """Name a person's sign-in at our pages with one agent: at each system it is the same."""
-    return sessions.sign_in_digest(addresses.issuer(addresses.IDP), login, int(auth_time.timestamp()), agent)
-
-
 async def _read(attempt: Attempt, caller: Caller, target: Target, digest: str) -> CodeAtSystem:
     rows = await attempt.reads.rows(_CODE, [digest, caller.pk, target.pk])
     if not rows:
         if not attempt.reads.is_from_memory:  # else the same request begins again on facts of now
-            await _end_what_came_of(attempt, caller, digest)
+            await families.end_what_came_of(attempt, caller, digest)
         raise refusals.invalid_grant(*refusals.CODE_UNKNOWN)
-    *columns, resource, is_active, valid_after = rows[0]
+    *columns, is_active, valid_after = rows[0]
     pending = PendingCode(*columns)
     subject = Subject(pending.person, pending.login, is_active)
     attempt.about.append(f"person:{pending.login}")
     families.check_person(subject, valid_after, pending.created)
-    return CodeAtSystem(pending, resource, subject, authorization_code.auth_time(pending))
+    return CodeAtSystem(pending, pending.resource, subject, authorization_code.auth_time(pending))
 
 
 async def _token_request(attempt: Attempt, caller: Caller, target: Target, code: CodeAtSystem) -> TokenRequest:
     pending, family, subject = code.pending, uuid4(), code.subject
-    digest = sign_in_digest(subject.login, code.auth_time, caller.agent or "")
+    digest = families.sign_in_digest(subject.login, code.auth_time, caller.agent or "")
     session, sign_in = await families.session_of(attempt, caller, subject.pk, digest, code.auth_time)
     expires = rules.ends(pending.created, is_proven=families.is_proven(caller))
     begins = NewFamily(code.resource, pending.scope, digest, code.auth_time, expires)
@@ -121,11 +109,3 @@ async def _token_request(attempt: Attempt, caller: Caller, target: Target, code:
         family=FamilyStep(family, begins=begins, source=attempt.source),
         detail={"resource": code.resource},
     )
-
-
-async def _end_what_came_of(attempt: Attempt, caller: Caller, digest: str) -> None:
-    """End the family that a code began which is used again: the code, or its first use, was stolen (RFC 9700)."""
-    rows = await attempt.reads.rows(_BEGUN, [digest])
-    for family, person in rows:
-        caller = await acting.for_person(attempt.reads, caller, person)
-        await families.end(attempt, caller, UUID(str(family)), Action.TOKEN_FAMILY_REUSED, REPLAYED)

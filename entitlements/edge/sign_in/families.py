@@ -1,4 +1,7 @@
-"""What the code and the refresh token of one sign-in share: its session, its person, and the end of all it made."""
+"""What the code and the refresh token of one sign-in share: its session, its person, and the end of all it made.
+
+A family without a system is a sign-in at `/idp`.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,16 @@ from uuid import UUID
 
 from audit import clock, draft
 from audit.actions import Action
+from entitlements import addresses
 from entitlements.clients.callers import Caller
 from entitlements.clients.models import Client
+from entitlements.connections import acting
 from entitlements.decisions.reads import Reads
 from entitlements.edge import door, refusals
 from entitlements.edge.door import Attempt
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
+from entitlements.sessions import sessions
 from entitlements.tokens.issue import SignIn, Subject
 from entitlements.tokens.issue_token import Outcome
 from entitlements.tokens.revoke_family import FamilyRevocation
@@ -28,11 +34,21 @@ FROM entitlements_session n WHERE n.id IN (
     WHERE f.client_id = %s AND f.person_id = %s AND f.sign_in_sha256 = %s)
 ORDER BY n.started_at DESC LIMIT 1
 """
+_BEGUN: Final = """
+SELECT f.id, p.id, p.login FROM entitlements_tokenfamily f JOIN entitlements_person p ON p.id = f.person_id
+WHERE f.code_sha256 = %s
+"""
+REPLAYED: Final = "Its authorization code was used a second time."
 
 
 def is_proven(caller: Caller) -> bool:
     """Whether a client proves who it is when it calls."""
     return caller.auth != Client.Auth.NONE
+
+
+def sign_in_digest(login: str, auth_time: datetime, agent: str) -> str:
+    """Name a person's sign-in at our pages with one agent: at each system it is the same."""
+    return sessions.sign_in_digest(addresses.issuer(addresses.IDP), login, int(auth_time.timestamp()), agent)
 
 
 async def latest_session(
@@ -73,6 +89,17 @@ def check_person(subject: Subject, valid_after: datetime | None, since: datetime
         raise refusals.invalid_grant(
             "The person was disabled after this sign-in. They must sign in again.", "token_revoked"
         )
+
+
+async def end_what_came_of(attempt: Attempt, caller: Caller, code: str) -> None:
+    """End the family that a code began which is used again: the code, or its first use, was stolen (RFC 9700).
+
+    `code` is its digest.
+    """
+    for family, person, login in await attempt.reads.rows(_BEGUN, [code]):
+        caller = await acting.for_person(attempt.reads, caller, person)
+        attempt.about += [link for link in [f"person:{login}"] if link not in attempt.about]
+        await end(attempt, caller, UUID(str(family)), Action.TOKEN_FAMILY_REUSED, REPLAYED)
 
 
 async def end(attempt: Attempt, caller: Caller, family: UUID, action: Action, reason: str) -> bool:

@@ -23,6 +23,7 @@ from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.edge import agents, issue, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import jwt_bearer
+from entitlements.people import authentication
 from entitlements.token_families import refresh_tokens, rules
 from entitlements.token_families.rules import Use
 from entitlements.tokens.issue import NotIssued, RedeemedToken, Subject, TokenRequest
@@ -35,13 +36,14 @@ from . import code, families
 GRANT: Final = "refresh_token"
 REUSED: Final = "A refresh token was used again after it had been replaced."
 MOVED: Final = "agent_changed"
-_ATTEMPTS: Final = 10
+ATTEMPTS: Final = 10
 """How often another process of the same client may come first."""
 _FAMILY: Final = """
 SELECT f.id, f.scope, f.resource, f.sign_in_sha256, f.auth_time, f.generation, f.retired, f.started_at, f.last_used_at,
-       f.expires_at, f.ended_at IS NOT NULL, f.agent_id, p.id, p.login, p.is_active, p.sign_ins_valid_after
+       f.expires_at, f.ended_at IS NOT NULL, f.agent_id, f.acr, f.amr, p.id, p.login, p.is_active,
+       p.sign_ins_valid_after
 FROM entitlements_tokenfamily f JOIN entitlements_person p ON p.id = f.person_id
-WHERE f.id = %s AND f.client_id = %s AND f.system_id = %s
+WHERE f.id = %s AND f.client_id = %s AND f.system_id IS NOT DISTINCT FROM %s::bigint
 """
 
 
@@ -62,7 +64,19 @@ class Family:
     last_used: datetime
     expires: datetime
     is_ended: bool
-    agent_pk: int
+    agent_pk: int | None
+    acr: str
+    amr: str
+
+    @property
+    def signed_in(self) -> dict[str, Any]:
+        """What its tokens say of the sign-in."""
+        return authentication.claims(self.auth_time, self.acr, self.amr)
+
+    @property
+    def redeemed(self) -> RedeemedToken:
+        """What its refresh token stands for in a decision."""
+        return RedeemedToken(str(self.pk), self.started.timestamp(), self.expires.timestamp(), self.ceiling)
 
     @property
     def ceiling(self) -> frozenset[str] | None:
@@ -75,14 +89,14 @@ async def refresh(attempt: Attempt, caller: Caller, target: Target) -> Mapping[s
     agents.check_agent(caller)
     presented = refresh_tokens.read(attempt.need("refresh_token"), target.issuer_path)
     if presented is None:
-        raise _unknown()
+        raise unknown()
     requested = frozenset(scopes.parse(attempt.form.get("scope"))) or None
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         family = await read(attempt, caller, target, presented.family)
         if family is None:
-            raise _unknown()
+            raise unknown()
         caller = await agent_of(attempt, caller, target, family)
-        use = await _use(attempt, caller, family, presented.generation)
+        use = await check_use(attempt, caller, family, presented.generation)
         if attempt.form.get("resource", family.resource) != family.resource:
             raise refusals.invalid_target("The resource is not the one that the person signed in to.")
         token_request = await token_request_of(attempt, caller, target, family, requested)
@@ -90,9 +104,7 @@ async def refresh(attempt: Attempt, caller: Caller, target: Target) -> Mapping[s
         token_request.family = FamilyStep(family.pk, family.generation, rotates, source=attempt.source)
         token_request.detail["use"] = str(use)
         try:
-            token, minted = await issue.access_token(
-                attempt, token_request, family.resource, {"auth_time": int(family.auth_time.timestamp())}
-            )
+            token, minted = await issue.access_token(attempt, token_request, family.resource, family.signed_in)
         except FamilyMoved:
             attempt.read_again()
             continue
@@ -102,9 +114,9 @@ async def refresh(attempt: Attempt, caller: Caller, target: Target) -> Mapping[s
     raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), list(attempt.about))
 
 
-async def read(attempt: Attempt, caller: Caller, target: Target, pk: UUID) -> Family | None:
-    """Read a family of a client at a system, as it is now."""
-    rows = await attempt.reads.rows(_FAMILY, [pk, caller.pk, target.pk])
+async def read(attempt: Attempt, caller: Caller, target: Target | None, pk: UUID) -> Family | None:
+    """Read a family of a client at a system, without one at the identity side, as it is now."""
+    rows = await attempt.reads.rows(_FAMILY, [pk, caller.pk, target.pk if target else None])
     if not rows:
         return None
     *columns, person, login, is_active, valid_after = rows[0]
@@ -145,7 +157,6 @@ async def token_request_of(
     """Return what a refresh asks for: what was agreed to, or a part of it."""
     subject = family.subject
     session, begins = await families.session_of(attempt, caller, subject.pk, family.sign_in, family.auth_time)
-    redeemed = RedeemedToken(str(family.pk), family.started.timestamp(), family.expires.timestamp(), family.ceiling)
     return TokenRequest(
         Flow.REFRESH,
         IssuedToken.Kind.ACCESS_TOKEN,
@@ -156,12 +167,12 @@ async def token_request_of(
         target.token_seconds,
         session=session,
         sign_in=begins,
-        redeemed=redeemed,
+        redeemed=family.redeemed,
         detail={"resource": family.resource},
     )
 
 
-async def _use(attempt: Attempt, caller: Caller, family: Family, generation: int) -> Use:
+async def check_use(attempt: Attempt, caller: Caller, family: Family, generation: int) -> Use:
     """Return what a presented generation means where a token follows. Raises Refused, and ends a family by a replay."""
     for link in (f"person:{family.subject.login}", f"token_family:{family.pk}"):
         if link not in attempt.about:
@@ -169,7 +180,7 @@ async def _use(attempt: Attempt, caller: Caller, family: Family, generation: int
     check_open(family)
     use = use_of(family, generation)
     if use is Use.UNKNOWN:
-        raise _unknown()
+        raise unknown()
     if use is Use.REPLAYED:
         if not attempt.reads.is_from_memory:  # else the same request begins again on facts of now
             await families.end(attempt, caller, family.pk, Action.TOKEN_FAMILY_REUSED, REUSED)
@@ -180,5 +191,6 @@ async def _use(attempt: Attempt, caller: Caller, family: Family, generation: int
     return use
 
 
-def _unknown() -> refusals.Refused:
+def unknown() -> refusals.Refused:
+    """Return the refusal of what is no refresh token of this client here."""
     return refusals.invalid_grant("The refresh token is not one of this client.", "refresh_token_unknown")

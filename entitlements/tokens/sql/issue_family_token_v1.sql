@@ -1,10 +1,11 @@
--- Writes an access token of a token family: with the family, where a code begins it, or with its next generation. It
--- guards that one generation has one successor, and that nothing is issued to a family that has ended.
+-- Writes a token of a token family: with the family, where a code begins it, or with its next generation. It guards that
+-- one generation has one successor, and that nothing is issued to a family that has ended. A family at the identity side
+-- has no system, and its session begins with an ID-JAG.
 --
 -- In. $1 to $49 are the parameters of `issue_token_v1`, which writes the token. `p_family`: the family. With
 --   `p_generation`, the one that was read, it is refreshed; without, it begins. `p_rotates`: whether that generation is
---   replaced. `p_resource`, `p_ceiling`, `p_sign_in`, `p_signed_in_at` and `p_family_expires` are of a new family.
---   `p_from`: the address that the request came from.
+--   replaced. `p_resource`, `p_ceiling`, `p_sign_in`, `p_signed_in_at` and `p_family_expires` are of a new family; how the
+--   person signed in stands in its code. `p_from`: the address that the request came from.
 -- Out. As `issue_token_v1`; also 'behind' with the code 'family': it ended, or has another generation by now. Nothing is
 --   written then.
 --
@@ -20,8 +21,14 @@ CREATE OR REPLACE FUNCTION issue_family_token_v1(
     OUT outcome text, OUT code text, OUT session uuid, OUT sequence bigint, OUT moment timestamptz
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    signed_in_acr text;
+    signed_in_amr text;
 BEGIN
-    IF p_generation IS NOT NULL THEN
+    IF p_generation IS NULL THEN
+        SELECT c.acr, c.amr INTO signed_in_acr, signed_in_amr FROM entitlements_authorizationcode c
+         WHERE c.code = $33 AND c.application_id = $6;
+    ELSE
         PERFORM pg_advisory_xact_lock_shared(n) FROM unnest($4) WITH ORDINALITY AS t(n, i) ORDER BY i;
         PERFORM FROM entitlements_tokenfamily f
           WHERE f.id = p_family AND f.client_id = $6 AND f.generation = p_generation AND f.ended_at IS NULL
@@ -41,18 +48,22 @@ BEGIN
     END IF;
     IF p_generation IS NULL THEN
         INSERT INTO entitlements_tokenfamily (id, client_id, agent_id, person_id, system_id, session_id, resource, scope,
-            code_sha256, sign_in_sha256, auth_time, generation, retired, started_at, last_used_at, last_used_from, expires_at,
-            end_reason)
-        VALUES (p_family, $6, $5, $17, $7, session, p_resource, p_ceiling, $33, p_sign_in, p_signed_in_at, 1, '{}', $2,
-            $2, p_from, p_family_expires, '');
+            code_sha256, sign_in_sha256, auth_time, acr, amr, generation, retired, started_at, last_used_at, last_used_from,
+            expires_at, end_reason)
+        VALUES (p_family, $6, $5, $17, $7, session, p_resource, p_ceiling, $33, p_sign_in, p_signed_in_at,
+            signed_in_acr, signed_in_amr, 1, '{}', $2, $2, p_from, p_family_expires, '');
     ELSE
         UPDATE entitlements_tokenfamily f
            SET generation = f.generation + CASE WHEN p_rotates THEN 1 ELSE 0 END,
                retired = CASE WHEN p_rotates THEN (array_prepend($2, f.retired))[1:128] ELSE f.retired END,
-               session_id = issue_family_token_v1.session, last_used_at = greatest(f.last_used_at, $2),
-               last_used_from = p_from
+               session_id = coalesce(issue_family_token_v1.session, f.session_id),
+               last_used_at = greatest(f.last_used_at, $2), last_used_from = p_from
          WHERE f.id = p_family;
     END IF;
-    UPDATE entitlements_issuedtoken t SET family = p_family WHERE t.jti = $15;
+    IF $16 = 'id_token' THEN
+        UPDATE entitlements_oauthaccesstoken t SET family = p_family WHERE t.token_checksum = $34;
+    ELSE
+        UPDATE entitlements_issuedtoken t SET family = p_family WHERE t.jti = $15;
+    END IF;
 END $$;
 REVOKE ALL ON FUNCTION issue_family_token_v1 FROM PUBLIC;

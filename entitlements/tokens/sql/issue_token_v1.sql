@@ -44,6 +44,7 @@ DECLARE
     mints constant boolean := p_action = 'token.issued';
     begins constant boolean := mints AND p_sign_in IS NOT NULL;
     id_token bigint;
+    family_of_parent uuid;
 BEGIN
     outcome := CASE WHEN mints THEN 'issued' ELSE 'refused' END;
     code := '';
@@ -106,6 +107,12 @@ BEGIN
                             AND g.starts_at <= moment AND g.expires_at >= p_expires
                           WHERE g.id IS NULL) THEN 'grant'
             ELSE '' END;
+        IF p_parent IS NOT NULL AND code = '' THEN  -- a token lives in the family of what was redeemed for it
+            SELECT t.family, CASE WHEN t.revoked_at IS NULL THEN '' ELSE 'parent' END INTO family_of_parent, code
+              FROM entitlements_issuedtoken t WHERE t.jti = p_parent AND t.family IS NOT NULL
+               FOR SHARE;  -- the end of the family waits for this redemption, and then finds what it made
+            code := coalesce(code, '');
+        END IF;
         IF begins AND code = '' THEN
             SELECT n.id INTO session FROM entitlements_session n
              WHERE n.client_id = p_client AND n.sign_in_sha256 = p_sign_in ORDER BY n.started_at DESC LIMIT 1;
@@ -182,6 +189,9 @@ BEGIN
         VALUES (p_jti, p_kind, p_system, p_client, p_agent, p_person, p_session, p_scope, p_parent, p_decided,
                 p_expires, '', p_trace);
         INSERT INTO entitlements_tokengrant (token_id, grant_id) SELECT p_jti, d FROM unnest(p_drawn) AS t(d);
+        IF family_of_parent IS NOT NULL THEN
+            UPDATE entitlements_issuedtoken t SET family = family_of_parent WHERE t.jti = p_jti;
+        END IF;
     END IF;
 
     IF outcome = 'issued' AND begins THEN

@@ -37,10 +37,16 @@ BEGIN
         END IF;
     END IF;
     UPDATE entitlements_tokenfamily f SET ended_at = p_at, end_reason = p_reason WHERE f.id = p_family;
+    PERFORM FROM entitlements_issuedtoken t  -- a redemption under way is waited for, and what it makes is found below
+      WHERE t.family = p_family AND t.kind = 'id_jag' AND t.revoked_at IS NULL
+        AND t.expires_at > p_at - interval '1 minute' FOR UPDATE;
     UPDATE entitlements_issuedtoken t SET revoked_at = p_at, revoke_reason = p_reason
      WHERE t.family = p_family AND t.revoked_at IS NULL AND t.expires_at > p_at - interval '1 minute';
-    INSERT INTO entitlements_change (kind, subject, agent_id, token_family_id, concerns_all, noted_at)
-    VALUES ('token_family', 'token_family:' || p_family, agent, p_family, false, p_at);
+    UPDATE entitlements_oauthaccesstoken t SET expires = p_at, updated = p_at
+     WHERE t.family = p_family AND t.expires > p_at;
+    INSERT INTO entitlements_change (kind, subject, agent_id, client_id, token_family_id, concerns_all, noted_at)
+    VALUES ('token_family', 'token_family:' || p_family, agent, CASE WHEN agent IS NULL THEN p_client END, p_family, false,
+            p_at);
     sequence := record_event_v1(p_producer, p_at, p_action, p_event_uuid, p_event_links, p_trace, p_event_head,
                                 p_event_tail);
     moment := clock_timestamp();

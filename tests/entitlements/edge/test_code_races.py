@@ -15,7 +15,7 @@ from django.db import connections, transaction
 from audit import clock
 from audit.models import Event
 from entitlements.clients.models import AuthorizationCode
-from entitlements.edge.sign_in.code import sign_in_digest
+from entitlements.edge.sign_in.families import sign_in_digest
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
