@@ -32,7 +32,10 @@ FROM entitlements_authorizationcode c JOIN entitlements_person p ON p.id = c.use
 JOIN entitlements_client a ON a.id = c.application_id
 WHERE c.code = %s AND c.application_id = %s AND c.system_id = %s
 """  # noqa: S608 - the columns are constants
-_BEGUN: Final = "SELECT f.id, f.person_id FROM entitlements_tokenfamily f WHERE f.code_sha256 = %s"
+_BEGUN: Final = """
+SELECT f.id, p.id, p.login FROM entitlements_tokenfamily f JOIN entitlements_person p ON p.id = f.person_id
+WHERE f.code_sha256 = %s
+"""
 REPLAYED: Final = "Its authorization code was used a second time."
 
 
@@ -126,6 +129,7 @@ async def _token_request(attempt: Attempt, caller: Caller, target: Target, code:
 async def _end_what_came_of(attempt: Attempt, caller: Caller, digest: str) -> None:
     """End the family that a code began which is used again: the code, or its first use, was stolen (RFC 9700)."""
     rows = await attempt.reads.rows(_BEGUN, [digest])
-    for family, person in rows:
+    for family, person, login in rows:
         caller = await acting.for_person(attempt.reads, caller, person)
+        attempt.about += [link for link in [f"person:{login}"] if link not in attempt.about]
         await families.end(attempt, caller, UUID(str(family)), Action.TOKEN_FAMILY_REUSED, REPLAYED)
