@@ -35,7 +35,7 @@ _CLIENT: Final = """
 SELECT c.client_id, coalesce(a.slug, (
     SELECT b.slug FROM entitlements_connection k JOIN entitlements_person p ON p.id = k.person_id
     JOIN entitlements_agent b ON b.id = k.agent_id
-    WHERE k.client_id = c.id AND p.login = %(person)s AND k.ended_at IS NULL))
+    WHERE k.client_id = c.id AND p.login = %(person)s AND b.slug = %(actor)s LIMIT 1))
 FROM entitlements_system y
 LEFT JOIN entitlements_clientalias l ON l.system_id = y.id AND l.foreign_id = %(client)s
 JOIN entitlements_client c
@@ -43,6 +43,8 @@ JOIN entitlements_client c
 LEFT JOIN entitlements_agent a ON a.id = c.agent_id
 WHERE y.slug = %(system)s
 """
+"""The client, and its agent: its own, or the person's by a connection. One that ended still says whose token it is: the
+policy, to whose facts the client belongs no longer, refuses the call and records it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,19 +173,28 @@ class Bearers:
         if "cnf" in claims:  # bound to a key; without the proof it is worth nothing (RFC 9449 section 7.1)
             raise Refused(Code.PROOF_INVALID)
         presented = jws.text(claims, "client_id", longest=LONGEST_CLIENT_ID)
-        act = claims.get("act")
-        person = None if act is None else jws.text(claims, "sub")
-        rows = await self._snapshots.query(_CLIENT, {"client": presented, "system": system, "person": person})
+        actor, person = _delegated(claims)
+        asked = {"client": presented, "system": system, "person": person, "actor": actor}
+        rows = await self._snapshots.query(_CLIENT, asked)
         if not rows:
             raise Refused(Code.CLIENT_UNKNOWN)
         client, agent = rows[0]
-        if act is not None and (not isinstance(act, Mapping) or agent is None or act.get("sub") != agent):
+        if person is not None and actor != agent:
             raise jws.BadToken
         issued, expires = jws.moment(claims, "iat"), jws.moment(claims, "exp")
         opened, covers_all = scopes.opened(_words(claims.get("scope", "")), claims.get(scopes.AGREED))
         token = Token(jws.text(claims, "jti"), issued or 0.0, expires or 0.0, opened, covers_all)
         session = jws.text(claims, "sid") if "sid" in claims else None
         return Bearer(resource, token, agent or "", client, person, session)
+
+
+def _delegated(claims: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the agent that acts, and for whom; neither where a client acts for itself. Raises BadToken."""
+    if (act := claims.get("act")) is None:
+        return None, None
+    if not isinstance(act, Mapping):
+        raise jws.BadToken
+    return jws.text(act, "sub"), jws.text(claims, "sub")
 
 
 def _words(scope: object) -> Iterator[str]:

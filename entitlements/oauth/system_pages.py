@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -30,6 +30,7 @@ from entitlements.errors import DomainError
 from entitlements.people import sign_ins
 
 from . import consent
+from .consent import Consent
 from .pages import AuthorizationPage, must_be_silent
 from .toolkit import SystemValidator
 
@@ -49,8 +50,6 @@ class Authorize(AuthorizationPage):
     validator_class = SystemValidator
     form_class = _Form
     system: System
-    refusal: DomainError | None = None
-    """Why the person could not be connected with the client."""
 
     @property
     def issuer(self) -> str:
@@ -91,13 +90,7 @@ class Authorize(AuthorizationPage):
         resource = " ".join(credentials["resource"])
         self.oauth2_data = {**credentials, "scope": scopes, "resource": resource}
         asked = consent.ask(client, person, self.system, scopes)
-        if self.refusal is not None:
-            asked = replace(asked, refusal=self.refusal.message, needs_connection=False)
-        back = credentials["redirect_uri"]
-        shown = {"consent": asked, "redirect_uri": back, "leads_home": redirects.is_loopback(back)}
-        shown["redirect_host"] = urlsplit(back).netloc
-        shown["form"] = self.get_form()
-        return self.render_to_response(self.get_context_data(**shown))
+        return self._show(asked, credentials["redirect_uri"], self.get_form())
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Take the answer. Where it connects the person with the client, the page then asks what the client may do."""
@@ -111,13 +104,16 @@ class Authorize(AuthorizationPage):
             if not self.must_sign_in_again(self.request, said):
                 personal_agents.connect(client, person)
         except DomainError as refusal:
-            self.refusal = refusal
             about = [f"client:{client.client_id}", f"person:{person.login}", f"system:{self.system.slug}"]
             refusals.record(refusal, by=person.principal, about=about)
-            response = self.get(self.request)
-            response.status_code = refusal.status
-            return response
+            asked = Consent(client, person, self.system, "", refusal=refusal.message)
+            return self._show(asked, said["redirect_uri"], form, status=refusal.status)
         return redirect(self.request.get_full_path())
+
+    def _show(self, asked: Consent, back: str, form: Any, *, status: int = HTTPStatus.OK) -> HttpResponse:
+        shown = {"consent": asked, "redirect_uri": back, "leads_home": redirects.is_loopback(back), "form": form}
+        shown["redirect_host"] = urlsplit(back).netloc
+        return self.render_to_response(self.get_context_data(**shown), status=status)
 
     def create_authorization_response(
         self,

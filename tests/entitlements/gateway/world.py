@@ -21,6 +21,7 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import addresses
+from entitlements.agents import personal_agents
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients.models import Client
@@ -180,6 +181,16 @@ class World:
         session.pk, session.client, session._state.adding = uuid.uuid4(), client, True
         session.save()
         return replace(self, client=client, session=session)
+
+    def with_personal_agent(self) -> World:
+        """Return the same world by a client at which the person has an agent of their own, with access of its own."""
+        client = make.personal_client(f"desk-{uuid.uuid4().hex[:8]}")
+        agent = personal_agents.connect(client, self.person).agent
+        grant = make.grant(agent, self.entitlement, people=[self.person])
+        session = Session.objects.get(pk=self.session.pk)
+        session.pk, session.client, session.agent, session._state.adding = uuid.uuid4(), client, agent, True
+        session.save()
+        return replace(self, agent=agent, client=client, grant=grant, session=session)
 
     def events(self, link: str = "") -> list[Event]:
         """Return the events about this agent, or about `link`, in order."""
