@@ -53,12 +53,13 @@ def _policy(roll: Roll) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class RolloutFile:
-    """One file: its name in a download, what it does, where it goes, and what it holds."""
+    """One file: its name in a download, what it does, the paths that it goes to, or how else, and what it holds."""
 
     key: str
     program: Text
     does: Text
-    goes_to: Sequence[str]
+    paths: Sequence[str]
+    or_else: Text
     make: Callable[[Roll], Mapping[str, Any]]
     documentation: str
     needs_client: bool = False
@@ -79,6 +80,7 @@ FILES: Final[tuple[RolloutFile, ...]] = (
             "/etc/claude-code/managed-mcp.json",
             r"C:\Program Files\ClaudeCode\managed-mcp.json",
         ),
+        "",
         _servers,
         "https://code.claude.com/docs/en/managed-mcp",
         needs_client=True,
@@ -92,6 +94,7 @@ FILES: Final[tuple[RolloutFile, ...]] = (
             "/etc/claude-code/managed-settings.json",
             r"C:\Program Files\ClaudeCode\managed-settings.json",
         ),
+        "",
         _managed,
         "https://code.claude.com/docs/en/managed-mcp",
     ),
@@ -99,7 +102,8 @@ FILES: Final[tuple[RolloutFile, ...]] = (
         "copilot-managed-settings.json",
         _("GitHub Copilot: managed settings"),
         _("Copilot in VS Code, JetBrains and its command line starts these servers alone, by address."),
-        ("managed-settings.json in the enterprise's .github-private repository, or by device management",),
+        (),
+        _("as managed-settings.json into the enterprise's repository .github-private, or by device management"),
         _allowed,
         "https://docs.github.com/en/copilot/how-tos/administer-copilot/manage-mcp-usage/configure-enterprise-allowlist",
     ),
@@ -107,7 +111,8 @@ FILES: Final[tuple[RolloutFile, ...]] = (
         "vs-code-policy.json",
         _("VS Code: policy for the registry"),
         _("VS Code shows the servers of the registry and starts no others. It compares their names, not addresses."),
-        ("/etc/vscode/policy.json", "Windows and macOS: the same two policies by device management"),
+        ("/etc/vscode/policy.json",),
+        _("on Windows and macOS the same two policies by device management"),
         _policy,
         "https://code.visualstudio.com/docs/enterprise/policies",
         needs_registry=True,

@@ -56,6 +56,16 @@ class ConnectPage:
         return dict(recipes.PLACES)
 
     @property
+    def where_name(self) -> Text:
+        """The place where the program runs, in words."""
+        return recipes.PLACES[self.where]
+
+    @property
+    def can_work(self) -> bool:
+        """Whether the steps lead to a sign-in. Those with a key begin before there is a client for them."""
+        return self.fits or (self.recipe is not None and self.recipe.with_key)
+
+    @property
     def checked_by(self) -> str:
         """The test that runs this recipe; empty where none does."""
         status = self.recipe.status if self.recipe else None

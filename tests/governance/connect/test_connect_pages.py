@@ -33,7 +33,7 @@ def desk(company: Company) -> Client:
     tool = make.tool(company.system)
     make.grant(company.bot, make.entitlement(company.system, tool, scope="erp:look"), people=[company.alice])
     client, _ = make.client(company.bot, "desk", auth=Client.Auth.NONE)
-    return make.rewrite(client, redirect_uris="http://localhost/callback")
+    return make.rewrite(client, redirect_uris="http://localhost/callback http://127.0.0.1/oauth/callback")
 
 
 def _show(browser: Browser, **query: str) -> str:
@@ -53,6 +53,23 @@ def test_an_employee_is_given_the_exact_commands_for_the_agent_that_acts_for_the
     assert "is not registered for" not in page
     assert "Roll out" not in page
     assert desk.client_id in page
+
+
+def test_an_employee_sees_no_system_of_others_and_no_client_in_which_people_do_not_sign_in(
+    company: Company, desk: Client
+) -> None:
+    del desk
+    other = make.system("payroll")
+    make.grant(company.bot, make.entitlement(other, make.tool(other), scope="payroll:use"), people=[company.bob])
+    make.client(company.bot, "nightly")
+    page = _show(visits.as_(company.alice), agent=company.bot.slug, system="payroll", client="nightly")
+    assert "/gw/clock/mcp" in page
+    assert "/gw/payroll/mcp" not in page
+    assert 'value="payroll"' not in page
+    assert "<option>nightly" not in page
+    page = _show(visits.as_(company.sofia), agent=company.bot.slug, system="payroll")
+    assert "/gw/payroll/mcp" in page
+    assert "<option>nightly" in page
 
 
 @pytest.mark.parametrize("who", ["bob", "mallory"])
@@ -82,6 +99,7 @@ def test_a_client_that_a_program_cannot_use_is_named_with_what_it_needs(company:
     page = _show(visits.as_(company.alice), agent=company.bot.slug, how="vs-code")
     assert "The client desk is not registered for VS Code." in page
     assert "https://vscode.dev/redirect" in page
+    assert "mcp.json" not in page, "nothing to copy that cannot work"
     assert "An analyst registers such a client" in page
     page = _show(visits.as_(company.ana), agent=company.bot.slug, how="vs-code")
     assert f"/agents/{company.bot.slug}/clients/add/?for=vs-code" in page
