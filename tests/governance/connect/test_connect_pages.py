@@ -63,11 +63,13 @@ def test_an_employee_sees_no_system_of_others_and_no_client_in_which_people_do_n
     make.grant(company.bot, make.entitlement(other, make.tool(other), scope="payroll:use"), people=[company.bob])
     make.client(company.bot, "nightly")
     page = _show(visits.as_(company.alice), agent=company.bot.slug, system="payroll", client="nightly")
-    assert "payroll" not in page
-    assert "nightly" not in page
+    assert "/gw/clock/mcp" in page
+    assert "/gw/payroll/mcp" not in page
+    assert 'value="payroll"' not in page
+    assert "<option>nightly" not in page
     page = _show(visits.as_(company.sofia), agent=company.bot.slug, system="payroll")
-    assert "payroll" in page
-    assert "nightly" in page
+    assert "/gw/payroll/mcp" in page
+    assert "<option>nightly" in page
 
 
 @pytest.mark.parametrize("who", ["bob", "mallory"])
