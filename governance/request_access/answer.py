@@ -47,11 +47,11 @@ def answer(requester: Requester, systems: Sequence[str], ask: Ask) -> AccessAnsw
         "session": requester.session,
     }
     with context.acting(**made, on_behalf_of=person):
-        delegation = _asking(requester)
+        delegation = _delegation(requester)
         return _submitted(delegation, systems, ask) if ask.entitlement else _listed(delegation, systems)
 
 
-def _asking(requester: Requester) -> Delegation:
+def _delegation(requester: Requester) -> Delegation:
     agent = Agent.objects.select_related("sponsor", "owner", "backup").filter(slug=requester.agent).first()
     person = Person.objects.filter(login=requester.person).first()
     client = Client.objects.filter(client_id=requester.client).first()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 
 from audit import clock
 from audit.models import Event
@@ -23,6 +24,7 @@ from governance.requests.models import AccessRequest
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
+from tests.governance.console import visits
 
 pytestmark = pytest.mark.django_db
 
@@ -109,6 +111,12 @@ def test_a_request_is_the_agents_on_behalf_of_the_person_for_them_alone(desk: De
     assert desk.company.sofia.name in made.text
     (event,) = Event.objects.filter(action="request.submitted")
     assert (event.actor, event.on_behalf_of) == (f"agent:{desk.company.bot.slug}", "person:alice")
+
+
+def test_an_approver_reads_that_the_agent_asked(desk: Desk) -> None:
+    address = desk.call(NOW).data["url"]
+    text = visits.text(visits.as_(desk.company.sofia).get(address.removeprefix(settings.CONSOLE_URL)))
+    assert f"{desk.company.alice.name} through the agent {desk.company.bot.name}" in text
 
 
 @pytest.mark.parametrize("login", ["alice", "otto"])
