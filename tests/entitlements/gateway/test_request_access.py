@@ -8,16 +8,20 @@ from typing import Any
 
 import httpx2
 import pytest
+from django.db import transaction
 
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.agents import agents
 from entitlements.catalog.models import System, Tool
-from entitlements.gateway.access_requests import WorkQueue
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.gateway.access_requests import Ask, Requester, WorkQueue
 from entitlements.grants import grants
 from entitlements.node.refusals import Refused
 from governance.approvals import approvals
 from governance.approvals.models import Approval
+from governance.request_access import answer
 from governance.requests.models import AccessRequest
 from tests import make
 from tests.entitlements.gateway import world
@@ -188,6 +192,25 @@ def test_the_stream_of_a_session_says_that_the_list_has_changed_and_outlives_hav
 def test_a_stateless_client_is_promised_no_notification(node: Gateway, empty: World) -> None:
     found = node.modern(empty.system.slug, "server/discover", open_token(empty)).json()["result"]
     assert found["capabilities"]["tools"] == {"listChanged": False}
+
+
+def test_two_nodes_make_one_request_of_two_calls_at_once(empty: World) -> None:
+    requester = Requester(empty.agent.slug, empty.client.client_id, empty.person.login)
+    ask = Ask(empty.entitlement.scope, "Alice plans a trip.")
+    made: list[str] = []
+    calls = [
+        threading.Thread(target=lambda: made.append(answer.run(requester, [empty.system.slug], ask).request))
+        for _ in range(2)
+    ]
+    with transaction.atomic():
+        locks.exclusive((Lock.REQUEST, f"{empty.agent.pk} for {empty.person.pk}"))
+        for each in calls:
+            each.start()
+        calls[0].join(0.5)
+        assert made == []  # both wait for who came first
+    for each in calls:
+        each.join(10)
+    assert (len(made), len(set(made)), AccessRequest.objects.filter(agent=empty.agent).count()) == (2, 1, 1)
 
 
 def test_slow_answers_hold_up_their_own_caller_and_a_few_others() -> None:
