@@ -180,6 +180,7 @@ class Action(StrEnum):
     REQUEST_QUESTION_ANSWERED = "request.question_answered"
     REQUEST_QUESTION_ASKED = "request.question_asked"
     REQUEST_SUBMITTED = "request.submitted"
+    REQUEST_ACCESS_CALLED = "request_access.called"
     REVIEW_ABSTAINED = "review.abstained"
     REVIEW_ACCESS_RESTORED = "review.access_restored"
     REVIEW_CLAIMED = "review.claimed"

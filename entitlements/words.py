@@ -41,6 +41,10 @@ class Action(StrEnum):
     EXECUTE = "execute"
 
 
+REQUEST_ACCESS_TOOL: Final = "request_access"
+"""The name of our own tool; no tool of an upstream is approved under it."""
+
+
 class Risk(StrEnum):
     """How much harm a tool or a session can do; compare by `rank`, never as text."""
 

@@ -36,8 +36,6 @@ _TOOL: Final = {
     ToolState.REMOVED: Code.TOOL_REMOVED,
 }
 _MISSING: Final = (Code.NO_GRANT, Code.GRANT_EXPIRED)
-"""Why nothing can be issued where a request for access is all that helps."""
-_WITHIN: Final = (scopes.Outcome.NOT_HELD, scopes.Outcome.GRANTED)
 _MOST_TELLING: Final = (
     Code.SCOPE_MISSING,
     Code.ARGUMENT_NOT_DECLARED,
@@ -122,7 +120,7 @@ def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
     Granted = requested, within what is redeemed, within what is held. A scope ends with the
     latest of the live grants that carry it; a token ends with the *earliest* of its scopes, so it
     outlives none of the grants it stands on (`issue.grants`), nor its session. One for all systems stands on none.
-    Nothing left over is a denial with the request that would help, or an empty-handed token (`may_be_empty`).
+    Nothing left over is a denial with the request that would help, or (`may_be_empty`) a token without a scope.
     `issue.expires` is rounded down to a second.
     """
     if issuance.flow in REDEEMING and issuance.token is None:
@@ -150,7 +148,7 @@ def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
 
 def _may_go_empty(issuance: Issuance, verdict: Verdict, outcomes: Mapping[str, scopes.Outcome]) -> bool:
     """Whether the one thing that is missing is a grant, for scopes that could be granted to the person here."""
-    could_be_held = not outcomes or any(each in _WITHIN for each in outcomes.values())
+    could_be_held = not outcomes or bool({*outcomes.values()} & {scopes.Outcome.NOT_HELD, scopes.Outcome.GRANTED})
     return issuance.may_be_empty and issuance.person is not None and verdict.code in _MISSING and could_be_held
 
 

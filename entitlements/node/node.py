@@ -290,9 +290,19 @@ class Node:
         for request in self.opened.of(agent):
             if not await self._may_go_on(request) or not await self._keeps_stream(request):
                 request.end(Code.CALL_WITHDRAWN)
+            elif request.tools is not None:
+                self.look_at_tools(request, self.snapshots.current(request.call.agent, request.call.system))
         for system, key in self.upstreams.held():
             if agent in (None, key[0]) and not await self._is_live(system, key):
                 self.upstreams.end(system, key)
+
+    def look_at_tools(self, stream: OpenRequest, held: SnapshotInUse | None) -> None:
+        """See whether the tools that the client of a stream can see have changed; without facts, the next look does."""
+        if stream.tools is None or held is None or stream.tools.is_of(held):
+            return
+        with contextlib.suppress(Closed):
+            seen = policy.visible_tools(stream.call, held.facts, self.now())
+            stream.tools.look(held, tuple((tool.name, tool.version) for tool in seen))
 
     async def _may_go_on(self, request: OpenRequest) -> bool:
         with contextlib.suppress(Closed):
@@ -305,10 +315,12 @@ class Node:
 
     async def _keeps_stream(self, request: OpenRequest) -> bool:
         """Say whether what changed leaves a stream its reason: it ends with the last grant, and may be opened again."""
+        if request.is_call or not request.ends_with_grants:
+            return True
         call = request.call
         if call.system == addresses.ALL:  # it lasts as long as what was presented: no single grant is its reason
             return True
-        return request.is_call or await self._is_live(call.system, (call.agent, call.person, call.client))
+        return await self._is_live(call.system, (call.agent, call.person, call.client))
 
     async def _is_live(self, system: str, key: tuple[str, str | None, str]) -> bool:
         agent, person, client = key

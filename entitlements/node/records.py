@@ -78,6 +78,18 @@ def refusal(about: CallDetails, code: Code, message: str) -> TextDraft:
     return _event(about, None, (Action.CALL_DENIED, "refused", code.value), detail, about.evaluation)
 
 
+def own_tool(
+    about: CallDetails, tool: str, outcome: str, code: str, arguments: Mapping[str, object], reason: str = ""
+) -> TextDraft:
+    """Say how a call of a tool of ours ended, which reaches no upstream. Its uuid is the evaluation's id."""
+    detail: dict[str, object] = {"method": about.method, "tool": tool, "arguments": redaction.digest(arguments)}
+    if reason:
+        detail["reasons"] = [reason]
+    about.evaluation = draft.new_uuid()
+    what = (Action.REQUEST_ACCESS_CALLED, outcome, code)
+    return _event(about, None, what, draft.canonical(detail), about.evaluation)
+
+
 def ending(about: CallDetails, action: Action, outcome: str, code: str, detail: Mapping[str, int | str]) -> TextDraft:
     """Say how an allowed call ended. Its uuid follows from the evaluation's, so that the database refuses a second."""
     if any(type(value) is str for value in detail.values()):

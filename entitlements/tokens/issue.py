@@ -123,7 +123,7 @@ class TokenRequest:
     detail: dict[str, object] = field(default_factory=dict)
 
     @property
-    def agreed(self) -> frozenset[str] | None:
+    def ceiling(self) -> frozenset[str] | None:
         """The scopes that the token may open for as long as it lives; None for whatever is granted meanwhile."""
         ceiling = self.redeemed.scopes if self.redeemed else None
         return self.requested if ceiling is None else ceiling & (ceiling if self.requested is None else self.requested)

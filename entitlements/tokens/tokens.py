@@ -108,7 +108,7 @@ def _agreed(token_request: TokenRequest) -> dict[str, str]:
     """Return the claim of a token of a sign-in: our gateway alone reads it, and decides each call on what is held."""
     if token_request.family is None or not token_request.target.is_decided_by_gateway:
         return {}
-    agreed = token_request.agreed
+    agreed = token_request.ceiling
     return {scopes.AGREED: scopes.WHATEVER if agreed is None else scopes.join(agreed)}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -13,10 +12,9 @@ from django.conf import settings
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements.catalog.models import Entitlement, System, Tool
+from entitlements.catalog.models import System, Tool
 from entitlements.clients import clients
 from entitlements.clients.models import AuthorizationCode, Client
-from entitlements.grants import grants
 from entitlements.keys import signing
 from entitlements.people import people
 from entitlements.sessions import sessions
@@ -123,22 +121,6 @@ def test_the_page_shows_the_tools_of_the_scopes_that_are_asked_for_alone(world: 
     assert desk.pk
 
 
-@pytest.mark.parametrize(
-    ("scope", "says_so"), [(None, True), ("openid offline_access", True), ("time:read", False)], ids=str
-)
-def test_the_page_says_that_later_access_is_included_where_no_scope_is_asked_for(
-    world: World,
-    desk: Client,
-    scope: str | None,
-    says_so: bool,  # noqa: FBT001 - a parameter
-) -> None:
-    said = f"what is granted to {world.agent.name} for you later at {world.system.name}"
-    assert (said in ask(world, scope=scope).content.decode()) is says_so
-    signed_in(world, scope=scope)
-    assert (TokenFamily.objects.get().scope == "") is says_so
-    assert desk.pk
-
-
 def test_a_confidential_clients_name_is_not_claimed(world: World) -> None:
     sign_ins.public_client(world)
     make.rewrite(world.client, redirect_uris=BACK, name="Expense client")
@@ -147,58 +129,6 @@ def test_a_confidential_clients_name_is_not_claimed(world: World) -> None:
     code = agree(world, client_id=world.client.client_id)["code"]
     answer = redeem(world, code, client_id=None, **world.credentials(world.audience))
     assert answer.status == 200, answer.body
-
-
-def test_a_person_without_access_reads_so_and_lets_the_client_request_it(world: World, desk: Client) -> None:
-    grants.revoke(world.grant.pk, by=SYSTEM, reason="over")
-    text = ask(world).content.decode()
-    assert f"{world.agent.name} has no access to {world.system.name} for you yet." in text
-    assert f"what is granted to {world.agent.name} for you later at {world.system.name}" in text
-    assert "It may</th>" not in text
-
-    answer = redeem(world, agree(world)["code"])
-
-    assert (answer.status, answer.body["scope"]) == (200, "")
-    assert worlds.peek(answer.body["access_token"])["agreed_scope"] == "*"
-    assert TokenFamily.objects.get().client == desk
-
-
-def test_the_page_names_what_is_asked_for_and_not_held(world: World, desk: Client) -> None:
-    more = make.entitlement(world.system, scope="time:more")
-    Entitlement.objects.filter(pk=more.pk).update(name="Change the clock")
-    asked_for = "of this, without asking you again: Change the clock."
-    assert asked_for in ask(world, scope="time:read time:more").content.decode()
-    assert asked_for not in ask(world, scope="time:read").content.decode()
-    answer = redeem(world, agree(world, scope="time:more")["code"])
-    assert (answer.body["scope"], worlds.peek(answer.body["access_token"])["agreed_scope"]) == ("", "time:more")
-    assert desk.pk
-
-
-def test_what_no_request_would_change_is_refused_on_the_page(world: World, desk: Client) -> None:
-    refused_for(world, lambda: grants.suspend(world.grant.pk, by=SYSTEM, reason="for now"), "The grant is suspended.")
-    assert desk.pk
-
-
-def test_at_a_system_that_looks_at_tokens_itself_a_person_is_led_to_the_request(world: World, desk: Client) -> None:
-    System.objects.filter(pk=world.system.pk).update(kind="mcp", upstream_url="https://time.example/mcp")
-    world.system.refresh_from_db()
-    text = refused_for(world, lambda: grants.revoke(world.grant.pk, by=SYSTEM, reason="over"), "has no access")
-    assert f"/requests/new/?agent={world.agent.slug}&amp;system={world.system.slug}" in text
-    assert desk.pk
-
-
-def refused_for(world: World, spoil: Callable[[], object], sentence: str) -> str:
-    """Show that nothing can be agreed to any more, nor by the form of before; return the page."""
-    form = {**flow.form(ask(world).content.decode()), "allow": "1"}
-    spoil()
-    text: str = ask(world).content.decode()
-    answer = world.http.post(f"{sign_ins.address(world)}?{urlencode(question(world))}", form)
-
-    assert sentence in text
-    assert 'name="allow"' not in text
-    assert sign_ins.sent_back(answer)["error"] == "access_denied"
-    assert not AuthorizationCode.objects.exists()
-    return text
 
 
 def test_saying_no_tells_the_client_so(world: World, desk: Client) -> None:
