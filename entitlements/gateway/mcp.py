@@ -313,7 +313,7 @@ async def _get(node: Node, request: Request, entry: ServedSystem, bearer: Bearer
             await request.answer(answers.denied(entry, bearer, verdict, about.evaluation, answers.NULL))
             return
         await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _STREAM})
-        node.look_at_tools(open_stream, held)
+        await node.look_at_tools(open_stream, held)
         await _keep_open(request, open_stream)
     except asyncio.CancelledError:
         if not open_stream.stop:

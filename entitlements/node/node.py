@@ -21,8 +21,9 @@ from psycopg import conninfo
 from audit import batch, clock
 from audit.database import libpq
 from entitlements import addresses
+from entitlements.catalog.models import System
 from entitlements.codes import Code
-from entitlements.decisions import policy
+from entitlements.decisions import all_systems, policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.node import numbers
@@ -291,17 +292,23 @@ class Node:
             if not await self._may_go_on(request) or not await self._keeps_stream(request):
                 request.end(Code.CALL_WITHDRAWN)
             elif request.tools is not None:
-                self.look_at_tools(request, self.snapshots.current(request.call.agent, request.call.system))
+                await self.look_at_tools(request, self.snapshots.current(request.call.agent, request.call.system))
         for system, key in self.upstreams.held():
             if agent in (None, key[0]) and not await self._is_live(system, key):
                 self.upstreams.end(system, key)
 
-    def look_at_tools(self, stream: OpenRequest, held: SnapshotInUse | None) -> None:
+    async def look_at_tools(self, stream: OpenRequest, held: SnapshotInUse | None) -> None:
         """See whether the tools that the client of a stream can see have changed; without facts, the next look does."""
-        if stream.tools is None or held is None or stream.tools.is_of(held):
+        if stream.tools is None or held is None:
+            return
+        is_for_all = stream.call.system == addresses.ALL
+        if stream.tools.is_of(held) and not is_for_all:
             return
         with contextlib.suppress(Closed):
-            seen = policy.visible_tools(stream.call, held.facts, self.now())
+            facts = held.facts
+            if is_for_all:
+                facts = await all_systems.with_all(self.reads(), facts, addresses.ALL, System.SERVED)
+            seen = policy.visible_tools(stream.call, facts, self.now())
             stream.tools.look(held, tuple((tool.name, tool.version) for tool in seen))
 
     async def _may_go_on(self, request: OpenRequest) -> bool:

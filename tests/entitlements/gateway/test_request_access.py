@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -13,9 +15,12 @@ from django.db import transaction
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.agents import agents
+from entitlements.catalog import systems
 from entitlements.catalog.models import System, Tool
+from entitlements.decisions import all_systems
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
+from entitlements.gateway import answers
 from entitlements.gateway.access_requests import Ask, Requester, WorkQueue
 from entitlements.grants import grants
 from entitlements.node.refusals import Refused
@@ -153,18 +158,24 @@ def test_an_upstream_tool_of_this_name_that_was_approved_before_comes_first(node
     assert Tool.objects.filter(name=NAME, system=empty.system).exists()
 
 
+@pytest.mark.parametrize("is_for_all", [False, True], ids=["system", "all"])
 def test_the_stream_of_a_session_says_that_the_list_has_changed_and_outlives_having_nothing(
-    node: Gateway, empty: World
+    node: Gateway, empty: World, *, is_for_all: bool
 ) -> None:
+    at = replace(empty, system=systems.ensure_all_systems()) if is_for_all else empty
+    name = all_systems.name(empty.system.slug, empty.tool.name) if is_for_all else empty.tool.name
     lines: list[str] = []
-    token = open_token(empty)
-    began = legacy(node, empty, "initialize", token, protocolVersion="2025-11-25", capabilities={}, clientInfo={})
+    token = open_token(at)
+    began = legacy(node, at, "initialize", token, protocolVersion="2025-11-25", capabilities={}, clientInfo={})
     assert began.json()["result"]["capabilities"]["tools"] == {"listChanged": True}
     session = str(began.headers["mcp-session-id"])
     headers = {"Authorization": f"Bearer {token}", "Mcp-Session-Id": session, "MCP-Protocol-Version": "2025-11-25"}
+    assert listed(node, at, token, session) == [NAME]
+    result = legacy(node, at, "tools/call", token, session, name=NAME, arguments={}).json()["result"]
+    assert empty.entitlement.scope in json.dumps(result["structuredContent"])
 
     def read() -> None:
-        with httpx2.stream("GET", f"{node.base}/gw/{empty.system.slug}/mcp", headers=headers, timeout=30) as answer:
+        with httpx2.stream("GET", f"{node.base}{answers.path(at.system.slug)}", headers=headers, timeout=30) as answer:
             for line in answer.iter_lines():
                 lines.append(line)
                 if lines.count(CHANGED) == 2:
@@ -178,15 +189,16 @@ def test_the_stream_of_a_session_says_that_the_list_has_changed_and_outlives_hav
     granted = make.grant(empty.agent, empty.entitlement, people=[empty.person])
     world.wait_until(lambda: CHANGED in lines, 5)
     assert lines.count(CHANGED) == 1
-    assert [tool["name"] for tool in legacy(node, empty, "tools/list", token, session).json()["result"]["tools"]] == [
-        empty.tool.name
-    ]
+    assert listed(node, at, token, session) == [name]
     grants.revoke(granted.pk, by=SYSTEM, reason="over")
     reading.join(5)
     assert lines.count(CHANGED) == 2
-    assert (
-        legacy(node, empty, "tools/call", token, session, name=NAME, arguments={}).json()["result"]["isError"] is False
-    )
+    assert listed(node, at, token, session) == [NAME]
+
+
+def listed(node: Gateway, at: World, token: str, session: str) -> list[str]:
+    answer = legacy(node, at, "tools/list", token, session).json()["result"]["tools"]
+    return [tool["name"] for tool in answer]
 
 
 def test_a_stateless_client_is_promised_no_notification(node: Gateway, empty: World) -> None:
