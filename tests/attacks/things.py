@@ -10,6 +10,7 @@ from uuid import UUID
 
 from audit import clock
 from audit.context import SYSTEM
+from entitlements.agents import personal_agents
 from entitlements.keys import signing
 from entitlements.keys.models import SigningKey
 from entitlements.people import role_maps
@@ -106,6 +107,7 @@ def _more(world: addresses.World) -> dict[str, object]:
         "requests/question": question.pk,
         "remediations/key": _cut(world).pk,
         "group-mappings/key": mapped.pk,
+        "connections/key": personal_agents.connect(make.personal_client(), company.bob).pk,
         "tokens/key": token.jti,
         "token-families/key": make.token_family(world.session, company.system).pk,
     }
