@@ -199,8 +199,8 @@ def _settings(company: companies.Company) -> dict[str, object]:
 
 def _described(company: companies.Company) -> dict[str, object]:
     """Let a host be proposed, and a client of another host wait that describes itself."""
-    by, agent = company.ana, make.agent(sponsor=company.sofia)
-    host = hosts.propose("clients.example", agent=agent, by=by, reason="a sample")
+    by = company.ana
+    host = hosts.propose("clients.example", agent=company.bot, by=by, reason="a sample")
     client_id = "https://desk.example/client.json"
     told = {"client_id": client_id, "client_name": "Desk", "redirect_uris": ["http://127.0.0.1/back"]}
     document = documents.store(client_id, told, by=by, reason="a sample")

@@ -44,7 +44,7 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "client-host-end": {"verb": "end", "reason": "x"},
     },
     "client-document-page": {
-        "client-document-approve": {"agent": "shared-bot"},
+        "client-document-approve": {"agent": "research-bot"},
         "client-document-refuse": {"refuse": "yes", "reason": "x"},
     },
     "credential-page": {
