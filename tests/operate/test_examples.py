@@ -40,7 +40,7 @@ SHOWN: Final = {"make demo", "make test", "python audit/verify.py FILE --checkpo
 """What stands in a block that is not run as it is: the whole suite, the demo that the journeys play, a usage line."""
 
 OF_OTHERS: Final = {"docs/operate/database.md"}
-"""PersonClient yaml is of other programs: `test_failover` runs Patroni's, `test_kubernetes_page` reads the operator's."""
+"""Whose yaml is of other programs: `test_failover` runs Patroni's, `test_kubernetes_page` reads the operator's."""
 
 
 def name_of(page: Path) -> str:
