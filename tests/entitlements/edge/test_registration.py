@@ -20,6 +20,7 @@ from entitlements.clients.registrations import RegistrationUnknown
 from entitlements.decisions import own_connection
 from entitlements.decisions.own_connection import READS
 from entitlements.edge import issuer
+from entitlements.edge.rate_limits import RateLimits
 from entitlements.keys import session_keys, signing
 from entitlements.keys.models import SigningKey
 from entitlements.words import LONGEST_CLIENT_ID
@@ -108,50 +109,60 @@ def test_it_is_advertised_where_it_answers_and_nowhere_while_it_is_off(world: Wo
     assert edge.request("GET", at(world), {}).status_code == 405
 
 
-@pytest.mark.parametrize(
-    ("said", "word"),
-    [
-        ({"redirect_uris": []}, "invalid_redirect_uri"),
-        ({}, "invalid_redirect_uri"),
-        ({"redirect_uris": ["http://evil.example/cb"]}, "invalid_redirect_uri"),
-        ({"redirect_uris": ["https://ok.example/cb#x"]}, "invalid_redirect_uri"),
-        ({"redirect_uris": ["https://user@ok.example/cb"]}, "invalid_redirect_uri"),
-        ({"redirect_uris": ["javascript:alert(1)"]}, "invalid_redirect_uri"),
-        ({**SAID, "token_endpoint_auth_method": "client_secret_basic"}, "invalid_client_metadata"),
-        ({**SAID, **KEYS}, "invalid_client_metadata"),
-        ({**SAID, "client_secret": "s"}, "invalid_client_metadata"),
-        ({**SAID, "grant_types": ["client_credentials"]}, "invalid_client_metadata"),
-        ({**SAID, "client_name": "a\u0000b"}, "invalid_client_metadata"),
-        ({**SAID, "redirect_uris": [f"https://a.example/{n}{'x' * 60}" for n in range(15)]}, "invalid_client_metadata"),
-        ({**SAID, "more": "x" * 9000}, "invalid_client_metadata"),
-        ([], "invalid_client_metadata"),
-        (TWICE, "invalid_client_metadata"),
-        (b"\xff", "invalid_client_metadata"),
-    ],
-)  # fmt: skip
-def test_what_no_public_client_of_ours_is_gets_no_identifier(world: World, said: object, word: str) -> None:
+REFUSED: list[tuple[object, str]] = [
+    ({"redirect_uris": []}, "invalid_redirect_uri"),
+    ({}, "invalid_redirect_uri"),
+    ({"redirect_uris": ["http://evil.example/cb"]}, "invalid_redirect_uri"),
+    ({"redirect_uris": ["https://ok.example/cb#x"]}, "invalid_redirect_uri"),
+    ({"redirect_uris": ["https://user@ok.example/cb"]}, "invalid_redirect_uri"),
+    ({"redirect_uris": ["javascript:alert(1)"]}, "invalid_redirect_uri"),
+    ({**SAID, "token_endpoint_auth_method": "client_secret_basic"}, "invalid_client_metadata"),
+    ({**SAID, **KEYS}, "invalid_client_metadata"),
+    ({**SAID, "client_secret": "s"}, "invalid_client_metadata"),
+    ({**SAID, "grant_types": ["client_credentials"]}, "invalid_client_metadata"),
+    ({**SAID, "client_name": "a\u0000b"}, "invalid_client_metadata"),
+    ({**SAID, "redirect_uris": [f"https://a.example/{n}{'x' * 60}" for n in range(15)]}, "invalid_client_metadata"),
+    ({**SAID, "more": "x" * 9000}, "invalid_client_metadata"),
+    ([], "invalid_client_metadata"),
+    (TWICE, "invalid_client_metadata"),
+    (b"\xff", "invalid_client_metadata"),
+]
+
+
+def test_what_no_public_client_of_ours_is_gets_no_identifier_and_leaves_nothing(world: World) -> None:
     before = rows()
-    answer, body = register(at(world), said)
-    assert (answer.status_code, body["error"]) == (400, word)
-    assert "client_id" not in body
+    for said, word in REFUSED:
+        answer, body = register(at(world), said)
+        assert (answer.status_code, body["error"], "client_id" in body) == (400, word, False), said
+    assert register(at(world), kind="text/plain")[0].status_code == 400
     assert changed(before) <= {"stranger_counts"}
 
 
-def test_another_content_type_is_refused(world: World) -> None:
-    assert register(at(world), kind="text/plain")[0].status_code == 400
-
-
 @pytest.mark.loopback
-def test_a_thousand_registrations_by_a_stranger_are_bounded_and_write_nothing(world: World, settings: Settings) -> None:
+@pytest.mark.parametrize("times", [150, pytest.param(1000, marks=pytest.mark.soak)])
+def test_a_thousand_registrations_by_a_stranger_are_bounded_and_write_nothing(
+    world: World, settings: Settings, times: int
+) -> None:
     settings.RATE_LIMITS = {**settings.RATE_LIMITS, ratelimits.REGISTRATIONS: 60}
     before, began, prefix = rows(), time.process_time(), f"2001:db8:{time.time_ns() % 65536:x}"
-    statuses = [register(at(world), source=f"{prefix}::{n:x}")[0].status_code for n in range(1000)]
+    statuses = [register(at(world), source=f"{prefix}::{n:x}")[0].status_code for n in range(times)]
     spent = time.process_time() - began
     assert set(statuses) == {201, 429}
     assert statuses.count(201) <= 120, "another minute may begin meanwhile"
     assert changed(before) <= {"stranger_counts"}, "their refusals, counted by minute"
     assert spent < 30, "30 ms for each, with both ends in this process"
     assert register(at(world), source=f"{prefix}:1::1")[0].status_code == 201, "another source is not slowed down"
+
+
+def test_a_node_counts_registrations_by_their_source_apart_from_its_clients(settings: Settings) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, ratelimits.REGISTRATIONS: 2, ratelimits.TOKENS: 100}
+    limits = RateLimits("redis://127.0.0.1:1/0")
+    for _ in range(2):
+        limits.check("registers from 192.0.2.1", ratelimits.REGISTRATIONS)
+    with pytest.raises(ratelimits.TooMany):
+        limits.check("registers from 192.0.2.1", ratelimits.REGISTRATIONS)
+    limits.check("registers from 192.0.2.2", ratelimits.REGISTRATIONS)
+    limits.check("desk-client")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.clients.models import Client
 from entitlements.errors import NotFound
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
 from entitlements.feed.models import Change
 from entitlements.people import erasure
 from entitlements.people.models import Person
@@ -93,6 +95,17 @@ def test_a_session_of_a_sign_in_at_a_client_is_no_connection_of_its_own() -> Non
     assert [row.pk for row in shown] == [alone.pk]
     Session.objects.filter(pk=alone.pk).update(last_used_at=clock.now() - timedelta(hours=2))
     assert not person_sign_ins.open_sessions(Session.objects.all(), clock.now()).exists()
+
+
+def test_who_issues_to_the_person_waits_for_the_end_and_each_change_is_noted_under_its_lock() -> None:
+    client, _ = make.client(make.agent())
+    alice = make.person("alice")
+    signed_in = family(client, alice)
+    held = [(Lock.PERSON, alice.pk), (Lock.TOKEN_FAMILY, signed_in.pk), (Lock.SESSION, signed_in.session_id)]
+    with transaction.atomic():
+        assert locks.not_held(held) == sorted(held, key=lambda pair: pair[0])
+        person_sign_ins.end(PersonClient("alice"), by=SYSTEM, reason="lost")
+        assert locks.not_held(held) == []
 
 
 def test_nothing_of_an_unknown_person_ends() -> None:
