@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from django.utils.translation import gettext_lazy as _
+
 from audit import clock
 from entitlements.agents.models import Agent
 from entitlements.clients.models import Client
@@ -19,6 +21,8 @@ from entitlements.token_families.models import TokenFamily
 from entitlements.token_families.rules import IDLE
 from entitlements.tokens.models import IssuedToken
 
+IDENTITY: Final = _("Your identity")
+"""What stands for the system of a sign-in at `/idp`: its client knows who the person is."""
 _SHOWN_FOR: Final = timedelta(days=7)
 _MOST_ENDED: Final = 10
 
@@ -51,7 +55,7 @@ class ConnectedClient:
     """A client that acts for the person through one agent, with what is connected there, the last used first."""
 
     client: Client
-    agent: Agent
+    agent: Agent | None
     connections: list[Connection] = field(default_factory=list)
 
     @property
@@ -66,7 +70,7 @@ def connected_as(person: Person) -> list[ConnectedClient]:
     families = person_sign_ins.open_families(TokenFamily.objects.filter(person=person), now)
     sessions = list(person_sign_ins.open_sessions(Session.objects.filter(person=person), now).select_related(*_NAMES))
     systems = _systems_of(sessions)
-    groups: dict[tuple[int, int], ConnectedClient] = {}
+    groups: dict[tuple[int, int | None], ConnectedClient] = {}
     rows: list[tuple[TokenFamily | Session, Connection]] = [
         *((family, _signed_in(family)) for family in families.select_related(*_NAMES, "system")),
         *((session, _session(session, systems[session.pk])) for session in sessions),
@@ -91,7 +95,7 @@ def _signed_in(family: TokenFamily) -> Connection:
     return Connection(
         "token_family",
         family.pk,
-        [family.system.name],
+        [family.system.name if family.system else str(IDENTITY)],
         family.started_at,
         family.last_used_at,
         family.last_used_from,

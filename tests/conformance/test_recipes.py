@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from scripts.devservers import free_port
-from tests.conformance.test_sign_in_client import CLIENT, here, node
+from tests.conformance.desk import CLIENT, here, node
 
 if TYPE_CHECKING:
     from tests.entitlements.gateway.world import World

@@ -13,6 +13,7 @@ from mcp import Client as McpClient
 from mcp.client.streamable_http import streamable_http_client
 
 from audit.context import SYSTEM
+from tests.conformance import desk
 from tests.conformance.test_sign_in_client import Desk, call, here, node, session
 
 if TYPE_CHECKING:
@@ -45,11 +46,8 @@ def _approve(request: str) -> None:
 
 
 def test_what_a_person_requests_at_the_client_appears_there_without_a_new_sign_in(node: Gateway, here: World) -> None:
-    from tests.governance.console import visits  # noqa: PLC0415
-
     _without_access(here)
-    cookies = {name: each.value for name, each in visits.as_(here.person).cookies.items()}
-    server, desk = f"{node.base}/gw/{here.system.slug}/mcp", Desk(cookies)
+    server, place = f"{node.base}/gw/{here.system.slug}/mcp", Desk(desk.Browser(here.person))
     told: asyncio.Queue[str] = asyncio.Queue()
 
     async def hear(message: Any) -> None:  # noqa: ANN401 - whatever the SDK hands on
@@ -65,20 +63,20 @@ def test_what_a_person_requests_at_the_client_appears_there_without_a_new_sign_i
         return str(asked.structured_content["request"])
 
     async def story() -> None:
-        provider = desk.provider(server)
+        provider = place.provider(server)
         async with (
             httpx2.AsyncClient(auth=provider, trust_env=False) as http,
             McpClient(streamable_http_client(server, http_client=http), mode="legacy", message_handler=hear) as client,
         ):
             made = await request(client)
-            assert desk.tokens is not None
-            signed_in_with = desk.tokens.access_token
+            assert place.tokens is not None
+            signed_in_with = place.tokens.access_token
             await asyncio.to_thread(_approve, made)
             assert await asyncio.wait_for(told.get(), 10) == "notifications/tools/list_changed"
             assert [tool.name for tool in (await client.list_tools()).tools] == ["get_current_time"]
             assert (await call(client))["timezone"] == "Europe/Paris"
         async with session(server, provider) as stateless:
             assert [tool.name for tool in (await stateless.list_tools()).tools] == ["get_current_time"]
-        assert (len(desk.visits), desk.tokens.access_token) == (1, signed_in_with)
+        assert (len(place.browser.visits), place.tokens.access_token) == (1, signed_in_with)
 
     asyncio.run(story())

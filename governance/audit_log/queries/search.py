@@ -82,7 +82,8 @@ def _by_id(caller: Caller, key: UUID) -> Iterator[SearchHit]:
     if session := visibility.sessions(caller).filter(pk=key).first():
         yield SearchHit(_("Session"), str(session.agent.name), short, f"/audit/?about=session:{key}")
     if family := visibility.token_families(caller).filter(pk=key).first():
-        yield SearchHit(_("Sign-in"), family.client.name, family.system.name, f"/audit/?about=token_family:{key}")
+        at = family.system.name if family.system else ""
+        yield SearchHit(_("Sign-in"), family.client.name, at, f"/audit/?about=token_family:{key}")
     if token := visibility.tokens(caller).filter(pk=key).first():
         yield SearchHit(_("Token"), token.system.name, short, f"/audit/?about=token:{key}")
     if caller.sees_everything and Revocation.objects.filter(pk=key).exists():

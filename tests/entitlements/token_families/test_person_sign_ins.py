@@ -61,6 +61,7 @@ def test_all_of_a_person_ends_or_what_of_it_is_at_one_client_and_nothing_of_anot
     assert Session.objects.get(pk=alone.pk).end_reason == "lost"
     assert (TokenFamily.objects.get(pk=elsewhere.pk).ended_at is None) is at_one_client
     left = TokenFamily.objects.get(pk=his.pk)
+    assert left.session is not None
     assert (left.ended_at, left.session.ended_at) == (None, None)
     recorded = Event.objects.filter(action__in=["token_family.revoked", "session.ended"])
     assert recorded.count() == ended
