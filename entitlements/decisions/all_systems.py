@@ -59,12 +59,10 @@ def together(known: AgentFacts, system: str, each: Iterable[AgentFacts]) -> Agen
     people = dict(known.people)
     groups = known.groups
     for at in each:
+        if Status.ACTIVE not in at.systems.values():
+            continue
         people.update(at.people)
         groups |= at.groups
-        for (slug, tool), pinned in at.tools.items():
-            if at.systems.get(slug) is Status.ACTIVE:
-                tools[system, name(slug, tool)] = pinned
-        for (slug, tool, person), held in at.lines.items():
-            if at.systems.get(slug) is Status.ACTIVE:
-                lines[system, name(slug, tool), person] = held
+        tools.update({(system, name(slug, tool)): pinned for (slug, tool), pinned in at.tools.items()})
+        lines.update({(system, name(slug, tool), person): held for (slug, tool, person), held in at.lines.items()})
     return replace(known, tools=tools, lines=lines, people=people, groups=groups)
