@@ -149,19 +149,19 @@ def _agent_suspended(event: Event) -> Iterator[Message]:
 
 
 def _refresh_token_reused(event: Event) -> Iterator[Message]:
-    """Tell who answers for an agent, and the person it acted for, that a sign-in of theirs was used by two."""
+    """Tell who answers for an agent, if there is one, and the person that a sign-in of theirs was used by two."""
     rows = Agent.objects.select_related("sponsor", "owner", "backup")
-    if (agent := rows.filter(slug=key(event, "agent")).first()) is None:
-        return
-    values = {"client": key(event, "client"), "agent": agent.name}
-    about = f"token_family:{key(event, 'token_family')}"
-    sentence = (
-        _("A sign-in at %(client)s, of %(agent)s, was used twice and has ended: it may have been stolen.") % values
-    )
-    people = [agent.sponsor, agent.owner, agent.backup]
-    yield Message(Kind.CREDENTIAL, people, about, sentence, f"/agents/{agent.slug}/", urgent=True)
+    about, client = f"token_family:{key(event, 'token_family')}", key(event, "client")
+    if (agent := rows.filter(slug=key(event, "agent")).first()) is not None:
+        sentence = _(
+            "A sign-in at %(client)s, of %(agent)s, was used twice and has ended: it may have been stolen."
+        ) % {"client": client, "agent": agent.name}
+        people = [agent.sponsor, agent.owner, agent.backup]
+        yield Message(Kind.CREDENTIAL, people, about, sentence, f"/agents/{agent.slug}/", urgent=True)
     signed_in = Person.objects.filter(login=key(event, "person"))
-    sentence = _("Your sign-in at %(client)s was used twice and has ended: it may have been stolen.") % values
+    sentence = _("Your sign-in at %(client)s was used twice and has ended: it may have been stolen.") % {
+        "client": client
+    }
     yield Message(Kind.CREDENTIAL, signed_in, about, sentence, "/connections/", urgent=True)
 
 

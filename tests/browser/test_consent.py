@@ -16,7 +16,9 @@ from entitlements import addresses
 from entitlements.clients.models import Client
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
-from tests import make
+from entitlements.people.authentication import MULTI_FACTOR
+from entitlements.people.models import Person
+from tests import make, second_factor
 from tests.browser.conftest import PASSWORD, Visitor
 from tests.browser.test_gallery import look_at
 from tests.entitlements.edge.sign_ins import CHALLENGE
@@ -144,3 +146,30 @@ def test_where_no_request_would_help_a_person_can_only_go_back(
     visitor.page.get_by_role("button", name="Back to the client").click()
     visitor.page.wait_for_url(f"{back}?**")
     assert listener.brought[0]["error"] == ["access_denied"]
+
+
+def test_a_client_that_asks_for_several_factors_gets_them_and_stays_signed_in(
+    visitor: Visitor, grant: Grant, listeners: dict[str, _Listener]
+) -> None:
+    visitor.sign_in("alice")
+    secret = second_factor.given_to(Person.objects.get(login="alice"))
+    back = f"http://127.0.0.1:{listeners['127.0.0.1'].server_port}/callback"
+    asked = {"scope": "openid offline_access", "acr_values": MULTI_FACTOR}
+    path = address(back).replace("/as/crm/", "/idp/") + f"&{urlencode(asked)}"
+    assert grant.agent.slug == "desk-bot"
+
+    wrong = look_at(visitor, "step-up", path)
+    assert not wrong, "\n".join(wrong)
+    assert visitor.page.get_by_role("heading", level=1).inner_text() == "Show that it is you"
+    visitor.page.locator("input[name=code]").fill(second_factor.code(secret))
+    visitor.page.get_by_role("button", name="Confirm").click()
+    visitor.page.wait_for_url("**/idp/authorize?**")
+    wrong = look_at(visitor, "identity-consent", path)
+    assert not wrong, "\n".join(wrong)
+    assert visitor.page.get_by_text("stays signed in for 12 hours at most").count() == 1
+    assert not visitor.wrong
+
+    visitor.page.get_by_role("button", name="Sign in").click()
+    visitor.page.wait_for_url(f"{back}?**")
+    (brought,) = listeners["127.0.0.1"].brought
+    assert (brought["iss"], bool(brought["code"])) == ([addresses.issuer("idp")], True)

@@ -216,3 +216,12 @@ def test_of_a_sign_in_that_two_used_its_people_and_the_person_hear() -> None:
         assert "desk-client" in heard[who], who
         assert "was used twice and has ended" in heard[who]
     assert heard["ada"].startswith("Your sign-in")
+
+
+@pytest.mark.usefixtures("company")
+def test_of_a_sign_in_at_a_client_without_an_agent_the_person_hears() -> None:
+    client, _ = make.client(None, "desk-client")
+    make.person("ada")
+    links = ["token_family:7", f"client:{client.client_id}", "person:ada"]
+    log.record(Action.TOKEN_FAMILY_REUSED, about=links, by=SYSTEM, reason="It was used again.")
+    assert "Your sign-in at desk-client was used twice" in " ".join(told()["ada"])

@@ -111,16 +111,17 @@ def test_a_sign_in_at_the_company_that_is_too_old_opens_nothing_and_says_what_to
 
 
 @pytest.mark.parametrize(("lie", "claim"), [({}, "auth_time"), ({"auth_time": None}, "iat")], ids=str)
-def test_the_session_and_the_record_know_when_the_person_signed_in_there(
+def test_the_session_and_the_record_know_when_and_how_the_person_signed_in_there(
     provider: company_idp.Provider, lie: dict[str, Any], claim: str
 ) -> None:
     at = int(time.time()) - HOUR
     when = {"auth_time": at} if claim == "auth_time" else {"iat": at}
-    browser, answer = _come_in(provider, **{**when, **lie})
+    how = {"acr": "loa2", "amr": ["pwd", "sms"]}
+    browser, answer = _come_in(provider, **{**when, **lie, **how})
     assert answer.status_code == 302
     assert browser.get("/settings/").status_code == 200
     proof = browser.session["account_authentication_methods"][-1]
-    assert (proof["method"], proof["signed_in_at"]) == ("socialaccount", at)
+    assert (proof["method"], proof["signed_in_at"], proof["claims"]) == ("socialaccount", at, how)
     event = Event.objects.get(action="person.signed_in")
     assert event.detail["sign_in"] == {"at": at, "claim": claim}
     assert Person.objects.get(login="sofia").is_active
