@@ -118,9 +118,11 @@ def test_a_sign_in_at_the_company_lasts_longer_than_its_tokens(managed: Inspecto
     if "refresh_token" not in metadata["grant_types_supported"]:
         pytest.skip("the identity side gives no refresh token")
     assert desk.TOOL in [tool["name"] for tool in managed.run(*LIST)["tools"]]
+    issued = IssuedToken.objects.filter(kind="id_jag")
+    before = issued.count()
     managed.age()
     assert desk.TOOL in [tool["name"] for tool in managed.run(*LIST)["tools"]]
-    assert IssuedToken.objects.filter(kind="id_jag").count() == 2
+    assert issued.count() > before
     assert len(managed.browser.visits) == 1
 
 
