@@ -111,18 +111,16 @@ def test_it_signs_in_at_the_company_and_gets_an_assertion_for_the_system(managed
 
 
 def test_a_sign_in_at_the_company_lasts_longer_than_its_tokens(managed: Inspector) -> None:
-    from entitlements import addresses  # noqa: PLC0415 - the settings are known only now
-    from entitlements.tokens.models import IssuedToken  # noqa: PLC0415
+    from audit.models import Event  # noqa: PLC0415 - the settings are known only now
+    from entitlements import addresses  # noqa: PLC0415
 
     metadata = httpx2.get(f"{addresses.issuer('idp')}/.well-known/openid-configuration", trust_env=False).json()
     if "refresh_token" not in metadata["grant_types_supported"]:
         pytest.skip("the identity side gives no refresh token")
     assert desk.TOOL in [tool["name"] for tool in managed.run(*LIST)["tools"]]
-    issued = IssuedToken.objects.filter(kind="id_jag")
-    before = issued.count()
     managed.age()
     assert desk.TOOL in [tool["name"] for tool in managed.run(*LIST)["tools"]]
-    assert issued.count() > before
+    assert Event.objects.filter(action="token.issued", detail__kind="id_token").count() == 2  # one by a refresh
     assert len(managed.browser.visits) == 1
 
 
