@@ -6,8 +6,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .endpoints import Endpoint
-from .fields import OutputSerializer
+from entitlements.api.endpoints import Endpoint
+from entitlements.api.fields import OutputSerializer
 
 
 class MeSerializer(OutputSerializer):
