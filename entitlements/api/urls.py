@@ -18,7 +18,6 @@ from entitlements.connections import api as connections_api
 from entitlements.grants import api as grant_api
 from entitlements.keys import api as key_api
 from entitlements.people import api as people_api
-from entitlements.people import caller_api
 from entitlements.revocation import api as revocation_api
 from entitlements.sessions import api as session_api
 from entitlements.token_families import api as token_family_api
@@ -38,7 +37,7 @@ _TOOL: Final = "tools/<slug:system>/<str:name>"
 urlpatterns: list[URLPattern] = [
     at("schema", docs.SchemaView, "api-schema"),
     at("docs", docs.DocsView, "api-docs"),
-    at("me", caller_api.Me, "me"),
+    at("me", people_api.Me, "me"),
     at("bulk/agents/suspend", bulk.SuspendAgents, "agents-suspend"),  # an agent may be called anything
     at("bulk/agents/retire", bulk.RetireAgents, "agents-retire"),
     at("agents", agent_api.Agents, "agents"),
