@@ -225,6 +225,16 @@ def test_two_nodes_make_one_request_of_two_calls_at_once(empty: World) -> None:
     assert (len(made), len(set(made)), AccessRequest.objects.filter(agent=empty.agent).count()) == (2, 1, 1)
 
 
+def test_where_the_console_does_not_answer_the_call_says_so_and_is_recorded_once(node: Gateway, empty: World) -> None:
+    token = open_token(empty)
+    with transaction.atomic():
+        locks.exclusive((Lock.REQUEST, f"{empty.agent.pk} for {empty.person.pk}"))
+        result = call(node, empty, token, entitlement=empty.entitlement.scope, reason="Alice plans a trip.")
+    assert (result["isError"], result["structuredContent"]["code"]) == (True, "feed_unknown")
+    assert not AccessRequest.objects.filter(agent=empty.agent).exists()
+    assert ours(empty) == [("unknown", "feed_unknown")]
+
+
 def test_slow_answers_hold_up_their_own_caller_and_a_few_others() -> None:
     hold = threading.Event()
 
