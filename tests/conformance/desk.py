@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -61,7 +62,7 @@ def here(node: Gateway, tmp_path: Path) -> Iterator[World]:
         made = world.build(server.url, server.secret, tool="some_tool")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(settings, "DEMO", True)  # the server is on this machine
-            raw = asyncio.run(upstream.discover(made.system))
+            raw = run(upstream.discover(made.system))
         tool = make.tool(made.system, TOOL, definition=raw[0])
         made.entitlement = make.entitlement(made.system, tool, scope=f"{made.system.slug}:time")
         make.grant(made.agent, made.entitlement, people=[made.person])
@@ -84,6 +85,19 @@ def uncalled(node: Gateway) -> World:
     _register(made)
     assert node.base
     return made
+
+
+def run[T](work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end beside the loop that a browser may keep in this thread."""
+
+    def begin() -> T:
+        try:
+            return asyncio.run(work)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as beside:
+        return beside.submit(begin).result()
 
 
 def _register(made: World) -> None:
