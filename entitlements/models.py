@@ -7,6 +7,7 @@ from entitlements.agents.models import Agent, AgentTypeRule, AgentVersion
 from entitlements.api.models import IdempotentAnswer
 from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool, ToolVersion
 from entitlements.catalog_files.models import CatalogImport
+from entitlements.client_documents.models import ClientDocument, ClientHost
 from entitlements.clients.models import (
     AuthorizationCode,
     Client,
@@ -42,6 +43,8 @@ __all__ = [
     "Client",
     "ClientAlias",
     "ClientCredential",
+    "ClientDocument",
+    "ClientHost",
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+LONGEST_CLIENT_ID: Final = 1_000
+"""Characters of a client's identifier: it may be the address of its document, or its sealed registration."""
+
 
 class Status(StrEnum):
     """The state of a principal or a system. Only `active` lets anything pass."""

@@ -11,6 +11,7 @@ from audit.models import Event
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.catalog_files.models import CatalogImport
+from entitlements.client_documents.models import ClientDocument, ClientHost
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.hooks import Hook
@@ -102,6 +103,20 @@ def clients(caller: Caller) -> QuerySet[Client]:
 def client_credentials(caller: Caller) -> QuerySet[ClientCredential]:
     """Credentials that were requested or accepted for clients of your agents."""
     rows = ClientCredential.objects.select_related("agent__sponsor", "agent__owner", "agent__backup")
+    return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
+
+
+def client_hosts(caller: Caller) -> QuerySet[ClientHost]:
+    """Hosts that were proposed or allowed for your agents."""
+    rows = ClientHost.objects.select_related(
+        "agent__sponsor", "agent__owner", "agent__backup", "proposed_by", "confirmed_by"
+    )
+    return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
+
+
+def client_documents(caller: Caller) -> QuerySet[ClientDocument]:
+    """Metadata documents of clients: for those who decide about them, and of your agents."""
+    rows = ClientDocument.objects.select_related("agent", "stored_by", "decided_by")
     return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
 
 

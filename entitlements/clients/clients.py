@@ -105,7 +105,7 @@ def register(
         agent=agent,
         client_id=client_id,
         purpose=ClientCredential.Purpose.CLIENT,
-        name=name or client_id,
+        name=name or client_id[:200],
         auth=auth,
         jwks=dict(jwks or {}),
         secret_sha256=secret_digest(secret) if secret else "",
@@ -178,6 +178,8 @@ def put_in_force(credential: ClientCredential, *, by: Principal) -> Client:
             raise NotFound
         _check_not_retired(credential.agent_id)
         return _set_secret(_locked(current), credential, by=by)
+    if credential.purpose == ClientCredential.Purpose.DOCUMENT:
+        return _take_over(credential, by=by)
     _check_new(credential)
     return _create(credential, by=by)
 
@@ -244,6 +246,39 @@ def _set_secret(locked: Client, wanted: ClientCredential, *, by: Principal) -> C
     return locked
 
 
+def take_over(wanted: ClientCredential, *, by: Principal) -> Registered:
+    """Give a client what its changed document says: at once if `by` is responsible for its agent, else once accepted.
+
+    In the running transaction. Raises NotFound, AgentRetired, credentials.NoAcceptor.
+    """
+    locks.shared([(Lock.AGENT, wanted.agent_id)])
+    lock_identifier(wanted.client_id)
+    return _ask(wanted, None, by=by)
+
+
+def _take_over(credential: ClientCredential, *, by: Principal) -> Client:
+    """Write what was accepted of a changed document; the client works from then on. What had to end has ended."""
+    current = Client.objects.filter(client_id=credential.client_id).first()
+    if current is None:
+        raise NotFound
+    _check_not_retired(credential.agent_id)
+    locked = _locked(current)
+    before = [subjects.agent(locked.agent_id)] if locked.agent_id not in (None, credential.agent_id) else []
+    locked.agent, locked.name, locked.auth = credential.agent, credential.name, credential.auth
+    locked.jwks, locked.redirect_uris = credential.jwks, credential.redirect_uris
+    locked.client_type = Client.CLIENT_PUBLIC if credential.auth == Client.Auth.NONE else Client.CLIENT_CONFIDENTIAL
+    locked.status, locked.idle = Client.Status.ACTIVE, ""
+    locked.save()
+    log.record(
+        Action.CLIENT_DOCUMENT_APPLIED,
+        about=_about(locked),
+        by=by,
+        detail={"auth": credential.auth, "redirect_uris": credential.redirect_uris, **_proposal(credential, by)},
+    )
+    changes.note(subjects.client(locked.pk), of=[*before, subjects.agent(credential.agent_id)])
+    return locked
+
+
 def _proposal(credential: ClientCredential, by: Principal) -> dict[str, Any]:
     """Say who asked for a credential that another person accepted."""
     if credential.acceptor is None or credential.asked_by == str(by):
@@ -264,13 +299,28 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
     locked.status = Client.Status.DISABLED
     if locked.idle == Client.Idle.CLOSED:
         locked.idle = ""  # it is no longer for want of use alone that it is closed
-    locked.tokens_valid_after = clock.now()
-    locked.save(update_fields=["status", "idle", "tokens_valid_after"])
+    locked.save(update_fields=["status", "idle"])
     log.record(Action.CLIENT_DISABLED, about=_about(locked), by=by, reason=reason)
+    _end_sign_ins(locked, by=by, reason=reason)
+    return locked
+
+
+def stop_changed(client: Client, *, by: Principal, reason: str) -> Client:
+    """Disable a client, in the running transaction, whose document describes another one until that is approved."""
+    locked = _locked(client)
+    locked.status = Client.Status.DISABLED
+    locked.save(update_fields=["status"])
+    _end_sign_ins(locked, by=by, reason=reason)
+    return locked
+
+
+def _end_sign_ins(locked: Client, *, by: Principal, reason: str) -> None:
+    """End the sessions and token families of a client, with all that was issued to it until now."""
+    locked.tokens_valid_after = clock.now()
+    locked.save(update_fields=["tokens_valid_after"])
     sessions.end_all_of(Session.objects.filter(client=locked), subjects.client(locked.pk), by=by, reason=reason)
     families.end_all_of(subjects.client(locked.pk), by=by, reason=reason)
     _note(locked)
-    return locked
 
 
 @transaction.atomic

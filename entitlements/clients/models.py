@@ -17,6 +17,7 @@ from oauth2_provider.models import (
 )
 
 from audit import clock
+from entitlements.words import LONGEST_CLIENT_ID
 
 from . import redirects
 
@@ -42,6 +43,7 @@ class Client(AbstractApplication):
         CLOSED = "closed", "Unused and closed"
         DELETED = "deleted", "Unused and put away for good"
 
+    client_id = models.CharField(max_length=LONGEST_CLIENT_ID, unique=True, verbose_name="client ID")
     agent = models.ForeignKey(
         "entitlements.Agent", null=True, blank=True, on_delete=models.PROTECT, related_name="clients"
     )
@@ -91,6 +93,7 @@ class ClientCredential(models.Model):
     class Purpose(models.TextChoices):
         CLIENT = "client", "New client"
         SECRET = "secret", "New secret"
+        DOCUMENT = "document", "Changed metadata document"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting for acceptance"
@@ -101,7 +104,7 @@ class ClientCredential(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     agent = models.ForeignKey("entitlements.Agent", on_delete=models.PROTECT, related_name="credentials")
-    client_id = models.CharField(max_length=100)
+    client_id = models.CharField(max_length=LONGEST_CLIENT_ID)
     purpose = models.CharField(max_length=16, choices=Purpose.choices)
     name = models.CharField(max_length=255, blank=True)
     auth = models.CharField(max_length=32, choices=Client.Auth.choices)

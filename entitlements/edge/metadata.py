@@ -22,8 +22,12 @@ from .sign_in import refresh
 
 GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
 _SYSTEM: Final = "SELECT id, kind FROM entitlements_system WHERE slug = %s"
-_ANSWERS: Final = {"response_modes_supported": ["query"], "authorization_response_iss_parameter_supported": True}
-"""How a page of ours answers a client."""
+_ANSWERS: Final = {
+    "response_modes_supported": ["query"],
+    "authorization_response_iss_parameter_supported": True,
+    "client_id_metadata_document_supported": True,
+}
+"""How a page of ours answers a client, and that its identifier may be the address of its metadata document."""
 READING: Final = frozenset({"GET", "HEAD"})
 CACHED: Final = (b"cache-control", f"public, max-age={signing.JWKS_SECONDS}".encode())
 """What stands in an answer that others may keep."""

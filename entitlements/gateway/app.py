@@ -9,7 +9,7 @@ from typing import Final
 
 from audit import clock
 from entitlements.codes import Code
-from entitlements.gateway import answers, authzen, mcp, metadata
+from entitlements.gateway import answers, authzen, cors, mcp, metadata
 from entitlements.gateway.http import Answer, Disconnected, Request
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
@@ -56,7 +56,9 @@ def is_page(path: str) -> bool:
 
 async def _page(node: Node, request: Request) -> None:
     path = request.path
-    if request.method not in _READING and (path in _PAGES or path.startswith(_METADATA)):
+    if request.method == "OPTIONS" and path.startswith(_METADATA):
+        answer = cors.preflight(b"GET, HEAD")
+    elif request.method not in _READING and (path in _PAGES or path.startswith(_METADATA)):
         body = {"error": "This address is only read."}
         answer = Answer.of(HTTPStatus.METHOD_NOT_ALLOWED, body, (b"allow", b"GET, HEAD"))
     elif path == "/healthz":

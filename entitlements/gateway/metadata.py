@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from audit import clock
 from entitlements import addresses, monitoring
 from entitlements.codes import Code
-from entitlements.gateway import answers
+from entitlements.gateway import answers, cors
 from entitlements.gateway.http import Answer
 from entitlements.node import numbers
 from entitlements.node.node import Node
@@ -44,7 +44,7 @@ async def resource_metadata(node: Node, slug: str) -> Answer:
         "resource_name": entry.name,
     }
     answer = Answer.of(HTTPStatus.OK, {name: value for name, value in metadata.items() if value})
-    return Answer(answer.status, answer.body, (answer.headers[0], _PUBLIC))
+    return Answer(answer.status, answer.body, (answer.headers[0], _PUBLIC, *cors.ANY_ORIGIN))
 
 
 def missing(node: Node) -> list[str]:

@@ -22,6 +22,7 @@ from entitlements.keys import jws, public_keys
 from entitlements.node.directory import Directory
 from entitlements.node.refusals import Refused
 from entitlements.node.snapshots import Snapshots
+from entitlements.words import LONGEST_CLIENT_ID
 
 MOST_KEPT: Final = 50_000
 _KEYS_AGAIN_AFTER: Final = 1.0
@@ -164,7 +165,7 @@ class Bearers:
     async def _bearer(self, claims: Mapping[str, Any], system: str, resource: str) -> Bearer:
         if "cnf" in claims:  # bound to a key; without the proof it is worth nothing (RFC 9449 section 7.1)
             raise Refused(Code.PROOF_INVALID)
-        presented = jws.text(claims, "client_id", longest=300)
+        presented = jws.text(claims, "client_id", longest=LONGEST_CLIENT_ID)
         rows = await self._snapshots.query(_CLIENT, {"client": presented, "system": system})
         if not rows:
             raise Refused(Code.CLIENT_UNKNOWN)

@@ -19,7 +19,7 @@ from entitlements.node.bearer import Bearer
 from entitlements.node.refusals import Closed
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_LINKABLE: Final = re.compile(r"[^\x00-\x20\x7f]{1,300}")
+_LINKABLE: Final = re.compile(r"[^\x00-\x20\x7f]{1,1000}")
 _MOST_REASONS: Final = 8
 
 type Who = tuple[str, str, str | None, str, str]

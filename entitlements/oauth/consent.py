@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from audit import clock
 from entitlements import addresses
 from entitlements.catalog.models import Entitlement, System, Tool
+from entitlements.client_documents import rules as document_rules
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
@@ -24,6 +25,7 @@ from entitlements.decisions.snapshot import Call
 from entitlements.decisions.verdicts import Verdict
 from entitlements.edge.sign_in import code, families
 from entitlements.people.models import Person
+from entitlements.token_families.models import TokenFamily
 from entitlements.tokens import issue
 from entitlements.tokens.issue import NotIssued, RedeemedToken, SignIn, Subject, TokenRequest
 from entitlements.tokens.models import IssuedToken
@@ -55,6 +57,12 @@ class Consent:
         return self.client.auth == Client.Auth.NONE
 
     @property
+    def client_host(self) -> str:
+        """The host at which the client describes itself; empty for one that was registered."""
+        client_id = str(self.client.client_id)
+        return document_rules.host(client_id) if document_rules.is_address(client_id) else ""
+
+    @property
     def lasts(self) -> str:
         """How long the client stays signed in, in a sentence."""
         if self.is_claimed:
@@ -83,6 +91,21 @@ def is_ended(client: Client, person: Person, auth_time: datetime) -> bool:
         return False
     _, was_ended, _, _ = latest
     return was_ended
+
+
+def is_agreed(client: Client, person: Person, system: System, asked: Iterable[str], redirect_uri: str) -> bool:
+    """Whether a client with a proven identity may go without the question: the person agreed to all of this before.
+
+    What they agreed to counts until that sign-in is ended by a person or by the product; one that ran out of time still
+    counts.
+    """
+    if not document_rules.is_proven(str(client.client_id), client.auth, redirect_uri):
+        return False
+    latest = TokenFamily.objects.filter(client=client, person=person, system=system).order_by("-started_at").first()
+    if latest is None or latest.ended_at is not None:
+        return False
+    wanted, agreed = set(asked), set(latest.scope.split())
+    return not agreed or (bool(wanted) and wanted <= agreed)
 
 
 def ask(client: Client, person: Person, system: System, asked: Iterable[str]) -> Consent:

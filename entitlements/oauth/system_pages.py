@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib.auth.decorators import login_not_required
@@ -72,15 +73,20 @@ class Authorize(AuthorizationPage):
         return auth_time is not None and consent.is_ended(client, cast("Any", request.user), auth_time)
 
     def ask(self, request: HttpRequest, scopes: list[str], credentials: dict[str, Any]) -> HttpResponse:
-        """Show what the client asks for."""
-        if must_be_silent(request):
-            raise self._error(ConsentRequired(description="Each sign-in asks the person."), credentials)
+        """Show what the client asks for; not to a person who agreed to it before at a client with a proven identity."""
         client = Client.objects.select_related("agent").get(client_id=credentials["client_id"])
+        person, is_asked = cast("Any", request.user), "consent" in request.GET.get("prompt", "").split()
+        if not is_asked and consent.is_agreed(client, person, self.system, scopes, credentials["redirect_uri"]):
+            where, *_ = self.create_authorization_response(request, " ".join(scopes), credentials, allow=True)
+            return self.redirect(where, client)
+        if must_be_silent(request):
+            raise self._error(ConsentRequired(description="This sign-in asks the person."), credentials)
         resource = " ".join(credentials["resource"])
         self.oauth2_data = {**credentials, "scope": scopes, "resource": resource}
-        asked = consent.ask(client, cast("Any", request.user), self.system, scopes)
+        asked = consent.ask(client, person, self.system, scopes)
         back = credentials["redirect_uri"]
         shown = {"consent": asked, "redirect_uri": back, "leads_home": redirects.is_loopback(back)}
+        shown["redirect_host"] = urlsplit(back).netloc
         shown["form"] = self.get_form()
         return self.render_to_response(self.get_context_data(**shown))
 

@@ -173,6 +173,15 @@ PAGES: Final[Pages] = {
     **_both(like("clients"), "client-add"),
     ("client-page", "GET"): like("client GET"),
     ("client-page", "POST"): like("client-secret", "client-enable"),
+    ("client-settings", "GET"): like(
+        "client-hosts GET", also=("client-hosts", "client-host-confirm", "client-host-withdraw", "client-host-end")
+    ),
+    **_both(like("client-hosts"), "client-host-propose"),
+    ("client-host-decide", "POST"): like("client-host-confirm", "client-host-withdraw", "client-host-end"),
+    ("client-document-page", "GET"): like(
+        "client-document GET", also=("client-document-approve", "client-document-refuse")
+    ),
+    ("client-document-page", "POST"): like("client-document-approve", "client-document-refuse"),
     ("credential-page", "GET"): like("client-credential GET"),
     ("credential-page", "POST"): like("client-credential-accept", "client-credential-refuse"),
     ("agent-start", "POST"): like("agent-restore"),

@@ -15,6 +15,7 @@ from governance.catalog.pages import catalogue, imports, systems, triage
 from governance.catalog.pages import entitlements as entitlements_pages
 from governance.catalog.pages import registration as registration_pages_pages
 from governance.clients.pages import clients, credentials
+from governance.clients.pages import documents as client_documents
 from governance.connect.pages import connect, rollout
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
@@ -148,7 +149,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("agents/<slug:slug>/needed/", agents.needed, name="agent-needed"),
     path("proposals/<uuid:pk>/", registration_pages.answer, name="proposal-page"),
     path("agents/<slug:slug>/clients/add/", clients.add, name="client-add"),
-    path("agents/<slug:slug>/clients/<str:client_id>/", clients.detail, name="client-page"),
+    path("agents/<slug:slug>/clients/<path:client_id>/", clients.detail, name="client-page"),
+    path("settings/clients/", client_documents.listing, name="client-settings"),
+    path("settings/clients/propose/", client_documents.propose, name="client-host-propose"),
+    path("settings/clients/hosts/<uuid:host>/", client_documents.decide_host, name="client-host-decide"),
+    path("settings/clients/documents/<int:document>/", client_documents.decide, name="client-document-page"),
     path("client-credentials/<uuid:pk>/", credentials.detail, name="credential-page"),
     path("agents/<slug:slug>/restore/", agents.restore, name="agent-start"),
     path("my-agents/", agents.mine, name="my-agents"),

@@ -46,6 +46,8 @@ def real(world: addresses.World) -> dict[str, object]:
         "campaigns/key": world.campaign.slug,
         "campaign-templates/key": templates.save("kept", name="Kept", by=company.ana).slug,
         "client-credentials/key": samples["client-credentials/pk"],
+        "client-documents/key": samples["settings/document"],
+        "client-hosts/key": samples["settings/host"],
         "clients/key": world.client.client_id,
         "sod-exceptions/key": samples["exceptions/pk"],
         "sod-policies/key": samples["rules/pk"],

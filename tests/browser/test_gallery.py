@@ -133,6 +133,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
         "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],
         "credential-page": [f"/client-credentials/{pk}/" for pk in elsewhere.credentials()],
+        "client-document-page": [f"/settings/clients/documents/{elsewhere.client_document()}/"],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
         "adoption-page": [f"/adoption/{batch.pk}/"],
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],

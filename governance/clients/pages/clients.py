@@ -221,4 +221,4 @@ def _agent(request: HttpRequest, slug: str) -> Agent:
 
 
 def _address(client: Client) -> str:
-    return f"/agents/{client.agent.slug if client.agent else ''}/clients/{client.client_id}/"
+    return reverse("client-page", args=[client.agent.slug if client.agent else "-", client.client_id])

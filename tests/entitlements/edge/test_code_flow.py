@@ -197,8 +197,6 @@ def test_a_code_from_before_its_client_was_stopped_stays_dead_when_the_client_is
         {"code_challenge": VERIFIER, "code_challenge_method": "plain"},
         {"response_type": "token"},
         {"response_type": "id_token", "nonce": "n"},
-        {"scope": None},
-        {"scope": ""},
         {"scope": "everything"},
         {"scope": "profile email"},
     ],
@@ -216,6 +214,16 @@ def test_what_we_do_not_offer_is_refused_at_the_clients_address(
     assert back["error"] == expected
     assert not AuthorizationCode.objects.exists()
     assert public.pk
+
+
+@pytest.mark.parametrize("scope", [None, ""])
+def test_a_client_that_names_no_scope_asks_who_signs_in(world: World, public: Client, scope: str | None) -> None:
+    answer = redeem(world, agree(world, scope=scope, nonce="n-0S6_WzA2Mj")["code"])
+    assert (answer.status, answer.body["scope"]) == (200, "openid")
+    claims = signing.verify(answer.body["id_token"], "idp", "jwt")
+    assert (claims["sub"], claims["nonce"], claims["aud"]) == ("alice", "n-0S6_WzA2Mj", public.client_id)
+    refused = world.http.get("/idp/authorize", question(scope=scope, prompt="none"))
+    assert "error=consent_required" in refused["Location"]
 
 
 @pytest.mark.parametrize("scope", ["openid offline_access", "openid profile email", "everything openid", "openid"])
