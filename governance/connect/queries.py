@@ -30,10 +30,6 @@ from .recipes import Recipe, find
 from .registry import Entry, namespace
 from .rollout import McpServer
 
-EVERY_SYSTEM: Final = False
-"""Whether the gateway serves all systems at one address, `/gw/mcp`, which is then one more choice for people."""
-EVERY: Final = "*"
-"""The key of that choice; no system is called so."""
 _SPEAKS_MCP: Final = (System.Kind.MCP_GATEWAY, System.Kind.MCP)
 
 
@@ -79,8 +75,8 @@ def places(caller: Caller, agent: Agent) -> list[ConnectionPlace]:
         if grant.entitlement.system.status == System.Status.ACTIVE:
             scopes.setdefault(grant.entitlement.system, set()).add(grant.entitlement.scope)
     found = [_place(system, scopes[system]) for system in sorted(scopes, key=lambda reached: reached.slug)]
-    if EVERY_SYSTEM and found and agent.kind != Agent.Kind.SERVICE:
-        found.insert(0, ConnectionPlace(EVERY, _("All systems"), "mandate", f"{settings.GATEWAY_URL}/gw/mcp"))
+    if found and agent.kind != Agent.Kind.SERVICE:
+        found.append(ConnectionPlace(addresses.ALL, _("All systems"), "mandate", f"{settings.GATEWAY_URL}/gw/mcp"))
     return found
 
 

@@ -180,7 +180,7 @@ TABLE: Final[tuple[Recipe, ...]] = (
     Recipe(
         "inspector",
         _("MCP Inspector"),
-        NotRun(),
+        Checked("tests/conformance/test_recipes.py::test_the_inspector_recipe_signs_a_person_in_and_lists_tools"),
         "https://modelcontextprotocol.io/docs/tools/inspector",
         (Step(_("In a terminal: the browser opens, then the tools are listed."), "inspector.sh"),),
         redirects=("http://127.0.0.1/oauth/callback",),
@@ -203,7 +203,7 @@ TABLE: Final[tuple[Recipe, ...]] = (
     Recipe(
         "typescript-sdk",
         _("TypeScript SDK"),
-        NotRun(),
+        Checked("tests/conformance/test_recipes.py::test_the_typescript_recipe_signs_a_person_in_and_lists_tools"),
         "https://github.com/modelcontextprotocol/typescript-sdk",
         (
             Step(_("Save as connect.mjs."), "typescript_sdk.mjs"),

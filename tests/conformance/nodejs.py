@@ -115,7 +115,7 @@ def run(
     browser: Browser | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Ended:
-    """Run a script of ours, or of a package (`package/path`), in a folder of the test's own, which is its home.
+    """Run a script of ours, of a package (`package/path`), or one that the test wrote there, in a folder, its home.
 
     Where it writes the address of a sign-in, `browser` opens it and brings the answer back. Its input is a terminal,
     since some programs open no sign-in without one; nothing is typed there.
@@ -124,7 +124,9 @@ def run(
     link = folder / "node_modules"
     if not link.exists():
         link.symlink_to(modules())
-    path = copy(script, folder) if script.endswith(".mjs") else link / script
+    path = folder / script if script.endswith(".mjs") else link / script
+    if not path.exists():
+        copy(script, folder)
     path_first = f"{program().parent}{os.pathsep}{os.environ['PATH']}"
     output, (keyboard, terminal) = "", os.openpty()
     with subprocess.Popen(

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from scripts.devservers import free_port
-from tests.conformance.desk import CLIENT, here, node
+from tests.conformance import desk, nodejs
 
 if TYPE_CHECKING:
     from tests.entitlements.gateway.world import World
 
-__all__ = ["here", "node"]
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
-BROWSER: Final = Path(__file__).with_name("browser.py")
+node, here = desk.node, desk.here
 SECONDS: Final = 60
-TOKEN: Final = "eyJ"
-"""How each token begins: a recipe prints none."""
+INSPECTOR: Final = "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
+"""What `npx` runs of the package."""
+TOKEN: Final = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+\.")
+"""What each token looks like: a recipe prints none."""
 
 
 def render(recipe_key: str, here: World, client: str, *, port: int = 0) -> list[str]:
@@ -48,21 +51,66 @@ def run(command: list[str], folder: Path, **environment: str) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert TOKEN not in done.stdout + done.stderr
+    assert not TOKEN.search(done.stdout + done.stderr)
     return done.stdout
 
 
-def test_the_python_recipe_signs_a_person_in_and_lists_tools(here: World, tmp_path: Path) -> None:
-    from tests.governance.console import visits  # noqa: PLC0415
+def sign_in_with(command: list[str], folder: Path, browser: desk.Browser) -> str:
+    """Run a program in which a person signs in; return what it printed, which holds no token."""
+    printed, environment = "", {"NO_PROXY": "*", "PYTHONUNBUFFERED": "1", "BROWSER": "true %s"}
+    with subprocess.Popen(
+        command, cwd=folder, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as program:
+        assert program.stdout is not None
+        timer = Timer(SECONDS, program.kill)
+        timer.start()
+        for line in program.stdout:
+            printed += line
+            if line.startswith("Sign in: "):
+                browser.bring(line.removeprefix("Sign in: ").strip())
+        timer.cancel()
+    assert (program.returncode, TOKEN.search(printed)) == (0, None), printed
+    return printed
 
-    program, _command = render("python-sdk", here, CLIENT, port=free_port())
+
+def test_the_python_recipe_signs_a_person_in_and_lists_tools(here: World, tmp_path: Path) -> None:
+    program, _command = render("python-sdk", here, desk.CLIENT, port=free_port())
     (tmp_path / "connect.py").write_text(program, encoding="utf-8")
-    cookies = {name: each.value for name, each in visits.as_(here.person).cookies.items()}
-    browser = f"{shlex.quote(sys.executable)} {shlex.quote(str(BROWSER))} %s &"
-    printed = run([sys.executable, "connect.py"], tmp_path, BROWSER=browser, COOKIES=json.dumps(cookies))
+    printed = sign_in_with([sys.executable, "connect.py"], tmp_path, desk.Browser(here.person))
     sign_in, *tools = printed.splitlines()
     assert sign_in.startswith("Sign in: ")
-    assert sorted(tools) == ["get_current_time", "some_tool"]
+    assert sorted(tools) == [desk.TOOL, "some_tool"]
+
+
+def test_the_typescript_recipe_signs_a_person_in_and_lists_tools(here: World, tmp_path: Path) -> None:
+    program, _command = render("typescript-sdk", here, desk.CLIENT, port=free_port())
+    folder = tmp_path / "node"
+    folder.mkdir()
+    (folder / "connect.mjs").write_text(program, encoding="utf-8")
+    ended = nodejs.run(folder, "connect.mjs", browser=desk.Browser(here.person))
+    assert (ended.code, TOKEN.search(ended.output)) == (0, None), ended.output
+    sign_in, *tools = ended.output.splitlines()
+    assert sign_in.startswith("Sign in: ")
+    assert sorted(tools) == [desk.TOOL, "some_tool"]
+
+
+def test_the_inspector_recipe_signs_a_person_in_and_lists_tools(here: World, tmp_path: Path) -> None:
+    from tests import make  # noqa: PLC0415 - the settings are known only now
+
+    client, _ = make.client(here.agent, "inspector-client", auth="none")
+    make.rewrite(client, redirect_uris="http://127.0.0.1/oauth/callback")
+    (command,) = render("inspector", here, client.client_id)
+    npx, package, *arguments = shlex.split(command)
+    assert (npx, package) == ("npx", "@modelcontextprotocol/inspector")
+    ended = nodejs.run(
+        tmp_path / "node",
+        INSPECTOR,
+        *arguments,
+        browser=desk.Browser(here.person),
+        environment={"MCP_INSPECTOR_SECRET_STORE": "file"},
+    )
+    assert (ended.code, TOKEN.search(ended.output)) == (0, None), ended.output
+    assert f'"{desk.TOOL}"' in ended.output
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-npm install @modelcontextprotocol/sdk && node connect.mjs
+npm install @modelcontextprotocol/client && node connect.mjs

@@ -10,10 +10,11 @@ from django.test import Client as Browser
 from pytest_django.fixtures import Settings
 
 from audit import clock
+from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.clients.models import Client
 from entitlements.sessions import sessions
-from governance.connect import queries, recipes
+from governance.connect import recipes
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -138,14 +139,10 @@ def test_a_disabled_system_and_one_that_speaks_no_mcp_are_no_choice(company: Com
         assert "no access to an MCP server yet" in _show(visits.as_(company.alice), agent=company.bot.slug)
 
 
-def test_all_systems_are_one_more_choice_once_they_are_served(
-    company: Company, desk: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_systems_are_one_more_choice(company: Company, desk: Client, settings: Settings) -> None:
     del desk
     browser, address = visits.as_(company.alice), f"{settings.GATEWAY_URL}/gw/mcp"
-    assert address not in _show(browser, agent=company.bot.slug)
-    monkeypatch.setattr(queries, "EVERY_SYSTEM", True)
-    page = _show(browser, agent=company.bot.slug, system=queries.EVERY)
+    page = _show(browser, agent=company.bot.slug, system=addresses.ALL)
     assert f"--client-id desk mandate {address}" in page
     assert "All systems" in page
 

@@ -105,6 +105,7 @@ def test_the_deployment_check_refuses_what_must_not_reach_production(spoiled: li
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL must be one of"),
         ({"PRIVATE_NETWORKS": "10.20.0.1/16"}, "PRIVATE_NETWORKS must be networks"),
         ({"TRUSTED_PROXIES": "proxy"}, "TRUSTED_PROXIES must be networks"),
+        ({"MCP_REGISTRY_READERS": "10.20.0.1/16"}, "MCP_REGISTRY_READERS must be networks"),
         ({"MAIL_URL": "http://mail.example"}, "MAIL_FROM must be an e-mail address"),
     ],
 )
