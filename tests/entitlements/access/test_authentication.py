@@ -34,10 +34,10 @@ def _with(token: str) -> Client:
 
 def _access_token(of: OAuthClient, *, scope: str = "mandate:read", **claims: object) -> str:
     """Issue an access token of /as/mandate the way its token endpoint does: a row, and a signature over its claims."""
-    return _signed(of, of.agent, scope, **claims)
+    return _signed(of, of.agent, scope, None, **claims)
 
 
-def _signed(of: OAuthClient, agent: Agent | None, scope: str, session: Session | None = None, **claims: object) -> str:
+def _signed(of: OAuthClient, agent: Agent | None, scope: str, session: Session | None, **claims: object) -> str:
     system = systems.ensure_builtin()
     now = clock.now()
     row = IssuedToken.objects.create(

@@ -101,10 +101,8 @@ def test_its_person_an_analyst_and_the_agents_sponsor_end_it_and_no_other(who: s
 
 def test_a_list_names_client_agent_and_person_and_says_whose_name_is_claimed() -> None:
     alice, keys = make.person("alice"), {"keys": [make.PUBLIC_KEY]}
-    claimed, proven = (
-        connected(make.personal_client("desk"), alice),
-        connected(make.personal_client("app", auth=Client.Auth.PRIVATE_KEY_JWT, jwks=keys), alice),
-    )
+    claimed = connected(make.personal_client("desk"), alice)
+    proven = connected(make.personal_client("app", auth=Client.Auth.PRIVATE_KEY_JWT, jwks=keys), alice)
     rows = {row["client"]: row for row in client.of(alice).get("/api/v1/connections?open=true").json()["results"]}
     assert {name: row["name_is_claimed"] for name, row in rows.items()} == {"desk": True, "app": False}
     assert {row["agent"] for row in rows.values()} == {claimed.agent.slug, proven.agent.slug}

@@ -81,10 +81,10 @@ def test_two_people_at_one_client_have_an_agent_each(world: World, desk: Client)
     assert worlds.peek(answer.body["access_token"])["act"]["sub"] == agent.slug
 
 
-def refused(world: World, code: str, **changes: str | None) -> str:
+def refused(world: World, code: str) -> str:
     """Agree on the page, which refuses: the text that it shows. Nothing was begun, and one event says why."""
     before = Connection.objects.count(), Agent.objects.count()
-    answer = sign_ins.answer(world, allow=True, **changes)
+    answer = sign_ins.answer(world)
     assert (answer.status_code, answer.get("Location")) == (409, None)
     assert (Connection.objects.count(), Agent.objects.count()) == before
     (recorded,) = Event.objects.filter(action="attempt.refused")
