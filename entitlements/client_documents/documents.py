@@ -14,6 +14,7 @@ from entitlements.agents.models import Agent
 from entitlements.client_documents.models import ClientDocument, ClientHost
 from entitlements.clients import clients, credentials
 from entitlements.clients.models import Client, ClientCredential
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
@@ -91,9 +92,10 @@ def _change(document: ClientDocument, *, is_same: bool) -> None:
             _ask_again(document)
         return
     wanted, acceptor = described(document, client.agent), _acceptor(document, client)
+    must_wait = acceptor is None or (not is_same and policy_of(document) is None)
     if not is_same:
-        clients.stop_changed(client, by=SYSTEM, reason=CHANGED)
-    if acceptor is None or (not is_same and policy_of(document) is None):
+        clients.end_changed(client, disables=must_wait, by=SYSTEM, reason=CHANGED)
+    if acceptor is None or must_wait:
         detail = {"redirect_uris": wanted.redirect_uris, "auth": wanted.auth, "is_same": is_same}
         log.record(Action.CLIENT_DOCUMENT_CHANGED, about=about(document), by=SYSTEM, reason=CHANGED, detail=detail)
         _ask_again(document)
@@ -163,7 +165,7 @@ def approve(document_id: int, *, agent: Agent, by: Person) -> ClientDocument:
     """Let people sign in to a client that waits, as part of an agent. Raises what clients.register raises.
 
     It works at once if `by` answers for the agent, else once accepted. One that was refused can be approved later.
-    Raises NotFound, NotWaiting, NotShared.
+    Raises NotFound, NotWaiting, NotShared, and independence.SecondPersonNeeded for a client that `by` disabled.
     """
     document = _held(document_id, agent)
     is_in_force = Client.objects.filter(client_id=document.client_id, status=Client.Status.ACTIVE).exists()
@@ -175,6 +177,8 @@ def approve(document_id: int, *, agent: Agent, by: Person) -> ClientDocument:
     _decide(document, _State.APPROVED, by, agent=agent)
     wanted = described(document, agent)
     if wanted.purpose == ClientCredential.Purpose.DOCUMENT:
+        stopped = f"client:{document.client_id}"
+        independence.check_restart(stopped, Action.CLIENT_DISABLED, Action.CLIENT_ENABLED, by.principal)
         clients.take_over(wanted, by=by.principal)
         return document
     clients.register(

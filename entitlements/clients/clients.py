@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import Principal
+from audit.context import SYSTEM, Principal
 from entitlements.agents.models import Agent
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.conflicts import independence
@@ -267,32 +267,33 @@ def _set_secret(locked: Client, wanted: ClientCredential, *, by: Principal) -> C
 def take_over(wanted: ClientCredential, *, by: Principal) -> Registered:
     """Give a client what its changed document says: at once if `by` is responsible for its agent, else once accepted.
 
-    In the running transaction. Raises NotFound, AgentRetired, credentials.NoAcceptor.
+    The caller holds the agent and the client's identifier. Raises credentials.NoAcceptor, and as `_take_over`.
     """
-    locks.shared([(Lock.AGENT, wanted.agent_id)])
-    lock_identifier(wanted.client_id)
     return _ask(wanted, None, by=by)
 
 
 def _take_over(credential: ClientCredential, *, by: Principal) -> Client:
-    """Write what was accepted of a changed document; the client works from then on. What had to end has ended."""
+    """Write what was accepted of a changed document. One that was stopped works again where a person asked for it.
+
+    Raises NotFound, AgentRetired, PutAway, and what START_GUARD raises.
+    """
     current = Client.objects.filter(client_id=credential.client_id).first()
     if current is None:
         raise NotFound
     _check_not_retired(credential.agent_id)
     locked = _locked(current)
+    if locked.status != Client.Status.ACTIVE and credential.asked_by != str(SYSTEM):
+        if locked.idle == Client.Idle.DELETED:
+            raise PutAway
+        START_GUARD.ask(locked.client_id)
+        locked.status, locked.idle = Client.Status.ACTIVE, ""
     before = [subjects.agent(locked.agent_id)] if locked.agent_id not in (None, credential.agent_id) else []
     locked.agent, locked.name, locked.auth = credential.agent, credential.name, credential.auth
     locked.jwks, locked.redirect_uris = credential.jwks, credential.redirect_uris
     locked.client_type = Client.CLIENT_PUBLIC if credential.auth == Client.Auth.NONE else Client.CLIENT_CONFIDENTIAL
-    locked.status, locked.idle = Client.Status.ACTIVE, ""
     locked.save()
-    log.record(
-        Action.CLIENT_DOCUMENT_APPLIED,
-        about=about(locked),
-        by=by,
-        detail={"auth": credential.auth, "redirect_uris": credential.redirect_uris, **_proposal(credential, by)},
-    )
+    detail = {"auth": credential.auth, "redirect_uris": credential.redirect_uris, **_proposal(credential, by)}
+    log.record(Action.CLIENT_DOCUMENT_APPLIED, about=about(locked), by=by, detail=detail)
     changes.note(subjects.client(locked.pk), of=[*before, subjects.agent(credential.agent_id)])
     return locked
 
@@ -323,13 +324,15 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
     return locked
 
 
-def stop_changed(client: Client, *, by: Principal, reason: str) -> Client:
-    """Disable a client, in the running transaction, whose document describes another one until that is approved."""
+def end_changed(client: Client, *, disables: bool, by: Principal, reason: str) -> None:
+    """End the sign-ins of a client whose document describes another one, in the running transaction.
+
+    `disables` says that it must be approved before it works again.
+    """
     locked = _locked(client)
-    locked.status = Client.Status.DISABLED
+    locked.status = Client.Status.DISABLED if disables else locked.status
     locked.save(update_fields=["status"])
     _end_sign_ins(locked, by=by, reason=reason)
-    return locked
 
 
 def _end_sign_ins(locked: Client, *, by: Principal, reason: str) -> None:

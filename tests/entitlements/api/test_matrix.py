@@ -19,7 +19,13 @@ from tests.entitlements.api import client
 
 MATRIX = {**CATALOGUE, **PROCESSES}
 METHODS = ("get", "post", "put", "patch", "delete")
-SAMPLES = {"slug": "some", "str": "time:read", "uuid": "00000000-0000-4000-8000-000000000000", "int": "0"}
+SAMPLES = {
+    "slug": "some",
+    "str": "time:read",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "int": "0",
+    "path": "a/b",
+}
 
 
 def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:

@@ -10,9 +10,11 @@ import pytest
 
 from audit import clock
 from audit.models import Event
-from entitlements.client_documents import documents
+from entitlements.client_documents import documents, hosts
 from entitlements.client_documents.models import ClientDocument, ClientHost
+from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.conflicts import independence
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
@@ -69,7 +71,7 @@ def test_other_keys_or_hosts_end_the_sign_ins_and_ask_again(
     client = Client.objects.get(client_id=client_id)
     assert (client.auth, client.status) == ("private_key_jwt" if "jwks" in changed else "none", "active")
     assert Event.objects.filter(action="client.document_applied").count() == 1
-    flow.sign_in(world, ago=5)
+    flow.sign_in(world, ago=100)
     assert ask(world, client_id).status_code == 200
     assert allowed.host
 
@@ -96,7 +98,7 @@ def test_a_changed_client_of_another_host_waits_for_the_analyst_again(
     documents.approve(document.pk, agent=world.agent, by=world.agent.sponsor)
     client.refresh_from_db()
     assert (client.status, ELSEWHERE in client.redirect_uris) == ("active", True)
-    flow.sign_in(world, ago=5)
+    flow.sign_in(world, ago=100)
     assert sign_in(world, client_id).status == 200
 
 
@@ -115,6 +117,41 @@ def test_other_changes_are_taken_over_and_end_nothing(world: World, site: Site, 
     ask(world, client_id)
     assert Event.objects.filter(action="client.document_applied").count() == 1
     assert allowed.host
+
+
+@pytest.mark.parametrize(
+    "changed", [{"client_name": "Desk client 2"}, {"redirect_uris": [sign_ins.REGISTERED, ELSEWHERE]}]
+)
+def test_a_change_starts_no_client_that_a_person_disabled(
+    world: World, site: Site, allowed: ClientHost, analyst: Person, changed: dict[str, Any]
+) -> None:
+    client_id = site.document()
+    sign_in(world, client_id)
+    client = Client.objects.get(client_id=client_id)
+    clients.disable(client, by=analyst.principal, reason="Looked at.")
+    site.document(**changed)
+    grow_old(client_id)
+
+    assert ask(world, client_id).status_code == 400
+
+    client.refresh_from_db()
+    assert client.status == "disabled"
+    clients.enable(client, by=make.analyst().principal, reason="In order.")
+    assert allowed.host
+
+
+def test_who_ended_a_host_does_not_bring_its_client_back(
+    world: World, site: Site, allowed: ClientHost, analyst: Person
+) -> None:
+    client_id = site.document()
+    sign_in(world, client_id)
+    hosts.end(allowed.pk, by=analyst, reason="Bought by another company.")
+    assert ask(world, client_id).status_code == 403
+    document = ClientDocument.objects.get()
+    with pytest.raises(independence.SecondPersonNeeded):
+        documents.approve(document.pk, agent=world.agent, by=analyst)
+    documents.approve(document.pk, agent=world.agent, by=world.agent.sponsor)
+    assert Client.objects.get(client_id=client_id).status == "active"
 
 
 def test_a_document_that_is_gone_stops_new_sign_ins_alone(world: World, site: Site, allowed: ClientHost) -> None:

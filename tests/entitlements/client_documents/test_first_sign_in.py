@@ -182,7 +182,6 @@ def test_a_person_signs_in_with_the_identity_side_as_well(world: World, site: Si
     ("page", "code"),
     [
         (Page(b"{}", status=404), "upstream_unavailable"),
-        (Page(b"{}", {"Location": "http://127.0.0.1/"}, 302), "upstream_unavailable"),
         (Page(b'{"x": "' + b"y" * 5 * 1024 + b'"}'), "upstream_unavailable"),
         (Page(b"{}", {"Content-Type": "text/html"}), "client_document_not_json"),
         (Page(b"{}", {}), "client_document_not_json"),
@@ -202,6 +201,14 @@ def test_a_document_that_cannot_be_used_is_refused_and_recorded_once(
     assert code in answer.content.decode()
     assert rows() == (*before[:-1], before[-1] + 1)
     assert Event.objects.latest("at").code == code
+    assert allowed.host
+
+
+def test_a_redirect_is_not_followed(world: World, site: Site, allowed: ClientHost) -> None:
+    site.document("/real.json", client_id=site.url())
+    site.pages["/client.json"] = Page(b"", {"Location": site.url("/real.json")}, 302)
+    assert ask(world, site.url()).status_code == 400
+    assert site.visits == ["/client.json"]
     assert allowed.host
 
 
