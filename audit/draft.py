@@ -32,7 +32,7 @@ _VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 _LONGEST_CHARACTER: Final = 4
 """Bytes of one character in UTF-8 at most."""
 _encode: Final = msgspec.json.Encoder().encode
-_LINK = re.compile(r"[a-z][a-z_]*:[^\x00-\x20\x7f]{1,500}")
+_LINK = re.compile(r"[a-z][a-z_]*:[^\x00-\x20\x7f]{1,1000}")
 _OUTCOMES: Final = frozenset({"success", "failure", "refused", "unknown"})
 
 

@@ -38,8 +38,17 @@ SEAL: Final = {
 ISSUE: Final = {
     **dict.fromkeys(
         (
-            *("agent", "authorizationcode", "change", "client", "clientalias", "entitlement", "entitlementtool"),
-            *("gatewaynode", "grant", "grantline", "grantsubject", "guardrail", "identity", "issuedtoken"),
+            *("agent", "authorizationcode", "change", "client", "clientalias", "connection", "entitlement"),
+            *(
+                "entitlementtool",
+                "gatewaynode",
+                "grant",
+                "grantline",
+                "grantsubject",
+                "guardrail",
+                "identity",
+                "issuedtoken",
+            ),
             *("membership", "oauthaccesstoken", "session", "signingkey", "system", "tokenfamily", "tool"),
             *("toolversion", "trustedissuer"),
         ),

@@ -8,10 +8,15 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 from django.conf import settings
 
 from entitlements.catalog.models import System
+from entitlements.words import ALL_SYSTEMS
 
 IDP: Final = "idp"
 MANDATE: Final = "mandate"
 """The built-in system whose resources are our own API and decision point."""
+ALL: Final = ALL_SYSTEMS
+"""The built-in system whose resource is the one address for the tools of all systems, and whose issuer is its own."""
+RESERVED: Final = frozenset({MANDATE, ALL})
+"""Names that no system of the company can have; so says the database too."""
 
 
 def issuer(path: str) -> str:
@@ -45,6 +50,8 @@ def resources(system: System) -> tuple[str, ...]:
 def resources_of(slug: str, kind: str, upstream_url: str) -> tuple[str, ...]:
     """Do as `resources` with what it looks at."""
     match kind:
+        case System.Kind.BUILTIN if slug == ALL:
+            return (f"{settings.GATEWAY_URL}/gw/mcp",)
         case System.Kind.BUILTIN:
             return (f"{settings.CONSOLE_URL}/api/v1", f"{settings.GATEWAY_URL}/access/v1")
         case System.Kind.MCP:
@@ -58,10 +65,11 @@ def resources_of(slug: str, kind: str, upstream_url: str) -> tuple[str, ...]:
 def request_access(agent: str, system: str, tool: str = "", denied_call: str = "") -> str:
     """Return the console address where access that is missing can be asked for, after which denied call if any.
 
-    It names things by their identifiers alone: values of arguments never stand in an address.
+    It names things by their identifiers alone: values of arguments never stand in an address. At all systems at once
+    the person chooses the system.
     """
-    named = {"agent": agent, "system": system, "tool": tool, "denied_call": denied_call}
-    optional = ("tool", "denied_call")
+    named = {"agent": agent, "system": "" if system == ALL else system, "tool": tool, "denied_call": denied_call}
+    optional = ("system", "tool", "denied_call") if system == ALL else ("tool", "denied_call")
     query = urlencode({name: value for name, value in named.items() if value or name not in optional})
     return f"{settings.CONSOLE_URL}/requests/new/?{query}"
 

@@ -7,6 +7,7 @@ from entitlements.agents.models import Agent, AgentTypeRule, AgentVersion
 from entitlements.api.models import IdempotentAnswer
 from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool, ToolVersion
 from entitlements.catalog_files.models import CatalogImport
+from entitlements.client_documents.models import ClientDocument, ClientHost
 from entitlements.clients.models import (
     AuthorizationCode,
     Client,
@@ -17,6 +18,7 @@ from entitlements.clients.models import (
     OAuthIDToken,
     OAuthRefreshToken,
 )
+from entitlements.connections.models import Connection
 from entitlements.feed.models import Change, GatewayNode
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
@@ -42,6 +44,9 @@ __all__ = [
     "Client",
     "ClientAlias",
     "ClientCredential",
+    "ClientDocument",
+    "ClientHost",
+    "Connection",
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",

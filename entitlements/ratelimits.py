@@ -22,6 +22,8 @@ TOKENS: Final = "tokens"
 """Requests of one client at the token endpoints."""
 API: Final = "api"
 """Requests of one caller at the REST API."""
+REGISTRATIONS: Final = "registrations"
+"""Registrations of clients from one source."""
 WINDOW: Final = 60
 STRICTER: Final = 4
 AWAY: Final = 1.0

@@ -21,7 +21,7 @@ from entitlements.revocation.models import Revocation
 from . import addresses
 from .agents import lifecycle
 from .api import stored_answers as stored_answers_api
-from .catalog import discovery, discovery_schedule
+from .catalog import discovery, discovery_schedule, systems
 from .catalog_files import imports
 from .clients import acceptance
 from .errors import DomainError
@@ -29,6 +29,7 @@ from .grants import batches
 from .keys import session_keys, signing
 from .people import roles
 from .revocation import record_keys, revocation
+from .token_families import person_sign_ins
 from .tokens import assertions
 from .upstream import reach, upstream
 
@@ -125,9 +126,13 @@ def settle_revocations() -> None:
 
 @shared_task(ignore_result=True)
 def rotate_signing_keys() -> None:
-    """Take the step that is due in the life of each issuer's keys."""
+    """Take the step that is due in the life of each issuer's keys. A new installation gets its built-in systems now."""
+    systems.ensure_builtin()
+    systems.ensure_all_systems()
     signing.rotate_due(addresses.IDP)
     signing.rotate_due(session_keys.ISSUER)
+    if settings.DYNAMIC_REGISTRATION:
+        signing.rotate_due(session_keys.REGISTRATIONS)
     for issuer in SigningKey.objects.filter(issuer__in=record_keys.ISSUERS).values_list("issuer", flat=True).distinct():
         signing.rotate_due(issuer)
     # A local server without an address is known and not governed: nothing is issued for it.
@@ -145,7 +150,12 @@ def forget_used_assertions() -> None:
 
 @shared_task(ignore_result=True)
 def forget_ended_sessions() -> None:
-    """Delete ended client sessions whose names no node would open any more, and upstream sessions ended a day ago."""
+    """Delete ended client sessions whose names no node would open any more, and upstream sessions ended a day ago.
+
+    Of sign-ins at clients that ended with time, the address that they were last used from is forgotten.
+    """
+    while person_sign_ins.forget_addresses_of_lapsed():
+        pass
     now = clock.now()
     EndedClientSession.objects.filter(expires_at__lt=now).delete()
     UpstreamSession.objects.filter(ended_at__lt=now - KEPT_FOR).delete()

@@ -5,6 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+ALL_SYSTEMS: Final = "all"
+"""The name of the built-in system that stands for every system behind the gateway."""
+LONGEST_CLIENT_ID: Final = 1_000
+"""Characters of a client's identifier: it may be the address of its document, or its sealed registration."""
+
 
 class Status(StrEnum):
     """The state of a principal or a system. Only `active` lets anything pass."""
@@ -34,6 +39,10 @@ class Action(StrEnum):
     WRITE = "write"
     DELETE = "delete"
     EXECUTE = "execute"
+
+
+REQUEST_ACCESS_TOOL: Final = "request_access"
+"""The name of our own tool; no tool of an upstream is approved under it."""
 
 
 class Risk(StrEnum):

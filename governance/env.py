@@ -291,6 +291,11 @@ def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise BadEnvironmentError(f"{name} must be networks like 10.20.0.0/16: {problem}.") from problem
 
 
+def all_networks() -> tuple[tuple[IPv4Network | IPv6Network, ...], ...]:
+    """Return the networks that may be reached, those of our proxies, and those whose programs read the registry."""
+    return tuple(map(networks, ("PRIVATE_NETWORKS", "TRUSTED_PROXIES", "MCP_REGISTRY_READERS")))
+
+
 def role(name: str, default: str) -> str:
     """Return the role that a database address names, or the usual one when the address is not given here."""
     return str(database(name)["USER"]) if text(name) else default

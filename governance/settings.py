@@ -28,7 +28,7 @@ _is_needed = not (ISSUES_ALONE and SIGNING_KEY_ENCRYPTION_KEY)
 KEY_ENCRYPTION_KEY, KEY_ENCRYPTION_KEY_PREVIOUS = env.keys("KEY_ENCRYPTION_KEY", is_needed=_is_needed)
 ANCHOR_FILE, SEAL_KEY_FILE, ALIVE_FILE = map(env.text, ("ANCHOR_FILE", "SEAL_KEY_FILE", "ALIVE_FILE"))
 TIME_STAMP_URL, TIME_STAMP_CA_FILE = env.time_stamps()
-PRIVATE_NETWORKS, TRUSTED_PROXIES = map(env.networks, ("PRIVATE_NETWORKS", "TRUSTED_PROXIES"))
+PRIVATE_NETWORKS, TRUSTED_PROXIES, REGISTRY_READERS = env.all_networks()
 SETUP_FIRST = True  # high-risk access is refused until set-up's first lines are green: governance/setup/readiness.py
 METRICS_TOKEN = env.secret("METRICS_TOKEN", at_least=20 if env.text("METRICS_TOKEN") else 0)
 
@@ -142,13 +142,13 @@ DATABASE_ROLES = {
 REDIS_URL = env.redis_url("REDIS_URL")
 DISCOVERY_EVERY = timedelta(minutes=env.count("DISCOVERY_MINUTES"))
 
-# How long an agent goes unused before it is shown as such, asked about, and suspended
-# (`governance/ownership/dormancy.py`).
+# How long an agent goes unused before it is shown so, asked about, suspended (`governance/ownership/dormancy.py`).
 DORMANT_AFTER = env.rising_days(warn="DORMANT_WARN_DAYS", ask="DORMANT_ASK_DAYS", suspend="DORMANT_SUSPEND_DAYS")
 
 # The greatest age of a sign-in that an ID token may tell of, wherever one comes in
 # (`entitlements/tokens/id_tokens.py`).
 SIGN_IN_MAX_AGE = timedelta(minutes=env.count("SIGN_IN_MAX_AGE_MINUTES"))
+DYNAMIC_REGISTRATION = env.flag("DYNAMIC_REGISTRATION")
 REFRESH_REUSE_WINDOW = timedelta(seconds=env.up_to("REFRESH_REUSE_SECONDS", 1800))
 
 # How long an ephemeral agent may exist, and an unused client is kept as it is (`entitlements/agents/lifecycle.py`).
@@ -158,11 +158,9 @@ CLIENT_IDLE_AFTER = env.rising_days(hide="CLIENT_HIDE_DAYS", close="CLIENT_CLOSE
 # Whether how people answered reviews is shown to others by name (`governance/reviews/quality/care.py`).
 REVIEW_CARE_BY_NAME = env.flag("REVIEW_CARE_BY_NAME")
 
-RATE_LIMITS = {  # `entitlements/ratelimits.py` and `entitlements/people/attempts.py` say of what
-    "tokens": env.count("RATE_LIMIT_TOKENS"),
-    "api": env.count("RATE_LIMIT_API"),
-    "sign_in": env.count("RATE_LIMIT_SIGN_IN"),
-}
+# `entitlements/ratelimits.py` and `entitlements/people/attempts.py` say of what.
+_LIMITED = ("tokens", "api", "registrations", "sign_in")
+RATE_LIMITS = {limit: env.count(f"RATE_LIMIT_{limit.upper()}") for limit in _LIMITED}
 
 # In memory and per process: what is cached here is never authority, and nothing pickled ever lies in Redis.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}

@@ -8,6 +8,7 @@ from entitlements.access import visibility
 from entitlements.agents import agents
 from entitlements.catalog.actions import BEFORE_CLASSING
 from entitlements.clients import clients
+from entitlements.gateway import access_requests
 from entitlements.grants import grants
 from entitlements.people import people
 from entitlements.people.models import Person
@@ -19,6 +20,7 @@ from governance.reviews.spot_checks import replacement, spot_checks
 from governance.sod.api import reclassification as reclassification_api
 
 from .approvals import auto_approval, reroute
+from .request_access import answer as access_answer
 from .requests import requests
 from .sod import check
 
@@ -36,6 +38,7 @@ def register() -> None:
     people.WHEN_DISABLED.register("approvals", find_approvers)
     requests.WHEN_SUBMITTED.register("rules", auto_approval.consider)
     people.WHEN_DISABLED.register("reviews", find_reviewers)
+    access_requests.ANSWER.register("requests", access_answer.run)
 
 
 def answered(person: Person) -> Q:

@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("scim/v2/", include("governance.scim.urls")),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
+    path("", include("governance.connect.urls")),
     path("admin/", admin.site.urls),
     path("", include("governance.console.urls")),
 ]

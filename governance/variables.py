@@ -113,6 +113,12 @@ TABLE: Mapping[str, Variable] = {
             "from the right and past those named here; empty: from none.",
             "",
         ),
+        Variable(
+            "MCP_REGISTRY_READERS",
+            "Networks, separated by commas, whose programs may read the MCP registry at `/v0.1/servers` without a "
+            "credential: the names and addresses of the systems that are served. Empty: none; `0.0.0.0/0,::/0`: all.",
+            "",
+        ),
         Variable("ANCHOR_FILE", "Append-only file, kept elsewhere, that receives each signed checkpoint.", ""),
         Variable(
             "SEAL_KEY_FILE", "PEM file with the sealer's Ed25519 private key; only `manage.py seal` needs it.", ""
@@ -169,6 +175,12 @@ TABLE: Mapping[str, Variable] = {
             "client stay signed in: 0 to 1800. Later use ends the sign-in.",
             "60",
         ),
+        Variable(
+            "DYNAMIC_REGISTRATION",
+            "Let clients register themselves (RFC 7591). Nothing is kept of one until a person signs in to it, and an "
+            "analyst decides about it then.",
+            "0",
+        ),
         Variable("EPHEMERAL_AGENT_HOURS", "How long an ephemeral agent may exist at most.", "24"),
         Variable("CLIENT_HIDE_DAYS", "After so many days without use an agent's client is shown as unused.", "30"),
         Variable("CLIENT_CLOSE_DAYS", "After so many it gets no token any more, until a person starts it.", "90"),
@@ -180,6 +192,7 @@ TABLE: Mapping[str, Variable] = {
         ),
         Variable("RATE_LIMIT_TOKENS", "Requests of one client at the token endpoints, a minute.", "12000"),
         Variable("RATE_LIMIT_API", "Requests of one caller at the API, a minute.", "3000"),
+        Variable("RATE_LIMIT_REGISTRATIONS", "Clients that register themselves from one source, a minute.", "60"),
         Variable(
             "RATE_LIMIT_SIGN_IN",
             "After so many failed sign-ins in 15 minutes, by login and by source, more wait; known devices never.",

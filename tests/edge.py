@@ -86,8 +86,8 @@ class OwnTransaction:
     async def document(self, url: str) -> Any:
         return egress.read_json(url)
 
-    def check_rate(self, client_id: str) -> None:
-        ratelimits.check(ratelimits.TOKENS, client_id)
+    def check_rate(self, who: str, limit: str = ratelimits.TOKENS) -> None:
+        ratelimits.check(limit, who)
 
     def claim_here(self, claim: Claim) -> bool:
         return self._used.claim(claim)

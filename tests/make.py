@@ -167,6 +167,29 @@ def client(
     return made.client, made.secret or ""
 
 
+def personal_client(
+    client_id: str = "",
+    *,
+    auth: str = Client.Auth.NONE,
+    name: str = "",
+    jwks: Mapping[str, Any] | None = None,
+    redirect_uris: Sequence[str] = (),
+) -> Client:
+    """Register a client whose people each have an agent of their own."""
+    made = clients.register(
+        client_id or _slug("client"),
+        agent=None,
+        auth=auth,
+        name=name,
+        jwks=jwks,
+        redirect_uris=redirect_uris,
+        serves=Client.Serves.PERSONAL_AGENTS,
+        by=SYSTEM,
+    )
+    assert made.client is not None
+    return made.client
+
+
 def token_family(of: Session, system: System) -> TokenFamily:
     """Make what a sign-in at the session's client left, when the session began."""
     assert of.person is not None

@@ -12,7 +12,7 @@ def erase(subject: str, *, by: context.Principal, reason: str) -> bool:
     """Destroy the subject's key, and so every personal value in the record. Returns whether there was one.
 
     Identifiers (the login in `person:ana`) stay: see docs/decisions/0003-personal-data.md. Backups hold the key until
-    they expire.
+    they expire. Of a person, `entitlements/people/erasure.py` also erases what rows keep beside the record.
     """
     erased = SubjectKey.objects.filter(subject=subject).exclude(wrapped=None)
     if not erased.update(wrapped=None, erased_at=clock.now()):

@@ -8,6 +8,7 @@ from typing import Any
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients.models import Client, ClientCredential
+from entitlements.connections.models import Connection
 from entitlements.grants.models import Grant
 from entitlements.people.models import Group, Person
 from entitlements.sessions.models import Session
@@ -41,7 +42,7 @@ def _named(person: Person, thing: Any) -> Iterable[str]:  # noqa: ANN401, PLR091
             return [*_named(person, thing.agent), *_named(person, thing.entitlement.system)]
         case Client() | ClientCredential():
             return _named(person, thing.agent) if thing.agent else []
-        case Session():
+        case Session() | Connection():
             return [*_named(person, thing.agent), *(["person"] if thing.person_id == person.pk else [])]
         case IssuedToken() | TokenFamily():
             own = ["person"] if thing.person_id == person.pk else []
@@ -55,6 +56,6 @@ def _agent_of(thing: object) -> int | None:
     match thing:
         case Agent():
             return thing.pk
-        case Grant() | Session() | IssuedToken() | TokenFamily() | Client() | ClientCredential():
+        case Grant() | Session() | Connection() | IssuedToken() | TokenFamily() | Client() | ClientCredential():
             return thing.agent_id
     return None

@@ -8,10 +8,13 @@ from typing import Any, Final
 from django.db.models import Q, QuerySet
 
 from audit.models import Event
+from entitlements import addresses
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.catalog_files.models import CatalogImport
+from entitlements.client_documents.models import ClientDocument, ClientHost
 from entitlements.clients.models import Client, ClientCredential
+from entitlements.connections.models import Connection
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.hooks import Hook
 from entitlements.people.models import Group, Person
@@ -93,6 +96,12 @@ def token_families(caller: Caller) -> QuerySet[TokenFamily]:
     return rows.filter(_mine(caller, "agent__") | _acted_for(caller) | at_mine)
 
 
+def connections(caller: Caller) -> QuerySet[Connection]:
+    """Connections of your agents, and your own."""
+    rows = Connection.objects.select_related("agent", "person", "client")
+    return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__") | _acted_for(caller))
+
+
 def clients(caller: Caller) -> QuerySet[Client]:
     """Clients of your agents."""
     rows = Client.objects.select_related("agent")
@@ -105,9 +114,23 @@ def client_credentials(caller: Caller) -> QuerySet[ClientCredential]:
     return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
 
 
+def client_hosts(caller: Caller) -> QuerySet[ClientHost]:
+    """Hosts that were proposed or allowed for your agents."""
+    rows = ClientHost.objects.select_related(
+        "agent__sponsor", "agent__owner", "agent__backup", "proposed_by", "confirmed_by"
+    )
+    return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
+
+
+def client_documents(caller: Caller) -> QuerySet[ClientDocument]:
+    """Metadata documents of clients: for those who decide about them, and of your agents."""
+    rows = ClientDocument.objects.select_related("agent", "stored_by", "decided_by")
+    return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
+
+
 def systems(caller: Caller) -> QuerySet[System]:
     """Systems: all for a person responsible for an agent, who must choose what to request; else your own."""
-    rows = System.objects.select_related("owner", "secret")
+    rows = System.objects.select_related("owner", "secret").exclude(slug=addresses.ALL)  # it stands for the others
     if caller.sees_everything or _answers_for_an_agent(caller):
         return rows
     return rows.filter(owner=caller.human) if caller.human else rows.none()

@@ -18,6 +18,7 @@ from entitlements.agents.models import Agent, AgentTypeRule
 from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.conflicts import independence
+from entitlements.connections import connections
 from entitlements.errors import DomainError, NotFound, ReasonRequired, Stale
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
@@ -277,7 +278,10 @@ def suspended_by(slug: str) -> set[str]:
 
 @transaction.atomic
 def retire(agent: Agent, *, by: Principal, reason: str) -> Agent:
-    """End an agent for good, and with it what it holds and the clients it has. Raises WrongState when it is retired."""
+    """End an agent for good, and with it what it holds, the clients it has and its connection with a person's client.
+
+    Raises WrongState when it is retired.
+    """
     locked = _locked(agent)
     if locked.status == Agent.Status.RETIRED:
         raise WrongState
@@ -287,6 +291,7 @@ def retire(agent: Agent, *, by: Principal, reason: str) -> Agent:
     for grant_id in Grant.objects.filter(agent=locked, ended_at=None).order_by("pk").values_list("pk", flat=True):
         with suppress(grants.AlreadyEnded):  # another person, or its end, came first
             grants.revoke(grant_id, by=by, reason=reason)
+    connections.end_of_agent(locked, by=by, reason=reason)
     return _set(locked, Agent.Status.RETIRED, Action.AGENT_RETIRED, by=by, reason=reason)
 
 

@@ -32,7 +32,7 @@ RECORDED: Final = frozenset(
 )
 """What counts as a refusal when something was to change; malformed and outdated asks decide nothing."""
 
-LINK: Final = re.compile(r"[a-z_]+:[^\x00-\x20\x7f]{1,300}")
+LINK: Final = re.compile(r"[a-z_]+:[^\x00-\x20\x7f]{1,1000}")
 """What a refusal can be about; what the caller named and nothing can be called is left out."""
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,10 @@ from entitlements.agents import api as agent_api
 from entitlements.catalog.api import entitlements as entitlements_api
 from entitlements.catalog.api import systems, tools
 from entitlements.catalog_files.api import imports, plans
+from entitlements.client_documents import api as client_documents
 from entitlements.clients.api import clients
 from entitlements.clients.api import credentials as credentials_api
+from entitlements.connections import api as connections_api
 from entitlements.grants import api as grant_api
 from entitlements.keys import api as key_api
 from entitlements.people import api as people_api
@@ -92,14 +94,18 @@ urlpatterns: list[URLPattern] = [
     at("tokens", session_api.Tokens, "tokens"),
     at("tokens/<uuid:key>", session_api.TokenDetail, "token"),
     at("tokens/<uuid:key>/revoke", session_api.Revoke, "token-revoke"),
+    at("connections", connections_api.Connections, "connections"),
+    at("connections/<uuid:key>", connections_api.ConnectionDetail, "connection"),
+    at("connections/<uuid:key>/end", connections_api.End, "connection-end"),
     at("token-families", token_family_api.TokenFamilies, "token-families"),
     at("token-families/<uuid:key>", token_family_api.TokenFamilyDetail, "token-family"),
     at("token-families/<uuid:key>/revoke", token_family_api.Revoke, "token-family-revoke"),
     at("clients", clients.Clients, "clients"),
-    at("clients/<str:key>", clients.One, "client"),
-    at("clients/<str:key>/disable", clients.Disable, "client-disable"),
-    at("clients/<str:key>/enable", clients.Enable, "client-enable"),
-    at("clients/<str:key>/secret", clients.Rotate, "client-secret"),
+    at("clients/<path:key>/disable", clients.Disable, "client-disable"),
+    at("clients/<path:key>/enable", clients.Enable, "client-enable"),
+    at("clients/<path:key>/secret", clients.Rotate, "client-secret"),
+    at("clients/<path:key>", clients.One, "client"),
+    *(at(*address) for address in client_documents.ADDRESSES),
     at("client-credentials", credentials_api.Credentials, "client-credentials"),
     at("client-credentials/<uuid:key>", credentials_api.One, "client-credential"),
     at("client-credentials/<uuid:key>/accept", credentials_api.Accept, "client-credential-accept"),

@@ -49,6 +49,12 @@ class ToolMalformed(DomainError):
     code, status = "tool_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class ToolNameTaken(DomainError):
+    """The name is that of Mandate's own tool, by which clients request access. Have the system rename its tool."""
+
+    code, status = "tool_name_taken", HTTPStatus.CONFLICT
+
+
 class FlowsUndecided(DomainError):
     """The tool has undecided flow labels, so it cannot be approved among others. Decide each, or approve it alone.
 

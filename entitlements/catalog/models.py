@@ -60,6 +60,9 @@ class System(models.Model):
             models.CheckConstraint(
                 name="a_governed_system_has_an_owner", condition=Q(kind="builtin") | Q(owner__isnull=False)
             ),
+            models.CheckConstraint(
+                name="a_reserved_slug_is_built_in", condition=Q(kind="builtin") | ~Q(slug__in=["mandate", "all"])
+            ),
         ]
 
     def __str__(self) -> str:

@@ -63,6 +63,8 @@ def register_system(
     check_kind(kind)
     check_owner(owner)
     _check_address(kind, upstream_url)
+    if slug in addresses.RESERVED:
+        raise errors.SystemSlugTaken(slug=slug)
     try:
         with transaction.atomic():
             system = System.objects.create(
@@ -76,13 +78,20 @@ def register_system(
     return system
 
 
-@transaction.atomic
 def ensure_builtin() -> System:
     """Return the built-in system whose resources are our own API and decision point; make it when it is not there."""
-    locks.exclusive((Lock.SYSTEM, addresses.MANDATE))
-    system, created = System.objects.get_or_create(
-        slug=addresses.MANDATE, defaults={"name": "Mandate", "kind": System.Kind.BUILTIN}
-    )
+    return _ensure(addresses.MANDATE, "Mandate")
+
+
+def ensure_all_systems() -> System:
+    """Return the built-in system that stands for every system behind the gateway; make it when it is not there."""
+    return _ensure(addresses.ALL, "All systems")
+
+
+@transaction.atomic
+def _ensure(slug: str, name: str) -> System:
+    locks.exclusive((Lock.SYSTEM, slug))
+    system, created = System.objects.get_or_create(slug=slug, defaults={"name": name, "kind": System.Kind.BUILTIN})
     if created:
         log.record(Action.SYSTEM_REGISTERED, about=[f"system:{system.slug}"], by=SYSTEM, detail={"kind": system.kind})
     signing.ensure(addresses.issuer_path(system.slug))
@@ -130,7 +139,10 @@ def edit_system(
 
 @transaction.atomic
 def disable_system(system: System, *, by: Principal, reason: str) -> System:
-    """Stop a system at once: no token for it, no call to it. Doing it twice changes and records nothing."""
+    """Stop a system at once: no token for it, no call to it. Doing it twice changes and records nothing.
+
+    What stands for all systems cannot be stopped: its calls belong to the systems that carry them. Raises BuiltIn.
+    """
     return _set(system, System.Status.DISABLED, Action.SYSTEM_DISABLED, by=by, reason=reason)
 
 
@@ -145,6 +157,8 @@ def enable_system(system: System, *, by: Principal, reason: str) -> System:
 
 def _set(system: System, status: System.Status, action: Action, *, by: Principal, reason: str) -> System:
     locked = _locked(system)
+    if locked.slug == addresses.ALL:
+        raise errors.BuiltIn
     if locked.status == status:
         return locked
     if status == System.Status.ACTIVE:

@@ -18,6 +18,7 @@ from entitlements.errors import NotFound
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
+from entitlements.words import REQUEST_ACCESS_TOOL
 
 from . import errors, membership
 
@@ -64,7 +65,8 @@ def approve_tools(approvals: Iterable[Approval], *, by: Principal, reason: str =
     """Pin several definitions at once, all or none; one event each. Returns the tools as they are now.
 
     Raises FlowsUndecided for a tool with an undecided flow label, DefinitionMoved when the server's newest definition
-    is not the one that was read, ToolInWrongState for a tool that is removed or disabled, ToolMalformed, NotFound.
+    is not the one that was read, ToolInWrongState for a tool that is removed or disabled, ToolNameTaken,
+    ToolMalformed, NotFound.
     """
     return _approve_all(list(approvals), by=by, reason=reason, among_others=True)
 
@@ -82,6 +84,8 @@ def _approve_all(approvals: Sequence[Approval], *, by: Principal, reason: str, a
 def _approve(approval: Approval, approver: Person | None, *, by: Principal, reason: str, among_others: bool) -> Tool:
     tool = _get(approval.tool)
     sentence = approval.sentence.strip()
+    if tool.name == REQUEST_ACCESS_TOOL:
+        raise errors.ToolNameTaken(tool=tool.name)
     if (
         approval.flows.keys() - set(classes.FLOWS)
         or not sentence

@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from entitlements import strict
 from entitlements.definitions import definitions, impressions
 from entitlements.errors import DomainError
+from entitlements.words import ALL_SYSTEMS
 
 LARGEST: Final = 8 * 1024 * 1024
 MOST_SYSTEMS: Final = 5000
@@ -109,7 +110,7 @@ def read(content: bytes) -> Catalog:
         raise TooMuch(largest=LARGEST)
     form, rows = _rows(content.removeprefix(b"\xef\xbb\xbf"))
     catalogue = Catalog(form)
-    taken: set[str] = set()
+    taken = {ALL_SYSTEMS}
     names: set[str] = set()
     tools = 0
     for row, named, raw in rows:

@@ -26,6 +26,7 @@ class ClientInputSerializer(InputSerializer):
     jwks = serializers.DictField(allow_null=True, default=None)
     redirect_uris = serializers.ListField(child=serializers.URLField(max_length=500), default=list, max_length=20)
     api_scopes = serializers.ListField(child=Text(max_length=128), default=list, max_length=20)
+    serves = serializers.ChoiceField(choices=Client.Serves.choices, default=Client.Serves.OWN_AGENT)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check that a method has its credential, and that scopes are of our own API."""

@@ -11,13 +11,14 @@ from uuid import UUID
 
 from audit.context import Principal
 from entitlements import addresses
+from entitlements.catalog.models import System
 from entitlements.clients.models import Client
 from entitlements.decisions import own_connection
 from entitlements.decisions.reads import FeedSubject, Reads, Rows
 
 _CLIENT: Final = """
-c.id, c.client_id, c.auth, c.status, c.jwks::text, c.secret_sha256, c.api_scopes::text, a.id, a.slug, a.sponsor_id,
-a.owner_id
+c.id, c.client_id, c.auth, c.status, c.jwks::text, c.secret_sha256, c.api_scopes::text, c.serves, a.id, a.slug,
+a.sponsor_id, a.owner_id
 """
 _SYSTEM: Final = "y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status"
 
@@ -47,7 +48,7 @@ SELECT {_SYSTEM}, {_CLIENT}, t.jti, t.issued_at, t.expires_at, t.revoked_at, t.s
 FROM entitlements_issuedtoken t
 JOIN entitlements_system y ON y.id = t.system_id
 JOIN entitlements_client c ON c.id = t.client_id
-LEFT JOIN entitlements_agent a ON a.id = c.agent_id
+LEFT JOIN entitlements_agent a ON a.id = t.agent_id
 LEFT JOIN entitlements_person p ON p.id = t.person_id
 WHERE t.jti = %s
 """  # noqa: S608 - the columns are constants
@@ -55,7 +56,10 @@ WHERE t.jti = %s
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An OAuth client and the agent it belongs to, if it does."""
+    """An OAuth client and the agent it belongs to, if it does.
+
+    One whose people have agents of their own belongs to none, until `connections.acting.for_person` says which it is.
+    """
 
     pk: int
     client_id: str
@@ -64,6 +68,7 @@ class Caller:
     jwks: str
     secret_sha256: str = field(repr=False)
     api_scopes: tuple[str, ...]
+    serves: str
     agent_pk: int | None
     agent: str | None
     sponsor_pk: int | None
@@ -95,6 +100,21 @@ class Target:
     upstream_url: str
     token_seconds: int
     status: str
+
+    @property
+    def is_own_api(self) -> bool:
+        """Whether its resources are our own API and decision point: its scopes are what clients are registered for."""
+        return self.kind == System.Kind.BUILTIN and not self.is_all_systems
+
+    @property
+    def is_all_systems(self) -> bool:
+        """Whether it stands for every system behind the gateway at once."""
+        return self.kind == System.Kind.BUILTIN and self.slug == addresses.ALL
+
+    @property
+    def is_decided_by_gateway(self) -> bool:
+        """Whether our gateway holds each call against the grants, so that a token opens nothing by itself."""
+        return self.is_all_systems or self.kind in System.SERVED
 
     @property
     def issuer_path(self) -> str:
@@ -159,7 +179,7 @@ async def of_token(reads: Reads, jti: UUID) -> Issued | None:
     if not rows:
         return None
     row = rows[0]
-    return Issued(Target(*row[:6]), _caller(row[6:17]), *row[17:24])
+    return Issued(Target(*row[:6]), _caller(row[6:18]), *row[18:25])
 
 
 def by_id(client_id: str) -> Caller | None:
@@ -170,9 +190,9 @@ def by_id(client_id: str) -> Caller | None:
 @functools.lru_cache(maxsize=10_000)
 def _caller(row: tuple[Any, ...]) -> Caller:
     """Read a client's columns; the same ones are read once."""
-    pk, client_id, auth, status, jwks, secret, api_scopes, agent_pk, agent, sponsor_pk, owner_pk = row
+    pk, client_id, auth, status, jwks, secret, api_scopes, serves, agent_pk, agent, sponsor_pk, owner_pk = row
     scopes = tuple(json.loads(api_scopes))
-    return Caller(pk, client_id, auth, status, jwks, secret, scopes, agent_pk, agent, sponsor_pk, owner_pk)
+    return Caller(pk, client_id, auth, status, jwks, secret, scopes, serves, agent_pk, agent, sponsor_pk, owner_pk)
 
 
 def _subjects(columns: tuple[Any, ...]) -> list[FeedSubject]:
@@ -180,7 +200,7 @@ def _subjects(columns: tuple[Any, ...]) -> list[FeedSubject]:
     if columns[0] is None:
         return []
     about: list[FeedSubject] = [("client_id", columns[0])]
-    return about + ([("agent_id", columns[7])] if columns[7] is not None else [])
+    return about + ([("agent_id", columns[8])] if columns[8] is not None else [])
 
 
 def _subjects_at(rows: Rows) -> list[FeedSubject]:
@@ -190,9 +210,9 @@ def _subjects_at(rows: Rows) -> list[FeedSubject]:
 
 def _subjects_of_token(rows: Rows) -> list[FeedSubject]:
     row = rows[0]
-    person, parent, family = row[24:27]
-    about = [("system_id", row[0]), *_subjects(row[6:17]), ("token_id", row[17])]
-    about += [("session_id", row[22])] if row[22] else []
+    person, parent, family = row[25:28]
+    about = [("system_id", row[0]), *_subjects(row[6:18]), ("token_id", row[18])]
+    about += [("session_id", row[23])] if row[23] else []
     about += [("person_id", person)] if person else []
     about += [("token_family_id", family)] if family else []
     return about + ([("token_id", parent)] if parent else [])

@@ -43,6 +43,12 @@ class NoSecret(DomainError):
     code, status = "client_has_no_secret", HTTPStatus.CONFLICT
 
 
+class ServesPersonalAgents(DomainError):
+    """A client that acts through personal agents has no agent and no API scopes of its own. Leave them out."""
+
+    code, status = "client_serves_personal_agents", HTTPStatus.CONFLICT
+
+
 class AgentRetired(DomainError):
     """The agent is retired, so it cannot have clients."""
 
@@ -79,7 +85,7 @@ class Registered:
 
 
 @transaction.atomic
-def register(
+def register(  # noqa: PLR0913 - what a client is
     client_id: str,
     *,
     agent: Agent | None,
@@ -88,13 +94,19 @@ def register(
     jwks: Mapping[str, Any] | None = None,
     redirect_uris: Sequence[str] = (),
     api_scopes: Sequence[str] = (),
+    serves: str = Client.Serves.OWN_AGENT,
     by: Principal,
 ) -> Registered:
     """Register a client. A client of an agent works at once if `by` is responsible for the agent, else once accepted.
 
-    Raises ClientIdTaken, AgentRetired, credentials.NoAcceptor, unmanaged_agents.ClientBlocked for a name that was seen
-    and blocked, public_keys.BadKey and PrivateKeyGiven for keys that cannot be used; and what the guards raise.
+    One that `serves` personal agents has no agent, and acts through that of each person who connects with it.
+
+    Raises ServesPersonalAgents, ClientIdTaken, AgentRetired, credentials.NoAcceptor, unmanaged_agents.ClientBlocked for
+    a name that was seen and blocked, public_keys.BadKey and PrivateKeyGiven for keys that cannot be used; and what the
+    guards raise.
     """
+    if serves == Client.Serves.PERSONAL_AGENTS and (agent is not None or api_scopes):
+        raise ServesPersonalAgents
     if agent is not None:
         locks.shared([(Lock.AGENT, agent.pk)])  # a retirement waits for us, or we see it
     if jwks or auth == Client.Auth.PRIVATE_KEY_JWT:
@@ -105,7 +117,7 @@ def register(
         agent=agent,
         client_id=client_id,
         purpose=ClientCredential.Purpose.CLIENT,
-        name=name or client_id,
+        name=name or client_id[:200],
         auth=auth,
         jwks=dict(jwks or {}),
         secret_sha256=secret_digest(secret) if secret else "",
@@ -114,7 +126,7 @@ def register(
     )
     _check_new(credential)
     if agent is None:
-        return Registered(_create(credential, by=by), secret)
+        return Registered(_create(credential, serves=serves, by=by), secret)
     return _ask(credential, secret, by=by)
 
 
@@ -178,6 +190,8 @@ def put_in_force(credential: ClientCredential, *, by: Principal) -> Client:
             raise NotFound
         _check_not_retired(credential.agent_id)
         return _set_secret(_locked(current), credential, by=by)
+    if credential.purpose == ClientCredential.Purpose.DOCUMENT:
+        return _take_over(credential, by=by)
     _check_new(credential)
     return _create(credential, by=by)
 
@@ -209,7 +223,7 @@ def _check_new(wanted: ClientCredential) -> None:
     _pass_guards(wanted.agent if wanted.agent_id else None, wanted.api_scopes)
 
 
-def _create(wanted: ClientCredential, *, by: Principal) -> Client:
+def _create(wanted: ClientCredential, *, serves: str = Client.Serves.OWN_AGENT, by: Principal) -> Client:
     client = Client(
         client_id=wanted.client_id,
         name=wanted.name,
@@ -224,13 +238,20 @@ def _create(wanted: ClientCredential, *, by: Principal) -> Client:
         redirect_uris=wanted.redirect_uris,
         api_scopes=wanted.api_scopes,
         algorithm=Client.NO_ALGORITHM,
+        serves=serves,
     )
     try:
         with transaction.atomic():
             client.save(force_insert=True)
     except IntegrityError as error:
         raise ClientIdTaken(client_id=wanted.client_id) from error
-    detail = {"auth": wanted.auth, "api_scopes": list(wanted.api_scopes), **_proposal(wanted, by)}
+    detail = {
+        "auth": wanted.auth,
+        "name_is_claimed": client.name_is_claimed,
+        "serves": str(serves),
+        "api_scopes": list(wanted.api_scopes),
+        **_proposal(wanted, by),
+    }
     log.record(Action.CLIENT_REGISTERED, about=_about(client), by=by, detail=detail)
     return client
 
@@ -241,6 +262,39 @@ def _set_secret(locked: Client, wanted: ClientCredential, *, by: Principal) -> C
     detail = _proposal(wanted, by)
     log.record(Action.CLIENT_SECRET_ROTATED, about=_about(locked), by=by, reason=wanted.reason, detail=detail)
     _note(locked)
+    return locked
+
+
+def take_over(wanted: ClientCredential, *, by: Principal) -> Registered:
+    """Give a client what its changed document says: at once if `by` is responsible for its agent, else once accepted.
+
+    In the running transaction. Raises NotFound, AgentRetired, credentials.NoAcceptor.
+    """
+    locks.shared([(Lock.AGENT, wanted.agent_id)])
+    lock_identifier(wanted.client_id)
+    return _ask(wanted, None, by=by)
+
+
+def _take_over(credential: ClientCredential, *, by: Principal) -> Client:
+    """Write what was accepted of a changed document; the client works from then on. What had to end has ended."""
+    current = Client.objects.filter(client_id=credential.client_id).first()
+    if current is None:
+        raise NotFound
+    _check_not_retired(credential.agent_id)
+    locked = _locked(current)
+    before = [subjects.agent(locked.agent_id)] if locked.agent_id not in (None, credential.agent_id) else []
+    locked.agent, locked.name, locked.auth = credential.agent, credential.name, credential.auth
+    locked.jwks, locked.redirect_uris = credential.jwks, credential.redirect_uris
+    locked.client_type = Client.CLIENT_PUBLIC if credential.auth == Client.Auth.NONE else Client.CLIENT_CONFIDENTIAL
+    locked.status, locked.idle = Client.Status.ACTIVE, ""
+    locked.save()
+    log.record(
+        Action.CLIENT_DOCUMENT_APPLIED,
+        about=_about(locked),
+        by=by,
+        detail={"auth": credential.auth, "redirect_uris": credential.redirect_uris, **_proposal(credential, by)},
+    )
+    changes.note(subjects.client(locked.pk), of=[*before, subjects.agent(credential.agent_id)])
     return locked
 
 
@@ -264,13 +318,28 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
     locked.status = Client.Status.DISABLED
     if locked.idle == Client.Idle.CLOSED:
         locked.idle = ""  # it is no longer for want of use alone that it is closed
-    locked.tokens_valid_after = clock.now()
-    locked.save(update_fields=["status", "idle", "tokens_valid_after"])
+    locked.save(update_fields=["status", "idle"])
     log.record(Action.CLIENT_DISABLED, about=_about(locked), by=by, reason=reason)
+    _end_sign_ins(locked, by=by, reason=reason)
+    return locked
+
+
+def stop_changed(client: Client, *, by: Principal, reason: str) -> Client:
+    """Disable a client, in the running transaction, whose document describes another one until that is approved."""
+    locked = _locked(client)
+    locked.status = Client.Status.DISABLED
+    locked.save(update_fields=["status"])
+    _end_sign_ins(locked, by=by, reason=reason)
+    return locked
+
+
+def _end_sign_ins(locked: Client, *, by: Principal, reason: str) -> None:
+    """End the sessions and token families of a client, with all that was issued to it until now."""
+    locked.tokens_valid_after = clock.now()
+    locked.save(update_fields=["tokens_valid_after"])
     sessions.end_all_of(Session.objects.filter(client=locked), subjects.client(locked.pk), by=by, reason=reason)
     families.end_all_of(subjects.client(locked.pk), by=by, reason=reason)
     _note(locked)
-    return locked
 
 
 @transaction.atomic

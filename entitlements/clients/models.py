@@ -17,6 +17,7 @@ from oauth2_provider.models import (
 )
 
 from audit import clock
+from entitlements.words import LONGEST_CLIENT_ID
 
 from . import redirects
 
@@ -26,6 +27,7 @@ class Client(AbstractApplication):
 
     `idle` says what became of it for lack of use, since `idle_since`; with an empty `idle`, when it was last kept.
     Whatever was issued to the client at or before `tokens_valid_after` is dead, so that enabling it brings none back.
+    `serves` says through which agent it acts for a person: its own, or the person's (`Connection`).
     """
 
     class Auth(models.TextChoices):
@@ -42,6 +44,11 @@ class Client(AbstractApplication):
         CLOSED = "closed", "Unused and closed"
         DELETED = "deleted", "Unused and put away for good"
 
+    class Serves(models.TextChoices):
+        OWN_AGENT = "own_agent", "One agent, shared by all its people"
+        PERSONAL_AGENTS = "personal_agents", "A personal agent of each person"
+
+    client_id = models.CharField(max_length=LONGEST_CLIENT_ID, unique=True, verbose_name="client ID")
     agent = models.ForeignKey(
         "entitlements.Agent", null=True, blank=True, on_delete=models.PROTECT, related_name="clients"
     )
@@ -53,6 +60,9 @@ class Client(AbstractApplication):
     idle = models.CharField(max_length=16, choices=Idle.choices, blank=True, default="", db_default="")
     idle_since = models.DateTimeField(null=True, blank=True)
     tokens_valid_after = models.DateTimeField(null=True, blank=True)
+    serves = models.CharField(
+        max_length=16, choices=Serves.choices, default=Serves.OWN_AGENT, db_default=Serves.OWN_AGENT
+    )
 
     objects: ClassVar[models.Manager[Client]] = models.Manager()
 
@@ -69,7 +79,16 @@ class Client(AbstractApplication):
                 name="an_unused_client_that_is_closed_is_disabled",
                 condition=Q(idle__in=["", "hidden"]) | Q(idle__in=["closed", "deleted"], status="disabled"),
             ),
+            models.CheckConstraint(
+                name="client_of_personal_agents_has_no_agent_of_its_own",
+                condition=Q(serves="own_agent") | Q(serves="personal_agents", agent=None, api_scopes=[]),
+            ),
         ]
+
+    @property
+    def name_is_claimed(self) -> bool:
+        """Whether the client's name is only its own word: nothing that it sends proves that it is this client."""
+        return self.auth == self.Auth.NONE
 
     @property
     def is_usable_now(self) -> bool:
@@ -91,6 +110,7 @@ class ClientCredential(models.Model):
     class Purpose(models.TextChoices):
         CLIENT = "client", "New client"
         SECRET = "secret", "New secret"
+        DOCUMENT = "document", "Changed metadata document"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting for acceptance"
@@ -101,7 +121,7 @@ class ClientCredential(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     agent = models.ForeignKey("entitlements.Agent", on_delete=models.PROTECT, related_name="credentials")
-    client_id = models.CharField(max_length=100)
+    client_id = models.CharField(max_length=LONGEST_CLIENT_ID)
     purpose = models.CharField(max_length=16, choices=Purpose.choices)
     name = models.CharField(max_length=255, blank=True)
     auth = models.CharField(max_length=32, choices=Client.Auth.choices)

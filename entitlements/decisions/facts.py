@@ -35,7 +35,9 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
        (SELECT string_agg(g.reason, '; ') FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on),
        (SELECT json_agg(json_build_array(c.client_id, c.status, extract(epoch FROM c.tokens_valid_after)::float8,
                 c.auth = 'none'))
-          FROM entitlements_client c WHERE c.agent_id = a.id)::text,
+          FROM entitlements_client c
+         WHERE c.agent_id = a.id OR c.id = (SELECT k.client_id FROM entitlements_connection k
+                                             WHERE k.agent_id = a.id AND k.ended_at IS NULL))::text,
        {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8, s.login, o.login
 FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id
 LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_system y

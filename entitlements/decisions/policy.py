@@ -35,6 +35,7 @@ _TOOL: Final = {
     ToolState.QUARANTINED: Code.TOOL_QUARANTINED,
     ToolState.REMOVED: Code.TOOL_REMOVED,
 }
+_MISSING: Final = (Code.NO_GRANT, Code.GRANT_EXPIRED)
 _MOST_TELLING: Final = (
     Code.SCOPE_MISSING,
     Code.ARGUMENT_NOT_DECLARED,
@@ -91,9 +92,15 @@ def still_live(call: Call, facts: AgentFacts, now: float) -> Verdict:
         return _denied(call, facts, code)
     best = _best_lines(facts, call.system, call.person, now)
     for scope in sorted(best):
-        if call.token is None or scope in call.token.scopes:
+        if call.token is None or call.token.covers_all or scope in call.token.scopes:
             return Verdict(_ALLOW, Code.ALLOWED, best[scope].because, best[scope].grant)
     return _denied(call, facts, Code.NO_GRANT)
+
+
+def live_scopes(call: Call, facts: AgentFacts, now: float) -> tuple[str, ...]:
+    """Return the scopes that are held at `call.system` now, within those of the token, where `still_live` allows."""
+    held, token = _best_lines(facts, call.system, call.person, now), call.token
+    return scopes.canonical(held if token is None or token.covers_all else token.scopes & held.keys())
 
 
 def is_revoked_by_stop(client: str, issued: float, facts: AgentFacts) -> bool:
@@ -112,8 +119,9 @@ def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
 
     Granted = requested, within what is redeemed, within what is held. A scope ends with the
     latest of the live grants that carry it; a token ends with the *earliest* of its scopes, so it
-    outlives none of the grants it stands on (`issue.grants`), nor its session. Nothing left over
-    is a denial with the request that would help. `issue.expires` is rounded down to a second.
+    outlives none of the grants it stands on (`issue.grants`), nor its session. One for all systems stands on none.
+    Nothing left over is a denial with the request that would help, or (`may_be_empty`) a token without a scope.
+    `issue.expires` is rounded down to a second.
     """
     if issuance.flow in REDEEMING and issuance.token is None:
         return _denied(issuance, facts, Code.TOKEN_MISSING)
@@ -124,13 +132,24 @@ def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
         return _sign_in(issuance, facts, now)
     best = _best_lines(facts, issuance.system, issuance.person, now)
     ceiling = issuance.token.scopes if issuance.token and issuance.flow in REDEEMING else None
-    narrowed = scopes.narrow(issuance.requested, best, system=issuance.system, ceiling=ceiling)
+    system = None if issuance.for_all_systems else issuance.system
+    narrowed = scopes.narrow(issuance.requested, best, system=system, ceiling=ceiling)
     chosen = [best[scope] for scope in narrowed.granted]
-    if not chosen:
-        return _no_line(issuance, facts, _near_misses(issuance, facts, narrowed.outcomes, now))
-    ends = min(line.expires for line in chosen)
-    grants = tuple(sorted({line.grant for line in chosen}))
-    return _minted(issuance, facts, now, ends, Issue(narrowed.granted, 0, grants, narrowed.outcomes))
+    if chosen:
+        ends = math.inf if issuance.for_all_systems else min(line.expires for line in chosen)
+        grants = () if issuance.for_all_systems else tuple(sorted({line.grant for line in chosen}))
+        verdict = _minted(issuance, facts, now, ends, Issue(narrowed.granted, 0, grants, narrowed.outcomes))
+    else:
+        verdict = _no_line(issuance, facts, _near_misses(issuance, facts, narrowed.outcomes, now))
+    if verdict.allowed or not _may_go_empty(issuance, verdict, narrowed.outcomes):
+        return verdict
+    return _minted(issuance, facts, now, math.inf, Issue((), 0, (), narrowed.outcomes))
+
+
+def _may_go_empty(issuance: Issuance, verdict: Verdict, outcomes: Mapping[str, scopes.Outcome]) -> bool:
+    """Whether the one thing that is missing is a grant, for scopes that could be granted to the person here."""
+    could_be_held = not outcomes or bool({*outcomes.values()} & {scopes.Outcome.NOT_HELD, scopes.Outcome.GRANTED})
+    return issuance.may_be_empty and issuance.person is not None and verdict.code in _MISSING and could_be_held
 
 
 def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verdict:  # noqa: C901, PLR0911, PLR0912 - one order
@@ -165,7 +184,7 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
             if undeclared := line.limits.undeclared(call.arguments, tool.schema.place):
                 missed.append(Reason(Code.ARGUMENT_NOT_DECLARED, undeclared, line.grant))
                 continue
-        if token is not None and line.scope not in token.scopes:
+        if token is not None and line.scope not in token.scopes and not token.covers_all:
             missed.append(Reason(Code.SCOPE_MISSING, line.scope, line.grant))
             continue
         if not listing and call.states_arguments and (problem := tool.schema.problem(call.arguments)):

@@ -24,12 +24,16 @@ UNLIMITED: Final = Compiled.unlimited()
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A verified token of ours, as far as policy cares; signature, audience and type were checked by the door."""
+    """A verified token of ours, as far as policy cares; signature, audience and type were checked by the door.
+
+    `scopes` are the ceiling of what it opens; with `covers_all` it opens whatever is granted, now or later.
+    """
 
     jti: str
     issued: float
     expires: float
     scopes: frozenset[str]
+    covers_all: bool = False
 
 
 @dataclass(slots=True)
@@ -63,7 +67,10 @@ class Issuance:
     `token` is what is redeemed (code, refresh token, ID-JAG) and is the ceiling of the
     scopes; in a token exchange it may be absent or a subject token of ours, and is no ceiling.
     `requested` None asks for all. `lifetime` is in seconds, already jittered by the door.
-    `begins_session` says that the door opens a new session in this very transaction.
+    `begins_session` says that the door opens a new session in this very transaction. `for_all_systems` says that the
+    facts are those of all systems together: the gateway decides each call of such a token by the grant that covers it,
+    so the token itself stands on none and ends with none. With `may_be_empty` a missing grant is no hindrance: the
+    token then carries no scope, and its holder can request access.
     """
 
     flow: Flow
@@ -76,6 +83,8 @@ class Issuance:
     token: Token | None = None
     session: str | None = None
     begins_session: bool = False
+    for_all_systems: bool = False
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)

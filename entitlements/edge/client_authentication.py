@@ -17,6 +17,7 @@ from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.keys import jws, public_keys
 from entitlements.tokens.issue_token import Claim
+from entitlements.words import LONGEST_CLIENT_ID
 
 from . import forms, refusals
 from .door import Attempt
@@ -112,7 +113,7 @@ async def _by_assertion(attempt: Attempt, issuer_path: str, slug: str | None) ->
 
 async def _assertion(attempt: Attempt, issuer: str, slug: str | None) -> _ClientMatch:
     unverified = jws.read(attempt.form["client_assertion"])
-    client_id = jws.text(unverified.claims, "sub")
+    client_id = jws.text(unverified.claims, "sub", longest=LONGEST_CLIENT_ID)
     if unverified.typ not in _TYPS or unverified.claims.get("iss") != client_id:
         raise jws.BadToken("The client assertion's type, iss or sub is not that of a client.")
     _same(attempt.form, client_id)

@@ -62,6 +62,10 @@ async def _refresh_token(attempt: Attempt, caller: Caller, target: Target) -> Ma
     family = await refresh.read(attempt, caller, target, shown.family) if shown is not None else None
     if shown is None or family is None or not _is_usable(family, shown.generation):
         return INACTIVE
+    try:
+        caller = await refresh.agent_of(attempt, caller, target, family)
+    except Refused:
+        return INACTIVE
     asked = await refresh.token_request_of(attempt, caller, target, family, None)
     session = await issue.session_of(attempt, asked)
     verdict = await rules.verdict(attempt.reads, asked, session, clock.now().timestamp())

@@ -72,7 +72,7 @@ async def to_client(
         None,
         requested,
         target.token_seconds,
-        rule=tokens.by_api_scopes if target.kind == System.Kind.BUILTIN else None,
+        rule=tokens.by_api_scopes if target.is_own_api else None,
         detail={"resource": resource},
     )
     return await access_token(attempt, token_request, resource, {})

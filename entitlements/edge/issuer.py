@@ -12,7 +12,7 @@ from entitlements.gateway import cors
 from entitlements.gateway.http import Answer
 from entitlements.node.refusals import Closed
 
-from . import door, introspection, metadata, revocation, token
+from . import door, introspection, metadata, registration, revocation, token
 from .door import Endpoint, Received
 from .metadata import Document
 from .outside import Outside
@@ -33,7 +33,8 @@ _SYSTEM: Final[Mapping[str, Endpoint]] = {
     "introspect": introspection.system_introspect,
     "revoke": revocation.system,
 }
-_FROM_BROWSERS: Final = frozenset({"token", "revoke"})
+_REGISTER: Final = "register"
+_FROM_BROWSERS: Final = frozenset({"token", "revoke", _REGISTER})
 
 
 def document(path: str) -> Document | None:
@@ -62,6 +63,8 @@ def parts(path: str) -> tuple[str, str, str]:
 def serves(path: str) -> bool:
     """Say whether this role answers at an address."""
     issuer, _, name = parts(path)
+    if name == _REGISTER:
+        return registration.is_on()
     return name in (_IDP if issuer == addresses.IDP else _SYSTEM if issuer else ()) or document(path) is not None
 
 
@@ -83,7 +86,9 @@ async def answer(outside: Outside, received: Received) -> Answer:
     is_from_browsers = name in _FROM_BROWSERS
     if is_from_browsers and received.method == "OPTIONS":
         return cors.preflight(b"POST")
-    if issuer == addresses.IDP:
+    if name == _REGISTER:
+        answered = await registration.answer(outside, received, slug)
+    elif issuer == addresses.IDP:
         answered = await door.serve(outside, received, _IDP[name])
     else:
         answered = await door.serve(outside, received, _SYSTEM[name], system=slug)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from django.conf import settings
+
 from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.decisions.reads import Reads
@@ -23,8 +25,12 @@ from .sign_in import refresh
 
 GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
 _SYSTEM: Final = "SELECT id, kind FROM entitlements_system WHERE slug = %s"
-_ANSWERS: Final = {"response_modes_supported": ["query"], "authorization_response_iss_parameter_supported": True}
-"""How a page of ours answers a client."""
+_ANSWERS: Final = {
+    "response_modes_supported": ["query"],
+    "authorization_response_iss_parameter_supported": True,
+    "client_id_metadata_document_supported": True,
+}
+"""How a page of ours answers a client, and that its identifier may be the address of its metadata document."""
 READING: Final = frozenset({"GET", "HEAD"})
 CACHED: Final = (b"cache-control", f"public, max-age={signing.JWKS_SECONDS}".encode())
 """What stands in an answer that others may keep."""
@@ -53,6 +59,7 @@ async def idp(reads: Reads) -> Mapping[str, Any]:
         **_endpoints(addresses.IDP, [*client_authentication.METHODS, "none"]),
         "response_types_supported": ["code"],
         **_ANSWERS,
+        **_registration(addresses.IDP),
         "grant_types_supported": [authorization_code.GRANT, refresh.GRANT, exchange.GRANT],
         "code_challenge_methods_supported": ["S256"],
         "identity_chaining_requested_token_types_supported": [exchange.ID_JAG],
@@ -70,10 +77,11 @@ async def system(reads: Reads, system: str) -> Mapping[str, Any] | None:
     People sign in at each but our own (`mandate`). There nothing answers at the `authorization_endpoint`, without which
     clients of MCP refuse metadata.
     """
-    kind = await _kind(reads, system)
-    if kind is None:
+    found = await kind(reads, system)
+    if found is None:
         return None
-    signs_in, own = kind != System.Kind.BUILTIN, [jwt_bearer.GRANT, client_credentials.GRANT]
+    signs_in = found != System.Kind.BUILTIN or system == addresses.ALL
+    own = [jwt_bearer.GRANT, client_credentials.GRANT]
     methods = [*client_authentication.METHODS, "none"] if signs_in else [*client_authentication.METHODS]
     described = {
         **_endpoints(addresses.issuer_path(system), methods),
@@ -82,7 +90,10 @@ async def system(reads: Reads, system: str) -> Mapping[str, Any] | None:
         "authorization_grant_profiles_supported": [GRANT_PROFILE],
         "code_challenge_methods_supported": ["S256"],
     }
-    return {**described, **_ANSWERS, "acr_values_supported": [*authentication.OWN]} if signs_in else described
+    if not signs_in:
+        return described
+    values = {"acr_values_supported": [*authentication.OWN]}
+    return {**described, **_ANSWERS, **values, **_registration(addresses.issuer_path(system))}
 
 
 async def idp_keys(reads: Reads) -> Mapping[str, Any]:
@@ -92,10 +103,11 @@ async def idp_keys(reads: Reads) -> Mapping[str, Any]:
 
 async def system_keys(reads: Reads, system: str) -> Mapping[str, Any] | None:
     """Publish the keys of a system's authorization server."""
-    return await in_use.jwks(reads, addresses.issuer_path(system)) if await _kind(reads, system) else None
+    return await in_use.jwks(reads, addresses.issuer_path(system)) if await kind(reads, system) else None
 
 
-async def _kind(reads: Reads, system: str) -> str | None:
+async def kind(reads: Reads, system: str) -> str | None:
+    """Return the kind of a system; None where there is none."""
     rows = await reads.kept(_SYSTEM, [system], lambda rows: [("system_id", rows[0][0])])
     return rows[0][1] if rows else None
 
@@ -116,3 +128,8 @@ def _endpoints(path: str, methods: list[str]) -> dict[str, Any]:
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": sorted(jws.ALGORITHMS),
     }
+
+
+def _registration(path: str) -> dict[str, str]:
+    """Name where clients register themselves, only while they may."""
+    return {"registration_endpoint": f"{addresses.endpoints(path)}/register"} if settings.DYNAMIC_REGISTRATION else {}

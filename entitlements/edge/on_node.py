@@ -9,6 +9,7 @@ from django.conf import settings
 
 from audit.database import libpq
 from audit.draft import Draft
+from entitlements import ratelimits
 from entitlements.node.node import Node
 from entitlements.node.reads import NodeReads
 from entitlements.tokens import issue_family_token, issue_token, revoke_family, revoke_tokens
@@ -58,9 +59,9 @@ class OnNode:
         """GET a JSON document of another issuer. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
         return await egress.fetch_json(url)
 
-    def check_rate(self, client_id: str) -> None:
-        """Count one request of a client. Raises TooMany."""
-        self._limits.check(client_id)
+    def check_rate(self, who: str, limit: str = ratelimits.TOKENS) -> None:
+        """Count one request of whom a limit is about. Raises TooMany."""
+        self._limits.check(who, limit)
 
     def claim_here(self, claim: Claim) -> bool:
         """Use an assertion up in this process alone; False when it was used here before."""

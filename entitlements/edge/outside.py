@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from audit.draft import Draft
+from entitlements import ratelimits
 from entitlements.decisions.reads import About, Reads, Rows, Values
 from entitlements.decisions.snapshot import SessionFacts
 from entitlements.tokens.issue_family_token import FamilyStep
@@ -60,8 +61,8 @@ class Outside(Protocol):
         """GET a JSON document of another issuer. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
         ...
 
-    def check_rate(self, client_id: str) -> None:
-        """Count one request of a client. Raises TooMany."""
+    def check_rate(self, who: str, limit: str = ratelimits.TOKENS) -> None:
+        """Count one request of whom a limit is about: by default a client. Raises TooMany."""
         ...
 
     def claim_here(self, claim: Claim) -> bool:

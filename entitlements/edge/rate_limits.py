@@ -62,9 +62,9 @@ class RateLimits:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def check(self, who: str) -> None:
-        """Count one request of a client at the token endpoints. Raises TooMany."""
-        most = settings.RATE_LIMITS[TOKENS]
+    def check(self, who: str, limit: str = TOKENS) -> None:
+        """Count one request of a client at the token endpoints, or of whom another limit is about. Raises TooMany."""
+        most = settings.RATE_LIMITS[limit]
         if not most:  # the tests' word for none; the environment cannot say it
             return
         now = time.time()

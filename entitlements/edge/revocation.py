@@ -11,6 +11,7 @@ from audit.draft import Draft
 from entitlements import addresses
 from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code
+from entitlements.connections import acting
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.gateway.http import NO_STORE, Answer
@@ -70,8 +71,8 @@ async def _revoke(attempt: Attempt, issuer_path: str, typ: str, caller: Caller) 
             attempt.use_up_here()
             return DONE
         living = tuple(row[0] for row in rows)
-        links = [f"token:{jti}" for jti in living] + caller.links
-        event = draft.draft(Action.TOKEN_REVOKED, by=caller.principal, about=links, reason=_REASON)
+        links = [f"token:{jti}" for jti in living] + issued.caller.links
+        event = draft.draft(Action.TOKEN_REVOKED, by=issued.caller.principal, about=links, reason=_REASON)
         lock = locks.number(Lock.TOKEN, issued.jti)
         ending = TokenRevocation(clock.now(), caller.pk, _REASON, issued.jti, living, lock)
         if await _is_written(attempt, ending, event):
@@ -83,6 +84,7 @@ async def _end_family(attempt: Attempt, caller: Caller, target: Target | None, t
     presented = refresh_tokens.read(token, target.issuer_path if target else addresses.IDP)
     family = await refresh.read(attempt, caller, target, presented.family) if presented is not None else None
     if family is not None:
+        caller = await acting.for_person(attempt.reads, caller, family.subject.pk)
         attempt.about = [f"person:{family.subject.login}", *([f"system:{target.slug}"] if target else [])]
         if await families.end(attempt, caller, family.pk, Action.TOKEN_FAMILY_REVOKED, _REASON):
             return DONE

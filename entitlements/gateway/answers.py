@@ -23,13 +23,18 @@ NULL: Final = b"null"
 
 
 def resource(slug: str) -> str:
-    """Return the resource identifier of a system behind the gateway."""
-    return f"{settings.GATEWAY_URL}/gw/{slug}/mcp"
+    """Return the resource identifier of a system behind the gateway, or of all of them."""
+    return f"{settings.GATEWAY_URL}{path(slug)}"
 
 
 def metadata_url(slug: str) -> str:
     """Return where that resource's metadata is (RFC 9728 section 3.1)."""
-    return f"{settings.GATEWAY_URL}/.well-known/oauth-protected-resource/gw/{slug}/mcp"
+    return f"{settings.GATEWAY_URL}/.well-known/oauth-protected-resource{path(slug)}"
+
+
+def path(slug: str) -> str:
+    """Return the path of a system's MCP address, or of the one for all systems."""
+    return "/gw/mcp" if slug == addresses.ALL else f"/gw/{slug}/mcp"
 
 
 def result(request_id: bytes, value: bytes) -> bytes:
@@ -67,21 +72,32 @@ def challenge(slug: str, word: str, message: str, scope: str = "") -> Header:
 
 
 def denied(
-    entry: ServedSystem, bearer: Bearer, verdict: Verdict, evaluation: str, request_id: bytes, tool: str = ""
+    entry: ServedSystem,
+    bearer: Bearer,
+    verdict: Verdict,
+    evaluation: str,
+    request_id: bytes,
+    tool: str = "",
+    *,
+    at: str = "",
 ) -> Answer:
-    """Answer a denied call in the shape that the system was registered with; a token's fault is always HTTP's 401."""
+    """Answer a denied call in the shape that the system was registered with; a token's fault is always HTTP's 401.
+
+    `at` is the address at which the client called, where it is not the system's own: what it lacks it gets there.
+    """
+    at = at or entry.slug
     meaning = codes.meaning(verdict.code)
     data = explanation(entry.slug, bearer.agent, tool, verdict, evaluation)
     failure = encode({"code": codes.DENIED, "message": meaning.sentence, "data": data})
     if meaning.status == HTTPStatus.UNAUTHORIZED:
-        challenge_header = challenge(entry.slug, meaning.bearer, meaning.sentence)
+        challenge_header = challenge(at, meaning.bearer, meaning.sentence)
         return Answer(HTTPStatus.UNAUTHORIZED, error(request_id, failure), (JSON, NO_STORE, challenge_header))
     if meaning.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return refused(Refused(verdict.code), request_id, evaluation=evaluation)
     if entry.shape == System.DenialShape.FORBIDDEN:
         headers: tuple[Header, ...] = (JSON, NO_STORE)
         if verdict.code is Code.SCOPE_MISSING:
-            headers += (challenge(entry.slug, meaning.bearer, meaning.sentence, _all_scopes(bearer, verdict)),)
+            headers += (challenge(at, meaning.bearer, meaning.sentence, _all_scopes(bearer, verdict)),)
         return Answer(HTTPStatus.FORBIDDEN, error(request_id, failure), headers)
     if entry.shape == System.DenialShape.JSONRPC or not tool:
         return Answer(HTTPStatus.OK if tool else HTTPStatus.FORBIDDEN, error(request_id, failure))

@@ -8,8 +8,9 @@ from http import HTTPStatus
 from typing import Final
 
 from audit import clock
+from entitlements import addresses
 from entitlements.codes import Code
-from entitlements.gateway import answers, authzen, mcp, metadata
+from entitlements.gateway import answers, authzen, cors, mcp, metadata
 from entitlements.gateway.http import Answer, Disconnected, Request
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
@@ -56,7 +57,9 @@ def is_page(path: str) -> bool:
 
 async def _page(node: Node, request: Request) -> None:
     path = request.path
-    if request.method not in _READING and (path in _PAGES or path.startswith(_METADATA)):
+    if request.method == "OPTIONS" and path.startswith(_METADATA):
+        answer = cors.preflight(b"GET, HEAD")
+    elif request.method not in _READING and (path in _PAGES or path.startswith(_METADATA)):
         body = {"error": "This address is only read."}
         answer = Answer.of(HTTPStatus.METHOD_NOT_ALLOWED, body, (b"allow", b"GET, HEAD"))
     elif path == "/healthz":
@@ -79,10 +82,14 @@ async def _answer(request: Request, answer: Answer) -> None:
 
 
 def mcp_system(path: str) -> str:
-    """Return the system of `/gw/<system>/mcp`; empty for every other address. The parts are compared, not patterns.
+    """Return the system of `/gw/<system>/mcp`, and what stands for all of `/gw/mcp`; empty for every other address.
 
-    What could not be a system's name is none, and so gets into no header and no statement.
+    The parts are compared, not patterns. What could not be a system's name is none, and so gets into no header and no
+    statement.
     """
-    parts = path.split("/")
-    is_mcp = len(parts) == 4 and parts[:2] == ["", "gw"] and parts[3] == "mcp"  # noqa: PLR2004 - the address's form
-    return parts[2] if is_mcp and _SLUG.fullmatch(parts[2]) else ""
+    match path.split("/"):
+        case ["", "gw", "mcp"]:
+            return addresses.ALL
+        case ["", "gw", slug, "mcp"] if slug != addresses.ALL and _SLUG.fullmatch(slug):
+            return slug
+    return ""

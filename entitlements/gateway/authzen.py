@@ -47,13 +47,20 @@ SELECT c.status, t.revoked_at IS NOT NULL, y.status,
        a.status, s.is_active, t.issued_at <= greatest(a.tokens_valid_after, c.tokens_valid_after)
 FROM entitlements_client c JOIN entitlements_issuedtoken t ON t.jti = %s::uuid
 JOIN entitlements_system y ON y.slug = %s
-LEFT JOIN entitlements_agent a ON a.id = c.agent_id LEFT JOIN entitlements_person s ON s.id = a.sponsor_id
+LEFT JOIN entitlements_agent a ON a.id = t.agent_id LEFT JOIN entitlements_person s ON s.id = a.sponsor_id
 WHERE c.client_id = %s
 """
 _AGENT: Final = """
-SELECT a.slug, c.client_id FROM entitlements_agent a
-LEFT JOIN entitlements_client c ON c.agent_id = a.id AND c.status = 'active'
-WHERE a.slug = %(name)s OR c.client_id = %(name)s ORDER BY a.slug = %(name)s, c.client_id = %(name)s, c.client_id
+SELECT slug, client_id FROM (
+    SELECT a.slug, c.client_id FROM entitlements_agent a
+    LEFT JOIN entitlements_client c ON c.agent_id = a.id AND c.status = 'active'
+    UNION ALL
+    SELECT a.slug, c.client_id FROM entitlements_connection k JOIN entitlements_agent a ON a.id = k.agent_id
+    JOIN entitlements_person p ON p.id = k.person_id AND p.login = %(person)s
+    JOIN entitlements_client c ON c.id = k.client_id AND c.status = 'active' WHERE k.ended_at IS NULL
+) AS named (slug, client_id)
+WHERE slug = %(name)s OR client_id = %(name)s
+ORDER BY slug = %(name)s, coalesce(client_id = %(name)s, false), coalesce(client_id, '')
 """
 
 
@@ -183,7 +190,7 @@ class Evaluator:
         if action != "tools/call":
             reason = Reason(Code.UNKNOWN_METHOD, "Only the action tools/call can be allowed.")
             return Verdict(Effect.DENY, Code.UNKNOWN_METHOD, (reason,)), call
-        rows = await self._node.snapshots.query(_AGENT, {"name": call.agent})
+        rows = await self._node.snapshots.query(_AGENT, {"name": call.agent, "person": call.person})
         if not rows:
             return unknown(), call
         call.agent, client = rows[-1]

@@ -50,6 +50,8 @@ class ToolCall:
     call: Call
     about: CallDetails
     session: UUID | None = None
+    at: str = ""
+    """The address at which the client called: that of the system, if left out, or of all."""
     policy_call: PolicyCall = field(init=False)
     responder: relay.Responder = field(init=False)
     _held: SnapshotInUse | None = None
@@ -172,7 +174,7 @@ class ToolCall:
 
     async def _deny(self, verdict: Verdict) -> None:
         answer = answers.denied(
-            self.entry, self.bearer, verdict, self.about.evaluation, self.call.request_id, self.about.tool
+            self.entry, self.bearer, verdict, self.about.evaluation, self.call.request_id, self.about.tool, at=self.at
         )
         await self.responder.finish(answer)
 
@@ -201,7 +203,7 @@ class ToolCall:
 
     async def _finish_refused(self, refusal: Refused) -> None:
         answer = answers.refused(
-            refusal, self.call.request_id, slug=self.entry.slug, evaluation=self.about.evaluation
+            refusal, self.call.request_id, slug=self.at or self.entry.slug, evaluation=self.about.evaluation
         )  # fmt: skip
         await self.responder.finish(answer)
 

@@ -1,4 +1,4 @@
-"""The door /gw/<system>/mcp: MCP over Streamable HTTP, of 2026-07-28 (stateless) and of 2025-11-25 (sessions).
+"""The doors /gw/<system>/mcp and /gw/mcp: MCP over HTTP, of 2026-07-28 (stateless) and of 2025-11-25 (sessions).
 
 Whatever method is not answered here is refused: a method that we do not know is one that we do not govern (COAZ).
 """
@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from entitlements import addresses
 from entitlements.codes import Code
-from entitlements.decisions import policy
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.gateway import answers, client_sessions, messages
+from entitlements.gateway import all_systems, answers, client_sessions, messages, relay, request_access, tool_list
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.client_sessions import ClientSession
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
@@ -28,13 +28,16 @@ from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
-from entitlements.node.streams import OpenRequest
+from entitlements.node.streams import OpenRequest, ToolList
 from entitlements.upstream import mcp_headers, sse, upstream
 
 LIST_SECONDS: Final = 5
 KEEP_ALIVE_SECONDS: Final = 10.0
 EMA: Final = "io.modelcontextprotocol/enterprise-managed-authorization"
 _CAPABILITIES: Final = {"tools": {"listChanged": False}, "extensions": {EMA: {}}}
+_LEGACY_CAPABILITIES: Final = {**_CAPABILITIES, "tools": {"listChanged": True}}
+"""A session has a stream that says so; what a stateless client would listen to is not there."""
+_LIST_CHANGED: Final = sse.event(b'{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}')
 _ACCEPTED: Final = Answer(HTTPStatus.ACCEPTED, b"", ())
 _EMPTY_OK: Final = Answer(HTTPStatus.OK, b"", ())
 _POST_ONLY: Final = (b"allow", b"POST")
@@ -48,7 +51,7 @@ type Handler = Callable[[Exchange], Awaitable[None]]
 
 
 async def serve(node: Node, request: Request, slug: str) -> None:
-    """Answer one request at a system's MCP address. Raises Refused and Closed for `app` to answer."""
+    """Answer one request at the MCP address of a system, or of all. Raises Refused and Closed for `app` to answer."""
     origin = request.headers.get(b"origin")
     if origin is not None and origin.decode("latin-1") not in (settings.CONSOLE_URL, settings.GATEWAY_URL):
         raise Refused(Code.MALFORMED_CALL, "Requests from this origin are not accepted.", status=HTTPStatus.FORBIDDEN)
@@ -58,7 +61,7 @@ async def serve(node: Node, request: Request, slug: str) -> None:
     node.check_open()
     request.header("authorization")
     bearer = await node.bearers.check(request.headers.get(b"authorization"), slug, answers.resource(slug))
-    entry = await node.directory.get(slug)
+    entry = await all_systems.entry(node, slug)
     if entry is None:
         raise Refused(Code.SYSTEM_UNKNOWN)
     await {"POST": _post, "GET": _get, "DELETE": _delete}[request.method](node, request, entry, bearer)
@@ -97,9 +100,10 @@ class Exchange:
         await self.request.answer(Answer(HTTPStatus.OK, body, (JSON, NO_STORE, *headers)))
 
     async def deny(self, verdict: Verdict) -> None:
-        """Record a denial of something else than a call, and send it."""
+        """Record a denial of something else than a call to an upstream, and send it."""
         await self.node.recorder.durably(records.decision(self.about, verdict, {}))
-        answer = answers.denied(self.entry, self.bearer, verdict, self.about.evaluation, self.call.request_id)
+        about = self.about
+        answer = answers.denied(self.entry, self.bearer, verdict, about.evaluation, self.call.request_id, about.tool)
         await self.request.answer(answer)
 
 
@@ -160,19 +164,39 @@ async def _take_notification(exchange: Exchange) -> None:
 
 
 async def _call_tool(exchange: Exchange) -> None:
+    is_ours = exchange.call.params.get("name") == request_access.NAME
+    if is_ours and request_access.is_visible(exchange.bearer, exchange.entry.tools):
+        await _request_access(exchange)
+        return
+    entry, call = exchange.entry, exchange.call
+    if entry.slug == addresses.ALL:
+        entry, call = await all_systems.called(exchange.node, call)
+        exchange.about.system = entry.slug
+    session = None if exchange.session is None else exchange.session.id
     await ToolCall(
-        exchange.node,
-        exchange.entry,
-        exchange.bearer,
-        exchange.request,
-        exchange.call,
-        exchange.about,
-        None if exchange.session is None else exchange.session.id,
+        exchange.node, entry, exchange.bearer, exchange.request, call, exchange.about, session, at=exchange.entry.slug
     ).run()
 
 
+async def _request_access(exchange: Exchange) -> None:
+    """Answer our own tool, to whom may see the system, with or without a grant there."""
+    arguments = relay.arguments_of(exchange.call)
+    exchange.about.tool = request_access.NAME
+    messages.check_params(exchange.call, exchange.request, {})
+    verdict, _ = await exchange.node.admits(exchange.policy_call)
+    if not _may_see(verdict):
+        exchange.node.count(verdict)
+        await exchange.deny(verdict)
+        return
+    about, bearer, systems = exchange.about, exchange.bearer, [exchange.entry.slug]
+    await exchange.answer(await request_access.call(exchange.node.recorder, about, bearer, systems, arguments))
+
+
 async def _list_tools(exchange: Exchange) -> None:
-    """Show the approved definitions of the tools that this caller could call, and nothing of what the upstream says."""
+    """Show the approved definitions of the tools that this caller could call, and nothing of what the upstream says.
+
+    Where there are none, a caller that acts for a person is offered to request access.
+    """
     if "cursor" in exchange.call.params:
         raise Refused(Code.MALFORMED_CALL, "There is no such cursor.")
     verdict, held = await exchange.node.admits(exchange.policy_call)
@@ -180,12 +204,13 @@ async def _list_tools(exchange: Exchange) -> None:
         await exchange.deny(verdict)
         return
     assert held is not None  # noqa: S101 - for the type checker: a caller without facts may see nothing
-    definitions: list[bytes] = []
-    for tool in policy.visible_tools(exchange.policy_call, held.facts, exchange.node.now()):
-        pinned = exchange.entry.tools.get(tool.name)
-        if pinned is not None and pinned.version == tool.version and pinned.is_listable:
-            definitions.append(pinned.definition)
-    listed = b'{"tools":[' + b",".join(definitions) + b"]"
+    if exchange.entry.slug == addresses.ALL:
+        definitions = await tool_list.at_all_systems(exchange.node, exchange.policy_call)
+    else:
+        definitions = tool_list.at_system(exchange.entry, exchange.policy_call, held.facts, exchange.node.now())
+    if not definitions and request_access.is_visible(exchange.bearer, exchange.entry.tools):
+        definitions = {request_access.NAME: request_access.DEFINITION}
+    listed = b'{"tools":[' + b",".join(definitions.values()) + b"]"
     if exchange.is_modern:
         listed += b',"resultType":"complete","cacheScope":"private","ttlMs":%d' % (LIST_SECONDS * 1000)
     await exchange.send(listed + b"}")
@@ -220,7 +245,7 @@ async def _initialize(exchange: Exchange) -> None:
     )
     initialization = {
         "protocolVersion": version,
-        "capabilities": _CAPABILITIES,
+        "capabilities": _LEGACY_CAPABILITIES,
         "serverInfo": _identity(exchange.entry),
     }
     await exchange.answer(initialization, (b"mcp-session-id", name.encode()))
@@ -275,18 +300,21 @@ async def _get(node: Node, request: Request, entry: ServedSystem, bearer: Bearer
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - for the type checker
     session = await client_sessions.open_name(node, name, bearer, entry.slug)
-    open_stream = OpenRequest(policy_call, task, is_call=False, session=session.id)
+    open_stream = OpenRequest(
+        policy_call, task, is_call=False, session=session.id, ends_with_grants=session.had_grant, tools=ToolList()
+    )
     node.opened.add(open_stream)  # from now on the feed ends it: what it says before is seen below
     try:
         await client_sessions.check(node, session)
-        verdict, _ = await node.admits(policy_call)
+        verdict, held = await node.admits(policy_call)
         if not _may_see(verdict):
             about = CallDetails(bearer, entry.slug, "GET", source=request.source)
             await node.recorder.durably(records.decision(about, verdict, {}))
             await request.answer(answers.denied(entry, bearer, verdict, about.evaluation, answers.NULL))
             return
         await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _STREAM})
-        await _keep_open(request)
+        await node.look_at_tools(open_stream, held)
+        await _keep_open(request, open_stream)
     except asyncio.CancelledError:
         if not open_stream.stop:
             raise
@@ -298,13 +326,20 @@ async def _get(node: Node, request: Request, entry: ServedSystem, bearer: Bearer
         node.opened.remove(open_stream)
 
 
-async def _keep_open(request: Request) -> None:
-    """Send a comment now and then, until the client leaves."""
+async def _keep_open(request: Request, opened: OpenRequest) -> None:
+    """Say that the list of tools has changed whenever it has, and send a comment now and then, until the client leaves.
+
+    Changes that follow closely on each other are one notification.
+    """
+    assert opened.tools is not None  # noqa: S101 - for the type checker: it is a stream
     gone = asyncio.ensure_future(_until_gone(request))
     try:
         while not gone.done():
-            await request.send({"type": "http.response.body", "body": sse.KEEP_ALIVE, "more_body": True})
-            await asyncio.wait({gone}, timeout=KEEP_ALIVE_SECONDS)
+            body = _LIST_CHANGED if opened.tools.take_change() else sse.KEEP_ALIVE
+            await request.send({"type": "http.response.body", "body": body, "more_body": True})
+            changed = asyncio.ensure_future(opened.tools.changed.wait())
+            await asyncio.wait({gone, changed}, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
     finally:
         gone.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from audit import clock
 from entitlements import addresses, monitoring
 from entitlements.codes import Code
-from entitlements.gateway import answers
+from entitlements.gateway import all_systems, answers, cors
 from entitlements.gateway.http import Answer
 from entitlements.node import numbers
 from entitlements.node.node import Node
@@ -32,8 +32,11 @@ _PUBLIC: Final = (b"cache-control", b"max-age=60")
 
 
 async def resource_metadata(node: Node, slug: str) -> Answer:
-    """Return the protected resource metadata of one system (RFC 9728; GW-9). Raises Refused, Closed."""
-    entry = await node.directory.get(slug)
+    """Return the protected resource metadata of one system, or of all (RFC 9728; GW-9). Raises Refused, Closed.
+
+    For all it names no scope: a client that asks for none gets what its agent holds, wherever that is.
+    """
+    entry = await all_systems.entry(node, slug)
     if entry is None:
         raise Refused(Code.SYSTEM_UNKNOWN)
     metadata = {
@@ -44,7 +47,7 @@ async def resource_metadata(node: Node, slug: str) -> Answer:
         "resource_name": entry.name,
     }
     answer = Answer.of(HTTPStatus.OK, {name: value for name, value in metadata.items() if value})
-    return Answer(answer.status, answer.body, (answer.headers[0], _PUBLIC))
+    return Answer(answer.status, answer.body, (answer.headers[0], _PUBLIC, *cors.ANY_ORIGIN))
 
 
 def missing(node: Node) -> list[str]:

@@ -94,7 +94,7 @@ class Rotate(_Keys):
         known = {
             addresses.IDP,
             *record_keys.ISSUERS,
-            session_keys.ISSUER,
+            *session_keys.SEALING,
             *(addresses.issuer_path(slug) for slug in _slugs(values["issuer"])),
         }
         if values["issuer"] not in known:

@@ -11,7 +11,8 @@ from django.db.models import Q
 class SigningKey(models.Model):
     """A key of one issuer (`idp`, `as/<system>`): published before use, used, published until its last token died.
 
-    Keys of `sessions` seal the names of client sessions, and nothing of them is published (`session_keys.py`). Keys of
+    Keys of `sessions` seal the names of client sessions, those of `registrations` what clients register about
+    themselves, and nothing of them is published (`session_keys.py`). Keys of
     `receipts` and `evidence` sign what is kept, and stay published for that
     (`entitlements/revocation/record_keys.py`). `compromised_since` is the moment from which a denied key may have
     been in other hands; what it signed before counts.

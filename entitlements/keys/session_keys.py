@@ -1,8 +1,8 @@
-"""The keys that seal the names of client sessions: our own keys, symmetric, with the same life as those that sign.
+"""The keys that seal what our own nodes open again: symmetric, with the same life as those that sign.
 
-Sealed is what each node must open again, and what no other may read or change: AES-256-GCM, with the key's own name as
-associated data. A key that no longer seals opens until what it sealed last is over. Its row's state is the authority: a
-node keeps the rows until the change feed names a key.
+They seal the names of client sessions, and what clients register about themselves: AES-256-GCM, with the key's own name
+as associated data. A key that no longer seals opens until what it sealed last is over. Its row's state is the
+authority: a node keeps the rows until the change feed names a key.
 """
 
 from __future__ import annotations
@@ -20,11 +20,16 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from audit import clock
 from entitlements.decisions.reads import Reads
 from entitlements.secrets import seal
+from entitlements.secrets.seal import RootKey
 
 from . import in_use
 
 ISSUER: Final = "sessions"
 """What these keys are of, where others name an issuer. It issues no token, and no key set holds them."""
+REGISTRATIONS: Final = "registrations"
+"""As ISSUER, of the keys that seal what clients register about themselves."""
+SEALING: Final = {ISSUER: RootKey.GENERAL, REGISTRATIONS: RootKey.SIGNING}
+"""Under which key-encryption key they lie: gateways open sessions, and no lone gateway opens registrations."""
 ALGORITHM: Final = "A256GCM"
 LIFE: Final = timedelta(hours=12)
 """The longest that anything sealed lives: as long as an agent's session (`entitlements/sessions/sessions.py`)."""
@@ -41,22 +46,22 @@ class NotOurs(ValueError):
     """The text is not one that we sealed, or the key that sealed it is none any more."""
 
 
-async def sealed(reads: Reads, plain: bytes) -> str:
-    """Seal for every node: URL-safe characters alone. Raises KeyMissing."""
-    for kid, secret, state, _ in await _keys(reads):
+async def sealed(reads: Reads, plain: bytes, of: str = ISSUER) -> str:
+    """Seal for every node, by the keys of SEALING that are named: URL-safe characters alone. Raises KeyMissing."""
+    for kid, secret, state, _ in await _keys(reads, of):
         if state == "active":
             nonce = os.urandom(_NONCE)
-            locked = nonce + _cipher(kid, bytes(secret)).encrypt(nonce, plain, kid.encode())
+            locked = nonce + _cipher(kid, bytes(secret), SEALING[of]).encrypt(nonce, plain, kid.encode())
             return f"{kid}.{base64.urlsafe_b64encode(locked).decode().rstrip('=')}"
     raise in_use.KeyMissing
 
 
-async def opened(reads: Reads, text: str) -> bytes:
+async def opened(reads: Reads, text: str, of: str = ISSUER) -> bytes:
     """Return what was sealed. Raises NotOurs; asks the database only where no key is known yet."""
     name, _, rest = text.partition(".")
-    for kid, secret, state, until in await _keys(reads):
+    for kid, secret, state, until in await _keys(reads, of):
         if kid == name and (state != "retired" or (until is not None and until > clock.now().timestamp())):
-            return _unlocked(_cipher(kid, bytes(secret)), kid, rest)
+            return _unlocked(_cipher(kid, bytes(secret), SEALING[of]), kid, rest)
     raise NotOurs
 
 
@@ -79,10 +84,10 @@ def _unlocked(cipher: AESGCM, kid: str, rest: str) -> bytes:
 
 
 @functools.lru_cache(maxsize=32)
-def _cipher(kid: str, secret: bytes) -> AESGCM:
+def _cipher(kid: str, secret: bytes, under: RootKey) -> AESGCM:
     """Decrypt a key, once in the life of the process. Raises SealBroken."""
-    return AESGCM(seal.unseal(secret, in_use.place(kid)))
+    return AESGCM(seal.unseal(secret, in_use.place(kid), under))
 
 
-async def _keys(reads: Reads) -> Any:  # noqa: ANN401 - rows
-    return await reads.kept(_KEYS, [ISSUER], in_use.about_keys)
+async def _keys(reads: Reads, of: str) -> Any:  # noqa: ANN401 - rows
+    return await reads.kept(_KEYS, [of], in_use.about_keys)

@@ -187,14 +187,14 @@ def reseal(most: int) -> int:
 
 def _root_key(issuer_path: str) -> RootKey:
     """Say under which key-encryption key a key lies: every gateway opens those of sessions, and no other."""
-    return RootKey.GENERAL if issuer_path == session_keys.ISSUER else RootKey.SIGNING
+    return session_keys.SEALING.get(issuer_path, RootKey.SIGNING)
 
 
 def _activate(key: SigningKey, *, by: Principal) -> None:
     moment = clock.now()
     active = SigningKey.objects.filter(issuer=key.issuer, algorithm=key.algorithm, state=SigningKey.State.ACTIVE)
     retiring = list(active.values_list("kid", flat=True))
-    tail = session_keys.TAIL if key.issuer == session_keys.ISSUER else TAIL
+    tail = session_keys.TAIL if key.issuer in session_keys.SEALING else TAIL
     active.update(state=SigningKey.State.RETIRED, retires_at=moment + tail)
     key.state, key.activates_at = SigningKey.State.ACTIVE, moment
     key.save(update_fields=["state", "activates_at"])
@@ -223,7 +223,7 @@ def _make(issuer_path: str, state: SigningKey.State, *, by: Principal) -> Signin
 
 def _material(kid: str, issuer_path: str) -> tuple[str, Mapping[str, Any], bytes]:
     """Make a key: its algorithm, what everybody may know of it, and what is sealed."""
-    if issuer_path == session_keys.ISSUER:
+    if issuer_path in session_keys.SEALING:
         return session_keys.ALGORITHM, session_keys.described(kid), session_keys.new_secret()
     private = jwk.ECKey.generate_key(
         "P-256", parameters={"kid": kid, "use": "sig", "alg": jws.ES256}, private=True, auto_kid=False

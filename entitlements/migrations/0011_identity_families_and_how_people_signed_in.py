@@ -43,7 +43,7 @@ def _said(model: str) -> list[migrations.AddField]:
 class Migration(migrations.Migration):
     """Let a family be without a system, and add the columns."""
 
-    dependencies: ClassVar = [("entitlements", "0006_token_families")]
+    dependencies: ClassVar = [("entitlements", "0009_reserved_slugs")]
     operations: ClassVar = [
         migrations.RunSQL(
             ADD,

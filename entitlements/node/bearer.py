@@ -17,11 +17,13 @@ from audit import clock
 from audit.context import Principal
 from entitlements import addresses
 from entitlements.codes import Code
+from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Token
 from entitlements.keys import jws, public_keys
 from entitlements.node.directory import Directory
 from entitlements.node.refusals import Refused
 from entitlements.node.snapshots import Snapshots
+from entitlements.words import LONGEST_CLIENT_ID
 
 MOST_KEPT: Final = 50_000
 _KEYS_AGAIN_AFTER: Final = 1.0
@@ -30,13 +32,19 @@ SELECT kid, public, extract(epoch FROM retires_at)::float8 FROM entitlements_sig
 WHERE issuer = %s AND state IN ('active', 'retired')
 """
 _CLIENT: Final = """
-SELECT c.client_id, a.slug FROM entitlements_system y
+SELECT c.client_id, coalesce(a.slug, (
+    SELECT b.slug FROM entitlements_connection k JOIN entitlements_person p ON p.id = k.person_id
+    JOIN entitlements_agent b ON b.id = k.agent_id
+    WHERE k.client_id = c.id AND p.login = %(person)s AND b.slug = %(actor)s LIMIT 1))
+FROM entitlements_system y
 LEFT JOIN entitlements_clientalias l ON l.system_id = y.id AND l.foreign_id = %(client)s
 JOIN entitlements_client c
   ON c.id = coalesce(l.client_id, (SELECT id FROM entitlements_client WHERE client_id = %(client)s))
 LEFT JOIN entitlements_agent a ON a.id = c.agent_id
 WHERE y.slug = %(system)s
 """
+"""The client, and its agent: its own, or the person's by a connection. One that ended still says whose token it is: the
+policy, to whose facts the client belongs no longer, refuses the call and records it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,7 @@ class Bearers:
             return await self._bearer(claims, system, resource)
         except jws.TokenExpired as why:
             raise Refused(Code.TOKEN_EXPIRED) from why
-        except (jws.BadToken, UnicodeDecodeError) as why:
+        except (jws.BadToken, scopes.ScopeMalformed, UnicodeDecodeError) as why:
             raise Refused(Code.TOKEN_INVALID) from why
 
     async def _verified(self, unverified: jws.Unverified, system: str) -> Mapping[str, Any]:
@@ -136,7 +144,7 @@ class Bearers:
             raise jws.BadToken
         kid = unverified.kid or ""
         keys = self._keys.get(path)
-        if keys is None and system != addresses.MANDATE and not await self._directory.knows(system):
+        if keys is None and system not in addresses.RESERVED and not await self._directory.knows(system):
             raise Refused(Code.SYSTEM_UNKNOWN)
         if keys is None or (kid not in keys.by_kid and time.monotonic() - keys.read_at > _KEYS_AGAIN_AFTER):
             keys = await self._read_keys(path)
@@ -164,21 +172,29 @@ class Bearers:
     async def _bearer(self, claims: Mapping[str, Any], system: str, resource: str) -> Bearer:
         if "cnf" in claims:  # bound to a key; without the proof it is worth nothing (RFC 9449 section 7.1)
             raise Refused(Code.PROOF_INVALID)
-        presented = jws.text(claims, "client_id", longest=300)
-        rows = await self._snapshots.query(_CLIENT, {"client": presented, "system": system})
+        presented = jws.text(claims, "client_id", longest=LONGEST_CLIENT_ID)
+        actor, person = _delegated(claims)
+        asked = {"client": presented, "system": system, "person": person, "actor": actor}
+        rows = await self._snapshots.query(_CLIENT, asked)
         if not rows:
             raise Refused(Code.CLIENT_UNKNOWN)
         client, agent = rows[0]
-        act, person = claims.get("act"), None
-        if act is not None:
-            if not isinstance(act, Mapping) or act.get("sub") != agent:
-                raise jws.BadToken
-            person = jws.text(claims, "sub")
+        if person is not None and actor != agent:
+            raise jws.BadToken
         issued, expires = jws.moment(claims, "iat"), jws.moment(claims, "exp")
-        scopes = frozenset(_words(claims.get("scope", "")))
-        token = Token(jws.text(claims, "jti"), issued or 0.0, expires or 0.0, scopes)
+        opened, covers_all = scopes.opened(_words(claims.get("scope", "")), claims.get(scopes.AGREED))
+        token = Token(jws.text(claims, "jti"), issued or 0.0, expires or 0.0, opened, covers_all)
         session = jws.text(claims, "sid") if "sid" in claims else None
         return Bearer(resource, token, agent or "", client, person, session)
+
+
+def _delegated(claims: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the agent that acts, and for whom; neither where a client acts for itself. Raises BadToken."""
+    if (act := claims.get("act")) is None:
+        return None, None
+    if not isinstance(act, Mapping):
+        raise jws.BadToken
+    return jws.text(act, "sub"), jws.text(claims, "sub")
 
 
 def _words(scope: object) -> Iterator[str]:

@@ -20,8 +20,10 @@ from psycopg import conninfo
 
 from audit import batch, clock
 from audit.database import libpq
+from entitlements import addresses
+from entitlements.catalog.models import System
 from entitlements.codes import Code
-from entitlements.decisions import policy
+from entitlements.decisions import all_systems, policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.node import numbers
@@ -257,7 +259,10 @@ class Node:
             return
         if change.agent is not None:
             self.snapshots.presented.look_again(change.agent)
-        named = (("agent", change.agent), ("person", change.person), ("group", change.group), ("system", change.system))
+        named = (
+            *(("agent", change.agent), ("person", change.person), ("group", change.group)),
+            *(("client", change.client), ("system", change.system)),
+        )
         self.snapshots.drop([(kind, name) for kind, name in named if name is not None], change.seq)
         if change.kind == "signing_key":
             self.bearers.forget()
@@ -286,9 +291,25 @@ class Node:
         for request in self.opened.of(agent):
             if not await self._may_go_on(request) or not await self._keeps_stream(request):
                 request.end(Code.CALL_WITHDRAWN)
+            elif request.tools is not None:
+                await self.look_at_tools(request, self.snapshots.current(request.call.agent, request.call.system))
         for system, key in self.upstreams.held():
             if agent in (None, key[0]) and not await self._is_live(system, key):
                 self.upstreams.end(system, key)
+
+    async def look_at_tools(self, stream: OpenRequest, held: SnapshotInUse | None) -> None:
+        """See whether the tools that the client of a stream can see have changed; without facts, the next look does."""
+        if stream.tools is None or held is None:
+            return
+        is_for_all = stream.call.system == addresses.ALL
+        if stream.tools.is_of(held) and not is_for_all:
+            return
+        with contextlib.suppress(Closed):
+            facts = held.facts
+            if is_for_all:
+                facts = await all_systems.with_all(self.reads(), facts, addresses.ALL, System.SERVED)
+            seen = policy.visible_tools(stream.call, facts, self.now())
+            stream.tools.look(held, tuple((tool.name, tool.version) for tool in seen))
 
     async def _may_go_on(self, request: OpenRequest) -> bool:
         with contextlib.suppress(Closed):
@@ -301,8 +322,12 @@ class Node:
 
     async def _keeps_stream(self, request: OpenRequest) -> bool:
         """Say whether what changed leaves a stream its reason: it ends with the last grant, and may be opened again."""
+        if request.is_call or not request.ends_with_grants:
+            return True
         call = request.call
-        return request.is_call or await self._is_live(call.system, (call.agent, call.person, call.client))
+        if call.system == addresses.ALL:  # it lasts as long as what was presented: no single grant is its reason
+            return True
+        return await self._is_live(call.system, (call.agent, call.person, call.client))
 
     async def _is_live(self, system: str, key: tuple[str, str | None, str]) -> bool:
         agent, person, client = key

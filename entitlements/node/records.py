@@ -19,7 +19,7 @@ from entitlements.node.bearer import Bearer
 from entitlements.node.refusals import Closed
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_LINKABLE: Final = re.compile(r"[^\x00-\x20\x7f]{1,300}")
+_LINKABLE: Final = re.compile(r"[^\x00-\x20\x7f]{1,1000}")
 _MOST_REASONS: Final = 8
 
 type Who = tuple[str, str, str | None, str, str]
@@ -76,6 +76,18 @@ def refusal(about: CallDetails, code: Code, message: str) -> TextDraft:
     detail = draft.canonical({"method": about.method[:128], "reasons": [message]})
     about.evaluation = draft.new_uuid()
     return _event(about, None, (Action.CALL_DENIED, "refused", code.value), detail, about.evaluation)
+
+
+def own_tool(
+    about: CallDetails, tool: str, outcome: str, code: str, arguments: Mapping[str, object], reason: str = ""
+) -> TextDraft:
+    """Say how a call of a tool of ours ended, which reaches no upstream. Its uuid is the evaluation's id."""
+    detail: dict[str, object] = {"method": about.method, "tool": tool, "arguments": redaction.digest(arguments)}
+    if reason:
+        detail["reasons"] = [reason]
+    about.evaluation = draft.new_uuid()
+    what = (Action.REQUEST_ACCESS_CALLED, outcome, code)
+    return _event(about, None, what, draft.canonical(detail), about.evaluation)
 
 
 def ending(about: CallDetails, action: Action, outcome: str, code: str, detail: Mapping[str, int | str]) -> TextDraft:

@@ -268,6 +268,7 @@ def _subjects(known: AgentFacts, system: str) -> Iterator[Subject]:
     yield "system", system
     yield "grants", f"{known.agent} {system}"
     yield from (("group", group) for group in known.groups)
+    yield from (("client", client) for client in known.clients)
     yield from (("person", login) for login in known.people.keys() | known.answer_for_it)
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call
 from entitlements.node.refusals import Refused
+from entitlements.node.snapshots import SnapshotInUse
 
 STREAMS_OF_A_TOKEN: Final = 10
 STREAMS_OF_AN_AGENT: Final = 500
@@ -23,6 +24,30 @@ MOST_CANCELLED: Final = 10
 """Cancellations that a client's session may hand over to other nodes within a second; each costs them all a little."""
 ROOM_AFTER: Final = 10
 """Seconds after which a client that found no room for a stream may ask again."""
+
+
+class ToolList:
+    """The tools that the client of a stream can see, and whether that has changed since it was last told so."""
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self._seen: tuple[SnapshotInUse | None, tuple[tuple[str, str], ...]] | None = None
+
+    def is_of(self, held: SnapshotInUse | None) -> bool:
+        """Whether this is the list by these facts; the same facts are looked at once."""
+        return self._seen is not None and self._seen[0] is held
+
+    def look(self, held: SnapshotInUse | None, tools: tuple[tuple[str, str], ...]) -> None:
+        """Take the tools, by name and version, as the facts have them now."""
+        if self._seen is not None and self._seen[1] != tools:
+            self.changed.set()
+        self._seen = held, tools
+
+    def take_change(self) -> bool:
+        """Whether the client is to be told now; it is told once."""
+        was_changed = self.changed.is_set()
+        self.changed.clear()
+        return was_changed
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +65,10 @@ class OpenRequest:
     """The legacy client's session that it belongs to."""
     request_id: bytes = b""
     """The client's own id of the call, as JSON, by which a legacy client cancels."""
+    ends_with_grants: bool = True
+    """Whether a stream ends with the last grant: one of a session that began without any does not."""
+    tools: ToolList | None = None
+    """What the client of a stream can see; None of a call."""
     stop: str = ""
     is_over: bool = False
 

@@ -19,7 +19,6 @@ from oauth2_provider.exceptions import OAuthToolkitError
 from oauth2_provider.oauth2_backends import _add_iss_to_redirect
 from oauth2_provider.views.base import AuthorizationView
 from oauthlib.oauth2 import InvalidRequestError
-from oauthlib.openid import Server
 from oauthlib.openid.connect.core.exceptions import LoginRequired
 
 from audit import clock
@@ -29,8 +28,8 @@ from entitlements.clients.models import Client
 from entitlements.edge.grant_types.authorization_code import OFFLINE
 from entitlements.people import sign_ins
 
-from . import consent, step_up
-from .toolkit import Validator
+from . import client_documents, consent, step_up
+from .toolkit import IdentityServer, Validator
 
 _REFUSED: Final = frozenset({"request", "request_uri", "registration"})
 
@@ -55,8 +54,10 @@ class AuthorizationPage(AuthorizationView):
         query = request.GET if request.method != "POST" else request.POST
         if any(len(values) > 1 for _, values in query.lists()) or _REFUSED & set(query):
             return render(request, "oauth/refused.html", {"error": "invalid_request"}, status=HTTPStatus.BAD_REQUEST)
-        response: HttpResponse = super().dispatch(request, *args, **kwargs)
-        return response
+        go_on = super().dispatch
+        return client_documents.answer(
+            request, self.issuer, lambda: cast("HttpResponse", go_on(request, *args, **kwargs))
+        )
 
     def get(self, request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
         """Ask the person whether the client may know who they are, after a new sign-in where one is due."""
@@ -158,7 +159,7 @@ class Authorize(AuthorizationPage):
     """The authorization endpoint of the identity side: the client learns who the person is."""
 
     template_name = "oauth/authorize.html"
-    server_class = Server
+    server_class = IdentityServer
     validator_class = Validator
 
     @property

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
 from oauth2_provider.exceptions import OAuthToolkitError
 from oauth2_provider.forms import AllowForm
@@ -16,14 +19,18 @@ from oauthlib.oauth2 import AccessDeniedError, InvalidScopeError, Server, Unauth
 from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error
 from oauthlib.openid.connect.core.exceptions import ConsentRequired
 
+from audit.refusals import refusals
 from entitlements import addresses
+from entitlements.agents import personal_agents
 from entitlements.catalog.models import System
 from entitlements.clients import redirects
 from entitlements.clients.models import Client
 from entitlements.decisions.scopes import PROTOCOL_SCOPES
+from entitlements.errors import DomainError
 from entitlements.people import sign_ins
 
 from . import consent
+from .consent import Consent
 from .pages import AuthorizationPage, must_be_silent
 from .toolkit import SystemValidator
 
@@ -50,8 +57,8 @@ class Authorize(AuthorizationPage):
         return addresses.issuer(addresses.issuer_path(self.system.slug))
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Find the system. People do not sign in to our own API in this way."""
-        found = System.objects.filter(slug=kwargs.pop("system")).exclude(kind=System.Kind.BUILTIN).first()
+        """Find the system, or all of them. People do not sign in to our own API in this way."""
+        found = System.objects.filter(slug=kwargs.pop("system")).exclude(slug=addresses.MANDATE).first()
         if found is None:
             raise Http404
         self.system = found
@@ -72,17 +79,41 @@ class Authorize(AuthorizationPage):
         return auth_time is not None and consent.is_ended(client, cast("Any", request.user), auth_time)
 
     def ask(self, request: HttpRequest, scopes: list[str], credentials: dict[str, Any]) -> HttpResponse:
-        """Show what the client asks for."""
-        if must_be_silent(request):
-            raise self._error(ConsentRequired(description="Each sign-in asks the person."), credentials)
+        """Show what the client asks for; not to a person who agreed to it before at a client with a proven identity."""
         client = Client.objects.select_related("agent").get(client_id=credentials["client_id"])
+        person, is_asked = cast("Any", request.user), "consent" in request.GET.get("prompt", "").split()
+        if not is_asked and consent.is_agreed(client, person, self.system, scopes, credentials["redirect_uri"]):
+            where, *_ = self.create_authorization_response(request, " ".join(scopes), credentials, allow=True)
+            return self.redirect(where, client)
+        if must_be_silent(request):
+            raise self._error(ConsentRequired(description="This sign-in asks the person."), credentials)
         resource = " ".join(credentials["resource"])
         self.oauth2_data = {**credentials, "scope": scopes, "resource": resource}
-        asked = consent.ask(client, cast("Any", request.user), self.system, scopes)
-        back = credentials["redirect_uri"]
-        shown = {"consent": asked, "redirect_uri": back, "leads_home": redirects.is_loopback(back)}
-        shown["form"] = self.get_form()
-        return self.render_to_response(self.get_context_data(**shown))
+        asked = consent.ask(client, person, self.system, scopes)
+        return self._show(asked, credentials["redirect_uri"], self.get_form())
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Take the answer. Where it connects the person with the client, the page then asks what the client may do."""
+        said, person = form.cleaned_data, cast("Any", self.request.user)
+        client = Client.objects.filter(client_id=said["client_id"]).first()
+        if not said["allow"] or client is None or not consent.needs_connection(client, person):
+            return super().form_valid(form)
+        if not client.redirect_uri_allowed(said["redirect_uri"]):
+            return self.form_invalid(form)
+        try:
+            if not self.must_sign_in_again(self.request, said):
+                personal_agents.connect(client, person)
+        except DomainError as refusal:
+            about = [f"client:{client.client_id}", f"person:{person.login}", f"system:{self.system.slug}"]
+            refusals.record(refusal, by=person.principal, about=about)
+            asked = Consent(client, person, self.system, "", refusal=refusal.message)
+            return self._show(asked, said["redirect_uri"], form, status=refusal.status)
+        return redirect(self.request.get_full_path())
+
+    def _show(self, asked: Consent, back: str, form: Any, *, status: int = HTTPStatus.OK) -> HttpResponse:
+        shown = {"consent": asked, "redirect_uri": back, "leads_home": redirects.is_loopback(back), "form": form}
+        shown["redirect_host"] = urlsplit(back).netloc
+        return self.render_to_response(self.get_context_data(**shown), status=status)
 
     def create_authorization_response(
         self,
@@ -97,7 +128,7 @@ class Authorize(AuthorizationPage):
         client = self._check_client(credentials)
         known = self._scopes(scopes.split(), credentials)
         asked = consent.ask(client, cast("Any", request.user), self.system, known)
-        if allow and not asked.tools:
+        if allow and not asked.can_be_allowed:
             raise self._error(AccessDeniedError(description=asked.refusal or None), credentials)
         more = {**credentials, "system": self.system, "scope": " ".join(known)}  # else the toolkit takes the address's
         return super().create_authorization_response(request, " ".join(known), more, allow)
@@ -115,7 +146,8 @@ class Authorize(AuthorizationPage):
         """Return the client, which means the same at the system, and acts through an agent."""
         client = Client.objects.select_related("agent").get(client_id=credentials["client_id"])
         caller, _ = consent.client_at(client.client_id, self.system)
-        if caller is None or caller.pk != client.pk or caller.agent is None:
+        acts = client.agent is not None or client.serves == Client.Serves.PERSONAL_AGENTS
+        if caller is None or caller.pk != client.pk or not acts:
             raise self._error(UnauthorizedClientError(description="The client has no agent here."), credentials)
         return client
 

@@ -9,13 +9,31 @@ that are left here.
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from django.db import transaction
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauthlib.oauth2 import InvalidScopeError
+from oauthlib.openid import Server
 
 from entitlements.clients.models import AuthorizationCode, Client
 from entitlements.edge.grant_types.authorization_code import digest
+
+
+class IdentityServer(Server):
+    """oauthlib's server of the identity side, where a request without a scope is one for `openid`.
+
+    RFC 6749 section 3.3 asks for a default or a refusal, and a client that names no scope wants to know who signs in.
+    oauthlib chooses its handler by the scope, before it asks for a default.
+    """
+
+    def validate_authorization_request(self, uri: str, *args: Any, **kwargs: Any) -> Any:
+        """Check a request with its scope, or with the default."""
+        address, _, query = uri.partition("?")
+        sent = parse_qsl(query)
+        if not any(name == "scope" for name, _ in sent):
+            uri = f"{address}?{urlencode([*sent, ('scope', 'openid')])}"
+        return super().validate_authorization_request(uri, *args, **kwargs)
 
 
 class Validator(OAuth2Validator):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -27,6 +27,7 @@ from entitlements.gateway.models import Guardrail
 from entitlements.people.models import Role
 from entitlements.revocation import actions, record_keys, revocation
 from entitlements.revocation.models import Revocation
+from entitlements.token_families import person_sign_ins
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ KINDS: Final = {
     "session": _TargetKind(visibility.sessions, "pk", _stop("session-end"), is_uuid=True),
     "token": _TargetKind(visibility.tokens, "pk", _stop("token-revoke"), is_uuid=True),
     "token_family": _TargetKind(visibility.token_families, "pk", _stop("token-family-revoke"), is_uuid=True),
+    revocation.SIGN_INS: _TargetKind(
+        visibility.people, "login", replace(_stop("session-end"), related=frozenset({"themselves"}))
+    ),
     "tool": _TargetKind(visibility.tools, "name", _stop("tool-disable")),
     "system": _TargetKind(visibility.systems, "slug", _stop("system-disable")),
     "client": _TargetKind(visibility.clients, "client_id", _stop("client-disable")),
@@ -75,10 +79,13 @@ class RevocationFilter(filters.FilterSet):
 
 
 class TargetInputSerializer(InputSerializer):
-    """What to stop: `id` is a slug, login, client identifier, uuid, `system/tool`, or of everything that word."""
+    """What to stop: `id` is a slug, login, client identifier, uuid, `system/tool`, or of everything that word.
+
+    Of `sign_ins`, all that is connected as a person: their login, or `login/client identifier` for one client.
+    """
 
     type = serializers.ChoiceField(choices=[*KINDS, guardrails.EVERYTHING])
-    id = Text(max_length=128, default="", allow_blank=True, trim_whitespace=False)
+    id = Text(max_length=1200, default="", allow_blank=True, trim_whitespace=False)
 
 
 class RevocationInputSerializer(InputSerializer):
@@ -163,18 +170,8 @@ class Revocations(_Revocations, Listing):
             permissions.permit(self.caller, EVERYTHING, None)
             self.weigh(weighs=EVERYTHING.needs_proof())
         else:
-            permissions.permit(self.caller, KINDS[target.type].row, self._target(target))
+            permitted(self.caller, target)
         self._permitted = True
-
-    def _target(self, target: revocation.Target) -> Any:  # noqa: ANN401 - any row
-        kind = KINDS[target.type]
-        where: dict[str, Any] = {kind.lookup: target.id}
-        if kind.is_uuid:
-            where = {kind.lookup: _uuid(target.id)}
-        if target.type == "tool":
-            system, _, name = target.id.partition("/")
-            where = {"system__slug": system, "name": name}
-        return self.find(kind.rows(self.caller), **where)
 
 
 class KillSwitchSerializer(OutputSerializer):
@@ -208,6 +205,26 @@ class RestoreEverything(CreateEndpoint):
 
 class One(_Revocations, Detail):
     """Show a revocation with its receipt, once the nodes have answered."""
+
+
+def permitted(caller: Caller, target: revocation.Target) -> Any:  # noqa: ANN401 - any row that can be stopped
+    """Return what a stop is about, among what the caller sees, after its kind's row lets them stop it.
+
+    Raises NotFound, Forbidden.
+    """
+    if (kind := KINDS.get(target.type)) is None:
+        raise NotFound
+    where: dict[str, Any] = {kind.lookup: _uuid(target.id) if kind.is_uuid else target.id}
+    if target.type == "tool":
+        system, _, name = target.id.partition("/")
+        where = {"system__slug": system, "name": name}
+    elif target.type == revocation.SIGN_INS:
+        where = {kind.lookup: person_sign_ins.PersonClient.named(target.id).login}
+    thing = kind.rows(caller).filter(**where).first()
+    if thing is None:
+        raise NotFound
+    permissions.permit(caller, kind.row, thing)
+    return thing
 
 
 def _uuid(text: str) -> UUID:

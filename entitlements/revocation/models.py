@@ -16,7 +16,7 @@ class Revocation(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     target_type = models.CharField(max_length=16)
-    target_id = models.CharField(max_length=128)
+    target_id = models.CharField(max_length=1200)
     reason = models.CharField(max_length=500)
     by = models.CharField(max_length=120)
     change_id = models.BigIntegerField(null=True)

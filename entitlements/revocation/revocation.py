@@ -21,6 +21,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.models import Event
+from entitlements import addresses
 from entitlements.agents import agents
 from entitlements.agents.models import Agent
 from entitlements.catalog import systems, tools
@@ -38,13 +39,16 @@ from entitlements.people.models import Person
 from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
-from entitlements.token_families import families
+from entitlements.token_families import families, person_sign_ins
+from entitlements.token_families.person_sign_ins import PersonClient
 from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 
 from . import record_keys
 
 RECEIPT_TYP: Final = "mandate-receipt+jwt"
+SIGN_INS: Final = "sign_ins"
+"""The kind of target that is all sign-ins of a person at clients, or at one client."""
 
 
 class UnknownTarget(DomainError):
@@ -61,9 +65,10 @@ class EverythingNotNamed(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What to stop: `type` is one of TYPES; `id` is a slug, login, client identifier, uuid, or `system/tool`.
+    """What to stop: `type` is one of VERBS; `id` is a slug, login, client identifier, uuid, or `system/tool`.
 
-    The id of everything is that word. Raises EverythingNotNamed.
+    The id of everything is that word; that of sign-ins is whose they are: `login`, or `login/client identifier`.
+    Raises EverythingNotNamed.
     """
 
     type: str
@@ -178,6 +183,10 @@ def _token_family(key: str, by: Principal, reason: str) -> None:
     families.revoke(_uuid(key), by=by, reason=reason)
 
 
+def _sign_ins(key: str, by: Principal, reason: str) -> None:
+    person_sign_ins.end(PersonClient.named(key), by=by, reason=reason)
+
+
 def _agent(key: str, by: Principal, reason: str) -> None:
     agents.suspend(_get(Agent, slug=key), by=by, reason=reason)
 
@@ -208,6 +217,7 @@ VERBS: Final[dict[str, Callable[[str, Principal, str], None]]] = {
     "session": _session,
     "token": _token,
     "token_family": _token_family,
+    SIGN_INS: _sign_ins,
     "tool": _tool,
     "system": _system,
     "client": _client,
@@ -232,6 +242,9 @@ def _uuid(text: str) -> UUID:
 
 
 def _links(target: Target) -> list[str]:
+    if target.type == SIGN_INS:
+        whose = PersonClient.named(target.id)
+        return [f"person:{whose.login}", *([f"client:{whose.client_id}"] if whose.client_id else [])]
     return [] if target.type == "everything" else [str(target)]
 
 
@@ -241,7 +254,10 @@ def _covered(target: Target, began: datetime) -> dict[str, int]:
     rows = tokens_then.filter(_touched(target)).values_list("kind").annotate(Count("pk", distinct=True))
     counts = dict(rows.order_by("kind"))
     whose = {"session": "pk", "client": "client__client_id", "person": "person__login"}.get(target.type)
-    ended = Session.objects.filter(ended_at__gte=began, **{whose: target.id}) if whose else Session.objects.none()
+    of_target = Q(**{whose: target.id}) if whose else Q(pk=None)
+    if target.type == SIGN_INS:
+        of_target = PersonClient.named(target.id).condition
+    ended = Session.objects.filter(of_target, ended_at__gte=began)
     return {
         "access_tokens": counts.get(IssuedToken.Kind.ACCESS_TOKEN, 0),
         "id_jags": counts.get(IssuedToken.Kind.ID_JAG, 0),
@@ -255,6 +271,7 @@ def residual(target: Target) -> list[dict[str, Any]]:
     `dies_at` is None where the lifetime is not known; an unknown lifetime never gets a time of death (promise 2).
     """
     living = IssuedToken.objects.filter(expires_at__gt=clock.now(), revoked_at=None).filter(_touched(target))
+    living = living.exclude(system__slug=addresses.ALL)  # nothing but our gateway is their audience
     rows = living.values("system__slug", "system__kind", "kind").annotate(count=Count("pk"), last=Max("expires_at"))
     left: list[dict[str, Any]] = []
     for row in rows.order_by("system__slug", "kind"):
@@ -282,5 +299,6 @@ def _touched(target: Target) -> Q:
         "person": Q(person__login=target.id) | Q(agent__sponsor__login=target.id),
         "tool": Q(system__slug=system, draws_on__grant__lines__tool__name=tool),
         "everything": Q(),
+        SIGN_INS: PersonClient.named(target.id).condition,
     }
     return by_name[target.type]

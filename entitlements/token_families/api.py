@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from entitlements.access.caller import Caller
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
 from entitlements.token_families import actions
@@ -42,9 +44,19 @@ class TokenFamilySerializer(OutputSerializer):
     amr = serializers.ListField(child=serializers.CharField(), source="methods")
     started_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField()
+    last_used_from = serializers.SerializerMethodField(
+        help_text="The address that its client last came from. Null but for the person, and for who sees everything."
+    )
     expires_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
     end_reason = serializers.CharField()
+
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def get_last_used_from(self, family: TokenFamily) -> str | None:
+        """Keep a person's whereabouts from who answers for an agent or a system alone."""
+        caller: Caller = self.context["request"].auth
+        is_own = caller.human is not None and caller.human.pk == family.person_id
+        return family.last_used_from if is_own or caller.sees_everything else None
 
 
 class _TokenFamilies(Resource):

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from audit import clock, log
 from audit.actions import Action
@@ -53,13 +54,14 @@ def revoke(family_id: UUID, *, by: Principal, reason: str) -> TokenFamily:
     return family
 
 
-def end_all_of(changed: Subject, *, by: Principal, reason: str) -> int:
-    """End the open families of a client or a person, in the running transaction; returns how many.
+def end_all_of(changed: Subject, *, by: Principal, reason: str, which: QuerySet[TokenFamily] | None = None) -> int:
+    """End the open families of a client or a person, or `which`, in the running transaction; returns how many.
 
     The caller holds the lock of whom it names, as a refresh shares it. What stops their tokens is that stop itself.
     """
     rows = list(
-        TokenFamily.objects.filter(**{changed.column: changed.key}, ended_at=None)
+        (TokenFamily.objects.all() if which is None else which)
+        .filter(**{changed.column: changed.key}, ended_at=None)
         .select_for_update(of=("self",))
         .values_list("pk", "agent__slug", "client__client_id", "person__login", "system__slug", "agent_id", "client_id")
     )

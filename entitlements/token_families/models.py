@@ -15,6 +15,7 @@ class TokenFamily(models.Model):
 
     `generation` is the one that is in use. `retired` says when those before it were replaced, the latest first. `scope`
     is what was asked for and agreed to, the ceiling of each token; empty, whatever the agent holds at that moment.
+    `last_used_from` is the address from which its client last came for a token, kept while the family is open.
     Without `system` it is a sign-in at `/idp`: its agent may be missing, and its session begins with an ID-JAG. `acr`
     and `amr`, methods between spaces, say how the person signed in (OpenID Connect Core 2), if it is known.
     """
@@ -40,6 +41,7 @@ class TokenFamily(models.Model):
     retired = ArrayField(models.DateTimeField(), default=list, blank=True)
     started_at = models.DateTimeField()
     last_used_at = models.DateTimeField()
+    last_used_from = models.CharField(max_length=64, blank=True, default="", db_default="")
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=500, blank=True)

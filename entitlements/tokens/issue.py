@@ -16,8 +16,9 @@ from uuid import UUID
 from audit import context
 from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
+from entitlements.clients.models import Client
 from entitlements.codes import Code, Next, meaning
-from entitlements.decisions import guardrails, narrowed_grants, policy, scopes
+from entitlements.decisions import all_systems, guardrails, narrowed_grants, policy, scopes
 from entitlements.decisions.reads import FeedSubject, Reads
 from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
@@ -122,6 +123,12 @@ class TokenRequest:
     detail: dict[str, object] = field(default_factory=dict)
 
     @property
+    def ceiling(self) -> frozenset[str] | None:
+        """The scopes that the token may open for as long as it lives; None for whatever is granted meanwhile."""
+        ceiling = self.redeemed.scopes if self.redeemed else None
+        return self.requested if ceiling is None else ceiling & (ceiling if self.requested is None else self.requested)
+
+    @property
     def lifetime(self) -> float:
         """The seconds to live, a little less each time."""
         return self.seconds * (1 - JITTER * random.random())  # noqa: S311 - it spreads load and keeps no secret
@@ -165,9 +172,10 @@ async def verdict(reads: Reads, token_request: TokenRequest, session: UUID | Non
 async def decide(reads: Reads, token_request: TokenRequest, session: UUID | None, now: float) -> Verdict:
     """Ask the policy: the rule for every token that stands on grants."""
     agent, person, redeemed = token_request.caller.agent or "", token_request.subject, token_request.redeemed
-    known = await reads.facts(
+    known = await facts_of(
+        reads,
         agent,
-        token_request.target.slug,
+        token_request.target,
         session=str(session) if session else None,
         token=str(redeemed.row) if redeemed is not None and redeemed.row else None,
     )
@@ -191,6 +199,8 @@ async def decide(reads: Reads, token_request: TokenRequest, session: UUID | None
         token,
         session=str(session) if session else None,
         begins_session=token_request.sign_in is not None and session is None,
+        for_all_systems=token_request.target.is_all_systems,
+        may_be_empty=may_be_empty(token_request.flow, token_request.target),
     )
     if token_request.target.kind != System.Kind.MCP:  # through our gateway each call is held against the lines
         return policy.may_issue(issuance, known, now)
@@ -199,6 +209,30 @@ async def decide(reads: Reads, token_request: TokenRequest, session: UUID | None
     decided = policy.may_issue(issuance, whole, now)
     would_do = decided.code is Code.NO_GRANT and policy.may_issue(issuance, known, now).issue is not None
     return _narrower(decided) if would_do else decided
+
+
+async def facts_of(
+    reads: Reads,
+    agent: str,
+    target: Target,
+    *,
+    person: str | None = None,
+    session: str | None = None,
+    token: str | None = None,
+) -> AgentFacts | None:
+    """Return the facts about an agent at a system, or at all of them together; None when it is unknown."""
+    known = await reads.facts(agent, target.slug, person=person, session=session, token=token)
+    if known is None or not target.is_all_systems:
+        return known
+    return await all_systems.with_all(reads, known, target.slug, System.SERVED)
+
+
+def may_be_empty(flow: Flow, target: Target) -> bool:
+    """Whether a token may be issued that draws on no grant: to a person who signed in, where our gateway decides.
+
+    A system that looks at tokens itself may take any that is valid; it gets none that opens nothing.
+    """
+    return target.is_decided_by_gateway and flow in (Flow.AUTHORIZATION_CODE, Flow.REFRESH)
 
 
 def _narrower(verdict: Verdict) -> Verdict:
@@ -214,9 +248,9 @@ def _held(known: AgentFacts) -> frozenset[str]:
 
 
 async def candidates(reads: Reads, token_request: TokenRequest) -> Candidates:
-    """Find the grants that the token could stand on."""
+    """Find the grants that the token could stand on; one for all systems stands on none."""
     caller, target, person = token_request.caller, token_request.target, token_request.subject
-    if caller.agent_pk is None:
+    if caller.agent_pk is None or target.is_all_systems:
         return Candidates((), (), ())
     known = {"agent": caller.agent_pk, "system": target.pk, "person": person.pk if person else None}
     about: list[FeedSubject] = [("agent_id", caller.agent_pk), ("system_id", target.pk)]
@@ -262,6 +296,7 @@ def detail_of(token_request: TokenRequest, issued: Issue, parent: UUID | None) -
         "left_out": {scope: str(outcome) for scope, outcome in issued.outcomes.items() if scope not in issued.scopes},
         "expires": issued.expires,
         "parent": str(parent) if parent else None,
+        **({"name_is_claimed": True} if token_request.caller.auth == Client.Auth.NONE else {}),
         **_sign_in(token_request.sign_in),
         **token_request.detail,
     }

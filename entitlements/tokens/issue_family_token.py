@@ -10,11 +10,13 @@ from uuid import UUID
 
 from . import issue_token
 
-_TYPES: Final = ("uuid", "integer", "boolean", "text", "text", "text", "timestamptz", "timestamptz")
+_TYPES: Final = ("uuid", "integer", "boolean", "text", "text", "text", "timestamptz", "timestamptz", "text")
 """The parameters of the family, which come after those of the token."""
 PSYCOPG: Final = issue_token.PSYCOPG.replace("issue_token_v1(", "issue_family_token_v1(").removesuffix(")") + "".join(
     (*(f", %s::{kind}" for kind in _TYPES), ")")
 )
+ADDRESS_LENGTH: Final = 64
+"""Characters of an address that are kept: every IP address, and the beginning of what a socket is called."""
 MOVED: Final = "family"
 """The code of an outcome `behind` where the family ended, or has another generation by now."""
 
@@ -32,12 +34,16 @@ class NewFamily:
 
 @dataclass(frozen=True, slots=True)
 class FamilyStep:
-    """The place of a token in its family: the first, with `begins`; else after `generation`, which it may replace."""
+    """The place of a token in its family: the first, with `begins`; else after `generation`, which it may replace.
+
+    `source` is the address that the request came from; its beginning is kept with the family.
+    """
 
     family: UUID
     generation: int | None = None
     rotates: bool = False
     begins: NewFamily | None = None
+    source: str = ""
 
     @property
     def next_generation(self) -> int:
@@ -62,4 +68,5 @@ def parameters(token: Sequence[Any], step: FamilyStep) -> list[Any]:
             if begins
             else [None] * 5
         ),
+        step.source[:ADDRESS_LENGTH],
     ]

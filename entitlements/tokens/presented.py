@@ -25,7 +25,7 @@ from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.errors import DomainError
 from entitlements.keys import in_use, jws
 
-from . import tokens
+from . import issue, tokens
 
 
 class NotLive(jws.BadToken):
@@ -72,10 +72,10 @@ async def live(reads: Reads, claims: Mapping[str, Any], slug: str) -> LiveToken:
     issued = await _issued(reads, claims)
     if issued.target.slug != slug:
         raise jws.BadToken
-    verdict = await _verdict(reads, issued)
+    verdict, held = await _verdict(reads, issued, claims.get(scopes.AGREED))
     if not verdict.allowed:
         raise NotLive(verdict)
-    return LiveToken(claims, issued.caller, issued.person, scopes.parse(issued.scope))
+    return LiveToken(claims, issued.caller, issued.person, scopes.parse(issued.scope) if held is None else held)
 
 
 class AudienceMismatch(jws.BadToken):
@@ -95,33 +95,53 @@ async def _issued(reads: Reads, claims: Mapping[str, Any]) -> Issued:
     return issued
 
 
-async def _verdict(reads: Reads, issued: Issued) -> Verdict:
+async def _verdict(reads: Reads, issued: Issued, agreed: object) -> tuple[Verdict, tuple[str, ...] | None]:
+    """Decide; beside the verdict stand the scopes that are open now, None for those that the token carries.
+
+    `agreed` is the claim of a token of a sign-in. Such a token lives without any grant: it can request access.
+    """
     now, caller, target, person = clock.now(), issued.caller, issued.target, issued.person
     if issued.revoked is not None or not now < issued.expires:
         code = Code.TOKEN_EXPIRED if issued.revoked is None else Code.TOKEN_REVOKED
-        return Verdict(Effect.DENY, code, (Reason(code, meaning(code).sentence),))
+        return Verdict(Effect.DENY, code, (Reason(code, meaning(code).sentence),)), None
     held = frozenset(scopes.parse(issued.scope))
-    stands_on_api_scopes = person is None and target.kind == System.Kind.BUILTIN
-    if stands_on_api_scopes and not held <= set(caller.api_scopes):
-        return Verdict(Effect.DENY, Code.NO_GRANT, ())
+    if person is None and target.is_own_api:
+        return await _by_api_scopes(reads, issued, held), None
     session = str(issued.session) if issued.session else None
-    if stands_on_api_scopes and caller.agent is None:
-        known = await tokens.facts_of_script(reads, caller, target)
-    else:
-        known = await reads.facts(
-            caller.agent or "", target.slug, person=person, session=session, token=str(issued.jti)
-        )
+    known = await issue.facts_of(
+        reads, caller.agent or "", target, person=person, session=session, token=str(issued.jti)
+    )
     if known is None:
-        return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
-    if stands_on_api_scopes:
-        if policy.is_revoked_by_stop(caller.client_id, issued.issued.timestamp(), known):
-            return Verdict(Effect.DENY, Code.TOKEN_REVOKED, ())
-        return tokens.own_rights(caller, target, known, now.timestamp(), 1.0 + tokens.ID_JAG_SECONDS)
+        return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ()), None
     if target.kind == System.Kind.MCP:
         known = await narrowed_grants.left_out(reads, known, target.slug, caller.client_id)
-    token = Token(str(issued.jti), issued.issued.timestamp(), issued.expires.timestamp(), held)
+    agreed = agreed if target.is_decided_by_gateway else None
+    opened, covers_all = scopes.opened(held, agreed)
+    token = Token(str(issued.jti), issued.issued.timestamp(), issued.expires.timestamp(), opened, covers_all)
     call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session)
-    return policy.still_live(call, known, now.timestamp())
+    verdict = policy.still_live(call, known, now.timestamp())
+    if agreed is None:
+        return verdict, None
+    if verdict.code is Code.NO_GRANT:
+        return Verdict(Effect.ALLOW, Code.ALLOWED, verdict.reasons), ()
+    return verdict, policy.live_scopes(call, known, now.timestamp())
+
+
+async def _by_api_scopes(reads: Reads, issued: Issued, held: frozenset[str]) -> Verdict:
+    """Decide about a token of a client for itself at our own API, which stands on the client's `api_scopes`."""
+    now, caller, target = clock.now(), issued.caller, issued.target
+    if not held <= set(caller.api_scopes):
+        return Verdict(Effect.DENY, Code.NO_GRANT, ())
+    if caller.agent is None:
+        known = await tokens.facts_of_script(reads, caller, target)
+    else:
+        session = str(issued.session) if issued.session else None
+        known = await reads.facts(caller.agent, target.slug, person=None, session=session, token=str(issued.jti))
+    if known is None:
+        return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
+    if policy.is_revoked_by_stop(caller.client_id, issued.issued.timestamp(), known):
+        return Verdict(Effect.DENY, Code.TOKEN_REVOKED, ())
+    return tokens.own_rights(caller, target, known, now.timestamp(), 1.0 + tokens.ID_JAG_SECONDS)
 
 
 __all__ = ["AudienceMismatch", "DomainError", "LiveToken", "NotLive", "access_token", "live"]

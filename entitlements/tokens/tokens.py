@@ -74,7 +74,7 @@ def access_token_claims(
     caller, person, path = token_request.caller, token_request.subject, token_request.target.issuer_path
     common = _common(path, new_token, person.login if person else caller.client_id, resource, caller.client_id)
     if person is not None:
-        return {**common, **_delegated(caller, new_token, signed_in)}
+        return {**common, **_delegated(caller, new_token, signed_in), **_agreed(token_request)}
     return {**common, "sub_profile": AI_AGENT} if caller.agent is not None else common
 
 
@@ -102,6 +102,14 @@ def revoke(jti: UUID, *, by: Principal, reason: str) -> IssuedToken:
     for pk, row in dying.items():
         changes.note(subjects.token(pk), of=[] if row.agent_id is None else [subjects.agent(row.agent_id)])
     return token
+
+
+def _agreed(token_request: TokenRequest) -> dict[str, str]:
+    """Return the claim of a token of a sign-in: our gateway alone reads it, and decides each call on what is held."""
+    if token_request.family is None or not token_request.target.is_decided_by_gateway:
+        return {}
+    agreed = token_request.ceiling
+    return {scopes.AGREED: scopes.WHATEVER if agreed is None else scopes.join(agreed)}
 
 
 async def by_api_scopes(reads: Reads, token_request: TokenRequest, _session: UUID | None, now: float) -> Verdict:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import SplitResult
@@ -61,6 +62,15 @@ class Body(Protocol):
     @property
     def content(self) -> aiohttp.StreamReader:
         """The body as it arrives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What was fetched, and what its server says of it: both headers as they came, empty when left out."""
+
+    body: bytes
+    content_type: str
+    cache_control: str
 
 
 class _Vetted(AbstractResolver):
@@ -140,13 +150,19 @@ def client(
 
 async def fetch_json(url: str, *, largest: int = LARGEST_DOCUMENT, seconds: float = DOCUMENT_SECONDS) -> Any:  # noqa: ANN401
     """GET a JSON document (metadata, key sets): any JSON value. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
+    return strict.loads((await fetch_document(url, largest=largest, seconds=seconds)).body)
+
+
+async def fetch_document(url: str, *, largest: int, seconds: float = DOCUMENT_SECONDS) -> Document:
+    """GET a document as its server sends it. Raises ForbiddenAddress, Unreachable."""
     check_url(url)
     async with client(connections=1, seconds=seconds) as session:
         try:
             async with session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as answer:
                 if answer.status != _OK:
                     raise Unreachable(status=answer.status)
-                return strict.loads(await read(answer, largest))
+                named = (answer.headers.get("Content-Type", ""), answer.headers.get("Cache-Control", ""))
+                return Document(await read(answer, largest), *named)
         except (aiohttp.ClientError, TimeoutError, OSError) as why:
             raise _forbidden(why) or Unreachable() from why
 
@@ -180,6 +196,11 @@ async def fetch(
 def read_json(url: str, *, largest: int = LARGEST_DOCUMENT, seconds: float = DOCUMENT_SECONDS) -> Any:  # noqa: ANN401
     """Do as `fetch_json` where no event loop runs."""
     return asyncio.run(fetch_json(url, largest=largest, seconds=seconds))
+
+
+def read_document(url: str, *, largest: int, seconds: float = DOCUMENT_SECONDS) -> Document:
+    """Do as `fetch_document` where no event loop runs."""
+    return asyncio.run(fetch_document(url, largest=largest, seconds=seconds))
 
 
 async def read(answer: Body, largest: int) -> bytes:

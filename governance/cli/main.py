@@ -73,7 +73,8 @@ def parser(words: Sequence[str]) -> ArgumentParser:
     command(nouns, "whoami", "print as whom you act", commands.call, operation=resources["me"]["show"])
     command(nouns, "make-key", "make a private key, and print the key set to register", None).add_argument("file")
     added = command(nouns, "revoke", "stop anything at once, and print the receipt", commands.revoke, operation=None)
-    target = "KIND:ID - grant, session, token, token_family, tool, system, client, agent, person - or everything"
+    kinds = "grant, session, token, token_family, sign_ins, tool, system, client, agent, person"
+    target = f"KIND:ID - {kinds} - or everything"
     added.add_argument("target", help=target)
     added.add_argument("--reason", dest=f"{commands.OPTION}reason", required=True, help=_REASON)
     added.add_argument("--wait", **_WAIT)

@@ -140,8 +140,9 @@ PAGES: Final[Pages] = {
     ("delivery-again", "POST"): like("delivery-replay"),
     ("make-token", "POST"): Page(Row(anybody=True, proven=ALWAYS)),
     ("end-token", "POST"): ONES_OWN,
-    ("connect", "GET"): like("clients GET"),
-    ("connect-light", "GET"): like("client GET"),
+    ("connect", "GET"): ONES_OWN,
+    ("connect-light", "GET"): ONES_OWN,
+    **dict.fromkeys([("rollout", "GET"), ("rollout-file", "GET")], like("systems")),
     # Asking and answering
     ("catalogue", "GET"): like("entitlements GET"),
     ("request-list", "GET"): like("requests GET"),
@@ -172,10 +173,21 @@ PAGES: Final[Pages] = {
     **_both(like("clients"), "client-add"),
     ("client-page", "GET"): like("client GET"),
     ("client-page", "POST"): like("client-secret", "client-enable"),
+    ("client-settings", "GET"): like(
+        "client-hosts GET", also=("client-hosts", "client-host-confirm", "client-host-withdraw", "client-host-end")
+    ),
+    **_both(like("client-hosts"), "client-host-propose"),
+    ("client-host-decide", "POST"): like("client-host-confirm", "client-host-withdraw", "client-host-end"),
+    ("client-document-page", "GET"): like(
+        "client-document GET", also=("client-document-approve", "client-document-refuse")
+    ),
+    ("client-document-page", "POST"): like("client-document-approve", "client-document-refuse"),
     ("credential-page", "GET"): like("client-credential GET"),
     ("credential-page", "POST"): like("client-credential-accept", "client-credential-refuse"),
     ("agent-start", "POST"): like("agent-restore"),
     ("my-agents", "GET"): ONES_OWN,
+    **_both(ONES_OWN, "my-connections"),
+    ("person-connections", "GET"): like("person GET"),
     ("end-session", "POST"): like("session-end"),
     ("token-health", "GET"): like("tokens GET", also=("clients GET",)),
     ("grant-list", "GET"): like("grants GET"),

@@ -46,6 +46,7 @@ BELOW: Final = {
     "agent-calls": "agents",
     "catalogue": "requests",
     "client-credentials": "agents",
+    "connections": "settings",
     "coverage": "agents",
     "emergencies": "requests",
     "grants": "agents",

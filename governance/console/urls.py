@@ -14,7 +14,10 @@ from governance.break_glass import pages as break_glass_pages
 from governance.catalog.pages import catalogue, imports, systems, triage
 from governance.catalog.pages import entitlements as entitlements_pages
 from governance.catalog.pages import registration as registration_pages_pages
-from governance.clients.pages import clients, connect, credentials
+from governance.clients.pages import clients, credentials
+from governance.clients.pages import documents as client_documents
+from governance.connect.pages import connect, rollout
+from governance.connections import pages as connections_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
 from governance.grants import pages as grant_pages
@@ -147,10 +150,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("agents/<slug:slug>/needed/", agents.needed, name="agent-needed"),
     path("proposals/<uuid:pk>/", registration_pages.answer, name="proposal-page"),
     path("agents/<slug:slug>/clients/add/", clients.add, name="client-add"),
-    path("agents/<slug:slug>/clients/<str:client_id>/", clients.detail, name="client-page"),
+    path("agents/<slug:slug>/clients/<path:client_id>/", clients.detail, name="client-page"),
+    path("settings/clients/", client_documents.listing, name="client-settings"),
+    path("settings/clients/propose/", client_documents.propose, name="client-host-propose"),
+    path("settings/clients/hosts/<uuid:host>/", client_documents.decide_host, name="client-host-decide"),
+    path("settings/clients/documents/<int:document>/", client_documents.decide, name="client-document-page"),
     path("client-credentials/<uuid:pk>/", credentials.detail, name="credential-page"),
     path("agents/<slug:slug>/restore/", agents.restore, name="agent-start"),
     path("my-agents/", agents.mine, name="my-agents"),
+    path("connections/", connections_pages.mine, name="my-connections"),
+    path("people/<slug:login>/connections/", connections_pages.of_person, name="person-connections"),
     path("sessions/<uuid:session>/end/", agents.end_session, name="end-session"),
     path("grants/", grant_pages.listing, name="grant-list"),
     path("grants/<uuid:pk>/", grant_pages.detail, name="grant-page"),
@@ -202,7 +211,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rules/<uuid:pk>/except/", policies_pages.give, name="rule-except"),
     path("exceptions/<uuid:pk>/end/", policies_pages.end, name="exception-end"),
     path("connect/", connect.connect, name="connect"),
-    path("connect/light/<str:client_id>/", connect.light, name="connect-light"),
+    path("connect/light/<path:client_id>/", connect.light, name="connect-light"),
+    path("connect/rollout/", rollout.rollout, name="rollout"),
+    path("connect/rollout/<str:name>", rollout.download, name="rollout-file"),
     path("inbox/", notice_pages.inbox, name="inbox"),
     path("inbox/read/", notice_pages.read_all, name="inbox-read-all"),
     path("inbox/<uuid:pk>/read/", notice_pages.read, name="inbox-read"),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db.models import Q
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -161,7 +162,7 @@ def _refresh_token_reused(event: Event) -> Iterator[Message]:
     sentence = _("Your sign-in at %(client)s was used twice and has ended: it may have been stolen.") % {
         "client": client
     }
-    yield Message(Kind.CREDENTIAL, signed_in, about, sentence, "/", urgent=True)
+    yield Message(Kind.CREDENTIAL, signed_in, about, sentence, "/connections/", urgent=True)
 
 
 def _client_unused(event: Event) -> Iterator[Message]:
@@ -172,7 +173,7 @@ def _client_unused(event: Event) -> Iterator[Message]:
     client, after = key(event, "client"), settings.CLIENT_IDLE_AFTER
     values = {"client": client, "agent": agent.name, "days": (after["close"] - after["hide"]).days}
     sentence = _UNUSED[Action(event.action)] % values
-    url = f"/agents/{agent.slug}/clients/{client}/"
+    url = reverse("client-page", args=[agent.slug, client])
     yield Message(Kind.AGENT_STOPPED, [agent.sponsor, agent.owner], f"client:{client}", sentence, url)
 
 

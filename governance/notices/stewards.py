@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audit.actions import Action
 from audit.models import Event
 from entitlements.agents.models import Agent
+from entitlements.client_documents.models import ClientDocument
 from entitlements.clients import credentials
 from entitlements.clients.models import ClientCredential
 from entitlements.grants.models import Grant
@@ -133,6 +135,46 @@ def _credential_answered(event: Event) -> Iterator[Message]:
     )
 
 
+def _document_waits(event: Event) -> Iterator[Message]:
+    """Tell analysts once that a client which describes itself waits for one of them."""
+    if (document := _document(event)) is None or document.state != ClientDocument.State.WAITING:
+        return
+    analysts = Person.objects.holding(Role.ANALYST)
+    sentence = _("A client waits for a decision: %(name)s, which describes itself at %(host)s.") % _names(document)
+    url = reverse("client-document-page", args=[document.pk])
+    asked = f"client document {document.pk} waits since {document.asked_at}"
+    yield Message(Kind.CREDENTIAL, analysts, f"client:{document.client_id}", sentence, url, dedupe=asked)
+
+
+def _document_refused(event: Event) -> Iterator[Message]:
+    """Tell those who tried to sign in to a client that it was refused."""
+    if (document := _document(event)) is None:
+        return
+    sentence = _("An analyst refused a client that you tried to sign in to: %(name)s of %(host)s.") % _names(document)
+    yield Message(Kind.CREDENTIAL, _tried(document), f"client:{document.client_id}", sentence, "/")
+
+
+def _document_works(event: Event) -> Iterator[Message]:
+    """Tell the owners of a client's agent that it works, and those who tried to sign in to it while it waited."""
+    yield from _credential_works(event)
+    if (document := _document(event)) is None or document.state != ClientDocument.State.APPROVED:
+        return
+    sentence = _("You can sign in to a client now that waited for a decision: %(name)s of %(host)s.") % _names(document)
+    yield Message(Kind.CREDENTIAL, _tried(document), f"client:{document.client_id}", sentence, "/")
+
+
+def _document(event: Event) -> ClientDocument | None:
+    return ClientDocument.objects.filter(client_id=key(event, "client")).first()
+
+
+def _names(document: ClientDocument) -> dict[str, str]:
+    return {"name": document.name, "host": document.host}
+
+
+def _tried(document: ClientDocument) -> Iterable[Person]:
+    return Person.objects.filter(pk__in=document.tried_by)
+
+
 def _credential_works(event: Event) -> Iterator[Message]:
     """Tell the people responsible for an agent, and who asked, that a new client or a new secret of it works."""
     agent = Agent.objects.select_related("sponsor", "owner", "backup").filter(slug=key(event, "agent")).first()
@@ -143,8 +185,22 @@ def _credential_works(event: Event) -> Iterator[Message]:
     if event.action == Action.CLIENT_SECRET_ROTATED:
         sentence = _("%(client)s of %(agent)s has a new secret. The secret before it no longer works.")
     people = [agent.sponsor, agent.owner, agent.backup, _person(str(event.detail.get("asked_by", "")))]
-    url = f"/agents/{agent.slug}/clients/{names['client']}/"
+    url = reverse("client-page", args=[agent.slug, names["client"]])
     yield Message(Kind.CREDENTIAL, people, f"client:{names['client']}", sentence % names, url)
+
+
+def _connection_begun(event: Event) -> Iterator[Message]:
+    """Tell a person's manager, else the analysts, that the person has a personal agent from now on."""
+    agent = Agent.objects.filter(slug=key(event, "agent")).first()
+    person = Person.objects.select_related("manager").filter(login=key(event, "person")).first()
+    if agent is None or person is None or not event.detail.get("agent_registered"):
+        return
+    manager, values = person.manager, {"name": person.name, "client": key(event, "client")}
+    sentence = (
+        _("%(name)s has a personal agent from now on, by a sign-in at %(client)s. It has no access yet.") % values
+    )
+    people = [manager] if manager is not None and manager.is_active else Person.objects.holding(Role.ANALYST)
+    yield Message(Kind.CREDENTIAL, people, f"agent:{agent.slug}", sentence, f"/agents/{agent.slug}/")
 
 
 def _credential(event: Event) -> ClientCredential | None:
@@ -169,8 +225,13 @@ NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.CLIENT_CREDENTIAL_PROPOSED: _credential_waits,
     Action.CLIENT_CREDENTIAL_REFUSED: _credential_answered,
     Action.CLIENT_CREDENTIAL_LAPSED: _credential_answered,
-    Action.CLIENT_REGISTERED: _credential_works,
+    Action.CLIENT_DOCUMENT_APPLIED: _document_works,
+    Action.CLIENT_DOCUMENT_CHANGED: _document_waits,
+    Action.CLIENT_DOCUMENT_REFUSED: _document_refused,
+    Action.CLIENT_DOCUMENT_WAITING: _document_waits,
+    Action.CLIENT_REGISTERED: _document_works,
     Action.CLIENT_SECRET_ROTATED: _credential_works,
+    Action.CONNECTION_BEGUN: _connection_begun,
     Action.AGENT_OWNERSHIP_DECLINED: _office_answered,
     Action.AGENT_SPONSOR_CHANGED: _office_answered,
     Action.AGENT_OWNER_CHANGED: _office_answered,

@@ -89,6 +89,7 @@ UNION ALL
 SELECT t.jti || ' is live and stands on no grant' FROM entitlements_issuedtoken t
   JOIN entitlements_system y ON y.id = t.system_id
  WHERE t.issued_at >= %(since)s AND t.revoked_at IS NULL AND t.expires_at > %(now)s AND y.kind <> 'builtin'
+   AND NOT (t.scope = '' AND t.family IS NOT NULL AND y.kind = 'mcp_gateway')
    AND NOT EXISTS (SELECT FROM entitlements_tokengrant d WHERE d.token_id = t.jti)
 """
 

@@ -21,7 +21,7 @@ from governance.requests.models import AccessRequest
 from . import narrowest
 from .narrowest import Choice, PastCalls, Peers
 
-LATELY: Final = timedelta(days=90)
+_SHOWN_FOR: Final = timedelta(days=90)
 MOST_CALLS: Final = 2000
 _CALLS: Final = (Action.CALL_ALLOWED, Action.CALL_DENIED)
 _USUAL: Final = timedelta(days=30)
@@ -119,7 +119,7 @@ def peers(entitlement: Entitlement, agent: Agent) -> Peers:
 def past(entitlement: Entitlement, agent: Agent) -> PastCalls:
     """Read which tools of a system the agent called lately, allowed or refused; the newest calls alone."""
     links = [str(agent.principal), f"system:{entitlement.system.slug}"]
-    calls = Event.objects.filter(at__gte=clock.now() - LATELY, links__contains=links, action__in=_CALLS)
+    calls = Event.objects.filter(at__gte=clock.now() - _SHOWN_FOR, links__contains=links, action__in=_CALLS)
     begins = f"tool:{entitlement.system.slug}/"
     counts: dict[str, Counter[str]] = {action: Counter() for action in _CALLS}
     for action, touched in calls.order_by("-at").values_list("action", "links")[:MOST_CALLS]:

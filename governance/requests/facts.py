@@ -101,5 +101,5 @@ def answered(request: AccessRequest | None) -> frozenset[str]:
 
 def requesters(request: AccessRequest) -> frozenset[str]:
     """Name everybody who stands behind a request: the person, and who owned an agent that asked for itself."""
-    owners = (request.owner_then, request.agent.owner) if request.requested_as.startswith("agent:") else ()
+    owners = (request.owner_then, request.agent.owner) if request.is_made_by_agent else ()
     return _logins([request.requested_by, *owners])

@@ -93,6 +93,11 @@ class AccessRequest(models.Model):
     def __str__(self) -> str:
         return str(self.id)
 
+    @property
+    def is_made_by_agent(self) -> bool:
+        """Whether the agent made it, for itself or on behalf of the person."""
+        return self.requested_as.startswith("agent:")
+
 
 class RequestLine(models.Model):
     """A tool asked for, with limits; narrowing takes lines away or tightens their limits, and keeps what was asked."""

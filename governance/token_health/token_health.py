@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -133,7 +134,7 @@ def _unused(caller: Caller) -> Iterator[Finding]:
         yield Finding(
             client.client_id,
             _("It is not used, and it still gets tokens."),
-            f"/stop/client/{client.client_id}/",
+            reverse("stop", args=["client", client.client_id]),
             _("Revoke it"),
             KINDS[3],
         )
@@ -173,4 +174,4 @@ _PATHS: Final = {
 
 
 def _client(client: Client) -> str:
-    return f"/agents/{client.agent.slug}/clients/{client.client_id}/" if client.agent else ""
+    return reverse("client-page", args=[client.agent.slug, client.client_id]) if client.agent else ""

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from audit import clock
 from audit.context import SYSTEM
+from entitlements.agents import personal_agents
 from entitlements.keys import signing
 from entitlements.keys.models import SigningKey
 from entitlements.people import role_maps
@@ -46,6 +47,8 @@ def real(world: addresses.World) -> dict[str, object]:
         "campaigns/key": world.campaign.slug,
         "campaign-templates/key": templates.save("kept", name="Kept", by=company.ana).slug,
         "client-credentials/key": samples["client-credentials/pk"],
+        "client-documents/key": samples["settings/document"],
+        "client-hosts/key": samples["settings/host"],
         "clients/key": world.client.client_id,
         "sod-exceptions/key": samples["exceptions/pk"],
         "sod-policies/key": samples["rules/pk"],
@@ -104,6 +107,7 @@ def _more(world: addresses.World) -> dict[str, object]:
         "requests/question": question.pk,
         "remediations/key": _cut(world).pk,
         "group-mappings/key": mapped.pk,
+        "connections/key": personal_agents.connect(make.personal_client(), company.bob).pk,
         "tokens/key": token.jti,
         "token-families/key": make.token_family(world.session, company.system).pk,
     }

@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey
 from audit import clock
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
+from entitlements.client_documents import documents, hosts
 from entitlements.clients import clients
 from entitlements.people.models import Person
 from entitlements.unmanaged_agents.models import Workflow
@@ -48,6 +49,18 @@ def credentials() -> list[UUID]:
     secret = clients.rotate_secret(desk, by=by, reason="It was in a log.").waiting
     assert secret is not None
     return [keys.pk, secret.pk]
+
+
+def client_document() -> int:
+    """Let a client of another host wait that describes itself, and a host be proposed; returns the document."""
+    ana, agent = Person.objects.get(login="ana"), Agent.objects.filter(kind="shared", status="active")[0]
+    hosts.propose("clients.example", agent=agent, by=ana, reason="The company uses it.")
+    client_id = "https://desk.example/oauth/client.json"
+    told = {"client_id": client_id, "client_name": "Desk client", "redirect_uris": ["http://127.0.0.1/back"]}
+    document = documents.store(client_id, told, by=ana, reason="No internet here.")
+    document.state, document.asked_at, document.tried_by = "waiting", clock.now(), [ana.pk]
+    document.save()
+    return document.pk
 
 
 def access() -> tuple[OnboardingBatch, list[Workflow]]:

@@ -117,7 +117,7 @@ def test_a_person_reads_the_question_and_the_client_gets_the_answer(
         assert brought["code"]
 
 
-def test_a_person_without_access_is_led_to_the_request(
+def test_a_person_without_access_lets_the_client_request_it(
     visitor: Visitor, grant: Grant, listeners: dict[str, _Listener]
 ) -> None:
     grants.revoke(grant.pk, by=SYSTEM, reason="over")
@@ -125,6 +125,22 @@ def test_a_person_without_access_is_led_to_the_request(
     listener = listeners["127.0.0.1"]
     back = f"http://127.0.0.1:{listener.server_port}/callback"
     wrong = look_at(visitor, "consent-empty", address(back))
+    assert not wrong, "\n".join(wrong)
+    assert visitor.page.get_by_text("has no access to Customers for you yet").count() == 1
+    assert visitor.page.get_by_role("table").count() == 0
+    visitor.page.get_by_role("button", name="Allow").click()
+    visitor.page.wait_for_url(f"{back}?**")
+    assert listener.brought[0]["code"]
+
+
+def test_where_no_request_would_help_a_person_can_only_go_back(
+    visitor: Visitor, grant: Grant, listeners: dict[str, _Listener]
+) -> None:
+    grants.suspend(grant.pk, by=SYSTEM, reason="odd")
+    visitor.sign_in("alice")
+    listener = listeners["127.0.0.1"]
+    back = f"http://127.0.0.1:{listener.server_port}/callback"
+    wrong = look_at(visitor, "consent-refused", address(back))
     assert not wrong, "\n".join(wrong)
     assert visitor.page.get_by_role("button", name="Allow").count() == 0
     visitor.page.get_by_role("button", name="Back to the client").click()

@@ -66,10 +66,17 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "review-work": ["/reviews/q4/work/", "/reviews/q4/work/?view=answered"],
     "review-submit": ["/reviews/q4/submit/"],
     "stop": ["/stop/agent/expense-bot/", "/stop/system/erp/", "/agents/nobody/"],
-    "connect": ["/connect/", *(f"/connect/?agent=expense-bot&how={how}" for how in ("claude", "curl"))],
+    "connect": [
+        "/connect/",
+        "/connect/?agent=expense-bot",
+        "/connect/?agent=expense-bot&how=python-sdk&where=ssh",
+        "/connect/?agent=build-bot&how=curl-key",
+    ],
     "connect-light": [],  # a part of a page
+    "rollout-file": [],  # a file
     "group-page": ["/groups/research/"],
     "person-page": ["/people/sofia/"],
+    "person-connections": ["/people/alice/connections/"],
     "person-edit": ["/people/sofia/edit/"],
     "openid_connect_login": [],  # leads to the company
     "openid_connect_callback": ["/login/company/callback/"],
@@ -127,6 +134,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
         "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],
         "credential-page": [f"/client-credentials/{pk}/" for pk in elsewhere.credentials()],
+        "client-document-page": [f"/settings/clients/documents/{elsewhere.client_document()}/"],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
         "adoption-page": [f"/adoption/{batch.pk}/"],
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],

@@ -17,10 +17,10 @@ from typing import Final
 
 from entitlements.codes import Code
 from entitlements.decisions.limits import NotCovered
-from entitlements.decisions.snapshot import UNLIMITED, AgentFacts, Call, Guardrail, Line
+from entitlements.decisions.snapshot import UNLIMITED, AgentFacts, Call, Guardrail
 from entitlements.decisions.verdicts import Effect
-from entitlements.words import Action, Flow
-from tests.entitlements import worlds
+from entitlements.words import Action
+from tests.entitlements import issuing_rows, worlds
 from tests.entitlements.limit_cases import COVERING, DECLARING, MALFORMED, TIGHTENING, UNUSABLE
 from tests.entitlements.worlds import CALL_SPOILERS, NOW, PERSON_SPOILERS, SPOILERS, World
 
@@ -70,7 +70,7 @@ def complaints(policy: ModuleType, limits: ModuleType, arguments: ModuleType) ->
     yield from _about_limits(limits)
     yield from _about_calls(policy)
     yield from _about_arguments(policy, limits, arguments)
-    yield from _about_issuing(policy)
+    yield from issuing_rows.complaints(policy)
 
 
 def _about_limits(limits: ModuleType) -> Iterator[str]:
@@ -163,60 +163,6 @@ def _guarded(*rules: Guardrail) -> World:
     return world
 
 
-def _about_issuing(policy: ModuleType) -> Iterator[str]:
-    for spoil in (None, *SPOILERS, *PERSON_SPOILERS):
-        world = spoil(worlds.allowed()) if spoil else worlds.allowed()
-        if policy.may_issue(world.issuance, world.facts, world.now).allowed is not (spoil is None):
-            yield f"issue: {spoil and spoil.name}"
-        if policy.still_live(world.call, world.facts, world.now).allowed is not (spoil is None):
-            yield f"introspect: {spoil and spoil.name}"
-    narrow = worlds.allowed()
-    assert narrow.call.token is not None
-    narrow.call.token = replace(narrow.call.token, scopes=frozenset())
-    if policy.still_live(narrow.call, narrow.facts, narrow.now).allowed:
-        yield "introspect: scope not held"
-    empty = worlds.allowed()
-    empty.issuance.token = None
-    if policy.may_issue(empty.issuance, empty.facts, empty.now).code is not Code.TOKEN_MISSING:
-        yield "issue: nothing presented"
-    yield from _about_ends(policy)
-
-
-def _about_ends(policy: ModuleType) -> Iterator[str]:
-    """The life of a token: earliest scope, longest grant of a scope, session, wish; and the ceiling."""
-    for ends, session, lifetime, expected in (
-        ((90.9, 9000.0), 7200.0, 300.0, 90),
-        ((900.0, 9000.0), 50.0, 300.0, 50),
-        ((900.0, 9000.0), 7200.0, 300.0, 300),
-        ((0.5, 9000.0), 7200.0, 300.0, None),
-    ):
-        world = worlds.allowed()
-        short, long = (Line(f"g{end}", f"time:{end}", NOW - 1, NOW + end) for end in ends)
-        twice = replace(long, grant="shorter", expires=NOW + 10, because=())
-        world.facts.lines = {world.key: (short, twice, long)}
-        world.facts.sessions = {"run-1": replace(world.facts.sessions["run-1"], absolute_until=NOW + session)}
-        world.facts.__post_init__()
-        world.issuance.flow, world.issuance.requested, world.issuance.lifetime = Flow.TOKEN_EXCHANGE, None, lifetime
-        issue = policy.may_issue(world.issuance, world.facts, world.now).issue
-        if (issue.expires - NOW if issue else None) != expected:
-            yield f"life: {ends} {session} {lifetime}"
-    brief = worlds.allowed()
-    brief.facts.agent_until = NOW + 7
-    issue = policy.may_issue(brief.issuance, brief.facts, brief.now).issue
-    if issue is None or issue.expires - NOW != 7:
-        yield "life: longer than the agent's"
-    ceiling = worlds.allowed()
-    assert ceiling.issuance.token is not None
-    ceiling.issuance.token = replace(ceiling.issuance.token, scopes=frozenset({"time:other"}))
-    if policy.may_issue(ceiling.issuance, ceiling.facts, ceiling.now).allowed:
-        yield "issue: above the ceiling"
-    signing_in = worlds.allowed()
-    signing_in.issuance.system, signing_in.issuance.flow = None, Flow.TOKEN_EXCHANGE
-    issued = policy.may_issue(signing_in.issuance, signing_in.facts, signing_in.now).issue
-    if issued is None or issued.scopes:
-        yield "issue: a sign-in that carries rights"
-
-
 def _of(module: str, *pairs: tuple[str, str]) -> tuple[Mutant, ...]:
     return tuple(Mutant(module, old, new) for old, new in pairs)
 
@@ -272,7 +218,8 @@ MUTANTS: Final = (
         ("if isinstance(covered, NotCovered):", "if False:"),
         ("if not line.limits.free and (not listing or line.limits.broken):", "if not line.limits.free:"),
         ("(not listing or line.limits.broken)", "not listing"),
-        ("if token is not None and line.scope not in token.scopes:", "if False:"),
+        ("if token is not None and line.scope not in token.scopes and not token.covers_all:", "if False:"),
+        ("line.scope not in token.scopes and not token.covers_all", "line.scope not in token.scopes"),
         ("if line.ask:\n            asking", "if False:\n            asking"),
         ("elif facts.guardrails:", "elif False:"),
         ("facts.lines.get((call.system, call.tool, call.person), ())", "facts.lines.get((call.system, call.tool, call.person)) or next(iter(facts.lines.values()), ())"),  # noqa: E501
@@ -288,9 +235,15 @@ MUTANTS: Final = (
         ("if issuance.flow in REDEEMING and issuance.token is None:", "if False:"),
         ("    if code is not None:\n        return _denied(issuance, facts, code)", "    if False:\n        return _denied(issuance, facts, code)"),  # noqa: E501
         ("    code = _blocking_code(call, facts, now)\n    if code is not None:\n        return _denied(call, facts, code)\n    best", "    best"),  # noqa: E501
-        ("if call.token is None or scope in call.token.scopes:", "if True:"),
+        ("if call.token is None or call.token.covers_all or scope in call.token.scopes:", "if True:"),
+        ("call.token is None or call.token.covers_all or scope", "call.token is None or scope"),
+        ("held if token is None or token.covers_all else token.scopes & held.keys()", "held"),
+        ("return issuance.may_be_empty and issuance.person", "return issuance.person"),
+        ("and issuance.person is not None and verdict.code in _MISSING", "and verdict.code in _MISSING"),
+        ("verdict.code in _MISSING and could_be_held", "could_be_held"),
+        ("verdict.code in _MISSING and could_be_held", "verdict.code in _MISSING"),
         ("if issuance.token and issuance.flow in REDEEMING else None", "if False else None"),
-        ("ends = min(line.expires", "ends = max(line.expires"),
+        ("else min(line.expires", "else max(line.expires"),
         ("line.expires > best[line.scope].expires", "line.expires < best[line.scope].expires"),
         ("limit = min(now + issuance.lifetime, ends, facts.agent_until)", "limit = now + issuance.lifetime"),
         ("limit = min(now + issuance.lifetime, ends, facts.agent_until)", "limit = ends"),

@@ -163,6 +163,11 @@ def stands_on_nothing(company: Company) -> None:
     TokenGrant.objects.filter(token=token(company, grant_of(company))).delete()
 
 
+def stands_on_nothing_in_a_sign_in(company: Company) -> None:
+    stands_on_nothing(company)
+    IssuedToken.objects.update(family=uuid4(), scope="clock:use")
+
+
 def stands_on_the_grant_of_another(company: Company) -> None:
     TokenGrant.objects.create(token=token(company, grant_of(company)), grant=make.grant())
 
@@ -336,6 +341,7 @@ def a_node_that_went_back(company: Company) -> None:
         ("1", issued_to_a_disabled_client, "after client.disabled of client:"),
         ("2", issued_on_an_ended_grant, "which had ended"),
         ("2", stands_on_nothing, "stands on no grant"),
+        ("2", stands_on_nothing_in_a_sign_in, "stands on no grant"),
         ("2", stands_on_the_grant_of_another, "grant of another agent"),
         ("3", called_after_the_end, "went out after the end"),
         ("3", called_while_stopped, "while everything was stopped"),
@@ -371,6 +377,13 @@ def test_what_breaks_an_invariant_is_named(
     spoil(company)
 
     assert re.search(named, broken().get(number, ""))
+
+
+def test_a_token_of_a_sign_in_that_carries_no_scope_stands_on_no_grant(company: Company) -> None:
+    stands_on_nothing_in_a_sign_in(company)
+    IssuedToken.objects.update(scope="")
+
+    assert "2" not in broken()
 
 
 def test_the_command_prints_each_sentence_and_fails_when_one_is_broken(company: Company) -> None:

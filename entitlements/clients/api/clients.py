@@ -53,6 +53,7 @@ class ClientFilter(filters.FilterSet):
     """Filters of the list."""
 
     agent = filters.CharFilter(field_name="agent__slug")
+    serves = filters.ChoiceFilter(choices=Client.Serves.choices)
     status = filters.ChoiceFilter(choices=Client.Status.choices)
     idle = filters.ChoiceFilter(choices=Client.Idle.choices)
 
@@ -62,10 +63,15 @@ class ClientFilter(filters.FilterSet):
 
 
 class ClientSerializer(OutputSerializer):
-    """A client. `secret` is shown in the answer that makes or rotates it and never again."""
+    """A client. `secret` is shown in the answer that makes or rotates it and never again.
+
+    `name_is_claimed`: nothing proves that the client is the one it names.
+    """
 
     client_id = serializers.CharField()
     name = serializers.CharField()
+    name_is_claimed = serializers.BooleanField()
+    serves = serializers.ChoiceField(choices=Client.Serves.choices)
     agent = serializers.CharField(source="agent.slug", allow_null=True, default=None)
     auth = serializers.ChoiceField(choices=Client.Auth.choices)
     status = serializers.ChoiceField(choices=Client.Status.choices)

@@ -93,7 +93,7 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
                 await families.end_what_came_of(attempt, caller, code)
             raise refusals.invalid_grant(*refusals.CODE_UNKNOWN)
         pending, moment = PendingCode(*rows[0]), clock.now()
-        grant = _grant(caller, pending)
+        grant = _grant(attempt, caller, pending)
         attempt.about = [*caller.links, f"person:{pending.login}"]
         await id_token.check_rights(attempt, caller, grant, _redeemed(code, pending), moment)
         if "openid" not in pending.scope.split():  # no page makes such a code
@@ -139,7 +139,7 @@ def _redeemed(code: str, pending: PendingCode) -> Token:
     return Token(code[:16], pending.created.timestamp(), pending.expires.timestamp(), held)
 
 
-def _grant(caller: Caller, pending: PendingCode) -> Grant:
+def _grant(attempt: Attempt, caller: Caller, pending: PendingCode) -> Grant:
     """Return what a code is for. Raises Refused where it does not say when the person signed in."""
     return Grant(
         Flow.AUTHORIZATION_CODE,
@@ -148,15 +148,15 @@ def _grant(caller: Caller, pending: PendingCode) -> Grant:
         pending.scope,
         pending.signed_in,
         pending.nonce,
-        _begins(caller, pending) if OFFLINE in pending.scope.split() else None,
+        _begins(attempt, caller, pending) if OFFLINE in pending.scope.split() else None,
     )
 
 
-def _begins(caller: Caller, pending: PendingCode) -> FamilyStep:
+def _begins(attempt: Attempt, caller: Caller, pending: PendingCode) -> FamilyStep:
     if len(pending.resource) > _LONGEST_RESOURCE:
         raise refusals.invalid_target("The resource is too long.")
     signed_in_at = auth_time(pending)
     digest = families.sign_in_digest(pending.login, signed_in_at, caller.agent or "")
     expires = rules.ends(pending.created, is_proven=families.is_proven(caller))
     begins = NewFamily(pending.resource, pending.scope, digest, signed_in_at, expires)
-    return FamilyStep(uuid4(), begins=begins)
+    return FamilyStep(uuid4(), begins=begins, source=attempt.source)

@@ -18,7 +18,7 @@ from entitlements import addresses
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
-from entitlements.edge import door, issue, refusals
+from entitlements.edge import agents, door, issue, refusals
 from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
 from entitlements.people import authentication, sign_ins
@@ -64,7 +64,8 @@ class Assertion:
 class Identity:
     """Who signed in, by a subject token: the person, what is passed on of the sign-in, and its session or beginning.
 
-    Of a sign-in that lasts there are also its place in the family, and the life of that as `redeemed`.
+    Of a sign-in that lasts there are also its place in the family, and the life of that as `redeemed`; of any other the
+    `assertion` that names it.
     """
 
     person: Subject
@@ -74,23 +75,32 @@ class Identity:
     family: FamilyStep | None = None
     redeemed: RedeemedToken | None = None
     resource: str = ""
+    assertion: Assertion | None = None
+
+    def sign_in_with(self, agent: str) -> SignIn | None:
+        """Name the sign-in that begins a session of an agent; None where its session is known."""
+        return self.assertion.sign_in(agent) if self.assertion is not None else self.sign_in
 
 
-type Identify = Callable[[Attempt, Caller, str], Awaitable[Identity]]
-"""Checks the subject token of a client of an agent, which is given by its slug. Raises Refused."""
+type Identify = Callable[[Attempt, Caller], Awaitable[Identity]]
+"""Checks the subject token of a client. Raises Refused."""
 
 
 async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapping[str, Any]:
-    """Answer a token exchange of an authenticated client. Raises Refused and what issuing raises."""
+    """Answer a token exchange of an authenticated client. Raises Refused and what issuing raises.
+
+    The token endpoint lets no public client in for this (EMA-I-5).
+    """
     _check_form(attempt)
-    agent = _agent(caller)
+    agents.check_agent(caller)
     target, name_there = await _target(attempt, caller)
     resource = resource_of(attempt, target)
     requested = scopes.parse(attempt.form.get("scope"))
-    identity = await identify(attempt, caller, agent)
+    identity = await identify(attempt, caller)
     if identity.resource and identity.resource != resource:
         raise refusals.invalid_target("The resource is not the one that the sign-in is for.")
     attempt.about.append(f"person:{identity.person.login}")
+    caller = await agents.for_person(attempt, caller, identity.person.pk, target.slug)
     token_request = TokenRequest(
         Flow.TOKEN_EXCHANGE,
         IssuedToken.Kind.ID_JAG,
@@ -100,7 +110,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
         frozenset(requested) if requested else None,
         tokens.ID_JAG_SECONDS,
         session=identity.session,
-        sign_in=identity.sign_in,
+        sign_in=identity.sign_in_with(caller.agent or ""),
         redeemed=identity.redeemed,
         family=identity.family,
         detail={"resource": resource},
@@ -130,13 +140,6 @@ def _check_form(attempt: Attempt) -> None:
         raise refusals.invalid_request(
             "Only ID tokens and refresh tokens are exchanged here.", "subject_token_type_not_supported"
         )
-
-
-def _agent(caller: Caller) -> str:
-    """Return the client's agent. The token endpoint lets no public client in for this (EMA-I-5)."""
-    if caller.agent is None:
-        raise refusals.Refused("unauthorized_client", "client_without_agent", "The client belongs to no agent.")
-    return caller.agent
 
 
 async def _target(attempt: Attempt, caller: Caller) -> tuple[Target, str]:

@@ -12,8 +12,9 @@ from uuid import UUID
 from audit import clock, context
 from entitlements import addresses, strict
 from entitlements.clients.callers import Caller, Target
+from entitlements.connections import acting
 from entitlements.decisions import scopes
-from entitlements.edge import issue, refusals
+from entitlements.edge import agents, issue, refusals
 from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
@@ -56,14 +57,14 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) ->
     attempt.need("assertion")
     if "authorization_details" in attempt.form:
         raise refusals.invalid_request("authorization_details is not supported.", "not_supported")
-    if caller.agent is None:
-        raise refusals.Refused("unauthorized_client", "client_without_agent", "The client belongs to no agent.")
+    agents.check_agent(caller)
     requested = frozenset(scopes.parse(attempt.form.get("scope"))) or None
     try:
         checked = await _check(attempt, caller, target, name)
     except jws.BadToken as error:
         raise refusals.invalid_grant(error.message, str(error.code)) from error
     attempt.about.append(f"person:{checked.subject.login}")
+    caller = await agents.for_person(attempt, caller, checked.subject.pk, target.slug)
     resource = _resource(attempt, target, checked.claims)
     ceiling = checked.redeemed.scopes
     if requested is not None and ceiling is not None and not requested & ceiling:
@@ -181,6 +182,7 @@ async def _foreign(
         jws.moment(claims, "exp") or 0.0,
         None if scope is None else frozenset(scopes.parse(scope)),
     )
+    caller = await acting.for_person(attempt.reads, caller, subject.pk)
     sign_in = exchange.sign_in_of(issuer.issuer, jws.text(claims, "sub"), signed_in, caller.agent or "")
     return CheckedAssertion(claims, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
 

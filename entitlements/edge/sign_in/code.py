@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
-from entitlements.edge import door, issue, refusals
+from entitlements.edge import agents, door, issue, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import authorization_code, jwt_bearer
 from entitlements.edge.grant_types.authorization_code import PendingCode
@@ -49,13 +49,14 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target) -> Mapping[st
     """Answer a code request of a client at a system. Raises Refused, NotIssued, AlreadyRefused."""
     digest = authorization_code.digest(attempt.need("code"))
     verifier = attempt.need("code_verifier")
-    agent = families.agent_of(caller)
+    agents.check_agent(caller)
     code = await _read(attempt, caller, target, digest)
+    caller = await agents.for_person(attempt, caller, code.subject.pk, target.slug)
     authorization_code.check(code.pending, attempt.form, verifier)
     if attempt.form.get("resource", code.resource) != code.resource:
         raise refusals.invalid_target("The resource is not the one that the code is for.")
     attempt.code = digest
-    token_request = await _token_request(attempt, caller, target, code, agent)
+    token_request = await _token_request(attempt, caller, target, code)
     try:
         token, minted = await issue.access_token(attempt, token_request, code.resource, code.pending.signed_in)
     except door.AlreadyRefused:
@@ -87,11 +88,9 @@ async def _read(attempt: Attempt, caller: Caller, target: Target, digest: str) -
     return CodeAtSystem(pending, pending.resource, subject, authorization_code.auth_time(pending))
 
 
-async def _token_request(
-    attempt: Attempt, caller: Caller, target: Target, code: CodeAtSystem, agent: str
-) -> TokenRequest:
+async def _token_request(attempt: Attempt, caller: Caller, target: Target, code: CodeAtSystem) -> TokenRequest:
     pending, family, subject = code.pending, uuid4(), code.subject
-    digest = families.sign_in_digest(subject.login, code.auth_time, agent)
+    digest = families.sign_in_digest(subject.login, code.auth_time, caller.agent or "")
     session, sign_in = await families.session_of(attempt, caller, subject.pk, digest, code.auth_time)
     expires = rules.ends(pending.created, is_proven=families.is_proven(caller))
     begins = NewFamily(code.resource, pending.scope, digest, code.auth_time, expires)
@@ -107,6 +106,6 @@ async def _token_request(
         session=session,
         sign_in=sign_in,
         redeemed=RedeemedToken(name, pending.created.timestamp(), pending.expires.timestamp(), code.requested),
-        family=FamilyStep(family, begins=begins),
+        family=FamilyStep(family, begins=begins, source=attempt.source),
         detail={"resource": code.resource},
     )

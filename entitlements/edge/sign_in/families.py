@@ -15,6 +15,7 @@ from audit.actions import Action
 from entitlements import addresses
 from entitlements.clients.callers import Caller
 from entitlements.clients.models import Client
+from entitlements.connections import acting
 from entitlements.decisions.reads import Reads
 from entitlements.edge import door, refusals
 from entitlements.edge.door import Attempt
@@ -33,17 +34,11 @@ FROM entitlements_session n WHERE n.id IN (
     WHERE f.client_id = %s AND f.person_id = %s AND f.sign_in_sha256 = %s)
 ORDER BY n.started_at DESC LIMIT 1
 """
-
-
-_BEGUN: Final = "SELECT f.id FROM entitlements_tokenfamily f WHERE f.code_sha256 = %s"
+_BEGUN: Final = """
+SELECT f.id, p.id, p.login FROM entitlements_tokenfamily f JOIN entitlements_person p ON p.id = f.person_id
+WHERE f.code_sha256 = %s
+"""
 REPLAYED: Final = "Its authorization code was used a second time."
-
-
-def agent_of(caller: Caller) -> str:
-    """Return the agent through which a client acts for people. Raises Refused for a client without one."""
-    if caller.agent is None:
-        raise refusals.Refused("unauthorized_client", "client_without_agent", "The client belongs to no agent.")
-    return caller.agent
 
 
 def is_proven(caller: Caller) -> bool:
@@ -101,7 +96,9 @@ async def end_what_came_of(attempt: Attempt, caller: Caller, code: str) -> None:
 
     `code` is its digest.
     """
-    for (family,) in await attempt.reads.rows(_BEGUN, [code]):
+    for family, person, login in await attempt.reads.rows(_BEGUN, [code]):
+        caller = await acting.for_person(attempt.reads, caller, person)
+        attempt.about += [link for link in [f"person:{login}"] if link not in attempt.about]
         await end(attempt, caller, UUID(str(family)), Action.TOKEN_FAMILY_REUSED, REPLAYED)
 
 

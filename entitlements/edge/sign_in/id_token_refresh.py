@@ -38,13 +38,14 @@ async def refresh(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
     token, key = attempt.need("refresh_token"), await in_use.signer(attempt.reads, addresses.IDP)
     for _ in range(at_system.ATTEMPTS):
         family, use = await presented(attempt, caller, token)
+        rotates = use is Use.CURRENT and not families.is_proven(caller)
         grant = Grant(
             Flow.REFRESH,
             family.subject.pk,
             family.subject.login,
             _scope(attempt, family),
             family.signed_in,
-            family=FamilyStep(family.pk, family.generation, use is Use.CURRENT and not families.is_proven(caller)),
+            family=FamilyStep(family.pk, family.generation, rotates, source=attempt.source),
             detail={"use": str(use)},
         )
         moment = clock.now()

@@ -20,7 +20,7 @@ from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code
 from entitlements.decisions import scopes
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.edge import issue, refusals
+from entitlements.edge import agents, issue, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import jwt_bearer
 from entitlements.people import authentication
@@ -35,11 +35,13 @@ from . import code, families
 
 GRANT: Final = "refresh_token"
 REUSED: Final = "A refresh token was used again after it had been replaced."
+MOVED: Final = "agent_changed"
 ATTEMPTS: Final = 10
 """How often another process of the same client may come first."""
 _FAMILY: Final = """
 SELECT f.id, f.scope, f.resource, f.sign_in_sha256, f.auth_time, f.generation, f.retired, f.started_at, f.last_used_at,
-       f.expires_at, f.ended_at IS NOT NULL, f.acr, f.amr, p.id, p.login, p.is_active, p.sign_ins_valid_after
+       f.expires_at, f.ended_at IS NOT NULL, f.agent_id, f.acr, f.amr, p.id, p.login, p.is_active,
+       p.sign_ins_valid_after
 FROM entitlements_tokenfamily f JOIN entitlements_person p ON p.id = f.person_id
 WHERE f.id = %s AND f.client_id = %s AND f.system_id IS NOT DISTINCT FROM %s::bigint
 """
@@ -62,6 +64,7 @@ class Family:
     last_used: datetime
     expires: datetime
     is_ended: bool
+    agent_pk: int | None
     acr: str
     amr: str
 
@@ -83,7 +86,7 @@ class Family:
 
 async def refresh(attempt: Attempt, caller: Caller, target: Target) -> Mapping[str, Any]:
     """Answer a refresh request of a client at a system. Raises Refused, NotIssued."""
-    families.agent_of(caller)
+    agents.check_agent(caller)
     presented = refresh_tokens.read(attempt.need("refresh_token"), target.issuer_path)
     if presented is None:
         raise unknown()
@@ -92,12 +95,13 @@ async def refresh(attempt: Attempt, caller: Caller, target: Target) -> Mapping[s
         family = await read(attempt, caller, target, presented.family)
         if family is None:
             raise unknown()
+        caller = await agent_of(attempt, caller, target, family)
         use = await check_use(attempt, caller, family, presented.generation)
         if attempt.form.get("resource", family.resource) != family.resource:
             raise refusals.invalid_target("The resource is not the one that the person signed in to.")
         token_request = await token_request_of(attempt, caller, target, family, requested)
         rotates = use is Use.CURRENT and not families.is_proven(caller)
-        token_request.family = FamilyStep(family.pk, family.generation, rotates)
+        token_request.family = FamilyStep(family.pk, family.generation, rotates, source=attempt.source)
         token_request.detail["use"] = str(use)
         try:
             token, minted = await issue.access_token(attempt, token_request, family.resource, family.signed_in)
@@ -117,6 +121,17 @@ async def read(attempt: Attempt, caller: Caller, target: Target | None, pk: UUID
         return None
     *columns, person, login, is_active, valid_after = rows[0]
     return Family(Subject(person, login, is_active), valid_after, *columns)
+
+
+async def agent_of(attempt: Attempt, caller: Caller, target: Target, family: Family) -> Caller:
+    """Return the client with its agent for the person, who must be the one that the family began with. Raises Refused.
+
+    A sign-in is with one agent: what was agreed to for another is not its own.
+    """
+    caller = await agents.for_person(attempt, caller, family.subject.pk, target.slug)
+    if caller.agent_pk != family.agent_pk:
+        raise refusals.invalid_grant("The client acts through another agent now. The person must sign in again.", MOVED)
+    return caller
 
 
 def use_of(family: Family, generation: int) -> Use:

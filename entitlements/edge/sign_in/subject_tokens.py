@@ -34,14 +34,14 @@ async def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
     raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), list(attempt.about))
 
 
-async def _identity(attempt: Attempt, caller: Caller, agent: str) -> Identity:
+async def _identity(attempt: Attempt, caller: Caller) -> Identity:
     if attempt.form["subject_token_type"] == leg_1.REFRESH_TOKEN:
         family, _ = await id_token_refresh.presented(attempt, caller, attempt.form["subject_token"])
         return await _of_family(attempt, caller, family)
     assertion = await leg_1.assertion(attempt, caller)
     if assertion.family:
         return await _of_family(attempt, caller, await _family(attempt, caller, assertion.family))
-    return Identity(assertion.person, leg_1.sign_in_claims(assertion.claims), sign_in=assertion.sign_in(agent))
+    return Identity(assertion.person, leg_1.sign_in_claims(assertion.claims), assertion=assertion)
 
 
 async def _family(attempt: Attempt, caller: Caller, sid: str) -> Family:
@@ -57,5 +57,5 @@ async def _family(attempt: Attempt, caller: Caller, sid: str) -> Family:
 async def _of_family(attempt: Attempt, caller: Caller, family: Family) -> Identity:
     person = family.subject
     session, sign_in = await families.session_of(attempt, caller, person.pk, family.sign_in, family.auth_time)
-    step = FamilyStep(family.pk, family.generation)
+    step = FamilyStep(family.pk, family.generation, source=attempt.source)
     return Identity(person, family.signed_in, session, sign_in, step, family.redeemed, family.resource)

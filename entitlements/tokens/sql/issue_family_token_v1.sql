@@ -5,7 +5,7 @@
 -- In. $1 to $49 are the parameters of `issue_token_v1`, which writes the token. `p_family`: the family. With
 --   `p_generation`, the one that was read, it is refreshed; without, it begins. `p_rotates`: whether that generation is
 --   replaced. `p_resource`, `p_ceiling`, `p_sign_in`, `p_signed_in_at` and `p_family_expires` are of a new family; how the
---   person signed in stands in its code.
+--   person signed in stands in its code. `p_from`: the address that the request came from.
 -- Out. As `issue_token_v1`; also 'behind' with the code 'family': it ended, or has another generation by now. Nothing is
 --   written then.
 --
@@ -17,7 +17,7 @@ CREATE OR REPLACE FUNCTION issue_family_token_v1(
     text, text, timestamptz, text, text, timestamptz, text, text, timestamptz, uuid, text,
     uuid, text[], text, text, uuid, text[], text, text, uuid, text[], text, text,
     p_family uuid, p_generation integer, p_rotates boolean, p_resource text, p_ceiling text, p_sign_in text,
-    p_signed_in_at timestamptz, p_family_expires timestamptz,
+    p_signed_in_at timestamptz, p_family_expires timestamptz, p_from text,
     OUT outcome text, OUT code text, OUT session uuid, OUT sequence bigint, OUT moment timestamptz
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
@@ -48,16 +48,16 @@ BEGIN
     END IF;
     IF p_generation IS NULL THEN
         INSERT INTO entitlements_tokenfamily (id, client_id, agent_id, person_id, system_id, session_id, resource, scope,
-            code_sha256, sign_in_sha256, auth_time, acr, amr, generation, retired, started_at, last_used_at, expires_at,
-            end_reason)
+            code_sha256, sign_in_sha256, auth_time, acr, amr, generation, retired, started_at, last_used_at, last_used_from,
+            expires_at, end_reason)
         VALUES (p_family, $6, $5, $17, $7, session, p_resource, p_ceiling, $33, p_sign_in, p_signed_in_at,
-            signed_in_acr, signed_in_amr, 1, '{}', $2, $2, p_family_expires, '');
+            signed_in_acr, signed_in_amr, 1, '{}', $2, $2, p_from, p_family_expires, '');
     ELSE
         UPDATE entitlements_tokenfamily f
            SET generation = f.generation + CASE WHEN p_rotates THEN 1 ELSE 0 END,
                retired = CASE WHEN p_rotates THEN (array_prepend($2, f.retired))[1:128] ELSE f.retired END,
                session_id = coalesce(issue_family_token_v1.session, f.session_id),
-               last_used_at = greatest(f.last_used_at, $2)
+               last_used_at = greatest(f.last_used_at, $2), last_used_from = p_from
          WHERE f.id = p_family;
     END IF;
     IF $16 = 'id_token' THEN

@@ -6,7 +6,9 @@
 --   `p_position`: the place in the feed up to which all its facts held. `p_locks`: numbers of advisory locks, in the
 --   order of `Lock`. p_agent .. p_signing_key: the primary keys of all that the decision stood on, which the feed must
 --   not have named since (`p_people`: subject, sponsor, owner; `p_grants`, `p_tools`, `p_groups`: all that were looked
---   at). p_jti .. p_parent: the row of the token. `p_session`: its session; with `p_sign_in` it begins now.
+--   at). p_jti .. p_parent: the row of the token. One that draws on no grant (`p_drawn`) is a client's own at our API, or
+--   an access token of a person's session that carries no scope (all that it opens is a request), or one for all
+--   systems, each call of which is decided by itself. `p_session`: its session; with `p_sign_in` it begins now.
 --   Used once: `p_proof_*`, the client's own assertion; `p_claim_*`, the assertion that is redeemed;
 --   `p_authorization_code`, a code's digest. Events are canonical bytes in two halves around the number: `p_event_*`
 --   is what happens; `p_used_*` happens instead when `p_claim_*` or the code was used before; without it nothing is
@@ -54,6 +56,14 @@ BEGIN
         RAISE EXCEPTION 'this function does not record such an event' USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
+    IF mints AND p_kind <> 'id_token' AND cardinality(p_drawn) = 0 AND NOT (
+           (p_person IS NULL AND p_scope <> '')  -- a client for itself, at our own API
+           OR (p_kind = 'access_token' AND p_person IS NOT NULL AND p_session IS NOT NULL AND p_scope = '')
+           OR EXISTS (SELECT FROM entitlements_system y  -- decided call by call
+                       WHERE y.id = p_system AND y.kind = 'builtin' AND y.slug = 'all')) THEN
+        RAISE EXCEPTION 'a token for a person draws on a grant for each of its scopes'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     IF mints THEN
         PERFORM pg_advisory_xact_lock_shared(n) FROM unnest(p_locks) WITH ORDINALITY AS t(n, i) ORDER BY i;
         moment := clock_timestamp();

@@ -180,7 +180,6 @@ def kinds(request: HttpRequest) -> HttpResponse:
 @require_safe
 @doors.page
 def mine(request: HttpRequest) -> HttpResponse:
-    """Show who acts for the person, where, and since when; any employee may look."""
-    holdings = read.acting_for(doors.person(request))
-    page = paging.page(request, holdings["grants"], ("agent__slug", "id"))
-    return render(request, "console/agents/my_agents.html", {"page": page, "sessions": holdings["sessions"]})
+    """Show who may act for the person, and where; any employee may look."""
+    page = paging.page(request, read.acting_for(doors.person(request)), ("agent__slug", "id"))
+    return render(request, "console/agents/my_agents.html", {"page": page})

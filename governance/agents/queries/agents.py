@@ -139,15 +139,7 @@ def reviewed(caller: Caller, agent: Agent) -> dict[str, Any]:
     return {"reviewed": list(rows[:MOST_REVIEWED])}
 
 
-def acting_for(person: Person) -> dict[str, Any]:
-    """Return the grants under which agents act for a person, and the sessions in which they do so now."""
-    now = clock.now()
-    grants = Grant.objects.filter(visibility.naming(person.login), ended_at=None, expires_at__gt=now)
-    return {
-        "grants": grants.select_related("agent", "entitlement__system").prefetch_related("lines__tool"),
-        "sessions": list(
-            Session.objects.filter(person=person, ended_at=None, expires_at__gt=now)
-            .select_related("agent", "client")
-            .order_by("-last_used_at")
-        ),
-    }
+def acting_for(person: Person) -> QuerySet[Grant]:
+    """Return the grants under which agents act for a person."""
+    grants = Grant.objects.filter(visibility.naming(person.login), ended_at=None, expires_at__gt=clock.now())
+    return grants.select_related("agent", "entitlement__system").prefetch_related("lines__tool")

@@ -27,6 +27,7 @@ _PLACES: Final = (
     (_("Reviews"), "/reviews/"),
     (_("Agents"), "/agents/"),
     (_("Agents that act for me"), "/my-agents/"),
+    (_("My connections"), "/connections/"),
     (_("Access that ends within a week"), "/grants/?ending=week"),
     (_("Systems & tools"), "/systems/"),
     (_("Connect a client"), "/connect/"),
@@ -38,6 +39,10 @@ _PLACES: Final = (
     (_("How you sign in"), "/settings/sign-in/"),
 )
 """Where the command bar leads by the beginning of a word; each page checks for itself who may open it."""
+_SYNONYMS: Final = {
+    "/connections/": (_("Connected apps"), _("Connected clients"), _("Sign-ins"), _("Signed in"), _("Sessions")),
+}
+"""What else people call a place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,9 @@ def _by_id(caller: Caller, key: UUID) -> Iterator[SearchHit]:
         )
     if session := visibility.sessions(caller).filter(pk=key).first():
         yield SearchHit(_("Session"), str(session.agent.name), short, f"/audit/?about=session:{key}")
+    if family := visibility.token_families(caller).filter(pk=key).first():
+        at = family.system.name if family.system else ""
+        yield SearchHit(_("Sign-in"), family.client.name, at, f"/audit/?about=token_family:{key}")
     if token := visibility.tokens(caller).filter(pk=key).first():
         yield SearchHit(_("Token"), token.system.name, short, f"/audit/?about=token:{key}")
     if caller.sees_everything and Revocation.objects.filter(pk=key).exists():
@@ -89,7 +97,8 @@ def _by_id(caller: Caller, key: UUID) -> Iterator[SearchHit]:
 
 def _places(text: str) -> Iterator[SearchHit]:
     for label, address in _PLACES:
-        if any(word.startswith(text.casefold()) for word in (str(label).casefold(), *str(label).casefold().split())):
+        names = [str(name).casefold() for name in (label, *_SYNONYMS.get(address, ()))]
+        if any(word.startswith(text.casefold()) for name in names for word in (name, *name.split())):
             yield SearchHit(_("Go to"), str(label), "", address)
 
 

@@ -23,6 +23,7 @@ from entitlements.clients.actions import ClientInputSerializer
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.errors import DomainError, NotFound
 from entitlements.people.models import Person
+from governance.connect import recipes
 from governance.console import doors, form_fields
 
 from . import credentials as waiting
@@ -108,7 +109,7 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
     """Register a client of an agent; a secret is shown in the answer, this once."""
     agent = _agent(request, slug)
     doors.permit(request, "clients", agent)
-    form = AddForm(request.POST) if request.method == "POST" else AddForm(initial={"client_id": slug})
+    form = AddForm(request.POST) if request.method == "POST" else AddForm(initial=_initial(request, slug))
     if request.method == "POST":
         created = form_fields.perform(
             request, form, actions.REGISTER, agent, fields=_FIELDS, values=lambda data: {**data, "agent": agent}
@@ -139,6 +140,19 @@ def detail(request: HttpRequest, slug: str, client_id: str) -> HttpResponse:
     except DomainError as refusal:
         doors.record(request, refusal)
         return _show(request, client, problem=refusal)
+
+
+def _initial(request: HttpRequest, slug: str) -> dict[str, str]:
+    """Return what the form begins with: with `?for=` a program, a client as that program's recipe needs it."""
+    recipe = recipes.get(request.GET.get("for", ""))
+    if recipe is None:
+        return {"client_id": slug}
+    return {
+        "client_id": f"{slug}-{recipe.key}",
+        "name": str(recipe.name),
+        "auth": Client.Auth.PRIVATE_KEY_JWT if recipe.with_key else Client.Auth.NONE,
+        "redirect_uris": "\n".join(recipe.redirects),
+    }
 
 
 BUTTONS: Final = {"rotate": actions.ROTATE, "enable": actions.ENABLE}
@@ -207,4 +221,4 @@ def _agent(request: HttpRequest, slug: str) -> Agent:
 
 
 def _address(client: Client) -> str:
-    return f"/agents/{client.agent.slug if client.agent else ''}/clients/{client.client_id}/"
+    return reverse("client-page", args=[client.agent.slug if client.agent else "-", client.client_id])

@@ -15,13 +15,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
 from entitlements.decisions import guardrails
-from entitlements.errors import DomainError, NotFound
+from entitlements.errors import DomainError
 from entitlements.gateway.models import Guardrail
 from entitlements.revocation import revocation
 from entitlements.revocation.actions import RESTORE_EVERYTHING
-from entitlements.revocation.api import EVERYTHING, KINDS
+from entitlements.revocation.api import EVERYTHING, permitted
 from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
+from entitlements.token_families.person_sign_ins import PersonClient
 from governance.audit_log.queries import events as events_queries
 from governance.console import doors
 from governance.revocations.queries import effects
@@ -33,6 +34,8 @@ NAMES: Final = {
     "client": gettext_lazy("this client"),
     "person": gettext_lazy("this person"),
     "session": gettext_lazy("this session"),
+    "token_family": gettext_lazy("this sign-in"),
+    "sign_ins": gettext_lazy("these sign-ins"),
     "token": gettext_lazy("this token"),
     "system": gettext_lazy("this system"),
     "tool": gettext_lazy("this tool"),
@@ -75,7 +78,7 @@ def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
         "name": name_of(kind, thing, key),
         "back": doors.back(request, page_of(kind, key)),
         "typed": kind in TYPED,
-        "effect": effects.count_effects(kind, thing),
+        "effect": effects.count_effects(kind, thing, key),
         "residual": revocation.residual(Target(kind, key)),
         "is_stopped": kind == "everything" and Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists(),
     }
@@ -96,25 +99,13 @@ def _permitted(caller: Caller, kind: str, key: str) -> Any:  # noqa: ANN401 - an
     if kind == "everything":
         permissions.permit(caller, EVERYTHING, None)
         return None
-    known = KINDS.get(kind)
-    if known is None:
-        raise NotFound
-    where: dict[str, Any] = {known.lookup: key}
-    if known.is_uuid:
-        try:
-            where = {known.lookup: UUID(key)}
-        except ValueError as error:
-            raise NotFound from error
-    if kind == "tool":
-        system, _slash, name = key.partition("/")
-        where = {"system__slug": system, "name": name}
-    thing = doors.find(known.rows(caller), **where)
-    permissions.permit(caller, known.row, thing)
-    return thing
+    return permitted(caller, Target(kind, key))
 
 
 def page_of(kind: str, key: str) -> str:
     """Return where the thing is shown."""
+    if kind == revocation.SIGN_INS:
+        return f"/people/{PersonClient.named(key).login}/connections/"
     return "/stop/" if kind == "everything" else events_queries.link_to(f"{kind}:{key}").address
 
 
@@ -124,7 +115,9 @@ def name_of(kind: str, thing: Any, key: str) -> str:  # noqa: ANN401 - as above
         return _("Everything")
     if kind == "grant":
         return f"{thing.agent.name}: {thing.entitlement.name}"
-    if kind in ("session", "token"):
+    if kind == revocation.SIGN_INS and (client := PersonClient.named(key).client_id):
+        return _("%(name)s at %(client)s") % {"name": thing.name, "client": client}
+    if kind in ("session", "token", "token_family"):
         who = thing.person.name if thing.person else _("no person")
         agent = thing.agent.name if thing.agent else thing.client.name
         return _("%(agent)s for %(who)s") % {"agent": agent, "who": who}

@@ -12,12 +12,16 @@ from entitlements.agents.models import Agent
 from entitlements.catalog.models import Tool
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.people.models import Membership, Person
+from entitlements.revocation.revocation import SIGN_INS
 from entitlements.sessions.models import Session
+from entitlements.token_families.person_sign_ins import PersonClient
 from entitlements.tokens.models import IssuedToken, TokenGrant
 
 
-def count_effects(kind: str, thing: Any) -> dict[str, int]:  # noqa: ANN401 - any row that can be stopped
+def count_effects(kind: str, thing: Any, key: str = "") -> dict[str, int]:  # noqa: ANN401 - any row that can be stopped
     """Count what a revocation of this target takes away: agents, live grants, open sessions, live tokens, people."""
+    if kind in (SIGN_INS, "token_family"):
+        return _count_connections(kind, thing, key)
     grants, sessions, tokens = _grants(kind, thing), _sessions(kind, thing), _tokens(kind, thing)
     now = clock.now()
     live = Grant.objects.filter(grants, ended_at=None, expires_at__gt=now)
@@ -31,6 +35,15 @@ def count_effects(kind: str, thing: Any) -> dict[str, int]:  # noqa: ANN401 - an
         "tokens": alive.count(),
         "people": _people(live, running, of_all=kind == "everything").count(),
     }
+
+
+def _count_connections(kind: str, thing: Any, key: str) -> dict[str, int]:  # noqa: ANN401 - as above
+    """Count what ends with sign-ins at clients: their access is kept, and their agents go on."""
+    now, is_one = clock.now(), kind == "token_family"
+    whose = Q(family=thing.pk) if is_one else PersonClient.named(key).condition
+    running = Session.objects.none() if is_one else Session.objects.filter(whose, ended_at=None, expires_at__gt=now)
+    alive = IssuedToken.objects.filter(whose, revoked_at=None, expires_at__gt=now)
+    return {"agents": 0, "grants": 0, "sessions": running.count(), "tokens": alive.count(), "people": 1}
 
 
 def _people(live: QuerySet[Grant], running: QuerySet[Session], *, of_all: bool) -> QuerySet[Any, Any]:

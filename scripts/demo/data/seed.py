@@ -130,6 +130,7 @@ def settle() -> None:
 def make_keys(slugs: Iterable[str]) -> None:
     """Make the signing keys now: keys as old as the rest of the world would be due for rotation at once."""
     systems.ensure_builtin()
+    systems.ensure_all_systems()
     for path in (addresses.IDP, *(addresses.issuer_path(slug) for slug in slugs)):
         signing.ensure(path)
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit import chain
+from audit import chain, clock
 from audit.models import AnchorState, Checkpoint, Event, Leaf, Pending
 from audit.seals import anchors, proofs, seal_key, seals
 from tests.audit import make
@@ -195,7 +195,7 @@ def test_a_sealer_waits_for_the_batch_of_one_that_lost_its_lock_before_it_looks_
 def test_an_event_that_is_pending_no_more_when_its_leaf_is_written_stops_the_sealer(
     archive: make.Archive, connection: psycopg.Connection[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sealer, now = archive.sealer(connection), seals.clock.now
+    sealer, now = archive.sealer(connection), clock.now
     make.events(2)
 
     def delete() -> datetime:
@@ -203,7 +203,7 @@ def test_an_event_that_is_pending_no_more_when_its_leaf_is_written_stops_the_sea
             owner.execute("DELETE FROM pending WHERE sequence = 1")
         return now()
 
-    monkeypatch.setattr(seals.clock, "now", delete)
+    monkeypatch.setattr(clock, "now", delete)
     with pytest.raises(seals.RecordDamaged, match="2 pending rows were read and 1 were there"):
         sealer.seal_batch()
     assert not Leaf.objects.exists()

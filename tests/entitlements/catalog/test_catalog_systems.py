@@ -2,11 +2,14 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.db import IntegrityError, transaction
 from django.test import RequestFactory
 
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.export import timeline
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
 from entitlements.catalog import discovery, errors, move, systems, tools
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import imports
@@ -88,6 +91,27 @@ def test_editing_says_what_was_and_what_is_and_needs_the_version_it_was_made_fro
     assert event.detail == {"upstream_url": {"from": "https://time.example/mcp", "to": "https://new.example/mcp"}}
     with pytest.raises(Stale):
         systems.edit_system(system, by=SYSTEM, version=1, name="Clock")
+
+
+@pytest.mark.parametrize("slug", ["all", "mandate"])
+def test_no_system_of_the_company_has_the_name_of_a_built_in_one(slug: str) -> None:
+    with pytest.raises(errors.SystemSlugTaken):
+        _register(slug=slug)
+    with pytest.raises(IntegrityError, match="a_reserved_slug_is_built_in"), transaction.atomic():
+        make.system(slug)
+
+
+def test_what_stands_for_all_systems_is_made_once_and_neither_edited_nor_stopped_nor_listed() -> None:
+    made = systems.ensure_all_systems()
+
+    assert systems.ensure_all_systems() == made
+    assert timeline.of("system", "all").count() == 1
+    with pytest.raises(errors.BuiltIn):
+        systems.edit_system(made, by=SYSTEM, name="Other")
+    with pytest.raises(errors.BuiltIn):
+        systems.disable_system(made, by=SYSTEM, reason="over")
+    everything = Caller(SYSTEM, scopes=frozenset())
+    assert "all" not in {system.slug for system in visibility.systems(everything)}
 
 
 def test_mandate_is_a_system_of_its_own_made_once_and_not_edited() -> None:

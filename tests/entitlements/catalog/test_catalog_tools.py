@@ -82,6 +82,18 @@ def test_approving_pins_what_was_read_and_says_who(system: System) -> None:
     assert _events()[-1] == Action.TOOL_APPROVED
 
 
+def test_no_tool_is_approved_under_the_name_of_our_own(system: System) -> None:
+    _see(system, _raw(name="request_access"))
+    tool = Tool.objects.get(name="request_access")
+    assert tool.seen
+
+    with pytest.raises(errors.ToolNameTaken):
+        tools.approve_tool(Approval(tool, tool.seen.sha256, "Requests access.", "write", "low"), by=SYSTEM)
+
+    tool.refresh_from_db()
+    assert tool.state == "pending"
+
+
 def test_what_changed_while_it_was_read_is_not_approved(system: System) -> None:
     _see(system, _raw())
     tool = _tool(system)

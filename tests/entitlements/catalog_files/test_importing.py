@@ -173,6 +173,13 @@ def test_a_server_that_was_asked_speaks_for_itself(owner: Person, ana: Person) -
     assert [each["code"] for each in done.problems] == ["speaks_for_itself"]
 
 
+def test_a_server_with_the_name_of_what_stands_for_all_systems_gets_another(owner: Person, ana: Person) -> None:
+    take([{"name": "all", "tools": [raw()]}], owner, ana)
+
+    (made,) = System.objects.exclude(kind="builtin")
+    assert (made.name, made.slug[:4]) == ("all", "all-")
+
+
 def test_mandate_itself_is_never_changed_by_a_file(owner: Person, ana: Person) -> None:
     systems.ensure_builtin()
 

@@ -302,6 +302,19 @@ def test_a_token_whose_scopes_are_no_longer_held_is_not_live() -> None:
     world.call.token = replace(world.call.token, scopes=frozenset({"time:write"}))
 
     assert policy.still_live(world.call, world.facts, world.now).code is Code.NO_GRANT
+    assert policy.live_scopes(world.call, world.facts, world.now) == ()
+
+
+def test_a_token_that_covers_all_opens_what_its_scopes_do_not_name() -> None:
+    world = worlds.allowed()
+    assert world.call.token is not None
+    narrow = replace(world.call.token, scopes=frozenset())
+    for token, opens in ((replace(narrow, covers_all=True), True), (narrow, False)):
+        call = replace(world.call, token=token)
+        assert policy.decide(call, world.facts, world.now).allowed is opens
+        assert policy.still_live(call, world.facts, world.now).allowed is opens
+        assert bool(policy.visible_tools(call, world.facts, world.now)) is opens
+        assert policy.live_scopes(call, world.facts, world.now) == (("time:read",) if opens else ())
 
 
 def test_every_code_has_a_row_and_every_row_its_sentence() -> None:

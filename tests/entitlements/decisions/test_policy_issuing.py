@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from entitlements.codes import Code, Next
 from entitlements.decisions.scopes import Outcome
-from entitlements.decisions.snapshot import Line
+from entitlements.decisions.snapshot import Line, Token
 from entitlements.words import REDEEMING, Flow, Risk, ToolState
 from tests.entitlements import worlds
 from tests.entitlements.worlds import NOW, PERSON_SPOILERS, SPOILERS, Spoiler, World
@@ -208,3 +208,54 @@ def test_a_sign_in_is_refused_to_whoever_may_not(spoil: Spoiler) -> None:
     world.issuance.system = None
 
     assert spoil(world).issue().code is spoil.code
+
+
+def empty_handed(world: World, **changes: object) -> World:
+    world.issuance.flow = Flow.REFRESH
+    world.issuance.token = Token("one", NOW - 60, NOW + 900, frozenset({"time:read", "time:write"}))
+    world.issuance.may_be_empty = True
+    for name, value in changes.items():
+        setattr(world.issuance, name, value)
+    return world
+
+
+@pytest.mark.parametrize("held", [(), (line("over", "time:read", NOW - 1),)], ids=["none", "one that is over"])
+def test_where_a_grant_alone_is_missing_a_token_may_carry_nothing(held: tuple[Line, ...]) -> None:
+    verdict = empty_handed(holding(*held)).issue()
+
+    assert verdict.issue is not None
+    assert (verdict.issue.scopes, verdict.issue.grants) == ((), ())
+    assert NOW < verdict.issue.expires <= NOW + 300
+
+
+@pytest.mark.parametrize(
+    ("held", "changes", "code"),
+    [
+        ((), {"may_be_empty": False}, Code.NO_GRANT),
+        ((), {"person": None, "session": None}, Code.NO_GRANT),
+        ((), {"requested": frozenset({"time:other"})}, Code.NO_GRANT),
+        ((), {"requested": frozenset({"git:read"})}, Code.NO_GRANT),
+        ((replace(line("off", "time:read", NOW + 900), suspended=True),), {}, Code.GRANT_SUSPENDED),
+        ((replace(line("later", "time:read", NOW + 900), starts=NOW + 60),), {}, Code.GRANT_NOT_STARTED),
+    ],
+    ids=["another flow", "no person", "outside what was agreed", "of another system", "suspended", "not begun"],
+)
+def test_a_token_carries_nothing_for_no_other_reason(
+    held: tuple[Line, ...], changes: dict[str, object], code: Code
+) -> None:
+    verdict = empty_handed(holding(*held), **changes).issue()
+
+    assert (verdict.issue, verdict.code) == (None, code)
+
+
+IN_THE_WAY = [
+    spoil for spoil in SPOILERS if not spoil.about_tool and spoil.code not in (Code.NO_GRANT, Code.GRANT_EXPIRED)
+]
+
+
+@given(worlds.allowed_worlds(), st.sampled_from(IN_THE_WAY))
+def test_no_token_carries_nothing_where_a_principal_may_not(world: World, spoil: Spoiler) -> None:
+    world.issuance.flow, world.issuance.may_be_empty = Flow.REFRESH, True
+    verdict = spoil(world).issue()
+
+    assert (verdict.issue, verdict.code) == (None, spoil.code)

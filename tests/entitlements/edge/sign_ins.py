@@ -11,7 +11,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from django.test import Client as Browser
 
+from entitlements.agents import personal_agents
+from entitlements.agents.models import Agent
 from entitlements.clients.models import Client
+from entitlements.people.models import Person
 from tests import make
 from tests.entitlements.edge import test_code_flow as flow
 from tests.entitlements.edge.worlds import Answer, World
@@ -91,3 +94,28 @@ def signed_in(world: World, *, scope: str | None = None) -> Answer:
 def _post(world: World, form: dict[str, str | None]) -> Answer:
     sent = {name: value for name, value in form.items() if value is not None}
     return world.post(f"/as/{world.system.slug}/token", sent)
+
+
+def personal_client(world: World, client_id: str = CLIENT, *, name: str = "Desk client") -> Client:
+    """Register a public client whose people have agents of their own, and let alice's browser be signed in."""
+    client = make.personal_client(client_id, name=name, redirect_uris=[REGISTERED])
+    flow.sign_in(world)
+    return client
+
+
+def page(world: World, **changes: str | None) -> Any:
+    return world.http.get(address(world), question(world, **changes))
+
+
+def answer(world: World, *, allow: bool = True, **changes: str | None) -> Any:
+    """Press a button of the page as it is shown now; what came back."""
+    sent = flow.form(page(world, **changes).content.decode()) | ({"allow": "1"} if allow else {})
+    return world.http.post(f"{address(world)}?{urlencode(question(world, **changes))}", sent)
+
+
+def connected(world: World, person: Person | None = None, client_id: str = CLIENT) -> Agent:
+    """Connect a person (alice) with a client as their consent does, and let the agent do for them what hers may."""
+    person, client = person or world.alice, Client.objects.get(client_id=client_id)
+    agent = personal_agents.connect(client, person).agent
+    make.grant(agent, world.entitlement, people=[person])
+    return agent

@@ -197,8 +197,6 @@ def test_a_code_from_before_its_client_was_stopped_stays_dead_when_the_client_is
         {"code_challenge": VERIFIER, "code_challenge_method": "plain"},
         {"response_type": "token"},
         {"response_type": "id_token", "nonce": "n"},
-        {"scope": None},
-        {"scope": ""},
         {"scope": "everything"},
         {"scope": "profile email"},
     ],
@@ -218,7 +216,17 @@ def test_what_we_do_not_offer_is_refused_at_the_clients_address(
     assert public.pk
 
 
-@pytest.mark.parametrize("scope", ["openid profile email", "everything openid", "openid"])
+@pytest.mark.parametrize("scope", [None, ""])
+def test_a_client_that_names_no_scope_asks_who_signs_in(world: World, public: Client, scope: str | None) -> None:
+    answer = redeem(world, agree(world, scope=scope, nonce="n-0S6_WzA2Mj")["code"])
+    assert (answer.status, answer.body["scope"]) == (200, "openid")
+    claims = signing.verify(answer.body["id_token"], "idp", "jwt")
+    assert (claims["sub"], claims["nonce"], claims["aud"]) == ("alice", "n-0S6_WzA2Mj", public.client_id)
+    refused = world.http.get("/idp/authorize", question(scope=scope, prompt="none"))
+    assert "error=consent_required" in refused["Location"]
+
+
+@pytest.mark.parametrize("scope", ["openid offline_access", "openid profile email", "everything openid", "openid"])
 def test_scopes_that_are_not_known_are_ignored_and_the_answer_says_what_was_granted(
     world: World, public: Client, scope: str
 ) -> None:
@@ -283,7 +291,7 @@ def test_the_toolkits_own_addresses_are_not_there(world: World) -> None:
     modules = {getattr(view, "__module__", "") for view in _views(get_resolver())}
     assert modules
     assert not {module for module in modules if module.startswith("oauth2_provider")}
-    for path in ("/o/token/", "/o/introspect/", "/oauth/token", "/idp/device_authorization", "/idp/register"):
+    for path in ("/o/token/", "/o/introspect/", "/oauth/token", "/idp/device_authorization"):
         assert world.http.post(path).status_code in {403, 404}
 
 

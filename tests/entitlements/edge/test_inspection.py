@@ -18,7 +18,7 @@ from entitlements.sessions.models import Session
 from entitlements.tokens import presented, tokens
 from entitlements.tokens.models import IssuedToken
 from tests import make
-from tests.entitlements.edge import worlds
+from tests.entitlements.edge import sign_ins, worlds
 from tests.entitlements.edge.worlds import Answer, World
 
 
@@ -149,3 +149,18 @@ def test_secrets_never_enter_the_record(world: World) -> None:
     assert jag not in told
     assert access not in told
     assert worlds.refusals()
+
+
+def test_a_token_of_a_sign_in_says_what_is_open_now_also_where_that_is_nothing(world: World) -> None:
+    sign_ins.public_client(world)
+    make.rewrite(world.client, redirect_uris=sign_ins.BACK)
+    grants.revoke(world.grant.pk, by=SYSTEM, reason="over")
+    code = sign_ins.agree(world, client_id=world.client.client_id)["code"]
+    token = sign_ins.redeem(world, code, client_id=None, **world.credentials(world.audience)).body["access_token"]
+    assert (inspect(world, token).body["active"], inspect(world, token).body["scope"]) == (True, "")
+
+    make.grant(world.agent, world.entitlement, people=[world.alice])
+    assert inspect(world, token).body["scope"] == world.entitlement.scope
+
+    agents.suspend(world.agent, by=SYSTEM, reason="odd")
+    assert inspect(world, token).body == {"active": False}

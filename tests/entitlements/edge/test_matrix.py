@@ -172,7 +172,15 @@ MEANINGLESS = {
     ("token exchange", _end_sessions),  # there is none yet
     ("code at a system", _end_sessions),
 }
-CASES = [(path, spoil) for path in PATHS for spoil in SPOILERS if (path, spoil) not in MEANINGLESS]
+MISSING = (_revoke_grants, _let_grants_expire, _disable_tools, _quarantine_tools, _disable_entitlement)
+"""Where a request for access helps: a person who signs in gets a token that carries nothing."""
+EMPTY_HANDED = [(path, spoil) for path in ("code at a system", "refresh") for spoil in MISSING]
+CASES = [
+    (path, spoil)
+    for path in PATHS
+    for spoil in SPOILERS
+    if (path, spoil) not in MEANINGLESS and (path, spoil) not in EMPTY_HANDED
+]
 
 
 @pytest.mark.parametrize(("path", "spoil"), CASES, ids=[f"{path}: {spoil.__name__[1:]}" for path, spoil in CASES])
@@ -191,6 +199,37 @@ def test_what_is_in_the_way_is_refused_on_every_path(world: World, path: str, sp
     assert [event.code for event in recorded] == [answer.body["code"]]
     assert answer.body["evaluation_id"] == str(recorded[0].uuid)
     assert "agent:expense-bot" in recorded[0].links
+
+
+@pytest.mark.parametrize(
+    ("path", "spoil"), EMPTY_HANDED, ids=[f"{path}: {spoil.__name__[1:]}" for path, spoil in EMPTY_HANDED]
+)
+def test_a_sign_in_whose_grant_is_missing_gets_a_token_that_carries_nothing(
+    world: World, path: str, spoil: Callable[[World], None]
+) -> None:
+    attempt = PATHS[path](world)
+    spoil(world)
+
+    answer = attempt()
+
+    assert (answer.status, answer.body["scope"]) == (200, "")
+    claims = worlds.peek(answer.body["access_token"])
+    assert (claims["scope"], claims["agreed_scope"], claims["sub"]) == ("", "*", "alice")
+    token = IssuedToken.objects.get(pk=claims["jti"])
+    assert (token.scope, token.family is None, token.draws_on.count()) == ("", False, 0)
+    assert Event.objects.filter(action="token.issued", links__contains=[f"token:{token.pk}"]).count() == 1
+    assert worlds.refusals() == []
+
+
+@pytest.mark.parametrize("path", ["code at a system", "refresh"])
+def test_a_system_that_looks_at_tokens_itself_gets_none_that_carries_nothing(world: World, path: str) -> None:
+    System.objects.filter(pk=world.system.pk).update(kind="mcp", upstream_url="https://time.example/mcp")
+    world.system.refresh_from_db()
+    attempt = PATHS[path](world)
+    _revoke_grants(world)
+
+    assert attempt().error == (400, "access_denied", "no_grant")
+    assert [event.code for event in worlds.refusals()] == ["no_grant"]
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -84,6 +84,19 @@ def test_each_refresh_gives_an_access_token_and_the_next_refresh_token(world: Wo
     assert desk.pk
 
 
+def test_a_sign_in_says_where_its_client_last_came_from_until_it_ends(world: World, desk: Client) -> None:
+    first = token(world)
+    assert TokenFamily.objects.get().last_used_from == "127.0.0.1"
+    world.http.defaults["REMOTE_ADDR"] = "2001:db8::7"
+    refreshed(world, first)
+    assert TokenFamily.objects.get().last_used_from == "2001:db8::7"
+    world.http.defaults["REMOTE_ADDR"] = "/run/" + "s" * 100
+    refreshed(world, first)
+    assert TokenFamily.objects.get().last_used_from == "/run/" + "s" * 59
+    clients.disable(desk, by=SYSTEM, reason="x")
+    assert TokenFamily.objects.get().last_used_from == ""
+
+
 def test_for_a_moment_a_used_token_gets_its_successor_again_and_then_ends_the_sign_in(
     world: World, desk: Client, later: Move
 ) -> None:

@@ -7,10 +7,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connections, transaction
+from django.db import connections as database_connections
+from django.db import transaction
 
 from audit.context import SYSTEM
 from audit.models import Event
+from entitlements.agents import personal_agents
+from entitlements.connections import connections
+from entitlements.connections.models import Connection
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.revocation import revocation
@@ -19,7 +23,7 @@ from entitlements.revocation.revocation import Target
 from entitlements.token_families import families
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
-from tests import shared
+from tests import make, shared
 from tests.entitlements.edge import sign_ins, worlds
 from tests.entitlements.edge.test_code_races import lanes, wait_until_blocked
 
@@ -38,7 +42,7 @@ def test_five_refresh_at_once_and_go_on_with_one_successor() -> None:
     def refresh(token: str) -> tuple[int, str]:
         start.wait()
         answer = sign_ins.refresh(world, token)
-        connections.close_all()
+        database_connections.close_all()
         return answer.status, str(answer.body.get("refresh_token", answer.body))
 
     for generation in range(2, ROUNDS + 2):
@@ -63,13 +67,13 @@ def test_nothing_is_issued_to_a_family_after_it_was_revoked() -> None:
         def refresh(token: str = token, start: threading.Barrier = start) -> int:
             start.wait()
             status = sign_ins.refresh(world, token).status
-            connections.close_all()
+            database_connections.close_all()
             return status
 
         def revoke(family: TokenFamily = family, start: threading.Barrier = start) -> None:
             start.wait()
             revocation.revoke(Target("token_family", str(family.pk)), by=SYSTEM, reason="race")
-            connections.close_all()
+            database_connections.close_all()
 
         with ThreadPoolExecutor(3) as lanes:
             refreshing = [lanes.submit(refresh) for _ in range(2)]
@@ -103,7 +107,7 @@ def test_a_family_that_its_client_and_a_person_end_at_one_moment_ends_once() -> 
     def end() -> None:
         with contextlib.suppress(families.TokenFamilyEnded):
             families.revoke(family.pk, by=SYSTEM, reason="race")
-        connections.close_all()
+        database_connections.close_all()
 
     with lanes(1) as send, ThreadPoolExecutor(1) as person:
         with transaction.atomic():
@@ -113,3 +117,60 @@ def test_a_family_that_its_client_and_a_person_end_at_one_moment_ends_once() -> 
         mine.result()
         theirs.result()
     assert Event.objects.filter(action="token_family.revoked").count() == 1
+
+
+def test_a_refresh_that_meets_the_end_of_its_connection_waits_for_it_and_gets_nothing() -> None:
+    world = worlds.world()
+    sign_ins.personal_client(world)
+    agent = sign_ins.connected(world)
+    token = str(sign_ins.signed_in(world).body["refresh_token"])
+    with lanes(1) as send:
+        with transaction.atomic():
+            locks.exclusive((Lock.AGENT, agent.pk))
+            answer = send(lambda: sign_ins.refresh(world, token))
+            wait_until_blocked(1)  # it was decided while the connection was open
+            connections.end(Connection.objects.get().pk, by=SYSTEM, reason="race")
+        assert answer.result().status == 400
+    assert not IssuedToken.objects.filter(revoked_at=None).exists()
+
+
+def test_nothing_of_a_connection_lives_after_it_has_ended() -> None:
+    world = worlds.world()
+    sign_ins.personal_client(world)
+    sign_ins.connected(world)
+    token = str(sign_ins.signed_in(world).body["refresh_token"])
+    start = threading.Barrier(3)
+
+    def refresh() -> int:
+        start.wait()
+        status = sign_ins.refresh(world, token).status
+        database_connections.close_all()
+        return status
+
+    def end() -> None:
+        start.wait()
+        connections.end(Connection.objects.get().pk, by=SYSTEM, reason="race")
+        database_connections.close_all()
+
+    with ThreadPoolExecutor(3) as threads:
+        refreshing = [threads.submit(refresh) for _ in range(2)]
+        threads.submit(end).result()
+        assert {each.result() for each in refreshing} <= {200, 400}
+    assert not IssuedToken.objects.filter(revoked_at=None).exists()
+
+
+def test_a_person_who_agrees_twice_at_one_moment_has_one_agent() -> None:
+    client, person = make.personal_client(), make.person()
+    start = threading.Barrier(4)
+
+    def connect() -> int:
+        start.wait()
+        try:
+            return personal_agents.connect(client, person).agent_id
+        finally:
+            database_connections.close_all()
+
+    with ThreadPoolExecutor(4) as threads:
+        connected = {each.result() for each in [threads.submit(connect) for _ in range(4)]}
+    assert connected == {Connection.objects.get().agent_id}
+    assert Event.objects.filter(action="connection.begun").count() == 1

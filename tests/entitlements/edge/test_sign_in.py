@@ -15,7 +15,6 @@ from audit.models import Event
 from entitlements.catalog.models import System, Tool
 from entitlements.clients import clients
 from entitlements.clients.models import AuthorizationCode, Client
-from entitlements.grants import grants
 from entitlements.keys import signing
 from entitlements.people import people
 from entitlements.sessions import sessions
@@ -122,22 +121,6 @@ def test_the_page_shows_the_tools_of_the_scopes_that_are_asked_for_alone(world: 
     assert desk.pk
 
 
-@pytest.mark.parametrize(
-    ("scope", "says_so"), [(None, True), ("openid offline_access", True), ("time:read", False)], ids=str
-)
-def test_the_page_says_that_later_access_is_included_where_no_scope_is_asked_for(
-    world: World,
-    desk: Client,
-    scope: str | None,
-    says_so: bool,  # noqa: FBT001 - a parameter
-) -> None:
-    said = f"what is granted to {world.agent.name} for you later at {world.system.name}"
-    assert (said in ask(world, scope=scope).content.decode()) is says_so
-    signed_in(world, scope=scope)
-    assert (TokenFamily.objects.get().scope == "") is says_so
-    assert desk.pk
-
-
 def test_a_confidential_clients_name_is_not_claimed(world: World) -> None:
     sign_ins.public_client(world)
     make.rewrite(world.client, redirect_uris=BACK, name="Expense client")
@@ -146,33 +129,6 @@ def test_a_confidential_clients_name_is_not_claimed(world: World) -> None:
     code = agree(world, client_id=world.client.client_id)["code"]
     answer = redeem(world, code, client_id=None, **world.credentials(world.audience))
     assert answer.status == 200, answer.body
-
-
-def test_a_person_without_access_is_told_where_to_request_it(world: World, desk: Client) -> None:
-    page = ask(world)
-    grants.revoke(world.grant.pk, by=SYSTEM, reason="over")
-
-    empty = ask(world)
-    text = empty.content.decode()
-    sent = flow.form(page.content.decode())
-    answer = world.http.post(f"{sign_ins.address(world)}?{urlencode(question(world))}", {**sent, "allow": "1"})
-
-    assert f"/requests/new/?agent={world.agent.slug}&amp;system={world.system.slug}" in text
-    assert 'name="allow"' not in text
-    assert sign_ins.sent_back(answer)["error"] == "access_denied"
-    assert not AuthorizationCode.objects.exists()
-    assert desk.pk
-
-
-def test_a_right_that_ends_after_the_page_is_missed_at_the_token_endpoint(world: World, desk: Client) -> None:
-    code = agree(world)["code"]
-    grants.revoke(world.grant.pk, by=SYSTEM, reason="over")
-    answer = redeem(world, code)
-    assert answer.error == (400, "access_denied", "no_grant")
-    assert "/requests/new/" in answer.body["request_access"]
-    assert not TokenFamily.objects.exists()
-    assert [event.code for event in worlds.refusals()] == ["no_grant"]
-    assert desk.pk
 
 
 def test_saying_no_tells_the_client_so(world: World, desk: Client) -> None:

@@ -17,13 +17,15 @@ from django.db import connection, transaction
 
 from audit import clock
 from audit.context import SYSTEM
-from entitlements.agents import agents, lifecycle
+from entitlements.agents import agents, lifecycle, personal_agents
 from entitlements.agents.models import Agent
 from entitlements.catalog import discovery, systems, tools
 from entitlements.catalog import entitlements as entitlement_actions
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.connections import connections
+from entitlements.connections.models import Connection
 from entitlements.decisions import guardrails
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
@@ -71,6 +73,7 @@ class World:
     grant: Grant
     session: Session
     token: IssuedToken
+    connection: Connection
     issuer: TrustedIssuer
     kid: str
     fingerprint: str
@@ -134,6 +137,7 @@ def world() -> World:
         grant,
         session,
         access_token(session, system),
+        personal_agents.connect(make.personal_client("desk"), alice),
         issuer,
         signing.active_kid("as/time"),
         secret.fingerprint,
@@ -218,6 +222,7 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     ),
     "a grant serves one person less": lambda w: grant_subjects.remove_person(w.grant.pk, w.alice, **WHY),
     "a session is ended": lambda w: sessions.end(w.session.pk, **WHY),
+    "a connection is ended": lambda w: connections.end(w.connection.pk, **WHY),
     "a token family is revoked": lambda _: families.revoke(TokenFamily.objects.get().pk, **WHY),
     "a token is revoked": lambda w: tokens.revoke(w.token.pk, **WHY),
     "a key is replaced": lambda _: signing.rotate("as/time", by=SYSTEM, now=True),

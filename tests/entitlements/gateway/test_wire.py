@@ -281,6 +281,14 @@ def test_gw_9_each_system_has_metadata_of_its_own(node: Gateway, here: World) ->
     assert httpx2.get(f"{node.base}/.well-known/oauth-protected-resource/gw/nowhere/mcp").status_code == 404
 
 
+def test_gw_9_a_page_of_any_origin_reads_the_metadata(node: Gateway, here: World) -> None:
+    address = f"{node.base}/.well-known/oauth-protected-resource/gw/{here.system.slug}/mcp"
+    page = {"Origin": "https://client.example", "Access-Control-Request-Method": "GET"}
+    before, answer = httpx2.options(address, headers=page), httpx2.get(address, headers=page)
+    assert (before.status_code, before.headers["access-control-allow-methods"]) == (204, "GET, HEAD")
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
+
+
 def test_a_system_that_is_not_behind_the_gateway_is_not_found(node: Gateway, here: World) -> None:
     native = make.system(kind="mcp")
 

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from django.conf import settings
 
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import addresses
+from entitlements.agents import personal_agents
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients.models import Client
+from entitlements.gateway import answers
 from entitlements.grants.models import Grant
 from entitlements.keys import session_keys, signing
 from entitlements.people.models import Person
@@ -60,7 +61,7 @@ class Gateway:
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return httpx2.post(f"{self.base}/gw/{slug}/mcp", content=content, headers=sent, timeout=20)
+        return httpx2.post(f"{self.base}{answers.path(slug)}", content=content, headers=sent, timeout=20)
 
     def modern(
         self, slug: str, method: str, token: str | None, *, headers: Mapping[str, str] | None = None, **params: object
@@ -168,7 +169,8 @@ class World:
             issued_at=now,
             expires_at=now + timedelta(seconds=300),
         )
-        TokenGrant.objects.create(token=row, grant=self.grant)
+        if self.system.slug != addresses.ALL:
+            TokenGrant.objects.create(token=row, grant=self.grant)
         typ = claims.pop("typ", "at+jwt")
         return signing.sign(f"as/{self.system.slug}", {k: v for k, v in claims.items() if v is not None}, typ)
 
@@ -179,6 +181,16 @@ class World:
         session.pk, session.client, session._state.adding = uuid.uuid4(), client, True
         session.save()
         return replace(self, client=client, session=session)
+
+    def with_personal_agent(self) -> World:
+        """Return the same world by a client at which the person has an agent of their own, with access of its own."""
+        client = make.personal_client(f"desk-{uuid.uuid4().hex[:8]}")
+        agent = personal_agents.connect(client, self.person).agent
+        grant = make.grant(agent, self.entitlement, people=[self.person])
+        session = Session.objects.get(pk=self.session.pk)
+        session.pk, session.client, session.agent, session._state.adding = uuid.uuid4(), client, agent, True
+        session.save()
+        return replace(self, agent=agent, client=client, grant=grant, session=session)
 
     def events(self, link: str = "") -> list[Event]:
         """Return the events about this agent, or about `link`, in order."""
@@ -192,7 +204,7 @@ class World:
 
 
 def resource(system: System) -> str:
-    return f"{settings.GATEWAY_URL}/gw/{system.slug}/mcp"
+    return answers.resource(system.slug)
 
 
 def build(

@@ -95,16 +95,16 @@ def test_the_sweep_rotates_when_it_is_due_and_not_before(at: Clock) -> None:
     at(timedelta())
     make.system("time")
     tasks.rotate_signing_keys()
-    assert {row.issuer for row in SigningKey.objects.all()} == {"idp", "as/time", "sessions"}
+    assert {row.issuer for row in SigningKey.objects.all()} == {"idp", "as/time", "as/all", "as/mandate", "sessions"}
     tasks.rotate_signing_keys()
-    assert SigningKey.objects.count() == 3
+    assert SigningKey.objects.count() == 5
     at(signing.ROTATE_AFTER)
     tasks.rotate_signing_keys()
     tasks.rotate_signing_keys()
-    assert SigningKey.objects.filter(state="next").count() == 3
+    assert SigningKey.objects.filter(state="next").count() == 5
     at(signing.LEAD)
     tasks.rotate_signing_keys()
-    assert SigningKey.objects.filter(state="active").count() == SigningKey.objects.filter(state="retired").count() == 3
+    assert SigningKey.objects.filter(state="active").count() == SigningKey.objects.filter(state="retired").count() == 5
 
 
 def test_withdrawing_denies_a_key_at_once_and_another_signs() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -100,6 +101,32 @@ def test_a_code_of_another_client_is_not_taken(world: Node) -> None:
     AuthorizationCode.objects.create(user=world.person, application=other, code="d" * 64, expires=clock.now())
     assert world.refuse(Claims(code="d" * 64, used=nodes.used())).outcome is Outcome.USED
     assert AuthorizationCode.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        {},
+        {"scope": "", "session": None},
+        {"scope": "", "kind": "id_jag"},
+        {"scope": "", "person": None},
+    ],
+    ids=["with a scope", "in no session", "an ID-JAG", "for no person"],
+)
+def test_a_token_that_draws_on_no_grant_is_written_for_nothing_but_a_request(
+    world: Node, otherwise: dict[str, Any]
+) -> None:
+    row = replace(world.row(session=uuid4(), begins=world.begins(), drawn=()), **otherwise)
+    row = row if row.session else replace(row, begins=None)
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="draws on a grant"), transaction.atomic():
+        world.mint(row=row)
+    assert nodes.nothing_was_written(world)
+
+
+def test_a_token_of_a_session_may_draw_on_no_grant_where_it_carries_no_scope(world: Node) -> None:
+    row = world.row(session=uuid4(), begins=world.begins(), drawn=(), scope="")
+    assert world.mint(row=row).outcome is Outcome.ISSUED
+    assert (IssuedToken.objects.get(pk=row.jti).scope, TokenGrant.objects.count()) == ("", 0)
 
 
 # ----------------------------------------------------------------------------------------------------------- claims

@@ -16,6 +16,7 @@ from django.urls import URLPattern, URLResolver
 from audit import clock
 from audit.context import SYSTEM
 from entitlements.catalog_files import imports
+from entitlements.client_documents import documents, hosts
 from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.grants.models import Grant
@@ -117,6 +118,7 @@ def world() -> World:
         "exceptions/pk": SodException.objects.get().pk,
         **_waits(company),
         "people/login": company.bob.login,
+        "connect/name": "copilot-managed-settings.json",
         "groups/slug": make.group(company.bob).slug,
         "sessions/session": session.pk,
         "stop/pk": stop.pk,
@@ -185,6 +187,7 @@ def _settings(company: companies.Company) -> dict[str, object]:
         "settings/webhook": _hook().slug,
         "settings/policy": policies.ensure_default().pk,
         **_proposed(company),
+        **_described(company),
         "settings/number": ApiToken.objects.get(person=company.bob).pk,
         "settings/pk": 1,
         "settings/delivery": mailed.pk,
@@ -192,6 +195,18 @@ def _settings(company: companies.Company) -> dict[str, object]:
         "settings/line": "anchor",
         "settings/slug": sources.make("okta", name="Okta", subjects_of=None, by=SYSTEM)[0].slug,
     }
+
+
+def _described(company: companies.Company) -> dict[str, object]:
+    """Let a host be proposed, and a client of another host wait that describes itself."""
+    by = company.ana
+    host = hosts.propose("clients.example", agent=company.bot, by=by, reason="a sample")
+    client_id = "https://desk.example/client.json"
+    told = {"client_id": client_id, "client_name": "Desk", "redirect_uris": ["http://127.0.0.1/back"]}
+    document = documents.store(client_id, told, by=by, reason="a sample")
+    document.state, document.asked_at = "waiting", clock.now()
+    document.save()
+    return {"settings/host": host.pk, "settings/document": document.pk}
 
 
 def _proposed(company: companies.Company) -> dict[str, object]:

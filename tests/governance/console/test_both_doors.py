@@ -38,6 +38,15 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "client-secret": {"verb": "rotate", "reason": "x"},
         "client-enable": {"verb": "enable", "reason": "x"},
     },
+    "client-host-decide": {
+        "client-host-confirm": {"verb": "confirm"},
+        "client-host-withdraw": {"verb": "withdraw", "reason": "x"},
+        "client-host-end": {"verb": "end", "reason": "x"},
+    },
+    "client-document-page": {
+        "client-document-approve": {"agent": "research-bot"},
+        "client-document-refuse": {"refuse": "yes", "reason": "x"},
+    },
     "credential-page": {
         "client-credential-accept": {"accept": ""},
         "client-credential-refuse": {"reason": "x"},

@@ -36,8 +36,8 @@ RELATED: Final = {
     " client-add credential-page request-edit grant-page system-page tool-page connect-light stop",
     "sam": "spot-check review-question grant-page emergency-page request-page system-page tool-page system-edit"
     " entitlement-add entitlement-edit",
-    "alice": "grant-page emergency-page request-page",
-    "bob": "person-page group-page",
+    "alice": "grant-page emergency-page request-page connect-light",
+    "bob": "person-page person-connections group-page connect-light",
     "mallory": "",
 }
 """Which pages about the one agent, system, request of this world are there for whom, by what they are to it."""

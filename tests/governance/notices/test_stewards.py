@@ -12,7 +12,9 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
+from entitlements.agents import personal_agents
 from entitlements.clients import acceptance, clients
+from entitlements.connections import connections
 from entitlements.grants import grants
 from entitlements.people.models import Person, Role
 from entitlements.people_sources import sources
@@ -180,6 +182,24 @@ def test_whoever_denied_hears_what_others_said_on_appeal(company: Company) -> No
 def test_other_programs_can_be_told_of_an_emergency() -> None:
     assert {"break_glass.declared", "break_glass.ended", "break_glass.reviewed"} <= set(map(str, EVENTS))
     assert webhooks._PAGES["emergency"] == "emergencies"
+
+
+@pytest.mark.usefixtures("company")
+def test_of_a_personal_agent_the_manager_hears_once_and_without_one_the_analysts() -> None:
+    boss, bob = make.person("boss"), make.person("bert")
+    ada = make.person("ada", manager=boss)
+    client = make.personal_client("desk-client")
+    first = personal_agents.connect(client, ada)
+    connections.end(first.pk, by=ada.principal, reason="over")
+    personal_agents.connect(client, ada)
+    said = f"{ada.name} has a personal agent from now on, by a sign-in at desk-client. It has no access yet."
+    assert said in told()["boss"]
+    assert Notice.objects.filter(person=boss).count() == 1
+    assert said not in told().get("ana", ())
+
+    personal_agents.connect(client, bob)
+
+    assert said.replace(ada.name, bob.name) in told()["ana"]
 
 
 @pytest.mark.usefixtures("company")

@@ -1,0 +1,65 @@
+"""What people do about clients that describe themselves: each action declared once, for API and console."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from entitlements.access import visibility
+from entitlements.api.actions import NEW, Action, Subject, person
+from entitlements.api.fields import InputSerializer, Slug, Text
+from entitlements.client_documents import documents, hosts
+from entitlements.words import LONGEST_CLIENT_ID
+
+
+class ClientHostInputSerializer(InputSerializer):
+    """A host whose clients people may sign in to by their own consent, and the shared agent that they join."""
+
+    host = Text(max_length=260)
+    agent = Slug()
+    reason = Text(max_length=500)
+
+
+class ClientDocumentInputSerializer(InputSerializer):
+    """A metadata document that is stored by hand, where it cannot be fetched."""
+
+    client_id = Text(max_length=LONGEST_CLIENT_ID)
+    document = serializers.DictField()
+    reason = Text(max_length=500)
+
+
+class ApproveClientDocumentInputSerializer(InputSerializer):
+    """The shared agent that the client joins."""
+
+    agent = Slug()
+
+
+HOST = Subject(visibility.client_hosts, hosts.about, permitted_on=lambda host: host.agent, by=person, by_key=True)
+DOCUMENT = Subject(visibility.client_documents, documents.about, by=person, by_key=True)
+
+PROPOSE = Action(
+    "client-hosts",
+    NEW,
+    hosts.propose,
+    input=ClientHostInputSerializer,
+    by=person,
+    done=_("Proposed. A person who is responsible for the agent confirms it."),
+)
+CONFIRM = Action(
+    "client-host-confirm",
+    HOST,
+    hosts.confirm,
+    input=None,
+    done=_("Allowed. People may sign in to clients of %(host)s by their own consent."),
+)
+WITHDRAW = Action("client-host-withdraw", HOST, hosts.withdraw, done=_("Withdrawn."))
+END = Action("client-host-end", HOST, hosts.end, done=_("Ended, with the sign-ins at clients of %(host)s."))
+STORE = Action("client-documents", NEW, documents.store, input=ClientDocumentInputSerializer, by=person)
+APPROVE = Action(
+    "client-document-approve",
+    DOCUMENT,
+    documents.approve,
+    input=ApproveClientDocumentInputSerializer,
+    done=_("Approved. It works once a person who is responsible for the agent has accepted it."),
+)
+REFUSE = Action("client-document-refuse", DOCUMENT, documents.refuse, done=_("Refused."))

@@ -1,0 +1,19 @@
+"""What people and programs do with connections: each action declared once, for API and console."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from entitlements.access import visibility
+from entitlements.api.actions import Action, Subject
+from entitlements.connections import connections
+
+CONNECTION = Subject(
+    visibility.connections,
+    lambda connection: [f"connection:{connection.pk}", f"agent:{connection.agent.slug}"],
+    by_key=True,
+)
+
+END = Action(
+    "connection-end", CONNECTION, connections.end, done=_("The connection has ended, and with it every sign-in of it.")
+)

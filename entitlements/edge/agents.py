@@ -1,0 +1,32 @@
+"""Through which agent a client acts for a person: known at once, or once the person is, by their open connection."""
+
+from __future__ import annotations
+
+from entitlements.clients.callers import Caller
+from entitlements.clients.models import Client
+from entitlements.connections import acting
+
+from . import door, refusals
+from .door import Attempt
+
+
+def check_agent(caller: Caller) -> None:
+    """Refuse a client that acts for no person at all: it has no agent, and its people have none. Raises Refused."""
+    if caller.agent is None and caller.serves != Client.Serves.PERSONAL_AGENTS:
+        raise refusals.Refused("unauthorized_client", "client_without_agent", "The client belongs to no agent.")
+
+
+async def for_person(attempt: Attempt, caller: Caller, person: int, system: str) -> Caller:
+    """Return the client with the agent through which it acts for a person at a system, by primary key and slug.
+
+    From here on the attempt is of that agent. Raises Refused without an agent, and without an open connection.
+    """
+    check_agent(caller)
+    found = await acting.for_person(attempt.reads, caller, person)
+    if found.agent is None:
+        message = "The person has no open connection with this client. They must sign in at it again."
+        raise refusals.invalid_grant(message, "connection_missing")
+    if found is not caller:
+        attempt.by, attempt.ask = found.principal, door.request_link(found.agent, system)
+        attempt.about.append(f"agent:{found.agent}")
+    return found

@@ -1,0 +1,53 @@
+"""Which tools a caller is shown: the approved definitions of those that it could call, and nothing of an upstream."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from entitlements.catalog.models import System
+from entitlements.decisions import all_systems, policy
+from entitlements.decisions.snapshot import AgentFacts
+from entitlements.decisions.snapshot import Call as PolicyCall
+from entitlements.gateway.http import encode
+from entitlements.node.directory import ServedSystem
+from entitlements.node.node import Node
+
+_MOST_NAMED: Final = 10_000
+_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def at_system(entry: ServedSystem, call: PolicyCall, facts: AgentFacts, now: float) -> dict[str, bytes]:
+    """Return the definitions that this caller is shown at a system, as JSON, by the name of the tool."""
+    definitions: dict[str, bytes] = {}
+    for tool in policy.visible_tools(call, facts, now):
+        pinned = entry.tools.get(tool.name)
+        if pinned is not None and pinned.version == tool.version and pinned.is_listable:
+            definitions[tool.name] = pinned.definition
+    return definitions
+
+
+async def at_all_systems(node: Node, call: PolicyCall) -> dict[str, bytes]:
+    """Return the definitions that this caller is shown at all systems. Raises Closed.
+
+    A tool whose name would be longer than the protocol allows is left out; it is there at its system's own address.
+    """
+    definitions: dict[str, bytes] = {}
+    for slug in await all_systems.slugs(node.reads(), call.agent, System.SERVED):
+        entry, held = await node.directory.get(slug), await node.snapshots.get(call.agent, slug)
+        if entry is None or held is None:
+            continue
+        for tool, definition in at_system(entry, replace(call, system=slug), held.facts, node.now()).items():
+            name = all_systems.name(slug, tool)
+            if len(name) <= all_systems.LONGEST_NAME:
+                definitions[name] = _renamed(definition, name)
+    return definitions
+
+
+@lru_cache(maxsize=_MOST_NAMED)
+def _renamed(definition: bytes, name: str) -> bytes:
+    """Return a definition with another name; every other member stays as it is, byte for byte."""
+    return encode({**_members.decode(definition), "name": name})

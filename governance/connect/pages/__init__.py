@@ -1,0 +1,1 @@
+"""The pages on which people connect a client, and the registry that programs read."""

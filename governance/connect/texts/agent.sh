@@ -1,0 +1,1 @@
+pip install 'mcp>=2.3' && python agent.py

@@ -1,0 +1,1 @@
+ssh -L {{port}}:localhost:{{port}} you@remote

@@ -1,0 +1,1 @@
+npm install @modelcontextprotocol/sdk && node connect.mjs

@@ -1,0 +1,130 @@
+"""Clients of Node.js, unmodified: people sign in, sign-ins are refreshed, and end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.conf import settings
+from django.db import connections
+from joserfc.jwk import ECKey
+
+from audit import clock
+from tests.conformance import desk, nodejs
+
+if TYPE_CHECKING:
+    from tests.entitlements.gateway.world import Gateway, World
+
+pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
+node, here, uncalled = desk.node, desk.here, desk.uncalled
+
+
+@dataclass(frozen=True)
+class Script:
+    """A client of ours with what it is always told."""
+
+    folder: Path
+    name: str
+    settings: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, browser: desk.Browser | None = None) -> dict[str, Any]:
+        """Run it to its end, and return what it prints last."""
+        told = (*self.settings, *arguments)
+        ended = nodejs.run(self.folder, self.name, *told, browser=browser, environment=self.environment)
+        assert ended.code == 0, ended.output
+        return dict(json.loads(ended.output.splitlines()[-1]))
+
+
+def openid_client(folder: Path, act: str, *arguments: str, browser: desk.Browser | None = None) -> dict[str, Any]:
+    return Script(folder, "openid_client.mjs").run(act, *arguments, browser=browser)
+
+
+def let_a_minute_pass() -> None:
+    """Let the last rotation be older than the window in which a replaced token is taken."""
+    from entitlements.token_families.models import TokenFamily  # noqa: PLC0415 - the settings are known only now
+
+    (family,) = TokenFamily.objects.all()
+    moved = settings.REFRESH_REUSE_WINDOW + timedelta(seconds=1)
+    family.retired = [at - moved for at in family.retired]
+    family.save(update_fields=["retired"])
+    connections.close_all()
+
+
+def test_both_versions_of_the_typescript_sdk_sign_in_refresh_and_sign_in_again(
+    node: Gateway, here: World, tmp_path: Path
+) -> None:
+    server = f"{node.base}/gw/{here.system.slug}/mcp"
+    past = clock.now() - timedelta(minutes=6)
+    old = here.token(iat=int(past.timestamp()), exp=int((past + timedelta(minutes=5)).timestamp()))
+    first_version = nodejs.copy("sdk_v1.mjs", tmp_path)
+    for options in ("", f"--import={first_version}"):
+        browser, stored = desk.Browser(here.person), tmp_path / "tokens.json"
+        client = Script(tmp_path, "sign_in.mjs", (server, desk.CLIENT, str(stored)), {"NODE_OPTIONS": options})
+        call = (desk.TOOL, '{"timezone": "Europe/Paris"}')
+
+        printed = client.run(*call, browser=browser)
+        assert desk.TOOL in printed["tools"]
+        assert "Europe/Paris" in printed["result"]["content"][0]["text"]
+
+        first = json.loads(stored.read_text())
+        stored.write_text(json.dumps({**first, "access_token": old}))
+        assert not client.run(*call)["result"].get("isError")
+        assert json.loads(stored.read_text())["refresh_token"] not in {None, first["refresh_token"]}
+
+        desk.end_sign_in()
+        assert desk.TOOL in client.run(browser=browser)["tools"]
+        assert len(browser.visits) == 2
+        desk.end_sign_in()
+        stored.unlink()
+
+
+def test_openid_client_signs_in_refreshes_and_is_refused_a_replaced_token(
+    node: Gateway, uncalled: World, tmp_path: Path
+) -> None:
+    from entitlements import addresses  # noqa: PLC0415 - the settings are known only now
+
+    browser, issuer = desk.Browser(uncalled.person), addresses.issuer(f"as/{uncalled.system.slug}")
+    client = (issuer, desk.CLIENT, "-")
+    first = openid_client(tmp_path, "code", *client, uncalled.entitlement.scope, browser=browser)
+    assert first["scope"] == uncalled.entitlement.scope
+    second = openid_client(tmp_path, "refresh", *client, first["refresh_token"])
+    assert second["refresh_token"] != first["refresh_token"]
+    assert openid_client(tmp_path, "refresh", *client, first["refresh_token"])["access_token"]
+    assert node.modern(uncalled.system.slug, "tools/list", second["access_token"]).status_code == 200
+
+    let_a_minute_pass()
+    refused = {"error": "invalid_grant", "status": 400}
+    reused = openid_client(tmp_path, "refresh", *client, first["refresh_token"])
+    assert reused == {**refused, "code": "refresh_token_reused"}
+    ended = openid_client(tmp_path, "refresh", *client, second["refresh_token"])
+    assert ended == {**refused, "code": "token_family_ended"}
+    assert node.modern(uncalled.system.slug, "tools/list", second["access_token"]).status_code == 401
+
+
+def test_openid_client_signs_in_with_a_key_at_a_system_and_at_the_identity_side(
+    node: Gateway, uncalled: World, tmp_path: Path
+) -> None:
+    from entitlements import addresses  # noqa: PLC0415 - the settings are known only now
+    from tests import make  # noqa: PLC0415
+
+    key = ECKey.generate_key("P-256", {"kid": "desk", "use": "sig", "alg": "ES256"})
+    private = tmp_path / "key.json"
+    private.write_text(json.dumps(key.as_dict(private=True)))
+    client, _ = make.client(uncalled.agent, "key-client", jwks={"keys": [key.as_dict(private=False)]})
+    make.rewrite(client, redirect_uris=desk.REDIRECT)
+    browser, system = desk.Browser(uncalled.person), addresses.issuer(f"as/{uncalled.system.slug}")
+
+    first = openid_client(tmp_path, "code", system, "key-client", str(private), "", browser=browser)
+    again = openid_client(tmp_path, "refresh", system, "key-client", str(private), first["refresh_token"])
+    assert again["refresh_token"] == first["refresh_token"]
+    assert node.modern(uncalled.system.slug, "tools/list", again["access_token"]).status_code == 200
+
+    idp = addresses.issuer("idp")
+    known = openid_client(tmp_path, "code", idp, "key-client", str(private), "openid", browser=browser)
+    assert (known["claims"]["iss"], known["claims"]["sub"]) == (idp, uncalled.person.login)
