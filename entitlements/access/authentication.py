@@ -13,6 +13,7 @@ from rest_framework.request import Request
 
 from audit import clock
 from entitlements import addresses
+from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
 from entitlements.clients.models import Client
 from entitlements.errors import DomainError
@@ -96,12 +97,13 @@ class AccessToken(Bearer):
             live = presented.access_token(token, addresses.MANDATE, _resource())
         except DomainError:
             return None
-        client = Client.objects.select_related("agent__sponsor").get(client_id=live.caller.client_id)
+        client = Client.objects.get(client_id=live.caller.client_id)
+        agents = Agent.objects.select_related("sponsor")
         person = Person.objects.get(login=live.person) if live.person else None
         return Caller(
             live.caller.principal,
             person=person,
-            agent=client.agent,
+            agent=None if live.caller.agent_pk is None else agents.get(pk=live.caller.agent_pk),
             client=client,
             scopes=frozenset(live.scopes),
             on_behalf_of=person.principal if person else None,

@@ -22,7 +22,7 @@ from entitlements.revocation import api as revocation_api
 from entitlements.sessions import api as session_api
 from entitlements.token_families import api as token_family_api
 
-from . import bulk, docs, me, record
+from . import bulk, docs, record
 
 PREFIX: Final = "api/v1/"
 
@@ -37,7 +37,7 @@ _TOOL: Final = "tools/<slug:system>/<str:name>"
 urlpatterns: list[URLPattern] = [
     at("schema", docs.SchemaView, "api-schema"),
     at("docs", docs.DocsView, "api-docs"),
-    at("me", me.Me, "me"),
+    at("me", people_api.Me, "me"),
     at("bulk/agents/suspend", bulk.SuspendAgents, "agents-suspend"),  # an agent may be called anything
     at("bulk/agents/retire", bulk.RetireAgents, "agents-retire"),
     at("agents", agent_api.Agents, "agents"),

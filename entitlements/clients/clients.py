@@ -15,8 +15,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.agents.models import Agent
-from entitlements.catalog.models import System
-from entitlements.clients.models import Client, ClientAlias, ClientCredential
+from entitlements.clients.models import Client, ClientCredential
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound
 from entitlements.feed import changes, locks, subjects
@@ -252,7 +251,7 @@ def _create(wanted: ClientCredential, *, serves: str = Client.Serves.OWN_AGENT, 
         "api_scopes": list(wanted.api_scopes),
         **_proposal(wanted, by),
     }
-    log.record(Action.CLIENT_REGISTERED, about=_about(client), by=by, detail=detail)
+    log.record(Action.CLIENT_REGISTERED, about=about(client), by=by, detail=detail)
     return client
 
 
@@ -260,8 +259,8 @@ def _set_secret(locked: Client, wanted: ClientCredential, *, by: Principal) -> C
     locked.secret_sha256 = wanted.secret_sha256
     locked.save(update_fields=["secret_sha256", "updated"])  # reviews tell the age of a secret by it
     detail = _proposal(wanted, by)
-    log.record(Action.CLIENT_SECRET_ROTATED, about=_about(locked), by=by, reason=wanted.reason, detail=detail)
-    _note(locked)
+    log.record(Action.CLIENT_SECRET_ROTATED, about=about(locked), by=by, reason=wanted.reason, detail=detail)
+    note(locked)
     return locked
 
 
@@ -290,7 +289,7 @@ def _take_over(credential: ClientCredential, *, by: Principal) -> Client:
     locked.save()
     log.record(
         Action.CLIENT_DOCUMENT_APPLIED,
-        about=_about(locked),
+        about=about(locked),
         by=by,
         detail={"auth": credential.auth, "redirect_uris": credential.redirect_uris, **_proposal(credential, by)},
     )
@@ -319,7 +318,7 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
     if locked.idle == Client.Idle.CLOSED:
         locked.idle = ""  # it is no longer for want of use alone that it is closed
     locked.save(update_fields=["status", "idle"])
-    log.record(Action.CLIENT_DISABLED, about=_about(locked), by=by, reason=reason)
+    log.record(Action.CLIENT_DISABLED, about=about(locked), by=by, reason=reason)
     _end_sign_ins(locked, by=by, reason=reason)
     return locked
 
@@ -339,7 +338,7 @@ def _end_sign_ins(locked: Client, *, by: Principal, reason: str) -> None:
     locked.save(update_fields=["tokens_valid_after"])
     sessions.end_all_of(Session.objects.filter(client=locked), subjects.client(locked.pk), by=by, reason=reason)
     families.end_all_of(subjects.client(locked.pk), by=by, reason=reason)
-    _note(locked)
+    note(locked)
 
 
 @transaction.atomic
@@ -364,8 +363,8 @@ def enable(client: Client, *, by: Principal, reason: str) -> Client:
     _pass_guards(locked.agent, locked.api_scopes)
     locked.status, locked.idle, locked.idle_since = Client.Status.ACTIVE, "", clock.now()
     locked.save(update_fields=["status", "idle", "idle_since"])
-    log.record(Action.CLIENT_ENABLED, about=_about(locked), by=by, reason=reason)
-    _note(locked)
+    log.record(Action.CLIENT_ENABLED, about=about(locked), by=by, reason=reason)
+    note(locked)
     return locked
 
 
@@ -374,26 +373,7 @@ def disabled_by(client_id: str) -> set[str]:
     return independence.stopped_by(f"client:{client_id}", Action.CLIENT_DISABLED, Action.CLIENT_ENABLED)
 
 
-@transaction.atomic
-def name_at(client: Client, system: System, foreign_id: str, *, by: Principal) -> ClientAlias:
-    """Say under which identifier a system's authorization server knows the client (EMA-I-10)."""
-    # The client that has this name here is known by it there no longer.
-    namesake = Client.objects.filter(client_id=foreign_id).exclude(pk=client.pk).first()
-    both = [client, *([namesake] if namesake else [])]
-    locks.exclusive(*((Lock.CLIENT, each.pk) for each in both))
-    alias, _ = ClientAlias.objects.update_or_create(client=client, system=system, defaults={"foreign_id": foreign_id})
-    for each in both:
-        _note(each)
-    log.record(
-        Action.CLIENT_NAMED_AT_SYSTEM,
-        about=[*_about(client), f"system:{system.slug}"],
-        by=by,
-        detail={"foreign_id": foreign_id},
-    )
-    return alias
-
-
-def _note(client: Client) -> None:
+def note(client: Client) -> None:
     """Tell the nodes that a client changed, and with it what its agent may do."""
     changes.note(subjects.client(client.pk), of=[] if client.agent_id is None else [subjects.agent(client.agent_id)])
 
@@ -411,5 +391,6 @@ def _locked(client: Client) -> Client:
         raise NotFound from error
 
 
-def _about(client: Client) -> list[str]:
+def about(client: Client) -> list[str]:
+    """Return the links by which the record of a client is found again."""
     return [f"client:{client.client_id}", *([f"agent:{client.agent.slug}"] if client.agent else [])]

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
@@ -39,6 +40,12 @@ def latest(client: Client, person: Person) -> Connection | None:
     """Return the last connection of a person at a client, open or ended; None before the first."""
     rows = Connection.objects.select_related("agent", "client", "person").filter(client=client, person=person)
     return rows.order_by("ended_at", "began_at").last()  # one that is open sorts last
+
+
+def clients_of(agent: Agent) -> QuerySet[Client]:
+    """Return the clients that act through an agent: its own, and the one of its open connection."""
+    at = Connection.objects.filter(agent=agent, ended_at=None).values("client")
+    return Client.objects.filter(Q(agent=agent) | Q(pk__in=at))
 
 
 def begin(client: Client, person: Person, agent: Agent, *, is_new: bool, by: Principal) -> Connection:

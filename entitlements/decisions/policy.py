@@ -117,11 +117,10 @@ def is_too_risky(tool: ToolFacts) -> bool:
 def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
     """Decide what one token may carry and how long it may live; the same rule for every grant type.
 
-    Granted = requested, within what is redeemed, within what is held. A scope ends with the
-    latest of the live grants that carry it; a token ends with the *earliest* of its scopes, so it
-    outlives none of the grants it stands on (`issue.grants`), nor its session. One for all systems stands on none.
-    Nothing left over is a denial with the request that would help, or (`may_be_empty`) a token without a scope.
-    `issue.expires` is rounded down to a second.
+    Granted = requested, within what is redeemed, within what is held. A scope ends with the latest of the live grants
+    that carry it; a token ends with the *earliest* of its scopes, so it outlives neither its session nor a grant that
+    it stands on (`issue.grants`). One for all systems stands on none. Nothing left over is a denial with the request
+    that would help, or (`may_be_empty`) a token without a scope. `issue.expires` is rounded down to a second.
     """
     if issuance.flow in REDEEMING and issuance.token is None:
         return _denied(issuance, facts, Code.TOKEN_MISSING)

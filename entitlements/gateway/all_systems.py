@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from entitlements import addresses
+from entitlements import addresses, tool_names
 from entitlements.catalog.models import System
-from entitlements.decisions import all_systems
 from entitlements.gateway.messages import Call
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
@@ -30,7 +29,7 @@ async def called(node: Node, call: Call) -> tuple[ServedSystem, Call]:
     A name that means no tool of a served system stays as it is, at `ENTRY`, where every tool is unknown.
     """
     name = call.params.get("name")
-    named = all_systems.split(name) if isinstance(name, str) else None
+    named = tool_names.split(name) if isinstance(name, str) else None
     found = await node.directory.get(named[0]) if named is not None else None
     if named is None or found is None:
         return ENTRY, call

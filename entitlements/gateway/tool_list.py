@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from entitlements import tool_names
 from entitlements.catalog.models import System
 from entitlements.decisions import all_systems, policy
 from entitlements.decisions.snapshot import AgentFacts
@@ -41,8 +42,8 @@ async def at_all_systems(node: Node, call: PolicyCall) -> dict[str, bytes]:
         if entry is None or held is None:
             continue
         for tool, definition in at_system(entry, replace(call, system=slug), held.facts, node.now()).items():
-            name = all_systems.name(slug, tool)
-            if len(name) <= all_systems.LONGEST_NAME:
+            name = tool_names.name(slug, tool)
+            if len(name) <= tool_names.LONGEST_NAME:
                 definitions[name] = _renamed(definition, name)
     return definitions
 

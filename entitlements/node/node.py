@@ -299,10 +299,8 @@ class Node:
 
     async def look_at_tools(self, stream: OpenRequest, held: SnapshotInUse | None) -> None:
         """See whether the tools that the client of a stream can see have changed; without facts, the next look does."""
-        if stream.tools is None or held is None:
-            return
         is_for_all = stream.call.system == addresses.ALL
-        if stream.tools.is_of(held) and not is_for_all:
+        if stream.tools is None or held is None or (stream.tools.is_of(held) and not is_for_all):
             return
         with contextlib.suppress(Closed):
             facts = held.facts

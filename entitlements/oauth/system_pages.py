@@ -94,20 +94,20 @@ class Authorize(AuthorizationPage):
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Take the answer. Where it connects the person with the client, the page then asks what the client may do."""
-        said, person = form.cleaned_data, cast("Any", self.request.user)
-        client = Client.objects.filter(client_id=said["client_id"]).first()
-        if not said["allow"] or client is None or not consent.needs_connection(client, person):
+        answered, person = form.cleaned_data, cast("Any", self.request.user)
+        client = Client.objects.filter(client_id=answered["client_id"]).first()
+        if not answered["allow"] or client is None or not consent.needs_connection(client, person):
             return super().form_valid(form)
-        if not client.redirect_uri_allowed(said["redirect_uri"]):
+        if not client.redirect_uri_allowed(answered["redirect_uri"]):
             return self.form_invalid(form)
         try:
-            if not self.must_sign_in_again(self.request, said):
+            if not self.must_sign_in_again(self.request, answered):
                 personal_agents.connect(client, person)
         except DomainError as refusal:
             about = [f"client:{client.client_id}", f"person:{person.login}", f"system:{self.system.slug}"]
             refusals.record(refusal, by=person.principal, about=about)
             asked = Consent(client, person, self.system, "", refusal=refusal.message)
-            return self._show(asked, said["redirect_uri"], form, status=refusal.status)
+            return self._show(asked, answered["redirect_uri"], form, status=refusal.status)
         return redirect(self.request.get_full_path())
 
     def _show(self, asked: Consent, back: str, form: Any, *, status: int = HTTPStatus.OK) -> HttpResponse:

@@ -9,7 +9,10 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.errors import DomainError
@@ -233,3 +236,31 @@ class Leave(_Membership):
 
     action = actions.LEAVE
     asked = MemberInputSerializer
+
+
+class MeSerializer(OutputSerializer):
+    """The caller. `roles` are a person's, `scopes` those of a script's or an agent's token."""
+
+    principal = serializers.CharField()
+    roles = serializers.ListField(child=serializers.CharField())
+    agent = serializers.CharField(allow_null=True)
+    client = serializers.CharField(allow_null=True)
+    scopes = serializers.ListField(child=serializers.CharField())
+
+
+class Me(Endpoint):
+    """Say as whom the caller is known."""
+
+    shown = MeSerializer
+
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
+        """Show the caller."""
+        caller = self.caller
+        values = {
+            "principal": str(caller),
+            "roles": sorted(caller.roles),
+            "agent": caller.agent.slug if caller.agent else None,
+            "client": caller.client.client_id if caller.client else None,
+            "scopes": sorted(caller.scopes or ()),
+        }
+        return Response(MeSerializer(values).data)

@@ -14,6 +14,7 @@ import pytest
 from audit.context import SYSTEM
 from entitlements import addresses
 from entitlements.clients.models import Client
+from entitlements.connections.models import Connection
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.authentication import MULTI_FACTOR
@@ -85,10 +86,10 @@ def grant(transactional_db: None) -> Grant:  # noqa: ARG001 - the server reads w
     return make.grant(agent, make.entitlement(system, *tools, scope="crm:use"), people=[alice])
 
 
-def address(back: str) -> str:
+def address(back: str, client_id: str = "desk-client") -> str:
     asked = {
         "response_type": "code",
-        "client_id": "desk-client",
+        "client_id": client_id,
         "redirect_uri": back,
         "state": "s1",
         "code_challenge": CHALLENGE,
@@ -173,3 +174,27 @@ def test_a_client_that_asks_for_several_factors_gets_them_and_stays_signed_in(
     visitor.page.wait_for_url(f"{back}?**")
     (brought,) = listeners["127.0.0.1"].brought
     assert (brought["iss"], bool(brought["code"])) == ([addresses.issuer("idp")], True)
+
+
+def test_a_person_connects_first_where_the_agent_is_to_be_their_own(
+    visitor: Visitor, grant: Grant, listeners: dict[str, _Listener]
+) -> None:
+    listener = listeners["127.0.0.1"]
+    make.personal_client("laptop-client", name="Laptop client", redirect_uris=["http://127.0.0.1/callback"])
+    back = f"http://127.0.0.1:{listener.server_port}/callback"
+    visitor.sign_in("alice")
+    wrong = look_at(visitor, "consent-connect", address(back, "laptop-client"))
+    assert not wrong, "\n".join(wrong)
+
+    visitor.go(address(back, "laptop-client"))
+    visitor.page.get_by_role("button", name="Connect").click()
+    visitor.page.get_by_role("button", name="Allow").wait_for()
+
+    connection = Connection.objects.get()
+    assert (connection.person.login, connection.agent.kind) == ("alice", "personal")
+    make.grant(connection.agent, grant.entitlement, people=[connection.person])
+    visitor.go(address(back, "laptop-client"))
+    visitor.page.get_by_role("button", name="Allow").click()
+    visitor.page.wait_for_url(f"{back}?**")
+    assert listener.brought[0]["code"]
+    assert not visitor.wrong

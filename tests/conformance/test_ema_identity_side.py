@@ -9,7 +9,7 @@ import pytest
 
 from audit.context import SYSTEM
 from entitlements.catalog.models import System
-from entitlements.clients import clients
+from entitlements.clients import aliases
 from entitlements.clients.models import Client
 from entitlements.edge.grant_types import exchange, jwt_bearer
 from entitlements.keys import jws, signing
@@ -141,13 +141,13 @@ def test_ema_i_8_the_assertion_holds_the_required_claims_and_nothing_personal(wo
 
 def test_ema_i_10_the_client_is_named_as_the_other_server_knows_it(world: World) -> None:
     assert worlds.peek(world.id_jag())["client_id"] == "expense-client"
-    clients.name_at(world.client, world.system, "agent-4711", by=SYSTEM)
+    aliases.name_at(world.client, world.system, "agent-4711", by=SYSTEM)
     assert worlds.peek(world.id_jag())["client_id"] == "agent-4711"
 
 
 def test_ema_i_10_an_identifier_that_means_another_client_there_is_refused(world: World) -> None:
     other, _ = make.client(world.agent, "other-client")
-    clients.name_at(other, world.system, "expense-client", by=SYSTEM)
+    aliases.name_at(other, world.system, "expense-client", by=SYSTEM)
     assert world.exchange().error == (400, "invalid_target", "client_name_taken")
 
 

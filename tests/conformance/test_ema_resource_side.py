@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from audit.context import SYSTEM
-from entitlements.clients import clients
+from entitlements.clients import aliases
 from entitlements.edge import metadata
 from entitlements.edge.grant_types import jwt_bearer
 from entitlements.keys import jws, signing
@@ -85,7 +85,7 @@ def test_ema_r_4_only_the_client_that_it_names_redeems_it(world: World, partner:
 
 
 def test_ema_r_4_the_client_is_matched_by_its_name_at_this_server(world: World) -> None:
-    clients.name_at(world.client, world.system, "agent-4711", by=SYSTEM)
+    aliases.name_at(world.client, world.system, "agent-4711", by=SYSTEM)
     token = world.redeem(world.id_jag()).body["access_token"]
     assert worlds.peek(token)["client_id"] == "expense-client"
     there = {"iss": "agent-4711", "sub": "agent-4711"}

@@ -86,6 +86,7 @@ def tokens(caller: Caller, agent: Agent) -> dict[str, Any]:
     live = Q(expires_at__gt=now, revoked_at=None)
     return {
         "clients": list(visibility.clients(caller).filter(agent=agent).order_by("client_id")),
+        "connections": list(visibility.connections(caller).filter(agent=agent, ended_at=None)),
         "old": now - suggestions.OLD_SECRET,
         "sessions": list(
             visibility.sessions(caller)

@@ -13,6 +13,7 @@ from typing import Any
 from audit.context import SYSTEM
 from entitlements.agents import agents
 from entitlements.agents.models import Agent
+from entitlements.connections import connections
 from entitlements.errors import DomainError
 from governance.ownership import ownership
 from governance.reviews.decisions.models import ReviewDecision
@@ -61,7 +62,7 @@ def _finish(item: ReviewItem, cut: Cut) -> None:
 
 def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - all kinds have one signature
     agent = _agent(item)
-    clients = list(agent.clients.order_by("client_id").values_list("client_id", flat=True))
+    clients = list(connections.clients_of(agent).order_by("client_id").values_list("client_id", flat=True))
     is_stopped = agent.status in (Agent.Status.SUSPENDED, Agent.Status.RETIRED)
     answer = {"ask": "agent", "allowed": not is_stopped, "code": agent.status, "holds": is_stopped}
     return [answer, *token_requests.tokens(agent, clients or [""])]

@@ -20,7 +20,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from audit import clock
-from entitlements.clients.models import Client
+from entitlements.connections import connections
 from entitlements.decisions import facts, limits, own_connection, policy
 from entitlements.decisions.snapshot import AgentFacts, Call, Issuance
 from entitlements.grants.models import Grant, GrantLine
@@ -155,7 +155,9 @@ def _calls(
 
 
 def _client(item: ReviewItem) -> str:
-    return Client.objects.filter(agent=item.agent).order_by("pk").values_list("client_id", flat=True).first() or ""
+    if item.agent is None:
+        return ""
+    return connections.clients_of(item.agent).order_by("pk").values_list("client_id", flat=True).first() or ""
 
 
 def _exchanges(item: ReviewItem, known: AgentFacts, people: Sequence[str | None]) -> list[dict[str, Any]]:

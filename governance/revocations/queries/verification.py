@@ -13,6 +13,8 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from audit import clock
+from entitlements.agents.models import Agent
+from entitlements.connections import connections
 from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import AgentFacts, Call, Token
 from entitlements.decisions.verdicts import Verdict
@@ -87,7 +89,7 @@ def _concerned(kind: str, key: str) -> Q:
     return {
         "grant": Q(grant_id=key) if kind == "grant" else Q(),
         "agent": Q(grant__agent__slug=key),
-        "client": Q(grant__agent__clients__client_id=key),
+        "client": Q(grant__agent__clients__client_id=key) | Q(grant__agent__connections__client__client_id=key),
         "person": Q(grant__subjects__person__login=key) | Q(grant__agent__sponsor__login=key),
         "system": Q(tool__system__slug=key),
         "tool": Q(tool__system__slug=system, tool__name=tool),
@@ -103,10 +105,15 @@ def _of_lines(
     )
     for line in rows.order_by("-grant__created_at", "tool__name").distinct()[:MOST]:
         grant = line.grant
-        client = next((candidate.client_id for candidate in grant.agent.clients.all()), "")
+        client = next((each.client_id for each in grant.agent.clients.all()), "") or _connected(grant.agent)
         for person in _people(grant)[:1]:
             call = Call(grant.agent.slug, client, person, line.tool.system.slug, line.tool.name, {}, token, session)
             yield call, line.tool.sentence
+
+
+def _connected(agent: Agent) -> str:
+    """Return the client of an agent without any of its own, by its open connection; empty without one."""
+    return connections.clients_of(agent).values_list("client_id", flat=True).first() or ""
 
 
 def _people(grant: Grant) -> list[str | None]:

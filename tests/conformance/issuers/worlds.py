@@ -18,7 +18,7 @@ from entitlements import addresses
 from entitlements.agents.models import Agent
 from entitlements.catalog import systems
 from entitlements.catalog.models import Entitlement, System, Tool
-from entitlements.clients import clients
+from entitlements.clients import aliases, clients
 from entitlements.clients.models import Client
 from entitlements.grants.models import Grant
 from entitlements.keys import jws, public_keys, signing
@@ -125,8 +125,8 @@ def _clients(world: World) -> None:
         if client_id.startswith("off-"):
             clients.disable(client, by=SYSTEM, reason=WHY)
         world.clients[client_id], world.secrets[client_id] = client, secret
-    clients.name_at(world.clients["named-client"], world.systems["time"], "agent-4711", by=SYSTEM)
-    clients.name_at(world.clients["other-client"], world.systems["time"], "taken-client", by=SYSTEM)
+    aliases.name_at(world.clients["named-client"], world.systems["time"], "agent-4711", by=SYSTEM)
+    aliases.name_at(world.clients["other-client"], world.systems["time"], "taken-client", by=SYSTEM)
 
 
 def _issuers(world: World) -> None:

@@ -9,13 +9,17 @@ from django.test import Client
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import StrangerCount
-from entitlements.agents import agents
+from entitlements.agents import agents, personal_agents
+from entitlements.agents.models import Agent
 from entitlements.catalog import systems
 from entitlements.clients import clients
 from entitlements.clients.models import Client as OAuthClient
+from entitlements.connections import connections
+from entitlements.connections.models import Connection
 from entitlements.keys import signing
 from entitlements.people import people
 from entitlements.people.models import ApiToken, Role
+from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
 from tests import make
 from tests.entitlements.api import client
@@ -30,13 +34,19 @@ def _with(token: str) -> Client:
 
 def _access_token(of: OAuthClient, *, scope: str = "mandate:read", **claims: object) -> str:
     """Issue an access token of /as/mandate the way its token endpoint does: a row, and a signature over its claims."""
+    return _signed(of, of.agent, scope, **claims)
+
+
+def _signed(of: OAuthClient, agent: Agent | None, scope: str, session: Session | None = None, **claims: object) -> str:
     system = systems.ensure_builtin()
     now = clock.now()
     row = IssuedToken.objects.create(
         kind="access_token",
         system=system,
         client=of,
-        agent=of.agent,
+        agent=agent,
+        person=session.person if session else None,
+        session=session,
         scope=scope,
         issued_at=now,
         expires_at=now + timedelta(minutes=5),
@@ -139,6 +149,31 @@ def test_a_stopped_client_agent_or_system_closes_the_api_at_once() -> None:
     assert (by_script.get(GRANTS).status_code, by_agent.get(GRANTS).status_code) == (401, 200)
     agents.suspend(agent, by=SYSTEM, reason="odd")
     assert by_agent.get(GRANTS).status_code == 401
+
+
+def test_a_personal_agent_sees_its_own_alone_and_is_no_script() -> None:
+    """Its client has no agent of its own, as a script has none: the token says whose it is."""
+    make.grant()
+    at, alice, builtin = make.personal_client(), make.person("alice"), systems.ensure_builtin()
+    agent = personal_agents.connect(at, alice).agent
+    held = make.grant(agent, make.entitlement(builtin, scope="mandate:read"), people=[alice])
+    now = clock.now()
+    session = Session.objects.create(
+        agent=agent,
+        client=at,
+        person=alice,
+        sign_in_sha256="0" * 64,
+        started_at=now,
+        last_used_at=now,
+        expires_at=now + timedelta(hours=1),
+        auth_time=now,
+    )
+    act = {"sub": agent.slug, "iss": "http://localhost:8000/idp", "sub_profile": "ai_agent"}
+    mine = _with(_signed(at, agent, "mandate:read", session, sub="alice", sid=str(session.pk), act=act))
+
+    assert [each["id"] for each in mine.get(GRANTS).json()["results"]] == [str(held.pk)]
+    connections.end(Connection.objects.get().pk, by=SYSTEM, reason="over")
+    assert mine.get(GRANTS).status_code == 401
 
 
 def test_an_agent_sees_its_own_and_changes_nothing_of_others() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from entitlements import tool_names
 from entitlements.codes import Code
 from entitlements.decisions import all_systems, policy, scopes
 from entitlements.decisions.scopes import Outcome
@@ -22,12 +23,12 @@ tools = st.text(string.ascii_letters + string.digits + "_-.", min_size=1, max_si
 
 @given(slugs, tools)
 def test_a_name_says_its_system_and_its_tool(slug: str, tool: str) -> None:
-    assert all_systems.split(all_systems.name(slug, tool)) == (slug, tool)
+    assert tool_names.split(tool_names.name(slug, tool)) == (slug, tool)
 
 
 @given(st.tuples(slugs, tools), st.tuples(slugs, tools))
 def test_no_two_tools_have_one_name(one: tuple[str, str], other: tuple[str, str]) -> None:
-    assert (all_systems.name(*one) == all_systems.name(*other)) == (one == other)
+    assert (tool_names.name(*one) == tool_names.name(*other)) == (one == other)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_no_two_tools_have_one_name(one: tuple[str, str], other: tuple[str, str]
     ],
 )
 def test_the_first_two_underscores_end_the_system(name: str, parts: tuple[str, str] | None) -> None:
-    assert all_systems.split(name) == parts
+    assert tool_names.split(name) == parts
 
 
 def facts(

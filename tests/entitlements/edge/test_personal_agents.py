@@ -33,7 +33,7 @@ def test_the_first_consent_connects_and_registers_an_agent_without_access(world:
     text = sign_ins.page(world).content.decode()
     assert "Connect Desk client?" in text
     assert "is claimed" in text
-    assert "your manager is told" in text
+    assert "your manager gets a notice" in text
 
     answer = sign_ins.answer(world)
 

@@ -13,7 +13,7 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.catalog.models import System, Tool
-from entitlements.clients import clients
+from entitlements.clients import aliases, clients
 from entitlements.clients.models import AuthorizationCode, Client
 from entitlements.keys import signing
 from entitlements.people import people
@@ -357,7 +357,7 @@ def test_a_client_without_an_agent_acts_for_nobody(world: World, desk: Client) -
 
 def test_a_client_whose_name_means_another_one_at_the_system_is_not_asked_for(world: World, desk: Client) -> None:
     sent = {**flow.form(ask(world).content.decode()), "allow": "1"}
-    clients.name_at(world.client, world.system, desk.client_id, by=SYSTEM)
+    aliases.name_at(world.client, world.system, desk.client_id, by=SYSTEM)
     answer = world.http.post(f"{sign_ins.address(world)}?{urlencode(question(world))}", sent)
     for refused in (answer, ask(world)):
         assert sign_ins.sent_back(refused)["error"] == "unauthorized_client"

@@ -22,7 +22,7 @@ from entitlements.agents.models import Agent
 from entitlements.catalog import discovery, systems, tools
 from entitlements.catalog import entitlements as entitlement_actions
 from entitlements.catalog.models import Entitlement, System, Tool
-from entitlements.clients import clients
+from entitlements.clients import aliases, clients
 from entitlements.clients.models import Client
 from entitlements.connections import connections
 from entitlements.connections.models import Connection
@@ -113,7 +113,7 @@ def world() -> World:
     entitlement = make.entitlement(system, tool, changed)
     discovery.record_discovery(system, [*OFFERED, definition("gone", "Is gone.")], by=SYSTEM)
     discovery.record_discovery(system, OFFERED, by=SYSTEM)
-    clients.name_at(client, system, "bot-there", by=SYSTEM)
+    aliases.name_at(client, system, "bot-there", by=SYSTEM)
     secret = vault.set_secret(system, kind="bearer", value="one-secret", by=SYSTEM)
     make.grant(agent, make.entitlement(system, tool), groups=[group])
     make.grant(agent, make.entitlement(system, tool), starts_at=now - timedelta(hours=9))
@@ -180,9 +180,9 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "an issuer is trusted no more": lambda w: trust.end(w.issuer, **WHY),
     "a client is disabled": lambda w: clients.disable(w.client, **WHY),
     "a secret is changed": lambda w: clients.rotate_secret(w.client, by=w.agent.sponsor.principal, reason="leaked"),
-    "a client has another name": lambda w: clients.name_at(w.client, w.system, "bot-now", by=SYSTEM),
-    "a client takes the name of another": lambda w: clients.name_at(w.client, w.system, "taken", by=SYSTEM),
-    "a client has a name elsewhere": lambda w: clients.name_at(w.namesake, w.system, "other-there", by=SYSTEM),
+    "a client has another name": lambda w: aliases.name_at(w.client, w.system, "bot-now", by=SYSTEM),
+    "a client takes the name of another": lambda w: aliases.name_at(w.client, w.system, "taken", by=SYSTEM),
+    "a client has a name elsewhere": lambda w: aliases.name_at(w.namesake, w.system, "other-there", by=SYSTEM),
     "unused clients are closed": lambda _: lifecycle.advance_idle_clients(),
     "a system is disabled": lambda w: systems.disable_system(w.system, **WHY),
     "a system is renamed": lambda w: systems.edit_system(w.system, name="Hours", **WHY),
@@ -307,7 +307,7 @@ def test_without_its_lock_each_action_is_refused(world: World, monkeypatch: pyte
 
 
 def test_a_client_whose_own_name_means_another_at_a_system_is_named_too(world: World) -> None:
-    clients.name_at(world.client, world.system, "taken", by=SYSTEM)
+    aliases.name_at(world.client, world.system, "taken", by=SYSTEM)
 
     last = Change.objects.order_by("-pk").values_list("client_id", flat=True)[:2]
     assert set(last) == {world.client.pk, world.namesake.pk}

@@ -14,10 +14,10 @@ from django.db import transaction
 
 from audit.context import SYSTEM
 from audit.models import Event
+from entitlements import tool_names
 from entitlements.agents import agents
 from entitlements.catalog import systems
 from entitlements.catalog.models import System, Tool
-from entitlements.decisions import all_systems
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.gateway import answers
@@ -163,7 +163,7 @@ def test_the_stream_of_a_session_says_that_the_list_has_changed_and_outlives_hav
     node: Gateway, empty: World, *, is_for_all: bool
 ) -> None:
     at = replace(empty, system=systems.ensure_all_systems()) if is_for_all else empty
-    name = all_systems.name(empty.system.slug, empty.tool.name) if is_for_all else empty.tool.name
+    name = tool_names.name(empty.system.slug, empty.tool.name) if is_for_all else empty.tool.name
     lines: list[str] = []
     token = open_token(at)
     began = legacy(node, at, "initialize", token, protocolVersion="2025-11-25", capabilities={}, clientInfo={})
@@ -223,6 +223,16 @@ def test_two_nodes_make_one_request_of_two_calls_at_once(empty: World) -> None:
     for each in calls:
         each.join(10)
     assert (len(made), len(set(made)), AccessRequest.objects.filter(agent=empty.agent).count()) == (2, 1, 1)
+
+
+def test_where_the_console_does_not_answer_the_call_says_so_and_is_recorded_once(node: Gateway, empty: World) -> None:
+    token = open_token(empty)
+    with transaction.atomic():
+        locks.exclusive((Lock.REQUEST, f"{empty.agent.pk} for {empty.person.pk}"))
+        result = call(node, empty, token, entitlement=empty.entitlement.scope, reason="Alice plans a trip.")
+    assert (result["isError"], result["structuredContent"]["code"]) == (True, "feed_unknown")
+    assert not AccessRequest.objects.filter(agent=empty.agent).exists()
+    assert ours(empty) == [("unknown", "feed_unknown")]
 
 
 def test_slow_answers_hold_up_their_own_caller_and_a_few_others() -> None:

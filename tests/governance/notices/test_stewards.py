@@ -192,14 +192,14 @@ def test_of_a_personal_agent_the_manager_hears_once_and_without_one_the_analysts
     first = personal_agents.connect(client, ada)
     connections.end(first.pk, by=ada.principal, reason="over")
     personal_agents.connect(client, ada)
-    said = f"{ada.name} has a personal agent from now on, by a sign-in at desk-client. It has no access yet."
-    assert said in told()["boss"]
+    sentence = f"{ada.name} has a personal agent from now on, by a sign-in at desk-client. It has no access yet."
+    assert sentence in told()["boss"]
     assert Notice.objects.filter(person=boss).count() == 1
-    assert said not in told().get("ana", ())
+    assert sentence not in told().get("ana", ())
 
     personal_agents.connect(client, bob)
 
-    assert said.replace(ada.name, bob.name) in told()["ana"]
+    assert sentence.replace(ada.name, bob.name) in told()["ana"]
 
 
 @pytest.mark.usefixtures("company")
