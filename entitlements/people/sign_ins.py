@@ -35,7 +35,7 @@ SELECT c.status, a.status, s.is_active,
        (SELECT string_agg(g.reason, '; ') FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on),
        {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8
 FROM entitlements_client c
-LEFT JOIN entitlements_agent a ON a.id = c.agent_id
+LEFT JOIN entitlements_agent a ON a.id = %s::bigint
 LEFT JOIN entitlements_person s ON s.id = a.sponsor_id
 LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_person p
 WHERE c.id = %s AND p.id = %s
@@ -78,11 +78,11 @@ async def may_sign_in(
     *,
     flow: Flow = Flow.AUTHORIZATION_CODE,
 ) -> Verdict:
-    """Decide about an ID token for a person who signed in at a client, with facts read now.
+    """Decide about an ID token for a person who signed in at a client, with facts read now of its agent for them.
 
     `redeemed` is the code, or the refresh token of the sign-in that it began.
     """
-    rows = await reads.rows(_PRINCIPALS, [caller.pk, person_pk])
+    rows = await reads.rows(_PRINCIPALS, [caller.agent_pk, caller.pk, person_pk])
     if not rows:
         return Verdict(Effect.DENY, Code.PERSON_UNKNOWN, ())
     client, agent, is_sponsored, valid_after, login, is_active, stopped, owner_until, agent_until = rows[0]

@@ -38,7 +38,8 @@ class TokenFamilyEnded(DomainError):
 def revoke(family_id: UUID, *, by: Principal, reason: str) -> TokenFamily:
     """End a sign-in of a person at a client, with every token of it. Raises NotFound, TokenFamilyEnded."""
     locks.exclusive((Lock.TOKEN_FAMILY, family_id))  # a refresh under way is waited for
-    family = TokenFamily.objects.select_related("agent", "person", "client", "system").filter(pk=family_id).first()
+    rows = TokenFamily.objects.select_related("agent", "person", "client", "system", "session")
+    family = rows.filter(pk=family_id).first()
     if family is None:
         raise NotFound
     if family.ended_at is not None:
@@ -50,7 +51,8 @@ def revoke(family_id: UUID, *, by: Principal, reason: str) -> TokenFamily:
     agent, system = family.agent.slug if family.agent else None, family.system.slug if family.system else None
     about = _about(family.pk, agent, family.client.client_id, family.person.login, system)
     log.record(Action.TOKEN_FAMILY_REVOKED, about=about, by=by, reason=reason)
-    changes.note(subjects.token_family(family.pk), of=[_whose(family.agent_id, family.client_id)])
+    acting = family.agent_id or (family.session.agent_id if family.session else None)
+    changes.note(subjects.token_family(family.pk), of=[_whose(acting, family.client_id)])
     return family
 
 
@@ -81,7 +83,7 @@ def _end_tokens(family: UUID, now: datetime, reason: str) -> None:
 
 
 def _whose(agent: int | None, client: int) -> Subject:
-    """Return whose facts a node drops at the end of a family: its agent's, or its client's where that has none."""
+    """Return whose facts a node drops at the end of a family: its agent's, or its client's where none has acted."""
     return subjects.agent(agent) if agent is not None else subjects.client(client)
 
 

@@ -13,6 +13,7 @@ from audit import clock
 from entitlements import addresses
 from entitlements.clients.callers import Caller
 from entitlements.codes import Code
+from entitlements.connections import acting
 from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Verdict
@@ -37,7 +38,7 @@ async def refresh(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
     """Answer a refresh request of a client at the identity side. Raises Refused, NotIssued."""
     token, key = attempt.need("refresh_token"), await in_use.signer(attempt.reads, addresses.IDP)
     for _ in range(at_system.ATTEMPTS):
-        family, use = await presented(attempt, caller, token)
+        caller, family, use = await presented(attempt, caller, token)
         rotates = use is Use.CURRENT and not families.is_proven(caller)
         grant = Grant(
             Flow.REFRESH,
@@ -67,20 +68,38 @@ async def read(attempt: Attempt, caller: Caller, token: str) -> tuple[Family, in
     return (family, shown.generation) if shown is not None and family is not None else None
 
 
-async def presented(attempt: Attempt, caller: Caller, token: str) -> tuple[Family, Use]:
+async def presented(attempt: Attempt, caller: Caller, token: str) -> tuple[Caller, Family, Use]:
     """Check a refresh token of the identity side, and say what its use means. Raises Refused; a replay ends the family.
 
-    It was issued here, to this client, and neither it nor its family has ended (EMA-I-3).
+    It was issued here, to this client, and neither it nor its family has ended (EMA-I-3). The client is returned with
+    its agent for the person.
     """
     known = await read(attempt, caller, token)
     if known is None:
         raise at_system.unknown()
     family, generation = known
-    return family, await at_system.check_use(attempt, caller, family, generation)
+    caller = await agent_of(attempt, caller, family)
+    return caller, family, await at_system.check_use(attempt, caller, family, generation)
+
+
+async def agent_of(attempt: Attempt, caller: Caller, family: Family) -> Caller:
+    """Return the client with its agent for the person, where it has one. Raises Refused where that is another by now.
+
+    A sign-in that began before the person had an agent at the client goes on with the one that they have since.
+    """
+    caller = await acting.for_person(attempt.reads, caller, family.subject.pk)
+    if family.agent_pk is not None and caller.agent_pk != family.agent_pk:
+        raise at_system.moved()
+    attempt.by = caller.principal
+    return caller
 
 
 async def is_live(attempt: Attempt, caller: Caller, family: Family) -> bool:
-    """Whether a refresh would be answered now, as far as its person and client are asked about."""
+    """Whether a refresh would be answered now, as far as its person, client and agent are asked about."""
+    try:
+        caller = await agent_of(attempt, caller, family)
+    except refusals.Refused:
+        return False
     now = clock.now().timestamp()
     held, person = redeemed(family), family.subject.pk
     return (await sign_ins.may_sign_in(attempt.reads, caller, person, held, now, flow=Flow.REFRESH)).allowed

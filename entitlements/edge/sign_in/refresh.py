@@ -130,8 +130,13 @@ async def agent_of(attempt: Attempt, caller: Caller, target: Target, family: Fam
     """
     caller = await agents.for_person(attempt, caller, family.subject.pk, target.slug)
     if caller.agent_pk != family.agent_pk:
-        raise refusals.invalid_grant("The client acts through another agent now. The person must sign in again.", MOVED)
+        raise moved()
     return caller
+
+
+def moved() -> refusals.Refused:
+    """Return the refusal of a sign-in whose client acts through another agent for its person by now."""
+    return refusals.invalid_grant("The client acts through another agent now. The person must sign in again.", MOVED)
 
 
 def use_of(family: Family, generation: int) -> Use:

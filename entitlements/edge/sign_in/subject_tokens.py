@@ -36,7 +36,7 @@ async def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
 
 async def _identity(attempt: Attempt, caller: Caller) -> Identity:
     if attempt.form["subject_token_type"] == leg_1.REFRESH_TOKEN:
-        family, _ = await id_token_refresh.presented(attempt, caller, attempt.form["subject_token"])
+        caller, family, _ = await id_token_refresh.presented(attempt, caller, attempt.form["subject_token"])
         return await _of_family(attempt, caller, family)
     assertion = await leg_1.assertion(attempt, caller)
     if assertion.family:
@@ -51,6 +51,7 @@ async def _family(attempt: Attempt, caller: Caller, sid: str) -> Family:
     if family is None:
         raise refusals.invalid_grant("The ID token is of no sign-in of this client.", "token_invalid")
     refresh.check_open(family)
+    await id_token_refresh.agent_of(attempt, caller, family)
     return family
 
 

@@ -22,7 +22,8 @@ BEGIN
         RAISE EXCEPTION 'this function does not record such an event' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     PERFORM pg_advisory_xact_lock(p_lock);  -- a refresh under way is waited for
-    SELECT f.agent_id INTO agent FROM entitlements_tokenfamily f
+    SELECT coalesce(f.agent_id, n.agent_id) INTO agent  -- a sign-in may be older than the agent that acts in it
+      FROM entitlements_tokenfamily f LEFT JOIN entitlements_session n ON n.id = f.session_id
      WHERE f.id = p_family AND f.client_id = p_client AND f.ended_at IS NULL;
     IF NOT FOUND THEN
         outcome := 'behind';
