@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Final
 
 from django.conf import settings
@@ -19,7 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from audit import client_address
 from entitlements import addresses
 from entitlements.codes import Code
-from entitlements.edge import door, issuer
+from entitlements.edge import door, issuer, registration
 from entitlements.gateway.http import Answer
 from entitlements.node.refusals import Closed
 
@@ -44,6 +45,15 @@ def forward(request: HttpRequest, **_: str) -> HttpResponse:
         closed = Closed(Code.RECORD_UNAVAILABLE)
         closed.__cause__ = why
         return response(door.unavailable(closed))
+
+
+@csrf_exempt
+@login_not_required
+def register(request: HttpRequest, **_: str) -> HttpResponse:
+    """Do as `forward` while clients may register themselves; else there is nothing at the address."""
+    if not registration.is_on():
+        return response(door.json({"error": "not_found"}, HTTPStatus.NOT_FOUND))
+    return forward(request)
 
 
 def response(answer: Answer) -> HttpResponse:

@@ -12,11 +12,11 @@ urlpatterns = [
     path("idp/token", relay.forward),
     path("idp/introspect", relay.forward),
     path("idp/revoke", relay.forward),
-    path("idp/register", relay.forward),
+    path("idp/register", relay.register),
     path("as/<slug:system>/authorize", system_pages.Authorize.as_view(), name="system-authorize"),
     path("authorize/<slug:system>", system_pages.Authorize.as_view()),  # where the edge leads who was sent there
     path("as/<slug:system>/token", relay.forward),
     path("as/<slug:system>/introspect", relay.forward),
     path("as/<slug:system>/revoke", relay.forward),
-    path("as/<slug:system>/register", relay.forward),
+    path("as/<slug:system>/register", relay.register),
 ]

@@ -100,6 +100,7 @@ def test_it_is_advertised_where_it_answers_and_nowhere_while_it_is_off(world: Wo
         with override_settings(DYNAMIC_REGISTRATION=False):
             assert "registration_endpoint" not in json.loads(edge.request("GET", address, {}).content)
             assert not issuer.serves(f"/{path}/register")
+            assert world.http.post(f"/{path}/register", SAID, "application/json").status_code == 404
     assert "registration_endpoint" not in json.loads(
         edge.request("GET", "/.well-known/oauth-authorization-server/as/mandate", {}).content
     )
