@@ -58,6 +58,12 @@ def modules() -> Path:
     return folder / "node_modules"
 
 
+@pytest.fixture(scope="session")
+def packages() -> Path:
+    """Have them before a test makes its world, or skip it before that."""
+    return modules()
+
+
 @functools.cache
 def _installed() -> tuple[Path, str]:
     node, lock = program(), (SOURCE / "package-lock.json").read_bytes()

@@ -18,8 +18,13 @@ from tests.conformance import client_site, desk, nodejs
 if TYPE_CHECKING:
     from tests.entitlements.gateway.world import World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.loopback,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("packages"),
+]
 node, uncalled, described = desk.node, desk.uncalled, client_site.described
+packages = nodejs.packages
 PROGRAM = "@modelcontextprotocol/conformance/dist/index.js"
 METADATA, DOCUMENTS = "authorization-server-metadata", "authorization-server-metadata-cimd"
 CODE = "authorization-code-grant"
@@ -46,18 +51,13 @@ def statuses(found: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     return {name: check["status"] for name, check in found.items()}
 
 
-def test_it_passes_with_a_public_client(uncalled: World, issuers: list[str], tmp_path: Path) -> None:
-    for issuer in issuers:
-        found = checks(tmp_path, issuer, desk.CLIENT, uncalled)
-        assert statuses(found) == PASSED, found
-
-
-def test_it_passes_with_a_client_that_describes_itself(
+def test_it_passes_with_a_public_client_that_is_registered_and_one_that_describes_itself(
     uncalled: World, issuers: list[str], described: str, tmp_path: Path
 ) -> None:
-    for issuer in issuers:
-        found = checks(tmp_path, issuer, described, uncalled)
-        assert statuses(found) == PASSED, found
+    for number, client_id in enumerate([desk.CLIENT, described]):
+        for issuer in issuers:
+            found = checks(tmp_path / str(number), issuer, client_id, uncalled)
+            assert statuses(found) == PASSED, found
 
 
 def test_it_passes_with_a_confidential_client(

@@ -19,8 +19,13 @@ from tests.conformance import client_site, desk, nodejs
 if TYPE_CHECKING:
     from tests.entitlements.gateway.world import Gateway, World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.loopback,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("packages"),
+]
 node, here, uncalled, described = desk.node, desk.here, desk.uncalled, client_site.described
+packages = nodejs.packages
 PROGRAM = "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
 LIST = ("--method", "tools/list")
 _JWT = re.compile(r"(ey[\w-]+)\.[\w-]+\.([\w-]+)")

@@ -20,8 +20,13 @@ from tests.conformance import desk, nodejs
 if TYPE_CHECKING:
     from tests.entitlements.gateway.world import Gateway, World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.loopback,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("packages"),
+]
 node, here, uncalled = desk.node, desk.here, desk.uncalled
+packages = nodejs.packages
 
 
 @dataclass(frozen=True)
