@@ -61,6 +61,7 @@ ELSEWHERE: Final[dict[str, str]] = {
         ["refresh_token_reused", "token_family_ended", "token_family_expired"],
         "the life of a sign-in: tests/entitlements/edge/test_refresh",
     ),
+    "connection_missing": "the end of a connection: tests/entitlements/edge/test_personal_matrix",
     "sponsor_missing": "each agent has a sponsor in the database",
     "token_missing": "the endpoints ask for the parameter first",
 }

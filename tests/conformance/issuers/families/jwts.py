@@ -149,7 +149,7 @@ _VALUES: Final[dict[str, Any]] = {
     "a list": ["x", "y"],
     "an object": {"a": 1},
     "true": True,
-    "overlong": "x" * 400,
+    "overlong": "x" * 1_400,
     "with a line break": "a\nb",
     "another": "something-else",
 }
