@@ -27,7 +27,7 @@ from .fetch import ReadDocument
 MOST_WAITING: Final = 10
 """How many clients may wait that one person tried."""
 MOST_KEPT: Final = 1_000
-"""How many of the people who tried are kept, to be told of the decision."""
+"""How many of the people who tried are kept, for the notice of the decision."""
 _State = ClientDocument.State
 
 

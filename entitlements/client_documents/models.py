@@ -71,7 +71,7 @@ class ClientHost(models.Model):
 
 
 class ClientDocument(models.Model):
-    """What the document at a client's address said when it was last read, and what an analyst decided about it.
+    """A client's metadata document as it was last read, and what an analyst decided about it.
 
     `jwks` are the keys that were read with it, wherever it publishes them. `tried_by` are the primary keys of the
     people who tried to sign in to a client that waits. With `stored_by` a person stored it, and it is never fetched.

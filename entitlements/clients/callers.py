@@ -58,7 +58,7 @@ WHERE t.jti = %s
 class Caller:
     """An OAuth client and the agent it belongs to, if it does.
 
-    One whose people have agents of their own belongs to none, until `connections.acting.for_person` says which it is.
+    One whose people have agents of their own belongs to none, until `connected_agent.for_person` says which it is.
     """
 
     pk: int

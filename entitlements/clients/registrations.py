@@ -27,7 +27,7 @@ _ISSUER: Final = "registered_at"
 
 
 class RegistrationUnknown(DomainError):
-    """The client's registration is not one of this server, or is over: nobody signed in within an hour. Register again.
+    """The client's registration is not of this server, or is over: no person signed in within an hour. Register again.
 
     A client that was registered at one system registers at each other by itself.
     """
@@ -91,14 +91,14 @@ async def opened(reads: Reads, client_id: str, issuer_path: str, now: datetime) 
 
 def document(client_id: str, registration: Registration) -> dict[str, Any]:
     """Return the metadata document that a registration stands for, by the names of RFC 7591."""
-    said = {"client_name": registration.name, "scope": registration.scope, "client_uri": registration.client_uri}
+    optional = {"client_name": registration.name, "scope": registration.scope, "client_uri": registration.client_uri}
     return {
         "client_id": client_id,
         "redirect_uris": [*registration.redirect_uris],
         "token_endpoint_auth_method": metadata.NONE,
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
-        **{name: value for name, value in said.items() if value},
+        **{name: value for name, value in optional.items() if value},
         _ISSUER: registration.issuer_path,
     }
 

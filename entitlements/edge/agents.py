@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from entitlements.clients.callers import Caller
 from entitlements.clients.models import Client
-from entitlements.connections import acting
+from entitlements.connections import connected_agent
 
 from . import door, refusals
 from .door import Attempt
@@ -22,7 +22,7 @@ async def for_person(attempt: Attempt, caller: Caller, person: int, system: str)
     From here on the attempt is of that agent. Raises Refused without an agent, and without an open connection.
     """
     check_agent(caller)
-    found = await acting.for_person(attempt.reads, caller, person)
+    found = await connected_agent.for_person(attempt.reads, caller, person)
     if found.agent is None:
         message = "The person has no open connection with this client. They must sign in at it again."
         raise refusals.invalid_grant(message, "connection_missing")

@@ -10,7 +10,7 @@ from audit import clock
 from entitlements import addresses
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Issued, Target
-from entitlements.connections import acting
+from entitlements.connections import connected_agent
 from entitlements.decisions import scopes
 from entitlements.decisions.reads import Reads, Row
 from entitlements.decisions.snapshot import Token
@@ -150,7 +150,7 @@ async def _opaque(reads: Reads, token: str, caller: Caller) -> Mapping[str, Any]
     if row is None or row[1] is None:
         return INACTIVE
     pk, person, login, scope, created, expires = row
-    held, caller = frozenset(scope.split()), await acting.for_person(reads, caller, person)
+    held, caller = frozenset(scope.split()), await connected_agent.for_person(reads, caller, person)
     live = Token(str(pk), created.timestamp(), expires.timestamp(), held)
     verdict = await sign_ins.may_sign_in(reads, caller, person, live, clock.now().timestamp())
     if not verdict.allowed:

@@ -11,7 +11,7 @@ from audit.draft import Draft
 from entitlements import addresses
 from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code
-from entitlements.connections import acting
+from entitlements.connections import connected_agent
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.gateway.http import NO_STORE, Answer
@@ -84,7 +84,7 @@ async def _end_family(attempt: Attempt, caller: Caller, target: Target | None, t
     presented = refresh_tokens.read(token, target.issuer_path if target else addresses.IDP)
     family = await refresh.read(attempt, caller, target, presented.family) if presented is not None else None
     if family is not None:
-        caller = await acting.for_person(attempt.reads, caller, family.subject.pk)
+        caller = await connected_agent.for_person(attempt.reads, caller, family.subject.pk)
         attempt.about = [f"person:{family.subject.login}", *([f"system:{target.slug}"] if target else [])]
         if await families.end(attempt, caller, family.pk, Action.TOKEN_FAMILY_REVOKED, _REASON):
             return DONE

@@ -27,7 +27,7 @@ ROOM_AFTER: Final = 10
 
 
 class ToolList:
-    """The tools that the client of a stream can see, and whether that has changed since it was last told so."""
+    """The tools that the client of a stream can see, and whether that has changed since the last notification."""
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()
@@ -44,7 +44,7 @@ class ToolList:
         self._seen = held, tools
 
     def take_change(self) -> bool:
-        """Whether the client is to be told now; it is told once."""
+        """Whether a notification is due now; each change is notified once."""
         was_changed = self.changed.is_set()
         self.changed.clear()
         return was_changed

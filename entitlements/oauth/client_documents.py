@@ -87,6 +87,6 @@ def _back(request: HttpRequest, issuer: str, document: ClientDocument, message: 
     where = asked.get("redirect_uri", "")
     if not redirects.allows(rules.read(document.client_id, document.document).redirect_uris, where):
         return ""
-    told = {"error": "access_denied", "error_description": message, "state": asked.get("state", ""), "iss": issuer}
-    query = urlencode({name: value for name, value in told.items() if value})
+    error = {"error": "access_denied", "error_description": message, "state": asked.get("state", ""), "iss": issuer}
+    query = urlencode({name: value for name, value in error.items() if value})
     return f"{where}{'&' if '?' in where else '?'}{query}"

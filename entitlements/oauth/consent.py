@@ -21,7 +21,7 @@ from entitlements.client_documents import rules as document_rules
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
-from entitlements.connections import acting, connections
+from entitlements.connections import connected_agent, connections
 from entitlements.decisions import all_systems, facts, own_connection, policy
 from entitlements.decisions.own_connection import READS
 from entitlements.decisions.snapshot import Call
@@ -152,7 +152,7 @@ def ask(client: Client, person: Person, system: System, asked: Iterable[str]) ->
     agent = acting_as.name if acting_as else ""
     caller, target = client_at(client.client_id, system)
     if caller is not None:
-        caller = own_connection.run(acting.for_person(READS, caller, person.pk))
+        caller = own_connection.run(connected_agent.for_person(READS, caller, person.pk))
     if caller is None or target is None or caller.agent is None:
         return Consent(client, person, system, agent, needs_connection=needs_connection(client, person))
     requested = frozenset(asked) or None

@@ -1,7 +1,7 @@
 """The sign-in that a client asks for by `acr_values` (OpenID Connect Core 3.1.2.1, RFC 9470), and the way to it.
 
 A sign-in that meets one of the values will do. Where it meets none the person is asked for more on the page that leads
-there, and where no page does the client is told so (OpenID Connect Core Error Code unmet_authentication_requirements).
+there, and where no page does the client gets an error (OpenID Connect: unmet_authentication_requirements).
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ FILES: Final[tuple[RolloutFile, ...]] = (
     RolloutFile(
         "managed-mcp.json",
         _("Claude Code: the servers"),
-        _("Everybody gets these servers and can add no others. Each person signs in once at each server."),
+        _("Each person gets these servers and can add no others. Each person signs in once at each server."),
         (
             "/Library/Application Support/ClaudeCode/managed-mcp.json",
             "/etc/claude-code/managed-mcp.json",

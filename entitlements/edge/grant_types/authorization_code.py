@@ -18,7 +18,7 @@ from audit import clock
 from entitlements import addresses
 from entitlements.clients.callers import Caller
 from entitlements.codes import Code
-from entitlements.connections import acting
+from entitlements.connections import connected_agent
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.edge import door, refusals
@@ -94,7 +94,7 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
                 await families.end_what_came_of(attempt, caller, code)
             raise refusals.invalid_grant(*refusals.CODE_UNKNOWN)
         pending, moment = PendingCode(*rows[0]), clock.now()
-        caller = await acting.for_person(attempt.reads, caller, pending.person)
+        caller = await connected_agent.for_person(attempt.reads, caller, pending.person)
         attempt.by = caller.principal
         grant = _grant(attempt, caller, pending)
         attempt.about = [*caller.links, f"person:{pending.login}"]

@@ -12,7 +12,7 @@ from uuid import UUID
 from audit import clock, context
 from entitlements import addresses, strict
 from entitlements.clients.callers import Caller, Target
-from entitlements.connections import acting
+from entitlements.connections import connected_agent
 from entitlements.decisions import scopes
 from entitlements.edge import agents, issue, refusals
 from entitlements.edge.door import Attempt
@@ -182,7 +182,7 @@ async def _foreign(
         jws.moment(claims, "exp") or 0.0,
         None if scope is None else frozenset(scopes.parse(scope)),
     )
-    caller = await acting.for_person(attempt.reads, caller, subject.pk)
+    caller = await connected_agent.for_person(attempt.reads, caller, subject.pk)
     sign_in = exchange.sign_in_of(issuer.issuer, jws.text(claims, "sub"), signed_in, caller.agent or "")
     return CheckedAssertion(claims, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
 

@@ -15,7 +15,7 @@ from audit.actions import Action
 from entitlements import addresses
 from entitlements.clients.callers import Caller
 from entitlements.clients.models import Client
-from entitlements.connections import acting
+from entitlements.connections import connected_agent
 from entitlements.decisions.reads import Reads
 from entitlements.edge import door, refusals
 from entitlements.edge.door import Attempt
@@ -97,7 +97,7 @@ async def end_what_came_of(attempt: Attempt, caller: Caller, code: str) -> None:
     `code` is its digest.
     """
     for family, person, login in await attempt.reads.rows(_BEGUN, [code]):
-        caller = await acting.for_person(attempt.reads, caller, person)
+        caller = await connected_agent.for_person(attempt.reads, caller, person)
         attempt.about += [link for link in [f"person:{login}"] if link not in attempt.about]
         await end(attempt, caller, UUID(str(family)), Action.TOKEN_FAMILY_REUSED, REPLAYED)
 

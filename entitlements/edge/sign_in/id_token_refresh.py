@@ -13,7 +13,7 @@ from audit import clock
 from entitlements import addresses
 from entitlements.clients.callers import Caller
 from entitlements.codes import Code
-from entitlements.connections import acting
+from entitlements.connections import connected_agent
 from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Verdict
@@ -87,7 +87,7 @@ async def agent_of(attempt: Attempt, caller: Caller, family: Family) -> Caller:
 
     A sign-in that began before the person had an agent at the client goes on with the one that they have since.
     """
-    caller = await acting.for_person(attempt.reads, caller, family.subject.pk)
+    caller = await connected_agent.for_person(attempt.reads, caller, family.subject.pk)
     if family.agent_pk is not None and caller.agent_pk != family.agent_pk:
         raise at_system.moved()
     attempt.by = caller.principal
