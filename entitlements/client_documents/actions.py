@@ -6,17 +6,23 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from entitlements.access import visibility
-from entitlements.api.actions import NEW, Action, Subject, person
+from entitlements.api.actions import NEW, Action, Performed, Sentence, Subject, person
 from entitlements.api.fields import InputSerializer, Slug, Text
 from entitlements.client_documents import documents, hosts
+from entitlements.clients.models import Client
 from entitlements.words import LONGEST_CLIENT_ID
 
 
+def _serves() -> serializers.ChoiceField:
+    return serializers.ChoiceField(choices=Client.Serves.choices, default=Client.Serves.OWN_AGENT)
+
+
 class ClientHostInputSerializer(InputSerializer):
-    """A host whose clients people may sign in to by their own consent, and the shared agent that they join."""
+    """A host whose clients people may sign in to by their own consent; `agent` is the shared one, if there is one."""
 
     host = Text(max_length=260)
-    agent = Slug()
+    serves = _serves()
+    agent = Slug(allow_null=True, default=None)
     reason = Text(max_length=500)
 
 
@@ -29,9 +35,22 @@ class ClientDocumentInputSerializer(InputSerializer):
 
 
 class ApproveClientDocumentInputSerializer(InputSerializer):
-    """The shared agent that the client joins."""
+    """The shared agent that the client joins; none where each person has a personal agent."""
 
-    agent = Slug()
+    serves = _serves()
+    agent = Slug(allow_null=True, default=None)
+
+
+def _proposed(done: Performed) -> Sentence:
+    if done.values.get("agent") is None:
+        return _("Proposed. Another person, who is platform admin or security approver, confirms it.")
+    return _("Proposed. A person who is responsible for the agent confirms it.")
+
+
+def _approved(done: Performed) -> Sentence:
+    if done.values.get("agent") is None:
+        return _("Approved. People can sign in, each with a personal agent.")
+    return _("Approved. It works once a person who is responsible for the agent has accepted it.")
 
 
 HOST = Subject(visibility.client_hosts, hosts.about, permitted_on=lambda host: host.agent, by=person, by_key=True)
@@ -43,7 +62,7 @@ PROPOSE = Action(
     hosts.propose,
     input=ClientHostInputSerializer,
     by=person,
-    done=_("Proposed. A person who is responsible for the agent confirms it."),
+    done=_proposed,
 )
 CONFIRM = Action(
     "client-host-confirm",
@@ -60,6 +79,6 @@ APPROVE = Action(
     DOCUMENT,
     documents.approve,
     input=ApproveClientDocumentInputSerializer,
-    done=_("Approved. It works once a person who is responsible for the agent has accepted it."),
+    done=_approved,
 )
 REFUSE = Action("client-document-refuse", DOCUMENT, documents.refuse, done=_("Refused."))

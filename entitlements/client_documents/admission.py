@@ -11,7 +11,6 @@ from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import Principal
 from entitlements import ratelimits
 from entitlements.client_documents.models import ClientDocument, ClientHost
 from entitlements.clients import clients
@@ -102,12 +101,13 @@ def _admit(client_id: str, read: ReadDocument | None, *, by: Person) -> Admitted
 
 
 @transaction.atomic
-def join(document: ClientDocument, *, by: Principal) -> Client:
-    """Make the client of an allowed host, which joins the agent of its policy; it is made once.
+def join(document: ClientDocument, *, by: Person) -> Client:
+    """Make the client of an allowed host, by its policy of a shared agent or of personal agents; it is made once.
 
     Raises documents.NotWaiting where the host is allowed no longer, and what clients.put_in_force raises.
     """
     _share_agents(document.client_id)
+    locks.exclusive((Lock.PERSON, by.pk))  # the same page may connect them, and this comes before the identifier
     fresh = documents.held(document.client_id)
     policy = documents.policy_of(fresh) if fresh is not None else None
     client = Client.objects.filter(client_id=document.client_id).first()
@@ -116,8 +116,9 @@ def join(document: ClientDocument, *, by: Principal) -> Client:
     if fresh is None or policy is None or policy.confirmed_by is None:
         raise documents.NotWaiting
     wanted = documents.described(fresh, policy.agent)
-    documents.accept_for(wanted, policy.confirmed_by, policy.proposed_by)
-    return clients.put_in_force(wanted, by=by)
+    if policy.agent is not None:
+        documents.accept_for(wanted, policy.confirmed_by, policy.proposed_by)
+    return clients.put_in_force(wanted, by=by.principal)
 
 
 def _note_try(document: ClientDocument, by: Person) -> None:

@@ -12,6 +12,7 @@ from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.client_documents import actions
 from entitlements.client_documents.models import ClientDocument, ClientHost
+from entitlements.clients.models import Client
 
 
 class ClientHostSerializer(OutputSerializer):
@@ -19,7 +20,8 @@ class ClientHostSerializer(OutputSerializer):
 
     id = serializers.UUIDField()
     host = serializers.CharField()
-    agent = serializers.CharField(source="agent.slug")
+    serves = serializers.ChoiceField(choices=Client.Serves.choices)
+    agent = serializers.CharField(source="agent.slug", default=None, allow_null=True)
     reason = serializers.CharField()
     state = serializers.ChoiceField(choices=ClientHost.State.choices)
     proposed_by = serializers.CharField(source="proposed_by.login")
@@ -45,6 +47,7 @@ class ClientDocumentSerializer(OutputSerializer):
     state = serializers.ChoiceField(choices=ClientDocument.State.choices)
     people = serializers.SerializerMethodField()
     asked_at = serializers.DateTimeField(allow_null=True)
+    serves = serializers.ChoiceField(choices=Client.Serves.choices)
     agent = serializers.CharField(source="agent.slug", default=None, allow_null=True)
     decided_by = serializers.CharField(source="decided_by.login", default=None, allow_null=True)
     decided_at = serializers.DateTimeField(allow_null=True)
@@ -78,6 +81,13 @@ class ClientDocumentFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
+def _with_agent(endpoint: Resource, values: dict[str, Any]) -> dict[str, Any]:
+    """Find the agent that a body names, where it names one. Raises NotFound."""
+    slug = values["agent"]
+    agent = None if slug is None else endpoint.find(visibility.agents(endpoint.caller), slug=slug)
+    return {**values, "agent": agent}
+
+
 class _Hosts(Resource):
     shown = ClientHostSerializer
     subject = actions.HOST
@@ -92,8 +102,7 @@ class Hosts(_Hosts, Listing, CreateEndpoint):
 
     def read(self) -> dict[str, Any]:
         """Read a host, and find the agent that its clients join."""
-        values = super().read()
-        return {**values, "agent": self.find(visibility.agents(self.caller), slug=values["agent"])}
+        return _with_agent(self, super().read())
 
 
 class HostDetail(_Hosts, Detail):
@@ -101,7 +110,11 @@ class HostDetail(_Hosts, Detail):
 
 
 class ConfirmHost(_Hosts, ActionEndpoint):
-    """Put a host in force, as a person who is responsible for the agent and did not propose it."""
+    """Put a host in force that another person proposed.
+
+    For a shared agent a person who is responsible for it does; for personal agents, a platform admin or security
+    approver.
+    """
 
     action = actions.CONFIRM
 
@@ -136,13 +149,13 @@ class DocumentDetail(_Documents, Detail):
 
 
 class ApproveDocument(_Documents, ActionEndpoint):
-    """Let people sign in to a client that waits, as part of a shared agent."""
+    """Let people sign in to a client that waits, by a shared agent or by a personal agent of each."""
 
     action = actions.APPROVE
 
     def read(self) -> dict[str, Any]:
         """Find the agent that the client joins."""
-        return {"agent": self.find(visibility.agents(self.caller), slug=super().read()["agent"])}
+        return _with_agent(self, super().read())
 
 
 class RefuseDocument(_Documents, ActionEndpoint):

@@ -18,12 +18,14 @@ from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.people.models import Person
+from entitlements.people.models import Person, Role
 
 from . import fetch, rules
 from .fetch import ReadDocument
 
 CHANGED: Final = "Its metadata document names other keys or other redirect hosts."
+MAY_CONFIRM_PERSONAL: Final = (Role.ADMIN, Role.SECURITY)
+"""Who confirms a host whose clients serve personal agents, which are registered only by the people later."""
 _State = ClientDocument.State
 
 
@@ -39,6 +41,26 @@ class NotShared(DomainError):
     code, status = "client_document_agent_not_shared", HTTPStatus.CONFLICT
 
 
+class ServesOtherwise(DomainError):
+    """The client is registered already, for a shared agent or for personal agents. Choose the same."""
+
+    code, status = "client_serves_otherwise", HTTPStatus.CONFLICT
+
+
+def check_agent(serves: str, agent: Agent | None) -> None:
+    """Check which agent the clients of a policy act through: a shared one that is in use, or each person's own.
+
+    Raises NotShared, clients.ServesPersonalAgents.
+    """
+    if serves == Client.Serves.PERSONAL_AGENTS:
+        if agent is not None:
+            raise clients.ServesPersonalAgents
+        return
+    fresh = Agent.objects.filter(pk=agent.pk).first() if agent is not None else None
+    if fresh is None or fresh.kind != Agent.Kind.SHARED or fresh.status != Agent.Status.ACTIVE:
+        raise NotShared
+
+
 def held(client_id: str) -> ClientDocument | None:
     """Return the document of a client, held alone until the end of the transaction."""
     clients.lock_identifier(client_id)
@@ -47,14 +69,21 @@ def held(client_id: str) -> ClientDocument | None:
 
 
 def policy_of(document: ClientDocument) -> ClientHost | None:
-    """Return the policy that allows the document's host, while who confirmed it still answers for the agent."""
+    """Return the policy that allows the document's host, while who confirmed it still may confirm it."""
     rows = ClientHost.objects.select_related(
         "agent__sponsor", "agent__owner", "agent__backup", "proposed_by", "confirmed_by"
     )
     policy = rows.filter(host=document.host, state=ClientHost.State.IN_FORCE).first()
-    if policy is None or policy.confirmed_by not in credentials.responsible(policy.agent):
-        return None
-    return policy
+    return policy if policy is not None and may_confirm(policy, policy.confirmed_by) else None
+
+
+def may_confirm(policy: ClientHost, person: Person | None) -> bool:
+    """Whether a person may accept the clients of a host: for its shared agent, or for personal agents by admin role."""
+    if person is None:
+        return False
+    if policy.agent is None:
+        return person.is_active and person.has_role(*MAY_CONFIRM_PERSONAL)
+    return person in credentials.responsible(policy.agent)
 
 
 def keep(client_id: str, read: ReadDocument, *, stored_by: Person | None = None) -> ClientDocument:
@@ -87,12 +116,15 @@ def keep(client_id: str, read: ReadDocument, *, stored_by: Person | None = None)
 def _change(document: ClientDocument, *, is_same: bool) -> None:
     """Let a client be what its changed document says, or stop it until that is approved."""
     client = Client.objects.select_related("agent").filter(client_id=document.client_id).first()
-    if client is None or client.agent is None:
+    if client is None:
         if not is_same and document.state in (_State.APPROVED, _State.REFUSED):
             _ask_again(document)
         return
-    wanted, acceptor = described(document, client.agent), _acceptor(document, client)
-    must_wait = acceptor is None or (not is_same and policy_of(document) is None)
+    wanted, policy = described(document, client.agent), policy_of(document)
+    if policy is not None and policy.agent_id != client.agent_id:
+        policy = None  # it was confirmed for other agents
+    acceptor = policy.confirmed_by if policy is not None else _acceptor(document, client)
+    must_wait = acceptor is None or (not is_same and policy is None)
     if not is_same:
         clients.end_changed(client, disables=must_wait, by=SYSTEM, reason=CHANGED)
     if acceptor is None or must_wait:
@@ -100,7 +132,8 @@ def _change(document: ClientDocument, *, is_same: bool) -> None:
         log.record(Action.CLIENT_DOCUMENT_CHANGED, about=about(document), by=SYSTEM, reason=CHANGED, detail=detail)
         _ask_again(document)
         return
-    accept_for(wanted, acceptor)
+    if client.agent is not None:
+        accept_for(wanted, acceptor)
     clients.put_in_force(wanted, by=SYSTEM)
 
 
@@ -111,16 +144,20 @@ def _ask_again(document: ClientDocument) -> None:
 
 
 def _acceptor(document: ClientDocument, client: Client) -> Person | None:
-    """Return who accepts small changes: who confirmed the host, else who accepted the client and still may."""
-    if (policy := policy_of(document)) is not None and policy.agent_id == client.agent_id:
-        return policy.confirmed_by
+    """Return who accepts small changes of a client without a policy: who accepted it, and still may.
+
+    A client of personal agents was accepted by the analyst who approved it.
+    """
+    if client.agent is None:
+        by = document.decided_by if document.state == _State.APPROVED else None
+        return by if by is not None and by.is_active and by.has_role(Role.ANALYST) else None
     rows = ClientCredential.objects.filter(client_id=client.client_id, agent=client.agent, state="accepted")
     latest = rows.select_related("acceptor", "agent__sponsor", "agent__owner", "agent__backup").latest("answered_at")
     return latest.acceptor if latest.acceptor in credentials.responsible(latest.agent) else None
 
 
-def described(document: ClientDocument, agent: Agent) -> ClientCredential:
-    """Return, unsaved, what a client holds that a document describes."""
+def described(document: ClientDocument, agent: Agent | None) -> ClientCredential:
+    """Return, unsaved, what a client holds that a document describes; without an agent it serves personal ones."""
     read = rules.read(document.client_id, document.document)
     is_known = Client.objects.filter(client_id=document.client_id).exists()
     return ClientCredential(
@@ -131,6 +168,7 @@ def described(document: ClientDocument, agent: Agent) -> ClientCredential:
         auth=read.auth,
         jwks=document.jwks,
         redirect_uris=" ".join(read.redirect_uris),
+        asked_by=str(SYSTEM),
     )
 
 
@@ -161,35 +199,43 @@ def store(client_id: str, document: dict[str, Any], *, by: Person, reason: str) 
 
 
 @transaction.atomic
-def approve(document_id: int, *, agent: Agent, by: Person) -> ClientDocument:
-    """Let people sign in to a client that waits, as part of an agent. Raises what clients.register raises.
+def approve(
+    document_id: int, *, agent: Agent | None, serves: str = Client.Serves.OWN_AGENT, by: Person
+) -> ClientDocument:
+    """Let people sign in to a client that waits, by a shared agent or, without one, by an agent of each person's own.
 
-    It works at once if `by` answers for the agent, else once accepted. One that was refused can be approved later.
-    Raises NotFound, NotWaiting, NotShared, and independence.SecondPersonNeeded for a client that `by` disabled.
+    It works at once if `by` answers for the agent or if there is none, else once accepted. One that was refused can be
+    approved later. Raises what clients.register raises; NotFound, NotWaiting, NotShared, clients.ServesPersonalAgents,
+    ServesOtherwise; and independence.SecondPersonNeeded for a client that `by` disabled.
     """
     document = _held(document_id, agent)
     is_in_force = Client.objects.filter(client_id=document.client_id, status=Client.Status.ACTIVE).exists()
     if document.state == _State.READ or (document.state == _State.APPROVED and is_in_force):
         raise NotWaiting(state=document.state)
-    fresh = Agent.objects.get(pk=agent.pk)
-    if fresh.kind != Agent.Kind.SHARED or fresh.status != Agent.Status.ACTIVE:
-        raise NotShared
-    _decide(document, _State.APPROVED, by, agent=agent)
+    check_agent(serves, agent)
+    if Client.objects.filter(client_id=document.client_id).exclude(serves=serves).exists():
+        raise ServesOtherwise
+    _decide(document, _State.APPROVED, by, agent=agent, serves=serves)
     wanted = described(document, agent)
-    if wanted.purpose == ClientCredential.Purpose.DOCUMENT:
+    is_known = wanted.purpose == ClientCredential.Purpose.DOCUMENT
+    if is_known:
         stopped = f"client:{document.client_id}"
         independence.check_restart(stopped, Action.CLIENT_DISABLED, Action.CLIENT_ENABLED, by.principal)
+    if agent is None:  # no person answers for an agent that is not there yet
+        wanted.asked_by = str(by.principal)
+        clients.put_in_force(wanted, by=by.principal)
+    elif is_known:
         clients.take_over(wanted, by=by.principal)
-        return document
-    clients.register(
-        document.client_id,
-        agent=agent,
-        auth=wanted.auth,
-        name=wanted.name,
-        jwks=wanted.jwks or None,
-        redirect_uris=wanted.redirect_uris.split(),
-        by=by.principal,
-    )
+    else:
+        clients.register(
+            document.client_id,
+            agent=agent,
+            auth=wanted.auth,
+            name=wanted.name,
+            jwks=wanted.jwks or None,
+            redirect_uris=wanted.redirect_uris.split(),
+            by=by.principal,
+        )
     return document
 
 
@@ -223,10 +269,18 @@ def _held(document_id: int, agent: Agent | None) -> ClientDocument:
     return document
 
 
-def _decide(document: ClientDocument, state: str, by: Person, *, agent: Agent | None = None, reason: str = "") -> None:
-    document.state, document.agent, document.reason = state, agent, reason
+def _decide(
+    document: ClientDocument,
+    state: str,
+    by: Person,
+    *,
+    agent: Agent | None = None,
+    serves: str = Client.Serves.OWN_AGENT,
+    reason: str = "",
+) -> None:
+    document.state, document.agent, document.serves, document.reason = state, agent, serves, reason
     document.decided_by, document.decided_at = by, clock.now()
-    document.save(update_fields=["state", "agent", "reason", "decided_by", "decided_at"])
+    document.save(update_fields=["state", "agent", "serves", "reason", "decided_by", "decided_at"])
 
 
 def _share_agent(client_id: str) -> None:

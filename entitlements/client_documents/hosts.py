@@ -12,7 +12,7 @@ from audit import clock, log
 from audit.actions import Action
 from entitlements.agents.models import Agent
 from entitlements.client_documents.models import ClientDocument, ClientHost
-from entitlements.clients import clients, credentials, metadata
+from entitlements.clients import clients, metadata
 from entitlements.clients.models import Client
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
@@ -20,7 +20,7 @@ from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person, Role
 
-from .documents import NotShared
+from . import documents
 
 MAY: Final = (Role.ADMIN, Role.ANALYST, Role.SECURITY)
 """Who proposes a host, and ends one."""
@@ -46,7 +46,7 @@ class NotOpen(DomainError):
 
 
 class ProposedByOwnAccount(Forbidden):
-    """You proposed this host, so another person who is responsible for the agent confirms it."""
+    """You proposed this host, so another person confirms it."""
 
     code = "client_host_proposed_by_own_account"
 
@@ -57,23 +57,31 @@ class NotResponsible(Forbidden):
     code = "not_responsible_for_agent"
 
 
-@transaction.atomic
-def propose(host: str, *, agent: Agent, by: Person, reason: str) -> ClientHost:
-    """Propose that people may sign in to each client of a host by their own consent; its clients join the agent.
+class AdminRoleNeeded(Forbidden):
+    """You cannot confirm this host: for personal agents a platform admin or security approver confirms it."""
 
-    Raises Forbidden, ReasonRequired, BadHost, NotShared, AlreadyProposed.
+    code = "client_host_needs_admin_role"
+
+
+@transaction.atomic
+def propose(
+    host: str, *, agent: Agent | None, serves: str = Client.Serves.OWN_AGENT, by: Person, reason: str
+) -> ClientHost:
+    """Propose that people may sign in to each client of a host by their own consent.
+
+    Its clients join the shared agent, or serve personal agents, without one. Raises Forbidden, ReasonRequired, BadHost,
+    NotShared, clients.ServesPersonalAgents, AlreadyProposed.
     """
     _check(by, reason)
     parts = metadata.parts_of(f"https://{host}/")
     if parts is None or parts.netloc != host or host != host.lower() or "." not in (parts.hostname or ""):
         raise BadHost
-    if agent.kind != Agent.Kind.SHARED or agent.status != Agent.Status.ACTIVE:
-        raise NotShared
+    documents.check_agent(serves, agent)
     locks.exclusive((Lock.REQUEST, f"client-host:{host}"))
     try:
         with transaction.atomic():
             row = ClientHost.objects.create(
-                host=host, agent=agent, reason=reason, proposed_by=by, proposed_at=clock.now()
+                host=host, serves=serves, agent=agent, reason=reason, proposed_by=by, proposed_at=clock.now()
             )
     except IntegrityError as error:
         raise AlreadyProposed from error
@@ -83,13 +91,13 @@ def propose(host: str, *, agent: Agent, by: Person, reason: str) -> ClientHost:
 
 @transaction.atomic
 def confirm(host_id: UUID, *, by: Person) -> ClientHost:
-    """Put a host in force, and so accept its clients for the agent. What waits for an analyst because of it is free.
+    """Put a host in force, and so accept its clients. What waits for an analyst because of it is free.
 
-    Raises NotFound, NotOpen, NotResponsible, ProposedByOwnAccount.
+    Raises NotFound, NotOpen, NotResponsible, AdminRoleNeeded, ProposedByOwnAccount.
     """
     row = _held(host_id, _State.PROPOSED)
-    if by not in credentials.responsible(row.agent):
-        raise NotResponsible
+    if not documents.may_confirm(row, by):
+        raise AdminRoleNeeded if row.agent is None else NotResponsible
     if independence.same_human(row.proposed_by, by):
         raise ProposedByOwnAccount
     row.state, row.confirmed_by, row.confirmed_at = _State.IN_FORCE, by, clock.now()
@@ -120,7 +128,7 @@ def end(host_id: UUID, *, by: Person, reason: str) -> ClientHost:
     if not reason.strip():
         raise ReasonRequired
     row = _held(host_id, _State.IN_FORCE)
-    if not by.has_role(*MAY) and by not in credentials.responsible(row.agent):
+    if not by.has_role(*MAY) and not documents.may_confirm(row, by):
         raise Forbidden
     _end(row, _State.ENDED, reason)
     _record(Action.CLIENT_HOST_ENDED, row, by, reason)
@@ -132,7 +140,7 @@ def end(host_id: UUID, *, by: Person, reason: str) -> ClientHost:
 
 def about(row: ClientHost) -> list[str]:
     """Return the links by which the record of a host is found again."""
-    return [f"client_host:{row.host}", f"agent:{row.agent.slug}"]
+    return [f"client_host:{row.host}", *([f"agent:{row.agent.slug}"] if row.agent else [])]
 
 
 def _check(by: Person, reason: str) -> None:
@@ -146,7 +154,8 @@ def _held(host_id: UUID, state: str) -> ClientHost:
     seen = ClientHost.objects.filter(pk=host_id).first()
     if seen is None:
         raise NotFound
-    locks.shared([(Lock.AGENT, seen.agent_id)])
+    if seen.agent_id is not None:
+        locks.shared([(Lock.AGENT, seen.agent_id)])
     locks.exclusive((Lock.REQUEST, f"client-host:{seen.host}"))
     rows = ClientHost.objects.select_related("agent__sponsor", "agent__owner", "agent__backup", "proposed_by")
     row = rows.get(pk=host_id)
@@ -161,4 +170,5 @@ def _end(row: ClientHost, state: str, reason: str) -> None:
 
 
 def _record(action: Action, row: ClientHost, by: Person, reason: str) -> None:
-    log.record(action, about=about(row), by=by.principal, reason=reason, detail={"proposed_by": row.proposed_by.login})
+    detail = {"proposed_by": row.proposed_by.login, "serves": row.serves}
+    log.record(action, about=about(row), by=by.principal, reason=reason, detail=detail)

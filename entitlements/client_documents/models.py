@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
+from entitlements.clients.models import Client
 from entitlements.people.models import Person
 from entitlements.words import LONGEST_CLIENT_ID
 
@@ -20,11 +21,24 @@ def _person() -> models.ForeignKey[Person | None, Person | None]:
     )
 
 
-class ClientHost(models.Model):
-    """A host whose clients need the person's consent alone, and the shared agent that they join.
+def _serves() -> models.CharField[str, str]:
+    return models.CharField(
+        max_length=16,
+        choices=Client.Serves.choices,
+        default=Client.Serves.OWN_AGENT,
+        db_default=Client.Serves.OWN_AGENT,
+    )
 
-    One person proposes it, and a person who is responsible for the agent confirms it: that person accepts each client
-    of the host for the agent (decision 75).
+
+_NAMES_ITS_AGENT: Final = Q(serves="own_agent", agent__isnull=False) | Q(serves="personal_agents", agent=None)
+"""A shared agent is named, and of personal agents none."""
+
+
+class ClientHost(models.Model):
+    """A host whose clients need the person's consent alone, and through which agent they act for a person.
+
+    One person proposes it, and another confirms it: one who is responsible for the shared agent, or for personal
+    agents a platform admin or security approver. By that they accept each client of the host (decision 75).
     """
 
     class State(models.TextChoices):
@@ -35,7 +49,10 @@ class ClientHost(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     host = models.CharField(max_length=260)
-    agent = models.ForeignKey("entitlements.Agent", on_delete=models.PROTECT, related_name="client_hosts")
+    serves = _serves()
+    agent = models.ForeignKey(
+        "entitlements.Agent", null=True, blank=True, on_delete=models.PROTECT, related_name="client_hosts"
+    )
     reason = models.CharField(max_length=500)
     state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
     proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -48,6 +65,7 @@ class ClientHost(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(name="a_client_host_says_why", condition=~Q(reason="")),
+            models.CheckConstraint(name="a_client_host_names_its_shared_agent", condition=_NAMES_ITS_AGENT),
             models.UniqueConstraint(
                 name="a_client_host_is_proposed_or_allowed_once",
                 fields=["host"],
@@ -93,6 +111,7 @@ class ClientDocument(models.Model):
     state = models.CharField(max_length=16, choices=State.choices, default=State.READ)
     tried_by = ArrayField(models.BigIntegerField(), default=list, blank=True)
     asked_at = models.DateTimeField(null=True, blank=True)
+    serves = _serves()
     agent = models.ForeignKey("entitlements.Agent", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     decided_by = _person()
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -103,7 +122,7 @@ class ClientDocument(models.Model):
             models.CheckConstraint(
                 name="a_decided_client_document_says_by_whom",
                 condition=Q(state__in=["read", "waiting"])
-                | Q(state="approved", decided_by__isnull=False, decided_at__isnull=False, agent__isnull=False)
+                | (Q(state="approved", decided_by__isnull=False, decided_at__isnull=False) & _NAMES_ITS_AGENT)
                 | (Q(state="refused", decided_by__isnull=False, decided_at__isnull=False) & ~Q(reason="")),
             ),
         ]

@@ -181,7 +181,8 @@ def _ask(wanted: ClientCredential, secret: str | None, *, by: Principal) -> Regi
 def put_in_force(credential: ClientCredential, *, by: Principal) -> Client:
     """Make a credential work that was just accepted, in the transaction and under the locks of who accepts.
 
-    Raises ClientIdTaken, AgentRetired, NotFound, seenagents.ClientBlocked, and what the guards raise.
+    One without an agent is of a client of personal agents, and is not saved. Raises ClientIdTaken, AgentRetired,
+    NotFound, seenagents.ClientBlocked, and what the guards raise.
     """
     if credential.purpose == ClientCredential.Purpose.SECRET:
         current = Client.objects.filter(client_id=credential.client_id, agent=credential.agent_id).first()
@@ -192,7 +193,8 @@ def put_in_force(credential: ClientCredential, *, by: Principal) -> Client:
     if credential.purpose == ClientCredential.Purpose.DOCUMENT:
         return _take_over(credential, by=by)
     _check_new(credential)
-    return _create(credential, by=by)
+    serves = Client.Serves.OWN_AGENT if credential.agent_id else Client.Serves.PERSONAL_AGENTS
+    return _create(credential, serves=serves, by=by)
 
 
 def lock_identifier(client_id: str) -> None:
@@ -213,8 +215,7 @@ def credential_detail(credential: ClientCredential) -> dict[str, Any]:
 
 def _check_new(wanted: ClientCredential) -> None:
     """Check what a new client has to pass both when it is asked for and when it is accepted."""
-    if wanted.agent_id is not None:
-        _check_not_retired(wanted.agent_id)
+    _check_not_retired(wanted.agent_id)
     unmanaged_agents.check_not_blocked(wanted.client_id)
     waiting = ClientCredential.objects.filter(client_id=wanted.client_id, state=ClientCredential.State.WAITING)
     if Client.objects.filter(client_id=wanted.client_id).exists() or waiting.exclude(agent=wanted.agent_id).exists():
@@ -222,7 +223,7 @@ def _check_new(wanted: ClientCredential) -> None:
     _pass_guards(wanted.agent if wanted.agent_id else None, wanted.api_scopes)
 
 
-def _create(wanted: ClientCredential, *, serves: str = Client.Serves.OWN_AGENT, by: Principal) -> Client:
+def _create(wanted: ClientCredential, *, serves: str, by: Principal) -> Client:
     client = Client(
         client_id=wanted.client_id,
         name=wanted.name,
@@ -287,14 +288,15 @@ def _take_over(credential: ClientCredential, *, by: Principal) -> Client:
             raise PutAway
         START_GUARD.ask(locked.client_id)
         locked.status, locked.idle = Client.Status.ACTIVE, ""
-    before = [subjects.agent(locked.agent_id)] if locked.agent_id not in (None, credential.agent_id) else []
-    locked.agent, locked.name, locked.auth = credential.agent, credential.name, credential.auth
+    agents = {pk for pk in (locked.agent_id, credential.agent_id) if pk is not None}
+    locked.agent = credential.agent if credential.agent_id else None
+    locked.name, locked.auth = credential.name, credential.auth
     locked.jwks, locked.redirect_uris = credential.jwks, credential.redirect_uris
     locked.client_type = Client.CLIENT_PUBLIC if credential.auth == Client.Auth.NONE else Client.CLIENT_CONFIDENTIAL
     locked.save()
     detail = {"auth": credential.auth, "redirect_uris": credential.redirect_uris, **_proposal(credential, by)}
     log.record(Action.CLIENT_DOCUMENT_APPLIED, about=about(locked), by=by, detail=detail)
-    changes.note(subjects.client(locked.pk), of=[*before, subjects.agent(credential.agent_id)])
+    changes.note(subjects.client(locked.pk), of=[subjects.agent(pk) for pk in sorted(agents)])
     return locked
 
 
@@ -361,8 +363,7 @@ def enable(client: Client, *, by: Principal, reason: str) -> Client:
     if locked.idle != Client.Idle.CLOSED:  # no person stops a client that is closed for lack of use
         independence.check_restart(f"client:{locked.client_id}", Action.CLIENT_DISABLED, Action.CLIENT_ENABLED, by)
     START_GUARD.ask(locked.client_id)
-    if locked.agent_id is not None:
-        _check_not_retired(locked.agent_id)
+    _check_not_retired(locked.agent_id)
     _pass_guards(locked.agent, locked.api_scopes)
     locked.status, locked.idle, locked.idle_since = Client.Status.ACTIVE, "", clock.now()
     locked.save(update_fields=["status", "idle", "idle_since"])
@@ -381,8 +382,8 @@ def note(client: Client) -> None:
     changes.note(subjects.client(client.pk), of=[] if client.agent_id is None else [subjects.agent(client.agent_id)])
 
 
-def _check_not_retired(agent_pk: int) -> None:
-    if Agent.objects.filter(pk=agent_pk, status=Agent.Status.RETIRED).exists():
+def _check_not_retired(agent_pk: int | None) -> None:
+    if agent_pk is not None and Agent.objects.filter(pk=agent_pk, status=Agent.Status.RETIRED).exists():
         raise AgentRetired
 
 

@@ -20,6 +20,7 @@ from entitlements.client_documents.models import ClientDocument
 from entitlements.clients import redirects, registrations
 from entitlements.clients.models import AuthorizationCode
 from entitlements.clients.registrations import RegistrationUnknown
+from entitlements.connections.models import Connection
 from entitlements.errors import DomainError
 from entitlements.people.models import Person
 
@@ -59,13 +60,17 @@ def answer(request: HttpRequest, issuer: str, go_on: Callable[[], HttpResponse])
 
 
 def _first(document: ClientDocument, person: Person, go_on: Callable[[], HttpResponse]) -> HttpResponse:
-    """Let the page ask about a client that is there only if the person agrees: with a code, else it never was."""
+    """Let the page ask about a client that is there only if the person agrees, else it never was.
+
+    What they agree to is a code, or first a connection with it through an agent of their own.
+    """
     with transaction.atomic():
-        client = admission.join(document, by=person.principal)
+        client = admission.join(document, by=person)
         response = go_on()
         if isinstance(response, SimpleTemplateResponse):
             response.render()
-        if not AuthorizationCode.objects.filter(application=client).exists():
+        made = (AuthorizationCode.objects.filter(application=client), Connection.objects.filter(client=client))
+        if not any(rows.exists() for rows in made):
             transaction.set_rollback(True)
     return response
 

@@ -50,6 +50,8 @@ class Authorize(AuthorizationPage):
     validator_class = SystemValidator
     form_class = _Form
     system: System
+    refusal: DomainError | None = None
+    """Why the person was not connected with the client."""
 
     @property
     def issuer(self) -> str:
@@ -62,7 +64,12 @@ class Authorize(AuthorizationPage):
         if found is None:
             raise Http404
         self.system = found
-        return super().dispatch(request, *args, **kwargs)
+        response = super().dispatch(request, *args, **kwargs)
+        if self.refusal is not None:  # recorded here, where no transaction of a first sign-in is open any more
+            person, client_id = cast("Any", request.user), request.POST["client_id"]
+            about = [f"client:{client_id}", f"person:{person.login}", f"system:{self.system.slug}"]
+            refusals.record(self.refusal, by=person.principal, about=about)
+        return response
 
     def validate_authorization_request(self, request: HttpRequest) -> tuple[list[str], dict[str, Any]]:
         """Check also what is of the system: the client's name there, the resource and the scopes."""
@@ -104,8 +111,7 @@ class Authorize(AuthorizationPage):
             if not self.must_sign_in_again(self.request, answered):
                 personal_agents.connect(client, person)
         except DomainError as refusal:
-            about = [f"client:{client.client_id}", f"person:{person.login}", f"system:{self.system.slug}"]
-            refusals.record(refusal, by=person.principal, about=about)
+            self.refusal = refusal
             asked = Consent(client, person, self.system, "", refusal=refusal.message)
             return self._show(asked, answered["redirect_uri"], form, status=refusal.status)
         return redirect(self.request.get_full_path())

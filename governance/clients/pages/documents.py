@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
-from entitlements.client_documents import actions, rules
+from entitlements.client_documents import actions, documents, rules
 from entitlements.client_documents.models import ClientDocument, ClientHost
 from entitlements.clients.metadata import Metadata
 from entitlements.clients.models import Client
@@ -24,6 +24,10 @@ from entitlements.people.models import Person
 from governance.console import doors, form_fields, paging
 
 _MOST_SHOWN: Final = 50
+_SERVES: Final = (
+    (Client.Serves.OWN_AGENT, gettext_lazy("one agent that its people share")),
+    (Client.Serves.PERSONAL_AGENTS, gettext_lazy("a personal agent of each person")),
+)
 _OPEN: Final = (ClientHost.State.PROPOSED, ClientHost.State.IN_FORCE)
 
 
@@ -66,10 +70,10 @@ def listing(request: HttpRequest) -> HttpResponse:
     """Show the hosts whose clients need the person's consent alone, and the clients that wait for an analyst."""
     caller, me = doors.caller(request), doors.person(request)
     hosts = visibility.client_hosts(caller).filter(state__in=_OPEN).order_by("-state", "host")
-    documents = visibility.client_documents(caller)
-    waiting = documents.filter(state=ClientDocument.State.WAITING).order_by("asked_at")
+    read = visibility.client_documents(caller)
+    waiting = read.filter(state=ClientDocument.State.WAITING).order_by("asked_at")
     shown = HostsPage(
-        page=paging.page(request, documents.exclude(state=ClientDocument.State.WAITING), ("fetched_at", "id")),
+        page=paging.page(request, read.exclude(state=ClientDocument.State.WAITING), ("fetched_at", "id")),
         hosts=[_shown(request, host, me) for host in hosts[:_MOST_SHOWN]],
         waiting=list(waiting[:_MOST_SHOWN]),
         may_propose=doors.may(caller, "client-hosts", None),
@@ -81,14 +85,17 @@ def _shown(request: HttpRequest, host: ClientHost, me: Person) -> ShownHost:
     caller, is_open = doors.caller(request), host.state == ClientHost.State.PROPOSED
     return ShownHost(
         host,
-        may_confirm=is_open and host.proposed_by != me and doors.may(caller, "client-host-confirm", host.agent),
+        may_confirm=is_open
+        and host.proposed_by != me
+        and documents.may_confirm(host, me)
+        and doors.may(caller, "client-host-confirm", host.agent),
         may_withdraw=is_open and doors.may(caller, "client-host-withdraw", host.agent),
         may_end=not is_open and doors.may(caller, "client-host-end", host.agent),
     )
 
 
 class HostForm(forms.Form):
-    """The host, and the agent that its clients join."""
+    """The host, and through which agent its clients act for a person."""
 
     host = forms.CharField(
         label=gettext_lazy("Host"),
@@ -96,7 +103,19 @@ class HostForm(forms.Form):
         max_length=260,
         widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false"}),
     )
-    agent: Any = forms.ModelChoiceField(label=gettext_lazy("Its clients join the shared agent"), queryset=None)
+    serves = forms.ChoiceField(
+        label=gettext_lazy("Its clients act through"),
+        choices=_SERVES,
+        widget=forms.RadioSelect,
+        initial=Client.Serves.OWN_AGENT,
+        required=False,
+    )
+    agent: Any = forms.ModelChoiceField(
+        label=gettext_lazy("The shared agent"),
+        help_text=gettext_lazy("Leave it empty for personal agents: each is registered by the person's first consent."),
+        queryset=None,
+        required=False,
+    )
     reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
 
     def __init__(self, *args: Any, agents: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
@@ -104,14 +123,24 @@ class HostForm(forms.Form):
         agent: Any = self.fields["agent"]
         agent.queryset, agent.label_from_instance = agents, lambda row: row.name
 
+    def clean(self) -> dict[str, Any]:
+        """Take the shared agent only where there is one: the list of agents always names one of them."""
+        serves = self.cleaned_data.get("serves") or Client.Serves.OWN_AGENT
+        agent = None if serves == Client.Serves.PERSONAL_AGENTS else self.cleaned_data.get("agent")
+        return {**self.cleaned_data, "serves": serves, "agent": agent}
+
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def propose(request: HttpRequest) -> HttpResponse:
-    """Propose a host; a person who is responsible for the agent confirms it."""
+    """Propose a host; another person confirms it."""
     data = request.POST if request.method == "POST" else None
     form = HostForm(data, agents=_shared(request), initial={"host": request.GET.get("host", "")})
-    fields = {"client_host_malformed": "host", "client_host_proposed_already": "host"}
+    fields = {
+        "client_host_malformed": "host",
+        "client_host_proposed_already": "host",
+        "client_document_agent_not_shared": "agent",
+    }
     if request.method == "POST" and form_fields.perform(request, form, actions.PROPOSE, fields=fields):
         return redirect("client-settings")
     return form_fields.show(request, "console/clients/host_propose.html", form, {})
@@ -140,12 +169,19 @@ def decide(request: HttpRequest, document: int) -> HttpResponse:
         if "refuse" in request.POST:
             doors.perform(request, actions.REFUSE, found)
         else:
-            agent = doors.find(visibility.agents(doors.caller(request)), slug=request.POST.get("agent", ""))
-            doors.perform(request, actions.APPROVE, found, {"agent": agent})
+            doors.perform(request, actions.APPROVE, found, _approved(request))
     except DomainError as refusal:
         doors.record(request, refusal)
         return _show(request, found, problem=refusal)
     return redirect(reverse("client-document-page", args=[found.pk]))
+
+
+def _approved(request: HttpRequest) -> dict[str, Any]:
+    """Return what the form approves: with a shared agent, or for personal agents without one. Raises NotFound."""
+    if request.POST.get("serves") == Client.Serves.PERSONAL_AGENTS:
+        return {"serves": Client.Serves.PERSONAL_AGENTS, "agent": None}
+    agent = doors.find(visibility.agents(doors.caller(request)), slug=request.POST.get("agent", ""))
+    return {"serves": Client.Serves.OWN_AGENT, "agent": agent}
 
 
 def _show(request: HttpRequest, document: ClientDocument, *, problem: DomainError | None = None) -> HttpResponse:
