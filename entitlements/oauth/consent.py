@@ -45,7 +45,7 @@ class Consent:
     Else nothing can be agreed to: `refusal` says why, `request` what helps. `is_open` says that no scope was asked
     for: then what is granted later is agreed to as well (decision 73); else `later` names the entitlements that are
     asked for and not held. `needs_connection` says that consent first registers an agent of the person's own, through
-    which the client acts.
+    which the client acts. `denied` is the refusal as it is recorded.
     """
 
     client: Client
@@ -59,6 +59,7 @@ class Consent:
     refusal: str = ""
     request: str = ""
     needs_connection: bool = False
+    denied: NotIssued | None = None
 
     @property
     def can_be_allowed(self) -> bool:
@@ -158,8 +159,9 @@ def ask(client: Client, person: Person, system: System, asked: Iterable[str]) ->
     requested = frozenset(asked) or None
     verdict = _verdict(caller, target, person, requested)
     if verdict.issue is None:
-        refusal, request = _refused(verdict, caller, system, agent)
-        return Consent(client, person, system, agent, refusal=refusal, request=request)
+        denied = NotIssued(verdict, [f"agent:{caller.agent}"])
+        refusal, request = _refused(denied, caller, system, agent)
+        return Consent(client, person, system, agent, refusal=refusal, request=request, denied=denied)
     is_open, missing = requested is None, (requested or frozenset()) - set(verdict.issue.scopes)
     later = list(Entitlement.objects.filter(scope__in=missing).order_by("name").values_list("name", flat=True))
     if not verdict.issue.scopes:
@@ -168,9 +170,8 @@ def ask(client: Client, person: Person, system: System, asked: Iterable[str]) ->
     return Consent(client, person, system, agent, tools, is_open=is_open, later=later)
 
 
-def _refused(verdict: Verdict, caller: Caller, system: System, agent: str) -> tuple[str, str]:
+def _refused(denied: NotIssued, caller: Caller, system: System, agent: str) -> tuple[str, str]:
     """Say why there is nothing to agree to, and where to request what is missing."""
-    denied = NotIssued(verdict, [])
     if not denied.requestable:
         return denied.message, ""
     missing = _("%(agent)s has no access to %(system)s for you now.") % {"agent": agent, "system": system.name}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -22,16 +23,30 @@ from oauthlib.oauth2 import InvalidRequestError
 from oauthlib.openid.connect.core.exceptions import LoginRequired
 
 from audit import clock
+from audit.refusals import refusals
 from entitlements import addresses
 from entitlements.access import reauthentication
+from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.codes import Code
+from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.edge.grant_types.authorization_code import OFFLINE
+from entitlements.errors import DomainError
 from entitlements.people import sign_ins
+from entitlements.tokens.issue import NotIssued
 
 from . import client_documents, consent, step_up
 from .toolkit import IdentityServer, Validator
 
 _REFUSED: Final = frozenset({"request", "request_uri", "registration"})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a page refused a signed-in person, and how the event of it is found again."""
+
+    error: DomainError
+    about: list[str]
 
 
 @method_decorator(login_not_required, name="dispatch")
@@ -43,6 +58,8 @@ class AuthorizationPage(AuthorizationView):
     """
 
     http_method_names: Final = ["get", "head", "post"]
+    refused: Refusal | None = None
+    """Recorded once the page is made, since a client's first page is made in a transaction that is undone."""
 
     @property
     def issuer(self) -> str:
@@ -55,9 +72,12 @@ class AuthorizationPage(AuthorizationView):
         if any(len(values) > 1 for _, values in query.lists()) or _REFUSED & set(query):
             return render(request, "oauth/refused.html", {"error": "invalid_request"}, status=HTTPStatus.BAD_REQUEST)
         go_on = super().dispatch
-        return client_documents.answer(
+        response = client_documents.answer(
             request, self.issuer, lambda: cast("HttpResponse", go_on(request, *args, **kwargs))
         )
+        if self.refused is not None and request.user.is_authenticated:  # for a stranger nothing is written
+            refusals.record(self.refused.error, by=request.user.principal, about=self.refused.about)
+        return response
 
     def get(self, request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
         """Ask the person whether the client may know who they are, after a new sign-in where one is due."""
@@ -130,12 +150,19 @@ class AuthorizationPage(AuthorizationView):
         """Show the question, or what is wrong with the request."""
         if "error" in context:
             error = context["error"]
+            self._note_stopped_client()
             return render(self.request, "oauth/refused.html", {"error": error.error}, status=HTTPStatus.BAD_REQUEST)
         response: HttpResponse = super().render_to_response(context, **kwargs)
         usual: list[str] = [*settings.SECURE_CSP["form-action"]]  # type: ignore[misc]
         allowed = [*usual, _source(str(context.get("redirect_uri", "")))]
         response._csp_config = {**settings.SECURE_CSP, "form-action": allowed}  # type: ignore[attr-defined]  # noqa: SLF001
         return response
+
+    def _note_stopped_client(self) -> None:
+        asked = self.request.POST if self.request.method == "POST" else self.request.GET
+        client = Client.objects.select_related("agent").filter(client_id=asked.get("client_id", "")).first()
+        if client is not None and not client.is_usable_now:
+            self.refused = Refusal(NotIssued(Verdict(Effect.DENY, Code.CLIENT_DISABLED, ()), []), clients.about(client))
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Take an answer that still names the client and an address of it; who changed them is sent nowhere."""

@@ -19,7 +19,6 @@ from oauthlib.oauth2 import AccessDeniedError, InvalidScopeError, Server, Unauth
 from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error
 from oauthlib.openid.connect.core.exceptions import ConsentRequired
 
-from audit.refusals import refusals
 from entitlements import addresses
 from entitlements.agents import personal_agents
 from entitlements.catalog.models import System
@@ -31,7 +30,7 @@ from entitlements.people import sign_ins
 
 from . import consent
 from .consent import Consent
-from .pages import AuthorizationPage, must_be_silent
+from .pages import AuthorizationPage, Refusal, must_be_silent
 from .toolkit import SystemValidator
 
 
@@ -97,6 +96,7 @@ class Authorize(AuthorizationPage):
         resource = " ".join(credentials["resource"])
         self.oauth2_data = {**credentials, "scope": scopes, "resource": resource}
         asked = consent.ask(client, person, self.system, scopes)
+        self._note(asked)
         return self._show(asked, credentials["redirect_uri"], self.get_form())
 
     def form_valid(self, form: Any) -> HttpResponse:
@@ -111,10 +111,19 @@ class Authorize(AuthorizationPage):
             if not self.must_sign_in_again(self.request, answered):
                 personal_agents.connect(client, person)
         except DomainError as refusal:
-            self.refusal = refusal
+            self.refused = Refusal(refusal, [*self._links(client), f"person:{person.login}"])
             asked = Consent(client, person, self.system, "", refusal=refusal.message)
             return self._show(asked, answered["redirect_uri"], form, status=refusal.status)
         return redirect(self.request.get_full_path())
+
+    def _note(self, asked: Consent) -> None:
+        """Let a refusal be recorded, in which there is nothing to agree to."""
+        if asked.denied is not None:
+            about = [*self._links(asked.client), f"person:{asked.person.login}", *asked.denied.links]
+            self.refused = Refusal(asked.denied, about)
+
+    def _links(self, client: Client) -> list[str]:
+        return [f"client:{client.client_id}", f"system:{self.system.slug}"]
 
     def _show(self, asked: Consent, back: str, form: Any, *, status: int = HTTPStatus.OK) -> HttpResponse:
         shown = {"consent": asked, "redirect_uri": back, "leads_home": redirects.is_loopback(back), "form": form}
@@ -135,6 +144,7 @@ class Authorize(AuthorizationPage):
         known = self._scopes(scopes.split(), credentials)
         asked = consent.ask(client, cast("Any", request.user), self.system, known)
         if allow and not asked.can_be_allowed:
+            self._note(asked)
             raise self._error(AccessDeniedError(description=asked.refusal or None), credentials)
         more = {**credentials, "system": self.system, "scope": " ".join(known)}  # else the toolkit takes the address's
         return super().create_authorization_response(request, " ".join(known), more, allow)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Final
 
 from django.db.models import Prefetch, QuerySet
@@ -20,7 +21,9 @@ from governance.eligibility.eligibility import RequestTerms
 from governance.requests.models import AccessRequest
 
 MOST: Final = 50
-"""So many entitlements are looked at; a client that has more is led to the console."""
+"""So many entitlements are listed."""
+MOST_CHECKED: Final = 4 * MOST
+"""Of so many, the smallest, it is asked whether they can be requested."""
 _A_REASON: Final = "To see what can be requested."
 
 
@@ -65,12 +68,11 @@ class RequestableEntitlement:
 def entitlements(delegation: Delegation, systems: Sequence[str]) -> list[RequestableEntitlement]:
     """List what can be requested at these systems; what would be refused, or is held already, is left out."""
     waiting = {request.entitlement_id: request for request in open_requests(delegation)}
-    found = []
-    for entitlement in in_force(systems)[:MOST]:
-        tools = tools_of_client(delegation, entitlement)
-        if tools and is_requestable(delegation, entitlement, tools):
-            found.append(RequestableEntitlement(entitlement, tools, waiting.get(entitlement.pk)))
-    return sorted(found, key=lambda option: option.size)
+    offered = [(each, tools) for each in in_force(systems) if (tools := tools_of_client(delegation, each))]
+    options = [RequestableEntitlement(each, tools, waiting.get(each.pk)) for each, tools in offered]
+    smallest = sorted(options, key=lambda option: option.size)[:MOST_CHECKED]
+    found = (option for option in smallest if is_requestable(delegation, option.entitlement, option.tools))
+    return list(islice(found, MOST))
 
 
 def in_force(systems: Sequence[str]) -> QuerySet[Entitlement]:

@@ -18,7 +18,7 @@ from entitlements.grants import grants
 from entitlements.people.models import Person
 from governance.approvals import approvals
 from governance.eligibility import eligibility
-from governance.request_access import answer, submission
+from governance.request_access import answer, requestable, submission
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 from tests import make, shared
@@ -67,6 +67,17 @@ def test_the_list_begins_with_the_smallest_that_reads_only(desk: Desk) -> None:
     first = desk.call().data["requestable"][0]
     assert (first["read_only"], first["risk"], [tool["name"] for tool in first["tools"]]) == (True, "low", ["now"])
     assert desk.call().text.splitlines()[1].startswith("1. clock:now ")
+
+
+def test_the_smallest_is_listed_however_many_come_before_it_in_the_alphabet(desk: Desk) -> None:
+    wipe = Tool.objects.get(name="wipe")
+    for number in range(requestable.MOST):
+        make.entitlement(desk.company.system, wipe, scope=f"clock:a{number:02}")
+
+    listed = desk.listed()
+
+    assert listed[:2] == ["clock:now", "clock:read"]
+    assert len(listed) == requestable.MOST
 
 
 def test_a_client_that_proves_nothing_is_offered_what_it_could_call(desk: Desk) -> None:
