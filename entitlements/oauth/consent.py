@@ -28,6 +28,7 @@ from entitlements.decisions.snapshot import Call
 from entitlements.decisions.verdicts import Verdict
 from entitlements.edge.sign_in import families
 from entitlements.people.models import Person
+from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens import issue
 from entitlements.tokens.issue import NotIssued, RedeemedToken, SignIn, Subject, TokenRequest
@@ -135,16 +136,24 @@ def is_ended(client: Client, person: Person, auth_time: datetime) -> bool:
 def is_agreed(client: Client, person: Person, system: System, asked: Iterable[str], redirect_uri: str) -> bool:
     """Whether a client with a proven identity may go without the question: the person agreed to all of this before.
 
-    What they agreed to counts until that sign-in is ended by a person or by the product; one that ran out of time still
-    counts.
+    What they agreed to counts until a sign-in or session of theirs at the client is ended since, by a person or by the
+    product; one that ran out of time still counts.
     """
     if not document_rules.is_proven(str(client.client_id), client.auth, redirect_uri):
         return False
     latest = TokenFamily.objects.filter(client=client, person=person, system=system).order_by("-started_at").first()
-    if latest is None or latest.ended_at is not None:
+    if latest is None or latest.ended_at is not None or _has_ended(client, person, latest.started_at):
         return False
     wanted, agreed = set(asked), set(latest.scope.split())
     return not agreed or (bool(wanted) and wanted <= agreed)
+
+
+def _has_ended(client: Client, person: Person, since: datetime) -> bool:
+    """Whether a sign-in or session of a person at a client was ended; one that had lapsed by then is not marked."""
+    return any(
+        kind.objects.filter(client=client, person=person, ended_at__gt=since).exists()
+        for kind in (TokenFamily, Session)
+    )
 
 
 def ask(client: Client, person: Person, system: System, asked: Iterable[str]) -> Consent:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pytest_django.fixtures import Settings
 
+from audit import clock
 from entitlements.client_documents import documents, rules
 from entitlements.client_documents.models import ClientDocument
 from entitlements.people.models import Person
-from entitlements.token_families import families
+from entitlements.token_families import families, person_sign_ins
 from entitlements.token_families.models import TokenFamily
+from entitlements.token_families.person_sign_ins import PersonClient
 from tests import make
 from tests.entitlements.client_documents import company
 from tests.entitlements.edge import sign_ins
+from tests.entitlements.edge import test_code_flow as flow
 from tests.entitlements.edge.sign_ins import agree, question, redeem, sent_back
 from tests.entitlements.edge.worlds import World
 
@@ -66,6 +70,21 @@ def test_a_consent_that_was_withdrawn_counts_no_longer(world: World, client_id: 
     assert ask(world).status_code in (200, 302)
     assert "code" not in sent_back(ask(world, prompt="none"))
     assert client_id
+
+
+def test_who_ended_everything_at_a_client_is_asked_where_a_sign_in_had_lapsed_before(
+    world: World, client_id: str
+) -> None:
+    sign_in(world)
+    TokenFamily.objects.update(expires_at=clock.now(), started_at=clock.now() - timedelta(hours=12))
+    flow.sign_in(world, ago=100)
+    assert ask(world).status_code == 302, "one that ran out of time still counts"
+
+    person_sign_ins.end(PersonClient("alice", client_id), by=world.alice.principal, reason="I do not know it.")
+
+    flow.sign_in(world, ago=50)
+    assert ask(world).status_code == 200
+    assert sent_back(ask(world, prompt="none"))["error"] == "consent_required"
 
 
 def test_more_than_was_agreed_to_is_asked(world: World, client_id: str) -> None:

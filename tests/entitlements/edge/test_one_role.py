@@ -6,6 +6,7 @@ import base64
 import inspect
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -13,11 +14,16 @@ from django.test import override_settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from audit import roles
+from audit.context import SYSTEM
+from entitlements.catalog import systems
+from entitlements.catalog.models import System
+from entitlements.grants import grants
 from entitlements.keys import in_use, signing
 from entitlements.keys.models import SigningKey
 from entitlements.secrets import seal
 from governance import env
-from tests import databases
+from governance.requests.models import AccessRequest
+from tests import databases, make
 from tests.conformance import servers
 from tests.entitlements.edge import worlds
 from tests.entitlements.edge.test_process import Wire
@@ -100,6 +106,19 @@ def test_an_issuer_alone_issues_inspects_and_revokes(world: World, issuer: Gatew
         assert httpx2.post(issuer.base + path, json={}).status_code == 404
 
 
+def ask_for_access(gateway: Gateway, here: gateways.World) -> None:
+    """Let a person's agent without any grant request access at its system, and at the address of all systems."""
+    System.objects.filter(pk=here.system.pk).update(owner=make.person())
+    grants.revoke(here.grant.pk, by=SYSTEM, reason="over")
+    asked = {"entitlement": here.entitlement.scope, "reason": "Alice plans a trip."}
+    made = []
+    for at in (here, replace(here, system=systems.ensure_all_systems())):
+        token = at.token(scope="", agreed_scope="*")
+        answer = gateway.modern(at.system.slug, "tools/call", token, name="request_access", arguments=asked)
+        made.append(answer.json()["result"]["structuredContent"]["request"])
+    assert made[0] == made[1] == str(AccessRequest.objects.get(agent=here.agent).pk)
+
+
 def test_a_gateway_alone_calls_with_the_upstreams_secret(
     gateway: Gateway, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -110,6 +129,7 @@ def test_a_gateway_alone_calls_with_the_upstreams_secret(
     assert answer.status_code == 200, answer.text
     assert answer.json()["result"]["isError"] is False
     assert here.calls() == ["call.allowed", "call.finished"]
+    ask_for_access(gateway, here)
     for path in ("/idp/token", "/idp/jwks.json", "/as/time/introspect"):
         assert httpx2.post(gateway.base + path).status_code == 404
 

@@ -14,6 +14,7 @@ from entitlements.clients.models import AuthorizationCode, Client
 from entitlements.connections import connections
 from entitlements.connections.models import Connection
 from entitlements.decisions import scopes
+from entitlements.edge.grant_types.exchange import REFRESH_TOKEN
 from entitlements.keys import signing
 from entitlements.token_families.models import TokenFamily
 from tests import make
@@ -73,7 +74,7 @@ def test_a_refresh_token_leads_a_personal_agent_to_all_systems_until_its_connect
         assert scopes.AGREED not in peek(each), "only a person's answer on a page is an agreement"
     assert peek(access)["act"]["sub"] == Connection.objects.get().agent.slug
     connections.end(Connection.objects.get().pk, by=SYSTEM, reason="over")
-    late = every.exchange(subject_token=token, subject_token_type=idp.exchange.REFRESH_TOKEN, **idp.proof(every))
+    late = every.exchange(subject_token=token, subject_token_type=REFRESH_TOKEN, **idp.proof(every))
     assert late.error == (400, "invalid_grant", "agent_changed")
     assert [event.code for event in worlds.refusals()] == ["agent_changed"]
 

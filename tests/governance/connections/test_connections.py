@@ -11,6 +11,7 @@ from django.test import Client as Browser
 
 from audit import clock
 from audit.context import SYSTEM
+from audit.models import Event
 from entitlements.clients.models import Client
 from entitlements.people.models import Person
 from entitlements.revocation.models import Revocation
@@ -18,6 +19,7 @@ from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.token_families import families
 from entitlements.token_families.models import TokenFamily
+from entitlements.words import LONGEST_CLIENT_ID
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -209,3 +211,18 @@ def test_people_find_the_page_by_what_they_call_it(company: Company) -> None:
     for words in ("my connections", "connected apps", "sign-ins", "sessions"):
         assert "/connections/" in visits.text(browser.get("/search/", {"q": words}))
     assert 'href="/connections/"' in shown(browser, "/settings/")
+
+
+def test_a_client_that_is_its_own_registration_is_ended_by_its_long_name(company: Company) -> None:
+    long = f"reg.{'A' * (LONGEST_CLIENT_ID - 4)}"
+    client, _ = make.client(company.bot, long, auth=Client.Auth.NONE)
+    hers, person = family(client, company.mallory, company), company.mallory
+    asked = {"target": {"type": "sign_ins", "id": f"mallory/{long}"}, "reason": "x", "wait": False}
+    assert visits.as_(person).post("/api/v1/revocations", asked, "application/json").status_code == 201
+    made = Revocation.objects.get(target_type="sign_ins")
+    assert made.target_id == f"mallory/{long}"
+    hers.refresh_from_db()
+    assert hers.ended_at is not None
+    committed = Event.objects.get(action="revocation.committed")
+    assert {f"client:{long}", "person:mallory"} <= set(committed.links)
+    assert visits.as_(person).get(f"/api/v1/revocations/{made.pk}").status_code == 200
