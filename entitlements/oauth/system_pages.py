@@ -49,8 +49,6 @@ class Authorize(AuthorizationPage):
     validator_class = SystemValidator
     form_class = _Form
     system: System
-    refusal: DomainError | None = None
-    """Why the person was not connected with the client."""
 
     @property
     def issuer(self) -> str:
@@ -63,12 +61,7 @@ class Authorize(AuthorizationPage):
         if found is None:
             raise Http404
         self.system = found
-        response = super().dispatch(request, *args, **kwargs)
-        if self.refusal is not None:  # recorded here, where no transaction of a first sign-in is open any more
-            person, client_id = cast("Any", request.user), request.POST["client_id"]
-            about = [f"client:{client_id}", f"person:{person.login}", f"system:{self.system.slug}"]
-            refusals.record(self.refusal, by=person.principal, about=about)
-        return response
+        return super().dispatch(request, *args, **kwargs)
 
     def validate_authorization_request(self, request: HttpRequest) -> tuple[list[str], dict[str, Any]]:
         """Check also what is of the system: the client's name there, the resource and the scopes."""

@@ -207,11 +207,12 @@ def test_the_routes_lead_where_those_of_compose_lead(routes: Any) -> None:  # no
 def test_whatever_stands_below_as_is_answered_by_the_issuers_or_led_on() -> None:
     """Else the prefix would lead to a process that knows nothing of the address."""
     below = [path for path in paths() if path.startswith("/as/")]
-    assert len(below) == 4
-    assert [path for path in below if not issuer.serves(path)] == ["/as/clock/authorize"]
+    assert len(below) == 5
+    unserved = [path for path in below if not issuer.serves(path)]
+    assert unserved == ["/as/clock/authorize", "/as/clock/register"], "registration is off"
     assert issuer.page("/as/clock/authorize") == f"{settings.CONSOLE_URL}/authorize/clock"
     relayed = {str(each.pattern) for each in urlpatterns if getattr(each, "callback", None) is relay.forward}
-    assert len(relayed) == 6, "what a route does not know is handed on"
+    assert len(relayed) == 8, "what a route does not know is handed on"
 
 
 def test_numbers_and_health_are_hidden_where_a_route_can_hide_them() -> None:
