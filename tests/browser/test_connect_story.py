@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
@@ -18,7 +18,7 @@ from django.db import connections, transaction
 from django.db.models import F
 from mcp import Client as McpClient
 from mcp.client.streamable_http import streamable_http_client
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, ViewportSize, expect
 from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
 node, here = desk.node, desk.here
 VERIFIER = "v" * 64
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def later(**length: float) -> None:
         AccessRequest: ("asked_at", "answer_by"),
     }
     for model, names in times.items():
-        model.objects.update(**{name: F(name) - timedelta(**length) for name in names})
+        model._default_manager.update(**{name: F(name) - timedelta(**length) for name in names})
     with transaction.atomic():
         agents = list(Agent.objects.order_by("pk").values_list("pk", flat=True))
         locks.exclusive(*((Lock.AGENT, pk) for pk in agents))
@@ -214,7 +214,7 @@ def _approve_on_a_phone(browser: Browser, visitor: Visitor, request: str) -> Non
     from governance.approvals.models import Approval  # noqa: PLC0415 - the settings are known only now
     from governance.requests.models import AccessRequest  # noqa: PLC0415
 
-    for stage in Approval.objects.filter(request_id=request).order_by("position"):
+    for stage in Approval.objects.filter(request=UUID(request)).order_by("position"):
         phone = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
         page = phone.new_page()
         let_in(page, visitor.address, stage.waiting_for.all()[0].login)
