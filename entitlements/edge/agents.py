@@ -24,9 +24,14 @@ async def for_person(attempt: Attempt, caller: Caller, person: int, system: str)
     check_agent(caller)
     found = await connected_agent.for_person(attempt.reads, caller, person)
     if found.agent is None:
-        message = "The person has no open connection with this client. They must sign in at it again."
-        raise refusals.invalid_grant(message, "connection_missing")
+        raise connection_missing()
     if found is not caller:
         attempt.by, attempt.ask = found.principal, door.request_link(found.agent, system)
         attempt.about.append(f"agent:{found.agent}")
     return found
+
+
+def connection_missing() -> refusals.Refused:
+    """Return the refusal of a person whose connection with a client has ended, or never began."""
+    message = "The person has no open connection with this client. They must sign in at it again."
+    return refusals.invalid_grant(message, "connection_missing")

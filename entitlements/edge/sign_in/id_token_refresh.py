@@ -17,7 +17,7 @@ from entitlements.connections import connected_agent
 from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.edge import refusals
+from entitlements.edge import agents, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import id_token
 from entitlements.edge.grant_types.id_token import Grant
@@ -89,7 +89,7 @@ async def agent_of(attempt: Attempt, caller: Caller, family: Family) -> Caller:
     """
     caller = await connected_agent.for_person(attempt.reads, caller, family.subject.pk)
     if family.agent_pk is not None and caller.agent_pk != family.agent_pk:
-        raise at_system.moved()
+        raise agents.connection_missing() if caller.agent_pk is None else at_system.moved()
     attempt.by = caller.principal
     return caller
 

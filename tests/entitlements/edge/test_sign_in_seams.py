@@ -75,8 +75,8 @@ def test_a_refresh_token_leads_a_personal_agent_to_all_systems_until_its_connect
     assert peek(access)["act"]["sub"] == Connection.objects.get().agent.slug
     connections.end(Connection.objects.get().pk, by=SYSTEM, reason="over")
     late = every.exchange(subject_token=token, subject_token_type=REFRESH_TOKEN, **idp.proof(every))
-    assert late.error == (400, "invalid_grant", "agent_changed")
-    assert [event.code for event in worlds.refusals()] == ["agent_changed"]
+    assert late.error == (400, "invalid_grant", "connection_missing")
+    assert [event.code for event in worlds.refusals()] == ["connection_missing"]
 
 
 @pytest.mark.parametrize("empty", [True, False])
