@@ -7,6 +7,7 @@ from typing import Any
 
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
+from entitlements.client_documents.models import ClientHost
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.connections.models import Connection
 from entitlements.grants.models import Grant
@@ -19,7 +20,10 @@ from .caller import Caller
 
 
 def of(caller: Caller, thing: object) -> frozenset[str]:
-    """Return the relations of the caller to a row: sponsor, owner, backup, itself, system_owner, person, themselves."""
+    """Return the relations of the caller to a row: sponsor, owner, backup, itself, system_owner, person, themselves.
+
+    A confirmer is a platform admin or security approver, of a host that is for personal agents.
+    """
     if caller.agent is not None:
         return frozenset({"itself"} if _agent_of(thing) == caller.agent.pk else ())
     if caller.human is None:
@@ -40,8 +44,8 @@ def _named(person: Person, thing: Any) -> Iterable[str]:  # noqa: ANN401, PLR091
             return [name for name, holder in held.items() if holder == person.pk]
         case Grant():
             return [*_named(person, thing.agent), *_named(person, thing.entitlement.system)]
-        case Client() | ClientCredential():
-            return _named(person, thing.agent) if thing.agent else []
+        case Client() | ClientCredential() | ClientHost():
+            return _named(person, thing.agent) if thing.agent else _without_agent(person, thing)
         case Session() | Connection():
             return [*_named(person, thing.agent), *(["person"] if thing.person_id == person.pk else [])]
         case IssuedToken() | TokenFamily():
@@ -50,6 +54,11 @@ def _named(person: Person, thing: Any) -> Iterable[str]:  # noqa: ANN401, PLR091
         case Group():
             return []
     return []
+
+
+def _without_agent(person: Person, thing: object) -> Iterable[str]:
+    is_confirmer = isinstance(thing, ClientHost) and person.has_role(*ClientHost.CONFIRMERS)
+    return ["confirmer"] if is_confirmer else []
 
 
 def _agent_of(thing: object) -> int | None:

@@ -202,7 +202,7 @@ _ROWS: Final[Matrix] = {
     ("client-credential-accept", "POST"): row(related=_RESPONSIBLE, proven=ALWAYS),
     ("client-credential-refuse", "POST"): row(Role.ANALYST, Role.SECURITY, related=_RESPONSIBLE),
     ("client-hosts", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS),
-    ("client-host-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, related=_RESPONSIBLE, proven=ALWAYS),
+    ("client-host-confirm", "POST"): row(related=f"{_RESPONSIBLE} confirmer", proven=ALWAYS),
     ("client-host-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY),
     ("client-host-end", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, related=_RESPONSIBLE),
     **{(f"client-document{act}", "POST"): row(Role.ANALYST, proven=ALWAYS) for act in ("s", "-approve")},

@@ -53,7 +53,7 @@ def _approved(done: Performed) -> Sentence:
     return _("Approved. It works once a person who is responsible for the agent has accepted it.")
 
 
-HOST = Subject(visibility.client_hosts, hosts.about, permitted_on=lambda host: host.agent, by=person, by_key=True)
+HOST = Subject(visibility.client_hosts, hosts.about, by=person, by_key=True)
 DOCUMENT = Subject(visibility.client_documents, documents.about, by=person, by_key=True)
 
 PROPOSE = Action(

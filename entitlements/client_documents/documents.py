@@ -24,8 +24,6 @@ from . import fetch, rules
 from .fetch import ReadDocument
 
 CHANGED: Final = "Its metadata document names other keys or other redirect hosts."
-MAY_CONFIRM_PERSONAL: Final = (Role.ADMIN, Role.SECURITY)
-"""Who confirms a host whose clients serve personal agents, which are registered only by the people later."""
 _State = ClientDocument.State
 
 
@@ -82,7 +80,7 @@ def may_confirm(policy: ClientHost, person: Person | None) -> bool:
     if person is None:
         return False
     if policy.agent is None:
-        return person.is_active and person.has_role(*MAY_CONFIRM_PERSONAL)
+        return person.is_active and person.has_role(*ClientHost.CONFIRMERS)
     return person in credentials.responsible(policy.agent)
 
 

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from entitlements.clients.models import Client
-from entitlements.people.models import Person
+from entitlements.people.models import Person, Role
 from entitlements.words import LONGEST_CLIENT_ID
 
 
@@ -46,6 +46,9 @@ class ClientHost(models.Model):
         IN_FORCE = "in_force", "In force"
         WITHDRAWN = "withdrawn", "Withdrawn"
         ENDED = "ended", "Ended"
+
+    CONFIRMERS: ClassVar = (Role.ADMIN, Role.SECURITY)
+    """Who confirms a host whose clients serve personal agents, which are registered only by the people later."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     host = models.CharField(max_length=260)

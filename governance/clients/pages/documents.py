@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
-from entitlements.client_documents import actions, documents, rules
+from entitlements.client_documents import actions, rules
 from entitlements.client_documents.models import ClientDocument, ClientHost
 from entitlements.clients.metadata import Metadata
 from entitlements.clients.models import Client
@@ -70,10 +70,10 @@ def listing(request: HttpRequest) -> HttpResponse:
     """Show the hosts whose clients need the person's consent alone, and the clients that wait for an analyst."""
     caller, me = doors.caller(request), doors.person(request)
     hosts = visibility.client_hosts(caller).filter(state__in=_OPEN).order_by("-state", "host")
-    read = visibility.client_documents(caller)
-    waiting = read.filter(state=ClientDocument.State.WAITING).order_by("asked_at")
+    documents = visibility.client_documents(caller)
+    waiting = documents.filter(state=ClientDocument.State.WAITING).order_by("asked_at")
     shown = HostsPage(
-        page=paging.page(request, read.exclude(state=ClientDocument.State.WAITING), ("fetched_at", "id")),
+        page=paging.page(request, documents.exclude(state=ClientDocument.State.WAITING), ("fetched_at", "id")),
         hosts=[_shown(request, host, me) for host in hosts[:_MOST_SHOWN]],
         waiting=list(waiting[:_MOST_SHOWN]),
         may_propose=doors.may(caller, "client-hosts", None),
@@ -85,12 +85,9 @@ def _shown(request: HttpRequest, host: ClientHost, me: Person) -> ShownHost:
     caller, is_open = doors.caller(request), host.state == ClientHost.State.PROPOSED
     return ShownHost(
         host,
-        may_confirm=is_open
-        and host.proposed_by != me
-        and documents.may_confirm(host, me)
-        and doors.may(caller, "client-host-confirm", host.agent),
-        may_withdraw=is_open and doors.may(caller, "client-host-withdraw", host.agent),
-        may_end=not is_open and doors.may(caller, "client-host-end", host.agent),
+        may_confirm=is_open and host.proposed_by != me and doors.may(caller, "client-host-confirm", host),
+        may_withdraw=is_open and doors.may(caller, "client-host-withdraw", host),
+        may_end=not is_open and doors.may(caller, "client-host-end", host),
     )
 
 
