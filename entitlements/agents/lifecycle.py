@@ -94,7 +94,7 @@ UPDATE entitlements_client c SET idle = due.next, idle_since = %(now)s,
        status = CASE WHEN due.next IN ('closed', 'deleted') THEN 'disabled' ELSE c.status END
 FROM due LEFT JOIN entitlements_agent a ON a.id = (SELECT agent_id FROM entitlements_client x WHERE x.id = due.id)
 WHERE c.id = due.id AND c.idle <> due.next
-RETURNING c.id, c.client_id, due.next, c.agent_id, a.slug
+RETURNING c.id, c.identifier, due.next, c.agent_id, a.slug
 """  # noqa: S608 - made of constants
 
 _EVENTS: Final = {

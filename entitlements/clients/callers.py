@@ -17,20 +17,20 @@ from entitlements.decisions import own_connection
 from entitlements.decisions.reads import FeedSubject, Reads, Rows
 
 _CLIENT: Final = """
-c.id, c.client_id, c.auth, c.status, c.jwks::text, c.secret_sha256, c.api_scopes::text, c.serves, a.id, a.slug,
+c.id, c.identifier, c.auth, c.status, c.jwks::text, c.secret_sha256, c.api_scopes::text, c.serves, a.id, a.slug,
 a.sponsor_id, a.owner_id
 """
 _SYSTEM: Final = "y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status"
 
 _BY_ID: Final = f"""
-SELECT {_CLIENT} FROM entitlements_client c LEFT JOIN entitlements_agent a ON a.id = c.agent_id WHERE c.client_id = %s
+SELECT {_CLIENT} FROM entitlements_client c LEFT JOIN entitlements_agent a ON a.id = c.agent_id WHERE c.identifier = %s
 """  # noqa: S608 - the columns are constants
 _AT_SYSTEM: Final = f"""
 SELECT {_SYSTEM}, own.foreign_id, {_CLIENT}
 FROM entitlements_system y
 LEFT JOIN entitlements_clientalias named ON named.system_id = y.id AND named.foreign_id = %(client)s
 LEFT JOIN entitlements_client c
-       ON c.id = coalesce(named.client_id, (SELECT id FROM entitlements_client WHERE client_id = %(client)s))
+       ON c.id = coalesce(named.client_id, (SELECT id FROM entitlements_client WHERE identifier = %(client)s))
 LEFT JOIN entitlements_clientalias own ON own.system_id = y.id AND own.client_id = c.id
 LEFT JOIN entitlements_agent a ON a.id = c.agent_id
 WHERE y.slug = %(system)s

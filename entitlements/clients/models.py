@@ -48,7 +48,9 @@ class Client(AbstractApplication):
         OWN_AGENT = "own_agent", "One agent, shared by all its people"
         PERSONAL_AGENTS = "personal_agents", "A personal agent of each person"
 
-    client_id = models.CharField(max_length=LONGEST_CLIENT_ID, unique=True, verbose_name="client ID")
+    client_id = models.CharField(
+        max_length=LONGEST_CLIENT_ID, unique=True, db_column="identifier", verbose_name="client ID"
+    )
     agent = models.ForeignKey(
         "entitlements.Agent", null=True, blank=True, on_delete=models.PROTECT, related_name="clients"
     )

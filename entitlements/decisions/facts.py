@@ -33,7 +33,7 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
        a.slug, a.status, s.is_active, extract(epoch FROM a.tokens_valid_after)::float8,
        y.slug, y.status,
        (SELECT string_agg(g.reason, '; ') FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on),
-       (SELECT json_agg(json_build_array(c.client_id, c.status, extract(epoch FROM c.tokens_valid_after)::float8,
+       (SELECT json_agg(json_build_array(c.identifier, c.status, extract(epoch FROM c.tokens_valid_after)::float8,
                 c.auth = 'none'))
           FROM entitlements_client c
          WHERE c.agent_id = a.id OR c.id = (SELECT k.client_id FROM entitlements_connection k

@@ -48,14 +48,14 @@ SELECT c.status, t.revoked_at IS NOT NULL, y.status,
 FROM entitlements_client c JOIN entitlements_issuedtoken t ON t.jti = %s::uuid
 JOIN entitlements_system y ON y.slug = %s
 LEFT JOIN entitlements_agent a ON a.id = t.agent_id LEFT JOIN entitlements_person s ON s.id = a.sponsor_id
-WHERE c.client_id = %s
+WHERE c.identifier = %s
 """
 _AGENT: Final = """
 SELECT slug, client_id FROM (
-    SELECT a.slug, c.client_id FROM entitlements_agent a
+    SELECT a.slug, c.identifier FROM entitlements_agent a
     LEFT JOIN entitlements_client c ON c.agent_id = a.id AND c.status = 'active'
     UNION ALL
-    SELECT a.slug, c.client_id FROM entitlements_connection k JOIN entitlements_agent a ON a.id = k.agent_id
+    SELECT a.slug, c.identifier FROM entitlements_connection k JOIN entitlements_agent a ON a.id = k.agent_id
     JOIN entitlements_person p ON p.id = k.person_id AND p.login = %(person)s
     JOIN entitlements_client c ON c.id = k.client_id AND c.status = 'active' WHERE k.ended_at IS NULL
 ) AS named (slug, client_id)

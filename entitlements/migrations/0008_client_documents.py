@@ -9,24 +9,13 @@ from django.conf import settings
 from django.db import migrations, models
 from django.db.models import F, Q
 
-_WIDER = """
-DO $$
-DECLARE
-    watched text;
-BEGIN
-    -- A trigger that watches a column holds its type; it comes back as it was.
-    SELECT pg_get_triggerdef(t.oid) INTO watched FROM pg_trigger t
-     WHERE t.tgname = 'a_live_client_holds_what_was_accepted' AND t.tgrelid = 'entitlements_client'::regclass;
-    IF watched IS NOT NULL THEN
-        DROP TRIGGER a_live_client_holds_what_was_accepted ON entitlements_client;
-    END IF;
-    ALTER TABLE entitlements_client ALTER COLUMN client_id TYPE varchar(1000);
-    ALTER TABLE entitlements_clientcredential ALTER COLUMN client_id TYPE varchar(1000);
-    IF watched IS NOT NULL THEN
-        EXECUTE watched;
-    END IF;
-END $$
+_IDENTIFIER = """
+ALTER TABLE entitlements_client ADD COLUMN identifier varchar(1000);
+UPDATE entitlements_client SET identifier = client_id;
+ALTER TABLE entitlements_client ADD CONSTRAINT entitlements_client_identifier_key UNIQUE (identifier);
+CREATE INDEX entitlements_client_identifier_like ON entitlements_client (identifier varchar_pattern_ops);
 """
+"""The release before reads and writes `client_id`, whose type must stay; `clients/sql/client_identifier.sql` fills both."""
 _PURPOSES = [("client", "New client"), ("secret", "New secret"), ("document", "Changed metadata document")]
 
 
@@ -42,24 +31,26 @@ def _to(model: str, *, may_be_null: bool = True, related: str = "+") -> models.F
 
 
 class Migration(migrations.Migration):
-    """Widen both columns that hold a client's identifier, and add the two tables."""
+    """Make room for identifiers that are addresses, and add the two tables."""
 
     dependencies: ClassVar = [("entitlements", "0007_connections")]
 
     operations: ClassVar = [
         migrations.RunSQL(
-            _WIDER,
+            _IDENTIFIER,
             migrations.RunSQL.noop,
             state_operations=[
                 migrations.AlterField(
-                    "client", "client_id", models.CharField(max_length=1000, unique=True, verbose_name="client ID")
+                    "client",
+                    "client_id",
+                    models.CharField(db_column="identifier", max_length=1000, unique=True, verbose_name="client ID"),
                 ),
-                migrations.AlterField("clientcredential", "client_id", models.CharField(max_length=1000)),
                 migrations.AlterField(
                     "clientcredential", "purpose", models.CharField(choices=_PURPOSES, max_length=16)
                 ),
             ],
         ),
+        migrations.AlterField("clientcredential", "client_id", models.CharField(max_length=1000)),
         migrations.CreateModel(
             name="ClientHost",
             fields=[

@@ -32,14 +32,14 @@ SELECT kid, public, extract(epoch FROM retires_at)::float8 FROM entitlements_sig
 WHERE issuer = %s AND state IN ('active', 'retired')
 """
 _CLIENT: Final = """
-SELECT c.client_id, coalesce(a.slug, (
+SELECT c.identifier, coalesce(a.slug, (
     SELECT b.slug FROM entitlements_connection k JOIN entitlements_person p ON p.id = k.person_id
     JOIN entitlements_agent b ON b.id = k.agent_id
     WHERE k.client_id = c.id AND p.login = %(person)s AND b.slug = %(actor)s LIMIT 1))
 FROM entitlements_system y
 LEFT JOIN entitlements_clientalias l ON l.system_id = y.id AND l.foreign_id = %(client)s
 JOIN entitlements_client c
-  ON c.id = coalesce(l.client_id, (SELECT id FROM entitlements_client WHERE client_id = %(client)s))
+  ON c.id = coalesce(l.client_id, (SELECT id FROM entitlements_client WHERE identifier = %(client)s))
 LEFT JOIN entitlements_agent a ON a.id = c.agent_id
 WHERE y.slug = %(system)s
 """

@@ -33,7 +33,7 @@ JOIN entitlements_system y ON y.id = u.system_id
 JOIN entitlements_agent a ON a.id = u.agent_id
 JOIN entitlements_client c ON c.id = u.client_id
 LEFT JOIN entitlements_person p ON p.id = u.person_id
-WHERE u.ended_at IS NULL AND y.slug = %(system)s AND a.slug = %(agent)s AND c.client_id = %(client)s
+WHERE u.ended_at IS NULL AND y.slug = %(system)s AND a.slug = %(agent)s AND c.identifier = %(client)s
   AND p.login IS NOT DISTINCT FROM %(person)s
 """
 _KEEP: Final = """
@@ -42,7 +42,7 @@ INSERT INTO entitlements_upstreamsession
 SELECT %(id)s, y.id, a.id, p.id, c.id, %(sealed)s, %(protocol)s, clock_timestamp(), clock_timestamp()
 FROM entitlements_system y
 JOIN entitlements_agent a ON a.slug = %(agent)s
-JOIN entitlements_client c ON c.client_id = %(client)s
+JOIN entitlements_client c ON c.identifier = %(client)s
 LEFT JOIN entitlements_person p ON p.login = %(person)s
 WHERE y.slug = %(system)s AND p.login IS NOT DISTINCT FROM %(person)s
 ON CONFLICT DO NOTHING RETURNING id

@@ -14,9 +14,9 @@ SELECT clock_timestamp(), (SELECT coalesce(max(seq), 0) FROM entitlements_change
            c.grant_id, c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id,
            c.client_session_id, c.token_family_id) = 0
          OR num_nonnulls(c.agent_id, c.person_id, c.client_id, c.system_id, c.tool_id)
-            <> num_nonnulls(a.slug, p.login, k.client_id, y.slug, x.slug)
+            <> num_nonnulls(a.slug, p.login, k.identifier, y.slug, x.slug)
          OR num_nonnulls(c.grant_id, c.session_id, c.token_family_id) > 0 AND c.agent_id IS NULL,
-       a.slug, p.login, c.group_id, k.client_id, coalesce(y.slug, x.slug, z.slug),
+       a.slug, p.login, c.group_id, k.identifier, coalesce(y.slug, x.slug, z.slug),
        c.agent_id, c.person_id, c.client_id, coalesce(c.system_id, t.system_id), c.tool_id, c.grant_id,
        c.trusted_issuer_id, c.identity_link_id, c.signing_key_id, c.session_id, c.token_id, c.client_session_id,
        c.token_family_id

@@ -65,7 +65,7 @@ SELECT t.jti || ' was issued to an agent that was stopped: ' || a.slug FROM enti
 UNION ALL
 SELECT t.jti || ' was issued after ' || e.action || ' of ' || link FROM entitlements_issuedtoken t
   JOIN entitlements_client c ON c.id = t.client_id JOIN entitlements_system y ON y.id = t.system_id
-  CROSS JOIN LATERAL (VALUES ('client:' || c.client_id, c.status, 'client.disabled'),
+  CROSS JOIN LATERAL (VALUES ('client:' || c.identifier, c.status, 'client.disabled'),
                              ('system:' || y.slug, y.status, 'system.disabled')) AS x (link, status, stop)
   JOIN events e ON e.links @> ARRAY[link] AND e.action = stop
  WHERE t.issued_at >= %(since)s AND x.status = 'disabled' AND t.issued_at > e.at + %(skew)s
@@ -242,7 +242,7 @@ UNION ALL
 SELECT 'upstream session ' || id FROM entitlements_upstreamsession
  WHERE substr(sealed, 1, 1) <> '\\x01' OR length(sealed) < 33
 UNION ALL
-SELECT 'client ' || client_id FROM entitlements_client
+SELECT 'client ' || identifier FROM entitlements_client
  WHERE (secret_sha256 <> '' AND secret_sha256 !~ '^[0-9a-f]{64}$') OR client_secret <> ''
     OR jsonb_path_exists(jwks, '$.**.d') OR jsonb_path_exists(jwks, '$.**.k')
 UNION ALL

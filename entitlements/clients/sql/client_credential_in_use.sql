@@ -4,18 +4,18 @@ CREATE OR REPLACE FUNCTION entitlements_a_live_client_holds_what_was_accepted() 
 BEGIN
     IF NOT EXISTS (
         SELECT FROM entitlements_clientcredential c
-         WHERE c.client_id = NEW.client_id AND c.agent_id = NEW.agent_id AND c.state = 'accepted'
+         WHERE c.client_id = NEW.identifier AND c.agent_id = NEW.agent_id AND c.state = 'accepted'
            AND c.auth = NEW.auth AND c.jwks = NEW.jwks AND c.secret_sha256 = NEW.secret_sha256
            AND c.redirect_uris = NEW.redirect_uris AND c.api_scopes = NEW.api_scopes
     ) THEN
-        RAISE EXCEPTION 'the credential of client % was not accepted for its agent', NEW.client_id
+        RAISE EXCEPTION 'the credential of client % was not accepted for its agent', NEW.identifier
             USING ERRCODE = 'check_violation', CONSTRAINT = 'a_live_client_holds_what_was_accepted';
     END IF;
     RETURN NEW;
 END $$;
 
 CREATE OR REPLACE TRIGGER a_live_client_holds_what_was_accepted
-    BEFORE INSERT OR UPDATE OF client_id, agent_id, auth, jwks, secret_sha256, redirect_uris, api_scopes, status
+    BEFORE INSERT OR UPDATE OF identifier, agent_id, auth, jwks, secret_sha256, redirect_uris, api_scopes, status
     ON entitlements_client
     FOR EACH ROW WHEN (NEW.agent_id IS NOT NULL AND NEW.status = 'active')
     EXECUTE FUNCTION entitlements_a_live_client_holds_what_was_accepted();

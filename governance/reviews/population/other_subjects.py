@@ -67,11 +67,11 @@ WHERE a.id IN (@scope)
 """  # noqa: S608 - made of constants
 
 _CLIENT: Final = f"""
-SELECT 'client' AS kind, c.client_id AS key, c.client_id AS label, a.id AS agent_id, NULL::bigint AS system_id,
+SELECT 'client' AS kind, c.identifier AS key, c.identifier AS label, a.id AS agent_id, NULL::bigint AS system_id,
        o.id AS holder_id, coalesce(o.is_active, false) AS holder_first,
        CASE c.auth WHEN 'client_secret_basic' THEN 3 WHEN 'private_key_jwt' THEN 2 ELSE 1 END AS risk,
        {_NO_GRANT}, {_NO_SUBJECTS},
-       jsonb_build_object('client', c.client_id, 'agent', a.slug, 'sponsor', s.login, 'owner', o.login, 'auth', c.auth,
+       jsonb_build_object('client', c.identifier, 'agent', a.slug, 'sponsor', s.login, 'owner', o.login, 'auth', c.auth,
            'state', c.status, 'scopes', c.api_scopes, 'made_at', {_AT.format("c.created")},
            'changed_at', {_AT.format("c.updated")},
            'refresh_tokens', (SELECT count(*) FROM entitlements_tokenfamily r

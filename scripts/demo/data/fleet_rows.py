@@ -96,7 +96,7 @@ INSERT INTO entitlements_clientcredential (id, agent_id, client_id, purpose, nam
 SELECT gen_random_uuid(), id, slug, 'client', slug, 'none', '{}', '', 'http://127.0.0.1/callback', '[]', 'accepted',
        'person:' || sponsor_login, jsonb_build_array(sponsor_login), '', born, born + interval '14 days', sponsor_id,
        'person:' || sponsor_login, born, '' FROM agent ORDER BY n;
-INSERT INTO entitlements_client (client_id, redirect_uris, post_logout_redirect_uris, client_type,
+INSERT INTO entitlements_client (identifier, redirect_uris, post_logout_redirect_uris, client_type,
     authorization_grant_type, client_secret, hash_client_secret, name, skip_authorization, created, updated, algorithm,
     allowed_origins, registration_source, auth, jwks, secret_sha256, status, api_scopes, agent_id)
 SELECT slug, 'http://127.0.0.1/callback', '', 'public', 'authorization-code', '', false, slug, false, born, born, '',
@@ -164,7 +164,7 @@ SELECT a.n, a.used AS at, a.slug, a.id AS agent_id, c.id AS client_id, g.id AS g
        b.system_id, b.scope, b.tool, b.version, gen_random_uuid() AS session, gen_random_uuid() AS jti,
        gen_random_uuid() AS call, md5('fleet trace ' || a.n) AS trace
   FROM agent a JOIN held g ON g.n = a.n AND g.i = 0 JOIN bundle b ON b.id = g.bundle_id
-  JOIN entitlements_client c ON c.client_id = a.slug WHERE a.used IS NOT NULL;
+  JOIN entitlements_client c ON c.identifier = a.slug WHERE a.used IS NOT NULL;
 INSERT INTO entitlements_session (id, agent_id, client_id, person_id, sign_in_sha256, started_at, last_used_at,
     idle_seconds, expires_at, risk, labels, end_reason)
 SELECT session, agent_id, client_id, person_id, encode(sha256(convert_to(session::text, 'UTF8')), 'hex'), at, at, 3600,

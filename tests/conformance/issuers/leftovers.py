@@ -26,7 +26,7 @@ _ROWS: Final = """
 SELECT json_build_object(
   'events', (SELECT json_agg(body ORDER BY sequence) FROM events WHERE at > %(since)s),
   'issued', (SELECT json_agg(json_build_object(
-       'kind', t.kind, 'jti', t.jti, 'system', y.slug, 'client', c.client_id, 'agent', a.slug, 'person', p.login,
+       'kind', t.kind, 'jti', t.jti, 'system', y.slug, 'client', c.identifier, 'agent', a.slug, 'person', p.login,
        'session', t.session_id, 'scope', t.scope, 'parent', t.parent, 'trace', t.trace,
        'seconds', extract(epoch FROM t.expires_at - t.issued_at)::float8,
        'grants', (SELECT json_agg(g.grant_id ORDER BY e.scope) FROM entitlements_tokengrant g
@@ -37,7 +37,7 @@ SELECT json_build_object(
      LEFT JOIN entitlements_person p ON p.id = t.person_id WHERE t.issued_at > %(since)s),
   'revoked', (SELECT json_agg(json_build_object('jti', jti, 'reason', revoke_reason) ORDER BY kind, jti)
      FROM entitlements_issuedtoken WHERE revoked_at > %(since)s),
-  'sessions begun', (SELECT json_agg(json_build_object('id', s.id, 'client', c.client_id, 'person', p.login,
+  'sessions begun', (SELECT json_agg(json_build_object('id', s.id, 'client', c.identifier, 'person', p.login,
        'auth_time', extract(epoch FROM s.auth_time)::bigint, 'idle', s.idle_seconds,
        'lasts', extract(epoch FROM s.expires_at - s.started_at)::bigint))
      FROM entitlements_session s JOIN entitlements_client c ON c.id = s.client_id

@@ -66,7 +66,7 @@ STAYS: Mapping[str, str] = {
     "client.agent_id": _PLACE,
     "client.api_scopes": "it is set at the registration",
     "client.auth": "it is set at the registration",
-    "client.client_id": _KEY,
+    "client.identifier": _KEY,
     "client.jwks": "it is set at the registration; another key is another client",
     "client.redirect_uris": "it is set at the registration",
     "client.serves": "it is set at the registration",
