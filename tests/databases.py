@@ -6,6 +6,7 @@ Tests connect as the roles of production do, so a right that is missing in produ
 import contextlib
 import os
 import secrets
+import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -90,7 +91,14 @@ def create() -> None:
 def drop(name: str) -> None:
     """Drop a database, even from under a process that a test forgot."""
     with administrate() as owner:
-        owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        for is_last in (*[False] * 50, True):
+            try:
+                owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+                break
+            except psycopg.errors.InsufficientPrivilege:  # a worker of autovacuum, which ends by itself
+                if is_last:
+                    raise
+                time.sleep(0.1)
 
 
 def drop_run() -> None:

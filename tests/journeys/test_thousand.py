@@ -25,7 +25,6 @@ from audit.models import Event, Leaf, Pending
 from entitlements import tasks
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
-from entitlements.keys import session_keys, signing
 from entitlements.tokens.models import IssuedToken
 from tests import make
 from tests.entitlements.edge import worlds
@@ -107,7 +106,7 @@ def test_mixed_operations_and_two_kills_leave_one_event_an_outcome(tmp_path: Pat
     make.grant(world.agent, world.entitlement)  # for the agent on its own
     crowd = [make.grant(make.agent(), world.entitlement) for _ in range(20)]
     due = [make.grant(make.agent(), world.entitlement).pk for _ in range(DUE)]
-    signing.ensure(session_keys.ISSUER)  # else a worker that starts makes it
+    tasks.rotate_signing_keys()  # else a worker that starts makes the first keys
     assert world.alone().status == 200
     mixture = Mixture(world, crowd, random.Random(20261124))  # noqa: S311 - the same mixture each time
 

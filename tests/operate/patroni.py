@@ -65,6 +65,7 @@ class Server:
         rows = config["postgresql"]
         rows |= {"listen": here, "connect_address": here, "data_dir": str(self.folder / "data")}
         rows |= {"bin_dir": str(self.cluster.binaries), "pgpass": str(self.folder / "pgpass"), "parameters": QUICK}
+        rows["basebackup"] = [{"checkpoint": "fast"}]  # else a standby waits for the next checkpoint
         for role in rows["authentication"].values():
             role["password"] = self.cluster.password
         rows["callbacks"] = {"on_role_change": str(self.folder / "callback")}

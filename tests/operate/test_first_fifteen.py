@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from scripts import devstack
 from scripts.devservers import free_port
 from tests import second_factor
+from tests.architecture import tree
 from tests.browser import company_idp
 from tests.conftest import BROWSERS
 from tests.operate import outside
@@ -212,10 +213,9 @@ def walk(installation: Installation, browser: Browser) -> None:
     backup(ada)
     analyst(ada, olga, installation)
     first_system(olga, installation)
-    secret = first_agent(olga, bea)
+    first_agent(olga, bea, installation)
     first_access(olga, bea)
-    call = first_call(olga, installation, secret)
-    stop(olga, call, secret, installation)
+    stop(olga, first_call(olga, installation), installation)
 
     for key in ("system", "agent", "client", "call", "stop"):
         ada.try_line(key)
@@ -286,7 +286,7 @@ def first_system(olga: Visitor, installation: Installation) -> None:
     olga.send()
 
 
-def first_agent(olga: Visitor, bea: Visitor) -> str:
+def first_agent(olga: Visitor, bea: Visitor, installation: Installation) -> None:
     olga.line("agent")
     olga.press("Register an agent", within="li#agent")
     olga.page.fill("input[name=name]", "Bell")
@@ -298,9 +298,9 @@ def first_agent(olga: Visitor, bea: Visitor) -> str:
     olga.page.wait_for_url("**/agents/bell/")
     olga.line("agent")
     olga.press("Add its client", within="li#agent")
-    olga.page.check("input[name=auth][value=client_secret_basic]")
+    olga.page.check("input[name=auth][value=private_key_jwt]")
+    olga.page.fill("[name=jwks]", _bash(_KEY.read_text(), installation))
     olga.send()
-    secret = olga.page.locator("pre#secret").inner_text().strip()
     olga.expect("agent", "Not yet")
     bea.go("/")
     bea.press("New client: bell")
@@ -308,7 +308,6 @@ def first_agent(olga: Visitor, bea: Visitor) -> str:
     expect(bea.page.get_by_text("Accepted. bell works for Bell from now on.")).to_be_visible()
     olga.go("/settings/setup/")
     olga.expect("agent")
-    return secret
 
 
 def first_access(olga: Visitor, bea: Visitor) -> None:
@@ -324,21 +323,23 @@ def first_access(olga: Visitor, bea: Visitor) -> None:
     expect(bea.page.get_by_text("The access is in force until it ends.")).to_be_visible()
 
 
-def first_call(olga: Visitor, installation: Installation, secret: str) -> str:
+def first_call(olga: Visitor, installation: Installation) -> str:
     olga.line("client")
     olga.press("Connect a client", within="li#client")
-    snippet = olga.page.locator("#snippet").inner_text()
-    told = _bash(snippet, secret, installation)
-    assert "get_current_time" in told, told
-    call = snippet.partition("\n\n")[0] + "\n" + _CALL % installation.gateway
-    assert "It is noon in Europe/Paris." in _bash(call, secret, installation)
+    olga.page.get_by_role("link", name="curl", exact=True).click()
+    recipe = olga.page.locator("#step-2").inner_text()
+    printed = _bash(recipe, installation)
+    assert "get_current_time" in printed, printed
+    call = recipe.partition('curl -fsS "$url"')[0] + _CALL % installation.gateway
+    assert "It is noon in Europe/Paris." in _bash(call, installation)
     for key in ("client", "call"):
         olga.go("/settings/setup/")
         olga.expect(key)
     return call
 
 
-_CALL = """curl -s %s/gw/clock/mcp -H "Authorization: Bearer $TOKEN" \\
+_KEY = tree.ROOT / "governance" / "connect" / "texts" / "key.sh"
+_CALL = """curl -s %s/gw/clock/mcp -H "Authorization: Bearer $token" \\
   -H "Content-Type: application/json" -H "Accept: application/json, text/event-stream" \\
   -H "MCP-Protocol-Version: 2026-07-28" -H "Mcp-Method: tools/call" -H "Mcp-Name: get_current_time" \\
   -d '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get_current_time",
@@ -347,22 +348,28 @@ _CALL = """curl -s %s/gw/clock/mcp -H "Authorization: Bearer $TOKEN" \\
 """
 
 
-def _bash(script: str, secret: str, installation: Installation) -> str:
-    environment = {"PATH": os.environ["PATH"], "SECRET": secret, "CURL_CA_BUNDLE": str(installation.authority)}
+def _bash(script: str, installation: Installation) -> str:
+    environment = {"PATH": os.environ["PATH"], "CURL_CA_BUNDLE": str(installation.authority)}
     done = subprocess.run(
-        ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", script],
+        cwd=installation.authority.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     return done.stdout + done.stderr
 
 
-def stop(olga: Visitor, call: str, secret: str, installation: Installation) -> None:
+def stop(olga: Visitor, call: str, installation: Installation) -> None:
     olga.press("Stop its access", within="li#stop")
     olga.page.fill("textarea[name=reason]", "A test of stopping.")
     olga.page.locator("button.danger").click()
     olga.page.wait_for_url(re.compile("/stop/receipts/"))
     olga.expect("stop")
-    told = _bash(call, secret, installation)
-    assert "noon" not in told, told
+    printed = _bash(call, installation)
+    assert "noon" not in printed, printed
 
 
 def _link(letter: str) -> str:

@@ -177,7 +177,10 @@ def test_issuers_number_what_they_write_whichever_connection_they_are_lent(poole
         writer = Writer(pooler.issuers, lines=lines)
         try:
             for _ in range(2):
-                answers = [writer.write(refusal, 1) for _ in range(writes)]
+                answers = [asyncio.ensure_future(writer.write(refusal, 1)) for _ in range(writes)]
+                with psycopg.connect(os.environ["MIGRATE_DATABASE_URL"]) as held:
+                    held.execute("LOCK TABLE pending IN EXCLUSIVE MODE")  # so that several wait at once
+                    await asyncio.sleep(0.3)
                 assert {each.outcome for each in await asyncio.gather(*answers)} == {issue_token.Outcome.REFUSED}
         finally:
             await writer.close()
