@@ -58,7 +58,8 @@ def workers(host: Gateway) -> dict[str, int]:
     found = {}
     for child in children:
         command = Path(f"/proc/{child}/cmdline").read_text().split("\0")
-        found[command[command.index("--worker") + 1]] = int(child)
+        if "--worker" in command:  # else it has just begun, and is not yet another program
+            found[command[command.index("--worker") + 1]] = int(child)
     alive = set(GatewayNode.objects.filter(stopped_at=None, pk__in=found).values_list("pk", flat=True))
     return {name: pid for name, pid in found.items() if name in alive}
 
