@@ -12,7 +12,7 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from entitlements import ratelimits
-from entitlements.client_documents.models import ClientDocument, ClientHost
+from entitlements.client_documents.models import ClientDocument
 from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.errors import DomainError
@@ -78,7 +78,7 @@ def admit(client_id: str, *, by: Person, issuer: str = "") -> Admitted:
 
 @transaction.atomic
 def _admit(client_id: str, read: ReadDocument | None, *, by: Person) -> Admitted:
-    _share_agents(client_id)
+    documents.share_agents(client_id)
     document = documents.held(client_id) if read is None else documents.keep(client_id, read)
     if document is None:  # it was there a moment ago, and none is ever deleted
         raise rules.BadAddress
@@ -106,7 +106,7 @@ def join(document: ClientDocument, *, by: Person) -> Client:
 
     Raises documents.NotWaiting where the host is allowed no longer, and what clients.put_in_force raises.
     """
-    _share_agents(document.client_id)
+    documents.share_agents(document.client_id)
     locks.exclusive((Lock.PERSON, by.pk))  # the same page may connect them, and this comes before the identifier
     fresh = documents.held(document.client_id)
     policy = documents.policy_of(fresh) if fresh is not None else None
@@ -133,11 +133,3 @@ def _note_try(document: ClientDocument, by: Person) -> None:
     document.save(update_fields=["state", "asked_at", "tried_by"])
     detail = {"host": document.host, "people": len(document.tried_by), "document": document.pk}
     log.record(Action.CLIENT_DOCUMENT_WAITING, about=documents.about(document), by=by.principal, detail=detail)
-
-
-def _share_agents(client_id: str) -> None:
-    """Share the locks of the agents that a client belongs to or may join: they come before that of its identifier."""
-    own = Client.objects.filter(client_id=client_id).values_list("agent_id", flat=True)
-    allowed = ClientHost.objects.filter(host=rules.host(client_id), state="in_force")
-    agents = {pk for pk in [*own, *allowed.values_list("agent_id", flat=True)] if pk is not None}
-    locks.shared([(Lock.AGENT, pk) for pk in sorted(agents)])

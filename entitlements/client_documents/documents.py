@@ -59,6 +59,14 @@ def check_agent(serves: str, agent: Agent | None) -> None:
         raise NotShared
 
 
+def share_agents(client_id: str) -> None:
+    """Share the locks of the agents that a client belongs to or may join: they come before that of its identifier."""
+    own = Client.objects.filter(client_id=client_id).values_list("agent_id", flat=True)
+    allowed = ClientHost.objects.filter(host=rules.host(client_id), state=ClientHost.State.IN_FORCE)
+    agents = {pk for pk in [*own, *allowed.values_list("agent_id", flat=True)] if pk is not None}
+    locks.shared([(Lock.AGENT, pk) for pk in sorted(agents)])
+
+
 def held(client_id: str) -> ClientDocument | None:
     """Return the document of a client, held alone until the end of the transaction."""
     clients.lock_identifier(client_id)
@@ -190,7 +198,7 @@ def store(client_id: str, document: dict[str, Any], *, by: Person, reason: str) 
     if not reason.strip():
         raise ReasonRequired
     read = fetch.stored(client_id, document)
-    _share_agent(client_id)
+    share_agents(client_id)
     kept = keep(client_id, read, stored_by=by)
     log.record(Action.CLIENT_DOCUMENT_STORED, about=about(kept), by=by.principal, reason=reason)
     return kept
@@ -279,10 +287,3 @@ def _decide(
     document.state, document.agent, document.serves, document.reason = state, agent, serves, reason
     document.decided_by, document.decided_at = by, clock.now()
     document.save(update_fields=["state", "agent", "serves", "reason", "decided_by", "decided_at"])
-
-
-def _share_agent(client_id: str) -> None:
-    """Share the lock of the agent of a client, which comes before that of its identifier."""
-    agent = Client.objects.filter(client_id=client_id).values_list("agent_id", flat=True).first()
-    if agent is not None:
-        locks.shared([(Lock.AGENT, agent)])

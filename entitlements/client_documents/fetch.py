@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -31,15 +32,18 @@ class ReadDocument:
 def fetch(client_id: str) -> ReadDocument:
     """Fetch the document of a client, and its keys where those stand elsewhere. Outside of any transaction.
 
-    At most 5 s and 5 KB, without redirects. Raises rules.BadAddress, NotJson, OtherClient, strict.NotStrictJson,
-    egress.ForbiddenAddress, egress.Unreachable, and what `metadata.read` and `public_keys.check_registered` raise.
+    At most 5 s for both and 5 KB for the document, without redirects. Raises rules.BadAddress, NotJson, OtherClient,
+    strict.NotStrictJson, egress.ForbiddenAddress, egress.Unreachable, and what `metadata.read` and
+    `public_keys.check_registered` raise.
     """
     rules.check_address(client_id)
+    began = time.monotonic()
     answer = egress.read_document(client_id, largest=rules.LARGEST, seconds=rules.SECONDS)
     rules.check_content_type(answer.content_type)
     document = strict.loads(answer.body)
     read = rules.read(client_id, document)
-    return ReadDocument(document, read, _keys(read), rules.kept_for(answer.cache_control))
+    left = rules.SECONDS - (time.monotonic() - began)
+    return ReadDocument(document, read, _keys(read, left), rules.kept_for(answer.cache_control))
 
 
 def stored(client_id: str, document: dict[str, Any]) -> ReadDocument:
@@ -54,9 +58,9 @@ def stored(client_id: str, document: dict[str, Any]) -> ReadDocument:
     return ReadDocument(document, read, dict(read.jwks))
 
 
-def _keys(read: Metadata) -> dict[str, Any]:
+def _keys(read: Metadata, seconds: float) -> dict[str, Any]:
     if not read.jwks_uri:
         return dict(read.jwks)
-    published = egress.read_json(read.jwks_uri, largest=rules.LARGEST_KEYS, seconds=rules.SECONDS)
+    published = egress.read_json(read.jwks_uri, largest=rules.LARGEST_KEYS, seconds=max(seconds, 0.001))
     public_keys.check_registered(published)
     return {"keys": published["keys"]}

@@ -13,6 +13,7 @@ from audit.draft import Draft
 from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
+from entitlements.clients.models import Client
 from entitlements.codes import Code
 from entitlements.decisions import scopes
 from entitlements.decisions.reads import FeedSubject, Rows
@@ -28,7 +29,7 @@ from entitlements.tokens.issue_token import Basis, BegunSession, Outcome, TokenR
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
 
-from . import door
+from . import agents, door
 from .door import Attempt
 
 _ATTEMPTS: Final = 4
@@ -79,7 +80,7 @@ async def to_client(
 
 
 async def issue(attempt: Attempt, token_request: TokenRequest, key: jws.Key) -> NewToken:
-    """Decide, write and record one token. Raises NotIssued, and AlreadyRefused where an assertion was used before.
+    """Decide, write and record one token. Raises NotIssued, Refused, and AlreadyRefused for an assertion used before.
 
     Nothing is changed when it raises. The caller signs, in its own time: the row is what makes a token live.
     """
@@ -90,7 +91,7 @@ async def issue(attempt: Attempt, token_request: TokenRequest, key: jws.Key) -> 
         session = continued or await session_of(attempt, token_request)
         verdict = await rules.verdict(attempt.reads, token_request, session, moment.timestamp())
         if verdict.issue is None:
-            raise NotIssued(verdict, token_request.links)
+            raise _refused(token_request, verdict)
         if set(found.grants) >= {UUID(grant) for grant in verdict.issue.grants}:
             new, continued = await _write(attempt, token_request, verdict.issue, found, session, moment, key)
             if new is not None:
@@ -101,6 +102,13 @@ async def issue(attempt: Attempt, token_request: TokenRequest, key: jws.Key) -> 
             break  # the door begins the whole request again, on facts of now
         attempt.read_again()
     raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), token_request.links)
+
+
+def _refused(token_request: TokenRequest, verdict: Verdict) -> Exception:
+    """Return a denial. A client of personal agents is unknown to an agent through which it acts no more."""
+    if verdict.code is Code.CLIENT_UNKNOWN and token_request.caller.serves == Client.Serves.PERSONAL_AGENTS:
+        return agents.connection_missing()
+    return NotIssued(verdict, token_request.links)
 
 
 async def _write(

@@ -136,12 +136,13 @@ def is_ended(client: Client, person: Person, auth_time: datetime) -> bool:
 def is_agreed(client: Client, person: Person, system: System, asked: Iterable[str], redirect_uri: str) -> bool:
     """Whether a client with a proven identity may go without the question: the person agreed to all of this before.
 
-    What they agreed to counts until a sign-in or session of theirs at the client is ended since, by a person or by the
-    product; one that ran out of time still counts.
+    What they agreed to is with one agent, and counts until a sign-in or session of theirs at the client is ended since,
+    by a person or by the product; one that ran out of time still counts.
     """
     if not document_rules.is_proven(str(client.client_id), client.auth, redirect_uri):
         return False
-    latest = TokenFamily.objects.filter(client=client, person=person, system=system).order_by("-started_at").first()
+    same = TokenFamily.objects.filter(client=client, person=person, system=system, agent=agent_for(client, person))
+    latest = same.order_by("-started_at").first()
     if latest is None or latest.ended_at is not None or _has_ended(client, person, latest.started_at):
         return False
     wanted, agreed = set(asked), set(latest.scope.split())

@@ -21,6 +21,8 @@ from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
 from entitlements.clients import redirects
 from entitlements.clients.models import Client
+from entitlements.connections import connections
+from entitlements.connections.models import Connection
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
@@ -55,6 +57,12 @@ def agents(caller: Caller) -> QuerySet[Agent]:
     return Agent.objects.filter(either, status=Agent.Status.ACTIVE)
 
 
+def clients_of_any(agents: QuerySet[Agent]) -> QuerySet[Client]:
+    """Return the clients that act through any of some agents, by their own or by an open connection."""
+    connected = Connection.objects.filter(agent__in=agents, ended_at=None).values("client")
+    return Client.objects.select_related("agent").filter(Q(agent__in=agents) | Q(pk__in=connected))
+
+
 def answers_for(caller: Caller, agent: Agent) -> bool:
     """Say whether a person sees all of an agent's clients, and not only those in which they sign in themselves."""
     return visibility.agents(caller).filter(pk=agent.pk).exists()
@@ -62,7 +70,7 @@ def answers_for(caller: Caller, agent: Agent) -> bool:
 
 def clients(caller: Caller, agent: Agent) -> list[Client]:
     """Return the agent's clients in use; to a person whom the agent only acts for, those in which people sign in."""
-    rows = Client.objects.filter(agent=agent, status=Client.Status.ACTIVE).order_by("pk")
+    rows = connections.clients_of(agent).filter(status=Client.Status.ACTIVE).order_by("pk")
     return list(rows if answers_for(caller, agent) else rows.exclude(redirect_uris=""))
 
 

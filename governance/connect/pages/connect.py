@@ -111,15 +111,16 @@ def _of_agent(request: HttpRequest, page: ConnectPage, agent: Agent) -> ConnectP
         steps=_steps(recipe, page.where, client, place),
         note=recipe.note_at(page.where),
         fits=read.fits(client, recipe),
-        signals=tuple(read.signals(client, _only(request, agent))),
+        signals=tuple(read.signals(client, _only(request, client))),
         now=clock.now(),
     )
 
 
-def _only(request: HttpRequest, agent: Agent) -> Person | None:
-    """Return whose steps alone a person may see: their own, unless they answer for the agent."""
+def _only(request: HttpRequest, client: Client) -> Person | None:
+    """Return whose steps alone a person may see: their own, unless they answer for all that the client does."""
     caller = doors.caller(request)
-    return None if read.answers_for(caller, agent) else doors.person(request)
+    sees_all = caller.sees_everything if client.agent is None else read.answers_for(caller, client.agent)
+    return None if sees_all else doors.person(request)
 
 
 def _where(wanted: str) -> Where:
@@ -137,9 +138,7 @@ def _steps(recipe: Recipe, where: Where, client: Client, place: ConnectionPlace)
 @doors.page
 def light(request: HttpRequest, client_id: str) -> HttpResponse:
     """Answer with the light alone; the page asks for it every few seconds."""
-    agents = read.agents(doors.caller(request))
-    client = doors.find(Client.objects.select_related("agent").filter(agent__in=agents), client_id=client_id)
-    assert client.agent is not None  # noqa: S101 - for the type checker: the filter asks for one
-    signals = tuple(read.signals(client, _only(request, client.agent)))
+    client = doors.find(read.clients_of_any(read.agents(doors.caller(request))), client_id=client_id)
+    signals = tuple(read.signals(client, _only(request, client)))
     page = ConnectPage(Choice([], has_more=False), client.agent, client, signals=signals, now=clock.now())
     return render(request, "console/connect/connect.html#light", {"page": page})

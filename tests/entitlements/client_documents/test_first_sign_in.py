@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,7 +19,7 @@ from entitlements.clients.models import AuthorizationCode, Client, ClientCredent
 from entitlements.people.models import Person
 from tests import make
 from tests.entitlements.client_documents.site import Page, Site
-from tests.entitlements.edge import sign_ins
+from tests.entitlements.edge import sign_ins, worlds
 from tests.entitlements.edge import test_code_flow as flow
 from tests.entitlements.edge.sign_ins import BACK, agree, question, redeem, refresh
 from tests.entitlements.edge.worlds import World
@@ -224,6 +225,18 @@ def test_a_slow_document_is_given_up(
     monkeypatch.setattr(rules, "SECONDS", 0.3)
     site.pages["/client.json"] = Page(b"{" + b" " * 400 + b"}", pause=0.2)
     assert "upstream_unavailable" in ask(world, site.url()).content.decode()
+    assert allowed.host
+
+
+def test_a_document_and_its_keys_have_one_time_together(
+    world: World, site: Site, allowed: ClientHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "SECONDS", 1.0)
+    client_id = site.document(jwks_uri=site.url("/keys"), token_endpoint_auth_method="private_key_jwt")
+    keys = json.dumps(worlds.key_set(worlds.new_key())).encode()
+    for path, body in (("/client.json", site.pages["/client.json"].body), ("/keys", keys)):
+        site.pages[path] = Page(body, pause=0.15)  # four times: each alone would do
+    assert "upstream_unavailable" in ask(world, client_id).content.decode()
     assert allowed.host
 
 

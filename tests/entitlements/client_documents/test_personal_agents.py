@@ -65,7 +65,7 @@ def answer(world: World, client_id: str, *, allow: bool = True, browser: Browser
 
 
 def sign_in(world: World, client_id: str) -> Answer:
-    """Connect alice with a client by its page, let her agent do what hers may, and sign in."""
+    """Connect alice with a client by its page, give her agent the access of the shared one, and sign in."""
     assert answer(world, client_id).status_code == 302
     sign_ins.connected(world, client_id=client_id)
     got = redeem(world, agree(world, client_id=client_id)["code"], client_id=client_id)

@@ -72,6 +72,13 @@ def test_a_consent_that_was_withdrawn_counts_no_longer(world: World, client_id: 
     assert client_id
 
 
+def test_who_agreed_to_another_agent_is_asked(world: World, client_id: str) -> None:
+    sign_in(world)
+    TokenFamily.objects.update(agent=make.agent())
+    assert sent_back(ask(world, prompt="none"))["error"] == "consent_required"
+    assert client_id
+
+
 def test_who_ended_everything_at_a_client_is_asked_where_a_sign_in_had_lapsed_before(
     world: World, client_id: str
 ) -> None:

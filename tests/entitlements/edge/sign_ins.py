@@ -114,7 +114,7 @@ def answer(world: World, *, allow: bool = True, **changes: str | None) -> Any:
 
 
 def connected(world: World, person: Person | None = None, client_id: str = CLIENT) -> Agent:
-    """Connect a person (alice) with a client as their consent does, and let the agent do for them what hers may."""
+    """Connect a person (alice) with a client as their consent does, and give the agent the access of the shared one."""
     person, client = person or world.alice, Client.objects.get(client_id=client_id)
     agent = personal_agents.connect(client, person).agent
     make.grant(agent, world.entitlement, people=[person])

@@ -258,7 +258,7 @@ def test_an_answer_to_the_question_grants_no_scope_that_its_form_was_made_to_hol
 def test_an_unknown_client_or_address_is_never_sent_anybody(world: World, public: Client) -> None:
     answers = [
         world.http.get("/idp/authorize", question(**changes))
-        for changes in ({"redirect_uri": "https://evil.example/"}, {"client_id": "nobody"})
+        for changes in ({"redirect_uri": "https://evil.example/"}, {"client_id": "no-client"})
     ]
     Client.objects.filter(pk=public.pk).update(status="disabled")
     answers.append(world.http.get("/idp/authorize", question()))

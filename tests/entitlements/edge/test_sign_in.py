@@ -261,7 +261,7 @@ def test_a_code_opens_its_own_issuer_for_its_own_client_alone(world: World, desk
     other = sign_ins.public_client(world, "other-client")
     elsewhere = make.system("elsewhere")
     code = agree(world)["code"]
-    for verifier in (sign_ins.VERIFIER, "w" * 64):  # nobody else is told what a code is good for
+    for verifier in (sign_ins.VERIFIER, "w" * 64):  # another client does not learn what a code is good for
         answer = redeem(world, code, client_id=other.client_id, code_verifier=verifier)
         assert answer.error == (400, "invalid_grant", "code_unknown")
     form = {"grant_type": "authorization_code", "code": code, "code_verifier": sign_ins.VERIFIER}

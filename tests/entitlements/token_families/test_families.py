@@ -1,4 +1,4 @@
-"""Who ends a family ends it once, and nobody else's."""
+"""A family is ended once, and no other with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the database's functions for token families refuse to write, whoever calls them."""
+"""What the database's functions for token families refuse to write, for any caller."""
 
 from __future__ import annotations
 

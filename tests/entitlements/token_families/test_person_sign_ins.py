@@ -50,23 +50,23 @@ def addresses() -> dict[uuid.UUID, str]:
 def test_all_of_a_person_ends_or_what_of_it_is_at_one_client_and_nothing_of_another_person(at_one_client: bool) -> None:  # noqa: FBT001
     alice, bob = make.person("alice"), make.person("bob")
     first, second = (make.client(make.agent())[0] for _ in range(2))
-    hers, elsewhere, his = family(first, alice), family(second, alice), family(first, bob)
+    alices, elsewhere, bobs = family(first, alice), family(second, alice), family(first, bob)
     alone = session(first, alice)
     whose = PersonClient("alice", first.client_id if at_one_client else "")
 
     ended = person_sign_ins.end(whose, by=SYSTEM, reason="lost")
 
     assert ended == (3 if at_one_client else 5)  # each family's session ends with it
-    assert TokenFamily.objects.get(pk=hers.pk).end_reason == "lost"
+    assert TokenFamily.objects.get(pk=alices.pk).end_reason == "lost"
     assert Session.objects.get(pk=alone.pk).end_reason == "lost"
     assert (TokenFamily.objects.get(pk=elsewhere.pk).ended_at is None) is at_one_client
-    left = TokenFamily.objects.get(pk=his.pk)
+    left = TokenFamily.objects.get(pk=bobs.pk)
     assert left.session is not None
     assert (left.ended_at, left.session.ended_at) == (None, None)
     recorded = Event.objects.filter(action__in=["token_family.revoked", "session.ended"])
     assert recorded.count() == ended
     assert not [event for event in recorded if "person:alice" not in event.links]
-    noted = Change.objects.filter(token_family_id=hers.pk)
+    noted = Change.objects.filter(token_family_id=alices.pk)
     assert [(change.agent_id, change.concerns_all) for change in noted] == [(first.agent_id, False)]
     with pytest.raises(person_sign_ins.NothingConnected):
         person_sign_ins.end(whose, by=SYSTEM, reason="again")
@@ -111,7 +111,7 @@ def test_who_issues_to_the_person_waits_for_the_end_and_each_change_is_noted_und
 
 def test_nothing_of_an_unknown_person_ends() -> None:
     with pytest.raises(NotFound):
-        person_sign_ins.end(PersonClient("nobody-here"), by=SYSTEM, reason="x")
+        person_sign_ins.end(PersonClient("not-a-login"), by=SYSTEM, reason="x")
 
 
 def test_the_address_goes_with_the_end_of_a_sign_in_with_time_and_with_the_persons_data() -> None:

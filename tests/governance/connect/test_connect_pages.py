@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -11,9 +12,11 @@ from pytest_django.fixtures import Settings
 
 from audit import clock
 from entitlements import addresses
+from entitlements.agents import personal_agents
 from entitlements.catalog.models import System
 from entitlements.clients.models import Client
 from entitlements.sessions import sessions
+from entitlements.sessions.models import Session
 from governance.connect import recipes
 from tests import make
 from tests.governance import companies
@@ -153,3 +156,19 @@ def test_the_light_shows_an_employee_their_own_steps_and_a_sponsor_those_of_all(
     light = f"/connect/light/{desk.client_id}/"
     assert visits.text(visits.as_(company.alice).get(light)).count("not yet") == 3
     assert visits.text(visits.as_(company.sofia).get(light)).count("not yet") == 2
+
+
+def test_a_person_is_shown_the_client_of_their_own_agent_and_their_own_steps_there(company: Company) -> None:
+    client = make.personal_client("laptop", redirect_uris=["http://localhost/callback"])
+    agent = personal_agents.connect(client, company.alice).agent
+    bobs = personal_agents.connect(client, company.bob).agent
+    make.grant(agent, make.entitlement(company.system, make.tool(company.system)), people=[company.alice])
+    page = _show(visits.as_(company.alice), agent=agent.slug)
+    assert f"--client-id laptop {company.system.slug}" in page
+    now = clock.now()
+    whose = {"client": client, "agent": bobs, "person": company.bob, "sign_in_sha256": "b" * 64}
+    Session.objects.create(started_at=now, last_used_at=now, expires_at=now + timedelta(hours=1), **whose)
+    light = "/connect/light/laptop/"
+    assert visits.text(visits.as_(company.alice).get(light)).count("not yet") == 3
+    assert visits.text(visits.as_(make.analyst()).get(light)).count("not yet") == 2
+    assert visits.as_(company.mallory).get(light).status_code == 404

@@ -86,7 +86,7 @@ def test_a_person_without_roles_ends_their_own_and_an_analyst_anothers_with_a_re
     company: Company, desk: Client
 ) -> None:
     mallory, alice = visits.as_(company.mallory), company.alice
-    his, alone = family(desk, alice, company), session(make.client(company.bot, "sso-client")[0], company.mallory)
+    alices, alone = family(desk, alice, company), session(make.client(company.bot, "sso-client")[0], company.mallory)
 
     def end(ending: str, reason: str = "") -> Revocation:
         answer = mallory.post("/connections/", {"end": ending, "reason": reason})
@@ -99,18 +99,18 @@ def test_a_person_without_roles_ends_their_own_and_an_analyst_anothers_with_a_re
         return receipt
 
     for ending in ("token_family", "client:desk-client", "everything"):
-        hers = family(desk, company.mallory, company)
-        receipt = end(f"{ending}:{hers.pk}" if ending == "token_family" else ending, "A lost laptop.")
+        mallorys = family(desk, company.mallory, company)
+        receipt = end(f"{ending}:{mallorys.pk}" if ending == "token_family" else ending, "A lost laptop.")
         assert receipt.reason == "A lost laptop."
-        assert TokenFamily.objects.get(pk=hers.pk).ended_at is not None
+        assert TokenFamily.objects.get(pk=mallorys.pk).ended_at is not None
         assert (Session.objects.get(pk=alone.pk).ended_at is None) is (ending != "everything")
     another = session(desk, company.mallory)
     assert "themselves" in end(f"session:{another.pk}").reason
     assert Session.objects.get(pk=another.pk).ended_at is not None
-    assert TokenFamily.objects.get(pk=his.pk).ended_at is None
+    assert TokenFamily.objects.get(pk=alices.pk).ended_at is None
 
     ana, second = visits.as_(company.ana), family(desk, alice, company)
-    for target, ended in ((f"token_family/{his.pk}", his), ("sign_ins/alice/desk-client", second)):
+    for target, ended in ((f"token_family/{alices.pk}", alices), ("sign_ins/alice/desk-client", second)):
         assert ana.post(f"/stop/{target}/", {"reason": " "}).status_code == 422
         at = ana.post(f"/stop/{target}/", {"reason": "Odd."})["Location"]
         assert "Odd." in shown(ana, at)
@@ -132,10 +132,10 @@ def test_the_page_says_which_gateways_have_not_answered(company: Company) -> Non
 
 
 def test_nothing_of_another_person_ends_here_not_even_by_an_analyst(company: Company, desk: Client) -> None:
-    his, alone = family(desk, company.alice, company), session(desk, company.alice)
+    alices, alone = family(desk, company.alice, company), session(desk, company.alice)
     for who, found in ((company.mallory, 404), (company.ana, 404)):
         browser = visits.as_(who)
-        for ending in (f"token_family:{his.pk}", f"session:{alone.pk}"):
+        for ending in (f"token_family:{alices.pk}", f"session:{alone.pk}"):
             assert browser.post("/connections/", {"end": ending}).status_code == found
         for ending in ("client:desk-client", "everything"):  # of theirs there is none
             assert browser.post("/connections/", {"end": ending}).status_code == 409
@@ -163,9 +163,9 @@ def test_an_analyst_reaches_them_from_the_persons_page(company: Company, desk: C
 
 
 def test_who_has_no_role_finds_the_connections_of_no_other_person(company: Company, desk: Client) -> None:
-    his = family(desk, company.alice, company)
+    alices = family(desk, company.alice, company)
     mallory = visits.as_(company.mallory)
-    for address in ("/people/alice/connections/", "/stop/sign_ins/alice/", f"/stop/token_family/{his.pk}/"):
+    for address in ("/people/alice/connections/", "/stop/sign_ins/alice/", f"/stop/token_family/{alices.pk}/"):
         assert mallory.get(address).status_code == 404
         assert mallory.post(address, {"reason": "x"}).status_code in (404, 405)
     assert "My connections" in shown(mallory, "/people/mallory/connections/")
@@ -175,17 +175,17 @@ def test_who_has_no_role_finds_the_connections_of_no_other_person(company: Compa
 
 
 def test_over_the_api_a_person_sees_and_ends_exactly_their_own(company: Company, desk: Client) -> None:
-    hers, his = family(desk, company.mallory, company), family(desk, company.alice, company)
+    mallorys, alices = family(desk, company.mallory, company), family(desk, company.alice, company)
     browser = visits.as_(company.mallory)
 
     def listed(who: Person) -> dict[str, str | None]:
         rows = visits.as_(who).get("/api/v1/token-families").json()["results"]
         return {row["id"]: row["last_used_from"] for row in rows}
 
-    assert listed(company.mallory) == {str(hers.pk): HERE}
-    assert listed(company.sofia) == {str(hers.pk): None, str(his.pk): None}  # she answers for the agent
-    assert listed(company.ana) == {str(hers.pk): HERE, str(his.pk): HERE}
-    for key, status in ((his.pk, 404), (hers.pk, 200)):
+    assert listed(company.mallory) == {str(mallorys.pk): HERE}
+    assert listed(company.sofia) == {str(mallorys.pk): None, str(alices.pk): None}  # she answers for the agent
+    assert listed(company.ana) == {str(mallorys.pk): HERE, str(alices.pk): HERE}
+    for key, status in ((alices.pk, 404), (mallorys.pk, 200)):
         answer = browser.post(f"/api/v1/token-families/{key}/revoke", {"reason": "x"}, "application/json")
         assert answer.status_code == status
     again = family(desk, company.mallory, company)
@@ -193,7 +193,7 @@ def test_over_the_api_a_person_sees_and_ends_exactly_their_own(company: Company,
         asked = {"target": {"type": "sign_ins", "id": target}, "reason": "x", "wait": False}
         assert browser.post("/api/v1/revocations", asked, "application/json").status_code == status
     ended = dict(TokenFamily.objects.values_list("pk", "ended_at"))
-    assert (ended[his.pk], ended[again.pk] is None) == (None, False)
+    assert (ended[alices.pk], ended[again.pk] is None) == (None, False)
 
 
 def test_a_sign_in_that_was_ended_is_still_shown_for_a_week_with_the_reason(company: Company, desk: Client) -> None:
@@ -216,13 +216,13 @@ def test_people_find_the_page_by_what_they_call_it(company: Company) -> None:
 def test_a_client_that_is_its_own_registration_is_ended_by_its_long_name(company: Company) -> None:
     long = f"reg.{'A' * (LONGEST_CLIENT_ID - 4)}"
     client, _ = make.client(company.bot, long, auth=Client.Auth.NONE)
-    hers, person = family(client, company.mallory, company), company.mallory
+    mallorys, person = family(client, company.mallory, company), company.mallory
     asked = {"target": {"type": "sign_ins", "id": f"mallory/{long}"}, "reason": "x", "wait": False}
     assert visits.as_(person).post("/api/v1/revocations", asked, "application/json").status_code == 201
     made = Revocation.objects.get(target_type="sign_ins")
     assert made.target_id == f"mallory/{long}"
-    hers.refresh_from_db()
-    assert hers.ended_at is not None
+    mallorys.refresh_from_db()
+    assert mallorys.ended_at is not None
     committed = Event.objects.get(action="revocation.committed")
     assert {f"client:{long}", "person:mallory"} <= set(committed.links)
     assert visits.as_(person).get(f"/api/v1/revocations/{made.pk}").status_code == 200
