@@ -57,7 +57,7 @@ def agents(caller: Caller) -> QuerySet[Agent]:
     return Agent.objects.filter(either, status=Agent.Status.ACTIVE)
 
 
-def clients_of_any(agents: QuerySet[Agent]) -> QuerySet[Client]:
+def clients_of_agents(agents: QuerySet[Agent]) -> QuerySet[Client]:
     """Return the clients that act through any of some agents, by their own or by an open connection."""
     connected = Connection.objects.filter(agent__in=agents, ended_at=None).values("client")
     return Client.objects.select_related("agent").filter(Q(agent__in=agents) | Q(pk__in=connected))
@@ -84,7 +84,8 @@ def places(caller: Caller, agent: Agent) -> list[ConnectionPlace]:
             scopes.setdefault(grant.entitlement.system, set()).add(grant.entitlement.scope)
     found = [_place(system, scopes[system]) for system in sorted(scopes, key=lambda reached: reached.slug)]
     if found and agent.kind != Agent.Kind.SERVICE:
-        found.append(ConnectionPlace(addresses.ALL, _("All systems"), "mandate", f"{settings.GATEWAY_URL}/gw/mcp"))
+        every = every_system()
+        found.append(ConnectionPlace(addresses.ALL, _("All systems"), every.name, every.url))
     return found
 
 
@@ -142,6 +143,11 @@ def signals(client: Client, person: Person | None = None) -> list[ConnectionSign
     ]
 
 
+def every_system() -> McpServer:
+    """Return the server that has the tools of all systems."""
+    return McpServer("mandate", addresses.resources_of(addresses.ALL, System.Kind.BUILTIN, "")[0])
+
+
 def served() -> list[McpServer]:
     """Return the MCP servers that the gateway serves now, by name."""
     return [McpServer(system.slug, addresses.resources(system)[0]) for system in _served()]
@@ -152,7 +158,7 @@ def _served() -> QuerySet[System]:
 
 
 def entries() -> list[Entry]:
-    """Return the same servers as the registry lists them, with when each was registered and last changed."""
+    """Return these servers as the registry lists them, with when each was registered and last changed."""
     space = namespace(str(urlsplit(settings.CONSOLE_URL).hostname))
     changed = _last_changes()
     return [
@@ -164,7 +170,7 @@ def entries() -> list[Entry]:
             system.created_at,
             changed.get(f"system:{system.slug}", system.created_at),
         )
-        for system in _served()
+        for system in (*System.objects.filter(slug=addresses.ALL), *_served())
     ]
 
 

@@ -27,8 +27,12 @@ class McpServer:
 
 @dataclass(frozen=True, slots=True)
 class Roll:
-    """What the files are made from: the servers, the client that Claude Code is, and where the registry is."""
+    """What the files are made from: the servers, the client that Claude Code is, and where the registry is.
 
+    `every` is the one server that has the tools of all systems, with one sign-in.
+    """
+
+    every: McpServer
     servers: Sequence[McpServer]
     client: str = ""
     registry: str = ""
@@ -36,11 +40,11 @@ class Roll:
 
 def _servers(roll: Roll) -> Mapping[str, Any]:
     oauth = {"oauth": {"clientId": roll.client}} if roll.client else {}
-    return {"mcpServers": {each.name: {"type": "http", "url": each.url, **oauth} for each in roll.servers}}
+    return {"mcpServers": {roll.every.name: {"type": "http", "url": roll.every.url, **oauth}}}
 
 
 def _allowed(roll: Roll) -> Mapping[str, Any]:
-    return {"allowedMcpServers": [{"serverUrl": each.url} for each in roll.servers]}
+    return {"allowedMcpServers": [{"serverUrl": each.url} for each in (roll.every, *roll.servers)]}
 
 
 def _managed(roll: Roll) -> Mapping[str, Any]:
@@ -73,8 +77,8 @@ class RolloutFile:
 FILES: Final[tuple[RolloutFile, ...]] = (
     RolloutFile(
         "managed-mcp.json",
-        _("Claude Code: the servers"),
-        _("Each person gets these servers and can add no others. Each person signs in once at each server."),
+        _("Claude Code: one server for all systems"),
+        _("Each person gets this server and can add no others. It has the tools of every system, with one sign-in."),
         (
             "/Library/Application Support/ClaudeCode/managed-mcp.json",
             "/etc/claude-code/managed-mcp.json",

@@ -138,7 +138,7 @@ def _steps(recipe: Recipe, where: Where, client: Client, place: ConnectionPlace)
 @doors.page
 def light(request: HttpRequest, client_id: str) -> HttpResponse:
     """Answer with the light alone; the page asks for it every few seconds."""
-    client = doors.find(read.clients_of_any(read.agents(doors.caller(request))), client_id=client_id)
+    client = doors.find(read.clients_of_agents(read.agents(doors.caller(request))), client_id=client_id)
     signals = tuple(read.signals(client, _only(request, client)))
     page = ConnectPage(Choice([], has_more=False), client.agent, client, signals=signals, now=clock.now())
     return render(request, "console/connect/connect.html#light", {"page": page})

@@ -74,7 +74,7 @@ def download(request: HttpRequest, name: str) -> HttpResponse:
 
 def _roll(client: Client | None) -> Roll:
     registry = settings.CONSOLE_URL if settings.REGISTRY_READERS else ""
-    return Roll(read.served(), client.client_id if client else "", registry)
+    return Roll(read.every_system(), read.served(), client.client_id if client else "", registry)
 
 
 def _can_make(file: RolloutFile, roll: Roll) -> bool:

@@ -69,6 +69,17 @@ def test_it_lists_the_served_systems_by_the_name_of_the_console_as_its_schema_sa
     assert [remote["url"].endswith("/gw/alpha/mcp") for remote in remotes] == [True]
 
 
+def test_it_lists_all_systems_at_one_address_where_the_gateway_serves_them_so(catalog: list[System]) -> None:
+    systems.ensure_all_systems()
+    document = _read()
+    jsonschema_rs.validate(registry_schema.LIST, document, validate_formats=True)
+    assert _names(document) == sorted(
+        f"com.example.mandate/{slug}" for slug in ("all", *(each.slug for each in catalog))
+    )
+    urls = {each["server"]["name"]: each["server"]["remotes"][0]["url"] for each in document["servers"]}
+    assert urls["com.example.mandate/all"].endswith("/gw/mcp")
+
+
 @pytest.mark.parametrize("spoiled", [{"status": "disabled"}, {"kind": "mcp"}, {"kind": "http"}, {"kind": "builtin"}])
 def test_a_system_that_is_disabled_or_not_served_is_nowhere_in_it(catalog: list[System], spoiled: Any) -> None:  # noqa: ANN401
     System.objects.filter(pk=catalog[1].pk).update(**spoiled)

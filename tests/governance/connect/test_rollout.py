@@ -37,18 +37,17 @@ def _download(company: Company, name: str, client: str = "desk") -> Any:  # noqa
     return answer.json()
 
 
-def test_claude_code_gets_the_served_systems_and_the_client_that_it_is(company: Company, settings: Settings) -> None:
-    assert _download(company, "managed-mcp.json") == {
-        "mcpServers": {
-            "clock": {"type": "http", "url": f"{settings.GATEWAY_URL}/gw/clock/mcp", "oauth": {"clientId": "desk"}}
-        }
-    }
+def test_claude_code_gets_all_systems_with_one_sign_in_and_the_client_that_it_is(
+    company: Company, settings: Settings
+) -> None:
+    every = {"type": "http", "url": f"{settings.GATEWAY_URL}/gw/mcp", "oauth": {"clientId": "desk"}}
+    assert _download(company, "managed-mcp.json") == {"mcpServers": {"mandate": every}}
 
 
 def test_allowlists_name_addresses_which_nobody_can_choose_as_they_do_names(
     company: Company, settings: Settings
 ) -> None:
-    allowed = [{"serverUrl": f"{settings.GATEWAY_URL}/gw/clock/mcp"}]
+    allowed = [{"serverUrl": f"{settings.GATEWAY_URL}/gw/{path}"} for path in ("mcp", "clock/mcp")]
     assert _download(company, "copilot-managed-settings.json") == {"allowedMcpServers": allowed}
     assert _download(company, "claude-code-managed-settings.json") == {
         "allowManagedMcpServersOnly": True,
