@@ -50,7 +50,7 @@ ISSUE: Final = {
                 "issuedtoken",
             ),
             *("membership", "oauthaccesstoken", "session", "signingkey", "system", "tokenfamily", "tool"),
-            *("toolversion", "trustedissuer"),
+            *("toolversion", "trustedissuer", "workloadrule"),
         ),
         "SELECT",
     ),

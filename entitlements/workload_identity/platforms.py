@@ -14,8 +14,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from entitlements.errors import DomainError
-
-from . import spiffe
+from entitlements.trusted_issuers import spiffe
 
 MOST_CLAIMS: Final = 20
 LONGEST: Final = 512

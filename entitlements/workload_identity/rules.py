@@ -20,6 +20,10 @@ class Ambiguous(DomainError):
 
     code, status = "workload_ambiguous", HTTPStatus.FORBIDDEN
 
+    def __init__(self, fitting: Iterable[Rule]) -> None:
+        super().__init__()
+        self.rules = tuple(fitting)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -42,7 +46,7 @@ def choose(rules: Iterable[Rule], claims: Mapping[str, Any]) -> Rule | None:
     """Return the one rule that a token fits; an ended one only where no other fits. Raises Ambiguous."""
     fitting = [rule for rule in rules if fits(rule, claims)]
     if len(active := [rule for rule in fitting if not rule.is_ended]) > 1:
-        raise Ambiguous(rules=[str(rule.pk) for rule in active])
+        raise Ambiguous(active)
     return next(iter(active or fitting), None)
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entitlements.keys import jws
-from entitlements.workload_identity import platforms, rules, spiffe
+from entitlements.trusted_issuers import spiffe
+from entitlements.workload_identity import platforms, rules
 from entitlements.workload_identity.platforms import Platform, RuleMalformed, RuleTooWide
 from entitlements.workload_identity.rules import Rule
 from tests.entitlements.workload_identity import tokens
@@ -227,14 +228,15 @@ def test_an_event_of_strangers_counts_where_the_rule_names_it() -> None:
 def test_times_are_bounded(platform: Platform, changed: str) -> None:
     now = time.time()
     longest = platforms.SHAPES[platform].longest
-    spoiled: dict[str, Any] = {
+    spoilers: dict[str, dict[str, Any]] = {
         "expired": {"exp": now - 1, "iat": now - 60},
         "future": {"iat": now + 90, "exp": now + 120},
         "not yet": {"nbf": now + 90},
         "too long": {"exp": now + longest + 10},
         "no end": {"exp": None},
         "no number": {"exp": "tomorrow"},
-    }[changed]
+    }
+    spoiled = spoilers[changed]
     with pytest.raises(jws.BadToken):
         rules.check_times(platform, tokens.claims(platform, "x", **spoiled), now, 60.0)
 
