@@ -44,7 +44,7 @@ def _to(model: str) -> models.ForeignKey:
 class Migration(migrations.Migration):
     """Widen what a client may prove itself by, and add the table of rules."""
 
-    dependencies: ClassVar = [("entitlements", "0013_policies_of_personal_agents")]
+    dependencies: ClassVar = [("entitlements", "0014_bound_and_delegated_tokens")]
 
     operations: ClassVar = [
         migrations.RunSQL(
