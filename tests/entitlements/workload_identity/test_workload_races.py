@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from audit.context import SYSTEM
 from audit.models import Event
@@ -85,3 +85,26 @@ def test_no_token_is_issued_once_its_rule_or_issuer_has_ended(ends: str) -> None
     assert set(codes) <= {"", "workload_rule_ended" if ends == "rule" else "issuer_not_trusted"}
     assert 0 < codes.count("") < len(rounds), "one side always won: the rounds prove nothing"
     assert IssuedToken.objects.count() == codes.count("") + len((first, second))
+
+
+@pytest.mark.parametrize("ends", ["rule", "issuer"])
+def test_a_token_waits_for_an_end_that_is_under_way_and_is_then_refused(ends: str) -> None:
+    here = company.company()
+    assert here.redeem(here.token(Platform.JWT)).status == 200  # what is loaded once is loaded
+    answers: list[str] = []
+
+    def issue() -> None:
+        answers.append(here.redeem(here.token(Platform.JWT)).body.get("code", ""))
+        connections.close_all()
+
+    late = threading.Thread(target=issue)
+    with transaction.atomic():
+        if ends == "rule":
+            workload_rules.end(here.rules[Platform.JWT].pk, by=SYSTEM, reason="race")
+        else:
+            trust.end(here.issuers[Platform.JWT], by=SYSTEM, reason="race")
+        late.start()
+        late.join(0.5)
+        assert late.is_alive(), answers
+    late.join()
+    assert answers == ["workload_rule_ended" if ends == "rule" else "issuer_not_trusted"]
