@@ -244,3 +244,5 @@ class Action(StrEnum):
     WEBHOOK_STARTED = "webhook.started"
     WEBHOOK_STOPPED = "webhook.stopped"
     WEBHOOK_TESTED = "webhook.tested"
+    WORKLOAD_RULE_ENDED = "workload_rule.ended"
+    WORKLOAD_RULE_MADE = "workload_rule.made"

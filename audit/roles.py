@@ -51,7 +51,7 @@ ISSUE: Final = {
                 "issuedtoken",
             ),
             *("membership", "oauthaccesstoken", "session", "signingkey", "system", "tokenfamily", "tool"),
-            *("toolversion", "trustedissuer"),
+            *("toolversion", "trustedissuer", "workloadrule"),
         ),
         "SELECT",
     ),

@@ -32,6 +32,7 @@ from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.unmanaged_agents.models import PathTerms, UnmanagedAgent, Workflow
+from entitlements.workload_identity.models import WorkloadRule
 
 __all__ = [
     "Agent",
@@ -87,4 +88,5 @@ __all__ = [
     "UpstreamSession",
     "UsedAssertion",
     "Workflow",
+    "WorkloadRule",
 ]

@@ -60,11 +60,12 @@ class Risk(StrEnum):
 
 
 class Flow(StrEnum):
-    """How a token is asked for; one value per grant type of the token endpoints."""
+    """How a token is asked for; one value per way of the token endpoints."""
 
     TOKEN_EXCHANGE = "token_exchange"  # noqa: S105 - a word
     JWT_BEARER = "jwt_bearer"
     CLIENT_CREDENTIALS = "client_credentials"
+    WORKLOAD_IDENTITY = "workload_identity"
     AUTHORIZATION_CODE = "authorization_code"
     REFRESH = "refresh_token"
     DEVICE = "device_code"

@@ -12,6 +12,7 @@ from entitlements.gateway import access_requests
 from entitlements.grants import grants
 from entitlements.people import people
 from entitlements.people.models import Person
+from entitlements.workload_identity import workload_rules
 from governance.approvals.models import Approval
 from governance.requests.models import AccessRequest
 from governance.reviews.items import holds
@@ -32,6 +33,7 @@ def register() -> None:
     grants.GUARD.register("combinations", check.check)
     clients.GUARD.register("combinations", check.check_scopes)
     BEFORE_CLASSING.register("combinations", reclassification_api.check)
+    clients.WORKLOAD_RULE.register("rules", workload_rules.put_in_force)
     grants.START_GUARD.register("reviews", holds.check)
     agents.START_GUARD.register("reviews", holds.check_agent)
     clients.START_GUARD.register("reviews", holds.check_client)

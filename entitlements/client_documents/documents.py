@@ -231,7 +231,7 @@ def approve(
         wanted.asked_by = str(by.principal)
         clients.put_in_force(wanted, by=by.principal)
     elif is_known:
-        clients.take_over(wanted, by=by.principal)
+        clients.ask(wanted, None, by=by.principal)
     else:
         clients.register(
             document.client_id,

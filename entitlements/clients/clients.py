@@ -62,6 +62,8 @@ class PutAway(DomainError):
 
 GUARD: Final[Hook[[Agent, Sequence[str]], None]] = Hook("scopes of a client", "combinations")
 """What else keeps a client of an agent from having these scopes of our own API, before it works."""
+WORKLOAD_RULE: Final[Hook[[ClientCredential, Principal], Client]] = Hook("put a workload rule in force", "rules")
+"""Makes the workload rule of an accepted credential work, and returns its client."""
 START_GUARD: Final[Hook[[str], None]] = Hook("enable a client", "reviews")
 """What else keeps a disabled client from being enabled; it is given the client's identifier."""
 
@@ -126,7 +128,7 @@ def register(  # noqa: PLR0913 - what a client is
     _check_new(credential)
     if agent is None:
         return Registered(_create(credential, serves=serves, by=by), secret)
-    return _ask(credential, secret, by=by)
+    return ask(credential, secret, by=by)
 
 
 def secret_digest(secret: str) -> str:
@@ -161,10 +163,14 @@ def rotate_secret(client: Client, *, by: Principal, reason: str) -> Registered:
     )
     if locked.agent is None:
         return Registered(_set_secret(locked, wanted, by=by), secret)
-    return _ask(wanted, secret, by=by)
+    return ask(wanted, secret, by=by)
 
 
-def _ask(wanted: ClientCredential, secret: str | None, *, by: Principal) -> Registered:
+def ask(wanted: ClientCredential, secret: str | None, *, by: Principal) -> Registered:
+    """Put a credential in force that `by` is responsible for; else let it wait. As `register` of a client of an agent.
+
+    The caller holds the agent and the client's identifier. Raises credentials.NoAcceptor, and as `put_in_force`.
+    """
     credential = credentials.ask(wanted, by=by)
     if credential.state == ClientCredential.State.ACCEPTED:
         return Registered(put_in_force(credential, by=by), secret)
@@ -192,6 +198,8 @@ def put_in_force(credential: ClientCredential, *, by: Principal) -> Client:
         return _set_secret(_locked(current), credential, by=by)
     if credential.purpose == ClientCredential.Purpose.DOCUMENT:
         return _take_over(credential, by=by)
+    if credential.purpose == ClientCredential.Purpose.WORKLOAD:
+        return WORKLOAD_RULE.ask(credential, by)[0]
     _check_new(credential)
     serves = Client.Serves.OWN_AGENT if credential.agent_id else Client.Serves.PERSONAL_AGENTS
     return _create(credential, serves=serves, by=by)
@@ -263,14 +271,6 @@ def _set_secret(locked: Client, wanted: ClientCredential, *, by: Principal) -> C
     log.record(Action.CLIENT_SECRET_ROTATED, about=about(locked), by=by, reason=wanted.reason, detail=detail)
     note(locked)
     return locked
-
-
-def take_over(wanted: ClientCredential, *, by: Principal) -> Registered:
-    """Give a client what its changed document says: at once if `by` is responsible for its agent, else once accepted.
-
-    The caller holds the agent and the client's identifier. Raises credentials.NoAcceptor, and as `_take_over`.
-    """
-    return _ask(wanted, None, by=by)
 
 
 def _take_over(credential: ClientCredential, *, by: Principal) -> Client:

@@ -34,6 +34,7 @@ class Client(AbstractApplication):
         PRIVATE_KEY_JWT = "private_key_jwt", "Signed assertion"
         CLIENT_SECRET_BASIC = "client_secret_basic", "Shared secret"
         NONE = "none", "Public client"
+        WORKLOAD_IDENTITY = "workload_identity", "Workload identity, no secret"
 
     class Status(models.TextChoices):
         ACTIVE = "active", "Active"
@@ -75,7 +76,8 @@ class Client(AbstractApplication):
                 name="client_has_the_credential_of_its_method",
                 condition=(Q(auth="private_key_jwt") & ~Q(jwks={}))
                 | (Q(auth="client_secret_basic") & ~Q(secret_sha256=""))
-                | Q(auth="none"),
+                | Q(auth="none")
+                | Q(auth="workload_identity", jwks={}, secret_sha256=""),
             ),
             models.CheckConstraint(
                 name="an_unused_client_that_is_closed_is_disabled",
@@ -106,13 +108,15 @@ class ClientCredential(models.Model):
     """A key or a secret for a client of an agent: who asked for it, and who accepted it for the agent. Kept for good.
 
     Only what the client's own row holds works, so a credential that waits here opens nothing. `askers` are the logins
-    of the people behind `asked_by`. Those with `precedes_acceptance` worked before acceptance was required.
+    of the people behind `asked_by`. Those with `precedes_acceptance` worked before acceptance was required. `workload`
+    holds what a workload rule would say: `issuer`, `platform` and `claims`.
     """
 
     class Purpose(models.TextChoices):
         CLIENT = "client", "New client"
         SECRET = "secret", "New secret"
         DOCUMENT = "document", "Changed metadata document"
+        WORKLOAD = "workload", "New workload rule"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting for acceptance"
@@ -131,6 +135,7 @@ class ClientCredential(models.Model):
     secret_sha256 = models.CharField(max_length=64, blank=True)
     redirect_uris = models.TextField(blank=True)
     api_scopes = models.JSONField(default=list, blank=True)
+    workload = models.JSONField(null=True, blank=True)
     state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
     asked_by = models.CharField(max_length=200)
     askers = models.JSONField(default=list, blank=True)

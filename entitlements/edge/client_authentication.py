@@ -18,12 +18,15 @@ from entitlements.clients.models import Client
 from entitlements.keys import jws, public_keys
 from entitlements.tokens.issue_token import Claim
 from entitlements.words import LONGEST_CLIENT_ID
+from entitlements.workload_identity.platforms import Platform
 
 from . import forms, refusals
 from .door import Attempt
+from .grant_types import workload_proof
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-METHODS: Final = ("private_key_jwt", "client_secret_basic", "client_secret_post")
+SPIFFE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"
+METHODS: Final = ("private_key_jwt", "client_secret_basic", "client_secret_post", "spiffe_jwt")
 _TYPS: Final = frozenset({None, "jwt", "client-authentication+jwt"})
 _LEEWAY: Final = 30.0
 _LONGEST: Final = 600.0
@@ -59,7 +62,7 @@ async def _authenticate(
         match = _by_secret(await _find(attempt, attempt.need("client_id"), slug), form["client_secret"])
     else:
         match = await _by_name(attempt, slug, allow_public=allow_public)
-    attempt.by, attempt.about = match[0].principal, [*match[0].links]
+    attempt.by, attempt.about = match[0].principal, list(dict.fromkeys([*match[0].links, *attempt.about]))
     if not match[0].is_active:
         raise refusals.invalid_client("The client is disabled.", "client_disabled")
     if not attempt.is_counted:
@@ -103,6 +106,8 @@ async def _by_name(attempt: Attempt, slug: str | None, *, allow_public: bool) ->
 async def _by_assertion(attempt: Attempt, issuer_path: str, slug: str | None) -> _ClientMatch:
     """Check a client assertion (RFC 7523 section 2.2): for this issuer alone, short, with the client's key, once."""
     form = attempt.form
+    if form.get("client_assertion_type") == SPIFFE and "client_assertion" in form:
+        return await _by_svid(attempt, addresses.issuer(issuer_path), slug)
     if form.get("client_assertion_type") != ASSERTION_TYPE or "client_assertion" not in form:
         raise refusals.invalid_client("The client assertion's type is missing or not supported.")
     try:
@@ -127,6 +132,25 @@ async def _assertion(attempt: Attempt, issuer: str, slug: str | None) -> _Client
     until = datetime.fromtimestamp(expires, UTC)
     attempt.proof = Claim(f"client:{match[0].client_id}", jws.text(claims, "jti"), until)
     return match
+
+
+async def _by_svid(attempt: Attempt, issuer: str, slug: str | None) -> _ClientMatch:
+    """Check a JWT-SVID (OAuth SPIFFE Client Authentication, section 3.1): its rule says which client it is of."""
+    try:
+        unverified = jws.recall(attempt.form["client_assertion"])
+    except jws.BadToken as error:
+        raise refusals.invalid_client(error.message) from error
+    workload = await workload_proof.prove(attempt, unverified, issuer, refusals.invalid_client)
+    if workload.rule.platform is not Platform.SPIFFE:
+        raise refusals.invalid_client("The client assertion is not a JWT-SVID.", "workload_refused")
+    _same(attempt.form, workload.caller.client_id)
+    attempt.proof = workload.used
+    if slug is None:
+        return workload.caller, None, workload.caller.client_id
+    target, name = await callers.find_target(attempt.reads, slug, workload.caller)
+    if target is None:
+        raise refusals.no_issuer()
+    return workload.caller, target, name
 
 
 @functools.lru_cache(maxsize=10_000)

@@ -81,6 +81,8 @@ class Attempt:
     code: str | None = None
     trusted_issuer: int | None = None
     identity_link: int | None = None
+    check_again: Callable[[], Awaitable[None]] | None = None
+    """Proves the caller anew where a fact changed while a token was written. Raises Refused."""
     is_counted: bool = False
     is_used_up: bool = False
     used: Draft | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -62,11 +63,22 @@ async def access_token(
 
 
 async def to_client(
-    attempt: Attempt, caller: Caller, target: Target, *, resource: str, requested: frozenset[str] | None
+    attempt: Attempt,
+    caller: Caller,
+    target: Target,
+    *,
+    resource: str,
+    requested: frozenset[str] | None,
+    flow: Flow = Flow.CLIENT_CREDENTIALS,
+    detail: Mapping[str, object] = MappingProxyType({}),
+    also_about: Sequence[str] = (),
 ) -> tuple[str, NewToken]:
-    """Issue an access token to a client that acts for no person, by its agent's grants; our own API asks its scopes."""
+    """Issue an access token to a client that acts for no person, by its agent's grants; our own API asks its scopes.
+
+    The event says `detail` as well, and is found under `also_about` too.
+    """
     token_request = TokenRequest(
-        Flow.CLIENT_CREDENTIALS,
+        flow,
         IssuedToken.Kind.ACCESS_TOKEN,
         caller,
         target,
@@ -74,7 +86,8 @@ async def to_client(
         requested,
         target.token_seconds,
         rule=tokens.by_api_scopes if target.is_own_api else None,
-        detail={"resource": resource},
+        detail={"resource": resource, **detail},
+        also_about=tuple(also_about),
     )
     return await access_token(attempt, token_request, resource, {})
 
@@ -101,6 +114,8 @@ async def issue(attempt: Attempt, token_request: TokenRequest, key: jws.Key) -> 
         if attempt.reads.is_from_memory:
             break  # the door begins the whole request again, on facts of now
         attempt.read_again()
+        if attempt.check_again is not None:
+            await attempt.check_again()
     raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), token_request.links)
 
 
@@ -166,7 +181,7 @@ def _basis(
     return Basis(
         decided=moment,
         position=attempt.position,
-        locks=rules.locks_of(token_request, found, session),
+        locks=rules.locks_of(token_request, found, session, attempt.trusted_issuer),
         client=caller.pk,
         agent=caller.agent_pk,
         system=target.pk,

@@ -9,7 +9,7 @@ from entitlements import addresses
 
 from . import client_authentication, door, refusals
 from .door import Attempt
-from .grant_types import authorization_code, client_credentials, exchange, jwt_bearer
+from .grant_types import authorization_code, client_credentials, exchange, jwt_bearer, workload_jwt
 from .sign_in import code, id_token_refresh, refresh, subject_tokens
 
 
@@ -34,6 +34,8 @@ async def idp_token(attempt: Attempt) -> Mapping[str, Any]:
 async def system_token(attempt: Attempt, system: str) -> Mapping[str, Any]:
     """Answer at `/as/<system>/token`: people who signed in, ID-JAGs, and agents on their own."""
     _no_proof(attempt)
+    if workload_jwt.is_one(attempt):
+        return await workload_jwt.redeem(attempt, system)
     of_people = attempt.form.get("grant_type") in (authorization_code.GRANT, refresh.GRANT)
     caller, target, name = await client_authentication.caller_at(attempt, system, allow_public=of_people)
     attempt.about.append(f"system:{target.slug}")

@@ -121,6 +121,8 @@ class TokenRequest:
     rule: Rule | None = None
     family: FamilyStep | None = None
     detail: dict[str, object] = field(default_factory=dict)
+    also_about: tuple[str, ...] = ()
+    """Links of its event beside the usual ones."""
 
     @property
     def ceiling(self) -> frozenset[str] | None:
@@ -138,7 +140,8 @@ class TokenRequest:
         """How the event of this token, or of its refusal, is found again."""
         person = [f"person:{self.subject.login}"] if self.subject else []
         family = [f"token_family:{self.family.family}"] if self.family else []
-        return [*self.caller.links, *person, f"system:{self.target.slug}", *family]
+        links = [*self.caller.links, *person, f"system:{self.target.slug}", *family]
+        return [*links, *(link for link in self.also_about if link not in links)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +263,9 @@ async def candidates(reads: Reads, token_request: TokenRequest) -> Candidates:
     return Candidates(tuple(row[0] for row in rows), tuple(sorted(tools)), tuple(sorted(groups)))
 
 
-def locks_of(token_request: TokenRequest, found: Candidates, session: UUID | None) -> list[int]:
+def locks_of(
+    token_request: TokenRequest, found: Candidates, session: UUID | None, trusted_issuer: int | None = None
+) -> list[int]:
     """Number what is locked before anything is written, in the one order.
 
     Tools are locked where a scope of them is all that their system looks at; our gateway decides each call again.
@@ -282,6 +287,8 @@ def locks_of(token_request: TokenRequest, found: Candidates, session: UUID | Non
         keys.append((Lock.SESSION, session))
     if token_request.redeemed is not None and token_request.redeemed.row is not None:
         keys.append((Lock.TOKEN, token_request.redeemed.row))
+    if trusted_issuer is not None:
+        keys.append((Lock.TRUSTED_ISSUER, trusted_issuer))
     if token_request.family is not None and token_request.family.begins is None:
         keys.append((Lock.TOKEN_FAMILY, token_request.family.family))
     return locks.numbers(keys)

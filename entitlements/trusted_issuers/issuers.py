@@ -21,6 +21,8 @@ from entitlements.errors import DomainError
 from entitlements.keys import jws, public_keys
 from entitlements.upstream import egress
 
+from . import spiffe
+
 FRESH_SECONDS: Final = 300.0
 STALE_SECONDS: Final = 3600.0
 """How long the last set serves while the issuer cannot be reached."""
@@ -99,7 +101,7 @@ async def person(
 
 async def check(unverified: jws.Unverified, issuer: ActiveIssuer, fetch: Fetch) -> Mapping[str, Any]:
     """Return the claims if a key of the issuer signed them. Raises BadToken, KeysUnreachable."""
-    keys = await _fetched(issuer, unverified.kid, fetch) if issuer.jwks is None else _pinned(issuer.jwks)
+    keys = await _fetched(issuer, unverified.kid, fetch) if issuer.jwks is None else _pinned(issuer.issuer, issuer.jwks)
     fitting = [key for key in keys if key.algorithm in issuer.algorithms]
     return jws.check(unverified, jws.choose(unverified, fitting), comes_again=True)
 
@@ -114,9 +116,9 @@ def _about_person(rows: Rows) -> list[FeedSubject]:
 
 
 @functools.lru_cache(maxsize=1000)
-def _pinned(stored: str) -> tuple[jws.Key, ...]:
+def _pinned(issuer: str, stored: str) -> tuple[jws.Key, ...]:
     """Read a pinned key set; the same text is read once."""
-    return public_keys.read_set(json.loads(stored))
+    return spiffe.key_set(issuer, json.loads(stored))
 
 
 def forget() -> None:
@@ -132,7 +134,7 @@ async def _fetched(issuer: ActiveIssuer, kid: str | None, fetch: Fetch) -> tuple
     if (not is_known or now - kept.fetched > FRESH_SECONDS) and now - kept.tried >= PAUSE_SECONDS:
         kept.tried = now
         try:
-            kept.keys, kept.fetched = public_keys.read_set(await fetch(issuer.jwks_uri)), now
+            kept.keys, kept.fetched = spiffe.key_set(issuer.issuer, await fetch(issuer.jwks_uri)), now
         except (egress.ForbiddenAddress, egress.Unreachable, strict.NotStrictJson, public_keys.BadKey) as error:
             if now - kept.fetched > STALE_SECONDS:
                 raise KeysUnreachable from error

@@ -19,11 +19,14 @@ from entitlements.feed.locks import Lock
 from entitlements.keys import public_keys
 from entitlements.trusted_issuers.models import TrustedIssuer
 
-from . import issuers
+from . import issuers, spiffe
 
 
 class IssuerMalformed(DomainError):
-    """An issuer must be an https address without query and fragment, with its keys or an https address for them."""
+    """An issuer must be an https address without query and fragment, with its keys or an https address for them.
+
+    An issuer of workloads may be a SPIFFE trust domain as well, such as spiffe://example.org.
+    """
 
     code, status = "issuer_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -50,9 +53,10 @@ def begin(
     Plain http is for the demo alone. Raises IssuerMalformed, IssuerTaken, publickeys.BadKey and PrivateKeyGiven.
     """
     signers = tuple(algorithms) or issuers.USUAL
-    if jwks and not public_keys.read_set(jwks, signers):
+    if jwks and not spiffe.key_set(issuer, jwks, signers):
         raise public_keys.BadKey(f"The key set holds no key for {', '.join(signers)}.")
-    if purpose not in TrustedIssuer.Purpose.values or not _is_address(issuer) or not (jwks or _is_address(jwks_uri)):
+    is_named = _is_address(issuer) or (purpose == TrustedIssuer.Purpose.WORKLOAD and spiffe.is_trust_domain(issuer))
+    if purpose not in TrustedIssuer.Purpose.values or not is_named or not (jwks or _is_address(jwks_uri)):
         raise IssuerMalformed(issuer=issuer)
     try:
         with transaction.atomic():

@@ -35,6 +35,7 @@ FILES: Final = (
     "entitlements/clients/sql/client_credential_acceptance.sql",
     "entitlements/clients/sql/client_credential_in_use.sql",
     "entitlements/clients/sql/client_identifier.sql",
+    "entitlements/workload_identity/sql/workload_rule.sql",
     "entitlements/token_families/sql/address_of_open_family.sql",
     "entitlements/tokens/sql/issue_token_v2.sql",
     "entitlements/tokens/sql/issue_token_v1.sql",

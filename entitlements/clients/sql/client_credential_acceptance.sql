@@ -4,10 +4,10 @@ CREATE OR REPLACE FUNCTION entitlements_a_credential_is_accepted_by_who_is_respo
 BEGIN
     IF TG_OP = 'UPDATE' AND (OLD.state <> 'waiting' OR
         (OLD.agent_id, OLD.client_id, OLD.purpose, OLD.auth, OLD.jwks, OLD.secret_sha256, OLD.redirect_uris,
-         OLD.api_scopes, OLD.asked_by, OLD.askers, OLD.asked_at, OLD.answer_by, OLD.precedes_acceptance)
+         OLD.api_scopes, OLD.asked_by, OLD.askers, OLD.asked_at, OLD.answer_by, OLD.precedes_acceptance, OLD.workload)
         IS DISTINCT FROM
         (NEW.agent_id, NEW.client_id, NEW.purpose, NEW.auth, NEW.jwks, NEW.secret_sha256, NEW.redirect_uris,
-         NEW.api_scopes, NEW.asked_by, NEW.askers, NEW.asked_at, NEW.answer_by, NEW.precedes_acceptance)) THEN
+         NEW.api_scopes, NEW.asked_by, NEW.askers, NEW.asked_at, NEW.answer_by, NEW.precedes_acceptance, NEW.workload)) THEN
         RAISE EXCEPTION 'credential % was answered, or is not what was asked for', OLD.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'a_credential_is_answered_once_as_it_was_asked_for';
     END IF;

@@ -54,6 +54,7 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_tool": {"tool_id": "t.id", "system_id": "t.system_id"},
     "entitlements_toolversion": {"tool_id": "t.tool_id", "system_id": _OF_TOOL},
     "entitlements_trustedissuer": {"trusted_issuer_id": "t.id"},
+    "entitlements_workloadrule": {"client_id": "t.client_id", "trusted_issuer_id": "t.issuer_id"},
 }
 """For each table, the columns of a change that name a row of it; each alone drops what is kept of the row."""
 

@@ -46,6 +46,8 @@ from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.workload_identity import workload_rules
+from entitlements.workload_identity.models import WorkloadRule
 from governance.operations import after_restore
 from governance.ownership import ownership
 from tests import make
@@ -77,6 +79,14 @@ class World:
     issuer: TrustedIssuer
     kid: str
     fingerprint: str
+    rule: WorkloadRule
+
+
+def workload_rule(client: Client, sub: str) -> WorkloadRule:
+    workload_rules.propose(
+        client, issuer=PLATFORM, platform="jwt", claims={"sub": sub}, by=client.agent.sponsor.principal
+    )
+    return WorkloadRule.objects.get(claims={"sub": sub})
 
 
 def unused_script() -> None:
@@ -121,6 +131,7 @@ def world() -> World:
     with transaction.atomic():
         session, _ = sessions.begin(client, alice, "0" * 64, auth_time=now, now=now)
     issuer = trust.begin("https://login.example", purpose="identity", jwks={"keys": [KEY]}, by=SYSTEM)
+    trust.begin(PLATFORM, purpose="workload", jwks={"keys": [KEY]}, by=SYSTEM)
     signing.ensure("as/time")
     return World(
         agent,
@@ -141,9 +152,11 @@ def world() -> World:
         issuer,
         signing.active_kid("as/time"),
         secret.fingerprint,
+        workload_rule(client, "job-1"),
     )
 
 
+PLATFORM = "https://platform.example"
 KEY = {**make.PUBLIC_KEY, "kid": "one", "alg": "ES256"}
 
 
@@ -225,6 +238,8 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "a connection is ended": lambda w: connections.end(w.connection.pk, **WHY),
     "a token family is revoked": lambda _: families.revoke(TokenFamily.objects.get().pk, **WHY),
     "a token is revoked": lambda w: tokens.revoke(w.token.pk, **WHY),
+    "a workload rule is made": lambda w: workload_rule(w.client, "job-2"),
+    "a workload rule is ended": lambda w: workload_rules.end(w.rule.pk, **WHY),
     "a key is replaced": lambda _: signing.rotate("as/time", by=SYSTEM, now=True),
     "a key is withdrawn": lambda w: signing.withdraw(w.kid, **WHY),
 }

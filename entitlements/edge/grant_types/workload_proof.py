@@ -1,0 +1,122 @@
+"""Which workload a token is of: signed by a trusted issuer, fit by one rule, for this audience, and used as it may be.
+
+Until a rule fits, the caller is a stranger, who is counted and written nowhere. From then on each refusal is recorded.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from audit import clock, context
+from entitlements.clients import callers
+from entitlements.clients.callers import Caller
+from entitlements.edge import refusals
+from entitlements.edge.door import Attempt
+from entitlements.keys import jws, public_keys
+from entitlements.tokens.issue_token import Claim
+from entitlements.trusted_issuers import issuers
+from entitlements.trusted_issuers.issuers import ActiveIssuer
+from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.workload_identity import in_force, platforms, rules
+from entitlements.workload_identity.rules import Rule
+
+TYPS: Final = frozenset({None, "jwt", "jose"})
+"""What platforms write as `typ`: GitHub JWT, Kubernetes nothing, SPIFFE either of the three."""
+_LEEWAY: Final = 60.0
+_NOT_TRUSTED: Final = ("The token's issuer is not trusted for workload identity here.", "issuer_not_trusted")
+_UNKNOWN: Final = ("No workload rule describes the workload.", "workload_unknown")
+_ENDED: Final = ("The workload rule has ended.", "workload_rule_ended")
+
+type Refuse = Callable[[str, str], refusals.Refused]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A workload that was proven: the client it is, by which rule, and its token's own claims."""
+
+    caller: Caller
+    rule: Rule
+    issuer: ActiveIssuer
+    claims: Mapping[str, Any]
+    used: Claim | None
+    """What its token is used up by, where its issuer's are used once."""
+
+    @property
+    def detail(self) -> dict[str, object]:
+        """What the event of a token says of it."""
+        said = {"iss": self.issuer.issuer, "sub": self.claims["sub"], "jti": self.claims.get("jti")}
+        return {"workload": {"rule": str(self.rule.pk), **{name: text for name, text in said.items() if text}}}
+
+
+async def prove(attempt: Attempt, unverified: jws.Unverified, audience: str, refuse: Refuse) -> Workload:
+    """Find the workload that a token is of. Raises Refused as `refuse` makes it, and KeysUnreachable."""
+    try:
+        return await _proven(attempt, unverified, audience, refuse)
+    except (jws.BadToken, public_keys.BadKey) as error:
+        raise refuse(error.message, str(error.code)) from error
+
+
+async def _proven(attempt: Attempt, unverified: jws.Unverified, audience: str, refuse: Refuse) -> Workload:
+    if unverified.typ not in TYPS:
+        raise refuse("The token's typ is not that of a workload's token.", "typ_mismatch")
+    issuer = await in_force.issuer_of(attempt.reads, unverified.claims)
+    if issuer is None:
+        raise refuse(*_NOT_TRUSTED)
+    claims = await issuers.check(unverified, issuer, attempt.outside.document)
+    attempt.trusted_issuer = issuer.pk
+    attempt.check_again = functools.partial(_check_again, attempt, issuer.issuer, claims, refuse)
+    rule = await _rule(attempt, issuer, claims, refuse)
+    caller = await callers.find(attempt.reads, rule.client)
+    if caller is None:  # a client is never deleted, and a rule names one
+        raise refuse(*_UNKNOWN)
+    attempt.by = caller.principal
+    attempt.about = [*caller.links, f"workload_rule:{rule.pk}", f"issuer:{issuer.issuer}"]
+    if not attempt.is_counted:
+        attempt.is_counted = True
+        attempt.outside.check_rate(caller.client_id)
+    if rule.is_ended:
+        raise refuse(*_ENDED)
+    if problem := platforms.why_not(rule.platform, issuer.issuer, rule.claims, claims):
+        raise refuse(problem, "workload_refused")
+    expires = rules.check_times(rule.platform, claims, clock.now().timestamp(), _LEEWAY)
+    if jws.sole_audience(claims) != audience:
+        raise refuse("The token is for another audience.", "audience_mismatch")
+    if "cnf" in claims:  # a bound token taken without its proof would be a bearer one
+        raise refuse("The token is bound to a key, which is not supported here.", "proof_invalid")
+    return Workload(caller, rule, issuer, claims, _used(unverified, issuer, expires))
+
+
+async def _rule(attempt: Attempt, issuer: ActiveIssuer, claims: Mapping[str, Any], refuse: Refuse) -> Rule:
+    """Return the one rule that a token fits. Two that do are recorded as the system's, with both."""
+    try:
+        rule = rules.choose(await in_force.of_issuer(attempt.reads, issuer), claims)
+    except rules.Ambiguous as error:
+        attempt.by = context.SYSTEM
+        attempt.about = [*(f"workload_rule:{each.pk}" for each in error.rules), f"issuer:{issuer.issuer}"]
+        raise refuse(error.message, str(error.code)) from error
+    if rule is None:
+        raise refuse(*_UNKNOWN)
+    return rule
+
+
+async def _check_again(attempt: Attempt, issuer: str, claims: Mapping[str, Any], refuse: Refuse) -> None:
+    """Check that issuer and rule are in force after a fact changed while the token was written. Raises Refused."""
+    active = await issuers.trusted(attempt.reads, issuer, TrustedIssuer.Purpose.WORKLOAD)
+    if active is None:
+        raise refuse(*_NOT_TRUSTED)
+    if (await _rule(attempt, active, claims, refuse)).is_ended:
+        raise refuse(*_ENDED)
+
+
+def _used(unverified: jws.Unverified, issuer: ActiveIssuer, expires: float) -> Claim | None:
+    """Name what a token is used up by: its `jti`, else what was signed, in which no bit can be changed."""
+    if not issuer.strict_single_use:
+        return None
+    named = unverified.claims.get("jti") is not None
+    jti = jws.text(unverified.claims, "jti") if named else f"sha256:{hashlib.sha256(unverified.signed).hexdigest()}"
+    return Claim(issuer.issuer, jti, datetime.fromtimestamp(expires, UTC))
