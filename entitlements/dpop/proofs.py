@@ -144,6 +144,21 @@ def thumbprint(member: Mapping[str, Any]) -> str:
     return _encoded(hashlib.sha256(written.encode()).digest())
 
 
+def key_of(claims: Mapping[str, Any]) -> str:
+    """Return the thumbprint of the key that a token of ours is bound to, empty where it is bound to none.
+
+    Raises BadProof for any other way in which it may be bound.
+    """
+    if "cnf" not in claims:
+        return ""
+    bound = claims["cnf"]
+    if not isinstance(bound, Mapping) or bound.keys() != {"jkt"} or not isinstance(bound["jkt"], str):
+        raise BadProof("The token is bound in a way that is not supported.")
+    if not THUMBPRINT.fullmatch(bound["jkt"]):
+        raise BadProof("The token is bound to a key whose thumbprint is malformed.")
+    return bound["jkt"]
+
+
 def normalised(address: str) -> str:
     """Return an address in the form in which two are compared (RFC 9449 section 4.3, RFC 3986 section 6.2).
 
