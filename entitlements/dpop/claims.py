@@ -22,6 +22,11 @@ ON CONFLICT DO NOTHING RETURNING 1
 """
 
 
+def name_of(proof: Proof) -> str:
+    """Return under whose name a proof is claimed: its key's, as `issue_token_v2` has it too."""
+    return f"dpop:{proof.thumbprint}"
+
+
 def kept_until(proof: Proof) -> datetime:
     """Return until when the name of a proof must be known."""
     return proof.until + MARGIN

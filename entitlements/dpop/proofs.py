@@ -57,8 +57,8 @@ class NonceNeeded(BadProof):
 class Expected:
     """What a proof must be about. `address` is the one that we advertise, never what a Host header says.
 
-    With `token` it must name that access token; with `body` its `content_digest`, where it has one, must be that of the
-    body, and with `needs_digest` it must have one (DPoP extension of MCP, draft).
+    With `thumbprint` it must be of that key, with `token` name that access token. With `body` its `content_digest`,
+    where it has one, must be that of the body, and with `needs_digest` it must have one (DPoP extension of MCP, draft).
     """
 
     method: str
@@ -66,6 +66,7 @@ class Expected:
     token: str | None = None
     body: bytes | None = None
     needs_digest: bool = False
+    thumbprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ def read(header: str) -> Proof:
 def check(proof: Proof, expected: Expected, now: float) -> None:
     """Check what a proof is about, and when it was made; `now` is in epoch seconds. Raises BadProof."""
     claims = proof.claims
+    if expected.thumbprint is not None and proof.thumbprint != expected.thumbprint:
+        raise BadProof("The proof is of another key than the token is bound to.")
     if claims.get("htm") != expected.method:
         raise BadProof("The proof is for another method.")
     if normalised(_text(claims, "htu", LONGEST_ADDRESS)) != _of_ours(expected.address):

@@ -50,11 +50,9 @@ async def check(node: Node, request: Request, bearer: Bearer, address: str, *, n
     token = request.headers.get(b"authorization", b"").partition(b" ")[2].decode("latin-1")
     try:
         proof = proofs.read(request.headers.get(HEADER, b"").decode("latin-1"))
-        if proof.thumbprint != bearer.jkt:
-            raise proofs.BadProof("The proof is of another key than the token is bound to.")
-        proofs.check(proof, proofs.Expected(request.method, address, token, body, needs_digest), node.now())
-        if not _is_fresh(proof, node.now(), is_needed=bearer.needs_nonce):
-            raise proofs.NonceNeeded
+        expected = proofs.Expected(request.method, address, token, body, needs_digest, bearer.jkt)
+        proofs.check(proof, expected, node.now())
+        _check_nonce(proof, node.now(), is_needed=bearer.needs_nonce)
     except proofs.BadProof as why:
         raise Refused(Code(why.code), why.message) from why
     request.proof = proof
@@ -63,7 +61,7 @@ async def check(node: Node, request: Request, bearer: Bearer, address: str, *, n
 def take(request: Request) -> Claim | None:
     """Return the name that is to be used up with the next event, once; None where there is none."""
     proof, request.proof = request.proof, None
-    return None if proof is None else (proof.thumbprint, proof.jti, claims.kept_until(proof).isoformat())
+    return None if proof is None else (claims.name_of(proof), proof.jti, claims.kept_until(proof).isoformat())
 
 
 async def claim(node: Node, request: Request) -> None:
@@ -72,9 +70,10 @@ async def claim(node: Node, request: Request) -> None:
         raise _refused("The proof was used before.")
 
 
-def _is_fresh(proof: proofs.Proof, now: float, *, is_needed: bool) -> bool:
+def _check_nonce(proof: proofs.Proof, now: float, *, is_needed: bool) -> None:
     nonce = proof.nonce
-    return not is_needed if nonce is None else nonces.is_fresh(nonce, now, RootKey.GENERAL)
+    if is_needed if nonce is None else not nonces.is_fresh(nonce, now, RootKey.GENERAL):
+        raise proofs.NonceNeeded
 
 
 def _refused(message: str) -> Refused:

@@ -121,6 +121,8 @@ class TokenRequest:
     rule: Rule | None = None
     family: FamilyStep | None = None
     detail: dict[str, object] = field(default_factory=dict)
+    jkt: str = ""
+    """The thumbprint of the key that the token will be bound to; empty for a bearer token."""
 
     @property
     def ceiling(self) -> frozenset[str] | None:
@@ -297,6 +299,7 @@ def detail_of(token_request: TokenRequest, issued: Issue, parent: UUID | None) -
         "expires": issued.expires,
         "parent": str(parent) if parent else None,
         **({"name_is_claimed": True} if token_request.caller.auth == Client.Auth.NONE else {}),
+        **({"jkt": token_request.jkt} if token_request.jkt else {}),
         **_sign_in(token_request.sign_in),
         **token_request.detail,
     }
