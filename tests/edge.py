@@ -114,9 +114,8 @@ class OwnTransaction:
     async def end_family(self, what: FamilyRevocation, event: Draft, proof: Claim | None) -> Answer:
         return write(revoke_family.PSYCOPG, revoke_family.parameters(what, event, uuid4(), proof))
 
-    async def refuse(self, event: Draft, proof: Claim | None) -> bool:
-        written = write(issue_token.PSYCOPG, issue_token.refuse(event, uuid4(), Claims(proof=proof)))
-        return written.outcome is not Outcome.REPLAYED
+    async def refuse(self, event: Draft, claims: Claims) -> Answer:
+        return write(issue_token.PSYCOPG, issue_token.refuse(event, uuid4(), claims))
 
     async def count_stranger(self, kind: str, source: str) -> None:
         with closed():

@@ -190,13 +190,15 @@ class AuthorizationCode(AbstractGrant):
 
     `auth_time` is when the person signed in, in the browser session in which they agreed, `acr` and `amr` how; empty
     where that is not known. `system` is the one at whose authorization server the code is redeemed; without one that is
-    the identity side.
+    the identity side. `jkt` is the thumbprint of the key with which it must be redeemed, empty for any (RFC 9449
+    section 10).
     """
 
     auth_time = models.DateTimeField(null=True, blank=True)
     acr = models.CharField(max_length=255, blank=True, db_default="")
     amr = models.TextField(blank=True, db_default="")
     system = models.ForeignKey("entitlements.System", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    jkt = models.CharField(max_length=64, blank=True, default="", db_default="")
 
     objects: ClassVar[models.Manager[AuthorizationCode]] = models.Manager()
 

@@ -44,6 +44,7 @@ async def id_jag(
 ) -> tuple[str, NewToken]:
     """Issue an ID-JAG to the person's agent; what is passed is said at `tokens.id_jag_claims`."""
     key = await in_use.signer(attempt.reads, addresses.IDP)
+    token_request.jkt = attempt.jkt
     new = await issue(attempt, token_request, key)
     claims = tokens.id_jag_claims(
         token_request, new, name_there=name_there, resource=resource, signed_in=signed_in, trace=attempt.trace
@@ -57,6 +58,7 @@ async def access_token(
     """Issue an access token (RFC 9068): for an assertion that was checked, or to a client for itself."""
     target = token_request.target
     key = await in_use.signer(attempt.reads, target.issuer_path)
+    token_request.jkt = attempt.jkt
     new = await issue(attempt, token_request, key)
     claims = tokens.access_token_claims(token_request, new, resource=resource, signed_in=signed_in)
     return in_use.signed(claims, key, tokens.ACCESS_TOKEN_TYP), new
@@ -162,7 +164,7 @@ async def _write(
         if begins is not None and session is not None:
             _learn(attempt, token_request, session, begins, basis.position, moment)
         return NewToken(jti, issued.scopes, int(moment.timestamp()), issued.expires, session), None
-    door.check_used(attempt, answer.outcome)
+    door.check_used(attempt, answer)
     if answer.code == MOVED:
         raise FamilyMoved
     return None, answer.session if answer.code == issue_token.OTHER_SESSION else None

@@ -14,6 +14,7 @@ from django.conf import settings
 from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.decisions.reads import Reads
+from entitlements.dpop import proofs
 from entitlements.gateway import cors
 from entitlements.gateway.http import JSON, NO_STORE, Answer, encode
 from entitlements.keys import in_use, jws, signing
@@ -123,6 +124,7 @@ def _endpoints(path: str, methods: list[str]) -> dict[str, Any]:
         "revocation_endpoint": f"{edge}/revoke",
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": sorted(jws.ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(proofs.ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": confidential,
         "introspection_endpoint_auth_signing_alg_values_supported": sorted(jws.ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": methods,

@@ -14,7 +14,7 @@ from entitlements.node.node import Node
 from entitlements.node.reads import NodeReads
 from entitlements.tokens import issue_family_token, issue_token, revoke_family, revoke_tokens
 from entitlements.tokens.issue_family_token import FamilyStep
-from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, Outcome, TokenRow
+from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, TokenRow
 from entitlements.tokens.revoke_family import FamilyRevocation
 from entitlements.tokens.revoke_tokens import TokenRevocation
 from entitlements.upstream import egress
@@ -93,11 +93,9 @@ class OnNode:
             lambda producer: revoke_family.parameters(what, event, producer, proof), 1, revoke_family.PSYCOPG
         )
 
-    async def refuse(self, event: Draft, proof: Claim | None) -> bool:
-        """Record a refusal, durable when this returns; False when the client's assertion was used before."""
-        claims = Claims(proof=proof)
-        answer = await self._writer.write(lambda producer: issue_token.refuse(event, producer, claims), 1)
-        return answer.outcome is not Outcome.REPLAYED
+    async def refuse(self, event: Draft, claims: Claims) -> Answer:
+        """Record a refusal, durable when this returns unless one of `claims` was used before. Raises Closed."""
+        return await self._writer.write(lambda producer: issue_token.refuse(event, producer, claims), 1)
 
     async def count_stranger(self, kind: str, source: str) -> None:
         """Count a failure of an unknown caller."""

@@ -83,8 +83,8 @@ class Outside(Protocol):
         """Write the end of a token family with its event."""
         ...
 
-    async def refuse(self, event: Draft, proof: Claim | None) -> bool:
-        """Record a refusal, durable when this returns; False when the client's assertion was used before."""
+    async def refuse(self, event: Draft, claims: Claims) -> Answer:
+        """Record a refusal, durable when this returns unless one of `claims` was used before."""
         ...
 
     async def count_stranger(self, kind: str, source: str) -> None:

@@ -101,6 +101,16 @@ def type_of(typ: str | None) -> str | None:
 
 def read(token: str) -> Unverified:
     """Take a compact JWS apart. Raises BadToken for anything unusual in form, size, header members or numbers."""
+    header, claims = take_apart(token)
+    if not header.keys() <= _HEADERS:
+        raise BadToken("The token's header holds a member that is refused.")
+    if not all(isinstance(value, str) for value in header.values()) or header.get("alg") not in ALGORITHMS:
+        raise BadToken("The token's header is malformed, or names an algorithm that is refused.")
+    return Unverified(header, claims, token)
+
+
+def take_apart(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what stands in the header of a compact JWS, whatever it is, and its claims. Raises BadToken."""
     if len(token) > LARGEST or not token.isascii():
         raise BadToken("The token is too large.")
     signed, _, signature = token.rpartition(".")
@@ -108,12 +118,8 @@ def read(token: str) -> Unverified:
     if not dot or "." in body or not signature or len(head) > _LARGEST_HEADER:
         raise BadToken("The token is not a compact JWS.")
     header, claims = _object(head), _object(body)
-    if not header.keys() <= _HEADERS:
-        raise BadToken("The token's header holds a member that is refused.")
-    if not all(isinstance(value, str) for value in header.values()) or header.get("alg") not in ALGORITHMS:
-        raise BadToken("The token's header is malformed, or names an algorithm that is refused.")
     _decode(signature)
-    return Unverified(header, claims, token)
+    return header, claims
 
 
 def recall(token: str) -> Unverified:

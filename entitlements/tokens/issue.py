@@ -123,6 +123,8 @@ class TokenRequest:
     detail: dict[str, object] = field(default_factory=dict)
     also_about: tuple[str, ...] = ()
     """Links of its event beside the usual ones."""
+    jkt: str = ""
+    """The thumbprint of the key that the token will be bound to; empty for a bearer token."""
 
     @property
     def ceiling(self) -> frozenset[str] | None:
@@ -304,6 +306,7 @@ def detail_of(token_request: TokenRequest, issued: Issue, parent: UUID | None) -
         "expires": issued.expires,
         "parent": str(parent) if parent else None,
         **({"name_is_claimed": True} if token_request.caller.auth == Client.Auth.NONE else {}),
+        **({"jkt": token_request.jkt} if token_request.jkt else {}),
         **_sign_in(token_request.sign_in),
         **token_request.detail,
     }

@@ -18,7 +18,7 @@ from entitlements import addresses
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
-from entitlements.edge import agents, door, issue, refusals
+from entitlements.edge import agents, door, issue, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
 from entitlements.people import authentication, sign_ins
@@ -89,7 +89,7 @@ type Identify = Callable[[Attempt, Caller], Awaitable[Identity]]
 async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapping[str, Any]:
     """Answer a token exchange of an authenticated client. Raises Refused and what issuing raises.
 
-    The token endpoint lets no public client in for this (EMA-I-5).
+    The token endpoint lets a public client in for this only with a proof, and then for a bound refresh token (EMA-I-5).
     """
     _check_form(attempt)
     agents.check_agent(caller)
@@ -183,8 +183,7 @@ async def _check(attempt: Attempt, unverified: jws.Unverified, caller: Caller) -
     claims = await _verified(attempt, unverified, issuer)
     if jws.sole_audience(claims) != caller.client_id:
         raise refusals.invalid_grant("The ID token is for another client.", "audience_mismatch")
-    if "cnf" in claims:  # a bound token taken without its proof would be a bearer one
-        raise refusals.invalid_grant("The ID token is bound to a key, which is not supported here.", "proof_invalid")
+    possession.check_confirmation(attempt, claims, "The ID token")
     oldest = math.inf if ours and "sid" in claims else sign_ins.max_age()
     signed_in = id_tokens.check(unverified.typ, claims, clock.now().timestamp(), oldest)
     person = await (person_of(attempt, issuer, claims) if issuer is not None else _own_person(attempt, claims))

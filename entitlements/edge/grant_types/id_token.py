@@ -85,7 +85,7 @@ async def write(
     basis = _basis(attempt, caller, grant, moment, key)
     written = await attempt.outside.mint(basis, row, event, claims, grant.family)
     if written.outcome is not Outcome.ISSUED:
-        door.check_used(attempt, written.outcome)
+        door.check_used(attempt, written)
         if written.code == MOVED:
             raise FamilyMoved
         return None
