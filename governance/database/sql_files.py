@@ -36,6 +36,7 @@ FILES: Final = (
     "entitlements/clients/sql/client_credential_in_use.sql",
     "entitlements/clients/sql/client_identifier.sql",
     "entitlements/token_families/sql/address_of_open_family.sql",
+    "entitlements/vendors/sql/vendor_email_v1.sql",
     "entitlements/tokens/sql/issue_token_v1.sql",
     "entitlements/tokens/sql/revoke_tokens_v1.sql",
     "entitlements/tokens/sql/issue_family_token_v1.sql",

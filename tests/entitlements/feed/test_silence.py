@@ -46,6 +46,7 @@ from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.vendors import vendors
 from governance.operations import after_restore
 from governance.ownership import ownership
 from tests import make
@@ -77,6 +78,7 @@ class World:
     issuer: TrustedIssuer
     kid: str
     fingerprint: str
+    vendor: System
 
 
 def unused_script() -> None:
@@ -141,6 +143,7 @@ def world() -> World:
         issuer,
         signing.active_kid("as/time"),
         secret.fingerprint,
+        make.vendor("maps", owner=alice),
     )
 
 
@@ -193,6 +196,12 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
         w.system, kind="header", header="X-Key", value="another-one", by=SYSTEM
     ),
     "a credential is withheld": lambda w: vault.withhold(w.system, w.fingerprint, **WHY),
+    "a vendor moves": lambda w: vendors.edit(
+        w.vendor, issuer="https://b.example", resources=["https://b.example/mcp"], **WHY
+    ),
+    "a vendor joins otherwise": lambda w: vendors.edit(w.vendor, joins="company_provider", **WHY),
+    "a vendor is switched off": lambda w: vendors.edit(w.vendor, issues=False, **WHY),
+    "a vendor is told more": lambda w: vendors.edit(w.vendor, subjects="email", extra_claims=["aud_sub"], **WHY),
     "a tool is quarantined": lambda w: tools.quarantine(w.tool, **WHY),
     "a tool is approved": lambda w: tools.approve_tool(approval(w.changed), **WHY),
     "a tool is gone": lambda w: discovery.record_discovery(w.system, OFFERED[1:], by=SYSTEM),
