@@ -159,6 +159,7 @@ class Action(StrEnum):
     PERSON_ENABLED = "person.enabled"
     PERSON_IDENTITY_LINKED = "person.identity_linked"
     PERSON_INVITED = "person.invited"
+    PERSON_NAMED_AT_SYSTEM = "person.named_at_system"
     PERSON_NOTICES_CHANGED = "person.notices_changed"
     PERSON_PASSWORD_SET = "person.password_set"  # noqa: S105 - the name of an event
     PERSON_REGISTERED = "person.registered"
@@ -223,6 +224,7 @@ class Action(StrEnum):
     SYSTEM_ENABLED = "system.enabled"
     SYSTEM_REGISTERED = "system.registered"
     SYSTEM_TOOLS_IMPORTED = "system.tools_imported"
+    SYSTEM_TRUST_TESTED = "system.trust_tested"
     TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an event
     TOKEN_REFUSED = "token.refused"  # noqa: S105 - the name of an event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event

@@ -32,6 +32,7 @@ from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.unmanaged_agents.models import PathTerms, UnmanagedAgent, Workflow
+from entitlements.vendors.models import Vendor, VendorSubject
 from entitlements.workload_identity.models import WorkloadRule
 
 __all__ = [
@@ -87,6 +88,8 @@ __all__ = [
     "UnmanagedAgent",
     "UpstreamSession",
     "UsedAssertion",
+    "Vendor",
+    "VendorSubject",
     "Workflow",
     "WorkloadRule",
 ]

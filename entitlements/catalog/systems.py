@@ -21,6 +21,7 @@ from entitlements.feed.locks import Lock
 from entitlements.keys import signing
 from entitlements.people.models import Person
 from entitlements.secrets.models import Secret
+from entitlements.vendors.models import Vendor
 
 from . import discovery_schedule, errors, move
 
@@ -58,9 +59,25 @@ def register_system(
     Raises SystemMalformed, SystemKindNotServed and SystemSlugTaken. An import makes the row of a system that is known
     and not governed by itself.
     """
-    if not _SLUG.fullmatch(slug) or kind not in System.Kind.values or kind == System.Kind.BUILTIN:
-        raise errors.SystemMalformed(slug=slug, kind=kind)
+    _check_name(slug, kind)
     check_kind(kind)
+    return add_system(slug, name=name, kind=kind, owner=owner, upstream_url=upstream_url, by=by, **options)
+
+
+@transaction.atomic
+def add_system(
+    slug: str,
+    *,
+    name: str,
+    kind: str,
+    owner: Person | None,
+    upstream_url: str,
+    by: Principal,
+    detail: Mapping[str, object] | None = None,
+    **options: Unpack[SystemOptions],
+) -> System:
+    """Do as `register_system` for a kind that its own room registers, whose `detail` the event holds as well."""
+    _check_name(slug, kind)
     check_owner(owner)
     _check_address(kind, upstream_url)
     if slug in addresses.RESERVED:
@@ -72,9 +89,11 @@ def register_system(
             )
     except IntegrityError as error:
         raise errors.SystemSlugTaken(slug=slug) from error
-    signing.ensure(addresses.issuer_path(slug))
+    if kind != System.Kind.MCP:  # a vendor has an issuer of its own
+        signing.ensure(addresses.issuer_path(slug))
     links = [f"system:{slug}", *([f"person:{owner.login}"] if owner else [])]
-    log.record(Action.SYSTEM_REGISTERED, about=links, by=by, detail={"kind": kind, "upstream_url": upstream_url})
+    described = {"kind": kind, "upstream_url": upstream_url, **(detail or {})}
+    log.record(Action.SYSTEM_REGISTERED, about=links, by=by, detail=described)
     return system
 
 
@@ -179,6 +198,11 @@ def _locked(system: System) -> System:
         raise NotFound from error
 
 
+def _check_name(slug: str, kind: str) -> None:
+    if not _SLUG.fullmatch(slug) or kind not in System.Kind.values or kind == System.Kind.BUILTIN:
+        raise errors.SystemMalformed(slug=slug, kind=kind)
+
+
 def check_kind(kind: object) -> None:
     """Refuse a kind that the gateway does not serve. Raises SystemKindNotServed."""
     if kind not in System.SERVED:
@@ -214,6 +238,8 @@ def _check_changes(system: System, changed: Mapping[str, Any], *, by: Principal,
         independence.check_appointment(changed["owner"], present=system.owner, by=by)
     if "upstream_url" in changed:
         _check_address(system.kind, changed["upstream_url"])
+        if Vendor.objects.filter(system=system).exists():
+            raise errors.SystemMalformed("The address of this system is the first resource of its vendor: edit that.")
 
 
 def _owners(was: Mapping[str, object], system: System) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -33,14 +34,15 @@ LEFT JOIN entitlements_client c
        ON c.id = coalesce(named.client_id, (SELECT id FROM entitlements_client WHERE identifier = %(client)s))
 LEFT JOIN entitlements_clientalias own ON own.system_id = y.id AND own.client_id = c.id
 LEFT JOIN entitlements_agent a ON a.id = c.agent_id
-WHERE y.slug = %(system)s
+WHERE y.slug = %(system)s AND NOT EXISTS (SELECT FROM entitlements_vendor v WHERE v.system_id = y.id)
 """  # noqa: S608 - the columns are constants
 _TARGET: Final = f"""
 SELECT {_SYSTEM},
        (SELECT l.foreign_id FROM entitlements_clientalias l WHERE l.system_id = y.id AND l.client_id = %(pk)s),
        EXISTS (SELECT FROM entitlements_clientalias l
                 WHERE l.system_id = y.id AND l.foreign_id = %(client)s AND l.client_id <> %(pk)s)
-FROM entitlements_system y WHERE y.slug = %(system)s
+FROM entitlements_system y
+WHERE y.slug = %(system)s AND NOT EXISTS (SELECT FROM entitlements_vendor v WHERE v.system_id = y.id)
 """  # noqa: S608 - the columns are constants
 _OF_TOKEN: Final = f"""
 SELECT {_SYSTEM}, {_CLIENT}, t.jti, t.issued_at, t.expires_at, t.revoked_at, t.scope, t.session_id, p.login,
@@ -122,9 +124,18 @@ class Target:
         return addresses.issuer_path(self.slug)
 
     @property
+    def issuer(self) -> str:
+        """The issuer of its tokens, which is the audience of ID-JAGs for it (EMA-I-2)."""
+        return addresses.issuer(self.issuer_path)
+
+    @property
     def resources(self) -> tuple[str, ...]:
         """The resource identifiers that are registered with it (EMA-I-6)."""
         return addresses.resources_of(self.slug, self.kind, self.upstream_url)
+
+    def presented(self, claims: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the claims of an ID-JAG as its server gets them."""
+        return dict(claims)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,10 @@ from .grant_types import authorization_code, client_credentials, exchange, jwt_b
 from .sign_in import refresh
 
 GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
-_SYSTEM: Final = "SELECT id, kind FROM entitlements_system WHERE slug = %s"
+_SYSTEM: Final = """
+SELECT y.id, y.kind FROM entitlements_system y
+WHERE y.slug = %s AND NOT EXISTS (SELECT FROM entitlements_vendor v WHERE v.system_id = y.id)
+"""
 _ANSWERS: Final = {
     "response_modes_supported": ["query"],
     "authorization_response_iss_parameter_supported": True,
@@ -108,7 +111,7 @@ async def system_keys(reads: Reads, system: str) -> Mapping[str, Any] | None:
 
 
 async def kind(reads: Reads, system: str) -> str | None:
-    """Return the kind of a system; None where there is none."""
+    """Return the kind of a system that has an issuer of ours; None where there is none."""
     rows = await reads.kept(_SYSTEM, [system], lambda rows: [("system_id", rows[0][0])])
     return rows[0][1] if rows else None
 

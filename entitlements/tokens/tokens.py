@@ -57,15 +57,16 @@ def id_jag_claims(
     """
     family = {FAMILY: str(token_request.family.family)} if token_request.family else {}
     subject = token_request.subject.login if token_request.subject else ""
-    audience = addresses.issuer(token_request.target.issuer_path)
-    return {
-        **_common(addresses.IDP, new_token, subject, audience, name_there),
+    target = token_request.target
+    claims = {
+        **_common(addresses.IDP, new_token, subject, target.issuer, name_there),
         **_delegated(token_request.caller, new_token, signed_in),
         **_bound(token_request),
         "resource": resource,
         "txn": trace,
         **family,
     }
+    return target.presented(claims)
 
 
 def access_token_claims(

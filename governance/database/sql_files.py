@@ -37,6 +37,7 @@ FILES: Final = (
     "entitlements/clients/sql/client_identifier.sql",
     "entitlements/workload_identity/sql/workload_rule.sql",
     "entitlements/token_families/sql/address_of_open_family.sql",
+    "entitlements/vendors/sql/vendor_email_v1.sql",
     "entitlements/tokens/sql/issue_token_v2.sql",
     "entitlements/tokens/sql/issue_token_v1.sql",
     "entitlements/tokens/sql/revoke_tokens_v1.sql",

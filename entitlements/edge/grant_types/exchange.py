@@ -15,10 +15,9 @@ from uuid import UUID
 
 from audit import clock
 from entitlements import addresses
-from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
-from entitlements.edge import agents, door, issue, possession, refusals
+from entitlements.edge import agents, issue, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
 from entitlements.people import authentication, sign_ins
@@ -30,6 +29,8 @@ from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.words import Flow
+
+from . import audience
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_JAG: Final = "urn:ietf:params:oauth:token-type:id-jag"
@@ -93,7 +94,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
     """
     _check_form(attempt)
     agents.check_agent(caller)
-    target, name_there = await _target(attempt, caller)
+    target, name_there = await audience.find(attempt, caller)
     resource = resource_of(attempt, target)
     requested = scopes.parse(attempt.form.get("scope"))
     identity = await identify(attempt, caller)
@@ -101,6 +102,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
         raise refusals.invalid_target("The resource is not the one that the sign-in is for.")
     attempt.about.append(f"person:{identity.person.login}")
     caller = await agents.for_person(attempt, caller, identity.person.pk, target.slug)
+    target = await audience.told(attempt, target, identity.person)
     token_request = TokenRequest(
         Flow.TOKEN_EXCHANGE,
         IssuedToken.Kind.ID_JAG,
@@ -113,7 +115,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
         sign_in=identity.sign_in_with(caller.agent or ""),
         redeemed=identity.redeemed,
         family=identity.family,
-        detail={"resource": resource},
+        detail={"resource": resource, "audience": target.issuer},
     )
     token, minted = await issue.id_jag(attempt, token_request, name_there, resource, identity.signed_in)
     return {
@@ -140,20 +142,6 @@ def _check_form(attempt: Attempt) -> None:
         raise refusals.invalid_request(
             "Only ID tokens and refresh tokens are exchanged here.", "subject_token_type_not_supported"
         )
-
-
-async def _target(attempt: Attempt, caller: Caller) -> tuple[Target, str]:
-    """Find the system whose issuer the audience is, compared byte by byte (EMA-I-2), and the client's name there."""
-    audience, prefix = attempt.form["audience"], addresses.issuer("as/")
-    slug = audience.removeprefix(prefix)
-    target, name = await callers.find_target(attempt.reads, slug, caller) if audience.startswith(prefix) else (None, "")
-    if target is None or addresses.issuer(target.issuer_path) != audience:
-        raise refusals.invalid_target("The audience is not a resource authorization server that is registered here.")
-    attempt.about.append(f"system:{target.slug}")
-    attempt.ask = door.request_link(caller.agent, target.slug)
-    if not name:
-        raise refusals.invalid_target("The client's identifier means another client there.", "client_name_taken")
-    return target, name
 
 
 def resource_of(attempt: Attempt, target: Target) -> str:

@@ -46,6 +46,7 @@ from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.vendors import vendors
 from entitlements.workload_identity import workload_rules
 from entitlements.workload_identity.models import WorkloadRule
 from governance.operations import after_restore
@@ -80,6 +81,7 @@ class World:
     kid: str
     fingerprint: str
     rule: WorkloadRule
+    vendor: System
 
 
 def workload_rule(client: Client, sub: str) -> WorkloadRule:
@@ -153,6 +155,7 @@ def world() -> World:
         signing.active_kid("as/time"),
         secret.fingerprint,
         workload_rule(client, "job-1"),
+        make.vendor("maps", owner=alice),
     )
 
 
@@ -206,6 +209,12 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
         w.system, kind="header", header="X-Key", value="another-one", by=SYSTEM
     ),
     "a credential is withheld": lambda w: vault.withhold(w.system, w.fingerprint, **WHY),
+    "a vendor moves": lambda w: vendors.edit(
+        w.vendor, issuer="https://b.example", resources=["https://b.example/mcp"], **WHY
+    ),
+    "a vendor joins otherwise": lambda w: vendors.edit(w.vendor, joins="company_provider", **WHY),
+    "a vendor is switched off": lambda w: vendors.edit(w.vendor, issues=False, **WHY),
+    "a vendor is told more": lambda w: vendors.edit(w.vendor, subjects="email", extra_claims=["aud_sub"], **WHY),
     "a tool is quarantined": lambda w: tools.quarantine(w.tool, **WHY),
     "a tool is approved": lambda w: tools.approve_tool(approval(w.changed), **WHY),
     "a tool is gone": lambda w: discovery.record_discovery(w.system, OFFERED[1:], by=SYSTEM),
