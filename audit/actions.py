@@ -133,6 +133,7 @@ class Action(StrEnum):
     ISSUER_TRUSTED = "issuer.trusted"
     KEY_ACTIVATED = "key.activated"
     KEY_MADE = "key.made"
+    KEY_RETIRED = "key.retired"
     KEY_WITHDRAWN = "key.withdrawn"
     KEY_ENCRYPTION_KEY_REPLACED = "key_encryption_key.replaced"
     KILL_SWITCH_ENGAGED = "kill_switch.engaged"

@@ -26,7 +26,7 @@ from .catalog_files import imports
 from .clients import acceptance
 from .errors import DomainError
 from .grants import batches
-from .keys import session_keys, signing
+from .keys import chosen, session_keys, signing
 from .people import roles
 from .revocation import record_keys, revocation
 from .token_families import person_sign_ins
@@ -129,7 +129,9 @@ def rotate_signing_keys() -> None:
     """Take the step that is due in the life of each issuer's keys. A new installation gets its built-in systems now."""
     systems.ensure_builtin()
     systems.ensure_all_systems()
-    signing.rotate_due(addresses.IDP)
+    for algorithm in chosen.algorithms(addresses.IDP):
+        signing.rotate_due(addresses.IDP, algorithm)
+    signing.retire_unused(addresses.IDP)
     signing.rotate_due(session_keys.ISSUER)
     if settings.DYNAMIC_REGISTRATION:
         signing.rotate_due(session_keys.REGISTRATIONS)

@@ -33,6 +33,7 @@ class SystemOptions(TypedDict, total=False):
 
     denial_shape: str
     token_seconds: int
+    signing_algorithm: str
 
 
 class SystemChanges(SystemOptions, total=False):
@@ -54,7 +55,7 @@ def register_system(
     by: Principal,
     **options: Unpack[SystemOptions],
 ) -> System:
-    """Add a system and give its issuer a signing key. `options`: denial_shape, token_seconds.
+    """Add a system and give its issuer a signing key. `options`: denial_shape, token_seconds, signing_algorithm.
 
     Raises SystemMalformed, SystemKindNotServed and SystemSlugTaken. An import makes the row of a system that is known
     and not governed by itself.
@@ -90,7 +91,9 @@ def add_system(
     except IntegrityError as error:
         raise errors.SystemSlugTaken(slug=slug) from error
     if kind != System.Kind.MCP:  # a vendor has an issuer of its own
-        signing.ensure(addresses.issuer_path(slug))
+        signing.ensure(addresses.issuer_path(slug), system.signing_algorithm)
+    if system.signing_algorithm != System.SigningAlgorithm.ES256:
+        signing.ensure(addresses.IDP, system.signing_algorithm)
     links = [f"system:{slug}", *([f"person:{owner.login}"] if owner else [])]
     described = {"kind": kind, "upstream_url": upstream_url, **(detail or {})}
     log.record(Action.SYSTEM_REGISTERED, about=links, by=by, detail=described)
@@ -121,7 +124,7 @@ def _ensure(slug: str, name: str) -> System:
 def edit_system(
     system: System, *, by: Principal, version: int | None = None, reason: str = "", **fields: Unpack[SystemChanges]
 ) -> System:
-    """Change name, owner, upstream_url, denial_shape or token_seconds. The slug, being an address, never changes.
+    """Change name, owner, upstream_url, denial_shape, token_seconds or signing_algorithm; never the slug, an address.
 
     Another owner or address needs a reason. A credential goes to the place that it was given for and to no other: with
     another host it is forgotten. What was approved at one address was never seen at another: its tools are quarantined
@@ -152,6 +155,8 @@ def edit_system(
     if "upstream_url" in changed:
         move.quarantine_all(locked, by=by, reason=reason)
         discovery_schedule.schedule_now(locked)
+    if "signing_algorithm" in changed:
+        signing.switch(locked.slug, locked.signing_algorithm, by=by)
     changes.note(subjects.system(locked.pk))
     return locked
 

@@ -21,7 +21,7 @@ _CLIENT: Final = """
 c.id, c.identifier, c.auth, c.status, c.jwks::text, c.secret_sha256, c.api_scopes::text, c.serves, a.id, a.slug,
 a.sponsor_id, a.owner_id
 """
-_SYSTEM: Final = "y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status"
+_SYSTEM: Final = "y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status, y.signing_algorithm"
 
 _BY_ID: Final = f"""
 SELECT {_CLIENT} FROM entitlements_client c LEFT JOIN entitlements_agent a ON a.id = c.agent_id WHERE c.identifier = %s
@@ -102,6 +102,7 @@ class Target:
     upstream_url: str
     token_seconds: int
     status: str
+    signing_algorithm: str
 
     @property
     def is_own_api(self) -> bool:
@@ -167,7 +168,7 @@ async def find_at(reads: Reads, client_id: str, slug: str) -> tuple[Target | Non
     rows = await reads.kept(_AT_SYSTEM, {"client": client_id, "system": slug}, _subjects_at)
     if not rows:
         return None, None, ""
-    target, foreign, rest = Target(*rows[0][:6]), rows[0][6], rows[0][7:]
+    target, foreign, rest = Target(*rows[0][:7]), rows[0][7], rows[0][8:]
     if rest[0] is None:
         return target, None, ""
     caller = _caller(rest)
@@ -190,7 +191,7 @@ async def of_token(reads: Reads, jti: UUID) -> Issued | None:
     if not rows:
         return None
     row = rows[0]
-    return Issued(Target(*row[:6]), _caller(row[6:18]), *row[18:25])
+    return Issued(Target(*row[:7]), _caller(row[7:19]), *row[19:26])
 
 
 def by_id(client_id: str) -> Caller | None:
@@ -216,14 +217,14 @@ def _subjects(columns: tuple[Any, ...]) -> list[FeedSubject]:
 
 def _subjects_at(rows: Rows) -> list[FeedSubject]:
     """Name whom a client at a system is about; a name that no client has there is asked for again each time."""
-    return [("system_id", rows[0][0]), *_subjects(rows[0][7:])] if rows[0][7] is not None else []
+    return [("system_id", rows[0][0]), *_subjects(rows[0][8:])] if rows[0][8] is not None else []
 
 
 def _subjects_of_token(rows: Rows) -> list[FeedSubject]:
     row = rows[0]
-    person, parent, family = row[25:28]
-    about = [("system_id", row[0]), *_subjects(row[6:18]), ("token_id", row[18])]
-    about += [("session_id", row[23])] if row[23] else []
+    person, parent, family = row[26:29]
+    about = [("system_id", row[0]), *_subjects(row[7:19]), ("token_id", row[19])]
+    about += [("session_id", row[24])] if row[24] else []
     about += [("person_id", person)] if person else []
     about += [("token_family_id", family)] if family else []
     return about + ([("token_id", parent)] if parent else [])

@@ -62,6 +62,7 @@ class SystemSerializer(OutputSerializer):
     status = serializers.ChoiceField(choices=System.Status.choices)
     denial_shape = serializers.ChoiceField(choices=System.DenialShape.choices)
     token_seconds = serializers.IntegerField()
+    signing_algorithm = serializers.ChoiceField(choices=System.SigningAlgorithm.choices)
     discovered_at = serializers.DateTimeField(allow_null=True)
     asked_at = serializers.DateTimeField(allow_null=True)
     ask_again_at = serializers.DateTimeField(allow_null=True)
@@ -88,6 +89,7 @@ class SystemInputSerializer(InputSerializer):
     upstream_url = Text(max_length=500, default="", allow_blank=True)
     denial_shape = serializers.ChoiceField(choices=System.DenialShape.choices, required=False)
     token_seconds = serializers.IntegerField(min_value=1, max_value=300, required=False)
+    signing_algorithm = serializers.ChoiceField(choices=System.SigningAlgorithm.choices, required=False)
 
 
 class SystemChangesInputSerializer(InputSerializer):
@@ -98,6 +100,7 @@ class SystemChangesInputSerializer(InputSerializer):
     upstream_url = Text(max_length=500, required=False)
     denial_shape = serializers.ChoiceField(choices=System.DenialShape.choices, required=False)
     token_seconds = serializers.IntegerField(min_value=1, max_value=300, required=False)
+    signing_algorithm = serializers.ChoiceField(choices=System.SigningAlgorithm.choices, required=False)
     reason = Text(max_length=500, required=False)
 
 

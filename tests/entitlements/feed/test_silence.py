@@ -202,6 +202,7 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "unused clients are closed": lambda _: lifecycle.advance_idle_clients(),
     "a system is disabled": lambda w: systems.disable_system(w.system, **WHY),
     "a system is renamed": lambda w: systems.edit_system(w.system, name="Hours", **WHY),
+    "a system's tokens are signed otherwise": lambda w: systems.edit_system(w.system, signing_algorithm="EdDSA", **WHY),
     "a system denies otherwise": lambda w: systems.edit_system(w.system, denial_shape="json_rpc_error", **WHY),
     "tokens are shorter": lambda w: systems.edit_system(w.system, token_seconds=60, **WHY),
     "a system moves": lambda w: systems.edit_system(w.system, upstream_url="https://b.example/mcp", **WHY),
