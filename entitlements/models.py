@@ -30,7 +30,7 @@ from entitlements.secrets.models import Secret
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
-from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.trusted_issuers.models import IssuerKeys, IssuerProposal, TrustedIssuer
 from entitlements.unmanaged_agents.models import PathTerms, UnmanagedAgent, Workflow
 
 __all__ = [
@@ -61,6 +61,8 @@ __all__ = [
     "IdempotentAnswer",
     "Identity",
     "IssuedToken",
+    "IssuerKeys",
+    "IssuerProposal",
     "Membership",
     "OAuthAccessToken",
     "OAuthDeviceGrant",
