@@ -82,7 +82,7 @@ class Migration(migrations.Migration):
                 ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ("issuer", models.CharField(max_length=300)),
                 ("terms", models.JSONField()),
-                ("reason", models.CharField(max_length=500)),
+                ("reason", models.CharField(blank=True, max_length=500)),
                 ("state", models.CharField(choices=_STATES, default="proposed", max_length=16)),
                 ("proposed_by", _person()),
                 ("proposed_at", models.DateTimeField()),
@@ -94,7 +94,6 @@ class Migration(migrations.Migration):
             options={
                 "indexes": [models.Index(fields=["-proposed_at", "-id"], name="issuer_proposal_page")],
                 "constraints": [
-                    models.CheckConstraint(condition=~Q(reason=""), name="an_issuer_proposal_says_why"),
                     models.UniqueConstraint(
                         condition=Q(state__in=["proposed", "in_force"]),
                         fields=["issuer", "state"],

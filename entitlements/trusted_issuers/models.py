@@ -85,7 +85,7 @@ class IssuerProposal(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     issuer = models.CharField(max_length=300)
     terms = models.JSONField()
-    reason = models.CharField(max_length=500)
+    reason = models.CharField(max_length=500, blank=True)
     state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
     proposed_by = _person()
     proposed_at = models.DateTimeField()
@@ -96,7 +96,6 @@ class IssuerProposal(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(name="an_issuer_proposal_says_why", condition=~Q(reason="")),
             models.UniqueConstraint(
                 name="an_issuer_is_proposed_once_and_in_force_once",
                 fields=["issuer", "state"],

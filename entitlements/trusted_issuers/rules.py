@@ -52,14 +52,14 @@ class TokenRules:
         presenter = claims.get("azp", audience if len(audiences) == 1 else None)
         if presenter != audience:
             raise jws.BadToken("The token's azp does not name the client in its audience.")
-        return self._ours(audience)
+        return self.clients.get(audience, "") if self.clients else audience
 
     def is_id_jag_for(self, claims: Mapping[str, Any], client_id: str, name_here: str) -> bool:
         """Whether an ID-JAG names the authenticated client, which has `name_here` at this server (EMA-R-4)."""
         named = claims.get("client_id")
         if not self.clients:
             return bool(named == name_here)
-        return isinstance(named, str) and self._ours(named) == client_id
+        return isinstance(named, str) and self.clients.get(named) == client_id
 
     def subject(self, claims: Mapping[str, Any]) -> str:
         """Return the key of the person: the subject, of a multi-tenant issuer with its tenant before it (EMA-R-15).
@@ -81,9 +81,6 @@ class TokenRules:
         named = claims.get("acr")
         ours = self.contexts.get(named) if isinstance(named, str) else None
         return claims if ours is None else {**claims, "acr": ours}
-
-    def _ours(self, foreign: str) -> str:
-        return self.clients.get(foreign, "") if self.clients else foreign
 
     def _tenant(self, claims: Mapping[str, Any]) -> str:
         named = [claims[name] for name in dict.fromkeys((self.tenant_claim, TENANT)) if name in claims]
