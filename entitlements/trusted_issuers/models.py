@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from django.db import models
 from django.db.models import F, Q
 
+from .rules import TokenRules
+
 if TYPE_CHECKING:
     from entitlements.people.models import Person
 
@@ -56,6 +58,18 @@ class TrustedIssuer(models.Model):
 
     def __str__(self) -> str:
         return self.issuer
+
+    @property
+    def rules(self) -> TokenRules:
+        """How the issuer's tokens are read."""
+        return TokenRules(
+            self.clients,
+            frozenset(self.other_audiences),
+            self.subject_claim,
+            self.tenant_claim,
+            frozenset(self.tenants),
+            self.contexts,
+        )
 
 
 def _person() -> models.ForeignKey[Person | None, Person | None]:
