@@ -30,7 +30,7 @@ from entitlements.secrets.models import Secret
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
-from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.trusted_issuers.models import IssuerKeys, IssuerProposal, TrustedIssuer
 from entitlements.unmanaged_agents.models import PathTerms, UnmanagedAgent, Workflow
 from entitlements.vendors.models import Vendor, VendorSubject
 from entitlements.workload_identity.models import WorkloadRule
@@ -63,6 +63,8 @@ __all__ = [
     "IdempotentAnswer",
     "Identity",
     "IssuedToken",
+    "IssuerKeys",
+    "IssuerProposal",
     "Membership",
     "OAuthAccessToken",
     "OAuthDeviceGrant",

@@ -31,6 +31,7 @@ from .people import roles
 from .revocation import record_keys, revocation
 from .token_families import person_sign_ins
 from .tokens import assertions
+from .trusted_issuers import watch
 from .upstream import reach, upstream
 
 UNSETTLED = timedelta(seconds=10)
@@ -67,6 +68,12 @@ def lapse_credentials() -> None:
     """End credentials that were not accepted in time; they could not be accepted any longer before."""
     while acceptance.lapse_due():
         pass
+
+
+@shared_task(ignore_result=True)
+def look_at_issuer_keys() -> None:
+    """Fetch the keys of trusted issuers, so that people hear of one that cannot be reached before it matters."""
+    watch.look()
 
 
 @shared_task(ignore_result=True)

@@ -72,6 +72,7 @@ app.conf.beat_schedule = {
     "end-agents": {"task": "entitlements.tasks.end_agents", "schedule": MINUTE},
     "look-after-clients": {"task": "entitlements.tasks.look_after_clients", "schedule": HOUR},
     "lapse-credentials": {"task": "entitlements.tasks.lapse_credentials", "schedule": HOUR},
+    "look-at-issuer-keys": {"task": "entitlements.tasks.look_at_issuer_keys", "schedule": 5 * MINUTE},
     "end-roles": {"task": "entitlements.tasks.end_roles", "schedule": HOUR},
     "settle-revocations": {"task": "entitlements.tasks.settle_revocations", "schedule": 10.0},
     "count-strangers": {"task": "entitlements.tasks.count_strangers", "schedule": MINUTE},

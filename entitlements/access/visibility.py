@@ -21,6 +21,7 @@ from entitlements.people.models import Group, Person
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
+from entitlements.trusted_issuers.models import IssuerProposal
 
 from .caller import Caller
 
@@ -126,6 +127,12 @@ def client_documents(caller: Caller) -> QuerySet[ClientDocument]:
     """Metadata documents of clients: for those who decide about them, and of your agents."""
     rows = ClientDocument.objects.select_related("agent", "stored_by", "decided_by")
     return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
+
+
+def issuer_proposals(caller: Caller) -> QuerySet[IssuerProposal]:
+    """Issuers that were proposed or are trusted: for those who see everything."""
+    rows = IssuerProposal.objects.select_related("proposed_by", "confirmed_by")
+    return rows if caller.sees_everything else rows.none()
 
 
 def systems(caller: Caller) -> QuerySet[System]:

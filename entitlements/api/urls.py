@@ -21,6 +21,7 @@ from entitlements.people import api as people_api
 from entitlements.revocation import api as revocation_api
 from entitlements.sessions import api as session_api
 from entitlements.token_families import api as token_family_api
+from entitlements.trusted_issuers import api as trusted_issuers
 
 from . import bulk, docs, record
 
@@ -105,7 +106,7 @@ urlpatterns: list[URLPattern] = [
     at("clients/<path:key>/enable", clients.Enable, "client-enable"),
     at("clients/<path:key>/secret", clients.Rotate, "client-secret"),
     at("clients/<path:key>", clients.One, "client"),
-    *(at(*address) for address in client_documents.ADDRESSES),
+    *(at(*address) for address in (*client_documents.ADDRESSES, *trusted_issuers.ADDRESSES)),
     at("client-credentials", credentials_api.Credentials, "client-credentials"),
     at("client-credentials/<uuid:key>", credentials_api.One, "client-credential"),
     at("client-credentials/<uuid:key>/accept", credentials_api.Accept, "client-credential-accept"),

@@ -169,14 +169,18 @@ async def _check(attempt: Attempt, unverified: jws.Unverified, caller: Caller) -
     ours = unverified.claims.get("iss") == addresses.issuer(addresses.IDP)
     issuer = None if ours else await _issuer(attempt, unverified)
     claims = await _verified(attempt, unverified, issuer)
-    if jws.sole_audience(claims) != caller.client_id:
+    client = jws.sole_audience(claims) if issuer is None else issuer.rules.client_of_id_token(claims)
+    if client != caller.client_id:
         raise refusals.invalid_grant("The ID token is for another client.", "audience_mismatch")
     possession.check_confirmation(attempt, claims, "The ID token")
     oldest = math.inf if ours and "sid" in claims else sign_ins.max_age()
     signed_in = id_tokens.check(unverified.typ, claims, clock.now().timestamp(), oldest)
-    person = await (person_of(attempt, issuer, claims) if issuer is not None else _own_person(attempt, claims))
-    name = issuer.issuer if issuer is not None else addresses.issuer(addresses.IDP)
-    return Assertion(name, jws.text(claims, "sub"), person, claims, signed_in)
+    if issuer is None:
+        subject, person = jws.text(claims, "sub"), await _own_person(attempt, claims)
+        return Assertion(addresses.issuer(addresses.IDP), subject, person, claims, signed_in)
+    subject = issuer.rules.subject(claims)
+    person = await person_of(attempt, issuer, subject, claims)
+    return Assertion(issuer.issuer, subject, person, issuer.rules.signed_in(claims), signed_in)
 
 
 async def _issuer(attempt: Attempt, unverified: jws.Unverified) -> issuers.ActiveIssuer:
@@ -212,9 +216,12 @@ async def person_of_login(attempt: Attempt, login: str) -> tuple[Subject, dateti
     return (Subject(*rows[0][:3]), rows[0][3]) if rows else None
 
 
-async def person_of(attempt: Attempt, issuer: issuers.ActiveIssuer, claims: Mapping[str, Any]) -> Subject:
-    """Find the person behind an issuer's subject: by both, never by the subject or an e-mail alone (EMA-R-15)."""
-    row = await issuers.person(attempt.reads, issuer, jws.text(claims, "sub"))
+async def person_of(attempt: Attempt, issuer: issuers.ActiveIssuer, key: str, claims: Mapping[str, Any]) -> Subject:
+    """Find the person behind an issuer's subject: by both, never by the subject or an e-mail alone (EMA-R-15).
+
+    `key` is the subject as the issuer's rules read it.
+    """
+    row = await issuers.person(attempt.reads, issuer, key)
     if row is None:
         raise refusals.invalid_grant("No person is known under this issuer's subject.", "person_unknown")
     pk, login, is_active, valid_after, link = row

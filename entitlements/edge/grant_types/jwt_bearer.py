@@ -24,6 +24,7 @@ from entitlements.tokens.issue_token import Claim
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.trusted_issuers.rules import USUAL
 from entitlements.words import Flow
 
 from . import exchange
@@ -122,7 +123,8 @@ async def _check(attempt: Attempt, caller: Caller, target: Target, name: str) ->
     jws.check_times(claims, now, leeway=0.0 if ours else id_tokens.LEEWAY, longest=_LONGEST)
     if jws.sole_audience(claims) != addresses.issuer(target.issuer_path):
         raise refusals.invalid_grant("The assertion is for another authorization server.", "audience_mismatch")
-    if claims.get("client_id") != name:
+    rules = USUAL if issuer is None else issuer.rules
+    if not rules.is_id_jag_for(claims, caller.client_id, name):
         raise refusals.invalid_grant("The assertion is for another client.", "client_mismatch")
     possession.check_confirmation(attempt, claims, "The assertion")
     if possession.is_public(caller) and (not ours or "cnf" not in claims):
@@ -176,7 +178,8 @@ async def _foreign(
     issuer: issuers.ActiveIssuer,
     signed_in: id_tokens.SignedIn,
 ) -> CheckedAssertion:
-    subject = await exchange.person_of(attempt, issuer, claims)
+    key = issuer.rules.subject_of_id_jag(claims)
+    subject = await exchange.person_of(attempt, issuer, key, claims)
     scope = claims.get("scope")
     if scope is not None and not isinstance(scope, str):
         raise jws.BadToken("The assertion's scope is not a text.")
@@ -188,8 +191,9 @@ async def _foreign(
         None if scope is None else frozenset(scopes.parse(scope)),
     )
     caller = await connected_agent.for_person(attempt.reads, caller, subject.pk)
-    sign_in = exchange.sign_in_of(issuer.issuer, jws.text(claims, "sub"), signed_in, caller.agent or "")
-    return CheckedAssertion(claims, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
+    sign_in = exchange.sign_in_of(issuer.issuer, key, signed_in, caller.agent or "")
+    known = issuer.rules.signed_in(claims)
+    return CheckedAssertion(known, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
 
 
 def _resource(attempt: Attempt, target: Target, claims: Mapping[str, Any]) -> str:
