@@ -68,8 +68,8 @@ def make(slug: str, *, name: str, subjects_of: TrustedIssuer | None, by: Princip
 def rotate(source: PeopleSource, *, by: Principal) -> str:
     """Give a source another token and return it, shown this once; the one before is worth nothing from now on."""
     token, locked = _token(), lock(source)
-    locked.digest, locked.enabled = digest(token), True
-    locked.save(update_fields=["digest", "enabled"])
+    locked.digest, locked.enabled, locked.token_made_at = digest(token), True, clock.now()
+    locked.save(update_fields=["digest", "enabled", "token_made_at"])
     log.record(Action.PEOPLE_SOURCE_TOKEN_ROTATED, about=[str(locked.principal)], by=by)
     return token
 
