@@ -17,6 +17,7 @@ from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
 from entitlements.clients.models import Client
 from entitlements.credential_policy import age
+from entitlements.credential_policy.age import CredentialTooOld
 from entitlements.credential_policy.rules import Kind
 from entitlements.errors import DomainError
 from entitlements.people import people
@@ -39,7 +40,10 @@ class Bearer(BaseAuthentication):
         token = bearer(request)
         if token is None or not self.is_ours(token):
             return None
-        caller = self.caller(token)
+        try:
+            caller = self.caller(token)
+        except CredentialTooOld as old:
+            raise exceptions.AuthenticationFailed from old
         if caller is None:
             raise exceptions.AuthenticationFailed
         return caller.human or caller, caller

@@ -102,6 +102,8 @@ def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: PLR0
             return invalid, invalid.status
         case exceptions.NotAuthenticated():
             return Unauthenticated(), HTTPStatus.UNAUTHORIZED
+        case exceptions.AuthenticationFailed(__cause__=CredentialTooOld() as old):
+            return old, old.status
         case exceptions.AuthenticationFailed():
             return BadCredentials(), HTTPStatus.UNAUTHORIZED
         case exceptions.APIException():

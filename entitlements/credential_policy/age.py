@@ -14,7 +14,7 @@ from .rules import Kind
 
 
 class CredentialTooOld(DomainError):
-    """This token is older than the policy allows, so it opens nothing. Make a new one, and rotate that one in time."""
+    """The token is older than the policy allows, so it opens nothing. Make a new one, and rotate that one in time."""
 
     code, status = "credential_too_old", HTTPStatus.UNAUTHORIZED
 
