@@ -19,6 +19,7 @@ from entitlements.clients.models import (
     OAuthRefreshToken,
 )
 from entitlements.connections.models import Connection
+from entitlements.credential_policy.models import CredentialPolicy
 from entitlements.feed.models import Change, GatewayNode
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
@@ -49,6 +50,7 @@ __all__ = [
     "ClientDocument",
     "ClientHost",
     "Connection",
+    "CredentialPolicy",
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",

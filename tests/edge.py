@@ -28,6 +28,8 @@ from entitlements.decisions import own_connection
 from entitlements.decisions.own_connection import OwnConnection
 from entitlements.edge import issuer
 from entitlements.edge.door import Received
+from entitlements.edge.rotation import write as rotation_write
+from entitlements.edge.rotation.write import Rotation
 from entitlements.edge.used_here import UsedHere
 from entitlements.keys import signing
 from entitlements.node.refusals import Closed
@@ -113,6 +115,9 @@ class OwnTransaction:
 
     async def end_family(self, what: FamilyRevocation, event: Draft, proof: Claim | None) -> Answer:
         return write(revoke_family.PSYCOPG, revoke_family.parameters(what, event, uuid4(), proof))
+
+    async def rotate(self, what: Rotation, event: Draft, proof: Claim | None) -> Answer:
+        return write(rotation_write.PSYCOPG, rotation_write.parameters(what, event, uuid4(), proof))
 
     async def refuse(self, event: Draft, claims: Claims) -> Answer:
         return write(issue_token.PSYCOPG, issue_token.refuse(event, uuid4(), claims))

@@ -16,6 +16,9 @@ from entitlements import addresses
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
 from entitlements.clients.models import Client
+from entitlements.credential_policy import age
+from entitlements.credential_policy.age import CredentialTooOld
+from entitlements.credential_policy.rules import Kind
 from entitlements.errors import DomainError
 from entitlements.people import people
 from entitlements.people.models import ApiToken, Person
@@ -37,7 +40,10 @@ class Bearer(BaseAuthentication):
         token = bearer(request)
         if token is None or not self.is_ours(token):
             return None
-        caller = self.caller(token)
+        try:
+            caller = self.caller(token)
+        except CredentialTooOld as old:
+            raise exceptions.AuthenticationFailed from old
         if caller is None:
             raise exceptions.AuthenticationFailed
         return caller.human or caller, caller
@@ -74,14 +80,17 @@ class PersonalToken(Bearer):
         return token.startswith(PERSONAL_PREFIX)
 
     def caller(self, token: str) -> Caller | None:
-        """Find the live token by its digest."""
+        """Find the live token by its digest. Raises CredentialTooOld."""
         row = (
             ApiToken.objects.select_related("person")
             .filter(digest=people.api_token_digest(token), revoked_at=None, expires_at__gt=clock.now())
             .filter(person__is_active=True)
             .first()
         )
-        return callers.of(row.person) if row else None
+        if row is None:
+            return None
+        age.check(Kind.PERSONAL_TOKEN, row.created_at, row.person.principal)
+        return callers.of(row.person)
 
 
 class AccessToken(Bearer):

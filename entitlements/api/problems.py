@@ -22,6 +22,7 @@ from rest_framework.response import Response
 from audit import context, draft, redaction
 from audit.context import Principal
 from audit.refusals import refusals
+from entitlements.credential_policy.age import CredentialTooOld
 from entitlements.errors import DomainError, NotRecordable
 
 FAILURES: Final = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -91,7 +92,7 @@ FRAMEWORK: Final[Mapping[type[exceptions.APIException], str]] = {
 }
 
 
-def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: PLR0911 - a table
+def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: C901, PLR0911 - a table
     """Return the error as a refusal with its published code, and the HTTP status of its document."""
     match error:
         case DomainError():
@@ -101,6 +102,8 @@ def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: PLR0
             return invalid, invalid.status
         case exceptions.NotAuthenticated():
             return Unauthenticated(), HTTPStatus.UNAUTHORIZED
+        case exceptions.AuthenticationFailed(__cause__=CredentialTooOld() as old):
+            return old, old.status
         case exceptions.AuthenticationFailed():
             return BadCredentials(), HTTPStatus.UNAUTHORIZED
         case exceptions.APIException():
@@ -147,7 +150,9 @@ def response(error: Exception) -> tuple[Response, DomainError]:
 
 def record(refusal: DomainError, status: int, *, by: Principal | None, about: Iterable[str], changes: bool) -> None:
     """Record a refusal once, in its own transaction; a stranger's failure is counted by source and minute instead."""
-    if by is None:
+    if isinstance(refusal, CredentialTooOld):
+        refusals.record(refusal, by=refusal.holder, about=[str(refusal.holder)])
+    elif by is None:
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             refusals.count_stranger(refusal.code, context.current().source)
     elif status == HTTPStatus.FORBIDDEN or (changes and status in RECORDED):

@@ -19,8 +19,11 @@ from entitlements.decisions.reads import FeedSubject, Reads, Rows
 
 _CLIENT: Final = """
 c.id, c.identifier, c.auth, c.status, c.jwks::text, c.secret_sha256, c.api_scopes::text, c.serves, a.id, a.slug,
-a.sponsor_id, a.owner_id
+a.sponsor_id, a.owner_id, c.credential_made_at, c.previous_secret_sha256, c.previous_jwks::text, c.previous_made_at,
+c.previous_ends_at
 """
+_WIDTH: Final = 17
+"""How many columns those are."""
 _SYSTEM: Final = "y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status, y.signing_algorithm"
 
 _BY_ID: Final = f"""
@@ -75,6 +78,11 @@ class Caller:
     agent: str | None
     sponsor_pk: int | None
     owner_pk: int | None
+    made: datetime
+    previous_secret_sha256: str = field(repr=False)
+    previous_jwks: str
+    previous_made: datetime | None
+    previous_ends: datetime | None
 
     @property
     def principal(self) -> Principal:
@@ -191,7 +199,8 @@ async def of_token(reads: Reads, jti: UUID) -> Issued | None:
     if not rows:
         return None
     row = rows[0]
-    return Issued(Target(*row[:7]), _caller(row[7:19]), *row[19:26])
+    after = 7 + _WIDTH
+    return Issued(Target(*row[:7]), _caller(row[7:after]), *row[after : after + 7])
 
 
 def by_id(client_id: str) -> Caller | None:
@@ -202,9 +211,7 @@ def by_id(client_id: str) -> Caller | None:
 @functools.lru_cache(maxsize=10_000)
 def _caller(row: tuple[Any, ...]) -> Caller:
     """Read a client's columns; the same ones are read once."""
-    pk, client_id, auth, status, jwks, secret, api_scopes, serves, agent_pk, agent, sponsor_pk, owner_pk = row
-    scopes = tuple(json.loads(api_scopes))
-    return Caller(pk, client_id, auth, status, jwks, secret, scopes, serves, agent_pk, agent, sponsor_pk, owner_pk)
+    return Caller(*(*row[:6], tuple(json.loads(row[6])), *row[7:]))
 
 
 def _subjects(columns: tuple[Any, ...]) -> list[FeedSubject]:
@@ -221,10 +228,10 @@ def _subjects_at(rows: Rows) -> list[FeedSubject]:
 
 
 def _subjects_of_token(rows: Rows) -> list[FeedSubject]:
-    row = rows[0]
-    person, parent, family = row[26:29]
-    about = [("system_id", row[0]), *_subjects(row[7:19]), ("token_id", row[19])]
-    about += [("session_id", row[24])] if row[24] else []
+    row, token = rows[0], rows[0][7 + _WIDTH :]
+    person, parent, family = token[7:10]
+    about = [("system_id", row[0]), *_subjects(row[7 : 7 + _WIDTH]), ("token_id", token[0])]
+    about += [("session_id", token[5])] if token[5] else []
     about += [("person_id", person)] if person else []
     about += [("token_family_id", family)] if family else []
     return about + ([("token_id", parent)] if parent else [])

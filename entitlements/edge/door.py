@@ -29,6 +29,7 @@ from entitlements.tokens.issue_token import Answer as Written
 
 from . import forms, refusals
 from .outside import Outside, RequestReads
+from .rotation.held import Held
 
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}")
@@ -81,6 +82,8 @@ class Attempt:
     position: int = 0
     """How far the feed had come when the first fact was read."""
     proof: Claim | None = None
+    held: Held | None = None
+    """Which of its credentials the client authenticated with."""
     assertion: Claim | None = None
     possession: Claim | None = None
     """A proof of possession that was checked: used up like `proof`, with what it proves."""

@@ -16,6 +16,7 @@ from . import door, introspection, metadata, registration, revocation, token
 from .door import Endpoint, Received
 from .metadata import Document
 from .outside import Outside
+from .rotation import rotation
 
 LARGEST_BODY: Final = 128 * 1024
 """Bytes of a body that is read at all; the form says what is too large."""
@@ -27,6 +28,7 @@ _IDP: Final[Mapping[str, Endpoint]] = {
     "token": token.idp_token,
     "introspect": introspection.idp_introspect,
     "revoke": revocation.idp,
+    "rotate": rotation.rotate,
 }
 _SYSTEM: Final[Mapping[str, Endpoint]] = {
     "token": token.system_token,

@@ -20,6 +20,8 @@ from entitlements.tokens.revoke_tokens import TokenRevocation
 from entitlements.upstream import egress
 
 from .rate_limits import RateLimits
+from .rotation import write
+from .rotation.write import Rotation
 from .used_here import UsedHere
 from .writer import Writer
 
@@ -91,6 +93,13 @@ class OnNode:
         """Write the end of a token family with its event. Raises Closed."""
         return await self._writer.write(
             lambda producer: revoke_family.parameters(what, event, producer, proof), 1, revoke_family.PSYCOPG
+        )
+
+    async def rotate(self, what: Rotation, event: Draft, proof: Claim | None) -> Answer:
+        """Write another credential of a client with its event. Raises Closed."""
+        self._node.check_open()
+        return await self._writer.write(
+            lambda producer: write.parameters(what, event, producer, proof), 1, write.PSYCOPG
         )
 
     async def refuse(self, event: Draft, claims: Claims) -> Answer:

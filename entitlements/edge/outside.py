@@ -16,6 +16,8 @@ from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, TokenR
 from entitlements.tokens.revoke_family import FamilyRevocation
 from entitlements.tokens.revoke_tokens import TokenRevocation
 
+from .rotation.write import Rotation
+
 
 class RequestReads(Reads, Protocol):
     """The reads of one request."""
@@ -81,6 +83,10 @@ class Outside(Protocol):
 
     async def end_family(self, ending: FamilyRevocation, event: Draft, proof: Claim | None) -> Answer:
         """Write the end of a token family with its event."""
+        ...
+
+    async def rotate(self, rotation: Rotation, event: Draft, proof: Claim | None) -> Answer:
+        """Write another credential of a client with its event."""
         ...
 
     async def refuse(self, event: Draft, claims: Claims) -> Answer:

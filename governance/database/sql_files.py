@@ -43,6 +43,7 @@ FILES: Final = (
     "entitlements/tokens/sql/revoke_tokens_v1.sql",
     "entitlements/tokens/sql/issue_family_token_v2.sql",
     "entitlements/tokens/sql/revoke_token_family_v1.sql",
+    "entitlements/clients/sql/rotate_client_credential_v1.sql",
     "governance/people/sql/person_accounts.sql",
     "governance/conflicts_of_interest/sql/conflict.sql",
     "governance/out_of_office/sql/delegation.sql",

@@ -22,10 +22,12 @@ from entitlements.agents.models import Agent
 from entitlements.catalog import discovery, systems, tools
 from entitlements.catalog import entitlements as entitlement_actions
 from entitlements.catalog.models import Entitlement, System, Tool
-from entitlements.clients import aliases, clients
+from entitlements.clients import aliases, clients, rotations
 from entitlements.clients.models import Client
 from entitlements.connections import connections
 from entitlements.connections.models import Connection
+from entitlements.credential_policy import policy
+from entitlements.credential_policy.rules import Kind
 from entitlements.decisions import guardrails
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
@@ -196,6 +198,19 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "an issuer is trusted no more": lambda w: trust.end(w.issuer, **WHY),
     "a client is disabled": lambda w: clients.disable(w.client, **WHY),
     "a secret is changed": lambda w: clients.rotate_secret(w.client, by=w.agent.sponsor.principal, reason="leaked"),
+    "a secret has an overlap": lambda w: clients.rotate_secret(
+        w.client, by=w.agent.sponsor.principal, reason="yearly", keep_previous=True
+    ),
+    "keys are replaced": lambda w: rotations.replace_keys(
+        w.namesake,
+        {"keys": [{**KEY, "kid": "another"}]},
+        by=Agent.objects.get(slug="other").sponsor.principal,
+        reason="yearly",
+        keep_previous=True,
+    ),
+    "the ages of credentials are shorter": lambda _: policy.publish(
+        dict.fromkeys(Kind, 30), overlap_hours=1, stops_upstream_secrets=True, proposed_by="person:a", **WHY
+    ),
     "a client has another name": lambda w: aliases.name_at(w.client, w.system, "bot-now", by=SYSTEM),
     "a client takes the name of another": lambda w: aliases.name_at(w.client, w.system, "taken", by=SYSTEM),
     "a client has a name elsewhere": lambda w: aliases.name_at(w.namesake, w.system, "other-there", by=SYSTEM),
