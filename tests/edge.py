@@ -88,6 +88,9 @@ class OwnTransaction:
     async def document(self, url: str) -> Any:
         return egress.read_json(url)
 
+    def turn(self) -> contextlib.AbstractAsyncContextManager[None]:
+        return contextlib.nullcontext()  # one request at a time: nothing waits
+
     def check_rate(self, who: str, limit: str = ratelimits.TOKENS) -> None:
         ratelimits.check(limit, who)
 

@@ -17,6 +17,7 @@ from audit.actions import Action
 from audit.context import Principal
 from audit.draft import Draft
 from entitlements import addresses, ratelimits
+from entitlements.backlog import Busy
 from entitlements.codes import Code
 from entitlements.dpop import nonces
 from entitlements.errors import DomainError
@@ -93,6 +94,7 @@ class Attempt:
     check_again: Callable[[], Awaitable[None]] | None = None
     """Proves the caller anew where a fact changed while a token was written. Raises Refused."""
     is_counted: bool = False
+    is_counted_for_person: bool = False
     is_used_up: bool = False
     used: Draft | None = None
     ask: Callable[[], str] | None = None
@@ -188,13 +190,18 @@ async def _answered(outside: Outside, received: Received, trace: str, endpoint: 
         attempt = _again(attempt)
         return _made(await endpoint(attempt))
     except ratelimits.TooMany as error:
-        await outside.count_stranger(error.code, str(attempt.by))  # by minute: a flood must not flood the record
-        body = {"error": "slow_down", "error_description": error.message, "code": error.code}
-        return json(body, error.status, (b"retry-after", str(error.wait).encode()))
+        return await turned_away(outside, error, str(attempt.by), "slow_down")
     except AlreadyRefused as refused:
         return _refusal(attempt, refused.error, str(refused.event))
     except DomainError as error:
         return await refuse(attempt, error)
+
+
+async def turned_away(outside: Outside, error: ratelimits.TooMany | Busy, who: str, word: str) -> Answer:
+    """Answer 429 (RFC 6585) with the seconds to wait, and count it by minute: a flood must not flood the record."""
+    await outside.count_stranger(error.code, who)
+    body = {"error": word, "error_description": error.message, "code": error.code}
+    return json(body, error.status, (b"retry-after", str(error.wait).encode()))
 
 
 def _made(answer: Mapping[str, Any] | Answer) -> Answer:
@@ -217,6 +224,7 @@ def _again(attempt: Attempt) -> Attempt:
         attempt.source,
         position=attempt.outside.position(),
         is_counted=attempt.is_counted,
+        is_counted_for_person=attempt.is_counted_for_person,
         is_used_up=attempt.is_used_up,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from django.conf import settings
 from audit.database import libpq
 from audit.draft import Draft
 from entitlements import ratelimits
+from entitlements.backlog import Backlog
 from entitlements.node.node import Node
 from entitlements.node.reads import NodeReads
 from entitlements.tokens import issue_family_token, issue_token, revoke_family, revoke_tokens
@@ -34,6 +36,7 @@ class OnNode:
         self._writer = Writer(libpq.address(settings.ISSUE_DATABASE))
         self._limits = RateLimits(settings.REDIS_URL.reveal())
         self._used = UsedHere()
+        self._backlog = Backlog()
 
     def start(self) -> None:
         """Begin what runs beside the requests."""
@@ -60,6 +63,10 @@ class OnNode:
     async def document(self, url: str) -> Any:  # noqa: ANN401 - any JSON
         """GET a JSON document of another issuer. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
         return await egress.fetch_json(url)
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for a turn to issue a token. Raises Busy."""
+        return self._backlog.turn()
 
     def check_rate(self, who: str, limit: str = ratelimits.TOKENS) -> None:
         """Count one request of whom a limit is about. Raises TooMany."""

@@ -5,6 +5,7 @@ A node answers it from its pool, its memory and its record (`on_node.py`). Tests
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from audit.draft import Draft
@@ -61,6 +62,10 @@ class Outside(Protocol):
 
     async def document(self, url: str) -> Any:  # noqa: ANN401 - any JSON
         """GET a JSON document of another issuer. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
+        ...
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for a turn to issue a token. Raises Busy."""
         ...
 
     def check_rate(self, who: str, limit: str = ratelimits.TOKENS) -> None:

@@ -21,7 +21,7 @@ from entitlements.codes import Code
 from entitlements.connections import connected_agent
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.edge import door, possession, refusals
+from entitlements.edge import agents, door, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.sign_in import families
 from entitlements.keys import in_use
@@ -98,6 +98,7 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
                 await families.end_what_came_of(attempt, caller, code)
             raise refusals.invalid_grant(*refusals.CODE_UNKNOWN)
         pending, moment = PendingCode(*rows[0]), clock.now()
+        agents.count(attempt, caller, pending.person)
         caller = await connected_agent.for_person(attempt.reads, caller, pending.person)
         attempt.by = caller.principal
         grant = _grant(attempt, caller, pending)
