@@ -22,7 +22,7 @@ _KEY = models.BigAutoField(auto_created=True, primary_key=True, serialize=False,
 class Migration(migrations.Migration):
     """Add two tables, which the release before does not know."""
 
-    dependencies: ClassVar = [("entitlements", "0013_policies_of_personal_agents")]
+    dependencies: ClassVar = [("entitlements", "0014_bound_and_delegated_tokens")]
 
     operations: ClassVar = [
         migrations.CreateModel(

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Add the column, which the release before leaves empty."""
 
-    dependencies: ClassVar = [("entitlements", "0014_bound_and_delegated_tokens")]
+    dependencies: ClassVar = [("entitlements", "0015_vendors")]
 
     operations: ClassVar = [
         migrations.AddField(

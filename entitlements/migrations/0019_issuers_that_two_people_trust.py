@@ -60,7 +60,7 @@ def _add(name: str, field: models.Field) -> migrations.AddField:
 class Migration(migrations.Migration):
     """Add columns whose defaults read tokens as before, and two tables."""
 
-    dependencies: ClassVar = [("entitlements", "0013_policies_of_personal_agents")]
+    dependencies: ClassVar = [("entitlements", "0018_signing_algorithms")]
 
     operations: ClassVar = [
         migrations.RunSQL(
