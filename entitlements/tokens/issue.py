@@ -18,7 +18,7 @@ from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.codes import Code, Next, meaning
-from entitlements.decisions import all_systems, guardrails, narrowed_grants, policy, scopes
+from entitlements.decisions import all_systems, guardrails, policy, scopes
 from entitlements.decisions.reads import FeedSubject, Reads
 from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
@@ -28,6 +28,7 @@ from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
 from entitlements.words import Flow, Status
 
+from . import narrowed_grants
 from .issue_family_token import FamilyStep
 
 JITTER: Final = 0.1
