@@ -15,6 +15,7 @@ from django.db import connections
 from joserfc.jwk import ECKey
 
 from audit import clock
+from entitlements.keys import jws
 from tests.conformance import desk, nodejs
 
 if TYPE_CHECKING:
@@ -133,3 +134,32 @@ def test_openid_client_signs_in_with_a_key_at_a_system_and_at_the_identity_side(
     idp = addresses.issuer("idp")
     known = openid_client(tmp_path, "code", idp, "key-client", str(private), "openid", browser=browser)
     assert (known["claims"]["iss"], known["claims"]["sub"]) == (idp, uncalled.person.login)
+
+
+def test_the_typescript_sdk_exchanges_an_id_token_and_redeems_the_assertion(
+    node: Gateway, here: World, tmp_path: Path
+) -> None:
+    from audit.context import SYSTEM  # noqa: PLC0415 - the settings are known only now
+    from entitlements import addresses  # noqa: PLC0415
+    from entitlements.people import people  # noqa: PLC0415
+    from entitlements.tokens.models import IssuedToken  # noqa: PLC0415
+    from entitlements.trusted_issuers import trust  # noqa: PLC0415
+    from tests import make  # noqa: PLC0415
+    from tests.entitlements.edge import worlds  # noqa: PLC0415
+
+    key = worlds.new_key("company")
+    company = trust.begin(worlds.STUB, purpose="identity", jwks=worlds.key_set(key), by=SYSTEM)
+    people.link_identity(here.person, company, "u-alice", by=SYSTEM)
+    client, secret = make.client(here.agent, "managed-client", auth="client_secret_basic")
+    now = int(clock.now().timestamp())
+    claims = {"iss": worlds.STUB, "sub": "u-alice", "aud": client.client_id, "iat": now, "auth_time": now}
+    id_token = jws.sign({**claims, "exp": now + 300}, key, "JWT")
+    connections.close_all()
+
+    managed = Script(tmp_path, "ema.mjs", (f"{node.base}/gw/{here.system.slug}/mcp", addresses.issuer("idp")))
+    issuer = addresses.issuer(f"as/{here.system.slug}")
+    printed = managed.run(issuer, client.client_id, str(secret), id_token, desk.TOOL, '{"timezone": "Europe/Paris"}')
+
+    assert desk.TOOL in printed["tools"]
+    assert "Europe/Paris" in printed["result"]["content"][0]["text"]
+    assert set(IssuedToken.objects.values_list("kind", flat=True)) == {"id_jag", "access_token"}
