@@ -12,7 +12,7 @@ from typing import Any, Final
 
 ALGORITHMS: Final = ("ES256", "RS256", "EdDSA")
 """What a vendor may ask for."""
-AVAILABLE: Final = frozenset({"ES256"})
+AVAILABLE: Final = frozenset(ALGORITHMS)
 """What our identity side signs with."""
 EMAIL: Final = "email"
 AUD_SUB: Final = "aud_sub"

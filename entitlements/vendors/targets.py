@@ -13,8 +13,8 @@ from entitlements.vendors import rules
 from entitlements.vendors.rules import Known, Subjects, Terms
 
 _VENDOR: Final = """
-SELECT y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status,
-       v.issuer, v.resources::text, v.joins, v.issues, v.algorithm, v.subjects, v.extra_claims::text, v.salt,
+SELECT y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status, v.algorithm,
+       v.issuer, v.resources::text, v.joins, v.issues, v.subjects, v.extra_claims::text, v.salt,
        (SELECT l.foreign_id FROM entitlements_clientalias l WHERE l.system_id = y.id AND l.client_id = %(client)s)
 FROM entitlements_vendor v JOIN entitlements_system y ON y.id = v.system_id WHERE v.issuer = %(issuer)s
 """
@@ -62,8 +62,9 @@ async def find(reads: Reads, issuer: str, caller: Caller) -> tuple[VendorTarget 
     rows = await reads.kept(_VENDOR, asked, lambda rows: [("system_id", rows[0][0]), ("client_id", caller.pk)])
     if not rows:
         return None, ""
-    *system, at, resources, joins, issues, algorithm, subjects, claims, salt, foreign = rows[0]
-    terms = Terms(at, tuple(json.loads(resources)), joins, issues, algorithm, subjects, tuple(json.loads(claims)), salt)
+    *system, at, resources, joins, issues, subjects, claims, salt, foreign = rows[0]
+    algorithm, extra = system[-1], tuple(json.loads(claims))
+    terms = Terms(at, tuple(json.loads(resources)), joins, issues, algorithm, subjects, extra, salt)
     own = caller.client_id if caller.client_id.startswith(_DOCUMENT) else ""
     return VendorTarget(*system, terms), foreign or own
 

@@ -150,7 +150,7 @@ async def _is_written(
     )
     proof = None if attempt.is_used_up else attempt.proof
     answer = await attempt.outside.rotate(rotation, event, proof)
-    door.check_used(attempt, answer.outcome)
+    door.check_used(attempt, answer)
     if attempt.proof is not None and answer.outcome is Outcome.REVOKED:
         attempt.outside.claim_here(attempt.proof)
     return answer.outcome is not Outcome.BEHIND
