@@ -42,6 +42,13 @@ def second(database: None) -> Iterator[Gateway]:  # noqa: ARG001 - it reads the 
         yield running
 
 
+@pytest.fixture(scope="module", autouse=True)
+def closed() -> Iterator[None]:
+    """Let go of the connections to the nodes."""
+    yield
+    HTTP.close()
+
+
 def bound(here: World, **changes: object) -> str:
     return here.token(cnf={"jkt": HOLDER.thumbprint}, **changes)
 
