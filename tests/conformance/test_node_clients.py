@@ -113,6 +113,34 @@ def test_openid_client_signs_in_refreshes_and_is_refused_a_replaced_token(
     assert node.modern(uncalled.system.slug, "tools/list", second["access_token"]).status_code == 401
 
 
+def test_openid_client_binds_its_tokens_to_a_key_from_the_code_to_the_call(
+    node: Gateway, here: World, tmp_path: Path
+) -> None:
+    from entitlements import addresses  # noqa: PLC0415 - the settings are known only now
+    from entitlements.token_families.models import TokenFamily  # noqa: PLC0415
+    from tests.entitlements.gateway import world  # noqa: PLC0415
+
+    issuer, resource = addresses.issuer(f"as/{here.system.slug}"), f"{node.base}/gw/{here.system.slug}/mcp"
+    params = {"_meta": world.META, "name": desk.TOOL, "arguments": {"timezone": "Europe/Paris"}}
+    named = {"Mcp-Method": "tools/call", "Mcp-Name": desk.TOOL, "MCP-Protocol-Version": world.MODERN}
+    headers = {**named, "Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    message = json.dumps({"headers": headers, "body": body})
+    browser, client = desk.Browser(here.person), Script(tmp_path, "openid_client.mjs")
+
+    done = client.run("bound", issuer, desk.CLIENT, "-", here.entitlement.scope, resource, message, browser=browser)
+    assert done["token_type"] == "dpop"  # oauth4webapi writes it in lower case
+    assert "Europe/Paris" in done["answer"]["result"]["content"][0]["text"]
+    assert (done["stolen"]["status"], done["stolen"]["code"]) == (401, "proof_invalid")
+
+    idp, scope = addresses.issuer("idp"), "openid offline_access"
+    done = client.run("exchange", idp, desk.CLIENT, "-", scope, resource, message, issuer, browser=browser)
+    assert done["token_type"] == "dpop"
+    assert "Europe/Paris" in done["answer"]["result"]["content"][0]["text"]
+    assert (done["stolen"]["status"], done["stolen"]["code"]) == (401, "proof_invalid")
+    assert all(len(family.jkt) == 43 for family in TokenFamily.objects.all())
+
+
 def test_openid_client_signs_in_with_a_key_at_a_system_and_at_the_identity_side(
     node: Gateway, uncalled: World, tmp_path: Path
 ) -> None:
