@@ -178,6 +178,16 @@ PAGES: Final[Pages] = {
     ),
     **_both(like("client-hosts"), "client-host-propose"),
     ("client-host-decide", "POST"): like("client-host-confirm", "client-host-withdraw", "client-host-end"),
+    ("trusted-issuers-page", "GET"): like(
+        "trusted-issuers GET",
+        also=("trusted-issuers", "trusted-issuer-confirm", "trusted-issuer-withdraw", "trusted-issuer-end"),
+    ),
+    **_both(like("trusted-issuers"), "trusted-issuer-propose"),
+    ("trusted-issuer-decide", "POST"): like(
+        "trusted-issuer-confirm",
+        "trusted-issuer-withdraw",
+        "trusted-issuer-end",
+    ),
     ("client-document-page", "GET"): like(
         "client-document GET", also=("client-document-approve", "client-document-refuse")
     ),

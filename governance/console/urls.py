@@ -56,6 +56,7 @@ from governance.sod.pages import agent_calls as agent_calls_pages
 from governance.sod.pages import policies as policies_pages
 from governance.sod.pages import policy_form as policy_form_pages
 from governance.token_health import pages as token_health_pages
+from governance.trusted_issuers import pages as trusted_issuers
 from governance.webhooks import pages as webhook_pages
 
 from . import key_pages
@@ -155,6 +156,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/clients/propose/", client_documents.propose, name="client-host-propose"),
     path("settings/clients/hosts/<uuid:host>/", client_documents.decide_host, name="client-host-decide"),
     path("settings/clients/documents/<int:document>/", client_documents.decide, name="client-document-page"),
+    path("settings/trusted-issuers/", trusted_issuers.listing, name="trusted-issuers-page"),
+    path("settings/trusted-issuers/propose/", trusted_issuers.propose, name="trusted-issuer-propose"),
+    path("settings/trusted-issuers/<uuid:issuer>/", trusted_issuers.decide, name="trusted-issuer-decide"),
     path("client-credentials/<uuid:pk>/", credentials.detail, name="credential-page"),
     path("agents/<slug:slug>/restore/", agents.restore, name="agent-start"),
     path("my-agents/", agents.mine, name="my-agents"),

@@ -99,7 +99,7 @@ def test_an_edit_is_another_proposal_that_shows_the_difference(company: Company)
         propose(company)
     edit = propose(company, clients={"0oa1": "desk"}, strict_single_use=False)
     with pytest.raises(proposals.AlreadyProposed):
-        propose(company, clients={})
+        propose(company, strict_single_use=False)
     changed = {each.name: each.after for each in proposals.changes_of(edit)}
     assert changed == {"clients": {"0oa1": "desk"}, "strict_single_use": False}
     assert TrustedIssuer.objects.get().clients == {}, "until it is confirmed all stays"
