@@ -65,7 +65,7 @@ async def find(reads: Reads, issuer: str, caller: Caller) -> tuple[VendorTarget 
     *system, at, resources, joins, issues, algorithm, subjects, claims, salt, foreign = rows[0]
     terms = Terms(at, tuple(json.loads(resources)), joins, issues, algorithm, subjects, tuple(json.loads(claims)), salt)
     own = caller.client_id if caller.client_id.startswith(_DOCUMENT) else ""
-    return VendorTarget(*system, terms), foreign or own
+    return VendorTarget(*system, terms=terms), foreign or own
 
 
 async def for_person(reads: Reads, target: Target, person: int, login: str) -> Target | None:
