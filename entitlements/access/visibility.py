@@ -137,7 +137,9 @@ def issuer_proposals(caller: Caller) -> QuerySet[IssuerProposal]:
 
 def systems(caller: Caller) -> QuerySet[System]:
     """Systems: all for a person responsible for an agent, who must choose what to request; else your own."""
-    rows = System.objects.select_related("owner", "secret").exclude(slug=addresses.ALL)  # it stands for the others
+    rows = System.objects.select_related("owner", "secret", "vendor").exclude(
+        slug=addresses.ALL
+    )  # it stands for the others
     if caller.sees_everything or _answers_for_an_agent(caller):
         return rows
     return rows.filter(owner=caller.human) if caller.human else rows.none()

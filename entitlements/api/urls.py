@@ -22,6 +22,7 @@ from entitlements.revocation import api as revocation_api
 from entitlements.sessions import api as session_api
 from entitlements.token_families import api as token_family_api
 from entitlements.trusted_issuers import api as trusted_issuers
+from entitlements.vendors.api import vendors
 
 from . import bulk, docs, record
 
@@ -68,6 +69,12 @@ urlpatterns: list[URLPattern] = [
     at("systems/<slug:key>/enable", systems.Enable, "system-enable"),
     at("systems/<slug:key>/secret", systems.Credential, "system-secret"),
     at("systems/<slug:key>/test", systems.Test, "system-test"),
+    at("systems/<slug:key>/vendor", vendors.Terms, "system-vendor"),
+    at("systems/<slug:key>/client-ids", vendors.ClientName, "system-client-id"),
+    at("systems/<slug:key>/subjects", vendors.PersonName, "system-subject"),
+    at("systems/<slug:key>/test-client", vendors.TestClient, "system-test-client"),
+    at("systems/<slug:key>/test-trust", vendors.TestTrust, "system-test-trust"),
+    at("systems/<slug:key>/tools", vendors.DeclareTools, "system-declare-tools"),
     at("imports", imports.Imports, "imports"),
     at("imports/<uuid:key>", imports.One, "import"),
     at("imports/<uuid:key>/confirm", imports.Confirm, "import-confirm"),

@@ -66,7 +66,7 @@ async def find(reads: Reads, issuer: str, caller: Caller) -> tuple[VendorTarget 
     algorithm, extra = system[-1], tuple(json.loads(claims))
     terms = Terms(at, tuple(json.loads(resources)), joins, issues, algorithm, subjects, extra, salt)
     own = caller.client_id if caller.client_id.startswith(_DOCUMENT) else ""
-    return VendorTarget(*system, terms), foreign or own
+    return VendorTarget(*system, terms=terms), foreign or own
 
 
 async def for_person(reads: Reads, target: Target, person: int, login: str) -> Target | None:

@@ -13,9 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, override
 from urllib.parse import parse_qsl, urlsplit
 
-from authlib.oauth2.drafts.id_jag import IDJAGGrant
-from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, InvalidGrantError, OAuth2Request
-from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from authlib.oauth2.drafts.id_jag import IDJAGGrant  # type: ignore[import-untyped] # the library has no types
+from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, InvalidGrantError, OAuth2Request  # type: ignore[import-untyped]
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload  # type: ignore[import-untyped]
 from joserfc import jwk
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -27,7 +27,7 @@ type Answer = tuple[int, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class RegisteredClient(ClientMixin):  # type: ignore[misc] # the library has no types
+class RegisteredClient(ClientMixin):
     """A client as this server knows it."""
 
     client_id: str
@@ -54,7 +54,7 @@ class RegisteredClient(ClientMixin):  # type: ignore[misc] # the library has no 
         return grant_type == JWT_BEARER
 
 
-class Request(OAuth2Request):  # type: ignore[misc] # as above
+class Request(OAuth2Request):
     """One request at the token endpoint."""
 
     def __init__(self, uri: str, form: Mapping[str, str], headers: Mapping[str, str]) -> None:
@@ -107,7 +107,7 @@ class Vendor:
         return self.token({"grant_type": JWT_BEARER, "assertion": assertion, **form}, client, secret)
 
 
-class _Server(AuthorizationServer):  # type: ignore[misc] # as above
+class _Server(AuthorizationServer):
     """Authlib's server, on the rows of a vendor."""
 
     def __init__(self, vendor: Vendor) -> None:
@@ -142,7 +142,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc] # as above
         return {"token_type": "Bearer", "access_token": secrets.token_urlsafe(16), "scope": scope, **lifetime}
 
 
-class _Grant(IDJAGGrant):  # type: ignore[misc] # as above
+class _Grant(IDJAGGrant):
     """Authlib's grant: what it leaves to the server that has it."""
 
     vendor: Vendor

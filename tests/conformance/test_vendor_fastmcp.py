@@ -78,10 +78,12 @@ def vendor(settings: Settings) -> Iterator[Vendor]:
     ours, theirs = f"http://localhost:{port}", f"http://localhost:{there}"
     settings.CONSOLE_URL = settings.EDGE_URL = settings.GATEWAY_URL = ours
     settings.DEMO = True  # the vendor is on this machine
-    addresses = {"CONSOLE_URL": ours, "EDGE_URL": ours, "GATEWAY_URL": ours}
     program = ["-m", "tests.conformance.fastmcp_vendor", str(there), theirs, theirs, f"{ours}/idp", "", CLIENT_THERE]
     discovery = f"{theirs}/.well-known/oauth-authorization-server"
-    with servers.serving(program, discovery), gateways.gateway(port=port, **addresses):
+    with (
+        servers.serving(program, discovery),
+        gateways.gateway(port=port, CONSOLE_URL=ours, EDGE_URL=ours, GATEWAY_URL=ours),
+    ):
         world = worlds.vendor_world(f"{theirs}/", f"{theirs}/mcp")
         world.edge.http = Wire(ours)  # type: ignore[assignment] # it posts the same
         yield Vendor(theirs, world)
