@@ -17,7 +17,7 @@ from entitlements.keys.models import SigningKey
 from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import World
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("short_rsa_keys")]
 Clock = Callable[[datetime | timedelta], datetime]
 OTHERS = ("EdDSA", "RS256")
 
