@@ -22,6 +22,7 @@ from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers.models import IssuerProposal
+from entitlements.workload_identity.models import WorkloadRule
 
 from .caller import Caller
 
@@ -113,6 +114,14 @@ def client_credentials(caller: Caller) -> QuerySet[ClientCredential]:
     """Credentials that were requested or accepted for clients of your agents."""
     rows = ClientCredential.objects.select_related("agent__sponsor", "agent__owner", "agent__backup")
     return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
+
+
+def workload_rules(caller: Caller) -> QuerySet[WorkloadRule]:
+    """Workload rules of your agents' clients."""
+    rows = WorkloadRule.objects.select_related(
+        "client__agent__sponsor", "client__agent__owner", "client__agent__backup", "issuer", "credential__acceptor"
+    )
+    return rows if caller.sees_everything else rows.filter(_mine(caller, "client__agent__"))
 
 
 def client_hosts(caller: Caller) -> QuerySet[ClientHost]:

@@ -208,6 +208,11 @@ _ROWS: Final[Matrix] = {
     **{(f"client-{name}{s}", "GET"): READABLE for name in ("credential", "document", "host") for s in ("", "s")},
     ("client-credential-accept", "POST"): row(related=_RESPONSIBLE, proven=ALWAYS),
     ("client-credential-refuse", "POST"): row(Role.ANALYST, Role.SECURITY, related=_RESPONSIBLE),
+    **dict.fromkeys((("workload-rules", "GET"), ("workload-rule", "GET")), READABLE),
+    ("workload-rules", "POST"): replace(
+        row(Role.ANALYST, related=_RESPONSIBLE, scope=WRITE, proven=ALWAYS), shut_to_agents=True
+    ),
+    ("workload-rule-end", "POST"): row(*_STOPS, related="sponsor owner", scope=REVOKE),
     ("client-hosts", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS),
     ("client-host-confirm", "POST"): row(related=f"{_RESPONSIBLE} confirmer", proven=ALWAYS),
     ("client-host-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY),

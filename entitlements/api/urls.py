@@ -23,6 +23,7 @@ from entitlements.sessions import api as session_api
 from entitlements.token_families import api as token_family_api
 from entitlements.trusted_issuers import api as trusted_issuers
 from entitlements.vendors.api import vendors
+from entitlements.workload_identity import api as workload_identity
 
 from . import bulk, docs, record
 
@@ -118,6 +119,7 @@ urlpatterns: list[URLPattern] = [
     at("client-credentials/<uuid:key>", credentials_api.One, "client-credential"),
     at("client-credentials/<uuid:key>/accept", credentials_api.Accept, "client-credential-accept"),
     at("client-credentials/<uuid:key>/refuse", credentials_api.Refuse, "client-credential-refuse"),
+    *(at(*address) for address in workload_identity.ADDRESSES),
     at("revocations", revocation_api.Revocations, "revocations"),
     at("revocations/everything/restore", revocation_api.RestoreEverything, "revocations-everything-restore"),
     at("revocations/<uuid:key>", revocation_api.One, "revocation"),

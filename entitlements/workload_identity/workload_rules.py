@@ -6,6 +6,7 @@ A rule is a credential of its client: it waits for acceptance like a secret (`en
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,7 +18,6 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements.agents.models import Agent
 from entitlements.clients import clients
-from entitlements.clients.clients import Registered
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import changes, locks, subjects
@@ -48,10 +48,18 @@ class RuleTaken(DomainError):
     code, status = "workload_rule_taken", HTTPStatus.CONFLICT
 
 
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What came of asking for a rule: the rule once it works, else the credential that waits for acceptance."""
+
+    rule: WorkloadRule | None
+    waiting: ClientCredential | None
+
+
 @transaction.atomic
 def propose(
     client: Client, *, issuer: str, platform: str, claims: Mapping[str, str], by: Principal, reason: str = ""
-) -> Registered:
+) -> Proposed:
     """Ask for a rule by which workloads are this client: at once if `by` is responsible for its agent, else accepted.
 
     Raises NotFound, ClientWithoutAgent, clients.AgentRetired, IssuerNotTrusted, RuleTaken, platforms.RuleTooWide and
@@ -73,7 +81,9 @@ def propose(
         workload={"issuer": issuer, "platform": str(platform), "claims": dict(claims)},
         reason=reason,
     )
-    return clients.ask(wanted, None, by=by)
+    waiting = clients.ask(wanted, None, by=by).waiting
+    rule = None if waiting else WorkloadRule.objects.select_related("client__agent", "issuer").get(credential=wanted)
+    return Proposed(rule, waiting)
 
 
 def put_in_force(credential: ClientCredential, by: Principal) -> Client:

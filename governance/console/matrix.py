@@ -194,6 +194,8 @@ PAGES: Final[Pages] = {
     ("client-document-page", "POST"): like("client-document-approve", "client-document-refuse"),
     ("credential-page", "GET"): like("client-credential GET"),
     ("credential-page", "POST"): like("client-credential-accept", "client-credential-refuse"),
+    **_both(like("workload-rules"), "workload-rule-add"),
+    ("workload-rule-end-page", "POST"): like("workload-rule-end"),
     ("agent-start", "POST"): like("agent-restore"),
     ("my-agents", "GET"): ONES_OWN,
     **_both(ONES_OWN, "my-connections"),

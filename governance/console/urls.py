@@ -14,7 +14,7 @@ from governance.break_glass import pages as break_glass_pages
 from governance.catalog.pages import catalogue, imports, systems, triage
 from governance.catalog.pages import entitlements as entitlements_pages
 from governance.catalog.pages import registration as registration_pages_pages
-from governance.clients.pages import clients, credentials
+from governance.clients.pages import clients, credentials, workload_rules
 from governance.clients.pages import documents as client_documents
 from governance.connect.pages import connect, rollout
 from governance.connections import pages as connections_pages
@@ -152,6 +152,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("proposals/<uuid:pk>/", registration_pages.answer, name="proposal-page"),
     path("agents/<slug:slug>/clients/add/", clients.add, name="client-add"),
     path("agents/<slug:slug>/clients/<path:client_id>/", clients.detail, name="client-page"),
+    path(
+        "workload-rules/add/<slug:slug>/<slug:platform>/<path:client_id>/",
+        workload_rules.add,
+        name="workload-rule-add",
+    ),
+    path("workload-rules/<uuid:pk>/end/", workload_rules.end, name="workload-rule-end-page"),
     path("settings/clients/", client_documents.listing, name="client-settings"),
     path("settings/clients/propose/", client_documents.propose, name="client-host-propose"),
     path("settings/clients/hosts/<uuid:host>/", client_documents.decide_host, name="client-host-decide"),

@@ -115,6 +115,11 @@ def _credential_waits(event: Event) -> Iterator[Message]:
         sentence = _(
             "A new secret for %(client)s of %(agent)s works only after you or another sponsor or owner accepts it."
         )
+    if credential.purpose == ClientCredential.Purpose.WORKLOAD:
+        sentence = _(
+            "A workload gets the access of %(agent)s through %(client)s only after you or another sponsor or owner"
+            " accepts its rule."
+        )
     people = credentials.acceptors(credential.agent, credential.askers)
     yield Message(
         Kind.CREDENTIAL, people, _about(credential), sentence % names, f"/client-credentials/{credential.pk}/"
@@ -176,7 +181,7 @@ def _tried(document: ClientDocument) -> Iterable[Person]:
 
 
 def _credential_works(event: Event) -> Iterator[Message]:
-    """Tell the people responsible for an agent, and who asked, that a new client or a new secret of it works."""
+    """Tell the people responsible for an agent, and who asked, that a new client, secret or workload rule works."""
     agent = Agent.objects.select_related("sponsor", "owner", "backup").filter(slug=key(event, "agent")).first()
     if agent is None:
         return
@@ -184,6 +189,8 @@ def _credential_works(event: Event) -> Iterator[Message]:
     sentence = _("%(agent)s has a new client, which works from now on: %(client)s.")
     if event.action == Action.CLIENT_SECRET_ROTATED:
         sentence = _("%(client)s of %(agent)s has a new secret. The secret before it no longer works.")
+    if event.action == Action.WORKLOAD_RULE_MADE:
+        sentence = _("A workload acts as %(agent)s from now on, through its client %(client)s.")
     people = [agent.sponsor, agent.owner, agent.backup, _person(str(event.detail.get("asked_by", "")))]
     url = reverse("client-page", args=[agent.slug, names["client"]])
     yield Message(Kind.CREDENTIAL, people, f"client:{names['client']}", sentence % names, url)
@@ -232,6 +239,7 @@ NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.CLIENT_REGISTERED: _document_works,
     Action.CLIENT_SECRET_ROTATED: _credential_works,
     Action.CONNECTION_BEGUN: _connection_begun,
+    Action.WORKLOAD_RULE_MADE: _credential_works,
     Action.AGENT_OWNERSHIP_DECLINED: _office_answered,
     Action.AGENT_SPONSOR_CHANGED: _office_answered,
     Action.AGENT_OWNER_CHANGED: _office_answered,

@@ -73,6 +73,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "review-items/key": samples["reviews/item"],
         "revocations/key": samples["stop/pk"],
         "auto-approvals/key": samples["settings/approval"],
+        "workload-rules/key": samples["workload-rules/pk"],
         "unmanaged-agents/key": samples["adoption/number"],
         "sessions/key": world.session.pk,
         "systems/key": company.system.slug,

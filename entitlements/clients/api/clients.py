@@ -118,6 +118,8 @@ class Clients(_Clients, Listing, CreateEndpoint):
         """Read the client, and find its agent, to which the caller must have a right."""
         values = super().read()
         slug = values["agent"]
+        if slug is None and values["auth"] == Client.Auth.WORKLOAD_IDENTITY:
+            raise serializers.ValidationError({"agent": "Workload identity is of an agent's client. Name the agent."})
         agent = self.find(visibility.agents(self.caller), slug=slug) if slug else None
         self.permit(agent, *([f"agent:{agent.slug}"] if agent else []))
         check_gives(self.caller, values["api_scopes"])

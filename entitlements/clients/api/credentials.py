@@ -28,7 +28,8 @@ class CredentialFilter(filters.FilterSet):
 class CredentialSerializer(OutputSerializer):
     """A key or secret for a client of an agent, who asked for it, and who accepts or accepted it.
 
-    `secret` is shown in the answer to who asked for it and never again; it opens nothing before it is accepted.
+    `workload` is what a workload rule would say. `secret` is shown in the answer to who asked for it and never again;
+    it opens nothing before it is accepted.
     """
 
     id = serializers.UUIDField()
@@ -40,6 +41,7 @@ class CredentialSerializer(OutputSerializer):
     jwks = serializers.JSONField()
     redirect_uris = serializers.SerializerMethodField()
     api_scopes = serializers.ListField(child=serializers.CharField())
+    workload = serializers.JSONField(allow_null=True)
     state = serializers.ChoiceField(choices=ClientCredential.State.choices)
     asked_by = serializers.CharField()
     reason = serializers.CharField()

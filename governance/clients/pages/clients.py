@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django import forms
@@ -16,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 from audit import clock
 from entitlements import strict
 from entitlements.access import visibility
+from entitlements.access.caller import Caller
 from entitlements.agents import actions as agent_actions
 from entitlements.agents.models import Agent
 from entitlements.clients import actions, clients, credentials
@@ -23,18 +25,32 @@ from entitlements.clients.actions import ClientInputSerializer
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.errors import DomainError, NotFound
 from entitlements.people.models import Person
+from entitlements.workload_identity.models import WorkloadRule
 from governance.connect import recipes
 from governance.console import doors, form_fields
 
 from . import credentials as waiting
+from .workload_rules import PLATFORMS
 
 _RESERVED: Final = frozenset({"add"})
 _FIELDS: Final = {"client_id_taken": "client_id", "private_key_given": "jwks", "bad_key": "jwks"}
 _METHODS: Final = (
     (Client.Auth.PRIVATE_KEY_JWT, gettext_lazy("It signs with a key of its own (private_key_jwt): the strongest")),
     (Client.Auth.CLIENT_SECRET_BASIC, gettext_lazy("A secret that both know (client_secret_basic), shown once")),
+    (
+        Client.Auth.WORKLOAD_IDENTITY,
+        gettext_lazy("With what its platform signs of it (GitHub Actions, Kubernetes, SPIFFE), and no secret"),
+    ),
     (Client.Auth.NONE, gettext_lazy("Nothing: a program on a person's machine, sent back to an address")),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRule:
+    """A workload rule of the client, and whether the person at the page may end it."""
+
+    rule: WorkloadRule
+    may_end: bool
 
 
 class AddForm(forms.Form):
@@ -208,11 +224,22 @@ def _show(
         "waiting": visibility.client_credentials(caller)
         .filter(client_id=client.client_id, state=ClientCredential.State.WAITING, answer_by__gt=clock.now())
         .first(),
+        "workloads": _workloads(caller, client),
+        "platforms": PLATFORMS if _takes_workloads(client) and doors.may(caller, "workload-rules", client) else {},
         "may_rotate": has_secret and not secret and doors.may(caller, "client-secret", client),
         "may_stop": active and doors.may(caller, "client-disable", client),
         "may_start": not active and client.idle != Client.Idle.DELETED and doors.may(caller, "client-enable", client),
     }
     return render(request, "console/clients/client.html", context, status=problem.status if problem else 200)
+
+
+def _takes_workloads(client: Client) -> bool:
+    return client.auth != Client.Auth.NONE and client.serves == Client.Serves.OWN_AGENT
+
+
+def _workloads(caller: Caller, client: Client) -> list[ShownRule]:
+    rows = visibility.workload_rules(caller).filter(client=client, ended_at=None).order_by("made_at")
+    return [ShownRule(rule, doors.may(caller, "workload-rule-end", client)) for rule in rows]
 
 
 def _agent(request: HttpRequest, slug: str) -> Agent:

@@ -137,5 +137,5 @@ def rule(
         claims=claims or tokens.RULES[platform],
         by=here.world.agent.sponsor.principal,
     )
-    assert made.waiting is None
-    return WorkloadRule.objects.latest("made_at")
+    assert made.rule is not None
+    return made.rule

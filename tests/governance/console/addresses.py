@@ -27,7 +27,9 @@ from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.trusted_issuers import proposals, trust
+from entitlements.trusted_issuers import trust
 from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
+from entitlements.workload_identity import workload_rules
 from governance.approval_policies import policies
 from governance.approval_policies import rules as policy_rules
 from governance.approval_policies.models import AutoApproval
@@ -90,6 +92,12 @@ def world() -> World:
     company, grant = worlds.found()
     campaign = worlds.campaign(company)
     client, _ = make.client(company.bot, "research-client", auth=Client.Auth.CLIENT_SECRET_BASIC)
+    platform = "https://platform.example"
+    trust.begin(platform, purpose="workload", jwks={"keys": [make.PUBLIC_KEY]}, by=SYSTEM)
+    rule = workload_rules.propose(
+        client, issuer=platform, platform="jwt", claims={"sub": "job-7"}, by=company.sofia.principal
+    ).rule
+    assert rule is not None
     asked = make.request(worlds.low(company), company.bot, by=company.otto, people=[company.alice])
     with transaction.atomic():
         session, _ = sessions.begin(client, company.alice, "a" * 64, auth_time=clock.now(), now=clock.now())
@@ -128,6 +136,10 @@ def world() -> World:
         "stop/key": company.bot.slug,
         "connect/client_id": client.client_id,
         "agents/client_id": client.client_id,
+        "workload-rules/slug": company.bot.slug,
+        "workload-rules/platform": "jwt",
+        "workload-rules/client_id": client.client_id,
+        "workload-rules/pk": rule.pk,
         "systems/name": "now",
         "systems/scope": company.use.scope,
         **_settings(company),
