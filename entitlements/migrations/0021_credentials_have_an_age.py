@@ -50,7 +50,7 @@ def first_policy(apps, schema_editor):
 class Migration(migrations.Migration):
     """Add the columns and the policy."""
 
-    dependencies: ClassVar = [("entitlements", "0013_policies_of_personal_agents")]
+    dependencies: ClassVar = [("entitlements", "0014_bound_and_delegated_tokens")]
 
     operations: ClassVar = [
         migrations.CreateModel(
