@@ -48,7 +48,7 @@ def replace_keys(
         raise NoKeys(auth=held.auth)
     public_keys.check_registered(jwks)
     purpose = ClientCredential.Purpose.KEYS
-    wanted = credentials.another(held, purpose, reason=reason, keep_previous=keep_previous)
+    wanted = credentials.new_for(held, purpose, reason=reason, keep_previous=keep_previous)
     wanted.jwks = dict(jwks)
     return clients.give(held, wanted, None, by=by)
 
