@@ -91,6 +91,7 @@ app.conf.beat_schedule = {
     "reroute-requests": {"task": "governance.tasks.reroute_requests", "schedule": 24 * HOUR},
     "escalate-requests": {"task": "governance.tasks.escalate_requests", "schedule": 10 * MINUTE},
     "look-after-orphans": {"task": "governance.tasks.look_after_orphans", "schedule": MINUTE},
+    "warn-of-old-credentials": {"task": "governance.tasks.warn_of_old_credentials", "schedule": HOUR},
     "end-exceptions": {"task": "governance.tasks.end_exceptions", "schedule": MINUTE},
     "open-emergency-reviews": {"task": "governance.tasks.open_emergency_reviews", "schedule": MINUTE},
     "look-after-unused": {"task": "governance.tasks.look_after_unused", "schedule": HOUR},

@@ -205,6 +205,8 @@ _ROWS: Final[Matrix] = {
     ("client-disable", "POST"): row(*_STOPS, related="sponsor owner", scope=REVOKE),
     ("client-enable", "POST"): row(Role.ANALYST, scope=WRITE),
     ("client-secret", "POST"): row(Role.ANALYST, related=_RESPONSIBLE, scope=WRITE, proven=ALWAYS),
+    ("client-keys", "POST"): row(Role.ANALYST, related=_RESPONSIBLE, scope=WRITE, proven=ALWAYS),
+    ("client-rotation-revoke", "POST"): row(*_STOPS, related=_RESPONSIBLE, scope=REVOKE),
     **{(f"client-{name}{s}", "GET"): READABLE for name in ("credential", "document", "host") for s in ("", "s")},
     ("client-credential-accept", "POST"): row(related=_RESPONSIBLE, proven=ALWAYS),
     ("client-credential-refuse", "POST"): row(Role.ANALYST, Role.SECURITY, related=_RESPONSIBLE),

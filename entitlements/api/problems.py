@@ -92,7 +92,7 @@ FRAMEWORK: Final[Mapping[type[exceptions.APIException], str]] = {
 }
 
 
-def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: C901, PLR0911 - a table
+def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: PLR0911 - a table
     """Return the error as a refusal with its published code, and the HTTP status of its document."""
     match error:
         case DomainError():
@@ -102,10 +102,8 @@ def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: C901
             return invalid, invalid.status
         case exceptions.NotAuthenticated():
             return Unauthenticated(), HTTPStatus.UNAUTHORIZED
-        case exceptions.AuthenticationFailed(__cause__=CredentialTooOld() as old):
-            return old, old.status
         case exceptions.AuthenticationFailed():
-            return BadCredentials(), HTTPStatus.UNAUTHORIZED
+            return _failed(error), HTTPStatus.UNAUTHORIZED
         case exceptions.APIException():
             return _named(FRAMEWORK.get(type(error), "refused"), str(error.detail)), HTTPStatus(error.status_code)
         case Http404():
@@ -117,6 +115,10 @@ def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: C901
         case OperationalError() | InterfaceError():
             return Unavailable(), Unavailable.status
     return Unexpected(), Unexpected.status
+
+
+def _failed(error: Exception) -> DomainError:
+    return error.__cause__ if isinstance(error.__cause__, CredentialTooOld) else BadCredentials()
 
 
 def document(error: DomainError, status: HTTPStatus) -> dict[str, Any]:

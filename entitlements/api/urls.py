@@ -113,6 +113,8 @@ urlpatterns: list[URLPattern] = [
     at("clients/<path:key>/disable", clients.Disable, "client-disable"),
     at("clients/<path:key>/enable", clients.Enable, "client-enable"),
     at("clients/<path:key>/secret", clients.Rotate, "client-secret"),
+    at("clients/<path:key>/keys", clients.Keys, "client-keys"),
+    at("clients/<path:key>/rotation/revoke", clients.RevokeRotation, "client-rotation-revoke"),
     at("clients/<path:key>", clients.One, "client"),
     *(at(*address) for address in (*client_documents.ADDRESSES, *trusted_issuers.ADDRESSES)),
     at("client-credentials", credentials_api.Credentials, "client-credentials"),

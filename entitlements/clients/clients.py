@@ -148,7 +148,7 @@ def rotate_secret(client: Client, *, by: Principal, reason: str, keep_previous: 
     if locked.auth != Client.Auth.CLIENT_SECRET_BASIC:
         raise NoSecret(auth=locked.auth)
     secret = secrets.token_urlsafe(32)
-    wanted = credentials.another(locked, ClientCredential.Purpose.SECRET, reason=reason, keep_previous=keep_previous)
+    wanted = credentials.new_for(locked, ClientCredential.Purpose.SECRET, reason=reason, keep_previous=keep_previous)
     wanted.secret_sha256 = secret_digest(secret)
     return give(locked, wanted, secret, by=by)
 
@@ -256,7 +256,7 @@ def _create(wanted: ClientCredential, *, serves: str, by: Principal) -> Client:
 
 
 def _set_credential(held: Client, wanted: ClientCredential, *, by: Principal) -> Client:
-    held.save(update_fields=credentials.put_into(held, wanted))
+    held.save(update_fields=credentials.replace(held, wanted))
     is_secret = wanted.purpose == ClientCredential.Purpose.SECRET
     action = Action.CLIENT_SECRET_ROTATED if is_secret else Action.CLIENT_KEYS_REPLACED
     ends = held.previous_ends_at.isoformat() if held.previous_ends_at else None

@@ -95,7 +95,7 @@ def detail(credential: ClientCredential) -> dict[str, Any]:
     }
 
 
-def another(client: Client, purpose: str, *, reason: str, keep_previous: bool) -> ClientCredential:
+def new_for(client: Client, purpose: str, *, reason: str, keep_previous: bool) -> ClientCredential:
     """Return another credential for a client, unsaved and without its secret or keys: with all else that it has."""
     return ClientCredential(
         agent=client.agent,
@@ -110,7 +110,7 @@ def another(client: Client, purpose: str, *, reason: str, keep_previous: bool) -
     )
 
 
-def put_into(client: Client, wanted: ClientCredential) -> list[str]:
+def replace(client: Client, wanted: ClientCredential) -> list[str]:
     """Let a client, unsaved, hold another credential; returns the columns that changed. Its age counts from its making.
 
     The one before works on until the end of the overlap where the new one keeps it, and else no longer.

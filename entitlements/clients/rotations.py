@@ -48,16 +48,16 @@ def replace_keys(
         raise NoKeys(auth=held.auth)
     public_keys.check_registered(jwks)
     purpose = ClientCredential.Purpose.KEYS
-    wanted = credentials.another(held, purpose, reason=reason, keep_previous=keep_previous)
+    wanted = credentials.new_for(held, purpose, reason=reason, keep_previous=keep_previous)
     wanted.jwks = dict(jwks)
     return clients.give(held, wanted, None, by=by)
 
 
 @transaction.atomic
 def revoke_rotation(client: Client, *, by: Principal, reason: str) -> Client:
-    """End a client's newest credential at once and let the one before it work on alone, while the overlap lasts.
+    """End a client's newest credential at once and let the one before it, which still works, be the only one.
 
-    What was issued to the client is dead: whoever rotated may hold it. Raises NotFound, NotRotated.
+    What was issued to the client is dead, since who rotated may hold it. Raises NotFound, NotRotated.
     """
     held = clients.hold_alone(client)
     now = clock.now()

@@ -20,6 +20,7 @@ from governance.connect.pages import connect, rollout
 from governance.connections import pages as connections_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
+from governance.credential_policy import pages as credential_policy_pages
 from governance.grants import pages as grant_pages
 from governance.home_page import pages as home_page_pages
 from governance.notices import pages as notice_pages
@@ -228,6 +229,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("inbox/read/", notice_pages.read_all, name="inbox-read-all"),
     path("inbox/<uuid:pk>/read/", notice_pages.read, name="inbox-read"),
     path("settings/", profile.profile, name="settings"),
+    path("settings/credential-policy/", credential_policy_pages.detail, name="credential-policy-page"),
+    path("settings/credential-policy/propose/", credential_policy_pages.propose, name="credential-policy-propose"),
+    path(
+        "settings/credential-policy/<uuid:proposal>/", credential_policy_pages.decide, name="credential-policy-decide"
+    ),
     path("settings/approvals/", approval_policy_pages.listing, name="approval-settings"),
     path("settings/approvals/propose/", approval_policy_pages.propose, name="policy-propose"),
     path("settings/approvals/versions/<int:policy>/", approval_policy_pages.history, name="policy-history"),

@@ -33,11 +33,12 @@ class Guard:
 def of(module_name: str) -> list[Guard]:
     """Return the guards of a module, in their order."""
     module = importlib.import_module(module_name)
-    found = []
-    for function in _functions(_tree(module)):
-        for node in ast.walk(function):
-            if isinstance(node, ast.If) and _is_guard(node):
-                found.append(Guard(module_name, function.name, node.lineno, ast.unparse(node.test)[:60]))
+    found = [
+        Guard(module_name, function.name, node.lineno, ast.unparse(node.test)[:60])
+        for function in _functions(_tree(module))
+        for node in ast.walk(function)
+        if isinstance(node, ast.If) and _is_guard(node)
+    ]
     return sorted(found, key=lambda guard: guard.line)
 
 

@@ -27,7 +27,6 @@ from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.trusted_issuers import proposals, trust
-from entitlements.trusted_issuers import trust
 from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 from entitlements.workload_identity import workload_rules
 from governance.approval_policies import policies
