@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -35,22 +36,12 @@ type Cell = Callable[[World], None]
 
 def cells() -> Iterator[Cell]:
     """Return the cells of both matrices."""
-    for path, spoil in test_matrix.CASES:
-        yield lambda world, at=path, by=spoil: test_matrix.test_what_is_in_the_way_is_refused_on_every_path(
-            world, at, by
-        )
-    for path, spoil in test_credential_matrix.CASES:
-        yield (
-            lambda world, at=path, by=spoil: (
-                test_credential_matrix.test_a_credential_that_ended_is_refused_with_one_event(world, at, by)
-            )
-        )
-    for path in test_matrix.PATHS:
-        yield (
-            lambda world, at=path: (
-                test_matrix.test_without_anything_in_the_way_each_path_issues_one_token_and_one_event(world, at)
-            )
-        )
+    refused = test_matrix.test_what_is_in_the_way_is_refused_on_every_path
+    ended = test_credential_matrix.test_a_credential_that_ended_is_refused_with_one_event
+    issued = test_matrix.test_without_anything_in_the_way_each_path_issues_one_token_and_one_event
+    yield from (partial(refused, path=path, spoil=spoil) for path, spoil in test_matrix.CASES)
+    yield from (partial(ended, path=path, spoil=spoil) for path, spoil in test_credential_matrix.CASES)
+    yield from (partial(issued, path=path) for path in test_matrix.PATHS)
 
 
 def fails(cell: Cell, world: World) -> bool:
@@ -66,7 +57,7 @@ def fails(cell: Cell, world: World) -> bool:
 
 def _afresh(world: World) -> World:
     kept: dict[str, Any] = {
-        name: type(row).objects.get(pk=row.pk)  # type: ignore[attr-defined]  # models all
+        name: type(row).objects.get(pk=row.pk)
         for name, row in (
             (name, getattr(world, name)) for name in ("alice", "agent", "client", "system", "grant", "issuer")
         )
