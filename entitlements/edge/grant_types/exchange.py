@@ -183,7 +183,7 @@ async def _check(attempt: Attempt, unverified: jws.Unverified, caller: Caller) -
     claims = await _verified(attempt, unverified, issuer)
     if jws.sole_audience(claims) != caller.client_id:
         raise refusals.invalid_grant("The ID token is for another client.", "audience_mismatch")
-    possession.check_confirmation(attempt, claims, "The ID token")
+    possession.check_confirmation(attempt, claims)
     oldest = math.inf if ours and "sid" in claims else sign_ins.max_age()
     signed_in = id_tokens.check(unverified.typ, claims, clock.now().timestamp(), oldest)
     person = await (person_of(attempt, issuer, claims) if issuer is not None else _own_person(attempt, claims))
