@@ -17,14 +17,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 from uuid import UUID, uuid4
 
-import msgspec
 import psycopg
-from psycopg.types.json import Json
 
 from audit import context
 from audit.actions import Action
 from audit.draft import BadEvent, Draft, TextDraft, draft
-from audit.statements import CLAIM_AND_INSERT_MANY, INSERT_MANY, columns
+from audit.statements import CLAIM_AND_INSERT_MANY, INSERT_MANY, Claim, columns, names_of, used_before
 
 MAX_BATCH: Final = 500
 MAX_WAITING: Final = 5000
@@ -68,7 +66,7 @@ class _NamesUsed(NotWritten):
     """Nothing of a batch is written: of its events, those of `events` have names that were used before."""
 
     def __init__(self, events: set[UUID | str]) -> None:
-        super().__init__("a name was used before")
+        super().__init__()
         self.events = events
 
 
@@ -103,8 +101,6 @@ def is_cut(connection: psycopg.AsyncConnection[Any]) -> bool:
 
 
 type Event = Draft | TextDraft
-type Claim = tuple[str, str, str]
-"""A name that is used up with an event, once: whose it is, the name, and until when it is remembered."""
 type _Call = tuple[Event, asyncio.Future[None]]
 
 
@@ -123,11 +119,7 @@ class Writer:
     """Writes events in batches over a connection of its own. One per event loop: `async with Writer(address) as it`."""
 
     def __init__(self, address: str, *, max_waiting: int = MAX_WAITING, claim: str = "") -> None:
-        """Connect to `address`.
-
-        `claim` uses the JSON array `%(names)s` of `{of, name, until}` up, and returns `of` and `name` of each that was
-        not used before.
-        """
+        """Write to `address`; `claim` uses up `%(names)s` of `names_of`, and returns what was not used before."""
         self._address = address
         self._claim = CLAIM_AND_INSERT_MANY.format(claim=claim)
         self._claims: dict[UUID | str, Claim] = {}
@@ -243,9 +235,8 @@ class Writer:
         connection = await self._connect()
         events = [*map(_marker, self._ended), *events]
         values = columns(events, self._producer.uuid, self._producer.committed + 1)
-        names = (
-            {each.uuid: self._claims[each.uuid] for each in events if each.uuid in self._claims} if self._claims else {}
-        )
+        named = [each.uuid for each in events if each.uuid in self._claims] if self._claims else []
+        names = {uuid: self._claims[uuid] for uuid in named}
         try:
             async with asyncio.timeout(COMMIT_WITHIN):
                 if names:
@@ -267,17 +258,8 @@ class Writer:
         self, connection: psycopg.AsyncConnection[Any], values: dict[str, Any], names: dict[UUID | str, Claim]
     ) -> None:
         """Use names up and write the batch, in one statement. Raises _NamesUsed: then nothing is written."""
-        wanted = [{"of": of, "name": name, "until": until} for of, name, until in names.values()]
-        asked = {**values, "names": Json(wanted, dumps=msgspec.json.encode), "claims": len(names)}
-        cursor = await connection.execute(self._claim, asked, prepare=True)
-        claimed = set(await cursor.fetchall())
-        used: set[UUID | str] = set()
-        for uuid, (of, name, _) in names.items():
-            if (of, name) in claimed:
-                claimed.remove((of, name))  # two events of a batch with one name: the first has it
-            else:
-                used.add(uuid)
-        if used:
+        cursor = await connection.execute(self._claim, values | names_of(names), prepare=True)
+        if used := used_before(names, await cursor.fetchall()):
             raise _NamesUsed(used)
 
     def _forget_claims(self, batch: Iterable[_Call]) -> None:

@@ -1,6 +1,6 @@
 """The two statements that write events, each with its pending row. Shared by the transactional and the batch writer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -52,6 +52,9 @@ SELECT of, name FROM claimed
 """As INSERT_MANY, with names that are used up: where one was used before, the others are claimed and nothing is
 written."""
 
+type Claim = tuple[str, str, str]
+"""A name that is used up with an event, once: whose it is, the name, and until when it is remembered."""
+
 
 def columns(drafts: Sequence[Draft | TextDraft], producer: UUID, first: int) -> dict[str, Any]:
     """Turn drafts into the parameters of INSERT_MANY, numbered from `first`."""
@@ -68,3 +71,20 @@ def columns(drafts: Sequence[Draft | TextDraft], producer: UUID, first: int) -> 
         for sequence, event in enumerate(drafts, first)
     ]
     return {"rows": Json(rows, dumps=msgspec.json.encode), "producer": producer}
+
+
+def names_of(claims: Mapping[UUID | str, Claim]) -> dict[str, Any]:
+    """Turn the names that events use up into the other parameters of CLAIM_AND_INSERT_MANY."""
+    names = [{"of": of, "name": name, "until": until} for of, name, until in claims.values()]
+    return {"names": Json(names, dumps=msgspec.json.encode), "claims": len(names)}
+
+
+def used_before(claims: Mapping[UUID | str, Claim], claimed: Iterable[tuple[str, str]]) -> set[UUID | str]:
+    """Return the events whose names were used before; of two in one batch with one name the first has it."""
+    left, used = set(claimed), set[UUID | str]()
+    for event, (of, name, _) in claims.items():
+        if (of, name) in left:
+            left.remove((of, name))
+        else:
+            used.add(event)
+    return used

@@ -149,6 +149,7 @@ DORMANT_AFTER = env.rising_days(warn="DORMANT_WARN_DAYS", ask="DORMANT_ASK_DAYS"
 # (`entitlements/tokens/id_tokens.py`).
 SIGN_IN_MAX_AGE = timedelta(minutes=env.count("SIGN_IN_MAX_AGE_MINUTES"))
 DYNAMIC_REGISTRATION = env.flag("DYNAMIC_REGISTRATION")
+DPOP_REQUIRED = env.one_of("DPOP_REQUIRED", "no", "public", "all")
 REFRESH_REUSE_WINDOW = timedelta(seconds=env.up_to("REFRESH_REUSE_SECONDS", 1800))
 
 # How long an ephemeral agent may exist, and an unused client is kept as it is (`entitlements/agents/lifecycle.py`).

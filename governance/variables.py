@@ -176,6 +176,12 @@ TABLE: Mapping[str, Variable] = {
             "60",
         ),
         Variable(
+            "DPOP_REQUIRED",
+            "Which clients get tokens only with a proof of their key (RFC 9449): `no` is none, `public` those that do "
+            "not authenticate, `all` every client; then the gateway takes no bearer token either.",
+            "no",
+        ),
+        Variable(
             "DYNAMIC_REGISTRATION",
             "Let clients register themselves (RFC 7591). Nothing is kept of one until a person signs in to it, and an "
             "analyst decides about it then.",

@@ -124,7 +124,7 @@ async def _post(node: Node, request: Request, entry: ServedSystem, bearer: Beare
     call = messages.read(await request.body())
     exchange = Exchange(node, request, entry, bearer, call)
     try:
-        if call.method != "tools/call":  # which claims its proof with its event
+        if request.proof is not None and call.method != "tools/call":  # which claims it with its event
             await possession.claim(node, request)
         await _dispatch(exchange)
     except Closed as why:

@@ -6,6 +6,7 @@ import time
 from http import HTTPStatus
 from typing import Final
 
+from django.conf import settings
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -46,6 +47,7 @@ async def resource_metadata(node: Node, slug: str) -> Answer:
         "scopes_supported": list(entry.scopes),
         "bearer_methods_supported": ["header"],
         "dpop_signing_alg_values_supported": list(proofs.ALGORITHMS),
+        "dpop_bound_access_tokens_required": settings.DPOP_REQUIRED == "all",
         "resource_name": entry.name,
     }
     answer = Answer.of(HTTPStatus.OK, {name: value for name, value in metadata.items() if value})

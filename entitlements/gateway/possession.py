@@ -10,7 +10,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from audit.batch import Claim
+from audit.statements import Claim
 from entitlements.codes import Code
 from entitlements.dpop import claims, nonces, proofs
 from entitlements.gateway.http import Message, Request

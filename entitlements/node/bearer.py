@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.conf import settings
+
 from audit import clock
 from audit.context import Principal
 from entitlements import addresses
@@ -90,6 +92,7 @@ class Bearers:
         self._keys: dict[str, _Keys] = {}
         self._reading: dict[str, asyncio.Task[_Keys]] = {}
         self._generation = 0
+        self._takes_unbound = settings.DPOP_REQUIRED != "all"
 
     def forget_client(self, client: str) -> None:
         """Check the tokens of one client again: it changed, or its name at a system."""
@@ -123,7 +126,7 @@ class Bearers:
             bearer = await self._check(token, system, resource)
             if generation == self._generation:
                 self._keep(digest, bearer)
-        if bool(bearer.jkt) is not (scheme == b"dpop"):
+        if bool(bearer.jkt) is not (scheme == b"dpop") or not (bearer.jkt or self._takes_unbound):
             raise Refused(Code.PROOF_INVALID, "The token and the scheme of the Authorization header do not fit.")
         if bearer.resource != resource:
             raise Refused(Code.AUDIENCE_MISMATCH)

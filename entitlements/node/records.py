@@ -13,6 +13,7 @@ from audit import batch, draft, redaction
 from audit.actions import Action
 from audit.context import Principal
 from audit.draft import TextDraft
+from audit.statements import Claim
 from entitlements.codes import Code
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.node.bearer import Bearer
@@ -161,7 +162,7 @@ class Recorder:
         task = self._writer._task  # noqa: SLF001 - it shows no more
         return task is not None and not task.done()
 
-    async def durably(self, event: TextDraft, claim: batch.Claim | None = None) -> None:
+    async def durably(self, event: TextDraft, claim: Claim | None = None) -> None:
         """Return when the event is in the record for good, and the name of a proof used up with it.
 
         Raises Closed (record unavailable), and Refused where the proof was used before.

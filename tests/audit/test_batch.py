@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import NoneType
+from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 import psycopg
@@ -27,7 +28,7 @@ def said(n: int = 0) -> Draft:
     return draft(Action.REFUSED, by=BOT, about=["grant:1"], detail={"n": n})
 
 
-def run(story: Callable[[batch.Writer], Awaitable[None]], **options: int) -> None:
+def run(story: Callable[[batch.Writer], Awaitable[None]], **options: Any) -> None:  # noqa: ANN401
     """Let a story happen to a writer."""
 
     async def tell() -> None:
@@ -256,3 +257,49 @@ def test_without_a_database_a_call_is_refused_and_the_writer_recovers() -> None:
 
     asyncio.run(tell())
     assert Event.objects.count() == 1
+
+
+CLAIM = """
+INSERT INTO entitlements_usedassertion (issuer, jti, expires_at)
+SELECT name.of, name.name, name.until FROM json_to_recordset(%(names)s) AS name (of text, name text, until timestamptz)
+ON CONFLICT DO NOTHING RETURNING issuer AS of, jti AS name
+"""
+
+
+def test_a_name_is_used_up_with_its_event_once_and_neighbours_are_written() -> None:
+    until = (clock.now() + timedelta(minutes=5)).isoformat()
+
+    async def story(writer: batch.Writer) -> None:
+        await writer.write(said(0), ("key", "one", until))
+        outcomes = await asyncio.gather(
+            writer.write(said(1)),
+            writer.write(said(2), ("key", "one", until)),
+            writer.write(said(3), ("key", "two", until)),
+            writer.write(said(4), ("key", "two", until)),
+            writer.write(said(5), ("other", "one", until)),
+            return_exceptions=True,
+        )
+        used = batch.NameUsed
+        assert [type(outcome) for outcome in outcomes] == [NoneType, used, NoneType, used, NoneType]
+        await writer.write(said(6))
+        with pytest.raises(batch.NameUsed):
+            await writer.write(said(7), ("other", "one", until))
+
+    run(story, claim=CLAIM)
+    written = Event.objects.order_by("sequence")
+    assert [(event.detail["n"], event.sequence) for event in written] == [(0, 1), (1, 2), (3, 3), (5, 4), (6, 5)]
+    assert {event.producer for event in written} == {written[0].producer}
+
+
+def test_an_event_that_is_refused_uses_up_no_name() -> None:
+    until = (clock.now() + timedelta(minutes=5)).isoformat()
+    twice = replace(said(1), fields={**said(1).fields})
+
+    async def story(writer: batch.Writer) -> None:
+        await writer.write(twice)
+        with pytest.raises(batch.NotWritten):
+            await writer.write(twice, ("key", "one", until))
+        await writer.write(said(2), ("key", "one", until))
+
+    run(story, claim=CLAIM)
+    assert Event.objects.count() == 2

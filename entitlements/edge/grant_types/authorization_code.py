@@ -107,7 +107,7 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
         if "openid" not in pending.scope.split():  # no page makes such a code
             raise refusals.invalid_grant("The code is refused.", "code_refused")
         check(pending, attempt.form, verifier)
-        possession.check_key(attempt, pending.jkt, "The code")
+        possession.check_key(attempt, pending.jkt)
         attempt.code = code
         try:
             answer = await id_token.write(attempt, caller, grant, moment, key)

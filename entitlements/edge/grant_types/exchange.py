@@ -172,7 +172,7 @@ async def _check(attempt: Attempt, unverified: jws.Unverified, caller: Caller) -
     client = jws.sole_audience(claims) if issuer is None else issuer.rules.client_of_id_token(claims)
     if client != caller.client_id:
         raise refusals.invalid_grant("The ID token is for another client.", "audience_mismatch")
-    possession.check_confirmation(attempt, claims, "The ID token")
+    possession.check_confirmation(attempt, claims)
     oldest = math.inf if ours and "sid" in claims else sign_ins.max_age()
     signed_in = id_tokens.check(unverified.typ, claims, clock.now().timestamp(), oldest)
     if issuer is None:

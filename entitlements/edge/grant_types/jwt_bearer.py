@@ -33,10 +33,6 @@ GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _PURPOSE: Final = TrustedIssuer.Purpose.ID_JAG.value
 _LONGEST: Final = 300.0
 """Seconds between `iat` and `exp` of an ID-JAG, ours or a trusted issuer's (EMA-I-13)."""
-_UNBOUND: Final = (
-    "A client that does not authenticate redeems an assertion of our own that is bound to its key.",
-    possession.PROOF_INVALID,
-)
 _ID_JAG: Final = """
 SELECT extract(epoch FROM t.issued_at)::float8, extract(epoch FROM t.expires_at)::float8, t.scope, t.session_id,
        t.trace, p.id, p.login, p.is_active
@@ -126,9 +122,10 @@ async def _check(attempt: Attempt, caller: Caller, target: Target, name: str) ->
     rules = USUAL if issuer is None else issuer.rules
     if not rules.is_id_jag_for(claims, caller.client_id, name):
         raise refusals.invalid_grant("The assertion is for another client.", "client_mismatch")
-    possession.check_confirmation(attempt, claims, "The assertion")
+    possession.check_confirmation(attempt, claims)
     if possession.is_public(caller) and (not ours or "cnf" not in claims):
-        raise refusals.invalid_grant(*_UNBOUND)
+        message = "A client that does not authenticate redeems an assertion of our own that is bound to its key."
+        raise refusals.invalid_grant(message, "proof_invalid")
     lasts = ours and tokens.FAMILY in claims  # how old such a sign-in may get was asked when we issued it, a moment ago
     signed_in = id_tokens.signed_in(claims, now, math.inf if lasts else sign_ins.max_age())
     if issuer is None:

@@ -53,7 +53,7 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target) -> Mapping[st
     code = await _read(attempt, caller, target, digest)
     caller = await agents.for_person(attempt, caller, code.subject.pk, target.slug)
     authorization_code.check(code.pending, attempt.form, verifier)
-    possession.check_key(attempt, code.pending.jkt, "The code")
+    possession.check_key(attempt, code.pending.jkt)
     if attempt.form.get("resource", code.resource) != code.resource:
         raise refusals.invalid_target("The resource is not the one that the code is for.")
     attempt.code = digest

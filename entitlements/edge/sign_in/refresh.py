@@ -183,7 +183,7 @@ async def check_use(attempt: Attempt, caller: Caller, family: Family, generation
     for link in (f"person:{family.subject.login}", f"token_family:{family.pk}"):
         if link not in attempt.about:
             attempt.about.append(link)
-    possession.check_key(attempt, family.jkt, "The refresh token")  # first: who stole it cannot end the family
+    possession.check_key(attempt, family.jkt)  # first: who stole it cannot end the family
     check_open(family)
     use = use_of(family, generation)
     if use is Use.UNKNOWN:

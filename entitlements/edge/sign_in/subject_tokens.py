@@ -37,9 +37,9 @@ async def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
 async def _identity(attempt: Attempt, caller: Caller) -> Identity:
     if attempt.form["subject_token_type"] == leg_1.REFRESH_TOKEN:
         caller, family, _ = await id_token_refresh.presented(attempt, caller, attempt.form["subject_token"])
-        possession.check_public(attempt, caller, family.jkt, "The refresh token")
+        possession.check_public(attempt, caller, family.jkt)
         return await _of_family(attempt, caller, family)
-    possession.check_public(attempt, caller, "", "The subject token")
+    possession.check_public(attempt, caller, "")
     assertion = await leg_1.assertion(attempt, caller)
     if assertion.family:
         return await _of_family(attempt, caller, await _family(attempt, caller, assertion.family))

@@ -124,6 +124,8 @@ def answer(response: Response, left: Mapping[str, Any], scene: Scene) -> dict[st
             browser[name] = _NONCE.sub(" 'nonce'", value)
     if response.status == 429 and headers.get("retry-after", "").isdigit():
         headers["retry-after"] = "<seconds>"
+    if "dpop-nonce" in headers:
+        headers["dpop-nonce"] = "<nonce>"
     body = _body(response, namer)
     return {
         "status": response.status,

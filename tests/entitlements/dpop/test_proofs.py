@@ -61,10 +61,12 @@ def test_the_thumbprint_is_that_of_rfc_7638() -> None:
 
 @pytest.mark.parametrize("algorithm", ["ES256", "ES384", "ES512", "EdDSA", "RS256", "PS256"])
 def test_each_algorithm_that_we_offer_is_taken(algorithm: str) -> None:
-    kind, size = {"ES": (jwk.ECKey, f"P-{algorithm[2:].replace('512', '521')}"), "Ed": (jwk.OKPKey, "Ed25519")}.get(
-        algorithm[:2], (jwk.RSAKey, 2048)
-    )
-    holder = Holder(algorithm, kind.generate_key(size))
+    key: Any
+    if algorithm.startswith("ES"):
+        key = jwk.ECKey.generate_key({"ES256": "P-256", "ES384": "P-384"}.get(algorithm, "P-521"))
+    else:
+        key = jwk.OKPKey.generate_key("Ed25519") if algorithm == "EdDSA" else jwk.RSAKey.generate_key(2048)
+    holder = Holder(algorithm, key)
     proof = judged(holder.prove("POST", ADDRESS, iat=int(NOW), token=TOKEN, body=BODY))
     assert proof.thumbprint == holder.key.thumbprint()
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from audit import clock
 from audit.context import SYSTEM
@@ -190,6 +191,23 @@ def test_a_nonce_comes_with_each_answer_to_a_proof_and_one_that_is_sent_must_be_
         assert refused.headers["DPoP-Nonce"] == nonce()
     assert not worlds.refusals()
     assert world.post("/idp/token", world.exchange_form(), DPoP=proof(IDP, nonce=nonce())).status == 200
+
+
+def test_ema_r_12_where_a_proof_is_required_nothing_is_issued_without_one(world: World, settings: Settings) -> None:
+    id_jag = world.id_jag()
+    settings.DPOP_REQUIRED = "all"
+    refused_once(world.redeem(id_jag), "invalid_grant")
+    assert world.exchange().error == (400, "invalid_dpop_proof", "proof_invalid")
+    assert at_system(world, bound_id_jag(world)).status == 200
+
+
+@pytest.mark.usefixtures("desk")
+def test_where_public_clients_must_prove_others_need_not(world: World, settings: Settings) -> None:
+    settings.DPOP_REQUIRED = "public"
+    form = code(world)
+    assert public(world, None, **form).error == (400, "invalid_dpop_proof", "proof_invalid")
+    assert public(world, **form).status == 200
+    assert world.exchange().status == 200
 
 
 @pytest.fixture

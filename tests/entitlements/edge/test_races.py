@@ -12,14 +12,16 @@ from django.db import connections
 
 from audit.context import SYSTEM
 from audit.models import Event
+from entitlements import addresses
 from entitlements.catalog.models import Entitlement
 from entitlements.feed import locks
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
-from entitlements.tokens.models import IssuedToken, TokenGrant
+from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
 from tests import databases, make, shared
 from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import World
+from tests.proofs import Holder
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
@@ -108,3 +110,23 @@ def test_issuers_at_work_do_not_starve_whoever_takes_away() -> None:
             issuer.join()
 
     assert max(waits) < 1.0, waits  # starving is a matter of seconds; the benchmark prints the milliseconds
+
+
+def test_of_many_at_once_one_takes_a_proof_and_of_two_proofs_each_is_taken() -> None:
+    world, holder = worlds.world(), Holder()
+    headers = [holder.prove("POST", f"{addresses.endpoints('idp')}/token") for _ in range(2)]
+    forms = [world.exchange_form() for _ in range(ISSUERS)]
+    start = threading.Barrier(ISSUERS)
+
+    def exchange(number: int) -> str:
+        start.wait()
+        answer = world.post("/idp/token", forms[number], DPoP=headers[number % 2])
+        connections.close_all()
+        return "issued" if answer.status == 200 else str(answer.body["error"])
+
+    with ThreadPoolExecutor(ISSUERS) as lanes:
+        outcomes = [*lanes.map(exchange, range(ISSUERS))]
+    assert sorted(outcomes) == ["invalid_dpop_proof"] * (ISSUERS - 2) + ["issued"] * 2
+    assert IssuedToken.objects.count() == 2
+    assert UsedAssertion.objects.filter(issuer=f"dpop:{holder.thumbprint}").count() == 2
+    assert len(worlds.refusals()) == ISSUERS - 2

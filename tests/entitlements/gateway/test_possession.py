@@ -284,3 +284,13 @@ def test_the_address_of_all_systems_and_the_decision_point_ask_for_the_proof_too
 def test_the_resource_metadata_names_the_algorithms_of_proofs(node: Gateway, here: World) -> None:
     said = httpx2.get(f"{node.base}/.well-known/oauth-protected-resource/gw/{here.system.slug}/mcp").json()
     assert said["dpop_signing_alg_values_supported"] == list(proofs.ALGORITHMS)
+    assert "dpop_bound_access_tokens_required" not in said
+
+
+def test_a_node_that_requires_proofs_takes_no_bearer_token_and_says_so(here: World) -> None:
+    with world.gateway("node-3", DPOP_REQUIRED="all") as strict:
+        said = httpx2.get(f"{strict.base}/.well-known/oauth-protected-resource/gw/{here.system.slug}/mcp").json()
+        assert said["dpop_bound_access_tokens_required"] is True
+        path, token, unbound = call(here), bound(here), here.token()
+        assert code(path.send(strict, unbound, scheme="Bearer")) == "proof_invalid"
+        assert path.send(strict, token, path.prove(token)).status_code == 200
