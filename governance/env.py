@@ -7,6 +7,7 @@ secrets. `docs/reference/environment.md` is written from TABLE by `python -m gov
 import base64
 import binascii
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -17,11 +18,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from entitlements.signers.options import Pkcs11Options, TransitOptions
+
 from .variables import TABLE
 
 YES, NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 KEY_BYTES = 32
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_SIGNERS = ("database", "transit", "pkcs11")
+_MOUNT = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 DEAD_HOST: Mapping[str, str] = {
     "connect_timeout": "3",
     "keepalives_idle": "5",
@@ -260,6 +265,41 @@ def time_stamps() -> tuple[str, str]:
     if address:
         _split("TIME_STAMP_URL", address, ("https",) if not flag("DEMO") else ("https", "http"))
     return address, roots
+
+
+def signers() -> tuple[str, TransitOptions | None, Pkcs11Options | None]:
+    """Return which signer makes the next signing key, and how those outside are reached. Raises BadEnvironmentError."""
+    signer = one_of("SIGNER", *_SIGNERS)
+    transit, pkcs11 = _transit(), _pkcs11()
+    if signer == "transit" and transit is None:
+        raise BadEnvironmentError("TRANSIT_URL is not set; SIGNER=transit needs it.")
+    if signer == "pkcs11" and pkcs11 is None:
+        raise BadEnvironmentError("PKCS11_MODULE is not set; SIGNER=pkcs11 needs it.")
+    return signer, transit, pkcs11
+
+
+def _transit() -> TransitOptions | None:
+    url = text("TRANSIT_URL")
+    if not url:
+        return None
+    parts = urlsplit(public_url("TRANSIT_URL", allow_http=False))
+    mount, namespace = text("TRANSIT_MOUNT").strip("/"), text("TRANSIT_NAMESPACE").strip("/")
+    for name, value in (("TRANSIT_MOUNT", mount), ("TRANSIT_NAMESPACE", namespace)):
+        if value and (not _MOUNT.fullmatch(value) or ".." in value.split("/")):
+            raise BadEnvironmentError(f"{name} must be a path of letters, digits, dots, dashes and underscores.")
+    token = functools.partial(text, "TRANSIT_TOKEN")
+    return TransitOptions(parts.geturl(), mount, namespace, text("TRANSIT_CA_FILE"), token)
+
+
+def _pkcs11() -> Pkcs11Options | None:
+    module = text("PKCS11_MODULE")
+    if not module:
+        return None
+    if not module.startswith("/"):
+        raise BadEnvironmentError("PKCS11_MODULE must be the whole path of a library.")
+    if not text("PKCS11_LABEL"):
+        raise BadEnvironmentError("PKCS11_LABEL is not set; PKCS11_MODULE needs it.")
+    return Pkcs11Options(module, text("PKCS11_LABEL"), functools.partial(text, "PKCS11_PIN"))
 
 
 def mailers() -> dict[str, dict[str, Any]]:

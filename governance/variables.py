@@ -49,6 +49,26 @@ TABLE: Mapping[str, Variable] = {
             is_secret=True,
         ),
         Variable(
+            "SIGNER",
+            "Where the next signing key is made: `database` (sealed under a key-encryption key), `transit` (OpenBao or "
+            "Vault) or `pkcs11` (a hardware security module). Keys that are there stay with the signer that made them.",
+            "database",
+        ),
+        Variable("TRANSIT_URL", "Address of OpenBao or Vault: `https://bao.example:8200`. For SIGNER `transit`.", ""),
+        Variable("TRANSIT_MOUNT", "Where its transit engine is mounted.", "transit"),
+        Variable("TRANSIT_NAMESPACE", "The namespace in which that is, if any.", ""),
+        Variable("TRANSIT_CA_FILE", "PEM file with its root certificates, where they are not the system's.", ""),
+        Variable(
+            "TRANSIT_TOKEN",
+            "The token with which it lets us in. As TRANSIT_TOKEN_FILE it is read anew when it is refused. For edge "
+            "nodes with the role `issuer`, `web` and `worker`.",
+            "",
+            is_secret=True,
+        ),
+        Variable("PKCS11_MODULE", "Path of the library of the security module's maker. For SIGNER `pkcs11`.", ""),
+        Variable("PKCS11_LABEL", "The label of the token there.", ""),
+        Variable("PKCS11_PIN", "The PIN of the token's user.", "", is_secret=True),
+        Variable(
             "DATABASE_URL",
             "PostgreSQL as the role that serves: `postgresql://mandate_app:...`. An edge node with the role `issuer` "
             "alone does not read it where it has ISSUE_DATABASE_URL. Each database address may name several hosts, "

@@ -141,6 +141,8 @@ def install(folder: Folder, host: str, gateway: str, acme: str, ports: tuple[int
     folder.secret("metrics_token", random_text)
     folder.secret("oidc_client_secret", lambda: "")
     folder.secret("mail_url", lambda: "")
+    folder.secret("transit_token", lambda: "")
+    folder.secret("pkcs11_pin", lambda: "")
     http, https = (
         int(folder.setting(f"{name}_PORT") or port) for name, port in zip(("HTTP", "HTTPS"), ports, strict=True)
     )

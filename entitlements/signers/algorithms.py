@@ -5,6 +5,7 @@ ES256 is the usual one; EdDSA (Ed25519, RFC 8037) and RS256 are for systems that
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -50,6 +51,11 @@ def signature(key: jwk.Key, algorithm: str, data: bytes) -> bytes:
     """Sign, in the form that a JWS carries: for ES256 the two numbers, 64 bytes (RFC 7518 section 3.4)."""
     made: bytes = implementation(algorithm).sign(data, key)
     return made
+
+
+def base64url(raw: bytes) -> str:
+    """Write bytes as JWS and JWK do, without padding (RFC 7515 section 2)."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def implementation(algorithm: str) -> Any:  # noqa: ANN401 - the library does not export the type

@@ -1,7 +1,7 @@
 """Which signer a key is of, and signing with it in either lane.
 
-The name of its signer is in each key's row, so that keys of several go on side by side, and `make` says where
-the next one is made. The event loop of the edge never waits for a signer outside: threads do, and no more requests than
+The name of its signer is in each key's row, so that keys of several go on side by side: the setting SIGNER says where
+the next key is made. The event loop of the edge never waits for a signer outside: threads do, and no more requests than
 these threads answer in time are let in.
 """
 
@@ -14,8 +14,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from django.conf import settings
+
 from .database import DatabaseSigner
+from .pkcs11 import Pkcs11Signer
 from .signer import NewKey, Signer, SignerUnreachable
+from .transit import TransitSigner
 
 THREADS: Final = 16
 MOST_WAITING: Final = 512
@@ -27,6 +31,8 @@ class Name(StrEnum):
     """The signers, as they are named in settings and rows."""
 
     DATABASE = "database"
+    TRANSIT = "transit"
+    PKCS11 = "pkcs11"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class _Waiting:
 
 def make(kid: str, algorithm: str) -> tuple[str, NewKey]:
     """Make a key at the signer of the settings; returns that signer's name too. Raises SignerUnreachable."""
-    name = Name.DATABASE
+    name: str = settings.SIGNER
     return name, named(name).make(kid, algorithm)
 
 
@@ -86,7 +92,11 @@ def named(name: str) -> Signer:
     """Return a signer by its name. Raises SignerUnreachable for one that is not set up here."""
     if name == Name.DATABASE:
         return DatabaseSigner()
-    raise SignerUnreachable(signer=name)
+    if name == Name.TRANSIT and settings.TRANSIT is not None:
+        return TransitSigner(settings.TRANSIT)
+    if name == Name.PKCS11 and settings.PKCS11 is not None:
+        return Pkcs11Signer(settings.PKCS11)
+    raise SignerUnreachable(f"The signer {name}, which holds the key, is not set up here.")
 
 
 @functools.cache

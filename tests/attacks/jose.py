@@ -70,7 +70,7 @@ class Genuine:
         header: bytes | Mapping[str, Any] | None = None,
         body: bytes | None = None,
         by: jws.Key | None = None,
-        **more: object,
+        **more: Any,  # noqa: ANN401 - any JSON
     ) -> str:
         """Sign another header or other claims: by the right key, unless another is named."""
         key = by or self.key
@@ -125,7 +125,7 @@ def _algorithms(genuine: Genuine) -> dict[str, str]:
 def _headers(genuine: Genuine) -> dict[str, str]:
     mine = new_key(genuine.key.algorithm, "mine")
     own = mine.material.as_dict(private=False)
-    members: dict[str, object] = {
+    members: dict[str, Any] = {
         "jwk": own,
         "jku": _EVIL,
         "x5u": _EVIL,

@@ -129,6 +129,8 @@ def test_each_role_of_the_database_and_each_key_has_its_holders(case: str) -> No
     assert holders.get("feed_database_url") == feeds
     assert holders.get("oidc_client_secret") == ({"web"} if case == "everything" else None)
     assert holders.get("mail_url") == ({"web", "worker"} if case == "everything" else None)
+    for key in ("transit_token", "pkcs11_pin"):
+        assert holders.get(key) == ({"web", "issuer", "worker"} if case == "everything" else None)
     for key in ("key_encryption_key", "signing_key_encryption_key"):
         is_replaced = case in ("external-secrets", "everything")
         assert holders.get(f"{key}_previous") == (holders[key] if is_replaced else None)

@@ -45,6 +45,8 @@ labels:
 {{- $feed := ternary (list "feed_database_url") list .Values.pooler -}}
 {{- $mail := ternary (list "mail_url") list (hasKey .Values.config "MAIL_FROM") -}}
 {{- $oidc := ternary (list "oidc_client_secret") list (hasKey .Values.config "OIDC_ISSUER") -}}
+{{- if hasKey .Values.config "TRANSIT_URL" }}{{ $signing = append $signing "transit_token" }}{{ end -}}
+{{- if hasKey .Values.config "PKCS11_MODULE" }}{{ $signing = append $signing "pkcs11_pin" }}{{ end -}}
 {{- $metrics := list "metrics_token" -}}
 web: { shared: {{ concat $all $metrics $oidc $mail | toJson }}, issuer: {{ toJson $signing }} }
 issuer:
