@@ -65,7 +65,7 @@ class _KeySet:
         return now - self.fetched <= STALE_SECONDS
 
     def may_try(self, now: float) -> bool:
-        return now - self.tried >= min(PAUSE_SECONDS * 2 ** min(self.in_vain, 10), LONGEST_PAUSE_SECONDS)
+        return now - self.tried >= min(PAUSE_SECONDS * 2.0 ** min(self.in_vain, 10), LONGEST_PAUSE_SECONDS)
 
     async def wait(self) -> None:
         """Wait until the fetch that runs is over."""

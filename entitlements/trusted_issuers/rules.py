@@ -18,7 +18,7 @@ TENANT: Final = "tenant"
 REASSIGNED: Final = frozenset(
     {"email", "name", "nickname", "preferred_username", "unique_name", "upn", "login", "username", "phone_number"}
 )
-"""Claims that may pass to another person, so that they never say who somebody is (OpenID Connect Core 5.7)."""
+"""Claims that may pass to another person, so that they never name a person (OpenID Connect Core 5.7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class TokenRules:
     def client_of_id_token(self, claims: Mapping[str, Any]) -> str:
         """Return our name of the client that an ID token was issued to; empty where it is none of ours (EMA-I-4).
 
-        Raises BadToken for audiences that nobody confirmed, and where `azp` names another client than they do
+        Raises BadToken for audiences that were not confirmed, and where `azp` names another client than they do
         (OpenID Connect Core 3.1.3.7, points 3 to 5).
         """
         if not self.clients and not self.other_audiences:

@@ -57,7 +57,7 @@ from governance.sod.pages import agent_calls as agent_calls_pages
 from governance.sod.pages import policies as policies_pages
 from governance.sod.pages import policy_form as policy_form_pages
 from governance.token_health import pages as token_health_pages
-from governance.trusted_issuers import pages as trusted_issuers
+from governance.trusted_issuers.pages import issuers as trusted_issuers
 from governance.webhooks import pages as webhook_pages
 
 from . import key_pages

@@ -158,7 +158,7 @@ def test_who_may_not_propose_learns_nothing(company: Company) -> None:
         ("https://login.example/#a", {}, trust.IssuerMalformed),
         ("https://user@login.example", {}, trust.IssuerMalformed),
         (LOGIN, {"purpose": "another"}, trust.IssuerMalformed),
-        (LOGIN, {"clients": {"0oa1": "nobody"}}, terms.IssuerTermsRefused),
+        (LOGIN, {"clients": {"0oa1": "unknown"}}, terms.IssuerTermsRefused),
         (LOGIN, {"algorithms": ["RS256"]}, public_keys.BadKey),
         (LOGIN, {"jwks": {"keys": []}}, public_keys.BadKey),
     ],
@@ -168,7 +168,7 @@ def test_what_cannot_be_trusted_is_refused(
 ) -> None:
     usual: dict[str, object] = {"purpose": "identity", "jwks": PINNED, "algorithms": ["ES256"]}
     with pytest.raises(refused):
-        proposals.propose(issuer, by=company.analyst, **{**usual, **wanted})
+        proposals.propose(issuer, by=company.analyst, **{**usual, **wanted})  # type: ignore[arg-type]
     assert not IssuerProposal.objects.exists()
 
 

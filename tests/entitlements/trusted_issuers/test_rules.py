@@ -58,6 +58,7 @@ def test_ema_r_4_with_a_map_only_its_names_count() -> None:
     assert USUAL.is_id_jag_for({"client_id": "name-here"}, "desk", "name-here")
     assert not USUAL.is_id_jag_for({"client_id": "desk"}, "desk", "name-here")
     assert OKTA.is_id_jag_for({"client_id": "0oa1"}, "desk", "name-here")
+    named: Any
     for named in ("desk", "name-here", "0oa2", "", None, ["0oa1"], {}):
         assert not OKTA.is_id_jag_for({"client_id": named}, "desk", "name-here")
     assert not OKTA.is_id_jag_for({"client_id": "0oa2"}, "", "")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -19,7 +20,7 @@ from tests.entitlements.trusted_issuers.providers import Keycloak
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db]
 
-KEYS = [{"kid": "first", "alg": "RS256"}]
+KEYS: list[Mapping[str, Any]] = [{"kid": "first", "alg": "RS256"}]
 
 
 @pytest.fixture(scope="module")

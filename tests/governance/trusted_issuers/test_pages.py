@@ -65,11 +65,11 @@ def test_other_terms_begin_with_those_in_force_and_show_what_changes() -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"clients": "0oa1"}, "not_a_pair"),
-        ({"clients": "a = desk\na = other"}, "not_a_pair"),
-        ({"jwks": "{"}, "not_json"),
-        ({"jwks": "[]"}, "not_json"),
-        ({"jwks_uri": "https://login.example/keys"}, "both_given"),
+        ({"clients": "0oa1"}, "name there = name here"),
+        ({"clients": "a = desk\na = other"}, "name there = name here"),
+        ({"jwks": "{"}, "This is not JSON."),
+        ({"jwks": "[]"}, "A key set is an object"),
+        ({"jwks_uri": "https://login.example/keys"}, "not both"),
         ({"subject_claim": "email"}, "issuer_terms_refused"),
         ({"issuer": "http://login.example"}, "issuer_malformed"),
         ({"clients": "0oa1 = unknown"}, "issuer_terms_refused"),

@@ -15,7 +15,8 @@ from entitlements.people.models import Person
 from entitlements.trusted_issuers import actions
 from entitlements.trusted_issuers.models import IssuerProposal
 from governance.console import doors, form_fields
-from governance.trusted_issuers import forms, queries
+from governance.trusted_issuers import queries
+from governance.trusted_issuers.pages import forms
 
 _MOST_SHOWN: Final = 100
 _FIELDS: Final = {

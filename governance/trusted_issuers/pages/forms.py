@@ -46,7 +46,7 @@ class Pairs(Lines):
         for line in super().clean(value):
             foreign, equals, ours = (part.strip() for part in line.rpartition("="))
             if not equals or not foreign or not ours or foreign in pairs:
-                raise forms.ValidationError(_("Write each name once: name there = name here."), "not_a_pair")
+                raise forms.ValidationError(_("Write each name once: name there = name here."), "invalid")
             pairs[foreign] = ours
         return pairs
 
@@ -64,9 +64,9 @@ class KeySet(forms.CharField):
         try:
             found = json.loads(text) if text.strip() else None
         except (ValueError, RecursionError) as error:
-            raise forms.ValidationError(_("This is not JSON."), "not_json") from error
+            raise forms.ValidationError(_("This is not JSON."), "invalid") from error
         if found is not None and not isinstance(found, dict):
-            raise forms.ValidationError(_('A key set is an object: {"keys": [...]}.'), "not_json")
+            raise forms.ValidationError(_('A key set is an object: {"keys": [...]}.'), "invalid")
         return found
 
 
@@ -137,7 +137,7 @@ class IssuerForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Hold pinned keys or an address, not both: two sets would be two truths."""
         if self.cleaned_data.get("jwks") and self.cleaned_data.get("jwks_uri"):
-            self.add_error("jwks", forms.ValidationError(_("Give an address or the keys, not both."), "both_given"))
+            self.add_error("jwks", forms.ValidationError(_("Give an address or the keys, not both."), "invalid"))
         return self.cleaned_data
 
 
