@@ -137,9 +137,9 @@ async def _by_svid(attempt: Attempt, issuer: str, slug: str | None) -> _ClientMa
     """Check a JWT-SVID (OAuth SPIFFE Client Authentication, section 3.1): its rule says which client it is of."""
     try:
         unverified = jws.recall(attempt.form["client_assertion"])
-    except jws.BadToken as error:
-        raise refusals.invalid_client(error.message) from error
-    workload = await workload_proof.prove(attempt, unverified, issuer, refusals.invalid_client)
+        workload = await workload_proof.prove(attempt, unverified, issuer)
+    except (jws.BadToken, refusals.Refused) as error:
+        raise refusals.invalid_client(error.message, str(error.code)) from error
     if workload.rule.platform is not Platform.SPIFFE:
         raise refusals.invalid_client("The client assertion is not a JWT-SVID.", "workload_refused")
     _same(attempt.form, workload.caller.client_id)

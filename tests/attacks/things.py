@@ -72,7 +72,6 @@ def real(world: addresses.World) -> dict[str, object]:
         "review-items/key": samples["reviews/item"],
         "revocations/key": samples["stop/pk"],
         "auto-approvals/key": samples["settings/approval"],
-        "workload-rules/key": samples["workload-rules/pk"],
         "unmanaged-agents/key": samples["adoption/number"],
         "sessions/key": world.session.pk,
         "systems/key": company.system.slug,
@@ -103,6 +102,7 @@ def _more(world: addresses.World) -> dict[str, object]:
     question = questions.ask(asked, by=company.sofia, text="What for?")
     signing.sign("idp", {}, "sample")
     return {
+        "workload-rules/key": world.samples["workload-rules/pk"],
         "agent-calls/key": agent_calls.allow(company.bot, helper, by=SYSTEM, reason="a sample").pk,
         "keys/key": SigningKey.objects.filter(state="active").earliest("kid").kid,
         "requests/question": question.pk,

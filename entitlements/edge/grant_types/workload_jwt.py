@@ -40,7 +40,7 @@ async def redeem(attempt: Attempt, system: str) -> Mapping[str, Any]:
     """Answer a workload at a system's authorization server. Raises Refused and what issuing raises."""
     unverified = jws.recall(attempt.need("assertion"))
     audience = f"{addresses.endpoints(addresses.issuer_path(system))}/token"
-    workload = await workload_proof.prove(attempt, unverified, audience, refusals.invalid_grant)
+    workload = await workload_proof.prove(attempt, unverified, audience)
     if attempt.form.get("client_id", workload.caller.client_id) != workload.caller.client_id:
         raise refusals.invalid_request("The request names another client than the workload is.", "two_clients")
     if "authorization_details" in attempt.form:

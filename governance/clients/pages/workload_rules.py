@@ -77,7 +77,7 @@ class RuleForm(forms.Form):
         return {"issuer": issuer, "platform": str(self.platform), "claims": claims, "reason": data["reason"]}
 
 
-class GitHubForm(RuleForm):
+class GithubForm(RuleForm):
     """A job of GitHub Actions."""
 
     platform = Platform.GITHUB
@@ -167,7 +167,7 @@ class OtherForm(RuleForm):
 
 
 FORMS: Final[dict[str, tuple[type[RuleForm], Any]]] = {
-    "github": (GitHubForm, gettext_lazy("A job of GitHub Actions")),
+    "github": (GithubForm, gettext_lazy("A job of GitHub Actions")),
     "kubernetes": (KubernetesForm, gettext_lazy("A Kubernetes service account")),
     "spiffe": (SpiffeForm, gettext_lazy("A SPIFFE workload")),
     "jwt": (OtherForm, gettext_lazy("A workload of another platform")),

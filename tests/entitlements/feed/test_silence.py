@@ -87,9 +87,9 @@ class World:
 
 
 def workload_rule(client: Client, sub: str) -> WorkloadRule:
-    workload_rules.propose(
-        client, issuer=PLATFORM, platform="jwt", claims={"sub": sub}, by=client.agent.sponsor.principal
-    )
+    assert client.agent is not None
+    by = client.agent.sponsor.principal
+    workload_rules.propose(client, issuer=PLATFORM, platform="jwt", claims={"sub": sub}, by=by)
     return WorkloadRule.objects.get(claims={"sub": sub})
 
 

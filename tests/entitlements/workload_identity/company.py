@@ -8,6 +8,7 @@ from typing import Any, Final
 from joserfc import jwk
 
 from audit.context import SYSTEM
+from audit.models import StrangerCount
 from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.clients.models import Client
@@ -139,3 +140,22 @@ def rule(
     )
     assert made.rule is not None
     return made.rule
+
+
+def is_a_stranger(answer: Answer, code: str, before: tuple[int, ...]) -> bool:
+    """Say whether an attempt was refused and counted, and left nothing else behind."""
+    assert answer.error == (400, "invalid_grant", code)
+    assert "evaluation_id" not in answer.body
+    assert worlds.refusals() == []
+    assert worlds.standing() == before
+    return StrangerCount.objects.filter(kind=code).count() == 1
+
+
+def is_recorded_once(answer: Answer, code: str, rule: object = None) -> bool:
+    """Say whether an attempt was refused with one event about the workload's client and rule."""
+    assert answer.body["code"] == code, answer.body
+    event, *others = worlds.refusals()
+    assert not others
+    assert answer.body["evaluation_id"] == str(event.uuid)
+    assert event.code == code
+    return event.actor == "agent:expense-bot" and (rule is None or f"workload_rule:{rule}" in event.links)

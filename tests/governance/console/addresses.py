@@ -91,12 +91,6 @@ def world() -> World:
     company, grant = worlds.found()
     campaign = worlds.campaign(company)
     client, _ = make.client(company.bot, "research-client", auth=Client.Auth.CLIENT_SECRET_BASIC)
-    platform = "https://platform.example"
-    trust.begin(platform, purpose="workload", jwks={"keys": [make.PUBLIC_KEY]}, by=SYSTEM)
-    rule = workload_rules.propose(
-        client, issuer=platform, platform="jwt", claims={"sub": "job-7"}, by=company.sofia.principal
-    ).rule
-    assert rule is not None
     asked = make.request(worlds.low(company), company.bot, by=company.otto, people=[company.alice])
     with transaction.atomic():
         session, _ = sessions.begin(client, company.alice, "a" * 64, auth_time=clock.now(), now=clock.now())
@@ -124,7 +118,7 @@ def world() -> World:
         "emergencies/pk": _declared(company).pk,
         "agent-calls/pk": agent_calls.allow(company.bot, make.agent(), by=company.ana.principal, reason="x").pk,
         "exceptions/pk": SodException.objects.get().pk,
-        **_waits(company),
+        **_waits(company, client),
         "people/login": company.bob.login,
         "connect/name": "copilot-managed-settings.json",
         "groups/slug": make.group(company.bob).slug,
@@ -135,10 +129,6 @@ def world() -> World:
         "stop/key": company.bot.slug,
         "connect/client_id": client.client_id,
         "agents/client_id": client.client_id,
-        "workload-rules/slug": company.bot.slug,
-        "workload-rules/platform": "jwt",
-        "workload-rules/client_id": client.client_id,
-        "workload-rules/pk": rule.pk,
         "systems/name": "now",
         "systems/scope": company.use.scope,
         **_settings(company),
@@ -148,13 +138,26 @@ def world() -> World:
     return World(company, grant, session, client, campaign, samples)
 
 
-def _waits(company: companies.Company) -> dict[str, object]:
+def _works_by_itself(client: Client) -> dict[str, object]:
+    """Let a workload be the client by a rule that its agent's sponsor asked for."""
+    platform, agent = "https://platform.example", client.agent
+    assert agent is not None
+    trust.begin(platform, purpose="workload", jwks={"keys": [make.PUBLIC_KEY]}, by=SYSTEM)
+    rule = workload_rules.propose(
+        client, issuer=platform, platform="jwt", claims={"sub": "job-7"}, by=agent.sponsor.principal
+    ).rule
+    assert rule is not None
+    parts = {"slug": agent.slug, "platform": "jwt", "client_id": client.client_id, "pk": rule.pk}
+    return {f"workload-rules/{name}": value for name, value in parts.items()}
+
+
+def _waits(company: companies.Company, client: Client) -> dict[str, object]:
     """Let an analyst ask for a backup owner and for a client, which wait for acceptance."""
     by = company.ana.principal
     proposed = ownership.propose(company.bot, "backup", company.mona, by=by, reason="Stands in.")
     waiting = clients.register("waits", agent=company.bot, auth=Client.Auth.CLIENT_SECRET_BASIC, by=by).waiting
     assert waiting is not None
-    return {"proposals/pk": proposed.pk, "client-credentials/pk": waiting.pk}
+    return {"proposals/pk": proposed.pk, "client-credentials/pk": waiting.pk, **_works_by_itself(client)}
 
 
 def _asked(campaign: Campaign, company: companies.Company) -> object:
