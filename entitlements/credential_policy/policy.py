@@ -15,7 +15,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.decisions import own_connection
-from entitlements.decisions.reads import Reads
+from entitlements.decisions.reads import Reads, Rows
 from entitlements.errors import DomainError
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
@@ -24,7 +24,7 @@ from . import rules
 from .models import CredentialPolicy
 from .rules import Kind, Policy
 
-_CURRENT: Final = """
+CURRENT: Final = """
 SELECT p.limits::text, p.overlap_hours, p.stops_upstream_secrets FROM entitlements_credentialpolicy p
 WHERE p.number = (SELECT max(n.number) FROM entitlements_credentialpolicy n)
 """
@@ -38,7 +38,12 @@ class OutOfBounds(DomainError):
 
 async def read(reads: Reads) -> Policy:
     """Return the policy in force; a change of it drops all that a node keeps."""
-    rows = await reads.kept(_CURRENT, [], lambda _: [("concerns_all", True)])
+    rows = await reads.kept(CURRENT, [], lambda _: [("concerns_all", True)])
+    return of_rows(rows)
+
+
+def of_rows(rows: Rows) -> Policy:
+    """Return the policy that `CURRENT` found."""
     return _read(*rows[0]) if rows else rules.DEFAULT
 
 

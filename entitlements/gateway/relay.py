@@ -153,7 +153,7 @@ class UpstreamCall:
         if conversation.is_modern:
             self._mirror(headers, params)
         try:
-            return await conversation.endpoint.post(self.connection.http, headers, body, self._pass_on, gate=self._pass)
+            return await conversation.post(self.connection.http, headers, body, self._pass_on, gate=self._pass)
         except (aiohttp.ClientError, TimeoutError, OSError, *_UNREADABLE) as why:
             raise egress.Unreachable from why
 

@@ -26,6 +26,12 @@ ALTER TABLE entitlements_client
 ALTER TABLE entitlements_clientcredential
     ADD COLUMN keeps_previous boolean DEFAULT false NOT NULL,
     ADD COLUMN continues uuid NULL;
+ALTER TABLE entitlements_secret
+    ADD COLUMN previous_kind varchar(16) DEFAULT '' NOT NULL,
+    ADD COLUMN previous_header varchar(64) DEFAULT '' NOT NULL,
+    ADD COLUMN previous_sealed bytea NULL,
+    ADD COLUMN previous_ends_at timestamptz NULL,
+    ADD CONSTRAINT a_previous_secret_has_its_end CHECK ((previous_sealed IS NULL) = (previous_ends_at IS NULL));
 ALTER TABLE entitlements_peoplesource ADD COLUMN token_made_at timestamptz DEFAULT statement_timestamp() NOT NULL;
 """
 _SINCE = """
@@ -105,6 +111,26 @@ class Migration(migrations.Migration):
                     "clientcredential", "keeps_previous", models.BooleanField(db_default=False, default=False)
                 ),
                 migrations.AddField("clientcredential", "continues", models.UUIDField(blank=True, null=True)),
+                migrations.AddField(
+                    "secret",
+                    "previous_kind",
+                    models.CharField(blank=True, db_default="", default="", max_length=16),
+                ),
+                migrations.AddField(
+                    "secret",
+                    "previous_header",
+                    models.CharField(blank=True, db_default="", default="", max_length=64),
+                ),
+                migrations.AddField("secret", "previous_sealed", models.BinaryField(blank=True, null=True)),
+                migrations.AddField("secret", "previous_ends_at", models.DateTimeField(blank=True, null=True)),
+                migrations.AddConstraint(
+                    "secret",
+                    models.CheckConstraint(
+                        condition=Q(previous_sealed=None, previous_ends_at=None)
+                        | Q(previous_sealed__isnull=False, previous_ends_at__isnull=False),
+                        name="a_previous_secret_has_its_end",
+                    ),
+                ),
                 migrations.AddField(
                     "peoplesource", "token_made_at", models.DateTimeField(db_default=Now(), default=clock.now)
                 ),

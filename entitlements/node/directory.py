@@ -12,6 +12,7 @@ import msgspec
 
 from entitlements.catalog.models import System
 from entitlements.codes import Code
+from entitlements.credential_policy import policy
 from entitlements.definitions import definitions
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
@@ -24,7 +25,8 @@ MISSES_A_SECOND: Final = 20.0
 _MOST_TRIES: Final = 10
 
 _SYSTEM: Final = """
-SELECT y.id, y.name, y.kind, y.upstream_url, y.denial_shape, s.kind, s.header, s.sealed,
+SELECT y.id, y.name, y.kind, y.upstream_url, y.denial_shape, s.kind, s.header, s.sealed, s.changed_at,
+       s.previous_kind, s.previous_header, s.previous_sealed, s.previous_ends_at,
        array(SELECT e.scope FROM entitlements_entitlement e WHERE e.system_id = y.id AND e.enabled ORDER BY e.scope)
 FROM entitlements_system y LEFT JOIN entitlements_secret s ON s.system_id = y.id AND s.withheld_at IS NULL
 WHERE y.slug = %s
@@ -147,8 +149,9 @@ class Directory:
         rows = await self._snapshots.query(_SYSTEM, [slug])
         if not rows or rows[0][2] not in System.SERVED:
             return None
-        pk, name, _, url, shape, secret_kind, header, sealed, scopes = rows[0]
-        credential = None if sealed is None else vault.opened(pk, secret_kind, header, bytes(sealed))
+        pk, name, _, url, shape, *secret, scopes = rows[0]
+        in_force = policy.of_rows(await self._snapshots.query(policy.CURRENT, ()))
+        credential = vault.opened(pk, tuple(secret[:4]), tuple(secret[4:]), in_force)
         tools = {tool: _listed_tool(version, raw) for tool, version, raw in await self._snapshots.query(_TOOLS, [pk])}
         target = upstream.Target(url, credential)
         return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic())

@@ -247,9 +247,9 @@ def _kept(peer: _Upstream, key: Key) -> Connection | None:
 async def _cancelled(connection: Connection, number: int) -> None:
     notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}}
     conversation = connection.conversation
-    with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, egress.Unreachable):
         async with asyncio.timeout(_SOON):
-            await conversation.endpoint.post(connection.http, conversation.headers(), strict.dumps(notice), _ignored)
+            await conversation.post(connection.http, conversation.headers(), strict.dumps(notice), _ignored)
 
 
 async def _ignored(_answer: Answer) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
+from django.db.models import Q
 
 
 class Secret(models.Model):
     """One upstream credential of a system: sealed with AES-256-GCM, its row as associated data.
 
-    While it is withheld it opens nothing, as if there were none.
+    While it is withheld it opens nothing, as if there were none. Until `previous_ends_at` the one before is sent where
+    the system refuses this one.
     """
 
     class Kind(models.TextChoices):
@@ -23,6 +27,19 @@ class Secret(models.Model):
     fingerprint = models.CharField(max_length=16)
     changed_at = models.DateTimeField()
     withheld_at = models.DateTimeField(null=True, blank=True)
+    previous_kind = models.CharField(max_length=16, blank=True, default="", db_default="")
+    previous_header = models.CharField(max_length=64, blank=True, default="", db_default="")
+    previous_sealed = models.BinaryField(null=True, blank=True)
+    previous_ends_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="a_previous_secret_has_its_end",
+                condition=Q(previous_sealed=None, previous_ends_at=None)
+                | Q(previous_sealed__isnull=False, previous_ends_at__isnull=False),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"…{self.last_four}"

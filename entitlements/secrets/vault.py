@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from django.db import transaction
-from django.db.models import BinaryField
+from django.db.models import BinaryField, Q
 from django.db.models.functions import Substr
 
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.catalog.models import System
+from entitlements.credential_policy import policy
+from entitlements.credential_policy.rules import Kind, Policy
 from entitlements.errors import DomainError
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
@@ -44,17 +47,37 @@ class CredentialMalformed(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The header that opens an upstream. `secret` is the part that must show up nowhere."""
+    """The header that opens an upstream. `secret` is the part that must show up nowhere.
+
+    `previous` is sent until `previous_ends` where the upstream refuses this one. From `ends` on, where there is such a
+    time, neither is sent: this one is too old.
+    """
 
     header: str
     value: str = field(repr=False)
     secret: bytes = field(repr=False)
+    previous: Credential | None = None
+    previous_ends: datetime | None = None
+    ends: datetime | None = None
+
+    @property
+    def is_too_old(self) -> bool:
+        """Whether the policy forbids to send it any longer."""
+        return self.ends is not None and clock.now() >= self.ends
+
+    @property
+    def fallback(self) -> Credential | None:
+        """The credential before, while the overlap lasts."""
+        works = self.previous_ends is not None and clock.now() < self.previous_ends
+        return self.previous if works else None
 
     def removed_from(self, text: bytes) -> bytes:
         r"""Return a JSON text without the secret, written in whichever way: `/` is also `\/` and any letter `\u....`.
 
         Raises msgspec.MsgspecError, UnicodeDecodeError or RecursionError when the text is not JSON.
         """
+        if self.previous is not None:
+            text = self.previous.removed_from(text)
         written = msgspec.json.encode(self.secret.decode())[1:-1]
         if b"\\u" in text or b"\\/" in text or written != self.secret:
             plain = msgspec.json.encode(msgspec.json.decode(text))
@@ -73,8 +96,20 @@ def fingerprint(secret: bytes) -> str:
 
 
 @transaction.atomic
-def set_secret(system: System, *, kind: str, value: str, by: Principal, header: str = "Authorization") -> Secret:
-    """Store the credential that the gateway sends upstream, replacing any before. Raises CredentialMalformed."""
+def set_secret(
+    system: System,
+    *,
+    kind: str,
+    value: str,
+    by: Principal,
+    header: str = "Authorization",
+    keep_previous: bool = False,
+) -> Secret:
+    """Store the credential that the gateway sends upstream, replacing any before. Raises CredentialMalformed.
+
+    With `keep_previous` the one before is sent, until the overlap of the credential policy ends, where the upstream
+    refuses the new one.
+    """
     if kind not in Secret.Kind.values or not _HEADER.fullmatch(header) or header.lower() in _OURS:
         raise CredentialMalformed
     if header.lower().startswith("mcp-") or not _SHORTEST <= len(value) <= _LONGEST or not _VALUE.fullmatch(value):
@@ -84,6 +119,7 @@ def set_secret(system: System, *, kind: str, value: str, by: Principal, header: 
     secret, _ = Secret.objects.update_or_create(
         system=system,
         defaults={
+            **_previous(system, keep=keep_previous),
             "kind": kind,
             "header": header,
             "sealed": seal.seal(value.encode(), place(system.pk)),
@@ -97,10 +133,22 @@ def set_secret(system: System, *, kind: str, value: str, by: Principal, header: 
         Action.SECRET_SET,
         about=[f"system:{system.slug}"],
         by=by,
-        detail={"kind": kind, "header": header, "fingerprint": printed},
+        detail={"kind": kind, "header": header, "fingerprint": printed, "keeps_previous": keep_previous},
     )
     changes.note(subjects.system(system.pk))
     return secret
+
+
+def _previous(system: System, *, keep: bool) -> dict[str, Any]:
+    """Return the columns of the credential before: what is in use now, or none."""
+    now = Secret.objects.filter(system=system, withheld_at=None).first() if keep else None
+    ends = None if now is None else clock.now() + policy.current().overlap
+    return {
+        "previous_kind": "" if now is None else now.kind,
+        "previous_header": "" if now is None else now.header,
+        "previous_sealed": None if now is None else now.sealed,
+        "previous_ends_at": ends,
+    }
 
 
 @transaction.atomic
@@ -146,13 +194,20 @@ def reseal(most: int) -> int:
 
     The credential itself stays, so no node need hear of it.
     """
-    others = Secret.objects.annotate(begins=Substr("sealed", 1, seal.BEGINNING, output_field=BinaryField())).exclude(
-        begins=seal.beginning()
+    begins = {
+        f"{name}_begins": Substr(name, 1, seal.BEGINNING, output_field=BinaryField())
+        for name in ("sealed", "previous_sealed")
+    }
+    under = seal.beginning()
+    others = Secret.objects.annotate(**begins).filter(
+        ~Q(sealed_begins=under) | (Q(previous_sealed__isnull=False) & ~Q(previous_sealed_begins=under))
     )
     rows = others.order_by("pk").select_for_update()[:most]
     for row in rows:
         row.sealed = seal.reseal(bytes(row.sealed), place(row.system_id))
-        row.save(update_fields=["sealed"])
+        if row.previous_sealed is not None:
+            row.previous_sealed = seal.reseal(bytes(row.previous_sealed), place(row.system_id))
+        row.save(update_fields=["sealed", "previous_sealed"])
     return len(rows)
 
 
@@ -161,11 +216,29 @@ def open_for(system: System) -> Credential | None:
 
     Raises SealBroken.
     """
-    row = Secret.objects.filter(system=system, withheld_at=None).values_list("kind", "header", "sealed").first()
-    return None if row is None else opened(system.pk, row[0], row[1], bytes(row[2]))
+    row = Secret.objects.filter(system=system, withheld_at=None).first()
+    if row is None:
+        return None
+    before = (row.previous_kind, row.previous_header, row.previous_sealed, row.previous_ends_at)
+    return opened(system.pk, (row.kind, row.header, row.sealed, row.changed_at), before, policy.current())
 
 
-def opened(system_id: int, kind: str, header: str, sealed: bytes) -> Credential:
-    """Open a sealed row that was read by other means. Raises SealBroken."""
-    value = seal.unseal(sealed, place(system_id)).decode()
+type SealedRow = tuple[str, str, bytes | memoryview | None, datetime | None]
+"""Kind, header, what is sealed, and when it was made; of the credential before, when it ends."""
+
+
+def opened(system_id: int, newest: SealedRow, before: SealedRow, in_force: Policy) -> Credential | None:
+    """Open rows that were read by other means; None without a credential. Raises SealBroken."""
+    credential, previous = _opened(system_id, newest), _opened(system_id, before)
+    if credential is None or newest[3] is None:
+        return None
+    ends = in_force.ends_at(Kind.UPSTREAM_SECRET, newest[3]) if in_force.stops_upstream_secrets else None
+    return replace(credential, previous=previous, previous_ends=before[3], ends=ends)
+
+
+def _opened(system_id: int, row: SealedRow) -> Credential | None:
+    kind, header, sealed, _ = row
+    if sealed is None:
+        return None
+    value = seal.unseal(bytes(sealed), place(system_id)).decode()
     return Credential(header, f"Bearer {value}" if kind == Secret.Kind.BEARER else value, value.encode())

@@ -43,6 +43,10 @@ class PartialList(Unreachable):
         self.listed = listed
 
 
+class _CredentialRefused(Exception):
+    """The upstream does not know the newest credential, or no longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where a system listens, and what opens it."""
@@ -83,6 +87,38 @@ class Conversation:
                 own_headers["Mcp-Name"] = mcp_headers.encode(name)
         return own_headers
 
+    async def post[T](
+        self,
+        http: aiohttp.ClientSession,
+        headers: Mapping[str, str],
+        body: bytes,
+        take: Callable[[Answer], Awaitable[T]],
+        *,
+        gate: Callable[[], None] | None = None,
+    ) -> T:
+        """Do as `Endpoint.post`; while two credentials overlap, once more with the one before if this one is refused.
+
+        401 says that the request was not carried out (RFC 9110 section 15.5.2). Raises Unreachable for one too old.
+        """
+        credential = self.target.credential
+        if credential is not None and credential.is_too_old:
+            raise Unreachable("The secret of the system is older than the policy allows. Its owner replaces it.")
+        fallback = None if credential is None else credential.fallback
+        if credential is None or fallback is None:
+            return await self.endpoint.post(http, headers, body, take, gate=gate)
+
+        async def take_unless_refused(answer: Answer) -> T:
+            if answer.status == HTTPStatus.UNAUTHORIZED:
+                raise _CredentialRefused
+            return await take(answer)
+
+        try:
+            return await self.endpoint.post(http, headers, body, take_unless_refused, gate=gate)
+        except _CredentialRefused:
+            others = {name: value for name, value in headers.items() if name != credential.header}
+            again = {**others, fallback.header: fallback.value}
+            return await self.endpoint.post(http, again, body, take, gate=gate)
+
     def body(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
         """Write one request; in the modern era the envelope of its `_meta` is ours."""
         sent = dict(params)
@@ -104,7 +140,7 @@ class Conversation:
             return result
 
         try:
-            return await self.endpoint.post(http, self.headers(method), body, take)
+            return await self.post(http, self.headers(method), body, take)
         except (aiohttp.ClientError, TimeoutError, OSError, sse.TooLarge, strict.NotStrictJson) as why:
             raise Unreachable from why
 
@@ -163,7 +199,7 @@ async def greet(http: aiohttp.ClientSession, target: Target) -> Conversation:
             raise Unreachable(status=answer.status)
 
     try:
-        await conversation.endpoint.post(http, conversation.headers(), ready, take)
+        await conversation.post(http, conversation.headers(), ready, take)
     except (aiohttp.ClientError, TimeoutError, OSError) as why:
         raise Unreachable from why
     return conversation

@@ -137,7 +137,7 @@ def _upstream_secrets(since: datetime, admins: tuple[Person, ...]) -> Iterator[E
             system.slug,
             system.name,
             people,
-            reverse("system-secret-set", args=[system.slug]),
+            reverse("system-edit", args=[system.slug]),
             secret.changed_at,
         )
 

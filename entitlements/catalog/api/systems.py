@@ -125,6 +125,7 @@ class SecretInputSerializer(InputSerializer):
     kind = serializers.ChoiceField(choices=Secret.Kind.choices, default=Secret.Kind.BEARER)
     header = Text(max_length=64, default="Authorization")
     value = Text(max_length=8192, trim_whitespace=False, write_only=True)
+    keep_previous = serializers.BooleanField(default=False)
 
 
 @dataclass(slots=True)
@@ -238,7 +239,10 @@ class Enable(_Systems, ActionEndpoint):
 
 
 class Credential(_Systems, ActionEndpoint):
-    """Store the credential that the gateway sends upstream. It is never shown again."""
+    """Store the credential that the gateway sends upstream. It is never shown again.
+
+    With `keep_previous` the one before is sent, until the overlap ends, where the system refuses the new one.
+    """
 
     action = actions.SET_SECRET
     asked = SecretInputSerializer

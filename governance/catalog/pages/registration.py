@@ -144,6 +144,10 @@ class SecretForm(forms.Form):
     """What opens a system."""
 
     secret = _secret(gettext_lazy("New secret"), required=True)
+    keep_previous = forms.BooleanField(
+        label=gettext_lazy("Send the one before, until the overlap ends, where the system refuses the new one"),
+        required=False,
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -174,10 +178,11 @@ def _register(request: HttpRequest, data: dict[str, Any]) -> System:
     return system
 
 
-def _store(request: HttpRequest, system: System, secret: str) -> None:
+def _store(request: HttpRequest, system: System, secret: str, *, keep_previous: bool = False) -> None:
     doors.require_reauthentication(request, actions.SET_SECRET.address, actions.SET_SECRET.method)
     try:
-        doors.perform(request, actions.SET_SECRET, system, {"kind": Secret.Kind.BEARER, "value": secret})
+        values = {"kind": Secret.Kind.BEARER, "value": secret, "keep_previous": keep_previous}
+        doors.perform(request, actions.SET_SECRET, system, values)
     except Forbidden as refusal:
         raise NotTheOwner from refusal
 
@@ -211,7 +216,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
 def secret(request: HttpRequest, slug: str) -> HttpResponse:
     """Store what opens the system, in the place of what was stored before."""
     system = doors.find_subject(request, actions.SYSTEM, slug)
-    _store(request, system, request.POST.get("secret", ""))
+    _store(request, system, request.POST.get("secret", ""), keep_previous="keep_previous" in request.POST)
     return redirect(f"/systems/{slug}/")
 
 

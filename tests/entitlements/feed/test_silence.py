@@ -222,7 +222,7 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "tokens are shorter": lambda w: systems.edit_system(w.system, token_seconds=60, **WHY),
     "a system moves": lambda w: systems.edit_system(w.system, upstream_url="https://b.example/mcp", **WHY),
     "a credential is changed": lambda w: vault.set_secret(
-        w.system, kind="header", header="X-Key", value="another-one", by=SYSTEM
+        w.system, kind="header", header="X-Key", value="another-one", by=SYSTEM, keep_previous=True
     ),
     "a credential is withheld": lambda w: vault.withhold(w.system, w.fingerprint, **WHY),
     "a vendor moves": lambda w: vendors.edit(

@@ -145,7 +145,7 @@ def test_each_other_kind_warns_who_can_replace_it(later: Callable[[timedelta], d
     assert urls == {
         "ada": ["/settings/people-sources/okta/"],
         "ana": ["/settings/"],
-        "olga": ["/systems/time/secret/"],
+        "olga": ["/systems/time/edit/"],
     }
     assert "nightly" in told(ana)[0]
     later(timedelta(days=40))
