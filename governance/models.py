@@ -32,6 +32,7 @@ from governance.reviews.templates.models import CampaignTemplate
 from governance.reviews.usage.models import UsageDay
 from governance.setup.models import Invitation, SetupCheck
 from governance.sod.models import AgentCall, SodException, SodPolicy
+from governance.token_health.models import TokenGroup
 from governance.webhooks.models import Webhook, WebhookMessage
 
 __all__ = [
@@ -95,6 +96,7 @@ __all__ = [
     "Suggestion",
     "Timing",
     "TimingRun",
+    "TokenGroup",
     "UsageDay",
     "Webhook",
     "WebhookMessage",

@@ -37,6 +37,7 @@ from .ownership import dormancy, leavers
 from .requests import expiry, requests
 from .sign_in import sessions
 from .sod import exceptions
+from .token_health import groups
 from .webhooks import delivery
 
 TURN_SECONDS: Final = 30.0
@@ -231,6 +232,7 @@ def count_figures() -> None:
     if not coverage_actions.is_quick():
         figures.keep(coverage_actions.FIGURE, coverage_actions.count)
         figures.keep(coverage_map.FIGURE, coverage_map.count)
+    groups.count()
     care.count_due()
     measures.count_due()
 

@@ -244,6 +244,7 @@ _ROWS: Final[Matrix] = {
     ("coverage", "GET"): READABLE,
     ("coverage-summary", "GET"): READABLE,
     ("token-health", "GET"): READABLE,
+    ("token-health-tokens", "GET"): READABLE,
     ("system-paths", "POST"): row(Role.ANALYST, related="system_owner"),
     ("requests", "GET"): READABLE,
     ("requests", "POST"): _ASK,

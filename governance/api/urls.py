@@ -83,6 +83,7 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "coverage-map", coverage_map_api.CoverageRows.as_view(), name="coverage"),
     path(PREFIX + "coverage-map/summary", coverage_map_api.Summary.as_view(), name="coverage-summary"),
     path(PREFIX + "token-health", token_health_api.TokenHealth.as_view(), name="token-health"),
+    path(PREFIX + "token-health/tokens", token_health_api.HealthOfTokens.as_view(), name="token-health-tokens"),
     path(PREFIX + "systems/<slug:key>/paths", coverage_map_api.SystemPath.as_view(), name="system-paths"),
     path(PREFIX + "campaigns", campaigns.Campaigns.as_view(), name="campaigns"),
     path(PREFIX + "campaigns/preview", CampaignPreview.as_view(), name="campaign-preview"),

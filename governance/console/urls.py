@@ -187,6 +187,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("coverage/map.csv", coverage_map_pages.table, name="coverage-csv"),
     path("coverage/<int:number>/", coverage_map_pages.detail, name="coverage-page"),
     path("token-health/", token_health_pages.page, name="token-health"),
+    path("token-health/tokens/", token_health_pages.listing, name="token-list"),
     path("systems/", systems.listing, name="system-list"),
     path("systems/import/", imports.add, name="import-add"),
     path("systems/import/<uuid:pk>/", imports.detail, name="import-page"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from entitlements.access.caller import Caller
 from entitlements.catalog.models import System
 from entitlements.clients.models import Client
 from entitlements.people.models import ApiToken
+from entitlements.token_families import person_sign_ins
 from entitlements.tokens.models import IssuedToken
 from entitlements.unmanaged_agents.models import PathTerms
 from governance.charts import plots
@@ -35,6 +37,14 @@ _LIVES: Final = (
     (timedelta(hours=1), "1 h"),
     (timedelta(days=1), "1 d"),
 )
+_SIGN_INS: Final = (
+    (timedelta(hours=1), "1 h"),
+    (timedelta(hours=4), "4 h"),
+    (timedelta(hours=12), "12 h"),
+    (timedelta(days=1), "1 d"),
+    (timedelta(days=7), "7 d"),
+    (timedelta(days=15), "15 d"),
+)
 _AGES: Final = (
     (timedelta(days=1), "1 d"),
     (timedelta(days=7), "7 d"),
@@ -43,19 +53,27 @@ _AGES: Final = (
     (timedelta(days=180), "180 d"),
     (suggestions.OLD_SECRET, "1 y"),
 )
-_MOST: Final = 50
+MOST: Final = 50
 """How many findings of one kind are named."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to fix: what it is about, why, where and how it is mended, and of which kind it is."""
+    """Something to fix: what it is about, why, where and how it is mended, and of which kind it is.
+
+    `agent`, `client` and `system` name what it is about by slug and identifier, where it is about one. `tokens` counts
+    the recent tokens behind it.
+    """
 
     about: str
     reason: str
     address: str
     fix: Any
     kind: str
+    agent: str = ""
+    client: str = ""
+    system: str = ""
+    tokens: int = 0
 
 
 KINDS: Final = ("old_secret", "life_unknown", "outlives_a_stop", "unused")
@@ -68,7 +86,10 @@ def lifetimes(caller: Caller) -> plots.Plot | None:
     rows = rows.annotate(life=F("expires_at") - F("issued_at"))
     kinds = [(_("Access tokens"), IssuedToken.Kind.ACCESS_TOKEN), (_("Passes to fetch one"), IssuedToken.Kind.ID_JAG)]
     bins = _case("life__lt", [step + timedelta(seconds=1) for step, _word in _LIVES])
-    series = [(word, _counted(rows.filter(kind=kind), bins, len(_LIVES))) for word, kind in kinds]
+    counts: dict[tuple[str, int], int] = defaultdict(int)
+    for kind, place, n in rows.annotate(bin=bins).order_by().values_list("kind", "bin").annotate(n=Count("pk")):
+        counts[kind, place] = n
+    series = [(word, [counts[kind, place] for place in range(len(_LIVES) + 1)]) for word, kind in kinds]
     return _drawn(series, _LIVES, LONGEST, _("Lives at most"))
 
 
@@ -92,6 +113,20 @@ def ages(caller: Caller) -> plots.Plot | None:
     return _drawn(series, _AGES, suggestions.OLD_SECRET, _("Not older than"))
 
 
+def sign_ins(caller: Caller) -> plots.Plot | None:
+    """Draw how long ago the people signed in for whom agents act at this moment; nothing where there are none."""
+    now = clock.now()
+    steps = [now - step for step, _word in _SIGN_INS]
+    bins, n = _case("auth_time__gte", steps), len(_SIGN_INS)
+    sessions = person_sign_ins.open_sessions(visibility.sessions(caller).select_related(None), now)
+    families = person_sign_ins.open_families(visibility.token_families(caller).select_related(None), now)
+    series = [
+        (_("Sessions"), _counted(sessions.filter(person__isnull=False), bins, n)),
+        (_("Sign-ins that last"), _counted(families, bins, n)),
+    ]
+    return _drawn(series, _SIGN_INS, None, _("Signed in within"))
+
+
 def _case(column: str, steps: Sequence[timedelta | datetime]) -> Case:
     """Return into which bin a row falls: the first step that it does not pass, or the one after the last."""
     whens = [When(**{column: step}, then=Value(number)) for number, step in enumerate(steps)]
@@ -104,11 +139,11 @@ def _counted(rows: QuerySet[Any], bins: Case, many: int) -> list[int]:
 
 
 def _drawn(
-    series: Sequence[tuple[str, list[int]]], steps: Sequence[tuple[timedelta, str]], limit: timedelta, head: str
+    series: Sequence[tuple[str, list[int]]], steps: Sequence[tuple[timedelta, str]], limit: timedelta | None, head: str
 ) -> plots.Plot | None:
     if not any(sum(values) for _word, values in series):
         return None
-    after = next(number for number, (step, _word) in enumerate(steps, start=1) if step == limit)
+    after = next((number for number, (step, _word) in enumerate(steps, start=1) if step == limit), None)
     return plots.columns([*(word for _step, word in steps), _("more")], series, head, limit=after)
 
 
@@ -125,21 +160,21 @@ def _old_secrets(caller: Caller) -> Iterator[Finding]:
         credential_made_at__lte=old,
         agent__isnull=False,
     )
-    for client in rows.order_by("credential_made_at", "pk")[:_MOST]:
-        yield Finding(
-            client.client_id, _("Its shared secret is older than a year."), _client(client), _("Rotate it"), KINDS[0]
-        )
+    for client in rows.order_by("credential_made_at", "pk")[:MOST]:
+        why = _("Its shared secret is older than a year.")
+        yield Finding(client.client_id, why, _client(client), _("Rotate it"), KINDS[0], *_named(client))
 
 
 def _unused(caller: Caller) -> Iterator[Finding]:
     rows = visibility.clients(caller).filter(status=Client.Status.ACTIVE, idle=Client.Idle.HIDDEN, agent__isnull=False)
-    for client in rows.order_by("idle_since", "pk")[:_MOST]:
+    for client in rows.order_by("idle_since", "pk")[:MOST]:
         yield Finding(
             client.client_id,
             _("It is not used, and it still gets tokens."),
             reverse("stop", args=["client", client.client_id]),
             _("Revoke it"),
             KINDS[3],
+            *_named(client),
         )
 
 
@@ -147,7 +182,7 @@ def _paths(caller: Caller) -> Iterator[Finding]:
     """Return the paths past the gateway whose tokens live longer than ours, and those of unknown lifetime."""
     past = coverage_map.rows(caller).exclude(Q(path=PathTerms.Path.GATEWAY)).exclude(system__kind=System.Kind.BUILTIN)
     apart = ("system__slug", "path")  # one row for each path, which rows() annotates
-    listed = list(past.order_by(*apart, "pk").distinct(*apart)[:_MOST])
+    listed = list(past.order_by(*apart, "pk").distinct(*apart)[:MOST])
     terms_by_path = coverage_map.terms(listed)
     for row in listed:
         lives = terms_by_path[row.system_id, row.path].token_seconds  # type: ignore[attr-defined]  # annotated by rows()
@@ -159,6 +194,7 @@ def _paths(caller: Caller) -> Iterator[Finding]:
                 address,
                 _("Say how long"),
                 KINDS[1],
+                system=row.system.slug,
             )
         elif timedelta(seconds=lives) > LONGEST:
             yield Finding(
@@ -167,6 +203,7 @@ def _paths(caller: Caller) -> Iterator[Finding]:
                 address,
                 _("Narrow it"),
                 KINDS[2],
+                system=row.system.slug,
             )
 
 
@@ -178,3 +215,7 @@ _PATHS: Final = {
 
 def _client(client: Client) -> str:
     return reverse("client-page", args=[client.agent.slug, client.client_id]) if client.agent else ""
+
+
+def _named(client: Client) -> tuple[str, str]:
+    return client.agent.slug if client.agent else "", client.client_id

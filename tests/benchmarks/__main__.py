@@ -6,10 +6,23 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 
-from tests.benchmarks import gateway, issue, lists, measure, processes, reviews, revoke, stage, tokens, workers
+from tests.benchmarks import (
+    gateway,
+    issue,
+    lists,
+    measure,
+    processes,
+    renewals,
+    reviews,
+    revoke,
+    stage,
+    tokens,
+    workers,
+)
 
-BENCHES = ("decision", "gateway", "tokens", "revoke", "lists", "reviews", "workers")
+BENCHES = ("decision", "gateway", "tokens", "revoke", "lists", "reviews", "workers", "renewals")
 FLEET = 100_000
 CEDAR, PLAIN = "cedarpy", "policy, plain grant"
 
@@ -54,20 +67,27 @@ def main() -> None:
             issue.run(ready, calls=int(5_000 * scale) or 3, revocations=int(200 * scale) or 3)
     if {*chosen} - {"decision", "reviews"}:
         with stage.ready() as ready:
-            made = ready.make("tokens")
-            rounds = 5 if scale == 1 else 2
-            if "gateway" in chosen:
-                gateway.run(
-                    ready, made, count=int(5_000 * scale) or 3, rounds=rounds, is_quick=scale < 1, is_smoke=not scale
-                )
-            if "revoke" in chosen:
-                revoke.run(ready, made, count=int(200 * scale) or 3)
-            if "lists" in chosen:
-                lists.run(ready, int(FLEET * scale) or 40, rounds=4 * rounds, every=1 if scale else 12)
-            if "tokens" in chosen:
-                tokens.run(ready, made, count=int(400 * scale) or 3, rounds=rounds)
-            if "workers" in chosen:
-                workers.run(ready, made, count=int(2_000 * scale) or 3, rounds=rounds)
+            small_company(ready, chosen, scale)
+
+
+def small_company(ready: stage.Stage, chosen: Sequence[str], scale: float) -> None:
+    """Run those of the chosen benches that ask one small company."""
+    made = ready.make("tokens")
+    rounds = 5 if scale == 1 else 2
+    if "gateway" in chosen:
+        count = int(5_000 * scale) or 3
+        gateway.run(ready, made, count=count, rounds=rounds, is_quick=scale < 1, is_smoke=not scale)
+    if "revoke" in chosen:
+        revoke.run(ready, made, count=int(200 * scale) or 3)
+    if "lists" in chosen:
+        lists.run(ready, int(FLEET * scale) or 40, rounds=4 * rounds, every=1 if scale else 12)
+    if "tokens" in chosen:
+        tokens.run(ready, made, count=int(400 * scale) or 3, rounds=rounds)
+    if "workers" in chosen:
+        workers.run(ready, made, count=int(2_000 * scale) or 3, rounds=rounds)
+    if "renewals" in chosen:
+        agents, within = int(5_000 * scale) or 20, renewals.WITHIN if scale else 0.2
+        renewals.run(ready, made, agents=agents, rounds=2 if scale else 1, within=within)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,9 @@ PAGES: Final = (
     "/tool-changes/",
     "/right-sizing/",
     "/coverage/",
+    "/token-health/",
+    "/token-health/tokens/",
+    "/token-health/tokens/?sort=-life",
     "/adoption/",
     "/adoption/compare/",
     "/emergencies/",
@@ -116,6 +119,8 @@ LISTS: Final = (
     *(
         "coverage-map",
         "coverage-map/summary",
+        "token-health",
+        "token-health/tokens",
         "right-sizing",
         "event-triggered-reviews",
         "unmanaged-agents",

@@ -38,6 +38,7 @@ def test_each_bench_still_runs_and_prints_its_table() -> None:
         "Lists, slowest first",
         "Expiry and sealing",
         "with one worker and with two",
+        "agents renew within",
         "Staging a review",
         "Answering and closing",
     ):

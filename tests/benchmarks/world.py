@@ -26,6 +26,7 @@ from entitlements.keys import signing
 from entitlements.people import people
 from entitlements.people.models import Person, Role
 from entitlements.trusted_issuers.models import TrustedIssuer
+from tests import crowd as crowds
 from tests import make
 from tests.benchmarks import issue_calls, reviewing
 from tests.benchmarks.forms import BEARER, STUB, basic, id_token, leg_1
@@ -61,6 +62,12 @@ def tokens() -> dict[str, Any]:
         "people": PEOPLE,
         "id_tokens": [_id_token(key, client.client_id, person.login) for person in persons],
     }
+
+
+def crowd(count: str) -> dict[str, Any]:
+    """Make so many agents beside the others, each with a client and a grant of its own."""
+    with transaction.atomic():
+        return crowds.gather(Entitlement.objects.get(scope="time:read"), int(count))
 
 
 def upstream(url: str) -> dict[str, Any]:
@@ -184,6 +191,7 @@ def main() -> None:
     """Read from the command line what to make."""
     made = {
         "tokens": tokens,
+        "crowd": crowd,
         "upstream": upstream,
         "access": access,
         "revocable": revocable,

@@ -27,6 +27,10 @@ def test_findings_come_with_kind_reason_and_where_they_are_mended_to_whom_the_pa
         "about": "desk",
         "reason": "Its shared secret is older than a year.",
         "address": "/agents/research-bot/clients/desk/",
+        "agent": "research-bot",
+        "client": "desk",
+        "system": "",
+        "tokens": 0,
     }
     for who in (company.ana, company.resa, audrey, company.sofia):
         assert client.of(who).get(URL).json()["findings"] == [found], who.login
