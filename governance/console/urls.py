@@ -11,7 +11,7 @@ from governance.agents.pages import registration as registration_pages
 from governance.approval_policies import pages as approval_policy_pages
 from governance.audit_log import pages as audit_log_pages
 from governance.break_glass import pages as break_glass_pages
-from governance.catalog.pages import catalogue, imports, systems, triage
+from governance.catalog.pages import catalogue, imports, systems, triage, vendors
 from governance.catalog.pages import entitlements as entitlements_pages
 from governance.catalog.pages import registration as registration_pages_pages
 from governance.clients.pages import clients, credentials, workload_rules
@@ -193,7 +193,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/import/<uuid:pk>/", imports.detail, name="import-page"),
     path("systems/import/<uuid:pk>/start/", imports.start, name="import-start"),
     path("systems/add/", registration_pages_pages.add, name="system-add"),
+    path("systems/add/vendor/", vendors.add, name="vendor-add"),
     path("systems/<slug:slug>/", systems.detail, name="system-page"),
+    path("systems/<slug:slug>/vendor/", vendors.edit, name="vendor-edit"),
+    path("systems/<slug:slug>/vendor/client/", vendors.name_client, name="vendor-name-client"),
+    path("systems/<slug:slug>/vendor/person/", vendors.name_person, name="vendor-name-person"),
+    path("systems/<slug:slug>/vendor/test-client/", vendors.set_test_client, name="vendor-test-client"),
+    path("systems/<slug:slug>/vendor/test-trust/", vendors.test_trust, name="vendor-test-trust"),
     path("systems/<slug:slug>/edit/", registration_pages_pages.edit, name="system-edit"),
     path("systems/<slug:slug>/secret/", registration_pages_pages.secret, name="system-secret-set"),
     path("systems/<slug:slug>/entitlements/add/", entitlements_pages.add, name="entitlement-add"),

@@ -1,7 +1,8 @@
 """The coverage map: each agent at each system by its path, and the terms of that path, where they are known.
 
-By the gateway each call is seen (A); with a native token only its issuance (B); traffic past the gateway is not seen
-at all (C). A term that no person described is unknown, and never a time.
+By the gateway each call is seen (A); with a native token only its issuance (B); traffic past the gateway, or to a
+vendor for which nothing is issued here, is not seen at all (C). A term that no person described is unknown, and never
+a time.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.sessions import sessions
 from entitlements.unmanaged_agents.models import PathTerms, UnmanagedAgent, Workflow
+from entitlements.vendors.queries import vendor_of
+from entitlements.vendors.rules import WayToJoin
 from governance.charts import figures
 
 Path, Basis, Bypass = PathTerms.Path, PathTerms.Basis, PathTerms.Bypass
@@ -86,8 +89,10 @@ class Headline:
         return 100 * self.visible // self.agents if self.agents else None
 
 
+_NOT_ISSUED: Final = ~Q(system__vendor__joins=WayToJoin.OUR_ISSUER) | Q(system__vendor__issues=False)
 _PATH: Final = Case(
     When(~Q(state=Workflow.State.GOVERNED), then=Value(Path.KNOWN.value)),
+    When(Q(system__vendor__isnull=False) & _NOT_ISSUED, then=Value(Path.KNOWN.value)),
     When(system__kind=System.Kind.MCP, then=Value(Path.NATIVE.value)),
     When(system__kind__in=System.SERVED, then=Value(Path.GATEWAY.value)),
     default=Value(Path.KNOWN.value),
@@ -103,8 +108,14 @@ def rows(caller: Caller) -> QuerySet[Workflow]:
 
 def _rows() -> QuerySet[Workflow]:
     grants = Grant.objects.filter(agent=OuterRef("agent"), entitlement__system=OuterRef("system"), ended_at=None)
-    workflows = Workflow.objects.select_related("agent__sponsor", "seen", "system").annotate(path=_PATH)
+    workflows = Workflow.objects.select_related("agent__sponsor", "seen", "system__vendor").annotate(path=_PATH)
     return workflows.exclude(agent__status=Agent.Status.RETIRED).filter(Q(origin=Workflow.Origin.SEEN) | Exists(grants))
+
+
+def is_issued(system: System) -> bool:
+    """Whether a token for a system is issued here at all: not for a vendor that trusts another, or is switched off."""
+    vendor = vendor_of(system)
+    return vendor is None or (vendor.issues and vendor.joins == WayToJoin.OUR_ISSUER)
 
 
 def headline(caller: Caller) -> Headline:

@@ -29,6 +29,8 @@ EXAMPLES: Final = (
 )
 _RESERVED: Final = frozenset({"add", "import"})
 """What stands in the place of a name in the addresses of pages."""
+_OFFERED: Final = frozenset(System.Kind.values) - {System.Kind.BUILTIN, System.Kind.MCP}
+"""The kinds that the page names: a vendor is registered on a page of its own."""
 _FIELDS: Final = {
     "system_slug_taken": "slug",
     "system_malformed": "upstream_url",
@@ -162,7 +164,7 @@ def add(request: HttpRequest) -> HttpResponse:
         if created is not None:
             return redirect(f"/systems/{created.slug}/")
     context = {
-        "kinds": [(value, label, value in System.SERVED) for value, label in System.Kind.choices if value != "builtin"],
+        "kinds": [(value, label, value in System.SERVED) for value, label in System.Kind.choices if value in _OFFERED],
         "examples": EXAMPLES,
         "people": form_fields.people(),
     }

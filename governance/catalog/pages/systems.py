@@ -25,6 +25,8 @@ from governance.catalog.queries import triage
 from governance.console import doors, paging
 from governance.request_suggestions import queries as request_suggestion_queries
 
+from . import vendors
+
 DATA_CLASSES = ("public", "internal", "confidential", "restricted")
 STOPPABLE = (Tool.State.APPROVED, Tool.State.PENDING, Tool.State.QUARANTINED)
 
@@ -73,6 +75,7 @@ def show(
         "risks": Tool.Risk.choices,
         "problem": problem,
         "failed": triage.FIXES.get(stage) if stage else None,
+        **vendors.shown(request, system),
     }
     if tab == "timeline" and may_read:
         context["timeline"] = events_queries.about(f"system:{system.slug}", request)

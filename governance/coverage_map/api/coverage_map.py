@@ -27,6 +27,7 @@ COLUMNS: Final = (
     "system",
     "path",
     "state",
+    "issued",
     "usage_grade",
     "token_basis",
     "token_seconds",
@@ -49,6 +50,7 @@ class CoverageRowSerializer(OutputSerializer):
     system = serializers.CharField()
     path = serializers.ChoiceField(choices=PathTerms.Path.choices)
     state = serializers.ChoiceField(choices=Workflow.State.choices)
+    issued = serializers.BooleanField(help_text="Whether a token for the system is issued here at all.")
     usage_grade = serializers.ChoiceField(choices=[("A", "A"), ("B", "B"), ("C", "C")])
     token_basis = serializers.ChoiceField(choices=PathTerms.Basis.choices)
     token_seconds = serializers.IntegerField(allow_null=True)
@@ -142,6 +144,7 @@ def workflow_rows(rows: Iterable[Workflow]) -> list[dict[str, Any]]:
                 "system": row.system.slug,
                 "path": path,
                 "state": row.state,
+                "issued": coverage_map.is_issued(row.system),
                 "usage_grade": coverage_map.GRADES[PathTerms.Path(path)],
                 **{name: getattr(terms, name) for name in COLUMNS if hasattr(terms, name)},
                 "last_used_at": row.last_used_at,

@@ -30,6 +30,7 @@ PATHS: Final = (
     ("native", gettext_lazy("Native token: issuance is seen")),
     ("known", gettext_lazy("Known, not governed: nothing is seen")),
 )
+NOT_ISSUED: Final = gettext_lazy("Not governed at issue: the vendor's tokens are none that Mandate had a part in")
 DIFFER: Final = {
     "token_seconds": gettext_lazy("Token life"),
     "session_seconds": gettext_lazy("Session limit"),
@@ -136,7 +137,7 @@ def detail(request: HttpRequest, number: int) -> HttpResponse:
     context = {
         "row": row,
         "details": _with_spans(api.workflow_rows([row])[0]),
-        "path": dict(PATHS)[path],
+        "path": dict(PATHS)[path] if coverage_map.is_issued(row.system) else NOT_ISSUED,
         "times": [(label, _span(api.workflow_rows([row])[0][name]), name) for name, label in TIMES],
         "terms": described,
         "ours": path == PathTerms.Path.GATEWAY,
