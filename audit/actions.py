@@ -100,6 +100,8 @@ class Action(StrEnum):
     CLIENT_SECRET_ROTATED = "client.secret_rotated"  # noqa: S105 - the name of an event
     CONNECTION_BEGUN = "connection.begun"
     CONNECTION_ENDED = "connection.ended"
+    DELEGATION_PERMITTED = "delegation.permitted"
+    DELEGATION_WITHDRAWN = "delegation.withdrawn"
     DELIVERY_GIVEN_UP = "delivery.given_up"
     DELIVERY_REPLAYED = "delivery.replayed"
     ENTITLEMENT_EDITED = "entitlement.edited"

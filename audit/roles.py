@@ -39,8 +39,9 @@ SEAL: Final = {
 ISSUE: Final = {
     **dict.fromkeys(
         (
-            *("agent", "authorizationcode", "change", "client", "clientalias", "connection", "entitlement"),
+            *("agent", "authorizationcode", "change", "client", "clientalias", "connection", "delegationpermission"),
             *(
+                "entitlement",
                 "entitlementtool",
                 "gatewaynode",
                 "grant",

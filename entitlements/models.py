@@ -19,6 +19,7 @@ from entitlements.clients.models import (
     OAuthRefreshToken,
 )
 from entitlements.connections.models import Connection
+from entitlements.delegation.models import DelegationPermission
 from entitlements.feed.models import Change, GatewayNode
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
@@ -47,6 +48,7 @@ __all__ = [
     "ClientDocument",
     "ClientHost",
     "Connection",
+    "DelegationPermission",
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",

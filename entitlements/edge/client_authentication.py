@@ -120,7 +120,7 @@ async def _assertion(attempt: Attempt, issuer: str, slug: str | None) -> _Client
     match = await _find(attempt, client_id, slug)
     if match[0].auth != Client.Auth.PRIVATE_KEY_JWT:
         raise refusals.invalid_client("The client could not be authenticated.")
-    claims = jws.check(unverified, jws.choose(unverified, _keys(match[0].jwks)))
+    claims = jws.check(unverified, jws.choose(unverified, keys(match[0].jwks)))
     if claims.get("aud") != issuer:
         raise jws.BadToken("The client assertion must name this issuer as its only audience, as a string.")
     expires = jws.check_times(claims, clock.now().timestamp(), leeway=_LEEWAY, longest=_LONGEST)
@@ -130,7 +130,7 @@ async def _assertion(attempt: Attempt, issuer: str, slug: str | None) -> _Client
 
 
 @functools.lru_cache(maxsize=10_000)
-def _keys(stored: str) -> tuple[jws.Key, ...]:
+def keys(stored: str) -> tuple[jws.Key, ...]:
     """Read a client's key set; the same text is read once."""
     return public_keys.read_set(strict.loads(stored.encode()))
 

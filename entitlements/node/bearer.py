@@ -18,8 +18,8 @@ from audit.context import Principal
 from entitlements import addresses
 from entitlements.codes import Code
 from entitlements.decisions import scopes
-from entitlements.decisions.snapshot import Token
-from entitlements.keys import jws, public_keys
+from entitlements.decisions.snapshot import Call, Chain, Token
+from entitlements.keys import acting, jws, public_keys
 from entitlements.node.directory import Directory
 from entitlements.node.refusals import Refused
 from entitlements.node.snapshots import Snapshots
@@ -57,11 +57,19 @@ class Bearer:
     client: str
     person: str | None
     session: str | None
+    chain: Chain = ()
 
     @property
     def principal(self) -> Principal:
         """Who acts."""
         return Principal("agent", self.agent) if self.agent else Principal("client", self.client)
+
+    def asks(self, system: str, tool: str = "", arguments: Mapping[str, object] | None = None) -> Call:
+        """Return the question whether this caller may call a tool; without one, whether it may see the system."""
+        return Call(
+            self.agent, self.client, self.person, system, tool, arguments or {}, self.token, self.session,
+            chain=self.chain,
+        )  # fmt: skip
 
     @property
     def key(self) -> tuple[str, str | None, str]:
@@ -173,7 +181,7 @@ class Bearers:
         if "cnf" in claims:  # bound to a key; without the proof it is worth nothing (RFC 9449 section 7.1)
             raise Refused(Code.PROOF_INVALID)
         presented = jws.text(claims, "client_id", longest=LONGEST_CLIENT_ID)
-        actor, person = _delegated(claims)
+        actor, person, chain = _delegated(claims)
         asked = {"client": presented, "system": system, "person": person, "actor": actor}
         rows = await self._snapshots.query(_CLIENT, asked)
         if not rows:
@@ -185,16 +193,17 @@ class Bearers:
         opened, covers_all = scopes.opened(_words(claims.get("scope", "")), claims.get(scopes.AGREED))
         token = Token(jws.text(claims, "jti"), issued or 0.0, expires or 0.0, opened, covers_all)
         session = jws.text(claims, "sid") if "sid" in claims else None
-        return Bearer(resource, token, agent or "", client, person, session)
+        return Bearer(resource, token, agent or "", client, person, session, chain)
 
 
-def _delegated(claims: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return the agent that acts, and for whom; neither where a client acts for itself. Raises BadToken."""
-    if (act := claims.get("act")) is None:
-        return None, None
-    if not isinstance(act, Mapping):
-        raise jws.BadToken
-    return jws.text(act, "sub"), jws.text(claims, "sub")
+def _delegated(claims: Mapping[str, Any]) -> tuple[str | None, str | None, Chain]:
+    """Return the agent that acts, for whom, and those behind it; none where a client acts for itself.
+
+    Raises BadToken.
+    """
+    if (act := acting.read(claims)) is None:
+        return None, None, ()
+    return act.agent, jws.text(claims, "sub"), act.behind
 
 
 def _words(scope: object) -> Iterator[str]:
