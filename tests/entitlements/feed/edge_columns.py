@@ -74,8 +74,6 @@ STAYS: Mapping[str, str] = {
     "connection.agent_id": _PLACE,
     "connection.client_id": _PLACE,
     "connection.person_id": _PLACE,
-    "delegationpermission.actor_id": _PLACE,
-    "delegationpermission.agent_id": _PLACE,
     "entitlement.scope": _KEY,
     "entitlement.system_id": _PLACE,
     "issuedtoken.agent_id": _ISSUED,
