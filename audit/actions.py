@@ -106,6 +106,8 @@ class Action(StrEnum):
     CREDENTIAL_POLICY_PROPOSED = "credential_policy.proposed"
     CREDENTIAL_POLICY_PUBLISHED = "credential_policy.published"
     CREDENTIAL_POLICY_WITHDRAWN = "credential_policy.withdrawn"
+    DELEGATION_PERMITTED = "delegation.permitted"
+    DELEGATION_WITHDRAWN = "delegation.withdrawn"
     DELIVERY_GIVEN_UP = "delivery.given_up"
     DELIVERY_REPLAYED = "delivery.replayed"
     ENTITLEMENT_EDITED = "entitlement.edited"

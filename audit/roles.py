@@ -39,9 +39,10 @@ SEAL: Final = {
 ISSUE: Final = {
     **dict.fromkeys(
         (
-            *("agent", "authorizationcode", "change", "client", "clientalias", "connection", "entitlement"),
-            "credentialpolicy",
+            *("agent", "authorizationcode", "change", "client", "clientalias", "connection", "credentialpolicy"),
+            "delegationpermission",
             *(
+                "entitlement",
                 "entitlementtool",
                 "gatewaynode",
                 "grant",

@@ -37,6 +37,7 @@ class Code(StrEnum):
     CLIENT_UNKNOWN = "client_unknown"
     CLIENT_DISABLED = "client_disabled"
     CLIENT_UNPROVEN = "client_unproven"
+    DELEGATION_NOT_PERMITTED = "delegation_not_permitted"
     PERSON_UNKNOWN = "person_unknown"
     PERSON_DISABLED = "person_disabled"
 
@@ -203,6 +204,11 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.CLIENT_UNPROVEN: _refused(
         "The client does not prove who it is, so it calls no tool of high or critical risk.",
         "Use a client with a key or a secret.",
+    ),
+    Code.DELEGATION_NOT_PERMITTED: _refused(
+        "An agent acts for one that does not permit it.",
+        "Ask the owner of that agent to permit the delegation.",
+        oauth="invalid_grant",
     ),
     Code.PERSON_UNKNOWN: _refused(
         "The person is not known here.", "Have the person registered and linked to their sign-in."

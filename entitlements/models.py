@@ -20,6 +20,7 @@ from entitlements.clients.models import (
 )
 from entitlements.connections.models import Connection
 from entitlements.credential_policy.models import CredentialPolicy
+from entitlements.delegation.models import DelegationPermission
 from entitlements.feed.models import Change, GatewayNode
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
@@ -51,6 +52,7 @@ __all__ = [
     "ClientHost",
     "Connection",
     "CredentialPolicy",
+    "DelegationPermission",
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",

@@ -15,6 +15,7 @@ from entitlements.client_documents import api as client_documents
 from entitlements.clients.api import clients
 from entitlements.clients.api import credentials as credentials_api
 from entitlements.connections import api as connections_api
+from entitlements.delegation import api as delegation_api
 from entitlements.grants import api as grant_api
 from entitlements.keys import api as key_api
 from entitlements.people import api as people_api
@@ -48,6 +49,8 @@ urlpatterns: list[URLPattern] = [
     at("agents/<slug:key>/activate", agent_api.Activate, "agent-activate"),
     at("agents/<slug:key>/criticality", agent_api.Criticality, "agent-criticality"),
     at("agents/<slug:key>/versions", agent_api.Versions, "agent-versions"),
+    at("agents/<slug:key>/delegates", delegation_api.Delegates, "agent-delegates"),
+    at("delegations/<uuid:key>/withdraw", delegation_api.Withdraw, "delegation-withdraw"),
     at("agents/<slug:key>/suspend", agent_api.Suspend, "agent-suspend"),
     at("agents/<slug:key>/restore", agent_api.Restore, "agent-restore"),
     at("agents/<slug:key>/retire", agent_api.Retire, "agent-retire"),

@@ -5,7 +5,7 @@ Taken together they are those of one system with all the tools (`tool_names`), a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
@@ -32,11 +32,11 @@ async def slugs(reads: Reads, agent: str, kinds: Collection[str]) -> list[str]:
 
 async def with_all(reads: Reads, known: AgentFacts, system: str, kinds: Collection[str]) -> AgentFacts:
     """Return the facts about an agent at `system` with those at every system of these kinds."""
-    each = [await reads.facts(known.agent, slug) for slug in await slugs(reads, known.agent, kinds)]
+    each = [await reads.facts(known.key, slug) for slug in await slugs(reads, known.agent, kinds)]
     return together(known, system, [found for found in each if found is not None])
 
 
-def together(known: AgentFacts, system: str, each: Iterable[AgentFacts]) -> AgentFacts:
+def together(known: AgentFacts, system: str, each: Collection[AgentFacts]) -> AgentFacts:
     """Return `known`, which are facts at `system`, with the tools and grants of every active system of `each`."""
     tools: dict[tuple[str, str], ToolFacts] = {}
     lines: dict[tuple[str, str, str | None], tuple[Line, ...]] = {}
@@ -51,4 +51,8 @@ def together(known: AgentFacts, system: str, each: Iterable[AgentFacts]) -> Agen
         lines.update(
             {(system, tool_names.name(slug, tool), person): held for (slug, tool, person), held in at.lines.items()}
         )
-    return replace(known, tools=tools, lines=lines, people=people, groups=groups)
+    behind = [
+        together(agent, system, [at.behind[place] for at in each if len(at.behind) > place])
+        for place, agent in enumerate(known.behind)
+    ]
+    return replace(known, tools=tools, lines=lines, people=people, groups=groups, behind=tuple(behind))

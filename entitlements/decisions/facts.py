@@ -38,7 +38,9 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
           FROM entitlements_client c
          WHERE c.agent_id = a.id OR c.id = (SELECT k.client_id FROM entitlements_connection k
                                              WHERE k.agent_id = a.id AND k.ended_at IS NULL))::text,
-       {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8, s.login, o.login
+       {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8, s.login, o.login,
+       array(SELECT b.slug FROM entitlements_delegationpermission d JOIN entitlements_agent b ON b.id = d.actor_id
+              WHERE d.agent_id = a.id AND d.ended_at IS NULL)
 FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id
 LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_system y
 WHERE a.slug = %s AND y.slug = %s
@@ -103,19 +105,24 @@ def load(
 ) -> AgentFacts | None:
     """Read the facts about an agent at a system, by their slugs; None when either is unknown.
 
+    Agents of a delegation chain are named together (`chain_key`), the one that began it last: it has the session.
     `people` adds persons (login, active) who are asked about without holding anything, `session` and `token` what is
     presented, by id. `schemas` reads what a decision about the arguments of a call needs; issuing does without.
     """
+    agent, *behind = agent.split(" ")
+    root = behind[-1] if behind else agent
+    chained = [load(each, system, people, schemas=schemas) for each in behind]
     principals = prepared.row(PRINCIPALS, [agent, system])
-    if principals is None:
+    if principals is None or None in chained:
         return None
     lines, tools = prepared.rows(LINES, [agent, system]), prepared.rows(TOOLS, [system])
     if schemas and (unread := unread_schemas(tools)):
         keep_schemas(prepared.rows(SCHEMAS, [system, unread]))
     sid, jti = known_uuid(session or ""), known_uuid(token or "")
-    sessions = dict(map(session_of, prepared.rows(SESSION, [sid, agent]))) if sid is not None else {}
+    sessions = dict(map(session_of, prepared.rows(SESSION, [sid, root]))) if sid is not None else {}
     is_dead = jti is not None and prepared.row(REVOKED, [jti]) is not None
-    return build(principals, lines, tools, people, sessions, frozenset({token or ""} if is_dead else ()))
+    known = build(principals, lines, tools, people, sessions, frozenset({token or ""} if is_dead else ()))
+    return together(known, [each for each in chained if each is not None])
 
 
 def unread_schemas(tools: Iterable[Row]) -> list[str]:
@@ -149,7 +156,7 @@ def build(
     """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return, with what is presented."""
     position, agent, status, sponsor_active, valid_after, system, system_status, stopped, registered, *rest = principals
     clients = json.loads(registered or "[]")
-    owner_until, agent_until, sponsor, owner = rest
+    owner_until, agent_until, sponsor, owner, delegates = rest
     known = {login: _active(is_active) for login, is_active in people}
     held: dict[tuple[str, str, str | None], list[Line]] = {}
     groups: set[int] = set()
@@ -182,7 +189,16 @@ def build(
         offers=offers,
         answer_for_it=frozenset(person for person in (sponsor, owner) if person is not None),
         groups=frozenset(groups),
+        delegates=frozenset(delegates),
     )
+
+
+def together(known: AgentFacts, behind: Sequence[AgentFacts]) -> AgentFacts:
+    """Put the facts about the agents behind beside those about the one that acts; what is presented is one for all."""
+    for each in behind:
+        each.sessions, each.dead_tokens = known.sessions, known.dead_tokens
+    known.behind = tuple(behind)
+    return known
 
 
 def _catalogue(

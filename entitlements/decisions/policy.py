@@ -18,6 +18,8 @@ from entitlements.decisions.scopes import Outcome
 from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, ToolFacts
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Remedy, Verdict
 
+MOST_BEHIND: Final = 4
+"""Agents behind the one that acts: a chain of five in all."""
 NOTHING_SHARED: Final = "The agents of the delegation chain hold no scope in common."
 _STRICTNESS: Final = {Effect.ALLOW: 0, Effect.HOLD: 1, Effect.STEP_UP: 2, Effect.DENY: 3}
 
@@ -35,7 +37,7 @@ def visible_tools(call: Call, facts: AgentFacts, now: float) -> list[ToolFacts]:
     seen = agent_policy.visible_tools(call, facts, now)
     if not (call.chain or facts.behind):
         return seen
-    if not _is_chain(call, facts):
+    if not _is_chain(call, facts) or _not_permitting(facts):
         return []
     shared = [{tool.name for tool in agent_policy.visible_tools(*link, now)} for link in _behind(call, facts)]
     return [tool for tool in seen if all(tool.name in names for names in shared)]
@@ -66,7 +68,7 @@ def live_scopes(call: Call, facts: AgentFacts, now: float) -> tuple[str, ...]:
     held = agent_policy.live_scopes(call, facts, now)
     if not (call.chain or facts.behind):
         return held
-    if not _is_chain(call, facts):
+    if not _is_chain(call, facts) or _not_permitting(facts):
         return ()
     shared = [agent_policy.live_scopes(*link, now) for link in _behind(call, facts)]
     return tuple(scope for scope in held if all(scope in each for each in shared))
@@ -90,11 +92,15 @@ def _strictest[Q: (Call, Issuance)](
 ) -> Verdict:
     """Return the strictest answer about any agent of the chain, the nearest of equals; it names an agent behind.
 
-    Facts about other agents than those of the question's chain, or about fewer, are no answer.
+    Facts about other agents than those of the question's chain, or about fewer, are no answer. Each agent must permit
+    the one before it to act for it.
     """
     if not _is_chain(question, facts):
         reason = Reason(Code.AGENT_UNKNOWN, meaning(Code.AGENT_UNKNOWN).sentence)
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, (reason,))
+    if verdict.effect is not Effect.DENY and (refusing := _not_permitting(facts)):
+        code, sentence = Code.DELEGATION_NOT_PERMITTED, meaning(Code.DELEGATION_NOT_PERMITTED).sentence
+        return _of_agent(Verdict(Effect.DENY, code, (Reason(code, sentence),)), refusing)
     behind: list[Verdict] = []
     for asked, known in _behind(question, facts):
         answer = judge(asked, known, now)
@@ -109,13 +115,22 @@ def _strictest[Q: (Call, Issuance)](
 
 
 def _is_chain(question: Call | Issuance, facts: AgentFacts) -> bool:
-    return [name for name, _ in question.chain] == [known.agent for known in facts.behind]
+    names = [name for name, _ in question.chain]
+    no_cycle = len({question.agent, *names}) == len(names) + 1
+    return names == [known.agent for known in facts.behind] and no_cycle and len(names) <= MOST_BEHIND
+
+
+def _not_permitting(facts: AgentFacts) -> str:
+    """Name the nearest agent behind that does not let the one before it act for it; empty where all do."""
+    links = zip((facts, *facts.behind), facts.behind, strict=False)
+    return next((behind.agent for acting, behind in links if acting.agent not in behind.delegates), "")
 
 
 def _behind[Q: (Call, Issuance)](question: Q, facts: AgentFacts) -> Iterator[tuple[Q, AgentFacts]]:
     """Ask the same about each agent behind, by its own client."""
     for (agent, client), known in zip(question.chain, facts.behind, strict=True):
-        yield replace(question, agent=agent, client=client, chain=()), known
+        token = getattr(question, "delegated", None) or question.token
+        yield replace(question, agent=agent, client=client, token=token, chain=()), known
 
 
 def _of_agent(verdict: Verdict, agent: str) -> Verdict:

@@ -42,6 +42,8 @@ class Reads(Protocol):
     ) -> AgentFacts | None:
         """Return the facts about an agent at a system, by their slugs; None when either is unknown.
 
+        Agents of a delegation chain are named together (`snapshot.chain_key`).
+
         They know the person, the session and the token that are asked about. A token may be known as revoked later than
         the rest, where the write looks at it once more.
         """

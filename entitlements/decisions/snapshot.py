@@ -81,6 +81,7 @@ class Issuance:
     `token` is what is redeemed (code, refresh token, ID-JAG) and is the ceiling of the
     scopes; in a token exchange it may be absent or a subject token of ours, and is no ceiling.
     `requested` None asks for all. `lifetime` is in seconds, already jittered by the door.
+    In a chain `delegated` is what the agents behind present instead, of which the acting one has nothing yet.
     `begins_session` says that the door opens a new session in this very transaction. `for_all_systems` says that the
     facts are those of all systems together: the gateway decides each call of such a token by the grant that covers it,
     so the token itself stands on none and ends with none. With `may_be_empty` a missing grant is no hindrance: the
@@ -100,6 +101,7 @@ class Issuance:
     for_all_systems: bool = False
     may_be_empty: bool = False
     chain: Chain = ()
+    delegated: Token | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +192,9 @@ class AgentFacts:
     `client_tokens_valid_after` says the same of what one client was issued. `unproven_clients` are the public ones,
     which prove nothing when they call. `offers` lists the entitlements that could be requested for a tool; it only
     serves remedies. `answer_for_it` (the logins of sponsor and owner) and `groups` (the keys of those that grants
-    name) say whose changes concern these facts. `behind` are the facts about the agents of a delegation chain behind
-    this one, nearest first, at the same system; all share the sessions of the last, which began the chain.
+    name) say whose changes concern these facts. `delegates` are the agents that may act for this one. `behind` are the
+    facts about the agents of a delegation chain behind this one, nearest first, at the same system; all share the
+    sessions of the last, which began the chain.
     """
 
     agent: str
@@ -215,6 +218,7 @@ class AgentFacts:
     offers: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     answer_for_it: frozenset[str] = frozenset()
     groups: frozenset[int] = frozenset()
+    delegates: frozenset[str] = frozenset()
     behind: tuple[AgentFacts, ...] = ()
     held: Mapping[tuple[str, str | None], tuple[tuple[str, Line], ...]] = field(init=False)
 

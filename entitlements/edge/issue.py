@@ -171,6 +171,8 @@ async def _write(
         parent=token_request.redeemed.row if token_request.redeemed else None,
         session=session,
         begins=begins,
+        chain=[each.agent_pk for each in token_request.chain if each.agent_pk is not None],
+        chain_clients=[each.pk for each in token_request.chain],
     )
     new = NewToken(jti, issued.scopes, int(moment.timestamp()), issued.expires, session)
     token = await signer.sign(new)
@@ -197,7 +199,8 @@ def _basis(
     signer: TokenSigner,
 ) -> Basis:
     caller, target, subject = token_request.caller, token_request.target, token_request.subject
-    people = {subject.pk if subject else None, caller.sponsor_pk, caller.owner_pk} - {None}
+    people = {subject.pk if subject else None}
+    people |= {pk for each in (caller, *token_request.chain) for pk in (each.sponsor_pk, each.owner_pk)}
     return Basis(
         decided=moment,
         position=attempt.position,
@@ -219,8 +222,8 @@ def _begun(token_request: TokenRequest, sign_in: SignIn, session: UUID, moment: 
     person = f"person:{token_request.subject.login}" if token_request.subject else ""
     event = draft.draft(
         Action.SESSION_BEGUN,
-        by=token_request.caller.principal,
-        about=[f"session:{session}", *token_request.caller.links, *([person] if person else [])],
+        by=token_request.root.principal,
+        about=[f"session:{session}", *token_request.root.links, *([person] if person else [])],
     )
     idle = int(sessions.IDLE.total_seconds())
     return BegunSession(sign_in.digest, sign_in.auth_time, idle, moment + sessions.ABSOLUTE, event)
@@ -254,7 +257,7 @@ def _learn(
     attempt: Attempt, token_request: TokenRequest, session: UUID, begun: BegunSession, position: int, moment: datetime
 ) -> None:
     """Know the session that was begun at this moment, on facts of this position of the feed, when it is named again."""
-    caller, subject = token_request.caller, token_request.subject
+    caller, subject = token_request.root, token_request.subject
     authenticated = begun.auth_time or moment
     facts = SessionFacts(
         subject.login if subject else None,
@@ -269,9 +272,9 @@ def _learn(
 
 
 def _sign_in_asked(token_request: TokenRequest, sign_in: SignIn) -> list[object]:
-    return [token_request.caller.pk, sign_in.digest]
+    return [token_request.root.pk, sign_in.digest]
 
 
 def _session_about(token_request: TokenRequest, found: Rows) -> list[FeedSubject]:
-    caller = token_request.caller
+    caller = token_request.root
     return [("client_id", caller.pk), ("agent_id", caller.agent_pk), ("session_id", found[0][0])]

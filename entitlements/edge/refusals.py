@@ -9,6 +9,7 @@ from entitlements.codes import TABLE, Code
 from entitlements.errors import DomainError
 from entitlements.sessions import sessions
 from entitlements.tokens import assertions
+from entitlements.tokens.issue import NotIssued
 from entitlements.trusted_issuers import key_sets
 
 _WORDS: Final = {
@@ -71,7 +72,9 @@ def word(error: DomainError) -> str:
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return "temporarily_unavailable"
     meaning = TABLE.get(Code(error.code)) if error.code in Code else None
-    return meaning.oauth if meaning and meaning.oauth else "invalid_request"
+    oauth = meaning.oauth if meaning and meaning.oauth else "invalid_request"
+    is_behind = isinstance(error, NotIssued) and bool(error.verdict.agent)  # not the client that authenticated
+    return "invalid_grant" if oauth == "invalid_client" and is_behind else oauth
 
 
 def status(error: DomainError) -> HTTPStatus:

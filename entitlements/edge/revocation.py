@@ -30,8 +30,12 @@ DONE: Final = Answer(HTTPStatus.OK, b"", (NO_STORE,))
 _REASON: Final = "Revoked by its client."
 _ATTEMPTS: Final = 4
 _LIVING: Final = """
-SELECT jti FROM entitlements_issuedtoken WHERE (jti = %s OR parent = %s) AND revoked_at IS NULL ORDER BY jti
+WITH RECURSIVE descending AS (
+    SELECT jti, revoked_at FROM entitlements_issuedtoken WHERE jti = %s
+    UNION SELECT t.jti, t.revoked_at FROM entitlements_issuedtoken t JOIN descending d ON t.parent = d.jti)
+SELECT jti FROM descending WHERE revoked_at IS NULL ORDER BY jti
 """
+"""The token, what was issued for it, and what further agents got for that by delegation."""
 
 
 async def system(attempt: Attempt, system: str) -> Answer:
@@ -66,7 +70,7 @@ async def _revoke(attempt: Attempt, issuer_path: str, typ: str, caller: Caller) 
         return DONE
     issued = await introspection.own_token(attempt.reads, claims, caller)
     for _ in range(_ATTEMPTS):
-        rows = await attempt.reads.rows(_LIVING, [issued.jti, issued.jti]) if issued is not None else []
+        rows = await attempt.reads.rows(_LIVING, [issued.jti]) if issued is not None else []
         if issued is None or not rows:
             attempt.use_up_here()
             return DONE

@@ -134,7 +134,9 @@ def explanation(
         "remedy": meaning.remedy,
     }
     if meaning.next is Next.REQUEST:
-        detail["request_access"] = addresses.request_access(agent, system, tool, evaluation if is_call else "")
+        detail["request_access"] = addresses.request_access(
+            verdict.agent or agent, system, tool, evaluation if is_call and not verdict.agent else ""
+        )
     if verdict.remedy is not None and verdict.remedy.scopes:
         detail["scopes"] = list(verdict.remedy.scopes)
     return detail

@@ -65,17 +65,7 @@ class ToolCall:
         self.responder = relay.Responder(self.request.send)
         tool = self.entry.tools.get(self.about.tool)
         check_params(self.call, self.request, tool.mirrored if tool else {})
-        bearer = self.bearer
-        self.policy_call = PolicyCall(
-            bearer.agent,
-            bearer.client,
-            bearer.person,
-            self.entry.slug,
-            self.about.tool,
-            arguments,
-            bearer.token,
-            bearer.session,
-        )
+        self.policy_call = self.bearer.asks(self.entry.slug, self.about.tool, arguments)
         verdict, self._held = await self.node.decide(self.policy_call)
         self.node.count(verdict)
         await self.node.recorder.durably(

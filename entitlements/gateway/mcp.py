@@ -97,9 +97,7 @@ class Exchange:
     def policy_call(self) -> PolicyCall:
         """The question behind everything but a call: whether this caller may see the system."""
         bearer = self.bearer
-        return PolicyCall(
-            bearer.agent, bearer.client, bearer.person, self.entry.slug, "", {}, bearer.token, bearer.session
-        )  # fmt: skip
+        return bearer.asks(self.entry.slug)
 
     async def answer(self, value: dict[str, Any], *headers: tuple[bytes, bytes]) -> None:
         """Send a result; of the modern era's members a legacy client gets none."""
@@ -312,9 +310,7 @@ async def _get(node: Node, request: Request, entry: ServedSystem, bearer: Bearer
             raise _session_missing()
         await request.answer(_not_allowed())
         return
-    policy_call = PolicyCall(
-        bearer.agent, bearer.client, bearer.person, entry.slug, "", {}, bearer.token, bearer.session
-    )
+    policy_call = bearer.asks(entry.slug)
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - for the type checker
     session = await client_sessions.open_name(node, name, bearer, entry.slug)

@@ -38,7 +38,7 @@ async def at_all_systems(node: Node, call: PolicyCall) -> dict[str, bytes]:
     """
     definitions: dict[str, bytes] = {}
     for slug in await all_systems.slugs(node.reads(), call.agent, System.SERVED):
-        entry, held = await node.directory.get(slug), await node.snapshots.get(call.agent, slug)
+        entry, held = await node.directory.get(slug), await node.snapshots.get(call.key, slug)
         if entry is None or held is None:
             continue
         for tool, definition in at_system(entry, replace(call, system=slug), held.facts, node.now()).items():

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Add the column, which the release before leaves empty."""
 
-    dependencies: ClassVar = [("entitlements", "0015_vendors")]
+    dependencies: ClassVar = [("entitlements", "0016_delegation_permissions")]
 
     operations: ClassVar = [
         migrations.AddField(

@@ -20,9 +20,9 @@ from audit.context import Principal
 from entitlements import addresses
 from entitlements.codes import Code
 from entitlements.decisions import scopes
-from entitlements.decisions.snapshot import Token
+from entitlements.decisions.snapshot import Call, Chain, Token
 from entitlements.dpop import proofs
-from entitlements.keys import jws, public_keys
+from entitlements.keys import acting, jws, public_keys
 from entitlements.node.directory import Directory
 from entitlements.node.refusals import Refused
 from entitlements.node.snapshots import Snapshots
@@ -63,6 +63,7 @@ class Bearer:
     client: str
     person: str | None
     session: str | None
+    chain: Chain = ()
     jkt: str = ""
     needs_nonce: bool = False
 
@@ -70,6 +71,13 @@ class Bearer:
     def principal(self) -> Principal:
         """Who acts."""
         return Principal("agent", self.agent) if self.agent else Principal("client", self.client)
+
+    def asks(self, system: str, tool: str = "", arguments: Mapping[str, object] | None = None) -> Call:
+        """Return the question whether this caller may call a tool; without one, whether it may see the system."""
+        return Call(
+            self.agent, self.client, self.person, system, tool, arguments or {}, self.token, self.session,
+            chain=self.chain,
+        )  # fmt: skip
 
     @property
     def key(self) -> tuple[str, str | None, str]:
@@ -187,7 +195,7 @@ class Bearers:
 
     async def _bearer(self, claims: Mapping[str, Any], system: str, resource: str) -> Bearer:
         presented = jws.text(claims, "client_id", longest=LONGEST_CLIENT_ID)
-        actor, person = _delegated(claims)
+        actor, person, chain = _delegated(claims)
         asked = {"client": presented, "system": system, "person": person, "actor": actor}
         rows = await self._snapshots.query(_CLIENT, asked)
         if not rows:
@@ -200,16 +208,17 @@ class Bearers:
         token = Token(jws.text(claims, "jti"), issued or 0.0, expires or 0.0, opened, covers_all)
         session = jws.text(claims, "sid") if "sid" in claims else None
         jkt = proofs.key_of(claims)
-        return Bearer(resource, token, agent or "", client, person, session, jkt, bool(jkt) and is_public)
+        return Bearer(resource, token, agent or "", client, person, session, chain, jkt, bool(jkt) and is_public)
 
 
-def _delegated(claims: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return the agent that acts, and for whom; neither where a client acts for itself. Raises BadToken."""
-    if (act := claims.get("act")) is None:
-        return None, None
-    if not isinstance(act, Mapping):
-        raise jws.BadToken
-    return jws.text(act, "sub"), jws.text(claims, "sub")
+def _delegated(claims: Mapping[str, Any]) -> tuple[str | None, str | None, Chain]:
+    """Return the agent that acts, for whom, and those behind it; none where a client acts for itself.
+
+    Raises BadToken.
+    """
+    if (act := acting.read(claims)) is None:
+        return None, None, ()
+    return act.agent, jws.text(claims, "sub"), act.behind
 
 
 def _words(scope: object) -> Iterator[str]:

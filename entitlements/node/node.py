@@ -194,13 +194,13 @@ class Node:
         self.check_open()
         arrived = time.monotonic()
         get = self.snapshots.get_with
-        held, was_known = await get(call.agent, call.system, partial(self._look_up, call))
+        held, was_known = await get(call.key, call.system, partial(self._look_up, call))
         verdict = self._verdict(rule, call, held)
         if held is None or verdict.effect is not Effect.DENY or verdict.code in FOR_GOOD:
             return verdict, held
         if held.began > arrived and not was_known:
             return verdict, held
-        held, _ = await get(call.agent, call.system, partial(self._look_up, call, again=was_known), after=arrived)
+        held, _ = await get(call.key, call.system, partial(self._look_up, call, again=was_known), after=arrived)
         return self._verdict(rule, call, held), held
 
     def _verdict(self, rule: Rule, call: Call, held: SnapshotInUse | None) -> Verdict:
@@ -213,9 +213,9 @@ class Node:
         presented, token = self.snapshots.presented, None if call.token is None else call.token.jti
         if call.person is not None:
             await self.snapshots.know_person(held, call.person)
-        was_known = presented.is_known(call.agent, call.session, token)
+        was_known = presented.is_known(call.key, call.session, token)
         if again or not was_known:
-            await presented.look_up(call.agent, call.session, token)
+            await presented.look_up(call.key, call.session, token)
         return was_known
 
     async def _sees_feed(self, polled: datetime) -> bool:
@@ -293,7 +293,7 @@ class Node:
             if not await self._may_go_on(request) or not await self._keeps_stream(request):
                 request.end(Code.CALL_WITHDRAWN)
             elif request.tools is not None:
-                await self.look_at_tools(request, self.snapshots.current(request.call.agent, request.call.system))
+                await self.look_at_tools(request, self.snapshots.current(request.call.key, request.call.system))
         for system, key in self.upstreams.held():
             if agent in (None, key[0]) and not await self._is_live(system, key):
                 self.upstreams.end(system, key)

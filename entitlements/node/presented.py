@@ -58,34 +58,37 @@ class Presented:
         return self._of.setdefault(agent, _OfAgent()).sessions
 
     def is_known(self, agent: str, session: str | None, token: str | None) -> bool:
-        """Say whether both were looked up; one that is None is not asked about."""
-        of_agent = self._of.get(agent)
-        if of_agent is None:
-            return session is None and token is None
-        if session is not None and session not in of_agent.sessions:
+        """Say whether both were looked up; one that is None is not asked about.
+
+        Of agents named together (`chain_key`) the first has the token, and the last the session.
+        """
+        acting, root = _ends(agent)
+        if session is not None and session not in self._of.get(root, _NOTHING).sessions:
             return False
-        return token is None or self._live.get(token) == (agent, of_agent.looked) or token in self._dead
+        looked = self._of.get(acting, _NOTHING).looked
+        return token is None or self._live.get(token) == (acting, looked) or token in self._dead
 
     async def look_up(self, agent: str, session: str | None, token: str | None) -> None:
         """Read both, as they are now. Raises Closed (facts unknown)."""
         if session is None and token is None:
             return
+        acting, root = _ends(agent)
         sid, jti = known_uuid(session or ""), known_uuid(token or "")
         for _ in range(_MOST_TRIES):
             generation = self._generation
-            sessions, revoked = await self._query_many((facts.SESSION, [sid, agent]), (facts.REVOKED, [jti]))
+            sessions, revoked = await self._query_many((facts.SESSION, [sid, root]), (facts.REVOKED, [jti]))
             if generation == self._generation:
                 break
         else:
             raise Closed(Code.FEED_UNKNOWN)
         for row in sessions:
-            self._keep_session(agent, *facts.session_of(row))
+            self._keep_session(root, *facts.session_of(row))
         if token is None:
             return
         if revoked:
             self.end_token(token)
         elif token not in self._dead:
-            self._live[token] = agent, self._room().setdefault(agent, _OfAgent()).looked
+            self._live[token] = acting, self._room().setdefault(acting, _OfAgent()).looked
 
     def keep_session(self, agent: str, session: str, known: SessionFacts) -> None:
         """Know a session that this process began; one that was read since then is known already, as it is now."""
@@ -133,6 +136,14 @@ class Presented:
         self._live.clear()
         for of_agent in self._of.values():
             of_agent.clear()
+
+
+_NOTHING: Final = _OfAgent()
+
+
+def _ends(agents: str) -> tuple[str, str]:
+    names = agents.split(" ")
+    return names[0], names[-1]
 
 
 def _add(kept: dict[str, None], name: str) -> None:

@@ -50,7 +50,8 @@ class CallDetails:
         """Return what its events share with those of other calls of the same caller to the same tool."""
         bearer = self.bearer
         who = (bearer.agent, bearer.client, bearer.person, bearer.session or "", bearer.token.jti)
-        return _shared(who, self.system, self.tool, grant, self.named)
+        chain = tuple(f"agent:{agent}" for agent, _ in bearer.chain)
+        return _shared(who, self.system, self.tool, grant, chain + self.named)
 
 
 def decision(
@@ -68,6 +69,8 @@ def decision(
     else:
         detail = draft.canonical(_whole(about, verdict, digest))
     about.evaluation = draft.new_uuid()
+    for grant in verdict.behind:
+        about.link("grant", grant)
     what = (action, "success", "") if is_allowed else (action, "refused", verdict.code.value)
     return _event(about, verdict.grant, what, detail, about.evaluation)
 

@@ -53,7 +53,10 @@ class SnapshotInUse:
 
 
 class Snapshots:
-    """Reads and keeps snapshots, by agent and system; one read at a time for each."""
+    """Reads and keeps snapshots, by agent and system; one read at a time for each.
+
+    Agents of a delegation chain are named together (`chain_key`), and their facts are one snapshot.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -134,13 +137,15 @@ class Snapshots:
 
     async def know_person(self, held: SnapshotInUse, login: str) -> None:
         """Learn about a person who holds nothing here, so that the answer can tell unknown from without a grant."""
-        if login in held.facts.people:
+        chained = (held.facts, *held.facts.behind)
+        if all(login in known.people for known in chained):
             return
         passed = self._passed.get(("person", login))
         rows = await self.query(facts.PERSON, [login])
         if rows and not held.is_dropped and passed == self._passed.get(("person", login)):
             status = Status.ACTIVE if rows[0][0] else Status.DISABLED
-            held.facts.people = {**held.facts.people, login: status}
+            for known in chained:
+                known.people = {**known.people, login: status}
             self._of.setdefault(("person", login), set()).add(held)
 
     async def query(self, statement: str, values: Values) -> Rows:
@@ -203,24 +208,28 @@ class Snapshots:
         raise Closed(Code.FEED_UNKNOWN)
 
     async def _query_facts(self, key: Key) -> AgentFacts | None:
-        agent, system = key
+        agents, system = key[0].split(" "), key[1]
+        sessions, dead_tokens = self.presented.sessions_of(agents[-1]), self.presented.revoked_tokens
 
         async def read(connection: Connection) -> AgentFacts | None:
-            principals, lines, tools = await read_only(
-                connection,
-                (facts.PRINCIPALS, [agent, system]),  # first: it reads how far the feed has come
-                (facts.LINES, [agent, system]),
+            asked = [
+                (facts.PRINCIPALS, [agents[0], system]),  # first: it reads how far the feed has come
+                *((facts.PRINCIPALS, [agent, system]) for agent in agents[1:]),
+                *((facts.LINES, [agent, system]) for agent in agents),
                 (facts.TOOLS, [system]),
-            )
-            if not principals:
+            ]
+            *rows, tools = await read_only(connection, *asked)
+            principals, lines = rows[: len(agents)], rows[len(agents) :]
+            if not all(principals):
                 return None
             if unread := facts.unread_schemas(tools):
                 (schemas,) = await read_only(connection, (facts.SCHEMAS, [system, unread]))
                 facts.keep_schemas(schemas)
-            known = self.presented
-            return facts.build(
-                principals[0], lines, tools, sessions=known.sessions_of(agent), dead_tokens=known.revoked_tokens
-            )
+            known, *behind = [
+                facts.build(one[0], held, tools, sessions=sessions, dead_tokens=dead_tokens)
+                for one, held in zip(principals, lines, strict=True)
+            ]
+            return facts.together(known, behind)
 
         return await self._on_connection(read)
 
@@ -238,7 +247,7 @@ class Snapshots:
 
     def _drop(self, held: SnapshotInUse) -> None:
         held.is_dropped = True
-        agent = held.facts.agent
+        agent = held.facts.key
         of_agent = self._held[agent]
         del of_agent[held.system]
         self._count -= 1
@@ -263,7 +272,12 @@ class Snapshots:
 
 
 def _subjects(known: AgentFacts, system: str) -> Iterator[Subject]:
-    """Name everybody whose change concerns these facts. A tool's names its system, a grant's its agent there."""
+    """Name everybody whose change concerns these facts. A tool's names its system, a grant's its agent there.
+
+    A change of any agent of a delegation chain concerns them, and of whoever answers for it.
+    """
+    for behind in known.behind:
+        yield from _subjects(behind, system)
     yield "agent", known.agent
     yield "system", system
     yield "grants", f"{known.agent} {system}"

@@ -98,19 +98,20 @@ class OpenRequests:
         if any(self._streams[key] >= most for key, most in counts.items()):
             raise Refused(Code.RATE_LIMITED, "Too many streams are open; close one.", retry_after=ROOM_AFTER)
         self._streams.update(counts.keys())
-        self._by_agent.setdefault(opened.call.agent, set()).add(opened)
+        for agent in opened.call.key.split(" "):  # what any agent of a chain loses reaches it
+            self._by_agent.setdefault(agent, set()).add(opened)
         if opened.session is not None:
             self._by_session.setdefault(opened.session, set()).add(opened)
 
     def remove(self, opened: OpenRequest) -> None:
         """It is over."""
         opened.is_over = True
-        of_agent = self._by_agent.get(opened.call.agent)
-        if of_agent is None or opened not in of_agent:
+        if opened not in self._by_agent.get(opened.call.agent, ()):
             return
-        of_agent.discard(opened)
-        if not of_agent:
-            del self._by_agent[opened.call.agent]
+        for agent in opened.call.key.split(" "):
+            self._by_agent[agent].discard(opened)
+            if not self._by_agent[agent]:
+                del self._by_agent[agent]
         if opened.session is not None:
             of_session = self._by_session[opened.session]
             of_session.discard(opened)
@@ -125,7 +126,7 @@ class OpenRequests:
         """Return what is open for an agent, or for all."""
         if agent is not None:
             return list(self._by_agent.get(agent, ()))
-        return [opened for of_agent in self._by_agent.values() for opened in of_agent]
+        return list({opened for of_agent in self._by_agent.values() for opened in of_agent})
 
     def end_streams(self, session: UUID) -> None:
         """End the streams of a client session that was ended. Its calls go on: they were not cancelled."""

@@ -295,10 +295,17 @@ def _touched(target: Target) -> Q:
     by_name = {
         "system": Q(system__slug=target.id),
         "client": Q(client__client_id=target.id),
-        "agent": Q(agent__slug=target.id),
-        "person": Q(person__login=target.id) | Q(agent__sponsor__login=target.id),
+        "agent": Q(agent__slug=target.id) | _delegated(Q(slug=target.id)),
+        "person": Q(person__login=target.id)
+        | Q(agent__sponsor__login=target.id)
+        | _delegated(Q(sponsor__login=target.id)),
         "tool": Q(system__slug=system, draws_on__grant__lines__tool__name=tool),
         "everything": Q(),
         SIGN_INS: PersonClient.named(target.id).condition,
     }
     return by_name[target.type]
+
+
+def _delegated(which: Q) -> Q:
+    """Select the tokens in whose delegation chain such an agent stands behind the one that acts."""
+    return Q(chain__overlap=list(Agent.objects.filter(which).values_list("pk", flat=True)))

@@ -19,8 +19,8 @@ from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.codes import Code, Next, meaning
 from entitlements.decisions import all_systems, guardrails, policy, scopes
-from entitlements.decisions.reads import FeedSubject, Reads
-from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
+from entitlements.decisions.reads import FeedSubject, Reads, Rows
+from entitlements.decisions.snapshot import AgentFacts, Chain, Issuance, Token, chain_key
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
 from entitlements.errors import DomainError
 from entitlements.feed import locks
@@ -107,7 +107,11 @@ class RedeemedToken:
 
 @dataclass(slots=True)
 class TokenRequest:
-    """One token that a client asks for; `rule` replaces `decide` where rights are not grants."""
+    """One token that a client asks for; `rule` replaces `decide` where rights are not grants.
+
+    `chain` are the agents behind the one of `caller`, nearest first, each by its client; the session is that of the
+    last. `until`, in epoch seconds, is a moment that the token must not outlive.
+    """
 
     flow: Flow
     kind: str
@@ -121,6 +125,8 @@ class TokenRequest:
     redeemed: RedeemedToken | None = None
     rule: Rule | None = None
     family: FamilyStep | None = None
+    chain: tuple[Caller, ...] = ()
+    until: float | None = None
     detail: dict[str, object] = field(default_factory=dict)
     also_about: tuple[str, ...] = ()
     """Links of its event beside the usual ones."""
@@ -139,11 +145,22 @@ class TokenRequest:
         return self.seconds * (1 - JITTER * random.random())  # noqa: S311 - it spreads load and keeps no secret
 
     @property
+    def root(self) -> Caller:
+        """The client whose agent began the chain, and its session: where none is behind, the one that acts."""
+        return self.chain[-1] if self.chain else self.caller
+
+    @property
+    def behind(self) -> Chain:
+        """The agents behind the one that acts, as the policy asks about them."""
+        return tuple((caller.agent or "", caller.client_id) for caller in self.chain)
+
+    @property
     def links(self) -> list[str]:
         """How the event of this token, or of its refusal, is found again."""
         person = [f"person:{self.subject.login}"] if self.subject else []
         family = [f"token_family:{self.family.family}"] if self.family else []
-        links = [*self.caller.links, *person, f"system:{self.target.slug}", *family]
+        chain = [link for caller in self.chain for link in caller.links]
+        links = [*self.caller.links, *chain, *person, f"system:{self.target.slug}", *family]
         return [*links, *(link for link in self.also_about if link not in links)]
 
 
@@ -180,16 +197,15 @@ async def decide(reads: Reads, token_request: TokenRequest, session: UUID | None
     agent, person, redeemed = token_request.caller.agent or "", token_request.subject, token_request.redeemed
     known = await facts_of(
         reads,
-        agent,
+        chain_key(agent, token_request.behind),
         token_request.target,
         session=str(session) if session else None,
         token=str(redeemed.row) if redeemed is not None and redeemed.row else None,
     )
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ())
-    if person is not None and person.login not in known.people:
-        status = Status.ACTIVE if person.is_active else Status.DISABLED
-        known = replace(known, people={**known.people, person.login: status})
+    if person is not None:
+        known = _with_person(known, person)
     token = None
     if redeemed is not None:
         ceiling = redeemed.scopes if redeemed.scopes is not None else _held(known)
@@ -201,20 +217,61 @@ async def decide(reads: Reads, token_request: TokenRequest, session: UUID | None
         person.login if person else None,
         token_request.target.slug,
         token_request.requested,
-        token_request.lifetime,
+        _lifetime(token_request, now),
         token,
         session=str(session) if session else None,
         begins_session=token_request.sign_in is not None and session is None,
         for_all_systems=token_request.target.is_all_systems,
         may_be_empty=may_be_empty(token_request.flow, token_request.target),
+        chain=token_request.behind,
     )
+    if token_request.chain and token_request.flow is Flow.TOKEN_EXCHANGE:
+        return await _delegate(reads, token_request, issuance, known, now)
+    return await _judge(reads, token_request, issuance, known, now)
+
+
+async def _delegate(
+    reads: Reads, token_request: TokenRequest, issuance: Issuance, known: AgentFacts, now: float
+) -> Verdict:
+    """Ask about an ID-JAG for another agent: what is presented is of those behind, and its scopes are a ceiling."""
+    redeemed = token_request.redeemed
+    issuance.token, issuance.delegated = None, issuance.token
+    if redeemed is None or redeemed.row is None or redeemed.scopes is None:  # a sign-in carries no scopes of a system
+        return await _judge(reads, token_request, issuance, known, now)
+    requested = redeemed.scopes if issuance.requested is None else issuance.requested
+    issuance.requested = requested & redeemed.scopes
+    verdict = await _judge(reads, token_request, issuance, known, now)
+    if verdict.issue is None:
+        return verdict
+    outside = dict.fromkeys(requested - redeemed.scopes, scopes.Outcome.OUTSIDE_CEILING)
+    return replace(verdict, issue=replace(verdict.issue, outcomes={**verdict.issue.outcomes, **outside}))
+
+
+async def _judge(
+    reads: Reads, token_request: TokenRequest, issuance: Issuance, known: AgentFacts, now: float
+) -> Verdict:
     if token_request.target.kind != System.Kind.MCP:  # through our gateway each call is held against the lines
         return policy.may_issue(issuance, known, now)
     client = token_request.caller.client_id
-    whole = await narrowed_grants.left_out(reads, known, token_request.target.slug, client)
+    whole = await narrowed_grants.left_out(reads, known, token_request.target.slug, client, token_request.behind)
     decided = policy.may_issue(issuance, whole, now)
     would_do = decided.code is Code.NO_GRANT and policy.may_issue(issuance, known, now).issue is not None
     return _narrower(decided) if would_do else decided
+
+
+def _lifetime(token_request: TokenRequest, now: float) -> float:
+    """Return the seconds to live, which end with what is delegated."""
+    until = token_request.until
+    return token_request.lifetime if until is None else min(token_request.lifetime, until - now)
+
+
+def _with_person(known: AgentFacts, person: Subject) -> AgentFacts:
+    """Know the person acted for, who may hold nothing here, in the facts about each agent of a chain."""
+    behind = tuple(_with_person(each, person) for each in known.behind)
+    if person.login in known.people:
+        return replace(known, behind=behind) if behind else known
+    status = Status.ACTIVE if person.is_active else Status.DISABLED
+    return replace(known, people={**known.people, person.login: status}, behind=behind)
 
 
 async def facts_of(
@@ -254,14 +311,19 @@ def _held(known: AgentFacts) -> frozenset[str]:
 
 
 async def candidates(reads: Reads, token_request: TokenRequest) -> Candidates:
-    """Find the grants that the token could stand on; one for all systems stands on none."""
-    caller, target, person = token_request.caller, token_request.target, token_request.subject
-    if caller.agent_pk is None or target.is_all_systems:
+    """Find the grants that the token could stand on; one for all systems stands on none.
+
+    One of a delegation chain stands on grants of each of its agents.
+    """
+    target, person = token_request.target, token_request.subject
+    if token_request.caller.agent_pk is None or target.is_all_systems:
         return Candidates((), (), ())
-    known = {"agent": caller.agent_pk, "system": target.pk, "person": person.pk if person else None}
-    about: list[FeedSubject] = [("agent_id", caller.agent_pk), ("system_id", target.pk)]
-    about += [("person_id", person.pk)] if person else []
-    rows = await reads.kept(_CANDIDATES, known, lambda _: about)
+    rows: Rows = []
+    for caller in (token_request.caller, *token_request.chain):
+        known = {"agent": caller.agent_pk, "system": target.pk, "person": person.pk if person else None}
+        about: list[FeedSubject] = [("agent_id", caller.agent_pk), ("system_id", target.pk)]
+        about += [("person_id", person.pk)] if person else []
+        rows += await reads.kept(_CANDIDATES, known, lambda _, about=about: about)  # type: ignore[misc]
     tools, groups = {tool for row in rows for tool in row[1]}, {group for row in rows for group in row[2]}
     return Candidates(tuple(row[0] for row in rows), tuple(sorted(tools)), tuple(sorted(groups)))
 
@@ -279,8 +341,9 @@ def locks_of(
         (Lock.CLIENT, caller.pk),
         (Lock.SYSTEM, token_request.target.pk),
     ]
-    if caller.agent_pk is not None:
-        keys += [(Lock.AGENT, caller.agent_pk), (Lock.PERSON, caller.sponsor_pk)]
+    for each in (caller, *token_request.chain):
+        if each.agent_pk is not None:
+            keys += [(Lock.AGENT, each.agent_pk), (Lock.PERSON, each.sponsor_pk), (Lock.CLIENT, each.pk)]
     if token_request.subject is not None:
         keys.append((Lock.PERSON, token_request.subject.pk))
     keys += [(Lock.GRANT, grant) for grant in found.grants]
@@ -309,6 +372,7 @@ def detail_of(token_request: TokenRequest, issued: Issue, parent: UUID | None) -
         **({"name_is_claimed": True} if token_request.caller.auth == Client.Auth.NONE else {}),
         **({"jkt": token_request.jkt} if token_request.jkt else {}),
         **_sign_in(token_request.sign_in),
+        **({"chain": [agent for agent, _ in token_request.behind]} if token_request.chain else {}),
         **token_request.detail,
     }
 

@@ -73,6 +73,7 @@ _TYPES: Final = {
     "dpop_jti": "text",
     "dpop_until": "timestamptz",
     "authorization_details": "jsonb",
+    "chain_clients": "bigint[]",
 }
 """The parameters of the function in their order, with their types."""
 _BETWEEN: Final = [*_TYPES].index("proof_issuer") - [*_TYPES].index("client") - 1
@@ -133,7 +134,8 @@ class TokenRow:
 
     With `begins` its session begins now, under the id that `session` gives. A token of kind `id_token` leaves
     django-oauth-toolkit's rows instead: its opaque access token is kept as `opaque_sha256`, until `opaque_expires`.
-    `chain` are the keys of the agents behind the one that acts, the nearest first, `jkt` the thumbprint of the key that
+    `chain` are the keys of the agents behind the one that acts, the nearest first, `chain_clients` those of the clients
+    through which they acted, `jkt` the thumbprint of the key that
     the token is bound to, `authorization_details` the JSON of those granted.
     """
 
@@ -151,6 +153,7 @@ class TokenRow:
     chain: Sequence[int] = ()
     jkt: str = ""
     authorization_details: str | None = None
+    chain_clients: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +265,7 @@ def mint(basis: Basis, row: TokenRow, event: Draft, producer: UUID, claims: Clai
         row.jkt or (claims.dpop.issuer if claims.dpop else None),
         *_dpop(claims),
         row.authorization_details,
+        [*row.chain_clients],
     ]
 
 
@@ -289,6 +293,7 @@ def refuse(event: Draft, producer: UUID, claims: Claims = NOTHING, *, client: in
         None,
         claims.dpop.issuer if claims.dpop else None,
         *_dpop(claims),
+        None,
         None,
     ]
 

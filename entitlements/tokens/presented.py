@@ -20,10 +20,10 @@ from entitlements.codes import Code, meaning
 from entitlements.decisions import own_connection, policy, scopes
 from entitlements.decisions.own_connection import READS
 from entitlements.decisions.reads import Reads
-from entitlements.decisions.snapshot import Call, Token
+from entitlements.decisions.snapshot import Call, Chain, Token, chain_key
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.errors import DomainError
-from entitlements.keys import in_use, jws
+from entitlements.keys import acting, in_use, jws
 
 from . import issue, narrowed_grants, tokens
 
@@ -72,7 +72,9 @@ async def live(reads: Reads, claims: Mapping[str, Any], slug: str) -> LiveToken:
     issued = await _issued(reads, claims)
     if issued.target.slug != slug:
         raise jws.BadToken
-    verdict, held = await _verdict(reads, issued, claims.get(scopes.AGREED))
+    act = acting.read(claims)
+    chain = act.behind if act is not None else ()
+    verdict, held = await _verdict(reads, issued, claims.get(scopes.AGREED), chain)
     if not verdict.allowed:
         raise NotLive(verdict)
     return LiveToken(claims, issued.caller, issued.person, scopes.parse(issued.scope) if held is None else held)
@@ -95,10 +97,13 @@ async def _issued(reads: Reads, claims: Mapping[str, Any]) -> Issued:
     return issued
 
 
-async def _verdict(reads: Reads, issued: Issued, agreed: object) -> tuple[Verdict, tuple[str, ...] | None]:
+async def _verdict(
+    reads: Reads, issued: Issued, agreed: object, chain: Chain
+) -> tuple[Verdict, tuple[str, ...] | None]:
     """Decide; beside the verdict stand the scopes that are open now, None for those that the token carries.
 
-    `agreed` is the claim of a token of a sign-in. Such a token lives without any grant: it can request access.
+    `chain` are the agents behind, by the claims. `agreed` is the claim of a token of a sign-in. Such a token lives
+    without any grant: it can request access.
     """
     now, caller, target, person = clock.now(), issued.caller, issued.target, issued.person
     if issued.revoked is not None or not now < issued.expires:
@@ -108,17 +113,16 @@ async def _verdict(reads: Reads, issued: Issued, agreed: object) -> tuple[Verdic
     if person is None and target.is_own_api:
         return await _by_api_scopes(reads, issued, held), None
     session = str(issued.session) if issued.session else None
-    known = await issue.facts_of(
-        reads, caller.agent or "", target, person=person, session=session, token=str(issued.jti)
-    )
+    agents = chain_key(caller.agent or "", chain)
+    known = await issue.facts_of(reads, agents, target, person=person, session=session, token=str(issued.jti))
     if known is None:
         return Verdict(Effect.DENY, Code.AGENT_UNKNOWN, ()), None
     if target.kind == System.Kind.MCP:
-        known = await narrowed_grants.left_out(reads, known, target.slug, caller.client_id)
+        known = await narrowed_grants.left_out(reads, known, target.slug, caller.client_id, chain)
     agreed = agreed if target.is_decided_by_gateway else None
     opened, covers_all = scopes.opened(held, agreed)
     token = Token(str(issued.jti), issued.issued.timestamp(), issued.expires.timestamp(), opened, covers_all)
-    call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session)
+    call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session, chain=chain)
     verdict = policy.still_live(call, known, now.timestamp())
     if agreed is None:
         return verdict, None

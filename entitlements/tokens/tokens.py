@@ -21,6 +21,7 @@ from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
 from entitlements.errors import NotFound
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
+from entitlements.keys import acting
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow, Status
 
@@ -29,7 +30,7 @@ from .issue import NewToken, TokenRequest
 ID_JAG_TYP: Final = "oauth-id-jag+jwt"
 ACCESS_TOKEN_TYP: Final = "at+jwt"  # noqa: S105 - a media type
 ID_JAG_SECONDS: Final = 300
-AI_AGENT: Final = "ai_agent"
+AI_AGENT: Final = acting.AI_AGENT
 FAMILY: Final = "token_family"
 AUTHENTICATION: Final = ("auth_time", "acr", "amr")
 """The claims about the person's sign-in that travel from the ID token to the ID-JAG and on to the access token."""
@@ -60,8 +61,9 @@ def id_jag_claims(
     target = token_request.target
     claims = {
         **_common(addresses.IDP, new_token, subject, target.issuer, name_there),
-        **_delegated(token_request.caller, new_token, signed_in),
+        **_delegated(token_request, new_token, signed_in),
         **_bound(token_request),
+        **({"chain_expires": int(token_request.until)} if token_request.until is not None else {}),
         "resource": resource,
         "txn": trace,
         **family,
@@ -77,13 +79,13 @@ def access_token_claims(
     common = _common(path, new_token, person.login if person else caller.client_id, resource, caller.client_id)
     common |= _bound(token_request)
     if person is not None:
-        return {**common, **_delegated(caller, new_token, signed_in), **_agreed(token_request)}
+        return {**common, **_delegated(token_request, new_token, signed_in), **_agreed(token_request)}
     return {**common, "sub_profile": AI_AGENT} if caller.agent is not None else common
 
 
 @transaction.atomic
 def revoke(jti: UUID, *, by: Principal, reason: str) -> IssuedToken:
-    """Let a token die now, and with an ID-JAG the access tokens issued for it.
+    """Let a token die now, and with it the tokens issued for it, also to further agents of a delegation chain.
 
     Doing it twice changes and records nothing. Raises NotFound.
     """
@@ -91,8 +93,7 @@ def revoke(jti: UUID, *, by: Principal, reason: str) -> IssuedToken:
     token = IssuedToken.objects.select_related("agent", "client").filter(pk=jti).first()
     if token is None:
         raise NotFound
-    living = IssuedToken.objects.filter(revoked_at=None)
-    dying = {row.pk: row for which in ({"pk": jti}, {"parent": jti}) for row in living.filter(**which)}
+    dying = {row.pk: row for row in _descending(token) if row.revoked_at is None}
     if not dying:
         return token
     locks.exclusive(*((Lock.TOKEN, pk) for pk in dying))
@@ -105,6 +106,15 @@ def revoke(jti: UUID, *, by: Principal, reason: str) -> IssuedToken:
     for pk, row in dying.items():
         changes.note(subjects.token(pk), of=[] if row.agent_id is None else [subjects.agent(row.agent_id)])
     return token
+
+
+def _descending(token: IssuedToken) -> list[IssuedToken]:
+    """Return a token with all that was issued for it, and for that."""
+    found, parents = [token], [token.pk]
+    while parents:
+        children = list(IssuedToken.objects.filter(parent__in=parents))
+        found, parents = found + children, [child.pk for child in children]
+    return found
 
 
 def _agreed(token_request: TokenRequest) -> dict[str, str]:
@@ -198,8 +208,9 @@ def _bound(token_request: TokenRequest) -> dict[str, Any]:
     return {"cnf": {"jkt": token_request.jkt}} if token_request.jkt else {}
 
 
-def _delegated(caller: Caller, new_token: NewToken, signed_in: Mapping[str, Any]) -> dict[str, Any]:
+def _delegated(token_request: TokenRequest, new_token: NewToken, signed_in: Mapping[str, Any]) -> dict[str, Any]:
     """Return what says that an agent acts for a person: `sub` stays the person, the outermost `act` is the agent."""
     known = {name: signed_in[name] for name in AUTHENTICATION if name in signed_in}
-    act = {"sub": caller.agent, "iss": addresses.issuer(addresses.IDP), "sub_profile": AI_AGENT}
+    issuer = addresses.issuer(addresses.IDP)
+    act = acting.claim(token_request.caller.agent or "", token_request.behind, issuer)
     return {**known, "act": act, **({"sid": str(new_token.session)} if new_token.session else {})}

@@ -170,6 +170,8 @@ PAGES: Final[Pages] = {
     ("agent-people", "POST"): like("agent-sponsor", "agent-owner", "agent-backup"),
     ("agent-activate-page", "POST"): like("agent-activate"),
     ("agent-rate", "POST"): like("agent-criticality PUT"),
+    ("agent-delegate", "POST"): like("agent-delegates"),
+    ("agent-delegate-withdraw", "POST"): like("delegation-withdraw"),
     ("agent-kinds-page", "GET"): like("kinds-of-agents GET"),
     ("agent-kinds-page", "POST"): like("kind-of-agents PUT"),
     ("agent-needed", "POST"): like("agent-keep", "agent-retire"),

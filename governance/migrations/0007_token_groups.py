@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies: ClassVar = [
         ("entitlements", "0014_bound_and_delegated_tokens"),
-        ("governance", "0002_models_by_the_vocabulary"),
+        ("governance", "0006_credential_policy_proposals"),
         migrations.swappable_dependency(settings.OAUTH2_PROVIDER_APPLICATION_MODEL),
     ]
 

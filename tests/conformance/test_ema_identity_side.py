@@ -11,6 +11,7 @@ from audit.context import SYSTEM
 from entitlements.catalog.models import System
 from entitlements.clients import aliases
 from entitlements.clients.models import Client
+from entitlements.edge.delegation import actor_tokens
 from entitlements.edge.grant_types import exchange, jwt_bearer
 from entitlements.keys import jws, signing
 from entitlements.tokens.models import IssuedToken
@@ -37,7 +38,12 @@ def test_ema_i_1_a_parameter_sent_twice_is_refused(world: World) -> None:
 
 def test_ema_i_1_an_actor_token_needs_its_type_and_is_never_ignored(world: World) -> None:
     assert world.exchange(actor_token="x").error[1:] == ("invalid_request", "parameter_missing")
-    assert world.exchange(actor_token="x", actor_token_type=exchange.ID_TOKEN).error[2] == "not_supported"
+    answer = world.exchange(actor_token="x", actor_token_type=exchange.ID_TOKEN)
+    assert answer.error[1:] == ("invalid_request", "actor_token_type_not_supported")
+    assert world.exchange(actor_token="x", actor_token_type=actor_tokens.JWT).error[1:] == (
+        "invalid_grant",
+        "actor_token_invalid",
+    )
     assert world.exchange(authorization_details="[]").error[2] == "not_supported"
 
 

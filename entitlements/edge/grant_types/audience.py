@@ -27,11 +27,25 @@ async def find(attempt: Attempt, caller: Caller) -> tuple[Target, str]:
         raise refusals.invalid_target("The audience is not a resource authorization server that is registered here.")
     attempt.about.append(f"system:{target.slug}")
     attempt.ask = door.request_link(caller.agent, target.slug)
+    _check(target, name)
+    return target, name
+
+
+async def name_at(attempt: Attempt, target: Target, caller: Caller) -> str:
+    """Find another client's name at a target that was found. Raises Refused."""
+    if isinstance(target, targets.VendorTarget):
+        _, name = await targets.find(attempt.reads, target.issuer, caller)
+    else:
+        _, name = await callers.find_target(attempt.reads, target.slug, caller)
+    _check(target, name)
+    return name
+
+
+def _check(target: Target, name: str) -> None:
     if isinstance(target, targets.VendorTarget):
         _check_vendor(target, name)
     elif not name:
         raise refusals.invalid_target("The client's identifier means another client there.", "client_name_taken")
-    return target, name
 
 
 def _check_vendor(target: targets.VendorTarget, name: str) -> None:

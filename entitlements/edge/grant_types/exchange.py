@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from audit import clock
+from audit import clock, context
 from entitlements import addresses
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
+from entitlements.decisions.snapshot import Chain
 from entitlements.edge import agents, issue, possession, refusals
+from entitlements.edge.delegation import actor_tokens, chains
 from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
 from entitlements.people import authentication, sign_ins
@@ -35,10 +37,11 @@ from . import audience
 GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_JAG: Final = "urn:ietf:params:oauth:token-type:id-jag"
 ID_TOKEN: Final = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - a name
+ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name
 REFRESH_TOKEN: Final = "urn:ietf:params:oauth:token-type:refresh_token"  # noqa: S105 - a name
 _OWN_TYP: Final = "jwt"
 _PERSON: Final = "SELECT id, login, is_active, sign_ins_valid_after FROM entitlements_person WHERE login = %s"
-_NOT_TAKEN: Final = ("authorization_details", "actor_token", "actor_token_type")
+_NOT_TAKEN: Final = ("authorization_details",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Identity:
     """Who signed in, by a subject token: the person, what is passed on of the sign-in, and its session or beginning.
 
     Of a sign-in that lasts there are also its place in the family, and the life of that as `redeemed`; of any other the
-    `assertion` that names it.
+    `assertion` that names it. Of an access token there are the agents `behind` its own, and its end as `until`.
     """
 
     person: Subject
@@ -77,6 +80,8 @@ class Identity:
     redeemed: RedeemedToken | None = None
     resource: str = ""
     assertion: Assertion | None = None
+    behind: Chain = ()
+    until: float | None = None
 
     def sign_in_with(self, agent: str) -> SignIn | None:
         """Name the sign-in that begins a session of an agent; None where its session is known."""
@@ -97,27 +102,35 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
     target, name_there = await audience.find(attempt, caller)
     resource = resource_of(attempt, target)
     requested = scopes.parse(attempt.form.get("scope"))
-    identity = await identify(attempt, caller)
+    by_access_token = attempt.form["subject_token_type"] == ACCESS_TOKEN
+    identity = await (
+        _delegated_to(attempt, caller, target, resource) if by_access_token else identify(attempt, caller)
+    )
     if identity.resource and identity.resource != resource:
         raise refusals.invalid_target("The resource is not the one that the sign-in is for.")
     attempt.about.append(f"person:{identity.person.login}")
     caller = await agents.for_person(attempt, caller, identity.person.pk, target.slug)
     target = await audience.told(attempt, target, identity.person)
+    sign_in = identity.sign_in_with(caller.agent or "")
+    delegated = await chains.joined(attempt, caller, identity.person.pk, target, name_there, identity.behind)
     token_request = TokenRequest(
         Flow.TOKEN_EXCHANGE,
         IssuedToken.Kind.ID_JAG,
-        caller,
+        delegated.caller,
         target,
         identity.person,
         frozenset(requested) if requested else None,
         tokens.ID_JAG_SECONDS,
         session=identity.session,
-        sign_in=identity.sign_in_with(caller.agent or ""),
+        sign_in=sign_in,
         redeemed=identity.redeemed,
         family=identity.family,
         detail={"resource": resource, "audience": target.issuer},
+        chain=delegated.chain,
+        until=identity.until,
     )
-    token, minted = await issue.id_jag(attempt, token_request, name_there, resource, identity.signed_in)
+    with context.acting(trace=attempt.trace):
+        token, minted = await issue.id_jag(attempt, token_request, delegated.name, resource, identity.signed_in)
     return {
         "issued_token_type": ID_JAG,
         "access_token": token,
@@ -130,18 +143,25 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
 def _check_form(attempt: Attempt) -> None:
     for name in ("requested_token_type", "audience", "subject_token", "subject_token_type"):
         attempt.need(name)
-    if "actor_token" in attempt.form and "actor_token_type" not in attempt.form:
-        raise refusals.invalid_request("actor_token needs actor_token_type.", "parameter_missing")
+    actor_tokens.check_form(attempt.form)
     for name in _NOT_TAKEN:
         if name in attempt.form:
-            message = f"{name} is not supported: the actor is the client's agent."
-            raise refusals.invalid_request(message, "not_supported")
+            raise refusals.invalid_request(f"{name} is not supported.", "not_supported")
     if attempt.form["requested_token_type"] != ID_JAG:
         raise refusals.invalid_request("Only ID-JAGs are issued here.", "requested_token_type_not_supported")
-    if attempt.form["subject_token_type"] not in (ID_TOKEN, REFRESH_TOKEN):
-        raise refusals.invalid_request(
-            "Only ID tokens and refresh tokens are exchanged here.", "subject_token_type_not_supported"
-        )
+    delegates = "actor_token" in attempt.form
+    if attempt.form["subject_token_type"] not in (ID_TOKEN, REFRESH_TOKEN, *((ACCESS_TOKEN,) if delegates else ())):
+        message = "ID tokens and refresh tokens are exchanged here, and access tokens with an actor token."
+        raise refusals.invalid_request(message, "subject_token_type_not_supported")
+
+
+async def _delegated_to(attempt: Attempt, caller: Caller, target: Target, resource: str) -> Identity:
+    """Identify the person by an access token of the caller's, which it delegates on. Raises Refused."""
+    token = await chains.subject_access_token(attempt, caller, target, resource)
+    signed_in, until = sign_in_claims(token.claims), token.redeemed.expires
+    return Identity(
+        token.person, signed_in, token.session, redeemed=token.redeemed, behind=token.behind, until=until
+    )  # fmt: skip
 
 
 def resource_of(attempt: Attempt, target: Target) -> str:

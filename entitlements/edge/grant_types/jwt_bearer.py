@@ -14,9 +14,11 @@ from entitlements import addresses, strict
 from entitlements.clients.callers import Caller, Target
 from entitlements.connections import connected_agent
 from entitlements.decisions import scopes
+from entitlements.decisions.snapshot import Chain
 from entitlements.edge import agents, issue, possession, refusals
+from entitlements.edge.delegation import chains
 from entitlements.edge.door import Attempt
-from entitlements.keys import in_use, jws
+from entitlements.keys import acting, in_use, jws
 from entitlements.people import sign_ins
 from entitlements.tokens import id_tokens, tokens
 from entitlements.tokens.issue import NewToken, RedeemedToken, SignIn, Subject, TokenRequest
@@ -52,6 +54,12 @@ class CheckedAssertion:
     sign_in: SignIn | None = None
     is_used_once: bool = True
 
+    @property
+    def behind(self) -> Chain:
+        """The agents behind the one that acts, as we wrote them; another issuer names none of ours. Raises BadToken."""
+        act = acting.read(self.claims) if self.session is not None else None
+        return act.behind if act is not None else ()
+
 
 async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) -> Mapping[str, Any]:
     """Answer a jwt-bearer request of a client whose identifier here is `name`. Raises Refused, NotIssued."""
@@ -81,6 +89,8 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) ->
         session=checked.session,
         sign_in=checked.sign_in,
         redeemed=checked.redeemed,
+        chain=await chains.of(attempt, checked.behind, checked.subject.pk),
+        until=chains.until(checked.claims) if checked.session is not None else None,
         detail={"resource": resource, "assertion": {"iss": checked.claims["iss"], "jti": checked.redeemed.jti}},
     )
     if checked.is_used_once:

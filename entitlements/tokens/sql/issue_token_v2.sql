@@ -13,7 +13,8 @@
 --   `p_authorization_code`, a code's digest. Events are canonical bytes in two halves around the number: `p_event_*`
 --   is what happens; `p_used_*` happens instead when `p_claim_*` or the code was used before; without it nothing is
 --   written then where it was `p_claim_*`. `p_begun_*` is the beginning of the session.
---   `p_chain`: the agents behind the one that acts, the nearest first, each of which must be active. `p_jkt`: the thumbprint
+--   `p_chain`: the agents behind the one that acts, the nearest first, each of which must be active, `p_chain_clients` the
+--   clients through which they acted; the session is that of the last. `p_jkt`: the thumbprint
 --   (RFC 7638) of the key that the token is bound to, with `p_dpop_*` the proof by which it was shown, used once for each
 --   key. `p_authorization_details`: what was granted of them (RFC 9396).
 -- Out. `outcome`: 'issued' or 'refused': as asked. 'used': the assertion or code was used before; `p_used_*` is in the
@@ -42,12 +43,15 @@ CREATE OR REPLACE FUNCTION issue_token_v2(
     p_used_uuid uuid, p_used_links text[], p_used_head text, p_used_tail text,
     p_begun_uuid uuid, p_begun_links text[], p_begun_head text, p_begun_tail text,
     p_chain bigint[], p_jkt text, p_dpop_jti text, p_dpop_until timestamptz, p_authorization_details jsonb,
+    p_chain_clients bigint[],
     OUT outcome text, OUT code text, OUT session uuid, OUT sequence bigint, OUT moment timestamptz
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     mints constant boolean := p_action = 'token.issued';
     begins constant boolean := mints AND p_sign_in IS NOT NULL;
+    root_agent constant bigint := coalesce(p_chain[cardinality(p_chain)], p_agent);  -- began the chain, and its session
+    root_client constant bigint := coalesce(p_chain_clients[cardinality(p_chain_clients)], p_client);
     id_token bigint;
     family_of_parent uuid;
 BEGIN
@@ -77,7 +81,8 @@ BEGIN
             RETURN;
         END IF;
         PERFORM FROM entitlements_change c WHERE c.seq > p_position AND (
-            c.concerns_all OR c.agent_id = p_agent OR c.agent_id = ANY(p_chain) OR c.client_id = p_client OR c.system_id = p_system
+            c.concerns_all OR c.agent_id = p_agent OR c.agent_id = ANY(p_chain) OR c.client_id = p_client
+            OR c.client_id = ANY(p_chain_clients) OR c.system_id = p_system
             OR c.person_id = ANY(p_people) OR c.group_id = ANY(p_groups) OR c.tool_id = ANY(p_tools)
             OR c.grant_id = ANY(p_grants) OR c.session_id = p_session OR c.token_id = p_parent
             OR c.trusted_issuer_id = p_trusted_issuer OR c.identity_link_id = p_identity_link
@@ -99,18 +104,29 @@ BEGIN
             WHEN EXISTS (SELECT FROM unnest(p_chain) AS behind(id) LEFT JOIN (
                              entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id AND s.is_active
                          ) ON a.id = behind.id AND a.status = 'active' AND (a.ends_at > moment OR a.ends_at IS NULL)
-                          WHERE a.id IS NULL) THEN 'chain'
+                          WHERE a.id IS NULL)
+                 OR cardinality(p_chain) IS DISTINCT FROM cardinality(p_chain_clients)
+                 OR EXISTS (SELECT FROM unnest(p_chain_clients) AS behind(id)
+                              LEFT JOIN entitlements_client c ON c.id = behind.id AND c.status = 'active'
+                             WHERE c.id IS NULL) THEN 'chain'
             WHEN NOT EXISTS (SELECT FROM entitlements_person p WHERE p.id = p_person AND p.is_active)
                  AND p_person IS NOT NULL THEN 'person'
             WHEN NOT EXISTS (SELECT FROM entitlements_session n
-                              WHERE n.id = p_session AND n.agent_id = p_agent AND n.ended_at IS NULL
+                              WHERE n.id = p_session AND n.agent_id = root_agent AND n.ended_at IS NULL
                                 AND n.expires_at > moment)
                  AND p_session IS NOT NULL AND p_sign_in IS NULL THEN 'session'
             WHEN NOT EXISTS (SELECT FROM entitlements_issuedtoken t
-                              WHERE t.jti = p_parent AND t.kind = 'id_jag' AND t.client_id = p_client
-                                AND t.person_id = p_person AND t.system_id = p_system AND t.session_id = p_session
-                                AND t.chain = coalesce(p_chain, '{}') AND (t.jkt = '' OR t.jkt = p_jkt)
-                                AND t.revoked_at IS NULL AND t.expires_at > moment)
+                              LEFT JOIN entitlements_issuedtoken o ON o.jti = t.parent
+                              WHERE t.jti = p_parent AND t.person_id = p_person AND t.system_id = p_system
+                                AND t.session_id = p_session AND (t.jkt = '' OR t.jkt = p_jkt)
+                                AND t.revoked_at IS NULL AND t.expires_at > moment
+                                AND CASE WHEN p_kind = 'id_jag'  -- delegated on by the agent that holds it
+                                    THEN t.kind = 'access_token' AND t.client_id = p_chain_clients[1]
+                                     AND t.agent_id = p_chain[1] AND t.chain = p_chain[2:]
+                                     AND t.expires_at >= p_expires
+                                    ELSE t.kind = 'id_jag' AND t.client_id = p_client AND t.agent_id = p_agent
+                                     AND t.chain = coalesce(p_chain, '{}')
+                                     AND (o.jti IS NULL OR o.revoked_at IS NULL AND o.expires_at >= p_expires) END)
                  AND p_parent IS NOT NULL THEN 'parent'
             WHEN EXISTS (SELECT FROM unnest(p_drawn) AS d(id) LEFT JOIN entitlements_grant g
                              ON g.id = d.id AND (g.agent_id = p_agent OR g.agent_id = ANY(p_chain)) AND g.state = 'active'
@@ -125,7 +141,7 @@ BEGIN
         END IF;
         IF begins AND code = '' THEN
             SELECT n.id INTO session FROM entitlements_session n
-             WHERE n.client_id = p_client AND n.sign_in_sha256 = p_sign_in ORDER BY n.started_at DESC LIMIT 1;
+             WHERE n.client_id = root_client AND n.sign_in_sha256 = p_sign_in ORDER BY n.started_at DESC LIMIT 1;
             IF FOUND THEN
                 code := 'sign_in';
             END IF;
@@ -177,13 +193,13 @@ BEGIN
     IF outcome = 'issued' AND begins THEN
         INSERT INTO entitlements_session (id, agent_id, client_id, person_id, sign_in_sha256, started_at, last_used_at,
                                           idle_seconds, expires_at, auth_time, risk, labels, end_reason)
-        VALUES (p_session, p_agent, p_client, p_person, p_sign_in, p_decided, p_decided, p_idle_seconds,
+        VALUES (p_session, root_agent, root_client, p_person, p_sign_in, p_decided, p_decided, p_idle_seconds,
                 p_session_expires, p_auth_time, 'low', '[]', '') ON CONFLICT DO NOTHING;
         IF NOT FOUND THEN  -- another node began it at this moment: what was claimed above is given back
             DELETE FROM entitlements_usedassertion a WHERE (a.issuer, a.jti) IN (
                 (p_proof_issuer, p_proof_jti), (p_claim_issuer, p_claim_jti), ('dpop:' || p_jkt, p_dpop_jti));
             SELECT n.id INTO session FROM entitlements_session n
-             WHERE n.client_id = p_client AND n.sign_in_sha256 = p_sign_in ORDER BY n.started_at DESC LIMIT 1;
+             WHERE n.client_id = root_client AND n.sign_in_sha256 = p_sign_in ORDER BY n.started_at DESC LIMIT 1;
             outcome := 'behind';
             code := 'sign_in';
             RETURN;

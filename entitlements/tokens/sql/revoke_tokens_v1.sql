@@ -1,8 +1,8 @@
 -- Ends tokens at their client's request (RFC 7009): one call is one transaction, a change for each token and one numbered
 -- event. Call it as one statement, in autocommit.
 --
--- In. `p_named`: the token that the client named, `p_living`: those that live of it and of what was issued for it, in
---   the order of their ids; or `p_opaque`: an access token of the code flow. `p_lock`: the number of the lock on the
+-- In. `p_named`: the token that the client named, `p_living`: those that live of it and of what was issued for it. What
+--   further agents got for these by delegation ends with them; or `p_opaque`: an access token of the code flow. `p_lock`: the number of the lock on the
 --   named token. The rest is as in `issue_token_v1`.
 -- Out. `outcome`: 'revoked'. 'behind': other tokens live by now: read anew. 'replayed': the client's assertion was used
 --   before. The last two change nothing and use no number.
@@ -13,6 +13,9 @@ CREATE OR REPLACE FUNCTION revoke_tokens_v1(
     OUT outcome text, OUT code text, OUT session uuid, OUT sequence bigint, OUT moment timestamptz
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    living uuid[];
+    named_all boolean;
 BEGIN
     outcome := 'revoked';
     code := '';
@@ -21,9 +24,16 @@ BEGIN
     END IF;
     IF p_named IS NOT NULL THEN  -- a redemption under way is waited for
         PERFORM pg_advisory_xact_lock(p_lock);
-        IF p_living IS DISTINCT FROM (SELECT array_agg(t.jti ORDER BY t.jti) FROM entitlements_issuedtoken t
-                                       WHERE (t.jti = p_named OR t.parent = p_named) AND t.revoked_at IS NULL
-                                         AND t.client_id = p_client) THEN
+        WITH RECURSIVE descending AS (
+            SELECT t.jti, t.parent, t.revoked_at FROM entitlements_issuedtoken t
+             WHERE t.jti = p_named AND t.client_id = p_client
+            UNION SELECT t.jti, t.parent, t.revoked_at FROM entitlements_issuedtoken t
+                    JOIN descending d ON t.parent = d.jti)
+        SELECT array_agg(d.jti) FILTER (WHERE d.revoked_at IS NULL),
+               bool_and(d.jti = ANY(p_living)) FILTER (
+                   WHERE d.revoked_at IS NULL AND (d.jti = p_named OR d.parent = p_named))
+          INTO living, named_all FROM descending d;
+        IF named_all IS NOT TRUE OR NOT p_living <@ living THEN
             outcome := 'behind';
             RETURN;
         END IF;
@@ -37,10 +47,10 @@ BEGIN
         END IF;
     END IF;
     IF p_named IS NOT NULL THEN
-        UPDATE entitlements_issuedtoken t SET revoked_at = p_at, revoke_reason = p_reason WHERE t.jti = ANY(p_living);
+        UPDATE entitlements_issuedtoken t SET revoked_at = p_at, revoke_reason = p_reason WHERE t.jti = ANY(living);
         INSERT INTO entitlements_change (kind, subject, agent_id, token_id, concerns_all, noted_at)
         SELECT 'token', 'token:' || t.jti, t.agent_id, t.jti, false, p_at
-        FROM entitlements_issuedtoken t WHERE t.jti = ANY(p_living);
+        FROM entitlements_issuedtoken t WHERE t.jti = ANY(living);
     ELSE
         UPDATE entitlements_oauthaccesstoken t SET expires = p_at, updated = p_at
          WHERE t.id = p_opaque AND t.application_id = p_client;

@@ -17,6 +17,7 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents import actions, lifecycle
 from entitlements.agents.models import Agent
+from entitlements.delegation import actions as delegation_actions
 from entitlements.sessions import actions as session_actions
 from governance.agents.queries import access_map as access_map_queries
 from governance.agents.queries import agents as read
@@ -93,6 +94,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "may_stop": agent.status == Agent.Status.ACTIVE and doors.may(caller, "agent-suspend", agent),
         "may_edit": doors.may(caller, "agent", agent, "PATCH"),
         "may_rate": doors.may(caller, "agent-criticality", agent, "PUT"),
+        "may_delegate": agent.status != Agent.Status.RETIRED and doors.may(caller, "agent-delegates", agent),
         "may_add_client": doors.may(caller, "clients", agent),
         "waiting_credentials": credentials.of_agent(caller, agent),
         "may_restore": agent.status == Agent.Status.SUSPENDED and doors.may(caller, "agent-restore", agent),
@@ -129,6 +131,8 @@ def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dic
 
 restore = doors.post(actions.RESTORE, _address)
 activate = doors.post(actions.ACTIVATE, _address)
+delegate = doors.post(delegation_actions.PERMIT, _address)
+withdraw_delegation = doors.post(delegation_actions.WITHDRAW, lambda permission: _address(permission.agent))
 
 
 @require_POST

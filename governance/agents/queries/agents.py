@@ -13,6 +13,8 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent, AgentVersion
 from entitlements.catalog.models import ToolVersion
+from entitlements.delegation import permissions
+from entitlements.delegation.models import DelegationPermission
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
@@ -75,9 +77,16 @@ def access(caller: Caller, agent: Agent) -> dict[str, Any]:
         "grants": usage_queries.with_use(
             list(rows.filter(ended_at=None).order_by("entitlement__system__slug", "entitlement__scope"))
         ),
+        "delegates": permissions.open_between(Agent.objects.filter(pk=agent.pk)),
+        "delegators": delegators(caller, agent),
         "beyond": usage.denied_beyond(agent.pk, clock.now()),
         "ended": list(rows.exclude(ended_at=None).order_by("-ended_at")[:20]),
     }
+
+
+def delegators(caller: Caller, agent: Agent) -> QuerySet[DelegationPermission]:
+    """Return the permissions by which an agent may act for others that the person sees."""
+    return permissions.open_between(visibility.agents(caller)).filter(actor=agent)
 
 
 def tokens(caller: Caller, agent: Agent) -> dict[str, Any]:

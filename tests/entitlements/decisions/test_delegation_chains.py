@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import pytest
@@ -58,7 +59,7 @@ class Member:
                 ends[TOOLS[held.tool]] = max(ends.get(TOOLS[held.tool], 0), held.lasts)
         return ends
 
-    def facts(self, behind: tuple[AgentFacts, ...] = ()) -> AgentFacts:
+    def facts(self, behind: tuple[AgentFacts, ...] = (), delegates: str = "") -> AgentFacts:
         lines: dict[tuple[str, str, str | None], tuple[Line, ...]] = {}
         for number, held in enumerate(self.holds):
             limit = LIMITS[held.most] if held.most else FREE
@@ -77,6 +78,7 @@ class Member:
             lines=lines,
             sessions=RUN,
             behind=behind,
+            delegates=frozenset({delegates}),
         )
 
 
@@ -101,7 +103,8 @@ def call_of(members: list[Member], tool: str, amount: int, scopes: frozenset[str
 
 
 def facts_of(members: list[Member]) -> AgentFacts:
-    return members[0].facts(tuple(each.facts() for each in members[1:]))
+    links = pairwise(members)
+    return members[0].facts(tuple(each.facts(delegates=before.name) for before, each in links))
 
 
 def issuance_of(members: list[Member], requested: frozenset[str] | None, scopes: frozenset[str]) -> Issuance:
@@ -174,6 +177,30 @@ def test_facts_of_another_chain_than_the_call_says_decide_nothing(rule: object) 
         assert rule(asked, known, NOW).effect is Effect.DENY
         assert policy.visible_tools(asked, known, NOW) == []
         assert policy.live_scopes(replace(call, chain=()), facts, NOW) == ()
+
+
+def test_an_agent_that_does_not_permit_the_one_before_it_lets_nothing_through() -> None:
+    call, facts = two(Member("root", (Held("pay", 0, 900.0),)))
+    issuance = issuance_of([Member("front", ()), Member("root", ())], None, frozenset(SCOPES))
+    assert policy.may_issue(issuance, facts, NOW).allowed
+
+    facts.behind[0].delegates = frozenset({"another"})
+
+    for verdict in (policy.decide(call, facts, NOW), policy.may_issue(issuance, facts, NOW)):
+        assert (verdict.code, verdict.agent) == (Code.DELEGATION_NOT_PERMITTED, "root")
+    assert policy.visible_tools(call, facts, NOW) == []
+    assert policy.live_scopes(call, facts, NOW) == ()
+
+
+def test_no_agent_stands_in_a_chain_twice_and_none_is_longer_than_five() -> None:
+    def allows(names: str) -> bool:
+        members = [Member(name, (Held("pay", 0, 900.0),)) for name in names]
+        return policy.decide(call_of(members, "pay", 1, frozenset(SCOPES)), facts_of(members), NOW).allowed
+
+    assert allows("abcde")
+    assert not allows("abcdef")
+    assert not allows("aba")
+    assert not allows("abcb")
 
 
 def test_a_call_that_one_agent_of_the_chain_must_hold_is_held() -> None:

@@ -38,6 +38,7 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_clientalias": {"client_id": "t.client_id"},
     "entitlements_credentialpolicy": {"concerns_all": "'true'"},
     "entitlements_connection": {"agent_id": "t.agent_id"},
+    "entitlements_delegationpermission": {"agent_id": "t.agent_id"},
     "entitlements_endedclientsession": {"client_session_id": "t.id"},
     "entitlements_entitlement": {"system_id": "t.system_id"},
     "entitlements_entitlementtool": {"system_id": _OF_ENTITLEMENT},

@@ -29,6 +29,7 @@ from entitlements.connections.models import Connection
 from entitlements.credential_policy import policy
 from entitlements.credential_policy.rules import Kind
 from entitlements.decisions import guardrails
+from entitlements.delegation import permissions
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
 from entitlements.feed.models import SUBJECTS, Change
@@ -128,6 +129,7 @@ def world() -> World:
     discovery.record_discovery(system, [*OFFERED, definition("gone", "Is gone.")], by=SYSTEM)
     discovery.record_discovery(system, OFFERED, by=SYSTEM)
     aliases.name_at(client, system, "bot-there", by=SYSTEM)
+    permissions.permit(agent, actor=make.agent("delegate"), **WHY)
     secret = vault.set_secret(system, kind="bearer", value="one-secret", by=SYSTEM)
     make.grant(agent, make.entitlement(system, tool), groups=[group])
     make.grant(agent, make.entitlement(system, tool), starts_at=now - timedelta(hours=9))
@@ -261,6 +263,8 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "a grant serves one person less": lambda w: grant_subjects.remove_person(w.grant.pk, w.alice, **WHY),
     "a session is ended": lambda w: sessions.end(w.session.pk, **WHY),
     "a connection is ended": lambda w: connections.end(w.connection.pk, **WHY),
+    "a delegation is permitted": lambda w: permissions.permit(w.agent, actor=w.namesake.agent, **WHY),
+    "a delegation is withdrawn": lambda w: permissions.withdraw(w.agent.delegation_permissions.get(), **WHY),
     "a token family is revoked": lambda _: families.revoke(TokenFamily.objects.get().pk, **WHY),
     "a token is revoked": lambda w: tokens.revoke(w.token.pk, **WHY),
     "a workload rule is made": lambda w: workload_rule(w.client, "job-2"),

@@ -1,4 +1,4 @@
-"""The secret of a system is replaced while calls go on: none fails in the overlap, and afterwards the old is not sent."""
+"""An upstream secret is rotated under load: no valid call fails, and no retired secret is accepted."""
 
 from __future__ import annotations
 

@@ -8,7 +8,9 @@ import pytest
 
 from audit import clock
 from entitlements.agents.models import Agent
+from entitlements.clients.models import Client
 from entitlements.feed.models import Change
+from entitlements.sessions.models import Session
 from entitlements.tokens.issue_token import Claims, Outcome
 from entitlements.tokens.models import IssuedToken, UsedAssertion
 from tests import make, shared
@@ -22,10 +24,16 @@ KEY, OTHER = "k" * 43, "o" * 43
 made_world, world = shared.world(nodes.node)
 
 
+def chained(slug: str) -> tuple[Agent, Client]:
+    """Make an agent that delegates, and its client."""
+    agent = make.agent(slug)
+    return agent, make.client(agent)[0]
+
+
 def test_the_row_says_what_a_token_is_bound_to_and_what_it_carries(world: Node) -> None:
-    behind = make.agent("behind")
+    behind, client = chained("behind")
     details = '[{"type": "mcp_tool_call", "identifier": "read"}]'
-    row = world.row(chain=[behind.pk], jkt=KEY, authorization_details=details)
+    row = world.row(chain=[behind.pk], chain_clients=[client.pk], jkt=KEY, authorization_details=details)
     assert world.mint(row=row).outcome is Outcome.ISSUED
     token = IssuedToken.objects.get(pk=row.jti)
     assert (token.chain, token.jkt) == ([behind.pk], KEY)
@@ -50,25 +58,53 @@ def test_a_refusal_keeps_the_proof(world: Node) -> None:
 
 
 def test_a_suspended_agent_anywhere_in_the_chain_stops_the_token(world: Node) -> None:
-    first, second = make.agent("first"), make.agent("second")
+    (first, by), (second, through) = chained("first"), chained("second")
     Agent.objects.filter(pk=second.pk).update(status="suspended", status_reason="Under suspicion.")
-    answer = world.mint(row=world.row(chain=[first.pk, second.pk]))
+    row = world.row(chain=[first.pk, second.pk], chain_clients=[by.pk, through.pk])
+    answer = world.mint(row=row)
     assert (answer.outcome, answer.code) == (Outcome.BEHIND, "chain")
 
 
+def test_a_disabled_client_of_the_chain_stops_the_token_and_each_agent_has_one(world: Node) -> None:
+    behind, client = chained("behind")
+    for clients in ([], [client.pk, client.pk]):
+        answer = world.mint(row=world.row(chain=[behind.pk], chain_clients=clients))
+        assert (answer.outcome, answer.code) == (Outcome.BEHIND, "chain")
+    row = {"chain": [behind.pk], "chain_clients": [client.pk]}
+    assert world.mint(row=world.row(**row)).outcome is Outcome.ISSUED
+    Client.objects.filter(pk=client.pk).update(status="disabled")
+    assert world.mint(row=world.row(**row)).code == "chain"
+
+
+def test_the_session_of_a_chain_is_that_of_the_agent_that_began_it(world: Node) -> None:
+    behind, client = chained("behind")
+    row = {"chain": [behind.pk], "chain_clients": [client.pk]}
+    begun = world.row(session=uuid4(), begins=world.begins(), kind="id_jag", **row)
+    assert world.mint(row=begun).outcome is Outcome.ISSUED
+    session = Session.objects.get()
+    assert (session.agent_id, session.client_id) == (behind.pk, client.pk)
+    assert world.mint(row=world.row(session=session.pk, parent=begun.jti, **row)).outcome is Outcome.ISSUED
+    assert world.mint(row=world.row(session=session.pk)).code == "session"
+    other, through = chained("other")
+    longer = {"chain": [other.pk, behind.pk], "chain_clients": [through.pk, client.pk]}
+    assert world.mint(row=world.row(session=session.pk, parent=begun.jti, **longer)).code == "parent"
+
+
 def test_a_change_about_an_agent_of_the_chain_is_awaited(world: Node) -> None:
-    behind, basis = make.agent("behind"), world.basis()
+    (behind, client), basis = chained("behind"), world.basis()
     Change.objects.create(seq=basis.position + 1, kind="agent", subject="x", noted_at=clock.now(), agent_id=behind.pk)
-    answer = world.mint(basis, world.row(chain=[behind.pk]))
+    answer = world.mint(basis, world.row(chain=[behind.pk], chain_clients=[client.pk]))
     assert (answer.outcome, answer.code) == (Outcome.BEHIND, "feed")
 
 
 def test_an_id_jag_is_redeemed_with_its_chain_and_its_key_alone(world: Node) -> None:
-    behind = make.agent("behind")
+    behind, client = chained("behind")
     session = world.row(session=(begun := uuid4()), begins=world.begins(), kind="id_jag", jkt=KEY)
     assert world.mint(row=session).outcome is Outcome.ISSUED
     redeemed = {"session": begun, "parent": session.jti}
-    for spoiled in ({}, {"jkt": OTHER}, {"jkt": KEY, "chain": [behind.pk]}):
+    for spoiled in ({}, {"jkt": OTHER}):
         answer = world.mint(row=world.row(**redeemed, **spoiled))
         assert (answer.outcome, answer.code) == (Outcome.BEHIND, "parent")
+    chain = {"jkt": KEY, "chain": [behind.pk], "chain_clients": [client.pk]}
+    assert world.mint(row=world.row(**redeemed, **chain)).code == "session"
     assert world.mint(row=world.row(**redeemed, jkt=KEY)).outcome is Outcome.ISSUED
