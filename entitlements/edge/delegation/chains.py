@@ -101,7 +101,7 @@ async def subject_access_token(
     if live.caller.client_id != presenter.client_id or claims.get("aud") != resource:
         message = "The subject token is for another client or another resource."
         raise refusals.invalid_grant(message, "audience_mismatch")
-    possession.check_confirmation(attempt, claims, "The subject token")
+    possession.check_confirmation(attempt, claims)
     rows = await attempt.reads.rows(_TRACE, [jti])
     if act is None or not rows:
         raise refusals.invalid_grant("The subject token acts for no person.", "token_invalid")
