@@ -1,7 +1,10 @@
 """A sign-in at a public client is bound to its key: each refresh needs it, and such a client exchanges nothing else."""
 
+# ruff: noqa: ANN401 - claims are any JSON
+
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -38,8 +41,8 @@ from tests.proofs import Holder
 def test_where_public_clients_must_prove_others_need_not(world: World, settings: Settings) -> None:
     settings.DPOP_REQUIRED = "public"
     form = code(world)
-    assert public(world, None, **form).error == (400, "invalid_dpop_proof", "proof_invalid")
-    assert public(world, **form).status == 200
+    assert public(world, form, None).error == (400, "invalid_dpop_proof", "proof_invalid")
+    assert public(world, form).status == 200
     assert world.exchange().status == 200
 
 
@@ -52,7 +55,9 @@ def desk(world: World) -> Client:
     return client
 
 
-def public(world: World, holder: Holder | None = HOLDER, at: str = "", *, nonced: bool = True, **form: str) -> Answer:
+def public(
+    world: World, form: Mapping[str, str], holder: Holder | None = HOLDER, at: str = "", *, nonced: bool = True
+) -> Answer:
     """Send a form of the public client, with the proof of a key."""
     at = at or path(world)
     sent = {"client_id": sign_ins.CLIENT, **form}
@@ -61,7 +66,7 @@ def public(world: World, holder: Holder | None = HOLDER, at: str = "", *, nonced
     return world.post(f"/{at}/token", sent, DPoP=proof(at, holder, nonce=nonce() if nonced else None))
 
 
-def code(world: World, **question: str) -> dict[str, str]:
+def code(world: World, **question: Any) -> dict[str, str]:
     back = sign_ins.agree(world, **question)
     return {
         "grant_type": "authorization_code",
@@ -74,30 +79,30 @@ def code(world: World, **question: str) -> dict[str, str]:
 @pytest.mark.usefixtures("desk")
 def test_a_public_client_proves_with_a_nonce(world: World) -> None:
     form = code(world)
-    first = public(world, nonced=False, **form)
+    first = public(world, form, nonced=False)
     assert first.error == (400, "use_dpop_nonce", "proof_nonce_needed")
     assert first.headers["DPoP-Nonce"] == nonce()
     assert not worlds.refusals()
-    answer = public(world, **form)
+    answer = public(world, form)
     assert (answer.status, answer.body["token_type"]) == (200, "DPoP")
     assert TokenFamily.objects.get().jkt == HOLDER.thumbprint
 
 
 @pytest.mark.usefixtures("desk")
 def test_the_refresh_token_of_a_public_client_is_bound_and_a_thief_without_the_key_ends_nothing(world: World) -> None:
-    first = public(world, **code(world)).body["refresh_token"]
+    first = public(world, code(world)).body["refresh_token"]
     form = {"grant_type": "refresh_token", "refresh_token": first}
     for holder in (None, OTHER):
-        assert public(world, holder, **form).error == (400, "invalid_grant", "proof_invalid")
-    second = public(world, **form)
+        assert public(world, form, holder).error == (400, "invalid_grant", "proof_invalid")
+    second = public(world, form)
     assert (second.status, second.body["token_type"]) == (200, "DPoP")
     assert worlds.peek(second.body["access_token"])["cnf"] == {"jkt": HOLDER.thumbprint}
     family = TokenFamily.objects.get()
     family.retired = [at - timedelta(days=1) for at in family.retired]
     family.save()
-    assert public(world, OTHER, **form).error == (400, "invalid_grant", "proof_invalid")
+    assert public(world, form, OTHER).error == (400, "invalid_grant", "proof_invalid")
     assert TokenFamily.objects.get().ended_at is None
-    assert public(world, **form).error[2] == "refresh_token_reused"
+    assert public(world, form).error[2] == "refresh_token_reused"
 
 
 def test_a_confidential_client_refreshes_with_any_key(world: World) -> None:
@@ -118,8 +123,8 @@ def test_a_confidential_client_refreshes_with_any_key(world: World) -> None:
 def test_a_code_that_names_a_key_is_redeemed_with_it_alone(world: World) -> None:
     form = code(world, dpop_jkt=HOLDER.thumbprint)
     for holder in (None, OTHER):
-        assert public(world, holder, **form).error == (400, "invalid_grant", "proof_invalid")
-    assert public(world, **form).status == 200
+        assert public(world, form, holder).error == (400, "invalid_grant", "proof_invalid")
+    assert public(world, form).status == 200
 
 
 @pytest.mark.usefixtures("desk")
@@ -154,7 +159,7 @@ def signed_in_at_idp(world: World, holder: Holder | None = HOLDER) -> Answer:
         "redirect_uri": sign_ins.BACK,
         "code_verifier": sign_ins.VERIFIER,
     }
-    answer = public(world, holder, IDP, **form)
+    answer = public(world, form, holder, IDP)
     assert answer.status == 200, answer.body
     return answer
 
@@ -173,15 +178,15 @@ def subject(world: World, **form: str) -> dict[str, str]:
 @pytest.mark.usefixtures("desk")
 def test_ema_i_5_a_public_client_exchanges_its_bound_refresh_token_and_redeems_with_the_same_key(world: World) -> None:
     form = subject(world, subject_token=signed_in_at_idp(world).body["refresh_token"])
-    answer = public(world, at=IDP, **form)
+    answer = public(world, form, at=IDP)
     assert answer.status == 200, answer.body
     id_jag = answer.body["access_token"]
     assert worlds.peek(id_jag)["cnf"] == {"jkt": HOLDER.thumbprint}
 
     redeemed = {"grant_type": jwt_bearer.GRANT, "assertion": id_jag}
-    assert public(world, None, **redeemed).error[:2] == (401, "invalid_client")
-    assert public(world, OTHER, **redeemed).error == (400, "invalid_grant", "proof_invalid")
-    answer = public(world, **redeemed)
+    assert public(world, redeemed, None).error[:2] == (401, "invalid_client")
+    assert public(world, redeemed, OTHER).error == (400, "invalid_grant", "proof_invalid")
+    answer = public(world, redeemed)
     assert (answer.status, answer.body["token_type"]) == (200, "DPoP")
 
 
@@ -199,7 +204,7 @@ def test_ema_i_5_a_public_client_exchanges_nothing_else(world: World) -> None:
         ({**id_form, "subject_token": unbound["id_token"]}, HOLDER, (400, "invalid_grant")),
         ({**id_form, "subject_token": world.id_token(aud=sign_ins.CLIENT)}, HOLDER, (400, "invalid_grant")),
     ):
-        assert public(world, holder, IDP, **form).error[:2] == error, form
+        assert public(world, form, holder, IDP).error[:2] == error, form
     assert IssuedToken.objects.count() == before
 
 
@@ -209,4 +214,4 @@ def test_a_public_client_redeems_no_assertion_that_is_bound_to_no_key(world: Wor
     now = int(clock.now().timestamp())
     said = {**unbound, "client_id": sign_ins.CLIENT, "iat": now, "exp": now + 60}
     forged = signing.sign(IDP, said, "oauth-id-jag+jwt")
-    refused_once(public(world, grant_type=jwt_bearer.GRANT, assertion=forged), "invalid_grant")
+    refused_once(public(world, {"grant_type": jwt_bearer.GRANT, "assertion": forged}), "invalid_grant")
