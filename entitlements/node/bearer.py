@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.conf import settings
@@ -66,6 +66,7 @@ class Bearer:
     chain: Chain = ()
     jkt: str = ""
     needs_nonce: bool = False
+    scheme: bytes = b"bearer"
 
     @property
     def principal(self) -> Principal:
@@ -134,7 +135,7 @@ class Bearers:
             bearer = await self._check(token, system, resource)
             if generation == self._generation:
                 self._keep(digest, bearer)
-        if bool(bearer.jkt) is not (scheme == b"dpop") or not (bearer.jkt or self._takes_unbound):
+        if scheme != bearer.scheme:
             raise Refused(Code.PROOF_INVALID, "The token and the scheme of the Authorization header do not fit.")
         if bearer.resource != resource:
             raise Refused(Code.AUDIENCE_MISMATCH)
@@ -208,7 +209,10 @@ class Bearers:
         token = Token(jws.text(claims, "jti"), issued or 0.0, expires or 0.0, opened, covers_all)
         session = jws.text(claims, "sid") if "sid" in claims else None
         jkt = proofs.key_of(claims)
-        return Bearer(resource, token, agent or "", client, person, session, chain, jkt, bool(jkt) and is_public)
+        if not jkt and not self._takes_unbound:
+            raise Refused(Code.PROOF_INVALID, "Only tokens that are bound to a key are taken here.")
+        bearer = Bearer(resource, token, agent or "", client, person, session, chain)
+        return replace(bearer, jkt=jkt, needs_nonce=is_public, scheme=b"dpop") if jkt else bearer
 
 
 def _delegated(claims: Mapping[str, Any]) -> tuple[str | None, str | None, Chain]:

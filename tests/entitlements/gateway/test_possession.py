@@ -20,6 +20,7 @@ from entitlements import addresses
 from entitlements.catalog import systems
 from entitlements.clients.models import Client
 from entitlements.dpop import nonces, proofs
+from entitlements.keys import signing
 from entitlements.secrets.seal import RootKey
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import UsedAssertion
@@ -228,6 +229,26 @@ def test_a_proof_at_one_node_is_used_at_the_other_where_no_event_is_written(
     assert code(path.send(second, token, proof)) == "proof_invalid"
 
 
+def test_an_issuer_takes_a_proof_once_over_all_nodes(node: Gateway, second: Gateway, here: World) -> None:
+    client, secret = make.client(here.agent, f"bot-{uuid.uuid4().hex[:8]}", auth=Client.Auth.CLIENT_SECRET_BASIC)
+    make.grant(here.agent, here.entitlement)
+    path = addresses.issuer_path(here.system.slug)
+    signing.ensure(path)
+    proof = HOLDER.prove("POST", f"{addresses.endpoints(path)}/token")
+
+    def issue(where: Gateway) -> httpx2.Response:
+        form, auth = {"grant_type": "client_credentials"}, (client.client_id, secret)
+        return httpx2.post(f"{where.base}/{path}/token", data=form, headers={"DPoP": proof}, auth=auth, timeout=20)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = [*pool.map(issue, (node, second)), issue(node), issue(second)]
+    assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400]
+    assert {answer.json()["error"] for answer in answers if answer.status_code == 400} == {"invalid_dpop_proof"}
+    (issued,) = [answer.json() for answer in answers if answer.status_code == 200]
+    listed = modern(here, "tools/list")
+    assert listed.send(second, issued["access_token"], listed.prove(issued["access_token"])).status_code == 200
+
+
 def test_a_denied_call_uses_its_proof_up_too(node: Gateway, here: World) -> None:
     token = bound(here)
     path = modern(here, "tools/call", name="no_such_tool", arguments={})
@@ -258,8 +279,7 @@ def test_a_public_client_proves_with_a_nonce_of_any_node(
 
 def test_the_address_of_all_systems_and_the_decision_point_ask_for_the_proof_too(node: Gateway, here: World) -> None:
     asked = Path("POST", "/access/v1/evaluation", test_authzen.question(here))
-    key = {"cnf": {"jkt": HOLDER.thumbprint}}
-    token = test_authzen.caller(**key)
+    token = test_authzen.caller(cnf={"jkt": HOLDER.thumbprint})
     proof = asked.prove(token, body=None)
     assert asked.send(node, token, proof).json()["decision"] is True
     for answer in (

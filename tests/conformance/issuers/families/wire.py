@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from django.conf import settings
+
 from tests.conformance.issuers import bases, drafts
 from tests.conformance.issuers.cases import Case, of
 from tests.conformance.issuers.drafts import FORM, Change, body, both, content_type, header, method, path, query
+from tests.conformance.issuers.scenes import Scene
+from tests.proofs import Holder
 
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -73,6 +77,7 @@ HEADERS: Final[dict[str, Change]] = {
     "request id with a space": header("X-Request-ID", "a b"),
     "DPoP": header("DPoP", "x"),
     "empty DPoP": header("DPoP", ""),
+    "DPoP with a nonce that was made up": header("DPoP", lambda scene: _proof(scene, nonce="x")),
     "origin": header("Origin", "https://app.example"),
     "null origin": header("Origin", "null"),
     "cookie": header("Cookie", "sessionid=abc; csrftoken=x"),
@@ -97,6 +102,11 @@ PATHS: Final[dict[str, Change]] = {
     "broken query": query("%ff&&="),
     "another host": drafts.host("evil.example"),
 }
+
+
+def _proof(scene: Scene, **claims: str) -> str:
+    """Make a proof for the address at which the case asks."""
+    return Holder().prove("POST", f"{settings.EDGE_URL}{scene.path}", **claims)
 
 
 def _filled(written: bytes, most: int) -> bytes:
