@@ -31,8 +31,8 @@ from entitlements.words import LONGEST_CLIENT_ID
 MOST_KEPT: Final = 50_000
 _KEYS_AGAIN_AFTER: Final = 1.0
 _KEYS: Final = """
-SELECT kid, public, extract(epoch FROM retires_at)::float8 FROM entitlements_signingkey
-WHERE issuer = %s AND state IN ('active', 'retired')
+SELECT kid, public, extract(epoch FROM retires_at)::float8, state = 'next' FROM entitlements_signingkey
+WHERE issuer = %s AND state IN ('active', 'retired', 'next')
 """
 _CLIENT: Final = """
 SELECT c.identifier, c.auth = 'none', coalesce(a.slug, (
@@ -87,8 +87,20 @@ class Bearer:
 
 
 @dataclass(frozen=True, slots=True)
+class _Key:
+    key: jws.Key
+    retires: float | None
+    is_next: bool
+
+    @property
+    def counts(self) -> bool:
+        """Whether tokens that it signed are taken now."""
+        return not self.is_next and (self.retires is None or clock.now().timestamp() < self.retires)
+
+
+@dataclass(frozen=True, slots=True)
 class _Keys:
-    by_kid: Mapping[str, tuple[jws.Key, float | None]]
+    by_kid: Mapping[str, _Key]
     read_at: float
 
 
@@ -173,10 +185,13 @@ class Bearers:
             raise Refused(Code.SYSTEM_UNKNOWN)
         if keys is None or (kid not in keys.by_kid and time.monotonic() - keys.read_at > _KEYS_AGAIN_AFTER):
             keys = await self._read_keys(path)
-        key, retires = keys.by_kid.get(kid, (None, None))
-        if key is None or (retires is not None and not clock.now().timestamp() < retires):
+        known = keys.by_kid.get(kid)
+        if known is not None and known.is_next:
+            jws.check(unverified, known.key)  # by another node, which heard before this one that the key is in use
+            known = (await self._read_keys(path)).by_kid.get(kid)
+        if known is None or not known.counts:
             raise jws.BadToken
-        return jws.check(unverified, key)
+        return jws.check(unverified, known.key)
 
     async def _read_keys(self, path: str) -> _Keys:
         """Read the keys of an issuer, once for all who wait for them."""
@@ -189,7 +204,8 @@ class Bearers:
     async def _query_keys(self, path: str) -> _Keys:
         generation = self._generation
         rows = await self._snapshots.query(_KEYS, [path])
-        keys = _Keys({kid: (public_keys.read(public), retires) for kid, public, retires in rows}, time.monotonic())
+        known = {kid: _Key(public_keys.read(public), *state) for kid, public, *state in rows}
+        keys = _Keys(known, time.monotonic())
         if generation == self._generation:
             self._keys[path] = keys
         return keys

@@ -39,6 +39,7 @@ from entitlements.people.models import Person
 from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
+from entitlements.signers.signer import SignerUnreachable
 from entitlements.token_families import families, person_sign_ins
 from entitlements.token_families.person_sign_ins import PersonClient
 from entitlements.tokens import tokens
@@ -118,7 +119,10 @@ def _commit(target: Target, *, by: Principal, reason: str) -> Revocation:
 
 
 def settle(revocation: Revocation) -> Revocation:
-    """Wait for the nodes (at most one lease), then store and sign the receipt. Settling again changes nothing."""
+    """Wait for the nodes (at most one lease), then store and sign the receipt. Settling again changes nothing.
+
+    Without its signer there is no receipt yet, and what was revoked is revoked all the same: the sweep settles it.
+    """
     if revocation.receipt:
         return revocation
     committed = time.monotonic()
@@ -128,7 +132,10 @@ def settle(revocation: Revocation) -> Revocation:
         settled = Revocation.objects.select_for_update().get(pk=revocation.pk)
         if settled.receipt:  # another process waited as well
             return settled
-        revocation.receipt = signing.sign(record_keys.RECEIPTS, _statement(revocation), typ=RECEIPT_TYP)
+        try:
+            revocation.receipt = signing.sign(record_keys.RECEIPTS, _statement(revocation), typ=RECEIPT_TYP)
+        except SignerUnreachable:
+            return revocation
         revocation.save(update_fields=["position", "acknowledged", "missing", "receipt"])
         log.record(
             Action.REVOCATION_SETTLED,
