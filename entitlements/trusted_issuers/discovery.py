@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -14,6 +14,7 @@ from entitlements.upstream import egress
 
 from .key_sets import NOT_READ
 
+_NO_KEY: Final = "None of its keys signs in a way that we accept."
 _SIGNS: Final = "id_token_signing_alg_values_supported"
 
 
@@ -46,12 +47,13 @@ def addresses_of(issuer: str) -> tuple[str, str]:
     return appended, inserted
 
 
-def find(issuer: str) -> Found:
+def find(issuer: str, *, signs_people_in: bool = False) -> Found:
     """Read the metadata and the keys of an issuer, outside of any transaction; its name is compared exactly.
 
+    Where people sign in at it, only the metadata of OpenID Connect counts.
     Raises IssuerNotDiscovered, IssuerNamedOtherwise.
     """
-    document = _document(issuer)
+    document = _document(issuer, addresses_of(issuer)[:1] if signs_people_in else addresses_of(issuer))
     uri = document.get("jwks_uri")
     if not isinstance(uri, str):
         raise IssuerNotDiscovered("The issuer's metadata names no jwks_uri.")
@@ -59,25 +61,26 @@ def find(issuer: str) -> Found:
     signs = algorithms_at(uri)
     chosen = tuple(each for each in signs if not isinstance(offered, list) or each in offered)
     if not chosen:
-        raise IssuerNotDiscovered("None of its keys signs in a way that we accept.")
+        raise IssuerNotDiscovered(_NO_KEY)
     return Found(document, uri, chosen)
 
 
 def algorithms_at(jwks_uri: str) -> tuple[str, ...]:
     """Return what the keys at an address sign with, in order. Raises IssuerNotDiscovered."""
     try:
+        egress.check_url(jwks_uri)
         keys = public_keys.read_set(egress.read_json(jwks_uri))
     except NOT_READ as problem:
         raise IssuerNotDiscovered(f"The keys at {jwks_uri} cannot be read: {problem}") from problem
     signs = sorted({key.algorithm for key in keys} & jws.ALGORITHMS)
     if not signs:
-        raise IssuerNotDiscovered(f"The set at {jwks_uri} holds no key that signs in a way that we accept.")
+        raise IssuerNotDiscovered(_NO_KEY)
     return tuple(signs)
 
 
-def _document(issuer: str) -> Mapping[str, Any]:
+def _document(issuer: str, addresses: Sequence[str]) -> Mapping[str, Any]:
     problem: Exception | None = None
-    for address in addresses_of(issuer):
+    for address in addresses:
         try:
             document = egress.read_json(address)
         except NOT_READ as error:

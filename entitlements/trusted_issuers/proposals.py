@@ -16,6 +16,7 @@ from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
+from entitlements.keys import public_keys
 from entitlements.people.models import Person, Role
 from entitlements.trusted_issuers.models import IssuerProposal, TrustedIssuer
 
@@ -74,9 +75,10 @@ def propose(issuer: str, *, by: Person, reason: str = "", **wanted: Any) -> Issu
 
 
 def _with_keys(issuer: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    """Fill in where the keys stand and what they sign with. Raises as `discovery.find`."""
+    """Fill in where the keys stand and what they sign with. Raises as `discovery.find` and `public_keys.read_set`."""
     if wanted["jwks"]:
-        return wanted
+        signs = sorted({key.algorithm for key in public_keys.read_set(wanted["jwks"])})
+        return {**wanted, "algorithms": wanted["algorithms"] or signs}
     trust.check(issuer, {**wanted, "jwks_uri": wanted["jwks_uri"] or issuer})  # nothing is fetched for what is refused
     if not wanted["jwks_uri"]:
         found = discovery.find(issuer)

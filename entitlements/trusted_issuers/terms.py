@@ -98,7 +98,7 @@ def _check_texts(name: str, entries: list[Any], most: int) -> None:
 def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[Difference]:
     """Return what a proposal changes; all that it says where nothing is in force."""
     known = before or {}
-    named = {**USUAL, **after}
+    named = {"purpose": "", **USUAL, **after}
     return [
         Difference(name, known.get(name, USUAL.get(name)), named[name])
         for name in named

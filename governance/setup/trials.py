@@ -60,9 +60,11 @@ def _try_mail(by: Person) -> str:
 def discover(issuer: str) -> tuple[Mapping[str, Any], list[str]]:
     """Fetch the metadata and the keys of an issuer at which people sign in. Raises Failed."""
     try:
-        found = discovery.find(issuer)
+        found = discovery.find(issuer, signs_people_in=True)
         for name in ("authorization_endpoint", "token_endpoint"):
             egress.check_url(str(found.document.get(name, "")))
+    except discovery.IssuerNamedOtherwise as problem:
+        raise Failed(_("It says that its name is another one than OIDC_ISSUER.")) from problem
     except (egress.ForbiddenAddress, discovery.IssuerNotDiscovered) as problem:
         raise Failed(_("%(issuer)s: %(problem)s") % {"issuer": issuer, "problem": problem}) from problem
     return found.document, list(found.algorithms)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audit import clock
+from entitlements.keys import jws, public_keys
 from entitlements.trusted_issuers import proposals, terms, watch
 from entitlements.trusted_issuers.models import IssuerKeys, IssuerProposal, TrustedIssuer
 
@@ -94,12 +95,17 @@ def words(name: str, value: object) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if name == "jwks":
-        return ", ".join(key.get("kid", "?") for key in value["keys"]) if isinstance(value, Mapping) else _("none")
+        return ", ".join(map(_key, public_keys.read_set(value))) if isinstance(value, Mapping) else _("none")
     if isinstance(value, Mapping):
         return ", ".join(f"{foreign} → {ours}" for foreign, ours in sorted(value.items())) or _("none")
     if isinstance(value, list):
         return ", ".join(map(str, value)) or _("none")
     return str(value or _("none"))
+
+
+def _key(key: jws.Key) -> str:
+    """Return a key by its name and its thumbprint (RFC 7638): two keys may have one name."""
+    return f"{key.kid} {key.material.thumbprint()}".strip()
 
 
 def keys_of(rows: list[IssuerProposal]) -> dict[str, ShownKeys]:

@@ -130,7 +130,7 @@ class IssuerForm(forms.Form):
     tenants = Lines(label=gettext_lazy("Tenants"), help_text=gettext_lazy("Each tenant that is trusted, one a line."))
     contexts = Pairs(
         label=gettext_lazy("Its acr, and ours"),
-        help_text=gettext_lazy("One a line, such as urn:okta:loa:2fa:any = phr. Empty: it is passed on as it is."),
+        help_text=gettext_lazy("One a line, name there = name here. Empty: it is passed on as it is."),
     )
     reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
 

@@ -128,6 +128,11 @@ def test_one_person_ends_it_at_once_and_two_trust_it_again(company: Company) -> 
     assert events() == ["issuer.proposed", "issuer.trusted", "issuer.distrusted", "issuer.proposed", "issuer.trusted"]
 
 
+def test_pinned_keys_say_what_they_sign_with(company: Company) -> None:
+    keys = {"keys": [providers.rsa("pinned").as_dict(private=False)]}
+    assert propose(company, jwks=keys, algorithms=[]).terms["algorithms"] == ["RS256"]
+
+
 def test_an_issuer_keeps_its_purpose(company: Company) -> None:
     proposals.confirm(propose(company).pk, by=company.admin)
     with pytest.raises(trust.IssuerTaken):
@@ -269,7 +274,7 @@ def test_the_api_proposes_confirms_lists_and_ends(company: Company) -> None:
     assert made.status_code == 201, made.content
     body = made.json()
     assert (body["state"], body["clients"], body["single_use"]) == ("proposed", {"0oa1": "desk"}, True)
-    assert {change["field"] for change in body["changes"]} == {"purpose", "jwks", "clients"}
+    assert {change["field"] for change in body["changes"]} == {"purpose", "jwks", "algorithms", "clients"}
     confirm = f"/api/v1/trusted-issuers/{body['id']}/confirm"
     assert http.post(confirm).status_code == 403
     assert second.post(confirm).json()["state"] == "in_force"

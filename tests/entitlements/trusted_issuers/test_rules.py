@@ -133,4 +133,4 @@ def test_a_proposal_says_what_it_changes() -> None:
     assert terms.differences(before, before) == []
     changed = {each.name: (each.before, each.after) for each in terms.differences(before, after)}
     assert changed == {"clients": ({}, {"0oa1": "desk"}), "strict_single_use": (True, False)}
-    assert [each.name for each in terms.differences(None, before)] == ["jwks_uri", "purpose"]
+    assert [each.name for each in terms.differences(None, before)] == ["purpose", "jwks_uri"]

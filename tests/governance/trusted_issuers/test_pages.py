@@ -18,7 +18,8 @@ from tests.governance.console import visits
 pytestmark = pytest.mark.django_db
 
 LOGIN = "https://login.example"
-KEYS = worlds.key_set(worlds.new_key("pinned"))
+PINNED = worlds.new_key("pinned")
+KEYS = worlds.key_set(PINNED)
 PAGE = "/settings/trusted-issuers/"
 FORM = {
     "issuer": LOGIN,
@@ -45,6 +46,7 @@ def test_an_issuer_is_proposed_in_the_form_and_confirmed_by_another() -> None:
     page = visits.text(visits.as_(ada).get(PAGE))
     assert "0oa1 → desk" in page
     assert "Our Okta." in page
+    assert PINNED.material.thumbprint() in page, "which key it is, whatever it is called"
     answer = visits.as_(ada).post(f"{PAGE}{proposed.pk}/", {"verb": "confirm"})
     assert answer.headers["Location"] == PAGE
     assert TrustedIssuer.objects.get().enabled
