@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 from uuid import UUID, uuid4
 
+import msgspec
 import psycopg
+from psycopg.types.json import Json
 
 from audit import context
 from audit.actions import Action
 from audit.draft import BadEvent, Draft, TextDraft, draft
-from audit.statements import INSERT_MANY, columns
+from audit.statements import CLAIM_AND_INSERT_MANY, INSERT_MANY, columns
 
 MAX_BATCH: Final = 500
 MAX_WAITING: Final = 5000
@@ -56,6 +58,20 @@ class Busy(NotWritten):
     code = "record_busy"
 
 
+class NameUsed(NotWritten):
+    """A name that was to be used up with the event was used before."""
+
+    code = "name_used"
+
+
+class _NamesUsed(NotWritten):
+    """Nothing of a batch is written: of its events, those of `events` have names that were used before."""
+
+    def __init__(self, events: set[UUID | str]) -> None:
+        super().__init__("a name was used before")
+        self.events = events
+
+
 class FateUnknown(RuntimeError):
     """Whether the event is in the record is not known: the call that it tells of must not go on."""
 
@@ -87,6 +103,8 @@ def is_cut(connection: psycopg.AsyncConnection[Any]) -> bool:
 
 
 type Event = Draft | TextDraft
+type Claim = tuple[str, str, str]
+"""A name that is used up with an event, once: whose it is, the name, and until when it is remembered."""
 type _Call = tuple[Event, asyncio.Future[None]]
 
 
@@ -104,8 +122,15 @@ def _marker(ended: dict[str, object]) -> Draft:
 class Writer:
     """Writes events in batches over a connection of its own. One per event loop: `async with Writer(address) as it`."""
 
-    def __init__(self, address: str, *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, address: str, *, max_waiting: int = MAX_WAITING, claim: str = "") -> None:
+        """Connect to `address`.
+
+        `claim` uses the JSON array `%(names)s` of `{of, name, until}` up, and returns `of` and `name` of each that was
+        not used before.
+        """
         self._address = address
+        self._claim = CLAIM_AND_INSERT_MANY.format(claim=claim)
+        self._claims: dict[UUID | str, Claim] = {}
         self._max_waiting = max_waiting
         self._waiting: deque[_Call] = deque()
         self._wake = asyncio.Event()
@@ -133,9 +158,14 @@ class Writer:
             await self._task
         await self._disconnect()
 
-    async def write(self, event: Event) -> None:
-        """Return when the event is durable. Raises Busy or NotWritten (it is not in the record), or FateUnknown."""
+    async def write(self, event: Event, claim: Claim | None = None) -> None:
+        """Return when the event is durable. Raises Busy or NotWritten (it is not in the record), or FateUnknown.
+
+        With `claim` that name is used up in the same transaction; NameUsed where it was used before.
+        """
         done = self._enqueue(event)
+        if claim is not None:
+            self._claims[event.uuid] = claim
         self._wake.set()
         await done
 
@@ -188,6 +218,12 @@ class Writer:
         """Write a batch and let every call in it hear what became of its event."""
         try:
             await self._write_batch([event for event, _ in batch])
+        except _NamesUsed as error:
+            self._forget_claims(batch)  # used by now, by these events or by others
+            _fail([call for call in batch if call[0].uuid in error.events], NameUsed())
+            if rest := [call for call in batch if call[0].uuid not in error.events]:
+                await self._write_or_halve(rest)
+            return
         except _Refused as error:
             if (middle := len(batch) // 2) > 0:
                 await self._write_or_halve(batch[:middle])
@@ -198,6 +234,7 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - whatever it was, every call in the batch must hear of it
             logger.warning("record_batch_failed", extra={"events": len(batch), "error": repr(error)})
             _fail(batch, error if isinstance(error, NotWritten | FateUnknown) else NotWritten(str(error)))
+        self._forget_claims(batch)
         for _, done in batch:
             if not done.done():
                 done.set_result(None)
@@ -206,9 +243,15 @@ class Writer:
         connection = await self._connect()
         events = [*map(_marker, self._ended), *events]
         values = columns(events, self._producer.uuid, self._producer.committed + 1)
+        names = (
+            {each.uuid: self._claims[each.uuid] for each in events if each.uuid in self._claims} if self._claims else {}
+        )
         try:
             async with asyncio.timeout(COMMIT_WITHIN):
-                await connection.execute(INSERT_MANY, values, prepare=True)
+                if names:
+                    await self._execute_claiming(connection, values, names)
+                else:
+                    await connection.execute(INSERT_MANY, values, prepare=True)
         except psycopg.Error as error:
             if is_farewell(error, connection):
                 await self._lose(len(events), error)
@@ -219,6 +262,28 @@ class Writer:
             await self._lose(len(events), error)
         self._producer.committed += len(events)
         self._ended.clear()
+
+    async def _execute_claiming(
+        self, connection: psycopg.AsyncConnection[Any], values: dict[str, Any], names: dict[UUID | str, Claim]
+    ) -> None:
+        """Use names up and write the batch, in one statement. Raises _NamesUsed: then nothing is written."""
+        wanted = [{"of": of, "name": name, "until": until} for of, name, until in names.values()]
+        asked = {**values, "names": Json(wanted, dumps=msgspec.json.encode), "claims": len(names)}
+        cursor = await connection.execute(self._claim, asked, prepare=True)
+        claimed = set(await cursor.fetchall())
+        used: set[UUID | str] = set()
+        for uuid, (of, name, _) in names.items():
+            if (of, name) in claimed:
+                claimed.remove((of, name))  # two events of a batch with one name: the first has it
+            else:
+                used.add(uuid)
+        if used:
+            raise _NamesUsed(used)
+
+    def _forget_claims(self, batch: Iterable[_Call]) -> None:
+        if self._claims:
+            for event, _ in batch:
+                self._claims.pop(event.uuid, None)
 
     async def _lose(self, in_doubt: int, error: BaseException) -> None:
         """End the producer: its last `in_doubt` events may or may not be in the record."""

@@ -40,6 +40,7 @@ ISSUE: Final = {
     **dict.fromkeys(
         (
             *("agent", "authorizationcode", "change", "client", "clientalias", "connection", "entitlement"),
+            "credentialpolicy",
             *(
                 "entitlementtool",
                 "gatewaynode",
@@ -51,7 +52,7 @@ ISSUE: Final = {
                 "issuedtoken",
             ),
             *("membership", "oauthaccesstoken", "session", "signingkey", "system", "tokenfamily", "tool"),
-            *("toolversion", "trustedissuer", "workloadrule"),
+            *("toolversion", "trustedissuer", "vendor", "vendorsubject", "workloadrule"),
         ),
         "SELECT",
     ),
@@ -62,7 +63,7 @@ NODES: Final = ("acknowledge_v1", "count_strangers_v1", "stop_node_v1")
 """What a node says of itself."""
 FUNCTIONS: Final = (
     *("ensure_event_months", "issue_family_token_v2", "issue_token_v1", "issue_token_v2"),
-    *("revoke_token_family_v1", "revoke_tokens_v1"),
+    *("revoke_token_family_v1", "revoke_tokens_v1", "rotate_client_credential_v1", "vendor_email_v1"),
 )
 """What runs with the owner's rights; the application may call it.
 

@@ -31,6 +31,27 @@ INSERT INTO pending (at, uuid, producer, sequence)
 SELECT at, uuid, %(producer)s, sequence FROM given ORDER BY sequence
 """
 
+CLAIM_AND_INSERT_MANY: Final = """
+WITH given AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(rows)s) AS row (
+        at timestamptz, uuid uuid, action text, links text[], trace text, sequence bigint, body text
+    )
+), claimed AS (
+    {claim}
+), event AS (
+    INSERT INTO events (at, uuid, action, links, trace, producer, sequence, body)
+    SELECT at, uuid, action, links, trace, %(producer)s, sequence, body FROM given
+    WHERE (SELECT count(*) FROM claimed) = %(claims)s
+), written AS (
+    INSERT INTO pending (at, uuid, producer, sequence)
+    SELECT at, uuid, %(producer)s, sequence FROM given
+    WHERE (SELECT count(*) FROM claimed) = %(claims)s ORDER BY sequence
+)
+SELECT of, name FROM claimed
+"""
+"""As INSERT_MANY, with names that are used up: where one was used before, the others are claimed and nothing is
+written."""
+
 
 def columns(drafts: Sequence[Draft | TextDraft], producer: UUID, first: int) -> dict[str, Any]:
     """Turn drafts into the parameters of INSERT_MANY, numbered from `first`."""

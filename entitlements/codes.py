@@ -47,6 +47,7 @@ class Code(StrEnum):
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a word
     AUDIENCE_MISMATCH = "audience_mismatch"
     PROOF_INVALID = "proof_invalid"
+    PROOF_NONCE_NEEDED = "proof_nonce_needed"
     SESSION_UNKNOWN = "session_unknown"
     SESSION_ENDED = "session_ended"
     SESSION_IDLE = "session_idle"
@@ -214,6 +215,12 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.AUDIENCE_MISMATCH: _bad_token("The token is for another resource.", _NEW_TOKEN),
     Code.PROOF_INVALID: _bad_token(
         "The proof of possession does not match.", _NEW_TOKEN, "invalid_dpop_proof", "invalid_dpop_proof"
+    ),
+    Code.PROOF_NONCE_NEEDED: _bad_token(
+        "The proof of possession needs a nonce that this server gave, not long ago.",
+        "Send a proof with the nonce of the header DPoP-Nonce.",
+        "use_dpop_nonce",
+        "use_dpop_nonce",
     ),
     Code.SESSION_UNKNOWN: _bad_token("The session is not known, or belongs to someone else.", _SIGN_IN),
     Code.SESSION_ENDED: _bad_token("The session was ended.", _SIGN_IN),

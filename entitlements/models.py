@@ -19,6 +19,7 @@ from entitlements.clients.models import (
     OAuthRefreshToken,
 )
 from entitlements.connections.models import Connection
+from entitlements.credential_policy.models import CredentialPolicy
 from entitlements.feed.models import Change, GatewayNode
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
@@ -30,8 +31,9 @@ from entitlements.secrets.models import Secret
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
-from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.trusted_issuers.models import IssuerKeys, IssuerProposal, TrustedIssuer
 from entitlements.unmanaged_agents.models import PathTerms, UnmanagedAgent, Workflow
+from entitlements.vendors.models import Vendor, VendorSubject
 from entitlements.workload_identity.models import WorkloadRule
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "ClientDocument",
     "ClientHost",
     "Connection",
+    "CredentialPolicy",
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",
@@ -62,6 +65,8 @@ __all__ = [
     "IdempotentAnswer",
     "Identity",
     "IssuedToken",
+    "IssuerKeys",
+    "IssuerProposal",
     "Membership",
     "OAuthAccessToken",
     "OAuthDeviceGrant",
@@ -87,6 +92,8 @@ __all__ = [
     "UnmanagedAgent",
     "UpstreamSession",
     "UsedAssertion",
+    "Vendor",
+    "VendorSubject",
     "Workflow",
     "WorkloadRule",
 ]

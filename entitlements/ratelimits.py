@@ -7,6 +7,7 @@ when Redis does not answer, with a quarter of the limit, since it cannot see the
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +25,17 @@ API: Final = "api"
 """Requests of one caller at the REST API."""
 REGISTRATIONS: Final = "registrations"
 """Registrations of clients from one source."""
+PERSON: Final = "person"
+"""Requests of one client for one person at the token endpoints."""
+PERSON_AT_ALL: Final = "person_at_all"
+"""Requests of all clients for one person there."""
+PAGES: Final = "pages"
+"""Pages of one person in the console."""
+CLIENTS_AT_LEAST: Final = 5
+"""How many clients, each at its limit, it takes to use up the limit of a person: so none shuts out the others alone."""
 WINDOW: Final = 60
+SPREAD: Final = 10
+"""Seconds over which those come back who were turned away in the same window."""
 STRICTER: Final = 4
 AWAY: Final = 1.0
 """For so many seconds after it did not answer, Redis is not asked again."""
@@ -48,9 +59,24 @@ class TooMany(DomainError):
         self.wait = wait
 
 
+def most_of(limit: str) -> int:
+    """Return how many requests a minute a limit allows; 0 for any number, which only tests can set."""
+    if limit == PERSON_AT_ALL:
+        return CLIENTS_AT_LEAST * int(settings.RATE_LIMITS[PERSON])
+    return int(settings.RATE_LIMITS[limit])
+
+
+def wait(now: float) -> int:
+    """Return the seconds to wait for who is over a limit at a Unix time: to the next window, and up to SPREAD more.
+
+    The part at random keeps those who were turned away together from coming back together.
+    """
+    return int(WINDOW - now % WINDOW) + 1 + secrets.randbelow(SPREAD)
+
+
 def check(limit: str, who: str) -> None:
     """Count one request of `who` against a limit of `settings.RATE_LIMITS` (a minute). Raises TooMany."""
-    most = settings.RATE_LIMITS[limit]
+    most = most_of(limit)
     if not most:  # the tests' word for none; the environment cannot say it
         return
     now = time.time()
@@ -59,7 +85,7 @@ def check(limit: str, who: str) -> None:
     if count is None:
         count, most = _own(limit, who, window), max(1, most // STRICTER)
     if count > most:
-        raise TooMany(int((window + 1) * WINDOW - now) + 1)
+        raise TooMany(wait(now))
 
 
 def _shared(limit: str, who: str, window: int) -> int | None:

@@ -26,11 +26,12 @@ from .catalog_files import imports
 from .clients import acceptance
 from .errors import DomainError
 from .grants import batches
-from .keys import session_keys, signing
+from .keys import chosen, session_keys, signing
 from .people import roles
 from .revocation import record_keys, revocation
 from .token_families import person_sign_ins
 from .tokens import assertions
+from .trusted_issuers import watch
 from .upstream import reach, upstream
 
 UNSETTLED = timedelta(seconds=10)
@@ -67,6 +68,12 @@ def lapse_credentials() -> None:
     """End credentials that were not accepted in time; they could not be accepted any longer before."""
     while acceptance.lapse_due():
         pass
+
+
+@shared_task(ignore_result=True)
+def look_at_issuer_keys() -> None:
+    """Fetch the keys of trusted issuers, so that people hear of one that cannot be reached before it matters."""
+    watch.look()
 
 
 @shared_task(ignore_result=True)
@@ -129,7 +136,9 @@ def rotate_signing_keys() -> None:
     """Take the step that is due in the life of each issuer's keys. A new installation gets its built-in systems now."""
     systems.ensure_builtin()
     systems.ensure_all_systems()
-    signing.rotate_due(addresses.IDP)
+    for algorithm in chosen.algorithms(addresses.IDP):
+        signing.rotate_due(addresses.IDP, algorithm)
+    signing.retire_unused(addresses.IDP)
     signing.rotate_due(session_keys.ISSUER)
     if settings.DYNAMIC_REGISTRATION:
         signing.rotate_due(session_keys.REGISTRATIONS)

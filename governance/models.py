@@ -7,6 +7,7 @@ from governance.approval_policies.models import ApprovalPolicy, AutoApproval, Au
 from governance.approvals.models import Approval, RequestQuestion
 from governance.break_glass.models import BreakGlassGrant
 from governance.charts.models import Figure
+from governance.credential_policy.models import CredentialPolicyProposal, CredentialWarning
 from governance.notices.models import Delivery, Notice, NoticeSettings
 from governance.onboarding.models import ExistingAccess, OnboardedAgent, OnboardingBatch
 from governance.out_of_office.models import OutOfOfficeDelegate
@@ -49,6 +50,8 @@ __all__ = [
     "Campaign",
     "CampaignStaging",
     "CampaignTemplate",
+    "CredentialPolicyProposal",
+    "CredentialWarning",
     "Delivery",
     "Dormancy",
     "Draft",

@@ -159,7 +159,7 @@ CLIENT_IDLE_AFTER = env.rising_days(hide="CLIENT_HIDE_DAYS", close="CLIENT_CLOSE
 REVIEW_CARE_BY_NAME = env.flag("REVIEW_CARE_BY_NAME")
 
 # `entitlements/ratelimits.py` and `entitlements/people/attempts.py` say of what.
-_LIMITED = ("tokens", "api", "registrations", "sign_in")
+_LIMITED = ("tokens", "person", "api", "pages", "registrations", "sign_in")
 RATE_LIMITS = {limit: env.count(f"RATE_LIMIT_{limit.upper()}") for limit in _LIMITED}
 
 # In memory and per process: what is cached here is never authority, and nothing pickled ever lies in Redis.

@@ -30,6 +30,7 @@ from .approvals import reminders, reroute
 from .break_glass import break_glass
 from .charts import figures
 from .coverage_map import coverage_map
+from .credential_policy import warnings
 from .mail import outbox
 from .notices import listener
 from .ownership import dormancy, leavers
@@ -76,6 +77,12 @@ def escalate_requests() -> None:
     """Escalate requests without an answer after half the time, and remind their approvers."""
     reroute.escalate_due()
     reminders.remind()
+
+
+@shared_task(ignore_result=True)
+def warn_of_old_credentials() -> None:
+    """Warn those responsible of credentials that end for their age within 30 days, 7 days or a day, once each."""
+    warnings.warn()
 
 
 @shared_task(ignore_result=True)

@@ -191,7 +191,13 @@ TABLE: Mapping[str, Variable] = {
             "0",
         ),
         Variable("RATE_LIMIT_TOKENS", "Requests of one client at the token endpoints, a minute.", "12000"),
+        Variable(
+            "RATE_LIMIT_PERSON",
+            "Requests of one client for one person at the token endpoints, a minute; of all clients five times that.",
+            "1200",
+        ),
         Variable("RATE_LIMIT_API", "Requests of one caller at the API, a minute.", "3000"),
+        Variable("RATE_LIMIT_PAGES", "Pages of one person in the console, a minute.", "600"),
         Variable("RATE_LIMIT_REGISTRATIONS", "Clients that register themselves from one source, a minute.", "60"),
         Variable(
             "RATE_LIMIT_SIGN_IN",

@@ -162,6 +162,12 @@ def roles(db: None) -> databases.Addresses:  # noqa: ARG001
 
 
 @pytest.fixture
+def short_rsa_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make our own RSA keys of 2,048 bits: the usual ones take a second each."""
+    monkeypatch.setattr("entitlements.signers.algorithms.RSA_BITS", 2048)
+
+
+@pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime | timedelta], datetime]:
     """Stop the clock: `at(moment)` sets it, `at(timedelta(hours=1))` moves it from where it stands."""
     from audit import clock  # noqa: PLC0415 - tests of the architecture run without the product

@@ -28,6 +28,8 @@ from entitlements.decisions import own_connection
 from entitlements.decisions.own_connection import OwnConnection
 from entitlements.edge import issuer
 from entitlements.edge.door import Received
+from entitlements.edge.rotation import write as rotation_write
+from entitlements.edge.rotation.write import Rotation
 from entitlements.edge.used_here import UsedHere
 from entitlements.keys import signing
 from entitlements.node.refusals import Closed
@@ -86,6 +88,9 @@ class OwnTransaction:
     async def document(self, url: str) -> Any:
         return egress.read_json(url)
 
+    def turn(self) -> contextlib.AbstractAsyncContextManager[None]:
+        return contextlib.nullcontext()  # one request at a time: nothing waits
+
     def check_rate(self, who: str, limit: str = ratelimits.TOKENS) -> None:
         ratelimits.check(limit, who)
 
@@ -114,9 +119,11 @@ class OwnTransaction:
     async def end_family(self, what: FamilyRevocation, event: Draft, proof: Claim | None) -> Answer:
         return write(revoke_family.PSYCOPG, revoke_family.parameters(what, event, uuid4(), proof))
 
-    async def refuse(self, event: Draft, proof: Claim | None) -> bool:
-        written = write(issue_token.PSYCOPG, issue_token.refuse(event, uuid4(), Claims(proof=proof)))
-        return written.outcome is not Outcome.REPLAYED
+    async def rotate(self, what: Rotation, event: Draft, proof: Claim | None) -> Answer:
+        return write(rotation_write.PSYCOPG, rotation_write.parameters(what, event, uuid4(), proof))
+
+    async def refuse(self, event: Draft, claims: Claims) -> Answer:
+        return write(issue_token.PSYCOPG, issue_token.refuse(event, uuid4(), claims))
 
     async def count_stranger(self, kind: str, source: str) -> None:
         with closed():

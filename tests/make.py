@@ -22,6 +22,7 @@ from entitlements.people import people
 from entitlements.people.models import Group, Person, Role
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
+from entitlements.vendors import vendors
 from governance.eligibility import eligibility
 from governance.requests import requests
 from governance.requests.models import AccessRequest
@@ -98,6 +99,14 @@ def system(slug: str = "", *, owner: Person | None = None, upstream_url: str = "
         upstream_url=upstream_url or f"http://localhost:1/{slug}",
         **fields,
     )
+
+
+def vendor(slug: str = "", *, owner: Person | None = None, **fields: Any) -> System:  # noqa: ANN401 - any of the terms
+    """Register a vendor with an authorization server and one resource of its own."""
+    slug = slug or _slug("vendor")
+    where = {"issuer": f"https://{slug}.example", "resources": [f"https://{slug}.example/mcp"]}
+    owner = owner or person(_slug("system-owner"))
+    return vendors.register(slug, name=slug, owner=owner, by=SYSTEM, **{**where, **fields})
 
 
 def tool(of: System, name: str = "", *, definition: Mapping[str, Any] | None = None, **fields: object) -> Tool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.conf import settings
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
@@ -16,16 +17,21 @@ from entitlements import addresses
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
 from entitlements.clients.models import Client
+from entitlements.credential_policy import age
+from entitlements.credential_policy.age import CredentialTooOld
+from entitlements.credential_policy.rules import Kind
+from entitlements.dpop import claims, proofs
 from entitlements.errors import DomainError
 from entitlements.people import people
 from entitlements.people.models import ApiToken, Person
-from entitlements.tokens import presented
+from entitlements.tokens import assertions, presented
 
 from . import caller as callers
 from .caller import Caller
 
 PERSONAL_PREFIX: Final = "mdt_"
-_SCHEME: Final = "bearer"
+_BEARER: Final = "bearer"
+_DPOP: Final = "dpop"
 _LONGEST: Final = 8192
 
 
@@ -34,10 +40,13 @@ class Bearer(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Person | Caller, Caller] | None:
         """Return the person (or caller) and the caller, None when the header is not for us."""
-        token = bearer(request)
-        if token is None or not self.is_ours(token):
+        found = token_of(request)
+        if found is None or not self.is_ours(found[1]):
             return None
-        caller = self.caller(token)
+        try:
+            caller = self.caller(request, *found)
+        except CredentialTooOld as old:
+            raise exceptions.AuthenticationFailed from old
         if caller is None:
             raise exceptions.AuthenticationFailed
         return caller.human or caller, caller
@@ -50,20 +59,21 @@ class Bearer(BaseAuthentication):
         """Whether the token has the form that this class reads."""
         raise NotImplementedError
 
-    def caller(self, token: str) -> Caller | None:
+    def caller(self, request: Request, scheme: str, token: str) -> Caller | None:
         """Return whose token it is, None when it belongs to no caller any longer."""
         raise NotImplementedError
 
 
-def bearer(request: Request) -> str | None:
-    """Return the bearer token of a request, None without one. Raises AuthenticationFailed for any other scheme."""
+def token_of(request: Request) -> tuple[str, str] | None:
+    """Return scheme and token of a request, None without one. Raises AuthenticationFailed for any other scheme."""
     header = request.headers.get("Authorization")
     if header is None:
         return None
     scheme, _, token = header.partition(" ")
-    if scheme.lower() != _SCHEME or not token or " " in token or len(token) > _LONGEST:
+    scheme = scheme.lower()
+    if scheme not in (_BEARER, _DPOP) or not token or " " in token or len(token) > _LONGEST:
         raise exceptions.AuthenticationFailed
-    return token
+    return scheme, token
 
 
 class PersonalToken(Bearer):
@@ -73,15 +83,21 @@ class PersonalToken(Bearer):
         """Personal tokens have a prefix."""
         return token.startswith(PERSONAL_PREFIX)
 
-    def caller(self, token: str) -> Caller | None:
-        """Find the live token by its digest."""
+    def caller(self, request: Request, scheme: str, token: str) -> Caller | None:
+        """Find the live token by its digest. It is bound to no key. Raises CredentialTooOld."""
+        del request
+        if scheme != _BEARER:
+            return None
         row = (
             ApiToken.objects.select_related("person")
             .filter(digest=people.api_token_digest(token), revoked_at=None, expires_at__gt=clock.now())
             .filter(person__is_active=True)
             .first()
         )
-        return callers.of(row.person) if row else None
+        if row is None:
+            return None
+        age.check(Kind.PERSONAL_TOKEN, row.created_at, row.person.principal)
+        return callers.of(row.person)
 
 
 class AccessToken(Bearer):
@@ -91,10 +107,11 @@ class AccessToken(Bearer):
         """Whatever is not a personal token."""
         return not token.startswith(PERSONAL_PREFIX)
 
-    def caller(self, token: str) -> Caller | None:
+    def caller(self, request: Request, scheme: str, token: str) -> Caller | None:
         """Check the token as every verifier of ours does, then name who comes with it."""
         try:
             live = presented.access_token(token, addresses.MANDATE, _resource())
+            _check_possession(request, scheme, token, proofs.key_of(live.claims))
         except DomainError:
             return None
         client = Client.objects.get(client_id=live.caller.client_id)
@@ -109,6 +126,23 @@ class AccessToken(Bearer):
             on_behalf_of=person.principal if person else None,
             session=str(live.claims.get("sid", "")),
         )
+
+
+def _check_possession(request: Request, scheme: str, token: str, jkt: str) -> None:
+    """Check the proof for a token that is bound to a key, and use it up (RFC 9449 section 7).
+
+    Raises BadProof, also for a bound token as a bearer one and a bearer one as a bound one; AlreadyUsed.
+    """
+    if bool(jkt) is not (scheme == _DPOP):
+        raise proofs.BadProof
+    if not jkt:
+        return
+    proof = proofs.read(request.headers.get("DPoP", ""))
+    body = request.body if "content_digest" in proof.claims else None
+    address = f"{settings.CONSOLE_URL}{request.get_full_path()}"
+    expected = proofs.Expected(str(request.method), address, token, body, thumbprint=jkt)
+    proofs.check(proof, expected, clock.now().timestamp())
+    assertions.claim(claims.name_of(proof), proof.jti, proof.until.timestamp())
 
 
 def _resource() -> str:

@@ -21,6 +21,7 @@ from entitlements.people.models import Group, Person
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
+from entitlements.trusted_issuers.models import IssuerProposal
 from entitlements.workload_identity.models import WorkloadRule
 
 from .caller import Caller
@@ -137,9 +138,17 @@ def client_documents(caller: Caller) -> QuerySet[ClientDocument]:
     return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
 
 
+def issuer_proposals(caller: Caller) -> QuerySet[IssuerProposal]:
+    """Issuers that were proposed or are trusted: for those who see everything."""
+    rows = IssuerProposal.objects.select_related("proposed_by", "confirmed_by")
+    return rows if caller.sees_everything else rows.none()
+
+
 def systems(caller: Caller) -> QuerySet[System]:
     """Systems: all for a person responsible for an agent, who must choose what to request; else your own."""
-    rows = System.objects.select_related("owner", "secret").exclude(slug=addresses.ALL)  # it stands for the others
+    rows = System.objects.select_related("owner", "secret", "vendor").exclude(
+        slug=addresses.ALL
+    )  # it stands for the others
     if caller.sees_everything or _answers_for_an_agent(caller):
         return rows
     return rows.filter(owner=caller.human) if caller.human else rows.none()

@@ -22,6 +22,7 @@ from rest_framework.response import Response
 from audit import context, draft, redaction
 from audit.context import Principal
 from audit.refusals import refusals
+from entitlements.credential_policy.age import CredentialTooOld
 from entitlements.errors import DomainError, NotRecordable
 
 FAILURES: Final = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -102,7 +103,7 @@ def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: PLR0
         case exceptions.NotAuthenticated():
             return Unauthenticated(), HTTPStatus.UNAUTHORIZED
         case exceptions.AuthenticationFailed():
-            return BadCredentials(), HTTPStatus.UNAUTHORIZED
+            return _failed(error), HTTPStatus.UNAUTHORIZED
         case exceptions.APIException():
             return _named(FRAMEWORK.get(type(error), "refused"), str(error.detail)), HTTPStatus(error.status_code)
         case Http404():
@@ -114,6 +115,10 @@ def translate(error: Exception) -> tuple[DomainError, HTTPStatus]:  # noqa: PLR0
         case OperationalError() | InterfaceError():
             return Unavailable(), Unavailable.status
     return Unexpected(), Unexpected.status
+
+
+def _failed(error: Exception) -> DomainError:
+    return error.__cause__ if isinstance(error.__cause__, CredentialTooOld) else BadCredentials()
 
 
 def document(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
@@ -147,7 +152,9 @@ def response(error: Exception) -> tuple[Response, DomainError]:
 
 def record(refusal: DomainError, status: int, *, by: Principal | None, about: Iterable[str], changes: bool) -> None:
     """Record a refusal once, in its own transaction; a stranger's failure is counted by source and minute instead."""
-    if by is None:
+    if isinstance(refusal, CredentialTooOld):
+        refusals.record(refusal, by=refusal.holder, about=[str(refusal.holder)])
+    elif by is None:
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             refusals.count_stranger(refusal.code, context.current().source)
     elif status == HTTPStatus.FORBIDDEN or (changes and status in RECORDED):

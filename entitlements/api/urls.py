@@ -21,6 +21,8 @@ from entitlements.people import api as people_api
 from entitlements.revocation import api as revocation_api
 from entitlements.sessions import api as session_api
 from entitlements.token_families import api as token_family_api
+from entitlements.trusted_issuers import api as trusted_issuers
+from entitlements.vendors.api import vendors
 from entitlements.workload_identity import api as workload_identity
 
 from . import bulk, docs, record
@@ -68,6 +70,12 @@ urlpatterns: list[URLPattern] = [
     at("systems/<slug:key>/enable", systems.Enable, "system-enable"),
     at("systems/<slug:key>/secret", systems.Credential, "system-secret"),
     at("systems/<slug:key>/test", systems.Test, "system-test"),
+    at("systems/<slug:key>/vendor", vendors.Terms, "system-vendor"),
+    at("systems/<slug:key>/client-ids", vendors.ClientName, "system-client-id"),
+    at("systems/<slug:key>/subjects", vendors.PersonName, "system-subject"),
+    at("systems/<slug:key>/test-client", vendors.TestClient, "system-test-client"),
+    at("systems/<slug:key>/test-trust", vendors.TestTrust, "system-test-trust"),
+    at("systems/<slug:key>/tools", vendors.DeclareTools, "system-declare-tools"),
     at("imports", imports.Imports, "imports"),
     at("imports/<uuid:key>", imports.One, "import"),
     at("imports/<uuid:key>/confirm", imports.Confirm, "import-confirm"),
@@ -105,8 +113,10 @@ urlpatterns: list[URLPattern] = [
     at("clients/<path:key>/disable", clients.Disable, "client-disable"),
     at("clients/<path:key>/enable", clients.Enable, "client-enable"),
     at("clients/<path:key>/secret", clients.Rotate, "client-secret"),
+    at("clients/<path:key>/keys", clients.Keys, "client-keys"),
+    at("clients/<path:key>/rotation/revoke", clients.RevokeRotation, "client-rotation-revoke"),
     at("clients/<path:key>", clients.One, "client"),
-    *(at(*address) for address in client_documents.ADDRESSES),
+    *(at(*address) for address in (*client_documents.ADDRESSES, *trusted_issuers.ADDRESSES)),
     at("client-credentials", credentials_api.Credentials, "client-credentials"),
     at("client-credentials/<uuid:key>", credentials_api.One, "client-credential"),
     at("client-credentials/<uuid:key>/accept", credentials_api.Accept, "client-credential-accept"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +18,7 @@ from entitlements.errors import DomainError
 from entitlements.hooks import Hook
 from entitlements.secrets import vault
 from entitlements.upstream import reach, upstream
+from entitlements.vendors import vendors
 
 BEFORE_CLASSING: Final[Hook[[Caller, tools.Approval, str], None]] = Hook("class a tool", "combinations")
 """What refuses to class a tool before the caller, who says what they accept, knows what follows."""
@@ -41,6 +42,13 @@ def _discover(system: System, *, by: Principal) -> ToolDiscovery:
         refusal.detail["stage"] = reach.stage(refusal).value
         raise
     return ToolDiscovery(len(offered), discovery.record_discovery(system, offered, by=by))
+
+
+def _register(slug: str, *, kind: str, by: Principal, **values: Any) -> System:  # noqa: ANN401 - as each takes them
+    """Register a system; one of the kind `mcp` with its vendor. Raises as each does."""
+    if kind == System.Kind.MCP:
+        return vendors.register(slug, by=by, **values)
+    return systems.register_system(slug, kind=kind, by=by, **values)
 
 
 def approve(
@@ -68,9 +76,7 @@ ENTITLEMENT = Subject(
     ("scope",),
 )
 
-REGISTER = Action(
-    "systems", NEW, systems.register_system, input=None, done=_("Registered. Next, ask it for its tools.")
-)
+REGISTER = Action("systems", NEW, _register, input=None, done=_("Registered. Next, ask it for its tools."))
 EDIT = Action("system", SYSTEM, systems.edit_system, input=None, method="PATCH", done=_("Saved."))
 DISCOVER = Action("system-discover", SYSTEM, _discover, input=None)
 DISABLE = Action("system-disable", SYSTEM, systems.disable_system)

@@ -12,6 +12,7 @@ from django.db.models import Q
 class System(models.Model):
     """What agents reach. The gateway forwards to `upstream_url`; the resource address is derived from the slug.
 
+    Its access tokens, and the ID-JAGs for it, are signed with `signing_algorithm`.
     `asked_at`, `failures` in a row and `problem` (a code) tell of the last discovery, `ask_again_at` of the next.
     """
 
@@ -31,6 +32,11 @@ class System(models.Model):
         JSONRPC = "jsonrpc", "JSON-RPC error -32001"
         FORBIDDEN = "forbidden", "HTTP 403 insufficient_scope"
 
+    class SigningAlgorithm(models.TextChoices):
+        ES256 = "ES256", "ES256 (P-256)"
+        EDDSA = "EdDSA", "EdDSA (Ed25519)"
+        RS256 = "RS256", "RS256 (RSA)"
+
     SERVED: ClassVar = (Kind.MCP_GATEWAY,)
     """The kinds that the gateway serves now: nothing else goes through it, and of nothing else each call is seen."""
 
@@ -44,6 +50,9 @@ class System(models.Model):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
     denial_shape = models.CharField(max_length=16, choices=DenialShape.choices, default=DenialShape.TOOL_RESULT)
     token_seconds = models.PositiveIntegerField(default=300)
+    signing_algorithm = models.CharField(
+        max_length=16, choices=SigningAlgorithm.choices, default=SigningAlgorithm.ES256, db_default="ES256"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     discovered_at = models.DateTimeField(null=True, blank=True)
     asked_at = models.DateTimeField(null=True, blank=True)

@@ -21,6 +21,7 @@ from entitlements.feed.locks import Lock
 from entitlements.keys import signing
 from entitlements.people.models import Person
 from entitlements.secrets.models import Secret
+from entitlements.vendors.models import Vendor
 
 from . import discovery_schedule, errors, move
 
@@ -32,6 +33,7 @@ class SystemOptions(TypedDict, total=False):
 
     denial_shape: str
     token_seconds: int
+    signing_algorithm: str
 
 
 class SystemChanges(SystemOptions, total=False):
@@ -53,14 +55,30 @@ def register_system(
     by: Principal,
     **options: Unpack[SystemOptions],
 ) -> System:
-    """Add a system and give its issuer a signing key. `options`: denial_shape, token_seconds.
+    """Add a system and give its issuer a signing key. `options`: denial_shape, token_seconds, signing_algorithm.
 
     Raises SystemMalformed, SystemKindNotServed and SystemSlugTaken. An import makes the row of a system that is known
     and not governed by itself.
     """
-    if not _SLUG.fullmatch(slug) or kind not in System.Kind.values or kind == System.Kind.BUILTIN:
-        raise errors.SystemMalformed(slug=slug, kind=kind)
+    _check_name(slug, kind)
     check_kind(kind)
+    return add_system(slug, name=name, kind=kind, owner=owner, upstream_url=upstream_url, by=by, **options)
+
+
+@transaction.atomic
+def add_system(
+    slug: str,
+    *,
+    name: str,
+    kind: str,
+    owner: Person | None,
+    upstream_url: str,
+    by: Principal,
+    detail: Mapping[str, object] | None = None,
+    **options: Unpack[SystemOptions],
+) -> System:
+    """Do as `register_system` for a kind that its own room registers, whose `detail` the event holds as well."""
+    _check_name(slug, kind)
     check_owner(owner)
     _check_address(kind, upstream_url)
     if slug in addresses.RESERVED:
@@ -72,9 +90,13 @@ def register_system(
             )
     except IntegrityError as error:
         raise errors.SystemSlugTaken(slug=slug) from error
-    signing.ensure(addresses.issuer_path(slug))
+    if kind != System.Kind.MCP:  # a vendor has an issuer of its own
+        signing.ensure(addresses.issuer_path(slug), system.signing_algorithm)
+    if system.signing_algorithm != System.SigningAlgorithm.ES256:
+        signing.ensure(addresses.IDP, system.signing_algorithm)
     links = [f"system:{slug}", *([f"person:{owner.login}"] if owner else [])]
-    log.record(Action.SYSTEM_REGISTERED, about=links, by=by, detail={"kind": kind, "upstream_url": upstream_url})
+    described = {"kind": kind, "upstream_url": upstream_url, **(detail or {})}
+    log.record(Action.SYSTEM_REGISTERED, about=links, by=by, detail=described)
     return system
 
 
@@ -102,7 +124,7 @@ def _ensure(slug: str, name: str) -> System:
 def edit_system(
     system: System, *, by: Principal, version: int | None = None, reason: str = "", **fields: Unpack[SystemChanges]
 ) -> System:
-    """Change name, owner, upstream_url, denial_shape or token_seconds. The slug, being an address, never changes.
+    """Change name, owner, upstream_url, denial_shape, token_seconds or signing_algorithm; never the slug, an address.
 
     Another owner or address needs a reason. A credential goes to the place that it was given for and to no other: with
     another host it is forgotten. What was approved at one address was never seen at another: its tools are quarantined
@@ -133,6 +155,8 @@ def edit_system(
     if "upstream_url" in changed:
         move.quarantine_all(locked, by=by, reason=reason)
         discovery_schedule.schedule_now(locked)
+    if "signing_algorithm" in changed:
+        signing.switch(locked.slug, locked.signing_algorithm, by=by)
     changes.note(subjects.system(locked.pk))
     return locked
 
@@ -179,6 +203,11 @@ def _locked(system: System) -> System:
         raise NotFound from error
 
 
+def _check_name(slug: str, kind: str) -> None:
+    if not _SLUG.fullmatch(slug) or kind not in System.Kind.values or kind == System.Kind.BUILTIN:
+        raise errors.SystemMalformed(slug=slug, kind=kind)
+
+
 def check_kind(kind: object) -> None:
     """Refuse a kind that the gateway does not serve. Raises SystemKindNotServed."""
     if kind not in System.SERVED:
@@ -214,6 +243,8 @@ def _check_changes(system: System, changed: Mapping[str, Any], *, by: Principal,
         independence.check_appointment(changed["owner"], present=system.owner, by=by)
     if "upstream_url" in changed:
         _check_address(system.kind, changed["upstream_url"])
+        if Vendor.objects.filter(system=system).exists():
+            raise errors.SystemMalformed("The address of this system is the first resource of its vendor: edit that.")
 
 
 def _owners(was: Mapping[str, object], system: System) -> list[str]:

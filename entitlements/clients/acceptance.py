@@ -78,7 +78,7 @@ def refuse(credential_id: UUID, *, by: Principal, reason: str) -> ClientCredenti
     credential.state, credential.answered_by, credential.answered_at = State.REFUSED, str(by), clock.now()
     credential.answer_reason = reason
     credential.save(update_fields=["state", "answered_by", "answered_at", "answer_reason"])
-    detail = clients.credential_detail(credential)
+    detail = credentials.detail(credential)
     about = credentials.about(credential)
     log.record(Action.CLIENT_CREDENTIAL_REFUSED, about=about, by=by, reason=reason, detail=detail)
     return credential
@@ -95,7 +95,7 @@ def lapse_due(limit: int = 500) -> int:
     events = [
         log.Row(
             about=tuple(credentials.about(credential)),
-            detail=clients.credential_detail(credential),
+            detail=credentials.detail(credential),
             reason="Not accepted.",
         )
         for credential in due

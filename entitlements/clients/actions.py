@@ -11,7 +11,7 @@ from entitlements import addresses
 from entitlements.access import visibility
 from entitlements.api.actions import NEW, Action, Subject, person, principal
 from entitlements.api.fields import InputSerializer, Text
-from entitlements.clients import acceptance, clients, credentials
+from entitlements.clients import acceptance, clients, credentials, rotations
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.decisions import scopes
 
@@ -41,6 +41,19 @@ class ClientInputSerializer(InputSerializer):
         return attrs
 
 
+class RotateInputSerializer(InputSerializer):
+    """Why, and whether the credential before it works on until the overlap ends."""
+
+    reason = Text(max_length=500)
+    keep_previous = serializers.BooleanField(default=False)
+
+
+class KeysInputSerializer(RotateInputSerializer):
+    """The public keys that the client signs with from now on."""
+
+    jwks = serializers.DictField()
+
+
 def _about(client: Client) -> list[str]:
     return [f"client:{client.client_id}", *([f"agent:{client.agent.slug}"] if client.agent else [])]
 
@@ -53,7 +66,14 @@ CLIENT = Subject(visibility.clients, _about, ("client_id",))
 CREDENTIAL = Subject(visibility.client_credentials, credentials.about, by=person, by_key=True)
 
 REGISTER = Action("clients", NEW, clients.register, input=ClientInputSerializer)
-ROTATE = Action("client-secret", CLIENT, clients.rotate_secret)
+ROTATE = Action("client-secret", CLIENT, clients.rotate_secret, input=RotateInputSerializer)
+REPLACE_KEYS = Action("client-keys", CLIENT, rotations.replace_keys, input=KeysInputSerializer)
+REVOKE_ROTATION = Action(
+    "client-rotation-revoke",
+    CLIENT,
+    rotations.revoke_rotation,
+    done=_("Revoked. The credential before it works again, and all tokens of the client have ended."),
+)
 DISABLE = Action("client-disable", CLIENT, clients.disable)
 ENABLE = Action("client-enable", CLIENT, clients.enable, done=_("The client works again, with new tokens only."))
 ACCEPT = Action(

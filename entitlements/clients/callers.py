@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -18,9 +19,12 @@ from entitlements.decisions.reads import FeedSubject, Reads, Rows
 
 _CLIENT: Final = """
 c.id, c.identifier, c.auth, c.status, c.jwks::text, c.secret_sha256, c.api_scopes::text, c.serves, a.id, a.slug,
-a.sponsor_id, a.owner_id
+a.sponsor_id, a.owner_id, c.credential_made_at, c.previous_secret_sha256, c.previous_jwks::text, c.previous_made_at,
+c.previous_ends_at
 """
-_SYSTEM: Final = "y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status"
+_WIDTH: Final = 17
+"""How many columns those are."""
+_SYSTEM: Final = "y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status, y.signing_algorithm"
 
 _BY_ID: Final = f"""
 SELECT {_CLIENT} FROM entitlements_client c LEFT JOIN entitlements_agent a ON a.id = c.agent_id WHERE c.identifier = %s
@@ -33,14 +37,15 @@ LEFT JOIN entitlements_client c
        ON c.id = coalesce(named.client_id, (SELECT id FROM entitlements_client WHERE identifier = %(client)s))
 LEFT JOIN entitlements_clientalias own ON own.system_id = y.id AND own.client_id = c.id
 LEFT JOIN entitlements_agent a ON a.id = c.agent_id
-WHERE y.slug = %(system)s
+WHERE y.slug = %(system)s AND NOT EXISTS (SELECT FROM entitlements_vendor v WHERE v.system_id = y.id)
 """  # noqa: S608 - the columns are constants
 _TARGET: Final = f"""
 SELECT {_SYSTEM},
        (SELECT l.foreign_id FROM entitlements_clientalias l WHERE l.system_id = y.id AND l.client_id = %(pk)s),
        EXISTS (SELECT FROM entitlements_clientalias l
                 WHERE l.system_id = y.id AND l.foreign_id = %(client)s AND l.client_id <> %(pk)s)
-FROM entitlements_system y WHERE y.slug = %(system)s
+FROM entitlements_system y
+WHERE y.slug = %(system)s AND NOT EXISTS (SELECT FROM entitlements_vendor v WHERE v.system_id = y.id)
 """  # noqa: S608 - the columns are constants
 _OF_TOKEN: Final = f"""
 SELECT {_SYSTEM}, {_CLIENT}, t.jti, t.issued_at, t.expires_at, t.revoked_at, t.scope, t.session_id, p.login,
@@ -73,6 +78,11 @@ class Caller:
     agent: str | None
     sponsor_pk: int | None
     owner_pk: int | None
+    made: datetime
+    previous_secret_sha256: str = field(repr=False)
+    previous_jwks: str
+    previous_made: datetime | None
+    previous_ends: datetime | None
 
     @property
     def principal(self) -> Principal:
@@ -100,6 +110,7 @@ class Target:
     upstream_url: str
     token_seconds: int
     status: str
+    signing_algorithm: str
 
     @property
     def is_own_api(self) -> bool:
@@ -122,9 +133,18 @@ class Target:
         return addresses.issuer_path(self.slug)
 
     @property
+    def issuer(self) -> str:
+        """The issuer of its tokens, which is the audience of ID-JAGs for it (EMA-I-2)."""
+        return addresses.issuer(self.issuer_path)
+
+    @property
     def resources(self) -> tuple[str, ...]:
         """The resource identifiers that are registered with it (EMA-I-6)."""
         return addresses.resources_of(self.slug, self.kind, self.upstream_url)
+
+    def presented(self, claims: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the claims of an ID-JAG as its server gets them."""
+        return dict(claims)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +176,7 @@ async def find_at(reads: Reads, client_id: str, slug: str) -> tuple[Target | Non
     rows = await reads.kept(_AT_SYSTEM, {"client": client_id, "system": slug}, _subjects_at)
     if not rows:
         return None, None, ""
-    target, foreign, rest = Target(*rows[0][:6]), rows[0][6], rows[0][7:]
+    target, foreign, rest = Target(*rows[0][:7]), rows[0][7], rows[0][8:]
     if rest[0] is None:
         return target, None, ""
     caller = _caller(rest)
@@ -179,7 +199,8 @@ async def of_token(reads: Reads, jti: UUID) -> Issued | None:
     if not rows:
         return None
     row = rows[0]
-    return Issued(Target(*row[:6]), _caller(row[6:18]), *row[18:25])
+    after = 7 + _WIDTH
+    return Issued(Target(*row[:7]), _caller(row[7:after]), *row[after : after + 7])
 
 
 def by_id(client_id: str) -> Caller | None:
@@ -190,9 +211,7 @@ def by_id(client_id: str) -> Caller | None:
 @functools.lru_cache(maxsize=10_000)
 def _caller(row: tuple[Any, ...]) -> Caller:
     """Read a client's columns; the same ones are read once."""
-    pk, client_id, auth, status, jwks, secret, api_scopes, serves, agent_pk, agent, sponsor_pk, owner_pk = row
-    scopes = tuple(json.loads(api_scopes))
-    return Caller(pk, client_id, auth, status, jwks, secret, scopes, serves, agent_pk, agent, sponsor_pk, owner_pk)
+    return Caller(*(*row[:6], tuple(json.loads(row[6])), *row[7:]))
 
 
 def _subjects(columns: tuple[Any, ...]) -> list[FeedSubject]:
@@ -205,14 +224,14 @@ def _subjects(columns: tuple[Any, ...]) -> list[FeedSubject]:
 
 def _subjects_at(rows: Rows) -> list[FeedSubject]:
     """Name whom a client at a system is about; a name that no client has there is asked for again each time."""
-    return [("system_id", rows[0][0]), *_subjects(rows[0][7:])] if rows[0][7] is not None else []
+    return [("system_id", rows[0][0]), *_subjects(rows[0][8:])] if rows[0][8] is not None else []
 
 
 def _subjects_of_token(rows: Rows) -> list[FeedSubject]:
-    row = rows[0]
-    person, parent, family = row[25:28]
-    about = [("system_id", row[0]), *_subjects(row[6:18]), ("token_id", row[18])]
-    about += [("session_id", row[23])] if row[23] else []
+    row, token = rows[0], rows[0][7 + _WIDTH :]
+    person, parent, family = token[7:10]
+    about = [("system_id", row[0]), *_subjects(row[7 : 7 + _WIDTH]), ("token_id", token[0])]
+    about += [("session_id", token[5])] if token[5] else []
     about += [("person_id", person)] if person else []
     about += [("token_family_id", family)] if family else []
     return about + ([("token_id", parent)] if parent else [])

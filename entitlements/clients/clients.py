@@ -137,32 +137,34 @@ def secret_digest(secret: str) -> str:
 
 
 @transaction.atomic
-def rotate_secret(client: Client, *, by: Principal, reason: str) -> Registered:
+def rotate_secret(client: Client, *, by: Principal, reason: str, keep_previous: bool = False) -> Registered:
     """Give a client another secret; for a client of an agent, at once if `by` is responsible, else once accepted.
 
-    The secret before it works until then and opens nothing afterwards. Tokens that were issued live on for their
-    minutes. Raises NotFound, credentials.NoAcceptor, and NoSecret for a client that uses none.
+    The secret before it works until then and opens nothing afterwards, or with `keep_previous` after the overlap.
+    Tokens that were issued live on for their minutes. Raises NotFound, credentials.NoAcceptor, and NoSecret for a
+    client that uses none.
     """
-    if client.agent_id is not None:
-        locks.shared([(Lock.AGENT, client.agent_id)])
-    lock_identifier(client.client_id)
-    locked = _locked(client)
+    locked = hold_alone(client)
     if locked.auth != Client.Auth.CLIENT_SECRET_BASIC:
         raise NoSecret(auth=locked.auth)
     secret = secrets.token_urlsafe(32)
-    wanted = ClientCredential(
-        agent=locked.agent,
-        client_id=locked.client_id,
-        purpose=ClientCredential.Purpose.SECRET,
-        name=locked.name,
-        auth=locked.auth,
-        secret_sha256=secret_digest(secret),
-        redirect_uris=locked.redirect_uris,
-        api_scopes=locked.api_scopes,
-        reason=reason,
-    )
-    if locked.agent is None:
-        return Registered(_set_secret(locked, wanted, by=by), secret)
+    wanted = credentials.new_for(locked, ClientCredential.Purpose.SECRET, reason=reason, keep_previous=keep_previous)
+    wanted.secret_sha256 = secret_digest(secret)
+    return give(locked, wanted, secret, by=by)
+
+
+def hold_alone(client: Client) -> Client:
+    """Return a client that only the running transaction changes, while its agent is not retired. Raises NotFound."""
+    if client.agent_id is not None:
+        locks.shared([(Lock.AGENT, client.agent_id)])
+    lock_identifier(client.client_id)
+    return lock(client)
+
+
+def give(held: Client, wanted: ClientCredential, secret: str | None, *, by: Principal) -> Registered:
+    """Give a client that is held alone another credential: at once, or once it is accepted. Raises NoAcceptor."""
+    if held.agent is None:
+        return Registered(_set_credential(held, wanted, by=by), secret)
     return ask(wanted, secret, by=by)
 
 
@@ -179,7 +181,7 @@ def ask(wanted: ClientCredential, secret: str | None, *, by: Principal) -> Regis
         about=credentials.about(credential),
         by=by,
         reason=credential.reason,
-        detail={**credential_detail(credential), "answer_by": credential.answer_by.isoformat()},
+        detail={**credentials.detail(credential), "answer_by": credential.answer_by.isoformat()},
     )
     return Registered(None, secret, credential)
 
@@ -190,12 +192,12 @@ def put_in_force(credential: ClientCredential, *, by: Principal) -> Client:
     One without an agent is of a client of personal agents, and is not saved. Raises ClientIdTaken, AgentRetired,
     NotFound, seenagents.ClientBlocked, and what the guards raise.
     """
-    if credential.purpose == ClientCredential.Purpose.SECRET:
+    if credential.purpose in (ClientCredential.Purpose.SECRET, ClientCredential.Purpose.KEYS):
         current = Client.objects.filter(client_id=credential.client_id, agent=credential.agent_id).first()
         if current is None:
             raise NotFound
         _check_not_retired(credential.agent_id)
-        return _set_secret(_locked(current), credential, by=by)
+        return _set_credential(lock(current), credential, by=by)
     if credential.purpose == ClientCredential.Purpose.DOCUMENT:
         return _take_over(credential, by=by)
     if credential.purpose == ClientCredential.Purpose.WORKLOAD:
@@ -208,17 +210,6 @@ def put_in_force(credential: ClientCredential, *, by: Principal) -> Client:
 def lock_identifier(client_id: str) -> None:
     """Be the only one who asks for, accepts or refuses a credential under this identifier until the end."""
     locks.exclusive((Lock.CLIENT, f"credential:{client_id}"))
-
-
-def credential_detail(credential: ClientCredential) -> dict[str, Any]:
-    """Say of a credential what events about it hold."""
-    return {
-        "proposal": str(credential.pk),
-        "purpose": credential.purpose,
-        "auth": credential.auth,
-        "api_scopes": list(credential.api_scopes),
-        "asked_by": credential.asked_by,
-    }
 
 
 def _check_new(wanted: ClientCredential) -> None:
@@ -264,13 +255,15 @@ def _create(wanted: ClientCredential, *, serves: str, by: Principal) -> Client:
     return client
 
 
-def _set_secret(locked: Client, wanted: ClientCredential, *, by: Principal) -> Client:
-    locked.secret_sha256 = wanted.secret_sha256
-    locked.save(update_fields=["secret_sha256", "updated"])  # reviews tell the age of a secret by it
-    detail = _proposal(wanted, by)
-    log.record(Action.CLIENT_SECRET_ROTATED, about=about(locked), by=by, reason=wanted.reason, detail=detail)
-    note(locked)
-    return locked
+def _set_credential(held: Client, wanted: ClientCredential, *, by: Principal) -> Client:
+    held.save(update_fields=credentials.replace(held, wanted))
+    is_secret = wanted.purpose == ClientCredential.Purpose.SECRET
+    action = Action.CLIENT_SECRET_ROTATED if is_secret else Action.CLIENT_KEYS_REPLACED
+    ends = held.previous_ends_at.isoformat() if held.previous_ends_at else None
+    detail = {**_proposal(wanted, by), "previous_ends_at": ends}
+    log.record(action, about=about(held), by=by, reason=wanted.reason, detail=detail)
+    note(held)
+    return held
 
 
 def _take_over(credential: ClientCredential, *, by: Principal) -> Client:
@@ -282,22 +275,24 @@ def _take_over(credential: ClientCredential, *, by: Principal) -> Client:
     if current is None:
         raise NotFound
     _check_not_retired(credential.agent_id)
-    locked = _locked(current)
-    if locked.status != Client.Status.ACTIVE and credential.asked_by != str(SYSTEM):
-        if locked.idle == Client.Idle.DELETED:
+    held = lock(current)
+    if held.status != Client.Status.ACTIVE and credential.asked_by != str(SYSTEM):
+        if held.idle == Client.Idle.DELETED:
             raise PutAway
-        START_GUARD.ask(locked.client_id)
-        locked.status, locked.idle = Client.Status.ACTIVE, ""
-    agents = {pk for pk in (locked.agent_id, credential.agent_id) if pk is not None}
-    locked.agent = credential.agent if credential.agent_id else None
-    locked.name, locked.auth = credential.name, credential.auth
-    locked.jwks, locked.redirect_uris = credential.jwks, credential.redirect_uris
-    locked.client_type = Client.CLIENT_PUBLIC if credential.auth == Client.Auth.NONE else Client.CLIENT_CONFIDENTIAL
-    locked.save()
+        START_GUARD.ask(held.client_id)
+        held.status, held.idle = Client.Status.ACTIVE, ""
+    agents = {pk for pk in (held.agent_id, credential.agent_id) if pk is not None}
+    held.agent = credential.agent if credential.agent_id else None
+    held.name, held.auth = credential.name, credential.auth
+    if held.jwks != credential.jwks:
+        held.credential_made_at = clock.now()
+    held.jwks, held.redirect_uris = credential.jwks, credential.redirect_uris
+    held.client_type = Client.CLIENT_PUBLIC if credential.auth == Client.Auth.NONE else Client.CLIENT_CONFIDENTIAL
+    held.save()
     detail = {"auth": credential.auth, "redirect_uris": credential.redirect_uris, **_proposal(credential, by)}
-    log.record(Action.CLIENT_DOCUMENT_APPLIED, about=about(locked), by=by, detail=detail)
-    changes.note(subjects.client(locked.pk), of=[subjects.agent(pk) for pk in sorted(agents)])
-    return locked
+    log.record(Action.CLIENT_DOCUMENT_APPLIED, about=about(held), by=by, detail=detail)
+    changes.note(subjects.client(held.pk), of=[subjects.agent(pk) for pk in sorted(agents)])
+    return held
 
 
 def _proposal(credential: ClientCredential, by: Principal) -> dict[str, Any]:
@@ -314,7 +309,7 @@ def disable(client: Client, *, by: Principal, reason: str) -> Client:
     Disabling twice changes and records nothing; a second person's stop adds to the first, or to a closing for lack of
     use.
     """
-    locked = _locked(client)
+    locked = lock(client)
     if locked.status == Client.Status.DISABLED and str(by) in disabled_by(locked.client_id):
         return locked
     locked.status = Client.Status.DISABLED
@@ -331,7 +326,7 @@ def end_changed(client: Client, *, disables: bool, by: Principal, reason: str) -
 
     `disables` says that it must be approved before it works again.
     """
-    locked = _locked(client)
+    locked = lock(client)
     locked.status = Client.Status.DISABLED if disables else locked.status
     locked.save(update_fields=["status"])
     _end_sign_ins(locked, by=by, reason=reason)
@@ -355,7 +350,7 @@ def enable(client: Client, *, by: Principal, reason: str) -> Client:
     """
     if client.agent_id is not None:
         locks.shared([(Lock.AGENT, client.agent_id)])
-    locked = _locked(client)
+    locked = lock(client)
     if locked.status == Client.Status.ACTIVE:
         return locked
     if locked.idle == Client.Idle.DELETED:
@@ -387,7 +382,8 @@ def _check_not_retired(agent_pk: int | None) -> None:
         raise AgentRetired
 
 
-def _locked(client: Client) -> Client:
+def lock(client: Client) -> Client:
+    """Be the only one who changes a client until the transaction ends; returns it as it is. Raises NotFound."""
     locks.exclusive((Lock.CLIENT, client.pk))
     try:
         return Client.objects.select_related("agent").get(pk=client.pk)

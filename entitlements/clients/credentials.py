@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from audit import clock
 from audit.context import Principal
 from entitlements.agents.models import Agent
-from entitlements.clients.models import ClientCredential
+from entitlements.clients.models import Client, ClientCredential
 from entitlements.conflicts import independence
+from entitlements.credential_policy import policy
 from entitlements.errors import DomainError
 from entitlements.people.models import Person
 
@@ -22,6 +23,11 @@ TO_ANSWER: Final = timedelta(days=14)
 """How long a credential waits for acceptance before it lapses."""
 
 State = ClientCredential.State
+CREDENTIAL_COLUMNS: Final = (
+    *("secret_sha256", "jwks", "credential_made_at"),
+    *("previous_secret_sha256", "previous_jwks", "previous_made_at", "previous_ends_at"),
+)
+"""The columns of a client that hold its newest credential and the one before."""
 
 
 class NoAcceptor(DomainError):
@@ -76,3 +82,51 @@ def accept(credential: ClientCredential, acceptor: Person) -> None:
 def about(credential: ClientCredential) -> list[str]:
     """Return the links by which the record of a credential is found again."""
     return [f"client:{credential.client_id}", f"agent:{credential.agent.slug}"]
+
+
+def detail(credential: ClientCredential) -> dict[str, Any]:
+    """Say of a credential what events about it hold."""
+    return {
+        "proposal": str(credential.pk),
+        "purpose": credential.purpose,
+        "auth": credential.auth,
+        "api_scopes": list(credential.api_scopes),
+        "asked_by": credential.asked_by,
+    }
+
+
+def new_for(client: Client, purpose: str, *, reason: str, keep_previous: bool) -> ClientCredential:
+    """Return another credential for a client, unsaved and without its secret or keys: with all else that it has."""
+    return ClientCredential(
+        agent=client.agent,
+        client_id=client.client_id,
+        purpose=purpose,
+        name=client.name,
+        auth=client.auth,
+        redirect_uris=client.redirect_uris,
+        api_scopes=client.api_scopes,
+        reason=reason,
+        keeps_previous=keep_previous,
+    )
+
+
+def replace(client: Client, wanted: ClientCredential) -> list[str]:
+    """Let a client, unsaved, hold another credential; returns the columns that changed. Its age counts from its making.
+
+    The one before works on until the end of the overlap where the new one keeps it, and else no longer.
+    """
+    now = clock.now()
+    forget_previous(client)
+    if wanted.keeps_previous:
+        client.previous_secret_sha256, client.previous_jwks = client.secret_sha256, client.jwks
+        client.previous_made_at = client.credential_made_at
+        client.previous_ends_at = now + policy.current().overlap
+    client.secret_sha256, client.jwks = wanted.secret_sha256, wanted.jwks
+    client.credential_made_at = wanted.asked_at if wanted.agent_id else now
+    return [*CREDENTIAL_COLUMNS, "updated"]
+
+
+def forget_previous(client: Client) -> None:
+    """Let a client, unsaved, hold its newest credential alone."""
+    client.previous_secret_sha256, client.previous_jwks = "", {}
+    client.previous_made_at = client.previous_ends_at = None

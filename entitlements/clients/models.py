@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from oauth2_provider.models import (
     AbstractAccessToken,
     AbstractApplication,
@@ -28,6 +29,8 @@ class Client(AbstractApplication):
     `idle` says what became of it for lack of use, since `idle_since`; with an empty `idle`, when it was last kept.
     Whatever was issued to the client at or before `tokens_valid_after` is dead, so that enabling it brings none back.
     `serves` says through which agent it acts for a person: its own, or the person's (`Connection`).
+    `credential_made_at` is when its secret or its keys were made. After a rotation the `previous_` credential works
+    too, until `previous_ends_at`.
     """
 
     class Auth(models.TextChoices):
@@ -63,6 +66,11 @@ class Client(AbstractApplication):
     idle = models.CharField(max_length=16, choices=Idle.choices, blank=True, default="", db_default="")
     idle_since = models.DateTimeField(null=True, blank=True)
     tokens_valid_after = models.DateTimeField(null=True, blank=True)
+    credential_made_at = models.DateTimeField(default=clock.now, db_default=Now())
+    previous_secret_sha256 = models.CharField(max_length=64, blank=True, default="", db_default="")
+    previous_jwks = models.JSONField(default=dict, blank=True, db_default={})
+    previous_made_at = models.DateTimeField(null=True, blank=True)
+    previous_ends_at = models.DateTimeField(null=True, blank=True)
     serves = models.CharField(
         max_length=16, choices=Serves.choices, default=Serves.OWN_AGENT, db_default=Serves.OWN_AGENT
     )
@@ -87,6 +95,14 @@ class Client(AbstractApplication):
                 name="client_of_personal_agents_has_no_agent_of_its_own",
                 condition=Q(serves="own_agent") | Q(serves="personal_agents", agent=None, api_scopes=[]),
             ),
+            models.CheckConstraint(
+                name="a_previous_credential_has_its_age_and_its_end",
+                condition=Q(previous_secret_sha256="", previous_jwks={}, previous_made_at=None, previous_ends_at=None)
+                | (
+                    (~Q(previous_secret_sha256="") | ~Q(previous_jwks={}))
+                    & Q(previous_made_at__isnull=False, previous_ends_at__isnull=False)
+                ),
+            ),
         ]
 
     @property
@@ -108,13 +124,16 @@ class ClientCredential(models.Model):
     """A key or a secret for a client of an agent: who asked for it, and who accepted it for the agent. Kept for good.
 
     Only what the client's own row holds works, so a credential that waits here opens nothing. `askers` are the logins
-    of the people behind `asked_by`. Those with `precedes_acceptance` worked before acceptance was required. `workload`
-    holds what a workload rule would say: `issuer`, `platform` and `claims`.
+    of the people behind `asked_by`. Those with `precedes_acceptance` worked before acceptance was required. One that is
+    `rotated` was made by the client itself, with the credential that it `continues`, and allows the same. With
+    `keeps_previous` the credential before it works on for the overlap.
+    `workload` holds what a workload rule would say: `issuer`, `platform` and `claims`.
     """
 
     class Purpose(models.TextChoices):
         CLIENT = "client", "New client"
         SECRET = "secret", "New secret"
+        KEYS = "keys", "New keys"
         DOCUMENT = "document", "Changed metadata document"
         WORKLOAD = "workload", "New workload rule"
 
@@ -124,6 +143,7 @@ class ClientCredential(models.Model):
         REFUSED = "refused", "Refused"
         REPLACED = "replaced", "Replaced by a newer one"
         LAPSED = "lapsed", "Not accepted in time"
+        ROTATED = "rotated", "Rotated by its client"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     agent = models.ForeignKey("entitlements.Agent", on_delete=models.PROTECT, related_name="credentials")
@@ -149,6 +169,8 @@ class ClientCredential(models.Model):
     answered_at = models.DateTimeField(null=True, blank=True)
     answer_reason = models.CharField(max_length=500, blank=True)
     precedes_acceptance = models.BooleanField(default=False, db_default=False)
+    keeps_previous = models.BooleanField(default=False, db_default=False)
+    continues = models.UUIDField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar = [
@@ -190,13 +212,15 @@ class AuthorizationCode(AbstractGrant):
 
     `auth_time` is when the person signed in, in the browser session in which they agreed, `acr` and `amr` how; empty
     where that is not known. `system` is the one at whose authorization server the code is redeemed; without one that is
-    the identity side.
+    the identity side. `jkt` is the thumbprint of the key with which it must be redeemed, empty for any (RFC 9449
+    section 10).
     """
 
     auth_time = models.DateTimeField(null=True, blank=True)
     acr = models.CharField(max_length=255, blank=True, db_default="")
     amr = models.TextField(blank=True, db_default="")
     system = models.ForeignKey("entitlements.System", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    jkt = models.CharField(max_length=64, blank=True, default="", db_default="")
 
     objects: ClassVar[models.Manager[AuthorizationCode]] = models.Manager()
 

@@ -121,7 +121,8 @@ def check_membership(people: Iterable[Person], *, by: Principal) -> None:
 
 def behind(by: Principal) -> set[str]:
     """Name by login who acts: a person, or whom a script acts for, who registered it, or who has held its secret."""
-    events = timeline.about(str(by)).filter(action__in=[Action.CLIENT_REGISTERED, Action.CLIENT_SECRET_ROTATED])
+    made = [Action.CLIENT_REGISTERED, Action.CLIENT_SECRET_ROTATED, Action.CLIENT_KEYS_REPLACED]
+    events = timeline.about(str(by)).filter(action__in=made)
     shown = [Principal.parse(event.actor) for event in events] if by.kind == "client" else []
     acting = [by, context.current().on_behalf_of, *shown]
     return {each.name for each in acting if each is not None and each.kind == "person"}

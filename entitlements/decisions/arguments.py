@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 import jsonschema_rs
 
-from entitlements.decisions import schemas
+from entitlements import tool_schemas
 
 _MOST_UNFOLDED: Final = 50_000
 """Parts of a schema with its references written out; each may be looked at for every call."""
@@ -72,7 +72,7 @@ class Place:
         self._document = document
         self._parts = list(_applying(document, schemas_here))
         self._inner: dict[str, Place] = {}
-        self.names = frozenset(name for part in self._parts for name in schemas.properties(part))
+        self.names = frozenset(name for part in self._parts for name in tool_schemas.properties(part))
         patterns = sorted({pattern for part in self._parts for pattern in _mapping(part, "patternProperties")})
         self.patterns = tuple(patterns)
         self._matches = _validator({"anyOf": [{"pattern": text} for text in patterns]}) if patterns else None
@@ -97,7 +97,7 @@ class Place:
 
     def _of(self, name: str) -> Iterator[object]:
         for part in self._parts:
-            named = schemas.properties(part)
+            named = tool_schemas.properties(part)
             if name in named:
                 yield named[name]
             for pattern, inner in _mapping(part, "patternProperties").items():
@@ -148,17 +148,17 @@ class Schema:
     def _first_problem(self, arguments: Mapping[str, object]) -> str:
         """Look for one argument that is at fault. The validator's own list of errors has no bound on its time."""
         schema = self._schema()
-        for name in sorted(schemas.required(schema)):
+        for name in sorted(tool_schemas.required(schema)):
             if name not in arguments:
                 return f"The argument {quote(name)} is missing: the approved definition of the tool requires it."
         if schema.get("additionalProperties") is False:
             for name in arguments:
                 if not self.place.declares(name):
                     return undeclared(quote(name), self.place)
-        named = schemas.properties(schema)
+        named = tool_schemas.properties(schema)
         for name in arguments:
             if name in named and not self._is_valid_alone(name, arguments[name]):
-                form = json.dumps(schemas.skeleton(named[name]), ensure_ascii=True, sort_keys=True)
+                form = json.dumps(tool_schemas.skeleton(named[name]), ensure_ascii=True, sort_keys=True)
                 form = form if len(form) <= _LONGEST_QUOTE else form[:_LONGEST_QUOTE] + "..."
                 return f"The argument {quote(name)} is not of the declared form. Declared: {form}."
         return (

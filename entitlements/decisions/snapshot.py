@@ -21,6 +21,14 @@ from entitlements.words import Action, Flow, Risk, Status, ToolState
 
 UNLIMITED: Final = Compiled.unlimited()
 
+type Chain = tuple[tuple[str, str], ...]
+"""The agents behind the one that acts, nearest first, by slug; each with the client through which it acted."""
+
+
+def chain_key(agent: str, chain: Chain) -> str:
+    """Name an agent with those behind it, as facts are asked for: slugs, separated by spaces."""
+    return " ".join((agent, *(name for name, _ in chain))) if chain else agent
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -44,7 +52,7 @@ class Call:
     `definition` is the hash of the tool as it was shown to the caller, where the door knows it;
     `approval` names a person's approval of exactly this call, claimed by the door beforehand. `states_arguments` is
     False only where an AuthZEN question leaves its arguments out: they are then none for limits, and not held against
-    the schema.
+    the schema. `chain` holds the agents that delegated: the call is decided for each of them too.
     """
 
     agent: str
@@ -58,6 +66,12 @@ class Call:
     definition: str | None = None
     approval: str | None = None
     states_arguments: bool = True
+    chain: Chain = ()
+
+    @property
+    def key(self) -> str:
+        """The agent with those behind it (`chain_key`)."""
+        return chain_key(self.agent, self.chain)
 
 
 @dataclass(slots=True)
@@ -85,6 +99,7 @@ class Issuance:
     begins_session: bool = False
     for_all_systems: bool = False
     may_be_empty: bool = False
+    chain: Chain = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +190,8 @@ class AgentFacts:
     `client_tokens_valid_after` says the same of what one client was issued. `unproven_clients` are the public ones,
     which prove nothing when they call. `offers` lists the entitlements that could be requested for a tool; it only
     serves remedies. `answer_for_it` (the logins of sponsor and owner) and `groups` (the keys of those that grants
-    name) say whose changes concern these facts.
+    name) say whose changes concern these facts. `behind` are the facts about the agents of a delegation chain behind
+    this one, nearest first, at the same system; all share the sessions of the last, which began the chain.
     """
 
     agent: str
@@ -199,6 +215,7 @@ class AgentFacts:
     offers: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     answer_for_it: frozenset[str] = frozenset()
     groups: frozenset[int] = frozenset()
+    behind: tuple[AgentFacts, ...] = ()
     held: Mapping[tuple[str, str | None], tuple[tuple[str, Line], ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -207,3 +224,8 @@ class AgentFacts:
         for (system, tool, person), lines in self.lines.items():
             held.setdefault((system, person), []).extend((tool, line) for line in lines)
         self.held = {key: tuple(lines) for key, lines in held.items()}
+
+    @property
+    def key(self) -> str:
+        """The agent with those behind it (`chain_key`)."""
+        return " ".join([self.agent, *(each.agent for each in self.behind)]) if self.behind else self.agent

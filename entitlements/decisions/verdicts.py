@@ -63,7 +63,8 @@ class Verdict:
     """The answer to one call or one issuance. Not frozen because making a frozen one costs a microsecond.
 
     `grant` is the grant that covered the call, `tool_version` the approved definition that is to run; `measured` are
-    the numbers among its arguments that a limit bounds.
+    the numbers among its arguments that a limit bounds. In a delegation chain, `agent` is the agent behind the acting
+    one that a denial is about, and `behind` the grants of the agents behind that covered the call.
     """
 
     effect: Effect
@@ -74,6 +75,8 @@ class Verdict:
     remedy: Remedy | None = None
     issue: Issue | None = None
     measured: Mapping[str, float] | None = None
+    agent: str = ""
+    behind: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from entitlements.decisions import schemas
+from entitlements import tool_schemas
 from entitlements.definitions import class_words as known
 from entitlements.definitions import impressions
 
@@ -71,7 +71,9 @@ def read_texts(raw: Mapping[str, Any]) -> DefinitionTexts:
         words=known.of_name(str(raw.get("name", ""))),
         title=known.of_text(title) if isinstance(title, str) else [],
         text=described[:4000] if isinstance(described, str) else "",
-        arguments={name: _argument(name, inner) for name, inner in schemas.properties(raw.get("inputSchema")).items()},
+        arguments={
+            name: _argument(name, inner) for name, inner in tool_schemas.properties(raw.get("inputSchema")).items()
+        },
         claimed=claimed,
         compounds={},
     )
@@ -86,7 +88,7 @@ def _read(texts: DefinitionTexts) -> Iterator[tuple[str, list[str]]]:
     yield "name", texts.words
     yield "title", texts.title
     for schema in ("inputSchema", "outputSchema"):
-        for name in schemas.property_names(texts.raw.get(schema)):
+        for name in tool_schemas.property_names(texts.raw.get(schema)):
             yield schema, known.of_name(name)
     yield "description", known.of_text(texts.text)
     for _words, described, _free in texts.arguments.values():

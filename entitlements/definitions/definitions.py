@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import rfc8785
 
-from entitlements import strict
+from entitlements import strict, tool_schemas
 from entitlements.codes import Code
-from entitlements.decisions import arguments, schemas
-from entitlements.decisions.schemas import Direction
+from entitlements.decisions import arguments
 from entitlements.errors import DomainError
+from entitlements.tool_schemas import Direction
 from entitlements.words import Risk
 
 _LARGEST: Final = 256 * 1024
@@ -85,7 +85,7 @@ def check(raw: object) -> dict[str, Any]:
     if not isinstance(raw.get("inputSchema"), dict) or not isinstance(raw.get("outputSchema", {}), dict):
         raise DefinitionMalformed("A tool's schemas are objects, and the input schema is there.", tool=name)
     for kind in SCHEMAS:
-        for target in schemas.foreign_references(raw.get(kind)):
+        for target in tool_schemas.foreign_references(raw.get(kind)):
             raise DefinitionMalformed(f"The {kind} refers to something elsewhere.", tool=name, reference=target)
     if len(canonical(raw)) > _LARGEST:
         raise DefinitionMalformed("The definition is too large.", tool=name)
@@ -127,7 +127,7 @@ def classify(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Ch
         return Change.NONE if old is new else (Change.ADDED if old is None else Change.REMOVED)
     if canonical(old) == canonical(new):
         return Change.NONE
-    if schemas.key_of(hints(old)) != schemas.key_of(hints(new)):
+    if tool_schemas.key_of(hints(old)) != tool_schemas.key_of(hints(new)):
         return Change.ANNOTATION_FLIP
     fields = {key for key in old.keys() | new.keys() if not is_same(old, new, key)}
     unknown = fields - TEXTS - _PICTURES - {*SCHEMAS, "annotations"}
@@ -166,9 +166,13 @@ def is_same(old: Mapping[str, Any], new: Mapping[str, Any], key: str) -> bool:
 
 
 def _schema_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> Change | None:
-    if schemas.compare(schemas.skeleton(old.get("outputSchema")), schemas.skeleton(new.get("outputSchema"))):
+    if tool_schemas.compare(
+        tool_schemas.skeleton(old.get("outputSchema")), tool_schemas.skeleton(new.get("outputSchema"))
+    ):
         return Change.SCHEMA_CHANGED
-    ways = schemas.compare(schemas.skeleton(old.get("inputSchema")), schemas.skeleton(new.get("inputSchema")))
+    ways = tool_schemas.compare(
+        tool_schemas.skeleton(old.get("inputSchema")), tool_schemas.skeleton(new.get("inputSchema"))
+    )
     if ways == {Direction.WIDER}:
         return Change.SCHEMA_WIDENED
     if ways == {Direction.NARROWER}:

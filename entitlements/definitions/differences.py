@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from entitlements.decisions import schemas
-from entitlements.decisions.schemas import Direction
+from entitlements import tool_schemas
+from entitlements.tool_schemas import Direction
 
 from .definitions import SCHEMAS, TEXTS, Change, classify, hints, is_same
 
@@ -38,7 +38,7 @@ def difference(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> 
 
 
 def _quoted(value: object) -> str:
-    text = value if isinstance(value, str) else schemas.key_of(value)
+    text = value if isinstance(value, str) else tool_schemas.key_of(value)
     return f"“{text}”" if len(text) <= _LONGEST_QUOTE else f"“{text[:_LONGEST_QUOTE]}…”"
 
 
@@ -67,28 +67,28 @@ def _hint_sentences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]
 def _schema_sentences(field: str, old: object, new: object) -> list[str]:
     """Say what happened to each named argument, then whether anything else in the schema changed."""
     word = "argument" if field == "inputSchema" else "result field"
-    before, after = schemas.properties(old), schemas.properties(new)
+    before, after = tool_schemas.properties(old), tool_schemas.properties(new)
     sentences: list[str] = []
     for name in sorted(after.keys() - before.keys()):
-        must = " and must be given" if name in schemas.required(new) else ""
+        must = " and must be given" if name in tool_schemas.required(new) else ""
         sentences.append(f"The {word} {_quoted(name)} was added{must}.")
     sentences.extend(f"The {word} {_quoted(name)} was removed." for name in sorted(before.keys() - after.keys()))
     for name in sorted(before.keys() & after.keys()):
         sentences += _argument_sentences(f"The {word} {_quoted(name)}", before[name], after[name])
-        if (name in schemas.required(old)) != (name in schemas.required(new)):
+        if (name in tool_schemas.required(old)) != (name in tool_schemas.required(new)):
             sentences.append(
-                f"The {word} {_quoted(name)} {'must' if name in schemas.required(new) else 'need not'} be given."
+                f"The {word} {_quoted(name)} {'must' if name in tool_schemas.required(new) else 'need not'} be given."
             )
     rest = [_rest(old), _rest(new)]
-    if schemas.key_of(rest[0]) != schemas.key_of(rest[1]) or not sentences:
+    if tool_schemas.key_of(rest[0]) != tool_schemas.key_of(rest[1]) or not sentences:
         sentences.append(f"Something else in the {field} changed.")
     return sentences
 
 
 def _argument_sentences(subject: str, old: object, new: object) -> list[str]:
-    if schemas.key_of(old) == schemas.key_of(new):
+    if tool_schemas.key_of(old) == tool_schemas.key_of(new):
         return []
-    ways = schemas.compare(schemas.skeleton(old), schemas.skeleton(new))
+    ways = tool_schemas.compare(tool_schemas.skeleton(old), tool_schemas.skeleton(new))
     if not ways:
         return [f"{subject} is described in other words."]
     if ways == {Direction.WIDER}:

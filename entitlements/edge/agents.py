@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from entitlements import ratelimits
 from entitlements.clients.callers import Caller
 from entitlements.clients.models import Client
 from entitlements.connections import connected_agent
@@ -19,9 +20,11 @@ def check_agent(caller: Caller) -> None:
 async def for_person(attempt: Attempt, caller: Caller, person: int, system: str) -> Caller:
     """Return the client with the agent through which it acts for a person at a system, by primary key and slug.
 
-    From here on the attempt is of that agent. Raises Refused without an agent, and without an open connection.
+    From here on the attempt is of that agent. Raises Refused without an agent, and without an open connection, and
+    TooMany.
     """
     check_agent(caller)
+    count(attempt, caller, person)
     found = await connected_agent.for_person(attempt.reads, caller, person)
     if found.agent is None:
         raise connection_missing()
@@ -29,6 +32,17 @@ async def for_person(attempt: Attempt, caller: Caller, person: int, system: str)
         attempt.by, attempt.ask = found.principal, door.request_link(found.agent, system)
         attempt.about.append(f"agent:{found.agent}")
     return found
+
+
+def count(attempt: Attempt, caller: Caller, person: int) -> None:
+    """Count a request once for the person whom it is for: with this client, then with all. Raises TooMany.
+
+    What the client's own share turns away is not counted for the person, so no client shuts out the person's others.
+    """
+    if not attempt.is_counted_for_person:
+        attempt.is_counted_for_person = True
+        attempt.outside.check_rate(f"{person} {caller.client_id}", ratelimits.PERSON)
+        attempt.outside.check_rate(str(person), ratelimits.PERSON_AT_ALL)
 
 
 def connection_missing() -> refusals.Refused:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
-import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from audit import clock
-from entitlements import addresses, strict
+from entitlements import addresses
 from entitlements.clients import callers, clients
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
@@ -23,6 +21,7 @@ from entitlements.workload_identity.platforms import Platform
 from . import forms, refusals
 from .door import Attempt
 from .grant_types import workload_proof
+from .rotation import credential_age, held
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SPIFFE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"
@@ -55,16 +54,17 @@ async def _authenticate(
     if offered[0]:
         client_id, secret = _basic(attempt.authorization)
         _same(form, client_id)
-        match = _by_secret(await _find(attempt, client_id, slug), secret)
+        match = _by_secret(attempt, await _find(attempt, client_id, slug), secret)
     elif offered[1]:
         match = await _by_assertion(attempt, issuer_path, slug)
     elif offered[2]:
-        match = _by_secret(await _find(attempt, attempt.need("client_id"), slug), form["client_secret"])
+        match = _by_secret(attempt, await _find(attempt, attempt.need("client_id"), slug), form["client_secret"])
     else:
         match = await _by_name(attempt, slug, allow_public=allow_public)
     attempt.by, attempt.about = match[0].principal, list(dict.fromkeys([*match[0].links, *attempt.about]))
     if not match[0].is_active:
         raise refusals.invalid_client("The client is disabled.", "client_disabled")
+    await credential_age.check(attempt.reads, match[0], attempt.held)
     if not attempt.is_counted:
         attempt.is_counted = True
         attempt.outside.check_rate(match[0].client_id)
@@ -86,10 +86,9 @@ async def _find(attempt: Attempt, client_id: str, slug: str | None) -> _ClientMa
     return client, target, name
 
 
-def _by_secret(match: _ClientMatch, secret: str) -> _ClientMatch:
-    stored = match[0].secret_sha256
-    is_right = hmac.compare_digest(clients.secret_digest(secret), stored or "-" * 64)
-    if match[0].auth != Client.Auth.CLIENT_SECRET_BASIC or not is_right:
+def _by_secret(attempt: Attempt, match: _ClientMatch, secret: str) -> _ClientMatch:
+    attempt.held = held.by_secret(match[0], clients.secret_digest(secret))
+    if match[0].auth != Client.Auth.CLIENT_SECRET_BASIC or attempt.held is None:
         raise refusals.invalid_client("The client could not be authenticated.")
     return match
 
@@ -125,7 +124,7 @@ async def _assertion(attempt: Attempt, issuer: str, slug: str | None) -> _Client
     match = await _find(attempt, client_id, slug)
     if match[0].auth != Client.Auth.PRIVATE_KEY_JWT:
         raise refusals.invalid_client("The client could not be authenticated.")
-    claims = jws.check(unverified, jws.choose(unverified, _keys(match[0].jwks)))
+    claims, attempt.held = held.by_key(match[0], unverified)
     if claims.get("aud") != issuer:
         raise jws.BadToken("The client assertion must name this issuer as its only audience, as a string.")
     expires = jws.check_times(claims, clock.now().timestamp(), leeway=_LEEWAY, longest=_LONGEST)
@@ -151,12 +150,6 @@ async def _by_svid(attempt: Attempt, issuer: str, slug: str | None) -> _ClientMa
     if target is None:
         raise refusals.no_issuer()
     return workload.caller, target, name
-
-
-@functools.lru_cache(maxsize=10_000)
-def _keys(stored: str) -> tuple[jws.Key, ...]:
-    """Read a client's key set; the same text is read once."""
-    return public_keys.read_set(strict.loads(stored.encode()))
 
 
 def _same(form: Mapping[str, str], client_id: str) -> None:

@@ -17,15 +17,20 @@ from audit.actions import Action
 from audit.context import Principal
 from audit.draft import Draft
 from entitlements import addresses, ratelimits
+from entitlements.backlog import Busy
 from entitlements.codes import Code
+from entitlements.dpop import nonces
 from entitlements.errors import DomainError
 from entitlements.gateway.http import JSON, Answer, Header, encode
 from entitlements.node.refusals import Closed
+from entitlements.secrets.seal import RootKey
 from entitlements.tokens.issue import NotIssued
-from entitlements.tokens.issue_token import Claim, Claims, Outcome
+from entitlements.tokens.issue_token import DPOP, Claim, Claims, Outcome
+from entitlements.tokens.issue_token import Answer as Written
 
 from . import forms, refusals
 from .outside import Outside, RequestReads
+from .rotation.held import Held
 
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}")
@@ -69,7 +74,8 @@ class Attempt:
     reads: RequestReads
     form: Mapping[str, str]
     authorization: str
-    has_dpop: bool
+    dpop: str | None
+    """The header with a proof of possession."""
     trace: str
     source: str
     by: Principal | None = None
@@ -77,17 +83,27 @@ class Attempt:
     position: int = 0
     """How far the feed had come when the first fact was read."""
     proof: Claim | None = None
+    held: Held | None = None
+    """Which of its credentials the client authenticated with."""
     assertion: Claim | None = None
+    possession: Claim | None = None
+    """A proof of possession that was checked: used up like `proof`, with what it proves."""
     code: str | None = None
     trusted_issuer: int | None = None
     identity_link: int | None = None
     check_again: Callable[[], Awaitable[None]] | None = None
     """Proves the caller anew where a fact changed while a token was written. Raises Refused."""
     is_counted: bool = False
+    is_counted_for_person: bool = False
     is_used_up: bool = False
     used: Draft | None = None
     ask: Callable[[], str] | None = None
     """Makes the address at which missing access can be requested."""
+
+    @property
+    def jkt(self) -> str:
+        """The thumbprint of the key that the request proves; empty for none."""
+        return "" if self.possession is None else self.possession.issuer
 
     def need(self, name: str) -> str:
         """Return a parameter that must be there. Raises Refused."""
@@ -129,9 +145,16 @@ async def serve(outside: Outside, received: Received, endpoint: Endpoint, **wher
     trace = new_trace(received.header("traceparent"))
     with context.acting(trace=trace, request_id=_request_id(received), source=received.source):
         try:
-            return await _answered(outside, received, trace, functools.partial(endpoint, **where))
+            answer = await _answered(outside, received, trace, functools.partial(endpoint, **where))
+            return answer if "dpop" not in received.headers else _with_nonce(answer)
         except (Closed, clock.ClockUnknown) as error:
             return unavailable(error)  # even a refusal could not be recorded
+
+
+def _with_nonce(answer: Answer) -> Answer:
+    """Add the nonce of now, for the next proof (RFC 9449 section 8.2)."""
+    nonce = nonces.current(clock.now().timestamp(), RootKey.SIGNING)
+    return replace(answer, headers=(*answer.headers, (b"dpop-nonce", nonce.encode())))
 
 
 def unavailable(error: Exception) -> Answer:
@@ -150,7 +173,7 @@ async def _answered(outside: Outside, received: Received, trace: str, endpoint: 
         outside.reads(),
         {},
         received.header("authorization"),
-        "dpop" in received.headers,
+        received.headers.get("dpop"),
         trace,
         received.source,
         position=outside.position(),
@@ -167,13 +190,18 @@ async def _answered(outside: Outside, received: Received, trace: str, endpoint: 
         attempt = _again(attempt)
         return _made(await endpoint(attempt))
     except ratelimits.TooMany as error:
-        await outside.count_stranger(error.code, str(attempt.by))  # by minute: a flood must not flood the record
-        body = {"error": "slow_down", "error_description": error.message, "code": error.code}
-        return json(body, error.status, (b"retry-after", str(error.wait).encode()))
+        return await turned_away(outside, error, str(attempt.by), "slow_down")
     except AlreadyRefused as refused:
         return _refusal(attempt, refused.error, str(refused.event))
     except DomainError as error:
         return await refuse(attempt, error)
+
+
+async def turned_away(outside: Outside, error: ratelimits.TooMany | Busy, who: str, word: str) -> Answer:
+    """Answer 429 (RFC 6585) with the seconds to wait, and count it by minute: a flood must not flood the record."""
+    await outside.count_stranger(error.code, who)
+    body = {"error": word, "error_description": error.message, "code": error.code}
+    return json(body, error.status, (b"retry-after", str(error.wait).encode()))
 
 
 def _made(answer: Mapping[str, Any] | Answer) -> Answer:
@@ -191,11 +219,12 @@ def _again(attempt: Attempt) -> Attempt:
         attempt.reads.fresh(),
         attempt.form,
         attempt.authorization,
-        attempt.has_dpop,
+        attempt.dpop,
         attempt.trace,
         attempt.source,
         position=attempt.outside.position(),
         is_counted=attempt.is_counted,
+        is_counted_for_person=attempt.is_counted_for_person,
         is_used_up=attempt.is_used_up,
     )
 
@@ -206,13 +235,17 @@ def claims_of(attempt: Attempt, links: list[str]) -> Claims:
     The refusal of an assertion is written by itself, since hardly any was used before.
     """
     if attempt.code is None:
-        return Claims(attempt.proof, attempt.assertion)
+        return Claims(attempt.proof, attempt.assertion, dpop=attempt.possession)
     attempt.used = _event(attempt, _used_before(attempt), links)
-    return Claims(attempt.proof, attempt.assertion, attempt.code, attempt.used)
+    return Claims(attempt.proof, attempt.assertion, attempt.code, attempt.used, attempt.possession)
 
 
-def check_used(attempt: Attempt, outcome: Outcome) -> None:
+def check_used(attempt: Attempt, written: Written) -> None:
     """Raise what became of a write that used an assertion up a second time; nothing for every other outcome."""
+    outcome = written.outcome
+    if outcome is Outcome.REPLAYED and written.code == DPOP:
+        attempt.possession = None
+        raise _proof_used()
     if outcome is Outcome.REPLAYED:
         attempt.by = attempt.proof = None
         raise _replayed()
@@ -228,6 +261,10 @@ def _replayed() -> refusals.Refused:
     return refusals.invalid_client(*refusals.USED)
 
 
+def _proof_used() -> refusals.Refused:
+    return refusals.Refused("invalid_dpop_proof", str(Code.PROOF_INVALID), "The proof was used before.")
+
+
 def _used_before(attempt: Attempt) -> refusals.Refused:
     return refusals.invalid_grant(*(refusals.CODE_UNKNOWN if attempt.code is not None else refusals.USED))
 
@@ -235,13 +272,20 @@ def _used_before(attempt: Attempt) -> refusals.Refused:
 async def refuse(attempt: Attempt, error: DomainError) -> Answer:
     """Record a refusal, once and durably, and answer it. The answer names the event as `evaluation_id`.
 
-    A client's assertion is used up also by what is refused. Raises Closed: a refusal that is not in the record is not
-    given.
+    A client's assertion and proof are used up also by what is refused. That a nonce is needed is no refusal: the client
+    is told how to go on. Raises Closed: a refusal that is not in the record is not given.
     """
+    if error.code == Code.PROOF_NONCE_NEEDED:
+        return _refusal(attempt, error, "")
     if attempt.by is not None:
         event = _event(attempt, error, error.links if isinstance(error, NotIssued) else [])
-        if await attempt.outside.refuse(event, None if attempt.is_used_up else attempt.proof):
+        claims = Claims(None if attempt.is_used_up else attempt.proof, dpop=attempt.possession)
+        written = await attempt.outside.refuse(event, claims)
+        if written.outcome is not Outcome.REPLAYED:
             return _refusal(attempt, error, str(event.uuid))
+        if written.code == DPOP:
+            attempt.possession = None
+            return await refuse(attempt, _proof_used())
         attempt.by, error = None, _replayed()
     await attempt.outside.count_stranger(str(error.code), attempt.source)
     return _refusal(attempt, error, "")

@@ -29,7 +29,7 @@ from .sign_in import id_token_refresh, refresh
 from .sign_in.refresh import Family
 
 INACTIVE: Final = {"active": False}
-_WHO: Final = ("iss", "sub", "aud", "client_id", "act", "sid", "sub_profile")
+_WHO: Final = ("iss", "sub", "aud", "client_id", "act", "sid", "sub_profile", "cnf")
 _SHOWN: Final = (*_WHO, "jti", "iat", "exp", *tokens.AUTHENTICATION)
 _OPAQUE: Final = """
 SELECT t.id, p.id, p.login, t.scope, t.created, t.expires
@@ -54,7 +54,7 @@ async def system_introspect(attempt: Attempt, system: str) -> Mapping[str, Any]:
         return INACTIVE
     if token.caller.pk != caller.pk and f"introspect:{system}" not in caller.api_scopes:
         return INACTIVE
-    return _active(token, "Bearer")
+    return _active(token, "DPoP" if "cnf" in token.claims else "Bearer")
 
 
 async def _refresh_token(attempt: Attempt, caller: Caller, target: Target) -> Mapping[str, Any]:
@@ -102,6 +102,7 @@ def _live(family: Family, caller: Caller, issuer_path: str, more: Mapping[str, A
         "sub": family.subject.login,
         "client_id": caller.client_id,
         **more,
+        **({"cnf": {"jkt": family.jkt}} if family.jkt else {}),
         "iat": int(family.started.timestamp()),
         "exp": int(min(family.expires, family.last_used + IDLE).timestamp()),
     }

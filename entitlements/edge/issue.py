@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,7 +21,7 @@ from entitlements.decisions import scopes
 from entitlements.decisions.reads import FeedSubject, Rows
 from entitlements.decisions.snapshot import SessionFacts
 from entitlements.decisions.verdicts import Effect, Issue, Verdict
-from entitlements.keys import in_use, jws
+from entitlements.keys import in_use
 from entitlements.sessions import sessions
 from entitlements.tokens import issue as rules
 from entitlements.tokens import issue_token, tokens
@@ -39,16 +40,28 @@ SELECT id FROM entitlements_session WHERE client_id = %s AND sign_in_sha256 = %s
 """
 
 
+@dataclass(frozen=True, slots=True)
+class TokenSigner:
+    """How a token is signed once it is decided: by which key, and what makes a JWS of it (raises SignerUnreachable)."""
+
+    kid: str
+    sign: Callable[[NewToken], Awaitable[str]]
+
+
 async def id_jag(
     attempt: Attempt, token_request: TokenRequest, name_there: str, resource: str, signed_in: Mapping[str, Any]
 ) -> tuple[str, NewToken]:
     """Issue an ID-JAG to the person's agent; what is passed is said at `tokens.id_jag_claims`."""
-    key = await in_use.signer(attempt.reads, addresses.IDP)
-    new = await issue(attempt, token_request, key)
-    claims = tokens.id_jag_claims(
-        token_request, new, name_there=name_there, resource=resource, signed_in=signed_in, trace=attempt.trace
-    )
-    return in_use.signed(claims, key, tokens.ID_JAG_TYP), new
+    key = await in_use.signer(attempt.reads, addresses.IDP, token_request.target.signing_algorithm)
+    token_request.jkt = attempt.jkt
+
+    async def sign(new: NewToken) -> str:
+        claims = tokens.id_jag_claims(
+            token_request, new, name_there=name_there, resource=resource, signed_in=signed_in, trace=attempt.trace
+        )
+        return await in_use.signed(claims, key, tokens.ID_JAG_TYP)
+
+    return await issue(attempt, token_request, TokenSigner(key.kid, sign))
 
 
 async def access_token(
@@ -56,10 +69,14 @@ async def access_token(
 ) -> tuple[str, NewToken]:
     """Issue an access token (RFC 9068): for an assertion that was checked, or to a client for itself."""
     target = token_request.target
-    key = await in_use.signer(attempt.reads, target.issuer_path)
-    new = await issue(attempt, token_request, key)
-    claims = tokens.access_token_claims(token_request, new, resource=resource, signed_in=signed_in)
-    return in_use.signed(claims, key, tokens.ACCESS_TOKEN_TYP), new
+    key = await in_use.signer(attempt.reads, target.issuer_path, target.signing_algorithm)
+    token_request.jkt = attempt.jkt
+
+    async def sign(new: NewToken) -> str:
+        claims = tokens.access_token_claims(token_request, new, resource=resource, signed_in=signed_in)
+        return await in_use.signed(claims, key, tokens.ACCESS_TOKEN_TYP)
+
+    return await issue(attempt, token_request, TokenSigner(key.kid, sign))
 
 
 async def to_client(
@@ -92,10 +109,11 @@ async def to_client(
     return await access_token(attempt, token_request, resource, {})
 
 
-async def issue(attempt: Attempt, token_request: TokenRequest, key: jws.Key) -> NewToken:
-    """Decide, write and record one token. Raises NotIssued, Refused, and AlreadyRefused for an assertion used before.
+async def issue(attempt: Attempt, token_request: TokenRequest, signer: TokenSigner) -> tuple[str, NewToken]:
+    """Decide, sign, write and record one token. Raises NotIssued, Refused, and AlreadyRefused for a used assertion.
 
-    Nothing is changed when it raises. The caller signs, in its own time: the row is what makes a token live.
+    Nothing is changed when it raises, nor when the signer cannot be reached (SignerUnreachable): a token is signed
+    before its row is written, and the row is what makes it live.
     """
     continued: UUID | None = None
     for _ in range(_ATTEMPTS):
@@ -106,7 +124,7 @@ async def issue(attempt: Attempt, token_request: TokenRequest, key: jws.Key) -> 
         if verdict.issue is None:
             raise _refused(token_request, verdict)
         if set(found.grants) >= {UUID(grant) for grant in verdict.issue.grants}:
-            new, continued = await _write(attempt, token_request, verdict.issue, found, session, moment, key)
+            new, continued = await _write(attempt, token_request, verdict.issue, found, session, moment, signer)
             if new is not None:
                 return new
             if continued is not None and session is None:
@@ -133,9 +151,9 @@ async def _write(
     found: Candidates,
     session: UUID | None,
     moment: datetime,
-    key: jws.Key,
-) -> tuple[NewToken | None, UUID | None]:
-    """Write the token; None when what was decided on is no longer so.
+    signer: TokenSigner,
+) -> tuple[tuple[str, NewToken] | None, UUID | None]:
+    """Sign and write the token; None when what was decided on is no longer so.
 
     Beside it stands the session that the sign-in had already, where one would have begun.
     """
@@ -154,15 +172,17 @@ async def _write(
         session=session,
         begins=begins,
     )
-    basis = _basis(attempt, token_request, found, None if begins else session, moment, key)
+    new = NewToken(jti, issued.scopes, int(moment.timestamp()), issued.expires, session)
+    token = await signer.sign(new)
+    basis = _basis(attempt, token_request, found, None if begins else session, moment, signer)
     event = _event(token_request, issued, row)
     claims = door.claims_of(attempt, token_request.links)
     answer = await attempt.outside.mint(basis, row, event, claims, token_request.family)
     if answer.outcome is Outcome.ISSUED:
         if begins is not None and session is not None:
             _learn(attempt, token_request, session, begins, basis.position, moment)
-        return NewToken(jti, issued.scopes, int(moment.timestamp()), issued.expires, session), None
-    door.check_used(attempt, answer.outcome)
+        return (token, new), None
+    door.check_used(attempt, answer)
     if answer.code == MOVED:
         raise FamilyMoved
     return None, answer.session if answer.code == issue_token.OTHER_SESSION else None
@@ -174,7 +194,7 @@ def _basis(
     found: Candidates,
     session: UUID | None,
     moment: datetime,
-    key: jws.Key,
+    signer: TokenSigner,
 ) -> Basis:
     caller, target, subject = token_request.caller, token_request.target, token_request.subject
     people = {subject.pk if subject else None, caller.sponsor_pk, caller.owner_pk} - {None}
@@ -191,7 +211,7 @@ def _basis(
         grants=found.grants,
         trusted_issuer=attempt.trusted_issuer,
         identity_link=attempt.identity_link,
-        signing_key=key.kid,
+        signing_key=signer.kid,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Mapping
 from typing import Final
 
 from entitlements import addresses
+from entitlements.backlog import Busy
 from entitlements.gateway import cors
 from entitlements.gateway.http import Answer
 from entitlements.node.refusals import Closed
@@ -16,6 +18,7 @@ from . import door, introspection, metadata, registration, revocation, token
 from .door import Endpoint, Received
 from .metadata import Document
 from .outside import Outside
+from .rotation import rotation
 
 LARGEST_BODY: Final = 128 * 1024
 """Bytes of a body that is read at all; the form says what is too large."""
@@ -23,18 +26,20 @@ _SLUG: Final = re.compile(r"[-a-zA-Z0-9_]+")
 _WELL_KNOWN: Final = "/.well-known/"
 _METADATA: Final = ("oauth-authorization-server/idp", "openid-configuration/idp")
 _SYSTEM_METADATA: Final = "oauth-authorization-server/as/"
+_TOKEN: Final = "token"  # noqa: S105 - a name
 _IDP: Final[Mapping[str, Endpoint]] = {
-    "token": token.idp_token,
+    _TOKEN: token.idp_token,
     "introspect": introspection.idp_introspect,
     "revoke": revocation.idp,
+    "rotate": rotation.rotate,
 }
 _SYSTEM: Final[Mapping[str, Endpoint]] = {
-    "token": token.system_token,
+    _TOKEN: token.system_token,
     "introspect": introspection.system_introspect,
     "revoke": revocation.system,
 }
 _REGISTER: Final = "register"
-_FROM_BROWSERS: Final = frozenset({"token", "revoke", _REGISTER})
+_FROM_BROWSERS: Final = frozenset({_TOKEN, "revoke", _REGISTER})
 
 
 def document(path: str) -> Document | None:
@@ -88,10 +93,19 @@ async def answer(outside: Outside, received: Received) -> Answer:
         return cors.preflight(b"POST")
     if name == _REGISTER:
         answered = await registration.answer(outside, received, slug)
-    elif issuer == addresses.IDP:
-        answered = await door.serve(outside, received, _IDP[name])
     else:
-        answered = await door.serve(outside, received, _SYSTEM[name], system=slug)
+        endpoint = _IDP[name] if issuer == addresses.IDP else functools.partial(_SYSTEM[name], system=slug)
+        answered = await _in_turn(outside, received, name, endpoint)
     if not is_from_browsers:
         return answered
     return Answer(answered.status, answered.body, (*answered.headers, *cors.ANY_ORIGIN))
+
+
+async def _in_turn(outside: Outside, received: Received, name: str, endpoint: Endpoint) -> Answer:
+    """Answer a request for a token in its turn, before anything is read for it; what ends a token does not wait."""
+    turn = outside.turn() if name == _TOKEN else contextlib.nullcontext()
+    try:
+        async with turn:
+            return await door.serve(outside, received, endpoint)
+    except Busy as error:  # RFC 6749 has the word for it, though only at its other endpoint
+        return await door.turned_away(outside, error, received.source, "temporarily_unavailable")

@@ -14,6 +14,7 @@ from django.conf import settings
 from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.decisions.reads import Reads
+from entitlements.dpop import proofs
 from entitlements.gateway import cors
 from entitlements.gateway.http import JSON, NO_STORE, Answer, encode
 from entitlements.keys import in_use, jws, signing
@@ -24,7 +25,10 @@ from .grant_types import authorization_code, client_credentials, exchange, jwt_b
 from .sign_in import refresh
 
 GRANT_PROFILE: Final = "urn:ietf:params:oauth:grant-profile:id-jag"
-_SYSTEM: Final = "SELECT id, kind FROM entitlements_system WHERE slug = %s"
+_SYSTEM: Final = """
+SELECT y.id, y.kind FROM entitlements_system y
+WHERE y.slug = %s AND NOT EXISTS (SELECT FROM entitlements_vendor v WHERE v.system_id = y.id)
+"""
 _ANSWERS: Final = {
     "response_modes_supported": ["query"],
     "authorization_response_iss_parameter_supported": True,
@@ -107,7 +111,7 @@ async def system_keys(reads: Reads, system: str) -> Mapping[str, Any] | None:
 
 
 async def kind(reads: Reads, system: str) -> str | None:
-    """Return the kind of a system; None where there is none."""
+    """Return the kind of a system that has an issuer of ours; None where there is none."""
     rows = await reads.kept(_SYSTEM, [system], lambda rows: [("system_id", rows[0][0])])
     return rows[0][1] if rows else None
 
@@ -123,6 +127,7 @@ def _endpoints(path: str, methods: list[str]) -> dict[str, Any]:
         "revocation_endpoint": f"{edge}/revoke",
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": sorted(jws.ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(proofs.ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": confidential,
         "introspection_endpoint_auth_signing_alg_values_supported": sorted(jws.ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": methods,

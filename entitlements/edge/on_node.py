@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
@@ -10,16 +11,19 @@ from django.conf import settings
 from audit.database import libpq
 from audit.draft import Draft
 from entitlements import ratelimits
+from entitlements.backlog import Backlog
 from entitlements.node.node import Node
 from entitlements.node.reads import NodeReads
 from entitlements.tokens import issue_family_token, issue_token, revoke_family, revoke_tokens
 from entitlements.tokens.issue_family_token import FamilyStep
-from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, Outcome, TokenRow
+from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, TokenRow
 from entitlements.tokens.revoke_family import FamilyRevocation
 from entitlements.tokens.revoke_tokens import TokenRevocation
 from entitlements.upstream import egress
 
 from .rate_limits import RateLimits
+from .rotation import write
+from .rotation.write import Rotation
 from .used_here import UsedHere
 from .writer import Writer
 
@@ -32,6 +36,7 @@ class OnNode:
         self._writer = Writer(libpq.address(settings.ISSUE_DATABASE))
         self._limits = RateLimits(settings.REDIS_URL.reveal())
         self._used = UsedHere()
+        self._backlog = Backlog()
 
     def start(self) -> None:
         """Begin what runs beside the requests."""
@@ -58,6 +63,10 @@ class OnNode:
     async def document(self, url: str) -> Any:  # noqa: ANN401 - any JSON
         """GET a JSON document of another issuer. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
         return await egress.fetch_json(url)
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for a turn to issue a token. Raises Busy."""
+        return self._backlog.turn()
 
     def check_rate(self, who: str, limit: str = ratelimits.TOKENS) -> None:
         """Count one request of whom a limit is about. Raises TooMany."""
@@ -93,11 +102,16 @@ class OnNode:
             lambda producer: revoke_family.parameters(what, event, producer, proof), 1, revoke_family.PSYCOPG
         )
 
-    async def refuse(self, event: Draft, proof: Claim | None) -> bool:
-        """Record a refusal, durable when this returns; False when the client's assertion was used before."""
-        claims = Claims(proof=proof)
-        answer = await self._writer.write(lambda producer: issue_token.refuse(event, producer, claims), 1)
-        return answer.outcome is not Outcome.REPLAYED
+    async def rotate(self, what: Rotation, event: Draft, proof: Claim | None) -> Answer:
+        """Write another credential of a client with its event. Raises Closed."""
+        self._node.check_open()
+        return await self._writer.write(
+            lambda producer: write.parameters(what, event, producer, proof), 1, write.PSYCOPG
+        )
+
+    async def refuse(self, event: Draft, claims: Claims) -> Answer:
+        """Record a refusal, durable when this returns unless one of `claims` was used before. Raises Closed."""
+        return await self._writer.write(lambda producer: issue_token.refuse(event, producer, claims), 1)
 
     async def count_stranger(self, kind: str, source: str) -> None:
         """Count a failure of an unknown caller."""

@@ -5,6 +5,7 @@ A node answers it from its pool, its memory and its record (`on_node.py`). Tests
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from audit.draft import Draft
@@ -15,6 +16,8 @@ from entitlements.tokens.issue_family_token import FamilyStep
 from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, TokenRow
 from entitlements.tokens.revoke_family import FamilyRevocation
 from entitlements.tokens.revoke_tokens import TokenRevocation
+
+from .rotation.write import Rotation
 
 
 class RequestReads(Reads, Protocol):
@@ -61,6 +64,10 @@ class Outside(Protocol):
         """GET a JSON document of another issuer. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
         ...
 
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for a turn to issue a token. Raises Busy."""
+        ...
+
     def check_rate(self, who: str, limit: str = ratelimits.TOKENS) -> None:
         """Count one request of whom a limit is about: by default a client. Raises TooMany."""
         ...
@@ -83,8 +90,12 @@ class Outside(Protocol):
         """Write the end of a token family with its event."""
         ...
 
-    async def refuse(self, event: Draft, proof: Claim | None) -> bool:
-        """Record a refusal, durable when this returns; False when the client's assertion was used before."""
+    async def rotate(self, rotation: Rotation, event: Draft, proof: Claim | None) -> Answer:
+        """Write another credential of a client with its event."""
+        ...
+
+    async def refuse(self, event: Draft, claims: Claims) -> Answer:
+        """Record a refusal, durable when this returns unless one of `claims` was used before."""
         ...
 
     async def count_stranger(self, kind: str, source: str) -> None:

@@ -9,11 +9,11 @@ from entitlements.codes import TABLE, Code
 from entitlements.errors import DomainError
 from entitlements.sessions import sessions
 from entitlements.tokens import assertions
-from entitlements.trusted_issuers import issuers
+from entitlements.trusted_issuers import key_sets
 
 _WORDS: Final = {
     assertions.AlreadyUsed.code: "invalid_grant",
-    issuers.KeysUnreachable.code: "temporarily_unavailable",
+    key_sets.KeysUnreachable.code: "temporarily_unavailable",
     sessions.SessionEnded.code: "invalid_grant",
 }
 _STATUS: Final = {

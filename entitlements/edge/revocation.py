@@ -104,7 +104,7 @@ async def _end_opaque(attempt: Attempt, caller: Caller) -> Answer:
 
 async def _is_written(attempt: Attempt, ending: TokenRevocation, event: Draft) -> bool:
     answer = await attempt.outside.end(ending, event, None if attempt.is_used_up else attempt.proof)
-    door.check_used(attempt, answer.outcome)
+    door.check_used(attempt, answer)
     if attempt.proof is not None and answer.outcome is Outcome.REVOKED:
         attempt.outside.claim_here(attempt.proof)  # also against a second request, which has nothing to end
     return answer.outcome is not Outcome.BEHIND

@@ -7,7 +7,7 @@ from typing import Any
 
 from entitlements import addresses
 
-from . import client_authentication, door, refusals
+from . import client_authentication, door, possession, refusals
 from .door import Attempt
 from .grant_types import authorization_code, client_credentials, exchange, jwt_bearer, workload_jwt
 from .sign_in import code, id_token_refresh, refresh, subject_tokens
@@ -15,10 +15,10 @@ from .sign_in import code, id_token_refresh, refresh, subject_tokens
 
 async def idp_token(attempt: Attempt) -> Mapping[str, Any]:
     """Answer at `/idp/token`: token exchange, the code flow and its refresh."""
-    _no_proof(attempt)
     grant = attempt.form.get("grant_type", "")
-    of_people = grant in (authorization_code.GRANT, refresh.GRANT)
-    caller = await client_authentication.caller(attempt, addresses.IDP, allow_public=of_people)
+    allow_public = _allows_public(attempt, exchange.GRANT)
+    caller = await client_authentication.caller(attempt, addresses.IDP, allow_public=allow_public)
+    possession.check(attempt, caller, addresses.IDP)
     attempt.need("grant_type")
     if grant == exchange.GRANT:
         return await subject_tokens.exchange(attempt, caller)
@@ -33,12 +33,12 @@ async def idp_token(attempt: Attempt) -> Mapping[str, Any]:
 
 async def system_token(attempt: Attempt, system: str) -> Mapping[str, Any]:
     """Answer at `/as/<system>/token`: people who signed in, ID-JAGs, and agents on their own."""
-    _no_proof(attempt)
     if workload_jwt.is_one(attempt):
         return await workload_jwt.redeem(attempt, system)
-    of_people = attempt.form.get("grant_type") in (authorization_code.GRANT, refresh.GRANT)
-    caller, target, name = await client_authentication.caller_at(attempt, system, allow_public=of_people)
+    allow_public = _allows_public(attempt, jwt_bearer.GRANT)
+    caller, target, name = await client_authentication.caller_at(attempt, system, allow_public=allow_public)
     attempt.about.append(f"system:{target.slug}")
+    possession.check(attempt, caller, target.issuer_path)
     attempt.ask = door.request_link(caller.agent, target.slug)
     grant = attempt.need("grant_type")
     if grant == authorization_code.GRANT:
@@ -52,9 +52,10 @@ async def system_token(attempt: Attempt, system: str) -> Mapping[str, Any]:
     raise _unknown(grant)
 
 
-def _no_proof(attempt: Attempt) -> None:
-    if attempt.has_dpop:  # taken without a check it would look like a bound token (EMA-I-15)
-        raise refusals.Refused("invalid_dpop_proof", "proof_invalid", "DPoP is not offered here.")
+def _allows_public(attempt: Attempt, with_proof: str) -> bool:
+    """Whether a client may call that proves nothing: for what a person agreed to, and else with the proof of a key."""
+    grant = attempt.form.get("grant_type", "")
+    return grant in (authorization_code.GRANT, refresh.GRANT) or (grant == with_proof and attempt.dpop is not None)
 
 
 def _unknown(grant: str) -> refusals.Refused:

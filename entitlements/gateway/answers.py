@@ -12,6 +12,7 @@ from entitlements import addresses, codes
 from entitlements.catalog.models import System
 from entitlements.codes import Code, Next
 from entitlements.decisions.verdicts import Verdict
+from entitlements.dpop import proofs
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, encode
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -20,6 +21,7 @@ from entitlements.node.refusals import Refused
 DENIAL: Final = "mandate/denial"
 """The `_meta` key under which a denied tool result says what was denied and what would help."""
 NULL: Final = b"null"
+_OF_PROOFS: Final = frozenset({"invalid_dpop_proof", "use_dpop_nonce"})
 
 
 def resource(slug: str) -> str:
@@ -68,7 +70,12 @@ def challenge(slug: str, word: str, message: str, scope: str = "") -> Header:
         parameters = [f'error="{word}"', f'error_description="{message}"', *parameters]
     if scope:
         parameters.append(f'scope="{scope}"')
-    return b"www-authenticate", ("Bearer " + ", ".join(parameters)).encode()
+    return b"www-authenticate", f"{scheme(word)} {', '.join(parameters)}".encode()
+
+
+def scheme(word: str) -> str:
+    """Return the scheme of a challenge: one that is about a proof names how to make it (RFC 9449 section 7.1)."""
+    return f'DPoP algs="{" ".join(proofs.ALGORITHMS)}",' if word in _OF_PROOFS else "Bearer"
 
 
 def denied(

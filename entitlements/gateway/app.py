@@ -39,7 +39,8 @@ async def serve(node: Node, request: Request) -> None:
     except Disconnected:
         return
     except Refused as why:
-        if why.status == HTTPStatus.UNAUTHORIZED and not isinstance(why, Closed):
+        is_failure = why.status == HTTPStatus.UNAUTHORIZED and why.code is not Code.PROOF_NONCE_NEEDED
+        if is_failure and not isinstance(why, Closed):
             node.strangers.count(why.code, request.source)
         await _answer(request, answers.refused(why, slug=slug))
     except clock.ClockUnknown:

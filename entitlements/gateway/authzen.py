@@ -20,7 +20,7 @@ from entitlements import addresses, strict
 from entitlements.codes import Code, meaning
 from entitlements.decisions.snapshot import Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
-from entitlements.gateway import answers
+from entitlements.gateway import answers, possession
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, Request, encode, trace_of
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
@@ -105,7 +105,12 @@ async def serve(node: Node, request: Request) -> None:
 async def _caller(node: Node, request: Request) -> Bearer:
     """Check the token, and that caller, token and decision point are still in use."""
     request.header("authorization")
+    if possession.HEADER in request.headers:
+        possession.answer_with_nonce(node, request)
     bearer = await node.bearers.check(request.headers.get(b"authorization"), addresses.MANDATE, resource())
+    if bearer.jkt:
+        await possession.check(node, request, bearer, settings.GATEWAY_URL + request.path)
+        await possession.claim(node, request)
     if not bearer.token.scopes & SCOPES:
         raise Refused(Code.SCOPE_MISSING, "Evaluator for decisions needs the scope mandate:decide.")
     rows = await node.snapshots.query(_CALLER, [bearer.token.jti, addresses.MANDATE, bearer.client])
@@ -255,7 +260,7 @@ def _refused(node: Node, request: Request, why: Refused, echo: tuple[Header, ...
     if why.status == HTTPStatus.UNAUTHORIZED:
         node.strangers.count(why.code, request.source)
         word = meaning(why.code).bearer
-        headers += ((b"www-authenticate", f'Bearer error="{word}"'.encode() if word else b"Bearer"),)
+        headers += ((b"www-authenticate", f'{answers.scheme(word)} error="{word}"'.encode() if word else b"Bearer"),)
     if isinstance(why, Closed):
         headers += ((b"retry-after", b"1"),)
     return Answer(why.status, encode({"code": why.code.value, "message": why.message}), headers)

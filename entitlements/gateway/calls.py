@@ -15,7 +15,7 @@ from entitlements import codes
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
-from entitlements.gateway import answers, relay
+from entitlements.gateway import answers, possession, relay
 from entitlements.gateway.http import Request
 from entitlements.gateway.messages import Call, check_params
 from entitlements.node import records
@@ -78,7 +78,9 @@ class ToolCall:
         )
         verdict, self._held = await self.node.decide(self.policy_call)
         self.node.count(verdict)
-        await self.node.recorder.durably(records.decision(self.about, verdict, arguments))
+        await self.node.recorder.durably(
+            records.decision(self.about, verdict, arguments), possession.take(self.request)
+        )
         if not verdict.allowed:
             await self._deny(verdict)
             return

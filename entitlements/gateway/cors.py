@@ -9,7 +9,7 @@ from .http import Answer, Header
 
 ANY_ORIGIN: Final[tuple[Header, ...]] = (
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"WWW-Authenticate"),
+    (b"access-control-expose-headers", b"WWW-Authenticate, DPoP-Nonce"),
 )
 
 

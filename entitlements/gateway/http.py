@@ -14,6 +14,7 @@ import msgspec
 
 from audit import client_address
 from entitlements.codes import Code
+from entitlements.dpop.proofs import Proof
 from entitlements.node.refusals import Refused
 
 type Message = MutableMapping[str, Any]
@@ -62,6 +63,10 @@ class Request:
     source: str = ""
     query: bytes = b""
     has_begun: bool = False
+    proof: Proof | None = None
+    """A proof of possession that was checked and is not used up yet (`possession.py`)."""
+    content: bytes | None = None
+    """The body, once it was read."""
     headers: dict[bytes, bytes] = field(init=False)
     repeated: set[bytes] = field(init=False)
 
@@ -105,13 +110,16 @@ class Request:
             raise Refused(Code.HEADER_MISMATCH, f"The header {name} is not ASCII.") from why
 
     async def body(self, largest: int = LARGEST_BODY) -> bytes:
-        """Read the body. Raises Refused when it is too large or too slow, Disconnected."""
+        """Read the body, once. Raises Refused when it is too large or too slow, Disconnected."""
+        if self.content is not None:
+            return self.content
         length = self.headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > largest:
             raise _too_large()
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                return await self._pieces(largest)
+                self.content = await self._pieces(largest)
+                return self.content
         except TimeoutError as why:
             raise Refused(Code.MALFORMED_CALL, "The body takes too long.", status=HTTPStatus.REQUEST_TIMEOUT) from why
 

@@ -17,7 +17,16 @@ from entitlements import addresses
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.gateway import all_systems, answers, client_sessions, messages, relay, request_access, tool_list
+from entitlements.gateway import (
+    all_systems,
+    answers,
+    client_sessions,
+    messages,
+    possession,
+    relay,
+    request_access,
+    tool_list,
+)
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.client_sessions import ClientSession
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
@@ -60,7 +69,11 @@ async def serve(node: Node, request: Request, slug: str) -> None:
         return
     node.check_open()
     request.header("authorization")
+    if possession.HEADER in request.headers:
+        possession.answer_with_nonce(node, request)
     bearer = await node.bearers.check(request.headers.get(b"authorization"), slug, answers.resource(slug))
+    if bearer.jkt:
+        await possession.check(node, request, bearer, answers.resource(slug), needs_digest=True)
     entry = await all_systems.entry(node, slug)
     if entry is None:
         raise Refused(Code.SYSTEM_UNKNOWN)
@@ -111,11 +124,13 @@ async def _post(node: Node, request: Request, entry: ServedSystem, bearer: Beare
     call = messages.read(await request.body())
     exchange = Exchange(node, request, entry, bearer, call)
     try:
+        if call.method != "tools/call":  # which claims its proof with its event
+            await possession.claim(node, request)
         await _dispatch(exchange)
     except Closed as why:
         await request.answer(answers.refused(why, call.request_id, evaluation=exchange.about.evaluation))
     except Refused as why:
-        await node.recorder.durably(records.refusal(exchange.about, why.code, why.message))
+        await node.recorder.durably(records.refusal(exchange.about, why.code, why.message), possession.take(request))
         evaluation = exchange.about.evaluation
         await request.answer(answers.refused(why, call.request_id, slug=entry.slug, evaluation=evaluation))
 
@@ -181,6 +196,7 @@ async def _call_tool(exchange: Exchange) -> None:
 async def _request_access(exchange: Exchange) -> None:
     """Answer our own tool, to whom may see the system, with or without a grant there."""
     arguments = relay.arguments_of(exchange.call)
+    await possession.claim(exchange.node, exchange.request)
     exchange.about.tool = request_access.NAME
     messages.check_params(exchange.call, exchange.request, {})
     verdict, _ = await exchange.node.admits(exchange.policy_call)
@@ -277,6 +293,7 @@ _LEGACY: Final[dict[str, Handler]] = {
 
 
 async def _delete(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
+    await possession.claim(node, request)
     name = request.header(mcp_headers.SESSION)
     if name is None:
         await request.answer(_not_allowed())
@@ -287,6 +304,7 @@ async def _delete(node: Node, request: Request, entry: ServedSystem, bearer: Bea
 
 async def _get(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
     """Hold a legacy client's stream open until it leaves, its session ends or its rights do. Nothing is resumed."""
+    await possession.claim(node, request)
     name = request.header(mcp_headers.SESSION)
     if name is None:
         version = request.header(mcp_headers.VERSION)

@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from audit import clock
 from entitlements import addresses, monitoring
 from entitlements.codes import Code
+from entitlements.dpop import proofs
 from entitlements.gateway import all_systems, answers, cors
 from entitlements.gateway.http import Answer
 from entitlements.node import numbers
@@ -44,6 +45,7 @@ async def resource_metadata(node: Node, slug: str) -> Answer:
         "authorization_servers": [addresses.issuer(addresses.issuer_path(slug))],
         "scopes_supported": list(entry.scopes),
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(proofs.ALGORITHMS),
         "resource_name": entry.name,
     }
     answer = Answer.of(HTTPStatus.OK, {name: value for name, value in metadata.items() if value})

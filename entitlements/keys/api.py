@@ -15,9 +15,10 @@ from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInp
 from entitlements.api.resources import Listing, Resource
 from entitlements.catalog.models import System
 from entitlements.errors import NotFound
-from entitlements.keys import session_keys, signing
+from entitlements.keys import chosen, session_keys, signing
 from entitlements.keys.models import SigningKey
 from entitlements.revocation import record_keys
+from entitlements.signers import algorithms
 
 
 class KeyFilter(filters.FilterSet):
@@ -37,6 +38,7 @@ class KeySerializer(OutputSerializer):
     kid = serializers.CharField()
     issuer = serializers.CharField()
     algorithm = serializers.CharField()
+    signer = serializers.CharField(help_text="What holds the private half: `database`, `transit` or `pkcs11`.")
     public = serializers.JSONField()
     pem = serializers.SerializerMethodField(
         help_text="The same in PEM, as openssl takes it; empty for a key of `sessions`."
@@ -58,10 +60,11 @@ class KeySerializer(OutputSerializer):
 class RotateInputSerializer(InputSerializer):
     """Which issuer takes the next step: `idp`, `as/<system>`, `receipts`, `evidence`, or `sessions`.
 
-    `now` is for a key that may have leaked.
+    `algorithm` names one of several keys of `idp`; else the usual one. `now` is for a key that may have leaked.
     """
 
     issuer = Text(max_length=300)
+    algorithm = serializers.ChoiceField(choices=algorithms.OURS, required=False)
     now = serializers.BooleanField(default=False)
 
 
@@ -99,7 +102,10 @@ class Rotate(_Keys):
         }
         if values["issuer"] not in known:
             raise NotFound
-        return self.show(signing.rotate(values["issuer"], by=self.principal, now=values["now"]))
+        algorithm = values.get("algorithm", "")
+        if algorithm and algorithm not in chosen.algorithms(values["issuer"]):
+            raise NotFound
+        return self.show(signing.rotate(values["issuer"], by=self.principal, now=values["now"], algorithm=algorithm))
 
 
 def _slugs(issuer: str) -> list[str]:

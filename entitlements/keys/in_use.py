@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-from joserfc import jwk
 
 from audit import clock
 from entitlements import addresses
@@ -19,18 +18,21 @@ from entitlements.decisions.reads import FeedSubject, Reads, Rows
 from entitlements.errors import DomainError
 from entitlements.secrets import seal
 from entitlements.secrets.seal import RootKey
+from entitlements.signers import signers
+from entitlements.signers.signers import OwnKey
 
 from . import jws, public_keys
 
 _ACTIVE: Final = """
-SELECT kid, sealed_private FROM entitlements_signingkey WHERE issuer = %s AND algorithm = %s AND state = 'active'
+SELECT kid, sealed_private, signer
+FROM entitlements_signingkey WHERE issuer = %s AND algorithm = %s AND state = 'active'
 """
 _PUBLISHED: Final = """
 SELECT kid, public::text, state, extract(epoch FROM retires_at)::float8 FROM entitlements_signingkey
 WHERE issuer = %s AND state IN ('active', 'next', 'retired') ORDER BY created_at, kid
 """
 _MOST_CACHED: Final = 1000
-_private: dict[str, jws.Key] = {}
+_private: dict[str, OwnKey] = {}
 _public: dict[str, jws.Key] = {}
 
 
@@ -40,23 +42,30 @@ class KeyMissing(DomainError):
     code, status = "signing_key_missing", HTTPStatus.SERVICE_UNAVAILABLE
 
 
-async def signer(reads: Reads, issuer_path: str) -> jws.Key:
-    """Return the private key that signs for an issuer (`idp`, `as/<slug>`) now. Raises KeyMissing."""
-    rows = await reads.kept(_ACTIVE, [issuer_path, jws.ES256], about_keys)
+async def signer(reads: Reads, issuer_path: str, algorithm: str = jws.ES256) -> OwnKey:
+    """Return the key that signs for an issuer (`idp`, `as/<slug>`) with an algorithm now. Raises KeyMissing."""
+    rows = await reads.kept(_ACTIVE, [issuer_path, algorithm], about_keys)
     if not rows:
         raise KeyMissing
-    kid, sealed = rows[0]
-    return private(kid, bytes(sealed))
+    kid, sealed, signer_name = rows[0]
+    return private(kid, algorithm, signer_name, bytes(sealed))
 
 
-async def sign(reads: Reads, issuer_path: str, claims: Mapping[str, Any], typ: str) -> str:
-    """Sign claims as the issuer; `iss` is the caller's to set. Returns a compact JWS. Raises KeyMissing."""
-    return jws.sign(claims, await signer(reads, issuer_path), typ)
+async def sign(reads: Reads, issuer_path: str, claims: Mapping[str, Any], typ: str, algorithm: str = jws.ES256) -> str:
+    """Sign claims as the issuer; `iss` is the caller's to set. Returns a compact JWS.
+
+    Raises KeyMissing, SignerUnreachable.
+    """
+    return await signed(claims, await signer(reads, issuer_path, algorithm), typ)
 
 
-def signed(claims: Mapping[str, Any], key: jws.Key, typ: str) -> str:
-    """Sign claims with a key of ours. Returns a compact JWS, which this process need not check when it comes back."""
-    made = jws.signed(claims, key, typ)
+async def signed(claims: Mapping[str, Any], key: OwnKey, typ: str) -> str:
+    """Sign claims with a key of ours. Returns a compact JWS, which this process need not check when it comes back.
+
+    Raises SignerUnreachable.
+    """
+    unsigned = jws.prepare(claims, key.kid, key.algorithm, typ)
+    made = jws.complete(unsigned, await signers.sign(key, unsigned.text))
     if (public := _public.get(key.kid)) is not None:
         jws.keep(made, public)
     return made.token
@@ -87,11 +96,11 @@ async def jwks(reads: Reads, issuer_path: str) -> dict[str, Any]:
     return {"keys": [msgspec.json.decode(public) for _, public, state, until in rows if _counts(state, until)]}
 
 
-def private(kid: str, sealed: bytes) -> jws.Key:
-    """Decrypt a private key, once in the life of the process. Raises SealBroken."""
+def private(kid: str, algorithm: str, signer_name: str, sealed: bytes) -> OwnKey:
+    """Open a key of ours to sign with, once in the life of the process. Raises SealBroken."""
     if kid not in _private:
-        material = jwk.import_key(msgspec.json.decode(seal.unseal(sealed, place(kid), RootKey.SIGNING)))
-        _keep(_private, kid, jws.Key(kid, jws.ES256, material))
+        opened = seal.unseal(sealed, place(kid), RootKey.SIGNING)
+        _keep(_private, kid, OwnKey(kid, algorithm, signer_name, opened))
     return _private[kid]
 
 
@@ -118,7 +127,7 @@ def _counts(state: str, until: float | None) -> bool:
     return state != "retired" or (until is not None and until > clock.now().timestamp())
 
 
-def _keep(kept: dict[str, jws.Key], kid: str, key: jws.Key) -> None:
+def _keep[Held](kept: dict[str, Held], kid: str, key: Held) -> None:
     if len(kept) >= _MOST_CACHED:
         kept.clear()
     kept[kid] = key

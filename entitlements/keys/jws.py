@@ -22,11 +22,11 @@ from typing import Any, Final
 import msgspec
 from joserfc import jwk
 from joserfc.errors import JoseError
-from joserfc.jws import JWSRegistry
 
 from entitlements import strict
 from entitlements.codes import Code
 from entitlements.errors import DomainError
+from entitlements.signers.algorithms import implementation
 
 ES256: Final = "ES256"
 LARGEST: Final = 16 * 1024
@@ -36,7 +36,6 @@ _LATEST: Final = 2**53
 MOST_PROVEN: Final = 10_000
 
 ALGORITHMS: Final = frozenset({"ES256", "ES384", "ES512", "EdDSA", "RS256", "PS256"})
-_REGISTRY: Final = JWSRegistry(algorithms=sorted(ALGORITHMS))
 # `x5t` names a certificate without carrying one; widely sent, never looked at.
 _HEADERS: Final = frozenset({"alg", "typ", "kid", "cty", "x5t", "x5t#S256"})
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
@@ -82,6 +81,15 @@ class Unverified:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsigned:
+    """A token that waits for its signature, which is over `text`."""
+
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """A key and the one algorithm it is for."""
 
@@ -101,6 +109,16 @@ def type_of(typ: str | None) -> str | None:
 
 def read(token: str) -> Unverified:
     """Take a compact JWS apart. Raises BadToken for anything unusual in form, size, header members or numbers."""
+    header, claims = take_apart(token)
+    if not header.keys() <= _HEADERS:
+        raise BadToken("The token's header holds a member that is refused.")
+    if not all(isinstance(value, str) for value in header.values()) or header.get("alg") not in ALGORITHMS:
+        raise BadToken("The token's header is malformed, or names an algorithm that is refused.")
+    return Unverified(header, claims, token)
+
+
+def take_apart(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what stands in the header of a compact JWS, whatever it is, and its claims. Raises BadToken."""
     if len(token) > LARGEST or not token.isascii():
         raise BadToken("The token is too large.")
     signed, _, signature = token.rpartition(".")
@@ -108,12 +126,8 @@ def read(token: str) -> Unverified:
     if not dot or "." in body or not signature or len(head) > _LARGEST_HEADER:
         raise BadToken("The token is not a compact JWS.")
     header, claims = _object(head), _object(body)
-    if not header.keys() <= _HEADERS:
-        raise BadToken("The token's header holds a member that is refused.")
-    if not all(isinstance(value, str) for value in header.values()) or header.get("alg") not in ALGORITHMS:
-        raise BadToken("The token's header is malformed, or names an algorithm that is refused.")
     _decode(signature)
-    return Unverified(header, claims, token)
+    return header, claims
 
 
 def recall(token: str) -> Unverified:
@@ -139,7 +153,7 @@ def check(unverified: Unverified, key: Key, *, comes_again: bool = False) -> Map
     if unverified.header["alg"] != key.algorithm:
         raise BadToken("The token names another algorithm than its key is for.")
     try:
-        fits = _REGISTRY.get_alg(key.algorithm).verify(unverified.signed, unverified.signature, key.material)
+        fits = implementation(key.algorithm).verify(unverified.signed, unverified.signature, key.material)
     except (JoseError, ValueError) as error:  # the key's own `key_ops` forbid it, or it is of another kind
         raise BadToken("The token's key is not for checking signatures.") from error
     if not fits:
@@ -166,10 +180,20 @@ def sign(claims: Mapping[str, Any], key: Key, typ: str) -> str:
 
 def signed(claims: Mapping[str, Any], key: Key, typ: str) -> Unverified:
     """Do as `sign`; returns the token as `read` would."""
-    header = {"alg": key.algorithm, "kid": key.kid, "typ": typ}
-    text = _text(_encode(header)) + b"." + _text(_encode(claims))
-    token = text + b"." + _text(_REGISTRY.get_alg(key.algorithm).sign(text, key.material))
-    return Unverified(header, claims, token.decode())
+    unsigned = prepare(claims, key.kid, key.algorithm, typ)
+    return complete(unsigned, implementation(key.algorithm).sign(unsigned.text, key.material))
+
+
+def prepare(claims: Mapping[str, Any], kid: str, algorithm: str, typ: str) -> Unsigned:
+    """Write what a key of this name and algorithm is to sign."""
+    header = {"alg": algorithm, "kid": kid, "typ": typ}
+    return Unsigned(header, claims, _text(_encode(header)) + b"." + _text(_encode(claims)))
+
+
+def complete(unsigned: Unsigned, signature: bytes) -> Unverified:
+    """Put the signature to what it is over; returns the token as `read` would."""
+    token = unsigned.text + b"." + _text(signature)
+    return Unverified(unsigned.header, unsigned.claims, token.decode())
 
 
 def moment(claims: Mapping[str, Any], name: str) -> float | None:

@@ -15,7 +15,8 @@ class SigningKey(models.Model):
     themselves, and nothing of them is published (`session_keys.py`). Keys of
     `receipts` and `evidence` sign what is kept, and stay published for that
     (`entitlements/revocation/record_keys.py`). `compromised_since` is the moment from which a denied key may have
-    been in other hands; what it signed before counts.
+    been in other hands; what it signed before counts. `signer` holds the private half (`entitlements/signers`), and
+    `sealed_private` is what that needs to sign with it.
     """
 
     class State(models.TextChoices):
@@ -27,6 +28,7 @@ class SigningKey(models.Model):
     kid = models.CharField(max_length=64, primary_key=True)
     issuer = models.CharField(max_length=300, db_index=True)
     algorithm = models.CharField(max_length=16, default="ES256")
+    signer = models.CharField(max_length=16, default="database", db_default="database")
     public = models.JSONField()
     sealed_private = models.BinaryField()
     state = models.CharField(max_length=16, choices=State.choices)

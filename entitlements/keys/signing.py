@@ -7,15 +7,14 @@ seal the names of client sessions (`session_keys.py`) live the same life.
 
 from __future__ import annotations
 
+import functools
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
-import msgspec
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from django.db import transaction
 from django.db.models import BinaryField, Q
 from django.db.models.functions import Substr
@@ -33,8 +32,11 @@ from entitlements.feed.locks import Lock
 from entitlements.keys.models import SigningKey
 from entitlements.secrets import seal
 from entitlements.secrets.seal import RootKey
+from entitlements.signers import signers
+from entitlements.signers.signer import NewKey
+from entitlements.signers.signers import OwnKey
 
-from . import in_use, jws, session_keys
+from . import chosen, in_use, jws, session_keys
 from . import public_keys as public_keys_actions
 
 JWKS_SECONDS: Final = 300
@@ -58,25 +60,40 @@ class SinceInFuture(DomainError):
 
 
 def sign(issuer_path: str, claims: Mapping[str, Any], typ: str) -> str:
-    """Do as `in_use.sign` on Django's own connection; the key is made on first use, within a transaction."""
+    """Do as `in_use.sign` on Django's own connection; the key is made on first use, within a transaction.
+
+    Raises SignerUnreachable.
+    """
+    algorithm = chosen.usual(issuer_path)
     try:
-        return own_connection.run(in_use.sign(READS, issuer_path, claims, typ))
+        return own_connection.run(in_use.sign(READS, issuer_path, claims, typ, algorithm))
     except in_use.KeyMissing:
-        ensure(issuer_path)
-        return own_connection.run(in_use.sign(READS, issuer_path, claims, typ))
+        ensure(issuer_path, algorithm)
+        return own_connection.run(in_use.sign(READS, issuer_path, claims, typ, algorithm))
 
 
 def active_kid(issuer_path: str) -> str:
     """Name the key that signs for an issuer now; made on first use, within a transaction."""
-    return (_active(issuer_path) or ensure(issuer_path)).kid
+    return ensure(issuer_path).kid
 
 
 def sign_bytes(kid: str, data: bytes) -> bytes:
-    """Sign bytes that are no token with the key of that name: ECDSA P-256, SHA-256, in DER, as openssl reads it."""
-    private = _private_key(kid).material.get_op_key("sign")
-    if not isinstance(private, ec.EllipticCurvePrivateKey):
+    """Sign bytes that are no token with the key of that name: ECDSA P-256, SHA-256, in DER, as openssl reads it.
+
+    Raises SignerUnreachable.
+    """
+    key = own_key(kid)
+    if key.algorithm != jws.ES256:
         raise public_keys_actions.BadKey("The key is for another algorithm.")
-    return private.sign(data, ec.ECDSA(hashes.SHA256()))
+    both = signers.sign_here(key, data)
+    middle = len(both) // 2
+    return encode_dss_signature(int.from_bytes(both[:middle]), int.from_bytes(both[middle:]))
+
+
+def own_key(kid: str) -> OwnKey:
+    """Open the key of that name to sign with. Raises SealBroken."""
+    row = SigningKey.objects.values_list("algorithm", "signer", "sealed_private").get(kid=kid)
+    return in_use.private(kid, row[0], row[1], bytes(row[2]))
 
 
 def public_pem(kid: str) -> bytes:
@@ -86,7 +103,9 @@ def public_pem(kid: str) -> bytes:
 
 def pem(public: Mapping[str, Any]) -> bytes:
     """Return the public half of a key, kept as a JSON Web Key, in PEM."""
-    return jwk.ECKey.import_key({**public}).as_pem(private=False)
+    key = jwk.import_key({**public})
+    assert isinstance(key, jwk.ECKey | jwk.RSAKey | jwk.OKPKey)  # noqa: S101 - for the type checker
+    return key.as_pem(private=False)
 
 
 def verify(token: str, issuer_path: str, typ: str) -> Mapping[str, Any]:
@@ -107,38 +126,68 @@ def check_keys() -> None:
 
 
 @transaction.atomic
-def ensure(issuer_path: str) -> SigningKey:
-    """Return the issuer's active key, and make it when there is none yet."""
-    active = _active(issuer_path)
+def ensure(issuer_path: str, algorithm: str = "") -> SigningKey:
+    """Return the issuer's active key of an algorithm, the usual one when none is named; make it when there is none yet.
+
+    Raises SignerUnreachable.
+    """
+    algorithm = algorithm or chosen.usual(issuer_path)
+    active = _active(issuer_path, algorithm)
     if active is None:
         locks.exclusive((Lock.KEY, issuer_path))
-        active = _active(issuer_path) or _make(issuer_path, SigningKey.State.ACTIVE, by=SYSTEM)
+        active = _active(issuer_path, algorithm) or _make(issuer_path, algorithm, SigningKey.State.ACTIVE, by=SYSTEM)
     return active
 
 
 @transaction.atomic
-def rotate(issuer_path: str, *, by: Principal, now: bool = False) -> SigningKey:
-    """Take the next step of the issuer's key life; returns the key that is or will be in use.
+def switch(slug: str, algorithm: str, *, by: Principal) -> None:
+    """Sign what is for a system with another algorithm from now on, which its row says already.
 
-    Publishes a next key, or puts it in use once it has been published long enough. `now` does not wait: for a key that
-    may have leaked; verifiers that cached the key set will then refuse tokens until they fetch it again.
+    Its issuer's keys of other algorithms are retired, and the identity issuer gets a key of this one for its ID-JAGs.
+    Raises SignerUnreachable.
     """
+    issuer_path = addresses.issuer_path(slug)
+    locks.exclusive((Lock.KEY, issuer_path), (Lock.KEY, addresses.IDP))
+    for each in (issuer_path, addresses.IDP):
+        ensure(each, algorithm)
+    _retire_others(issuer_path, (algorithm,), by=by)
+
+
+@transaction.atomic
+def retire_unused(issuer_path: str) -> None:
+    """Retire an issuer's keys of algorithms that no system is set to any more: for the sweep."""
     locks.exclusive((Lock.KEY, issuer_path))
-    following = SigningKey.objects.filter(issuer=issuer_path, state=SigningKey.State.NEXT).first()
+    _retire_others(issuer_path, chosen.algorithms(issuer_path), by=SYSTEM)
+
+
+@transaction.atomic
+def rotate(issuer_path: str, *, by: Principal, now: bool = False, algorithm: str = "") -> SigningKey:
+    """Take the next step in the life of the issuer's key of an algorithm, the usual one when none is named.
+
+    Publishes a next key, or puts it in use once it has been published long enough; returns the key that is or will be
+    in use. `now` does not wait: for a key that may have leaked; verifiers that cached the key set will then refuse
+    tokens until they fetch it again. Raises SignerUnreachable.
+    """
+    algorithm = algorithm or chosen.usual(issuer_path)
+    locks.exclusive((Lock.KEY, issuer_path))
+    following = _next(issuer_path, algorithm)
     if following is None:
-        following = _make(issuer_path, SigningKey.State.NEXT, by=by)
+        following = _make(issuer_path, algorithm, SigningKey.State.NEXT, by=by)
     if now or following.activates_at <= clock.now():
         _activate(following, by=by)
     return following
 
 
-def rotate_due(issuer_path: str) -> SigningKey | None:
-    """Do what is due for an issuer, and nothing else: for the sweep. Returns the key it made or put in use."""
-    active = ensure(issuer_path)
-    following = SigningKey.objects.filter(issuer=issuer_path, state=SigningKey.State.NEXT).first()
+def rotate_due(issuer_path: str, algorithm: str = "") -> SigningKey | None:
+    """Do what is due for an issuer and an algorithm, and nothing else: for the sweep.
+
+    Returns the key it made or put in use. Raises SignerUnreachable.
+    """
+    algorithm = algorithm or chosen.usual(issuer_path)
+    active, following = ensure(issuer_path, algorithm), _next(issuer_path, algorithm)
     at = clock.now()
     if following.activates_at <= at if following else active.activates_at + ROTATE_AFTER <= at:
-        return rotate(issuer_path, by=SYSTEM)
+        return rotate(issuer_path, by=SYSTEM, algorithm=algorithm)
     return None
 
 
@@ -147,7 +196,8 @@ def withdraw(kid: str, *, by: Principal, reason: str, since: datetime | None = N
     """Deny a key at once: its tokens no longer count, and another key signs from now on.
 
     Of what is kept (receipts, evidence), what it signed from `since` on is in doubt; without `since`, all of it. Its
-    private half is forgotten. Raises NotFound, AlreadyWithdrawn, SinceInFuture.
+    private half is forgotten, at a signer outside once this is committed. Raises NotFound, AlreadyWithdrawn,
+    SinceInFuture, and SignerUnreachable where no other key can be made: withdraw again when it can.
     """
     now = clock.now()
     if since is not None and since > now:
@@ -160,6 +210,7 @@ def withdraw(kid: str, *, by: Principal, reason: str, since: datetime | None = N
     if key.state == SigningKey.State.WITHDRAWN:
         raise AlreadyWithdrawn
     was = key.state
+    _destroy_after(key)
     key.state, key.sealed_private = SigningKey.State.WITHDRAWN, b""
     key.withdrawn_at, key.compromised_since = now, since or key.created_at
     key.save(update_fields=["state", "sealed_private", "withdrawn_at", "compromised_since"])
@@ -167,7 +218,7 @@ def withdraw(kid: str, *, by: Principal, reason: str, since: datetime | None = N
     log.record(Action.KEY_WITHDRAWN, about=_about(key), by=by, reason=reason, detail=detail)
     changes.note(subjects.signing_key(kid, issuer_path))
     if was == SigningKey.State.ACTIVE:
-        rotate(issuer_path, by=by, now=True)
+        rotate(issuer_path, by=by, now=True, algorithm=key.algorithm)
     return key
 
 
@@ -203,15 +254,27 @@ def _activate(key: SigningKey, *, by: Principal) -> None:
         changes.note(subjects.signing_key(kid, key.issuer))
 
 
-def _make(issuer_path: str, state: SigningKey.State, *, by: Principal) -> SigningKey:
+def _retire_others(issuer_path: str, kept: Collection[str], *, by: Principal) -> None:
+    at, states = clock.now(), SigningKey.State
+    others = SigningKey.objects.filter(issuer=issuer_path, state__in=(states.ACTIVE, states.NEXT))
+    for key in others.exclude(algorithm__in=kept).order_by("kid"):
+        key.retires_at = at + TAIL if key.state == states.ACTIVE else at  # what never signed has no token
+        key.state = states.RETIRED
+        key.save(update_fields=["state", "retires_at"])
+        log.record(Action.KEY_RETIRED, about=_about(key), by=by, detail={"algorithm": key.algorithm})
+        changes.note(subjects.signing_key(key.kid, issuer_path))
+
+
+def _make(issuer_path: str, algorithm: str, state: SigningKey.State, *, by: Principal) -> SigningKey:
     kid, now = secrets.token_urlsafe(12), clock.now()
-    algorithm, public, private = _material(kid, issuer_path)
+    signer, made = _material(kid, issuer_path, algorithm)
     key = SigningKey.objects.create(
         kid=kid,
         issuer=issuer_path,
         algorithm=algorithm,
-        public=public,
-        sealed_private=seal.seal(private, in_use.place(kid), _root_key(issuer_path)),
+        signer=signer,
+        public=made.public,
+        sealed_private=seal.seal(made.private, in_use.place(kid), _root_key(issuer_path)),
         state=state,
         created_at=now,
         activates_at=now if state == SigningKey.State.ACTIVE else now + LEAD,
@@ -221,23 +284,29 @@ def _make(issuer_path: str, state: SigningKey.State, *, by: Principal) -> Signin
     return key
 
 
-def _material(kid: str, issuer_path: str) -> tuple[str, Mapping[str, Any], bytes]:
-    """Make a key: its algorithm, what everybody may know of it, and what is sealed."""
+def _material(kid: str, issuer_path: str, algorithm: str) -> tuple[str, NewKey]:
+    """Make a key: where its private half lies, what everybody may know of it, and what is sealed.
+
+    Keys that seal lie in the database alone: each node opens with them itself.
+    """
     if issuer_path in session_keys.SEALING:
-        return session_keys.ALGORITHM, session_keys.described(kid), session_keys.new_secret()
-    private = jwk.ECKey.generate_key(
-        "P-256", parameters={"kid": kid, "use": "sig", "alg": jws.ES256}, private=True, auto_kid=False
-    )
-    return jws.ES256, private.as_dict(private=False), msgspec.json.encode(private.as_dict(private=True))
+        return signers.Name.DATABASE, NewKey(session_keys.described(kid), session_keys.new_secret())
+    return signers.make(kid, algorithm)
 
 
-def _active(issuer_path: str) -> SigningKey | None:
-    return SigningKey.objects.filter(issuer=issuer_path, state=SigningKey.State.ACTIVE).first()
+def _destroy_after(key: SigningKey) -> None:
+    """Forget a private key at its signer once this transaction is committed. One that it cannot reach keeps it."""
+    if key.sealed_private and key.signer != signers.Name.DATABASE:
+        own = own_key(key.kid)
+        transaction.on_commit(functools.partial(signers.destroy, own), robust=True)
 
 
-def _private_key(kid: str) -> jws.Key:
-    sealed = SigningKey.objects.values_list("sealed_private", flat=True).get(kid=kid)
-    return in_use.private(kid, bytes(sealed))
+def _active(issuer_path: str, algorithm: str) -> SigningKey | None:
+    return SigningKey.objects.filter(issuer=issuer_path, algorithm=algorithm, state=SigningKey.State.ACTIVE).first()
+
+
+def _next(issuer_path: str, algorithm: str) -> SigningKey | None:
+    return SigningKey.objects.filter(issuer=issuer_path, algorithm=algorithm, state=SigningKey.State.NEXT).first()
 
 
 def _about(key: SigningKey) -> list[str]:

@@ -44,7 +44,7 @@ def _to(model: str) -> models.ForeignKey:
 class Migration(migrations.Migration):
     """Widen what a client may prove itself by, and add the table of rules."""
 
-    dependencies: ClassVar = [("entitlements", "0014_bound_and_delegated_tokens")]
+    dependencies: ClassVar = [("entitlements", "0019_issuers_that_two_people_trust")]
 
     operations: ClassVar = [
         migrations.RunSQL(

@@ -19,6 +19,7 @@ from entitlements import addresses
 from entitlements.codes import Code
 from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Token
+from entitlements.dpop import proofs
 from entitlements.keys import jws, public_keys
 from entitlements.node.directory import Directory
 from entitlements.node.refusals import Refused
@@ -32,7 +33,7 @@ SELECT kid, public, extract(epoch FROM retires_at)::float8 FROM entitlements_sig
 WHERE issuer = %s AND state IN ('active', 'retired')
 """
 _CLIENT: Final = """
-SELECT c.identifier, coalesce(a.slug, (
+SELECT c.identifier, c.auth = 'none', coalesce(a.slug, (
     SELECT b.slug FROM entitlements_connection k JOIN entitlements_person p ON p.id = k.person_id
     JOIN entitlements_agent b ON b.id = k.agent_id
     WHERE k.client_id = c.id AND p.login = %(person)s AND b.slug = %(actor)s LIMIT 1))
@@ -49,7 +50,10 @@ policy, to whose facts the client belongs no longer, refuses the call and record
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Who presented a valid token: `agent` is empty for a client that belongs to none, `person` None without a user."""
+    """Who presented a valid token: `agent` is empty for a client that belongs to none, `person` None without a user.
+
+    `jkt` is the thumbprint of the key that it is bound to (RFC 9449 section 6.1), empty for a bearer token.
+    """
 
     resource: str
     token: Token
@@ -57,6 +61,8 @@ class Bearer:
     client: str
     person: str | None
     session: str | None
+    jkt: str = ""
+    needs_nonce: bool = False
 
     @property
     def principal(self) -> Principal:
@@ -100,12 +106,15 @@ class Bearers:
     async def check(self, authorization: bytes | None, system: str, resource: str) -> Bearer:
         """Return who presents this Authorization header at a resource of a system. Raises Refused, Closed.
 
+        The proof for one with a `jkt` is the caller's to check. Such a token as a bearer one is refused here (RFC 9449
+        section 7.2), and a bearer one as such.
+
         A caller who presents nothing that could be a token of this system is refused before anything is looked up.
         """
         if not authorization:
             raise Refused(Code.TOKEN_MISSING)
         scheme, _, token = authorization.partition(b" ")
-        if scheme.lower() != b"bearer" or not token:
+        if (scheme := scheme.lower()) not in (b"bearer", b"dpop") or not token:
             raise Refused(Code.TOKEN_MISSING)
         digest = hashlib.sha256(token).digest()
         bearer = self._checked.get(digest)
@@ -114,6 +123,8 @@ class Bearers:
             bearer = await self._check(token, system, resource)
             if generation == self._generation:
                 self._keep(digest, bearer)
+        if bool(bearer.jkt) is not (scheme == b"dpop"):
+            raise Refused(Code.PROOF_INVALID, "The token and the scheme of the Authorization header do not fit.")
         if bearer.resource != resource:
             raise Refused(Code.AUDIENCE_MISMATCH)
         if not clock.now().timestamp() < bearer.token.expires:
@@ -135,6 +146,8 @@ class Bearers:
             return await self._bearer(claims, system, resource)
         except jws.TokenExpired as why:
             raise Refused(Code.TOKEN_EXPIRED) from why
+        except proofs.BadProof as why:
+            raise Refused(Code.PROOF_INVALID, why.message) from why
         except (jws.BadToken, scopes.ScopeMalformed, UnicodeDecodeError) as why:
             raise Refused(Code.TOKEN_INVALID) from why
 
@@ -170,22 +183,21 @@ class Bearers:
         return keys
 
     async def _bearer(self, claims: Mapping[str, Any], system: str, resource: str) -> Bearer:
-        if "cnf" in claims:  # bound to a key; without the proof it is worth nothing (RFC 9449 section 7.1)
-            raise Refused(Code.PROOF_INVALID)
         presented = jws.text(claims, "client_id", longest=LONGEST_CLIENT_ID)
         actor, person = _delegated(claims)
         asked = {"client": presented, "system": system, "person": person, "actor": actor}
         rows = await self._snapshots.query(_CLIENT, asked)
         if not rows:
             raise Refused(Code.CLIENT_UNKNOWN)
-        client, agent = rows[0]
+        client, is_public, agent = rows[0]
         if person is not None and actor != agent:
             raise jws.BadToken
         issued, expires = jws.moment(claims, "iat"), jws.moment(claims, "exp")
         opened, covers_all = scopes.opened(_words(claims.get("scope", "")), claims.get(scopes.AGREED))
         token = Token(jws.text(claims, "jti"), issued or 0.0, expires or 0.0, opened, covers_all)
         session = jws.text(claims, "sid") if "sid" in claims else None
-        return Bearer(resource, token, agent or "", client, person, session)
+        jkt = proofs.key_of(claims)
+        return Bearer(resource, token, agent or "", client, person, session, jkt, bool(jkt) and is_public)
 
 
 def _delegated(claims: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -26,6 +26,7 @@ from entitlements.codes import Code
 from entitlements.decisions import all_systems, policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
+from entitlements.dpop import claims
 from entitlements.node import numbers
 from entitlements.node.bearer import Bearers
 from entitlements.node.directory import Directory
@@ -34,7 +35,6 @@ from entitlements.node.reads import NodeReads
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import SnapshotInUse, Snapshots
-from entitlements.node.strangers import Strangers
 from entitlements.node.streams import CancelledCounts, OpenRequest, OpenRequests, digest_of
 from entitlements.node.upstreams import Connections
 from entitlements.node.writes import Writes
@@ -42,6 +42,7 @@ from entitlements.node_feed.change import Change
 from entitlements.node_feed.feed import CANCELLATIONS, Feed
 from entitlements.node_feed.lease import own_name
 from entitlements.node_feed.worker_feed import Worker, WorkerFeed
+from entitlements.strangers import Strangers
 from entitlements.strict import known_uuid
 
 READERS: Final = 4
@@ -96,7 +97,7 @@ class Node:
             if worker is None
             else WorkerFeed(worker.link, self.name, self.apply, confirms, cancel, partial(numbers.count, self))
         )
-        self.writer = batch.Writer(address)
+        self.writer = batch.Writer(address, claim=claims.WITH_EVENTS)
         self.recorder = Recorder(self.writer)
         self.strangers = Strangers(address)
         self.writes = Writes(self.pool)

@@ -16,7 +16,7 @@ from audit.draft import TextDraft
 from entitlements.codes import Code
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.node.bearer import Bearer
-from entitlements.node.refusals import Closed
+from entitlements.node.refusals import Closed, Refused
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _LINKABLE: Final = re.compile(r"[^\x00-\x20\x7f]{1,1000}")
@@ -161,10 +161,15 @@ class Recorder:
         task = self._writer._task  # noqa: SLF001 - it shows no more
         return task is not None and not task.done()
 
-    async def durably(self, event: TextDraft) -> None:
-        """Return when the event is in the record for good. Raises Closed (record unavailable)."""
+    async def durably(self, event: TextDraft, claim: batch.Claim | None = None) -> None:
+        """Return when the event is in the record for good, and the name of a proof used up with it.
+
+        Raises Closed (record unavailable), and Refused where the proof was used before.
+        """
         try:
-            await self._writer.write(event)
+            await self._writer.write(event, claim)
+        except batch.NameUsed as why:
+            raise Refused(Code.PROOF_INVALID, "The proof was used before.") from why
         except (batch.NotWritten, batch.FateUnknown, ValueError) as why:
             raise Closed(Code.RECORD_UNAVAILABLE) from why
 

@@ -30,6 +30,7 @@ from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.codes import Code
 from entitlements.decisions.verdicts import Effect, Verdict
+from entitlements.dpop import proofs
 from entitlements.edge.grant_types.authorization_code import OFFLINE
 from entitlements.errors import DomainError
 from entitlements.people import sign_ins
@@ -134,7 +135,10 @@ class AuthorizationPage(AuthorizationView):
         if allow and not step_up.is_enough(request):
             raise _unmet(credentials)
         response: tuple[Any, ...] = super().create_authorization_response(
-            request, scopes, {**credentials, "auth_time": auth_time, **step_up.kept(request)}, allow
+            request,
+            scopes,
+            {**credentials, "auth_time": auth_time, "jkt": _key(request, credentials), **step_up.kept(request)},
+            allow,
         )
         return response
 
@@ -144,6 +148,7 @@ class AuthorizationPage(AuthorizationView):
         if credentials.get("code_challenge_method") != "S256":
             error = InvalidRequestError(description="Use S256.", state=credentials.get("state"))
             raise OAuthToolkitError(error=error, redirect_uri=credentials["redirect_uri"])
+        _key(request, credentials)
         return scopes, credentials
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
@@ -213,6 +218,18 @@ def _source(redirect_uri: str) -> str:
     """
     back = urlsplit(redirect_uri)
     return f"{back.scheme}:" if "[" in back.netloc else f"{back.scheme}://{back.netloc}"
+
+
+def _key(request: HttpRequest, credentials: dict[str, Any]) -> str:
+    """Return the thumbprint of the key with which the code must be redeemed, empty for any (RFC 9449 section 10).
+
+    Raises OAuthToolkitError for what is no thumbprint.
+    """
+    named = request.GET.getlist("dpop_jkt")
+    if named and (len(named) > 1 or not proofs.THUMBPRINT.fullmatch(named[0])):
+        error = InvalidRequestError(description="dpop_jkt is no thumbprint.", state=credentials.get("state"))
+        raise OAuthToolkitError(error=error, redirect_uri=credentials["redirect_uri"])
+    return named[0] if named else ""
 
 
 def _must_sign_in_again(request: HttpRequest, credentials: dict[str, Any]) -> bool:

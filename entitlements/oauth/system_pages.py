@@ -57,7 +57,7 @@ class Authorize(AuthorizationPage):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Find the system, or all of them. People do not sign in to our own API in this way."""
-        found = System.objects.filter(slug=kwargs.pop("system")).exclude(slug=addresses.MANDATE).first()
+        found = System.objects.filter(slug=kwargs.pop("system"), vendor=None).exclude(slug=addresses.MANDATE).first()
         if found is None:
             raise Http404
         self.system = found

@@ -87,7 +87,7 @@ class Validator(OAuth2Validator):
         with transaction.atomic():
             super().save_authorization_code(client_id, {**code, "code": stored}, request, *args, **kw)
             AuthorizationCode.objects.filter(code=stored).update(
-                auth_time=request.auth_time, acr=request.acr, amr=request.amr, system=system
+                auth_time=request.auth_time, acr=request.acr, amr=request.amr, system=system, jkt=request.jkt
             )
 
 

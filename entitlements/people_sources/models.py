@@ -7,14 +7,16 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 
+from audit import clock
 from audit.context import Principal
 
 
 class PeopleSource(models.Model):
     """A directory that keeps people and groups up to date by SCIM; its token is stored as a SHA-256 of 256 random bits.
 
+    `token_made_at` is when the token was made.
     With `subjects_of` the external id of a person is their subject at that issuer, so that they can sign in there.
     While `paused_at` is set, its removals are held until a platform admin lets them through or refuses them.
     """
@@ -27,6 +29,7 @@ class PeopleSource(models.Model):
     digest = models.CharField(max_length=64, unique=True)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField()
+    token_made_at = models.DateTimeField(default=clock.now, db_default=Now())
     seen_at = models.DateTimeField(null=True, blank=True)
     changed_at = models.DateTimeField(null=True, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True)

@@ -18,6 +18,8 @@ from django.db.models import F
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.credential_policy import age
+from entitlements.credential_policy.rules import Kind
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
@@ -68,8 +70,8 @@ def make(slug: str, *, name: str, subjects_of: TrustedIssuer | None, by: Princip
 def rotate(source: PeopleSource, *, by: Principal) -> str:
     """Give a source another token and return it, shown this once; the one before is worth nothing from now on."""
     token, locked = _token(), lock(source)
-    locked.digest, locked.enabled = digest(token), True
-    locked.save(update_fields=["digest", "enabled"])
+    locked.digest, locked.enabled, locked.token_made_at = digest(token), True, clock.now()
+    locked.save(update_fields=["digest", "enabled", "token_made_at"])
     log.record(Action.PEOPLE_SOURCE_TOKEN_ROTATED, about=[str(locked.principal)], by=by)
     return token
 
@@ -87,9 +89,14 @@ def disable(source: PeopleSource, *, by: Principal, reason: str) -> None:
 
 
 def of_token(token: str) -> PeopleSource | None:
-    """Return the source of a token, and note that it was here; None when the token is no source's any longer."""
+    """Return the source of a token, and note that it was here; None when the token is no source's any longer.
+
+    Raises CredentialTooOld.
+    """
     source = PeopleSource.objects.filter(digest=digest(token), enabled=True).first()
     now = clock.now()
+    if source is not None:
+        age.check(Kind.SCIM_TOKEN, source.token_made_at, source.principal)
     if source is not None and (source.seen_at is None or now - source.seen_at > _SEEN_AGAIN):
         PeopleSource.objects.filter(pk=source.pk).update(seen_at=now)
     return source

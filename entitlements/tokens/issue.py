@@ -18,7 +18,7 @@ from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.codes import Code, Next, meaning
-from entitlements.decisions import all_systems, guardrails, narrowed_grants, policy, scopes
+from entitlements.decisions import all_systems, guardrails, policy, scopes
 from entitlements.decisions.reads import FeedSubject, Reads
 from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
@@ -28,6 +28,7 @@ from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
 from entitlements.words import Flow, Status
 
+from . import narrowed_grants
 from .issue_family_token import FamilyStep
 
 JITTER: Final = 0.1
@@ -123,6 +124,8 @@ class TokenRequest:
     detail: dict[str, object] = field(default_factory=dict)
     also_about: tuple[str, ...] = ()
     """Links of its event beside the usual ones."""
+    jkt: str = ""
+    """The thumbprint of the key that the token will be bound to; empty for a bearer token."""
 
     @property
     def ceiling(self) -> frozenset[str] | None:
@@ -304,6 +307,7 @@ def detail_of(token_request: TokenRequest, issued: Issue, parent: UUID | None) -
         "expires": issued.expires,
         "parent": str(parent) if parent else None,
         **({"name_is_claimed": True} if token_request.caller.auth == Client.Auth.NONE else {}),
+        **({"jkt": token_request.jkt} if token_request.jkt else {}),
         **_sign_in(token_request.sign_in),
         **token_request.detail,
     }

@@ -22,6 +22,9 @@ MARGIN: Final = timedelta(minutes=2)
 OTHER_SESSION: Final = "sign_in"
 """The answer's code where a session would have begun and the sign-in has one already, which the answer names."""
 
+DPOP: Final = "dpop"
+"""The code of an outcome `replayed` where it was the DPoP proof that was used before."""
+
 _TYPES: Final = {
     "action": "text",
     "decided": "timestamptz",

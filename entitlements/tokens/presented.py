@@ -17,7 +17,7 @@ from entitlements.catalog.models import System
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Issued
 from entitlements.codes import Code, meaning
-from entitlements.decisions import narrowed_grants, own_connection, policy, scopes
+from entitlements.decisions import own_connection, policy, scopes
 from entitlements.decisions.own_connection import READS
 from entitlements.decisions.reads import Reads
 from entitlements.decisions.snapshot import Call, Token
@@ -25,7 +25,7 @@ from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.errors import DomainError
 from entitlements.keys import in_use, jws
 
-from . import issue, tokens
+from . import issue, narrowed_grants, tokens
 
 
 class NotLive(jws.BadToken):

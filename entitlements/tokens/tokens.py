@@ -57,14 +57,16 @@ def id_jag_claims(
     """
     family = {FAMILY: str(token_request.family.family)} if token_request.family else {}
     subject = token_request.subject.login if token_request.subject else ""
-    audience = addresses.issuer(token_request.target.issuer_path)
-    return {
-        **_common(addresses.IDP, new_token, subject, audience, name_there),
+    target = token_request.target
+    claims = {
+        **_common(addresses.IDP, new_token, subject, target.issuer, name_there),
         **_delegated(token_request.caller, new_token, signed_in),
+        **_bound(token_request),
         "resource": resource,
         "txn": trace,
         **family,
     }
+    return target.presented(claims)
 
 
 def access_token_claims(
@@ -73,6 +75,7 @@ def access_token_claims(
     """Return the claims of an access token (RFC 9068), acting for its person, or of a client for itself."""
     caller, person, path = token_request.caller, token_request.subject, token_request.target.issuer_path
     common = _common(path, new_token, person.login if person else caller.client_id, resource, caller.client_id)
+    common |= _bound(token_request)
     if person is not None:
         return {**common, **_delegated(caller, new_token, signed_in), **_agreed(token_request)}
     return {**common, "sub_profile": AI_AGENT} if caller.agent is not None else common
@@ -188,6 +191,11 @@ def _common(issuer_path: str, new_token: NewToken, subject: str, audience: str, 
         "exp": new_token.expires,
         "scope": scopes.join(new_token.scopes),
     }
+
+
+def _bound(token_request: TokenRequest) -> dict[str, Any]:
+    """Return the claim that names the key without whose proof the token opens nothing (RFC 9449 section 6.1)."""
+    return {"cnf": {"jkt": token_request.jkt}} if token_request.jkt else {}
 
 
 def _delegated(caller: Caller, new_token: NewToken, signed_in: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,18 @@
-"""Actions on issuers whose signed assertions we accept: begin to trust one, and stop."""
+"""Actions on issuers whose signed assertions we accept: put terms in force, and accept nothing any more.
+
+Two people put terms in force (`proposals.py`). What the set-up has tested, and the demo's own, begins here at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
-from audit import log
+from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements import addresses
@@ -17,9 +20,13 @@ from entitlements.errors import DomainError, NotFound
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.keys import public_keys
-from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.trusted_issuers.models import IssuerProposal, TrustedIssuer
 
-from . import issuers, spiffe
+from . import issuers, spiffe, terms
+
+_State = IssuerProposal.State
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_AT_SETUP: Final = "Trusted at the set-up."
 
 
 class IssuerMalformed(DomainError):
@@ -37,6 +44,23 @@ class IssuerTaken(DomainError):
     code, status = "issuer_taken", HTTPStatus.CONFLICT
 
 
+def check(issuer: str, agreed: Mapping[str, Any]) -> None:
+    """Check that an issuer can be trusted on these terms. Plain http and this machine are for the demo alone.
+
+    Raises IssuerMalformed, IssuerTermsRefused, public_keys.BadKey and PrivateKeyGiven.
+    """
+    signers, jwks = tuple(agreed["algorithms"]) or issuers.USUAL, agreed["jwks"]
+    if jwks and not spiffe.key_set(issuer, jwks, signers):
+        raise public_keys.BadKey(f"The key set holds no key for {', '.join(signers)}.")
+    has_keys = bool(jwks) or _is_address(agreed["jwks_uri"], with_query=True)
+    is_workloads = agreed["purpose"] == TrustedIssuer.Purpose.WORKLOAD
+    is_named = _is_address(issuer) or (is_workloads and spiffe.is_trust_domain(issuer))
+    is_ours = issuer == addresses.issuer(addresses.IDP) or issuer.startswith(addresses.issuer("as/"))
+    if agreed["purpose"] not in TrustedIssuer.Purpose.values or not is_named or is_ours or not has_keys:
+        raise IssuerMalformed(issuer=issuer)
+    terms.check(agreed)
+
+
 @transaction.atomic
 def begin(
     issuer: str,
@@ -50,29 +74,48 @@ def begin(
 ) -> TrustedIssuer:
     """Accept what this issuer signs, for one purpose; its name is compared byte by byte. Keys are pinned or fetched.
 
-    Plain http is for the demo alone. Raises IssuerMalformed, IssuerTaken, publickeys.BadKey and PrivateKeyGiven.
+    Raises as `check`, and IssuerTaken.
     """
-    signers = tuple(algorithms) or issuers.USUAL
-    if jwks and not spiffe.key_set(issuer, jwks, signers):
-        raise public_keys.BadKey(f"The key set holds no key for {', '.join(signers)}.")
-    is_named = _is_address(issuer) or (purpose == TrustedIssuer.Purpose.WORKLOAD and spiffe.is_trust_domain(issuer))
-    if purpose not in TrustedIssuer.Purpose.values or not is_named or not (jwks or _is_address(jwks_uri)):
-        raise IssuerMalformed(issuer=issuer)
-    try:
-        with transaction.atomic():
-            row = TrustedIssuer.objects.create(
-                issuer=issuer,
-                purpose=purpose,
-                jwks_uri=jwks_uri,
-                jwks=dict(jwks) if jwks else None,
-                algorithms=list(algorithms),
-                strict_single_use=strict_single_use,
-            )
-    except IntegrityError as error:
-        raise IssuerTaken(issuer=issuer) from error
-    detail = {"purpose": purpose, "jwks_uri": jwks_uri, "pinned": jwks is not None, "algorithms": list(algorithms)}
+    agreed = {
+        **terms.USUAL,
+        "purpose": purpose,
+        "jwks_uri": jwks_uri,
+        "jwks": dict(jwks) if jwks else None,
+        "algorithms": list(algorithms),
+        "strict_single_use": strict_single_use,
+    }
+    check(issuer, agreed)
+    locks.exclusive((Lock.REQUEST, lock_name(issuer)))
+    if TrustedIssuer.objects.filter(issuer=issuer).exists():
+        raise IssuerTaken(issuer=issuer)
+    row = put_in_force(issuer, agreed, by=by, reason="")
+    now = clock.now()
+    IssuerProposal.objects.create(
+        issuer=issuer, terms=agreed, reason=_AT_SETUP, state=_State.IN_FORCE, proposed_at=now, confirmed_at=now
+    )
+    return row
+
+
+def put_in_force(issuer: str, agreed: Mapping[str, Any], *, by: Principal, reason: str) -> TrustedIssuer:
+    """Write the terms, tell the nodes, and record it. The caller holds the lock of the issuer's name.
+
+    An issuer that ended is trusted again, with the people who were linked to it. Raises IssuerTaken for another
+    purpose than it has or had: the people would be others.
+    """
+    row = TrustedIssuer.objects.filter(issuer=issuer).first()
+    if row is not None and row.purpose != agreed["purpose"]:
+        raise IssuerTaken(issuer=issuer)
+    was_trusted = row is not None and row.enabled
+    row = row or TrustedIssuer(issuer=issuer)
+    if row.pk is not None:
+        locks.exclusive((Lock.TRUSTED_ISSUER, row.pk))
+    for name in TrustedIssuer.TERMS:
+        setattr(row, name, agreed[name])
+    row.enabled = True
+    row.save()
     _note(row)
-    log.record(Action.ISSUER_TRUSTED, about=[f"issuer:{issuer}"], by=by, detail=detail)
+    action = Action.ISSUER_CHANGED if was_trusted else Action.ISSUER_TRUSTED
+    log.record(action, about=[f"issuer:{issuer}"], by=by, reason=reason, detail=shown(agreed))
     return row
 
 
@@ -86,9 +129,21 @@ def end(issuer: TrustedIssuer, *, by: Principal, reason: str) -> TrustedIssuer:
     if locked.enabled:
         locked.enabled = False
         locked.save(update_fields=["enabled"])
+        over = {"state": _State.ENDED, "ended_at": clock.now(), "end_reason": reason or "Ended."}
+        IssuerProposal.objects.filter(issuer=locked.issuer, state=_State.IN_FORCE).update(**over)
         log.record(Action.ISSUER_DISTRUSTED, about=[f"issuer:{locked.issuer}"], by=by, reason=reason)
         _note(locked)
     return locked
+
+
+def lock_name(issuer: str) -> str:
+    """Return under which name the proposals of an issuer are locked."""
+    return f"trusted-issuer:{issuer}"
+
+
+def shown(agreed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the terms as the audit log keeps them: of pinned keys only that they are."""
+    return {**{name: agreed[name] for name in TrustedIssuer.TERMS if name != "jwks"}, "pinned": bool(agreed["jwks"])}
 
 
 def _note(issuer: TrustedIssuer) -> None:
@@ -97,8 +152,10 @@ def _note(issuer: TrustedIssuer) -> None:
     changes.note(subjects.trusted_issuer(issuer.pk))
 
 
-def _is_address(text: str) -> bool:
+def _is_address(text: str, *, with_query: bool = False) -> bool:
     parts = addresses.parts(text)
-    if parts is None or parts.username or parts.query or parts.fragment:
+    if parts is None or parts.username or parts.fragment or not parts.hostname or (parts.query and not with_query):
         return False
-    return parts.scheme in ({"https", "http"} if settings.DEMO else {"https"}) and bool(parts.hostname)
+    if settings.DEMO:
+        return parts.scheme in {"https", "http"}
+    return parts.scheme == "https" and parts.hostname not in _LOOPBACK

@@ -182,13 +182,21 @@ async def fetch(
     url: str, body: bytes, headers: Mapping[str, str], *, largest: int, seconds: float = DOCUMENT_SECONDS
 ) -> bytes:
     """POST a body and return the answer. Raises ForbiddenAddress, Unreachable, AnswerTooLarge."""
+    status, answer = await submit(url, body, headers, largest=largest, seconds=seconds)
+    if status != _OK:
+        raise Unreachable(status=status)
+    return answer
+
+
+async def submit(
+    url: str, body: bytes, headers: Mapping[str, str], *, largest: int, seconds: float = DOCUMENT_SECONDS
+) -> tuple[int, bytes]:
+    """POST a body and return status and answer, whatever they are. Raises as `fetch`."""
     check_url(url)
     async with client(connections=1, seconds=seconds) as session:
         try:
             async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
-                if answer.status != _OK:
-                    raise Unreachable(status=answer.status)
-                return await read(answer, largest)
+                return answer.status, await read(answer, largest)
         except (aiohttp.ClientError, TimeoutError, OSError) as why:
             raise _forbidden(why) or Unreachable() from why
 

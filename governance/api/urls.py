@@ -12,6 +12,7 @@ from governance.blast_radius.api import Outlook
 from governance.break_glass import api as break_glass_api
 from governance.coverage_map.api import coverage_map as coverage_map_api
 from governance.coverage_map.api import reconciliation as reconciliation_api
+from governance.credential_policy import api as credential_policy_api
 from governance.notices import api as notice_api
 from governance.onboarding import api as onboarding_api
 from governance.out_of_office import api as out_of_office_api
@@ -53,6 +54,7 @@ _REQUEST: Final = PREFIX + "requests/<uuid:asked>"
 _RULE: Final = PREFIX + "sod-policies/<uuid:key>"
 _SOURCE: Final = PREFIX + "people-sources/<slug:key>"
 _WEBHOOK: Final = PREFIX + "webhooks/<slug:key>"
+_AGES: Final = PREFIX + "credential-policy-proposals/<uuid:key>"
 _POLICY: Final = PREFIX + "policy-proposals/<uuid:key>"
 _APPROVE: Final = PREFIX + "auto-approval-rules/<uuid:key>"
 _BY_RULE: Final = PREFIX + "auto-approvals/<uuid:key>"
@@ -222,6 +224,25 @@ urlpatterns: list[URLPattern] = [
     path(_POLICY, approval_policy_api.PolicyProposalDetail.as_view(), name="policy-proposal"),
     path(_POLICY + "/confirm", approval_policy_api.ConfirmPolicy.as_view(), name="policy-proposal-confirm"),
     path(_POLICY + "/withdraw", approval_policy_api.WithdrawPolicy.as_view(), name="policy-proposal-withdraw"),
+    path(
+        PREFIX + "credential-policies", credential_policy_api.CredentialPolicies.as_view(), name="credential-policies"
+    ),
+    path(
+        PREFIX + "credential-policy-proposals",
+        credential_policy_api.CredentialPolicyProposals.as_view(),
+        name="credential-policy-proposals",
+    ),
+    path(_AGES, credential_policy_api.CredentialPolicyProposalDetail.as_view(), name="credential-policy-proposal"),
+    path(
+        _AGES + "/confirm",
+        credential_policy_api.ConfirmCredentialPolicy.as_view(),
+        name="credential-policy-proposal-confirm",
+    ),
+    path(
+        _AGES + "/withdraw",
+        credential_policy_api.WithdrawCredentialPolicy.as_view(),
+        name="credential-policy-proposal-withdraw",
+    ),
     path(PREFIX + "auto-approval-rules", approval_policy_api.AutoApprovalRules.as_view(), name="auto-approval-rules"),
     path(_APPROVE, approval_policy_api.AutoApprovalRuleDetail.as_view(), name="auto-approval-rule"),
     path(

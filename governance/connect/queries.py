@@ -27,6 +27,7 @@ from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
+from entitlements.vendors.queries import issuer_of
 
 from .recipes import Recipe, find
 from .registry import Entry, namespace
@@ -99,7 +100,7 @@ def _place(system: System, scopes: Iterable[str]) -> ConnectionPlace:
         system.name,
         system.slug,
         addresses.resources(system)[0],
-        addresses.issuer(addresses.issuer_path(system.slug)),
+        issuer_of(system),
         " ".join(sorted(scopes)),
     )
 

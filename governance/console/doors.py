@@ -18,7 +18,7 @@ from rest_framework.fields import BooleanField, ChoiceField
 
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
-from entitlements import strict
+from entitlements import ratelimits, strict
 from entitlements.access import caller as callers
 from entitlements.access import reauthentication
 from entitlements.access.caller import Caller
@@ -54,7 +54,8 @@ def page[**P](view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
 
 
 def _come_in(request: HttpRequest) -> None:
-    """Check the page's row, and demand step-up authentication where its row always does. Raises Forbidden."""
+    """Check the page's row, and demand step-up authentication where its row always does. Raises Forbidden, TooMany."""
+    ratelimits.check(ratelimits.PAGES, str(caller(request).principal))
     row = matrix.find(*_named(request)).row
     if not permissions.lets_in(row, caller(request)):
         raise Forbidden
@@ -107,7 +108,10 @@ def refused(request: HttpRequest, refusal: DomainError) -> HttpResponse:
     known = {HTTPStatus.NOT_FOUND: "404", HTTPStatus.FORBIDDEN: "403"}
     template = f"console/errors/{known.get(refusal.status, 'refused')}.html"
     context = {"problem": refusal, "code": refusal.code, "back": back(request)}
-    return render(request, template, context, status=refusal.status)
+    response = render(request, template, context, status=refusal.status)
+    if isinstance(refusal, ratelimits.TooMany):
+        response["Retry-After"] = str(refusal.wait)
+    return response
 
 
 def back(request: HttpRequest, otherwise: str = "/") -> str:

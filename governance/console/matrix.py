@@ -113,6 +113,11 @@ PAGES: Final[Pages] = {
     ("setup", "GET"): ONES_OWN,
     **{(f"setup-{act}", "POST"): _SETUP for act in ("test", "backup")},
     **{(f"setup-{act}", "POST"): _STEP_UP_SETUP for act in ("invite", "trust", "link")},
+    ("credential-policy-page", "GET"): like("credential-policies GET"),
+    **_both(like("credential-policy-proposals"), "credential-policy-propose"),
+    ("credential-policy-decide", "POST"): like(
+        "credential-policy-proposal-confirm", "credential-policy-proposal-withdraw"
+    ),
     ("approval-settings", "GET"): like("approval-policies GET"),
     **_both(like("policy-proposals"), "policy-propose"),
     ("policy-history", "GET"): like("approval-policy GET"),
@@ -172,12 +177,22 @@ PAGES: Final[Pages] = {
     ("proposal-page", "POST"): like("proposal-accept", "proposal-decline"),
     **_both(like("clients"), "client-add"),
     ("client-page", "GET"): like("client GET"),
-    ("client-page", "POST"): like("client-secret", "client-enable"),
+    ("client-page", "POST"): like("client-secret", "client-keys", "client-rotation-revoke", "client-enable"),
     ("client-settings", "GET"): like(
         "client-hosts GET", also=("client-hosts", "client-host-confirm", "client-host-withdraw", "client-host-end")
     ),
     **_both(like("client-hosts"), "client-host-propose"),
     ("client-host-decide", "POST"): like("client-host-confirm", "client-host-withdraw", "client-host-end"),
+    ("trusted-issuers-page", "GET"): like(
+        "trusted-issuers GET",
+        also=("trusted-issuers", "trusted-issuer-confirm", "trusted-issuer-withdraw", "trusted-issuer-end"),
+    ),
+    **_both(like("trusted-issuers"), "trusted-issuer-propose"),
+    ("trusted-issuer-decide", "POST"): like(
+        "trusted-issuer-confirm",
+        "trusted-issuer-withdraw",
+        "trusted-issuer-end",
+    ),
     ("client-document-page", "GET"): like(
         "client-document GET", also=("client-document-approve", "client-document-refuse")
     ),

@@ -20,6 +20,7 @@ from governance.connect.pages import connect, rollout
 from governance.connections import pages as connections_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
+from governance.credential_policy import pages as credential_policy_pages
 from governance.grants import pages as grant_pages
 from governance.home_page import pages as home_page_pages
 from governance.notices import pages as notice_pages
@@ -56,6 +57,7 @@ from governance.sod.pages import agent_calls as agent_calls_pages
 from governance.sod.pages import policies as policies_pages
 from governance.sod.pages import policy_form as policy_form_pages
 from governance.token_health import pages as token_health_pages
+from governance.trusted_issuers import pages as trusted_issuers
 from governance.webhooks import pages as webhook_pages
 
 from . import key_pages
@@ -161,6 +163,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/clients/propose/", client_documents.propose, name="client-host-propose"),
     path("settings/clients/hosts/<uuid:host>/", client_documents.decide_host, name="client-host-decide"),
     path("settings/clients/documents/<int:document>/", client_documents.decide, name="client-document-page"),
+    path("settings/trusted-issuers/", trusted_issuers.listing, name="trusted-issuers-page"),
+    path("settings/trusted-issuers/propose/", trusted_issuers.propose, name="trusted-issuer-propose"),
+    path("settings/trusted-issuers/<uuid:issuer>/", trusted_issuers.decide, name="trusted-issuer-decide"),
     path("client-credentials/<uuid:pk>/", credentials.detail, name="credential-page"),
     path("agents/<slug:slug>/restore/", agents.restore, name="agent-start"),
     path("my-agents/", agents.mine, name="my-agents"),
@@ -224,6 +229,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("inbox/read/", notice_pages.read_all, name="inbox-read-all"),
     path("inbox/<uuid:pk>/read/", notice_pages.read, name="inbox-read"),
     path("settings/", profile.profile, name="settings"),
+    path("settings/credential-policy/", credential_policy_pages.detail, name="credential-policy-page"),
+    path("settings/credential-policy/propose/", credential_policy_pages.propose, name="credential-policy-propose"),
+    path(
+        "settings/credential-policy/<uuid:proposal>/", credential_policy_pages.decide, name="credential-policy-decide"
+    ),
     path("settings/approvals/", approval_policy_pages.listing, name="approval-settings"),
     path("settings/approvals/propose/", approval_policy_pages.propose, name="policy-propose"),
     path("settings/approvals/versions/<int:policy>/", approval_policy_pages.history, name="policy-history"),

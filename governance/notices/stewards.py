@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from audit.actions import Action
 from audit.models import Event
@@ -186,14 +186,33 @@ def _credential_works(event: Event) -> Iterator[Message]:
     if agent is None:
         return
     names = {"client": key(event, "client"), "agent": agent.name}
-    sentence = _("%(agent)s has a new client, which works from now on: %(client)s.")
-    if event.action == Action.CLIENT_SECRET_ROTATED:
-        sentence = _("%(client)s of %(agent)s has a new secret. The secret before it no longer works.")
-    if event.action == Action.WORKLOAD_RULE_MADE:
-        sentence = _("A workload acts as %(agent)s from now on, through its client %(client)s.")
+    names["day"] = str(event.detail.get("previous_ends_at") or "")[:16].replace("T", " ")
+    works_on = names["day"] and event.action != Action.CLIENT_CREDENTIAL_ROTATED
+    sentence = str(_TWO_WORK if works_on else _NEW[Action(event.action)])
     people = [agent.sponsor, agent.owner, agent.backup, _person(str(event.detail.get("asked_by", "")))]
     url = reverse("client-page", args=[agent.slug, names["client"]])
     yield Message(Kind.CREDENTIAL, people, f"client:{names['client']}", sentence % names, url)
+
+
+_NEW: Final[Mapping[Action, Any]] = {
+    Action.CLIENT_REGISTERED: gettext_lazy("%(agent)s has a new client, which works from now on: %(client)s."),
+    Action.CLIENT_DOCUMENT_APPLIED: gettext_lazy("%(agent)s has a new client, which works from now on: %(client)s."),
+    Action.CLIENT_SECRET_ROTATED: gettext_lazy(
+        "%(client)s of %(agent)s has a new secret. The secret before it no longer works."
+    ),
+    Action.CLIENT_KEYS_REPLACED: gettext_lazy(
+        "%(client)s of %(agent)s has new keys. The keys before them no longer work."
+    ),
+    Action.WORKLOAD_RULE_MADE: gettext_lazy("A workload acts as %(agent)s from now on, through its client %(client)s."),
+    Action.CLIENT_ROTATION_REVOKED: gettext_lazy(
+        "A rotation of %(client)s of %(agent)s was revoked. The credential before it works again."
+    ),
+    Action.CLIENT_CREDENTIAL_ROTATED: gettext_lazy(
+        "%(client)s of %(agent)s rotated its own credential. The one before works until %(day)s UTC. If the agent did "
+        "not do it, revoke the rotation."
+    ),
+}
+_TWO_WORK: Final = gettext_lazy("%(client)s of %(agent)s has a new credential. The one before works until %(day)s UTC.")
 
 
 def _connection_begun(event: Event) -> Iterator[Message]:
@@ -236,7 +255,10 @@ NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.CLIENT_DOCUMENT_CHANGED: _document_waits,
     Action.CLIENT_DOCUMENT_REFUSED: _document_refused,
     Action.CLIENT_DOCUMENT_WAITING: _document_waits,
+    Action.CLIENT_CREDENTIAL_ROTATED: _credential_works,
+    Action.CLIENT_KEYS_REPLACED: _credential_works,
     Action.CLIENT_REGISTERED: _document_works,
+    Action.CLIENT_ROTATION_REVOKED: _credential_works,
     Action.CLIENT_SECRET_ROTATED: _credential_works,
     Action.CONNECTION_BEGUN: _connection_begun,
     Action.WORKLOAD_RULE_MADE: _credential_works,

@@ -19,6 +19,7 @@ from audit.context import Principal
 from entitlements.errors import ReasonRequired
 from entitlements.keys import signing
 from entitlements.secrets import seal, vault
+from entitlements.vendors import vendors
 from governance.webhooks import webhooks as webhooks_actions
 
 STEP: Final = 500
@@ -35,6 +36,7 @@ class ResealedCounts:
     second_factors: int
     subject_keys: int
     webhooks: int = 0
+    vendor_test_clients: int = 0
 
 
 def reseal(*, by: Principal, reason: str) -> ResealedCounts:
@@ -50,6 +52,7 @@ def reseal(*, by: Principal, reason: str) -> ResealedCounts:
         second_factors=_second_factors(),
         subject_keys=_subject_keys(),
         webhooks=_all(webhooks_actions.reseal),
+        vendor_test_clients=_all(vendors.reseal),
     )
     if any(asdict(done).values()):
         with transaction.atomic():

@@ -19,6 +19,7 @@ from audit import context
 from audit.refusals import refusals
 from entitlements import ratelimits, strict
 from entitlements.api import problems
+from entitlements.credential_policy.age import CredentialTooOld
 from entitlements.errors import DomainError
 from entitlements.people_sources import sources
 from entitlements.people_sources.models import PeopleSource
@@ -81,6 +82,8 @@ def _refused(request: HttpRequest, source: PeopleSource | None, error: Exception
     if source is not None:
         changes = request.method != "GET" and refusal.code not in _RETRY  # what is held has an event of its own
         problems.record(refusal, status, by=source.principal, about=[str(source.principal)], changes=changes)
+    elif isinstance(refusal, CredentialTooOld):
+        problems.record(refusal, status, by=None, about=(), changes=False)
     else:
         refusals.count_stranger(refusal.code, context.current().source)
     status = _STATUS.get(HTTPStatus(status), HTTPStatus(status))

@@ -14,15 +14,15 @@ from django.utils.translation import gettext as _
 from audit import chain
 from audit.actions import Action
 from audit.models import Leaf
-from entitlements import strict
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Tool
 from entitlements.clients.models import Client
 from entitlements.definitions import definitions
 from entitlements.errors import DomainError
-from entitlements.keys import jws, public_keys
+from entitlements.keys import jws
 from entitlements.people.models import Person
 from entitlements.revocation import record_keys, revocation
+from entitlements.trusted_issuers import discovery
 from entitlements.upstream import egress, upstream
 from governance.setup.models import SetupCheck
 
@@ -58,21 +58,14 @@ def _try_mail(by: Person) -> str:
 
 
 def discover(issuer: str) -> tuple[Mapping[str, Any], list[str]]:
-    """Fetch an issuer's metadata (OpenID Connect Discovery 1.0) and its keys. Raises Failed."""
+    """Fetch the metadata and the keys of an issuer at which people sign in. Raises Failed."""
     try:
-        document = egress.read_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-        if not isinstance(document, dict) or document.get("issuer") != issuer:
-            raise Failed(_("It says that its name is another one than OIDC_ISSUER."))
-        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-            egress.check_url(str(document.get(name, "")))
-        keys = public_keys.read_set(egress.read_json(document["jwks_uri"]))
-    except (egress.ForbiddenAddress, egress.Unreachable, public_keys.BadKey, strict.NotStrictJson) as problem:
+        found = discovery.find(issuer)
+        for name in ("authorization_endpoint", "token_endpoint"):
+            egress.check_url(str(found.document.get(name, "")))
+    except (egress.ForbiddenAddress, discovery.IssuerNotDiscovered) as problem:
         raise Failed(_("%(issuer)s: %(problem)s") % {"issuer": issuer, "problem": problem}) from problem
-    offered = document.get("id_token_signing_alg_values_supported")
-    algorithms = sorted(key for key in {key.algorithm for key in keys} if not offered or key in offered)
-    if not algorithms:
-        raise Failed(_("None of its keys signs in a way that we accept."))
-    return document, algorithms
+    return found.document, list(found.algorithms)
 
 
 def _try_sign_in(_by: Person) -> str:

@@ -33,6 +33,7 @@ from entitlements.people import authentication, people, role_maps, sign_ins
 from entitlements.people.models import Identity, Person
 from entitlements.tokens import id_tokens
 from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.trusted_issuers.rules import USUAL
 from governance.console import middleware
 
 AGAIN: Final = "again"
@@ -66,6 +67,20 @@ class CompanyProvider(OpenIDConnectProvider):
             asked_at=int(time.time()),
         )
         return answer
+
+    def extract_uid(self, data: Mapping[str, Any]) -> str:
+        """Return the subject as the terms of the trusted issuer read it: `sub`, or at Entra `oid` with its tenant.
+
+        Raises OAuth2Error where the ID token lacks it.
+        """
+        issuer = TrustedIssuer.objects.filter(issuer=settings.OIDC_ISSUER, enabled=True).first()
+        rules = issuer.rules if issuer is not None else USUAL
+        if (rules.subject_claim, rules.tenant_claim) == (USUAL.subject_claim, USUAL.tenant_claim):
+            return str(super().extract_uid(data))
+        try:
+            return rules.subject(data.get("id_token") or {})
+        except jws.BadToken as error:
+            raise OAuth2Error(error.message) from error
 
 
 class CompanyCallbackAdapter(OpenIDConnectOAuth2Adapter):

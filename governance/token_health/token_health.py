@@ -82,11 +82,11 @@ def ages(caller: Caller) -> plots.Plot | None:
     personal = ApiToken.objects.filter(revoked_at=None, expires_at__gt=now)
     personal = personal if caller.sees_everything else personal.filter(person=caller.human)
     steps = [now - step for step, _word in _AGES]
-    by_update, by_creation = _case("updated__gte", steps), _case("created_at__gte", steps)
+    by_making, by_creation = _case("credential_made_at__gte", steps), _case("created_at__gte", steps)
     n = len(_AGES)
     series = [
-        (_("Shared secrets"), _counted(live.filter(auth=Client.Auth.CLIENT_SECRET_BASIC), by_update, n)),
-        (_("Keys"), _counted(live.filter(auth=Client.Auth.PRIVATE_KEY_JWT), by_update, n)),
+        (_("Shared secrets"), _counted(live.filter(auth=Client.Auth.CLIENT_SECRET_BASIC), by_making, n)),
+        (_("Keys"), _counted(live.filter(auth=Client.Auth.PRIVATE_KEY_JWT), by_making, n)),
         (_("Personal tokens"), _counted(personal, by_creation, n)),
     ]
     return _drawn(series, _AGES, suggestions.OLD_SECRET, _("Not older than"))
@@ -120,9 +120,12 @@ def findings(caller: Caller) -> list[Finding]:
 def _old_secrets(caller: Caller) -> Iterator[Finding]:
     old = clock.now() - suggestions.OLD_SECRET
     rows = visibility.clients(caller).filter(
-        status=Client.Status.ACTIVE, auth=Client.Auth.CLIENT_SECRET_BASIC, updated__lte=old, agent__isnull=False
+        status=Client.Status.ACTIVE,
+        auth=Client.Auth.CLIENT_SECRET_BASIC,
+        credential_made_at__lte=old,
+        agent__isnull=False,
     )
-    for client in rows.order_by("updated", "pk")[:_MOST]:
+    for client in rows.order_by("credential_made_at", "pk")[:_MOST]:
         yield Finding(
             client.client_id, _("Its shared secret is older than a year."), _client(client), _("Rotate it"), KINDS[0]
         )

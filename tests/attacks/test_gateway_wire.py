@@ -11,9 +11,12 @@ import pytest
 
 from audit.context import SYSTEM
 from entitlements import addresses
+from entitlements.catalog import systems
 from entitlements.keys import jws, signing
 from entitlements.tokens.models import IssuedToken
-from tests.attacks.test_tokens_elsewhere import forgeries, part
+from tests import own_keys
+from tests.attacks import jose
+from tests.attacks.jose import Genuine, part
 from tests.entitlements.edge.worlds import header, new_key, peek
 from tests.entitlements.gateway import world as worlds
 from tests.entitlements.gateway.world import META, MODERN, Gateway, World
@@ -141,6 +144,42 @@ def _with_header(token: str, **more: str) -> str:
     return part(said) + "." + token.partition(".")[2]
 
 
+def _genuine(token: str) -> Genuine:
+    return Genuine(token, own_keys.held(header(token)["kid"]))
+
+
+def _refused(node: Gateway, here: World, wrong: dict[str, str]) -> None:
+    """See that the gateway refuses each of these tokens, and that none of them calls the tool."""
+    link = "tool:" + here.system.slug + "/" + here.tool.name
+    before = here.calls(link)
+    for name, token in wrong.items():
+        if not token.isascii() or len(token) > 60_000:
+            continue
+        answer = node.call(here, token) if token.strip() else node.modern(here.system.slug, "tools/list", None)
+        assert answer.status_code in (400, 401, 403, 431), (name, answer.status_code, answer.text)
+        assert "result" not in answer.text or "isError" in answer.text, name
+    assert "call.allowed" not in here.calls(link)[len(before) :]
+
+
+@pytest.mark.usefixtures("short_rsa_keys")
+@pytest.mark.parametrize("algorithm", ["EdDSA", "RS256"])
+def test_no_other_signature_calls_anything_whatever_the_algorithm(node: Gateway, algorithm: str) -> None:
+    here = worlds.build("http://localhost:1/mcp")
+    systems.edit_system(here.system, signing_algorithm=algorithm, by=SYSTEM)
+    genuine = _genuine(here.token())
+    assert genuine.header["alg"] == algorithm
+    _refused(node, here, jose.signatures(genuine))
+    assert node.call(here, genuine.signed()).status_code not in (400, 401, 403)
+
+
+def test_a_token_of_a_million_bytes_is_refused_at_the_door(node: Gateway, here: World) -> None:
+    genuine = _genuine(here.token())
+    for token in (genuine.with_signature(b"\x00" * jose.MILLION), "." * jose.MILLION):
+        answers = _send(node, _head(here, "Content-Length: 0", token=token))
+        assert all(status in (400, 401, 413, 431) for status in answers), answers
+    assert node.call(here, genuine.token).status_code not in (400, 401, 403)
+
+
 def test_no_forged_token_calls_anything(node: Gateway, here: World) -> None:
     other = worlds.build("http://localhost:1/mcp")
     good, mine = here.token(), new_key("mine")
@@ -148,8 +187,8 @@ def test_no_forged_token_calls_anything(node: Gateway, here: World) -> None:
     now = int(time.time())
     partner = jws.sign({**claims, "iss": "https://partner.example"}, mine, "at+jwt")
     wrong = {
-        **forgeries(good),
-        "certificate elsewhere": _with_header(good, x5u="https://evil.example/cert.pem"),
+        **jose.forms(_genuine(good)),
+        **jose.signatures(_genuine(good)),
         "a thumbprint": _with_header(good, **{"x5t#S256": "AA"}),
         "another hash": _with_header(good, alg="RS256"),
         "another issuer's key": signing.sign("idp", claims, "at+jwt"),
@@ -171,13 +210,5 @@ def test_no_forged_token_calls_anything(node: Gateway, here: World) -> None:
         "by the system": str(SYSTEM),
         "empty": " ",
     }
-    before = here.calls("tool:" + here.system.slug + "/" + here.tool.name)
-    for name, token in wrong.items():
-        if not token.isascii() or len(token) > 60_000:
-            continue
-        answer = node.call(here, token) if token.strip() else node.modern(here.system.slug, "tools/list", None)
-        assert answer.status_code in (400, 401, 403, 431), (name, answer.status_code, answer.text)
-        assert "result" not in answer.text or "isError" in answer.text, name
-    after = here.calls("tool:" + here.system.slug + "/" + here.tool.name)
-    assert "call.allowed" not in after[len(before) :]
+    _refused(node, here, wrong)
     assert IssuedToken.objects.filter(jti=claims["jti"], revoked_at=None).exists(), "nor is the good one ended"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -25,43 +22,6 @@ from tests.entitlements.edge.worlds import Answer, World
 pytestmark = pytest.mark.django_db
 
 PARTNER = "https://idp.partner.example"
-
-
-def part(value: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-
-
-def forgeries(token: str) -> dict[str, str]:
-    """Rewrite a good token in each way that somebody's verifier has fallen for."""
-    head, body, signature = token.split(".")
-    header = worlds.header(token)
-    mine = worlds.new_key(str(header["kid"]))
-    own = mine.material.as_dict(private=False)
-
-    def signed(**more: object) -> str:
-        said = part({**header, **more}) + "." + body
-        made = jws.sign(worlds.peek(token), mine, str(header["typ"]))
-        return said + "." + made.rpartition(".")[2]
-
-    return {
-        "unsigned": part({**header, "alg": "none"}) + "." + body + ".",
-        "unsigned, shouted": part({**header, "alg": "NONE"}) + "." + body + ".AA",
-        "shared key": part({**header, "alg": "HS256"}) + "." + body + "." + signature,
-        "no signature": f"{head}.{body}.",
-        "two parts": f"{head}.{body}",
-        "five parts": f"{token}.AA.AA",
-        "key in the header": signed(jwk=own),
-        "key elsewhere": signed(jku="https://evil.example/jwks.json"),
-        "certificate": signed(x5c=["AA"]),
-        "critical": signed(crit=["exp"], exp=1),
-        "kid as a path": signed(kid="../../dev/null"),
-        "kid as a statement": signed(kid="' OR 1=1 --"),
-        "kid that is none": signed(kid=None),
-        "my key under their name": jws.sign(worlds.peek(token), mine, str(header["typ"])),
-        "deep": part({"alg": "ES256"}) + "." + base64.urlsafe_b64encode(b"[" * 9000).rstrip(b"=").decode() + ".AA",
-        "name twice": head + "." + base64.urlsafe_b64encode(b'{"iss":"a","iss":"b"}').rstrip(b"=").decode() + ".AA",
-        "too large": token + "A" * 40_000,
-    }
 
 
 def doors(world: World) -> dict[str, Callable[[str], Answer]]:
@@ -84,19 +44,6 @@ def opened(door: str, answer: Answer) -> bool:
     if answer.status != 200 or door.startswith("revoke"):
         return False
     return bool(answer.body.get("active", True))
-
-
-def test_no_forgery_opens_any_door_or_ends_a_token(world: World) -> None:
-    id_jag = world.id_jag()
-    tokens = [world.id_token(), id_jag, world.access_token(), world.assertion(world.audience)]
-    living = IssuedToken.objects.filter(revoked_at=None).count()
-    for token in tokens:
-        for name, forged in forgeries(token).items():
-            for door, knock in doors(world).items():
-                answer = knock(forged)
-                assert answer.status in (200, 400, 401), (name, door, answer.status)
-                assert not opened(door, answer), (name, door)
-    assert IssuedToken.objects.filter(revoked_at=None).count() == living
 
 
 def test_a_good_token_opens_its_own_doors_alone(world: World) -> None:

@@ -28,6 +28,7 @@ from entitlements.errors import DomainError
 from entitlements.keys import jws
 from entitlements.people import people
 from entitlements.people.models import Person
+from entitlements.signers import algorithms
 from governance.console import matrix
 from tests.architecture import tree
 from tests.attacks import things
@@ -155,7 +156,7 @@ def _signed(key: jws.Key, typ: str, claims: dict[str, Json], place: str, value: 
     head: dict[str, Json] = {"alg": key.algorithm, "kid": key.kid, "typ": typ}
     said = ({**head, place: value}, claims) if place in head else (head, {**claims, place: value})
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in said]
-    signature = jws._REGISTRY.get_alg(key.algorithm).sign(b".".join(parts), key.material)
+    signature = algorithms.implementation(key.algorithm).sign(b".".join(parts), key.material)
     return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
 
 

@@ -29,6 +29,7 @@ def web(log: Path, *, application: str = layout.WEB, header_seconds: float = 10,
         "DJANGO_SETTINGS_MODULE": "governance.settings",
         "DEMO": "1",
         "RATE_LIMIT_API": "1000000",
+        "RATE_LIMIT_PAGES": "1000000",
         **environment,
     }
     with log.open("wb") as said:

@@ -2,6 +2,6 @@
 
 import os
 
-from fastmcp.server import create_proxy  # type: ignore[import-not-found]
+from fastmcp.server import create_proxy
 
 application = create_proxy(os.environ["UPSTREAM"], name="anchor").http_app(path="/mcp", stateless_http=True)

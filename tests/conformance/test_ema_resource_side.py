@@ -92,6 +92,17 @@ def test_ema_r_4_the_client_is_matched_by_its_name_at_this_server(world: World) 
     assert world.redeem(world.id_jag(), **world.credentials(world.audience, **there)).status == 200
 
 
+def test_ema_r_4_a_foreign_name_is_matched_by_the_map_of_its_issuer_alone(world: World, partner: TrustedIssuer) -> None:
+    TrustedIssuer.objects.filter(pk=partner.pk).update(clients={"0oa1": world.client.client_id})
+    assert world.redeem(assertion(world, client_id="0oa1")).status == 200
+    mismatch = (400, "invalid_grant", "client_mismatch")
+    for named in (world.client.client_id, "0oa2", None):
+        assert world.redeem(assertion(world, client_id=named)).error == mismatch
+    other, secret = make.client(world.agent, "other-client", auth="client_secret_basic")
+    stolen = {"client_id": other.client_id, "client_secret": secret}
+    assert world.redeem(assertion(world, client_id="0oa1"), **stolen).error == mismatch
+
+
 @pytest.mark.parametrize("case", ["expired", "future", "endless", "no exp", "no iat"])
 def test_ema_r_5_times_are_required_and_checked(world: World, partner: TrustedIssuer, case: str) -> None:
     now = int(time.time())
@@ -192,6 +203,31 @@ def test_ema_r_13_the_metadata_says_the_profile_and_not_whom_it_trusts(world: Wo
     assert world.http.get("/.well-known/oauth-authorization-server/as/nowhere").status_code == 404
 
 
+def test_ema_r_14_a_saml_subject_establishes_neither_trust_nor_a_person(world: World, partner: TrustedIssuer) -> None:
+    people.link_identity(world.alice, world.issuer, "alice@saml", by=SYSTEM)
+    named = {"format": "saml-nameid", "issuer": world.issuer.issuer, "nameid": "alice@saml"}
+    answer = world.redeem(assertion(world, sub="unknown", sub_id=named))
+    assert answer.error == (400, "invalid_grant", "person_unknown")
+    elsewhere = world.redeem(assertion(world, iss="https://evil.example", sub_id=named))
+    assert elsewhere.error == (400, "invalid_grant", "issuer_not_trusted")
+    token = world.redeem(assertion(world, sub_id={**named, "issuer": "https://evil.example"})).body["access_token"]
+    assert worlds.peek(token)["sub"] == "alice", "the subject of the trusted issuer decides alone"
+    assert partner.enabled
+
+
+def test_ema_r_15_the_tenant_of_a_multi_tenant_issuer_is_part_of_the_subject(
+    world: World, partner: TrustedIssuer
+) -> None:
+    invalid = (400, "invalid_grant", "token_invalid")
+    assert world.redeem(assertion(world, tenant="t-1")).error == invalid, "its issuer was trusted without tenants"
+    TrustedIssuer.objects.filter(pk=partner.pk).update(tenant_claim="tenant", tenants=["t-1", "t-2"])
+    people.link_identity(world.alice, partner, "t-1 p-7", by=SYSTEM)
+    assert world.redeem(assertion(world, tenant="t-1")).status == 200
+    assert world.redeem(assertion(world, tenant="t-2")).error[2] == "person_unknown"
+    for tenant in (None, "t-3", "", ["t-1"]):
+        assert world.redeem(assertion(world, tenant=tenant)).error == invalid
+
+
 def test_ema_r_15_a_person_is_known_by_issuer_and_subject_never_by_one_of_them(
     world: World, partner: TrustedIssuer
 ) -> None:
@@ -206,3 +242,16 @@ def test_ema_r_16_the_type_decides_before_anything_is_verified(world: World) -> 
     answer = world.redeem(world.id_token())  # a real token, of another type
     assert answer.error == (400, "invalid_grant", "token_invalid")
     assert "typ" in answer.body["error_description"]
+
+
+def test_ema_r_17_a_client_that_is_named_by_its_document_redeems_with_its_own_key(
+    world: World, partner: TrustedIssuer
+) -> None:
+    address, key = "https://desk.example/client.json", worlds.new_key("desk")
+    made, _ = make.client(world.agent, address, jwks=worlds.key_set(key))
+    mine = world.credentials(world.audience, key=key, iss=address, sub=address)
+    assert world.redeem(assertion(world, client_id=made.client_id), **mine).status == 200
+    stranger = "https://stranger.example/client.json"  # sockets are closed: a fetch would fail loudly
+    theirs = world.credentials(world.audience, key=key, iss=stranger, sub=stranger)
+    assert world.redeem(assertion(world, client_id=stranger), **theirs).error[:2] == (401, "invalid_client")
+    assert partner.enabled

@@ -15,6 +15,7 @@ from django.db import connections
 from joserfc.jwk import ECKey
 
 from audit import clock
+from entitlements.keys import jws
 from tests.conformance import desk, nodejs
 
 if TYPE_CHECKING:
@@ -112,6 +113,34 @@ def test_openid_client_signs_in_refreshes_and_is_refused_a_replaced_token(
     assert node.modern(uncalled.system.slug, "tools/list", second["access_token"]).status_code == 401
 
 
+def test_openid_client_binds_its_tokens_to_a_key_from_the_code_to_the_call(
+    node: Gateway, here: World, tmp_path: Path
+) -> None:
+    from entitlements import addresses  # noqa: PLC0415 - the settings are known only now
+    from entitlements.token_families.models import TokenFamily  # noqa: PLC0415
+    from tests.entitlements.gateway import world  # noqa: PLC0415
+
+    issuer, resource = addresses.issuer(f"as/{here.system.slug}"), f"{node.base}/gw/{here.system.slug}/mcp"
+    params = {"_meta": world.META, "name": desk.TOOL, "arguments": {"timezone": "Europe/Paris"}}
+    named = {"Mcp-Method": "tools/call", "Mcp-Name": desk.TOOL, "MCP-Protocol-Version": world.MODERN}
+    headers = {**named, "Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    message = json.dumps({"headers": headers, "body": body})
+    browser, client = desk.Browser(here.person), Script(tmp_path, "openid_client.mjs")
+
+    done = client.run("bound", issuer, desk.CLIENT, "-", here.entitlement.scope, resource, message, browser=browser)
+    assert done["token_type"] == "dpop"  # oauth4webapi writes it in lower case
+    assert "Europe/Paris" in done["answer"]["result"]["content"][0]["text"]
+    assert (done["stolen"]["status"], done["stolen"]["code"]) == (401, "proof_invalid")
+
+    idp, scope = addresses.issuer("idp"), "openid offline_access"
+    done = client.run("exchange", idp, desk.CLIENT, "-", scope, resource, message, issuer, browser=browser)
+    assert done["token_type"] == "dpop"
+    assert "Europe/Paris" in done["answer"]["result"]["content"][0]["text"]
+    assert (done["stolen"]["status"], done["stolen"]["code"]) == (401, "proof_invalid")
+    assert all(len(family.jkt) == 43 for family in TokenFamily.objects.all())
+
+
 def test_openid_client_signs_in_with_a_key_at_a_system_and_at_the_identity_side(
     node: Gateway, uncalled: World, tmp_path: Path
 ) -> None:
@@ -133,3 +162,32 @@ def test_openid_client_signs_in_with_a_key_at_a_system_and_at_the_identity_side(
     idp = addresses.issuer("idp")
     known = openid_client(tmp_path, "code", idp, "key-client", str(private), "openid", browser=browser)
     assert (known["claims"]["iss"], known["claims"]["sub"]) == (idp, uncalled.person.login)
+
+
+def test_the_typescript_sdk_exchanges_an_id_token_and_redeems_the_assertion(
+    node: Gateway, here: World, tmp_path: Path
+) -> None:
+    from audit.context import SYSTEM  # noqa: PLC0415 - the settings are known only now
+    from entitlements import addresses  # noqa: PLC0415
+    from entitlements.people import people  # noqa: PLC0415
+    from entitlements.tokens.models import IssuedToken  # noqa: PLC0415
+    from entitlements.trusted_issuers import trust  # noqa: PLC0415
+    from tests import make  # noqa: PLC0415
+    from tests.entitlements.edge import worlds  # noqa: PLC0415
+
+    key = worlds.new_key("company")
+    company = trust.begin(worlds.STUB, purpose="identity", jwks=worlds.key_set(key), by=SYSTEM)
+    people.link_identity(here.person, company, "u-alice", by=SYSTEM)
+    client, secret = make.client(here.agent, "managed-client", auth="client_secret_basic")
+    now = int(clock.now().timestamp())
+    claims = {"iss": worlds.STUB, "sub": "u-alice", "aud": client.client_id, "iat": now, "auth_time": now}
+    id_token = jws.sign({**claims, "exp": now + 300}, key, "JWT")
+    connections.close_all()
+
+    managed = Script(tmp_path, "ema.mjs", (f"{node.base}/gw/{here.system.slug}/mcp", addresses.issuer("idp")))
+    issuer = addresses.issuer(f"as/{here.system.slug}")
+    printed = managed.run(issuer, client.client_id, str(secret), id_token, desk.TOOL, '{"timezone": "Europe/Paris"}')
+
+    assert desk.TOOL in printed["tools"]
+    assert "Europe/Paris" in printed["result"]["content"][0]["text"]
+    assert set(IssuedToken.objects.values_list("kind", flat=True)) == {"id_jag", "access_token"}

@@ -42,12 +42,12 @@ class Mutant:
 @contextmanager
 def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, ModuleType]]:
     """Hand out (policy, limits, arguments) with the mistake built in; without one, fresh copies of the real ones."""
-    copies = {name: _copy(name, mutant) for name in ("arguments", "constraints", "limits", "policy")}
+    copies = {name: _copy(name, mutant) for name in ("agent_policy", "arguments", "constraints", "limits")}
     for name in ("arguments", "constraints"):
         setattr(copies["limits"], name, copies[name])
-    copies["policy"].NotCovered = (NotCovered, copies["limits"].NotCovered)  # type: ignore[attr-defined]
+    copies["agent_policy"].NotCovered = (NotCovered, copies["limits"].NotCovered)  # type: ignore[attr-defined]
     try:
-        yield copies["policy"], copies["limits"], copies["arguments"]
+        yield copies["agent_policy"], copies["limits"], copies["arguments"]
     finally:
         for copy in copies.values():
             del sys.modules[copy.__name__]
@@ -169,7 +169,7 @@ def _of(module: str, *pairs: tuple[str, str]) -> tuple[Mutant, ...]:
 
 MUTANTS: Final = (
     *_of(
-        "policy",
+        "agent_policy",
         ("if facts.stopped:", "if False:"),
         ("if question.system is not None:", "if False:"),
         ("if system is not _ACTIVE:", "if system is None:"),

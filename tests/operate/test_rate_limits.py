@@ -16,6 +16,7 @@ from entitlements.people import people
 from governance import env
 from tests import make
 from tests.edge import Browser
+from tests.governance.console import visits
 
 pytestmark = [pytest.mark.django_db, pytest.mark.loopback]
 GOOD = "correct horse battery staple"
@@ -25,7 +26,7 @@ NOBODY_LISTENS = env.Secret("redis://127.0.0.1:1/0")
 @pytest.fixture(autouse=True)
 def limits(settings: Any) -> dict[str, int]:  # noqa: ANN401
     """Small limits, and nobody counted yet."""
-    settings.RATE_LIMITS = {"tokens": 8, "api": 8, "sign_in": 8}
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "tokens": 8, "api": 8, "sign_in": 8}
     ratelimits._counts.clear()
     ratelimits._asked_again_at[0] = 0.0
     if time.time() % ratelimits.WINDOW > ratelimits.WINDOW - 5:
@@ -91,7 +92,7 @@ def test_the_api_answers_429_and_says_when_to_come_back() -> None:
     answers = [Client().get("/api/v1/agents", headers=headers) for _ in range(10)]
     assert [answer.status_code for answer in answers] == [200] * 8 + [429] * 2
     assert answers[-1].json()["code"] == "rate_limited"
-    assert 1 <= int(answers[-1]["Retry-After"]) <= 61
+    assert 1 <= int(answers[-1]["Retry-After"]) <= 60 + ratelimits.SPREAD
 
 
 def test_the_token_endpoint_tells_a_client_to_slow_down_and_counts_it_by_minute() -> None:
@@ -104,6 +105,19 @@ def test_the_token_endpoint_tells_a_client_to_slow_down_and_counts_it_by_minute(
     assert "Retry-After" in answers[-1]
     assert StrangerCount.objects.get(kind="rate_limited").count == 2
     assert Event.objects.filter(action="token.refused").count() == 8
+
+
+def test_pages_are_limited_for_each_person_by_themselves(settings: Any) -> None:  # noqa: ANN401
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, ratelimits.PAGES: 3}
+    ana, eve = make.analyst(f"ana-{time.time_ns()}"), make.analyst(f"eve-{time.time_ns()}")
+    browser, events = visits.as_(ana), Event.objects.count()
+    answers = [browser.get("/agents/", secure=True) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 2
+    assert b"rate_limited" in answers[-1].content, "a page that says why, with its code"
+    assert 1 <= int(answers[-1]["Retry-After"]) <= 60 + ratelimits.SPREAD
+    assert browser.post("/agents/nothing/activate/", secure=True).status_code == 429, "no refusal is recorded either"
+    assert Event.objects.count() == events
+    assert visits.as_(eve).get("/agents/", secure=True).status_code == 200
 
 
 def test_guessing_a_password_is_slow_soon_and_the_right_one_waits_as_well() -> None:

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements import addresses
-from entitlements.api.actions import Performed
+from entitlements.api.actions import Performed, person
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, EditEndpoint, Listing, Resource
 from entitlements.catalog import actions
@@ -22,6 +22,8 @@ from entitlements.errors import DomainError
 from entitlements.people.api import known_person
 from entitlements.secrets.models import Secret
 from entitlements.upstream import reach, upstream
+from entitlements.vendors.api.serializers import TERMS, TermsFields, VendorSerializer
+from entitlements.vendors.queries import issuer_of
 
 KINDS = [choice for choice in System.Kind.choices if choice[0] != System.Kind.BUILTIN]
 
@@ -62,12 +64,14 @@ class SystemSerializer(OutputSerializer):
     status = serializers.ChoiceField(choices=System.Status.choices)
     denial_shape = serializers.ChoiceField(choices=System.DenialShape.choices)
     token_seconds = serializers.IntegerField()
+    signing_algorithm = serializers.ChoiceField(choices=System.SigningAlgorithm.choices)
     discovered_at = serializers.DateTimeField(allow_null=True)
     asked_at = serializers.DateTimeField(allow_null=True)
     ask_again_at = serializers.DateTimeField(allow_null=True)
     failures = serializers.IntegerField()
     problem = serializers.CharField()
     secret = SecretSerializer(allow_null=True, default=None)
+    vendor = VendorSerializer(allow_null=True, default=None)
 
     def get_resource(self, system: System) -> str:
         """Return the resource identifier (RFC 8707)."""
@@ -75,19 +79,32 @@ class SystemSerializer(OutputSerializer):
 
     def get_issuer(self, system: System) -> str:
         """Return the issuer of its tokens."""
-        return addresses.issuer(addresses.issuer_path(system.slug))
+        return issuer_of(system)
 
 
-class SystemInputSerializer(InputSerializer):
-    """A new system."""
+class SystemInputSerializer(TermsFields):
+    """A new system. Of the kind `mcp` it is a vendor's, with an authorization server of its own."""
 
     slug = Slug(max_length=63)
     name = Text(max_length=200)
     kind = serializers.ChoiceField(choices=KINDS)
-    owner = Text(max_length=64)
+    owner = Text(max_length=64, required=False, help_text="A login. Without one, the person who registers it.")
     upstream_url = Text(max_length=500, default="", allow_blank=True)
     denial_shape = serializers.ChoiceField(choices=System.DenialShape.choices, required=False)
     token_seconds = serializers.IntegerField(min_value=1, max_value=300, required=False)
+    signing_algorithm = serializers.ChoiceField(choices=System.SigningAlgorithm.choices, required=False)
+    client_ids = serializers.DictField(child=Text(max_length=300), required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Check that what is about a vendor goes with the kind of a vendor, and what is about an upstream does not."""
+        is_vendor = attrs["kind"] == System.Kind.MCP
+        needed = {"issuer", "resources"} if is_vendor else set()
+        out_of_place = {"denial_shape", *(["upstream_url"] if attrs["upstream_url"] else [])} if is_vendor else {*TERMS}
+        wrong = dict.fromkeys(out_of_place & attrs.keys(), "This field does not go with this kind of system.")
+        wrong |= dict.fromkeys(needed - attrs.keys(), "A system of the kind mcp needs this field.")
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return {name: value for name, value in attrs.items() if not (is_vendor and name == "upstream_url")}
 
 
 class SystemChangesInputSerializer(InputSerializer):
@@ -98,6 +115,7 @@ class SystemChangesInputSerializer(InputSerializer):
     upstream_url = Text(max_length=500, required=False)
     denial_shape = serializers.ChoiceField(choices=System.DenialShape.choices, required=False)
     token_seconds = serializers.IntegerField(min_value=1, max_value=300, required=False)
+    signing_algorithm = serializers.ChoiceField(choices=System.SigningAlgorithm.choices, required=False)
     reason = Text(max_length=500, required=False)
 
 
@@ -157,9 +175,10 @@ class Systems(_Systems, Listing, CreateEndpoint):
     ordering = ("slug",)
 
     def read(self) -> dict[str, Any]:
-        """Read the system, and its owner by login."""
+        """Read the system, and its owner by login. Raises Forbidden for a script that names none."""
         values = super().read()
-        return {**values, "owner": known_person(values["owner"])}
+        owner = known_person(values["owner"]) if "owner" in values else person(self.caller)
+        return {**values, "owner": owner}
 
 
 class One(_Systems, Detail, EditEndpoint):

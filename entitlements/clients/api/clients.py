@@ -80,6 +80,8 @@ class ClientSerializer(OutputSerializer):
     jwks = serializers.JSONField()
     redirect_uris = serializers.SerializerMethodField()
     api_scopes = serializers.ListField(child=serializers.CharField())
+    credential_made_at = serializers.DateTimeField()
+    previous_ends_at = serializers.DateTimeField(allow_null=True)
     secret = serializers.SerializerMethodField()
 
     def get_redirect_uris(self, client: Client) -> list[str]:
@@ -143,7 +145,8 @@ class Disable(_Clients, ActionEndpoint):
 class Rotate(_Clients, ActionEndpoint):
     """Give a client another secret, shown in this answer alone; the one before opens nothing once this one works.
 
-    A secret of an agent's client waits for acceptance (202), unless a person responsible for the agent asks for it.
+    With `keep_previous` the one before works until the overlap of the credential policy ends. A secret of an agent's
+    client waits for acceptance (202), unless a person responsible for the agent asks for it.
     """
 
     action = actions.ROTATE
@@ -157,6 +160,22 @@ class Rotate(_Clients, ActionEndpoint):
     def answer(self, performed: Performed) -> Response:
         """Answer with the secret, or with the credential that waits."""
         return _answer(performed.result, self.get_serializer_context(), HTTPStatus.OK)
+
+
+class Keys(Rotate):
+    """Give a client other public keys; the ones before open nothing once these work, or after the overlap.
+
+    Keys of an agent's client wait for acceptance (202), unless a person responsible for the agent asks for them.
+    """
+
+    action = actions.REPLACE_KEYS
+    shown_once = frozenset()
+
+
+class RevokeRotation(_Clients, ActionEndpoint):
+    """End the newest credential of a client at once, with all its tokens; the one before is the only one again."""
+
+    action = actions.REVOKE_ROTATION
 
 
 class Enable(_Clients, ActionEndpoint):

@@ -1,5 +1,6 @@
 -- A credential of an agent's client is accepted by its sponsor, owner or backup owner, never by a second account of the
--- person who asked for it; it is answered once, as it was asked for.
+-- person who asked for it; it is answered once, as it was asked for. One that its client rotated continues the one that
+-- the client holds, and allows the same.
 CREATE OR REPLACE FUNCTION entitlements_a_credential_is_accepted_by_who_is_responsible() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND (OLD.state <> 'waiting' OR
@@ -25,6 +26,16 @@ BEGIN
     ) THEN
         RAISE EXCEPTION 'credential % is accepted by a person who may not', NEW.id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'a_credential_is_accepted_by_who_is_responsible';
+    END IF;
+    IF NEW.state = 'rotated' AND (TG_OP <> 'INSERT' OR NOT EXISTS (
+        SELECT FROM entitlements_clientcredential k JOIN entitlements_client c ON c.identifier = k.client_id
+         WHERE k.id = NEW.continues AND k.state IN ('accepted', 'rotated') AND c.status = 'active'
+           AND (k.agent_id, k.client_id, k.auth, k.redirect_uris, k.api_scopes)
+             = (NEW.agent_id, NEW.client_id, NEW.auth, NEW.redirect_uris, NEW.api_scopes)
+           AND (k.agent_id, k.auth, k.jwks, k.secret_sha256) = (c.agent_id, c.auth, c.jwks, c.secret_sha256))
+    ) THEN
+        RAISE EXCEPTION 'credential % does not continue what its client holds', NEW.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'a_rotated_credential_continues_an_accepted_one';
     END IF;
     RETURN NEW;
 END $$;

@@ -21,7 +21,7 @@ from entitlements.codes import Code
 from entitlements.connections import connected_agent
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.edge import door, refusals
+from entitlements.edge import agents, door, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.sign_in import families
 from entitlements.keys import in_use
@@ -40,7 +40,7 @@ _ATTEMPTS: Final = 4
 _LONGEST_RESOURCE: Final = 500
 COLUMNS: Final = r"""
 c.expires, c.redirect_uri, c.scope, c.code_challenge, c.code_challenge_method, c.nonce, c.auth_time, c.acr, c.amr,
-c.created, coalesce(c.resource ->> 0, ''), p.id, p.login,
+c.created, coalesce(c.resource ->> 0, ''), c.jkt, p.id, p.login,
 CASE WHEN trim(a.redirect_uris) !~ '\s' THEN trim(a.redirect_uris) ELSE '' END
 """
 """What `PendingCode` is made of."""
@@ -54,7 +54,10 @@ WHERE c.code = %s AND c.application_id = %s AND c.system_id IS NULL
 
 @dataclass(frozen=True, slots=True)
 class PendingCode:
-    """An authorization code as its page left it; `challenge` is that of PKCE, `usual_uri` the client's only address."""
+    """An authorization code as its page left it; `challenge` is that of PKCE, `usual_uri` the client's only address.
+
+    `jkt` is the thumbprint of the key with which it must be redeemed, empty for any (RFC 9449 section 10).
+    """
 
     expires: datetime
     redirect_uri: str
@@ -67,6 +70,7 @@ class PendingCode:
     amr: str
     created: datetime
     resource: str
+    jkt: str
     person: int
     login: str
     usual_uri: str
@@ -94,6 +98,7 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
                 await families.end_what_came_of(attempt, caller, code)
             raise refusals.invalid_grant(*refusals.CODE_UNKNOWN)
         pending, moment = PendingCode(*rows[0]), clock.now()
+        agents.count(attempt, caller, pending.person)
         caller = await connected_agent.for_person(attempt.reads, caller, pending.person)
         attempt.by = caller.principal
         grant = _grant(attempt, caller, pending)
@@ -102,6 +107,7 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
         if "openid" not in pending.scope.split():  # no page makes such a code
             raise refusals.invalid_grant("The code is refused.", "code_refused")
         check(pending, attempt.form, verifier)
+        possession.check_key(attempt, pending.jkt, "The code")
         attempt.code = code
         try:
             answer = await id_token.write(attempt, caller, grant, moment, key)

@@ -20,4 +20,4 @@ async def answer(attempt: Attempt, caller: Caller, target: Target) -> Mapping[st
     resource = exchange.resource_of(attempt, target) if "resource" in attempt.form else target.resources[0]
     requested = frozenset(scopes.parse(attempt.form.get("scope"))) or None
     token, minted = await issue.to_client(attempt, caller, target, resource=resource, requested=requested)
-    return jwt_bearer.access_token_answer(token, minted.expires - minted.issued, minted.scopes, resource)
+    return jwt_bearer.access_token_answer(attempt, token, minted, resource)

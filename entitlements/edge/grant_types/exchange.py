@@ -15,10 +15,9 @@ from uuid import UUID
 
 from audit import clock
 from entitlements import addresses
-from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
-from entitlements.edge import agents, door, issue, refusals
+from entitlements.edge import agents, issue, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
 from entitlements.people import authentication, sign_ins
@@ -30,6 +29,8 @@ from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.words import Flow
+
+from . import audience
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_JAG: Final = "urn:ietf:params:oauth:token-type:id-jag"
@@ -89,11 +90,11 @@ type Identify = Callable[[Attempt, Caller], Awaitable[Identity]]
 async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapping[str, Any]:
     """Answer a token exchange of an authenticated client. Raises Refused and what issuing raises.
 
-    The token endpoint lets no public client in for this (EMA-I-5).
+    The token endpoint lets a public client in for this only with a proof, and then for a bound refresh token (EMA-I-5).
     """
     _check_form(attempt)
     agents.check_agent(caller)
-    target, name_there = await _target(attempt, caller)
+    target, name_there = await audience.find(attempt, caller)
     resource = resource_of(attempt, target)
     requested = scopes.parse(attempt.form.get("scope"))
     identity = await identify(attempt, caller)
@@ -101,6 +102,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
         raise refusals.invalid_target("The resource is not the one that the sign-in is for.")
     attempt.about.append(f"person:{identity.person.login}")
     caller = await agents.for_person(attempt, caller, identity.person.pk, target.slug)
+    target = await audience.told(attempt, target, identity.person)
     token_request = TokenRequest(
         Flow.TOKEN_EXCHANGE,
         IssuedToken.Kind.ID_JAG,
@@ -113,7 +115,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
         sign_in=identity.sign_in_with(caller.agent or ""),
         redeemed=identity.redeemed,
         family=identity.family,
-        detail={"resource": resource},
+        detail={"resource": resource, "audience": target.issuer},
     )
     token, minted = await issue.id_jag(attempt, token_request, name_there, resource, identity.signed_in)
     return {
@@ -142,20 +144,6 @@ def _check_form(attempt: Attempt) -> None:
         )
 
 
-async def _target(attempt: Attempt, caller: Caller) -> tuple[Target, str]:
-    """Find the system whose issuer the audience is, compared byte by byte (EMA-I-2), and the client's name there."""
-    audience, prefix = attempt.form["audience"], addresses.issuer("as/")
-    slug = audience.removeprefix(prefix)
-    target, name = await callers.find_target(attempt.reads, slug, caller) if audience.startswith(prefix) else (None, "")
-    if target is None or addresses.issuer(target.issuer_path) != audience:
-        raise refusals.invalid_target("The audience is not a resource authorization server that is registered here.")
-    attempt.about.append(f"system:{target.slug}")
-    attempt.ask = door.request_link(caller.agent, target.slug)
-    if not name:
-        raise refusals.invalid_target("The client's identifier means another client there.", "client_name_taken")
-    return target, name
-
-
 def resource_of(attempt: Attempt, target: Target) -> str:
     """Return the resource that is asked for, or the only one there is (EMA-I-6). Raises Refused."""
     resource, known = attempt.form.get("resource"), target.resources
@@ -181,15 +169,18 @@ async def _check(attempt: Attempt, unverified: jws.Unverified, caller: Caller) -
     ours = unverified.claims.get("iss") == addresses.issuer(addresses.IDP)
     issuer = None if ours else await _issuer(attempt, unverified)
     claims = await _verified(attempt, unverified, issuer)
-    if jws.sole_audience(claims) != caller.client_id:
+    client = jws.sole_audience(claims) if issuer is None else issuer.rules.client_of_id_token(claims)
+    if client != caller.client_id:
         raise refusals.invalid_grant("The ID token is for another client.", "audience_mismatch")
-    if "cnf" in claims:  # a bound token taken without its proof would be a bearer one
-        raise refusals.invalid_grant("The ID token is bound to a key, which is not supported here.", "proof_invalid")
+    possession.check_confirmation(attempt, claims, "The ID token")
     oldest = math.inf if ours and "sid" in claims else sign_ins.max_age()
     signed_in = id_tokens.check(unverified.typ, claims, clock.now().timestamp(), oldest)
-    person = await (person_of(attempt, issuer, claims) if issuer is not None else _own_person(attempt, claims))
-    name = issuer.issuer if issuer is not None else addresses.issuer(addresses.IDP)
-    return Assertion(name, jws.text(claims, "sub"), person, claims, signed_in)
+    if issuer is None:
+        subject, person = jws.text(claims, "sub"), await _own_person(attempt, claims)
+        return Assertion(addresses.issuer(addresses.IDP), subject, person, claims, signed_in)
+    subject = issuer.rules.subject(claims)
+    person = await person_of(attempt, issuer, subject, claims)
+    return Assertion(issuer.issuer, subject, person, issuer.rules.signed_in(claims), signed_in)
 
 
 async def _issuer(attempt: Attempt, unverified: jws.Unverified) -> issuers.ActiveIssuer:
@@ -225,9 +216,12 @@ async def person_of_login(attempt: Attempt, login: str) -> tuple[Subject, dateti
     return (Subject(*rows[0][:3]), rows[0][3]) if rows else None
 
 
-async def person_of(attempt: Attempt, issuer: issuers.ActiveIssuer, claims: Mapping[str, Any]) -> Subject:
-    """Find the person behind an issuer's subject: by both, never by the subject or an e-mail alone (EMA-R-15)."""
-    row = await issuers.person(attempt.reads, issuer, jws.text(claims, "sub"))
+async def person_of(attempt: Attempt, issuer: issuers.ActiveIssuer, key: str, claims: Mapping[str, Any]) -> Subject:
+    """Find the person behind an issuer's subject: by both, never by the subject or an e-mail alone (EMA-R-15).
+
+    `key` is the subject as the issuer's rules read it.
+    """
+    row = await issuers.person(attempt.reads, issuer, key)
     if row is None:
         raise refusals.invalid_grant("No person is known under this issuer's subject.", "person_unknown")
     pk, login, is_active, valid_after, link = row

@@ -23,8 +23,9 @@ from entitlements.edge import door
 from entitlements.edge.door import Attempt
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.keys import jws
+from entitlements.keys import in_use
 from entitlements.people import sign_ins
+from entitlements.signers.signers import OwnKey
 from entitlements.token_families import refresh_tokens
 from entitlements.tokens.issue import NotIssued
 from entitlements.tokens.issue_family_token import MOVED, FamilyMoved, FamilyStep
@@ -65,11 +66,11 @@ async def check_rights(attempt: Attempt, caller: Caller, grant: Grant, redeemed:
 
 
 async def write(
-    attempt: Attempt, caller: Caller, grant: Grant, moment: datetime, key: jws.Key
+    attempt: Attempt, caller: Caller, grant: Grant, moment: datetime, key: OwnKey
 ) -> Mapping[str, Any] | None:
     """Use up what is redeemed and write what it becomes; None when what was decided on is no longer so.
 
-    Raises FamilyMoved, and AlreadyRefused where a code was used before.
+    Raises FamilyMoved, AlreadyRefused where a code was used before, and SignerUnreachable before anything is written.
     """
     opaque, ends, jti = secrets.token_urlsafe(24)[:30], moment + timedelta(seconds=SECONDS), uuid4()
     row = TokenRow(
@@ -83,13 +84,14 @@ async def write(
     )
     event, claims = _event(attempt, caller, grant, str(jti)), door.claims_of(attempt, [])
     basis = _basis(attempt, caller, grant, moment, key)
+    signed = await in_use.signed(_claims(caller, grant, moment, str(jti), opaque), key, "JWT")
     written = await attempt.outside.mint(basis, row, event, claims, grant.family)
     if written.outcome is not Outcome.ISSUED:
-        door.check_used(attempt, written.outcome)
+        door.check_used(attempt, written)
         if written.code == MOVED:
             raise FamilyMoved
         return None
-    return _answer(grant, jws.sign(_claims(caller, grant, moment, str(jti), opaque), key, "JWT"), opaque)
+    return _answer(grant, signed, opaque)
 
 
 def _claims(caller: Caller, grant: Grant, moment: datetime, jti: str, opaque: str) -> dict[str, Any]:
@@ -135,7 +137,7 @@ def _event(attempt: Attempt, caller: Caller, grant: Grant, jti: str) -> Draft:
         return draft.draft(Action.TOKEN_ISSUED, by=caller.principal, about=links, detail=detail)
 
 
-def _basis(attempt: Attempt, caller: Caller, grant: Grant, moment: datetime, key: jws.Key) -> Basis:
+def _basis(attempt: Attempt, caller: Caller, grant: Grant, moment: datetime, key: OwnKey) -> Basis:
     keys: list[locks.Key] = [(Lock.EVERYTHING, guardrails.EVERYTHING), (Lock.CLIENT, caller.pk)]
     keys.append((Lock.PERSON, grant.person))
     people = {grant.person}

@@ -14,16 +14,17 @@ from entitlements import addresses, strict
 from entitlements.clients.callers import Caller, Target
 from entitlements.connections import connected_agent
 from entitlements.decisions import scopes
-from entitlements.edge import agents, issue, refusals
+from entitlements.edge import agents, issue, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
 from entitlements.tokens import id_tokens, tokens
-from entitlements.tokens.issue import RedeemedToken, SignIn, Subject, TokenRequest
+from entitlements.tokens.issue import NewToken, RedeemedToken, SignIn, Subject, TokenRequest
 from entitlements.tokens.issue_token import Claim
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.trusted_issuers.rules import USUAL
 from entitlements.words import Flow
 
 from . import exchange
@@ -32,6 +33,10 @@ GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _PURPOSE: Final = TrustedIssuer.Purpose.ID_JAG.value
 _LONGEST: Final = 300.0
 """Seconds between `iat` and `exp` of an ID-JAG, ours or a trusted issuer's (EMA-I-13)."""
+_UNBOUND: Final = (
+    "A client that does not authenticate redeems an assertion of our own that is bound to its key.",
+    possession.PROOF_INVALID,
+)
 _ID_JAG: Final = """
 SELECT extract(epoch FROM t.issued_at)::float8, extract(epoch FROM t.expires_at)::float8, t.scope, t.session_id,
        t.trace, p.id, p.login, p.is_active
@@ -88,16 +93,16 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) ->
     with context.acting(trace=attempt.trace):
         signed_in = exchange.sign_in_claims(checked.claims)
         token, minted = await issue.access_token(attempt, token_request, resource, signed_in)
-    return access_token_answer(token, minted.expires - minted.issued, minted.scopes, resource)
+    return access_token_answer(attempt, token, minted, resource)
 
 
-def access_token_answer(token: str, seconds: int, granted: tuple[str, ...], resource: str) -> dict[str, Any]:
+def access_token_answer(attempt: Attempt, token: str, minted: NewToken, resource: str) -> dict[str, Any]:
     """Return the members of a token answer (RFC 6749 section 5.1) with the granted resource (EMA-R-9)."""
     return {
         "access_token": token,
-        "token_type": "Bearer",
-        "expires_in": seconds,
-        "scope": scopes.join(granted),
+        "token_type": "DPoP" if attempt.jkt else "Bearer",
+        "expires_in": minted.expires - minted.issued,
+        "scope": scopes.join(minted.scopes),
         "resource": resource,
     }
 
@@ -118,10 +123,12 @@ async def _check(attempt: Attempt, caller: Caller, target: Target, name: str) ->
     jws.check_times(claims, now, leeway=0.0 if ours else id_tokens.LEEWAY, longest=_LONGEST)
     if jws.sole_audience(claims) != addresses.issuer(target.issuer_path):
         raise refusals.invalid_grant("The assertion is for another authorization server.", "audience_mismatch")
-    if claims.get("client_id") != name:
+    rules = USUAL if issuer is None else issuer.rules
+    if not rules.is_id_jag_for(claims, caller.client_id, name):
         raise refusals.invalid_grant("The assertion is for another client.", "client_mismatch")
-    if "cnf" in claims:  # a bound assertion taken without its proof would be a bearer one (EMA-R-11)
-        raise refusals.invalid_grant("The assertion is bound to a key, which is not supported here.", "proof_invalid")
+    possession.check_confirmation(attempt, claims, "The assertion")
+    if possession.is_public(caller) and (not ours or "cnf" not in claims):
+        raise refusals.invalid_grant(*_UNBOUND)
     lasts = ours and tokens.FAMILY in claims  # how old such a sign-in may get was asked when we issued it, a moment ago
     signed_in = id_tokens.signed_in(claims, now, math.inf if lasts else sign_ins.max_age())
     if issuer is None:
@@ -171,7 +178,8 @@ async def _foreign(
     issuer: issuers.ActiveIssuer,
     signed_in: id_tokens.SignedIn,
 ) -> CheckedAssertion:
-    subject = await exchange.person_of(attempt, issuer, claims)
+    key = issuer.rules.subject_of_id_jag(claims)
+    subject = await exchange.person_of(attempt, issuer, key, claims)
     scope = claims.get("scope")
     if scope is not None and not isinstance(scope, str):
         raise jws.BadToken("The assertion's scope is not a text.")
@@ -183,8 +191,9 @@ async def _foreign(
         None if scope is None else frozenset(scopes.parse(scope)),
     )
     caller = await connected_agent.for_person(attempt.reads, caller, subject.pk)
-    sign_in = exchange.sign_in_of(issuer.issuer, jws.text(claims, "sub"), signed_in, caller.agent or "")
-    return CheckedAssertion(claims, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
+    sign_in = exchange.sign_in_of(issuer.issuer, key, signed_in, caller.agent or "")
+    known = issuer.rules.signed_in(claims)
+    return CheckedAssertion(known, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
 
 
 def _resource(attempt: Attempt, target: Target, claims: Mapping[str, Any]) -> str:

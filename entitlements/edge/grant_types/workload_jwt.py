@@ -11,7 +11,7 @@ from typing import Any, Final
 from entitlements import addresses
 from entitlements.clients import callers
 from entitlements.decisions import scopes
-from entitlements.edge import door, issue, refusals
+from entitlements.edge import door, issue, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.keys import jws
 from entitlements.words import Flow
@@ -49,6 +49,7 @@ async def redeem(attempt: Attempt, system: str) -> Mapping[str, Any]:
     if target is None:
         raise refusals.no_issuer()
     attempt.about.append(f"system:{target.slug}")
+    possession.check(attempt, workload.caller, target.issuer_path)
     attempt.ask = door.request_link(workload.caller.agent, target.slug)
     attempt.need("resource")
     resource = exchange.resource_of(attempt, target)
@@ -63,4 +64,4 @@ async def redeem(attempt: Attempt, system: str) -> Mapping[str, Any]:
         detail=workload.detail,
         also_about=attempt.about,
     )
-    return jwt_bearer.access_token_answer(token, minted.expires - minted.issued, minted.scopes, resource)
+    return jwt_bearer.access_token_answer(attempt, token, minted, resource)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
-from entitlements.edge import agents, door, issue, refusals
+from entitlements.edge import agents, door, issue, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import authorization_code, jwt_bearer
 from entitlements.edge.grant_types.authorization_code import PendingCode
@@ -53,6 +53,7 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target) -> Mapping[st
     code = await _read(attempt, caller, target, digest)
     caller = await agents.for_person(attempt, caller, code.subject.pk, target.slug)
     authorization_code.check(code.pending, attempt.form, verifier)
+    possession.check_key(attempt, code.pending.jkt, "The code")
     if attempt.form.get("resource", code.resource) != code.resource:
         raise refusals.invalid_target("The resource is not the one that the code is for.")
     attempt.code = digest
@@ -62,7 +63,7 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target) -> Mapping[st
     except door.AlreadyRefused:
         await families.end_what_came_of(attempt, caller, digest)
         raise
-    answer = jwt_bearer.access_token_answer(token, minted.expires - minted.issued, minted.scopes, code.resource)
+    answer = jwt_bearer.access_token_answer(attempt, token, minted, code.resource)
     return {**answer, "refresh_token": refresh_token(token_request, target)}
 
 

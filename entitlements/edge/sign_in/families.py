@@ -109,7 +109,7 @@ async def end(attempt: Attempt, caller: Caller, family: UUID, action: Action, re
     ending = FamilyRevocation(clock.now(), caller.pk, reason, family, locks.number(Lock.TOKEN_FAMILY, family))
     proof = None if attempt.is_used_up else attempt.proof
     answer = await attempt.outside.end_family(ending, event, proof)
-    door.check_used(attempt, answer.outcome)
+    door.check_used(attempt, answer)
     if proof is not None and answer.outcome is Outcome.REVOKED:
         attempt.outside.claim_here(proof)
         attempt.is_used_up = True  # by this write: the refusal that follows must not find it used

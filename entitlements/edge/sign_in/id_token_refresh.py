@@ -78,6 +78,7 @@ async def presented(attempt: Attempt, caller: Caller, token: str) -> tuple[Calle
     if known is None:
         raise at_system.unknown()
     family, generation = known
+    agents.count(attempt, caller, family.subject.pk)
     caller = await agent_of(attempt, caller, family)
     return caller, family, await at_system.check_use(attempt, caller, family, generation)
 

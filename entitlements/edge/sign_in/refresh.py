@@ -20,7 +20,7 @@ from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code
 from entitlements.decisions import scopes
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.edge import agents, issue, refusals
+from entitlements.edge import agents, issue, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import jwt_bearer
 from entitlements.people import authentication
@@ -40,7 +40,7 @@ ATTEMPTS: Final = 10
 """How often another process of the same client may come first."""
 _FAMILY: Final = """
 SELECT f.id, f.scope, f.resource, f.sign_in_sha256, f.auth_time, f.generation, f.retired, f.started_at, f.last_used_at,
-       f.expires_at, f.ended_at IS NOT NULL, f.agent_id, f.acr, f.amr, p.id, p.login, p.is_active,
+       f.expires_at, f.ended_at IS NOT NULL, f.agent_id, f.acr, f.amr, f.jkt, p.id, p.login, p.is_active,
        p.sign_ins_valid_after
 FROM entitlements_tokenfamily f JOIN entitlements_person p ON p.id = f.person_id
 WHERE f.id = %s AND f.client_id = %s AND f.system_id IS NOT DISTINCT FROM %s::bigint
@@ -67,6 +67,8 @@ class Family:
     agent_pk: int | None
     acr: str
     amr: str
+    jkt: str
+    """The thumbprint of the key that each use of its refresh token must prove; empty for none."""
 
     @property
     def signed_in(self) -> dict[str, Any]:
@@ -108,8 +110,7 @@ async def refresh(attempt: Attempt, caller: Caller, target: Target) -> Mapping[s
         except FamilyMoved:
             attempt.read_again()
             continue
-        seconds = minted.expires - minted.issued
-        answer = jwt_bearer.access_token_answer(token, seconds, minted.scopes, family.resource)
+        answer = jwt_bearer.access_token_answer(attempt, token, minted, family.resource)
         return {**answer, "refresh_token": code.refresh_token(token_request, target)}
     raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), list(attempt.about))
 
@@ -182,6 +183,7 @@ async def check_use(attempt: Attempt, caller: Caller, family: Family, generation
     for link in (f"person:{family.subject.login}", f"token_family:{family.pk}"):
         if link not in attempt.about:
             attempt.about.append(link)
+    possession.check_key(attempt, family.jkt, "The refresh token")  # first: who stole it cannot end the family
     check_open(family)
     use = use_of(family, generation)
     if use is Use.UNKNOWN:

@@ -12,7 +12,7 @@ from typing import Any
 from entitlements.clients.callers import Caller
 from entitlements.codes import Code
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.edge import refusals
+from entitlements.edge import possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import exchange as leg_1
 from entitlements.edge.grant_types.exchange import Identity
@@ -37,7 +37,9 @@ async def exchange(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
 async def _identity(attempt: Attempt, caller: Caller) -> Identity:
     if attempt.form["subject_token_type"] == leg_1.REFRESH_TOKEN:
         caller, family, _ = await id_token_refresh.presented(attempt, caller, attempt.form["subject_token"])
+        possession.check_public(attempt, caller, family.jkt, "The refresh token")
         return await _of_family(attempt, caller, family)
+    possession.check_public(attempt, caller, "", "The subject token")
     assertion = await leg_1.assertion(attempt, caller)
     if assertion.family:
         return await _of_family(attempt, caller, await _family(attempt, caller, assertion.family))

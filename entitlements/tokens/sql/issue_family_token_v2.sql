@@ -5,8 +5,8 @@
 -- In. $1 to $54 are the parameters of `issue_token_v2`, which writes the token. `p_family`: the family. With
 --   `p_generation`, the one that was read, it is refreshed; without, it begins. `p_rotates`: whether that generation is
 --   replaced. `p_resource`, `p_ceiling`, `p_sign_in`, `p_signed_in_at` and `p_family_expires` are of a new family; how the
---   person signed in stands in its code. `p_from`: the address that the request came from. A family that begins with a
---   key is refreshed with that key alone.
+--   person signed in stands in its code. `p_from`: the address that the request came from. A family that a public client
+--   begins with a key is refreshed with that key alone; any other client proves who it is each time.
 -- Out. As `issue_token_v2`; also 'behind' with the code 'family': it ended, or has another generation by now. Nothing is
 --   written then.
 --
@@ -53,7 +53,8 @@ BEGIN
             code_sha256, sign_in_sha256, auth_time, acr, amr, generation, retired, started_at, last_used_at, last_used_from,
             expires_at, end_reason, jkt)
         VALUES (p_family, $6, $5, $17, $7, session, p_resource, p_ceiling, $33, p_sign_in, p_signed_in_at,
-            signed_in_acr, signed_in_amr, 1, '{}', $2, $2, p_from, p_family_expires, '', coalesce($51, ''));
+            signed_in_acr, signed_in_amr, 1, '{}', $2, $2, p_from, p_family_expires, '',
+            CASE WHEN (SELECT c.auth FROM entitlements_client c WHERE c.id = $6) = 'none' THEN coalesce($51, '') ELSE '' END);
     ELSE
         UPDATE entitlements_tokenfamily f
            SET generation = f.generation + CASE WHEN p_rotates THEN 1 ELSE 0 END,

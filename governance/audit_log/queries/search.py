@@ -37,9 +37,14 @@ _PLACES: Final = (
     (_("Audit"), "/audit/"),
     (_("Settings"), "/settings/"),
     (_("How you sign in"), "/settings/sign-in/"),
+    (_("Trusted issuers"), "/settings/trusted-issuers/"),
 )
 """Where the command bar leads by the beginning of a word; each page checks for itself who may open it."""
 _SYNONYMS: Final = {
+    "/settings/trusted-issuers/": (
+        *(_("Identity providers"), _("IdP"), _("Federation"), _("OpenID Connect"), _("OIDC"), _("SSO"), _("ID-JAG")),
+        *(_("Cross App Access"), _("XAA"), _("Okta"), _("Entra"), _("Keycloak"), _("JWKS")),
+    ),
     "/connections/": (_("Connected apps"), _("Connected clients"), _("Sign-ins"), _("Signed in"), _("Sessions")),
 }
 """What else people call a place."""

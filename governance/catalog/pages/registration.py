@@ -112,6 +112,15 @@ class AddForm(_Address):
 class EditForm(_Address):
     """What can be changed of a system."""
 
+    signing_algorithm = forms.ChoiceField(
+        label=gettext_lazy("Tokens are signed with"),
+        choices=System.SigningAlgorithm.choices,
+        required=False,
+        help_text=gettext_lazy(
+            "ES256, unless the system takes only another one. A verifier that keeps our key set and does not fetch it "
+            "again for an unknown key refuses tokens for up to five minutes after a change."
+        ),
+    )
     reason = forms.CharField(
         label=gettext_lazy("Why"),
         max_length=500,
@@ -122,6 +131,13 @@ class EditForm(_Address):
         ),
     )
     version = form_fields.VersionField()
+
+    def clean(self) -> dict[str, Any]:
+        """Leave the algorithm as it is where none is chosen."""
+        data = super().clean() or {}
+        if not data.get("signing_algorithm"):
+            data.pop("signing_algorithm", None)
+        return data
 
 
 class SecretForm(forms.Form):
@@ -174,7 +190,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     system = doors.find(visibility.systems(caller).exclude(kind=System.Kind.BUILTIN), slug=slug)
     doors.about(request, f"system:{slug}")
     doors.permit(request, "system", system, "PATCH")
-    known = {"upstream_url": system.upstream_url, "name": system.name, "owner": system.owner, "version": system.version}
+    known = {name: getattr(system, name) for name in ("upstream_url", "name", "signing_algorithm", "version")}
     form = EditForm(initial={**known, "owner": _login(system.owner)})
     if request.method == "POST":
         form = EditForm(request.POST)

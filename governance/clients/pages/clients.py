@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django import forms
@@ -23,6 +24,8 @@ from entitlements.agents.models import Agent
 from entitlements.clients import actions, clients, credentials
 from entitlements.clients.actions import ClientInputSerializer
 from entitlements.clients.models import Client, ClientCredential
+from entitlements.credential_policy import policy
+from entitlements.credential_policy.rules import Kind
 from entitlements.errors import DomainError, NotFound
 from entitlements.people.models import Person
 from entitlements.workload_identity.models import WorkloadRule
@@ -171,16 +174,23 @@ def _initial(request: HttpRequest, slug: str) -> dict[str, str]:
     }
 
 
-BUTTONS: Final = {"rotate": actions.ROTATE, "enable": actions.ENABLE}
+BUTTONS: Final = {
+    "rotate": actions.ROTATE,
+    "keys": actions.REPLACE_KEYS,
+    "revoke-rotation": actions.REVOKE_ROTATION,
+    "enable": actions.ENABLE,
+}
 
 
 def _change(request: HttpRequest, client: Client) -> HttpResponse:
-    performed = doors.perform(request, doors.pressed(request, BUTTONS), client)
-    return (
-        _show_registered(request, performed.result)
-        if performed.action is actions.ROTATE
-        else redirect(_address(client))
-    )
+    action = doors.pressed(request, BUTTONS)
+    values = doors.read(request, action)
+    if action is actions.REPLACE_KEYS:
+        values["jwks"] = strict.loads(values["jwks"].encode())
+    performed = doors.perform(request, action, client, values)
+    if isinstance(performed.result, clients.Registered):
+        return _show_registered(request, performed.result)
+    return redirect(_address(client))
 
 
 def _show_registered(request: HttpRequest, registered: clients.Registered) -> HttpResponse:
@@ -194,7 +204,7 @@ def _show_registered(request: HttpRequest, registered: clients.Registered) -> Ht
     if client is None:  # neither works nor waits: a mistake of ours
         raise NotFound
     if registered.secret is None:
-        messages.success(request, _("Registered. It can sign in with what it proves itself by."))
+        messages.success(request, _("It can sign in with what it proves itself by."))
         return redirect(_address(client))
     return _show(request, client, secret=registered.secret)
 
@@ -213,6 +223,9 @@ def _show(
 ) -> HttpResponse:
     caller = doors.caller(request)
     has_secret = client.auth == Client.Auth.CLIENT_SECRET_BASIC
+    has_keys = client.auth == Client.Auth.PRIVATE_KEY_JWT and not client.client_id.startswith("https://")
+    works_on = client.previous_ends_at is not None and client.previous_ends_at > clock.now()
+    previous_ends_at = client.previous_ends_at if works_on else None
     active = client.status == Client.Status.ACTIVE
     context = {
         "client": client,
@@ -226,6 +239,10 @@ def _show(
         .first(),
         "workloads": _workloads(caller, client),
         "platforms": PLATFORMS if _takes_workloads(client) and doors.may(caller, "workload-rules", client) else {},
+        "previous_ends_at": previous_ends_at,
+        "ends_at": _ends_at(client),
+        "may_replace_keys": has_keys and doors.may(caller, "client-keys", client),
+        "may_revoke_rotation": previous_ends_at is not None and doors.may(caller, "client-rotation-revoke", client),
         "may_rotate": has_secret and not secret and doors.may(caller, "client-secret", client),
         "may_stop": active and doors.may(caller, "client-disable", client),
         "may_start": not active and client.idle != Client.Idle.DELETED and doors.may(caller, "client-enable", client),
@@ -240,6 +257,15 @@ def _takes_workloads(client: Client) -> bool:
 def _workloads(caller: Caller, client: Client) -> list[ShownRule]:
     rows = visibility.workload_rules(caller).filter(client=client, ended_at=None).order_by("made_at")
     return [ShownRule(rule, doors.may(caller, "workload-rule-end", client)) for rule in rows]
+
+
+def _ends_at(client: Client) -> datetime | None:
+    """Return when the newest credential ends for its age; None for a client that proves nothing by one of ours."""
+    kinds = {Client.Auth.CLIENT_SECRET_BASIC: Kind.CLIENT_SECRET, Client.Auth.PRIVATE_KEY_JWT: Kind.CLIENT_KEY}
+    kind = kinds.get(Client.Auth(client.auth))
+    if kind is None or client.client_id.startswith("https://"):
+        return None
+    return policy.current().ends_at(kind, client.credential_made_at)
 
 
 def _agent(request: HttpRequest, slug: str) -> Agent:

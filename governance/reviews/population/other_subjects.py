@@ -73,7 +73,7 @@ SELECT 'client' AS kind, c.identifier AS key, c.identifier AS label, a.id AS age
        {_NO_GRANT}, {_NO_SUBJECTS},
        jsonb_build_object('client', c.identifier, 'agent', a.slug, 'sponsor', s.login, 'owner', o.login, 'auth', c.auth,
            'state', c.status, 'scopes', c.api_scopes, 'made_at', {_AT.format("c.created")},
-           'changed_at', {_AT.format("c.updated")},
+           'changed_at', {_AT.format("c.credential_made_at")},
            'refresh_tokens', (SELECT count(*) FROM entitlements_tokenfamily r
                               WHERE r.client_id = c.id AND r.ended_at IS NULL AND r.expires_at > %(now)s),
            'last_token_at', (SELECT {_AT.format("max(k.issued_at)")} FROM entitlements_issuedtoken k

@@ -45,7 +45,7 @@ SELECT i.id, i.agent_id, l.lines, jsonb_build_object(
         AND NOT EXISTS (SELECT FROM entitlements_issuedtoken k WHERE k.agent_id = i.agent_id
         AND k.system_id = i.system_id AND k.revoked_at IS NULL AND k.expires_at > %(idle)s),
     'old_secret', EXISTS (SELECT FROM entitlements_client c WHERE c.agent_id = i.agent_id AND c.status = 'active'
-        AND c.auth = 'client_secret_basic' AND c.updated <= %(old)s),
+        AND c.auth = 'client_secret_basic' AND c.credential_made_at <= %(old)s),
     'new', EXISTS (SELECT FROM governance_campaign c WHERE c.state IN ('active', 'paused', 'closing', 'closed')
         AND c.snapshot_at < %(now)s AND c.snapshot_at >= %(year)s)
         AND NOT EXISTS (SELECT FROM governance_populationrow p JOIN governance_populationrow q

@@ -17,7 +17,7 @@ from django.test.client import FakePayload
 from entitlements.decisions import own_connection
 from entitlements.edge import app, issuer
 from entitlements.gateway import http
-from entitlements.trusted_issuers import issuers
+from entitlements.trusted_issuers import key_sets
 from tests import edge
 
 type Headers = tuple[tuple[bytes, bytes], ...]
@@ -71,7 +71,7 @@ class DjangoLane:
 
     def begin(self) -> None:
         """Forget the key sets that were fetched, and the documents, which the middleware keeps."""
-        issuers.forget()
+        key_sets.forget()
         self.browser = Browser(enforce_csrf_checks=True, raise_request_exception=False)
 
     def answer(self, request: Request) -> Response:

@@ -23,8 +23,10 @@ from entitlements.clients.models import AuthorizationCode, OAuthAccessToken
 from entitlements.edge.grant_types import authorization_code
 from entitlements.keys import jws, signing
 from entitlements.sessions.models import Session
+from entitlements.signers import algorithms
 from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken, TokenGrant
+from tests import own_keys
 
 from .worlds import BACK, PARTNER, STUB, World
 
@@ -53,7 +55,7 @@ class Jwt:
         head = _encode(self.header) if header is None else header
         body = _encode(self.claims) if claims is None else claims
         signed = segment(head) + b"." + segment(body)
-        algorithm = jws._REGISTRY.get_alg("ES256")
+        algorithm = algorithms.implementation("ES256")
         return (signed + b"." + segment(algorithm.sign(signed, self.key.material))).decode()
 
 
@@ -265,7 +267,7 @@ class Scene:
         return Jwt({"alg": "ES256", "kid": key.kid, "typ": typ}, claims, key)
 
     def _ours(self, token: Jwt, issuer_path: str, typ: str) -> Jwt:
-        key = signing._private_key(signing.active_kid(issuer_path))
+        key = own_keys.held(signing.active_kid(issuer_path))
         return self._jwt(typ, token.claims, key)
 
 

@@ -23,6 +23,7 @@ from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
 from tests import make
 from tests.entitlements.api import client
+from tests.proofs import Holder
 
 pytestmark = pytest.mark.django_db
 GRANTS = "/api/v1/grants"
@@ -207,3 +208,43 @@ def test_roles_are_read_at_the_moment_of_the_request() -> None:
     person.roles.all().delete()
 
     assert caller.get(GRANTS).json()["results"] == []
+
+
+def test_a_bound_token_opens_the_api_with_a_proof_that_is_used_once() -> None:
+    holder, other = Holder(), Holder()
+    token = _access_token(_script("mandate:read"), cnf={"jkt": holder.thumbprint})
+    address = f"http://localhost:8000{GRANTS}"
+
+    def status(scheme: str, *, of: str = token, **headers: str) -> int:
+        return Client(headers={"Authorization": f"{scheme} {of}", **headers}).get(f"{GRANTS}?state=active").status_code
+
+    good = holder.prove("GET", address, token=token)
+    assert (status("DPoP", DPoP=good), status("DPoP", DPoP=good)) == (200, 401)
+    for spoiled in (
+        other.prove("GET", address, token=token),
+        holder.prove("POST", address, token=token),
+        holder.prove("GET", address + "/", token=token),
+        holder.prove("GET", address.replace("localhost", "testserver"), token=token),
+        holder.prove("GET", address, token="another"),
+        holder.prove("GET", address),
+        holder.prove("GET", address, token=token, body=b"x"),
+        holder.prove("GET", address, token=token, iat=1),
+        "x",
+        "",
+    ):
+        assert status("DPoP", DPoP=spoiled) == 401, spoiled
+    assert (status("DPoP"), status("Bearer")) == (401, 401)
+    assert status("Bearer", DPoP=holder.prove("GET", address, token=token)) == 401
+    unbound = _access_token(_script("mandate:read"))
+    proof = holder.prove("GET", address, token=unbound)
+    assert (status("DPoP", of=unbound, DPoP=proof), status("Bearer", of=unbound)) == (401, 200)
+
+
+@pytest.mark.parametrize("bound", [{}, {"x5t#S256": "x" * 43}, "x"])
+def test_a_token_that_is_bound_in_another_way_opens_nothing(bound: object) -> None:
+    assert _with(_access_token(_script("mandate:read"), cnf=bound)).get(GRANTS).status_code == 401
+
+
+def test_a_personal_token_is_bound_to_no_key() -> None:
+    token = people.make_api_token(make.analyst(), "ci", by=SYSTEM)
+    assert Client(headers={"Authorization": f"DPoP {token}"}).get(GRANTS).status_code == 401

@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 
 from entitlements.keys import jws
-from entitlements.trusted_issuers import issuers
+from entitlements.trusted_issuers import key_sets
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import World
@@ -49,12 +49,12 @@ def provider() -> Iterator[Provider]:
     made = Provider()
     thread = threading.Thread(target=made.server.serve_forever, daemon=True)
     thread.start()
-    issuers.forget()
+    key_sets.forget()
     yield made
     made.server.shutdown()
     made.server.server_close()
     thread.join()
-    issuers.forget()
+    key_sets.forget()
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_keys_are_fetched_once_and_again_when_a_new_one_signs(
     assert provider.asked == 1
 
     provider.keys = [worlds.new_key("second")]
-    monkeypatch.setattr(issuers, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(key_sets, "PAUSE_SECONDS", 0.0)
     assert trusting.exchange(subject_token=trusting.id_token(key=provider.keys[0])).status == 200
     assert provider.asked == 2
 
@@ -83,7 +83,7 @@ def test_a_key_that_the_issuer_took_back_counts_no_more(
     old = provider.keys[0]
     assert trusting.exchange(subject_token=trusting.id_token(key=old)).status == 200
     provider.keys = [worlds.new_key("second")]
-    monkeypatch.setattr(issuers, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(key_sets, "PAUSE_SECONDS", 0.0)
     assert trusting.exchange(subject_token=trusting.id_token(key=provider.keys[0])).status == 200
     assert trusting.exchange(subject_token=trusting.id_token(key=old)).error[:2] == (400, "invalid_grant")
 
@@ -104,18 +104,22 @@ def test_without_keys_nothing_is_believed_and_with_old_ones_only_for_a_while(
     assert trusting.exchange(subject_token=token).error == (503, "temporarily_unavailable", "issuer_keys_unreachable")
 
     provider.status = 200
-    monkeypatch.setattr(issuers, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(key_sets, "PAUSE_SECONDS", 0.0)
     assert trusting.exchange(subject_token=token).status == 200
     provider.status = 503
     now = time.monotonic()
-    monkeypatch.setattr("entitlements.trusted_issuers.issuers.time.monotonic", lambda: now + issuers.FRESH_SECONDS + 10)
+    monkeypatch.setattr(
+        "entitlements.trusted_issuers.key_sets.time.monotonic", lambda: now + key_sets.FRESH_SECONDS + 10
+    )
     assert trusting.exchange(subject_token=token).status == 200
-    monkeypatch.setattr("entitlements.trusted_issuers.issuers.time.monotonic", lambda: now + issuers.STALE_SECONDS + 10)
+    monkeypatch.setattr(
+        "entitlements.trusted_issuers.key_sets.time.monotonic", lambda: now + key_sets.STALE_SECONDS + 10
+    )
     assert trusting.exchange(subject_token=token).error[2] == "issuer_keys_unreachable"
 
 
 def test_an_address_inside_our_network_is_never_asked(trusting: World) -> None:
-    issuers.forget()
+    key_sets.forget()
     token = trusting.id_token()
     for inside in ("http://10.0.0.1/jwks", "https://169.254.169.254/jwks", "https://[::ffff:10.0.0.1]/jwks"):
         TrustedIssuer.objects.filter(pk=trusting.issuer.pk).update(jwks_uri=inside)

@@ -9,20 +9,25 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
+from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.agents import agents
+from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients import clients
+from entitlements.clients.models import OAuthIDToken
 from entitlements.decisions import guardrails
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people import people
+from entitlements.people.models import Person
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
 from tests import make
-from tests.entitlements.edge import sign_ins, worlds
+from tests.entitlements.edge import idp_sign_ins, sign_ins, worlds
+from tests.entitlements.edge import test_code_flow as flow
 from tests.entitlements.edge.worlds import Answer, World
 
 WHY = "for the test"
@@ -42,6 +47,13 @@ def _retire_agent(world: World) -> None:
 
 def _disable_sponsor(world: World) -> None:
     people.disable(world.agent.sponsor, by=SYSTEM, reason=WHY)
+
+
+def _let_owner_leave(world: World) -> None:
+    owner = make.person("owen")
+    Agent.objects.filter(pk=world.agent.pk).update(owner=owner)
+    left = clock.now() - timedelta(days=8)  # a successor had seven days
+    Person.objects.filter(pk=owner.pk).update(is_active=False, disabled_at=left)
 
 
 def _disable_client(world: World) -> None:
@@ -97,6 +109,7 @@ SPOILERS: dict[Callable[[World], None], str] = {
     _suspend_agent: "agent_suspended",
     _retire_agent: "client_disabled",  # its clients end with it
     _disable_sponsor: "sponsor_disabled",
+    _let_owner_leave: "owner_disabled",
     _disable_client: "client_disabled",
     _disable_system: "system_disabled",
     _stop_everything: "everything_stopped",
@@ -146,19 +159,45 @@ def _refresh(world: World) -> Callable[[], Answer]:
     return lambda: sign_ins.refresh(world, token)
 
 
+def _exchange_refresh_token(world: World) -> Callable[[], Answer]:
+    flow.sign_in(world)
+    token = str(idp_sign_ins.begin(world).body["refresh_token"])
+    assert idp_sign_ins.exchange_refresh_token(world, token).status == 200
+    return lambda: idp_sign_ins.exchange_refresh_token(world, token)
+
+
+def _idp_code(world: World) -> Callable[[], Answer]:
+    make.rewrite(world.client, redirect_uris=flow.BACK)
+    flow.sign_in(world)
+    back = flow.agree(world, allow=True, scope=idp_sign_ins.SCOPE, client_id=world.client.client_id)
+    return lambda: flow.redeem(world, back["code"], client_id=None, **idp_sign_ins.proof(world))
+
+
+def _idp_refresh(world: World) -> Callable[[], Answer]:
+    flow.sign_in(world)
+    token = str(idp_sign_ins.begin(world).body["refresh_token"])
+    return lambda: idp_sign_ins.refresh(world, token)
+
+
 PATHS = {
     "token exchange": _first_exchange,
     "token exchange in a session": _exchange_again,
+    "exchange of a refresh token": _exchange_refresh_token,
+    "code at the identity side": _idp_code,
+    "refresh at the identity side": _idp_refresh,
     "jwt-bearer": _redeem,
     "client credentials": _alone,
     "code at a system": _sign_in,
     "refresh": _refresh,
 }
-SOONER: dict[tuple[str, Callable[[World], None]], str] = {("refresh", _disable_person): "token_family_ended"}
+LASTING = ("refresh", "refresh at the identity side", "exchange of a refresh token")
+SOONER: dict[tuple[str, Callable[[World], None]], str] = {
+    (path, _disable_person): "token_family_ended" for path in LASTING
+}
 """Where another reason comes first: what a person signed in to has ended with them."""
 
 
-def _changed() -> tuple[int, int, int]:
+def changed() -> tuple[int, int, int]:
     return (
         IssuedToken.objects.count(),
         Session.objects.count(),
@@ -166,11 +205,18 @@ def _changed() -> tuple[int, int, int]:
     )
 
 
+AT_IDENTITY_SIDE = ("code at the identity side", "refresh at the identity side")
+ABOUT_SYSTEMS = (
+    *(_disable_system, _revoke_grants, _suspend_grants, _let_grants_expire, _put_grants_off, _disable_tools),
+    *(_quarantine_tools, _disable_entitlement, _end_sessions),
+)
+"""What a sign-in at the identity side does not ask about: its tokens open no system."""
 MEANINGLESS = {
     ("client credentials", _disable_person),  # an agent alone has no person and no session
     ("client credentials", _end_sessions),
     ("token exchange", _end_sessions),  # there is none yet
     ("code at a system", _end_sessions),
+    *((path, spoil) for path in AT_IDENTITY_SIDE for spoil in ABOUT_SYSTEMS),
 }
 MISSING = (_revoke_grants, _let_grants_expire, _disable_tools, _quarantine_tools, _disable_entitlement)
 """Where a request for access helps: a person who signs in gets a token that carries nothing."""
@@ -187,14 +233,14 @@ CASES = [
 def test_what_is_in_the_way_is_refused_on_every_path(world: World, path: str, spoil: Callable[[World], None]) -> None:
     attempt = PATHS[path](world)
     spoil(world)
-    before = _changed()
+    before = changed()
 
     answer = attempt()
 
     assert answer.status in {400, 401, 503}
     assert answer.body["code"] == SOONER.get((path, spoil), SPOILERS[spoil])
     assert "access_token" not in answer.body
-    assert _changed() == before
+    assert changed() == before
     recorded = worlds.refusals()
     assert [event.code for event in recorded] == [answer.body["code"]]
     assert answer.body["evaluation_id"] == str(recorded[0].uuid)
@@ -235,13 +281,14 @@ def test_a_system_that_looks_at_tokens_itself_gets_none_that_carries_nothing(wor
 @pytest.mark.parametrize("path", PATHS)
 def test_without_anything_in_the_way_each_path_issues_one_token_and_one_event(world: World, path: str) -> None:
     attempt = PATHS[path](world)
-    before = IssuedToken.objects.count()
+    kept = OAuthIDToken if path in AT_IDENTITY_SIDE else IssuedToken
+    before = kept.objects.count()
 
     answer = attempt()
 
     assert answer.status == 200, answer.body
-    assert IssuedToken.objects.count() == before + 1
-    issued = worlds.peek(answer.body["access_token"])["jti"]
+    assert kept.objects.count() == before + 1
+    issued = worlds.peek(answer.body["id_token" if path in AT_IDENTITY_SIDE else "access_token"])["jti"]
     assert Event.objects.filter(action="token.issued", links__contains=[f"token:{issued}"]).count() == 1
     assert worlds.refusals() == []
 

@@ -24,6 +24,7 @@ NEVER_KEPT = {
     "entitlements_authorizationcode": "a code is read when it is redeemed, and its row is taken in the write",
     "entitlements_upstreamsession": "it carries no right, and a node looks at it every two minutes",
     "entitlements_tokenfamily": "a family is read whenever its refresh token is presented",
+    "entitlements_vendorsubject": "a person's name at a vendor is read for each ID-JAG that holds it",
     "entitlements_oauthaccesstoken": "the access token beside an ID token is read whenever it is presented",
 }
 """Tables of which no node keeps a row."""
@@ -35,6 +36,7 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_agent": {"agent_id": "t.id", "person_id": "t.sponsor_id"},
     "entitlements_client": {"client_id": "t.id"},
     "entitlements_clientalias": {"client_id": "t.client_id"},
+    "entitlements_credentialpolicy": {"concerns_all": "'true'"},
     "entitlements_connection": {"agent_id": "t.agent_id"},
     "entitlements_endedclientsession": {"client_session_id": "t.id"},
     "entitlements_entitlement": {"system_id": "t.system_id"},
@@ -54,6 +56,7 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_tool": {"tool_id": "t.id", "system_id": "t.system_id"},
     "entitlements_toolversion": {"tool_id": "t.tool_id", "system_id": _OF_TOOL},
     "entitlements_trustedissuer": {"trusted_issuer_id": "t.id"},
+    "entitlements_vendor": {"system_id": "t.system_id"},
     "entitlements_workloadrule": {"client_id": "t.client_id", "trusted_issuer_id": "t.issuer_id"},
 }
 """For each table, the columns of a change that name a row of it; each alone drops what is kept of the row."""
@@ -68,7 +71,6 @@ STAYS: Mapping[str, str] = {
     "client.api_scopes": "it is set at the registration",
     "client.auth": "it is set at the registration",
     "client.identifier": _KEY,
-    "client.jwks": "it is set at the registration; another key is another client",
     "client.redirect_uris": "it is set at the registration",
     "client.serves": "it is set at the registration",
     "connection.agent_id": _PLACE,
@@ -107,6 +109,9 @@ STAYS: Mapping[str, str] = {
     "toolversion.definition": "a version of a tool is written once",
     "toolversion.sha256": "a version of a tool is written once",
     "toolversion.tool_id": _PLACE,
+    "vendor.algorithm": "there is no other that is offered",
+    "vendor.salt": "it is set at the registration",
+    "vendor.system_id": _PLACE,
 }
 ADDS: Mapping[str, str] = {
     "entitlements_tool": "a tool without an approval gives nothing",

@@ -22,10 +22,12 @@ from entitlements.agents.models import Agent
 from entitlements.catalog import discovery, systems, tools
 from entitlements.catalog import entitlements as entitlement_actions
 from entitlements.catalog.models import Entitlement, System, Tool
-from entitlements.clients import aliases, clients
+from entitlements.clients import aliases, clients, rotations
 from entitlements.clients.models import Client
 from entitlements.connections import connections
 from entitlements.connections.models import Connection
+from entitlements.credential_policy import policy
+from entitlements.credential_policy.rules import Kind
 from entitlements.decisions import guardrails
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
@@ -46,6 +48,7 @@ from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.vendors import vendors
 from entitlements.workload_identity import workload_rules
 from entitlements.workload_identity.models import WorkloadRule
 from governance.operations import after_restore
@@ -80,6 +83,7 @@ class World:
     kid: str
     fingerprint: str
     rule: WorkloadRule
+    vendor: System
 
 
 def workload_rule(client: Client, sub: str) -> WorkloadRule:
@@ -153,6 +157,7 @@ def world() -> World:
         signing.active_kid("as/time"),
         secret.fingerprint,
         workload_rule(client, "job-1"),
+        make.vendor("maps", owner=alice),
     )
 
 
@@ -193,12 +198,26 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "an issuer is trusted no more": lambda w: trust.end(w.issuer, **WHY),
     "a client is disabled": lambda w: clients.disable(w.client, **WHY),
     "a secret is changed": lambda w: clients.rotate_secret(w.client, by=w.agent.sponsor.principal, reason="leaked"),
+    "a secret has an overlap": lambda w: clients.rotate_secret(
+        w.client, by=w.agent.sponsor.principal, reason="yearly", keep_previous=True
+    ),
+    "keys are replaced": lambda w: rotations.replace_keys(
+        w.namesake,
+        {"keys": [{**KEY, "kid": "another"}]},
+        by=Agent.objects.get(slug="other").sponsor.principal,
+        reason="yearly",
+        keep_previous=True,
+    ),
+    "the ages of credentials are shorter": lambda _: policy.publish(
+        dict.fromkeys(Kind, 30), overlap_hours=1, stops_upstream_secrets=True, proposed_by="person:a", **WHY
+    ),
     "a client has another name": lambda w: aliases.name_at(w.client, w.system, "bot-now", by=SYSTEM),
     "a client takes the name of another": lambda w: aliases.name_at(w.client, w.system, "taken", by=SYSTEM),
     "a client has a name elsewhere": lambda w: aliases.name_at(w.namesake, w.system, "other-there", by=SYSTEM),
     "unused clients are closed": lambda _: lifecycle.advance_idle_clients(),
     "a system is disabled": lambda w: systems.disable_system(w.system, **WHY),
     "a system is renamed": lambda w: systems.edit_system(w.system, name="Hours", **WHY),
+    "a system's tokens are signed otherwise": lambda w: systems.edit_system(w.system, signing_algorithm="EdDSA", **WHY),
     "a system denies otherwise": lambda w: systems.edit_system(w.system, denial_shape="json_rpc_error", **WHY),
     "tokens are shorter": lambda w: systems.edit_system(w.system, token_seconds=60, **WHY),
     "a system moves": lambda w: systems.edit_system(w.system, upstream_url="https://b.example/mcp", **WHY),
@@ -206,6 +225,12 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
         w.system, kind="header", header="X-Key", value="another-one", by=SYSTEM
     ),
     "a credential is withheld": lambda w: vault.withhold(w.system, w.fingerprint, **WHY),
+    "a vendor moves": lambda w: vendors.edit(
+        w.vendor, issuer="https://b.example", resources=["https://b.example/mcp"], **WHY
+    ),
+    "a vendor joins otherwise": lambda w: vendors.edit(w.vendor, joins="company_provider", **WHY),
+    "a vendor is switched off": lambda w: vendors.edit(w.vendor, issues=False, **WHY),
+    "a vendor is told more": lambda w: vendors.edit(w.vendor, subjects="email", extra_claims=["aud_sub"], **WHY),
     "a tool is quarantined": lambda w: tools.quarantine(w.tool, **WHY),
     "a tool is approved": lambda w: tools.approve_tool(approval(w.changed), **WHY),
     "a tool is gone": lambda w: discovery.record_discovery(w.system, OFFERED[1:], by=SYSTEM),

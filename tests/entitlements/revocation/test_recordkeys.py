@@ -22,7 +22,7 @@ from entitlements.revocation import record_keys, revocation
 from entitlements.revocation.models import Revocation
 from entitlements.revocation.record_keys import Standing
 from governance.operations import after_restore
-from tests import make
+from tests import make, own_keys
 from tests.entitlements.api import client
 from tests.governance.console import visits
 
@@ -85,7 +85,7 @@ def test_a_receipt_verifies_years_after_its_key_was_retired_and_no_token_does(at
 def test_a_key_of_what_is_kept_signs_no_token(issuer: str) -> None:
     stop()
     now = int(clock.now().timestamp())
-    key = signing._private_key(signing.active_kid(record_keys.RECEIPTS))
+    key = own_keys.held(signing.active_kid(record_keys.RECEIPTS))
     forged = jws.sign({"iss": addresses.issuer(issuer), "iat": now, "exp": now + 300}, key, "JWT")
     with pytest.raises(jws.BadToken):
         signing.verify(forged, issuer, "jwt")

@@ -359,3 +359,15 @@ def test_a_bundle_by_rule_is_looked_at_before_it_is_made_and_changed(company: co
     approved = tools.Approval(later, later.seen.sha256, "Lists later.", "read", "low", "internal")
     tools.approve_tool(approved, by=company.sam.principal)
     assert made.lines.get(tool=later).limits == limits["list"]
+
+
+def test_an_edit_chooses_what_tokens_are_signed_with_and_without_a_choice_it_stays(company: companies.Company) -> None:
+    browser, system = visits.as_(company.ana), company.system
+    form: dict[str, Any] = {"upstream_url": system.upstream_url, "name": "clock", "owner": "sam", "reason": ""}
+    assert 'name="signing_algorithm"' in visits.text(browser.get("/systems/clock/edit/"))
+    for chosen, expected in (("RS256", "RS256"), ("", "RS256"), ("none", "RS256"), ("EdDSA", "EdDSA")):
+        system.refresh_from_db()
+        given = {**form, "signing_algorithm": chosen, "version": system.version}
+        assert browser.post("/systems/clock/edit/", given).status_code == (422 if chosen == "none" else 302)
+        system.refresh_from_db()
+        assert system.signing_algorithm == expected

@@ -26,7 +26,7 @@ from entitlements.people_sources import sources
 from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
-from entitlements.trusted_issuers import trust
+from entitlements.trusted_issuers import proposals, trust
 from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 from entitlements.workload_identity import workload_rules
 from governance.approval_policies import policies
@@ -203,6 +203,7 @@ def _settings(company: companies.Company) -> dict[str, object]:
         "settings/policy": policies.ensure_default().pk,
         **_proposed(company),
         **_described(company),
+        "settings/issuer": _issuer(company),
         "settings/number": ApiToken.objects.get(person=company.bob).pk,
         "settings/pk": 1,
         "settings/delivery": mailed.pk,
@@ -222,6 +223,13 @@ def _described(company: companies.Company) -> dict[str, object]:
     document.state, document.asked_at = "waiting", clock.now()
     document.save()
     return {"settings/host": host.pk, "settings/document": document.pk}
+
+
+def _issuer(company: companies.Company) -> object:
+    """Let one issuer be proposed, and another be trusted."""
+    keys = {"keys": [make.PUBLIC_KEY]}
+    trust.begin("https://trusted.example", purpose="identity", jwks=keys, by=SYSTEM)
+    return proposals.propose("https://proposed.example", by=company.ana, purpose="id_jag", jwks=keys).pk
 
 
 def _proposed(company: companies.Company) -> dict[str, object]:

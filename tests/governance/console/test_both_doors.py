@@ -43,6 +43,11 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "client-host-withdraw": {"verb": "withdraw", "reason": "x"},
         "client-host-end": {"verb": "end", "reason": "x"},
     },
+    "trusted-issuer-decide": {
+        "trusted-issuer-confirm": {"verb": "confirm"},
+        "trusted-issuer-withdraw": {"verb": "withdraw", "reason": "x"},
+        "trusted-issuer-end": {"verb": "end", "reason": "x"},
+    },
     "client-document-page": {
         "client-document-approve": {"agent": "research-bot"},
         "client-document-refuse": {"refuse": "yes", "reason": "x"},

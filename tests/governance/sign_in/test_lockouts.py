@@ -35,7 +35,7 @@ ANYWHERE = pytest.mark.parametrize("limited", ["redis", "alone"], indirect=True)
 @pytest.fixture
 def limited(request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Limits as in production, of fewer failures; a wait is a long one at once, since a test machine may be slow."""
-    settings.RATE_LIMITS = {"tokens": 0, "api": 0, "sign_in": 10}
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "sign_in": 10}
     monkeypatch.setattr(attempts, "rising", lambda failures, longest: longest if failures >= attempts.FREE else 0)
     if getattr(request, "param", "redis") == "alone":
         settings.REDIS_URL = env.Secret("redis://127.0.0.1:1/0")
@@ -147,7 +147,7 @@ def test_a_login_that_fails_everywhere_is_slow_everywhere_and_open_everywhere(li
 
 
 def test_waiting_is_enough_and_asking_meanwhile_makes_it_no_longer(ana: Person, settings: Settings) -> None:
-    settings.RATE_LIMITS = {"tokens": 0, "api": 0, "sign_in": 30}
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "sign_in": 30}
     settings.REDIS_URL = env.Secret("redis://127.0.0.1:1/0")
     ratelimits._asked_again_at[0] = float("inf")  # Redis is away, and time is ours
     now = [1000.0]

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import pytest
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialApp
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client, RequestFactory
@@ -19,7 +21,7 @@ from entitlements.people.models import Person
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.env import BadEnvironmentError, company_sign_in
-from governance.sign_in.company_sign_in import CompanyAccountAdapter
+from governance.sign_in.company_sign_in import CompanyAccountAdapter, CompanyProvider
 from tests import make, second_factor
 from tests.governance.console import visits
 
@@ -120,6 +122,19 @@ def identity(carol: Person) -> None:
         ISSUER, purpose=TrustedIssuer.Purpose.IDENTITY, jwks_uri=f"{ISSUER}/jwks", by=make.analyst().principal
     )
     people.link_identity(carol, issuer, "subject-1", by=SYSTEM)
+
+
+@pytest.mark.usefixtures("identity")
+def test_the_companys_subject_is_read_by_the_terms_of_its_issuer(settings: Settings) -> None:
+    settings.OIDC_ISSUER = ISSUER
+    provider = CompanyProvider(RequestFactory().get("/"), app=SocialApp(provider="openid_connect", settings={}))
+    claims = {"sub": "pairwise", "oid": "subject-1", "tid": "t-1"}
+    assert provider.extract_uid({"id_token": claims}) == "pairwise"
+    TrustedIssuer.objects.update(subject_claim="oid", tenant_claim="tid", tenants=["t-1"])
+    assert provider.extract_uid({"id_token": claims, "userinfo": {"sub": "pairwise"}}) == "t-1 subject-1"
+    for wrong in ({**claims, "tid": "t-2"}, {"sub": "pairwise"}, {}):
+        with pytest.raises(OAuth2Error):
+            provider.extract_uid({"id_token": wrong})
 
 
 @pytest.mark.usefixtures("identity")

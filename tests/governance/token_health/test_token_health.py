@@ -20,7 +20,7 @@ URL = "/api/v1/token-health"
 def test_findings_come_with_kind_reason_and_where_they_are_mended_to_whom_the_page_shows_them() -> None:
     company = companies.found()
     made, _ = make.client(company.bot, "desk", auth=Client.Auth.CLIENT_SECRET_BASIC)
-    Client.objects.filter(pk=made.pk).update(updated=clock.now() - timedelta(days=400))
+    Client.objects.filter(pk=made.pk).update(credential_made_at=clock.now() - timedelta(days=400))
     audrey = make.person("audrey", roles=[Role.AUDITOR])
     found = {
         "kind": "old_secret",

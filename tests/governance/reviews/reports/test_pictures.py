@@ -78,7 +78,7 @@ def test_the_lives_of_tokens_and_the_ages_of_credentials_are_drawn_as_they_are()
         f'class="due" {plots._INK["due"]} vector-effect="non-scaling-stroke" d="M{4 * 600 / 7:.1f} 0V160"' in lives.svg
     )
 
-    Client.objects.filter(pk=client.pk).update(updated=now - timedelta(days=400))
+    Client.objects.filter(pk=client.pk).update(credential_made_at=now - timedelta(days=400))
     ages = token_health.ages(ana)
     assert ages is not None
     assert (_columns(ages, 0), _columns(ages, 1)) == ({"more": 1}, {"1 d": 1})

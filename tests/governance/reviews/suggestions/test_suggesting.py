@@ -282,7 +282,7 @@ def test_a_review_that_never_began_or_was_cancelled_hides_nothing_that_is_new() 
 def test_a_shared_secret_is_as_old_as_its_last_rotation() -> None:
     company, grant = old_company()
     client, _secret = make.client(grant.agent, auth=Client.Auth.CLIENT_SECRET_BASIC)
-    Client.objects.filter(pk=client.pk).update(updated=clock.now() - timedelta(days=400))
+    Client.objects.filter(pk=client.pk).update(credential_made_at=clock.now() - timedelta(days=400))
     campaign = worlds.campaign(company)
     items, peers = [worlds.item(campaign).pk], suggestions.peers_of(campaign)
 

@@ -1,0 +1,89 @@
+"""Where an issuer says that its keys stand: OpenID Connect Discovery 1.0, else RFC 8414. By the guarded way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from entitlements.errors import DomainError
+from entitlements.keys import jws, public_keys
+from entitlements.upstream import egress
+
+from .key_sets import NOT_READ
+
+_SIGNS: Final = "id_token_signing_alg_values_supported"
+
+
+class IssuerNotDiscovered(DomainError):
+    """The issuer's metadata or keys cannot be read. Check its address, or give the address of its key set."""
+
+    code, status = "issuer_not_discovered", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class IssuerNamedOtherwise(IssuerNotDiscovered):
+    """The metadata at this address is of another issuer. Enter the name exactly as the metadata gives it."""
+
+    code = "issuer_named_otherwise"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an issuer publishes: its metadata, where its keys stand, and with what they sign."""
+
+    document: Mapping[str, Any]
+    jwks_uri: str
+    algorithms: tuple[str, ...]
+
+
+def addresses_of(issuer: str) -> tuple[str, str]:
+    """Return where the metadata of an issuer may stand: appended (OpenID Connect), and inserted (RFC 8414 3.1)."""
+    parts = urlsplit(issuer)
+    appended = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+    inserted = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{parts.path.rstrip('/')}"
+    return appended, inserted
+
+
+def find(issuer: str) -> Found:
+    """Read the metadata and the keys of an issuer, outside of any transaction; its name is compared exactly.
+
+    Raises IssuerNotDiscovered, IssuerNamedOtherwise.
+    """
+    document = _document(issuer)
+    uri = document.get("jwks_uri")
+    if not isinstance(uri, str):
+        raise IssuerNotDiscovered("The issuer's metadata names no jwks_uri.")
+    offered = document.get(_SIGNS)
+    signs = algorithms_at(uri)
+    chosen = tuple(each for each in signs if not isinstance(offered, list) or each in offered)
+    if not chosen:
+        raise IssuerNotDiscovered("None of its keys signs in a way that we accept.")
+    return Found(document, uri, chosen)
+
+
+def algorithms_at(jwks_uri: str) -> tuple[str, ...]:
+    """Return what the keys at an address sign with, in order. Raises IssuerNotDiscovered."""
+    try:
+        keys = public_keys.read_set(egress.read_json(jwks_uri))
+    except NOT_READ as problem:
+        raise IssuerNotDiscovered(f"The keys at {jwks_uri} cannot be read: {problem}") from problem
+    signs = sorted({key.algorithm for key in keys} & jws.ALGORITHMS)
+    if not signs:
+        raise IssuerNotDiscovered(f"The set at {jwks_uri} holds no key that signs in a way that we accept.")
+    return tuple(signs)
+
+
+def _document(issuer: str) -> Mapping[str, Any]:
+    problem: Exception | None = None
+    for address in addresses_of(issuer):
+        try:
+            document = egress.read_json(address)
+        except NOT_READ as error:
+            problem = problem or error
+            continue
+        if not isinstance(document, Mapping) or document.get("issuer") != issuer:
+            raise IssuerNamedOtherwise
+        return document
+    raise IssuerNotDiscovered(f"The metadata of {issuer} cannot be read: {problem}") from problem

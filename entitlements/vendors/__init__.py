@@ -1,0 +1,1 @@
+"""Vendors: systems of the kind `mcp`, whose own authorization servers take our ID-JAGs."""

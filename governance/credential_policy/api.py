@@ -1,0 +1,114 @@
+"""How old credentials may become, over REST: proposed by one, confirmed by another."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+
+from entitlements.api.fields import OutputSerializer
+from entitlements.api.matrix import Matrix
+from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
+from entitlements.credential_policy import rules
+from entitlements.credential_policy.models import CredentialPolicy
+from governance.api.matrix import MATRIX
+from governance.credential_policy import actions
+from governance.credential_policy.models import CredentialPolicyProposal
+
+
+class DaysSerializer(OutputSerializer):
+    """The longest age of each kind of credential, in days."""
+
+    client_secret = serializers.IntegerField()
+    client_key = serializers.IntegerField()
+    personal_token = serializers.IntegerField()
+    scim_token = serializers.IntegerField()
+    upstream_secret = serializers.IntegerField()
+
+
+class _PolicySerializer(OutputSerializer):
+    days = serializers.SerializerMethodField()
+    overlap_hours = serializers.IntegerField()
+    stops_upstream_secrets = serializers.BooleanField()
+
+    def get_days(self, row: CredentialPolicy | CredentialPolicyProposal) -> dict[str, int]:
+        """Return the longest age in days, by kind."""
+        if isinstance(row, CredentialPolicyProposal):
+            return dict(row.days)
+        return {kind.value: limit.days for kind, limit in rules.read(row.limits).items()}
+
+
+class CredentialPolicySerializer(_PolicySerializer):
+    """One version of the credential policy; the newest is in force."""
+
+    number = serializers.IntegerField()
+    made_at = serializers.DateTimeField()
+
+
+class CredentialPolicyProposalSerializer(_PolicySerializer):
+    """The next version as a person proposed it, and what became of it."""
+
+    id = serializers.UUIDField()
+    reason = serializers.CharField()
+    state = serializers.ChoiceField(choices=CredentialPolicyProposal.State.choices)
+    proposed_by = serializers.CharField(source="proposed_by.login")
+    proposed_at = serializers.DateTimeField()
+    decided_by = serializers.CharField(source="decided_by.login", default=None, allow_null=True)
+    decided_at = serializers.DateTimeField(allow_null=True)
+    number = serializers.IntegerField(allow_null=True)
+
+
+class ProposalFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    state = filters.ChoiceFilter(choices=CredentialPolicyProposal.State.choices)
+
+    class Meta:
+        model = CredentialPolicyProposal
+        fields: ClassVar[list[str]] = []
+
+
+class _Policies(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[OutputSerializer]] = CredentialPolicySerializer
+
+    def rows(self) -> QuerySet[CredentialPolicy]:
+        return CredentialPolicy.objects.all()
+
+
+class CredentialPolicies(_Policies, Listing):
+    """List the versions of the credential policy, the one in force first."""
+
+    ordering = ("-number",)
+
+
+class _Proposals(Resource):
+    matrix: ClassVar[Matrix] = MATRIX
+    shown: ClassVar[type[OutputSerializer]] = CredentialPolicyProposalSerializer
+    subject = actions.PROPOSAL
+
+
+class CredentialPolicyProposals(_Proposals, Listing, CreateEndpoint):
+    """List what was proposed, or propose the next version."""
+
+    action = actions.PROPOSE
+    filterset_class = ProposalFilter
+    ordering = ("-proposed_at", "-id")
+
+
+class CredentialPolicyProposalDetail(_Proposals, Detail):
+    """Show what was proposed."""
+
+
+class ConfirmCredentialPolicy(_Proposals, ActionEndpoint):
+    """Put it in force, as another person than who proposed it."""
+
+    action = actions.CONFIRM
+
+
+class WithdrawCredentialPolicy(_Proposals, ActionEndpoint):
+    """Drop it."""
+
+    action = actions.WITHDRAW
