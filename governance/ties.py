@@ -12,6 +12,7 @@ from entitlements.gateway import access_requests
 from entitlements.grants import grants
 from entitlements.people import people
 from entitlements.people.models import Person
+from entitlements.trusted_issuers import trust
 from entitlements.workload_identity import workload_rules
 from governance.approvals.models import Approval
 from governance.requests.models import AccessRequest
@@ -33,6 +34,7 @@ def register() -> None:
     grants.GUARD.register("combinations", check.check)
     clients.GUARD.register("combinations", check.check_scopes)
     BEFORE_CLASSING.register("combinations", reclassification_api.check)
+    trust.ENDING.register("workloads", workload_rules.kill_tokens)
     clients.WORKLOAD_RULE.register("rules", workload_rules.put_in_force)
     grants.START_GUARD.register("reviews", holds.check)
     agents.START_GUARD.register("reviews", holds.check_agent)

@@ -9,9 +9,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from entitlements.errors import DomainError
-from entitlements.keys import jws, public_keys
+from entitlements.keys import jws
 from entitlements.upstream import egress
 
+from . import spiffe
 from .key_sets import NOT_READ
 
 _NO_KEY: Final = "None of its keys signs in a way that we accept."
@@ -58,18 +59,18 @@ def find(issuer: str, *, signs_people_in: bool = False) -> Found:
     if not isinstance(uri, str):
         raise IssuerNotDiscovered("The issuer's metadata names no jwks_uri.")
     offered = document.get(_SIGNS)
-    signs = algorithms_at(uri)
+    signs = algorithms_at(uri, issuer)
     chosen = tuple(each for each in signs if not isinstance(offered, list) or each in offered)
     if not chosen:
         raise IssuerNotDiscovered(_NO_KEY)
     return Found(document, uri, chosen)
 
 
-def algorithms_at(jwks_uri: str) -> tuple[str, ...]:
-    """Return what the keys at an address sign with, in order. Raises IssuerNotDiscovered."""
+def algorithms_at(jwks_uri: str, issuer: str) -> tuple[str, ...]:
+    """Return what the keys of an issuer at an address sign with, in order. Raises IssuerNotDiscovered."""
     try:
         egress.check_url(jwks_uri)
-        keys = public_keys.read_set(egress.read_json(jwks_uri))
+        keys = spiffe.key_set(issuer, egress.read_json(jwks_uri))
     except NOT_READ as problem:
         raise IssuerNotDiscovered(f"The keys at {jwks_uri} cannot be read: {problem}") from problem
     signs = sorted({key.algorithm for key in keys} & jws.ALGORITHMS)

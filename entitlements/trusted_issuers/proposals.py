@@ -83,7 +83,7 @@ def _with_keys(issuer: str, wanted: dict[str, Any]) -> dict[str, Any]:
     if not wanted["jwks_uri"]:
         found = discovery.find(issuer)
         return {**wanted, "jwks_uri": found.jwks_uri, "algorithms": wanted["algorithms"] or list(found.algorithms)}
-    signs = discovery.algorithms_at(wanted["jwks_uri"])
+    signs = discovery.algorithms_at(wanted["jwks_uri"], issuer)
     return {**wanted, "algorithms": wanted["algorithms"] or list(signs)}
 
 

@@ -19,6 +19,7 @@ from entitlements import addresses
 from entitlements.errors import DomainError, NotFound
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
+from entitlements.hooks import Hook
 from entitlements.keys import public_keys
 from entitlements.trusted_issuers.models import IssuerProposal, TrustedIssuer
 
@@ -27,6 +28,10 @@ from . import issuers, spiffe, terms
 _State = IssuerProposal.State
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _AT_SETUP: Final = "Trusted at the set-up."
+
+
+ENDING: Final[Hook[[TrustedIssuer], None]] = Hook("end an issuer", "workloads")
+"""What dies with an issuer that is about to end, in the same transaction."""
 
 
 class IssuerMalformed(DomainError):
@@ -121,7 +126,11 @@ def put_in_force(issuer: str, agreed: Mapping[str, Any], *, by: Principal, reaso
 
 @transaction.atomic
 def end(issuer: TrustedIssuer, *, by: Principal, reason: str) -> TrustedIssuer:
-    """Accept nothing from this issuer any more. Twice changes and records nothing. Raises NotFound."""
+    """Accept nothing from this issuer any more, and kill what its workloads were issued until now.
+
+    Twice changes and records nothing. Raises NotFound.
+    """
+    ENDING.ask(issuer)  # first, since the locks of clients come before those of issuers
     locks.exclusive((Lock.TRUSTED_ISSUER, issuer.pk))
     locked = TrustedIssuer.objects.filter(pk=issuer.pk).first()
     if locked is None:

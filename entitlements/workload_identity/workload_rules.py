@@ -136,6 +136,21 @@ def end(rule_id: UUID, *, by: Principal, reason: str) -> WorkloadRule:
     return rule
 
 
+def kill_tokens(issuer: TrustedIssuer) -> None:
+    """Kill what clients with a rule about an issuer were issued until now, in the transaction that ends it.
+
+    Until it commits, no token is written for these clients; afterwards the feed names the issuer.
+    """
+    if issuer.purpose != TrustedIssuer.Purpose.WORKLOAD or not issuer.enabled:
+        return
+    rules_of_issuer = WorkloadRule.objects.filter(issuer=issuer, ended_at=None)
+    locks.exclusive(*((Lock.CLIENT, pk) for pk in sorted({*rules_of_issuer.values_list("client_id", flat=True)})))
+    for client in Client.objects.filter(workload_rules__in=rules_of_issuer).distinct():
+        client.tokens_valid_after = clock.now()
+        client.save(update_fields=["tokens_valid_after"])
+        clients.note(client)
+
+
 def about(rule: WorkloadRule) -> list[str]:
     """Return the links by which the record of a rule is found again."""
     return [f"workload_rule:{rule.pk}", *clients.about(rule.client), f"issuer:{rule.issuer.issuer}"]

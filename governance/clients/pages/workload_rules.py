@@ -217,7 +217,7 @@ def end(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def _lead(client: Client, is_responsible: bool) -> str:  # noqa: FBT001 - what the sentence depends on
-    lead = _("It gets tokens of %(client)s with what its platform signs, and no secret is stored.") % {
+    lead = _("The workload gets tokens as the client %(client)s with what its platform signs: no secret is stored.") % {
         "client": client.client_id
     }
     if is_responsible:

@@ -75,13 +75,16 @@ class IssuerForm(forms.Form):
 
     issuer = forms.CharField(
         label=gettext_lazy("Issuer"),
-        help_text=gettext_lazy("Exactly as its tokens name it in iss, for example https://acme.okta.com."),
+        help_text=gettext_lazy(
+            "Exactly as its tokens name it in iss, for example https://acme.okta.com. Of SPIFFE workloads, the trust"
+            " domain: spiffe://example.org."
+        ),
         max_length=300,
         widget=forms.URLInput(attrs=_PLAIN),
     )
     purpose = forms.ChoiceField(
         label=gettext_lazy("It signs"),
-        choices=[each for each in TrustedIssuer.Purpose.choices if each[0] != TrustedIssuer.Purpose.WORKLOAD],
+        choices=TrustedIssuer.Purpose.choices,
         widget=forms.RadioSelect,
         initial=TrustedIssuer.Purpose.IDENTITY,
     )
@@ -89,11 +92,15 @@ class IssuerForm(forms.Form):
         label=gettext_lazy("It signs ID-JAGs for our systems as well as ID tokens"), required=False
     )
     strict_single_use = forms.BooleanField(
-        label=gettext_lazy("Each ID-JAG is redeemed once, not until it expires"), required=False, initial=True
+        label=gettext_lazy("Each ID-JAG or workload's token is taken once, not until it expires"),
+        required=False,
+        initial=True,
     )
     jwks_uri = forms.CharField(
         label=gettext_lazy("Address of its keys"),
-        help_text=gettext_lazy("Leave it empty: it is found in the issuer's metadata."),
+        help_text=gettext_lazy(
+            "Leave it empty: it is found in the issuer's metadata. Of a SPIFFE trust domain, its bundle endpoint."
+        ),
         max_length=500,
         required=False,
         widget=forms.URLInput(attrs=_PLAIN),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from joserfc import jwk
+from joserfc import jws as compact
 
 from audit.context import SYSTEM
 from audit.models import StrangerCount
@@ -81,8 +83,7 @@ def signed(claims: dict[str, Any], key: jws.Key, typ: str | None) -> str:
 
 def _untyped(claims: dict[str, Any], key: jws.Key) -> str:
     header = {"alg": key.algorithm, "kid": key.kid}
-    text = jws._text(jws._encode(header)) + b"." + jws._text(jws._encode(claims))
-    return (text + b"." + jws._text(jws._REGISTRY.get_alg(key.algorithm).sign(text, key.material))).decode()
+    return compact.serialize_compact(header, json.dumps(claims), key.material, algorithms=[key.algorithm])
 
 
 def rsa_key(kid: str) -> jws.Key:

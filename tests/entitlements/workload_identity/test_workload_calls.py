@@ -18,7 +18,7 @@ from entitlements import addresses
 from entitlements.clients.models import Client
 from entitlements.edge.grant_types import jwt_bearer
 from entitlements.keys import jws, signing
-from entitlements.trusted_issuers import trust
+from entitlements.trusted_issuers import proposals, trust
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.workload_identity import workload_rules
 from entitlements.workload_identity.models import WorkloadRule
@@ -104,6 +104,22 @@ def test_a_job_of_github_calls_a_tool_until_its_rule_ends(
         assert time.monotonic() < deadline
     later = company.signed(tokens.claims(Platform.GITHUB, audience(here)), key, "JWT")
     assert ask(node, here, later).json()["code"] == "workload_rule_ended"
+
+
+def test_a_trust_domain_is_proposed_with_its_bundle_and_confirmed_by_another_person(
+    node: Gateway, platform_keys: KeyServer, settings: Settings
+) -> None:
+    assert node.child.poll() is None
+    settings.DEMO = True
+    platform_keys.documents["/other"] = company.bundle(worlds.new_key("other"))
+    ana, sec = make.analyst(), make.security()
+    proposed = proposals.propose(
+        "spiffe://other.example", by=ana, reason="x", purpose="workload", jwks_uri=f"{platform_keys.url}/other"
+    )
+    proposals.confirm(proposed.pk, by=sec)
+    assert TrustedIssuer.objects.get(issuer="spiffe://other.example").algorithms == ["ES256"]
+    with pytest.raises(trust.IssuerMalformed):
+        proposals.propose("spiffe://third.example", by=ana, purpose="identity", jwks_uri=f"{platform_keys.url}/other")
 
 
 def test_a_bundle_is_fetched_and_fetched_again_when_a_new_key_signs(

@@ -14,12 +14,14 @@ from entitlements.decisions import guardrails
 from entitlements.edge.grant_types import jwt_bearer
 from entitlements.grants import grants
 from entitlements.people import people
+from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.workload_identity import workload_rules
 from entitlements.workload_identity.platforms import Platform
 from tests.entitlements.edge import worlds
 from tests.entitlements.workload_identity import company as companies
 from tests.entitlements.workload_identity.company import Company, is_a_stranger, is_recorded_once
+from tests.proofs import Holder
 
 WHY = "for the test"
 
@@ -185,6 +187,29 @@ def test_a_client_with_a_key_may_be_a_workload_too(company: Company) -> None:
         worlds.peek(company.redeem(company.token(Platform.JWT)).body["access_token"])["client_id"] == "expense-client"
     )
     assert company.world.alone().status == 200
+
+
+def test_the_end_of_an_issuer_kills_what_its_workloads_clients_were_issued(company: Company) -> None:
+    token = company.redeem(company.token(Platform.JWT)).body["access_token"]
+    svid = company.token(Platform.SPIFFE, audience=company.world.audience)
+    asked = {"token": token, "grant_type": None}
+    assert company.svid(svid, "/as/time/introspect", **asked).body["active"] is True
+    trust.end(company.issuers[Platform.JWT], by=SYSTEM, reason=WHY)
+    assert company.svid(svid, "/as/time/introspect", **asked).body == {"active": False}
+    assert company.redeem(company.token(Platform.KUBERNETES)).status == 200  # by another rule there are new ones
+
+
+def test_a_workload_may_bind_its_token_to_a_key(company: Company) -> None:
+    """RFC 9449 section 5: a proof binds what is issued, and a bad one is refused."""
+    holder = Holder()
+    form = {"grant_type": jwt_bearer.GRANT, "resource": company.world.resource}
+    token = {"assertion": company.token(Platform.JWT)}
+    bound = company.world.post("/as/time/token", {**form, **token}, DPoP=holder.prove("POST", company.endpoint))
+    assert bound.body["token_type"] == "DPoP", bound.body
+    assert worlds.peek(bound.body["access_token"])["cnf"] == {"jkt": holder.thumbprint}
+    token = {"assertion": company.token(Platform.JWT)}
+    refused = company.world.post("/as/time/token", {**form, **token}, DPoP=holder.prove("GET", company.endpoint))
+    assert (refused.status, refused.body["error"]) == (400, "invalid_dpop_proof")
 
 
 def test_the_end_of_a_rule_kills_what_its_client_was_issued(company: Company) -> None:

@@ -75,7 +75,7 @@ def test_other_terms_begin_with_those_in_force_and_show_what_changes() -> None:
         ({"subject_claim": "email"}, "issuer_terms_refused"),
         ({"issuer": "http://login.example"}, "issuer_malformed"),
         ({"clients": "0oa1 = unknown"}, "issuer_terms_refused"),
-        ({"purpose": "workload"}, "invalid_choice"),
+        ({"purpose": "vendor"}, "invalid_choice"),
     ],
 )
 def test_what_is_wrong_is_said_beside_the_field(changed: dict[str, str], words: str) -> None:
