@@ -1,4 +1,4 @@
-"""The secret of a system is replaced while calls go on: none fails in the overlap, and afterwards the old is not sent."""
+"""The secret of a system is replaced while calls go on: none fails, and once the overlap ends the old is not sent."""
 
 from __future__ import annotations
 
