@@ -41,14 +41,14 @@ class ClientInputSerializer(InputSerializer):
         return attrs
 
 
-class RotateInputSerializer(InputSerializer):
+class ClientSecretInputSerializer(InputSerializer):
     """Why, and whether the credential before it works on until the overlap ends."""
 
     reason = Text(max_length=500)
     keep_previous = serializers.BooleanField(default=False)
 
 
-class KeysInputSerializer(RotateInputSerializer):
+class ClientKeysInputSerializer(ClientSecretInputSerializer):
     """The public keys that the client signs with from now on."""
 
     jwks = serializers.DictField()
@@ -66,8 +66,8 @@ CLIENT = Subject(visibility.clients, _about, ("client_id",))
 CREDENTIAL = Subject(visibility.client_credentials, credentials.about, by=person, by_key=True)
 
 REGISTER = Action("clients", NEW, clients.register, input=ClientInputSerializer)
-ROTATE = Action("client-secret", CLIENT, clients.rotate_secret, input=RotateInputSerializer)
-REPLACE_KEYS = Action("client-keys", CLIENT, rotations.replace_keys, input=KeysInputSerializer)
+ROTATE = Action("client-secret", CLIENT, clients.rotate_secret, input=ClientSecretInputSerializer)
+REPLACE_KEYS = Action("client-keys", CLIENT, rotations.replace_keys, input=ClientKeysInputSerializer)
 REVOKE_ROTATION = Action(
     "client-rotation-revoke",
     CLIENT,

@@ -24,13 +24,12 @@ MISSES_A_SECOND: Final = 20.0
 """How often names that are none of our systems' make us look again whether they are by now."""
 _MOST_TRIES: Final = 10
 
-_SYSTEM: Final = """
-SELECT y.id, y.name, y.kind, y.upstream_url, y.denial_shape, s.kind, s.header, s.sealed, s.changed_at,
-       s.previous_kind, s.previous_header, s.previous_sealed, s.previous_ends_at,
+_SYSTEM: Final = f"""
+SELECT y.id, y.name, y.kind, y.upstream_url, y.denial_shape, {vault.COLUMNS},
        array(SELECT e.scope FROM entitlements_entitlement e WHERE e.system_id = y.id AND e.enabled ORDER BY e.scope)
 FROM entitlements_system y LEFT JOIN entitlements_secret s ON s.system_id = y.id AND s.withheld_at IS NULL
 WHERE y.slug = %s
-"""
+"""  # noqa: S608 - the columns are constants
 _NAMES: Final = "SELECT slug FROM entitlements_system WHERE kind = ANY(%s)"
 _TOOLS: Final = """
 SELECT t.name, v.id::text, v.definition
@@ -153,8 +152,7 @@ class Directory:
         in_force = policy.of_rows(await self._snapshots.query(policy.CURRENT, ()))
         credential = vault.opened(pk, tuple(secret[:4]), tuple(secret[4:]), in_force)
         tools = {tool: _listed_tool(version, raw) for tool, version, raw in await self._snapshots.query(_TOOLS, [pk])}
-        target = upstream.Target(url, credential)
-        return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic())
+        return ServedSystem(slug, name, shape, upstream.Target(url, credential), tuple(scopes), tools, time.monotonic())
 
 
 def _listed_tool(version: str, raw: Mapping[str, Any]) -> ListedTool:

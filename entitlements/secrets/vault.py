@@ -33,6 +33,10 @@ from . import seal
 _HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _VALUE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _SHORTEST, _LONGEST = 8, 8192
+COLUMNS: Final = """
+s.kind, s.header, s.sealed, s.changed_at, s.previous_kind, s.previous_header, s.previous_sealed, s.previous_ends_at
+"""
+"""Of a secret `s`: what `opened` takes, of the newest and of the one before."""
 REMOVED: Final = b"[removed]"
 _OURS: Final = frozenset(
     {"host", "content-length", "content-type", "transfer-encoding", "connection", "accept", "cookie", "te", "upgrade"}

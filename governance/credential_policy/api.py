@@ -70,6 +70,16 @@ class ProposalFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
 
+class PolicyFilter(filters.FilterSet):
+    """Filters of the list."""
+
+    number = filters.NumberFilter()
+
+    class Meta:
+        model = CredentialPolicy
+        fields: ClassVar[list[str]] = []
+
+
 class _Policies(Resource):
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = CredentialPolicySerializer
@@ -81,6 +91,7 @@ class _Policies(Resource):
 class CredentialPolicies(_Policies, Listing):
     """List the versions of the credential policy, the one in force first."""
 
+    filterset_class = PolicyFilter
     ordering = ("-number",)
 
 

@@ -234,6 +234,7 @@ SELECT 'grant ' || id || ' is over since ' || expires_at FROM entitlements_grant
 SECRETS_ARE_SEALED: Final = """
 SELECT 'secret of system ' || system_id FROM entitlements_secret
  WHERE substr(sealed, 1, 1) <> '\\x01' OR length(sealed) < 33
+    OR substr(previous_sealed, 1, 1) <> '\\x01' OR length(previous_sealed) < 33
 UNION ALL
 SELECT 'private key ' || kid FROM entitlements_signingkey
  WHERE public ? 'd' OR public ? 'k'
@@ -245,6 +246,8 @@ UNION ALL
 SELECT 'client ' || identifier FROM entitlements_client
  WHERE (secret_sha256 <> '' AND secret_sha256 !~ '^[0-9a-f]{64}$') OR client_secret <> ''
     OR jsonb_path_exists(jwks, '$.**.d') OR jsonb_path_exists(jwks, '$.**.k')
+    OR (previous_secret_sha256 <> '' AND previous_secret_sha256 !~ '^[0-9a-f]{64}$')
+    OR jsonb_path_exists(previous_jwks, '$.**.d') OR jsonb_path_exists(previous_jwks, '$.**.k')
 UNION ALL
 SELECT 'personal token ' || id FROM entitlements_apitoken WHERE digest !~ '^[0-9a-f]{64}$'
 UNION ALL

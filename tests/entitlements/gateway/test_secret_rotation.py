@@ -1,4 +1,4 @@
-"""An upstream secret is rotated under load: no valid call fails, and no retired secret is accepted."""
+"""The secret of a system is replaced while calls go on: none fails, and once the overlap ends the old is not sent."""
 
 from __future__ import annotations
 

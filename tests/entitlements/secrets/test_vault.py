@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from audit.context import SYSTEM
@@ -9,6 +11,7 @@ from audit.models import Event
 from entitlements.feed.models import Change
 from entitlements.secrets import seal, vault
 from entitlements.secrets.models import Secret
+from governance import env
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -68,3 +71,18 @@ def test_a_system_without_a_credential_has_none() -> None:
 def test_a_credential_that_would_bend_the_request_is_refused(kind: str, header: str, value: str) -> None:
     with pytest.raises(vault.CredentialMalformed):
         vault.set_secret(make.system(), kind=kind, header=header, value=value, by=SYSTEM)
+
+
+def test_both_secrets_of_an_overlap_are_sealed_again_under_another_key(settings: Any) -> None:  # noqa: ANN401 - pytest's
+    system = make.system()
+    vault.set_secret(system, kind="bearer", value=VALUE, by=SYSTEM)
+    vault.set_secret(system, kind="header", header="X-Key", value="another-one", by=SYSTEM, keep_previous=True)
+    settings.KEY_ENCRYPTION_KEY_PREVIOUS = settings.KEY_ENCRYPTION_KEY
+    settings.KEY_ENCRYPTION_KEY = env.Secret(b"n" * 32)
+    assert (vault.reseal(10), vault.reseal(10)) == (1, 0)
+    settings.KEY_ENCRYPTION_KEY_PREVIOUS = env.Secret(b"")
+    opened = vault.open_for(system)
+    assert opened is not None
+    assert opened.fallback is not None
+    assert (opened.value, opened.fallback.value) == ("another-one", f"Bearer {VALUE}")
+    assert (opened.header, opened.fallback.header) == ("X-Key", "Authorization")

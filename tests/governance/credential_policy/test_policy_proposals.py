@@ -135,7 +135,7 @@ def test_each_other_kind_warns_who_can_replace_it(later: Callable[[timedelta], d
     vault.set_secret(system, kind="bearer", value="one-secret", by=SYSTEM)
     made: Any = clock.now()
     for rows, column in ((ApiToken, "created_at"), (PeopleSource, "token_made_at"), (Secret, "changed_at")):
-        rows.objects.update(**{column: made})  # type: ignore[attr-defined]
+        rows.objects.update(**{column: made})
     later(timedelta(days=336))
     warnings.warn()
     urls = {
