@@ -12,13 +12,15 @@ import contextlib
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
 from .errors import DomainError
 
-AT_ONCE: Final = 16
-"""Requests in hand: four for each connection that writes (`edge/writer.py`)."""
+AT_ONCE: Final = 8
+"""Requests in hand: two for each connection that writes (`edge/writer.py`)."""
 MOST_WAITING: Final = 1_000
 WAIT_WITHIN: Final = 2.0
 """Seconds until a turn: longer than that and a client would do better to ask again."""
@@ -36,6 +38,16 @@ class Busy(DomainError):
         super().__init__(retry_after_seconds=self.wait)
 
 
+@dataclass(slots=True)
+class _Turn:
+    """A turn of one request, and whether it is held at this moment."""
+
+    is_held: bool = True
+
+
+_OWN: ContextVar[_Turn | None] = ContextVar("turn", default=None)
+
+
 class Backlog:
     """Gives turns in the order in which they were asked for."""
 
@@ -47,10 +59,28 @@ class Backlog:
     async def turn(self) -> AsyncIterator[None]:
         """Work in one's turn. Raises Busy where too many wait already, and where the turn does not come in time."""
         await self._take()
+        own = _Turn()
+        before = _OWN.set(own)
         try:
             yield
         finally:
+            _OWN.reset(before)
+            if own.is_held:
+                self._give_back()
+
+    @contextlib.asynccontextmanager
+    async def outside(self) -> AsyncIterator[None]:
+        """Let others have one's turn meanwhile, as for a document of another server. Raises Busy as `turn` does."""
+        own = _OWN.get()
+        if own is not None:
+            own.is_held = False
             self._give_back()
+        try:
+            yield
+        finally:
+            if own is not None:
+                await self._take()
+                own.is_held = True
 
     async def _take(self) -> None:
         if self._free:

@@ -61,8 +61,9 @@ class OnNode:
         return self._node.reads()
 
     async def document(self, url: str) -> Any:  # noqa: ANN401 - any JSON
-        """GET a JSON document of another issuer. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
-        return await egress.fetch_json(url)
+        """GET a JSON document of another issuer. Raises ForbiddenAddress, Unreachable, NotStrictJson, Busy."""
+        async with self._backlog.outside():  # a server that is slow must not hold up who asks for no such document
+            return await egress.fetch_json(url)
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Wait for a turn to issue a token. Raises Busy."""

@@ -70,9 +70,60 @@ def test_work_that_fails_gives_its_turn_back() -> None:
     asyncio.run(crowd())
 
 
+def test_others_have_the_turn_of_one_who_waits_for_another_server() -> None:
+    turns, seen = Backlog(at_once=1, waiting=0), list[str]()
+
+    async def fetches() -> None:
+        async with turns.turn():
+            async with turns.outside(), turns.turn():
+                seen.append("another")
+            with pytest.raises(Busy):
+                await asyncio.create_task(_turn(turns))
+            seen.append("mine again")
+
+    asyncio.run(fetches())
+    asyncio.run(_alone(turns))
+    assert seen == ["another", "mine again"]
+
+
+def test_who_finds_the_turn_gone_afterwards_is_turned_away_and_gives_nothing_back() -> None:
+    turns = Backlog(at_once=1, waiting=0)
+
+    async def fetches() -> None:
+        with pytest.raises(Busy):
+            async with turns.turn(), turns.outside():
+                await turns._take()
+        with pytest.raises(Busy):
+            await _turn(turns)
+        turns._give_back()
+        await _turn(turns)
+
+    asyncio.run(fetches())
+
+
+def test_a_document_that_is_fetched_without_a_turn_takes_none() -> None:
+    turns = Backlog(at_once=1, waiting=0)
+
+    async def fetches() -> None:
+        async with turns.outside():
+            pass
+        await _turn(turns)
+        async with turns.turn():
+            with pytest.raises(Busy):
+                await asyncio.create_task(_turn(turns))
+
+    asyncio.run(fetches())
+
+
 def test_those_who_are_turned_away_together_come_back_apart() -> None:
     waits = {Busy().wait for _ in range(300)}
     assert waits == set(range(1, backlog.RETRY_WITHIN + 1))
+
+
+async def _alone(turns: Backlog) -> None:
+    async with turns.turn():
+        with pytest.raises(Busy):
+            await asyncio.create_task(_turn(turns))
 
 
 async def _turn(turns: Backlog) -> None:
