@@ -62,10 +62,11 @@ async def find(reads: Reads, issuer: str, caller: Caller) -> tuple[VendorTarget 
     rows = await reads.kept(_VENDOR, asked, lambda rows: [("system_id", rows[0][0]), ("client_id", caller.pk)])
     if not rows:
         return None, ""
-    *system, at, resources, joins, issues, algorithm, subjects, claims, salt, foreign = rows[0]
+    pk, slug, kind, url, seconds, status = rows[0][:6]
+    at, resources, joins, issues, algorithm, subjects, claims, salt, foreign = rows[0][6:]
     terms = Terms(at, tuple(json.loads(resources)), joins, issues, algorithm, subjects, tuple(json.loads(claims)), salt)
     own = caller.client_id if caller.client_id.startswith(_DOCUMENT) else ""
-    return VendorTarget(*system, terms=terms), foreign or own
+    return VendorTarget(pk, slug, kind, url, seconds, status, terms), foreign or own
 
 
 async def for_person(reads: Reads, target: Target, person: int, login: str) -> Target | None:
