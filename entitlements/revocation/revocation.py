@@ -294,7 +294,8 @@ def _minted_elsewhere(target: Target) -> list[dict[str, Any]]:
     left: list[dict[str, Any]] = []
     for row in id_jags.filter(_touched(target)).values("system__slug").annotate(last=Max("expires_at")).order_by():
         slug = row["system__slug"]
-        dies = row["last"] + timedelta(seconds=lives[slug]) if slug in lives else None
+        seconds = lives.get(slug)
+        dies = row["last"] + timedelta(seconds=seconds) if seconds is not None else None
         if dies is None or dies > now:
             dies_at = dies.isoformat() if dies else None
             left.append({"what": "tokens the vendor minted", "where": slug, "dies_at": dies_at})

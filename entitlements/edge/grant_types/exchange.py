@@ -96,13 +96,13 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
     agents.check_agent(caller)
     target, name_there = await audience.find(attempt, caller)
     resource = resource_of(attempt, target)
-    requested = scopes.parse(attempt.form.get("scope"))
+    requested = target.own_scopes(scopes.parse(attempt.form.get("scope")))
     identity = await identify(attempt, caller)
     if identity.resource and identity.resource != resource:
         raise refusals.invalid_target("The resource is not the one that the sign-in is for.")
     attempt.about.append(f"person:{identity.person.login}")
     caller = await agents.for_person(attempt, caller, identity.person.pk, target.slug)
-    target = await audience.told(attempt, target, identity.person)
+    target = await audience.with_claims(attempt, target, identity.person)
     token_request = TokenRequest(
         Flow.TOKEN_EXCHANGE,
         IssuedToken.Kind.ID_JAG,
@@ -123,7 +123,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
         "access_token": token,
         "token_type": "N_A",
         "expires_in": minted.expires - minted.issued,
-        "scope": scopes.join(minted.scopes),
+        "scope": scopes.join(target.server_scopes(minted.scopes)),
     }
 
 
