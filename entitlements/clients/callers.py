@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -145,6 +145,14 @@ class Target:
     def presented(self, claims: Mapping[str, Any]) -> dict[str, Any]:
         """Return the claims of an ID-JAG as its server gets them."""
         return dict(claims)
+
+    def own_scopes(self, requested: Iterable[str]) -> tuple[str, ...]:
+        """Return what a client asks for by the names of its server."""
+        return tuple(requested)
+
+    def server_scopes(self, granted: Iterable[str]) -> tuple[str, ...]:
+        """Return how its server calls what is granted."""
+        return tuple(granted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,10 @@ _SUBJECTS = [
     ("email", "The mail address"),
     ("stored", "A stored name for each person"),
 ]
+_SCOPE_NAMES = [
+    ("whole", "As here, with the system's name"),
+    ("bare", "Without the system's name"),
+]
 _KEY = models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")
 
 
@@ -35,6 +39,7 @@ class Migration(migrations.Migration):
                 ("issues", models.BooleanField(default=True)),
                 ("algorithm", models.CharField(default="ES256", max_length=8)),
                 ("subjects", models.CharField(choices=_SUBJECTS, max_length=16)),
+                ("scope_names", models.CharField(choices=_SCOPE_NAMES, default="whole", max_length=8)),
                 ("extra_claims", models.JSONField(blank=True, default=list)),
                 ("salt", models.CharField(max_length=64)),
                 ("test_client_id", models.CharField(blank=True, default="", max_length=300)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -44,6 +44,7 @@ from entitlements.token_families import families, person_sign_ins
 from entitlements.token_families.person_sign_ins import PersonClient
 from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
+from entitlements.unmanaged_agents.models import PathTerms
 
 from . import record_keys
 
@@ -279,18 +280,33 @@ def residual(target: Target) -> list[dict[str, Any]]:
     """
     living = IssuedToken.objects.filter(expires_at__gt=clock.now(), revoked_at=None).filter(_touched(target))
     living = living.exclude(system__slug=addresses.ALL)  # nothing but our gateway is their audience
-    rows = living.values("system__slug", "system__kind", "kind").annotate(count=Count("pk"), last=Max("expires_at"))
+    rows = living.exclude(kind=IssuedToken.Kind.ID_JAG).values("system__slug")
     left: list[dict[str, Any]] = []
-    for row in rows.order_by("system__slug", "kind"):
-        slug, native = row["system__slug"], row["system__kind"] == System.Kind.MCP
-        if row["kind"] == IssuedToken.Kind.ID_JAG:
-            if native:
-                left.append({"what": "tokens the vendor minted", "where": slug, "dies_at": None})
-            continue
+    for row in rows.annotate(count=Count("pk"), last=Max("expires_at")).order_by("system__slug"):
+        slug = row["system__slug"]
         where = f"verifiers of {slug} other than our gateway"
         tokens_left = f"{row['count']} access token{'s' if row['count'] > 1 else ''}"
         left.append({"what": tokens_left, "where": where, "dies_at": row["last"].isoformat()})
-    return left
+    return [*left, *_minted_elsewhere(target)]
+
+
+def _minted_elsewhere(target: Target) -> list[dict[str, Any]]:
+    """Name the vendors whose own tokens may still live: one may be minted until the ID-JAG behind it expires.
+
+    An ID-JAG that is over by now counts for as long as the vendor's token lives, and for good where that is unknown.
+    """
+    now, native = clock.now(), PathTerms.objects.filter(path=PathTerms.Path.NATIVE, token_seconds__isnull=False)
+    lives = dict(native.values_list("system__slug", "token_seconds"))
+    id_jags = IssuedToken.objects.filter(kind=IssuedToken.Kind.ID_JAG, system__vendor__isnull=False)
+    left: list[dict[str, Any]] = []
+    for row in id_jags.filter(_touched(target)).values("system__slug").annotate(last=Max("expires_at")).order_by():
+        slug = row["system__slug"]
+        seconds = lives.get(slug)
+        dies = row["last"] + timedelta(seconds=seconds) if seconds is not None else None
+        if dies is None or dies > now:
+            dies_at = dies.isoformat() if dies else None
+            left.append({"what": "tokens the vendor minted", "where": slug, "dies_at": dies_at})
+    return sorted(left, key=lambda entry: str(entry["where"]))
 
 
 def _touched(target: Target) -> Q:

@@ -6,16 +6,16 @@ from typing import ClassVar
 
 from django.db import models
 
-from .rules import Subjects, WayToJoin
+from .rules import ScopeNames, Subjects, WayToJoin
 
 
 class Vendor(models.Model):
     """The authorization server of a system of the kind `mcp`: an audience of ID-JAGs (EMA-I-2, EMA-I-6).
 
     `issuer` is compared byte by byte. `resources` are those that it issues tokens for. Nothing is issued while `issues`
-    is off, or where the vendor joins by the company's provider alone. `salt` makes the pairwise subjects, and
-    `extra_claims` names what else is said of the person. The test client is registered there; `trust_test` is how its
-    last test went.
+    is off, or where the vendor joins by the company's provider alone. `salt` makes the pairwise subjects,
+    `scope_names` says how scopes are called there, and `extra_claims` names further claims about the person. The test client
+    is registered there; `trust_test` is how its last test went.
     """
 
     system = models.OneToOneField("entitlements.System", on_delete=models.CASCADE, related_name="vendor")
@@ -25,6 +25,9 @@ class Vendor(models.Model):
     issues = models.BooleanField(default=True)
     algorithm = models.CharField(max_length=8, default="ES256")
     subjects = models.CharField(max_length=16, choices=[(each.value, each.label) for each in Subjects])
+    scope_names = models.CharField(
+        max_length=8, choices=[(each.value, each.label) for each in ScopeNames], default="whole"
+    )
     extra_claims = models.JSONField(default=list, blank=True)
     salt = models.CharField(max_length=64)
     test_client_id = models.CharField(max_length=300, blank=True, default="")

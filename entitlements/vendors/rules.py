@@ -47,9 +47,25 @@ class Subjects(StrEnum):
         return _SUBJECTS[self]
 
 
+class ScopeNames(StrEnum):
+    """How the vendor calls the scopes of the system's entitlements."""
+
+    WHOLE = "whole"
+    BARE = "bare"
+
+    @property
+    def label(self) -> str:
+        """The choice in words."""
+        return _SCOPE_NAMES[self]
+
+
 _WAYS: Final = {
     WayToJoin.OUR_ISSUER: "It trusts Mandate's issuer",
     WayToJoin.COMPANY_PROVIDER: "It trusts only the company's identity provider",
+}
+_SCOPE_NAMES: Final = {
+    ScopeNames.WHOLE: "As here, with the system's name",
+    ScopeNames.BARE: "Without the system's name",
 }
 _SUBJECTS: Final = {
     Subjects.PAIRWISE: "A name for this vendor alone",
@@ -79,6 +95,7 @@ class Terms:
     subjects: str
     extra_claims: tuple[str, ...]
     salt: str = field(repr=False)
+    scope_names: str = ScopeNames.WHOLE.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +120,7 @@ def refusal(terms: Terms) -> Refusal | None:
 def person_claims(terms: Terms, known: Known) -> dict[str, Any] | None:
     """Return the claims about the person: `sub`, and `email` or `aud_sub` where chosen; None where `sub` is not known.
 
-    Of a claim that is not known nothing is said.
+    A claim that is not known is left out.
     """
     subject = {
         Subjects.PAIRWISE: pairwise(terms.salt, f"person:{known.pk}"),
@@ -126,6 +143,17 @@ def presented(terms: Terms, person: Mapping[str, Any], claims: Mapping[str, Any]
     if terms.subjects == Subjects.PAIRWISE and "act" in kept:
         kept["act"] = _actor(terms.salt, kept["act"])
     return kept
+
+
+def own_scope(terms: Terms, slug: str, scope: str) -> str:
+    """Return how a scope that a client asks for by the vendor's name is called at the system with this slug."""
+    is_bare = terms.scope_names == ScopeNames.BARE and not scope.startswith(f"{slug}:")
+    return f"{slug}:{scope}" if is_bare else scope
+
+
+def vendor_scope(terms: Terms, slug: str, scope: str) -> str:
+    """Return how the vendor calls a scope of the system with this slug."""
+    return scope.removeprefix(f"{slug}:") if terms.scope_names == ScopeNames.BARE else scope
 
 
 def pairwise(salt: str, name: str) -> str:

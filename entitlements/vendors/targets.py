@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from entitlements.vendors.rules import Known, Subjects, Terms
 
 _VENDOR: Final = """
 SELECT y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status, v.algorithm,
-       v.issuer, v.resources::text, v.joins, v.issues, v.subjects, v.extra_claims::text, v.salt,
+       v.issuer, v.resources::text, v.joins, v.issues, v.subjects, v.extra_claims::text, v.salt, v.scope_names,
        (SELECT l.foreign_id FROM entitlements_clientalias l WHERE l.system_id = y.id AND l.client_id = %(client)s)
 FROM entitlements_vendor v JOIN entitlements_system y ON y.id = v.system_id WHERE v.issuer = %(issuer)s
 """
@@ -28,7 +28,7 @@ _DOCUMENT: Final = "https://"
 
 @dataclass(frozen=True, slots=True)
 class VendorTarget(Target):
-    """A system with an authorization server of its own. `person` holds what is said of the person there."""
+    """A system with an authorization server of its own. `person` holds the claims about the person there."""
 
     terms: Terms
     person: Mapping[str, Any] = field(default_factory=dict)
@@ -50,7 +50,16 @@ class VendorTarget(Target):
 
     def presented(self, claims: Mapping[str, Any]) -> dict[str, Any]:
         """Return the claims of an ID-JAG as this vendor gets them."""
-        return rules.presented(self.terms, self.person, claims)
+        claims_there = rules.presented(self.terms, self.person, claims)
+        return claims_there | {"scope": " ".join(self.server_scopes(str(claims_there["scope"]).split(" ")))}
+
+    def own_scopes(self, requested: Iterable[str]) -> tuple[str, ...]:
+        """Return what a client asks for by the vendor's names."""
+        return tuple(rules.own_scope(self.terms, self.slug, scope) for scope in requested)
+
+    def server_scopes(self, granted: Iterable[str]) -> tuple[str, ...]:
+        """Return how the vendor calls what is granted."""
+        return tuple(rules.vendor_scope(self.terms, self.slug, scope) for scope in granted)
 
 
 async def find(reads: Reads, issuer: str, caller: Caller) -> tuple[VendorTarget | None, str]:
@@ -62,15 +71,16 @@ async def find(reads: Reads, issuer: str, caller: Caller) -> tuple[VendorTarget 
     rows = await reads.kept(_VENDOR, asked, lambda rows: [("system_id", rows[0][0]), ("client_id", caller.pk)])
     if not rows:
         return None, ""
-    *system, at, resources, joins, issues, subjects, claims, salt, foreign = rows[0]
-    algorithm, extra = system[-1], tuple(json.loads(claims))
-    terms = Terms(at, tuple(json.loads(resources)), joins, issues, algorithm, subjects, extra, salt)
+    pk, slug, kind, url, seconds, status, algorithm = rows[0][:7]
+    at, resources, joins, issues, subjects, claims, salt, names, foreign = rows[0][7:]
+    extra = tuple(json.loads(claims))
+    terms = Terms(at, tuple(json.loads(resources)), joins, issues, algorithm, subjects, extra, salt, names)
     own = caller.client_id if caller.client_id.startswith(_DOCUMENT) else ""
-    return VendorTarget(*system, terms=terms), foreign or own
+    return VendorTarget(pk, slug, kind, url, seconds, status, algorithm, terms), foreign or own
 
 
 async def for_person(reads: Reads, target: Target, person: int, login: str) -> Target | None:
-    """Return the target with what its vendor is told of a person; as it is where there is no vendor.
+    """Return the target with the claims about a person for its vendor; as it is where there is no vendor.
 
     None where the vendor knows no name of the person. Stored names and mail addresses are read where they are chosen
     alone, and never kept.

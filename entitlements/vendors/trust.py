@@ -1,7 +1,7 @@
 """Test of trust: an ID-JAG for the person who tests is redeemed at the vendor's server, by a client registered there.
 
-The vendor's answer is data: its token is looked at for its lifetime alone, and forgotten. What could not be tried is
-said.
+The vendor's answer is data: its token is looked at for its lifetime alone, and forgotten. A step that could
+not be tried has a sentence too.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Outcome(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
-    NOT_TRIED = "not_tried"
+    UNTRIED = "untried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,9 @@ class TrustTest:
         """Note a step that did not."""
         self.steps.append(Step(name, Outcome.FAILED.value, sentence))
 
-    def not_tried(self, name: str, sentence: str) -> None:
+    def untried(self, name: str, sentence: str) -> None:
         """Note what could not be tried, and why."""
-        self.steps.append(Step(name, Outcome.NOT_TRIED.value, sentence))
+        self.steps.append(Step(name, Outcome.UNTRIED.value, sentence))
 
 
 def test(system: System, *, by: Person) -> System:
@@ -99,7 +99,7 @@ def test(system: System, *, by: Person) -> System:
     if metadata is not None:
         _redeem(vendor, metadata, result, by)
     else:
-        result.not_tried("token", "No token was asked for: the server's metadata is needed first.")
+        result.untried("token", "No token was asked for: the server's metadata is needed first.")
     return _record(vendor, result, by)
 
 
@@ -142,10 +142,10 @@ def _fetched(issuer: str) -> dict[str, Any] | str:
 def _redeem(vendor: Vendor, metadata: dict[str, Any], result: TrustTest, by: Person) -> None:
     terms = terms_of(vendor)
     if (refusal := rules.refusal(terms)) is not None:
-        result.not_tried("token", f"No token was asked for: {_NOT_ISSUED[refusal]}")
+        result.untried("token", f"No token was asked for: {_NOT_ISSUED[refusal]}")
         return
     if not vendor.test_client_id or vendor.test_secret is None:
-        result.not_tried(
+        result.untried(
             "token",
             "No token was asked for: no test client is registered here. Whether the vendor takes our signature, "
             "our subjects and our scopes, and how long its tokens live, is not known.",
@@ -153,7 +153,7 @@ def _redeem(vendor: Vendor, metadata: dict[str, Any], result: TrustTest, by: Per
         return
     person = rules.person_claims(terms, _known(vendor, by))
     if person is None:
-        result.not_tried("token", "No token was asked for: the vendor knows you by no name. Enter yours first.")
+        result.untried("token", "No token was asked for: the vendor knows you by no name. Enter yours first.")
         return
     _ask(vendor, metadata, _assertion(vendor, person, result), result)
 
@@ -176,6 +176,7 @@ def terms_of(vendor: Vendor) -> Terms:
         vendor.subjects,
         tuple(vendor.extra_claims),
         vendor.salt,
+        vendor.scope_names,
     )
 
 
@@ -196,7 +197,7 @@ def _assertion(vendor: Vendor, person: dict[str, Any], result: TrustTest) -> str
         "iat": int(now.timestamp()),
         "exp": int((now + _LIFETIME).timestamp()),
         "resource": vendor.resources[0],
-        **({"scope": scope} if scope else {}),
+        **({"scope": rules.vendor_scope(terms_of(vendor), vendor.system.slug, scope)} if scope else {}),
         **person,
     }
     return signing.sign(addresses.IDP, claims, TYP)

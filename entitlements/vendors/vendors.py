@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final, TypedDict, Unpack
 
@@ -26,7 +27,7 @@ from entitlements.people.models import Person
 from entitlements.secrets import seal, vault
 from entitlements.vendors import rules
 from entitlements.vendors.models import Vendor, VendorSubject
-from entitlements.vendors.rules import Subjects, WayToJoin
+from entitlements.vendors.rules import ScopeNames, Subjects, WayToJoin
 
 MOST_RESOURCES: Final = 20
 _SHORTEST_SECRET: Final = 8
@@ -74,6 +75,7 @@ class VendorChanges(TypedDict, total=False):
     issues: bool
     algorithm: str
     subjects: str
+    scope_names: str
     extra_claims: Sequence[str]
 
 
@@ -84,6 +86,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "issues": True,
     "algorithm": "ES256",
     "subjects": Subjects.PAIRWISE.value,
+    "scope_names": ScopeNames.WHOLE.value,
     "extra_claims": [],
 }
 _MOVES: Final = frozenset({"issuer", "resources", "joins"})
@@ -233,7 +236,8 @@ def check(fields: Mapping[str, Any]) -> None:
     """Refuse terms that cannot be kept. Raises VendorMalformed, AlgorithmUnavailable, ThroughGateway."""
     if fields["joins"] == GATEWAY:
         raise ThroughGateway
-    is_known = fields["joins"] in set(WayToJoin) and fields["subjects"] in set(Subjects)
+    choices: Mapping[str, type[StrEnum]] = {"joins": WayToJoin, "subjects": Subjects, "scope_names": ScopeNames}
+    is_known = all(fields[name] in set(choices[name]) for name in choices)
     if not is_known or not set(fields["extra_claims"]) <= set(rules.EXTRA_CLAIMS):
         raise VendorMalformed
     if fields["algorithm"] not in rules.AVAILABLE:

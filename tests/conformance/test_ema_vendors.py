@@ -133,9 +133,9 @@ def test_ema_i_14_we_issue_no_access_token_for_it(world: VendorWorld) -> None:
 
 
 def test_ema_i_16_the_metadata_names_no_vendor(world: VendorWorld) -> None:
-    said = world.edge.http.get("/.well-known/oauth-authorization-server/idp").json()
-    assert said["identity_chaining_requested_token_types_supported"] == [exchange.ID_JAG]
-    assert "vendor" not in str(said)
+    metadata = world.edge.http.get("/.well-known/oauth-authorization-server/idp").json()
+    assert metadata["identity_chaining_requested_token_types_supported"] == [exchange.ID_JAG]
+    assert "vendor" not in str(metadata)
 
 
 def test_ema_i_17_too_old_a_sign_in_is_answered_with_how_old_it_may_be(world: VendorWorld) -> None:

@@ -1,4 +1,4 @@
-"""Test trust: a real second server, asked step by step; what could not be tried is said word for word."""
+"""Test trust: a real second server, asked step by step, and what could not be tried, word for word."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_vendor_that_trusts_us_gives_a_token_whose_life_is_measured(ana: Perso
 def test_without_a_test_client_it_says_what_it_could_not_try(ana: Person, vendor: Vendor) -> None:
     shown = tried(ana)
 
-    assert steps(shown) == [*FOUND, ("token", "not_tried")]
+    assert steps(shown) == [*FOUND, ("token", "untried")]
     assert shown["trust_test"][-1]["sentence"] == (
         "No token was asked for: no test client is registered here. Whether the vendor takes our signature, our "
         "subjects and our scopes, and how long its tokens live, is not known."
@@ -131,15 +131,15 @@ def switched_off(_: Vendor) -> None:
 
 
 WRONG: list[tuple[Callable[[Vendor], None], list[tuple[str, str]], str]] = [
-    (another_issuer, [("metadata", "done"), ("issuer", "failed"), ("token", "not_tried")], "metadata is needed"),
+    (another_issuer, [("metadata", "done"), ("issuer", "failed"), ("token", "untried")], "metadata is needed"),
     (no_endpoint, [*FOUND, ("token", "failed")], "names no token endpoint"),
     (inner_endpoint, [*FOUND, ("token", "failed")], "must start with https"),
     (no_trust, [*FOUND, ("token", "failed")], "answered 400 with invalid_grant"),
     (unknown_person, [*FOUND, ("token", "failed")], "answered 400 with invalid_grant"),
     (other_secret, [*FOUND, ("token", "failed")], "answered 401 with invalid_client"),
     (no_lifetime, [*FOUND, ("token", "done"), ("lifetime", "failed")], "does not say how long"),
-    (provider, [*FOUND, ("token", "not_tried")], "trusts only the company's identity provider"),
-    (switched_off, [*FOUND, ("token", "not_tried")], "switched off"),
+    (provider, [*FOUND, ("token", "untried")], "trusts only the company's identity provider"),
+    (switched_off, [*FOUND, ("token", "untried")], "switched off"),
     (no_profile, [*FOUND[:2], ("profile", "failed"), ("token", "done"), ("lifetime", "done")], "lives 540 seconds"),
 ]
 
@@ -165,4 +165,4 @@ def test_each_failure_is_named_at_its_step(
 def test_a_server_that_is_not_there_is_the_first_step(ana: Person) -> None:
     make.vendor("maps", owner=ana, issuer="http://127.0.0.1:1/x", resources=["http://127.0.0.1:1/mcp"])
     with_client(ana)
-    assert steps(tried(ana)) == [("metadata", "failed"), ("token", "not_tried")]
+    assert steps(tried(ana)) == [("metadata", "failed"), ("token", "untried")]

@@ -131,9 +131,9 @@ def test_a_client_calls_the_vendors_tool_for_a_person_with_our_assertion(vendor:
     memory = Memory()
     answer = asyncio.run(who_is_acted_for(vendor, memory))
     (assertion,) = memory.assertions
-    said = edge_worlds.peek(assertion)
-    assert answer == {"sub": said["sub"], "client": CLIENT_THERE, "scopes": ["maps:read"]}
-    assert said["aud"] == vendor.issuer
+    claims = edge_worlds.peek(assertion)
+    assert answer == {"sub": claims["sub"], "client": CLIENT_THERE, "scopes": ["maps:read"]}
+    assert claims["aud"] == vendor.issuer
     issued = Event.objects.get(action="token.issued")
     assert issued.detail["audience"] == vendor.issuer
     assert "system:maps" in issued.about

@@ -1,4 +1,4 @@
-"""The audience of an ID-JAG: a server of ours or a vendor's own, the client's name there, and what it is told."""
+"""The audience of an ID-JAG: a server of ours or a vendor's own, the client's name there, and the claims for it."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def _check_vendor(target: targets.VendorTarget, name: str) -> None:
         )
 
 
-async def told(attempt: Attempt, target: Target, person: Subject) -> Target:
-    """Return the target with what its server is told of the person. Raises Refused where it knows no name of them."""
+async def with_claims(attempt: Attempt, target: Target, person: Subject) -> Target:
+    """Return the target with the person's claims for its server. Raises Refused where it knows no name of them."""
     with_person = await targets.for_person(attempt.reads, target, person.pk, person.login)
     if with_person is None:
         raise refusals.Refused(

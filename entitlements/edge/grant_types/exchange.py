@@ -101,7 +101,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
     agents.check_agent(caller)
     target, name_there = await audience.find(attempt, caller)
     resource = resource_of(attempt, target)
-    requested = scopes.parse(attempt.form.get("scope"))
+    requested = target.own_scopes(scopes.parse(attempt.form.get("scope")))
     by_access_token = attempt.form["subject_token_type"] == ACCESS_TOKEN
     identity = await (
         _delegated_to(attempt, caller, target, resource) if by_access_token else identify(attempt, caller)
@@ -110,7 +110,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
         raise refusals.invalid_target("The resource is not the one that the sign-in is for.")
     attempt.about.append(f"person:{identity.person.login}")
     caller = await agents.for_person(attempt, caller, identity.person.pk, target.slug)
-    target = await audience.told(attempt, target, identity.person)
+    target = await audience.with_claims(attempt, target, identity.person)
     sign_in = identity.sign_in_with(caller.agent or "")
     delegated = await chains.joined(attempt, caller, identity.person.pk, target, name_there, identity.behind)
     token_request = TokenRequest(
@@ -136,7 +136,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
         "access_token": token,
         "token_type": "N_A",
         "expires_in": minted.expires - minted.issued,
-        "scope": scopes.join(minted.scopes),
+        "scope": scopes.join(target.server_scopes(minted.scopes)),
     }
 
 

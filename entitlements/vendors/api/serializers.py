@@ -12,7 +12,10 @@ from entitlements.vendors.models import Vendor
 
 WAYS: Final = [*((way.value, way.label) for way in rules.WayToJoin), (vendors.GATEWAY, "Through the gateway")]
 """How a vendor may join. The last is refused with a sentence that leads to the kind `mcp_gateway`."""
-TERMS: Final = ("issuer", "resources", "joins", "issues", "algorithm", "subjects", "extra_claims", "client_ids")
+TERMS: Final = (
+    *("issuer", "resources", "joins", "issues", "algorithm", "subjects", "scope_names", "extra_claims"),
+    "client_ids",
+)
 """The fields of a new system that are about its vendor."""
 
 
@@ -40,6 +43,7 @@ class VendorSerializer(OutputSerializer):
     issues = serializers.BooleanField(help_text="Whether ID-JAGs are issued for it at all.")
     algorithm = serializers.CharField()
     subjects = serializers.ChoiceField(choices=[each.value for each in rules.Subjects])
+    scope_names = serializers.ChoiceField(choices=[each.value for each in rules.ScopeNames])
     extra_claims = serializers.ListField(child=serializers.CharField())
     client_ids = serializers.SerializerMethodField()
     test_client = serializers.SerializerMethodField()
@@ -64,6 +68,9 @@ class TermsFields(InputSerializer):
     issues = serializers.BooleanField(required=False)
     algorithm = serializers.ChoiceField(choices=rules.ALGORITHMS, required=False)
     subjects = serializers.ChoiceField(choices=[(each.value, each.label) for each in rules.Subjects], required=False)
+    scope_names = serializers.ChoiceField(
+        choices=[(each.value, each.label) for each in rules.ScopeNames], required=False
+    )
     extra_claims = serializers.ListField(
         child=serializers.ChoiceField(choices=rules.EXTRA_CLAIMS), required=False, max_length=len(rules.EXTRA_CLAIMS)
     )

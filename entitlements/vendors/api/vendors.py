@@ -55,7 +55,7 @@ class TestClient(ActionEndpoint):
 
 
 class TestTrust(ActionEndpoint):
-    """Redeem an ID-JAG at the vendor's server, step by step; what could not be tried is said."""
+    """Redeem an ID-JAG at the vendor's server, step by step, and name what could not be tried."""
 
     action = actions.TEST_TRUST
     shown: ClassVar[type[OutputSerializer]] = SystemSerializer

@@ -1,5 +1,5 @@
 -- A person's mail address for one vendor, for a role that may read no mail addresses: only where it was chosen that this
--- vendor is told them, and to whom an ID-JAG is issued at all.
+-- vendor gets them, and to which an ID-JAG is issued at all.
 CREATE OR REPLACE FUNCTION vendor_email_v1(p_system bigint, p_person bigint)
 RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT p.email FROM entitlements_person p, entitlements_vendor v

@@ -44,6 +44,10 @@ SUBJECTS: Final = (
     (rules.Subjects.EMAIL.value, gettext_lazy("Their mail address")),
     (rules.Subjects.STORED.value, gettext_lazy("A name that is stored for each person")),
 )
+SCOPE_NAMES: Final = (
+    (rules.ScopeNames.WHOLE.value, gettext_lazy("As here, with the system's name: maps:read")),
+    (rules.ScopeNames.BARE.value, gettext_lazy("Without it: read")),
+)
 EXTRA: Final = (
     (rules.EMAIL, gettext_lazy("The mail address, as email")),
     (rules.AUD_SUB, gettext_lazy("The stored name, as aud_sub")),
@@ -81,9 +85,15 @@ class _Terms(forms.Form):
         help_text=gettext_lazy("The addresses of its MCP servers, one a line."),
     )
     subjects = forms.ChoiceField(
-        label=gettext_lazy("What is the vendor told of a person?"),
+        label=gettext_lazy("What does the vendor learn of a person?"),
         choices=SUBJECTS,
         initial=rules.Subjects.PAIRWISE.value,
+        widget=forms.RadioSelect,
+    )
+    scope_names = forms.ChoiceField(
+        label=gettext_lazy("How are scopes called there?"),
+        choices=SCOPE_NAMES,
+        initial=rules.ScopeNames.WHOLE.value,
         widget=forms.RadioSelect,
     )
     extra_claims = forms.MultipleChoiceField(
@@ -115,7 +125,7 @@ class AddForm(_Terms):
         help_text=gettext_lazy("The login of the person who answers for it and approves access to it."),
     )
 
-    field_order = ("joins", "name", "slug", "issuer", "resources", "owner", "subjects", "extra_claims")
+    field_order = ("joins", "name", "slug", "issuer", "resources", "owner", "subjects", "extra_claims", "scope_names")
 
     def clean(self) -> dict[str, Any]:
         """Make the short name."""
@@ -138,7 +148,10 @@ class EditForm(_Terms):
     )
     version = form_fields.VersionField()
 
-    field_order = ("issues", "joins", "issuer", "resources", "subjects", "extra_claims", "reason", "version")
+    field_order = (
+        *("issues", "joins", "issuer", "resources", "subjects", "extra_claims", "scope_names"),
+        *("reason", "version"),
+    )
 
 
 class ClientForm(forms.Form):
@@ -195,7 +208,8 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     """Change what is agreed, from the version that was shown; with the names there, and the test client."""
     system, vendor = _found(request, slug)
     doors.permit(request, actions.EDIT.address, system, actions.EDIT.method)
-    known: dict[str, Any] = {name: getattr(vendor, name) for name in ("joins", "issuer", "subjects", "extra_claims")}
+    kept = ("joins", "issuer", "subjects", "extra_claims", "scope_names")
+    known: dict[str, Any] = {name: getattr(vendor, name) for name in kept}
     known |= {"issues": vendor.issues, "resources": "\n".join(vendor.resources), "version": system.version}
     form: forms.Form = EditForm(initial=known)
     if request.method == "POST":
@@ -272,6 +286,7 @@ def shown(request: HttpRequest, system: System) -> dict[str, Any]:
         "vendor": vendor,
         "vendor_joins": dict(JOINS)[vendor.joins],
         "vendor_subjects": dict(SUBJECTS)[vendor.subjects],
+        "vendor_scopes": dict(SCOPE_NAMES)[vendor.scope_names],
         "vendor_client_ids": queries.client_ids(system),
         "may_edit_vendor": doors.may(caller, actions.EDIT.address, system, actions.EDIT.method),
         "may_test_trust": doors.may(caller, actions.TEST_TRUST.address, system),

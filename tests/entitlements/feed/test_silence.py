@@ -232,7 +232,9 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     ),
     "a vendor joins otherwise": lambda w: vendors.edit(w.vendor, joins="company_provider", **WHY),
     "a vendor is switched off": lambda w: vendors.edit(w.vendor, issues=False, **WHY),
-    "a vendor is told more": lambda w: vendors.edit(w.vendor, subjects="email", extra_claims=["aud_sub"], **WHY),
+    "a vendor gets more": lambda w: vendors.edit(
+        w.vendor, subjects="email", extra_claims=["aud_sub"], scope_names="bare", **WHY
+    ),
     "a tool is quarantined": lambda w: tools.quarantine(w.tool, **WHY),
     "a tool is approved": lambda w: tools.approve_tool(approval(w.changed), **WHY),
     "a tool is gone": lambda w: discovery.record_discovery(w.system, OFFERED[1:], by=SYSTEM),

@@ -77,7 +77,7 @@ MALFORMED: list[tuple[dict[str, Any], int, str]] = [
     ({"extra_claims": ["phone"]}, 400, "invalid"),
     ({"upstream_url": "https://mcp.maps.example/mcp"}, 400, "invalid"),
     ({"denial_shape": "jsonrpc"}, 400, "invalid"),
-    ({"client_ids": {"nobody": "x"}}, 404, "not_found"),
+    ({"client_ids": {"unknown": "x"}}, 404, "not_found"),
     ({"kind": "mcp_gateway", "upstream_url": "https://mcp.maps.example/mcp"}, 400, "invalid"),
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
 
 from audit.context import SYSTEM
 from entitlements.catalog import systems, tools
@@ -150,6 +151,37 @@ def test_a_chosen_subject_is_what_the_vendor_knows(world: VendorWorld) -> None:
     assert (claims["email"], claims["aud_sub"]) == ("alice@example.org", "00u-7")
 
 
+def test_scopes_are_called_as_the_vendor_calls_them(world: VendorWorld) -> None:
+    world.edit(scope_names="bare")
+    for scope in (None, "read", "maps:read", "read write openid"):
+        answer = world.exchange(scope=scope)
+        assert answer.body["scope"] == edge_worlds.peek(str(answer.body["access_token"]))["scope"] == "read"
+    assert world.exchange(scope="write").error[1:] == ("access_denied", "no_grant")
+    assert {row.scope for row in IssuedToken.objects.all()} == {"maps:read"}
+
+
+def told_address(world: VendorWorld) -> str | None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT vendor_email_v1(%s, %s)", [world.vendor.pk, world.edge.alice.pk])
+        address: str | None = cursor.fetchone()[0]
+    return address
+
+
+def test_a_mail_address_is_given_for_a_vendor_alone_for_which_it_was_chosen(world: VendorWorld) -> None:
+    Person.objects.filter(login="alice").update(email="alice@example.org")
+    assert told_address(world) is None
+    for chosen in ({"subjects": "email"}, {"subjects": "pairwise", "extra_claims": ["email"]}):
+        world.edit(**chosen)
+        assert told_address(world) == "alice@example.org"
+        world.edit(issues=False)
+        assert told_address(world) is None
+        world.edit(issues=True, joins="company_provider")
+        assert told_address(world) is None
+        world.edit(joins="our_issuer")
+    world.edit(extra_claims=["aud_sub"])
+    assert told_address(world) is None
+
+
 def test_every_agent_of_a_chain_is_renamed_for_a_pairwise_subject() -> None:
     terms = rules.Terms(
         "https://a.example",
@@ -162,7 +194,7 @@ def test_every_agent_of_a_chain_is_renamed_for_a_pairwise_subject() -> None:
         salt="22" * 32,
     )
     act = {"sub": "outer", "iss": "x", "act": {"sub": "inner", "act": {"sub": "outer"}}}
-    said = rules.presented(terms, {"sub": "p"}, {"act": act, "sid": "s", "token_family": "f", "sub": "alice"})
-    assert said["act"]["act"]["act"]["sub"] == said["act"]["sub"]
-    assert {said["act"]["sub"], said["act"]["act"]["sub"]}.isdisjoint({"outer", "inner"})
-    assert said.keys() == {"act", "sub"}
+    claims = rules.presented(terms, {"sub": "p"}, {"act": act, "sid": "s", "token_family": "f", "sub": "alice"})
+    assert claims["act"]["act"]["act"]["sub"] == claims["act"]["sub"]
+    assert {claims["act"]["sub"], claims["act"]["act"]["sub"]}.isdisjoint({"outer", "inner"})
+    assert claims.keys() == {"act", "sub"}

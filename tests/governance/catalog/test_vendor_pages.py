@@ -22,6 +22,7 @@ FORM: dict[str, Any] = {
     "resources": "https://mcp.maps.example/mcp\nhttps://mcp.maps.example/two/mcp\n",
     "owner": "ana",
     "subjects": "pairwise",
+    "scope_names": "whole",
 }
 
 
@@ -90,7 +91,7 @@ def test_names_and_the_test_client_are_entered_there(ana: Person) -> None:
     assert "s3cr3t" not in page
     assert VendorSubject.objects.get().subject == "ana@maps"
     assert Vendor.objects.get().test_client_id == "probe"
-    unknown = browser.post("/systems/maps/vendor/client/", {"client_id": "nobody", "foreign_id": "x"})
+    unknown = browser.post("/systems/maps/vendor/client/", {"client_id": "unknown", "foreign_id": "x"})
     assert unknown.status_code == 404
 
 
