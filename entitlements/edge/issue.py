@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from audit import clock, context, draft
 from audit.actions import Action
 from audit.draft import Draft
-from entitlements import addresses
+from entitlements import addresses, strict
 from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
@@ -36,6 +36,15 @@ _ATTEMPTS: Final = 4
 _LATEST: Final = """
 SELECT id FROM entitlements_session WHERE client_id = %s AND sign_in_sha256 = %s ORDER BY started_at DESC LIMIT 1
 """
+
+
+def granted(new_token: NewToken) -> dict[str, Any]:
+    """Return the members of a token answer that say what was granted: authorization details, and of each scope how.
+
+    `scope_outcomes` is ours: what became of each scope that was asked for, or could have been.
+    """
+    details = {"authorization_details": list(new_token.details)} if new_token.details else {}
+    return {**details, "scope_outcomes": {scope: str(outcome) for scope, outcome in new_token.outcomes.items()}}
 
 
 async def id_jag(
@@ -138,6 +147,7 @@ async def _write(
         parent=token_request.redeemed.row if token_request.redeemed else None,
         session=session,
         begins=begins,
+        authorization_details=strict.dumps(list(issued.details)).decode() if issued.details else None,
         chain=[each.agent_pk for each in token_request.chain if each.agent_pk is not None],
         chain_clients=[each.pk for each in token_request.chain],
     )
@@ -148,11 +158,16 @@ async def _write(
     if answer.outcome is Outcome.ISSUED:
         if begins is not None and session is not None:
             _learn(attempt, token_request, session, begins, basis.position, moment)
-        return NewToken(jti, issued.scopes, int(moment.timestamp()), issued.expires, session), None
+        return _new(jti, issued, moment, session), None
     door.check_used(attempt, answer.outcome)
     if answer.code == MOVED:
         raise FamilyMoved
     return None, answer.session if answer.code == issue_token.OTHER_SESSION else None
+
+
+def _new(jti: UUID, issued: Issue, moment: datetime, session: UUID | None) -> NewToken:
+    begun = int(moment.timestamp())
+    return NewToken(jti, issued.scopes, begun, issued.expires, session, issued.details, issued.outcomes)
 
 
 def _basis(
