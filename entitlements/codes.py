@@ -66,6 +66,7 @@ class Code(StrEnum):
 
     # Rights.
     SCOPE_MISSING = "scope_missing"
+    OUTSIDE_AUTHORIZATION_DETAILS = "outside_authorization_details"
     NO_GRANT = "no_grant"
     GRANT_NARROWER_THAN_SCOPE = "grant_narrower_than_scope"
     GRANT_NOT_STARTED = "grant_not_started"
@@ -260,6 +261,16 @@ TABLE: Final[dict[Code, Meaning]] = {
         "Obtain a token with the scope.",
         HTTPStatus.FORBIDDEN,
         "invalid_scope",
+        DENIED,
+        "policy_denied",
+        Next.RETRY,
+        "insufficient_scope",
+    ),
+    Code.OUTSIDE_AUTHORIZATION_DETAILS: Meaning(
+        "The token's authorization details do not cover this call.",
+        "Obtain a token whose authorization details cover it.",
+        HTTPStatus.FORBIDDEN,
+        "invalid_authorization_details",
         DENIED,
         "policy_denied",
         Next.RETRY,

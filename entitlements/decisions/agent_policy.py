@@ -1,15 +1,15 @@
 """What the policy says about one agent: pure, synchronous, and the same for every path.
 
 Denies unless one live grant line covers the person, the tool and the arguments.
-Nothing here reads a clock, a database or a setting: facts come in as a snapshot,
-and `now` is in epoch seconds. Comparisons are written so that a NaN denies.
-Call `policy`: it asks here about every agent of a delegation chain.
+Nothing here reads a clock, a database or a setting: facts come in as a snapshot, and `now` is in epoch seconds.
+Comparisons are written so that a NaN denies.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from entitlements import codes
@@ -25,6 +25,7 @@ _ACTIVE: Final = Status.ACTIVE
 _APPROVED: Final = ToolState.APPROVED
 _ALLOW: Final = Effect.ALLOW
 _MEDIUM: Final = Risk.MEDIUM.rank
+_DETAILS: Final = Code.OUTSIDE_AUTHORIZATION_DETAILS
 
 _AGENT: Final = {
     Status.STAGED: Code.AGENT_STAGED,
@@ -59,18 +60,13 @@ def decide(call: Call, facts: AgentFacts, now: float) -> Verdict:
 def visible_tools(call: Call, facts: AgentFacts, now: float) -> list[ToolFacts]:
     """List the tools of `call.system` that this caller could call with some arguments, by name.
 
-    Takes the same decision as `decide`, so that list and call cannot differ; only
-    the arguments are left out. `call.tool` and `call.arguments` are not looked at. A tool
-    that would be held, or wants a fresh sign-in by a guardrail, is listed; with a
+    Takes the same decision as `decide`, so that list and call cannot differ; only the arguments are left out, and
+    `call.tool` is not looked at. A tool that would be held, or wants a fresh sign-in by a guardrail, is listed; with a
     sign-in due for the whole session nothing is.
     """
     seen: list[ToolFacts] = []
-    for system, name in sorted(facts.tools):
-        if system != call.system:
-            continue
-        probe = Call(
-            call.agent, call.client, call.person, system, name, {}, call.token, call.session, approval=call.approval
-        )
+    for system, name in sorted(key for key in facts.tools if key[0] == call.system):
+        probe = replace(call, tool=name, arguments={}, definition=None)
         verdict = _decide(probe, facts, now, listing=True)
         if verdict.grant is not None and verdict.effect is not Effect.DENY:
             seen.append(facts.tools[system, name])
@@ -167,6 +163,9 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
     if call.client in facts.unproven_clients and is_too_risky(tool):
         return _denied(call, facts, Code.CLIENT_UNPROVEN)
     token = call.token
+    shown = None if listing else call.arguments
+    if token is not None and token.details is not None and (outside := token.details.outside(call.tool, shown)):
+        return _denied(call, facts, _DETAILS, (Reason(_DETAILS, outside),))
     asking: Line | None = None
     missed: list[Reason] = []
     for line in facts.lines.get((call.system, call.tool, call.person), ()):

@@ -84,11 +84,15 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """Limits ready to decide with. `free` means that there are none; `broken` that nothing is covered."""
+    """Limits ready to decide with. `free` means that there are none; `broken` that nothing is covered.
+
+    `written` are the limits as a person wrote them.
+    """
 
     root: _Node = field(default_factory=lambda: _Node(""))
     free: bool = False
     broken: str = ""
+    written: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def unlimited(cls) -> Compiled:
@@ -137,7 +141,7 @@ def compile(limits: Mapping[str, object]) -> Compiled:  # noqa: A001 - reads as 
         except constraints.Malformed as why:
             raise LimitMalformed(f"{name}: {why}.", argument=str(name)) from why
     _settle(root)
-    return Compiled(root) if root.structured else _UNLIMITED
+    return Compiled(root, written=limits) if root.structured else _UNLIMITED
 
 
 def load(stored: object) -> Compiled:

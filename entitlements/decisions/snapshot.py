@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from entitlements.codes import Code
 from entitlements.decisions.arguments import UNREAD, Schema
@@ -30,11 +30,20 @@ def chain_key(agent: str, chain: Chain) -> str:
     return " ".join((agent, *(name for name, _ in chain))) if chain else agent
 
 
+class CoveredCalls(Protocol):
+    """What the authorization details of a token cover."""
+
+    def outside(self, tool: str, arguments: Mapping[str, object] | None) -> str:
+        """Say why a call is not covered; empty where it is. Without arguments, whether the tool is named at all."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A verified token of ours, as far as policy cares; signature, audience and type were checked by the door.
 
-    `scopes` are the ceiling of what it opens; with `covers_all` it opens whatever is granted, now or later.
+    `scopes` are the ceiling of what it opens; with `covers_all` it opens whatever is granted, now or later. With
+    `details` it opens the calls that they cover, and no others.
     """
 
     jti: str
@@ -42,6 +51,7 @@ class Token:
     expires: float
     scopes: frozenset[str]
     covers_all: bool = False
+    details: CoveredCalls | None = None
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from entitlements import codes
 from entitlements.codes import Code, Next
@@ -49,13 +50,14 @@ class Issue:
     """What may be minted: scopes in canonical order, the last second of life, and the grants it stands on.
 
     `outcomes` answers for every requested scope; `expires` is in whole epoch seconds
-    and is at or before the end of every grant in `grants`.
+    and is at or before the end of every grant in `grants`. `details` are the authorization details, as they are sent.
     """
 
     scopes: tuple[str, ...]
     expires: int
     grants: tuple[str, ...]
     outcomes: Mapping[str, Outcome]
+    details: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(slots=True)

@@ -30,7 +30,7 @@ from .sign_in.refresh import Family
 
 INACTIVE: Final = {"active": False}
 _WHO: Final = ("iss", "sub", "aud", "client_id", "act", "sid", "sub_profile", "cnf")
-_SHOWN: Final = (*_WHO, "jti", "iat", "exp", *tokens.AUTHENTICATION)
+_SHOWN: Final = (*_WHO, "authorization_details", "jti", "iat", "exp", *tokens.AUTHENTICATION)
 _OPAQUE: Final = """
 SELECT t.id, p.id, p.login, t.scope, t.created, t.expires
 FROM entitlements_oauthaccesstoken t LEFT JOIN entitlements_person p ON p.id = t.user_id

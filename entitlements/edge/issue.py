@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from audit import clock, context, draft
 from audit.actions import Action
 from audit.draft import Draft
-from entitlements import addresses
+from entitlements import addresses, strict
 from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
@@ -46,6 +46,17 @@ class TokenSigner:
 
     kid: str
     sign: Callable[[NewToken], Awaitable[str]]
+
+
+def granted(new_token: NewToken, target: Target) -> dict[str, Any]:
+    """Return the members of a token answer that say what was granted: authorization details, and of each scope how.
+
+    `scope_outcomes` is ours: what became of each scope that was asked for, or could have been.
+    """
+    details = {"authorization_details": list(new_token.details)} if new_token.details else {}
+    names = target.server_scopes(new_token.outcomes)
+    outcomes = (str(outcome) for outcome in new_token.outcomes.values())
+    return {**details, "scope_outcomes": dict(zip(names, outcomes, strict=True))}
 
 
 async def id_jag(
@@ -171,10 +182,11 @@ async def _write(
         parent=token_request.redeemed.row if token_request.redeemed else None,
         session=session,
         begins=begins,
+        authorization_details=strict.dumps(list(issued.details)).decode() if issued.details else None,
         chain=[each.agent_pk for each in token_request.chain if each.agent_pk is not None],
         chain_clients=[each.pk for each in token_request.chain],
     )
-    new = NewToken(jti, issued.scopes, int(moment.timestamp()), issued.expires, session)
+    new = _new(jti, issued, moment, session)
     token = await signer.sign(new)
     basis = _basis(attempt, token_request, found, None if begins else session, moment, signer)
     event = _event(token_request, issued, row)
@@ -188,6 +200,11 @@ async def _write(
     if answer.code == MOVED:
         raise FamilyMoved
     return None, answer.session if answer.code == issue_token.OTHER_SESSION else None
+
+
+def _new(jti: UUID, issued: Issue, moment: datetime, session: UUID | None) -> NewToken:
+    begun = int(moment.timestamp())
+    return NewToken(jti, issued.scopes, begun, issued.expires, session, issued.details, issued.outcomes)
 
 
 def _basis(

@@ -12,6 +12,7 @@ from typing import Any, Final
 from django.conf import settings
 
 from entitlements import addresses
+from entitlements.authorization_details import details
 from entitlements.catalog.models import System
 from entitlements.decisions.reads import Reads
 from entitlements.dpop import proofs
@@ -67,6 +68,7 @@ async def idp(reads: Reads) -> Mapping[str, Any]:
         "grant_types_supported": [authorization_code.GRANT, refresh.GRANT, exchange.GRANT],
         "code_challenge_methods_supported": ["S256"],
         "identity_chaining_requested_token_types_supported": [exchange.ID_JAG],
+        "authorization_details_types_supported": [details.TYPE],
         "scopes_supported": ["openid", authorization_code.OFFLINE],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [jws.ES256],
@@ -92,6 +94,7 @@ async def system(reads: Reads, system: str) -> Mapping[str, Any] | None:
         "response_types_supported": ["code"] if signs_in else [],
         "grant_types_supported": [authorization_code.GRANT, refresh.GRANT, *own] if signs_in else own,
         "authorization_grant_profiles_supported": [GRANT_PROFILE],
+        "authorization_details_types_supported": [details.TYPE],
         "code_challenge_methods_supported": ["S256"],
     }
     if not signs_in:

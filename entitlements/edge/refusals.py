@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
+from entitlements.authorization_details.details import DetailsInvalid
 from entitlements.codes import TABLE, Code
 from entitlements.errors import DomainError
 from entitlements.sessions import sessions
@@ -14,6 +15,7 @@ from entitlements.trusted_issuers import key_sets
 
 _WORDS: Final = {
     assertions.AlreadyUsed.code: "invalid_grant",
+    DetailsInvalid.code: "invalid_authorization_details",
     key_sets.KeysUnreachable.code: "temporarily_unavailable",
     sessions.SessionEnded.code: "invalid_grant",
 }

@@ -16,9 +16,9 @@ from uuid import UUID
 
 import psycopg
 
-from audit.database.call_connection import Connection
 from audit.draft import Draft
 from entitlements.codes import Code
+from entitlements.edge.call_connection import Connection
 from entitlements.node.refusals import Closed
 from entitlements.tokens import issue_token
 from entitlements.tokens.issue_token import Answer, Producer

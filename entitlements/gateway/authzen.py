@@ -3,7 +3,8 @@
 The caller presents an access token of the built-in system for the resource `<gateway>/access/v1`. The question names a
 person (subject), an agent (context.agent, a slug or one of its clients), the action `tools/call` and a tool; arguments
 in `context.arguments` are held against the limits and the approved schema. A question without them is about a call
-without arguments where limits stand, and otherwise about the tool as such.
+without arguments where limits stand, and otherwise about the tool as such. Where the agent acts for others,
+`context.act` names them as the claim of a token does (RFC 8693), and each is decided about.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from django.conf import settings
 from audit.actions import Action
 from entitlements import addresses, strict
 from entitlements.codes import Code, meaning
-from entitlements.decisions.snapshot import Call
+from entitlements.decisions.snapshot import Call, Chain
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import answers, possession
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, Request, encode, trace_of
+from entitlements.keys import acting, jws
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node, unknown
@@ -173,6 +175,8 @@ class Evaluator:
         )
         about.link("agent", effective.agent)
         about.link("person", effective.person or "")
+        for behind, _ in effective.chain:
+            about.link("agent", behind)
         action = Action.EVALUATION_ALLOWED if verdict.allowed else Action.EVALUATION_DENIED
         self._node.count(verdict)
         await self._node.recorder.durably(records.decision(about, verdict, effective.arguments, action))
@@ -222,10 +226,22 @@ class Evaluator:
         arguments, client = context.get("arguments", {}), context.get("client", "")
         if not isinstance(arguments, dict) or not isinstance(client, str):
             raise Malformed("context.arguments must be an object, context.client a text.")
-        if not strict.is_storable([agent, client, subject_id, named]):
+        chain = _chain(context, agent)
+        if not strict.is_storable([agent, client, subject_id, named, *(name for link in chain for name in link)]):
             raise Malformed("A name holds the character NUL.")
         person, states = subject_id if is_person else None, "arguments" in context
-        return Call(agent, client, person, named, tool, arguments, states_arguments=states)
+        return Call(agent, client, person, named, tool, arguments, states_arguments=states, chain=chain)
+
+
+def _chain(context: Mapping[str, Any], agent: str) -> Chain:
+    """Read the agents behind the one that is asked about. Raises Malformed."""
+    try:
+        act = acting.read(context)
+    except jws.BadToken as why:
+        raise Malformed("context.act must be the claim act of a token.") from why
+    if act is not None and act.agent != agent:
+        raise Malformed("context.act must name context.agent, or the subject, as the agent that acts.")
+    return () if act is None else act.behind
 
 
 def _object(value: object) -> dict[str, Any]:

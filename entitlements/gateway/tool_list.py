@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from entitlements import tool_names
+from entitlements import all_systems, tool_names
 from entitlements.catalog.models import System
-from entitlements.decisions import all_systems, policy
+from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.gateway.http import encode

@@ -18,6 +18,7 @@ from django.conf import settings
 from audit import clock
 from audit.context import Principal
 from entitlements import addresses
+from entitlements.authorization_details import details
 from entitlements.codes import Code
 from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Call, Chain, Token
@@ -172,7 +173,7 @@ class Bearers:
             raise Refused(Code.TOKEN_EXPIRED) from why
         except proofs.BadProof as why:
             raise Refused(Code.PROOF_INVALID, why.message) from why
-        except (jws.BadToken, scopes.ScopeMalformed, UnicodeDecodeError) as why:
+        except (jws.BadToken, scopes.ScopeMalformed, details.DetailsInvalid, UnicodeDecodeError) as why:
             raise Refused(Code.TOKEN_INVALID) from why
 
     async def _verified(self, unverified: jws.Unverified, system: str) -> Mapping[str, Any]:
@@ -222,7 +223,8 @@ class Bearers:
             raise jws.BadToken
         issued, expires = jws.moment(claims, "iat"), jws.moment(claims, "exp")
         opened, covers_all = scopes.opened(_words(claims.get("scope", "")), claims.get(scopes.AGREED))
-        token = Token(jws.text(claims, "jti"), issued or 0.0, expires or 0.0, opened, covers_all)
+        covered = details.asked({}, resource, claims)
+        token = Token(jws.text(claims, "jti"), issued or 0.0, expires or 0.0, opened, covers_all, covered)
         session = jws.text(claims, "sid") if "sid" in claims else None
         jkt = proofs.key_of(claims)
         if not jkt and not self._takes_unbound:

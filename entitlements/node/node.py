@@ -20,10 +20,10 @@ from psycopg import conninfo
 
 from audit import batch, clock
 from audit.database import libpq
-from entitlements import addresses
+from entitlements import addresses, all_systems
 from entitlements.catalog.models import System
 from entitlements.codes import Code
-from entitlements.decisions import all_systems, policy
+from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.dpop import claims

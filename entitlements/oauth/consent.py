@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from audit import clock
-from entitlements import addresses
+from entitlements import addresses, all_systems
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.client_documents import rules as document_rules
@@ -22,7 +22,7 @@ from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.connections import connected_agent, connections
-from entitlements.decisions import all_systems, facts, own_connection, policy
+from entitlements.decisions import facts, own_connection, policy
 from entitlements.decisions.own_connection import READS
 from entitlements.decisions.snapshot import Call
 from entitlements.decisions.verdicts import Verdict

@@ -7,18 +7,20 @@ looks again: a revocation either comes before that look, or waits for the commit
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from audit import context
+from entitlements import all_systems
+from entitlements.authorization_details.details import Details
 from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.codes import Code, Next, meaning
-from entitlements.decisions import all_systems, guardrails, policy, scopes
+from entitlements.decisions import guardrails, policy, scopes
 from entitlements.decisions.reads import FeedSubject, Reads, Rows
 from entitlements.decisions.snapshot import AgentFacts, Chain, Issuance, Token, chain_key
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
@@ -28,7 +30,7 @@ from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
 from entitlements.words import Flow, Status
 
-from . import narrowed_grants
+from . import granted_details, narrowed_grants
 from .issue_family_token import FamilyStep
 
 JITTER: Final = 0.1
@@ -110,7 +112,8 @@ class TokenRequest:
     """One token that a client asks for; `rule` replaces `decide` where rights are not grants.
 
     `chain` are the agents behind the one of `caller`, nearest first, each by its client; the session is that of the
-    last. `until`, in epoch seconds, is a moment that the token must not outlive.
+    last. `until`, in epoch seconds, is a moment that the token must not outlive. `details` are the authorization
+    details asked for, within those of what is redeemed.
     """
 
     flow: Flow
@@ -127,6 +130,7 @@ class TokenRequest:
     family: FamilyStep | None = None
     chain: tuple[Caller, ...] = ()
     until: float | None = None
+    details: Details | None = None
     detail: dict[str, object] = field(default_factory=dict)
     also_about: tuple[str, ...] = ()
     """Links of its event beside the usual ones."""
@@ -173,6 +177,8 @@ class NewToken:
     issued: int
     expires: int
     session: UUID | None
+    details: tuple[Mapping[str, Any], ...] = ()
+    outcomes: Mapping[str, scopes.Outcome] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +232,10 @@ async def decide(reads: Reads, token_request: TokenRequest, session: UUID | None
         chain=token_request.behind,
     )
     if token_request.chain and token_request.flow is Flow.TOKEN_EXCHANGE:
-        return await _delegate(reads, token_request, issuance, known, now)
-    return await _judge(reads, token_request, issuance, known, now)
+        verdict = await _delegate(reads, token_request, issuance, known, now)
+    else:
+        verdict = await _judge(reads, token_request, issuance, known, now)
+    return granted_details.carried(token_request, verdict, known, now)
 
 
 async def _delegate(

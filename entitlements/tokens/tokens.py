@@ -200,6 +200,7 @@ def _common(issuer_path: str, new_token: NewToken, subject: str, audience: str, 
         "iat": new_token.issued,
         "exp": new_token.expires,
         "scope": scopes.join(new_token.scopes),
+        **({"authorization_details": list(new_token.details)} if new_token.details else {}),
     }
 
 

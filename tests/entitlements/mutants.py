@@ -259,7 +259,7 @@ MUTANTS: Final = (
     *_of(
         "limits",
         ("if self.broken:", "if False:"),
-        ("return Compiled(root) if root.structured else _UNLIMITED", "return _UNLIMITED"),
+        ("return Compiled(root, written=limits) if root.structured else _UNLIMITED", "return _UNLIMITED"),
         ("if not constraints.KINDS[kind].holds(want, value):", "if False:"),
         ("            if child.required:\n                return", "            if False:\n                return"),
         ("elif child.presence is _Presence.ABSENT:", "elif False:"),

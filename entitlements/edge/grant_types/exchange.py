@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 from audit import clock, context
 from entitlements import addresses
+from entitlements.authorization_details import details
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Chain
@@ -41,7 +42,6 @@ ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S
 REFRESH_TOKEN: Final = "urn:ietf:params:oauth:token-type:refresh_token"  # noqa: S105 - a name
 _OWN_TYP: Final = "jwt"
 _PERSON: Final = "SELECT id, login, is_active, sign_ins_valid_after FROM entitlements_person WHERE login = %s"
-_NOT_TAKEN: Final = ("authorization_details",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,8 @@ class Identity:
     """Who signed in, by a subject token: the person, what is passed on of the sign-in, and its session or beginning.
 
     Of a sign-in that lasts there are also its place in the family, and the life of that as `redeemed`; of any other the
-    `assertion` that names it. Of an access token there are the agents `behind` its own, and its end as `until`.
+    `assertion` that names it. Of an access token there are its `claims`, the agents `behind` its own, and its end as
+    `until`.
     """
 
     person: Subject
@@ -82,6 +83,7 @@ class Identity:
     assertion: Assertion | None = None
     behind: Chain = ()
     until: float | None = None
+    claims: Mapping[str, Any] = field(default_factory=dict)
 
     def sign_in_with(self, agent: str) -> SignIn | None:
         """Name the sign-in that begins a session of an agent; None where its session is known."""
@@ -128,6 +130,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
         detail={"resource": resource, "audience": target.issuer},
         chain=delegated.chain,
         until=identity.until,
+        details=details.asked(attempt.form, resource, identity.claims),
     )
     with context.acting(trace=attempt.trace):
         token, minted = await issue.id_jag(attempt, token_request, delegated.name, resource, identity.signed_in)
@@ -137,6 +140,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
         "token_type": "N_A",
         "expires_in": minted.expires - minted.issued,
         "scope": scopes.join(target.server_scopes(minted.scopes)),
+        **issue.granted(minted, target),
     }
 
 
@@ -144,9 +148,6 @@ def _check_form(attempt: Attempt) -> None:
     for name in ("requested_token_type", "audience", "subject_token", "subject_token_type"):
         attempt.need(name)
     actor_tokens.check_form(attempt.form)
-    for name in _NOT_TAKEN:
-        if name in attempt.form:
-            raise refusals.invalid_request(f"{name} is not supported.", "not_supported")
     if attempt.form["requested_token_type"] != ID_JAG:
         raise refusals.invalid_request("Only ID-JAGs are issued here.", "requested_token_type_not_supported")
     delegates = "actor_token" in attempt.form
@@ -160,8 +161,14 @@ async def _delegated_to(attempt: Attempt, caller: Caller, target: Target, resour
     token = await chains.subject_access_token(attempt, caller, target, resource)
     signed_in, until = sign_in_claims(token.claims), token.redeemed.expires
     return Identity(
-        token.person, signed_in, token.session, redeemed=token.redeemed, behind=token.behind, until=until
-    )  # fmt: skip
+        token.person,
+        signed_in,
+        token.session,
+        redeemed=token.redeemed,
+        behind=token.behind,
+        until=until,
+        claims=token.claims,
+    )
 
 
 def resource_of(attempt: Attempt, target: Target) -> str:

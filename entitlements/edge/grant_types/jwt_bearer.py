@@ -11,6 +11,7 @@ from uuid import UUID
 
 from audit import clock, context
 from entitlements import addresses, strict
+from entitlements.authorization_details import details
 from entitlements.clients.callers import Caller, Target
 from entitlements.connections import connected_agent
 from entitlements.decisions import scopes
@@ -64,8 +65,6 @@ class CheckedAssertion:
 async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) -> Mapping[str, Any]:
     """Answer a jwt-bearer request of a client whose identifier here is `name`. Raises Refused, NotIssued."""
     attempt.need("assertion")
-    if "authorization_details" in attempt.form:
-        raise refusals.invalid_request("authorization_details is not supported.", "not_supported")
     agents.check_agent(caller)
     requested = frozenset(scopes.parse(attempt.form.get("scope"))) or None
     try:
@@ -91,6 +90,7 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) ->
         redeemed=checked.redeemed,
         chain=await chains.of(attempt, checked.behind, checked.subject.pk),
         until=chains.until(checked.claims) if checked.session is not None else None,
+        details=details.asked(attempt.form, resource, checked.claims),
         detail={"resource": resource, "assertion": {"iss": checked.claims["iss"], "jti": checked.redeemed.jti}},
     )
     if checked.is_used_once:
@@ -99,7 +99,8 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) ->
     with context.acting(trace=attempt.trace):
         signed_in = exchange.sign_in_claims(checked.claims)
         token, minted = await issue.access_token(attempt, token_request, resource, signed_in)
-    return access_token_answer(attempt, token, minted, resource)
+    answer = access_token_answer(attempt, token, minted, resource)
+    return {**answer, **issue.granted(minted, target)}
 
 
 def access_token_answer(attempt: Attempt, token: str, minted: NewToken, resource: str) -> dict[str, Any]:

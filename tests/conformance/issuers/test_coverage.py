@@ -44,7 +44,8 @@ def everything() -> dict[str, recording.Answer]:
 
 _OF_CALLS: Final = (
     "allowed approval_of_call_required argument_not_declared argument_not_valid argument_outside_limit call_withdrawn "
-    "client_unproven guardrail header_mismatch lease_lapsed malformed_call tool_changed tool_definition_unusable "
+    "client_unproven guardrail header_mismatch lease_lapsed malformed_call outside_authorization_details "
+    "tool_changed tool_definition_unusable "
     "tool_disabled tool_not_approved tool_quarantined tool_removed unknown_method unknown_tool unsupported_version "
     "upstream_unavailable"
 )
@@ -60,6 +61,16 @@ ELSEWHERE: Final[dict[str, str]] = {
     **dict.fromkeys(
         ["refresh_token_reused", "token_family_ended", "token_family_expired"],
         "the life of a sign-in: tests/entitlements/edge/test_refresh",
+    ),
+    **dict.fromkeys(
+        [
+            "actor_not_permitted",
+            "delegation_chain_invalid",
+            "delegation_cycle",
+            "delegation_not_permitted",
+            "delegation_too_deep",
+        ],
+        "a chain of agents: tests/entitlements/delegation",
     ),
     "connection_missing": "the end of a connection: tests/entitlements/edge/test_personal_matrix",
     "sponsor_missing": "each agent has a sponsor in the database",

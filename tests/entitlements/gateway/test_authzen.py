@@ -16,6 +16,7 @@ from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.delegation import permissions
 from entitlements.grants import grants
 from entitlements.keys import signing
 from entitlements.tokens.models import IssuedToken
@@ -71,6 +72,23 @@ def test_a_granted_call_is_permitted_and_recorded(node: Gateway, here: World) ->
     (event,) = [event for event in here.events() if event.action == "evaluation.allowed"]
     assert str(event.uuid) == answer.json()["context"]["evaluation_id"]
     assert f"grant:{here.grant.pk}" in event.links
+
+
+def test_each_agent_behind_the_one_that_acts_is_decided_about(node: Gateway, here: World) -> None:
+    root = make.agent()
+    client, _ = make.client(root)
+    permissions.permit(root, actor=here.agent, by=SYSTEM, reason="They work together.")
+    behind = {"sub": root.slug, "client_id": client.client_id}
+    context = {"agent": here.agent.slug, "act": {"sub": here.agent.slug, "act": behind}}
+
+    denied = ask(node, question(here, context=context)).json()
+    make.grant(root, here.entitlement, people=[here.person])
+    wait_until(lambda: ask(node, question(here, context=context)).json()["decision"], 5)
+
+    assert (denied["decision"], denied["context"]["code"]) == (False, "no_grant")
+    assert denied["context"]["reasons"][0].startswith(f"{root.slug}: ")
+    for wrong in ("front", {"sub": "another"}, {"sub": here.agent.slug, "act": {"sub": root.slug}}):
+        assert ask(node, question(here, context={**context, "act": wrong})).status_code == 400
 
 
 def test_a_denial_is_an_answer_that_says_what_would_help(node: Gateway, here: World) -> None:

@@ -178,3 +178,23 @@ def test_what_a_token_names_behind_is_read_in_its_form_alone(node: Gateway, chai
     for spoiled in ("root", {"sub": "root"}, {"client_id": "x"}, ["root"], {"sub": "", "client_id": "x"}):
         token = chain.last.token(act={"sub": slug, "iss": "x", "act": spoiled})
         assert node.call(chain.last, token).json()["error"]["data"]["code"] == "token_invalid"
+
+
+def test_a_token_opens_the_calls_that_its_authorization_details_cover_and_no_others(node: Gateway, here: World) -> None:
+    slug, tool = here.system.slug, here.tool.name
+
+    def token(identifier: str) -> str:
+        constraints = {"timezone": {"one_of": ["UTC"]}}
+        detail = {"type": "mcp_tool_call", "identifier": identifier, "constraints": constraints}
+        return here.token(authorization_details=[detail])
+
+    def listed(held: str) -> list[str]:
+        answer = node.modern(slug, "tools/list", held).json()
+        return [each["name"] for each in answer["result"]["tools"]]
+
+    assert code(node.call(here, token(tool), timezone="UTC")) == ""
+    assert code(node.call(here, token(tool), timezone="Europe/Paris")) == "outside_authorization_details"
+    assert code(node.call(here, token("another"), timezone="UTC")) == "outside_authorization_details"
+    assert (listed(token(tool)), listed(token("another"))) == ([tool], ["request_access"])
+    unknown = here.token(authorization_details=[{"type": "payment"}])
+    assert node.call(here, unknown).json()["error"]["data"]["code"] == "token_invalid"

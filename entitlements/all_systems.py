@@ -10,10 +10,9 @@ from dataclasses import replace
 from typing import Final
 
 from entitlements import tool_names
+from entitlements.decisions.reads import Reads
+from entitlements.decisions.snapshot import AgentFacts, Line, ToolFacts
 from entitlements.words import Status
-
-from .reads import Reads
-from .snapshot import AgentFacts, Line, ToolFacts
 
 _SYSTEMS: Final = """
 SELECT DISTINCT y.slug, y.kind, a.id FROM entitlements_grant g

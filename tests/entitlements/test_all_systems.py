@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements import tool_names
+from entitlements import all_systems, tool_names
 from entitlements.codes import Code
-from entitlements.decisions import all_systems, policy, scopes
+from entitlements.decisions import policy, scopes
 from entitlements.decisions.scopes import Outcome
 from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, Line, ToolFacts
 from entitlements.decisions.verdicts import Verdict
