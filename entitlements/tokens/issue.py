@@ -21,6 +21,7 @@ from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.codes import Code, Next, meaning
 from entitlements.decisions import guardrails, policy, scopes
+from entitlements.decisions.scopes import Outcome
 from entitlements.decisions.reads import FeedSubject, Reads, Rows
 from entitlements.decisions.snapshot import AgentFacts, Chain, Issuance, Token, chain_key
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
@@ -178,7 +179,7 @@ class NewToken:
     expires: int
     session: UUID | None
     details: tuple[Mapping[str, Any], ...] = ()
-    outcomes: Mapping[str, scopes.Outcome] = field(default_factory=dict)
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

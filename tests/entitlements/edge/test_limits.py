@@ -194,7 +194,7 @@ def test_a_crowd_is_told_when_to_come_back_and_what_ends_tokens_never_waits(
 
 
 def attempt_now() -> Attempt:
-    return Attempt(OUTSIDE, OUTSIDE.reads(), {}, "", has_dpop=False, trace="0" * 32, source="127.0.0.1")
+    return Attempt(OUTSIDE, OUTSIDE.reads(), {}, "", dpop=None, trace="0" * 32, source="127.0.0.1")
 
 
 def caller_of(world: World) -> Caller:
