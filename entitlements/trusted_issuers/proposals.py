@@ -77,8 +77,8 @@ def propose(issuer: str, *, by: Person, reason: str = "", **wanted: Any) -> Issu
 def _with_keys(issuer: str, wanted: dict[str, Any]) -> dict[str, Any]:
     """Fill in where the keys stand and what they sign with. Raises as `discovery.find` and `public_keys.read_set`."""
     if wanted["jwks"]:
-        signs = sorted({key.algorithm for key in public_keys.read_set(wanted["jwks"])})
-        return {**wanted, "algorithms": wanted["algorithms"] or signs}
+        pinned = sorted({key.algorithm for key in public_keys.read_set(wanted["jwks"])})
+        return {**wanted, "algorithms": wanted["algorithms"] or pinned}
     trust.check(issuer, {**wanted, "jwks_uri": wanted["jwks_uri"] or issuer})  # nothing is fetched for what is refused
     if not wanted["jwks_uri"]:
         found = discovery.find(issuer)
