@@ -14,8 +14,8 @@ class Vendor(models.Model):
 
     `issuer` is compared byte by byte. `resources` are those that it issues tokens for. Nothing is issued while `issues`
     is off, or where the vendor joins by the company's provider alone. `salt` makes the pairwise subjects,
-    `scope_names` says how scopes are called there, and `extra_claims` names further claims about the person. The test client
-    is registered there; `trust_test` is how its last test went.
+    `scope_names` says how scopes are called there, and `extra_claims` names further claims about the person. The test
+    client is registered there; `trust_test` is how its last test went.
     """
 
     system = models.OneToOneField("entitlements.System", on_delete=models.CASCADE, related_name="vendor")

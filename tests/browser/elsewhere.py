@@ -13,8 +13,11 @@ from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
 from entitlements.client_documents import documents, hosts
 from entitlements.clients import clients
+from entitlements.clients.models import Client
 from entitlements.people.models import Person
 from entitlements.unmanaged_agents.models import Workflow
+from entitlements.vendors import vendors
+from entitlements.vendors.models import Vendor
 from governance.onboarding import batches, sponsorship
 from governance.onboarding.models import OnboardingBatch
 from governance.reviews.discussion import comments
@@ -115,3 +118,15 @@ def template() -> str:
     criteria, ana = {"systems": [System.objects.order_by("pk")[0].slug]}, Person.objects.get(login="ana")
     recurrence = Recurrence("quarterly", clock.now().date() + timedelta(days=30), 20, spot_share=10)
     return templates.save("quarterly", name="Every quarter", scope=criteria, recurrence=recurrence, by=ana).slug
+
+
+def vendor() -> str:
+    """Register a vendor whose trust was tested, with a client's name there and a step that failed; return its name."""
+    analyst, client = Person.objects.get(login="ana").principal, Client.objects.get(client_id="expense-bot")
+    made = make.vendor("maps", client_ids={client.client_id: "agent-4711"}, extra_claims=["email"])
+    vendors.set_test_client(made, client_id="probe", value="a-secret-of-the-probe", by=analyst)
+    outcomes = {"done": "The server's metadata was found.", "failed": "The vendor gave no token. It answered 401."}
+    steps = [{"name": name, "outcome": name, "sentence": sentence} for name, sentence in outcomes.items()]
+    steps.append({"name": "lifetime", "outcome": "untried", "sentence": "No lifetime was measured."})
+    Vendor.objects.filter(system=made).update(trust_test=steps, tested_at=clock.now())
+    return made.slug

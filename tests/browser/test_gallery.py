@@ -138,6 +138,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
         "adoption-page": [f"/adoption/{batch.pk}/"],
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],
+        "vendor-edit": [f"/systems/{(vendor := elsewhere.vendor())}/vendor/", f"/systems/{vendor}/"],
         "webhook-page": [f"/settings/notices/webhooks/{_webhook()}/"],
         "source-page": [f"/settings/people-sources/{world.directory()}/"],
         "import-page": [f"/systems/import/{world.file_looked_at().pk}/"],

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
+from entitlements import addresses
 from entitlements.api.actions import Action
 from entitlements.catalog import actions as catalog
 from entitlements.catalog.models import System
@@ -199,7 +200,8 @@ def add(request: HttpRequest) -> HttpResponse:
         )
         if created is not None:
             return redirect(f"/systems/{created.result.slug}/")
-    return form_fields.show(request, "console/catalog/vendor_add.html", form, {"people": form_fields.people()})
+    context = {"people": form_fields.people(), "issuer": addresses.issuer(addresses.IDP)}
+    return form_fields.show(request, "console/catalog/vendor_add.html", form, context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
