@@ -22,6 +22,7 @@ from entitlements.clients.models import Client
 from entitlements.codes import Code, Next, meaning
 from entitlements.decisions import guardrails, policy, scopes
 from entitlements.decisions.reads import FeedSubject, Reads, Rows
+from entitlements.decisions.scopes import Outcome
 from entitlements.decisions.snapshot import AgentFacts, Chain, Issuance, Token, chain_key
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
 from entitlements.errors import DomainError
@@ -173,7 +174,7 @@ class NewToken:
     expires: int
     session: UUID | None
     details: tuple[Mapping[str, Any], ...] = ()
-    outcomes: Mapping[str, scopes.Outcome] = field(default_factory=dict)
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,7 @@ async def _delegate(
     verdict = await _judge(reads, token_request, issuance, known, now)
     if verdict.issue is None:
         return verdict
-    outside = dict.fromkeys(requested - redeemed.scopes, scopes.Outcome.OUTSIDE_CEILING)
+    outside = dict.fromkeys(requested - redeemed.scopes, Outcome.OUTSIDE_CEILING)
     return replace(verdict, issue=replace(verdict.issue, outcomes={**verdict.issue.outcomes, **outside}))
 
 

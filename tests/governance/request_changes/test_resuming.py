@@ -18,6 +18,9 @@ from audit.actions import Action
 from audit.export import timeline
 from audit.models import Event
 from entitlements import addresses
+from entitlements.decisions import own_connection
+from entitlements.gateway import denied_calls
+from entitlements.keys import session_keys, signing
 from governance.requests.models import AccessRequest
 from tests import make
 from tests.entitlements.api import client as api
@@ -93,6 +96,40 @@ def test_the_id_of_the_denied_call_alone_fills_in_the_form(company: Company, den
 
     assert 'name="agent" value="research-bot"' in page
     assert 'value="convert" data-tool checked' in page
+
+
+def _kept(denial: Event, arguments: dict[str, Any], call: str = "") -> str:
+    """Seal arguments as the gateway does; the link with them."""
+    now = denial.at.timestamp()
+    sealing = denied_calls.sealed(own_connection.READS, call or str(denial.uuid), arguments, now)
+    return f"{_link(denial)}&kept={own_connection.run(sealing)}"
+
+
+def test_the_form_proposes_limits_from_the_arguments_that_the_link_keeps_sealed(
+    company: Company, denial: Event, at: Callable[[timedelta], Any]
+) -> None:
+    signing.ensure(session_keys.ISSUER)
+    secret = {"zone": "Atlantic/Azores"}
+    link, otto = _kept(denial, secret), visits.as_(company.otto)
+    assert "Azores" not in link
+
+    assert "Atlantic/Azores" in visits.text(otto.get(link))
+
+    assert "Azores" not in visits.text(otto.get(_link(denial)))
+    assert "Azores" not in visits.text(visits.as_(company.mallory).get(link))
+    assert "Azores" not in visits.text(otto.get(_kept(denial, secret, str(uuid4()))))
+    assert "Azores" not in visits.text(otto.get(link.replace("&kept=", "&kept=x")))
+    assert _kept(denial, {"zone": "x" * 900}).endswith("&kept=")
+    at(timedelta(hours=1, seconds=1))
+    assert "Azores" not in visits.text(otto.get(link))
+
+
+def test_what_was_sealed_for_a_link_is_no_name_of_a_session(denial: Event) -> None:
+    signing.ensure(session_keys.ISSUER)
+    text = _kept(denial, {"zone": "UTC"}).partition("&kept=")[2]
+
+    with pytest.raises(session_keys.NotOurs):
+        own_connection.run(session_keys.opened(own_connection.READS, text))
 
 
 def test_a_denied_call_of_others_or_of_long_ago_is_not_shown_and_not_resumed(
