@@ -62,14 +62,20 @@ def resources_of(slug: str, kind: str, upstream_url: str) -> tuple[str, ...]:
             return (f"{settings.GATEWAY_URL}/gw/{slug}/mcp",)
 
 
-def request_access(agent: str, system: str, tool: str = "", denied_call: str = "") -> str:
+def request_access(agent: str, system: str, tool: str = "", denied_call: str = "", kept: str = "") -> str:
     """Return the console address where access that is missing can be asked for, after which denied call if any.
 
-    It names things by their identifiers alone: values of arguments never stand in an address. At all systems at once
-    the person chooses the system.
+    It names things by their identifiers alone: values of arguments stand in an address sealed (`kept`), or not at all.
+    At all systems at once the person chooses the system.
     """
-    named = {"agent": agent, "system": "" if system == ALL else system, "tool": tool, "denied_call": denied_call}
-    optional = ("system", "tool", "denied_call") if system == ALL else ("tool", "denied_call")
+    named = {
+        "agent": agent,
+        "system": "" if system == ALL else system,
+        "tool": tool,
+        "denied_call": denied_call,
+        "kept": kept,
+    }
+    optional = ("tool", "denied_call", "kept", *(("system",) if system == ALL else ()))
     query = urlencode({name: value for name, value in named.items() if value or name not in optional})
     return f"{settings.CONSOLE_URL}/requests/new/?{query}"
 

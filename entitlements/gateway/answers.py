@@ -87,14 +87,16 @@ def denied(
     tool: str = "",
     *,
     at: str = "",
+    kept: str = "",
 ) -> Answer:
     """Answer a denied call in the shape that the system was registered with; a token's fault is always HTTP's 401.
 
     `at` is the address at which the client called, where it is not the system's own: what it lacks it gets there.
+    `kept` are the arguments of the call, sealed for the link (`denied_calls`).
     """
     at = at or entry.slug
     meaning = codes.meaning(verdict.code)
-    data = explanation(entry.slug, bearer.agent, tool, verdict, evaluation)
+    data = explanation(entry.slug, bearer.agent, tool, verdict, evaluation, kept=kept)
     failure = encode({"code": codes.DENIED, "message": meaning.sentence, "data": data})
     if meaning.status == HTTPStatus.UNAUTHORIZED:
         challenge_header = challenge(at, meaning.bearer, meaning.sentence)
@@ -118,7 +120,7 @@ def denied(
 
 
 def explanation(
-    system: str, agent: str, tool: str, verdict: Verdict, evaluation: str, *, is_call: bool = True
+    system: str, agent: str, tool: str, verdict: Verdict, evaluation: str, *, is_call: bool = True, kept: str = ""
 ) -> dict[str, Any]:
     """Say what was denied, why, and what would help; the same for every shape and for AuthZEN.
 
@@ -134,9 +136,8 @@ def explanation(
         "remedy": meaning.remedy,
     }
     if meaning.next is Next.REQUEST:
-        detail["request_access"] = addresses.request_access(
-            verdict.agent or agent, system, tool, evaluation if is_call and not verdict.agent else ""
-        )
+        resumed = (evaluation, kept) if is_call and not verdict.agent else ("", "")
+        detail["request_access"] = addresses.request_access(verdict.agent or agent, system, tool, *resumed)
     if verdict.remedy is not None and verdict.remedy.scopes:
         detail["scopes"] = list(verdict.remedy.scopes)
     return detail

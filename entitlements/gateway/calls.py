@@ -15,7 +15,7 @@ from entitlements import codes
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
-from entitlements.gateway import answers, possession, relay
+from entitlements.gateway import answers, denied_calls, possession, relay
 from entitlements.gateway.http import Request
 from entitlements.gateway.messages import Call, check_params
 from entitlements.node import records
@@ -165,8 +165,19 @@ class ToolCall:
             await self.node.recorder.durably(event)
 
     async def _deny(self, verdict: Verdict) -> None:
+        kept = ""
+        if codes.meaning(verdict.code).next is codes.Next.REQUEST:
+            arguments, now = self.policy_call.arguments, self.node.now()
+            kept = await denied_calls.sealed(self.node.reads(), self.about.evaluation, arguments, now)
         answer = answers.denied(
-            self.entry, self.bearer, verdict, self.about.evaluation, self.call.request_id, self.about.tool, at=self.at
+            self.entry,
+            self.bearer,
+            verdict,
+            self.about.evaluation,
+            self.call.request_id,
+            self.about.tool,
+            at=self.at,
+            kept=kept,
         )
         await self.responder.finish(answer)
 

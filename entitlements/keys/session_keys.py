@@ -46,22 +46,25 @@ class NotOurs(ValueError):
     """The text is not one that we sealed, or the key that sealed it is none any more."""
 
 
-async def sealed(reads: Reads, plain: bytes, of: str = ISSUER) -> str:
-    """Seal for every node, by the keys of SEALING that are named: URL-safe characters alone. Raises KeyMissing."""
+async def sealed(reads: Reads, plain: bytes, of: str = ISSUER, *, purpose: str = "") -> str:
+    """Seal for every node, by the keys of SEALING that are named: URL-safe characters alone. Raises KeyMissing.
+
+    What is sealed for one purpose opens for no other.
+    """
     for kid, secret, state, _ in await _keys(reads, of):
         if state == "active":
             nonce = os.urandom(_NONCE)
-            locked = nonce + _cipher(kid, bytes(secret), SEALING[of]).encrypt(nonce, plain, kid.encode())
+            locked = nonce + _cipher(kid, bytes(secret), SEALING[of]).encrypt(nonce, plain, f"{kid}{purpose}".encode())
             return f"{kid}.{base64.urlsafe_b64encode(locked).decode().rstrip('=')}"
     raise in_use.KeyMissing
 
 
-async def opened(reads: Reads, text: str, of: str = ISSUER) -> bytes:
+async def opened(reads: Reads, text: str, of: str = ISSUER, *, purpose: str = "") -> bytes:
     """Return what was sealed. Raises NotOurs; asks the database only where no key is known yet."""
     name, _, rest = text.partition(".")
     for kid, secret, state, until in await _keys(reads, of):
         if kid == name and (state != "retired" or (until is not None and until > clock.now().timestamp())):
-            return _unlocked(_cipher(kid, bytes(secret), SEALING[of]), kid, rest)
+            return _unlocked(_cipher(kid, bytes(secret), SEALING[of]), f"{kid}{purpose}", rest)
     raise NotOurs
 
 
@@ -75,10 +78,10 @@ def described(kid: str) -> dict[str, str]:
     return {"kty": "oct", "use": "enc", "alg": ALGORITHM, "kid": kid}
 
 
-def _unlocked(cipher: AESGCM, kid: str, rest: str) -> bytes:
+def _unlocked(cipher: AESGCM, bound_to: str, rest: str) -> bytes:
     try:
         locked = base64.b64decode(rest + "=" * (-len(rest) % 4), altchars=b"-_", validate=True)
-        return cipher.decrypt(locked[:_NONCE], locked[_NONCE:], kid.encode())
+        return cipher.decrypt(locked[:_NONCE], locked[_NONCE:], bound_to.encode())
     except (binascii.Error, ValueError, InvalidTag) as why:
         raise NotOurs from why
 

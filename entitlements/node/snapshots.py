@@ -274,7 +274,7 @@ class Snapshots:
 def _subjects(known: AgentFacts, system: str) -> Iterator[Subject]:
     """Name everybody whose change concerns these facts. A tool's names its system, a grant's its agent there.
 
-    A change of any agent of a delegation chain concerns them, and of whoever answers for it.
+    A change of any agent of a delegation chain concerns them, and of those who answer for it.
     """
     for behind in known.behind:
         yield from _subjects(behind, system)

@@ -23,6 +23,7 @@ from entitlements.codes import Code, Next, meaning
 from entitlements.decisions import guardrails, policy, scopes
 from entitlements.decisions.scopes import Outcome
 from entitlements.decisions.reads import FeedSubject, Reads, Rows
+from entitlements.decisions.scopes import Outcome
 from entitlements.decisions.snapshot import AgentFacts, Chain, Issuance, Token, chain_key
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
 from entitlements.errors import DomainError
@@ -252,7 +253,7 @@ async def _delegate(
     verdict = await _judge(reads, token_request, issuance, known, now)
     if verdict.issue is None:
         return verdict
-    outside = dict.fromkeys(requested - redeemed.scopes, scopes.Outcome.OUTSIDE_CEILING)
+    outside = dict.fromkeys(requested - redeemed.scopes, Outcome.OUTSIDE_CEILING)
     return replace(verdict, issue=replace(verdict.issue, outcomes={**verdict.issue.outcomes, **outside}))
 
 

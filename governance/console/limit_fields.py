@@ -232,6 +232,23 @@ def with_sent_values(field: Field, values: FormValues) -> Field:
             return replace(field, least="".join(values(f"{field.name}:min")), most="".join(values(f"{field.name}:max")))
 
 
+def with_called_values(field: Field, arguments: Mapping[str, Any]) -> Field:
+    """Return a field that proposes what a call had, where the field can say so within what it allows already."""
+    value: Any = arguments
+    for part in field.argument.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    match field.kind:
+        case Kind.NUMBER if type(value) in (int, float) and (not field.most or value <= Decimal(field.most)):
+            return replace(field, most=str(value))
+        case Kind.COUNT if isinstance(value, list) and (not field.most or len(value) <= Decimal(field.most)):
+            return replace(field, most=str(len(value)))
+        case Kind.TEXTS if texts := _texts(value if isinstance(value, list) else [value]):
+            return replace(field, chosen=texts) if not field.chosen or set(texts) <= {*field.chosen} else field
+        case Kind.CHOICES if (text := json.dumps(value) if field.typed else value) in field.choices:
+            return replace(field, chosen=(text,))
+    return field
+
+
 def _rule(field: Field, values: FormValues) -> dict[str, Any] | None:
     """Return the limit in a field if it is new, else None."""
     entries = [value.strip() for value in values(field.name)]

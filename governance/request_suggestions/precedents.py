@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from audit import clock
@@ -13,6 +14,8 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, EntitlementTool, Tool
+from entitlements.decisions import own_connection
+from entitlements.gateway import denied_calls
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.eligibility import eligibility
@@ -67,6 +70,12 @@ def denied_call(denied_call: UUID | None, *, by: eligibility.Requester) -> Denie
         return None
     mine = by.pk == agent.pk if isinstance(by, Agent) else eligibility.may_request_for_others(by, agent)
     return _denied_call_of(event) if mine or event.on_behalf_of == str(by.principal) else None
+
+
+def called_with(denied: DeniedCall, kept: str) -> Mapping[str, Any]:
+    """Return the arguments of a denied call from the text that its link keeps sealed; none after an hour."""
+    now = clock.now().timestamp()
+    return own_connection.run(denied_calls.opened(own_connection.READS, kept, str(denied.pk), now)) if kept else {}
 
 
 def resumed(request: AccessRequest) -> DeniedCall | None:

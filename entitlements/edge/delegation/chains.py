@@ -61,7 +61,7 @@ async def joined(
     actor = await actor_tokens.check(attempt, presenter, person)
     if actor is None:
         return Delegated(presenter, name)
-    chain = (presenter, *await of(attempt, behind, person))
+    chain = (presenter, *await behind_of(attempt, behind, person))
     if actor.agent in {each.agent for each in chain}:
         raise refusals.invalid_request("An agent stands in a delegation chain once.", "delegation_cycle")
     if len(chain) > policy.MOST_BEHIND:
@@ -71,7 +71,7 @@ async def joined(
     return Delegated(actor, there, chain)
 
 
-async def of(attempt: Attempt, behind: Chain, person: int) -> tuple[Caller, ...]:
+async def behind_of(attempt: Attempt, behind: Chain, person: int) -> tuple[Caller, ...]:
     """Find the agents behind by what a token of ours says of them. Raises Refused where one has another client now."""
     found: list[Caller] = []
     for agent, client in behind:

@@ -88,7 +88,7 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) ->
         session=checked.session,
         sign_in=checked.sign_in,
         redeemed=checked.redeemed,
-        chain=await chains.of(attempt, checked.behind, checked.subject.pk),
+        chain=await chains.behind_of(attempt, checked.behind, checked.subject.pk),
         until=chains.until(checked.claims) if checked.session is not None else None,
         details=details.asked(attempt.form, resource, checked.claims),
         detail={"resource": resource, "assertion": {"iss": checked.claims["iss"], "jti": checked.redeemed.jti}},

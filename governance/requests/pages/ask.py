@@ -50,6 +50,7 @@ def ask(request: HttpRequest) -> HttpResponse:
             return redirect(f"/requests/{access_request.pk}/")
     context = {**_choices(request), "agent": agent, "entitlement": entitlement, "problem": problem}
     context |= {"denied": _denied(request), "denied_call": request.POST.get("denied_call", "")}
+    context |= {"kept": request.GET.get("kept", "")}
     if agent and entitlement:
         context |= _rest(request, person, agent, entitlement)
     return render(request, "console/requests/ask.html", context, status=problem.status if problem else 200)
@@ -101,6 +102,7 @@ def _choices(request: HttpRequest) -> dict[str, Any]:
 def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entitlement) -> dict[str, Any]:
     form_data = request.POST if request.method == "POST" else None
     denied = _denied(request)
+    called = precedents.called_with(denied, request.GET.get("kept", "")) if denied and form_data is None else {}
     wanted = _named(request).get("tool", "") if form_data is None else ""
     answers = eligibility.may_request_for_others(person, agent)
     suggestion = precedents.suggest(entitlement, agent, wanted, by=person)
@@ -109,7 +111,7 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
         {
             "tool": line.tool,
             "row": line,
-            "fields": limit_fields(line, form_data),
+            "fields": limit_fields(line, form_data, called if denied and line.tool.name == denied.tool else {}),
             "ticked": line.tool.name in form_data.getlist("tool") if form_data else line.tool.name in choice.tools,
             "can": line.tool.state == Tool.State.APPROVED,
             "held": peers.holding.get(line.tool.name, 0),
@@ -173,10 +175,14 @@ def _people(request: HttpRequest, agent: Agent) -> tuple[Person, ...]:
     return named_people(request.POST.get("people", ""))
 
 
-def limit_fields(line: EntitlementTool, data: QueryDict | None) -> list[limit_fields_actions.Field]:
-    """Return the limits that can be set for a line, as a form that was refused had them."""
+def limit_fields(
+    line: EntitlementTool, data: QueryDict | None, called: Mapping[str, Any] | None = None
+) -> list[limit_fields_actions.Field]:
+    """Return the limits that can be set for a line, as a form that was refused had them, or a call that was denied."""
     fields = limit_fields_actions.fields(line.tool.name, read.pinned(line.tool), line.limits)
-    return [limit_fields_actions.with_sent_values(field, data.getlist) for field in fields] if data else fields
+    if data:
+        return [limit_fields_actions.with_sent_values(field, data.getlist) for field in fields]
+    return [limit_fields_actions.with_called_values(field, called) for field in fields] if called else fields
 
 
 def sent_lasts(request: HttpRequest) -> timedelta | None:

@@ -12,6 +12,7 @@ from tests import make, shared
 from tests.entitlements.delegation import chains
 from tests.entitlements.delegation.chains import Company
 from tests.entitlements.edge import worlds
+from tests.entitlements.edge.worlds import World
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +29,8 @@ def asked(world: Company, **fields: Any) -> str:  # noqa: ANN401 - any JSON
 
 def limit(world: Company, agent: object, limits: dict[str, Any]) -> None:
     """Give an agent of the chain another grant of the same, with limits, in place of its own."""
-    holder = next(each for each in (world, *world.members) if each.agent == agent)
+    holders: list[World | chains.Member] = [world, *world.members]
+    holder = next(each for each in holders if each.agent == agent)
     type(holder.grant).objects.filter(pk=holder.grant.pk).update(
         state="revoked", ended_at="2026-01-01T00:00Z", end_reason="x"
     )

@@ -190,7 +190,8 @@ def test_an_actor_token_that_says_something_else_is_refused(
     world: Company, front: Member, claims: dict[str, Any]
 ) -> None:
     moments = {name: int(time.time()) + claims[name] for name in ("iat", "exp") if name in claims}
-    answer = world.exchange(**acting(front.actor_token(world.client.client_id, **{**claims, **moments})))
+    written: dict[str, Any] = {**claims, **moments}
+    answer = world.exchange(**acting(front.actor_token(world.client.client_id, **written)))
     assert answer.error == (400, "invalid_grant", "actor_token_invalid")
 
 

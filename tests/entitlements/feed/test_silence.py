@@ -265,7 +265,7 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "a grant serves one person less": lambda w: grant_subjects.remove_person(w.grant.pk, w.alice, **WHY),
     "a session is ended": lambda w: sessions.end(w.session.pk, **WHY),
     "a connection is ended": lambda w: connections.end(w.connection.pk, **WHY),
-    "a delegation is permitted": lambda w: permissions.permit(w.agent, actor=w.namesake.agent, **WHY),
+    "a delegation is permitted": lambda w: permissions.permit(w.agent, actor=Agent.objects.get(slug="other"), **WHY),
     "a delegation is withdrawn": lambda w: permissions.withdraw(w.agent.delegation_permissions.get(), **WHY),
     "a token family is revoked": lambda _: families.revoke(TokenFamily.objects.get().pk, **WHY),
     "a token is revoked": lambda w: tokens.revoke(w.token.pk, **WHY),

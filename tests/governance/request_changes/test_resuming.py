@@ -18,6 +18,9 @@ from audit.actions import Action
 from audit.export import timeline
 from audit.models import Event
 from entitlements import addresses
+from entitlements.decisions import own_connection
+from entitlements.gateway import denied_calls
+from entitlements.keys import session_keys, signing
 from governance.requests.models import AccessRequest
 from tests import make
 from tests.entitlements.api import client as api
@@ -37,8 +40,12 @@ def company() -> Company:
 @pytest.fixture
 def denial(company: Company) -> Event:
     """Record a denied call for alice as the gateway does."""
-    detail = {"tool": "convert", "reasons": [f"argument_outside_limit: {REASON}"]}
-    links = ["system:clock", "tool:clock/convert"]
+    return _denied(company, "convert")
+
+
+def _denied(company: Company, tool: str) -> Event:
+    detail = {"tool": tool, "reasons": [f"argument_outside_limit: {REASON}"]}
+    links = ["system:clock", f"tool:clock/{tool}"]
     with context.acting(trace=uuid4().hex, on_behalf_of=company.alice.principal), transaction.atomic():
         return log.record(
             Action.CALL_DENIED,
@@ -93,6 +100,50 @@ def test_the_id_of_the_denied_call_alone_fills_in_the_form(company: Company, den
 
     assert 'name="agent" value="research-bot"' in page
     assert 'value="convert" data-tool checked' in page
+
+
+def _kept(denial: Event, arguments: dict[str, Any], call: str = "") -> str:
+    """Seal arguments as the gateway does; the link with them."""
+    now = denial.at.timestamp()
+    sealing = denied_calls.sealed(own_connection.READS, call or str(denial.uuid), arguments, now)
+    return f"/requests/new/?denied_call={denial.uuid}&kept={own_connection.run(sealing)}"
+
+
+def test_the_form_proposes_limits_from_the_arguments_that_the_link_keeps_sealed(
+    company: Company, at: Callable[[timedelta], Any]
+) -> None:
+    signing.ensure(session_keys.ISSUER)
+    properties = {"zone": {"type": "string"}, "amount": {"type": "integer"}, "days": {"type": "array", "items": {}}}
+    definition = {"name": "report", "description": "Reports.", "inputSchema": {"properties": properties}}
+    make.entitlement(company.system, make.tool(company.system, "report", definition=definition), scope="clock:report")
+    denial, otto = _denied(company, "report"), visits.as_(company.otto)
+    called = {"zone": "Atlantic/Azores", "amount": 1234, "days": [1, 2, 3]}
+    link = _kept(denial, called)
+    assert "Azores" not in link
+
+    page = visits.text(otto.get(link))
+
+    assert "Atlantic/Azores</textarea>" in page
+    assert 'name="limit:report:amount:max" value="1234"' in page
+    assert 'value="3"' in page
+    hidden = [
+        visits.as_(company.mallory).get(link),
+        otto.get(link.partition("&kept=")[0]),
+        otto.get(_kept(denial, called, str(uuid4()))),
+        otto.get(link.replace("&kept=", "&kept=x")),
+    ]
+    assert [shown for shown in hidden if "Azores" in visits.text(shown)] == []
+    assert _kept(denial, {"zone": "x" * 900}).endswith("&kept=")
+    at(timedelta(hours=1, seconds=1))
+    assert "Azores" not in visits.text(otto.get(link))
+
+
+def test_what_was_sealed_for_a_link_is_no_name_of_a_session(denial: Event) -> None:
+    signing.ensure(session_keys.ISSUER)
+    text = _kept(denial, {"zone": "UTC"}).partition("&kept=")[2]
+
+    with pytest.raises(session_keys.NotOurs):
+        own_connection.run(session_keys.opened(own_connection.READS, text))
 
 
 def test_a_denied_call_of_others_or_of_long_ago_is_not_shown_and_not_resumed(
