@@ -84,8 +84,9 @@ class Story:
         """Be the writer: take an event without a waiting call."""
         return asyncio.ensure_future(self.write(event))
 
-    async def write(self, event: TextDraft) -> None:
+    async def write(self, event: TextDraft, claim: object = None) -> None:
         """Be the writer: keep the event, then wait, then meet its fate."""
+        assert claim is None  # these callers present bearer tokens
         self.events.append(event)
         if event.action != "call.allowed":
             await self.recording()
