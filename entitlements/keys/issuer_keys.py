@@ -1,4 +1,4 @@
-"""The keys of an issuer of ours as a gateway knows them: which sign, which signed until their tokens died, which will."""
+"""The keys of an issuer of ours as a gateway knows them: those that sign, those that signed, and those that will."""
 
 from __future__ import annotations
 
