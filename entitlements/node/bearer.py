@@ -23,7 +23,8 @@ from entitlements.codes import Code
 from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Call, Chain, Token
 from entitlements.dpop import proofs
-from entitlements.keys import acting, jws, public_keys
+from entitlements.keys import acting, issuer_keys, jws
+from entitlements.keys.issuer_keys import IssuerKey
 from entitlements.node.directory import Directory
 from entitlements.node.refusals import Refused
 from entitlements.node.snapshots import Snapshots
@@ -31,10 +32,6 @@ from entitlements.words import LONGEST_CLIENT_ID
 
 MOST_KEPT: Final = 50_000
 _KEYS_AGAIN_AFTER: Final = 1.0
-_KEYS: Final = """
-SELECT kid, public, extract(epoch FROM retires_at)::float8, state = 'next' FROM entitlements_signingkey
-WHERE issuer = %s AND state IN ('active', 'retired', 'next')
-"""
 _CLIENT: Final = """
 SELECT c.identifier, c.auth = 'none', coalesce(a.slug, (
     SELECT b.slug FROM entitlements_connection k JOIN entitlements_person p ON p.id = k.person_id
@@ -88,20 +85,8 @@ class Bearer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
-    key: jws.Key
-    retires: float | None
-    is_next: bool
-
-    @property
-    def counts(self) -> bool:
-        """Whether tokens that it signed are taken now."""
-        return not self.is_next and (self.retires is None or clock.now().timestamp() < self.retires)
-
-
-@dataclass(frozen=True, slots=True)
 class _Keys:
-    by_kid: Mapping[str, _Key]
+    by_kid: Mapping[str, IssuerKey]
     read_at: float
 
 
@@ -204,9 +189,8 @@ class Bearers:
 
     async def _query_keys(self, path: str) -> _Keys:
         generation = self._generation
-        rows = await self._snapshots.query(_KEYS, [path])
-        known = {kid: _Key(public_keys.read(public), *state) for kid, public, *state in rows}
-        keys = _Keys(known, time.monotonic())
+        rows = await self._snapshots.query(issuer_keys.KEYS, [path])
+        keys = _Keys(issuer_keys.read(rows), time.monotonic())
         if generation == self._generation:
             self._keys[path] = keys
         return keys

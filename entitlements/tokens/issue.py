@@ -21,7 +21,6 @@ from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
 from entitlements.codes import Code, Next, meaning
 from entitlements.decisions import guardrails, policy, scopes
-from entitlements.decisions.scopes import Outcome
 from entitlements.decisions.reads import FeedSubject, Reads, Rows
 from entitlements.decisions.scopes import Outcome
 from entitlements.decisions.snapshot import AgentFacts, Chain, Issuance, Token, chain_key
