@@ -142,7 +142,7 @@ def test_the_audience_is_the_token_endpoint_to_the_letter_and_alone(company: Com
 
 
 @pytest.mark.parametrize("typ", ["oauth-id-jag+jwt", "at+jwt", "client-authentication+jwt", "JWS", "x"])
-def test_the_type_decides_before_anything_is_verified(company: Company, typ: str) -> None:
+def test_ema_r_16_the_type_decides_before_anything_is_verified(company: Company, typ: str) -> None:
     """EMA-R-16: what is no workload's token is for a client that authenticates."""
     answer = company.redeem(company.token(Platform.JWT, typ=typ))
     assert answer.error == (401, "invalid_client", "client_not_authenticated")
