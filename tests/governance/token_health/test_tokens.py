@@ -97,15 +97,15 @@ class World:
         }
 
 
-@snapshots.restored
-def _world() -> World:
+def made() -> World:
+    """Make the company, and what its bot fetched."""
     company, now = companies.found(), clock.now()
-    made, _ = make.client(company.bot, "desk")
+    client_made, _ = make.client(company.bot, "desk")
     grant = make.grant(company.bot, company.use, people=[company.alice, company.bob])
     Grant.objects.filter(pk=grant.pk).update(starts_at=now - timedelta(days=8))
     session = Session.objects.create(
         agent=company.bot,
-        client=made,
+        client=client_made,
         person=company.alice,
         sign_in_sha256="0" * 64,
         started_at=now,
@@ -113,14 +113,17 @@ def _world() -> World:
         expires_at=now + timedelta(hours=12),
         auth_time=now - timedelta(hours=2),
     )
-    world = World(company, made, grant, session, IssuedToken())
+    world = World(company, client_made, grant, session, IssuedToken())
     world.token = world.issue()
     return world
 
 
+_restored = snapshots.restored(made)
+
+
 @pytest.fixture
 def world() -> World:
-    return _world()
+    return _restored()
 
 
 def rows(world: World, **filters: str) -> list[dict[str, Any]]:
