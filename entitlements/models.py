@@ -4,7 +4,6 @@ Django looks for the rows of an app here; nothing else imports this module.
 """
 
 from entitlements.agents.models import Agent, AgentTypeRule, AgentVersion
-from entitlements.api.models import IdempotentAnswer
 from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool, ToolVersion
 from entitlements.catalog_files.models import CatalogImport
 from entitlements.client_documents.models import ClientDocument, ClientHost
@@ -24,6 +23,7 @@ from entitlements.delegation.models import DelegationPermission
 from entitlements.feed.models import Change, GatewayNode
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
+from entitlements.idempotency.models import IdempotentAnswer
 from entitlements.keys.models import SigningKey
 from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson

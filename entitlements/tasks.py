@@ -20,12 +20,12 @@ from entitlements.revocation.models import Revocation
 
 from . import addresses
 from .agents import lifecycle
-from .api import stored_answers as stored_answers_api
 from .catalog import discovery, discovery_schedule, systems
 from .catalog_files import imports
 from .clients import acceptance
 from .errors import DomainError
 from .grants import batches
+from .idempotency import stored_answers as stored_answers_api
 from .keys import chosen, session_keys, signing
 from .people import roles
 from .revocation import record_keys, revocation

@@ -8,7 +8,7 @@ from entitlements.access import visibility
 from entitlements.agents import agents
 from entitlements.catalog.actions import BEFORE_CLASSING
 from entitlements.clients import clients
-from entitlements.gateway import access_requests
+from entitlements.gateway.access_requests import requester
 from entitlements.grants import grants
 from entitlements.people import people
 from entitlements.people.models import Person
@@ -42,7 +42,7 @@ def register() -> None:
     people.WHEN_DISABLED.register("approvals", find_approvers)
     requests.WHEN_SUBMITTED.register("rules", auto_approval.consider)
     people.WHEN_DISABLED.register("reviews", find_reviewers)
-    access_requests.ANSWER.register("requests", access_answer.run)
+    requester.ANSWER.register("requests", access_answer.run)
 
 
 def answered(person: Person) -> Q:

@@ -26,8 +26,9 @@ from entitlements.access import reauthentication
 from entitlements.access.authentication import AUTHENTICATION
 from entitlements.access.caller import Caller
 from entitlements.errors import DomainError, Malformed, NotFound
+from entitlements.idempotency import idempotency
 
-from . import idempotency, permissions, problems, throttling
+from . import permissions, problems, throttling
 from .matrix import MATRIX, WEIGHTY, Matrix, Row
 from .parsers import StrictJSON, Unstorable
 

@@ -14,8 +14,9 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.serializers import Serializer
 
 from entitlements.access import reauthentication
+from entitlements.idempotency import idempotency
 
-from . import idempotency, permissions
+from . import permissions
 from .matrix import ALWAYS, WEIGHTY
 
 PROBLEM: Final = {

@@ -21,11 +21,11 @@ from entitlements.tokens.revoke_family import FamilyRevocation
 from entitlements.tokens.revoke_tokens import TokenRevocation
 from entitlements.upstream import egress
 
+from .database.writer import Writer
 from .rate_limits import RateLimits
 from .rotation import write
 from .rotation.write import Rotation
 from .used_here import UsedHere
-from .writer import Writer
 
 
 class OnNode:

@@ -15,7 +15,8 @@ from entitlements import codes
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
-from entitlements.gateway import answers, denied_calls, possession, relay
+from entitlements.gateway import answers, possession, relay
+from entitlements.gateway.access_requests import denied_calls
 from entitlements.gateway.http import Request
 from entitlements.gateway.messages import Call, check_params
 from entitlements.node import records

@@ -24,9 +24,9 @@ from entitlements.gateway import (
     messages,
     possession,
     relay,
-    request_access,
     tool_list,
 )
+from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.client_sessions import ClientSession
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of

@@ -15,7 +15,7 @@ from audit.context import Principal
 from entitlements.agents.models import Agent
 from entitlements.clients.models import Client
 from entitlements.errors import Malformed, NotFound
-from entitlements.gateway.access_requests import AccessAnswer, Ask, Requester
+from entitlements.gateway.access_requests.requester import AccessAnswer, Ask, Requester
 from entitlements.people.models import Person
 from governance.approvals.models import Approval
 from governance.request_access import requestable, submission

@@ -15,7 +15,7 @@ from audit.models import Event
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, EntitlementTool, Tool
 from entitlements.decisions import own_connection
-from entitlements.gateway import denied_calls
+from entitlements.gateway.access_requests import denied_calls
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.eligibility import eligibility

@@ -7,10 +7,10 @@ from django.conf import settings
 from audit import clock
 from audit.context import SYSTEM
 from entitlements import tasks
-from entitlements.api.models import IdempotentAnswer
 from entitlements.catalog.models import System
 from entitlements.decisions import guardrails
 from entitlements.grants.models import Grant
+from entitlements.idempotency.models import IdempotentAnswer
 from entitlements.revocation import revocation
 from entitlements.revocation.models import Revocation
 from governance.celery import app

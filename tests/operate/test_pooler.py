@@ -26,7 +26,7 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event, Leaf, Pending
 from entitlements import tasks
-from entitlements.edge.writer import Writer
+from entitlements.edge.database.writer import Writer
 from entitlements.feed import changes
 from entitlements.grants import grants
 from entitlements.grants.models import Grant

@@ -7,9 +7,9 @@ import pytest
 from django.db import connections
 
 from entitlements.agents.models import Agent
-from entitlements.api.models import IdempotentAnswer
 from entitlements.clients.models import Client
 from entitlements.grants.models import Grant
+from entitlements.idempotency.models import IdempotentAnswer
 from tests import make
 from tests.entitlements.api import client
 

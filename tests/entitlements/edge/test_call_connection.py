@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from entitlements.edge.call_connection import Connection
+from entitlements.edge.database.call_connection import Connection
 from scripts.devservers import until
 
 pytestmark = pytest.mark.django_db

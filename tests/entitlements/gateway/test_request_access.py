@@ -21,7 +21,7 @@ from entitlements.catalog.models import System, Tool
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.gateway import answers
-from entitlements.gateway.access_requests import Ask, Requester, WorkQueue
+from entitlements.gateway.access_requests.requester import Ask, Requester, WorkQueue
 from entitlements.grants import grants
 from entitlements.node.refusals import Refused
 from governance.approvals import approvals

@@ -13,7 +13,7 @@ from audit.models import Event
 from entitlements.catalog.models import Entitlement, Tool
 from entitlements.clients.models import Client
 from entitlements.errors import DomainError, Malformed, ReasonRequired
-from entitlements.gateway.access_requests import AccessAnswer, Ask, Requester
+from entitlements.gateway.access_requests.requester import AccessAnswer, Ask, Requester
 from entitlements.grants import grants
 from entitlements.people.models import Person
 from governance.approvals import approvals

@@ -19,7 +19,7 @@ from audit.export import timeline
 from audit.models import Event
 from entitlements import addresses
 from entitlements.decisions import own_connection
-from entitlements.gateway import denied_calls
+from entitlements.gateway.access_requests import denied_calls
 from entitlements.keys import session_keys, signing
 from governance.requests.models import AccessRequest
 from tests import make

@@ -18,8 +18,8 @@ from entitlements.agents import agents
 from entitlements.catalog import actions
 from entitlements.catalog.api import tools
 from entitlements.clients import clients
-from entitlements.gateway import access_requests
-from entitlements.gateway.access_requests import Ask, Requester
+from entitlements.gateway.access_requests import requester
+from entitlements.gateway.access_requests.requester import Ask, Requester
 from entitlements.grants import grants
 from entitlements.people import people
 from governance.requests import requests
@@ -81,7 +81,7 @@ GUARDS: dict[str, Callable[[], Act]] = {
     "see grants": lambda: lambda: visibility.grants(_caller()),
     "see events": lambda: lambda: visibility.events(_caller(), Event.objects.all()),
     "after a request is submitted": _requested,
-    "answer request_access": lambda: lambda: access_requests.ANSWER.ask(Requester("bot", "desk", "alice"), [], Ask()),
+    "answer request_access": lambda: lambda: requester.ANSWER.ask(Requester("bot", "desk", "alice"), [], Ask()),
 }
 FOLLOWED_BY_A_SWEEP = {"after a person is disabled"}
 

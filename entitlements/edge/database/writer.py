@@ -18,7 +18,7 @@ import psycopg
 
 from audit.draft import Draft
 from entitlements.codes import Code
-from entitlements.edge.call_connection import Connection
+from entitlements.edge.database.call_connection import Connection
 from entitlements.node.refusals import Closed
 from entitlements.tokens import issue_token
 from entitlements.tokens.issue_token import Answer, Producer

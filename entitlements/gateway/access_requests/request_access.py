@@ -14,8 +14,7 @@ from typing import Any, Final
 from entitlements.codes import Code
 from entitlements.decisions.arguments import Schema
 from entitlements.errors import DomainError, Malformed
-from entitlements.gateway import access_requests
-from entitlements.gateway.access_requests import AccessAnswer, Ask, Requester
+from entitlements.gateway.access_requests.requester import ANSWER, QUEUE, AccessAnswer, Ask, Requester
 from entitlements.gateway.http import encode
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
@@ -106,9 +105,7 @@ async def call(
     answer, outcome, code, message = None, "success", "", ""
     try:
         ask = _ask(arguments)
-        answer = await access_requests.QUEUE.run(
-            (requester.agent, requester.person), lambda: _answer(requester, systems, ask)
-        )
+        answer = await QUEUE.run((requester.agent, requester.person), lambda: _answer(requester, systems, ask))
     except DomainError as why:
         outcome, code, message = "refused", why.code, why.message
     except Refused:
@@ -132,7 +129,7 @@ def _ask(arguments: Mapping[str, Any]) -> Ask:
 
 
 def _answer(requester: Requester, systems: Sequence[str], ask: Ask) -> AccessAnswer:
-    (answer,) = access_requests.ANSWER.ask(requester, systems, ask)
+    (answer,) = ANSWER.ask(requester, systems, ask)
     return answer
 
 

@@ -19,8 +19,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit import clock
-from entitlements.api.models import IdempotentAnswer
 from entitlements.errors import DomainError, Malformed
+from entitlements.idempotency.models import IdempotentAnswer
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from audit import clock
-from entitlements.api.models import IdempotentAnswer
+from entitlements.idempotency.models import IdempotentAnswer
 
 KEPT: Final = timedelta(hours=24)
 

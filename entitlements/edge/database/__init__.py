@@ -1,0 +1,1 @@
+"""The issuers' one write to the database, on connections of its own."""
