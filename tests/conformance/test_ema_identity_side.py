@@ -44,7 +44,10 @@ def test_ema_i_1_an_actor_token_needs_its_type_and_is_never_ignored(world: World
         "invalid_grant",
         "actor_token_invalid",
     )
-    assert world.exchange(authorization_details="[]").error[2] == "not_supported"
+    assert world.exchange(authorization_details="[]").error[1:] == (
+        "invalid_authorization_details",
+        "authorization_details_invalid",
+    )
 
 
 def test_ema_i_2_the_audience_is_the_issuer_of_a_registered_server_to_the_byte(world: World) -> None:
@@ -157,12 +160,14 @@ def test_ema_i_10_an_identifier_that_means_another_client_there_is_refused(world
     assert world.exchange().error == (400, "invalid_target", "client_name_taken")
 
 
-def test_ema_i_12_the_answer_has_exactly_the_members_of_the_profile(world: World) -> None:
+def test_ema_i_12_the_answer_has_the_members_of_the_profile_and_an_outcome_for_each_scope(world: World) -> None:
     answer = world.exchange()
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.body.keys() == {"issued_token_type", "access_token", "token_type", "expires_in", "scope"}
+    of_profile = {"issued_token_type", "access_token", "token_type", "expires_in", "scope"}
+    assert answer.body.keys() == {*of_profile, "scope_outcomes"}
+    assert answer.body["scope_outcomes"] == {"time:read": "granted"}
     assert (answer.body["issued_token_type"], answer.body["token_type"]) == (exchange.ID_JAG, "N_A")
 
 

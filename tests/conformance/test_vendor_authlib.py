@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from entitlements import addresses
-from entitlements.decisions import own_connection
-from entitlements.keys import in_use, jws
+from entitlements.keys import jws, signing
 from entitlements.tokens import tokens
 from tests import shared
 from tests.conformance.authlib_vendor import RegisteredClient, Vendor
@@ -36,8 +35,7 @@ def vendor(world: VendorWorld) -> Vendor:
 
 def resigned(claims: dict[str, Any], typ: str = tokens.ID_JAG_TYP, key: jws.Key | None = None) -> str:
     """Sign claims with our own key: what is wrong with them is all that is wrong."""
-    key = key or own_connection.run(in_use.signer(own_connection.READS, addresses.IDP))
-    return jws.sign(claims, key, typ)
+    return signing.sign(addresses.IDP, claims, typ) if key is None else jws.sign(claims, key, typ)
 
 
 def test_it_takes_our_assertion_once_and_only_from_its_client(world: VendorWorld, vendor: Vendor) -> None:
