@@ -1,18 +1,36 @@
 """When each credential was made, the one before it while both work, and the policy on their age."""
 
-from datetime import timedelta
 from typing import ClassVar
 
 from django.db import migrations, models
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from audit import clock
 
-GRACE_OF_UPGRADE = timedelta(days=90)
-DAYS = {"client_secret": 365, "client_key": 730, "personal_token": 365, "scim_token": 365, "upstream_secret": 365}
-_CLIENT = """
+_ISO = "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"'"
+_POLICY = f"""
+INSERT INTO entitlements_credentialpolicy (number, limits, overlap_hours, stops_upstream_secrets, made_at)
+SELECT 1, jsonb_object_agg(kind, jsonb_build_object(
+           'days', days, 'before', NULL, 'changed_at', to_char(now() AT TIME ZONE 'UTC', {_ISO}),
+           'grace_until', to_char((now() + interval '90 days') AT TIME ZONE 'UTC', {_ISO}))),
+       24, false, now()
+FROM (VALUES ('client_secret', 365), ('client_key', 730), ('personal_token', 365), ('scim_token', 365),
+             ('upstream_secret', 365)) AS k(kind, days)
+"""
+"""The product's own policy: nothing that is there ends before a grace of 90 days is over."""
+_COLUMNS = """
+ALTER TABLE entitlements_clientcredential
+    ADD COLUMN keeps_previous boolean DEFAULT false NOT NULL,
+    ADD COLUMN continues uuid NULL;
+ALTER TABLE entitlements_peoplesource ADD COLUMN token_made_at timestamptz DEFAULT statement_timestamp() NOT NULL;
+UPDATE entitlements_peoplesource SET token_made_at = created_at;
+ALTER TABLE entitlements_secret
+    ADD COLUMN previous_kind varchar(16) DEFAULT '' NOT NULL,
+    ADD COLUMN previous_header varchar(64) DEFAULT '' NOT NULL,
+    ADD COLUMN previous_sealed bytea NULL,
+    ADD COLUMN previous_ends_at timestamptz NULL,
+    ADD CONSTRAINT a_previous_secret_has_its_end CHECK ((previous_sealed IS NULL) = (previous_ends_at IS NULL));
 ALTER TABLE entitlements_client
     ADD COLUMN credential_made_at timestamptz DEFAULT statement_timestamp() NOT NULL,
     ADD COLUMN previous_secret_sha256 varchar(64) DEFAULT '' NOT NULL,
@@ -23,34 +41,15 @@ ALTER TABLE entitlements_client
         (previous_secret_sha256 = '' AND previous_jwks = '{}' AND previous_made_at IS NULL AND previous_ends_at IS NULL)
         OR ((previous_secret_sha256 <> '' OR previous_jwks <> '{}')
             AND previous_made_at IS NOT NULL AND previous_ends_at IS NOT NULL));
-ALTER TABLE entitlements_clientcredential
-    ADD COLUMN keeps_previous boolean DEFAULT false NOT NULL,
-    ADD COLUMN continues uuid NULL;
-ALTER TABLE entitlements_secret
-    ADD COLUMN previous_kind varchar(16) DEFAULT '' NOT NULL,
-    ADD COLUMN previous_header varchar(64) DEFAULT '' NOT NULL,
-    ADD COLUMN previous_sealed bytea NULL,
-    ADD COLUMN previous_ends_at timestamptz NULL,
-    ADD CONSTRAINT a_previous_secret_has_its_end CHECK ((previous_sealed IS NULL) = (previous_ends_at IS NULL));
-ALTER TABLE entitlements_peoplesource ADD COLUMN token_made_at timestamptz DEFAULT statement_timestamp() NOT NULL;
-"""
-_SINCE = """
 UPDATE entitlements_client c SET credential_made_at = coalesce(
     (SELECT max(k.asked_at) FROM entitlements_clientcredential k
       WHERE k.client_id = c.identifier AND k.state = 'accepted' AND NOT k.precedes_acceptance
         AND k.secret_sha256 = c.secret_sha256 AND k.jwks = c.jwks), c.updated);
-UPDATE entitlements_peoplesource SET token_made_at = created_at;
 """
-"""What is known: when the credential was asked for; of others when their row was last written as a whole."""
+"""The table that all read comes last, and nothing after it: its lock is held for a moment.
 
-
-def first_policy(apps, schema_editor):
-    """Put the product's own policy in force: nothing that is there ends before the grace is over."""
-    now = timezone.now()
-    limit = {"changed_at": now.isoformat(), "grace_until": (now + GRACE_OF_UPGRADE).isoformat(), "before": None}
-    apps.get_model("entitlements", "CredentialPolicy").objects.using(schema_editor.connection.alias).create(
-        number=1, limits={kind: {"days": days, **limit} for kind, days in DAYS.items()}, overlap_hours=24, made_at=now
-    )
+When a credential was made is taken from when it was asked for; of others, from when their row was last written whole.
+"""
 
 
 class Migration(migrations.Migration):
@@ -77,8 +76,9 @@ class Migration(migrations.Migration):
                 ]
             },
         ),
+        migrations.RunSQL(_POLICY, migrations.RunSQL.noop),
         migrations.RunSQL(
-            _CLIENT,
+            _COLUMNS,
             migrations.RunSQL.noop,
             state_operations=[
                 migrations.AddField(
@@ -165,6 +165,4 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
-        migrations.RunSQL(_SINCE, migrations.RunSQL.noop),
-        migrations.RunPython(first_policy, migrations.RunPython.noop),
     ]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
-from django.apps import apps
 from django.db import connection
 from django.test import Client as Browser
 
@@ -69,7 +67,8 @@ def test_a_directory_is_let_in_until_its_token_is_too_old_and_another_lets_it_in
 
 def test_an_upgrade_ends_nothing_for_ninety_days() -> None:
     migration = importlib.import_module("entitlements.migrations.0021_credentials_have_an_age")
-    migration.first_policy(apps, SimpleNamespace(connection=connection))
+    with connection.cursor() as cursor:
+        cursor.execute(migration._POLICY)
     in_force, old = policy.current(), clock.now() - timedelta(days=1000)
     assert {limit.days for limit in in_force.limits.values()} == {365, 730}
     assert {kind: limit.days for kind, limit in in_force.limits.items()} == DEFAULT_DAYS
