@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from audit import clock
+from entitlements.token_families.models import TokenFamily
 from governance.token_health import groups
 from tests import make
 from tests.browser.conftest import PASSWORD, Visitor
@@ -28,6 +29,9 @@ def world(transactional_db: None) -> World:  # noqa: ARG001 - the server reads w
 def test_an_analyst_reads_a_page_of_tokens_and_follows_a_finding(visitor: Visitor, world: World) -> None:
     visitor.sign_in("ana")
     family, now = make.token_family(world.session, world.company.system), clock.now()
+    TokenFamily.objects.filter(pk=family.pk).update(
+        auth_time=now - timedelta(days=3), started_at=now - timedelta(days=3)
+    )
     world.call("now")
     for number in range(130):
         issued = now - timedelta(minutes=20 * number)
