@@ -7,20 +7,24 @@ import json
 import threading
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
 from django.db import transaction
 
+from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import tool_names
 from entitlements.agents import agents
 from entitlements.catalog import systems
 from entitlements.catalog.models import System, Tool
+from entitlements.decisions import own_connection
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.gateway import answers
+from entitlements.gateway.access_requests import denied_calls
 from entitlements.gateway.access_requests.requester import Ask, Requester, WorkQueue
 from entitlements.grants import grants
 from entitlements.node.refusals import Refused
@@ -258,3 +262,14 @@ def test_slow_answers_hold_up_their_own_caller_and_a_few_others() -> None:
         assert await queue.run("alice", lambda: "again") == "again"
 
     asyncio.run(story())
+
+
+def test_the_link_of_a_denied_call_keeps_its_arguments_sealed_for_this_call_alone(node: Gateway, here: World) -> None:
+    grants.revoke(here.grant.pk, by=SYSTEM, reason="test")
+    denial = node.call(here).json()["result"]["_meta"]["mandate/denial"]
+
+    text, now = denial["request_access"].partition("&kept=")[2], clock.now().timestamp()
+    calls = (denial["evaluation_id"], str(uuid4()))
+    opened = [own_connection.run(denied_calls.opened(own_connection.READS, text, call, now)) for call in calls]
+
+    assert opened == [here.arguments, {}]
