@@ -73,7 +73,8 @@ async def serve(node: Node, request: Request, slug: str) -> None:
         possession.answer_with_nonce(node, request)
     bearer = await node.bearers.check(request.headers.get(b"authorization"), slug, answers.resource(slug))
     if bearer.jkt:
-        await possession.check(node, request, bearer, answers.resource(slug), needs_digest=True)
+        needs_digest = settings.DPOP_REQUIRED == "all"
+        await possession.check(node, request, bearer, answers.resource(slug), needs_digest=needs_digest)
     entry = await all_systems.entry(node, slug)
     if entry is None:
         raise Refused(Code.SYSTEM_UNKNOWN)

@@ -90,6 +90,23 @@ def test_both_versions_of_the_typescript_sdk_sign_in_refresh_and_sign_in_again(
         stored.unlink()
 
 
+def test_the_typescript_sdk_binds_its_tokens_to_a_key(node: Gateway, here: World, tmp_path: Path) -> None:
+    from entitlements.token_families.models import TokenFamily  # noqa: PLC0415 - the settings are known only now
+
+    server, stored = f"{node.base}/gw/{here.system.slug}/mcp", tmp_path / "tokens.json"
+    client = Script(tmp_path, "sign_in.mjs", (server, desk.CLIENT, str(stored)), {"DPOP": "ES256"})
+
+    printed = client.run(desk.TOOL, '{"timezone": "Europe/Paris"}', browser=desk.Browser(here.person))
+
+    assert "Europe/Paris" in printed["result"]["content"][0]["text"]
+    tokens = json.loads(stored.read_text())
+    assert tokens["token_type"] == "DPoP"
+    assert node.modern(here.system.slug, "tools/list", tokens["access_token"]).status_code == 401
+    family = TokenFamily.objects.get()
+    assert len(family.jkt) == 43
+    connections.close_all()
+
+
 def test_openid_client_signs_in_refreshes_and_is_refused_a_replaced_token(
     node: Gateway, uncalled: World, tmp_path: Path
 ) -> None:

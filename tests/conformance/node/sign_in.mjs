@@ -4,13 +4,14 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { Client, StreamableHTTPClientTransport, UnauthorizedError } from "@modelcontextprotocol/client";
+import { Client, DpopSession, StreamableHTTPClientTransport, UnauthorizedError } from "@modelcontextprotocol/client";
 
 const [server, clientId, file, tool, given = "{}"] = process.argv.slice(2);
 
 const listener = createServer().listen(0, "127.0.0.1");
 await once(listener, "listening");
 
+const session = process.env.DPOP && (await DpopSession.create({ alg: process.env.DPOP }));
 const provider = {
   redirectUrl: `http://127.0.0.1:${listener.address().port}/callback`,
   get clientMetadata() {
@@ -29,6 +30,7 @@ const provider = {
     return this.verifier;
   },
   redirectToAuthorization: (address) => console.error(`Open ${address}`),
+  ...(process.env.DPOP && { dpop: () => session }),
   invalidateCredentials: (what) => ["all", "tokens"].includes(what) && rmSync(file, { force: true }),
 };
 

@@ -16,8 +16,6 @@ from audit.context import SYSTEM
 from entitlements.agents import agents
 from entitlements.catalog.models import Tool
 from entitlements.clients.models import Client
-from entitlements.decisions import own_connection
-from entitlements.gateway.access_requests import denied_calls
 from entitlements.grants import grants
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
