@@ -5,6 +5,7 @@ sealer's role moves pending rows to leaves and writes checkpoints. The issuers' 
 and writes by functions alone, which run with the owner's rights. No role updates or deletes what is recorded.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -60,13 +61,14 @@ ISSUE: Final = {
 NODES: Final = ("acknowledge_v1", "count_strangers_v1", "stop_node_v1")
 """What a node says of itself."""
 FUNCTIONS: Final = (
-    *("ensure_event_months", "issue_family_token_v1", "issue_token_v1", "revoke_token_family_v1"),
-    "revoke_tokens_v1",
+    *("ensure_event_months", "issue_family_token_v2", "issue_token_v1", "issue_token_v2"),
+    *("revoke_token_family_v1", "revoke_tokens_v1"),
 )
 """What runs with the owner's rights; the application may call it.
 
 The issuers may call what has a version in its name, because nodes of two releases call it during an upgrade.
 """
+VERSIONED: Final = re.compile(r"_v\d+$")
 ORDINARY: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 
@@ -117,5 +119,5 @@ def _statements(
         if allowed:
             yield sql.SQL("GRANT " + allowed + " ON {} TO {}").format(thing, to)
     for name in (*FUNCTIONS, *NODES):
-        if other or (grants is not SEAL and name.endswith("_v1")):
+        if other or (grants is not SEAL and VERSIONED.search(name)):
             yield sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(sql.Identifier(name), to)

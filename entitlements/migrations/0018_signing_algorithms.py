@@ -14,7 +14,7 @@ _ALGORITHMS = [("ES256", "ES256 (P-256)"), ("EdDSA", "EdDSA (Ed25519)"), ("RS256
 class Migration(migrations.Migration):
     """Add both; what is there signs with ES256, by keys that lie sealed in the database."""
 
-    dependencies: ClassVar = [("entitlements", "0013_policies_of_personal_agents")]
+    dependencies: ClassVar = [("entitlements", "0014_bound_and_delegated_tokens")]
 
     operations: ClassVar = [
         migrations.RunSQL(

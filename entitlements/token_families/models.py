@@ -17,7 +17,8 @@ class TokenFamily(models.Model):
     is what was asked for and agreed to, the ceiling of each token; empty, whatever the agent holds at that moment.
     `last_used_from` is the address from which its client last came for a token, kept while the family is open.
     Without `system` it is a sign-in at `/idp`: its agent may be missing, and its session begins with an ID-JAG. `acr`
-    and `amr`, methods between spaces, say how the person signed in (OpenID Connect Core 2), if it is known.
+    and `amr`, methods between spaces, say how the person signed in (OpenID Connect Core 2), if it is known. `jkt` names
+    the key (RFC 7638) that each refresh must be proven with (RFC 9449 section 5), and is empty for none.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -41,6 +42,7 @@ class TokenFamily(models.Model):
     retired = ArrayField(models.DateTimeField(), default=list, blank=True)
     started_at = models.DateTimeField()
     last_used_at = models.DateTimeField()
+    jkt = models.CharField(max_length=64, blank=True, default="", db_default="")
     last_used_from = models.CharField(max_length=64, blank=True, default="", db_default="")
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)

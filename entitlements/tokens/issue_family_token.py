@@ -1,4 +1,4 @@
-"""The node's side of `issue_family_token_v1`: a token that begins a family or refreshes one. Without Django or I/O."""
+"""The node's side of `issue_family_token_v2`: a token that begins a family or refreshes one. Without Django or I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import issue_token
 
 _TYPES: Final = ("uuid", "integer", "boolean", "text", "text", "text", "timestamptz", "timestamptz", "text")
 """The parameters of the family, which come after those of the token."""
-PSYCOPG: Final = issue_token.PSYCOPG.replace("issue_token_v1(", "issue_family_token_v1(").removesuffix(")") + "".join(
+PSYCOPG: Final = issue_token.PSYCOPG.replace("issue_token_v2(", "issue_family_token_v2(").removesuffix(")") + "".join(
     (*(f", %s::{kind}" for kind in _TYPES), ")")
 )
 ADDRESS_LENGTH: Final = 64

@@ -1,4 +1,4 @@
-"""The node's side of `issue_token_v1`: its parameters from typed values, and what it answered. Without Django or I/O.
+"""The node's side of `issue_token_v2`: its parameters from typed values, and what it answered. Without Django or I/O.
 
 A node holds one producer a connection. The database gives each event its number, and the node checks it: one that is
 not the next says that an event was taken out of the record, or that another producer wrote under this name.
@@ -65,16 +65,21 @@ _TYPES: Final = {
         for event in ("event", "used", "begun")
         for part, kind in (("uuid", "uuid"), ("links", "text[]"), ("head", "text"), ("tail", "text"))
     },
+    "chain": "bigint[]",
+    "jkt": "text",
+    "dpop_jti": "text",
+    "dpop_until": "timestamptz",
+    "authorization_details": "jsonb",
 }
 """The parameters of the function in their order, with their types."""
 _BETWEEN: Final = [*_TYPES].index("proof_issuer") - [*_TYPES].index("client") - 1
 
-PSYCOPG: Final = f"SELECT * FROM issue_token_v1({', '.join(f'%s::{kind}' for kind in _TYPES.values())})"  # noqa: S608
+PSYCOPG: Final = f"SELECT * FROM issue_token_v2({', '.join(f'%s::{kind}' for kind in _TYPES.values())})"  # noqa: S608
 """The statement; `mint` and `refuse` return what belongs to it, in order."""
 
 
 class Outcome(StrEnum):
-    """What became of a call; the head of `sql/issue_token_v1.sql` says what each means."""
+    """What became of a call; the head of `sql/issue_token_v2.sql` says what each means."""
 
     ISSUED = "issued"
     REFUSED = "refused"
@@ -125,6 +130,8 @@ class TokenRow:
 
     With `begins` its session begins now, under the id that `session` gives. A token of kind `id_token` leaves
     django-oauth-toolkit's rows instead: its opaque access token is kept as `opaque_sha256`, until `opaque_expires`.
+    `chain` are the keys of the agents behind the one that acts, the nearest first, `jkt` the thumbprint of the key that
+    the token is bound to, `authorization_details` the JSON of those granted.
     """
 
     jti: UUID
@@ -138,6 +145,9 @@ class TokenRow:
     begins: BegunSession | None = None
     opaque_sha256: str | None = None
     opaque_expires: datetime | None = None
+    chain: Sequence[int] = ()
+    jkt: str = ""
+    authorization_details: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +164,14 @@ class Claims:
     """What is used up by the request, whatever becomes of it; `used` is recorded where it was used up before.
 
     `proof` is the client's own assertion, `assertion` the one that is redeemed, `code` an authorization code's digest.
+    `dpop` is a DPoP proof (RFC 9449), whose issuer is the thumbprint of its key.
     """
 
     proof: Claim | None = None
     assertion: Claim | None = None
     code: str | None = None
     used: Draft | None = None
+    dpop: Claim | None = None
 
 
 NOTHING: Final = Claims()
@@ -243,6 +255,10 @@ def mint(basis: Basis, row: TokenRow, event: Draft, producer: UUID, claims: Clai
         *_event(event, producer, basis.decided),
         *_event(claims.used, producer, basis.decided),
         *_event(begins.event if begins else None, producer, basis.decided),
+        [*row.chain],
+        row.jkt or (claims.dpop.issuer if claims.dpop else None),
+        *_dpop(claims),
+        row.authorization_details,
     ]
 
 
@@ -267,6 +283,10 @@ def refuse(event: Draft, producer: UUID, claims: Claims = NOTHING, *, client: in
         *_event(event, producer, event.at),
         *_event(claims.used, producer, event.at),
         *_event(None, producer, event.at),
+        None,
+        claims.dpop.issuer if claims.dpop else None,
+        *_dpop(claims),
+        None,
     ]
 
 
@@ -281,6 +301,10 @@ def _claims(claims: Claims) -> list[Any]:
     for claim in (claims.proof, claims.assertion):
         parameters += [claim.issuer, claim.jti, claim.expires + MARGIN] if claim else [None] * 3
     return [*parameters, claims.code]
+
+
+def _dpop(claims: Claims) -> list[Any]:
+    return [claims.dpop.jti, claims.dpop.expires + MARGIN] if claims.dpop else [None] * 2
 
 
 def _event(event: Draft | None, producer: UUID, at: datetime) -> list[Any]:

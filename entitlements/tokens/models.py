@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
@@ -12,7 +13,9 @@ from django.db.models import F, Q
 class IssuedToken(models.Model):
     """One ID-JAG or access token that left us. Only its identifier is kept, never the token.
 
-    `parent` is the token that was redeemed for it, `family` the sign-in that it came of (`token_families`).
+    `parent` is the token that was redeemed for it, `family` the sign-in that it came of (`token_families`). `chain`
+    holds the agents behind the one that acts, the nearest first. `jkt` is the thumbprint (RFC 7638) of the key that it
+    is bound to, empty for a bearer token; `authorization_details` what was granted of them (RFC 9396).
     """
 
     class Kind(models.TextChoices):
@@ -33,6 +36,9 @@ class IssuedToken(models.Model):
     scope = models.TextField(blank=True)
     parent = models.UUIDField(null=True, blank=True)
     family = models.UUIDField(null=True, blank=True)
+    chain = ArrayField(models.BigIntegerField(), default=list, blank=True, db_default=[])
+    jkt = models.CharField(max_length=64, blank=True, default="", db_default="")
+    authorization_details = models.JSONField(null=True, blank=True)
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
