@@ -23,7 +23,7 @@ from audit import clock, log
 from audit.actions import Action
 from entitlements import addresses, strict
 from entitlements.catalog.models import System
-from entitlements.errors import DomainError, NotFound
+from entitlements.errors import DomainError
 from entitlements.keys import signing
 from entitlements.people.models import Person
 from entitlements.secrets import seal
@@ -89,11 +89,11 @@ class TrustTest:
 def test(system: System, *, by: Person) -> System:
     """Test whether the vendor's server takes our ID-JAGs; the network is asked before the transaction begins.
 
-    The row keeps how it went, and a lifetime that was measured becomes that of the native path. Raises NotFound.
+    The row keeps how it went, and a lifetime that was measured becomes that of the native path. Raises VendorMissing.
     """
     vendor = Vendor.objects.filter(system=system).first()
     if vendor is None:
-        raise NotFound
+        raise vendors.VendorMissing
     result = TrustTest()
     metadata = _metadata(vendor, result)
     if metadata is not None:

@@ -66,6 +66,12 @@ class NameTaken(DomainError):
     code, status = "vendor_name_taken", HTTPStatus.CONFLICT
 
 
+class VendorMissing(DomainError):
+    """The system has no authorization server of its own. Register it as a vendor to agree on one."""
+
+    code, status = "vendor_missing", HTTPStatus.CONFLICT
+
+
 class VendorChanges(TypedDict, total=False):
     """What is agreed with a vendor; an absent field is left as it is, or is the default of a new vendor."""
 
@@ -129,7 +135,7 @@ def edit(
     """Change what is agreed with a vendor. `version` is that of the system which the change was made from.
 
     Another issuer, resource or way to join needs a reason. The test client is one of the server that it was registered
-    at: with another issuer it is forgotten. Raises Stale, NotFound, ReasonRequired and as `register`.
+    at: with another issuer it is forgotten. Raises Stale, VendorMissing, ReasonRequired and as `register`.
     """
     locked, vendor = _locked(system)
     if version is not None and locked.version != version:
@@ -174,7 +180,7 @@ def name_client(system: System, *, client_id: str, foreign_id: str, by: Principa
 
 @transaction.atomic
 def name_person(system: System, *, person: Person, subject: str, by: Principal) -> None:
-    """Store by which name the vendor knows a person; an empty one is forgotten. Raises NotFound, NameTaken.
+    """Store by which name the vendor knows a person; an empty one is forgotten. Raises VendorMissing, NameTaken.
 
     The name is personal data: the audit log keeps it sealed, and erasing the person's data erases it.
     """
@@ -201,7 +207,10 @@ def name_person(system: System, *, person: Person, subject: str, by: Principal) 
 
 @transaction.atomic
 def set_test_client(system: System, *, client_id: str, value: str, by: Principal) -> System:
-    """Store a client that is registered at the vendor for tests of trust, its secret sealed. Raises VendorMalformed."""
+    """Store a client that is registered at the vendor for tests of trust, its secret sealed.
+
+    Raises VendorMalformed, VendorMissing.
+    """
     if not _PRINTABLE.fullmatch(client_id) or not _PRINTABLE.fullmatch(value):
         raise VendorMalformed("The test client's identifier and secret have printable ASCII characters and no spaces.")
     if not _SHORTEST_SECRET <= len(value) <= _LONGEST_SECRET:
@@ -277,7 +286,7 @@ def _locked(system: System) -> tuple[System, Vendor]:
     locks.exclusive((Lock.SYSTEM, system.pk))
     vendor = Vendor.objects.select_related("system").filter(system=system.pk).first()
     if vendor is None:
-        raise NotFound
+        raise VendorMissing
     return vendor.system, vendor
 
 

@@ -23,6 +23,8 @@ from entitlements.keys import in_use, signing
 from entitlements.keys.models import SigningKey
 from entitlements.secrets import seal, vault
 from entitlements.secrets.models import Secret
+from entitlements.vendors import vendors
+from entitlements.vendors.models import Vendor
 from governance import env
 from governance.operations import invariants, key_rotation
 from tests import databases, make
@@ -141,7 +143,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
     done = {"upstream credentials": "0", "signing keys": "0", "second factors": "0"}
     left = SubjectKey.objects.exclude(wrapped=None).count() - 2
     assert {what: count for count, what in re.findall(r"(\d+) (.*) sealed anew", reseal())} == {
-        **done, "subject keys": str(left), "webhooks": "0",
+        **done, "subject keys": str(left), "webhooks": "0", "vendor test clients": "0",
     }  # fmt: skip
     settings.KEY_ENCRYPTION_KEY_PREVIOUS = NONE
     opens(sealed)
@@ -170,6 +172,16 @@ def test_what_lies_under_a_third_key_is_said(sealed: dict[str, Any], settings: A
         reseal()
 
 
+def test_the_secret_of_a_vendors_test_client_goes_along(settings: Any) -> None:  # noqa: ANN401
+    system = make.vendor("maps")
+    vendors.set_test_client(system, client_id="probe", value="a-secret-of-the-probe", by=SYSTEM)
+    replace(settings)
+    assert "1 vendor test clients sealed anew" in reseal()
+    settings.KEY_ENCRYPTION_KEY_PREVIOUS = NONE
+    sealed = bytes(Vendor.objects.get().test_secret or b"")
+    assert seal.unseal(sealed, vendors.place(system.pk)) == b"a-secret-of-the-probe"
+
+
 def test_it_says_why() -> None:
     with pytest.raises(CommandError):
         call_command("reseal", "--reason", " ")
@@ -192,6 +204,7 @@ def test_whatever_is_sealed_is_sealed_anew_as_well() -> None:
         "entitlements/keys/signing.py",
         "entitlements/node/upstream_sessions.py",  # one that does not open any more is begun anew
         "entitlements/secrets/vault.py",
+        "entitlements/vendors/vendors.py",
         "governance/sign_in/sessions.py",  # a sign-in lives for hours, and is made anew
         "governance/sign_in/allauth_adapter.py",
         "governance/webhooks/webhooks.py",

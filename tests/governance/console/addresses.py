@@ -28,6 +28,7 @@ from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.trusted_issuers import proposals, trust
 from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
+from entitlements.vendors.models import Vendor
 from entitlements.workload_identity import workload_rules
 from governance.approval_policies import policies
 from governance.approval_policies import rules as policy_rules
@@ -99,6 +100,14 @@ def world() -> World:
     )
     looked = imports.preview(
         b'[{"name": "imported"}]', file_name="all.json", owner=company.ana, by=company.ana.principal
+    )
+    Vendor.objects.create(
+        system=company.system,
+        issuer="https://10.0.0.1",  # which the way out refuses: a test of trust asks nothing of it
+        resources=[company.system.upstream_url],
+        joins="our_issuer",
+        subjects="pairwise",
+        salt="00" * 32,
     )
     causes.note("new_office", company.bot, {"to": "sofia"})
     start.open_due()
