@@ -65,6 +65,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     **dict.fromkeys(
         [
             "actor_not_permitted",
+            "actor_token_type_not_supported",
             "delegation_chain_invalid",
             "delegation_cycle",
             "delegation_not_permitted",
