@@ -156,7 +156,7 @@ def edit_system(
         move.quarantine_all(locked, by=by, reason=reason)
         discovery_schedule.schedule_now(locked)
     if "signing_algorithm" in changed:
-        signing.switch(locked.slug, locked.signing_algorithm, by=by)
+        signing.switch(locked.slug, locked.signing_algorithm, has_issuer=locked.kind != System.Kind.MCP, by=by)
     changes.note(subjects.system(locked.pk))
     return locked
 

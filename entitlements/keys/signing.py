@@ -59,12 +59,12 @@ class SinceInFuture(DomainError):
     code, status = "compromised_since_in_future", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-def sign(issuer_path: str, claims: Mapping[str, Any], typ: str) -> str:
+def sign(issuer_path: str, claims: Mapping[str, Any], typ: str, algorithm: str = "") -> str:
     """Do as `in_use.sign` on Django's own connection; the key is made on first use, within a transaction.
 
-    Raises SignerUnreachable.
+    Without an algorithm it is the issuer's usual one. Raises SignerUnreachable.
     """
-    algorithm = chosen.usual(issuer_path)
+    algorithm = algorithm or chosen.usual(issuer_path)
     try:
         return own_connection.run(in_use.sign(READS, issuer_path, claims, typ, algorithm))
     except in_use.KeyMissing:
@@ -140,17 +140,18 @@ def ensure(issuer_path: str, algorithm: str = "") -> SigningKey:
 
 
 @transaction.atomic
-def switch(slug: str, algorithm: str, *, by: Principal) -> None:
+def switch(slug: str, algorithm: str, *, has_issuer: bool = True, by: Principal) -> None:
     """Sign what is for a system with another algorithm from now on, which its row says already.
 
-    Its issuer's keys of other algorithms are retired, and the identity issuer gets a key of this one for its ID-JAGs.
-    Raises SignerUnreachable.
+    The identity issuer gets a key of this one for its ID-JAGs. With `has_issuer` we sign its access tokens as well, and
+    its issuer's keys of other algorithms are retired. Raises SignerUnreachable.
     """
     issuer_path = addresses.issuer_path(slug)
     locks.exclusive((Lock.KEY, issuer_path), (Lock.KEY, addresses.IDP))
-    for each in (issuer_path, addresses.IDP):
-        ensure(each, algorithm)
-    _retire_others(issuer_path, (algorithm,), by=by)
+    ensure(addresses.IDP, algorithm)
+    if has_issuer:
+        ensure(issuer_path, algorithm)
+        _retire_others(issuer_path, (algorithm,), by=by)
 
 
 @transaction.atomic

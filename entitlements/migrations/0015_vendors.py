@@ -37,7 +37,6 @@ class Migration(migrations.Migration):
                 ("resources", models.JSONField()),
                 ("joins", models.CharField(choices=_JOINS, max_length=24)),
                 ("issues", models.BooleanField(default=True)),
-                ("algorithm", models.CharField(default="ES256", max_length=8)),
                 ("subjects", models.CharField(choices=_SUBJECTS, max_length=16)),
                 ("scope_names", models.CharField(choices=_SCOPE_NAMES, default="whole", max_length=8)),
                 ("extra_claims", models.JSONField(blank=True, default=list)),

@@ -23,7 +23,6 @@ class Vendor(models.Model):
     resources = models.JSONField()
     joins = models.CharField(max_length=24, choices=[(way.value, way.label) for way in WayToJoin])
     issues = models.BooleanField(default=True)
-    algorithm = models.CharField(max_length=8, default="ES256")
     subjects = models.CharField(max_length=16, choices=[(each.value, each.label) for each in Subjects])
     scope_names = models.CharField(
         max_length=8, choices=[(each.value, each.label) for each in ScopeNames], default="whole"

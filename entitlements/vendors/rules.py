@@ -10,10 +10,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-ALGORITHMS: Final = ("ES256", "RS256", "EdDSA")
-"""What a vendor may ask for."""
-AVAILABLE: Final = frozenset(ALGORITHMS)
-"""What our identity side signs with."""
 EMAIL: Final = "email"
 AUD_SUB: Final = "aud_sub"
 EXTRA_CLAIMS: Final = (EMAIL, AUD_SUB)
@@ -80,7 +76,6 @@ class Refusal(StrEnum):
 
     PROVIDER = "provider"
     OFF = "off"
-    ALGORITHM = "algorithm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +86,6 @@ class Terms:
     resources: tuple[str, ...]
     joins: str
     issues: bool
-    algorithm: str
     subjects: str
     extra_claims: tuple[str, ...]
     salt: str = field(repr=False)
@@ -112,9 +106,7 @@ def refusal(terms: Terms) -> Refusal | None:
     """Say why nothing is issued for the vendor; None where ID-JAGs are issued. No way to join stands in for another."""
     if terms.joins != WayToJoin.OUR_ISSUER:
         return Refusal.PROVIDER
-    if not terms.issues:
-        return Refusal.OFF
-    return None if terms.algorithm in AVAILABLE else Refusal.ALGORITHM
+    return None if terms.issues else Refusal.OFF
 
 
 def person_claims(terms: Terms, known: Known) -> dict[str, Any] | None:

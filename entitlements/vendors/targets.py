@@ -13,7 +13,7 @@ from entitlements.vendors import rules
 from entitlements.vendors.rules import Known, Subjects, Terms
 
 _VENDOR: Final = """
-SELECT y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status, v.algorithm,
+SELECT y.id, y.slug, y.kind, y.upstream_url, y.token_seconds, y.status, y.signing_algorithm,
        v.issuer, v.resources::text, v.joins, v.issues, v.subjects, v.extra_claims::text, v.salt, v.scope_names,
        (SELECT l.foreign_id FROM entitlements_clientalias l WHERE l.system_id = y.id AND l.client_id = %(client)s)
 FROM entitlements_vendor v JOIN entitlements_system y ON y.id = v.system_id WHERE v.issuer = %(issuer)s
@@ -74,7 +74,7 @@ async def find(reads: Reads, issuer: str, caller: Caller) -> tuple[VendorTarget 
     pk, slug, kind, url, seconds, status, algorithm = rows[0][:7]
     at, resources, joins, issues, subjects, claims, salt, names, foreign = rows[0][7:]
     extra = tuple(json.loads(claims))
-    terms = Terms(at, tuple(json.loads(resources)), joins, issues, algorithm, subjects, extra, salt, names)
+    terms = Terms(at, tuple(json.loads(resources)), joins, issues, subjects, extra, salt, names)
     own = caller.client_id if caller.client_id.startswith(_DOCUMENT) else ""
     return VendorTarget(pk, slug, kind, url, seconds, status, algorithm, terms), foreign or own
 

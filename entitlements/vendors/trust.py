@@ -161,7 +161,6 @@ def _redeem(vendor: Vendor, metadata: dict[str, Any], result: TrustTest, by: Per
 _NOT_ISSUED: Final = {
     rules.Refusal.PROVIDER: "the vendor trusts only the company's identity provider, so Mandate issues nothing for it.",
     rules.Refusal.OFF: "issuing for this vendor is switched off.",
-    rules.Refusal.ALGORITHM: "the vendor asks for an algorithm that Mandate does not sign with.",
 }
 
 
@@ -172,7 +171,6 @@ def terms_of(vendor: Vendor) -> Terms:
         tuple(vendor.resources),
         vendor.joins,
         vendor.issues,
-        vendor.algorithm,
         vendor.subjects,
         tuple(vendor.extra_claims),
         vendor.salt,
@@ -200,7 +198,7 @@ def _assertion(vendor: Vendor, person: dict[str, Any], result: TrustTest) -> str
         **({"scope": rules.vendor_scope(terms_of(vendor), vendor.system.slug, scope)} if scope else {}),
         **person,
     }
-    return signing.sign(addresses.IDP, claims, TYP)
+    return signing.sign(addresses.IDP, claims, TYP, vendor.system.signing_algorithm)
 
 
 def _ask(vendor: Vendor, metadata: dict[str, Any], assertion: str, result: TrustTest) -> None:

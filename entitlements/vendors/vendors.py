@@ -48,12 +48,6 @@ class IssuerTaken(DomainError):
     code, status = "vendor_issuer_taken", HTTPStatus.CONFLICT
 
 
-class AlgorithmUnavailable(DomainError):
-    """Mandate does not sign ID-JAGs with this algorithm. Choose one that is offered."""
-
-    code, status = "algorithm_not_offered", HTTPStatus.UNPROCESSABLE_ENTITY
-
-
 class ThroughGateway(DomainError):
     """A vendor that takes no ID-JAGs is reached through the gateway. Register a system of the kind mcp_gateway."""
 
@@ -79,7 +73,6 @@ class VendorChanges(TypedDict, total=False):
     resources: Sequence[str]
     joins: str
     issues: bool
-    algorithm: str
     subjects: str
     scope_names: str
     extra_claims: Sequence[str]
@@ -90,7 +83,6 @@ GATEWAY: Final = "gateway"
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "joins": WayToJoin.OUR_ISSUER.value,
     "issues": True,
-    "algorithm": "ES256",
     "subjects": Subjects.PAIRWISE.value,
     "scope_names": ScopeNames.WHOLE.value,
     "extra_claims": [],
@@ -108,16 +100,18 @@ def register(
     by: Principal,
     client_ids: Mapping[str, str] | None = None,
     token_seconds: int | None = None,
+    signing_algorithm: str | None = None,
     **terms: Unpack[VendorChanges],
 ) -> System:
     """Add a system of the kind `mcp` with its vendor; `client_ids` are the clients' identifiers there (EMA-I-10).
 
-    Raises VendorMalformed, IssuerTaken, AlgorithmUnavailable, ThroughGateway, NotFound for an unknown client, and what
+    Raises VendorMalformed, IssuerTaken, ThroughGateway, NotFound for an unknown client, and what
     registering a system raises.
     """
     fields: dict[str, Any] = {**_DEFAULTS, "issuer": "", "resources": [], **terms}
     check(fields)
-    options: Any = {"token_seconds": token_seconds} if token_seconds else {}
+    given = {"token_seconds": token_seconds, "signing_algorithm": signing_algorithm}
+    options: Any = {option: value for option, value in given.items() if value}
     address = str(fields["resources"][0])
     system = systems.add_system(
         slug, name=name, kind=System.Kind.MCP, owner=owner, upstream_url=address, by=by, detail=fields, **options
@@ -242,15 +236,13 @@ def place(system_id: int) -> str:
 
 
 def check(fields: Mapping[str, Any]) -> None:
-    """Refuse terms that cannot be kept. Raises VendorMalformed, AlgorithmUnavailable, ThroughGateway."""
+    """Refuse terms that cannot be kept. Raises VendorMalformed, ThroughGateway."""
     if fields["joins"] == GATEWAY:
         raise ThroughGateway
     choices: Mapping[str, type[StrEnum]] = {"joins": WayToJoin, "subjects": Subjects, "scope_names": ScopeNames}
     is_known = all(fields[name] in set(choices[name]) for name in choices)
     if not is_known or not set(fields["extra_claims"]) <= set(rules.EXTRA_CLAIMS):
         raise VendorMalformed
-    if fields["algorithm"] not in rules.AVAILABLE:
-        raise AlgorithmUnavailable(algorithm=str(fields["algorithm"]), offered=sorted(rules.AVAILABLE))
     _check_address(fields["issuer"], is_issuer=True)
     resources = fields["resources"]
     if not 0 < len(resources) <= MOST_RESOURCES or len(set(resources)) != len(resources):

@@ -60,10 +60,6 @@ def _check_vendor(target: targets.VendorTarget, name: str) -> None:
             raise refusals.invalid_target(
                 "Issuing for this vendor is switched off. The system's owner can switch it on.", "vendor_switched_off"
             )
-        case Refusal.ALGORITHM:
-            raise refusals.invalid_target(
-                "The vendor asks for an algorithm that Mandate does not sign with.", "algorithm_not_offered"
-            )
     if not name:
         raise refusals.invalid_target(
             "The vendor's server knows the client by no identifier. The system's owner can enter it.",

@@ -13,7 +13,7 @@ from entitlements.vendors.models import Vendor
 WAYS: Final = [*((way.value, way.label) for way in rules.WayToJoin), (vendors.GATEWAY, "Through the gateway")]
 """How a vendor may join. The last is refused with a sentence that leads to the kind `mcp_gateway`."""
 TERMS: Final = (
-    *("issuer", "resources", "joins", "issues", "algorithm", "subjects", "scope_names", "extra_claims"),
+    *("issuer", "resources", "joins", "issues", "subjects", "scope_names", "extra_claims"),
     "client_ids",
 )
 """The fields of a new system that are about its vendor."""
@@ -41,7 +41,6 @@ class VendorSerializer(OutputSerializer):
     resources = serializers.ListField(child=serializers.CharField())
     joins = serializers.ChoiceField(choices=[way.value for way in rules.WayToJoin])
     issues = serializers.BooleanField(help_text="Whether ID-JAGs are issued for it at all.")
-    algorithm = serializers.CharField()
     subjects = serializers.ChoiceField(choices=[each.value for each in rules.Subjects])
     scope_names = serializers.ChoiceField(choices=[each.value for each in rules.ScopeNames])
     extra_claims = serializers.ListField(child=serializers.CharField())
@@ -66,7 +65,6 @@ class TermsFields(InputSerializer):
     resources = serializers.ListField(child=Text(max_length=500), required=False, max_length=vendors.MOST_RESOURCES)
     joins = serializers.ChoiceField(choices=WAYS, required=False)
     issues = serializers.BooleanField(required=False)
-    algorithm = serializers.ChoiceField(choices=rules.ALGORITHMS, required=False)
     subjects = serializers.ChoiceField(choices=[(each.value, each.label) for each in rules.Subjects], required=False)
     scope_names = serializers.ChoiceField(
         choices=[(each.value, each.label) for each in rules.ScopeNames], required=False
