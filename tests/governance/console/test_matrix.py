@@ -35,7 +35,7 @@ RELATED: Final = {
     "otto": "coverage-page agent-page emergency-page proposal-page client-page agent-edit request-page"
     " client-add credential-page request-edit grant-page system-page tool-page connect-light stop",
     "sam": "spot-check review-question grant-page emergency-page request-page system-page tool-page system-edit"
-    " entitlement-add entitlement-edit",
+    " entitlement-add entitlement-edit vendor-edit",
     "alice": "grant-page emergency-page request-page connect-light",
     "bob": "person-page person-connections group-page connect-light",
     "mallory": "",
