@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver
 
 from audit import clock
 from audit.context import SYSTEM
+from entitlements.catalog.models import System
 from entitlements.catalog_files import imports
 from entitlements.client_documents import documents, hosts
 from entitlements.clients import clients
@@ -101,14 +102,7 @@ def world() -> World:
     looked = imports.preview(
         b'[{"name": "imported"}]', file_name="all.json", owner=company.ana, by=company.ana.principal
     )
-    Vendor.objects.create(
-        system=company.system,
-        issuer="https://10.0.0.1",  # which the way out refuses: a test of trust asks nothing of it
-        resources=[company.system.upstream_url],
-        joins="our_issuer",
-        subjects="pairwise",
-        salt="00" * 32,
-    )
+    _vendor(company.system)
     causes.note("new_office", company.bot, {"to": "sofia"})
     start.open_due()
     samples = {
@@ -145,6 +139,13 @@ def world() -> World:
         "token": "nothing",
     }
     return World(company, grant, session, client, campaign, samples)
+
+
+def _vendor(system: System) -> None:
+    """Give a system a server of its own whose address the way out refuses: a test of trust asks nothing of it."""
+    issuer, resources = "https://10.0.0.1", [system.upstream_url]
+    terms = {"joins": "our_issuer", "subjects": "pairwise", "salt": "00" * 32}
+    Vendor.objects.create(system=system, issuer=issuer, resources=resources, **terms)
 
 
 def _works_by_itself(client: Client) -> dict[str, object]:
