@@ -61,7 +61,7 @@ VIEWS: Final = (
     ("", _("Recent")),
     ("live", _("Live")),
     ("longest", _("Longest lives")),
-    ("bearer", _("Live and of no key")),
+    ("bearer", _("Live and bound to no key")),
     ("credentials", _("By credential")),
 )
 

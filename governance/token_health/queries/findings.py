@@ -136,8 +136,8 @@ def _finding(row: _Row) -> Finding:
             return _made(row, why, _("End them"), f"{_agent(row)}?tab=tokens")
         case Kind.UNBOUND:
             why = ngettext(
-                "%(part)d of its tokens is of no key, and opens tools of high risk (%(whole)d) to its holder.",
-                "%(part)d of its tokens are of no key, and open tools of high risk (%(whole)d) to their holder.",
+                "%(part)d of its tokens is bound to no key: any holder can call high-risk tools (%(whole)d).",
+                "%(part)d of its tokens are bound to no key: any holder can call high-risk tools (%(whole)d).",
                 row.part,
             ) % {"part": row.part, "whole": row.whole}
             return _made(row, why, _("Bind them to a key"), _client(row))

@@ -196,7 +196,7 @@ def test_young_access_is_no_finding_for_not_being_used(world: World) -> None:
 
 def test_tokens_that_open_privileged_tools_to_any_holder_are_a_finding_and_bound_ones_are_not(world: World) -> None:
     (_, reason, address, _) = world.found(Kind.UNBOUND)["unbound"]
-    assert reason == "1 of its tokens is of no key, and opens tools of high risk (2) to its holder."
+    assert reason == "1 of its tokens is bound to no key: any holder can call high-risk tools (2)."
     assert address == "/agents/research-bot/clients/desk/"
     IssuedToken.objects.filter(pk=world.token.pk).update(jkt="a" * 43)
     assert world.found(Kind.UNBOUND) == {}
