@@ -40,8 +40,9 @@ class Busy(DomainError):
 
 @dataclass(slots=True)
 class _Turn:
-    """A turn of one request, and whether it is held at this moment."""
+    """A turn of one request at a backlog, and whether it is held at this moment."""
 
+    backlog: Backlog
     is_held: bool = True
 
 
@@ -58,31 +59,18 @@ class Backlog:
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Work in one's turn. Raises Busy where too many wait already, and where the turn does not come in time."""
-        await self._take()
-        own = _Turn()
+        await self.take()
+        own = _Turn(self)
         before = _OWN.set(own)
         try:
             yield
         finally:
             _OWN.reset(before)
             if own.is_held:
-                self._give_back()
+                self.give_back()
 
-    @contextlib.asynccontextmanager
-    async def outside(self) -> AsyncIterator[None]:
-        """Let others have one's turn meanwhile, as for a document of another server. Raises Busy as `turn` does."""
-        own = _OWN.get()
-        if own is not None:
-            own.is_held = False
-            self._give_back()
-        try:
-            yield
-        finally:
-            if own is not None:
-                await self._take()
-                own.is_held = True
-
-    async def _take(self) -> None:
+    async def take(self) -> None:
+        """Wait for a turn. Raises Busy."""
         if self._free:
             self._free -= 1
             return
@@ -96,19 +84,39 @@ class Backlog:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled():  # it was given in the same moment
-                self._give_back()
+                self.give_back()
             raise
         finally:
             self._room += 1
             late.cancel()
 
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
+        """Let the next one have the turn."""
         while self._queue:
             turn = self._queue.popleft()
             if not turn.done():
                 turn.set_result(None)
                 return
         self._free += 1
+
+
+@contextlib.asynccontextmanager
+async def outside() -> AsyncIterator[None]:
+    """Let others have one's turn meanwhile, as for a document of another server. Raises Busy where it comes back late.
+
+    Who holds none at this moment gives none away.
+    """
+    own = _OWN.get()
+    if own is None or not own.is_held:
+        yield
+        return
+    own.is_held = False
+    own.backlog.give_back()
+    try:
+        yield
+    finally:
+        await own.backlog.take()
+        own.is_held = True
 
 
 def _turn_away(turn: asyncio.Future[None]) -> None:

@@ -30,6 +30,11 @@ def restart_everything(*, by: Principal, reason: str) -> Guardrail:
     return _turn(on=False, action=Action.KILL_SWITCH_RELEASED, by=by, reason=reason)
 
 
+def is_everything_stopped() -> bool:
+    """Say whether every call and every issuance is denied now."""
+    return Guardrail.objects.filter(name=EVERYTHING, on=True).exists()
+
+
 def _turn(*, on: bool, action: Action, by: Principal, reason: str) -> Guardrail:
     locks.exclusive((Lock.EVERYTHING, EVERYTHING))
     guardrail, _ = Guardrail.objects.select_for_update().get_or_create(

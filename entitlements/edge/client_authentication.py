@@ -67,8 +67,13 @@ async def _authenticate(
     await credential_age.check(attempt.reads, match[0], attempt.held)
     if not attempt.is_counted:
         attempt.is_counted = True
-        attempt.outside.check_rate(match[0].client_id)
+        attempt.outside.check_rate(_counted_as(attempt, match[0]))
     return match
+
+
+def _counted_as(attempt: Attempt, client: Caller) -> str:
+    """Say for whom a request counts: a name that nothing proves counts for where it came from as well."""
+    return f"{client.client_id}@{attempt.source}" if client.auth == Client.Auth.NONE else client.client_id
 
 
 type _ClientMatch = tuple[Caller, Target | None, str]

@@ -184,6 +184,8 @@ async def _answered(outside: Outside, received: Received, trace: str, endpoint: 
             answer = await endpoint(attempt)
             if not (attempt.reads.is_from_memory and _says_inactive(answer)):
                 return _made(answer)
+        except Busy:
+            raise
         except DomainError as error:
             if not attempt.reads.is_from_memory or isinstance(error, ratelimits.TooMany):
                 raise
@@ -193,6 +195,8 @@ async def _answered(outside: Outside, received: Received, trace: str, endpoint: 
         return await turned_away(outside, error, str(attempt.by), "slow_down")
     except AlreadyRefused as refused:
         return _refusal(attempt, refused.error, str(refused.event))
+    except Busy:  # it waited for another server, and its turn did not come back in time
+        raise
     except DomainError as error:
         return await refuse(attempt, error)
 

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from audit.database import libpq
 from audit.draft import Draft
-from entitlements import ratelimits
+from entitlements import backlog, ratelimits
 from entitlements.backlog import Backlog
 from entitlements.node.node import Node
 from entitlements.node.reads import NodeReads
@@ -62,7 +62,7 @@ class OnNode:
 
     async def document(self, url: str) -> Any:  # noqa: ANN401 - any JSON
         """GET a JSON document of another issuer. Raises ForbiddenAddress, Unreachable, NotStrictJson, Busy."""
-        async with self._backlog.outside():  # a server that is slow must not hold up who asks for no such document
+        async with backlog.outside():  # a server that is slow must not hold up who asks for no such document
             return await egress.fetch_json(url)
 
     def turn(self) -> AbstractAsyncContextManager[None]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-from entitlements import strict
+from entitlements import backlog, strict
 from entitlements.errors import DomainError
 from entitlements.keys import jws, public_keys
 from entitlements.upstream import egress
@@ -94,9 +94,11 @@ async def fetched(issuer: int, uri: str, kid: str | None, fetch: Fetch, read: Re
     if not suffices or now - kept.fetched > FRESH_SECONDS:
         if kept.is_fetched_now:
             if not suffices:
-                await kept.wait()
+                async with backlog.outside():
+                    await kept.wait()
         elif kept.may_try(now):
-            await _fetch_alone(kept, now, fetch, read)
+            async with backlog.outside():  # what was fetched is kept also where the turn comes back too late
+                await _fetch_alone(kept, now, fetch, read)
     if not kept.serves(now):
         raise KeysUnreachable
     return kept.keys

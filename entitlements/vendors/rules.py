@@ -155,6 +155,7 @@ def pairwise(salt: str, name: str) -> str:
 
 
 def _actor(salt: str, act: Mapping[str, Any]) -> dict[str, Any]:
-    """Rename each agent of a chain of `act` claims (RFC 8693 section 4.1)."""
-    renamed = {**act, "sub": pairwise(salt, f"agent:{act['sub']}")} if "sub" in act else dict(act)
+    """Rename each agent of a chain of `act` claims (RFC 8693 section 4.1), whose clients are ours to know."""
+    kept = {name: value for name, value in act.items() if name != "client_id"}
+    renamed = {**kept, "sub": pairwise(salt, f"agent:{act['sub']}")} if "sub" in act else kept
     return renamed | ({"act": _actor(salt, act["act"])} if isinstance(act.get("act"), Mapping) else {})

@@ -23,6 +23,7 @@ from audit import clock, log
 from audit.actions import Action
 from entitlements import addresses, strict
 from entitlements.catalog.models import System
+from entitlements.decisions import guardrails
 from entitlements.errors import DomainError
 from entitlements.keys import signing
 from entitlements.people.models import Person
@@ -143,6 +144,9 @@ def _redeem(vendor: Vendor, metadata: dict[str, Any], result: TrustTest, by: Per
     terms = terms_of(vendor)
     if (refusal := rules.refusal(terms)) is not None:
         result.untried("token", f"No token was asked for: {_NOT_ISSUED[refusal]}")
+        return
+    if vendor.system.status != System.Status.ACTIVE or guardrails.is_everything_stopped():
+        result.untried("token", "No token was asked for: nothing is issued for this system at this moment.")
         return
     if not vendor.test_client_id or vendor.test_secret is None:
         result.untried(

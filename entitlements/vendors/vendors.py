@@ -19,12 +19,14 @@ from entitlements import addresses
 from entitlements.catalog import discovery_schedule, move, systems
 from entitlements.catalog.models import System
 from entitlements.clients import aliases
-from entitlements.clients.models import Client
+from entitlements.clients.models import Client, ClientAlias
+from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired, Stale
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
 from entitlements.secrets import seal, vault
+from entitlements.unmanaged_agents.models import PathTerms
 from entitlements.vendors import rules
 from entitlements.vendors.models import Vendor, VendorSubject
 from entitlements.vendors.rules import ScopeNames, Subjects, WayToJoin
@@ -87,8 +89,8 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "scope_names": ScopeNames.WHOLE.value,
     "extra_claims": [],
 }
-_MOVES: Final = frozenset({"issuer", "resources", "joins"})
-"""What says whom a person's assertion goes to: a change needs a reason."""
+_MOVES: Final = frozenset({"issuer", "resources", "joins", "subjects", "extra_claims"})
+"""What says whom a person's assertion goes to, and as whom: a change needs a reason."""
 
 
 @transaction.atomic
@@ -142,9 +144,8 @@ def edit(
     was = {name: getattr(vendor, name) for name in changed}
     check({**{name: getattr(vendor, name) for name in (*_DEFAULTS, "issuer", "resources")}, **changed})
     detail: dict[str, object] = {name: {"from": was[name], "to": value} for name, value in changed.items()}
-    if "issuer" in changed and vendor.test_client_id:
-        vendor.test_client_id, vendor.test_secret, vendor.test_fingerprint = "", None, ""
-        detail["test_client_forgotten"] = True
+    if "issuer" in changed:
+        detail |= _forget(vendor)
     _write(vendor, changed)
     locked.version += 1
     moves = locked.upstream_url != vendor.resources[0]
@@ -159,7 +160,11 @@ def edit(
 
 
 def name_client(system: System, *, client_id: str, foreign_id: str, by: Principal) -> None:
-    """Enter under which identifier the vendor's server knows a client. Raises NotFound, VendorMalformed."""
+    """Enter under which identifier the vendor's server knows a client.
+
+    Raises VendorMissing, NotFound, VendorMalformed, NameTaken.
+    """
+    _locked(system)
     client = Client.objects.filter(client_id=client_id).first()
     if client is None:
         raise NotFound
@@ -176,8 +181,10 @@ def name_client(system: System, *, client_id: str, foreign_id: str, by: Principa
 def name_person(system: System, *, person: Person, subject: str, by: Principal) -> None:
     """Store by which name the vendor knows a person; an empty one is forgotten. Raises VendorMissing, NameTaken.
 
-    The name is personal data: the audit log keeps it sealed, and erasing the person's data erases it.
+    No one names an account of their own: they could be another person there (SelfAppointment). The name is personal
+    data: the audit log keeps it sealed, and erasing the person's data erases it.
     """
+    independence.check_membership([person], by=by)
     locked, vendor = _locked(system)
     rows = VendorSubject.objects.filter(vendor=vendor, person=person)
     if not subject:
@@ -217,6 +224,20 @@ def set_test_client(system: System, *, client_id: str, value: str, by: Principal
     log.record(Action.SECRET_SET, about=[f"system:{locked.slug}"], by=by, detail=detail)
     changes.note(subjects.system(locked.pk))
     return locked
+
+
+def _forget(vendor: Vendor) -> dict[str, object]:
+    """Forget what was of the server before: names of people and clients, the test, the lifetime that it measured.
+
+    The pairwise names become others. Returns what the event says of it.
+    """
+    people, _ = VendorSubject.objects.filter(vendor=vendor).delete()
+    clients, _ = ClientAlias.objects.filter(system=vendor.system).delete()
+    vendor.test_client_id, vendor.test_secret, vendor.test_fingerprint = "", None, ""
+    vendor.trust_test, vendor.tested_at, vendor.salt = None, None, secrets.token_hex(32)
+    measured = PathTerms.objects.filter(system=vendor.system, token_basis=PathTerms.Basis.MEASURED)
+    measured.update(token_basis=PathTerms.Basis.UNKNOWN, token_seconds=None)
+    return {"forgotten": {"people": people, "clients": clients, "test": True}}
 
 
 @transaction.atomic

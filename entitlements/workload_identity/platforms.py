@@ -96,6 +96,10 @@ FROM_STRANGERS: Final = frozenset(
 """Events of GitHub that people without write access to the repository can cause, or pass their input on."""
 
 
+_OF_PLATFORMS: Final = frozenset({"repository_owner_id", "kubernetes.io"})
+"""Claims by which a platform is known whose rules must be kept, whatever a rule calls it."""
+
+
 def value(claims: Mapping[str, Any], name: str) -> str | None:
     """Return the text of a claim; `a/b` is the member `b` of the claim `a`. None where it is no text."""
     found: Any = claims
@@ -130,6 +134,8 @@ def why_not(platform: Platform, issuer: str, wanted: Mapping[str, str], claims: 
     for name in sorted({"sub", *SHAPES[platform].required}):
         if claims.get(name) is None:
             return f"The token has no claim {name}, which each token of this platform has."
+    if platform is Platform.JWT and (of_platform := _OF_PLATFORMS & claims.keys()):
+        return f"The token has the claim {min(of_platform)}. Make the rule one for that platform."
     if platform is Platform.GITHUB:
         return _why_not_github(wanted, claims)
     if platform is Platform.KUBERNETES:

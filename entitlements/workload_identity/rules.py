@@ -55,6 +55,15 @@ def covers(one: Rule, other: Rule) -> bool:
     return all(name in other.claims and _is_within(other.claims[name], text) for name, text in one.claims.items())
 
 
+def may_meet(one: Rule, other: Rule) -> bool:
+    """Say whether a token could fit both rules: of each claim that both name, one value lies in the other."""
+    both = one.claims.keys() & other.claims.keys()
+    return all(
+        _is_within(one.claims[name], other.claims[name]) or _is_within(other.claims[name], one.claims[name])
+        for name in both
+    )
+
+
 def check_times(platform: Platform, claims: Mapping[str, Any], now: float, leeway: float) -> float:
     """Check when a token was issued and when it ends (epoch seconds, returned). Raises jws.BadToken.
 

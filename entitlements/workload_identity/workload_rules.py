@@ -163,11 +163,13 @@ def as_rule(row: WorkloadRule) -> Rule:
 
 
 def _check(client: Client, issuer: TrustedIssuer, platform: Platform, claims: Mapping[str, str]) -> None:
-    """Check that no other rule of the issuer would always, or never without another, describe the same workloads."""
-    wanted = Rule(uuid4(), client.client_id, "", platform, claims)
+    """Check that no rule of the issuer always describes the same workloads, and none of another agent ever could."""
+    agent = client.agent.slug if client.agent else ""
+    wanted = Rule(uuid4(), client.client_id, agent, platform, claims)
     active = WorkloadRule.objects.filter(issuer=issuer, ended_at=None).select_related("client__agent")
     for other in map(as_rule, active):
-        if rules.covers(other, wanted) or rules.covers(wanted, other):
+        is_of_another = other.agent != agent and rules.may_meet(other, wanted)
+        if is_of_another or rules.covers(other, wanted) or rules.covers(wanted, other):
             raise RuleTaken(rule=str(other.pk), client=other.client)
 
 

@@ -34,6 +34,8 @@ from . import exchange
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _PURPOSE: Final = TrustedIssuer.Purpose.ID_JAG.value
+_MOST_ACTORS: Final = 10
+_LONGEST_ACTOR: Final = 200
 _LONGEST: Final = 300.0
 """Seconds between `iat` and `exp` of an ID-JAG, ours or a trusted issuer's (EMA-I-13)."""
 _ID_JAG: Final = """
@@ -91,7 +93,7 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) ->
         chain=await chains.behind_of(attempt, checked.behind, checked.subject.pk),
         until=chains.until(checked.claims) if checked.session is not None else None,
         details=details.asked(attempt.form, resource, checked.claims),
-        detail={"resource": resource, "assertion": {"iss": checked.claims["iss"], "jti": checked.redeemed.jti}},
+        detail={"resource": resource, "assertion": {**_named(checked), "jti": checked.redeemed.jti}},
     )
     if checked.is_used_once:
         expires = datetime.fromtimestamp(checked.redeemed.expires, UTC)
@@ -101,6 +103,16 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) ->
         token, minted = await issue.access_token(attempt, token_request, resource, signed_in)
     answer = access_token_answer(attempt, token, minted, resource)
     return {**answer, **issue.granted(minted, target)}
+
+
+def _named(checked: CheckedAssertion) -> dict[str, object]:
+    """Return what the event says of an assertion's origin; another issuer's chain of actors is kept there alone."""
+    claims, actors = checked.claims, list[str]()
+    act = claims.get("act") if checked.session is None else None
+    while isinstance(act, Mapping) and len(actors) < _MOST_ACTORS:
+        actors.append(str(act.get("sub", ""))[:_LONGEST_ACTOR])
+        act = act.get("act")
+    return {"iss": claims["iss"], **({"act": actors} if actors else {})}
 
 
 def access_token_answer(attempt: Attempt, token: str, minted: NewToken, resource: str) -> dict[str, Any]:

@@ -71,9 +71,6 @@ async def _proven(attempt: Attempt, unverified: jws.Unverified, audience: str) -
         raise _unknown()
     attempt.by = caller.principal
     attempt.about = [*caller.links, f"workload_rule:{rule.pk}", f"issuer:{issuer.issuer}"]
-    if not attempt.is_counted:
-        attempt.is_counted = True
-        attempt.outside.check_rate(caller.client_id)
     if rule.is_ended:
         raise _ended()
     if problem := platforms.why_not(rule.platform, issuer.issuer, rule.claims, claims):
@@ -83,6 +80,9 @@ async def _proven(attempt: Attempt, unverified: jws.Unverified, audience: str) -
         raise refusals.invalid_grant("The token is for another audience.", "audience_mismatch")
     if "cnf" in claims:  # a bound token taken without its proof would be a bearer one
         raise refusals.invalid_grant("The token is bound to a key, which is not supported here.", "proof_invalid")
+    if not attempt.is_counted:  # an old token of the workload, which others may have, does not use its limit up
+        attempt.is_counted = True
+        attempt.outside.check_rate(caller.client_id)
     return Workload(caller, rule, issuer, claims, _used(unverified, issuer, expires))
 
 
