@@ -75,7 +75,7 @@ def test_others_have_the_turn_of_one_who_waits_for_another_server() -> None:
 
     async def fetches() -> None:
         async with turns.turn():
-            async with turns.outside(), turns.turn():
+            async with backlog.outside(), turns.turn():
                 seen.append("another")
             with pytest.raises(Busy):
                 await asyncio.create_task(_turn(turns))
@@ -91,12 +91,33 @@ def test_who_finds_the_turn_gone_afterwards_is_turned_away_and_gives_nothing_bac
 
     async def fetches() -> None:
         with pytest.raises(Busy):
-            async with turns.turn(), turns.outside():
-                await turns._take()
+            async with turns.turn(), backlog.outside():
+                await turns.take()
         with pytest.raises(Busy):
             await _turn(turns)
-        turns._give_back()
+        turns.give_back()
         await _turn(turns)
+
+    asyncio.run(fetches())
+
+
+def test_who_has_given_the_turn_away_gives_none_away_again() -> None:
+    turns = Backlog(at_once=1, waiting=0)
+
+    async def comes_late() -> None:
+        async with backlog.outside():
+            await turns.take()
+
+    async def fetches() -> None:
+        async with turns.turn():
+            with pytest.raises(Busy):
+                await comes_late()
+            async with backlog.outside():
+                pass
+            turns.give_back()
+        await turns.take()
+        with pytest.raises(Busy):
+            await turns.take()
 
     asyncio.run(fetches())
 
@@ -105,7 +126,7 @@ def test_a_document_that_is_fetched_without_a_turn_takes_none() -> None:
     turns = Backlog(at_once=1, waiting=0)
 
     async def fetches() -> None:
-        async with turns.outside():
+        async with backlog.outside():
             pass
         await _turn(turns)
         async with turns.turn():

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from entitlements.backlog import Backlog, Busy
 from entitlements.keys import jws, public_keys
 from entitlements.trusted_issuers import key_sets
 from entitlements.upstream import egress
@@ -49,6 +50,53 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
     key_sets.forget()
     yield made
     key_sets.forget()
+
+
+async def settled() -> None:
+    """Let the others come as far as they can; the clock of the loop stands still."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def test_who_waits_for_the_keys_of_a_slow_issuer_holds_no_turn(address: Address) -> None:
+    turns, done = Backlog(at_once=2), list[str]()
+
+    async def asks() -> None:
+        async with turns.turn():
+            await address.keys_for("first")
+
+    async def story() -> None:
+        address.holds = asyncio.Event()
+        waiting = [asyncio.create_task(asks()) for _ in range(3)]
+        await settled()
+        async with turns.turn():
+            done.append("another")
+        address.holds.set()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(story())
+    assert (done, address.asked) == (["another"], 1)
+
+
+def test_keys_that_came_too_late_for_their_request_are_kept_for_the_next(address: Address) -> None:
+    turns = Backlog(at_once=1, waiting=0)
+
+    async def story() -> None:
+        address.holds = asyncio.Event()
+        late = asyncio.create_task(asks())
+        await settled()
+        async with turns.turn():
+            address.holds.set()
+            with pytest.raises(Busy):
+                await late
+
+    async def asks() -> None:
+        async with turns.turn():
+            await address.keys_for("first")
+
+    asyncio.run(story())
+    address.holds = None
+    assert (address.read("first"), address.asked) == (["first"], 1)
 
 
 def test_ema_r_2_a_new_key_is_found_at_once(address: Address) -> None:

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from audit import clock
 from audit.export import timeline
 from entitlements.catalog.models import System
 from entitlements.clients.models import ClientAlias
 from entitlements.keys.models import SigningKey
 from entitlements.people.models import Person
+from entitlements.unmanaged_agents.models import PathTerms
 from entitlements.vendors.models import Vendor, VendorSubject
 from tests import make
 from tests.entitlements.api import client
@@ -149,6 +151,53 @@ def test_names_at_the_vendor_are_stored_and_the_persons_is_not_in_the_log(ana: P
     assert (taken.status_code, taken.json()["code"]) == (409, "vendor_name_taken")
     proven.put("/api/v1/systems/maps/subjects", {"person": "alice", "subject": ""})
     assert not VendorSubject.objects.exists()
+
+
+def test_another_issuer_knows_none_of_the_names_and_tests_of_the_one_before(ana: Person) -> None:
+    etag = registered(ana).headers["ETag"]
+    make.client(make.agent("bot"), "bot-client")
+    make.person("alice")
+    proven = client.proven(ana)
+    proven.put("/api/v1/systems/maps/client-ids", {"client_id": "bot-client", "foreign_id": "agent-1"})
+    proven.put("/api/v1/systems/maps/subjects", {"person": "alice", "subject": "alice@maps"})
+    vendor = Vendor.objects.get()
+    Vendor.objects.update(trust_test=[{"name": "token"}], tested_at=clock.now())
+    PathTerms.objects.create(
+        system=vendor.system,
+        path="native",
+        token_basis="measured",
+        token_seconds=60,
+        said_by="ana",
+        said_at=clock.now(),
+    )
+
+    edited(ana, etag, issuer="https://other.example", reason="Moved.")
+
+    now = Vendor.objects.get()
+    assert now.salt != vendor.salt
+    assert (now.trust_test, now.tested_at) == (None, None)
+    assert not VendorSubject.objects.exists()
+    assert not ClientAlias.objects.exists()
+    assert PathTerms.objects.get().token_basis == "unknown"
+    event = timeline.of("system", "maps").filter(action="system.edited").latest("at")
+    assert event.detail["forgotten"] == {"people": 1, "clients": 1, "test": True}
+
+
+def test_no_one_says_who_they_are_at_the_vendor(ana: Person) -> None:
+    registered(ana)
+    answer = client.proven(ana).put("/api/v1/systems/maps/subjects", {"person": "ana", "subject": "cfo@maps"})
+    assert answer.json()["code"] == "self_appointment"
+    assert not VendorSubject.objects.exists()
+
+
+def test_a_client_is_named_at_a_vendors_server_alone(ana: Person) -> None:
+    make.client(make.agent("bot"), "bot-client")
+    make.client(make.agent("other"), "victim")
+    make.system("time", owner=ana)
+    names = {"client_id": "bot-client", "foreign_id": "victim"}
+    answer = client.proven(ana).put("/api/v1/systems/time/client-ids", names)
+    assert (answer.status_code, answer.json()["code"]) == (409, "vendor_missing")
+    assert not ClientAlias.objects.exists()
 
 
 def test_a_test_client_goes_in_and_never_comes_out_and_not_to_another_server(ana: Person) -> None:
