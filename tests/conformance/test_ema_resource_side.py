@@ -166,7 +166,7 @@ def test_ema_r_8_a_foreign_assertion_without_scopes_allows_what_is_held(world: W
 def test_ema_r_9_the_answer_names_resource_and_scope_and_is_not_stored(world: World) -> None:
     answer = world.redeem(world.id_jag())
     assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.body.keys() == {"access_token", "token_type", "expires_in", "scope", "resource"}
+    assert answer.body.keys() == {"access_token", "token_type", "expires_in", "scope", "resource", "scope_outcomes"}
     assert (answer.body["token_type"], answer.body["resource"]) == ("Bearer", world.resource)
     assert answer.body["expires_in"] <= world.system.token_seconds
 

@@ -112,7 +112,8 @@ def test_ema_i_11_a_tenant_is_never_emitted(world: VendorWorld) -> None:
 def test_ema_i_12_the_answer_has_the_members_of_the_profile(world: VendorWorld) -> None:
     answer = world.exchange()
     assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.body.keys() == {"issued_token_type", "access_token", "token_type", "expires_in", "scope"}
+    of_profile = {"issued_token_type", "access_token", "token_type", "expires_in", "scope"}
+    assert answer.body.keys() == {*of_profile, "scope_outcomes"}
     assert (answer.body["issued_token_type"], answer.body["token_type"]) == (exchange.ID_JAG, "N_A")
 
 

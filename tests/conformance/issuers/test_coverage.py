@@ -73,6 +73,18 @@ ELSEWHERE: Final[dict[str, str]] = {
         ],
         "a chain of agents: tests/entitlements/delegation",
     ),
+    **dict.fromkeys(
+        ["bad_key", "jwks_mismatch", "key_is_not_new", "keys_in_document", "not_supported", "rotated_before"],
+        "a client rotates its credential: tests/entitlements/edge/test_rotation",
+    ),
+    **dict.fromkeys(
+        ["client_not_named", "vendor_subject_missing", "vendor_switched_off", "vendor_trusts_provider"],
+        "a vendor's own server: tests/entitlements/vendors/test_vendor_exchange",
+    ),
+    **dict.fromkeys(
+        ["workload_ambiguous", "workload_refused", "workload_rule_ended", "workload_unknown"],
+        "a workload: tests/entitlements/workload_identity",
+    ),
     "connection_missing": "the end of a connection: tests/entitlements/edge/test_personal_matrix",
     "sponsor_missing": "each agent has a sponsor in the database",
     "token_missing": "the endpoints ask for the parameter first",

@@ -4,6 +4,7 @@ import { registerHooks } from "node:module";
 
 export { UnauthorizedError } from "@modelcontextprotocol/sdk/client/auth.js";
 export { Client } from "@modelcontextprotocol/sdk/client/index.js";
+export const DpopSession = undefined; // version 1 makes no proofs
 export { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 
 const resolve = (name, context, next) =>

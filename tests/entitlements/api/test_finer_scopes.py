@@ -64,7 +64,7 @@ def test_over_http_a_script_comes_in_where_its_scope_says(
     held: str, path: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caller = script(held)
-    monkeypatch.setattr(AccessToken, "caller", lambda _self, _token: caller)
+    monkeypatch.setattr(AccessToken, "caller", lambda *_: caller)
     api = client.of()
     api.credentials(HTTP_AUTHORIZATION="Bearer a.token.of-this-script")
     assert api.get(f"/api/v1/{path}").status_code == status

@@ -218,7 +218,7 @@ def test_a_script_needs_the_scopes_of_the_single_acts(
     said = {"tools": {"wipe": {"disabled": True}}}
     read = plan(make.analyst(), said)["plan"]
     caller = Caller(SYSTEM, client=make.client(None, "git")[0], scopes=frozenset(scopes))
-    monkeypatch.setattr(AccessToken, "caller", lambda _self, _token: caller)
+    monkeypatch.setattr(AccessToken, "caller", lambda *_: caller)
     script = client.of()
     script.credentials(HTTP_AUTHORIZATION="Bearer a.token.of-this-script")
     body = {"systems": {"clock": said}, "plan": read, "reason": "As it is in git."}

@@ -16,6 +16,7 @@ from entitlements.catalog import systems
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog.tools import quarantine
 from entitlements.decisions import scopes
+from entitlements.dpop import proofs
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from entitlements.secrets import vault
@@ -166,6 +167,7 @@ def test_a_stranger_is_led_to_the_issuer_of_all(node: Gateway, both: Both) -> No
         "authorization_servers": [f"http://localhost:8000/as/{ALL}"],
         "bearer_methods_supported": ["header"],
         "resource_name": "All systems",
+        "dpop_signing_alg_values_supported": list(proofs.ALGORITHMS),
     }
     assert both.names
 

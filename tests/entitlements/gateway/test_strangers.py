@@ -48,7 +48,7 @@ class Counted(Snapshots):
         if "WHERE y.slug" in statement:
             self.of_system.set()
             await asyncio.sleep(0)
-            return [(1, "Clock", "mcp_gateway", "https://clock.example", "tool_result", None, None, None, [])]
+            return [(1, "Clock", "mcp_gateway", "https://clock.example", "tool_result", *[None] * 8, [])]
         return []
 
 

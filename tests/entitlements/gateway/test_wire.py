@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from entitlements.dpop import proofs
 from tests import make
 from tests.conformance import servers
 from tests.entitlements.gateway import world
@@ -277,6 +278,7 @@ def test_gw_9_each_system_has_metadata_of_its_own(node: Gateway, here: World) ->
         "scopes_supported": [here.entitlement.scope],
         "bearer_methods_supported": ["header"],
         "resource_name": here.system.name,
+        "dpop_signing_alg_values_supported": list(proofs.ALGORITHMS),
     }
     assert httpx2.get(f"{node.base}/.well-known/oauth-protected-resource/gw/nowhere/mcp").status_code == 404
 

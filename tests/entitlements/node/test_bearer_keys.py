@@ -32,7 +32,7 @@ class Rows(Snapshots):
     async def query(self, statement: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
         del values
         if "entitlements_signingkey" not in statement:
-            return [("clock",)] if "kind = ANY" in statement else [("script", None)]
+            return [("clock",)] if "kind = ANY" in statement else [("script", False, None)]
         self.asked += 1
         return [
             (kid, key.material.as_dict(private=False), None, self.states[kid] == "next")
