@@ -93,7 +93,7 @@ def test_ema_i_9_the_subject_is_the_one_of_this_vendor(world: VendorWorld) -> No
     assert first["sub"] == world.claims()["sub"] != second["sub"]
     assert first["act"]["sub"] != second["act"]["sub"]
     vendors.name_person(other, person=world.edge.alice, subject="00u-7", by=SYSTEM)
-    vendors.edit(other, subjects="stored", by=SYSTEM)
+    vendors.edit(other, subjects="stored", reason="agreed", by=SYSTEM)
     assert world.claims(audience=other.vendor.issuer, resource=other.vendor.resources[0])["sub"] == "00u-7"
 
 

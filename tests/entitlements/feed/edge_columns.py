@@ -110,7 +110,6 @@ STAYS: Mapping[str, str] = {
     "toolversion.definition": "a version of a tool is written once",
     "toolversion.sha256": "a version of a tool is written once",
     "toolversion.tool_id": _PLACE,
-    "vendor.salt": "it is set at the registration",
     "vendor.system_id": _PLACE,
 }
 ADDS: Mapping[str, str] = {

@@ -169,6 +169,7 @@ def test_another_issuer_knows_none_of_the_names_and_tests_of_the_one_before(ana:
         token_seconds=60,
         said_by="ana",
         said_at=clock.now(),
+        reason="x",
     )
 
     edited(ana, etag, issuer="https://other.example", reason="Moved.")
