@@ -106,6 +106,13 @@ def test_the_refresh_token_of_a_public_client_is_bound_and_a_thief_without_the_k
 
 
 @pytest.mark.usefixtures("desk")
+def test_a_bound_sign_in_is_revoked_without_a_proof(world: World) -> None:
+    token = public(world, code(world)).body["refresh_token"]
+    assert world.post(f"/{path(world)}/revoke", {"client_id": sign_ins.CLIENT, "token": token}).status == 200
+    assert TokenFamily.objects.get().ended_at is not None
+
+
+@pytest.mark.usefixtures("desk")
 def test_a_sign_in_that_began_without_a_proof_is_bound_to_the_first_key_that_is_proven(world: World) -> None:
     form = {"grant_type": "refresh_token"}
     for holder, jkt in ((None, ""), (HOLDER, HOLDER.thumbprint)):
