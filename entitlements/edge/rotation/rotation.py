@@ -138,7 +138,7 @@ async def _is_written(
     rotation = Rotation(
         caller.pk,
         None if caller.agent_pk is None else locks.number(Lock.AGENT, caller.agent_pk),
-        locks.numbers([(Lock.CLIENT, f"credential:{caller.client_id}"), (Lock.CLIENT, caller.pk)]),
+        locks_of(caller),
         caller.made,
         caller.previous_made,
         used.is_previous,
@@ -154,6 +154,14 @@ async def _is_written(
     if attempt.proof is not None and answer.outcome is Outcome.REVOKED:
         attempt.outside.claim_here(attempt.proof)
     return answer.outcome is not Outcome.BEHIND
+
+
+def locks_of(caller: Caller) -> list[int]:
+    """Return the numbers of the locks on identifier and client, in the order in which `clients.hold_alone` takes them.
+
+    In the order of the keys a digit would come first, and the two would wait on each other in a ring.
+    """
+    return [locks.number(Lock.CLIENT, key) for key in (f"credential:{caller.client_id}", caller.pk)]
 
 
 def _answer(caller: Caller, new: _New, in_force: Policy, made: datetime, previous_ends: datetime) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from django.db import IntegrityError, transaction
 
 from audit import clock
 from audit.models import Event
-from entitlements.clients import clients, rotations
+from entitlements.clients import callers, clients, rotations
 from entitlements.clients.models import Client, ClientCredential
+from entitlements.edge.rotation import rotation
+from entitlements.feed import locks
 from entitlements.feed.models import Change
 from entitlements.keys import jws
 from tests import make
@@ -197,6 +199,22 @@ def test_a_rotation_by_a_thief_is_undone_by_a_person_who_revokes_it(world: World
     again = rotated(rotate(world, secret))
     given = clients.rotate_secret(client, by=world.agent.sponsor.principal, reason="Stolen.").secret
     assert [works(world, each) for each in (secret, again, given or "")] == [False, False, True]
+
+
+def test_a_rotation_locks_in_the_order_of_the_control_lane(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = callers.by_id(world.client.client_id)
+    assert caller is not None
+    taken: list[int] = []
+    exclusive = locks.exclusive
+
+    def noted(*keys: locks.Key) -> None:
+        taken.extend(locks.numbers(keys))
+        exclusive(*keys)
+
+    monkeypatch.setattr(locks, "exclusive", noted)
+    with transaction.atomic():
+        clients.hold_alone(world.client)
+    assert rotation.locks_of(caller) == taken
 
 
 def test_a_secret_that_a_person_gives_leaves_the_one_before_for_the_overlap_where_asked(
