@@ -38,10 +38,10 @@ class KeyNotNew(DomainError):
     code, status = "key_is_not_new", HTTPStatus.CONFLICT
 
 
-class RotatedTwice(DomainError):
+class RotatedAgain(DomainError):
     """The credential before the newest was made by a rotation too. Replace the credential instead."""
 
-    code, status = "client_rotated_twice", HTTPStatus.CONFLICT
+    code, status = "client_rotated_again", HTTPStatus.CONFLICT
 
 
 class NotRotated(DomainError):
@@ -75,14 +75,14 @@ def revoke_rotation(client: Client, *, by: Principal, reason: str) -> Client:
     """End a client's newest credential at once and let the one before it, which still works, be the only one.
 
     What was issued to the client is dead, since who rotated may hold it. One that the client made itself is never left
-    as the only one: who stole the one before rotated twice. Raises NotFound, NotRotated, RotatedTwice.
+    as the only one: who stole the one before rotated twice. Raises NotFound, NotRotated, RotatedAgain.
     """
     held = clients.hold_alone(client)
     now = clock.now()
     if held.previous_ends_at is None or held.previous_made_at is None or now >= held.previous_ends_at:
         raise NotRotated
-    if is_rotated_twice(held):
-        raise RotatedTwice
+    if is_rotated_again(held):
+        raise RotatedAgain
     held.secret_sha256, held.jwks = held.previous_secret_sha256, held.previous_jwks
     held.credential_made_at, held.tokens_valid_after = held.previous_made_at, now
     credentials.forget_previous(held)
@@ -94,7 +94,7 @@ def revoke_rotation(client: Client, *, by: Principal, reason: str) -> Client:
     return held
 
 
-def is_rotated_twice(client: Client) -> bool:
+def is_rotated_again(client: Client) -> bool:
     """Whether the credential before the newest, where there is one, was made by a rotation of the client itself."""
     made = client.previous_made_at
     if made is None:

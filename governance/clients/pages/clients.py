@@ -243,7 +243,7 @@ def _show(
         "ends_at": _ends_at(client),
         "may_replace_keys": has_keys and doors.may(caller, "client-keys", client),
         "may_revoke_rotation": previous_ends_at is not None
-        and not rotations.is_rotated_twice(client)
+        and not rotations.is_rotated_again(client)
         and doors.may(caller, "client-rotation-revoke", client),
         "may_rotate": has_secret and not secret and doors.may(caller, "client-secret", client),
         "may_stop": active and doors.may(caller, "client-disable", client),

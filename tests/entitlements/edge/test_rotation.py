@@ -217,7 +217,7 @@ def test_a_thief_who_rotates_twice_is_not_left_with_the_only_secret(world: World
     client, secret = make.client(world.agent if is_of_agent else None, "secretive", auth="client_secret_basic")
     stolen = rotated(rotate(world, rotated(rotate(world, secret))))
     by = world.agent.sponsor.principal
-    with pytest.raises(rotations.RotatedTwice):
+    with pytest.raises(rotations.RotatedAgain):
         rotations.revoke_rotation(client, by=by, reason="It was not us.")
     assert works(world, stolen)
     given = clients.rotate_secret(client, by=by, reason="It was not us.").secret or ""
