@@ -57,6 +57,7 @@ ISSUE: Final = {
         ),
         "SELECT",
     ),
+    "clientcredential": "SELECT (client_id, state, jwks, answered_at)",
     "person": "SELECT (id, login, is_active, disabled_at, sign_ins_valid_after)",
 }
 """Tables of `entitlements`: neither passwords and mail addresses, nor the secrets of the systems behind the gateway."""

@@ -198,8 +198,8 @@ TABLE: Mapping[str, Variable] = {
         Variable(
             "DPOP_REQUIRED",
             "Which clients get tokens only with a proof of their key (RFC 9449): `no` is none, `public` those that do "
-            "not authenticate, `all` every client; then the gateway takes no bearer token either, and at the MCP "
-            "addresses no proof without the digest of the body.",
+            "not authenticate, `all` every client; then gateway and API take no bearer token of a client either, "
+            "and the MCP addresses no proof without the digest of the body.",
             "no",
         ),
         Variable(

@@ -20,10 +20,11 @@ from entitlements.clients.models import Client
 from entitlements.credential_policy import age
 from entitlements.credential_policy.age import CredentialTooOld
 from entitlements.credential_policy.rules import Kind
-from entitlements.dpop import claims, proofs
+from entitlements.dpop import claims, nonces, proofs
 from entitlements.errors import DomainError
 from entitlements.people import people
 from entitlements.people.models import ApiToken, Person
+from entitlements.secrets.seal import RootKey
 from entitlements.tokens import assertions, presented
 
 from . import caller as callers
@@ -112,6 +113,8 @@ class AccessToken(Bearer):
         try:
             live = presented.access_token(token, addresses.MANDATE, _resource())
             _check_possession(request, scheme, token, proofs.key_of(live.claims))
+        except proofs.NonceNeeded as needed:
+            raise exceptions.AuthenticationFailed from needed
         except DomainError:
             return None
         client = Client.objects.get(client_id=live.caller.client_id)
@@ -131,17 +134,23 @@ class AccessToken(Bearer):
 def _check_possession(request: Request, scheme: str, token: str, jkt: str) -> None:
     """Check the proof for a token that is bound to a key, and use it up (RFC 9449 section 7).
 
-    Raises BadProof, also for a bound token as a bearer one and a bearer one as a bound one; AlreadyUsed.
+    Raises BadProof, also for a bound token as a bearer one, a bearer one as a bound one, and any bearer one where each
+    token must be bound; NonceNeeded for a nonce that is not fresh, which need not be there; AlreadyUsed.
     """
     if bool(jkt) is not (scheme == _DPOP):
         raise proofs.BadProof
     if not jkt:
+        if settings.DPOP_REQUIRED == "all":
+            raise proofs.BadProof
         return
     proof = proofs.read(request.headers.get("DPoP", ""))
     body = request.body if "content_digest" in proof.claims else None
     address = f"{settings.CONSOLE_URL}{request.get_full_path()}"
     expected = proofs.Expected(str(request.method), address, token, body, thumbprint=jkt)
-    proofs.check(proof, expected, clock.now().timestamp())
+    now = clock.now().timestamp()
+    proofs.check(proof, expected, now)
+    if proof.nonce is not None and not nonces.is_fresh(proof.nonce, now, RootKey.SIGNING):
+        raise proofs.NonceNeeded
     assertions.claim(claims.name_of(proof), proof.jti, proof.until.timestamp())
 
 

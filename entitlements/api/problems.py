@@ -19,11 +19,14 @@ from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
-from audit import context, draft, redaction
+from audit import clock, context, draft, redaction
 from audit.context import Principal
 from audit.refusals import refusals
 from entitlements.credential_policy.age import CredentialTooOld
+from entitlements.dpop import nonces
+from entitlements.dpop.proofs import NonceNeeded
 from entitlements.errors import DomainError, NotRecordable
+from entitlements.secrets.seal import RootKey
 
 FAILURES: Final = HTTPStatus.INTERNAL_SERVER_ERROR
 """From this status on it is our failure and no refusal."""
@@ -147,6 +150,9 @@ def response(error: Exception) -> tuple[Response, DomainError]:
         headers["Retry-After"] = str(int(getattr(error, "wait", None) or 1))
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="mandate"'
+    if isinstance(error.__cause__, NonceNeeded):  # RFC 9449 section 9
+        headers["WWW-Authenticate"] = 'DPoP realm="mandate", error="use_dpop_nonce"'
+        headers["DPoP-Nonce"] = nonces.current(clock.now().timestamp(), RootKey.SIGNING)
     return Response(document(refusal, status), status=status, headers=headers), refusal
 
 

@@ -3,8 +3,8 @@
 --
 -- In. `p_lock_agent`: the number of the lock on its agent, NULL without one, which is shared; `p_locks`: those on its
 --   identifier and on the client, held alone. `p_made`, `p_made_before`: when the credential and the one before it were
---   made that the node judged by. `p_replaces`: whether the new one takes the place of the newest, whose answer was lost.
---   `p_secret` or `p_jwks`: the new one. The rest is as in `revoke_tokens_v1`.
+--   made that the node judged by. `p_replaces`: whether the new one takes the place of the newest, whose answer was lost:
+--   else 'behind' where a person gave that one. `p_secret` or `p_jwks`: the new one. The rest is as in `revoke_tokens_v1`.
 -- Out. `outcome`: 'revoked', of the place that it takes. 'behind': the client is not as the node judged it. 'replayed': the
 --   client's assertion was used before. The last two change nothing and use no number.
 CREATE OR REPLACE FUNCTION rotate_client_credential_v1(
@@ -31,7 +31,10 @@ BEGIN
     SELECT c.* INTO held FROM entitlements_client c WHERE c.id = p_client AND c.status = 'active' FOR UPDATE;
     IF NOT FOUND OR held.credential_made_at <> p_made OR held.previous_made_at IS DISTINCT FROM p_made_before
        OR (held.auth, p_secret <> '', p_jwks <> '{}') NOT IN
-          (('client_secret_basic', true, false), ('private_key_jwt', false, true)) THEN
+          (('client_secret_basic', true, false), ('private_key_jwt', false, true))
+       OR (p_replaces AND NOT EXISTS (
+              SELECT FROM entitlements_clientcredential k WHERE k.client_id = held.identifier
+                 AND k.agent_id = held.agent_id AND k.state = 'rotated' AND k.answered_at = held.credential_made_at)) THEN
         outcome := 'behind';
         RETURN;
     END IF;

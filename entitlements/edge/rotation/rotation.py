@@ -18,7 +18,7 @@ from audit import clock, draft
 from audit.actions import Action
 from entitlements import addresses, strict
 from entitlements.client_documents import rules as documents
-from entitlements.clients import clients
+from entitlements.clients import clients, key_history
 from entitlements.clients.callers import Caller
 from entitlements.clients.models import Client
 from entitlements.codes import Code
@@ -63,8 +63,8 @@ async def rotate(attempt: Attempt) -> Mapping[str, Any]:
         if used.is_previous and new.secret is None and _is_there(caller, new):
             attempt.use_up_here()  # its answer was lost, and a key that is asked for again is there
             return _answer(caller, new, in_force, caller.made, caller.previous_ends or now)
-        _check_is_new(caller, new)
-        _check_may_replace(caller, used, now)
+        await _check_is_new(attempt, caller, new)
+        await _check_may_replace(attempt, caller, used, now)
         ends = caller.previous_ends if used.is_previous and caller.previous_ends else now + in_force.overlap
         if await _is_written(attempt, caller, used, new, now, ends):
             return _answer(caller, new, in_force, now, ends)
@@ -104,20 +104,21 @@ def _is_there(caller: Caller, new: _New) -> bool:
     return held.thumbprints(_text(new.jwks)) == held.thumbprints(caller.jwks)
 
 
-def _check_is_new(caller: Caller, new: _New) -> None:
-    """Refuse a key that the client has already: by a rotation to itself it would never age. Raises Refused."""
-    if new.secret is not None:
+async def _check_is_new(attempt: Attempt, caller: Caller, new: _New) -> None:
+    """Refuse a key that the client has or had: by a rotation to it none would ever age. Raises Refused."""
+    if new.secret is None and await key_history.has_had(attempt.reads, caller.client_id, new.jwks["keys"]):
+        raise refusals.invalid_request("The client has this key, or had it before. Make a new one.", "key_is_not_new")
+
+
+async def _check_may_replace(attempt: Attempt, caller: Caller, used: Held, now: datetime) -> None:
+    """Refuse what the previous credential asks for late, or where a person gave the newest. Raises Refused.
+
+    Who stole the previous one must not push out the newest.
+    """
+    if not used.is_previous:
         return
-    known = held.thumbprints(caller.jwks)
-    if caller.previous_ends is not None:
-        known |= held.thumbprints(caller.previous_jwks)
-    if known & held.thumbprints(_text(new.jwks)):
-        raise refusals.invalid_request("The client has this key already. Make a new one.", "key_is_not_new")
-
-
-def _check_may_replace(caller: Caller, used: Held, now: datetime) -> None:
-    """Refuse what the previous credential asks for late: who stole it must not push out the newest. Raises Refused."""
-    if used.is_previous and now >= caller.made + RETRY_WITHIN:
+    is_late = now >= caller.made + RETRY_WITHIN
+    if is_late or not await key_history.was_rotated(attempt.reads, caller.client_id, caller.made):
         raise refusals.invalid_request(
             "The client has a newer credential, which alone can be rotated. If it was lost, a person who manages the "
             "client revokes the rotation.",
@@ -138,7 +139,7 @@ async def _is_written(
     rotation = Rotation(
         caller.pk,
         None if caller.agent_pk is None else locks.number(Lock.AGENT, caller.agent_pk),
-        locks.numbers([(Lock.CLIENT, f"credential:{caller.client_id}"), (Lock.CLIENT, caller.pk)]),
+        locks_of(caller),
         caller.made,
         caller.previous_made,
         used.is_previous,
@@ -154,6 +155,14 @@ async def _is_written(
     if attempt.proof is not None and answer.outcome is Outcome.REVOKED:
         attempt.outside.claim_here(attempt.proof)
     return answer.outcome is not Outcome.BEHIND
+
+
+def locks_of(caller: Caller) -> list[int]:
+    """Return the numbers of the locks on identifier and client, in the order in which `clients.hold_alone` takes them.
+
+    In the order of the keys a digit would come first, and the two would wait on each other in a ring.
+    """
+    return [locks.number(Lock.CLIENT, key) for key in (f"credential:{caller.client_id}", caller.pk)]
 
 
 def _answer(caller: Caller, new: _New, in_force: Policy, made: datetime, previous_ends: datetime) -> dict[str, Any]:

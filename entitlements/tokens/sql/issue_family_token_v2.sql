@@ -5,8 +5,8 @@
 -- In. $1 to $55 are the parameters of `issue_token_v2`, which writes the token. `p_family`: the family. With
 --   `p_generation`, the one that was read, it is refreshed; without, it begins. `p_rotates`: whether that generation is
 --   replaced. `p_resource`, `p_ceiling`, `p_sign_in`, `p_signed_in_at` and `p_family_expires` are of a new family; how the
---   person signed in stands in its code. `p_from`: the address that the request came from. A family that a public client
---   begins with a key is refreshed with that key alone; any other client proves who it is each time.
+--   person signed in stands in its code. `p_from`: the address that the request came from. A family of a public
+--   client is refreshed with the first key that it proves alone; any other client proves who it is each time.
 -- Out. As `issue_token_v2`; also 'behind' with the code 'family': it ended, or has another generation by now. Nothing is
 --   written then.
 --
@@ -60,7 +60,9 @@ BEGIN
            SET generation = f.generation + CASE WHEN p_rotates THEN 1 ELSE 0 END,
                retired = CASE WHEN p_rotates THEN (array_prepend($2, f.retired))[1:128] ELSE f.retired END,
                session_id = coalesce(issue_family_token_v2.session, f.session_id),
-               last_used_at = greatest(f.last_used_at, $2), last_used_from = p_from
+               last_used_at = greatest(f.last_used_at, $2), last_used_from = p_from,
+               jkt = CASE WHEN f.jkt = '' AND (SELECT c.auth FROM entitlements_client c WHERE c.id = f.client_id) = 'none'
+                          THEN coalesce($51, '') ELSE f.jkt END
          WHERE f.id = p_family;
     END IF;
     IF $16 = 'id_token' THEN

@@ -21,7 +21,7 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents import actions as agent_actions
 from entitlements.agents.models import Agent
-from entitlements.clients import actions, clients, credentials
+from entitlements.clients import actions, clients, credentials, rotations
 from entitlements.clients.actions import ClientInputSerializer
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.credential_policy import policy
@@ -242,7 +242,9 @@ def _show(
         "previous_ends_at": previous_ends_at,
         "ends_at": _ends_at(client),
         "may_replace_keys": has_keys and doors.may(caller, "client-keys", client),
-        "may_revoke_rotation": previous_ends_at is not None and doors.may(caller, "client-rotation-revoke", client),
+        "may_revoke_rotation": previous_ends_at is not None
+        and not rotations.is_rotated_again(client)
+        and doors.may(caller, "client-rotation-revoke", client),
         "may_rotate": has_secret and not secret and doors.may(caller, "client-secret", client),
         "may_stop": active and doors.may(caller, "client-disable", client),
         "may_start": not active and client.idle != Client.Idle.DELETED and doors.may(caller, "client-enable", client),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from audit import clock
 from audit.context import SYSTEM
@@ -238,6 +239,28 @@ def test_a_bound_token_opens_the_api_with_a_proof_that_is_used_once() -> None:
     unbound = _access_token(_script("mandate:read"))
     proof = holder.prove("GET", address, token=unbound)
     assert (status("DPoP", of=unbound, DPoP=proof), status("Bearer", of=unbound)) == (401, 200)
+
+
+def test_a_nonce_that_is_sent_to_the_api_must_be_fresh() -> None:
+    holder = Holder()
+    token = _access_token(_script("mandate:read"), cnf={"jkt": holder.thumbprint})
+
+    def ask(nonce: str) -> Any:  # noqa: ANN401 - Django's test response
+        proof = holder.prove("GET", f"http://localhost:8000{GRANTS}", token=token, nonce=nonce)
+        return Client(headers={"Authorization": f"DPoP {token}", "DPoP": proof}).get(GRANTS)
+
+    answer = ask("stale")
+    assert (answer.status_code, "use_dpop_nonce" in answer["WWW-Authenticate"]) == (401, True)
+    assert ask(answer["DPoP-Nonce"]).status_code == 200
+
+
+def test_where_each_token_must_be_bound_the_api_takes_no_bearer_token_of_a_client(settings: Settings) -> None:
+    holder, script = Holder(), _script("mandate:read")
+    unbound, bound = _access_token(script), _access_token(script, cnf={"jkt": holder.thumbprint})
+    settings.DPOP_REQUIRED = "all"
+    assert _with(unbound).get(GRANTS).status_code == 401
+    proof = holder.prove("GET", f"http://localhost:8000{GRANTS}", token=bound)
+    assert Client(headers={"Authorization": f"DPoP {bound}", "DPoP": proof}).get(GRANTS).status_code == 200
 
 
 @pytest.mark.parametrize("bound", [{}, {"x5t#S256": "x" * 43}, "x"])

@@ -105,6 +105,26 @@ def test_the_refresh_token_of_a_public_client_is_bound_and_a_thief_without_the_k
     assert public(world, form).error[2] == "refresh_token_reused"
 
 
+@pytest.mark.usefixtures("desk")
+def test_a_bound_sign_in_is_revoked_without_a_proof(world: World) -> None:
+    token = public(world, code(world)).body["refresh_token"]
+    assert world.post(f"/{path(world)}/revoke", {"client_id": sign_ins.CLIENT, "token": token}).status == 200
+    assert TokenFamily.objects.get().ended_at is not None
+
+
+@pytest.mark.usefixtures("desk")
+def test_a_sign_in_that_began_without_a_proof_is_bound_to_the_first_key_that_is_proven(world: World) -> None:
+    form = {"grant_type": "refresh_token"}
+    for holder, jkt in ((None, ""), (HOLDER, HOLDER.thumbprint)):
+        sent = form if "refresh_token" in form else code(world)
+        answer = public(world, sent, holder)
+        assert (answer.status, TokenFamily.objects.get().jkt) == (200, jkt)
+        form["refresh_token"] = answer.body["refresh_token"]
+    for holder in (None, OTHER):
+        assert public(world, form, holder).error == (400, "invalid_grant", "proof_invalid")
+    assert public(world, form).status == 200
+
+
 def test_a_confidential_client_refreshes_with_any_key(world: World) -> None:
     flow.sign_in(world)
     make.rewrite(world.client, redirect_uris=sign_ins.REGISTERED)

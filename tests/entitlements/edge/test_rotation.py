@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,8 +14,10 @@ from django.db import IntegrityError, transaction
 
 from audit import clock
 from audit.models import Event
-from entitlements.clients import clients, rotations
+from entitlements.clients import callers, clients, key_history, rotations
 from entitlements.clients.models import Client, ClientCredential
+from entitlements.edge.rotation import rotation
+from entitlements.feed import locks
 from entitlements.feed.models import Change
 from entitlements.keys import jws
 from tests import make
@@ -167,6 +170,16 @@ def test_a_key_is_not_rotated_to_itself(world: World) -> None:
     assert not events()
 
 
+def test_a_key_that_was_retired_does_not_come_back(world: World) -> None:
+    first = world.client_key
+    held = [first, worlds.new_key("c2"), worlds.new_key("c3")]
+    for old, new in itertools.pairwise(held):
+        form = {**world.credentials(world.idp, key=old), "jwks": json.dumps(worlds.key_set(new))}
+        assert world.post("/idp/rotate", form).status == 200
+    form = {**world.credentials(world.idp, key=held[-1]), "jwks": json.dumps(worlds.key_set(first))}
+    assert world.post("/idp/rotate", form).error == (400, "invalid_request", "key_is_not_new")
+
+
 @pytest.mark.parametrize("jwks", ["", "[]", '{"keys": []}', '{"keys": [1]}', "{", '{"keys": [], "keys": []}'])
 def test_unusable_keys_are_refused_and_nothing_is_written(world: World, jwks: str) -> None:
     answer = world.post("/idp/rotate", {**world.credentials(world.idp), "jwks": jwks})
@@ -199,6 +212,34 @@ def test_a_rotation_by_a_thief_is_undone_by_a_person_who_revokes_it(world: World
     assert [works(world, each) for each in (secret, again, given or "")] == [False, False, True]
 
 
+@pytest.mark.parametrize("is_of_agent", [True, False])
+def test_a_thief_who_rotates_twice_is_not_left_with_the_only_secret(world: World, *, is_of_agent: bool) -> None:
+    client, secret = make.client(world.agent if is_of_agent else None, "secretive", auth="client_secret_basic")
+    stolen = rotated(rotate(world, rotated(rotate(world, secret))))
+    by = world.agent.sponsor.principal
+    with pytest.raises(rotations.RotatedAgain):
+        rotations.revoke_rotation(client, by=by, reason="It was not us.")
+    assert works(world, stolen)
+    given = clients.rotate_secret(client, by=by, reason="It was not us.").secret or ""
+    assert (works(world, stolen), works(world, given)) == (False, True)
+
+
+def test_a_rotation_locks_in_the_order_of_the_control_lane(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = callers.by_id(world.client.client_id)
+    assert caller is not None
+    taken: list[int] = []
+    exclusive = locks.exclusive
+
+    def noted(*keys: locks.Key) -> None:
+        taken.extend(locks.numbers(keys))
+        exclusive(*keys)
+
+    monkeypatch.setattr(locks, "exclusive", noted)
+    with transaction.atomic():
+        clients.hold_alone(world.client)
+    assert rotation.locks_of(caller) == taken
+
+
 def test_a_secret_that_a_person_gives_leaves_the_one_before_for_the_overlap_where_asked(
     world: World, secret: str, later: Later
 ) -> None:
@@ -206,8 +247,27 @@ def test_a_secret_that_a_person_gives_leaves_the_one_before_for_the_overlap_wher
     by = world.agent.sponsor.principal
     given = clients.rotate_secret(client, by=by, reason="Yearly.", keep_previous=True).secret or ""
     assert (works(world, secret), works(world, given)) == (True, True)
+    assert rotate(world, secret).error == (400, "invalid_request", "rotated_before"), "it would push out the given one"
+    assert (works(world, secret), works(world, given)) == (True, True)
     later(DAY)
     assert (works(world, secret), works(world, given)) == (False, True)
+
+
+def test_the_database_lets_no_rotation_replace_what_a_person_gave(
+    world: World, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = world.agent.sponsor.principal
+    given = clients.rotate_secret(
+        Client.objects.get(client_id="secretive"), by=by, reason="Leak.", keep_previous=True
+    ).secret
+
+    async def yes(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(key_history, "was_rotated", yes)
+    assert rotate(world, secret).status == 503
+    assert works(world, given or "")
+    assert not events()
 
 
 def test_a_secret_that_is_too_old_opens_nothing_and_each_try_is_one_event(

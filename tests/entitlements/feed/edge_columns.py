@@ -22,6 +22,7 @@ OWN = {"entitlements_change", "entitlements_gatewaynode"}
 """The feed itself."""
 NEVER_KEPT = {
     "entitlements_authorizationcode": "a code is read when it is redeemed, and its row is taken in the write",
+    "entitlements_clientcredential": "what a client had is read when it rotates, and its row is judged in the write",
     "entitlements_upstreamsession": "it carries no right, and a node looks at it every two minutes",
     "entitlements_tokenfamily": "a family is read whenever its refresh token is presented",
     "entitlements_vendorsubject": "a person's name at a vendor is read for each ID-JAG that holds it",

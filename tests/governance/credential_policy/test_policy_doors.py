@@ -20,6 +20,7 @@ from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
+from tests.proofs import Holder
 
 pytestmark = pytest.mark.django_db
 HERE = "/settings/credential-policy/"
@@ -70,12 +71,14 @@ def post(person: Person, path: str, **body: Any) -> Any:  # noqa: ANN401 - Djang
 
 def test_keys_are_replaced_and_a_rotation_is_revoked_by_who_is_responsible(company: Company) -> None:
     made, _ = make.client(company.bot, "signer")
-    other = {"keys": [{**make.PUBLIC_KEY, "kid": "other"}]}
+    other = {"keys": [Holder().public]}
     waits = post(company.ana, "signer/keys", jwks=other, **WHY)
     assert (waits.status_code, waits.json()["purpose"]) == (202, "keys")
     assert post(company.mallory, "signer/keys", jwks=other, **WHY).status_code == 404
     given = post(company.otto, "signer/keys", jwks=other, keep_previous=True, **WHY).json()
     assert (given["jwks"], given["previous_ends_at"] is not None) == (other, True)
+    same = {"keys": [{**make.PUBLIC_KEY, "kid": "same"}]}
+    assert post(company.otto, "signer/keys", jwks=same, **WHY).json()["code"] == "key_is_not_new"
     assert post(company.otto, "signer/keys", jwks={"keys": []}, **WHY).json()["code"] == "bad_key"
     assert post(company.bob, "signer/rotation/revoke", **WHY).status_code == 404
     back = post(company.sofia, "signer/rotation/revoke", **WHY).json()
@@ -89,7 +92,7 @@ def test_the_page_of_a_client_replaces_keys_and_revokes_a_rotation(company: Comp
     made, _ = make.client(company.bot, "signer")
     page, otto = "/agents/research-bot/clients/signer/", visits.as_(company.otto)
     assert "Replace the keys" in visits.text(otto.get(page))
-    other = {"keys": [{**make.PUBLIC_KEY, "kid": "other"}]}
+    other = {"keys": [Holder().public]}
     sent = {"verb": "keys", "jwks": json.dumps(other), "keep_previous": "on", **WHY}
     assert otto.post(page, {**sent, "jwks": "{"}).status_code == 400
     assert "The credential before it" in visits.text(otto.post(page, sent, follow=True))
@@ -109,5 +112,7 @@ def test_the_page_of_a_client_replaces_keys_and_revokes_a_rotation(company: Comp
 def test_who_held_the_keys_of_a_script_stands_behind_it(company: Company) -> None:
     script, _ = make.client(None, "script")
     by = company.resa.principal
-    rotations.replace_keys(script, {"keys": [{**make.PUBLIC_KEY, "kid": "o"}]}, by=by, reason="Mine.")
+    with pytest.raises(rotations.KeyNotNew):
+        rotations.replace_keys(script, {"keys": [{**make.PUBLIC_KEY, "kid": "o"}]}, by=by, reason="Mine.")
+    rotations.replace_keys(script, {"keys": [Holder().public]}, by=by, reason="Mine.")
     assert independence.behind(Principal("client", "script")) == {"resa"}
