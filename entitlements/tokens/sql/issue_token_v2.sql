@@ -134,11 +134,10 @@ BEGIN
                             AND g.starts_at <= moment AND g.expires_at >= p_expires
                           WHERE g.id IS NULL) THEN 'grant'
             ELSE '' END;
-        IF p_parent IS NOT NULL AND code = '' THEN  -- a token lives in the family of what was redeemed for it
+        IF p_parent IS NOT NULL AND code = '' THEN  -- a token lives in the family of what was redeemed for it, if any
             SELECT t.family, CASE WHEN t.revoked_at IS NULL THEN '' ELSE 'parent' END INTO family_of_parent, code
-              FROM entitlements_issuedtoken t WHERE t.jti = p_parent AND t.family IS NOT NULL
-               FOR SHARE;  -- the end of the family waits for this redemption, and then finds what it made
-            code := coalesce(code, '');
+              FROM entitlements_issuedtoken t WHERE t.jti = p_parent
+               FOR SHARE;  -- the end of the family, or of what it descends from, waits and then finds what is made
         END IF;
         IF begins AND code = '' THEN
             SELECT n.id INTO session FROM entitlements_session n
