@@ -64,7 +64,6 @@ async def id_jag(
 ) -> tuple[str, NewToken]:
     """Issue an ID-JAG to the person's agent; what is passed is said at `tokens.id_jag_claims`."""
     key = await in_use.signer(attempt.reads, addresses.IDP, token_request.target.signing_algorithm)
-    token_request.jkt = attempt.jkt
 
     async def sign(new: NewToken) -> str:
         claims = tokens.id_jag_claims(
@@ -185,6 +184,7 @@ async def _write(
         authorization_details=strict.dumps(list(issued.details)).decode() if issued.details else None,
         chain=[each.agent_pk for each in token_request.chain if each.agent_pk is not None],
         chain_clients=[each.pk for each in token_request.chain],
+        jkt=token_request.jkt,
     )
     new = _new(jti, issued, moment, session)
     token = await signer.sign(new)

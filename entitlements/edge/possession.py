@@ -64,7 +64,7 @@ def check_public(attempt: Attempt, caller: Caller, jkt: str) -> None:
     """
     check_key(attempt, jkt)
     if is_public(caller) and not jkt:
-        message = "A client that does not authenticate exchanges a refresh token bound to its key, and nothing else."
+        message = "A client that does not authenticate exchanges only what is bound to the key that it proves."
         raise refusals.invalid_grant(message, "proof_invalid")
 
 

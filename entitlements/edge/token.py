@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from entitlements import addresses
 
@@ -11,6 +11,8 @@ from . import client_authentication, door, possession, refusals
 from .door import Attempt
 from .grant_types import authorization_code, client_credentials, exchange, jwt_bearer, workload_jwt
 from .sign_in import code, id_token_refresh, refresh, subject_tokens
+
+_WITHOUT_DETAILS: Final = (authorization_code.GRANT, refresh.GRANT, client_credentials.GRANT)
 
 
 async def idp_token(attempt: Attempt) -> Mapping[str, Any]:
@@ -20,6 +22,7 @@ async def idp_token(attempt: Attempt) -> Mapping[str, Any]:
     caller = await client_authentication.caller(attempt, addresses.IDP, allow_public=allow_public)
     possession.check(attempt, caller, addresses.IDP)
     attempt.need("grant_type")
+    _check_details(attempt, grant)
     if grant == exchange.GRANT:
         return await subject_tokens.exchange(attempt, caller)
     if grant == authorization_code.GRANT:
@@ -41,6 +44,7 @@ async def system_token(attempt: Attempt, system: str) -> Mapping[str, Any]:
     possession.check(attempt, caller, target.issuer_path)
     attempt.ask = door.request_link(caller.agent, target.slug)
     grant = attempt.need("grant_type")
+    _check_details(attempt, grant)
     if grant == authorization_code.GRANT:
         return await code.redeem(attempt, caller, target)
     if grant == refresh.GRANT:
@@ -56,6 +60,12 @@ def _allows_public(attempt: Attempt, with_proof: str) -> bool:
     """Whether a client may call that proves nothing: for what a person agreed to, and else with the proof of a key."""
     grant = attempt.form.get("grant_type", "")
     return grant in (authorization_code.GRANT, refresh.GRANT) or (grant == with_proof and attempt.dpop is not None)
+
+
+def _check_details(attempt: Attempt, grant: str) -> None:
+    """Refuse authorization details (RFC 9396) where no token that is issued says them. Raises Refused."""
+    if grant in _WITHOUT_DETAILS and "authorization_details" in attempt.form:
+        raise refusals.invalid_request("authorization_details is not supported.", "not_supported")
 
 
 def _unknown(grant: str) -> refusals.Refused:

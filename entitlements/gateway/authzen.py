@@ -129,7 +129,16 @@ async def _caller(node: Node, request: Request) -> Bearer:
         raise Refused(Code.EVERYTHING_STOPPED)
     if agent not in (None, "active") or sponsor is False:
         raise Refused(Code.AGENT_SUSPENDED)
+    await _check_grants(node, bearer)
     return bearer
+
+
+async def _check_grants(node: Node, bearer: Bearer) -> None:
+    """Check that a caller for a person may use our API now: each agent of its chain, its session and its grants."""
+    if bearer.person is not None:
+        verdict, _ = await node.admits(bearer.asks(addresses.MANDATE))
+        if not verdict.allowed:
+            raise Refused(verdict.code)
 
 
 class Evaluator:

@@ -74,6 +74,7 @@ _TYPES: Final = {
     "dpop_until": "timestamptz",
     "authorization_details": "jsonb",
     "chain_clients": "bigint[]",
+    "proven_jkt": "text",
 }
 """The parameters of the function in their order, with their types."""
 _BETWEEN: Final = [*_TYPES].index("proof_issuer") - [*_TYPES].index("client") - 1
@@ -262,10 +263,11 @@ def mint(basis: Basis, row: TokenRow, event: Draft, producer: UUID, claims: Clai
         *_event(claims.used, producer, basis.decided),
         *_event(begins.event if begins else None, producer, basis.decided),
         [*row.chain],
-        row.jkt or (claims.dpop.issuer if claims.dpop else None),
+        row.jkt or None,
         *_dpop(claims),
         row.authorization_details,
         [*row.chain_clients],
+        claims.dpop.issuer if claims.dpop else None,
     ]
 
 
@@ -291,10 +293,11 @@ def refuse(event: Draft, producer: UUID, claims: Claims = NOTHING, *, client: in
         *_event(claims.used, producer, event.at),
         *_event(None, producer, event.at),
         None,
-        claims.dpop.issuer if claims.dpop else None,
+        None,
         *_dpop(claims),
         None,
         None,
+        claims.dpop.issuer if claims.dpop else None,
     ]
 
 

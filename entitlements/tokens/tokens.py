@@ -93,10 +93,12 @@ def revoke(jti: UUID, *, by: Principal, reason: str) -> IssuedToken:
     token = IssuedToken.objects.select_related("agent", "client").filter(pk=jti).first()
     if token is None:
         raise NotFound
-    dying = {row.pk: row for row in _descending(token) if row.revoked_at is None}
+    held, dying = set[UUID](), _living(token)
+    while not dying.keys() <= held:  # what was being redeemed when the locks were asked for is there now
+        locks.exclusive(*((Lock.TOKEN, pk) for pk in dying))
+        held, dying = held | dying.keys(), _living(token)
     if not dying:
         return token
-    locks.exclusive(*((Lock.TOKEN, pk) for pk in dying))
     now = clock.now()
     token.revoked_at, token.revoke_reason = token.revoked_at or now, token.revoke_reason or reason
     IssuedToken.objects.filter(pk__in=dying).update(revoked_at=now, revoke_reason=reason)
@@ -108,13 +110,13 @@ def revoke(jti: UUID, *, by: Principal, reason: str) -> IssuedToken:
     return token
 
 
-def _descending(token: IssuedToken) -> list[IssuedToken]:
-    """Return a token with all that was issued for it, and for that."""
-    found, parents = [token], [token.pk]
+def _living(token: IssuedToken) -> dict[UUID, IssuedToken]:
+    """Return what lives of a token with all that was issued for it, and for that, by its key."""
+    found, parents = {token.pk: token}, [token.pk]
     while parents:
-        children = list(IssuedToken.objects.filter(parent__in=parents))
-        found, parents = found + children, [child.pk for child in children]
-    return found
+        children = IssuedToken.objects.filter(parent__in=parents).in_bulk()
+        found, parents = {**found, **children}, [*children]
+    return {pk: row for pk, row in found.items() if row.revoked_at is None}
 
 
 def _agreed(token_request: TokenRequest) -> dict[str, str]:

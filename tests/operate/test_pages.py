@@ -222,7 +222,7 @@ def test_the_keys_are_looked_at_rotated_withdrawn_and_replaced_as_the_page_says(
     before = (deployment.folder / "key_encryption_key").read_text()
     said: list[str] = []
     for command in commands(tree.ROOT / "docs/operate/keys.md"):
-        kid = re.findall(r"^idp\s+(\S+)\s+active", said[0], re.MULTILINE)[0] if said else ""
+        kid = re.findall(r"^idp\s+(\S+)\s.*\sactive", said[0], re.MULTILINE)[0] if said else ""
         said.append(type_in(deployment, command.replace("KID", kid)))
     assert re.search(r"^idp .* next ", said[1], re.MULTILINE)
     assert re.search(r"^idp .* withdrawn ", said[2], re.MULTILINE)

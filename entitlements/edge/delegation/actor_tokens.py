@@ -2,9 +2,10 @@
 
 A JWT of type ACTOR_TYP, signed with the key of the agent's client: `iss` and `sub` are that client, `aud` is our
 identity issuer alone, `client_id` the client that may present it, `jti` is used once, and it lives for five minutes at
-most. The type keeps it apart from a client assertion, which has the same claims: the client that gets an actor token to
-present it could otherwise sign in as the one that signed it. For the same reason an access token is no actor token: it
-would hand over what it opens.
+most. With `cnf.jkt` (RFC 9449 section 6.1) it names the key to which the ID-JAG is bound: the key of the client that
+presents it would be of no use to the agent. The type keeps it apart from a client assertion, which has the same claims:
+the client that gets an actor token to present it could otherwise sign in as the one that signed it. For the same reason
+an access token is no actor token: it would hand over what it opens.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from entitlements.clients import callers
 from entitlements.clients.callers import Caller
 from entitlements.clients.models import Client
 from entitlements.connections import connected_agent
+from entitlements.dpop import proofs
 from entitlements.edge import refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.rotation import credential_age, held
@@ -44,15 +46,16 @@ def check_form(form: Mapping[str, str]) -> None:
         raise refusals.invalid_request(message, "actor_token_type_not_supported")
 
 
-async def check(attempt: Attempt, presenter: Caller, person: int) -> Caller | None:
-    """Return the client whose agent is to act; None without an actor token, and for the presenter's own agent.
+async def check(attempt: Attempt, presenter: Caller, person: int) -> tuple[Caller, str] | None:
+    """Return the client whose agent is to act, and the thumbprint of its key, empty where it names none.
 
-    `presenter` is the authenticated client, `person` the primary key of the person acted for. Raises Refused.
+    None without an actor token, and for the presenter's own agent. `presenter` is the authenticated client, `person`
+    the primary key of the person acted for. Raises Refused.
     """
     if "actor_token" not in attempt.form:
         return None
     try:
-        signer = await _signer(attempt, presenter)
+        signer, jkt = await _signer(attempt, presenter)
     except refusals.Refused as error:
         raise refusals.invalid_grant(f"The actor token is refused: {error.message}", str(error.code)) from error
     except (jws.BadToken, public_keys.BadKey) as error:
@@ -64,10 +67,10 @@ async def check(attempt: Attempt, presenter: Caller, person: int) -> Caller | No
         raise refusals.invalid_grant("The actor token's client acts through no agent for this person.", _INVALID)
     if f"agent:{actor.agent}" not in attempt.about:
         attempt.about.append(f"agent:{actor.agent}")
-    return None if actor.agent == presenter.agent else actor
+    return None if actor.agent == presenter.agent else (actor, jkt)
 
 
-async def _signer(attempt: Attempt, presenter: Caller) -> Caller:
+async def _signer(attempt: Attempt, presenter: Caller) -> tuple[Caller, str]:
     unverified = jws.read(attempt.form["actor_token"])
     client_id = jws.text(unverified.claims, "sub", longest=LONGEST_CLIENT_ID)
     if unverified.typ != ACTOR_TYP or unverified.claims.get("iss") != client_id:
@@ -84,7 +87,7 @@ async def _signer(attempt: Attempt, presenter: Caller) -> Caller:
     expires = jws.check_times(claims, clock.now().timestamp(), leeway=LEEWAY, longest=LONGEST)
     until = datetime.fromtimestamp(expires, UTC)
     attempt.assertion = Claim(f"actor:{signer.client_id}", jws.text(claims, "jti"), until)
-    return signer
+    return signer, proofs.key_of(claims)
 
 
 def _check_may_act(subject_token: str, signer: Caller) -> None:

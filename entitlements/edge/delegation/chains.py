@@ -12,6 +12,7 @@ from entitlements.clients.callers import Caller, Target
 from entitlements.connections import connected_agent
 from entitlements.decisions import policy, scopes
 from entitlements.decisions.snapshot import Chain
+from entitlements.dpop import proofs
 from entitlements.edge import door, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import audience
@@ -32,10 +33,14 @@ JOIN entitlements_person p ON p.id = t.person_id WHERE t.jti = %s AND t.session_
 
 @dataclass(frozen=True, slots=True)
 class Delegated:
-    """Who acts, under which name at the resource authorization server, and the agents behind, nearest first."""
+    """Who acts, under which name at the resource authorization server, and the agents behind, nearest first.
+
+    `jkt` is the thumbprint of the key that redeems it; empty for none.
+    """
 
     caller: Caller
     name: str
+    jkt: str
     chain: tuple[Caller, ...] = ()
 
 
@@ -58,9 +63,10 @@ async def joined(
     `name` is the presenter's identifier at the target, `behind` the agents behind the presenter's. Whether each agent
     permits it, the decision says. Raises Refused for an actor token that is not valid, a cycle and a chain too long.
     """
-    actor = await actor_tokens.check(attempt, presenter, person)
-    if actor is None:
-        return Delegated(presenter, name)
+    found = await actor_tokens.check(attempt, presenter, person)
+    if found is None:
+        return Delegated(presenter, name, attempt.jkt)
+    actor, jkt = found
     chain = (presenter, *await behind_of(attempt, behind, person))
     if actor.agent in {each.agent for each in chain}:
         raise refusals.invalid_request("An agent stands in a delegation chain once.", "delegation_cycle")
@@ -68,7 +74,7 @@ async def joined(
         raise refusals.invalid_request("The delegation chain is too long.", "delegation_too_deep")
     there = await audience.name_at(attempt, target, actor)
     attempt.ask = door.request_link(actor.agent, target.slug)
-    return Delegated(actor, there, chain)
+    return Delegated(actor, there, jkt, chain)
 
 
 async def behind_of(attempt: Attempt, behind: Chain, person: int) -> tuple[Caller, ...]:
@@ -102,6 +108,7 @@ async def subject_access_token(
         message = "The subject token is for another client or another resource."
         raise refusals.invalid_grant(message, "audience_mismatch")
     possession.check_confirmation(attempt, claims)
+    possession.check_public(attempt, presenter, proofs.key_of(claims))
     rows = await attempt.reads.rows(_TRACE, [jti])
     if act is None or not rows:
         raise refusals.invalid_grant("The subject token acts for no person.", "token_invalid")

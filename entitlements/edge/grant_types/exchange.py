@@ -97,7 +97,7 @@ type Identify = Callable[[Attempt, Caller], Awaitable[Identity]]
 async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapping[str, Any]:
     """Answer a token exchange of an authenticated client. Raises Refused and what issuing raises.
 
-    The token endpoint lets a public client in for this only with a proof, and then for a bound refresh token (EMA-I-5).
+    The token endpoint lets a public client in for this only with a proof, and then for what is bound to it (EMA-I-5).
     """
     _check_form(attempt)
     agents.check_agent(caller)
@@ -114,7 +114,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
     caller = await agents.for_person(attempt, caller, identity.person.pk, target.slug)
     target = await audience.with_claims(attempt, target, identity.person)
     sign_in = identity.sign_in_with(caller.agent or "")
-    delegated = await chains.joined(attempt, caller, identity.person.pk, target, name_there, identity.behind)
+    delegated = await _delegated(attempt, caller, identity, target, name_there)
     token_request = TokenRequest(
         Flow.TOKEN_EXCHANGE,
         IssuedToken.Kind.ID_JAG,
@@ -129,6 +129,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
         family=identity.family,
         detail={"resource": resource, "audience": target.issuer},
         chain=delegated.chain,
+        jkt=delegated.jkt,
         until=identity.until,
         details=details.asked(attempt.form, resource, identity.claims),
     )
@@ -154,6 +155,17 @@ def _check_form(attempt: Attempt) -> None:
     if attempt.form["subject_token_type"] not in (ID_TOKEN, REFRESH_TOKEN, *((ACCESS_TOKEN,) if delegates else ())):
         message = "ID tokens and refresh tokens are exchanged here, and access tokens with an actor token."
         raise refusals.invalid_request(message, "subject_token_type_not_supported")
+
+
+async def _delegated(
+    attempt: Attempt, caller: Caller, identity: Identity, target: Target, name: str
+) -> chains.Delegated:
+    """Return who is to act. An access token is for another agent: what is behind it would be lost. Raises Refused."""
+    delegated = await chains.joined(attempt, caller, identity.person.pk, target, name, identity.behind)
+    if attempt.form["subject_token_type"] == ACCESS_TOKEN and not delegated.chain:
+        message = "An access token is delegated on to another agent, not to the one that it is for."
+        raise refusals.invalid_request(message, "delegation_cycle")
+    return delegated
 
 
 async def _delegated_to(attempt: Attempt, caller: Caller, target: Target, resource: str) -> Identity:

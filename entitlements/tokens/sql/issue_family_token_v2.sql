@@ -2,7 +2,7 @@
 -- one generation has one successor, and that nothing is issued to a family that has ended. A family at the identity side
 -- has no system, and its session begins with an ID-JAG.
 --
--- In. $1 to $55 are the parameters of `issue_token_v2`, which writes the token. `p_family`: the family. With
+-- In. $1 to $56 are the parameters of `issue_token_v2`, which writes the token. `p_family`: the family. With
 --   `p_generation`, the one that was read, it is refreshed; without, it begins. `p_rotates`: whether that generation is
 --   replaced. `p_resource`, `p_ceiling`, `p_sign_in`, `p_signed_in_at` and `p_family_expires` are of a new family; how the
 --   person signed in stands in its code. `p_from`: the address that the request came from. A family of a public
@@ -17,7 +17,7 @@ CREATE OR REPLACE FUNCTION issue_family_token_v2(
     text, uuid, text, bigint, text, timestamptz, uuid[], uuid, uuid, text, timestamptz, integer, timestamptz,
     text, text, timestamptz, text, text, timestamptz, text, text, timestamptz, uuid, text,
     uuid, text[], text, text, uuid, text[], text, text, uuid, text[], text, text,
-    bigint[], text, text, timestamptz, jsonb, bigint[],
+    bigint[], text, text, timestamptz, jsonb, bigint[], text,
     p_family uuid, p_generation integer, p_rotates boolean, p_resource text, p_ceiling text, p_sign_in text,
     p_signed_in_at timestamptz, p_family_expires timestamptz, p_from text,
     OUT outcome text, OUT code text, OUT session uuid, OUT sequence bigint, OUT moment timestamptz
@@ -34,7 +34,7 @@ BEGIN
         PERFORM pg_advisory_xact_lock_shared(n) FROM unnest($4) WITH ORDINALITY AS t(n, i) ORDER BY i;
         PERFORM FROM entitlements_tokenfamily f
           WHERE f.id = p_family AND f.client_id = coalesce($55[cardinality($55)], $6) AND f.generation = p_generation AND f.ended_at IS NULL
-            AND f.expires_at > clock_timestamp() AND (f.jkt = '' OR f.jkt = $51) FOR NO KEY UPDATE;
+            AND f.expires_at > clock_timestamp() AND (f.jkt = '' OR f.jkt = $56) FOR NO KEY UPDATE;
         IF NOT FOUND THEN
             outcome := 'behind';
             code := 'family';
@@ -44,7 +44,7 @@ BEGIN
     SELECT t.outcome, t.code, t.session, t.sequence, t.moment INTO outcome, code, session, sequence, moment
       FROM issue_token_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
           $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42,
-          $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55) AS t;
+          $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56) AS t;
     IF outcome <> 'issued' THEN
         RETURN;
     END IF;
@@ -54,7 +54,7 @@ BEGIN
             expires_at, end_reason, jkt)
         VALUES (p_family, $6, $5, $17, $7, session, p_resource, p_ceiling, $33, p_sign_in, p_signed_in_at,
             signed_in_acr, signed_in_amr, 1, '{}', $2, $2, p_from, p_family_expires, '',
-            CASE WHEN (SELECT c.auth FROM entitlements_client c WHERE c.id = $6) = 'none' THEN coalesce($51, '') ELSE '' END);
+            CASE WHEN (SELECT c.auth FROM entitlements_client c WHERE c.id = $6) = 'none' THEN coalesce($56, '') ELSE '' END);
     ELSE
         UPDATE entitlements_tokenfamily f
            SET generation = f.generation + CASE WHEN p_rotates THEN 1 ELSE 0 END,

@@ -15,8 +15,9 @@
 --   written then where it was `p_claim_*`. `p_begun_*` is the beginning of the session.
 --   `p_chain`: the agents behind the one that acts, the nearest first, each of which must be active, `p_chain_clients` the
 --   clients through which they acted; the session is that of the last. `p_jkt`: the thumbprint
---   (RFC 7638) of the key that the token is bound to, with `p_dpop_*` the proof by which it was shown, used once for each
---   key. `p_authorization_details`: what was granted of them (RFC 9396).
+--   (RFC 7638) of the key that the token is bound to. `p_proven_jkt`: that of the key that the caller proved, to which what
+--   is redeemed may be bound, with `p_dpop_*` the proof, used once for each key. They differ where an agent delegates.
+--   `p_authorization_details`: what was granted of them (RFC 9396).
 -- Out. `outcome`: 'issued' or 'refused': as asked. 'used': the assertion or code was used before; `p_used_*` is in the
 --   record. 'replayed': the client's own assertion was used before, or with the code 'dpop' its DPoP proof; nothing is
 --   written: count a stranger, or refuse the proof. 'behind': a
@@ -43,7 +44,7 @@ CREATE OR REPLACE FUNCTION issue_token_v2(
     p_used_uuid uuid, p_used_links text[], p_used_head text, p_used_tail text,
     p_begun_uuid uuid, p_begun_links text[], p_begun_head text, p_begun_tail text,
     p_chain bigint[], p_jkt text, p_dpop_jti text, p_dpop_until timestamptz, p_authorization_details jsonb,
-    p_chain_clients bigint[],
+    p_chain_clients bigint[], p_proven_jkt text,
     OUT outcome text, OUT code text, OUT session uuid, OUT sequence bigint, OUT moment timestamptz
 ) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
@@ -118,7 +119,7 @@ BEGIN
             WHEN NOT EXISTS (SELECT FROM entitlements_issuedtoken t
                               LEFT JOIN entitlements_issuedtoken o ON o.jti = t.parent
                               WHERE t.jti = p_parent AND t.person_id = p_person AND t.system_id = p_system
-                                AND t.session_id = p_session AND (t.jkt = '' OR t.jkt = p_jkt)
+                                AND t.session_id = p_session AND (t.jkt = '' OR t.jkt = p_proven_jkt)
                                 AND t.revoked_at IS NULL AND t.expires_at > moment
                                 AND CASE WHEN p_kind = 'id_jag'  -- delegated on by the agent that holds it
                                     THEN t.kind = 'access_token' AND t.client_id = p_chain_clients[1]
@@ -133,11 +134,10 @@ BEGIN
                             AND g.starts_at <= moment AND g.expires_at >= p_expires
                           WHERE g.id IS NULL) THEN 'grant'
             ELSE '' END;
-        IF p_parent IS NOT NULL AND code = '' THEN  -- a token lives in the family of what was redeemed for it
+        IF p_parent IS NOT NULL AND code = '' THEN  -- a token lives in the family of what was redeemed for it, if any
             SELECT t.family, CASE WHEN t.revoked_at IS NULL THEN '' ELSE 'parent' END INTO family_of_parent, code
-              FROM entitlements_issuedtoken t WHERE t.jti = p_parent AND t.family IS NOT NULL
-               FOR SHARE;  -- the end of the family waits for this redemption, and then finds what it made
-            code := coalesce(code, '');
+              FROM entitlements_issuedtoken t WHERE t.jti = p_parent
+               FOR SHARE;  -- the end of the family, or of what it descends from, waits and then finds what is made
         END IF;
         IF begins AND code = '' THEN
             SELECT n.id INTO session FROM entitlements_session n
@@ -155,7 +155,7 @@ BEGIN
 
     IF p_dpop_jti IS NOT NULL THEN
         INSERT INTO entitlements_usedassertion (issuer, jti, expires_at)
-        VALUES ('dpop:' || p_jkt, p_dpop_jti, p_dpop_until) ON CONFLICT DO NOTHING;
+        VALUES ('dpop:' || p_proven_jkt, p_dpop_jti, p_dpop_until) ON CONFLICT DO NOTHING;
         IF NOT FOUND THEN
             outcome := 'replayed';
             code := 'dpop';
@@ -177,7 +177,7 @@ BEGIN
             outcome := 'used';
             IF p_used_uuid IS NULL THEN  -- the caller records it, and uses its assertion up with that
                 DELETE FROM entitlements_usedassertion a WHERE (a.issuer, a.jti) IN (
-                    (p_proof_issuer, p_proof_jti), ('dpop:' || p_jkt, p_dpop_jti));
+                    (p_proof_issuer, p_proof_jti), ('dpop:' || p_proven_jkt, p_dpop_jti));
                 RETURN;
             END IF;
         END IF;
@@ -197,7 +197,7 @@ BEGIN
                 p_session_expires, p_auth_time, 'low', '[]', '') ON CONFLICT DO NOTHING;
         IF NOT FOUND THEN  -- another node began it at this moment: what was claimed above is given back
             DELETE FROM entitlements_usedassertion a WHERE (a.issuer, a.jti) IN (
-                (p_proof_issuer, p_proof_jti), (p_claim_issuer, p_claim_jti), ('dpop:' || p_jkt, p_dpop_jti));
+                (p_proof_issuer, p_proof_jti), (p_claim_issuer, p_claim_jti), ('dpop:' || p_proven_jkt, p_dpop_jti));
             SELECT n.id INTO session FROM entitlements_session n
              WHERE n.client_id = root_client AND n.sign_in_sha256 = p_sign_in ORDER BY n.started_at DESC LIMIT 1;
             outcome := 'behind';

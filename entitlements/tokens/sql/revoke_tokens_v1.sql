@@ -2,7 +2,7 @@
 -- event. Call it as one statement, in autocommit.
 --
 -- In. `p_named`: the token that the client named, `p_living`: those that live of it and of what was issued for it. What
---   further agents got for these by delegation ends with them; or `p_opaque`: an access token of the code flow. `p_lock`: the number of the lock on the
+--   further agents got for these by delegation ends with them, also what is being redeemed at this moment; or `p_opaque`: an access token of the code flow. `p_lock`: the number of the lock on the
 --   named token. The rest is as in `issue_token_v1`.
 -- Out. `outcome`: 'revoked'. 'behind': other tokens live by now: read anew. 'replayed': the client's assertion was used
 --   before. The last two change nothing and use no number.
@@ -15,6 +15,7 @@ CREATE OR REPLACE FUNCTION revoke_tokens_v1(
 SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     living uuid[];
+    held uuid[] := '{}';
     named_all boolean;
 BEGIN
     outcome := 'revoked';
@@ -24,16 +25,21 @@ BEGIN
     END IF;
     IF p_named IS NOT NULL THEN  -- a redemption under way is waited for
         PERFORM pg_advisory_xact_lock(p_lock);
-        WITH RECURSIVE descending AS (
-            SELECT t.jti, t.parent, t.revoked_at FROM entitlements_issuedtoken t
-             WHERE t.jti = p_named AND t.client_id = p_client
-            UNION SELECT t.jti, t.parent, t.revoked_at FROM entitlements_issuedtoken t
-                    JOIN descending d ON t.parent = d.jti)
-        SELECT array_agg(d.jti) FILTER (WHERE d.revoked_at IS NULL),
-               bool_and(d.jti = ANY(p_living)) FILTER (
-                   WHERE d.revoked_at IS NULL AND (d.jti = p_named OR d.parent = p_named))
-          INTO living, named_all FROM descending d;
-        IF named_all IS NOT TRUE OR NOT p_living <@ living THEN
+        LOOP
+            WITH RECURSIVE descending AS (
+                SELECT t.jti, t.parent, t.revoked_at FROM entitlements_issuedtoken t
+                 WHERE t.jti = p_named AND t.client_id = p_client
+                UNION SELECT t.jti, t.parent, t.revoked_at FROM entitlements_issuedtoken t
+                        JOIN descending d ON t.parent = d.jti)
+            SELECT array_agg(d.jti ORDER BY d.jti) FILTER (WHERE d.revoked_at IS NULL),
+                   coalesce(bool_and(d.jti = ANY(p_living)) FILTER (
+                       WHERE d.revoked_at IS NULL AND (d.jti = p_named OR d.parent = p_named)), true)
+              INTO living, named_all FROM descending d;
+            EXIT WHEN living IS NULL OR living <@ held;
+            PERFORM FROM entitlements_issuedtoken t WHERE t.jti = ANY(living) ORDER BY t.jti FOR UPDATE;
+            held := living;  -- nothing more is issued for these; what was being issued is found in the next round
+        END LOOP;
+        IF NOT named_all OR (p_living <@ living) IS NOT TRUE THEN
             outcome := 'behind';
             RETURN;
         END IF;

@@ -152,3 +152,14 @@ def test_the_answer_says_what_became_of_each_scope(world: Company) -> None:
     }
     redeemed = world.redeem(str(answer.body["access_token"]), scope="time:read time:write")
     assert redeemed.body["scope_outcomes"] == {"time:read": "granted", "time:write": "outside_ceiling"}
+
+
+@pytest.mark.parametrize("grant", ["authorization_code", "refresh_token", "client_credentials"])
+def test_where_no_token_could_carry_any_they_are_refused(world: Company, grant: str) -> None:
+    details = {"grant_type": grant, "authorization_details": asked(world)}
+    before = worlds.standing()
+    at_system = world.post(f"/as/{world.system.slug}/token", {**details, **world.credentials(world.audience)})
+    assert at_system.error == (400, "invalid_request", "not_supported")
+    at_idp = world.post("/idp/token", {**details, **world.credentials(world.idp)})
+    assert at_idp.error == (400, "invalid_request", "not_supported")
+    assert worlds.standing() == before

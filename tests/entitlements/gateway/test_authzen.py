@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,12 +14,16 @@ from django.conf import settings
 from audit import clock
 from audit.context import SYSTEM
 from entitlements import addresses
-from entitlements.catalog.models import System
+from entitlements.agents import agents
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Entitlement, EntitlementTool, System
 from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.delegation import permissions
 from entitlements.grants import grants
-from entitlements.keys import signing
+from entitlements.keys import acting, signing
+from entitlements.sessions import sessions
+from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
 from tests import make
 from tests.entitlements.gateway.world import Gateway, World, wait_until
@@ -208,6 +213,45 @@ def test_a_caller_that_was_stopped_and_is_back_asks_with_a_new_token_only(node: 
     clients.enable(client, by=SYSTEM, reason="its secret is new")
 
     assert ask(node, question(here), token).status_code == 401
+
+
+def for_a_person(here: World, *behind: tuple[str, str]) -> str:
+    """Sign a token of the world's agent for its person at the decision point, with a grant of its own there."""
+    asker = replace(here, system=(mandate := System.objects.get_or_create(slug="mandate", kind="builtin")[0]))
+    asker.entitlement, _ = Entitlement.objects.get_or_create(system=mandate, scope="mandate:decide", name="Decide")
+    if not asker.entitlement.lines.exists():
+        EntitlementTool.objects.create(entitlement=asker.entitlement, tool=make.tool(mandate))
+    for agent in Agent.objects.filter(slug__in=[here.agent.slug, *(slug for slug, _ in behind)]):
+        asker.grant = make.grant(agent, asker.entitlement, people=[here.person])
+    act = acting.claim(here.agent.slug, behind, addresses.issuer("idp"))
+    return asker.token(aud=f"{settings.GATEWAY_URL}/access/v1", act=act)
+
+
+def test_a_caller_for_a_person_asks_as_long_as_the_session_lasts(node: Gateway, here: World) -> None:
+    token = for_a_person(here)
+    assert ask(node, question(here), token).json()["decision"] is True
+    sessions.end(here.session.pk, by=SYSTEM, reason="test")
+
+    assert refused_in_time(node, here, token) == (401, "session_ended")
+
+
+def test_a_caller_with_a_chain_asks_as_long_as_every_agent_of_it_may(node: Gateway, here: World) -> None:
+    root = make.agent()
+    client, _ = make.client(root)
+    permissions.permit(root, actor=here.agent, by=SYSTEM, reason="They work together.")
+    Session.objects.filter(pk=here.session.pk).update(agent=root, client=client)
+    token = for_a_person(here, (root.slug, client.client_id))
+    assert ask(node, question(here), token).json()["decision"] is True
+    agents.suspend(root, by=SYSTEM, reason="test")
+
+    assert refused_in_time(node, here, token) == (403, "agent_suspended")
+
+
+def refused_in_time(node: Gateway, here: World, token: str) -> tuple[int, str]:
+    """Return what a caller is refused with once the node has heard."""
+    wait_until(lambda: ask(node, question(here), token).status_code != 200, 5)
+    answer = ask(node, question(here), token)
+    return answer.status_code, answer.json()["code"]
 
 
 def test_the_decision_point_describes_itself(node: Gateway) -> None:

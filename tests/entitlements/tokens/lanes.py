@@ -41,6 +41,15 @@ class Lanes:
             assert time.monotonic() < until
             time.sleep(0.001)
 
+    def wait_until_waited_for(self, pid: int, doing: Future[Any]) -> None:
+        """Return when another backend waits for this one; fails when what does so finished without."""
+        until = time.monotonic() + PATIENCE
+        waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE %s = ANY(pg_blocking_pids(a.pid)))"
+        while self.watch.execute(waiting, [pid]).fetchone() != (True,):
+            assert not doing.done(), f"it did not wait: {doing.result()}"
+            assert time.monotonic() < until
+            time.sleep(0.001)
+
     @property
     def call_pid(self) -> int:
         """The backend that runs the function."""

@@ -30,6 +30,11 @@ def chained(slug: str) -> tuple[Agent, Client]:
     return agent, make.client(agent)[0]
 
 
+def proven(key: str) -> Claims:
+    """Prove a key, anew each time."""
+    return Claims(dpop=nodes.claim(str(uuid4()), key))
+
+
 def test_the_row_says_what_a_token_is_bound_to_and_what_it_carries(world: Node) -> None:
     behind, client = chained("behind")
     details = '[{"type": "mcp_tool_call", "identifier": "read"}]'
@@ -102,9 +107,16 @@ def test_an_id_jag_is_redeemed_with_its_chain_and_its_key_alone(world: Node) -> 
     session = world.row(session=(begun := uuid4()), begins=world.begins(), kind="id_jag", jkt=KEY)
     assert world.mint(row=session).outcome is Outcome.ISSUED
     redeemed = {"session": begun, "parent": session.jti}
-    for spoiled in ({}, {"jkt": OTHER}):
-        answer = world.mint(row=world.row(**redeemed, **spoiled))
+    for claims in (Claims(), proven(OTHER)):
+        answer = world.mint(row=world.row(**redeemed, jkt=KEY), claims=claims)
         assert (answer.outcome, answer.code) == (Outcome.BEHIND, "parent")
     chain = {"jkt": KEY, "chain": [behind.pk], "chain_clients": [client.pk]}
-    assert world.mint(row=world.row(**redeemed, **chain)).code == "session"
-    assert world.mint(row=world.row(**redeemed, jkt=KEY)).outcome is Outcome.ISSUED
+    assert world.mint(row=world.row(**redeemed, **chain), claims=proven(KEY)).code == "session"
+    assert world.mint(row=world.row(**redeemed, jkt=KEY), claims=proven(KEY)).outcome is Outcome.ISSUED
+
+
+def test_the_key_of_a_token_may_be_another_than_the_one_that_is_proven(world: Node) -> None:
+    row = world.row(jkt=OTHER)
+    assert world.mint(row=row, claims=proven(KEY)).outcome is Outcome.ISSUED
+    assert IssuedToken.objects.get(pk=row.jti).jkt == OTHER
+    assert UsedAssertion.objects.get().issuer == f"dpop:{KEY}"
