@@ -58,7 +58,7 @@ def credentials() -> list[UUID]:
 
 def credential_policy() -> str:
     """Let resa propose that credentials become less old, with two days for a rotation; returns the page."""
-    ages, resa = dict.fromkeys(Kind, 90), Person.objects.get(login="resa")
+    ages, resa = {kind.value: 90 for kind in Kind}, Person.objects.get(login="resa")
     policy_proposals.propose(ages, overlap_hours=48, stops_upstream_secrets=True, by=resa, reason="One was leaked.")
     return "/settings/credential-policy/"
 

@@ -282,9 +282,10 @@ def _proposed(company: companies.Company) -> dict[str, object]:
 
 def _older(company: companies.Company) -> object:
     """Let another age of credentials be proposed."""
-    days = dict.fromkeys(CredentialKind, 90)
-    terms = {"overlap_hours": 24, "stops_upstream_secrets": False}
-    return policy_proposals.propose(days, **terms, by=company.resa, reason="a sample").pk  # type: ignore[arg-type]
+    days, why = {kind.value: 90 for kind in CredentialKind}, "a sample"
+    return policy_proposals.propose(
+        days, overlap_hours=24, stops_upstream_secrets=False, by=company.resa, reason=why
+    ).pk
 
 
 def _lent(company: companies.Company) -> OutOfOfficeDelegate:
