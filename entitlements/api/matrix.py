@@ -60,7 +60,7 @@ _KINDS: Final = {
     **dict.fromkeys(("grant", "grants"), "grants"),
     **dict.fromkeys(("session", "sessions"), "sessions"),
     **dict.fromkeys(("token", "tokens"), "tokens"),
-    **dict.fromkeys(("client", "clients"), "clients"),
+    **dict.fromkeys(("client", "clients", "workload-rule", "workload-rules"), "clients"),
     **dict.fromkeys(("connection", "connections"), "connections"),
     **dict.fromkeys(("revocation", "revocations"), "revocations"),
     **dict.fromkeys(("trusted-issuer", "trusted-issuers"), "issuers"),

@@ -38,6 +38,7 @@ _KINDS: Final = {
     ),
     **dict.fromkeys(("coverage", "system-paths"), "coverage"),
     **dict.fromkeys(("approval", "policy", "auto-approval", "auto-approvals"), "approvals"),
+    **dict.fromkeys(("credential-policies", "credential-policy"), "credential-policies"),
     **dict.fromkeys(
         (
             "campaign",

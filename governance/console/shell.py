@@ -58,6 +58,7 @@ BELOW: Final = {
     "right-sizing": "reviews",
     "token-health": "agents",
     "tool-changes": "systems",
+    "workload-rules": "agents",
     "stop": "none",
     "people": "settings",
     "groups": "settings",

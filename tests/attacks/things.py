@@ -50,6 +50,8 @@ def real(world: addresses.World) -> dict[str, object]:
         "client-documents/key": samples["settings/document"],
         "client-hosts/key": samples["settings/host"],
         "clients/key": world.client.client_id,
+        "credential-policy-proposals/key": samples["settings/credential-policy/proposal"],
+        "delegations/key": samples["delegations/pk"],
         "sod-exceptions/key": samples["exceptions/pk"],
         "sod-policies/key": samples["rules/pk"],
         "out-of-office-delegates/key": samples["settings/delegation"],

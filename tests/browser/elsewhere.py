@@ -14,10 +14,12 @@ from entitlements.catalog.models import System
 from entitlements.client_documents import documents, hosts
 from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.credential_policy.rules import Kind
 from entitlements.people.models import Person
 from entitlements.unmanaged_agents.models import Workflow
 from entitlements.vendors import vendors
 from entitlements.vendors.models import Vendor
+from governance.credential_policy import policy_proposals
 from governance.onboarding import batches, sponsorship
 from governance.onboarding.models import OnboardingBatch
 from governance.reviews.discussion import comments
@@ -52,6 +54,13 @@ def credentials() -> list[UUID]:
     secret = clients.rotate_secret(desk, by=by, reason="It was in a log.").waiting
     assert secret is not None
     return [keys.pk, secret.pk]
+
+
+def credential_policy() -> str:
+    """Let resa propose that credentials become less old, with two days for a rotation; returns the page."""
+    ages, resa = {kind.value: 90 for kind in Kind}, Person.objects.get(login="resa")
+    policy_proposals.propose(ages, overlap_hours=48, stops_upstream_secrets=True, by=resa, reason="One was leaked.")
+    return "/settings/credential-policy/"
 
 
 def client_document() -> int:

@@ -41,6 +41,9 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "agent-list": ["/agents/", "/agents/?q=nothing+like+it"],
     "client-add": ["/agents/expense-bot/clients/add/"],
     "client-page": ["/agents/expense-bot/clients/expense-bot/"],
+    "workload-rule-add": [
+        f"/workload-rules/add/expense-bot/{platform}/expense-bot/" for platform in ("github", "kubernetes")
+    ],
     "system-page": ["/systems/crm/", "/systems/erp/?tab=entitlements"],
     "system-edit": ["/systems/crm/edit/"],
     "entitlement-add": ["/systems/erp/entitlements/add/"],
@@ -134,6 +137,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "rule-page": [f"/rules/{rule.pk}/" for rule in world.rules()],
         "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],
         "credential-page": [f"/client-credentials/{pk}/" for pk in elsewhere.credentials()],
+        "credential-policy-page": [elsewhere.credential_policy()],
         "client-document-page": [f"/settings/clients/documents/{elsewhere.client_document()}/"],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
         "adoption-page": [f"/adoption/{batch.pk}/"],

@@ -20,6 +20,8 @@ from entitlements.catalog_files import imports
 from entitlements.client_documents import documents, hosts
 from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.credential_policy.rules import Kind as CredentialKind
+from entitlements.delegation import permissions
 from entitlements.grants.models import Grant
 from entitlements.people import people
 from entitlements.people.models import ApiToken
@@ -38,6 +40,7 @@ from governance.approvals import auto_approval
 from governance.break_glass import break_glass
 from governance.break_glass.models import BreakGlassGrant
 from governance.console import urls
+from governance.credential_policy import policy_proposals
 from governance.eligibility import eligibility
 from governance.notices import queue
 from governance.notices.models import Delivery, Kind, Notice
@@ -78,7 +81,7 @@ class World:
         first = route.partition("/")[0]
 
         def sample(part: re.Match[str]) -> str:
-            for name in (f"{first}/{part[1]}", part[1]):
+            for name in (f"{route[: part.start()]}{part[1]}", f"{first}/{part[1]}", part[1]):
                 if name in self.samples:
                     return str(self.samples[name])
             message = f"Say in tests/governance/console/addresses.py what {part[1]!r} of {route!r} is, as a sample."
@@ -108,18 +111,13 @@ def world() -> World:
     samples = {
         **_brought(company),
         **_checked(company),
-        "small-reviews/slug": Campaign.objects.get(kind="micro").slug,
-        "agents/slug": company.bot.slug,
+        **_reviewed(company, campaign),
+        **_agents(company, client),
         "systems/slug": company.system.slug,
-        "reviews/slug": templates.save(campaign.slug, name="Kept", by=company.ana).slug,  # a template is called so too
-        "reviews/item": worlds.item(campaign).pk,
-        "review-questions/question": _asked(campaign, company),
-        "audit/sample": worlds.audited(company.system, sponsor=company.sofia, person=company.bob, by=company.ana).pk,
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
         "rules/pk": _excepted(company).rule_id,
         "emergencies/pk": _declared(company).pk,
-        "agent-calls/pk": agent_calls.allow(company.bot, make.agent(), by=company.ana.principal, reason="x").pk,
         "exceptions/pk": SodException.objects.get().pk,
         **_waits(company, client),
         "people/login": company.bob.login,
@@ -131,7 +129,6 @@ def world() -> World:
         "stop/kind": "agent",
         "stop/key": company.bot.slug,
         "connect/client_id": client.client_id,
-        "agents/client_id": client.client_id,
         "systems/name": "now",
         "systems/scope": company.use.scope,
         **_settings(company),
@@ -139,6 +136,29 @@ def world() -> World:
         "token": "nothing",
     }
     return World(company, grant, session, client, campaign, samples)
+
+
+def _reviewed(company: companies.Company, campaign: Campaign) -> dict[str, object]:
+    """Ask about an item of the review, audit another review, and keep a template that is called as the review is."""
+    audited = worlds.audited(company.system, sponsor=company.sofia, person=company.bob, by=company.ana)
+    return {
+        "small-reviews/slug": Campaign.objects.get(kind="micro").slug,
+        "reviews/slug": templates.save(campaign.slug, name="Kept", by=company.ana).slug,
+        "reviews/item": worlds.item(campaign).pk,
+        "review-questions/question": _asked(campaign, company),
+        "audit/sample": audited.pk,
+    }
+
+
+def _agents(company: companies.Company, client: Client) -> dict[str, object]:
+    """Let the bot call one agent, and let that one act for the bot."""
+    helper, by = make.agent(), company.ana.principal
+    return {
+        "agents/slug": company.bot.slug,
+        "agents/client_id": client.client_id,
+        "agent-calls/pk": agent_calls.allow(company.bot, helper, by=by, reason="x").pk,
+        "delegations/pk": permissions.permit(company.bot, actor=helper, by=by, reason="a sample").pk,
+    }
 
 
 def _vendor(system: System) -> None:
@@ -212,6 +232,7 @@ def _settings(company: companies.Company) -> dict[str, object]:
         "settings/webhook": _hook().slug,
         "settings/policy": policies.ensure_default().pk,
         **_proposed(company),
+        "settings/credential-policy/proposal": _older(company),
         **_described(company),
         "settings/issuer": _issuer(company),
         "settings/number": ApiToken.objects.get(person=company.bob).pk,
@@ -257,6 +278,14 @@ def _proposed(company: companies.Company) -> dict[str, object]:
         "settings/rule": waits.pk,
         "settings/approval": AutoApproval.objects.get().pk,
     }
+
+
+def _older(company: companies.Company) -> object:
+    """Let another age of credentials be proposed."""
+    days, why = {kind.value: 90 for kind in CredentialKind}, "a sample"
+    return policy_proposals.propose(
+        days, overlap_hours=24, stops_upstream_secrets=False, by=company.resa, reason=why
+    ).pk
 
 
 def _lent(company: companies.Company) -> OutOfOfficeDelegate:

@@ -60,6 +60,10 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "policy-proposal-confirm": {"verb": "confirm", "reason": "x"},
         "policy-proposal-withdraw": {"verb": "withdraw", "reason": "x"},
     },
+    "credential-policy-decide": {
+        "credential-policy-proposal-confirm": {"verb": "confirm", "reason": "x"},
+        "credential-policy-proposal-withdraw": {"verb": "withdraw", "reason": "x"},
+    },
     "auto-approval-rule-decide": {
         "auto-approval-rule-confirm": {"verb": "confirm", "reason": "x"},
         "auto-approval-rule-withdraw": {"verb": "withdraw", "reason": "x"},
