@@ -5,7 +5,6 @@ Two people put terms in force (`proposals.py`). What the set-up has tested, and 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -174,4 +173,4 @@ def _is_address(text: str, *, with_query: bool = False) -> bool:
 
 def _is_reached_here() -> bool:
     """Whether the operator lets requests reach this machine: then an issuer may stand on it."""
-    return prefixes.is_in(ipaddress.ip_address("127.0.0.1"), settings.PRIVATE_NETWORKS)
+    return prefixes.is_in("127.0.0.1", settings.PRIVATE_NETWORKS)

@@ -55,7 +55,7 @@ def covers(one: Rule, other: Rule) -> bool:
     return all(name in other.claims and _is_within(other.claims[name], text) for name, text in one.claims.items())
 
 
-def may_meet(one: Rule, other: Rule) -> bool:
+def overlap(one: Rule, other: Rule) -> bool:
     """Say whether a token could fit both rules: of each claim that both name, one value lies in the other."""
     both = one.claims.keys() & other.claims.keys()
     return all(

@@ -168,7 +168,7 @@ def _check(client: Client, issuer: TrustedIssuer, platform: Platform, claims: Ma
     wanted = Rule(uuid4(), client.client_id, agent, platform, claims)
     active = WorkloadRule.objects.filter(issuer=issuer, ended_at=None).select_related("client__agent")
     for other in map(as_rule, active):
-        is_of_another = other.agent != agent and rules.may_meet(other, wanted)
+        is_of_another = other.agent != agent and rules.overlap(other, wanted)
         if is_of_another or rules.covers(other, wanted) or rules.covers(wanted, other):
             raise RuleTaken(rule=str(other.pk), client=other.client)
 
