@@ -18,8 +18,8 @@ class ChangedTermSerializer(OutputSerializer):
     """One term that a proposal changes of what is in force."""
 
     field = serializers.CharField(source="name")
-    before = serializers.JSONField(allow_null=True)
-    after = serializers.JSONField(allow_null=True)
+    before = serializers.JSONField()
+    after = serializers.JSONField()
 
 
 class SeenKeysSerializer(OutputSerializer):
@@ -41,7 +41,7 @@ class TrustedIssuerSerializer(OutputSerializer):
     purpose = serializers.ChoiceField(choices=TrustedIssuer.Purpose.choices, source="terms.purpose")
     issues_id_jags = serializers.BooleanField(source="terms.issues_id_jags")
     jwks_uri = serializers.CharField(source="terms.jwks_uri")
-    jwks = serializers.JSONField(source="terms.jwks", allow_null=True)
+    jwks = serializers.JSONField(source="terms.jwks")
     algorithms = serializers.JSONField(source="terms.algorithms")
     single_use = serializers.BooleanField(source="terms.strict_single_use")
     clients = serializers.JSONField(source="terms.clients")

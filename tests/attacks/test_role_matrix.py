@@ -22,7 +22,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 PREFIX = "api/v1/"
 IN_THE_BODY = {
     *("agents-suspend", "agents-retire", "tools-approve", "tools-disable", "entitlements", "grants-revoke"),
-    *("catalogue-plan", "catalogue-apply", "post clients"),
+    *("catalogue-plan", "catalogue-apply", "post clients", "post workload-rules"),
 }
 """What they are about is named in the body, and each is asked about as at its own address."""
 NOTHING_SEALED = {"audit-checkpoint", "audit-proof", "campaign-pack"}

@@ -50,8 +50,6 @@ def real(world: addresses.World) -> dict[str, object]:
         "client-documents/key": samples["settings/document"],
         "client-hosts/key": samples["settings/host"],
         "clients/key": world.client.client_id,
-        "credential-policy-proposals/key": samples["settings/credential-policy/proposal"],
-        "delegations/key": samples["delegations/pk"],
         "sod-exceptions/key": samples["exceptions/pk"],
         "sod-policies/key": samples["rules/pk"],
         "out-of-office-delegates/key": samples["settings/delegation"],
@@ -104,6 +102,8 @@ def _more(world: addresses.World) -> dict[str, object]:
     question = questions.ask(asked, by=company.sofia, text="What for?")
     signing.sign("idp", {}, "sample")
     return {
+        "credential-policy-proposals/key": world.samples["settings/credential-policy/proposal"],
+        "delegations/key": world.samples["delegations/pk"],
         "workload-rules/key": world.samples["workload-rules/pk"],
         "agent-calls/key": agent_calls.allow(company.bot, helper, by=SYSTEM, reason="a sample").pk,
         "keys/key": SigningKey.objects.filter(state="active").earliest("kid").kid,

@@ -41,7 +41,7 @@ class CredentialSerializer(OutputSerializer):
     jwks = serializers.JSONField()
     redirect_uris = serializers.SerializerMethodField()
     api_scopes = serializers.ListField(child=serializers.CharField())
-    workload = serializers.JSONField(allow_null=True)
+    workload = serializers.JSONField()
     state = serializers.ChoiceField(choices=ClientCredential.State.choices)
     asked_by = serializers.CharField()
     reason = serializers.CharField()

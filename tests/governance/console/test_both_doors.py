@@ -36,6 +36,8 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
     },
     "client-page": {
         "client-secret": {"verb": "rotate", "reason": "x"},
+        "client-keys": {"verb": "keys", "jwks": "{}", "reason": "x"},
+        "client-rotation-revoke": {"verb": "revoke-rotation", "reason": "x"},
         "client-enable": {"verb": "enable", "reason": "x"},
     },
     "client-host-decide": {
