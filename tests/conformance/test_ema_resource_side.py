@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from audit.context import SYSTEM
+from audit.models import Event
 from entitlements.clients import aliases
 from entitlements.edge import metadata
 from entitlements.edge.grant_types import jwt_bearer
@@ -46,6 +47,15 @@ def test_ema_r_1_typ_is_exactly_that_of_an_id_jag(world: World, partner: Trusted
     assert world.redeem(assertion(world)).status == 200
     for typ in ("JWT", "at+jwt", "oauth-id-jag", "id-jag+jwt"):
         assert world.redeem(assertion(world, typ=typ)).error[:2] == (400, "invalid_grant")
+    assert partner.enabled
+
+
+def test_the_actors_of_another_issuer_stand_in_the_event(world: World, partner: TrustedIssuer) -> None:
+    act = {"sub": "planner", "act": {"sub": "assistant"}}
+    answer = world.redeem(assertion(world, act=act))
+    assert worlds.peek(answer.body["access_token"])["act"]["sub"] == "expense-bot"
+    event = Event.objects.get(action="token.issued")
+    assert event.detail["actors"] == ["planner", "assistant"]
     assert partner.enabled
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
+from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements.catalog.models import System
+from entitlements.decisions import guardrails
 from entitlements.keys import signing
 from entitlements.people.models import Person
 from entitlements.unmanaged_agents.models import PathTerms
@@ -88,6 +90,13 @@ def test_without_a_test_client_it_says_what_it_could_not_try(ana: Person, vendor
     assert vendor.seen == []
     assert timeline.of("system", "maps").filter(action="system.trust_tested").count() == 1
     assert not PathTerms.objects.exists()
+
+
+def test_nothing_is_asked_for_while_everything_is_stopped(ana: Person, vendor: Vendor) -> None:
+    with_client(ana)
+    guardrails.stop_everything(by=SYSTEM, reason="for the test")
+    assert ("token", "untried") in steps(tried(ana))
+    assert vendor.seen == []
 
 
 def another_issuer(vendor: Vendor) -> None:

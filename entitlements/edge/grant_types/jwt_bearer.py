@@ -93,7 +93,11 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) ->
         chain=await chains.behind_of(attempt, checked.behind, checked.subject.pk),
         until=chains.until(checked.claims) if checked.session is not None else None,
         details=details.asked(attempt.form, resource, checked.claims),
-        detail={"resource": resource, "assertion": {**_named(checked), "jti": checked.redeemed.jti}},
+        detail={
+            "resource": resource,
+            "assertion": {"iss": checked.claims["iss"], "jti": checked.redeemed.jti},
+            **_foreign_actors(checked),
+        },
     )
     if checked.is_used_once:
         expires = datetime.fromtimestamp(checked.redeemed.expires, UTC)
@@ -105,14 +109,14 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) ->
     return {**answer, **issue.granted(minted, target)}
 
 
-def _named(checked: CheckedAssertion) -> dict[str, object]:
-    """Return what the event says of an assertion's origin; another issuer's chain of actors is kept there alone."""
-    claims, actors = checked.claims, list[str]()
-    act = claims.get("act") if checked.session is None else None
+def _foreign_actors(checked: CheckedAssertion) -> dict[str, object]:
+    """Return what the event says of another issuer's chain of actors: the token names our agent alone."""
+    actors = list[str]()
+    act = checked.claims.get("act") if checked.session is None else None
     while isinstance(act, Mapping) and len(actors) < _MOST_ACTORS:
         actors.append(str(act.get("sub", ""))[:_LONGEST_ACTOR])
         act = act.get("act")
-    return {"iss": claims["iss"], **({"act": actors} if actors else {})}
+    return {"actors": actors} if actors else {}
 
 
 def access_token_answer(attempt: Attempt, token: str, minted: NewToken, resource: str) -> dict[str, Any]:

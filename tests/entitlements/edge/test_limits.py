@@ -201,3 +201,11 @@ def caller_of(world: World) -> Caller:
     found = own_connection.run(callers.find(READS, world.client.client_id))
     assert found is not None
     return found
+
+
+def test_a_public_client_is_counted_where_it_asks_from(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(OUTSIDE, "check_rate", lambda who, *_: counted.append(who))
+    sign_ins.public_client(world)
+    assert sign_ins.redeem(world, "made-up").status == 400
+    assert counted == [f"{sign_ins.CLIENT}@127.0.0.1"]

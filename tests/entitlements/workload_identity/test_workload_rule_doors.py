@@ -120,6 +120,16 @@ def test_a_rule_that_another_covers_is_refused_also_when_it_is_accepted(company:
     assert WorkloadRule.objects.count() == 1
 
 
+def test_no_rule_of_another_agent_shuts_a_workload_out(company: Company) -> None:
+    wide = {**BODY, "claims": {"sub": "job-7", "project": "seven"}}
+    assert post(company.sofia, "workload-rules", **wide).status_code == 201
+    other = make.client(make.agent("other-bot", sponsor=company.sofia), "other", auth=Client.Auth.WORKLOAD_IDENTITY)[0]
+    beside = {**BODY, "client": other.client_id, "claims": {"sub": "job-7", "stage": "prod"}}
+    assert post(company.sofia, "workload-rules", **beside).json()["code"] == "workload_rule_taken"
+    apart = {**beside, "claims": {"sub": "job-8", "stage": "prod"}}
+    assert post(company.sofia, "workload-rules", **apart).status_code == 201
+
+
 def test_a_public_client_and_a_script_have_no_rule(company: Company) -> None:
     make.client(company.bot, "public", auth=Client.Auth.NONE)
     assert post(company.sofia, "workload-rules", **{**BODY, "client": "public"}).json()["code"] == (

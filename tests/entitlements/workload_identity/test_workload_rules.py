@@ -182,6 +182,21 @@ def test_a_rule_covers_one_that_is_as_narrow_or_narrower() -> None:
             assert rules.covers(one, other) is (one is other or (one, other) in covered)
 
 
+def test_rules_overlap_where_a_token_could_fit_both() -> None:
+    main, prod = rule(Platform.GITHUB), rule(Platform.GITHUB, {**OWNER, **REPOSITORY, "environment": "prod"})
+    dev = rule(Platform.GITHUB, {**OWNER, **REPOSITORY, "ref": "refs/heads/dev"})
+    branches = rule(Platform.GITHUB, {**OWNER, **REPOSITORY, "ref": "refs/heads/*"})
+    for one, other, meets in ((main, prod, True), (main, dev, False), (dev, branches, True), (branches, prod, True)):
+        assert rules.overlap(one, other) is rules.overlap(other, one) is meets
+
+
+@pytest.mark.parametrize("platform", [Platform.GITHUB, Platform.KUBERNETES])
+def test_a_rule_for_another_platform_describes_no_token_of_a_known_one(platform: Platform) -> None:
+    claims = tokens.claims(platform, "https://as.example/token")
+    why = platforms.why_not(Platform.JWT, tokens.ISSUERS[platform], {"sub": claims["sub"]}, claims)
+    assert why.endswith("Make the rule one for that platform.")
+
+
 @given(
     st.dictionaries(st.sampled_from("abc"), st.sampled_from(["x/1", "x/2", "y"]), min_size=1),
     st.dictionaries(st.sampled_from("abc"), st.sampled_from(["x/1", "x/2", "x/*", "y"]), min_size=1),

@@ -17,6 +17,7 @@ from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.workload_identity.platforms import Platform
+from tests.edge import OUTSIDE
 from tests.entitlements.edge import worlds
 from tests.entitlements.workload_identity import company as companies
 from tests.entitlements.workload_identity import tokens
@@ -217,3 +218,14 @@ def test_two_rules_that_describe_a_workload_are_refused_and_both_are_named(compa
 
 def _workflow() -> dict[str, str]:
     return {"job_workflow_ref": "octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main"}
+
+
+def test_old_tokens_of_a_workload_do_not_use_its_limit_up(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(OUTSIDE, "check_rate", lambda who, *_: counted.append(who))
+    now = int(time.time())
+    for _ in range(3):
+        assert company.redeem(company.token(Platform.JWT, iat=now - 7200, exp=now - 3600)).status == 400
+    assert counted == []
+    assert company.redeem(company.token(Platform.JWT)).status == 200
+    assert counted == ["expense-job"]
