@@ -55,6 +55,7 @@ from entitlements.workload_identity.models import WorkloadRule
 from governance.operations import after_restore
 from governance.ownership import ownership
 from tests import make
+from tests.entitlements.edge.worlds import key_set, new_key
 from tests.entitlements.feed import edge_columns
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -205,7 +206,7 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     ),
     "keys are replaced": lambda w: rotations.replace_keys(
         w.namesake,
-        {"keys": [{**KEY, "kid": "another"}]},
+        key_set(new_key("another")),
         by=Agent.objects.get(slug="other").sponsor.principal,
         reason="yearly",
         keep_previous=True,

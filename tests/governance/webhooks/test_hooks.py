@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from django.core.checks import Tags, run_checks
@@ -22,9 +23,13 @@ from entitlements.gateway.access_requests import requester
 from entitlements.gateway.access_requests.requester import Ask, Requester
 from entitlements.grants import grants
 from entitlements.people import people
+from entitlements.trusted_issuers import trust
+from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.workload_identity import workload_rules
 from governance.requests import requests
 from tests import make
 from tests.architecture import tree
+from tests.entitlements.edge.worlds import key_set, new_key
 from tests.governance import companies
 
 type Act = Callable[[], object]
@@ -66,6 +71,22 @@ def _requested() -> Act:
     return lambda: make.request(company.use, company.bot, by=company.alice, people=[company.alice])
 
 
+def _issuer(purpose: str) -> TrustedIssuer:
+    return trust.begin("https://ci.example", purpose=purpose, jwks=key_set(new_key("ci")), by=SYSTEM)
+
+
+def _ended_issuer() -> Act:
+    issuer = _issuer("workload")
+    return lambda: trust.end(issuer, by=SYSTEM, reason="x")
+
+
+def _workload_rule() -> Act:
+    issuer, agent = _issuer("workload"), make.agent()
+    client, _ = make.client(agent)
+    asks = partial(workload_rules.propose, client, issuer=issuer.issuer, platform="jwt", claims={"sub": "job"})
+    return lambda: asks(by=agent.sponsor.principal)
+
+
 def _caller() -> Caller:
     person = make.person()
     return Caller(person.principal, person)
@@ -81,6 +102,8 @@ GUARDS: dict[str, Callable[[], Act]] = {
     "see grants": lambda: lambda: visibility.grants(_caller()),
     "see events": lambda: lambda: visibility.events(_caller(), Event.objects.all()),
     "after a request is submitted": _requested,
+    "end an issuer": _ended_issuer,
+    "put a workload rule in force": _workload_rule,
     "answer request_access": lambda: lambda: requester.ANSWER.ask(Requester("bot", "desk", "alice"), [], Ask()),
 }
 FOLLOWED_BY_A_SWEEP = {"after a person is disabled"}
