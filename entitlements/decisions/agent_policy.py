@@ -317,7 +317,7 @@ def _near_misses(
             missed.append(_out_of_time(line, now))
         else:
             missed.append(Reason(Code.NO_GRANT, f"The tool {tool} is not approved at present.", line.grant))
-    return missed
+    return sorted(missed, key=lambda reason: reason.sentence)
 
 
 def _no_line(call: Call | Issuance, facts: AgentFacts, missed: list[Reason]) -> Verdict:

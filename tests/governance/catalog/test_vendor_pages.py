@@ -80,16 +80,17 @@ def test_the_switch_and_the_way_to_join_are_edited_and_shown(ana: Person) -> Non
 def test_names_and_the_test_client_are_entered_there(ana: Person) -> None:
     added(ana)
     make.client(make.agent("bot"), "bot-client")
+    make.person("alice")
     browser = visits.as_(ana)
 
     browser.post("/systems/maps/vendor/client/", {"client_id": "bot-client", "foreign_id": "agent-4711"})
-    browser.post("/systems/maps/vendor/person/", {"person": "ana", "subject": "ana@maps"})
+    browser.post("/systems/maps/vendor/person/", {"person": "alice", "subject": "alice@maps"})
     browser.post("/systems/maps/vendor/test-client/", {"client_id": "probe", "value": "s3cr3t-of-the-probe"})
 
     page = visits.as_(ana).get("/systems/maps/vendor/").content.decode()
     assert "agent-4711" in page
     assert "s3cr3t" not in page
-    assert VendorSubject.objects.get().subject == "ana@maps"
+    assert VendorSubject.objects.get().subject == "alice@maps"
     assert Vendor.objects.get().test_client_id == "probe"
     unknown = browser.post("/systems/maps/vendor/client/", {"client_id": "unknown", "foreign_id": "x"})
     assert unknown.status_code == 404
