@@ -85,8 +85,10 @@ def vendor(settings: Settings) -> Iterator[Vendor]:
         gateways.gateway(port=port, CONSOLE_URL=ours, EDGE_URL=ours, GATEWAY_URL=ours),
     ):
         world = worlds.vendor_world(f"{theirs}/", f"{theirs}/mcp")
-        world.edge.http = Wire(ours)  # type: ignore[assignment] # it posts the same
+        wire = Wire(ours)
+        world.edge.http = wire  # type: ignore[assignment] # it posts the same
         yield Vendor(theirs, world)
+        wire.http.close()
 
 
 async def who_is_acted_for(vendor: Vendor, memory: Memory) -> dict[str, Any]:
