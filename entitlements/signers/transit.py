@@ -29,7 +29,7 @@ from .signer import NewKey, SignerUnreachable
 SECONDS: Final = 2.0
 """How long an answer may take; twice that, where a connection that was kept turns out to be dead."""
 PAUSE: Final = 1.0
-"""How many seconds nobody asks again after an answer that did not come: else each request would wait for it."""
+"""Seconds without another try after an answer that did not come: else each request would wait for one."""
 LARGEST: Final = 256 * 1024
 _TYPES: Final = {algorithms.ES256: "ecdsa-p256", algorithms.EDDSA: "ed25519", algorithms.RS256: "rsa-3072"}
 _BROKEN: Final = (OSError, http.client.HTTPException)
@@ -49,8 +49,8 @@ class TransitSigner:
         weakref.finalize(self, _close, self._idle)
 
     def make(self, kid: str, algorithm: str) -> NewKey:
-        """Make a key that cannot be exported, of the name of ours."""
-        name = f"mandate-{kid}"
+        """Make a key that cannot be exported. A name there may not end with a hyphen, as one of 64 ids does."""
+        name = f"mandate-{kid}-key"
         self._ask("POST", f"keys/{name}", {"type": _TYPES[algorithm], "exportable": False})
         said = self._ask("GET", f"keys/{name}")
         public = _public(said["data"]["keys"]["1"]["public_key"], algorithm)

@@ -79,8 +79,19 @@ def test_a_key_in_a_module_is_sensitive_and_stays_there(hsm: Pkcs11Options) -> N
 
 def test_a_key_at_openbao_cannot_be_exported(bao: Bao) -> None:
     TransitSigner(bao.options).make("kept", algorithms.ES256)
-    said = bao.ask("GET", "transit/keys/mandate-kept")["data"]
+    said = bao.ask("GET", "transit/keys/mandate-kept-key")["data"]
     assert (said["exportable"], said["allow_plaintext_backup"], said["type"]) == (False, False, "ecdsa-p256")
+
+
+def test_a_key_at_openbao_may_have_any_id_of_ours(bao: Bao) -> None:
+    """A name there ends with a letter, a digit or an underscore: one of 64 random ids ends with a hyphen."""
+    signer = TransitSigner(bao.options)
+    for kid in ("ends-with-", "-begins-with", "ends_with_"):
+        made = signer.make(kid, algorithms.ES256)
+        assert signer.sign(kid, made.private, algorithms.ES256, DATA)
+        signer.destroy(kid, made.private)
+        with pytest.raises(SignerUnreachable):
+            signer.sign(kid, made.private, algorithms.ES256, DATA)
 
 
 def test_a_token_that_was_renewed_is_read_anew(bao: Bao) -> None:
@@ -97,7 +108,7 @@ def test_a_server_with_another_certificate_is_not_spoken_to(bao: Bao) -> None:
     strangers = TransitSigner(dataclasses.replace(bao.options, ca_file=""))
     with pytest.raises(SignerUnreachable):
         strangers.make("k", algorithms.ES256)
-    assert "mandate-k" not in bao.names()
+    assert "mandate-k-key" not in bao.names()
 
 
 def test_a_module_that_is_not_there_or_another_pin_signs_nothing(hsm: Pkcs11Options) -> None:
@@ -114,11 +125,11 @@ def test_a_signer_that_hangs_keeps_no_event_loop_waiting_and_is_not_asked_again_
         settings.TRANSIT = TransitOptions(f"http://127.0.0.1:{silent.getsockname()[1]}", "t", "", "", lambda: "x")
         signers.named.cache_clear()
         public = algorithms.new_key("k", algorithms.ES256).as_dict(private=False)
-        key = OwnKey("k", algorithms.ES256, "transit", handle.Handle("mandate-k", public).new_key().private)
+        key = OwnKey("k", algorithms.ES256, "transit", handle.Handle("mandate-k-key", public).new_key().private)
         turns, asked = asyncio.run(_while_it_hangs(key))
     signers.named.cache_clear()
     assert turns > 5, "the loop went on meanwhile"
-    assert asked < transit.SECONDS, "while it is paused nobody waits"
+    assert asked < transit.SECONDS, "while it is paused no request waits"
 
 
 async def _while_it_hangs(key: OwnKey) -> tuple[int, float]:
