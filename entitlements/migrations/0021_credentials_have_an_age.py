@@ -143,6 +143,7 @@ class Migration(migrations.Migration):
                             ("secret", "New secret"),
                             ("keys", "New keys"),
                             ("document", "Changed metadata document"),
+                            ("workload", "New workload rule"),
                         ],
                         max_length=16,
                     ),
