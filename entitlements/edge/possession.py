@@ -58,7 +58,7 @@ def check_confirmation(attempt: Attempt, claims: Mapping[str, Any]) -> None:
 
 
 def check_public(attempt: Attempt, caller: Caller, jkt: str) -> None:
-    """Refuse what a public client presents unbound: whoever stole it could bind it to a key of their own.
+    """Refuse what a public client presents unbound: a thief could bind it to another key.
 
     Raises Refused.
     """

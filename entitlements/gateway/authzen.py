@@ -23,7 +23,7 @@ from entitlements.decisions.snapshot import Call, Chain
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import answers, possession
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, Request, encode, trace_of
-from entitlements.keys import acting, jws
+from entitlements.keys import act_claim, jws
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node, unknown
@@ -245,7 +245,7 @@ class Evaluator:
 def _chain(context: Mapping[str, Any], agent: str) -> Chain:
     """Read the agents behind the one that is asked about. Raises Malformed."""
     try:
-        act = acting.read(context)
+        act = act_claim.read(context)
     except jws.BadToken as why:
         raise Malformed("context.act must be the claim act of a token.") from why
     if act is not None and act.agent != agent:

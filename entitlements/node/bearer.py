@@ -23,7 +23,7 @@ from entitlements.codes import Code
 from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Call, Chain, Token
 from entitlements.dpop import proofs
-from entitlements.keys import acting, issuer_keys, jws
+from entitlements.keys import act_claim, issuer_keys, jws
 from entitlements.keys.issuer_keys import IssuerKey
 from entitlements.node.directory import Directory
 from entitlements.node.refusals import Refused
@@ -222,7 +222,7 @@ def _delegated(claims: Mapping[str, Any]) -> tuple[str | None, str | None, Chain
 
     Raises BadToken.
     """
-    if (act := acting.read(claims)) is None:
+    if (act := act_claim.read(claims)) is None:
         return None, None, ()
     return act.agent, jws.text(claims, "sub"), act.behind
 

@@ -23,7 +23,7 @@ from entitlements.decisions.reads import Reads
 from entitlements.decisions.snapshot import Call, Chain, Token, chain_key
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.errors import DomainError
-from entitlements.keys import acting, in_use, jws
+from entitlements.keys import act_claim, in_use, jws
 
 from . import issue, narrowed_grants, tokens
 
@@ -72,7 +72,7 @@ async def live(reads: Reads, claims: Mapping[str, Any], slug: str) -> LiveToken:
     issued = await _issued(reads, claims)
     if issued.target.slug != slug:
         raise jws.BadToken
-    act = acting.read(claims)
+    act = act_claim.read(claims)
     chain = act.behind if act is not None else ()
     verdict, held = await _verdict(reads, issued, claims.get(scopes.AGREED), chain)
     if not verdict.allowed:

@@ -21,7 +21,7 @@ from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
 from entitlements.errors import NotFound
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
-from entitlements.keys import acting
+from entitlements.keys import act_claim
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow, Status
 
@@ -30,7 +30,7 @@ from .issue import NewToken, TokenRequest
 ID_JAG_TYP: Final = "oauth-id-jag+jwt"
 ACCESS_TOKEN_TYP: Final = "at+jwt"  # noqa: S105 - a media type
 ID_JAG_SECONDS: Final = 300
-AI_AGENT: Final = acting.AI_AGENT
+AI_AGENT: Final = act_claim.AI_AGENT
 FAMILY: Final = "token_family"
 AUTHENTICATION: Final = ("auth_time", "acr", "amr")
 """The claims about the person's sign-in that travel from the ID token to the ID-JAG and on to the access token."""
@@ -215,5 +215,5 @@ def _delegated(token_request: TokenRequest, new_token: NewToken, signed_in: Mapp
     """Return what says that an agent acts for a person: `sub` stays the person, the outermost `act` is the agent."""
     known = {name: signed_in[name] for name in AUTHENTICATION if name in signed_in}
     issuer = addresses.issuer(addresses.IDP)
-    act = acting.claim(token_request.caller.agent or "", token_request.behind, issuer)
+    act = act_claim.claim(token_request.caller.agent or "", token_request.behind, issuer)
     return {**known, "act": act, **({"sid": str(new_token.session)} if new_token.session else {})}

@@ -34,7 +34,7 @@ class Kind(StrEnum):
     STATIC_SECRET = "static_secret"  # noqa: S105 - a kind of finding
     """The client proves who it is by a secret that it sends each time."""
     UNBOUND = "unbound"
-    """Tokens of no key open tools of high risk to whoever holds them."""
+    """Tokens that are bound to no key open high-risk tools to any holder."""
 
 
 def oldest_family(*, is_proven: bool) -> timedelta:

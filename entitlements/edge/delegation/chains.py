@@ -16,7 +16,7 @@ from entitlements.dpop import proofs
 from entitlements.edge import door, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import audience
-from entitlements.keys import acting, in_use, jws
+from entitlements.keys import act_claim, in_use, jws
 from entitlements.tokens import presented, tokens
 from entitlements.tokens.issue import RedeemedToken, Subject
 
@@ -100,7 +100,7 @@ async def subject_access_token(
         path = target.issuer_path
         claims = await in_use.verify_read(attempt.reads, unverified, path, tokens.ACCESS_TOKEN_TYP)
         live = await presented.live(attempt.reads, claims, target.slug)
-        act, jti = acting.read(claims), UUID(live.jti)
+        act, jti = act_claim.read(claims), UUID(live.jti)
         opened, covers_all = scopes.opened(live.scopes, claims.get(scopes.AGREED))
     except (jws.BadToken, scopes.ScopeMalformed) as error:
         raise refusals.invalid_grant(error.message, str(error.code)) from error

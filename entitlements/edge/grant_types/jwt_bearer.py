@@ -19,7 +19,7 @@ from entitlements.decisions.snapshot import Chain
 from entitlements.edge import agents, issue, possession, refusals
 from entitlements.edge.delegation import chains
 from entitlements.edge.door import Attempt
-from entitlements.keys import acting, in_use, jws
+from entitlements.keys import act_claim, in_use, jws
 from entitlements.people import sign_ins
 from entitlements.tokens import id_tokens, tokens
 from entitlements.tokens.issue import NewToken, RedeemedToken, SignIn, Subject, TokenRequest
@@ -60,7 +60,7 @@ class CheckedAssertion:
     @property
     def behind(self) -> Chain:
         """The agents behind the one that acts, as we wrote them; another issuer names none of ours. Raises BadToken."""
-        act = acting.read(self.claims) if self.session is not None else None
+        act = act_claim.read(self.claims) if self.session is not None else None
         return act.behind if act is not None else ()
 
 

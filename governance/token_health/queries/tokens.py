@@ -110,7 +110,7 @@ class TokenHealth:
 
     @property
     def auth_time(self) -> datetime | None:
-        """When its person signed in; None where nobody did, or the issuer does not say."""
+        """When its person signed in; None where no one did, or the issuer does not say."""
         if self.family is not None:
             return self.family.auth_time
         return self.token.session.auth_time if self.token.session else None

@@ -1,4 +1,4 @@
-"""Delegation chains: whoever joins one can only narrow it. Held against raw numbers that know nothing of the policy."""
+"""Delegation chains: an agent that joins one can only narrow it. Held against raw numbers that know no policy."""
 
 import random
 from dataclasses import dataclass, replace

@@ -104,7 +104,7 @@ def under_load(load: Load, steps: Callable[[], None]) -> None:
             gateways.wait_until(lambda: load.served >= CLIENTS or bool(load.failed))
             before = load.served
             steps()
-            assert load.served > before, "nobody was served meanwhile: it proves nothing"
+            assert load.served > before, "no request was served meanwhile: it proves nothing"
         finally:
             load.stop.set()
         for each in working:

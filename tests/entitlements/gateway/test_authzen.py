@@ -21,7 +21,7 @@ from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.delegation import permissions
 from entitlements.grants import grants
-from entitlements.keys import acting, signing
+from entitlements.keys import act_claim, signing
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
@@ -223,7 +223,7 @@ def for_a_person(here: World, *behind: tuple[str, str]) -> str:
         EntitlementTool.objects.create(entitlement=asker.entitlement, tool=make.tool(mandate))
     for agent in Agent.objects.filter(slug__in=[here.agent.slug, *(slug for slug, _ in behind)]):
         asker.grant = make.grant(agent, asker.entitlement, people=[here.person])
-    act = acting.claim(here.agent.slug, behind, addresses.issuer("idp"))
+    act = act_claim.claim(here.agent.slug, behind, addresses.issuer("idp"))
     return asker.token(aud=f"{settings.GATEWAY_URL}/access/v1", act=act)
 
 

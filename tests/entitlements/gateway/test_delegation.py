@@ -20,7 +20,7 @@ from entitlements.delegation import permissions
 from entitlements.feed import changes
 from entitlements.feed.models import GatewayNode
 from entitlements.grants.models import Grant
-from entitlements.keys import acting
+from entitlements.keys import act_claim
 from entitlements.people import people
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
@@ -57,7 +57,7 @@ class Chain:
 
     def token(self) -> str:
         behind = [(link.agent.slug, link.client.client_id) for link in reversed(self.links[:-1])]
-        return self.last.token(act=acting.claim(self.last.agent.slug, behind, addresses.issuer(addresses.IDP)))
+        return self.last.token(act=act_claim.claim(self.last.agent.slug, behind, addresses.issuer(addresses.IDP)))
 
     @property
     def root(self) -> Link:

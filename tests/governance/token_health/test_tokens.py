@@ -41,7 +41,7 @@ TOOLS = ("now", "convert", "remove", "wipe")
 
 @dataclass
 class World:
-    """The company whose bot holds four tools for alice, and fetched a token for them in a session of hers."""
+    """The company whose bot holds four tools for alice, and fetched a token for them in a session."""
 
     company: Company
     client: Client
