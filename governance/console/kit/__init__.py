@@ -1,0 +1,1 @@
+"""The components that every page of the console is made of."""
