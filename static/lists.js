@@ -16,13 +16,15 @@
     }
   });
 
-  // A list that is swapped keeps its open menu, and what was typed since it was asked for.
+  // A list that is swapped keeps what was typed since it was asked for, and the focus near what was chosen.
   let kept = null;
   document.addEventListener("htmx:before:swap", () => {
-    const typed = document.activeElement;
+    const active = document.activeElement;
+    const menu = active && active.closest("details.facet");
     kept = {
-      open: all("details.facet[open] > summary[id]").map((each) => each.id),
-      typed: typed && typed.matches(".list input[type=search]") ? { id: typed.id, value: typed.value } : null,
+      menu: menu && menu.querySelector("summary").id,
+      isOpen: menu && menu.hasAttribute("data-many"),
+      typed: active && active.matches(".list input[type=search]") ? { id: active.id, value: active.value } : null,
     };
   });
 
@@ -47,10 +49,9 @@
 
   const prepare = () => all(".list").forEach(ticking);
   document.addEventListener("htmx:after:swap", () => {
-    for (const id of kept ? kept.open : []) {
-      const summary = document.getElementById(id);
-      if (summary) summary.parentElement.open = true;
-    }
+    const summary = kept && kept.menu && document.getElementById(kept.menu);
+    if (summary && kept.isOpen) summary.parentElement.open = true;
+    else if (summary) summary.focus();
     const input = kept && kept.typed && document.getElementById(kept.typed.id);
     if (input) input.value = kept.typed.value;
     kept = null;
