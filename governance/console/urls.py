@@ -49,6 +49,7 @@ from governance.reviews.templates import pages as template_pages
 from governance.reviews.usage import pages as usage_pages
 from governance.revocations.pages import stop as stop_pages
 from governance.revocations.pages import stop_several as stop_several_pages
+from governance.saved_views import pages as saved_view_pages
 from governance.setup import pages as setup_pages
 from governance.sign_in import company_sign_in
 from governance.sign_in.pages import company_proof as company_proof_pages
@@ -143,6 +144,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("break-glass/", break_glass_pages.listing, name="emergency-list"),
     path("break-glass/declare/", break_glass_pages.declare, name="emergency-declare"),
     path("break-glass/<uuid:pk>/", break_glass_pages.one, name="emergency-page"),
+    path("views/", saved_view_pages.create, name="view-save"),
+    path("views/<uuid:pk>/delete/", saved_view_pages.delete, name="view-delete"),
     path("agents/", agent_list.listing, name="agent-list"),
     path("agents/add/", registration_pages.add, name="agent-add"),
     path("agents/<slug:slug>/", agents.detail, name="agent-page"),

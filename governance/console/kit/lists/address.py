@@ -41,10 +41,7 @@ def read[M: Model, R](
     request: HttpRequest, layout: Layout[M, R], saved: Mapping[str, str] | None = None
 ) -> Asked[M, R]:
     """Read an address. `saved` are the queries of saved views by name. Raises ListMalformed."""
-    view = request.GET.get(VIEW, "")
-    query = QueryDict(_query(layout, view, saved or {}), mutable=True)
-    for name, values in request.GET.lists():
-        query.setlist(name, values)
+    view, query = request.GET.get(VIEW, ""), effective(request, layout, saved)
     sort = query.get(SORT) or layout.order
     export = query.get(EXPORT, "")
     column = layout.column(sort.removeprefix("-"))
@@ -61,6 +58,16 @@ def read[M: Model, R](
         view,
         export,
     )
+
+
+def effective[M: Model, R](
+    request: HttpRequest, layout: Layout[M, R], saved: Mapping[str, str] | None = None
+) -> QueryDict:
+    """Return the query of the view that an address names, with what it says besides. Raises ListMalformed."""
+    query = QueryDict(_query(layout, request.GET.get(VIEW, ""), saved or {}), mutable=True)
+    for name, values in request.GET.lists():
+        query.setlist(name, values)
+    return query
 
 
 def _query[M: Model, R](layout: Layout[M, R], view: str, saved: Mapping[str, str]) -> str:

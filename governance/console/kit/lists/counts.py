@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import BooleanField, ExpressionWrapper, F, Model, QuerySet
 from django.http import HttpRequest
@@ -87,7 +88,11 @@ def _exact[M: Model](
     columns = [F(facet.field) for facet in fields] + [
         ExpressionWrapper(where, output_field=BooleanField()) for _facet, _value, where in conditions
     ]
-    inner, parameters = rows.order_by().values_list("pk", *columns)[: MOST + 1].query.sql_with_params()
+    numbers = dict.fromkeys([(facet.name, each.value) for facet, each in values], 0)
+    try:
+        inner, parameters = rows.order_by().values_list("pk", *columns)[: MOST + 1].query.sql_with_params()
+    except EmptyResultSet:  # a condition that no row can meet
+        return 0, numbers
     names = [f"c{number}" for number in range(len(columns) + 1)]
     counting = " UNION ALL ".join(
         ["SELECT 0, NULL, count(*) FROM s"]
@@ -99,7 +104,6 @@ def _exact[M: Model](
         (_first, _none, total), *counted = cursor.fetchall()
     if total > MOST:
         return None
-    numbers = dict.fromkeys([(facet.name, each.value) for facet, each in values], 0)
     for place, value, number in counted:
         if place <= len(fields):
             numbers[fields[place - 1].name, value or ""] = number

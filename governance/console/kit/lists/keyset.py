@@ -18,6 +18,7 @@ from django.http import HttpRequest
 
 from entitlements.api import paging
 from entitlements.api.paging import BadCursor
+from governance.console.kit.lists.layout import value_of
 
 SIZE: Final = 50
 _AFTER, _BEFORE = "after", "before"
@@ -66,7 +67,7 @@ def page[M: Model](request: HttpRequest, rows: QuerySet[M], order: Order, size: 
     after = is_back or more
 
     def seal(row: M, direction: str) -> str:
-        return paging.seal(salt, [direction, *map(_plain, paging.place_of(row, order.names))])
+        return paging.seal(salt, [direction, *(_plain(value_of(row, name)) for name in order.names)])
 
     return Page(
         fetched,

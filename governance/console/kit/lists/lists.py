@@ -17,6 +17,8 @@ from governance.console.kit.lists import address, counts, export, filters, keyse
 from governance.console.kit.lists.address import Asked
 from governance.console.kit.lists.keyset import Order, Page
 from governance.console.kit.lists.layout import Bulk, Layout
+from governance.saved_views import saved_views
+from governance.saved_views.models import SavedView
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class List:
     menus: Sequence[shown.Menu]
     chips: Sequence[shown.Chip]
     counts: counts.Counts
-    views: Sequence[tuple[str, Any, str]]
+    views: Sequence[shown.ViewTab]
+    saving: shown.Saving | None
     bulk: Sequence[Bulk[Any]]
     columns: Sequence[tuple[Any, bool]]
     addresses: dict[str, str]
@@ -59,13 +62,15 @@ def show[M: Model, R](
 
     The template includes `console/kit/list.html`, which finds the list as `list`. Raises ListMalformed and BadCursor.
     """
-    asked = address.read(request, layout)
+    caller = doors.caller(request)
+    saved = saved_views.of_list(caller.human, layout.name) if caller.human else []
+    asked = address.read(request, layout, {str(view.pk): view.query for view in saved})
     wanted = filters.narrowed(request, asked, rows)
     order = Order(layout.column(asked.sort).sorts, layout.unique, asked.is_down)
     if asked.export:
         return export.respond(request, asked, keyset.ordered(wanted, order))
     page = keyset.page(request, wanted, order, layout.size)
-    values = {**(context or {}), "list": _list(request, asked, rows, page), "page": page}
+    values = {**(context or {}), "list": _list(request, asked, rows, page, saved), "page": page}
     response = render(request, "console/kit/list.html" if _is_part(request, layout) else template, values)
     patch_vary_headers(response, ["HX-Request", "HX-Target"])
     return response
@@ -75,7 +80,9 @@ def _is_part[M: Model, R](request: HttpRequest, layout: Layout[M, R]) -> bool:
     return "HX-Request" in request.headers and request.headers.get("HX-Target", "").endswith(f"#list-{layout.name}")
 
 
-def _list[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M], page: Page[M]) -> List:
+def _list[M: Model, R](
+    request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M], page: Page[M], saved: Sequence[SavedView]
+) -> List:
     layout, caller = asked.layout, doors.caller(request)
     described: Sequence[Any] = layout.describe(request, page.rows) if layout.describe else page.rows
     by_act = [(act, set(act.allowed(caller, page.rows))) for act in layout.bulk]
@@ -89,7 +96,8 @@ def _list[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[
         shown.menus(request, asked, counted),
         shown.chips(request, asked),
         counted,
-        [(view.name, view.label, f"{request.path}?view={view.name}") for view in layout.views],
+        shown.views(request, asked, saved),
+        shown.saving(request, asked, saved),
         [act for act, keys in by_act if keys],
         [(column, column in asked.columns) for column in layout.columns],
         _addresses(request, page),

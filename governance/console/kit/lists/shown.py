@@ -8,11 +8,15 @@ from typing import Any
 
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
+from governance.console import doors
 from governance.console.kit.lists import address, cells, filters
 from governance.console.kit.lists.address import Asked
 from governance.console.kit.lists.counts import Count, Counts
 from governance.console.kit.lists.layout import Column, Facet, value_of
+from governance.saved_views import saved_views
+from governance.saved_views.models import SavedView
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,46 @@ class Row:
     key: Any
     name: str
     may_tick: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ViewTab:
+    """A view of the list: its name in the address, its label, who shares it, and whether it is the one shown."""
+
+    name: str
+    label: Any
+    owner: str
+    address: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What the list shows now, to be saved as a view; `own` is the shown view that the person may delete."""
+
+    query: str
+    own: SavedView | None
+
+
+def views[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequence[SavedView]) -> list[ViewTab]:
+    """Return the views: those that everybody has, then the saved ones."""
+    own = doors.person(request).pk if saved else None
+    listed = [("", _("All"), "")] + [(each.name, each.label, "") for each in asked.layout.views]
+    listed += [(str(each.pk), each.name, "" if each.owner_id == own else each.owner.name) for each in saved]
+    return [
+        ViewTab(name, label, owner, f"{request.path}?view={name}" if name else request.path, name == asked.view)
+        for name, label, owner in listed
+    ]
+
+
+def saving[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequence[SavedView]) -> Saving | None:
+    """Return what may be saved; None for whoever is no person."""
+    caller = doors.caller(request)
+    if caller.human is None:
+        return None
+    query = address.effective(request, asked.layout, {str(each.pk): each.query for each in saved})
+    own = next((each for each in saved if str(each.pk) == asked.view and each.owner_id == caller.human.pk), None)
+    return Saving(saved_views.cleaned(query.urlencode(safe=",")), own)
 
 
 def heads[M: Model, R](request: HttpRequest, asked: Asked[M, R]) -> list[Head]:
