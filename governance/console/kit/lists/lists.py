@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from governance.console import doors
-from governance.console.kit.lists import address, counts, export, filters, keyset, shown
+from governance.console.kit.lists import address, counts, export, filters, keyset, references, shown
 from governance.console.kit.lists.address import Asked
 from governance.console.kit.lists.keyset import Order, Page
 from governance.console.kit.lists.layout import Bulk, Layout
@@ -65,6 +65,7 @@ def show[M: Model, R](
     caller = doors.caller(request)
     saved = saved_views.of_list(caller.human, layout.name) if caller.human else []
     asked = address.read(request, layout, {str(view.pk): view.query for view in saved})
+    asked = references.resolved(caller, asked)
     wanted = filters.narrowed(request, asked, rows)
     order = Order(layout.column(asked.sort).sorts, layout.unique, asked.is_down)
     if asked.export:
