@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 from entitlements.agents.models import Agent
 from governance.agents.queries import agents as read
 from governance.console import doors
-from governance.console.kit.lists import cells, lists
+from governance.console.kit.lists import cells, lists, selection
 from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, View
 from governance.revocations.pages import stop_several
 
@@ -88,6 +88,9 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
     key="slug",
     empty="console/agents/no_agents.html",
 )
+
+
+selection.offer(LAYOUT, lambda request: read.listed(doors.caller(request)))
 
 
 @require_safe
