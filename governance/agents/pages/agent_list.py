@@ -60,7 +60,7 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
         Column("owner", gettext_lazy("Technical owner"), "owner__name", sorts="owner__name", usual=False),
         Column("access", gettext_lazy("Access"), "live_grants", number=True),
         Column("used", gettext_lazy("Last used"), "last_used", cell=cells.moment("last_used", gettext_lazy("never"))),
-        Column("added", gettext_lazy("Added"), "created_at", sorts="created_at", usual=False),
+        Column("added", gettext_lazy("Added"), "created_at", sorts="created_at", greatest_first=True, usual=False),
         Column("state", gettext_lazy("State"), "status", sorts="status", cell=cells.status("status")),
     ),
     order="agent",

@@ -126,8 +126,9 @@ def heads[M: Model, R](request: HttpRequest, asked: Asked[M, R]) -> list[Head]:
 def _head[M: Model, R](request: HttpRequest, asked: Asked[M, R], column: Column[R]) -> Head:
     if not column.sorts:
         return Head(column, "", "")
+    is_down = column.number or column.greatest_first
     if column.name != asked.sort:
-        return Head(column, address.changed(request, sort=f"-{column.name}" if column.number else column.name), "")
+        return Head(column, address.changed(request, sort=f"-{column.name}" if is_down else column.name), "")
     turned = column.name if asked.is_down else f"-{column.name}"
     return Head(column, address.changed(request, sort=turned), "descending" if asked.is_down else "ascending")
 
