@@ -78,7 +78,7 @@ class _Reading:
         verb = self.verb or ("list" if answer.get("columns") and self.method == "GET" else _VERBS[self.method])
         if self.verb and self.method == "POST" and is_read_too and "/" in self.path:
             verb = f"add-{verb}"
-        names = {"resource": self.resource, "verb": verb, "help": self.operation["description"].split("\n")[0]}
+        names = {"resource": self.resource, "verb": verb, "help": f"{self.operation['summary']}."}
         options = {name: self._kind(field) for name, field in fields.items() if name not in _PAGING}
         if rows:
             items = sorted(rows["properties"], key=lambda name: (name not in rows["required"], name))
