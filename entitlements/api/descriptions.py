@@ -8,8 +8,8 @@ reads them. Who may call it comes from the matrix.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from entitlements.people.models import Role
 
@@ -61,7 +61,7 @@ def callers(row: Row) -> str:
     return " ".join(filter(None, (f"Allowed for {allowed}.", scoped, _PROVEN.get(row.proven, ""))))
 
 
-def _named(names: dict[str, str], given: Iterable[str]) -> list[str]:
+def _named(names: Mapping[Any, str], given: Iterable[str]) -> list[str]:
     held = set(given)
     return [text for name, text in names.items() if name in held]
 

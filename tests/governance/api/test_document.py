@@ -125,4 +125,4 @@ def _unknown(schema: Mapping[str, Any], value: Any) -> set[str]:  # noqa: ANN401
     if not isinstance(value, dict) or not fields:
         return set()
     inner = {name for field in value.keys() & fields.keys() for name in _unknown(fields[field], value[field])}
-    return inner | (value.keys() - fields.keys())
+    return inner | {name for name in value if name not in fields}

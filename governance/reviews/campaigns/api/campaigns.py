@@ -16,7 +16,6 @@ from rest_framework.serializers import BaseSerializer
 
 from entitlements.api.actions import Performed
 from entitlements.api.endpoints import Endpoint
-from entitlements.api.fields import EmptyInputSerializer
 from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, tagged
 from entitlements.people.models import Person
@@ -42,6 +41,7 @@ from .bodies import (
     EvidenceSerializer,
     ItemSerializer,
     RemediationSerializer,
+    SubmissionInputSerializer,
     SubmissionSerializer,
 )
 from .options import options_of
@@ -237,7 +237,7 @@ class Close(CampaignAction):
     asked = CampaignClosing
 
 
-@extend_schema(request=None, parameters=[IF_MATCH])
+@extend_schema(parameters=[IF_MATCH])
 class Submissions(CampaignAction):
     """Submit your drafts as decisions.
 
@@ -246,22 +246,25 @@ class Submissions(CampaignAction):
     """
 
     action = decision_actions.SUBMIT
+    asked = SubmissionInputSerializer
     shown = SubmissionSerializer
     answers = HTTPStatus.CREATED
     durable = True
 
     def check_preconditions(self, row: Campaign) -> None:
-        """Ask for a proof where an item of critical risk is among the drafts."""
+        """Ask for re-authentication where an item of critical risk is among the drafts."""
         drafts = submission.drafts_of(row, self.reviewer())
+        self.only = self.body(SubmissionInputSerializer)["only"]
+        if self.only is not None:
+            drafts = drafts.filter(assignment__item__in=self.only)
         self.weighs = drafts.filter(assignment__item__risk=Risk.CRITICAL).exists()
         self.weigh(weighs=self.weighs)
 
     def read(self) -> dict[str, Any]:
-        """Read which drafts were seen; the body is empty."""
-        self.body(EmptyInputSerializer)
+        """Read which drafts were seen."""
         if_match = self.request.headers.get("If-Match", "*").strip()
         tag = None if if_match == "*" else if_match.strip('"')
-        return {"via": ReviewDecision.Via.API, "tag": tag, "proven": self.weighs}
+        return {"via": ReviewDecision.Via.API, "tag": tag, "proven": self.weighs, "only": self.only}
 
     def answer(self, performed: Performed) -> Response:
         """Verify what was removed, and answer with it: all was decided and removed in one transaction."""

@@ -19,6 +19,7 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import actions as decision_actions
 from governance.reviews.items import answer as answer_actions
 from governance.reviews.items.models import ReviewItem
+from governance.reviews.reviewers.models import Assignment
 
 from .bodies import DraftInputSerializer, DraftSerializer, ItemReassignment, ItemSerializer
 from .campaigns import ItemAction, ReviewResource, person_named
@@ -32,6 +33,7 @@ class ItemFilter(filters.FilterSet):
     agent = filters.CharFilter(field_name="agent__slug")
     system = filters.CharFilter(field_name="system__slug")
     reviewer = filters.CharFilter(method="of_reviewer")
+    waiting_for = filters.CharFilter(method="of_waiting")
 
     class Meta:
         model = ReviewItem
@@ -44,6 +46,15 @@ class ItemFilter(filters.FilterSet):
     def of_reviewer(self, rows: QuerySet[ReviewItem], _name: str, login: str) -> QuerySet[ReviewItem]:
         """Keep the items that this person reviews."""
         return rows.filter(assignments__reviewer__login=login, assignments__replaced_by=None)
+
+    def of_waiting(self, rows: QuerySet[ReviewItem], _name: str, login: str) -> QuerySet[ReviewItem]:
+        """Keep the items that wait for the decision of this person."""
+        return rows.filter(
+            state=ReviewItem.State.IN_REVIEW,
+            assignments__reviewer__login=login,
+            assignments__replaced_by=None,
+            assignments__state=Assignment.State.ASSIGNED,
+        )
 
 
 class Items(ReviewResource, Listing):
