@@ -112,7 +112,7 @@ class Answer(InputSerializer):
 
 
 class OutcomeSerializer(OutputSerializer):
-    """What was adopted, and by agent the rules that refused a grant."""
+    """What was onboarded, and by agent the rules that refused a grant."""
 
     agents = serializers.IntegerField()
     grants = serializers.IntegerField()

@@ -31,7 +31,7 @@ _REASONS = sorted({*review_rules.KEEP, *review_rules.DROP})
 
 
 class RemediationExceptionInputSerializer(Why):
-    """Until when a cut that failed stands open, why, and what keeps the risk down meanwhile."""
+    """Until when a failed remediation is excepted, why, and the mitigating control until then."""
 
     control = Text(max_length=500)
     expires_at = serializers.DateTimeField()
@@ -63,7 +63,7 @@ class BulkSerializer(OutputSerializer):
 
 
 class BulkConfirmationInputSerializer(InputSerializer):
-    """The token of what was looked at; a cut says again how many items it is."""
+    """The token of the preview; to reduce or revoke, the number of items as well."""
 
     token = serializers.CharField(max_length=40000)
     count = serializers.IntegerField(min_value=1, max_value=200, required=False, allow_null=True, default=None)
