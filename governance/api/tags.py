@@ -27,6 +27,7 @@ TAGS: Final = {
     "Issuers and keys": "Trusted issuers and signing keys.",
     "Revocations": "Revoke access with a signed receipt, the kill switch, and how it is restored.",
     "Audit log": "Events, timelines, signed checkpoints, inclusion proofs and the export for offline verification.",
+    "Saved views": "Views of the console's lists: their filters, order and columns, for yourself or shared.",
     "Notices and webhooks": "What people and programs are told: notices, mail deliveries and webhooks.",
 }
 
@@ -54,13 +55,11 @@ _TAG: Final = {
     r"trusted-issuers|keys": "Issuers and keys",
     r"revocations": "Revocations",
     r"audit": "Audit log",
+    r"saved-views": "Saved views",
 }
 """The beginnings of addresses, as patterns; the first that fits counts."""
 
 
 def of(address: str) -> str:
-    """Return the tag of an address, without its prefix. Raises LookupError for one that has none."""
-    for pattern, tag in _TAG.items():
-        if re.match(pattern, address):
-            return tag
-    raise LookupError(f"name the capability of {address} here")
+    """Return the tag of an address, without its prefix; its first part where no capability is named above."""
+    return next((tag for pattern, tag in _TAG.items() if re.match(pattern, address)), address.partition("/")[0])

@@ -50,7 +50,6 @@ TO_DO: Final[frozenset[str]] = frozenset(
         "governance/setup",
         "templates/console",
         "templates/console/agents",
-        "templates/console/approval_policies",
         "templates/console/audit_log",
         "templates/console/break_glass",
         "templates/console/catalog",
@@ -74,8 +73,6 @@ TO_DO: Final[frozenset[str]] = frozenset(
         "templates/console/reviews/spot_checks",
         "templates/console/reviews/templates",
         "templates/console/revocations",
-        "templates/console/sign_in",
-        "templates/console/sod",
     }
 )
 """The folders of the console that still have old words. A folder that has none any more leaves the list."""
