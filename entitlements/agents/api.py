@@ -196,7 +196,7 @@ class Versions(Listing, ActionEndpoint):
 
 
 class AgentTypeSerializer(OutputSerializer):
-    """A kind of agent, whether such agents may be registered, and who decided this when and why."""
+    """An agent type, whether such agents may be registered, and who decided this when and why."""
 
     kind = serializers.ChoiceField(choices=Agent.Kind.choices)
     allowed = serializers.BooleanField()
@@ -206,7 +206,7 @@ class AgentTypeSerializer(OutputSerializer):
 
 
 class AgentTypesSerializer(OutputSerializer):
-    """Every kind of agent; there is no next page."""
+    """Every agent type; there is no next page."""
 
     results = AgentTypeSerializer(many=True)
     next = serializers.CharField(allow_null=True)

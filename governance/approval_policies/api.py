@@ -96,7 +96,7 @@ class AutoApprovalRuleSerializer(OutputSerializer):
 
 
 class AutoApprovalRuleInputSerializer(InputSerializer):
-    """What a rule shall approve: which entitlement, how long at most, for which kinds of agents, whom they act for."""
+    """What a rule shall approve: which entitlement, how long at most, for which agent types, whom they act for."""
 
     entitlement = Text(max_length=128)
     longest = Lasts()

@@ -32,8 +32,6 @@ TO_DO_LABELS: Final = frozenset(
 """Labels of choices in the API document that migrations hold, so that a migration renames them."""
 TO_DO: Final[frozenset[str]] = frozenset(
     {
-        "entitlements/access",
-        "entitlements/revocation",
         "governance/agents",
         "governance/audit_log",
         "governance/break_glass",
@@ -46,6 +44,7 @@ TO_DO: Final[frozenset[str]] = frozenset(
         "governance/requests",
         "governance/reviews/decisions",
         "governance/reviews/items",
+        "governance/reviews/population",
         "governance/revocations",
         "governance/setup",
         "templates/console",

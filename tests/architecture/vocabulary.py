@@ -57,6 +57,9 @@ TERMS: Final[Mapping[str, tuple[str, ...]]] = {
         r"proving",
     ),
     "suspended": (r"(?-i:Stopped)",),
+    "agent type": (r"kinds? of agents?",),
+    "group mapping": (r"roles by groups?(?! mapping)", r"role maps?"),
+    "API token": (r"tokens? for scripts?",),
 }
 _FOUND: Final = {
     term: re.compile(rf"(?i)(?<![\w-])(?:{'|'.join(phrases)})(?![\w-])") for term, phrases in TERMS.items()
