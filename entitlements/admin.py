@@ -1,4 +1,4 @@
-"""The back office: everything to look at, nothing to change. Changes go through actions, in the console and the API.
+"""The back office of this floor: rows to look at. Those that are acted on are in `governance/back_office/`.
 
 What it shows is a fixed list of columns: no secret, no sealed key, no digest is among them. Events, whose key has two
 columns, have no page in the stock admin; the console and the API show them.
@@ -43,38 +43,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has n
         return False
 
 
-@admin.register(models.Agent)
-class AgentAdmin(ReadOnlyAdmin):
-    """Agents."""
-
-    list_display = ("slug", "name", "kind", "sponsor", "owner", "status", "created_at")
-    list_filter = ("kind", "status")
-    search_fields = ("slug", "name")
-    list_select_related = ("sponsor", "owner")
-    more = ("purpose", "business_critical", "status_reason", "tokens_valid_after")
-
-
-@admin.register(models.System)
-class SystemAdmin(ReadOnlyAdmin):
-    """Systems."""
-
-    list_display = ("slug", "name", "kind", "owner", "upstream_url", "status", "discovered_at")
-    list_filter = ("kind", "status")
-    search_fields = ("slug", "name")
-    list_select_related = ("owner",)
-    more = ("denial_shape", "token_seconds")
-
-
-@admin.register(models.Tool)
-class ToolAdmin(ReadOnlyAdmin):
-    """Tools and their state."""
-
-    list_display = ("name", "system", "state", "action", "risk", "sentence", "approved", "seen")
-    list_filter = ("state", "risk", "action")
-    search_fields = ("name", "system__slug")
-    list_select_related = ("system", "approved", "seen")
-
-
 @admin.register(models.Entitlement)
 class EntitlementAdmin(ReadOnlyAdmin):
     """Entitlements."""
@@ -94,17 +62,6 @@ class PersonAdmin(ReadOnlyAdmin):
     list_filter = ("is_active",)
     search_fields = ("login", "name")
     list_select_related = ("manager",)
-
-
-@admin.register(models.Grant)
-class GrantAdmin(ReadOnlyAdmin):
-    """Grants."""
-
-    list_display = ("id", "agent", "entitlement", "state", "starts_at", "expires_at", "ended_at")
-    list_filter = ("state",)
-    search_fields = ("id", "agent__slug", "entitlement__scope")
-    list_select_related = ("agent", "entitlement")
-    more = ("end_reason", "request_id")
 
 
 @admin.register(models.Session)
@@ -153,16 +110,6 @@ class GatewayNodeAdmin(ReadOnlyAdmin):
     """Gateway nodes and how far they follow the feed."""
 
     list_display = ("id", "started_at", "polled_at", "position", "stopped_at")
-
-
-class ClientAdmin(ReadOnlyAdmin):
-    """OAuth clients; django-oauth-toolkit registers it in place of its own page, which writes (settings)."""
-
-    list_display = ("client_id", "name", "agent", "auth", "status")
-    list_filter = ("auth", "status")
-    search_fields = ("client_id", "name")
-    list_select_related = ("agent",)
-    more = ("jwks", "redirect_uris", "api_scopes")
 
 
 class ToolkitAdmin(ReadOnlyAdmin):

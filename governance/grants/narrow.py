@@ -34,7 +34,7 @@ def narrow(grant_id: UUID, *, narrow: Narrowing, by: Principal, reason: str, ver
         raise NotFound
     if version is not None and version != grant.version:
         raise Stale
-    if (time := remaining(grant)) <= timedelta(0):
+    if (time := time_left(grant)) <= timedelta(0):
         raise grants.AlreadyEnded
     held = {line.tool.name: line.limits for line in grant.lines.select_related("tool")}
     left = narrowing.left(held, time, narrow)
@@ -43,7 +43,7 @@ def narrow(grant_id: UUID, *, narrow: Narrowing, by: Principal, reason: str, ver
     return Grant.objects.get(pk=grant_id)
 
 
-def remaining(grant: Grant) -> timedelta:
+def time_left(grant: Grant) -> timedelta:
     """Return how long a grant still gives anything, from now or from when it begins; nothing once it has ended."""
     if grant.ended_at is not None:
         return timedelta(0)

@@ -27,7 +27,7 @@ made_world, company = shared.world(_held)
 
 
 def _narrow(login: str, company: companies.Company, body: dict[str, Any], version: int | None = 1) -> Any:  # noqa: ANN401
-    headers = {} if version is None else {"HTTP_IF_MATCH": f'"{version}"'}
+    headers: dict[str, Any] = {} if version is None else {"HTTP_IF_MATCH": f'"{version}"'}
     address = f"/api/v1/grants/{Grant.objects.get().pk}/narrow"
     return client.of(company.named(login)).post(address, {"reason": "Too much.", **body}, format="json", **headers)
 
