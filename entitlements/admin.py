@@ -22,9 +22,17 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has n
     show_full_result_count = False  # counting a million rows for a footer
     actions = None
 
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:  # noqa: ANN401, ARG002 - its signature
+    def columns(self) -> list[Any]:
+        """Return the columns of the list, people by their name and never by their login."""
+        return [_by_name(self.model, name) for name in self.list_display]
+
+    def get_list_display(self, request: HttpRequest) -> Any:  # noqa: ANN401, ARG002 - Django's signature
+        """Show the columns."""
+        return self.columns()
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:  # noqa: ANN401, ARG002 - as above
         """Show the columns of the list, and what `more` names."""
-        return [str(name) for name in (*self.list_display, *getattr(self, "more", ()))]
+        return [*self.columns(), *getattr(self, "more", ())]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:  # noqa: ANN401 - as above
         """Let nothing be written."""
@@ -41,6 +49,21 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has n
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - as above
         """Nothing is deleted here."""
         return False
+
+
+def _by_name(model: type[Model], column: Any) -> Any:  # noqa: ANN401 - a name, or what shows it
+    """Return what shows a person's name where a column is a person, else the column."""
+    field = {field.name: field for field in model._meta.fields}.get(column)
+    if field is None or field.related_model is not models.Person:
+        return column
+
+    @admin.display(description=field.verbose_name, ordering=f"{column}__name")
+    def name(row: Model) -> str | None:
+        person = getattr(row, column)
+        return str(person.name) if person else None
+
+    name.__name__ = column
+    return name
 
 
 @admin.register(models.Entitlement)

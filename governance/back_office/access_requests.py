@@ -104,11 +104,16 @@ class AccessRequestAdmin(ActAdmin):
     """Requests."""
 
     subject, console_page, acts = actions.REQUEST, "request-page", (APPROVE, DENY)
-    list_display = ("id", "agent", "entitlement", "requested_as", "risk", "state", "asked_at", "decided_at")
+    list_display = ("id", "agent", "entitlement", "requester", "risk", "state", "asked_at", "decided_at")
     list_filter = (WaitsForMe, "state", "risk")
     search_fields = ("id", "agent__slug", "entitlement__scope")
     list_select_related = ("agent__sponsor", "agent__owner", "entitlement__system__owner", "requested_by")
     more = ("reason", "asked_lasts", "lasts", "answer_by", "grant_id", "trace")
+
+    @admin.display(description=gettext_lazy("requested by"), ordering="requested_as")
+    def requester(self, row: AccessRequest) -> str:
+        """Return the name of the person who asked, or which agent did."""
+        return row.requested_by.name if row.requested_by else row.requested_as
 
     def heading(self, row: AccessRequest) -> str:
         """Say who asks for what."""
@@ -121,7 +126,7 @@ class AccessRequestAdmin(ActAdmin):
         return [
             (_("State"), row.get_state_display()),
             (_("Risk level"), Tool.Risk(row.risk).label),
-            (_("Requested by"), row.requested_by.name if row.requested_by else row.requested_as),
+            (_("Requested by"), self.requester(row)),
             (_("Acts for"), ", ".join(people) or _("nobody")),
             (_("Business justification"), row.reason),
             *((_("Violates the SoD policy"), sentence) for sentence in violated),
