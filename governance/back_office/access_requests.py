@@ -104,11 +104,12 @@ class AccessRequestAdmin(ActAdmin):
     """Requests."""
 
     subject, console_page, acts = actions.REQUEST, "request-page", (APPROVE, DENY)
-    list_display = ("id", "agent", "entitlement", "requester", "risk", "state", "asked_at", "decided_at")
+    list_display = ("what", "requester", "risk", "state", "asked_at", "decided_at")
+    ordering = ("-asked_at", "-id")
     list_filter = (WaitsForMe, "state", "risk")
     search_fields = ("id", "agent__slug", "entitlement__scope")
     list_select_related = ("agent__sponsor", "agent__owner", "entitlement__system__owner", "requested_by")
-    more = ("reason", "asked_lasts", "lasts", "answer_by", "grant_id", "trace")
+    more = ("id", "agent", "entitlement", "reason", "asked_lasts", "lasts", "answer_by", "grant_id", "trace")
 
     @admin.display(description=gettext_lazy("requested by"), ordering="requested_as")
     def requester(self, row: AccessRequest) -> str:

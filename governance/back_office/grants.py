@@ -72,10 +72,11 @@ class GrantAdmin(ActAdmin):
         "system_owner": "entitlement__system__owner",
     }
     effect = "grant"
-    list_display = ("id", "agent", "entitlement", "state", "starts_at", "expires_at", "ended_at")
+    list_display = ("what", "state", "starts_at", "expires_at", "ended_at")
+    ordering = ("-created_at", "-id")
     list_filter = ("state",)
     search_fields = ("id", "agent__slug", "entitlement__scope")
-    more = ("end_reason", "request_id")
+    more = ("id", "agent", "entitlement", "end_reason", "request_id")
 
     def heading(self, row: Grant) -> str:
         """Say whose access it is, and to what."""

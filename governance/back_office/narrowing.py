@@ -47,9 +47,7 @@ class NarrowingForm:
         given = self.read_row(row)
         return {
             "lines": [_line(tool, limits, prefix, data) for tool, limits in given.lines],
-            "lengths": queries.lengths(given.lasts, given.lasts),
-            "chosen": (_sent_lasts(data, prefix) if data else None) or given.lasts,
-            "longest": given.lasts,
+            "lengths": _lengths(given.lasts, _sent_lasts(data, prefix) if data else None),
         }
 
     def read(self, row: Any, prefix: str, data: QueryDict) -> dict[str, Any]:  # noqa: ANN401 - a row
@@ -73,6 +71,18 @@ def _line(tool: Tool, limits: Mapping[str, Any], prefix: str, data: QueryDict | 
 def _fields(tool: Tool, limits: Mapping[str, Any], prefix: str) -> list[limit_fields.Field]:
     fields = limit_fields.fields(tool.name, queries.pinned(tool), limits)
     return [replace(field, prefix=prefix) for field in fields]
+
+
+def _lengths(longest: timedelta, chosen: timedelta | None) -> list[dict[str, Any]]:
+    """Return the lengths of time to choose from; nothing is sent for the longest, which changes nothing."""
+    return [
+        {
+            "lasts": length,
+            "seconds": "" if length == longest else int(length.total_seconds()),
+            "chosen": length == (chosen or longest),
+        }
+        for length in queries.lengths(longest, longest)
+    ]
 
 
 def _sent_lasts(data: QueryDict, prefix: str) -> timedelta | None:
