@@ -286,3 +286,8 @@ def test_a_row_leads_to_its_console_page_and_back(kind: str, world: desk.Desk) -
     assert browser.get(back[1].replace("&amp;", "&"))["Location"] == change
     sam = visits.text(visits.as_(world.company.sam).get(console))
     assert "/admin/" not in sam, "only those who may open it are led there"
+
+
+def test_whoever_may_not_do_it_learns_nothing_of_what_is_wrong_with_the_form(world: desk.Desk) -> None:
+    grant, adele = world.rows[GRANTS, "narrow"], visits.as_(Person.objects.get(login="adele"))
+    assert desk.code(desk.press(adele, GRANTS, "narrow", grant, **{f"{grant.pk}:lasts": "soon"})) == "forbidden"
