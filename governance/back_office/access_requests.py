@@ -104,7 +104,7 @@ class AccessRequestAdmin(ActAdmin):
     """Requests."""
 
     subject, console_page, acts = actions.REQUEST, "request-page", (APPROVE, DENY)
-    list_display = ("what", "requester", "risk", "state", "asked_at", "decided_at")
+    list_display = ("label", "requester", "risk", "state", "asked_at", "decided_at")
     ordering = ("-asked_at", "-id")
     list_filter = (WaitsForMe, "state", "risk")
     search_fields = ("id", "agent__slug", "entitlement__scope")
@@ -116,7 +116,8 @@ class AccessRequestAdmin(ActAdmin):
         """Return the name of the person who asked, or which agent did."""
         return row.requested_by.name if row.requested_by else row.requested_as
 
-    def heading(self, row: AccessRequest) -> str:
+    @admin.display(description=gettext_lazy("What"))
+    def label(self, row: AccessRequest) -> str:
         """Say who asks for what."""
         return _("%(agent)s asks for %(entitlement)s") % {"agent": row.agent.name, "entitlement": row.entitlement.name}
 

@@ -50,14 +50,10 @@ class ActAdmin(ReadOnlyAdmin):
     """The kind of what is stopped, of which what is in use now is counted."""
     change_form_template = "admin/act_change_form.html"
 
-    def heading(self, row: Any) -> str:  # noqa: ANN401 - a row
+    @admin.display(description=gettext_lazy("What"))
+    def label(self, row: Any) -> str:  # noqa: ANN401 - a row
         """Return what people call the row."""
         return str(row.name)
-
-    @admin.display(description=gettext_lazy("What"))
-    def what(self, row: Any) -> str:  # noqa: ANN401 - a row
-        """Return what people call the row, where none of its columns says it."""
-        return self.heading(row)
 
     def facts(self, row: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - a row
         """Return what to know of the row before it is acted on: a term and its value each."""

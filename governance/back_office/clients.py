@@ -43,7 +43,7 @@ class ClientAdmin(ActAdmin):
     search_fields = ("client_id", "name")
     more = ("jwks", "redirect_uris", "api_scopes")
 
-    def heading(self, row: Client) -> str:
+    def label(self, row: Client) -> str:
         """Return its name, or what it is called by."""
         return row.name or row.client_id
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.contrib import admin
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -72,13 +73,14 @@ class GrantAdmin(ActAdmin):
         "system_owner": "entitlement__system__owner",
     }
     effect = "grant"
-    list_display = ("what", "state", "starts_at", "expires_at", "ended_at")
+    list_display = ("label", "state", "starts_at", "expires_at", "ended_at")
     ordering = ("-created_at", "-id")
     list_filter = ("state",)
     search_fields = ("id", "agent__slug", "entitlement__scope")
     more = ("id", "agent", "entitlement", "end_reason", "request_id")
 
-    def heading(self, row: Grant) -> str:
+    @admin.display(description=gettext_lazy("What"))
+    def label(self, row: Grant) -> str:
         """Say whose access it is, and to what."""
         return f"{row.agent.name}: {row.entitlement.name}"
 

@@ -116,7 +116,7 @@ def _said(kind: ActAdmin, act: Act, done: Sequence[tuple[Any, Performed]]) -> st
     if len(done) > 1:
         return ngettext("%(done)s: %(n)d row.", "%(done)s: %(n)d rows.", len(done)) % {"done": act.done, "n": len(done)}
     ((thing, performed),) = done
-    return performed.sentence or _("%(done)s: %(name)s.") % {"done": act.done, "name": kind.heading(thing)}
+    return performed.sentence or _("%(done)s: %(name)s.") % {"done": act.done, "name": kind.label(thing)}
 
 
 def _show(
@@ -137,6 +137,7 @@ def _show(
         "opts": kind.opts,
         "title": f"{act.label}: {rows[0].title}" if len(rows) == 1 else f"{act.label}: {kind.opts.verbose_name_plural}",
         "act": act,
+        "body_class": "delete-confirmation" if act.is_last else "",
         "rows": rows,
         "can": any(row.is_offered or row.problem for row in rows),
         "problem": problem,
@@ -160,7 +161,7 @@ def _row(
     prefix, offered = _prefix(thing), act.offers(doors.caller(request), thing)
     return Row(
         thing,
-        kind.heading(thing),
+        kind.label(thing),
         prefix,
         kind.address("change", thing.pk),
         kind.console_address(thing),

@@ -41,7 +41,7 @@ class ToolAdmin(ActAdmin):
     list_filter = ("state", "risk", "action")
     search_fields = ("name", "system__slug")
 
-    def heading(self, row: Tool) -> str:
+    def label(self, row: Tool) -> str:
         """Return its name with that of its system."""
         return f"{row.system.name}: {row.name}"
 

@@ -6,7 +6,7 @@ from allauth.account import views as account
 from allauth.socialaccount.providers.openid_connect import views as company
 from django.urls import URLPattern, URLResolver, include, path
 
-from governance.agents.pages import agents
+from governance.agents.pages import agent_list, agents
 from governance.agents.pages import registration as registration_pages
 from governance.approval_policies import pages as approval_policy_pages
 from governance.audit_log import pages as audit_log_pages
@@ -49,6 +49,7 @@ from governance.reviews.templates import pages as template_pages
 from governance.reviews.usage import pages as usage_pages
 from governance.revocations.pages import stop as stop_pages
 from governance.revocations.pages import stop_several as stop_several_pages
+from governance.saved_views import pages as saved_view_pages
 from governance.setup import pages as setup_pages
 from governance.sign_in import company_sign_in
 from governance.sign_in.pages import company_proof as company_proof_pages
@@ -56,7 +57,8 @@ from governance.sign_in.pages import passwords, profile, welcome
 from governance.sod.pages import agent_calls as agent_calls_pages
 from governance.sod.pages import policies as policies_pages
 from governance.sod.pages import policy_form as policy_form_pages
-from governance.token_health import pages as token_health_pages
+from governance.token_health.pages import findings as findings_pages
+from governance.token_health.pages import token_list
 from governance.trusted_issuers.pages import issuers as trusted_issuers
 from governance.webhooks import pages as webhook_pages
 
@@ -98,7 +100,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reviews/<slug:slug>/close/", campaigns_pages.close, name="review-close"),
     path("right-sizing/", usage_pages.listing, name="right-sizing-page"),
     path("grants/<uuid:pk>/right-size/", usage_pages.apply, name="grant-right-size-page"),
-    path("small-reviews/<slug:slug>/", event_triggered_pages.detail, name="review-one"),
+    path("event-triggered-reviews/<slug:slug>/", event_triggered_pages.detail, name="review-one"),
     path("reviews/<slug:slug>/work/", workbench.work, name="review-work"),
     path("reviews/<slug:slug>/submit/", submission_pages.submit, name="review-submit"),
     path("reviews/<slug:slug>/bulk/", bulk_pages.many, name="review-bulk"),
@@ -134,15 +136,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("audit/samples/<uuid:sample>.csv", audit_pages.workpaper, {"form": "csv"}, name="review-workpaper"),
     path("audit/samples/<uuid:sample>.json", audit_pages.workpaper, {"form": "json"}, name="review-workpaper-json"),
     path("reviews/<slug:slug>/evidence.zip", evidence.pack, name="review-pack"),
-    path("catalogue/", catalogue.catalogue, name="catalogue"),
+    path("entitlements/", catalogue.catalogue, name="catalogue"),
     path("requests/", requests.listing, name="request-list"),
     path("requests/new/", ask_pages.ask, name="ask"),
     path("requests/<uuid:pk>/", requests.detail, name="request-page"),
     path("requests/<uuid:pk>/edit/", edit_pages.edit, name="request-edit"),
-    path("emergencies/", break_glass_pages.listing, name="emergency-list"),
-    path("emergencies/declare/", break_glass_pages.declare, name="emergency-declare"),
-    path("emergencies/<uuid:pk>/", break_glass_pages.one, name="emergency-page"),
-    path("agents/", agents.listing, name="agent-list"),
+    path("break-glass/", break_glass_pages.listing, name="emergency-list"),
+    path("break-glass/declare/", break_glass_pages.declare, name="emergency-declare"),
+    path("break-glass/<uuid:pk>/", break_glass_pages.one, name="emergency-page"),
+    path("views/", saved_view_pages.create, name="view-save"),
+    path("views/<uuid:pk>/delete/", saved_view_pages.delete, name="view-delete"),
+    path("agents/", agent_list.listing, name="agent-list"),
     path("agents/add/", registration_pages.add, name="agent-add"),
     path("agents/<slug:slug>/", agents.detail, name="agent-page"),
     path("agents/<slug:slug>/edit/", registration_pages.edit, name="agent-edit"),
@@ -180,16 +184,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("requests/<uuid:pk>/again/", renewal_pages.again, name="request-again"),
     path("grants/<uuid:pk>/pause/", grant_pages.suspend, name="grant-pause"),
     path("grants/<uuid:pk>/resume/", grant_pages.restore, name="grant-resume"),
-    path("adoption/", onboarding_pages.listing, name="adoption-list"),
-    path("adoption/add/", onboarding_pages.add, name="adoption-add"),
-    path("adoption/compare/", reconciliation_pages.compare, name="adoption-compare"),
-    path("adoption/<uuid:pk>/", onboarding_pages.detail, name="adoption-page"),
-    path("adoption/seen/<int:number>/", onboarding_pages.decide, name="seen-decide"),
+    path("onboarding/", onboarding_pages.listing, name="adoption-list"),
+    path("onboarding/add/", onboarding_pages.add, name="adoption-add"),
+    path("onboarding/compare/", reconciliation_pages.compare, name="adoption-compare"),
+    path("onboarding/<uuid:pk>/", onboarding_pages.detail, name="adoption-page"),
+    path("onboarding/seen/<int:number>/", onboarding_pages.decide, name="seen-decide"),
     path("coverage/", coverage_map_pages.listing, name="coverage-map"),
     path("coverage/map.csv", coverage_map_pages.table, name="coverage-csv"),
     path("coverage/<int:number>/", coverage_map_pages.detail, name="coverage-page"),
-    path("token-health/", token_health_pages.page, name="token-health"),
-    path("token-health/tokens/", token_health_pages.listing, name="token-list"),
+    path("token-health/", findings_pages.page, name="token-health"),
+    path("token-health/tokens/", token_list.listing, name="token-list"),
     path("systems/", systems.listing, name="system-list"),
     path("systems/import/", imports.add, name="import-add"),
     path("systems/import/<uuid:pk>/", imports.detail, name="import-page"),
@@ -220,15 +224,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("stop/everything/", stop_pages.stop, {"kind": "everything", "key": "everything"}, name="stop-everything"),
     path("stop/several/<slug:kind>/", stop_several_pages.several, name="stop-several"),
     path("stop/<slug:kind>/<path:key>/", stop_pages.stop, name="stop"),
-    path("rules/", policies_pages.listing, name="rule-list"),
-    path("rules/propose/", policies_pages.propose, name="rule-propose"),
-    path("rules/new/", policy_form_pages.own, name="rule-new"),
+    path("sod-policies/", policies_pages.listing, name="rule-list"),
+    path("sod-policies/propose/", policies_pages.propose, name="rule-propose"),
+    path("sod-policies/new/", policy_form_pages.own, name="rule-new"),
     path("agent-calls/", agent_calls_pages.listing, name="agent-call-list"),
     path("agent-calls/<uuid:pk>/end/", agent_calls_pages.end, name="agent-call-stop"),
-    path("rules/<uuid:pk>/", policies_pages.detail, name="rule-page"),
-    path("rules/<uuid:pk>/publish/", policies_pages.publish, name="rule-publish"),
-    path("rules/<uuid:pk>/withdraw/", policies_pages.withdraw, name="rule-withdraw"),
-    path("rules/<uuid:pk>/except/", policies_pages.give, name="rule-except"),
+    path("sod-policies/<uuid:pk>/", policies_pages.detail, name="rule-page"),
+    path("sod-policies/<uuid:pk>/publish/", policies_pages.publish, name="rule-publish"),
+    path("sod-policies/<uuid:pk>/withdraw/", policies_pages.withdraw, name="rule-withdraw"),
+    path("sod-policies/<uuid:pk>/except/", policies_pages.give, name="rule-except"),
     path("exceptions/<uuid:pk>/end/", policies_pages.end, name="exception-end"),
     path("connect/", connect.connect, name="connect"),
     path("connect/light/<path:client_id>/", connect.light, name="connect-light"),

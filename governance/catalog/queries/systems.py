@@ -15,7 +15,7 @@ from entitlements.catalog.models import System, Tool
 from entitlements.definitions import definitions, differences, impressions
 from entitlements.definitions.impressions import Sign
 from entitlements.grants.models import GrantLine
-from governance.console import side_by_side
+from governance.console.kit import diff
 from governance.request_suggestions import queries as request_suggestion_queries
 
 WAITING = (Tool.State.PENDING, Tool.State.QUARANTINED)
@@ -28,19 +28,12 @@ def to_look_at(prefix: str = "") -> Q:
     return waits | (served & ~Q(**{f"{prefix}seen": F(f"{prefix}approved")}))
 
 
-def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[System]:
-    """Return the systems that the filters leave, each with its tools counted."""
-    rows = visibility.systems(caller).annotate(
+def counted(rows: QuerySet[System]) -> QuerySet[System]:
+    """Count the approved tools of each system, and those that need a review."""
+    return rows.select_related("owner__sourced").annotate(
         tools_approved=Count("tools", filter=Q(tools__state=Tool.State.APPROVED)),
         tools_waiting=Count("tools", filter=to_look_at("tools__")),
     )
-    if text := wanted.get("q", "").strip():
-        rows = rows.filter(Q(slug__icontains=text) | Q(name__icontains=text))
-    if kind := wanted.get("kind"):
-        rows = rows.filter(kind=kind)
-    if wanted.get("tools") == "waiting":
-        rows = rows.filter(tools_waiting__gt=0)
-    return rows
 
 
 def tools_of(caller: Caller, system: System, wanted: Mapping[str, str]) -> list[Tool]:
@@ -116,12 +109,12 @@ def of_tool(tool: Tool) -> dict[str, Any]:
     return {**words_of(tool), "holders": list(rows)}
 
 
-def _sides(tool: Tool, approved: Mapping[str, Any] | None, seen: Mapping[str, Any] | None) -> list[side_by_side.Change]:
+def _sides(tool: Tool, approved: Mapping[str, Any] | None, seen: Mapping[str, Any] | None) -> list[diff.Change]:
     """Set the approved definition beside the one that is offered; nothing where they are one."""
     if approved is None or seen is None or tool.approved_id == tool.seen_id:
         return []
-    rows, same = side_by_side.definitions(approved, seen)
-    return [side_by_side.Change("~", tool.name, tuple(differences.difference(approved, seen)), rows, same)]
+    rows, same = diff.definitions(approved, seen)
+    return [diff.Change("~", tool.name, tuple(differences.difference(approved, seen)), rows, same)]
 
 
 def words_of(tool: Tool) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from entitlements.credential_policy.rules import Kind as CredentialKind
 from entitlements.delegation import permissions
 from entitlements.grants.models import Grant
 from entitlements.people import people
-from entitlements.people.models import ApiToken
+from entitlements.people.models import ApiToken, Person
 from entitlements.people_sources import sources
 from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
@@ -53,6 +53,8 @@ from governance.reviews.discussion import questions
 from governance.reviews.event_triggered import causes, start
 from governance.reviews.spot_checks.models import SpotCheck
 from governance.reviews.templates import templates
+from governance.saved_views import saved_views
+from governance.saved_views.models import SavedView
 from governance.sod import agent_calls, exceptions
 from governance.sod import policies as policies_actions
 from governance.sod.models import SodException
@@ -116,8 +118,8 @@ def world() -> World:
         "systems/slug": company.system.slug,
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
-        "rules/pk": _excepted(company).rule_id,
-        "emergencies/pk": _declared(company).pk,
+        "sod-policies/pk": _excepted(company).rule_id,
+        "break-glass/pk": _declared(company).pk,
         "exceptions/pk": SodException.objects.get().pk,
         **_waits(company, client),
         "people/login": company.bob.login,
@@ -142,7 +144,7 @@ def _reviewed(company: companies.Company, campaign: Campaign) -> dict[str, objec
     """Ask about an item of the review, audit another review, and keep a template that is called as the review is."""
     audited = worlds.audited(company.system, sponsor=company.sofia, person=company.bob, by=company.ana)
     return {
-        "small-reviews/slug": Campaign.objects.get(kind="micro").slug,
+        "event-triggered-reviews/slug": Campaign.objects.get(kind="micro").slug,
         "reviews/slug": templates.save(campaign.slug, name="Kept", by=company.ana).slug,
         "reviews/item": worlds.item(campaign).pk,
         "review-questions/question": _asked(campaign, company),
@@ -157,8 +159,13 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
         "agents/slug": company.bot.slug,
         "agents/client_id": client.client_id,
         "agent-calls/pk": agent_calls.allow(company.bot, helper, by=by, reason="x").pk,
+        "views/pk": _saved(company.ana).pk,
         "delegations/pk": permissions.permit(company.bot, actor=helper, by=by, reason="a sample").pk,
     }
+
+
+def _saved(person: Person) -> SavedView:
+    return saved_views.create(list_name="agents", name="Suspended", query="state=suspended", shared=True, by=person)
 
 
 def _vendor(system: System) -> None:
@@ -220,7 +227,7 @@ def _brought(company: companies.Company) -> dict[str, object]:
     batch = batches.prepare(table, file_name="access.csv", by=company.ana)
     sponsorship.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="a sample")
     flow = Workflow.objects.get(agent=company.bot, origin="grant")
-    return {"adoption/pk": batch.pk, "adoption/number": UnmanagedAgent.objects.get().pk, "coverage/number": flow.pk}
+    return {"onboarding/pk": batch.pk, "onboarding/number": UnmanagedAgent.objects.get().pk, "coverage/number": flow.pk}
 
 
 def _settings(company: companies.Company) -> dict[str, object]:

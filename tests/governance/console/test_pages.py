@@ -214,7 +214,7 @@ def test_somebody_without_a_part_in_it_stops_nothing(company: companies.Company)
 def test_a_second_person_starts_everything_again_and_never_the_one_who_stopped_it(company: companies.Company) -> None:
     browser = visits.as_(company.ana)
     browser.post("/stop/everything/", {"reason": "Drill.", "typed": "everything"})
-    assert "Everything is stopped." in visits.text(browser.get("/agents/"))
+    assert "All access is suspended." in visits.text(browser.get("/agents/"))
     assert browser.post("/stop/start-again/", {"reason": "Over."}).status_code == 403
     assert Guardrail.objects.get(name=guardrails.EVERYTHING).on
     visits.as_(company.resa).post("/stop/start-again/", {"reason": "Over."})
@@ -355,3 +355,14 @@ def test_bytes_that_mean_nothing_are_refused_and_break_nothing(company: companie
 def test_stopping_what_nobody_could_be_called_is_not_found_and_recorded(company: companies.Company, key: str) -> None:
     assert visits.as_(company.ana).post(f"/stop/agent/{key}/", {"reason": "x"}).status_code == 404
     assert len(visits.refusals()) == 1
+
+
+def test_an_address_of_an_earlier_release_leads_to_the_page(company: companies.Company) -> None:
+    ana = visits.as_(company.ana)
+    for before, now in (
+        ("/emergencies/declare/?agent=a", "/break-glass/declare/?agent=a"),
+        ("/rules/", "/sod-policies/"),
+        ("/small-reviews/q4/", "/event-triggered-reviews/q4/"),
+    ):
+        answer = ana.get(before)
+        assert (answer.status_code, answer["Location"]) == (302, now)
