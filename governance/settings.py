@@ -105,7 +105,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "governance.console.shell.shell",
             ],
-            "libraries": {"console": "governance.console.tags"},
+            "libraries": {"console": "governance.console.tags", "kit": "governance.console.kit.tags"},
         },
     },
 ]

@@ -8,8 +8,11 @@
 
   const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   const localise = (root) => {
-    for (const time of all("time[datetime] .at", root)) {
-      time.textContent = absolute.format(new Date(time.parentElement.dateTime));
+    for (const time of all("time[datetime][title]", root)) {
+      const local = absolute.format(new Date(time.dateTime));
+      time.title = `${local} · ${time.dateTime.slice(0, 16).replace("T", " ")} UTC`;
+      const at = time.querySelector(".at");
+      if (at) at.textContent = local;
     }
   };
 
@@ -55,6 +58,23 @@
     bar.querySelector("form").addEventListener("submit", (event) => {
       const first = bar.querySelector(".found a");
       if (first && input.value.trim()) { event.preventDefault(); location.assign(first.href); }
+    });
+  };
+
+  // ---------------------------------------------------------------------------------- dialogs and pop-over forms
+
+  const dialogs = (root) => {
+    for (const opener of all("[data-dialog]", root)) {
+      opener.hidden = false;
+      opener.addEventListener("click", () => document.getElementById(opener.dataset.dialog)?.showModal());
+    }
+  };
+  const closing = () => {
+    const close = (but) => { for (const open of all("details.act[open]")) if (!open.contains(but)) open.open = false; };
+    document.addEventListener("click", (event) => close(event.target));
+    document.addEventListener("keydown", (event) => {
+      const open = event.key === "Escape" && event.target.closest("details.act[open]");
+      if (open) { open.open = false; open.querySelector("summary").focus(); }
     });
   };
 
@@ -121,6 +141,7 @@
 
   const prepare = (root) => {
     localise(root);
+    dialogs(root);
     all("form[data-theme-form]", root).forEach(themed);
     all("form[data-approval]", root).forEach(rewriting);
     all("button[data-copies]", root).forEach(copying);
@@ -140,6 +161,7 @@
     prepare(document);
     commandBar();
     leading();
+    closing();
     for (const select of all("select[data-go]")) {
       select.addEventListener("change", () => select.form.requestSubmit());
     }

@@ -11,7 +11,7 @@ _JOINS = [
     ("company_provider", "It trusts only the company's identity provider"),
 ]
 _SUBJECTS = [
-    ("pairwise", "A name for this vendor alone"),
+    ("pairwise", "A pairwise identifier, made for this vendor alone"),
     ("login", "The login"),
     ("email", "The mail address"),
     ("stored", "A stored name for each person"),

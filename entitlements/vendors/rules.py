@@ -64,7 +64,7 @@ _SCOPE_NAMES: Final = {
     ScopeNames.BARE: "Without the system's name",
 }
 _SUBJECTS: Final = {
-    Subjects.PAIRWISE: "A name for this vendor alone",
+    Subjects.PAIRWISE: "A pairwise identifier, made for this vendor alone",
     Subjects.LOGIN: "The login",
     Subjects.EMAIL: "The mail address",
     Subjects.STORED: "A stored name for each person",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
-from django.utils.translation import gettext_lazy as _
 
 from entitlements.decisions import guardrails
 from entitlements.gateway.models import Guardrail
@@ -17,66 +15,21 @@ from governance.notices.models import Notice
 from governance.reviews.items import visibility
 from governance.setup import readiness
 
-from . import doors, keys
+from . import doors, keys, navigation
 
 THEMES: Final = ("auto", "light", "dark")
-
-
-@dataclass(frozen=True, slots=True)
-class NavigationEntry:
-    """One entry of the navigation. `section` is the first part of the addresses below it."""
-
-    section: str
-    label: Any
-    address: str
-
-
-ENTRIES: Final = (
-    NavigationEntry("", _("Home"), "/"),
-    NavigationEntry("inbox", _("Inbox"), "/inbox/"),
-    NavigationEntry("reviews", _("Reviews"), "/reviews/"),
-    NavigationEntry("requests", _("Requests"), "/requests/"),
-    NavigationEntry("agents", _("Agents"), "/agents/"),
-    NavigationEntry("systems", _("Systems & tools"), "/systems/"),
-    NavigationEntry("audit", _("Audit"), "/audit/"),
-    NavigationEntry("settings", _("Settings"), "/settings/"),
-)
-BELOW: Final = {
-    "adoption": "agents",
-    "agent-calls": "agents",
-    "catalogue": "requests",
-    "client-credentials": "agents",
-    "connections": "settings",
-    "coverage": "agents",
-    "emergencies": "requests",
-    "grants": "agents",
-    "my-agents": "agents",
-    "proposals": "agents",
-    "review-questions": "reviews",
-    "small-reviews": "reviews",
-    "spot-checks": "reviews",
-    "right-sizing": "reviews",
-    "token-health": "agents",
-    "tool-changes": "systems",
-    "workload-rules": "agents",
-    "stop": "none",
-    "people": "settings",
-    "groups": "settings",
-    "rules": "settings",
-    "connect": "agents",
-}
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Add to every template what the layout shows."""
     theme = request.COOKIES.get("theme", "auto")
-    first = request.path.split("/")[1]
     signed_in = getattr(request, "user", None) is not None and request.user.is_authenticated
+    section = navigation.current(request.path)
     return {
         "theme": theme if theme in THEMES else "auto",
         "keys": keys.read(request.COOKIES.get(keys.COOKIE, "")),
-        "entries": ENTRIES if signed_in else (),
-        "section": BELOW.get(first, first),
+        "navigation": SimpleLazyObject(lambda: navigation.shown(doors.caller(request), section) if signed_in else []),
+        "section": section,
         "waiting_count": SimpleLazyObject(lambda: _waiting(request) if signed_in else 0),
         "inbox_count": SimpleLazyObject(lambda: _unread(request) if signed_in else 0),
         "review_count": SimpleLazyObject(lambda: _reviewing(request) if signed_in else 0),

@@ -223,17 +223,28 @@ def passed_over(skip: Mapping[str, str] | str) -> str:
 
 
 @register.simple_tag
-def moment(at: datetime | None) -> SafeString | str:
-    """Show a time, absolute and relative, with UTC in a tooltip. A script converts it to the reader's zone."""
+def moment(at: datetime | None, *, exact: bool = False) -> SafeString | str:
+    """Show how far a time is from now, with the exact time in a tooltip; `exact` shows both.
+
+    The tooltip is in UTC; a script converts it and the shown time to the reader's zone.
+    """
     if at is None:
         return "-"
     utc = at.astimezone(UTC)
+    shown = (
+        format_html(
+            '<span class="at">{}</span><span class="ago"> · {}</span>',
+            utc.strftime("%-d %b %Y, %H:%M UTC"),
+            relative(utc),
+        )
+        if exact
+        else relative(utc)
+    )
     return format_html(
-        '<time datetime="{}" title="{}"><span class="at">{}</span><span class="ago"> · {}</span></time>',
+        '<time datetime="{}" title="{}">{}</time>',
         utc.isoformat(timespec="seconds"),
         utc.strftime("%Y-%m-%d %H:%M:%S UTC"),
-        utc.strftime("%-d %b %Y, %H:%M UTC"),
-        relative(utc),
+        shown,
     )
 
 

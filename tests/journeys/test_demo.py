@@ -226,9 +226,9 @@ def test_a_card_counts_as_a_fresh_proof_and_resetting_starts_everything_again(gu
     guest.page.fill("textarea[name=reason]", "Something is wrong everywhere.")
     guest.page.locator("main form button.danger").click()
     guest.page.wait_for_url(re.compile("/stop/receipts/"))
-    expect(guest.page.get_by_text("Everything is stopped.")).to_be_visible()
+    expect(guest.page.get_by_text("All access is suspended.")).to_be_visible()
     visit.reset(guest)
-    expect(guest.page.get_by_text("Everything is stopped.")).to_have_count(0)
+    expect(guest.page.get_by_text("All access is suspended.")).to_have_count(0)
     assert guest.wrong == []
 
 

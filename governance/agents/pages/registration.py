@@ -145,7 +145,7 @@ def add(request: HttpRequest) -> HttpResponse:
         "act": _("Add this agent"),
         "people": form_fields.people(),
     }
-    return form_fields.show(request, "console/form.html", form, context)
+    return form_fields.show(request, "console/kit/form.html", form, context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

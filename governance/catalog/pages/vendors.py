@@ -40,7 +40,7 @@ JOINS: Final = (
     ),
 )
 SUBJECTS: Final = (
-    (rules.Subjects.PAIRWISE.value, gettext_lazy("A name made for this vendor alone, which says nothing elsewhere")),
+    (rules.Subjects.PAIRWISE.value, gettext_lazy("A pairwise identifier, made for this vendor alone")),
     (rules.Subjects.LOGIN.value, gettext_lazy("Their login")),
     (rules.Subjects.EMAIL.value, gettext_lazy("Their mail address")),
     (rules.Subjects.STORED.value, gettext_lazy("A name that is stored for each person")),

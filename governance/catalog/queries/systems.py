@@ -15,7 +15,7 @@ from entitlements.catalog.models import System, Tool
 from entitlements.definitions import definitions, differences, impressions
 from entitlements.definitions.impressions import Sign
 from entitlements.grants.models import GrantLine
-from governance.console import side_by_side
+from governance.console.kit import diff
 from governance.request_suggestions import queries as request_suggestion_queries
 
 WAITING = (Tool.State.PENDING, Tool.State.QUARANTINED)
@@ -116,12 +116,12 @@ def of_tool(tool: Tool) -> dict[str, Any]:
     return {**words_of(tool), "holders": list(rows)}
 
 
-def _sides(tool: Tool, approved: Mapping[str, Any] | None, seen: Mapping[str, Any] | None) -> list[side_by_side.Change]:
+def _sides(tool: Tool, approved: Mapping[str, Any] | None, seen: Mapping[str, Any] | None) -> list[diff.Change]:
     """Set the approved definition beside the one that is offered; nothing where they are one."""
     if approved is None or seen is None or tool.approved_id == tool.seen_id:
         return []
-    rows, same = side_by_side.definitions(approved, seen)
-    return [side_by_side.Change("~", tool.name, tuple(differences.difference(approved, seen)), rows, same)]
+    rows, same = diff.definitions(approved, seen)
+    return [diff.Change("~", tool.name, tuple(differences.difference(approved, seen)), rows, same)]
 
 
 def words_of(tool: Tool) -> dict[str, Any]:

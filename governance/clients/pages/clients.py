@@ -142,7 +142,7 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
         "away": f"/agents/{slug}/?tab=tokens",
         "act": _("Register this client"),
     }
-    return form_fields.show(request, "console/form.html", form, context)
+    return form_fields.show(request, "console/kit/form.html", form, context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

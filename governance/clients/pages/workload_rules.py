@@ -204,7 +204,7 @@ def add(request: HttpRequest, slug: str, platform: str, client_id: str) -> HttpR
         "away": _address(client),
         "act": _("Let it in"),
     }
-    return form_fields.show(request, "console/form.html", form, context)
+    return form_fields.show(request, "console/kit/form.html", form, context)
 
 
 @require_POST

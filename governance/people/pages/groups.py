@@ -84,7 +84,7 @@ def add(request: HttpRequest) -> HttpResponse:
         "away": "/groups/",
         "act": _("Add this group"),
     }
-    return form_fields.show(request, "console/form.html", form, context)
+    return form_fields.show(request, "console/kit/form.html", form, context)
 
 
 @require_safe

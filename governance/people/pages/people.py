@@ -83,7 +83,7 @@ def add(request: HttpRequest) -> HttpResponse:
         "act": _("Add this person"),
         "people": form_fields.people(),
     }
-    return form_fields.show(request, "console/form.html", form, context)
+    return form_fields.show(request, "console/kit/form.html", form, context)
 
 
 @require_safe
@@ -147,7 +147,7 @@ def edit(request: HttpRequest, login: str) -> HttpResponse:
         "act": _("Save"),
         "people": form_fields.people(),
     }
-    return form_fields.show(request, "console/form.html", form, context)
+    return form_fields.show(request, "console/kit/form.html", form, context)
 
 
 BUTTONS: Final = {"give": actions.GIVE_ROLE, "take": actions.TAKE_ROLE}

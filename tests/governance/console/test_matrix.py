@@ -19,7 +19,7 @@ from entitlements.grants.models import Grant
 from entitlements.people.models import Person, Role
 from entitlements.revocation.api import KINDS
 from entitlements.sessions.models import Session
-from governance.console import matrix, shell
+from governance.console import matrix, navigation
 from governance.requests import requests
 from tests import make, shared
 from tests.architecture import tree
@@ -202,7 +202,10 @@ def test_what_only_a_role_may_do_here_only_that_role_may_do_by_the_api() -> None
 
 
 def test_every_page_says_where_in_the_navigation_it_is() -> None:
-    entries = {entry.section for entry in shell.ENTRIES} | {"none", "search", "welcome"}
-    firsts = {route.partition("/")[0] for name, route in addresses.own().items() if (name, "GET") in matrix.PAGES}
-    lost = {first for first in firsts if shell.BELOW.get(first, first) not in entries}
-    assert lost == set(), "say in BELOW of governance/console/shell.py under which entry these stand"
+    pages = {name: route for name, route in addresses.own().items() if (name, "GET") in matrix.PAGES}
+    lost = {
+        name
+        for name, route in pages.items()
+        if not navigation.current(f"/{route}") and route.partition("/")[0] not in navigation.NOWHERE
+    }
+    assert lost == set(), "say in governance/console/navigation.py below which entry these stand"

@@ -214,7 +214,7 @@ def test_somebody_without_a_part_in_it_stops_nothing(company: companies.Company)
 def test_a_second_person_starts_everything_again_and_never_the_one_who_stopped_it(company: companies.Company) -> None:
     browser = visits.as_(company.ana)
     browser.post("/stop/everything/", {"reason": "Drill.", "typed": "everything"})
-    assert "Everything is stopped." in visits.text(browser.get("/agents/"))
+    assert "All access is suspended." in visits.text(browser.get("/agents/"))
     assert browser.post("/stop/start-again/", {"reason": "Over."}).status_code == 403
     assert Guardrail.objects.get(name=guardrails.EVERYTHING).on
     visits.as_(company.resa).post("/stop/start-again/", {"reason": "Over."})

@@ -16,7 +16,8 @@ from audit.models import Event
 from entitlements.definitions import differences
 from entitlements.grants.models import Grant, GrantLine
 from entitlements.people.models import Person
-from governance.console import limit_fields, side_by_side
+from governance.console import limit_fields
+from governance.console.kit import diff
 from governance.console.tags import within
 from governance.request_suggestions import queries as request_suggestion_queries
 from governance.requests.models import AccessRequest
@@ -64,7 +65,7 @@ class Detail:
     suggested: replay.Replay | None
     drafted: replay.Replay | None
     since: changes_since.Changes | None
-    changes: list[side_by_side.Change]
+    changes: list[diff.Change]
     flows: list[Flow]
     asked: list[AccessRequest]
     before: list[ReviewDecision]
@@ -123,33 +124,33 @@ def _note_ranges(row: item_rows.Row, grants: Sequence[UUID]) -> None:
         line["use"], line["ranges"] = use, use.ranges if use else None
 
 
-def _changes(since: changes_since.Changes) -> list[side_by_side.Change]:
+def _changes(since: changes_since.Changes) -> list[diff.Change]:
     """Describe the differences side by side: tools added, removed or changed, and facts about the agent."""
     changes = [_line("+", line) for line in since.added] + [_line("-", line) for line in since.removed]
     changes += [_line("~", line) for line in since.changed]
-    facts = tuple(side_by_side.row(str(_FACTS[name]), before or None, now or None) for name, before, now in since.facts)
+    facts = tuple(diff.row(str(_FACTS[name]), before or None, now or None) for name, before, now in since.facts)
     if facts:
-        changes.append(side_by_side.Change("~", _("The agent"), (), facts))
+        changes.append(diff.Change("~", _("The agent"), (), facts))
     return changes
 
 
-def _line(sign: str, line: changes_since.ToolChange) -> side_by_side.Change:
+def _line(sign: str, line: changes_since.ToolChange) -> diff.Change:
     """Compare one tool side by side: its limits where they differ, and its definition where the server changed it."""
     sides = ["; ".join(limits(each)) for each in (line.limits_before, line.limits_now)]
     about = _("May be called with")
     if sign != "~":
         only = (None, sides[1]) if sign == "+" else (sides[0], None)
-        return side_by_side.Change(sign, line.tool, (), (side_by_side.row(about, *only),))
+        return diff.Change(sign, line.tool, (), (diff.row(about, *only),))
     sentences: tuple[str, ...] = ()
-    rows: tuple[side_by_side.Row, ...] = ()
+    rows: tuple[diff.Row, ...] = ()
     same = 0
     if line.is_redefined:
         before, now = line.before or {}, line.now or {}
         sentences = tuple(differences.difference(before or None, now or None))
-        rows, same = side_by_side.definitions(before, now)
+        rows, same = diff.definitions(before, now)
     if line.has_new_limits:
-        rows = (side_by_side.row(about, *sides), *rows)
-    return side_by_side.Change(sign, line.tool, sentences, rows, same)
+        rows = (diff.row(about, *sides), *rows)
+    return diff.Change(sign, line.tool, sentences, rows, same)
 
 
 def limits(written: Mapping[str, Any]) -> list[str]:

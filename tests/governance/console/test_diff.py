@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from governance.console import side_by_side
-from governance.console.side_by_side import Row, TextPart
+from governance.console.kit import diff
+from governance.console.kit.diff import Row, TextPart
 
 _NAMES = st.sampled_from(["inputSchema", "properties", "required", "needed", "type", "1", "a, b", "description"])
 _LEAVES = st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["", "1", "true", "a", "a, b", "null"])
@@ -21,7 +21,7 @@ _VALUES = st.recursive(
 def test_what_differs_has_a_row_whose_sides_differ_and_what_is_the_same_has_none(
     before: dict[str, object], now: dict[str, object]
 ) -> None:
-    rows, _same = side_by_side.definitions(before, now)
+    rows, _same = diff.definitions(before, now)
     assert bool(rows) == (json.dumps(before, sort_keys=True) != json.dumps(now, sort_keys=True))
     for row in rows:
         sides = ["".join(piece.text for piece in side) for side in (row.before, row.now)]
@@ -37,7 +37,7 @@ def test_a_wider_schema_and_another_sentence_stand_where_they_are_with_their_wor
         "description": "Exports all customers of a region.",
         "inputSchema": {"type": "object", "properties": {"region": {"type": "string"}, "iban": {"type": "boolean"}}},
     }
-    rows, same = side_by_side.definitions(before, now)
+    rows, same = diff.definitions(before, now)
     assert rows == (
         Row(
             "~",

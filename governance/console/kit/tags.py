@@ -1,0 +1,137 @@
+"""The template tags of the component kit: `{% load kit %}`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+from django import template
+from django.forms.boundfield import BoundField
+from django.template.context import Context
+from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import slugify
+
+from entitlements.people.models import Person
+from governance.console.tags import person_status, shape
+
+from .components import ActionForm, Crumb, Dialog, EmptyState, FigureCard, PageHeader, Panel, Tab, Tone
+
+register = template.Library()
+
+_FOLDER: Final = "console/kit"
+_SPRITE: Final = "icons.svg"
+
+
+def _render(name: str, part: Any, context: Context | None = None) -> SafeString:  # noqa: ANN401 - any dataclass of the kit
+    """Render a partial of the kit with the fields of its typed context."""
+    values = {field: getattr(part, field) for field in part.__dataclass_fields__}
+    request = context.get("request") if context is not None else None
+    return render_to_string(f"{_FOLDER}/{name}.html", values, request=request)
+
+
+@lru_cache(maxsize=1)
+def _sprite() -> str:
+    return static(_SPRITE)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Draw an icon of the sprite. It says nothing by itself: a word stands beside it or hidden with it."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>', _sprite(), name
+    )
+
+
+@register.simple_tag
+def badge(tone: Tone, drawing: str, text: object) -> SafeString:
+    """Show a state as a shape and a word, in a tone."""
+    return format_html('<span class="status {}">{}{}</span>', tone, shape(drawing), text)
+
+
+@register.simple_tag
+def crumb(address: str, label: object) -> Crumb:
+    """Name a page above this one, for `page_header`: `{% crumb address label as agents %}`."""
+    return Crumb(address, label)
+
+
+@register.simple_block_tag(takes_context=True)
+def page_header(
+    context: Context,
+    content: SafeString,
+    title: object,
+    lead: object = "",
+    crumbs: Sequence[Crumb] | Crumb = (),
+) -> SafeString:
+    """Begin a page: crumbs, title and sentence on the left, the actions inside the block on the right."""
+    above = (crumbs,) if isinstance(crumbs, Crumb) else crumbs
+    return _render("page_header", PageHeader(title, lead, above, content), context)
+
+
+@register.simple_block_tag
+def page_meta(content: SafeString) -> SafeString:
+    """Show facts and badges, each a list item, below the title of a page."""
+    return format_html('<ul class="meta">{}</ul>', content)
+
+
+@register.simple_block_tag
+def tabs(content: SafeString, label: object) -> SafeString:
+    """Show the tabs of a page; `label` names them for screen readers."""
+    return format_html('<nav aria-label="{}"><ul class="tabs">{}</ul></nav>', label, content)
+
+
+@register.simple_tag
+def tab(label: object, address: str, *, current: object = False, count: int | None = None) -> SafeString:
+    """Show one tab."""
+    return _render("tab", Tab(label, address, bool(current), count))
+
+
+@register.simple_block_tag
+def panel(content: SafeString, title: object, more: SafeString | str = "", key: str = "") -> SafeString:
+    """Show a part of a page with a heading. `more` stands on the right of the heading."""
+    return _render("panel", Panel(title, key or f"h-{slugify(str(title))}", more, content))
+
+
+@register.simple_block_tag
+def empty_state(content: SafeString, title: object, icon: str = "inbox") -> SafeString:
+    """Say that there is nothing, and inside the block what to do about it."""
+    return _render("empty_state", EmptyState(title, icon, content))
+
+
+@register.simple_block_tag(takes_context=True)
+def action(context: Context, content: SafeString, label: object, address: str, **options: Any) -> SafeString:  # noqa: ANN401 - the fields of ActionForm
+    """Offer an action: a button that opens a form with a reason and a confirmation; `options` as in ActionForm."""
+    options.setdefault("key", f"act-{slugify(f'{label} {address}')}")
+    return _render("action", ActionForm(label, address, content, **options), context)
+
+
+@register.simple_block_tag
+def dialog(content: SafeString, key: str, title: object) -> SafeString:
+    """Show a dialog that a button with `data-dialog` opens."""
+    return _render("dialog", Dialog(key, title, content))
+
+
+@register.simple_tag
+def figure_card(
+    label: object, value: object, address: str = "", tone: Tone | Literal[""] = "", note: object = ""
+) -> SafeString:
+    """Show one figure: a number, what it counts, and the address of its rows."""
+    return _render("figure_card", FigureCard(label, value, address, tone, note))
+
+
+@register.simple_tag
+def field(bound: BoundField) -> SafeString:
+    """Show a form field with its label, help and errors."""
+    return render_to_string(f"{_FOLDER}/field.html", {"field": bound})
+
+
+@register.simple_tag
+def person(someone: Person | None, nobody: object = "-") -> SafeString:
+    """Show a person by display name, with a badge where they are no longer active."""
+    if someone is None:
+        return format_html('<span class="small">{}</span>', nobody)
+    name = format_html('<bdi class="person">{}</bdi>', someone.name or someone.login)
+    return name if someone.is_active else format_html("{} {}", name, person_status(someone))
