@@ -154,7 +154,7 @@ _KEYED: Final[dict[str, type[Model]]] = {
 
 
 def _when(target_type: str, kind: type[Model], key: dict[str, object], limit: RoleLimit) -> When:
-    rows = QuerySet(kind)
+    rows: QuerySet[Any] = QuerySet(kind)
     if kind is Tool:
         rows = rows.alias(link=Concat("system__slug", Value("/"), "name"))
     return When(target_type=target_type, then=Exists(rows.filter(within(limit, kind), **key)))

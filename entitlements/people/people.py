@@ -7,7 +7,7 @@ import secrets
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
-from typing import Final, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from django.db import IntegrityError, transaction
 
@@ -15,6 +15,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound
 from entitlements.feed import changes, locks, subjects
@@ -30,6 +31,7 @@ from entitlements.people.models import (
     Role,
     RoleAssignment,
 )
+from entitlements.people.role_limits import EVERYTHING, RoleLimit
 from entitlements.people_sources.models import SourcedGroup, SourcedPerson
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
@@ -235,11 +237,19 @@ def _locked(person: Person) -> Person:
 
 
 @transaction.atomic
-def assign_role(person: Person, role: str, *, expires_at: datetime | None = None, by: Principal, reason: str) -> None:
-    """Give a person an admin role, until an end where one is given; given again with another end, that end counts.
+def assign_role(
+    person: Person,
+    role: str,
+    *,
+    expires_at: datetime | None = None,
+    limit: RoleLimit = EVERYTHING,
+    by: Principal,
+    reason: str,
+) -> None:
+    """Give a person an admin role, until an end where one is given; given again, the new limit and end count.
 
-    An auditor's role ends after 30 days by default. The caller checks that no person changes their own roles. Raises
-    UnknownRole, RoleEndRefused.
+    Given again without an end it keeps the one it has. An auditor's role ends after 30 days by default. The caller
+    checks that no person changes their own roles. Raises UnknownRole, RoleEndRefused.
     """
     if role not in Role.values:
         raise UnknownRole(role=role)
@@ -248,15 +258,32 @@ def assign_role(person: Person, role: str, *, expires_at: datetime | None = None
     if held is not None and held.expires_at is not None and held.expires_at <= now:
         end_roles([held.pk])
         held = None
-    if held is not None and held.mapped_by_id is None and expires_at in (None, held.expires_at):
+    by_hand = held if held is not None and held.mapped_by_id is None else None
+    if by_hand is not None and expires_at in (None, by_hand.expires_at) and by_hand.limit == limit:
         return
-    ends = expires_at or (now + DEFAULT_AUDIT if auditor else None)
+    ends = expires_at or (by_hand.expires_at if by_hand else None) or (now + DEFAULT_AUDIT if auditor else None)
     if ends is not None and (ends <= now or (auditor and ends > now + LONGEST_AUDIT)):
         raise RoleEndRefused(role=role)
     values = {"created_at": now, "expires_at": ends, "mapped_by": None}  # by hand, until a mapping changes it
-    RoleAssignment.objects.update_or_create(person=person, role=role, defaults=values)
-    detail = {"role": role, **({"expires_at": ends.isoformat()} if ends else {})}
+    RoleAssignment.objects.update_or_create(person=person, role=role, defaults={**values, **_columns(limit)})
+    detail: dict[str, object] = {"role": role, **({"expires_at": ends.isoformat()} if ends else {})}
+    if not limit.everything:
+        detail["limit"] = {"systems": system_slugs(limit), "departments": sorted(limit.departments)}
     log.record(Action.PERSON_ROLE_ASSIGNED, about=[f"person:{person.login}"], by=by, reason=reason, detail=detail)
+
+
+def _columns(limit: RoleLimit) -> dict[str, Any]:
+    return {
+        "is_limited": not limit.everything,
+        "limit_systems": sorted(limit.systems),
+        "limit_departments": sorted(limit.departments),
+    }
+
+
+def system_slugs(limit: RoleLimit) -> list[str]:
+    """Return the slugs of the systems that a limit names."""
+    rows = System.objects.filter(pk__in=limit.systems).order_by("slug")
+    return list(rows.values_list("slug", flat=True)) if limit.systems else []
 
 
 @transaction.atomic
