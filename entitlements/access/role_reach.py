@@ -10,7 +10,21 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import BooleanField, Case, Exists, F, Func, Model, OuterRef, Q, QuerySet, UUIDField, Value, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    Exists,
+    F,
+    Func,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    TextField,
+    UUIDField,
+    Value,
+    When,
+)
 from django.db.models.functions import Cast, Concat
 
 from audit.models import Event
@@ -156,7 +170,7 @@ _KEYED: Final[dict[str, type[Model]]] = {
 def _when(target_type: str, kind: type[Model], key: dict[str, object], limit: RoleLimit) -> When:
     rows: QuerySet[Any] = QuerySet(kind)
     if kind is Tool:
-        rows = rows.alias(link=Concat("system__slug", Value("/"), "name"))
+        rows = rows.alias(link=Concat("system__slug", Value("/"), "name", output_field=TextField()))
     return When(target_type=target_type, then=Exists(rows.filter(within(limit, kind), **key)))
 
 
@@ -172,7 +186,11 @@ def _events(limit: RoleLimit) -> Q:
 
 
 def _linked(prefix: str, rows: QuerySet[Any], name: str) -> Q:
-    return Q(links__overlap=rows.order_by().annotate(link=Concat(Value(prefix), name)).values("link"))
+    return Q(
+        links__overlap=rows.order_by()
+        .annotate(link=Concat(Value(prefix), name, output_field=TextField()))
+        .values("link")
+    )
 
 
 _AGENT: Final = by(agent="agent_id")

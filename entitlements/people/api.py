@@ -153,7 +153,8 @@ class GiveRole(_People, ActionEndpoint):
     def read(self) -> dict[str, Any]:
         """Read the role and its limit. Raises EmptyRoleLimit, UnknownRoleLimit."""
         values = super().read()
-        return {**values, "limit": roles.limit_to(values.pop("systems"), values.pop("departments"))}
+        limit = roles.limit_to(values.pop("systems"), values.pop("departments"))
+        return {**values, "limit": limit}
 
 
 class TakeRole(_People, ActionEndpoint):
