@@ -65,7 +65,7 @@ def declare(request: HttpRequest) -> HttpResponse:
             doors.record(request, refusal)
             problem = refusal
         else:
-            return redirect(f"/emergencies/{made.pk}/")
+            return redirect(f"/break-glass/{made.pk}/")
     context = {
         "agent": agent,
         "entitlement": entitlement,
@@ -143,7 +143,7 @@ def one(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = doors.find_subject(request, actions.EMERGENCY, pk)
     if request.method == "POST":
         doors.perform(request, actions.REVIEW, found)
-        return redirect(f"/emergencies/{pk}/")
+        return redirect(f"/break-glass/{pk}/")
     over = break_glass.is_over(found)
     context = {
         "found": found,

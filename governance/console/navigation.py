@@ -44,17 +44,17 @@ GROUPS: Final = (
         (
             Entry("home", _("Home"), "house", ("",)),
             Entry("inbox", _("Inbox"), "inbox", ("inbox",), "inbox_count"),
-            Entry("request-list", _("Requests"), "file-check", ("requests", "catalogue"), "waiting_count"),
+            Entry("request-list", _("Requests"), "file-check", ("requests", "entitlements"), "waiting_count"),
             Entry(
                 "review-list",
                 _("Access reviews"),
                 "clipboard-check",
-                ("reviews", "review-questions", "small-reviews"),
+                ("reviews", "review-questions", "event-triggered-reviews"),
                 "review_count",
             ),
             Entry("spot-checks", _("Spot checks"), "eye", ("spot-checks",)),
             Entry("right-sizing-page", _("Right-sizing"), "target", ("right-sizing",)),
-            Entry("emergency-list", _("Break-glass access"), "siren", ("emergencies",)),
+            Entry("emergency-list", _("Break-glass access"), "siren", ("break-glass",)),
         ),
     ),
     Group(
@@ -68,7 +68,7 @@ GROUPS: Final = (
             Entry("group-list", _("Groups"), "building-2", ("groups",)),
             Entry("token-health", _("Token health"), "ticket", ("token-health",)),
             Entry("coverage-map", _("Coverage map"), "map", ("coverage",)),
-            Entry("adoption-list", _("Onboarding"), "log-in", ("adoption",)),
+            Entry("adoption-list", _("Onboarding"), "log-in", ("onboarding",)),
             Entry("my-agents", _("Agents that act for me"), "user-check", ("my-agents", "connections", "sessions")),
         ),
     ),
@@ -77,7 +77,7 @@ GROUPS: Final = (
         _("Policy"),
         (
             Entry("approval-settings", _("Approval policies"), "stamp", ("settings/approvals",)),
-            Entry("rule-list", _("SoD policies"), "scale", ("rules", "exceptions")),
+            Entry("rule-list", _("SoD policies"), "scale", ("sod-policies", "exceptions")),
             Entry("agent-call-list", _("Agents calling agents"), "waypoints", ("agent-calls", "delegations")),
             Entry("agent-kinds-page", _("Agent types"), "shapes", ("settings/agents",)),
             Entry("credential-policy-page", _("Credential policy"), "key", ("settings/credential-policy",)),

@@ -50,7 +50,7 @@ def _reviewers_wait(waiting: QuerySet[Assignment], reminded: str = "") -> Iterat
         _("You are reminded of a review: %(name)s.") % {"name": campaign.name}
         if reminded
         else review_begins(campaign.name),
-        f"/small-reviews/{campaign.slug}/" if is_micro else f"/reviews/{campaign.slug}/work/",
+        f"/event-triggered-reviews/{campaign.slug}/" if is_micro else f"/reviews/{campaign.slug}/work/",
         dedupe=f"campaign {campaign.slug} {reminded or 'waits'}",
     )
 

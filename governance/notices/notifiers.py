@@ -120,7 +120,7 @@ def _break_glass(event: Event) -> Iterator[Message]:
         return
     security = Person.objects.holding(Role.SECURITY)
     grant, words = emergency.grant, {**names(emergency.grant), "name": emergency.given_by.name}
-    about, url = f"emergency:{emergency.pk}", f"/emergencies/{emergency.pk}/"
+    about, url = f"emergency:{emergency.pk}", f"/break-glass/{emergency.pk}/"
     if event.action == Action.BREAK_GLASS_ENDED:
         sentence = _("Look at it within two days: %(name)s gave %(agent)s %(what)s in an emergency.") % words
         yield Message(Kind.EMERGENCY, security.exclude(pk=emergency.given_by_id), about, sentence, url, urgent=True)
@@ -223,7 +223,7 @@ def _onboarding_asked(event: Event) -> Iterator[Message]:
         return
     batch = key(event, "adoption")
     sentence = _("You are asked to answer for agents that exist elsewhere, and for what they keep.")
-    yield Message(Kind.OFFICE_PROPOSED, people, f"adoption:{batch}", sentence, f"/adoption/{batch}/")
+    yield Message(Kind.OFFICE_PROPOSED, people, f"adoption:{batch}", sentence, f"/onboarding/{batch}/")
 
 
 def _delegation_made(event: Event) -> Iterator[Message]:

@@ -102,7 +102,9 @@ def _adoption_answered(event: Event) -> Iterator[Message]:
             count,
         )
     sentence = text % {"name": answerer.name, "count": count}
-    yield Message(Kind.OFFICE_PROPOSED, [batch.brought_by], f"adoption:{batch.pk}", sentence, f"/adoption/{batch.pk}/")
+    yield Message(
+        Kind.OFFICE_PROPOSED, [batch.brought_by], f"adoption:{batch.pk}", sentence, f"/onboarding/{batch.pk}/"
+    )
 
 
 def _credential_waits(event: Event) -> Iterator[Message]:

@@ -75,7 +75,7 @@ def add(request: HttpRequest) -> HttpResponse:
     looked = form_fields.perform(request, form, actions.BRING, fields=_ABOUT, values=_sent)
     if looked is None:
         return form_fields.show(request, "console/onboarding/add.html", form, {})
-    return redirect(f"/adoption/{looked.result.pk}/")
+    return redirect(f"/onboarding/{looked.result.pk}/")
 
 
 def _sent(data: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         action = doors.pressed(request, BUTTONS, "act")
         doors.perform(request, action, batch, _values(request, action))
-        return redirect(f"/adoption/{batch.pk}/")
+        return redirect(f"/onboarding/{batch.pk}/")
     rows = OnboardedAgent.objects.filter(batch=batch).select_related("batch", "seen", "agent", "sponsor")
     page = paging.page(request, queries.visible(rows, caller.human, everything=caller.sees_everything), ("pk",))
     api.with_plans(page.rows)
@@ -151,4 +151,4 @@ def decide(request: HttpRequest, number: int) -> HttpResponse:
         agents = visibility.agents(doors.caller(request))
         values["agent"] = doors.find(agents, slug=request.POST.get("agent", "").strip())
     doors.perform(request, action, seen, values)
-    return redirect("/adoption/")
+    return redirect("/onboarding/")

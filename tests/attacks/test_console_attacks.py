@@ -273,10 +273,10 @@ def test_no_number_is_too_long_for_a_form(world: addresses.World) -> None:
     forms: list[tuple[str, str, dict[str, str]]] = [
         ("ana", "requests/<uuid:pk>/", {"verb": "approve", "version": long, "tool": "wipe"}),
         ("ana", "requests/<uuid:pk>/edit/", {"version": long, "tool": "wipe", "lasts": long}),
-        ("ana", "adoption/<uuid:pk>/", {"act": "ask", "sponsor-" + long: "sofia", "reason": "x"}),
+        ("ana", "onboarding/<uuid:pk>/", {"act": "ask", "sponsor-" + long: "sofia", "reason": "x"}),
         ("ana", "audit/samples/<uuid:sample>/", {"item": long, "finding": "pass"}),
         ("ana", "reviews/<slug:slug>/audit/", {"do": "draw", "wanted": long}),
-        ("sofia", "small-reviews/<slug:slug>/", {"verb": "reduce", "keep": long, "reason": "unused"}),
+        ("sofia", "event-triggered-reviews/<slug:slug>/", {"verb": "reduce", "keep": long, "reason": "unused"}),
         ("sofia", "reviews/<slug:slug>/items/<uuid:item>/draft/", {f"verb:{item}": "reduce", f"keep:{item}": long}),
         ("sofia", "reviews/<slug:slug>/items/<uuid:item>/draft/", {f"verb:{item}": "certify", f"rev:{item}": long}),
     ]

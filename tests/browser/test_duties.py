@@ -139,7 +139,7 @@ def _break_the_glass(hands: Mouse, address: str, record: Record) -> None:
     hands.write(page.locator("input[name=code]"), second_factor.code(secret))
     page.keyboard.press("Enter")
     page.wait_for_url(f"{address}/")
-    page.goto(f"{address}/emergencies/declare/")
+    page.goto(f"{address}/break-glass/declare/")
     hands.write(page.get_by_label("Agent (short name)"), "dunning")
     hands.pick(page.locator("main").get_by_label("What for", exact=True), "Knowledge base: Search what we know")
     hands.press(page.get_by_role("button", name="Go on"))
@@ -156,7 +156,7 @@ def _break_the_glass(hands: Mouse, address: str, record: Record) -> None:
     page.wait_for_url(re.compile("/stop/receipts/"))
     assert break_glass.open_reviews() == 1  # as the clock would within the minute
     _sign_in(hands, address, "resa")
-    hands.press(page.locator(f"main a[href='/emergencies/{given.pk}/']").first)
+    hands.press(page.locator(f"main a[href='/break-glass/{given.pk}/']").first)
     hands.write(page.get_by_label("What did you find?"), "The call log bears it out.")
     hands.press(page.get_by_role("button", name="Justified", exact=True))
     expect(page.get_by_text("Whoever gave it is told what you found.")).to_be_visible()

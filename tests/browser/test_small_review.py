@@ -55,7 +55,7 @@ def test_from_the_home_page_each_answer_takes_three_clicks_at_most(
     for number, click in enumerate(clicks):
         click().first.click()
         if number == 0:
-            visitor.page.wait_for_url("**/small-reviews/*/")
+            visitor.page.wait_for_url("**/event-triggered-reviews/*/")
             _until(lambda: Assignment.objects.get().evidence_opened_at is not None)
         if SHOTS and number == 0:
             _shoot(visitor, "small")

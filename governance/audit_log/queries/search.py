@@ -30,7 +30,7 @@ _PLACES: Final = (
     (_("Access that ends within a week"), "/grants/?ending=week"),
     (_("Systems & tools"), "/systems/"),
     (_("Connect a client"), "/connect/"),
-    (_("Emergencies"), "/emergencies/"),
+    (_("Emergencies"), "/break-glass/"),
     (_("Stop everything"), "/stop/everything/"),
     (_("Stops and their receipts"), "/stop/"),
     (_("Audit"), "/audit/"),

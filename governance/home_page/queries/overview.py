@@ -154,7 +154,7 @@ def _exceptions() -> Iterator[Need]:
             "rule": exception.rule.name,
             "agent": exception.agent.name,
         }
-        yield Need(sentence, f"/rules/{exception.rule_id}/", exception.expires_at)
+        yield Need(sentence, f"/sod-policies/{exception.rule_id}/", exception.expires_at)
 
 
 def numbers() -> dict[str, Any]:

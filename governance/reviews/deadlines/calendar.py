@@ -26,7 +26,7 @@ def due(campaign: Campaign) -> bytes:
     A name stands on one line, without hidden characters.
     """
     site, ends = settings.CONSOLE_URL, campaign.due_at.astimezone(UTC)
-    path = "small-reviews/{}/" if campaign.kind == Campaign.Kind.MICRO else "reviews/{}/work/"
+    path = "event-triggered-reviews/{}/" if campaign.kind == Campaign.Kind.MICRO else "reviews/{}/work/"
     summary = queue.plain(_("Due: %(review)s") % {"review": campaign.name})
     entry, reminder, calendar = Event(), Alarm(), Calendar()
     for name, value in (

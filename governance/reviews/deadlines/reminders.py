@@ -170,7 +170,7 @@ def _queue(
         people,
         about=_about(campaign),
         sentence=sentence,
-        url=f"/small-reviews/{campaign.slug}/" if is_micro else f"/reviews/{campaign.slug}/work/",
+        url=f"/event-triggered-reviews/{campaign.slug}/" if is_micro else f"/reviews/{campaign.slug}/work/",
         dedupe=_key(campaign, *reached),
         urgent=urgent,
     )

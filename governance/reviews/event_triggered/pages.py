@@ -85,7 +85,7 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     by, trigger = doors.person(request), doors.find_subject(request, actions.REVIEW, campaign.slug)
     if "postpone" in request.POST:
         doors.perform(request, actions.POSTPONE, trigger, {"reason": doors.reason(request)})
-        return redirect(f"/small-reviews/{campaign.slug}/")
+        return redirect(f"/event-triggered-reviews/{campaign.slug}/")
     review_answer = _read_answer(request)
     for item in review_answer.items:
         ms = doors.number(request.POST.get(f"ms:{item}", ""), _DIGITS)
@@ -97,7 +97,7 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     submission = doors.perform(request, actions.ANSWER, trigger, {"review_answer": review_answer, **values}).result
     proven = [remediation.verify(cut) for cut in submission.removals]
     messages.success(request, message_of(submission, sum(each.state == "verified" for each in proven)))
-    return redirect(f"/small-reviews/{campaign.slug}/")
+    return redirect(f"/event-triggered-reviews/{campaign.slug}/")
 
 
 def _read_answer(request: HttpRequest) -> answer.ReviewAnswer:

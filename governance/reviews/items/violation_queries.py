@@ -43,7 +43,7 @@ def describe(item: ReviewItem, known: PolicyViolation, accounts: Collection[int]
         sentence=known.rule.sentence,
         agent=known.agent.name,
         link=violations.link(item),
-        form=f"/rules/{known.rule.pk}/?agent={known.agent.slug}",
+        form=f"/sod-policies/{known.rule.pk}/?agent={known.agent.slug}",
         is_covered=exception is not None,
         is_own=exception is not None and exception.given_by_id in accounts,
         given_by=exception.given_by.name if exception else "",

@@ -93,7 +93,7 @@ def propose(request: HttpRequest) -> HttpResponse:
             raise NotFound
         values = {"name": rule.name, "sentence": rule.sentence, "sides": rule.sides, "on": not rule.on}
     proposed = doors.perform(request, actions.PROPOSE, None, {**values, "reason": doors.reason(request)})
-    return redirect(f"/rules/{proposed.result.pk}/")
+    return redirect(f"/sod-policies/{proposed.result.pk}/")
 
 
 @require_safe
@@ -122,8 +122,8 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "console/sod/rule.html", context, status=HTTPStatus.OK)
 
 
-publish = doors.post(actions.PUBLISH, lambda rule: f"/rules/{rule.pk}/")
-withdraw = doors.post(actions.WITHDRAW, lambda _rule: "/rules/")
+publish = doors.post(actions.PUBLISH, lambda rule: f"/sod-policies/{rule.pk}/")
+withdraw = doors.post(actions.WITHDRAW, lambda _rule: "/sod-policies/")
 
 
 @require_POST
@@ -140,7 +140,7 @@ def give(request: HttpRequest, pk: UUID) -> HttpResponse:
         "reason": doors.reason(request),
     }
     doors.perform(request, actions.GIVE_EXCEPTION, rule, values)
-    return redirect("/rules/")
+    return redirect("/sod-policies/")
 
 
 def _days(request: HttpRequest) -> int:
@@ -150,7 +150,7 @@ def _days(request: HttpRequest) -> int:
     return int(days[:4])
 
 
-end = doors.post(actions.END_EXCEPTION, lambda _exception: "/rules/")
+end = doors.post(actions.END_EXCEPTION, lambda _exception: "/sod-policies/")
 
 
 def _rule(request: HttpRequest, pk: UUID) -> SodPolicy:

@@ -138,7 +138,7 @@ def own(request: HttpRequest) -> HttpResponse:
 
         done = form_fields.submit(request, form, act, _FIELDS)
         if isinstance(done, SodPolicy):
-            return redirect(f"/rules/{done.pk}/")
+            return redirect(f"/sod-policies/{done.pk}/")
         if done is not None:
             context["looked"], (context["count"], context["broken"]) = True, done
     return form_fields.show(request, "console/sod/rule_new.html", form, context)

@@ -63,7 +63,7 @@ def test_one_person_gives_access_at_once_and_everybody_is_told(company: companie
     assert (event.actor, event.reason) == ("person:ana", REASON)
     assert {f"grant:{grant.pk}", f"emergency:{found.pk}", "agent:research-bot"} <= set(event.about)
     listener.notify(event)
-    told = Notice.objects.filter(urgent=True, url=f"/emergencies/{found.pk}/")
+    told = Notice.objects.filter(urgent=True, url=f"/break-glass/{found.pk}/")
     assert set(told.values_list("person__login", flat=True)) == {"resa", "rob", "sofia", "otto", "sam", "alice"}
 
 

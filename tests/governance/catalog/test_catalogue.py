@@ -34,7 +34,7 @@ def payments() -> Entitlement:
 
 
 def _found(browser: Client, **asked: str) -> list[str]:
-    page = visits.text(browser.get("/catalogue/", asked))
+    page = visits.text(browser.get("/entitlements/", asked))
     return [scope.replace("%3A", ":") for scope in re.findall(r"/requests/new/\?entitlement=([^\"&]+)", page)]
 
 
@@ -65,7 +65,7 @@ def test_what_waits_for_its_review_is_not_searched_and_what_cannot_be_asked_for_
     assert _found(visits.as_(company.ana), q="invoice") == []
     payments.enabled = False
     payments.save()
-    assert "ledger:pay" not in visits.text(visits.as_(company.ana).get("/catalogue/"))
+    assert "ledger:pay" not in visits.text(visits.as_(company.ana).get("/entitlements/"))
 
 
 def test_who_sees_no_system_finds_nothing(company: companies.Company) -> None:
@@ -73,22 +73,22 @@ def test_who_sees_no_system_finds_nothing(company: companies.Company) -> None:
 
 
 def test_it_names_who_would_answer_whoever_looks(company: companies.Company) -> None:
-    page = visits.text(visits.as_(company.otto).get("/catalogue/", {"agent": "research-bot"}))
+    page = visits.text(visits.as_(company.otto).get("/entitlements/", {"agent": "research-bot"}))
     assert re.findall(r"<strong>(\w+)</strong>", page) == ["Sofia", "Sam", "Resa", "Rob"]
-    page = visits.text(visits.as_(company.sofia).get("/catalogue/", {"agent": "research-bot"}))
+    page = visits.text(visits.as_(company.sofia).get("/entitlements/", {"agent": "research-bot"}))
     assert "Sofia</strong>" not in page, "nobody answers what they ask for"
 
 
 def test_it_says_when_nobody_could_answer(company: companies.Company) -> None:
     for who in (company.resa, company.rob, company.sam):
         Person.objects.filter(pk=who.pk).update(is_active=False, disabled_at=clock.now())
-    page = visits.text(visits.as_(company.otto).get("/catalogue/", {"agent": "research-bot"}))
+    page = visits.text(visits.as_(company.otto).get("/entitlements/", {"agent": "research-bot"}))
     assert "Nobody could answer this request from you" in page
 
 
 def test_asking_goes_on_with_what_was_found(company: companies.Company) -> None:
     browser = visits.as_(company.otto)
-    page = visits.text(browser.get("/catalogue/", {"q": "now"}))
+    page = visits.text(browser.get("/entitlements/", {"q": "now"}))
     link = re.search(r'href="(/requests/new/[^"]+)"', page)
     assert link
     assert "2. Ask for as little as will do" in visits.text(browser.get(link[1].replace("&amp;", "&")))
@@ -105,7 +105,7 @@ def test_a_page_costs_as_many_queries_for_many_tools_as_for_few(
     make.entitlement(company.system, *(make.tool(company.system) for _ in range(30)), scope="clock:all")
     browser = visits.as_(company.otto)
     with django_assert_max_num_queries(40):
-        browser.get("/catalogue/")
+        browser.get("/entitlements/")
 
 
 @pytest.mark.slow

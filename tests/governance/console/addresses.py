@@ -116,8 +116,8 @@ def world() -> World:
         "systems/slug": company.system.slug,
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
-        "rules/pk": _excepted(company).rule_id,
-        "emergencies/pk": _declared(company).pk,
+        "sod-policies/pk": _excepted(company).rule_id,
+        "break-glass/pk": _declared(company).pk,
         "exceptions/pk": SodException.objects.get().pk,
         **_waits(company, client),
         "people/login": company.bob.login,
@@ -142,7 +142,7 @@ def _reviewed(company: companies.Company, campaign: Campaign) -> dict[str, objec
     """Ask about an item of the review, audit another review, and keep a template that is called as the review is."""
     audited = worlds.audited(company.system, sponsor=company.sofia, person=company.bob, by=company.ana)
     return {
-        "small-reviews/slug": Campaign.objects.get(kind="micro").slug,
+        "event-triggered-reviews/slug": Campaign.objects.get(kind="micro").slug,
         "reviews/slug": templates.save(campaign.slug, name="Kept", by=company.ana).slug,
         "reviews/item": worlds.item(campaign).pk,
         "review-questions/question": _asked(campaign, company),
@@ -220,7 +220,7 @@ def _brought(company: companies.Company) -> dict[str, object]:
     batch = batches.prepare(table, file_name="access.csv", by=company.ana)
     sponsorship.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="a sample")
     flow = Workflow.objects.get(agent=company.bot, origin="grant")
-    return {"adoption/pk": batch.pk, "adoption/number": UnmanagedAgent.objects.get().pk, "coverage/number": flow.pk}
+    return {"onboarding/pk": batch.pk, "onboarding/number": UnmanagedAgent.objects.get().pk, "coverage/number": flow.pk}
 
 
 def _settings(company: companies.Company) -> dict[str, object]:

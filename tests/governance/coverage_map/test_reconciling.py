@@ -52,9 +52,9 @@ def test_each_agent_is_known_here_there_or_on_both_sides(audrey: Person) -> None
 
 def test_the_page_begins_with_what_is_not_known_here(audrey: Person) -> None:
     page = visits.as_(audrey)
-    first = visits.text(page.get("/adoption/compare/"))
+    first = visits.text(page.get("/onboarding/compare/"))
     assert "Stray" in first
     assert "Applications of an identity provider" in first
-    assert "here-bot" in visits.text(page.get("/adoption/compare/?known=here"))
-    assert page.get("/adoption/compare/?known=nowhere").status_code == 400
+    assert "here-bot" in visits.text(page.get("/onboarding/compare/?known=here"))
+    assert page.get("/onboarding/compare/?known=nowhere").status_code == 400
     assert reconciliation.listed("both", 1)[0].known == "both"

@@ -107,7 +107,7 @@ def test_who_is_asked_is_told_where_to_answer(company: Company) -> None:
     batch = look(company)
     sponsorship.ask(batch, sponsor=None, sponsors={}, by=company.ana, reason="Day 30.")
     listener.notify(Event.objects.get(action=Action.ONBOARDING_SPONSORS_ASKED))
-    told = Notice.objects.get(url=f"/adoption/{batch.pk}/")
+    told = Notice.objects.get(url=f"/onboarding/{batch.pk}/")
     assert (told.person, told.kind) == (company.mona, "office_proposed")
 
 

@@ -27,14 +27,14 @@ made_world, company = shared.world(companies.found)
 
 def test_from_a_file_to_the_governed_path_and_back(company: Company) -> None:
     ana, mona = visits.as_(company.ana), visits.as_(company.mona)
-    page = ana.post("/adoption/add/", {"file": SimpleUploadedFile("access.csv", TABLE), "agent": ""}, follow=True)
+    page = ana.post("/onboarding/add/", {"file": SimpleUploadedFile("access.csv", TABLE), "agent": ""}, follow=True)
     batch, shown = OnboardingBatch.objects.get(), visits.text(page)
     assert "&lt;b&gt;Desk&lt;/b&gt;" in shown
     assert "<b>Desk" not in shown
     assert "Above medium risk." in shown
     assert "alice" in shown
     row = OnboardedAgent.objects.get()
-    path = f"/adoption/{batch.pk}/"
+    path = f"/onboarding/{batch.pk}/"
     asked = ana.post(path, {"act": "ask", "reason": "Day 30.", f"sponsor-{row.pk}": "mona"}, follow=True)
     assert "One sponsor answer is asked for." in visits.text(asked)
     assert "You are asked to answer for 1 agent" in visits.text(mona.get(path))
@@ -57,7 +57,7 @@ def test_from_a_file_to_the_governed_path_and_back(company: Company) -> None:
 def test_the_map_says_the_share_first_and_sends_what_one_sees(company: Company) -> None:
     make.grant(company.bot, company.use, people=[company.alice])
     ana = visits.as_(company.ana)
-    ana.post("/adoption/add/", {"file": SimpleUploadedFile("access.csv", TABLE), "agent": ""})
+    ana.post("/onboarding/add/", {"file": SimpleUploadedFile("access.csv", TABLE), "agent": ""})
     shown = visits.text(ana.get("/coverage/"))
     assert "50 % of agents visible per call" in shown
     assert "Govern next gap" in shown
@@ -81,11 +81,11 @@ def test_the_map_says_the_share_first_and_sends_what_one_sees(company: Company) 
 
 def test_what_was_seen_is_decided_on_its_page(company: Company) -> None:
     ana = visits.as_(company.ana)
-    ana.post("/adoption/add/", {"file": SimpleUploadedFile("access.csv", TABLE), "agent": ""})
+    ana.post("/onboarding/add/", {"file": SimpleUploadedFile("access.csv", TABLE), "agent": ""})
     seen = UnmanagedAgent.objects.get()
-    assert "&lt;b&gt;Desk" in visits.text(ana.get("/adoption/"))
-    path = f"/adoption/seen/{seen.pk}/"
+    assert "&lt;b&gt;Desk" in visits.text(ana.get("/onboarding/"))
+    path = f"/onboarding/seen/{seen.pk}/"
     assert visits.as_(company.sofia).post(path, {"act": "block", "reason": "x"}).status_code == 403
     ana.post(path, {"act": "block", "reason": "Not allowed."})
-    assert "Not allowed." in visits.text(ana.get("/adoption/?state=blocked"))
+    assert "Not allowed." in visits.text(ana.get("/onboarding/?state=blocked"))
     assert ana.post(path, {"act": "unblock", "reason": "x"}).status_code == 403

@@ -27,8 +27,8 @@ def test_reviewers_approvers_and_sponsors_see_it_where_they_answer() -> None:
         people=[company.alice],
     )
     table = b"agent,client_id,system,tools,person\nDesk,desk-1,clock,now,alice\n"
-    ana.post("/adoption/add/", {"file": SimpleUploadedFile("access.csv", table), "agent": ""})
-    adoption = f"/adoption/{OnboardingBatch.objects.get().pk}/"
+    ana.post("/onboarding/add/", {"file": SimpleUploadedFile("access.csv", table), "agent": ""})
+    adoption = f"/onboarding/{OnboardingBatch.objects.get().pk}/"
     ana.post(adoption, {"act": "ask", "reason": "x", f"sponsor-{OnboardedAgent.objects.get().pk}": "mona"})
     pages = [
         (sofia, "/reviews/q4/work/"),

@@ -51,21 +51,21 @@ def ana(company: Company) -> Client:
 
 
 def test_a_rule_of_ones_own_is_looked_at_then_proposed_and_its_next_version_begins_with_it(ana: Client) -> None:
-    looked = visits.text(ana.post("/rules/new/", {**RULE, "verb": "look"}))
+    looked = visits.text(ana.post("/sod-policies/new/", {**RULE, "verb": "look"}))
     assert "0 agents would break it today" in looked
     assert 'value="now, conv*"' in looked
     assert not SodPolicy.objects.exists()
     ana.post("/agent-calls/", {"caller": "research-bot", "callee": "payer", "reason": "Invoices.", "verb": "allow"})
-    looked = visits.text(ana.post("/rules/new/", {**RULE, "verb": "look"}))
+    looked = visits.text(ana.post("/sod-policies/new/", {**RULE, "verb": "look"}))
     assert "1 agent would break it today" in looked
     assert "bank/pay" in looked
-    made = ana.post("/rules/new/", {**RULE, "verb": "propose"}, follow=True)
+    made = ana.post("/sod-policies/new/", {**RULE, "verb": "propose"}, follow=True)
     assert "Once in force, no agent may hold all of these" in visits.text(made)
     rule = SodPolicy.objects.get()
     assert (rule.name, rule.sides, rule.state) == ("look-and-pay", SIDES, "proposed")
-    twice = ana.post("/rules/new/", {**RULE, "verb": "propose"})
+    twice = ana.post("/sod-policies/new/", {**RULE, "verb": "propose"})
     assert (twice.status_code, "sod_policy_proposed_already" in visits.text(twice)) == (409, True)
-    assert 'value="*pay*"' in visits.text(ana.get("/rules/new/?like=look-and-pay"))
+    assert 'value="*pay*"' in visits.text(ana.get("/sod-policies/new/?like=look-and-pay"))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_rule_of_ones_own_is_looked_at_then_proposed_and_its_next_version_begi
     ],
 )
 def test_what_is_no_rule_is_refused_beside_its_field(ana: Client, change: dict[str, object], said: str) -> None:
-    answer = ana.post("/rules/new/", {**RULE, **change, "verb": "propose"})
+    answer = ana.post("/sod-policies/new/", {**RULE, **change, "verb": "propose"})
     assert (answer.status_code, said in visits.text(answer)) == (422, True)
     assert not SodPolicy.objects.exists()
 
@@ -108,5 +108,5 @@ def test_who_decides_nothing_here_sees_only_calls_of_agents_they_see(company: Co
     otto = visits.as_(company.otto)
     assert "clerk" not in visits.text(otto.get("/agent-calls/"))
     assert otto.post("/agent-calls/", {"verb": "look"}).status_code == 403
-    assert otto.get("/rules/new/").status_code == 403
+    assert otto.get("/sod-policies/new/").status_code == 403
     assert otto.post(f"/agent-calls/{call.pk}/end/", {"reason": "x"}).status_code == 403

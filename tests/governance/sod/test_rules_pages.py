@@ -23,12 +23,12 @@ def test_two_people_put_a_starter_in_force_and_security_excepts_an_agent(company
     browse = make.tool(mail, "browse", reads_private=True, ingests_untrusted=True, egress_external=True)
     make.grant(company.bot, make.entitlement(mail, browse), people=[company.alice])
     ana, resa = visits.as_(company.ana), visits.as_(company.resa)
-    assert "takes in untrusted text" in visits.text(ana.get("/rules/"))
-    answer = ana.post("/rules/propose/", {"starter": "lethal-trifecta", "reason": "Too easy."}, follow=True)
+    assert "takes in untrusted text" in visits.text(ana.get("/sod-policies/"))
+    answer = ana.post("/sod-policies/propose/", {"starter": "lethal-trifecta", "reason": "Too easy."}, follow=True)
     assert "1 agent holds this today" in visits.text(answer)
     assert "Put in force" not in visits.text(answer)
     rule = SodPolicy.objects.get()
-    page = f"/rules/{rule.pk}/"
+    page = f"/sod-policies/{rule.pk}/"
     assert ana.post(f"{page}publish/", {"reason": "Mine."}).status_code == 403
     assert "Put in force" in visits.text(resa.get(page))
     resa.post(f"{page}publish/", {"reason": "Yes."})
@@ -44,31 +44,31 @@ def test_two_people_put_a_starter_in_force_and_security_excepts_an_agent(company
     resa.post(f"/exceptions/{given.pk}/end/", {"reason": "Pilot over."})
     given.refresh_from_db()
     assert given.end_reason == "Pilot over."
-    off = resa.post("/rules/propose/", {"name": "lethal-trifecta", "reason": "Too strict."}, follow=True)
+    off = resa.post("/sod-policies/propose/", {"name": "lethal-trifecta", "reason": "Too strict."}, follow=True)
     assert "off" in visits.text(off)
     assert SodPolicy.objects.get(state="proposed").on is False
 
 
 def test_publishing_and_excepting_want_a_fresh_proof(company: Company) -> None:
     stale = visits.as_(company.resa, fresh=False)
-    visits.as_(company.ana).post("/rules/propose/", {"starter": "vendor-and-payment", "reason": "Why not."})
+    visits.as_(company.ana).post("/sod-policies/propose/", {"starter": "vendor-and-payment", "reason": "Why not."})
     rule = SodPolicy.objects.get()
-    refused = visits.text(stale.post(f"/rules/{rule.pk}/publish/", {"reason": "Yes."}))
+    refused = visits.text(stale.post(f"/sod-policies/{rule.pk}/publish/", {"reason": "Yes."}))
     assert "step_up_required" in refused
     rule.refresh_from_db()
     assert rule.state == "proposed"
 
 
 def test_whoever_sees_no_rules_finds_no_page(company: Company) -> None:
-    assert visits.as_(company.mallory).get("/rules/").status_code == 403
-    assert visits.as_(make.person(roles=[Role.AUDITOR])).get("/rules/").status_code == 200
+    assert visits.as_(company.mallory).get("/sod-policies/").status_code == 403
+    assert visits.as_(make.person(roles=[Role.AUDITOR])).get("/sod-policies/").status_code == 200
 
 
 def test_the_page_of_a_request_says_which_combination_it_would_complete(company: Company) -> None:
     asked = company.ask("now")
     sides = [{"tools": ["now"], "actions": ["read", "write"]}, {"systems": ["clock"]}]
     rule = policies.propose("pair", sentence="Looks and waits.", sides=sides, by=company.ana, reason="why")
-    shown = visits.text(visits.as_(company.resa).get("/rules/"))
+    shown = visits.text(visits.as_(company.resa).get("/sod-policies/"))
     assert "named <strong>now</strong>, that <strong>reads or changes things</strong>" in shown
     assert "can carry data outside" in shown
     assert "Looks and waits." not in visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))

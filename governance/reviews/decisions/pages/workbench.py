@@ -49,7 +49,7 @@ def work(request: HttpRequest, slug: str) -> HttpResponse:
     if not items.exists():
         raise NotFound
     if campaign.kind == Campaign.Kind.MICRO:
-        return redirect(f"/small-reviews/{slug}/")
+        return redirect(f"/event-triggered-reviews/{slug}/")
     if request.method == "POST":
         return _save_page(request, campaign)
     view = request.GET.get("view", "")

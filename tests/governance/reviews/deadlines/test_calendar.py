@@ -81,4 +81,4 @@ def test_an_entry_of_a_small_review_leads_to_its_page(company: Company) -> None:
     _grant = worlds.granted(company)
     campaign = worlds.campaign(company)
     campaign.kind = Campaign.Kind.MICRO
-    assert _read(calendar.due(campaign))["URL"].endswith("/small-reviews/q4/")
+    assert _read(calendar.due(campaign))["URL"].endswith("/event-triggered-reviews/q4/")

@@ -257,4 +257,4 @@ def test_pages_name_the_review_where_it_was_decided(world: World) -> None:
     ana, item = visits.as_(world.company.ana), worlds.item(world.quarterly)
     page = visits.text(ana.get(f"/reviews/q4/items/{item.pk}/", secure=True))
     assert f"by Sofia, in the review {world.moved.name}" in " ".join(page.split())
-    assert ana.get(f"/small-reviews/{world.ends.slug}/", secure=True).status_code == 200
+    assert ana.get(f"/event-triggered-reviews/{world.ends.slug}/", secure=True).status_code == 200

@@ -41,7 +41,7 @@ def shown(campaign: Campaign) -> dict[str, list[str]]:
 
 def test_the_page_says_what_happened_and_one_press_of_a_button_answers_it(asked: tuple[Company, Campaign]) -> None:
     company, campaign = asked
-    address, sofia = f"/small-reviews/{campaign.slug}/", visits.as_(company.sofia)
+    address, sofia = f"/event-triggered-reviews/{campaign.slug}/", visits.as_(company.sofia)
     page = visits.text(sofia.get(address))
     for words in ("A tool it uses changed", "clock/peek is no longer the tool", "&lt;b&gt;now&lt;/b&gt;", "Keep some"):
         assert words in page
@@ -76,7 +76,7 @@ def test_the_page_shows_calls_of_what_its_reader_may_see_and_of_nothing_else() -
     causes.note("new_office", company.bot, {"to": "sofia"})
     start.open_due()
     campaign = Campaign.objects.get()
-    address, sofia = f"/small-reviews/{campaign.slug}/", visits.as_(company.sofia)
+    address, sofia = f"/event-triggered-reviews/{campaign.slug}/", visits.as_(company.sofia)
     assert [f"{name}-it" in visits.text(sofia.get(address)) for name in ("peek", "post")] == [True, True]
     assignment.reassign(campaign.items.get(system=mail).pk, company.sam, by=company.ana, reason="He knows it.")
     assert [f"{name}-it" in visits.text(sofia.get(address)) for name in ("peek", "post")] == [True, False]
@@ -85,7 +85,7 @@ def test_the_page_shows_calls_of_what_its_reader_may_see_and_of_nothing_else() -
 def test_unticking_a_tool_and_keeping_some_removes_that_tool_alone(asked: tuple[Company, Campaign]) -> None:
     company, campaign = asked
     lines = {line.tool.name: line.pk for line in campaign.items.get().lines.select_related("tool")}
-    address, sofia = f"/small-reviews/{campaign.slug}/", visits.as_(company.sofia)
+    address, sofia = f"/event-triggered-reviews/{campaign.slug}/", visits.as_(company.sofia)
     both = {**shown(campaign), "verb": "reduce", "why_drop": "drifted", "keep": [*lines.values()]}
     assert sofia.post(address, both).status_code >= 400
     assert sofia.post(address, {**both, "keep": ["x"]}).status_code >= 400
@@ -100,7 +100,7 @@ def test_unticking_a_tool_and_keeping_some_removes_that_tool_alone(asked: tuple[
 
 def test_whoever_cannot_judge_or_not_now_says_so_with_a_press(asked: tuple[Company, Campaign]) -> None:
     company, campaign = asked
-    address, sofia = f"/small-reviews/{campaign.slug}/", visits.as_(company.sofia)
+    address, sofia = f"/event-triggered-reviews/{campaign.slug}/", visits.as_(company.sofia)
     assert sofia.post(address, {"postpone": "yes", "reason": ""}).status_code >= 400
     assert sofia.post(address, {"postpone": "yes", "reason": "quarter end"}).status_code == 302
     assert ReviewTrigger.objects.get().postponed == 1
@@ -114,9 +114,12 @@ def test_the_list_of_reviews_shows_small_ones_in_a_tab_of_their_own(asked: tuple
     assert campaign.slug not in visits.text(ana.get("/reviews/"))
     assert "Small reviews (1 open)" in visits.text(ana.get("/reviews/"))
     listed = visits.text(ana.get("/reviews/?kind=micro"))
-    assert [each in listed for each in (f"/small-reviews/{campaign.slug}/", company.sofia.name)] == [True, True]
+    assert [each in listed for each in (f"/event-triggered-reviews/{campaign.slug}/", company.sofia.name)] == [
+        True,
+        True,
+    ]
     remove = {"verb": "revoke", "why_drop": "drifted", **shown(campaign)}
-    visits.as_(company.sofia).post(f"/small-reviews/{campaign.slug}/", remove)
+    visits.as_(company.sofia).post(f"/event-triggered-reviews/{campaign.slug}/", remove)
     assert "Remove" in visits.text(ana.get("/reviews/?kind=micro")), "what came of it"
     api = client.of(company.ana)
     assert api.get("/api/v1/campaigns").json()["results"] == []

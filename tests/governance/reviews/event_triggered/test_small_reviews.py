@@ -285,7 +285,7 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
     assert ("Keep it" in page(company.sofia), "Answer in the small review" in page(company.sofia)) == (False, True)
     assert "Retire it for good" in page(company.sofia)
     assert "Answer in the small review" not in page(company.otto), "nobody asks him"
-    assert "You are asked here alone" in _words(company.sofia, f"/small-reviews/{campaign.slug}/")
+    assert "You are asked here alone" in _words(company.sofia, f"/event-triggered-reviews/{campaign.slug}/")
 
     answer.answer(
         campaign.pk,
@@ -395,5 +395,5 @@ def test_whoever_is_asked_is_told_once_with_the_way_to_the_page(low: tuple[Compa
     for _times in range(2):
         listener.notify(event)
     told = Notice.objects.get(person=company.sofia)
-    assert told.url == f"/small-reviews/{campaign.slug}/"
+    assert told.url == f"/event-triggered-reviews/{campaign.slug}/"
     assert Tool.objects.exists()

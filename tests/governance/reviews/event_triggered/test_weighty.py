@@ -97,7 +97,7 @@ def test_two_people_answer_what_weighs_most_and_the_second_is_told_when_it_is_he
 
     listener.notify(timeline.of("campaign", campaign.slug).get(action=Action.REVIEW_DECIDED))
 
-    assert Notice.objects.get(person=second).url == f"/small-reviews/{campaign.slug}/"
+    assert Notice.objects.get(person=second).url == f"/event-triggered-reviews/{campaign.slug}/"
     assert second is not None
     answer.answer(campaign.pk, ReviewAnswer("revoke", worlds.open_in(campaign), why_drop="risk"), by=second, via=UI)
     item.refresh_from_db()

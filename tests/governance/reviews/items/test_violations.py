@@ -219,7 +219,7 @@ def test_an_event_triggered_review_refuses_it_and_its_page_says_where_to_ask(wor
     with pytest.raises(ViolationOpen):
         answer_actions.answer(small.pk, review_answer, by=world.company.sofia, via=ReviewDecision.Via.UI)
     assert answer_actions.has_critical_item(small.pk, world.company.sofia)
-    page = visits.text(visits.as_(world.company.sofia).get(f"/small-reviews/{small.slug}/"))
+    page = visits.text(visits.as_(world.company.sofia).get(f"/event-triggered-reviews/{small.slug}/"))
     assert "/#exception" in page
 
 
@@ -244,7 +244,7 @@ def test_the_page_of_an_item_says_whom_to_ask_and_leads_them_to_the_form_filled_
     asking = visits.text(visits.as_(world.company.sofia).get(address))
     assert 'id="exception"' in asking
     assert world.company.resa.email in asking
-    form = f"/rules/{world.rule.pk}/?agent=research-bot"
+    form = f"/sod-policies/{world.rule.pk}/?agent=research-bot"
     assert form not in asking
     security = visits.as_(world.company.resa)
     assert form in visits.text(security.get(address))
