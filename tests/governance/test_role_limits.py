@@ -25,6 +25,7 @@ from entitlements.access import role_reach, visibility
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System
 from entitlements.clients.models import Client
+from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people import people
 from entitlements.people.models import Person, Role, RoleAssignment
@@ -37,7 +38,7 @@ from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
 from governance.break_glass import break_glass
 from governance.break_glass import queries as break_glass_queries
-from governance.console import matrix
+from governance.console import doors, matrix
 from governance.coverage_map import coverage_map
 from governance.eligibility import eligibility
 from governance.requests import requests
@@ -332,26 +333,41 @@ def _holding(limit: RoleLimit) -> callers.Caller:
     return callers.of(person)
 
 
-@pytest.mark.parametrize("kind", SEEN)
-def test_each_kind_of_row_belongs_to_systems_or_to_departments(world: World, kind: str) -> None:
-    both, by_system = _holding(world.limit), _holding(RoleLimit(systems=world.limit.systems))
-    by_department = _holding(RoleLimit(departments=world.limit.departments))
-    lists = [set(SEEN[kind](caller).values_list("pk", flat=True)) - {caller.person and caller.person.pk}
-             for caller in (both, by_system, by_department)]  # fmt: skip
-    assert lists[0] == lists[1] | lists[2], "a limit is the union of what it names"
-    assert bool(lists[1]) is (kind not in OF_NO_SYSTEM)
-    assert bool(lists[2]) is (kind not in OF_NO_DEPARTMENT)
+def test_each_kind_of_row_belongs_to_systems_or_to_departments(world: World) -> None:
+    limits = (world.limit, RoleLimit(systems=world.limit.systems), RoleLimit(departments=world.limit.departments))
+    callers_within = [_holding(limit) for limit in limits]
+    for kind, rows in SEEN.items():
+        both, of_system, of_department = (
+            set(rows(caller).values_list("pk", flat=True)) - {caller.person and caller.person.pk}
+            for caller in callers_within
+        )
+        assert both == of_system | of_department, f"a limit is the union of what it names: {kind}"
+        assert bool(of_system) is (kind not in OF_NO_SYSTEM), kind
+        assert bool(of_department) is (kind not in OF_NO_DEPARTMENT), kind
 
 
-@pytest.mark.parametrize("kind", SEEN)
 @pytest.mark.parametrize(
     "limit",
     [RoleLimit(), RoleLimit(systems=frozenset({-1})), RoleLimit(departments=frozenset({"Nowhere"}))],
     ids=["empty", "unknown system", "unknown department"],
 )
-def test_a_limit_that_names_nothing_known_shows_nothing(world: World, kind: str, limit: RoleLimit) -> None:  # noqa: ARG001 - it is there
+def test_a_limit_that_names_nothing_known_shows_nothing(world: World, limit: RoleLimit) -> None:  # noqa: ARG001
     caller = _holding(limit)
-    assert set(SEEN[kind](caller).values_list("pk", flat=True)) <= {caller.person and caller.person.pk}
+    for kind, rows in SEEN.items():
+        assert set(rows(caller).values_list("pk", flat=True)) <= {caller.person and caller.person.pk}, kind
+
+
+def test_what_one_role_shows_another_with_a_limit_does_not_act_on(world: World) -> None:
+    """Whoever sees everything as a responder restores, as an analyst within a limit, only what is inside."""
+    person = make.person(roles=[Role.RESPONDER])
+    people.assign_role(person, Role.ANALYST, limit=world.limit, by=SYSTEM, reason="for the ledger")
+    asks, states = api.proven(person), []
+    for grant in (world.grant, world.outside.grant):
+        grants.suspend(grant.pk, by=SYSTEM, reason="x")
+        states.append(asks.post(f"/api/v1/grants/{grant.pk}/restore", {"reason": "x"}).status_code)
+    assert states == [200, 403]
+    assert not doors.may(callers.of(person), "grant-restore", world.outside.grant)
+    assert not doors.may(callers.of(person), "grant-restore", None)
 
 
 def test_what_declares_no_rule_is_within_no_limit(world: World) -> None:
