@@ -6,7 +6,7 @@ to no system and no department, and is therefore out of reach of each limited ro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -33,7 +33,7 @@ from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.connections.models import Connection
 from entitlements.grants.models import Grant, GrantSubject
-from entitlements.people.models import Person
+from entitlements.people.models import Person, RoleAssignment
 from entitlements.people.role_limits import RoleLimit
 from entitlements.people_sources.models import SourcedPerson
 from entitlements.revocation.models import Revocation
@@ -71,9 +71,17 @@ def covers(limit: RoleLimit, thing: object) -> bool:
     return QuerySet(kind).filter(within(limit, kind), pk=thing.pk).exists()
 
 
-def concerns(caller: Caller, thing: object) -> bool:
+def holders(role: str, *, system: System, people: Iterable[Person]) -> QuerySet[Person]:
+    """Return the active people whose role, if limited, names this system or a department of one of these people."""
+    held = RoleAssignment.objects.current().filter(role=role)
+    departments = SourcedPerson.objects.filter(person__in=[person.pk for person in people]).values("department")
+    names = Q(limit_systems__contains=[system.pk]) | Q(limit_departments__overlap=departments)
+    return Person.objects.filter(is_active=True, pk__in=held.filter(Q(is_limited=False) | names).values("person"))
+
+
+def reaches(caller: Caller, thing: object) -> bool:
     """Whether a thing is a caller's business: by what they are to it, or by a role that reaches it."""
-    return bool(relations.of(caller, thing)) or covers(caller.sight, thing)
+    return bool(relations.of(caller, thing)) or covers(caller.seen_reach, thing)
 
 
 def declare(kind: type[Model], rule: Rule) -> None:
@@ -81,7 +89,7 @@ def declare(kind: type[Model], rule: Rule) -> None:
     _RULES[kind] = rule
 
 
-def among(column: str, rows: QuerySet[Any, Any]) -> Q:
+def one_of(column: str, rows: QuerySet[Any, Any]) -> Q:
     """Return the condition that a column is one of these values: read once, then looked up by the column's index."""
     any_of = Func(
         F(column), ArraySubquery(rows), template="(%(expressions)s))", arg_joiner=" = ANY(", output_field=BooleanField()
@@ -114,11 +122,11 @@ def by(*, system: str = "", entitlement: str = "", agent: str = "", person: str 
         if limit.systems and system:
             found |= Q(**{f"{system}__in": sorted(limit.systems)})
         if limit.systems and entitlement:
-            found |= among(entitlement, _entitlements_of(limit.systems))
+            found |= one_of(entitlement, _entitlements_of(limit.systems))
         if limit.departments and agent:
-            found |= among(agent, agents_of(limit.departments))
+            found |= one_of(agent, agents_of(limit.departments))
         if limit.departments and person:
-            found |= among(person, people_of(limit.departments))
+            found |= one_of(person, people_of(limit.departments))
         return found
 
     return rule
@@ -128,7 +136,7 @@ def _grants(limit: RoleLimit) -> Q:
     """Grants at the systems, of the agents, and those that name a person; not those that name a group of theirs."""
     named = GrantSubject.objects.filter(person__in=people_of(limit.departments)).order_by().values("grant")
     found = by(entitlement="entitlement_id", agent="agent_id")(limit)
-    return found | among("pk", named) if limit.departments else found
+    return found | one_of("pk", named) if limit.departments else found
 
 
 def _sessions(limit: RoleLimit) -> Q:
@@ -140,7 +148,7 @@ def _sessions(limit: RoleLimit) -> Q:
 
 def _rules(limit: RoleLimit) -> Q:
     clients = Client.objects.filter(within(limit, Client)).order_by().values("pk")
-    return among("client_id", clients) if limit.departments else NONE
+    return one_of("client_id", clients) if limit.departments else NONE
 
 
 def _revocations(limit: RoleLimit) -> Q:

@@ -73,7 +73,7 @@ def grants(caller: Caller) -> QuerySet[Grant]:
         return rows.filter(_mine(caller, "agent__"))
     ties = [Grant.objects.filter(tie).order_by().values("pk") for tie in TIES.ask(person)]
     mine = Q(pk__in=Grant.objects.filter(_mine(caller, "agent__")).values("pk").union(_naming(person), *ties))
-    mine |= role_reach.within(caller.sight, Grant)
+    mine |= role_reach.within(caller.seen_reach, Grant)
     # A system owner sees too many to list beforehand; all others see the grants that name them.
     return rows.filter(mine | Q(entitlement__system__owner=person) if person.owned_systems.exists() else mine)
 
@@ -204,7 +204,7 @@ def groups(caller: Caller) -> QuerySet[Group]:
 
 def _seen[M: Model](caller: Caller, rows: QuerySet[M], mine: Q) -> QuerySet[M]:
     """Return the rows that are the caller's own, and those that their roles reach."""
-    return rows if caller.sees_everything else rows.filter(mine | role_reach.within(caller.sight, rows.model))
+    return rows if caller.sees_everything else rows.filter(mine | role_reach.within(caller.seen_reach, rows.model))
 
 
 def _mine(caller: Caller, path: str) -> Q:

@@ -195,7 +195,7 @@ class Events(Endpoint):
             where = dict(zip(("system__slug", "name"), key.split("/", 1), strict=False))
         thing = known.rows(self.caller).filter(**where).first()
         # A system is in everybody's catalogue who answers for an agent; what happened at it is its owner's to read.
-        return thing is not None and (kind not in ("system", "tool") or role_reach.concerns(self.caller, thing))
+        return thing is not None and (kind not in ("system", "tool") or role_reach.reaches(self.caller, thing))
 
 
 class LatestCheckpoint(Endpoint):

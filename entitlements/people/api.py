@@ -16,7 +16,7 @@ from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.errors import DomainError
-from entitlements.people import actions, roles
+from entitlements.people import actions, limit_names, roles
 from entitlements.people.models import Group, Person, Role, RoleAssignment
 
 
@@ -75,7 +75,7 @@ class PersonSerializer(OutputSerializer):
 
     def get_role_limits(self, person: Person) -> dict[str, dict[str, list[str]]]:
         """Say which systems and departments which roles are limited to."""
-        return roles.limits_of((assignment.role, assignment.limit) for assignment in person.current_roles)
+        return limit_names.by_role((assignment.role, assignment.limit) for assignment in person.current_roles)
 
 
 class PersonInputSerializer(InputSerializer):
@@ -284,7 +284,7 @@ class Me(Endpoint):
         values = {
             "principal": str(caller),
             "roles": sorted({*caller.roles, *(role for role, _limit in caller.limited)}),
-            "role_limits": roles.limits_of(caller.limited),
+            "role_limits": limit_names.by_role(caller.limited),
             "agent": caller.agent.slug if caller.agent else None,
             "client": caller.client.client_id if caller.client else None,
             "scopes": sorted(caller.scopes or ()),

@@ -7,7 +7,7 @@ import secrets
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 
 from django.db import IntegrityError, transaction
 
@@ -15,7 +15,6 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.agents.models import Agent
-from entitlements.catalog.models import System
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound
 from entitlements.feed import changes, locks, subjects
@@ -37,6 +36,8 @@ from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.token_families import families
 from entitlements.trusted_issuers.models import TrustedIssuer
+
+from . import limit_names
 
 DEFAULT_AUDIT: Final = timedelta(days=30)
 """How long a person is an auditor when no end is given."""
@@ -99,12 +100,8 @@ def register(
             person.save(force_insert=True)
     except IntegrityError as error:
         raise LoginTaken(login=login) from error
-    log.record(
-        Action.PERSON_REGISTERED,
-        about=[f"person:{login}"],
-        by=by,
-        personal={f"person:{login}": {"name": name, "email": email}},
-    )
+    personal = {f"person:{login}": {"name": name, "email": email}}
+    log.record(Action.PERSON_REGISTERED, about=[*personal], by=by, personal=personal)
     return person
 
 
@@ -221,10 +218,8 @@ def _end_api_tokens(person: Person, *, by: Principal, reason: str) -> None:
     living = ApiToken.objects.select_for_update().filter(person=person, revoked_at=None).order_by("pk")
     ended = list(living.values_list("pk", "label"))
     ApiToken.objects.filter(pk__in=[pk for pk, _ in ended]).update(revoked_at=clock.now())
-    events = [
-        log.Row(about=(f"person:{person.login}",), reason=reason, detail={"label": label, "number": pk})
-        for pk, label in ended
-    ]
+    about = (f"person:{person.login}",)
+    events = [log.Row(about=about, reason=reason, detail={"label": label, "number": pk}) for pk, label in ended]
     log.record_many(Action.API_TOKEN_REVOKED, events, by=by)
 
 
@@ -264,26 +259,12 @@ def assign_role(
     ends = expires_at or (by_hand.expires_at if by_hand else None) or (now + DEFAULT_AUDIT if auditor else None)
     if ends is not None and (ends <= now or (auditor and ends > now + LONGEST_AUDIT)):
         raise RoleEndRefused(role=role)
-    values = {"created_at": now, "expires_at": ends, "mapped_by": None}  # by hand, until a mapping changes it
-    RoleAssignment.objects.update_or_create(person=person, role=role, defaults={**values, **_columns(limit)})
+    values = {"created_at": now, "expires_at": ends, "mapped_by": None, **limit.columns}  # until a mapping changes it
+    RoleAssignment.objects.update_or_create(person=person, role=role, defaults=values)
     detail: dict[str, object] = {"role": role, **({"expires_at": ends.isoformat()} if ends else {})}
     if not limit.everything:
-        detail["limit"] = {"systems": system_slugs(limit), "departments": sorted(limit.departments)}
+        detail["limit"] = limit_names.named(limit)
     log.record(Action.PERSON_ROLE_ASSIGNED, about=[f"person:{person.login}"], by=by, reason=reason, detail=detail)
-
-
-def _columns(limit: RoleLimit) -> dict[str, Any]:
-    return {
-        "is_limited": not limit.everything,
-        "limit_systems": sorted(limit.systems),
-        "limit_departments": sorted(limit.departments),
-    }
-
-
-def system_slugs(limit: RoleLimit) -> list[str]:
-    """Return the slugs of the systems that a limit names."""
-    rows = System.objects.filter(pk__in=limit.systems).order_by("slug")
-    return list(rows.values_list("slug", flat=True)) if limit.systems else []
 
 
 @transaction.atomic
@@ -308,12 +289,9 @@ def link_identity(person: Person, issuer: TrustedIssuer, subject: str, *, by: Pr
         raise IdentityTaken from error
     locks.exclusive((Lock.IDENTITY_LINK, identity.pk))
     changes.note(subjects.identity_link(identity.pk), subjects.person(person.pk))
-    log.record(
-        Action.PERSON_IDENTITY_LINKED,
-        about=[f"person:{person.login}", f"issuer:{issuer.issuer}"],
-        by=by,
-        personal={f"person:{person.login}": {"subject": subject}},
-    )
+    link = f"person:{person.login}"
+    about, personal = [link, f"issuer:{issuer.issuer}"], {link: {"subject": subject}}
+    log.record(Action.PERSON_IDENTITY_LINKED, about=about, by=by, personal=personal)
     return identity
 
 
@@ -396,15 +374,10 @@ def remove_member(group: Group, person: Person, *, by: Principal, reason: str) -
 def make_api_token(person: Person, label: str, *, lasts: timedelta = timedelta(days=90), by: Principal) -> str:
     """Make a personal token for scripts and return it; it is shown this once, and only its digest is kept."""
     token = f"mdt_{secrets.token_urlsafe(32)}"
-    row = ApiToken.objects.create(
-        person=person, label=label, digest=api_token_digest(token), expires_at=clock.now() + lasts
-    )
-    log.record(
-        Action.API_TOKEN_MADE,
-        about=[f"person:{person.login}"],
-        by=by,
-        detail={"label": label, "number": row.pk, "expires_at": row.expires_at.isoformat()},
-    )
+    ends = clock.now() + lasts
+    row = ApiToken.objects.create(person=person, label=label, digest=api_token_digest(token), expires_at=ends)
+    detail = {"label": label, "number": row.pk, "expires_at": ends.isoformat()}
+    log.record(Action.API_TOKEN_MADE, about=[f"person:{person.login}"], by=by, detail=detail)
     return token
 
 

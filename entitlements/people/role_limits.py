@@ -23,8 +23,17 @@ class RoleLimit:
             return EVERYTHING
         return RoleLimit(systems=self.systems | other.systems, departments=self.departments | other.departments)
 
-    def includes(self, other: RoleLimit) -> bool:
-        """Whether the other reaches no further. Of a department and a system neither includes the other."""
+    @property
+    def columns(self) -> dict[str, object]:
+        """The columns of a role with this limit."""
+        return {
+            "is_limited": not self.everything,
+            "limit_systems": sorted(self.systems),
+            "limit_departments": sorted(self.departments),
+        }
+
+    def covers(self, other: RoleLimit) -> bool:
+        """Whether the other reaches no further. Of a department and a system neither covers the other."""
         if self.everything:
             return True
         return not other.everything and other.systems <= self.systems and other.departments <= self.departments

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -104,15 +104,6 @@ def limit_to(systems: Collection[str] | None, departments: Collection[str] | Non
     return RoleLimit(systems=frozenset(known.values()), departments=frozenset(names))
 
 
-def limits_of(held: Iterable[tuple[str, RoleLimit]]) -> dict[str, dict[str, list[str]]]:
-    """Return the systems, by slug, and the departments that roles are limited to, by role."""
-    return {
-        role: {"systems": people.system_slugs(limit), "departments": sorted(limit.departments)}
-        for role, limit in held
-        if not limit.everything
-    }
-
-
 @transaction.atomic
 def take(person: Person, role: str, *, by: Person, reason: str) -> None:
     """Take a role from a person. Twice changes and records nothing.
@@ -170,5 +161,5 @@ def _check(person: Person, role: str, limit: RoleLimit, *, by: Person, reason: s
     own = by.reach(Role.ADMIN, role)
     if own == NOTHING:
         raise RoleNotHeld(role=role)
-    if not own.includes(limit) or not own.includes(person.reach(role)):
+    if not own.covers(limit) or not own.covers(person.reach(role)):
         raise RoleLimitExceeded(role=role)

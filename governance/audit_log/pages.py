@@ -93,7 +93,7 @@ def _check_seen(caller: Caller, kind: str, key: str) -> None:
         system, _slash, name = key.partition("/")
         where = {"system__slug": system, "name": name}
     thing = doors.find(known.rows(caller), **where)
-    if kind in ("system", "tool") and not role_reach.concerns(caller, thing):
+    if kind in ("system", "tool") and not role_reach.reaches(caller, thing):
         raise NotFound
 
 

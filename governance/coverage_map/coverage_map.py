@@ -106,7 +106,7 @@ def rows(caller: Caller) -> QuerySet[Workflow]:
     if caller.sees_everything:
         return everything
     own = Q(agent__in=visibility.agents(caller).order_by().values("pk"))
-    return everything.filter(own | role_reach.within(caller.sight, Workflow))
+    return everything.filter(own | role_reach.within(caller.seen_reach, Workflow))
 
 
 def _rows() -> QuerySet[Workflow]:

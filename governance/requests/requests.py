@@ -383,4 +383,4 @@ def of_limit(limit: RoleLimit) -> Q:
     """Select the requests at the systems, for the agents, and by or for the people that a limit names."""
     found = role_reach.by(entitlement="entitlement_id", agent="agent_id", person="requested_by_id")(limit)
     named = AccessRequest.people.through.objects.filter(person__in=role_reach.people_of(limit.departments))
-    return found | role_reach.among("pk", named.values("accessrequest")) if limit.departments else found
+    return found | role_reach.one_of("pk", named.values("accessrequest")) if limit.departments else found

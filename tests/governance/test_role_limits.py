@@ -225,8 +225,8 @@ def test_the_search_finds_what_is_inside(world: World) -> None:
 
 def _state() -> list[object]:
     """Return every row of what an administrator changes, but for the log of refusals."""
-    kinds: list[type[Model]] = [Agent, System, Entitlement, Grant, Session, IssuedToken, Client, Person, RoleAssignment]
-    return [list(QuerySet(kind).order_by("pk").values()) for kind in [*kinds, ReviewItem, SourcedPerson]]
+    kinds: list[type[Model]] = [Agent, System, Entitlement, Grant, Session, IssuedToken, Client, Person, ReviewItem]
+    return [list(QuerySet(kind).order_by("pk").values()) for kind in [*kinds, RoleAssignment, SourcedPerson]]
 
 
 def test_nothing_outside_is_changed_by_the_api(world: World) -> None:
@@ -368,6 +368,19 @@ def test_what_one_role_shows_another_with_a_limit_does_not_act_on(world: World) 
     assert states == [200, 403]
     assert not doors.may(callers.of(person), "grant-restore", world.outside.grant)
     assert not doors.may(callers.of(person), "grant-restore", None)
+
+
+def test_a_security_approver_is_asked_about_what_is_within_the_limit_and_nothing_else(world: World) -> None:
+    company = world.outside.company
+    by_department = _holding(RoleLimit(departments=frozenset({"Finance"}))).person
+    use = make.entitlement(world.system, make.tool(world.system, risk="high"))
+    inside = make.request(use, world.bot, by=world.sponsor, people=[world.member])
+    outside = company.ask("remove", people=[company.mona])
+    for asked, expected in ((inside, True), (outside, False)):
+        waits = set(asked.approvals.get(stage="security").waiting_for.values_list("pk", flat=True))
+        assert company.resa.pk in waits
+        assert ({world.leah.pk, by_department and by_department.pk} <= waits) is expected
+        assert bool({world.leah.pk, by_department and by_department.pk} & waits) is expected
 
 
 def test_what_declares_no_rule_is_within_no_limit(world: World) -> None:

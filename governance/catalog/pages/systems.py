@@ -58,7 +58,7 @@ def show(
 ) -> HttpResponse:
     """Show a system's page, with what was refused and the form as it was filled in."""
     caller = doors.caller(request)
-    may_read = role_reach.concerns(caller, system)
+    may_read = role_reach.reaches(caller, system)
     tab = request.GET.get("tab", "tools")
     context: dict[str, Any] = {
         "system": system,

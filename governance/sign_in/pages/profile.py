@@ -82,7 +82,7 @@ def revoke_token(request: HttpRequest, number: int) -> HttpResponse:
 def listing(request: HttpRequest) -> HttpResponse:
     """List people, for those who see them by a role."""
     caller = doors.caller(request)
-    if caller.sight == NOTHING:
+    if caller.seen_reach == NOTHING:
         raise Forbidden
     rows = visibility.people(caller).select_related("sourced")
     if text := request.GET.get("q", "").strip():
