@@ -71,7 +71,7 @@ class Caller:
         return functools.reduce(operator.or_, (limit for role, limit in self.limited if role in roles), NOTHING)
 
     @property
-    def sight(self) -> RoleLimit:
+    def seen_reach(self) -> RoleLimit:
         """How far the caller sees by a role: everything, what is within their limits, or nothing."""
         return EVERYTHING if self.is_script else self.reach(*SEE_EVERYTHING)
 
