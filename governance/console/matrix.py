@@ -52,6 +52,7 @@ def like(*names: str, also: tuple[str, ...] = ()) -> Page:
         frozenset().union(*(api_row.roles for api_row in rows)),
         frozenset().union(*(api_row.related for api_row in rows)),
         anybody=any(api_row.anybody for api_row in rows),
+        limitable=any(api_row.limitable for api_row in rows),
         proven=ALWAYS if all(api_row.proven == ALWAYS for api_row in rows) else "",
     )
     return Page(union, frozenset([*keys, *map(_key, also)]))
@@ -344,7 +345,7 @@ PAGES: Final[Pages] = {
     ("review-sample", "POST"): like("audit-sample-marks"),
     **{(f"review-{name}", "GET"): like("audit-sample-table GET") for name in ("workpaper", "workpaper-json")},
     # People
-    ("people-list", "GET"): _SEERS,
+    ("people-list", "GET"): Page(replace(_SEERS.row, limitable=True)),
     **_both(like("people"), "person-add"),
     ("person-page", "GET"): like("person GET"),
     ("person-start", "POST"): like("person-enable"),
