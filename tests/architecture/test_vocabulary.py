@@ -47,7 +47,6 @@ TO_DO: Final[frozenset[str]] = frozenset(
         "governance/reviews/population",
         "governance/revocations",
         "governance/setup",
-        "templates/console",
         "templates/console/agents",
         "templates/console/audit_log",
         "templates/console/break_glass",
