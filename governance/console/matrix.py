@@ -52,6 +52,7 @@ def like(*names: str, also: tuple[str, ...] = ()) -> Page:
         frozenset().union(*(api_row.roles for api_row in rows)),
         frozenset().union(*(api_row.related for api_row in rows)),
         anybody=any(api_row.anybody for api_row in rows),
+        limitable=any(api_row.limitable for api_row in rows),
         proven=ALWAYS if all(api_row.proven == ALWAYS for api_row in rows) else "",
     )
     return Page(union, frozenset([*keys, *map(_key, also)]))
@@ -117,6 +118,7 @@ PAGES: Final[Pages] = {
     ("theme", "POST"): ONES_OWN,
     **_both(ONES_OWN, "keys"),
     ("search", "GET"): ONES_OWN,
+    ("search-options", "GET"): ONES_OWN,
     ("audit", "GET"): like("audit-events GET"),
     ("settings", "GET"): ONES_OWN,
     ("setup", "GET"): ONES_OWN,
@@ -344,7 +346,7 @@ PAGES: Final[Pages] = {
     ("review-sample", "POST"): like("audit-sample-marks"),
     **{(f"review-{name}", "GET"): like("audit-sample-table GET") for name in ("workpaper", "workpaper-json")},
     # People
-    ("people-list", "GET"): _SEERS,
+    ("people-list", "GET"): Page(replace(_SEERS.row, limitable=True)),
     **_both(like("people"), "person-add"),
     ("person-page", "GET"): like("person GET"),
     ("person-start", "POST"): like("person-enable"),
