@@ -181,6 +181,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sessions/<uuid:session>/end/", agents.end_session, name="end-session"),
     path("grants/", grant_pages.listing, name="grant-list"),
     path("grants/<uuid:pk>/", grant_pages.detail, name="grant-page"),
+    path("grants/<uuid:pk>/narrow/", grant_pages.narrow, name="grant-narrow-page"),
     path("grants/<uuid:pk>/renew/", renewal_pages.renew, name="grant-renew"),
     path("requests/<uuid:pk>/again/", renewal_pages.again, name="request-again"),
     path("grants/<uuid:pk>/pause/", grant_pages.suspend, name="grant-pause"),
