@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -29,6 +30,17 @@ _SEEN: Final = (
     "groups",
 )
 _PROOF: Final = {"": "", ALWAYS: "always", WEIGHTY: "high risk"}
+_BACK_OFFICE: Final = {
+    "back office": "admin/…",
+    **{
+        f"{page} {name}": f"admin/{page.removeprefix('admin:').removesuffix('_act').replace('_', '/')}/acts/… ({name})"
+        for (page, _method), declared in matrix.OFFICE_ACTS.items()
+        for name, _post in declared.asks
+    },
+}
+_BACK_OFFICE_NOTE: Final = """It asks for a proof of who comes in that is at most five minutes old. Where it acts on
+rows it asks the row of the API as well: whoever may come in and holds neither its role nor its relation is refused.
+"""
 _INTRO: Final = """# Who may do what
 
 One row for each address and method of the API, of the console, and for the back office; an address without a row is
@@ -56,11 +68,21 @@ def text() -> str:
         "## API\n\n" + _table({**CATALOGUE, **PROCESSES}, routes),
         "## Console\n\n" + _table(pages, routes, scopes=False),
         "## Back office\n\n"
-        + _table({("back office", "GET"): matrix.OFFICE.row}, {"back office": "admin/…"}, scopes=False),
-        "It shows and changes nothing, and asks for a proof of who comes in that is at most five minutes old.\n",
+        + _table({("back office", "GET"): matrix.OFFICE.row, **_acts()}, _BACK_OFFICE, scopes=False),
+        _BACK_OFFICE_NOTE,
         _sight(),
     ]
     return "\n".join(parts)
+
+
+def _acts() -> dict[tuple[str, str], Row]:
+    """Return a row for each act of the back office: the API's, for those who may come in."""
+    return {
+        (f"{page} {name}", method): replace(row, roles=row.roles & matrix.OFFICE.row.roles)
+        for (page, _), declared in matrix.OFFICE_ACTS.items()
+        for name, method in declared.asks
+        for row in [matrix.API[name, method]]
+    }
 
 
 def _table(rows: Mapping[tuple[str, str], Row], routes: Mapping[str, str], *, scopes: bool = True) -> str:

@@ -27,8 +27,8 @@ class Role(models.TextChoices):
     ADMIN = "admin", "Platform admin"
 
 
-OFFICE: Final = (Role.ADMIN, Role.ANALYST)
-"""Who may open the back office, which is read-only."""
+OFFICE: Final = (Role.ADMIN, Role.ANALYST, Role.SECURITY)
+"""Who may open the back office; what each does there, the permission matrix says."""
 
 
 class PersonManager(BaseUserManager["Person"]):
@@ -118,7 +118,7 @@ class Person(AbstractBaseUser):
         return self.is_staff
 
     def has_perm(self, perm: str, obj: object = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Views only: the back office changes nothing."""
+        """Views only: what the back office changes, it changes by actions that the permission matrix admits."""
         return self.is_staff and ".view_" in perm
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from entitlements.api.matrix import ALWAYS, READ, READABLE, WEIGHTY, Matrix, Row, declared, row, with_finer
+from entitlements.api.matrix import MATRIX as CATALOGUE
 from entitlements.people.models import Role
 
 REQUEST: Final = "mandate:request"
@@ -124,6 +125,7 @@ _ROWS: Final[Matrix] = {
     ("event-triggered-review-postpone", "POST"): _ANSWER,
     ("grant-use", "GET"): READABLE,
     ("right-sizing", "GET"): READABLE,
+    ("grant-narrow", "POST"): CATALOGUE["grant-revoke", "POST"],  # who may revoke all of it may take away a part
     ("grant-right-size", "POST"): row(Role.ANALYST, Role.SECURITY, related="sponsor owner system_owner"),
     ("simulate-reduction", "POST"): READABLE,
     ("review-item", "GET"): READABLE,
