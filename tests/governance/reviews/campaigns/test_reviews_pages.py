@@ -33,21 +33,21 @@ made_world, company = shared.world(companies.found)
 def test_an_analyst_makes_begins_and_closes_a_review_on_its_pages(company: Company) -> None:
     worlds.granted(company)
     ana = visits.as_(company.ana)
-    assert "Begin the first one" in visits.text(ana.get("/reviews/", secure=True))
+    assert "Draft the first one" in visits.text(ana.get("/reviews/", secure=True))
     due = (clock.now() + timedelta(days=9)).date().isoformat()
     made = ana.post("/reviews/new/", {"name": "Fourth quarter", "due": due, "system": "clock"}, secure=True)
     assert made["Location"] == "/reviews/fourth-quarter/"
-    assert "Ready to begin" in visits.text(ana.get(made["Location"], secure=True))
+    assert "Launch checks" in visits.text(ana.get(made["Location"], secure=True))
     ana.post("/reviews/fourth-quarter/activate/", secure=True)
     campaign = Campaign.objects.get()
     assert (campaign.state, campaign.scope) == ("active", {"systems": ["clock"]})
     refused = ana.post("/reviews/fourth-quarter/close/", {"reason": "done"}, secure=True)
     assert (refused.status_code, "items_without_outcome" in visits.text(refused)) == (409, True)
-    box = "Leave them without an answer"
+    box = "Close them without a decision"
     other = visits.text(visits.as_(make.analyst("bea")).get("/reviews/fourth-quarter/", secure=True))
     assert box in visits.text(ana.get("/reviews/fourth-quarter/", secure=True))
     assert box not in other
-    assert "Only Ana, who runs this review" in other
+    assert "Only Ana, the owner of this review" in other
     ana.post("/reviews/fourth-quarter/close/", {"reason": "done", "without_answer": "yes"}, secure=True)
     campaign.refresh_from_db()
     assert campaign.state == "closed"
@@ -238,8 +238,8 @@ def test_all_items_without_a_reviewer_are_counted_and_people_are_offered_by_name
     )
     launch.activate(draft.pk, by=company.ana)
     monkeypatch.setattr("governance.reviews.campaigns.queries.campaigns.MOST_UNRESOLVED", 2)
-    page = visits.text(ana.get("/reviews/q4/", secure=True))
-    assert "3 items have no reviewer" in page
+    page = visits.text(ana.get("/reviews/q4/reviewers/", secure=True))
+    assert "3 items are unassigned" in page
     assert f'<option value="mona">{company.mona.name}</option>' in page
 
 
@@ -249,7 +249,7 @@ def test_an_unresolved_item_shows_who_was_passed_over_and_takes_a_name(company: 
     make.grant(alone, worlds.low(company), people=[company.sam])
     item = worlds.item(worlds.campaign(company), alone)
     ana = visits.as_(company.ana)
-    assert "the agent acts for them" in visits.text(ana.get("/reviews/q4/", secure=True))
+    assert "the agent acts for them" in visits.text(ana.get("/reviews/q4/reviewers/", secure=True))
     ana.post(f"/reviews/q4/items/{item.pk}/reassign/", {"to": "mona", "reason": "knows it"}, secure=True)
     assert Assignment.objects.get(item=item, state="assigned").reviewer == company.mona
 

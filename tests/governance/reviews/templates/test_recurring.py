@@ -172,7 +172,7 @@ def test_an_analyst_keeps_a_template_starts_it_and_makes_another_like_it(company
     worlds.granted(company)
     ana = visits.as_(company.ana)
     due = (clock.now() + timedelta(days=20)).date().isoformat()
-    form = {"name": "Quarterly", "due": due, "system": "clock", "cadence": "quarterly", "template": "yes"}
+    form = {"name": "Quarterly", "due": due, "system": "clock", "cadence": "quarterly", "do": "save-template"}
     assert ana.post("/reviews/new/", form, secure=True)["Location"] == "/reviews/templates/"
     held = CampaignTemplate.objects.get()
     assert (held.cadence, held.days, held.scope) == ("quarterly", 20, {"systems": ["clock"]})
@@ -223,7 +223,7 @@ def test_a_template_says_which_spot_checks_its_reviews_have_by_page_and_rest(com
         )
     ana, machine = visits.as_(company.ana), api.of(company.ana)
     due = (clock.now() + timedelta(days=20)).date().isoformat()
-    form = {"name": "Paged", "due": due, "cadence": "none", "template": "yes", "spot_share": "25"}
+    form = {"name": "Paged", "due": due, "cadence": "none", "do": "save-template", "spot_share": "25"}
     assert ana.post("/reviews/new/", form, secure=True).status_code == 302
     assert CampaignTemplate.objects.values_list("spot_share", "spot_days").get() == (25, 7)
     assert "25 % checked" in visits.text(ana.get("/reviews/templates/", secure=True))
