@@ -107,6 +107,7 @@ LAYOUT: Final[Layout[ReviewItem, Any]] = Layout(
                 Choice("no", gettext_lazy("Unassigned"), Q(state="in_review", asked=None)),
                 Choice("yes", gettext_lazy("Assigned"), Q(state="in_review", asked__isnull=False)),
             ),
+            offered=False,
         ),
         Facet("system", gettext_lazy("System"), "system__slug", reference="system"),
     ),

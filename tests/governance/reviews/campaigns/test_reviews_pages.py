@@ -263,7 +263,7 @@ def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert(c
     sweeps.prove_due()
     ana = visits.as_(company.ana)
     page = visits.text(ana.get("/reviews/q4/evidence/", secure=True))
-    assert ("<script>alert(1)" in page, "&lt;script&gt;alert(1)" in page, "Proven" in page) == (False, True, True)
+    assert ("<script>alert(1)" in page, "&lt;script&gt;alert(1)" in page, "Verified" in page) == (False, True, True)
     table = ana.get("/reviews/q4/evidence.csv", secure=True)
     assert f'"\'{hostile}"' in visits.text(table)
     evidence = json.loads(visits.text(ana.get("/reviews/q4/evidence.json", secure=True)))
@@ -275,7 +275,7 @@ def test_the_evidence_says_what_stands_before_sealing(company: Company) -> None:
     worlds.granted(company)
     worlds.campaign(company)
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/", secure=True))
-    for text in ("Before it can be sealed", "It has to be closed", "1 item has no outcome"):
+    for text in ("Before the sign-off", "The review has to be closed", "1 item has no outcome"):
         assert text in page, text
 
 
@@ -289,10 +289,10 @@ def test_the_evidence_of_a_large_population_is_paged_and_added_up_when_asked(
     monkeypatch.setattr("governance.reviews.evidence.pages.evidence._ROWS", 1)
     ana = visits.as_(company.ana)
     first = visits.text(ana.get("/reviews/q4/evidence/", secure=True))
-    text = "Rows whose text does not fit their hash"
+    text = "Rows that do not match their hash"
     assert ("Next page" in first, text in first, 'href="?check=yes"' in first) == (True, False, True)
-    agents = [item.agent_slug for item in campaign.items.order_by("number")]
-    assert [f"/agents/{slug}/" in first for slug in agents] == [True, False]
+    items = [str(item.pk) for item in campaign.items.order_by("number")]
+    assert [f"/reviews/q4/items/{pk}/" in first for pk in items] == [True, False]
     assert text in visits.text(ana.get("/reviews/q4/evidence/?check=yes", secure=True))
 
 

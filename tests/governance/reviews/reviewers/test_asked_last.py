@@ -204,7 +204,7 @@ def test_it_is_said_on_the_page_by_rest_in_the_record_and_in_the_evidence(compan
     assert (made["fallback_group"], made["asks_owner"]) == ("desk", True)
     page = " ".join(visits.text(visits.as_(company.ana).get("/reviews/q4/settings/")).split())
     assert "the member of Desk with the fewest items" in page
-    assert f"then {company.ana.name}, the owner of this review;" in page
+    assert f"Then {company.ana.name}, the owner of this review." in page
     told = timeline.about("campaign:q4").get(action=Action.CAMPAIGN_MADE).detail
     assert (told["fallback_group"], told["asks_owner"]) == ("desk", True)
     plain = ana.post("/api/v1/campaigns", {"slug": "plain", "name": "Q4", "due_at": due}).json()

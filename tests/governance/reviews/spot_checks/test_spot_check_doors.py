@@ -123,7 +123,7 @@ def test_the_same_by_page_and_rest(checked: Checked) -> None:
     assert f"{len(differ)} of 10 checks would keep less" in visits.text(ana.get("/", secure=True))
     page = visits.text(ana.get("/reviews/q4/", secure=True))
     assert "Review again" in page
-    assert "Its spot checks have to be answered" in visits.text(ana.get("/reviews/q4/evidence/", secure=True))
+    assert "Spot checks have to be decided" in visits.text(ana.get("/reviews/q4/evidence/", secure=True))
     assert "Review again" not in visits.text(visits.as_(company.sofia).get("/reviews/q4/", secure=True))
     last, *_ = differ
     follow = f"/api/v1/spot-checks/{last.pk}/follow-up"
