@@ -35,7 +35,6 @@ from governance.requests.pages import requests
 from governance.reviews.campaigns.pages import campaigns as campaigns_pages
 from governance.reviews.campaigns.pages import items as review_items
 from governance.reviews.campaigns.pages import lifecycle as lifecycle_pages
-from governance.reviews.campaigns.pages import new as new_review
 from governance.reviews.campaigns.pages import overview as overview_pages
 from governance.reviews.campaigns.pages import reviewers as reviewer_pages
 from governance.reviews.campaigns.pages import settings as review_settings
@@ -50,6 +49,7 @@ from governance.reviews.evidence.pages import evidence
 from governance.reviews.items import pages as item_pages
 from governance.reviews.reports import pages as report_pages
 from governance.reviews.spot_checks import pages as spot_check_pages
+from governance.reviews.staging import pages as staging_pages
 from governance.reviews.templates import pages as template_pages
 from governance.reviews.usage import pages as usage_pages
 from governance.revocations.pages import stop as stop_pages
@@ -88,7 +88,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("search/", audit_log_pages.search, name="search"),
     path("audit/", audit_log_pages.explorer, name="audit"),
     path("reviews/", campaigns_pages.listing, name="review-list"),
-    path("reviews/new/", new_review.new, name="review-new"),
+    path("reviews/new/", staging_pages.new, name="review-new"),
     path("reviews/templates/", template_pages.listing, name="review-templates"),
     path("reviews/templates/<slug:slug>/edit/", template_pages.edit, name="review-template-edit"),
     path("reviews/templates/<slug:slug>/start/", template_pages.start, name="review-template-start"),

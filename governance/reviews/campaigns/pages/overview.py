@@ -21,11 +21,11 @@ from governance.reviews.reports.queries import plots as plots_queries
 from governance.reviews.reports.queries import results as results_queries
 from governance.reviews.spot_checks import spot_checks
 from governance.reviews.staging import preview
+from governance.reviews.staging.pages import preview_context
 
 from . import header
 from .campaigns import find_campaign
 from .header import ReviewHeader
-from .new import preview_context
 
 _MOST_DRAWN = 8
 """How many reviewers the first page shows; the page of reviewers shows all of them."""

@@ -26,14 +26,13 @@ from governance.charts import geometry
 from governance.console import choices, doors
 from governance.reviews.campaigns import actions
 from governance.reviews.campaigns.models import Campaign
+from governance.reviews.campaigns.pages.campaigns import permit
 from governance.reviews.items.errors import BadScope
 from governance.reviews.staging import preview
 from governance.reviews.templates import actions as template_actions
 from governance.reviews.templates import queries as template_queries
 from governance.reviews.templates import templates
 from governance.reviews.templates.models import CampaignTemplate
-
-from .campaigns import permit
 
 _USUAL: Final = timedelta(days=30)
 """How long a review usually runs."""
