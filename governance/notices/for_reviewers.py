@@ -23,10 +23,15 @@ from .audience import Message, Notifier, key, review_begins
 
 
 def _review(event: Event) -> Iterator[Message]:
-    """Tell the reviewers of a campaign, each once per campaign, and at most once a day when they are reminded."""
+    """Tell the reviewers of a campaign, each once per campaign, and at most once a day when they are reminded.
+
+    A reminder of one reviewer names the login in its detail.
+    """
     slug, again = key(event, "campaign"), event.action == Action.CAMPAIGN_REMINDED
     waiting = Assignment.objects.filter(item__campaign__slug=slug, state=Assignment.State.ASSIGNED)
     waiting = waiting.filter(item__state=ReviewItem.State.IN_REVIEW) if again else waiting
+    if one := event.detail.get("reviewer"):
+        waiting = waiting.filter(reviewer__login=one)
     yield from _reviewers_wait(waiting, f"reminded {event.at:%Y-%m-%d}" if again else "")
 
 

@@ -56,7 +56,11 @@ EXAMPLES: Final[dict[str, list[str]]] = {
         "/break-glass/declare/?agent=invoice-matcher&entitlement=crm:use",
     ],
     "request-list": ["/requests/", "/requests/?waiting=me"],
-    "review-list": ["/reviews/", "/reviews/?kind=micro"],
+    "review-list": ["/reviews/", "/reviews/?q=nothing+like+it"],
+    "review-new": ["/reviews/new/", "/reviews/new/?step=scope&agent=expense-bot", "/reviews/new/?step=reviewers"],
+    "review-items": ["/reviews/q4/items/", "/reviews/q4/items/?view=unassigned"],
+    "review-reviewers": ["/reviews/q4/reviewers/"],
+    "review-settings": ["/reviews/q4/settings/", "/reviews/checked/settings/"],
     "coverage-csv": [],  # a file
     "review-calendar": [],  # a file
     "review-csv": [],

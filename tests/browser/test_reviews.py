@@ -139,13 +139,52 @@ def test_sixty_items_are_decided_by_keys_alone_and_submitted(
     assert wrong == []
 
 
-def test_an_analyst_sees_progress_and_names_a_reviewer(visitor: Visitor, small_review: None) -> None:  # noqa: ARG001
+def test_an_analyst_sees_what_waits_and_names_a_reviewer(visitor: Visitor, small_review: None) -> None:  # noqa: ARG001
     visitor.sign_in("ana")
     visitor.go("/reviews/q4/")
-    visitor.page.get_by_label("Person (login)").first.fill("mona")
-    visitor.page.get_by_label("Reason").first.fill("She knows the agent.")
-    visitor.page.get_by_role("button", name="Assign").click()
-    assert visitor.page.get_by_text("answers it now").is_visible()
+    visitor.page.get_by_role("link", name="1 item is unassigned. Choose a reviewer.").click()
+    unassigned = visitor.page.locator("#unassigned")
+    unassigned.locator("summary", has_text="Assign").click()
+    unassigned.get_by_label("Reviewer").fill("Mona")
+    unassigned.get_by_label("Reason").fill("She knows the agent.")
+    unassigned.get_by_role("button", name="Assign").click()
+    assert visitor.page.get_by_text("reviews it now").is_visible()
+    assert visitor.wrong == []
+
+
+def test_a_review_of_unused_access_is_begun_and_three_items_go_to_another_by_keyboard(
+    visitor: Visitor,
+    small_review: None,  # noqa: ARG001
+) -> None:
+    from governance.reviews.reviewers.models import Assignment  # noqa: PLC0415
+
+    visitor.sign_in("ana")
+    page, keys = visitor.page, visitor.page.keyboard
+    visitor.go("/reviews/new/")
+    visitor.tab_to(".needs a[href*='unused=yes']")
+    keys.press("Enter")
+    page.get_by_role("button", name="Continue").focus()
+    assert page.get_by_text("All access in force, not called in 90 days.").is_visible()
+    keys.press("Enter")
+    page.get_by_role("button", name="Create draft").focus()
+    keys.press("Enter")
+    page.locator("details.act > summary", has_text="Launch").focus()
+    keys.press("Enter")
+    page.locator("details.act[open]").get_by_role("button", name="Launch").focus()
+    keys.press("Enter")
+    page.get_by_role("link", name="Items", exact=False).first.click()
+    boxes = page.locator("input[name=key]")
+    for place in range(3):
+        boxes.nth(place).focus()
+        keys.press("Space")
+    page.get_by_role("button", name="Reassign").focus()
+    keys.press("Enter")
+    page.get_by_label("New reviewer").fill("Mona")
+    page.get_by_label("Reason").fill("Sofia is away.")
+    keys.press("Enter")
+    assert page.get_by_text("Mona reviews 3 items now.").is_visible()
+    held = Assignment.objects.filter(reviewer__login="mona", state="assigned").exclude(item__campaign__slug="q4")
+    assert held.count() == 3
     assert visitor.wrong == []
 
 

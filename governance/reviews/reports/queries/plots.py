@@ -24,7 +24,7 @@ MOST_ROWS, MOST_TOOLS = 30, 24
 def burn_down(campaign: Campaign) -> plots.Plot | None:
     """Draw the open items of each day; None before the campaign began."""
     burn = read.burn_down(campaign)
-    return plots.burn_down(burn, (_("Day"), _("Open"), _("Reviewers")), _("reminded")) if burn else None
+    return plots.burn_down(burn, (_("Day"), _("To decide"), _("Reviewers")), _("reminded")) if burn else None
 
 
 def small_burn_down(campaign: Campaign) -> str:
@@ -43,7 +43,7 @@ def remediation(campaign: Campaign) -> plots.Plot | None:
         if verified
     ]
     return (
-        plots.within(spans, geometry.PROOF_LIMIT, (_("Within"), _("Proven")), geometry.PROOF_STEPS) if spans else None
+        plots.within(spans, geometry.PROOF_LIMIT, (_("Within"), _("Verified")), geometry.PROOF_STEPS) if spans else None
     )
 
 

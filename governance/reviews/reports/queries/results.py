@@ -64,7 +64,7 @@ def care_of_reviewers(reviewers: Sequence[care.ReviewerResource], *, named: bool
         for reviewer in shown
     ]
     drawn = plots.scatter(points, (slow, cut), (care.LEAST_CUT, care.MOST_CUT))
-    heads = (_("Reviewer"), _("Seconds for an item"), _("Cut"), _("Answers"))
+    heads = (_("Reviewer"), _("Seconds an item"), _("Revoked or reduced"), _("Decisions"))
     rows = tuple(
         (
             reviewer.name if named else _("Reviewer %(n)d") % {"n": number},

@@ -62,7 +62,7 @@ def cut_rates() -> plots.Plot | None:
     }
     drawn = plots.columns(
         [campaign.snapshot_at.strftime("%Y-%m") if campaign.snapshot_at else "" for campaign, _row in counted],
-        [(_("Removed"), shares["revoke"]), (_("Kept in part"), shares["reduce"])],
+        [(_("Revoked"), shares["revoke"]), (_("Reduced"), shares["reduce"])],
         _("Month"),
         most=100,
         levels=(care.LEAST_CUT, care.MOST_CUT),
@@ -71,7 +71,7 @@ def cut_rates() -> plots.Plot | None:
         (campaign.name, str(n), f"{shares['revoke'][at]} %", f"{shares['reduce'][at]} %")
         for at, ((campaign, _row), n) in enumerate(zip(counted, all_of, strict=True))
     )
-    return replace(drawn, heads=(_("Review"), _("Answered"), _("Removed"), _("Kept in part")), rows=table, top="100 %")
+    return replace(drawn, heads=(_("Review"), _("Decisions"), _("Revoked"), _("Reduced")), rows=table, top="100 %")
 
 
 def changes(caller: Caller) -> plots.Plot | None:

@@ -33,21 +33,21 @@ made_world, company = shared.world(companies.found)
 def test_an_analyst_makes_begins_and_closes_a_review_on_its_pages(company: Company) -> None:
     worlds.granted(company)
     ana = visits.as_(company.ana)
-    assert "Begin the first one" in visits.text(ana.get("/reviews/", secure=True))
+    assert "Draft the first one" in visits.text(ana.get("/reviews/", secure=True))
     due = (clock.now() + timedelta(days=9)).date().isoformat()
     made = ana.post("/reviews/new/", {"name": "Fourth quarter", "due": due, "system": "clock"}, secure=True)
     assert made["Location"] == "/reviews/fourth-quarter/"
-    assert "Ready to begin" in visits.text(ana.get(made["Location"], secure=True))
+    assert "Launch checks" in visits.text(ana.get(made["Location"], secure=True))
     ana.post("/reviews/fourth-quarter/activate/", secure=True)
     campaign = Campaign.objects.get()
     assert (campaign.state, campaign.scope) == ("active", {"systems": ["clock"]})
     refused = ana.post("/reviews/fourth-quarter/close/", {"reason": "done"}, secure=True)
     assert (refused.status_code, "items_without_outcome" in visits.text(refused)) == (409, True)
-    box = "Leave them without an answer"
+    box = "Close them without a decision"
     other = visits.text(visits.as_(make.analyst("bea")).get("/reviews/fourth-quarter/", secure=True))
     assert box in visits.text(ana.get("/reviews/fourth-quarter/", secure=True))
     assert box not in other
-    assert "Only Ana, who runs this review" in other
+    assert "Only Ana, the owner of this review" in other
     ana.post("/reviews/fourth-quarter/close/", {"reason": "done", "without_answer": "yes"}, secure=True)
     campaign.refresh_from_db()
     assert campaign.state == "closed"
@@ -238,8 +238,8 @@ def test_all_items_without_a_reviewer_are_counted_and_people_are_offered_by_name
     )
     launch.activate(draft.pk, by=company.ana)
     monkeypatch.setattr("governance.reviews.campaigns.queries.campaigns.MOST_UNRESOLVED", 2)
-    page = visits.text(ana.get("/reviews/q4/", secure=True))
-    assert "3 items have no reviewer" in page
+    page = visits.text(ana.get("/reviews/q4/reviewers/", secure=True))
+    assert "3 items are unassigned" in page
     assert f'<option value="mona">{company.mona.name}</option>' in page
 
 
@@ -249,7 +249,7 @@ def test_an_unresolved_item_shows_who_was_passed_over_and_takes_a_name(company: 
     make.grant(alone, worlds.low(company), people=[company.sam])
     item = worlds.item(worlds.campaign(company), alone)
     ana = visits.as_(company.ana)
-    assert "the agent acts for them" in visits.text(ana.get("/reviews/q4/", secure=True))
+    assert "the agent acts for them" in visits.text(ana.get("/reviews/q4/reviewers/", secure=True))
     ana.post(f"/reviews/q4/items/{item.pk}/reassign/", {"to": "mona", "reason": "knows it"}, secure=True)
     assert Assignment.objects.get(item=item, state="assigned").reviewer == company.mona
 
@@ -263,7 +263,7 @@ def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert(c
     sweeps.prove_due()
     ana = visits.as_(company.ana)
     page = visits.text(ana.get("/reviews/q4/evidence/", secure=True))
-    assert ("<script>alert(1)" in page, "&lt;script&gt;alert(1)" in page, "Proven" in page) == (False, True, True)
+    assert ("<script>alert(1)" in page, "&lt;script&gt;alert(1)" in page, "Verified" in page) == (False, True, True)
     table = ana.get("/reviews/q4/evidence.csv", secure=True)
     assert f'"\'{hostile}"' in visits.text(table)
     evidence = json.loads(visits.text(ana.get("/reviews/q4/evidence.json", secure=True)))
@@ -275,7 +275,7 @@ def test_the_evidence_says_what_stands_before_sealing(company: Company) -> None:
     worlds.granted(company)
     worlds.campaign(company)
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/", secure=True))
-    for text in ("Before it can be sealed", "It has to be closed", "1 item has no outcome"):
+    for text in ("Before the sign-off", "The review has to be closed", "1 item has no outcome"):
         assert text in page, text
 
 
@@ -289,10 +289,10 @@ def test_the_evidence_of_a_large_population_is_paged_and_added_up_when_asked(
     monkeypatch.setattr("governance.reviews.evidence.pages.evidence._ROWS", 1)
     ana = visits.as_(company.ana)
     first = visits.text(ana.get("/reviews/q4/evidence/", secure=True))
-    text = "Rows whose text does not fit their hash"
+    text = "Rows that do not match their hash"
     assert ("Next page" in first, text in first, 'href="?check=yes"' in first) == (True, False, True)
-    agents = [item.agent_slug for item in campaign.items.order_by("number")]
-    assert [f"/agents/{slug}/" in first for slug in agents] == [True, False]
+    items = [str(item.pk) for item in campaign.items.order_by("number")]
+    assert [f"/reviews/q4/items/{pk}/" in first for pk in items] == [True, False]
     assert text in visits.text(ana.get("/reviews/q4/evidence/?check=yes", secure=True))
 
 

@@ -70,6 +70,6 @@ def test_each_kind_asks_in_plain_words_and_is_answered_by_the_form(kind: str) ->
 
 
 def test_the_form_of_a_new_review_offers_every_kind_that_is_asked_for() -> None:
-    page = visits.text(visits.as_(companies.found().ana).get("/reviews/new/"))
+    page = visits.text(visits.as_(companies.found().ana).get("/reviews/new/?step=scope"))
     for kind in WORDS:
         assert f'value="{kind}"' in page

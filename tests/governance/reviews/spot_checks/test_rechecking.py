@@ -125,7 +125,9 @@ def test_where_nobody_is_left_it_says_so_and_whoever_runs_the_review_sees_it() -
         listener.notify(timeline.of("spot_check", check.pk)[0])
     notice = Notice.objects.get(person=checked.company.ana, sentence__startswith="Some spot checks")
     assert notice.url == "/reviews/q4/#spot-checks"
-    assert "nobody to check 3" in visits.text(visits.as_(checked.company.ana).get("/reviews/q4/", secure=True))
+    assert "3 without an independent checker" in visits.text(
+        visits.as_(checked.company.ana).get("/reviews/q4/", secure=True)
+    )
     told = api.of(checked.company.ana).get("/api/v1/campaigns/q4/spot-checks", secure=True).json()
     assert (told["nobody"], told["open"]) == (3, 0)
     seal.seal(checked.campaign.pk, by=checked.company.ana, statement=worlds.SIGNED)
