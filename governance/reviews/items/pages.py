@@ -1,4 +1,4 @@
-"""The page of a review item: its answers and remediations, and the actions on it."""
+"""The page of a review item: its decisions and remediations, and the actions on it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_POST, require_safe
 
@@ -25,7 +26,8 @@ from governance.reviews.decisions import actions as decision_actions
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.discussion import comments, questions
 from governance.reviews.evidence import audit
-from governance.reviews.items import review_rules, violation_queries, visibility
+from governance.reviews.items import review_rules, subject_words, violation_queries, visibility
+from governance.reviews.items.crumbs import crumbs
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation.models import NoAnswer, Remediation
@@ -73,6 +75,8 @@ def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     context: dict[str, Any] = {
         "campaign": row.campaign,
         "item": row,
+        "title": subject_words.title(row),
+        "crumbs": crumbs(row.campaign),
         "answers": decisions.order_by("decided_at", "stage"),
         "asked": (
             assignment_now := Assignment.objects.filter(item=row, state="assigned").select_related("reviewer").first()
@@ -113,7 +117,7 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
         context |= {
             "narrowing": form,
             "lowered": item_queries.lowered(form),
-            "drop": [(code, REASONS[code]) for code in review_rules.DROP],
+            "drop": [(code, REASONS[code]) for code in review_rules.FITTING[review_rules.Verb.REDUCE]],
             "knows": questions.people_to_ask(row, by=person),
             "successors": assignment.successors(row.pk, by=person),
         }
@@ -139,10 +143,10 @@ def _is_stopped(deadline: NoAnswer) -> bool:
 @require_POST
 @doors.page
 def claim(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Claim an unassigned item, and go to answer it."""
+    """Claim an unassigned item, and go to the workbench."""
     row = item_of(request, slug, item)
     doors.perform(request, decision_actions.CLAIM, row)
-    return redirect(f"/reviews/{slug}/work/#item-{item}")
+    return redirect(f"{reverse('review-work', args=[slug])}#item-{item}")
 
 
 @require_POST
@@ -156,7 +160,7 @@ def act(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         _cut(request, row, name)
     else:
         doors.perform(request, doors.pressed(request, BUTTONS, "do"), row)
-    return redirect(f"/reviews/{slug}/items/{item}/")
+    return redirect("review-item-page", slug=slug, item=item)
 
 
 def _cut(request: HttpRequest, row: ReviewItem, name: str) -> None:
@@ -178,4 +182,4 @@ def _cut(request: HttpRequest, row: ReviewItem, name: str) -> None:
     doors.perform(request, decision_actions.EXCEPT, failed, values)
 
 
-release = doors.post(campaign_actions.RELEASE, lambda campaign: f"/reviews/{campaign.slug}/")
+release = doors.post(campaign_actions.RELEASE, lambda campaign: reverse("review-page", args=[campaign.slug]))

@@ -91,7 +91,7 @@ def test_a_tighter_bound_is_replayed_on_the_numbers_of_recorded_calls() -> None:
     sofia = visits.as_(company.sofia)
     says = "3 of 5 calls would have been denied; of 1 more the record cannot tell"
     assert says in visits.text(sofia.get("/reviews/q4/submit/", secure=True))
-    assert f"As you drafted it: {says}" in visits.text(sofia.get(f"/reviews/q4/items/{item.pk}/", secure=True))
+    assert f"Your draft: {says}" in visits.text(sofia.get(f"/reviews/q4/items/{item.pk}/", secure=True))
 
 
 def test_an_item_is_replayed_over_the_lines_it_would_keep() -> None:
