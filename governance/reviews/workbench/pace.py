@@ -20,7 +20,8 @@ def time_left(decided_at: Sequence[datetime], left: int) -> timedelta | None:
     `decided_at` are the times of the decisions that were made one by one. None before there are five of them, and
     where pauses leave too few times between them; a minute at least.
     """
-    between = [later - earlier for earlier, later in pairwise(sorted(decided_at)) if later - earlier <= PAUSE]
-    if not left or len(between) < FEWEST - 1:
+    gaps = [later - earlier for earlier, later in pairwise(sorted(decided_at))]
+    seconds = [gap.total_seconds() for gap in gaps if gap <= PAUSE]
+    if not left or len(seconds) < FEWEST - 1:
         return None
-    return max(timedelta(minutes=1), median(between) * left)
+    return max(timedelta(minutes=1), timedelta(seconds=median(seconds) * left))
