@@ -16,9 +16,8 @@ from governance.console import doors
 from governance.reviews.discussion import actions, comments, questions
 from governance.reviews.discussion.models import ReviewQuestion
 from governance.reviews.items import subject_words, visibility
-from governance.reviews.items.crumbs import crumbs
 from governance.reviews.items.models import ReviewLine
-from governance.reviews.items.pages import item_of
+from governance.reviews.items.pages import crumbs, item_of
 
 _LINES: Final = 50
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.dateparse import parse_date
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
@@ -18,6 +19,7 @@ from entitlements.errors import Forbidden, Malformed
 from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.console import doors
+from governance.console.kit.components import Crumb
 from governance.console.tags import REASONS
 from governance.reviews.campaigns import actions as campaign_actions
 from governance.reviews.campaigns.models import Campaign
@@ -27,7 +29,6 @@ from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.discussion import comments, questions
 from governance.reviews.evidence import audit
 from governance.reviews.items import review_rules, subject_words, violation_queries, visibility
-from governance.reviews.items.crumbs import crumbs
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation.models import NoAnswer, Remediation
@@ -54,6 +55,17 @@ def item_of(request: HttpRequest, slug: str, pk: UUID) -> ReviewItem:
     """Find an item that the person sees. Raises NotFound."""
     campaign = find_campaign(request, slug)
     return doors.find(visibility.items_visible_to(doors.person(request)), pk=pk, campaign=campaign)
+
+
+def crumbs(campaign: Campaign, *, within_workbench: bool = False) -> list[Crumb]:
+    """Return the list of reviews, the review, and the workbench for the pages that belong to it."""
+    above = [
+        Crumb(reverse("review-list"), _("Access reviews")),
+        Crumb(reverse("review-page", args=[campaign.slug]), campaign.name),
+    ]
+    if within_workbench:
+        above.append(Crumb(reverse("review-work", args=[campaign.slug]), _("Workbench")))
+    return above
 
 
 @require_safe

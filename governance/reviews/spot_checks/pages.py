@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from entitlements.errors import DomainError
 from governance.console import doors
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.decisions import reasons
+from governance.reviews.decisions.pages import reasons
 from governance.reviews.items import subject_words
 from governance.reviews.spot_checks import actions, spot_checks
 from governance.reviews.spot_checks.models import SpotCheck

@@ -23,8 +23,8 @@ from governance.reviews.decisions import actions, bulk
 from governance.reviews.decisions.bulk import Bar
 from governance.reviews.items import review_rules
 from governance.reviews.items.answer import Answer
-from governance.reviews.items.crumbs import crumbs
 from governance.reviews.items.models import ReviewItem
+from governance.reviews.items.pages import crumbs
 from governance.reviews.workbench.queries import comments
 from governance.reviews.workbench.queries import rows as item_rows
 

@@ -24,7 +24,7 @@ from governance.reviews.decisions import actions, facts, submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import review_rules
 from governance.reviews.items.answer import lacking
-from governance.reviews.items.crumbs import crumbs
+from governance.reviews.items.pages import crumbs
 from governance.reviews.items.review_rules import Verb
 from governance.reviews.remediation import remediation
 from governance.reviews.usage import replay as replay_actions

@@ -25,15 +25,15 @@ from entitlements.errors import DomainError, Malformed, NotFound
 from governance.console import doors, keys, paging
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.decisions import actions, attention, reasons, submission
+from governance.reviews.decisions import actions, attention, submission
 from governance.reviews.decisions.models import Draft
+from governance.reviews.decisions.pages import reasons
 from governance.reviews.items import answer as answer_actions
 from governance.reviews.items import review_rules, subject_words
 from governance.reviews.items.answer import Answer
-from governance.reviews.items.crumbs import crumbs
 from governance.reviews.items.errors import ViolationOpen
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.items.pages import item_of
+from governance.reviews.items.pages import crumbs, item_of
 from governance.reviews.workbench.queries import comments
 from governance.reviews.workbench.queries import groups as groups_queries
 from governance.reviews.workbench.queries import progress as progress_queries
