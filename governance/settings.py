@@ -305,11 +305,11 @@ SPECTACULAR_SETTINGS = {
     "SERVERS": [{"url": "/"}],  # wherever the document was fetched
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "OAS_VERSION": "3.1.0",
-    "POSTPROCESSING_HOOKS": ["entitlements.api.schema.add_problems"],
+    "POSTPROCESSING_HOOKS": ["entitlements.api.schema.add_problems", "governance.api.document.complete"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "docExpansion": "none", "filter": True, "persistAuthorization": False},
 }
 
 # ---------------------------------------------------------------------------------------------------------- OAuth

@@ -122,7 +122,11 @@ def _shown(event: Event, index: int | None) -> dict[str, Any]:
 
 
 class Events(Endpoint):
-    """List the events about one thing, oldest first; without `about`, all of them, newest first."""
+    """List audit events.
+
+    With `about` (`grant:ID`, `agent:SLUG`, `trace:ID`, `token:JTI`): the timeline of that thing, oldest first.
+    Without it: all events that you can see, newest first.
+    """
 
     parameters = frozenset({"about", "action", "order", paging.CURSOR, paging.LIMIT})
 
@@ -198,7 +202,7 @@ class Events(Endpoint):
 
 
 class LatestCheckpoint(Endpoint):
-    """The latest signed checkpoint, as text (a C2SP note)."""
+    """Show the latest signed checkpoint. It is text: a C2SP signed note."""
 
     @extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR})
     def get(self, request: Request) -> HttpResponseBase:  # noqa: ARG002 - the framework's signature
@@ -210,7 +214,10 @@ class LatestCheckpoint(Endpoint):
 
 
 class Export(Endpoint):
-    """The sealed events of a range, one JSON line each, as the offline verifier reads them."""
+    """Export the sealed events of a range.
+
+    One JSON object a line, as the offline verifier reads them. That you took a copy is itself an event.
+    """
 
     parameters = frozenset({"from", "to"})
 
@@ -256,7 +263,10 @@ class ProofSerializer(OutputSerializer):
 
 
 class Proof(Endpoint):
-    """Prove that the event with an index is in the newest checkpoint."""
+    """Prove that an event is in the newest checkpoint.
+
+    The answer is the inclusion proof (RFC 9162), its hashes in hexadecimal.
+    """
 
     @extend_schema(responses=ProofSerializer)
     def get(self, request: Request, index: int) -> Response:  # noqa: ARG002 - as above

@@ -106,7 +106,11 @@ class _People(Resource):
 
 
 class People(_People, Listing, CreateEndpoint):
-    """List people, or register one."""
+    """List people, and register one.
+
+    get: List people.
+    post: Register a person.
+    """
 
     action = actions.REGISTER
     asked = PersonInputSerializer
@@ -120,7 +124,11 @@ class People(_People, Listing, CreateEndpoint):
 
 
 class PersonDetail(_People, Detail, ActionEndpoint):
-    """Show a person, or edit their name, e-mail and manager."""
+    """Show a person, and edit them.
+
+    get: Show a person.
+    patch: Edit a person's name, e-mail or manager.
+    """
 
     action = actions.EDIT
     asked = PersonChangesInputSerializer
@@ -132,21 +140,21 @@ class PersonDetail(_People, Detail, ActionEndpoint):
 
 
 class GiveRole(_People, ActionEndpoint):
-    """Give another person a role that you hold, or any role as a platform admin."""
+    """Assign an admin role to another person. You can assign a role that you hold; a platform admin can assign any."""
 
     action = actions.GIVE_ROLE
     asked = RoleAssignmentInputSerializer
 
 
 class TakeRole(_People, ActionEndpoint):
-    """Take a role from a person, by the rules by which it is given."""
+    """Remove an admin role from a person. By the rules by which it is assigned."""
 
     action = actions.TAKE_ROLE
     asked = RoleInputSerializer
 
 
 class Disable(_People, ActionEndpoint):
-    """Disable a person at once, with everything that acts for them."""
+    """Disable a person at once. Everything that acts for them is refused as well."""
 
     action = actions.DISABLE
 
@@ -200,7 +208,11 @@ class _Groups(Resource):
 
 
 class Groups(_Groups, Listing, CreateEndpoint):
-    """List groups, or make one."""
+    """List groups, and make one.
+
+    get: List groups.
+    post: Create a group.
+    """
 
     action = actions.MAKE_GROUP
     asked = GroupInputSerializer
@@ -225,14 +237,14 @@ class _Membership(_Groups, ActionEndpoint):
 
 
 class Join(_Membership):
-    """Put a person into a group, and so into every grant that names it."""
+    """Add a person to a group. They gain each grant that names the group."""
 
     action = actions.JOIN
     asked = MemberInputSerializer
 
 
 class Leave(_Membership):
-    """Take a person out of a group, and so out of every grant that names it."""
+    """Remove a person from a group. They lose each grant that names the group."""
 
     action = actions.LEAVE
     asked = MemberInputSerializer
@@ -249,7 +261,7 @@ class MeSerializer(OutputSerializer):
 
 
 class Me(Endpoint):
-    """Say as whom the caller is known."""
+    """Show as whom you are signed in. With your admin roles, and the scopes of your token."""
 
     shown = MeSerializer
 

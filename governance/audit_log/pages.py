@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
@@ -22,6 +23,7 @@ from entitlements.revocation.api import KINDS
 from governance.audit_log.queries import events as events_queries
 from governance.audit_log.queries import search as search_queries
 from governance.console import doors
+from governance.console.kit import combobox
 from governance.requests import requests
 
 
@@ -94,3 +96,14 @@ def search(request: HttpRequest) -> HttpResponse:
     if request.headers.get("HX-Request"):
         return render(request, "console/audit_log/search.html#hits", context)
     return render(request, "console/audit_log/search.html", context)
+
+
+@require_safe
+@doors.page
+def options(request: HttpRequest) -> HttpResponse:
+    """Return what a combobox offers for a text: of one kind, and of what the person sees."""
+    kind = request.GET.get("kind", "")
+    if kind not in combobox.REFERENCES:
+        raise NotFound
+    offered = combobox.options(doors.caller(request), kind, request.GET.get("q", ""))
+    return JsonResponse({"options": [asdict(each) for each in offered]})

@@ -108,6 +108,7 @@ PAGES: Final[Pages] = {
     ("theme", "POST"): ONES_OWN,
     **_both(ONES_OWN, "keys"),
     ("search", "GET"): ONES_OWN,
+    ("search-options", "GET"): ONES_OWN,
     ("audit", "GET"): like("audit-events GET"),
     ("settings", "GET"): ONES_OWN,
     ("setup", "GET"): ONES_OWN,

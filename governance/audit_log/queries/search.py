@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from audit.models import Event
@@ -48,6 +48,15 @@ _SYNONYMS: Final = {
     "/connections/": (_("Connected apps"), _("Connected clients"), _("Sign-ins"), _("Signed in"), _("Sessions")),
 }
 """What else people call a place."""
+
+
+_KINDS: Final[Mapping[str, tuple[Callable[[Caller], QuerySet[Any]], str]]] = {
+    "agent": (visibility.agents, "slug"),
+    "group": (visibility.groups, "slug"),
+    "person": (visibility.people, "login"),
+    "system": (visibility.systems, "slug"),
+}
+"""What has a name and a short name: the rows that a caller sees, and the field of the short name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,16 @@ def _by_id(caller: Caller, key: UUID) -> Iterator[SearchHit]:
             yield SearchHit(_("Trace"), key.hex, "", f"/audit/?about=trace:{key.hex}")
 
 
+def named(caller: Caller, kind: str, text: str) -> QuerySet[Any]:
+    """Return what a caller sees of a kind whose name or short name has a text; the kinds are those of a combobox."""
+    rows, key = _KINDS[kind]
+    return rows(caller).filter(_named(key, text))
+
+
+def _named(key: str, text: str) -> Q:
+    return Q(**{f"{key}__icontains": text}) | Q(name__icontains=text)
+
+
 def _places(text: str) -> Iterator[SearchHit]:
     for label, address in _PLACES:
         names = [str(name).casefold() for name in (label, *_SYNONYMS.get(address, ()))]
@@ -109,21 +128,19 @@ def _places(text: str) -> Iterator[SearchHit]:
 
 def _by_name(caller: Caller, text: str) -> Iterator[SearchHit]:
     yield from _places(text)
-    named = Q(slug__icontains=text) | Q(name__icontains=text)
-    for agent in visibility.agents(caller).filter(named).order_by("slug")[:_EACH]:
+    for agent in named(caller, "agent", text).order_by("slug")[:_EACH]:
         yield SearchHit(_("Agent"), agent.name, agent.slug, f"/agents/{agent.slug}/")
-    for system in visibility.systems(caller).filter(named).order_by("slug")[:_EACH]:
+    for system in named(caller, "system", text).order_by("slug")[:_EACH]:
         yield SearchHit(_("System"), system.name, system.slug, f"/systems/{system.slug}/")
     for tool in visibility.tools(caller).filter(Q(name__icontains=text) | Q(sentence__icontains=text))[:_EACH]:
         yield SearchHit(
             _("Tool"), tool.sentence or tool.name, tool.name, f"/systems/{tool.system.slug}/tools/{tool.name}/"
         )
-    for person in visibility.people(caller).filter(Q(login__icontains=text) | Q(name__icontains=text))[:_EACH]:
+    for person in named(caller, "person", text)[:_EACH]:
         yield SearchHit(_("Person"), person.name, person.login, f"/people/{person.login}/")
     if caller.human:
-        for review in (
-            visibility_actions.campaigns_visible_to(caller.human).filter(named).order_by("-created_at")[:_EACH]
-        ):
+        reviews = visibility_actions.campaigns_visible_to(caller.human).filter(_named("slug", text))
+        for review in reviews.order_by("-created_at")[:_EACH]:
             yield SearchHit(_("Review"), review.name, review.slug, f"/reviews/{review.slug}/")
     entitlements = visibility.entitlements(caller).filter(Q(scope__icontains=text) | Q(name__icontains=text))
     for entitlement in entitlements.order_by("scope")[:_EACH]:

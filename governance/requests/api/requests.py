@@ -154,7 +154,12 @@ class RequestFilter(filters.FilterSet):
 
 
 class Requests(RequestResource, Listing, CreateEndpoint):
-    """GET and POST /requests."""
+    """List access requests, and submit one.
+
+    get: List access requests, the newest first. Filters: agent, entitlement, system, state, and whom they wait for.
+    post: Submit an access request. For an agent: an entitlement, all or some of its tools, the people whom it acts
+        for, limits, a duration and a business justification. The answer names the approvers.
+    """
 
     action = actions.SUBMIT
     asked = RequestInputSerializer
@@ -211,7 +216,10 @@ class RequestAction(RequestResource, ActionEndpoint):
 
 @extend_schema(parameters=[IF_MATCH])
 class Approve(RequestAction):
-    """POST /requests/{id}/approve. If-Match is needed: what is approved is what was read."""
+    """Approve an access request.
+
+    `If-Match` is needed: you approve what you read. You may narrow tools, limits and duration; nothing can be added.
+    """
 
     action = approval_actions.APPROVE
     asked = NarrowingBody
@@ -239,7 +247,7 @@ class Approve(RequestAction):
 
 @extend_schema(parameters=[IF_MATCH])
 class Deny(RequestAction):
-    """POST /requests/{id}/deny."""
+    """Deny an access request, with a reason."""
 
     action = approval_actions.DENY
     asked = DenialBody
@@ -251,7 +259,7 @@ class Deny(RequestAction):
 
 @extend_schema(parameters=[IF_MATCH])
 class Narrow(RequestAction):
-    """POST /requests/{id}/narrow."""
+    """Narrow an access request that waits for approval. To fewer tools, stricter limits or a shorter time."""
 
     action = actions.NARROW
     asked = NarrowingBody
@@ -264,7 +272,7 @@ class Narrow(RequestAction):
 
 @extend_schema(parameters=[IF_MATCH])
 class Cancel(RequestAction):
-    """POST /requests/{id}/cancel."""
+    """Cancel an access request."""
 
     action = actions.CANCEL
     asked = OptionalReason
@@ -275,7 +283,7 @@ class Cancel(RequestAction):
 
 
 class Renew(RequestResource, ActionEndpoint):
-    """POST /grants/{id}/renew."""
+    """Request the renewal of a grant. The result is an access request, which is approved as any other."""
 
     action = change_actions.RENEW
     asked = RenewalInputSerializer
@@ -292,7 +300,7 @@ class Renew(RequestResource, ActionEndpoint):
 
 
 class Again(RequestAction):
-    """POST /requests/{id}/again."""
+    """Submit an access request once more."""
 
     action = change_actions.ASK_AGAIN
     asked = RepeatInputSerializer
