@@ -196,8 +196,8 @@ def test_a_reviewer_who_left_has_a_successor_within_five_minutes_with_the_trace(
         assert (new.assigned_at - old.reviewer.disabled_at).total_seconds() <= 300
     assert "Dunning letters at Mailbox" in see("sam", WORK)
     shown = _beside(see, "ana", "dunning-bot", "mail")
-    assert "waits for Sam Okafor" in shown
-    assert "passed over: nora" in shown
+    assert "Reviewer: Sam Okafor" in shown
+    assert "Not eligible: Nora Feld" in shown
     assert "The reviewer has left." in see("ana", f"/audit/?about=item:{_item('dunning-bot', 'mail').pk}")
 
 

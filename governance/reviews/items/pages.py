@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -83,6 +84,10 @@ def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         "decided_by", "assignment__reviewer", "taken_back__by", "remediation"
     )
     failed = Remediation.objects.filter(decision__item=row, state=Remediation.State.FAILED).first()
+    waiting = _named(
+        Assignment.objects.filter(item=row, state="assigned").select_related("reviewer").order_by("pk")[:1]
+    )
+    assignment_now = waiting[0] if waiting else None
     is_owners = row.state == ReviewItem.State.DECIDED and row.campaign.owner_id == person.pk
     context: dict[str, Any] = {
         "campaign": row.campaign,
@@ -90,9 +95,7 @@ def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         "title": subject_words.title(row),
         "crumbs": crumbs(row.campaign),
         "answers": decisions.order_by("decided_at", "stage"),
-        "asked": (
-            assignment_now := Assignment.objects.filter(item=row, state="assigned").select_related("reviewer").first()
-        ),
+        "asked": assignment_now,
         "deadline": (deadline := NoAnswer.objects.filter(item=row).select_related("restored_by").first()),
         "failed": failed if _may(request, "retry") else None,
         "may_except": _may(request, "except"),
@@ -142,9 +145,22 @@ def _story(row: ReviewItem, person: Person) -> dict[str, Any] | None:
         return None
     return {
         "taken": PopulationRow.objects.filter(item=row).order_by("seq")[:_MOST_SHOWN],
-        "asked": Assignment.objects.filter(item=row).select_related("reviewer").order_by("assigned_at")[:_MOST_SHOWN],
+        "asked": _named(
+            Assignment.objects.filter(item=row).select_related("reviewer").order_by("assigned_at")[:_MOST_SHOWN]
+        ),
         "events": timeline.of("item", row.pk)[:_MOST_SHOWN],
     }
+
+
+def _named(assignments: Iterable[Assignment]) -> list[Assignment]:
+    """Return assignments whose skipped people are named by display name; groups keep their short name."""
+    rows = list(assignments)
+    skipped = [skip for each in rows for skip in each.resolution.get("skipped", ())]
+    people = Person.objects.filter(login__in=[skip["who"] for skip in skipped])
+    names = dict(people.values_list("login", "name")) if skipped else {}
+    for skip in skipped:
+        skip["who"] = names.get(skip["who"], skip["who"])
+    return rows
 
 
 def _is_stopped(deadline: NoAnswer) -> bool:
