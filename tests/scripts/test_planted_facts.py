@@ -66,7 +66,7 @@ def _words(page: str) -> str:
 def _row(page: str, agent: str, system: str = "") -> str:
     """Return what a workbench says of one agent, up to the next one's choice."""
     begins = page.index(f"{agent} at {system}")
-    return page[begins : page.index("I can't judge", begins)]
+    return page[begins : page.index("Don't know", begins)]
 
 
 def _beside(see: See, login: str, agent: str, system: str) -> str:

@@ -107,7 +107,7 @@ def _client(facts: Mapping[str, Any]) -> list[str]:
 def _token(facts: Mapping[str, Any]) -> list[str]:
     days = {"made": _day(facts["made_at"]), "ends": _day(facts["expires_at"])}
     return [
-        _("An API token for scripts, created on %(made)s; it ends on %(ends)s.") % days,
+        _("An API token, created on %(made)s; it ends on %(ends)s.") % days,
         _("Revoke ends it for good at once. A new one takes a minute."),
     ]
 
