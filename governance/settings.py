@@ -357,7 +357,7 @@ OAUTH2_PROVIDER: dict[str, Any] = {
     "OIDC_ISS_ENDPOINT": f"{CONSOLE_URL}/idp",
     "OAUTH2_VALIDATOR_CLASS": "entitlements.oauth.toolkit.Validator",
     # Its own pages of the back office write rows and show tokens.
-    "APPLICATION_ADMIN_CLASS": "entitlements.admin.ClientAdmin",
+    "APPLICATION_ADMIN_CLASS": "governance.back_office.clients.ClientAdmin",
     "ACCESS_TOKEN_ADMIN_CLASS": "entitlements.admin.ToolkitAdmin",
     "REFRESH_TOKEN_ADMIN_CLASS": "entitlements.admin.ToolkitAdmin",
     "ID_TOKEN_ADMIN_CLASS": "entitlements.admin.ToolkitAdmin",

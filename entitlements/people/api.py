@@ -16,7 +16,7 @@ from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.errors import DomainError
-from entitlements.people import actions
+from entitlements.people import actions, limit_names, roles
 from entitlements.people.models import Group, Person, Role, RoleAssignment
 
 
@@ -50,7 +50,10 @@ class PersonFilter(filters.FilterSet):
 
 
 class PersonSerializer(OutputSerializer):
-    """A person and their admin roles; `role_ends` gives the end of each role that has one."""
+    """A person and their admin roles; `role_ends` gives the end of each role that has one, `role_limits` the limit.
+
+    A role without a limit reaches everything.
+    """
 
     login = serializers.CharField()
     name = serializers.CharField()
@@ -59,6 +62,7 @@ class PersonSerializer(OutputSerializer):
     is_active = serializers.BooleanField()
     roles = serializers.SerializerMethodField()
     role_ends = serializers.SerializerMethodField()
+    role_limits = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
 
     def get_roles(self, person: Person) -> list[str]:
@@ -68,6 +72,10 @@ class PersonSerializer(OutputSerializer):
     def get_role_ends(self, person: Person) -> dict[str, datetime]:
         """Say when which roles end."""
         return {assignment.role: assignment.expires_at for assignment in person.current_roles if assignment.expires_at}
+
+    def get_role_limits(self, person: Person) -> dict[str, dict[str, list[str]]]:
+        """Say which systems and departments which roles are limited to."""
+        return limit_names.by_role((assignment.role, assignment.limit) for assignment in person.current_roles)
 
 
 class PersonInputSerializer(InputSerializer):
@@ -95,9 +103,14 @@ class RoleInputSerializer(InputSerializer):
 
 
 class RoleAssignmentInputSerializer(RoleInputSerializer):
-    """A role to give, until when (an auditor's: 30 days by default, at most 400), and why."""
+    """A role to give, until when (an auditor's: 30 days by default, at most 400), and why.
+
+    With `systems` (slugs) or `departments` it counts for what belongs to any of them, without both for everything.
+    """
 
     expires_at = serializers.DateTimeField(allow_null=True, default=None)
+    systems = serializers.ListField(child=Text(max_length=64), max_length=200, allow_null=True, default=None)
+    departments = serializers.ListField(child=Text(max_length=300), max_length=200, allow_null=True, default=None)
 
 
 class _People(Resource):
@@ -140,10 +153,16 @@ class PersonDetail(_People, Detail, ActionEndpoint):
 
 
 class GiveRole(_People, ActionEndpoint):
-    """Assign an admin role to another person. You can assign a role that you hold; a platform admin can assign any."""
+    """Assign an admin role to another person: one that you hold, within its limit; a platform admin assigns any."""
 
     action = actions.GIVE_ROLE
     asked = RoleAssignmentInputSerializer
+
+    def read(self) -> dict[str, Any]:
+        """Read the role and its limit. Raises EmptyRoleLimit, UnknownRoleLimit."""
+        values = super().read()
+        limit = roles.limit_to(values.pop("systems"), values.pop("departments"))
+        return {**values, "limit": limit}
 
 
 class TakeRole(_People, ActionEndpoint):
@@ -251,10 +270,16 @@ class Leave(_Membership):
 
 
 class MeSerializer(OutputSerializer):
-    """The caller. `roles` are a person's, `scopes` those of a script's or an agent's token."""
+    """The caller. `roles` are a person's, `role_limits` those of them that are limited to systems or departments.
+
+    `scopes` are those of a script's or an agent's token.
+    """
 
     principal = serializers.CharField()
     roles = serializers.ListField(child=serializers.CharField())
+    role_limits = serializers.DictField(
+        child=serializers.DictField(child=serializers.ListField(child=serializers.CharField()))
+    )
     agent = serializers.CharField(allow_null=True)
     client = serializers.CharField(allow_null=True)
     scopes = serializers.ListField(child=serializers.CharField())
@@ -270,7 +295,8 @@ class Me(Endpoint):
         caller = self.caller
         values = {
             "principal": str(caller),
-            "roles": sorted(caller.roles),
+            "roles": sorted({*caller.roles, *(role for role, _limit in caller.limited)}),
+            "role_limits": limit_names.by_role(caller.limited),
             "agent": caller.agent.slug if caller.agent else None,
             "client": caller.client.client_id if caller.client else None,
             "scopes": sorted(caller.scopes or ()),

@@ -137,8 +137,7 @@ class _Revocations(Resource):
     shown = RevocationSerializer
 
     def rows(self) -> QuerySet[Revocation]:
-        rows = Revocation.objects.all()
-        return rows if self.caller.sees_everything else rows.filter(by=str(self.principal))
+        return visibility.revocations(self.caller)
 
     def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
         return [f"revocation:{row.pk}"]

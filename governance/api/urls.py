@@ -13,6 +13,7 @@ from governance.break_glass import api as break_glass_api
 from governance.coverage_map.api import coverage_map as coverage_map_api
 from governance.coverage_map.api import reconciliation as reconciliation_api
 from governance.credential_policy import api as credential_policy_api
+from governance.grants import api as grant_api
 from governance.notices import api as notice_api
 from governance.onboarding import api as onboarding_api
 from governance.out_of_office import api as out_of_office_api
@@ -133,6 +134,7 @@ urlpatterns: list[URLPattern] = [
     path(_CAMPAIGN + "/questions", audit_api.Questions.as_view(), name="campaign-questions"),
     path(PREFIX + "audit-questions/<uuid:key>/answer", audit_api.Answer.as_view(), name="audit-question-answer"),
     path(PREFIX + "right-sizing", right_sizing_api.RightSizing.as_view(), name="right-sizing"),
+    path(PREFIX + "grants/<uuid:key>/narrow", grant_api.Narrow.as_view(), name="grant-narrow"),
     path(PREFIX + "grants/<uuid:key>/use", right_sizing_api.GrantUse.as_view(), name="grant-use"),
     path(PREFIX + "grants/<uuid:key>/right-size", right_sizing_api.RightSize.as_view(), name="grant-right-size"),
     path(PREFIX + "simulate/reduction", Reduction.as_view(), name="simulate-reduction"),

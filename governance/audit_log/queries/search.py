@@ -13,8 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.models import Event
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.api.record import READERS
-from entitlements.revocation.models import Revocation
+from entitlements.people.role_limits import NOTHING
 from governance.requests import requests
 from governance.reviews.items import visibility as visibility_actions
 
@@ -100,12 +99,12 @@ def _by_id(caller: Caller, key: UUID) -> Iterator[SearchHit]:
         yield SearchHit(_("Sign-in"), family.client.name, at, f"/audit/?about=token_family:{key}")
     if token := visibility.tokens(caller).filter(pk=key).first():
         yield SearchHit(_("Token"), token.system.name, short, f"/audit/?about=token:{key}")
-    if caller.sees_everything and Revocation.objects.filter(pk=key).exists():
+    if visibility.revocations(caller).filter(pk=key).exists():
         yield SearchHit(_("Receipt of a stop"), short, "", f"/stop/receipts/{key}/")
-    if caller.has(*READERS):
-        if event := Event.objects.filter(uuid=key).first():
+    if caller.reach(*visibility.READERS) != NOTHING:
+        if event := visibility.log_events(caller, Event.objects.filter(uuid=key)).first():
             yield SearchHit(_("Event"), event.action, event.actor, f"/audit/?about=event:{key}")
-        if Event.objects.filter(trace=key.hex).exists():
+        if visibility.log_events(caller, Event.objects.filter(trace=key.hex)).exists():
             yield SearchHit(_("Trace"), key.hex, "", f"/audit/?about=trace:{key.hex}")
 
 

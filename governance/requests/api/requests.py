@@ -38,6 +38,7 @@ from .bodies import (
     RepeatInputSerializer,
     RequestInputSerializer,
     RequestSerializer,
+    narrowing,
 )
 
 IF_MATCH: Final = OpenApiParameter(
@@ -228,7 +229,7 @@ class Approve(RequestAction):
         """Read what is taken away first."""
         body = super().read()
         version = self.version() if "If-Match" in self.request.headers else _NO_VERSION
-        return {"narrow": _narrowing(body), "reason": body["reason"], "expected_version": version}
+        return {"narrow": narrowing(body), "reason": body["reason"], "expected_version": version}
 
     def perform(self, row: AccessRequest, values: dict[str, Any] | None = None) -> Performed:
         """Approve. Raises PreconditionRequired where nothing else is wrong."""
@@ -267,7 +268,7 @@ class Narrow(RequestAction):
     def read(self) -> dict[str, Any]:
         """Read what is taken away, by the requester or by an approver that it waits for."""
         body = super().read()
-        return {"what": _narrowing(body), "reason": body["reason"], "expected_version": self.version()}
+        return {"what": narrowing(body), "reason": body["reason"], "expected_version": self.version()}
 
 
 @extend_schema(parameters=[IF_MATCH])
@@ -311,11 +312,6 @@ def renewal_of(body: dict[str, Any]) -> dict[str, Any]:
     """Return what the body of a renewal asks for."""
     what = Narrowing(None if body["tools"] is None else frozenset(body["tools"]), body["limits"])
     return {"lasts": body["lasts"], "reason": body["reason"], "what": what}
-
-
-def _narrowing(body: dict[str, Any]) -> Narrowing:
-    tools = None if body["tools"] is None else frozenset(body["tools"])
-    return Narrowing(tools, body["limits"], body["lasts"])
 
 
 def named[M: Model](rows: QuerySet[M], field: str, key: str, names: list[str]) -> list[M]:
