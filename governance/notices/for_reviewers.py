@@ -52,7 +52,7 @@ def _reviewers_wait(waiting: QuerySet[Assignment], reminded: str = "") -> Iterat
         Kind.REVIEW_WAITING,
         delegations.with_delegates(Person.objects.filter(pk__in=waiting.values("reviewer"))),
         f"campaign:{campaign.slug}",
-        _("You are reminded of a review: %(name)s.") % {"name": campaign.name}
+        _("Reminder: decide your items of %(name)s.") % {"name": campaign.name}
         if reminded
         else review_begins(campaign.name),
         f"/event-triggered-reviews/{campaign.slug}/" if is_micro else f"/reviews/{campaign.slug}/work/",

@@ -134,8 +134,8 @@ def _review(hands: Mouse, *, scripted: bool) -> None:
     if scripted:
         page.locator("form[data-drafted='2']").wait_for()
     hands.press(page.get_by_role("button", name="Submit…"))
-    hands.press(page.get_by_role("button", name="Keep 2 accesses"))
-    expect(page.get_by_text("2 answers count now.")).to_be_visible()
+    hands.press(page.get_by_role("button", name="Keep 2 items"))
+    expect(page.get_by_text("2 decisions are submitted.")).to_be_visible()
 
 
 WAYS: dict[str, tuple[type[Mouse], dict[str, Any]]] = {

@@ -69,18 +69,18 @@ def test_a_reviewer_works_without_script(company: Company) -> None:
     item = worlds.item(campaign)
     sofia = visits.as_(company.sofia)
     page = visits.text(sofia.get("/reviews/q4/work/", secure=True))
-    assert ("Keep" in page, "Remove" in page, "research-bot" in page) == (True, True, True)
+    assert ("Keep" in page, "Revoke" in page, "research-bot" in page) == (True, True, True)
     form = {"item": str(item.pk), f"rev:{item.pk}": "0", f"verb:{item.pk}": "revoke", f"reason:{item.pk}": "unused"}
 
     assert sofia.post("/reviews/q4/work/", {**form, "submit": "yes"}, secure=True)["Location"] == "/reviews/q4/submit/"
 
     summary = sofia.get("/reviews/q4/submit/", secure=True)
-    assert "Keep 0, remove 1" in visits.text(summary)
+    assert "Keep 0, revoke 1" in visits.text(summary)
     sofia.post("/reviews/q4/submit/", {"tag": summary.context["tag"]}, secure=True)
     grant.refresh_from_db()
     decision = ReviewDecision.objects.get()
     assert (grant.state, decision.via, decision.amr) == ("suspended", "ui", ["password"])
-    assert "Nothing is left to answer" in visits.text(sofia.get("/reviews/q4/work/", secure=True))
+    assert "You have decided all items" in visits.text(sofia.get("/reviews/q4/work/", secure=True))
 
 
 def test_a_reviewer_keeps_some_without_script_and_takes_it_back(company: Company) -> None:
@@ -90,17 +90,17 @@ def test_a_reviewer_keeps_some_without_script_and_takes_it_back(company: Company
     lines = {line.tool.name: str(line.pk) for line in item.lines.select_related("tool")}
     sofia, pk = visits.as_(company.sofia), item.pk
     page = visits.text(sofia.get("/reviews/q4/work/", secure=True))
-    assert ("Keep some" in page, "I can't judge" in page, f'name="keep:{pk}"' in page) == (True, True, True)
+    assert ("Keep some" in page, "Don&#x27;t know" in page, f'name="keep:{pk}"' in page) == (True, True, True)
     form = {"item": str(pk), f"rev:{pk}": "0", f"verb:{pk}": "reduce", f"reason:{pk}": "unused"}
     sofia.post("/reviews/q4/work/", {**form, f"keep:{pk}": [lines["now"], lines["convert"]]}, secure=True)
     assert Draft.objects.get().kept_lines == sorted(int(lines[name]) for name in ("now", "convert"))
     summary = sofia.get("/reviews/q4/submit/", secure=True)
-    assert ("Keep part of 1" in visits.text(summary), "wipe" in visits.text(summary)) == (True, True)
+    assert ("Keep some of 1" in visits.text(summary), "wipe" in visits.text(summary)) == (True, True)
     sofia.post("/reviews/q4/submit/", {"tag": summary.context["tag"]}, secure=True)
     assert grant.lines.count() == 2
     second = visits.text(visits.as_(company.sam).get("/reviews/q4/work/", secure=True))
     assert (f'value="{lines["now"]}"' in second, f'value="{lines["wipe"]}"' in second) == (True, False)
-    assert "Take back" in visits.text(sofia.get("/reviews/q4/work/?view=answered", secure=True))
+    assert "Recall" in visits.text(sofia.get("/reviews/q4/work/?view=answered", secure=True))
 
     sofia.post(f"/reviews/q4/items/{pk}/recall/", secure=True)
 
@@ -116,8 +116,8 @@ def test_an_item_shows_its_answers_and_the_owner_opens_it_again(company: Company
     page, act = f"/reviews/q4/items/{item.pk}/", f"/reviews/q4/items/{item.pk}/act/"
     ana = visits.as_(company.ana)
     shown = visits.text(ana.get(page, secure=True))
-    assert ("No calls in ninety days." in shown, "Open it again" in shown) == (True, True)
-    assert "Open it again" not in visits.text(visits.as_(company.sofia).get(page, secure=True))
+    assert ("No calls in ninety days." in shown, "Reopen" in shown) == (True, True)
+    assert "Reopen" not in visits.text(visits.as_(company.sofia).get(page, secure=True))
     again = {"do": "reopen", "reason": "Look again."}
     assert visits.as_(company.sofia).post(act, again, secure=True).status_code == 403
 
@@ -126,7 +126,7 @@ def test_an_item_shows_its_answers_and_the_owner_opens_it_again(company: Company
     grant.refresh_from_db()
     item.refresh_from_db()
     assert (grant.state, item.state) == ("active", "in_review")
-    assert "taken back by" in visits.text(ana.get(page, secure=True))
+    assert "recalled by" in visits.text(ana.get(page, secure=True))
     assert ana.post(act, {"do": "retry"}, secure=True).status_code == 404
     assert ana.post("/reviews/q4/release/", {"reason": "x"}, secure=True).status_code == 409
 
@@ -198,7 +198,7 @@ def test_an_agent_shows_what_reviews_decided_about_it_to_whoever_may_see_that(co
     assert "waits for sofia" in visits.text(ana.get(where, secure=True)).lower()
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
     for page in (visits.text(ana.get(where, secure=True)), visits.text(sofia.get(where, secure=True))):
-        for text in ("Fourth quarter", "Remove", "It is not used", "No calls in ninety days."):
+        for text in ("Fourth quarter", "Revoke", "It is not used", "No calls in ninety days."):
             assert text in page, text
     assert "No review that you may see" in visits.text(visits.as_(company.otto).get(where, secure=True))
 

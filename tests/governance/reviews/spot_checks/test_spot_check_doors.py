@@ -149,4 +149,4 @@ def test_spot_checks_are_switched_on_by_page_and_rest_and_the_seed_stays_until_t
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
     assert "5 % spot-checked" in page
     assert not any(seed in page for seed in seeds)
-    assert "Nobody asks you" in visits.text(visits.as_(company.mona).get("/spot-checks/", secure=True))
+    assert "You have no open spot checks" in visits.text(visits.as_(company.mona).get("/spot-checks/", secure=True))
