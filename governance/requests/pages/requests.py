@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -60,7 +62,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 @doors.page
 def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show a request on one page; narrow and approve it there, deny it, or withdraw it; `look` only counts again."""
-    person = doors.person(request)
+    person, here = doors.person(request), reverse("request-page", args=[pk])
     access_request = doors.find(read.visible(person), pk=pk)
     problem: DomainError | None = None
     if request.method == "POST" and request.POST.get("verb") != "look":
@@ -69,9 +71,12 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
             _answer(request, access_request)
         except DomainError as refusal:
             doors.record(request, refusal)
+            if request.headers.get("HX-Request"):  # decided in the row of a list, which shows no form to correct
+                messages.error(request, refusal.message)
+                return redirect(doors.back(request, here))
             problem, access_request = refusal, doors.find(read.visible(person), pk=pk)
         else:
-            return redirect(f"/requests/{pk}/")
+            return redirect(doors.back(request, here))
     return _show(request, access_request, person, problem)
 
 

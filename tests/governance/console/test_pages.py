@@ -312,8 +312,8 @@ def test_a_cursor_that_was_tampered_with_is_refused(company: companies.Company) 
 
 def test_home_says_what_needs_the_person_and_that_nothing_does(company: companies.Company) -> None:
     company.ask("now")
-    assert "research-bot asks for" in visits.text(visits.as_(company.sofia).get("/"))
-    assert "Nothing waits" in visits.text(visits.as_(company.mallory).get("/"))
+    assert "research-bot requests" in visits.text(visits.as_(company.sofia).get("/"))
+    assert "Nothing waits for you" in visits.text(visits.as_(company.mallory).get("/"))
 
 
 def test_a_page_costs_a_bounded_number_of_queries(
