@@ -1,66 +1,124 @@
-"""The audit explorer, from any identifier; and the search behind the command bar."""
+"""The audit explorer: facets, timelines, traces, exports, and the check of the newest checkpoint."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import urlencode
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from audit.export import timeline
+from audit import log
+from audit.actions import Action
 from audit.models import Checkpoint, Event
+from audit.seals import seal_check
+from entitlements import spreadsheets
 from entitlements.access import relations
 from entitlements.access.caller import Caller
-from entitlements.api.record import READERS
-from entitlements.errors import NotFound
+from entitlements.api.record import READERS, shown
+from entitlements.errors import Malformed, NotFound
 from entitlements.revocation.api import KINDS
 from governance.audit_log.queries import events as events_queries
-from governance.audit_log.queries import search as search_queries
+from governance.audit_log.queries import explorer as explorer_queries
+from governance.audit_log.queries import filters, names, phrases, trace
 from governance.console import doors
 from governance.requests import requests
+from governance.search import queries as search_queries
+
+_FORMS: Final = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+_COLUMNS: Final = (
+    *("at", "action", "outcome", "code", "actor", "on_behalf_of", "reason"),
+    *("links", "trace", "request_id", "uuid", "index"),
+)
 
 
 @require_safe
 @doors.page
-def explorer(request: HttpRequest) -> HttpResponse:
-    """Show the timeline of one thing; readers of the audit log also see all of it."""
-    caller = doors.caller(request)
-    link = request.GET.get("about", "").strip()[:300]
-    reads_all = caller.has(*READERS)
-    context: dict[str, Any] = {"about": link, "may_read_all": reads_all, "timeline": None}
-    context["checkpoint"] = Checkpoint.objects.order_by("-size").first() if reads_all else None
+def explorer(request: HttpRequest) -> HttpResponseBase:
+    """Show the events that the facets leave; who does not read the whole audit log names something of theirs."""
+    caller, asked = doors.caller(request), filters.read(request)
+    link, reads_all = asked.about, caller.has(*READERS)
     if link and ":" not in link:
-        return redirect(f"/search/?{urlencode({'q': link})}") if not _is_uuid(link) else _named_by_id(caller, link)
+        if names.is_uuid(link):
+            return _named_by_id(caller, link)
+        return redirect(f"{reverse('search')}?{urlencode({'q': link})}")
     if link:
         check(caller, link)
-        events = _event(link) if link.startswith("event:") else timeline.about(link)
-        context["timeline"] = events_queries.page(events, request, subject_url=events_queries.link_to(link).address)
-    elif reads_all:
-        context["timeline"] = events_queries.page(None, request)
-    return render(request, "console/audit_log/audit.html", context)
+    context: dict[str, Any] = {"filters": asked, "may_read_all": reads_all, "outcomes": filters.OUTCOMES}
+    if reads_all and "verify" in request.GET:
+        context["checked"] = seal_check.check()
+    if request.headers.get("HX-Request") and "verify" in request.GET:
+        return render(request, "console/audit_log/checked.html", context)
+    if not link and not reads_all:
+        return render(request, "console/audit_log/explorer.html", context)
+    if form := request.GET.get("export"):
+        return _export(caller, asked, form)
+    found = explorer_queries.find(asked, caller, events_queries.after(request))
+    context |= {
+        "timeline": events_queries.page(found, asked, request),
+        "facets": explorer_queries.facets(asked, found.counted, _names(found.counted, caller)),
+        "counted": len(found.counted),
+        "more": found.more or found.cut,
+        "checkpoint": Checkpoint.objects.order_by("-size").first() if reads_all else None,
+        "subject": events_queries.link_to(link, names.of([link], caller)) if link else None,
+        "actions": [(action.value, phrases.phrase(action.value)) for action in Action],
+    }
+    return render(request, "console/audit_log/explorer.html", context | _story(asked, found, caller))
+
+
+def _names(events: Sequence[Event], caller: Caller) -> dict[str, str]:
+    kinds = ("person:", "agent:", "system:", "client:")
+    mentioned = {link for event in events for link in (*event.links, event.actor) if link.startswith(kinds)}
+    return names.of(mentioned, caller)
+
+
+def _story(asked: filters.Filters, found: explorer_queries.Found, caller: Caller) -> dict[str, Any]:
+    """Return a trace as a waterfall; of one event, what led to it and what followed."""
+    kind = asked.about.partition(":")[0]
+    if kind == "trace" and not asked.narrow:
+        first = explorer_queries.find(replace(asked, newest_first=False), caller, None)
+        return {"steps": trace.steps(events_queries.entries(first.counted[: trace.MOST], caller))}
+    if kind == "event" and found.events:
+        before, after = explorer_queries.around(found.events[0], caller)
+        return {"before": events_queries.entries(before, caller), "after": events_queries.entries(after, caller)}
+    return {}
+
+
+def _export(caller: Caller, asked: filters.Filters, form: str) -> StreamingHttpResponse:
+    """Record that the caller takes a copy of what the filters leave, then stream it. Raises Malformed."""
+    if form not in _FORMS:
+        raise Malformed
+    with transaction.atomic():
+        log.record(Action.AUDIT_LOG_EXPORTED, by=caller.principal, detail={"filters": asked.described(), "form": form})
+    answer = StreamingHttpResponse(_lines(caller, asked, form), content_type=_FORMS[form])
+    answer["Content-Disposition"] = f'attachment; filename="audit-log.{form}"'
+    return answer
+
+
+def _lines(caller: Caller, asked: filters.Filters, form: str) -> Iterator[str]:
+    if form == "csv":
+        yield spreadsheets.line(_COLUMNS)
+    for events in explorer_queries.everything(asked, caller):
+        for row in shown(events):
+            yield _csv(row) if form == "csv" else json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _csv(row: dict[str, Any]) -> str:
+    values = (row.get(name) for name in _COLUMNS)
+    return spreadsheets.line(" ".join(value) if isinstance(value, list) else value for value in values)
 
 
 def _named_by_id(caller: Caller, text: str) -> HttpResponse:
     hits = search_queries.find(caller, text)
-    return redirect(hits[0].address if hits else f"/audit/?about=trace:{UUID(text).hex}")
-
-
-def _event(link: str) -> QuerySet[Event]:
-    uuid = link.partition(":")[2]
-    return Event.objects.filter(uuid=uuid) if _is_uuid(uuid) else Event.objects.none()
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+    return redirect(hits[0].address if hits else f"{reverse('audit')}?about=trace:{UUID(text).hex}")
 
 
 def check(caller: Caller, link: str) -> None:
@@ -68,12 +126,12 @@ def check(caller: Caller, link: str) -> None:
     if caller.has(*READERS) or link == str(caller.principal):
         return
     kind, _colon, key = link.partition(":")
-    if kind == "request" and _is_uuid(key) and caller.human:
+    if kind == "request" and names.is_uuid(key) and caller.human:
         if requests.visible_to(caller.human).filter(pk=key).exists():
             return
         raise NotFound
     known = KINDS.get(kind)
-    if known is None or (known.is_uuid and not _is_uuid(key)):
+    if known is None or (known.is_uuid and not names.is_uuid(key)):
         raise NotFound
     where: dict[str, object] = {known.lookup: key}
     if kind == "tool":
@@ -82,15 +140,3 @@ def check(caller: Caller, link: str) -> None:
     thing = doors.find(known.rows(caller), **where)
     if kind in ("system", "tool") and not relations.of(caller, thing):
         raise NotFound
-
-
-@require_safe
-@doors.page
-def search(request: HttpRequest) -> HttpResponse:
-    """Find by name or identifier: a page of its own, and the list of the command bar."""
-    text = request.GET.get("q", "")
-    hits = search_queries.find(doors.caller(request), text)
-    context = {"q": text, "hits": hits, "title": _("Search")}
-    if request.headers.get("HX-Request"):
-        return render(request, "console/audit_log/search.html#hits", context)
-    return render(request, "console/audit_log/search.html", context)

@@ -49,6 +49,7 @@ from governance.reviews.templates import pages as template_pages
 from governance.reviews.usage import pages as usage_pages
 from governance.revocations.pages import stop as stop_pages
 from governance.revocations.pages import stop_several as stop_several_pages
+from governance.search import pages as search_pages
 from governance.setup import pages as setup_pages
 from governance.sign_in import company_sign_in
 from governance.sign_in.pages import company_proof as company_proof_pages
@@ -78,7 +79,7 @@ SIGN_IN: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     *SIGN_IN,
     path("", home_page_pages.home, name="home"),
-    path("search/", audit_log_pages.search, name="search"),
+    path("search/", search_pages.search, name="search"),
     path("audit/", audit_log_pages.explorer, name="audit"),
     path("reviews/", campaigns_pages.listing, name="review-list"),
     path("reviews/new/", campaigns_pages.new, name="review-new"),

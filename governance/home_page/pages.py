@@ -26,6 +26,7 @@ def home(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "queue": rows[: queue.MOST],
         "more": len(rows) > queue.MOST,
+        "first": next((row for row in rows if not row.may_wait), None),
         "my_agents": agents[: _OWN + 1],
         "my_systems": systems[: _OWN + 1],
         "most": _OWN,

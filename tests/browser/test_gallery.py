@@ -33,7 +33,10 @@ SHOTS = os.environ.get("MANDATE_SHOTS", "")
 # Pages that need something to show, and what the ones above show with a tab, a filter or an error.
 EXAMPLES: Final[dict[str, list[str]]] = {
     "search": ["/search/?q=invoice", "/search/?q=no+such+thing"],
-    "audit": ["/audit/", "/audit/?about=agent:expense-bot", "/audit/?about=campaign:q4"],
+    "audit": [
+        *("/audit/?verify=1", "/audit/?about=agent:expense-bot", "/audit/?about=campaign:q4"),
+        *("/audit/?outcome=refused", "/audit/?action=request.submitted&actor=otto"),
+    ],
     "agent-page": [f"/agents/expense-bot/{tab}" for tab in ("", "?tab=timeline", "?tab=tokens")]
     + ["/agents/build-bot/"]
     + [f"/agents/research-bot/?tab={tab}" for tab in ("people", "versions", "reviews")],

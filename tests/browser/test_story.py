@@ -84,7 +84,7 @@ def _ask(hands: Mouse) -> None:
 
 def _narrow_and_approve(hands: Mouse) -> Grant:
     page = hands.page
-    hands.press(page.get_by_role("link", name="Payment reminders asks for “Search what we know”"))
+    hands.press(page.get_by_role("link", name="Payment reminders requests “Search what we know”"))
     hands.tick(page.locator("input[value=convert_time]"))
     hands.pick(page.locator("main").get_by_label("For how long", exact=True), "1 hour")
     hands.press(page.locator("button[value=approve]"))
@@ -108,9 +108,9 @@ def _stop_and_prove(hands: Mouse, *, scripted: bool) -> None:
     assert page.locator("#proof tbody tr").count() == 2
     hands.press(page.get_by_role("link", name="Timeline"))
     expect(page.locator(".timeline")).to_contain_text("Alice has her answer.")
-    hands.write(page.locator("main").get_by_label("Identifier, or kind and name", exact=True), "agent:dunning")
+    hands.write(page.locator("main").get_by_label("About", exact=True), "agent:dunning")
     hands.press(page.get_by_role("button", name="Show"))
-    for told in ("request submitted", "grant issued", "grant revoked"):
+    for told in ("requested access", "granted access", "revoked access"):
         expect(page.locator(".timeline")).to_contain_text(told)
 
 

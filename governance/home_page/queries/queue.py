@@ -183,7 +183,8 @@ def _ending(person: Person) -> Iterator[QueueRow]:
     for grant in waiting.ending_of(person).select_related("agent", "entitlement__system")[:MOST]:
         words = {"agent": grant.agent.name, "what": grant.entitlement.name, "system": grant.entitlement.system.name}
         title = _("%(agent)s: “%(what)s” in %(system)s ends") % words
-        yield QueueRow(_("Ending access"), title, page("grant-page", grant.pk), _("Renew"), grant.expires_at)
+        address = page("grant-page", grant.pk)
+        yield QueueRow(_("Ending access"), title, address, _("Renew"), grant.expires_at, may_wait=True)
 
 
 def _suspended(caller: Caller) -> Iterator[QueueRow]:

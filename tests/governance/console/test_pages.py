@@ -287,10 +287,10 @@ def test_the_command_bar_gets_the_list_alone(company: companies.Company) -> None
 
 def test_the_record_is_read_by_its_readers_and_by_others_only_about_what_is_theirs(company: companies.Company) -> None:
     company.ask("now")
-    assert "request submitted" in visits.text(visits.as_(company.ana).get("/audit/"))
-    assert "request submitted" not in visits.text(visits.as_(company.mallory).get("/audit/"))
+    assert "requested access" in visits.text(visits.as_(company.ana).get("/audit/"))
+    assert "requested access" not in visits.text(visits.as_(company.mallory).get("/audit/"))
     own = visits.as_(company.otto).get("/audit/?about=agent:research-bot")
-    assert "request submitted" in visits.text(own)
+    assert "requested access" in visits.text(own)
     for link in ("agent:research-bot", "person:alice", "system:clock", "trace:" + "a" * 32, "nonsense:x"):
         assert visits.as_(company.mallory).get("/audit/", {"about": link}).status_code == 404, link
 
