@@ -33,11 +33,39 @@
 
   // ------------------------------------------------------------------------------------------ command bar
 
+  // Where the reader was lately, kept in this browser until they sign out.
+  const KEPT = `recent-${document.body.dataset.reader}`;
+  const recents = () => { try { return JSON.parse(localStorage.getItem(KEPT)) || []; } catch { return []; } };
+  const remember = () => {
+    for (const form of all(".foot form:not([data-theme-form])")) form.addEventListener("submit", () => localStorage.removeItem(KEPT));
+    const heading = document.querySelector("main h1");
+    const known = all("nav a[href]").some((link) => link.pathname === location.pathname);
+    if (!document.body.dataset.reader || !heading || known || location.pathname.split("/").length < 4) return;
+    const here = { at: location.pathname, name: document.title.replace(/ · Mandate$/, "") };
+    localStorage.setItem(KEPT, JSON.stringify([here, ...recents().filter((each) => each.at !== here.at)].slice(0, 6)));
+  };
+
   const commandBar = () => {
     const bar = document.getElementById("command");
     if (!bar || !bar.showModal) return;
     const input = bar.querySelector("input");
-    const open = () => { if (!bar.open) { bar.showModal(); input.select(); } };
+    const lately = bar.querySelector(".recents");
+    const fill = () => {
+      const rows = input.value.trim() ? [] : recents().filter((each) => each.at !== location.pathname);
+      lately.hidden = !rows.length;
+      lately.firstElementChild.replaceChildren(...rows.map((each) => {
+        const [row, link, kind] = ["li", "a", "span"].map((name) => document.createElement(name));
+        link.href = each.at;
+        link.textContent = each.name;
+        kind.className = "kind";
+        kind.textContent = lately.dataset.kind;
+        link.append(kind);
+        row.append(link);
+        return row;
+      }));
+    };
+    const open = () => { if (!bar.open) { fill(); bar.showModal(); input.select(); } };
+    input.addEventListener("input", fill);
     for (const opener of all("[data-command]")) {
       opener.addEventListener("click", (event) => { event.preventDefault(); open(); });
     }
@@ -159,6 +187,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     all("details.menu").forEach(folding);
     prepare(document);
+    remember();
     commandBar();
     leading();
     closing();

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from entitlements.people.models import Person, Role
 from governance.api.matrix import MATRIX
 from governance.console import doors, shell
 from governance.home_page.queries import overview, queue, waiting
@@ -37,6 +38,8 @@ def home(request: HttpRequest) -> HttpResponse:
     else:
         counted = (agents.count(), systems.count(), waiting.ending_of(person).count())
         context["own"] = dict(zip(("agents", "systems", "ending"), counted, strict=True))
+    if not caller.roles:
+        context["administrators"] = Person.objects.holding(Role.ADMIN).order_by("name")[: doors.MOST_NAMED]
     return render(request, "console/home_page/home.html", context)
 
 

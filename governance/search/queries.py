@@ -8,46 +8,24 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Q
-from django.utils.translation import gettext_lazy as _
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from audit.models import Event
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
+from entitlements.agents.models import Agent
 from entitlements.api.record import READERS
 from entitlements.revocation.models import Revocation
+from governance.console import doors
 from governance.requests import requests
 from governance.reviews.items import visibility as visibility_actions
+
+from . import places
 
 _EACH: Final = 6
 _SHORTEST: Final = 2
 _LONGEST: Final = 200
-_PLACES: Final = (
-    (_("Request access"), "/requests/new/"),
-    (_("Requests that wait for you"), "/requests/?waiting=me"),
-    (_("Reviews"), "/reviews/"),
-    (_("Agents"), "/agents/"),
-    (_("Agents that act for me"), "/my-agents/"),
-    (_("My connections"), "/connections/"),
-    (_("Access that ends within a week"), "/grants/?ending=week"),
-    (_("Systems & tools"), "/systems/"),
-    (_("Connect a client"), "/connect/"),
-    (_("Emergencies"), "/break-glass/"),
-    (_("Stop everything"), "/stop/everything/"),
-    (_("Stops and their receipts"), "/stop/"),
-    (_("Audit"), "/audit/"),
-    (_("Settings"), "/settings/"),
-    (_("How you sign in"), "/settings/sign-in/"),
-    (_("Trusted issuers"), "/settings/trusted-issuers/"),
-)
-"""Where the command bar leads by the beginning of a word; each page checks for itself who may open it."""
-_SYNONYMS: Final = {
-    "/settings/trusted-issuers/": (
-        *(_("Identity providers"), _("IdP"), _("Federation"), _("OpenID Connect"), _("OIDC"), _("SSO"), _("ID-JAG")),
-        *(_("Cross App Access"), _("XAA"), _("Okta"), _("Entra"), _("Keycloak"), _("JWKS")),
-    ),
-    "/connections/": (_("Connected apps"), _("Connected clients"), _("Sign-ins"), _("Signed in"), _("Sessions")),
-}
-"""What else people call a place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +39,10 @@ class SearchHit:
 
 
 def find(caller: Caller, text: str) -> list[SearchHit]:
-    """Find what a text names; an identifier leads straight to the one thing it names."""
+    """Find what a text names; an identifier leads straight to the one thing it names. Without a text: the actions."""
     text = text.strip()[:_LONGEST]
+    if not text:
+        return [SearchHit(_("Action"), str(place.label), "", place.address) for place in places.actions(caller)]
     if len(text) < _SHORTEST:
         return []
     uuid = _uuid(text)
@@ -77,59 +57,96 @@ def _uuid(text: str) -> UUID | None:
 
 
 def _by_id(caller: Caller, key: UUID) -> Iterator[SearchHit]:
-    short = str(key)[:8]
+    short, audit = str(key)[:8], reverse("audit")
     if grant := visibility.grants(caller).filter(pk=key).first():
-        yield SearchHit(_("Access"), f"{grant.agent.name}: {grant.entitlement.name}", short, f"/grants/{key}/")
+        yield SearchHit(
+            _("Access"), f"{grant.agent.name}: {grant.entitlement.name}", short, reverse("grant-page", args=[key])
+        )
     if caller.human and (access_request := requests.visible_to(caller.human).filter(pk=key).first()):
         yield SearchHit(
-            _("Request"), f"{access_request.agent.name}: {access_request.entitlement.name}", short, f"/requests/{key}/"
+            _("Request"),
+            f"{access_request.agent.name}: {access_request.entitlement.name}",
+            short,
+            reverse("request-page", args=[key]),
         )
     if session := visibility.sessions(caller).filter(pk=key).first():
-        yield SearchHit(_("Session"), str(session.agent.name), short, f"/audit/?about=session:{key}")
+        yield SearchHit(_("Session"), str(session.agent.name), short, f"{audit}?about=session:{key}")
     if family := visibility.token_families(caller).filter(pk=key).first():
         at = family.system.name if family.system else ""
-        yield SearchHit(_("Sign-in"), family.client.name, at, f"/audit/?about=token_family:{key}")
+        yield SearchHit(_("Sign-in"), family.client.name, at, f"{audit}?about=token_family:{key}")
     if token := visibility.tokens(caller).filter(pk=key).first():
-        yield SearchHit(_("Token"), token.system.name, short, f"/audit/?about=token:{key}")
+        yield SearchHit(_("Token"), token.system.name, short, f"{audit}?about=token:{key}")
     if caller.sees_everything and Revocation.objects.filter(pk=key).exists():
-        yield SearchHit(_("Receipt of a stop"), short, "", f"/stop/receipts/{key}/")
+        yield SearchHit(_("Revocation receipt"), short, "", reverse("receipt", args=[key]))
     if caller.has(*READERS):
         if event := Event.objects.filter(uuid=key).first():
-            yield SearchHit(_("Event"), event.action, event.actor, f"/audit/?about=event:{key}")
+            yield SearchHit(_("Event"), event.action, event.actor, f"{audit}?about=event:{key}")
         if Event.objects.filter(trace=key.hex).exists():
-            yield SearchHit(_("Trace"), key.hex, "", f"/audit/?about=trace:{key.hex}")
+            yield SearchHit(_("Trace"), key.hex, "", f"{audit}?about=trace:{key.hex}")
 
 
-def _places(text: str) -> Iterator[SearchHit]:
-    for label, address in _PLACES:
-        names = [str(name).casefold() for name in (label, *_SYNONYMS.get(address, ()))]
-        if any(word.startswith(text.casefold()) for name in names for word in (name, *name.split())):
-            yield SearchHit(_("Go to"), str(label), "", address)
+def _places(caller: Caller, text: str) -> Iterator[SearchHit]:
+    seen = set()
+    for place in places.find(caller, text):
+        if place.address not in seen:
+            kind = _("Action") if place.is_action else _("Go to")
+            yield SearchHit(kind, str(place.label), "", place.address)
+        seen.add(place.address)
+
+
+def _acts(caller: Caller, text: str) -> Iterator[SearchHit]:
+    """Yield what a text that begins with a verb would do: "suspend payroll"."""
+    verb, _space, rest = text.partition(" ")
+    if len(rest := rest.strip()) < _SHORTEST:
+        return
+    named = Q(slug__icontains=rest) | Q(name__icontains=rest)
+    if verb.casefold() == str(_("suspend")).casefold():
+        for agent in visibility.agents(caller).filter(named, status=Agent.Status.ACTIVE).order_by("slug")[:_EACH]:
+            yield from _suspending(caller, agent)
+    if verb.casefold() == str(_("revoke")).casefold():
+        held = visibility.grants(caller).filter(ended_at=None, agent__in=Agent.objects.filter(named))
+        for grant in held.order_by("agent__slug")[:_EACH]:
+            if doors.may(caller, "grant-revoke", grant):
+                name = _("Revoke %(agent)s: %(what)s") % {"agent": grant.agent.name, "what": grant.entitlement.name}
+                yield SearchHit(_("Action"), name, "", reverse("stop", args=["grant", grant.pk]))
+
+
+def _suspending(caller: Caller, agent: Agent) -> Iterator[SearchHit]:
+    if agent.status == Agent.Status.ACTIVE and doors.may(caller, "agent-suspend", agent):
+        name = _("Suspend %(agent)s") % {"agent": agent.name}
+        yield SearchHit(_("Action"), name, agent.slug, reverse("stop", args=["agent", agent.slug]))
 
 
 def _by_name(caller: Caller, text: str) -> Iterator[SearchHit]:
-    yield from _places(text)
+    yield from _places(caller, text)
+    yield from _acts(caller, text)
     named = Q(slug__icontains=text) | Q(name__icontains=text)
-    for agent in visibility.agents(caller).filter(named).order_by("slug")[:_EACH]:
-        yield SearchHit(_("Agent"), agent.name, agent.slug, f"/agents/{agent.slug}/")
+    agents = list(visibility.agents(caller).filter(named).order_by("slug")[:_EACH])
+    for agent in agents:
+        yield SearchHit(_("Agent"), agent.name, agent.slug, reverse("agent-page", args=[agent.slug]))
     for system in visibility.systems(caller).filter(named).order_by("slug")[:_EACH]:
-        yield SearchHit(_("System"), system.name, system.slug, f"/systems/{system.slug}/")
+        yield SearchHit(_("System"), system.name, system.slug, reverse("system-page", args=[system.slug]))
     for tool in visibility.tools(caller).filter(Q(name__icontains=text) | Q(sentence__icontains=text))[:_EACH]:
         yield SearchHit(
-            _("Tool"), tool.sentence or tool.name, tool.name, f"/systems/{tool.system.slug}/tools/{tool.name}/"
+            _("Tool"),
+            tool.sentence or tool.name,
+            tool.name,
+            reverse("tool-page", args=[tool.system.slug, tool.name]),
         )
     for person in visibility.people(caller).filter(Q(login__icontains=text) | Q(name__icontains=text))[:_EACH]:
-        yield SearchHit(_("Person"), person.name, person.login, f"/people/{person.login}/")
+        yield SearchHit(_("Person"), person.name, person.login, reverse("person-page", args=[person.login]))
     if caller.human:
         for review in (
             visibility_actions.campaigns_visible_to(caller.human).filter(named).order_by("-created_at")[:_EACH]
         ):
-            yield SearchHit(_("Review"), review.name, review.slug, f"/reviews/{review.slug}/")
+            yield SearchHit(_("Access review"), review.name, review.slug, reverse("review-page", args=[review.slug]))
     entitlements = visibility.entitlements(caller).filter(Q(scope__icontains=text) | Q(name__icontains=text))
     for entitlement in entitlements.order_by("scope")[:_EACH]:
         yield SearchHit(
-            _("Can be asked for"),
+            _("Entitlement"),
             entitlement.name,
             entitlement.scope,
-            f"/systems/{entitlement.system.slug}/?tab=entitlements",
+            reverse("system-page", args=[entitlement.system.slug]) + "?tab=entitlements",
         )
+    if len(agents) == 1:
+        yield from _suspending(caller, agents[0])

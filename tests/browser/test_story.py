@@ -101,10 +101,10 @@ def _stop_and_prove(hands: Mouse, *, scripted: bool) -> None:
     hands.press(page.locator("main").get_by_role("link", name="Search what we know").first)
     hands.press(page.get_by_role("link", name="Remove this access"))
     hands.write(page.locator("main").get_by_label("Reason", exact=True), "Alice has her answer.")
-    hands.press(page.get_by_role("button", name="Stop this access"))
+    hands.press(page.get_by_role("button", name="Revoke this access"))
     page.wait_for_url(re.compile("/stop/receipts/"))
-    hands.press(page.get_by_role("link", name="Prove it"))
-    expect(page.get_by_role("heading", name="It holds: every call is refused")).to_be_visible()
+    hands.press(page.get_by_role("link", name="Verify now"))
+    expect(page.get_by_role("heading", name="Verified: every call is refused")).to_be_visible()
     assert page.locator("#proof tbody tr").count() == 2
     hands.press(page.get_by_role("link", name="Timeline"))
     expect(page.locator(".timeline")).to_contain_text("Alice has her answer.")

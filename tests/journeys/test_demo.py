@@ -249,7 +249,7 @@ def test_changing_person_is_one_click_and_folding_the_steps_away_is_remembered(g
     expect(visit.strip(guest).get_by_role("button", name="Reset story")).to_be_hidden()
     assert (guest.wrong, guest.violations()) == ([], [])
     guest.go("/agents/nobody/")
-    expect(guest.page.get_by_role("heading", name="Not here")).to_be_visible()
+    expect(guest.page.get_by_role("heading", name="Page not found")).to_be_visible()
     expect(visit.current(guest)).to_have_text("Mallory")
 
 

@@ -169,12 +169,12 @@ def test_somebody_without_a_tie_to_the_agent_asks_for_nobody_but_themselves(comp
 def test_stopping_shows_the_effect_first_and_then_leads_to_the_receipt(company: companies.Company) -> None:
     make.grant(company.bot, company.use, people=[company.alice])
     browser = visits.as_(company.ana)
-    assert "This happens at once" in visits.text(browser.get("/stop/agent/research-bot/"))
+    assert "Takes effect at once" in visits.text(browser.get("/stop/agent/research-bot/"))
     response = browser.post("/stop/agent/research-bot/", {"reason": "Odd behaviour."})
     stop = Revocation.objects.get()
     assert response["Location"] == f"/stop/receipts/{stop.pk}/"
     proof = visits.text(browser.get(f"/stop/receipts/{stop.pk}/?prove"))
-    assert "It holds: every call is refused" in proof
+    assert "Verified: every call is refused" in proof
     assert proof.count("agent_suspended") >= 4
 
 
@@ -277,6 +277,33 @@ def test_search_finds_names_and_identifiers_only_of_what_one_may_see(company: co
     for text in ("research", str(grant.pk)):
         assert "research-bot" in visits.text(visits.as_(company.ana).get("/search/", {"q": text}))
         assert "Nothing of that name" in visits.text(visits.as_(company.mallory).get("/search/", {"q": text}))
+
+
+def test_the_command_bar_knows_the_words_of_the_trade_and_offers_only_what_one_may_do(
+    company: companies.Company,
+) -> None:
+    ana, mallory = visits.as_(company.ana), visits.as_(company.mallory)
+    expected = {
+        "recertification": "/reviews/new/",
+        "micro-certification": "/reviews/?kind=micro",
+        "firefighter": "/break-glass/declare/",
+        "toxic comb": "/sod-policies/",
+        "service account": "/agents/",
+        "kill switch": "/stop/everything/",
+        "suspend research": "/stop/agent/research-bot/",
+    }
+    for text, address in expected.items():
+        assert f'href="{address}"' in visits.text(ana.get("/search/", {"q": text})), text
+    for text in ("kill switch", "suspend research"):
+        found = visits.text(mallory.get("/search/", {"q": text}, headers={"HX-Request": "true"}))
+        assert ("/stop/everything/" in found, "/stop/agent/" in found) == (False, False), text
+
+
+def test_a_refusal_names_the_missing_role_and_who_assigns_it(company: companies.Company) -> None:
+    make.person("ada", roles=["admin"])
+    page = visits.text(visits.as_(company.mallory).get("/settings/notices/webhooks/"))
+    assert ("Platform admin" in page, "Ada" in page) == (True, True)
+    assert "These platform administrators" in visits.text(visits.as_(company.mallory).get("/"))
 
 
 def test_the_command_bar_gets_the_list_alone(company: companies.Company) -> None:
