@@ -31,7 +31,7 @@ from governance.people.pages import role_maps as role_maps_pages
 from governance.request_changes.pages import edit as edit_pages
 from governance.request_changes.pages import renewal as renewal_pages
 from governance.requests.pages import ask as ask_pages
-from governance.requests.pages import requests
+from governance.requests.pages import request_list, requests
 from governance.reviews.campaigns.pages import campaigns as campaigns_pages
 from governance.reviews.campaigns.pages import lifecycle as lifecycle_pages
 from governance.reviews.decisions.pages import attention as attention_pages
@@ -138,7 +138,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("audit/samples/<uuid:sample>.json", audit_pages.workpaper, {"form": "json"}, name="review-workpaper-json"),
     path("reviews/<slug:slug>/evidence.zip", evidence.pack, name="review-pack"),
     path("entitlements/", catalogue.catalogue, name="catalogue"),
-    path("requests/", requests.listing, name="request-list"),
+    path("requests/", request_list.listing, name="request-list"),
     path("requests/new/", ask_pages.ask, name="ask"),
     path("requests/<uuid:pk>/", requests.detail, name="request-page"),
     path("requests/<uuid:pk>/edit/", edit_pages.edit, name="request-edit"),
