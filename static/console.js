@@ -167,12 +167,55 @@
     });
   };
 
+  // ---------------------------------------------------------------------- charts: values by hover and by arrow keys
+
+  const reading = (plotted) => {
+    const xs = plotted.dataset.xs.split(" ").map(Number);
+    const rows = all("tbody tr", plotted.closest(".chart"));
+    const heads = all("thead th", plotted.closest(".chart")).map((head) => head.textContent);
+    const drawn = plotted.querySelector(".drawn"), svg = drawn.querySelector("svg");
+    const said = document.createElement("output");
+    const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
+    if (!svg || rows.length !== xs.length) return;
+    let at = -1;
+    const show = (to) => {
+      at = Math.max(0, Math.min(rows.length - 1, to));
+      const [, , wide, high] = svg.getAttribute("viewBox").split(" ").map(Number);
+      for (const [name, value] of [["x1", wide * xs[at] / 1000], ["x2", wide * xs[at] / 1000], ["y1", 0], ["y2", high]]) line.setAttribute(name, value);
+      const cells = [...rows[at].cells].map((cell) => cell.textContent);
+      said.textContent = `${cells[0]} · ${cells.slice(1).map((cell, n) => `${heads[n + 1]}: ${cell}`).join(" · ")}`;
+    };
+    const hide = () => { said.textContent = ""; line.setAttribute("x1", -9); line.setAttribute("x2", -9); };
+    const nearest = (event) => {
+      const box = drawn.getBoundingClientRect(), x = 1000 * (event.clientX - box.left) / box.width;
+      show(xs.reduce((best, each, n) => (Math.abs(each - x) < Math.abs(xs[best] - x) ? n : best), 0));
+    };
+    line.setAttribute("class", "reader");
+    line.setAttribute("vector-effect", "non-scaling-stroke");
+    svg.append(line);
+    hide();
+    said.className = "reading small";
+    drawn.tabIndex = 0;
+    drawn.setAttribute("role", "group");
+    drawn.setAttribute("aria-label", plotted.dataset.label);
+    drawn.after(said);
+    drawn.addEventListener("pointermove", nearest);
+    drawn.addEventListener("pointerleave", hide);
+    drawn.addEventListener("focus", () => show(rows.length - 1));
+    drawn.addEventListener("blur", hide);
+    drawn.addEventListener("keydown", (event) => {
+      const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: rows.length - 1 }[event.key];
+      if (to !== undefined) { event.preventDefault(); show(to); }
+    });
+  };
+
   const prepare = (root) => {
     localise(root);
     dialogs(root);
     all("form[data-theme-form]", root).forEach(themed);
     all("form[data-approval]", root).forEach(rewriting);
     all("button[data-copies]", root).forEach(copying);
+    all(".plotted[data-xs]", root).forEach(reading);
   };
 
   // ------------------------------------------------------------------- on a small screen the menu opens on demand

@@ -74,12 +74,12 @@ def _ask(hands: Mouse) -> None:
     page = hands.page
     hands.press(page.get_by_role("link", name="Request access").first)
     hands.pick(page.locator("main").get_by_label("Agent", exact=True), "Payment reminders (shared)")
-    hands.pick(page.locator("main").get_by_label("What for", exact=True), "Knowledge base: Search what we know")
-    hands.press(page.get_by_role("button", name="Go on"))
-    hands.write(page.locator("main").get_by_label("For whom"), "alice")
-    hands.write(page.locator("main").get_by_label("What is it needed for?"), WHY)
-    hands.press(page.get_by_role("button", name="Ask for"))
-    expect(page.get_by_text("Asked. You see here whom it waits for.")).to_be_visible()
+    hands.pick(page.locator("main").get_by_label("Entitlement", exact=True), "Knowledge base: Search what we know")
+    hands.press(page.get_by_role("button", name="Continue"))
+    hands.write(page.locator("main").get_by_label("Acts for"), "alice")
+    hands.write(page.locator("main").get_by_label("Business justification"), WHY)
+    hands.press(page.get_by_role("button", name=re.compile("^Request [0-9]|^Request access$")))
+    expect(page.get_by_text("Requested. This page shows who must approve.")).to_be_visible()
 
 
 def _narrow_and_approve(hands: Mouse) -> Grant:
@@ -237,6 +237,6 @@ def test_weighty_approvals_ask_who_you_are_and_then_go_on(visitor: Visitor, sett
     _type(visitor, PASSWORD)
     _press(visitor, "Enter")
 
-    expect(visitor.page.get_by_text("Others must still answer")).to_be_visible()
+    expect(visitor.page.get_by_text("Other approvers must decide")).to_be_visible()
     kept = AccessRequest.objects.get(pk=asked.pk).lines.filter(kept=True)
     assert "delete_invoice" not in {line.tool.name for line in kept}

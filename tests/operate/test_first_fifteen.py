@@ -313,7 +313,7 @@ def first_agent(olga: Visitor, bea: Visitor, installation: Installation) -> None
 def first_access(olga: Visitor, bea: Visitor) -> None:
     olga.press("Request access", within="li#client")
     olga.page.select_option("select[name=entitlement]", "clock:read-the-clock")
-    olga.press("Go on")
+    olga.press("Continue")
     olga.page.fill("[name=reason]", "It rings at noon.")
     olga.send()
     olga.page.wait_for_url(re.compile("/requests/[0-9a-f-]{36}/"))
