@@ -15,6 +15,7 @@ from entitlements.access.caller import Caller
 from entitlements.clients.models import Client
 from entitlements.people.models import Group, Person
 from governance.requests import requests
+from governance.requests.models import AccessRequest
 from governance.reviews.items import visibility as review_visibility
 
 SYSTEM: Final = "system:mandate"
@@ -49,7 +50,7 @@ def is_uuid(text: str) -> bool:
 
 
 def _requests(caller: Caller) -> QuerySet[Any]:
-    return requests.visible_to(caller.human) if caller.human else requests.AccessRequest.objects.none()
+    return requests.visible_to(caller.human) if caller.human else AccessRequest.objects.none()
 
 
 def _campaigns(caller: Caller) -> QuerySet[Any]:

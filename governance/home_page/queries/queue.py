@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -12,7 +12,6 @@ from django.utils.translation import ngettext
 from entitlements.access import reauthentication
 from entitlements.access.caller import Caller
 from entitlements.people.models import Person
-from governance.api.matrix import MATRIX
 from governance.break_glass import queries as break_glass
 from governance.console import doors
 from governance.console.tags import spoken
@@ -30,7 +29,7 @@ def of(caller: Caller, person: Person) -> list[QueueRow]:
     rows = [*_requests(person), *_reviews(person), *_questions(person), *_spot_checks(person), *_break_glass(person)]
     rows += [*_ownership(person), *_credentials(person), *_dormant(person), *_auto_approvals(caller)]
     rows += [*_tools(caller), *_orphans(caller), *_ending(person), *_suspended(caller)]
-    if MATRIX["campaign-pause", "POST"].roles & caller.roles:
+    if doors.row("campaign-pause").roles & caller.roles:
         rows += overview.needs()
     return sorted(rows, key=QueueRow.weight)
 
@@ -62,6 +61,7 @@ def _request_decision(request: AccessRequest) -> Decision:
 
 
 def _reviews(person: Person) -> Iterator[QueueRow]:
+    each: Any  # with what the query counted
     for each in waiting.reviews_for(person)[:MOST]:
         items = ngettext("%(n)d item to review", "%(n)d items to review", each.waiting) % {"n": each.waiting}
         if each.asks_if_needed:
@@ -83,6 +83,7 @@ def _questions(person: Person) -> Iterator[QueueRow]:
 
 
 def _spot_checks(person: Person) -> Iterator[QueueRow]:
+    plan: Any  # with what the query counted
     for plan in waiting.checks_for(person)[:MOST]:
         detail = ngettext(
             "%(n)d decision to check without seeing it", "%(n)d decisions to check without seeing them", plan.waiting

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pytest_django.fixtures import Settings
 
+from audit import chain
 from audit.seals import seal_check
 from tests.audit import make
 
@@ -33,7 +35,7 @@ def test_it_says_what_the_newest_checkpoint_proves(archive: make.Archive, vkey: 
     assert (checked.signature, checked.tree, checked.continues, checked.altered) == (True, True, True, None)
     assert checked.holds
     assert checked.signers == (make.ORIGIN,)
-    vkey.write_text(make.chain.vkey(make.ORIGIN, make.Ed25519PrivateKey.generate().public_key()), encoding="utf-8")
+    vkey.write_text(chain.vkey(make.ORIGIN, Ed25519PrivateKey.generate().public_key()), encoding="utf-8")
     other = seal_check.check()
     assert other is not None
     assert (other.signature, other.holds) == (False, False)
