@@ -77,7 +77,7 @@ def _signers(note: str) -> tuple[str, ...]:
     return tuple(line.split(" ")[1] for line in lines if line.startswith("\u2014 ") and line.count(" ") > 1)
 
 
-def verifier_key() -> Key | None:
+def public_key() -> Key | None:
     """Return the public key of the sealer where its file lies beside this process; None elsewhere."""
     if not settings.SEAL_KEY_FILE:
         return None
@@ -88,7 +88,7 @@ def verifier_key() -> Key | None:
 
 
 def _is_signed(note: str) -> bool | None:
-    key = verifier_key()
+    key = public_key()
     if key is None:
         return None
     try:

@@ -28,10 +28,10 @@ from entitlements.errors import Malformed, NotFound
 from entitlements.revocation.api import KINDS
 from governance.audit_log.queries import events as events_queries
 from governance.audit_log.queries import explorer as explorer_queries
-from governance.audit_log.queries import filters, names, phrases, trace
+from governance.audit_log.queries import filters, names, sentences, trace
 from governance.console import doors
 from governance.requests import requests
-from governance.search import queries as search_queries
+from governance.search.queries import search as search_queries
 
 _FORMS: Final = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
 _COLUMNS: Final = (
@@ -64,12 +64,12 @@ def explorer(request: HttpRequest) -> HttpResponseBase:
     found = explorer_queries.find(asked, caller, events_queries.after(request))
     context |= {
         "timeline": events_queries.page(found, asked, request),
-        "facets": explorer_queries.facets(asked, found.counted, _names(found.counted, caller)),
+        "facets": explorer_queries.facet_counts(asked, found.counted, _names(found.counted, caller)),
         "counted": len(found.counted),
         "more": found.more or found.cut,
         "checkpoint": Checkpoint.objects.order_by("-size").first() if reads_all else None,
         "subject": events_queries.link_to(link, names.of([link], caller)) if link else None,
-        "actions": [(action.value, phrases.phrase(action.value)) for action in Action],
+        "actions": [(action.value, sentences.sentence_of(action.value)) for action in Action],
     }
     return render(request, "console/audit_log/explorer.html", context | _story(asked, found, caller))
 
@@ -87,7 +87,7 @@ def _story(asked: filters.Filters, found: explorer_queries.Found, caller: Caller
         first = explorer_queries.find(replace(asked, newest_first=False), caller, None)
         return {"steps": trace.steps(events_queries.entries(first.counted[: trace.MOST], caller))}
     if kind == "event" and found.events:
-        before, after = explorer_queries.around(found.events[0], caller)
+        before, after = explorer_queries.before_and_after(found.events[0], caller)
         return {"before": events_queries.entries(before, caller), "after": events_queries.entries(after, caller)}
     return {}
 

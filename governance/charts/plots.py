@@ -14,6 +14,7 @@ from html import escape
 from typing import Final
 
 from . import geometry
+from .plot import SHARES, Plot, newest, spread, steps_to
 
 WIDTH, HEIGHT = geometry.WIDTH, geometry.HEIGHT
 _SVG: Final = "http://www.w3.org/2000/svg"
@@ -42,51 +43,6 @@ _INK: Final = {
     "round": 'fill="none" stroke="#2457c5" stroke-linecap="round"',
     "square": 'fill="none" stroke="#7d4b00" stroke-linecap="square"',
 }
-
-
-FEWEST: Final = 5
-"""How many values a line needs to be drawn."""
-_SHARES: Final = ("100 %", "75 %", "50 %", "25 %", "0")
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """A drawing; what stands at its ends, at its top and below each part; and the same numbers as a table.
-
-    `keys` are the series, each as a drawing of its look and its name, with the newest value of a line. `axis` are the
-    ticks of the upright axis from above, and `xs` where each row of the table lies, in thousandths of the width: what
-    hover and arrow keys read. `points` are the values of a line, None for any other drawing.
-    """
-
-    svg: str
-    heads: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    left: str = ""
-    right: str = ""
-    top: str = ""
-    marks: tuple[str, ...] = ()
-    keys: tuple[tuple[str, str], ...] = ()
-    axis: tuple[str, ...] = ()
-    xs: tuple[int, ...] = ()
-    points: int | None = None
-    latest: str = ""
-
-    @property
-    def is_too_short(self) -> bool:
-        """Whether a line has too few values to show anything that a sentence does not."""
-        return self.points is not None and self.points < FEWEST
-
-
-def _even(count: int) -> tuple[int, ...]:
-    """Return the places of points that are equally far from each other, the first and the last at the edges."""
-    return tuple(round(1000 * place / max(count - 1, 1)) for place in range(count))
-
-
-def _quarters(top: int) -> tuple[str, ...]:
-    """Return the ticks of whole numbers at the level lines, or at the ends alone where quarters are none."""
-    if top % 4:
-        return (f"{top:,}", "0")
-    return tuple(f"{top * part // 4:,}" for part in range(4, -1, -1))
 
 
 def _svg(name: str, inside: Sequence[str], high: float = HEIGHT, wide: float = WIDTH) -> str:
@@ -133,7 +89,7 @@ def burn_down(burn: geometry.BurnDown, heads: tuple[str, ...], reminded: str = "
     latest = f"{burn.days[-1][0].isoformat()}: {burn.days[-1][1]}"
     return Plot(
         *(_svg("burn", inside), heads, rows, *ends, str(burn.total)),
-        axis=_quarters(burn.total),
+        axis=steps_to(burn.total),
         xs=xs,
         points=len(burn.days),
         latest=latest,
@@ -192,7 +148,7 @@ def within(spans: Sequence[float], limit: float, heads: tuple[str, str], steps: 
         _upright("due", WIDTH),
         _polyline("line", line),
     ]
-    return Plot(_svg("within", inside), heads, rows, top="100 %", axis=_SHARES)
+    return Plot(_svg("within", inside), heads, rows, top="100 %", axis=SHARES)
 
 
 def trend(points: Sequence[tuple[date, int | None]], goal: int, heads: tuple[str, str]) -> Plot:
@@ -211,8 +167,8 @@ def trend(points: Sequence[tuple[date, int | None]], goal: int, heads: tuple[str
     known = [row for row, (_day, share) in zip(rows, points, strict=True) if share is not None]
     return Plot(
         *(_svg("trend", inside), heads, rows, *ends, "100 %"),
-        axis=_SHARES,
-        xs=_even(len(rows)),
+        axis=SHARES,
+        xs=spread(len(rows)),
         points=len(known),
         latest=": ".join(known[-1]) if known else "",
     )
@@ -271,7 +227,7 @@ def columns(
     keys = tuple((_key(number), word) for number, (word, _values) in enumerate(series)) if len(series) > 1 else ()
     xs = tuple(round(1000 * (place + 0.5) / len(marks)) for place in range(len(marks)))
     drawn = _svg("columns", inside)
-    return Plot(drawn, heads, rows, top=str(highest), marks=tuple(marks), keys=keys, axis=_quarters(highest), xs=xs)
+    return Plot(drawn, heads, rows, top=str(highest), marks=tuple(marks), keys=keys, axis=steps_to(highest), xs=xs)
 
 
 def lines(months: Sequence[date], series: Sequence[tuple[str, Sequence[int | None]]], goal: int, head: str) -> Plot:
@@ -287,7 +243,7 @@ def lines(months: Sequence[date], series: Sequence[tuple[str, Sequence[int | Non
         ["-" if shares[at] is None else f"{shares[at]} %" for _word, shares in series] for at in range(len(months))
     ]
     keys = tuple(
-        (_svg("keyed", [_polyline(f"l-{item}", f"0,8 {WIDTH:g},8")], 16), _newest(word, shares))
+        (_svg("keyed", [_polyline(f"l-{item}", f"0,8 {WIDTH:g},8")], 16), newest(word, shares))
         for item, (word, shares) in enumerate(series)
     )
     rows = tuple((word, *item) for word, item in zip(words, cells, strict=True))
@@ -295,16 +251,10 @@ def lines(months: Sequence[date], series: Sequence[tuple[str, Sequence[int | Non
     ends = (words[0], words[-1]) if words else ("", "")
     return Plot(
         *(_svg("lines", inside), heads, rows, *ends, "100 %", (), keys),
-        axis=_SHARES,
-        xs=_even(len(rows)),
+        axis=SHARES,
+        xs=spread(len(rows)),
         points=max((sum(share is not None for share in shares) for _word, shares in series), default=0),
     )
-
-
-def _newest(word: str, shares: Sequence[int | None]) -> str:
-    """Return the name of a series with its newest value, the label of its line."""
-    newest = next((share for share in reversed(shares) if share is not None), None)
-    return word if newest is None else f"{word}: {newest} %"
 
 
 def _at(share: int) -> str:

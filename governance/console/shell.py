@@ -13,7 +13,7 @@ from entitlements.people.models import Role
 from governance.home_page.queries import waiting
 from governance.notices.models import Notice
 from governance.reviews.items import visibility
-from governance.search import places
+from governance.search.queries import places
 from governance.setup import readiness
 
 from . import doors, keys, navigation

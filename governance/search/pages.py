@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from governance.console import doors
 
-from . import queries
+from .queries import search as search_queries
 
 
 @require_safe
@@ -17,6 +17,6 @@ from . import queries
 def search(request: HttpRequest) -> HttpResponse:
     """Find by name or identifier: a page of its own, and the list of the command bar."""
     text = request.GET.get("q", "")
-    context = {"q": text, "hits": queries.find(doors.caller(request), text), "title": _("Search")}
+    context = {"q": text, "hits": search_queries.find(doors.caller(request), text), "title": _("Search")}
     part = "#hits" if request.headers.get("HX-Request") else ""
     return render(request, f"console/search/search.html{part}", context)

@@ -53,7 +53,7 @@ def _jump(hands: Mouse, text: str, name: str, *, scripted: bool) -> None:
     else:
         page.locator("main input[name=q]").fill(text)
         page.keyboard.press("Enter")
-        page.locator("main").get_by_role("link", name=name).click()
+        page.locator("main").get_by_role("link", name=name).first.click()
         return
     if isinstance(hands, Keys):
         page.keyboard.press("Enter")
@@ -65,8 +65,8 @@ def _section(hands: Mouse, name: str) -> None:
     """Go to one of the sections; on a phone the menu opens first."""
     hands.page.wait_for_load_state()  # only then has the script folded the menu
     menu = hands.page.locator("details.menu")
-    if menu.locator("summary").is_visible() and menu.get_attribute("open") is None:
-        hands.press(menu.locator("summary"))
+    if menu.locator("> summary").is_visible() and menu.get_attribute("open") is None:
+        hands.press(menu.locator("> summary"))
     hands.press(menu.get_by_role("link", name=re.compile(f"^{name}")))
 
 
@@ -116,7 +116,7 @@ def _stop_and_prove(hands: Mouse, *, scripted: bool) -> None:
 
 def _begin_a_review(hands: Mouse) -> None:
     page = hands.page
-    _section(hands, "Reviews")
+    _section(hands, "Access reviews")
     hands.press(page.get_by_role("link", name="New review"))
     hands.write(page.locator("main").get_by_label("Name", exact=True), "What we know")
     hands.tick(page.locator("main").get_by_label("Knowledge base", exact=True))
@@ -127,7 +127,7 @@ def _begin_a_review(hands: Mouse) -> None:
 
 def _review(hands: Mouse, *, scripted: bool) -> None:
     page = hands.page
-    _section(hands, "Reviews")
+    _section(hands, "Access reviews")
     hands.press(page.get_by_role("link", name="Answer 2 items"))
     for number in range(2):
         hands.keep(page.locator("tr[data-item]").nth(number))

@@ -19,7 +19,7 @@ from entitlements.access.caller import Caller
 from entitlements.api import paging
 from governance.console import doors
 
-from . import explorer, filters, names, phrases
+from . import explorer, filters, names, sentences
 from .filters import LANES, lane_of
 
 _PLACE: Final = 3
@@ -112,7 +112,7 @@ def entries(events: Sequence[Event], caller: Caller) -> list[TimelineEntry]:
             LANES[lane],
             link_to(event.actor, known),
             link_to(event.on_behalf_of, known) if event.on_behalf_of else None,
-            phrases.phrase(event.action),
+            sentences.sentence_of(event.action),
             places.get((event.producer, event.sequence)),
             [link_to(link, known) for link in _further_links(event)],
             list(event.detail.items()),  # a template would read the name `items` of a detail as this method

@@ -15,7 +15,7 @@ from audit.models import Event
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 
-from . import names, phrases
+from . import names, sentences
 from .filters import LANES, OUTCOMES, Filters, lane_of
 
 SIZE: Final = 50
@@ -109,7 +109,7 @@ def everything(filters: Filters, caller: Caller) -> Iterator[list[Event]]:
         yield [event for event in rows if filters.match(event)]
 
 
-def facets(filters: Filters, counted: Sequence[Event], known: dict[str, str]) -> list[Facet]:
+def facet_counts(filters: Filters, counted: Sequence[Event], known: dict[str, str]) -> list[Facet]:
     """Count the values of each facet among the events found; what is chosen is always among them."""
     lanes = Counter(lane_of(event.action) for event in counted)
     linked = {kind: _linked(counted, kind) for kind in ("agent", "system")}
@@ -121,7 +121,7 @@ def facets(filters: Filters, counted: Sequence[Event], known: dict[str, str]) ->
     made = [
         _facet("lane", _("Part"), lanes, dict(LANES), next(iter(filters.lanes), "")),
         _facet("outcome", _("Outcome"), Counter(event.outcome for event in counted), OUTCOMES, filters.outcome),
-        _facet("action", _("Event"), actions, {each: phrases.phrase(each) for each in actions}, filters.action),
+        _facet("action", _("Event"), actions, {each: sentences.sentence_of(each) for each in actions}, filters.action),
         _facet("actor", _("Actor"), actors, {each: known.get(each, each) for each in actors}, filters.actor),
         _facet("agent", _("Agent"), linked["agent"], agent_names, filters.agent),
         _facet("system", _("System"), linked["system"], system_names, filters.system),
@@ -145,7 +145,7 @@ def _facet(name: str, label: Any, counts: Counter[str], labels: Any, chosen: str
     return Facet(name, label, choices if chosen or len(counts) > 1 else [])
 
 
-def around(event: Event, caller: Caller) -> tuple[list[Event], list[Event]]:
+def before_and_after(event: Event, caller: Caller) -> tuple[list[Event], list[Event]]:
     """Return what led to an event and what followed: of its trace, else of the first thing that it is about."""
     link = f"trace:{event.trace}" if event.trace else next(iter(event.about), event.actor)
     rows, place = visibility.events(caller, timeline.about(link)), timeline.place(event)

@@ -57,7 +57,7 @@ _LONGEST: Final = 300
 class BadTimeRange(Malformed):
     """`from` and `to` must be dates, or times in ISO 8601."""
 
-    code = "range_malformed"
+    code = "time_range_malformed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     revocations = list(_visible(caller)[:50])
     named = names.of([link for each in revocations for link in (_target(each), each.by)], caller)
     context = {
-        "revocations": [(each, lost(each, named), named.get(each.by, each.by), slowest(each)) for each in revocations],
+        "revocations": [(each, lost(each, named), named.get(each.by, each.by), delay(each)) for each in revocations],
         "may_stop_everything": bool(EVERYTHING.roles & caller.roles),
         "is_stopped": Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists(),
     }
@@ -161,7 +161,7 @@ def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
         answer["Content-Disposition"] = f'attachment; filename="revocation-{revoked.pk}.jws"'
         return answer
     named = names.of([_target(revoked), revoked.by], caller)
-    context: dict[str, Any] = {"revocation": revoked, "lost": lost(revoked, named), "slowest": slowest(revoked)}
+    context: dict[str, Any] = {"revocation": revoked, "lost": lost(revoked, named), "slowest": delay(revoked)}
     context |= {"by": named.get(revoked.by, revoked.by), "for_good": revoked.target_type in FOR_GOOD}
     context["standing"] = revocation.receipt_standing(revoked)
     if "prove" in request.GET:
@@ -182,7 +182,7 @@ def lost(revoked: Revocation, named: Mapping[str, str]) -> str:
     return str(template) % {"name": named.get(_target(revoked), revoked.target_id[:64])}
 
 
-def slowest(revoked: Revocation) -> int | None:
+def delay(revoked: Revocation) -> int | None:
     """Return after how many milliseconds the last node refused what was revoked; None before any node answered."""
     times = [float(node["after_ms"]) for node in revoked.acknowledged]
     return round(max(times)) if times else None

@@ -10,7 +10,7 @@ import pytest
 
 from audit.actions import Action
 from audit.models import Event
-from governance.audit_log.queries import explorer, filters, phrases, trace
+from governance.audit_log.queries import explorer, filters, sentences, trace
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits
@@ -127,4 +127,4 @@ def test_filters_match_the_event_itself(company: companies.Company) -> None:
 )
 def test_an_event_without_a_phrase_of_its_own_is_still_a_sentence(action: str, says: str) -> None:
 
-    assert str(phrases.phrase(action)) == says
+    assert str(sentences.sentence_of(action)) == says

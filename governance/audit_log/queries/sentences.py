@@ -92,7 +92,7 @@ _PHRASES: Final = {
 _VERBS: Final = {"made": gettext_lazy("created"), "set": gettext_lazy("set"), "found": gettext_lazy("found")}
 
 
-def phrase(action: str) -> Any:  # noqa: ANN401 - a lazy translation, or a text
+def sentence_of(action: str) -> Any:  # noqa: ANN401 - a lazy translation, or a text
     """Return what an event says that its actor did: "revoked access"."""
     if action in _PHRASES:
         return _PHRASES[action]
