@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -18,13 +19,16 @@ from django.views.decorators.http import require_safe
 
 from audit import log
 from audit.actions import Action
+from audit.export import timeline
 from audit.models import Checkpoint, Event
 from audit.seals import seal_check
 from entitlements import spreadsheets
-from entitlements.access import relations
+from entitlements.access import role_reach, visibility
 from entitlements.access.caller import Caller
-from entitlements.api.record import READERS, shown
+from entitlements.access.visibility import READERS
+from entitlements.api.record import shown
 from entitlements.errors import Malformed, NotFound
+from entitlements.people.role_limits import NOTHING
 from entitlements.revocation.api import KINDS
 from governance.audit_log.queries import events as events_queries
 from governance.audit_log.queries import explorer as explorer_queries
@@ -45,23 +49,25 @@ _COLUMNS: Final = (
 def explorer(request: HttpRequest) -> HttpResponseBase:
     """Show the events that the facets leave; who does not read the whole audit log names something of theirs."""
     caller, asked = doors.caller(request), filters.read(request)
-    link, reads_all = asked.about, caller.has(*READERS)
+    link, reads_all, reads_some = asked.about, caller.has(*READERS), caller.reach(*READERS) != NOTHING
     if link and ":" not in link:
         if names.is_uuid(link):
             return _named_by_id(caller, link)
         return redirect(f"{reverse('search')}?{urlencode({'q': link})}")
     if link:
-        check(caller, link)
-    context: dict[str, Any] = {"filters": asked, "may_read_all": reads_all, "outcomes": filters.OUTCOMES}
+        events = _readable(caller, link)
+    else:
+        events = Event.objects.all() if reads_all else visibility.log_events(caller, Event.objects.all())
+    context: dict[str, Any] = {"filters": asked, "may_read_all": reads_some, "outcomes": filters.OUTCOMES}
     if reads_all and "verify" in request.GET:
         context["checked"] = seal_check.check()
     if request.headers.get("HX-Request") and "verify" in request.GET:
         return render(request, "console/audit_log/checked.html", context)
-    if not link and not reads_all:
+    if not link and not reads_some:
         return render(request, "console/audit_log/explorer.html", context)
     if form := request.GET.get("export"):
-        return _export(caller, asked, form)
-    found = explorer_queries.find(asked, caller, events_queries.after(request))
+        return _export(caller, asked, events, form)
+    found = explorer_queries.find(asked, events, events_queries.after(request), is_whole=reads_all and not link)
     context |= {
         "timeline": events_queries.page(found, asked, request),
         "facets": explorer_queries.facet_counts(asked, found.counted, _names(found.counted, caller)),
@@ -71,7 +77,7 @@ def explorer(request: HttpRequest) -> HttpResponseBase:
         "subject": events_queries.link_to(link, names.of([link], caller)) if link else None,
         "actions": [(action.value, sentences.sentence_of(action.value)) for action in Action],
     }
-    return render(request, "console/audit_log/explorer.html", context | _story(asked, found, caller))
+    return render(request, "console/audit_log/explorer.html", context | _story(asked, found, events, caller))
 
 
 def _names(events: Sequence[Event], caller: Caller) -> dict[str, str]:
@@ -80,11 +86,13 @@ def _names(events: Sequence[Event], caller: Caller) -> dict[str, str]:
     return names.of(mentioned, caller)
 
 
-def _story(asked: filters.Filters, found: explorer_queries.Found, caller: Caller) -> dict[str, Any]:
+def _story(
+    asked: filters.Filters, found: explorer_queries.Found, events: QuerySet[Event], caller: Caller
+) -> dict[str, Any]:
     """Return a trace as a waterfall; of one event, what led to it and what followed."""
     kind = asked.about.partition(":")[0]
     if kind == "trace" and not asked.narrow:
-        first = explorer_queries.find(replace(asked, newest_first=False), caller, None)
+        first = explorer_queries.find(replace(asked, newest_first=False), events, None)
         return {"steps": trace.steps(events_queries.entries(first.counted[: trace.MOST], caller))}
     if kind == "event" and found.events:
         before, after = explorer_queries.before_and_after(found.events[0], caller)
@@ -92,22 +100,22 @@ def _story(asked: filters.Filters, found: explorer_queries.Found, caller: Caller
     return {}
 
 
-def _export(caller: Caller, asked: filters.Filters, form: str) -> StreamingHttpResponse:
+def _export(caller: Caller, asked: filters.Filters, events: QuerySet[Event], form: str) -> StreamingHttpResponse:
     """Record that the caller takes a copy of what the filters leave, then stream it. Raises Malformed."""
     if form not in _FORMS:
         raise Malformed
     with transaction.atomic():
         log.record(Action.AUDIT_LOG_EXPORTED, by=caller.principal, detail={"filters": asked.described(), "form": form})
-    answer = StreamingHttpResponse(_lines(caller, asked, form), content_type=_FORMS[form])
+    answer = StreamingHttpResponse(_lines(asked, events, form), content_type=_FORMS[form])
     answer["Content-Disposition"] = f'attachment; filename="audit-log.{form}"'
     return answer
 
 
-def _lines(caller: Caller, asked: filters.Filters, form: str) -> Iterator[str]:
+def _lines(asked: filters.Filters, events: QuerySet[Event], form: str) -> Iterator[str]:
     if form == "csv":
         yield spreadsheets.line(_COLUMNS)
-    for events in explorer_queries.everything(asked, caller):
-        for row in shown(events):
+    for part in explorer_queries.everything(asked, events):
+        for row in shown(part):
             yield _csv(row) if form == "csv" else json.dumps(row, ensure_ascii=False) + "\n"
 
 
@@ -121,11 +129,23 @@ def _named_by_id(caller: Caller, text: str) -> HttpResponse:
     return redirect(hits[0].address if hits else f"{reverse('audit')}?about=trace:{UUID(text).hex}")
 
 
-def check(caller: Caller, link: str) -> None:
-    """Check that the caller may read: readers of the audit log all, others what is about their own. Raises NotFound."""
-    if caller.has(*READERS) or link == str(caller.principal):
-        return
+def _readable(caller: Caller, link: str) -> QuerySet[Event]:
+    """Return the events about a thing: for readers of the audit log within their limits, for others about their own.
+
+    Raises NotFound.
+    """
     kind, _colon, key = link.partition(":")
+    events = explorer_queries.event(link) if kind == "event" else timeline.about(link)
+    if caller.has(*READERS) or link == str(caller.principal):
+        return events
+    if kind not in KINDS and kind != "request" and caller.reach(*READERS) != NOTHING:
+        return visibility.log_events(caller, events)
+    _check_seen(caller, kind, key)
+    return events
+
+
+def _check_seen(caller: Caller, kind: str, key: str) -> None:
+    """Check that the caller sees what a timeline is about. Raises NotFound."""
     if kind == "request" and names.is_uuid(key) and caller.human:
         if requests.visible_to(caller.human).filter(pk=key).exists():
             return
@@ -138,5 +158,5 @@ def check(caller: Caller, link: str) -> None:
         system, _slash, name = key.partition("/")
         where = {"system__slug": system, "name": name}
     thing = doors.find(known.rows(caller), **where)
-    if kind in ("system", "tool") and not relations.of(caller, thing):
+    if kind in ("system", "tool") and not role_reach.reaches(caller, thing):
         raise NotFound

@@ -15,6 +15,7 @@ from django.urls import NoReverseMatch, reverse
 
 from audit.export import timeline
 from audit.models import Event, Leaf
+from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import paging
 from governance.console import doors
@@ -78,7 +79,8 @@ class TimelinePage:
 def about(link: str, request: HttpRequest) -> TimelinePage:
     """Return a page of everything about one thing, narrowed by what the address says."""
     asked = replace(filters.read(request), about=link)
-    return page(explorer.find(asked, doors.caller(request), after(request)), asked, request)
+    events = visibility.events(doors.caller(request), timeline.about(link))
+    return page(explorer.find(asked, events, after(request)), asked, request)
 
 
 def page(found: explorer.Found, asked: filters.Filters, request: HttpRequest) -> TimelinePage:

@@ -57,16 +57,18 @@ class Facet:
     choices: list[FacetChoice]
 
 
-def find(filters: Filters, caller: Caller, after: timeline.EventPlace | None) -> Found:
-    """Return a page of what the filters leave, of what the caller may see."""
+def find(
+    filters: Filters, events: QuerySet[Event], after: timeline.EventPlace | None, *, is_whole: bool = False
+) -> Found:
+    """Return a page of what the filters leave of the events that the reader may read; `is_whole`: of all there are."""
     actions, edge = filters.actions, None
-    if actions is not None and not (filters.about or filters.links or filters.texts):
+    if is_whole and actions is not None and not (filters.links or filters.texts):
         times = {"since": filters.since, "until": filters.until}
         rows = timeline.page_of_actions(
             actions, after=after, limit=COUNTED + 1, newest_first=filters.newest_first, **times
         )
     else:
-        events = rows_of(filters, caller)
+        events = rows_of(filters, events)
         if filters.texts:
             edge = timeline.place_after(events, after=after, count=WINDOW, newest_first=filters.newest_first)
             if edge is not None:
@@ -78,14 +80,14 @@ def find(filters: Filters, caller: Caller, after: timeline.EventPlace | None) ->
     return Found(matched[:SIZE], following, matched[:COUNTED], len(rows) > COUNTED, cut=edge is not None)
 
 
-def rows_of(filters: Filters, caller: Caller) -> QuerySet[Event]:
-    """Return the events that have what an index finds."""
-    if filters.about.startswith("event:"):
-        key = filters.about.partition(":")[2]
-        events = Event.objects.filter(uuid=key) if names.is_uuid(key) else Event.objects.none()
-    else:
-        events = timeline.about(filters.about) if filters.about else Event.objects.all()
-    events = visibility.events(caller, events)
+def event(link: str) -> QuerySet[Event]:
+    """Return the one event of a link "event:uuid"."""
+    key = link.partition(":")[2]
+    return Event.objects.filter(uuid=key) if names.is_uuid(key) else Event.objects.none()
+
+
+def rows_of(filters: Filters, events: QuerySet[Event]) -> QuerySet[Event]:
+    """Narrow events by what an index finds."""
     if filters.links:
         events = events.filter(links__contains=filters.links)
     if filters.since:
@@ -101,9 +103,9 @@ def _holding(events: QuerySet[Event], filters: Filters) -> QuerySet[Event]:
     return events
 
 
-def everything(filters: Filters, caller: Caller) -> Iterator[list[Event]]:
+def everything(filters: Filters, events: QuerySet[Event]) -> Iterator[list[Event]]:
     """Yield all events that the filters leave, a part at a time: what an export writes."""
-    events, after = _holding(rows_of(filters, caller), filters), None
+    events, after = _holding(rows_of(filters, events), filters), None
     while rows := timeline.page(events, after=after, limit=COUNTED, newest_first=filters.newest_first):
         after = timeline.place(rows[-1])
         yield [event for event in rows if filters.match(event)]
@@ -148,6 +150,6 @@ def _facet(name: str, label: Any, counts: Counter[str], labels: Any, chosen: str
 def before_and_after(event: Event, caller: Caller) -> tuple[list[Event], list[Event]]:
     """Return what led to an event and what followed: of its trace, else of the first thing that it is about."""
     link = f"trace:{event.trace}" if event.trace else next(iter(event.about), event.actor)
-    rows, place = visibility.events(caller, timeline.about(link)), timeline.place(event)
+    rows, place = visibility.log_events(caller, timeline.about(link)), timeline.place(event)
     before = timeline.page(rows, after=place, limit=_AROUND, newest_first=True)
     return before[::-1], timeline.page(rows, after=place, limit=_AROUND)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
 from entitlements.decisions import guardrails
@@ -76,7 +77,7 @@ class NotTyped(DomainError):
 def overview(request: HttpRequest) -> HttpResponse:
     """List the latest revocations with their receipts."""
     caller = doors.caller(request)
-    revocations = list(_visible(caller)[:50])
+    revocations = list(visibility.revocations(caller)[:50])
     named = names.of([link for each in revocations for link in (_target(each), each.by)], caller)
     context = {
         "revocations": [(each, lost(each, named), named.get(each.by, each.by), delay(each)) for each in revocations],
@@ -155,7 +156,7 @@ def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
     With `prove`, the calls are decided again; with `download`, the receipt is a file.
     """
     caller = doors.caller(request)
-    revoked = doors.find(_visible(caller), pk=pk)
+    revoked = doors.find(visibility.revocations(caller), pk=pk)
     if "download" in request.GET and revoked.receipt:
         answer = HttpResponse(revoked.receipt, content_type="application/jose")
         answer["Content-Disposition"] = f'attachment; filename="revocation-{revoked.pk}.jws"'
@@ -186,11 +187,6 @@ def delay(revoked: Revocation) -> int | None:
     """Return after how many milliseconds the last node refused what was revoked; None before any node answered."""
     times = [float(node["after_ms"]) for node in revoked.acknowledged]
     return round(max(times)) if times else None
-
-
-def _visible(caller: Caller) -> Any:  # noqa: ANN401 - a queryset of Revocation
-    rows = Revocation.objects.all()
-    return rows if caller.sees_everything else rows.filter(by=str(caller.principal))
 
 
 @require_POST

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -15,8 +15,7 @@ from audit.models import Event
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
-from entitlements.api.record import READERS
-from entitlements.revocation.models import Revocation
+from entitlements.people.role_limits import NOTHING
 from governance.console import doors
 from governance.requests import requests
 from governance.reviews.items import visibility as visibility_actions
@@ -26,6 +25,15 @@ from . import places
 _EACH: Final = 6
 _SHORTEST: Final = 2
 _LONGEST: Final = 200
+
+
+_KINDS: Final[Mapping[str, tuple[Callable[[Caller], QuerySet[Any]], str]]] = {
+    "agent": (visibility.agents, "slug"),
+    "group": (visibility.groups, "slug"),
+    "person": (visibility.people, "login"),
+    "system": (visibility.systems, "slug"),
+}
+"""What has a name and a short name: the rows that a caller sees, and the field of the short name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +84,23 @@ def _by_id(caller: Caller, key: UUID) -> Iterator[SearchHit]:
         yield SearchHit(_("Sign-in"), family.client.name, at, f"{audit}?about=token_family:{key}")
     if token := visibility.tokens(caller).filter(pk=key).first():
         yield SearchHit(_("Token"), token.system.name, short, f"{audit}?about=token:{key}")
-    if caller.sees_everything and Revocation.objects.filter(pk=key).exists():
+    if visibility.revocations(caller).filter(pk=key).exists():
         yield SearchHit(_("Revocation receipt"), short, "", reverse("receipt", args=[key]))
-    if caller.has(*READERS):
-        if event := Event.objects.filter(uuid=key).first():
+    if caller.reach(*visibility.READERS) != NOTHING:
+        if event := visibility.log_events(caller, Event.objects.filter(uuid=key)).first():
             yield SearchHit(_("Event"), event.action, event.actor, f"{audit}?about=event:{key}")
-        if Event.objects.filter(trace=key.hex).exists():
+        if visibility.log_events(caller, Event.objects.filter(trace=key.hex)).exists():
             yield SearchHit(_("Trace"), key.hex, "", f"{audit}?about=trace:{key.hex}")
+
+
+def named(caller: Caller, kind: str, text: str) -> QuerySet[Any]:
+    """Return what a caller sees of a kind whose name or short name has a text; the kinds are those of a combobox."""
+    rows, key = _KINDS[kind]
+    return rows(caller).filter(_named(key, text))
+
+
+def _named(key: str, text: str) -> Q:
+    return Q(**{f"{key}__icontains": text}) | Q(name__icontains=text)
 
 
 def _places(caller: Caller, text: str) -> Iterator[SearchHit]:
@@ -99,12 +117,12 @@ def _acts(caller: Caller, text: str) -> Iterator[SearchHit]:
     verb, _space, rest = text.partition(" ")
     if len(rest := rest.strip()) < _SHORTEST:
         return
-    named = Q(slug__icontains=rest) | Q(name__icontains=rest)
+    agents = named(caller, "agent", rest)
     if verb.casefold() == str(_("suspend")).casefold():
-        for agent in visibility.agents(caller).filter(named, status=Agent.Status.ACTIVE).order_by("slug")[:_EACH]:
+        for agent in agents.filter(status=Agent.Status.ACTIVE).order_by("slug")[:_EACH]:
             yield from _suspending(caller, agent)
     if verb.casefold() == str(_("revoke")).casefold():
-        held = visibility.grants(caller).filter(ended_at=None, agent__in=Agent.objects.filter(named))
+        held = visibility.grants(caller).filter(ended_at=None, agent__in=agents.values("pk"))
         for grant in held.order_by("agent__slug")[:_EACH]:
             if doors.may(caller, "grant-revoke", grant):
                 name = _("Revoke %(agent)s: %(what)s") % {"agent": grant.agent.name, "what": grant.entitlement.name}
@@ -120,11 +138,10 @@ def _suspending(caller: Caller, agent: Agent) -> Iterator[SearchHit]:
 def _by_name(caller: Caller, text: str) -> Iterator[SearchHit]:
     yield from _places(caller, text)
     yield from _acts(caller, text)
-    named = Q(slug__icontains=text) | Q(name__icontains=text)
-    agents = list(visibility.agents(caller).filter(named).order_by("slug")[:_EACH])
+    agents = list(named(caller, "agent", text).order_by("slug")[:_EACH])
     for agent in agents:
         yield SearchHit(_("Agent"), agent.name, agent.slug, reverse("agent-page", args=[agent.slug]))
-    for system in visibility.systems(caller).filter(named).order_by("slug")[:_EACH]:
+    for system in named(caller, "system", text).order_by("slug")[:_EACH]:
         yield SearchHit(_("System"), system.name, system.slug, reverse("system-page", args=[system.slug]))
     for tool in visibility.tools(caller).filter(Q(name__icontains=text) | Q(sentence__icontains=text))[:_EACH]:
         yield SearchHit(
@@ -133,12 +150,11 @@ def _by_name(caller: Caller, text: str) -> Iterator[SearchHit]:
             tool.name,
             reverse("tool-page", args=[tool.system.slug, tool.name]),
         )
-    for person in visibility.people(caller).filter(Q(login__icontains=text) | Q(name__icontains=text))[:_EACH]:
+    for person in named(caller, "person", text)[:_EACH]:
         yield SearchHit(_("Person"), person.name, person.login, reverse("person-page", args=[person.login]))
     if caller.human:
-        for review in (
-            visibility_actions.campaigns_visible_to(caller.human).filter(named).order_by("-created_at")[:_EACH]
-        ):
+        reviews = visibility_actions.campaigns_visible_to(caller.human).filter(_named("slug", text))
+        for review in reviews.order_by("-created_at")[:_EACH]:
             yield SearchHit(_("Access review"), review.name, review.slug, reverse("review-page", args=[review.slug]))
     entitlements = visibility.entitlements(caller).filter(Q(scope__icontains=text) | Q(name__icontains=text))
     for entitlement in entitlements.order_by("scope")[:_EACH]:
