@@ -44,7 +44,7 @@ GROUPS: Final = (
         (
             Entry("home", _("Home"), "house", ("",)),
             Entry("inbox", _("Inbox"), "inbox", ("inbox",), "inbox_count"),
-            Entry("request-list", _("Requests"), "file-check", ("requests", "entitlements"), "waiting_count"),
+            Entry("request-list", _("Requests"), "file-check", ("requests",), "waiting_count"),
             Entry(
                 "review-list",
                 _("Access reviews"),
@@ -55,6 +55,7 @@ GROUPS: Final = (
             Entry("spot-checks", _("Spot checks"), "eye", ("spot-checks",)),
             Entry("right-sizing-page", _("Right-sizing"), "target", ("right-sizing",)),
             Entry("emergency-list", _("Break-glass access"), "siren", ("break-glass",)),
+            Entry("delegations", _("Out of office"), "plane", ("settings/delegations",)),
         ),
     ),
     Group(
@@ -64,6 +65,7 @@ GROUPS: Final = (
             Entry("agent-list", _("Agents"), "bot", ("agents", "proposals", "client-credentials", "workload-rules")),
             Entry("grant-list", _("Access"), "key-round", ("grants",)),
             Entry("system-list", _("Systems and tools"), "server", ("systems", "tool-changes")),
+            Entry("catalogue", _("Entitlement catalog"), "library", ("entitlements",)),
             Entry("people-list", _("People"), "users", ("people",)),
             Entry("group-list", _("Groups"), "building-2", ("groups",)),
             Entry("token-health", _("Token health"), "ticket", ("token-health",)),

@@ -31,7 +31,7 @@ from governance.people.pages import role_maps as role_maps_pages
 from governance.request_changes.pages import edit as edit_pages
 from governance.request_changes.pages import renewal as renewal_pages
 from governance.requests.pages import ask as ask_pages
-from governance.requests.pages import requests
+from governance.requests.pages import request_list, requests
 from governance.reviews.campaigns.pages import campaigns as campaigns_pages
 from governance.reviews.campaigns.pages import items as review_items
 from governance.reviews.campaigns.pages import lifecycle as lifecycle_pages
@@ -55,6 +55,7 @@ from governance.reviews.usage import pages as usage_pages
 from governance.revocations.pages import stop as stop_pages
 from governance.revocations.pages import stop_several as stop_several_pages
 from governance.saved_views import pages as saved_view_pages
+from governance.search import pages as search_pages
 from governance.setup import pages as setup_pages
 from governance.sign_in import company_sign_in
 from governance.sign_in.pages import company_proof as company_proof_pages
@@ -85,8 +86,8 @@ SIGN_IN: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     *SIGN_IN,
     path("", home_page_pages.home, name="home"),
-    path("search/", audit_log_pages.search, name="search"),
-    path("search/options/", audit_log_pages.options, name="search-options"),
+    path("search/", search_pages.search, name="search"),
+    path("search/options/", search_pages.options, name="search-options"),
     path("audit/", audit_log_pages.explorer, name="audit"),
     path("reviews/", campaigns_pages.listing, name="review-list"),
     path("reviews/new/", staging_pages.new, name="review-new"),
@@ -147,7 +148,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("audit/samples/<uuid:sample>.json", audit_pages.workpaper, {"form": "json"}, name="review-workpaper-json"),
     path("reviews/<slug:slug>/evidence.zip", evidence.pack, name="review-pack"),
     path("entitlements/", catalogue.catalogue, name="catalogue"),
-    path("requests/", requests.listing, name="request-list"),
+    path("requests/", request_list.listing, name="request-list"),
     path("requests/new/", ask_pages.ask, name="ask"),
     path("requests/<uuid:pk>/", requests.detail, name="request-page"),
     path("requests/<uuid:pk>/edit/", edit_pages.edit, name="request-edit"),

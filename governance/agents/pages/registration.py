@@ -192,7 +192,7 @@ def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
     proposal = doors.find_subject(request, ownership_actions.PROPOSAL, pk)
     if request.method == "POST" and "accept" in request.POST:
         doors.perform(request, ownership_actions.ACCEPT, proposal)
-        return redirect(f"/agents/{proposal.agent.slug}/")
+        return redirect(doors.back(request, f"/agents/{proposal.agent.slug}/"))
     if request.method == "POST":
         doors.perform(request, ownership_actions.DECLINE, proposal)
         return redirect("/")

@@ -57,19 +57,19 @@ KINDS: Final = {
         Grant,
         "pk",
         {
-            "pause": StopAction(grants.SUSPEND, gettext_lazy("Pause them")),
-            "remove": StopAction(grants.REVOKE, gettext_lazy("Remove them for good"), is_last=True),
+            "pause": StopAction(grants.SUSPEND, gettext_lazy("Suspend")),
+            "remove": StopAction(grants.REVOKE, gettext_lazy("Revoke for good"), is_last=True),
         },
-        "/grants/",
-        gettext_lazy("Stop this access?"),
+        "grant-list",
+        gettext_lazy("Suspend or revoke this access?"),
     ),
     "agent": Kind(
         agents.AGENT,
         Agent,
         "slug",
-        {"stop": StopAction(agents.SUSPEND, gettext_lazy("Stop these agents"))},
-        "/agents/",
-        gettext_lazy("Stop these agents?"),
+        {"stop": StopAction(agents.SUSPEND, gettext_lazy("Suspend these agents"))},
+        "agent-list",
+        gettext_lazy("Suspend these agents?"),
     ),
 }
 
