@@ -10,6 +10,7 @@ from uuid import UUID
 from celery import shared_task
 
 from audit.retention import partitions
+from governance.agents import summaries
 from governance.approvals import auto_approval_checks
 from governance.reviews.campaigns import sweeps as sweeps_actions
 from governance.reviews.deadlines import deadlines
@@ -235,6 +236,12 @@ def count_figures() -> None:
     groups.count()
     care.count_due()
     measures.count_due()
+
+
+@shared_task(ignore_result=True)
+def summarise_agents() -> None:
+    """Compute what the inventory shows of agents that changed, and in turn of the rest."""
+    summaries.refresh_due()
 
 
 @shared_task(ignore_result=True)

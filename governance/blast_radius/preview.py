@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from django.db.models import Count, QuerySet
 
@@ -17,15 +16,14 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Tool
-from entitlements.grants.models import Grant, GrantLine, GrantSubject
+from entitlements.grants.models import Grant, GrantLine
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 
 from . import blast_radius
-from .blast_radius import WeighedLine
+from .holdings import people_acted_for, weight
 
 _TERMS, _LIKE = 3, 5
-_ATTENDED: Final = frozenset({Agent.Kind.PERSONAL, Agent.Kind.SHARED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +98,6 @@ def outlook_of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> O
         holders=_holders(requested, live, request.agent, caller),
         like=_like(request, caller),
     )
-
-
-def weight(action: str, data_class: str, people: int, *, kind: str) -> float:
-    """Return what one tool line of an agent of this kind weighs, for so many people."""
-    return blast_radius.weight(WeighedLine(action, data_class, blast_radius.reach(people), kind in _ATTENDED))
-
-
-def people_acted_for(live: QuerySet[Grant]) -> dict[object, int]:
-    """Count whom each grant acts for, the people of its groups included."""
-    rows = GrantSubject.objects.filter(grant__in=live).values("grant")
-    counted = rows.annotate(named=Count("person", distinct=True), members=Count("group__people", distinct=True))
-    return {row["grant"]: row["named"] + row["members"] for row in counted}
 
 
 def _weights_of_others(live: QuerySet[Grant], people: dict[object, int], agent: Agent) -> list[float]:
