@@ -54,7 +54,7 @@ def refresh(agents: Collection[int]) -> int:
     """Compute the rows of some agents now; returns how many."""
     for ids in batched(agents, AT_ONCE):
         AgentSummary.objects.bulk_create(
-            _computed(ids, clock.now()), update_conflicts=True, unique_fields=["agent"], update_fields=_COMPUTED
+            computed(ids, clock.now()), update_conflicts=True, unique_fields=["agent"], update_fields=_COMPUTED
         )
     return len(agents)
 
@@ -80,7 +80,8 @@ def _changed_since(since: datetime) -> QuerySet[Agent, int]:
     return Agent.objects.filter(own).values_list("pk", flat=True)
 
 
-def _computed(agents: Sequence[int], now: datetime) -> list[AgentSummary]:
+def computed(agents: Sequence[int], now: datetime) -> list[AgentSummary]:
+    """Compute the rows of some agents in a fixed number of statements, without storing them."""
     held, people, violations = holdings.held_by(agents), _people(agents, now), _violations(agents)
     changed, secrets, used = _changed_tools(agents, now), _old_secrets(agents, now), _last_used(agents)
     reviewed, due = _reviewed(agents), _next_reviews(agents)

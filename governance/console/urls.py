@@ -6,10 +6,11 @@ from allauth.account import views as account
 from allauth.socialaccount.providers.openid_connect import views as company
 from django.urls import URLPattern, URLResolver, include, path
 
-from governance.agents.pages import agents
+from governance.agents.pages import agents, sessions
 from governance.agents.pages import registration as registration_pages
 from governance.approval_policies import pages as approval_policy_pages
 from governance.audit_log import pages as audit_log_pages
+from governance.blast_radius import pages as blast_radius_pages
 from governance.break_glass import pages as break_glass_pages
 from governance.catalog.pages import catalogue, imports, systems, triage, vendors
 from governance.catalog.pages import entitlements as entitlements_pages
@@ -142,6 +143,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("break-glass/", break_glass_pages.listing, name="emergency-list"),
     path("break-glass/declare/", break_glass_pages.declare, name="emergency-declare"),
     path("break-glass/<uuid:pk>/", break_glass_pages.one, name="emergency-page"),
+    path("blast-radius/", blast_radius_pages.organisation, name="blast-radius"),
     path("agents/", agents.listing, name="agent-list"),
     path("agents/add/", registration_pages.add, name="agent-add"),
     path("agents/<slug:slug>/", agents.detail, name="agent-page"),
@@ -173,6 +175,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("my-agents/", agents.mine, name="my-agents"),
     path("connections/", connections_pages.mine, name="my-connections"),
     path("people/<slug:login>/connections/", connections_pages.of_person, name="person-connections"),
+    path("sessions/", sessions.listing, name="session-list"),
     path("sessions/<uuid:session>/end/", agents.end_session, name="end-session"),
     path("grants/", grant_pages.listing, name="grant-list"),
     path("grants/<uuid:pk>/", grant_pages.detail, name="grant-page"),

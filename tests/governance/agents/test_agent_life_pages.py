@@ -34,11 +34,11 @@ def test_the_sponsor_puts_a_staged_agent_into_use_and_nobody_else_is_offered_it(
     said = {"name": "New", "kind": "shared", "sponsor": company.sofia, "owner": company.otto, "purpose": "Books."}
     agents.register("new", **said, staged=True, by=SYSTEM)  # type: ignore[arg-type]
     page = visits.text(visits.as_(company.ana).get("/agents/new/"))
-    assert "before Sofia says that they answer for it" in page
-    assert "put it into use" not in page
+    assert "before Sofia accepts its sponsorship" in page
+    assert "Accept and activate" not in page
     assert visits.as_(company.ana).post("/agents/new/activate/", {"reason": "mine"}).status_code == 403
     sofia = visits.as_(company.sofia)
-    assert "put it into use" in visits.text(sofia.get("/agents/new/"))
+    assert "Accept and activate" in visits.text(sofia.get("/agents/new/"))
     assert sofia.post("/agents/new/activate/", {"reason": ""}).status_code >= 400
     assert sofia.post("/agents/new/activate/", {"reason": "We need it."}).status_code == 302
     assert Agent.objects.get(slug="new").status == Agent.Status.ACTIVE
@@ -80,7 +80,7 @@ def test_an_ephemeral_agent_is_given_its_end_in_hours_and_a_purpose_is_needed(co
     ends = Agent.objects.get(slug="travel-desk").ends_at
     assert ends is not None
     assert timedelta(0) < ends - clock.now() <= timedelta(hours=2)
-    assert "Ends by itself" in visits.text(ana.get("/agents/travel-desk/"))
+    assert "Retires" in visits.text(ana.get("/agents/travel-desk/"))
 
 
 def test_the_page_tells_what_an_agent_runs_and_which_clients_nobody_uses(company: companies.Company) -> None:
@@ -146,7 +146,7 @@ def test_people_and_agents_have_states_with_words_of_their_own(company: companie
         return re.findall(r'class="status [a-z]+">.*?</svg>([^<]+)</span>', visits.text(browser.get(address)))
 
     assert states("/agents/?q=research-bot") == ["Left", "Disabled", "Active"]
-    assert states("/agents/research-bot/")[:3] == ["Active", "Left", "Disabled"]
+    assert states("/agents/research-bot/")[:4] == ["0", "Active", "Orphaned", "Left"]
     assert states("/people/sofia/")[:1] == ["Left"]
     assert {"Left", "Disabled", "Active"} == set(states("/people/"))
     agents.suspend(company.bot, by=SYSTEM, reason="Odd.")

@@ -37,7 +37,7 @@ def test_an_agent_is_registered_with_the_people_who_answer_for_it(company: compa
     assert response["Location"] == "/agents/travel-desk/"
     made = Agent.objects.get(slug="travel-desk")
     assert (made.sponsor, made.owner, made.purpose) == (company.sofia, company.otto, "Books trains.")
-    assert "Register its client" in visits.text(browser.get("/agents/travel-desk/?tab=tokens"))
+    assert "Register a client" in visits.text(browser.get("/agents/travel-desk/?tab=tokens"))
 
 
 def test_people_are_picked_from_a_list_that_needs_no_script(company: companies.Company) -> None:

@@ -64,10 +64,8 @@ def test_it_says_what_an_agent_holds_for_whom_and_what_weighs_most(company: Comp
 def test_it_counts_what_was_found_and_what_an_exception_covers_not(company: Company) -> None:
     hold(company, "now", "remove")
     company.system.tools.filter(name="now").update(state="quarantined")
-    client, _secret = make.client(company.bot)
-    Client.objects.filter(pk=client.pk).update(
-        auth=Client.Auth.CLIENT_SECRET_BASIC, credential_made_at=clock.now() - timedelta(days=366)
-    )
+    client, _secret = make.client(company.bot, auth=Client.Auth.CLIENT_SECRET_BASIC)
+    Client.objects.filter(pk=client.pk).update(credential_made_at=clock.now() - timedelta(days=366))
     sides = [{"tools": ["now"]}, {"tools": ["remove"]}]
     rule = policies.propose("hands", sentence="Not both.", sides=sides, by=company.resa, reason="Four eyes.")
     policies.publish(rule.pk, by=company.rob, reason="Four eyes.")
