@@ -214,6 +214,8 @@ class Action(StrEnum):
     REVIEW_SUPERSEDED = "review.superseded"
     REVOCATION_COMMITTED = "revocation.committed"
     REVOCATION_SETTLED = "revocation.settled"
+    SAVED_VIEW_CREATED = "saved_view.created"
+    SAVED_VIEW_DELETED = "saved_view.deleted"
     SECRET_FORGOTTEN = "secret.forgotten"  # noqa: S105 - the name of an event
     SECRET_GIVEN_BACK = "secret.given_back"  # noqa: S105 - the name of an event
     SECRET_SET = "secret.set"  # noqa: S105 - the name of an event

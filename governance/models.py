@@ -31,6 +31,7 @@ from governance.reviews.staging.models import CampaignStaging, SnapshotRow
 from governance.reviews.suggestions.models import Suggestion
 from governance.reviews.templates.models import CampaignTemplate
 from governance.reviews.usage.models import UsageDay
+from governance.saved_views.models import SavedView
 from governance.setup.models import Invitation, SetupCheck
 from governance.sod.models import AgentCall, SodException, SodPolicy
 from governance.token_health.models import TokenGroup
@@ -88,6 +89,7 @@ __all__ = [
     "ReviewQuestion",
     "ReviewTrigger",
     "SampledItem",
+    "SavedView",
     "SetupCheck",
     "SignalRun",
     "SnapshotRow",

@@ -59,6 +59,7 @@ _KINDS: Final = {
         ("sod-policy", "sod-policies", "sod-exception", "sod-exceptions", "agent-sod-violations"), "combinations"
     ),
     **dict.fromkeys(("delegation", "delegations"), "delegations"),
+    **dict.fromkeys(("saved-view", "saved-views"), "saved-views"),
     **dict.fromkeys(("notice", "notices"), "notices"),
     **dict.fromkeys(("delivery", "deliveries", "person-bounced"), "deliveries"),
     **dict.fromkeys(("webhook", "webhooks"), "webhooks"),
@@ -187,6 +188,9 @@ _ROWS: Final[Matrix] = {
     ("delegations", "POST"): Row(anybody=True, proven=ALWAYS),
     ("delegation", "GET"): READABLE,
     ("delegation-end", "POST"): _ANSWER,
+    ("saved-views", "GET"): READABLE,
+    ("saved-views", "POST"): _ANSWER,
+    ("saved-view-delete", "POST"): _ANSWER,
     ("agent-sod-violations", "GET"): READABLE,
     ("agent-calls", "GET"): READABLE,
     ("agent-calls", "POST"): row(Role.ANALYST),

@@ -34,6 +34,7 @@ from governance.reviews.spot_checks import api as spot_check_api
 from governance.reviews.templates import api as template_api
 from governance.reviews.usage.api import right_sizing as right_sizing_api
 from governance.reviews.usage.api.simulation import CampaignPreview, Reduction
+from governance.saved_views import api as saved_views_api
 from governance.sod.api import policies as policies_api
 from governance.token_health import api as token_health_api
 from governance.webhooks import api as webhook_api
@@ -211,6 +212,8 @@ urlpatterns: list[URLPattern] = [
         out_of_office_api.EndDelegation.as_view(),
         name="delegation-end",
     ),
+    path(PREFIX + "saved-views", saved_views_api.SavedViews.as_view(), name="saved-views"),
+    path(PREFIX + "saved-views/<uuid:key>/delete", saved_views_api.DeleteSavedView.as_view(), name="saved-view-delete"),
     path(
         PREFIX + "agents/<slug:key>/sod-violations",
         policies_api.AgentSodViolations.as_view(),

@@ -129,6 +129,8 @@ PAGES: Final[Pages] = {
     ("auto-approval-answer", "POST"): like("auto-approval-look"),
     **_both(like("delegations"), "delegations"),
     ("delegation-end", "POST"): like("delegation-end"),
+    ("view-save", "POST"): like("saved-views"),
+    ("view-delete", "POST"): like("saved-view-delete"),
     ("inbox", "GET"): ONES_OWN,
     ("inbox-read", "POST"): like("notice-read"),
     ("inbox-read-all", "POST"): like("notices-read"),

@@ -6,7 +6,7 @@ from allauth.account import views as account
 from allauth.socialaccount.providers.openid_connect import views as company
 from django.urls import URLPattern, URLResolver, include, path
 
-from governance.agents.pages import agents, sessions
+from governance.agents.pages import agent_list, agents, sessions
 from governance.agents.pages import registration as registration_pages
 from governance.approval_policies import pages as approval_policy_pages
 from governance.audit_log import pages as audit_log_pages
@@ -50,6 +50,7 @@ from governance.reviews.templates import pages as template_pages
 from governance.reviews.usage import pages as usage_pages
 from governance.revocations.pages import stop as stop_pages
 from governance.revocations.pages import stop_several as stop_several_pages
+from governance.saved_views import pages as saved_view_pages
 from governance.setup import pages as setup_pages
 from governance.sign_in import company_sign_in
 from governance.sign_in.pages import company_proof as company_proof_pages
@@ -57,7 +58,8 @@ from governance.sign_in.pages import passwords, profile, welcome
 from governance.sod.pages import agent_calls as agent_calls_pages
 from governance.sod.pages import policies as policies_pages
 from governance.sod.pages import policy_form as policy_form_pages
-from governance.token_health import pages as token_health_pages
+from governance.token_health.pages import findings as findings_pages
+from governance.token_health.pages import token_list
 from governance.trusted_issuers.pages import issuers as trusted_issuers
 from governance.webhooks import pages as webhook_pages
 
@@ -144,7 +146,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("break-glass/declare/", break_glass_pages.declare, name="emergency-declare"),
     path("break-glass/<uuid:pk>/", break_glass_pages.one, name="emergency-page"),
     path("blast-radius/", blast_radius_pages.organisation, name="blast-radius"),
-    path("agents/", agents.listing, name="agent-list"),
+    path("views/", saved_view_pages.create, name="view-save"),
+    path("views/<uuid:pk>/delete/", saved_view_pages.delete, name="view-delete"),
+    path("agents/", agent_list.listing, name="agent-list"),
     path("agents/add/", registration_pages.add, name="agent-add"),
     path("agents/<slug:slug>/", agents.detail, name="agent-page"),
     path("agents/<slug:slug>/edit/", registration_pages.edit, name="agent-edit"),
@@ -191,8 +195,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("coverage/", coverage_map_pages.listing, name="coverage-map"),
     path("coverage/map.csv", coverage_map_pages.table, name="coverage-csv"),
     path("coverage/<int:number>/", coverage_map_pages.detail, name="coverage-page"),
-    path("token-health/", token_health_pages.page, name="token-health"),
-    path("token-health/tokens/", token_health_pages.listing, name="token-list"),
+    path("token-health/", findings_pages.page, name="token-health"),
+    path("token-health/tokens/", token_list.listing, name="token-list"),
     path("systems/", systems.listing, name="system-list"),
     path("systems/import/", imports.add, name="import-add"),
     path("systems/import/<uuid:pk>/", imports.detail, name="import-page"),

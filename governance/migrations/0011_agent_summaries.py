@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies: ClassVar = [
         ("entitlements", "0021_credentials_have_an_age"),
-        ("governance", "0007_token_groups"),
+        ("governance", "0008_saved_views"),
     ]
 
     operations: ClassVar = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -17,7 +17,6 @@ from entitlements.api.fields import OutputSerializer
 from entitlements.api.matrix import Matrix
 from entitlements.api.resources import Listing
 from entitlements.clients.models import Client
-from entitlements.strict import known_uuid
 from entitlements.tokens.models import IssuedToken
 from governance.api.matrix import MATRIX
 from governance.token_health.queries import findings, tokens
@@ -80,13 +79,10 @@ class TokenHealthFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
     def _named(self, rows: QuerySet[IssuedToken], _name: str, text: str) -> QuerySet[IssuedToken]:
-        if (jti := known_uuid(text)) is not None:
-            return rows.filter(jti=jti)
-        in_name = Q(agent__slug__icontains=text) | Q(agent__name__icontains=text)
-        return rows.filter(in_name | Q(client__client_id__icontains=text) | Q(person__login__icontains=text))
+        return tokens.named(rows, text)
 
     def _in_state(self, rows: QuerySet[IssuedToken], _name: str, state: str) -> QuerySet[IssuedToken]:
-        is_live = Q(revoked_at=None, expires_at__gt=clock.now())
+        is_live = tokens.is_live(clock.now())
         return rows.filter(is_live if state == "live" else ~is_live)
 
     def _bound(self, rows: QuerySet[IssuedToken], _name: str, binding: str) -> QuerySet[IssuedToken]:

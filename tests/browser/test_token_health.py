@@ -51,8 +51,9 @@ def test_an_analyst_reads_a_page_of_tokens_and_follows_a_finding(visitor: Visito
     visitor.go("/token-health/")
     visitor.page.get_by_role("link", name="All tokens").click()
     assert visitor.page.locator("tbody tr").count() == 120
-    visitor.page.locator("#f-binding").select_option("bearer")
-    visitor.tab_to("form.filters button")
+    visitor.tab_to("#tokens-facet-binding")
+    visitor.page.keyboard.press("Enter")
+    visitor.tab_to("#tokens-binding-2")
     visitor.page.keyboard.press("Enter")
     visitor.page.wait_for_url("**binding=bearer**")
     assert visitor.page.locator("tbody tr").count() == 66

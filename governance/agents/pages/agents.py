@@ -1,4 +1,4 @@
-"""Agents: the list, one agent from all sides, starting it again, ending one of its sessions."""
+"""Agents: one agent from all sides, starting it again, ending one of its sessions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ from governance.console import doors, paging
 from governance.ownership import actions as ownership_actions
 from governance.ownership.models import OwnershipProposal
 from governance.reviews.event_triggered import visibility as visibility_actions
-from governance.revocations.pages import stop_several as stop_several_pages
 from governance.sod import check
 
 TABS: Final = {
@@ -53,25 +52,6 @@ MEANINGS: Final = {
 
 def _address(agent: Agent) -> str:
     return reverse("agent-page", args=[agent.slug])
-
-
-@require_safe
-@doors.page
-def listing(request: HttpRequest) -> HttpResponse:
-    """List agents; the filters stand in the address."""
-    caller = doors.caller(request)
-    page = paging.page(request, read.listed(caller, request.GET.dict()), ("slug",))
-    context = {
-        "page": page,
-        "filters": request.GET,
-        "states": Agent.Status.choices,
-        "kinds": Agent.Kind.choices,
-        "systems": visibility.systems(caller).order_by("slug"),
-        "may_add": doors.may(caller, "agents", None),
-        "stoppable": stop_several_pages.stoppable(caller, "agent", page.rows),
-        "filtered": any(request.GET.get(name) for name in ("q", "state", "kind", "sponsor", "system", "needs")),
-    }
-    return render(request, "console/agents/agents.html", context)
 
 
 @require_safe

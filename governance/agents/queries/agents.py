@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from django.db.models import Count, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
@@ -31,25 +30,19 @@ MOST_REVIEWED: Final = 100
 """How many items of reviews the page of an agent shows; the audit log has all of them."""
 
 
-def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[Agent]:
-    """Return the agents that the filters leave, each with its live grants counted and its last use."""
-    rows = visibility.agents(caller).select_related("sponsor__sourced", "owner__sourced")
-    if text := wanted.get("q", "").strip():
-        rows = rows.filter(Q(slug__icontains=text) | Q(name__icontains=text) | Q(purpose__icontains=text))
-    exact = {"state": "status", "kind": "kind", "sponsor": "sponsor__login"}
-    for name, column in exact.items():
-        if value := wanted.get(name):
-            rows = rows.filter(**{column: value})
-    if wanted.get("needs") == "heir":
-        gone = Q(sponsor__is_active=False) | Q(owner__is_active=False) | Q(owner=None)
-        rows = rows.filter(gone).exclude(status=Agent.Status.RETIRED)
-    if system := wanted.get("system"):
-        at = Grant.objects.filter(ended_at=None, entitlement__system__slug=system)
-        rows = rows.filter(pk__in=at.values("agent"))
+def listed(caller: Caller) -> QuerySet[Agent]:
+    """Return the agents that a caller sees, each with its live grants counted and its last use."""
     live = Grant.objects.filter(agent=OuterRef("pk"), ended_at=None).order_by().values("agent")
-    return rows.annotate(
-        live_grants=Coalesce(Subquery(live.annotate(n=Count("pk")).values("n")), 0), last_used=last_used()
+    return (
+        visibility.agents(caller)
+        .select_related("sponsor__sourced", "owner__sourced")
+        .annotate(live_grants=Coalesce(Subquery(live.annotate(n=Count("pk")).values("n")), 0), last_used=last_used())
     )
+
+
+def with_access_to(rows: QuerySet[Agent], system: str) -> QuerySet[Agent]:
+    """Return those of some agents that have access to a system, by its slug."""
+    return rows.filter(pk__in=Grant.objects.filter(ended_at=None, entitlement__system__slug=system).values("agent"))
 
 
 def last_used() -> Greatest:

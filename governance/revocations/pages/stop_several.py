@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -69,7 +70,7 @@ KINDS: Final = {
 }
 
 
-def stoppable(caller: Caller, kind: str, rows: list[Any]) -> set[Any]:
+def stoppable(caller: Caller, kind: str, rows: Sequence[Any]) -> set[Any]:
     """Return the keys of the rows of a list that the caller may suspend or revoke, and that are active."""
     listed = KINDS[kind]
     first = next(iter(listed.acts.values())).action.address

@@ -12,12 +12,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import DurationField, ExpressionWrapper, F, FloatField, QuerySet
+from django.db.models import DurationField, ExpressionWrapper, F, FloatField, Q, QuerySet
 from django.db.models.functions import Cast, Extract
 
 from entitlements import addresses
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
+from entitlements.strict import known_uuid
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
 from governance.reviews.usage import usage
@@ -135,6 +136,19 @@ def rows(caller: Caller, now: datetime) -> QuerySet[IssuedToken]:
     recent = visibility.tokens(caller).filter(issued_at__gte=now - rules.RECENT)
     narrow = recent.select_related(None).prefetch_related("agent", "person", "client", "system", "session")
     return narrow.annotate(life=Cast(Extract(life, "epoch"), FloatField()))
+
+
+def named(tokens: QuerySet[IssuedToken], text: str) -> QuerySet[IssuedToken]:
+    """Return the tokens whose agent, client or person a text names, or the one whose identifier it is."""
+    if (jti := known_uuid(text)) is not None:
+        return tokens.filter(jti=jti)
+    in_name = Q(agent__slug__icontains=text) | Q(agent__name__icontains=text)
+    return tokens.filter(in_name | Q(client__client_id__icontains=text) | Q(person__login__icontains=text))
+
+
+def is_live(now: datetime) -> Q:
+    """Return the condition that a token has neither expired nor been revoked."""
+    return Q(revoked_at=None, expires_at__gt=now)
 
 
 def described(tokens: Sequence[IssuedToken], now: datetime) -> list[TokenHealth]:

@@ -120,7 +120,7 @@ def test_a_service_agent_was_last_used_when_it_got_its_last_token_or_was_last_al
     client, _ = make.client(bot, "ticks")
 
     def last() -> datetime | None:
-        listed = read.listed(Caller(company.ana.principal, person=company.ana, roles=frozenset({"analyst"})), {})
+        listed = read.listed(Caller(company.ana.principal, person=company.ana, roles=frozenset({"analyst"})))
         found: datetime | None = vars(listed.get(slug="ticker"))["last_used"]
         return found
 

@@ -24,7 +24,7 @@ from entitlements.credential_policy.rules import Kind as CredentialKind
 from entitlements.delegation import permissions
 from entitlements.grants.models import Grant
 from entitlements.people import people
-from entitlements.people.models import ApiToken
+from entitlements.people.models import ApiToken, Person
 from entitlements.people_sources import sources
 from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
@@ -53,6 +53,8 @@ from governance.reviews.discussion import questions
 from governance.reviews.event_triggered import causes, start
 from governance.reviews.spot_checks.models import SpotCheck
 from governance.reviews.templates import templates
+from governance.saved_views import saved_views
+from governance.saved_views.models import SavedView
 from governance.sod import agent_calls, exceptions
 from governance.sod import policies as policies_actions
 from governance.sod.models import SodException
@@ -157,8 +159,13 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
         "agents/slug": company.bot.slug,
         "agents/client_id": client.client_id,
         "agent-calls/pk": agent_calls.allow(company.bot, helper, by=by, reason="x").pk,
+        "views/pk": _saved(company.ana).pk,
         "delegations/pk": permissions.permit(company.bot, actor=helper, by=by, reason="a sample").pk,
     }
+
+
+def _saved(person: Person) -> SavedView:
+    return saved_views.create(list_name="agents", name="Suspended", query="state=suspended", shared=True, by=person)
 
 
 def _vendor(system: System) -> None:

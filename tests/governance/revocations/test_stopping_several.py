@@ -43,13 +43,13 @@ def test_agents_are_stopped_by_whom_the_api_lets_and_nobody_else_finds_them(comp
     other = make.agent("other")
     sofia, mallory = visits.as_(company.sofia), visits.as_(company.mallory)
     form = {"key": ["research-bot", other.slug], "act": "stop", "reason": "Odd calls."}
-    assert visits.text(sofia.get("/agents/")).count('form="stopping"') == 1
+    assert visits.text(sofia.get("/agents/")).count('form="bulk-agents"') == 1
     assert mallory.post("/stop/several/agent/", form).status_code == 422
     assert set(Agent.objects.values_list("status", flat=True)) == {"active"}
     assert "1 of 1 stopped" in visits.text(sofia.post("/stop/several/agent/", form))
     assert dict(Agent.objects.values_list("slug", "status")) == {"research-bot": "suspended", "other": "active"}
     auditor = visits.as_(make.person(roles=["auditor"]))
-    assert 'form="stopping"' not in visits.text(auditor.get("/agents/"))
+    assert "bulk-agents" not in visits.text(auditor.get("/agents/"))
     assert "0 of 2 stopped" in visits.text(auditor.post("/stop/several/agent/", form))
     assert sum(code == "forbidden" for _who, code in visits.refusals()) == 2
 

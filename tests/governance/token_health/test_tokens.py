@@ -21,6 +21,7 @@ from entitlements.grants.models import Grant
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
+from governance.console.kit.lists import export
 from governance.reviews.usage.models import UsageDay
 from governance.token_health import groups
 from governance.token_health.models import TokenGroup
@@ -209,7 +210,7 @@ def test_tokens_longer_than_the_system_allows_now_are_a_finding_while_they_live(
     type(world.company.system).objects.filter(pk=world.company.system.pk).update(token_seconds=60)
     (_, reason, address, _) = world.found(Kind.OVER_POLICY)["over_policy"]
     assert reason == "1 of its tokens lives longer than the system allows now."
-    assert visits.as_(world.company.ana).get(address, secure=True).context["rows"][0].token == world.token
+    assert shown(visits.as_(world.company.ana).get(address, secure=True))[0].token == world.token
     IssuedToken.objects.filter(pk=world.token.pk).update(revoked_at=clock.now(), revoke_reason="too long")
     assert world.found(Kind.OVER_POLICY) == {}
 
@@ -279,7 +280,7 @@ def test_the_last_call_with_a_token_is_read_from_the_record(world: World) -> Non
 def test_filters_narrow_the_list_and_the_page_alike(world: World, filters: dict[str, str], count: int) -> None:
     assert len(rows(world, **filters)) == count
     page = visits.as_(world.company.ana).get(PAGE, filters, secure=True)
-    assert len(page.context["rows"]) == count
+    assert len(page.context["list"].rows) == count
 
 
 def test_old_tokens_are_not_shown_and_an_identifier_finds_one(world: World) -> None:
@@ -311,10 +312,10 @@ def test_the_list_pages_sorts_and_shows_what_is_asked_for(world: World) -> None:
         world.issue(expires_at=clock.now() + timedelta(seconds=seconds))
     browser = visits.as_(world.company.ana)
     longest = browser.get(PAGE, {"view": "longest"}, secure=True)
-    assert [round(row.lifetime.total_seconds()) for row in longest.context["rows"]] == [210, 130, 100, 70, 40]
+    assert [round(row.lifetime.total_seconds()) for row in shown(longest)] == [210, 130, 100, 70, 40]
     shortest = browser.get(PAGE, {"sort": "life", "columns": "jti,life"}, secure=True)
-    assert [column.name for column in shortest.context["columns"]] == ["jti", "life"]
-    assert [round(row.lifetime.total_seconds()) for row in shortest.context["rows"]] == [40, 70, 100, 130, 210]
+    assert [head.column.name for head in shortest.context["list"].heads] == ["jti", "life"]
+    assert [round(row.lifetime.total_seconds()) for row in shown(shortest)] == [40, 70, 100, 130, 210]
     for bad in ({"sort": "scope"}, {"columns": "secret"}, {"view": "none"}, {"export": "xlsx"}):
         answer = browser.get(PAGE, bad, secure=True)
         assert (answer.status_code, b"list_malformed" in answer.content) == (400, True), bad
@@ -327,9 +328,7 @@ def test_the_list_pages_sorts_and_shows_what_is_asked_for(world: World) -> None:
 
 
 def test_the_same_rows_leave_as_csv_and_as_lines_of_json(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from governance.console import lists  # noqa: PLC0415
-
-    monkeypatch.setattr(lists, "_AT_ONCE", 2)
+    monkeypatch.setattr(export, "_PART", 2)
     world.company.bot.__class__.objects.filter(pk=world.company.bot.pk).update(name="=1+1")
     for _ in range(4):
         world.issue()
@@ -370,6 +369,10 @@ def test_the_page_of_findings_leads_to_the_tokens_and_draws_how_long_ago_people_
     assert "4 of 4" in listed
     assert "1 of 4" in listed
     assert "No tokens yet." in visits.text(visits.as_(world.company.mallory).get(PAGE, secure=True))
+
+
+def shown(page: Any) -> list[Any]:  # noqa: ANN401 - an answer of Django's test client
+    return [row.row for row in page.context["list"].rows]
 
 
 def _body(answer: Any) -> str:  # noqa: ANN401 - an answer of Django's test client

@@ -1,0 +1,74 @@
+"""The rows that a list is narrowed to: by its text and by the chosen values of its facets."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Sequence
+
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+
+from governance.console.kit.lists.address import Asked
+from governance.console.kit.lists.layout import Choice, Facet
+
+
+def choices[M: Model](request: HttpRequest, facet: Facet[M]) -> list[Choice]:
+    """Return the values of a facet."""
+    listed = facet.choices(request) if callable(facet.choices) else facet.choices
+    return [each if isinstance(each, Choice) else Choice(*each) for each in listed]
+
+
+def unknown[M: Model, R](request: HttpRequest, asked: Asked[M, R]) -> list[tuple[Facet[M], str]]:
+    """Return the chosen values that their facet does not have."""
+    return [
+        (facet, value)
+        for facet in asked.layout.facets
+        if facet.choices
+        for known in [{each.value for each in choices(request, facet)}]
+        for value in asked.chosen.get(facet.name, ())
+        if value not in known
+    ]
+
+
+def narrowed[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M], *, but: str = "") -> QuerySet[M]:
+    """Return the rows that text and facets leave, `but` for one facet. A value that its facet lacks leaves none."""
+    if asked.text:
+        rows = searched(asked, rows)
+    for facet in asked.layout.facets:
+        if facet.name != but and (values := asked.chosen.get(facet.name)):
+            rows = chosen(request, facet, rows, values)
+    return rows
+
+
+def searched[M: Model, R](asked: Asked[M, R], rows: QuerySet[M]) -> QuerySet[M]:
+    """Return the rows in which a text is found."""
+    search = asked.layout.search
+    if callable(search):
+        return search(rows, asked.text)
+    return rows.filter(_any([Q(**{f"{field}__icontains": asked.text}) for field in search])) if search else rows
+
+
+def chosen[M: Model](request: HttpRequest, facet: Facet[M], rows: QuerySet[M], values: Sequence[str]) -> QuerySet[M]:
+    """Return the rows that have one of some values of a facet."""
+    if facet.narrow is not None:
+        parts = [facet.narrow(rows, value) for value in values]
+        return parts[0] if len(parts) == 1 else rows.filter(_any([Q(pk__in=part.values("pk")) for part in parts]))
+    if not facet.choices:
+        try:
+            return rows.filter(**{f"{facet.field}__in": values})
+        except (ValidationError, ValueError):  # no value of that field's type
+            return rows.none()
+    known = {each.value: each for each in choices(request, facet)}
+    conditions = [condition(facet, known[value]) for value in values if value in known]
+    return rows.filter(_any(conditions)) if conditions else rows.none()
+
+
+def condition[M: Model](facet: Facet[M], choice: Choice) -> Q:
+    """Return when a row has a value of a facet."""
+    return choice.where if choice.where is not None else Q(**{facet.field: choice.value})
+
+
+def _any(conditions: Sequence[Q]) -> Q:
+    return functools.reduce(operator.or_, conditions)

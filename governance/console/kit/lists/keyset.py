@@ -1,0 +1,147 @@
+"""Pages of a list by key: each begins after a row, or ends before one, so that the last costs what the first does.
+
+Rows without a value of the order stand last, in both directions. They are read by a query of their own: so an ordinary
+index of the field serves the others, whichever way the list runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import DataError
+from django.db.models import F, Model, OrderBy, QuerySet
+from django.http import HttpRequest
+
+from entitlements.api import paging
+from entitlements.api.paging import BadCursor
+from governance.console.kit.lists.layout import value_of
+
+SIZE: Final = 50
+_AFTER, _BEFORE = "after", "before"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order by a field, then by a unique one, in one direction."""
+
+    field: str
+    unique: str
+    is_down: bool
+
+    @property
+    def names(self) -> list[str]:
+        """The fields that it runs over."""
+        return list(dict.fromkeys((self.field, self.unique)))
+
+
+@dataclass(frozen=True, slots=True)
+class Page[M: Model]:
+    """Some rows, and the cursors of the pages beside them; None where there is none."""
+
+    rows: list[M]
+    next: str | None
+    previous: str | None = None
+
+
+def page[M: Model](request: HttpRequest, rows: QuerySet[M], order: Order, size: int = SIZE) -> Page[M]:
+    """Return the page that the address names. Raises BadCursor."""
+    salt = f"{request.path}?{'-' if order.is_down else ''}{order.field}"
+    place, is_back = _place(request.GET.get(paging.CURSOR), salt, len(order.names))
+    parts = _parts(rows, order, place, is_back=is_back)
+    fetched = list[M]()
+    try:
+        for part in parts:
+            fetched += part[: size + 1 - len(fetched)]
+            if len(fetched) > size:
+                break
+    except (ValidationError, ValueError, TypeError, DataError) as error:
+        raise BadCursor from error
+    more, fetched = len(fetched) > size, fetched[:size]
+    if is_back:
+        fetched.reverse()
+    before = more if is_back else place is not None
+    after = is_back or more
+
+    def seal(row: M, direction: str) -> str:
+        return paging.seal(salt, [direction, *(_plain(value_of(row, name)) for name in order.names)])
+
+    return Page(
+        fetched,
+        seal(fetched[-1], _AFTER) if after and fetched else None,
+        seal(fetched[0], _BEFORE) if before and fetched else None,
+    )
+
+
+def _place(cursor: str | None, salt: str, length: int) -> tuple[list[Any] | None, bool]:
+    if cursor is None:
+        return None, False
+    direction, *place = paging.unseal(salt, cursor) or [""]
+    if direction not in (_AFTER, _BEFORE) or len(place) != length:
+        raise BadCursor
+    return place, direction == _BEFORE
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def ordered[M: Model](rows: QuerySet[M], order: Order) -> QuerySet[M]:
+    """Return all the rows in one query, in the order of the pages."""
+    return rows.order_by(*_ordering(order, is_down=order.is_down, nulls=may_be_null(rows, order.field)))
+
+
+def _ordering(order: Order, *, is_down: bool, nulls: bool = False) -> list[OrderBy]:
+    if not nulls:
+        return [OrderBy(F(name), descending=is_down) for name in order.names]
+    first = OrderBy(F(order.field), descending=is_down, nulls_last=True)
+    return [first, *(OrderBy(F(name), descending=is_down) for name in order.names[1:])]
+
+
+def may_be_null[M: Model](rows: QuerySet[M], path: str) -> bool:
+    """Whether a field may be without a value; an annotation may."""
+    if path in rows.query.annotations:
+        return True
+    model: Any = rows.model
+    for step in path.split("__"):
+        try:
+            field: Any = model._meta.pk if step == "pk" else model._meta.get_field(step)
+        except FieldDoesNotExist:
+            return True
+        if field.null or (field.auto_created and not field.concrete):
+            return True
+        model = field.related_model
+    return False
+
+
+def _parts[M: Model](
+    rows: QuerySet[M], order: Order, place: Sequence[Any] | None, *, is_back: bool
+) -> Iterator[QuerySet[M]]:
+    """Yield the queries whose rows, one after the other, follow a place, or lead back from it."""
+    is_down = order.is_down != is_back
+    by_key = _ordering(order, is_down=is_down)
+    if not may_be_null(rows, order.field):
+        yield _beyond(rows, order.names, place, is_down=is_down).order_by(*by_key)
+        return
+    valued, empty = (rows.filter(**{f"{order.field}__isnull": is_null}) for is_null in (False, True))
+    in_empty = place is not None and place[0] is None
+    if is_back:
+        if in_empty and place is not None:
+            yield _beyond(empty, order.names[1:], place[1:], is_down=is_down).order_by(by_key[-1])
+        yield _beyond(valued, order.names, None if in_empty else place, is_down=is_down).order_by(*by_key)
+        return
+    if not in_empty:
+        yield _beyond(valued, order.names, place, is_down=is_down).order_by(*by_key)
+    tail = place[1:] if in_empty and place is not None else None
+    yield _beyond(empty, order.names[1:], tail, is_down=is_down).order_by(by_key[-1])
+
+
+def _beyond[M: Model](
+    rows: QuerySet[M], names: Sequence[str], place: Sequence[Any] | None, *, is_down: bool
+) -> QuerySet[M]:
+    return rows if place is None else rows.filter(paging.beyond(names, place, down=is_down))

@@ -1,0 +1,139 @@
+"""What a list of the console declares once: its columns, facets, built-in views and acts on several rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+
+from entitlements.access.caller import Caller
+from entitlements.errors import Malformed
+
+
+class ListMalformed(Malformed):
+    """The list has no such column, order, view or export. Leave it out of the address."""
+
+    code = "list_malformed"
+
+
+@dataclass(frozen=True, slots=True)
+class Column[R]:
+    """A column: its name in the address and in files, its heading, and the value of a row.
+
+    `value` is a path of fields (`sponsor__name`), or a function of the row where no path leads there; files of paths
+    alone are written fastest. `sorts` is the field or annotation that it is sorted by. `cell` draws it: a function of
+    the row (see `cells`), or a template that gets `row`. `main` names the row; one that is not `usual` is chosen.
+    """
+
+    name: str
+    label: Any
+    value: str | Callable[[R], Any]
+    sorts: str = ""
+    cell: str | Callable[[R], object] = ""
+    number: bool = False
+    usual: bool = True
+    main: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value of a facet, and the condition on the rows that have it where that is more than an equal field."""
+
+    value: str
+    label: Any
+    where: Q | None = None
+
+
+type Choices = Sequence[Choice | tuple[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Facet[M: Model]:
+    """A filter with a name: of some `choices`, which are counted, or of a `reference`, which is looked up.
+
+    A row has a value where its `field` equals it, where the choice's own condition holds, or as `narrow` decides, which
+    gets the rows and the value; `narrow` is not counted. `many` values may be chosen together: a row has one of them.
+    `choices` may be a function of the request. `reference` is `agent`, `group`, `person` or `system`. What is not
+    `offered` has no menu: links lead to it, and its chip is shown.
+    """
+
+    name: str
+    label: Any
+    field: str = ""
+    choices: Choices | Callable[[HttpRequest], Choices] = ()
+    reference: str = ""
+    narrow: Callable[[QuerySet[M], str], QuerySet[M]] | None = None
+    many: bool = False
+    count: bool = True
+    offered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view that everybody has: a name for a query of the address, such as `state=live&sort=-life`."""
+
+    name: str
+    label: Any
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk[M: Model]:
+    """An act on several rows: the label of its button, and the page that it leads to.
+
+    `address` is the path of a page that gets `key` of each ticked row by POST, or what `selection.of` reads.
+    `allowed` returns the keys of the rows of a page that the person may do it to. `act` goes along as a field.
+    """
+
+    label: Any
+    address: Callable[[], str]
+    allowed: Callable[[Caller, Sequence[M]], Collection[Any]]
+    act: str = ""
+    is_danger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout[M: Model, R]:
+    """A list of rows `M`, each shown as `R`.
+
+    `order` is a column that sorts, with a minus for descending; `unique` is the field that ends each order, not null.
+    `search` are the fields in which a text is found, or a function of rows and text. `describe` makes what is shown of
+    the rows of a page or a part of a file; without it rows are shown as they are. `key` names a row in a bulk act.
+    `empty` is said where there is nothing at all: words, or a template.
+    """
+
+    name: str
+    label: Any
+    columns: Sequence[Column[R]]
+    order: str
+    unique: str = "pk"
+    facets: Sequence[Facet[M]] = ()
+    search: Sequence[str] | Callable[[QuerySet[M], str], QuerySet[M]] = ()
+    search_label: Any = ""
+    views: Sequence[View] = ()
+    describe: Callable[[HttpRequest, Sequence[M]], Sequence[R]] | None = None
+    bulk: Sequence[Bulk[M]] = ()
+    key: str = "pk"
+    size: int = 50
+    empty: Any = ""
+
+    def column(self, name: str) -> Column[R]:
+        """Return a column. Raises ListMalformed."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise ListMalformed
+
+
+def value_of(row: object, value: str | Callable[[Any], Any]) -> Any:  # noqa: ANN401 - of any type
+    """Return the value of a column: what a path leads to, None where it ends before, or what the function returns."""
+    if callable(value):
+        return value(row)
+    for step in value.split("__"):
+        if row is None:
+            return None
+        row = row[step] if isinstance(row, Mapping) else getattr(row, step)
+    return row

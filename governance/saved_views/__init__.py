@@ -1,0 +1,1 @@
+"""Saved views: queries of lists that people keep under a name, for themselves or for everybody."""

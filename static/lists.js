@@ -1,0 +1,61 @@
+// What script adds to lists that work without it: closing menus, keeping what is typed, selecting all rows of a page.
+"use strict";
+
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const menus = () => all("details.facet[open]");
+
+  document.addEventListener("click", (event) => {
+    for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of menus()) {
+      menu.open = false;
+      if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+    }
+  });
+
+  // A list that is swapped keeps what was typed since it was asked for, and the focus near what was chosen.
+  let kept = null;
+  document.addEventListener("htmx:before:swap", () => {
+    const active = document.activeElement;
+    const menu = active && active.closest("details.facet");
+    kept = {
+      menu: menu && menu.querySelector("summary").id,
+      isOpen: menu && menu.hasAttribute("data-many"),
+      typed: active && active.matches(".list input[type=search]") ? { id: active.id, value: active.value } : null,
+    };
+  });
+
+  const ticking = (list) => {
+    const every = list.querySelector("[data-tick-all]");
+    const boxes = all("tbody .tick input", list);
+    const words = list.querySelector("[data-ticked]");
+    if (!every || !words || every.dataset.ready) return;
+    const usual = words.textContent;
+    every.dataset.ready = "yes";
+    every.hidden = false;
+    const count = () => {
+      const ticked = boxes.filter((box) => box.checked).length;
+      every.checked = ticked > 0 && ticked === boxes.length;
+      every.indeterminate = ticked > 0 && ticked < boxes.length;
+      words.textContent = ticked ? words.dataset.ticked.replace("{n}", ticked) : usual;
+    };
+    every.addEventListener("change", () => { for (const box of boxes) box.checked = every.checked; count(); });
+    for (const box of boxes) box.addEventListener("change", count);
+    count();
+  };
+
+  const prepare = () => all(".list").forEach(ticking);
+  document.addEventListener("htmx:after:swap", () => {
+    const summary = kept && kept.menu && document.getElementById(kept.menu);
+    if (summary && kept.isOpen) summary.parentElement.open = true;
+    else if (summary) summary.focus();
+    const input = kept && kept.typed && document.getElementById(kept.typed.id);
+    if (input) input.value = kept.typed.value;
+    kept = null;
+    prepare();
+  });
+  document.addEventListener("DOMContentLoaded", prepare);
+})();
