@@ -36,7 +36,8 @@ class AgentSummary(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            models.Index(name="agent_summary_radius", fields=["-blast_radius", "agent"]),
+            models.Index(name="agent_summary_radius", fields=["blast_radius", "agent"]),
+            models.Index(name="agent_summary_use", fields=["last_used_at", "agent"]),
             models.Index(name="agent_summary_age", fields=["computed_at"]),
         ]
 

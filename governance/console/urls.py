@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from governance.agents.pages import agent_list, agents, sessions
 from governance.agents.pages import registration as registration_pages
+from governance.agents.pages import review as review_of_selected
 from governance.approval_policies import pages as approval_policy_pages
 from governance.audit_log import pages as audit_log_pages
 from governance.blast_radius import pages as blast_radius_pages
@@ -148,6 +149,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("blast-radius/", blast_radius_pages.organisation, name="blast-radius"),
     path("views/", saved_view_pages.create, name="view-save"),
     path("views/<uuid:pk>/delete/", saved_view_pages.delete, name="view-delete"),
+    path("blast-radius/<slug:kind>/review/", review_of_selected.of_selected, name="review-of-selected"),
     path("agents/", agent_list.listing, name="agent-list"),
     path("agents/add/", registration_pages.add, name="agent-add"),
     path("agents/<slug:slug>/", agents.detail, name="agent-page"),

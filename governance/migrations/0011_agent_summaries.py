@@ -45,7 +45,8 @@ class Migration(migrations.Migration):
             ],
             options={
                 "indexes": [
-                    models.Index(fields=["-blast_radius", "agent"], name="agent_summary_radius"),
+                    models.Index(fields=["blast_radius", "agent"], name="agent_summary_radius"),
+                    models.Index(fields=["last_used_at", "agent"], name="agent_summary_use"),
                     models.Index(fields=["computed_at"], name="agent_summary_age"),
                 ],
             },

@@ -27,7 +27,7 @@ PAGES: Final = (
     "/agents/?state=suspended",
     "/agents/?kind=service&state=suspended",
     "/agents/?sponsor=fleet-person-000007",
-    "/agents/?needs=heir",
+    "/agents/?finding=orphaned",
     "/agents/?system=fleet-001",
     "/agents/fleet-000007/",
     "/agents/fleet-000007/?tab=timeline",

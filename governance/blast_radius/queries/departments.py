@@ -15,12 +15,15 @@ from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.grants.models import Grant, GrantLine
+from entitlements.people_sources.models import SourcedPerson
 from governance.blast_radius.holdings import PRIVILEGED
 from governance.charts import figures
 from governance.charts.figures import KeptFigure
 
 FIGURE: Final = "access-by-department"
 """The name under which a worker keeps the sums of much access."""
+MOST_NAMED: Final = 200
+"""How many departments a list offers."""
 NONE: Final = ""
 """The department of sponsors of whom no people source names one."""
 _EXTENSION: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -53,12 +56,22 @@ class Department:
 
 def department(path: str = "") -> Any:  # noqa: ANN401 - an expression
     """Return the department of a sponsor, as their people source names it; `path` leads to the agent."""
-    said = KeyTextTransform("department", KeyTransform(_EXTENSION, f"{path}sponsor__sourced__said"))
-    return Coalesce(Cast(said, TextField()), Value(NONE))
+    return _said(f"{path}sponsor__sourced__said")
+
+
+def _said(document: str) -> Any:  # noqa: ANN401 - as above
+    named = KeyTextTransform("department", KeyTransform(_EXTENSION, document))
+    return Coalesce(Cast(named, TextField()), Value(NONE, output_field=TextField()))
+
+
+def names() -> list[str]:
+    """Return the departments that people sources name, in their order."""
+    said = SourcedPerson.objects.annotate(department=_said("said")).exclude(department=NONE).order_by("department")
+    return list(said.values_list("department", flat=True).distinct()[:MOST_NAMED])
 
 
 def of_caller(caller: Caller) -> KeptFigure:
-    """Return the departments: counted now, or a worker's for much access, of which a caller sees all or counts theirs."""
+    """Return the departments of the grants that a caller sees: counted now, or by a worker where that takes long."""
     if caller.sees_everything and not figures.is_quick(Grant):
         kept = figures.kept(FIGURE)
         return KeptFigure(_departments(kept.value), kept.as_of) if kept else KeptFigure([])

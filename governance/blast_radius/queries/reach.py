@@ -33,7 +33,7 @@ MOST_COUNTED: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One grant by which something is reached: its tools there, for whom it is, and the agents that reach it through it."""
+    """One grant by which something is reached: its tools there, whom it names, and the agents that use its agent."""
 
     grant: Grant
     tools: int
@@ -47,7 +47,7 @@ class Path:
 class Reach:
     """The first paths, how many there are in all, and the list of all of them. `is_more`: the count stops there."""
 
-    title: Any
+    title: str
     paths: tuple[Path, ...]
     count: int
     is_more: bool
@@ -75,7 +75,12 @@ def of_person(caller: Caller, person: Person) -> Reach:
 
 
 def _reach(
-    caller: Caller, which: Q, lines: Q, title: Any, query: str, person: Person | None = None  # noqa: ANN401 - a text, perhaps lazy
+    caller: Caller,
+    which: Q,
+    lines: Q,
+    title: str,
+    query: str,
+    person: Person | None = None,
 ) -> Reach:
     rows = visibility.grants(caller).filter(which, ended_at=None, expires_at__gt=clock.now())
     count = rows.order_by()[: MOST_COUNTED + 1].count()

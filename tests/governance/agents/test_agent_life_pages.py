@@ -17,6 +17,7 @@ from entitlements.people import people
 from entitlements.people.models import RoleAssignment
 from entitlements.people_sources.models import PeopleSource, SourcedPerson
 from entitlements.tokens.models import IssuedToken
+from governance.agents import summaries
 from governance.agents.queries import agents as read
 from governance.reviews.usage.models import UsageDay
 from tests import make, shared
@@ -120,6 +121,7 @@ def test_a_service_agent_was_last_used_when_it_got_its_last_token_or_was_last_al
     client, _ = make.client(bot, "ticks")
 
     def last() -> datetime | None:
+        summaries.refresh([bot.pk])
         listed = read.listed(Caller(company.ana.principal, person=company.ana, roles=frozenset({"analyst"})))
         found: datetime | None = vars(listed.get(slug="ticker"))["last_used"]
         return found
@@ -145,7 +147,7 @@ def test_people_and_agents_have_states_with_words_of_their_own(company: companie
     def states(address: str) -> list[str]:
         return re.findall(r'class="status [a-z]+">.*?</svg>([^<]+)</span>', visits.text(browser.get(address)))
 
-    assert states("/agents/?q=research-bot") == ["Left", "Disabled", "Active"]
+    assert states("/agents/?q=research-bot") == ["Left", "Disabled", "Orphaned", "Active"]
     assert states("/agents/research-bot/")[:4] == ["0", "Active", "Orphaned", "Left"]
     assert states("/people/sofia/")[:1] == ["Left"]
     assert {"Left", "Disabled", "Active"} == set(states("/people/"))
