@@ -11,6 +11,7 @@ from uuid import UUID
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -28,13 +29,13 @@ from governance.approvals import auto_approval_checks
 from governance.conflicts_of_interest.routing import GROUP
 from governance.console import choices, doors, form_fields, paging
 
-HERE: Final = "/settings/approvals/"
+HERE: Final = "approval-settings"
 _MOST_SHOWN: Final = 50
 _GROUPS: Final = "groups-to-pick"
 _OFFICES: Final = {
     "sponsor": gettext_lazy("the agent's sponsor"),
     "system_owner": gettext_lazy("the system's owner"),
-    "security": gettext_lazy("somebody of security"),
+    "security": gettext_lazy("one person of security"),
 }
 
 
@@ -112,27 +113,27 @@ class PolicyForm(forms.Form):
     """Who must answer, risk by risk; what the product itself asks for is always there."""
 
     entitlement = forms.CharField(
-        label=gettext_lazy("For which entitlement?"),
-        help_text=gettext_lazy("Its scope. Empty: for all that have no policy of their own."),
+        label=gettext_lazy("Entitlement"),
+        help_text=gettext_lazy("Its scope. Leave it empty to change the default policy."),
         max_length=128,
         required=False,
         widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false"}),
     )
-    days = forms.IntegerField(label=gettext_lazy("How many days is there to answer?"), min_value=1, max_value=30)
-    reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
+    days = forms.IntegerField(label=gettext_lazy("Days to decide"), min_value=1, max_value=30)
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
         super().__init__(*args, **kwargs)
         picks = {"list": _GROUPS, "autocapitalize": "none", "spellcheck": "false"}
         for risk, least in rules.DEFAULT_POLICY.items():
-            owner = forms.BooleanField(label=gettext_lazy("The system's owner"), required=False)
+            owner = forms.BooleanField(label=gettext_lazy("System owner"), required=False)
             owner.disabled = "system_owner" in least
             self.fields[f"{risk}_system_owner"] = owner
             self.fields[f"{risk}_security"] = forms.IntegerField(
                 label=gettext_lazy("People of security"), min_value=int("security" in least), max_value=5
             )
             self.fields[f"{risk}_group"] = forms.SlugField(
-                label=gettext_lazy("A group"), required=False, max_length=64, widget=forms.TextInput(attrs=picks)
+                label=gettext_lazy("Group"), required=False, max_length=64, widget=forms.TextInput(attrs=picks)
             )
             self.fields[f"{risk}_people"] = forms.IntegerField(
                 label=gettext_lazy("People of the group"), min_value=1, max_value=5
@@ -154,7 +155,7 @@ def _initial(policy: ApprovalPolicy) -> dict[str, Any]:
         asked = Counter(policy.stages.get(risk, ()))
         groups = [stage for stage in asked if stage.startswith(GROUP)]
         if len(groups) > 1:
-            raise Malformed(_("This policy names several groups at one risk: change it by the API."))
+            raise Malformed(_("This policy names several groups at one risk level. Change it through the API."))
         filled[f"{risk}_system_owner"] = asked["system_owner"] > 0
         filled[f"{risk}_security"] = asked["security"]
         filled[f"{risk}_group"] = groups[0].removeprefix(GROUP) if groups else ""
@@ -222,29 +223,25 @@ class RuleForm(forms.Form):
     """What shall need no person: only reading, only at low risk."""
 
     entitlement = forms.CharField(
-        label=gettext_lazy("Which entitlement?"),
-        help_text=gettext_lazy("Its scope. Of its tools only those that read, at low risk, are approved so."),
+        label=gettext_lazy("Entitlement"),
+        help_text=gettext_lazy("Its scope. Only its low-risk tools that only read are approved."),
         max_length=128,
         widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false"}),
     )
     kinds = forms.MultipleChoiceField(
-        label=gettext_lazy("For agents of which kind?"),
+        label=gettext_lazy("Agent types"),
         choices=Agent.Kind.choices,
         widget=forms.CheckboxSelectMultiple,
     )
     group = forms.SlugField(
-        label=gettext_lazy("Only for people of the group"),
+        label=gettext_lazy("Only for people in the group"),
         required=False,
         max_length=64,
         widget=forms.TextInput(attrs={"list": _GROUPS, "autocapitalize": "none", "spellcheck": "false"}),
     )
-    days = forms.IntegerField(
-        label=gettext_lazy("Access of how many days at most?"), min_value=1, max_value=90, initial=30
-    )
-    ends = forms.IntegerField(
-        label=gettext_lazy("In how many days does the rule end?"), min_value=1, max_value=366, initial=180
-    )
-    reason = forms.CharField(label=gettext_lazy("Why needs it no person?"), max_length=500)
+    days = forms.IntegerField(label=gettext_lazy("Longest access, in days"), min_value=1, max_value=90, initial=30)
+    ends = forms.IntegerField(label=gettext_lazy("Days until the rule ends"), min_value=1, max_value=366, initial=180)
+    reason = forms.CharField(label=gettext_lazy("Why no person needs to decide"), max_length=500)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -291,4 +288,4 @@ def look(request: HttpRequest, approval: UUID) -> HttpResponse:
     if verdict not in AutoApproval.Verdict.values:
         raise Malformed
     doors.perform(request, actions.REVIEW, found, {"verdict": verdict, "reason": doors.reason(request)})
-    return redirect(doors.back(request, HERE))
+    return redirect(doors.back(request, reverse(HERE)))

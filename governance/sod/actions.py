@@ -34,9 +34,9 @@ EXCEPTION = Subject(
 CALL = Subject(_calls, agent_calls.about, by_key=True)
 
 PROPOSE = Action(
-    "sod-policies", NEW, policies.propose, input=None, by=person, done=_("Proposed. Another person puts it in force.")
+    "sod-policies", NEW, policies.propose, input=None, by=person, done=_("Proposed. Another person publishes it.")
 )
-PUBLISH = Action("sod-policy-publish", POLICY, policies.publish, done=_("In force from now on."))
+PUBLISH = Action("sod-policy-publish", POLICY, policies.publish, done=_("Published. It is in force from now on."))
 WITHDRAW = Action("sod-policy-withdraw", POLICY, policies.withdraw, done=_("Withdrawn."))
 
 GIVE_EXCEPTION = Action(
@@ -45,13 +45,16 @@ GIVE_EXCEPTION = Action(
     exceptions.give,
     input=None,
     by=person,
-    done=_("The exception holds until its end, and what it covers no longer."),
+    done=_("Exception given. It ends on its end date."),
 )
 END_EXCEPTION = Action(
-    "sod-exception-end", EXCEPTION, exceptions.end, done=_("Ended. What it covered is suspended within a minute.")
+    "sod-exception-end",
+    EXCEPTION,
+    exceptions.end,
+    done=_("Exception ended. The access that it allowed is suspended within a minute."),
 )
 
 ALLOW_CALL = Action(
-    "agent-calls", NEW, agent_calls.allow, input=None, done=_("Allowed. What the one may do, the other can have done.")
+    "agent-calls", NEW, agent_calls.allow, input=None, done=_("Allowed. SoD policies count both agents together.")
 )
-END_CALL = Action("agent-call-end", CALL, agent_calls.end, done=_("Ended. It can have nothing done there any more."))
+END_CALL = Action("agent-call-end", CALL, agent_calls.end, done=_("Ended. The agent may no longer call the other."))

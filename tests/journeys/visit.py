@@ -23,6 +23,7 @@ def be(guest: Visitor, name: str) -> None:
     """Sign in by a card of the first page."""
     leave(guest.page)
     guest.go("/login/")
+    guest.page.get_by_text("Other people").click()
     guest.page.get_by_role("button", name=f"Sign in as {name}").click()
     expect(current(guest)).to_have_text(name)
 
@@ -32,7 +33,7 @@ def strip(guest: Visitor) -> Locator:
 
 
 def current(guest: Visitor) -> Locator:
-    return strip(guest).locator(".visit-people [aria-current]")
+    return strip(guest).locator("[data-person]")
 
 
 def press_next(guest: Visitor, name: str) -> None:
@@ -46,7 +47,14 @@ def ticked(guest: Visitor) -> Locator:
     return strip(guest).locator(".visit-steps > li.done")
 
 
+def switch(guest: Visitor, name: str) -> None:
+    """Become another person from the strip."""
+    strip(guest).locator(".visit-people summary").click()
+    strip(guest).get_by_role("button", name=name, exact=True).click()
+
+
 def reset(guest: Visitor) -> None:
+    strip(guest).get_by_text("Steps").click()
     strip(guest).get_by_role("button", name="Reset story").click()
     expect(strip(guest).get_by_role("status")).to_contain_text("The story begins again.")
     expect(ticked(guest)).to_have_count(0)
@@ -87,7 +95,7 @@ def run_the_call(guest: Visitor) -> None:
 
 
 def stop_and_read_the_receipt(guest: Visitor) -> None:
-    press_next(guest, "Stop it, as Ana")
+    press_next(guest, "Revoke it, as Ana")
     guest.page.fill("textarea[name=reason]", "The trip is cancelled.")
     guest.page.locator("main form button.danger").click()
     guest.page.wait_for_url(re.compile("/stop/receipts/"))

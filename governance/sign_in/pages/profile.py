@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
@@ -20,6 +21,14 @@ from entitlements.people.models import ApiToken, Role, RoleAssignment
 from governance.console import doors, paging
 
 _LASTS: Final = {"7": timedelta(days=7), "30": timedelta(days=30), "90": timedelta(days=90)}
+_PLACES: Final = (
+    ("delegations", gettext_lazy("Out of office"), gettext_lazy("A delegate decides for you while you are away.")),
+    ("notice-settings-page", gettext_lazy("Notifications"), gettext_lazy("Mail, and your quiet hours.")),
+    ("keys", gettext_lazy("Keyboard shortcuts"), gettext_lazy("Turn single keys off, or change them.")),
+    ("my-connections", gettext_lazy("My connections"), gettext_lazy("Clients that you have signed in.")),
+    ("my-agents", gettext_lazy("Agents that act for me"), gettext_lazy("What they may do in your name.")),
+)
+"""The pages of a person's own settings: name of the page, label, and what it is for."""
 
 
 @require_safe
@@ -38,9 +47,7 @@ def _profile(request: HttpRequest, fresh: str = "") -> HttpResponse:
         "factors": [factor.get_type_display() for factor in factors],
         "tokens": ApiToken.objects.filter(person=person, revoked_at=None, expires_at__gt=clock.now()).order_by("-pk"),
         "fresh": fresh,
-        "sees_people": doors.caller(request).sees_everything,
-        "sees_approvals": doors.may(doors.caller(request), "approval-policies", None, "GET"),
-        "sees_mail": doors.may(doors.caller(request), "deliveries", None, "GET"),
+        "places": _PLACES,
     }
     return render(request, "console/sign_in/settings.html", context)
 
@@ -48,23 +55,23 @@ def _profile(request: HttpRequest, fresh: str = "") -> HttpResponse:
 @require_POST
 @doors.page
 def make_token(request: HttpRequest) -> HttpResponse:
-    """Make a token for scripts and show it this once; it opens what the person's roles open."""
+    """Create an API token and show it once; it may do what the person's admin roles allow."""
     person = doors.person(request)
     label = request.POST.get("label", "").strip()[:100]
     lasts = _LASTS.get(request.POST.get("lasts", ""))
     if not label or lasts is None:
-        raise Malformed(_("A token needs a name and one of the offered lengths of time."))
+        raise Malformed(_("An API token needs a name and one of the offered expiry times."))
     return _profile(request, people.make_api_token(person, label, lasts=lasts, by=person.principal))
 
 
 @require_POST
 @doors.page
 def revoke_token(request: HttpRequest, number: int) -> HttpResponse:
-    """End one of the person's tokens."""
+    """Revoke one of the person's API tokens."""
     person = doors.person(request)
-    people.revoke_api_token(person, number, by=person.principal, reason=_("Ended in the console."))
-    messages.success(request, _("The token is dead."))
-    return redirect("/settings/")
+    people.revoke_api_token(person, number, by=person.principal, reason=_("Revoked in the console."))
+    messages.success(request, _("The API token is revoked."))
+    return redirect("settings")
 
 
 @require_safe

@@ -27,11 +27,9 @@ _MOST_OFFERED: Final = 500
 class AllowForm(forms.Form):
     """Two agents, and why the one hands work to the other."""
 
-    caller = forms.SlugField(
-        label=gettext_lazy("Which agent hands on work?"), max_length=64, widget=forms.TextInput(**_NAMES)
-    )
-    callee = forms.SlugField(label=gettext_lazy("To which agent?"), max_length=64, widget=forms.TextInput(**_NAMES))
-    reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
+    caller = forms.SlugField(label=gettext_lazy("Calling agent"), max_length=64, widget=forms.TextInput(**_NAMES))
+    callee = forms.SlugField(label=gettext_lazy("Agent to call"), max_length=64, widget=forms.TextInput(**_NAMES))
+    reason = forms.CharField(label=gettext_lazy("Business justification"), max_length=500)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -79,7 +77,7 @@ def _meaning(caller: Agent, callee: Agent) -> dict[str, Any]:
         "caller": caller,
         "callee": callee,
         "gains": sorted({str(tool) for tool in held.get(callee.pk, ())}),
-        "combinations": check.violations_by_call(caller, callee),
+        "violations": check.violations_by_call(caller, callee),
     }
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
@@ -28,8 +29,8 @@ _SAYS: Final = {
     "systems": gettext_lazy("in the system"),
     "tools": gettext_lazy("named"),
     "actions": gettext_lazy("that"),
-    "risk_at_least": gettext_lazy("whose risk is at least"),
-    "data_classes": gettext_lazy("whose data is"),
+    "risk_at_least": gettext_lazy("with a risk level of at least"),
+    "data_classes": gettext_lazy("with data of the class"),
     "flows": gettext_lazy("that"),
 }
 _MOST_DAYS: Final = 180
@@ -57,7 +58,7 @@ def _word(name: str, values: Iterable[str]) -> str:
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
-    """List the rules in force and proposed, those to begin with, and the register of exceptions."""
+    """List the policies in force and proposed, the shipped rulesets, and the exceptions."""
     caller = doors.caller(request)
     now = SodPolicy.objects.filter(state__in=[State.PUBLISHED, State.PROPOSED]).order_by("name", "number")
     known = set(SodPolicy.objects.values_list("name", flat=True))
@@ -93,7 +94,7 @@ def propose(request: HttpRequest) -> HttpResponse:
             raise NotFound
         values = {"name": rule.name, "sentence": rule.sentence, "sides": rule.sides, "on": not rule.on}
     proposed = doors.perform(request, actions.PROPOSE, None, {**values, "reason": doors.reason(request)})
-    return redirect(f"/sod-policies/{proposed.result.pk}/")
+    return redirect("rule-page", proposed.result.pk)
 
 
 @require_safe
@@ -122,8 +123,8 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "console/sod/rule.html", context, status=HTTPStatus.OK)
 
 
-publish = doors.post(actions.PUBLISH, lambda rule: f"/sod-policies/{rule.pk}/")
-withdraw = doors.post(actions.WITHDRAW, lambda _rule: "/sod-policies/")
+publish = doors.post(actions.PUBLISH, lambda rule: reverse("rule-page", args=[rule.pk]))
+withdraw = doors.post(actions.WITHDRAW, lambda _rule: reverse("rule-list"))
 
 
 @require_POST
@@ -140,7 +141,7 @@ def give(request: HttpRequest, pk: UUID) -> HttpResponse:
         "reason": doors.reason(request),
     }
     doors.perform(request, actions.GIVE_EXCEPTION, rule, values)
-    return redirect("/sod-policies/")
+    return redirect("rule-list")
 
 
 def _days(request: HttpRequest) -> int:
@@ -150,7 +151,7 @@ def _days(request: HttpRequest) -> int:
     return int(days[:4])
 
 
-end = doors.post(actions.END_EXCEPTION, lambda _exception: "/sod-policies/")
+end = doors.post(actions.END_EXCEPTION, lambda _exception: reverse("rule-list"))
 
 
 def _rule(request: HttpRequest, pk: UUID) -> SodPolicy:

@@ -32,16 +32,19 @@ _FIELDS: Final = {"sod_policy_proposed_already": "name"}
 def _side(number: int) -> dict[str, forms.Field]:
     """Return the fields that say which tools stand on a side."""
     names = {
-        "systems": (gettext_lazy("In which systems?"), gettext_lazy("Short names; mail-* is all that begin so.")),
+        "systems": (
+            gettext_lazy("Systems"),
+            gettext_lazy("Short names, separated by commas. mail-* matches all that begin with mail-."),
+        ),
         "tools": (
-            gettext_lazy("Tools of which names?"),
-            gettext_lazy("As in *create*vendor*; commas between several."),
+            gettext_lazy("Tool names"),
+            gettext_lazy("For example *create*vendor*. Separate several by commas."),
         ),
     }
     ticked: dict[str, tuple[Any, list[tuple[str, Any]]]] = {
-        "actions": (gettext_lazy("That do what?"), [(option.value, tags.does(option)) for option in Action]),
-        "data_classes": (gettext_lazy("With which data?"), [(option, option) for option in DATA_CLASSES]),
-        "flows": (gettext_lazy("That do all of this?"), list(request_suggestion_queries.LABELS.items())),
+        "actions": (gettext_lazy("Kind of action"), [(option.value, tags.does(option)) for option in Action]),
+        "data_classes": (gettext_lazy("Data class"), [(option, option) for option in DATA_CLASSES]),
+        "flows": (gettext_lazy("Information flow (all of these)"), list(request_suggestion_queries.LABELS.items())),
     }
     risks = [("", gettext_lazy("Any")), *((option.value, option.value) for option in Risk)]
     fields: dict[str, forms.Field] = {
@@ -56,9 +59,7 @@ def _side(number: int) -> dict[str, forms.Field]:
         )
         for name, (label, choices) in ticked.items()
     }
-    fields["risk_at_least"] = forms.ChoiceField(
-        label=gettext_lazy("Of which risk at least?"), required=False, choices=risks
-    )
+    fields["risk_at_least"] = forms.ChoiceField(label=gettext_lazy("Lowest risk level"), required=False, choices=risks)
     return {f"{name}-{number}": field for name, field in fields.items()}
 
 
@@ -67,16 +68,16 @@ class OwnForm(forms.Form):
 
     name = forms.SlugField(
         label=gettext_lazy("Short name"),
-        help_text=gettext_lazy("One that is in use already makes this its next version."),
+        help_text=gettext_lazy("The name of an existing policy makes this its next version."),
         max_length=64,
         widget=forms.TextInput(**_NAMES),
     )
     sentence = forms.CharField(
-        label=gettext_lazy("What may no agent do together?"),
-        help_text=gettext_lazy("One sentence, as in: Creates vendors and pays them."),
+        label=gettext_lazy("What it forbids"),
+        help_text=gettext_lazy("One sentence, for example: Creates vendors and pays them."),
         max_length=300,
     )
-    reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
         super().__init__(*args, **kwargs)
@@ -138,7 +139,7 @@ def own(request: HttpRequest) -> HttpResponse:
 
         done = form_fields.submit(request, form, act, _FIELDS)
         if isinstance(done, SodPolicy):
-            return redirect(f"/sod-policies/{done.pk}/")
+            return redirect("rule-page", done.pk)
         if done is not None:
             context["looked"], (context["count"], context["broken"]) = True, done
     return form_fields.show(request, "console/sod/rule_new.html", form, context)

@@ -14,7 +14,8 @@ from typing import Any, Final
 class Character:
     """A person: `roles` are those in Mandate itself, `part` what else they are in the story.
 
-    `title` and `card` stand on the card with which a visitor signs in as this person.
+    `title` and `card` stand on the card with which a visitor signs in as this person; `role` heads one of the first
+    three cards, and is empty for people whom the page folds away.
     """
 
     login: str
@@ -24,6 +25,7 @@ class Character:
     manager: str | None = None
     title: str = ""
     card: str = ""
+    role: str = ""
 
     @property
     def first(self) -> str:
@@ -37,56 +39,59 @@ PEOPLE: Final = (
         "Ana Ortiz",
         ("analyst",),
         title="Analyst",
-        card="Registers agents and systems, runs reviews, and stops what goes wrong. Approves nothing alone.",
+        card="Registers agents and systems, runs access reviews, and revokes access. Approves nothing alone.",
+        role="IAM analyst",
     ),
     Character(
         "otto",
         "Otto Lindqvist",
         part="owner",
         title="Owner of the agents",
-        card="Builds and runs the agents, and asks for what they need. May not approve what he asked for.",
+        card="Builds and runs agents, and requests access for them. Cannot approve his own requests.",
     ),
     Character(
         "sofia",
         "Sofia Marino",
         part="sponsor",
-        title="Sponsor and manager",
-        card="Answers for agents, and for Alice's and Bob's. Narrows and approves requests, and reviews access.",
+        title="Sponsor of agents, manager",
+        card="Owns agents and is manager of Alice and Bob. Narrows and approves requests, and reviews access.",
+        role="Owner",
     ),
     Character(
         "sam",
         "Sam Okafor",
         part="system_owner",
         title="Owner of the systems",
-        card="Keeps the systems that agents reach and their credentials. Can approve, and can stop his systems.",
+        card="Owns the systems that agents call and their credentials. Can approve, and can suspend his systems.",
     ),
     Character(
         "resa",
         "Resa Halim",
         ("security",),
         title="Security",
-        card="Answers what is risky, sees everything, and can stop anything - even everything at once.",
+        card="Approves high-risk access, sees everything, and holds the kill switch.",
     ),
     Character(
         "audrey",
         "Audrey Blanc",
         ("auditor",),
         title="Auditor",
-        card="Reads the whole record and verifies it. Can change nothing at all.",
+        card="Reads the whole audit log and verifies it. Can change nothing.",
+        role="Auditor",
     ),
     Character(
         "admin",
         "Adele Minh",
         ("admin",),
         title="Administrator",
-        card="Looks after people, roles and keys. Gives no agent any access.",
+        card="Manages people, admin roles and keys. Gives no access to agents.",
     ),
     Character(
         "alice",
         "Alice Weber",
         manager="sofia",
         title="A colleague with an agent",
-        card="Her travel helper acts for her. She sees what is done in her name, and can end it.",
+        card="Her travel helper acts for her. She sees what it does in her name, and can end it.",
     ),
     Character(
         "bob",
@@ -98,8 +103,8 @@ PEOPLE: Final = (
     Character(
         "mallory",
         "Mallory Quint",
-        title="A colleague without a role",
-        card="Has no role and no agent. Try what she can see: she finds only what is about her.",
+        title="A colleague without an admin role",
+        card="Has no admin role and no agent. She sees only what is about her.",
     ),
 )
 GONE: Final = Character("leo", "Leo Dumont")

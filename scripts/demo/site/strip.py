@@ -19,8 +19,6 @@ from scripts.demo.story.stage import AGENT, SYSTEM, USER
 
 OUTCOME: Final = "visit_outcome"
 """Where a session keeps the outcome of the last button, until the next page shows it."""
-CLOSED: Final = "visit"
-"""The cookie that remembers that the steps are folded away."""
 _MOST: Final = 5000
 _ACTIONS: Final = (
     Action.APPROVAL_GIVEN,
@@ -120,7 +118,7 @@ class Strip:
 
     steps: list[Step]
     outcome: Mapping[str, Any] | None
-    is_open: bool
+    person: str
     here: str
 
     @property
@@ -149,7 +147,7 @@ def _strip(request: HttpRequest) -> Strip | None:
         return None
     outcome = request.session.pop(OUTCOME, None)
     address = request.get_full_path() if request.method == "GET" else "/"  # a page that answers a form has no address
-    return Strip(steps(begun, progress), outcome, request.COOKIES.get(CLOSED) != "closed", address)
+    return Strip(steps(begun, progress), outcome, _FIRST.get(request.user.login, request.user.name), address)
 
 
 def seen(begun: visits.Visit) -> Progress:
@@ -163,13 +161,13 @@ def seen(begun: visits.Visit) -> Progress:
 
 def steps(begun: visits.Visit, progress: Progress) -> list[Step]:
     """Return the steps with their ticks."""
-    request_text = "Otto asks that Alice's travel helper may use the clock for 8 hours. Leave a tool out, then approve."
+    request_text = "Otto requests 8 hours of the clock for Alice's travel helper. Untick a tool, then approve."
     if progress.turned_down:
-        request_text = "The request was turned down, so nothing was given. Reset the story to have it asked again."
+        request_text = "The request was denied, so no access was given. Reset the story to make the request again."
     calls = "A real MCP client signs in for Alice and asks the clock for the time in Paris, through the gateway."
-    again = "The same client calls again, with the token it still has. Nothing reaches the clock."
-    kept = "Keep what Sofia's agents still need and remove the rest; what is removed ends at once."
-    record = "Export all that ever happened, and check it against checkpoints that were published elsewhere."
+    again = "The same client calls again with the token it still has. The call does not reach the clock."
+    kept = "Keep the access that Sofia's agents still need and revoke the rest, which ends at once."
+    record = "Export the audit log, and check it against checkpoints that were published elsewhere."
     review = f"/reviews/{begun.review}/" + ("" if progress.reviewed else "work/")
     request = f"/requests/{begun.request}/"
     return [
@@ -178,16 +176,16 @@ def steps(begun: visits.Visit, progress: Progress) -> list[Step]:
         _stop(progress),
         Step(4, "See the call denied", USER, again, "Call again", progress.denied, button="/visit/call/"),
         Step(5, "Review", "sofia", kept, "The review", progress.reviewed, review),
-        Step(6, "Verify the record", "audrey", record, "Verify it", progress.verified, button="/visit/verify/"),
+        Step(6, "Verify the audit log", "audrey", record, "Verify it", progress.verified, button="/visit/verify/"),
     ]
 
 
 def _stop(progress: Progress) -> Step:
     """Lead to the stop of the access that was given, then to its receipt."""
-    says = "End the access with a reason. The receipt says which gateway obeyed, after how long."
+    says = "Revoke the access with a reason. The receipt says which gateway enforced it, and after how long."
     grant = progress.grant.partition(":")[2]
     address = f"/stop/grant/{grant}/" if grant else f"/agents/{AGENT}/"
     if progress.stopped:
         address = f"/stop/receipts/{progress.receipt}/"
-    label = "The receipt" if progress.stopped else "Stop it"
-    return Step(3, "Stop it, read the receipt", "ana", says, label, progress.stopped, address)
+    label = "The receipt" if progress.stopped else "Revoke it"
+    return Step(3, "Revoke, read the receipt", "ana", says, label, progress.stopped, address)

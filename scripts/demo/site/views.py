@@ -136,7 +136,7 @@ def verify(request: HttpRequest) -> HttpResponse:
         whole.write_bytes(exported.raw)
         verdict = proof.verify(visits.folder() / "seal-key.vkey", whole, anchored)
     holds = exported.is_success and verdict.returncode == 0
-    title = "The record verifies: nothing in it was changed." if holds else "The record does not verify."
+    title = "The audit log verifies: no event was changed." if holds else "The audit log does not verify."
     request.session[strip.OUTCOME] = _outcome("good" if holds else "bad", title, verdict.stdout or verdict.stderr)
     return redirect(f"/audit/?about=agent:{AGENT}")
 

@@ -1,4 +1,4 @@
-"""Who approves, in the console: in words, proposed, confirmed by another, and what rules approved."""
+"""Approval policies in the console: in words, proposed, confirmed by another, and what rules approved."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_one_proposes_and_another_confirms_who_approves(company: Company) -> Non
     policy = policies.current_for(company.use)
     assert (policy.number, policy.answer_within.days) == (1, 3)
     history = visits.text(ana.get(f"{HERE}versions/{policy.pk}/"))
-    assert "Resa proposed it, Rob confirmed it." in history
+    assert "Proposed by Resa, confirmed by Rob" in history
     asked = company.ask("wipe")
     assert "(answer 2 of 2)" in visits.text(ana.get(f"/requests/{asked.pk}/"))
     assert 'value="dpo"' in visits.text(resa.get(f"{HERE}propose/?entitlement=clock:use"))
@@ -76,7 +76,7 @@ def test_a_rule_is_made_by_two_and_what_it_approved_waits_at_home_to_be_looked_a
     visits.as_(company.rob).post(look, {"verb": "revoke", "reason": "Nobody uses it."})
     assert AutoApproval.objects.get().verdict == "revoke"
     resa.post(one, {"verb": "end", "reason": "Enough."})
-    assert "A person answers every request." in visits.text(ana.get(HERE))
+    assert "A person decides every request." in visits.text(ana.get(HERE))
 
 
 def _short(company: Company) -> str:

@@ -1,4 +1,4 @@
-"""Rules on combinations, exceptions from them and calls between agents, by API."""
+"""SoD policies, exceptions from them and calls between agents, by API."""
 
 from __future__ import annotations
 

@@ -52,15 +52,15 @@ def ana(company: Company) -> Client:
 
 def test_a_rule_of_ones_own_is_looked_at_then_proposed_and_its_next_version_begins_with_it(ana: Client) -> None:
     looked = visits.text(ana.post("/sod-policies/new/", {**RULE, "verb": "look"}))
-    assert "0 agents would break it today" in looked
+    assert "0 agents would violate it" in looked
     assert 'value="now, conv*"' in looked
     assert not SodPolicy.objects.exists()
     ana.post("/agent-calls/", {"caller": "research-bot", "callee": "payer", "reason": "Invoices.", "verb": "allow"})
     looked = visits.text(ana.post("/sod-policies/new/", {**RULE, "verb": "look"}))
-    assert "1 agent would break it today" in looked
+    assert "1 agent would violate it" in looked
     assert "bank/pay" in looked
     made = ana.post("/sod-policies/new/", {**RULE, "verb": "propose"}, follow=True)
-    assert "Once in force, no agent may hold all of these" in visits.text(made)
+    assert "No agent may hold a tool of each side" in visits.text(made)
     rule = SodPolicy.objects.get()
     assert (rule.name, rule.sides, rule.state) == ("look-and-pay", SIDES, "proposed")
     twice = ana.post("/sod-policies/new/", {**RULE, "verb": "propose"})

@@ -1,4 +1,4 @@
-"""Rules on combinations in the console: propose, see who would break it, put it in force, except, end."""
+"""SoD policies in the console: propose, see the violations, publish, give an exception, end it."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def test_two_people_put_a_starter_in_force_and_security_excepts_an_agent(company
     ana, resa = visits.as_(company.ana), visits.as_(company.resa)
     assert "takes in untrusted text" in visits.text(ana.get("/sod-policies/"))
     answer = ana.post("/sod-policies/propose/", {"starter": "lethal-trifecta", "reason": "Too easy."}, follow=True)
-    assert "1 agent holds this today" in visits.text(answer)
-    assert "Put in force" not in visits.text(answer)
+    assert "1 violation" in visits.text(answer)
+    assert "Publish" not in visits.text(answer)
     rule = SodPolicy.objects.get()
     page = f"/sod-policies/{rule.pk}/"
     assert ana.post(f"{page}publish/", {"reason": "Mine."}).status_code == 403
-    assert "Put in force" in visits.text(resa.get(page))
+    assert "Publish" in visits.text(resa.get(page))
     resa.post(f"{page}publish/", {"reason": "Yes."})
     rule.refresh_from_db()
     assert rule.state == "published"
-    assert "No agent may hold these together" in visits.text(ana.get("/agents/research-bot/"))
+    assert "SoD violation:" in visits.text(ana.get("/agents/research-bot/"))
     form = {"agent": "research-bot", "reason": "Pilot.", "control": "All mail is read first.", "days": "30"}
     assert ana.post(f"{page}except/", form).status_code == 403
     assert resa.post(f"{page}except/", {**form, "days": "181"}).status_code == 400
     assert "All mail is read first." in visits.text(resa.post(f"{page}except/", form, follow=True))
-    assert "An exception covers this" in visits.text(ana.get("/agents/research-bot/"))
+    assert "An exception allows it" in visits.text(ana.get("/agents/research-bot/"))
     given = SodException.objects.get()
     resa.post(f"/exceptions/{given.pk}/end/", {"reason": "Pilot over."})
     given.refresh_from_db()
@@ -75,7 +75,7 @@ def test_the_page_of_a_request_says_which_combination_it_would_complete(company:
     policies.publish(rule.pk, by=company.resa, reason="yes")
     page = visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))
     assert "Looks and waits." in page
-    assert "could then use all of this" in page
+    assert "could use a tool of each side" in page
     answer = visits.as_(company.sofia).post(
         f"/requests/{asked.pk}/", {"verb": "approve", "version": "1", "tool": "now"}
     )
