@@ -23,12 +23,13 @@ from governance.connections import pages as connections_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
 from governance.credential_policy import pages as credential_policy_pages
-from governance.grants import pages as grant_pages
+from governance.grants.pages import grant_list
+from governance.grants.pages import grants as grant_pages
 from governance.home_page import pages as home_page_pages
 from governance.notices import pages as notice_pages
 from governance.onboarding import pages as onboarding_pages
 from governance.out_of_office import pages as out_of_office_pages
-from governance.people.pages import groups, people, sources
+from governance.people.pages import groups, people, people_list, sources
 from governance.people.pages import role_maps as role_maps_pages
 from governance.request_changes.pages import edit as edit_pages
 from governance.request_changes.pages import renewal as renewal_pages
@@ -183,7 +184,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("people/<slug:login>/connections/", connections_pages.of_person, name="person-connections"),
     path("sessions/", sessions.listing, name="session-list"),
     path("sessions/<uuid:session>/end/", agents.end_session, name="end-session"),
-    path("grants/", grant_pages.listing, name="grant-list"),
+    path("grants/", grant_list.listing, name="grant-list"),
     path("grants/<uuid:pk>/", grant_pages.detail, name="grant-page"),
     path("grants/<uuid:pk>/renew/", renewal_pages.renew, name="grant-renew"),
     path("requests/<uuid:pk>/again/", renewal_pages.again, name="request-again"),
@@ -280,12 +281,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/deliveries/<uuid:delivery>/replay/", notice_pages.replay, name="delivery-again"),
     path("settings/keys/", key_pages.page, name="keys"),
     path("settings/theme/", home_page_pages.theme, name="theme"),
-    path("people/", profile.listing, name="people-list"),
+    path("people/", people_list.listing, name="people-list"),
     path("people/add/", people.add, name="person-add"),
     path("people/<slug:login>/", people.detail, name="person-page"),
     path("people/<slug:login>/edit/", people.edit, name="person-edit"),
     path("people/<slug:login>/role/", people.change_role, name="person-role"),
-    path("people/<slug:login>/enable/", profile.enable, name="person-start"),
+    path("people/<slug:login>/enable/", people.enable, name="person-start"),
     path("groups/", groups.listing, name="group-list"),
     path("groups/add/", groups.add, name="group-add"),
     path("groups/<slug:slug>/", groups.detail, name="group-page"),

@@ -1,13 +1,16 @@
-"""The people sources, and when each of them last sent data."""
+"""What pages read of groups, and of the people sources and when each of them last sent data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from audit import clock
+from entitlements.grants.models import GrantSubject
+from entitlements.people.models import Group, Membership
 from entitlements.people_sources import sources
 from entitlements.people_sources.models import PeopleSource
 
@@ -40,3 +43,18 @@ def last() -> list[SourceSync]:
         )
         for source in rows.annotate(active_people=active_people)
     ]
+
+
+def with_counts(groups: QuerySet[Group]) -> QuerySet[Group]:
+    """Return groups, each with the number of its people, `size`, and of the grants in force that name it."""
+    members = Membership.objects.filter(group=OuterRef("pk")).order_by().values("group")
+    naming = GrantSubject.objects.filter(group=OuterRef("pk"), grant__ended_at=None).order_by().values("group")
+    return groups.annotate(
+        size=Coalesce(Subquery(members.annotate(n=Count("pk")).values("n")), 0),
+        grant_count=Coalesce(Subquery(naming.annotate(n=Count("pk")).values("n")), 0),
+    )
+
+
+def with_member(groups: QuerySet[Group], login: str) -> QuerySet[Group]:
+    """Return those of some groups that a person is in."""
+    return groups.filter(memberships__person__login=login)

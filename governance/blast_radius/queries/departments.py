@@ -59,6 +59,11 @@ def department(path: str = "") -> Any:  # noqa: ANN401 - an expression
     return _said(f"{path}sponsor__sourced__said")
 
 
+def of_person() -> Any:  # noqa: ANN401 - as above
+    """Return the department of a person, as their people source names it."""
+    return _said("sourced__said")
+
+
 def _said(document: str) -> Any:  # noqa: ANN401 - as above
     named = KeyTextTransform("department", KeyTransform(_EXTENSION, document))
     return Coalesce(Cast(named, TextField()), Value(NONE, output_field=TextField()))

@@ -52,6 +52,7 @@ class Reach:
     count: int
     is_more: bool
     address: str
+    is_of_person: bool
 
 
 def to_tool(caller: Caller, tool: Tool) -> Reach:
@@ -90,7 +91,8 @@ def _reach(
         tuple(_paths(shown, lines, person)),
         min(count, MOST_COUNTED),
         count > MOST_COUNTED,
-        f"{reverse('grant-list')}?{query}",
+        f"{reverse('grant-list')}?state=in_force&{query}",
+        person is not None,
     )
 
 

@@ -46,10 +46,10 @@ def test_the_sponsor_puts_a_staged_agent_into_use_and_nobody_else_is_offered_it(
 
 
 def test_security_says_which_kinds_there_may_be_and_the_form_offers_no_other(company: companies.Company) -> None:
-    assert "Allow no longer" not in visits.text(visits.as_(company.ana).get("/settings/agents/"))
+    assert "Disallow" not in visits.text(visits.as_(company.ana).get("/settings/agents/"))
     assert visits.as_(company.ana).post("/settings/agents/", {"kind": "service", "reason": "x"}).status_code == 403
     resa = visits.as_(company.resa)
-    assert "Allow no longer" in visits.text(resa.get("/settings/agents/"))
+    assert "Disallow" in visits.text(resa.get("/settings/agents/"))
     assert (
         resa.post("/settings/agents/", {"kind": "service", "refuse": "yes", "reason": "Nobody looks."}).status_code
         == 302
@@ -93,9 +93,9 @@ def test_the_page_tells_what_an_agent_runs_and_which_clients_nobody_uses(company
     assert "opus-4" in page
     assert "c" * 12 in page
     assert "Unused, gets no token" in visits.text(ana.get("/agents/research-bot/?tab=tokens"))
-    assert "Start this client again" in visits.text(ana.get("/agents/research-bot/clients/old/"))
+    assert 'value="enable"' in visits.text(ana.get("/agents/research-bot/clients/old/"))
     Client.objects.update(idle="deleted")
-    assert "Start this client again" not in visits.text(ana.get("/agents/research-bot/clients/old/"))
+    assert 'value="enable"' not in visits.text(ana.get("/agents/research-bot/clients/old/"))
 
 
 def test_a_role_is_given_until_a_day_and_its_end_is_shown_and_moved(company: companies.Company) -> None:

@@ -37,7 +37,7 @@ def test_from_a_file_to_the_governed_path_and_back(company: Company) -> None:
     path = f"/onboarding/{batch.pk}/"
     asked = ana.post(path, {"act": "ask", "reason": "Day 30.", f"sponsor-{row.pk}": "mona"}, follow=True)
     assert "One sponsor answer is asked for." in visits.text(asked)
-    assert "You are asked to answer for 1 agent" in visits.text(mona.get(path))
+    assert "You are proposed as sponsor of 1 agent" in visits.text(mona.get(path))
     assert ana.post(path, {"act": "confirm", "reason": "x"}).status_code == 409
     assert "Accepted." in visits.text(mona.post(path, {"act": "accept", "reason": ""}, follow=True))
     assert mona.post(path, {"act": "confirm", "reason": "x"}).status_code == 403
@@ -60,7 +60,7 @@ def test_the_map_says_the_share_first_and_sends_what_one_sees(company: Company) 
     ana.post("/onboarding/add/", {"file": SimpleUploadedFile("access.csv", TABLE), "agent": ""})
     shown = visits.text(ana.get("/coverage/"))
     assert "50 % of agents visible per call" in shown
-    assert "Govern next gap" in shown
+    assert "Govern the next gap" in shown
     assert "Two paths to one system that differ" in shown
     rows = list(csv.DictReader(io.StringIO(ana.get("/coverage/map.csv?path=known").content.decode())))
     assert [(row["seen_as"], row["token_seconds"], row["usage_grade"]) for row in rows] == [

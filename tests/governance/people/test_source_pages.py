@@ -49,10 +49,10 @@ def test_an_admin_answers_what_a_directory_wants_to_remove(admin: Person, verb: 
     for pk in ids[:3]:
         okta.off(pk)
     page = visits.text(visits.as_(admin).get(f"{ADDRESS}okta/"))
-    assert "wants to shut out 1 of 3 people" in page
+    assert "asks to disable 1 of 3 people" in page
     visits.as_(admin).post(f"{ADDRESS}okta/", {"verb": verb, "reason": "Asked them."})
     assert Person.objects.filter(sourced__source=okta.source, is_active=True).count() == left
-    assert "wants to shut out" not in visits.text(visits.as_(admin).get(f"{ADDRESS}okta/"))
+    assert "asks to disable" not in visits.text(visits.as_(admin).get(f"{ADDRESS}okta/"))
 
 
 def test_an_analyst_sees_a_directory_and_changes_nothing_of_it() -> None:
