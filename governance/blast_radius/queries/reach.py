@@ -7,7 +7,7 @@ acts for another by delegation reaches what both hold.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,10 +33,14 @@ MOST_COUNTED: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One grant by which something is reached: its tools there, whom it names, and the agents that use its agent."""
+    """One grant by which something is reached: its tools there, whom it names, and the agents that use its agent.
+
+    `limits` are those of the tool, where one tool is asked about.
+    """
 
     grant: Grant
     tools: int
+    limits: Mapping[str, Any] | None
     direct: tuple[Person, ...]
     groups: tuple[str, ...]
     callers: tuple[Agent, ...]
@@ -100,15 +104,16 @@ def _paths(grants: list[Grant], lines: Q, person: Person | None) -> Iterable[Pat
     agents = {grant.agent_id for grant in grants}
     callers = _through(AgentCall.objects.filter(callee__in=agents, ended_at=None), "callee", "caller")
     delegates = _through(DelegationPermission.objects.filter(agent__in=agents, ended_at=None), "agent", "actor")
-    tools: dict[Any, int] = defaultdict(int)
-    for grant_id in GrantLine.objects.filter(lines, grant__in=grants).values_list("grant", flat=True):
-        tools[grant_id] += 1
+    tools: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
+    for grant_id, limits in GrantLine.objects.filter(lines, grant__in=grants).values_list("grant", "limits"):
+        tools[grant_id].append(limits)
     groups = _groups(grants, person)
     for grant in grants:
         subjects = grant.subjects.all()
         yield Path(
             grant,
-            tools[grant.pk],
+            len(tools[grant.pk]),
+            tools[grant.pk][0] if lines and tools[grant.pk] else None,
             tuple(each.person for each in subjects if each.person and person in (None, each.person)),
             tuple(each.group.name for each in subjects if each.group and (groups is None or each.group_id in groups)),
             tuple(callers[grant.agent_id]),

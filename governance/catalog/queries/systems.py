@@ -28,19 +28,12 @@ def to_look_at(prefix: str = "") -> Q:
     return waits | (served & ~Q(**{f"{prefix}seen": F(f"{prefix}approved")}))
 
 
-def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[System]:
-    """Return the systems that the filters leave, each with its tools counted."""
-    rows = visibility.systems(caller).annotate(
+def counted(rows: QuerySet[System]) -> QuerySet[System]:
+    """Count the approved tools of each system, and those that need a review."""
+    return rows.select_related("owner__sourced").annotate(
         tools_approved=Count("tools", filter=Q(tools__state=Tool.State.APPROVED)),
         tools_waiting=Count("tools", filter=to_look_at("tools__")),
     )
-    if text := wanted.get("q", "").strip():
-        rows = rows.filter(Q(slug__icontains=text) | Q(name__icontains=text))
-    if kind := wanted.get("kind"):
-        rows = rows.filter(kind=kind)
-    if wanted.get("tools") == "waiting":
-        rows = rows.filter(tools_waiting__gt=0)
-    return rows
 
 
 def tools_of(caller: Caller, system: System, wanted: Mapping[str, str]) -> list[Tool]:
@@ -107,13 +100,6 @@ def _argument_text(argument: object) -> str:
         text += ": " + ", ".join(map(str, choices[:12])) + (", …" if len(choices) > 12 else "")  # noqa: PLR2004
     described = argument.get("description")
     return f"{text}; {described}" if isinstance(described, str) and described else text
-
-
-def of_tool(tool: Tool) -> dict[str, Any]:
-    """Return a tool in words, and who holds it."""
-    held = GrantLine.objects.filter(tool=tool, grant__ended_at=None)
-    rows = held.select_related("grant__agent", "grant__entitlement").order_by("-pk")[:50]
-    return {**words_of(tool), "holders": list(rows)}
 
 
 def _sides(tool: Tool, approved: Mapping[str, Any] | None, seen: Mapping[str, Any] | None) -> list[diff.Change]:
