@@ -42,7 +42,7 @@ class EditForm(forms.Form):
     manager = form_fields.PersonField(
         label=gettext_lazy("Manager"),
         required=False,
-        help_text=gettext_lazy("The login of the person who answers for them where a rule asks the manager."),
+        help_text=gettext_lazy("Approves for them where an approval policy names the manager."),
     )
 
 

@@ -132,7 +132,7 @@ def _sent(request: HttpRequest) -> str:
 
 
 _PROBLEMS: Final = {
-    "ended": gettext_lazy("It is let in no longer."),
+    "ended": gettext_lazy("The connection has ended."),
     "never_heard": gettext_lazy("It was never heard: press the test of the connection over there, or give it a file."),
     "silent": gettext_lazy("It was not heard for more than a day."),
     "paused": gettext_lazy("It is paused: a person must confirm its removals."),
