@@ -49,7 +49,7 @@ CUT_OVER = Action(
     "agent-cut-over", AGENT, move.cut_over, input=None, by=person, done=_("The agent uses the gateway from now on.")
 )
 UNDO = Action(
-    "agent-adoption-undo", AGENT, move.roll_back, by=person, done=_("Undone. The onboarded access has ended.")
+    "agent-adoption-undo", AGENT, move.roll_back, by=person, done=_("Undone. Onboarded access has ended.")
 )
 
 MATCH = Action(
