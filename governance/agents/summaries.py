@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from itertools import batched
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Count, F, Max, Min, Q, QuerySet
 
@@ -38,6 +38,9 @@ IN_TURN: Final = 4_000
 """How many agents are computed anew each minute, those with the oldest rows first."""
 NOTED: Final = timedelta(minutes=3)
 """Changes that are this young are looked at in each turn: longer than a turn, so that none falls between two."""
+MOST_CHANGES: Final = 5_000
+"""How many of the last changes are looked at."""
+_NAMING: Final = ("agent_id", "client_id", "group_id", "person_id", "system_id", "tool_id")
 _COMPUTED: Final = [field.name for field in AgentSummary._meta.fields if not field.primary_key]
 """The columns that are computed."""
 
@@ -60,11 +63,12 @@ def refresh(agents: Collection[int]) -> int:
 
 
 def _changed_since(since: datetime) -> QuerySet[Agent, int]:
-    """Return the agents that a change names, or that hold something by what it names."""
-    changes = Change.objects.filter(noted_at__gte=since)
+    """Return the agents that a late change names, or that hold something by what it names."""
+    latest = Change.objects.order_by("-pk").values("noted_at", *_NAMING)[:MOST_CHANGES]
+    changes = [change for change in latest if change["noted_at"] >= since]
 
-    def named(column: str) -> QuerySet[Change, object]:
-        return changes.exclude(**{column: None}).values(column)
+    def named(column: str) -> set[Any]:
+        return {change[column] for change in changes} - {None}
 
     groups = Membership.objects.filter(person__in=named("person_id")).values("group")
     subjects = GrantSubject.objects.filter(
@@ -156,7 +160,7 @@ def _last_used(agents: Sequence[int]) -> dict[int, datetime]:
 def _reviewed(agents: Sequence[int]) -> dict[int, datetime]:
     """Return when a review last decided something about each agent."""
     items = ReviewItem.objects.filter(agent__in=agents, current_decision__isnull=False).order_by()
-    return dict(items.values_list("agent").annotate(at=Max("current_decision__decided_at")))
+    return dict(items.values_list("agent").annotate(latest=Max("current_decision__decided_at")))
 
 
 def _next_reviews(agents: Sequence[int]) -> dict[int, datetime]:
@@ -165,4 +169,4 @@ def _next_reviews(agents: Sequence[int]) -> dict[int, datetime]:
     items = ReviewItem.objects.filter(
         agent__in=agents, state=ReviewItem.State.IN_REVIEW, campaign__state__in=begun
     ).order_by()
-    return dict(items.values_list("agent").annotate(at=Min("campaign__due_at")))
+    return dict(items.values_list("agent").annotate(earliest=Min("campaign__due_at")))

@@ -48,9 +48,7 @@ CONFIRM = Action("adoption-confirm", BATCH, batches.confirm, done=_confirmed)
 CUT_OVER = Action(
     "agent-cut-over", AGENT, move.cut_over, input=None, by=person, done=_("The agent uses the gateway from now on.")
 )
-UNDO = Action(
-    "agent-adoption-undo", AGENT, move.roll_back, by=person, done=_("Undone. Onboarded access has ended.")
-)
+UNDO = Action("agent-adoption-undo", AGENT, move.roll_back, by=person, done=_("Undone. Onboarded access has ended."))
 
 MATCH = Action(
     "seen-agent-match",

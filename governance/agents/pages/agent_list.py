@@ -101,7 +101,7 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
             gettext_lazy("Blast radius"),
             "blast_radius",
             sorts="blast_radius",
-            cell=lambda agent: kit.blast_radius(agent.blast_radius),
+            cell=lambda agent: kit.blast_radius(vars(agent)["blast_radius"]),
             number=True,
         ),
         Column("findings", gettext_lazy("Findings"), lambda agent: ", ".join(map(str, _findings(agent))), cell=_badges),
