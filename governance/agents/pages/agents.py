@@ -67,7 +67,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "agent": agent,
         "summary": summary,
-        "biggest": [terms.worded(line) for line in summary.biggest],
+        "biggest": [terms.in_words(line) for line in summary.biggest],
         "findings": findings.of_agent(agent, summary, now),
         "tabs": [(label, f"{_address(agent)}?tab={key}", key == tab) for key, label in TABS.items()],
         "tab_template": f"console/agents/tabs/{tab}.html",

@@ -39,7 +39,7 @@ class Term:
     words: str
 
 
-def worded(line: Mapping[str, Any]) -> Term:
+def in_words(line: Mapping[str, Any]) -> Term:
     """Return a stored line (`AgentSummary.biggest`) in words."""
     values = {
         "system": line["system"],

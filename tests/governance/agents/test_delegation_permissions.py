@@ -78,7 +78,7 @@ def test_the_page_of_an_agent_shows_offers_and_ends_its_delegations(company: Com
 
     done = otto.post("/agents/research-bot/delegates/", WHY, follow=True)
     assert "helper may act for it now, within what both may do." in visits.text(done)
-    assert "lets this agent act for it" in visits.text(visits.as_(company.ana).get("/agents/helper/"))
+    assert "lets this agent act on its behalf" in visits.text(visits.as_(company.ana).get("/agents/helper/"))
     assert "Permit the delegation" not in visits.text(visits.as_(company.resa).get("/agents/research-bot/"))
 
     pk = DelegationPermission.objects.get().pk
