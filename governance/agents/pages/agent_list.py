@@ -22,7 +22,7 @@ from governance.agents.queries import findings
 from governance.blast_radius.queries import departments
 from governance.console import doors
 from governance.console.kit import tags as kit
-from governance.console.kit.lists import cells, lists
+from governance.console.kit.lists import cells, lists, selection
 from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, View
 from governance.revocations.pages import stop_several
 
@@ -118,7 +118,7 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
         ),
         Column("reviewed", gettext_lazy("Last review"), "reviewed_at", usual=False),
         Column("review", gettext_lazy("Next review"), "next_review_at", cell=cells.moment("next_review_at")),
-        Column("added", gettext_lazy("Added"), "created_at", sorts="created_at", usual=False),
+        Column("added", gettext_lazy("Added"), "created_at", sorts="created_at", greatest_first=True, usual=False),
         Column("state", gettext_lazy("State"), "status", sorts="status", cell=cells.status("status")),
     ),
     order="agent",
@@ -143,6 +143,9 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
     key="slug",
     empty="console/agents/no_agents.html",
 )
+
+
+selection.offer(LAYOUT, lambda request: read.listed(doors.caller(request)))
 
 
 @require_safe

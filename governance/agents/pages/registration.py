@@ -146,7 +146,6 @@ def add(request: HttpRequest) -> HttpResponse:
         "lead": _("An agent has no access until a request for it is approved."),
         "away": reverse("agent-list"),
         "act": _("Add agent"),
-        "people": form_fields.people(),
     }
     return form_fields.show(request, "console/kit/form.html", form, context)
 
@@ -213,7 +212,6 @@ def _show(request: HttpRequest, agent: Agent, form: EditForm, appointing: People
         "described": form,
         "appointing": appointing,
         "may_appoint": doors.may(doors.caller(request), "agent-sponsor", agent),
-        "people": form_fields.people(),
     }
     return form_fields.show(request, "console/agents/agent_edit.html", wrong, context)
 

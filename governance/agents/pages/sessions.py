@@ -20,7 +20,7 @@ from entitlements.sessions.models import Session
 from governance.agents.queries import sessions as read
 from governance.agents.queries.sessions import SessionRow
 from governance.console import doors
-from governance.console.kit.lists import cells, lists
+from governance.console.kit.lists import cells, lists, selection
 from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, View
 from governance.revocations.pages import stop_several
 
@@ -90,6 +90,9 @@ LAYOUT: Final[Layout[Session, SessionRow]] = Layout(
     ),
     empty=gettext_lazy("No sessions. One begins when a client exchanges a person's sign-in for a token of its agent."),
 )
+
+
+selection.offer(LAYOUT, lambda request: read.listed(doors.caller(request)))
 
 
 @require_safe

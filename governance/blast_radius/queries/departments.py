@@ -7,18 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Count, Max, QuerySet, TextField, Value
-from django.db.models.fields.json import KeyTextTransform, KeyTransform
-from django.db.models.functions import Cast, Coalesce
+from django.db.models import Count, F, Max, QuerySet, TextField, Value
+from django.db.models.functions import Coalesce
 
 from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.grants.models import Grant, GrantLine
-from entitlements.people_sources.models import SourcedPerson
 from governance.blast_radius.holdings import PRIVILEGED
 from governance.charts import figures
 from governance.charts.figures import KeptFigure
+from governance.people import queries
 
 FIGURE: Final = "access-by-department"
 """The name under which a worker keeps the sums of much access."""
@@ -26,7 +25,6 @@ MOST_NAMED: Final = 200
 """How many departments a list offers."""
 NONE: Final = ""
 """The department of sponsors of whom no people source names one."""
-_EXTENSION: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +54,21 @@ class Department:
 
 def department(path: str = "") -> Any:  # noqa: ANN401 - an expression
     """Return the department of a sponsor, as their people source names it; `path` leads to the agent."""
-    return _said(f"{path}sponsor__sourced__said")
+    return _or_none(f"{path}sponsor__sourced__department")
 
 
 def of_person() -> Any:  # noqa: ANN401 - as above
     """Return the department of a person, as their people source names it."""
-    return _said("sourced__said")
+    return _or_none("sourced__department")
 
 
-def _said(document: str) -> Any:  # noqa: ANN401 - as above
-    named = KeyTextTransform("department", KeyTransform(_EXTENSION, document))
-    return Coalesce(Cast(named, TextField()), Value(NONE, output_field=TextField()))
+def _or_none(field: str) -> Any:  # noqa: ANN401 - as above
+    return Coalesce(F(field), Value(NONE), output_field=TextField())
 
 
 def names() -> list[str]:
     """Return the departments that people sources name, in their order."""
-    said = SourcedPerson.objects.annotate(department=_said("said")).exclude(department=NONE).order_by("department")
-    return list(said.values_list("department", flat=True).distinct()[:MOST_NAMED])
+    return list(queries.departments()[:MOST_NAMED])
 
 
 def of_caller(caller: Caller) -> KeptFigure:

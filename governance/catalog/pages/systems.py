@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements.access import visibility
+from entitlements.access import role_reach, visibility
 from entitlements.api.actions import Action
 from entitlements.catalog import actions
 from entitlements.catalog import tools as tools_actions
@@ -103,7 +103,7 @@ def show(
 ) -> HttpResponse:
     """Show a system's page, with what was refused and the form as it was filled in."""
     caller = doors.caller(request)
-    may_read = caller.sees_everything or system.owner_id == doors.person(request).pk
+    may_read = role_reach.reaches(caller, system)
     tab = request.GET.get("tab", "tools")
     context: dict[str, Any] = {
         "system": system,

@@ -20,7 +20,7 @@ from audit import clock
 from entitlements.grants.models import Grant
 from governance.console import doors, tags
 from governance.console.kit import tags as kit
-from governance.console.kit.lists import cells, lists
+from governance.console.kit.lists import cells, lists, selection
 from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, View
 from governance.grants import queries as read
 from governance.home_page.queries import waiting
@@ -125,6 +125,9 @@ LAYOUT: Final[Layout[Grant, Grant]] = Layout(
     ),
     empty="console/grants/no_grants.html",
 )
+
+
+selection.offer(LAYOUT, lambda request: read.listed(doors.caller(request)))
 
 
 @require_safe

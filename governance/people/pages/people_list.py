@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from entitlements.access import visibility
 from entitlements.errors import Forbidden
 from entitlements.people.models import Person, Role, RoleAssignment
+from entitlements.people.role_limits import NOTHING
 from governance.blast_radius.queries import departments
 from governance.console import doors, tags
 from governance.console.kit.lists import cells, lists
@@ -75,9 +76,9 @@ LAYOUT: Final[Layout[Person, Person]] = Layout(
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponseBase:
-    """List people, for those who see them all."""
+    """List people, for those who see them by a role."""
     caller = doors.caller(request)
-    if not caller.sees_everything:
+    if caller.seen_reach == NOTHING:
         raise Forbidden
     rows = visibility.people(caller).select_related("sourced", "manager__sourced").prefetch_related("roles")
     context: dict[str, Any] = {"may_add": bool(doors.row("people").roles & caller.roles)}

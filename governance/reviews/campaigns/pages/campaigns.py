@@ -217,8 +217,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         context |= _plot_context(request, campaign, reviewers, person, sees_all=sees_all)
     if campaign.state in Campaign.BEFORE:
         context |= launch.context(campaign, count="differ" in request.GET)
-        seen = context.get("seen") or (preview.of_draft(campaign) if campaign.state == Campaign.State.DRAFT else None)
-        context |= _preview_context(seen) if sees_all else {}
+        context |= _preview_context(context.get("seen")) if sees_all else {}
     return render(request, "console/reviews/campaigns/campaign.html", context)
 
 
