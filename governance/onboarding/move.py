@@ -25,7 +25,7 @@ State, Origin = Workflow.State, Workflow.Origin
 
 
 class NothingToMove(DomainError):
-    ""XX
+    """The agent has no onboarded access there that could be moved, or moved back."""
 
     code, status = "onboarding_nothing_to_move", HTTPStatus.CONFLICT
 
