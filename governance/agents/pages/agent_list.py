@@ -8,8 +8,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.html import format_html_join
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -52,15 +51,6 @@ _RADII: Final = (
 )
 
 
-def _ownership(agent: Agent) -> SafeString:
-    """Show who owns an agent, as sponsor and technically."""
-    sponsor = cells.person("sponsor")(agent)
-    if agent.owner is None:
-        return format_html('{}<span class="sub">{}</span>', sponsor, _("no technical owner"))
-    owner = format_html(_("technical: {}"), cells.person("owner")(agent))
-    return format_html('{}<span class="sub">{}</span>', sponsor, owner)
-
-
 def _findings(agent: Agent) -> list[Any]:
     return findings.of_agent(agent, getattr(agent, "summary", None), clock.now())
 
@@ -94,8 +84,17 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
         ),
         Column("slug", gettext_lazy("Short name"), "slug", sorts="slug", cell=cells.code("slug"), usual=False),
         Column("kind", gettext_lazy("Kind"), "kind", sorts="kind", cell=Agent.get_kind_display),
-        Column("sponsor", gettext_lazy("Ownership"), "sponsor__name", sorts="sponsor__name", cell=_ownership),
-        Column("owner", gettext_lazy("Technical owner"), "owner__name", sorts="owner__name", usual=False),
+        Column(
+            "sponsor", gettext_lazy("Sponsor"), "sponsor__name", sorts="sponsor__name", cell=cells.person("sponsor")
+        ),
+        Column(
+            "owner",
+            gettext_lazy("Technical owner"),
+            "owner__name",
+            sorts="owner__name",
+            cell=cells.person("owner", gettext_lazy("none")),
+            usual=False,
+        ),
         Column(
             "blast_radius",
             gettext_lazy("Blast radius"),

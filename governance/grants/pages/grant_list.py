@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from audit import clock
-from entitlements.grants.models import Grant
+from entitlements.grants.models import Grant, GrantSubject
 from governance.console import doors, tags
 from governance.console.kit import tags as kit
 from governance.console.kit.lists import cells, lists, selection
@@ -31,7 +31,8 @@ _MOST_NAMED: Final = 3
 
 
 def _names(grant: Grant) -> list[str]:
-    return [each.person.name if each.person else each.group.name for each in grant.subjects.all() if each]
+    named = [each.person or each.group for each in grant.subjects.all()]
+    return [each.name for each in named if each]
 
 
 def _people(grant: Grant) -> SafeString:
@@ -39,14 +40,15 @@ def _people(grant: Grant) -> SafeString:
     subjects = list(grant.subjects.all())
     if not subjects:
         return cells.nothing(_("no person"))
-    named = [
-        kit.person(each.person) if each.person else format_html(_("group {}"), tags.foreign(each.group.name))
-        for each in subjects[:_MOST_NAMED]
-        if each.person or each.group
-    ]
-    shown = format_html_join(", ", "{}", [(name,) for name in named])
-    more = len(subjects) - len(named)
-    return format_html("{} {}", shown, _("and %(n)d more") % {"n": more}) if more else shown
+    shown = format_html_join(", ", "{}", [(_subject(each),) for each in subjects[:_MOST_NAMED]])
+    more = len(subjects) - _MOST_NAMED
+    return format_html("{} {}", shown, _("and %(n)d more") % {"n": more}) if more > 0 else shown
+
+
+def _subject(subject: GrantSubject) -> SafeString:
+    if subject.group:
+        return format_html(_("group {}"), tags.foreign(subject.group.name))
+    return kit.person(subject.person)
 
 
 def _states(_request: HttpRequest) -> Sequence[Choice]:

@@ -147,7 +147,9 @@ def test_people_and_agents_have_states_with_words_of_their_own(company: companie
     def states(address: str) -> list[str]:
         return re.findall(r'class="status [a-z]+">.*?</svg>([^<]+)</span>', visits.text(browser.get(address)))
 
-    assert states("/agents/?q=research-bot") == ["Left", "Disabled", "Orphaned", "Active"]
+    assert states("/agents/?q=research-bot&columns=sponsor,owner,findings,state") == [
+        *("Left", "Disabled", "Orphaned", "Active"),
+    ]
     assert states("/agents/research-bot/")[:4] == ["0", "Active", "Orphaned", "Left"]
     assert states("/people/sofia/")[:1] == ["Left"]
     assert {"Left", "Disabled", "Active"} == set(states("/people/"))
