@@ -5,6 +5,7 @@ Django looks for the rows of an app here; nothing else imports this module.
 
 from governance.approval_policies.models import ApprovalPolicy, AutoApproval, AutoApprovalRule, PolicyProposal
 from governance.approvals.models import Approval, RequestQuestion
+from governance.blast_radius.models import AgentSummary
 from governance.break_glass.models import BreakGlassGrant
 from governance.charts.models import Figure
 from governance.credential_policy.models import CredentialPolicyProposal, CredentialWarning
@@ -39,6 +40,7 @@ from governance.webhooks.models import Webhook, WebhookMessage
 __all__ = [
     "AccessRequest",
     "AgentCall",
+    "AgentSummary",
     "Approval",
     "ApprovalPolicy",
     "Assignment",

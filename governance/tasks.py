@@ -10,7 +10,9 @@ from uuid import UUID
 from celery import shared_task
 
 from audit.retention import partitions
+from governance.agents import summaries
 from governance.approvals import auto_approval_checks
+from governance.blast_radius.queries import departments
 from governance.reviews.campaigns import sweeps as sweeps_actions
 from governance.reviews.deadlines import deadlines
 from governance.reviews.deadlines import reminders as reviewers
@@ -232,9 +234,16 @@ def count_figures() -> None:
     if not coverage_actions.is_quick():
         figures.keep(coverage_actions.FIGURE, coverage_actions.count)
         figures.keep(coverage_map.FIGURE, coverage_map.count)
+        figures.keep(departments.FIGURE, departments.count)
     groups.count()
     care.count_due()
     measures.count_due()
+
+
+@shared_task(ignore_result=True)
+def summarise_agents() -> None:
+    """Compute what the inventory shows of agents that changed, and in turn of the rest."""
+    summaries.refresh_due()
 
 
 @shared_task(ignore_result=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from django.db.models import Count, QuerySet
 
@@ -17,15 +16,16 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Tool
-from entitlements.grants.models import Grant, GrantLine, GrantSubject
+from entitlements.grants.models import Grant, GrantLine
+from governance.charts import figures
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 
 from . import blast_radius
-from .blast_radius import WeighedLine
+from .holdings import people_acted_for, weight
+from .models import AgentSummary
 
 _TERMS, _LIKE = 3, 5
-_ATTENDED: Final = frozenset({Agent.Kind.PERSONAL, Agent.Kind.SHARED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,9 @@ def outlook_of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> O
     """Look at what follows if these tools of the request were approved; names only what the caller may see."""
     kept = frozenset(kept)
     live = Grant.objects.filter(ended_at=None, expires_at__gt=clock.now())
-    people = people_acted_for(live)
-    held = GrantLine.objects.filter(grant__in=live.filter(agent=request.agent)).select_related("tool__system")
+    own = live.filter(agent=request.agent)
+    people = people_acted_for(own)
+    held = GrantLine.objects.filter(grant__in=own).select_related("tool__system")
     seen = set(visibility.grants(caller).filter(agent=request.agent, ended_at=None).values_list("pk", flat=True))
     kind = request.agent.kind
     now = {
@@ -90,7 +91,7 @@ def outlook_of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> O
         if tool.name in kept
     ]
     after = sum(term.weight for term in [*stays, *new])
-    others = _weights_of_others(live, people, request.agent)
+    others = _weights_of_others(live.exclude(agent=request.agent), request.agent)
     return Outlook(
         before=blast_radius.score(term.weight for term in now.values()),
         after=blast_radius.score([after]),
@@ -102,22 +103,13 @@ def outlook_of(request: AccessRequest, kept: Iterable[str], caller: Caller) -> O
     )
 
 
-def weight(action: str, data_class: str, people: int, *, kind: str) -> float:
-    """Return what one tool line of an agent of this kind weighs, for so many people."""
-    return blast_radius.weight(WeighedLine(action, data_class, blast_radius.reach(people), kind in _ATTENDED))
-
-
-def people_acted_for(live: QuerySet[Grant]) -> dict[object, int]:
-    """Count whom each grant acts for, the people of its groups included."""
-    rows = GrantSubject.objects.filter(grant__in=live).values("grant")
-    counted = rows.annotate(named=Count("person", distinct=True), members=Count("group__people", distinct=True))
-    return {row["grant"]: row["named"] + row["members"] for row in counted}
-
-
-def _weights_of_others(live: QuerySet[Grant], people: dict[object, int], agent: Agent) -> list[float]:
-    """Return what every other agent's lines weigh together."""
+def _weights_of_others(live: QuerySet[Grant], agent: Agent) -> list[float]:
+    """Return what every other agent's lines weigh together; of much access, as the worker computed it last."""
+    if not figures.is_quick(Grant):
+        rows = AgentSummary.objects.filter(weight__gt=0).exclude(agent=agent)
+        return list(rows.values_list("weight", flat=True))
     sums: dict[int, float] = defaultdict(float)
-    lines = GrantLine.objects.filter(grant__in=live).exclude(grant__agent=agent)
+    lines, people = GrantLine.objects.filter(grant__in=live), people_acted_for(live)
     named = ("grant", "grant__agent", "grant__agent__kind", "tool__action", "tool__data_class")
     for grant, other, kind, action, data_class, n in lines.values_list(*named).annotate(n=Count("pk")):
         sums[other] += n * weight(action, data_class, people.get(grant, 0), kind=kind)

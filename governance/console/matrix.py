@@ -177,6 +177,8 @@ PAGES: Final[Pages] = {
     ("emergency-page", "POST"): like("emergency-review"),
     # Agents and what they hold
     ("agent-list", "GET"): like("agents GET"),
+    ("blast-radius", "GET"): like("grants GET"),
+    ("review-of-selected", "POST"): like("campaigns"),
     ("agent-page", "GET"): like("agent GET"),
     **_both(like("agents"), "agent-add"),
     **_both(like("agent PATCH"), "agent-edit"),
@@ -220,6 +222,7 @@ PAGES: Final[Pages] = {
     ("my-agents", "GET"): ONES_OWN,
     **_both(ONES_OWN, "my-connections"),
     ("person-connections", "GET"): like("person GET"),
+    ("session-list", "GET"): like("sessions GET"),
     ("end-session", "POST"): like("session-end"),
     ("token-health", "GET"): like("token-health GET", also=("clients GET",)),
     ("token-list", "GET"): like("token-health-tokens GET"),
@@ -273,7 +276,7 @@ PAGES: Final[Pages] = {
     ("receipt", "GET"): like("revocation GET"),
     **_both(_STOP, "stop"),
     **_both(_EVERYTHING, "stop-everything"),
-    ("stop-several", "POST"): like("grant-suspend", "grant-revoke", "agent-suspend"),
+    ("stop-several", "POST"): like("grant-suspend", "grant-revoke", "agent-suspend", "session-end"),
     ("start-again", "POST"): like("revocations-everything-restore"),
     # Combinations that no agent may hold
     ("rule-list", "GET"): like("sod-policies GET"),

@@ -64,6 +64,8 @@ GROUPS: Final = (
         (
             Entry("agent-list", _("Agents"), "bot", ("agents", "proposals", "client-credentials", "workload-rules")),
             Entry("grant-list", _("Access"), "key-round", ("grants",)),
+            Entry("session-list", _("Sessions"), "monitor", ("sessions",)),
+            Entry("blast-radius", _("Blast radius"), "shield-alert", ("blast-radius",)),
             Entry("system-list", _("Systems and tools"), "server", ("systems", "tool-changes")),
             Entry("catalogue", _("Entitlement catalog"), "library", ("entitlements",)),
             Entry("people-list", _("People"), "users", ("people",)),
@@ -71,7 +73,7 @@ GROUPS: Final = (
             Entry("token-health", _("Token health"), "ticket", ("token-health",)),
             Entry("coverage-map", _("Coverage map"), "map", ("coverage",)),
             Entry("adoption-list", _("Onboarding"), "log-in", ("onboarding",)),
-            Entry("my-agents", _("Agents that act for me"), "user-check", ("my-agents", "connections", "sessions")),
+            Entry("my-agents", _("Agents that act for me"), "user-check", ("my-agents", "connections")),
         ),
     ),
     Group(

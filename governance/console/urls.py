@@ -6,10 +6,12 @@ from allauth.account import views as account
 from allauth.socialaccount.providers.openid_connect import views as company
 from django.urls import URLPattern, URLResolver, include, path
 
-from governance.agents.pages import agent_list, agents
+from governance.agents.pages import agent_list, agents, sessions
 from governance.agents.pages import registration as registration_pages
+from governance.agents.pages import review as review_of_selected
 from governance.approval_policies import pages as approval_policy_pages
 from governance.audit_log import pages as audit_log_pages
+from governance.blast_radius import pages as blast_radius_pages
 from governance.break_glass import pages as break_glass_pages
 from governance.catalog.pages import catalogue, imports, systems, triage, vendors
 from governance.catalog.pages import entitlements as entitlements_pages
@@ -21,12 +23,13 @@ from governance.connections import pages as connections_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
 from governance.credential_policy import pages as credential_policy_pages
-from governance.grants import pages as grant_pages
+from governance.grants.pages import grant_list
+from governance.grants.pages import grants as grant_pages
 from governance.home_page import pages as home_page_pages
 from governance.notices import pages as notice_pages
 from governance.onboarding import pages as onboarding_pages
 from governance.out_of_office import pages as out_of_office_pages
-from governance.people.pages import groups, people, sources
+from governance.people.pages import groups, people, people_list, sources
 from governance.people.pages import role_maps as role_maps_pages
 from governance.request_changes.pages import edit as edit_pages
 from governance.request_changes.pages import renewal as renewal_pages
@@ -155,8 +158,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("break-glass/", break_glass_pages.listing, name="emergency-list"),
     path("break-glass/declare/", break_glass_pages.declare, name="emergency-declare"),
     path("break-glass/<uuid:pk>/", break_glass_pages.one, name="emergency-page"),
+    path("blast-radius/", blast_radius_pages.organisation, name="blast-radius"),
     path("views/", saved_view_pages.create, name="view-save"),
     path("views/<uuid:pk>/delete/", saved_view_pages.delete, name="view-delete"),
+    path("blast-radius/<slug:kind>/review/", review_of_selected.of_selected, name="review-of-selected"),
     path("agents/", agent_list.listing, name="agent-list"),
     path("agents/add/", registration_pages.add, name="agent-add"),
     path("agents/<slug:slug>/", agents.detail, name="agent-page"),
@@ -188,8 +193,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("my-agents/", agents.mine, name="my-agents"),
     path("connections/", connections_pages.mine, name="my-connections"),
     path("people/<slug:login>/connections/", connections_pages.of_person, name="person-connections"),
+    path("sessions/", sessions.listing, name="session-list"),
     path("sessions/<uuid:session>/end/", agents.end_session, name="end-session"),
-    path("grants/", grant_pages.listing, name="grant-list"),
+    path("grants/", grant_list.listing, name="grant-list"),
     path("grants/<uuid:pk>/", grant_pages.detail, name="grant-page"),
     path("grants/<uuid:pk>/narrow/", grant_pages.narrow, name="grant-narrow-page"),
     path("grants/<uuid:pk>/renew/", renewal_pages.renew, name="grant-renew"),
@@ -287,12 +293,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/deliveries/<uuid:delivery>/replay/", notice_pages.replay, name="delivery-again"),
     path("settings/keys/", key_pages.page, name="keys"),
     path("settings/theme/", home_page_pages.theme, name="theme"),
-    path("people/", profile.listing, name="people-list"),
+    path("people/", people_list.listing, name="people-list"),
     path("people/add/", people.add, name="person-add"),
     path("people/<slug:login>/", people.detail, name="person-page"),
     path("people/<slug:login>/edit/", people.edit, name="person-edit"),
     path("people/<slug:login>/role/", people.change_role, name="person-role"),
-    path("people/<slug:login>/enable/", profile.enable, name="person-start"),
+    path("people/<slug:login>/enable/", people.enable, name="person-start"),
     path("groups/", groups.listing, name="group-list"),
     path("groups/add/", groups.add, name="group-add"),
     path("groups/<slug:slug>/", groups.detail, name="group-page"),

@@ -1,31 +1,30 @@
-"""What the pages of grants read."""
+"""What the list of grants reads."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from django.db.models import QuerySet
 
-from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.grants.models import Grant
-from governance.home_page.queries import waiting
+from entitlements.grants.models import Grant, GrantLine
 
 
-def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[Grant]:
-    """Return the grants that the filters leave; without a state, those in force."""
-    if wanted.get("ending") == "week":
-        return waiting.ending(caller)
-    rows = visibility.grants(caller)
-    for name, column in {"agent": "agent__slug", "system": "entitlement__system__slug"}.items():
-        if value := wanted.get(name):
-            rows = rows.filter(**{column: value})
-    if login := wanted.get("person"):
-        rows = rows.filter(visibility.naming(login))
-    state = wanted.get("state", "")
-    if state == "":
-        rows = rows.filter(ended_at=None, expires_at__gt=clock.now())
-    elif state != "any":
-        rows = rows.filter(state=state)
-    return rows
+def listed(caller: Caller) -> QuerySet[Grant]:
+    """Return the grants that a caller sees, in force or ended."""
+    return visibility.grants(caller)
+
+
+def acting_for(rows: QuerySet[Grant], login: str) -> QuerySet[Grant]:
+    """Return those of some grants that name a person, or a group that they are in."""
+    return rows.filter(visibility.naming(login))
+
+
+def naming_group(rows: QuerySet[Grant], slug: str) -> QuerySet[Grant]:
+    """Return those of some grants that name a group."""
+    return rows.filter(pk__in=Grant.objects.filter(subjects__group__slug=slug).values("pk"))
+
+
+def with_tool(rows: QuerySet[Grant], tool: str) -> QuerySet[Grant]:
+    """Return those of some grants that cover a tool, which is written as `system/tool`."""
+    system, _slash, name = tool.partition("/")
+    return rows.filter(pk__in=GrantLine.objects.filter(tool__system__slug=system, tool__name=name).values("grant"))

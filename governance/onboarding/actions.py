@@ -25,7 +25,7 @@ def _asked(performed: Performed) -> str:
 
 
 def _confirmed(performed: Performed) -> str:
-    return _("Adopted: %(agents)d agents with %(grants)d grants. They end within 30 days.") % {
+    return _("Onboarded: %(agents)d agents with %(grants)d grants. The grants expire within 30 days.") % {
         "agents": performed.result.agents,
         "grants": performed.result.grants,
     }
@@ -41,23 +41,23 @@ ANSWER = Action(
     BATCH,
     sponsorship.answer,
     input=None,
-    done=lambda performed: _("Accepted. An analyst says yes next.") if performed.values["accept"] else _("Declined."),
+    done=lambda performed: _("Accepted. An analyst confirms next.") if performed.values["accept"] else _("Declined."),
 )
 CONFIRM = Action("adoption-confirm", BATCH, batches.confirm, done=_confirmed)
 
 CUT_OVER = Action(
-    "agent-cut-over", AGENT, move.cut_over, input=None, by=person, done=_("It goes by the governed path from now on.")
+    "agent-cut-over", AGENT, move.cut_over, input=None, by=person, done=_("The agent uses the gateway from now on.")
 )
-UNDO = Action("agent-adoption-undo", AGENT, move.roll_back, by=person, done=_("Undone: the adopted access has ended."))
+UNDO = Action("agent-adoption-undo", AGENT, move.roll_back, by=person, done=_("Undone. Onboarded access has ended."))
 
 MATCH = Action(
     "seen-agent-match",
     SEEN,
     unmanaged_agents.match,
     input=None,
-    done=lambda performed: _("It is %(name)s from now on.") % {"name": performed.values["agent"].name},
+    done=lambda performed: _("Matched with %(name)s.") % {"name": performed.values["agent"].name},
 )
 BLOCK = Action(
     "seen-agent-block", SEEN, unmanaged_agents.block, done=_("Blocked. No client registers under this name.")
 )
-UNBLOCK = Action("seen-agent-unblock", SEEN, unmanaged_agents.unblock, done=_("No longer blocked."))
+UNBLOCK = Action("seen-agent-unblock", SEEN, unmanaged_agents.unblock, done=_("The name is no longer blocked."))

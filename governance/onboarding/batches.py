@@ -48,13 +48,13 @@ class Empty(DomainError):
 
 
 class NothingAccepted(DomainError):
-    """There is nothing to confirm: no sponsor has accepted an agent that is not adopted yet."""
+    """There is nothing to confirm: no sponsor has accepted an agent that is not onboarded yet."""
 
     code, status = "onboarding_nothing_accepted", HTTPStatus.CONFLICT
 
 
 class OwnBenefit(Forbidden):
-    """You cannot accept or adopt this access because you own the agent or it acts for you. Ask another person."""
+    """You cannot accept or onboard this access because you own the agent or it acts for you. Ask another person."""
 
     code = "onboarding_own_benefit"
 

@@ -25,7 +25,7 @@ State, Origin = Workflow.State, Workflow.Origin
 
 
 class NothingToMove(DomainError):
-    """The agent has no adopted access there that could be moved, or moved back."""
+    """The agent has no onboarded access there that could be moved, or moved back."""
 
     code, status = "onboarding_nothing_to_move", HTTPStatus.CONFLICT
 

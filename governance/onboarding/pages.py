@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -18,12 +19,18 @@ from entitlements.errors import NotFound
 from entitlements.people.models import Person
 from entitlements.unmanaged_agents.models import UnmanagedAgent
 from governance.console import doors, form_fields, paging
+from governance.console.kit.lists import cells, lists
+from governance.console.kit.lists.layout import Column, Facet, Layout, View
 from governance.onboarding import actions, api, batches, queries
 from governance.onboarding.models import OnboardedAgent
 
 _ABOUT: Final = dict.fromkeys(
     ("onboarding_not_readable", "onboarding_too_large", "onboarding_empty", "malformed"), "file"
 ) | {"onboarding_agent_not_named": "agent"}
+
+
+_MOST_SYSTEMS: Final = 5
+"""How many systems a row names."""
 
 
 class FileForm(forms.Form):
@@ -43,25 +50,58 @@ class FileForm(forms.Form):
     )
 
 
+STATES: Final = (
+    (UnmanagedAgent.State.UNMATCHED, gettext_lazy("Unmanaged")),
+    (UnmanagedAgent.State.MATCHED, gettext_lazy("Matched")),
+    (UnmanagedAgent.State.BLOCKED, gettext_lazy("Blocked")),
+)
+
+
+def _systems(seen: UnmanagedAgent) -> str:
+    return ", ".join(each.system.name for each in seen.workflows.all()[:_MOST_SYSTEMS])
+
+
+LAYOUT: Final[Layout[UnmanagedAgent, UnmanagedAgent]] = Layout(
+    name="discovered",
+    label=gettext_lazy("Discovered agents"),
+    columns=(
+        Column("name", gettext_lazy("Name"), "name", sorts="name", cell=cells.text("name", "client_id"), main=True),
+        Column("systems", gettext_lazy("Systems"), _systems),
+        Column("source", gettext_lazy("Source"), "source", usual=False),
+        Column("first", gettext_lazy("First seen"), "first_seen_at", usual=False),
+        Column("seen", gettext_lazy("Last seen"), "last_seen_at", sorts="last_seen_at"),
+        Column("state", gettext_lazy("State"), "state", cell="console/onboarding/discovered.html"),
+    ),
+    order="-seen",
+    facets=(
+        Facet("state", gettext_lazy("State"), "state", choices=STATES),
+        Facet("system", gettext_lazy("System"), reference="system", narrow=queries.at_system),
+    ),
+    search=("name", "client_id"),
+    search_label=gettext_lazy("Name or client"),
+    views=(
+        View("unmanaged", gettext_lazy("Unmanaged"), "state=unmatched"),
+        View("blocked", gettext_lazy("Blocked"), "state=blocked"),
+    ),
+    empty=gettext_lazy("No agents were discovered yet. Upload a file of what runs elsewhere."),
+)
+
+
 @require_safe
 @doors.page
-def listing(request: HttpRequest) -> HttpResponse:
-    """List unmanaged agents, and the files that were brought."""
+def listing(request: HttpRequest) -> HttpResponseBase:
+    """List the agents that files and logs named, and the files."""
     caller = doors.caller(request)
-    state = request.GET.get("state", UnmanagedAgent.State.UNMATCHED)
     seen = UnmanagedAgent.objects.select_related("agent").prefetch_related("workflows__system")
-    seen = seen if caller.sees_everything else seen.none()
     context = {
-        "page": paging.page(request, seen.filter(state=state), ("-last_seen_at", "-id")),
-        "state": state,
-        "states": UnmanagedAgent.State.choices,
         "files": queries.files(caller.human, everything=caller.sees_everything).order_by("-made_at", "-id")[:20],
         "may_bring": doors.may(caller, "adoptions", None),
         "seen_all": doors.may(caller, "unmanaged-agents-compared", None, "GET"),
         "may_match": doors.may(caller, "seen-agent-match", None),
         "may_block": doors.may(caller, "seen-agent-block", None),
     }
-    return render(request, "console/onboarding/list.html", context)
+    rows = seen if caller.sees_everything else seen.none()
+    return lists.show(request, LAYOUT, rows, "console/onboarding/list.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

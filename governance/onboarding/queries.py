@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import QuerySet
 
 from entitlements.people.models import Person
+from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 from governance.onboarding.models import OnboardedAgent, OnboardingBatch
 
 
@@ -19,3 +20,8 @@ def files(person: Person | None, *, everything: bool) -> QuerySet[OnboardingBatc
     if everything:
         return rows
     return rows.filter(pk__in=OnboardedAgent.objects.filter(sponsor=person).values("batch")) if person else rows.none()
+
+
+def at_system(rows: QuerySet[UnmanagedAgent], system: str) -> QuerySet[UnmanagedAgent]:
+    """Return those of some agents that were seen at a system, by its slug."""
+    return rows.filter(pk__in=Workflow.objects.filter(system__slug=system).values("seen"))

@@ -49,7 +49,7 @@ END = Action(
     "people-source-disable",
     SOURCE,
     sources.disable,
-    done=_("%(name)s is let in no longer. Its people stay as they are."),
+    done=_("The connection of %(name)s has ended. Its people stay as they are."),
 )
 LET_THROUGH = Action(
     "people-source-let-through",

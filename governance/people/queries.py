@@ -1,4 +1,4 @@
-"""The people sources and when each of them last sent data; departments, and the limits of admin roles in words."""
+"""What pages read of people sources, departments and groups, and the limits of admin roles in words."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from audit import clock
 from entitlements.catalog.models import System
-from entitlements.people.models import RoleAssignment
+from entitlements.grants.models import GrantSubject
+from entitlements.people.models import Group, Membership, RoleAssignment
 from entitlements.people_sources import sources
 from entitlements.people_sources.models import PeopleSource, SourcedPerson
 
@@ -63,3 +65,18 @@ def last() -> list[SourceSync]:
         )
         for source in rows.annotate(active_people=active_people)
     ]
+
+
+def with_counts(groups: QuerySet[Group]) -> QuerySet[Group]:
+    """Return groups, each with the number of its people, `size`, and of the grants in force that name it."""
+    members = Membership.objects.filter(group=OuterRef("pk")).order_by().values("group")
+    naming = GrantSubject.objects.filter(group=OuterRef("pk"), grant__ended_at=None).order_by().values("group")
+    return groups.annotate(
+        size=Coalesce(Subquery(members.annotate(n=Count("pk")).values("n")), 0),
+        grant_count=Coalesce(Subquery(naming.annotate(n=Count("pk")).values("n")), 0),
+    )
+
+
+def with_member(groups: QuerySet[Group], login: str) -> QuerySet[Group]:
+    """Return those of some groups that a person is in."""
+    return groups.filter(memberships__person__login=login)

@@ -85,7 +85,7 @@ def lifetimes(caller: Caller) -> Plot | None:
     since = clock.now() - ISSUED_WITHIN
     rows = visibility.tokens(caller).select_related(None).filter(issued_at__gte=since)
     rows = rows.annotate(life=F("expires_at") - F("issued_at"))
-    kinds = [(_("Access tokens"), IssuedToken.Kind.ACCESS_TOKEN), (_("Passes to fetch one"), IssuedToken.Kind.ID_JAG)]
+    kinds = [(_("Access tokens"), IssuedToken.Kind.ACCESS_TOKEN), (_("ID-JAGs"), IssuedToken.Kind.ID_JAG)]
     bins = _case("life__lt", [step + timedelta(seconds=1) for step, _word in _LIVES])
     counts: dict[tuple[str, int], int] = defaultdict(int)
     for kind, place, n in rows.annotate(bin=bins).order_by().values_list("kind", "bin").annotate(n=Count("pk")):
@@ -193,14 +193,14 @@ def _paths(caller: Caller) -> Iterator[Finding]:
                 about,
                 _("Lifetime unknown: no one has declared how long its tokens live."),
                 address,
-                _("Say how long"),
+                _("Declare the lifetime"),
                 KINDS[1],
                 system=row.system.slug,
             )
         elif timedelta(seconds=lives) > LONGEST:
             yield Finding(
                 about,
-                _("Its tokens outlive a stop: they live for %(n)d minutes.") % {"n": lives // 60},
+                _("Its tokens outlive a revocation: they live for %(n)d minutes.") % {"n": lives // 60},
                 address,
                 _("Narrow it"),
                 KINDS[2],

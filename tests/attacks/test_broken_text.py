@@ -163,5 +163,5 @@ def test_a_key_set_that_is_pasted_with_what_cannot_be_stored_is_refused_in_the_f
     answer = visits.as_(make.analyst()).post(f"/agents/{agent.slug}/clients/add/", form)
 
     assert answer.status_code in (200, 400, 422)
-    assert "This is no JSON object." in visits.text(answer)
+    assert "This is not a JSON object." in visits.text(answer)
     assert not Client.objects.exists()

@@ -24,12 +24,15 @@ ASKED: Final[Mapping[str, tuple[str, ...]]] = {
         "/agents/?sort=-owner",
         "/agents/?sort=-added",
         "/agents/?sort=state",
+        "/agents/?sort=-blast_radius",
+        "/agents/?sort=-used",
         "/token-health/tokens/?sort=-life",
     ),
     "facet": (
         "/agents/?state=suspended",
         "/agents/?kind=service&state=suspended",
-        "/agents/?needs=heir",
+        "/agents/?finding=orphaned",
+        "/agents/?finding=unreviewed&radius=high",
         "/agents/?system=fleet-001",
         "/agents/?sponsor=fleet-person-000007",
         "/grants/?state=suspended",
@@ -43,7 +46,7 @@ ASKED: Final[Mapping[str, tuple[str, ...]]] = {
         "/search/options/?kind=agent&q=payroll",
         "/search/options/?kind=person&q=garcia",
     ),
-    "page": ("/agents/", "/grants/", "/grants/?state=any", "/token-health/tokens/"),
+    "page": ("/agents/", "/grants/", "/token-health/tokens/"),
 }
 FILES: Final = (
     "/agents/?export=csv",

@@ -27,7 +27,7 @@ PAGES: Final = (
     "/agents/?state=suspended",
     "/agents/?kind=service&state=suspended",
     "/agents/?sponsor=fleet-person-000007",
-    "/agents/?needs=heir",
+    "/agents/?finding=orphaned",
     "/agents/?system=fleet-001",
     "/agents/fleet-000007/",
     "/agents/fleet-000007/?tab=timeline",
@@ -35,7 +35,6 @@ PAGES: Final = (
     "/agents/fleet-000007/?tab=people",
     "/agents/fleet-000007/?tab=versions",
     "/grants/",
-    "/grants/?state=any",
     "/grants/?state=suspended",
     "/grants/?state=revoked",
     "/grants/?agent=fleet-000007",
@@ -99,7 +98,7 @@ PAGES: Final = (
     "/requests/new/",
     "/settings/",
 )
-HERS: Final = ("/", "/agents/", "/grants/", "/grants/?state=any", "/requests/", "/search/?q=payroll", "/my-agents/")
+HERS: Final = ("/", "/agents/", "/grants/", "/requests/", "/search/?q=payroll", "/my-agents/")
 LISTS: Final = (
     *("agents", "agents?status=suspended", "agents?sponsor=fleet-person-000007"),
     *("grants", "grants?state=revoked", "grants?agent=fleet-000007", "grants?system=fleet-001"),
@@ -133,7 +132,7 @@ PLAIN: Final = {
     "/agents/": "SELECT * FROM entitlements_agent ORDER BY name, id LIMIT 51",
     "/agents/?q=nothing-of-that-name": "SELECT * FROM entitlements_agent WHERE name ILIKE '%nothing-of-that-name%'"
     " OR slug ILIKE '%nothing-of-that-name%' OR purpose ILIKE '%nothing-of-that-name%' ORDER BY name, id LIMIT 51",
-    "/grants/?state=any": "SELECT * FROM entitlements_grant ORDER BY created_at DESC, id DESC LIMIT 51",
+    "/grants/": "SELECT * FROM entitlements_grant ORDER BY created_at DESC, id DESC LIMIT 51",
     "/grants/?state=revoked": "SELECT * FROM entitlements_grant WHERE state = 'revoked'"
     " ORDER BY created_at DESC, id DESC LIMIT 51",
     "/requests/": "SELECT * FROM governance_accessrequest ORDER BY asked_at DESC, id DESC LIMIT 51",

@@ -69,6 +69,6 @@ def test_a_person_ends_their_only_connection_and_then_everything_of_thirty(visit
     visitor.tab_to("button[value=everything]")
     visitor.page.keyboard.press("Enter")
     visitor.page.wait_for_url("**/connections/?ended=*")
-    assert visitor.page.get_by_text("Nothing is connected as you.").is_visible()
+    assert visitor.page.get_by_text("No client is connected as you.").is_visible()
     assert not TokenFamily.objects.filter(ended_at=None).exists()
     assert not visitor.wrong

@@ -102,16 +102,16 @@ def _agent_and_client(hands: Mouse, address: str) -> str:
     field = page.locator("main").get_by_label
     _go(hands, address, "/agents/", "Add agent")
     hands.write(field("Name", exact=True), "Time teller")
-    hands.write(field("What is it for?"), "Tells Alice the time.")
+    hands.write(field("Purpose", exact=True), "Tells Alice the time.")
     hands.write(page.locator("#id_sponsor"), "sofia")
     hands.write(page.locator("#id_owner"), "otto")
-    hands.press(page.get_by_role("button", name="Add this agent"))
+    hands.press(page.get_by_role("button", name="Add agent"))
     expect(page.get_by_text("Registered. Next, register the client with which it signs in.")).to_be_visible()
-    hands.press(page.get_by_role("link", name="Tokens & sessions"))
+    hands.press(page.get_by_role("link", name="Sessions and tokens"))
     hands.press(page.get_by_role("link", name="Add client"))
     _choose(hands, "auth", "client_secret_basic")
     hands.press(page.get_by_role("button", name="Register this client"))
-    expect(page.get_by_role("heading", name="The secret, shown this once")).to_be_visible()
+    expect(page.get_by_role("heading", name="Client secret, shown once")).to_be_visible()
     return page.locator("#secret").inner_text()
 
 

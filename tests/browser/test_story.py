@@ -99,7 +99,7 @@ def _stop_and_prove(hands: Mouse, *, scripted: bool) -> None:
     page = hands.page
     _jump(hands, "payment", "Payment reminders", scripted=scripted)
     hands.press(page.locator("main").get_by_role("link", name="Search what we know").first)
-    hands.press(page.get_by_role("link", name="Remove this access"))
+    hands.press(page.get_by_role("link", name="Revoke"))
     hands.write(page.locator("main").get_by_label("Reason", exact=True), "Alice has her answer.")
     hands.press(page.get_by_role("button", name="Revoke this access"))
     page.wait_for_url(re.compile("/stop/receipts/"))

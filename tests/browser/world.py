@@ -29,6 +29,7 @@ from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from entitlements.sessions import sessions
 from entitlements.tokens.models import IssuedToken
+from governance.agents import summaries
 from governance.approvals import approvals
 from governance.approvals.models import Approval
 from governance.eligibility import eligibility
@@ -151,6 +152,7 @@ def fill(password: str) -> None:
     _fill(password)
     by = Person.objects.get(login="ana").principal
     revocation.revoke(Target("agent", "stale-bot"), by=by, reason="Not used for sixty days.", wait=True)
+    summaries.refresh_due()
 
 
 @snapshots.restored

@@ -8,16 +8,19 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html_join
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
+from audit import clock
 from entitlements.agents.models import Agent
 from governance.agents.queries import agents as read
+from governance.agents.queries import findings
+from governance.blast_radius.queries import departments
 from governance.console import doors
+from governance.console.kit import tags as kit
 from governance.console.kit.lists import cells, lists, selection
 from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, View
 from governance.revocations.pages import stop_several
@@ -28,18 +31,43 @@ _STATES: Final = (
     (Agent.Status.SUSPENDED, gettext_lazy("Suspended")),
     (Agent.Status.RETIRED, gettext_lazy("Retired")),
 )
-_NOT_OWNED: Final = (Q(sponsor__is_active=False) | Q(owner__is_active=False) | Q(owner=None)) & ~Q(
-    status=Agent.Status.RETIRED
+_SUSPEND: Final[Bulk[Agent]] = Bulk(
+    gettext_lazy("Suspend selected agents"),
+    lambda: reverse("stop-several", args=["agent"]),
+    lambda caller, rows: stop_several.stoppable(caller, "agent", rows),
+    is_danger=True,
+)
+_REVIEW: Final[Bulk[Agent]] = Bulk(
+    gettext_lazy("Start an access review"),
+    lambda: reverse("review-of-selected", args=["agent"]),
+    lambda caller, rows: {row.slug for row in rows} if doors.may(caller, "campaigns", None) else (),
 )
 
 
-def _ownership(agent: Agent) -> SafeString:
-    """Show who owns an agent, as sponsor and technically."""
-    sponsor = cells.person("sponsor")(agent)
-    if agent.owner is None:
-        return format_html('{}<span class="sub">{}</span>', sponsor, _("no technical owner"))
-    owner = format_html(_("technical: {}"), cells.person("owner")(agent))
-    return format_html('{}<span class="sub">{}</span>', sponsor, owner)
+_RADII: Final = (
+    Choice("high", gettext_lazy("75 and more"), Q(summary__blast_radius__gte=75)),
+    Choice("medium", gettext_lazy("50 to 74"), Q(summary__blast_radius__range=(50, 74))),
+    Choice("low", gettext_lazy("under 50"), Q(summary__blast_radius__lt=50)),
+)
+
+
+def _findings(agent: Agent) -> list[Any]:
+    return findings.of_agent(agent, getattr(agent, "summary", None), clock.now())
+
+
+def _badges(agent: Agent) -> object:
+    badges = [("", kit.badge("warn", "triangle", label)) for label in _findings(agent)]
+    return format_html_join(" ", "{}{}", badges) if badges else cells.nothing(_("none"))
+
+
+def _choices(_request: HttpRequest) -> list[Choice]:
+    conditions = findings.conditions(clock.now())
+    return [Choice(key, label, conditions[key]) for key, label in findings.LABELS.items()]
+
+
+def _departments(_request: HttpRequest) -> list[Choice]:
+    named = [Choice(name, name, Q(department=name)) for name in departments.names()]
+    return [*named, Choice("-", gettext_lazy("No department"), Q(department=departments.NONE))]
 
 
 LAYOUT: Final[Layout[Agent, Agent]] = Layout(
@@ -56,10 +84,39 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
         ),
         Column("slug", gettext_lazy("Short name"), "slug", sorts="slug", cell=cells.code("slug"), usual=False),
         Column("kind", gettext_lazy("Kind"), "kind", sorts="kind", cell=Agent.get_kind_display),
-        Column("sponsor", gettext_lazy("Ownership"), "sponsor__name", sorts="sponsor__name", cell=_ownership),
-        Column("owner", gettext_lazy("Technical owner"), "owner__name", sorts="owner__name", usual=False),
-        Column("access", gettext_lazy("Access"), "live_grants", number=True),
-        Column("used", gettext_lazy("Last used"), "last_used", cell=cells.moment("last_used", gettext_lazy("never"))),
+        Column(
+            "sponsor", gettext_lazy("Sponsor"), "sponsor__name", sorts="sponsor__name", cell=cells.person("sponsor")
+        ),
+        Column(
+            "owner",
+            gettext_lazy("Technical owner"),
+            "owner__name",
+            sorts="owner__name",
+            cell=cells.person("owner", gettext_lazy("none")),
+            usual=False,
+        ),
+        Column(
+            "blast_radius",
+            gettext_lazy("Blast radius"),
+            "blast_radius",
+            sorts="blast_radius",
+            cell=lambda agent: kit.blast_radius(vars(agent)["blast_radius"]),
+            number=True,
+        ),
+        Column("findings", gettext_lazy("Findings"), lambda agent: ", ".join(map(str, _findings(agent))), cell=_badges),
+        Column("access", gettext_lazy("Grants"), "grant_count", number=True),
+        Column("tools", gettext_lazy("Tools"), "tool_count", number=True, usual=False),
+        Column("privileged", gettext_lazy("Privileged tools"), "privileged_count", number=True, usual=False),
+        Column("department", gettext_lazy("Department"), "department", usual=False),
+        Column(
+            "used",
+            gettext_lazy("Last used"),
+            "last_used",
+            sorts="last_used",
+            cell=cells.moment("last_used", gettext_lazy("never")),
+        ),
+        Column("reviewed", gettext_lazy("Last review"), "reviewed_at", usual=False),
+        Column("review", gettext_lazy("Next review"), "next_review_at", cell=cells.moment("next_review_at")),
         Column("added", gettext_lazy("Added"), "created_at", sorts="created_at", greatest_first=True, usual=False),
         Column("state", gettext_lazy("State"), "status", sorts="status", cell=cells.status("status")),
     ),
@@ -67,24 +124,21 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
     facets=(
         Facet("state", gettext_lazy("State"), "status", choices=_STATES),
         Facet("kind", gettext_lazy("Kind"), "kind", choices=Agent.Kind.choices),
-        Facet("needs", gettext_lazy("Findings"), choices=(Choice("heir", gettext_lazy("Orphaned"), _NOT_OWNED),)),
+        Facet("finding", gettext_lazy("Findings"), choices=_choices),
+        Facet("radius", gettext_lazy("Blast radius"), choices=_RADII),
+        Facet("department", gettext_lazy("Department"), choices=_departments, count=False),
         Facet("system", gettext_lazy("Has access to"), reference="system", narrow=read.with_access_to),
         Facet("sponsor", gettext_lazy("Sponsor"), "sponsor__login", reference="person"),
     ),
     search=("slug", "name", "purpose"),
     search_label=gettext_lazy("Name or purpose"),
     views=(
-        View("orphaned", gettext_lazy("Orphaned"), "needs=heir"),
+        View("riskiest", gettext_lazy("Biggest blast radius"), "state=active&sort=-blast_radius"),
+        View("orphaned", gettext_lazy("Orphaned"), "finding=orphaned"),
+        View("dormant", gettext_lazy("Dormant"), "finding=dormant&sort=-blast_radius"),
         View("suspended", gettext_lazy("Suspended"), "state=suspended"),
     ),
-    bulk=(
-        Bulk(
-            gettext_lazy("Suspend selected agents"),
-            lambda: reverse("stop-several", args=["agent"]),
-            lambda caller, rows: stop_several.stoppable(caller, "agent", rows),
-            is_danger=True,
-        ),
-    ),
+    bulk=(_REVIEW, _SUSPEND),
     key="slug",
     empty="console/agents/no_agents.html",
 )

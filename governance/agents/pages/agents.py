@@ -13,42 +13,45 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents import actions, lifecycle
 from entitlements.agents.models import Agent
 from entitlements.delegation import actions as delegation_actions
 from entitlements.sessions import actions as session_actions
+from governance.agents import summaries
 from governance.agents.queries import access_map as access_map_queries
 from governance.agents.queries import agents as read
+from governance.agents.queries import findings, terms
 from governance.audit_log.queries import events as events_queries
 from governance.clients.queries import credentials
 from governance.console import doors, paging
 from governance.ownership import actions as ownership_actions
-from governance.ownership.models import Dormancy, OwnershipProposal
+from governance.ownership.models import OwnershipProposal
 from governance.reviews.event_triggered import visibility as visibility_actions
 from governance.sod import check
 
 TABS: Final = {
     "access": gettext_lazy("Access"),
     "timeline": gettext_lazy("Timeline"),
-    "tokens": gettext_lazy("Tokens & sessions"),
-    "people": gettext_lazy("People it acts for"),
+    "tokens": gettext_lazy("Sessions and tokens"),
+    "people": gettext_lazy("People"),
     "versions": gettext_lazy("Versions"),
     "reviews": gettext_lazy("Reviews"),
 }
 
 MEANINGS: Final = {
-    Agent.Kind.PERSONAL: gettext_lazy("For its sponsor alone."),
-    Agent.Kind.SHARED: gettext_lazy("For several people, each under their own name."),
-    Agent.Kind.SERVICE: gettext_lazy("On its own, for no person."),
-    Agent.Kind.EPHEMERAL: gettext_lazy("For one task; it ends by itself."),
+    Agent.Kind.PERSONAL: gettext_lazy("Acts for its sponsor alone."),
+    Agent.Kind.SHARED: gettext_lazy("Acts for several people, each under their own name."),
+    Agent.Kind.SERVICE: gettext_lazy("A service account: acts for no person."),
+    Agent.Kind.EPHEMERAL: gettext_lazy("Made for one task. It retires at a set time."),
 }
-"""For whom agents of each kind work."""
+"""For whom agents of each type act."""
 
 
 def _address(agent: Agent) -> str:
-    return f"/agents/{agent.slug}/"
+    return reverse("agent-page", args=[agent.slug])
 
 
 @require_safe
@@ -56,17 +59,20 @@ def _address(agent: Agent) -> str:
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one agent, on the tab that the address names."""
     caller = doors.caller(request)
-    agent = doors.find(visibility.agents(caller), slug=slug)
+    agents = visibility.agents(caller).select_related(*(f"{who}__sourced" for who in ("sponsor", "owner", "backup")))
+    agent = doors.find(agents.select_related("dormancy"), slug=slug)
     tab = request.GET.get("tab", "access")
     tab = tab if tab in TABS else "access"
+    (summary,) = summaries.computed([agent.pk], now := clock.now())
     context = {
         "agent": agent,
-        "tabs": TABS,
-        "tab": tab,
+        "summary": summary,
+        "biggest": [terms.in_words(line) for line in summary.biggest],
+        "findings": findings.of_agent(agent, summary, now),
+        "tabs": [(label, f"{_address(agent)}?tab={key}", key == tab) for key, label in TABS.items()],
+        "tab_template": f"console/agents/tabs/{tab}.html",
         "proposals": agent.proposals.filter(state=OwnershipProposal.State.WAITING).select_related("person"),
-        "unused": Dormancy.objects.filter(
-            agent=agent, agent__status=Agent.Status.ACTIVE, step__gt=Dormancy.Step.IN_USE
-        ).first(),
+        "unused": findings.LABELS["dormant"] in findings.of_agent(agent, None, now),
         "asks_if_needed": visibility_actions.dormancy_reviews(doors.person(request)).filter(agent=agent).first(),
         "may_keep": doors.may(caller, "agent-keep", agent),
         "may_activate": agent.status == Agent.Status.STAGED and doors.may(caller, "agent-activate", agent),

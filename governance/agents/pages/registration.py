@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -41,10 +42,10 @@ class _Described(forms.Form):
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=200)
     purpose = forms.CharField(
-        label=gettext_lazy("What is it for?"),
+        label=gettext_lazy("Purpose"),
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text=gettext_lazy("One sentence. Approvers of its access and reviewers read it."),
+        help_text=gettext_lazy("One sentence. Approvers and reviewers read it."),
     )
 
 
@@ -58,33 +59,35 @@ class AddForm(_Described):
         label=gettext_lazy("Short name"),
         max_length=64,
         required=False,
-        help_text=gettext_lazy("Its name in the record, so it never changes. Left empty, it is made of the name."),
+        help_text=gettext_lazy("It never changes. If empty, it is derived from the name."),
     )
     kind = forms.ChoiceField(
-        label=gettext_lazy("For whom does it work?"),
+        label=gettext_lazy("Agent type"),
         choices=[
-            (Agent.Kind.PERSONAL, gettext_lazy("Personal: for its sponsor alone")),
-            (Agent.Kind.SHARED, gettext_lazy("Shared: for several people, each under their own name")),
-            (Agent.Kind.SERVICE, gettext_lazy("Service: on its own, for no person")),
-            (Agent.Kind.EPHEMERAL, gettext_lazy("Ephemeral: for one task, until it ends by itself")),
+            (Agent.Kind.PERSONAL, gettext_lazy("Personal: acts for its sponsor alone")),
+            (Agent.Kind.SHARED, gettext_lazy("Shared: acts for several people, each under their own name")),
+            (Agent.Kind.SERVICE, gettext_lazy("Service: acts for no person (a service account)")),
+            (Agent.Kind.EPHEMERAL, gettext_lazy("Ephemeral: made for one task, retires at a set time")),
         ],
         widget=forms.RadioSelect,
         initial=Agent.Kind.SHARED,
     )
     hours = forms.IntegerField(
-        label=gettext_lazy("Hours until it ends, if it is ephemeral"),
+        label=gettext_lazy("Hours until an ephemeral agent retires"),
         required=False,
         min_value=1,
         widget=forms.NumberInput(attrs={"class": "short"}),
     )
     sponsor = form_fields.PersonField(
         label=gettext_lazy("Sponsor"),
-        help_text=gettext_lazy("The person who answers for it, and says whether it is still needed."),
+        help_text=gettext_lazy(
+            "The business owner: responsible for the agent, approves its access, decides whether it is still needed."
+        ),
     )
     owner = form_fields.PersonField(
         label=gettext_lazy("Technical owner"),
         required=False,
-        help_text=gettext_lazy("The person who runs it. They never approve access for it."),
+        help_text=gettext_lazy("Runs the agent, and never approves its access."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's
@@ -92,7 +95,7 @@ class AddForm(_Described):
         allowed, kind = lifecycle.allowed_kinds(), self.fields["kind"]
         kind.choices = [option for option in kind.choices if option[0] in allowed]  # type: ignore[attr-defined]
         longest = int(settings.EPHEMERAL_AGENT_LONGEST.total_seconds() // 3600)
-        self.fields["hours"].help_text = _("At most %(hours)s. Leave it empty for every other kind.") % {
+        self.fields["hours"].help_text = _("At most %(hours)s. Leave it empty for all other types.") % {
             "hours": longest
         }
 
@@ -124,9 +127,9 @@ class PeopleForm(forms.Form):
     backup = form_fields.PersonField(
         label=gettext_lazy("Backup owner"),
         required=False,
-        help_text=gettext_lazy("Asked to take over when sponsor or owner leave."),
+        help_text=gettext_lazy("Proposed first when the sponsor or the owner leaves."),
     )
-    reason = forms.CharField(label=gettext_lazy("Why does it change?"), max_length=500)
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -136,13 +139,13 @@ def add(request: HttpRequest) -> HttpResponse:
     doors.permit(request, "agents", None)
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
     if request.method == "POST" and (created := form_fields.perform(request, form, actions.REGISTER, fields=_FIELDS)):
-        return redirect(f"/agents/{created.result.slug}/")
+        return redirect("agent-page", created.result.slug)
     context = {
         "title": _("Add agent"),
-        "crumbs": [("/agents/", _("Agents"))],
-        "lead": _("An agent may do nothing until access is requested, and the people responsible approve."),
-        "away": "/agents/",
-        "act": _("Add this agent"),
+        "crumbs": [(reverse("agent-list"), _("Agents"))],
+        "lead": _("An agent has no access until a request for it is approved."),
+        "away": reverse("agent-list"),
+        "act": _("Add agent"),
     }
     return form_fields.show(request, "console/kit/form.html", form, context)
 
@@ -157,7 +160,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST":
         form = EditForm(request.POST)
         if form_fields.perform(request, form, actions.EDIT, agent, fields=_FIELDS):
-            return redirect(f"/agents/{slug}/")
+            return redirect("agent-page", slug)
     return _show(request, agent, form, _people_form(agent))
 
 
@@ -170,8 +173,8 @@ def appoint(request: HttpRequest, slug: str) -> HttpResponse:
         doors.permit(request, action.address, agent)
     form = PeopleForm(request.POST)
     if form_fields.submit(request, form, lambda data: _propose(request, agent, data), _FIELDS) is not None:
-        messages.success(request, _("Asked. Nothing changes before they accept."))
-        return redirect(f"/agents/{slug}/")
+        messages.success(request, _("The ownership is proposed. It changes when they accept."))
+        return redirect("agent-page", slug)
     described = EditForm(initial={"name": agent.name, "purpose": agent.purpose, "version": agent.version})
     return _show(request, agent, described, form)
 
@@ -192,10 +195,10 @@ def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
     proposal = doors.find_subject(request, ownership_actions.PROPOSAL, pk)
     if request.method == "POST" and "accept" in request.POST:
         doors.perform(request, ownership_actions.ACCEPT, proposal)
-        return redirect(doors.back(request, f"/agents/{proposal.agent.slug}/"))
+        return redirect(doors.back(request, reverse("agent-page", args=[proposal.agent.slug])))
     if request.method == "POST":
         doors.perform(request, ownership_actions.DECLINE, proposal)
-        return redirect("/")
+        return redirect("home")
     mine = proposal.person_id == doors.person(request).pk and proposal.state == OwnershipProposal.State.WAITING
     asker = Person.objects.filter(login=proposal.proposed_by.removeprefix("person:")).first()
     context = {"proposal": proposal, "agent": proposal.agent, "mine": mine, "asker": asker or proposal.proposed_by}

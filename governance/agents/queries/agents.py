@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.db.models import Count, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import F, Max, Prefetch, Q, QuerySet
 
 from audit import clock
 from entitlements.access import visibility
@@ -18,49 +17,37 @@ from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
+from governance.blast_radius.queries import departments
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import visibility as visibility_actions
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.suggestions import suggestions
 from governance.reviews.usage import queries as usage_queries
 from governance.reviews.usage import usage
-from governance.reviews.usage.models import UsageDay
 
 MOST_REVIEWED: Final = 100
 """How many items of reviews the page of an agent shows; the audit log has all of them."""
 
 
 def listed(caller: Caller) -> QuerySet[Agent]:
-    """Return the agents that a caller sees, each with its live grants counted and its last use."""
-    live = Grant.objects.filter(agent=OuterRef("pk"), ended_at=None).order_by().values("agent")
-    return (
-        visibility.agents(caller)
-        .select_related("sponsor__sourced", "owner__sourced")
-        .annotate(live_grants=Coalesce(Subquery(live.annotate(n=Count("*")).values("n")), 0), last_used=last_used())
-    )
+    """Return the agents that a caller sees, each with what was computed beforehand, None where it was not yet."""
+    shown = {
+        "blast_radius": F("summary__blast_radius"),
+        "grant_count": F("summary__grants"),
+        "tool_count": F("summary__tools"),
+        "privileged_count": F("summary__privileged"),
+        "last_used": F("summary__last_used_at"),
+        "reviewed_at": F("summary__reviewed_at"),
+        "next_review_at": F("summary__next_review_at"),
+        "department": departments.department(),
+    }
+    rows = visibility.agents(caller).select_related("sponsor__sourced", "owner__sourced", "summary", "dormancy")
+    return rows.annotate(**shown)
 
 
 def with_access_to(rows: QuerySet[Agent], system: str) -> QuerySet[Agent]:
     """Return those of some agents that have access to a system, by its slug."""
     return rows.filter(pk__in=Grant.objects.filter(ended_at=None, entitlement__system__slug=system).values("agent"))
-
-
-def last_used() -> Greatest:
-    """Return when an agent last used its access: the latest of its sessions, its tokens and its allowed calls.
-
-    A service agent has no session. Calls are added up from the audit log a while later; no call is made without a
-    token, and none is older than five minutes. Null for an agent that never got a token.
-    """
-
-    def latest(rows: QuerySet[Any], column: str) -> Subquery:
-        mine = rows.filter(agent=OuterRef("pk")).order_by().values("agent")
-        return Subquery(mine.annotate(at=Max(column)).values("at"))
-
-    return Greatest(
-        latest(Session.objects.all(), "last_used_at"),
-        latest(IssuedToken.objects.all(), "issued_at"),
-        latest(UsageDay.objects.all(), "last_at"),
-    )
 
 
 def access(caller: Caller, agent: Agent) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from entitlements.definitions import impressions
 from entitlements.errors import DomainError, Forbidden
 from entitlements.upstream import reach
 from governance.audit_log.queries import events as events_queries
+from governance.blast_radius.queries import reach as access
 from governance.catalog.queries import systems as read
 from governance.catalog.queries import triage
 from governance.console import doors
@@ -128,7 +129,7 @@ def show(
     elif tab == "entitlements":
         context["entitlements"] = visibility.entitlements(caller).filter(system=system).order_by("scope")
     else:
-        context |= _tools(request, system)
+        context |= {**_tools(request, system), "reach": access.to_system(caller, system)}
     return render(request, "console/catalog/system.html", context, status=problem.status if problem else 200)
 
 
@@ -217,7 +218,8 @@ def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
         "may_approve": tool.state in STOPPABLE and doors.may(caller, "tool-approve", tool),
         "may_stop": doors.may(caller, "tool-disable", tool),
         "may_start": tool.state == Tool.State.DISABLED and doors.may(caller, "tool-enable", tool),
-        **read.of_tool(tool),
+        "reach": access.to_tool(caller, tool),
+        **read.words_of(tool),
     }
     context["flows"] = request_suggestion_queries.refilled(context["flows"], request.POST.dict())
     return render(request, "console/catalog/tool.html", context, status=status)

@@ -102,13 +102,6 @@ def _argument_text(argument: object) -> str:
     return f"{text}; {described}" if isinstance(described, str) and described else text
 
 
-def of_tool(tool: Tool) -> dict[str, Any]:
-    """Return a tool in words, and who holds it."""
-    held = GrantLine.objects.filter(tool=tool, grant__ended_at=None)
-    rows = held.select_related("grant__agent", "grant__entitlement").order_by("-pk")[:50]
-    return {**words_of(tool), "holders": list(rows)}
-
-
 def _sides(tool: Tool, approved: Mapping[str, Any] | None, seen: Mapping[str, Any] | None) -> list[diff.Change]:
     """Set the approved definition beside the one that is offered; nothing where they are one."""
     if approved is None or seen is None or tool.approved_id == tool.seen_id:

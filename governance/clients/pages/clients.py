@@ -117,7 +117,7 @@ class AddForm(forms.Form):
         except strict.NotStrictJson:
             key_set = None
         if not isinstance(key_set, dict) or not strict.is_storable(key_set):
-            self.add_error("jwks", forms.ValidationError(_("This is no JSON object."), "invalid"))
+            self.add_error("jwks", forms.ValidationError(_("This is not a JSON object."), "invalid"))
             return None
         return key_set
 
@@ -137,10 +137,10 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
             return _show_registered(request, created.result)
     context = {
         "title": _("Add client"),
-        "crumbs": [("/agents/", _("Agents")), (f"/agents/{slug}/", agent.name)],
+        "crumbs": [(reverse("agent-list"), _("Agents")), (reverse("agent-page", args=[slug]), agent.name)],
         "lead": _lead(agent, by=doors.person(request)),
         "away": f"/agents/{slug}/?tab=tokens",
-        "act": _("Register this client"),
+        "act": _("Register client"),
     }
     return form_fields.show(request, "console/kit/form.html", form, context)
 
@@ -196,7 +196,7 @@ def _change(request: HttpRequest, client: Client) -> HttpResponse:
 def _show_registered(request: HttpRequest, registered: clients.Registered) -> HttpResponse:
     """Show what came of asking for a client or a secret, and the secret this once."""
     if registered.waiting is not None and registered.secret is None:
-        messages.success(request, _("Asked. It works once the sponsor or an owner of the agent accepts it."))
+        messages.success(request, _("Requested. It works once the sponsor or an owner of the agent accepts it."))
         return redirect(reverse("credential-page", args=[registered.waiting.pk]))
     if registered.waiting is not None:
         return waiting.show(request, registered.waiting, secret=registered.secret or "")
@@ -204,14 +204,14 @@ def _show_registered(request: HttpRequest, registered: clients.Registered) -> Ht
     if client is None:  # neither works nor waits: a mistake of ours
         raise NotFound
     if registered.secret is None:
-        messages.success(request, _("It can sign in with what it proves itself by."))
+        messages.success(request, _("The client can sign in now."))
         return redirect(_address(client))
     return _show(request, client, secret=registered.secret)
 
 
 def _lead(agent: Agent, *, by: Person) -> str:
     """Return what a client is, and to a person not responsible for the agent, that it waits for acceptance."""
-    lead = _("The program with which %(name)s signs in.") % {"name": agent.name}
+    lead = _("The software and credential with which %(name)s signs in.") % {"name": agent.name}
     if by in credentials.responsible(agent):
         return lead
     names = ", ".join(person.name for person in credentials.responsible(agent))

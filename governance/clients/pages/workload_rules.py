@@ -199,10 +199,10 @@ def add(request: HttpRequest, slug: str, platform: str, client_id: str) -> HttpR
             return redirect(_address(client))
     context = {
         "title": title,
-        "crumbs": [("/agents/", _("Agents")), (f"/agents/{slug}/", agent.name), (_address(client), client.client_id)],
+        "crumbs": [(reverse("agent-page", args=[slug]), agent.name), (_address(client), client.client_id)],
         "lead": _lead(client, doors.person(request) in credentials.responsible(agent)),
         "away": _address(client),
-        "act": _("Let it in"),
+        "act": _("Add rule"),
     }
     return form_fields.show(request, "console/kit/form.html", form, context)
 

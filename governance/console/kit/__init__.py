@@ -12,6 +12,7 @@
     {% dialog "keys" _("Keyboard shortcuts") %} … {% enddialog %}   opened by <button data-dialog="keys">
     {% figure_card _("Orphaned agents") 12 address tone="warn" %}
     {% badge "warn" "triangle" text %}  {% status state %}  {% risk level %}  {% person someone %}
+    {% blast_radius score %}            of an agent, from 0 to 100
     {% icon "bot" %}                    one of `static/icons.svg`, hidden from screen readers
     {% field form.reason %}             a form field with its label, help and errors
 

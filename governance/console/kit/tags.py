@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal
 
@@ -14,6 +14,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 
 from entitlements.people.models import Person
 from governance.console.tags import person_status, shape
@@ -24,6 +25,13 @@ register = template.Library()
 
 _FOLDER: Final = "console/kit"
 _SPRITE: Final = "icons.svg"
+_RADII: Final[Mapping[int, tuple[Tone, str]]] = {
+    75: ("bad", "octagon"),
+    50: ("warn", "triangle"),
+    25: ("calm", "half"),
+    0: ("calm", "ring"),
+}
+"""How a blast radius is shown, from its least number on."""
 
 
 def _render(name: str, part: Any, context: Context | None = None) -> SafeString:  # noqa: ANN401 - any dataclass of the kit
@@ -50,6 +58,15 @@ def icon(name: str) -> SafeString:
 def badge(tone: Tone, drawing: str, text: object) -> SafeString:
     """Show a state as a shape and a word, in a tone."""
     return format_html('<span class="status {}">{}{}</span>', tone, shape(drawing), text)
+
+
+@register.simple_tag
+def blast_radius(score: int | None) -> SafeString:
+    """Show the blast radius of an agent, from 0 to 100, as a shape and a number."""
+    if score is None:
+        return format_html('<span class="small">{}</span>', _("not computed yet"))
+    least = next(least for least in _RADII if score >= least)
+    return badge(*_RADII[least], score)
 
 
 @register.simple_tag

@@ -34,14 +34,14 @@ NOT_ISSUED: Final = gettext_lazy("Not governed at issue: the vendor's tokens are
 DIFFER: Final = {
     "token_seconds": gettext_lazy("Token life"),
     "session_seconds": gettext_lazy("Session limit"),
-    "stop_seconds": gettext_lazy("A stop holds within"),
-    "still_used": gettext_lazy("Used past us after it was moved"),
+    "stop_seconds": gettext_lazy("Revocation takes effect within"),
+    "still_used": gettext_lazy("Used outside the gateway after the move"),
 }
 TIMES: Final = (
     ("token_seconds", gettext_lazy("Token life")),
     ("session_seconds", gettext_lazy("Session limit")),
     ("reauthentication_seconds", gettext_lazy("Signs in again after")),
-    ("stop_seconds", gettext_lazy("A stop holds within")),
+    ("stop_seconds", gettext_lazy("Revocation takes effect within")),
 )
 
 

@@ -6,9 +6,10 @@ from http import HTTPStatus
 from typing import Final
 
 from django import forms
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -21,7 +22,10 @@ from entitlements.grants.models import Grant
 from entitlements.people import actions
 from entitlements.people.api import known_person
 from entitlements.people.models import Group
-from governance.console import doors, form_fields, paging
+from governance.console import doors, form_fields
+from governance.console.kit.lists import cells, lists
+from governance.console.kit.lists.layout import Column, Facet, Layout
+from governance.people.queries import with_counts, with_member
 
 _RESERVED: Final = frozenset({"add"})
 _FIELDS: Final = {"group_taken": "slug"}
@@ -36,7 +40,7 @@ class AddForm(forms.Form):
         label=gettext_lazy("Short name"),
         max_length=64,
         required=False,
-        help_text=gettext_lazy("Its name in the record, so it never changes. Left empty, it is made of the name."),
+        help_text=gettext_lazy("It never changes. If empty, it is derived from the name."),
     )
 
     def clean(self) -> dict[str, str]:
@@ -48,21 +52,38 @@ class AddForm(forms.Form):
         return {**data, "slug": slug}
 
 
+LAYOUT: Final[Layout[Group, Group]] = Layout(
+    name="groups",
+    label=gettext_lazy("Groups"),
+    columns=(
+        Column(
+            "group",
+            gettext_lazy("Group"),
+            "name",
+            sorts="name",
+            cell=cells.link("name", "group-page", "slug"),
+            main=True,
+        ),
+        Column("slug", gettext_lazy("Short name"), "slug", sorts="slug", cell=cells.code("slug"), usual=False),
+        Column("people", gettext_lazy("People"), "size", number=True),
+        Column("grants", gettext_lazy("Grants"), "grant_count", number=True),
+    ),
+    order="group",
+    facets=(Facet("person", gettext_lazy("Member"), reference="person", narrow=with_member),),
+    search=("slug", "name"),
+    search_label=gettext_lazy("Name"),
+    key="slug",
+    empty="console/people/no_groups.html",
+)
+
+
 @require_safe
 @doors.page
-def listing(request: HttpRequest) -> HttpResponse:
+def listing(request: HttpRequest) -> HttpResponseBase:
     """List the groups that the person sees."""
     caller = doors.caller(request)
-    rows = visibility.groups(caller).annotate(size=Count("people"))
-    if text := request.GET.get("q", "").strip():
-        rows = rows.filter(name__icontains=text) | rows.filter(slug__icontains=text)
-    context = {
-        "page": paging.page(request, rows, ("slug",)),
-        "filters": request.GET,
-        "filtered": bool(text),
-        "may_add": doors.may(caller, "groups", None),
-    }
-    return render(request, "console/people/groups.html", context)
+    context = {"may_add": doors.may(caller, "groups", None)}
+    return lists.show(request, LAYOUT, with_counts(visibility.groups(caller)), "console/people/groups.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -76,13 +97,13 @@ def add(request: HttpRequest) -> HttpResponse:
             request, form, actions.MAKE_GROUP, fields=_FIELDS, values=lambda data: {**data, "people": []}
         )
         if created:
-            return redirect(f"/groups/{created.result.slug}/")
+            return redirect("group-page", created.result.slug)
     context = {
         "title": _("Add group"),
-        "crumbs": [("/people/", _("People and roles")), ("/groups/", _("Groups"))],
-        "lead": _("Access that names a group holds for its members at the time of each call."),
-        "away": "/groups/",
-        "act": _("Add this group"),
+        "crumbs": [(reverse("group-list"), _("Groups"))],
+        "lead": _("A grant that names a group acts for its members at the time of each call."),
+        "away": reverse("group-list"),
+        "act": _("Add group"),
     }
     return form_fields.show(request, "console/kit/form.html", form, context)
 
@@ -119,7 +140,7 @@ def _change(request: HttpRequest, slug: str, action: Action) -> HttpResponse:
     except DomainError as refusal:
         doors.record(request, refusal)
         return _show(request, group, refusal)
-    return redirect(f"/groups/{slug}/")
+    return redirect("group-page", slug)
 
 
 def _show(request: HttpRequest, group: Group, problem: DomainError | None = None) -> HttpResponse:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -18,6 +19,7 @@ from entitlements.errors import DomainError, Forbidden
 from entitlements.people import actions, people, roles
 from entitlements.people.models import Person, Role
 from entitlements.people.role_limits import EVERYTHING, RoleLimit
+from governance.blast_radius.queries import reach
 from governance.console import doors, form_fields
 from governance.people import queries as people_queries
 
@@ -26,14 +28,14 @@ _MOST: Final = 500
 _RESERVED: Final = frozenset({"add"})
 _FIELDS: Final = {"manager_loop": "manager", "self_appointment": "manager"}
 MEANINGS: Final = {
-    Role.ANALYST: gettext_lazy("Registers systems, tools, agents, people; runs reviews; stops things."),
-    Role.APPROVER: gettext_lazy("Answers requests where a rule names approvers."),
-    Role.SECURITY: gettext_lazy("Answers requests of high risk; stops things, and starts them again."),
-    Role.RESPONDER: gettext_lazy("Stops things, and nothing else."),
-    Role.AUDITOR: gettext_lazy("Reads everything, changes nothing."),
-    Role.ADMIN: gettext_lazy("Runs the product: people, keys, set-up. Decides nothing about access."),
+    Role.ANALYST: gettext_lazy("Registers systems, tools, agents and people, runs access reviews, suspends access."),
+    Role.APPROVER: gettext_lazy("Decides requests where an approval policy names approvers."),
+    Role.SECURITY: gettext_lazy("Decides requests of high risk, suspends access and restores it."),
+    Role.RESPONDER: gettext_lazy("Suspends and revokes access. Nothing else."),
+    Role.AUDITOR: gettext_lazy("Reads everything and changes nothing."),
+    Role.ADMIN: gettext_lazy("Administers Mandate: people, keys and set-up. Makes no decision about access."),
 }
-"""What each role is for, in words."""
+"""What each admin role is for, in words."""
 
 
 class EditForm(forms.Form):
@@ -44,7 +46,7 @@ class EditForm(forms.Form):
     manager = form_fields.PersonField(
         label=gettext_lazy("Manager"),
         required=False,
-        help_text=gettext_lazy("The login of the person who answers for them where a rule asks the manager."),
+        help_text=gettext_lazy("Approves for them where an approval policy names the manager."),
     )
 
 
@@ -69,6 +71,10 @@ class AddForm(EditForm):
         return login
 
 
+def _address(person: Person) -> str:
+    return reverse("person-page", args=[person.login])
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def add(request: HttpRequest) -> HttpResponse:
@@ -78,13 +84,13 @@ def add(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         created = form_fields.perform(request, form, actions.REGISTER, fields={"login_taken": "login"})
         if created:
-            return redirect(f"/people/{created.result.login}/")
+            return redirect(_address(created.result))
     context = {
         "title": _("Add person"),
-        "crumbs": [("/people/", _("People and roles"))],
-        "lead": _("They come in through the company's sign-in. A role is given afterwards, on their page."),
-        "away": "/people/",
-        "act": _("Add this person"),
+        "crumbs": [(reverse("people-list"), _("People"))],
+        "lead": _("They sign in with the company's identity provider. Admin roles are given on their page."),
+        "away": reverse("people-list"),
+        "act": _("Add person"),
         "people": form_fields.people(),
     }
     return form_fields.show(request, "console/kit/form.html", form, context)
@@ -111,6 +117,7 @@ def _show(request: HttpRequest, person: Person, problem: DomainError | None = No
             for value, label in Role.choices
             if value in held
         ],
+        "reach": reach.of_person(caller, person),
         "offered": [(value, label, MEANINGS[Role(value)]) for value, label in Role.choices if value in givable],
         "limit_systems": visibility.systems(caller).order_by("name")[:_MOST] if givable else (),
         "limit_departments": people_queries.departments()[:_MOST] if givable else (),
@@ -143,11 +150,11 @@ def edit(request: HttpRequest, login: str) -> HttpResponse:
     known = {"name": person.name, "email": person.email, "manager": person.manager.login if person.manager else ""}
     form = EditForm(request.POST) if request.method == "POST" else EditForm(initial=known)
     if request.method == "POST" and form_fields.perform(request, form, actions.EDIT, person, fields=_FIELDS):
-        return redirect(f"/people/{login}/")
+        return redirect(_address(person))
     context = {
         "title": _("Edit %(name)s") % {"name": person.name},
-        "crumbs": [("/people/", _("People and roles")), (f"/people/{login}/", person.name)],
-        "away": f"/people/{login}/",
+        "crumbs": [(reverse("people-list"), _("People")), (_address(person), person.name)],
+        "away": _address(person),
         "act": _("Save"),
         "people": form_fields.people(),
     }
@@ -174,7 +181,7 @@ def change_role(request: HttpRequest, login: str) -> HttpResponse:
     except DomainError as refusal:
         doors.record(request, refusal)
         return _show(request, person, refusal)
-    return redirect(f"/people/{login}/")
+    return redirect(_address(person))
 
 
 def _limit(request: HttpRequest) -> RoleLimit:
@@ -195,3 +202,6 @@ def _end(day: str) -> datetime | None:
         return datetime.combine(date.fromisoformat(day), time.max, UTC)
     except ValueError as error:
         raise people.RoleEndRefused from error
+
+
+enable = doors.post(actions.ENABLE, _address)

@@ -38,7 +38,7 @@ class ProposeForm(forms.Form):
     value = forms.CharField(
         label=gettext_lazy("Group"),
         max_length=300,
-        help_text=gettext_lazy("Exactly as the token says it; with Entra that is an object id."),
+        help_text=gettext_lazy("Exactly as in the token. With Entra it is an object id."),
     )
     role = forms.ChoiceField(
         label=gettext_lazy("Gives the role"),

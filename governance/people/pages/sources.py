@@ -35,7 +35,7 @@ class AddForm(forms.Form):
         r"^[a-z0-9][a-z0-9-]{0,63}\Z",
         label=gettext_lazy("Short name"),
         max_length=64,
-        help_text=gettext_lazy("Its name in the record, so it never changes."),
+        help_text=gettext_lazy("Its name in the audit log. It never changes."),
     )
     subjects_of = forms.ModelChoiceField(
         TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True).order_by("issuer"),
@@ -132,11 +132,11 @@ def _sent(request: HttpRequest) -> str:
 
 
 _PROBLEMS: Final = {
-    "ended": gettext_lazy("It is let in no longer."),
-    "never_heard": gettext_lazy("It was never heard: press the test of the connection over there, or give it a file."),
-    "silent": gettext_lazy("It was not heard for more than a day."),
+    "ended": gettext_lazy("The connection has ended."),
+    "never_heard": gettext_lazy("No data arrived yet. Run the connection test of the directory, or import a file."),
+    "silent": gettext_lazy("No data arrived for more than a day."),
     "paused": gettext_lazy("It is paused: a person must confirm its removals."),
-    "issuer_distrusted": gettext_lazy("The issuer whose subjects it names is trusted no longer."),
+    "issuer_distrusted": gettext_lazy("The issuer whose subjects it names is no longer trusted."),
 }
 
 

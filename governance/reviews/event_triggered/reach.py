@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 from audit import clock
 from entitlements.agents.models import Agent
 from entitlements.grants.models import Grant, GrantLine
-from governance.blast_radius import blast_radius, preview
+from governance.blast_radius import blast_radius, holdings
 from governance.requests.models import AccessRequest
 
 ENOUGH: Final = 15
@@ -85,9 +85,9 @@ def _since(agent: Agent, live: QuerySet[Grant], looked: datetime, now: datetime)
 
 def score(held: QuerySet[Grant], agent: Agent) -> int:
     """Return the blast radius of an agent with some of its grants."""
-    people = preview.people_acted_for(held)
+    people = holdings.people_acted_for(held)
     lines = GrantLine.objects.filter(grant__in=held).select_related("tool")
     return blast_radius.score(
-        preview.weight(line.tool.action, line.tool.data_class, people.get(line.grant_id, 0), kind=agent.kind)
+        holdings.weight(line.tool.action, line.tool.data_class, people.get(line.grant_id, 0), kind=agent.kind)
         for line in lines
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db.models import Count, Q, QuerySet
 
 from entitlements.grants.models import Grant
-from governance.blast_radius import blast_radius, preview
+from governance.blast_radius import blast_radius, holdings
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import facts as item_facts
 from governance.reviews.items.models import ReviewItem, ReviewLine
@@ -59,7 +59,7 @@ def _changes(items: QuerySet[ReviewItem]) -> list[Change]:
     removed = set(
         items.filter(_BY_ANSWER | _BY_SILENCE).exclude(current_decision__verb="reduce").values_list("pk", flat=True)
     )
-    people = preview.people_acted_for(
+    people = holdings.people_acted_for(
         Grant.objects.filter(pk__in=ReviewLine.objects.filter(item__in=items).values("grant"))
     )
     named = ("item__agent__name", "item__agent__slug", "item__agent__kind", "tool__action", "tool__data_class")
@@ -67,7 +67,7 @@ def _changes(items: QuerySet[ReviewItem]) -> list[Change]:
     for line, item, grant, name, slug, kind, action, data in ReviewLine.objects.filter(item__in=items).values_list(
         "pk", "item", "grant", *named
     ):
-        weight = preview.weight(action, data, people.get(grant, 0), kind=kind)
+        weight = holdings.weight(action, data, people.get(grant, 0), kind=kind)
         before[name, slug].append(weight)
         if item not in removed and line in kept_lines[item]:
             after[name, slug].append(weight)

@@ -12,7 +12,7 @@ from django.db import connection
 from entitlements.catalog.models import Tool
 from entitlements.definitions import definitions
 from entitlements.definitions.definitions import Change
-from governance.blast_radius import blast_radius, preview
+from governance.blast_radius import blast_radius, holdings
 
 WIDER: Final = frozenset({Change.SCHEMA_WIDENED, Change.SCHEMA_CHANGED})
 """A schema change that is neither wider nor narrower may accept more as well."""
@@ -47,7 +47,7 @@ def reached(agents: Collection[int], now: datetime) -> dict[int, tuple[int, int 
     with connection.cursor() as cursor:
         cursor.execute(_HELD, [list(agents), now])
         for agent, kind, action, data_class, people, count in cursor.fetchall():
-            weights[agent] += count * preview.weight(action, data_class, people, kind=kind)
+            weights[agent] += count * holdings.weight(action, data_class, people, kind=kind)
         cursor.execute(_BEFORE, [list(agents), now])
         before = dict(cursor.fetchall())
     return {agent: (blast_radius.score([weights[agent]]), before.get(agent)) for agent in agents}

@@ -22,6 +22,8 @@ from entitlements.api.actions import Action, Subject
 from entitlements.errors import DomainError, Malformed, ReasonRequired
 from entitlements.grants import actions as grants
 from entitlements.grants.models import Grant
+from entitlements.sessions import actions as sessions
+from entitlements.sessions.models import Session
 from governance.console import doors
 from governance.console.kit.lists import selection
 from governance.revocations.queries import effects
@@ -44,7 +46,7 @@ class Kind:
     """A kind of rows in a list: how they are read, and the actions on them."""
 
     subject: Subject
-    model: type[Grant | Agent]
+    model: type[Grant | Agent | Session]
     key: str
     acts: dict[str, StopAction]
     page: str
@@ -71,6 +73,14 @@ KINDS: Final = {
         "agent-list",
         gettext_lazy("Suspend these agents?"),
     ),
+    "session": Kind(
+        sessions.SESSION,
+        Session,
+        "pk",
+        {"end": StopAction(sessions.END, gettext_lazy("End these sessions"), is_last=True)},
+        "/sessions/",
+        gettext_lazy("End these sessions?"),
+    ),
 }
 
 
@@ -81,8 +91,8 @@ def stoppable(caller: Caller, kind: str, rows: Sequence[Any]) -> set[Any]:
     return {getattr(thing, listed.key) for thing in rows if _is_live(thing) and doors.may(caller, first, thing)}
 
 
-def _is_live(thing: Grant | Agent) -> bool:
-    return thing.ended_at is None if isinstance(thing, Grant) else thing.status == Agent.Status.ACTIVE
+def _is_live(thing: Grant | Agent | Session) -> bool:
+    return thing.status == Agent.Status.ACTIVE if isinstance(thing, Agent) else thing.ended_at is None
 
 
 @require_POST

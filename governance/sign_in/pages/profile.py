@@ -14,12 +14,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
-from entitlements.access import visibility
-from entitlements.errors import Forbidden, Malformed
-from entitlements.people import actions, people
-from entitlements.people.models import ApiToken, Person, Role, RoleAssignment
-from entitlements.people.role_limits import NOTHING
-from governance.console import doors, paging
+from entitlements.errors import Malformed
+from entitlements.people import people
+from entitlements.people.models import ApiToken, Person
+from governance.console import doors
 from governance.people import queries as people_queries
 
 _LASTS: Final = {"7": timedelta(days=7), "30": timedelta(days=30), "90": timedelta(days=90)}
@@ -82,28 +80,3 @@ def revoke_token(request: HttpRequest, number: int) -> HttpResponse:
     people.revoke_api_token(person, number, by=person.principal, reason=_("Revoked in the console."))
     messages.success(request, _("The API token is revoked."))
     return redirect("settings")
-
-
-@require_safe
-@doors.page
-def listing(request: HttpRequest) -> HttpResponse:
-    """List people, for those who see them by a role."""
-    caller = doors.caller(request)
-    if caller.seen_reach == NOTHING:
-        raise Forbidden
-    rows = visibility.people(caller).select_related("sourced")
-    if text := request.GET.get("q", "").strip():
-        rows = rows.filter(login__icontains=text) | rows.filter(name__icontains=text)
-    if role := request.GET.get("role"):
-        rows = rows.filter(roles__in=RoleAssignment.objects.current().filter(role=role))
-    context = {
-        "page": paging.page(request, rows, ("login",)),
-        "filters": request.GET,
-        "roles": Role.choices,
-        "may_add": bool(doors.row("people").roles & caller.roles),
-        "filtered": bool(text or role),
-    }
-    return render(request, "console/people/people.html", context)
-
-
-enable = doors.post(actions.ENABLE, lambda person: f"/people/{person.login}/")

@@ -109,16 +109,16 @@ def _finding(row: _Row) -> Finding:
                 "%(n)d of its tokens live longer than the system allows now.",
                 row.part,
             ) % {"n": row.part}
-            return _made(row, why, _("See them"), _tokens_of(row, state="live"))
+            return _made(row, why, _("Show tokens"), _tokens_of(row, state="live"))
         case Kind.WIDER_THAN_USED:
             why = _("Its tokens are wider than used: %(used)d of %(opened)d tools in %(days)d days.") % {
                 "used": row.part,
                 "opened": row.whole,
                 "days": usage.WINDOW.days,
             }
-            return _made(row, why, _("Narrow its access"), _agent(row))
+            return _made(row, why, _("Reduce access"), _agent(row))
         case Kind.STATIC_SECRET:
-            why = _("Its client sends a shared secret for each token. A key of its own cannot be read along the way.")
+            why = _("Its client sends a shared secret for each token. A key of its own is never sent.")
             return _made(row, why, _("Register a key"), _client(row))
         case Kind.NO_REAUTHENTICATION:
             why = ngettext(
@@ -126,21 +126,21 @@ def _finding(row: _Row) -> Finding:
                 "The people of %(n)d sessions signed in longer ago than is allowed, or at an unknown time.",
                 row.part,
             ) % {"n": row.part}
-            return _made(row, why, _("End them"), f"{_agent(row)}?tab=tokens")
+            return _made(row, why, _("Show sessions"), f"{_agent(row)}?tab=tokens")
         case Kind.FAMILY_TOO_OLD:
             why = ngettext(
                 "%(n)d sign-in lasts for too long; the oldest for %(days)d days.",
                 "%(n)d sign-ins last for too long; the oldest for %(days)d days.",
                 row.part,
             ) % {"n": row.part, "days": row.whole}
-            return _made(row, why, _("End them"), f"{_agent(row)}?tab=tokens")
+            return _made(row, why, _("Show sessions"), f"{_agent(row)}?tab=tokens")
         case Kind.UNBOUND:
             why = ngettext(
                 "%(part)d of its tokens is bound to no key: any holder can call high-risk tools (%(whole)d).",
                 "%(part)d of its tokens are bound to no key: any holder can call high-risk tools (%(whole)d).",
                 row.part,
             ) % {"part": row.part, "whole": row.whole}
-            return _made(row, why, _("Bind them to a key"), _client(row))
+            return _made(row, why, _("Bind to a key"), _client(row))
 
 
 def _made(row: _Row, why: str, fix: str, address: str) -> Finding:

@@ -17,6 +17,7 @@ from entitlements.people import people
 from entitlements.people.models import RoleAssignment
 from entitlements.people_sources.models import PeopleSource, SourcedPerson
 from entitlements.tokens.models import IssuedToken
+from governance.agents import summaries
 from governance.agents.queries import agents as read
 from governance.reviews.usage.models import UsageDay
 from tests import make, shared
@@ -34,21 +35,21 @@ def test_the_sponsor_puts_a_staged_agent_into_use_and_nobody_else_is_offered_it(
     said = {"name": "New", "kind": "shared", "sponsor": company.sofia, "owner": company.otto, "purpose": "Books."}
     agents.register("new", **said, staged=True, by=SYSTEM)  # type: ignore[arg-type]
     page = visits.text(visits.as_(company.ana).get("/agents/new/"))
-    assert "before Sofia says that they answer for it" in page
-    assert "put it into use" not in page
+    assert "before Sofia accepts its sponsorship" in page
+    assert "Accept and activate" not in page
     assert visits.as_(company.ana).post("/agents/new/activate/", {"reason": "mine"}).status_code == 403
     sofia = visits.as_(company.sofia)
-    assert "put it into use" in visits.text(sofia.get("/agents/new/"))
+    assert "Accept and activate" in visits.text(sofia.get("/agents/new/"))
     assert sofia.post("/agents/new/activate/", {"reason": ""}).status_code >= 400
     assert sofia.post("/agents/new/activate/", {"reason": "We need it."}).status_code == 302
     assert Agent.objects.get(slug="new").status == Agent.Status.ACTIVE
 
 
 def test_security_says_which_kinds_there_may_be_and_the_form_offers_no_other(company: companies.Company) -> None:
-    assert "Allow no longer" not in visits.text(visits.as_(company.ana).get("/settings/agents/"))
+    assert "Disallow" not in visits.text(visits.as_(company.ana).get("/settings/agents/"))
     assert visits.as_(company.ana).post("/settings/agents/", {"kind": "service", "reason": "x"}).status_code == 403
     resa = visits.as_(company.resa)
-    assert "Allow no longer" in visits.text(resa.get("/settings/agents/"))
+    assert "Disallow" in visits.text(resa.get("/settings/agents/"))
     assert (
         resa.post("/settings/agents/", {"kind": "service", "refuse": "yes", "reason": "Nobody looks."}).status_code
         == 302
@@ -80,7 +81,7 @@ def test_an_ephemeral_agent_is_given_its_end_in_hours_and_a_purpose_is_needed(co
     ends = Agent.objects.get(slug="travel-desk").ends_at
     assert ends is not None
     assert timedelta(0) < ends - clock.now() <= timedelta(hours=2)
-    assert "Ends by itself" in visits.text(ana.get("/agents/travel-desk/"))
+    assert "Retires" in visits.text(ana.get("/agents/travel-desk/"))
 
 
 def test_the_page_tells_what_an_agent_runs_and_which_clients_nobody_uses(company: companies.Company) -> None:
@@ -92,9 +93,9 @@ def test_the_page_tells_what_an_agent_runs_and_which_clients_nobody_uses(company
     assert "opus-4" in page
     assert "c" * 12 in page
     assert "Unused, gets no token" in visits.text(ana.get("/agents/research-bot/?tab=tokens"))
-    assert "Start this client again" in visits.text(ana.get("/agents/research-bot/clients/old/"))
+    assert 'value="enable"' in visits.text(ana.get("/agents/research-bot/clients/old/"))
     Client.objects.update(idle="deleted")
-    assert "Start this client again" not in visits.text(ana.get("/agents/research-bot/clients/old/"))
+    assert 'value="enable"' not in visits.text(ana.get("/agents/research-bot/clients/old/"))
 
 
 def test_a_role_is_given_until_a_day_and_its_end_is_shown_and_moved(company: companies.Company) -> None:
@@ -120,6 +121,7 @@ def test_a_service_agent_was_last_used_when_it_got_its_last_token_or_was_last_al
     client, _ = make.client(bot, "ticks")
 
     def last() -> datetime | None:
+        summaries.refresh([bot.pk])
         listed = read.listed(Caller(company.ana.principal, person=company.ana, roles=frozenset({"analyst"})))
         found: datetime | None = vars(listed.get(slug="ticker"))["last_used"]
         return found
@@ -145,8 +147,10 @@ def test_people_and_agents_have_states_with_words_of_their_own(company: companie
     def states(address: str) -> list[str]:
         return re.findall(r'class="status [a-z]+">.*?</svg>([^<]+)</span>', visits.text(browser.get(address)))
 
-    assert states("/agents/?q=research-bot") == ["Left", "Disabled", "Active"]
-    assert states("/agents/research-bot/")[:3] == ["Active", "Left", "Disabled"]
+    assert states("/agents/?q=research-bot&columns=sponsor,owner,findings,state") == [
+        *("Left", "Disabled", "Orphaned", "Active"),
+    ]
+    assert states("/agents/research-bot/")[:4] == ["0", "Active", "Orphaned", "Left"]
     assert states("/people/sofia/")[:1] == ["Left"]
     assert {"Left", "Disabled", "Active"} == set(states("/people/"))
     agents.suspend(company.bot, by=SYSTEM, reason="Odd.")

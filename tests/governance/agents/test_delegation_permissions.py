@@ -74,11 +74,11 @@ def test_what_is_withdrawn_is_over_and_cannot_be_withdrawn_again(company: Compan
 def test_the_page_of_an_agent_shows_offers_and_ends_its_delegations(company: Company) -> None:
     make.agent("helper")
     otto = visits.as_(company.otto)
-    assert "No other agent may act for this agent." in visits.text(otto.get("/agents/research-bot/"))
+    assert "No other agent may act on behalf of this agent." in visits.text(otto.get("/agents/research-bot/"))
 
     done = otto.post("/agents/research-bot/delegates/", WHY, follow=True)
     assert "helper may act for it now, within what both may do." in visits.text(done)
-    assert "lets this agent act for it" in visits.text(visits.as_(company.ana).get("/agents/helper/"))
+    assert "lets this agent act on its behalf" in visits.text(visits.as_(company.ana).get("/agents/helper/"))
     assert "Permit the delegation" not in visits.text(visits.as_(company.resa).get("/agents/research-bot/"))
 
     pk = DelegationPermission.objects.get().pk

@@ -38,7 +38,7 @@ def test_an_agent_is_registered_with_the_people_who_answer_for_it(company: compa
     assert response["Location"] == "/agents/travel-desk/"
     made = Agent.objects.get(slug="travel-desk")
     assert (made.sponsor, made.owner, made.purpose) == (company.sofia, company.otto, "Books trains.")
-    assert "Register its client" in visits.text(browser.get("/agents/travel-desk/?tab=tokens"))
+    assert "Register a client" in visits.text(browser.get("/agents/travel-desk/?tab=tokens"))
 
 
 def test_people_are_chosen_by_name_with_script_and_without(company: companies.Company) -> None:
@@ -133,7 +133,7 @@ def test_who_is_asked_sees_it_at_home_and_accepts_or_declines(company: companies
     home = visits.text(browser.get("/"))
     assert "You are asked to answer for" in home
     assert asked["sponsor"] in home
-    assert "others start it again" in visits.text(browser.get(asked["sponsor"]))
+    assert "may suspend it at any time" in visits.text(browser.get(asked["sponsor"]))
     assert visits.as_(company.otto).post(asked["sponsor"], {"accept": "yes"}).status_code == 403
     assert visits.as_(company.mallory).get(asked["sponsor"]).status_code == 404
     assert browser.post(asked["sponsor"], {"accept": "yes"})["Location"] == "/agents/research-bot/"
@@ -146,7 +146,7 @@ def test_who_is_asked_sees_it_at_home_and_accepts_or_declines(company: companies
 
 def test_its_owner_names_no_other_sponsor(company: companies.Company) -> None:
     browser = visits.as_(company.otto)
-    assert "Ask these people" not in visits.text(browser.get("/agents/research-bot/edit/"))
+    assert "Transfer ownership" not in visits.text(browser.get("/agents/research-bot/edit/"))
     form = {"sponsor": "mallory", "owner": "otto", "reason": "x"}
     assert browser.post("/agents/research-bot/people/", form).status_code == 403
     company.bot.refresh_from_db()
@@ -203,7 +203,7 @@ def test_a_secret_that_waits_is_said_on_the_page_of_its_client_and_can_be_refuse
     browser = visits.as_(company.ana)
     page = visits.text(browser.post(f"{CLIENTS}desk/", {"verb": "rotate", "reason": "It was in a log."}))
     address = f"/client-credentials/{ClientCredential.objects.get(state='waiting').pk}/"
-    assert "The secret that is in use works until then" in page
+    assert "The current secret works until then" in page
     assert address in visits.text(browser.get(f"{CLIENTS}desk/"))
     otto = visits.as_(company.otto)
     assert otto.post(address, {"refuse": "yes"}).status_code == 422

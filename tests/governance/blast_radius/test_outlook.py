@@ -10,8 +10,10 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from audit import clock
 from entitlements.access import caller as callers
 from entitlements.grants.models import Grant
+from governance.agents import summaries
 from governance.approvals import approvals
 from governance.blast_radius import blast_radius, preview
+from governance.charts import figures
 from governance.request_changes import renewal
 from governance.requests import requests
 from tests import make, shared
@@ -61,9 +63,14 @@ def test_what_a_renewal_takes_over_is_counted_once(company: Company) -> None:
     assert [term.added for term in found.biggest] == [True]
 
 
-def test_its_place_is_among_all_agents_that_hold_access(company: Company) -> None:
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_its_place_is_among_all_agents_that_hold_access(
+    company: Company, monkeypatch: pytest.MonkeyPatch, *, is_quick: bool
+) -> None:
+    monkeypatch.setattr(figures, "is_quick", lambda _model: is_quick)
     make.grant(make.agent(kind="service"), make.entitlement(make.system(), make.tool(make.system(), action="delete")))
     make.grant(make.agent(), make.entitlement(make.system(), make.tool(make.system())), people=[company.bob])
+    summaries.refresh_due()
     found = preview.outlook_of(company.ask("now", "convert"), ["now", "convert"], callers.of(company.sofia))
     assert (found.rank, found.agents) == (2, 3)
 

@@ -72,7 +72,7 @@ def test_a_person_without_roles_sees_each_client_with_where_it_was_used_from(com
         "Desk client",
         "claimed name",
         "proven identity",
-        "by the company",
+        "company sign-in",
         company.use.system.name,
         company.bot.name,
     ):
@@ -115,7 +115,7 @@ def test_a_person_without_roles_ends_their_own_and_an_analyst_anothers_with_a_re
         at = ana.post(f"/stop/{target}/", {"reason": "Odd."})["Location"]
         assert "Odd." in shown(ana, at)
         assert TokenFamily.objects.get(pk=ended.pk).end_reason == "Odd."
-    assert "Nothing is connected as" in shown(ana, "/people/alice/connections/")
+    assert "No client is connected as" in shown(ana, "/people/alice/connections/")
     assert shown(ana, "/stop/")
 
 
@@ -128,7 +128,7 @@ def test_the_page_says_which_gateways_have_not_answered(company: Company) -> Non
     assert "have not answered yet" in shown(browser, at)
     silent = [{"node": "n2", "lease_lapsed_at": now.isoformat()}]
     Revocation.objects.update(missing=silent, receipt="a.b.c")
-    assert "not every gateway answered" in shown(browser, at)
+    assert "Not every gateway answered" in shown(browser, at)
 
 
 def test_nothing_of_another_person_ends_here_not_even_by_an_analyst(company: Company, desk: Client) -> None:

@@ -129,6 +129,7 @@ def world() -> World:
         "stop/pk": stop.pk,
         "systems/pk": looked.pk,
         "stop/kind": "agent",
+        "blast-radius/kind": "agent",
         "stop/key": company.bot.slug,
         "connect/client_id": client.client_id,
         "systems/name": "now",

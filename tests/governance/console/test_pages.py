@@ -358,7 +358,7 @@ def test_a_page_costs_a_bounded_number_of_queries(
 def test_a_person_who_was_stopped_is_let_in_again_with_a_reason(company: companies.Company) -> None:
     people.disable(company.bob, by=company.resa.principal, reason="left")
     page = visits.text(visits.as_(company.ana).get("/people/bob/"))
-    assert "Let this person in again" in page
+    assert "The person can sign in again" in page
     visits.as_(company.ana).post("/people/bob/enable/", {"reason": "Back."})
     company.bob.refresh_from_db()
     assert company.bob.is_active

@@ -101,9 +101,7 @@ def test_the_page_of_a_client_replaces_keys_and_revokes_a_rotation(company: Comp
     assert (made.jwks, made.previous_ends_at) == ({"keys": [make.PUBLIC_KEY]}, None)
     secretive, _ = make.client(company.bot, "secretive", auth="client_secret_basic")
     page = "/agents/research-bot/clients/secretive/"
-    assert "Its secret, shown this once" in visits.text(
-        otto.post(page, {"verb": "rotate", "keep_previous": "on", **WHY})
-    )
+    assert "Client secret, shown once" in visits.text(otto.post(page, {"verb": "rotate", "keep_previous": "on", **WHY}))
     secretive.refresh_from_db()
     assert secretive.previous_ends_at is not None
     assert Event.objects.filter(action="client.rotation_revoked").count() == 1

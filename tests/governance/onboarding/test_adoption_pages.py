@@ -37,16 +37,16 @@ def test_from_a_file_to_the_governed_path_and_back(company: Company) -> None:
     path = f"/onboarding/{batch.pk}/"
     asked = ana.post(path, {"act": "ask", "reason": "Day 30.", f"sponsor-{row.pk}": "mona"}, follow=True)
     assert "One sponsor answer is asked for." in visits.text(asked)
-    assert "You are asked to answer for 1 agent" in visits.text(mona.get(path))
+    assert "You are proposed as sponsor of 1 agent" in visits.text(mona.get(path))
     assert ana.post(path, {"act": "confirm", "reason": "x"}).status_code == 409
     assert "Accepted." in visits.text(mona.post(path, {"act": "accept", "reason": ""}, follow=True))
     assert mona.post(path, {"act": "confirm", "reason": "x"}).status_code == 403
     assert "1 grants" in visits.text(ana.post(path, {"act": "confirm", "reason": "yes"}, follow=True))
     agent = Agent.objects.exclude(slug="research-bot").get()
     flow = f"/coverage/{Workflow.objects.get(agent=agent).pk}/"
-    assert "Move it to the governed path" in visits.text(ana.get(flow))
+    assert "Move to the gateway" in visits.text(ana.get(flow))
     assert "unknown" in visits.text(ana.get(flow))
-    assert "governed path from now on" in visits.text(
+    assert "uses the gateway from now on" in visits.text(
         ana.post(flow, {"act": "cut-over", "reason": "New address."}, follow=True)
     )
     assert mona.post(flow, {"act": "undo", "reason": "x"}).status_code == 403
@@ -60,8 +60,8 @@ def test_the_map_says_the_share_first_and_sends_what_one_sees(company: Company) 
     ana.post("/onboarding/add/", {"file": SimpleUploadedFile("access.csv", TABLE), "agent": ""})
     shown = visits.text(ana.get("/coverage/"))
     assert "50 % of agents visible per call" in shown
-    assert "Govern next gap" in shown
-    assert "Two paths to one system that differ" in shown
+    assert "Govern the next gap" in shown
+    assert "Systems with two paths that differ" in shown
     rows = list(csv.DictReader(io.StringIO(ana.get("/coverage/map.csv?path=known").content.decode())))
     assert [(row["seen_as"], row["token_seconds"], row["usage_grade"]) for row in rows] == [
         ("<b>Desk</b> =helper", "unknown", "C")

@@ -12,7 +12,7 @@ from tests.governance.console import visits
 from tests.governance.reviews import worlds
 
 pytestmark = pytest.mark.django_db
-SAID = "Okta has not said yet who works here"
+SAID = "Okta has not sent its people yet"
 
 
 def test_reviewers_approvers_and_sponsors_see_it_where_they_answer() -> None:

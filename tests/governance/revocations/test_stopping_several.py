@@ -24,7 +24,7 @@ def test_ticked_access_is_looked_at_then_paused_or_removed_each_for_itself(compa
     first, second = (make.grant(company.bot, company.use, people=[each]) for each in (company.alice, company.bob))
     form: dict[str, Any]
     ana, form = visits.as_(company.ana), {"key": [str(first.pk), str(second.pk)]}
-    assert visits.text(ana.get("/grants/")).count('form="stopping"') == 2
+    assert visits.text(ana.get("/grants/")).count('form="bulk-grants"') == 2
     looked = ana.post("/stop/several/grant/", form)
     assert (looked.status_code, visits.text(looked).count('name="key"')) == (200, 2)
     assert ana.post("/stop/several/grant/", {**form, "act": "pause", "reason": " "}).status_code == 422

@@ -25,7 +25,7 @@ def test_a_view_is_saved_opened_and_deleted_without_script(company: Company) -> 
     ana = visits.as_(company.ana)
     page = visits.text(ana.get(PAGE, {"state": "active", "cursor": "x"}, follow=True))
     page = visits.text(ana.get(PAGE, {"state": "active", "view": "orphaned"}))
-    assert 'name="query" value="needs=heir&amp;state=active"' in page
+    assert 'name="query" value="finding=orphaned&amp;state=active"' in page
     response = ana.post(SAVE, FORM)
     view = SavedView.objects.get()
     assert response["Location"] == f"{PAGE}?view={view.pk}"

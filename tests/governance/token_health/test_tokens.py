@@ -364,7 +364,7 @@ def test_the_page_of_findings_leads_to_the_tokens_and_draws_how_long_ago_people_
     text = visits.text(visits.as_(world.company.ana).get("/token-health/", secure=True))
     assert "Its tokens are wider than used: 1 of 4 tools in 90 days." in text
     assert f'href="{PAGE}"' in text
-    assert "How long ago people signed in" in text
+    assert "Sign-in age" in text
     listed = visits.text(visits.as_(world.company.ana).get(PAGE, secure=True))
     assert "4 of 4" in listed
     assert "1 of 4" in listed

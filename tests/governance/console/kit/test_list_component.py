@@ -158,7 +158,7 @@ def test_an_unknown_value_of_a_facet_leaves_no_row_and_says_so(company: Company)
 
 
 @pytest.mark.parametrize(
-    "query", ["", "state=suspended", "state=active&kind=service", "q=alert&kind=shared", "needs=heir"]
+    "query", ["", "state=suspended", "state=active&kind=service", "q=alert&kind=shared", "finding=orphaned"]
 )
 def test_each_value_is_counted_under_the_text_and_the_other_facets(company: Company, query: str) -> None:
     found = shown(company.ana, query)

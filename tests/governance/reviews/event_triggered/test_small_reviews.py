@@ -274,7 +274,7 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
         return _words(who, "/agents/research-bot/")
 
     unused, needed = f"{company.bot.name} Nobody has used it for a long time", _NEEDED
-    assert (unused in home(company.sofia), "Keep it" in page(company.sofia)) == (True, True)
+    assert (unused in home(company.sofia), "Keep it or retire it" in page(company.sofia)) == (True, True)
 
     campaign = asked(company, "dormant")
 
@@ -282,9 +282,9 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
     assert (unused in words, needed in words) == (False, True)
     assert words.count("Dormant agent") == 1
     assert f"{other.name} Nobody has used it for a long time" in words, "about others she is asked as before"
-    assert ("Keep it" in page(company.sofia), "Answer in the small review" in page(company.sofia)) == (False, True)
-    assert "Retire it for good" in page(company.sofia)
-    assert "Answer in the small review" not in page(company.otto), "nobody asks him"
+    assert ("Keep it or retire it" in page(company.sofia), "Open the review" in page(company.sofia)) == (False, True)
+    assert "Reason Retire" in page(company.sofia)
+    assert "Open the review" not in page(company.otto), "nobody asks him"
     assert "You are the only reviewer" in _words(company.sofia, f"/event-triggered-reviews/{campaign.slug}/")
 
     answer.answer(

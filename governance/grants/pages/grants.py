@@ -1,4 +1,4 @@
-"""Grants: who may do what, until when; one of them with its whole story."""
+"""One grant: who may do what, until when, and its timeline."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from entitlements.access import visibility
@@ -14,33 +15,14 @@ from entitlements.errors import DomainError
 from entitlements.grants import actions, grants
 from entitlements.grants.models import Grant
 from governance.audit_log.queries import events as events_queries
-from governance.console import doors, narrowing_fields, paging
+from governance.console import doors, narrowing_fields
 from governance.eligibility import eligibility
 from governance.grants import actions as grant_actions
 from governance.grants import narrow as narrow_actions
-from governance.grants import queries as read
 from governance.request_changes import renewal
 from governance.requests import queries as request_queries
 from governance.reviews.usage import queries as usage_queries
-from governance.revocations.pages import stop_several as stop_several_pages
 from governance.revocations.queries import verification as verification_queries
-
-
-@require_safe
-@doors.page
-def listing(request: HttpRequest) -> HttpResponse:
-    """List grants; the filters stand in the address."""
-    caller = doors.caller(request)
-    page = paging.page(request, read.listed(caller, request.GET.dict()), ("-created_at", "-id"))
-    context = {
-        "page": page,
-        "stoppable": stop_several_pages.stoppable(caller, "grant", page.rows),
-        "filters": request.GET,
-        "states": Grant.State.choices,
-        "systems": visibility.systems(caller).order_by("slug"),
-        "filtered": any(request.GET.get(name) for name in ("agent", "system", "person", "state", "ending")),
-    }
-    return render(request, "console/grants/grants.html", context)
 
 
 @require_safe
@@ -105,7 +87,7 @@ def given(grant: Grant) -> narrowing_fields.Given:
 
 
 def _address(grant: Grant) -> str:
-    return f"/grants/{grant.pk}/"
+    return reverse("grant-page", args=[grant.pk])
 
 
 suspend = doors.post(actions.SUSPEND, _address)

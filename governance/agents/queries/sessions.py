@@ -1,0 +1,55 @@
+"""What the list of sessions reads."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.sessions.models import Session
+from entitlements.tokens.models import IssuedToken
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session, the names of the systems that its tokens are for, and whether it is open."""
+
+    session: Session
+    systems: tuple[str, ...]
+    now: datetime
+
+    @property
+    def state(self) -> str:
+        """`active` while the session is open, else `ended`."""
+        return "active" if self.session.ended_at is None and self.session.expires_at > self.now else "ended"
+
+    @property
+    def system_names(self) -> str:
+        """The names of the systems in one text."""
+        return ", ".join(self.systems)
+
+
+def listed(caller: Caller) -> QuerySet[Session]:
+    """Return the sessions that a caller sees. What they name is read for a page, and not joined."""
+    rows = visibility.sessions(caller).select_related(None)
+    return rows.prefetch_related("agent__sponsor", "agent__owner", "agent__backup", "person__sourced", "client")
+
+
+def at_system(rows: QuerySet[Session], system: str) -> QuerySet[Session]:
+    """Return those of some sessions that have tokens for a system, by its slug."""
+    return rows.filter(pk__in=IssuedToken.objects.filter(system__slug=system).exclude(session=None).values("session"))
+
+
+def described(rows: Sequence[Session], now: datetime) -> list[SessionRow]:
+    """Return some sessions with their systems, in their order."""
+    systems: dict[UUID, list[str]] = defaultdict(list)
+    tokens = IssuedToken.objects.filter(session__in=[row.pk for row in rows]).order_by("system__name")
+    for session, name in tokens.values_list("session", "system__name").distinct():
+        systems[session].append(name)
+    return [SessionRow(row, tuple(systems[row.pk]), now) for row in rows]
